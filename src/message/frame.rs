@@ -1,0 +1,165 @@
+//! What a pipe hands out and what it takes.
+use super::{BY_REFERENCE, Body, COMMAND, MORE, Metadata, Msg, ROUTING_ID};
+use crate::errno::Result;
+use std::sync::Arc;
+
+/// One frame read from a pipe. It borrows from the pipe until it is copied out or turned into a [`Msg`].
+pub struct Frame<'a> {
+    /// [`MORE`], [`COMMAND`], [`ROUTING_ID`]; never `LARGE`.
+    pub flags: u8,
+    pub body: FrameBody<'a>,
+    /// Properties of the connection the frame came from.
+    pub metadata: Option<&'a Arc<Metadata>>,
+}
+
+/// Where a frame's bytes are.
+pub enum FrameBody<'a> {
+    /// In the pipe's own block.
+    Slice(&'a [u8]),
+    /// Behind a reference.
+    Shared(Body),
+    /// In a message that a pattern had kept or made itself.
+    Owned(Msg),
+}
+
+/// What a frame is for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FrameKind<'f> {
+    /// Part of a message.
+    Message,
+    /// The peer's routing id.
+    RoutingId,
+    /// SUBSCRIBE command (RFC 37) and its topic.
+    Subscribe(&'f [u8]),
+    /// CANCEL command (RFC 37) and its topic.
+    Cancel(&'f [u8]),
+    /// Any other command: nothing for a socket.
+    OtherCommand,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame of a pattern's own making, such as a routing id.
+    pub fn owned(msg: Msg) -> Frame<'static> {
+        let flags = if msg.more() { MORE } else { 0 };
+        Frame { flags, body: FrameBody::Owned(msg), metadata: None }
+    }
+
+    pub fn more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    pub fn data(&self) -> &[u8] {
+        match &self.body {
+            FrameBody::Slice(data) => data,
+            FrameBody::Shared(body) => body.as_slice(),
+            FrameBody::Owned(msg) => msg.data(),
+        }
+    }
+
+    pub fn kind(&self) -> FrameKind<'_> {
+        FrameKind::of(self.flags, self.data())
+    }
+
+    /// Copies small bodies, refers to large ones; carries MORE and the properties over. Errors: `ENOMEM`.
+    pub fn into_msg(self) -> Result<Msg> {
+        let more = self.more();
+        let mut msg = match self.body {
+            FrameBody::Slice(data) => Msg::copy_from(data)?,
+            FrameBody::Shared(body) => Msg::from_body(body),
+            FrameBody::Owned(msg) => msg,
+        };
+        msg.set_more(more);
+        if let Some(metadata) = self.metadata {
+            msg.set_metadata(Some(Arc::clone(metadata)));
+        }
+        Ok(msg)
+    }
+}
+
+impl<'f> FrameKind<'f> {
+    /// Of a frame with these flags and this body.
+    pub fn of(flags: u8, data: &'f [u8]) -> FrameKind<'f> {
+        if flags & ROUTING_ID != 0 {
+            return FrameKind::RoutingId;
+        }
+        if flags & COMMAND == 0 {
+            return FrameKind::Message;
+        }
+        if let Some(topic) = data.strip_prefix(b"\x09SUBSCRIBE") {
+            FrameKind::Subscribe(topic)
+        } else if let Some(topic) = data.strip_prefix(b"\x06CANCEL") {
+            FrameKind::Cancel(topic)
+        } else {
+            FrameKind::OtherCommand
+        }
+    }
+}
+
+/// A frame on its way into one pipe or many. Patterns may look at it and write it to any number of pipes; the
+/// caller keeps what was not taken, so a send that fails with `EAGAIN` can be tried again with the same frame.
+pub struct OutFrame<'a> {
+    body: OutBody<'a>,
+    more: bool,
+    shared: Option<Body>,
+}
+
+enum OutBody<'a> {
+    Bytes(&'a [u8]),
+    Msg(&'a mut Msg),
+}
+
+impl<'a> OutFrame<'a> {
+    /// From the caller's own buffer (`zmq_send`).
+    pub fn bytes(data: &'a [u8], more: bool) -> OutFrame<'a> {
+        OutFrame { body: OutBody::Bytes(data), more, shared: None }
+    }
+
+    /// From a message (`zmq_msg_send`). The caller empties the message once the send has succeeded.
+    pub fn msg(msg: &'a mut Msg, more: bool) -> OutFrame<'a> {
+        OutFrame { body: OutBody::Msg(msg), more, shared: None }
+    }
+
+    pub fn more(&self) -> bool {
+        self.more
+    }
+
+    pub fn data(&self) -> &[u8] {
+        match &self.body {
+            OutBody::Bytes(data) => data,
+            OutBody::Msg(msg) => msg.data(),
+        }
+    }
+
+    /// The message behind the frame, where there is one: for its routing id and group.
+    pub fn as_msg(&self) -> Option<&Msg> {
+        match &self.body {
+            OutBody::Bytes(_) => None,
+            OutBody::Msg(msg) => Some(msg),
+        }
+    }
+
+    /// The body by reference, if it is large enough to travel so; made once, then shared by every pipe.
+    /// Errors: `ENOMEM`.
+    pub fn shared(&mut self) -> Result<Option<&Body>> {
+        if self.data().len() < BY_REFERENCE {
+            return Ok(None);
+        }
+        if self.shared.is_none() {
+            self.shared = match &mut self.body {
+                OutBody::Bytes(data) => Some(Body::copy_from(data)?),
+                OutBody::Msg(msg) => msg.share(),
+            };
+        }
+        Ok(self.shared.as_ref())
+    }
+
+    /// The frame as a message of its own, for a pattern that has to keep it. Errors: `ENOMEM`.
+    pub fn to_msg(&mut self) -> Result<Msg> {
+        let mut msg = match &mut self.body {
+            OutBody::Bytes(data) => Msg::copy_from(data)?,
+            OutBody::Msg(msg) => msg.copy(),
+        };
+        msg.set_more(self.more);
+        Ok(msg)
+    }
+}

@@ -1,0 +1,26 @@
+//! Messages: the 64-byte [`Msg`], the reference-counted [`Body`] behind large ones, the [`Frame`] a pipe
+//! hands out and the [`OutFrame`] it takes, and the properties of the connection a message came from.
+
+mod body;
+mod defer;
+mod frame;
+mod metadata;
+mod msg;
+
+pub use body::{Body, FreeFn};
+pub use defer::DeferFrees;
+pub use frame::{Frame, FrameBody, FrameKind, OutFrame};
+pub use metadata::Metadata;
+pub use msg::Msg;
+
+/// Wire flag: more frames of the same message follow (RFC 37, also ZMTP 2.0).
+pub const MORE: u8 = 0x01;
+/// Wire flag: the length takes eight bytes instead of one.
+pub const LARGE: u8 = 0x02;
+/// Wire flag: the frame is a command, no part of a message.
+pub const COMMAND: u8 = 0x04;
+/// Never on the wire: the frame is the peer's routing id, first in a pipe whose reader asked for it.
+pub const ROUTING_ID: u8 = 0x08;
+
+/// Bodies of this many bytes and more travel by reference; smaller ones are copied into the pipe.
+pub const BY_REFERENCE: usize = 8 * 1024;

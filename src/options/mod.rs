@@ -1,0 +1,5 @@
+//! Options of sockets and contexts.
+
+mod socket;
+
+pub use socket::{Mechanism, SocketOptions, SocketType};

@@ -1,0 +1,1 @@
+//! All high-water-mark logic.
