@@ -51,7 +51,8 @@ pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
 
 /// What producer and consumer share beside the blocks themselves.
 struct Shared<T> {
-    /// The consumer found nothing. Written by both sides; the edge is made by the fences around it.
+    /// The consumer found nothing. Written by both sides, always by swap, so that its history is one chain; the
+    /// edge is made by the fences around it.
     asleep: AtomicBool,
     /// One emptied block on its way back. The consumer puts it (Release), the producer takes it (Acquire): the
     /// consumer's last reads of the block happen before the producer's first writes.
@@ -168,7 +169,7 @@ impl<T> Producer<T> {
         self.published = Position { bytes: self.filled, messages: self.messages };
         // Dekker: our state word before their flag, as the consumer has its flag before our state word.
         edge::dekker();
-        self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::Relaxed)
+        self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::AcqRel)
     }
 
     /// Takes back everything appended since the last [`publish`](Producer::publish), and what was received.
@@ -327,14 +328,14 @@ impl<T> Consumer<T> {
         if self.ready() {
             return true;
         }
-        self.shared.asleep.store(true, Ordering::Relaxed);
+        self.shared.asleep.swap(true, Ordering::AcqRel);
         // Dekker: our flag before their state word, as the producer has its state word before our flag.
         edge::dekker();
         if !self.ready() {
             return false;
         }
         // The producer may have lowered the flag at the same time and wake us once too often: harmless.
-        self.shared.asleep.store(false, Ordering::Relaxed);
+        self.shared.asleep.swap(false, Ordering::AcqRel);
         true
     }
 
