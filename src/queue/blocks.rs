@@ -372,6 +372,14 @@ impl<T> Consumer<T> {
         }
     }
 
+    /// The last `len` bytes that [`advance`](Consumer::advance) passed in the current block.
+    #[inline]
+    pub fn passed(&self, len: usize) -> &[u8] {
+        let len = len.min(self.position);
+        // SAFETY: as in `bytes`; the block stays until this side asks for what lies ahead again.
+        unsafe { std::slice::from_raw_parts(Block::bytes(self.block).add(self.position - len), len) }
+    }
+
     /// The tail that ends the current block, where the block is sealed and has one.
     pub fn tail(&self) -> Option<&T> {
         if self.state() & SEALED == 0 {

@@ -6,8 +6,8 @@
 use super::blocks::{Consumer, Producer, queue};
 use super::shim::edge::WEAKENED;
 use loom::sync::Notify;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A consumer on its own thread reads `tails` tails, sleeping on `wake` whenever it finds nothing.
 fn read_tails(consumer: &mut Consumer<u32>, wake: &Notify, tails: u32) {
