@@ -7,6 +7,6 @@ pub struct DeferFrees(());
 
 impl DeferFrees {
     pub fn new() -> DeferFrees {
-        todo!()
+        DeferFrees(())
     }
 }
