@@ -1,1 +1,8 @@
-//! sys
+//! The operating system, behind safe interfaces.
+
+pub mod eventfd;
+pub mod fork;
+pub mod lock;
+pub mod park;
+pub mod poll;
+pub mod thread;
