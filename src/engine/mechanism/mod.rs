@@ -3,7 +3,8 @@
 //! One folder or file per mechanism, and in it one file per command on the wire. A state is a type that takes
 //! itself, a command and the [`Config`], and gives the next state; [`Mechanism`] is the closed set of those that
 //! wait for a command. PLAIN and CURVE have no states yet: [`Mechanism::start`] refuses their peers, and never
-//! falls back to NULL.
+//! falls back to NULL. No mechanism asks ZAP yet either: where a ZAP domain is enforced, the owner must refuse
+//! the peer itself.
 
 mod null;
 pub mod properties;
