@@ -62,6 +62,15 @@ impl Spending {
         hwm <= 0 || self.ahead() < u64::from(hwm.unsigned_abs())
     }
 
+    /// How many messages may be written.
+    #[inline]
+    pub fn credit(&self) -> u64 {
+        match u64::try_from(self.credit.hwm.load(Ordering::Relaxed)) {
+            Ok(hwm) if hwm > 0 => hwm.saturating_sub(self.ahead()),
+            _ => u64::MAX,
+        }
+    }
+
     /// As [`has_credit`](Spending::has_credit); `false` leaves the writer waiting for [`Granting::read`] to answer
     /// `true`.
     #[inline]
