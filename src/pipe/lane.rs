@@ -219,16 +219,19 @@ impl LaneWriter {
         }
     }
 
-    /// Appends the by-reference body of a frame whose header has just been accepted into
-    /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`.
-    pub fn append_body(&mut self, more: bool, body: Body) -> Result<()> {
+    /// Appends the by-reference body of a frame whose header, with these flags, has just been accepted into
+    /// [`blocks`](LaneWriter::blocks). `within`: a command between the frames of a message. Errors: `ENOMEM`.
+    pub fn append_body(&mut self, flags: u8, within: bool, body: Body) -> Result<()> {
         let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
-        if !more {
-            // Before the tail: the reader counts the message when it passes the header's block.
+        let (command, more) = (flags & COMMAND != 0, flags & MORE != 0);
+        // Before the tail: the reader counts the message when it passes the header's block.
+        if command && !within {
+            producer.end_aside();
+        } else if !command && !more {
             producer.end_messages(1);
         }
         producer.attach(Tail::Body(body))?;
-        if !more {
+        if !command && !more {
             self.spending.wrote(1);
         }
         Ok(())

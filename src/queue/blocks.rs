@@ -443,7 +443,7 @@ impl<T> Consumer<T> {
 
     /// Calls `visit` with the unread bytes and the tail of each published block, first the current one, until it
     /// answers `false` or there is no more. A second argument of `None` says that the block has no tail.
-    pub fn spans(&self, mut visit: impl FnMut(&[u8], Option<&T>) -> bool) {
+    pub fn spans<'a>(&'a self, mut visit: impl FnMut(&'a [u8], Option<&'a T>) -> bool) {
         let mut block = self.block;
         let mut position = self.position;
         loop {
