@@ -4,8 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod mailbox;
+mod names;
+mod slots;
 
 pub use mailbox::{Mailbox, State};
+pub use names::{Left, Names};
+pub use slots::{Slot, SlotGuard, Slots};
 
 /// What a context can stop: a socket's mailbox.
 pub trait Stop: Send + Sync {
