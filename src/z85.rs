@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// How many characters `len` bytes take. Errors: `EINVAL` unless a multiple of 4.
 pub fn encoded_len(len: usize) -> Result<usize> {
-    if len % 4 != 0 {
+    if !len.is_multiple_of(4) {
         return Err(Errno::INVAL);
     }
     (len / 4).checked_mul(5).ok_or(Errno::INVAL)
@@ -15,7 +15,7 @@ pub fn encoded_len(len: usize) -> Result<usize> {
 
 /// How many bytes `len` characters hold. Errors: `EINVAL` unless a multiple of 5, and for no characters.
 pub fn decoded_len(len: usize) -> Result<usize> {
-    if len == 0 || len % 5 != 0 { Err(Errno::INVAL) } else { Ok(len / 5 * 4) }
+    if len == 0 || !len.is_multiple_of(5) { Err(Errno::INVAL) } else { Ok(len / 5 * 4) }
 }
 
 /// The text of `data`; wiped when dropped, as it may be of a secret key. Errors: `EINVAL` as of [`encoded_len`].

@@ -2,7 +2,7 @@
 //! calls one safe function and maps the result; there is no logic here.
 //!
 //! An entry point is a plain `#[unsafe(no_mangle)] pub unsafe extern "C" fn`. Its body is one call of [`int`],
-//! [`pointer`], [`void`] or [`value`] (or [`lockless`], for calls that take no lock) around a closure that returns a
+//! [`pointer`] or [`value`] (or [`lockless`], for calls that take no lock) around a closure that returns a
 //! [`Result`]. Doc comments here are read by C programmers: they end up in `zmq.h`.
 
 mod atomic_counter;
@@ -44,11 +44,6 @@ pub(crate) fn int(run: impl FnOnce() -> Result<c_int>) -> c_int {
 /// Runs an entry point that returns a pointer: NULL with errno on failure.
 pub(crate) fn pointer<T>(run: impl FnOnce() -> Result<*mut T>) -> *mut T {
     value(ptr::null_mut(), run)
-}
-
-/// Runs an entry point that returns nothing: errno alone tells a failure.
-pub(crate) fn void(run: impl FnOnce() -> Result<()>) {
-    value((), run)
 }
 
 /// Runs an entry point and returns `on_failure`, with errno set, if it fails.
@@ -100,7 +95,7 @@ mod tests {
         assert_eq!(zmq_errno(), Errno::FSM.0);
         assert!(pointer::<u8>(|| Err(Errno::NOMEM)).is_null());
         assert_eq!(zmq_errno(), libc::ENOMEM);
-        void(|| Err(Errno::FAULT));
+        value((), || Err(Errno::FAULT));
         assert_eq!(zmq_errno(), libc::EFAULT);
     }
 

@@ -4,7 +4,7 @@
 
 use super::{lockless, memory};
 use crate::errno::{Errno, Result};
-use crate::message::{FreeFn, GROUP_MAX_LENGTH, Msg};
+use crate::message::{FreeFn, Msg};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn zmq_msg_set_group(msg: *mut zmq_msg_t, group: *const c_
     unsafe {
         look_mut(msg, -1, |msg| {
             let group = memory::string(group)?.to_bytes();
-            msg.set_group(group.get(..GROUP_MAX_LENGTH).unwrap_or(group))?;
+            msg.set_group(group.get(..crate::message::GROUP_MAX_LENGTH).unwrap_or(group))?;
             Ok(0)
         })
     }

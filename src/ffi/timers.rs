@@ -215,10 +215,8 @@ mod tests {
         }
         for handle in [ptr::null_mut(), kept, (&raw mut none).cast(), ptr::without_provenance_mut(1)] {
             // SAFETY: the handler is never called.
-            assert_eq!(
-                failed(unsafe { zmq_timers_add(handle, 1, Some(count), ptr::null_mut()) }),
-                libc::EFAULT
-            );
+            let added = unsafe { zmq_timers_add(handle, 1, Some(count), ptr::null_mut()) };
+            assert_eq!(failed(added), libc::EFAULT);
             assert_eq!(failed(zmq_timers_cancel(handle, 1)), libc::EFAULT);
             assert_eq!(failed(zmq_timers_reset(handle, 1)), libc::EFAULT);
             assert_eq!(failed(zmq_timers_set_interval(handle, 1, 1)), libc::EFAULT);
