@@ -54,6 +54,24 @@ impl BodyBuilder {
         self.len += n;
     }
 
+    /// Lets `read` fill the room with bytes and return those it filled, a front part of what it was given. Returns
+    /// how many. Errors: `ENOMEM`, `read`'s own, and `EINVAL` for bytes from elsewhere.
+    pub fn fill(
+        &mut self,
+        read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8]>,
+    ) -> Result<usize> {
+        let spare = self.spare()?;
+        let (start, room) = (spare.as_ptr().cast::<u8>(), spare.len());
+        let filled = read(spare)?;
+        let n = filled.len();
+        if n > 0 && (filled.as_ptr() != start || n > room) {
+            return Err(Errno::INVAL);
+        }
+        // SAFETY: a `&mut [u8]` is initialised, and this one is the front of the room.
+        unsafe { self.advance(n) };
+        Ok(n)
+    }
+
     /// Copies bytes in; those beyond the expected length are left. Returns how many were taken. Errors: `ENOMEM`.
     pub fn extend(&mut self, mut data: &[u8]) -> Result<usize> {
         let mut taken = 0;

@@ -62,6 +62,15 @@ impl Spending {
         hwm <= 0 || self.ahead() < u64::from(hwm.unsigned_abs())
     }
 
+    /// How many messages may be written.
+    #[inline]
+    pub fn credit(&self) -> u64 {
+        match u64::try_from(self.credit.hwm.load(Ordering::Relaxed)) {
+            Ok(hwm) if hwm > 0 => hwm.saturating_sub(self.ahead()),
+            _ => u64::MAX,
+        }
+    }
+
     /// As [`has_credit`](Spending::has_credit); `false` leaves the writer waiting for [`Granting::read`] to answer
     /// `true`.
     #[inline]
@@ -170,9 +179,10 @@ mod tests {
         granting.read(400);
         spending.set_hwm(100);
         assert!(spending.check());
+        let (mut spending, mut granting) = account(100);
         spending.wrote(100);
         assert!(!spending.check());
-        granting.read(20);
+        assert!(!granting.read(20));
         assert!(granting.set_hwm(90), "the writer waits and is to be told");
         assert!(spending.check());
     }

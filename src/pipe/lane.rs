@@ -112,7 +112,7 @@ impl LaneWriter {
                 let body = frame.data();
                 producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
                 if flags == 0 {
-                    producer.end_message();
+                    producer.end_messages(1);
                 }
             }
             Some(body) => append_shared(producer, flags, body.clone())?,
@@ -147,7 +147,9 @@ impl LaneWriter {
         }
         frame.extend_from_slice(header.as_slice());
         frame.extend_from_slice(first);
-        producer.append([&frame, second])
+        producer.append([&frame, second])?;
+        producer.end_aside();
+        Ok(())
     }
 
     /// Appends the routing id of this end's owner. Errors: `ENOMEM`.
@@ -217,27 +219,37 @@ impl LaneWriter {
         }
     }
 
-    /// Appends the by-reference body of a frame whose header has just been accepted into
-    /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`.
-    pub fn append_body(&mut self, more: bool, body: Body) -> Result<()> {
+    /// Appends the by-reference body of a frame whose header, with these flags, has just been accepted into
+    /// [`blocks`](LaneWriter::blocks). `within`: a command between the frames of a message. Errors: `ENOMEM`.
+    pub fn append_body(&mut self, flags: u8, within: bool, body: Body) -> Result<()> {
         let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
-        if !more {
-            // Before the tail: the reader counts the message when it passes the header's block.
-            producer.end_message();
+        let (command, more) = (flags & COMMAND != 0, flags & MORE != 0);
+        // Before the tail: the reader counts the message when it passes the header's block.
+        if command && !within {
+            producer.end_aside();
+        } else if !command && !more {
+            producer.end_messages(1);
         }
         producer.attach(Tail::Body(body))?;
-        if !more {
+        if !command && !more {
             self.spending.wrote(1);
         }
         Ok(())
     }
 
-    /// Counts a message that ended with a frame accepted into [`blocks`](LaneWriter::blocks).
-    pub fn count_message(&mut self) {
+    /// Counts messages, the last of which ended with what was just accepted into [`blocks`](LaneWriter::blocks).
+    #[inline]
+    pub fn count_messages(&mut self, messages: u32) {
         if let Into::Blocks(producer) = &mut self.into {
-            producer.end_message();
-            self.spending.wrote(1);
+            producer.end_messages(messages);
+            self.spending.wrote(u64::from(messages));
         }
+    }
+
+    /// How many messages may be written now; 0 where an end is closed.
+    #[inline]
+    pub fn credit(&self) -> u64 {
+        if self.open() { self.spending.credit() } else { 0 }
     }
 }
 
@@ -245,7 +257,7 @@ fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result
     let header = Encoded::new(flags, body.len());
     producer.append([header.as_slice(), b""])?;
     if flags & MORE == 0 {
-        producer.end_message();
+        producer.end_messages(1);
     }
     producer.attach(Tail::Body(body))
 }
@@ -290,6 +302,11 @@ impl LaneReader {
     pub fn ended(&mut self) -> bool {
         // Closed is stored after the last publish: seeing it, everything published can be seen as well.
         self.link.is_closed(self.side.other()) && !self.check()
+    }
+
+    /// As [`ended`](Self::ended), after [`check_bytes`](Self::check_bytes) said `false`.
+    pub fn bytes_ended(&mut self) -> bool {
+        self.link.is_closed(self.side.other()) && !self.check_bytes()
     }
 
     /// Takes the next frame; `None` if there is none.
@@ -366,6 +383,43 @@ impl LaneReader {
             From::Blocks(consumer) => Some(consumer),
             From::Latest(_) => None,
         }
+    }
+
+    /// As [`check`](LaneReader::check) where frames leave as they lie: whether bytes lie ahead, in whatever frame.
+    #[inline]
+    pub fn check_bytes(&mut self) -> bool {
+        match &mut self.from {
+            From::Blocks(consumer) => consumer.check(),
+            From::Latest(latest) => latest.check(),
+        }
+    }
+
+    /// Goes to the next border between messages, where bytes were passed without looking at frames: drops the rest
+    /// of a message of which some has left already. No credit is given for it.
+    pub fn resync(&mut self) {
+        let From::Blocks(consumer) = &mut self.from else { return };
+        let (bytes, passed, mut inside) = consumer.whole_block();
+        let mut start = 0;
+        // Blocks begin with a frame.
+        while start < passed {
+            let Some(header) = bytes.get(start..).and_then(Header::parse) else { break };
+            inside = header.flags & MORE != 0;
+            start = start.saturating_add(header.frame_len());
+        }
+        if start > bytes.len() {
+            // The frame's body is the tail, and was begun.
+            let rest = bytes.len() - passed;
+            consumer.advance(rest);
+            drop(consumer.take_tail());
+        } else {
+            consumer.advance(start.saturating_sub(passed));
+        }
+        while inside && consumer.ready() {
+            let Some(ahead) = ahead(consumer) else { break };
+            inside = ahead.flags & MORE != 0;
+            skip(consumer, &ahead);
+        }
+        self.incomplete = false;
     }
 
     /// Counts messages that left through [`blocks`](LaneReader::blocks).

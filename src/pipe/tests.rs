@@ -193,3 +193,45 @@ fn a_set_says_once_which_pipes_have_closed() {
     assert!(!pipes.check_read(id) && !pipes.check_write(id));
     assert!(pipes.take_closed().is_empty());
 }
+
+#[test]
+fn after_a_broken_connection_reading_goes_on_at_a_border() {
+    // Three messages of two frames, small and large, of which `passed` bytes have left.
+    let frames: [&[u8]; 6] = [b"a1", b"a2", &[1; 300], &[2; BY_REFERENCE], &[3; BY_REFERENCE * 9], b"c2"];
+    let wire_len = |upto: usize| -> usize {
+        frames[..upto].iter().map(|f| f.len() + if f.len() > 255 { 9 } else { 2 }).sum()
+    };
+    for passed in 0..wire_len(4) {
+        let (mut left, right, _, _) = pipe(0);
+        for (i, frame) in frames.iter().enumerate() {
+            assert!(send(&mut left, frame, i % 2 == 0));
+        }
+        let (mut reader, _, _end) = right.into_parts();
+        let (mut rest, mut of_tail) = (passed, 0);
+        while rest > 0 {
+            let consumer = reader.blocks().unwrap();
+            assert!(consumer.ready());
+            let n = consumer.bytes().len().min(rest);
+            consumer.advance(n);
+            rest -= n;
+            if n == 0 {
+                let Some(Tail::Body(body)) = consumer.tail() else { unreachable!() };
+                of_tail = body.len().min(rest);
+                rest -= of_tail;
+                if of_tail == body.len() {
+                    consumer.take_tail();
+                }
+            }
+        }
+        let _ = of_tail;
+        reader.resync();
+        let next = if passed == 0 {
+            0
+        } else if passed <= wire_len(2) {
+            2
+        } else {
+            4
+        };
+        assert_eq!(reader.read().unwrap().data(), frames[next], "{passed} bytes passed");
+    }
+}

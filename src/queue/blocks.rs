@@ -42,6 +42,7 @@ pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
         filled: 0,
         received: 0,
         messages: 0,
+        inside: false,
         oldest: block,
         oldest_word: 0,
         published: Position::default(),
@@ -70,6 +71,8 @@ struct Block<T> {
     state: AtomicU64,
     /// Written by the producer before sealing, taken by the consumer after it saw `SEALED`.
     tail: UnsafeCell<Option<T>>,
+    /// The block begins inside a message. Written by the producer before it links the block, constant from then on.
+    continued: UnsafeCell<bool>,
     capacity: usize,
 }
 
@@ -91,6 +94,8 @@ pub struct Producer<T> {
     received: usize,
     /// Messages that end in `block`.
     messages: u32,
+    /// Something was appended since the last message ended.
+    inside: bool,
     /// The block where the unpublished part begins, and the place in it.
     oldest: NonNull<Block<T>>,
     published: Position,
@@ -132,6 +137,7 @@ impl<T> Producer<T> {
             ptr::copy_nonoverlapping(second.as_ptr(), to.add(first.len()), second.len());
         }
         self.filled += len;
+        self.inside = true;
         Ok(())
     }
 
@@ -142,10 +148,17 @@ impl<T> Producer<T> {
         Ok(())
     }
 
-    /// Counts a message as ended at the current place.
+    /// Counts messages as ended, the last of them at the current place.
     #[inline]
-    pub fn end_message(&mut self) {
-        self.messages = self.messages.wrapping_add(1);
+    pub fn end_messages(&mut self, messages: u32) {
+        self.messages = self.messages.wrapping_add(messages);
+        self.inside = false;
+    }
+
+    /// Says that what was appended since the last message is no part of one.
+    #[inline]
+    pub fn end_aside(&mut self) {
+        self.inside = false;
     }
 
     /// Makes everything appended so far visible. `true`: the consumer slept and is to be woken by the caller.
@@ -187,6 +200,7 @@ impl<T> Producer<T> {
         self.filled = self.published.bytes;
         self.messages = self.published.messages;
         self.received = 0;
+        self.inside = false;
     }
 
     /// Whether something was appended since the last publish.
@@ -229,6 +243,7 @@ impl<T> Producer<T> {
         let len = len.min(self.received);
         self.filled += len;
         self.received -= len;
+        self.inside = true;
     }
 
     /// Drops all received bytes, which the caller has moved elsewhere.
@@ -248,6 +263,7 @@ impl<T> Producer<T> {
             ptr::copy(bytes.add(self.filled), bytes.add(self.published.bytes), self.received);
         }
         self.filled = self.published.bytes;
+        self.inside = false;
     }
 
     /// Bytes behind `filled` in the current block.
@@ -297,6 +313,7 @@ impl<T> Producer<T> {
         // SAFETY: the consumer reads `tail` and `next` only after it saw `SEALED`, which is not stored yet.
         unsafe {
             let block = self.block.as_ref();
+            next.as_ref().continued.with_mut(|continued| *continued = self.inside);
             block.tail.with_mut(|slot| *slot = tail);
             block.next.store(next.as_ptr(), Ordering::Relaxed);
             if self.oldest != self.block {
@@ -380,6 +397,17 @@ impl<T> Consumer<T> {
         unsafe { std::slice::from_raw_parts(Block::bytes(self.block).add(self.position - len), len) }
     }
 
+    /// The current block from its beginning: its published bytes, how many of them were passed, and whether the
+    /// block begins inside a message.
+    pub fn whole_block(&self) -> (&[u8], usize, bool) {
+        let len = bytes_of(self.state());
+        // SAFETY: as in `bytes`, which begins further on; `continued` does not change once the block is linked.
+        unsafe {
+            let bytes = std::slice::from_raw_parts(Block::bytes(self.block), len);
+            (bytes, self.position, self.block.as_ref().continued.with(|continued| *continued))
+        }
+    }
+
     /// The tail that ends the current block, where the block is sealed and has one.
     pub fn tail(&self) -> Option<&T> {
         if self.state() & SEALED == 0 {
@@ -415,7 +443,7 @@ impl<T> Consumer<T> {
 
     /// Calls `visit` with the unread bytes and the tail of each published block, first the current one, until it
     /// answers `false` or there is no more. A second argument of `None` says that the block has no tail.
-    pub fn spans(&self, mut visit: impl FnMut(&[u8], Option<&T>) -> bool) {
+    pub fn spans<'a>(&'a self, mut visit: impl FnMut(&'a [u8], Option<&'a T>) -> bool) {
         let mut block = self.block;
         let mut position = self.position;
         loop {
@@ -515,6 +543,7 @@ impl<T> Block<T> {
             next: AtomicPtr::new(ptr::null_mut()),
             state: AtomicU64::new(0),
             tail: UnsafeCell::new(None),
+            continued: UnsafeCell::new(false),
             capacity,
         };
         // SAFETY: the allocation begins with room for the header, suitably aligned.
@@ -590,7 +619,7 @@ mod tests {
             producer.append([b"h", &data]).unwrap();
             sent.push(b'h');
             sent.extend_from_slice(&data);
-            producer.end_message();
+            producer.end_messages(1);
             if i % 100 == 50 {
                 producer.attach(i).unwrap();
             }
@@ -649,7 +678,7 @@ mod tests {
         let writer = std::thread::spawn(move || {
             for i in 0..200_000u32 {
                 producer.append([&i.to_le_bytes(), b""]).unwrap();
-                producer.end_message();
+                producer.end_messages(1);
                 if i % 1000 == 0 {
                     producer.attach(i).unwrap();
                 }

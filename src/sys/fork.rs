@@ -10,7 +10,8 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// A number that is another one in a forked child than in its parent. Whoever owns threads or descriptors keeps
 /// the number of its making; where it differs, the threads do not exist and locks may be held by nobody.
 ///
-/// One relaxed load after the first call. 0 for as long as the system has no memory to register the handler.
+/// One relaxed load after the first call. Never 0. Stays 1 for as long as the system has no memory to register the
+/// handler.
 #[inline]
 pub fn generation() -> u32 {
     match GENERATION.load(Relaxed) {
@@ -42,7 +43,7 @@ fn register() -> u32 {
     // nothing but an atomic store, which is allowed between fork and exec.
     let rc = unsafe { libc::pthread_atfork(None, None, Some(bump)) };
     if rc != 0 {
-        return 0;
+        return 1;
     }
     let _ = GENERATION.compare_exchange(0, 1, Relaxed, Relaxed);
     GENERATION.load(Relaxed)

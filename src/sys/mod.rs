@@ -5,4 +5,5 @@ pub mod fork;
 pub mod lock;
 pub mod park;
 pub mod poll;
+pub mod stream;
 pub mod thread;

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThreadSettings {
     /// Comes before the thread's own name, with a slash between.
-    pub name_prefix: String,
+    pub name_prefix: Vec<u8>,
     /// 1 to 99 with `SCHED_FIFO` and `SCHED_RR`. With any other policy a value above 0 asks for the best nice value.
     pub priority: Option<i32>,
     /// `SCHED_FIFO` and the like.
@@ -20,20 +20,31 @@ pub struct ThreadSettings {
 /// A thread started by [`spawn`]; runs on by itself when dropped.
 #[derive(Debug)]
 pub struct Thread {
-    handle: std::thread::JoinHandle<()>,
+    /// `None` once joined or given up.
+    handle: Option<std::thread::JoinHandle<()>>,
     born: Born,
 }
 
 impl Thread {
     /// Waits until the thread has ended. Returns at once on the thread itself, and in a forked child, where it does
     /// not exist.
-    pub fn join(self) {
-        if self.born.forked() {
-            // Detaching would look at the parent's thread.
-            std::mem::forget(self.handle);
-        } else if self.handle.thread().id() != std::thread::current().id() {
+    pub fn join(mut self) {
+        let others =
+            |handle: &std::thread::JoinHandle<()>| handle.thread().id() != std::thread::current().id();
+        if !self.born.forked()
+            && let Some(handle) = self.handle.take().filter(others)
+        {
             // A panic of the thread's has been contained by then: nobody is left to tell.
-            let _ = self.handle.join();
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if self.born.forked() {
+            // Detaching would write to what a new thread of the child's may be using: its stack is free there.
+            std::mem::forget(self.handle.take());
         }
     }
 }
@@ -45,9 +56,9 @@ impl Thread {
 pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 'static) -> Result<Thread> {
     let mut full_name = settings.name_prefix.clone();
     if !full_name.is_empty() {
-        full_name.push('/');
+        full_name.push(b'/');
     }
-    full_name.push_str(name);
+    full_name.extend_from_slice(name.as_bytes());
     let settings = settings.clone();
     let blocked = BlockedSignals::all();
     let handle = std::thread::Builder::new().spawn(move || {
@@ -56,14 +67,14 @@ pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 
         run();
     });
     drop(blocked);
-    Ok(Thread { handle: handle?, born: Born::now() })
+    Ok(Thread { handle: Some(handle?), born: Born::now() })
 }
 
 /// Names the calling thread; cut to what the system keeps.
-pub fn name_current(name: &str) {
+pub fn name_current(name: &[u8]) {
     let mut bytes = [0u8; 16];
-    for (to, from) in bytes.iter_mut().zip(name.bytes().take_while(|byte| *byte != 0).take(15)) {
-        *to = from;
+    for (to, from) in bytes.iter_mut().zip(name.iter().take_while(|byte| **byte != 0).take(15)) {
+        *to = *from;
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     // SAFETY: `bytes` ends with a NUL: at most 15 of 16 were written.
@@ -169,7 +180,7 @@ mod tests {
         let before = blocked(libc::SIGUSR2);
         let (sender, receiver) = mpsc::channel();
         let settings = ThreadSettings {
-            name_prefix: "a\0b".into(),
+            name_prefix: b"a\0b".to_vec(),
             priority: Some(50),
             policy: Some(9999),
             affinity_cpus: vec![0, usize::MAX],
@@ -184,7 +195,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn the_name_is_prefixed_and_cut() {
         let (sender, receiver) = mpsc::channel();
-        let settings = ThreadSettings { name_prefix: "prefix".into(), ..ThreadSettings::default() };
+        let settings = ThreadSettings { name_prefix: b"prefix".to_vec(), ..ThreadSettings::default() };
         let name = || std::fs::read_to_string("/proc/thread-self/comm").unwrap();
         let thread = spawn(&settings, "ZMQbg/IO/0", move || sender.send(name()).unwrap()).unwrap();
         assert_eq!(receiver.recv().unwrap().trim_end(), "prefix/ZMQbg/IO");
