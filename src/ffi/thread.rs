@@ -97,7 +97,7 @@ pub unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
 
 /// Nothing here may need dropping while the program's function runs: `pthread_exit` unwinds through this frame.
 extern "C-unwind" fn thread_main(start: *mut c_void) -> *mut c_void {
-    name_current("ZMQapp");
+    name_current(b"ZMQapp");
     // SAFETY: from `zmq_threadstart`, which handed it over.
     let Start { run, arg } = *unsafe { memory::unboxed(start.cast::<Start>()) };
     // SAFETY: the program said that it may be called here.
