@@ -1,8 +1,14 @@
-//! The operating system behind safe functions: what `std` and `socket2` do not offer without `unsafe`.
+//! The operating system, behind safe interfaces.
 
 pub mod credentials;
+pub mod eventfd;
+pub mod fork;
 pub mod interface;
-pub mod io;
+pub mod lock;
 pub mod net;
 pub mod net_adopt;
 pub mod net_resolve;
+pub mod park;
+pub mod poll;
+pub mod stream;
+pub mod thread;

@@ -4,13 +4,14 @@
 //! over are kept in a list: giving the same one twice is refused instead of closing, later, whatever file has
 //! meanwhile got that number.
 
+use super::lock::Lock;
 use crate::errno::{Errno, Result};
-use parking_lot::Mutex;
+use socket2::SockRef;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Numbers adopted and not yet closed.
-static ADOPTED: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+static ADOPTED: Lock<BTreeSet<RawFd>> = Lock::new(BTreeSet::new());
 
 /// A descriptor taken over from the program; closed when dropped, as libzmq does.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ impl AdoptedFd {
         }
         // SAFETY: open just now, and the program that set ZMQ_USE_FD keeps it open until the borrow ends here.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        super::io::set_cloexec(borrowed)?;
-        super::io::set_nonblocking(borrowed, true)?;
+        SockRef::from(&borrowed).set_cloexec(true)?;
+        SockRef::from(&borrowed).set_nonblocking(true)?;
         adopted.insert(fd);
         // SAFETY: the number is open, and nobody else here owns it: it was not in the list. That the program has
         // given it away is what setting ZMQ_USE_FD means (zmq_setsockopt(3)).
