@@ -43,7 +43,7 @@ class Builder:
             *(["-DZMQ_BUILD_DRAFT_API=1"] if draft else []),
             *(f"-I{path}" for path in (self._platform(), tree.path / "external" / "unity")),
         ]
-        self._key = self._shared_key(header or tree.header)
+        self.key = self._shared_key(header or tree.header)
         self._lock = threading.Lock()
         self._objects = None
         self._stub = None
@@ -53,7 +53,7 @@ class Builder:
         asked = sorted(has & _CAPABILITIES.keys()) if name in _ASKS_CAPABILITIES else []
         flags = self._flags(name) + [f"-D{_CAPABILITIES[capability]}=1" for capability in asked]
         source = self.stage / "tests" / f"{name}.cpp"
-        key = _digest(self._key, source.read_bytes(), " ".join(flags))
+        key = _digest(self.key, source.read_bytes(), " ".join(flags))
         program = self.folder / f"{name}-{key}"
         if not program.exists():
             objects, stub = self._prerequisites()
@@ -80,7 +80,7 @@ class Builder:
         """
         with self._lock:
             if self._objects is None:
-                self._stub = self.folder / f"stub-{self._key}"
+                self._stub = self.folder / f"stub-{self.key}"
                 self._stub.mkdir(exist_ok=True)
                 self._make_stub(self._stub)
                 self._objects = [self._object(f"tests/{part}.cpp") for part in _TESTUTIL]
@@ -94,7 +94,7 @@ class Builder:
         self._compile(["-shared", "-fPIC", "-Wl,-soname,libzmq.so.5", str(source)], folder / "libzmq.so", "gcc")
 
     def _object(self, path):
-        target = self.folder / f"{path.rpartition('/')[2]}-{self._key}.o"
+        target = self.folder / f"{path.rpartition('/')[2]}-{self.key}.o"
         if not target.exists():
             compiler = "gcc" if path.endswith(".c") else "g++"
             root = self.stage if path.startswith("tests/") else self.tree.path
