@@ -1,7 +1,7 @@
 //! The context itself.
 
 use super::Stop;
-use super::options::ContextOptions;
+use crate::options::ContextOptions;
 use crate::errno::{Errno, Result};
 use crate::reactor::{Handle, spawn_reactor};
 use crate::sys::fork::Born;

@@ -584,8 +584,7 @@ impl Session {
         {
             let step = connecter.proceed(attempt);
             match step {
-                // Still the same attempt: no event, no new registration.
-                Step::Wait(attempt) if attempt.is_told() => self.stage = Stage::Connecting(attempt),
+                // A new descriptor of another address, or the same attempt going on.
                 step => self.follow(cx, step),
             }
         }

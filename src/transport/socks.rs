@@ -2,7 +2,7 @@
 
 use super::ip;
 use crate::errno::{Errno, Result};
-use crate::options::SocketOptions;
+use crate::options::{SocketOptions, Text};
 
 /// The longest host name that a SOCKS5 request can carry.
 const LONGEST_HOST: usize = 255;
@@ -31,7 +31,9 @@ impl ProxyRequest {
         if port == 0 || host.len() > LONGEST_HOST {
             return Err(Errno::INVAL);
         }
-        let credentials = (options.socks_proxy_username.clone(), options.socks_proxy_password.clone());
+        let text = |text: &Text| text.to_str().map(str::to_owned).ok_or(Errno::INVAL);
+        let credentials =
+            (text(&options.socks_proxy_username)?, text(&options.socks_proxy_password)?);
         let credentials = Some(credentials).filter(|(user, _)| !user.is_empty());
         Ok(Some(ProxyRequest { host: host.to_owned(), port, credentials }))
     }
