@@ -40,9 +40,16 @@ pub enum Step {
     Wait(Attempt),
     /// Wait for the proxy's answer.
     Proxying(Attempt),
-    Connected { fd: OwnedFd, endpoints: Endpoints, peer_address: String },
+    Connected {
+        fd: OwnedFd,
+        endpoints: Endpoints,
+        peer_address: String,
+    },
     /// The descriptor, if there was one, is closed already.
-    Failed { fd: Option<RawFd>, errno: Errno },
+    Failed {
+        fd: Option<RawFd>,
+        errno: Errno,
+    },
 }
 
 impl Attempt {

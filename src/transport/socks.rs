@@ -2,7 +2,7 @@
 
 use super::ip;
 use crate::errno::{Errno, Result};
-use crate::options::{SocketOptions, Text};
+use crate::options::SocketOptions;
 
 /// The longest host name that a SOCKS5 request can carry.
 const LONGEST_HOST: usize = 255;
@@ -14,7 +14,7 @@ pub struct ProxyRequest {
     pub host: String,
     pub port: u16,
     /// User name and password, if the proxy is to be told.
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl ProxyRequest {
@@ -31,9 +31,8 @@ impl ProxyRequest {
         if port == 0 || host.len() > LONGEST_HOST {
             return Err(Errno::INVAL);
         }
-        let text = |text: &Text| text.to_str().map(str::to_owned).ok_or(Errno::INVAL);
-        let credentials =
-            (text(&options.socks_proxy_username)?, text(&options.socks_proxy_password)?);
+        let (user, password) = (&options.socks_proxy_username, &options.socks_proxy_password);
+        let credentials = (user.as_bytes().to_vec(), password.as_bytes().to_vec());
         let credentials = Some(credentials).filter(|(user, _)| !user.is_empty());
         Ok(Some(ProxyRequest { host: host.to_owned(), port, credentials }))
     }
@@ -42,7 +41,7 @@ impl ProxyRequest {
 impl std::fmt::Debug for ProxyRequest {
     /// Without the password, which must not get into logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let user = self.credentials.as_ref().map(|(user, _)| user);
+        let user = self.credentials.as_ref().map(|(user, _)| String::from_utf8_lossy(user));
         write!(f, "ProxyRequest({}:{} as {user:?})", self.host, self.port)
     }
 }
