@@ -90,9 +90,20 @@ mod tests {
         ] {
             assert_eq!(check_syntax(address), Ok(()), "{address}");
         }
-        for address in
-            ["127.0.0.1:*", "bad name:1", "*:5555", "a/b:1", "-a:5", "_a:1", "a", "a:", "a:http", "ä:1", "", "a:1/"]
-        {
+        for address in [
+            "127.0.0.1:*",
+            "bad name:1",
+            "*:5555",
+            "a/b:1",
+            "-a:5",
+            "_a:1",
+            "a",
+            "a:",
+            "a:http",
+            "ä:1",
+            "",
+            "a:1/",
+        ] {
             assert_eq!(check_syntax(address), Err(Errno::INVAL), "{address}");
         }
     }
