@@ -1,4 +1,5 @@
 //! Contexts and signals, contexts and `fork`.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Weak, mpsc};

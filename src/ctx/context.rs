@@ -9,7 +9,8 @@ use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
 use crate::sys::thread::{Thread, ThreadSettings};
 use slotmap::SlotMap;
-use std::sync::{Arc, MutexGuard, Weak};
+use std::any::Any;
+use std::sync::{Arc, MutexGuard, OnceLock, Weak};
 
 slotmap::new_key_type! {
     /// Tells the sockets of a context apart; never reused.
@@ -40,6 +41,7 @@ pub struct Guard(Arc<Shared>);
 struct Shared {
     options: Lock<ContextOptions>,
     state: Lock<State>,
+    extension: OnceLock<Arc<dyn Any + Send + Sync>>,
     born: Born,
 }
 
@@ -73,7 +75,7 @@ struct Io {
 impl Context {
     pub fn new(options: ContextOptions) -> Context {
         let (options, state) = (Lock::new(options), Lock::new(State::default()));
-        Context(Arc::new(Shared { options, state, born: Born::now() }))
+        Context(Arc::new(Shared { options, state, extension: OnceLock::new(), born: Born::now() }))
     }
 
     /// The options, locked. What has been started already does not change with them.
@@ -125,6 +127,12 @@ impl Context {
             self.0.state.lock().guards += 1;
         }
         Guard(Arc::clone(&self.0))
+    }
+
+    /// What another layer keeps for this context, made when first asked for. One type only; `None` for a second.
+    pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let extension = self.0.extension.get_or_init(|| Arc::new(T::default()));
+        Arc::clone(extension).downcast::<T>().ok()
     }
 
     /// Whether the context was shut down or is being terminated.

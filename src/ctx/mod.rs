@@ -20,6 +20,3 @@ pub trait Stop: Send + Sync {
     /// The context was shut down or is being terminated: calls on the socket give `ETERM` from now on.
     fn stop(&self);
 }
-
-/// Placeholder until the real one comes.
-pub struct Context(());

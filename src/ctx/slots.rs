@@ -60,7 +60,8 @@ pub struct SlotGuard<'a, T> {
 }
 
 impl<T: Send> Slots<T> {
-    /// `tag` is what a handle's first four bytes read as; the kinds that other libraries know are taken.
+    /// `tag` is what a handle's first four bytes read as. It must be none that czmq looks for (0xcafe in one half) and
+    /// none of libzmq's (0xbaddecaf, 0xabadcafe, 0xdeadbeef).
     pub const fn new(tag: u32) -> Slots<T> {
         Slots {
             tag,

@@ -5,6 +5,7 @@ mod body;
 mod builder;
 mod defer;
 mod frame;
+mod in_place;
 mod metadata;
 mod msg;
 

@@ -15,10 +15,10 @@ pub const GROUP_MAX_LENGTH: usize = 255;
 
 /// Values of [`Msg::tag`]; two bytes that stale memory is unlikely to hold, and never 0: neither a closed message
 /// nor zeroed memory passes for a message.
-const CLOSED: u16 = 0;
-const TAG_INLINE: u16 = 0xb3e1;
-const TAG_BODY: u16 = 0xb3e2;
-const TAG_CONSTANT: u16 = 0xb3e3;
+pub(super) const CLOSED: u16 = 0;
+pub(super) const TAG_INLINE: u16 = 0xb3e1;
+pub(super) const TAG_BODY: u16 = 0xb3e2;
+pub(super) const TAG_CONSTANT: u16 = 0xb3e3;
 
 /// What `zmq_msg_t` holds: 64 bytes, pointer-aligned, no self-pointers. Up to 40 bytes of body lie inside.
 ///
@@ -33,9 +33,9 @@ pub struct Msg {
     group: Option<Body>,
     /// Of an inline body.
     inline_len: u8,
-    flags: u8,
+    pub(super) flags: u8,
     /// Which field of `content` counts. Plain memory may hold anything, so no enum.
-    tag: u16,
+    pub(super) tag: u16,
     routing_id: u32,
 }
 
@@ -312,93 +312,6 @@ impl Msg {
     }
 }
 
-/// Messages in C's memory.
-impl Msg {
-    /// Makes a message in memory that holds none; what was there is overwritten, not closed. Errors: `EFAULT` for
-    /// a null or misaligned pointer.
-    ///
-    /// # Safety
-    /// `at` is null or writable for 64 bytes.
-    pub unsafe fn init_at(at: *mut Msg, msg: Msg) -> Result<()> {
-        if at.is_null() || !at.is_aligned() {
-            return Err(Errno::FAULT);
-        }
-        // SAFETY: aligned, and the caller says writable.
-        unsafe { at.write(msg) };
-        Ok(())
-    }
-
-    /// The message in this memory. Errors: `EFAULT` for a null or misaligned pointer, a closed message, or memory
-    /// that holds none.
-    ///
-    /// # Safety
-    /// `at` is null or points at 64 readable and writable bytes that nothing else uses during `'a`, and if they
-    /// hold a message then it was made by [`init_at`](Msg::init_at) (or moved there whole).
-    pub unsafe fn at<'a>(at: *mut Msg) -> Result<&'a mut Msg> {
-        // SAFETY: as the caller promises.
-        match unsafe { Msg::peek_tag(at) }? {
-            // SAFETY: aligned, the caller's to borrow, and the tag says that it is a message.
-            TAG_INLINE | TAG_BODY | TAG_CONSTANT => Ok(unsafe { &mut *at }),
-            _ => Err(Errno::FAULT),
-        }
-    }
-
-    /// As [`at`](Msg::at), for reading only.
-    ///
-    /// # Safety
-    /// As of `at`, but others may read too.
-    pub unsafe fn at_ref<'a>(at: *const Msg) -> Result<&'a Msg> {
-        // SAFETY: as the caller promises.
-        match unsafe { Msg::peek_tag(at) }? {
-            // SAFETY: aligned, readable, and the tag says that it is a message.
-            TAG_INLINE | TAG_BODY | TAG_CONSTANT => Ok(unsafe { &*at }),
-            _ => Err(Errno::FAULT),
-        }
-    }
-
-    /// The MORE flag of a message or of a closed one: programs ask for it right after closing, and libzmq answers.
-    /// Errors: as of [`at`](Msg::at), but not for closed messages.
-    ///
-    /// # Safety
-    /// As of [`at_ref`](Msg::at_ref).
-    pub unsafe fn more_at(at: *const Msg) -> Result<bool> {
-        // SAFETY: as the caller promises.
-        match unsafe { Msg::peek_tag(at) }? {
-            // SAFETY: `peek_tag` found the memory aligned, the caller says that it is readable; any byte is a `u8`.
-            CLOSED | TAG_INLINE | TAG_BODY | TAG_CONSTANT => Ok(unsafe { (*at).flags } & MORE != 0),
-            _ => Err(Errno::FAULT),
-        }
-    }
-
-    /// Ends the message in this memory, which holds none afterwards. Errors: as of [`at`](Msg::at).
-    ///
-    /// # Safety
-    /// As of [`at`](Msg::at).
-    pub unsafe fn close_at(at: *mut Msg) -> Result<()> {
-        // SAFETY: as the caller promises.
-        unsafe { Msg::at(at) }?;
-        // SAFETY: `at` found a message there. Its memory gives it up in the next line.
-        let msg = unsafe { at.read() };
-        // The memory is marked before the message drops: a free callback that closes the same message again gets
-        // EFAULT instead of a second free.
-        // SAFETY: aligned and writable, see above.
-        unsafe { (&raw mut (*at).tag).write(CLOSED) };
-        drop(msg);
-        Ok(())
-    }
-
-    /// # Safety
-    /// `at` is null or readable for 64 bytes.
-    unsafe fn peek_tag(at: *const Msg) -> Result<u16> {
-        if at.is_null() || !at.is_aligned() {
-            return Err(Errno::FAULT);
-        }
-        // SAFETY: aligned, and the caller says readable. Read through the raw pointer: a reference would claim
-        // that the memory already is a message.
-        Ok(unsafe { (&raw const (*at).tag).read() })
-    }
-}
-
 impl Drop for Msg {
     fn drop(&mut self) {
         // All callbacks that this runs find the fields already emptied.
@@ -559,42 +472,5 @@ mod tests {
         assert_eq!(msg.group(), c"ab");
         msg.set_group(b"").unwrap();
         assert_eq!(msg.group(), c"");
-    }
-
-    #[test]
-    fn memory_without_a_message_is_efault() {
-        let mut memory = MaybeUninit::<Msg>::zeroed();
-        let at = memory.as_mut_ptr();
-        // SAFETY: 64 writable bytes, used by this test alone; or null.
-        unsafe {
-            assert_eq!(Msg::at(ptr::null_mut()).unwrap_err(), Errno::FAULT);
-            assert_eq!(Msg::init_at(at.wrapping_byte_add(4), Msg::new()), Err(Errno::FAULT));
-            for fill in [0x00, 0x01, 0x65, 0x68, 0xa5, 0xcc, 0xff] {
-                at.write_bytes(fill, 1);
-                assert_eq!(Msg::at(at).unwrap_err(), Errno::FAULT, "{fill:#x}");
-                assert_eq!(Msg::close_at(at), Err(Errno::FAULT));
-            }
-        }
-    }
-
-    #[test]
-    fn closing_in_place() {
-        let counted = Counted::new(b"lent");
-        let mut memory = MaybeUninit::<Msg>::zeroed();
-        let at = memory.as_mut_ptr();
-        // SAFETY: 64 writable bytes, used by this test alone.
-        unsafe {
-            Msg::init_at(at, lent(&counted)).unwrap();
-            Msg::at(at).unwrap().set_more(true);
-            assert_eq!(Msg::at_ref(at).unwrap().data(), b"lent");
-            Msg::close_at(at).unwrap();
-            assert_eq!(counted.freed(), 1);
-            assert_eq!(Msg::close_at(at), Err(Errno::FAULT));
-            assert_eq!((counted.freed(), Msg::more_at(at)), (1, Ok(true)));
-            // The memory may be used again.
-            Msg::init_at(at, Msg::new()).unwrap();
-            assert_eq!(Msg::more_at(at), Ok(false));
-            Msg::close_at(at).unwrap();
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! Waiting for many things at once: `zmq_poll`, `zmq_poller`, and `zmq_proxy`, which waits and forwards.
+//! Waiting for many things at once: `zmq_poll`, `zmq_poller`, `zmq_proxy`, which waits and forwards,
+//! and timers.
 #![forbid(unsafe_code)]
 
 #[expect(clippy::module_inception, reason = "the page of the manual is called that")]
@@ -6,11 +7,13 @@ mod poll;
 mod poller;
 mod proxy;
 mod signal;
+mod timers;
 mod wait;
 
 pub use poll::{PollItem, poll};
 pub use poller::{PollerEvent, PollerHandle, Subject};
 pub use proxy::proxy;
+pub use timers::{Pass, Timers};
 
 use std::ffi::c_short;
 

@@ -174,7 +174,7 @@ impl Direction {
                 }
             }
             if !self.flush()? {
-                return Ok(done);
+                return Ok(done + 1);
             }
         }
         Ok(BURST)

@@ -33,9 +33,13 @@ fn receive(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
     }
 }
 
-/// Writes from `ranges` in order, and says how many bytes went. Never raises `SIGPIPE` in the host. Errors:
-/// `EAGAIN`, `EPIPE` and what sendmsg(2) gives.
+/// The most ranges that the kernel takes in one call (`UIO_MAXIOV`); more would be `EMSGSIZE`.
+const MAX_RANGES: usize = 1024;
+
+/// Writes from the first [`MAX_RANGES`] of `ranges` in order, and says how many bytes went. Never raises `SIGPIPE`
+/// in the host. Errors: `EAGAIN`, `EPIPE` and what sendmsg(2) gives.
 pub fn write(fd: impl AsFd, ranges: &[IoSlice<'_>]) -> Result<usize> {
+    let ranges = ranges.get(..MAX_RANGES).unwrap_or(ranges);
     loop {
         match SockRef::from(&fd).send_vectored_with_flags(ranges, libc::MSG_NOSIGNAL) {
             Ok(n) => return Ok(n),
@@ -63,5 +67,11 @@ mod tests {
         assert_eq!(read_uninit(&right, &mut [MaybeUninit::uninit(); 9]).unwrap(), b"cde");
         drop(right);
         assert_eq!(write(&left, &[IoSlice::new(b"x")]), Err(Errno::PIPE));
+    }
+
+    #[test]
+    fn more_ranges_than_the_kernel_takes_are_a_short_write() {
+        let (left, _right) = UnixStream::pair().unwrap();
+        assert_eq!(write(&left, &vec![IoSlice::new(b"x"); MAX_RANGES + 1]), Ok(MAX_RANGES));
     }
 }

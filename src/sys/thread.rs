@@ -137,10 +137,10 @@ fn set_affinity(cpus: &[usize]) {
 fn set_affinity(_cpus: &[usize]) {}
 
 /// While it lives the calling thread gets no signal; a thread started meanwhile never does.
-struct BlockedSignals(libc::sigset_t);
+pub struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
-    fn all() -> BlockedSignals {
+    pub fn all() -> BlockedSignals {
         // SAFETY: both sets are written by the calls before they are read; the old mask stays all-zero (empty) if
         // the call failed, which it cannot with SIG_SETMASK and valid pointers.
         unsafe {
