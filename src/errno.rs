@@ -1,6 +1,7 @@
 //! Error numbers: the one error type of the crate, the codes only ØMQ knows, and their texts.
 //!
 //! Every fallible function returns `Result<T>`; `ffi` alone turns an [`Errno`] into C's `errno`.
+#![forbid(unsafe_code)]
 
 use std::ffi::CStr;
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
-use zmq::ctx::{Context, ContextOptions, Mailbox, Slots, SocketTicket};
+use zmq::ctx::{Context, Mailbox, Slots, SocketTicket};
+use zmq::options::ContextOptions;
 use zmq::errno::{Errno, Result};
 
 fn socket(context: &Context) -> Result<(Arc<Mailbox<u8>>, SocketTicket)> {

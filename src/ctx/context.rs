@@ -1,8 +1,8 @@
 //! The context itself.
 
 use super::Stop;
-use super::options::ContextOptions;
 use crate::errno::{Errno, Result};
+use crate::options::ContextOptions;
 use crate::reactor::{Handle, spawn_reactor};
 use crate::sys::fork::Born;
 use crate::sys::lock::Lock;

@@ -6,13 +6,11 @@
 mod context;
 mod mailbox;
 mod names;
-mod options;
 mod slots;
 
 pub use context::{Context, Guard, SocketId, SocketTicket};
 pub use mailbox::{Mailbox, State};
 pub use names::{Left, Names};
-pub use options::ContextOptions;
 pub use slots::{Slot, SlotGuard, Slots};
 
 /// What a context can stop: a socket's mailbox.

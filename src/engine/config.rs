@@ -1,5 +1,5 @@
 //! What a handshake has to know of the socket.
-use crate::options::{Mechanism, SocketOptions, SocketType};
+use crate::options::{Mechanism, SocketOptions, SocketType, Text};
 use std::collections::BTreeMap;
 
 /// The part of the socket's options that shows in a handshake.
@@ -17,7 +17,7 @@ pub struct Config {
     /// Whether the peer's routing id is wanted; [`Peer::routing_id`](super::Peer) stays empty otherwise.
     pub recv_routing_id: bool,
     /// Further properties for the peer (`ZMQ_METADATA`), sorted by name.
-    pub app_metadata: BTreeMap<String, String>,
+    pub app_metadata: BTreeMap<Text, Text>,
 }
 
 impl Config {

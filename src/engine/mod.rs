@@ -11,6 +11,7 @@
 pub mod config;
 pub mod failure;
 pub mod mechanism;
+pub mod socks;
 pub mod zmtp;
 
 pub use config::Config;

@@ -7,7 +7,10 @@
 
 mod atomic_counter;
 mod clock;
+pub mod constants;
 mod curve;
+#[cfg(zmq_draft)]
+pub mod draft_constants;
 mod errno;
 mod memory;
 mod msg;

@@ -20,14 +20,13 @@ impl<A: Send + 'static> Lookup<A> {
         let answer = Arc::new(Lock::new(None));
         let theirs = Arc::downgrade(&answer);
         let settings = ThreadSettings::default();
-        let thread = thread::spawn(&settings, "Lookup", move || {
+        thread::spawn(&settings, "Lookup", move || {
             let found = ask();
             if let Some(answer) = theirs.upgrade() {
                 *answer.lock() = Some(found);
                 done();
             }
         })?;
-        thread.detach();
         Ok(Lookup { answer })
     }
 

@@ -9,8 +9,8 @@ use super::send::{SendForm, SendHalf, Sent};
 use super::shared::{PEER_CLOSED, Shared, TERMINATE, WRITABLE};
 use super::{Command, Owner};
 use crate::ctx::Guard;
-use crate::engine::zmtp::heartbeat::{Action, Intervals};
 use crate::engine::zmtp::Version;
+use crate::engine::zmtp::heartbeat::{Action, Intervals};
 use crate::engine::{Failure, Heartbeat, Peer};
 use crate::errno::Errno;
 use crate::message::{Metadata, OutFrame};
@@ -243,7 +243,8 @@ impl Session {
         match handshaking.drive() {
             Outcome::More => {}
             Outcome::Done { peer, unsent, rest } => {
-                let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting) else {
+                let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting)
+                else {
                     return;
                 };
                 cx.cancel_timer(timer::HANDSHAKE);
@@ -465,7 +466,8 @@ impl Session {
             self.lanes = None;
             self.end = None;
         }
-        let subscriber = matches!(self.options.socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish);
+        let subscriber =
+            matches!(self.options.socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish);
         if subscriber && let (Some(end), Some((reader, _))) = (&self.end, &mut self.lanes) {
             let options = LaneOptions { hwm: self.options.sndhwm, conflate: false };
             match end.hiccup(options) {
@@ -584,8 +586,7 @@ impl Session {
         {
             let step = connecter.proceed(attempt);
             match step {
-                // Still the same attempt: no event, no new registration.
-                Step::Wait(attempt) if attempt.is_told() => self.stage = Stage::Connecting(attempt),
+                // A new descriptor of another address, or the same attempt going on.
                 step => self.follow(cx, step),
             }
         }

@@ -73,9 +73,8 @@ pub fn option(fd: BorrowedFd<'_>, option: IntOption) -> Result<i32> {
     let mut length = size_of::<i32>() as libc::socklen_t;
     // SAFETY: both pointers are to locals that outlive the call, and `length` is the size of `value`; the
     // descriptor is open for as long as it is borrowed.
-    let rc = unsafe {
-        libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
-    };
+    let rc =
+        unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length) };
     if rc == 0 { Ok(value) } else { Err(Errno::last()) }
 }
 
@@ -145,7 +144,9 @@ mod tests {
     #[test]
     fn options_are_set_and_read_back() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        for (name, value) in [(IntOption::Nodelay, 1), (IntOption::KeepaliveIdle, 77), (IntOption::Priority, 3)] {
+        for (name, value) in
+            [(IntOption::Nodelay, 1), (IntOption::KeepaliveIdle, 77), (IntOption::Priority, 3)]
+        {
             set_option(listener.as_fd(), name, value).unwrap();
             assert_eq!(option(listener.as_fd(), name), Ok(value));
         }
@@ -160,6 +161,9 @@ mod tests {
         let (fd, peer) = accept(listener.as_fd()).unwrap();
         assert_eq!(peer.as_socket(), Some(client.local_addr().unwrap()));
         let mut buffer = [std::mem::MaybeUninit::uninit()];
-        assert_eq!(socket2::SockRef::from(&fd).recv(&mut buffer).unwrap_err().raw_os_error(), Some(libc::EAGAIN));
+        assert_eq!(
+            socket2::SockRef::from(&fd).recv(&mut buffer).unwrap_err().raw_os_error(),
+            Some(libc::EAGAIN)
+        );
     }
 }

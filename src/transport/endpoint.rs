@@ -1,6 +1,6 @@
 //! Endpoints as text: what `ZMQ_LAST_ENDPOINT`, monitor events and message properties show.
 
-use super::{Scheme, ip};
+use super::{Scheme, ip, tcp};
 use crate::options::SocketOptions;
 use crate::sys::{credentials, interface};
 use socket2::{SockAddr, SockRef};
@@ -33,9 +33,10 @@ pub fn other_names<'a>(
     options: &'a SocketOptions,
 ) -> impl Iterator<Item = String> + use<'a> {
     let name = move |bindable: bool| {
+        let ipv6 = tcp::effective_ipv6(options);
         let address = match bindable {
-            true => ip::resolve_local(address, options.ipv6).ok(),
-            false => ip::resolve_remote(address, options.ipv6).ok()?.into_iter().next(),
+            true => ip::resolve_local(address, ipv6).ok(),
+            false => ip::resolve_remote(address, ipv6).ok()?.into_iter().next(),
         };
         Some(uri(scheme, &address?.into()))
     };

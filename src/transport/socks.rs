@@ -14,7 +14,7 @@ pub struct ProxyRequest {
     pub host: String,
     pub port: u16,
     /// User name and password, if the proxy is to be told.
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl ProxyRequest {
@@ -31,7 +31,8 @@ impl ProxyRequest {
         if port == 0 || host.len() > LONGEST_HOST {
             return Err(Errno::INVAL);
         }
-        let credentials = (options.socks_proxy_username.clone(), options.socks_proxy_password.clone());
+        let (user, password) = (&options.socks_proxy_username, &options.socks_proxy_password);
+        let credentials = (user.as_bytes().to_vec(), password.as_bytes().to_vec());
         let credentials = Some(credentials).filter(|(user, _)| !user.is_empty());
         Ok(Some(ProxyRequest { host: host.to_owned(), port, credentials }))
     }
@@ -40,7 +41,7 @@ impl ProxyRequest {
 impl std::fmt::Debug for ProxyRequest {
     /// Without the password, which must not get into logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let user = self.credentials.as_ref().map(|(user, _)| user);
+        let user = self.credentials.as_ref().map(|(user, _)| String::from_utf8_lossy(user));
         write!(f, "ProxyRequest({}:{} as {user:?})", self.host, self.port)
     }
 }

@@ -27,12 +27,13 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
 /// See [`super::connect`].
 pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
     check_syntax(address)?;
-    let (via, proxy) = match socks::ProxyRequest::of(address, options)? {
-        Some(proxy) => (options.socks_proxy_address.as_str(), Some(proxy)),
-        None => (address, None),
+    let proxy = socks::ProxyRequest::of(address, options)?;
+    let name = match proxy {
+        Some(_) => String::from_utf8_lossy(options.socks_proxy_address.as_bytes()).into_owned(),
+        None => address.to_owned(),
     };
-    let source = via.rsplit_once(';').map(|(source, _)| source.to_owned());
-    let target = Target::Ip { source, name: via.to_owned(), proxy };
+    let source = name.rsplit_once(';').map(|(source, _)| source.to_owned());
+    let target = Target::Ip { source, name, proxy };
     Ok(ConnectPlan::new(Scheme::Tcp, format!("tcp://{address}"), target))
 }
 
@@ -89,9 +90,20 @@ mod tests {
         ] {
             assert_eq!(check_syntax(address), Ok(()), "{address}");
         }
-        for address in
-            ["127.0.0.1:*", "bad name:1", "*:5555", "a/b:1", "-a:5", "_a:1", "a", "a:", "a:http", "ä:1", "", "a:1/"]
-        {
+        for address in [
+            "127.0.0.1:*",
+            "bad name:1",
+            "*:5555",
+            "a/b:1",
+            "-a:5",
+            "_a:1",
+            "a",
+            "a:",
+            "a:http",
+            "ä:1",
+            "",
+            "a:1/",
+        ] {
             assert_eq!(check_syntax(address), Err(Errno::INVAL), "{address}");
         }
     }

@@ -116,13 +116,9 @@ pub fn append_ours(out: &mut Vec<u8>, config: &Config) {
         append(out, IDENTITY, &config.routing_id);
     }
     for (name, value) in &config.app_metadata {
-        append(out, until_nul(name), until_nul(value));
+        // A C string to libzmq by the time it is sent.
+        append(out, name.as_c_bytes(), value.as_c_bytes());
     }
-}
-
-/// `ZMQ_METADATA` is a C string to libzmq by the time it is sent.
-fn until_nul(text: &str) -> &[u8] {
-    text.as_bytes().split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// Name, value, and what follows.

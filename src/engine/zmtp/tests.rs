@@ -192,7 +192,7 @@ fn two_of_us_agree_under_any_chunking() {
     for seed in 1..200 {
         let dealer = Config { routing_id: b"dee".to_vec(), ..config(SocketType::Dealer) };
         let mut router = router();
-        router.app_metadata.insert("X-long".into(), "v".repeat(300));
+        router.app_metadata.insert("X-long".into(), "v".repeat(300).as_str().into());
         let (dealer, router) = pair(dealer, router, seed);
         let of_router = dealer.outcome.unwrap().unwrap();
         assert_eq!(of_router.version, Version::V3_1);

@@ -1,0 +1,62 @@
+"""The Debian packages these programs need, and what for."""
+
+import os
+import shutil
+import subprocess
+
+from .console import say
+from .places import Problem
+
+NEEDED = {
+    "libzmq5": "the original libzmq that everything is compared with",
+    "libzmq3-dev": "the original's header, for programs built against it",
+    "libsodium-dev": "libzmq's own test of CURVE links it",
+    "g++": "compiles libzmq's own test programs",
+    "pkg-config": "finds an installed libzmq, as programs' builds do",
+    "cmake": "checks find_package(ZeroMQ)",
+    "iproute2": "brings up the loopback device in a test's network namespace",
+    "python3-venv": "a private place for pyzmq",
+}
+
+
+def missing(names=None):
+    """Those of `names` (all by default) that are not installed."""
+    if shutil.which("dpkg-query") is None:
+        return []
+    return [name for name in names or NEEDED if not _installed(name)]
+
+
+def demand(*names):
+    """Fails with the way out where one of `names` is missing."""
+    lacking = missing(names)
+    if lacking:
+        lines = "".join(f"\n  {name}: {NEEDED[name]}" for name in lacking)
+        raise Problem(f"missing Debian packages (`make deps` installs them):{lines}")
+
+
+def install():
+    """Installs what is missing, saying what and why. Needs root or sudo where something is."""
+    lacking = missing()
+    if not lacking:
+        return
+    say("Installing Debian packages:")
+    for name in lacking:
+        say(f"  {name}: {NEEDED[name]}")
+    root = [] if os.geteuid() == 0 else ["sudo"]
+    if root and shutil.which("sudo") is None:
+        raise Problem(f"run as root: apt-get install {' '.join(lacking)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    apt = [*root, "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    command = [*apt, "install", "--no-install-recommends", "-y", *lacking]
+    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
+        # The usual reason on a fresh machine: the package lists are not there yet.
+        subprocess.run([*apt, "update"], env=environment, check=False)
+        if subprocess.run(command, env=environment).returncode != 0:
+            raise Problem("apt-get failed")
+
+
+def _installed(name):
+    status = subprocess.run(
+        ["dpkg-query", "-W", "-f=${db:Status-Status}", name], capture_output=True, text=True
+    )
+    return "installed" in status.stdout.split("not-installed")[0].split()

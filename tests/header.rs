@@ -1,0 +1,131 @@
+//! `include/zmq.h` is what cbindgen makes of the source, and both compilers take it without a word.
+//!
+//! `make header` (this test with `FERROZMQ_WRITE_HEADER=1`) writes it anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The modules whose items make up the C interface.
+const INTERFACE: [&str; 2] = ["src/ffi", "src/options"];
+
+#[test]
+fn header_is_made_from_the_source() {
+    let made = generate();
+    let committed = root().join("include/zmq.h");
+    if std::env::var_os("FERROZMQ_WRITE_HEADER").is_some() {
+        fs::write(&committed, &made).unwrap();
+    }
+    let there = fs::read_to_string(&committed).expect("include/zmq.h; run `make header`");
+    if let Some((number, (old, new))) =
+        there.lines().zip(made.lines()).enumerate().find(|(_, (old, new))| old != new)
+    {
+        panic!("include/zmq.h, line {}: has\n  {old}\nnow it is\n  {new}\nrun `make header`", number + 1);
+    }
+    assert_eq!(there.len(), made.len(), "include/zmq.h has lines too many or too few; run `make header`");
+}
+
+#[test]
+fn header_compiles_as_strict_c_and_cpp() {
+    for header in ["zmq.h", "zmq_utils.h"] {
+        for draft in ["-UZMQ_BUILD_DRAFT_API", "-DZMQ_BUILD_DRAFT_API=1"] {
+            compile("gcc", &["-xc", "-std=c99", draft], header);
+            compile("gcc", &["-xc", "-std=c17", draft], header);
+            compile("g++", &["-xc++", "-std=c++11", draft], header);
+            compile("g++", &["-xc++", "-std=c++20", draft], header);
+        }
+    }
+}
+
+/// A message, a poll item and a poller event lie in memory as they do in libzmq.
+#[test]
+fn structs_are_laid_out_as_programs_expect() {
+    let source = r#"
+        #include "zmq.h"
+        #include <stddef.h>
+        #define CHECK(name, condition) typedef char name[(condition) ? 1 : -1]
+        CHECK(message_size, sizeof(zmq_msg_t) == 64);
+        CHECK(message_alignment, offsetof(struct { char c; zmq_msg_t m; }, m) == sizeof(void *));
+        CHECK(item_size, sizeof(zmq_pollitem_t) == sizeof(void *) + 8);
+        CHECK(item_fd, offsetof(zmq_pollitem_t, fd) == sizeof(void *));
+        CHECK(item_events, offsetof(zmq_pollitem_t, events) == sizeof(void *) + 4);
+        CHECK(item_revents, offsetof(zmq_pollitem_t, revents) == sizeof(void *) + 6);
+        CHECK(event_size, sizeof(zmq_poller_event_t) == 4 * sizeof(void *));
+        CHECK(event_user_data, offsetof(zmq_poller_event_t, user_data) == 2 * sizeof(void *));
+        CHECK(event_events, offsetof(zmq_poller_event_t, events) == 3 * sizeof(void *));
+    "#;
+    let complaint = complaint_of("gcc", &["-xc", "-std=c99", "-DZMQ_BUILD_DRAFT_API=1"], source);
+    assert_eq!(complaint, "");
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn generate() -> String {
+    let mut config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
+    config.export.exclude.extend(INTERFACE.iter().flat_map(|folder| private_constants(&root().join(folder))));
+    let builder = INTERFACE.iter().fold(cbindgen::Builder::new().with_config(config), |builder, folder| {
+        builder.with_src(root().join(folder).join("mod.rs"))
+    });
+    let mut bytes = Vec::new();
+    builder.generate().unwrap().write(&mut bytes);
+    polish(String::from_utf8(bytes).unwrap())
+}
+
+/// What cbindgen has no setting for.
+fn polish(mut header: String) -> String {
+    // One condition around all draft items in a row instead of one around each.
+    header = header.replace("#endif\n\n#if defined(ZMQ_BUILD_DRAFT_API)\n", "\n");
+    // It does not see through the names of callback types, which in C name functions, not pointers to them.
+    for callback in ["zmq_free_fn", "zmq_timer_fn", "zmq_thread_fn"] {
+        header = header.replace(&format!("typedef struct Option_{callback} Option_{callback};\n\n"), "");
+        header = header.replace(&format!("struct Option_{callback} "), &format!("{callback} *"));
+    }
+    header
+}
+
+/// Constants that are no part of zmq.h: all but `ZMQ_...`, and our own `ZMQ_FERRO_...`, which libzmq does not have.
+fn private_constants(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names.extend(private_constants(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let constants = text.split("const ").skip(1).filter_map(|rest| rest.split_once(':'));
+            names.extend(constants.map(|(name, _)| name.trim().to_owned()).filter(|name| is_private(name)));
+        }
+    }
+    names
+}
+
+fn is_private(name: &str) -> bool {
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_name && (!name.starts_with("ZMQ_") || name.starts_with("ZMQ_FERRO_"))
+}
+
+fn compile(compiler: &str, flags: &[&str], header: &str) {
+    // Twice: a program may include it by way of several of its own headers.
+    let source = format!("#include \"{header}\"\n#include \"{header}\"\nint unused_but_not_empty;\n");
+    assert_eq!(complaint_of(compiler, flags, &source), "", "{compiler} {flags:?} {header}");
+}
+
+/// What the compiler says to `source`, warnings included; notes that are no warnings do not count.
+fn complaint_of(compiler: &str, flags: &[&str], source: &str) -> String {
+    use std::io::Write;
+    let mut child = Command::new(compiler)
+        .args(flags)
+        .args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", "-"])
+        .arg(format!("-I{}", root().join("include").display()))
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("a C and a C++ compiler are needed for this test");
+    child.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { String::new() } else { words }
+}
