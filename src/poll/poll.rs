@@ -1,6 +1,6 @@
 //! `zmq_poll`.
 
-use super::wait::with_waiter;
+use super::wait::{unlocked, with_waiter};
 use super::{asked_of_system, told_by_system};
 use crate::errno::Result;
 use crate::socket::Handle;
@@ -33,7 +33,7 @@ pub fn poll(items: &mut [PollItem], timeout_ms: c_long, mask: Option<&SigMask>) 
         if mask.is_some() || items.iter().any(PollItem::is_raw) {
             waiter.ask(items.iter().map(PollItem::raw_fd), mask)?;
         }
-        let ready = look(items, waiter.told())?;
+        let ready = unlocked(|| look(items, waiter.told()))?;
         if ready > 0 || timeout_ms == 0 {
             return Ok(ready);
         }

@@ -1,18 +1,16 @@
 //! `zmq_poller`: a set of sockets and descriptors that is kept from wait to wait.
 
 use super::signal::Signal;
-use super::wait::with_waiter;
+use super::wait::{unlocked, with_waiter};
 use super::{POLLERR, POLLIN, POLLOUT, POLLPRI, asked_of_system, told_by_system};
 use crate::ctx::{Mailbox, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
+use crate::options::number::ZMQ_THREAD_SAFE;
 use crate::socket::{Command, Handle};
 use crate::sys::poll::PollFd;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::ptr;
 use std::sync::Arc;
-
-/// Of `zmq_getsockopt`.
-const ZMQ_THREAD_SAFE: c_int = 81;
 
 static POLLERS: Slots<Poller> = Slots::new(0xcafe_babe);
 
@@ -173,7 +171,7 @@ impl PollerHandle {
             if items.iter().any(Item::is_raw) {
                 waiter.ask(items.iter().map(Item::raw_fd), None)?;
             }
-            let found = look(&items, waiter.told(), room, &mut put)?;
+            let found = unlocked(|| look(&items, waiter.told(), room, &mut put))?;
             if found > 0 || timeout_ms == 0 {
                 return Ok(found);
             }

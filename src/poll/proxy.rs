@@ -5,6 +5,7 @@ use super::{POLLIN, POLLOUT};
 use crate::errno::Result;
 use crate::message::{Msg, OutFrame};
 use crate::options::SocketType;
+use crate::options::number::ZMQ_TYPE;
 use crate::socket::Handle;
 use std::collections::VecDeque;
 use std::ffi::c_short;
@@ -13,8 +14,6 @@ use std::ffi::c_short;
 const BURST: usize = 1000;
 /// Flag of sending and receiving.
 const DONTWAIT: i32 = 1;
-/// Of `zmq_getsockopt`.
-const ZMQ_TYPE: i32 = 16;
 
 /// Forwards whole messages from `frontend` to `backend` and back, and a copy of each to `capture`, until `control`
 /// says TERMINATE (then `Ok`) or something fails. The two may be one socket, which then talks to itself.

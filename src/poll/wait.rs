@@ -2,6 +2,7 @@
 
 use crate::ctx::Mailbox;
 use crate::errno::Result;
+use crate::message::DeferFrees;
 use crate::socket::Command;
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};
@@ -35,6 +36,13 @@ pub(super) fn with_waiter<R>(run: impl FnOnce(&mut Waiter) -> Result<R>) -> Resu
     waiter.leave();
     let _ = WAITER.try_with(|place| place.set(Some(waiter)));
     outcome
+}
+
+/// Runs a look at sockets, and afterwards, with no lock held, the free callbacks of messages that it let go of. They
+/// must not wait until the whole call is over: it may last for ever.
+pub(super) fn unlocked<R>(look: impl FnOnce() -> Result<R>) -> Result<R> {
+    let _frees = DeferFrees::new();
+    look()
 }
 
 impl Waiter {
@@ -78,7 +86,7 @@ impl Waiter {
     ) -> Result<usize> {
         let deadline = Deadline::after_ms(timeout_ms);
         // What came for a socket before it was attended to wakes nobody.
-        let mut found = look(&self.fds)?;
+        let mut found = unlocked(|| look(&self.fds))?;
         let mut over = false;
         while found == 0 && !over {
             if self.fds.is_empty() && mask.is_none() {
@@ -89,7 +97,7 @@ impl Waiter {
             }
             // Something may have come in the last moment: look before giving up.
             over = deadline.left().is_some_and(|left| left.is_zero());
-            found = look(&self.fds)?;
+            found = unlocked(|| look(&self.fds))?;
         }
         Ok(found)
     }
