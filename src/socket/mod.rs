@@ -16,11 +16,10 @@ mod waiting;
 pub use crate::session::Command;
 pub use waiting::thread_parker;
 
-use crate::ctx::{Context, Slot, SlotGuard, Slots};
+use crate::ctx::{Context, Mailbox, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
-use crate::session::Owner;
 use socket::Socket;
 use std::sync::Arc;
 use waiting::Waiting;
@@ -160,8 +159,8 @@ impl Handle {
 
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
-    pub fn owner(self) -> Result<Arc<Owner>> {
-        Ok(Arc::clone(&self.lock()?.owner))
+    pub fn mailbox(self) -> Result<Arc<Mailbox<Command>>> {
+        Ok(Arc::clone(&self.lock()?.owner.mailbox))
     }
 
     /// `zmq_socket_monitor_versioned`; `None` stops monitoring. Errors: `ETERM`, `EINVAL`, `EPROTONOSUPPORT`,
