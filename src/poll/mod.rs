@@ -36,6 +36,7 @@ fn asked_of_system(events: c_short) -> c_short {
 fn told_by_system(revents: c_short) -> c_short {
     let bits = [(POLLIN, libc::POLLIN), (POLLOUT, libc::POLLOUT), (POLLPRI, libc::POLLPRI)];
     let known = bits.iter().fold(0, |known, (_, theirs)| known | theirs);
-    let named = bits.iter().filter(|(_, theirs)| revents & theirs != 0).fold(0, |told, (ours, _)| told | ours);
+    let named =
+        bits.iter().filter(|(_, theirs)| revents & theirs != 0).fold(0, |told, (ours, _)| told | ours);
     if revents & !known != 0 { named | POLLERR } else { named }
 }

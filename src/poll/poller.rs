@@ -248,8 +248,10 @@ impl Item {
 
     /// What the item has of what is asked for, `told` being what the system said of a descriptor.
     fn look(&self, told: Option<&PollFd>) -> Result<PollerEvent> {
-        let nothing =
-            PollerEvent { user_data: ptr::with_exposed_provenance_mut(self.user_data), ..PollerEvent::NOTHING };
+        let nothing = PollerEvent {
+            user_data: ptr::with_exposed_provenance_mut(self.user_data),
+            ..PollerEvent::NOTHING
+        };
         match self.subject {
             Subject::Socket(address) => {
                 if self.mailbox.as_ref().is_some_and(|mailbox| mailbox.state().is_closed()) {
