@@ -31,7 +31,7 @@ pub extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
     int(|| find(socket)?.close().map(|()| 0))
 }
 
-/// Sets an option of a socket to the `optvallen` bytes at `optval`.
+/// Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 take some options out of use.
 ///
 /// Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
 /// ended, `ENOTSOCK` if `socket` is none.
@@ -47,6 +47,9 @@ pub unsafe extern "C" fn zmq_setsockopt(
 ) -> c_int {
     int(|| {
         let socket = find(socket)?;
+        if optval.is_null() && optvallen == 0 {
+            return socket.set_option_null(option).map(|()| 0);
+        }
         // SAFETY: as the caller promises.
         let value = unsafe { memory::bytes(optval, optvallen) }.map_err(|_| Errno::INVAL)?;
         socket.set_option(option, value).map(|()| 0)
