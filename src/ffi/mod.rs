@@ -8,12 +8,20 @@
 mod atomic_counter;
 mod clock;
 pub mod constants;
+mod context;
 mod curve;
 #[cfg(zmq_draft)]
 pub mod draft_constants;
 mod errno;
+mod io;
 mod memory;
+mod monitor;
 mod msg;
+mod poll;
+#[cfg(zmq_draft)]
+mod poller;
+mod proxy;
+mod socket;
 mod thread;
 mod timers;
 mod version;
@@ -21,9 +29,17 @@ mod z85;
 
 pub use atomic_counter::*;
 pub use clock::*;
+pub use context::*;
 pub use curve::*;
 pub use errno::*;
+pub use io::*;
+pub use monitor::*;
 pub use msg::*;
+pub use poll::*;
+#[cfg(zmq_draft)]
+pub use poller::*;
+pub use proxy::*;
+pub use socket::*;
 pub use thread::*;
 pub use timers::*;
 pub use version::*;

@@ -1,19 +1,15 @@
 //! `zmq_proxy`.
 
 use super::wait::with_waiter;
-use super::{POLLIN, POLLOUT};
 use crate::errno::Result;
 use crate::message::{Msg, OutFrame};
 use crate::options::SocketType;
 use crate::options::number::ZMQ_TYPE;
-use crate::socket::Handle;
+use crate::socket::{DONTWAIT, Handle, POLLIN, POLLOUT};
 use std::collections::VecDeque;
-use std::ffi::c_short;
 
 /// So many messages go one way before the proxy looks the other way, and for commands.
 const BURST: usize = 1000;
-/// Flag of sending and receiving.
-const DONTWAIT: i32 = 1;
 
 /// Forwards whole messages from `frontend` to `backend` and back, and a copy of each to `capture`, until `control`
 /// says TERMINATE (then `Ok`) or something fails. The two may be one socket, which then talks to itself.
@@ -213,8 +209,8 @@ fn receive(from: Handle, frames: &mut VecDeque<Msg>) -> Result<bool> {
     }
 }
 
-fn has(events: i32, event: c_short) -> bool {
-    events & i32::from(event) != 0
+fn has(events: i32, event: i32) -> bool {
+    events & event != 0
 }
 
 fn is_rep(socket: Handle) -> bool {
