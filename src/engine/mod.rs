@@ -1,1 +1,20 @@
-//! engine
+//! The protocol engine, sans I/O: bytes and the time go in; bytes, events and a deadline come out.
+//!
+//! Nothing here reads a clock, a descriptor or `errno`, and nothing here names a socket or a pipe. A connection
+//! begins as a [`Handshake`]. Once it yields a [`Peer`], the bytes are frames in the form of the peer's
+//! [`Version`](zmtp::Version): [`zmtp::frame`] and [`zmtp::v1`] find their borders in place,
+//! [`zmtp::outgoing`] says what to write before a body, and [`Heartbeat`] keeps watch.
+//!
+//! All that a peer sends is bounded before it is used, and no input makes this layer panic.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod failure;
+pub mod mechanism;
+pub mod socks;
+pub mod zmtp;
+
+pub use config::Config;
+pub use failure::Failure;
+pub use zmtp::handshake::{Handshake, Peer, Progress};
+pub use zmtp::heartbeat::Heartbeat;

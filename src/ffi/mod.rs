@@ -1,5 +1,137 @@
-//! ffi
+//! The C interface: a file per group of manual pages. Each entry point checks its arguments, converts them,
+//! calls one safe function and maps the result; there is no logic here.
+//!
+//! An entry point is a plain `#[unsafe(no_mangle)] pub unsafe extern "C" fn`. Its body is one call of [`int`],
+//! [`pointer`] or [`value`] (or [`lockless`], for calls that take no lock) around a closure that returns a
+//! [`Result`]. Doc comments here are read by C programmers: they end up in `zmq.h`.
 
+mod atomic_counter;
+mod clock;
 pub mod constants;
+mod curve;
 #[cfg(zmq_draft)]
 pub mod draft_constants;
+mod errno;
+mod memory;
+mod msg;
+mod thread;
+mod timers;
+mod version;
+mod z85;
+
+pub use atomic_counter::*;
+pub use clock::*;
+pub use curve::*;
+pub use errno::*;
+pub use msg::*;
+pub use thread::*;
+pub use timers::*;
+pub use version::*;
+pub use z85::*;
+
+use crate::errno::{Errno, Result};
+use crate::message::DeferFrees;
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+/// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
+/// mistaken for a condition that a program knows how to handle (and `EFAULT` stays the sign of a bad handle).
+const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
+
+/// Runs an entry point that returns an `int`: -1 with errno on failure.
+pub(crate) fn int(run: impl FnOnce() -> Result<c_int>) -> c_int {
+    value(-1, run)
+}
+
+/// Runs an entry point that returns a pointer: NULL with errno on failure.
+pub(crate) fn pointer<T>(run: impl FnOnce() -> Result<*mut T>) -> *mut T {
+    value(ptr::null_mut(), run)
+}
+
+/// Runs an entry point and returns `on_failure`, with errno set, if it fails.
+///
+/// Free callbacks that the call causes run after everything in it has dropped, so with no lock held; errno is set
+/// after those, since they may set it too.
+pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
+    let result = {
+        let _frees = DeferFrees::new();
+        contained(run)
+    };
+    settled(on_failure, result)
+}
+
+/// As [`value`] for a call that holds no lock while it frees messages or calls the program back: free
+/// callbacks run where they fall due. Spares small calls the guard, and lets callbacks of the program (timer
+/// handlers) see the free callbacks of what they themselves let go of.
+pub(crate) fn lockless<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
+    let result = contained(run);
+    settled(on_failure, result)
+}
+
+/// A panic must not unwind into C: it ends here, and costs the program this one call.
+fn contained<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Unwind safety: what a panic left half done is behind locks and types that are dropped or checked anew on their
+    // next use; nothing captured by the closure is looked at again.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(PANICKED))
+}
+
+fn settled<T>(on_failure: T, result: Result<T>) -> T {
+    result.unwrap_or_else(|error| {
+        errno::set_errno(error);
+        on_failure
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+    use super::*;
+    use crate::message::counted::FreeHook;
+
+    #[test]
+    fn errno_is_set_on_failure_alone() {
+        errno::set_errno(Errno::AGAIN);
+        assert_eq!(int(|| Ok(7)), 7);
+        assert_eq!(zmq_errno(), libc::EAGAIN);
+        assert_eq!(int(|| Err(Errno::FSM)), -1);
+        assert_eq!(zmq_errno(), Errno::FSM.0);
+        assert!(pointer::<u8>(|| Err(Errno::NOMEM)).is_null());
+        assert_eq!(zmq_errno(), libc::ENOMEM);
+        value((), || Err(Errno::FAULT));
+        assert_eq!(zmq_errno(), libc::EFAULT);
+    }
+
+    #[test]
+    fn errno_is_set_after_the_callbacks() {
+        let hook = FreeHook::new(|| errno::set_errno(Errno::PIPE));
+        let body = hook.into_body();
+        let outcome = int(|| {
+            drop(body);
+            Err(Errno::AGAIN)
+        });
+        assert_eq!((outcome, zmq_errno()), (-1, libc::EAGAIN));
+    }
+
+    #[test]
+    fn callbacks_run_with_nothing_held() {
+        static LOCK: crate::sys::lock::Lock<()> = crate::sys::lock::Lock::new(());
+        let hook = FreeHook::new(|| assert!(LOCK.try_lock().is_some()));
+        let body = hook.into_body();
+        assert_eq!(
+            int(|| {
+                let _guard = LOCK.lock();
+                drop(body);
+                Ok(0)
+            }),
+            0
+        );
+    }
+
+    #[test]
+    fn a_panic_costs_one_call() {
+        assert_eq!(int(|| panic!("contained")), -1);
+        assert_eq!(zmq_errno(), libc::ENOTRECOVERABLE);
+        assert_eq!(lockless(0, || panic!("contained")), 0);
+    }
+}

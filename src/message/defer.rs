@@ -1,12 +1,205 @@
 //! Free callbacks run with no lock of ours held.
 
+use super::body::Header;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr;
+
 /// While one of these lives on a thread, bodies whose last reference drops on that thread keep their free
 /// callbacks until the outermost `DeferFrees` of the thread is dropped. Made first in every entry point and
 /// reactor turn, so that it is dropped after every lock guard.
-pub struct DeferFrees(());
+///
+/// Callbacks may call back into the library: what such a call lets go of is freed by the same outermost guard, in
+/// turn, so the stack does not grow with the number of callbacks.
+#[must_use]
+pub struct DeferFrees(PhantomData<*mut ()>);
+
+/// Of one thread. No destructor, so the slot stays usable while the thread's other locals are torn down.
+struct Waiting {
+    /// How many guards live.
+    guards: Cell<usize>,
+    /// Bodies without references, oldest first.
+    first: Cell<*mut Header>,
+    last: Cell<*mut Header>,
+}
+
+thread_local! {
+    static WAITING: Waiting = const {
+        Waiting { guards: Cell::new(0), first: Cell::new(ptr::null_mut()), last: Cell::new(ptr::null_mut()) }
+    };
+}
 
 impl DeferFrees {
     pub fn new() -> DeferFrees {
-        todo!()
+        // A thread whose locals are gone defers nothing; see `free_when_unlocked`.
+        let _ = WAITING.try_with(|waiting| waiting.guards.set(waiting.guards.get() + 1));
+        DeferFrees(PhantomData)
+    }
+}
+
+impl Default for DeferFrees {
+    fn default() -> DeferFrees {
+        DeferFrees::new()
+    }
+}
+
+impl Drop for DeferFrees {
+    fn drop(&mut self) {
+        // The count stays at one while callbacks run: a guard made inside a callback is then not the outermost,
+        // and leaves what it deferred to this loop.
+        while let Ok(Some(header)) = WAITING.try_with(Waiting::take_if_outermost) {
+            // SAFETY: `free_when_unlocked` was given the header, and it has just been unlinked.
+            unsafe { Header::run_free(header) };
+        }
+        let _ = WAITING.try_with(|waiting| waiting.guards.set(waiting.guards.get().saturating_sub(1)));
+    }
+}
+
+impl Waiting {
+    fn take_if_outermost(&self) -> Option<*mut Header> {
+        let header = self.first.get();
+        if self.guards.get() != 1 || header.is_null() {
+            return None;
+        }
+        // SAFETY: everything in the list was put there by `push` and is the list's alone.
+        self.first.set(unsafe { Header::next(header) });
+        Some(header)
+    }
+
+    /// # Safety
+    /// As of [`free_when_unlocked`].
+    unsafe fn push(&self, header: *mut Header) {
+        // SAFETY: given up to the list by the caller.
+        unsafe { Header::set_next(header, ptr::null_mut()) };
+        if self.first.get().is_null() {
+            self.first.set(header);
+        } else {
+            // SAFETY: `last` is the last of a list that is not empty, and the list's alone.
+            unsafe { Header::set_next(self.last.get(), header) };
+        }
+        self.last.set(header);
+    }
+}
+
+/// Runs a body's free callback when the thread's outermost guard is dropped; at once where there is none.
+///
+/// # Safety
+/// `header` is of an external body, has no references left, and is given up to this call.
+pub(super) unsafe fn free_when_unlocked(header: *mut Header) {
+    let deferred = WAITING.try_with(|waiting| {
+        if waiting.guards.get() == 0 {
+            return false;
+        }
+        // SAFETY: passed on from this function's own contract.
+        unsafe { waiting.push(header) };
+        true
+    });
+    if deferred != Ok(true) {
+        // SAFETY: as above; it was not put in the list.
+        unsafe { Header::run_free(header) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::counted::{Counted, FreeHook};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn at_once_without_a_guard() {
+        let counted = Counted::new(b"x");
+        drop(counted.body());
+        assert_eq!(counted.freed(), 1);
+    }
+
+    #[test]
+    fn only_when_the_outermost_guard_drops() {
+        let (one, two) = (Counted::new(b"1"), Counted::new(b"2"));
+        let outer = DeferFrees::new();
+        let inner = DeferFrees::new();
+        drop(one.body());
+        drop(inner);
+        drop(two.body());
+        assert_eq!((one.freed(), two.freed()), (0, 0));
+        drop(outer);
+        assert_eq!((one.freed(), two.freed()), (1, 1));
+        // And the list is empty again.
+        drop(DeferFrees::new());
+        assert_eq!((one.freed(), two.freed()), (1, 1));
+    }
+
+    #[test]
+    fn in_the_order_of_dropping() {
+        let order: Arc<parking_lot::Mutex<Vec<u8>>> = Arc::default();
+        let hooks: Vec<_> = (0..3)
+            .map(|i| {
+                let order = Arc::clone(&order);
+                FreeHook::new(move || order.lock().push(i))
+            })
+            .collect();
+        let guard = DeferFrees::new();
+        for hook in hooks {
+            drop(hook.into_body());
+        }
+        drop(guard);
+        assert_eq!(*order.lock(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn callbacks_may_come_back_in() {
+        // Each callback drops the next body under a guard of its own; a recursion this deep would overflow the
+        // stack.
+        fn chain(left: usize, freed: Arc<AtomicUsize>) -> FreeHook {
+            FreeHook::new(move || {
+                freed.fetch_add(1, Ordering::Relaxed);
+                if left > 0 {
+                    let inner = DeferFrees::new();
+                    drop(chain(left - 1, Arc::clone(&freed)).into_body());
+                    let before = freed.load(Ordering::Relaxed);
+                    drop(inner);
+                    assert_eq!(freed.load(Ordering::Relaxed), before, "left to the outermost guard");
+                }
+            })
+        }
+        let freed = Arc::new(AtomicUsize::new(0));
+        let guard = DeferFrees::new();
+        drop(chain(100_000, Arc::clone(&freed)).into_body());
+        assert_eq!(freed.load(Ordering::Relaxed), 0);
+        drop(guard);
+        assert_eq!(freed.load(Ordering::Relaxed), 100_001);
+    }
+
+    #[test]
+    fn guards_of_other_threads_do_not_matter() {
+        let counted = Counted::new(b"x");
+        let _here = DeferFrees::new();
+        let body = counted.body();
+        let there = std::thread::spawn(move || drop(body));
+        assert!(there.join().is_ok());
+        assert_eq!(counted.freed(), 1);
+    }
+
+    #[test]
+    fn while_the_thread_ends() {
+        // A thread local that holds the last reference drops it during the thread's tear-down.
+        struct Holder(std::cell::RefCell<Option<crate::message::Body>>);
+        thread_local! {
+            static HOLDER: Holder = const { Holder(std::cell::RefCell::new(None)) };
+        }
+        impl Drop for Holder {
+            fn drop(&mut self) {
+                let _guard = DeferFrees::new();
+                self.0.take();
+            }
+        }
+        let counted = Counted::new(b"x");
+        let body = counted.body();
+        let there = std::thread::spawn(move || {
+            HOLDER.with(|holder| holder.0.replace(Some(body)));
+        });
+        assert!(there.join().is_ok());
+        assert_eq!(counted.freed(), 1);
     }
 }

@@ -147,7 +147,11 @@ impl<'a> OutFrame<'a> {
         if self.shared.is_none() {
             self.shared = match &mut self.body {
                 OutBody::Bytes(data) => Some(Body::copy_from(data)?),
-                OutBody::Msg(msg) => msg.share(),
+                OutBody::Msg(msg) => match msg.share() {
+                    Some(body) => Some(body),
+                    // Never for want of size here, so for want of memory: that is the caller's to hear.
+                    None => Some(Body::copy_from(msg.data())?),
+                },
             };
         }
         Ok(self.shared.as_ref())

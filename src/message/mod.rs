@@ -2,16 +2,22 @@
 //! hands out and the [`OutFrame`] it takes, and the properties of the connection a message came from.
 
 mod body;
+mod builder;
 mod defer;
 mod frame;
+mod in_place;
 mod metadata;
 mod msg;
 
+#[cfg(test)]
+pub(crate) mod counted;
+
 pub use body::{Body, FreeFn};
+pub use builder::BodyBuilder;
 pub use defer::DeferFrees;
 pub use frame::{Frame, FrameBody, FrameKind, OutFrame};
 pub use metadata::Metadata;
-pub use msg::Msg;
+pub use msg::{GROUP_MAX_LENGTH, Msg};
 
 /// Wire flag: more frames of the same message follow (RFC 37, also ZMTP 2.0).
 pub const MORE: u8 = 0x01;

@@ -1,73 +1,476 @@
 //! The 64-byte message.
-use super::{Body, Metadata};
-use crate::errno::Result;
+
+use super::{Body, FreeFn, MORE, Metadata};
+use crate::errno::{Errno, Result};
+use std::ffi::{CStr, c_void};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr;
 use std::sync::Arc;
 
+/// Bodies of up to this many bytes lie inside the message.
+const INLINE: usize = 40;
+
+/// `ZMQ_GROUP_MAX_LENGTH`, in bytes.
+pub const GROUP_MAX_LENGTH: usize = 255;
+
+/// Values of [`Msg::tag`]; two bytes that stale memory is unlikely to hold, and never 0: neither a closed message
+/// nor zeroed memory passes for a message.
+pub(super) const CLOSED: u16 = 0;
+pub(super) const TAG_INLINE: u16 = 0xb3e1;
+pub(super) const TAG_BODY: u16 = 0xb3e2;
+pub(super) const TAG_CONSTANT: u16 = 0xb3e3;
+
 /// What `zmq_msg_t` holds: 64 bytes, pointer-aligned, no self-pointers. Up to 40 bytes of body lie inside.
+///
+/// A message may lie in C's memory. There it is made by [`Msg::init_at`], reached by [`Msg::at`], which tells a
+/// message from a closed one or garbage, and ended by [`Msg::close_at`].
 #[repr(C, align(8))]
 pub struct Msg {
-    bytes: [u8; 64],
+    content: Content,
+    /// From `Arc::into_raw`, one count of it; null without properties.
+    metadata: *const Metadata,
+    /// The group with a NUL after it.
+    group: Option<Body>,
+    /// Of an inline body.
+    inline_len: u8,
+    pub(super) flags: u8,
+    /// Which field of `content` counts. Plain memory may hold anything, so no enum.
+    pub(super) tag: u16,
+    routing_id: u32,
 }
+
+const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
+
+#[repr(C)]
+union Content {
+    /// The first `inline_len` bytes are written.
+    inline: [MaybeUninit<u8>; INLINE],
+    body: ManuallyDrop<Body>,
+    constant: Constant,
+}
+
+/// Bytes that outlive every message and need no freeing: no allocation and no count for them.
+#[derive(Clone, Copy)]
+struct Constant {
+    data: *mut u8,
+    len: usize,
+}
+
+// SAFETY: everything behind the pointers (`Body`, `Arc<Metadata>`, constant bytes) may be used from any thread.
+unsafe impl Send for Msg {}
+// SAFETY: as above; `&Msg` only reads.
+unsafe impl Sync for Msg {}
 
 impl Msg {
     /// The empty message.
     pub fn new() -> Msg {
-        todo!()
+        Msg::with_content(TAG_INLINE, Content { inline: [MaybeUninit::uninit(); INLINE] })
     }
+
     /// `len` bytes to be filled in (zeroed). Errors: `ENOMEM`.
     pub fn with_len(len: usize) -> Result<Msg> {
-        let _ = len;
-        todo!()
+        if len > INLINE {
+            return Ok(Msg::from_body(Body::with_len(len)?));
+        }
+        let mut msg = Msg::with_content(TAG_INLINE, Content { inline: [MaybeUninit::new(0); INLINE] });
+        msg.inline_len = len as u8;
+        Ok(msg)
     }
+
+    /// `len` bytes with no defined content, so that large messages are not written twice. Errors: `ENOMEM`.
+    ///
+    /// # Safety
+    /// The bytes are written (through [`data_ptr`](Msg::data_ptr)) before anything reads them.
+    pub unsafe fn with_len_uninit(len: usize) -> Result<Msg> {
+        if len <= INLINE {
+            return Msg::with_len(len);
+        }
+        // SAFETY: the caller promises the same.
+        Ok(Msg::from_body(unsafe { Body::with_len_uninit(len) }?))
+    }
+
+    /// Errors: `ENOMEM`.
     pub fn copy_from(data: &[u8]) -> Result<Msg> {
-        let _ = data;
-        todo!()
+        if data.len() > INLINE {
+            return Ok(Msg::from_body(Body::copy_from(data)?));
+        }
+        let mut msg = Msg::new();
+        let mut inline = [MaybeUninit::uninit(); INLINE];
+        for (to, &from) in inline.iter_mut().zip(data) {
+            to.write(from);
+        }
+        msg.content = Content { inline };
+        msg.inline_len = data.len() as u8;
+        Ok(msg)
     }
+
+    /// Refers to the body, however small it is.
     pub fn from_body(body: Body) -> Msg {
-        let _ = body;
-        todo!()
+        Msg::with_content(TAG_BODY, Content { body: ManuallyDrop::new(body) })
     }
+
+    /// Refers to bytes of the program's own (`zmq_msg_init_data`): see [`Body::external`]. Without `free` nothing is
+    /// allocated. Errors: `ENOMEM` (then `free` is not called).
+    ///
+    /// # Safety
+    /// That of [`Body::external`].
+    pub unsafe fn external(
+        data: *mut u8,
+        len: usize,
+        free: Option<FreeFn>,
+        hint: *mut c_void,
+    ) -> Result<Msg> {
+        if free.is_none() {
+            return Ok(Msg::with_content(TAG_CONSTANT, Content { constant: Constant { data, len } }));
+        }
+        // SAFETY: the caller's promise is `external`'s.
+        Ok(Msg::from_body(unsafe { Body::external(data, len, free, hint) }?))
+    }
+
     pub fn data(&self) -> &[u8] {
-        todo!()
+        let data = self.data_ptr();
+        if data.is_null() {
+            return &[];
+        }
+        // SAFETY: `data_ptr` points at `len` bytes, which live and stay unchanged as long as the message does.
+        unsafe { std::slice::from_raw_parts(data, self.len()) }
     }
+
+    /// The bytes for writing. Bytes that are shared, lent or constant are copied first; where memory for that is
+    /// lacking the slice is empty.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        todo!()
+        if self.tag == TAG_INLINE {
+            let (len, start) = (self.len(), (&raw mut self.content).cast::<u8>());
+            // SAFETY: the first `inline_len` bytes of an inline body are written and at the content's start.
+            return unsafe { std::slice::from_raw_parts_mut(start, len) };
+        }
+        if self.body_mut().is_none_or(|body| body.as_mut_slice().is_none()) {
+            let Ok(own) = Body::copy_from(self.data()) else { return &mut [] };
+            self.replace_content(TAG_BODY, Content { body: ManuallyDrop::new(own) });
+        }
+        self.body_mut().and_then(Body::as_mut_slice).unwrap_or_default()
     }
+
+    /// Where the bytes are, as `zmq_msg_data` tells; stays valid until the message is moved, changed or dropped,
+    /// for a body outside the 64 bytes until the last reference to it is. Null for lent data that is null.
+    pub fn data_ptr(&self) -> *mut u8 {
+        match self.tag {
+            // SAFETY: the tag says that this is the field in use.
+            TAG_BODY => unsafe { &self.content.body }.as_ptr(),
+            // SAFETY: as above.
+            TAG_CONSTANT => unsafe { self.content.constant.data },
+            _ => (&raw const self.content).cast_mut().cast(),
+        }
+    }
+
     pub fn len(&self) -> usize {
-        self.data().len()
+        match self.tag {
+            // SAFETY: the tag says that this is the field in use.
+            TAG_BODY => unsafe { &self.content.body }.len(),
+            // SAFETY: as above.
+            TAG_CONSTANT => unsafe { self.content.constant.len },
+            _ => usize::from(self.inline_len),
+        }
     }
-    /// A shared reference to the body, for a pipe to keep; `None` where the body lies inside the 64 bytes.
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A shared reference to the body, for a pipe to keep; `None` where the body lies inside the 64 bytes (or,
+    /// for constant data, where memory for a reference is lacking: copy it then).
     pub fn share(&mut self) -> Option<Body> {
-        todo!()
+        if self.tag == TAG_CONSTANT {
+            // SAFETY: the tag says that this is the field in use.
+            let Constant { data, len } = unsafe { self.content.constant };
+            // SAFETY: whoever made the message promised as much for constant data.
+            let body = unsafe { Body::external(data, len, None, ptr::null_mut()) }.ok()?;
+            self.replace_content(TAG_BODY, Content { body: ManuallyDrop::new(body) });
+        }
+        self.body_mut().cloned()
     }
+
+    /// Whether the body may be in use elsewhere too, so must not be written to (`ZMQ_SHARED`).
+    pub fn is_shared(&self) -> bool {
+        match self.tag {
+            TAG_BODY => {
+                // SAFETY: the tag says that this is the field in use.
+                let body = unsafe { &self.content.body };
+                body.is_static() || !body.is_unique()
+            }
+            TAG_CONSTANT => true,
+            _ => false,
+        }
+    }
+
     /// Another message with the same content (by reference where it is large), flags and properties.
     pub fn copy(&mut self) -> Msg {
-        todo!()
+        let content = match self.tag {
+            // SAFETY: the tag says that this is the field in use.
+            TAG_BODY => Content { body: unsafe { &self.content.body }.clone() },
+            // SAFETY: the other fields are plain bytes, for which the content's own bytes are copied.
+            _ => unsafe { ptr::read(&raw const self.content) },
+        };
+        let mut msg = Msg::with_content(self.tag, content);
+        msg.inline_len = self.inline_len;
+        msg.flags = self.flags;
+        msg.routing_id = self.routing_id;
+        msg.group = self.group.clone();
+        msg.set_metadata(self.metadata_arc());
+        msg
     }
+
+    /// The message, leaving the empty message in its place.
+    pub fn take(&mut self) -> Msg {
+        std::mem::take(self)
+    }
+
     pub fn more(&self) -> bool {
-        todo!()
+        self.flags & MORE != 0
     }
+
     pub fn set_more(&mut self, more: bool) {
-        let _ = more;
-        todo!()
+        self.flags = if more { self.flags | MORE } else { self.flags & !MORE };
     }
+
     pub fn metadata(&self) -> Option<&Metadata> {
-        todo!()
+        // SAFETY: not null means a count of a live `Arc`, held until the message drops or takes another.
+        unsafe { self.metadata.as_ref() }
     }
+
+    /// The properties, to be shared with another message.
+    pub fn metadata_arc(&self) -> Option<Arc<Metadata>> {
+        let metadata = self.metadata()?;
+        // SAFETY: the pointer is from `Arc::into_raw` (`set_metadata`) and this message holds a count, so there is
+        // one to add to; the count added here is the one the new `Arc` owns.
+        unsafe {
+            Arc::increment_strong_count(ptr::from_ref(metadata));
+            Some(Arc::from_raw(self.metadata))
+        }
+    }
+
     pub fn set_metadata(&mut self, metadata: Option<Arc<Metadata>>) {
-        let _ = metadata;
-        todo!()
+        let new = metadata.map_or(ptr::null(), Arc::into_raw);
+        let old = std::mem::replace(&mut self.metadata, new);
+        if !old.is_null() {
+            // SAFETY: from `Arc::into_raw`, with the count that this message held and now gives up.
+            drop(unsafe { Arc::from_raw(old) });
+        }
     }
+
+    /// The peer's routing id on SERVER and PEER sockets; 0 for none.
     pub fn routing_id(&self) -> u32 {
-        todo!()
+        self.routing_id
     }
+
     pub fn set_routing_id(&mut self, routing_id: u32) {
-        let _ = routing_id;
-        todo!()
+        self.routing_id = routing_id;
+    }
+
+    /// The RADIO/DISH group; empty for none.
+    pub fn group(&self) -> &CStr {
+        let group = self.group.as_ref().map_or(&b"\0"[..], Body::as_slice);
+        CStr::from_bytes_until_nul(group).unwrap_or_default()
+    }
+
+    /// A NUL ends the group early. Errors: `EINVAL` for more than [`GROUP_MAX_LENGTH`] bytes; `ENOMEM`. The old group
+    /// stays then.
+    pub fn set_group(&mut self, group: &[u8]) -> Result<()> {
+        if group.len() > GROUP_MAX_LENGTH {
+            return Err(Errno::INVAL);
+        }
+        if group.is_empty() {
+            self.group = None;
+            return Ok(());
+        }
+        let mut with_nul = [0; GROUP_MAX_LENGTH + 1];
+        with_nul[..group.len()].copy_from_slice(group);
+        self.group = Some(Body::copy_from(&with_nul[..=group.len()])?);
+        Ok(())
+    }
+
+    fn with_content(tag: u16, content: Content) -> Msg {
+        Msg { content, metadata: ptr::null(), group: None, inline_len: 0, flags: 0, tag, routing_id: 0 }
+    }
+
+    fn body_mut(&mut self) -> Option<&mut Body> {
+        match self.tag {
+            // SAFETY: the tag says that this is the field in use.
+            TAG_BODY => Some(unsafe { &mut self.content.body }),
+            _ => None,
+        }
+    }
+
+    fn replace_content(&mut self, tag: u16, content: Content) {
+        // Nothing of the old content is reachable through `self` by the time it drops.
+        let old_tag = std::mem::replace(&mut self.tag, tag);
+        let mut old = std::mem::replace(&mut self.content, content);
+        if old_tag == TAG_BODY {
+            // SAFETY: the old tag says that this is the field in use; `old` is not used again.
+            unsafe { ManuallyDrop::drop(&mut old.body) };
+        }
     }
 }
+
+impl Drop for Msg {
+    fn drop(&mut self) {
+        // All callbacks that this runs find the fields already emptied.
+        self.group = None;
+        self.set_metadata(None);
+        if self.tag == TAG_BODY {
+            self.replace_content(TAG_INLINE, Content { inline: [MaybeUninit::uninit(); INLINE] });
+        }
+    }
+}
+
 impl Default for Msg {
     fn default() -> Msg {
         Msg::new()
+    }
+}
+
+impl std::fmt::Debug for Msg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Msg").field("len", &self.len()).field("more", &self.more()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::message::counted::Counted;
+    use std::mem::offset_of;
+
+    fn lent(counted: &Counted) -> Msg {
+        Msg::from_body(counted.body())
+    }
+
+    #[test]
+    fn sixty_four_bytes() {
+        assert_eq!((size_of::<Msg>(), align_of::<Msg>()), (64, 8));
+        assert_eq!(offset_of!(Msg, metadata), INLINE);
+        assert_eq!(size_of::<Content>(), INLINE);
+    }
+
+    #[test]
+    fn small_bodies_lie_inside_and_large_ones_outside() {
+        let data: Vec<u8> = (0..=255).collect();
+        for len in [0, 1, 33, 39, 40, 41, 64, 256] {
+            let msg = Msg::copy_from(&data[..len]).unwrap();
+            assert_eq!(msg.data(), &data[..len]);
+            let start = ptr::from_ref(&msg) as usize;
+            let inside = (start..start + 64).contains(&(msg.data_ptr() as usize));
+            assert_eq!(inside, len <= INLINE, "{len}");
+            let moved = Box::new(msg);
+            assert_eq!(moved.data(), &data[..len]);
+        }
+    }
+
+    #[test]
+    fn new_lengths_are_zeroed_and_writable() {
+        for len in [0, 40, 41, 100_000] {
+            let mut msg = Msg::with_len(len).unwrap();
+            assert!(msg.len() == len && msg.data().iter().all(|&byte| byte == 0));
+            msg.data_mut().fill(9);
+            assert!(msg.data().iter().all(|&byte| byte == 9));
+        }
+        assert_eq!(Msg::with_len(usize::MAX).unwrap_err(), Errno::NOMEM);
+    }
+
+    #[test]
+    fn a_copy_carries_everything() {
+        let metadata = Arc::new(Metadata::new([("X-a".to_owned(), b"b".to_vec())]));
+        for len in [5, 5000] {
+            let mut msg = Msg::copy_from(&vec![1; len]).unwrap();
+            msg.set_more(true);
+            msg.set_routing_id(77);
+            msg.set_group(b"gr").unwrap();
+            msg.set_metadata(Some(Arc::clone(&metadata)));
+            let copy = msg.copy();
+            drop(msg);
+            assert_eq!(copy.data(), vec![1; len]);
+            assert!(copy.more() && copy.routing_id() == 77 && copy.group() == c"gr");
+            assert_eq!(copy.metadata().unwrap().property(c"X-a"), Some(c"b"));
+        }
+        assert_eq!(Arc::strong_count(&metadata), 1);
+    }
+
+    #[test]
+    fn writing_to_a_copy_leaves_the_original_alone() {
+        let mut msg = Msg::copy_from(&[1; 100]).unwrap();
+        let mut copy = msg.copy();
+        assert!(msg.is_shared() && copy.is_shared());
+        assert_eq!(msg.data_ptr(), copy.data_ptr());
+        copy.data_mut()[0] = 2;
+        assert_eq!((msg.data()[0], copy.data()[0], copy.len()), (1, 2, 100));
+        assert!(!msg.is_shared() && !copy.is_shared());
+    }
+
+    #[test]
+    fn shared_as_zmq_msg_get_tells() {
+        let mut inline = Msg::copy_from(b"small").unwrap();
+        let copy = inline.copy();
+        assert!(!inline.is_shared() && !copy.is_shared() && inline.share().is_none());
+        let mut large = Msg::with_len(1024).unwrap();
+        assert!(!large.is_shared());
+        let kept = large.share().unwrap();
+        assert!(large.is_shared());
+        drop(kept);
+        assert!(!large.is_shared());
+    }
+
+    #[test]
+    fn constants_are_used_where_they_lie() {
+        let data = b"constant";
+        // SAFETY: constant data.
+        let mut msg = unsafe { Msg::external(data.as_ptr().cast_mut(), 8, None, ptr::null_mut()) }.unwrap();
+        assert!(msg.is_shared());
+        let copy = msg.copy();
+        let body = msg.share().unwrap();
+        for at in [msg.data_ptr(), copy.data_ptr(), body.as_ptr()] {
+            assert_eq!(at.cast_const(), data.as_ptr());
+        }
+        assert!(msg.is_shared() && copy.is_shared());
+        drop(body);
+        assert!(msg.is_shared());
+        msg.data_mut()[0] = b'C';
+        assert_eq!((msg.data(), copy.data()), (&b"Constant"[..], &b"constant"[..]));
+    }
+
+    #[test]
+    fn nothing_lent() {
+        // SAFETY: no bytes.
+        let mut msg = unsafe { Msg::external(ptr::null_mut(), 0, None, ptr::null_mut()) }.unwrap();
+        assert!(msg.data().is_empty() && msg.data_mut().is_empty());
+    }
+
+    #[test]
+    fn the_callback_runs_once_across_copies() {
+        let counted = Counted::new(b"lent bytes");
+        let mut msg = lent(&counted);
+        let mut copies: Vec<Msg> = (0..10).map(|_| msg.copy()).collect();
+        let kept = msg.share().unwrap();
+        copies[3].data_mut()[0] = b'L';
+        drop(msg);
+        drop(kept);
+        std::thread::spawn(move || drop(copies.split_off(5))).join().unwrap();
+        assert_eq!(counted.freed(), 1);
+    }
+
+    #[test]
+    fn groups() {
+        let mut msg = Msg::new();
+        assert_eq!(msg.group(), c"");
+        for len in [1, 15, 16, 254, 255] {
+            msg.set_group(&vec![b'g'; len]).unwrap();
+            assert_eq!(msg.group().to_bytes(), vec![b'g'; len]);
+        }
+        assert_eq!(msg.set_group(&[b'g'; 256]), Err(Errno::INVAL));
+        assert_eq!(msg.group().count_bytes(), 255);
+        msg.set_group(b"ab\0cd").unwrap();
+        assert_eq!(msg.group(), c"ab");
+        msg.set_group(b"").unwrap();
+        assert_eq!(msg.group(), c"");
     }
 }

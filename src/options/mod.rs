@@ -1,5 +1,26 @@
-//! Options of sockets and contexts.
+//! Options of sockets and contexts: one row per option in [`table`], typed structs that hold the values, and the
+//! checks that `zmq_setsockopt`, `zmq_getsockopt`, `zmq_ctx_set` and `zmq_ctx_get` make.
+//!
+//! A new option is a number in [`number`] (or [`draft_number`]), a field, and a row.
+#![forbid(unsafe_code)]
 
+mod context;
+pub mod draft_number;
+mod filter;
+pub mod number;
+mod row;
+mod security;
 mod socket;
+mod table;
+mod text;
+pub mod value;
 
+#[cfg(test)]
+mod tests;
+
+pub use context::ContextOptions;
+pub use row::{Access, Empty, Kind, Owner, Row, When};
 pub use socket::{Mechanism, SocketOptions, SocketType};
+pub use table::{row, rows};
+pub use text::Text;
+pub use value::FlagRule;

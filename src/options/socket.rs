@@ -1,9 +1,21 @@
 //! The options of a socket, typed.
 
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::row::{Owner, Row};
+use super::table;
+use super::text::Text;
+use super::value;
+use crate::errno::{Errno, Result};
+
 /// `ZMQ_PAIR` and the like; the discriminant is the number in `zmq.h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum SocketType {
+    #[default]
     Pair = 0,
     Pub = 1,
     Sub = 2,
@@ -28,9 +40,10 @@ pub enum SocketType {
 }
 
 /// `ZMQ_MECHANISM`; the discriminant is the number in `zmq.h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Mechanism {
+    #[default]
     Null = 0,
     Plain = 1,
     Curve = 2,
@@ -39,7 +52,10 @@ pub enum Mechanism {
 
 /// Everything `zmq_setsockopt` can set that is not one pattern's alone. A connection keeps the copy that was in
 /// force when its endpoint was bound or connected, as libzmq does.
-#[derive(Clone, Debug)]
+///
+/// `Default` is the blank sheet on which [`SocketOptions::new`] writes the defaults of the table; it is no set of
+/// options to run a socket with.
+#[derive(Clone, Default)]
 pub struct SocketOptions {
     pub socket_type: SocketType,
     pub sndhwm: i32,
@@ -54,6 +70,7 @@ pub struct SocketOptions {
     pub rcvbuf: i32,
     pub tos: i32,
     pub priority: i32,
+    /// -1 lingers for ever.
     pub linger_ms: i32,
     pub connect_timeout_ms: i32,
     pub tcp_maxrt_ms: i32,
@@ -61,6 +78,7 @@ pub struct SocketOptions {
     pub reconnect_ivl_ms: i32,
     pub reconnect_ivl_max_ms: i32,
     pub backlog: i32,
+    /// Bytes of one frame; negative is no limit.
     pub maxmsgsize: i64,
     pub rcvtimeo_ms: i32,
     pub sndtimeo_ms: i32,
@@ -73,47 +91,182 @@ pub struct SocketOptions {
     pub recv_routing_id: bool,
     pub raw_socket: bool,
     pub raw_notify: bool,
-    pub socks_proxy_address: String,
-    pub socks_proxy_username: String,
-    pub socks_proxy_password: String,
+    pub socks_proxy_address: Text,
+    pub socks_proxy_username: Text,
+    pub socks_proxy_password: Text,
     pub tcp_keepalive: i32,
     pub tcp_keepalive_cnt: i32,
     pub tcp_keepalive_idle_s: i32,
     pub tcp_keepalive_intvl_s: i32,
     /// `ZMQ_TCP_ACCEPT_FILTER`: networks in CIDR form, any of which lets a peer in; empty lets all in.
-    pub tcp_accept_filters: Vec<(std::net::IpAddr, u8)>,
+    pub tcp_accept_filters: Vec<(IpAddr, u8)>,
     pub ipc_uid_accept_filters: Vec<u32>,
     pub ipc_gid_accept_filters: Vec<u32>,
     pub ipc_pid_accept_filters: Vec<i32>,
     pub mechanism: Mechanism,
     pub as_server: bool,
-    pub zap_domain: String,
+    pub zap_domain: Text,
     pub zap_enforce_domain: bool,
-    pub plain_username: String,
-    pub plain_password: String,
+    pub plain_username: Text,
+    pub plain_password: Text,
     pub curve_public_key: [u8; 32],
     pub curve_secret_key: [u8; 32],
     pub curve_server_key: [u8; 32],
     pub conflate: bool,
     pub handshake_ivl_ms: i32,
+    /// A multiple of 100, since the wire counts tenths of a second; at most 6,553,500.
     pub heartbeat_ttl_ms: i32,
     pub heartbeat_ivl_ms: i32,
+    /// -1 means as long as `heartbeat_ivl_ms`.
     pub heartbeat_timeout_ms: i32,
     pub use_fd: i32,
-    pub bindtodevice: String,
+    pub bindtodevice: Text,
     pub loopback_fastpath: bool,
     pub multicast_loop: bool,
     pub in_batch_size: i32,
     pub out_batch_size: i32,
     pub zero_copy: bool,
     pub router_notify: i32,
-    pub app_metadata: std::collections::BTreeMap<String, String>,
+    pub app_metadata: BTreeMap<Text, Text>,
     pub monitor_event_version: i32,
     pub hello_msg: Vec<u8>,
     pub disconnect_msg: Vec<u8>,
     pub hiccup_msg: Vec<u8>,
     pub busy_poll: i32,
+    pub wss_key_pem: Text,
+    pub wss_cert_pem: Text,
+    pub wss_trust_pem: Text,
+    pub wss_hostname: Text,
+    pub wss_trust_system: bool,
     /// How many times `maxmsgsize` all frames of one incoming message may weigh together while it is assembled;
     /// only where `maxmsgsize` is set. An option of ours.
     pub max_multipart_factor: i32,
+}
+
+impl SocketOptions {
+    /// What a new socket of this type starts with in a context that has its own defaults.
+    pub fn new(socket_type: SocketType) -> SocketOptions {
+        use SocketType::{Dgram, Dish, Rep, Router, Stream, Sub, Xsub};
+        let mut options = SocketOptions {
+            socket_type,
+            filter: socket_type == Sub,
+            recv_routing_id: matches!(socket_type, Router | Rep),
+            raw_socket: matches!(socket_type, Stream | Dgram),
+            zero_copy: true,
+            monitor_event_version: 1,
+            ..SocketOptions::default()
+        };
+        for row in table::SOCKET {
+            row.put_default(&mut options);
+        }
+        // What a subscriber has not sent are subscriptions, of no use to a publisher once it is gone.
+        if matches!(socket_type, Sub | Xsub | Dish) {
+            options.linger_ms = 0;
+        }
+        options
+    }
+
+    /// `zmq_setsockopt` for the options that every socket type has: a pattern and the socket are asked first.
+    ///
+    /// `value` is what the caller's pointer points at, possibly nothing; for the NULL pointer there is
+    /// [`SocketOptions::set_null`], which means something else to most strings and lists.
+    /// Errors: `EINVAL` for an unknown option, one that a pattern or the socket owns, one that is read-only or not
+    /// built, and for a wrong size or value; nothing has changed then. Source: zmq_setsockopt(3).
+    pub fn set(&mut self, option: c_int, value: &[u8]) -> Result<()> {
+        self.set_value(option, Some(value))
+    }
+
+    /// `zmq_setsockopt` with the NULL pointer and size 0, which empties lists and strings, and takes PLAIN
+    /// credentials out of use. Errors: as [`SocketOptions::set`]; `EINVAL` where the option has no empty state.
+    pub fn set_null(&mut self, option: c_int) -> Result<()> {
+        self.set_value(option, None)
+    }
+
+    /// `zmq_getsockopt` for the options that every socket type has: a pattern and the socket are asked first.
+    /// Writes the value into `out`, whose length is the size the caller gave, and returns the size to report back.
+    /// Errors: `EINVAL` for an unknown option, one that is kept elsewhere, write-only or not built, and for a wrong
+    /// size of `out`. Source: zmq_getsockopt(3).
+    pub fn get(&self, option: c_int, out: &mut [u8]) -> Result<usize> {
+        table::row(option).ok_or(Errno::INVAL)?.read(self, out)
+    }
+
+    /// Whether pipes keep the last message only: `ZMQ_CONFLATE`, but for the socket types that support it.
+    pub fn effective_conflate(&self) -> bool {
+        use SocketType::{Dealer, Pub, Pull, Push, Sub};
+        self.conflate && matches!(self.socket_type, Dealer | Pull | Push | Pub | Sub)
+    }
+
+    /// Whether `ZMQ_HELLO_MSG` goes out on each new connection.
+    pub fn can_send_hello_msg(&self) -> bool {
+        use SocketType::{Client, Dealer, Peer, Rep, Req, Router, Server};
+        matches!(self.socket_type, Dealer | Req | Router | Rep | Server | Client | Peer)
+    }
+
+    /// Whether `ZMQ_DISCONNECT_MSG` is received when a peer is gone.
+    pub fn can_recv_disconnect_msg(&self) -> bool {
+        use SocketType::{Peer, Rep, Router, Server};
+        matches!(self.socket_type, Router | Rep | Server | Peer)
+    }
+
+    /// Whether `ZMQ_HICCUP_MSG` is received when a connection comes back.
+    pub fn can_recv_hiccup_msg(&self) -> bool {
+        use SocketType::{Client, Dealer, Peer, Req};
+        matches!(self.socket_type, Dealer | Req | Client | Peer)
+    }
+
+    fn set_value(&mut self, option: c_int, value: Option<&[u8]>) -> Result<()> {
+        let row: &Row = table::row(option).ok_or(Errno::INVAL)?;
+        if row.owner == Owner::Common { row.write(self, value) } else { Err(Errno::INVAL) }
+    }
+}
+
+impl fmt::Debug for SocketOptions {
+    /// The type alone: among the rest are passwords and secret keys, which belong in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketOptions").field("socket_type", &self.socket_type).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn socket_type(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_int(out, options.socket_type as i32)
+}
+
+/// The older, inverse spelling of `ZMQ_IPV6`.
+pub(super) fn set_ipv4only(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.ipv6 = !value::flag(value.unwrap_or_default(), value::FlagRule::ZeroOrOne)?;
+    Ok(())
+}
+
+pub(super) fn ipv4only(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_int(out, i32::from(!options.ipv6))
+}
+
+/// Milliseconds, rounded towards 0 to the tenths of a second that the wire carries in 16 bits (RFC 37); so -99 is
+/// taken and means 0.
+pub(super) fn set_heartbeat_ttl(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    let deciseconds = value::int(value.unwrap_or_default())? / 100;
+    let deciseconds = u16::try_from(deciseconds).map_err(|_| Errno::INVAL)?;
+    options.heartbeat_ttl_ms = i32::from(deciseconds) * 100;
+    Ok(())
+}
+
+pub(super) fn heartbeat_ttl(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_int(out, options.heartbeat_ttl_ms)
+}
+
+/// One property, `X-name:value`, for the metadata of each connection. The first value of a name stays. Four bytes
+/// are refused because they could be an int by mistake.
+pub(super) fn add_metadata(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    /// The length of a name is one byte on the wire (RFC 37).
+    const NAME_MAX: usize = 255;
+    let property = value.unwrap_or_default();
+    let colon = property.iter().position(|&byte| byte == b':').ok_or(Errno::INVAL)?;
+    let (name, rest) = property.split_at_checked(colon).ok_or(Errno::INVAL)?;
+    let content = rest.get(1..).unwrap_or_default();
+    let misread = property.len() == size_of::<c_int>();
+    if misread || !name.starts_with(b"X-") || name.len() > NAME_MAX || content.is_empty() {
+        return Err(Errno::INVAL);
+    }
+    options.app_metadata.entry(Text::from(name)).or_insert_with(|| Text::from(content));
+    Ok(())
 }

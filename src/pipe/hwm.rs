@@ -1,1 +1,199 @@
-//! All high-water-mark logic.
+//! All high-water-mark logic: messages (not frames) that a lane may hold, counted as libzmq counts them.
+//!
+//! The writer may be ahead of the reader by `hwm` messages. The reader grants credit back in batches of half of
+//! that, so that a writer it has stopped resumes with room for more than one message.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
+
+/// What both sides of a lane share.
+#[derive(Debug)]
+struct Credit {
+    /// Messages read so far, told in batches. The reader writes (Release), the writer reads (Acquire).
+    granted: AtomicU64,
+    /// Messages read so far, exactly. The reader writes; the writer reads it only when the mark changes, since what
+    /// was read but not yet granted under the old mark might otherwise never be. A count alone, so Relaxed.
+    read: AtomicU64,
+    /// The writer has run out and waits. Written by both; the edge is made by the fences around it.
+    waiting: AtomicBool,
+    /// The high-water mark; 0 or less: none. Either owner writes it when an option changes, both read it; a late
+    /// read does no harm, so Relaxed.
+    hwm: AtomicI32,
+}
+
+/// The writer's count.
+#[derive(Debug)]
+pub struct Spending {
+    credit: Arc<Credit>,
+    written: u64,
+    /// Messages known to be read when the mark last changed.
+    floor: u64,
+}
+
+/// The reader's count.
+#[derive(Debug)]
+pub struct Granting {
+    credit: Arc<Credit>,
+    read: u64,
+    told: u64,
+}
+
+/// A fresh account with this high-water mark in messages; 0 or less: no limit.
+pub fn account(hwm: i32) -> (Spending, Granting) {
+    let credit = Arc::new(Credit {
+        granted: AtomicU64::new(0),
+        read: AtomicU64::new(0),
+        waiting: AtomicBool::new(false),
+        hwm: AtomicI32::new(hwm),
+    });
+    (Spending { credit: Arc::clone(&credit), written: 0, floor: 0 }, Granting { credit, read: 0, told: 0 })
+}
+
+/// The mark of a pipe that both of its owners limit: the sum, and no limit where either has none.
+pub fn sum(one: i32, other: i32) -> i32 {
+    if one <= 0 || other <= 0 { 0 } else { one.saturating_add(other) }
+}
+
+impl Spending {
+    /// Whether a message may be written, with no other effect.
+    #[inline]
+    pub fn has_credit(&self) -> bool {
+        let hwm = self.credit.hwm.load(Ordering::Relaxed);
+        hwm <= 0 || self.ahead() < u64::from(hwm.unsigned_abs())
+    }
+
+    /// How many messages may be written.
+    #[inline]
+    pub fn credit(&self) -> u64 {
+        match u64::try_from(self.credit.hwm.load(Ordering::Relaxed)) {
+            Ok(hwm) if hwm > 0 => hwm.saturating_sub(self.ahead()),
+            _ => u64::MAX,
+        }
+    }
+
+    /// As [`has_credit`](Spending::has_credit); `false` leaves the writer waiting for [`Granting::read`] to answer
+    /// `true`.
+    #[inline]
+    pub fn check(&self) -> bool {
+        if self.has_credit() {
+            return true;
+        }
+        self.credit.waiting.swap(true, Ordering::AcqRel);
+        // Dekker: our flag before their count, as the reader has its count before our flag.
+        fence(Ordering::SeqCst);
+        if !self.has_credit() {
+            return false;
+        }
+        self.credit.waiting.swap(false, Ordering::AcqRel);
+        true
+    }
+
+    /// Counts messages as written.
+    #[inline]
+    pub fn wrote(&mut self, messages: u64) {
+        self.written = self.written.wrapping_add(messages);
+    }
+
+    /// Takes messages out of the count again: they were dropped unread.
+    pub fn unwrote(&mut self, messages: u64) {
+        self.written = self.written.wrapping_sub(messages);
+    }
+
+    /// How many messages the writer is ahead by, as far as it has been told.
+    pub fn ahead(&self) -> u64 {
+        self.written.wrapping_sub(self.credit.granted.load(Ordering::Acquire).max(self.floor))
+    }
+
+    /// Sets the mark in messages; 0 or less: none.
+    pub fn set_hwm(&mut self, hwm: i32) {
+        self.credit.hwm.store(hwm, Ordering::Relaxed);
+        self.floor = self.credit.read.load(Ordering::Relaxed);
+    }
+}
+
+impl Granting {
+    /// Counts messages as read. `true`: the writer waits and must be told by the caller.
+    #[inline]
+    pub fn read(&mut self, messages: u64) -> bool {
+        self.read = self.read.wrapping_add(messages);
+        self.credit.read.store(self.read, Ordering::Relaxed);
+        let hwm = self.credit.hwm.load(Ordering::Relaxed);
+        if hwm <= 0 {
+            return false;
+        }
+        let batch = (u64::from(hwm.unsigned_abs()) + 1) / 2;
+        if self.read.wrapping_sub(self.told) < batch {
+            return false;
+        }
+        self.grant()
+    }
+
+    fn grant(&mut self) -> bool {
+        self.told = self.read;
+        self.credit.granted.store(self.read, Ordering::Release);
+        fence(Ordering::SeqCst);
+        self.credit.waiting.load(Ordering::Relaxed) && self.credit.waiting.swap(false, Ordering::AcqRel)
+    }
+
+    /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.
+    pub fn set_hwm(&mut self, hwm: i32) -> bool {
+        self.credit.hwm.store(hwm, Ordering::Relaxed);
+        self.grant()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credit_comes_back_in_halves() {
+        let (mut spending, mut granting) = account(4);
+        for _ in 0..4 {
+            assert!(spending.check());
+            spending.wrote(1);
+        }
+        assert!(!spending.check());
+        assert!(!granting.read(1));
+        assert!(!spending.has_credit());
+        assert!(granting.read(1), "the writer waits and is to be told");
+        assert!(spending.check());
+        assert_eq!(spending.ahead(), 2);
+    }
+
+    #[test]
+    fn a_mark_of_one_works_in_lock_step() {
+        let (mut spending, mut granting) = account(1);
+        for _ in 0..3 {
+            assert!(spending.check());
+            spending.wrote(1);
+            assert!(!spending.check());
+            assert!(granting.read(1));
+        }
+    }
+
+    #[test]
+    fn a_smaller_mark_does_not_strand_what_was_read() {
+        let (mut spending, mut granting) = account(1000);
+        spending.wrote(400);
+        granting.read(400);
+        spending.set_hwm(100);
+        assert!(spending.check());
+        let (mut spending, mut granting) = account(100);
+        spending.wrote(100);
+        assert!(!spending.check());
+        assert!(!granting.read(20));
+        assert!(granting.set_hwm(90), "the writer waits and is to be told");
+        assert!(spending.check());
+    }
+
+    #[test]
+    fn no_mark_no_limit() {
+        let (mut spending, _granting) = account(0);
+        spending.wrote(1_000_000);
+        assert!(spending.check());
+        assert_eq!(sum(0, 5), 0);
+        assert_eq!(sum(2, 5), 7);
+        assert_eq!(sum(i32::MAX, 5), i32::MAX);
+    }
+}

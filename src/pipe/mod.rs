@@ -4,69 +4,212 @@
 //! form, so that a connection can write them out without touching each; a message is visible to the reader
 //! whole or not at all.
 
+#![forbid(unsafe_code)]
+
 mod hwm;
+mod lane;
+mod latest;
+mod link;
 mod notify;
 mod set;
+pub mod wire;
 
+pub use hwm::sum as sum_of_hwms;
+pub use lane::{LaneOptions, LaneReader, LaneWriter, Tail};
+pub use link::{Link, Side};
 pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
 
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
+use std::sync::Arc;
 
-/// One end of a pipe.
+/// Makes a pipe: its left end and its right end. The first lane is the one the left end writes to.
+/// Errors: `ENOMEM`.
+pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(Pipe, Pipe)> {
+    let link = Arc::new(Link::default());
+    let (left_writer, right_reader) = lane::lane(&link, Side::Left, left_to_right)?;
+    let (right_writer, left_reader) = lane::lane(&link, Side::Right, right_to_left)?;
+    let left = Pipe::new(Arc::clone(&link), Side::Left, left_writer, left_reader);
+    let right = Pipe::new(link, Side::Right, right_writer, right_reader);
+    Ok((left, right))
+}
+
+/// One end of a pipe. Dropping it closes it.
 pub struct Pipe {
     /// The pattern's own key for the peer (ROUTER, STREAM, REP); empty where the pattern has none.
     pub routing_id: Vec<u8>,
     /// The endpoint this pipe belongs to, for `zmq_disconnect` and the monitor.
     pub endpoint: String,
+    /// What the other end adds to this socket's own high-water marks (inproc): for what is sent, for what is
+    /// received. `None`: nothing is added.
+    pub hwm_boost: Option<(i32, i32)>,
+    end: End,
+    writer: LaneWriter,
+    reader: LaneReader,
+}
+
+/// The right to close an end; closes it when dropped.
+pub struct End {
+    link: Arc<Link>,
+    side: Side,
 }
 
 impl Pipe {
+    fn new(link: Arc<Link>, side: Side, writer: LaneWriter, reader: LaneReader) -> Pipe {
+        Pipe {
+            routing_id: Vec::new(),
+            endpoint: String::new(),
+            hwm_boost: None,
+            end: End { link, side },
+            writer,
+            reader,
+        }
+    }
+
+    /// Names who is told of what happens on the other end. To be called once, before the pipe is used; whether the
+    /// other end has been closed meanwhile is to be asked after that.
+    pub fn set_owner(&self, owner: Arc<dyn Notify>) {
+        self.end.link.set_owner(self.end.side, owner);
+    }
+
     /// Whether a frame of a complete message can be read now. `false` puts the reader to sleep: the peer's
     /// next publish sends `PipeEvent::Readable`.
+    #[inline]
     pub fn check_read(&mut self) -> bool {
-        todo!()
+        !self.end.is_closed() && self.reader.check()
     }
+
     /// Takes the next frame.
+    #[inline]
     pub fn read(&mut self) -> Option<Frame<'_>> {
-        todo!()
+        if self.end.is_closed() {
+            return None;
+        }
+        self.reader.read()
     }
+
     /// Looks at the next frame without taking it.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
-        todo!()
+        if self.end.is_closed() {
+            return None;
+        }
+        self.reader.peek()
     }
-    /// Whether a message may be written now: both ends alive and credit left. `false` puts the writer to sleep:
-    /// the peer's next grant of credit sends `PipeEvent::Writable`.
+
+    /// Whether nothing will ever be read again: this end is closed, or the other is and all it wrote was read.
+    pub fn ended(&mut self) -> bool {
+        self.end.is_closed() || self.reader.ended()
+    }
+
+    /// Whether a message may be written now: both ends open and credit left. `false` for want of credit puts the
+    /// writer to sleep: the peer's next grant sends `PipeEvent::Writable`.
+    #[inline]
     pub fn check_write(&mut self) -> bool {
-        todo!()
+        self.writer.check()
     }
+
     /// Appends a frame; `Ok(false)` (nothing taken) without credit or after the peer is gone. Not visible to
     /// the reader before [`flush`](Pipe::flush) after the last frame of the message. Errors: `ENOMEM`.
+    #[inline]
     pub fn write(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
-        let _ = frame;
-        todo!()
+        if !self.writer.check() {
+            return Ok(false);
+        }
+        self.writer.append(frame)?;
+        Ok(true)
     }
-    /// Appends the peer's routing id frame; costs no credit.
-    pub fn write_routing_id(&mut self, routing_id: &[u8]) {
-        let _ = routing_id;
-        todo!()
+
+    /// Appends this end's routing id for the peer; costs no credit. Errors: `ENOMEM`.
+    pub fn write_routing_id(&mut self, routing_id: &[u8]) -> Result<()> {
+        self.writer.append_routing_id(routing_id)
     }
-    /// Appends a SUBSCRIBE or CANCEL command; costs no credit, so that no subscription is ever lost to HWM.
-    pub fn write_subscription(&mut self, subscribe: bool, topic: &[u8]) {
-        let _ = (subscribe, topic);
-        todo!()
+
+    /// Appends a SUBSCRIBE or CANCEL command; costs no credit, so that no subscription is ever lost to HWM. Not
+    /// visible before [`flush`](Pipe::flush). Errors: `ENOMEM`.
+    pub fn write_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
+        self.writer.append_subscription(subscribe, topic)
     }
+
     /// Makes complete messages visible and wakes the reader if it sleeps.
+    #[inline]
     pub fn flush(&mut self) {
-        todo!()
+        self.writer.flush();
     }
+
     /// Takes back the frames of an incomplete message.
     pub fn rollback(&mut self) {
-        todo!()
+        self.writer.rollback();
     }
+
     /// Whether credit is left, with no other effect.
     pub fn check_hwm(&self) -> bool {
-        todo!()
+        self.writer.has_credit()
+    }
+
+    /// Sets this socket's own high-water marks in messages, for what is sent and what is received; what the peer
+    /// adds is added.
+    pub fn set_hwms(&mut self, sndhwm: i32, rcvhwm: i32) {
+        let (send, receive) = match self.hwm_boost {
+            Some((send, receive)) => (hwm::sum(sndhwm, send), hwm::sum(rcvhwm, receive)),
+            None => (sndhwm, rcvhwm),
+        };
+        self.writer.set_hwm(send);
+        self.reader.set_hwm(receive);
+    }
+
+    /// Messages written and not known to be read.
+    pub fn ahead(&self) -> u64 {
+        self.writer.ahead()
+    }
+
+    /// Writes to another lane from now on; see [`PipeEvent::Hiccup`].
+    pub fn replace_writer(&mut self, writer: LaneWriter) {
+        self.writer = writer;
+    }
+
+    /// Closes the end, with what was flushed still to be read by the peer.
+    pub fn close(&mut self) {
+        if !self.end.is_closed() {
+            self.writer.rollback();
+            self.end.close();
+        }
+    }
+
+    /// The parts, for a connection whose halves are driven apart.
+    pub fn into_parts(self) -> (LaneReader, LaneWriter, End) {
+        (self.reader, self.writer, self.end)
     }
 }
+
+impl End {
+    /// Closes the end and tells the peer's owner. What was published stays readable there.
+    pub fn close(&self) {
+        self.link.close(self.side);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.link.is_closed(self.side)
+    }
+
+    pub fn is_peer_closed(&self) -> bool {
+        self.link.is_closed(self.side.other())
+    }
+
+    /// Replaces the lane this end reads from: what the peer wrote and was not read is dropped, and the peer's owner
+    /// is handed the new writer. Errors: `ENOMEM`, with nothing changed.
+    pub fn hiccup(&self, options: LaneOptions) -> Result<LaneReader> {
+        let (writer, reader) = lane::lane(&self.link, self.side.other(), options)?;
+        self.link.notify(self.side.other(), PipeEvent::Hiccup(writer));
+        Ok(reader)
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

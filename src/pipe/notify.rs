@@ -1,16 +1,22 @@
 //! How an end of a pipe tells the other end's owner that something happened.
 
+use super::LaneWriter;
+
 /// What happened on the other end.
 pub enum PipeEvent {
-    /// Frames were published while the reader slept.
+    /// Messages were published while the reader slept.
     Readable,
     /// Credit was granted while the writer slept.
     Writable,
     /// The peer closed its end: nothing more can be written, what it wrote may still be read.
     PeerClosed,
+    /// The peer's connection was replaced: what was not sent is dropped, and this is the lane to write to from
+    /// now on ([`Pipe::replace_writer`](super::Pipe::replace_writer)).
+    Hiccup(LaneWriter),
 }
 
-/// The owner of a pipe's end, as its peer sees it. Called on the peer's thread, and only when this side sleeps.
+/// The owner of a pipe's end, as the other end sees it. Called on the other end's thread, and only when this side
+/// sleeps, is closed upon, or hiccups. Must not block and must not call back into the pipe.
 pub trait Notify: Send + Sync {
     fn notify(&self, event: PipeEvent);
 }

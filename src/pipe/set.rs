@@ -1,5 +1,6 @@
 //! The pipes of one socket.
-use super::Pipe;
+
+use super::{LaneWriter, Pipe};
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
 use slotmap::SlotMap;
@@ -14,68 +15,138 @@ slotmap::new_key_type! {
 #[derive(Default)]
 pub struct Pipes {
     pipes: SlotMap<PipeId, Pipe>,
-    /// Ends found closed while reading or writing; the socket takes them and calls the pattern's `terminated`.
+    /// Ends closed, or found ended, since the socket last took them; it then calls the pattern's `terminated`.
     closed: Vec<PipeId>,
 }
 
 impl Pipes {
+    pub fn insert(&mut self, pipe: Pipe) -> PipeId {
+        self.pipes.insert(pipe)
+    }
+
+    /// Takes a pipe out; dropping it closes it.
+    pub fn remove(&mut self, id: PipeId) -> Option<Pipe> {
+        self.pipes.remove(id)
+    }
+
     pub fn contains(&self, id: PipeId) -> bool {
         self.pipes.contains_key(id)
     }
+
+    pub fn len(&self) -> usize {
+        self.pipes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pipes.is_empty()
+    }
+
+    pub fn ids(&self) -> Vec<PipeId> {
+        self.pipes.keys().collect()
+    }
+
+    pub fn pipe(&mut self, id: PipeId) -> Option<&mut Pipe> {
+        self.pipes.get_mut(id)
+    }
+
+    /// See [`Pipe::check_read`]. A pipe found ended is put among the closed ones.
+    #[inline]
     pub fn check_read(&mut self, id: PipeId) -> bool {
-        let _ = id;
-        todo!()
+        let Some(pipe) = self.pipes.get_mut(id) else { return false };
+        if pipe.check_read() {
+            return true;
+        }
+        if pipe.ended() {
+            self.note_closed(id);
+            return false;
+        }
+        // `ended` may have seen what was published just before the peer closed.
+        pipe.check_read()
     }
+
+    /// Takes the next frame.
+    #[inline]
     pub fn read(&mut self, id: PipeId) -> Option<Frame<'_>> {
-        let _ = id;
-        todo!()
+        self.pipes.get_mut(id)?.read()
     }
+
     /// The next frame without taking it.
     pub fn peek(&mut self, id: PipeId) -> Option<Frame<'_>> {
-        let _ = id;
-        todo!()
+        self.pipes.get_mut(id)?.peek()
     }
+
+    #[inline]
     pub fn check_write(&mut self, id: PipeId) -> bool {
-        let _ = id;
-        todo!()
+        self.pipes.get_mut(id).is_some_and(Pipe::check_write)
     }
+
     /// See [`Pipe::write`].
+    #[inline]
     pub fn write(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
-        let _ = (id, frame);
-        todo!()
+        self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
     }
-    pub fn write_subscription(&mut self, id: PipeId, subscribe: bool, topic: &[u8]) {
-        let _ = (id, subscribe, topic);
-        todo!()
+
+    /// See [`Pipe::write_subscription`].
+    pub fn write_subscription(&mut self, id: PipeId, subscribe: bool, topic: &[u8]) -> Result<()> {
+        self.pipes.get_mut(id).map_or(Ok(()), |pipe| pipe.write_subscription(subscribe, topic))
     }
+
+    #[inline]
     pub fn flush(&mut self, id: PipeId) {
-        let _ = id;
-        todo!()
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.flush();
+        }
     }
+
     pub fn rollback(&mut self, id: PipeId) {
-        let _ = id;
-        todo!()
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.rollback();
+        }
     }
+
     pub fn check_hwm(&self, id: PipeId) -> bool {
-        let _ = id;
-        todo!()
+        self.pipes.get(id).is_some_and(Pipe::check_hwm)
     }
-    /// Closes the end. With `drain`, what the peer has already published may still be read first.
+
+    /// Closes the end at once, with what it flushed still to be read by the peer and what the peer wrote dropped.
     /// The socket calls the pattern's `terminated` afterwards, never from inside this call.
-    pub fn terminate(&mut self, id: PipeId, drain: bool) {
-        let _ = (id, drain);
-        todo!()
+    pub fn terminate(&mut self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.close();
+            self.note_closed(id);
+        }
     }
+
+    pub fn replace_writer(&mut self, id: PipeId, writer: LaneWriter) {
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.replace_writer(writer);
+        }
+    }
+
     pub fn routing_id(&self, id: PipeId) -> &[u8] {
         self.pipes.get(id).map_or(&[], |pipe| &pipe.routing_id)
     }
+
     pub fn set_routing_id(&mut self, id: PipeId, routing_id: Vec<u8>) {
         if let Some(pipe) = self.pipes.get_mut(id) {
             pipe.routing_id = routing_id;
         }
     }
-    /// Takes the ids found closed since the last call.
+
+    /// Whether [`take_closed`](Pipes::take_closed) has something to give.
+    #[inline]
+    pub fn any_closed(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// Takes the ids closed since the last call, each once.
     pub fn take_closed(&mut self) -> Vec<PipeId> {
         std::mem::take(&mut self.closed)
+    }
+
+    fn note_closed(&mut self, id: PipeId) {
+        if !self.closed.contains(&id) {
+            self.closed.push(id);
+        }
     }
 }

@@ -1,1 +1,6 @@
-//! poll
+//! Waiting: timers.
+#![forbid(unsafe_code)]
+
+mod timers;
+
+pub use timers::{Pass, Timers};

@@ -1,1 +1,10 @@
-//! queue
+//! Lock-free building blocks with no ØMQ idea in them.
+//!
+//! [`blocks`] is the one queue of the data plane: a single-producer single-consumer list of byte blocks. Its
+//! atomics come from [`shim`], so that loom can run the same code under every interleaving.
+
+pub mod blocks;
+pub mod shim;
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -1,1 +1,45 @@
-//! session
+//! Sessions: what stands between a socket's pipe and a stream, and the listeners that make them.
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod connecter;
+mod connection;
+mod handshaking;
+mod listener;
+mod lookup;
+mod monitor;
+mod owner;
+mod recv;
+mod send;
+mod session;
+mod shared;
+
+pub use listener::{Listening, listen};
+pub use monitor::{Endpoints, Monitor, Observer, event};
+pub use owner::{Command, Owner, SocketEnd};
+pub use session::Ground;
+
+use crate::pipe::Pipe;
+use crate::reactor::Handle;
+use crate::transport::ConnectPlan;
+use shared::Shared;
+use std::sync::Arc;
+
+/// A session as its socket knows it.
+pub struct SessionHandle(Arc<Shared>);
+
+impl SessionHandle {
+    /// Ends the session once what the socket sent has left, or `ZMQ_LINGER` is over.
+    pub fn terminate(&self) {
+        self.0.raise(shared::TERMINATE);
+    }
+}
+
+/// Connects on an I/O thread, again and again. `pipe` is the session's end of the pipe, where the socket has made
+/// one already (it has not with `ZMQ_IMMEDIATE`).
+pub fn connect(io_thread: &Handle, ground: Ground, plan: ConnectPlan, pipe: Option<Pipe>) -> SessionHandle {
+    let shared = Arc::new(Shared::default());
+    let theirs = Arc::clone(&shared);
+    io_thread.add(Box::new(move |cx| session::Session::connecting(cx, ground, theirs, plan, pipe)));
+    SessionHandle(shared)
+}

@@ -1,1 +1,14 @@
-//! sys
+//! The operating system, behind safe interfaces.
+
+pub mod credentials;
+pub mod eventfd;
+pub mod fork;
+pub mod interface;
+pub mod lock;
+pub mod net;
+pub mod net_adopt;
+pub mod net_resolve;
+pub mod park;
+pub mod poll;
+pub mod stream;
+pub mod thread;

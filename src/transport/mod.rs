@@ -1,1 +1,170 @@
-//! transport
+//! Transports: endpoints parsed, bound, connected and accepted. No protocol is spoken here and nothing waits here,
+//! except where a function says that it asks a name server.
+//!
+//! One file per scheme, and one row for it in [`Scheme::row`].
+
+#![forbid(unsafe_code)]
+
+mod connect;
+mod endpoint;
+mod inproc;
+mod ip;
+mod ipc;
+mod listener;
+mod socks;
+mod tcp;
+mod tuning;
+
+pub use connect::{ConnectPlan, Connecting, Destination, finish};
+pub use endpoint::{endpoints_of, other_names, peer_address};
+pub use listener::{AcceptError, Accepted, Listener};
+pub use socks::ProxyRequest;
+
+use crate::errno::{Errno, Result};
+use crate::options::{SocketOptions, SocketType};
+
+/// What stands before `://` in an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    Inproc,
+    Tcp,
+    Ipc,
+    Udp,
+    Ws,
+    Wss,
+    Tipc,
+    Vsock,
+    Vmci,
+    Pgm,
+    Epgm,
+    Norm,
+}
+
+/// What the registry knows of a scheme.
+struct Row {
+    name: &'static str,
+    types: Types,
+    build: Build,
+}
+
+/// Which socket types a scheme carries.
+enum Types {
+    Any,
+    /// Multicast has no way back, so only publishers and subscribers fit.
+    PubSub,
+    Datagram,
+}
+
+/// How endpoints of a scheme come about.
+enum Build {
+    /// Inside the context, by name.
+    InProcess,
+    /// By byte streams between processes.
+    Stream {
+        bind: fn(&str, &SocketOptions) -> Result<Listener>,
+        connect: fn(&str, &SocketOptions) -> Result<ConnectPlan>,
+    },
+    /// Not at all: this library is built without the transport.
+    Absent,
+}
+
+impl Scheme {
+    /// Every scheme, in no particular order.
+    pub const ALL: [Scheme; 12] = [
+        Scheme::Inproc,
+        Scheme::Tcp,
+        Scheme::Ipc,
+        Scheme::Udp,
+        Scheme::Ws,
+        Scheme::Wss,
+        Scheme::Tipc,
+        Scheme::Vsock,
+        Scheme::Vmci,
+        Scheme::Pgm,
+        Scheme::Epgm,
+        Scheme::Norm,
+    ];
+
+    /// The registry.
+    fn row(self) -> Row {
+        let row = |name, types, build| Row { name, types, build };
+        let tcp = Build::Stream { bind: tcp::bind, connect: tcp::connect };
+        let ipc = Build::Stream { bind: ipc::bind, connect: ipc::connect };
+        match self {
+            Scheme::Inproc => row("inproc", Types::Any, Build::InProcess),
+            Scheme::Tcp => row("tcp", Types::Any, tcp),
+            Scheme::Ipc => row("ipc", Types::Any, ipc),
+            Scheme::Udp => row("udp", Types::Datagram, Build::Absent),
+            Scheme::Ws => row("ws", Types::Any, Build::Absent),
+            Scheme::Wss => row("wss", Types::Any, Build::Absent),
+            Scheme::Tipc => row("tipc", Types::Any, Build::Absent),
+            Scheme::Vsock => row("vsock", Types::Any, Build::Absent),
+            Scheme::Vmci => row("vmci", Types::Any, Build::Absent),
+            Scheme::Pgm => row("pgm", Types::PubSub, Build::Absent),
+            Scheme::Epgm => row("epgm", Types::PubSub, Build::Absent),
+            Scheme::Norm => row("norm", Types::PubSub, Build::Absent),
+        }
+    }
+
+    /// As it stands in endpoints.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether this library is built with the transport (for `zmq_has`).
+    pub fn is_built(self) -> bool {
+        !matches!(self.row().build, Build::Absent)
+    }
+}
+
+/// Splits an endpoint at its first `://` into the scheme and the address, neither of which may be empty.
+///
+/// Errors: `EINVAL` for what is no endpoint, `EPROTONOSUPPORT` for schemes that are unknown or not built; scheme
+/// names are in lower case. Source: zmq_bind(3), zmq_connect(3).
+pub fn parse(uri: &str) -> Result<(Scheme, &str)> {
+    let (name, address) = uri.split_once("://").ok_or(Errno::INVAL)?;
+    if name.is_empty() || address.is_empty() {
+        return Err(Errno::INVAL);
+    }
+    let scheme = Scheme::ALL.into_iter().find(|scheme| scheme.name() == name && scheme.is_built());
+    let scheme = scheme.ok_or(Errno::PROTONOSUPPORT)?;
+    match scheme {
+        Scheme::Inproc => Ok((scheme, inproc::parse(address)?)),
+        _ => Ok((scheme, address)),
+    }
+}
+
+/// Whether sockets of a type may use a scheme at all. Errors: `ENOCOMPATPROTO`.
+pub fn compatible(scheme: Scheme, socket_type: SocketType) -> Result<()> {
+    use SocketType::{Dgram, Dish, Pub, Radio, Sub, Xpub, Xsub};
+    let fits = match scheme.row().types {
+        Types::Any => true,
+        Types::PubSub => matches!(socket_type, Pub | Sub | Xpub | Xsub),
+        Types::Datagram => matches!(socket_type, Radio | Dish | Dgram),
+    };
+    if fits { Ok(()) } else { Err(Errno::NOCOMPATPROTO) }
+}
+
+/// Binds and listens. Blocks for as long as a name server takes if the address is a host name.
+///
+/// Errors: `EPROTONOSUPPORT` for schemes that do not listen; `EINVAL`, `ENODEV`, `ENAMETOOLONG` and `EADDRNOTAVAIL`
+/// for addresses that are wrong or not this host's; `EADDRINUSE`; else those of socket(2), bind(2), listen(2).
+pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Listener> {
+    match scheme.row().build {
+        Build::Stream { bind, .. } => bind(address, options),
+        Build::InProcess | Build::Absent => Err(Errno::PROTONOSUPPORT),
+    }
+}
+
+/// Checks what `zmq_connect` checks, which is syntax alone: no name is looked up.
+///
+/// Errors: `EPROTONOSUPPORT` for schemes that are not connected this way; `EINVAL`, `ENAMETOOLONG`.
+pub fn connect(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
+    match scheme.row().build {
+        Build::Stream { connect, .. } => connect(address, options),
+        Build::InProcess | Build::Absent => Err(Errno::PROTONOSUPPORT),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,426 @@
+//! The context itself.
+
+use super::Stop;
+use crate::errno::{Errno, Result};
+use crate::options::ContextOptions;
+use crate::reactor::{Handle, spawn_reactor};
+use crate::sys::fork::Born;
+use crate::sys::lock::Lock;
+use crate::sys::park::Parker;
+use crate::sys::thread::{Thread, ThreadSettings};
+use slotmap::SlotMap;
+use std::any::Any;
+use std::sync::{Arc, MutexGuard, OnceLock, Weak};
+
+slotmap::new_key_type! {
+    /// Tells the sockets of a context apart; never reused.
+    pub struct SocketId;
+}
+
+/// What `zmq_ctx_new` makes. Clones are the same context.
+///
+/// Open until [`shutdown`](Context::shutdown) or [`terminate`](Context::terminate), then stopping: no new socket,
+/// and calls on the old ones give `ETERM`. It ends in `terminate` once every [`SocketTicket`] and [`Guard`] is gone,
+/// with its I/O threads; without `terminate` it ends with the last clone.
+///
+/// In a forked child it is dead: no socket can be made, `terminate` returns at once, and the parent's threads and
+/// descriptors are left alone. Forget it there rather than drop it.
+#[derive(Clone)]
+pub struct Context(Arc<Shared>);
+
+/// A place among the context's sockets. Held until the socket is closed and nothing of it lingers in the
+/// application's hands; what lingers on I/O threads holds a [`Guard`].
+pub struct SocketTicket {
+    shared: Arc<Shared>,
+    id: SocketId,
+}
+
+/// Keeps the context's I/O threads alive: held by whatever still has work to do there.
+pub struct Guard(Arc<Shared>);
+
+struct Shared {
+    options: Lock<ContextOptions>,
+    state: Lock<State>,
+    extension: OnceLock<Arc<dyn Any + Send + Sync>>,
+    born: Born,
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    /// Made at the first socket.
+    io: Option<Io>,
+    sockets: SlotMap<SocketId, Weak<dyn Stop>>,
+    guards: usize,
+    /// Those in `terminate`.
+    terminators: Vec<Arc<Parker>>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    Stopping,
+    /// Somebody in `terminate` is joining the I/O threads.
+    Ending,
+    Ended,
+}
+
+struct Io {
+    reactors: Vec<(Handle, Thread)>,
+    /// `ZMQ_MAX_SOCKETS` as it was at the first socket.
+    max_sockets: usize,
+}
+
+impl Context {
+    pub fn new(options: ContextOptions) -> Context {
+        let (options, state) = (Lock::new(options), Lock::new(State::default()));
+        Context(Arc::new(Shared { options, state, extension: OnceLock::new(), born: Born::now() }))
+    }
+
+    /// The options, locked. What has been started already does not change with them.
+    pub fn options(&self) -> MutexGuard<'_, ContextOptions> {
+        self.0.options.lock()
+    }
+
+    /// A place for a new socket; the first one starts the I/O threads. `stop` is called when the context stops.
+    ///
+    /// Errors: `ETERM` once the context stops and in a forked child; `EMFILE` with `ZMQ_MAX_SOCKETS` sockets there
+    /// already or without descriptors for the I/O threads; `ENFILE`, `ENOMEM`, `EAGAIN` (no more threads).
+    pub fn register_socket(&self, stop: Weak<dyn Stop>) -> Result<SocketTicket> {
+        let shared = Arc::clone(&self.0);
+        if shared.born.forked() {
+            return Err(Errno::TERM);
+        }
+        let mut state = shared.state.lock();
+        if state.phase != Phase::Open {
+            return Err(Errno::TERM);
+        }
+        let max_sockets = match &state.io {
+            Some(io) => io.max_sockets,
+            None => state.io.insert(start(&shared.options.lock())?).max_sockets,
+        };
+        if state.sockets.len() >= max_sockets {
+            return Err(Errno::MFILE);
+        }
+        let id = state.sockets.insert(stop);
+        drop(state);
+        Ok(SocketTicket { shared, id })
+    }
+
+    /// The I/O thread with the fewest sources among those of the `affinity` mask (`ZMQ_AFFINITY`); 0 is all.
+    /// `None` where there is none.
+    pub fn choose_io_thread(&self, affinity: u64) -> Option<Handle> {
+        if self.0.born.forked() {
+            return None;
+        }
+        let state = self.0.state.lock();
+        let reactors = state.io.iter().flat_map(|io| &io.reactors).enumerate();
+        let in_mask = |number: usize| affinity == 0 || (number < 64 && affinity >> number & 1 != 0);
+        let eligible = reactors.filter(|(number, _)| in_mask(*number)).map(|(_, (handle, _))| handle);
+        eligible.min_by_key(|handle| handle.load()).cloned()
+    }
+
+    /// Keeps the I/O threads alive until dropped.
+    pub fn guard(&self) -> Guard {
+        if !self.0.born.forked() {
+            self.0.state.lock().guards += 1;
+        }
+        Guard(Arc::clone(&self.0))
+    }
+
+    /// What another layer keeps for this context, made when first asked for. One type only; `None` for a second.
+    pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let extension = self.0.extension.get_or_init(|| Arc::new(T::default()));
+        Arc::clone(extension).downcast::<T>().ok()
+    }
+
+    /// Whether the context was shut down or is being terminated.
+    pub fn stopping(&self) -> bool {
+        self.0.born.forked() || self.0.state.lock().phase != Phase::Open
+    }
+
+    /// Whether this is a context that came through a fork.
+    pub fn forked(&self) -> bool {
+        self.0.born.forked()
+    }
+
+    /// `zmq_ctx_shutdown`: from now on calls on the sockets, those that are blocked too, give `ETERM`. Again: nothing.
+    pub fn shutdown(&self) {
+        if self.0.born.forked() {
+            return;
+        }
+        let mut state = self.0.state.lock();
+        if state.phase != Phase::Open {
+            return;
+        }
+        state.phase = Phase::Stopping;
+        let stops: Vec<_> = state.sockets.values().filter_map(Weak::upgrade).collect();
+        drop(state);
+        // Unlocked: stopping a socket takes its mailbox's lock. The last reference may be dropped here, too.
+        stops.iter().for_each(|socket| socket.stop());
+    }
+
+    /// `zmq_ctx_term`: shuts down, waits until all sockets are closed and nothing lingers, then ends the I/O threads.
+    /// May be called again after `EINTR`, and by several threads: all wait.
+    ///
+    /// Errors: `EINTR`.
+    pub fn terminate(&self) -> Result<()> {
+        if self.0.born.forked() {
+            return Ok(());
+        }
+        self.shutdown();
+        let parker = Arc::new(Parker::new());
+        self.0.state.lock().terminators.push(Arc::clone(&parker));
+        let outcome = self.0.wait_for_the_end(&parker);
+        let mut state = self.0.state.lock();
+        state.terminators.retain(|other| !Arc::ptr_eq(other, &parker));
+        outcome
+    }
+}
+
+impl SocketTicket {
+    pub fn id(&self) -> SocketId {
+        self.id
+    }
+
+    pub fn context(&self) -> Context {
+        Context(Arc::clone(&self.shared))
+    }
+}
+
+impl Guard {
+    pub fn context(&self) -> Context {
+        Context(Arc::clone(&self.0))
+    }
+}
+
+impl Clone for Guard {
+    fn clone(&self) -> Guard {
+        self.context().guard()
+    }
+}
+
+impl Drop for SocketTicket {
+    fn drop(&mut self) {
+        self.shared.release(|state| {
+            state.sockets.remove(self.id);
+        });
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.release(|state| state.guards = state.guards.saturating_sub(1));
+    }
+}
+
+impl Shared {
+    /// Takes something away that `terminate` may be waiting for.
+    fn release(&self, change: impl FnOnce(&mut State)) {
+        if self.born.forked() {
+            return;
+        }
+        let mut state = self.state.lock();
+        change(&mut state);
+        if state.phase == Phase::Stopping && state.idle() {
+            state.wake_terminators();
+        }
+    }
+
+    /// Ends the I/O threads as soon as nobody needs them, or waits for whoever does that.
+    fn wait_for_the_end(&self, parker: &Parker) -> Result<()> {
+        loop {
+            let mut state = self.state.lock();
+            match state.phase {
+                Phase::Ended => return Ok(()),
+                Phase::Stopping if state.idle() => {
+                    state.phase = Phase::Ending;
+                    let io = state.io.take();
+                    drop(state);
+                    drop(io);
+                    let mut state = self.state.lock();
+                    state.phase = Phase::Ended;
+                    state.wake_terminators();
+                    return Ok(());
+                }
+                Phase::Open | Phase::Stopping | Phase::Ending => {}
+            }
+            drop(state);
+            parker.park(None)?;
+        }
+    }
+}
+
+impl State {
+    fn idle(&self) -> bool {
+        self.sockets.is_empty() && self.guards == 0
+    }
+
+    fn wake_terminators(&self) {
+        self.terminators.iter().for_each(|parker| parker.unpark());
+    }
+}
+
+impl Drop for Io {
+    /// Also where a context is never terminated, or its start failed half way. The threads are told all at once and
+    /// then waited for one by one.
+    fn drop(&mut self) {
+        self.reactors.iter().for_each(|(handle, _)| handle.stop());
+        self.reactors.drain(..).for_each(|(_, thread)| thread.join());
+    }
+}
+
+/// Starts the I/O threads. Errors: those of [`spawn_reactor`]; what was started is ended again.
+fn start(options: &ContextOptions) -> Result<Io> {
+    let settings = thread_settings(options);
+    let count = usize::try_from(options.io_threads).unwrap_or(0);
+    let max_sockets = usize::try_from(options.max_sockets).unwrap_or(0);
+    let mut io = Io { reactors: Vec::new(), max_sockets };
+    for number in 0..count {
+        io.reactors.push(spawn_reactor(&settings, number)?);
+    }
+    Ok(io)
+}
+
+fn thread_settings(options: &ContextOptions) -> ThreadSettings {
+    ThreadSettings {
+        name_prefix: options.thread_name_prefix.as_c_bytes().to_vec(),
+        priority: Some(options.thread_priority).filter(|priority| *priority >= 0),
+        policy: Some(options.thread_sched_policy).filter(|policy| *policy >= 0),
+        affinity_cpus: options
+            .thread_affinity_cpus
+            .iter()
+            .filter_map(|cpu| usize::try_from(*cpu).ok())
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::ctx::Mailbox;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::thread;
+
+    fn context(io_threads: i32, max_sockets: i32) -> Context {
+        let mut options = ContextOptions::new();
+        options.io_threads = io_threads;
+        options.max_sockets = max_sockets;
+        Context::new(options)
+    }
+
+    fn socket(context: &Context) -> Result<(Arc<Mailbox<()>>, SocketTicket)> {
+        let mailbox = Arc::new(Mailbox::new());
+        let stop: Weak<Mailbox<()>> = Arc::downgrade(&mailbox);
+        Ok((mailbox, context.register_socket(stop)?))
+    }
+
+    #[test]
+    fn threads_start_with_the_first_socket() {
+        let context = context(2, 10);
+        assert!(context.choose_io_thread(0).is_none());
+        let socket = socket(&context).unwrap();
+        let first = context.choose_io_thread(1).unwrap();
+        let second = context.choose_io_thread(2).unwrap();
+        assert!(!first.same(&second));
+        assert!(context.choose_io_thread(4).is_none());
+        assert!(context.choose_io_thread(u64::MAX << 2).is_none());
+        first.add(Box::new(|_| Box::new(Idle)));
+        assert!(context.choose_io_thread(0).unwrap().same(&second), "the least loaded");
+        drop(socket);
+        context.terminate().unwrap();
+        assert_eq!(first.load(), 0);
+    }
+
+    struct Idle;
+
+    impl crate::reactor::Source for Idle {
+        fn ready(&mut self, _: &mut crate::reactor::Cx<'_>, _: crate::reactor::Ready) {}
+        fn timer(&mut self, _: &mut crate::reactor::Cx<'_>, _: u8) {}
+        fn wake(&mut self, _: &mut crate::reactor::Cx<'_>) {}
+    }
+
+    #[test]
+    fn sockets_are_counted() {
+        let context = context(0, 2);
+        let first = socket(&context).unwrap();
+        let second = socket(&context).unwrap();
+        assert_ne!(first.1.id(), second.1.id());
+        assert_eq!(socket(&context).err(), Some(Errno::MFILE));
+        drop(first);
+        assert!(socket(&context).is_ok());
+    }
+
+    #[test]
+    fn shutdown_stops_sockets_and_refuses_new_ones() {
+        let context = context(1, 10);
+        let (mailbox, ticket) = socket(&context).unwrap();
+        assert!(!mailbox.stopped() && !context.stopping());
+        context.shutdown();
+        context.shutdown();
+        assert!(mailbox.stopped() && context.stopping());
+        assert_eq!(socket(&context).err(), Some(Errno::TERM));
+        drop(ticket);
+        assert_eq!(context.terminate(), Ok(()));
+        assert_eq!(context.terminate(), Ok(()));
+    }
+
+    #[test]
+    fn an_unused_context_ends_at_once() {
+        assert_eq!(context(1, 10).terminate(), Ok(()));
+    }
+
+    #[test]
+    fn termination_waits_for_sockets_and_guards() {
+        let context = context(1, 10);
+        let (mailbox, ticket) = socket(&context).unwrap();
+        let closed = Arc::new(AtomicBool::new(false));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let (context, closed) = (context.clone(), Arc::clone(&closed));
+                thread::spawn(move || {
+                    let outcome = context.terminate();
+                    (outcome, closed.load(SeqCst))
+                })
+            })
+            .collect();
+        // The socket sees that it shall stop, hands over to something that lingers, which then ends.
+        let parker = Arc::new(Parker::new());
+        if !mailbox.register(&parker).is_stopped() {
+            while !mailbox.stopped() {
+                parker.park(None).unwrap();
+            }
+        }
+        let guard = context.guard();
+        drop(ticket);
+        let second = guard.clone();
+        drop(guard);
+        closed.store(true, SeqCst);
+        drop(second);
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), (Ok(()), true));
+        }
+    }
+
+    #[test]
+    fn sockets_and_termination_race() {
+        for _ in 0..100 {
+            let (context, barrier) = (context(1, 1000), Barrier::new(4));
+            thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        while let Ok((_mailbox, _ticket)) = socket(&context) {
+                            let _guard = context.guard();
+                        }
+                    });
+                }
+                barrier.wait();
+                assert_eq!(context.terminate(), Ok(()));
+            });
+        }
+    }
+}

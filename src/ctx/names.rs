@@ -1,0 +1,242 @@
+//! The inproc names of a context.
+
+use crate::errno::{Errno, Result};
+use crate::sys::lock::Lock;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Who is bound to which name, and who wants to connect to a name that nobody has bound yet.
+///
+/// `O` tells owners (sockets) apart, `E` is what a connecting socket needs of a bound one, `P` what a binding socket
+/// needs of one that came too early. Every call is one step under one lock, so a connect and a bind that race
+/// always find each other. Values that fall out are returned, to be dropped with no lock held.
+pub struct Names<O, E, P>(Lock<Inner<O, E, P>>);
+
+/// What an owner leaves behind.
+#[derive(Debug)]
+pub struct Left<E, P> {
+    pub endpoints: Vec<E>,
+    pub pending: Vec<P>,
+}
+
+struct Inner<O, E, P> {
+    bound: BTreeMap<Arc<str>, (O, E)>,
+    pending: BTreeMap<Arc<str>, Vec<(O, P)>>,
+    /// Which names an owner is to be looked for under, so that closing one of many sockets need not look at all
+    /// names. May name too many, never too few.
+    owned: BTreeSet<(O, Arc<str>)>,
+}
+
+impl<O: Copy + Ord, E, P> Names<O, E, P> {
+    pub fn new() -> Names<O, E, P> {
+        Names(Lock::new(Inner { bound: BTreeMap::new(), pending: BTreeMap::new(), owned: BTreeSet::new() }))
+    }
+
+    /// Takes the name and with it everybody who waits for it, in the order they came.
+    ///
+    /// Errors: `EADDRINUSE`.
+    pub fn bind(&self, name: &str, owner: O, endpoint: E) -> Result<Vec<P>> {
+        let name: Arc<str> = name.into();
+        let mut inner = self.0.lock();
+        match inner.bound.entry(Arc::clone(&name)) {
+            Entry::Occupied(_) => return Err(Errno::ADDRINUSE),
+            Entry::Vacant(place) => place.insert((owner, endpoint)),
+        };
+        let waiting = inner.pending.remove(&name).unwrap_or_default();
+        for (waiter, _) in &waiting {
+            inner.forget(*waiter, &name);
+        }
+        inner.owned.insert((owner, name));
+        Ok(waiting.into_iter().map(|(_, pending)| pending).collect())
+    }
+
+    /// Gives a name up.
+    ///
+    /// Errors: `ENOENT` if it is not bound, or bound by another owner.
+    pub fn unbind(&self, name: &str, owner: O) -> Result<E> {
+        let mut inner = self.0.lock();
+        if inner.bound.get(name).is_none_or(|(holder, _)| *holder != owner) {
+            return Err(Errno::NOENT);
+        }
+        let (_, endpoint) = inner.bound.remove(name).ok_or(Errno::NOENT)?;
+        inner.forget(owner, name);
+        Ok(endpoint)
+    }
+
+    /// What is bound to the name now. It may be unbound by the time it is used; see [`connect`](Names::connect).
+    pub fn find(&self, name: &str) -> Option<E>
+    where
+        E: Clone,
+    {
+        self.0.lock().bound.get(name).map(|(_, endpoint)| endpoint.clone())
+    }
+
+    /// Connects or waits. If the name is bound, `meet` runs with the lock held, so the owner cannot have given it up
+    /// meanwhile: what is sent to its mailbox comes before it closes. Else `pending` waits for a bind, and the
+    /// result is `None`. Both are to be short and must not come back here.
+    pub fn connect<R>(
+        &self,
+        name: &str,
+        owner: O,
+        meet: impl FnOnce(&E) -> R,
+        pending: impl FnOnce() -> P,
+    ) -> Option<R> {
+        let mut inner = self.0.lock();
+        if let Some((_, endpoint)) = inner.bound.get(name) {
+            return Some(meet(endpoint));
+        }
+        inner.wait(name.into(), owner, pending());
+        None
+    }
+
+    /// Waits for a bind, without looking whether there is one already.
+    pub fn pend(&self, name: &str, owner: O, pending: P) {
+        self.0.lock().wait(name.into(), owner, pending);
+    }
+
+    /// Waits for that name no more (`zmq_disconnect` before the bind came).
+    pub fn cancel(&self, name: &str, owner: O) -> Vec<P> {
+        let mut inner = self.0.lock();
+        let cancelled = inner.take_pending(name, owner);
+        if inner.bound.get(name).is_none_or(|(holder, _)| *holder != owner) {
+            inner.forget(owner, name);
+        }
+        cancelled
+    }
+
+    /// Everything of an owner that closes.
+    pub fn remove_owner(&self, owner: O) -> Left<E, P> {
+        let mut left = Left { endpoints: Vec::new(), pending: Vec::new() };
+        let mut inner = self.0.lock();
+        let first: (O, Arc<str>) = (owner, "".into());
+        let names: Vec<Arc<str>> = inner
+            .owned
+            .range(first..)
+            .take_while(|(holder, _)| *holder == owner)
+            .map(|(_, name)| Arc::clone(name))
+            .collect();
+        for name in names {
+            inner.forget(owner, &name);
+            if inner.bound.get(&name).is_some_and(|(holder, _)| *holder == owner) {
+                left.endpoints.extend(inner.bound.remove(&name).map(|(_, endpoint)| endpoint));
+            }
+            left.pending.append(&mut inner.take_pending(&name, owner));
+        }
+        left
+    }
+
+    /// Everybody who still waits, when the context ends and no bind will come.
+    pub fn take_pending(&self) -> Vec<P> {
+        let pending = std::mem::take(&mut self.0.lock().pending);
+        pending.into_values().flatten().map(|(_, pending)| pending).collect()
+    }
+}
+
+impl<O: Copy + Ord, E, P> Inner<O, E, P> {
+    fn wait(&mut self, name: Arc<str>, owner: O, pending: P) {
+        self.owned.insert((owner, Arc::clone(&name)));
+        self.pending.entry(name).or_default().push((owner, pending));
+    }
+
+    fn forget(&mut self, owner: O, name: &str) {
+        self.owned.remove(&(owner, name.into()));
+    }
+
+    fn take_pending(&mut self, name: &str, owner: O) -> Vec<P> {
+        let Some(waiting) = self.pending.get_mut(name) else {
+            return Vec::new();
+        };
+        let taken =
+            waiting.extract_if(.., |(waiter, _)| *waiter == owner).map(|(_, pending)| pending).collect();
+        if waiting.is_empty() {
+            self.pending.remove(name);
+        }
+        taken
+    }
+}
+
+impl<O: Copy + Ord, E, P> Default for Names<O, E, P> {
+    fn default() -> Self {
+        Names::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    type Plain = Names<u32, char, u32>;
+
+    #[test]
+    fn a_name_has_one_owner() {
+        let names = Plain::new();
+        assert_eq!(names.bind("a", 1, 'x'), Ok(vec![]));
+        assert_eq!(names.bind("a", 2, 'y'), Err(Errno::ADDRINUSE));
+        assert_eq!(names.find("a"), Some('x'));
+        assert_eq!(names.unbind("a", 2), Err(Errno::NOENT));
+        assert_eq!(names.unbind("a", 1), Ok('x'));
+        assert_eq!(names.unbind("a", 1), Err(Errno::NOENT));
+        assert_eq!(names.find("a"), None);
+    }
+
+    #[test]
+    fn who_came_before_the_bind_is_handed_over() {
+        let names = Plain::new();
+        assert_eq!(names.connect("a", 2, |_| (), || 20), None);
+        names.pend("a", 3, 30);
+        names.pend("b", 3, 31);
+        assert_eq!(names.bind("a", 1, 'x'), Ok(vec![20, 30]));
+        assert_eq!(names.connect("a", 2, |endpoint| *endpoint, || 21), Some('x'));
+        assert_eq!(names.remove_owner(2).pending, []);
+        assert_eq!(names.take_pending(), [31]);
+    }
+
+    #[test]
+    fn a_closed_owner_leaves_nothing() {
+        let names = Plain::new();
+        names.bind("a", 1, 'x').unwrap();
+        names.bind("b", 1, 'y').unwrap();
+        names.bind("c", 2, 'z').unwrap();
+        names.pend("d", 1, 10);
+        names.pend("d", 2, 20);
+        names.pend("e", 1, 11);
+        assert_eq!(names.cancel("e", 1), [11]);
+        assert_eq!(names.cancel("e", 1), []);
+        assert_eq!(names.cancel("a", 1), []);
+        let left = names.remove_owner(1);
+        assert_eq!((left.endpoints, left.pending), (vec!['x', 'y'], vec![10]));
+        assert_eq!((names.find("a"), names.find("c")), (None, Some('z')));
+        assert_eq!(names.bind("d", 1, 'w'), Ok(vec![20]));
+        let inner = names.0.lock();
+        assert_eq!(inner.owned.len(), 2);
+        assert!(inner.pending.is_empty());
+    }
+
+    #[test]
+    fn racing_bind_and_connect_find_each_other() {
+        for _ in 0..500 {
+            let (names, barrier) = (Plain::new(), Barrier::new(3));
+            let (met, taken) = thread::scope(|scope| {
+                let connects: Vec<_> = [2, 3]
+                    .map(|owner| {
+                        let (names, barrier) = (&names, &barrier);
+                        scope.spawn(move || {
+                            barrier.wait();
+                            names.connect("a", owner, |_| (), || owner).is_some()
+                        })
+                    })
+                    .into_iter()
+                    .collect();
+                barrier.wait();
+                let taken = names.bind("a", 1, 'x').unwrap();
+                let met = connects.into_iter().map(|thread| thread.join().unwrap());
+                (met.filter(|met| *met).count(), taken.len())
+            });
+            assert_eq!(met + taken, 2);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Handles: addresses that may be asked about for ever.
+
+use crate::errno::{Errno, Result};
+use crate::sys::fork;
+use crate::sys::lock::Lock;
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::{MutexGuard, OnceLock};
+
+/// Slots of the first slab; each further one has twice as many.
+const FIRST_SLAB: usize = 64;
+/// Enough for a thousand million handles.
+const SLABS: usize = 24;
+/// So many handles rest before one of them is given out again.
+const RESTING: usize = 32;
+/// How many forks deep a process may be before it uses a lock that an ancestor may have left locked.
+const FORK_DEPTH: usize = 16;
+
+/// [`Slot::born`] of a slot with nothing in it.
+const EMPTY: u32 = 0;
+/// [`Slot::born`] of a slot that a forked child has given up.
+const ABANDONED: u32 = u32::MAX;
+
+/// The handles of one kind, such as all sockets of the process.
+///
+/// A handle is the address of a [`Slot`]. Slots are never freed and never become anything else, so a handle that
+/// was closed long ago can be looked at, and any other number can be told from a handle without looking at what it
+/// points to. A closed handle is given out again as late as possible.
+///
+/// Meant for a `static`.
+pub struct Slots<T: 'static> {
+    tag: u32,
+    slabs: [OnceLock<&'static [Slot<T>]>; SLABS],
+    /// The next slab to make. Changed under the free list's lock; taken before the slab is made, so that a child
+    /// forked in between makes another one. Makes no edge.
+    next_slab: AtomicUsize,
+    /// The free slots, oldest first, by fork generation: the lock may have been held when the process forked, so a
+    /// child uses another one. It does without what was free in its parent.
+    free: [Lock<VecDeque<&'static Slot<T>>>; FORK_DEPTH],
+}
+
+/// A place for a value, with a lock that says at the same time whether the value is still there.
+///
+/// `tag` comes first because programs look at the first bytes of a handle to see what it is.
+#[repr(C, align(64))]
+pub struct Slot<T> {
+    tag: u32,
+    /// The [`fork::generation`] that put the value in; `EMPTY`; `ABANDONED`. Written by who inserts and removes,
+    /// under the lock, and by `abandon`; read without. The lock has the last word, so this makes no edge.
+    born: AtomicU32,
+    value: Lock<Option<T>>,
+}
+
+/// A slot's value, locked.
+pub struct SlotGuard<'a, T> {
+    slot: &'a Slot<T>,
+    /// `Some` for as long as the guard lives.
+    value: MutexGuard<'a, Option<T>>,
+}
+
+impl<T: Send> Slots<T> {
+    /// `tag` is what a handle's first four bytes read as. It must be none that czmq looks for (0xcafe in one half) and
+    /// none of libzmq's (0xbaddecaf, 0xabadcafe, 0xdeadbeef).
+    pub const fn new(tag: u32) -> Slots<T> {
+        Slots {
+            tag,
+            slabs: [const { OnceLock::new() }; SLABS],
+            next_slab: AtomicUsize::new(0),
+            free: [const { Lock::new(VecDeque::new()) }; FORK_DEPTH],
+        }
+    }
+
+    /// A handle for `value`.
+    ///
+    /// Errors: `ENOMEM`, and `value` is dropped.
+    pub fn insert(&self, value: T) -> Result<usize> {
+        let slot = self.free_slot()?;
+        let mut place = slot.value.lock();
+        *place = Some(value);
+        slot.born.store(fork::generation(), Relaxed);
+        Ok(std::ptr::from_ref(slot).addr())
+    }
+
+    /// The slot of a handle; `None` for a number that was never one. Never looks at what `address` points to.
+    pub fn lookup(&self, address: usize) -> Option<&'static Slot<T>> {
+        for slab in self.slabs.iter().filter_map(OnceLock::get) {
+            let offset = address.wrapping_sub(slab.as_ptr().addr());
+            if offset < size_of_val(*slab) {
+                let aligned = offset.is_multiple_of(size_of::<Slot<T>>());
+                return slab.get(offset / size_of::<Slot<T>>()).filter(|_| aligned);
+            }
+        }
+        None
+    }
+
+    /// Looks up and locks: `None` for a number that is no handle, was closed, or came through a fork.
+    pub fn lock(&self, address: usize) -> Option<SlotGuard<'static, T>> {
+        self.lookup(address)?.lock()
+    }
+
+    /// Ends the handle. Whoever waits for the lock finds it closed.
+    pub fn remove(&self, guard: SlotGuard<'static, T>) -> Option<T> {
+        let SlotGuard { slot, mut value } = guard;
+        let removed = value.take();
+        slot.born.store(EMPTY, Relaxed);
+        drop(value);
+        // Does not allocate: there is room for all slots, see `grow`.
+        self.free_list().lock().push_back(slot);
+        removed
+    }
+
+    fn free_slot(&self) -> Result<&'static Slot<T>> {
+        let mut free = self.free_list().lock();
+        if free.len() <= RESTING {
+            let grown = self.grow(&mut free);
+            if free.is_empty() {
+                grown?;
+            }
+        }
+        free.pop_front().ok_or(Errno::NOMEM)
+    }
+
+    /// Makes the next slab, and room in the list for all slots there are.
+    fn grow(&self, free: &mut VecDeque<&'static Slot<T>>) -> Result<()> {
+        let index = self.next_slab.load(Relaxed);
+        let place = self.slabs.get(index).ok_or(Errno::NOMEM)?;
+        let len = FIRST_SLAB << index;
+        let mut slab = Vec::new();
+        slab.try_reserve_exact(len).map_err(|_| Errno::NOMEM)?;
+        // All slabs up to this one together are shorter than twice this one.
+        free.try_reserve(2 * len).map_err(|_| Errno::NOMEM)?;
+        self.next_slab.store(index + 1, Relaxed);
+        slab.resize_with(len, || Slot { tag: self.tag, born: AtomicU32::new(EMPTY), value: Lock::new(None) });
+        // Never freed: that is the point.
+        let slab: &'static [Slot<T>] = Vec::leak(slab);
+        if place.set(slab).is_ok() {
+            free.extend(slab);
+        }
+        Ok(())
+    }
+
+    fn free_list(&self) -> &Lock<VecDeque<&'static Slot<T>>> {
+        let [first, ..] = &self.free;
+        self.free.get(fork::generation() as usize % FORK_DEPTH).unwrap_or(first)
+    }
+}
+
+impl<T> Slot<T> {
+    /// Waits for the lock. `None` if nothing is in the slot, or if it came through a fork: then a thread that does
+    /// not exist here may hold the lock for ever.
+    pub fn lock(&self) -> Option<SlotGuard<'_, T>> {
+        if self.born.load(Relaxed) != fork::generation() {
+            return None;
+        }
+        let value = self.value.lock();
+        value.is_some().then_some(SlotGuard { slot: self, value })
+    }
+
+    /// Whether the handle was made by the parent of this forked process.
+    pub fn forked(&self) -> bool {
+        let born = self.born.load(Relaxed);
+        born != EMPTY && born != ABANDONED && born != fork::generation()
+    }
+
+    /// In a forked child: gives the handle up and leaks what it stands for. `false` if it is not
+    /// [`forked`](Slot::forked) or was given up already.
+    pub fn abandon(&self) -> bool {
+        let born = self.born.load(Relaxed);
+        self.forked() && self.born.compare_exchange(born, ABANDONED, Relaxed, Relaxed).is_ok()
+    }
+
+    /// What the handle's first four bytes read as.
+    pub fn tag(&self) -> u32 {
+        self.tag
+    }
+
+    /// The handle.
+    pub fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl<T> Deref for SlotGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &*self.value {
+            Some(value) => value,
+            // A guard is made with a value inside and consumed by `remove`.
+            None => unreachable!(),
+        }
+    }
+}
+
+impl<T> DerefMut for SlotGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut *self.value {
+            Some(value) => value,
+            None => unreachable!(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_handle_is_stale_after_removal_and_for_long() {
+        static SLOTS: Slots<String> = Slots::new(0x1234_5678);
+        let first = SLOTS.insert("first".into()).unwrap();
+        assert_eq!(SLOTS.lookup(first).map(|slot| (slot.tag(), slot.address())), Some((0x1234_5678, first)));
+        assert_eq!(SLOTS.lock(first).as_deref().map(String::as_str), Some("first"));
+        assert_eq!(SLOTS.remove(SLOTS.lock(first).unwrap()).as_deref(), Some("first"));
+        assert!(SLOTS.lock(first).is_none());
+        for _ in 0..RESTING {
+            let other = SLOTS.insert("other".into()).unwrap();
+            assert_ne!(other, first);
+            SLOTS.remove(SLOTS.lock(other).unwrap());
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_no_handles() {
+        static SLOTS: Slots<u64> = Slots::new(1);
+        assert!(SLOTS.lookup(0).is_none());
+        let handle = SLOTS.insert(1).unwrap();
+        for number in [0, 1, handle + 1, handle - 1, handle + 8, handle ^ (1 << 40), usize::MAX] {
+            assert!(SLOTS.lookup(number).is_none(), "{number:#x}");
+        }
+        let past_the_end = SLOTS.slabs[0].get().unwrap().as_ptr_range().end.addr();
+        assert!(SLOTS.lookup(past_the_end).is_none());
+        assert!(SLOTS.lock(handle + size_of::<Slot<u64>>()).is_none(), "a slot, but nothing in it");
+    }
+
+    #[test]
+    fn it_grows_and_every_handle_stays() {
+        static SLOTS: Slots<usize> = Slots::new(1);
+        let handles: Vec<_> = (0..1000).map(|number| SLOTS.insert(number).unwrap()).collect();
+        for (number, handle) in handles.iter().enumerate() {
+            assert_eq!(SLOTS.lock(*handle).map(|guard| *guard), Some(number));
+        }
+    }
+
+    #[test]
+    fn threads_insert_use_and_close_the_same_handles() {
+        static SLOTS: Slots<usize> = Slots::new(1);
+        static SHARED: Lock<Vec<usize>> = Lock::new(Vec::new());
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                thread::spawn(|| {
+                    let mut removed = 0;
+                    for round in 0..2000 {
+                        SHARED.lock().push(SLOTS.insert(0).unwrap());
+                        // Nobody owns a handle: any thread may use it, close it, or find it closed.
+                        let shared = SHARED.lock();
+                        let handle = shared[round * 7 % shared.len()];
+                        drop(shared);
+                        if let Some(mut guard) = SLOTS.lock(handle) {
+                            *guard += 1;
+                            if *guard > 2 {
+                                removed += usize::from(SLOTS.remove(guard).is_some());
+                            }
+                        }
+                    }
+                    removed
+                })
+            })
+            .collect();
+        let removed: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        let slots = SLOTS.slabs.iter().filter_map(OnceLock::get).flat_map(|slab| slab.iter());
+        assert_eq!(slots.filter(|slot| slot.lock().is_some()).count(), 4 * 2000 - removed);
+        assert!(removed > 0);
+    }
+}

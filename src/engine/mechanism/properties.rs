@@ -1,0 +1,223 @@
+//! Properties: the name-value pairs that READY and INITIATE carry (RFC 37), and ZAP replies too.
+use crate::engine::Config;
+use crate::engine::zmtp::handshake::Peer;
+use crate::engine::zmtp::{Version, socket_type};
+use crate::errno::{Errno, Result};
+use crate::options::SocketType;
+
+/// More properties than this from one peer break the protocol. Each costs us far more memory than the five
+/// bytes it can be as short as, so the limit on the command's length alone is no bound.
+pub const MAX_PROPERTIES: usize = 256;
+
+const SOCKET_TYPE: &[u8] = b"Socket-Type";
+const IDENTITY: &[u8] = b"Identity";
+
+/// The pairs of a run of properties, in order; ends after the first error. Errors: `EPROTO`.
+pub struct Properties<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Properties<'a> {
+    pub fn new(bytes: &'a [u8]) -> Properties<'a> {
+        Properties { rest: bytes }
+    }
+}
+
+impl<'a> Iterator for Properties<'a> {
+    type Item = Result<(&'a [u8], &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        match split_property(self.rest) {
+            Some((name, value, rest)) => {
+                self.rest = rest;
+                Some(Ok((name, value)))
+            }
+            None => {
+                self.rest = &[];
+                Some(Err(Errno::PROTO))
+            }
+        }
+    }
+}
+
+/// What a peer told of itself.
+#[derive(Debug, Default)]
+pub struct PeerProperties {
+    routing_id: Vec<u8>,
+    socket_type: Option<String>,
+    all: Vec<(String, Vec<u8>)>,
+}
+
+impl PeerProperties {
+    /// Reads and checks them. Names are compared with regard to case, against RFC 37 but as libzmq does. Of
+    /// several properties of one name the first is kept, but for the routing id the last counts. Names that
+    /// are no UTF-8 are dropped: the RFC allows ASCII only and nobody could ask for them.
+    /// Errors: `EPROTO` if malformed or too many, `EINVAL` if the socket type does not go with ours.
+    pub fn parse(bytes: &[u8], config: &Config) -> Result<PeerProperties> {
+        let mut peer = PeerProperties::default();
+        for (index, property) in Properties::new(bytes).enumerate() {
+            let (name, value) = property?;
+            if index >= MAX_PROPERTIES {
+                return Err(Errno::PROTO);
+            }
+            if name == SOCKET_TYPE && !socket_type::compatible(config.socket_type, value) {
+                return Err(Errno::INVAL);
+            }
+            if name == IDENTITY && config.recv_routing_id {
+                peer.routing_id = value.to_vec();
+            }
+            peer.keep(name, value);
+        }
+        Ok(peer)
+    }
+
+    /// The outcome of a handshake that ended with these.
+    pub fn into_peer(self, version: Version) -> Peer {
+        Peer {
+            version,
+            routing_id: self.routing_id,
+            socket_type: self.socket_type,
+            properties: self.all,
+            phantom_subscription: false,
+        }
+    }
+
+    fn keep(&mut self, name: &[u8], value: &[u8]) {
+        let Ok(text) = std::str::from_utf8(name) else { return };
+        if self.all.iter().any(|(known, _)| known == text) {
+            return;
+        }
+        if name == SOCKET_TYPE {
+            self.socket_type = Some(String::from_utf8_lossy(value).into_owned());
+        }
+        self.all.push((text.to_owned(), value.to_vec()));
+    }
+}
+
+/// Appends one property. Left out if it cannot be said: a name over 255 bytes, a value over 2 GiB.
+pub fn append(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let (Ok(name_len), Ok(value_len)) = (u8::try_from(name.len()), i32::try_from(value.len())) else {
+        return;
+    };
+    out.push(name_len);
+    out.extend_from_slice(name);
+    out.extend_from_slice(&value_len.to_be_bytes());
+    out.extend_from_slice(value);
+}
+
+/// Appends what we tell a peer of ourselves: type, routing id where the type has one to tell, and what the
+/// application added.
+pub fn append_ours(out: &mut Vec<u8>, config: &Config) {
+    append(out, SOCKET_TYPE, socket_type::name(config.socket_type).as_bytes());
+    if matches!(config.socket_type, SocketType::Req | SocketType::Dealer | SocketType::Router) {
+        append(out, IDENTITY, &config.routing_id);
+    }
+    for (name, value) in &config.app_metadata {
+        // A C string to libzmq by the time it is sent.
+        append(out, name.as_c_bytes(), value.as_c_bytes());
+    }
+}
+
+/// Name, value, and what follows.
+fn split_property(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name_len, rest) = bytes.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*name_len))?;
+    let (value_len, rest) = rest.split_first_chunk::<4>()?;
+    let value_len = usize::try_from(u32::from_be_bytes(*value_len)).ok()?;
+    let (value, rest) = rest.split_at_checked(value_len)?;
+    Some((name, value, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::engine::zmtp::tests::config;
+
+    fn encoded(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, value) in pairs {
+            append(&mut out, name, value);
+        }
+        out
+    }
+
+    #[test]
+    fn what_is_appended_is_read_back() {
+        let pairs: [(&[u8], &[u8]); 4] =
+            [(b"a", b""), (b"", b"x"), (&[b'n'; 255], &[7; 1000]), (b"b", b"\0")];
+        let bytes = encoded(&pairs);
+        let read: Result<Vec<_>> = Properties::new(&bytes).collect();
+        assert_eq!(read.unwrap(), pairs);
+    }
+
+    #[test]
+    fn every_cut_inside_a_property_is_an_error() {
+        let first = encoded(&[(b"name", b"value")]).len();
+        let bytes = encoded(&[(b"name", b"value"), (b"next", b"thing")]);
+        for cut in 0..bytes.len() {
+            let whole = cut == 0 || cut == first;
+            assert_eq!(Properties::new(&bytes[..cut]).all(|one| one.is_ok()), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_an_error() {
+        assert_eq!(Properties::new(b"\x01a\xff\xff\xff\xffx").next(), Some(Err(Errno::PROTO)));
+        assert_eq!(Properties::new(b"\xffa").next(), Some(Err(Errno::PROTO)));
+    }
+
+    #[test]
+    fn too_long_names_are_left_out() {
+        assert!(encoded(&[(&[b'n'; 256], b"x")]).is_empty());
+    }
+
+    #[test]
+    fn the_first_of_a_name_is_kept_and_the_last_routing_id_counts() {
+        let config = config(SocketType::Router);
+        let bytes = encoded(&[(b"Identity", b"one"), (b"X-a", b"1"), (b"Identity", b"two"), (b"X-a", b"2")]);
+        let peer = PeerProperties::parse(&bytes, &config).unwrap().into_peer(Version::V3_1);
+        assert_eq!(peer.routing_id, b"two");
+        assert_eq!(
+            peer.properties,
+            [("Identity".to_owned(), b"one".to_vec()), ("X-a".to_owned(), b"1".to_vec())]
+        );
+    }
+
+    #[test]
+    fn the_routing_id_is_told_only_to_those_who_want_it() {
+        let config = config(SocketType::Dealer);
+        let peer = PeerProperties::parse(&encoded(&[(b"Identity", b"one")]), &config).unwrap();
+        assert_eq!(peer.routing_id, b"");
+        assert_eq!(peer.all.len(), 1);
+    }
+
+    #[test]
+    fn names_are_compared_with_regard_to_case_and_odd_ones_dropped() {
+        let config = config(SocketType::Dealer);
+        let bytes = encoded(&[(b"socket-type", b"PUB"), (b"\xff", b"x")]);
+        let peer = PeerProperties::parse(&bytes, &config).unwrap();
+        assert_eq!(peer.all, [("socket-type".to_owned(), b"PUB".to_vec())]);
+    }
+
+    #[test]
+    fn the_number_of_properties_is_bounded() {
+        let config = config(SocketType::Dealer);
+        let one = encoded(&[(b"a", b"")]);
+        assert!(PeerProperties::parse(&one.repeat(MAX_PROPERTIES), &config).is_ok());
+        let failure = PeerProperties::parse(&one.repeat(MAX_PROPERTIES + 1), &config).unwrap_err();
+        assert_eq!(failure, Errno::PROTO);
+    }
+
+    #[test]
+    fn application_properties_end_at_nul() {
+        let mut config = config(SocketType::Push);
+        config.app_metadata.insert("X-k\0y".into(), "v\0w".into());
+        let mut out = Vec::new();
+        append_ours(&mut out, &config);
+        assert_eq!(out, encoded(&[(b"Socket-Type", b"PUSH"), (b"X-k", b"v")]));
+    }
+}

@@ -1,0 +1,107 @@
+//! One frame of a handshake, gathered from whatever pieces it arrives in.
+use super::frame::{self, Header};
+use super::v1;
+use crate::engine::Failure;
+
+/// The longest body of a command or routing id before the handshake is over, in bytes. libzmq knows no limit but
+/// `ZMQ_MAXMSGSIZE`; here a stranger costs at most this much, and only as its bytes arrive. READY and INITIATE
+/// are the long ones: some hundred bytes, and the application's own `ZMQ_METADATA`.
+pub const MAX_BODY: u64 = 32 * 1024;
+
+/// How frames begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// ZMTP 1.0.
+    V1,
+    /// All later.
+    V2,
+}
+
+pub struct Assembler {
+    form: Form,
+    header: Option<Header>,
+    /// Header and body, as far as they are here.
+    bytes: Vec<u8>,
+}
+
+impl Assembler {
+    pub fn new(form: Form) -> Assembler {
+        Assembler { form, header: None, bytes: Vec::new() }
+    }
+
+    /// Takes bytes off the front of `bytes`, at most up to the end of the frame, and gives its body once it is
+    /// whole; the next call begins another frame. Fails with `EMSGSIZE` as soon as the header says too much.
+    pub fn input(&mut self, bytes: &mut &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let header = loop {
+            match self.header {
+                Some(header) => break header,
+                None => self.header = parse(self.form, &self.bytes)?,
+            }
+            if self.header.is_none() {
+                // Headers are short, so one byte at a time costs nothing and never takes one too many.
+                let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
+                self.bytes.push(*first);
+                *bytes = rest;
+            }
+        };
+        frame::check_size(header.body_len, MAX_BODY as i64)?;
+        let missing = header.frame_len().saturating_sub(self.bytes.len()).min(bytes.len());
+        let (taken, rest) = bytes.split_at(missing);
+        self.bytes.extend_from_slice(taken);
+        *bytes = rest;
+        if self.bytes.len() < header.frame_len() {
+            return Ok(None);
+        }
+        self.header = None;
+        let mut whole = std::mem::take(&mut self.bytes);
+        whole.drain(..header.header_len);
+        Ok(Some(whole))
+    }
+}
+
+fn parse(form: Form, bytes: &[u8]) -> Result<Option<Header>, Failure> {
+    match form {
+        Form::V1 => v1::parse_header(bytes),
+        Form::V2 => frame::parse_header(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn frames_come_out_whole_whatever_the_pieces() {
+        let long = vec![7; 300];
+        for form in [Form::V1, Form::V2] {
+            let mut wire = Vec::new();
+            for body in [&b"hi"[..], b"", &long] {
+                match form {
+                    Form::V1 => v1::append_frame(&mut wire, 0, body),
+                    Form::V2 => frame::append_frame(&mut wire, 0, body),
+                }
+            }
+            for piece in 1..wire.len() {
+                let mut assembler = Assembler::new(form);
+                let mut bodies = Vec::new();
+                for mut bytes in wire.chunks(piece) {
+                    while !bytes.is_empty() {
+                        bodies.extend(assembler.input(&mut bytes).unwrap());
+                    }
+                }
+                assert_eq!(bodies, [&b"hi"[..], b"", &long]);
+            }
+        }
+    }
+
+    #[test]
+    fn too_long_a_body_is_refused_before_it_arrives() {
+        let mut header = Vec::new();
+        frame::append_header(&mut header, 0, MAX_BODY as usize);
+        assert_eq!(Assembler::new(Form::V2).input(&mut &header[..]), Ok(None));
+        header.clear();
+        frame::append_header(&mut header, 0, MAX_BODY as usize + 1);
+        assert_eq!(Assembler::new(Form::V2).input(&mut &header[..]), Err(Failure::TOO_LARGE));
+    }
+}

@@ -1,0 +1,172 @@
+//! Commands: frames with the COMMAND flag, whose body is a short name and its arguments (RFC 37).
+use super::frame;
+use crate::message::COMMAND;
+
+/// PONG echoes no more than this many bytes of a PING's context.
+pub const MAX_PING_CONTEXT: usize = 16;
+
+const PING: &[u8] = b"\x04PING";
+const PONG: &[u8] = b"\x04PONG";
+const SUBSCRIBE: &[u8] = b"\x09SUBSCRIBE";
+const CANCEL: &[u8] = b"\x06CANCEL";
+const READY: &[u8] = b"\x05READY";
+const ERROR: &[u8] = b"\x05ERROR";
+
+/// The body of a command, understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// The peer is alive, wants to hear the same of us, and asks to be given up if it stays silent for
+    /// `ttl_ds` tenths of a second; 0 asks nothing.
+    Ping {
+        ttl_ds: u16,
+        context: &'a [u8],
+    },
+    Pong {
+        context: &'a [u8],
+    },
+    /// The topic.
+    Subscribe(&'a [u8]),
+    /// The topic.
+    Cancel(&'a [u8]),
+    /// The properties.
+    Ready(&'a [u8]),
+    /// What follows the name; [`error_reason`] reads it.
+    Error(&'a [u8]),
+    /// Unknown or malformed. After the handshake such commands are ignored, as libzmq does.
+    Other,
+}
+
+impl<'a> Command<'a> {
+    /// Reads the body of a frame.
+    pub fn parse(body: &'a [u8]) -> Command<'a> {
+        let after = |name| body.strip_prefix(name);
+        if let Some(topic) = after(SUBSCRIBE) {
+            Command::Subscribe(topic)
+        } else if let Some(topic) = after(CANCEL) {
+            Command::Cancel(topic)
+        } else if let Some((ttl_ds, context)) = after(PING).and_then(<[u8]>::split_first_chunk::<2>) {
+            Command::Ping { ttl_ds: u16::from_be_bytes(*ttl_ds), context }
+        } else if let Some(context) = after(PONG) {
+            Command::Pong { context }
+        } else if let Some(metadata) = after(READY) {
+            Command::Ready(metadata)
+        } else if let Some(payload) = after(ERROR) {
+            Command::Error(payload)
+        } else {
+            Command::Other
+        }
+    }
+}
+
+/// The reason in an ERROR command, given what follows its name; `None` if malformed. Bytes beyond the reason are
+/// ignored, as libzmq does.
+pub fn error_reason(payload: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = payload.split_first()?;
+    rest.get(..usize::from(*len))
+}
+
+/// Appends a PING frame with no context, as libzmq sends it.
+pub fn append_ping(out: &mut Vec<u8>, ttl_ds: u16) {
+    append(out, PING, &ttl_ds.to_be_bytes());
+}
+
+/// Appends the PONG frame that answers a PING with this context; what is beyond 16 bytes of it is cut.
+pub fn append_pong(out: &mut Vec<u8>, context: &[u8]) {
+    append(out, PONG, context.get(..MAX_PING_CONTEXT).unwrap_or(context));
+}
+
+/// Appends a SUBSCRIBE frame.
+pub fn append_subscribe(out: &mut Vec<u8>, topic: &[u8]) {
+    append(out, SUBSCRIBE, topic);
+}
+
+/// Appends a CANCEL frame.
+pub fn append_cancel(out: &mut Vec<u8>, topic: &[u8]) {
+    append(out, CANCEL, topic);
+}
+
+/// Appends a READY frame around properties.
+pub fn append_ready(out: &mut Vec<u8>, metadata: &[u8]) {
+    append(out, READY, metadata);
+}
+
+/// Appends an ERROR frame; what is beyond 255 bytes of the reason is cut.
+pub fn append_error(out: &mut Vec<u8>, reason: &[u8]) {
+    let reason = reason.get(..usize::from(u8::MAX)).unwrap_or(reason);
+    frame::append_header(out, COMMAND, ERROR.len() + 1 + reason.len());
+    out.extend_from_slice(ERROR);
+    out.push(reason.len() as u8);
+    out.extend_from_slice(reason);
+}
+
+fn append(out: &mut Vec<u8>, name: &[u8], arguments: &[u8]) {
+    frame::append_header(out, COMMAND, name.len().saturating_add(arguments.len()));
+    out.extend_from_slice(name);
+    out.extend_from_slice(arguments);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::engine::zmtp::frame::parse_header;
+    use crate::message::FrameKind;
+
+    /// The body of the one frame that `append` makes.
+    fn body(append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        append(&mut out);
+        let header = parse_header(&out).unwrap().unwrap();
+        assert!(header.is_command());
+        assert_eq!(header.frame_len(), out.len());
+        out.split_off(header.header_len)
+    }
+
+    #[test]
+    fn what_is_appended_is_parsed_back() {
+        let long = [b't'; 300];
+        assert_eq!(Command::parse(&body(|out| append_subscribe(out, &long))), Command::Subscribe(&long));
+        assert_eq!(Command::parse(&body(|out| append_cancel(out, b""))), Command::Cancel(b""));
+        assert_eq!(Command::parse(&body(|out| append_ready(out, &long))), Command::Ready(&long));
+        assert_eq!(Command::parse(&body(|out| append_error(out, b"no"))), Command::Error(b"\x02no"));
+        let ping = Command::Ping { ttl_ds: 0x0102, context: b"" };
+        assert_eq!(Command::parse(&body(|out| append_ping(out, 0x0102))), ping);
+        assert_eq!(Command::parse(&body(|out| append_pong(out, b"ctx"))), Command::Pong { context: b"ctx" });
+    }
+
+    #[test]
+    fn subscriptions_read_the_same_to_pipes() {
+        let subscribe = body(|out| append_subscribe(out, b"a"));
+        assert_eq!(FrameKind::of(COMMAND, &subscribe), FrameKind::Subscribe(b"a"));
+        let cancel = body(|out| append_cancel(out, b"a"));
+        assert_eq!(FrameKind::of(COMMAND, &cancel), FrameKind::Cancel(b"a"));
+    }
+
+    #[test]
+    fn frames_look_as_libzmq_makes_them() {
+        let mut out = Vec::new();
+        append_ping(&mut out, 12);
+        append_pong(&mut out, b"abcdefghijklmnopqrst");
+        append_error(&mut out, b"400");
+        assert_eq!(out, b"\x04\x07\x04PING\0\x0c\x04\x15\x04PONGabcdefghijklmnop\x04\x0a\x05ERROR\x03400");
+    }
+
+    #[test]
+    fn malformed_commands_are_other() {
+        for body in [&b""[..], b"\x04PING", b"\x04PING\0", b"\x09PI", b"PING\0\0", b"\x03PING\0\0", b"\xff"] {
+            assert_eq!(Command::parse(body), Command::Other);
+        }
+    }
+
+    #[test]
+    fn reasons_are_bounded_by_the_command() {
+        assert_eq!(error_reason(b"\x03400"), Some(&b"400"[..]));
+        assert_eq!(error_reason(b"\x03400 and more"), Some(&b"400"[..]));
+        assert_eq!(error_reason(b"\0"), Some(&b""[..]));
+        assert_eq!(error_reason(b""), None);
+        assert_eq!(error_reason(b"\x09x"), None);
+        let cut = body(|out| append_error(out, &[b'e'; 300]));
+        let Command::Error(payload) = Command::parse(&cut) else { panic!("no ERROR") };
+        assert_eq!(error_reason(payload), Some(&[b'e'; 255][..]));
+    }
+}

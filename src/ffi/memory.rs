@@ -1,0 +1,83 @@
+//! The program's memory, and memory handed to the program.
+
+use crate::errno::{Errno, Result};
+use std::alloc::{Layout, alloc};
+use std::ffi::{CStr, c_char};
+
+/// The program's `(data, len)` for reading. `(NULL, 0)` is a legal empty buffer. Errors: `EFAULT` for NULL with a
+/// length, and for lengths that no buffer can have.
+///
+/// # Safety
+/// `data` is readable for `len` bytes, and unchanged during `'a`, unless `len` is 0 or it is NULL.
+pub(crate) unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Result<&'a [u8]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() || len > isize::MAX as usize {
+        return Err(Errno::FAULT);
+    }
+    // SAFETY: not null, of a possible length, and the caller vouches for the rest.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast(), len) })
+}
+
+/// The program's NUL-terminated string. Errors: `EFAULT` for NULL.
+///
+/// # Safety
+/// `text` is NULL or a NUL-terminated string that stays unchanged during `'a`.
+pub(crate) unsafe fn string<'a>(text: *const c_char) -> Result<&'a CStr> {
+    if text.is_null() {
+        return Err(Errno::FAULT);
+    }
+    // SAFETY: not null; the caller vouches for the rest.
+    Ok(unsafe { CStr::from_ptr(text) })
+}
+
+/// A value on the heap as a handle for the program; [`unboxed`] takes it back. Errors: `ENOMEM`, where `Box::new`
+/// would end the process.
+pub(crate) fn boxed<T>(value: T) -> Result<*mut T> {
+    const { assert!(size_of::<T>() > 0) };
+    // SAFETY: not zero-sized, see above.
+    let handle = unsafe { alloc(Layout::new::<T>()) }.cast::<T>();
+    if handle.is_null() {
+        return Err(Errno::NOMEM);
+    }
+    // SAFETY: freshly allocated for a `T`.
+    unsafe { handle.write(value) };
+    Ok(handle)
+}
+
+/// Takes back what [`boxed`] gave out.
+///
+/// # Safety
+/// `handle` is from `boxed` and is not used any more.
+pub(crate) unsafe fn unboxed<T>(handle: *mut T) -> Box<T> {
+    // SAFETY: from `boxed`, which allocates as a box does.
+    unsafe { Box::from_raw(handle) }
+}
+
+/// What an optional handle of the program's points at. Errors: `EFAULT` for NULL.
+///
+/// # Safety
+/// `handle` is NULL or points at a `T` that lives, and is only read, during `'a`.
+pub(crate) unsafe fn borrowed<'a, T>(handle: *const T) -> Result<&'a T> {
+    // SAFETY: the caller vouches for it unless it is null.
+    unsafe { handle.as_ref() }.ok_or(Errno::FAULT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr;
+
+    #[test]
+    fn nothing_is_a_buffer_and_null_with_a_length_is_not() {
+        // SAFETY: null, empty or readable.
+        unsafe {
+            assert_eq!(bytes::<u8>(ptr::null(), 0), Ok(&[][..]));
+            assert_eq!(bytes::<u8>(ptr::null(), 1), Err(Errno::FAULT));
+            assert_eq!(bytes(b"abc".as_ptr(), usize::MAX), Err(Errno::FAULT));
+            assert_eq!(bytes(b"abc".as_ptr(), 2), Ok(&b"ab"[..]));
+            assert_eq!(string(ptr::null()), Err(Errno::FAULT));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `zmq_version`, `zmq_has`.
+
+use super::{lockless, memory};
+use std::ffi::{CStr, c_char, c_int};
+
+/// The version of libzmq that this library stands in for.
+pub const ZMQ_VERSION_MAJOR: c_int = 4;
+pub const ZMQ_VERSION_MINOR: c_int = 3;
+pub const ZMQ_VERSION_PATCH: c_int = 5;
+
+/// What this build can do, by the names that `zmq_has` knows; whatever is not listed it cannot.
+/// libzmq has the WebSocket transports in upper case only; people ask in lower case.
+const CAPABILITIES: &[(&CStr, bool)] = &[
+    (c"ipc", true),
+    (c"curve", false),
+    (c"gssapi", false),
+    (c"pgm", false),
+    (c"norm", false),
+    (c"tipc", false),
+    (c"vmci", false),
+    (c"vsock", false),
+    (c"WS", false),
+    (c"ws", false),
+    (c"WSS", false),
+    (c"wss", false),
+    (c"draft", false),
+];
+
+/// Tells which version of ØMQ the library is: the three numbers are stored where the arguments point; NULL is skipped.
+///
+/// # Safety
+/// Each pointer is NULL or points at an int.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch: *mut c_int) {
+    for (to, number) in [(major, ZMQ_VERSION_MAJOR), (minor, ZMQ_VERSION_MINOR), (patch, ZMQ_VERSION_PATCH)] {
+        if !to.is_null() {
+            // SAFETY: not null, so an int of the caller's.
+            unsafe { to.write(number) };
+        }
+    }
+}
+
+/// Whether the library has a capability: 1 if so, else 0.
+///
+/// Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
+/// mechanisms), "draft" (the draft API).
+///
+/// # Safety
+/// `capability` is NULL or a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
+    lockless(0, || {
+        // SAFETY: as the caller promises.
+        let capability = unsafe { memory::string(capability) }?;
+        Ok(CAPABILITIES.iter().any(|&(name, here)| here && name == capability).into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ptr;
+
+    #[test]
+    fn version() {
+        let (mut major, mut patch) = (0, 0);
+        // SAFETY: ints or NULL.
+        unsafe { zmq_version(&raw mut major, ptr::null_mut(), &raw mut patch) };
+        assert_eq!((major, patch), (4, 5));
+    }
+
+    #[test]
+    fn capabilities() {
+        // SAFETY: strings or NULL.
+        unsafe {
+            assert_eq!(zmq_has(c"ipc".as_ptr()), 1);
+            for not in [c"IPC", c"pgm", c"", c"nonsense"] {
+                assert_eq!(zmq_has(not.as_ptr()), 0, "{not:?}");
+            }
+            assert_eq!(zmq_has(ptr::null()), 0);
+        }
+    }
+}

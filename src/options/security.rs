@@ -1,0 +1,135 @@
+//! Security options. Setting one chooses the mechanism and the role as well, so their order counts.
+//!
+//! Sources: zmq_setsockopt(3), zmq_plain(7), zmq_curve(7).
+
+use super::socket::{Mechanism, SocketOptions};
+use super::text::Text;
+use super::value::{self, FlagRule};
+use crate::errno::{Errno, Result};
+
+/// Longest user name and password: their length is one byte on the wire (RFC 24).
+const PLAIN_MAX: usize = 255;
+const KEY_BYTES: usize = 32;
+const KEY_Z85: usize = 40;
+
+pub(super) fn set_plain_server(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    set_server(options, value, Mechanism::Plain)
+}
+
+pub(super) fn plain_server(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    server(options, out, Mechanism::Plain)
+}
+
+pub(super) fn set_plain_username(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    if let Some(username) = plain_credential(options, value)? {
+        options.plain_username = username;
+    }
+    Ok(())
+}
+
+pub(super) fn plain_username(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_c_str(out, options.plain_username.as_bytes())
+}
+
+pub(super) fn set_plain_password(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    if let Some(password) = plain_credential(options, value)? {
+        options.plain_password = password;
+    }
+    Ok(())
+}
+
+pub(super) fn plain_password(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_c_str(out, options.plain_password.as_bytes())
+}
+
+pub(super) fn set_curve_server(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    set_server(options, value, Mechanism::Curve)
+}
+
+pub(super) fn curve_server(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    server(options, out, Mechanism::Curve)
+}
+
+pub(super) fn set_curve_publickey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.curve_public_key = key(value)?;
+    options.mechanism = Mechanism::Curve;
+    Ok(())
+}
+
+pub(super) fn curve_publickey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    put_key(out, &options.curve_public_key)
+}
+
+pub(super) fn set_curve_secretkey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.curve_secret_key = key(value)?;
+    options.mechanism = Mechanism::Curve;
+    Ok(())
+}
+
+pub(super) fn curve_secretkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    put_key(out, &options.curve_secret_key)
+}
+
+/// Only a client has a server's key, so setting it ends the server role.
+pub(super) fn set_curve_serverkey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.curve_server_key = key(value)?;
+    options.mechanism = Mechanism::Curve;
+    options.as_server = false;
+    Ok(())
+}
+
+pub(super) fn curve_serverkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    put_key(out, &options.curve_server_key)
+}
+
+pub(super) fn mechanism(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_int(out, options.mechanism as i32)
+}
+
+/// Yes chooses the mechanism and the server role; no goes back to `ZMQ_NULL`, whatever was chosen before.
+fn set_server(options: &mut SocketOptions, value: Option<&[u8]>, mechanism: Mechanism) -> Result<()> {
+    let serve = value::flag(value.unwrap_or_default(), FlagRule::ZeroOrOne)?;
+    options.as_server = serve;
+    options.mechanism = if serve { mechanism } else { Mechanism::Null };
+    Ok(())
+}
+
+fn server(options: &SocketOptions, out: &mut [u8], mechanism: Mechanism) -> Result<usize> {
+    value::put_int(out, i32::from(options.as_server && options.mechanism == mechanism))
+}
+
+/// The user name or password to store. NULL goes back to `ZMQ_NULL` and leaves the credentials as they are.
+fn plain_credential(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<Option<Text>> {
+    let Some(credential) = value else {
+        options.mechanism = Mechanism::Null;
+        return Ok(None);
+    };
+    if credential.is_empty() || credential.len() > PLAIN_MAX {
+        return Err(Errno::INVAL);
+    }
+    options.as_server = false;
+    options.mechanism = Mechanism::Plain;
+    Ok(Some(Text::from(credential)))
+}
+
+/// A key as 32 bytes, as 40 characters of Z85, or as those with their NUL. Errors: `EINVAL`.
+fn key(value: Option<&[u8]>) -> Result<[u8; KEY_BYTES]> {
+    let value = value.unwrap_or_default();
+    let z85 = match value {
+        [text @ .., 0] if text.len() == KEY_Z85 => text,
+        _ if value.len() == KEY_Z85 => value,
+        _ => return value.try_into().map_err(|_| Errno::INVAL),
+    };
+    // The crate also takes a padded last group, from which fewer than 32 bytes come: the size check refuses it.
+    let bytes = ::z85::decode(z85).map_err(|_| Errno::INVAL)?;
+    bytes.as_slice().try_into().map_err(|_| Errno::INVAL)
+}
+
+/// Writes a key as bytes into a buffer of 32, as Z85 with a NUL into one of 41. Errors: `EINVAL`.
+fn put_key(out: &mut [u8], key: &[u8; KEY_BYTES]) -> Result<usize> {
+    match out.len() {
+        KEY_BYTES => value::put_bytes(out, key),
+        size if size == KEY_Z85 + 1 => value::put_c_str(out, ::z85::encode(key).as_bytes()),
+        _ => Err(Errno::INVAL),
+    }
+}

@@ -1,0 +1,472 @@
+//! One direction of a pipe: frames in wire form in a list of blocks, or the latest message alone.
+
+use super::PipeEvent;
+use super::hwm::{self, Granting, Spending};
+use super::latest::Latest;
+use super::link::{Link, Side};
+use super::wire::{Encoded, Header};
+use crate::errno::Result;
+use crate::message::{Body, COMMAND, Frame, FrameBody, FrameKind, MORE, Metadata, Msg, OutFrame, ROUTING_ID};
+use crate::queue::blocks::{self, Consumer, Producer};
+use std::sync::Arc;
+
+/// What may stand between two blocks of a lane.
+pub enum Tail {
+    /// The body of the frame whose header ends the block.
+    Body(Body),
+    /// Frames from here on come from a connection with these properties.
+    Properties(Arc<Metadata>),
+}
+
+/// How a lane is made.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneOptions {
+    /// Messages the lane holds at most; 0 or less: no limit.
+    pub hwm: i32,
+    /// Keep the latest message only.
+    pub conflate: bool,
+}
+
+/// Makes the lane that the owner of `writer`'s end writes to. Errors: `ENOMEM`.
+pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(LaneWriter, LaneReader)> {
+    let (spending, granting) = hwm::account(if options.conflate { 0 } else { options.hwm });
+    let (into, from) = if options.conflate {
+        let latest = Latest::default();
+        (Into::Latest(latest.clone(), false), From::Latest(latest))
+    } else {
+        let (producer, consumer) = blocks::queue()?;
+        (Into::Blocks(producer), From::Blocks(consumer))
+    };
+    let writer_end = LaneWriter { into, spending, link: Arc::clone(link), side: writer, wake: false };
+    let reader_end = LaneReader {
+        from,
+        granting,
+        link: Arc::clone(link),
+        side: writer.other(),
+        metadata: None,
+        incomplete: false,
+    };
+    Ok((writer_end, reader_end))
+}
+
+enum Into {
+    Blocks(Producer<Tail>),
+    /// And whether the frames of a multipart message are being dropped.
+    Latest(Latest, bool),
+}
+
+enum From {
+    Blocks(Consumer<Tail>),
+    Latest(Latest),
+}
+
+/// The writing side of a lane.
+pub struct LaneWriter {
+    into: Into,
+    spending: Spending,
+    link: Arc<Link>,
+    side: Side,
+    /// A conflating lane's reader is to be woken at the next flush.
+    wake: bool,
+}
+
+/// The reading side of a lane.
+pub struct LaneReader {
+    from: From,
+    granting: Granting,
+    link: Arc<Link>,
+    side: Side,
+    /// Properties of the connection that frames come from now.
+    metadata: Option<Arc<Metadata>>,
+    /// The last frame read was not its message's last.
+    incomplete: bool,
+}
+
+impl LaneWriter {
+    /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
+    /// [`PipeEvent::Writable`].
+    #[inline]
+    pub fn check(&self) -> bool {
+        self.open() && self.spending.check()
+    }
+
+    /// As [`check`](LaneWriter::check), without waiting.
+    pub fn has_credit(&self) -> bool {
+        self.open() && self.spending.has_credit()
+    }
+
+    #[inline]
+    fn open(&self) -> bool {
+        !self.link.is_closed(self.side) && !self.link.is_closed(self.side.other())
+    }
+
+    /// Appends a frame of a message, whatever the credit. Errors: `ENOMEM`, with nothing appended.
+    #[inline]
+    pub fn append(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
+        let flags = if frame.more() { MORE } else { 0 };
+        let Into::Blocks(producer) = &mut self.into else {
+            return self.append_latest(frame);
+        };
+        match frame.shared()? {
+            None => {
+                let body = frame.data();
+                producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
+                if flags == 0 {
+                    producer.end_messages(1);
+                }
+            }
+            Some(body) => append_shared(producer, flags, body.clone())?,
+        }
+        if flags == 0 {
+            self.spending.wrote(1);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn append_latest(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
+        let message = frame.to_msg()?;
+        if let Into::Latest(latest, dropping) = &mut self.into {
+            // Frames of a multipart message do not pass: the option promises single frames.
+            if !frame.more() && !*dropping {
+                self.wake |= latest.put(message);
+            }
+            *dropping = frame.more();
+        }
+        Ok(())
+    }
+
+    /// Appends a frame that is part of no message and costs no credit. Errors: `ENOMEM`.
+    fn append_aside(&mut self, flags: u8, parts: [&[u8]; 2]) -> Result<()> {
+        let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
+        let [first, second] = parts;
+        let header = Encoded::new(flags, first.len() + second.len());
+        let mut frame = Vec::new();
+        if frame.try_reserve(header.as_slice().len() + first.len()).is_err() {
+            return Err(crate::errno::Errno::NOMEM);
+        }
+        frame.extend_from_slice(header.as_slice());
+        frame.extend_from_slice(first);
+        producer.append([&frame, second])?;
+        producer.end_aside();
+        Ok(())
+    }
+
+    /// Appends the routing id of this end's owner. Errors: `ENOMEM`.
+    pub fn append_routing_id(&mut self, routing_id: &[u8]) -> Result<()> {
+        self.append_aside(ROUTING_ID, [routing_id, b""])
+    }
+
+    /// Appends a SUBSCRIBE or CANCEL command. Errors: `ENOMEM`.
+    pub fn append_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
+        let name: &[u8] = if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" };
+        self.append_aside(COMMAND, [name, topic])
+    }
+
+    /// Says that frames from here on come from another connection. Errors: `ENOMEM`.
+    pub fn append_properties(&mut self, metadata: Arc<Metadata>) -> Result<()> {
+        match &mut self.into {
+            Into::Blocks(producer) => producer.attach(Tail::Properties(metadata)),
+            Into::Latest(..) => Ok(()),
+        }
+    }
+
+    /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
+    #[inline]
+    pub fn flush(&mut self) {
+        let wake = match &mut self.into {
+            Into::Blocks(producer) => producer.publish(),
+            Into::Latest(..) => std::mem::take(&mut self.wake),
+        };
+        if wake {
+            self.link.notify(self.side.other(), PipeEvent::Readable);
+        }
+    }
+
+    /// Takes back an incomplete message.
+    pub fn rollback(&mut self) {
+        match &mut self.into {
+            Into::Blocks(producer) => producer.rollback(),
+            Into::Latest(_, dropping) => *dropping = false,
+        }
+    }
+
+    /// Messages that were written and are not known to be read.
+    pub fn ahead(&self) -> u64 {
+        self.spending.ahead()
+    }
+
+    /// Sets the high-water mark in messages.
+    pub fn set_hwm(&mut self, hwm: i32) {
+        if matches!(self.into, Into::Blocks(_)) {
+            self.spending.set_hwm(hwm);
+        }
+    }
+
+    /// Whether something was appended since the last flush.
+    pub fn unpublished(&self) -> bool {
+        match &self.into {
+            Into::Blocks(producer) => producer.unpublished(),
+            Into::Latest(..) => false,
+        }
+    }
+
+    /// The blocks, for a connection that receives straight into them; `None` where the lane conflates.
+    pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
+        match &mut self.into {
+            Into::Blocks(producer) => Some(producer),
+            Into::Latest(..) => None,
+        }
+    }
+
+    /// Appends the by-reference body of a frame whose header, with these flags, has just been accepted into
+    /// [`blocks`](LaneWriter::blocks). `within`: a command between the frames of a message. Errors: `ENOMEM`.
+    pub fn append_body(&mut self, flags: u8, within: bool, body: Body) -> Result<()> {
+        let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
+        let (command, more) = (flags & COMMAND != 0, flags & MORE != 0);
+        // Before the tail: the reader counts the message when it passes the header's block.
+        if command && !within {
+            producer.end_aside();
+        } else if !command && !more {
+            producer.end_messages(1);
+        }
+        producer.attach(Tail::Body(body))?;
+        if !command && !more {
+            self.spending.wrote(1);
+        }
+        Ok(())
+    }
+
+    /// Counts messages, the last of which ended with what was just accepted into [`blocks`](LaneWriter::blocks).
+    #[inline]
+    pub fn count_messages(&mut self, messages: u32) {
+        if let Into::Blocks(producer) = &mut self.into {
+            producer.end_messages(messages);
+            self.spending.wrote(u64::from(messages));
+        }
+    }
+
+    /// How many messages may be written now; 0 where an end is closed.
+    #[inline]
+    pub fn credit(&self) -> u64 {
+        if self.open() { self.spending.credit() } else { 0 }
+    }
+}
+
+fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result<()> {
+    let header = Encoded::new(flags, body.len());
+    producer.append([header.as_slice(), b""])?;
+    if flags & MORE == 0 {
+        producer.end_messages(1);
+    }
+    producer.attach(Tail::Body(body))
+}
+
+/// The frame that lies ahead in a lane.
+struct Ahead {
+    flags: u8,
+    header_len: usize,
+    /// Bytes of the body in the block; `None`: it is the tail.
+    body_len: Option<usize>,
+}
+
+impl LaneReader {
+    /// Whether a frame lies ahead. `false` leaves the reader asleep until [`PipeEvent::Readable`].
+    #[inline]
+    pub fn check(&mut self) -> bool {
+        match &mut self.from {
+            From::Blocks(consumer) => loop {
+                if !consumer.check() {
+                    return false;
+                }
+                let Some(ahead) = ahead(consumer) else {
+                    // Between two blocks: new properties.
+                    match consumer.take_tail() {
+                        Some(Tail::Properties(metadata)) => self.metadata = Some(metadata),
+                        _ => return false,
+                    }
+                    continue;
+                };
+                if ahead.flags & COMMAND == 0 || is_subscription(consumer, &ahead) {
+                    return true;
+                }
+                // Any other command is nothing for a socket.
+                skip(consumer, &ahead);
+            },
+            From::Latest(latest) => latest.check(),
+        }
+    }
+
+    /// Whether the other end is closed and everything it wrote has been read. Ask after [`check`](Self::check)
+    /// said `false`.
+    pub fn ended(&mut self) -> bool {
+        // Closed is stored after the last publish: seeing it, everything published can be seen as well.
+        self.link.is_closed(self.side.other()) && !self.check()
+    }
+
+    /// As [`ended`](Self::ended), after [`check_bytes`](Self::check_bytes) said `false`.
+    pub fn bytes_ended(&mut self) -> bool {
+        self.link.is_closed(self.side.other()) && !self.check_bytes()
+    }
+
+    /// Takes the next frame; `None` if there is none.
+    #[inline]
+    pub fn read(&mut self) -> Option<Frame<'_>> {
+        if !self.check() {
+            return None;
+        }
+        let consumer = match &mut self.from {
+            From::Blocks(consumer) => consumer,
+            From::Latest(latest) => {
+                let message = latest.take()?;
+                return Some(Frame::owned(message));
+            }
+        };
+        let ahead = ahead(consumer)?;
+        self.incomplete = ahead.flags & MORE != 0;
+        if ahead.flags & (MORE | ROUTING_ID | COMMAND) == 0 && self.granting.read(1) {
+            self.link.notify(self.side.other(), PipeEvent::Writable);
+        }
+        let body = match ahead.body_len {
+            Some(len) => {
+                consumer.advance(ahead.header_len + len);
+                FrameBody::Slice(consumer.passed(len))
+            }
+            None => {
+                consumer.advance(ahead.header_len);
+                match consumer.take_tail() {
+                    Some(Tail::Body(body)) => FrameBody::Shared(body),
+                    _ => FrameBody::Slice(&[]),
+                }
+            }
+        };
+        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref() })
+    }
+
+    /// The next frame, left where it is.
+    pub fn peek(&mut self) -> Option<Frame<'_>> {
+        if !self.check() {
+            return None;
+        }
+        let consumer = match &self.from {
+            From::Blocks(consumer) => consumer,
+            From::Latest(latest) => return latest.peek().map(Frame::owned),
+        };
+        let ahead = ahead(consumer)?;
+        let body = match ahead.body_len {
+            Some(len) => FrameBody::Slice(consumer.bytes().get(ahead.header_len..ahead.header_len + len)?),
+            None => match consumer.tail() {
+                Some(Tail::Body(body)) => FrameBody::Shared(body.clone()),
+                _ => FrameBody::Slice(&[]),
+            },
+        };
+        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref() })
+    }
+
+    /// Drops the rest of a message of which frames were read already.
+    pub fn skip_incomplete(&mut self) {
+        while self.incomplete && self.read().is_some() {}
+        self.incomplete = false;
+    }
+
+    /// The latest message of a conflating lane; `None` where the lane does not conflate or has none.
+    pub fn take_latest(&mut self) -> Option<Msg> {
+        match &self.from {
+            From::Latest(latest) => latest.take(),
+            From::Blocks(_) => None,
+        }
+    }
+
+    /// The blocks, for a connection that writes them out as they are; `None` where the lane conflates.
+    pub fn blocks(&mut self) -> Option<&mut Consumer<Tail>> {
+        match &mut self.from {
+            From::Blocks(consumer) => Some(consumer),
+            From::Latest(_) => None,
+        }
+    }
+
+    /// As [`check`](LaneReader::check) where frames leave as they lie: whether bytes lie ahead, in whatever frame.
+    #[inline]
+    pub fn check_bytes(&mut self) -> bool {
+        match &mut self.from {
+            From::Blocks(consumer) => consumer.check(),
+            From::Latest(latest) => latest.check(),
+        }
+    }
+
+    /// Goes to the next border between messages, where bytes were passed without looking at frames: drops the rest
+    /// of a message of which some has left already. No credit is given for it.
+    pub fn resync(&mut self) {
+        let From::Blocks(consumer) = &mut self.from else { return };
+        let (bytes, passed, mut inside) = consumer.whole_block();
+        let mut start = 0;
+        // Blocks begin with a frame.
+        while start < passed {
+            let Some(header) = bytes.get(start..).and_then(Header::parse) else { break };
+            inside = header.flags & MORE != 0;
+            start = start.saturating_add(header.frame_len());
+        }
+        if start > bytes.len() {
+            // The frame's body is the tail, and was begun.
+            let rest = bytes.len() - passed;
+            consumer.advance(rest);
+            drop(consumer.take_tail());
+        } else {
+            consumer.advance(start.saturating_sub(passed));
+        }
+        while inside && consumer.ready() {
+            let Some(ahead) = ahead(consumer) else { break };
+            inside = ahead.flags & MORE != 0;
+            skip(consumer, &ahead);
+        }
+        self.incomplete = false;
+    }
+
+    /// Counts messages that left through [`blocks`](LaneReader::blocks).
+    pub fn count_messages(&mut self, messages: u32) {
+        if messages > 0 && self.granting.read(u64::from(messages)) {
+            self.link.notify(self.side.other(), PipeEvent::Writable);
+        }
+    }
+
+    /// Sets the high-water mark in messages.
+    pub fn set_hwm(&mut self, hwm: i32) {
+        if matches!(self.from, From::Blocks(_)) && self.granting.set_hwm(hwm) {
+            self.link.notify(self.side.other(), PipeEvent::Writable);
+        }
+    }
+}
+
+/// What lies ahead in the blocks; `None` where a block ends in something other than a frame's body.
+#[inline]
+fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
+    let bytes = consumer.bytes();
+    let header = Header::parse(bytes)?;
+    let flags = header.flags & (MORE | COMMAND | ROUTING_ID);
+    if header.frame_len() <= bytes.len() {
+        return Some(Ahead {
+            flags,
+            header_len: header.len,
+            body_len: Some(header.frame_len() - header.len),
+        });
+    }
+    Some(Ahead { flags, header_len: header.len, body_len: None })
+}
+
+fn is_subscription(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
+    let body = match ahead.body_len {
+        Some(len) => consumer.bytes().get(ahead.header_len..ahead.header_len + len),
+        None => match consumer.tail() {
+            Some(Tail::Body(body)) => Some(body.as_slice()),
+            _ => None,
+        },
+    };
+    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), FrameKind::Subscribe(_) | FrameKind::Cancel(_))
+}
+
+fn skip(consumer: &mut Consumer<Tail>, ahead: &Ahead) {
+    consumer.advance(ahead.header_len + ahead.body_len.unwrap_or(0));
+    if ahead.body_len.is_none() {
+        drop(consumer.take_tail());
+    }
+}

@@ -1,0 +1,47 @@
+//! The lane of a conflating pipe (`ZMQ_CONFLATE`): it holds the latest message and nothing else.
+
+use crate::message::Msg;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Shared by writer and reader. Only single-frame messages pass; the option forbids others.
+#[derive(Clone, Default)]
+pub struct Latest {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    message: Option<Msg>,
+    /// The reader found nothing and wants to be told.
+    asleep: bool,
+}
+
+impl Latest {
+    /// Replaces the message. `true`: the reader slept and is to be woken by the caller.
+    pub fn put(&self, message: Msg) -> bool {
+        let mut state = self.state.lock();
+        // The replaced message is dropped after the lock: its free callback may be anything.
+        let replaced = state.message.replace(message);
+        let wake = std::mem::take(&mut state.asleep);
+        drop(state);
+        drop(replaced);
+        wake
+    }
+
+    /// Whether there is a message; `false` leaves the reader asleep.
+    pub fn check(&self) -> bool {
+        let mut state = self.state.lock();
+        state.asleep = state.message.is_none();
+        !state.asleep
+    }
+
+    pub fn take(&self) -> Option<Msg> {
+        self.state.lock().message.take()
+    }
+
+    /// Another message with the same content.
+    pub fn peek(&self) -> Option<Msg> {
+        self.state.lock().message.as_mut().map(Msg::copy)
+    }
+}

@@ -1,0 +1,74 @@
+//! What the two ends of a pipe know of each other: whether the other is closed, and how to wake its owner.
+
+use super::PipeEvent;
+use super::notify::Notify;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Which end of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Left = 0,
+    Right = 1,
+}
+
+impl Side {
+    pub fn other(self) -> Side {
+        match self {
+            Side::Left => Side::Right,
+            Side::Right => Side::Left,
+        }
+    }
+}
+
+/// Shared by both ends.
+#[derive(Default)]
+pub struct Link {
+    ends: [End; 2],
+}
+
+#[derive(Default)]
+struct End {
+    /// Set once, when the end's owner has given it an identity of its own. Until then the owner has not looked at
+    /// the pipe and cannot sleep on it.
+    owner: OnceLock<Arc<dyn Notify>>,
+    /// The end is closed. Its owner writes it (Release, after its last publish), the other end reads it (Acquire):
+    /// whoever sees it also sees everything published before.
+    closed: AtomicBool,
+}
+
+impl Link {
+    /// Names the owner of an end; later calls change nothing.
+    pub fn set_owner(&self, side: Side, owner: Arc<dyn Notify>) {
+        // A second owner would be a bug of the caller; the first keeps working.
+        let _ = self.end(side).owner.set(owner);
+    }
+
+    /// Tells the owner of an end.
+    pub fn notify(&self, side: Side, event: PipeEvent) {
+        if let Some(owner) = self.end(side).owner.get() {
+            owner.notify(event);
+        }
+    }
+
+    /// Closes an end and tells the other. Whether it was open before.
+    pub fn close(&self, side: Side) -> bool {
+        if self.end(side).closed.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.notify(side.other(), PipeEvent::PeerClosed);
+        true
+    }
+
+    pub fn is_closed(&self, side: Side) -> bool {
+        self.end(side).closed.load(Ordering::Acquire)
+    }
+
+    fn end(&self, side: Side) -> &End {
+        let [left, right] = &self.ends;
+        match side {
+            Side::Left => left,
+            Side::Right => right,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::message::{BY_REFERENCE, FrameKind, Metadata, Msg};
+use parking_lot::Mutex;
+
+#[derive(Default)]
+struct Log(Mutex<Vec<&'static str>>);
+
+impl Notify for Log {
+    fn notify(&self, event: PipeEvent) {
+        self.0.lock().push(match event {
+            PipeEvent::Readable => "readable",
+            PipeEvent::Writable => "writable",
+            PipeEvent::PeerClosed => "closed",
+            PipeEvent::Hiccup(_) => "hiccup",
+        });
+    }
+}
+
+impl Log {
+    fn take(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
+fn pipe(hwm: i32) -> (Pipe, Pipe, Arc<Log>, Arc<Log>) {
+    let options = LaneOptions { hwm, conflate: false };
+    let (left, right) = pair(options, options).unwrap();
+    let (left_log, right_log) = (Arc::new(Log::default()), Arc::new(Log::default()));
+    left.set_owner(left_log.clone());
+    right.set_owner(right_log.clone());
+    (left, right, left_log, right_log)
+}
+
+fn send(pipe: &mut Pipe, data: &[u8], more: bool) -> bool {
+    let taken = pipe.write(&mut OutFrame::bytes(data, more)).unwrap();
+    if !more {
+        pipe.flush();
+    }
+    taken
+}
+
+fn recv(pipe: &mut Pipe) -> Option<(Vec<u8>, bool)> {
+    pipe.read().map(|frame| (frame.data().to_vec(), frame.more()))
+}
+
+#[test]
+fn frames_of_all_sizes_arrive_and_peek_takes_nothing() {
+    let (mut left, mut right, _, _) = pipe(0);
+    let sizes = [0, 1, 40, 255, 256, BY_REFERENCE - 1, BY_REFERENCE, 300_000];
+    for (i, &size) in sizes.iter().enumerate() {
+        assert!(send(&mut left, &vec![i as u8; size], i + 1 < sizes.len()));
+    }
+    for (i, &size) in sizes.iter().enumerate() {
+        let expected = vec![i as u8; size];
+        assert_eq!(right.peek().unwrap().data(), expected);
+        assert_eq!(recv(&mut right).unwrap(), (expected, i + 1 < sizes.len()));
+    }
+    assert!(right.read().is_none());
+}
+
+#[test]
+fn a_message_shows_whole_or_not_at_all() {
+    let (mut left, mut right, _, right_log) = pipe(0);
+    assert!(!right.check_read());
+    assert!(send(&mut left, b"one", true));
+    assert!(!right.check_read());
+    left.rollback();
+    assert!(send(&mut left, b"two", false));
+    assert_eq!(right_log.take(), ["readable"]);
+    assert_eq!(recv(&mut right).unwrap().0, b"two");
+    assert!(right.read().is_none());
+}
+
+#[test]
+fn credit_stops_and_resumes_the_writer() {
+    let (mut left, mut right, left_log, _) = pipe(2);
+    assert!(send(&mut left, b"1", false));
+    assert!(send(&mut left, b"2", true));
+    assert!(send(&mut left, b"2", false), "a message is counted, not a frame");
+    assert!(!send(&mut left, b"3", false));
+    assert!(left_log.take().is_empty());
+    recv(&mut right).unwrap();
+    assert_eq!(left_log.take(), ["writable"]);
+    assert!(send(&mut left, b"3", false));
+}
+
+#[test]
+fn asides_cost_no_credit_and_foreign_commands_are_skipped() {
+    let (mut left, mut right, _, _) = pipe(1);
+    left.write_routing_id(b"me").unwrap();
+    left.write_subscription(true, b"topic").unwrap();
+    left.write_subscription(false, &[b'x'; BY_REFERENCE * 2]).unwrap();
+    left.writer.blocks().unwrap().append([b"\x04\x05\x04PING", b""]).unwrap();
+    assert!(send(&mut left, b"message", false));
+    assert_eq!(right.read().unwrap().kind(), FrameKind::RoutingId);
+    assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"topic"));
+    assert_eq!(right.read().unwrap().kind(), FrameKind::Cancel(&[b'x'; BY_REFERENCE * 2]));
+    assert_eq!(recv(&mut right).unwrap(), (b"message".to_vec(), false));
+    assert!(right.read().is_none());
+}
+
+#[test]
+fn what_was_flushed_outlives_the_writer() {
+    let (mut left, mut right, left_log, right_log) = pipe(0);
+    assert!(!right.check_read());
+    assert!(send(&mut left, b"last words", false));
+    left.write(&mut OutFrame::bytes(b"half", true)).unwrap();
+    drop(left);
+    assert_eq!(right_log.take(), ["readable", "closed"]);
+    assert!(!right.check_write());
+    assert!(!right.ended());
+    assert_eq!(recv(&mut right).unwrap().0, b"last words");
+    assert!(!right.check_read());
+    assert!(right.ended());
+    right.close();
+    assert_eq!(left_log.take(), ["closed"]);
+}
+
+#[test]
+fn a_hiccup_drops_what_was_unread_and_hands_over_a_new_lane() {
+    let (mut left, right, _, _) = pipe(3);
+    let slot = Arc::new(Mutex::new(None));
+    struct Keep(Arc<Mutex<Option<LaneWriter>>>);
+    impl Notify for Keep {
+        fn notify(&self, event: PipeEvent) {
+            if let PipeEvent::Hiccup(writer) = event {
+                *self.0.lock() = Some(writer);
+            }
+        }
+    }
+    let (left_owner, options) = (Arc::new(Keep(slot.clone())), LaneOptions { hwm: 3, conflate: false });
+    let (mut fresh_left, fresh_right) = pair(options, options).unwrap();
+    fresh_left.set_owner(left_owner);
+    send(&mut left, b"elsewhere", false);
+    drop((left, right));
+    for _ in 0..3 {
+        assert!(send(&mut fresh_left, b"old", false));
+    }
+    let (_, _, end) = fresh_right.into_parts();
+    let mut reader = end.hiccup(options).unwrap();
+    assert!(!send(&mut fresh_left, b"old", false));
+    fresh_left.replace_writer(slot.lock().take().unwrap());
+    assert!(send(&mut fresh_left, b"new", false));
+    assert_eq!(reader.read().unwrap().data(), b"new");
+    assert!(reader.read().is_none());
+}
+
+#[test]
+fn properties_hold_from_where_they_were_said() {
+    let (mut left, mut right, _, _) = pipe(0);
+    send(&mut left, b"before", false);
+    let metadata = Arc::new(Metadata::new([("Peer-Address".to_string(), b"10.0.0.1".to_vec())]));
+    left.writer.append_properties(metadata).unwrap();
+    send(&mut left, b"after", false);
+    assert!(right.read().unwrap().metadata.is_none());
+    let message = right.read().unwrap().into_msg().unwrap();
+    assert_eq!(message.metadata().unwrap().property(c"Peer-Address").unwrap(), c"10.0.0.1");
+}
+
+#[test]
+fn a_conflating_pipe_keeps_the_latest() {
+    let options = LaneOptions { hwm: 1, conflate: true };
+    let (mut left, mut right) = pair(options, options).unwrap();
+    let log = Arc::new(Log::default());
+    right.set_owner(log.clone());
+    assert!(!right.check_read());
+    for i in 0..10u8 {
+        assert!(send(&mut left, &[i], false));
+    }
+    assert_eq!(log.take(), ["readable"]);
+    assert_eq!(right.peek().unwrap().data(), [9]);
+    assert_eq!(recv(&mut right).unwrap().0, [9]);
+    assert!(right.read().is_none());
+    let mut message = Msg::copy_from(b"msg").unwrap();
+    left.write(&mut OutFrame::msg(&mut message, false)).unwrap();
+    left.flush();
+    assert_eq!(recv(&mut right).unwrap().0, b"msg");
+}
+
+#[test]
+fn a_set_says_once_which_pipes_have_closed() {
+    let (left, right, _, _) = pipe(0);
+    let mut pipes = Pipes::default();
+    let id = pipes.insert(right);
+    assert!(!pipes.check_read(id));
+    assert!(!pipes.any_closed());
+    drop(left);
+    assert!(!pipes.check_read(id));
+    assert!(!pipes.check_read(id));
+    assert_eq!(pipes.take_closed(), [id]);
+    pipes.remove(id);
+    assert!(!pipes.check_read(id) && !pipes.check_write(id));
+    assert!(pipes.take_closed().is_empty());
+}
+
+#[test]
+fn after_a_broken_connection_reading_goes_on_at_a_border() {
+    // Three messages of two frames, small and large, of which `passed` bytes have left.
+    let frames: [&[u8]; 6] = [b"a1", b"a2", &[1; 300], &[2; BY_REFERENCE], &[3; BY_REFERENCE * 9], b"c2"];
+    let wire_len = |upto: usize| -> usize {
+        frames[..upto].iter().map(|f| f.len() + if f.len() > 255 { 9 } else { 2 }).sum()
+    };
+    for passed in 0..wire_len(4) {
+        let (mut left, right, _, _) = pipe(0);
+        for (i, frame) in frames.iter().enumerate() {
+            assert!(send(&mut left, frame, i % 2 == 0));
+        }
+        let (mut reader, _, _end) = right.into_parts();
+        let (mut rest, mut of_tail) = (passed, 0);
+        while rest > 0 {
+            let consumer = reader.blocks().unwrap();
+            assert!(consumer.ready());
+            let n = consumer.bytes().len().min(rest);
+            consumer.advance(n);
+            rest -= n;
+            if n == 0 {
+                let Some(Tail::Body(body)) = consumer.tail() else { unreachable!() };
+                of_tail = body.len().min(rest);
+                rest -= of_tail;
+                if of_tail == body.len() {
+                    consumer.take_tail();
+                }
+            }
+        }
+        let _ = of_tail;
+        reader.resync();
+        let next = if passed == 0 {
+            0
+        } else if passed <= wire_len(2) {
+            2
+        } else {
+            4
+        };
+        assert_eq!(reader.read().unwrap().data(), frames[next], "{passed} bytes passed");
+    }
+}

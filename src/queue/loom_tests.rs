@@ -1,0 +1,120 @@
+//! The queue under every interleaving that loom can think of, and the same with one edge weakened, which loom
+//! must catch.
+
+#![allow(clippy::unwrap_used)]
+
+use super::blocks::{Consumer, Producer, queue};
+use super::shim::edge::WEAKENED;
+use loom::sync::Notify;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A consumer on its own thread reads `tails` tails, sleeping on `wake` whenever it finds nothing.
+fn read_tails(consumer: &mut Consumer<u32>, wake: &Notify, tails: u32) {
+    let mut next = 0;
+    while next < tails {
+        if !consumer.check() {
+            wake.wait();
+            continue;
+        }
+        let len = consumer.bytes().len();
+        consumer.advance(len);
+        if let Some(tail) = consumer.take_tail() {
+            assert_eq!(tail, next);
+            next += 1;
+        }
+    }
+}
+
+fn send_tails(producer: &mut Producer<u32>, wake: &Notify, tails: u32) {
+    for tail in 0..tails {
+        producer.append([b"x", b"y"]).unwrap();
+        producer.attach(tail).unwrap();
+        if producer.publish() {
+            wake.notify();
+        }
+    }
+}
+
+fn model(tails: u32) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(move || {
+        let (mut producer, mut consumer) = queue::<u32>().unwrap();
+        let wake = loom::sync::Arc::new(Notify::new());
+        let their = wake.clone();
+        let reader = loom::thread::spawn(move || read_tails(&mut consumer, &their, tails));
+        send_tails(&mut producer, &wake, tails);
+        reader.join().unwrap();
+    });
+}
+
+/// Runs [`twin`] in a process of its own, since a model that fails may end in a double panic. Whether it failed.
+fn weakened(edge: u8) -> bool {
+    let own = std::env::current_exe().unwrap();
+    let run = std::process::Command::new(own)
+        .args(["--exact", "queue::loom_tests::twin", "--ignored"])
+        .env("WEAKENED_EDGE", edge.to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(said.contains("running 1 test"), "{said}");
+    !run.status.success()
+}
+
+/// The model with one edge weakened: fails, unless none is.
+#[test]
+#[ignore = "run by the tests below"]
+fn twin() {
+    let edge = std::env::var("WEAKENED_EDGE").map_or(0, |edge| edge.parse().unwrap());
+    WEAKENED.store(edge, Ordering::Relaxed);
+    model(3);
+}
+
+#[test]
+fn loom_everything_published_arrives_in_order() {
+    model(3);
+}
+
+#[test]
+fn loom_passes_a_twin_with_no_edge_weakened() {
+    assert!(!weakened(0));
+}
+
+#[test]
+fn loom_catches_a_weak_publish() {
+    assert!(weakened(1));
+}
+
+#[test]
+fn loom_catches_a_weak_hand_back() {
+    assert!(weakened(2));
+}
+
+#[test]
+fn loom_catches_a_lost_wakeup() {
+    assert!(weakened(3));
+}
+
+#[test]
+fn loom_a_message_over_two_blocks_shows_whole_or_not_at_all() {
+    loom::model(|| {
+        let seen = Arc::new(());
+        let (mut producer, mut consumer) = queue::<Arc<()>>().unwrap();
+        let theirs = Arc::clone(&seen);
+        let writer = loom::thread::spawn(move || {
+            producer.append([b"a", b""]).unwrap();
+            producer.attach(theirs).unwrap();
+            producer.append([b"b", b""]).unwrap();
+            producer.publish();
+        });
+        if consumer.ready() {
+            assert_eq!(consumer.bytes(), b"a");
+            consumer.advance(1);
+            assert!(consumer.take_tail().is_some());
+            assert!(consumer.ready());
+            assert_eq!(consumer.bytes(), b"b");
+        }
+        writer.join().unwrap();
+    });
+}

@@ -1,0 +1,79 @@
+//! The atomics and cells of this layer: the standard library's, or loom's under `--cfg loom`.
+
+#[cfg(not(loom))]
+pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
+
+#[cfg(loom)]
+pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
+
+#[cfg(not(loom))]
+pub use std::sync::Arc;
+
+#[cfg(loom)]
+pub use loom::sync::Arc;
+
+/// `std::cell::UnsafeCell` behind loom's closure interface, so that loom can see every access.
+#[cfg(not(loom))]
+#[derive(Debug, Default)]
+pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub const fn new(value: T) -> UnsafeCell<T> {
+        UnsafeCell(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline]
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+#[cfg(loom)]
+pub use loom::cell::UnsafeCell;
+
+/// The orderings that the queue's correctness hangs on. Loom tests weaken one at a time, to show that they would
+/// notice.
+#[cfg(not(loom))]
+pub mod edge {
+    use super::{Ordering, fence};
+
+    /// Of the store that publishes.
+    pub const PUBLISH: fn() -> Ordering = || Ordering::Release;
+    /// Of the swap that hands an emptied block back.
+    pub const HAND_BACK: fn() -> Ordering = || Ordering::AcqRel;
+
+    /// Between the two halves of the sleep handshake.
+    #[inline]
+    pub fn dekker() {
+        fence(Ordering::SeqCst);
+    }
+}
+
+#[cfg(loom)]
+pub mod edge {
+    use super::{Ordering, fence};
+    use std::sync::atomic::AtomicU8;
+
+    /// Which edge is weakened: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake. Set by a test before its
+    /// model runs, read inside it; loom does not see it.
+    pub static WEAKENED: AtomicU8 = AtomicU8::new(0);
+
+    fn weakened(which: u8) -> bool {
+        WEAKENED.load(Ordering::Relaxed) == which
+    }
+
+    pub const PUBLISH: fn() -> Ordering = || if weakened(1) { Ordering::Relaxed } else { Ordering::Release };
+    pub const HAND_BACK: fn() -> Ordering = || if weakened(2) { Ordering::Relaxed } else { Ordering::AcqRel };
+
+    pub fn dekker() {
+        if !weakened(3) {
+            fence(Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Timers, by source and the source's own number.
+
+use super::Token;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// When an alarm rings; the number keeps two of the same instant apart, in the order they were set.
+type Key = (Instant, u64);
+
+/// The alarms of all sources, soonest first.
+#[derive(Default)]
+pub struct Alarms {
+    queue: BTreeMap<Key, (Token, u8)>,
+    next_number: u64,
+}
+
+/// The timers of one source: a few, so a list does.
+#[derive(Default)]
+pub struct Timers(Vec<Timer>);
+
+struct Timer {
+    id: u8,
+    /// When the source wants it.
+    deadline: Instant,
+    /// When the alarm rings: not after `deadline`. Heartbeats and handshakes put their deadline off all the time,
+    /// which then costs nothing; the alarm rings early, once, and is set again.
+    alarm: Key,
+}
+
+impl Alarms {
+    /// When the next one rings.
+    pub fn next(&self) -> Option<Instant> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Every alarm set from now on has at least this number.
+    pub fn mark(&self) -> u64 {
+        self.next_number
+    }
+
+    /// The next alarm that is due at `now` and was set before `mark`: without the mark, timers of zero
+    /// milliseconds that set themselves again would keep the thread here.
+    pub fn pop(&mut self, now: Instant, mark: u64) -> Option<(Token, u8)> {
+        let first = self.queue.first_entry()?;
+        let (at, number) = *first.key();
+        (at <= now && number < mark).then(|| first.remove())
+    }
+
+    fn push(&mut self, at: Instant, token: Token, id: u8) -> Key {
+        let key = (at, self.next_number);
+        self.next_number += 1;
+        self.queue.insert(key, (token, id));
+        key
+    }
+}
+
+impl Timers {
+    /// Replaces the timer of the same id.
+    pub fn set(&mut self, alarms: &mut Alarms, token: Token, id: u8, deadline: Instant) {
+        match self.0.iter_mut().find(|timer| timer.id == id) {
+            Some(timer) if deadline >= timer.alarm.0 => timer.deadline = deadline,
+            Some(timer) => {
+                alarms.queue.remove(&timer.alarm);
+                timer.deadline = deadline;
+                timer.alarm = alarms.push(deadline, token, id);
+            }
+            None => {
+                let alarm = alarms.push(deadline, token, id);
+                self.0.push(Timer { id, deadline, alarm });
+            }
+        }
+    }
+
+    pub fn cancel(&mut self, alarms: &mut Alarms, id: u8) {
+        if let Some(index) = self.0.iter().position(|timer| timer.id == id) {
+            alarms.queue.remove(&self.0.swap_remove(index).alarm);
+        }
+    }
+
+    pub fn cancel_all(&mut self, alarms: &mut Alarms) {
+        for timer in self.0.drain(..) {
+            alarms.queue.remove(&timer.alarm);
+        }
+    }
+
+    /// The alarm of `id` has rung: whether its time has really come. If not, the alarm is set again.
+    pub fn rung(&mut self, alarms: &mut Alarms, token: Token, id: u8, now: Instant) -> bool {
+        let Some(index) = self.0.iter().position(|timer| timer.id == id) else {
+            return false;
+        };
+        match self.0.get_mut(index) {
+            Some(timer) if timer.deadline > now => {
+                timer.alarm = alarms.push(timer.deadline, token, id);
+                false
+            }
+            _ => {
+                self.0.swap_remove(index);
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// What is due at `now`, as a turn finds it.
+    fn due(alarms: &mut Alarms, timers: &mut Timers, now: Instant) -> Vec<u8> {
+        let mark = alarms.mark();
+        let mut ids = Vec::new();
+        while let Some((token, id)) = alarms.pop(now, mark) {
+            if timers.rung(alarms, token, id, now) {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    #[test]
+    fn in_order_and_once() {
+        let (mut alarms, mut timers, start) = (Alarms::default(), Timers::default(), Instant::now());
+        let ms = |ms| start + Duration::from_millis(ms);
+        let token = Token::new(7);
+        timers.set(&mut alarms, token, 1, ms(20));
+        timers.set(&mut alarms, token, 2, ms(10));
+        timers.set(&mut alarms, token, 3, ms(10));
+        timers.set(&mut alarms, token, 4, ms(15));
+        timers.cancel(&mut alarms, 4);
+        assert_eq!(due(&mut alarms, &mut timers, ms(9)), []);
+        assert_eq!(due(&mut alarms, &mut timers, ms(20)), [2, 3, 1]);
+        assert_eq!(alarms.next(), None);
+    }
+
+    #[test]
+    fn a_deadline_moves_both_ways() {
+        let (mut alarms, mut timers, start) = (Alarms::default(), Timers::default(), Instant::now());
+        let ms = |ms| start + Duration::from_millis(ms);
+        let token = Token::new(7);
+        timers.set(&mut alarms, token, 1, ms(10));
+        timers.set(&mut alarms, token, 1, ms(30));
+        assert_eq!(due(&mut alarms, &mut timers, ms(29)), []);
+        assert_eq!(alarms.next(), Some(ms(30)));
+        timers.set(&mut alarms, token, 1, ms(5));
+        assert_eq!(due(&mut alarms, &mut timers, ms(5)), [1]);
+        timers.set(&mut alarms, token, 1, ms(40));
+        timers.cancel_all(&mut alarms);
+        assert_eq!(alarms.next(), None);
+    }
+
+    #[test]
+    fn what_is_set_meanwhile_waits_for_the_next_turn() {
+        let (mut alarms, mut timers, now) = (Alarms::default(), Timers::default(), Instant::now());
+        let token = Token::new(7);
+        timers.set(&mut alarms, token, 1, now);
+        let mark = alarms.mark();
+        assert_eq!(alarms.pop(now, mark), Some((token, 1)));
+        assert!(timers.rung(&mut alarms, token, 1, now));
+        timers.set(&mut alarms, token, 1, now);
+        assert_eq!(alarms.pop(now, mark), None);
+        assert_eq!(due(&mut alarms, &mut timers, now), [1]);
+    }
+}

@@ -1,0 +1,67 @@
+//! How long to wait before connecting again (`ZMQ_RECONNECT_IVL`, `ZMQ_RECONNECT_IVL_MAX`).
+
+use crate::options::SocketOptions;
+
+/// Grows while attempts fail; made anew by every success.
+#[derive(Debug)]
+pub struct Backoff {
+    /// Before jitter, in milliseconds.
+    current_ms: i32,
+    least_ms: i32,
+    most_ms: i32,
+}
+
+impl Backoff {
+    pub fn new(options: &SocketOptions) -> Backoff {
+        let least_ms = options.reconnect_ivl_ms;
+        Backoff { current_ms: least_ms, least_ms, most_ms: options.reconnect_ivl_max_ms }
+    }
+
+    /// Whether to try again at all.
+    pub fn reconnects(&self) -> bool {
+        self.least_ms > 0
+    }
+
+    /// The next interval in milliseconds, up to a whole basic interval longer by chance, so that peers of a
+    /// restarted server do not all come at once.
+    pub fn next_ms(&mut self, random: u32) -> i32 {
+        let jitter = i64::from(random) % i64::from(self.least_ms.max(1));
+        let interval = i64::from(self.current_ms) + jitter;
+        if self.most_ms > self.least_ms {
+            self.current_ms = self.current_ms.saturating_mul(2).min(self.most_ms);
+        }
+        let most = if self.most_ms > self.least_ms { self.most_ms } else { i32::MAX };
+        i32::try_from(interval.min(i64::from(most))).unwrap_or(i32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::SocketType;
+
+    fn backoff(least: i32, most: i32) -> Backoff {
+        let mut options = SocketOptions::new(SocketType::Dealer);
+        (options.reconnect_ivl_ms, options.reconnect_ivl_max_ms) = (least, most);
+        Backoff::new(&options)
+    }
+
+    #[test]
+    fn without_a_maximum_it_stays() {
+        let mut backoff = backoff(100, 0);
+        assert_eq!([backoff.next_ms(0), backoff.next_ms(99), backoff.next_ms(100)], [100, 199, 100]);
+    }
+
+    #[test]
+    fn with_a_maximum_it_doubles_up_to_it() {
+        let mut backoff = backoff(100, 350);
+        assert_eq!([0; 4].map(|_| backoff.next_ms(0)), [100, 200, 350, 350]);
+        assert_eq!(backoff.next_ms(99), 350);
+    }
+
+    #[test]
+    fn nothing_or_less_means_never() {
+        assert!(!backoff(0, 0).reconnects());
+        assert!(!backoff(-1, 10).reconnects());
+    }
+}

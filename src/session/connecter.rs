@@ -1,0 +1,201 @@
+//! Attempts to connect: names, addresses, proxies, and when to try again.
+
+use super::backoff::Backoff;
+use super::lookup::Lookup;
+use super::monitor::Endpoints;
+use crate::engine::socks::Socks5;
+use crate::errno::{Errno, Result};
+use crate::options::SocketOptions;
+use crate::reactor::Remote;
+use crate::sys::stream;
+use crate::transport::{self, ConnectPlan, Destination};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+/// What a session needs to connect, and to connect again.
+pub struct Connecter {
+    plan: ConnectPlan,
+    options: Arc<SocketOptions>,
+    backoff: Backoff,
+    /// Places that the name stands for and that were not tried yet.
+    untried: Vec<Destination>,
+    /// The endpoint as events have it: resolved once it has been.
+    endpoint: String,
+}
+
+/// An attempt under way.
+pub enum Attempt {
+    /// A name is being resolved.
+    Resolving(Lookup<Vec<Destination>>),
+    /// The stream is not connected yet.
+    Connecting(OwnedFd),
+    /// The proxy is being asked.
+    Asking { fd: OwnedFd, socks: Box<Socks5>, out: Vec<u8> },
+}
+
+/// What came of it.
+pub enum Step {
+    /// Wait for the attempt's descriptor, or for its name.
+    Wait(Attempt),
+    /// Wait for the proxy's answer.
+    Proxying(Attempt),
+    Connected {
+        fd: OwnedFd,
+        endpoints: Endpoints,
+        peer_address: String,
+    },
+    /// The descriptor, if there was one, is closed already.
+    Failed {
+        fd: Option<RawFd>,
+        errno: Errno,
+    },
+}
+
+impl Attempt {
+    pub fn fd(&self) -> Option<RawFd> {
+        match self {
+            Attempt::Resolving(_) => None,
+            Attempt::Connecting(fd) | Attempt::Asking { fd, .. } => Some(fd.as_raw_fd()),
+        }
+    }
+}
+
+impl Connecter {
+    pub fn new(plan: ConnectPlan, options: Arc<SocketOptions>) -> Connecter {
+        let endpoint = plan.endpoint().to_string();
+        let backoff = Backoff::new(&options);
+        Connecter { plan, options, backoff, untried: Vec::new(), endpoint }
+    }
+
+    /// As the program gave it.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The connection that there was has gone: begins to back off from the start.
+    pub fn lost(&mut self) {
+        self.backoff = Backoff::new(&self.options);
+        self.untried.clear();
+    }
+
+    /// Milliseconds until the next attempt; `None`: there is none (`ZMQ_RECONNECT_IVL`).
+    pub fn backoff_ms(&mut self) -> Option<i32> {
+        if !self.backoff.reconnects() {
+            return None;
+        }
+        let mut random = [0; 4];
+        // Without chance all peers of a server come back at once, which is no reason not to.
+        let _ = getrandom::fill(&mut random);
+        Some(self.backoff.next_ms(u32::from_ne_bytes(random)))
+    }
+
+    /// Begins an attempt. `remote` is woken when a name has been resolved.
+    pub fn begin(&mut self, remote: &Remote) -> Step {
+        if let Some(destination) = self.untried.pop() {
+            return self.start(&destination);
+        }
+        match self.plan.resolve_literal(&self.options) {
+            Some(Ok(destinations)) => self.start_first(destinations),
+            Some(Err(errno)) => Step::Failed { fd: None, errno },
+            None => {
+                let (plan, options, remote) = (self.plan.clone(), Arc::clone(&self.options), remote.clone());
+                match Lookup::start(move || plan.resolve(&options), move || remote.wake()) {
+                    Ok(lookup) => Step::Wait(Attempt::Resolving(lookup)),
+                    Err(errno) => Step::Failed { fd: None, errno },
+                }
+            }
+        }
+    }
+
+    /// Goes on with an attempt whose descriptor is ready or whose name may be resolved.
+    pub fn proceed(&mut self, attempt: Attempt) -> Step {
+        match attempt {
+            Attempt::Resolving(lookup) => match lookup.take() {
+                None => Step::Proxying(Attempt::Resolving(lookup)),
+                Some(Ok(destinations)) => self.start_first(destinations),
+                Some(Err(errno)) => Step::Failed { fd: None, errno },
+            },
+            Attempt::Connecting(fd) => {
+                match transport::finish(self.plan.scheme(), fd.as_fd(), &self.options) {
+                    Ok(()) => self.connected(fd),
+                    // Not writable yet: the wake was for something else.
+                    Err(Errno::NOTCONN) => Step::Proxying(Attempt::Connecting(fd)),
+                    Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
+                }
+            }
+            Attempt::Asking { fd, socks, out } => self.ask(fd, socks, out),
+        }
+    }
+
+    fn start_first(&mut self, mut destinations: Vec<Destination>) -> Step {
+        destinations.reverse();
+        self.untried = destinations;
+        match self.untried.pop() {
+            Some(destination) => self.start(&destination),
+            None => Step::Failed { fd: None, errno: Errno::INVAL },
+        }
+    }
+
+    fn start(&mut self, destination: &Destination) -> Step {
+        self.endpoint = self.plan.resolved_endpoint(destination);
+        match self.plan.start(destination, &self.options) {
+            Ok(connecting) if connecting.done => self.connected(connecting.fd),
+            Ok(connecting) => Step::Wait(Attempt::Connecting(connecting.fd)),
+            Err(errno) => Step::Failed { fd: None, errno },
+        }
+    }
+
+    /// The stream is there; a proxy is asked first.
+    fn connected(&mut self, fd: OwnedFd) -> Step {
+        match self.plan.proxy() {
+            Some(request) => match Socks5::new(&request.host, request.port, request.credentials.clone()) {
+                Ok(socks) => self.ask(fd, Box::new(socks), Vec::new()),
+                Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
+            },
+            None => self.finished(fd),
+        }
+    }
+
+    fn finished(&mut self, fd: OwnedFd) -> Step {
+        self.untried.clear();
+        let (local, _) = transport::endpoints_of(self.plan.scheme(), fd.as_fd());
+        let peer_address = transport::peer_address(fd.as_fd());
+        let endpoints = Endpoints { local, remote: self.endpoint.clone(), bound: false };
+        Step::Connected { fd, endpoints, peer_address }
+    }
+
+    fn ask(&mut self, fd: OwnedFd, mut socks: Box<Socks5>, mut out: Vec<u8>) -> Step {
+        match exchange(&fd, &mut socks, &mut out) {
+            Ok(true) => self.finished(fd),
+            Ok(false) => Step::Proxying(Attempt::Asking { fd, socks, out }),
+            Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
+        }
+    }
+}
+
+/// Talks to the proxy as far as the stream goes; `true` when it has connected us.
+fn exchange(fd: &OwnedFd, socks: &mut Socks5, out: &mut Vec<u8>) -> Result<bool> {
+    loop {
+        socks.output(out);
+        while !out.is_empty() {
+            match stream::write(fd, &[IoSlice::new(out)]) {
+                Ok(n) => drop(out.drain(..n)),
+                Err(errno) if errno.would_block() => break,
+                Err(errno) => return Err(errno),
+            }
+        }
+        // One byte at a time: what comes behind the proxy's last answer is the peer's.
+        let mut byte = [0];
+        match stream::read(fd, &mut byte) {
+            Ok(0) => return Err(Errno::PIPE),
+            Ok(_) => {}
+            Err(errno) if errno.would_block() => return Ok(false),
+            Err(errno) => return Err(errno),
+        }
+        let (_, done) = socks.input(&byte)?;
+        if done {
+            return Ok(true);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A listening socket on an I/O thread, and the sessions that came of it.
+
+use super::monitor::{Endpoints, event};
+use super::session::{Ground, Session};
+use super::shared::{Shared, TERMINATE};
+use super::{Owner, monitor};
+use crate::ctx::{Context, Guard};
+use crate::errno::Errno;
+use crate::options::SocketOptions;
+use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
+use crate::sys::lock::Lock;
+use crate::transport::{AcceptError, Accepted, Listener};
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Connections taken in one go, before others have their turn.
+const TURN: usize = 64;
+/// How long to wait when the system has no descriptors left: asking again at once would spin.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+const RETRY: u8 = 1;
+
+/// A listener as its socket knows it. Dropped without [`close`](Listening::close), it goes on.
+pub struct Listening {
+    shared: Arc<Both>,
+    remote: Remote,
+    owner: Arc<Owner>,
+    endpoints: Endpoints,
+}
+
+/// What the socket and the I/O thread share of a listener.
+struct Both {
+    /// `None` once closed.
+    listener: Lock<Option<Listener>>,
+}
+
+/// Listens on an I/O thread.
+pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listening {
+    let endpoints = Endpoints::bound(listener.last_endpoint());
+    let owner = Arc::clone(&ground.owner);
+    let fd = u64::try_from(listener.fd().as_raw_fd()).unwrap_or(0);
+    owner.monitor.tell(event::LISTENING, fd, &endpoints);
+    let shared = Arc::new(Both { listener: Lock::new(Some(listener)) });
+    let theirs = Arc::clone(&shared);
+    let names = endpoints.clone();
+    let remote = io_thread.add(Box::new(move |cx| {
+        let acceptor = Acceptor {
+            shared: theirs,
+            owner: ground.owner,
+            options: ground.options,
+            guard: ground.guard,
+            endpoints: names,
+            sessions: Vec::new(),
+        };
+        acceptor.begin(cx)
+    }));
+    Listening { shared, remote, owner, endpoints }
+}
+
+impl Listening {
+    /// Stops listening at once: when this returns the address is free. Connections that were accepted are ended by
+    /// the I/O thread.
+    pub fn close(&self) {
+        let listener = self.shared.listener.lock().take();
+        if let Some(listener) = listener {
+            let fd = u64::try_from(listener.fd().as_raw_fd()).unwrap_or(0);
+            match listener.close() {
+                Ok(()) => self.owner.monitor.tell(event::CLOSED, fd, &self.endpoints),
+                Err(errno) => {
+                    let errno = u64::from(errno.0.unsigned_abs());
+                    self.owner.monitor.tell(event::CLOSE_FAILED, errno, &self.endpoints);
+                }
+            }
+        }
+        self.remote.wake();
+    }
+}
+
+/// The I/O thread's side.
+struct Acceptor {
+    shared: Arc<Both>,
+    owner: Arc<Owner>,
+    options: Arc<SocketOptions>,
+    guard: Guard,
+    endpoints: Endpoints,
+    sessions: Vec<Weak<Shared>>,
+}
+
+impl Acceptor {
+    fn begin(self, cx: &mut Cx<'_>) -> Box<dyn Source> {
+        let fd = self.shared.listener.lock().as_ref().map(|listener| listener.fd().as_raw_fd());
+        match fd.map(|fd| cx.register(fd, Interest::READABLE)) {
+            Some(Ok(())) => cx.again(),
+            Some(Err(errno)) => {
+                self.tell(event::ACCEPT_FAILED, errno);
+                cx.set_timer(RETRY, EXHAUSTED);
+            }
+            None => cx.finish(),
+        }
+        Box::new(self)
+    }
+
+    fn tell(&self, kind: u64, errno: Errno) {
+        self.owner.monitor.tell(kind, errno.0.unsigned_abs().into(), &self.endpoints);
+    }
+
+    fn accept(&mut self, cx: &mut Cx<'_>) {
+        for _ in 0..TURN {
+            let accepted = match &*self.shared.listener.lock() {
+                Some(listener) => listener.accept(),
+                None => return,
+            };
+            match accepted {
+                Ok(None) => return,
+                Ok(Some(stream)) => self.welcome(stream),
+                Err(AcceptError::Refused(errno) | AcceptError::Transient(errno)) => {
+                    self.tell(event::ACCEPT_FAILED, errno);
+                }
+                Err(AcceptError::Exhausted(errno)) => {
+                    self.tell(event::ACCEPT_FAILED, errno);
+                    return cx.set_timer(RETRY, EXHAUSTED);
+                }
+                Err(AcceptError::Fatal(errno)) => return self.tell(event::ACCEPT_FAILED, errno),
+            }
+        }
+        cx.again();
+    }
+
+    fn welcome(&mut self, stream: Accepted) {
+        let fd = u64::try_from(stream.fd.as_raw_fd()).unwrap_or(0);
+        let endpoints =
+            monitor::Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
+        self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
+        let context: Context = self.guard.context();
+        let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
+        let shared = Arc::new(Shared::default());
+        self.sessions.retain(|session| session.strong_count() > 0);
+        self.sessions.push(Arc::downgrade(&shared));
+        let ground = Ground {
+            owner: Arc::clone(&self.owner),
+            options: Arc::clone(&self.options),
+            guard: self.guard.clone(),
+        };
+        io_thread.add(Box::new(move |cx| Session::accepted(cx, ground, shared, stream)));
+    }
+}
+
+impl Source for Acceptor {
+    fn ready(&mut self, cx: &mut Cx<'_>, _ready: Ready) {
+        self.accept(cx);
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>, _id: u8) {
+        self.accept(cx);
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        if self.shared.listener.lock().is_some() {
+            return self.accept(cx);
+        }
+        for session in &self.sessions {
+            if let Some(session) = session.upgrade() {
+                session.raise(TERMINATE);
+            }
+        }
+        cx.finish();
+    }
+}

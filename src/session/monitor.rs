@@ -1,0 +1,89 @@
+//! What a socket's connections go through, told to whoever monitors it (`zmq_socket_monitor`).
+
+use crate::sys::lock::Lock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// `ZMQ_EVENT_*`, the bits of the mask.
+pub mod event {
+    pub const CONNECTED: u64 = 0x0001;
+    pub const CONNECT_DELAYED: u64 = 0x0002;
+    pub const CONNECT_RETRIED: u64 = 0x0004;
+    pub const LISTENING: u64 = 0x0008;
+    pub const BIND_FAILED: u64 = 0x0010;
+    pub const ACCEPTED: u64 = 0x0020;
+    pub const ACCEPT_FAILED: u64 = 0x0040;
+    pub const CLOSED: u64 = 0x0080;
+    pub const CLOSE_FAILED: u64 = 0x0100;
+    pub const DISCONNECTED: u64 = 0x0200;
+    pub const MONITOR_STOPPED: u64 = 0x0400;
+    pub const HANDSHAKE_FAILED_NO_DETAIL: u64 = 0x0800;
+    pub const HANDSHAKE_SUCCEEDED: u64 = 0x1000;
+    pub const HANDSHAKE_FAILED_PROTOCOL: u64 = 0x2000;
+    pub const HANDSHAKE_FAILED_AUTH: u64 = 0x4000;
+    pub const PIPES_STATS: u64 = 0x10000;
+}
+
+/// The two endpoints of a connection, as far as they are known.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    pub local: String,
+    pub remote: String,
+    /// The local one is the one that was bound: events are told under it, else under the remote one.
+    pub bound: bool,
+}
+
+impl Endpoints {
+    /// Of a listener, or of a bind that failed.
+    pub fn bound(local: &str) -> Endpoints {
+        Endpoints { local: local.to_string(), remote: String::new(), bound: true }
+    }
+
+    /// Of a connecter.
+    pub fn connecting(remote: &str) -> Endpoints {
+        Endpoints { local: String::new(), remote: remote.to_string(), bound: false }
+    }
+
+    /// The endpoint that events are told under.
+    pub fn identifier(&self) -> &str {
+        if self.bound { &self.local } else { &self.remote }
+    }
+}
+
+/// Takes events, on the thread where they happen. Must not block.
+pub trait Observer: Send + Sync {
+    fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints);
+}
+
+/// Whoever monitors a socket; nobody at first.
+#[derive(Default)]
+pub struct Monitor {
+    /// The events wanted. Written with the observer, under its lock; read without it by threads that have an event
+    /// to tell, so that nobody pays for a monitor that is not there. A late read loses or adds an event at the
+    /// moment of change, which nobody can tell; so Relaxed.
+    mask: AtomicU64,
+    observer: Lock<Option<Arc<dyn Observer>>>,
+}
+
+impl Monitor {
+    /// Replaces the observer and returns the old one, to be dropped with no lock held.
+    pub fn set(&self, mask: u64, observer: Option<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
+        let mut slot = self.observer.lock();
+        self.mask.store(if observer.is_some() { mask } else { 0 }, Ordering::Relaxed);
+        std::mem::replace(&mut *slot, observer)
+    }
+
+    pub fn wants(&self, kind: u64) -> bool {
+        self.mask.load(Ordering::Relaxed) & kind != 0
+    }
+
+    /// Tells an event, if anybody wants it.
+    pub fn tell(&self, kind: u64, value: u64, endpoints: &Endpoints) {
+        if self.wants(kind) {
+            let observer = self.observer.lock().clone();
+            if let Some(observer) = observer {
+                observer.event(kind, &[value], endpoints);
+            }
+        }
+    }
+}

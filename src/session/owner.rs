@@ -1,0 +1,58 @@
+//! What a socket and its sessions and listeners share.
+
+use super::monitor::Monitor;
+use crate::ctx::Mailbox;
+use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// What other threads tell a socket.
+pub enum Command {
+    /// Something happened on the other end of one of its pipes.
+    Pipe(PipeId, PipeEvent),
+    /// A pipe for the socket, from a session whose handshake is over or from an inproc peer.
+    Bind(Pipe),
+    /// A connecter has given up for good: the endpoint is to be forgotten.
+    Gone(Arc<str>),
+}
+
+/// The socket as its sessions and listeners see it.
+pub struct Owner {
+    pub mailbox: Mailbox<Command>,
+    pub monitor: Monitor,
+    /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
+    /// which the mailbox's or the pipe's own edges order; so Relaxed.
+    linger_ms: AtomicI32,
+}
+
+impl Owner {
+    pub fn new(linger_ms: i32) -> Owner {
+        Owner { mailbox: Mailbox::new(), monitor: Monitor::default(), linger_ms: AtomicI32::new(linger_ms) }
+    }
+
+    pub fn linger_ms(&self) -> i32 {
+        self.linger_ms.load(Ordering::Relaxed)
+    }
+
+    pub fn set_linger_ms(&self, linger_ms: i32) {
+        self.linger_ms.store(linger_ms, Ordering::Relaxed);
+    }
+}
+
+impl crate::ctx::Stop for Owner {
+    fn stop(&self) {
+        self.mailbox.stop();
+    }
+}
+
+/// The owner of a pipe's end that a socket holds.
+pub struct SocketEnd {
+    pub owner: Arc<Owner>,
+    pub id: PipeId,
+}
+
+impl Notify for SocketEnd {
+    fn notify(&self, event: PipeEvent) {
+        self.owner.mailbox.send(Command::Pipe(self.id, event));
+    }
+}

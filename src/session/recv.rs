@@ -1,0 +1,485 @@
+//! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
+
+use crate::engine::zmtp::command::Command;
+use crate::engine::zmtp::frame::{self, Header};
+use crate::engine::zmtp::{Version, v1};
+use crate::engine::{Failure, Heartbeat};
+use crate::errno::Errno;
+use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE, OutFrame};
+use crate::pipe::{LaneWriter, Tail};
+use crate::queue::blocks::Producer;
+use crate::sys::stream;
+use std::os::fd::BorrowedFd;
+
+/// How bytes become frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvForm {
+    Zmtp(Version),
+    /// Every run of bytes is a message (STREAM, `ZMQ_ROUTER_RAW`).
+    Raw,
+}
+
+/// What became of an attempt to receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The stream has no more for now.
+    Blocked,
+    /// The pipe takes no more; its reader wakes us.
+    NoCredit,
+    /// There may be more, but others want their turn.
+    Yield,
+    /// The peer closed the stream.
+    End,
+    /// The peer broke the protocol.
+    Broken(Failure),
+    /// The stream is broken.
+    Failed(Errno),
+}
+
+/// What a peer may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one frame (`ZMQ_MAXMSGSIZE`); below 0: no limit.
+    pub frame: i64,
+    /// Bytes of all frames of one message together.
+    pub message: u64,
+}
+
+/// Bytes received in one go, before others have their turn.
+const TURN: usize = 512 * 1024;
+/// Bytes asked for at first, and at most where frames are small.
+const FIRST_READ: usize = 1024;
+const LARGEST_READ: usize = 64 * 1024;
+/// A block's end shorter than this is not worth a read.
+const LEAST_READ: usize = 4096;
+
+/// Everything needed to receive. Whoever holds it may receive.
+pub struct RecvHalf {
+    writer: LaneWriter,
+    form: RecvForm,
+    limits: Limits,
+    pub heartbeat: Option<Heartbeat>,
+    /// A large body on its way in, and the flags of its frame.
+    body: Option<(u8, BodyBuilder)>,
+    /// Received bytes that are not in the pipe's blocks, from `scratch_at` on: forms other than the pipe's own.
+    scratch: Vec<u8>,
+    scratch_at: usize,
+    /// Between the frames of a message.
+    inside: bool,
+    /// Weight of the message so far, in bytes.
+    weight: u64,
+    /// Something a reader wants was accepted since the last flush.
+    content: bool,
+    /// Bytes to ask the stream for.
+    want: usize,
+    /// The peer has closed its side: the end of the stream is to be read, as no event will tell of it again.
+    hangup: bool,
+}
+
+impl RecvHalf {
+    pub fn new(writer: LaneWriter, form: RecvForm, limits: Limits, heartbeat: Option<Heartbeat>) -> RecvHalf {
+        RecvHalf {
+            writer,
+            form,
+            limits,
+            heartbeat,
+            body: None,
+            scratch: Vec::new(),
+            scratch_at: 0,
+            inside: false,
+            weight: 0,
+            content: false,
+            want: FIRST_READ,
+            hangup: false,
+        }
+    }
+
+    /// Bytes that came with the handshake's last.
+    pub fn begin_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some(producer) = in_place(&mut self.writer, self.form) {
+            let spare = producer.spare(bytes.len())?;
+            if let Some(room) = spare.get_mut(..bytes.len()) {
+                room.copy_from_slice(bytes);
+            }
+            producer.commit(bytes.len());
+        } else {
+            self.scratch.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Receives what there is. Answers to the peer's commands are appended to `control`.
+    pub fn receive(&mut self, fd: BorrowedFd<'_>, now_ms: u64, control: &mut Vec<u8>) -> Received {
+        let mut received = 0;
+        let mut drained = false;
+        let outcome = loop {
+            let need = match self.parse(now_ms, control) {
+                Ok(Some(need)) => need,
+                Ok(None) => break Received::NoCredit,
+                Err(failure) => break Received::Broken(failure),
+            };
+            if drained {
+                break Received::Blocked;
+            }
+            if received >= TURN {
+                break Received::Yield;
+            }
+            match self.read(fd, need) {
+                Ok(Read { bytes: 0, .. }) => break Received::End,
+                Ok(read) => {
+                    received += read.bytes;
+                    // A short read means that the stream has no more: what comes later is a new event.
+                    drained = read.short && !self.hangup;
+                }
+                Err(errno) if errno.would_block() => break Received::Blocked,
+                Err(errno) => break Received::Failed(errno),
+            }
+        };
+        self.flush();
+        outcome
+    }
+
+    /// The reactor says that the peer has closed its side.
+    pub fn hang_up(&mut self) {
+        self.hangup = true;
+    }
+
+    /// Gives the pipe's lane back; the connection is gone. What was complete is flushed, the rest dropped.
+    pub fn into_writer(mut self) -> LaneWriter {
+        self.writer.rollback();
+        self.writer
+    }
+
+    /// The lane, for what a connection says on its own account.
+    pub fn writer(&mut self) -> &mut LaneWriter {
+        &mut self.writer
+    }
+
+    /// Makes complete messages visible. Inside a message nothing is: what came before it was flushed then.
+    fn flush(&mut self) {
+        if self.inside || self.body.is_some() {
+            return;
+        }
+        if self.content {
+            self.content = false;
+            self.writer.flush();
+        } else if let Some(producer) = self.writer.blocks() {
+            // Commands alone leave nothing behind, however many a peer sends.
+            producer.drop_unpublished();
+        }
+    }
+
+    /// Reads once; `need` bytes at least would get us further.
+    fn read(&mut self, fd: BorrowedFd<'_>, need: usize) -> Result<Read, Errno> {
+        if let Some((_, builder)) = &mut self.body {
+            let mut room = 0;
+            let bytes = builder.fill(|spare| {
+                room = spare.len();
+                stream::read_uninit(fd, spare)
+            })?;
+            return Ok(Read { bytes, short: bytes < room });
+        }
+        let least = need.max(self.want.min(LEAST_READ));
+        let (bytes, room) = match in_place(&mut self.writer, self.form) {
+            Some(producer) => {
+                let spare = producer.spare(least)?;
+                let room = spare.len();
+                let bytes = stream::read(fd, spare)?;
+                producer.commit(bytes);
+                (bytes, room)
+            }
+            None => {
+                self.scratch.drain(..self.scratch_at);
+                self.scratch_at = 0;
+                let (old, room) = (self.scratch.len(), least.max(self.want));
+                self.scratch.try_reserve(room).map_err(|_| Errno::NOMEM)?;
+                self.scratch.resize(old + room, 0);
+                let outcome = stream::read(fd, self.scratch.get_mut(old..).unwrap_or_default());
+                self.scratch.truncate(old + *outcome.as_ref().unwrap_or(&0));
+                (outcome?, room)
+            }
+        };
+        if bytes == room {
+            self.want = (self.want * 2).min(LARGEST_READ);
+        }
+        Ok(Read { bytes, short: bytes < room })
+    }
+
+    /// Takes received bytes apart as far as they and the credit go. `Some(need)`: so many more bytes would help;
+    /// `None`: no credit.
+    fn parse(&mut self, now_ms: u64, control: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
+        if !self.finish_body()? {
+            return Ok(Some(1));
+        }
+        let version = match self.form {
+            RecvForm::Raw => return self.parse_raw(),
+            RecvForm::Zmtp(version) => version,
+        };
+        if in_place(&mut self.writer, self.form).is_none() {
+            return self.parse_scratch(version, now_ms, control);
+        }
+        loop {
+            if !self.inside {
+                self.accept_run();
+            }
+            let Some(producer) = self.writer.blocks() else { return Ok(None) };
+            let pending = producer.received();
+            if let Some(first) = pending.first_mut() {
+                frame::clear_reserved_flags(first);
+            }
+            let Some(header) = frame::parse_header(pending)? else { return Ok(Some(frame::MAX_HEADER)) };
+            frame::check_size(header.body_len, self.limits.frame)?;
+            let (have, len) = (pending.len(), header.frame_len());
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.on_received();
+            }
+            if len > have && len - header.header_len < BY_REFERENCE {
+                return Ok(Some(len - have));
+            }
+            if header.is_command() && len <= have {
+                let body = pending.get(header.header_len..len).unwrap_or_default();
+                self.content |= obey(body, version, now_ms, &mut self.heartbeat, control);
+                self.weigh(if self.inside { len as u64 } else { 0 })?;
+                self.accept_command(len);
+                continue;
+            }
+            if !self.begin_frame(&header)? {
+                return Ok(None);
+            }
+            if len <= have {
+                self.accept_frame(&header);
+            } else {
+                self.begin_body(&header)?;
+                return Ok(Some(1));
+            }
+        }
+    }
+
+    /// The fast path: accepts whole single-frame messages one after the other, as far as the credit goes.
+    fn accept_run(&mut self) {
+        let credit = self.writer.credit();
+        let limit = u64::try_from(self.limits.frame).unwrap_or(u64::MAX);
+        let Some(producer) = self.writer.blocks() else { return };
+        let pending = &*producer.received();
+        let (mut at, mut messages) = (0usize, 0u32);
+        while u64::from(messages) < credit {
+            let len = match pending.get(at..) {
+                Some([0, short, ..]) => 2 + usize::from(*short),
+                Some([LARGE, rest @ ..]) => match rest.first_chunk::<8>() {
+                    Some(long) => match usize::try_from(u64::from_be_bytes(*long)) {
+                        Ok(body) => body.saturating_add(9),
+                        Err(_) => break,
+                    },
+                    None => break,
+                },
+                _ => break,
+            };
+            if len > pending.len() - at || len as u64 > limit {
+                break;
+            }
+            at += len;
+            messages += 1;
+        }
+        if messages > 0 {
+            producer.accept(at);
+            self.writer.count_messages(messages);
+            self.content = true;
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.on_received();
+            }
+        }
+    }
+
+    /// Whether the frame may enter the pipe. At the beginning of a message that asks for credit, and everything
+    /// complete is flushed, so that the message can show whole or not at all.
+    fn begin_frame(&mut self, header: &Header) -> Result<bool, Failure> {
+        if !self.inside && !header.is_command() {
+            if !self.writer.check() {
+                return Ok(false);
+            }
+            self.weight = 0;
+            if !self.message_is_here() {
+                if self.content {
+                    self.content = false;
+                    self.writer.flush();
+                } else if let Some(producer) = self.writer.blocks() {
+                    producer.drop_unpublished();
+                }
+            }
+        }
+        self.weigh(header.body_len)?;
+        Ok(true)
+    }
+
+    /// Whether all frames of the message that begins with the received bytes have been received.
+    fn message_is_here(&mut self) -> bool {
+        let Some(producer) = self.writer.blocks() else { return true };
+        let mut rest = &*producer.received();
+        loop {
+            let Ok(Some(header)) = frame::parse_header(rest) else { return false };
+            let Some(next) = rest.get(header.frame_len()..) else { return false };
+            if !header.more() && !header.is_command() {
+                return true;
+            }
+            rest = next;
+        }
+    }
+
+    fn weigh(&mut self, bytes: u64) -> Result<(), Failure> {
+        self.weight = self.weight.saturating_add(bytes);
+        if self.weight > self.limits.message { Err(Failure::TOO_LARGE) } else { Ok(()) }
+    }
+
+    fn accept_frame(&mut self, header: &Header) {
+        if let Some(producer) = self.writer.blocks() {
+            producer.accept(header.frame_len());
+        }
+        self.inside = header.more();
+        self.content = true;
+        if !header.more() {
+            self.writer.count_messages(1);
+        }
+    }
+
+    /// A command stays where it lies: the pipe's reader passes over those that mean nothing to it.
+    fn accept_command(&mut self, len: usize) {
+        if let Some(producer) = self.writer.blocks() {
+            producer.accept(len);
+            if !self.inside {
+                producer.end_aside();
+            }
+        }
+    }
+
+    /// Begins to receive a large body into memory of its own.
+    fn begin_body(&mut self, header: &Header) -> Result<(), Failure> {
+        let len = usize::try_from(header.body_len).map_err(|_| Failure::TOO_LARGE)?;
+        let mut builder = BodyBuilder::with_expected(len);
+        if let Some(producer) = self.writer.blocks() {
+            producer.accept(header.header_len);
+            builder.extend(producer.received()).map_err(Failure::Errno)?;
+            producer.discard_received();
+        }
+        self.body = Some((header.flags, builder));
+        Ok(())
+    }
+
+    /// Puts a large body into the pipe once it is complete; `false` while it is not.
+    fn finish_body(&mut self) -> Result<bool, Failure> {
+        if self.body.as_ref().is_some_and(|(_, builder)| builder.remaining() > 0) {
+            return Ok(false);
+        }
+        if let Some((flags, builder)) = self.body.take() {
+            let body = builder.finish().map_err(Failure::Errno)?;
+            let within = flags & COMMAND != 0 && self.inside;
+            self.writer.append_body(flags, within, body).map_err(Failure::Errno)?;
+            self.inside = within || flags & MORE != 0;
+            self.content = true;
+        }
+        Ok(true)
+    }
+
+    /// Raw bytes: what has been received is a message.
+    fn parse_raw(&mut self) -> Result<Option<usize>, Failure> {
+        let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(Some(1));
+        }
+        if !self.writer.check() {
+            return Ok(None);
+        }
+        self.writer.append(&mut OutFrame::bytes(bytes, false)).map_err(Failure::Errno)?;
+        self.scratch_at = self.scratch.len();
+        self.content = true;
+        Ok(Some(1))
+    }
+
+    /// Frames in another form than the pipe's, or for a pipe that conflates.
+    fn parse_scratch(
+        &mut self,
+        version: Version,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Failure> {
+        loop {
+            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
+            let header = match version {
+                Version::V1 => v1::parse_header(bytes)?,
+                Version::V2 | Version::V3_0 | Version::V3_1 => frame::parse_header(bytes)?,
+            };
+            let Some(header) = header else { return Ok(Some(v1::MAX_HEADER)) };
+            frame::check_size(header.body_len, self.limits.frame)?;
+            let len = header.frame_len();
+            if !self.inside {
+                self.weight = 0;
+            }
+            if len > bytes.len() {
+                // Memory follows the bytes received: ask for as much again as is here, at most.
+                return Ok(Some((len - bytes.len()).min(bytes.len().max(LARGEST_READ))));
+            }
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.on_received();
+            }
+            if header.is_command() {
+                let body = bytes.get(header.header_len..len).unwrap_or_default();
+                obey(body, version, now_ms, &mut self.heartbeat, control);
+                self.scratch_at += len;
+                continue;
+            }
+            if !self.inside && !self.writer.check() {
+                return Ok(None);
+            }
+            self.weigh(header.body_len)?;
+            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
+            let body = bytes.get(header.header_len..len).unwrap_or_default();
+            if !self.inside && header.more() && self.content {
+                self.content = false;
+                self.writer.flush();
+            }
+            self.writer.append(&mut OutFrame::bytes(body, header.more())).map_err(Failure::Errno)?;
+            self.inside = header.flags & MORE != 0;
+            self.content = true;
+            self.scratch_at += len;
+        }
+    }
+}
+
+struct Read {
+    bytes: usize,
+    /// Less than there was room for.
+    short: bool,
+}
+
+/// The pipe's blocks, where what the peer sends may lie in them as it comes.
+fn in_place(writer: &mut LaneWriter, form: RecvForm) -> Option<&mut Producer<Tail>> {
+    match form {
+        RecvForm::Zmtp(Version::V2 | Version::V3_0 | Version::V3_1) => writer.blocks(),
+        RecvForm::Zmtp(Version::V1) | RecvForm::Raw => None,
+    }
+}
+
+/// Does what a command asks for. Whether the socket wants to know of it.
+fn obey(
+    body: &[u8],
+    version: Version,
+    now_ms: u64,
+    heartbeat: &mut Option<Heartbeat>,
+    control: &mut Vec<u8>,
+) -> bool {
+    if !version.has_commands() {
+        return false;
+    }
+    match Command::parse(body) {
+        Command::Ping { ttl_ds, context } => {
+            if let Some(heartbeat) = heartbeat {
+                heartbeat.on_ping(now_ms, ttl_ds, context, control);
+            }
+            false
+        }
+        Command::Subscribe(_) | Command::Cancel(_) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,240 @@
+//! The sending half of a connection: what the socket wrote, out of the pipe and into the stream.
+
+use crate::engine::zmtp::Version;
+use crate::engine::zmtp::outgoing::Head;
+use crate::errno::Errno;
+use crate::pipe::{LaneReader, Tail};
+use crate::sys::stream::write;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+/// How frames leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendForm {
+    /// As they lie in the pipe.
+    AsTheyLie,
+    /// With another header, or subscriptions as messages.
+    Framed(Version),
+    /// Bodies alone (STREAM, `ZMQ_ROUTER_RAW`).
+    Raw,
+}
+
+/// What became of an attempt to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Everything left; the pipe's writer wakes us.
+    All,
+    /// Everything left, and the socket has closed its end: nothing will follow.
+    Ended,
+    /// The stream takes no more for now.
+    Blocked,
+    /// There is more, but others want their turn.
+    Yield,
+    /// The stream is broken.
+    Failed(Errno),
+}
+
+/// Ranges handed to one `writev`.
+const MOST_RANGES: usize = 16;
+/// Bytes sent in one go, before others have their turn.
+const TURN: usize = 1024 * 1024;
+/// Encoded bytes gathered before a write, where frames do not leave as they lie.
+const GATHER: usize = 64 * 1024;
+/// Control frames kept while the stream takes no more. A peer that asks for answers and does not read them gets
+/// no further ones.
+const MOST_CONTROL: usize = 16 * 1024;
+
+/// Everything needed to send. Whoever holds it, the I/O thread or a thread of the program, may send.
+pub struct SendHalf {
+    reader: LaneReader,
+    form: SendForm,
+    /// Bytes that go before anything else, from `out_at` on: control frames, frames encoded anew.
+    out: Vec<u8>,
+    out_at: usize,
+    /// Control frames waiting for the next border between messages.
+    control: Vec<u8>,
+    /// Bytes sent of the body that stands at the end of the pipe's current block.
+    body_at: usize,
+    /// The stream stopped inside what was visible of the pipe: maybe inside a message.
+    inside: bool,
+    failed: Option<Errno>,
+}
+
+impl SendHalf {
+    pub fn new(reader: LaneReader, form: SendForm) -> SendHalf {
+        SendHalf {
+            reader,
+            form,
+            out: Vec::new(),
+            out_at: 0,
+            control: Vec::new(),
+            body_at: 0,
+            inside: false,
+            failed: None,
+        }
+    }
+
+    /// Queues control frames (handshake, PING, PONG) for the next border between messages.
+    pub fn queue_control(&mut self, frames: &[u8]) {
+        if self.control.len() + frames.len() <= MOST_CONTROL {
+            self.control.extend_from_slice(frames);
+        }
+    }
+
+    /// Sends what there is.
+    pub fn send(&mut self, fd: BorrowedFd<'_>) -> Sent {
+        if let Some(errno) = self.failed {
+            return Sent::Failed(errno);
+        }
+        let mut sent = 0;
+        loop {
+            let step = match self.step(fd) {
+                Ok(step) => step,
+                Err(errno) if errno.would_block() => return Sent::Blocked,
+                Err(errno) => {
+                    self.failed = Some(errno);
+                    return Sent::Failed(errno);
+                }
+            };
+            match step {
+                Step::Wrote(n) => sent += n,
+                Step::Short => return Sent::Blocked,
+                Step::Nothing => return if self.reader.bytes_ended() { Sent::Ended } else { Sent::All },
+            }
+            if sent >= TURN {
+                return Sent::Yield;
+            }
+        }
+    }
+
+    /// Gives the pipe's lane back, at a border between messages: the connection is gone.
+    pub fn into_reader(mut self) -> LaneReader {
+        match self.form {
+            SendForm::AsTheyLie => self.reader.resync(),
+            SendForm::Framed(_) | SendForm::Raw => self.reader.skip_incomplete(),
+        }
+        self.reader
+    }
+
+    /// Bytes taken from the pipe and not by the stream yet.
+    fn step(&mut self, fd: BorrowedFd<'_>) -> Result<Step, Errno> {
+        if self.out_at == self.out.len() {
+            self.out.clear();
+            self.out_at = 0;
+            if !self.inside && !self.control.is_empty() {
+                std::mem::swap(&mut self.out, &mut self.control);
+            } else if self.form == SendForm::AsTheyLie && self.reader.blocks().is_some() {
+                return self.write_blocks(fd);
+            } else {
+                self.encode();
+            }
+        }
+        let rest = self.out.get(self.out_at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(Step::Nothing);
+        }
+        let n = write(fd, &[IoSlice::new(rest)])?;
+        let short = n < rest.len();
+        self.out_at += n;
+        if !short && self.out.capacity() > GATHER {
+            // An idle connection keeps no more than it needs.
+            self.out = Vec::new();
+            self.out_at = 0;
+        }
+        Ok(if short { Step::Short } else { Step::Wrote(n) })
+    }
+
+    /// Writes ranges of the pipe's blocks as they lie.
+    fn write_blocks(&mut self, fd: BorrowedFd<'_>) -> Result<Step, Errno> {
+        if !self.reader.check_bytes() {
+            self.inside = false;
+            return Ok(Step::Nothing);
+        }
+        let Some(consumer) = self.reader.blocks() else { return Ok(Step::Nothing) };
+        let (written, total, whole) = {
+            // Borrowed from the blocks for the length of the call.
+            let mut ranges: [IoSlice<'_>; MOST_RANGES] = std::array::from_fn(|_| IoSlice::new(&[]));
+            let (mut used, mut total, mut whole) = (0, 0, true);
+            let mut body_at = self.body_at;
+            consumer.spans(|bytes, tail| {
+                let body = match tail {
+                    Some(Tail::Body(body)) => body.as_slice().get(body_at..).unwrap_or_default(),
+                    _ => &[],
+                };
+                body_at = 0;
+                for range in [bytes, body] {
+                    if range.is_empty() {
+                        continue;
+                    }
+                    let Some(slot) = ranges.get_mut(used) else {
+                        whole = false;
+                        return false;
+                    };
+                    *slot = IoSlice::new(range);
+                    used += 1;
+                    total += range.len();
+                }
+                true
+            });
+            (write(fd, ranges.get(..used).unwrap_or_default())?, total, whole)
+        };
+        self.pass(written);
+        let short = written < total;
+        self.inside = short || !whole;
+        Ok(if short { Step::Short } else { Step::Wrote(written) })
+    }
+
+    /// Takes `written` bytes out of the pipe, and gives credit for the messages among them.
+    fn pass(&mut self, mut written: usize) {
+        let mut messages = 0;
+        if let Some(consumer) = self.reader.blocks() {
+            while written > 0 && consumer.ready() {
+                let n = consumer.bytes().len().min(written);
+                messages += consumer.advance(n);
+                written -= n;
+                if n > 0 {
+                    continue;
+                }
+                let Some(Tail::Body(body)) = consumer.tail() else { break };
+                let n = (body.len() - self.body_at).min(written);
+                written -= n;
+                self.body_at += n;
+                if self.body_at == body.len() {
+                    self.body_at = 0;
+                    drop(consumer.take_tail());
+                }
+            }
+        }
+        self.reader.count_messages(messages);
+    }
+
+    /// Takes frames out of the pipe and encodes them.
+    fn encode(&mut self) {
+        while self.out.len() < GATHER {
+            let Some(frame) = self.reader.read() else {
+                self.inside = false;
+                return;
+            };
+            let body = frame.data();
+            match self.form {
+                SendForm::Raw => self.out.extend_from_slice(body),
+                SendForm::AsTheyLie => append(&mut self.out, Version::V3_1, frame.flags, body),
+                SendForm::Framed(version) => append(&mut self.out, version, frame.flags, body),
+            }
+            self.inside = frame.more();
+        }
+    }
+}
+
+enum Step {
+    Wrote(usize),
+    /// Less than was offered: the stream is full.
+    Short,
+    Nothing,
+}
+
+fn append(out: &mut Vec<u8>, version: Version, flags: u8, body: &[u8]) {
+    let head = Head::new(version, flags, body);
+    out.extend_from_slice(head.bytes());
+    out.extend_from_slice(body.get(head.skip..).unwrap_or_default());
+}

@@ -1,0 +1,169 @@
+//! Socket calls that `socket2` does not offer: integer options by name, accepting in one call, and addresses out
+//! of the kernel's structures.
+
+use crate::errno::{Errno, Result};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A socket option that takes a C `int`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntOption {
+    Nodelay,
+    Keepalive,
+    KeepaliveCount,
+    /// Seconds.
+    KeepaliveIdle,
+    /// Seconds.
+    KeepaliveInterval,
+    /// How long sent bytes may stay unacknowledged, in milliseconds.
+    UserTimeout,
+    SendBuffer,
+    ReceiveBuffer,
+    ReuseAddress,
+    /// `IP_TOS`.
+    TypeOfService,
+    /// `IPV6_TCLASS`.
+    TrafficClass,
+    Priority,
+    /// Microseconds.
+    BusyPoll,
+    V6Only,
+    /// Read only: whether listen(2) was called.
+    AcceptsConnections,
+}
+
+impl IntOption {
+    fn level_and_name(self) -> (libc::c_int, libc::c_int) {
+        use libc::{IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET};
+        match self {
+            IntOption::Nodelay => (IPPROTO_TCP, libc::TCP_NODELAY),
+            IntOption::Keepalive => (SOL_SOCKET, libc::SO_KEEPALIVE),
+            IntOption::KeepaliveCount => (IPPROTO_TCP, libc::TCP_KEEPCNT),
+            IntOption::KeepaliveIdle => (IPPROTO_TCP, libc::TCP_KEEPIDLE),
+            IntOption::KeepaliveInterval => (IPPROTO_TCP, libc::TCP_KEEPINTVL),
+            IntOption::UserTimeout => (IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+            IntOption::SendBuffer => (SOL_SOCKET, libc::SO_SNDBUF),
+            IntOption::ReceiveBuffer => (SOL_SOCKET, libc::SO_RCVBUF),
+            IntOption::ReuseAddress => (SOL_SOCKET, libc::SO_REUSEADDR),
+            IntOption::TypeOfService => (IPPROTO_IP, libc::IP_TOS),
+            IntOption::TrafficClass => (IPPROTO_IPV6, libc::IPV6_TCLASS),
+            IntOption::Priority => (SOL_SOCKET, libc::SO_PRIORITY),
+            IntOption::BusyPoll => (SOL_SOCKET, libc::SO_BUSY_POLL),
+            IntOption::V6Only => (IPPROTO_IPV6, libc::IPV6_V6ONLY),
+            IntOption::AcceptsConnections => (SOL_SOCKET, libc::SO_ACCEPTCONN),
+        }
+    }
+}
+
+/// Sets an option. Errors: those of setsockopt(2).
+pub fn set_option(fd: BorrowedFd<'_>, option: IntOption, value: i32) -> Result<()> {
+    let (level, name) = option.level_and_name();
+    let length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the pointer is to `value`, which outlives the call and is `length` bytes long; the descriptor is
+    // open for as long as it is borrowed.
+    let rc = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), length) };
+    if rc == 0 { Ok(()) } else { Err(Errno::last()) }
+}
+
+/// Reads an option back. Errors: those of getsockopt(2).
+pub fn option(fd: BorrowedFd<'_>, option: IntOption) -> Result<i32> {
+    let (level, name) = option.level_and_name();
+    let mut value = 0i32;
+    let mut length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: both pointers are to locals that outlive the call, and `length` is the size of `value`; the
+    // descriptor is open for as long as it is borrowed.
+    let rc =
+        unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length) };
+    if rc == 0 { Ok(value) } else { Err(Errno::last()) }
+}
+
+/// Takes one connection off a listener's queue, non-blocking and close-on-exec from the start, so that no other
+/// thread's fork can leak it. A listener in blocking mode waits. Errors: those of accept4(2) but `EINTR`.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
+    loop {
+        // SAFETY: `try_init` hands in storage of the length it has put into `length`, and accept4 writes no more
+        // than that length and then the true one.
+        let accepted = unsafe {
+            SockAddr::try_init(|storage, length| {
+                let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+                match libc::accept4(listener.as_raw_fd(), storage.cast(), length, flags) {
+                    -1 => Err(std::io::Error::last_os_error()),
+                    fd => Ok(OwnedFd::from_raw_fd(fd)),
+                }
+            })
+        };
+        match accepted {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other.map_err(Errno::from),
+        }
+    }
+}
+
+/// Whether this kernel knows IPv6 sockets at all. `true` when in doubt (no descriptors left, say).
+pub fn ipv6_supported() -> bool {
+    match Socket::new(Domain::IPV6, Type::STREAM, None) {
+        Ok(_) => true,
+        Err(error) => error.raw_os_error() != Some(libc::EAFNOSUPPORT),
+    }
+}
+
+/// The IP address in a `sockaddr`; `None` for other families and for null.
+///
+/// # Safety
+/// `address` is null, or points at a `sockaddr` that is as long as its family says.
+pub(super) unsafe fn socket_addr(address: *const libc::sockaddr) -> Option<SocketAddr> {
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and by the caller's word at least a `sockaddr` long.
+    match i32::from(unsafe { (*address).sa_family }) {
+        libc::AF_INET => {
+            // SAFETY: the family says that a `sockaddr_in` lies here; the read does not ask for alignment.
+            let v4 = unsafe { address.cast::<libc::sockaddr_in>().read_unaligned() };
+            let ip = u32::from_be(v4.sin_addr.s_addr).into();
+            Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says that a `sockaddr_in6` lies here; the read does not ask for alignment.
+            let v6 = unsafe { address.cast::<libc::sockaddr_in6>().read_unaligned() };
+            let (ip, port) = (v6.sin6_addr.s6_addr.into(), u16::from_be(v6.sin6_port));
+            Some(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn options_are_set_and_read_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for (name, value) in
+            [(IntOption::Nodelay, 1), (IntOption::KeepaliveIdle, 77), (IntOption::Priority, 3)]
+        {
+            set_option(listener.as_fd(), name, value).unwrap();
+            assert_eq!(option(listener.as_fd(), name), Ok(value));
+        }
+        assert_eq!(option(listener.as_fd(), IntOption::AcceptsConnections), Ok(1));
+        assert_eq!(set_option(listener.as_fd(), IntOption::TrafficClass, 1), Err(Errno(libc::ENOPROTOOPT)));
+    }
+
+    #[test]
+    fn accepted_descriptors_do_not_block_and_know_their_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (fd, peer) = accept(listener.as_fd()).unwrap();
+        assert_eq!(peer.as_socket(), Some(client.local_addr().unwrap()));
+        let mut buffer = [std::mem::MaybeUninit::uninit()];
+        assert_eq!(
+            socket2::SockRef::from(&fd).recv(&mut buffer).unwrap_err().raw_os_error(),
+            Some(libc::EAGAIN)
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Descriptors that the program hands over (`ZMQ_USE_FD`).
+//!
+//! Owning a descriptor means being the only one to close it. A number alone proves nothing, so the numbers taken
+//! over are kept in a list: giving the same one twice is refused instead of closing, later, whatever file has
+//! meanwhile got that number.
+
+use super::lock::Lock;
+use crate::errno::{Errno, Result};
+use socket2::SockRef;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Numbers adopted and not yet closed.
+static ADOPTED: Lock<BTreeSet<RawFd>> = Lock::new(BTreeSet::new());
+
+/// A descriptor taken over from the program; closed when dropped, as libzmq does.
+#[derive(Debug)]
+pub struct AdoptedFd(Option<OwnedFd>, RawFd);
+
+impl AdoptedFd {
+    /// Takes over `fd` and marks it close-on-exec and non-blocking.
+    ///
+    /// Errors: `EBADF` when it is not open, `EADDRINUSE` when another endpoint has already taken it over; the
+    /// descriptor then stays the caller's.
+    pub fn adopt(fd: RawFd) -> Result<AdoptedFd> {
+        let mut adopted = ADOPTED.lock();
+        // SAFETY: F_GETFD touches no memory, and is answered with EBADF for a number that is not open.
+        if fd < 0 || unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1 {
+            return Err(Errno::BADF);
+        }
+        if adopted.contains(&fd) {
+            return Err(Errno::ADDRINUSE);
+        }
+        // SAFETY: open just now, and the program that set ZMQ_USE_FD keeps it open until the borrow ends here.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        SockRef::from(&borrowed).set_cloexec(true)?;
+        SockRef::from(&borrowed).set_nonblocking(true)?;
+        adopted.insert(fd);
+        // SAFETY: the number is open, and nobody else here owns it: it was not in the list. That the program has
+        // given it away is what setting ZMQ_USE_FD means (zmq_setsockopt(3)).
+        Ok(AdoptedFd(Some(unsafe { OwnedFd::from_raw_fd(fd) }), fd))
+    }
+
+    /// Lets go without closing: the descriptor is the program's again.
+    pub fn release(mut self) {
+        if let Some(fd) = self.0.take() {
+            std::mem::forget(fd);
+        }
+    }
+
+    fn fd(&self) -> RawFd {
+        self.1
+    }
+}
+
+impl AsFd for AdoptedFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: open until `self` is dropped, and the borrow cannot outlive `self`.
+        unsafe { BorrowedFd::borrow_raw(self.fd()) }
+    }
+}
+
+impl AsRawFd for AdoptedFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd()
+    }
+}
+
+impl Drop for AdoptedFd {
+    fn drop(&mut self) {
+        // The list stays locked while the file is closed: a thread that opens the next file with this number and
+        // hands it over at once must find the number free.
+        let mut adopted = ADOPTED.lock();
+        drop(self.0.take());
+        adopted.remove(&self.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::IntoRawFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn an_adopted_descriptor_is_closed_with_its_owner() {
+        let (mut a, b) = UnixStream::pair().unwrap();
+        drop(AdoptedFd::adopt(b.into_raw_fd()).unwrap());
+        assert_eq!(a.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_same_number_is_not_taken_twice_and_a_released_one_stays_open() {
+        let (_a, b) = UnixStream::pair().unwrap();
+        let first = AdoptedFd::adopt(b.as_raw_fd()).unwrap();
+        assert_eq!(AdoptedFd::adopt(b.as_raw_fd()).unwrap_err(), Errno::ADDRINUSE);
+        first.release();
+        AdoptedFd::adopt(b.as_raw_fd()).unwrap().release();
+    }
+
+    #[test]
+    fn numbers_that_are_not_open_are_refused() {
+        assert_eq!(AdoptedFd::adopt(-7).unwrap_err(), Errno::BADF);
+        assert_eq!(AdoptedFd::adopt(1_000_000_000).unwrap_err(), Errno::BADF);
+    }
+}

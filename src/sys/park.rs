@@ -1,0 +1,223 @@
+//! Putting a thread to sleep until another one wakes it.
+
+use crate::errno::{Errno, Result};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use std::time::{Duration, Instant};
+
+const EMPTY: u32 = 0;
+const NOTIFIED: u32 = 1;
+const PARKED: u32 = 2;
+
+/// The kernel restarts a futex wait without a timeout after a signal whose handler was installed with
+/// `SA_RESTART`, one with a timeout never. So there always is one: callers rely on `EINTR`.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// One thread's bed. `unpark` leaves a token that one `park` consumes, so a wake between looking for work and
+/// `park` is not lost.
+///
+/// One thread at a time parks on it; any thread unparks.
+#[derive(Debug, Default)]
+pub struct Parker {
+    /// `park` moves NOTIFIED to EMPTY and EMPTY to PARKED and back; `unpark` moves anything to NOTIFIED. The
+    /// NOTIFIED that `unpark` writes (release) and `park` takes (acquire) makes everything before the `unpark`
+    /// visible after the `park`.
+    state: AtomicU32,
+}
+
+impl Parker {
+    pub const fn new() -> Parker {
+        Parker { state: AtomicU32::new(EMPTY) }
+    }
+
+    /// Sleeps until [`unpark`](Parker::unpark), `timeout`, or a signal. `Ok(true)`: unparked, now or since the
+    /// last `park`; `Ok(false)`: the time is over. Without a timeout it waits for ever.
+    ///
+    /// Errors: `EINTR`, also for handlers installed with `SA_RESTART`.
+    pub fn park(&self, timeout: Option<Duration>) -> Result<bool> {
+        if self.take_token() {
+            return Ok(true);
+        }
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Ok(false);
+        }
+        // A timeout beyond what the clock can count is none.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if self.state.compare_exchange(EMPTY, PARKED, Relaxed, Acquire).is_err() {
+            // Unparked in between.
+            return Ok(self.take_token());
+        }
+        let outcome = self.sleep(deadline);
+        // Whatever ended the sleep, a token that is here by now counts: it must not be lost to a timeout.
+        match self.state.swap(EMPTY, Acquire) {
+            NOTIFIED => Ok(true),
+            _ => outcome.map(|()| false),
+        }
+    }
+
+    /// Wakes the thread in `park`, or makes the next `park` return at once. No system call unless it sleeps.
+    pub fn unpark(&self) {
+        // A release on every path, also where a token is there already: the `park` that takes it shall see what
+        // happened before this call too.
+        if self.state.swap(NOTIFIED, Release) == PARKED {
+            sys::wake_one(&self.state);
+        }
+    }
+
+    fn take_token(&self) -> bool {
+        self.state.compare_exchange(NOTIFIED, EMPTY, Acquire, Relaxed).is_ok()
+    }
+
+    /// Until the state is no longer PARKED (`Ok`), the deadline (`Ok`) or a signal (`EINTR`).
+    fn sleep(&self, deadline: Option<Instant>) -> Result<()> {
+        loop {
+            let left = match deadline {
+                None => LONGEST_SLEEP,
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(());
+                    }
+                    left.min(LONGEST_SLEEP)
+                }
+            };
+            let woken = sys::wait(&self.state, PARKED, left);
+            if self.state.load(Relaxed) != PARKED {
+                return Ok(());
+            }
+            match woken {
+                Ok(()) | Err(Errno(libc::ETIMEDOUT | libc::EAGAIN)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod sys {
+    use crate::errno::{Errno, Result};
+    use std::sync::atomic::AtomicU32;
+    use std::time::Duration;
+
+    /// Sleeps while `word` is `expected`. `Ok` may be spurious.
+    pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+        let timeout = libc::timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            // Below 10^9, which fits any C long.
+            tv_nsec: timeout.subsec_nanos() as _,
+        };
+        // SAFETY: `word` is alive and aligned for the whole call, `timeout` is a valid timespec, and FUTEX_WAIT
+        // looks at nothing else.
+        let rc = unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                word.as_ptr(),
+                libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+                expected,
+                &raw const timeout,
+            )
+        };
+        if rc == 0 { Ok(()) } else { Err(Errno::last()) }
+    }
+
+    pub fn wake_one(word: &AtomicU32) {
+        // SAFETY: FUTEX_WAKE uses the address as a key only. The result does not matter: nobody may be there.
+        unsafe {
+            libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod sys {
+    use crate::errno::Result;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::time::Duration;
+
+    /// Without a futex the thread looks again every few milliseconds: correct, and slow.
+    pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+        if word.load(Relaxed) == expected {
+            crate::sys::poll::poll(&mut [], Some(timeout.min(Duration::from_millis(1))))?;
+        }
+        Ok(())
+    }
+
+    pub fn wake_one(_word: &AtomicU32) {}
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    #[test]
+    fn a_token_is_kept_and_used_once() {
+        let parker = Parker::new();
+        parker.unpark();
+        parker.unpark();
+        assert_eq!(parker.park(None), Ok(true));
+        assert_eq!(parker.park(Some(Duration::ZERO)), Ok(false));
+        assert_eq!(parker.park(Some(Duration::from_millis(1))), Ok(false));
+    }
+
+    #[test]
+    fn a_timeout_is_never_short() {
+        let parker = Parker::new();
+        let start = Instant::now();
+        assert_eq!(parker.park(Some(Duration::from_millis(20))), Ok(false));
+        assert!(start.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn threads_play_ping_pong() {
+        let pair = Arc::new((Parker::new(), Parker::new()));
+        let other = Arc::clone(&pair);
+        let thread = thread::spawn(move || {
+            for _ in 0..2000 {
+                assert_eq!(other.0.park(None), Ok(true));
+                other.1.unpark();
+            }
+        });
+        for _ in 0..2000 {
+            pair.0.unpark();
+            assert_eq!(pair.1.park(None), Ok(true));
+        }
+        thread.join().unwrap();
+    }
+
+    extern "C" fn ignore(_signal: libc::c_int) {}
+
+    #[test]
+    fn a_signal_ends_the_sleep_even_with_sa_restart() {
+        // SAFETY: a zeroed sigaction is valid (no flags, empty mask); the handler does nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = ignore as *const () as usize;
+            action.sa_flags = libc::SA_RESTART;
+            assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+        }
+        let done = Arc::new(AtomicBool::new(false));
+        let finished = Arc::clone(&done);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let sleeper = thread::spawn(move || {
+            // SAFETY: no argument, no failure.
+            sender.send(unsafe { libc::pthread_self() }).unwrap();
+            let outcome = Parker::new().park(None);
+            finished.store(true, Release);
+            outcome
+        });
+        let target = receiver.recv().unwrap();
+        // The signal is repeated: the first ones may come before the sleep.
+        while !done.load(Acquire) {
+            // SAFETY: the thread is not joined yet, so its id is valid.
+            unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(sleeper.join().unwrap(), Err(Errno::INTR));
+    }
+}

@@ -1,0 +1,85 @@
+//! `poll(2)` and `ppoll(2)`.
+
+use crate::errno::{Errno, Result};
+use std::time::Duration;
+
+/// `struct pollfd`: `fd`, `events` asked for and `revents` seen. A negative `fd` is skipped.
+pub type PollFd = libc::pollfd;
+
+/// A signal mask for [`ppoll`].
+#[derive(Clone, Copy)]
+pub struct SigMask(libc::sigset_t);
+
+impl SigMask {
+    /// Copies the caller's mask; `None` for a null pointer.
+    ///
+    /// # Safety
+    /// `mask` is null or points at a readable, initialised `sigset_t`.
+    pub unsafe fn from_ptr(mask: *const libc::sigset_t) -> Option<SigMask> {
+        // SAFETY: the caller's promise.
+        unsafe { mask.as_ref() }.map(|mask| SigMask(*mask))
+    }
+}
+
+/// Waits until one of `fds` is ready, for at most `timeout` (`None`: for ever), rounded up to what the system can
+/// count. Returns how many have something in `revents`.
+///
+/// Errors: `EINTR`, `EINVAL` (more descriptors than the process may have), `ENOMEM`.
+pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize> {
+    ppoll(fds, timeout, None)
+}
+
+/// As [`poll`], with `mask` in force while it waits and in no other moment.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        // Below 10^9, which fits any C long.
+        tv_nsec: timeout.subsec_nanos() as _,
+    });
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let mask = mask.map_or(std::ptr::null(), |mask| &raw const mask.0);
+    // SAFETY: `fds` is a valid array of that many pollfds; `timeout` and `mask` are null or point at values that
+    // outlive the call.
+    let rc = unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout, mask) };
+    usize::try_from(rc).map_err(|_| Errno::last())
+}
+
+/// As [`poll`]; with a mask `ENOTSUP`, because this system cannot.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
+    if mask.is_some() {
+        return Err(Errno::NOTSUP);
+    }
+    let timeout_ms = match timeout {
+        None => -1,
+        Some(timeout) => timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX),
+    };
+    // SAFETY: `fds` is a valid array of that many pollfds.
+    let rc = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
+    usize::try_from(rc).map_err(|_| Errno::last())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::time::Instant;
+
+    #[test]
+    fn reports_what_is_ready_and_times_out() {
+        let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut fds = [
+            PollFd { fd: there.as_raw_fd(), events: libc::POLLIN, revents: 0 },
+            PollFd { fd: -1, events: libc::POLLIN, revents: 0 },
+        ];
+        let start = Instant::now();
+        assert_eq!(poll(&mut fds, Some(Duration::from_millis(10))), Ok(0));
+        assert!(start.elapsed() >= Duration::from_millis(10));
+        here.write_all(b"x").unwrap();
+        assert_eq!(poll(&mut fds, None), Ok(1));
+        assert_eq!((fds[0].revents, fds[1].revents), (libc::POLLIN, 0));
+    }
+}

@@ -1,0 +1,204 @@
+//! Threads of our own: signals blocked, named, scheduled as the context's options say.
+
+use super::fork::Born;
+use crate::errno::Result;
+use std::mem::MaybeUninit;
+
+/// How a context wants its threads (`ZMQ_THREAD_*` of `zmq_ctx_set`). The default leaves everything as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThreadSettings {
+    /// Comes before the thread's own name, with a slash between.
+    pub name_prefix: Vec<u8>,
+    /// 1 to 99 with `SCHED_FIFO` and `SCHED_RR`. With any other policy a value above 0 asks for the best nice value.
+    pub priority: Option<i32>,
+    /// `SCHED_FIFO` and the like.
+    pub policy: Option<i32>,
+    /// The processors the thread may run on; empty for all.
+    pub affinity_cpus: Vec<usize>,
+}
+
+/// A thread started by [`spawn`]; runs on by itself when dropped.
+#[derive(Debug)]
+pub struct Thread {
+    /// `None` once joined or given up.
+    handle: Option<std::thread::JoinHandle<()>>,
+    born: Born,
+}
+
+impl Thread {
+    /// Waits until the thread has ended. Returns at once on the thread itself, and in a forked child, where it does
+    /// not exist.
+    pub fn join(mut self) {
+        let others =
+            |handle: &std::thread::JoinHandle<()>| handle.thread().id() != std::thread::current().id();
+        if !self.born.forked()
+            && let Some(handle) = self.handle.take().filter(others)
+        {
+            // A panic of the thread's has been contained by then: nobody is left to tell.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if self.born.forked() {
+            // Detaching would write to what a new thread of the child's may be using: its stack is free there.
+            std::mem::forget(self.handle.take());
+        }
+    }
+}
+
+/// Starts a thread that no signal is delivered to. `name` comes after the prefix; the system keeps 15 bytes.
+/// Settings that the process has no right to are skipped.
+///
+/// Errors: `EAGAIN`, `ENOMEM`.
+pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 'static) -> Result<Thread> {
+    let mut full_name = settings.name_prefix.clone();
+    if !full_name.is_empty() {
+        full_name.push(b'/');
+    }
+    full_name.extend_from_slice(name.as_bytes());
+    let settings = settings.clone();
+    let blocked = BlockedSignals::all();
+    let handle = std::thread::Builder::new().spawn(move || {
+        name_current(&full_name);
+        schedule_current(&settings);
+        run();
+    });
+    drop(blocked);
+    Ok(Thread { handle: Some(handle?), born: Born::now() })
+}
+
+/// Names the calling thread; cut to what the system keeps.
+pub fn name_current(name: &[u8]) {
+    let mut bytes = [0u8; 16];
+    for (to, from) in bytes.iter_mut().zip(name.iter().take_while(|byte| **byte != 0).take(15)) {
+        *to = *from;
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: `bytes` ends with a NUL: at most 15 of 16 were written.
+    unsafe {
+        libc::pthread_setname_np(libc::pthread_self(), bytes.as_ptr().cast());
+    }
+    #[cfg(target_vendor = "apple")]
+    // SAFETY: `bytes` ends with a NUL: at most 15 of 16 were written.
+    unsafe {
+        libc::pthread_setname_np(bytes.as_ptr().cast());
+    }
+}
+
+/// Policy, priority and processors of the calling thread. What the process has no right to is skipped: a thread
+/// with a lower priority than asked for is better than none.
+fn schedule_current(settings: &ThreadSettings) {
+    if settings.policy.is_some() || settings.priority.is_some() {
+        set_policy(settings.policy, settings.priority.filter(|priority| *priority >= 0));
+    }
+    if !settings.affinity_cpus.is_empty() {
+        set_affinity(&settings.affinity_cpus);
+    }
+}
+
+fn set_policy(policy: Option<i32>, priority: Option<i32>) {
+    let mut current = 0;
+    let mut param = MaybeUninit::<libc::sched_param>::zeroed();
+    // SAFETY: both pointers are valid for writing; all-zero is a valid sched_param.
+    let mut param = unsafe {
+        if libc::pthread_getschedparam(libc::pthread_self(), &raw mut current, param.as_mut_ptr()) != 0 {
+            return;
+        }
+        param.assume_init()
+    };
+    let policy = policy.unwrap_or(current);
+    let real_time = policy == libc::SCHED_FIFO || policy == libc::SCHED_RR;
+    // The other policies take priority 0 only.
+    param.sched_priority = if real_time { priority.unwrap_or(param.sched_priority) } else { 0 };
+    // SAFETY: `param` is initialised.
+    unsafe { libc::pthread_setschedparam(libc::pthread_self(), policy, &raw const param) };
+    if !real_time && priority.is_some_and(|priority| priority > 0) {
+        // SAFETY: no pointers. On Linux this is the thread's own nice value.
+        unsafe { libc::nice(-20) };
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_affinity(cpus: &[usize]) {
+    // SAFETY: all-zero is the empty set; CPU_SET is given numbers inside it only.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        for &cpu in cpus.iter().filter(|cpu| **cpu < libc::CPU_SETSIZE as usize) {
+            libc::CPU_SET(cpu, &mut set);
+        }
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_affinity(_cpus: &[usize]) {}
+
+/// While it lives the calling thread gets no signal; a thread started meanwhile never does.
+pub struct BlockedSignals(libc::sigset_t);
+
+impl BlockedSignals {
+    pub fn all() -> BlockedSignals {
+        // SAFETY: both sets are written by the calls before they are read; the old mask stays all-zero (empty) if
+        // the call failed, which it cannot with SIG_SETMASK and valid pointers.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            let mut old: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
+            BlockedSignals(old)
+        }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the mask that was in force.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::sync::mpsc;
+
+    fn blocked(signal: i32) -> bool {
+        // SAFETY: the call fills in the mask.
+        unsafe {
+            let mut mask: libc::sigset_t = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
+            libc::sigismember(&raw const mask, signal) == 1
+        }
+    }
+
+    #[test]
+    fn signals_are_blocked_there_and_not_here() {
+        let before = blocked(libc::SIGUSR2);
+        let (sender, receiver) = mpsc::channel();
+        let settings = ThreadSettings {
+            name_prefix: b"a\0b".to_vec(),
+            priority: Some(50),
+            policy: Some(9999),
+            affinity_cpus: vec![0, usize::MAX],
+        };
+        let thread = spawn(&settings, "test", move || sender.send(blocked(libc::SIGUSR2)).unwrap()).unwrap();
+        assert!(receiver.recv().unwrap());
+        thread.join();
+        assert_eq!(blocked(libc::SIGUSR2), before);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_name_is_prefixed_and_cut() {
+        let (sender, receiver) = mpsc::channel();
+        let settings = ThreadSettings { name_prefix: b"prefix".to_vec(), ..ThreadSettings::default() };
+        let name = || std::fs::read_to_string("/proc/thread-self/comm").unwrap();
+        let thread = spawn(&settings, "ZMQbg/IO/0", move || sender.send(name()).unwrap()).unwrap();
+        assert_eq!(receiver.recv().unwrap().trim_end(), "prefix/ZMQbg/IO");
+        thread.join();
+    }
+}

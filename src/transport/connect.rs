@@ -1,0 +1,162 @@
+//! Connecting, in steps, none of which waits but [`ConnectPlan::resolve`]: plan, resolve, start, finish.
+
+use super::tuning::{self, Tuning};
+use super::{ProxyRequest, Scheme, endpoint, ip, ipc, tcp};
+use crate::errno::{Errno, Result};
+use crate::options::SocketOptions;
+use crate::sys::net::{self, IntOption};
+use socket2::{SockAddr, SockRef, Socket};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// An address that `zmq_connect` has taken, to be connected to again and again.
+#[derive(Clone, Debug)]
+pub struct ConnectPlan {
+    scheme: Scheme,
+    endpoint: String,
+    target: Target,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Ip {
+        /// The `host:port` before the `;`.
+        source: Option<String>,
+        /// Who to connect to first: the peer, or the proxy.
+        name: String,
+        proxy: Option<ProxyRequest>,
+    },
+    Local(SockAddr),
+}
+
+/// One place to try.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    Ip(SocketAddr),
+    Local(SockAddr),
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+pub struct Connecting {
+    pub fd: OwnedFd,
+    /// Connected and finished already. Else, once the descriptor is writable, [`finish`] it.
+    pub done: bool,
+}
+
+impl ConnectPlan {
+    pub(super) fn new(scheme: Scheme, endpoint: String, target: Target) -> ConnectPlan {
+        ConnectPlan { scheme, endpoint, target }
+    }
+
+    /// Checks an address; see [`connect`](super::connect).
+    pub fn parse(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
+        super::connect(scheme, address, options)
+    }
+
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// As `ZMQ_LAST_ENDPOINT` and the monitor have it: names are not resolved.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The endpoint with its name resolved, as libzmq's monitor has it from the second attempt on. Through a proxy
+    /// it is the one given: only the proxy knows more.
+    pub fn resolved_endpoint(&self, destination: &Destination) -> String {
+        match (&self.target, destination) {
+            (Target::Ip { proxy: None, .. }, Destination::Ip(address)) => {
+                endpoint::uri(self.scheme, &(*address).into())
+            }
+            _ => self.endpoint.clone(),
+        }
+    }
+
+    /// What to ask the proxy for once connected to it; `None` if there is no proxy in between.
+    pub fn proxy(&self) -> Option<&ProxyRequest> {
+        match &self.target {
+            Target::Ip { proxy, .. } => proxy.as_ref(),
+            Target::Local(_) => None,
+        }
+    }
+
+    /// The places to try, at least one; libzmq tries only the first. Blocks for as long as name servers take.
+    /// Errors: `EINVAL` for names that are wrong or not found, `ENOMEM`.
+    pub fn resolve(&self, options: &SocketOptions) -> Result<Vec<Destination>> {
+        match &self.target {
+            Target::Ip { name, .. } => {
+                ip::resolve_remote(name, tcp::effective_ipv6(options)).map(destinations)
+            }
+            Target::Local(address) => Ok(vec![Destination::Local(address.clone())]),
+        }
+    }
+
+    /// As [`resolve`](ConnectPlan::resolve) if no name server is needed, at once; `None` if one is.
+    pub fn resolve_literal(&self, options: &SocketOptions) -> Option<Result<Vec<Destination>>> {
+        match &self.target {
+            Target::Ip { name, .. } => {
+                let answer = ip::resolve_literal(name, tcp::effective_ipv6(options))?;
+                Some(answer.map(destinations))
+            }
+            Target::Local(address) => Some(Ok(vec![Destination::Local(address.clone())])),
+        }
+    }
+
+    /// Begins to connect. Errors: `EINVAL` for a destination of another kind of plan; those of resolving the source
+    /// address, socket(2), bind(2) and connect(2), all of which may pass with time. `EAGAIN` from a local socket
+    /// means that the listener's queue is full.
+    pub fn start(&self, destination: &Destination, options: &SocketOptions) -> Result<Connecting> {
+        let (socket, peer) = match (&self.target, destination) {
+            (Target::Ip { source, .. }, Destination::Ip(peer)) => {
+                let socket = tuning::open(peer, options)?;
+                if let Some(source) = source {
+                    bind_source(&socket, source, peer.is_ipv6())?;
+                }
+                (socket, SockAddr::from(*peer))
+            }
+            (Target::Local(_), Destination::Local(peer)) => (ipc::open()?, peer.clone()),
+            _ => return Err(Errno::INVAL),
+        };
+        let done = match socket.connect(&peer).map_err(Errno::from) {
+            Ok(()) => {
+                finish(self.scheme, socket.as_fd(), options)?;
+                true
+            }
+            // A signal only cuts the call short, not the attempt.
+            Err(Errno::INPROGRESS | Errno::INTR) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(Connecting { fd: socket.into(), done })
+    }
+}
+
+/// Ends an attempt that [`start`](ConnectPlan::start) has left under way, once its descriptor is writable, and sets
+/// the connection's options. Errors: why the attempt has failed.
+pub fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<()> {
+    let socket = SockRef::from(&fd);
+    if let Some(error) = socket.take_error()? {
+        return Err(error.into());
+    }
+    if scheme != Scheme::Tcp {
+        return Ok(());
+    }
+    // While nobody listens on a local port, the kernel may choose that very port for our end and connect the socket
+    // to itself; the server could then not have its port back for as long as we hold it.
+    if socket.peer_addr()?.as_socket() == socket.local_addr()?.as_socket() {
+        return Err(Errno::CONNREFUSED);
+    }
+    Tuning::of(options).connected(fd)
+}
+
+fn bind_source(socket: &Socket, source: &str, ipv6: bool) -> Result<()> {
+    let source = ip::resolve_source(source, ipv6)?;
+    // So that several connections, to different servers, can have the same source port.
+    net::set_option(socket.as_fd(), IntOption::ReuseAddress, 1)?;
+    Ok(socket.bind(&source.into())?)
+}
+
+fn destinations(addresses: Vec<SocketAddr>) -> Vec<Destination> {
+    addresses.into_iter().map(Destination::Ip).collect()
+}

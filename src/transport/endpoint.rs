@@ -1,0 +1,105 @@
+//! Endpoints as text: what `ZMQ_LAST_ENDPOINT`, monitor events and message properties show.
+
+use super::{Scheme, ip, tcp};
+use crate::options::SocketOptions;
+use crate::sys::{credentials, interface};
+use socket2::{SockAddr, SockRef};
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+
+/// The endpoints of a connected descriptor, this side's and the peer's. A side that has no name (a client's local
+/// socket) is `ipc://`; one that the kernel no longer knows is empty.
+pub fn endpoints_of(scheme: Scheme, fd: BorrowedFd<'_>) -> (String, String) {
+    let socket = SockRef::from(&fd);
+    let name = |address: std::io::Result<SockAddr>| address.map(|a| uri(scheme, &a)).unwrap_or_default();
+    (name(socket.local_addr()), name(socket.peer_addr()))
+}
+
+/// The peer of a connected descriptor as the property `Peer-Address` and ZAP requests have it: an IP address
+/// without a port, or, of a local socket, `localhost:uid:gid:pid`. Empty when the kernel no longer knows.
+pub fn peer_address(fd: BorrowedFd<'_>) -> String {
+    match SockRef::from(&fd).peer_addr() {
+        Ok(address) => address_text(fd, &address),
+        Err(_) => String::new(),
+    }
+}
+
+/// Under which other names an endpoint may have been recorded that is not found as it is written, most likely name
+/// first: `tcp://[::ffff:127.0.0.1]:9` and `tcp://127.0.0.1:9`, or `tcp://lo:9` once bound, are the same.
+/// Each name is looked up only when asked for; host names block for as long as a name server takes.
+pub fn other_names<'a>(
+    scheme: Scheme,
+    address: &'a str,
+    options: &'a SocketOptions,
+) -> impl Iterator<Item = String> + use<'a> {
+    let name = move |bindable: bool| {
+        let ipv6 = tcp::effective_ipv6(options);
+        let address = match bindable {
+            true => ip::resolve_local(address, ipv6).ok(),
+            false => ip::resolve_remote(address, ipv6).ok()?.into_iter().next(),
+        };
+        Some(uri(scheme, &address?.into()))
+    };
+    // What cannot be connected to is not looked up as something bound either: unbinding `tcp://*:9` is ENOENT in
+    // libzmq, whatever is bound.
+    [false, true].into_iter().take(if scheme == Scheme::Tcp { 2 } else { 0 }).map_while(name)
+}
+
+/// An address of a scheme as an endpoint; empty if the address is of another family.
+pub(super) fn uri(scheme: Scheme, address: &SockAddr) -> String {
+    let name = scheme.name();
+    match scheme {
+        Scheme::Ipc => match unix_name(address) {
+            Some(path) => format!("{name}://{path}"),
+            None => String::new(),
+        },
+        _ => match address.as_socket() {
+            Some(SocketAddr::V4(v4)) => format!("{name}://{v4}"),
+            Some(v6) => format!("{name}://[{}]:{}", host_text(&v6), v6.port()),
+            None => String::new(),
+        },
+    }
+}
+
+/// The text of [`peer_address`] for an address that is already known.
+pub(super) fn address_text(fd: BorrowedFd<'_>, address: &SockAddr) -> String {
+    if let Some(ip) = address.as_socket() {
+        return host_text(&ip);
+    }
+    if !address.is_unix() {
+        return String::new();
+    }
+    // `localhost` is what getnameinfo(3) makes of a local socket, and so what programs find there.
+    match credentials::peer(fd) {
+        Ok(ids) => format!("localhost:{}:{}:{}", ids.uid, ids.gid, ids.pid),
+        Err(_) => String::from("localhost"),
+    }
+}
+
+/// The host of an address as getnameinfo(3) writes it: with the zone where there is one, by name if that is the
+/// zone of a link.
+fn host_text(address: &SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) if v6.scope_id() == 0 => v6.ip().to_string(),
+        SocketAddr::V6(v6) => {
+            let octets = v6.ip().octets();
+            let multicast_on_link = matches!(octets, [0xff, scope, ..] if scope & 0x0f == 2);
+            let of_link = v6.ip().is_unicast_link_local() || multicast_on_link;
+            let zone = if of_link { interface::name_of(v6.scope_id()) } else { None };
+            format!("{}%{}", v6.ip(), zone.unwrap_or_else(|| v6.scope_id().to_string()))
+        }
+    }
+}
+
+/// A local socket's path, or `@` and its abstract name up to the first NUL; empty if it has no name.
+fn unix_name(address: &SockAddr) -> Option<String> {
+    if let Some(path) = address.as_pathname() {
+        return Some(path.to_string_lossy().into_owned());
+    }
+    if let Some(name) = address.as_abstract_namespace() {
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        return Some(format!("@{}", String::from_utf8_lossy(name)));
+    }
+    address.is_unix().then(String::new)
+}

@@ -1,0 +1,197 @@
+//! `ipc://`: local sockets by path, by abstract name (`@name`), or in a fresh directory (`*`).
+
+use super::connect::{ConnectPlan, Target};
+use super::listener::{Gate, Listener};
+use super::{Scheme, endpoint};
+use crate::errno::{Errno, Result};
+use crate::options::SocketOptions;
+use crate::sys::credentials;
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::{self, DirBuilder, Metadata};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// What fits into `sockaddr_un` with the NUL that libzmq keeps behind it.
+const LONGEST_PATH: usize = 107;
+/// How often another name is tried for a fresh directory.
+const DIRECTORY_TRIES: usize = 100;
+
+/// See [`super::bind`]. A socket file of the same name is replaced, as a server that has crashed leaves its own
+/// behind; a file with something in it is not.
+pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
+    let gate = Gate::Ipc(IpcFilters::of(options));
+    if options.use_fd != -1 {
+        return Listener::adopt(Scheme::Ipc, gate, options);
+    }
+    let fresh = if address.starts_with('*') { Some(FreshDirectory::create()?) } else { None };
+    let path = match &fresh {
+        Some(directory) => directory.socket_path()?,
+        None => address.to_owned(),
+    };
+    let local = parse(&path)?;
+    if !path.starts_with('@') {
+        remove_stale(Path::new(&path));
+    }
+    let socket = open()?;
+    socket.bind(&local)?;
+    let file = fresh.map(FreshDirectory::hold);
+    socket.listen(options.backlog)?;
+    Listener::own(Scheme::Ipc, socket.into(), gate, options, file)
+}
+
+/// See [`super::connect`].
+pub(super) fn connect(address: &str, _options: &SocketOptions) -> Result<ConnectPlan> {
+    let address = parse(address)?;
+    let uri = endpoint::uri(Scheme::Ipc, &address);
+    Ok(ConnectPlan::new(Scheme::Ipc, uri, Target::Local(address)))
+}
+
+/// A local stream socket, non-blocking and close-on-exec. Errors: those of socket(2).
+pub(super) fn open() -> Result<Socket> {
+    Ok(Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?)
+}
+
+/// Errors: `ENAMETOOLONG`; `EINVAL` for an abstract name that is empty, and for NULs.
+fn parse(path: &str) -> Result<SockAddr> {
+    if path.len() > LONGEST_PATH {
+        return Err(Errno::NAMETOOLONG);
+    }
+    if path.is_empty() || path == "@" || path.contains('\0') {
+        return Err(Errno::INVAL);
+    }
+    let address = match path.strip_prefix('@') {
+        Some(name) => SockAddr::unix(format!("\0{name}")),
+        None => SockAddr::unix(path),
+    };
+    address.map_err(|_| Errno::INVAL)
+}
+
+/// Which processes `ZMQ_IPC_FILTER_UID`, `_GID` and `_PID` let in: those that any of them names.
+#[derive(Clone, Debug)]
+pub(super) struct IpcFilters {
+    uids: Vec<u32>,
+    gids: Vec<u32>,
+    pids: Vec<i32>,
+}
+
+impl IpcFilters {
+    fn of(options: &SocketOptions) -> IpcFilters {
+        IpcFilters {
+            uids: options.ipc_uid_accept_filters.clone(),
+            gids: options.ipc_gid_accept_filters.clone(),
+            pids: options.ipc_pid_accept_filters.clone(),
+        }
+    }
+
+    /// Looks into the group database, which may block, only if the ids themselves do not decide.
+    pub(super) fn admits(&self, fd: BorrowedFd<'_>) -> bool {
+        if self.uids.is_empty() && self.gids.is_empty() && self.pids.is_empty() {
+            return true;
+        }
+        let Ok(ids) = credentials::peer(fd) else { return false };
+        self.uids.contains(&ids.uid)
+            || self.gids.contains(&ids.gid)
+            || self.pids.contains(&ids.pid)
+            || self.gids.iter().any(|gid| credentials::is_member(ids.uid, *gid))
+    }
+}
+
+/// A directory of our own that a socket is about to be bound in; vanishes when that fails.
+struct FreshDirectory(PathBuf);
+
+impl FreshDirectory {
+    /// In the first of `$TMPDIR`, `$TEMPDIR` and `$TMP` that is a directory, else in the working directory; nobody
+    /// else may enter it. Errors: those of mkdir(2).
+    fn create() -> Result<FreshDirectory> {
+        let parent = ["TMPDIR", "TEMPDIR", "TMP"]
+            .into_iter()
+            .filter_map(std::env::var_os)
+            .map(PathBuf::from)
+            .find(|path| path.is_dir())
+            .unwrap_or_default();
+        for _ in 0..DIRECTORY_TRIES {
+            let path = parent.join(format!("tmp{:06x}", random()? & 0xff_ffff));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => return Ok(FreshDirectory(path)),
+            }
+        }
+        Err(Errno(libc::EEXIST))
+    }
+
+    /// Errors: `EINVAL` when the temporary directory's name is not UTF-8, which endpoints are.
+    fn socket_path(&self) -> Result<String> {
+        let path = self.0.join("socket").into_os_string();
+        path.into_string().map_err(|_| Errno::INVAL)
+    }
+
+    /// After bind(2): the socket is there.
+    fn hold(mut self) -> SocketFile {
+        let directory = std::mem::take(&mut self.0);
+        let path = directory.join("socket");
+        let identity = fs::symlink_metadata(&path).map(identity).ok();
+        SocketFile { path, directory, identity, pid: std::process::id() }
+    }
+}
+
+impl Drop for FreshDirectory {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = fs::remove_dir(&self.0);
+        }
+    }
+}
+
+/// A bound socket in a directory made for it. Both go with the listener; sockets under a name that the program has
+/// chosen stay, as they do in libzmq.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    directory: PathBuf,
+    /// Which file was bound; `None` if that could not be found out.
+    identity: Option<(u64, u64)>,
+    /// A forked child that closes its copy of the listener must leave the parent's file alone.
+    pid: u32,
+}
+
+impl SocketFile {
+    /// Removes the socket, if it is still the one that was bound, and its directory. Errors: those of unlink(2) and
+    /// rmdir(2).
+    pub(super) fn remove(&mut self) -> Result<()> {
+        let identity_now = fs::symlink_metadata(&self.path).map(identity).ok();
+        let path = std::mem::take(&mut self.path);
+        if path.as_os_str().is_empty() || self.pid != std::process::id() || self.identity != identity_now {
+            return Ok(());
+        }
+        fs::remove_file(&path)?;
+        fs::remove_dir(&self.directory)?;
+        Ok(())
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = self.remove();
+    }
+}
+
+/// Device and inode.
+fn identity(metadata: Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Removes what a former server may have left at `path`, or what `mkstemp` has reserved it with: a socket, a link,
+/// an empty file. Anything else stays, and bind(2) then says `EADDRINUSE`.
+fn remove_stale(path: &Path) {
+    let Ok(found) = fs::symlink_metadata(path) else { return };
+    let kind = found.file_type();
+    if kind.is_socket() || kind.is_symlink() || (kind.is_file() && found.len() == 0) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn random() -> Result<u32> {
+    getrandom::u32().map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+}

@@ -1,0 +1,206 @@
+//! Listening sockets and what comes in through them.
+
+use super::ipc::{IpcFilters, SocketFile};
+use super::tuning::Tuning;
+use super::{Scheme, endpoint, tcp};
+use crate::errno::{Errno, Result};
+use crate::options::SocketOptions;
+use crate::sys::net;
+use crate::sys::net_adopt::AdoptedFd;
+use socket2::{SockAddr, SockRef};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// A bound and listening socket; dropping it closes it at once.
+#[derive(Debug)]
+pub struct Listener {
+    scheme: Scheme,
+    // Before `file`: closed first, so that nobody connects to a name that is about to vanish.
+    fd: ListeningFd,
+    endpoint: String,
+    gate: Gate,
+    tuning: Tuning,
+    file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+enum ListeningFd {
+    Own(OwnedFd),
+    Adopted(AdoptedFd),
+}
+
+/// Who may come in.
+#[derive(Clone, Debug)]
+pub(super) enum Gate {
+    Tcp(Vec<(IpAddr, u8)>),
+    Ipc(IpcFilters),
+}
+
+/// A connection that has come in, non-blocking and with the connection's options set.
+#[derive(Debug)]
+pub struct Accepted {
+    pub fd: OwnedFd,
+    /// This side's endpoint.
+    pub local: String,
+    /// The peer's endpoint; `ipc://` for a local client, which has no name.
+    pub peer: String,
+    /// See [`peer_address`](super::peer_address).
+    pub peer_address: String,
+}
+
+/// Why a connection did not come in. All are `ZMQ_EVENT_ACCEPT_FAILED`, with [`errno`](AcceptError::errno) as its
+/// value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptError {
+    /// A filter has turned the peer away; there may be others waiting.
+    Refused(Errno),
+    /// That one connection is lost; there may be others waiting.
+    Transient(Errno),
+    /// The system has no descriptors or memory left, or forbids the call. The connection is still waiting, so
+    /// trying again at once would spin: wait a while.
+    Exhausted(Errno),
+    /// The listener is of no use any more.
+    Fatal(Errno),
+}
+
+impl Listener {
+    /// Binds and listens; see [`bind`](super::bind).
+    pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Listener> {
+        super::bind(scheme, address, options)
+    }
+
+    pub(super) fn own(
+        scheme: Scheme,
+        fd: OwnedFd,
+        gate: Gate,
+        options: &SocketOptions,
+        file: Option<SocketFile>,
+    ) -> Result<Listener> {
+        let endpoint = endpoint::uri(scheme, &SockRef::from(&fd).local_addr()?);
+        Ok(Listener { scheme, fd: ListeningFd::Own(fd), endpoint, gate, tuning: Tuning::of(options), file })
+    }
+
+    /// Takes over `ZMQ_USE_FD`, which the program has bound and made listen. Errors: `EBADF`, `ENOTSOCK`;
+    /// `EADDRINUSE` if another endpoint has it; `EINVAL` if it is bound for another scheme. The descriptor then
+    /// stays the program's.
+    pub(super) fn adopt(scheme: Scheme, gate: Gate, options: &SocketOptions) -> Result<Listener> {
+        let fd = AdoptedFd::adopt(options.use_fd)?;
+        let local = SockRef::from(&fd).local_addr().map_err(Errno::from);
+        match local.map(|address| endpoint::uri(scheme, &address)) {
+            Ok(endpoint) if !endpoint.is_empty() => {
+                let (fd, tuning) = (ListeningFd::Adopted(fd), Tuning::of(options));
+                Ok(Listener { scheme, fd, endpoint, gate, tuning, file: None })
+            }
+            unusable => {
+                fd.release();
+                Err(unusable.err().unwrap_or(Errno::INVAL))
+            }
+        }
+    }
+
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// As `ZMQ_LAST_ENDPOINT` and the monitor have it: wildcards and ports are those that the system has chosen.
+    pub fn last_endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// For the reactor, which wants to know when it is readable.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match &self.fd {
+            ListeningFd::Own(fd) => fd.as_fd(),
+            ListeningFd::Adopted(fd) => fd.as_fd(),
+        }
+    }
+
+    /// Takes one connection that is waiting; `None` if none is.
+    pub fn accept(&self) -> std::result::Result<Option<Accepted>, AcceptError> {
+        let (fd, peer) = match net::accept(self.fd()) {
+            Ok(accepted) => accepted,
+            Err(error) if error.would_block() => return Ok(None),
+            Err(error) => return Err(AcceptError::of(error)),
+        };
+        if !self.gate.admits(fd.as_fd(), &peer) {
+            // What accept(2) says where a firewall forbids the connection.
+            return Err(AcceptError::Refused(Errno::PERM));
+        }
+        if self.scheme == Scheme::Tcp {
+            let tuned = self.tuning.marked(fd.as_fd()).and_then(|()| self.tuning.connected(fd.as_fd()));
+            tuned.map_err(AcceptError::Transient)?;
+        }
+        let local = SockRef::from(&fd).local_addr().map_err(|error| AcceptError::Transient(error.into()))?;
+        let peer_address = endpoint::address_text(fd.as_fd(), &peer);
+        let (local, peer) = (endpoint::uri(self.scheme, &local), endpoint::uri(self.scheme, &peer));
+        Ok(Some(Accepted { fd, local, peer, peer_address }))
+    }
+
+    /// Closes at once and removes what was made for this endpoint alone. Errors: those of unlink(2) and rmdir(2),
+    /// for `ZMQ_EVENT_CLOSE_FAILED`; the socket is closed all the same.
+    pub fn close(self) -> Result<()> {
+        let Listener { fd, file, .. } = self;
+        drop(fd);
+        match file {
+            Some(mut file) => file.remove(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd().as_raw_fd()
+    }
+}
+
+impl Gate {
+    fn admits(&self, fd: BorrowedFd<'_>, peer: &SockAddr) -> bool {
+        match self {
+            Gate::Tcp(networks) => match peer.as_socket() {
+                Some(peer) => tcp::admits(networks, peer.ip()),
+                None => networks.is_empty(),
+            },
+            Gate::Ipc(filters) => filters.admits(fd),
+        }
+    }
+}
+
+impl AcceptError {
+    pub fn errno(self) -> Errno {
+        match self {
+            AcceptError::Refused(errno)
+            | AcceptError::Transient(errno)
+            | AcceptError::Exhausted(errno)
+            | AcceptError::Fatal(errno) => errno,
+        }
+    }
+
+    /// Sorts what accept4(2) may say. What nobody has foreseen is taken as lasting for a while: to wait is always
+    /// safe, to spin or to give up is not.
+    pub(super) fn of(errno: Errno) -> AcceptError {
+        match errno.0 {
+            // Errors of the connection that was next in the queue, which is thereby off it.
+            libc::ECONNABORTED
+            | libc::ECONNRESET
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH
+            | libc::ENONET
+            | libc::ETIMEDOUT => AcceptError::Transient(errno),
+            libc::EBADF | libc::ENOTSOCK | libc::EINVAL | libc::EOPNOTSUPP | libc::EFAULT => {
+                AcceptError::Fatal(errno)
+            }
+            _ => AcceptError::Exhausted(errno),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The address side of SOCKS5: what the proxy is asked for. The protocol is `engine::socks`.
+
+use super::ip;
+use crate::errno::{Errno, Result};
+use crate::options::SocketOptions;
+
+/// The longest host name that a SOCKS5 request can carry.
+const LONGEST_HOST: usize = 255;
+
+/// What to ask a SOCKS5 proxy for, and as whom.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyRequest {
+    /// The host to connect to, without brackets: a literal address, or a name for the proxy to resolve.
+    pub host: String,
+    pub port: u16,
+    /// User name and password, if the proxy is to be told.
+    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl ProxyRequest {
+    /// For connecting to `address`; `None` if no proxy is set. Errors: `EINVAL` for port 0 and for hosts that no
+    /// request can carry.
+    pub(super) fn of(address: &str, options: &SocketOptions) -> Result<Option<ProxyRequest>> {
+        if options.socks_proxy_address.is_empty() {
+            return Ok(None);
+        }
+        let address = address.rsplit_once(';').map_or(address, |(_, address)| address);
+        let (host, port) = address.rsplit_once(':').ok_or(Errno::INVAL)?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = ip::parse_port(port, false)?;
+        if port == 0 || host.len() > LONGEST_HOST {
+            return Err(Errno::INVAL);
+        }
+        let (user, password) = (&options.socks_proxy_username, &options.socks_proxy_password);
+        let credentials = (user.as_bytes().to_vec(), password.as_bytes().to_vec());
+        let credentials = Some(credentials).filter(|(user, _)| !user.is_empty());
+        Ok(Some(ProxyRequest { host: host.to_owned(), port, credentials }))
+    }
+}
+
+impl std::fmt::Debug for ProxyRequest {
+    /// Without the password, which must not get into logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let user = self.credentials.as_ref().map(|(user, _)| String::from_utf8_lossy(user));
+        write!(f, "ProxyRequest({}:{} as {user:?})", self.host, self.port)
+    }
+}

@@ -1,0 +1,129 @@
+//! `tcp://`: binding to interfaces, and what `zmq_connect` checks of an address.
+
+use super::connect::{ConnectPlan, Target};
+use super::listener::{Gate, Listener};
+use super::{Scheme, ip, socks, tuning};
+use crate::errno::{Errno, Result};
+use crate::options::SocketOptions;
+use crate::sys::net::{self, IntOption};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+
+/// See [`super::bind`]. With `ZMQ_USE_FD` set the address is not looked at.
+pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
+    let gate = Gate::Tcp(options.tcp_accept_filters.clone());
+    if options.use_fd != -1 {
+        return Listener::adopt(Scheme::Tcp, gate, options);
+    }
+    let local = ip::resolve_local(address, effective_ipv6(options))?;
+    let socket = tuning::open(&local, options)?;
+    // Else a restarted server could not have its port back while old connections linger in TIME_WAIT.
+    net::set_option(socket.as_fd(), IntOption::ReuseAddress, 1)?;
+    socket.bind(&local.into())?;
+    socket.listen(options.backlog)?;
+    Listener::own(Scheme::Tcp, socket.into(), gate, options, None)
+}
+
+/// See [`super::connect`].
+pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
+    check_syntax(address)?;
+    let proxy = socks::ProxyRequest::of(address, options)?;
+    let name = match proxy {
+        Some(_) => String::from_utf8_lossy(options.socks_proxy_address.as_bytes()).into_owned(),
+        None => address.to_owned(),
+    };
+    let source = name.rsplit_once(';').map(|(source, _)| source.to_owned());
+    let target = Target::Ip { source, name, proxy };
+    Ok(ConnectPlan::new(Scheme::Tcp, format!("tcp://{address}"), target))
+}
+
+/// Whether a peer's address is in one of the networks; IPv4 peers of an IPv6 listener are in IPv4 networks.
+/// No networks at all let everybody in.
+pub(super) fn admits(networks: &[(IpAddr, u8)], peer: IpAddr) -> bool {
+    let contains = |(network, bits): &(IpAddr, u8)| match (network, peer, peer.to_canonical()) {
+        (IpAddr::V4(network), _, IpAddr::V4(peer)) => {
+            let shift = 32 - u32::from(*bits).min(32);
+            u64::from(network.to_bits() ^ peer.to_bits()) >> shift == 0
+        }
+        (IpAddr::V6(network), IpAddr::V6(peer), _) => {
+            let shift = 128 - u32::from(*bits).min(128);
+            (network.to_bits() ^ peer.to_bits()).checked_shr(shift).unwrap_or(0) == 0
+        }
+        _ => false,
+    };
+    networks.is_empty() || networks.iter().any(contains)
+}
+
+/// Whether IPv6 is wanted and to be had: on a kernel without it `ZMQ_IPV6` quietly means IPv4.
+pub(super) fn effective_ipv6(options: &SocketOptions) -> bool {
+    options.ipv6 && net::ipv6_supported()
+}
+
+/// The coarse check of libzmq: plausible characters, and a port that starts with a digit. Everything else shows only
+/// when the name is resolved, and then counts as a host that is not reachable yet.
+fn check_syntax(address: &str) -> Result<()> {
+    let bytes = address.as_bytes();
+    let starts = |byte: &u8| byte.is_ascii_alphanumeric() || b"[:".contains(byte);
+    let continues = |byte: &u8| byte.is_ascii_alphanumeric() || b".-:%;[]_*".contains(byte);
+    let plausible = bytes.first().is_some_and(starts) && bytes.iter().skip(1).all(continues);
+    let (_, port) = address.rsplit_once(':').ok_or(Errno::INVAL)?;
+    if plausible && port.starts_with(|c: char| c.is_ascii_digit()) { Ok(()) } else { Err(Errno::INVAL) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn connect_checks_characters_and_the_port_alone() {
+        for address in [
+            "localhost:5555",
+            "127.0.0.1:0",
+            "lo:5555;localhost:1235",
+            "127.0.0.1:5x",
+            "127.0.0.1:70000",
+            "[::1]:5",
+            "[fe80::1%eth0]:5",
+            ":5",
+            "a_b-c.d:1",
+        ] {
+            assert_eq!(check_syntax(address), Ok(()), "{address}");
+        }
+        for address in [
+            "127.0.0.1:*",
+            "bad name:1",
+            "*:5555",
+            "a/b:1",
+            "-a:5",
+            "_a:1",
+            "a",
+            "a:",
+            "a:http",
+            "ä:1",
+            "",
+            "a:1/",
+        ] {
+            assert_eq!(check_syntax(address), Err(Errno::INVAL), "{address}");
+        }
+    }
+
+    #[test]
+    fn networks_let_in_their_own() {
+        let admits = |network: &str, bits, peer: &str| {
+            admits(&[(network.parse().unwrap(), bits)], peer.parse().unwrap())
+        };
+        assert!(admits("127.0.0.1", 32, "127.0.0.1"));
+        assert!(!admits("127.0.0.255", 32, "127.0.0.1"));
+        assert!(admits("127.0.0.255", 24, "127.0.0.1"));
+        assert!(!admits("127.0.0.128", 25, "127.0.0.1"));
+        assert!(admits("0.0.0.0", 0, "9.9.9.9"));
+        assert!(admits("127.0.0.0", 8, "::ffff:127.1.2.3"));
+        assert!(!admits("127.0.0.0", 8, "::1"));
+        assert!(admits("fe80::", 10, "febf::1"));
+        assert!(!admits("fe80::", 10, "fec0::1"));
+        assert!(admits("::", 0, "::1"));
+        assert!(!admits("::1", 128, "::2"));
+        assert!(super::admits(&[], "1.2.3.4".parse().unwrap()));
+    }
+}

@@ -1,0 +1,100 @@
+//! Socket options as `SocketOptions` wants them, on descriptors.
+
+use crate::errno::{Errno, Result};
+use crate::options::SocketOptions;
+use crate::sys::net::{IntOption, set_option};
+use socket2::{Domain, SockRef, Socket, Type};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What every TCP connection gets, however it came about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tuning {
+    tos: i32,
+    priority: i32,
+    keepalive: i32,
+    keepalive_cnt: i32,
+    keepalive_idle_s: i32,
+    keepalive_intvl_s: i32,
+    maxrt_ms: i32,
+}
+
+impl Tuning {
+    pub(super) fn of(options: &SocketOptions) -> Tuning {
+        Tuning {
+            tos: options.tos,
+            priority: options.priority,
+            keepalive: options.tcp_keepalive,
+            keepalive_cnt: options.tcp_keepalive_cnt,
+            keepalive_idle_s: options.tcp_keepalive_idle_s,
+            keepalive_intvl_s: options.tcp_keepalive_intvl_s,
+            maxrt_ms: options.tcp_maxrt_ms,
+        }
+    }
+
+    /// For a connection that is up. Errors: those of setsockopt(2), for one that is down again, say.
+    pub(super) fn connected(self, fd: BorrowedFd<'_>) -> Result<()> {
+        // We batch ourselves, so Nagle's algorithm could only delay.
+        set_option(fd, IntOption::Nodelay, 1)?;
+        if self.keepalive != -1 {
+            set_option(fd, IntOption::Keepalive, self.keepalive)?;
+            let details = [
+                (IntOption::KeepaliveCount, self.keepalive_cnt),
+                (IntOption::KeepaliveIdle, self.keepalive_idle_s),
+                (IntOption::KeepaliveInterval, self.keepalive_intvl_s),
+            ];
+            for (option, value) in details.into_iter().filter(|(_, value)| *value != -1) {
+                set_option(fd, option, value)?;
+            }
+        }
+        // Only now: set any earlier it would shorten the wait for the connection itself, which has an option of
+        // its own.
+        if self.maxrt_ms > 0 {
+            set_option(fd, IntOption::UserTimeout, self.maxrt_ms)?;
+        }
+        Ok(())
+    }
+
+    /// How the packets are marked. Errors: `EPERM` for priorities that need a privilege.
+    pub(super) fn marked(self, fd: BorrowedFd<'_>) -> Result<()> {
+        if self.tos != 0 {
+            set_option(fd, IntOption::TypeOfService, self.tos)?;
+            match set_option(fd, IntOption::TrafficClass, self.tos) {
+                // The socket is IPv4, which has no traffic class.
+                Err(Errno(libc::ENOPROTOOPT)) | Err(Errno::INVAL) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.priority != 0 {
+            set_option(fd, IntOption::Priority, self.priority)?;
+        }
+        Ok(())
+    }
+}
+
+/// A TCP socket for the address's family, non-blocking and close-on-exec, with everything set that has to be set
+/// before bind(2), listen(2) or connect(2); accepted sockets inherit it from their listener.
+///
+/// Errors: those of socket(2); `EPERM` or `ENODEV` for devices and priorities that cannot be had. Buffer sizes and
+/// busy polling are wishes: that the kernel does not grant one is no error.
+pub(super) fn open(address: &SocketAddr, options: &SocketOptions) -> Result<Socket> {
+    let socket = Socket::new(Domain::for_address(*address), Type::STREAM.nonblocking(), None)?;
+    let fd = socket.as_fd();
+    if address.is_ipv6() {
+        // IPv4 peers come in through the same socket, whatever the system's default is.
+        set_option(fd, IntOption::V6Only, 0)?;
+    }
+    Tuning::of(options).marked(fd)?;
+    if !options.bindtodevice.is_empty() {
+        SockRef::from(&fd).bind_device(Some(options.bindtodevice.as_bytes()))?;
+    }
+    let wishes = [
+        (IntOption::SendBuffer, options.sndbuf, options.sndbuf >= 0),
+        (IntOption::ReceiveBuffer, options.rcvbuf, options.rcvbuf >= 0),
+        (IntOption::BusyPoll, options.busy_poll, options.busy_poll > 0),
+    ];
+    for (option, value, _) in wishes.into_iter().filter(|(_, _, wanted)| *wanted) {
+        let _ = set_option(fd, option, value);
+    }
+    Ok(socket)
+}

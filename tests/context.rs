@@ -1,0 +1,132 @@
+//! Contexts and signals, contexts and `fork`.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Weak, mpsc};
+use std::thread;
+use std::time::Duration;
+use zmq::ctx::{Context, Mailbox, Slots, SocketTicket};
+use zmq::options::ContextOptions;
+use zmq::errno::{Errno, Result};
+
+fn socket(context: &Context) -> Result<(Arc<Mailbox<u8>>, SocketTicket)> {
+    let mailbox = Arc::new(Mailbox::new());
+    let stop: Weak<Mailbox<u8>> = Arc::downgrade(&mailbox);
+    Ok((mailbox, context.register_socket(stop)?))
+}
+
+extern "C" fn ignore(_signal: libc::c_int) {}
+
+#[test]
+fn a_signal_interrupts_termination_and_it_can_be_repeated() {
+    // SAFETY: a zeroed sigaction is valid (empty mask); the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = ignore as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        assert_eq!(libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()), 0);
+    }
+    let context = Context::new(ContextOptions::new());
+    let (_mailbox, ticket) = socket(&context).unwrap();
+    let interrupted = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        let terminator = scope.spawn(|| {
+            // SAFETY: no argument, no failure.
+            sender.send(unsafe { libc::pthread_self() }).unwrap();
+            let first = context.terminate();
+            interrupted.store(true, SeqCst);
+            // More signals may be on their way.
+            let mut last = first;
+            while last == Err(Errno::INTR) {
+                last = context.terminate();
+            }
+            (first, last)
+        });
+        let target = receiver.recv().unwrap();
+        while !interrupted.load(SeqCst) {
+            // SAFETY: the thread is not joined yet, so its id is valid.
+            unsafe { libc::pthread_kill(target, libc::SIGUSR2) };
+            thread::sleep(Duration::from_millis(1));
+        }
+        drop(ticket);
+        assert_eq!(terminator.join().unwrap(), (Err(Errno::INTR), Ok(())));
+    });
+}
+
+static SLOTS: Slots<(Context, Arc<Mailbox<u8>>, SocketTicket)> = Slots::new(0x7371_0001);
+
+/// What a child does first: let go of what it has from its parent; then: start afresh. Returns the line that failed.
+fn child(handle: usize, context: &Context) -> std::result::Result<(), u32> {
+    macro_rules! check {
+        ($what:expr) => {
+            if !$what {
+                return Err(line!());
+            }
+        };
+    }
+    check!(context.forked() && context.stopping());
+    check!(socket(context).err() == Some(Errno::TERM));
+    check!(context.choose_io_thread(0).is_none());
+    check!(context.terminate() == Ok(()));
+    let slot = SLOTS.lookup(handle).ok_or(line!())?;
+    check!(slot.forked() && slot.lock().is_none());
+    check!(slot.abandon() && !slot.abandon() && !slot.forked());
+    let fresh = Context::new(ContextOptions::new());
+    let (mailbox, ticket) = socket(&fresh).map_err(|_| line!())?;
+    check!(fresh.choose_io_thread(0).is_some());
+    mailbox.send(7);
+    check!(mailbox.pending());
+    let own = SLOTS.insert((fresh.clone(), mailbox, ticket)).map_err(|_| line!())?;
+    check!(own != handle);
+    check!(SLOTS.remove(SLOTS.lock(own).ok_or(line!())?).is_some());
+    check!(fresh.terminate() == Ok(()));
+    Ok(())
+}
+
+#[test]
+fn a_forked_child_lets_go_and_starts_afresh_while_the_parent_is_busy() {
+    let context = Context::new(ContextOptions::new());
+    let (mailbox, ticket) = socket(&context).unwrap();
+    let fd = mailbox.fd().unwrap();
+    let handle = SLOTS.insert((context.clone(), Arc::clone(&mailbox), ticket)).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Locks are taken and released all the time, so that some are held at the fork.
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(SeqCst) {
+                    let (mailbox, ticket) = socket(&context).unwrap();
+                    mailbox.send(1);
+                    let handle = SLOTS.insert((context.clone(), mailbox, ticket)).unwrap();
+                    let guard = context.guard();
+                    drop(SLOTS.remove(SLOTS.lock(handle).unwrap()));
+                    drop(guard);
+                }
+            });
+        }
+        for _ in 0..20 {
+            // SAFETY: the child uses only what is meant to be used in a child, and leaves with `_exit`.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                // SAFETY: a child that hangs is killed, which the parent sees.
+                unsafe { libc::alarm(20) };
+                let code = child(handle, &context).map_or_else(|line| line.min(255) as i32, |()| 0);
+                mailbox.send(9);
+                // SAFETY: ends the child without running anything of the parent's.
+                unsafe { libc::_exit(code) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` is a valid place for the result.
+            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+            assert_eq!(status, 0, "exit {} signal {}", libc::WEXITSTATUS(status), libc::WTERMSIG(status));
+        }
+        done.store(true, SeqCst);
+    });
+    // Nothing of what the children did has come to the parent.
+    let mut fds = [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }];
+    assert_eq!(zmq::sys::poll::poll(&mut fds, Some(Duration::ZERO)), Ok(0));
+    assert!(mailbox.state().is_quiet());
+    drop(SLOTS.remove(SLOTS.lock(handle).unwrap()));
+    assert_eq!(context.terminate(), Ok(()));
+}
