@@ -1,13 +1,11 @@
 """A private Python with the unmodified pyzmq wheel from PyPI."""
 
 import hashlib
-import io
-import json
 import subprocess
 import sys
-import tarfile
-import urllib.request
+import tempfile
 import venv
+from pathlib import Path
 
 from . import packages
 from .console import say
@@ -37,28 +35,19 @@ def source():
     folder = WORK / f"pyzmq-{VERSION}"
     if not folder.exists():
         say(f"Fetching the source package of pyzmq {VERSION} from PyPI, for its tests")
-        try:
-            archive = _download_source()
-        except OSError as error:
-            raise Problem(f"PyPI: {error}") from error
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(WORK, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(WORK)
+        with tempfile.TemporaryDirectory() as place:
+            options = ["--no-deps", "--no-binary", "pyzmq", "--dest", place]
+            _pip(python("to fetch it with"), "download", *options, f"pyzmq=={VERSION}")
+            _run("tar", "-xzf", *Path(place).glob("pyzmq-*.tar.gz"), "-C", WORK)
     return folder
 
 
-def _download_source():
-    with urllib.request.urlopen(f"https://pypi.org/pypi/pyzmq/{VERSION}/json", timeout=60) as answer:
-        files = json.load(answer)["urls"]
-    file = next(file for file in files if file["packagetype"] == "sdist")
-    with urllib.request.urlopen(file["url"], timeout=60) as answer:
-        content = answer.read()
-    if hashlib.sha256(content).hexdigest() != file["digests"]["sha256"]:
-        raise Problem(f"{file['url']} arrived damaged")
-    return content
-
-
 def _pip(interpreter, *arguments):
-    command = [str(interpreter), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    _run(interpreter, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments)
+
+
+def _run(*command):
+    command = [str(word) for word in command]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:
         raise Problem(f"{' '.join(command)}\n{result.stderr.strip()}")
