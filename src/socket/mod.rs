@@ -20,6 +20,7 @@ use crate::ctx::{Context, Mailbox, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
+use crate::pattern::Sent;
 use socket::Socket;
 use std::sync::Arc;
 use waiting::Waiting;
@@ -105,18 +106,22 @@ impl Handle {
     pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
         let mut socket = self.lock()?;
         socket.process()?;
+        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
+        // A message whose pipe broke is lost; only who would not have waited is told.
+        let broken = if timeout_ms == 0 { Err(Errno::AGAIN) } else { Ok(()) };
         match socket.try_send(frame) {
             Err(Errno::AGAIN) => {}
-            outcome => return outcome,
+            Ok(Sent::Broken) => return broken,
+            outcome => return outcome.map(|_| ()),
         }
-        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let mut waiting = Waiting::begin(&socket.owner, timeout_ms)?;
         loop {
             // What came while nobody was registered.
             socket.process()?;
             match socket.try_send(frame) {
                 Err(Errno::AGAIN) => {}
-                outcome => return outcome,
+                Ok(Sent::Broken) => return broken,
+                outcome => return outcome.map(|_| ()),
             }
             drop(socket);
             let waited = waiting.wait();

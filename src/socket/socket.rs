@@ -6,7 +6,7 @@ use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
 use crate::session::{Command, Owner, SocketEnd};
 use std::sync::{Arc, Weak};
@@ -32,12 +32,13 @@ pub struct Socket {
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
         let options = context.options().socket_options(socket_type);
+        let pattern = Pattern::new(socket_type, &options)?;
         let owner = Arc::new(Owner::new(options.linger_ms));
         let stop: Weak<Owner> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
         Ok(Socket {
-            pattern: Pattern::new(socket_type, &options),
+            pattern,
             options,
             pipes: Pipes::default(),
             owner,
@@ -80,7 +81,7 @@ impl Socket {
             Command::Pipe(id, _) if !self.pipes.contains(id) => {}
             Command::Pipe(id, PipeEvent::Readable) => self.pattern.read_activated(&mut self.pipes, id),
             Command::Pipe(id, PipeEvent::Writable) => self.pattern.write_activated(&mut self.pipes, id),
-            Command::Pipe(id, PipeEvent::PeerClosed) => self.peer_closed(id),
+            Command::Pipe(id, PipeEvent::PeerClosed) => self.pattern.peer_closed(&mut self.pipes, id),
             Command::Pipe(id, PipeEvent::Hiccup(writer)) => {
                 self.pipes.replace_writer(id, writer);
                 if self.options.immediate {
@@ -107,23 +108,9 @@ impl Socket {
         self.pattern.attach(&mut self.pipes, id, false, local);
         // The peer may have closed before there was anybody to tell.
         if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_peer_closed()) {
-            self.peer_closed(id);
+            self.pattern.peer_closed(&mut self.pipes, id);
         }
         id
-    }
-
-    /// The other end of a pipe is closed. What it has sent is still read, unless nobody ever would.
-    fn peer_closed(&mut self, id: PipeId) {
-        let reads = !matches!(
-            self.options.socket_type,
-            SocketType::Push | SocketType::Pub | SocketType::Radio | SocketType::Scatter
-        );
-        if reads {
-            // Finds out whether anything is left, and notes the pipe as closed where not.
-            self.pipes.check_read(id);
-        } else {
-            self.pipes.terminate(id);
-        }
     }
 
     /// Lets go of pipes that have closed.
@@ -138,7 +125,7 @@ impl Socket {
     }
 
     /// Sends a frame now. Errors: `EAGAIN` and the pattern's own, with nothing taken.
-    pub fn try_send(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
+    pub fn try_send(&mut self, frame: &mut OutFrame<'_>) -> Result<Sent> {
         let outcome = self.pattern.send(&mut self.pipes, frame);
         self.drop_closed();
         outcome
@@ -168,10 +155,10 @@ impl Socket {
     /// Ends everything but what lingers on I/O threads.
     pub fn close(mut self) {
         self.owner.set_linger_ms(self.options.linger_ms);
-        drop(self.names.remove_owner(self.ticket.id()));
         self.endpoints.terminate_all();
         // Closes every end: peers and sessions are told.
         self.pipes = Pipes::default();
+        self.leave_names();
         drop(self.owner.monitor.set(0, None));
         drop(self.owner.mailbox.close());
     }
