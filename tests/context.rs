@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 use zmq::ctx::{Context, Mailbox, Slots, SocketTicket};
-use zmq::options::ContextOptions;
 use zmq::errno::{Errno, Result};
+use zmq::options::ContextOptions;
 
 fn socket(context: &Context) -> Result<(Arc<Mailbox<u8>>, SocketTicket)> {
     let mailbox = Arc::new(Mailbox::new());

@@ -72,22 +72,21 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         self.0.lock().bound.get(name).map(|(_, endpoint)| endpoint.clone())
     }
 
-    /// Connects or waits. If the name is bound, `meet` runs with the lock held, so the owner cannot have given it up
-    /// meanwhile: what is sent to its mailbox comes before it closes. Else `pending` waits for a bind, and the
-    /// result is `None`. Both are to be short and must not come back here.
-    pub fn connect<R>(
+    /// Connects or waits. `meet` is given who is bound to the name and runs with the lock held, so the owner cannot
+    /// have given it up meanwhile: what is sent to its mailbox comes before it closes. What `meet` returns waits for
+    /// a bind. It is to be short and must not come back here. Errors: those of `meet`.
+    pub fn connect(
         &self,
         name: &str,
         owner: O,
-        meet: impl FnOnce(&E) -> R,
-        pending: impl FnOnce() -> P,
-    ) -> Option<R> {
+        meet: impl FnOnce(Option<&E>) -> Result<Option<P>>,
+    ) -> Result<()> {
         let mut inner = self.0.lock();
-        if let Some((_, endpoint)) = inner.bound.get(name) {
-            return Some(meet(endpoint));
+        let pending = meet(inner.bound.get(name).map(|(_, endpoint)| endpoint))?;
+        if let Some(pending) = pending {
+            inner.wait(name.into(), owner, pending);
         }
-        inner.wait(name.into(), owner, pending());
-        None
+        Ok(())
     }
 
     /// Waits for a bind, without looking whether there is one already.
@@ -186,11 +185,15 @@ mod tests {
     #[test]
     fn who_came_before_the_bind_is_handed_over() {
         let names = Plain::new();
-        assert_eq!(names.connect("a", 2, |_| (), || 20), None);
+        names.connect("a", 2, |bound| Ok(bound.is_none().then_some(20))).unwrap();
         names.pend("a", 3, 30);
         names.pend("b", 3, 31);
         assert_eq!(names.bind("a", 1, 'x'), Ok(vec![20, 30]));
-        assert_eq!(names.connect("a", 2, |endpoint| *endpoint, || 21), Some('x'));
+        let meet = |bound: Option<&char>| {
+            assert_eq!(bound, Some(&'x'));
+            Ok(None)
+        };
+        names.connect("a", 2, meet).unwrap();
         assert_eq!(names.remove_owner(2).pending, []);
         assert_eq!(names.take_pending(), [31]);
     }
@@ -226,7 +229,13 @@ mod tests {
                         let (names, barrier) = (&names, &barrier);
                         scope.spawn(move || {
                             barrier.wait();
-                            names.connect("a", owner, |_| (), || owner).is_some()
+                            let mut met = false;
+                            let meet = |bound: Option<&char>| {
+                                met = bound.is_some();
+                                Ok((!met).then_some(owner))
+                            };
+                            names.connect("a", owner, meet).unwrap();
+                            met
                         })
                     })
                     .into_iter()

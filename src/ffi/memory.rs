@@ -20,6 +20,32 @@ pub(crate) unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Result<&'a [u8]
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), len) })
 }
 
+/// Lets `write` fill the program's buffer, for which `*len` says how much room there is, and sets `*len` to how much
+/// was written. Errors: `EFAULT` for NULL, where `len` is, or the buffer although there should be room, and for lengths
+/// that no buffer can have; those of `write`, and then `*len` stays.
+///
+/// # Safety
+/// `len` is NULL or points at a number that nobody else uses, and `data` is writable for so many bytes unless it is NULL.
+pub(crate) unsafe fn fill<T>(
+    data: *mut T,
+    len: *mut usize,
+    write: impl FnOnce(&mut [u8]) -> Result<usize>,
+) -> Result<()> {
+    // SAFETY: the caller vouches for it unless it is null.
+    let room = *unsafe { borrowed(len) }?;
+    let out: &mut [u8] = match room {
+        0 => &mut [],
+        _ if data.is_null() || room > isize::MAX as usize => return Err(Errno::FAULT),
+        // SAFETY: not null, of a possible length, and the caller vouches for the rest. The program need not have
+        // written these bytes, but as they come from C they have some value.
+        _ => unsafe { std::slice::from_raw_parts_mut(data.cast(), room) },
+    };
+    let written = write(out)?;
+    // SAFETY: not null, and the caller says that it is a number's place.
+    unsafe { len.write(written) };
+    Ok(())
+}
+
 /// The program's NUL-terminated string. Errors: `EFAULT` for NULL.
 ///
 /// # Safety

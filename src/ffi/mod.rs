@@ -8,12 +8,20 @@
 mod atomic_counter;
 mod clock;
 pub mod constants;
+mod context;
 mod curve;
 #[cfg(zmq_draft)]
 pub mod draft_constants;
 mod errno;
+mod io;
 mod memory;
+mod monitor;
 mod msg;
+mod poll;
+#[cfg(zmq_draft)]
+mod poller;
+mod proxy;
+mod socket;
 mod thread;
 mod timers;
 mod version;
@@ -21,9 +29,17 @@ mod z85;
 
 pub use atomic_counter::*;
 pub use clock::*;
+pub use context::*;
 pub use curve::*;
 pub use errno::*;
+pub use io::*;
+pub use monitor::*;
 pub use msg::*;
+pub use poll::*;
+#[cfg(zmq_draft)]
+pub use poller::*;
+pub use proxy::*;
+pub use socket::*;
 pub use thread::*;
 pub use timers::*;
 pub use version::*;
@@ -31,8 +47,8 @@ pub use z85::*;
 
 use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
+use crate::sys::contain::contain;
 use std::ffi::c_int;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 /// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
@@ -73,7 +89,7 @@ pub(crate) fn lockless<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
 fn contained<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     // Unwind safety: what a panic left half done is behind locks and types that are dropped or checked anew on their
     // next use; nothing captured by the closure is looked at again.
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(PANICKED))
+    contain(run).unwrap_or(Err(PANICKED))
 }
 
 fn settled<T>(on_failure: T, result: Result<T>) -> T {

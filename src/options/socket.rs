@@ -39,6 +39,23 @@ pub enum SocketType {
     Channel = 20,
 }
 
+impl TryFrom<c_int> for SocketType {
+    type Error = Errno;
+
+    /// Of the number in `zmq.h`. Errors: `EINVAL` if there is no such type.
+    fn try_from(number: c_int) -> Result<SocketType> {
+        use SocketType::{
+            Channel, Client, Dealer, Dgram, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req,
+            Router, Scatter, Server, Stream, Sub, Xpub, Xsub,
+        };
+        const ALL: [SocketType; 21] = [
+            Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, Xpub, Xsub, Stream, Server, Client, Radio,
+            Dish, Gather, Scatter, Dgram, Peer, Channel,
+        ];
+        ALL.into_iter().find(|socket_type| *socket_type as c_int == number).ok_or(Errno::INVAL)
+    }
+}
+
 /// `ZMQ_MECHANISM`; the discriminant is the number in `zmq.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i32)]

@@ -185,6 +185,10 @@ impl Pipe {
         self.writer = writer;
     }
 
+    pub fn is_peer_closed(&self) -> bool {
+        self.end.is_peer_closed()
+    }
+
     /// Closes the end, with what was flushed still to be read by the peer.
     pub fn close(&mut self) {
         if !self.end.is_closed() {

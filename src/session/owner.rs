@@ -18,7 +18,7 @@ pub enum Command {
 
 /// The socket as its sessions and listeners see it.
 pub struct Owner {
-    pub mailbox: Mailbox<Command>,
+    pub mailbox: Arc<Mailbox<Command>>,
     pub monitor: Monitor,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
@@ -27,7 +27,11 @@ pub struct Owner {
 
 impl Owner {
     pub fn new(linger_ms: i32) -> Owner {
-        Owner { mailbox: Mailbox::new(), monitor: Monitor::default(), linger_ms: AtomicI32::new(linger_ms) }
+        Owner {
+            mailbox: Arc::new(Mailbox::new()),
+            monitor: Monitor::default(),
+            linger_ms: AtomicI32::new(linger_ms),
+        }
     }
 
     pub fn linger_ms(&self) -> i32 {

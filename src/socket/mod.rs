@@ -6,83 +6,171 @@
 
 #![forbid(unsafe_code)]
 
-use crate::ctx::Mailbox;
-use crate::errno::Result;
+mod endpoints;
+mod inproc;
+mod monitor;
+mod options;
+mod socket;
+mod waiting;
+
+pub use crate::session::Command;
+pub use waiting::thread_parker;
+
+use crate::ctx::{Context, Mailbox, Slot, SlotGuard, Slots};
+use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
+use socket::Socket;
 use std::sync::Arc;
+use waiting::Waiting;
 
-/// What other threads tell a socket.
-pub enum Command {}
+/// `ZMQ_POLLIN`.
+pub const POLLIN: i32 = 1;
+/// `ZMQ_POLLOUT`.
+pub const POLLOUT: i32 = 2;
+/// `ZMQ_DONTWAIT`.
+pub const DONTWAIT: i32 = 1;
+
+/// All sockets of the process. The tag is what the first bytes of a handle read as.
+static SOCKETS: Slots<Socket> = Slots::new(0x0f2e_504b);
 
 /// A validated socket handle: cheap to copy, never dangling; whether the socket is still open shows on each call.
 #[derive(Clone, Copy)]
-pub struct Handle(&'static ());
+pub struct Handle(&'static Slot<Socket>);
 
 impl Handle {
     /// `zmq_socket`. Errors: `ETERM`, `EMFILE`, and what starting I/O threads may give.
-    pub fn open(context: &crate::ctx::Context, socket_type: SocketType) -> Result<Handle> {
-        let _ = (context, socket_type);
-        todo!()
+    pub fn open(context: &Context, socket_type: SocketType) -> Result<Handle> {
+        let address = SOCKETS.insert(Socket::new(context, socket_type)?)?;
+        Handle::from_address(address)
     }
-    /// Of the address a program gave us. Errors: `ENOTSOCK`.
+
+    /// Of the address a program gave us; it may be closed, but it is a handle. Errors: `ENOTSOCK`.
+    #[inline]
     pub fn from_address(address: usize) -> Result<Handle> {
-        let _ = address;
-        todo!()
+        SOCKETS.lookup(address).map(Handle).ok_or(Errno::NOTSOCK)
     }
+
     /// The address a program knows the socket by.
     pub fn address(self) -> usize {
-        todo!()
+        self.0.address()
     }
+
     /// `zmq_close`. Errors: `ENOTSOCK`.
     pub fn close(self) -> Result<()> {
-        todo!()
+        if self.0.forked() {
+            // What it stands for lives on in the parent: leave it alone.
+            return if self.0.abandon() { Ok(()) } else { Err(Errno::NOTSOCK) };
+        }
+        let guard = self.lock()?;
+        if let Some(socket) = SOCKETS.remove(guard) {
+            socket.close();
+        }
+        Ok(())
     }
+
+    /// `zmq_bind`.
     pub fn bind(self, endpoint: &str) -> Result<()> {
-        let _ = endpoint;
-        todo!()
+        self.lock()?.bind(endpoint)
     }
+
+    /// `zmq_connect`.
     pub fn connect(self, endpoint: &str) -> Result<()> {
-        let _ = endpoint;
-        todo!()
+        self.lock()?.connect(endpoint)
     }
+
     /// `zmq_unbind` and `zmq_disconnect`, which libzmq does not tell apart.
     pub fn terminate_endpoint(self, endpoint: &str) -> Result<()> {
-        let _ = endpoint;
-        todo!()
+        self.lock()?.terminate_endpoint(endpoint)
     }
+
+    /// `zmq_setsockopt`.
     pub fn set_option(self, option: i32, value: &[u8]) -> Result<()> {
-        let _ = (option, value);
-        todo!()
+        self.lock()?.set_option(option, Some(value))
     }
-    /// Writes the value to `out` and says how many bytes it took.
+
+    /// `zmq_setsockopt` with a NULL value of size 0.
+    pub fn set_option_null(self, option: i32) -> Result<()> {
+        self.lock()?.set_option(option, None)
+    }
+
+    /// `zmq_getsockopt`: writes the value to `out` and says how many bytes it took.
     pub fn option(self, option: i32, out: &mut [u8]) -> Result<usize> {
-        let _ = (option, out);
-        todo!()
+        self.lock()?.option(option, out)
     }
-    /// Sends one frame; `flags` are `ZMQ_DONTWAIT` (the frame says itself whether more follow). Waits according to
-    /// `ZMQ_SNDTIMEO`. On any error nothing was taken.
+
+    /// Sends one frame; of `flags` only `ZMQ_DONTWAIT` counts (the frame says itself whether more follow). Waits
+    /// according to `ZMQ_SNDTIMEO`. On any error nothing was taken. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK`
+    /// and the pattern's own.
     pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
-        let _ = (frame, flags);
-        todo!()
+        let mut socket = self.lock()?;
+        socket.process()?;
+        match socket.try_send(frame) {
+            Err(Errno::AGAIN) => {}
+            outcome => return outcome,
+        }
+        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
+        let mut waiting = Waiting::begin(&socket.owner, timeout_ms)?;
+        loop {
+            // What came while nobody was registered.
+            socket.process()?;
+            match socket.try_send(frame) {
+                Err(Errno::AGAIN) => {}
+                outcome => return outcome,
+            }
+            drop(socket);
+            let waited = waiting.wait();
+            socket = self.lock()?;
+            waited?;
+        }
     }
-    /// Receives one frame and gives it to `take` while it still lies in the pipe.
+
+    /// Receives one frame and gives it to `take` while it still lies in the pipe. Waits according to
+    /// `ZMQ_RCVTIMEO`. Errors: as [`send`](Handle::send), and those of `take`, the frame being lost then.
     pub fn recv<R>(self, flags: i32, take: impl FnOnce(Frame<'_>) -> Result<R>) -> Result<R> {
-        let _ = flags;
-        let _ = take;
-        todo!()
+        let mut take = Some(take);
+        let mut socket = self.lock()?;
+        socket.process()?;
+        match socket.try_recv(&mut take) {
+            Err(Errno::AGAIN) if take.is_some() => {}
+            outcome => return outcome,
+        }
+        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
+        let mut waiting = Waiting::begin(&socket.owner, timeout_ms)?;
+        loop {
+            socket.process()?;
+            match socket.try_recv(&mut take) {
+                Err(Errno::AGAIN) if take.is_some() => {}
+                outcome => return outcome,
+            }
+            drop(socket);
+            let waited = waiting.wait();
+            socket = self.lock()?;
+            waited?;
+        }
     }
-    /// `ZMQ_EVENTS`: `ZMQ_POLLIN`, `ZMQ_POLLOUT`, after processing what other threads said.
+
+    /// `ZMQ_EVENTS`: [`POLLIN`], [`POLLOUT`], after processing what other threads said. Errors: `ETERM`, `ENOTSOCK`.
     pub fn events(self) -> Result<i32> {
-        todo!()
+        let mut socket = self.lock()?;
+        socket.process()?;
+        Ok(socket.readiness())
     }
-    /// For waiting on many sockets: register a parker, look at `events` once more, park.
+
+    /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
+    /// more, park. Errors: `ENOTSOCK`.
     pub fn mailbox(self) -> Result<Arc<Mailbox<Command>>> {
-        todo!()
+        Ok(Arc::clone(&self.lock()?.owner.mailbox))
     }
-    /// `zmq_socket_monitor_versioned`; `None` stops monitoring.
+
+    /// `zmq_socket_monitor_versioned`; `None` stops monitoring. Errors: `ETERM`, `EINVAL`, `EPROTONOSUPPORT`,
+    /// `EADDRINUSE`, `ENOTSOCK`.
     pub fn monitor(self, endpoint: Option<&str>, events: u64, version: i32, socket_type: i32) -> Result<()> {
-        let _ = (endpoint, events, version, socket_type);
-        todo!()
+        monitor::monitor(self, endpoint, events, version, socket_type)
+    }
+
+    #[inline]
+    fn lock(self) -> Result<SlotGuard<'static, Socket>> {
+        self.0.lock().ok_or(Errno::NOTSOCK)
     }
 }

@@ -1,0 +1,224 @@
+//! `zmq_ctx_*`.
+
+use super::{int, memory, pointer};
+use crate::ctx::{Context, Slots};
+use crate::errno::{Errno, Result};
+use crate::options::ContextOptions;
+use crate::options::number::ZMQ_IO_THREADS;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+/// All contexts by their handles. The tag is libzmq's.
+static CONTEXTS: Slots<Arc<Context>> = Slots::new(0xabad_cafe);
+
+/// Creates a context. End it with zmq_ctx_term().
+///
+/// Returns NULL with errno `ENOMEM` if there is no memory for it.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_new() -> *mut c_void {
+    pointer(open)
+}
+
+/// Ends a context: sockets can only be closed any more, and the call waits until all are and what they still had to
+/// send is sent or its ZMQ_LINGER is over. The handle is void afterwards.
+///
+/// Returns 0, or -1 with errno `EFAULT` if `context` is none, `EINTR` if a signal came; call it again then.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
+    int(|| close(context).map(|()| 0))
+}
+
+/// Makes all calls on the context's sockets, those that wait too, fail with `ETERM`; sockets are to be closed then.
+///
+/// Returns 0, or -1 with errno `EFAULT` if `context` is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
+    int(|| {
+        find(context)?.shutdown();
+        Ok(0)
+    })
+}
+
+/// Sets an option of a context to a number.
+///
+/// Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `EFAULT` if `context` is
+/// none.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, optval: c_int) -> c_int {
+    int(|| find(context)?.options().set_int(option, optval).map(|()| 0))
+}
+
+/// The value of a context's option that is a number.
+///
+/// Returns -1 with errno `EINVAL` if there is no such option, `EFAULT` if `context` is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_int {
+    int(|| find(context)?.options().int(option))
+}
+
+/// Sets an option of a context, of any type, to the `optvallen` bytes at `optval`.
+///
+/// Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `EFAULT` if `context` is
+/// none.
+///
+/// # Safety
+/// `optval` is readable for `optvallen` bytes.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_ctx_set_ext(
+    context: *mut c_void,
+    option: c_int,
+    optval: *const c_void,
+    optvallen: usize,
+) -> c_int {
+    int(|| {
+        let context = find(context)?;
+        // SAFETY: as the caller promises.
+        let value = unsafe { memory::bytes(optval, optvallen) }?;
+        context.options().set(option, value).map(|()| 0)
+    })
+}
+
+/// Writes the value of a context's option, of any type, to `optval`, where there is room for `*optvallen` bytes.
+///
+/// Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `EFAULT` if `context` is none or a
+/// pointer is NULL.
+///
+/// # Safety
+/// `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_ctx_get_ext(
+    context: *mut c_void,
+    option: c_int,
+    optval: *mut c_void,
+    optvallen: *mut usize,
+) -> c_int {
+    int(|| {
+        let context = find(context)?;
+        // SAFETY: as the caller promises.
+        unsafe { memory::fill(optval, optvallen, |out| context.options().get(option, out)) }?;
+        Ok(0)
+    })
+}
+
+/// Creates a context with so many I/O threads. Older than zmq_ctx_new() and zmq_ctx_set().
+///
+/// Returns NULL with errno `EINVAL` for a negative number, `ENOMEM` if there is no memory for it.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
+    pointer(|| {
+        if io_threads < 0 {
+            return Err(Errno::INVAL);
+        }
+        let context = open()?;
+        find(context)?.options().set_int(ZMQ_IO_THREADS, io_threads)?;
+        Ok(context)
+    })
+}
+
+/// Older name of zmq_ctx_term().
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_term(context: *mut c_void) -> c_int {
+    zmq_ctx_term(context)
+}
+
+/// Older name of zmq_ctx_term().
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
+    zmq_ctx_term(context)
+}
+
+fn open() -> Result<*mut c_void> {
+    let address = CONTEXTS.insert(Arc::new(Context::new(ContextOptions::new())))?;
+    Ok(ptr::with_exposed_provenance_mut(address))
+}
+
+/// What a handle stands for. Errors: `EFAULT`; `ETERM` for a context that came through a fork.
+pub(super) fn find(handle: *mut c_void) -> Result<Arc<Context>> {
+    let slot = CONTEXTS.lookup(handle.addr()).ok_or(Errno::FAULT)?;
+    match slot.lock() {
+        Some(context) => Ok(Arc::clone(&context)),
+        None if slot.forked() => Err(Errno::TERM),
+        None => Err(Errno::FAULT),
+    }
+}
+
+fn close(handle: *mut c_void) -> Result<()> {
+    let slot = CONTEXTS.lookup(handle.addr()).ok_or(Errno::FAULT)?;
+    if slot.abandon() {
+        return Ok(());
+    }
+    let context = find(handle)?;
+    context.terminate()?;
+    // Another thread may have ended it too, and the handle may already stand for another context.
+    if let Some(guard) = slot.lock()
+        && Arc::ptr_eq(&guard, &context)
+    {
+        CONTEXTS.remove(guard);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ffi::zmq_errno;
+    use crate::options::number::{ZMQ_IPV6, ZMQ_MAX_SOCKETS, ZMQ_SOCKET_LIMIT};
+
+    fn failed(outcome: c_int) -> c_int {
+        assert_eq!(outcome, -1);
+        zmq_errno()
+    }
+
+    #[test]
+    fn handles_that_are_none() {
+        let mut number = 0u64;
+        let stale = zmq_ctx_new();
+        assert_eq!(zmq_ctx_term(stale), 0);
+        for handle in [ptr::null_mut(), (&raw mut number).cast(), stale, stale.wrapping_byte_add(1)] {
+            assert_eq!(failed(zmq_ctx_term(handle)), libc::EFAULT);
+            assert_eq!(failed(zmq_ctx_shutdown(handle)), libc::EFAULT);
+            assert_eq!(failed(zmq_ctx_set(handle, ZMQ_IPV6, 1)), libc::EFAULT);
+            assert_eq!(failed(zmq_ctx_get(handle, ZMQ_IPV6)), libc::EFAULT);
+            assert_eq!(failed(zmq_term(handle)), libc::EFAULT);
+            assert_eq!(failed(zmq_ctx_destroy(handle)), libc::EFAULT);
+        }
+    }
+
+    #[test]
+    fn options() {
+        let context = zmq_init(3);
+        assert_eq!(zmq_ctx_get(context, ZMQ_IO_THREADS), 3);
+        assert_eq!(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 7), 0);
+        assert_eq!(zmq_ctx_get(context, ZMQ_MAX_SOCKETS), 7);
+        assert_eq!(failed(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 0)), libc::EINVAL);
+        assert!(zmq_ctx_get(context, ZMQ_SOCKET_LIMIT) > 0);
+        assert_eq!(failed(zmq_ctx_get(context, -1)), libc::EINVAL);
+        assert_eq!(zmq_ctx_shutdown(context), 0);
+        assert_eq!(zmq_ctx_shutdown(context), 0);
+        assert_eq!(zmq_ctx_term(context), 0);
+        assert!(zmq_init(-1).is_null());
+        assert_eq!(zmq_errno(), libc::EINVAL);
+    }
+
+    #[test]
+    fn options_of_any_type() {
+        let context = zmq_ctx_new();
+        let (value, mut out, mut len) = (1i32, 0i32, 4usize);
+        // SAFETY: four readable and writable bytes; or NULL.
+        unsafe {
+            assert_eq!(zmq_ctx_set_ext(context, ZMQ_IPV6, (&raw const value).cast(), 4), 0);
+            assert_eq!(zmq_ctx_get_ext(context, ZMQ_IPV6, (&raw mut out).cast(), &raw mut len), 0);
+            assert_eq!((out, len), (1, 4));
+            let none = ptr::null_mut();
+            assert_eq!(failed(zmq_ctx_get_ext(context, ZMQ_IPV6, none, &raw mut len)), libc::EFAULT);
+            let short = (&raw mut out).cast();
+            assert_eq!(failed(zmq_ctx_get_ext(context, ZMQ_IPV6, short, ptr::null_mut())), libc::EFAULT);
+            len = 1;
+            assert_eq!(failed(zmq_ctx_get_ext(context, ZMQ_IPV6, short, &raw mut len)), libc::EINVAL);
+        }
+        assert_eq!(zmq_ctx_term(context), 0);
+    }
+}

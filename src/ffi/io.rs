@@ -1,0 +1,243 @@
+//! `zmq_send*`, `zmq_recv*` and `zmq_msg_send`, `zmq_msg_recv`.
+
+use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
+use super::socket::find;
+use super::{int, memory, zmq_msg_t};
+use crate::errno::{Errno, Result};
+use crate::message::{Msg, OutFrame};
+use crate::socket::Handle;
+use libc::iovec;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+/// Sends the `len` bytes at `buf`, as a whole message or, with ZMQ_SNDMORE in `flags`, as a part of one; waits until that
+/// is possible, unless ZMQ_DONTWAIT is in `flags`.
+///
+/// Returns `len`, or -1 with errno `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO), `ENOTSUP` if sockets of this
+/// type do not send, `EFSM` if it is not this one's turn to, `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`, `ENOTSOCK`, `EINTR`; `EFAULT` for
+/// NULL.
+///
+/// # Safety
+/// `buf` is readable for `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send(
+    socket: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let data = unsafe { memory::bytes(buf, len) }?;
+        send(socket, &mut OutFrame::bytes(data, has_more(flags)), flags)
+    })
+}
+
+/// As zmq_send(), for bytes that never change and are never freed: they are not copied.
+///
+/// Returns as zmq_send() does.
+///
+/// # Safety
+/// `buf` is readable for `len` bytes for as long as the process lives.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_send_const(
+    socket: *mut c_void,
+    buf: *const c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises, who also lends the bytes for good.
+        let mut msg = unsafe {
+            memory::bytes(buf, len)?;
+            Msg::external(buf.cast_mut().cast(), len, None, ptr::null_mut())
+        }?;
+        send(socket, &mut OutFrame::msg(&mut msg, has_more(flags)), flags)
+    })
+}
+
+/// As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was.
+///
+/// Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
+///
+/// # Safety
+/// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, flags: c_int) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let msg = unsafe { Msg::at(msg.cast()) }?;
+        let sent = send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags)?;
+        *msg = Msg::new();
+        Ok(sent)
+    })
+}
+
+/// Older name of zmq_msg_send(), with another order.
+///
+/// # Safety
+/// As of zmq_msg_send().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sendmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { zmq_msg_send(msg, socket, flags) }
+}
+
+/// Sends `count` buffers, with ZMQ_SNDMORE in `flags` as the parts of one message, without as a message each.
+///
+/// Returns the size of the last one, or -1 as zmq_send() does, and then some may have been sent; `EINVAL` if there are no
+/// buffers.
+///
+/// # Safety
+/// `iov` is NULL or points at `count` buffers, each readable for its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_sendiov(
+    socket: *mut c_void,
+    iov: *mut iovec,
+    count: usize,
+    flags: c_int,
+) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        if iov.is_null() || count == 0 {
+            return Err(Errno::INVAL);
+        }
+        let mut sent = 0;
+        for index in 0..count {
+            // SAFETY: as the caller promises: one of `count`, whose bytes are readable.
+            let data = unsafe {
+                let buffer = iov.add(index).read();
+                memory::bytes(buffer.iov_base, buffer.iov_len)
+            }?;
+            let more = has_more(flags) && index + 1 < count;
+            sent = send(socket, &mut OutFrame::bytes(data, more), flags)?;
+        }
+        Ok(sent)
+    })
+}
+
+/// Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. What there is no room for is gone. Waits
+/// until there is something, unless ZMQ_DONTWAIT is in `flags`.
+///
+/// Returns the size of the message, which may be more than `len`, or -1 with errno `EAGAIN` if there is nothing now (or within
+/// ZMQ_RCVTIMEO), `ENOTSUP` if sockets of this type do not receive, `EFSM` if it is not this one's turn to, `ETERM`, `ENOTSOCK`,
+/// `EINTR`; `EFAULT` for NULL.
+///
+/// # Safety
+/// `buf` is writable for `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        if buf.is_null() && len > 0 {
+            return Err(Errno::FAULT);
+        }
+        socket.recv(flags & ZMQ_DONTWAIT, |frame| {
+            let data = frame.data();
+            // SAFETY: the caller says that `buf` is writable for `len` bytes; without bytes it may be null. The frame
+            // is ours, so the two do not overlap.
+            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), buf.cast(), data.len().min(len)) };
+            Ok(size(data.len()))
+        })
+    })
+}
+
+/// As zmq_recv(), into a message of the right size, whose old content is released, also after a failure.
+///
+/// Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
+///
+/// # Safety
+/// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, flags: c_int) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let msg = unsafe { Msg::at(msg.cast()) }?;
+        *msg = Msg::new();
+        *msg = socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.into_msg())?;
+        Ok(size(msg.len()))
+    })
+}
+
+/// Older name of zmq_msg_recv(), with another order.
+///
+/// # Safety
+/// As of zmq_msg_recv().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recvmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { zmq_msg_recv(msg, socket, flags) }
+}
+
+/// Receives the parts of one message, up to `*count`, each into memory that is to be freed with free(), and sets `*count` to
+/// how many there are.
+///
+/// Returns how many there are, or -1 as zmq_recv() does, and then `*count` says how many were received before; `EINVAL` if there
+/// are no buffers, `ENOMEM`.
+///
+/// # Safety
+/// `count` is NULL or points at a number, and `iov` is NULL or points at so many buffers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_recviov(
+    socket: *mut c_void,
+    iov: *mut iovec,
+    count: *mut usize,
+    flags: c_int,
+) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let room = unsafe { count.as_ref() }.copied().unwrap_or(0);
+        if iov.is_null() || room == 0 {
+            return Err(Errno::INVAL);
+        }
+        let mut received = 0;
+        let mut more = true;
+        // SAFETY: not null, or there were no room.
+        unsafe { count.write(received) };
+        while more && received < room {
+            let part =
+                socket.recv(flags & ZMQ_DONTWAIT, |frame| Ok((allocated(frame.data())?, frame.more())));
+            let buffer;
+            (buffer, more) = part?;
+            // SAFETY: one of `room` buffers.
+            unsafe { iov.add(received).write(buffer) };
+            received += 1;
+            // SAFETY: as above.
+            unsafe { count.write(received) };
+        }
+        Ok(size(received))
+    })
+}
+
+fn send(socket: Handle, frame: &mut OutFrame<'_>, flags: c_int) -> Result<c_int> {
+    let len = frame.data().len();
+    socket.send(frame, flags & ZMQ_DONTWAIT)?;
+    Ok(size(len))
+}
+
+fn has_more(flags: c_int) -> bool {
+    flags & ZMQ_SNDMORE != 0
+}
+
+/// What an int can say of a size.
+fn size(len: usize) -> c_int {
+    c_int::try_from(len).unwrap_or(c_int::MAX)
+}
+
+/// A copy that C's `free` frees. Errors: `ENOMEM`.
+fn allocated(data: &[u8]) -> Result<iovec> {
+    // Never of nothing: NULL would look like a failure.
+    // SAFETY: no pointers.
+    let memory = unsafe { libc::malloc(data.len().max(1)) };
+    if memory.is_null() {
+        return Err(Errno::NOMEM);
+    }
+    // SAFETY: fresh memory of that length.
+    unsafe { ptr::copy_nonoverlapping(data.as_ptr(), memory.cast(), data.len()) };
+    Ok(iovec { iov_base: memory, iov_len: data.len() })
+}

@@ -1,0 +1,73 @@
+//! `zmq_socket_monitor*`.
+
+use super::constants::ZMQ_PAIR;
+use super::int;
+use super::socket::{endpoint, find};
+use crate::errno::{Errno, Result};
+use std::ffi::{c_char, c_int, c_void};
+
+/// Has a PAIR socket bound to `addr` (`inproc://...`) that tells what happens to `socket`: those of `events`, which is a sum of
+/// `ZMQ_EVENT_...`. NULL ends it.
+///
+/// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
+///
+/// # Safety
+/// `addr` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_monitor(
+    socket: *mut c_void,
+    addr: *const c_char,
+    events: c_int,
+) -> c_int {
+    // As C converts: a negative number becomes events that version 1 has not.
+    // SAFETY: as the caller promises.
+    int(|| unsafe { monitor(socket, addr, events as u64, 1, ZMQ_PAIR) })
+}
+
+/// As zmq_socket_monitor(), for more events, with messages of this version, from a socket of this type (`ZMQ_PAIR`,
+/// `ZMQ_PUB` or `ZMQ_PUSH`).
+///
+/// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
+///
+/// # Safety
+/// `addr` is NULL or a string.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_monitor_versioned(
+    socket: *mut c_void,
+    addr: *const c_char,
+    events: u64,
+    event_version: c_int,
+    r#type: c_int,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    int(|| unsafe { monitor(socket, addr, events, event_version, r#type) })
+}
+
+/// Has the monitor of a socket tell how full its pipes are.
+///
+/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP`.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int {
+    int(|| {
+        find(socket)?.mailbox()?;
+        Err(Errno::NOTSUP)
+    })
+}
+
+/// # Safety
+/// `addr` is NULL or a string.
+unsafe fn monitor(
+    socket: *mut c_void,
+    addr: *const c_char,
+    events: u64,
+    version: c_int,
+    socket_type: c_int,
+) -> Result<c_int> {
+    let socket = find(socket)?;
+    // SAFETY: as the caller promises.
+    let addr = if addr.is_null() { None } else { Some(unsafe { endpoint(addr) }?) };
+    socket.monitor(addr, events, version, socket_type)?;
+    Ok(0)
+}

@@ -1,0 +1,216 @@
+//! `zmq_socket` and what is done to sockets but for sending and receiving.
+
+use super::{context, int, memory, pointer, value};
+use crate::errno::{Errno, Result};
+use crate::options::SocketType;
+use crate::options::number::ZMQ_TYPE;
+use crate::socket::Handle;
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+/// Creates a socket of this type (`ZMQ_REQ` and its like). Close it with zmq_close().
+///
+/// Returns NULL with errno `EINVAL` if there is no such type, `EFAULT` if `context` is none, `EMFILE` if there are too many
+/// sockets or the process has no descriptors left, `ETERM` if the context was ended.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void {
+    pointer(|| {
+        let context = context::find(context)?;
+        let socket_type = SocketType::try_from(r#type)?;
+        let socket = Handle::open(&context, socket_type)?;
+        Ok(ptr::with_exposed_provenance_mut(socket.address()))
+    })
+}
+
+/// Closes a socket. What it still has to send goes on being sent for as long as ZMQ_LINGER says; what was not received
+/// is gone.
+///
+/// Returns 0, or -1 with errno `ENOTSOCK` if `socket` is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
+    int(|| find(socket)?.close().map(|()| 0))
+}
+
+/// Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 take some options out of use.
+///
+/// Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
+/// ended, `ENOTSOCK` if `socket` is none.
+///
+/// # Safety
+/// `optval` is NULL or readable for `optvallen` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_setsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    optval: *const c_void,
+    optvallen: usize,
+) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        if optval.is_null() && optvallen == 0 {
+            return socket.set_option_null(option).map(|()| 0);
+        }
+        // SAFETY: as the caller promises.
+        let value = unsafe { memory::bytes(optval, optvallen) }.map_err(|_| Errno::INVAL)?;
+        socket.set_option(option, value).map(|()| 0)
+    })
+}
+
+/// Writes the value of a socket's option to `optval`, where there is room for `*optvallen` bytes, and its length to
+/// `*optvallen`.
+///
+/// Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `ETERM` if the context was ended,
+/// `ENOTSOCK` if `socket` is none, `EFAULT` if a pointer is NULL.
+///
+/// # Safety
+/// `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_getsockopt(
+    socket: *mut c_void,
+    option: c_int,
+    optval: *mut c_void,
+    optvallen: *mut usize,
+) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        unsafe { memory::fill(optval, optvallen, |out| socket.option(option, out)) }?;
+        Ok(0)
+    })
+}
+
+/// Makes a socket wait for peers at an endpoint, such as `tcp://127.0.0.1:5555`.
+///
+/// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `ETERM`,
+/// `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+///
+/// # Safety
+/// `addr` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_bind(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    int(|| find(socket)?.bind(unsafe { endpoint(addr) }?).map(|()| 0))
+}
+
+/// Connects a socket to an endpoint, now or as soon as there is somebody.
+///
+/// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+///
+/// # Safety
+/// `addr` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    int(|| find(socket)?.connect(unsafe { endpoint(addr) }?).map(|()| 0))
+}
+
+/// Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.
+///
+/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+///
+/// # Safety
+/// `addr` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_unbind(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    int(|| find(socket)?.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0))
+}
+
+/// Undoes zmq_connect().
+///
+/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+///
+/// # Safety
+/// `addr` is NULL or a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    int(|| find(socket)?.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0))
+}
+
+/// Connects a PEER socket and tells the routing id of the peer.
+///
+/// Returns 0 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no PEER socket.
+///
+/// # Safety
+/// `addr` is NULL or a string.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, addr: *const c_char) -> u32 {
+    let _ = addr;
+    value(0, || not_yet(socket))
+}
+
+/// Ends the connection to one peer of a PEER or SERVER socket.
+///
+/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if its type has no such peers.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c_int {
+    let _ = routing_id;
+    int(|| not_yet(socket))
+}
+
+/// Lets a DISH socket receive the messages of a group.
+///
+/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+///
+/// # Safety
+/// `group` is NULL or a string.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_join(socket: *mut c_void, group: *const c_char) -> c_int {
+    let _ = group;
+    int(|| not_yet(socket))
+}
+
+/// Undoes zmq_join().
+///
+/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+///
+/// # Safety
+/// `group` is NULL or a string.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_leave(socket: *mut c_void, group: *const c_char) -> c_int {
+    let _ = group;
+    int(|| not_yet(socket))
+}
+
+/// Whether a message could be sent now to the peer of a ROUTER socket that has this routing id.
+///
+/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no ROUTER socket.
+///
+/// # Safety
+/// `routing_id` is readable for `routing_id_size` bytes.
+#[cfg(zmq_draft)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_socket_get_peer_state(
+    socket: *mut c_void,
+    routing_id: *const c_void,
+    routing_id_size: usize,
+) -> c_int {
+    let _ = (routing_id, routing_id_size);
+    int(|| not_yet(socket))
+}
+
+/// What a handle stands for. Errors: `ENOTSOCK`.
+pub(super) fn find(handle: *mut c_void) -> Result<Handle> {
+    Handle::from_address(handle.addr())
+}
+
+/// Errors: `EFAULT` for NULL, `EINVAL` for what is no UTF-8.
+///
+/// # Safety
+/// `addr` is NULL or a string that stays unchanged during `'a`.
+pub(super) unsafe fn endpoint<'a>(addr: *const c_char) -> Result<&'a str> {
+    // SAFETY: as the caller promises.
+    unsafe { memory::string(addr) }?.to_str().map_err(|_| Errno::INVAL)
+}
+
+/// For calls that no socket type here knows yet: `ENOTSOCK` comes first.
+fn not_yet<T>(handle: *mut c_void) -> Result<T> {
+    let mut socket_type = [0; size_of::<c_int>()];
+    find(handle)?.option(ZMQ_TYPE, &mut socket_type)?;
+    Err(Errno::NOTSUP)
+}

@@ -1,0 +1,422 @@
+//! `zmq_poller`: a set of sockets and descriptors that is kept from wait to wait.
+
+use super::signal::Signal;
+use super::wait::{unlocked, with_waiter};
+use super::{POLLERR, POLLIN, POLLOUT, POLLPRI, asked_of_system, told_by_system};
+use crate::ctx::{Mailbox, Slot, SlotGuard, Slots};
+use crate::errno::{Errno, Result};
+use crate::options::number::ZMQ_THREAD_SAFE;
+use crate::socket::{Command, Handle};
+use crate::sys::poll::PollFd;
+use std::ffi::{c_int, c_long, c_short, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+static POLLERS: Slots<Poller> = Slots::new(0xcafe_babe);
+
+/// A validated poller handle: whether the poller still exists shows on each call, which gives `EFAULT` if not.
+///
+/// A poller may be used from several threads. One that waits goes on with what the poller had when it began.
+#[derive(Clone, Copy)]
+pub struct PollerHandle(&'static Slot<Poller>);
+
+/// A `zmq_poller_event_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PollerEvent {
+    /// Null for a descriptor.
+    pub socket: *mut c_void,
+    /// -1 for a socket.
+    pub fd: c_int,
+    pub user_data: *mut c_void,
+    /// `POLLIN` and its like.
+    pub events: c_short,
+}
+
+/// What a poller can watch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The address of a socket.
+    Socket(usize),
+    Descriptor(c_int),
+}
+
+#[derive(Default)]
+struct Poller {
+    /// Shared with whoever waits, and copied when it changes meanwhile.
+    items: Arc<Vec<Item>>,
+    /// Made for the first thread-safe socket.
+    signal: Option<Signal>,
+}
+
+#[derive(Clone)]
+struct Item {
+    subject: Subject,
+    /// Of a socket: tells whether the socket is still the one that was added, since addresses come back.
+    mailbox: Option<Arc<Mailbox<Command>>>,
+    /// Exposed; never followed here.
+    user_data: usize,
+    events: c_short,
+}
+
+impl PollerHandle {
+    /// `zmq_poller_new`. Errors: `ENOMEM`.
+    pub fn open() -> Result<PollerHandle> {
+        PollerHandle::from_address(POLLERS.insert(Poller::default())?)
+    }
+
+    /// Of the address a program gave us. Errors: `EFAULT`.
+    pub fn from_address(address: usize) -> Result<PollerHandle> {
+        POLLERS.lookup(address).map(PollerHandle).ok_or(Errno::FAULT)
+    }
+
+    pub fn address(self) -> usize {
+        self.0.address()
+    }
+
+    /// `zmq_poller_destroy`.
+    pub fn close(self) -> Result<()> {
+        match self.0.lock() {
+            Some(poller) => {
+                // Dropped with the lock released.
+                let _closed = POLLERS.remove(poller);
+                Ok(())
+            }
+            None if self.0.abandon() => Ok(()),
+            None => Err(Errno::FAULT),
+        }
+    }
+
+    /// `zmq_poller_size`: how many sockets and descriptors it has.
+    pub fn size(self) -> Result<usize> {
+        Ok(self.lock()?.items.len())
+    }
+
+    /// `zmq_poller_add` and `_add_fd`. Errors: `ENOTSOCK`, `EBADF`; `EINVAL` for events that there are not, and for what
+    /// is in the set already; `EMFILE`.
+    pub fn add(self, subject: Subject, user_data: *mut c_void, events: c_short) -> Result<()> {
+        let mut poller = self.lock()?;
+        let mailbox = subject.mailbox()?;
+        check_events(events)?;
+        if poller.position(subject).is_ok() {
+            return Err(Errno::INVAL);
+        }
+        if let (Subject::Socket(address), Some(mailbox)) = (subject, &mailbox)
+            && is_thread_safe(address)
+        {
+            poller.signal()?.watch(mailbox.fd()?)?;
+        }
+        let user_data = user_data.expose_provenance();
+        Arc::make_mut(&mut poller.items).push(Item { subject, mailbox, user_data, events });
+        Ok(())
+    }
+
+    /// `zmq_poller_modify` and `_modify_fd`. Errors: `ENOTSOCK`, `EBADF`; `EINVAL` for events that there are not, and
+    /// for what is not in the set.
+    pub fn modify(self, subject: Subject, events: c_short) -> Result<()> {
+        let mut poller = self.lock()?;
+        subject.mailbox()?;
+        check_events(events)?;
+        let index = poller.position(subject)?;
+        if let Some(item) = Arc::make_mut(&mut poller.items).get_mut(index) {
+            item.events = events;
+        }
+        Ok(())
+    }
+
+    /// `zmq_poller_remove` and `_remove_fd`. Errors: `EBADF`; `EINVAL` for what is not in the set; `ENOTSOCK` for what
+    /// is no socket, or no longer: it is then not in the set any more either.
+    pub fn remove(self, subject: Subject) -> Result<()> {
+        let mut poller = self.lock()?;
+        let alive = subject.mailbox();
+        if let Ok(index) = poller.position(subject) {
+            let item = Arc::make_mut(&mut poller.items).remove(index);
+            let watched = item.mailbox.filter(|mailbox| mailbox.state().has_fd());
+            if let (Some(signal), Some(Ok(fd))) = (&poller.signal, watched.map(|mailbox| mailbox.fd())) {
+                signal.ignore(fd);
+            }
+            alive.map(|_| ())
+        } else {
+            alive.and(Err(Errno::INVAL))
+        }
+    }
+
+    /// `zmq_poller_fd`: a descriptor that becomes readable when something comes for a thread-safe socket, and stays so
+    /// until the next wait. Errors: `EINVAL` if there was never a thread-safe socket in the set.
+    pub fn fd(self) -> Result<c_int> {
+        self.lock()?.signal.as_ref().map(Signal::fd).ok_or(Errno::INVAL)
+    }
+
+    /// `zmq_poller_wait_all`: hands what is ready to `put`, with its place from 0 to below `room`, fills the places
+    /// that are left with [`PollerEvent::NOTHING`], and returns how many are ready. Waits for at most `timeout_ms` (0: not
+    /// at all; negative: without end).
+    ///
+    /// Errors: `EAGAIN` when the time is over; `EFAULT` where it would wait for nothing without end; `EINTR`; `ETERM`;
+    /// `ENOTSOCK` if a socket in the set was closed; `EMFILE`.
+    pub fn wait(
+        self,
+        room: usize,
+        timeout_ms: c_long,
+        mut put: impl FnMut(usize, PollerEvent),
+    ) -> Result<usize> {
+        let items = self.lock()?.begin_wait();
+        let nothing_to_find = room == 0 || items.iter().all(|item| item.events == 0);
+        if nothing_to_find && timeout_ms < 0 {
+            return Err(Errno::FAULT);
+        }
+        let found = with_waiter(|waiter| {
+            if nothing_to_find {
+                return waiter.until(timeout_ms, None, |_| Ok(0));
+            }
+            if items.iter().any(Item::is_raw) {
+                waiter.ask(items.iter().map(Item::raw_fd), None)?;
+            }
+            let found = unlocked(|| look(&items, waiter.told(), room, &mut put))?;
+            if found > 0 || timeout_ms == 0 {
+                return Ok(found);
+            }
+            for (index, item) in items.iter().enumerate() {
+                if let Some(mailbox) = &item.mailbox {
+                    waiter.attend(index, Arc::clone(mailbox))?;
+                }
+            }
+            waiter.until(timeout_ms, None, |told| look(&items, told, room, &mut put))
+        })?;
+        if found == 0 {
+            return Err(Errno::AGAIN);
+        }
+        (found..room).for_each(|place| put(place, PollerEvent::NOTHING));
+        Ok(found)
+    }
+
+    fn lock(self) -> Result<SlotGuard<'static, Poller>> {
+        self.0.lock().ok_or(Errno::FAULT)
+    }
+}
+
+impl PollerEvent {
+    /// What fills places where nothing is ready.
+    pub const NOTHING: PollerEvent =
+        PollerEvent { socket: ptr::null_mut(), fd: -1, user_data: ptr::null_mut(), events: 0 };
+}
+
+impl Subject {
+    /// Checks that there is such a thing to watch. Errors: `ENOTSOCK`, `EBADF`.
+    fn mailbox(self) -> Result<Option<Arc<Mailbox<Command>>>> {
+        match self {
+            Subject::Socket(address) => Handle::from_address(address)?.mailbox().map(Some),
+            Subject::Descriptor(-1) => Err(Errno::BADF),
+            Subject::Descriptor(_) => Ok(None),
+        }
+    }
+}
+
+impl Poller {
+    fn position(&self, subject: Subject) -> Result<usize> {
+        self.items.iter().position(|item| item.subject == subject).ok_or(Errno::INVAL)
+    }
+
+    fn signal(&mut self) -> Result<&Signal> {
+        match &mut self.signal {
+            Some(signal) => Ok(signal),
+            none => Ok(none.insert(Signal::new()?)),
+        }
+    }
+
+    fn begin_wait(&mut self) -> Arc<Vec<Item>> {
+        if let Some(signal) = &mut self.signal {
+            signal.drain();
+        }
+        Arc::clone(&self.items)
+    }
+}
+
+impl Item {
+    fn is_raw(&self) -> bool {
+        matches!(self.subject, Subject::Descriptor(_))
+    }
+
+    /// The system skips negative descriptors, and so the errors that it would tell of one that is not to be
+    /// watched for now.
+    fn raw_fd(&self) -> PollFd {
+        let fd = match self.subject {
+            Subject::Descriptor(fd) if self.events != 0 => fd,
+            _ => -1,
+        };
+        PollFd { fd, events: asked_of_system(self.events), revents: 0 }
+    }
+
+    /// What the item has of what is asked for, `told` being what the system said of a descriptor.
+    fn look(&self, told: Option<&PollFd>) -> Result<PollerEvent> {
+        let nothing = PollerEvent {
+            user_data: ptr::with_exposed_provenance_mut(self.user_data),
+            ..PollerEvent::NOTHING
+        };
+        match self.subject {
+            Subject::Socket(address) => {
+                if self.mailbox.as_ref().is_some_and(|mailbox| mailbox.state().is_closed()) {
+                    return Err(Errno::NOTSOCK);
+                }
+                // Both bits that a socket may have fit a short.
+                let events = self.events & Handle::from_address(address)?.events()? as c_short;
+                Ok(PollerEvent { socket: ptr::with_exposed_provenance_mut(address), events, ..nothing })
+            }
+            Subject::Descriptor(number) => {
+                let events = told_by_system(told.map_or(0, |fd| fd.revents));
+                Ok(PollerEvent { fd: number, events, ..nothing })
+            }
+        }
+    }
+}
+
+/// Hands what is ready to `put`, in the order of the items, for as long as there is room, and counts it. `told` is what
+/// the system said of each item; empty where all are sockets.
+fn look(
+    items: &[Item],
+    told: &[PollFd],
+    room: usize,
+    put: &mut impl FnMut(usize, PollerEvent),
+) -> Result<usize> {
+    let mut found = 0;
+    for (index, item) in items.iter().enumerate() {
+        if found == room {
+            break;
+        }
+        let event = item.look(told.get(index))?;
+        if event.events != 0 {
+            put(found, event);
+            found += 1;
+        }
+    }
+    Ok(found)
+}
+
+fn check_events(events: c_short) -> Result<()> {
+    if events & !(POLLIN | POLLOUT | POLLERR | POLLPRI) != 0 { Err(Errno::INVAL) } else { Ok(()) }
+}
+
+fn is_thread_safe(address: usize) -> bool {
+    let mut value = [0; size_of::<c_int>()];
+    Handle::from_address(address)
+        .and_then(|socket| socket.option(ZMQ_THREAD_SAFE, &mut value))
+        .is_ok_and(|_| c_int::from_ne_bytes(value) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
+    /// What there is, with room for so many events: descriptor, user data, events.
+    fn wait(poller: PollerHandle, room: usize, timeout_ms: c_long) -> Result<Vec<(c_int, usize, c_short)>> {
+        let mut out = vec![None; room];
+        let found = poller.wait(room, timeout_ms, |place, event| {
+            out[place] = Some((event.fd, event.user_data.addr(), event.events));
+        })?;
+        assert!(out.iter().skip(found).all(|event| *event == Some((-1, 0, 0))));
+        Ok(out.into_iter().take(found).map(Option::unwrap).collect())
+    }
+
+    fn data(number: usize) -> *mut c_void {
+        ptr::without_provenance_mut(number)
+    }
+
+    #[test]
+    fn a_stale_poller_is_efault() {
+        let poller = PollerHandle::open().unwrap();
+        assert_eq!(PollerHandle::from_address(poller.address()).unwrap().size(), Ok(0));
+        poller.close().unwrap();
+        assert_eq!(poller.size(), Err(Errno::FAULT));
+        assert_eq!(poller.close(), Err(Errno::FAULT));
+        assert_eq!(poller.add(Subject::Descriptor(0), data(0), POLLIN), Err(Errno::FAULT));
+        assert_eq!(wait(poller, 1, 0), Err(Errno::FAULT));
+        assert!(PollerHandle::from_address(0).is_err());
+        assert!(PollerHandle::from_address((&raw const poller).addr()).is_err());
+    }
+
+    #[test]
+    fn nothing_to_wait_for() {
+        let poller = PollerHandle::open().unwrap();
+        let (_here, there) = UnixStream::pair().unwrap();
+        let start = Instant::now();
+        for room in [0, 1] {
+            assert_eq!(wait(poller, room, -1), Err(Errno::FAULT));
+            assert_eq!(wait(poller, room, 0), Err(Errno::AGAIN));
+            assert_eq!(wait(poller, room, 10), Err(Errno::AGAIN));
+        }
+        assert!(start.elapsed() >= Duration::from_millis(20));
+        poller.add(Subject::Descriptor(there.as_raw_fd()), data(1), 0).unwrap();
+        assert_eq!(wait(poller, 1, -1), Err(Errno::FAULT));
+        assert_eq!(wait(poller, 1, 0), Err(Errno::AGAIN));
+        poller.close().unwrap();
+    }
+
+    #[test]
+    fn descriptors_are_added_changed_and_removed() {
+        let poller = PollerHandle::open().unwrap();
+        let (mut here, there) = UnixStream::pair().unwrap();
+        let fd = Subject::Descriptor(there.as_raw_fd());
+        assert_eq!(poller.modify(fd, POLLIN), Err(Errno::INVAL));
+        assert_eq!(poller.remove(fd), Err(Errno::INVAL));
+        assert_eq!(poller.add(fd, data(7), c_short::MAX), Err(Errno::INVAL));
+        poller.add(fd, data(7), POLLIN).unwrap();
+        assert_eq!(poller.add(fd, data(8), POLLIN), Err(Errno::INVAL));
+        assert_eq!((poller.size(), poller.fd()), (Ok(1), Err(Errno::INVAL)));
+        assert_eq!(wait(poller, 2, 1), Err(Errno::AGAIN));
+        poller.modify(fd, POLLIN | POLLOUT).unwrap();
+        assert_eq!(wait(poller, 2, -1), Ok(vec![(there.as_raw_fd(), 7, POLLOUT)]));
+        here.write_all(b"x").unwrap();
+        poller.modify(fd, POLLIN).unwrap();
+        assert_eq!(wait(poller, 2, -1), Ok(vec![(there.as_raw_fd(), 7, POLLIN)]));
+        poller.modify(fd, 0).unwrap();
+        assert_eq!(wait(poller, 2, 0), Err(Errno::AGAIN));
+        poller.remove(fd).unwrap();
+        assert_eq!(poller.size(), Ok(0));
+        poller.close().unwrap();
+    }
+
+    #[test]
+    fn no_more_events_than_there_is_room_for() {
+        let poller = PollerHandle::open().unwrap();
+        let (here, there) = UnixStream::pair().unwrap();
+        for (number, stream) in [&here, &there].into_iter().enumerate() {
+            poller.add(Subject::Descriptor(stream.as_raw_fd()), data(number), POLLOUT).unwrap();
+        }
+        assert_eq!(wait(poller, 1, -1), Ok(vec![(here.as_raw_fd(), 0, POLLOUT)]));
+        assert_eq!(wait(poller, 3, -1).unwrap().len(), 2);
+        poller.close().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_watched() {
+        let poller = PollerHandle::open().unwrap();
+        let none = Subject::Descriptor(-1);
+        assert_eq!(poller.add(none, data(0), POLLIN), Err(Errno::BADF));
+        assert_eq!(poller.modify(none, POLLIN), Err(Errno::BADF));
+        assert_eq!(poller.remove(none), Err(Errno::BADF));
+        let none = Subject::Socket(0);
+        assert_eq!(poller.add(none, data(0), POLLIN), Err(Errno::NOTSOCK));
+        assert_eq!(poller.modify(none, POLLIN), Err(Errno::NOTSOCK));
+        assert_eq!(poller.remove(none), Err(Errno::NOTSOCK));
+        poller.close().unwrap();
+    }
+
+    #[test]
+    fn the_set_may_change_while_a_thread_waits() {
+        let poller = PollerHandle::open().unwrap();
+        let (mut here, there) = UnixStream::pair().unwrap();
+        let fd = there.as_raw_fd();
+        poller.add(Subject::Descriptor(fd), data(1), POLLIN).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| wait(poller, 1, -1));
+            assert_eq!(poller.size(), Ok(1), "not locked while it waits");
+            here.write_all(b"x").unwrap();
+            assert_eq!(waiting.join().unwrap(), Ok(vec![(fd, 1, POLLIN)]));
+        });
+        poller.close().unwrap();
+    }
+}

@@ -1,0 +1,219 @@
+//! `zmq_proxy`.
+
+use super::wait::with_waiter;
+use crate::errno::Result;
+use crate::message::{Msg, OutFrame};
+use crate::options::SocketType;
+use crate::options::number::ZMQ_TYPE;
+use crate::socket::{DONTWAIT, Handle, POLLIN, POLLOUT};
+use std::collections::VecDeque;
+
+/// So many messages go one way before the proxy looks the other way, and for commands.
+const BURST: usize = 1000;
+
+/// Forwards whole messages from `frontend` to `backend` and back, and a copy of each to `capture`, until `control`
+/// says TERMINATE (then `Ok`) or something fails. The two may be one socket, which then talks to itself.
+///
+/// A message is taken only when the other side has room for it, so high-water marks hold through the proxy; what waits
+/// for room, or for a peer, costs no processor time. Sending to `capture` waits for as long as it takes.
+///
+/// Commands are PAUSE, RESUME, TERMINATE and STATISTICS; others are ignored. The answer to STATISTICS is eight
+/// frames with a 64-bit number each, in the machine's byte order: messages and bytes received and sent by the
+/// frontend, then by the backend. A REP socket answers everything else with an empty message.
+///
+/// Errors: `ETERM`; `ENOTSOCK` (also when one of them is closed meanwhile); `EINTR`; and whatever receiving and sending
+/// on these sockets may give, except `EAGAIN`. Source: zmq_proxy(3), zmq_proxy_steerable(3).
+pub fn proxy(
+    frontend: Handle,
+    backend: Handle,
+    capture: Option<Handle>,
+    control: Option<Handle>,
+) -> Result<()> {
+    let mut proxy = Proxy {
+        state: State::Active,
+        requests: Direction::new(frontend, backend),
+        replies: Direction::new(backend, frontend),
+        capture,
+        control,
+        one_socket: frontend.address() == backend.address(),
+    };
+    with_waiter(|waiter| {
+        // Known to all of them for as long as it runs: whatever comes between a look and the sleep ends the sleep.
+        for socket in [Some(frontend), Some(backend), control].into_iter().flatten() {
+            waiter.attend(0, socket.mailbox()?)?;
+        }
+        loop {
+            // Sleeps only if a turn finds nothing to do.
+            waiter.until(-1, None, |_| proxy.turn())?;
+            if proxy.state == State::Terminated {
+                return Ok(());
+            }
+        }
+    })
+}
+
+struct Proxy {
+    state: State,
+    requests: Direction,
+    replies: Direction,
+    capture: Option<Handle>,
+    control: Option<Handle>,
+    one_socket: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Active,
+    Paused,
+    Terminated,
+}
+
+/// One way through the proxy.
+struct Direction {
+    from: Handle,
+    to: Handle,
+    /// The frames of a message that was taken and not sent yet. Kept from turn to turn only where the room there
+    /// was is gone again: its peer went away in between.
+    frames: VecDeque<Msg>,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Proxy {
+    /// Looks after everything once and says how much there was to do: nothing only if all sockets said that there
+    /// is nothing, so that they will wake the sleeper.
+    fn turn(&mut self) -> Result<usize> {
+        let mut done = 0;
+        if let Some(control) = self.control
+            && has(control.events()?, POLLIN)
+        {
+            self.obey(control)?;
+            done += 1;
+        }
+        // Asked in every state: a proxy that rests ends with its context all the same.
+        let frontend = self.requests.from.events()?;
+        let backend = if self.one_socket { frontend } else { self.replies.from.events()? };
+        if self.state == State::Active {
+            done += self.requests.turn(frontend, backend, self.capture)?;
+            if !self.one_socket {
+                done += self.replies.turn(backend, frontend, self.capture)?;
+            }
+        }
+        Ok(done)
+    }
+
+    fn obey(&mut self, control: Handle) -> Result<()> {
+        let mut frames = VecDeque::new();
+        if !receive(control, &mut frames)? {
+            return Ok(());
+        }
+        match frames.front().map(Msg::data) {
+            Some(b"STATISTICS") => return self.tell_statistics(control),
+            Some(b"PAUSE") => self.state = State::Paused,
+            Some(b"RESUME") => self.state = State::Active,
+            Some(b"TERMINATE") => self.state = State::Terminated,
+            _ => {}
+        }
+        if is_rep(control) {
+            control.send(&mut OutFrame::bytes(b"", false), 0)?;
+        }
+        Ok(())
+    }
+
+    fn tell_statistics(&self, control: Handle) -> Result<()> {
+        let (requests, replies) = (&self.requests, &self.replies);
+        let mut left = [
+            [requests.messages, requests.bytes],
+            [replies.messages, replies.bytes],
+            [replies.messages, replies.bytes],
+            [requests.messages, requests.bytes],
+        ]
+        .into_iter()
+        .flatten()
+        .peekable();
+        while let Some(number) = left.next() {
+            control.send(&mut OutFrame::bytes(&number.to_ne_bytes(), left.peek().is_some()), 0)?;
+        }
+        Ok(())
+    }
+}
+
+impl Direction {
+    fn new(from: Handle, to: Handle) -> Direction {
+        Direction { from, to, frames: VecDeque::new(), messages: 0, bytes: 0 }
+    }
+
+    /// Forwards what there is and what there is room for, up to a burst, and says how much that was. `from` and `to`
+    /// are the events of the two sockets.
+    fn turn(&mut self, from: i32, to: i32, capture: Option<Handle>) -> Result<usize> {
+        // One socket may have room only once it has taken a request: REP does.
+        let one_socket = self.from.address() == self.to.address();
+        let is_room = has(to, POLLOUT);
+        if !self.frames.is_empty() && (!is_room || !self.flush()?) {
+            return Ok(0);
+        }
+        if !has(from, POLLIN) || !(is_room || one_socket) {
+            return Ok(0);
+        }
+        for done in 0..BURST {
+            if done > 0 && !one_socket && !has(self.to.events()?, POLLOUT) {
+                return Ok(done);
+            }
+            if !receive(self.from, &mut self.frames)? {
+                return Ok(done);
+            }
+            if let Some(capture) = capture {
+                for frame in &mut self.frames {
+                    let more = frame.more();
+                    capture.send(&mut OutFrame::msg(frame, more), 0)?;
+                }
+            }
+            if !self.flush()? {
+                return Ok(done + 1);
+            }
+        }
+        Ok(BURST)
+    }
+
+    /// Sends the frames that were taken: `false` if there is no room.
+    fn flush(&mut self) -> Result<bool> {
+        while let Some(frame) = self.frames.front_mut() {
+            let (more, bytes) = (frame.more(), frame.len() as u64);
+            match self.to.send(&mut OutFrame::msg(frame, more), DONTWAIT) {
+                Err(error) if error.would_block() => return Ok(false),
+                outcome => outcome?,
+            }
+            self.bytes += bytes;
+            self.messages += u64::from(!more);
+            self.frames.pop_front();
+        }
+        Ok(true)
+    }
+}
+
+/// Takes one whole message: `false` if there is none.
+fn receive(from: Handle, frames: &mut VecDeque<Msg>) -> Result<bool> {
+    loop {
+        match from.recv(DONTWAIT, |frame| frame.into_msg()) {
+            Ok(frame) => {
+                let more = frame.more();
+                frames.push_back(frame);
+                if !more {
+                    return Ok(true);
+                }
+            }
+            // Messages come whole, so this is between two.
+            Err(error) if error.would_block() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn has(events: i32, event: i32) -> bool {
+    events & event != 0
+}
+
+fn is_rep(socket: Handle) -> bool {
+    let mut value = [0; 4];
+    socket.option(ZMQ_TYPE, &mut value).is_ok() && i32::from_ne_bytes(value) == SocketType::Rep as i32
+}

@@ -1,0 +1,190 @@
+//! What a socket is bound and connected to.
+
+use super::socket::Socket;
+use crate::errno::{Errno, Result};
+use crate::options::SocketType;
+use crate::pipe::{self, LaneOptions, PipeId};
+use crate::session::{self, Ground, Listening, SessionHandle, event};
+use crate::transport::{self, Scheme};
+use std::sync::Arc;
+
+/// By endpoint; several connections may share one.
+#[derive(Default)]
+pub struct Endpoints {
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    uri: String,
+    what: What,
+    /// The pipe that came with a connect.
+    pipe: Option<PipeId>,
+}
+
+enum What {
+    Bound(Listening),
+    Connected(SessionHandle),
+    /// An inproc connection: there is nothing but the pipe.
+    Pipe,
+}
+
+impl Endpoints {
+    pub(super) fn add_pipe(&mut self, uri: &str, pipe: PipeId) {
+        self.entries.push(Entry { uri: uri.to_string(), what: What::Pipe, pipe: Some(pipe) });
+    }
+
+    fn contains(&self, uri: &str) -> bool {
+        self.entries.iter().any(|entry| entry.uri == uri)
+    }
+
+    /// Takes out everything under an endpoint.
+    fn take(&mut self, uri: &str) -> Vec<Entry> {
+        let (taken, kept) = std::mem::take(&mut self.entries).into_iter().partition(|entry| entry.uri == uri);
+        self.entries = kept;
+        taken
+    }
+
+    /// A pipe is gone; an inproc connection is nothing without.
+    pub(super) fn pipe_closed(&mut self, id: PipeId) {
+        self.entries.retain_mut(|entry| {
+            if entry.pipe == Some(id) {
+                entry.pipe = None;
+                return !matches!(entry.what, What::Pipe);
+            }
+            true
+        });
+    }
+
+    pub(super) fn terminate_all(&mut self) {
+        for entry in self.entries.drain(..) {
+            entry.terminate();
+        }
+    }
+}
+
+impl Entry {
+    fn terminate(&self) {
+        match &self.what {
+            What::Bound(listening) => listening.close(),
+            What::Connected(session) => session.terminate(),
+            What::Pipe => {}
+        }
+    }
+}
+
+impl Socket {
+    /// `zmq_bind`.
+    pub fn bind(&mut self, endpoint: &str) -> Result<()> {
+        self.process()?;
+        let (scheme, address) = transport::parse(endpoint)?;
+        transport::compatible(scheme, self.options.socket_type)?;
+        if scheme == Scheme::Inproc {
+            self.bind_inproc(endpoint)?;
+            self.last_endpoint = endpoint.to_string();
+            return Ok(());
+        }
+        let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
+        let listener = match transport::bind(scheme, address, &self.options) {
+            Ok(listener) => listener,
+            Err(errno) => {
+                let endpoints = session::Endpoints::bound(address);
+                self.owner.monitor.tell(event::BIND_FAILED, errno.0.unsigned_abs().into(), &endpoints);
+                return Err(errno);
+            }
+        };
+        self.last_endpoint = listener.last_endpoint().to_string();
+        let listening = session::listen(&io_thread, self.ground(), listener);
+        self.endpoints.entries.push(Entry {
+            uri: self.last_endpoint.clone(),
+            what: What::Bound(listening),
+            pipe: None,
+        });
+        Ok(())
+    }
+
+    /// `zmq_connect`.
+    pub fn connect(&mut self, endpoint: &str) -> Result<()> {
+        self.process()?;
+        let (scheme, address) = transport::parse(endpoint)?;
+        transport::compatible(scheme, self.options.socket_type)?;
+        if scheme == Scheme::Inproc {
+            self.connect_inproc(endpoint)?;
+            self.last_endpoint = endpoint.to_string();
+            return Ok(());
+        }
+        let once = matches!(
+            self.options.socket_type,
+            SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req
+        );
+        if once && self.endpoints.contains(endpoint) {
+            // A second connection to the same peer makes no sense for these, and libzmq makes none.
+            return Ok(());
+        }
+        let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
+        let plan = transport::connect(scheme, address, &self.options)?;
+        let last_endpoint = plan.endpoint().to_string();
+        let (ours, theirs) = if self.options.immediate {
+            (None, None)
+        } else {
+            let conflate = self.options.effective_conflate();
+            let out = LaneOptions { hwm: self.options.sndhwm, conflate };
+            let back = LaneOptions { hwm: self.options.rcvhwm, conflate };
+            let (mut ours, theirs) = pipe::pair(out, back)?;
+            ours.endpoint = endpoint.to_string();
+            (Some(ours), Some(theirs))
+        };
+        let ground = self.ground();
+        let pipe = ours.map(|pipe| self.attach(pipe, true));
+        let session = session::connect(&io_thread, ground, plan, theirs);
+        self.last_endpoint = last_endpoint;
+        let what = What::Connected(session);
+        self.endpoints.entries.push(Entry { uri: endpoint.to_string(), what, pipe });
+        self.drop_closed();
+        Ok(())
+    }
+
+    /// `zmq_unbind` and `zmq_disconnect`.
+    pub fn terminate_endpoint(&mut self, endpoint: &str) -> Result<()> {
+        self.process()?;
+        let (scheme, address) = transport::parse(endpoint)?;
+        transport::compatible(scheme, self.options.socket_type)?;
+        if scheme == Scheme::Inproc && self.unbind_inproc(endpoint) {
+            return Ok(());
+        }
+        let found = match self.forget_endpoint(endpoint) {
+            Ok(()) => Ok(()),
+            // The program may know it by a name that was resolved since.
+            Err(errno) if scheme == Scheme::Tcp => {
+                let known = transport::other_names(scheme, address, &self.options)
+                    .find(|name| self.endpoints.contains(name));
+                known.map_or(Err(errno), |name| self.forget_endpoint(&name))
+            }
+            Err(errno) => Err(errno),
+        };
+        self.drop_closed();
+        found
+    }
+
+    /// Ends everything under an endpoint. Errors: `ENOENT`.
+    pub(super) fn forget_endpoint(&mut self, endpoint: &str) -> Result<()> {
+        let entries = self.endpoints.take(endpoint);
+        if entries.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        for entry in entries {
+            if let Some(id) = entry.pipe {
+                self.pipes.terminate(id);
+            }
+            entry.terminate();
+        }
+        Ok(())
+    }
+
+    fn ground(&self) -> Ground {
+        Ground {
+            owner: Arc::clone(&self.owner),
+            options: Arc::new(self.options.clone()),
+            guard: self.context().guard(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Connections between the sockets of one context: a pipe and two mailboxes.
+
+use super::socket::Socket;
+use crate::ctx::SocketId;
+use crate::errno::Result;
+use crate::options::SocketOptions;
+use crate::pipe::{self, LaneOptions, Pipe};
+use crate::session::{Command, Owner};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The inproc names of a context.
+#[derive(Default)]
+pub struct Names(crate::ctx::Names<SocketId, Bound, Pending>);
+
+impl Deref for Names {
+    type Target = crate::ctx::Names<SocketId, Bound, Pending>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// What a connecting socket needs of a bound one.
+#[derive(Clone)]
+pub struct Bound {
+    owner: Arc<Owner>,
+    marks: Marks,
+}
+
+/// What a binding socket needs of one that connected too early.
+pub struct Pending {
+    /// The binder's end.
+    pipe: Pipe,
+    marks: Marks,
+}
+
+/// The options of one side that the other must know.
+#[derive(Clone)]
+struct Marks {
+    sndhwm: i32,
+    rcvhwm: i32,
+    routing_id: Vec<u8>,
+    wants_routing_id: bool,
+}
+
+impl Marks {
+    fn of(options: &SocketOptions) -> Marks {
+        Marks {
+            sndhwm: options.sndhwm,
+            rcvhwm: options.rcvhwm,
+            routing_id: options.routing_id.clone(),
+            wants_routing_id: options.recv_routing_id,
+        }
+    }
+}
+
+impl Socket {
+    /// Takes the name, and whoever waited for it. Errors: `EADDRINUSE`.
+    pub(super) fn bind_inproc(&mut self, endpoint: &str) -> Result<()> {
+        let marks = Marks::of(&self.options);
+        let bound = Bound { owner: Arc::clone(&self.owner), marks };
+        let waiting = self.names.bind(endpoint, self.ticket.id(), bound)?;
+        for Pending { mut pipe, marks } in waiting {
+            if !self.options.effective_conflate() {
+                pipe.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
+                pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
+            }
+            if marks.wants_routing_id {
+                pipe.write_routing_id(&self.options.routing_id)?;
+                pipe.flush();
+            }
+            self.attach(pipe, false);
+        }
+        self.drop_closed();
+        Ok(())
+    }
+
+    /// Connects to whoever has the name, or waits for it. Errors: `ENOMEM`.
+    pub(super) fn connect_inproc(&mut self, endpoint: &str) -> Result<()> {
+        let marks = Marks::of(&self.options);
+        let conflate = self.options.effective_conflate();
+        let lane = |hwm| LaneOptions { hwm, conflate };
+        let (mut ours, mut theirs) = pipe::pair(lane(marks.sndhwm), lane(marks.rcvhwm))?;
+        ours.endpoint = endpoint.to_string();
+        theirs.endpoint = endpoint.to_string();
+        let socket_ours = &mut ours;
+        self.names.connect(endpoint, self.ticket.id(), move |bound| {
+            // Before there is a binder nobody knows whether it wants a routing id. A reader that does not passes it.
+            if bound.is_none_or(|bound| bound.marks.wants_routing_id) {
+                socket_ours.write_routing_id(&marks.routing_id)?;
+                socket_ours.flush();
+            }
+            let Some(bound) = bound else { return Ok(Some(Pending { pipe: theirs, marks })) };
+            if marks.wants_routing_id {
+                theirs.write_routing_id(&bound.marks.routing_id)?;
+                theirs.flush();
+            }
+            if !conflate {
+                socket_ours.hwm_boost = Some((bound.marks.rcvhwm, bound.marks.sndhwm));
+                theirs.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
+                socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
+            }
+            bound.owner.mailbox.send(Command::Bind(theirs));
+            Ok(None)
+        })?;
+        let id = self.attach(ours, true);
+        self.endpoints.add_pipe(endpoint, id);
+        self.drop_closed();
+        Ok(())
+    }
+
+    /// Gives a name up, if it is this socket's, or stops waiting for one. `false`: neither.
+    pub(super) fn unbind_inproc(&mut self, endpoint: &str) -> bool {
+        if self.names.unbind(endpoint, self.ticket.id()).is_ok() {
+            return true;
+        }
+        drop(self.names.cancel(endpoint, self.ticket.id()));
+        false
+    }
+}

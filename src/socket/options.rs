@@ -1,0 +1,65 @@
+//! `zmq_setsockopt` and `zmq_getsockopt`: the pattern's options, the socket's own, and those that all have.
+
+use super::socket::Socket;
+use crate::errno::{Errno, Result};
+use crate::options::number::{
+    ZMQ_EVENTS, ZMQ_FD, ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
+};
+use crate::options::value;
+
+impl Socket {
+    /// Sets an option; `None` is a NULL pointer.
+    pub fn set_option(&mut self, option: i32, value: Option<&[u8]>) -> Result<()> {
+        self.alive()?;
+        let bytes = value.unwrap_or_default();
+        let by_pattern = self.pattern.set_option(&mut self.pipes, &mut self.options, option, bytes);
+        self.drop_closed();
+        if let Some(outcome) = by_pattern {
+            return outcome;
+        }
+        match value {
+            Some(value) => self.options.set(option, value)?,
+            None => self.options.set_null(option)?,
+        }
+        match option {
+            ZMQ_LINGER => self.owner.set_linger_ms(self.options.linger_ms),
+            ZMQ_SNDHWM | ZMQ_RCVHWM => {
+                for id in self.pipes.ids() {
+                    if let Some(pipe) = self.pipes.pipe(id) {
+                        pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes an option's value to `out` and says how many bytes it took.
+    pub fn option(&mut self, option: i32, out: &mut [u8]) -> Result<usize> {
+        self.alive()?;
+        if let Some(outcome) = self.pattern.option(&self.pipes, &self.options, option, out) {
+            return outcome;
+        }
+        match option {
+            ZMQ_RCVMORE => value::put_int_padded(out, i32::from(self.rcvmore)),
+            ZMQ_FD => {
+                let fd = self.owner.mailbox.fd()?;
+                value::put_int_padded(out, fd)
+            }
+            ZMQ_EVENTS => {
+                self.process()?;
+                let readiness = self.readiness();
+                value::put_int_padded(out, readiness)
+            }
+            ZMQ_LAST_ENDPOINT => value::put_c_str(out, self.last_endpoint.as_bytes()),
+            ZMQ_THREAD_SAFE => value::put_int_padded(out, 0),
+            _ => self.options.get(option, out),
+        }
+    }
+
+    /// Errors: `ETERM` once the context is terminating.
+    pub(super) fn alive(&self) -> Result<()> {
+        if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
+    }
+}

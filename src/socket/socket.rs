@@ -1,0 +1,178 @@
+//! The socket behind a handle.
+
+use super::endpoints::Endpoints;
+use super::inproc::Names;
+use crate::ctx::{Context, SocketTicket};
+use crate::errno::{Errno, Result};
+use crate::message::{Frame, OutFrame};
+use crate::options::{SocketOptions, SocketType};
+use crate::pattern::Pattern;
+use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
+use crate::session::{Command, Owner, SocketEnd};
+use std::sync::{Arc, Weak};
+
+/// Pipes, one pattern, a mailbox, and endpoints. Only ever touched under its handle's lock.
+pub struct Socket {
+    pub(super) options: SocketOptions,
+    pub(super) pattern: Pattern,
+    pub(super) pipes: Pipes,
+    pub(super) owner: Arc<Owner>,
+    pub(super) endpoints: Endpoints,
+    /// `ZMQ_LAST_ENDPOINT`.
+    pub(super) last_endpoint: String,
+    /// `ZMQ_RCVMORE`.
+    pub(super) rcvmore: bool,
+    pub(super) names: Arc<Names>,
+    /// Emptied and filled again by [`process`](Socket::process), so that it need not allocate.
+    commands: Vec<Command>,
+    /// Last: once it is dropped the context may end.
+    pub(super) ticket: SocketTicket,
+}
+
+impl Socket {
+    pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
+        let options = context.options().socket_options(socket_type);
+        let owner = Arc::new(Owner::new(options.linger_ms));
+        let stop: Weak<Owner> = Arc::downgrade(&owner);
+        let ticket = context.register_socket(stop)?;
+        let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
+        Ok(Socket {
+            pattern: Pattern::new(socket_type, &options),
+            options,
+            pipes: Pipes::default(),
+            owner,
+            endpoints: Endpoints::default(),
+            last_endpoint: String::new(),
+            rcvmore: false,
+            names,
+            commands: Vec::new(),
+            ticket,
+        })
+    }
+
+    pub(super) fn context(&self) -> Context {
+        self.ticket.context()
+    }
+
+    /// Does what other threads asked for. Cheap when there is nothing. Errors: `ETERM`.
+    #[inline]
+    pub fn process(&mut self) -> Result<()> {
+        if self.owner.mailbox.state().is_quiet() {
+            return Ok(());
+        }
+        self.process_commands()
+    }
+
+    #[cold]
+    fn process_commands(&mut self) -> Result<()> {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.owner.mailbox.take(&mut commands);
+        for command in commands.drain(..) {
+            self.obey(command);
+        }
+        self.commands = commands;
+        self.drop_closed();
+        if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Pipe(id, _) if !self.pipes.contains(id) => {}
+            Command::Pipe(id, PipeEvent::Readable) => self.pattern.read_activated(&mut self.pipes, id),
+            Command::Pipe(id, PipeEvent::Writable) => self.pattern.write_activated(&mut self.pipes, id),
+            Command::Pipe(id, PipeEvent::PeerClosed) => self.peer_closed(id),
+            Command::Pipe(id, PipeEvent::Hiccup(writer)) => {
+                self.pipes.replace_writer(id, writer);
+                if self.options.immediate {
+                    self.pipes.terminate(id);
+                } else {
+                    self.pattern.hiccuped(&mut self.pipes, id);
+                }
+            }
+            Command::Bind(pipe) => {
+                self.attach(pipe, false);
+            }
+            // It may be gone already: the program was faster.
+            Command::Gone(endpoint) => drop(self.forget_endpoint(&endpoint)),
+        }
+    }
+
+    /// Takes a pipe in; `local` says that this socket has made the connection.
+    pub(super) fn attach(&mut self, pipe: Pipe, local: bool) -> PipeId {
+        let id = self.pipes.insert(pipe);
+        let end = SocketEnd { owner: Arc::clone(&self.owner), id };
+        if let Some(pipe) = self.pipes.pipe(id) {
+            pipe.set_owner(Arc::new(end));
+        }
+        self.pattern.attach(&mut self.pipes, id, false, local);
+        // The peer may have closed before there was anybody to tell.
+        if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_peer_closed()) {
+            self.peer_closed(id);
+        }
+        id
+    }
+
+    /// The other end of a pipe is closed. What it has sent is still read, unless nobody ever would.
+    fn peer_closed(&mut self, id: PipeId) {
+        let reads = !matches!(
+            self.options.socket_type,
+            SocketType::Push | SocketType::Pub | SocketType::Radio | SocketType::Scatter
+        );
+        if reads {
+            // Finds out whether anything is left, and notes the pipe as closed where not.
+            self.pipes.check_read(id);
+        } else {
+            self.pipes.terminate(id);
+        }
+    }
+
+    /// Lets go of pipes that have closed.
+    pub(super) fn drop_closed(&mut self) {
+        while self.pipes.any_closed() {
+            for id in self.pipes.take_closed() {
+                self.pattern.terminated(&mut self.pipes, id);
+                self.endpoints.pipe_closed(id);
+                self.pipes.remove(id);
+            }
+        }
+    }
+
+    /// Sends a frame now. Errors: `EAGAIN` and the pattern's own, with nothing taken.
+    pub fn try_send(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
+        let outcome = self.pattern.send(&mut self.pipes, frame);
+        self.drop_closed();
+        outcome
+    }
+
+    /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.
+    pub fn try_recv<R, F: FnOnce(Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
+        let outcome = match self.pattern.recv(&mut self.pipes) {
+            Ok(frame) => {
+                self.rcvmore = frame.more();
+                take.take().map_or(Err(Errno::INVAL), |take| take(frame))
+            }
+            Err(errno) => Err(errno),
+        };
+        self.drop_closed();
+        outcome
+    }
+
+    /// Whether frames can be received and sent now, as `ZMQ_POLLIN` and `ZMQ_POLLOUT`.
+    pub fn readiness(&mut self) -> i32 {
+        let readable = self.pattern.has_in(&mut self.pipes);
+        let writable = self.pattern.has_out(&mut self.pipes);
+        self.drop_closed();
+        i32::from(readable) * super::POLLIN | i32::from(writable) * super::POLLOUT
+    }
+
+    /// Ends everything but what lingers on I/O threads.
+    pub fn close(mut self) {
+        self.owner.set_linger_ms(self.options.linger_ms);
+        drop(self.names.remove_owner(self.ticket.id()));
+        self.endpoints.terminate_all();
+        // Closes every end: peers and sessions are told.
+        self.pipes = Pipes::default();
+        drop(self.owner.monitor.set(0, None));
+        drop(self.owner.mailbox.close());
+    }
+}
