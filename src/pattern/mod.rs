@@ -50,7 +50,6 @@ use xpub::Xpub;
 use xsub::Xsub;
 
 /// The pattern of a socket.
-#[expect(clippy::large_enum_variant, reason = "there is one per socket")]
 pub enum Pattern {
     Pair(Pair),
     Pub(Pub),

@@ -15,8 +15,12 @@ pub struct Pair {
 
 impl Behaviour for Pair {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
-        if self.peer.is_some() {
-            return pipes.terminate(pipe);
+        if let Some(peer) = self.peer {
+            if pipes.is_open(peer) || pipes.check_read(peer) {
+                return pipes.terminate(pipe);
+            }
+            // Closed and read, though nobody has said so yet.
+            self.terminated(pipes, peer);
         }
         self.peer = Some(pipe);
         self.dealer.attach(pipes, pipe, subscribe_to_all, locally_initiated);
@@ -87,6 +91,18 @@ mod tests {
         three = bench.connect();
         bench.send(&["to three"]).unwrap();
         assert_eq!(three.recv(), ["to three"]);
+    }
+
+    #[test]
+    fn a_peer_that_has_ended_makes_room_before_anybody_has_noticed() {
+        let mut bench = Bench::new(SocketType::Pair);
+        let (old, options) = (bench.connect(), crate::pipe::LaneOptions { hwm: 0, conflate: false });
+        drop(old);
+        let (ours, mut theirs) = crate::pipe::pair(options, options).unwrap();
+        let id = bench.pipes.insert(ours);
+        bench.pattern.attach(&mut bench.pipes, id, false, false);
+        bench.send(&["x"]).unwrap();
+        assert_eq!(theirs.read().unwrap().data(), b"x");
     }
 
     #[test]

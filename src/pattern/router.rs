@@ -259,8 +259,7 @@ impl Behaviour for Router {
                 }
             }),
             ZMQ_ROUTER_NOTIFY => set_common(options, option, value),
-            ZMQ_CONNECT_ROUTING_ID if value.is_empty() => Err(Errno::INVAL),
-            ZMQ_CONNECT_ROUTING_ID => Ok(self.routes.set_connect_id(value)),
+            ZMQ_CONNECT_ROUTING_ID => self.routes.set_connect_id(value),
             _ => return None,
         })
     }

@@ -1,5 +1,6 @@
 //! Which peer is called what, for sockets that address their peers.
 
+use crate::errno::{Errno, Result};
 use crate::pipe::{PipeId, Pipes};
 use std::collections::HashMap;
 
@@ -21,9 +22,13 @@ impl Routes {
         Routes { by_id: HashMap::new(), last: None, next, connect_id: Vec::new() }
     }
 
-    /// Names the next peer that is connected to.
-    pub fn set_connect_id(&mut self, routing_id: &[u8]) {
+    /// Names the next peer that is connected to. Errors: `EINVAL` for the empty name.
+    pub fn set_connect_id(&mut self, routing_id: &[u8]) -> Result<()> {
+        if routing_id.is_empty() {
+            return Err(Errno::INVAL);
+        }
         self.connect_id = routing_id.to_vec();
+        Ok(())
     }
 
     /// The name for the peer that is being connected to, given once; `None` where it was not set, or belongs to

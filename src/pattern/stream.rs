@@ -126,8 +126,7 @@ impl Behaviour for Stream {
     ) -> Option<Result<()>> {
         match option {
             ZMQ_STREAM_NOTIFY => Some(set_common(options, option, value)),
-            ZMQ_CONNECT_ROUTING_ID if value.is_empty() => Some(Err(Errno::INVAL)),
-            ZMQ_CONNECT_ROUTING_ID => Some(Ok(self.routes.set_connect_id(value))),
+            ZMQ_CONNECT_ROUTING_ID => Some(self.routes.set_connect_id(value)),
             _ => None,
         }
     }

@@ -315,7 +315,10 @@ impl Behaviour for Xpub {
             | ZMQ_ONLY_FIRST_SUBSCRIBE => flag(value).map(|yes| self.set_flag(option, yes)),
             ZMQ_SUBSCRIBE => self.answer_wish(true, value),
             ZMQ_UNSUBSCRIBE => self.answer_wish(false, value),
-            ZMQ_XPUB_WELCOME_MSG => Ok(self.settings.welcome = value.to_vec()),
+            ZMQ_XPUB_WELCOME_MSG => {
+                self.settings.welcome = value.to_vec();
+                Ok(())
+            }
             ZMQ_INVERT_MATCHING => set_common(options, option, value)
                 .map(|()| self.settings.invert_matching = options.invert_matching),
             _ => return None,
