@@ -20,7 +20,6 @@ use crate::ctx::{Context, Mailbox, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
-use crate::pattern::Sent;
 use socket::Socket;
 use std::sync::Arc;
 use waiting::Waiting;
@@ -107,21 +106,17 @@ impl Handle {
         let mut socket = self.lock()?;
         socket.process()?;
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
-        // A message whose pipe broke is lost; only who would not have waited is told.
-        let broken = if timeout_ms == 0 { Err(Errno::AGAIN) } else { Ok(()) };
-        match socket.try_send(frame) {
+        match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}
-            Ok(Sent::Broken) => return broken,
-            outcome => return outcome.map(|_| ()),
+            outcome => return outcome,
         }
         let mut waiting = Waiting::begin(&socket.owner, timeout_ms)?;
         loop {
             // What came while nobody was registered.
             socket.process()?;
-            match socket.try_send(frame) {
+            match socket.try_send(frame, timeout_ms) {
                 Err(Errno::AGAIN) => {}
-                Ok(Sent::Broken) => return broken,
-                outcome => return outcome.map(|_| ()),
+                outcome => return outcome,
             }
             drop(socket);
             let waited = waiting.wait();

@@ -32,13 +32,12 @@ pub struct Socket {
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
         let options = context.options().socket_options(socket_type);
-        let pattern = Pattern::new(socket_type, &options)?;
         let owner = Arc::new(Owner::new(options.linger_ms));
         let stop: Weak<Owner> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
         Ok(Socket {
-            pattern,
+            pattern: Pattern::new(socket_type, &options)?,
             options,
             pipes: Pipes::default(),
             owner,
@@ -81,7 +80,7 @@ impl Socket {
             Command::Pipe(id, _) if !self.pipes.contains(id) => {}
             Command::Pipe(id, PipeEvent::Readable) => self.pattern.read_activated(&mut self.pipes, id),
             Command::Pipe(id, PipeEvent::Writable) => self.pattern.write_activated(&mut self.pipes, id),
-            Command::Pipe(id, PipeEvent::PeerClosed) => self.pattern.peer_closed(&mut self.pipes, id),
+            Command::Pipe(id, PipeEvent::PeerClosed) => self.peer_closed(id),
             Command::Pipe(id, PipeEvent::Hiccup(writer)) => {
                 self.pipes.replace_writer(id, writer);
                 if self.options.immediate {
@@ -108,9 +107,14 @@ impl Socket {
         self.pattern.attach(&mut self.pipes, id, false, local);
         // The peer may have closed before there was anybody to tell.
         if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_peer_closed()) {
-            self.pattern.peer_closed(&mut self.pipes, id);
+            self.peer_closed(id);
         }
         id
+    }
+
+    /// The other end of a pipe is closed. What it has sent is still read, unless nobody ever would.
+    fn peer_closed(&mut self, id: PipeId) {
+        self.pattern.peer_closed(&mut self.pipes, id);
     }
 
     /// Lets go of pipes that have closed.
@@ -124,11 +128,15 @@ impl Socket {
         }
     }
 
-    /// Sends a frame now. Errors: `EAGAIN` and the pattern's own, with nothing taken.
-    pub fn try_send(&mut self, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    /// Sends a frame now, for a caller that would wait this long. Errors: `EAGAIN` and the pattern's own, with
+    /// nothing taken.
+    pub fn try_send(&mut self, frame: &mut OutFrame<'_>, timeout_ms: i32) -> Result<()> {
         let outcome = self.pattern.send(&mut self.pipes, frame);
         self.drop_closed();
-        outcome
+        match outcome? {
+            Sent::Broken if timeout_ms == 0 => Err(Errno::AGAIN),
+            Sent::Broken | Sent::Taken => Ok(()),
+        }
     }
 
     /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.
