@@ -50,7 +50,9 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
             options: ground.options,
             guard: ground.guard,
             endpoints: names,
+            registered: false,
             sessions: Vec::new(),
+            tidy_at: TURN,
         };
         acceptor.begin(cx)
     }));
@@ -83,21 +85,33 @@ struct Acceptor {
     options: Arc<SocketOptions>,
     guard: Guard,
     endpoints: Endpoints,
+    registered: bool,
     sessions: Vec<Weak<Shared>>,
+    /// How many sessions there may be in the list before those that have ended are taken out.
+    tidy_at: usize,
 }
 
 impl Acceptor {
-    fn begin(self, cx: &mut Cx<'_>) -> Box<dyn Source> {
-        let fd = self.shared.listener.lock().as_ref().map(|listener| listener.fd().as_raw_fd());
-        match fd.map(|fd| cx.register(fd, Interest::READABLE)) {
-            Some(Ok(())) => cx.again(),
+    fn begin(mut self, cx: &mut Cx<'_>) -> Box<dyn Source> {
+        self.register(cx);
+        cx.again();
+        Box::new(self)
+    }
+
+    /// Has the reactor watch the listener; tried again later where the system has no place for it.
+    fn register(&mut self, cx: &mut Cx<'_>) {
+        let shared = Arc::clone(&self.shared);
+        // Locked all along: closed meanwhile, the number could be another descriptor's already.
+        let listener = shared.listener.lock();
+        match listener.as_ref().map(|listener| cx.register(listener.fd().as_raw_fd(), Interest::READABLE)) {
+            Some(Ok(())) => self.registered = true,
             Some(Err(errno)) => {
                 self.tell(event::ACCEPT_FAILED, errno);
                 cx.set_timer(RETRY, EXHAUSTED);
             }
-            None => cx.finish(),
+            // Closed meanwhile; the wake that says so is on its way.
+            None => {}
         }
-        Box::new(self)
     }
 
     fn tell(&self, kind: u64, errno: Errno) {
@@ -134,7 +148,10 @@ impl Acceptor {
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
         let shared = Arc::new(Shared::default());
-        self.sessions.retain(|session| session.strong_count() > 0);
+        if self.sessions.len() >= self.tidy_at {
+            self.sessions.retain(|session| session.strong_count() > 0);
+            self.tidy_at = self.sessions.len() * 2 + TURN;
+        }
         self.sessions.push(Arc::downgrade(&shared));
         let ground = Ground {
             owner: Arc::clone(&self.owner),
@@ -151,6 +168,9 @@ impl Source for Acceptor {
     }
 
     fn timer(&mut self, cx: &mut Cx<'_>, _id: u8) {
+        if !self.registered {
+            self.register(cx);
+        }
         self.accept(cx);
     }
 
@@ -164,5 +184,11 @@ impl Source for Acceptor {
             }
         }
         cx.finish();
+    }
+
+    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+        // It costs the connection that was being taken. Not at once again: what panics every time must not spin.
+        cx.set_timer(RETRY, EXHAUSTED);
+        true
     }
 }

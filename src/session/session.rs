@@ -17,6 +17,7 @@ use crate::message::{Metadata, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -580,13 +581,35 @@ impl Source for Session {
         }
     }
 
-    fn panicked(&mut self, _cx: &mut Cx<'_>) {
-        let fd = match &self.stage {
-            Stage::Connected(connection) => connection.raw_fd(),
-            Stage::Handshaking(handshaking) => handshaking.raw_fd(),
-            _ => return,
+    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
+            cx.cancel_timer(id);
+        }
+        let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Connected(connection) => {
+                self.shared.set_connection(None);
+                drop(connection.dismantle());
+                Some(connection.raw_fd())
+            }
+            Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),
+            Stage::Waiting | Stage::Connecting(_) => None,
         };
-        self.tell(event::DISCONNECTED, fd_value(fd));
+        // Whatever was half done goes, and the pipe with it, of which the socket is told.
+        self.control.clear();
+        self.lanes = None;
+        self.end = None;
+        if let Some(fd) = fd {
+            contain(|| self.tell(event::DISCONNECTED, fd_value(fd)));
+        }
+        if self.closing {
+            return false;
+        }
+        match &mut self.connecter {
+            Some(connecter) => connecter.lost(),
+            None => return false,
+        }
+        self.connect_later(cx);
+        true
     }
 }
 
