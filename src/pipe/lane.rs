@@ -157,10 +157,13 @@ impl LaneWriter {
         self.append_aside(ROUTING_ID, [routing_id, b""])
     }
 
-    /// Appends a SUBSCRIBE or CANCEL command. Errors: `ENOMEM`.
+    /// Appends a SUBSCRIBE or CANCEL command, whatever the credit; it counts as a message, so that a connection can
+    /// stop to take more of them in than are read. Errors: `ENOMEM`.
     pub fn append_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
         let name: &[u8] = if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" };
-        self.append_aside(COMMAND, [name, topic])
+        self.append_aside(COMMAND, [name, topic])?;
+        self.count_messages(1);
+        Ok(())
     }
 
     /// Says that frames from here on come from another connection. Errors: `ENOMEM`.
@@ -219,19 +222,16 @@ impl LaneWriter {
         }
     }
 
-    /// Appends the by-reference body of a frame whose header, with these flags, has just been accepted into
-    /// [`blocks`](LaneWriter::blocks). `within`: a command between the frames of a message. Errors: `ENOMEM`.
-    pub fn append_body(&mut self, flags: u8, within: bool, body: Body) -> Result<()> {
+    /// Appends the by-reference body of a frame whose header has just been accepted into
+    /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`.
+    pub fn append_body(&mut self, more: bool, body: Body) -> Result<()> {
         let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
-        let (command, more) = (flags & COMMAND != 0, flags & MORE != 0);
-        // Before the tail: the reader counts the message when it passes the header's block.
-        if command && !within {
-            producer.end_aside();
-        } else if !command && !more {
+        if !more {
+            // Before the tail: the reader counts the message when it passes the header's block.
             producer.end_messages(1);
         }
         producer.attach(Tail::Body(body))?;
-        if !command && !more {
+        if !more {
             self.spending.wrote(1);
         }
         Ok(())
@@ -256,10 +256,12 @@ impl LaneWriter {
 fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result<()> {
     let header = Encoded::new(flags, body.len());
     producer.append([header.as_slice(), b""])?;
-    if flags & MORE == 0 {
-        producer.end_messages(1);
+    let ended = u32::from(flags & MORE == 0);
+    if ended > 0 {
+        producer.end_messages(ended);
     }
-    producer.attach(Tail::Body(body))
+    // A header without its body would break all that follows.
+    producer.attach(Tail::Body(body)).inspect_err(|_| producer.take_back(header.as_slice().len(), ended))
 }
 
 /// The frame that lies ahead in a lane.
@@ -336,7 +338,7 @@ impl LaneReader {
         };
         let ahead = ahead(consumer)?;
         self.incomplete = ahead.flags & MORE != 0;
-        if ahead.flags & (MORE | ROUTING_ID | COMMAND) == 0 && self.granting.read(1) {
+        if ahead.flags & (MORE | ROUTING_ID) == 0 && self.granting.read(1) {
             self.link.notify(self.side.other(), PipeEvent::Writable);
         }
         let body = match ahead.body_len {

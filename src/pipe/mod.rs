@@ -147,8 +147,8 @@ impl Pipe {
         self.writer.append_routing_id(routing_id)
     }
 
-    /// Appends a SUBSCRIBE or CANCEL command; costs no credit, so that no subscription is ever lost to HWM. Not
-    /// visible before [`flush`](Pipe::flush). Errors: `ENOMEM`.
+    /// Appends a SUBSCRIBE or CANCEL command; asks for no credit, so that no subscription is ever lost to HWM, but
+    /// counts as a message. Not visible before [`flush`](Pipe::flush). Errors: `ENOMEM`.
     pub fn write_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
         self.writer.append_subscription(subscribe, topic)
     }

@@ -86,18 +86,24 @@ fn credit_stops_and_resumes_the_writer() {
 }
 
 #[test]
-fn asides_cost_no_credit_and_foreign_commands_are_skipped() {
-    let (mut left, mut right, _, _) = pipe(1);
+fn subscriptions_count_but_need_no_credit_and_foreign_commands_are_skipped() {
+    let (mut left, mut right, left_log, _) = pipe(3);
     left.write_routing_id(b"me").unwrap();
     left.write_subscription(true, b"topic").unwrap();
     left.write_subscription(false, &[b'x'; BY_REFERENCE * 2]).unwrap();
     left.writer.blocks().unwrap().append([b"\x04\x05\x04PING", b""]).unwrap();
     assert!(send(&mut left, b"message", false));
+    assert!(!left.check_write(), "two subscriptions and a message");
+    left.write_subscription(true, b"more").unwrap();
+    left.flush();
     assert_eq!(right.read().unwrap().kind(), FrameKind::RoutingId);
     assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"topic"));
     assert_eq!(right.read().unwrap().kind(), FrameKind::Cancel(&[b'x'; BY_REFERENCE * 2]));
     assert_eq!(recv(&mut right).unwrap(), (b"message".to_vec(), false));
+    assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"more"));
     assert!(right.read().is_none());
+    assert_eq!(left_log.take(), ["writable"]);
+    assert!(left.check_write());
 }
 
 #[test]

@@ -143,7 +143,9 @@ impl<T> Producer<T> {
 
     /// Ends the current block with `tail`. Errors: `ENOMEM`, with the tail dropped and nothing else changed.
     pub fn attach(&mut self, tail: T) -> Result<()> {
-        let next = self.next_block(self.received.max(FIRST_BLOCK))?;
+        // Where blocks end in tails before they are full, as between large bodies, they need not be large.
+        let enough = (2 * self.filled).next_power_of_two();
+        let next = self.next_block(self.received, enough)?;
         self.seal(Some(tail), next);
         Ok(())
     }
@@ -159,6 +161,12 @@ impl<T> Producer<T> {
     #[inline]
     pub fn end_aside(&mut self) {
         self.inside = false;
+    }
+
+    /// Takes back what the last call appended, `len` bytes, and the messages counted since.
+    pub fn take_back(&mut self, len: usize, messages: u32) {
+        self.filled = self.filled.saturating_sub(len);
+        self.messages = self.messages.wrapping_sub(messages);
     }
 
     /// Makes everything appended so far visible. `true`: the consumer slept and is to be woken by the caller.
@@ -251,18 +259,34 @@ impl<T> Producer<T> {
         self.received = 0;
     }
 
-    /// Drops what was appended since the last publish but keeps what was received behind it. Only where the
-    /// unpublished part has not filled a block; otherwise nothing happens.
+    /// Drops what was appended since the last publish but keeps what was received behind it.
     pub fn drop_unpublished(&mut self) {
-        if self.oldest != self.block || self.filled == self.published.bytes {
-            return;
+        let mut start = self.published.bytes;
+        if self.oldest != self.block {
+            // SAFETY: nothing behind `published` in `oldest` is visible to the consumer: its tail and the blocks
+            // between it and the current one are this side's alone, and are cut off before they are freed.
+            unsafe {
+                let oldest = self.oldest.as_ref();
+                let mut between = oldest.next.swap(self.block.as_ptr(), Ordering::Relaxed);
+                oldest.tail.with_mut(|tail| drop((*tail).take()));
+                while between != self.block.as_ptr()
+                    && let Some(block) = NonNull::new(between)
+                {
+                    between = block.as_ref().next.load(Ordering::Relaxed);
+                    Block::free(block);
+                }
+                self.block.as_ref().continued.with_mut(|continued| *continued = false);
+            }
+            self.oldest_word = word(self.published.bytes, self.published.messages) | SEALED;
+            self.messages = 0;
+            start = 0;
         }
-        // SAFETY: both ranges lie behind `published` in the current block, which is this side's alone.
+        // SAFETY: both ranges lie behind what is published of the current block, which is this side's alone.
         unsafe {
             let bytes = Block::bytes(self.block);
-            ptr::copy(bytes.add(self.filled), bytes.add(self.published.bytes), self.received);
+            ptr::copy(bytes.add(self.filled), bytes.add(start), self.received);
         }
-        self.filled = self.published.bytes;
+        self.filled = start;
         self.inside = false;
     }
 
@@ -276,7 +300,7 @@ impl<T> Producer<T> {
     /// Goes on in a new block with room for `len` bytes, the received ones moved there.
     #[cold]
     fn relocate(&mut self, len: usize) -> Result<()> {
-        let next = self.next_block(len)?;
+        let next = self.next_block(len, LARGEST_BLOCK)?;
         // SAFETY: the new block holds at least `received` bytes and nobody else knows it yet.
         unsafe {
             let from = Block::bytes(self.block).add(self.filled);
@@ -286,8 +310,9 @@ impl<T> Producer<T> {
         Ok(())
     }
 
-    /// An empty block for at least `len` bytes, larger than the last where the queue is in use.
-    fn next_block(&mut self, len: usize) -> Result<NonNull<Block<T>>> {
+    /// An empty block for at least `len` bytes, larger than the last where the queue is in use, and no larger than
+    /// `enough` where that does.
+    fn next_block(&mut self, len: usize, enough: usize) -> Result<NonNull<Block<T>>> {
         // SAFETY: `block` is the producer's own and alive.
         let last = unsafe { self.block.as_ref() }.capacity;
         // Acquire: the consumer's last reads of the spare happen before our writes.
@@ -299,12 +324,8 @@ impl<T> Producer<T> {
             // SAFETY: as above; nobody else refers to it.
             unsafe { Block::free(spare) };
         }
-        let grown = last.saturating_mul(2).min(LARGEST_BLOCK);
-        Block::allocate(if len > FIRST_BLOCK {
-            grown.max(len.next_power_of_two())
-        } else {
-            grown.min(4 * last)
-        })
+        let grown = last.saturating_mul(2).min(LARGEST_BLOCK).min(enough);
+        Block::allocate(grown.max(len.next_power_of_two()).max(FIRST_BLOCK))
     }
 
     /// Closes the current block with `tail` and makes `next` the current one.
@@ -670,6 +691,53 @@ mod tests {
         producer.accept(2);
         producer.publish();
         assert_eq!(drain(&mut consumer).0, b"zz");
+    }
+
+    #[test]
+    fn what_is_dropped_leaves_nothing_behind() {
+        let (mut producer, mut consumer) = queue::<u32>().unwrap();
+        producer.append([b"kept", b""]).unwrap();
+        producer.end_messages(1);
+        producer.publish();
+        for round in 0..100u32 {
+            // More than any block holds, then a bit that is not accepted yet.
+            for _ in 0..20 {
+                producer.spare(8000).unwrap()[..8000].fill(b'x');
+                producer.commit(8000);
+                producer.accept(8000);
+            }
+            producer.spare(4).unwrap()[..4].copy_from_slice(&round.to_le_bytes());
+            producer.commit(4);
+            producer.drop_unpublished();
+            assert_eq!(producer.received(), round.to_le_bytes());
+            producer.discard_received();
+            // SAFETY: nobody else has the queue.
+            let blocks = unsafe {
+                let mut blocks = 1;
+                let mut at = consumer.block;
+                while let Some(next) = NonNull::new(at.as_ref().next.load(Ordering::Relaxed)) {
+                    (at, blocks) = (next, blocks + 1);
+                }
+                blocks
+            };
+            assert!(blocks <= 2);
+        }
+        producer.append([b" too", b""]).unwrap();
+        producer.end_messages(1);
+        producer.publish();
+        assert_eq!(drain(&mut consumer), (b"kept too".to_vec(), vec![], 2));
+    }
+
+    #[test]
+    fn blocks_between_tails_are_small() {
+        let (mut producer, _consumer) = queue::<u32>().unwrap();
+        producer.append([&[7; 100_000], b""]).unwrap();
+        for i in 0..3 {
+            producer.append([b"head", b""]).unwrap();
+            producer.attach(i).unwrap();
+        }
+        // SAFETY: the block is the producer's own.
+        assert_eq!(unsafe { producer.block.as_ref() }.capacity, FIRST_BLOCK);
     }
 
     #[test]

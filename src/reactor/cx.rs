@@ -179,10 +179,8 @@ impl Core {
             return;
         };
         let mut cx = Cx { core: self, token };
-        let fine = contain(|| call(&mut *source, &mut cx)).is_some();
-        if !fine {
-            contain(|| source.panicked(&mut cx));
-        }
+        let fine = contain(|| call(&mut *source, &mut cx)).is_some()
+            || contain(|| source.panicked(&mut cx)).unwrap_or(false);
         match self.entries.value(token) {
             Some(entry) if fine && !entry.finished => entry.source = Some(source),
             _ => self.dismiss(token, Some(source)),

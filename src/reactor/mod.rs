@@ -31,7 +31,8 @@ use std::time::Instant;
 /// Something that lives on an I/O thread and is called there only. When it is dropped, on that thread, its
 /// descriptors close and so leave the reactor.
 ///
-/// A panic in one of these calls ends the source (see [`panicked`](Source::panicked)) and nothing else.
+/// A panic in one of these calls ends the source, unless [`panicked`](Source::panicked) says otherwise, and nothing
+/// else.
 pub trait Source: Send {
     /// A registered descriptor has become ready. Edge-triggered: it is not said again before a read or write has
     /// answered `EAGAIN`; who stops earlier uses [`Cx::again`].
@@ -43,8 +44,11 @@ pub trait Source: Send {
     /// Somebody called [`Remote::wake`], once or often, or this source asked for it with [`Cx::again`].
     fn wake(&mut self, cx: &mut Cx<'_>);
 
-    /// A call has panicked; the source is dropped next. Only for telling somebody.
-    fn panicked(&mut self, _cx: &mut Cx<'_>) {}
+    /// A call has panicked. `true`: the source has let go of whatever was left half done and lives on; else it is
+    /// dropped next.
+    fn panicked(&mut self, _cx: &mut Cx<'_>) -> bool {
+        false
+    }
 }
 
 /// What a descriptor is ready for.

@@ -35,8 +35,9 @@ impl<F: FnMut(&mut Cx<'_>, Call) + Send> Source for Probe<F> {
     fn wake(&mut self, cx: &mut Cx<'_>) {
         (self.on_call)(cx, Call::Wake);
     }
-    fn panicked(&mut self, cx: &mut Cx<'_>) {
+    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
         (self.on_call)(cx, Call::Panicked);
+        false
     }
 }
 

@@ -48,6 +48,11 @@ impl Connection {
         half.send(self.fd.as_fd())
     }
 
+    /// Whether a control frame would have to wait.
+    pub fn is_busy(&self) -> bool {
+        self.send.lock().as_ref().is_none_or(SendHalf::is_busy)
+    }
+
     /// On a program's thread: sends what there is, unless it is streaming or somebody else is at it. `false`: the
     /// I/O thread is to be woken.
     pub fn send_inline(&self) -> bool {

@@ -52,6 +52,8 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
             options: ground.options,
             guard: ground.guard,
             endpoints: names,
+            registered: false,
+            tidy_at: TURN,
         };
         acceptor.begin(cx)
     }));
@@ -87,20 +89,32 @@ struct Acceptor {
     options: Arc<SocketOptions>,
     guard: Guard,
     endpoints: Endpoints,
+    registered: bool,
+    /// How many sessions there may be in the list before those that have ended are taken out.
+    tidy_at: usize,
 }
 
 impl Acceptor {
-    fn begin(self, cx: &mut Cx<'_>) -> Box<dyn Source> {
-        let fd = self.shared.listener.lock().as_ref().map(|listener| listener.fd().as_raw_fd());
-        match fd.map(|fd| cx.register(fd, Interest::READABLE)) {
-            Some(Ok(())) => cx.again(),
+    fn begin(mut self, cx: &mut Cx<'_>) -> Box<dyn Source> {
+        self.register(cx);
+        cx.again();
+        Box::new(self)
+    }
+
+    /// Has the reactor watch the listener; tried again later where the system has no place for it.
+    fn register(&mut self, cx: &mut Cx<'_>) {
+        let shared = Arc::clone(&self.shared);
+        // Locked all along: closed meanwhile, the number could be another descriptor's already.
+        let listener = shared.listener.lock();
+        match listener.as_ref().map(|listener| cx.register(listener.fd().as_raw_fd(), Interest::READABLE)) {
+            Some(Ok(())) => self.registered = true,
             Some(Err(errno)) => {
                 self.tell(event::ACCEPT_FAILED, errno);
                 cx.set_timer(RETRY, EXHAUSTED);
             }
-            None => cx.finish(),
+            // Closed meanwhile; the wake that says so is on its way.
+            None => {}
         }
-        Box::new(self)
     }
 
     fn tell(&self, kind: u64, errno: Errno) {
@@ -138,7 +152,10 @@ impl Acceptor {
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
         let shared = Arc::new(Shared::default());
         let mut sessions = self.shared.sessions.lock();
-        sessions.retain(|session| session.strong_count() > 0);
+        if sessions.len() >= self.tidy_at {
+            sessions.retain(|session| session.strong_count() > 0);
+            self.tidy_at = sessions.len() * 2 + TURN;
+        }
         sessions.push(Arc::downgrade(&shared));
         drop(sessions);
         let ground = Ground {
@@ -156,6 +173,9 @@ impl Source for Acceptor {
     }
 
     fn timer(&mut self, cx: &mut Cx<'_>, _id: u8) {
+        if !self.registered {
+            self.register(cx);
+        }
         self.accept(cx);
     }
 
@@ -166,5 +186,11 @@ impl Source for Acceptor {
         let sessions = std::mem::take(&mut *self.shared.sessions.lock());
         sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate());
         cx.finish();
+    }
+
+    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+        // It costs the connection that was being taken. Not at once again: what panics every time must not spin.
+        cx.set_timer(RETRY, EXHAUSTED);
+        true
     }
 }

@@ -1,11 +1,14 @@
 //! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
 
+mod copied;
+
+use super::send::MOST_CONTROL;
+use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
-use crate::engine::zmtp::{Version, v1};
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE, OutFrame};
+use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
 use crate::sys::stream;
@@ -41,8 +44,11 @@ pub enum Received {
 pub struct Limits {
     /// Bytes of one frame (`ZMQ_MAXMSGSIZE`); below 0: no limit.
     pub frame: i64,
-    /// Bytes of all frames of one message together.
+    /// Bytes of all frames of one message together, the headers of all but the first among them: frames with nothing
+    /// in them cost something too.
     pub message: u64,
+    /// The socket wants SUBSCRIBE and CANCEL.
+    pub subscriptions: bool,
 }
 
 /// Bytes received in one go, before others have their turn.
@@ -133,6 +139,10 @@ impl RecvHalf {
             if received >= TURN {
                 break Received::Yield;
             }
+            if !self.content {
+                // What commands leave behind must not add up while there is more to read.
+                self.flush();
+            }
             match self.read(fd, need) {
                 Ok(Read { bytes: 0, .. }) => break Received::End,
                 Ok(read) => {
@@ -202,16 +212,7 @@ impl RecvHalf {
                 producer.commit(bytes);
                 (bytes, room)
             }
-            None => {
-                self.scratch.drain(..self.scratch_at);
-                self.scratch_at = 0;
-                let (old, room) = (self.scratch.len(), least.max(self.want));
-                self.scratch.try_reserve(room).map_err(|_| Errno::NOMEM)?;
-                self.scratch.resize(old + room, 0);
-                let outcome = stream::read(fd, self.scratch.get_mut(old..).unwrap_or_default());
-                self.scratch.truncate(old + *outcome.as_ref().unwrap_or(&0));
-                (outcome?, room)
-            }
+            None => self.read_scratch(fd, least)?,
         };
         if bytes == room {
             self.want = (self.want * 2).min(LARGEST_READ);
@@ -250,11 +251,15 @@ impl RecvHalf {
             if len > have && len - header.header_len < BY_REFERENCE {
                 return Ok(Some(len - have));
             }
-            if header.is_command() && len <= have {
-                let body = pending.get(header.header_len..len).unwrap_or_default();
-                self.content |= obey(body, version, now_ms, &mut self.heartbeat, control);
-                self.weigh(if self.inside { len as u64 } else { 0 })?;
-                self.accept_command(len);
+            if header.is_command() {
+                if self.wants_subscriptions() && !self.writer.check() {
+                    return Ok(None);
+                }
+                if len > have {
+                    self.begin_body(&header)?;
+                    return Ok(Some(1));
+                }
+                self.accept_command(&header, version, now_ms, control)?;
                 continue;
             }
             if !self.begin_frame(&header)? {
@@ -307,7 +312,10 @@ impl RecvHalf {
     /// Whether the frame may enter the pipe. At the beginning of a message that asks for credit, and everything
     /// complete is flushed, so that the message can show whole or not at all.
     fn begin_frame(&mut self, header: &Header) -> Result<bool, Failure> {
-        if !self.inside && !header.is_command() {
+        let mut weight = header.body_len;
+        if self.inside {
+            weight = weight.saturating_add(header.header_len as u64);
+        } else {
             if !self.writer.check() {
                 return Ok(false);
             }
@@ -321,7 +329,7 @@ impl RecvHalf {
                 }
             }
         }
-        self.weigh(header.body_len)?;
+        self.weigh(weight)?;
         Ok(true)
     }
 
@@ -355,14 +363,43 @@ impl RecvHalf {
         }
     }
 
-    /// A command stays where it lies: the pipe's reader passes over those that mean nothing to it.
-    fn accept_command(&mut self, len: usize) {
-        if let Some(producer) = self.writer.blocks() {
-            producer.accept(len);
-            if !self.inside {
-                producer.end_aside();
-            }
+    /// Between messages, the socket gets the subscriptions it wants.
+    fn wants_subscriptions(&self) -> bool {
+        self.limits.subscriptions && !self.inside
+    }
+
+    /// A command stays where it lies. What the socket does not want is made into one that the pipe's reader passes
+    /// over, whatever the peer sent and wherever it came.
+    fn accept_command(
+        &mut self,
+        header: &Header,
+        version: Version,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let len = header.frame_len();
+        let wanted = self.wants_subscriptions();
+        if self.inside {
+            self.weigh(len as u64)?;
         }
+        let Some(producer) = self.writer.blocks() else { return Ok(()) };
+        let frame = producer.received().get_mut(..len).unwrap_or_default();
+        let (head, body) = frame.split_at_mut(header.header_len.min(frame.len()));
+        let subscription = obey(body, version, now_ms, &mut self.heartbeat, control) && wanted;
+        if let Some(flags) = head.first_mut() {
+            *flags &= !MORE;
+        }
+        if !subscription && let Some(name_len) = body.first_mut() {
+            *name_len = 0;
+        }
+        producer.accept(len);
+        if subscription {
+            self.writer.count_messages(1);
+            self.content = true;
+        } else if !self.inside {
+            producer.end_aside();
+        }
+        Ok(())
     }
 
     /// Begins to receive a large body into memory of its own.
@@ -370,8 +407,12 @@ impl RecvHalf {
         let len = usize::try_from(header.body_len).map_err(|_| Failure::TOO_LARGE)?;
         let mut builder = BodyBuilder::with_expected(len);
         if let Some(producer) = self.writer.blocks() {
-            producer.accept(header.header_len);
-            builder.extend(producer.received()).map_err(Failure::Errno)?;
+            if !header.is_command() {
+                producer.accept(header.header_len);
+            }
+            let skip = if header.is_command() { header.header_len } else { 0 };
+            let begun = producer.received().get(skip..).unwrap_or_default();
+            builder.extend(begun).map_err(Failure::Errno)?;
             producer.discard_received();
         }
         self.body = Some((header.flags, builder));
@@ -383,78 +424,32 @@ impl RecvHalf {
         if self.body.as_ref().is_some_and(|(_, builder)| builder.remaining() > 0) {
             return Ok(false);
         }
-        if let Some((flags, builder)) = self.body.take() {
-            let body = builder.finish().map_err(Failure::Errno)?;
-            let within = flags & COMMAND != 0 && self.inside;
-            self.writer.append_body(flags, within, body).map_err(Failure::Errno)?;
-            self.inside = within || flags & MORE != 0;
-            self.content = true;
+        let Some((flags, builder)) = self.body.take() else { return Ok(true) };
+        let body = builder.finish().map_err(Failure::Errno)?;
+        if flags & COMMAND != 0 {
+            self.finish_command(body.as_slice()).map_err(Failure::Errno)?;
+            return Ok(true);
         }
+        let more = flags & MORE != 0;
+        self.writer.append_body(more, body).map_err(Failure::Errno)?;
+        self.inside = more;
+        self.content = true;
         Ok(true)
     }
 
-    /// Raw bytes: what has been received is a message.
-    fn parse_raw(&mut self) -> Result<Option<usize>, Failure> {
-        let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(Some(1));
+    /// A large command: of any use only where it is a subscription.
+    fn finish_command(&mut self, body: &[u8]) -> Result<(), Errno> {
+        if !self.wants_subscriptions() {
+            return Ok(());
         }
-        if !self.writer.check() {
-            return Ok(None);
-        }
-        self.writer.append(&mut OutFrame::bytes(bytes, false)).map_err(Failure::Errno)?;
-        self.scratch_at = self.scratch.len();
+        let (subscribe, topic) = match Command::parse(body) {
+            Command::Subscribe(topic) => (true, topic),
+            Command::Cancel(topic) => (false, topic),
+            _ => return Ok(()),
+        };
+        self.writer.append_subscription(subscribe, topic)?;
         self.content = true;
-        Ok(Some(1))
-    }
-
-    /// Frames in another form than the pipe's, or for a pipe that conflates.
-    fn parse_scratch(
-        &mut self,
-        version: Version,
-        now_ms: u64,
-        control: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Failure> {
-        loop {
-            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
-            let header = match version {
-                Version::V1 => v1::parse_header(bytes)?,
-                Version::V2 | Version::V3_0 | Version::V3_1 => frame::parse_header(bytes)?,
-            };
-            let Some(header) = header else { return Ok(Some(v1::MAX_HEADER)) };
-            frame::check_size(header.body_len, self.limits.frame)?;
-            let len = header.frame_len();
-            if !self.inside {
-                self.weight = 0;
-            }
-            if len > bytes.len() {
-                // Memory follows the bytes received: ask for as much again as is here, at most.
-                return Ok(Some((len - bytes.len()).min(bytes.len().max(LARGEST_READ))));
-            }
-            if let Some(heartbeat) = &mut self.heartbeat {
-                heartbeat.on_received();
-            }
-            if header.is_command() {
-                let body = bytes.get(header.header_len..len).unwrap_or_default();
-                obey(body, version, now_ms, &mut self.heartbeat, control);
-                self.scratch_at += len;
-                continue;
-            }
-            if !self.inside && !self.writer.check() {
-                return Ok(None);
-            }
-            self.weigh(header.body_len)?;
-            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
-            let body = bytes.get(header.header_len..len).unwrap_or_default();
-            if !self.inside && header.more() && self.content {
-                self.content = false;
-                self.writer.flush();
-            }
-            self.writer.append(&mut OutFrame::bytes(body, header.more())).map_err(Failure::Errno)?;
-            self.inside = header.flags & MORE != 0;
-            self.content = true;
-            self.scratch_at += len;
-        }
+        Ok(())
     }
 }
 
@@ -485,8 +480,12 @@ fn obey(
     }
     match Command::parse(body) {
         Command::Ping { ttl_ds, context } => {
+            let before = control.len();
             if let Some(heartbeat) = heartbeat {
                 heartbeat.on_ping(now_ms, ttl_ds, context, control);
+            }
+            if control.len() > MOST_CONTROL {
+                control.truncate(before);
             }
             false
         }

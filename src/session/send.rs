@@ -42,7 +42,7 @@ const TURN: usize = 1024 * 1024;
 const GATHER: usize = 64 * 1024;
 /// Control frames kept while the stream takes no more. A peer that asks for answers and does not read them gets
 /// no further ones.
-const MOST_CONTROL: usize = 16 * 1024;
+pub const MOST_CONTROL: usize = 16 * 1024;
 
 /// Everything needed to send. Whoever holds it, the I/O thread or a thread of the program, may send.
 pub struct SendHalf {
@@ -74,7 +74,17 @@ impl SendHalf {
         }
     }
 
-    /// Queues control frames (handshake, PING, PONG) for the next border between messages.
+    /// Of the handshake, what the stream did not take yet. Nothing was sent here before.
+    pub fn begin_with(&mut self, bytes: &[u8]) {
+        self.out = bytes.to_vec();
+    }
+
+    /// Whether a control frame would have to wait, for the stream or for the end of a message.
+    pub fn is_busy(&self) -> bool {
+        self.inside || self.out_at < self.out.len() || !self.control.is_empty()
+    }
+
+    /// Queues control frames (PING, PONG) for the next border between messages.
     pub fn queue_control(&mut self, frames: &[u8]) {
         if self.control.len() + frames.len() <= MOST_CONTROL {
             self.control.extend_from_slice(frames);

@@ -17,6 +17,7 @@ use crate::message::{Metadata, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -283,7 +284,7 @@ impl Session {
             .filter(|peer| peer.version.has_commands())
             .map(|_| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
         let mut send = SendHalf::new(reader, send_form);
-        send.queue_control(unsent);
+        send.begin_with(unsent);
         let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
         let begun = introduced.and_then(|()| recv.begin_with(rest));
         let connection = Arc::new(Connection::new(fd, send, recv));
@@ -360,6 +361,10 @@ impl Session {
             }
             Received::Yield => cx.again(),
             Received::End => return self.disconnected(cx, Reason::Stream(Errno::PIPE)),
+            // That is not the peer's fault.
+            Received::Broken(Failure::Errno(Errno::NOMEM)) => {
+                return self.disconnected(cx, Reason::Stream(Errno::NOMEM));
+            }
             Received::Broken(failure) => return self.disconnected(cx, Reason::Protocol(failure)),
             Received::Failed(errno) => return self.disconnected(cx, Reason::Stream(errno)),
         }
@@ -383,11 +388,13 @@ impl Session {
 
     fn beat(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return };
+        // A peer that does not read cannot answer: its silence says nothing while a PING would only wait here.
+        let busy = connection.is_busy();
         let (now_ms, control) = (cx.now_ms(), &mut self.control);
         let action = connection.with_recv(|recv| {
             let heartbeat = recv.heartbeat.as_mut()?;
             let action = heartbeat.poll(now_ms);
-            if action == Action::SendPing {
+            if action == Action::SendPing && !busy {
                 heartbeat.append_ping(now_ms, control);
             }
             Some(action)
@@ -575,13 +582,35 @@ impl Source for Session {
         }
     }
 
-    fn panicked(&mut self, _cx: &mut Cx<'_>) {
-        let fd = match &self.stage {
-            Stage::Connected(connection) => connection.raw_fd(),
-            Stage::Handshaking(handshaking) => handshaking.raw_fd(),
-            _ => return,
+    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
+            cx.cancel_timer(id);
+        }
+        let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Connected(connection) => {
+                self.shared.set_connection(None);
+                drop(connection.dismantle());
+                Some(connection.raw_fd())
+            }
+            Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),
+            Stage::Waiting | Stage::Connecting(_) => None,
         };
-        self.tell(event::DISCONNECTED, fd_value(fd));
+        // Whatever was half done goes, and the pipe with it, of which the socket is told.
+        self.control.clear();
+        self.lanes = None;
+        self.end = None;
+        if let Some(fd) = fd {
+            contain(|| self.tell(event::DISCONNECTED, fd_value(fd)));
+        }
+        if self.closing {
+            return false;
+        }
+        match &mut self.connecter {
+            Some(connecter) => connecter.lost(),
+            None => return false,
+        }
+        self.connect_later(cx);
+        true
     }
 }
 
@@ -628,7 +657,8 @@ fn limits(options: &SocketOptions) -> Limits {
         Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
         Err(_) => u64::MAX,
     };
-    Limits { frame: options.maxmsgsize, message }
+    let subscriptions = matches!(options.socket_type, SocketType::Pub | SocketType::Xpub);
+    Limits { frame: options.maxmsgsize, message, subscriptions }
 }
 
 fn millis(ms: i32) -> Duration {
