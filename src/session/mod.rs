@@ -11,6 +11,7 @@ mod monitor;
 mod owner;
 mod recv;
 mod send;
+#[allow(clippy::module_inception)]
 mod session;
 mod shared;
 

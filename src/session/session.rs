@@ -621,10 +621,7 @@ impl Session {
             && let Some(connecter) = &mut self.connecter
         {
             let step = connecter.proceed(attempt);
-            match step {
-                // A new descriptor of another address, or the same attempt going on.
-                step => self.follow(cx, step),
-            }
+            self.follow(cx, step);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a socket is bound and connected to.
 
-use super::socket::Socket;
+use super::state::Socket;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pipe::{self, LaneOptions, PipeId};

@@ -1,6 +1,6 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 
-use super::socket::Socket;
+use super::state::Socket;
 use crate::ctx::SocketId;
 use crate::errno::Result;
 use crate::options::SocketOptions;

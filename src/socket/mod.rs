@@ -10,7 +10,7 @@ mod endpoints;
 mod inproc;
 mod monitor;
 mod options;
-mod socket;
+mod state;
 mod waiting;
 
 pub use crate::session::Command;
@@ -20,7 +20,7 @@ use crate::ctx::{Context, Mailbox, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
-use socket::Socket;
+use state::Socket;
 use std::sync::Arc;
 use waiting::Waiting;
 
