@@ -83,7 +83,8 @@ fn polish(mut header: String) -> String {
         header = header.replace(&format!("typedef struct Option_{callback} Option_{callback};\n\n"), "");
         header = header.replace(&format!("struct Option_{callback} "), &format!("{callback} *"));
     }
-    header
+    // A heading of Rust's documentation.
+    header.replace("# Safety\n", "Safety:\n")
 }
 
 /// Constants that are no part of zmq.h: all but `ZMQ_...`, and our own `ZMQ_FERRO_...`, which libzmq does not have.

@@ -39,11 +39,16 @@ class Library:
 
     def environment(self):
         """An environment in which programs linked with -lzmq take this library."""
-        return {**os.environ, "LD_LIBRARY_PATH": str(self.folder)}
+        return {**plain_environment(), "LD_LIBRARY_PATH": str(self.folder)}
 
     def preload(self):
         """An environment in which even a program with a libzmq of its own takes this one."""
-        return {**os.environ, "LD_PRELOAD": str(self.folder / "libzmq.so.5")}
+        return {**plain_environment(), "LD_PRELOAD": str(self.folder / "libzmq.so.5")}
+
+
+def plain_environment():
+    """Ours, without anything that makes the loader take other libraries."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LD_")}
 
 
 def ours(path):
@@ -73,7 +78,7 @@ def _library(name, path):
         [sys.executable, "-c", _PROBE],
         capture_output=True,
         text=True,
-        env={**os.environ, "LD_LIBRARY_PATH": str(folder)},
+        env={**plain_environment(), "LD_LIBRARY_PATH": str(folder)},
     )
     if probe.returncode != 0:
         raise Problem(f"{file} cannot be used as libzmq.so.5:\n{probe.stderr.strip()}")

@@ -34,9 +34,13 @@ class Excuses:
                 return self._rows[key]
         return None
 
+    def tests(self):
+        """The names in all rows."""
+        return sorted({test for test, _, _ in self._rows})
+
     def check_names(self, known):
         """Fails on a row for a test that there is not: it would go unnoticed for ever."""
-        unknown = sorted({test for test, _, _ in self._rows} - set(known))
+        unknown = sorted(set(self.tests()) - set(known))
         if unknown:
             raise Problem(f"{self.file}: no such test: {', '.join(unknown)}")
 

@@ -47,8 +47,8 @@ pub use z85::*;
 
 use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
+use crate::sys::contain::contain;
 use std::ffi::c_int;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 /// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
@@ -89,7 +89,7 @@ pub(crate) fn lockless<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
 fn contained<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     // Unwind safety: what a panic left half done is behind locks and types that are dropped or checked anew on their
     // next use; nothing captured by the closure is looked at again.
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(PANICKED))
+    contain(run).unwrap_or(Err(PANICKED))
 }
 
 fn settled<T>(on_failure: T, result: Result<T>) -> T {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod context;
+#[cfg(zmq_draft)]
 pub mod draft_number;
 mod filter;
 pub mod number;

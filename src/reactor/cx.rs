@@ -5,9 +5,9 @@ use super::table::Table;
 use super::timers::{Alarms, Timers};
 use super::{Interest, Remote, Source, Token, clock_ms};
 use crate::errno::{Errno, Result};
+use crate::sys::contain::contain;
 use mio::unix::SourceFd;
 use std::os::fd::RawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -228,18 +228,5 @@ impl Core {
             entry.remote.gone();
         }
         contain(|| drop(source));
-    }
-}
-
-/// Runs code that is not the reactor's. `None` if it panicked: what it was working on is dropped by the caller, so
-/// nobody sees it half done.
-fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(value) => Some(value),
-        Err(payload) => {
-            // Its drop might panic again, and nobody reads it.
-            std::mem::forget(payload);
-            None
-        }
     }
 }

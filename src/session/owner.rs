@@ -27,7 +27,11 @@ pub struct Owner {
 
 impl Owner {
     pub fn new(linger_ms: i32) -> Owner {
-        Owner { mailbox: Arc::new(Mailbox::new()), monitor: Monitor::default(), linger_ms: AtomicI32::new(linger_ms) }
+        Owner {
+            mailbox: Arc::new(Mailbox::new()),
+            monitor: Monitor::default(),
+            linger_ms: AtomicI32::new(linger_ms),
+        }
     }
 
     pub fn linger_ms(&self) -> i32 {

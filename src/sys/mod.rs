@@ -1,5 +1,6 @@
 //! The operating system, behind safe interfaces.
 
+pub mod contain;
 pub mod credentials;
 pub mod eventfd;
 pub mod fork;

@@ -1,0 +1,59 @@
+# ferrozmq. `make demo` shows it at work, `make test` proves it.
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+# 1 puts ZMQ_BUILD_DRAFT_API into what pkg-config and CMake tell programs.
+DRAFTS ?= 0
+# Where the built libraries are.
+RELEASE ?= $(or $(CARGO_TARGET_DIR),target)/release
+
+SONAME := libzmq.so.5
+FILE := $(SONAME).2.5
+PKGCONFIG := $(DESTDIR)$(LIBDIR)/pkgconfig
+CMAKE := $(DESTDIR)$(LIBDIR)/cmake/ZeroMQ
+INSTALL ?= install
+
+.PHONY: build test demo install uninstall header deps clean
+
+build:
+	cargo build --release --locked
+
+test: deps
+	compat-tests/all
+
+demo: deps
+	cargo build --release --locked --quiet
+	compat-tests/demo/run
+
+# Debian packages that the tests and the demo need, installed where they are missing.
+deps:
+	@compat-tests/deps
+
+header:
+	FERROZMQ_WRITE_HEADER=1 cargo test --locked --quiet --test header
+
+# Builds only where nothing is built yet, so that `sudo make install` needs no Rust for root.
+install:
+	@test -f $(RELEASE)/libzmq.so || $(MAKE) build
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(PKGCONFIG) $(CMAKE)
+	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(DESTDIR)$(LIBDIR)/$(FILE)
+	ln -sf $(FILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzmq.so
+	$(INSTALL) -m 644 $(RELEASE)/libzmq.a $(DESTDIR)$(LIBDIR)/libzmq.a
+	$(INSTALL) -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
+	sed -e 's|@PREFIX@|$(PREFIX)|' \
+	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
+	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+	    -e 's|@DEFINITIONS@|$(if $(filter 1,$(DRAFTS)), -DZMQ_BUILD_DRAFT_API=1)|' \
+	    pkgconfig/libzmq.pc.in > $(PKGCONFIG)/libzmq.pc
+	$(INSTALL) -m 644 cmake/ZeroMQConfig.cmake cmake/ZeroMQConfigVersion.cmake $(CMAKE)
+	$(if $(filter 1,$(DRAFTS)),$(INSTALL) -m 644 cmake/ZeroMQDrafts.cmake $(CMAKE),rm -f $(CMAKE)/ZeroMQDrafts.cmake)
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
+	rm -rf $(CMAKE)
+
+clean:
+	cargo clean

@@ -1,0 +1,33 @@
+"""A pytest plugin that writes down what happens, test by test, so that a crash or a hang costs one test alone."""
+
+import faulthandler
+import json
+import os
+import sys
+
+_TIMEOUT_S = float(os.environ["WITNESS_TIMEOUT_S"])
+_events = open(os.environ["WITNESS_EVENTS"], "a", buffering=1)
+
+
+def _write(**event):
+    _events.write(json.dumps(event) + "\n")
+
+
+def pytest_runtest_logstart(nodeid, location):
+    # Ends the whole process, whatever it hangs in; who started it goes on with the next test.
+    faulthandler.dump_traceback_later(_TIMEOUT_S, exit=True, file=sys.__stderr__)
+    _write(test=nodeid, outcome="started")
+
+
+def pytest_runtest_logreport(report):
+    if report.failed:
+        _write(test=report.nodeid, outcome="fail", reason=str(report.longrepr)[-2000:])
+    elif report.skipped:
+        _write(test=report.nodeid, outcome="skip")
+    elif report.when == "call":
+        _write(test=report.nodeid, outcome="pass")
+
+
+def pytest_runtest_logfinish(nodeid, location):
+    faulthandler.cancel_dump_traceback_later()
+    _write(test=nodeid, outcome="finished")
