@@ -169,6 +169,65 @@ fn a_socket_whose_descriptor_is_watched_elsewhere() {
     context.term();
 }
 
+/// How long it takes to find the one socket of many that is ready; run with `--release --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn one_of_two_thousand() {
+    const SOCKETS: usize = 2000;
+    const ROUNDS: u32 = 1000;
+    let context = Context::new();
+    assert_eq!(zmq_ctx_set(context.0, zmq::options::number::ZMQ_MAX_SOCKETS, 3 * SOCKETS as i32), 0);
+    let pulls: Vec<_> =
+        (0..SOCKETS).map(|number| context.bound(ZMQ_PULL, &format!("inproc://{number}"))).collect();
+    let pushes: Vec<_> =
+        (0..SOCKETS).map(|number| context.connected(ZMQ_PUSH, &format!("inproc://{number}"))).collect();
+    let mut items: Vec<_> = pulls.iter().map(|pull| pull.item(ZMQ_POLLIN)).collect();
+    let measure = |name: &str, items: &mut [zmq_pollitem_t]| {
+        let mut spent = Duration::ZERO;
+        for round in 0..ROUNDS as usize {
+            let ready = round * 7 % SOCKETS;
+            pushes[ready].send(&["x"]);
+            let start = Instant::now();
+            assert_eq!(poll(items, -1), Ok(1));
+            spent += start.elapsed();
+            assert_eq!(pulls[ready].recv(), ["x"]);
+        }
+        println!("{name}: {:?} a call", spent / ROUNDS);
+    };
+    measure("ready already", &mut items);
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        assert_eq!(poll(&mut items, 0), Ok(0));
+    }
+    println!("none ready, no waiting: {:?} a call", start.elapsed() / ROUNDS);
+    // How long after the message was sent a sleeper returns.
+    let (sender, receiver) = mpsc::channel::<usize>();
+    let sending = thread::spawn(move || {
+        let mut sent = Vec::new();
+        for ready in receiver {
+            thread::sleep(Duration::from_millis(2));
+            sent.push(Instant::now());
+            pushes[ready].send(&["x"]);
+        }
+        pushes.into_iter().for_each(Socket::close);
+        sent
+    });
+    let mut returned = Vec::new();
+    for round in 0..100 {
+        let ready = round * 7 % SOCKETS;
+        sender.send(ready).unwrap();
+        assert_eq!(poll(&mut items, -1), Ok(1));
+        returned.push(Instant::now());
+        assert_eq!(pulls[ready].recv(), ["x"]);
+    }
+    drop(sender);
+    let sent = sending.join().unwrap();
+    let late: Duration = sent.iter().zip(&returned).map(|(sent, returned)| *returned - *sent).sum();
+    println!("woken from sleep: {:?} after the message was sent", late / 100);
+    pulls.into_iter().for_each(Socket::close);
+    context.term();
+}
+
 mod pollers {
     use super::*;
     use std::ffi::c_void;
