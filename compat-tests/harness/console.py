@@ -10,7 +10,7 @@ _lock = threading.Lock()
 
 def paint(text, colour):
     """`text` in `colour` where someone sees it."""
-    if sys.stdout.isatty() and os.environ.get("NO_COLOR") is None:
+    if (sys.stdout.isatty() or "CLICOLOR_FORCE" in os.environ) and "NO_COLOR" not in os.environ:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
     return text
 

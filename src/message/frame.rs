@@ -123,6 +123,11 @@ impl<'a> OutFrame<'a> {
         self.more
     }
 
+    /// For a pattern whose messages are single frames, whatever the caller said.
+    pub fn set_more(&mut self, more: bool) {
+        self.more = more;
+    }
+
     pub fn data(&self) -> &[u8] {
         match &self.body {
             OutBody::Bytes(data) => data,

@@ -274,27 +274,39 @@ impl LaneReader {
     /// Whether a frame lies ahead. `false` leaves the reader asleep until [`PipeEvent::Readable`].
     #[inline]
     pub fn check(&mut self) -> bool {
+        self.next_flags().is_some()
+    }
+
+    /// As [`check`](LaneReader::check), with the flags of the frame that lies ahead.
+    #[inline]
+    pub fn next_flags(&mut self) -> Option<u8> {
         match &mut self.from {
             From::Blocks(consumer) => loop {
                 if !consumer.check() {
-                    return false;
+                    return None;
                 }
                 let Some(ahead) = ahead(consumer) else {
                     // Between two blocks: new properties.
                     match consumer.take_tail() {
                         Some(Tail::Properties(metadata)) => self.metadata = Some(metadata),
-                        _ => return false,
+                        _ => return None,
                     }
                     continue;
                 };
                 if ahead.flags & COMMAND == 0 || is_subscription(consumer, &ahead) {
-                    return true;
+                    return Some(ahead.flags);
                 }
                 // Any other command is nothing for a socket.
                 skip(consumer, &ahead);
             },
-            From::Latest(latest) => latest.check(),
+            From::Latest(latest) => latest.check().then_some(0),
         }
+    }
+
+    /// Properties of the connection that the frame ahead comes from. Ask after [`check`](LaneReader::check) said
+    /// `true`.
+    pub fn metadata(&self) -> Option<&Arc<Metadata>> {
+        self.metadata.as_ref()
     }
 
     /// Whether the other end is closed and everything it wrote has been read. Ask after [`check`](Self::check)

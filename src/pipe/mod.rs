@@ -21,7 +21,7 @@ pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
 
 use crate::errno::Result;
-use crate::message::{Frame, OutFrame};
+use crate::message::{Frame, FrameBody, MORE, OutFrame};
 use std::sync::Arc;
 
 /// Makes a pipe: its left end and its right end. The first lane is the one the left end writes to.
@@ -78,6 +78,23 @@ impl Pipe {
     #[inline]
     pub fn check_read(&mut self) -> bool {
         !self.end.is_closed() && self.reader.check()
+    }
+
+    /// As [`check_read`](Pipe::check_read), with the flags of the next frame.
+    #[inline]
+    pub fn next_flags(&mut self) -> Option<u8> {
+        if self.end.is_closed() { None } else { self.reader.next_flags() }
+    }
+
+    /// The peer's routing id as a frame of its own before the message ahead, with the properties of the connection
+    /// that the message came from. Ask after [`check_read`](Pipe::check_read) said `true`.
+    pub fn routing_id_frame(&self) -> Frame<'_> {
+        Frame { flags: MORE, body: FrameBody::Slice(&self.routing_id), metadata: self.reader.metadata() }
+    }
+
+    /// Whether both ends are open.
+    pub fn is_open(&self) -> bool {
+        !self.end.is_closed() && !self.end.is_peer_closed()
     }
 
     /// Takes the next frame.

@@ -52,16 +52,33 @@ impl Pipes {
     /// See [`Pipe::check_read`]. A pipe found ended is put among the closed ones.
     #[inline]
     pub fn check_read(&mut self, id: PipeId) -> bool {
-        let Some(pipe) = self.pipes.get_mut(id) else { return false };
-        if pipe.check_read() {
-            return true;
+        self.next_flags(id).is_some()
+    }
+
+    /// As [`check_read`](Pipes::check_read), with the flags of the next frame.
+    #[inline]
+    pub fn next_flags(&mut self, id: PipeId) -> Option<u8> {
+        let pipe = self.pipes.get_mut(id)?;
+        let flags = pipe.next_flags();
+        if flags.is_some() {
+            return flags;
         }
         if pipe.ended() {
             self.note_closed(id);
-            return false;
+            return None;
         }
         // `ended` may have seen what was published just before the peer closed.
-        pipe.check_read()
+        pipe.next_flags()
+    }
+
+    /// See [`Pipe::routing_id_frame`].
+    pub fn routing_id_frame(&self, id: PipeId) -> Option<Frame<'_>> {
+        self.pipes.get(id).map(Pipe::routing_id_frame)
+    }
+
+    /// Whether both ends are open.
+    pub fn is_open(&self, id: PipeId) -> bool {
+        self.pipes.get(id).is_some_and(Pipe::is_open)
     }
 
     /// Takes the next frame.

@@ -168,7 +168,13 @@ impl Session {
                 }
                 self.stage = Stage::Connecting(attempt);
             }
-            Step::Proxying(attempt) => self.stage = Stage::Connecting(attempt),
+            Step::Proxying(attempt) => {
+                // A stream that was connected at once is not registered yet; else this says `EEXIST`.
+                if let Some(fd) = attempt.fd() {
+                    let _ = cx.register(fd, Interest::READABLE | Interest::WRITABLE);
+                }
+                self.stage = Stage::Connecting(attempt);
+            }
             Step::Connected { fd, endpoints, peer_address } => {
                 cx.cancel_timer(timer::CONNECT);
                 self.endpoints = endpoints;
