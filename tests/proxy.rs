@@ -16,7 +16,12 @@ use zmq::options::number::{ZMQ_RCVHWM, ZMQ_SNDHWM, ZMQ_SUBSCRIBE};
 type Ended = (Result<(), i32>, Duration);
 
 /// Runs a proxy on a thread of its own, which closes the sockets in the end.
-fn proxy(frontend: Socket, backend: Socket, capture: Option<Socket>, control: Option<Socket>) -> JoinHandle<Ended> {
+fn proxy(
+    frontend: Socket,
+    backend: Socket,
+    capture: Option<Socket>,
+    control: Option<Socket>,
+) -> JoinHandle<Ended> {
     thread::spawn(move || {
         let handle = |socket: Option<Socket>| socket.map_or(ptr::null_mut(), |socket| socket.0);
         let before = processor_time();
