@@ -52,7 +52,12 @@ struct Inner<C> {
 impl<C> Mailbox<C> {
     pub fn new() -> Mailbox<C> {
         let inner = Inner { queue: Vec::new(), sleepers: Vec::new(), event: None };
-        Mailbox { state: AtomicU32::new(0), inner: Lock::new(inner), memo: OnceLock::new(), born: Born::now() }
+        Mailbox {
+            state: AtomicU32::new(0),
+            inner: Lock::new(inner),
+            memo: OnceLock::new(),
+            born: Born::now(),
+        }
     }
 
     /// From now on whatever comes clears `memo`, before anybody is told. To be called once.

@@ -52,7 +52,10 @@ fn model(tails: u32) {
 /// Something happens while an answer is found: it must not be remembered as if nothing had.
 fn memo_model() {
     use super::memo::Memo;
-    use super::shim::{AtomicU64, Ordering::{Acquire, Release}};
+    use super::shim::{
+        AtomicU64,
+        Ordering::{Acquire, Release},
+    };
     loom::model(|| {
         let shared = Arc::new((AtomicU64::new(0), Memo::new()));
         let theirs = Arc::clone(&shared);

@@ -1,7 +1,7 @@
 //! An answer that is remembered until something happens.
 
-use super::shim::{AtomicU64, edge};
 use super::shim::Ordering::{Acquire, Relaxed, Release};
+use super::shim::{AtomicU64, edge};
 
 const KNOWN: u64 = 1 << 32;
 
