@@ -87,7 +87,9 @@ impl<T: Send> Slots<T> {
 
     /// The slot of a handle; `None` for a number that was never one. Never looks at what `address` points to.
     pub fn lookup(&self, address: usize) -> Option<&'static Slot<T>> {
-        for slab in self.slabs.iter().filter_map(OnceLock::get) {
+        // The latest first: it has as many as all others together. Whoever was told of a handle sees its slab.
+        let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
+        for slab in made.iter().rev().filter_map(OnceLock::get) {
             let offset = address.wrapping_sub(slab.as_ptr().addr());
             if offset < size_of_val(*slab) {
                 let aligned = offset.is_multiple_of(size_of::<Slot<T>>());

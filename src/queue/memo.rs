@@ -41,7 +41,8 @@ impl Memo {
     /// Remembers nothing any more.
     #[inline]
     pub fn clear(&self) {
-        self.word.store(0, Release);
+        // A swap and no store: loom, which tests this, does not order two stores as the memory model does.
+        self.word.swap(0, Release);
     }
 
     /// As [`clear`](Memo::clear), for whoever is the answerer at the time: cheaper where there is nothing.
