@@ -134,7 +134,7 @@ impl Session {
     }
 
     fn take_pipe(&mut self, pipe: Pipe) {
-        pipe.set_owner(Arc::clone(&self.shared) as Arc<dyn pipe::Notify>);
+        pipe.set_owner(self.shared.next_end());
         let (reader, writer, end) = pipe.into_parts();
         self.lanes = Some((reader, writer));
         self.end = Some(end);
@@ -303,7 +303,7 @@ impl Session {
         let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate };
         let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
         theirs.endpoint = self.endpoints.identifier().to_string();
-        ours.set_owner(Arc::clone(&self.shared) as Arc<dyn pipe::Notify>);
+        ours.set_owner(self.shared.next_end());
         let (reader, writer, end) = ours.into_parts();
         self.end = Some(end);
         Ok((reader, writer, theirs))
@@ -469,6 +469,7 @@ impl Session {
         }
         if self.options.immediate {
             // The pipe goes with the connection; the next one brings its own.
+            self.shared.forget_pipe();
             self.lanes = None;
             self.end = None;
         }
