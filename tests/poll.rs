@@ -228,6 +228,18 @@ fn one_of_two_thousand() {
     context.term();
 }
 
+#[test]
+fn a_new_endpoint_makes_the_descriptor_readable() {
+    let context = Context::new();
+    let pull = context.bound(ZMQ_PULL, "tcp://127.0.0.1:0");
+    let push = context.connected(ZMQ_PUSH, &pull.last_endpoint());
+    for socket in [pull, push] {
+        assert_eq!(poll(&mut [raw_item(socket.int(ZMQ_FD).unwrap(), ZMQ_POLLIN)], 0), Ok(1));
+        socket.close();
+    }
+    context.term();
+}
+
 mod pollers {
     use super::*;
     use std::ffi::c_void;

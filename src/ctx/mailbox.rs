@@ -84,6 +84,13 @@ impl<C> Mailbox<C> {
         Ok(())
     }
 
+    /// Wakes everybody and makes the descriptor readable, as if a command had come.
+    pub fn touch(&self) {
+        if let Some(inner) = self.lock() {
+            self.raise(inner, PENDING);
+        }
+    }
+
     /// Sets the sticky "context terminated" bit and wakes everybody.
     pub fn stop(&self) {
         if let Some(inner) = self.lock() {
