@@ -99,6 +99,8 @@ impl Socket {
             what: What::Bound(listening),
             pipe: None,
         });
+        // As in `connect`.
+        self.owner.mailbox.touch();
         Ok(())
     }
 
@@ -140,6 +142,8 @@ impl Socket {
         let what = What::Connected(session);
         self.endpoints.entries.push(Entry { uri: endpoint.to_string(), what, pipe });
         self.drop_closed();
+        // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
+        self.owner.mailbox.touch();
         Ok(())
     }
 
