@@ -13,6 +13,8 @@ mod recv;
 mod send;
 mod session;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
