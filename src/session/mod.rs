@@ -14,6 +14,8 @@ mod send;
 #[allow(clippy::module_inception)]
 mod session;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
