@@ -299,9 +299,8 @@ impl Session {
     }
 
     fn make_pipe(&mut self) -> Result<(LaneReader, LaneWriter, Pipe), Errno> {
-        let conflate = self.options.effective_conflate();
-        let to_socket = LaneOptions { hwm: self.options.rcvhwm, conflate };
-        let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate };
+        let to_socket = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
+        let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
         let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
         theirs.endpoint = self.endpoints.identifier().to_string();
         ours.set_owner(self.shared.next_end());

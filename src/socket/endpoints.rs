@@ -128,9 +128,8 @@ impl Socket {
         let (ours, theirs) = if self.options.immediate {
             (None, None)
         } else {
-            let conflate = self.options.effective_conflate();
-            let out = LaneOptions { hwm: self.options.sndhwm, conflate };
-            let back = LaneOptions { hwm: self.options.rcvhwm, conflate };
+            let out = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
+            let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
             let (mut ours, theirs) = pipe::pair(out, back)?;
             ours.endpoint = endpoint.to_string();
             (Some(ours), Some(theirs))

@@ -167,6 +167,15 @@ impl Handle {
         Ok(events)
     }
 
+    /// `zmq_socket_get_peer_state`: [`POLLOUT`] if a message to the peer with this routing id could be sent now.
+    /// Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type that does not route; `ETERM`, `ENOTSOCK`.
+    pub fn peer_state(self, routing_id: &[u8]) -> Result<i32> {
+        let mut socket = self.lock()?;
+        socket.process()?;
+        let reachable = socket.pattern.can_reach(&socket.pipes, routing_id)?;
+        Ok(if reachable { POLLOUT } else { 0 })
+    }
+
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
     pub fn mailbox(self) -> Result<Arc<Mailbox<Command>>> {
