@@ -444,6 +444,9 @@ impl Session {
                 self.tell(event::HANDSHAKE_FAILED_PROTOCOL, code.unsigned_abs().into());
             }
             Failure::Auth(status) => self.tell(event::HANDSHAKE_FAILED_AUTH, status.unsigned_abs().into()),
+            Failure::NoDetail(errno) => {
+                self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
+            }
             Failure::Errno(_) => {}
         }
     }
