@@ -1,7 +1,10 @@
 //! What a handshake has to know of the socket.
+use super::mechanism::curve::keys::{ClientKeys, ServerKeys};
+use crate::crypto::SecretKey;
 use crate::options::{Mechanism, SocketOptions, SocketType, Text};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The part of the socket's options that shows in a handshake.
@@ -30,6 +33,10 @@ pub enum Security {
         password: Zeroizing<Vec<u8>>,
     },
     PlainServer,
+    CurveClient(Arc<ClientKeys>),
+    /// To be made once for a server and shared by all its connections, or cookies get a key each and keys that are
+    /// added later reach nobody.
+    CurveServer(Arc<ServerKeys>),
     /// Never spoken: whoever chose it talks to nobody.
     Gssapi,
 }
@@ -76,6 +83,7 @@ impl Security {
         match self {
             Security::Null => Mechanism::Null,
             Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
+            Security::CurveClient(_) | Security::CurveServer(_) => Mechanism::Curve,
             Security::Gssapi => Mechanism::Gssapi,
         }
     }
@@ -95,7 +103,16 @@ impl From<&SocketOptions> for Security {
                 username: brief(&options.plain_username),
                 password: brief(&options.plain_password),
             },
-            (Mechanism::Curve | Mechanism::Gssapi, _) => Security::Gssapi,
+            (Mechanism::Curve, true) => {
+                let secret = SecretKey::from_bytes(&options.curve_secret_key);
+                Security::CurveServer(Arc::new(ServerKeys::new(secret)))
+            }
+            (Mechanism::Curve, false) => Security::CurveClient(Arc::new(ClientKeys::from_bytes(
+                &options.curve_public_key,
+                &options.curve_secret_key,
+                &options.curve_server_key,
+            ))),
+            (Mechanism::Gssapi, _) => Security::Gssapi,
         }
     }
 }
@@ -107,6 +124,8 @@ impl fmt::Debug for Security {
             Security::Null => "Null",
             Security::PlainClient { .. } => "PlainClient",
             Security::PlainServer => "PlainServer",
+            Security::CurveClient(_) => "CurveClient",
+            Security::CurveServer(_) => "CurveServer",
             Security::Gssapi => "Gssapi",
         })
     }

@@ -13,7 +13,7 @@ const READ: usize = 2048;
 /// The stream, the engine's handshake, and what is still to be written.
 pub struct Handshaking {
     fd: OwnedFd,
-    handshake: Handshake,
+    handshake: Box<Handshake>,
     out: Vec<u8>,
     out_at: usize,
 }
@@ -35,7 +35,7 @@ pub enum Outcome {
 
 impl Handshaking {
     pub fn new(fd: OwnedFd, options: &SocketOptions) -> Handshaking {
-        let handshake = Handshake::new(Config::from(options));
+        let handshake = Box::new(Handshake::new(Config::from(options)));
         Handshaking { fd, handshake, out: Vec::new(), out_at: 0 }
     }
 
@@ -64,6 +64,10 @@ impl Handshaking {
                 Ok((_, Progress::More | Progress::Denied(_))) => {}
                 // Nobody carries questions to an authenticator yet, so whoever would have to be asked about stays out.
                 Ok((_, Progress::Zap(_))) => return Outcome::Broken(Failure::NO_AUTHENTICATOR),
+                // Frames cannot be sealed yet, and must not go out open.
+                Ok((_, Progress::Done(peer))) if peer.codec.is_sealed() => {
+                    return Outcome::Broken(Failure::MECHANISM_MISMATCH);
+                }
                 Ok((taken, Progress::Done(peer))) => {
                     let rest = bytes.get(taken..).unwrap_or_default().to_vec();
                     self.handshake.output(&mut self.out);

@@ -7,6 +7,7 @@
 //! A server may have to ask an authenticator ([`zap`](crate::engine::zap)). While it waits for the answer it
 //! takes no command for good; a peer that sends one all the same is refused, so that nothing piles up.
 
+pub mod curve;
 mod error;
 mod null;
 mod plain;
@@ -27,6 +28,8 @@ pub(super) enum Mechanism {
     Null(null::State),
     PlainClient(plain::Client),
     PlainServer(plain::Server),
+    CurveClient(Box<curve::Client>),
+    CurveServer(Box<curve::Server>),
 }
 
 /// What something led to.
@@ -62,6 +65,8 @@ impl Mechanism {
                 Ok(Step::from(plain::Client::start(username, password, turn)))
             }
             Security::PlainServer => Ok(Step::from(plain::Server::start())),
+            Security::CurveClient(keys) => curve::Client::start(keys, turn).map(Step::from),
+            Security::CurveServer(keys) => Ok(Step::from(curve::Server::start(keys))),
             Security::Gssapi => Err(Failure::MECHANISM_MISMATCH),
         }
     }
@@ -72,6 +77,8 @@ impl Mechanism {
             Mechanism::Null(state) => state.command(body, turn),
             Mechanism::PlainClient(state) => state.command(body, turn),
             Mechanism::PlainServer(state) => state.command(body, turn),
+            Mechanism::CurveClient(state) => state.command(body, turn),
+            Mechanism::CurveServer(state) => state.command(body, turn),
         }
     }
 
@@ -80,7 +87,8 @@ impl Mechanism {
         match self {
             Mechanism::Null(state) => state.zap_reply(reply, turn),
             Mechanism::PlainServer(state) => state.zap_reply(reply, turn),
-            Mechanism::PlainClient(_) => Ok(Step::Next(self)),
+            Mechanism::CurveServer(state) => state.zap_reply(reply, turn),
+            Mechanism::PlainClient(_) | Mechanism::CurveClient(_) => Ok(Step::Next(self)),
         }
     }
 
@@ -89,7 +97,8 @@ impl Mechanism {
         match self {
             Mechanism::Null(state) => state.zap_unavailable(turn),
             Mechanism::PlainServer(state) => state.zap_unavailable(),
-            Mechanism::PlainClient(_) => Ok(Step::Next(self)),
+            Mechanism::CurveServer(state) => state.zap_unavailable(turn),
+            Mechanism::PlainClient(_) | Mechanism::CurveClient(_) => Ok(Step::Next(self)),
         }
     }
 }

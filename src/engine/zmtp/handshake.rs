@@ -37,7 +37,7 @@ pub enum Progress {
 
 /// Whom we talk to.
 #[derive(Debug)]
-#[cfg_attr(test, derive(PartialEq, Eq))]
+#[cfg_attr(test, derive(PartialEq))]
 pub struct Peer {
     /// libzmq raises `ZMQ_EVENT_HANDSHAKE_SUCCEEDED` for V3 peers only.
     pub version: Version,

@@ -3,7 +3,7 @@
 use super::handshake::{Handshake, Peer, Progress};
 use super::{Version, frame, socket_type};
 use crate::engine::config::Zap;
-use crate::engine::mechanism::tests::securities;
+use crate::engine::mechanism::tests::{Xorshift, securities};
 use crate::engine::{Codec, Config, Failure, Security};
 use crate::errno::Errno;
 use crate::options::SocketType;
@@ -52,18 +52,6 @@ pub fn greeting(revision: u8, minor: u8, mechanism: &str) -> Vec<u8> {
     let mut bytes = [SIGNATURE, &[revision, minor], mechanism.as_bytes()].concat();
     bytes.resize(64, 0);
     bytes
-}
-
-/// A generator of numbers that look random; the seed makes a failure repeatable.
-struct Xorshift(u64);
-
-impl Xorshift {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
 }
 
 /// All that can be seen of one handshake.

@@ -1,12 +1,15 @@
 //! What the tests of the mechanisms have in common.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::Turn;
+mod hostile;
 mod pairs;
 
+use crate::crypto::keys::keypair;
 use crate::engine::zap::{ZapReply, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::frame::parse_header;
-use crate::engine::{Config, Security};
+use crate::engine::{ClientKeys, Config, Security, ServerKeys};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub fn turn<'a>(config: &'a Config, out: &'a mut Vec<u8>) -> Turn<'a> {
@@ -35,10 +38,27 @@ pub fn securities() -> Vec<(Security, &'static str)> {
         username: Zeroizing::new(b"ann".to_vec()),
         password: Zeroizing::new(b"secret".to_vec()),
     };
+    let (client, client_secret) = keypair().unwrap();
+    let (server, server_secret) = keypair().unwrap();
+    let curve = ClientKeys { public: client, secret: client_secret, server };
     vec![
         (Security::Null, "NULL"),
         (plain, "PLAIN"),
         (Security::PlainServer, "PLAIN"),
+        (Security::CurveClient(Arc::new(curve)), "CURVE"),
+        (Security::CurveServer(Arc::new(ServerKeys::new(server_secret))), "CURVE"),
         (Security::Gssapi, "GSSAPI"),
     ]
+}
+
+/// A generator of numbers that look random; the seed makes a failure repeatable.
+pub struct Xorshift(pub u64);
+
+impl Xorshift {
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
 }

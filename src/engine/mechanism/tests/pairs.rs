@@ -1,6 +1,6 @@
 //! Whole handshakes of two of us, with an authenticator between them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use super::{reply, securities};
+use super::{Xorshift, reply, securities};
 use crate::engine::config::{Security, Zap};
 use crate::engine::zmtp::tests::config;
 use crate::engine::{Config, Failure, Handshake, Peer, Progress, ZapRequest, ZapStatus};
@@ -64,18 +64,6 @@ impl End {
 
     pub fn is_done(&self) -> bool {
         matches!(self.outcome, Some(Ok(_)))
-    }
-}
-
-/// A generator of numbers that look random; the seed makes a failure repeatable.
-struct Xorshift(u64);
-
-impl Xorshift {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
     }
 }
 

@@ -1,0 +1,143 @@
+//! The cookie: what a server would have to remember of a client between WELCOME and INITIATE, sealed for itself alone.
+//! The client brings it back; meanwhile nothing in our memory can open what the two will say.
+
+use super::nonce;
+use crate::crypto::{KEY, PublicKey, SecretBoxKey, SecretKey, TAG};
+use crate::engine::Failure;
+use crate::sys::lock::Lock;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Bytes of a cookie: the random part of its nonce, and a box around two keys.
+pub const COOKIE: usize = nonce::RANDOM + TAG + 2 * KEY;
+
+/// How long a key seals cookies, in milliseconds. It opens them for as long again.
+const KEY_LIFE_MS: u64 = 60_000;
+
+const PREFIX: &[u8; 8] = b"COOKIE--";
+
+/// The keys of all cookies of a server: the one in use and the one before. What was sealed with an older one is dead.
+#[derive(Default)]
+pub struct CookieKeys(Lock<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    /// Made when first needed.
+    current: Option<Arc<SecretBoxKey>>,
+    previous: Option<Arc<SecretBoxKey>>,
+    since_ms: u64,
+}
+
+/// What makes one cookie unlike all others; a connection takes its own back and no other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CookieId([u8; nonce::RANDOM]);
+
+impl CookieKeys {
+    /// Changes keys if it is time.
+    pub fn rotate(&self, now_ms: u64) {
+        let mut keys = self.0.lock();
+        if now_ms.saturating_sub(keys.since_ms) >= KEY_LIFE_MS {
+            keys.previous = keys.current.take();
+            keys.since_ms = now_ms;
+        }
+    }
+
+    /// Seals the client's short-term key and our own.
+    pub fn seal(&self, client: &PublicKey, ours: &SecretKey) -> Result<(CookieId, [u8; COOKIE]), Failure> {
+        let key = self.current()?;
+        let salt = nonce::salt()?;
+        let mut text = Zeroizing::new([0; TAG + 2 * KEY]);
+        text[TAG..TAG + KEY].copy_from_slice(client.as_bytes());
+        text[TAG + KEY..].copy_from_slice(ours.as_bytes());
+        key.seal_in_place(&nonce::salted(PREFIX, &salt), &mut *text).map_err(Failure::Errno)?;
+        let mut cookie = [0; COOKIE];
+        cookie[..nonce::RANDOM].copy_from_slice(&salt);
+        cookie[nonce::RANDOM..].copy_from_slice(&*text);
+        Ok((CookieId(salt), cookie))
+    }
+
+    /// Opens a cookie that came back. Fails if it is not the one that this connection gave (`id`), was changed, or
+    /// is too old.
+    pub fn open(&self, id: &CookieId, cookie: &[u8; COOKIE]) -> Result<(PublicKey, SecretKey), Failure> {
+        let (salt, sealed) = cookie.split_first_chunk().ok_or(Failure::CRYPTOGRAPHIC)?;
+        if *salt != id.0 {
+            return Err(Failure::CRYPTOGRAPHIC);
+        }
+        let (current, previous) = {
+            let keys = self.0.lock();
+            (keys.current.clone(), keys.previous.clone())
+        };
+        let nonce = nonce::salted(PREFIX, salt);
+        for key in [current, previous].into_iter().flatten() {
+            let mut text = Zeroizing::new(sealed.to_vec());
+            if let Ok(keys) = key.open_in_place(&nonce, &mut text)
+                && let ([client, ours], []) = keys.as_chunks::<KEY>()
+            {
+                return Ok((PublicKey(*client), SecretKey::from_bytes(ours)));
+            }
+        }
+        Err(Failure::CRYPTOGRAPHIC)
+    }
+
+    fn current(&self) -> Result<Arc<SecretBoxKey>, Failure> {
+        let mut keys = self.0.lock();
+        if let Some(key) = &keys.current {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(SecretBoxKey::generate().map_err(Failure::NoDetail)?);
+        keys.current = Some(Arc::clone(&key));
+        Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::crypto::keys::keypair;
+
+    fn opens(keys: &CookieKeys, id: &CookieId, cookie: &[u8; COOKIE]) -> bool {
+        keys.open(id, cookie).is_ok()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_again_and_only_whole() {
+        let keys = CookieKeys::default();
+        let (client, ours) = (keypair().unwrap().0, keypair().unwrap().1);
+        let (id, cookie) = keys.seal(&client, &ours).unwrap();
+        assert_eq!(keys.open(&id, &cookie), Ok((client, ours)));
+        for at in 0..COOKIE {
+            let mut changed = cookie;
+            changed[at] ^= 1;
+            assert_eq!(keys.open(&id, &changed), Err(Failure::CRYPTOGRAPHIC));
+        }
+    }
+
+    #[test]
+    fn the_cookie_of_another_connection_is_refused() {
+        let keys = CookieKeys::default();
+        let (client, ours) = keypair().unwrap();
+        let (id, cookie) = keys.seal(&client, &ours).unwrap();
+        let (other_id, other_cookie) = keys.seal(&client, &ours).unwrap();
+        assert!(opens(&keys, &id, &cookie) && opens(&keys, &other_id, &other_cookie));
+        assert!(!opens(&keys, &other_id, &cookie) && !opens(&keys, &id, &other_cookie));
+    }
+
+    #[test]
+    fn old_cookies_die() {
+        let keys = CookieKeys::default();
+        keys.rotate(1_000_000);
+        let (client, ours) = keypair().unwrap();
+        let (id, cookie) = keys.seal(&client, &ours).unwrap();
+        keys.rotate(1_000_000 + KEY_LIFE_MS - 1);
+        assert!(opens(&keys, &id, &cookie), "not yet time");
+        keys.rotate(1_000_000 + KEY_LIFE_MS);
+        assert!(opens(&keys, &id, &cookie), "the generation before");
+        let (young_id, young) = keys.seal(&client, &ours).unwrap();
+        keys.rotate(1_000_000 + 2 * KEY_LIFE_MS);
+        assert!(!opens(&keys, &id, &cookie));
+        assert!(opens(&keys, &young_id, &young));
+        keys.rotate(1_000_000 + 3 * KEY_LIFE_MS);
+        assert!(!opens(&keys, &young_id, &young), "even if nobody needed a key meanwhile");
+    }
+}

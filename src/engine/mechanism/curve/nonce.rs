@@ -1,0 +1,72 @@
+//! Nonces: a prefix that tells one use of a key from another, and what makes each of them new (RFC 26).
+//!
+//! One counter numbers all that a side sends, from HELLO or READY on; the other side sees to it that it rises.
+
+use crate::crypto::{NONCE, random};
+use crate::engine::Failure;
+
+/// What the counter and the random part leave of a nonce.
+const COUNTED_PREFIX: usize = 16;
+const RANDOM_PREFIX: usize = 8;
+/// Bytes of the random part.
+pub const RANDOM: usize = 16;
+
+/// A nonce with a counter.
+pub fn counted(prefix: &[u8; COUNTED_PREFIX], counter: u64) -> [u8; NONCE] {
+    let mut nonce = [0; NONCE];
+    let (front, back) = nonce.split_at_mut(COUNTED_PREFIX);
+    front.copy_from_slice(prefix);
+    back.copy_from_slice(&counter.to_be_bytes());
+    nonce
+}
+
+/// A nonce with random bytes, which are sent along.
+pub fn salted(prefix: &[u8; RANDOM_PREFIX], salt: &[u8; RANDOM]) -> [u8; NONCE] {
+    let mut nonce = [0; NONCE];
+    let (front, back) = nonce.split_at_mut(RANDOM_PREFIX);
+    front.copy_from_slice(prefix);
+    back.copy_from_slice(salt);
+    nonce
+}
+
+/// Fresh random bytes. Fails with what the system says if it has none.
+pub fn salt() -> Result<[u8; RANDOM], Failure> {
+    let mut salt = [0; RANDOM];
+    random::fill(&mut salt).map_err(Failure::NoDetail)?;
+    Ok(salt)
+}
+
+/// Takes the peer's next counter: it must be greater than its last, or something came twice or out of order.
+pub fn rise(last: &mut u64, next: u64) -> Result<(), Failure> {
+    if next <= *last {
+        return Err(Failure::INVALID_SEQUENCE);
+    }
+    *last = next;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonces_are_laid_out_as_the_rfc_says() {
+        assert_eq!(counted(b"CurveZMQHELLO---", 0x0102), *b"CurveZMQHELLO---\0\0\0\0\0\0\x01\x02");
+        assert_eq!(salted(b"COOKIE--", b"0123456789abcdef"), *b"COOKIE--0123456789abcdef");
+    }
+
+    #[test]
+    fn counters_rise() {
+        let mut last = 1;
+        for (next, outcome) in [
+            (2, Ok(())),
+            (2, Err(Failure::INVALID_SEQUENCE)),
+            (1, Err(Failure::INVALID_SEQUENCE)),
+            (9, Ok(())),
+            (u64::MAX, Ok(())),
+            (0, Err(Failure::INVALID_SEQUENCE)),
+        ] {
+            assert_eq!(rise(&mut last, next), outcome);
+        }
+    }
+}
