@@ -1,4 +1,4 @@
-//! ERROR: the peer will have nothing to do with us, and says why. The same in all mechanisms.
+//! ERROR: the peer will have nothing to do with us, and says why. PLAIN has a form of its own besides.
 use crate::engine::Failure;
 use crate::engine::zap::ZapStatus;
 use crate::engine::zmtp::command;
@@ -10,14 +10,18 @@ pub fn append(out: &mut Vec<u8>, reason: &[u8]) {
     command::append_error(out, reason);
 }
 
-/// Fails if this command is an ERROR. A reason that is a ZAP status tells of failed authentication; any other is no
-/// event, as with libzmq.
+/// Fails if this command is an ERROR.
 pub fn check(body: &[u8]) -> Result<(), Failure> {
-    let Some(payload) = body.strip_prefix(NAME) else { return Ok(()) };
-    let reason = command::error_reason(payload).ok_or(Failure::MALFORMED_ERROR)?;
-    match ZapStatus::parse(reason) {
-        None | Some(ZapStatus::Success) => Err(Failure::SILENT),
-        Some(refusal) => Err(Failure::Auth(refusal.code())),
+    body.strip_prefix(NAME).map_or(Ok(()), |payload| Err(told(payload)))
+}
+
+/// What an ERROR amounts to, given what follows its name. A reason that is a ZAP status tells of failed
+/// authentication; any other is no event, as with libzmq.
+pub fn told(payload: &[u8]) -> Failure {
+    match command::error_reason(payload).map(ZapStatus::parse) {
+        None => Failure::MALFORMED_ERROR,
+        Some(None | Some(ZapStatus::Success)) => Failure::SILENT,
+        Some(Some(refusal)) => Failure::Auth(refusal.code()),
     }
 }
 

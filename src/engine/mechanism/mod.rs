@@ -1,6 +1,6 @@
 //! Security mechanisms: the commands between the greeting and the first message.
 //!
-//! One folder or file per mechanism, and in it one file per command on the wire; ERROR is the same in all of them.
+//! One folder or file per mechanism, and in it one file per command on the wire; ERROR is much the same in all of them.
 //! A state is a type that takes itself and what happened and gives the next state; [`Mechanism`] is the closed set
 //! of them. None ever falls back to a weaker one.
 //!
@@ -103,11 +103,16 @@ impl Mechanism {
     }
 }
 
-/// Admission by the authenticator, or else the end that is to follow: ERROR is appended if the peer may know.
-fn admit(reply: ZapReply, turn: &mut Turn<'_>) -> Result<Authenticated, ZapStatus> {
+/// Admission by the authenticator, or else the end that is to follow: the mechanism's ERROR is appended if the peer may
+/// know.
+fn admit(
+    reply: ZapReply,
+    out: &mut Vec<u8>,
+    append_error: fn(&mut Vec<u8>, &[u8]),
+) -> Result<Authenticated, ZapStatus> {
     reply.admit().inspect_err(|status| {
         if let Some(reason) = status.reason() {
-            error::append(turn.out, reason);
+            append_error(out, reason);
         }
     })
 }

@@ -89,7 +89,7 @@ impl AwaitZap {
     }
 
     fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Step {
-        match super::admit(reply, turn) {
+        match super::admit(reply, turn.out, error::append) {
             Ok(known) => self.go_on(known, turn),
             Err(status) => {
                 let denied = Denied { ready_came: self.peer.is_some() };

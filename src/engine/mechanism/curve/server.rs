@@ -11,7 +11,7 @@ use crate::crypto::{PublicKey, SharedKey};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::mechanism::properties::{self, PeerProperties};
-use crate::engine::mechanism::{Mechanism, Step, Turn, admit};
+use crate::engine::mechanism::{Mechanism, Step, Turn, admit, error};
 use crate::engine::zap::{Authenticated, ZapReply, ZapRequest};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -73,7 +73,7 @@ impl Server {
 
     pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
-            Server::Zap(AwaitZap(known)) => match admit(reply, turn) {
+            Server::Zap(AwaitZap(known)) => match admit(reply, turn.out, error::append) {
                 Ok(told) => known.let_in(told, turn),
                 Err(status) => Ok(Step::Denied(Server::Denied(Denied(())).into(), status)),
             },

@@ -1,13 +1,14 @@
 //! PLAIN (RFC 24): user name and password, in the clear. The client says HELLO, the server asks the authenticator and
 //! says WELCOME, the client INITIATE, the server READY. Without an authenticator nobody gets in.
 
+mod error;
 mod hello;
 mod initiate;
 mod ready;
 mod welcome;
 
 use super::properties::{self, PeerProperties};
-use super::{Mechanism, Step, Turn, error};
+use super::{Mechanism, Step, Turn};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::zap::{Authenticated, ZapReply, ZapRequest};
@@ -124,7 +125,7 @@ impl AwaitHello {
 
 impl AwaitZap {
     fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Step {
-        match super::admit(reply, turn) {
+        match super::admit(reply, turn.out, error::append) {
             Ok(known) => {
                 welcome::append(turn.out);
                 Step::from(Server::Initiate(AwaitInitiate { known }))
