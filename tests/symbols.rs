@@ -78,8 +78,8 @@ fn compare(found: &BTreeSet<&str>, file: &str) {
 }
 
 fn run(tool: &str, flags: &[&str], file: &str) -> String {
-    // Cargo puts the library one folder above the test programs.
-    let folder: PathBuf = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().into();
+    // Beside the test programs; the file one folder above may be that of an earlier build.
+    let folder: PathBuf = std::env::current_exe().unwrap().parent().unwrap().into();
     let output = Command::new(tool).args(flags).arg(folder.join(file)).output().expect("binutils are needed");
     assert!(output.status.success(), "{tool} {file}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()

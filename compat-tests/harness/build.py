@@ -9,11 +9,14 @@ from .places import WORK, Problem
 
 # What the programs ask about the platform they run on.
 _PLATFORM = """
-ZMQ_HAVE_LINUX ZMQ_HAVE_IPC ZMQ_HAVE_TIPC ZMQ_HAVE_UIO ZMQ_HAVE_SO_PEERCRED ZMQ_HAVE_SO_PRIORITY ZMQ_HAVE_PPOLL
-ZMQ_HAVE_CURVE ZMQ_USE_LIBSODIUM ZMQ_HAVE_WS HAVE_FORK HAVE_MKDTEMP
+ZMQ_HAVE_LINUX ZMQ_HAVE_IPC ZMQ_HAVE_UIO ZMQ_HAVE_SO_PEERCRED ZMQ_HAVE_SO_PRIORITY ZMQ_HAVE_PPOLL ZMQ_USE_LIBSODIUM
+ZMQ_HAVE_WS HAVE_FORK HAVE_MKDTEMP
 """.split()
-# What one program asks about the library: it must match the one it will run on.
+# What they ask about the library. Two programs compare it with what the library they run on says of itself; the
+# others are compiled as for one that can do what they test.
 _CAPABILITIES = {
+    "curve": "ZMQ_HAVE_CURVE",
+    "tipc": "ZMQ_HAVE_TIPC",
     "pgm": "ZMQ_HAVE_OPENPGM",
     "norm": "ZMQ_HAVE_NORM",
     "gssapi": "HAVE_LIBGSSAPI_KRB5",
@@ -21,7 +24,8 @@ _CAPABILITIES = {
     "vsock": "ZMQ_HAVE_VSOCK",
     "draft": "ZMQ_BUILD_DRAFT_API",
 }
-_ASKS_CAPABILITIES = {"test_capabilities"}
+_COMPARE_CAPABILITIES = {"test_capabilities", "test_sodium"}
+_TESTED_CAPABILITIES = {"curve", "tipc"}
 # Programs that take parts of libzmq's inside with them: here a client that misbehaves on purpose.
 _INSIDES = {"test_security_curve": ("err", "random", "clock")}
 _TESTUTIL = ("testutil", "testutil_monitoring", "testutil_security", "testutil_unity")
@@ -50,8 +54,7 @@ class Builder:
 
     def program(self, name, has=frozenset()):
         """The executable of test program `name`, for a library that `has` these capabilities."""
-        asked = sorted(has & _CAPABILITIES.keys()) if name in _ASKS_CAPABILITIES else []
-        flags = self._flags(name) + [f"-D{_CAPABILITIES[capability]}=1" for capability in asked]
+        flags = self._flags(name, has)
         source = self.stage / "tests" / f"{name}.cpp"
         key = _digest(self.key, source.read_bytes(), " ".join(flags))
         program = self.folder / f"{name}-{key}"
@@ -65,12 +68,14 @@ class Builder:
     def check(self, name):
         """Compiles `name` without keeping anything. Returns the compiler's complaint, empty where there is none."""
         source = self.stage / "tests" / f"{name}.cpp"
-        command = ["g++", *self._flags(name), "-fsyntax-only", str(source)]
+        command = ["g++", *self._flags(name, _TESTED_CAPABILITIES), "-fsyntax-only", str(source)]
         result = subprocess.run(command, capture_output=True, text=True)
         return result.stderr if result.returncode else ""
 
-    def _flags(self, name):
-        return self.flags + (["-fvisibility=hidden", f"-I{self.tree.path / 'src'}"] if name in _INSIDES else [])
+    def _flags(self, name, has):
+        capabilities = sorted(has & _CAPABILITIES.keys() if name in _COMPARE_CAPABILITIES else _TESTED_CAPABILITIES)
+        insides = ["-fvisibility=hidden", f"-I{self.tree.path / 'src'}"] if name in _INSIDES else []
+        return [*self.flags, *insides, *(f"-D{_CAPABILITIES[capability]}=1" for capability in capabilities)]
 
     def _prerequisites(self):
         """What every program links: test helpers, and a stand-in with the names of libzmq's functions.
@@ -98,7 +103,7 @@ class Builder:
         if not target.exists():
             compiler = "gcc" if path.endswith(".c") else "g++"
             root = self.stage if path.startswith("tests/") else self.tree.path
-            self._compile([*self.flags, "-c", str(root / path)], target, compiler)
+            self._compile([*self._flags(path, set()), "-c", str(root / path)], target, compiler)
         return str(target)
 
     def _compile(self, arguments, target, compiler="g++"):

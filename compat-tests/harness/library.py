@@ -69,11 +69,11 @@ def _library(name, path):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     folder = WORK / "libraries" / f"{name}-{digest[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
-    link = folder / "libzmq.so.5"
-    # Under another name first: a second run beside this one must never see the link missing.
-    fresh = folder / f"link-{os.getpid()}"
-    fresh.symlink_to(file)
-    fresh.replace(link)
+    _link(folder / "libzmq.so.5", file)
+    # A library that came in a wheel has what it needs beside it.
+    if file.parent.name.endswith(".libs"):
+        for neighbour in file.parent.iterdir():
+            _link(folder / neighbour.name, neighbour)
     probe = subprocess.run(
         [sys.executable, "-c", _PROBE],
         capture_output=True,
@@ -86,6 +86,13 @@ def _library(name, path):
     if facts["paths"] != [str(file)]:
         raise Problem(f"asked for {file}, the loader took {facts['paths']}")
     return Library(name, file, folder, facts["version"], frozenset(facts["has"]), digest)
+
+
+def _link(link, file):
+    # Under another name first: a second run beside this one must never see the link missing.
+    fresh = link.with_name(f"{link.name}-{os.getpid()}")
+    fresh.symlink_to(file)
+    fresh.replace(link)
 
 
 def _find_original():

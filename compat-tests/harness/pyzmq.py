@@ -30,6 +30,12 @@ def python(purpose, *requirements):
     return interpreter
 
 
+def bundled_library():
+    """The libzmq inside the wheel, which is newer than Debian's."""
+    folder = python("for the newer libzmq inside").parent.parent
+    return next(folder.glob("lib/python*/site-packages/pyzmq.libs/libzmq*"))
+
+
 def source():
     """The folder of pyzmq's source package of the same version, unpacked: its tests are not in the wheel."""
     folder = WORK / f"pyzmq-{VERSION}"

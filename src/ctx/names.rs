@@ -104,8 +104,9 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         cancelled
     }
 
-    /// Everything of an owner that closes.
-    pub fn remove_owner(&self, owner: O) -> Left<E, P> {
+    /// Everything of an owner that closes, but those pending that are to go on waiting without it: `keep` says which.
+    /// It is to be short and must not come back here.
+    pub fn remove_owner(&self, owner: O, mut keep: impl FnMut(&mut P) -> bool) -> Left<E, P> {
         let mut left = Left { endpoints: Vec::new(), pending: Vec::new() };
         let mut inner = self.0.lock();
         let first: (O, Arc<str>) = (owner, "".into());
@@ -120,7 +121,13 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
             if inner.bound.get(&name).is_some_and(|(holder, _)| *holder == owner) {
                 left.endpoints.extend(inner.bound.remove(&name).map(|(_, endpoint)| endpoint));
             }
-            left.pending.append(&mut inner.take_pending(&name, owner));
+            for mut pending in inner.take_pending(&name, owner) {
+                if keep(&mut pending) {
+                    inner.pending.entry(Arc::clone(&name)).or_default().push((owner, pending));
+                } else {
+                    left.pending.push(pending);
+                }
+            }
         }
         left
     }
@@ -194,7 +201,7 @@ mod tests {
             Ok(None)
         };
         names.connect("a", 2, meet).unwrap();
-        assert_eq!(names.remove_owner(2).pending, []);
+        assert_eq!(names.remove_owner(2, |_| false).pending, []);
         assert_eq!(names.take_pending(), [31]);
     }
 
@@ -210,7 +217,7 @@ mod tests {
         assert_eq!(names.cancel("e", 1), [11]);
         assert_eq!(names.cancel("e", 1), []);
         assert_eq!(names.cancel("a", 1), []);
-        let left = names.remove_owner(1);
+        let left = names.remove_owner(1, |_| false);
         assert_eq!((left.endpoints, left.pending), (vec!['x', 'y'], vec![10]));
         assert_eq!((names.find("a"), names.find("c")), (None, Some('z')));
         assert_eq!(names.bind("d", 1, 'w'), Ok(vec![20]));

@@ -1,1 +1,284 @@
-//! pattern
+//! What each socket type does with its pipes.
+//!
+//! A pattern knows pipes by their ids and nothing of descriptors, mailboxes or waiting: every operation is done at
+//! once or answers `EAGAIN`. The socket tells it what happens to the pipes and calls again when something has.
+//!
+//! Semantics: RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB, XSUB), RFC 30 (PUSH, PULL), RFC 31 (PAIR),
+//! zmq_socket(3), zmq_setsockopt(3).
+
+#![forbid(unsafe_code)]
+
+mod dealer;
+mod distribution;
+mod fair_queue;
+mod load_balance;
+mod pair;
+mod pipe_array;
+mod pub_;
+mod pull;
+mod push;
+mod rep;
+mod req;
+mod router;
+mod routes;
+mod stream;
+mod sub;
+mod subscribers;
+mod subscriptions;
+mod topic_tree;
+mod xpub;
+mod xsub;
+
+#[cfg(test)]
+mod testing;
+
+use crate::errno::{Errno, Result};
+use crate::message::{Frame, OutFrame};
+use crate::options::{SocketOptions, SocketType};
+use crate::pipe::{PipeId, Pipes};
+use dealer::Dealer;
+use pair::Pair;
+use pub_::Pub;
+use pull::Pull;
+use push::Push;
+use rep::Rep;
+use req::Req;
+use router::Router;
+use stream::Stream;
+use sub::Sub;
+use xpub::Xpub;
+use xsub::Xsub;
+
+/// The pattern of a socket.
+pub enum Pattern {
+    Pair(Pair),
+    Pub(Pub),
+    Sub(Sub),
+    Req(Req),
+    Rep(Rep),
+    Dealer(Dealer),
+    Router(Router),
+    Pull(Pull),
+    Push(Push),
+    Xpub(Xpub),
+    Xsub(Xsub),
+    Stream(Stream),
+}
+
+/// What became of a frame that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The pattern has dealt with the frame, which may mean that it was dropped.
+    Taken,
+    /// The pipe was closed in the middle of the message: the frames before this one are lost, this one was not taken,
+    /// and the rest of the message will be dropped. A sender that waits goes on as if the frame had been taken, one
+    /// that does not is told `EAGAIN`; so does libzmq.
+    Broken,
+}
+
+/// What a socket type has to say for itself; what it leaves out does nothing, or is refused.
+trait Behaviour {
+    /// See [`Pattern::attach`].
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool);
+
+    /// See [`Pattern::send`].
+    fn send(&mut self, _pipes: &mut Pipes, _frame: &mut OutFrame<'_>) -> Result<Sent> {
+        Err(Errno::NOTSUP)
+    }
+
+    /// See [`Pattern::recv`].
+    fn recv<'p>(&mut self, _pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        Err(Errno::NOTSUP)
+    }
+
+    /// See [`Pattern::has_in`].
+    fn has_in(&mut self, _pipes: &mut Pipes) -> bool {
+        false
+    }
+
+    /// See [`Pattern::has_out`].
+    fn has_out(&mut self, _pipes: &mut Pipes) -> bool {
+        false
+    }
+
+    /// See [`Pattern::read_activated`].
+    fn read_activated(&mut self, _pipes: &mut Pipes, _pipe: PipeId) {}
+
+    /// See [`Pattern::write_activated`].
+    fn write_activated(&mut self, _pipes: &mut Pipes, _pipe: PipeId) {}
+
+    /// See [`Pattern::hiccuped`].
+    fn hiccuped(&mut self, _pipes: &mut Pipes, _pipe: PipeId) {}
+
+    /// See [`Pattern::peer_closed`].
+    fn peer_closed(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.read_activated(pipes, pipe);
+        // Finds out whether anything is left to read; if not, the pipe is put among the closed ones.
+        pipes.check_read(pipe);
+    }
+
+    /// See [`Pattern::terminated`].
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId);
+
+    /// See [`Pattern::set_option`].
+    fn set_option(
+        &mut self,
+        _pipes: &mut Pipes,
+        _options: &mut SocketOptions,
+        _option: i32,
+        _value: &[u8],
+    ) -> Option<Result<()>> {
+        None
+    }
+
+    /// See [`Pattern::option`].
+    fn option(&self, _option: i32, _out: &mut [u8]) -> Option<Result<usize>> {
+        None
+    }
+
+    /// See [`Pattern::can_reach`].
+    fn can_reach(&self, _pipes: &Pipes, _routing_id: &[u8]) -> Result<bool> {
+        Err(Errno::NOTSUP)
+    }
+}
+
+/// The same expression for whichever pattern it is.
+macro_rules! each {
+    ($pattern:expr, $name:ident => $call:expr) => {
+        match $pattern {
+            Pattern::Pair($name) => $call,
+            Pattern::Pub($name) => $call,
+            Pattern::Sub($name) => $call,
+            Pattern::Req($name) => $call,
+            Pattern::Rep($name) => $call,
+            Pattern::Dealer($name) => $call,
+            Pattern::Router($name) => $call,
+            Pattern::Pull($name) => $call,
+            Pattern::Push($name) => $call,
+            Pattern::Xpub($name) => $call,
+            Pattern::Xsub($name) => $call,
+            Pattern::Stream($name) => $call,
+        }
+    };
+}
+
+impl Pattern {
+    /// The pattern of a new socket. Errors: `EINVAL` for a type that is not built.
+    pub fn new(socket_type: SocketType, options: &SocketOptions) -> Result<Pattern> {
+        Ok(match socket_type {
+            SocketType::Pair => Pattern::Pair(Pair::default()),
+            SocketType::Pub => Pattern::Pub(Pub::new(options)),
+            SocketType::Sub => Pattern::Sub(Sub::new(options)),
+            SocketType::Req => Pattern::Req(Req::new()),
+            SocketType::Rep => Pattern::Rep(Rep::new()),
+            SocketType::Dealer => Pattern::Dealer(Dealer::default()),
+            SocketType::Router => Pattern::Router(Router::new()),
+            SocketType::Pull => Pattern::Pull(Pull::default()),
+            SocketType::Push => Pattern::Push(Push::default()),
+            SocketType::Xpub => Pattern::Xpub(Xpub::new(options)),
+            SocketType::Xsub => Pattern::Xsub(Xsub::new(options)),
+            SocketType::Stream => Pattern::Stream(Stream::new()),
+            _ => return Err(Errno::INVAL),
+        })
+    }
+
+    /// Whether several threads may use a socket of this type at once as a matter of course.
+    pub fn is_thread_safe(&self) -> bool {
+        false
+    }
+
+    /// A pipe has joined the socket. `subscribe_to_all`: its peer cannot say what it wants, so it gets everything.
+    /// `locally_initiated`: by `zmq_connect`, for which `ZMQ_CONNECT_ROUTING_ID` is meant.
+    pub fn attach(
+        &mut self,
+        pipes: &mut Pipes,
+        pipe: PipeId,
+        subscribe_to_all: bool,
+        locally_initiated: bool,
+    ) {
+        each!(self, pattern => pattern.attach(pipes, pipe, subscribe_to_all, locally_initiated));
+    }
+
+    /// Sends one frame of a message. Errors, with nothing taken: `EAGAIN` where it has to wait; `EFSM`;
+    /// `EHOSTUNREACH`; `ENOTSUP` where the type does not send; `ENOMEM`.
+    #[inline]
+    pub fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        each!(self, pattern => pattern.send(pipes, frame))
+    }
+
+    /// Takes the next frame; all frames of a message come one after the other. Errors: `EAGAIN` if there is none;
+    /// `EFSM`; `ENOTSUP` where the type does not receive; `ENOMEM`.
+    #[inline]
+    pub fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        each!(self, pattern => pattern.recv(pipes))
+    }
+
+    /// Whether [`recv`](Pattern::recv) would give a frame. `false`: a pipe will say when that may have changed.
+    pub fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        each!(self, pattern => pattern.has_in(pipes))
+    }
+
+    /// Whether [`send`](Pattern::send) would take a frame. `false`: a pipe will say when that may have changed.
+    pub fn has_out(&mut self, pipes: &mut Pipes) -> bool {
+        each!(self, pattern => pattern.has_out(pipes))
+    }
+
+    /// `PipeEvent::Readable`.
+    pub fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        each!(self, pattern => pattern.read_activated(pipes, pipe));
+    }
+
+    /// `PipeEvent::Writable`.
+    pub fn write_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        each!(self, pattern => pattern.write_activated(pipes, pipe));
+    }
+
+    /// `PipeEvent::Hiccup`, after the pipe's writer has been replaced.
+    pub fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        each!(self, pattern => pattern.hiccuped(pipes, pipe));
+    }
+
+    /// `PipeEvent::PeerClosed`. The pipe is put among the closed ones of `pipes`, now or when all that the peer wrote
+    /// has been read.
+    pub fn peer_closed(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        each!(self, pattern => pattern.peer_closed(pipes, pipe));
+    }
+
+    /// The pipe is closed and will be taken out of `pipes` after this call.
+    pub fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        each!(self, pattern => pattern.terminated(pipes, pipe));
+    }
+
+    /// `zmq_setsockopt` for what is this type's alone; `None`: the option is not.
+    pub fn set_option(
+        &mut self,
+        pipes: &mut Pipes,
+        options: &mut SocketOptions,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        each!(self, pattern => pattern.set_option(pipes, options, option, value))
+    }
+
+    /// `zmq_getsockopt` for what is this type's alone; `None`: the option is not. Answers how many bytes of `out` the
+    /// value takes.
+    pub fn option(&self, option: i32, out: &mut [u8]) -> Option<Result<usize>> {
+        each!(self, pattern => pattern.option(option, out))
+    }
+
+    /// Whether a message to this peer could be sent now: `ZMQ_POLLOUT` of `zmq_socket_get_peer_state`. Errors:
+    /// `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type that does not route.
+    pub fn can_reach(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<bool> {
+        each!(self, pattern => pattern.can_reach(pipes, routing_id))
+    }
+}
+
+/// The value of an option that means yes or no to a socket type. Errors: `EINVAL`.
+fn flag(value: &[u8]) -> Result<bool> {
+    crate::options::value::flag(value, crate::options::FlagRule::NotNegative)
+}
+
+/// Sets an option whose value is kept among those that all types have. Errors: `EINVAL`.
+fn set_common(options: &mut SocketOptions, option: i32, value: &[u8]) -> Result<()> {
+    crate::options::row(option).ok_or(Errno::INVAL)?.write(options, Some(value))
+}

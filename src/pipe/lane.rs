@@ -377,6 +377,24 @@ impl LaneReader {
         Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref() })
     }
 
+    /// Whether more lies ahead than a routing id.
+    pub fn holds_message(&mut self) -> bool {
+        if !self.check() {
+            return false;
+        }
+        let From::Blocks(consumer) = &self.from else { return true };
+        let Some(first) = ahead(consumer) else { return false };
+        if first.flags & ROUTING_ID == 0 {
+            return true;
+        }
+        let mut bytes = 0usize;
+        consumer.spans(|span, _| {
+            bytes = bytes.saturating_add(span.len());
+            true
+        });
+        bytes > first.header_len + first.body_len.unwrap_or(0)
+    }
+
     /// Drops the rest of a message of which frames were read already.
     pub fn skip_incomplete(&mut self) {
         while self.incomplete && self.read().is_some() {}

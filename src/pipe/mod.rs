@@ -114,6 +114,11 @@ impl Pipe {
         self.reader.peek()
     }
 
+    /// Whether more lies ahead than the peer's routing id.
+    pub fn holds_message(&mut self) -> bool {
+        !self.end.is_closed() && self.reader.holds_message()
+    }
+
     /// Whether nothing will ever be read again: this end is closed, or the other is and all it wrote was read.
     pub fn ended(&mut self) -> bool {
         self.end.is_closed() || self.reader.ended()

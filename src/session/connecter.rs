@@ -31,7 +31,7 @@ pub enum Attempt {
     /// The stream is not connected yet.
     Connecting(OwnedFd),
     /// The proxy is being asked.
-    Asking { fd: OwnedFd, socks: Box<Socks5>, out: Vec<u8> },
+    Asking(Asking),
 }
 
 /// What came of it.
@@ -52,11 +52,21 @@ pub enum Step {
     },
 }
 
+/// A talk with the proxy.
+pub struct Asking {
+    fd: OwnedFd,
+    socks: Box<Socks5>,
+    /// What the stream has not taken yet.
+    out: Vec<u8>,
+    /// What the proxy said and the protocol has not taken yet.
+    heard: Vec<u8>,
+}
+
 impl Attempt {
     pub fn fd(&self) -> Option<RawFd> {
         match self {
             Attempt::Resolving(_) => None,
-            Attempt::Connecting(fd) | Attempt::Asking { fd, .. } => Some(fd.as_raw_fd()),
+            Attempt::Connecting(fd) | Attempt::Asking(Asking { fd, .. }) => Some(fd.as_raw_fd()),
         }
     }
 }
@@ -124,7 +134,7 @@ impl Connecter {
                     Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
                 }
             }
-            Attempt::Asking { fd, socks, out } => self.ask(fd, socks, out),
+            Attempt::Asking(asking) => self.ask(asking),
         }
     }
 
@@ -150,7 +160,10 @@ impl Connecter {
     fn connected(&mut self, fd: OwnedFd) -> Step {
         match self.plan.proxy() {
             Some(request) => match Socks5::new(&request.host, request.port, request.credentials.clone()) {
-                Ok(socks) => self.ask(fd, Box::new(socks), Vec::new()),
+                Ok(socks) => {
+                    let socks = Box::new(socks);
+                    self.ask(Asking { fd, socks, out: Vec::new(), heard: Vec::new() })
+                }
                 Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
             },
             None => self.finished(fd),
@@ -165,37 +178,40 @@ impl Connecter {
         Step::Connected { fd, endpoints, peer_address }
     }
 
-    fn ask(&mut self, fd: OwnedFd, mut socks: Box<Socks5>, mut out: Vec<u8>) -> Step {
-        match exchange(&fd, &mut socks, &mut out) {
-            Ok(true) => self.finished(fd),
-            Ok(false) => Step::Proxying(Attempt::Asking { fd, socks, out }),
-            Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
+    fn ask(&mut self, mut asking: Asking) -> Step {
+        match asking.exchange() {
+            Ok(true) => self.finished(asking.fd),
+            Ok(false) => Step::Proxying(Attempt::Asking(asking)),
+            Err(errno) => Step::Failed { fd: Some(asking.fd.as_raw_fd()), errno },
         }
     }
 }
 
-/// Talks to the proxy as far as the stream goes; `true` when it has connected us.
-fn exchange(fd: &OwnedFd, socks: &mut Socks5, out: &mut Vec<u8>) -> Result<bool> {
-    loop {
-        socks.output(out);
-        while !out.is_empty() {
-            match stream::write(fd, &[IoSlice::new(out)]) {
-                Ok(n) => drop(out.drain(..n)),
-                Err(errno) if errno.would_block() => break,
+impl Asking {
+    /// Talks as far as the stream goes; `true` when the proxy has connected us.
+    fn exchange(&mut self) -> Result<bool> {
+        loop {
+            self.socks.output(&mut self.out);
+            while !self.out.is_empty() {
+                match stream::write(&self.fd, &[IoSlice::new(&self.out)]) {
+                    Ok(n) => drop(self.out.drain(..n)),
+                    Err(errno) if errno.would_block() => break,
+                    Err(errno) => return Err(errno),
+                }
+            }
+            // One byte at a time: what comes behind the proxy's last answer is the peer's.
+            let mut byte = [0];
+            match stream::read(&self.fd, &mut byte) {
+                Ok(0) => return Err(Errno::PIPE),
+                Ok(_) => self.heard.extend_from_slice(&byte),
+                Err(errno) if errno.would_block() => return Ok(false),
                 Err(errno) => return Err(errno),
             }
-        }
-        // One byte at a time: what comes behind the proxy's last answer is the peer's.
-        let mut byte = [0];
-        match stream::read(fd, &mut byte) {
-            Ok(0) => return Err(Errno::PIPE),
-            Ok(_) => {}
-            Err(errno) if errno.would_block() => return Ok(false),
-            Err(errno) => return Err(errno),
-        }
-        let (_, done) = socks.input(&byte)?;
-        if done {
-            return Ok(true);
+            let (taken, done) = self.socks.input(&self.heard)?;
+            self.heard.drain(..taken.min(self.heard.len()));
+            if done {
+                return Ok(true);
+            }
         }
     }
 }

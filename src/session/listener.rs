@@ -2,7 +2,7 @@
 
 use super::monitor::{Endpoints, event};
 use super::session::{Ground, Session};
-use super::shared::{Shared, TERMINATE};
+use super::shared::Shared;
 use super::{Owner, monitor};
 use crate::ctx::{Context, Guard};
 use crate::errno::Errno;
@@ -32,6 +32,8 @@ pub struct Listening {
 struct Both {
     /// `None` once closed.
     listener: Lock<Option<Listener>>,
+    /// What came of it. Those that have ended are forgotten from time to time.
+    sessions: Lock<Vec<Weak<Shared>>>,
 }
 
 /// Listens on an I/O thread.
@@ -40,7 +42,7 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
     let owner = Arc::clone(&ground.owner);
     let fd = u64::try_from(listener.fd().as_raw_fd()).unwrap_or(0);
     owner.monitor.tell(event::LISTENING, fd, &endpoints);
-    let shared = Arc::new(Both { listener: Lock::new(Some(listener)) });
+    let shared = Arc::new(Both { listener: Lock::new(Some(listener)), sessions: Lock::default() });
     let theirs = Arc::clone(&shared);
     let names = endpoints.clone();
     let remote = io_thread.add(Box::new(move |cx| {
@@ -51,7 +53,6 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
             guard: ground.guard,
             endpoints: names,
             registered: false,
-            sessions: Vec::new(),
             tidy_at: TURN,
         };
         acceptor.begin(cx)
@@ -60,8 +61,8 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
 }
 
 impl Listening {
-    /// Stops listening at once: when this returns the address is free. Connections that were accepted are ended by
-    /// the I/O thread.
+    /// Stops listening at once: when this returns the address is free, and nothing more arrives from connections that
+    /// were accepted. The I/O thread ends those.
     pub fn close(&self) {
         let listener = self.shared.listener.lock().take();
         if let Some(listener) = listener {
@@ -74,6 +75,9 @@ impl Listening {
                 }
             }
         }
+        // The acceptor may be about to add one more; it looks at `listener` again after that.
+        let sessions = self.shared.sessions.lock().clone();
+        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate());
         self.remote.wake();
     }
 }
@@ -86,7 +90,6 @@ struct Acceptor {
     guard: Guard,
     endpoints: Endpoints,
     registered: bool,
-    sessions: Vec<Weak<Shared>>,
     /// How many sessions there may be in the list before those that have ended are taken out.
     tidy_at: usize,
 }
@@ -148,11 +151,13 @@ impl Acceptor {
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
         let shared = Arc::new(Shared::default());
-        if self.sessions.len() >= self.tidy_at {
-            self.sessions.retain(|session| session.strong_count() > 0);
-            self.tidy_at = self.sessions.len() * 2 + TURN;
+        let mut sessions = self.shared.sessions.lock();
+        if sessions.len() >= self.tidy_at {
+            sessions.retain(|session| session.strong_count() > 0);
+            self.tidy_at = sessions.len() * 2 + TURN;
         }
-        self.sessions.push(Arc::downgrade(&shared));
+        sessions.push(Arc::downgrade(&shared));
+        drop(sessions);
         let ground = Ground {
             owner: Arc::clone(&self.owner),
             options: Arc::clone(&self.options),
@@ -178,11 +183,8 @@ impl Source for Acceptor {
         if self.shared.listener.lock().is_some() {
             return self.accept(cx);
         }
-        for session in &self.sessions {
-            if let Some(session) = session.upgrade() {
-                session.raise(TERMINATE);
-            }
-        }
+        let sessions = std::mem::take(&mut *self.shared.sessions.lock());
+        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate());
         cx.finish();
     }
 

@@ -33,7 +33,7 @@ pub struct SessionHandle(Arc<Shared>);
 impl SessionHandle {
     /// Ends the session once what the socket sent has left, or `ZMQ_LINGER` is over.
     pub fn terminate(&self) {
-        self.0.raise(shared::TERMINATE);
+        self.0.terminate();
     }
 }
 

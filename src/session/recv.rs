@@ -80,6 +80,8 @@ pub struct RecvHalf {
     want: usize,
     /// The peer has closed its side: the end of the stream is to be read, as no event will tell of it again.
     hangup: bool,
+    /// The endpoint is gone: nothing is received any more.
+    stopped: bool,
 }
 
 impl RecvHalf {
@@ -97,6 +99,7 @@ impl RecvHalf {
             content: false,
             want: FIRST_READ,
             hangup: false,
+            stopped: false,
         }
     }
 
@@ -119,6 +122,9 @@ impl RecvHalf {
 
     /// Receives what there is. Answers to the peer's commands are appended to `control`.
     pub fn receive(&mut self, fd: BorrowedFd<'_>, now_ms: u64, control: &mut Vec<u8>) -> Received {
+        if self.stopped {
+            return Received::Blocked;
+        }
         let mut received = 0;
         let mut drained = false;
         let outcome = loop {
@@ -155,6 +161,11 @@ impl RecvHalf {
     /// The reactor says that the peer has closed its side.
     pub fn hang_up(&mut self) {
         self.hangup = true;
+    }
+
+    /// Receives nothing any more.
+    pub fn stop(&mut self) {
+        self.stopped = true;
     }
 
     /// Gives the pipe's lane back; the connection is gone. What was complete is flushed, the rest dropped.

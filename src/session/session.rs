@@ -135,7 +135,7 @@ impl Session {
     }
 
     fn take_pipe(&mut self, pipe: Pipe) {
-        pipe.set_owner(Arc::clone(&self.shared) as Arc<dyn pipe::Notify>);
+        pipe.set_owner(self.shared.next_end());
         let (reader, writer, end) = pipe.into_parts();
         self.lanes = Some((reader, writer));
         self.end = Some(end);
@@ -304,7 +304,7 @@ impl Session {
         let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate };
         let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
         theirs.endpoint = self.endpoints.identifier().to_string();
-        ours.set_owner(Arc::clone(&self.shared) as Arc<dyn pipe::Notify>);
+        ours.set_owner(self.shared.next_end());
         let (reader, writer, end) = ours.into_parts();
         self.end = Some(end);
         Ok((reader, writer, theirs))
@@ -476,6 +476,7 @@ impl Session {
         }
         if self.options.immediate {
             // The pipe goes with the connection; the next one brings its own.
+            self.shared.forget_pipe();
             self.lanes = None;
             self.end = None;
         }
@@ -595,6 +596,7 @@ impl Source for Session {
             Stage::Waiting | Stage::Connecting(_) => None,
         };
         // Whatever was half done goes, and the pipe with it, of which the socket is told.
+        self.shared.forget_pipe();
         self.control.clear();
         self.lanes = None;
         self.end = None;

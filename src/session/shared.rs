@@ -1,6 +1,7 @@
 //! A session as other threads reach it.
 
 use super::connection::Connection;
+use super::recv::RecvHalf;
 use crate::pipe::{Notify, PipeEvent};
 use crate::reactor::Remote;
 use crate::sys::lock::Lock;
@@ -25,6 +26,16 @@ pub struct Shared {
     /// Set once, by the session itself, before anybody else knows of it.
     remote: OnceLock<Remote>,
     connection: Lock<Option<Arc<Connection>>>,
+    /// How many pipes the session has had; with `ZMQ_IMMEDIATE` each connection brings its own. Written by the
+    /// session before a pipe is known to anybody, compared on the socket's thread with the number that the pipe's
+    /// end carries; Relaxed, since a pipe that is handed over carries its own edge.
+    pipes: AtomicU32,
+}
+
+/// The session's end of one of its pipes, as the socket sees it.
+pub struct SessionEnd {
+    shared: Arc<Shared>,
+    number: u32,
 }
 
 impl Shared {
@@ -50,6 +61,27 @@ impl Shared {
         drop(old);
     }
 
+    /// Ends the session; nothing that the peer has sent reaches the socket once this returns, but for what has
+    /// already.
+    pub fn terminate(&self) {
+        let connection = self.connection.lock().clone();
+        if let Some(connection) = connection {
+            connection.with_recv(RecvHalf::stop);
+        }
+        self.raise(TERMINATE);
+    }
+
+    /// The pipe there was is no longer the session's: what becomes of it does not matter.
+    pub fn forget_pipe(&self) {
+        self.pipes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The owner of the next pipe's end.
+    pub fn next_end(self: &Arc<Self>) -> Arc<SessionEnd> {
+        let number = self.pipes.fetch_add(1, Ordering::Relaxed) + 1;
+        Arc::new(SessionEnd { shared: Arc::clone(self), number })
+    }
+
     /// Whether the socket's own thread could send at once.
     fn send_inline(&self) -> bool {
         let connection = self.connection.lock().clone();
@@ -57,13 +89,17 @@ impl Shared {
     }
 }
 
-impl Notify for Shared {
+impl Notify for SessionEnd {
     fn notify(&self, event: PipeEvent) {
+        if self.number != self.shared.pipes.load(Ordering::Relaxed) {
+            // The session has another pipe by now, or none: this one's end is no news.
+            return;
+        }
         match event {
-            PipeEvent::Readable if self.send_inline() => {}
-            PipeEvent::Readable => self.raise(READABLE),
-            PipeEvent::Writable => self.raise(WRITABLE),
-            PipeEvent::PeerClosed => self.raise(PEER_CLOSED),
+            PipeEvent::Readable if self.shared.send_inline() => {}
+            PipeEvent::Readable => self.shared.raise(READABLE),
+            PipeEvent::Writable => self.shared.raise(WRITABLE),
+            PipeEvent::PeerClosed => self.shared.raise(PEER_CLOSED),
             // Hiccups go from session to socket only.
             PipeEvent::Hiccup(_) => {}
         }

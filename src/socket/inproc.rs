@@ -56,6 +56,11 @@ impl Marks {
 }
 
 impl Socket {
+    /// Gives up all names. What was sent to a name that nobody has bound yet waits on for a binder, as with libzmq.
+    pub(super) fn leave_names(&mut self) {
+        drop(self.names.remove_owner(self.ticket.id(), |pending| pending.pipe.holds_message()));
+    }
+
     /// Takes the name, and whoever waited for it. Errors: `EADDRINUSE`.
     pub(super) fn bind_inproc(&mut self, endpoint: &str) -> Result<()> {
         let marks = Marks::of(&self.options);

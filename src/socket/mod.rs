@@ -105,16 +105,16 @@ impl Handle {
     pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
         let mut socket = self.lock()?;
         socket.process()?;
-        match socket.try_send(frame) {
+        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
+        match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}
             outcome => return outcome,
         }
-        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let mut waiting = Waiting::begin(&socket.owner, timeout_ms)?;
         loop {
             // What came while nobody was registered.
             socket.process()?;
-            match socket.try_send(frame) {
+            match socket.try_send(frame, timeout_ms) {
                 Err(Errno::AGAIN) => {}
                 outcome => return outcome,
             }

@@ -38,7 +38,7 @@ impl Socket {
     /// Writes an option's value to `out` and says how many bytes it took.
     pub fn option(&mut self, option: i32, out: &mut [u8]) -> Result<usize> {
         self.alive()?;
-        if let Some(outcome) = self.pattern.option(&self.pipes, &self.options, option, out) {
+        if let Some(outcome) = self.pattern.option(option, out) {
             return outcome;
         }
         match option {

@@ -6,7 +6,7 @@ use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
 use crate::session::{Command, Owner, SocketEnd};
 use std::sync::{Arc, Weak};
@@ -37,7 +37,7 @@ impl Socket {
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
         Ok(Socket {
-            pattern: Pattern::new(socket_type, &options),
+            pattern: Pattern::new(socket_type, &options)?,
             options,
             pipes: Pipes::default(),
             owner,
@@ -114,16 +114,7 @@ impl Socket {
 
     /// The other end of a pipe is closed. What it has sent is still read, unless nobody ever would.
     fn peer_closed(&mut self, id: PipeId) {
-        let reads = !matches!(
-            self.options.socket_type,
-            SocketType::Push | SocketType::Pub | SocketType::Radio | SocketType::Scatter
-        );
-        if reads {
-            // Finds out whether anything is left, and notes the pipe as closed where not.
-            self.pipes.check_read(id);
-        } else {
-            self.pipes.terminate(id);
-        }
+        self.pattern.peer_closed(&mut self.pipes, id);
     }
 
     /// Lets go of pipes that have closed.
@@ -137,11 +128,15 @@ impl Socket {
         }
     }
 
-    /// Sends a frame now. Errors: `EAGAIN` and the pattern's own, with nothing taken.
-    pub fn try_send(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
+    /// Sends a frame now, for a caller that would wait this long. Errors: `EAGAIN` and the pattern's own, with
+    /// nothing taken.
+    pub fn try_send(&mut self, frame: &mut OutFrame<'_>, timeout_ms: i32) -> Result<()> {
         let outcome = self.pattern.send(&mut self.pipes, frame);
         self.drop_closed();
-        outcome
+        match outcome? {
+            Sent::Broken if timeout_ms == 0 => Err(Errno::AGAIN),
+            Sent::Broken | Sent::Taken => Ok(()),
+        }
     }
 
     /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.
@@ -168,10 +163,10 @@ impl Socket {
     /// Ends everything but what lingers on I/O threads.
     pub fn close(mut self) {
         self.owner.set_linger_ms(self.options.linger_ms);
-        drop(self.names.remove_owner(self.ticket.id()));
         self.endpoints.terminate_all();
         // Closes every end: peers and sessions are told.
         self.pipes = Pipes::default();
+        self.leave_names();
         drop(self.owner.monitor.set(0, None));
         drop(self.owner.mailbox.close());
     }

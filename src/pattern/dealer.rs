@@ -1,0 +1,112 @@
+//! DEALER: sends to its peers in turn, receives from them in turn (RFC 28).
+
+use super::fair_queue::FairQueue;
+use super::load_balance::LoadBalancer;
+use super::{Behaviour, Sent, flag};
+use crate::errno::Result;
+use crate::message::{Frame, OutFrame};
+use crate::options::SocketOptions;
+use crate::options::number::ZMQ_PROBE_ROUTER;
+use crate::pipe::{PipeId, Pipes};
+
+#[derive(Default)]
+pub struct Dealer {
+    pub(super) queue: FairQueue,
+    pub(super) out: LoadBalancer,
+    probe_router: bool,
+}
+
+/// Sends an empty message, from which a ROUTER learns of its peer before that has something to say
+/// (`ZMQ_PROBE_ROUTER`). Without credit or memory there is no probe.
+pub(super) fn send_probe(pipes: &mut Pipes, pipe: PipeId) {
+    if let Ok(true) = pipes.write(pipe, &mut OutFrame::bytes(b"", false)) {
+        pipes.flush(pipe);
+    }
+}
+
+impl Behaviour for Dealer {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+        if self.probe_router {
+            send_probe(pipes, pipe);
+        }
+        self.queue.attach(pipe);
+        self.out.attach(pipe);
+    }
+
+    #[inline]
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        self.out.send(pipes, frame)
+    }
+
+    #[inline]
+    fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        self.queue.recv(pipes)
+    }
+
+    fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        self.queue.has_in(pipes)
+    }
+
+    fn has_out(&mut self, pipes: &mut Pipes) -> bool {
+        self.out.has_out(pipes)
+    }
+
+    fn read_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.queue.activated(pipe);
+    }
+
+    fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.out.activated(pipe);
+    }
+
+    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.out.hiccuped(pipe);
+    }
+
+    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.queue.terminated(pipe);
+        self.out.terminated(pipe);
+    }
+
+    fn set_option(
+        &mut self,
+        _: &mut Pipes,
+        _: &mut SocketOptions,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        match option {
+            ZMQ_PROBE_ROUTER => Some(flag(value).map(|yes| self.probe_router = yes)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use crate::options::SocketType;
+    use crate::options::number::ZMQ_PROBE_ROUTER;
+    use crate::pattern::testing::Bench;
+
+    #[test]
+    fn sends_and_receives_in_turn() {
+        let mut bench = Bench::new(SocketType::Dealer);
+        let (mut one, mut two) = (bench.connect(), bench.connect());
+        bench.send(&["", "a"]).unwrap();
+        bench.send(&["", "b"]).unwrap();
+        assert_eq!((one.recv(), two.recv()), (vec!["".into(), "a".into()], vec!["".into(), "b".into()]));
+        two.send(&["", "c"]);
+        assert_eq!(bench.recv(), ["", "c"]);
+    }
+
+    #[test]
+    fn a_probe_comes_first_where_asked_for() {
+        let mut bench = Bench::new(SocketType::Dealer);
+        assert_eq!(bench.connect().recv_all(), [""; 0]);
+        bench.set(ZMQ_PROBE_ROUTER, 1);
+        assert_eq!(bench.connect().recv_all(), [""]);
+        assert!(bench.set_bytes(ZMQ_PROBE_ROUTER, b"x").is_err());
+    }
+}

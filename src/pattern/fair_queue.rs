@@ -1,0 +1,156 @@
+//! Reading from many pipes in turn, a message from each.
+
+use super::pipe_array::PipeArray;
+use crate::errno::{Errno, Result};
+use crate::message::{COMMAND, Frame, Msg, ROUTING_ID};
+use crate::pipe::{PipeId, Pipes};
+
+/// The pipes that a socket reads from. The front group of `pipes` is active: these may have something to read. The
+/// others sleep until [`FairQueue::activated`].
+#[derive(Default)]
+pub struct FairQueue {
+    pipes: PipeArray,
+    active: usize,
+    /// Place of the active pipe whose turn it is.
+    current: usize,
+    /// The pipe of the message of which a frame has been taken and more are to come.
+    inside: Option<PipeId>,
+}
+
+impl FairQueue {
+    pub fn attach(&mut self, pipe: PipeId) {
+        self.pipes.push(pipe);
+        self.activated(pipe);
+    }
+
+    /// The pipe may have something to read again.
+    pub fn activated(&mut self, pipe: PipeId) {
+        if let Some(place) = self.pipes.place(pipe)
+            && place >= self.active
+        {
+            self.pipes.swap(place, self.active);
+            self.active += 1;
+        }
+    }
+
+    /// The pipe is about to go. If a message from it is half taken, [`take`](FairQueue::take) ends that message.
+    pub fn terminated(&mut self, pipe: PipeId) {
+        if let Some(place) = self.pipes.place(pipe)
+            && place < self.active
+        {
+            self.deactivate(place);
+        }
+        self.pipes.remove(pipe);
+    }
+
+    /// The pipe whose message is half taken.
+    pub fn inside(&self) -> Option<PipeId> {
+        self.inside
+    }
+
+    /// Counts a message from the pipe as begun, so that the next frame is the pipe's as well.
+    pub fn begin(&mut self, pipe: PipeId) {
+        self.inside = Some(pipe);
+    }
+
+    /// Forgets the half taken message of a pipe that is gone.
+    pub fn forget(&mut self) {
+        self.inside = None;
+    }
+
+    /// The pipe to [`take`](FairQueue::take) the next frame of a message from. Frames that belong to no message are
+    /// dropped on the way.
+    #[inline]
+    pub fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
+        if let Some(pipe) = self.inside {
+            message_ahead(pipes, pipe);
+            return Some(pipe);
+        }
+        while self.active > 0 {
+            let pipe = self.pipes.get(self.current)?;
+            if message_ahead(pipes, pipe) {
+                return Some(pipe);
+            }
+            self.deactivate(self.current);
+        }
+        None
+    }
+
+    /// Takes the next frame of the pipe that [`next`](FairQueue::next) named. A message that was half taken when its
+    /// pipe went ends in an empty frame: whoever reads it would else take the next message for the rest of it.
+    #[inline]
+    pub fn take<'p>(&mut self, pipes: &'p mut Pipes, pipe: PipeId) -> Result<Frame<'p>> {
+        match pipes.read(pipe) {
+            Some(frame) => {
+                self.taken(pipe, frame.more());
+                Ok(frame)
+            }
+            None if self.inside == Some(pipe) => {
+                self.inside = None;
+                Ok(Frame::owned(Msg::new()))
+            }
+            None => Err(Errno::AGAIN),
+        }
+    }
+
+    /// Takes the next frame. Errors: `EAGAIN`.
+    #[inline]
+    pub fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        let pipe = self.next(pipes).ok_or(Errno::AGAIN)?;
+        self.take(pipes, pipe)
+    }
+
+    /// Drops the message that lies ahead in the pipe that [`next`](FairQueue::next) named, or the rest of it.
+    pub fn skip_message(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        loop {
+            message_ahead(pipes, pipe);
+            match self.take(pipes, pipe) {
+                Ok(frame) if frame.more() => {}
+                _ => return,
+            }
+        }
+    }
+
+    #[inline]
+    pub fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        self.next(pipes).is_some()
+    }
+
+    #[inline]
+    fn taken(&mut self, pipe: PipeId, more: bool) {
+        if more {
+            self.inside = Some(pipe);
+            return;
+        }
+        self.inside = None;
+        if self.pipes.get(self.current) == Some(pipe) {
+            self.current += 1;
+            if self.current >= self.active {
+                self.current = 0;
+            }
+        }
+    }
+
+    /// Moves an active pipe to the sleeping ones.
+    fn deactivate(&mut self, place: usize) {
+        self.active -= 1;
+        self.pipes.swap(place, self.active);
+        if self.current == self.active {
+            // The pipe whose turn it is was the last of the active ones: it has moved, or has left.
+            self.current = if place < self.active { place } else { 0 };
+        }
+    }
+}
+
+/// Whether a message frame is next in the pipe. Frames before it that belong to no message are dropped: the peer's
+/// routing id after it has connected again, subscriptions to something that does not publish.
+#[inline]
+fn message_ahead(pipes: &mut Pipes, pipe: PipeId) -> bool {
+    loop {
+        match pipes.next_flags(pipe) {
+            Some(flags) if flags & (COMMAND | ROUTING_ID) == 0 => return true,
+            Some(_) => drop(pipes.read(pipe)),
+            None => return false,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Writing to many pipes in turn, a message to each.
+
+use super::Sent;
+use super::pipe_array::PipeArray;
+use crate::errno::{Errno, Result};
+use crate::message::OutFrame;
+use crate::pipe::{PipeId, Pipes};
+
+/// The pipes that a socket writes to. The front group of `pipes` is active: these may have credit. The others wait
+/// for [`LoadBalancer::activated`].
+#[derive(Default)]
+pub struct LoadBalancer {
+    pipes: PipeArray,
+    active: usize,
+    /// Place of the active pipe whose turn it is.
+    current: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    /// The next frame begins a message.
+    #[default]
+    Border,
+    /// The next frame goes to this pipe as the frames before it did.
+    Inside(PipeId),
+    /// The pipe of the message is gone: the rest of the message is dropped.
+    Dropping,
+}
+
+impl LoadBalancer {
+    pub fn attach(&mut self, pipe: PipeId) {
+        self.pipes.push(pipe);
+        self.activated(pipe);
+    }
+
+    /// The pipe may have credit again.
+    pub fn activated(&mut self, pipe: PipeId) {
+        if let Some(place) = self.pipes.place(pipe)
+            && place >= self.active
+        {
+            self.pipes.swap(place, self.active);
+            self.active += 1;
+        }
+    }
+
+    /// The pipe's lane was replaced: what was unsent is lost, and there is credit.
+    pub fn hiccuped(&mut self, pipe: PipeId) {
+        self.drop_message_of(pipe);
+        self.activated(pipe);
+    }
+
+    /// The pipe is about to go.
+    pub fn terminated(&mut self, pipe: PipeId) {
+        self.drop_message_of(pipe);
+        if let Some(place) = self.pipes.place(pipe)
+            && place < self.active
+        {
+            self.deactivate(place);
+        }
+        self.pipes.remove(pipe);
+    }
+
+    /// The pipe of the message that is being sent.
+    pub fn inside(&self) -> Option<PipeId> {
+        match self.state {
+            State::Inside(pipe) => Some(pipe),
+            _ => None,
+        }
+    }
+
+    /// Sends a frame. Errors: `EAGAIN` without credit anywhere; `ENOMEM`; nothing was taken then.
+    #[inline]
+    pub fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        match self.state {
+            State::Border => self.send_first(pipes, frame),
+            State::Inside(pipe) => self.send_next(pipes, pipe, frame),
+            State::Dropping => {
+                if !frame.more() {
+                    self.state = State::Border;
+                }
+                Ok(Sent::Taken)
+            }
+        }
+    }
+
+    /// Takes back the frames of an incomplete message.
+    pub fn rollback(&mut self, pipes: &mut Pipes) {
+        if let State::Inside(pipe) = self.state {
+            pipes.rollback(pipe);
+        }
+        self.state = State::Border;
+    }
+
+    pub fn has_out(&mut self, pipes: &mut Pipes) -> bool {
+        if self.state != State::Border {
+            return true;
+        }
+        while self.active > 0 {
+            let Some(pipe) = self.pipes.get(self.current) else { return false };
+            if pipes.check_write(pipe) {
+                return true;
+            }
+            self.deactivate(self.current);
+        }
+        false
+    }
+
+    #[inline]
+    fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        while self.active > 0 {
+            let pipe = self.pipes.get(self.current).ok_or(Errno::AGAIN)?;
+            if pipes.write(pipe, frame)? {
+                self.written(pipes, pipe, frame.more());
+                return Ok(Sent::Taken);
+            }
+            self.deactivate(self.current);
+        }
+        Err(Errno::AGAIN)
+    }
+
+    fn send_next(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        if pipes.write(pipe, frame)? {
+            self.written(pipes, pipe, frame.more());
+            return Ok(Sent::Taken);
+        }
+        // A message's later frames need no credit, so the peer has closed the pipe.
+        pipes.rollback(pipe);
+        self.state = if frame.more() { State::Dropping } else { State::Border };
+        Ok(Sent::Broken)
+    }
+
+    #[inline]
+    fn written(&mut self, pipes: &mut Pipes, pipe: PipeId, more: bool) {
+        if more {
+            self.state = State::Inside(pipe);
+            return;
+        }
+        pipes.flush(pipe);
+        self.state = State::Border;
+        if self.pipes.get(self.current) == Some(pipe) {
+            self.current += 1;
+            if self.current >= self.active {
+                self.current = 0;
+            }
+        }
+    }
+
+    fn drop_message_of(&mut self, pipe: PipeId) {
+        if self.state == State::Inside(pipe) {
+            self.state = State::Dropping;
+        }
+    }
+
+    /// Moves an active pipe to the waiting ones.
+    fn deactivate(&mut self, place: usize) {
+        self.active -= 1;
+        self.pipes.swap(place, self.active);
+        if self.current == self.active {
+            // The pipe whose turn it is was the last of the active ones: it has moved, or has left.
+            self.current = if place < self.active { place } else { 0 };
+        }
+    }
+}

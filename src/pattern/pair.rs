@@ -1,0 +1,120 @@
+//! PAIR: one peer, and no other (RFC 31).
+
+use super::dealer::Dealer;
+use super::{Behaviour, Sent};
+use crate::errno::Result;
+use crate::message::{Frame, OutFrame};
+use crate::pipe::{PipeId, Pipes};
+
+/// Taking turns among one peer is what a PAIR does, and it never splits a message between a peer and the next.
+#[derive(Default)]
+pub struct Pair {
+    peer: Option<PipeId>,
+    dealer: Dealer,
+}
+
+impl Behaviour for Pair {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
+        if let Some(peer) = self.peer {
+            if pipes.is_open(peer) || pipes.check_read(peer) {
+                return pipes.terminate(pipe);
+            }
+            // Closed and read, though nobody has said so yet.
+            self.terminated(pipes, peer);
+        }
+        self.peer = Some(pipe);
+        self.dealer.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    }
+
+    #[inline]
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        self.dealer.send(pipes, frame)
+    }
+
+    #[inline]
+    fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        self.dealer.recv(pipes)
+    }
+
+    fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        self.dealer.has_in(pipes)
+    }
+
+    fn has_out(&mut self, pipes: &mut Pipes) -> bool {
+        self.dealer.has_out(pipes)
+    }
+
+    fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.dealer.read_activated(pipes, pipe);
+    }
+
+    fn write_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.dealer.write_activated(pipes, pipe);
+    }
+
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.dealer.hiccuped(pipes, pipe);
+    }
+
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        if self.peer == Some(pipe) {
+            self.peer = None;
+            self.dealer.terminated(pipes, pipe);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use crate::errno::Errno;
+    use crate::options::SocketType;
+    use crate::pattern::testing::Bench;
+
+    #[test]
+    fn a_second_peer_is_turned_away_until_the_first_has_gone() {
+        let mut bench = Bench::new(SocketType::Pair);
+        assert_eq!(bench.send(&["nobody"]), Err(Errno::AGAIN));
+        let mut one = bench.connect();
+        let two = bench.connect();
+        bench.settle();
+        assert!(!two.is_open() && one.is_open());
+        bench.send(&["to", "one"]).unwrap();
+        assert_eq!(one.recv(), ["to", "one"]);
+        one.send(&["last"]);
+        drop(one);
+        let mut three = bench.connect();
+        assert!(!three.is_open(), "the first is there until it has been read");
+        assert_eq!(bench.recv(), ["last"]);
+        assert!(!bench.has_in());
+        three = bench.connect();
+        bench.send(&["to three"]).unwrap();
+        assert_eq!(three.recv(), ["to three"]);
+    }
+
+    #[test]
+    fn a_peer_that_has_ended_makes_room_before_anybody_has_noticed() {
+        let mut bench = Bench::new(SocketType::Pair);
+        let (old, options) = (bench.connect(), crate::pipe::LaneOptions { hwm: 0, conflate: false });
+        drop(old);
+        let (ours, mut theirs) = crate::pipe::pair(options, options).unwrap();
+        let id = bench.pipes.insert(ours);
+        bench.pattern.attach(&mut bench.pipes, id, false, false);
+        bench.send(&["x"]).unwrap();
+        assert_eq!(theirs.read().unwrap().data(), b"x");
+    }
+
+    #[test]
+    fn a_message_is_not_split_between_two_peers() {
+        let mut bench = Bench::new(SocketType::Pair);
+        let one = bench.connect();
+        bench.send_frame("half", true).unwrap();
+        drop(one);
+        bench.settle();
+        let mut two = bench.connect();
+        bench.send_frame("rest", false).unwrap();
+        bench.send(&["whole"]).unwrap();
+        assert_eq!(two.recv(), ["whole"]);
+    }
+}

@@ -1,0 +1,70 @@
+//! SUB: receives what it has subscribed to (RFC 29).
+
+use super::Behaviour;
+use super::xsub::Xsub;
+use crate::errno::Result;
+use crate::message::Frame;
+use crate::options::SocketOptions;
+use crate::options::number::{ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE};
+use crate::pipe::{PipeId, Pipes};
+
+/// An XSUB that subscribes by options instead of messages, and looks at what it gets once more.
+pub struct Sub {
+    xsub: Xsub,
+}
+
+impl Sub {
+    pub fn new(options: &SocketOptions) -> Sub {
+        Sub { xsub: Xsub::filtering(options) }
+    }
+}
+
+impl Behaviour for Sub {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
+        self.xsub.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    }
+
+    #[inline]
+    fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        self.xsub.recv(pipes)
+    }
+
+    fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        self.xsub.has_in(pipes)
+    }
+
+    fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.xsub.read_activated(pipes, pipe);
+    }
+
+    fn write_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.xsub.write_activated(pipes, pipe);
+    }
+
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.xsub.hiccuped(pipes, pipe);
+    }
+
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.xsub.terminated(pipes, pipe);
+    }
+
+    fn set_option(
+        &mut self,
+        pipes: &mut Pipes,
+        options: &mut SocketOptions,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        match option {
+            ZMQ_SUBSCRIBE => Some(self.xsub.subscribe(pipes, value)),
+            ZMQ_UNSUBSCRIBE => Some(self.xsub.unsubscribe(pipes, value)),
+            ZMQ_INVERT_MATCHING => self.xsub.set_option(pipes, options, option, value),
+            _ => None,
+        }
+    }
+
+    fn option(&self, option: i32, out: &mut [u8]) -> Option<Result<usize>> {
+        self.xsub.option(option, out)
+    }
+}

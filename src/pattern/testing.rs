@@ -1,0 +1,222 @@
+//! A pattern with real pipes, and the part of a socket that carries their events to it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::{Pattern, Sent};
+use crate::errno::{Errno, Result};
+use crate::message::{FrameKind, OutFrame};
+use crate::options::{SocketOptions, SocketType};
+use crate::pipe::{End, LaneOptions, LaneReader, LaneWriter, Notify, Pipe, PipeEvent, PipeId, Pipes, pair};
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock};
+
+pub struct Bench {
+    pub pattern: Pattern,
+    pub pipes: Pipes,
+    pub options: SocketOptions,
+    events: Arc<Mutex<Vec<(PipeId, PipeEvent)>>>,
+}
+
+/// The other end of one of the pipes.
+pub struct Peer {
+    pub id: PipeId,
+    pub pipe: Pipe,
+}
+
+struct Teller {
+    id: OnceLock<PipeId>,
+    events: Arc<Mutex<Vec<(PipeId, PipeEvent)>>>,
+}
+
+impl Notify for Teller {
+    fn notify(&self, event: PipeEvent) {
+        self.events.lock().push((*self.id.get().unwrap(), event));
+    }
+}
+
+impl Bench {
+    pub fn new(socket_type: SocketType) -> Bench {
+        let options = SocketOptions::new(socket_type);
+        let pattern = Pattern::new(socket_type, &options).unwrap();
+        Bench { pattern, pipes: Pipes::default(), options, events: Arc::default() }
+    }
+
+    pub fn connect(&mut self) -> Peer {
+        self.connect_with(1000, |_| {})
+    }
+
+    /// A pipe with this high-water mark in both directions, to which the peer has written before it is attached.
+    pub fn connect_with(&mut self, hwm: i32, first: impl FnOnce(&mut Pipe)) -> Peer {
+        self.join(hwm, false, first)
+    }
+
+    pub fn join(&mut self, hwm: i32, locally_initiated: bool, first: impl FnOnce(&mut Pipe)) -> Peer {
+        self.settle();
+        let options = LaneOptions { hwm, conflate: false };
+        let (ours, mut theirs) = pair(options, options).unwrap();
+        let teller = Arc::new(Teller { id: OnceLock::new(), events: self.events.clone() });
+        ours.set_owner(teller.clone());
+        let id = self.pipes.insert(ours);
+        teller.id.set(id).unwrap();
+        first(&mut theirs);
+        self.pattern.attach(&mut self.pipes, id, false, locally_initiated);
+        self.settle();
+        Peer { id, pipe: theirs }
+    }
+
+    /// A peer that calls itself this.
+    pub fn connect_as(&mut self, routing_id: &str) -> Peer {
+        self.connect_with(1000, |pipe| {
+            pipe.write_routing_id(routing_id.as_bytes()).unwrap();
+            pipe.flush();
+        })
+    }
+
+    /// Brings the pattern up to date, as a socket does before each call.
+    pub fn settle(&mut self) {
+        loop {
+            let events = std::mem::take(&mut *self.events.lock());
+            let closed = self.pipes.take_closed();
+            if events.is_empty() && closed.is_empty() {
+                return;
+            }
+            for (id, event) in events {
+                let (pattern, pipes) = (&mut self.pattern, &mut self.pipes);
+                match event {
+                    PipeEvent::Readable => pattern.read_activated(pipes, id),
+                    PipeEvent::Writable => pattern.write_activated(pipes, id),
+                    PipeEvent::PeerClosed => pattern.peer_closed(pipes, id),
+                    PipeEvent::Hiccup(writer) => {
+                        pipes.replace_writer(id, writer);
+                        pattern.hiccuped(pipes, id);
+                    }
+                }
+            }
+            for id in closed {
+                self.pattern.terminated(&mut self.pipes, id);
+                self.pipes.remove(id);
+            }
+        }
+    }
+
+    pub fn send_frame(&mut self, data: &str, more: bool) -> Result<Sent> {
+        self.settle();
+        self.pattern.send(&mut self.pipes, &mut OutFrame::bytes(data.as_bytes(), more))
+    }
+
+    /// Sends a message; stops at the first frame that is not taken.
+    pub fn send(&mut self, frames: &[&str]) -> Result<()> {
+        for (i, frame) in frames.iter().enumerate() {
+            if self.send_frame(frame, i + 1 < frames.len())? == Sent::Broken {
+                return Err(Errno::AGAIN);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn recv_frame(&mut self) -> Result<(String, bool)> {
+        self.settle();
+        let frame = self.pattern.recv(&mut self.pipes)?;
+        Ok((String::from_utf8_lossy(frame.data()).into_owned(), frame.more()))
+    }
+
+    pub fn try_recv(&mut self) -> Result<Vec<String>> {
+        let mut frames = Vec::new();
+        loop {
+            let (frame, more) = self.recv_frame()?;
+            frames.push(frame);
+            if !more {
+                return Ok(frames);
+            }
+        }
+    }
+
+    pub fn recv(&mut self) -> Vec<String> {
+        self.try_recv().unwrap()
+    }
+
+    pub fn has_in(&mut self) -> bool {
+        self.settle();
+        self.pattern.has_in(&mut self.pipes)
+    }
+
+    pub fn has_out(&mut self) -> bool {
+        self.settle();
+        self.pattern.has_out(&mut self.pipes)
+    }
+
+    pub fn set(&mut self, option: i32, value: i32) {
+        self.set_bytes(option, &value.to_ne_bytes()).unwrap();
+    }
+
+    pub fn set_bytes(&mut self, option: i32, value: &[u8]) -> Result<()> {
+        self.settle();
+        self.pattern.set_option(&mut self.pipes, &mut self.options, option, value).expect("its own option")
+    }
+
+    pub fn get(&self, option: i32) -> i32 {
+        let mut out = [0; 4];
+        assert_eq!(self.pattern.option(option, &mut out), Some(Ok(4)));
+        i32::from_ne_bytes(out)
+    }
+}
+
+impl Peer {
+    pub fn is_open(&self) -> bool {
+        self.pipe.is_open()
+    }
+
+    pub fn write(&mut self, data: &[u8], more: bool) {
+        assert!(self.pipe.write(&mut OutFrame::bytes(data, more)).unwrap());
+        if !more {
+            self.pipe.flush();
+        }
+    }
+
+    pub fn send(&mut self, frames: &[&str]) {
+        for (i, frame) in frames.iter().enumerate() {
+            self.write(frame.as_bytes(), i + 1 < frames.len());
+        }
+    }
+
+    pub fn subscribe(&mut self, subscribe: bool, topic: &str) {
+        self.pipe.write_subscription(subscribe, topic.as_bytes()).unwrap();
+        self.pipe.flush();
+    }
+
+    /// The next message; empty if there is none. Commands show as `+topic` and `-topic`.
+    pub fn recv(&mut self) -> Vec<String> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.pipe.read() {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            frames.push(match frame.kind() {
+                FrameKind::Subscribe(topic) => format!("+{}", text(topic)),
+                FrameKind::Cancel(topic) => format!("-{}", text(topic)),
+                _ => text(frame.data()),
+            });
+            if !frame.more() {
+                return frames;
+            }
+        }
+        assert!(frames.is_empty(), "a message that does not end: {frames:?}");
+        frames
+    }
+
+    pub fn recv_all(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let message = self.recv();
+            if message.is_empty() {
+                return all;
+            }
+            all.push(message.join("|"));
+        }
+    }
+
+    /// The peer's connection is replaced: what the socket has written and was not read is dropped. What it writes
+    /// from now on comes out here; the writer and the end only have to be kept.
+    pub fn hiccup(self) -> (LaneReader, LaneWriter, End) {
+        let (_, writer, end) = self.pipe.into_parts();
+        let reader = end.hiccup(LaneOptions { hwm: 1000, conflate: false }).unwrap();
+        (reader, writer, end)
+    }
+}

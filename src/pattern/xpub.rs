@@ -1,0 +1,482 @@
+//! XPUB: every subscriber gets what it has subscribed to, and the program hears of subscriptions (RFC 29).
+
+use super::distribution::Distribution;
+use super::subscribers::{Removed, Subscribers};
+use super::xsub::subscription;
+use super::{Behaviour, Sent, flag, set_common};
+use crate::errno::{Errno, Result};
+use crate::message::{Frame, FrameKind, Msg, OutFrame};
+use crate::options::SocketOptions;
+use crate::options::draft_number::{ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE};
+use crate::options::number::{
+    ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE, ZMQ_XPUB_MANUAL, ZMQ_XPUB_NODROP, ZMQ_XPUB_VERBOSE,
+    ZMQ_XPUB_VERBOSER, ZMQ_XPUB_WELCOME_MSG,
+};
+use crate::options::value::put_int_padded;
+use crate::pipe::{PipeId, Pipes};
+use std::collections::VecDeque;
+
+pub struct Xpub {
+    out: Distribution,
+    subscribers: Subscribers,
+    settings: Settings,
+    /// The program hears of subscriptions and of what else the peers send.
+    speaks: bool,
+    /// What the program is to receive.
+    pending: VecDeque<Pending>,
+    /// The next frame sent is not a message's first.
+    inside: bool,
+    /// Manual mode: what the peers have asked for, whatever the program made of it.
+    wishes: Subscribers,
+    /// Manual mode: the peer whose subscription the program has received last, for which it may now subscribe.
+    last_pipe: Option<PipeId>,
+}
+
+#[derive(Default)]
+struct Settings {
+    /// Every subscription is heard of, not only a topic's first.
+    verbose_subscribe: bool,
+    /// Every unsubscription is heard of, not only a topic's last.
+    verbose_unsubscribe: bool,
+    /// Without credit the sender waits instead of the subscriber missing the message.
+    no_drop: bool,
+    /// The program subscribes for its peers.
+    manual: bool,
+    /// In manual mode: a message goes to the last peer heard of alone.
+    to_last_pipe: bool,
+    /// Of a message only the first frame can be a subscription.
+    only_first: bool,
+    invert_matching: bool,
+    /// The first message to every peer; empty for none.
+    welcome: Vec<u8>,
+}
+
+struct Pending {
+    msg: Msg,
+    /// In manual mode: this tells of a wish, and whose.
+    wish: Option<Option<PipeId>>,
+}
+
+/// Which frames of a peer's message can be subscriptions.
+#[derive(Default)]
+struct Reading {
+    /// The next frame is not the first.
+    inside: bool,
+    others_subscribe: bool,
+}
+
+impl Xpub {
+    pub fn new(options: &SocketOptions) -> Xpub {
+        let settings = Settings { invert_matching: options.invert_matching, ..Settings::default() };
+        Xpub {
+            out: Distribution::default(),
+            subscribers: Subscribers::default(),
+            settings,
+            speaks: true,
+            pending: VecDeque::new(),
+            inside: false,
+            wishes: Subscribers::default(),
+            last_pipe: None,
+        }
+    }
+
+    /// For a PUB.
+    pub(super) fn silent(options: &SocketOptions) -> Xpub {
+        Xpub { speaks: false, ..Xpub::new(options) }
+    }
+
+    /// Takes a frame that a peer has sent. Errors: `ENOMEM`.
+    fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>, reading: &mut Reading) -> Result<()> {
+        let subscription = match frame.kind() {
+            FrameKind::RoutingId | FrameKind::OtherCommand => return Ok(()),
+            FrameKind::Subscribe(topic) => Some((true, topic)),
+            FrameKind::Cancel(topic) => Some((false, topic)),
+            FrameKind::Message => reading.subscription(&frame, self.settings.only_first),
+        };
+        let Some((subscribe, topic)) = subscription else {
+            if self.speaks {
+                self.pending.push_back(Pending { msg: frame.into_msg()?, wish: None });
+            }
+            return Ok(());
+        };
+        let tell = if self.settings.manual {
+            self.note_wish(subscribe, topic, pipe)?;
+            true
+        } else {
+            self.subscribe(subscribe, topic, pipe)?
+        };
+        if tell && self.speaks {
+            let mut msg = notification(subscribe, topic)?;
+            msg.set_metadata(frame.metadata.cloned());
+            let wish = self.settings.manual.then_some(Some(pipe));
+            self.pending.push_back(Pending { msg, wish });
+        }
+        Ok(())
+    }
+
+    /// Whether the program is to hear of it. Errors: `ENOMEM`.
+    fn subscribe(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<bool> {
+        if subscribe {
+            return Ok(self.subscribers.add(topic, pipe)? || self.settings.verbose_subscribe);
+        }
+        let removed = self.subscribers.remove(topic, pipe);
+        Ok(removed != Removed::OneOfMany || self.settings.verbose_unsubscribe)
+    }
+
+    fn note_wish(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<()> {
+        if subscribe {
+            self.wishes.add(topic, pipe)?;
+        } else {
+            self.wishes.remove(topic, pipe);
+        }
+        Ok(())
+    }
+
+    /// `ZMQ_SUBSCRIBE` and `ZMQ_UNSUBSCRIBE`: the program answers the last wish it has heard of.
+    fn answer_wish(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
+        if !self.settings.manual {
+            return Err(Errno::INVAL);
+        }
+        if let Some(pipe) = self.last_pipe {
+            if subscribe {
+                self.subscribers.add(topic, pipe)?;
+            } else {
+                self.subscribers.remove(topic, pipe);
+            }
+        }
+        Ok(())
+    }
+
+    /// Chooses who gets the message that begins with this frame.
+    #[inline]
+    fn choose(&mut self, data: &[u8]) {
+        let only = self.only_receiver();
+        let out = &mut self.out;
+        out.unmatch();
+        match only {
+            Some(only) => self.subscribers.for_each_match(data, |pipe| {
+                if pipe == only {
+                    out.match_pipe(pipe);
+                }
+            }),
+            None => self.subscribers.for_each_match(data, |pipe| out.match_pipe(pipe)),
+        }
+        if self.settings.invert_matching {
+            self.out.invert_match();
+        }
+    }
+
+    /// With `ZMQ_XPUB_MANUAL_LAST_VALUE`: the peer that alone can get the next message.
+    fn only_receiver(&self) -> Option<PipeId> {
+        if self.settings.manual && self.settings.to_last_pipe { self.last_pipe } else { None }
+    }
+
+    fn set_flag(&mut self, option: i32, yes: bool) {
+        let settings = &mut self.settings;
+        match option {
+            ZMQ_XPUB_VERBOSE => (settings.verbose_subscribe, settings.verbose_unsubscribe) = (yes, false),
+            ZMQ_XPUB_VERBOSER => (settings.verbose_subscribe, settings.verbose_unsubscribe) = (yes, yes),
+            ZMQ_XPUB_MANUAL_LAST_VALUE => (settings.manual, settings.to_last_pipe) = (yes, yes),
+            ZMQ_XPUB_MANUAL => settings.manual = yes,
+            ZMQ_XPUB_NODROP => settings.no_drop = yes,
+            ZMQ_ONLY_FIRST_SUBSCRIBE => settings.only_first = yes,
+            _ => {}
+        }
+    }
+}
+
+impl Reading {
+    fn subscription<'f>(&mut self, frame: &'f Frame<'_>, only_first: bool) -> Option<(bool, &'f [u8])> {
+        let first = !self.inside;
+        self.inside = frame.more();
+        let found = if first || self.others_subscribe { subscription(frame.data()) } else { None };
+        if first {
+            self.others_subscribe = !only_first || found.is_some();
+        }
+        found
+    }
+}
+
+/// How the program hears of a subscription: one byte that says which way, then the topic. Errors: `ENOMEM`.
+fn notification(subscribe: bool, topic: &[u8]) -> Result<Msg> {
+    let mut msg = Msg::with_len(topic.len().saturating_add(1))?;
+    if let [way, rest @ ..] = msg.data_mut() {
+        *way = u8::from(subscribe);
+        rest.copy_from_slice(topic);
+    }
+    Ok(msg)
+}
+
+impl Behaviour for Xpub {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, _: bool) {
+        self.out.attach(pipe);
+        if subscribe_to_all && self.subscribers.add(b"", pipe).is_err() {
+            return pipes.terminate(pipe);
+        }
+        if !self.settings.welcome.is_empty()
+            && let Ok(true) = pipes.write(pipe, &mut OutFrame::bytes(&self.settings.welcome, false))
+        {
+            pipes.flush(pipe);
+        }
+        // Subscriptions may have come before the pipe.
+        self.read_activated(pipes, pipe);
+    }
+
+    #[inline]
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        if !self.inside {
+            self.choose(frame.data());
+        }
+        if self.settings.no_drop && !self.out.check_write(pipes) {
+            return Err(Errno::AGAIN);
+        }
+        self.out.send_to_matching(pipes, frame)?;
+        if !self.inside && self.settings.to_last_pipe {
+            self.last_pipe = None;
+        }
+        self.inside = frame.more();
+        Ok(Sent::Taken)
+    }
+
+    fn recv<'p>(&mut self, _: &'p mut Pipes) -> Result<Frame<'p>> {
+        let Pending { msg, wish } = self.pending.pop_front().ok_or(Errno::AGAIN)?;
+        if let Some(pipe) = wish
+            && self.settings.manual
+        {
+            self.last_pipe = pipe.filter(|&pipe| self.out.contains(pipe));
+        }
+        Ok(Frame::owned(msg))
+    }
+
+    fn has_in(&mut self, _: &mut Pipes) -> bool {
+        !self.pending.is_empty()
+    }
+
+    fn has_out(&mut self, _: &mut Pipes) -> bool {
+        // Who gets a message, and so whether it has to wait, shows when it is sent.
+        true
+    }
+
+    fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        let mut reading = Reading::default();
+        while pipes.check_read(pipe) {
+            let Some(frame) = pipes.read(pipe) else { return };
+            if self.take_in(pipe, frame, &mut reading).is_err() {
+                // Better no peer than one whose subscriptions are not what it thinks.
+                return pipes.terminate(pipe);
+            }
+        }
+    }
+
+    fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.out.activated(pipe);
+    }
+
+    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.out.hiccuped(pipe);
+    }
+
+    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.out.terminated(pipe);
+        let (speaks, pending, settings) = (self.speaks, &mut self.pending, &self.settings);
+        let mut tell = |topic: &[u8], wish| {
+            if speaks && let Ok(msg) = notification(false, topic) {
+                pending.push_back(Pending { msg, wish });
+            }
+        };
+        if settings.manual {
+            self.wishes.remove_pipe(pipe, |topic, _| tell(topic, Some(None)));
+            self.subscribers.remove_pipe(pipe, |_, _| {});
+            if self.last_pipe == Some(pipe) {
+                self.last_pipe = None;
+            }
+        } else {
+            self.subscribers.remove_pipe(pipe, |topic, last| {
+                if last || settings.verbose_unsubscribe {
+                    tell(topic, None);
+                }
+            });
+        }
+    }
+
+    fn set_option(
+        &mut self,
+        _: &mut Pipes,
+        options: &mut SocketOptions,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        Some(match option {
+            ZMQ_XPUB_VERBOSE
+            | ZMQ_XPUB_VERBOSER
+            | ZMQ_XPUB_MANUAL_LAST_VALUE
+            | ZMQ_XPUB_MANUAL
+            | ZMQ_XPUB_NODROP
+            | ZMQ_ONLY_FIRST_SUBSCRIBE => flag(value).map(|yes| self.set_flag(option, yes)),
+            ZMQ_SUBSCRIBE => self.answer_wish(true, value),
+            ZMQ_UNSUBSCRIBE => self.answer_wish(false, value),
+            ZMQ_XPUB_WELCOME_MSG => {
+                self.settings.welcome = value.to_vec();
+                Ok(())
+            }
+            ZMQ_INVERT_MATCHING => set_common(options, option, value)
+                .map(|()| self.settings.invert_matching = options.invert_matching),
+            _ => return None,
+        })
+    }
+
+    fn option(&self, option: i32, out: &mut [u8]) -> Option<Result<usize>> {
+        let topics = || i32::try_from(self.subscribers.len()).unwrap_or(i32::MAX);
+        (option == ZMQ_TOPICS_COUNT).then(|| put_int_padded(out, topics()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use crate::errno::Errno;
+    use crate::options::SocketType;
+    use crate::options::draft_number::{
+        ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE,
+    };
+    use crate::options::number::*;
+    use crate::pattern::testing::Bench;
+
+    fn all(bench: &mut Bench) -> Vec<String> {
+        let mut all = Vec::new();
+        while bench.has_in() {
+            all.push(bench.recv().join("|"));
+        }
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+        all
+    }
+
+    #[test]
+    fn the_program_hears_of_first_and_last() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        let (mut one, mut two) = (bench.connect(), bench.connect());
+        one.subscribe(true, "a");
+        two.send(&["\u{1}a"]);
+        two.send(&["\u{1}b"]);
+        assert_eq!(all(&mut bench), ["\u{1}a", "\u{1}b"]);
+        one.subscribe(false, "a");
+        assert_eq!(all(&mut bench), [""; 0]);
+        two.subscribe(false, "a");
+        assert_eq!(all(&mut bench), ["\0a"]);
+        two.subscribe(false, "never");
+        assert_eq!(all(&mut bench), ["\0never"], "as libzmq does");
+        drop(two);
+        assert_eq!(all(&mut bench), ["\0b"]);
+    }
+
+    #[test]
+    fn verbose_tells_more_and_verboser_all() {
+        for (option, subscriptions, unsubscriptions) in [(ZMQ_XPUB_VERBOSE, 2, 1), (ZMQ_XPUB_VERBOSER, 2, 2)]
+        {
+            let mut bench = Bench::new(SocketType::Xpub);
+            bench.set(option, 1);
+            let mut peers = [bench.connect(), bench.connect()];
+            peers.iter_mut().for_each(|peer| peer.subscribe(true, "a"));
+            assert_eq!(all(&mut bench).len(), subscriptions);
+            drop(peers);
+            assert_eq!(all(&mut bench).len(), unsubscriptions);
+        }
+    }
+
+    #[test]
+    fn other_messages_pass_through_with_all_their_frames() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        let mut peer = bench.connect();
+        peer.send(&["user", "\u{1}topic", ""]);
+        peer.send(&[""]);
+        assert_eq!(bench.recv_frame().unwrap(), ("user".into(), true));
+        assert_eq!(bench.recv(), ["\u{1}topic"], "a subscription ends the message");
+        assert_eq!(bench.recv(), [""]);
+        assert_eq!(bench.recv(), [""]);
+        bench.set(ZMQ_ONLY_FIRST_SUBSCRIBE, 1);
+        peer.send(&["user", "\u{1}topic"]);
+        assert_eq!(bench.recv(), ["user", "\u{1}topic"]);
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 1);
+        peer.send(&["\u{1}x", "\u{1}y"]);
+        assert_eq!(all(&mut bench), ["\u{1}x", "\u{1}y"]);
+    }
+
+    #[test]
+    fn in_manual_mode_the_program_subscribes_for_its_peers() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        assert_eq!(bench.set_bytes(ZMQ_SUBSCRIBE, b"x"), Err(Errno::INVAL));
+        bench.set(ZMQ_XPUB_MANUAL, 1);
+        let (mut one, mut two) = (bench.connect(), bench.connect());
+        one.subscribe(true, "a");
+        bench.settle();
+        two.subscribe(true, "b");
+        assert_eq!(bench.recv(), ["\u{1}a"]);
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"A").unwrap();
+        assert_eq!(bench.recv(), ["\u{1}b"]);
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"B").unwrap();
+        for topic in ["a", "b", "A", "B"] {
+            bench.send(&[topic]).unwrap();
+        }
+        assert_eq!((one.recv_all(), two.recv_all()), (vec!["A".into()], vec!["B".into()]));
+        two.subscribe(false, "b");
+        assert_eq!(bench.recv(), ["\0b"]);
+        bench.set_bytes(ZMQ_UNSUBSCRIBE, b"B").unwrap();
+        bench.send(&["B"]).unwrap();
+        assert_eq!(two.recv_all(), [""; 0]);
+        // Whoever goes takes back what it wished for, and what the program made of that.
+        drop(one);
+        assert_eq!(bench.recv(), ["\0a"]);
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 0);
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"for nobody").unwrap();
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 0);
+    }
+
+    #[test]
+    fn a_wish_of_a_peer_that_has_gone_is_heard_of_but_not_fulfilled() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        bench.set(ZMQ_XPUB_MANUAL, 1);
+        let mut peer = bench.connect();
+        peer.subscribe(true, "a");
+        bench.settle();
+        drop(peer);
+        assert_eq!(bench.recv(), ["\u{1}a"]);
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap();
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 0);
+    }
+
+    #[test]
+    fn a_last_value_goes_to_the_peer_that_has_just_come() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        bench.set(ZMQ_XPUB_MANUAL_LAST_VALUE, 1);
+        let (mut one, mut two) = (bench.connect(), bench.connect());
+        for (peer, cached) in [(&mut one, "cached 1"), (&mut two, "cached 2")] {
+            peer.subscribe(true, "");
+            bench.recv();
+            bench.set_bytes(ZMQ_SUBSCRIBE, b"").unwrap();
+            bench.send(&[cached, "rest"]).unwrap();
+        }
+        bench.send(&["both"]).unwrap();
+        assert_eq!(one.recv_all(), ["cached 1|rest", "both"]);
+        assert_eq!(two.recv_all(), ["cached 2|rest", "both"]);
+    }
+
+    #[test]
+    fn everyone_is_welcomed() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        bench.set_bytes(ZMQ_XPUB_WELCOME_MSG, b"hello").unwrap();
+        assert_eq!(bench.connect().recv_all(), ["hello"]);
+        bench.set_bytes(ZMQ_XPUB_WELCOME_MSG, b"").unwrap();
+        assert_eq!(bench.connect().recv_all(), [""; 0]);
+    }
+
+    #[test]
+    fn who_cannot_subscribe_gets_everything() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        let mut peer = bench.connect();
+        bench.pattern.attach(&mut bench.pipes, peer.id, true, false);
+        bench.send(&["x"]).unwrap();
+        assert_eq!(peer.recv(), ["x"]);
+        assert!(!bench.has_in());
+    }
+}

@@ -1,0 +1,315 @@
+//! XSUB: subscribes by messages, receives from its peers in turn (RFC 29).
+
+use super::distribution::Distribution;
+use super::fair_queue::FairQueue;
+use super::subscriptions::Subscriptions;
+use super::{Behaviour, Sent, flag, set_common};
+use crate::errno::{Errno, Result};
+use crate::message::{Frame, OutFrame};
+use crate::options::draft_number::{
+    ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE,
+};
+use crate::options::number::ZMQ_INVERT_MATCHING;
+use crate::options::value::put_int_padded;
+use crate::options::{FlagRule, SocketOptions, value};
+use crate::pipe::{PipeId, Pipes};
+
+pub struct Xsub {
+    queue: FairQueue,
+    out: Distribution,
+    subscriptions: Subscriptions,
+    /// Messages without a matching subscription are dropped, whatever made the peer send them.
+    filter: bool,
+    invert_matching: bool,
+    verbose_unsubscribe: bool,
+    /// `ZMQ_ONLY_FIRST_SUBSCRIBE`: of a message only the first frame can be a subscription.
+    only_first: bool,
+    /// The next frame sent is not a message's first.
+    inside: bool,
+    /// The other frames of the message being sent can be subscriptions, too.
+    others_subscribe: bool,
+}
+
+impl Xsub {
+    pub fn new(options: &SocketOptions) -> Xsub {
+        Xsub {
+            queue: FairQueue::default(),
+            out: Distribution::default(),
+            subscriptions: Subscriptions::default(),
+            filter: false,
+            invert_matching: options.invert_matching,
+            verbose_unsubscribe: false,
+            only_first: false,
+            inside: false,
+            others_subscribe: false,
+        }
+    }
+
+    /// For a SUB.
+    pub(super) fn filtering(options: &SocketOptions) -> Xsub {
+        Xsub { filter: true, ..Xsub::new(options) }
+    }
+
+    /// Every subscription goes to the peers, those to a topic that is subscribed to as well: a verbose XPUB behind
+    /// them may want to see it. Errors: `ENOMEM`.
+    pub(super) fn subscribe(&mut self, pipes: &mut Pipes, topic: &[u8]) -> Result<()> {
+        self.subscriptions.add(topic)?;
+        self.tell_all(pipes, true, topic)
+    }
+
+    /// Errors: `ENOMEM`.
+    pub(super) fn unsubscribe(&mut self, pipes: &mut Pipes, topic: &[u8]) -> Result<()> {
+        if self.subscriptions.remove(topic) || self.verbose_unsubscribe {
+            return self.tell_all(pipes, false, topic);
+        }
+        Ok(())
+    }
+
+    /// Tells all peers, those without credit too: a subscription is never lost.
+    fn tell_all(&mut self, pipes: &mut Pipes, subscribe: bool, topic: &[u8]) -> Result<()> {
+        let mut result = Ok(());
+        for pipe in self.out.all() {
+            result = result.and(pipes.write_subscription(pipe, subscribe, topic));
+            pipes.flush(pipe);
+        }
+        result
+    }
+
+    /// Tells a new peer of all subscriptions. One that cannot hear of them is no use: it is closed.
+    fn tell_everything(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        let mut result = Ok(());
+        self.subscriptions.for_each(|topic| {
+            result = result.and_then(|()| pipes.write_subscription(pipe, true, topic));
+        });
+        match result {
+            Ok(()) => pipes.flush(pipe),
+            Err(_) => pipes.terminate(pipe),
+        }
+    }
+
+    /// A frame that is part of a longer message, or no subscription: the peers get it as it is.
+    fn send_part(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
+        if !self.inside {
+            self.others_subscribe = !self.only_first;
+        }
+        if !self.inside || self.others_subscribe {
+            match subscription(frame.data()) {
+                Some((true, topic)) => {
+                    self.subscriptions.add(topic)?;
+                    self.others_subscribe = true;
+                }
+                Some((false, topic)) => {
+                    self.subscriptions.remove(topic);
+                    self.others_subscribe = true;
+                }
+                None => {}
+            }
+        }
+        self.out.send_to_all(pipes, frame)
+    }
+
+    /// The pipe of the next frame that passes the filter. Others are dropped.
+    #[inline]
+    fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
+        loop {
+            let pipe = self.queue.next(pipes)?;
+            if !self.filter || self.queue.inside().is_some() || self.wants(pipes, pipe) {
+                return Some(pipe);
+            }
+            self.queue.skip_message(pipes, pipe);
+        }
+    }
+
+    #[inline]
+    fn wants(&self, pipes: &mut Pipes, pipe: PipeId) -> bool {
+        pipes.peek(pipe).is_some_and(|frame| self.subscriptions.matches(frame.data()) != self.invert_matching)
+    }
+}
+
+/// Whether a frame of a message subscribes or unsubscribes, and the topic; `None`: neither.
+pub(super) fn subscription(data: &[u8]) -> Option<(bool, &[u8])> {
+    match data {
+        [1, topic @ ..] => Some((true, topic)),
+        [0, topic @ ..] => Some((false, topic)),
+        _ => None,
+    }
+}
+
+impl Behaviour for Xsub {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+        self.queue.attach(pipe);
+        self.out.attach(pipe);
+        self.tell_everything(pipes, pipe);
+    }
+
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        let whole = !self.inside && !frame.more();
+        match subscription(frame.data()) {
+            Some((true, topic)) if whole => self.subscribe(pipes, topic)?,
+            Some((false, topic)) if whole => self.unsubscribe(pipes, topic)?,
+            _ => {
+                self.send_part(pipes, frame)?;
+                self.inside = frame.more();
+            }
+        }
+        Ok(Sent::Taken)
+    }
+
+    #[inline]
+    fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        let pipe = self.next(pipes).ok_or(Errno::AGAIN)?;
+        self.queue.take(pipes, pipe)
+    }
+
+    fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        self.next(pipes).is_some()
+    }
+
+    fn has_out(&mut self, _: &mut Pipes) -> bool {
+        // Whoever has no credit misses the message.
+        true
+    }
+
+    fn read_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.queue.activated(pipe);
+    }
+
+    fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.out.activated(pipe);
+    }
+
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.out.hiccuped(pipe);
+        self.tell_everything(pipes, pipe);
+    }
+
+    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.queue.terminated(pipe);
+        self.out.terminated(pipe);
+    }
+
+    fn set_option(
+        &mut self,
+        _: &mut Pipes,
+        options: &mut SocketOptions,
+        option: i32,
+        value: &[u8],
+    ) -> Option<Result<()>> {
+        Some(match option {
+            ZMQ_ONLY_FIRST_SUBSCRIBE => flag(value).map(|yes| self.only_first = yes),
+            ZMQ_XSUB_VERBOSE_UNSUBSCRIBE => {
+                value::flag(value, FlagRule::Any).map(|yes| self.verbose_unsubscribe = yes)
+            }
+            ZMQ_INVERT_MATCHING => {
+                set_common(options, option, value).map(|()| self.invert_matching = options.invert_matching)
+            }
+            _ => return None,
+        })
+    }
+
+    fn option(&self, option: i32, out: &mut [u8]) -> Option<Result<usize>> {
+        let topics = || i32::try_from(self.subscriptions.len()).unwrap_or(i32::MAX);
+        (option == ZMQ_TOPICS_COUNT).then(|| put_int_padded(out, topics()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use crate::errno::Errno;
+    use crate::options::SocketType;
+    use crate::options::draft_number::{
+        ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE,
+    };
+    use crate::options::number::{ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE};
+    use crate::pattern::testing::Bench;
+
+    #[test]
+    fn subscriptions_go_to_all_peers_and_to_those_that_come_later() {
+        let mut bench = Bench::new(SocketType::Sub);
+        let mut early = bench.connect();
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"b").unwrap();
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap();
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap();
+        assert_eq!(early.recv_all(), ["+b", "+a", "+a"]);
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 2);
+        let mut late = bench.connect();
+        assert_eq!(late.recv_all(), ["+a", "+b"]);
+        bench.set_bytes(ZMQ_UNSUBSCRIBE, b"a").unwrap();
+        bench.set_bytes(ZMQ_UNSUBSCRIBE, b"never").unwrap();
+        assert_eq!(early.recv_all(), [""; 0]);
+        bench.set_bytes(ZMQ_UNSUBSCRIBE, b"a").unwrap();
+        assert_eq!((early.recv_all(), late.recv_all()), (vec!["-a".into()], vec!["-a".into()]));
+        assert_eq!(bench.send(&["x"]), Err(Errno::NOTSUP));
+        assert!(!bench.has_out());
+    }
+
+    #[test]
+    fn no_subscription_is_lost_for_want_of_credit() {
+        let mut bench = Bench::new(SocketType::Sub);
+        let mut peer = bench.connect_with(1, |_| {});
+        for i in 0..2000 {
+            bench.set_bytes(ZMQ_SUBSCRIBE, format!("{i:04}").as_bytes()).unwrap();
+        }
+        assert_eq!(peer.recv_all().len(), 2000);
+        let (mut reader, _writer, _end) = peer.hiccup();
+        bench.settle();
+        let mut again = 0;
+        while reader.read().is_some() {
+            again += 1;
+        }
+        assert_eq!(again, 2000);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_dropped_with_all_its_frames() {
+        let mut bench = Bench::new(SocketType::Sub);
+        let mut peer = bench.connect();
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap();
+        peer.send(&["b", "apple"]);
+        assert!(!bench.has_in());
+        peer.send(&["b"]);
+        peer.send(&["apple", "b", "c"]);
+        assert!(bench.has_in());
+        assert_eq!(bench.recv(), ["apple", "b", "c"]);
+        bench.set(ZMQ_INVERT_MATCHING, 1);
+        peer.send(&["apple"]);
+        peer.send(&["b"]);
+        assert_eq!(bench.recv(), ["b"]);
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn an_xsub_takes_what_comes_and_sends_what_it_is_told() {
+        let mut bench = Bench::new(SocketType::Xsub);
+        let mut peer = bench.connect();
+        peer.send(&["anything"]);
+        assert_eq!(bench.recv(), ["anything"]);
+        assert!(bench.has_out());
+        for message in ["\u{1}a", "\u{1}a", "user", "", "\0b", "\0a", "\0a", "\0a"] {
+            bench.send(&[message]).unwrap();
+        }
+        assert_eq!(peer.recv_all(), ["+a", "+a", "user", "", "-a"]);
+        bench.set(ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, 1);
+        bench.send(&["\0b"]).unwrap();
+        assert_eq!(peer.recv_all(), ["-b"]);
+    }
+
+    #[test]
+    fn frames_of_longer_messages_can_subscribe_unless_told_otherwise() {
+        let mut bench = Bench::new(SocketType::Xsub);
+        let mut peer = bench.connect();
+        bench.send(&["user", "\u{1}a", "\u{1}b"]).unwrap();
+        assert_eq!(peer.recv_all(), ["user|\u{1}a|\u{1}b"]);
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 2);
+        bench.send(&["\0a", "\0never"]).unwrap();
+        assert_eq!(peer.recv_all(), ["\0a|\0never"]);
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 1);
+        bench.set(ZMQ_ONLY_FIRST_SUBSCRIBE, 1);
+        bench.send(&["user", "\0b"]).unwrap();
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 1);
+        bench.send(&["\u{1}c", "\u{1}d"]).unwrap();
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 3);
+    }
+}
