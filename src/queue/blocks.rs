@@ -450,6 +450,20 @@ impl<T> Consumer<T> {
         ended.wrapping_sub(std::mem::replace(&mut self.messages, ended))
     }
 
+    /// For a reader that counts by itself: counts messages as told that end in the bytes it is about to pass.
+    #[inline]
+    pub fn tell(&mut self, messages: u32) {
+        self.messages = self.messages.wrapping_add(messages);
+    }
+
+    /// Of so many messages that end in the part of the current block that was passed, how many were not told yet;
+    /// they count as told now.
+    pub fn tell_up_to(&mut self, messages: u32) -> u32 {
+        let untold = messages.saturating_sub(self.messages);
+        self.messages += untold;
+        untold
+    }
+
     /// Takes the tail, if the reader stands before it, and goes on to the next block.
     pub fn take_tail(&mut self) -> Option<T> {
         let state = self.state();
