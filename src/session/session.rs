@@ -292,7 +292,7 @@ impl Session {
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));
         }
-        self.shared.set_connection(Some(connection));
+        self.shared.set_connection(connection);
         self.watch_heartbeat(cx);
         self.receive(cx, false);
         self.send(cx);
@@ -451,7 +451,7 @@ impl Session {
 
     /// Takes the lanes back from a connection that has ended.
     fn take_apart(&mut self, connection: &Connection) {
-        self.shared.set_connection(None);
+        drop(self.shared.take_connection());
         self.control.clear();
         if let (Some(send), Some(recv)) = connection.dismantle() {
             let mut writer = recv.into_writer();
@@ -462,6 +462,14 @@ impl Session {
                 }
             }
             self.lanes = Some((send.into_reader(), writer));
+        }
+    }
+
+    /// Drops the connection, if there is one, and its lanes. Its halves may be in the hands of the socket's thread, and
+    /// the lanes are to go before the pipe's end does.
+    fn let_go(&mut self) {
+        if let Some(connection) = self.shared.take_connection() {
+            drop(connection.dismantle());
         }
     }
 
@@ -587,16 +595,13 @@ impl Source for Session {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::Connected(connection) => {
-                self.shared.set_connection(None);
-                drop(connection.dismantle());
-                Some(connection.raw_fd())
-            }
+            Stage::Connected(connection) => Some(connection.raw_fd()),
             Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),
             Stage::Waiting | Stage::Connecting(_) => None,
         };
         // Whatever was half done goes, and the pipe with it, of which the socket is told.
         self.shared.forget_pipe();
+        self.let_go();
         self.control.clear();
         self.lanes = None;
         self.end = None;
@@ -632,12 +637,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // The connection's halves may be in the hands of the socket's thread: take the lanes back first, so that
-        // they go together with the pipe's end.
-        if let Stage::Connected(connection) = &self.stage {
-            self.shared.set_connection(None);
-            drop(connection.dismantle());
-        }
+        self.let_go();
     }
 }
 

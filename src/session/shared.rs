@@ -56,9 +56,14 @@ impl Shared {
         self.flags.swap(0, Ordering::Acquire)
     }
 
-    pub fn set_connection(&self, connection: Option<Arc<Connection>>) {
-        let old = std::mem::replace(&mut *self.connection.lock(), connection);
+    pub fn set_connection(&self, connection: Arc<Connection>) {
+        let old = self.connection.lock().replace(connection);
         drop(old);
+    }
+
+    /// The program's threads find no connection any more.
+    pub fn take_connection(&self) -> Option<Arc<Connection>> {
+        self.connection.lock().take()
     }
 
     /// Ends the session; nothing that the peer has sent reaches the socket once this returns, but for what has
