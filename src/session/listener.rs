@@ -32,7 +32,7 @@ pub struct Listening {
 struct Both {
     /// `None` once closed.
     listener: Lock<Option<Listener>>,
-    /// What came of it. Those that have ended are forgotten at the next accept.
+    /// What came of it. Those that have ended are forgotten from time to time.
     sessions: Lock<Vec<Weak<Shared>>>,
 }
 

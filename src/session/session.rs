@@ -595,6 +595,7 @@ impl Source for Session {
             Stage::Waiting | Stage::Connecting(_) => None,
         };
         // Whatever was half done goes, and the pipe with it, of which the socket is told.
+        self.shared.forget_pipe();
         self.control.clear();
         self.lanes = None;
         self.end = None;
