@@ -1,25 +1,23 @@
 //! A session: one connection of a socket, from the first attempt or the accept to the end, on one I/O thread.
 
-use super::connecter::{Attempt, Connecter, Step};
+use super::Owner;
+use super::connecter::{Attempt, Connecter};
 use super::connection::Connection;
-use super::handshaking::{Handshaking, Outcome};
+use super::handshaking::Handshaking;
 use super::monitor::{Endpoints, event};
-use super::recv::{Limits, Received, RecvForm, RecvHalf};
-use super::send::{SendForm, SendHalf, Sent};
+use super::recv::{Received, RecvHalf};
+use super::send::Sent;
 use super::shared::{PEER_CLOSED, Shared, TERMINATE, WRITABLE};
-use super::{Command, Owner};
 use crate::ctx::Guard;
-use crate::engine::zmtp::Version;
-use crate::engine::zmtp::heartbeat::{Action, Intervals};
-use crate::engine::{Failure, Heartbeat, Peer};
+use crate::engine::zmtp::heartbeat::Action;
+use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::message::{Metadata, OutFrame};
-use crate::options::{SocketOptions, SocketType};
-use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
-use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::options::SocketOptions;
+use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
+use crate::reactor::{Cx, Ready, Source};
 use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,7 +106,7 @@ impl Session {
         Box::new(session)
     }
 
-    pub(super) fn new(
+    fn new(
         cx: &mut Cx<'_>,
         ground: Ground,
         shared: Arc<Shared>,
@@ -134,7 +132,7 @@ impl Session {
         }
     }
 
-    pub(super) fn take_pipe(&mut self, pipe: Pipe) {
+    fn take_pipe(&mut self, pipe: Pipe) {
         pipe.set_owner(self.shared.next_end());
         let (reader, writer, end) = pipe.into_parts();
         self.lanes = Some((reader, writer));
@@ -147,7 +145,7 @@ impl Session {
 }
 
 impl Session {
-    fn send(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn send(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return self.close_if_nothing_is_left(cx) };
         let sent = connection.send(&self.control);
         self.control.clear();
@@ -160,7 +158,7 @@ impl Session {
         }
     }
 
-    fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
+    pub(super) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
         let Stage::Connected(connection) = &self.stage else { return };
         let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
         match received {
@@ -184,7 +182,7 @@ impl Session {
         }
     }
 
-    fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return };
         let deadline = connection.with_recv(|recv| recv.heartbeat.as_ref().and_then(Heartbeat::deadline));
         match deadline.flatten() {
