@@ -635,23 +635,35 @@ struct iovec;
 #define ZMQ_GSSAPI_NT_KRB5_PRINCIPAL 2
 
 /*
- One thing to wait for.
+ What to wait for: a socket or, if that is NULL, a descriptor.
  */
 typedef struct zmq_pollitem_t {
     void *socket;
     zmq_fd_t fd;
+    /*
+     What is asked for: a sum of `ZMQ_POLL...`.
+     */
     short events;
+    /*
+     What there is of it.
+     */
     short revents;
 } zmq_pollitem_t;
 
-#if defined(ZMQ_BUILD_DRAFT_API)
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
 /*
- What has happened.
+ What is ready: a socket or, if that is NULL, a descriptor.
  */
 typedef struct zmq_poller_event_t {
     void *socket;
     zmq_fd_t fd;
+    /*
+     As given to zmq_poller_add().
+     */
     void *user_data;
+    /*
+     A sum of `ZMQ_POLL...`.
+     */
     short events;
 } zmq_poller_event_t;
 #endif
@@ -660,32 +672,402 @@ typedef struct zmq_poller_event_t {
 extern "C" {
 #endif // __cplusplus
 
-ZMQ_EXPORT int zmq_errno(void);
+/*
+ Creates an atomic counter set to zero; free it with zmq_atomic_counter_destroy().
 
-ZMQ_EXPORT const char *zmq_strerror(int errnum);
+ Returns the counter, or NULL with errno `ENOMEM`.
+ */
+ZMQ_EXPORT void *zmq_atomic_counter_new(void);
 
-ZMQ_EXPORT void zmq_version(int *major, int *minor, int *patch);
+/*
+ Sets an atomic counter. Without effect (errno `EFAULT`) on NULL.
 
+ Safety:
+ `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ */
+ZMQ_EXPORT void zmq_atomic_counter_set(void *counter, int value);
+
+/*
+ Adds one to an atomic counter and returns the value from before (-1 with errno `EFAULT` on NULL).
+
+ Safety:
+ `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ */
+ZMQ_EXPORT int zmq_atomic_counter_inc(void *counter);
+
+/*
+ Takes one from an atomic counter. Returns 0 if that made it zero, else 1 (-1 with errno `EFAULT` on NULL).
+
+ Safety:
+ `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ */
+ZMQ_EXPORT
+int zmq_atomic_counter_dec(void *counter);
+
+/*
+ The value of an atomic counter (-1 with errno `EFAULT` on NULL).
+
+ Safety:
+ `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ */
+ZMQ_EXPORT int zmq_atomic_counter_value(void *counter);
+
+/*
+ Destroys an atomic counter and sets the pointer to it to NULL. NULL, or a pointer to NULL, is left alone.
+
+ Safety:
+ `counter_p` is NULL or points at NULL or at a counter that no thread uses any more.
+ */
+ZMQ_EXPORT
+void zmq_atomic_counter_destroy(void **counter_p);
+
+/*
+ Starts a stopwatch; free it with zmq_stopwatch_stop().
+
+ Returns the stopwatch, or NULL with errno `ENOMEM`.
+ */
+ZMQ_EXPORT void *zmq_stopwatch_start(void);
+
+/*
+ The microseconds since the stopwatch was started; it runs on. 0 with errno `EFAULT` on NULL.
+
+ Safety:
+ `watch` is NULL or from zmq_stopwatch_start() and not stopped.
+ */
+ZMQ_EXPORT unsigned long zmq_stopwatch_intermediate(void *watch);
+
+/*
+ Stops and frees a stopwatch. Returns the microseconds since it was started; 0 with errno `EFAULT` on NULL.
+
+ Safety:
+ `watch` is NULL or from zmq_stopwatch_start(), not stopped, and not used afterwards.
+ */
+ZMQ_EXPORT
+unsigned long zmq_stopwatch_stop(void *watch);
+
+/*
+ Sleeps for some seconds, or until a signal is handled on the calling thread. Not at all for negative numbers.
+ */
+ZMQ_EXPORT
+void zmq_sleep(int seconds);
+
+/*
+ Creates a context. End it with zmq_ctx_term().
+
+ Returns NULL with errno `ENOMEM` if there is no memory for it.
+ */
 ZMQ_EXPORT void *zmq_ctx_new(void);
 
-ZMQ_EXPORT int zmq_ctx_term(void *context);
+/*
+ Ends a context: sockets can only be closed any more, and the call waits until all are and what they still had to
+ send is sent or its ZMQ_LINGER is over. The handle is void afterwards.
 
-ZMQ_EXPORT int zmq_ctx_shutdown(void *context);
+ Returns 0, or -1 with errno `EFAULT` if `context` is none, `EINTR` if a signal came; call it again then.
+ */
+ZMQ_EXPORT
+int zmq_ctx_term(void *context);
 
-ZMQ_EXPORT int zmq_ctx_set(void *context, int option, int optval);
+/*
+ Makes all calls on the context's sockets, those that wait too, fail with `ETERM`; sockets are to be closed then.
 
+ Returns 0, or -1 with errno `EFAULT` if `context` is none.
+ */
+ZMQ_EXPORT
+int zmq_ctx_shutdown(void *context);
+
+/*
+ Sets an option of a context to a number.
+
+ Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `EFAULT` if `context` is
+ none.
+ */
+ZMQ_EXPORT
+int zmq_ctx_set(void *context,
+                int option,
+                int optval);
+
+/*
+ The value of a context's option that is a number.
+
+ Returns -1 with errno `EINVAL` if there is no such option, `EFAULT` if `context` is none.
+ */
 ZMQ_EXPORT int zmq_ctx_get(void *context, int option);
 
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ Sets an option of a context, of any type, to the `optvallen` bytes at `optval`.
+
+ Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `EFAULT` if `context` is
+ none.
+
+ Safety:
+ `optval` is readable for `optvallen` bytes.
+ */
+ZMQ_EXPORT
+int zmq_ctx_set_ext(void *context,
+                    int option,
+                    const void *optval,
+                    size_t optvallen);
+
+/*
+ Writes the value of a context's option, of any type, to `optval`, where there is room for `*optvallen` bytes.
+
+ Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `EFAULT` if `context` is none or a
+ pointer is NULL.
+
+ Safety:
+ `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+ */
+ZMQ_EXPORT
+int zmq_ctx_get_ext(void *context,
+                    int option,
+                    void *optval,
+                    size_t *optvallen);
+#endif
+
+/*
+ Creates a context with so many I/O threads. Older than zmq_ctx_new() and zmq_ctx_set().
+
+ Returns NULL with errno `EINVAL` for a negative number, `ENOMEM` if there is no memory for it.
+ */
 ZMQ_EXPORT void *zmq_init(int io_threads);
 
+/*
+ Older name of zmq_ctx_term().
+ */
 ZMQ_EXPORT int zmq_term(void *context);
 
+/*
+ Older name of zmq_ctx_term().
+ */
 ZMQ_EXPORT int zmq_ctx_destroy(void *context);
 
+/*
+ Makes a fresh CURVE key pair: the public and the secret key as 40 characters of Z85 and a NUL each.
+
+ Returns 0, or -1 with errno `ENOTSUP`: this build has no CURVE (see zmq_has()).
+
+ Safety:
+ Both pointers have room for 41 bytes.
+ */
+ZMQ_EXPORT int zmq_curve_keypair(char *z85_public_key, char *z85_secret_key);
+
+/*
+ Derives the public CURVE key from a secret one; both are 40 characters of Z85 and a NUL.
+
+ Returns 0, or -1 with errno `ENOTSUP`: this build has no CURVE (see zmq_has()).
+
+ Safety:
+ `z85_public_key` has room for 41 bytes; `z85_secret_key` is a NUL-terminated string.
+ */
+ZMQ_EXPORT int zmq_curve_public(char *z85_public_key, const char *z85_secret_key);
+
+/*
+ The error number of the last failed zmq_*() call on the calling thread.
+
+ The same as C's `errno`; for programs whose `errno` is not the library's (another C run-time library).
+ */
+ZMQ_EXPORT
+int zmq_errno(void);
+
+/*
+ The text for an error number, one of the system's or one of those that only ØMQ has.
+
+ The string must not be freed or changed. For numbers that nobody knows it may be overwritten by the thread's next
+ call.
+ */
+ZMQ_EXPORT
+const char *zmq_strerror(int errnum);
+
+/*
+ Sends the `len` bytes at `buf`, as a whole message or, with ZMQ_SNDMORE in `flags`, as a part of one; waits until that
+ is possible, unless ZMQ_DONTWAIT is in `flags`.
+
+ Returns `len`, or -1 with errno `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO), `ENOTSUP` if sockets of this
+ type do not send, `EFSM` if it is not this one's turn to, `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`, `ENOTSOCK`, `EINTR`; `EFAULT` for
+ NULL.
+
+ Safety:
+ `buf` is readable for `len` bytes.
+ */
+ZMQ_EXPORT
+int zmq_send(void *socket,
+             const void *buf,
+             size_t len,
+             int flags);
+
+/*
+ As zmq_send(), for bytes that never change and are never freed: they are not copied.
+
+ Returns as zmq_send() does.
+
+ Safety:
+ `buf` is readable for `len` bytes for as long as the process lives.
+ */
+ZMQ_EXPORT int zmq_send_const(void *socket, const void *buf, size_t len, int flags);
+
+/*
+ As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was.
+
+ Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ */
+ZMQ_EXPORT
+int zmq_msg_send(zmq_msg_t *msg,
+                 void *socket,
+                 int flags);
+
+/*
+ Older name of zmq_msg_send(), with another order.
+
+ Safety:
+ As of zmq_msg_send().
+ */
+ZMQ_EXPORT int zmq_sendmsg(void *socket, zmq_msg_t *msg, int flags);
+
+/*
+ Sends `count` buffers, with ZMQ_SNDMORE in `flags` as the parts of one message, without as a message each.
+
+ Returns the size of the last one, or -1 as zmq_send() does, and then some may have been sent; `EINVAL` if there are no
+ buffers.
+
+ Safety:
+ `iov` is NULL or points at `count` buffers, each readable for its length.
+ */
+ZMQ_EXPORT
+int zmq_sendiov(void *socket,
+                struct iovec *iov,
+                size_t count,
+                int flags);
+
+/*
+ Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. What there is no room for is gone. Waits
+ until there is something, unless ZMQ_DONTWAIT is in `flags`.
+
+ Returns the size of the message, which may be more than `len`, or -1 with errno `EAGAIN` if there is nothing now (or within
+ ZMQ_RCVTIMEO), `ENOTSUP` if sockets of this type do not receive, `EFSM` if it is not this one's turn to, `ETERM`, `ENOTSOCK`,
+ `EINTR`; `EFAULT` for NULL.
+
+ Safety:
+ `buf` is writable for `len` bytes.
+ */
+ZMQ_EXPORT
+int zmq_recv(void *socket,
+             void *buf,
+             size_t len,
+             int flags);
+
+/*
+ As zmq_recv(), into a message of the right size, whose old content is released, also after a failure.
+
+ Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ */
+ZMQ_EXPORT
+int zmq_msg_recv(zmq_msg_t *msg,
+                 void *socket,
+                 int flags);
+
+/*
+ Older name of zmq_msg_recv(), with another order.
+
+ Safety:
+ As of zmq_msg_recv().
+ */
+ZMQ_EXPORT int zmq_recvmsg(void *socket, zmq_msg_t *msg, int flags);
+
+/*
+ Receives the parts of one message, up to `*count`, each into memory that is to be freed with free(), and sets `*count` to
+ how many there are.
+
+ Returns how many there are, or -1 as zmq_recv() does, and then `*count` says how many were received before; `EINVAL` if there
+ are no buffers, `ENOMEM`.
+
+ Safety:
+ `count` is NULL or points at a number, and `iov` is NULL or points at so many buffers.
+ */
+ZMQ_EXPORT
+int zmq_recviov(void *socket,
+                struct iovec *iov,
+                size_t *count,
+                int flags);
+
+/*
+ Has a PAIR socket bound to `addr` (`inproc://...`) that tells what happens to `socket`: those of `events`, which is a sum of
+ `ZMQ_EVENT_...`. NULL ends it.
+
+ Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
+
+ Safety:
+ `addr` is NULL or a string.
+ */
+ZMQ_EXPORT
+int zmq_socket_monitor(void *socket,
+                       const char *addr,
+                       int events);
+
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ As zmq_socket_monitor(), for more events, with messages of this version, from a socket of this type (`ZMQ_PAIR`,
+ `ZMQ_PUB` or `ZMQ_PUSH`).
+
+ Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
+
+ Safety:
+ `addr` is NULL or a string.
+ */
+ZMQ_EXPORT
+int zmq_socket_monitor_versioned(void *socket,
+                                 const char *addr,
+                                 uint64_t events,
+                                 int event_version,
+                                 int type);
+
+/*
+ Has the monitor of a socket tell how full its pipes are.
+
+ Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP`.
+ */
+ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *socket);
+#endif
+
+/*
+ Makes an empty message. Every message is to be closed with zmq_msg_close() in the end.
+
+ Returns 0, or -1 with errno `EFAULT` for NULL.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that holds no message.
+ */
 ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
 
-ZMQ_EXPORT int zmq_msg_init_size(zmq_msg_t *msg, size_t size);
+/*
+ Makes a message with room for `size` bytes, which are to be written through zmq_msg_data() before it is sent.
 
+ Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` for NULL.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that holds no message. The bytes are written before they are read.
+ */
+ZMQ_EXPORT
+int zmq_msg_init_size(zmq_msg_t *msg,
+                      size_t size);
+
+/*
+ Makes a message of the `size` bytes at `data` without copying them. When the library needs them no longer it
+ calls `ffn(data, hint)`, once, on any thread; without `ffn` the data is taken for constant and never freed.
+
+ Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if `msg` is NULL, or `data` is although `size` is not 0. After a failure
+ the data is still the caller's.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that holds no message. The data stays readable and unchanged until `ffn` is called
+ (without `ffn`, for good), and `ffn` may be called on any thread.
+ */
 ZMQ_EXPORT
 int zmq_msg_init_data(zmq_msg_t *msg,
                       void *data,
@@ -693,191 +1075,680 @@ int zmq_msg_init_data(zmq_msg_t *msg,
                       zmq_free_fn *ffn,
                       void *hint);
 
-ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *s, int flags);
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ Makes a message of a copy of the `size` bytes at `buf`, which may be NULL if `size` is 0.
 
-ZMQ_EXPORT int zmq_msg_recv(zmq_msg_t *msg, void *s, int flags);
+ Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if `msg` is NULL, or `buf` is although `size` is not 0.
 
-ZMQ_EXPORT int zmq_msg_close(zmq_msg_t *msg);
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that holds no message; `buf` is readable for `size` bytes.
+ */
+ZMQ_EXPORT
+int zmq_msg_init_buffer(zmq_msg_t *msg,
+                        const void *buf,
+                        size_t size);
+#endif
 
-ZMQ_EXPORT int zmq_msg_move(zmq_msg_t *dest, zmq_msg_t *src);
+/*
+ Ends a message: its data is freed unless it is still in use elsewhere. The zmq_msg_t may be made a message again.
 
-ZMQ_EXPORT int zmq_msg_copy(zmq_msg_t *dest, zmq_msg_t *src);
+ Returns 0, or -1 with errno `EFAULT` if there is no message (it was closed already, or never made).
 
-ZMQ_EXPORT void *zmq_msg_data(zmq_msg_t *msg);
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ */
+ZMQ_EXPORT
+int zmq_msg_close(zmq_msg_t *msg);
 
+/*
+ Moves a message from `src` to `dest`, whose old content is released. `src` is the empty message afterwards.
+
+ Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
+
+ Safety:
+ Both are NULL or point at a zmq_msg_t that nobody else uses.
+ */
+ZMQ_EXPORT
+int zmq_msg_move(zmq_msg_t *dest,
+                 zmq_msg_t *src);
+
+/*
+ Makes `dest` a copy of `src`; the old content of `dest` is released. Large data is not copied but shared, so it must
+ not be written to from now on.
+
+ Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
+
+ Safety:
+ Both are NULL or point at a zmq_msg_t that nobody else uses.
+ */
+ZMQ_EXPORT
+int zmq_msg_copy(zmq_msg_t *dest,
+                 zmq_msg_t *src);
+
+/*
+ Where a message's data is. The address holds until the message is closed, moved, sent or received into.
+
+ Returns NULL with errno `EFAULT` if there is no message.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t.
+ */
+ZMQ_EXPORT
+void *zmq_msg_data(zmq_msg_t *msg);
+
+/*
+ How many bytes a message has; 0 with errno `EFAULT` if there is no message.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t.
+ */
 ZMQ_EXPORT size_t zmq_msg_size(const zmq_msg_t *msg);
 
-ZMQ_EXPORT int zmq_msg_more(const zmq_msg_t *msg);
+/*
+ Whether more parts of the same message follow: 1 if so, else 0. Also tells it of a message that has been closed.
 
-ZMQ_EXPORT int zmq_msg_get(const zmq_msg_t *msg, int property);
+ Returns -1 with errno `EFAULT` if there never was a message.
 
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t.
+ */
+ZMQ_EXPORT
+int zmq_msg_more(const zmq_msg_t *msg);
+
+/*
+ A property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
+
+ Returns the value, or -1 with errno `EINVAL` for other properties and where the descriptor is not known, `EFAULT` if there
+ is no message.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t.
+ */
+ZMQ_EXPORT
+int zmq_msg_get(const zmq_msg_t *msg,
+                int property);
+
+/*
+ Sets a property of a message. There is none that can be set: always -1 with errno `EINVAL`.
+
+ Safety:
+ Nothing is looked at.
+ */
 ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int optval);
 
-ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
+/*
+ A property of the connection that a message came from, by name: "Socket-Type", "Routing-Id", "Peer-Address", "User-Id",
+ the peer's own "X-..." and what ZAP added.
 
-ZMQ_EXPORT void *zmq_socket(void *a0, int type_);
+ Returns a string that the message owns, or NULL with errno `EINVAL` if there is no such property, `EFAULT` if
+ there is no message or no name.
 
-ZMQ_EXPORT int zmq_close(void *s);
-
-ZMQ_EXPORT int zmq_setsockopt(void *s, int option, const void *optval, size_t optvallen);
-
-ZMQ_EXPORT int zmq_getsockopt(void *s, int option, void *optval, size_t *optvallen);
-
-ZMQ_EXPORT int zmq_bind(void *s, const char *addr);
-
-ZMQ_EXPORT int zmq_connect(void *s, const char *addr);
-
-ZMQ_EXPORT int zmq_unbind(void *s, const char *addr);
-
-ZMQ_EXPORT int zmq_disconnect(void *s, const char *addr);
-
-ZMQ_EXPORT int zmq_send(void *s, const void *buf, size_t len, int flags);
-
-ZMQ_EXPORT int zmq_send_const(void *s, const void *buf, size_t len, int flags);
-
-ZMQ_EXPORT int zmq_recv(void *s, void *buf, size_t len, int flags);
-
-ZMQ_EXPORT int zmq_socket_monitor(void *s, const char *addr, int events);
-
-ZMQ_EXPORT int zmq_poll(struct zmq_pollitem_t *items, int nitems, long timeout);
-
-ZMQ_EXPORT int zmq_proxy(void *frontend, void *backend, void *capture);
-
-ZMQ_EXPORT int zmq_proxy_steerable(void *frontend, void *backend, void *capture, void *control);
-
-ZMQ_EXPORT int zmq_has(const char *capability);
-
-ZMQ_EXPORT int zmq_device(int type_, void *frontend, void *backend);
-
-ZMQ_EXPORT int zmq_sendmsg(void *s, zmq_msg_t *msg, int flags);
-
-ZMQ_EXPORT int zmq_recvmsg(void *s, zmq_msg_t *msg, int flags);
-
-ZMQ_EXPORT int zmq_sendiov(void *s, struct iovec *iov, size_t count, int flags);
-
-ZMQ_EXPORT int zmq_recviov(void *s, struct iovec *iov, size_t *count, int flags);
-
-ZMQ_EXPORT char *zmq_z85_encode(char *dest, const uint8_t *data, size_t size);
-
-ZMQ_EXPORT uint8_t *zmq_z85_decode(uint8_t *dest, const char *string);
-
-ZMQ_EXPORT int zmq_curve_keypair(char *z85_public_key, char *z85_secret_key);
-
-ZMQ_EXPORT int zmq_curve_public(char *z85_public_key, const char *z85_secret_key);
-
-ZMQ_EXPORT void *zmq_atomic_counter_new(void);
-
-ZMQ_EXPORT void zmq_atomic_counter_set(void *counter, int value);
-
-ZMQ_EXPORT int zmq_atomic_counter_inc(void *counter);
-
-ZMQ_EXPORT int zmq_atomic_counter_dec(void *counter);
-
-ZMQ_EXPORT int zmq_atomic_counter_value(void *counter);
-
-ZMQ_EXPORT void zmq_atomic_counter_destroy(void **counter_p);
-
-ZMQ_EXPORT void *zmq_timers_new(void);
-
-ZMQ_EXPORT int zmq_timers_destroy(void **timers_p);
-
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t; `property` is NULL or a NUL-terminated string.
+ */
 ZMQ_EXPORT
-int zmq_timers_add(void *timers,
-                   size_t interval,
-                   zmq_timer_fn *handler,
-                   void *arg);
-
-ZMQ_EXPORT int zmq_timers_cancel(void *timers, int timer_id);
-
-ZMQ_EXPORT int zmq_timers_set_interval(void *timers, int timer_id, size_t interval);
-
-ZMQ_EXPORT int zmq_timers_reset(void *timers, int timer_id);
-
-ZMQ_EXPORT long zmq_timers_timeout(void *timers);
-
-ZMQ_EXPORT int zmq_timers_execute(void *timers);
-
-ZMQ_EXPORT void *zmq_stopwatch_start(void);
-
-ZMQ_EXPORT unsigned long zmq_stopwatch_intermediate(void *watch);
-
-ZMQ_EXPORT unsigned long zmq_stopwatch_stop(void *watch);
-
-ZMQ_EXPORT void zmq_sleep(int seconds);
-
-ZMQ_EXPORT void *zmq_threadstart(zmq_thread_fn *func, void *arg);
-
-ZMQ_EXPORT void zmq_threadclose(void *thread);
+const char *zmq_msg_gets(const zmq_msg_t *msg,
+                         const char *property);
 
 #if defined(ZMQ_BUILD_DRAFT_API)
-ZMQ_EXPORT int zmq_ctx_set_ext(void *context, int option, const void *optval, size_t optvallen);
+/*
+ The routing id of the peer that a message came from or is to go to (SERVER and PEER sockets); 0 if there is none, also
+ with errno `EFAULT` if there is no message.
 
-ZMQ_EXPORT int zmq_ctx_get_ext(void *context, int option, void *optval, size_t *optvallen);
-
-ZMQ_EXPORT int zmq_join(void *s, const char *group);
-
-ZMQ_EXPORT int zmq_leave(void *s, const char *group);
-
-ZMQ_EXPORT uint32_t zmq_connect_peer(void *s, const char *addr);
-
-ZMQ_EXPORT int zmq_msg_set_routing_id(zmq_msg_t *msg, uint32_t routing_id);
-
-ZMQ_EXPORT uint32_t zmq_msg_routing_id(zmq_msg_t *msg);
-
-ZMQ_EXPORT int zmq_msg_set_group(zmq_msg_t *msg, const char *group);
-
-ZMQ_EXPORT const char *zmq_msg_group(zmq_msg_t *msg);
-
-ZMQ_EXPORT int zmq_msg_init_buffer(zmq_msg_t *msg, const void *buf, size_t size);
-
-ZMQ_EXPORT void *zmq_poller_new(void);
-
-ZMQ_EXPORT int zmq_poller_destroy(void **poller_p);
-
-ZMQ_EXPORT int zmq_poller_size(void *poller);
-
-ZMQ_EXPORT int zmq_poller_add(void *poller, void *socket, void *user_data, short events);
-
-ZMQ_EXPORT int zmq_poller_modify(void *poller, void *socket, short events);
-
-ZMQ_EXPORT int zmq_poller_remove(void *poller, void *socket);
-
-ZMQ_EXPORT int zmq_poller_wait(void *poller, struct zmq_poller_event_t *event, long timeout);
-
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t.
+ */
 ZMQ_EXPORT
-int zmq_poller_wait_all(void *poller,
-                        struct zmq_poller_event_t *events,
-                        int n_events,
-                        long timeout);
+uint32_t zmq_msg_routing_id(zmq_msg_t *msg);
 
-ZMQ_EXPORT int zmq_poller_fd(void *poller, zmq_fd_t *fd);
+/*
+ Says which peer a message is to go to (SERVER and PEER sockets): the routing id of a message that came from it.
 
-ZMQ_EXPORT int zmq_poller_add_fd(void *poller, zmq_fd_t fd, void *user_data, short events);
+ Returns 0, or -1 with errno `EINVAL` for routing id 0, `EFAULT` if there is no message.
 
-ZMQ_EXPORT int zmq_poller_modify_fd(void *poller, zmq_fd_t fd, short events);
-
-ZMQ_EXPORT int zmq_poller_remove_fd(void *poller, zmq_fd_t fd);
-
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ */
 ZMQ_EXPORT
-int zmq_socket_get_peer_state(void *socket,
-                              const void *routing_id,
-                              size_t routing_id_size);
+int zmq_msg_set_routing_id(zmq_msg_t *msg,
+                           uint32_t routing_id);
 
+/*
+ The group of a message (RADIO and DISH sockets), a string that the message owns; empty if it has none.
+
+ Returns NULL with errno `EFAULT` if there is no message.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t.
+ */
 ZMQ_EXPORT
-int zmq_socket_monitor_versioned(void *s,
-                                 const char *addr,
-                                 uint64_t events,
-                                 int event_version,
-                                 int type_);
+const char *zmq_msg_group(zmq_msg_t *msg);
 
-ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *s);
+/*
+ Sets the group of a message (RADIO and DISH sockets). Bytes after the 255th are left off.
 
+ Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if there is no message or no group.
+
+ Safety:
+ `msg` is NULL or points at a zmq_msg_t that nobody else uses; `group` is NULL or a NUL-terminated string.
+ */
+ZMQ_EXPORT
+int zmq_msg_set_group(zmq_msg_t *msg,
+                      const char *group);
+#endif
+
+/*
+ Waits until one of the items is ready, for at most `timeout` milliseconds (0: not at all; -1: without end).
+
+ Returns how many are ready, 0 if the time is over, or -1 with errno `ETERM` if the context of a socket was ended, `ENOTSOCK` if
+ one is none, `EINTR`, `EMFILE`; `EINVAL` for a negative number of items, `EFAULT` for NULL.
+
+ Safety:
+ `items` is NULL or points at `nitems` items.
+ */
+ZMQ_EXPORT
+int zmq_poll(struct zmq_pollitem_t *items,
+             int nitems,
+             long timeout);
+
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ As zmq_poll(), with the signals of `sigmask`, unless that is NULL, blocked while it waits, and those alone.
+
+ Safety:
+ `items` is NULL or points at `nitems` items, `sigmask` is NULL or points at a mask.
+ */
 ZMQ_EXPORT
 int zmq_ppoll(struct zmq_pollitem_t *items,
               int nitems,
               long timeout,
               const sigset_t *sigmask);
 #endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Creates a set of sockets and descriptors to wait for. Destroy it with zmq_poller_destroy().
+
+ Returns NULL with errno `ENOMEM`.
+ */
+ZMQ_EXPORT void *zmq_poller_new(void);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Destroys a poller and sets the pointer to it to NULL.
+
+ Returns 0, or -1 with errno `EFAULT` if there is none.
+
+ Safety:
+ `poller_p` is NULL or points at a pointer variable.
+ */
+ZMQ_EXPORT int zmq_poller_destroy(void **poller_p);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ How many sockets and descriptors a poller has.
+
+ Returns -1 with errno `EFAULT` if `poller` is none.
+ */
+ZMQ_EXPORT int zmq_poller_size(void *poller);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Adds a socket, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
+
+ Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it is there already or
+ there are no such events, `EMFILE`, `ENOMEM`.
+ */
+ZMQ_EXPORT
+int zmq_poller_add(void *poller,
+                   void *socket,
+                   void *user_data,
+                   short events);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Changes what is to be told of a socket.
+
+ Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it was not added or
+ there are no such events.
+ */
+ZMQ_EXPORT
+int zmq_poller_modify(void *poller,
+                      void *socket,
+                      short events);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Removes a socket. Do so before it is closed.
+
+ Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it was not added.
+ */
+ZMQ_EXPORT
+int zmq_poller_remove(void *poller,
+                      void *socket);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Adds a descriptor, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
+
+ Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it is there already or there are no
+ such events.
+ */
+ZMQ_EXPORT
+int zmq_poller_add_fd(void *poller,
+                      zmq_fd_t fd,
+                      void *user_data,
+                      short events);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Changes what is to be told of a descriptor.
+
+ Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it was not added or there are no such
+ events.
+ */
+ZMQ_EXPORT
+int zmq_poller_modify_fd(void *poller,
+                         zmq_fd_t fd,
+                         short events);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Removes a descriptor.
+
+ Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it was not added.
+ */
+ZMQ_EXPORT
+int zmq_poller_remove_fd(void *poller,
+                         zmq_fd_t fd);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ Waits until something is ready, for at most `timeout` milliseconds (0: not at all; -1: without end), and tells one of what
+ is ready in `event`.
+
+ Returns 0, or -1 with errno `EAGAIN` if the time is over, `EFAULT` if `poller` is none, `event` is NULL, or there is nothing to
+ wait for, `ETERM`, `ENOTSOCK` if a socket was closed, `EINTR`, `EMFILE`; then the event is of nothing.
+
+ Safety:
+ `event` is NULL or points at an event.
+ */
+ZMQ_EXPORT
+int zmq_poller_wait(void *poller,
+                    struct zmq_poller_event_t *event,
+                    long timeout);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ As zmq_poller_wait(), for up to `n_events` of what is ready.
+
+ Returns how many of the events are filled in, or -1 as zmq_poller_wait() does; `EINVAL` if `n_events` is negative.
+
+ Safety:
+ `events` is NULL or points at `n_events` events.
+ */
+ZMQ_EXPORT
+int zmq_poller_wait_all(void *poller,
+                        struct zmq_poller_event_t *events,
+                        int n_events,
+                        long timeout);
+#endif
+
+#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+/*
+ A descriptor that becomes readable when zmq_poller_wait() should be called for a thread-safe socket. It stays the
+ poller's.
+
+ Returns 0, or -1 with errno `EFAULT` if `poller` is none or `fd` is NULL, `EINVAL` if there is no thread-safe socket in it.
+
+ Safety:
+ `fd` is NULL or points at a descriptor's place.
+ */
+ZMQ_EXPORT
+int zmq_poller_fd(void *poller,
+                  zmq_fd_t *fd);
+#endif
+
+/*
+ Forwards messages from `frontend` to `backend` and back, and a copy of each to `capture`, unless that is NULL, until
+ something fails. Both may be the same socket.
+
+ Returns -1 with errno `ETERM` when the context was ended, `EINTR`, `ENOTSOCK` if a socket is none, `EFAULT` for NULL, and whatever
+ sending and receiving may give.
+ */
+ZMQ_EXPORT
+int zmq_proxy(void *frontend,
+              void *backend,
+              void *capture);
+
+/*
+ As zmq_proxy(), with commands received from `control`, unless that is NULL: PAUSE, RESUME, TERMINATE, and STATISTICS, which is
+ answered with eight parts of a 64-bit number each: messages and bytes that the frontend received and sent, then
+ the backend. A REP socket answers the others with an empty message.
+
+ Returns 0 after TERMINATE, or -1 as zmq_proxy() does.
+ */
+ZMQ_EXPORT
+int zmq_proxy_steerable(void *frontend,
+                        void *backend,
+                        void *capture,
+                        void *control);
+
+/*
+ Older form of zmq_proxy(). The type does not matter.
+ */
+ZMQ_EXPORT int zmq_device(int type, void *frontend, void *backend);
+
+/*
+ Creates a socket of this type (`ZMQ_REQ` and its like). Close it with zmq_close().
+
+ Returns NULL with errno `EINVAL` if there is no such type, `EFAULT` if `context` is none, `EMFILE` if there are too many
+ sockets or the process has no descriptors left, `ETERM` if the context was ended.
+ */
+ZMQ_EXPORT
+void *zmq_socket(void *context,
+                 int type);
+
+/*
+ Closes a socket. What it still has to send goes on being sent for as long as ZMQ_LINGER says; what was not received
+ is gone.
+
+ Returns 0, or -1 with errno `ENOTSOCK` if `socket` is none.
+ */
+ZMQ_EXPORT
+int zmq_close(void *socket);
+
+/*
+ Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 take some options out of use.
+
+ Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
+ ended, `ENOTSOCK` if `socket` is none.
+
+ Safety:
+ `optval` is NULL or readable for `optvallen` bytes.
+ */
+ZMQ_EXPORT
+int zmq_setsockopt(void *socket,
+                   int option,
+                   const void *optval,
+                   size_t optvallen);
+
+/*
+ Writes the value of a socket's option to `optval`, where there is room for `*optvallen` bytes, and its length to
+ `*optvallen`.
+
+ Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `ETERM` if the context was ended,
+ `ENOTSOCK` if `socket` is none, `EFAULT` if a pointer is NULL.
+
+ Safety:
+ `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+ */
+ZMQ_EXPORT
+int zmq_getsockopt(void *socket,
+                   int option,
+                   void *optval,
+                   size_t *optvallen);
+
+/*
+ Makes a socket wait for peers at an endpoint, such as `tcp://127.0.0.1:5555`.
+
+ Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `ETERM`,
+ `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+
+ Safety:
+ `addr` is NULL or a string.
+ */
+ZMQ_EXPORT
+int zmq_bind(void *socket,
+             const char *addr);
+
+/*
+ Connects a socket to an endpoint, now or as soon as there is somebody.
+
+ Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+
+ Safety:
+ `addr` is NULL or a string.
+ */
+ZMQ_EXPORT
+int zmq_connect(void *socket,
+                const char *addr);
+
+/*
+ Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.
+
+ Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+
+ Safety:
+ `addr` is NULL or a string.
+ */
+ZMQ_EXPORT
+int zmq_unbind(void *socket,
+               const char *addr);
+
+/*
+ Undoes zmq_connect().
+
+ Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+
+ Safety:
+ `addr` is NULL or a string.
+ */
+ZMQ_EXPORT
+int zmq_disconnect(void *socket,
+                   const char *addr);
+
+#if defined(ZMQ_BUILD_DRAFT_API)
+/*
+ Connects a PEER socket and tells the routing id of the peer.
+
+ Returns 0 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no PEER socket.
+
+ Safety:
+ `addr` is NULL or a string.
+ */
+ZMQ_EXPORT uint32_t zmq_connect_peer(void *socket, const char *addr);
+
+/*
+ Ends the connection to one peer of a PEER or SERVER socket.
+
+ Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if its type has no such peers.
+ */
+ZMQ_EXPORT int zmq_disconnect_peer(void *socket, uint32_t routing_id);
+
+/*
+ Lets a DISH socket receive the messages of a group.
+
+ Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+
+ Safety:
+ `group` is NULL or a string.
+ */
+ZMQ_EXPORT int zmq_join(void *socket, const char *group);
+
+/*
+ Undoes zmq_join().
+
+ Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+
+ Safety:
+ `group` is NULL or a string.
+ */
+ZMQ_EXPORT int zmq_leave(void *socket, const char *group);
+
+/*
+ Whether a message could be sent now to the peer of a ROUTER socket that has this routing id.
+
+ Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no ROUTER socket.
+
+ Safety:
+ `routing_id` is readable for `routing_id_size` bytes.
+ */
+ZMQ_EXPORT
+int zmq_socket_get_peer_state(void *socket,
+                              const void *routing_id,
+                              size_t routing_id_size);
+#endif
+
+/*
+ Starts a thread that calls `func(arg)`, with all signals blocked. zmq_threadclose() waits for it and frees the handle.
+
+ Returns the handle, or NULL with errno `EAGAIN` or `ENOMEM` if the system has no more threads, `EFAULT` without
+ a function.
+
+ Safety:
+ `func` may be called with `arg` on another thread.
+ */
+ZMQ_EXPORT
+void *zmq_threadstart(zmq_thread_fn *func,
+                      void *arg);
+
+/*
+ Waits for a thread started by zmq_threadstart() and frees its handle. NULL is left alone (errno `EFAULT`).
+
+ Safety:
+ `thread` is NULL or from zmq_threadstart() and not closed.
+ */
+ZMQ_EXPORT
+void zmq_threadclose(void *thread);
+
+/*
+ Creates an empty set of timers; free it with zmq_timers_destroy().
+
+ Unlike libzmq's, sets may be used from several threads.
+ */
+ZMQ_EXPORT void *zmq_timers_new(void);
+
+/*
+ Destroys a set of timers and sets the pointer to it to NULL. A timer handler may destroy its own set.
+
+ Returns 0, or -1 with errno `EFAULT` if the pointer does not point at a set of timers.
+
+ Safety:
+ `timers_p` is NULL or points at a pointer variable.
+ */
+ZMQ_EXPORT
+int zmq_timers_destroy(void **timers_p);
+
+/*
+ Adds a timer: every `interval` milliseconds zmq_timers_execute() will call `handler(timer_id, arg)`.
+
+ Returns the timer's id, above 0, or -1 with errno `EFAULT` if `timers` is no set of timers or there is no
+ handler.
+
+ Safety:
+ `handler` may be called with `arg` until the timer is cancelled or the set destroyed.
+ */
+ZMQ_EXPORT
+int zmq_timers_add(void *timers,
+                   size_t interval,
+                   zmq_timer_fn *handler,
+                   void *arg);
+
+/*
+ Ends a timer. Its handler is not called any more, also when it was due already.
+
+ Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
+ */
+ZMQ_EXPORT
+int zmq_timers_cancel(void *timers,
+                      int timer_id);
+
+/*
+ Changes a timer's interval (milliseconds) and starts it anew.
+
+ Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
+ */
+ZMQ_EXPORT
+int zmq_timers_set_interval(void *timers,
+                            int timer_id,
+                            size_t interval);
+
+/*
+ Starts a timer anew: it falls due one interval from now.
+
+ Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
+ */
+ZMQ_EXPORT
+int zmq_timers_reset(void *timers,
+                     int timer_id);
+
+/*
+ The milliseconds until the next timer falls due, 0 if one is due.
+
+ Returns -1 without timers (errno is left as it was), and with errno `EFAULT` if `timers` is no set of timers.
+ */
+ZMQ_EXPORT
+long zmq_timers_timeout(void *timers);
+
+/*
+ Calls the handlers of all timers that are due, each once, in the order of their times. Handlers may use all
+ zmq_timers_*() calls on the same set.
+
+ Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers.
+ */
+ZMQ_EXPORT
+int zmq_timers_execute(void *timers);
+
+/*
+ Tells which version of ØMQ the library is: the three numbers are stored where the arguments point; NULL is skipped.
+
+ Safety:
+ Each pointer is NULL or points at an int.
+ */
+ZMQ_EXPORT
+void zmq_version(int *major,
+                 int *minor,
+                 int *patch);
+
+/*
+ Whether the library has a capability: 1 if so, else 0.
+
+ Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
+ mechanisms), "draft" (the draft API).
+
+ Safety:
+ `capability` is NULL or a NUL-terminated string.
+ */
+ZMQ_EXPORT
+int zmq_has(const char *capability);
+
+/*
+ Writes `size` bytes of `data` as Z85 text to `dest`, which needs room for size * 5 / 4 characters and a NUL.
+
+ Returns `dest`, or NULL with errno `EINVAL` if `size` is not a multiple of 4 (`EFAULT` for NULL pointers).
+
+ Safety:
+ `data` is readable for `size` bytes and `dest` writable for size * 5 / 4 + 1.
+ */
+ZMQ_EXPORT
+char *zmq_z85_encode(char *dest,
+                     const uint8_t *data,
+                     size_t size);
+
+/*
+ Writes the bytes that the Z85 text `string` stands for to `dest`, which needs room for strlen(string) * 4 / 5 bytes.
+
+ Returns `dest`, or NULL with errno `EINVAL` if the text's length is 0 or not a multiple of 5, or if it is no
+ Z85 (`EFAULT` for NULL pointers). What `dest` holds then is undefined.
+
+ Safety:
+ `string` is a NUL-terminated string and `dest` writable for strlen(string) * 4 / 5 bytes.
+ */
+ZMQ_EXPORT
+uint8_t *zmq_z85_decode(uint8_t *dest,
+                        const char *string);
 
 #ifdef __cplusplus
 }  // extern "C"

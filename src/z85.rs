@@ -2,6 +2,8 @@
 //!
 //! Without padding, which the codec underneath knows and RFC 32 does not.
 
+#![forbid(unsafe_code)]
+
 use crate::errno::{Errno, Result};
 use zeroize::Zeroizing;
 

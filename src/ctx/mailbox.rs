@@ -1,6 +1,7 @@
 //! What other threads tell a socket.
 
 use crate::errno::{Errno, Result};
+use crate::queue::memo::Memo;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::Born;
 use crate::sys::lock::Lock;
@@ -10,7 +11,7 @@ use std::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Release},
 };
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, OnceLock};
 
 const PENDING: u32 = 1;
 const STOPPED: u32 = 2;
@@ -32,6 +33,8 @@ pub struct Mailbox<C> {
     /// sleeper's next look sees the bit, or comes after it and finds the parker.
     state: AtomicU32,
     inner: Lock<Inner<C>>,
+    /// What a command, the stop and the close make untrue.
+    memo: OnceLock<&'static Memo>,
     born: Born,
 }
 
@@ -49,7 +52,17 @@ struct Inner<C> {
 impl<C> Mailbox<C> {
     pub fn new() -> Mailbox<C> {
         let inner = Inner { queue: Vec::new(), sleepers: Vec::new(), event: None };
-        Mailbox { state: AtomicU32::new(0), inner: Lock::new(inner), born: Born::now() }
+        Mailbox {
+            state: AtomicU32::new(0),
+            inner: Lock::new(inner),
+            memo: OnceLock::new(),
+            born: Born::now(),
+        }
+    }
+
+    /// From now on whatever comes clears `memo`, before anybody is told. To be called once.
+    pub fn clears(&self, memo: &'static Memo) {
+        let _ = self.memo.set(memo);
     }
 
     /// Delivers a command, from any thread. What comes after [`close`](Mailbox::close) is dropped.
@@ -69,6 +82,13 @@ impl<C> Mailbox<C> {
         inner.queue.push(command);
         self.raise(inner, PENDING);
         Ok(())
+    }
+
+    /// Wakes everybody and makes the descriptor readable, as if a command had come.
+    pub fn touch(&self) {
+        if let Some(inner) = self.lock() {
+            self.raise(inner, PENDING);
+        }
     }
 
     /// Sets the sticky "context terminated" bit and wakes everybody.
@@ -167,6 +187,10 @@ impl<C> Mailbox<C> {
     /// Sets `bit` and tells everybody, the sleepers with the lock released: a woken thread wants it at once.
     fn raise(&self, inner: MutexGuard<'_, Inner<C>>, bit: u32) {
         let before = self.state.fetch_or(bit, Release);
+        // Still locked: whoever registers after this sees it.
+        if let Some(memo) = self.memo.get() {
+            memo.clear();
+        }
         if before & bit == 0
             && let Some(event) = &inner.event
         {

@@ -1,6 +1,7 @@
 //! Handles: addresses that may be asked about for ever.
 
 use crate::errno::{Errno, Result};
+use crate::queue::memo::Memo;
 use crate::sys::fork;
 use crate::sys::lock::Lock;
 use std::collections::VecDeque;
@@ -49,6 +50,8 @@ pub struct Slot<T> {
     /// The [`fork::generation`] that put the value in; `EMPTY`; `ABANDONED`. Written by who inserts and removes,
     /// under the lock, and by `abandon`; read without. The lock has the last word, so this makes no edge.
     born: AtomicU32,
+    /// What the value last said of itself, for those who ask it without the lock. Empty without a value.
+    memo: Memo,
     value: Lock<Option<T>>,
 }
 
@@ -84,7 +87,9 @@ impl<T: Send> Slots<T> {
 
     /// The slot of a handle; `None` for a number that was never one. Never looks at what `address` points to.
     pub fn lookup(&self, address: usize) -> Option<&'static Slot<T>> {
-        for slab in self.slabs.iter().filter_map(OnceLock::get) {
+        // The latest first: it has as many as all others together. Whoever was told of a handle sees its slab.
+        let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
+        for slab in made.iter().rev().filter_map(OnceLock::get) {
             let offset = address.wrapping_sub(slab.as_ptr().addr());
             if offset < size_of_val(*slab) {
                 let aligned = offset.is_multiple_of(size_of::<Slot<T>>());
@@ -104,6 +109,7 @@ impl<T: Send> Slots<T> {
         let SlotGuard { slot, mut value } = guard;
         let removed = value.take();
         slot.born.store(EMPTY, Relaxed);
+        slot.memo.clear();
         drop(value);
         // Does not allocate: there is room for all slots, see `grow`.
         self.free_list().lock().push_back(slot);
@@ -131,7 +137,12 @@ impl<T: Send> Slots<T> {
         // All slabs up to this one together are shorter than twice this one.
         free.try_reserve(2 * len).map_err(|_| Errno::NOMEM)?;
         self.next_slab.store(index + 1, Relaxed);
-        slab.resize_with(len, || Slot { tag: self.tag, born: AtomicU32::new(EMPTY), value: Lock::new(None) });
+        slab.resize_with(len, || Slot {
+            tag: self.tag,
+            born: AtomicU32::new(EMPTY),
+            memo: Memo::new(),
+            value: Lock::new(None),
+        });
         // Never freed: that is the point.
         let slab: &'static [Slot<T>] = Vec::leak(slab);
         if place.set(slab).is_ok() {
@@ -155,6 +166,17 @@ impl<T> Slot<T> {
         }
         let value = self.value.lock();
         value.is_some().then_some(SlotGuard { slot: self, value })
+    }
+
+    /// What the value last said of itself; to be set under its lock.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
+    /// What the memo remembers; nothing after a fork. Takes no lock.
+    #[inline]
+    pub fn remembered(&self) -> Option<u32> {
+        self.memo.get().filter(|_| self.born.load(Relaxed) == fork::generation())
     }
 
     /// Whether the handle was made by the parent of this forked process.

@@ -190,8 +190,11 @@ pub unsafe extern "C" fn zmq_socket_get_peer_state(
     routing_id: *const c_void,
     routing_id_size: usize,
 ) -> c_int {
-    let _ = (routing_id, routing_id_size);
-    int(|| not_yet(socket))
+    int(|| {
+        // SAFETY: as the caller promises.
+        let routing_id = unsafe { memory::bytes(routing_id, routing_id_size) }?;
+        find(socket)?.peer_state(routing_id)
+    })
 }
 
 /// What a handle stands for. Errors: `ENOTSOCK`.

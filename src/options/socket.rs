@@ -207,10 +207,17 @@ impl SocketOptions {
         table::row(option).ok_or(Errno::INVAL)?.read(self, out)
     }
 
-    /// Whether pipes keep the last message only: `ZMQ_CONFLATE`, but for the socket types that support it.
-    pub fn effective_conflate(&self) -> bool {
-        use SocketType::{Dealer, Pub, Pull, Push, Sub};
-        self.conflate && matches!(self.socket_type, Dealer | Pull | Push | Pub | Sub)
+    /// Whether only the latest message out is kept (`ZMQ_CONFLATE`). Other types have no use for the option, and
+    /// subscriptions, which go the other way, must not replace one another.
+    pub fn conflates_out(&self) -> bool {
+        use SocketType::{Dealer, Pub, Push};
+        self.conflate && matches!(self.socket_type, Dealer | Push | Pub)
+    }
+
+    /// Whether only the latest message in is kept; see [`conflates_out`](SocketOptions::conflates_out).
+    pub fn conflates_in(&self) -> bool {
+        use SocketType::{Dealer, Pull, Sub};
+        self.conflate && matches!(self.socket_type, Dealer | Pull | Sub)
     }
 
     /// Whether `ZMQ_HELLO_MSG` goes out on each new connection.

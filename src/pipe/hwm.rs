@@ -94,11 +94,6 @@ impl Spending {
         self.written = self.written.wrapping_add(messages);
     }
 
-    /// Takes messages out of the count again: they were dropped unread.
-    pub fn unwrote(&mut self, messages: u64) {
-        self.written = self.written.wrapping_sub(messages);
-    }
-
     /// How many messages the writer is ahead by, as far as it has been told.
     pub fn ahead(&self) -> u64 {
         self.written.wrapping_sub(self.credit.granted.load(Ordering::Acquire).max(self.floor))
@@ -121,7 +116,7 @@ impl Granting {
         if hwm <= 0 {
             return false;
         }
-        let batch = (u64::from(hwm.unsigned_abs()) + 1) / 2;
+        let batch = u64::from(hwm.unsigned_abs()).div_ceil(2);
         if self.read.wrapping_sub(self.told) < batch {
             return false;
         }

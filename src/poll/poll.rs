@@ -38,7 +38,7 @@ pub fn poll(items: &mut [PollItem], timeout_ms: c_long, mask: Option<&SigMask>) 
             return Ok(ready);
         }
         for (index, item) in items.iter().enumerate().filter(|(_, item)| !item.is_raw()) {
-            waiter.attend(index, item.handle()?.mailbox()?)?;
+            waiter.attend(index, item.socket.addr(), || item.handle()?.mailbox())?;
         }
         waiter.until(timeout_ms, mask, |told| look(items, told))
     })

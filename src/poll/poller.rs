@@ -176,8 +176,8 @@ impl PollerHandle {
                 return Ok(found);
             }
             for (index, item) in items.iter().enumerate() {
-                if let Some(mailbox) = &item.mailbox {
-                    waiter.attend(index, Arc::clone(mailbox))?;
+                if let (Subject::Socket(address), Some(mailbox)) = (item.subject, &item.mailbox) {
+                    waiter.attend(index, address, || Ok(Arc::clone(mailbox)))?;
                 }
             }
             waiter.until(timeout_ms, None, |told| look(&items, told, room, &mut put))

@@ -40,7 +40,7 @@ pub fn proxy(
     with_waiter(|waiter| {
         // Known to all of them for as long as it runs: whatever comes between a look and the sleep ends the sleep.
         for socket in [Some(frontend), Some(backend), control].into_iter().flatten() {
-            waiter.attend(0, socket.mailbox()?)?;
+            waiter.attend(0, socket.address(), || socket.mailbox())?;
         }
         loop {
             // Sleeps only if a turn finds nothing to do.
@@ -75,6 +75,8 @@ struct Direction {
     /// The frames of a message that was taken and not sent yet. Kept from turn to turn only where the room there
     /// was is gone again: its peer went away in between.
     frames: VecDeque<Msg>,
+    /// Whether the first of `frames` is in the middle of a message.
+    within: bool,
     messages: u64,
     bytes: u64,
 }
@@ -140,7 +142,7 @@ impl Proxy {
 
 impl Direction {
     fn new(from: Handle, to: Handle) -> Direction {
-        Direction { from, to, frames: VecDeque::new(), messages: 0, bytes: 0 }
+        Direction { from, to, frames: VecDeque::new(), within: false, messages: 0, bytes: 0 }
     }
 
     /// Forwards what there is and what there is room for, up to a burst, and says how much that was. `from` and `to`
@@ -180,10 +182,13 @@ impl Direction {
         while let Some(frame) = self.frames.front_mut() {
             let (more, bytes) = (frame.more(), frame.len() as u64);
             match self.to.send(&mut OutFrame::msg(frame, more), DONTWAIT) {
-                Err(error) if error.would_block() => return Ok(false),
-                outcome => outcome?,
+                Ok(()) => self.bytes += bytes,
+                Err(error) if !error.would_block() => return Err(error),
+                Err(_) if !self.within => return Ok(false),
+                // The peer went away in the middle: the rest of the message is lost too.
+                Err(_) => {}
             }
-            self.bytes += bytes;
+            self.within = more;
             self.messages += u64::from(!more);
             self.frames.pop_front();
         }

@@ -11,6 +11,9 @@ use std::ffi::c_long;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Up to so many mailboxes forget the parker at the end of each call: a kept one costs its senders a little.
+const FORGOTTEN: usize = 64;
+
 thread_local! {
     /// The calling thread's, while it does not wait.
     static WAITER: Cell<Option<Box<Waiter>>> = const { Cell::new(None) };
@@ -21,8 +24,11 @@ thread_local! {
 #[derive(Default)]
 pub(super) struct Waiter {
     parker: Arc<Parker>,
-    /// Those that know the parker.
-    registered: Vec<Arc<Mailbox<Command>>>,
+    /// Those that know the parker, with the addresses of their sockets. If they are many they stay from call to call,
+    /// for a program that waits for thousands of sockets will do so again.
+    registered: Vec<(usize, Arc<Mailbox<Command>>)>,
+    /// So many of `registered` are attended to in this call.
+    attended: usize,
     /// Those whose descriptors are in `fds`: this keeps them open.
     polled: Vec<Arc<Mailbox<Command>>>,
     fds: Vec<PollFd>,
@@ -63,16 +69,30 @@ impl Waiter {
         &self.fds
     }
 
-    /// Lets the socket that is the item of this index wake the thread: by unparking it, or after
-    /// [`ask`](Waiter::ask) by a descriptor (`ZMQ_FD`). Errors: `EMFILE`, `ENFILE`, `ENOMEM`; `ETERM` in a forked child.
-    pub(super) fn attend(&mut self, index: usize, mailbox: Arc<Mailbox<Command>>) -> Result<()> {
+    /// Lets the socket of this address, which is the item of this index, wake the thread: by unparking it, or after
+    /// [`ask`](Waiter::ask) by a descriptor (`ZMQ_FD`). Errors: those of `mailbox`, which is the socket's; `EMFILE`,
+    /// `ENFILE`, `ENOMEM`; `ETERM` in a forked child.
+    pub(super) fn attend(
+        &mut self,
+        index: usize,
+        address: usize,
+        mailbox: impl FnOnce() -> Result<Arc<Mailbox<Command>>>,
+    ) -> Result<()> {
         if let Some(place) = self.fds.get_mut(index) {
+            let mailbox = mailbox()?;
             *place = PollFd { fd: mailbox.fd()?, events: libc::POLLIN, revents: 0 };
             self.polled.push(mailbox);
-        } else {
-            mailbox.register(&self.parker);
-            self.registered.push(mailbox);
+            return Ok(());
         }
+        let kept = self.registered.get(self.attended);
+        // Addresses come back, for other sockets.
+        if !kept.is_some_and(|(kept, mailbox)| *kept == address && !mailbox.state().is_closed()) {
+            self.forget_from(self.attended);
+            let mailbox = mailbox()?;
+            mailbox.register(&self.parker);
+            self.registered.push((address, mailbox));
+        }
+        self.attended += 1;
         Ok(())
     }
 
@@ -85,6 +105,9 @@ impl Waiter {
         mut look: impl FnMut(&[PollFd]) -> Result<usize>,
     ) -> Result<usize> {
         let deadline = Deadline::after_ms(timeout_ms);
+        self.forget_from(self.attended);
+        // What was left by an earlier call would end the first sleep for nothing.
+        self.parker.park(Some(Duration::ZERO))?;
         // What came for a socket before it was attended to wakes nobody.
         let mut found = unlocked(|| look(&self.fds))?;
         let mut over = false;
@@ -102,20 +125,28 @@ impl Waiter {
         Ok(found)
     }
 
-    /// Forgets all sockets and descriptors.
+    /// The end of a call.
     fn leave(&mut self) {
-        for mailbox in self.registered.drain(..) {
-            mailbox.unregister(&self.parker);
+        if self.registered.len() <= FORGOTTEN {
+            self.forget_from(0);
         }
+        self.attended = 0;
         self.polled.clear();
         self.fds.clear();
+    }
+
+    /// Mailboxes from this place on shall not wake the thread any more.
+    fn forget_from(&mut self, first: usize) {
+        for (_, mailbox) in self.registered.drain(first.min(self.registered.len())..) {
+            mailbox.unregister(&self.parker);
+        }
     }
 }
 
 impl Drop for Waiter {
     /// Also when a panic unwinds: a mailbox must not keep a parker for ever.
     fn drop(&mut self) {
-        self.leave();
+        self.forget_from(0);
     }
 }
 

@@ -49,6 +49,30 @@ fn model(tails: u32) {
     });
 }
 
+/// Something happens while an answer is found: it must not be remembered as if nothing had.
+fn memo_model() {
+    use super::memo::Memo;
+    use super::shim::{
+        AtomicU64,
+        Ordering::{Acquire, Release},
+    };
+    loom::model(|| {
+        let shared = Arc::new((AtomicU64::new(0), Memo::new()));
+        let theirs = Arc::clone(&shared);
+        let event = loom::thread::spawn(move || {
+            let (happened, memo) = &*theirs;
+            happened.fetch_or(1, Release);
+            memo.clear();
+        });
+        let (happened, memo) = &*shared;
+        if happened.load(Acquire) == 0 {
+            memo.set(7, || happened.load(Acquire) == 0);
+        }
+        event.join().unwrap();
+        assert_eq!(memo.get(), None);
+    });
+}
+
 /// Runs [`twin`] in a process of its own, since a model that fails may end in a double panic. Whether it failed.
 fn weakened(edge: u8) -> bool {
     let own = std::env::current_exe().unwrap();
@@ -68,7 +92,21 @@ fn weakened(edge: u8) -> bool {
 fn twin() {
     let edge = std::env::var("WEAKENED_EDGE").map_or(0, |edge| edge.parse().unwrap());
     WEAKENED.store(edge, Ordering::Relaxed);
-    model(3);
+    if edge == 4 {
+        memo_model();
+    } else {
+        model(3);
+    }
+}
+
+#[test]
+fn loom_a_memo_is_never_out_of_date() {
+    memo_model();
+}
+
+#[test]
+fn loom_catches_a_weak_memo() {
+    assert!(weakened(4));
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub mod edge {
     pub const PUBLISH: fn() -> Ordering = || Ordering::Release;
     /// Of the swap that hands an emptied block back.
     pub const HAND_BACK: fn() -> Ordering = || Ordering::AcqRel;
+    /// Of the swap that remembers an answer.
+    pub const REMEMBER: fn() -> Ordering = || Ordering::AcqRel;
 
     /// Between the two halves of the sleep handshake.
     #[inline]
@@ -60,7 +62,7 @@ pub mod edge {
     use super::{Ordering, fence};
     use std::sync::atomic::AtomicU8;
 
-    /// Which edge is weakened: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake. Set by a test before its
+    /// Which edge is weakened: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo. Set by a test before its
     /// model runs, read inside it; loom does not see it.
     pub static WEAKENED: AtomicU8 = AtomicU8::new(0);
 
@@ -70,6 +72,8 @@ pub mod edge {
 
     pub const PUBLISH: fn() -> Ordering = || if weakened(1) { Ordering::Relaxed } else { Ordering::Release };
     pub const HAND_BACK: fn() -> Ordering = || if weakened(2) { Ordering::Relaxed } else { Ordering::AcqRel };
+
+    pub const REMEMBER: fn() -> Ordering = || if weakened(4) { Ordering::Relaxed } else { Ordering::AcqRel };
 
     pub fn dekker() {
         if !weakened(3) {

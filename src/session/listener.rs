@@ -1,8 +1,8 @@
 //! A listening socket on an I/O thread, and the sessions that came of it.
 
 use super::monitor::{Endpoints, event};
-use super::session::{Ground, Session};
 use super::shared::Shared;
+use super::state::{Ground, Session};
 use super::{Owner, monitor};
 use crate::ctx::{Context, Guard};
 use crate::errno::Errno;

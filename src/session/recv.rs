@@ -174,11 +174,6 @@ impl RecvHalf {
         self.writer
     }
 
-    /// The lane, for what a connection says on its own account.
-    pub fn writer(&mut self) -> &mut LaneWriter {
-        &mut self.writer
-    }
-
     /// Makes complete messages visible. Inside a message nothing is: what came before it was flushed then.
     fn flush(&mut self) {
         if self.inside || self.body.is_some() {

@@ -1,6 +1,6 @@
 //! What a socket is bound and connected to.
 
-use super::socket::Socket;
+use super::state::Socket;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pipe::{self, LaneOptions, PipeId};
@@ -99,6 +99,8 @@ impl Socket {
             what: What::Bound(listening),
             pipe: None,
         });
+        // As in `connect`.
+        self.owner.mailbox.touch();
         Ok(())
     }
 
@@ -126,9 +128,8 @@ impl Socket {
         let (ours, theirs) = if self.options.immediate {
             (None, None)
         } else {
-            let conflate = self.options.effective_conflate();
-            let out = LaneOptions { hwm: self.options.sndhwm, conflate };
-            let back = LaneOptions { hwm: self.options.rcvhwm, conflate };
+            let out = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
+            let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
             let (mut ours, theirs) = pipe::pair(out, back)?;
             ours.endpoint = endpoint.to_string();
             (Some(ours), Some(theirs))
@@ -140,6 +141,8 @@ impl Socket {
         let what = What::Connected(session);
         self.endpoints.entries.push(Entry { uri: endpoint.to_string(), what, pipe });
         self.drop_closed();
+        // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
+        self.owner.mailbox.touch();
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 
-use super::socket::Socket;
+use super::state::Socket;
 use crate::ctx::SocketId;
 use crate::errno::Result;
 use crate::options::SocketOptions;
@@ -67,10 +67,8 @@ impl Socket {
         let bound = Bound { owner: Arc::clone(&self.owner), marks };
         let waiting = self.names.bind(endpoint, self.ticket.id(), bound)?;
         for Pending { mut pipe, marks } in waiting {
-            if !self.options.effective_conflate() {
-                pipe.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
-                pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
-            }
+            pipe.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
+            pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
             if marks.wants_routing_id {
                 pipe.write_routing_id(&self.options.routing_id)?;
                 pipe.flush();
@@ -84,9 +82,9 @@ impl Socket {
     /// Connects to whoever has the name, or waits for it. Errors: `ENOMEM`.
     pub(super) fn connect_inproc(&mut self, endpoint: &str) -> Result<()> {
         let marks = Marks::of(&self.options);
-        let conflate = self.options.effective_conflate();
-        let lane = |hwm| LaneOptions { hwm, conflate };
-        let (mut ours, mut theirs) = pipe::pair(lane(marks.sndhwm), lane(marks.rcvhwm))?;
+        let out = LaneOptions { hwm: marks.sndhwm, conflate: self.options.conflates_out() };
+        let back = LaneOptions { hwm: marks.rcvhwm, conflate: self.options.conflates_in() };
+        let (mut ours, mut theirs) = pipe::pair(out, back)?;
         ours.endpoint = endpoint.to_string();
         theirs.endpoint = endpoint.to_string();
         let socket_ours = &mut ours;
@@ -101,11 +99,9 @@ impl Socket {
                 theirs.write_routing_id(&bound.marks.routing_id)?;
                 theirs.flush();
             }
-            if !conflate {
-                socket_ours.hwm_boost = Some((bound.marks.rcvhwm, bound.marks.sndhwm));
-                theirs.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
-                socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
-            }
+            socket_ours.hwm_boost = Some((bound.marks.rcvhwm, bound.marks.sndhwm));
+            theirs.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
+            socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
             bound.owner.mailbox.send(Command::Bind(theirs));
             Ok(None)
         })?;

@@ -10,7 +10,7 @@ mod endpoints;
 mod inproc;
 mod monitor;
 mod options;
-mod socket;
+mod state;
 mod waiting;
 
 pub use crate::session::Command;
@@ -20,7 +20,7 @@ use crate::ctx::{Context, Mailbox, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
-use socket::Socket;
+use state::Socket;
 use std::sync::Arc;
 use waiting::Waiting;
 
@@ -41,8 +41,11 @@ pub struct Handle(&'static Slot<Socket>);
 impl Handle {
     /// `zmq_socket`. Errors: `ETERM`, `EMFILE`, and what starting I/O threads may give.
     pub fn open(context: &Context, socket_type: SocketType) -> Result<Handle> {
-        let address = SOCKETS.insert(Socket::new(context, socket_type)?)?;
-        Handle::from_address(address)
+        let socket = Socket::new(context, socket_type)?;
+        let owner = Arc::clone(&socket.owner);
+        let handle = Handle::from_address(SOCKETS.insert(socket)?)?;
+        owner.mailbox.clears(handle.0.memo());
+        Ok(handle)
     }
 
     /// Of the address a program gave us; it may be closed, but it is a handle. Errors: `ENOTSOCK`.
@@ -151,16 +154,34 @@ impl Handle {
     }
 
     /// `ZMQ_EVENTS`: [`POLLIN`], [`POLLOUT`], after processing what other threads said. Errors: `ETERM`, `ENOTSOCK`.
+    ///
+    /// Takes no lock if nothing has happened since the last time: `zmq_poll` over thousands of sockets hangs on it.
     pub fn events(self) -> Result<i32> {
+        if let Some(events) = self.0.remembered() {
+            return Ok(events.cast_signed());
+        }
         let mut socket = self.lock()?;
         socket.process()?;
-        Ok(socket.readiness())
+        let events = socket.readiness();
+        self.0.memo().set(events.cast_unsigned(), || socket.owner.mailbox.state().is_quiet());
+        Ok(events)
+    }
+
+    /// `zmq_socket_get_peer_state`: [`POLLOUT`] if a message to the peer with this routing id could be sent now.
+    /// Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type that does not route; `ETERM`, `ENOTSOCK`.
+    pub fn peer_state(self, routing_id: &[u8]) -> Result<i32> {
+        let mut socket = self.lock()?;
+        socket.process()?;
+        let reachable = socket.pattern.can_reach(&socket.pipes, routing_id)?;
+        Ok(if reachable { POLLOUT } else { 0 })
     }
 
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
     pub fn mailbox(self) -> Result<Arc<Mailbox<Command>>> {
-        Ok(Arc::clone(&self.lock()?.owner.mailbox))
+        // Leaves what is remembered alone.
+        let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
+        Ok(Arc::clone(&socket.owner.mailbox))
     }
 
     /// `zmq_socket_monitor_versioned`; `None` stops monitoring. Errors: `ETERM`, `EINVAL`, `EPROTONOSUPPORT`,
@@ -171,6 +192,9 @@ impl Handle {
 
     #[inline]
     fn lock(self) -> Result<SlotGuard<'static, Socket>> {
-        self.0.lock().ok_or(Errno::NOTSOCK)
+        let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
+        // Whatever is done now may change what it said last.
+        self.0.memo().forget();
+        Ok(socket)
     }
 }

@@ -1,6 +1,6 @@
 //! `zmq_setsockopt` and `zmq_getsockopt`: the pattern's options, the socket's own, and those that all have.
 
-use super::socket::Socket;
+use super::state::Socket;
 use crate::errno::{Errno, Result};
 use crate::options::number::{
     ZMQ_EVENTS, ZMQ_FD, ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,

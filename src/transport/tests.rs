@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::options::Mechanism;
 use crate::sys::net::{self, IntOption};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};

@@ -157,7 +157,7 @@ impl Socket {
         let readable = self.pattern.has_in(&mut self.pipes);
         let writable = self.pattern.has_out(&mut self.pipes);
         self.drop_closed();
-        i32::from(readable) * super::POLLIN | i32::from(writable) * super::POLLOUT
+        (i32::from(readable) * super::POLLIN) | (i32::from(writable) * super::POLLOUT)
     }
 
     /// Ends everything but what lingers on I/O threads.

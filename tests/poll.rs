@@ -1,0 +1,357 @@
+//! `zmq_poll` and pollers over working sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod program;
+
+use program::{Context, Socket, poll, raw_item};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use zmq::errno::Errno;
+use zmq::ffi::constants::*;
+use zmq::ffi::*;
+use zmq::options::number::ZMQ_FD;
+
+fn pair(context: Context, endpoint: &str) -> (Socket, Socket) {
+    (context.bound(ZMQ_PAIR, endpoint), context.connected(ZMQ_PAIR, endpoint))
+}
+
+#[test]
+fn what_is_ready_is_told_without_waiting() {
+    let context = Context::new();
+    let (one, other) = pair(context, "inproc://a");
+    let both = ZMQ_POLLIN | ZMQ_POLLOUT;
+    let mut items = [one.item(ZMQ_POLLIN), other.item(both), one.item(0), one.item(both)];
+    assert_eq!(poll(&mut items, 0), Ok(2));
+    assert_eq!(items.map(|item| item.revents), [0, 2, 0, 2]);
+    other.send(&["x"]);
+    assert_eq!(poll(&mut items, -1), Ok(3), "a socket that comes twice counts twice");
+    assert_eq!(items.map(|item| item.revents), [1, 2, 0, 3]);
+    assert_eq!(one.recv(), ["x"]);
+    assert_eq!(poll(&mut items[..1], 0), Ok(0));
+    one.close();
+    other.close();
+    context.term();
+}
+
+#[test]
+fn the_time_runs_out() {
+    let context = Context::new();
+    let pull = context.socket(ZMQ_PULL);
+    let start = Instant::now();
+    assert_eq!(poll(&mut [pull.item(ZMQ_POLLIN)], 20), Ok(0));
+    assert_eq!(poll(&mut [pull.item(ZMQ_POLLIN), raw_item(-1, ZMQ_POLLIN)], 20), Ok(0));
+    assert!(start.elapsed() >= Duration::from_millis(40));
+    pull.close();
+    context.term();
+}
+
+/// Polls on another thread, and runs `then` once it does or is about to.
+fn while_polling(
+    mut items: Vec<zmq_pollitem_t>,
+    then: impl FnOnce(libc::pthread_t),
+) -> (Result<i32, i32>, Vec<i16>) {
+    struct Items(Vec<zmq_pollitem_t>);
+    // SAFETY: handles may cross threads.
+    unsafe impl Send for Items {}
+    let moved = Items(std::mem::take(&mut items));
+    let (sender, receiver) = mpsc::channel();
+    let polling = thread::spawn(move || {
+        let Items(mut items) = { moved };
+        // SAFETY: no argument, no failure.
+        sender.send(unsafe { libc::pthread_self() }).unwrap();
+        let outcome = poll(&mut items, -1);
+        (outcome, items.iter().map(|item| item.revents).collect())
+    });
+    then(receiver.recv().unwrap());
+    polling.join().unwrap()
+}
+
+#[test]
+fn a_message_wakes_the_sleeper() {
+    let context = Context::new();
+    let (one, other) = pair(context, "inproc://a");
+    let tcp = context.bound(ZMQ_PULL, "tcp://127.0.0.1:0");
+    let push = context.connected(ZMQ_PUSH, &tcp.last_endpoint());
+    let (mut here, there) = UnixStream::pair().unwrap();
+    let sockets = || vec![one.item(ZMQ_POLLIN), tcp.item(ZMQ_POLLIN)];
+    let mixed = || [sockets(), vec![raw_item(there.as_raw_fd(), ZMQ_POLLIN)]].concat();
+    for _ in 0..100 {
+        assert_eq!(while_polling(sockets(), |_| other.send(&["x"])), (Ok(1), vec![1, 0]));
+        assert_eq!(one.recv(), ["x"]);
+        assert_eq!(while_polling(sockets(), |_| push.send(&["y"])), (Ok(1), vec![0, 1]));
+        assert_eq!(tcp.recv(), ["y"]);
+    }
+    for _ in 0..100 {
+        assert_eq!(while_polling(mixed(), |_| other.send(&["x"])), (Ok(1), vec![1, 0, 0]));
+        assert_eq!(one.recv(), ["x"]);
+        assert_eq!(while_polling(mixed(), |_| push.send(&["y"])), (Ok(1), vec![0, 1, 0]));
+        assert_eq!(tcp.recv(), ["y"]);
+    }
+    assert_eq!(while_polling(mixed(), |_| here.write_all(b"z").unwrap()), (Ok(1), vec![0, 0, 1]));
+    for socket in [one, other, tcp, push] {
+        socket.close();
+    }
+    context.term();
+}
+
+#[test]
+fn the_end_of_the_context_wakes_the_sleeper() {
+    for raw in [false, true] {
+        let context = Context::new();
+        let socket = context.socket(ZMQ_PULL);
+        let mut items = vec![socket.item(ZMQ_POLLIN)];
+        items.extend(raw.then(|| raw_item(-1, ZMQ_POLLIN)));
+        assert_eq!(while_polling(items, |_| context.shutdown()).0, Err(Errno::TERM.0));
+        socket.close();
+        context.term();
+    }
+}
+
+#[test]
+fn closing_a_socket_wakes_the_sleeper() {
+    for raw in [false, true] {
+        let context = Context::new();
+        let socket = context.socket(ZMQ_PULL);
+        let mut items = vec![socket.item(ZMQ_POLLIN)];
+        items.extend(raw.then(|| raw_item(-1, ZMQ_POLLIN)));
+        assert_eq!(while_polling(items.clone(), |_| socket.close()).0, Err(libc::ENOTSOCK));
+        for timeout_ms in [-1, 0, 1] {
+            assert_eq!(poll(&mut items, timeout_ms), Err(libc::ENOTSOCK), "closed long ago");
+        }
+        context.term();
+    }
+}
+
+#[test]
+fn a_signal_wakes_the_sleeper() {
+    extern "C" fn ignore(_: libc::c_int) {}
+    // SAFETY: a zeroed sigaction is valid (empty mask); the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = ignore as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+    }
+    let context = Context::new();
+    let socket = context.socket(ZMQ_PULL);
+    for items in [vec![socket.item(ZMQ_POLLIN)], vec![socket.item(ZMQ_POLLIN), raw_item(-1, 0)], vec![]] {
+        let (outcome, _) = while_polling(items, |target| {
+            // The first ones may come before the sleep.
+            for _ in 0..20 {
+                // SAFETY: the thread is joined after this.
+                unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        assert_eq!(outcome, Err(libc::EINTR));
+    }
+    socket.close();
+    context.term();
+}
+
+#[test]
+fn a_socket_whose_descriptor_is_watched_elsewhere() {
+    let context = Context::new();
+    let (one, other) = pair(context, "inproc://a");
+    let mut fd = [raw_item(one.int(ZMQ_FD).unwrap(), ZMQ_POLLIN)];
+    // Takes what there is to take.
+    assert_eq!(poll(&mut [one.item(ZMQ_POLLIN)], 0), Ok(0));
+    assert_eq!(poll(&mut fd, 0), Ok(0));
+    other.send(&["x"]);
+    assert_eq!(poll(&mut fd, -1), Ok(1));
+    assert_eq!(poll(&mut [one.item(ZMQ_POLLIN)], 0), Ok(1));
+    one.close();
+    other.close();
+    context.term();
+}
+
+/// How long it takes to find the one socket of many that is ready; run with `--release --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn one_of_two_thousand() {
+    const SOCKETS: usize = 2000;
+    const ROUNDS: u32 = 1000;
+    let context = Context::new();
+    assert_eq!(zmq_ctx_set(context.0, zmq::options::number::ZMQ_MAX_SOCKETS, 3 * SOCKETS as i32), 0);
+    let pulls: Vec<_> =
+        (0..SOCKETS).map(|number| context.bound(ZMQ_PULL, &format!("inproc://{number}"))).collect();
+    let pushes: Vec<_> =
+        (0..SOCKETS).map(|number| context.connected(ZMQ_PUSH, &format!("inproc://{number}"))).collect();
+    let mut items: Vec<_> = pulls.iter().map(|pull| pull.item(ZMQ_POLLIN)).collect();
+    let measure = |name: &str, items: &mut [zmq_pollitem_t]| {
+        let mut spent = Duration::ZERO;
+        for round in 0..ROUNDS as usize {
+            let ready = round * 7 % SOCKETS;
+            pushes[ready].send(&["x"]);
+            let start = Instant::now();
+            assert_eq!(poll(items, -1), Ok(1));
+            spent += start.elapsed();
+            assert_eq!(pulls[ready].recv(), ["x"]);
+        }
+        println!("{name}: {:?} a call", spent / ROUNDS);
+    };
+    measure("ready already", &mut items);
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        assert_eq!(poll(&mut items, 0), Ok(0));
+    }
+    println!("none ready, no waiting: {:?} a call", start.elapsed() / ROUNDS);
+    // How long after the message was sent a sleeper returns.
+    let (sender, receiver) = mpsc::channel::<usize>();
+    let sending = thread::spawn(move || {
+        let mut sent = Vec::new();
+        for ready in receiver {
+            thread::sleep(Duration::from_millis(2));
+            sent.push(Instant::now());
+            pushes[ready].send(&["x"]);
+        }
+        pushes.into_iter().for_each(Socket::close);
+        sent
+    });
+    let mut returned = Vec::new();
+    for round in 0..100 {
+        let ready = round * 7 % SOCKETS;
+        sender.send(ready).unwrap();
+        assert_eq!(poll(&mut items, -1), Ok(1));
+        returned.push(Instant::now());
+        assert_eq!(pulls[ready].recv(), ["x"]);
+    }
+    drop(sender);
+    let sent = sending.join().unwrap();
+    let late: Duration = sent.iter().zip(&returned).map(|(sent, returned)| *returned - *sent).sum();
+    println!("woken from sleep: {:?} after the message was sent", late / 100);
+    pulls.into_iter().for_each(Socket::close);
+    context.term();
+}
+
+#[test]
+fn a_new_endpoint_makes_the_descriptor_readable() {
+    let context = Context::new();
+    let pull = context.bound(ZMQ_PULL, "tcp://127.0.0.1:0");
+    let push = context.connected(ZMQ_PUSH, &pull.last_endpoint());
+    for socket in [pull, push] {
+        assert_eq!(poll(&mut [raw_item(socket.int(ZMQ_FD).unwrap(), ZMQ_POLLIN)], 0), Ok(1));
+        socket.close();
+    }
+    context.term();
+}
+
+mod pollers {
+    use super::*;
+    use std::ffi::c_void;
+    use std::ptr;
+
+    const NOTHING: zmq_poller_event_t =
+        zmq_poller_event_t { socket: ptr::null_mut(), fd: -1, user_data: ptr::null_mut(), events: 0 };
+
+    fn wait(poller: *mut c_void, room: usize, timeout_ms: i64) -> Result<Vec<(Socket, usize, i16)>, i32> {
+        let mut events = vec![NOTHING; room];
+        // SAFETY: that many events.
+        let rc = unsafe { zmq_poller_wait_all(poller, events.as_mut_ptr(), room as i32, timeout_ms) };
+        let found = usize::try_from(rc).map_err(|_| zmq_errno())?;
+        let told = |event: &zmq_poller_event_t| (Socket(event.socket), event.user_data.addr(), event.events);
+        assert!(events.iter().skip(found).all(|event| event.events == 0 && event.socket.is_null()));
+        Ok(events.iter().take(found).map(told).collect())
+    }
+
+    fn failed(rc: i32) -> i32 {
+        assert_eq!(rc, -1);
+        zmq_errno()
+    }
+
+    fn data(number: usize) -> *mut c_void {
+        ptr::without_provenance_mut(number)
+    }
+
+    #[test]
+    fn sockets_are_added_changed_and_removed() {
+        let context = Context::new();
+        let (one, other) = pair(context, "inproc://a");
+        let mut poller = zmq_poller_new();
+        assert_eq!(failed(zmq_poller_modify(poller, one.0, 1)), libc::EINVAL);
+        assert_eq!(failed(zmq_poller_remove(poller, one.0)), libc::EINVAL);
+        assert_eq!(failed(zmq_poller_add(poller, one.0, data(0), i16::MAX)), libc::EINVAL);
+        assert_eq!(zmq_poller_add(poller, one.0, data(1), 1), 0);
+        assert_eq!(failed(zmq_poller_add(poller, one.0, data(1), 1)), libc::EINVAL);
+        assert_eq!(zmq_poller_add(poller, other.0, data(2), 0), 0);
+        assert_eq!(zmq_poller_size(poller), 2);
+        assert_eq!(wait(poller, 2, 0), Err(libc::EAGAIN));
+        assert_eq!(wait(poller, 2, 10), Err(libc::EAGAIN));
+        assert_eq!(zmq_poller_modify(poller, other.0, 3), 0);
+        other.send(&["x"]);
+        assert_eq!(wait(poller, 2, -1), Ok(vec![(one, 1, 1), (other, 2, 2)]));
+        assert_eq!(wait(poller, 1, -1), Ok(vec![(one, 1, 1)]));
+        assert_eq!(zmq_poller_remove(poller, other.0), 0);
+        assert_eq!(wait(poller, 2, -1), Ok(vec![(one, 1, 1)]));
+        let mut fd = 0;
+        // SAFETY: places of the right type.
+        unsafe {
+            assert_eq!(failed(zmq_poller_fd(poller, &raw mut fd)), libc::EINVAL);
+            assert_eq!(zmq_poller_destroy(&raw mut poller), 0);
+        }
+        one.close();
+        other.close();
+        context.term();
+    }
+
+    #[test]
+    fn a_message_wakes_the_sleeper() {
+        let context = Context::new();
+        let (one, other) = pair(context, "inproc://a");
+        let (_here, there) = UnixStream::pair().unwrap();
+        let mut poller = zmq_poller_new();
+        assert_eq!(zmq_poller_add(poller, one.0, data(1), 1), 0);
+        for round in 0..200 {
+            if round == 100 {
+                assert_eq!(zmq_poller_add_fd(poller, there.as_raw_fd(), data(2), 1), 0);
+            }
+            let handle = poller.expose_provenance();
+            let waiting = thread::spawn(move || wait(ptr::with_exposed_provenance_mut(handle), 2, -1));
+            other.send(&["x"]);
+            assert_eq!(waiting.join().unwrap(), Ok(vec![(one, 1, 1)]));
+            assert_eq!(one.recv(), ["x"]);
+        }
+        // SAFETY: a pointer variable.
+        assert_eq!(unsafe { zmq_poller_destroy(&raw mut poller) }, 0);
+        one.close();
+        other.close();
+        context.term();
+    }
+
+    #[test]
+    fn a_closed_socket() {
+        let context = Context::new();
+        let socket = context.socket(ZMQ_PULL);
+        let mut poller = zmq_poller_new();
+        assert_eq!(zmq_poller_add(poller, socket.0, data(1), 1), 0);
+        socket.close();
+        assert_eq!(wait(poller, 1, -1), Err(libc::ENOTSOCK));
+        assert_eq!(failed(zmq_poller_add(poller, socket.0, data(1), 1)), libc::ENOTSOCK);
+        assert_eq!(failed(zmq_poller_modify(poller, socket.0, 1)), libc::ENOTSOCK);
+        assert_eq!(failed(zmq_poller_remove(poller, socket.0)), libc::ENOTSOCK);
+        assert_eq!(zmq_poller_size(poller), 0);
+        // SAFETY: a pointer variable.
+        assert_eq!(unsafe { zmq_poller_destroy(&raw mut poller) }, 0);
+        context.term();
+    }
+
+    #[test]
+    fn the_end_of_the_context() {
+        let context = Context::new();
+        let socket = context.socket(ZMQ_PULL);
+        let mut poller = zmq_poller_new();
+        assert_eq!(zmq_poller_add(poller, socket.0, data(1), 1), 0);
+        context.shutdown();
+        assert_eq!(wait(poller, 1, -1), Err(Errno::TERM.0));
+        assert_eq!(zmq_poller_modify(poller, socket.0, 0), 0);
+        assert_eq!(zmq_poller_remove(poller, socket.0), 0);
+        // SAFETY: a pointer variable.
+        assert_eq!(unsafe { zmq_poller_destroy(&raw mut poller) }, 0);
+        socket.close();
+        context.term();
+    }
+}

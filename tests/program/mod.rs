@@ -1,0 +1,149 @@
+//! The C interface as a short-spoken program uses it.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::ffi::{CString, c_int, c_void};
+use zmq::ffi::constants::*;
+use zmq::ffi::*;
+
+/// Handles cross threads here as they do in C.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Context(pub *mut c_void);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Socket(pub *mut c_void);
+
+// SAFETY: the library validates handles and locks what they stand for.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+// SAFETY: as above.
+unsafe impl Send for Socket {}
+// SAFETY: as above.
+unsafe impl Sync for Socket {}
+
+impl Context {
+    pub fn new() -> Context {
+        Context(zmq_ctx_new())
+    }
+
+    pub fn socket(self, socket_type: c_int) -> Socket {
+        let socket = Socket(zmq_socket(self.0, socket_type));
+        assert!(!socket.0.is_null(), "errno {}", zmq_errno());
+        socket.set(zmq::options::number::ZMQ_LINGER, 0);
+        socket
+    }
+
+    /// A socket bound to the name.
+    pub fn bound(self, socket_type: c_int, endpoint: &str) -> Socket {
+        let socket = self.socket(socket_type);
+        socket.bind(endpoint);
+        socket
+    }
+
+    /// A socket connected to the name.
+    pub fn connected(self, socket_type: c_int, endpoint: &str) -> Socket {
+        let socket = self.socket(socket_type);
+        socket.connect(endpoint);
+        socket
+    }
+
+    pub fn shutdown(self) {
+        assert_eq!(zmq_ctx_shutdown(self.0), 0);
+    }
+
+    pub fn term(self) {
+        while zmq_ctx_term(self.0) != 0 {
+            assert_eq!(zmq_errno(), libc::EINTR);
+        }
+    }
+}
+
+impl Socket {
+    pub fn bind(self, endpoint: &str) {
+        let endpoint = CString::new(endpoint).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { zmq_bind(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
+    }
+
+    pub fn connect(self, endpoint: &str) {
+        let endpoint = CString::new(endpoint).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { zmq_connect(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
+    }
+
+    pub fn set(self, option: c_int, value: c_int) {
+        // SAFETY: four readable bytes.
+        let rc = unsafe { zmq_setsockopt(self.0, option, (&raw const value).cast(), 4) };
+        assert_eq!(rc, 0, "errno {}", zmq_errno());
+    }
+
+    pub fn int(self, option: c_int) -> Result<c_int, c_int> {
+        let (mut value, mut len) = (0, 4);
+        // SAFETY: four writable bytes.
+        let rc = unsafe { zmq_getsockopt(self.0, option, (&raw mut value).cast(), &raw mut len) };
+        if rc == 0 { Ok(value) } else { Err(zmq_errno()) }
+    }
+
+    /// The endpoint that a bind to port 0 has chosen.
+    pub fn last_endpoint(self) -> String {
+        let (mut value, mut len) = ([0u8; 256], 256);
+        let option = zmq::options::number::ZMQ_LAST_ENDPOINT;
+        // SAFETY: that many writable bytes.
+        let rc = unsafe { zmq_getsockopt(self.0, option, value.as_mut_ptr().cast(), &raw mut len) };
+        assert_eq!(rc, 0, "errno {}", zmq_errno());
+        String::from_utf8(value[..len - 1].to_vec()).unwrap()
+    }
+
+    pub fn try_send(self, data: &[u8], flags: c_int) -> Result<(), c_int> {
+        // SAFETY: that many readable bytes.
+        let rc = unsafe { zmq_send(self.0, data.as_ptr().cast(), data.len(), flags) };
+        if rc == -1 { Err(zmq_errno()) } else { Ok(()) }
+    }
+
+    /// Sends all parts of a message.
+    pub fn send(self, parts: &[&str]) {
+        for (index, part) in parts.iter().enumerate() {
+            let flags = if index + 1 < parts.len() { ZMQ_SNDMORE } else { 0 };
+            assert_eq!(self.try_send(part.as_bytes(), flags), Ok(()));
+        }
+    }
+
+    pub fn try_recv(self, flags: c_int) -> Result<Vec<u8>, c_int> {
+        let mut buffer = vec![0; 70_000];
+        // SAFETY: that many writable bytes.
+        let rc = unsafe { zmq_recv(self.0, buffer.as_mut_ptr().cast(), buffer.len(), flags) };
+        let len = usize::try_from(rc).map_err(|_| zmq_errno())?;
+        buffer.truncate(len);
+        Ok(buffer)
+    }
+
+    /// Receives all parts of a message.
+    pub fn recv(self) -> Vec<String> {
+        let mut parts = Vec::new();
+        loop {
+            parts.push(String::from_utf8_lossy(&self.try_recv(0).unwrap()).into_owned());
+            if self.int(zmq::options::number::ZMQ_RCVMORE) == Ok(0) {
+                return parts;
+            }
+        }
+    }
+
+    pub fn close(self) {
+        assert_eq!(zmq_close(self.0), 0, "errno {}", zmq_errno());
+    }
+
+    pub fn item(self, events: c_int) -> zmq_pollitem_t {
+        zmq_pollitem_t { socket: self.0, fd: -1, events: events as i16, revents: -1 }
+    }
+}
+
+/// A raw descriptor to poll.
+pub fn raw_item(fd: c_int, events: c_int) -> zmq_pollitem_t {
+    zmq_pollitem_t { socket: std::ptr::null_mut(), fd, events: events as i16, revents: -1 }
+}
+
+/// How many items are ready, or errno.
+pub fn poll(items: &mut [zmq_pollitem_t], timeout_ms: i64) -> Result<c_int, c_int> {
+    // SAFETY: that many items.
+    let rc = unsafe { zmq_poll(items.as_mut_ptr(), items.len() as c_int, timeout_ms) };
+    if rc == -1 { Err(zmq_errno()) } else { Ok(rc) }
+}
