@@ -243,9 +243,9 @@ fn socket_types_that_do_not_go_together() {
         let mut stream = bench.peer(Version::V3, kind);
         pour(&mut stream, &frame(Version::V3, 0, b"let me in"));
         until_closed(&mut stream);
-        let value = bench.wait_for(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
-        assert_eq!(value, 0x1000_0018, "{kind:?}: invalid metadata");
-        bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+        // With the NULL mechanism libzmq has no event for it but the last.
+        let events = [bench.event(30_000), bench.event(30_000)].map(|event| event.unwrap().0);
+        assert_eq!(events, [ZMQ_EVENT_ACCEPTED, ZMQ_EVENT_DISCONNECTED], "{kind:?}");
         bench.good();
     }
     assert_eq!(bench.strays.len(), 0);

@@ -1,4 +1,6 @@
 //! A socket under attack, one good connection to it that goes on all along, a monitor, and raw peers.
+// Each test program uses a part of it.
+#![allow(dead_code)]
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::io::{ErrorKind, Read, Write};
