@@ -61,7 +61,9 @@ impl Handshaking {
                 Err(errno) => return Outcome::Failed(errno),
             };
             match self.handshake.input(bytes) {
-                Ok((_, Progress::More)) => {}
+                Ok((_, Progress::More | Progress::Denied(_))) => {}
+                // Nobody carries questions to an authenticator yet, so whoever would have to be asked about stays out.
+                Ok((_, Progress::Zap(_))) => return Outcome::Broken(Failure::NO_AUTHENTICATOR),
                 Ok((taken, Progress::Done(peer))) => {
                     let rest = bytes.get(taken..).unwrap_or_default().to_vec();
                     self.handshake.output(&mut self.out);
