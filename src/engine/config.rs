@@ -1,17 +1,16 @@
 //! What a handshake has to know of the socket.
 use crate::options::{Mechanism, SocketOptions, SocketType, Text};
 use std::collections::BTreeMap;
+use std::fmt;
+use zeroize::Zeroizing;
 
 /// The part of the socket's options that shows in a handshake.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub socket_type: SocketType,
     /// The one mechanism spoken; a peer with any other is refused.
-    pub mechanism: Mechanism,
-    /// Which side of PLAIN and CURVE this is. It never shows in the greeting: libzmq leaves that byte zero.
-    pub as_server: bool,
-    /// Whether a ZAP domain is set. Peers that speak ZMTP 1 or 2 are refused then: they cannot be authenticated.
-    pub zap_domain_set: bool,
+    pub security: Security,
+    pub zap: Zap,
     /// Ours, at most 255 bytes. ZMTP 1 and 2 peers always get it, later ones from REQ, DEALER and ROUTER alone.
     pub routing_id: Vec<u8>,
     /// Whether the peer's routing id is wanted; [`Peer::routing_id`](super::Peer) stays empty otherwise.
@@ -20,23 +19,101 @@ pub struct Config {
     pub app_metadata: BTreeMap<Text, Text>,
 }
 
+/// A mechanism, the side of it that we are, and what that side needs. The side never shows in the greeting: libzmq
+/// leaves that byte zero.
+#[derive(Clone)]
+pub enum Security {
+    Null,
+    /// User name and password, at most 255 bytes each.
+    PlainClient {
+        username: Zeroizing<Vec<u8>>,
+        password: Zeroizing<Vec<u8>>,
+    },
+    PlainServer,
+    /// Never spoken: whoever chose it talks to nobody.
+    Gssapi,
+}
+
+/// How peers are authenticated.
+#[derive(Clone, Debug, Default)]
+pub struct Zap {
+    /// `ZMQ_ZAP_DOMAIN`. Where one is set, NULL peers are authenticated too, and peers that speak ZMTP 1 or 2, which
+    /// cannot be, are refused.
+    pub domain: Vec<u8>,
+    /// `ZMQ_ZAP_ENFORCE_DOMAIN`: no authenticator, no connection.
+    pub enforce: bool,
+    /// Where the peer is, as the authenticator is told: its IP address without a port; for ipc as libzmq has it.
+    pub peer_address: Vec<u8>,
+}
+
 impl Config {
     /// Whether only an authenticated peer will do.
     pub fn authenticates(&self) -> bool {
-        self.mechanism != Mechanism::Null || self.zap_domain_set
+        !matches!(self.security, Security::Null) || self.zap.has_domain()
     }
 }
 
 impl From<&SocketOptions> for Config {
+    /// Without the peer's address, which the owner adds.
     fn from(options: &SocketOptions) -> Config {
         Config {
             socket_type: options.socket_type,
-            mechanism: options.mechanism,
-            as_server: options.as_server,
-            zap_domain_set: !options.zap_domain.is_empty(),
+            security: Security::from(options),
+            zap: Zap {
+                domain: options.zap_domain.as_bytes().to_vec(),
+                enforce: options.zap_enforce_domain,
+                peer_address: Vec::new(),
+            },
             routing_id: options.routing_id.clone(),
             recv_routing_id: options.recv_routing_id,
             app_metadata: options.app_metadata.clone(),
         }
+    }
+}
+
+impl Security {
+    pub fn mechanism(&self) -> Mechanism {
+        match self {
+            Security::Null => Mechanism::Null,
+            Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
+            Security::Gssapi => Mechanism::Gssapi,
+        }
+    }
+}
+
+impl From<&SocketOptions> for Security {
+    fn from(options: &SocketOptions) -> Security {
+        // Longer than a length byte can say they cannot be: the options see to it.
+        let brief = |text: &Text| {
+            let bytes = text.as_bytes();
+            Zeroizing::new(bytes.get(..usize::from(u8::MAX)).unwrap_or(bytes).to_vec())
+        };
+        match (options.mechanism, options.as_server) {
+            (Mechanism::Null, _) => Security::Null,
+            (Mechanism::Plain, true) => Security::PlainServer,
+            (Mechanism::Plain, false) => Security::PlainClient {
+                username: brief(&options.plain_username),
+                password: brief(&options.plain_password),
+            },
+            (Mechanism::Curve | Mechanism::Gssapi, _) => Security::Gssapi,
+        }
+    }
+}
+
+impl fmt::Debug for Security {
+    /// The kind alone: the rest belongs in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Security::Null => "Null",
+            Security::PlainClient { .. } => "PlainClient",
+            Security::PlainServer => "PlainServer",
+            Security::Gssapi => "Gssapi",
+        })
+    }
+}
+
+impl Zap {
+    pub fn has_domain(&self) -> bool {
+        !self.domain.is_empty()
     }
 }

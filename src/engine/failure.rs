@@ -1,7 +1,8 @@
 //! Why the engine gave a connection up.
 use crate::errno::Errno;
 
-/// The end of a connection, caused by what the peer sent.
+/// The end of a connection, caused by what the peer sent, or by an authenticator (ZAP) that is not there or does
+/// not keep to its protocol.
 ///
 /// The owner closes the stream, raises the monitor event named here, then `ZMQ_EVENT_DISCONNECTED`. libzmq does
 /// not reconnect after any of these, so neither should a connecter: the peer would only fail again.
@@ -9,8 +10,10 @@ use crate::errno::Errno;
 pub enum Failure {
     /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` with this `ZMQ_PROTOCOL_ERROR_*` value.
     Protocol(i32),
-    /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH` with this ZAP status: 300, 400 or 500.
+    /// The peer refused us with this ZAP status, 300, 400 or 500: raises `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
     Auth(i32),
+    /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with this errno.
+    NoDetail(Errno),
     /// Raises no event about the handshake: libzmq drops such peers without a word.
     Errno(Errno),
 }
@@ -20,10 +23,39 @@ impl Failure {
     pub const TOO_LARGE: Failure = Failure::Errno(Errno::MSGSIZE);
     /// The peer broke the protocol in a way that no event tells of.
     pub const SILENT: Failure = Failure::Errno(Errno::PROTO);
+    /// A peer would have to be authenticated, and nobody is there to do it.
+    pub const NO_AUTHENTICATOR: Failure = Failure::NoDetail(Errno::FAULT);
+
+    /// A command while the peer had to wait.
+    pub const UNSPECIFIED: Failure = Failure::Protocol(0x1000_0000);
     /// A command that has no place at this point.
     pub const UNEXPECTED_COMMAND: Failure = Failure::Protocol(0x1000_0001);
+    /// A nonce that does not rise: a command came twice, or in the wrong order.
+    pub const INVALID_SEQUENCE: Failure = Failure::Protocol(0x1000_0002);
+    /// A client vouched for another key than the one it uses.
+    pub const KEY_EXCHANGE: Failure = Failure::Protocol(0x1000_0003);
+    /// A command without a whole name.
+    pub const MALFORMED_COMMAND: Failure = Failure::Protocol(0x1000_0011);
+    pub const MALFORMED_MESSAGE: Failure = Failure::Protocol(0x1000_0012);
+    pub const MALFORMED_HELLO: Failure = Failure::Protocol(0x1000_0013);
+    pub const MALFORMED_INITIATE: Failure = Failure::Protocol(0x1000_0014);
     /// ERROR without a well-formed reason.
     pub const MALFORMED_ERROR: Failure = Failure::Protocol(0x1000_0015);
+    pub const MALFORMED_READY: Failure = Failure::Protocol(0x1000_0016);
+    pub const MALFORMED_WELCOME: Failure = Failure::Protocol(0x1000_0017);
+    /// Properties that are malformed or do not go with ours, where libzmq tells.
+    pub const INVALID_METADATA: Failure = Failure::Protocol(0x1000_0018);
+    /// A box that does not open: it was changed on its way, or a key is not the right one.
+    pub const CRYPTOGRAPHIC: Failure = Failure::Protocol(0x1100_0001);
     /// The peer speaks another mechanism than the socket.
     pub const MECHANISM_MISMATCH: Failure = Failure::Protocol(0x1100_0002);
+
+    /// A ZAP reply without the empty frame in front.
+    pub const ZAP_UNSPECIFIED: Failure = Failure::Protocol(0x2000_0000);
+    /// Too many frames or too few.
+    pub const ZAP_MALFORMED_REPLY: Failure = Failure::Protocol(0x2000_0001);
+    pub const ZAP_BAD_REQUEST_ID: Failure = Failure::Protocol(0x2000_0002);
+    pub const ZAP_BAD_VERSION: Failure = Failure::Protocol(0x2000_0003);
+    pub const ZAP_INVALID_STATUS_CODE: Failure = Failure::Protocol(0x2000_0004);
+    pub const ZAP_INVALID_METADATA: Failure = Failure::Protocol(0x2000_0005);
 }

@@ -5,16 +5,22 @@
 //! [`Version`](zmtp::Version): [`zmtp::frame`] and [`zmtp::v1`] find their borders in place,
 //! [`zmtp::outgoing`] says what to write before a body, and [`Heartbeat`] keeps watch.
 //!
+//! Where a peer must be authenticated, the handshake asks for it with a [`ZapRequest`] and waits.
+//!
 //! All that a peer sends is bounded before it is used, and no input makes this layer panic.
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod config;
 pub mod failure;
 pub mod mechanism;
 pub mod socks;
+pub mod zap;
 pub mod zmtp;
 
-pub use config::Config;
+pub use codec::Codec;
+pub use config::{Config, Security};
 pub use failure::Failure;
+pub use zap::{ZapReply, ZapRequest, ZapStatus};
 pub use zmtp::handshake::{Handshake, Peer, Progress};
 pub use zmtp::heartbeat::Heartbeat;

@@ -19,6 +19,7 @@ impl Session {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
                 match reason {
+                    Reason::Stream(_) | Reason::Timeout if handshaking.denied => {}
                     Reason::Stream(errno) => {
                         self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
                     }
@@ -47,6 +48,9 @@ impl Session {
                 self.tell(event::HANDSHAKE_FAILED_PROTOCOL, code.unsigned_abs().into());
             }
             Failure::Auth(status) => self.tell(event::HANDSHAKE_FAILED_AUTH, status.unsigned_abs().into()),
+            Failure::NoDetail(errno) => {
+                self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
+            }
             Failure::Errno(_) => {}
         }
     }

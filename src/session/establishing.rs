@@ -7,6 +7,8 @@ use super::monitor::event;
 use super::recv::{Limits, RecvForm, RecvHalf};
 use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
+use super::zap::Zap;
+use crate::engine::zap::ZapRequest;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
 use crate::engine::{Heartbeat, Peer};
@@ -31,27 +33,55 @@ impl Session {
         if self.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
         }
-        self.stage = Stage::Handshaking(Handshaking::new(fd, &self.options));
+        self.stage = Stage::Handshaking(Handshaking::new(fd, &self.options, &self.peer_address));
         self.shake_hands(cx);
     }
 
     pub(super) fn shake_hands(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Handshaking(handshaking) = &mut self.stage else { return };
-        match handshaking.drive() {
-            Outcome::More => {}
+        while let Stage::Handshaking(handshaking) = &mut self.stage {
+            let outcome = handshaking.drive();
+            match self.act_on(cx, outcome) {
+                Some(outcome) => drop(self.act_on(cx, outcome)),
+                None => return,
+            }
+        }
+    }
+
+    /// Acts on what came of the handshake. `Some`: something came of that in turn, or the handshake is to be driven on.
+    fn act_on(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Option<Outcome> {
+        match outcome {
+            Outcome::More => return None,
+            Outcome::Ask(request) => return self.ask(&request),
+            Outcome::Denied(status) => {
+                self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
+                return Some(Outcome::More);
+            }
             Outcome::Done { peer, unsent, rest } => {
-                let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting)
-                else {
-                    return;
-                };
-                cx.cancel_timer(timer::HANDSHAKE);
-                if peer.version >= Version::V3_0 {
-                    self.tell(event::HANDSHAKE_SUCCEEDED, 0);
+                if let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting) {
+                    cx.cancel_timer(timer::HANDSHAKE);
+                    if peer.version >= Version::V3_0 {
+                        self.tell(event::HANDSHAKE_SUCCEEDED, 0);
+                    }
+                    self.establish(cx, handshaking.into_fd(), Some(peer), &unsent, &rest);
                 }
-                self.establish(cx, handshaking.into_fd(), Some(peer), &unsent, &rest);
             }
             Outcome::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
             Outcome::Broken(failure) => self.disconnected(cx, Reason::Protocol(failure)),
+        }
+        None
+    }
+
+    /// Asks the authenticator about the peer.
+    fn ask(&mut self, request: &ZapRequest) -> Option<Outcome> {
+        let asked = Zap::ask(&*self.authenticators, &self.shared, request);
+        let Stage::Handshaking(handshaking) = &mut self.stage else { return None };
+        match asked {
+            Ok(Some(zap)) => {
+                handshaking.zap = Some(zap);
+                Some(Outcome::More)
+            }
+            Ok(None) => Some(handshaking.zap_unavailable().unwrap_or(Outcome::More)),
+            Err(errno) => Some(Outcome::Failed(errno)),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::monitor::{Endpoints, event};
 use super::shared::Shared;
 use super::state::{Ground, Session};
+use super::zap::Authenticators;
 use super::{Owner, monitor};
 use crate::ctx::{Context, Guard};
 use crate::errno::Errno;
@@ -50,6 +51,7 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
             shared: theirs,
             owner: ground.owner,
             options: ground.options,
+            authenticators: ground.authenticators,
             guard: ground.guard,
             endpoints: names,
             registered: false,
@@ -87,6 +89,7 @@ struct Acceptor {
     shared: Arc<Both>,
     owner: Arc<Owner>,
     options: Arc<SocketOptions>,
+    authenticators: Arc<dyn Authenticators>,
     guard: Guard,
     endpoints: Endpoints,
     registered: bool,
@@ -161,6 +164,7 @@ impl Acceptor {
         let ground = Ground {
             owner: Arc::clone(&self.owner),
             options: Arc::clone(&self.options),
+            authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };
         io_thread.add(Box::new(move |cx| Session::accepted(cx, ground, shared, stream)));

@@ -16,6 +16,7 @@ mod recv;
 mod send;
 mod shared;
 mod state;
+mod zap;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use owner::{Command, Owner, SocketEnd};
 pub use state::Ground;
+pub use zap::Authenticators;
 
 use crate::pipe::Pipe;
 use crate::reactor::Handle;

@@ -16,6 +16,8 @@ pub const WRITABLE: u32 = 2;
 pub const PEER_CLOSED: u32 = 4;
 /// The endpoint is to go.
 pub const TERMINATE: u32 = 8;
+/// The authenticator has answered.
+pub const ZAP: u32 = 16;
 
 /// What the socket's thread leaves for the session, and the connection while there is one.
 #[derive(Default)]

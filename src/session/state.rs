@@ -8,6 +8,7 @@ use super::monitor::{Endpoints, event};
 use super::recv::{Received, RecvHalf};
 use super::send::Sent;
 use super::shared::{PEER_CLOSED, Shared, TERMINATE, WRITABLE};
+use super::zap::Authenticators;
 use crate::ctx::Guard;
 use crate::engine::zmtp::heartbeat::Action;
 use crate::engine::{Failure, Heartbeat};
@@ -34,6 +35,7 @@ pub mod timer {
 pub struct Ground {
     pub owner: Arc<Owner>,
     pub options: Arc<SocketOptions>,
+    pub authenticators: Arc<dyn Authenticators>,
     pub guard: Guard,
 }
 
@@ -41,6 +43,7 @@ pub struct Ground {
 pub struct Session {
     pub(super) owner: Arc<Owner>,
     pub(super) options: Arc<SocketOptions>,
+    pub(super) authenticators: Arc<dyn Authenticators>,
     pub(super) shared: Arc<Shared>,
     /// How to connect (again); `None` for a connection that was accepted.
     pub(super) connecter: Option<Connecter>,
@@ -119,6 +122,7 @@ impl Session {
         Session {
             owner: ground.owner,
             options: ground.options,
+            authenticators: ground.authenticators,
             shared,
             connecter,
             stage: Stage::Waiting,
@@ -270,7 +274,8 @@ impl Source for Session {
                 self.send(cx);
                 self.receive(cx, false);
             }
-            Stage::Waiting | Stage::Handshaking(_) => {}
+            Stage::Handshaking(_) => self.shake_hands(cx),
+            Stage::Waiting => {}
         }
     }
 

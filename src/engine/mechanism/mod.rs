@@ -1,62 +1,113 @@
 //! Security mechanisms: the commands between the greeting and the first message.
 //!
-//! One folder or file per mechanism, and in it one file per command on the wire. A state is a type that takes
-//! itself, a command and the [`Config`], and gives the next state; [`Mechanism`] is the closed set of those that
-//! wait for a command. PLAIN and CURVE have no states yet: [`Mechanism::start`] refuses their peers, and never
-//! falls back to NULL. No mechanism asks ZAP yet either: where a ZAP domain is enforced, the owner must refuse
-//! the peer itself.
+//! One folder or file per mechanism, and in it one file per command on the wire; ERROR is the same in all of them.
+//! A state is a type that takes itself and what happened and gives the next state; [`Mechanism`] is the closed set
+//! of them. None ever falls back to a weaker one.
+//!
+//! A server may have to ask an authenticator ([`zap`](crate::engine::zap)). While it waits for the answer it
+//! takes no command for good; a peer that sends one all the same is refused, so that nothing piles up.
 
+mod error;
 mod null;
+mod plain;
 pub mod properties;
 
+#[cfg(test)]
+pub(super) mod tests;
+
+use super::config::Security;
+use super::zap::{Authenticated, ZapReply, ZapRequest, ZapStatus};
 use super::zmtp::handshake::Peer;
 use super::zmtp::{PeerGreeting, Version};
 use super::{Config, Failure};
 use crate::options;
 
-/// A mechanism that waits for the peer's next command.
+/// A mechanism that waits for the peer's next command, or for the authenticator.
 pub(super) enum Mechanism {
-    Null(null::AwaitReady),
+    Null(null::State),
+    PlainClient(plain::Client),
+    PlainServer(plain::Server),
 }
 
-/// What a command led to.
+/// What something led to.
 pub(super) enum Step {
-    /// Another command is due. NULL has one only; PLAIN and CURVE have two.
-    #[allow(dead_code)]
+    /// A command is due.
     Next(Mechanism),
+    /// The authenticator is to be asked.
+    Zap(Mechanism, ZapRequest),
+    /// The authenticator said no, and the peer was told as much of it as it may know. Nothing will come of this
+    /// connection any more.
+    Denied(Mechanism, ZapStatus),
     Ready(Peer),
 }
 
+/// What a state has at hand when it is its turn.
+pub(super) struct Turn<'a> {
+    pub config: &'a Config,
+    pub version: Version,
+    /// What we have to say is appended here.
+    pub out: &'a mut Vec<u8>,
+}
+
 impl Mechanism {
-    /// Begins the mechanism of `config`, if the peer speaks the same: appends what we have to say first.
+    /// Begins the mechanism of the socket, if the peer speaks the same: appends what we have to say first.
     /// Fails with a mechanism mismatch otherwise.
-    pub(super) fn start(
-        greeting: &PeerGreeting,
-        config: &Config,
-        out: &mut Vec<u8>,
-    ) -> Result<Mechanism, Failure> {
-        if greeting.mechanism != name_field(config.mechanism) {
+    pub(super) fn start(greeting: &PeerGreeting, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        if greeting.mechanism != name_field(turn.config.security.mechanism()) {
             return Err(Failure::MECHANISM_MISMATCH);
         }
-        match config.mechanism {
-            options::Mechanism::Null => Ok(Mechanism::Null(null::AwaitReady::start(config, out))),
-            options::Mechanism::Plain | options::Mechanism::Curve | options::Mechanism::Gssapi => {
-                Err(Failure::MECHANISM_MISMATCH)
+        match &turn.config.security {
+            Security::Null => Ok(null::start(turn)),
+            Security::PlainClient { username, password } => {
+                Ok(Step::from(plain::Client::start(username, password, turn)))
             }
+            Security::PlainServer => Ok(Step::from(plain::Server::start())),
+            Security::Gssapi => Err(Failure::MECHANISM_MISMATCH),
         }
     }
 
-    /// Takes the body of the peer's next command; appends what is to be answered to `out`.
-    pub(super) fn command(
-        self,
-        body: &[u8],
-        version: Version,
-        config: &Config,
-        _out: &mut Vec<u8>,
-    ) -> Result<Step, Failure> {
+    /// Takes the body of the peer's next command. The COMMAND flag of its frame does not matter, as with libzmq.
+    pub(super) fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
-            Mechanism::Null(state) => state.command(body, version, config).map(Step::Ready),
+            Mechanism::Null(state) => state.command(body, turn),
+            Mechanism::PlainClient(state) => state.command(body, turn),
+            Mechanism::PlainServer(state) => state.command(body, turn),
         }
+    }
+
+    /// Takes the authenticator's answer. One that nobody asked for is none.
+    pub(super) fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        match self {
+            Mechanism::Null(state) => state.zap_reply(reply, turn),
+            Mechanism::PlainServer(state) => state.zap_reply(reply, turn),
+            Mechanism::PlainClient(_) => Ok(Step::Next(self)),
+        }
+    }
+
+    /// There is no authenticator to ask.
+    pub(super) fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        match self {
+            Mechanism::Null(state) => state.zap_unavailable(turn),
+            Mechanism::PlainServer(state) => state.zap_unavailable(),
+            Mechanism::PlainClient(_) => Ok(Step::Next(self)),
+        }
+    }
+}
+
+/// Admission by the authenticator, or else the end that is to follow: ERROR is appended if the peer may know.
+fn admit(reply: ZapReply, turn: &mut Turn<'_>) -> Result<Authenticated, ZapStatus> {
+    reply.admit().inspect_err(|status| {
+        if let Some(reason) = status.reason() {
+            error::append(turn.out, reason);
+        }
+    })
+}
+
+/// Commands have a name of at least one byte. Servers tell of its lack; other states find the command unexpected.
+fn check_name(body: &[u8]) -> Result<(), Failure> {
+    match body.split_first() {
+        Some((name_len, rest)) if !rest.is_empty() && rest.len() >= usize::from(*name_len) => Ok(()),
+        _ => Err(Failure::MALFORMED_COMMAND),
     }
 }
 

@@ -1,45 +1,137 @@
-//! NULL: each side sends READY with its properties (RFC 37), or ERROR.
+//! NULL: each side sends READY with its properties (RFC 37), or ERROR. Where a ZAP domain is set, ours waits for the
+//! authenticator's word, whichever side connected; the peer's may come before that.
 use super::properties::{self, PeerProperties};
-use crate::engine::zmtp::Version;
+use super::{Mechanism, Step, Turn, error};
+use crate::engine::Failure;
+use crate::engine::codec::Codec;
+use crate::engine::zap::{Authenticated, ZapReply, ZapRequest};
 use crate::engine::zmtp::command::{self, Command};
-use crate::engine::zmtp::handshake::Peer;
-use crate::engine::{Config, Failure};
+
+pub enum State {
+    AwaitReady(AwaitReady),
+    AwaitZap(AwaitZap),
+    Denied(Denied),
+}
 
 /// Our READY is sent, the peer's READY or ERROR is due.
-pub struct AwaitReady(());
+pub struct AwaitReady {
+    known: Authenticated,
+}
 
-impl AwaitReady {
-    /// Appends our READY.
-    pub fn start(config: &Config, out: &mut Vec<u8>) -> AwaitReady {
-        let mut metadata = Vec::new();
-        properties::append_ours(&mut metadata, config);
-        command::append_ready(out, &metadata);
-        AwaitReady(())
+/// The authenticator is asked. A peer may say READY meanwhile, once.
+#[derive(Default)]
+pub struct AwaitZap {
+    peer: Option<PeerProperties>,
+}
+
+/// The authenticator said no.
+pub struct Denied {
+    ready_came: bool,
+}
+
+/// Appends our READY, unless the authenticator is to be asked first.
+pub fn start(turn: &mut Turn<'_>) -> Step {
+    if turn.config.zap.has_domain() {
+        let request = ZapRequest::new(&turn.config.zap, &turn.config.routing_id, "NULL", Vec::new());
+        return Step::Zap(Mechanism::Null(State::AwaitZap(AwaitZap::default())), request);
+    }
+    Step::from(State::AwaitReady(AwaitReady::start(Authenticated::default(), turn)))
+}
+
+impl State {
+    pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        match self {
+            State::AwaitReady(state) => state.command(body, turn),
+            State::AwaitZap(state) => state.command(body, turn).map(Step::from),
+            State::Denied(state) => state.command(body, turn).map(Step::from),
+        }
     }
 
-    /// Takes the peer's command. The COMMAND flag of its frame does not matter, as with libzmq. Properties that
-    /// are malformed or a socket type that does not match ours end the connection without an event.
-    pub fn command(self, body: &[u8], version: Version, config: &Config) -> Result<Peer, Failure> {
-        match Command::parse(body) {
-            Command::Ready(metadata) => {
-                let peer = PeerProperties::parse(metadata, config).map_err(Failure::Errno)?;
-                Ok(peer.into_peer(version))
-            }
-            Command::Error(payload) => Err(refused(payload)),
-            _ => Err(Failure::UNEXPECTED_COMMAND),
+    pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        match self {
+            State::AwaitZap(state) => Ok(state.zap_reply(reply, turn)),
+            State::AwaitReady(_) | State::Denied(_) => Ok(Step::from(self)),
+        }
+    }
+
+    /// Goes on without, unless a domain is enforced.
+    pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        match self {
+            State::AwaitZap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
+            State::AwaitZap(state) => Ok(state.go_on(Authenticated::default(), turn)),
+            State::AwaitReady(_) | State::Denied(_) => Ok(Step::from(self)),
         }
     }
 }
 
-/// What an ERROR command of the peer amounts to: a reason that is a ZAP status tells of failed
-/// authentication; any other is no event.
-pub(super) fn refused(payload: &[u8]) -> Failure {
-    match command::error_reason(payload) {
-        None => Failure::MALFORMED_ERROR,
-        Some(b"300") => Failure::Auth(300),
-        Some(b"400") => Failure::Auth(400),
-        Some(b"500") => Failure::Auth(500),
-        Some(_) => Failure::SILENT,
+impl AwaitReady {
+    /// Appends our READY.
+    fn start(known: Authenticated, turn: &mut Turn<'_>) -> AwaitReady {
+        let mut metadata = Vec::new();
+        properties::append_ours(&mut metadata, turn.config);
+        command::append_ready(turn.out, &metadata);
+        AwaitReady { known }
+    }
+
+    fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        let peer = ready(body, turn)?;
+        Ok(Step::Ready(peer.into_peer(turn, self.known, Codec::Clear)))
+    }
+}
+
+impl AwaitZap {
+    fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<State, Failure> {
+        error::check(body)?;
+        if self.peer.is_some() {
+            return Err(Failure::UNEXPECTED_COMMAND);
+        }
+        Ok(State::AwaitZap(AwaitZap { peer: Some(ready(body, turn)?) }))
+    }
+
+    fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Step {
+        match super::admit(reply, turn) {
+            Ok(known) => self.go_on(known, turn),
+            Err(status) => {
+                let denied = Denied { ready_came: self.peer.is_some() };
+                Step::Denied(Mechanism::Null(State::Denied(denied)), status)
+            }
+        }
+    }
+
+    fn go_on(self, known: Authenticated, turn: &mut Turn<'_>) -> Step {
+        let await_ready = AwaitReady::start(known, turn);
+        match self.peer {
+            Some(peer) => Step::Ready(peer.into_peer(turn, await_ready.known, Codec::Clear)),
+            None => Step::from(State::AwaitReady(await_ready)),
+        }
+    }
+}
+
+impl Denied {
+    /// The peer's READY may have been under way; more is not due.
+    fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<State, Failure> {
+        error::check(body)?;
+        if self.ready_came {
+            return Err(Failure::UNEXPECTED_COMMAND);
+        }
+        ready(body, turn)?;
+        Ok(State::Denied(Denied { ready_came: true }))
+    }
+}
+
+impl From<State> for Step {
+    fn from(state: State) -> Step {
+        Step::Next(Mechanism::Null(state))
+    }
+}
+
+/// Reads the peer's READY. Properties that are malformed or a socket type that does not match ours end the
+/// connection without an event.
+fn ready(body: &[u8], turn: &Turn<'_>) -> Result<PeerProperties, Failure> {
+    error::check(body)?;
+    match Command::parse(body) {
+        Command::Ready(metadata) => PeerProperties::parse(metadata, turn.config).map_err(Failure::Errno),
+        _ => Err(Failure::UNEXPECTED_COMMAND),
     }
 }
 
@@ -47,13 +139,40 @@ pub(super) fn refused(payload: &[u8]) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::engine::Config;
+    use crate::engine::mechanism::tests::{reply, turn};
+    use crate::engine::zap::ZapStatus;
+    use crate::engine::zmtp::handshake::Peer;
     use crate::engine::zmtp::tests::config;
     use crate::errno::Errno;
     use crate::options::SocketType;
 
     fn outcome(body: &[u8]) -> Result<Peer, Failure> {
         let config = config(SocketType::Dealer);
-        AwaitReady::start(&config, &mut Vec::new()).command(body, Version::V3_1, &config)
+        let mut out = Vec::new();
+        let Step::Next(state) = start(&mut turn(&config, &mut out)) else { panic!("nobody asks") };
+        match state.command(body, &mut turn(&config, &mut out))? {
+            Step::Ready(peer) => Ok(peer),
+            _ => panic!("one command is all"),
+        }
+    }
+
+    /// A server with a domain, asking; what it has sent.
+    fn asking(config: &Config) -> (Mechanism, Vec<u8>) {
+        let mut out = Vec::new();
+        match start(&mut turn(config, &mut out)) {
+            Step::Zap(state, request) => {
+                assert_eq!((request.mechanism, request.credentials.len()), ("NULL", 0));
+                (state, out)
+            }
+            _ => panic!("it asks"),
+        }
+    }
+
+    fn with_domain() -> Config {
+        let mut config = config(SocketType::Dealer);
+        config.zap.domain = b"dom".to_vec();
+        config
     }
 
     #[test]
@@ -61,7 +180,7 @@ mod tests {
         let mut ours = config(SocketType::Dealer);
         ours.app_metadata.insert("X-a".into(), "b".into());
         let mut out = Vec::new();
-        AwaitReady::start(&ours, &mut out);
+        start(&mut turn(&ours, &mut out));
         let seen: &[u8] =
             b"\x042\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0\x03X-a\0\0\0\x01b";
         assert_eq!(out, seen);
@@ -88,18 +207,75 @@ mod tests {
         for body in [&b""[..], b"\x05HELLO", b"hello", b"\x05READ", b"\x04READY", b"\x04PING\0\0"] {
             assert_eq!(outcome(body).unwrap_err(), Failure::UNEXPECTED_COMMAND);
         }
+        assert_eq!(outcome(b"\x05ERROR\x03400").unwrap_err(), Failure::Auth(400));
     }
 
     #[test]
-    fn an_error_with_a_zap_status_is_an_authentication_failure() {
-        assert_eq!(outcome(b"\x05ERROR\x03300").unwrap_err(), Failure::Auth(300));
-        assert_eq!(outcome(b"\x05ERROR\x03400").unwrap_err(), Failure::Auth(400));
-        assert_eq!(outcome(b"\x05ERROR\x03500 and more").unwrap_err(), Failure::Auth(500));
-        for silent in [&b"\x05ERROR\x03200"[..], b"\x05ERROR\x03600", b"\x05ERROR\x03foo", b"\x05ERROR\0"] {
-            assert_eq!(outcome(silent).unwrap_err(), Failure::SILENT);
-        }
-        for malformed in [&b"\x05ERROR"[..], b"\x05ERROR\x09x"] {
-            assert_eq!(outcome(malformed).unwrap_err(), Failure::MALFORMED_ERROR);
+    fn with_a_domain_nothing_is_said_before_the_authenticator_has_spoken() {
+        let config = with_domain();
+        let (state, mut out) = asking(&config);
+        assert_eq!(out, b"");
+        let step = state.command(b"\x05READY", &mut turn(&config, &mut out)).unwrap();
+        let Step::Next(state) = step else { panic!("the authenticator is still to speak") };
+        assert_eq!(out, b"");
+        let step = state.zap_reply(reply(ZapStatus::Success), &mut turn(&config, &mut out)).unwrap();
+        let Step::Ready(peer) = step else { panic!("both are there") };
+        assert!(out[2..].starts_with(b"\x05READY"));
+        assert_eq!(peer.properties[0], ("User-Id".to_owned(), b"ann".to_vec()));
+    }
+
+    #[test]
+    fn the_peers_ready_may_come_after_the_reply() {
+        let config = with_domain();
+        let (state, mut out) = asking(&config);
+        let step = state.zap_reply(reply(ZapStatus::Success), &mut turn(&config, &mut out)).unwrap();
+        let Step::Next(state) = step else { panic!("READY is due") };
+        let step = state.command(b"\x05READY", &mut turn(&config, &mut out)).unwrap();
+        let Step::Ready(peer) = step else { panic!("both are there") };
+        assert_eq!(peer.properties[0], ("User-Id".to_owned(), b"ann".to_vec()));
+    }
+
+    #[test]
+    fn a_peer_that_goes_on_before_our_ready_is_refused() {
+        let config = with_domain();
+        let (state, mut out) = asking(&config);
+        let step = state.command(b"\x05READY", &mut turn(&config, &mut out)).unwrap();
+        let Step::Next(state) = step else { panic!("the authenticator is still to speak") };
+        let again = state.command(b"\x05READY", &mut turn(&config, &mut out));
+        assert_eq!(again.err(), Some(Failure::UNEXPECTED_COMMAND));
+    }
+
+    #[test]
+    fn without_an_authenticator_it_goes_on_unless_enforced() {
+        let mut config = with_domain();
+        let (state, mut out) = asking(&config);
+        let step = state.zap_unavailable(&mut turn(&config, &mut out)).unwrap();
+        assert!(matches!(step, Step::Next(_)) && !out.is_empty());
+        config.zap.enforce = true;
+        let (state, mut out) = asking(&config);
+        let refused = state.zap_unavailable(&mut turn(&config, &mut out));
+        assert_eq!(refused.err(), Some(Failure::NO_AUTHENTICATOR));
+        assert_eq!(out, b"");
+    }
+
+    #[test]
+    fn whoever_is_denied_is_told_but_for_300_and_may_still_say_ready() {
+        let said: [(_, &[u8]); 3] = [
+            (ZapStatus::TemporaryError, b""),
+            (ZapStatus::AuthenticationFailure, b"\x04\x0a\x05ERROR\x03400"),
+            (ZapStatus::InternalError, b"\x04\x0a\x05ERROR\x03500"),
+        ];
+        for (status, told) in said {
+            let config = with_domain();
+            let (state, mut out) = asking(&config);
+            let step = state.zap_reply(reply(status), &mut turn(&config, &mut out)).unwrap();
+            let Step::Denied(state, seen) = step else { panic!("denied") };
+            assert_eq!((seen, &out[..]), (status, told));
+            let step = state.command(b"\x05READY", &mut turn(&config, &mut out)).unwrap();
+            let Step::Next(state) = step else { panic!("nothing more") };
+            let again = state.command(b"\x05READY", &mut turn(&config, &mut out));
+            assert_eq!(again.err(), Some(Failure::UNEXPECTED_COMMAND));
+            assert_eq!(out, told);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Properties: the name-value pairs that READY and INITIATE carry (RFC 37), and ZAP replies too.
+use super::Turn;
 use crate::engine::Config;
+use crate::engine::codec::Codec;
+use crate::engine::zap::Authenticated;
 use crate::engine::zmtp::handshake::Peer;
-use crate::engine::zmtp::{Version, socket_type};
+use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 
@@ -11,6 +14,11 @@ pub const MAX_PROPERTIES: usize = 256;
 
 const SOCKET_TYPE: &[u8] = b"Socket-Type";
 const IDENTITY: &[u8] = b"Identity";
+
+/// Who the peer is, as the authenticator says (`ZMQ_MSG_PROPERTY_USER_ID`).
+pub const USER_ID: &str = "User-Id";
+/// What we know of a connection and no peer may tell: it could pass for somebody else.
+const OURS_TO_TELL: [&str; 3] = [USER_ID, "Peer-Address", "__fd"];
 
 /// The pairs of a run of properties, in order; ends after the first error. Errors: `EPROTO`.
 pub struct Properties<'a> {
@@ -54,7 +62,8 @@ pub struct PeerProperties {
 impl PeerProperties {
     /// Reads and checks them. Names are compared with regard to case, against RFC 37 but as libzmq does. Of
     /// several properties of one name the first is kept, but for the routing id the last counts. Names that
-    /// are no UTF-8 are dropped: the RFC allows ASCII only and nobody could ask for them.
+    /// are no UTF-8 are dropped: the RFC allows ASCII only and nobody could ask for them. So are those that only we
+    /// may give.
     /// Errors: `EPROTO` if malformed or too many, `EINVAL` if the socket type does not go with ours.
     pub fn parse(bytes: &[u8], config: &Config) -> Result<PeerProperties> {
         let mut peer = PeerProperties::default();
@@ -74,27 +83,54 @@ impl PeerProperties {
         Ok(peer)
     }
 
-    /// The outcome of a handshake that ended with these.
-    pub fn into_peer(self, version: Version) -> Peer {
-        Peer {
-            version,
+    /// The outcome of a handshake that ended with these. What the authenticator knows (`known`) comes first and counts
+    /// before what the peer said; that holds for the routing id as well, if it gives one.
+    pub(super) fn into_peer(self, turn: &Turn<'_>, known: Authenticated, codec: Codec) -> Peer {
+        let mut peer = Peer {
+            version: turn.version,
             routing_id: self.routing_id,
             socket_type: self.socket_type,
-            properties: self.all,
+            properties: known.properties,
             phantom_subscription: false,
+            codec,
+        };
+        if turn.config.recv_routing_id
+            && let Some((_, id)) = peer.properties.iter().find(|(name, _)| name.as_bytes() == IDENTITY)
+        {
+            peer.routing_id = id.clone();
         }
+        for (name, value) in self.all {
+            keep_first(&mut peer.properties, name, value);
+        }
+        peer
     }
 
     fn keep(&mut self, name: &[u8], value: &[u8]) {
         let Ok(text) = std::str::from_utf8(name) else { return };
-        if self.all.iter().any(|(known, _)| known == text) {
+        if OURS_TO_TELL.contains(&text) {
             return;
         }
-        if name == SOCKET_TYPE {
+        if name == SOCKET_TYPE && self.socket_type.is_none() {
             self.socket_type = Some(String::from_utf8_lossy(value).into_owned());
         }
-        self.all.push((text.to_owned(), value.to_vec()));
+        keep_first(&mut self.all, text.to_owned(), value.to_vec());
     }
+}
+
+/// All properties of a run, the first of each name. Names that are no UTF-8 are dropped. Errors: `EPROTO` if
+/// malformed or too many.
+pub fn collect(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut all = Vec::new();
+    for (index, property) in Properties::new(bytes).enumerate() {
+        let (name, value) = property?;
+        if index >= MAX_PROPERTIES {
+            return Err(Errno::PROTO);
+        }
+        if let Ok(name) = std::str::from_utf8(name) {
+            keep_first(&mut all, name.to_owned(), value.to_vec());
+        }
+    }
+    Ok(all)
 }
 
 /// Appends one property. Left out if it cannot be said: a name over 255 bytes, a value over 2 GiB.
@@ -121,6 +157,12 @@ pub fn append_ours(out: &mut Vec<u8>, config: &Config) {
     }
 }
 
+fn keep_first(all: &mut Vec<(String, Vec<u8>)>, name: String, value: Vec<u8>) {
+    if !all.iter().any(|(known, _)| *known == name) {
+        all.push((name, value));
+    }
+}
+
 /// Name, value, and what follows.
 fn split_property(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (name_len, rest) = bytes.split_first()?;
@@ -135,6 +177,7 @@ fn split_property(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::engine::mechanism::tests::turn;
     use crate::engine::zmtp::tests::config;
 
     fn encoded(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
@@ -179,7 +222,8 @@ mod tests {
     fn the_first_of_a_name_is_kept_and_the_last_routing_id_counts() {
         let config = config(SocketType::Router);
         let bytes = encoded(&[(b"Identity", b"one"), (b"X-a", b"1"), (b"Identity", b"two"), (b"X-a", b"2")]);
-        let peer = PeerProperties::parse(&bytes, &config).unwrap().into_peer(Version::V3_1);
+        let peer = PeerProperties::parse(&bytes, &config).unwrap();
+        let peer = peer.into_peer(&turn(&config, &mut Vec::new()), Authenticated::default(), Codec::Clear);
         assert_eq!(peer.routing_id, b"two");
         assert_eq!(
             peer.properties,
@@ -201,6 +245,29 @@ mod tests {
         let bytes = encoded(&[(b"socket-type", b"PUB"), (b"\xff", b"x")]);
         let peer = PeerProperties::parse(&bytes, &config).unwrap();
         assert_eq!(peer.all, [("socket-type".to_owned(), b"PUB".to_vec())]);
+    }
+
+    #[test]
+    fn what_is_ours_to_tell_no_peer_tells() {
+        let config = config(SocketType::Dealer);
+        let bytes =
+            encoded(&[(b"User-Id", b"root"), (b"Peer-Address", b"::1"), (b"__fd", b"0"), (b"a", b"b")]);
+        let peer = PeerProperties::parse(&bytes, &config).unwrap();
+        assert_eq!(peer.all, [("a".to_owned(), b"b".to_vec())]);
+    }
+
+    #[test]
+    fn the_authenticators_word_counts_before_the_peers() {
+        let config = config(SocketType::Router);
+        let bytes = encoded(&[(b"Identity", b"eve"), (b"X-a", b"1"), (b"X-b", b"2")]);
+        let known =
+            collect(&encoded(&[(b"X-a", b"known"), (b"Identity", b"ann"), (b"X-a", b"again")])).unwrap();
+        let peer = PeerProperties::parse(&bytes, &config).unwrap();
+        let known = Authenticated { properties: known };
+        let peer = peer.into_peer(&turn(&config, &mut Vec::new()), known, Codec::Clear);
+        assert_eq!(peer.routing_id, b"ann");
+        let seen = [("X-a", &b"known"[..]), ("Identity", b"ann"), ("X-b", b"2")];
+        assert_eq!(peer.properties, seen.map(|(name, value)| (name.to_owned(), value.to_vec())));
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl Assembler {
         Assembler { form, header: None, bytes: Vec::new() }
     }
 
+    /// Whether no frame has begun.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Takes bytes off the front of `bytes`, at most up to the end of the frame, and gives its body once it is
     /// whole; the next call begins another frame. Fails with `EMSGSIZE` as soon as the header says too much.
     pub fn input(&mut self, bytes: &mut &[u8]) -> Result<Option<Vec<u8>>, Failure> {

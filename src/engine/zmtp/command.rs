@@ -99,7 +99,8 @@ pub fn append_error(out: &mut Vec<u8>, reason: &[u8]) {
     out.extend_from_slice(reason);
 }
 
-fn append(out: &mut Vec<u8>, name: &[u8], arguments: &[u8]) {
+/// Appends a frame around a command: its name, with the byte of its length in front, and its arguments.
+pub fn append(out: &mut Vec<u8>, name: &[u8], arguments: &[u8]) {
     frame::append_header(out, COMMAND, name.len().saturating_add(arguments.len()));
     out.extend_from_slice(name);
     out.extend_from_slice(arguments);

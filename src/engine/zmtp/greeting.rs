@@ -94,7 +94,7 @@ impl Greeting {
                 }
                 Stage::Revision => {
                     out.push(1);
-                    out.extend_from_slice(&mechanism::name_field(config.mechanism));
+                    out.extend_from_slice(&mechanism::name_field(config.security.mechanism()));
                     // The as-server byte and the filler.
                     out.extend_from_slice(&[0; LEN - AS_SERVER]);
                     Stage::Current

@@ -2,32 +2,42 @@
 use super::assembler::{Assembler, Form};
 use super::greeting::{self, Greeted, Greeting};
 use super::{PeerGreeting, Version, frame, v1};
-use crate::engine::mechanism::{self, Mechanism};
-use crate::engine::{Config, Failure};
+use crate::engine::mechanism::{self, Mechanism, Turn};
+use crate::engine::zap::{ZapReply, ZapRequest, ZapStatus};
+use crate::engine::{Codec, Config, Failure};
 use crate::options::SocketType;
 
 /// One side of a connection that is being set up.
 ///
-/// The owner writes what [`output`](Handshake::output) gives after making this and after every
-/// [`input`](Handshake::input), and closes the stream if that has not led to a [`Peer`] in time
-/// (`ZMQ_HANDSHAKE_IVL`). What is held of the peer is bounded: a greeting, then one frame of at most 32 KiB.
+/// The owner writes what [`output`](Handshake::output) gives after making this and after every other call, and
+/// closes the stream if that has not led to a [`Peer`] in time (`ZMQ_HANDSHAKE_IVL`). What is held of the peer is
+/// bounded: a greeting, then one frame of at most 32 KiB.
 pub struct Handshake {
     config: Config,
     state: State,
     out: Vec<u8>,
 }
 
-/// What bytes of the peer led to.
+/// What a call led to.
 #[derive(Debug)]
 pub enum Progress {
-    /// All were taken; more are due.
+    /// All bytes were taken; more are due.
     More,
+    /// All bytes were taken. The owner asks the authenticator in the same context, and goes on with
+    /// [`Handshake::zap_reply`] when it has answered, or with [`Handshake::zap_unavailable`] if there is none. It
+    /// keeps feeding bytes meanwhile: an honest peer sends no more than it may, and any other ends it.
+    Zap(ZapRequest),
+    /// The authenticator said no; raises `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH` with its status. The stream stays open
+    /// until the peer, which with 300 does not learn of it, closes it, sends what ends it, or the time for the
+    /// handshake is over. Its end raises no further event about the handshake, [`Failure`]s apart.
+    Denied(ZapStatus),
     /// The handshake is over. What was not taken is the beginning of the data phase.
     Done(Peer),
 }
 
 /// Whom we talk to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Peer {
     /// libzmq raises `ZMQ_EVENT_HANDSHAKE_SUCCEEDED` for V3 peers only.
     pub version: Version,
@@ -35,12 +45,15 @@ pub struct Peer {
     pub routing_id: Vec<u8>,
     /// As it calls itself; only V3 peers do.
     pub socket_type: Option<String>,
-    /// All that it told of itself, with the two above among it; names are unlike each other.
+    /// What the authenticator told of it, "User-Id" first; then all that it told of itself, with the two above among
+    /// it. Names are unlike each other.
     pub properties: Vec<(String, Vec<u8>)>,
     /// It will never send a subscription, being ZMTP 1.0 without a greeting, yet we are PUB or XPUB: it
     /// counts as subscribed to everything. The pipe gets a subscription to the empty topic right after the
     /// routing id.
     pub phantom_subscription: bool,
+    /// How its frames are coded, both ways.
+    pub codec: Codec,
 }
 
 impl Handshake {
@@ -57,20 +70,68 @@ impl Handshake {
 
     /// Takes bytes of the peer and says how many. That is all of them unless the handshake is done: then the rest
     /// is not part of it. There may be output even then, and the peer waits for it. Once done or failed, every
-    /// further call fails.
+    /// further call fails. A failure may leave output too: the peer's last word from us.
     pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, Progress), Failure> {
         let mut rest = bytes;
+        // The authenticator is asked once all bytes are seen: they may show that there is no need to.
+        let mut asked = None;
         loop {
-            let state = std::mem::replace(&mut self.state, State::Over);
-            match state.input(&mut rest, &self.config, &mut self.out)? {
+            match self.take_state().input(&mut rest, &self.config, &mut self.out)? {
                 Step::Wait(state) => {
                     self.state = state;
-                    return Ok((bytes.len(), Progress::More));
+                    let progress = asked.map_or(Progress::More, Progress::Zap);
+                    return Ok((bytes.len(), progress));
                 }
                 Step::Next(state) => self.state = state,
+                Step::Ask(state, request) => {
+                    self.state = state;
+                    asked = Some(request);
+                }
                 Step::Done(peer) => return Ok((bytes.len() - rest.len(), Progress::Done(peer))),
             }
         }
+    }
+
+    /// Takes the authenticator's answer to [`Progress::Zap`]; one that was not asked for, or comes twice, changes
+    /// nothing. Fails once the handshake is over, and where the peer has said too much meanwhile.
+    pub fn zap_reply(&mut self, reply: ZapReply) -> Result<Progress, Failure> {
+        self.after_zap(|mechanism, turn| mechanism.zap_reply(reply, turn))
+    }
+
+    /// There is no authenticator: `inproc://zeromq.zap.01` is not bound. NULL and CURVE go on, unless the domain is
+    /// enforced; PLAIN never does.
+    pub fn zap_unavailable(&mut self) -> Result<Progress, Failure> {
+        self.after_zap(Mechanism::zap_unavailable)
+    }
+
+    fn after_zap(
+        &mut self,
+        go_on: impl FnOnce(Mechanism, &mut Turn<'_>) -> Result<mechanism::Step, Failure>,
+    ) -> Result<Progress, Failure> {
+        let state = match self.take_state() {
+            State::Command(state) => state,
+            State::Over => return Err(Failure::SILENT),
+            other @ (State::Greeting(_) | State::RoutingId(_)) => {
+                self.state = other;
+                return Ok(Progress::More);
+            }
+        };
+        let AwaitCommand { version, mechanism, frame } = state;
+        let mut turn = Turn { config: &self.config, version, out: &mut self.out };
+        let (mechanism, progress) = match go_on(mechanism, &mut turn)? {
+            mechanism::Step::Next(mechanism) => (mechanism, Progress::More),
+            mechanism::Step::Denied(mechanism, status) => (mechanism, Progress::Denied(status)),
+            mechanism::Step::Zap(mechanism, request) => (mechanism, Progress::Zap(request)),
+            // Nobody may begin the data phase before our last command.
+            mechanism::Step::Ready(_) if !frame.is_empty() => return Err(Failure::UNEXPECTED_COMMAND),
+            mechanism::Step::Ready(peer) => return Ok(Progress::Done(peer)),
+        };
+        self.state = State::Command(AwaitCommand { version, mechanism, frame });
+        Ok(progress)
+    }
+
+    fn take_state(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Over)
     }
 }
 
@@ -86,6 +147,8 @@ enum Step {
     Wait(State),
     /// There may be bytes left.
     Next(State),
+    /// The same, and the authenticator is to be asked.
+    Ask(State, ZapRequest),
     Done(Peer),
 }
 
@@ -94,7 +157,7 @@ impl State {
         match self {
             State::Greeting(state) => match state.input(bytes, config, out) {
                 greeting::Step::More(state) => Ok(Step::Wait(State::Greeting(state))),
-                greeting::Step::Done(greeted) => after_greeting(greeted, config, out).map(Step::Next),
+                greeting::Step::Done(greeted) => after_greeting(greeted, config, out),
             },
             State::RoutingId(state) => state.input(bytes, config),
             State::Command(state) => state.input(bytes, config, out),
@@ -128,11 +191,12 @@ impl AwaitRoutingId {
             socket_type: None,
             properties: Vec::new(),
             phantom_subscription: self.unversioned && publishes,
+            codec: Codec::Clear,
         }))
     }
 }
 
-/// A command of a ZMTP 3 peer's mechanism is due.
+/// A command of a ZMTP 3 peer's mechanism is due, or an answer about it.
 struct AwaitCommand {
     version: Version,
     mechanism: Mechanism,
@@ -140,9 +204,10 @@ struct AwaitCommand {
 }
 
 impl AwaitCommand {
-    fn start(peer: &PeerGreeting, config: &Config, out: &mut Vec<u8>) -> Result<AwaitCommand, Failure> {
-        let mechanism = Mechanism::start(peer, config, out)?;
-        Ok(AwaitCommand { version: peer.version, mechanism, frame: Assembler::new(Form::V2) })
+    fn start(peer: &PeerGreeting, config: &Config, out: &mut Vec<u8>) -> Result<Step, Failure> {
+        let mut turn = Turn { config, version: peer.version, out };
+        let step = Mechanism::start(peer, &mut turn)?;
+        Ok(AwaitCommand::after(step, peer.version, Assembler::new(Form::V2)))
     }
 
     fn input(self, bytes: &mut &[u8], config: &Config, out: &mut Vec<u8>) -> Result<Step, Failure> {
@@ -150,22 +215,35 @@ impl AwaitCommand {
         let Some(body) = frame.input(bytes)? else {
             return Ok(Step::Wait(State::Command(AwaitCommand { version, mechanism, frame })));
         };
-        match mechanism.command(&body, version, config, out)? {
-            mechanism::Step::Next(mechanism) => {
-                Ok(Step::Next(State::Command(AwaitCommand { version, mechanism, frame })))
+        let step = mechanism.command(&body, &mut Turn { config, version, out })?;
+        Ok(AwaitCommand::after(step, version, frame))
+    }
+
+    fn after(step: mechanism::Step, version: Version, frame: Assembler) -> Step {
+        let state = |mechanism| State::Command(AwaitCommand { version, mechanism, frame });
+        match step {
+            // A denial comes of a reply only, never of a command.
+            mechanism::Step::Next(mechanism) | mechanism::Step::Denied(mechanism, _) => {
+                Step::Next(state(mechanism))
             }
-            mechanism::Step::Ready(peer) => Ok(Step::Done(peer)),
+            mechanism::Step::Zap(mechanism, request) => Step::Ask(state(mechanism), request),
+            mechanism::Step::Ready(peer) => Step::Done(peer),
         }
     }
 }
 
 /// What follows the peer's greeting; appends our routing id or the first command.
-fn after_greeting(greeted: Greeted, config: &Config, out: &mut Vec<u8>) -> Result<State, Failure> {
+fn after_greeting(greeted: Greeted, config: &Config, out: &mut Vec<u8>) -> Result<Step, Failure> {
     let elder = |version, form, begun: Vec<u8>, unversioned| {
-        State::RoutingId(AwaitRoutingId { version, begun, unversioned, frame: Assembler::new(form) })
+        Step::Next(State::RoutingId(AwaitRoutingId {
+            version,
+            begun,
+            unversioned,
+            frame: Assembler::new(form),
+        }))
     };
     match greeted {
-        Greeted::V3(peer) => AwaitCommand::start(&peer, config, out).map(State::Command),
+        Greeted::V3(peer) => AwaitCommand::start(&peer, config, out),
         // Such peers have no mechanism: whoever must authenticate cannot be one of them.
         _ if config.authenticates() => Err(Failure::SILENT),
         Greeted::V2 => {

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::handshake::{Handshake, Peer, Progress};
 use super::{Version, frame, socket_type};
-use crate::engine::{Config, Failure};
+use crate::engine::config::Zap;
+use crate::engine::mechanism::tests::securities;
+use crate::engine::{Codec, Config, Failure, Security};
 use crate::errno::Errno;
-use crate::options::{Mechanism, SocketType};
+use crate::options::SocketType;
 
 pub const ALL_TYPES: [SocketType; 21] = [
     SocketType::Pair,
@@ -37,9 +39,8 @@ const READY_DEALER: &[u8] = b"\x04,\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08I
 pub fn config(socket_type: SocketType) -> Config {
     Config {
         socket_type,
-        mechanism: Mechanism::Null,
-        as_server: false,
-        zap_domain_set: false,
+        security: Security::Null,
+        zap: Default::default(),
         routing_id: Vec::new(),
         recv_routing_id: matches!(socket_type, SocketType::Router | SocketType::Rep),
         app_metadata: Default::default(),
@@ -87,6 +88,7 @@ fn feed(config: &Config, bytes: &[u8], mut piece: impl FnMut() -> usize) -> Seen
                 assert_eq!(consumed, given.len());
                 seen.consumed += consumed;
             }
+            Ok((_, Progress::Zap(_) | Progress::Denied(_))) => panic!("nobody is to be asked here"),
             Ok((consumed, Progress::Done(peer))) => {
                 assert!(consumed <= given.len());
                 seen.consumed += consumed;
@@ -133,6 +135,7 @@ fn peer(version: Version, routing_id: &[u8]) -> Peer {
         socket_type: None,
         properties: Vec::new(),
         phantom_subscription: false,
+        codec: Codec::Clear,
     }
 }
 
@@ -288,9 +291,10 @@ fn routing_ids_of_elders_are_told_only_to_those_who_want_them() {
 
 #[test]
 fn whoever_must_authenticate_refuses_elders() {
-    let plain = Config { mechanism: Mechanism::Plain, as_server: true, ..router() };
-    let zap = Config { zap_domain_set: true, ..router() };
-    for config in [plain, zap] {
+    let zap = Zap { domain: b"dom".to_vec(), ..Default::default() };
+    let with_domain = Config { zap, ..router() };
+    let secured = securities().into_iter().skip(1).map(|(security, _)| Config { security, ..router() });
+    for config in secured.chain([with_domain]) {
         for elder in [&b"\x01\0"[..], b"\x01", b"\xff\0\0\0\0\0\0\0\x01\0"] {
             let seen = at_once(&config, elder);
             assert_eq!(seen.outcome, Some(Err(Failure::SILENT)));
@@ -304,23 +308,15 @@ fn whoever_must_authenticate_refuses_elders() {
 
 #[test]
 fn mechanisms_must_be_the_same_and_never_fall_back() {
-    let mechanisms = [
-        (Mechanism::Null, "NULL"),
-        (Mechanism::Plain, "PLAIN"),
-        (Mechanism::Curve, "CURVE"),
-        (Mechanism::Gssapi, "GSSAPI"),
-    ];
-    for (ours, _) in mechanisms {
-        for (theirs, name) in mechanisms {
-            for as_server in [false, true] {
-                let config = Config { mechanism: ours, as_server, ..config(SocketType::Dealer) };
-                let seen = at_once(&config, &greeting(3, 1, name));
-                if ours == Mechanism::Null && theirs == Mechanism::Null {
-                    assert_eq!(seen.outcome, None);
-                } else {
-                    assert_eq!(seen.outcome, Some(Err(Failure::MECHANISM_MISMATCH)), "{ours:?} {name}");
-                    assert_eq!(seen.sent.len(), 64, "not a word after the greeting");
-                }
+    for (security, ours) in securities() {
+        for theirs in ["NULL", "PLAIN", "CURVE", "GSSAPI"] {
+            let config = Config { security: security.clone(), ..config(SocketType::Dealer) };
+            let seen = at_once(&config, &greeting(3, 1, theirs));
+            if ours == theirs && ours != "GSSAPI" {
+                assert_eq!(seen.outcome, None);
+            } else {
+                assert_eq!(seen.outcome, Some(Err(Failure::MECHANISM_MISMATCH)), "{security:?} {theirs}");
+                assert_eq!(seen.sent.len(), 64, "not a word after the greeting");
             }
         }
     }
@@ -377,7 +373,8 @@ fn transcripts() -> Vec<Vec<u8>> {
 #[test]
 fn chunking_never_changes_the_outcome() {
     let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
-    let configs = [router(), config(SocketType::Xpub), Config { mechanism: Mechanism::Curve, ..router() }];
+    let configs =
+        [router(), config(SocketType::Xpub), Config { security: Security::PlainServer, ..router() }];
     for bytes in transcripts() {
         for config in &configs {
             let whole = at_once(config, &bytes);
@@ -393,7 +390,8 @@ fn chunking_never_changes_the_outcome() {
 fn garbage_never_panics_and_is_judged_the_same_in_any_pieces() {
     let mut random = Xorshift(0xdead_beef_cafe_f00d);
     let transcripts = transcripts();
-    let configs = [router(), config(SocketType::Dealer), Config { mechanism: Mechanism::Plain, ..router() }];
+    let configs =
+        [router(), config(SocketType::Dealer), Config { security: Security::PlainServer, ..router() }];
     let edges = [0, 1, 2, 3, 4, 5, 0x7f, 0x80, 0xfe, 0xff];
     for _ in 0..20_000 {
         let mut bytes = transcripts[random.below(transcripts.len())].clone();

@@ -21,6 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Default)]
 struct Bomb(AtomicU64);
 
+/// No authenticator anywhere.
+struct Nobody;
+
+impl crate::session::Authenticators for Nobody {
+    fn authenticator(&self) -> crate::errno::Result<Option<crate::pipe::Pipe>> {
+        Ok(None)
+    }
+}
+
 impl Observer for Bomb {
     fn event(&self, kind: u64, _values: &[u64], _endpoints: &Endpoints) {
         if self.0.compare_exchange(kind, 0, SeqCst, SeqCst).is_ok() {
@@ -67,7 +76,7 @@ impl Fixture {
 
     fn ground(&self) -> Ground {
         let (owner, options) = (Arc::clone(&self.owner), Arc::clone(&self.options));
-        Ground { owner, options, guard: self.context.guard() }
+        Ground { owner, options, authenticators: Arc::new(Nobody), guard: self.context.guard() }
     }
 
     fn io_thread(&self) -> Handle {

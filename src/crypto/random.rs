@@ -1,0 +1,25 @@
+//! Random bytes.
+
+use crate::errno::{Errno, Result};
+
+/// Fills `bytes` from the system's random generator.
+///
+/// Errors: what the system says (`EIO` where it gives no code); `bytes` is then not to be used.
+pub fn fill(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn twice_is_never_the_same() {
+        let mut bytes = [[0; 32]; 2];
+        fill(&mut bytes[0]).unwrap();
+        fill(&mut bytes[1]).unwrap();
+        assert_ne!(bytes[0], bytes[1]);
+        assert_ne!(bytes[0], [0; 32]);
+    }
+}

@@ -1,0 +1,115 @@
+//! Salsa20/20: key stream for many blocks at a time.
+//!
+//! Source: D. J. Bernstein, "The Salsa20 family of stream ciphers"; "Extending the Salsa20 nonce" for HSalsa20.
+//!
+//! A block is a hash of key, nonce and block counter: blocks do not depend on one another. A kernel computes one block per
+//! lane of its vector registers, whichever messages the blocks are of. The rounds are written once, for any
+//! [`Vector`]; what a kernel adds is its vector type and the way from there to blocks in memory.
+
+mod portable;
+mod rounds;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx2;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx512;
+
+pub(super) use portable::hsalsa20;
+use zeroize::Zeroizing;
+
+/// Bytes in a block of key stream.
+pub(super) const BLOCK: usize = 64;
+/// The most blocks that a kernel computes in a call.
+pub(super) const MAX_LANES: usize = 16;
+
+/// A key as the words that the rounds take.
+pub(super) type Key = Zeroizing<[u32; 8]>;
+
+/// A block of key stream.
+pub(super) type Block = [u8; BLOCK];
+
+/// What the lanes of a call are to compute: a message's nonce and a block's number each.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub(super) struct Lanes {
+    nonce: [[u32; MAX_LANES]; 2],
+    block: [[u32; MAX_LANES]; 2],
+}
+
+impl Lanes {
+    pub(super) fn new() -> Lanes {
+        Lanes { nonce: [[0; MAX_LANES]; 2], block: [[0; MAX_LANES]; 2] }
+    }
+
+    /// `counter` is the nonce: a message's number, most significant byte first on the wire.
+    pub(super) fn set(&mut self, lane: usize, counter: u64, block: u64) {
+        let counter = counter.swap_bytes();
+        self.nonce[0][lane] = counter as u32;
+        self.nonce[1][lane] = (counter >> 32) as u32;
+        self.block[0][lane] = block as u32;
+        self.block[1][lane] = (block >> 32) as u32;
+    }
+}
+
+/// A way to compute blocks. Those of an instruction set exist only where [`Kernel::all`] finds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Kernel(Set);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Set {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Kernel {
+    /// The fastest that this processor can run.
+    pub(super) fn best() -> Kernel {
+        Kernel::all().last().unwrap_or(Kernel(Set::Portable))
+    }
+
+    /// All that this processor can run, the fastest last.
+    pub(super) fn all() -> impl Iterator<Item = Kernel> {
+        let all = [
+            Some(Set::Portable),
+            #[cfg(target_arch = "x86_64")]
+            (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2")).then_some(Set::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("bmi2")).then_some(Set::Avx512),
+        ];
+        all.into_iter().flatten().map(Kernel)
+    }
+
+    /// How many blocks it computes in a call.
+    pub(super) fn lanes(self) -> usize {
+        match self.0 {
+            Set::Portable => portable::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => x86_avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => x86_avx512::LANES,
+        }
+    }
+
+    /// Computes the first `self.lanes()` blocks of `out` and calls `between` after each of the 20 rounds, with the
+    /// number of bytes that it should work on in the meantime; with the integer units alone that is almost for free.
+    #[inline(always)]
+    pub(super) fn fill(
+        self,
+        key: &Key,
+        lanes: &Lanes,
+        out: &mut [Block; MAX_LANES],
+        between: impl FnMut(usize),
+    ) {
+        match self.0 {
+            Set::Portable => portable::fill(key, lanes, out, between),
+            // SAFETY: only `all` makes this one, having found AVX2 and BMI2.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { x86_avx2::fill(key, lanes, out, between) },
+            // SAFETY: only `all` makes this one, having found AVX-512F and BMI2.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { x86_avx512::fill(key, lanes, out, between) },
+        }
+    }
+}

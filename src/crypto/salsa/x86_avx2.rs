@@ -1,0 +1,91 @@
+//! The kernel for AVX2: eight blocks per call.
+
+use super::rounds::{Vector, hash};
+use super::{Block, Key, Lanes, MAX_LANES};
+use std::arch::x86_64::*;
+
+/// Blocks per call.
+pub(super) const LANES: usize = 8;
+/// Bytes between two rounds: 20 of them cover a call's blocks and a little.
+const STRIDE: usize = LANES * 4;
+
+/// # Safety
+/// The processor has AVX2 and BMI2 (which is for `between`: it multiplies).
+#[target_feature(enable = "avx2,bmi2")]
+pub(super) unsafe fn fill(
+    key: &Key,
+    lanes: &Lanes,
+    out: &mut [Block; MAX_LANES],
+    mut between: impl FnMut(usize),
+) {
+    let words = hash::<Words>(key, lanes, || between(STRIDE));
+    let (halves, _) = words.as_chunks::<8>();
+    for (half, words) in halves.iter().enumerate() {
+        for (block, row) in out.iter_mut().zip(transposed(words)) {
+            let bytes = &mut block.as_chunks_mut::<32>().0[half];
+            // SAFETY: room for the 32 bytes that a vector has.
+            unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), row) };
+        }
+    }
+}
+
+/// Eight words of each lane, from a vector per word to a vector per lane.
+#[target_feature(enable = "avx2")]
+fn transposed(words: &[Words; 8]) -> [__m256i; 8] {
+    let w = words.map(|words| words.0);
+    // Names say what is in the lower half of each vector; the upper half has the same of the lanes from 4 on.
+    let quads = |at: usize| {
+        let low01 = _mm256_unpacklo_epi32(w[at], w[at + 1]);
+        let high01 = _mm256_unpackhi_epi32(w[at], w[at + 1]);
+        let low23 = _mm256_unpacklo_epi32(w[at + 2], w[at + 3]);
+        let high23 = _mm256_unpackhi_epi32(w[at + 2], w[at + 3]);
+        [
+            _mm256_unpacklo_epi64(low01, low23),
+            _mm256_unpackhi_epi64(low01, low23),
+            _mm256_unpacklo_epi64(high01, high23),
+            _mm256_unpackhi_epi64(high01, high23),
+        ]
+    };
+    let (first, second) = (quads(0), quads(4));
+    let low = |lane: usize| _mm256_permute2x128_si256::<0x20>(first[lane], second[lane]);
+    let high = |lane: usize| _mm256_permute2x128_si256::<0x31>(first[lane], second[lane]);
+    [low(0), low(1), low(2), low(3), high(0), high(1), high(2), high(3)]
+}
+
+/// Made only by `fill` and what it calls.
+#[derive(Clone, Copy)]
+struct Words(__m256i);
+
+impl Vector for Words {
+    #[inline(always)]
+    fn splat(word: u32) -> Self {
+        // SAFETY: `fill`'s caller vouches for AVX2.
+        unsafe { Words(_mm256_set1_epi32(word as i32)) }
+    }
+
+    #[inline(always)]
+    fn load(words: &[u32; MAX_LANES]) -> Self {
+        // SAFETY: as of `splat`; there are more words than a vector has.
+        unsafe { Words(_mm256_loadu_si256(words.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: as of `splat`.
+        unsafe { Words(_mm256_add_epi32(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        // SAFETY: as of `splat`.
+        unsafe { Words(_mm256_xor_si256(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self {
+        // SAFETY: as of `splat`.
+        unsafe {
+            Words(_mm256_or_si256(_mm256_slli_epi32::<LEFT>(self.0), _mm256_srli_epi32::<RIGHT>(self.0)))
+        }
+    }
+}

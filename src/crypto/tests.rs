@@ -1,0 +1,292 @@
+//! The boxes against crypto_box and the published vectors, each with every kernel that this processor has.
+#![allow(clippy::unwrap_used)]
+
+use super::boxes::{NONCE, SecretBoxKey, SharedKey};
+use super::keys::{self, KEY, PublicKey, SecretKey};
+use super::random;
+use super::salsa::{self, Kernel, Lanes, MAX_LANES};
+use super::stream::{BoxStream, Frame, TAG};
+use crate::errno::Errno;
+use ::crypto_box::aead::AeadInPlace;
+use ::crypto_box::{PublicKey as TheirPublic, SalsaBox, SecretKey as TheirSecret};
+
+const PREFIX: &[u8; 16] = b"CurveZMQMESSAGEC";
+
+/// NaCl's tests/secretbox.c, and box.c, whose keys make the same key.
+const NACL_KEY: &str = "1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389";
+const NACL_NONCE: &str = "69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37";
+const NACL_TEXT: &str = "be075fc53c81f2d5cf141316ebeb0c7b5228c52a4c62cbd44b66849b64244ffce5ecbaaf33bd751a\
+    1ac728d45e6c61296cdc3c01233561f41db66cce314adb310e3be8250c46f06dceea3a7fa1348057\
+    e2f6556ad6b1318a024a838f21af1fde048977eb48f59ffd4924ca1c60902e52f0a089bc76897040\
+    e082f937763848645e0705";
+const NACL_BOX: &str = "f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce48332ea7164d96a4\
+    476fb8c531a1186ac0dfc17c98dce87b4da7f011ec48c97271d2c20f9b928fe2270d6fb863d51738\
+    b48eeee314a7cc8ab932164548e526ae90224368517acfeabd6bb3732bc0e9da99832b61ca01b6de\
+    56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74e355a5";
+const NACL_ALICE_SECRET: &str = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a";
+const NACL_BOB_PUBLIC: &str = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f";
+
+#[test]
+fn the_secretbox_of_nacl() {
+    let (key, nonce): ([u8; KEY], [u8; NONCE]) = (array(NACL_KEY), array(NACL_NONCE));
+    let (prefix, counter) = split(&nonce);
+    for kernel in kernels() {
+        let mut buf = [vec![0; TAG], bytes(NACL_TEXT)].concat();
+        BoxStream::with_kernel(&key, &prefix, kernel).seal_in_place(counter, &mut buf).unwrap();
+        assert_eq!(buf, bytes(NACL_BOX), "{kernel:?}");
+        let mut opener = BoxStream::with_kernel(&key, &prefix, kernel);
+        assert_eq!(opener.open_in_place(counter, &mut buf).unwrap(), bytes(NACL_TEXT), "{kernel:?}");
+    }
+}
+
+#[test]
+fn the_box_of_nacl() {
+    let key =
+        SharedKey::new(&PublicKey(array(NACL_BOB_PUBLIC)), &SecretKey::from_bytes(&array(NACL_ALICE_SECRET)))
+            .unwrap();
+    assert_eq!(key.as_bytes(), &array::<KEY>(NACL_KEY));
+    let mut buf = [vec![0; TAG], bytes(NACL_TEXT)].concat();
+    key.seal_in_place(&array(NACL_NONCE), &mut buf).unwrap();
+    assert_eq!(buf, bytes(NACL_BOX));
+}
+
+#[test]
+fn the_same_as_crypto_box() {
+    let (ours, theirs) = pair();
+    let mut lengths: Vec<usize> = (0..200).collect();
+    lengths.extend((0..if cfg!(miri) { 3 } else { 200 }).map(|_| below(70_000)));
+    if cfg!(miri) {
+        lengths.retain(|len| len % 37 == 0);
+    }
+    for kernel in kernels() {
+        let mut sealer = BoxStream::with_kernel(ours.as_bytes(), PREFIX, kernel);
+        let mut opener = BoxStream::with_kernel(ours.as_bytes(), PREFIX, kernel);
+        for (counter, len) in lengths.iter().enumerate() {
+            check(&mut sealer, &mut opener, &theirs, counter as u64 + 1, *len, 0);
+        }
+    }
+}
+
+#[test]
+fn at_every_alignment() {
+    let (ours, theirs) = pair();
+    for kernel in kernels() {
+        let mut sealer = BoxStream::with_kernel(ours.as_bytes(), PREFIX, kernel);
+        let mut opener = BoxStream::with_kernel(ours.as_bytes(), PREFIX, kernel);
+        for offset in (0..=4096).step_by(if cfg!(miri) { 1365 } else { 1 }) {
+            check(&mut sealer, &mut opener, &theirs, offset as u64, below(4097), offset);
+        }
+    }
+}
+
+/// A counter that jumps, to and fro, leaves none of the key stream that was computed ahead in the wrong place.
+#[test]
+fn counters_in_any_order() {
+    let (ours, theirs) = pair();
+    for kernel in kernels() {
+        let mut sealer = BoxStream::with_kernel(ours.as_bytes(), PREFIX, kernel);
+        let mut opener = BoxStream::with_kernel(ours.as_bytes(), PREFIX, kernel);
+        for near in [1, u64::from(u32::MAX) - 4, u64::MAX - 4] {
+            for _ in 0..if cfg!(miri) { 5 } else { 300 } {
+                let counter = near.wrapping_add(below(9) as u64);
+                check(&mut sealer, &mut opener, &theirs, counter, below(300), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_what_single_messages_are() {
+    let (key, _) = pair();
+    for kernel in kernels() {
+        let new = || BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
+        let (mut single, mut sealer, mut opener) = (new(), new(), new());
+        let mut counter = 0;
+        for round in 0..if cfg!(miri) { 3 } else { 60 } {
+            let longest = [100, 700, 5000][round % 3];
+            let texts: Vec<Vec<u8>> = (0..below(30)).map(|_| noise(below(longest))).collect();
+            let mut bufs: Vec<Vec<u8>> = texts.iter().map(|text| [&[0; TAG], &text[..]].concat()).collect();
+            let first = counter;
+            // Every third counter is left out.
+            let counter_of = |at: usize| first + at as u64 + at as u64 / 3;
+            let mut expected = bufs.clone();
+            for (at, buf) in expected.iter_mut().enumerate() {
+                single.seal_in_place(counter_of(at), buf).unwrap();
+            }
+            sealer.seal_batch(&mut frames(&mut bufs, counter_of)).unwrap();
+            assert_eq!(bufs, expected);
+            assert_eq!(opener.open_batch(&mut frames(&mut bufs, counter_of)), bufs.len());
+            assert!(bufs.iter().zip(&texts).all(|(buf, text)| buf[TAG..] == text[..]));
+            counter = counter_of(texts.len());
+        }
+    }
+}
+
+#[test]
+fn a_batch_ends_at_a_forgery() {
+    let (key, _) = pair();
+    let mut bufs: Vec<Vec<u8>> = (0..5).map(|_| noise(TAG + 50)).collect();
+    BoxStream::new(&key, PREFIX).seal_batch(&mut frames(&mut bufs, |at| at as u64)).unwrap();
+    bufs[3][20] ^= 1;
+    let sealed = bufs.clone();
+    assert_eq!(BoxStream::new(&key, PREFIX).open_batch(&mut frames(&mut bufs, |at| at as u64)), 3);
+    assert_eq!(bufs[3], vec![0; TAG + 50]);
+    assert_eq!(bufs[4], sealed[4]);
+}
+
+#[test]
+fn every_changed_bit_is_noticed() {
+    let (key, _) = pair();
+    for kernel in kernels() {
+        for len in [0, 1, 16, 33, 100] {
+            let mut sealed = noise(TAG + len);
+            BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel).seal_in_place(7, &mut sealed).unwrap();
+            let mut opener = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
+            for bit in (0..sealed.len() * 8).step_by(if cfg!(miri) { 97 } else { 1 }) {
+                let mut forged = sealed.clone();
+                forged[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(opener.open_in_place(7, &mut forged).unwrap_err(), Errno::PROTO);
+                assert_eq!(forged, vec![0; TAG + len], "nothing of it can be seen");
+            }
+            assert_eq!(opener.open_in_place(8, &mut sealed.clone()).unwrap_err(), Errno::PROTO);
+            let mut short = sealed[..sealed.len() - 1].to_vec();
+            assert_eq!(opener.open_in_place(7, &mut short).unwrap_err(), Errno::PROTO);
+            assert!(opener.open_in_place(7, &mut sealed).is_ok());
+        }
+        let long = if cfg!(miri) { 2_000 } else { 20_000 };
+        let mut sealed = noise(long);
+        BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel).seal_in_place(7, &mut sealed).unwrap();
+        for at in [TAG, long / 2, long - 1] {
+            let mut forged = sealed.clone();
+            forged[at] ^= 0x80;
+            let mut opener = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
+            assert_eq!(opener.open_in_place(7, &mut forged).unwrap_err(), Errno::PROTO);
+            assert_eq!(forged, vec![0; long]);
+        }
+    }
+}
+
+#[test]
+fn no_room_for_a_tag() {
+    let (key, _) = pair();
+    let mut stream = BoxStream::new(&key, PREFIX);
+    assert_eq!(stream.seal_in_place(0, &mut [0; TAG - 1]).unwrap_err(), Errno::INVAL);
+    assert_eq!(stream.open_in_place(0, &mut [0; TAG - 1]).unwrap_err(), Errno::PROTO);
+    assert_eq!(stream.open_in_place(0, &mut []).unwrap_err(), Errno::PROTO);
+}
+
+/// All kernels, block for block, with nonces and block numbers of all widths.
+#[test]
+fn kernels_agree() {
+    let key = salsa::hsalsa20(&array(NACL_KEY), PREFIX);
+    let mut lanes = Lanes::new();
+    for lane in 0..MAX_LANES {
+        let wide = |seed: u64| (lane as u64 + 1).wrapping_mul(seed);
+        lanes.set(lane, wide(0x9e37_79b9_7f4a_7c15), wide(0xc2b2_ae3d_27d4_eb4f));
+    }
+    let mut blocks = Vec::new();
+    for kernel in kernels() {
+        let mut out = [[0; salsa::BLOCK]; MAX_LANES];
+        let mut calls = 0;
+        kernel.fill(&key, &lanes, &mut out, |_| calls += 1);
+        assert_eq!(calls, 20);
+        assert!(out[kernel.lanes()..].iter().all(|block| *block == [0; salsa::BLOCK]));
+        blocks.push(out[..kernel.lanes()].to_vec());
+    }
+    for other in &blocks[1..] {
+        let lanes = blocks[0].len().min(other.len());
+        assert_eq!(blocks[0][..lanes], other[..lanes]);
+    }
+}
+
+#[test]
+fn a_secret_box_opens_with_its_key_alone() {
+    let (key, other) = (SecretBoxKey::generate().unwrap(), SecretBoxKey::generate().unwrap());
+    let (nonce, text) = ([9; NONCE], noise(64));
+    let mut buf = [&[0; TAG], &text[..]].concat();
+    key.seal_in_place(&nonce, &mut buf).unwrap();
+    let mut copy = buf.clone();
+    assert_eq!(key.open_in_place(&nonce, &mut copy).unwrap(), text);
+    assert_eq!(other.open_in_place(&nonce, &mut buf.clone()).unwrap_err(), Errno::PROTO);
+    for at in 0..NONCE {
+        let mut changed = nonce;
+        changed[at] ^= 1;
+        assert_eq!(key.open_in_place(&changed, &mut buf.clone()).unwrap_err(), Errno::PROTO);
+    }
+}
+
+/// Points of small order: the shared key would be the same for everyone.
+#[test]
+fn public_keys_that_agree_on_nothing() {
+    let secret = SecretKey::generate().unwrap();
+    let one: [u8; KEY] = std::array::from_fn(|at| u8::from(at == 0));
+    for point in [[0; KEY], one] {
+        assert_eq!(SharedKey::new(&PublicKey(point), &secret).err(), Some(Errno::PROTO));
+    }
+}
+
+/// Seals, compares with crypto_box, opens: a text of `len` bytes that starts `offset` bytes into a buffer.
+fn check(
+    sealer: &mut BoxStream,
+    opener: &mut BoxStream,
+    theirs: &SalsaBox,
+    counter: u64,
+    len: usize,
+    offset: usize,
+) {
+    let text = noise(len);
+    let mut expected = text.clone();
+    let mut nonce = [0; NONCE];
+    nonce[..16].copy_from_slice(PREFIX);
+    nonce[16..].copy_from_slice(&counter.to_be_bytes());
+    let tag = theirs.encrypt_in_place_detached(&nonce.into(), b"", &mut expected).unwrap();
+
+    let mut room = vec![0x5a; offset + TAG + len + 64];
+    let buf = &mut room[offset..offset + TAG + len];
+    buf[TAG..].copy_from_slice(&text);
+    sealer.seal_in_place(counter, buf).unwrap();
+    assert_eq!((&buf[..TAG], &buf[TAG..]), (&tag[..], &expected[..]), "length {len}, counter {counter}");
+    assert_eq!(opener.open_in_place(counter, buf).unwrap(), text, "length {len}, counter {counter}");
+    assert!(room[..offset].iter().chain(&room[offset + TAG + len..]).all(|byte| *byte == 0x5a));
+}
+
+fn kernels() -> Vec<Kernel> {
+    Kernel::all().collect()
+}
+
+/// The same key, for us and for crypto_box.
+fn pair() -> (SharedKey, SalsaBox) {
+    let (public, _) = keys::keypair().unwrap();
+    let (_, secret) = keys::keypair().unwrap();
+    let theirs = SalsaBox::new(&TheirPublic::from(public.0), &TheirSecret::from(*secret.as_bytes()));
+    (SharedKey::new(&public, &secret).unwrap(), theirs)
+}
+
+fn frames(bufs: &mut [Vec<u8>], counter_of: impl Fn(usize) -> u64) -> Vec<Frame<'_>> {
+    bufs.iter_mut().enumerate().map(|(at, buf)| Frame { counter: counter_of(at), buf }).collect()
+}
+
+fn split(nonce: &[u8; NONCE]) -> ([u8; 16], u64) {
+    (nonce[..16].try_into().unwrap(), u64::from_be_bytes(nonce[16..].try_into().unwrap()))
+}
+
+fn noise(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    random::fill(&mut bytes).unwrap();
+    bytes
+}
+
+fn below(limit: usize) -> usize {
+    let mut bytes = [0; 8];
+    random::fill(&mut bytes).unwrap();
+    (u64::from_le_bytes(bytes) % limit as u64) as usize
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().map(|digit| (digit as char).to_digit(16).unwrap() as u8).collect();
+    digits.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect()
+}
+
+fn array<const N: usize>(hex: &str) -> [u8; N] {
+    bytes(hex).try_into().unwrap()
+}

@@ -1,0 +1,44 @@
+//! What the tests of the mechanisms have in common.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::Turn;
+mod pairs;
+
+use crate::engine::zap::{ZapReply, ZapStatus};
+use crate::engine::zmtp::Version;
+use crate::engine::zmtp::frame::parse_header;
+use crate::engine::{Config, Security};
+use zeroize::Zeroizing;
+
+pub fn turn<'a>(config: &'a Config, out: &'a mut Vec<u8>) -> Turn<'a> {
+    Turn { config, version: Version::V3_1, out }
+}
+
+/// The body of the one command that `append` makes.
+pub fn body(append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    append(&mut out);
+    let header = parse_header(&out).unwrap().unwrap();
+    assert!(header.is_command());
+    assert_eq!(header.frame_len(), out.len());
+    out.split_off(header.header_len)
+}
+
+/// What an authenticator may answer.
+pub fn reply(status: ZapStatus) -> ZapReply {
+    let metadata = vec![("Hello".to_owned(), b"World".to_vec())];
+    ZapReply { status, user_id: b"ann".to_vec(), metadata }
+}
+
+/// Every side of every mechanism, and what the mechanism is called; NULL first.
+pub fn securities() -> Vec<(Security, &'static str)> {
+    let plain = Security::PlainClient {
+        username: Zeroizing::new(b"ann".to_vec()),
+        password: Zeroizing::new(b"secret".to_vec()),
+    };
+    vec![
+        (Security::Null, "NULL"),
+        (plain, "PLAIN"),
+        (Security::PlainServer, "PLAIN"),
+        (Security::Gssapi, "GSSAPI"),
+    ]
+}

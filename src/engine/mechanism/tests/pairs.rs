@@ -1,0 +1,214 @@
+//! Whole handshakes of two of us, with an authenticator between them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::{reply, securities};
+use crate::engine::config::{Security, Zap};
+use crate::engine::zmtp::tests::config;
+use crate::engine::{Config, Failure, Handshake, Peer, Progress, ZapRequest, ZapStatus};
+use crate::errno::Errno;
+use crate::options::SocketType;
+
+/// What becomes of questions to the authenticator.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Authenticator {
+    Absent,
+    /// It never answers.
+    Mute,
+    Says(ZapStatus),
+}
+
+/// One end of a pair, with the bytes on their way to it.
+pub struct End {
+    handshake: Handshake,
+    arriving: Vec<u8>,
+    pub asked: Vec<ZapRequest>,
+    pub denied: Option<ZapStatus>,
+    pub outcome: Option<Result<Peer, Failure>>,
+}
+
+impl End {
+    pub fn new(config: Config) -> End {
+        let handshake = Handshake::new(config);
+        End { handshake, arriving: Vec::new(), asked: Vec::new(), denied: None, outcome: None }
+    }
+
+    /// Lets at most `piece` bytes arrive.
+    fn turn(&mut self, other: &mut End, piece: usize, authenticator: Authenticator) {
+        if self.outcome.is_none() && !self.arriving.is_empty() {
+            let given: Vec<u8> = self.arriving[..piece.min(self.arriving.len())].to_vec();
+            let progress = self.handshake.input(&given).map(|(consumed, progress)| {
+                self.arriving.drain(..consumed);
+                progress
+            });
+            self.take(progress);
+        } else if self.outcome.is_none() && !self.asked.is_empty() && self.denied.is_none() {
+            // A reply that nobody waits for changes nothing, so it may come again and again.
+            let progress = match authenticator {
+                Authenticator::Absent => self.handshake.zap_unavailable(),
+                Authenticator::Mute => Ok(Progress::More),
+                Authenticator::Says(status) => self.handshake.zap_reply(reply(status)),
+            };
+            self.take(progress);
+        }
+        self.handshake.output(&mut other.arriving);
+    }
+
+    fn take(&mut self, progress: Result<Progress, Failure>) {
+        match progress {
+            Ok(Progress::More) => {}
+            Ok(Progress::Zap(request)) => self.asked.push(request),
+            Ok(Progress::Denied(status)) => self.denied = Some(status),
+            Ok(Progress::Done(peer)) => self.outcome = Some(Ok(peer)),
+            Err(failure) => self.outcome = Some(Err(failure)),
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        matches!(self.outcome, Some(Ok(_)))
+    }
+}
+
+/// A generator of numbers that look random; the seed makes a failure repeatable.
+struct Xorshift(u64);
+
+impl Xorshift {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound.max(1) as u64) as usize
+    }
+}
+
+/// Lets them talk in pieces of any length until nothing moves.
+pub fn talk(a: Config, b: Config, authenticator: Authenticator, seed: u64) -> (End, End) {
+    let mut random = Xorshift(seed);
+    let (mut a, mut b) = (End::new(a), End::new(b));
+    for _ in 0..3000 {
+        let piece = 1 + random.below(90);
+        match random.below(2) {
+            0 => a.turn(&mut b, piece, authenticator),
+            _ => b.turn(&mut a, piece, authenticator),
+        }
+    }
+    (a, b)
+}
+
+fn client(security: Security) -> Config {
+    Config { security, routing_id: b"cli".to_vec(), ..config(SocketType::Dealer) }
+}
+
+fn server(security: Security, domain: &[u8], enforce: bool) -> Config {
+    let zap = Zap { domain: domain.to_vec(), enforce, peer_address: b"127.0.0.1".to_vec() };
+    Config { security, zap, routing_id: b"srv".to_vec(), ..config(SocketType::Router) }
+}
+
+/// The sides that go together: client, server, and what the mechanism is called.
+fn pairs() -> Vec<(Security, Security, &'static str)> {
+    let mut sides = securities();
+    let null = sides.remove(0).0;
+    let mut pairs = vec![(null.clone(), null, "NULL")];
+    let mut sides = sides.into_iter();
+    while let (Some((client, name)), Some((server, _))) = (sides.next(), sides.next()) {
+        pairs.push((client, server, name));
+    }
+    pairs
+}
+
+const STATUSES: [ZapStatus; 3] =
+    [ZapStatus::TemporaryError, ZapStatus::AuthenticationFailure, ZapStatus::InternalError];
+
+#[test]
+fn admitted_under_any_chunking() {
+    for (mine, theirs, name) in pairs() {
+        for seed in 1..40 {
+            let says = Authenticator::Says(ZapStatus::Success);
+            let (cli, srv) = talk(client(mine.clone()), server(theirs.clone(), b"dom", true), says, seed);
+            let [request] = &srv.asked[..] else { panic!("{name} asks once") };
+            assert_eq!(request.mechanism, name);
+            assert_eq!((&request.domain[..], &request.address[..]), (&b"dom"[..], &b"127.0.0.1"[..]));
+            assert_eq!(request.routing_id, b"srv");
+            assert!(cli.asked.is_empty(), "a client asks nobody");
+            let of_client = srv.outcome.unwrap().unwrap();
+            assert_eq!(of_client.routing_id, b"cli");
+            assert_eq!(of_client.socket_type.as_deref(), Some("DEALER"));
+            assert_eq!(of_client.properties[0], ("User-Id".to_owned(), b"ann".to_vec()));
+            assert_eq!(of_client.properties[1], ("Hello".to_owned(), b"World".to_vec()));
+            let of_server = cli.outcome.unwrap().unwrap();
+            assert_eq!(of_server.socket_type.as_deref(), Some("ROUTER"));
+            assert!(of_server.properties.iter().all(|(name, _)| name != "User-Id"));
+            assert!(cli.arriving.is_empty() && srv.arriving.is_empty());
+        }
+    }
+}
+
+#[test]
+fn denied_under_any_chunking() {
+    for (mine, theirs, name) in pairs() {
+        for (status, seed) in STATUSES.into_iter().flat_map(|status| (1..15).map(move |seed| (status, seed)))
+        {
+            let says = Authenticator::Says(status);
+            let (cli, srv) = talk(client(mine.clone()), server(theirs.clone(), b"dom", false), says, seed);
+            assert_eq!(srv.denied, Some(status), "{name}");
+            assert_eq!(srv.outcome, None, "{name}: mute until the peer has gone");
+            match status {
+                ZapStatus::TemporaryError => assert_eq!(cli.outcome, None, "it learns nothing"),
+                _ => assert_eq!(cli.outcome, Some(Err(Failure::Auth(status.code()))), "{name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_is_let_in_while_the_authenticator_is_silent() {
+    for (mine, theirs, _) in pairs() {
+        let (cli, srv) = talk(client(mine), server(theirs, b"dom", true), Authenticator::Mute, 5);
+        assert_eq!((cli.outcome, srv.outcome, srv.denied), (None, None, None));
+        assert_eq!(srv.asked.len(), 1);
+    }
+}
+
+#[test]
+fn who_gets_in_without_an_authenticator() {
+    for (mine, theirs, name) in pairs() {
+        for (domain, enforce) in [(&b""[..], false), (b"", true), (b"dom", false), (b"dom", true)] {
+            let server = server(theirs.clone(), domain, enforce);
+            let (cli, srv) = talk(client(mine.clone()), server, Authenticator::Absent, 9);
+            let expected = match name {
+                "NULL" => !enforce || domain.is_empty(),
+                "CURVE" => !enforce || domain.is_empty(),
+                _ => false,
+            };
+            assert_eq!(cli.is_done() && srv.is_done(), expected, "{name} {domain:?} {enforce}");
+            if !expected {
+                assert_eq!(srv.outcome, Some(Err(Failure::NoDetail(Errno::FAULT))));
+                assert_eq!(cli.outcome, None);
+            }
+        }
+    }
+}
+
+#[test]
+fn null_without_a_domain_asks_nobody() {
+    let (cli, srv) = talk(client(Security::Null), server(Security::Null, b"", false), Authenticator::Mute, 3);
+    assert!(srv.asked.is_empty() && srv.is_done() && cli.is_done());
+}
+
+#[test]
+fn two_of_the_same_side_never_agree() {
+    for (security, name) in securities().into_iter().skip(1) {
+        let says = Authenticator::Says(ZapStatus::Success);
+        let (a, b) = talk(client(security.clone()), server(security, b"dom", false), says, 3);
+        assert!(!a.is_done() && !b.is_done(), "{name}");
+        assert!(a.asked.is_empty() && b.asked.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn types_that_do_not_go_together_never_agree() {
+    for (mine, theirs, name) in pairs() {
+        let puller = Config { security: mine, ..config(SocketType::Pull) };
+        let says = Authenticator::Says(ZapStatus::Success);
+        let (a, b) = talk(puller, server(theirs, b"dom", false), says, 3);
+        assert!(!a.is_done() && !b.is_done(), "{name}");
+    }
+}
