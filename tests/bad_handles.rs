@@ -70,6 +70,7 @@ fn what_is_no_handle_is_told_so() {
     let on_the_heap = vec![0xffu8; 4096];
     let mut timers = zmq_timers_new();
     let counter = zmq_atomic_counter_new();
+    let mut poller = zmq_poller_new();
     // SAFETY: a page that can be neither read nor written.
     let unreadable = unsafe {
         libc::mmap(ptr::null_mut(), 4096, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
@@ -83,6 +84,7 @@ fn what_is_no_handle_is_told_so() {
         context,
         timers,
         counter,
+        poller,
         unreadable,
         on_the_stack.as_ptr().cast_mut().cast(),
         on_the_heap.as_ptr().cast_mut().cast(),
@@ -127,6 +129,7 @@ fn what_is_no_handle_is_told_so() {
     // SAFETY: pointers to handles.
     unsafe {
         zmq_timers_destroy(&raw mut timers);
+        zmq_poller_destroy(&raw mut poller);
         zmq_atomic_counter_destroy(&mut { counter });
         libc::munmap(unreadable, 4096);
     }
