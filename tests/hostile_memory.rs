@@ -116,7 +116,7 @@ fn floods_of_commands() {
 #[test]
 fn subscriptions_to_a_publisher_that_is_busy_elsewhere() {
     alone(|| {
-        let bench = Bench::new(ZMQ_PUB, ZMQ_SUB, |_| {});
+        let mut bench = Bench::new(ZMQ_PUB, ZMQ_SUB, |_| {});
         let topic = |i: u32| frame(Version::V3, COMMAND, &[b"\x09SUBSCRIBE", &i.to_be_bytes()[..]].concat());
         let bytes: Vec<u8> = (0..100_000).flat_map(topic).collect();
         let mut stream = bench.peer(Version::V3, "SUB");
@@ -126,6 +126,7 @@ fn subscriptions_to_a_publisher_that_is_busy_elsewhere() {
             assert!(poured < 200 * MIB);
         });
         assert!(held < 2 * MIB, "{held}");
+        bench.good_out();
     });
 }
 
