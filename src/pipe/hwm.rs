@@ -117,15 +117,17 @@ impl Granting {
             return false;
         }
         let batch = u64::from(hwm.unsigned_abs()).div_ceil(2);
-        if self.read.wrapping_sub(self.told) < batch {
+        // Whole batches, as libzmq grants them: a reader that takes many messages at once gives no more.
+        let due = self.read - self.read % batch;
+        if due <= self.told {
             return false;
         }
-        self.grant()
+        self.grant(due)
     }
 
-    fn grant(&mut self) -> bool {
-        self.told = self.read;
-        self.credit.granted.store(self.read, Ordering::Release);
+    fn grant(&mut self, due: u64) -> bool {
+        self.told = due;
+        self.credit.granted.store(due, Ordering::Release);
         fence(Ordering::SeqCst);
         self.credit.waiting.load(Ordering::Relaxed) && self.credit.waiting.swap(false, Ordering::AcqRel)
     }
@@ -133,7 +135,7 @@ impl Granting {
     /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.
     pub fn set_hwm(&mut self, hwm: i32) -> bool {
         self.credit.hwm.store(hwm, Ordering::Relaxed);
-        self.grant()
+        self.grant(self.read)
     }
 }
 

@@ -338,8 +338,11 @@ impl LaneReader {
         };
         let ahead = ahead(consumer)?;
         self.incomplete = ahead.flags & MORE != 0;
-        if ahead.flags & (MORE | ROUTING_ID) == 0 && self.granting.read(1) {
-            self.link.notify(self.side.other(), PipeEvent::Writable);
+        if ends_message(ahead.flags) {
+            consumer.tell(1);
+            if self.granting.read(1) {
+                self.link.notify(self.side.other(), PipeEvent::Writable);
+            }
         }
         let body = match ahead.body_len {
             Some(len) => {
@@ -427,21 +430,24 @@ impl LaneReader {
     }
 
     /// Goes to the next border between messages, where bytes were passed without looking at frames: drops the rest
-    /// of a message of which some has left already. No credit is given for it.
+    /// of a message of which some has left already.
     pub fn resync(&mut self) {
         let From::Blocks(consumer) = &mut self.from else { return };
         let (bytes, passed, mut inside) = consumer.whole_block();
-        let mut start = 0;
+        let (mut start, mut ended) = (0, 0u32);
         // Blocks begin with a frame.
         while start < passed {
             let Some(header) = bytes.get(start..).and_then(Header::parse) else { break };
             inside = header.flags & MORE != 0;
+            ended = ended.wrapping_add(u32::from(ends_message(header.flags)));
             start = start.saturating_add(header.frame_len());
         }
-        if start > bytes.len() {
+        let len = bytes.len();
+        // The connection has counted block by block; from here on it may be frame by frame.
+        let mut messages = consumer.tell_up_to(ended);
+        if start > len {
             // The frame's body is the tail, and was begun.
-            let rest = bytes.len() - passed;
-            consumer.advance(rest);
+            consumer.advance(len - passed);
             drop(consumer.take_tail());
         } else {
             consumer.advance(start.saturating_sub(passed));
@@ -449,9 +455,14 @@ impl LaneReader {
         while inside && consumer.ready() {
             let Some(ahead) = ahead(consumer) else { break };
             inside = ahead.flags & MORE != 0;
+            if ends_message(ahead.flags) {
+                consumer.tell(1);
+                messages += 1;
+            }
             skip(consumer, &ahead);
         }
         self.incomplete = false;
+        self.count_messages(messages);
     }
 
     /// Counts messages that left through [`blocks`](LaneReader::blocks).
@@ -483,6 +494,12 @@ fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
         });
     }
     Some(Ahead { flags, header_len: header.len, body_len: None })
+}
+
+/// Whether a frame that a reader takes is the last of what counts as one message.
+#[inline]
+fn ends_message(flags: u8) -> bool {
+    flags & (MORE | ROUTING_ID) == 0
 }
 
 fn is_subscription(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {

@@ -1,5 +1,7 @@
 //! A handshake over a stream.
 
+use super::zap::Zap;
+use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Handshake, Peer, Progress};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
@@ -13,9 +15,13 @@ const READ: usize = 2048;
 /// The stream, the engine's handshake, and what is still to be written.
 pub struct Handshaking {
     fd: OwnedFd,
-    handshake: Box<Handshake>,
+    handshake: Handshake,
     out: Vec<u8>,
     out_at: usize,
+    /// The question to the authenticator that is under way.
+    pub zap: Option<Zap>,
+    /// The authenticator has said no, and that has been told: the end of the stream is no news.
+    pub denied: bool,
 }
 
 /// What came of driving it.
@@ -29,14 +35,21 @@ pub enum Outcome {
         /// Of the peer's, what belongs to the data phase already.
         rest: Vec<u8>,
     },
+    /// The authenticator is to be asked; then drive on.
+    Ask(ZapRequest),
+    /// The authenticator has said no. Drive on: the peer may have to be told.
+    Denied(ZapStatus),
     Failed(Errno),
     Broken(Failure),
 }
 
 impl Handshaking {
-    pub fn new(fd: OwnedFd, options: &SocketOptions) -> Handshaking {
-        let handshake = Box::new(Handshake::new(Config::from(options)));
-        Handshaking { fd, handshake, out: Vec::new(), out_at: 0 }
+    /// `peer_address` is what the authenticator is told.
+    pub fn new(fd: OwnedFd, options: &SocketOptions, peer_address: &str) -> Handshaking {
+        let mut config = Config::from(options);
+        config.zap.peer_address = peer_address.as_bytes().to_vec();
+        let handshake = Handshake::new(config);
+        Handshaking { fd, handshake, out: Vec::new(), out_at: 0, zap: None, denied: false }
     }
 
     pub fn raw_fd(&self) -> RawFd {
@@ -49,6 +62,13 @@ impl Handshaking {
 
     /// Writes and reads as far as the stream goes.
     pub fn drive(&mut self) -> Outcome {
+        if let Some(reply) = self.zap.as_mut().and_then(Zap::reply) {
+            self.zap = None;
+            let progress = reply.and_then(|reply| self.handshake.zap_reply(reply));
+            if let Some(outcome) = self.outcome(progress, Vec::new()) {
+                return outcome;
+            }
+        }
         loop {
             if let Err(errno) = self.write() {
                 return Outcome::Failed(errno);
@@ -60,25 +80,45 @@ impl Handshaking {
                 Err(errno) if errno.would_block() => return Outcome::More,
                 Err(errno) => return Outcome::Failed(errno),
             };
-            match self.handshake.input(bytes) {
-                Ok((_, Progress::More | Progress::Denied(_))) => {}
-                // Nobody carries questions to an authenticator yet, so whoever would have to be asked about stays out.
-                Ok((_, Progress::Zap(_))) => return Outcome::Broken(Failure::NO_AUTHENTICATOR),
-                // Frames cannot be sealed yet, and must not go out open.
-                Ok((_, Progress::Done(peer))) if peer.codec.is_sealed() => {
-                    return Outcome::Broken(Failure::MECHANISM_MISMATCH);
-                }
-                Ok((taken, Progress::Done(peer))) => {
-                    let rest = bytes.get(taken..).unwrap_or_default().to_vec();
-                    self.handshake.output(&mut self.out);
-                    let unsent = self.out.split_off(self.out_at.min(self.out.len()));
-                    return Outcome::Done { peer, unsent, rest };
-                }
-                Err(failure) => {
-                    // The peer may be owed a last word (ERROR); it is no loss if the stream does not take it.
-                    let _ = self.write();
-                    return Outcome::Broken(failure);
-                }
+            let (taken, progress) = match self.handshake.input(bytes) {
+                Ok((taken, progress)) => (taken, Ok(progress)),
+                Err(failure) => (0, Err(failure)),
+            };
+            let rest = bytes.get(taken..).unwrap_or_default().to_vec();
+            if let Some(outcome) = self.outcome(progress, rest) {
+                return outcome;
+            }
+        }
+    }
+
+    /// There is nobody to ask about the peer.
+    pub fn zap_unavailable(&mut self) -> Option<Outcome> {
+        let progress = self.handshake.zap_unavailable();
+        self.outcome(progress, Vec::new())
+    }
+
+    /// What a step of the handshake means for the session; `None`: nothing yet.
+    fn outcome(&mut self, progress: Result<Progress, Failure>, rest: Vec<u8>) -> Option<Outcome> {
+        match progress {
+            Ok(Progress::More) => None,
+            Ok(Progress::Zap(request)) => Some(Outcome::Ask(request)),
+            Ok(Progress::Denied(status)) => {
+                self.denied = true;
+                Some(Outcome::Denied(status))
+            }
+            // Frames cannot be sealed yet, and must not go out open.
+            Ok(Progress::Done(peer)) if peer.codec.is_sealed() => {
+                Some(Outcome::Broken(Failure::MECHANISM_MISMATCH))
+            }
+            Ok(Progress::Done(peer)) => {
+                self.handshake.output(&mut self.out);
+                let unsent = self.out.split_off(self.out_at.min(self.out.len()));
+                Some(Outcome::Done { peer, unsent, rest })
+            }
+            Err(failure) => {
+                // The peer may be owed a last word (ERROR); it is no loss if the stream does not take it.
+                let _ = self.write();
+                Some(Outcome::Broken(failure))
             }
         }
     }

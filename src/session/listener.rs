@@ -1,8 +1,9 @@
 //! A listening socket on an I/O thread, and the sessions that came of it.
 
 use super::monitor::{Endpoints, event};
-use super::session::{Ground, Session};
 use super::shared::Shared;
+use super::state::{Ground, Session};
+use super::zap::Authenticators;
 use super::{Owner, monitor};
 use crate::ctx::{Context, Guard};
 use crate::errno::Errno;
@@ -32,7 +33,7 @@ pub struct Listening {
 struct Both {
     /// `None` once closed.
     listener: Lock<Option<Listener>>,
-    /// What came of it. Those that have ended are forgotten at the next accept.
+    /// What came of it. Those that have ended are forgotten from time to time.
     sessions: Lock<Vec<Weak<Shared>>>,
 }
 
@@ -50,6 +51,7 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
             shared: theirs,
             owner: ground.owner,
             options: ground.options,
+            authenticators: ground.authenticators,
             guard: ground.guard,
             endpoints: names,
             registered: false,
@@ -87,6 +89,7 @@ struct Acceptor {
     shared: Arc<Both>,
     owner: Arc<Owner>,
     options: Arc<SocketOptions>,
+    authenticators: Arc<dyn Authenticators>,
     guard: Guard,
     endpoints: Endpoints,
     registered: bool,
@@ -161,6 +164,7 @@ impl Acceptor {
         let ground = Ground {
             owner: Arc::clone(&self.owner),
             options: Arc::clone(&self.options),
+            authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };
         io_thread.add(Box::new(move |cx| Session::accepted(cx, ground, shared, stream)));

@@ -1,9 +1,12 @@
 //! Sessions: what stands between a socket's pipe and a stream, and the listeners that make them.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod backoff;
 mod connecter;
 mod connection;
+mod ending;
+mod establishing;
 mod handshaking;
 mod listener;
 mod lookup;
@@ -11,16 +14,17 @@ mod monitor;
 mod owner;
 mod recv;
 mod send;
-#[allow(clippy::module_inception)]
-mod session;
 mod shared;
+mod state;
+mod zap;
 #[cfg(test)]
 mod tests;
 
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use owner::{Command, Owner, SocketEnd};
-pub use session::Ground;
+pub use state::Ground;
+pub use zap::Authenticators;
 
 use crate::pipe::Pipe;
 use crate::reactor::Handle;
@@ -43,6 +47,6 @@ impl SessionHandle {
 pub fn connect(io_thread: &Handle, ground: Ground, plan: ConnectPlan, pipe: Option<Pipe>) -> SessionHandle {
     let shared = Arc::new(Shared::default());
     let theirs = Arc::clone(&shared);
-    io_thread.add(Box::new(move |cx| session::Session::connecting(cx, ground, theirs, plan, pipe)));
+    io_thread.add(Box::new(move |cx| state::Session::connecting(cx, ground, theirs, plan, pipe)));
     SessionHandle(shared)
 }

@@ -78,7 +78,9 @@ pub struct RecvHalf {
     content: bool,
     /// Bytes to ask the stream for.
     want: usize,
-    /// The peer has closed its side: the end of the stream is to be read, as no event will tell of it again.
+    /// The end of the stream may be there already, of which no event will tell again: so it is to be read. From the
+    /// beginning, since the handshake had the first events, until the stream has no more; then once the peer has
+    /// closed its side.
     hangup: bool,
     /// The endpoint is gone: nothing is received any more.
     stopped: bool,
@@ -98,7 +100,7 @@ impl RecvHalf {
             weight: 0,
             content: false,
             want: FIRST_READ,
-            hangup: false,
+            hangup: true,
             stopped: false,
         }
     }
@@ -150,7 +152,10 @@ impl RecvHalf {
                     // A short read means that the stream has no more: what comes later is a new event.
                     drained = read.short && !self.hangup;
                 }
-                Err(errno) if errno.would_block() => break Received::Blocked,
+                Err(errno) if errno.would_block() => {
+                    self.hangup = false;
+                    break Received::Blocked;
+                }
                 Err(errno) => break Received::Failed(errno),
             }
         };

@@ -16,6 +16,8 @@ pub const WRITABLE: u32 = 2;
 pub const PEER_CLOSED: u32 = 4;
 /// The endpoint is to go.
 pub const TERMINATE: u32 = 8;
+/// The authenticator has answered.
+pub const ZAP: u32 = 16;
 
 /// What the socket's thread leaves for the session, and the connection while there is one.
 #[derive(Default)]
@@ -56,9 +58,14 @@ impl Shared {
         self.flags.swap(0, Ordering::Acquire)
     }
 
-    pub fn set_connection(&self, connection: Option<Arc<Connection>>) {
-        let old = std::mem::replace(&mut *self.connection.lock(), connection);
+    pub fn set_connection(&self, connection: Arc<Connection>) {
+        let old = self.connection.lock().replace(connection);
         drop(old);
+    }
+
+    /// The program's threads find no connection any more.
+    pub fn take_connection(&self) -> Option<Arc<Connection>> {
+        self.connection.lock().take()
     }
 
     /// Ends the session; nothing that the peer has sent reaches the socket once this returns, but for what has

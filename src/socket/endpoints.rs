@@ -187,6 +187,7 @@ impl Socket {
         Ground {
             owner: Arc::clone(&self.owner),
             options: Arc::new(self.options.clone()),
+            authenticators: Arc::clone(&self.names) as Arc<dyn session::Authenticators>,
             guard: self.context().guard(),
         }
     }

@@ -5,7 +5,7 @@ use crate::ctx::SocketId;
 use crate::errno::Result;
 use crate::options::SocketOptions;
 use crate::pipe::{self, LaneOptions, Pipe};
-use crate::session::{Command, Owner};
+use crate::session::{Authenticators, Command, Owner};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -18,6 +18,24 @@ impl Deref for Names {
 
     fn deref(&self) -> &Self::Target {
         &self.0
+    }
+}
+
+/// Where the authenticator is bound (RFC 27).
+const AUTHENTICATOR: &str = "inproc://zeromq.zap.01";
+
+impl Authenticators for Names {
+    fn authenticator(&self) -> Result<Option<Pipe>> {
+        let Some(bound) = self.find(AUTHENTICATOR) else { return Ok(None) };
+        let lane = LaneOptions { hwm: 0, conflate: false };
+        let (mut ours, mut theirs) = pipe::pair(lane, lane)?;
+        theirs.endpoint = AUTHENTICATOR.to_string();
+        if bound.marks.wants_routing_id {
+            ours.write_routing_id(b"")?;
+            ours.flush();
+        }
+        // It may have closed since.
+        Ok(bound.owner.mailbox.try_send(Command::Bind(theirs)).is_ok().then_some(ours))
     }
 }
 

@@ -1,1 +1,243 @@
+//! A panic on the I/O thread costs the connection it happened in. The injection point is the monitor: whoever observes
+//! is called in the middle of a session's work.
 
+use crate::ctx::{Context, SocketTicket};
+use crate::options::{ContextOptions, SocketOptions, SocketType};
+use crate::pipe::{Notify, Pipe, PipeEvent};
+use crate::reactor::Handle;
+use crate::session::{Command, Endpoints, Ground, Listening, Observer, Owner, connect, event, listen};
+use crate::sys::park::Parker;
+use crate::transport::{self, Scheme};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// Long enough for any machine; nothing waits so long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Panics at the next event of the kind it is armed with.
+#[derive(Default)]
+struct Bomb(AtomicU64);
+
+/// No authenticator anywhere.
+struct Nobody;
+
+impl crate::session::Authenticators for Nobody {
+    fn authenticator(&self) -> crate::errno::Result<Option<crate::pipe::Pipe>> {
+        Ok(None)
+    }
+}
+
+impl Observer for Bomb {
+    fn event(&self, kind: u64, _values: &[u64], _endpoints: &Endpoints) {
+        if self.0.compare_exchange(kind, 0, SeqCst, SeqCst).is_ok() {
+            panic!("injected");
+        }
+    }
+}
+
+impl Bomb {
+    fn arm(&self, kind: u64) {
+        self.0.store(kind, SeqCst);
+    }
+}
+
+/// What a socket would be: it takes pipes, and hears when they close.
+struct Fixture {
+    owner: Arc<Owner>,
+    options: Arc<SocketOptions>,
+    bomb: Arc<Bomb>,
+    context: Context,
+    ticket: SocketTicket,
+    parker: Arc<Parker>,
+}
+
+impl Fixture {
+    fn new(options: SocketOptions) -> Fixture {
+        let context = Context::new(ContextOptions::new());
+        let owner = Arc::new(Owner::new(0));
+        let stop: Weak<Owner> = Arc::downgrade(&owner);
+        let ticket = context.register_socket(stop).unwrap();
+        let bomb = Arc::new(Bomb::default());
+        drop(owner.monitor.set(u64::MAX, Some(bomb.clone())));
+        let parker = Arc::new(Parker::new());
+        owner.mailbox.register(&parker);
+        Fixture { owner, options: Arc::new(options), bomb, context, ticket, parker }
+    }
+
+    /// Everything of the sessions is gone.
+    fn end(self) {
+        let Fixture { context, ticket, .. } = self;
+        drop(ticket);
+        assert_eq!(context.terminate(), Ok(()));
+    }
+
+    fn ground(&self) -> Ground {
+        let (owner, options) = (Arc::clone(&self.owner), Arc::clone(&self.options));
+        Ground { owner, options, authenticators: Arc::new(Nobody), guard: self.context.guard() }
+    }
+
+    fn io_thread(&self) -> Handle {
+        self.context.choose_io_thread(0).unwrap()
+    }
+
+    fn listen(&self) -> (Listening, String) {
+        let listener = transport::bind(Scheme::Tcp, "127.0.0.1:0", &self.options).unwrap();
+        let address = listener.last_endpoint().strip_prefix("tcp://").unwrap().to_string();
+        (listen(&self.io_thread(), self.ground(), listener), address)
+    }
+
+    fn command(&self) -> Command {
+        let mut commands = Vec::new();
+        loop {
+            self.owner.mailbox.take(&mut commands);
+            if let Some(command) = commands.pop() {
+                assert!(commands.is_empty(), "one at a time");
+                return command;
+            }
+            assert_eq!(self.parker.park(Some(PATIENCE)), Ok(true), "nothing happens");
+        }
+    }
+
+    fn pipe(&self) -> SocketPipe {
+        match self.command() {
+            Command::Bind(pipe) => SocketPipe::new(pipe),
+            _ => panic!("no pipe"),
+        }
+    }
+}
+
+/// A pipe whose owner only wakes up.
+struct SocketPipe {
+    pipe: Pipe,
+    parker: Arc<Parker>,
+}
+
+struct Wake(Arc<Parker>);
+
+impl Notify for Wake {
+    fn notify(&self, _event: PipeEvent) {
+        self.0.unpark();
+    }
+}
+
+impl SocketPipe {
+    fn new(pipe: Pipe) -> SocketPipe {
+        let parker = Arc::new(Parker::new());
+        pipe.set_owner(Arc::new(Wake(Arc::clone(&parker))));
+        SocketPipe { pipe, parker }
+    }
+
+    fn recv(&mut self) -> Vec<u8> {
+        loop {
+            if let Some(frame) = self.pipe.read() {
+                return frame.data().to_vec();
+            }
+            assert_eq!(self.parker.park(Some(PATIENCE)), Ok(true), "nothing comes");
+        }
+    }
+
+    fn wait_for_the_end(&mut self) {
+        while !self.pipe.check_read() && !self.pipe.ended() {
+            assert_eq!(self.parker.park(Some(PATIENCE)), Ok(true), "it does not end");
+        }
+        assert!(self.pipe.ended());
+    }
+}
+
+/// A ZMTP 3.1 peer of type PUSH that has said all it has to.
+fn greet(mut stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
+    hello.resize(64, 0);
+    hello.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH");
+    stream.write_all(&hello).unwrap();
+    stream
+}
+
+/// Until the other side closes.
+fn drain(mut stream: TcpStream) {
+    let mut bytes = Vec::new();
+    // A reset is an end as well.
+    let _ = stream.read_to_end(&mut bytes);
+}
+
+fn pull() -> SocketOptions {
+    let mut options = SocketOptions::new(SocketType::Pull);
+    options.reconnect_ivl_ms = 1;
+    options
+}
+
+#[test]
+fn a_panic_ends_its_own_connection_alone() {
+    let fixture = Fixture::new(pull());
+    let (listening, address) = fixture.listen();
+    let mut good = greet(TcpStream::connect(&address).unwrap());
+    let mut good_pipe = fixture.pipe();
+    for round in 0..3u8 {
+        // While it shakes hands: there is no pipe yet.
+        fixture.bomb.arm(event::HANDSHAKE_SUCCEEDED);
+        drain(greet(TcpStream::connect(&address).unwrap()));
+        // While it is taken: it costs the listener nothing.
+        fixture.bomb.arm(event::ACCEPTED);
+        drain(TcpStream::connect(&address).unwrap());
+        // In the midst of its life: the socket is told.
+        let mut other = greet(TcpStream::connect(&address).unwrap());
+        let mut other_pipe = fixture.pipe();
+        fixture.bomb.arm(event::DISCONNECTED);
+        other.write_all(b"\0\x01x\x02\xff\xff\xff\xff\xff\xff\xff\xff").unwrap();
+        assert_eq!(other_pipe.recv(), b"x");
+        other_pipe.wait_for_the_end();
+        drain(other);
+        good.write_all(&[0, 1, round]).unwrap();
+        assert_eq!(good_pipe.recv(), [round]);
+    }
+    listening.close();
+    good_pipe.wait_for_the_end();
+    fixture.end();
+}
+
+#[test]
+fn a_connecter_that_panicked_connects_again() {
+    let fixture = Fixture::new(pull());
+    let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = peer.local_addr().unwrap().to_string();
+    let plan = transport::connect(Scheme::Tcp, &address, &fixture.options).unwrap();
+    let lane = crate::pipe::LaneOptions { hwm: 10, conflate: false };
+    let (ours, theirs) = crate::pipe::pair(lane, lane).unwrap();
+    let mut first = SocketPipe::new(ours);
+    fixture.bomb.arm(event::HANDSHAKE_SUCCEEDED);
+    let session = connect(&fixture.io_thread(), fixture.ground(), plan, Some(theirs));
+    drain(greet(peer.accept().unwrap().0));
+    first.wait_for_the_end();
+    let mut stream = greet(peer.accept().unwrap().0);
+    let mut second = fixture.pipe();
+    stream.write_all(b"\0\x02hi").unwrap();
+    assert_eq!(second.recv(), b"hi");
+    session.terminate();
+    second.wait_for_the_end();
+    drain(stream);
+    fixture.end();
+}
+
+#[test]
+fn nothing_is_printed() {
+    const INSIDE: &str = "FERROZMQ_TEST_PANICS";
+    let name = "session::tests::panics::nothing_is_printed";
+    if std::env::var_os(INSIDE).is_some() {
+        // As the I/O thread of a process in which nothing has panicked before.
+        return a_panic_ends_its_own_connection_alone();
+    }
+    let start = Instant::now();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .env_remove("FERROZMQ_LOG")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{:?} {output:?}", start.elapsed());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("injected"));
+}

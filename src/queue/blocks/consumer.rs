@@ -1,0 +1,204 @@
+//! The reading side.
+
+use super::block::{Block, MESSAGES_SHIFT, SEALED, Shared, bytes_of};
+use crate::queue::shim::{Arc, Ordering, edge};
+use std::ptr::{self, NonNull};
+
+/// The reading side.
+pub struct Consumer<T> {
+    pub(super) shared: Arc<Shared<T>>,
+    pub(super) block: NonNull<Block<T>>,
+    pub(super) position: usize,
+    /// Messages of `block` already told by [`Consumer::advance`].
+    pub(super) messages: u32,
+}
+
+// SAFETY: as for `Producer`.
+unsafe impl<T: Send> Send for Consumer<T> {}
+
+impl<T> Consumer<T> {
+    /// Whether bytes or a tail lie ahead. `false` leaves the consumer asleep: the producer's next publish
+    /// answers `true`.
+    #[inline]
+    pub fn check(&mut self) -> bool {
+        if self.ready() {
+            return true;
+        }
+        self.shared.asleep.swap(true, Ordering::AcqRel);
+        // Dekker: our flag before their state word, as the producer has its state word before our flag.
+        edge::dekker();
+        if !self.ready() {
+            return false;
+        }
+        // The producer may have lowered the flag at the same time and wake us once too often: harmless.
+        self.shared.asleep.swap(false, Ordering::AcqRel);
+        true
+    }
+
+    /// As [`check`](Consumer::check), but stays awake.
+    #[inline]
+    pub fn ready(&mut self) -> bool {
+        loop {
+            let state = self.state();
+            if self.position < bytes_of(state) {
+                return true;
+            }
+            if state & SEALED == 0 {
+                return false;
+            }
+            // SAFETY: the block is sealed, so the producer has left it; only the consumer reaches its tail.
+            if unsafe { self.block.as_ref() }.tail.with(|tail| unsafe { (*tail).is_some() }) {
+                return true;
+            }
+            self.next_block();
+        }
+    }
+
+    /// Unread published bytes of the current block.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        let len = bytes_of(self.state());
+        // SAFETY: bytes up to the published length were written before the Release store that `state` read with
+        // Acquire, and the producer writes only behind them.
+        unsafe {
+            std::slice::from_raw_parts(
+                Block::bytes(self.block).add(self.position),
+                len.saturating_sub(self.position),
+            )
+        }
+    }
+
+    /// The last `len` bytes that [`advance`](Consumer::advance) passed in the current block.
+    #[inline]
+    pub fn passed(&self, len: usize) -> &[u8] {
+        let len = len.min(self.position);
+        // SAFETY: as in `bytes`; the block stays until this side asks for what lies ahead again.
+        unsafe { std::slice::from_raw_parts(Block::bytes(self.block).add(self.position - len), len) }
+    }
+
+    /// The current block from its beginning: its published bytes, how many of them were passed, and whether the
+    /// block begins inside a message.
+    pub fn whole_block(&self) -> (&[u8], usize, bool) {
+        let len = bytes_of(self.state());
+        // SAFETY: as in `bytes`, which begins further on; `continued` does not change once the block is linked.
+        unsafe {
+            let bytes = std::slice::from_raw_parts(Block::bytes(self.block), len);
+            (bytes, self.position, self.block.as_ref().continued.with(|continued| *continued))
+        }
+    }
+
+    /// The tail that ends the current block, where the block is sealed and has one.
+    pub fn tail(&self) -> Option<&T> {
+        if self.state() & SEALED == 0 {
+            return None;
+        }
+        // SAFETY: the block is sealed, so the producer has left it; `&self` keeps this side from taking the tail.
+        unsafe { self.block.as_ref() }.tail.with(|tail| unsafe { (*tail).as_ref() })
+    }
+
+    /// Counts `len` bytes as read. Returns how many messages have ended since the last time it told, once the
+    /// reader stands at the end of what the block shows; else 0.
+    pub fn advance(&mut self, len: usize) -> u32 {
+        let state = self.state();
+        self.position = (self.position + len).min(bytes_of(state));
+        if self.position < bytes_of(state) {
+            return 0;
+        }
+        let ended = (state >> MESSAGES_SHIFT) as u32;
+        ended.wrapping_sub(std::mem::replace(&mut self.messages, ended))
+    }
+
+    /// For a reader that counts by itself: counts messages as told that end in the bytes it is about to pass.
+    #[inline]
+    pub fn tell(&mut self, messages: u32) {
+        self.messages = self.messages.wrapping_add(messages);
+    }
+
+    /// Of so many messages that end in the part of the current block that was passed, how many were not told yet;
+    /// they count as told now.
+    pub fn tell_up_to(&mut self, messages: u32) -> u32 {
+        let untold = messages.saturating_sub(self.messages);
+        self.messages += untold;
+        untold
+    }
+
+    /// Takes the tail, if the reader stands before it, and goes on to the next block.
+    pub fn take_tail(&mut self) -> Option<T> {
+        let state = self.state();
+        if state & SEALED == 0 || self.position < bytes_of(state) {
+            return None;
+        }
+        // SAFETY: the block is sealed, so the producer has left it; `&mut self` is the only reader.
+        let tail = unsafe { self.block.as_ref() }.tail.with_mut(|tail| unsafe { (*tail).take() });
+        self.next_block();
+        tail
+    }
+
+    /// Calls `visit` with the unread bytes and the tail of each published block, first the current one, until it
+    /// answers `false` or there is no more. A second argument of `None` says that the block has no tail.
+    pub fn spans<'a>(&'a self, mut visit: impl FnMut(&'a [u8], Option<&'a T>) -> bool) {
+        let mut block = self.block;
+        let mut position = self.position;
+        loop {
+            // SAFETY: blocks from the current one on are alive until this side frees them, and it is borrowed.
+            let header = unsafe { block.as_ref() };
+            let state = header.state.load(Ordering::Acquire);
+            let len = bytes_of(state);
+            // SAFETY: as in `bytes`.
+            let bytes = unsafe {
+                std::slice::from_raw_parts(Block::bytes(block).add(position), len.saturating_sub(position))
+            };
+            if state & SEALED == 0 {
+                visit(bytes, None);
+                return;
+            }
+            // SAFETY: as in `tail`.
+            let go_on = header.tail.with(|tail| visit(bytes, unsafe { (*tail).as_ref() }));
+            match NonNull::new(header.next.load(Ordering::Relaxed)) {
+                Some(next) if go_on => block = next,
+                _ => return,
+            }
+            position = 0;
+        }
+    }
+
+    #[inline]
+    fn state(&self) -> u64 {
+        // SAFETY: the current block is alive until this side passes it.
+        unsafe { self.block.as_ref() }.state.load(Ordering::Acquire)
+    }
+
+    /// Leaves the current, sealed block and gives it back to the producer.
+    #[cold]
+    fn next_block(&mut self) {
+        // SAFETY: a sealed block has a successor, set before the Release store that showed us `SEALED`.
+        let next = unsafe { self.block.as_ref() }.next.load(Ordering::Relaxed);
+        let Some(next) = NonNull::new(next) else { return };
+        let passed = std::mem::replace(&mut self.block, next);
+        self.position = 0;
+        self.messages = 0;
+        // SAFETY: the producer left the block when it sealed it and this side has just done so too. Reset, it can
+        // be handed over by the Release swap; what was there before is freed.
+        unsafe {
+            passed.as_ref().tail.with_mut(|tail| drop((*tail).take()));
+            passed.as_ref().state.store(0, Ordering::Relaxed);
+            passed.as_ref().next.store(ptr::null_mut(), Ordering::Relaxed);
+            let old = self.shared.spare.swap(passed.as_ptr(), edge::HAND_BACK());
+            if let Some(old) = NonNull::new(old) {
+                Block::free(old);
+            }
+        }
+    }
+}
+
+impl<T> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        // What lies ahead must not wait for the producer's end to be freed.
+        while self.ready() {
+            self.advance(usize::MAX / 2);
+            drop(self.take_tail());
+        }
+        // SAFETY: `Shared::drop` reads `head` after both sides are gone, ordered by the counter of the `Arc`.
+        self.shared.head.with_mut(|head| unsafe { *head = self.block });
+    }
+}

@@ -1,0 +1,49 @@
+//! A single-producer single-consumer list of byte blocks.
+//!
+//! The producer appends bytes to its newest block and makes them visible in one step, however many blocks they
+//! fill: it stores the state words of the newer blocks first and that of the oldest one last, and the consumer
+//! reaches a newer block only through the older one's word. A block may end in a *tail*, a value that travels
+//! between its bytes and those of the next block.
+//!
+//! A run of bytes appended in one call never straddles two blocks.
+//!
+//! Who sleeps is said by one flag: the consumer raises it when it finds nothing, the producer lowers it when it
+//! publishes and is told to wake the consumer. Both do so around a sequentially consistent fence (a Dekker
+//! handshake), so that of the two at least one sees the other.
+
+mod block;
+mod consumer;
+mod producer;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use consumer::Consumer;
+pub use producer::Producer;
+
+use super::shim::{Arc, AtomicBool, AtomicPtr, UnsafeCell};
+use crate::errno::Result;
+use block::{Block, FIRST_BLOCK, Position, Shared};
+use std::ptr;
+
+/// Makes an empty queue. Errors: `ENOMEM`.
+pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
+    let block = Block::allocate(FIRST_BLOCK)?;
+    let shared = Arc::new(Shared {
+        asleep: AtomicBool::new(false),
+        spare: AtomicPtr::new(ptr::null_mut()),
+        head: UnsafeCell::new(block),
+    });
+    let producer = Producer {
+        shared: Arc::clone(&shared),
+        block,
+        filled: 0,
+        received: 0,
+        messages: 0,
+        inside: false,
+        oldest: block,
+        oldest_word: 0,
+        published: Position::default(),
+    };
+    Ok((producer, Consumer { shared, block, position: 0, messages: 0 }))
+}

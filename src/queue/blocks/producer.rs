@@ -1,0 +1,270 @@
+//! The appending side.
+
+use super::block::{Block, FIRST_BLOCK, LARGEST_BLOCK, Position, SEALED, Shared, word};
+use crate::errno::Result;
+use crate::queue::shim::{Arc, Ordering, edge};
+use std::ptr::{self, NonNull};
+
+/// The appending side.
+pub struct Producer<T> {
+    pub(super) shared: Arc<Shared<T>>,
+    /// The block being filled.
+    pub(super) block: NonNull<Block<T>>,
+    /// Appended bytes in `block`.
+    pub(super) filled: usize,
+    /// Bytes behind `filled` that were received but are not appended yet.
+    pub(super) received: usize,
+    /// Messages that end in `block`.
+    pub(super) messages: u32,
+    /// Something was appended since the last message ended.
+    pub(super) inside: bool,
+    /// The block where the unpublished part begins, and the place in it.
+    pub(super) oldest: NonNull<Block<T>>,
+    pub(super) published: Position,
+    /// The word that `oldest` gets when it is published, once it is sealed (when it is no longer `block`).
+    pub(super) oldest_word: u64,
+}
+
+// SAFETY: the queue moves `T` values and bytes from one thread to another, which is sound when `T: Send`. A block
+// is the producer's up to what it has published and the consumer's after, ordered by the Release and Acquire on
+// `state`, so no access races with another.
+unsafe impl<T: Send> Send for Producer<T> {}
+
+impl<T> Producer<T> {
+    /// Appends `parts`, one after the other, as one run. Errors: `ENOMEM`, with nothing appended.
+    ///
+    /// Bytes received but not accepted would be overwritten: a caller uses either this or the receiving calls.
+    #[inline]
+    pub fn append(&mut self, parts: [&[u8]; 2]) -> Result<()> {
+        let [first, second] = parts;
+        let len = first.len() + second.len();
+        if len > self.room() {
+            self.relocate(len)?;
+        }
+        // SAFETY: at least `len` bytes lie behind `filled`; this side alone reaches a block's unpublished bytes.
+        unsafe {
+            let to = Block::bytes(self.block).add(self.filled);
+            ptr::copy_nonoverlapping(first.as_ptr(), to, first.len());
+            ptr::copy_nonoverlapping(second.as_ptr(), to.add(first.len()), second.len());
+        }
+        self.filled += len;
+        self.inside = true;
+        Ok(())
+    }
+
+    /// Ends the current block with `tail`. Errors: `ENOMEM`, with the tail dropped and nothing else changed.
+    pub fn attach(&mut self, tail: T) -> Result<()> {
+        // Where blocks end in tails before they are full, as between large bodies, they need not be large.
+        let enough = (2 * self.filled).next_power_of_two();
+        let next = self.next_block(self.received, enough)?;
+        self.seal(Some(tail), next);
+        Ok(())
+    }
+
+    /// Counts messages as ended, the last of them at the current place.
+    #[inline]
+    pub fn end_messages(&mut self, messages: u32) {
+        self.messages = self.messages.wrapping_add(messages);
+        self.inside = false;
+    }
+
+    /// Says that what was appended since the last message is no part of one.
+    #[inline]
+    pub fn end_aside(&mut self) {
+        self.inside = false;
+    }
+
+    /// Takes back what the last call appended, `len` bytes, and the messages counted since.
+    pub fn take_back(&mut self, len: usize, messages: u32) {
+        self.filled = self.filled.saturating_sub(len);
+        self.messages = self.messages.wrapping_sub(messages);
+    }
+
+    /// Makes everything appended so far visible. `true`: the consumer slept and is to be woken by the caller.
+    #[inline]
+    pub fn publish(&mut self) -> bool {
+        let newest = word(self.filled, self.messages);
+        if self.oldest == self.block {
+            if self.published.bytes == self.filled {
+                return false;
+            }
+            // SAFETY: the block is not sealed, so the consumer has not passed and freed it.
+            unsafe { self.block.as_ref() }.state.store(newest, edge::PUBLISH());
+        } else {
+            // SAFETY: `block` is this side's own until the store below; `oldest` is not published as sealed yet.
+            unsafe {
+                self.block.as_ref().state.store(newest, Ordering::Relaxed);
+                self.oldest.as_ref().state.store(self.oldest_word, edge::PUBLISH());
+            }
+            self.oldest = self.block;
+        }
+        self.published = Position { bytes: self.filled, messages: self.messages };
+        // Dekker: our state word before their flag, as the consumer has its flag before our state word.
+        edge::dekker();
+        self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::AcqRel)
+    }
+
+    /// Takes back everything appended since the last [`publish`](Producer::publish), and what was received.
+    pub fn rollback(&mut self) {
+        if self.oldest != self.block {
+            // SAFETY: nothing behind `published` in `oldest` is visible to the consumer: its tail and its
+            // successors are this side's alone, and are cut off before they are freed.
+            unsafe {
+                let first = self.oldest.as_ref().next.swap(ptr::null_mut(), Ordering::Relaxed);
+                self.oldest.as_ref().tail.with_mut(|tail| drop((*tail).take()));
+                Block::free_list(first);
+            }
+            self.block = self.oldest;
+        }
+        self.filled = self.published.bytes;
+        self.messages = self.published.messages;
+        self.received = 0;
+        self.inside = false;
+    }
+
+    /// Whether something was appended since the last publish.
+    #[inline]
+    pub fn unpublished(&self) -> bool {
+        self.oldest != self.block || self.filled != self.published.bytes
+    }
+
+    /// Room for receiving: at least `least` bytes behind those received so far. Errors: `ENOMEM`.
+    pub fn spare(&mut self, least: usize) -> Result<&mut [u8]> {
+        if self.room() < self.received + least {
+            self.relocate(self.received + least)?;
+        }
+        let start = self.filled + self.received;
+        // SAFETY: the bytes up to the capacity were zeroed when the block was made, so they are initialised, and
+        // this side alone reaches a block's unpublished bytes.
+        Ok(unsafe {
+            std::slice::from_raw_parts_mut(
+                Block::bytes(self.block).add(start),
+                self.block.as_ref().capacity - start,
+            )
+        })
+    }
+
+    /// Counts `len` bytes of [`spare`](Producer::spare) as received; never more than there were.
+    pub fn commit(&mut self, len: usize) {
+        self.received = (self.received + len).min(self.room());
+    }
+
+    /// What was received and not accepted yet.
+    #[inline]
+    pub fn received(&mut self) -> &mut [u8] {
+        // SAFETY: `received` never passes the capacity, and this side alone reaches unpublished bytes.
+        unsafe { std::slice::from_raw_parts_mut(Block::bytes(self.block).add(self.filled), self.received) }
+    }
+
+    /// Appends the first `len` received bytes where they lie.
+    #[inline]
+    pub fn accept(&mut self, len: usize) {
+        let len = len.min(self.received);
+        self.filled += len;
+        self.received -= len;
+        self.inside = true;
+    }
+
+    /// Drops all received bytes, which the caller has moved elsewhere.
+    pub fn discard_received(&mut self) {
+        self.received = 0;
+    }
+
+    /// Drops what was appended since the last publish but keeps what was received behind it.
+    pub fn drop_unpublished(&mut self) {
+        let mut start = self.published.bytes;
+        if self.oldest != self.block {
+            // SAFETY: nothing behind `published` in `oldest` is visible to the consumer: its tail and the blocks
+            // between it and the current one are this side's alone, and are cut off before they are freed.
+            unsafe {
+                let oldest = self.oldest.as_ref();
+                let mut between = oldest.next.swap(self.block.as_ptr(), Ordering::Relaxed);
+                oldest.tail.with_mut(|tail| drop((*tail).take()));
+                while between != self.block.as_ptr()
+                    && let Some(block) = NonNull::new(between)
+                {
+                    between = block.as_ref().next.load(Ordering::Relaxed);
+                    Block::free(block);
+                }
+                self.block.as_ref().continued.with_mut(|continued| *continued = false);
+            }
+            self.oldest_word = word(self.published.bytes, self.published.messages) | SEALED;
+            self.messages = 0;
+            start = 0;
+        }
+        // SAFETY: both ranges lie behind what is published of the current block, which is this side's alone.
+        unsafe {
+            let bytes = Block::bytes(self.block);
+            ptr::copy(bytes.add(self.filled), bytes.add(start), self.received);
+        }
+        self.filled = start;
+        self.inside = false;
+    }
+
+    /// Bytes behind `filled` in the current block.
+    #[inline]
+    fn room(&self) -> usize {
+        // SAFETY: `block` is the producer's own and alive.
+        unsafe { self.block.as_ref() }.capacity - self.filled
+    }
+
+    /// Goes on in a new block with room for `len` bytes, the received ones moved there.
+    #[cold]
+    fn relocate(&mut self, len: usize) -> Result<()> {
+        let next = self.next_block(len, LARGEST_BLOCK)?;
+        // SAFETY: the new block holds at least `received` bytes and nobody else knows it yet.
+        unsafe {
+            let from = Block::bytes(self.block).add(self.filled);
+            ptr::copy_nonoverlapping(from, Block::bytes(next), self.received);
+        }
+        self.seal(None, next);
+        Ok(())
+    }
+
+    /// An empty block for at least `len` bytes, larger than the last where the queue is in use, and no larger than
+    /// `enough` where that does.
+    fn next_block(&mut self, len: usize, enough: usize) -> Result<NonNull<Block<T>>> {
+        // SAFETY: `block` is the producer's own and alive.
+        let last = unsafe { self.block.as_ref() }.capacity;
+        // Acquire: the consumer's last reads of the spare happen before our writes.
+        if let Some(spare) = NonNull::new(self.shared.spare.swap(ptr::null_mut(), Ordering::Acquire)) {
+            // SAFETY: the consumer has passed the block and gave it up with the Release swap.
+            if unsafe { spare.as_ref() }.capacity >= len {
+                return Ok(spare);
+            }
+            // SAFETY: as above; nobody else refers to it.
+            unsafe { Block::free(spare) };
+        }
+        let grown = last.saturating_mul(2).min(LARGEST_BLOCK).min(enough);
+        Block::allocate(grown.max(len.next_power_of_two()).max(FIRST_BLOCK))
+    }
+
+    /// Closes the current block with `tail` and makes `next` the current one.
+    fn seal(&mut self, tail: Option<T>, next: NonNull<Block<T>>) {
+        let sealed = word(self.filled, self.messages) | SEALED;
+        // SAFETY: the consumer reads `tail` and `next` only after it saw `SEALED`, which is not stored yet.
+        unsafe {
+            let block = self.block.as_ref();
+            next.as_ref().continued.with_mut(|continued| *continued = self.inside);
+            block.tail.with_mut(|slot| *slot = tail);
+            block.next.store(next.as_ptr(), Ordering::Relaxed);
+            if self.oldest != self.block {
+                // Not visible before `oldest` is published, whose Release store also covers this one.
+                block.state.store(sealed, Ordering::Relaxed);
+            }
+        }
+        if self.oldest == self.block {
+            self.oldest_word = sealed;
+        }
+        self.block = next;
+        self.filled = 0;
+        self.messages = 0;
+    }
+}
+
+impl<T> Drop for Producer<T> {
+    fn drop(&mut self) {
+        // What was never published is nobody's.
+        self.rollback();
+    }
+}

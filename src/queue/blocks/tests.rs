@@ -1,0 +1,176 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::queue::shim::Ordering;
+use std::ptr::NonNull;
+
+fn drain(consumer: &mut Consumer<u32>) -> (Vec<u8>, Vec<u32>, u32) {
+    let (mut bytes, mut tails, mut messages) = (Vec::new(), Vec::new(), 0);
+    while consumer.check() {
+        bytes.extend_from_slice(consumer.bytes());
+        messages += consumer.advance(consumer.bytes().len());
+        tails.extend(consumer.take_tail());
+    }
+    (bytes, tails, messages)
+}
+
+#[test]
+fn nothing_shows_before_publish_and_all_after() {
+    let (mut producer, mut consumer) = queue::<u32>().unwrap();
+    assert!(!consumer.check());
+    let mut sent = Vec::new();
+    for i in 0..1000u32 {
+        let data = vec![i as u8; (i % 97) as usize];
+        producer.append([b"h", &data]).unwrap();
+        sent.push(b'h');
+        sent.extend_from_slice(&data);
+        producer.end_messages(1);
+        if i % 100 == 50 {
+            producer.attach(i).unwrap();
+        }
+    }
+    assert!(!consumer.check());
+    assert!(producer.publish(), "a sleeping consumer is told of");
+    assert!(!producer.publish());
+    let (bytes, tails, messages) = drain(&mut consumer);
+    assert_eq!(bytes, sent);
+    assert_eq!(tails, [50, 150, 250, 350, 450, 550, 650, 750, 850, 950]);
+    assert_eq!(messages, 1000);
+}
+
+#[test]
+fn rollback_leaves_what_was_published() {
+    let (mut producer, mut consumer) = queue::<u32>().unwrap();
+    producer.append([b"kept", b""]).unwrap();
+    producer.publish();
+    producer.append([&[7; 300], b""]).unwrap();
+    producer.attach(1).unwrap();
+    producer.append([&[8; 70_000], b""]).unwrap();
+    assert!(producer.unpublished());
+    producer.rollback();
+    assert!(!producer.unpublished());
+    producer.append([b" too", b""]).unwrap();
+    producer.publish();
+    assert_eq!(drain(&mut consumer), (b"kept too".to_vec(), vec![], 0));
+}
+
+#[test]
+fn received_bytes_move_with_the_block() {
+    let (mut producer, mut consumer) = queue::<u32>().unwrap();
+    producer.spare(10).unwrap()[..10].copy_from_slice(b"abcdefghij");
+    producer.commit(10);
+    producer.accept(4);
+    assert_eq!(producer.received(), b"efghij");
+    producer.spare(100_000).unwrap()[..2].copy_from_slice(b"kl");
+    producer.commit(2);
+    assert_eq!(producer.received(), b"efghijkl");
+    producer.accept(8);
+    producer.publish();
+    assert_eq!(drain(&mut consumer).0, b"abcdefghijkl");
+    producer.spare(6).unwrap()[..6].copy_from_slice(b"xxyyzz");
+    producer.commit(6);
+    producer.accept(4);
+    producer.drop_unpublished();
+    assert_eq!(producer.received(), b"zz");
+    producer.accept(2);
+    producer.publish();
+    assert_eq!(drain(&mut consumer).0, b"zz");
+}
+
+#[test]
+fn what_is_dropped_leaves_nothing_behind() {
+    let (mut producer, mut consumer) = queue::<u32>().unwrap();
+    producer.append([b"kept", b""]).unwrap();
+    producer.end_messages(1);
+    producer.publish();
+    for round in 0..100u32 {
+        // More than any block holds, then a bit that is not accepted yet.
+        for _ in 0..20 {
+            producer.spare(8000).unwrap()[..8000].fill(b'x');
+            producer.commit(8000);
+            producer.accept(8000);
+        }
+        producer.spare(4).unwrap()[..4].copy_from_slice(&round.to_le_bytes());
+        producer.commit(4);
+        producer.drop_unpublished();
+        assert_eq!(producer.received(), round.to_le_bytes());
+        producer.discard_received();
+        // SAFETY: nobody else has the queue.
+        let blocks = unsafe {
+            let mut blocks = 1;
+            let mut at = consumer.block;
+            while let Some(next) = NonNull::new(at.as_ref().next.load(Ordering::Relaxed)) {
+                (at, blocks) = (next, blocks + 1);
+            }
+            blocks
+        };
+        assert!(blocks <= 2);
+    }
+    producer.append([b" too", b""]).unwrap();
+    producer.end_messages(1);
+    producer.publish();
+    assert_eq!(drain(&mut consumer), (b"kept too".to_vec(), vec![], 2));
+}
+
+#[test]
+fn blocks_between_tails_are_small() {
+    let (mut producer, _consumer) = queue::<u32>().unwrap();
+    producer.append([&[7; 100_000], b""]).unwrap();
+    for i in 0..3 {
+        producer.append([b"head", b""]).unwrap();
+        producer.attach(i).unwrap();
+    }
+    // SAFETY: the block is the producer's own.
+    assert_eq!(unsafe { producer.block.as_ref() }.capacity, FIRST_BLOCK);
+}
+
+#[test]
+fn two_threads_agree() {
+    let (mut producer, mut consumer) = queue::<u32>().unwrap();
+    let writer = std::thread::spawn(move || {
+        for i in 0..200_000u32 {
+            producer.append([&i.to_le_bytes(), b""]).unwrap();
+            producer.end_messages(1);
+            if i % 1000 == 0 {
+                producer.attach(i).unwrap();
+            }
+            producer.publish();
+        }
+    });
+    let (mut next, mut messages) = (0u32, 0u32);
+    while next < 200_000 {
+        if !consumer.ready() {
+            std::thread::yield_now();
+            continue;
+        }
+        let bytes = consumer.bytes();
+        let len = bytes.len();
+        for number in bytes.chunks_exact(4) {
+            assert_eq!(u32::from_le_bytes(number.try_into().unwrap()), next);
+            next += 1;
+        }
+        messages += consumer.advance(len);
+        if let Some(tail) = consumer.take_tail() {
+            assert_eq!(tail + 1, next);
+        }
+    }
+    writer.join().unwrap();
+    assert_eq!(messages, 200_000);
+}
+
+#[test]
+fn tails_are_freed_with_the_queue() {
+    let counter = std::sync::Arc::new(());
+    let (mut producer, mut consumer) = queue::<std::sync::Arc<()>>().unwrap();
+    for _ in 0..5 {
+        producer.append([b"x", b""]).unwrap();
+        producer.attach(std::sync::Arc::clone(&counter)).unwrap();
+    }
+    producer.publish();
+    assert!(consumer.check());
+    producer.attach(std::sync::Arc::clone(&counter)).unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&counter), 7);
+    drop(consumer);
+    assert_eq!(std::sync::Arc::strong_count(&counter), 2);
+    drop(producer);
+    assert_eq!(std::sync::Arc::strong_count(&counter), 1);
+}

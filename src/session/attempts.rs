@@ -1,0 +1,99 @@
+//! Attempts to connect, as they show in a session: registered, timed, told of, tried again.
+
+use super::Command;
+use super::connecter::Step;
+use super::monitor::{Endpoints, event};
+use super::state::{Session, Stage, fd_value, millis, timer};
+use crate::errno::Errno;
+use crate::reactor::{Cx, Interest};
+use std::os::fd::{AsRawFd, RawFd};
+
+impl Session {
+    pub(super) fn connect(&mut self, cx: &mut Cx<'_>) {
+        let Some(connecter) = &mut self.connecter else { return cx.finish() };
+        let step = connecter.begin(&cx.remote());
+        self.follow(cx, step);
+    }
+
+    /// Acts on what came of a step of the connecter.
+    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, step: Step) {
+        match step {
+            Step::Wait(attempt) => {
+                if let Some(fd) = attempt.fd() {
+                    self.tell(event::CONNECT_DELAYED, Errno::INPROGRESS.0.unsigned_abs().into());
+                    if let Err(errno) = cx.register(fd, Interest::READABLE | Interest::WRITABLE) {
+                        return self.attempt_failed(cx, Some(fd), errno);
+                    }
+                    if self.options.connect_timeout_ms > 0 {
+                        cx.set_timer(timer::CONNECT, millis(self.options.connect_timeout_ms));
+                    }
+                }
+                self.stage = Stage::Connecting(attempt);
+            }
+            Step::Proxying(attempt) => {
+                // A stream that was connected at once is not registered yet; else this says `EEXIST`.
+                if let Some(fd) = attempt.fd() {
+                    let _ = cx.register(fd, Interest::READABLE | Interest::WRITABLE);
+                }
+                self.stage = Stage::Connecting(attempt);
+            }
+            Step::Connected { fd, endpoints, peer_address } => {
+                cx.cancel_timer(timer::CONNECT);
+                self.endpoints = endpoints;
+                self.peer_address = peer_address;
+                self.tell(event::CONNECTED, fd_value(fd.as_raw_fd()));
+                // The handshake registers it anew, whether it was registered for connecting or not.
+                let _ = cx.deregister(fd.as_raw_fd());
+                self.begin_handshake(cx, fd);
+            }
+            Step::Failed { fd, errno } => self.attempt_failed(cx, fd, errno),
+        }
+    }
+
+    pub(super) fn attempt_failed(&mut self, cx: &mut Cx<'_>, fd: Option<RawFd>, errno: Errno) {
+        cx.cancel_timer(timer::CONNECT);
+        self.stage = Stage::Waiting;
+        if let Some(fd) = fd {
+            self.tell(event::CLOSED, fd_value(fd));
+        }
+        const STOP_CONN_REFUSED: i32 = 0x1;
+        if errno == Errno::CONNREFUSED && self.options.reconnect_stop & STOP_CONN_REFUSED != 0 {
+            return self.give_up(cx);
+        }
+        self.connect_later(cx);
+    }
+
+    pub(super) fn connect_later(&mut self, cx: &mut Cx<'_>) {
+        let Some(connecter) = &mut self.connecter else { return cx.finish() };
+        match connecter.backoff_ms() {
+            Some(interval_ms) => {
+                let endpoints = Endpoints::connecting(connecter.endpoint());
+                self.owner.monitor.tell(
+                    event::CONNECT_RETRIED,
+                    u64::from(interval_ms.unsigned_abs()),
+                    &endpoints,
+                );
+                cx.set_timer(timer::RECONNECT, millis(interval_ms));
+            }
+            None => self.give_up(cx),
+        }
+    }
+
+    /// Never connects again.
+    pub(super) fn give_up(&mut self, cx: &mut Cx<'_>) {
+        if let Some(connecter) = &self.connecter {
+            self.owner.mailbox.send(Command::Gone(connecter.endpoint().into()));
+        }
+        cx.finish();
+    }
+
+    pub(super) fn attempt_ready(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Connecting(_) = &self.stage
+            && let Stage::Connecting(attempt) = std::mem::replace(&mut self.stage, Stage::Waiting)
+            && let Some(connecter) = &mut self.connecter
+        {
+            let step = connecter.proceed(attempt);
+            self.follow(cx, step);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! How a connection ends, and a session.
+
+use super::connection::Connection;
+use super::monitor::event;
+use super::state::{Reason, Session, Stage, fd_value, millis, timer};
+use crate::engine::Failure;
+use crate::errno::Errno;
+use crate::message::OutFrame;
+use crate::options::SocketType;
+use crate::pipe::LaneOptions;
+use crate::reactor::Cx;
+
+impl Session {
+    /// The stream has ended, in whatever stage.
+    pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
+            cx.cancel_timer(id);
+        }
+        match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Handshaking(handshaking) => {
+                match reason {
+                    Reason::Stream(_) | Reason::Timeout if handshaking.denied => {}
+                    Reason::Stream(errno) => {
+                        self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
+                    }
+                    Reason::Timeout => {
+                        self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, Errno::TIMEDOUT.0.unsigned_abs().into());
+                    }
+                    Reason::Protocol(failure) => self.tell_failure(failure),
+                }
+                self.tell(event::DISCONNECTED, fd_value(handshaking.raw_fd()));
+            }
+            Stage::Connected(connection) => {
+                if let Reason::Protocol(failure) = reason {
+                    self.tell_failure(failure);
+                }
+                self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
+                self.take_apart(&connection);
+            }
+            Stage::Waiting | Stage::Connecting(_) => {}
+        }
+        self.lost(cx, reason);
+    }
+
+    pub(super) fn tell_failure(&self, failure: Failure) {
+        match failure {
+            Failure::Protocol(code) => {
+                self.tell(event::HANDSHAKE_FAILED_PROTOCOL, code.unsigned_abs().into());
+            }
+            Failure::Auth(status) => self.tell(event::HANDSHAKE_FAILED_AUTH, status.unsigned_abs().into()),
+            Failure::NoDetail(errno) => {
+                self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
+            }
+            Failure::Errno(_) => {}
+        }
+    }
+
+    /// Takes the lanes back from a connection that has ended.
+    pub(super) fn take_apart(&mut self, connection: &Connection) {
+        drop(self.shared.take_connection());
+        self.control.clear();
+        if let (Some(send), Some(recv)) = connection.dismantle() {
+            let mut writer = recv.into_writer();
+            if self.options.raw_socket && self.options.raw_notify {
+                // Tells the program that the peer has gone; without memory it has to do without.
+                if writer.append(&mut OutFrame::bytes(b"", false)).is_ok() {
+                    writer.flush();
+                }
+            }
+            self.lanes = Some((send.into_reader(), writer));
+        }
+    }
+
+    /// Drops the connection, if there is one, and its lanes. Its halves may be in the hands of the socket's thread, and
+    /// the lanes are to go before the pipe's end does.
+    pub(super) fn let_go(&mut self) {
+        if let Some(connection) = self.shared.take_connection() {
+            drop(connection.dismantle());
+        }
+    }
+
+    /// There is no stream: connects again, or ends.
+    pub(super) fn lost(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+        if self.connecter.is_none() || matches!(reason, Reason::Protocol(_)) {
+            // Dropping our end of the pipe tells the socket.
+            return cx.finish();
+        }
+        if self.closing && !self.something_left() {
+            return cx.finish();
+        }
+        if self.options.immediate {
+            // The pipe goes with the connection; the next one brings its own.
+            self.shared.forget_pipe();
+            self.lanes = None;
+            self.end = None;
+        }
+        let subscriber =
+            matches!(self.options.socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish);
+        if subscriber && let (Some(end), Some((reader, _))) = (&self.end, &mut self.lanes) {
+            let options = LaneOptions { hwm: self.options.sndhwm, conflate: false };
+            match end.hiccup(options) {
+                Ok(fresh) => *reader = fresh,
+                Err(_) => return cx.finish(),
+            }
+        }
+        if let Some(connecter) = &mut self.connecter {
+            connecter.lost();
+        }
+        self.connect_later(cx);
+    }
+
+    /// The socket wants no more of us.
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        if let Some(end) = &self.end {
+            end.close();
+        }
+        match self.owner.linger_ms() {
+            0 => return cx.finish(),
+            linger_ms if linger_ms > 0 => cx.set_timer(timer::LINGER, millis(linger_ms)),
+            _ => {}
+        }
+        self.send(cx);
+    }
+
+    /// While there is no connection.
+    pub(super) fn close_if_nothing_is_left(&mut self, cx: &mut Cx<'_>) {
+        if self.closing && !self.something_left() {
+            cx.finish();
+        }
+    }
+
+    pub(super) fn something_left(&mut self) -> bool {
+        self.lanes.as_mut().is_some_and(|(reader, _)| reader.check_bytes())
+    }
+}

@@ -1,0 +1,189 @@
+//! From a stream to a connection: the handshake, the pipe, and who the peer is.
+
+use super::Command;
+use super::connection::Connection;
+use super::handshaking::{Handshaking, Outcome};
+use super::monitor::event;
+use super::recv::{Limits, RecvForm, RecvHalf};
+use super::send::{SendForm, SendHalf};
+use super::state::{Reason, Session, Stage, fd_value, millis, timer};
+use super::zap::Zap;
+use crate::engine::zap::ZapRequest;
+use crate::engine::zmtp::Version;
+use crate::engine::zmtp::heartbeat::Intervals;
+use crate::engine::{Heartbeat, Peer};
+use crate::errno::Errno;
+use crate::message::{Metadata, OutFrame};
+use crate::options::{SocketOptions, SocketType};
+use crate::pipe::{self, LaneOptions, LaneReader, LaneWriter, Pipe};
+use crate::reactor::{Cx, Interest};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+impl Session {
+    pub(super) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd) {
+        if let Err(errno) = cx.register(fd.as_raw_fd(), Interest::READABLE | Interest::WRITABLE) {
+            self.tell(event::CLOSED, fd_value(fd.as_raw_fd()));
+            drop(fd);
+            return self.lost(cx, Reason::Stream(errno));
+        }
+        if self.options.raw_socket {
+            return self.establish(cx, fd, None, &[], &[]);
+        }
+        if self.options.handshake_ivl_ms > 0 {
+            cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
+        }
+        let handshaking = Handshaking::new(fd, &self.options, &self.peer_address);
+        self.stage = Stage::Handshaking(Box::new(handshaking));
+        self.shake_hands(cx);
+    }
+
+    pub(super) fn shake_hands(&mut self, cx: &mut Cx<'_>) {
+        while let Stage::Handshaking(handshaking) = &mut self.stage {
+            let outcome = handshaking.drive();
+            match self.act_on(cx, outcome) {
+                Some(outcome) => drop(self.act_on(cx, outcome)),
+                None => return,
+            }
+        }
+    }
+
+    /// Acts on what came of the handshake. `Some`: something came of that in turn, or the handshake is to be driven on.
+    fn act_on(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Option<Outcome> {
+        match outcome {
+            Outcome::More => return None,
+            Outcome::Ask(request) => return self.ask(&request),
+            Outcome::Denied(status) => {
+                self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
+                return Some(Outcome::More);
+            }
+            Outcome::Done { peer, unsent, rest } => {
+                if let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting) {
+                    cx.cancel_timer(timer::HANDSHAKE);
+                    if peer.version >= Version::V3_0 {
+                        self.tell(event::HANDSHAKE_SUCCEEDED, 0);
+                    }
+                    self.establish(cx, handshaking.into_fd(), Some(peer), &unsent, &rest);
+                }
+            }
+            Outcome::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
+            Outcome::Broken(failure) => self.disconnected(cx, Reason::Protocol(failure)),
+        }
+        None
+    }
+
+    /// Asks the authenticator about the peer.
+    fn ask(&mut self, request: &ZapRequest) -> Option<Outcome> {
+        let asked = Zap::ask(&*self.authenticators, &self.shared, request);
+        let Stage::Handshaking(handshaking) = &mut self.stage else { return None };
+        match asked {
+            Ok(Some(zap)) => {
+                handshaking.zap = Some(zap);
+                Some(Outcome::More)
+            }
+            Ok(None) => Some(handshaking.zap_unavailable().unwrap_or(Outcome::More)),
+            Err(errno) => Some(Outcome::Failed(errno)),
+        }
+    }
+
+    /// The handshake is over: connects the stream and the pipe. `peer` is `None` for a raw stream.
+    pub(super) fn establish(
+        &mut self,
+        cx: &mut Cx<'_>,
+        fd: OwnedFd,
+        peer: Option<Peer>,
+        unsent: &[u8],
+        rest: &[u8],
+    ) {
+        let raw_fd = fd.as_raw_fd();
+        let (reader, mut writer, fresh) = match self.lanes.take() {
+            Some((reader, writer)) => (reader, writer, None),
+            None => match self.make_pipe() {
+                Ok((reader, writer, theirs)) => (reader, writer, Some(theirs)),
+                Err(errno) => return self.lost(cx, Reason::Stream(errno)),
+            },
+        };
+        let introduced = self.introduce(&mut writer, peer.as_ref(), raw_fd);
+        if let Some(pipe) = fresh {
+            self.owner.mailbox.send(Command::Bind(pipe));
+        }
+        let (send_form, recv_form) = forms(peer.as_ref(), &self.options);
+        let heartbeat = peer
+            .filter(|peer| peer.version.has_commands())
+            .map(|_| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
+        let mut send = SendHalf::new(reader, send_form);
+        send.begin_with(unsent);
+        let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
+        let begun = introduced.and_then(|()| recv.begin_with(rest));
+        let connection = Arc::new(Connection::new(fd, send, recv));
+        self.stage = Stage::Connected(Arc::clone(&connection));
+        if let Err(errno) = begun {
+            return self.disconnected(cx, Reason::Stream(errno));
+        }
+        self.shared.set_connection(connection);
+        self.watch_heartbeat(cx);
+        self.receive(cx, false);
+        self.send(cx);
+    }
+
+    pub(super) fn make_pipe(&mut self) -> Result<(LaneReader, LaneWriter, Pipe), Errno> {
+        let to_socket = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
+        let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
+        let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
+        theirs.endpoint = self.endpoints.identifier().to_string();
+        ours.set_owner(self.shared.next_end());
+        let (reader, writer, end) = ours.into_parts();
+        self.end = Some(end);
+        Ok((reader, writer, theirs))
+    }
+
+    /// Tells the socket who is there.
+    pub(super) fn introduce(
+        &self,
+        writer: &mut LaneWriter,
+        peer: Option<&Peer>,
+        fd: RawFd,
+    ) -> Result<(), Errno> {
+        let mut properties = peer.map(|peer| peer.properties.clone()).unwrap_or_default();
+        if !self.peer_address.is_empty() {
+            properties.push(("Peer-Address".to_string(), self.peer_address.clone().into_bytes()));
+        }
+        properties.push(("__fd".to_string(), fd.to_string().into_bytes()));
+        writer.append_properties(Arc::new(Metadata::new(properties)))?;
+        match peer {
+            Some(peer) => {
+                if self.options.recv_routing_id {
+                    writer.append_routing_id(&peer.routing_id)?;
+                }
+                if peer.phantom_subscription {
+                    writer.append_subscription(true, b"")?;
+                }
+            }
+            None if self.options.raw_notify => writer.append(&mut OutFrame::bytes(b"", false))?,
+            None => {}
+        }
+        writer.flush();
+        Ok(())
+    }
+}
+
+/// How frames leave and arrive.
+fn forms(peer: Option<&Peer>, options: &SocketOptions) -> (SendForm, RecvForm) {
+    let Some(peer) = peer else { return (SendForm::Raw, RecvForm::Raw) };
+    let subscribes = matches!(options.socket_type, SocketType::Sub | SocketType::Xsub);
+    let send = match peer.version {
+        Version::V3_1 => SendForm::AsTheyLie,
+        Version::V2 | Version::V3_0 if !subscribes => SendForm::AsTheyLie,
+        version => SendForm::Framed(version),
+    };
+    (send, RecvForm::Zmtp(peer.version))
+}
+
+fn limits(options: &SocketOptions) -> Limits {
+    let message = match u64::try_from(options.maxmsgsize) {
+        Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
+        Err(_) => u64::MAX,
+    };
+    let subscriptions = matches!(options.socket_type, SocketType::Pub | SocketType::Xpub);
+    Limits { frame: options.maxmsgsize, message, subscriptions }
+}

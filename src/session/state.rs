@@ -1,0 +1,324 @@
+//! A session: one connection of a socket, from the first attempt or the accept to the end, on one I/O thread.
+
+use super::Owner;
+use super::connecter::{Attempt, Connecter};
+use super::connection::Connection;
+use super::handshaking::Handshaking;
+use super::monitor::{Endpoints, event};
+use super::recv::{Received, RecvHalf};
+use super::send::Sent;
+use super::shared::{PEER_CLOSED, Shared, TERMINATE, WRITABLE};
+use super::zap::Authenticators;
+use crate::ctx::Guard;
+use crate::engine::zmtp::heartbeat::Action;
+use crate::engine::{Failure, Heartbeat};
+use crate::errno::Errno;
+use crate::options::SocketOptions;
+use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
+use crate::reactor::{Cx, Ready, Source};
+use crate::sys::contain::contain;
+use crate::transport::{Accepted, ConnectPlan};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Timers of a session.
+pub mod timer {
+    pub const CONNECT: u8 = 1;
+    pub const RECONNECT: u8 = 2;
+    pub const HANDSHAKE: u8 = 3;
+    pub const HEARTBEAT: u8 = 4;
+    pub const LINGER: u8 = 5;
+}
+
+/// What the socket gives a session.
+pub struct Ground {
+    pub owner: Arc<Owner>,
+    pub options: Arc<SocketOptions>,
+    pub authenticators: Arc<dyn Authenticators>,
+    pub guard: Guard,
+}
+
+/// Lives on an I/O thread; others reach it through its [`Shared`].
+pub struct Session {
+    pub(super) owner: Arc<Owner>,
+    pub(super) options: Arc<SocketOptions>,
+    pub(super) authenticators: Arc<dyn Authenticators>,
+    pub(super) shared: Arc<Shared>,
+    /// How to connect (again); `None` for a connection that was accepted.
+    pub(super) connecter: Option<Connecter>,
+    pub(super) stage: Stage,
+    pub(super) lanes: Option<(LaneReader, LaneWriter)>,
+    pub(super) end: Option<End>,
+    pub(super) endpoints: Endpoints,
+    pub(super) peer_address: String,
+    /// Frames of our own, waiting to be sent.
+    pub(super) control: Vec<u8>,
+    /// The socket wants no more of us but that we send what is left.
+    pub(super) closing: bool,
+    /// Keeps the context from ending while we are here.
+    pub(super) _guard: Guard,
+}
+
+pub(super) enum Stage {
+    /// Between two attempts, or before the first.
+    Waiting,
+    Connecting(Attempt),
+    Handshaking(Box<Handshaking>),
+    Connected(Arc<Connection>),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    Stream(Errno),
+    Timeout,
+    Protocol(Failure),
+}
+
+impl Session {
+    /// For a connection that a listener has accepted.
+    pub fn accepted(
+        cx: &mut Cx<'_>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        stream: Accepted,
+    ) -> Box<dyn Source> {
+        let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
+        let mut session = Session::new(cx, ground, shared, None, endpoints);
+        session.peer_address = stream.peer_address;
+        session.begin_handshake(cx, stream.fd);
+        Box::new(session)
+    }
+
+    /// For an endpoint to connect to, with the pipe's session end if the socket has made one already.
+    pub fn connecting(
+        cx: &mut Cx<'_>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        plan: ConnectPlan,
+        pipe: Option<Pipe>,
+    ) -> Box<dyn Source> {
+        let endpoints = Endpoints::connecting(plan.endpoint());
+        let connecter = Connecter::new(plan, Arc::clone(&ground.options));
+        let mut session = Session::new(cx, ground, shared, Some(connecter), endpoints);
+        if let Some(pipe) = pipe {
+            session.take_pipe(pipe);
+        }
+        session.connect(cx);
+        Box::new(session)
+    }
+
+    fn new(
+        cx: &mut Cx<'_>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        connecter: Option<Connecter>,
+        endpoints: Endpoints,
+    ) -> Session {
+        shared.set_remote(cx.remote());
+        // Whatever was left for us before we had a place.
+        cx.again();
+        Session {
+            owner: ground.owner,
+            options: ground.options,
+            authenticators: ground.authenticators,
+            shared,
+            connecter,
+            stage: Stage::Waiting,
+            lanes: None,
+            end: None,
+            endpoints,
+            peer_address: String::new(),
+            control: Vec::new(),
+            closing: false,
+            _guard: ground.guard,
+        }
+    }
+
+    fn take_pipe(&mut self, pipe: Pipe) {
+        pipe.set_owner(self.shared.next_end());
+        let (reader, writer, end) = pipe.into_parts();
+        self.lanes = Some((reader, writer));
+        self.end = Some(end);
+    }
+
+    pub(super) fn tell(&self, kind: u64, value: u64) {
+        self.owner.monitor.tell(kind, value, &self.endpoints);
+    }
+}
+
+impl Session {
+    pub(super) fn send(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Connected(connection) = &self.stage else { return self.close_if_nothing_is_left(cx) };
+        let sent = connection.send(&self.control);
+        self.control.clear();
+        match sent {
+            Sent::Ended => cx.finish(),
+            Sent::All if self.closing => cx.finish(),
+            Sent::All | Sent::Blocked => {}
+            Sent::Yield => cx.again(),
+            Sent::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
+        }
+    }
+
+    pub(super) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
+        match received {
+            Received::Blocked => {}
+            Received::NoCredit => {
+                let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
+                connection.with_recv(suspend);
+            }
+            Received::Yield => cx.again(),
+            Received::End => return self.disconnected(cx, Reason::Stream(Errno::PIPE)),
+            // That is not the peer's fault.
+            Received::Broken(Failure::Errno(Errno::NOMEM)) => {
+                return self.disconnected(cx, Reason::Stream(Errno::NOMEM));
+            }
+            Received::Broken(failure) => return self.disconnected(cx, Reason::Protocol(failure)),
+            Received::Failed(errno) => return self.disconnected(cx, Reason::Stream(errno)),
+        }
+        self.watch_heartbeat(cx);
+        if !self.control.is_empty() {
+            self.send(cx);
+        }
+    }
+
+    pub(super) fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        let deadline = connection.with_recv(|recv| recv.heartbeat.as_ref().and_then(Heartbeat::deadline));
+        match deadline.flatten() {
+            Some(at_ms) => {
+                let after = Duration::from_millis(at_ms.saturating_sub(cx.now_ms()));
+                cx.set_timer(timer::HEARTBEAT, after);
+            }
+            None => cx.cancel_timer(timer::HEARTBEAT),
+        }
+    }
+
+    fn beat(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        // A peer that does not read cannot answer: its silence says nothing while a PING would only wait here.
+        let busy = connection.is_busy();
+        let (now_ms, control) = (cx.now_ms(), &mut self.control);
+        let action = connection.with_recv(|recv| {
+            let heartbeat = recv.heartbeat.as_mut()?;
+            let action = heartbeat.poll(now_ms);
+            if action == Action::SendPing && !busy {
+                heartbeat.append_ping(now_ms, control);
+            }
+            Some(action)
+        });
+        if action.flatten() == Some(Action::Expired) {
+            return self.disconnected(cx, Reason::Timeout);
+        }
+        self.watch_heartbeat(cx);
+        self.send(cx);
+    }
+}
+
+impl Source for Session {
+    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
+        match &mut self.stage {
+            Stage::Waiting => {}
+            Stage::Connecting(_) => self.attempt_ready(cx),
+            Stage::Handshaking(_) => self.shake_hands(cx),
+            Stage::Connected(_) => {
+                if ready.writable {
+                    self.send(cx);
+                }
+                if ready.readable || ready.hangup || ready.error {
+                    self.receive(cx, ready.hangup || ready.error);
+                }
+                if self.closing && (ready.hangup || ready.error) {
+                    // Nobody reads any more, so nothing else would notice.
+                    self.disconnected(cx, Reason::Stream(Errno::PIPE));
+                }
+            }
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+        match id {
+            timer::RECONNECT => self.connect(cx),
+            timer::CONNECT => {
+                let fd = match &self.stage {
+                    Stage::Connecting(attempt) => attempt.fd(),
+                    _ => None,
+                };
+                self.attempt_failed(cx, fd, Errno::TIMEDOUT);
+            }
+            timer::HANDSHAKE => self.disconnected(cx, Reason::Timeout),
+            timer::HEARTBEAT => self.beat(cx),
+            timer::LINGER => cx.finish(),
+            _ => {}
+        }
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        let flags = self.shared.take_flags();
+        if flags & WRITABLE != 0
+            && let Stage::Connected(connection) = &self.stage
+        {
+            let now_ms = cx.now_ms();
+            connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
+        }
+        if flags & (PEER_CLOSED | TERMINATE) != 0 {
+            return self.close(cx);
+        }
+        match &self.stage {
+            Stage::Connecting(_) => self.attempt_ready(cx),
+            Stage::Connected(_) => {
+                self.send(cx);
+                self.receive(cx, false);
+            }
+            Stage::Handshaking(_) => self.shake_hands(cx),
+            Stage::Waiting => {}
+        }
+    }
+
+    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
+            cx.cancel_timer(id);
+        }
+        let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Connected(connection) => Some(connection.raw_fd()),
+            Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),
+            Stage::Waiting | Stage::Connecting(_) => None,
+        };
+        // Whatever was half done goes, and the pipe with it, of which the socket is told.
+        self.shared.forget_pipe();
+        self.let_go();
+        self.control.clear();
+        self.lanes = None;
+        self.end = None;
+        if let Some(fd) = fd {
+            contain(|| self.tell(event::DISCONNECTED, fd_value(fd)));
+        }
+        if self.closing {
+            return false;
+        }
+        match &mut self.connecter {
+            Some(connecter) => connecter.lost(),
+            None => return false,
+        }
+        self.connect_later(cx);
+        true
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+pub(super) fn millis(ms: i32) -> Duration {
+    Duration::from_millis(u64::from(ms.max(0).unsigned_abs()))
+}
+
+pub(super) fn fd_value(fd: RawFd) -> u64 {
+    u64::try_from(fd).unwrap_or(0)
+}

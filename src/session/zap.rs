@@ -1,0 +1,69 @@
+//! The way to the authenticator and back (RFC 27): a pipe to whoever is bound to `inproc://zeromq.zap.01`.
+
+use super::shared::{Shared, ZAP};
+use crate::engine::Failure;
+use crate::engine::zap::{ZapReply, ZapRequest};
+use crate::errno::Result;
+use crate::message::OutFrame;
+use crate::pipe::{Notify, Pipe, PipeEvent};
+use std::sync::Arc;
+
+/// Frames and bytes of a reply, beyond which it is no reply. A ZAP reply has eight frames.
+const MOST_FRAMES: usize = 32;
+const MOST_BYTES: usize = 64 * 1024;
+
+/// The sockets of the context, as far as a session needs one of them.
+pub trait Authenticators: Send + Sync {
+    /// A pipe to the authenticator; `None` if there is none. Errors: `ENOMEM`.
+    fn authenticator(&self) -> Result<Option<Pipe>>;
+}
+
+/// A question that is under way. Dropped, it is forgotten, and so is a late reply.
+pub struct Zap {
+    pipe: Pipe,
+    frames: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Zap {
+    /// Asks; the session is woken when there is something to read. `None`: there is nobody to ask. Errors: `ENOMEM`.
+    pub fn ask(who: &dyn Authenticators, shared: &Arc<Shared>, request: &ZapRequest) -> Result<Option<Zap>> {
+        let Some(mut pipe) = who.authenticator()? else { return Ok(None) };
+        pipe.set_owner(Arc::new(Asker(Arc::clone(shared))));
+        let mut frames = request.frames().peekable();
+        while let Some(frame) = frames.next() {
+            pipe.write(&mut OutFrame::bytes(frame, frames.peek().is_some()))?;
+        }
+        pipe.flush();
+        Ok(Some(Zap { pipe, frames: Vec::new(), bytes: 0 }))
+    }
+
+    /// The reply, once it is there whole.
+    pub fn reply(&mut self) -> Option<std::result::Result<ZapReply, Failure>> {
+        while let Some(frame) = self.pipe.read() {
+            let (more, data) = (frame.more(), frame.data());
+            // What is too long is kept cut, and fails to be a reply.
+            self.bytes = self.bytes.saturating_add(data.len());
+            if self.frames.len() < MOST_FRAMES && self.bytes <= MOST_BYTES {
+                self.frames.push(data.to_vec());
+            }
+            if !more {
+                // The address part ends with an empty frame, which a REP or ROUTER socket sends along.
+                return Some(ZapReply::parse(&self.frames));
+            }
+        }
+        None
+    }
+}
+
+/// The session's end of the pipe.
+struct Asker(Arc<Shared>);
+
+impl Notify for Asker {
+    fn notify(&self, event: PipeEvent) {
+        // An authenticator that goes away without an answer leaves the peer to the handshake's time.
+        if matches!(event, PipeEvent::Readable) {
+            self.0.raise(ZAP);
+        }
+    }
+}

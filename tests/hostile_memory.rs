@@ -1,0 +1,231 @@
+//! What peers can make us hold is bounded by what they send, and by far less where nobody wants it. One test at a time,
+//! since memory is counted for the whole process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "hostile/bench.rs"]
+mod bench;
+
+use bench::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn count(more: usize) {
+    let held = HELD.fetch_add(more, Relaxed) + more;
+    MOST.fetch_max(held, Relaxed);
+}
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(at, layout) }
+    }
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const MIB: usize = 1 << 20;
+
+/// The most that was held during `run` beyond what was held before.
+fn most_held(run: impl FnOnce()) -> usize {
+    let before = HELD.load(Relaxed);
+    MOST.store(before, Relaxed);
+    run();
+    MOST.load(Relaxed).saturating_sub(before)
+}
+
+fn alone<R>(run: impl FnOnce() -> R) -> R {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    run()
+}
+
+/// Pours as much as is taken, up to `limit` bytes, until nothing is for a while. How much that was.
+fn pour_until_it_stops(stream: &mut TcpStream, bytes: &[u8], limit: usize) -> usize {
+    stream.set_nonblocking(true).unwrap();
+    let (mut poured, mut last) = (0, Instant::now());
+    while poured < limit && last.elapsed() < Duration::from_millis(500) {
+        match stream.write(&bytes[poured % bytes.len()..]) {
+            Ok(n) => (poured, last) = (poured + n, Instant::now()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
+    poured
+}
+
+/// Floods a socket with what nobody wants; what that made it hold.
+fn flood(bench: &mut Bench, bytes: &[u8], total: usize) -> usize {
+    let mut stream = bench.peer(Version::V3, "PUSH");
+    // Not counted: the flood itself.
+    let bytes = bytes.repeat(MIB / bytes.len() + 1);
+    most_held(|| {
+        let mut poured = 0;
+        while poured < total {
+            assert!(pour(&mut stream, &bytes));
+            poured += bytes.len();
+            bench.good();
+        }
+    })
+}
+
+#[test]
+fn floods_of_commands() {
+    alone(|| {
+        let mut bench = Bench::pull();
+        let ping = frame(Version::V3, COMMAND, b"\x04PING\0\x0asomething");
+        let subscribe = frame(Version::V3, COMMAND, b"\x09SUBSCRIBEtopic");
+        let unknown = frame(Version::V3, COMMAND, &[b"\x03FOO", &[0; 300_000][..]].concat());
+        let many = [ping.clone(), subscribe.clone(), unknown.clone()].concat();
+        for (name, command) in [("PING", ping), ("SUBSCRIBE", subscribe), ("FOO", unknown), ("all", many)] {
+            let held = flood(&mut bench, &command, 30 * MIB);
+            assert!(held < 2 * MIB, "{name}: {held}");
+        }
+    });
+}
+
+#[test]
+fn subscriptions_to_a_publisher_that_is_busy_elsewhere() {
+    alone(|| {
+        let mut bench = Bench::new(ZMQ_PUB, ZMQ_SUB, |_| {});
+        let topic = |i: u32| frame(Version::V3, COMMAND, &[b"\x09SUBSCRIBE", &i.to_be_bytes()[..]].concat());
+        let bytes: Vec<u8> = (0..100_000).flat_map(topic).collect();
+        let mut stream = bench.peer(Version::V3, "SUB");
+        let held = most_held(|| {
+            // The publisher makes no call at all: at the mark the connection is read no more.
+            let poured = pour_until_it_stops(&mut stream, &bytes, 200 * MIB);
+            assert!(poured < 200 * MIB);
+        });
+        assert!(held < 2 * MIB, "{held}");
+        bench.good_out();
+    });
+}
+
+#[test]
+fn lengths_that_are_only_announced() {
+    alone(|| {
+        let mut bench = Bench::pull();
+        for version in VERSIONS {
+            for len in [1 << 30, 1 << 40, 1 << 50] {
+                let mut stream = bench.peer(version, "PUSH");
+                let body = vec![1; MIB];
+                let held = most_held(|| {
+                    assert!(pour(&mut stream, &header(version, 0, len)));
+                    assert!(pour(&mut stream, &body));
+                    bench.good();
+                });
+                assert!(held < 4 * MIB, "{version:?} {len}: {held}");
+            }
+        }
+    });
+}
+
+#[test]
+fn handshakes_that_are_never_finished() {
+    alone(|| {
+        let mut bench = Bench::pull();
+        // A property that takes its time.
+        let mut half = hello(Version::V3, "PUSH", b"")[..64].to_vec();
+        half.extend_from_slice(&header(Version::V3, COMMAND, 32_000));
+        half.extend_from_slice(&[b'x'; 31_000]);
+        let mut streams = Vec::with_capacity(200);
+        let held = most_held(|| {
+            for _ in 0..200 {
+                let mut stream = bench.attack();
+                assert!(pour(&mut stream, &half));
+                streams.push(stream);
+            }
+            bench.good();
+        });
+        assert!(held < 200 * 70_000, "{held}");
+    });
+}
+
+#[test]
+fn messages_that_nobody_reads() {
+    alone(|| {
+        for (version, len) in
+            [(Version::V3, 100), (Version::V3, 9000), (Version::V3, 100_000), (Version::V1, 9000)]
+        {
+            let mut bench = Bench::new(ZMQ_PULL, ZMQ_PUSH, |socket| set(socket, ZMQ_RCVHWM, 100));
+            let mut stream = bench.peer(version, "PUSH");
+            let bytes = frame(version, 0, &vec![3; len]).repeat(200);
+            let held = most_held(|| {
+                assert!(pour_until_it_stops(&mut stream, &bytes, 500 * MIB) < 500 * MIB);
+            });
+            // A hundred messages, and what was read but not taken in yet.
+            assert!(held < 100 * (len + 1000) * 2 + MIB, "{version:?} {len}: {held}");
+            drop(stream);
+            bench.good();
+        }
+    });
+}
+
+#[test]
+fn pongs_that_nobody_reads() {
+    alone(|| {
+        let mut bench = Bench::pull();
+        let mut stream = bench.peer(Version::V3, "PUSH");
+        let ping = frame(Version::V3, COMMAND, b"\x04PING\0\0").repeat(100_000);
+        let held = most_held(|| {
+            for _ in 0..30 {
+                assert!(pour(&mut stream, &ping));
+            }
+            bench.good();
+        });
+        assert!(held < 2 * MIB, "{held}");
+        // It still answers those it can.
+        assert!(pour(&mut stream, &frame(Version::V3, 0, b"end")));
+        bench.good();
+        let mut start = [0; 64 + 2 + 20];
+        stream.read_exact(&mut start).unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_left_when_all_is_over() {
+    alone(|| {
+        let round = || {
+            let mut bench = Bench::pull();
+            for version in VERSIONS {
+                let mut stream = bench.peer(version, "PUSH");
+                pour(&mut stream, &frame(version, MORE, &[1; 100_000]).repeat(10));
+                bench.good();
+            }
+        };
+        round();
+        let before = HELD.load(Relaxed);
+        (0..5).for_each(|_| round());
+        let after = HELD.load(Relaxed);
+        assert!(after < before + 50_000, "{before} {after}");
+    });
+}
