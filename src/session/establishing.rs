@@ -33,7 +33,7 @@ impl Session {
         if self.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
         }
-        self.stage = Stage::Handshaking(Handshaking::new(fd, &self.options, &self.peer_address));
+        self.stage = Stage::Handshaking(Box::new(Handshaking::new(fd, &self.options, &self.peer_address)));
         self.shake_hands(cx);
     }
 

@@ -64,7 +64,7 @@ pub(super) enum Stage {
     /// Between two attempts, or before the first.
     Waiting,
     Connecting(Attempt),
-    Handshaking(Handshaking),
+    Handshaking(Box<Handshaking>),
     Connected(Arc<Connection>),
 }
 
