@@ -126,11 +126,15 @@ impl BoxStream {
                 // The authenticator follows while sealing, and goes ahead while opening.
                 let encrypted = if way == Way::Seal { &text[..done] } else { &*text };
                 let lanes = self.ahead.plan(self.kernel, (counter, block, blocks), following);
-                self.kernel.fill(&self.key, &lanes, &mut self.ahead.blocks, |len| {
-                    if let Some(mac) = &mut mac {
-                        mac.step(encrypted, len);
+                let blocks = &mut self.ahead.blocks;
+                match &mut mac {
+                    None => self.kernel.fill(&self.key, &lanes, blocks, ()),
+                    Some(mac) => {
+                        let aside = mac.aside(encrypted);
+                        let adding = self.kernel.fill(&self.key, &lanes, blocks, aside);
+                        mac.resume(adding, encrypted);
                     }
-                });
+                }
             }
             let mut stream = self.ahead.take(counter, block, blocks);
             block += (stream.len() / salsa::BLOCK) as u64;

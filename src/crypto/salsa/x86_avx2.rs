@@ -1,24 +1,28 @@
 //! The kernel for AVX2: eight blocks per call.
 
 use super::rounds::{Vector, hash};
-use super::{Block, Key, Lanes, MAX_LANES};
+use super::{Aside, Block, Key, Lanes, MAX_LANES};
 use std::arch::x86_64::*;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 8;
-/// Bytes between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
 const STRIDE: usize = LANES * 4;
 
 /// # Safety
-/// The processor has AVX2 and BMI2 (which is for `between`: it multiplies).
+/// The processor has AVX2 and BMI2 (which is for `aside`: it multiplies).
 #[target_feature(enable = "avx2,bmi2")]
-pub(super) unsafe fn fill(
-    key: &Key,
-    lanes: &Lanes,
-    out: &mut [Block; MAX_LANES],
-    mut between: impl FnMut(usize),
-) {
-    let words = hash::<Words>(key, lanes, || between(STRIDE));
+pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
+    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE);
+    store(&words, out);
+    aside
+}
+
+/// Not inlined: with `words` in memory of its own the compiler knows from the start that `fill` needs an aligned
+/// stack. Else it finds room for what does not fit the registers wherever, half of it across cache lines.
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn store(words: &[Words; 16], out: &mut [Block; MAX_LANES]) {
     let (halves, _) = words.as_chunks::<8>();
     for (half, words) in halves.iter().enumerate() {
         for (block, row) in out.iter_mut().zip(transposed(words)) {

@@ -1,24 +1,19 @@
 //! The kernel for AVX-512: sixteen blocks per call, and rotations in one instruction.
 
 use super::rounds::{Vector, hash};
-use super::{Block, Key, Lanes, MAX_LANES};
+use super::{Aside, Block, Key, Lanes, MAX_LANES};
 use std::arch::x86_64::*;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 16;
-/// Bytes between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
 const STRIDE: usize = LANES * 4;
 
 /// # Safety
-/// The processor has AVX-512F and BMI2 (which is for `between`: it multiplies).
+/// The processor has AVX-512F and BMI2 (which is for `aside`: it multiplies).
 #[target_feature(enable = "avx512f,bmi2")]
-pub(super) unsafe fn fill(
-    key: &Key,
-    lanes: &Lanes,
-    out: &mut [Block; MAX_LANES],
-    mut between: impl FnMut(usize),
-) {
-    let words = hash::<Words>(key, lanes, || between(STRIDE));
+pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
+    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE);
     let quads = [quads(&words, 0), quads(&words, 4), quads(&words, 8), quads(&words, 12)];
     for at in 0..4 {
         let rows = transposed(quads.map(|quad| quad[at]));
@@ -27,6 +22,7 @@ pub(super) unsafe fn fill(
             unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), row) };
         }
     }
+    aside
 }
 
 /// Four words from `at` on; the n-th vector has them of the lanes n, n + 4, n + 8 and n + 12, a quarter each.
