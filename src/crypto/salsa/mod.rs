@@ -29,26 +29,30 @@ pub(super) type Key = Zeroizing<[u32; 8]>;
 /// A block of key stream.
 pub(super) type Block = [u8; BLOCK];
 
-/// What the lanes of a call are to compute: a message's nonce and a block's number each.
+/// What the lanes of a call compute: a message's nonce and a block's number each.
 #[derive(Clone)]
 #[repr(C, align(64))]
 pub(super) struct Lanes {
-    nonce: [[u32; MAX_LANES]; 2],
-    block: [[u32; MAX_LANES]; 2],
+    nonce: [u64; MAX_LANES],
+    block: [u64; MAX_LANES],
 }
 
 impl Lanes {
     pub(super) fn new() -> Lanes {
-        Lanes { nonce: [[0; MAX_LANES]; 2], block: [[0; MAX_LANES]; 2] }
+        Lanes { nonce: [0; MAX_LANES], block: [0; MAX_LANES] }
     }
 
     /// `counter` is the nonce: a message's number, most significant byte first on the wire.
+    #[inline(always)]
     pub(super) fn set(&mut self, lane: usize, counter: u64, block: u64) {
-        let counter = counter.swap_bytes();
-        self.nonce[0][lane] = counter as u32;
-        self.nonce[1][lane] = (counter >> 32) as u32;
-        self.block[0][lane] = block as u32;
-        self.block[1][lane] = (block >> 32) as u32;
+        self.nonce[lane] = counter.swap_bytes();
+        self.block[lane] = block;
+    }
+
+    /// Whether a lane computes this.
+    #[inline(always)]
+    pub(super) fn is(&self, lane: usize, counter: u64, block: u64) -> bool {
+        self.nonce[lane] == counter.swap_bytes() && self.block[lane] == block
     }
 }
 

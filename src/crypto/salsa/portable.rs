@@ -60,12 +60,13 @@ impl<const N: usize> Vector for Words<N> {
     }
 
     #[inline(always)]
-    fn load(words: &[u32; MAX_LANES]) -> Self {
-        let mut all = [0; N];
-        for (word, from) in all.iter_mut().zip(words) {
-            *word = *from;
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2] {
+        let [mut low, mut high] = [Words([0; N]); 2];
+        for ((number, low), high) in numbers.iter().zip(&mut low.0).zip(&mut high.0) {
+            *low = *number as u32;
+            *high = (*number >> 32) as u32;
         }
-        Words(all)
+        [low, high]
     }
 
     #[inline(always)]

@@ -11,8 +11,8 @@ const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 pub(super) trait Vector: Copy {
     /// `word` in every lane.
     fn splat(word: u32) -> Self;
-    /// The first words, one per lane.
-    fn load(words: &[u32; MAX_LANES]) -> Self;
+    /// The lower and the upper halves of the first numbers, one per lane.
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2];
     fn add(self, other: Self) -> Self;
     fn xor(self, other: Self) -> Self;
     /// To the left by `LEFT` bits; `RIGHT` is 32 - `LEFT`.
@@ -32,9 +32,7 @@ pub(super) fn start<V: Vector>(key: &Key, nonce: [V; 2], block: [V; 2]) -> [V; 1
 /// The words of a block in each lane. `aside` goes on by `stride` bytes after each round.
 #[inline(always)]
 pub(super) fn hash<V: Vector, A: Aside>(key: &Key, lanes: &Lanes, aside: A, stride: usize) -> ([V; 16], A) {
-    let nonce = [V::load(&lanes.nonce[0]), V::load(&lanes.nonce[1])];
-    let block = [V::load(&lanes.block[0]), V::load(&lanes.block[1])];
-    let first = start(key, nonce, block);
+    let first = start(key, V::split(&lanes.nonce), V::split(&lanes.block));
     let (mut x, aside) = rounds(first, aside, stride);
     for (x, first) in x.iter_mut().zip(first) {
         *x = x.add(first);

@@ -68,9 +68,20 @@ impl Vector for Words {
     }
 
     #[inline(always)]
-    fn load(words: &[u32; MAX_LANES]) -> Self {
-        // SAFETY: as of `splat`; there are more words than a vector has.
-        unsafe { Words(_mm256_loadu_si256(words.as_ptr().cast())) }
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2] {
+        // SAFETY: as of `splat`; there are more numbers than two vectors have.
+        unsafe {
+            let first = _mm256_loadu_ps(numbers.as_ptr().cast());
+            let second = _mm256_loadu_ps(numbers[4..].as_ptr().cast());
+            let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+            let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+            // The shuffles work on each half of the vectors: 0 1 4 5 2 3 6 7 is what comes out.
+            const IN_ORDER: i32 = 0b11_01_10_00;
+            [
+                Words(_mm256_permute4x64_epi64::<IN_ORDER>(low)),
+                Words(_mm256_permute4x64_epi64::<IN_ORDER>(high)),
+            ]
+        }
     }
 
     #[inline(always)]

@@ -69,9 +69,18 @@ impl Vector for Words {
     }
 
     #[inline(always)]
-    fn load(words: &[u32; MAX_LANES]) -> Self {
-        // SAFETY: as of `splat`; there are as many words as a vector has.
-        unsafe { Words(_mm512_loadu_si512(words.as_ptr().cast())) }
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2] {
+        // SAFETY: as of `splat`; there are as many numbers as two vectors have.
+        unsafe {
+            let first = _mm512_loadu_si512(numbers.as_ptr().cast());
+            let second = _mm512_loadu_si512(numbers[8..].as_ptr().cast());
+            let lower = |first, second| {
+                let words = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(first));
+                Words(_mm512_inserti64x4::<1>(words, _mm512_cvtepi64_epi32(second)))
+            };
+            let upper = |numbers| _mm512_srli_epi64::<32>(numbers);
+            [lower(first, second), lower(upper(first), upper(second))]
+        }
     }
 
     #[inline(always)]
