@@ -5,6 +5,7 @@
 //! Three words of 64 bits, on purpose: it needs only the integer units and general registers, which the key stream
 //! kernels leave alone, so that a processor computes both at once where their instructions are mixed.
 
+use super::salsa::Aside;
 use super::stream::TAG;
 use zeroize::Zeroize;
 
@@ -13,9 +14,7 @@ const BLOCK: usize = 16;
 
 /// The authenticator of one text, which it is shown piece by piece.
 pub(super) struct Poly1305 {
-    /// The sum so far: 2^130 and a little at most.
-    sum: [u64; 3],
-    r: [u64; 2],
+    sum: Sum,
     pad: [u64; 2],
     /// How many bytes of the text are in the sum: whole blocks.
     done: usize,
@@ -24,26 +23,28 @@ pub(super) struct Poly1305 {
 impl Poly1305 {
     /// For one text only: a key that authenticates two gives itself away.
     pub(super) fn new(key: &[u8; 32]) -> Poly1305 {
-        let word = |at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&key[at..at + 8]);
-            u64::from_le_bytes(bytes)
-        };
-        let r = [word(0) & 0x0fff_fffc_0fff_ffff, word(8) & 0x0fff_fffc_0fff_fffc];
-        Poly1305 { sum: [0; 3], r, pad: [word(16), word(24)], done: 0 }
+        let (words, _) = key.as_chunks::<8>();
+        let word = |at: usize| words.get(at).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let r = [word(0) & 0x0fff_fffc_0fff_ffff, word(1) & 0x0fff_fffc_0fff_fffc];
+        Poly1305 { sum: Sum { h: [0; 3], r }, pad: [word(2), word(3)], done: 0 }
     }
 
-    /// Goes on by `len` bytes, a multiple of 16, if `text` has as many that are not in the sum yet.
-    #[inline(always)]
-    pub(super) fn step(&mut self, text: &[u8], len: usize) {
-        if let Some(bytes) = text.get(self.done..).and_then(|rest| rest.get(..len)) {
-            self.add_blocks(bytes);
-        }
+    /// The work that is left of `text`, to be done aside and then given to [`Poly1305::resume`].
+    pub(super) fn aside<'a>(&self, text: &'a [u8]) -> Adding<'a> {
+        Adding { sum: self.sum, rest: text.get(self.done..).unwrap_or_default() }
+    }
+
+    /// Goes on from where `adding` is with `text`, the same that it was made for.
+    pub(super) fn resume(&mut self, adding: Adding<'_>, text: &[u8]) {
+        self.sum = adding.sum;
+        self.done = text.len() - adding.rest.len();
     }
 
     /// Goes on through all whole blocks of `text`.
     pub(super) fn absorb(&mut self, text: &[u8]) {
-        self.add_blocks(text.get(self.done..).unwrap_or_default());
+        let (blocks, _) = text.get(self.done..).unwrap_or_default().as_chunks::<BLOCK>();
+        self.sum.add(blocks);
+        self.done += blocks.len() * BLOCK;
     }
 
     /// Goes on to the end of `text`, which is now all of it.
@@ -54,32 +55,55 @@ impl Poly1305 {
         if let Some(room) = last.get_mut(..rest.len()).filter(|room| !room.is_empty()) {
             room.copy_from_slice(rest);
             last[rest.len()] = 1;
-            self.sum = add_block(self.sum, self.r, &last, 0);
+            self.sum.h = add_block(self.sum.h, self.sum.r, &last, 0);
             self.done = text.len();
         }
     }
 
     /// The tag, after [`Poly1305::conclude`].
     pub(super) fn tag(&self) -> [u8; TAG] {
-        reduced(self.sum).wrapping_add(u128::from(self.pad[0]) | u128::from(self.pad[1]) << 64).to_le_bytes()
-    }
-
-    #[inline(always)]
-    fn add_blocks(&mut self, bytes: &[u8]) {
-        let (blocks, _) = bytes.as_chunks::<BLOCK>();
-        let mut sum = self.sum;
-        for block in blocks {
-            sum = add_block(sum, self.r, block, 1);
-        }
-        self.sum = sum;
-        self.done += blocks.len() * BLOCK;
+        let pad = u128::from(self.pad[0]) | u128::from(self.pad[1]) << 64;
+        reduced(self.sum.h).wrapping_add(pad).to_le_bytes()
     }
 }
 
 impl Drop for Poly1305 {
     fn drop(&mut self) {
-        self.r.zeroize();
+        self.sum.r.zeroize();
         self.pad.zeroize();
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sum {
+    /// 2^130 and a little at most.
+    h: [u64; 3],
+    r: [u64; 2],
+}
+
+impl Sum {
+    #[inline(always)]
+    fn add(&mut self, blocks: &[[u8; BLOCK]]) {
+        for block in blocks {
+            self.h = add_block(self.h, self.r, block, 1);
+        }
+    }
+}
+
+/// A sum that goes on aside: by value, and without anything to wipe, so that it stays in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Adding<'a> {
+    sum: Sum,
+    rest: &'a [u8],
+}
+
+impl Aside for Adding<'_> {
+    #[inline(always)]
+    fn go_on(&mut self, len: usize) {
+        if let Some((now, rest)) = self.rest.split_at_checked(len) {
+            self.sum.add(now.as_chunks().0);
+            self.rest = rest;
+        }
     }
 }
 

@@ -106,7 +106,7 @@ impl BoxStream {
     fn open(&mut self, counter: u64, buf: &mut [u8], following: &[Frame<'_>]) -> Result<()> {
         let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::PROTO)?;
         let right = self.crypt(Way::Open, counter, text, following);
-        if right.ct_eq(tag).into() {
+        if words(&right).ct_eq(&words(tag)).into() {
             Ok(())
         } else {
             // What a forger sent is decrypted by now, and must not be seen.
@@ -125,12 +125,16 @@ impl BoxStream {
             if !self.ahead.has(counter, block) {
                 // The authenticator follows while sealing, and goes ahead while opening.
                 let encrypted = if way == Way::Seal { &text[..done] } else { &*text };
-                let lanes = self.ahead.plan(self.kernel, (counter, block, blocks), following);
-                self.kernel.fill(&self.key, &lanes, &mut self.ahead.blocks, |len| {
-                    if let Some(mac) = &mut mac {
-                        mac.step(encrypted, len);
+                self.ahead.plan(self.kernel.lanes(), (counter, block, blocks), following);
+                let Ahead { blocks, lanes, .. } = &mut *self.ahead;
+                match &mut mac {
+                    None => self.kernel.fill(&self.key, lanes, blocks, ()),
+                    Some(mac) => {
+                        let aside = mac.aside(encrypted);
+                        let adding = self.kernel.fill(&self.key, lanes, blocks, aside);
+                        mac.resume(adding, encrypted);
                     }
-                });
+                }
             }
             let mut stream = self.ahead.take(counter, block, blocks);
             block += (stream.len() / salsa::BLOCK) as u64;
@@ -163,17 +167,23 @@ impl Drop for BoxStream {
     }
 }
 
+/// Two words are compared faster than sixteen bytes.
+fn words(tag: &[u8; TAG]) -> [u64; 2] {
+    let tag = u128::from_ne_bytes(*tag);
+    [tag as u64, (tag >> 64) as u64]
+}
+
 /// How many blocks of key stream a text takes.
 fn blocks_of(text_len: usize) -> u64 {
     (MAC_KEY + text_len).div_ceil(salsa::BLOCK) as u64
 }
 
 /// Key stream that is computed but not used yet.
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct Ahead {
     blocks: [Block; MAX_LANES],
-    /// Of each of `blocks` the message's counter and the number in it.
-    labels: [(u64, u64); MAX_LANES],
+    /// What each of `blocks` is.
+    lanes: Lanes,
     /// Those before are used up.
     next: usize,
     /// Those from here on were never computed.
@@ -182,14 +192,14 @@ struct Ahead {
 
 impl Ahead {
     fn new() -> Ahead {
-        Ahead { blocks: [[0; salsa::BLOCK]; MAX_LANES], labels: [(0, 0); MAX_LANES], next: 0, end: 0 }
+        Ahead { blocks: [[0; salsa::BLOCK]; MAX_LANES], lanes: Lanes::new(), next: 0, end: 0 }
     }
 
     /// Whether the block is there; those before it are dropped then.
+    #[inline(always)]
     fn has(&mut self, counter: u64, block: u64) -> bool {
-        let left = self.labels.get(self.next..self.end).unwrap_or_default();
-        let found = left.iter().position(|label| *label == (counter, block));
-        self.next += found.unwrap_or(0);
+        let found = (self.next..self.end).find(|lane| self.lanes.is(*lane, counter, block));
+        self.next = found.unwrap_or(self.next);
         found.is_some()
     }
 
@@ -197,13 +207,12 @@ impl Ahead {
     /// the messages that follow or may follow. What was left is dropped.
     fn plan(
         &mut self,
-        kernel: Kernel,
+        lanes: usize,
         (mut counter, mut block, mut blocks): (u64, u64, u64),
         following: &[Frame<'_>],
-    ) -> Lanes {
-        let mut lanes = Lanes::new();
+    ) {
         let mut following = following.iter();
-        for (lane, label) in self.labels.iter_mut().take(kernel.lanes()).enumerate() {
+        for lane in 0..lanes.min(MAX_LANES) {
             if block == blocks {
                 block = 0;
                 counter = counter.wrapping_add(1);
@@ -212,20 +221,23 @@ impl Ahead {
                     blocks = blocks_of(frame.buf.len().saturating_sub(TAG));
                 }
             }
-            *label = (counter, block);
-            lanes.set(lane, counter, block);
+            self.lanes.set(lane, counter, block);
             block += 1;
         }
-        (self.next, self.end) = (0, kernel.lanes());
-        lanes
+        (self.next, self.end) = (0, lanes);
     }
 
     /// The blocks of a message from `block` to `blocks`, as many as there are in a row; they are used up then.
+    #[inline(always)]
     fn take(&mut self, counter: u64, block: u64, blocks: u64) -> &[u8] {
-        let left = self.labels.get(self.next..self.end).unwrap_or_default();
-        let row = (block..blocks).zip(left).take_while(|(block, label)| **label == (counter, *block)).count();
-        let from = self.next;
-        self.next += row;
-        self.blocks.get(from..self.next).unwrap_or_default().as_flattened()
+        let (from, mut to) = (self.next, self.next);
+        for block in block..blocks {
+            if to == self.end || !self.lanes.is(to, counter, block) {
+                break;
+            }
+            to += 1;
+        }
+        self.next = to;
+        self.blocks.get(from..to).unwrap_or_default().as_flattened()
     }
 }

@@ -12,6 +12,8 @@ mod rounds;
 mod x86_avx2;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx512;
+#[cfg(target_arch = "x86_64")]
+mod x86_sse2;
 
 pub(super) use portable::hsalsa20;
 use zeroize::Zeroizing;
@@ -27,26 +29,30 @@ pub(super) type Key = Zeroizing<[u32; 8]>;
 /// A block of key stream.
 pub(super) type Block = [u8; BLOCK];
 
-/// What the lanes of a call are to compute: a message's nonce and a block's number each.
+/// What the lanes of a call compute: a message's nonce and a block's number each.
 #[derive(Clone)]
 #[repr(C, align(64))]
 pub(super) struct Lanes {
-    nonce: [[u32; MAX_LANES]; 2],
-    block: [[u32; MAX_LANES]; 2],
+    nonce: [u64; MAX_LANES],
+    block: [u64; MAX_LANES],
 }
 
 impl Lanes {
     pub(super) fn new() -> Lanes {
-        Lanes { nonce: [[0; MAX_LANES]; 2], block: [[0; MAX_LANES]; 2] }
+        Lanes { nonce: [0; MAX_LANES], block: [0; MAX_LANES] }
     }
 
     /// `counter` is the nonce: a message's number, most significant byte first on the wire.
+    #[inline(always)]
     pub(super) fn set(&mut self, lane: usize, counter: u64, block: u64) {
-        let counter = counter.swap_bytes();
-        self.nonce[0][lane] = counter as u32;
-        self.nonce[1][lane] = (counter >> 32) as u32;
-        self.block[0][lane] = block as u32;
-        self.block[1][lane] = (block >> 32) as u32;
+        self.nonce[lane] = counter.swap_bytes();
+        self.block[lane] = block;
+    }
+
+    /// Whether a lane computes this.
+    #[inline(always)]
+    pub(super) fn is(&self, lane: usize, counter: u64, block: u64) -> bool {
+        self.nonce[lane] == counter.swap_bytes() && self.block[lane] == block
     }
 }
 
@@ -58,21 +64,30 @@ pub(super) struct Kernel(Set);
 enum Set {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Sse2,
+    #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
 impl Kernel {
+    /// The one that every processor can run.
+    pub(super) fn portable() -> Kernel {
+        Kernel(Set::Portable)
+    }
+
     /// The fastest that this processor can run.
     pub(super) fn best() -> Kernel {
-        Kernel::all().last().unwrap_or(Kernel(Set::Portable))
+        Kernel::all().last().unwrap_or(Kernel::portable())
     }
 
     /// All that this processor can run, the fastest last.
     pub(super) fn all() -> impl Iterator<Item = Kernel> {
         let all = [
             Some(Set::Portable),
+            #[cfg(target_arch = "x86_64")]
+            Some(Set::Sse2),
             #[cfg(target_arch = "x86_64")]
             (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2")).then_some(Set::Avx2),
             #[cfg(target_arch = "x86_64")]
@@ -86,30 +101,47 @@ impl Kernel {
         match self.0 {
             Set::Portable => portable::LANES,
             #[cfg(target_arch = "x86_64")]
+            Set::Sse2 => x86_sse2::LANES,
+            #[cfg(target_arch = "x86_64")]
             Set::Avx2 => x86_avx2::LANES,
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => x86_avx512::LANES,
         }
     }
 
-    /// Computes the first `self.lanes()` blocks of `out` and calls `between` after each of the 20 rounds, with the
-    /// number of bytes that it should work on in the meantime; with the integer units alone that is almost for free.
+    /// Computes the first `self.lanes()` blocks of `out`, and lets `aside` go on after each of the 20 rounds.
     #[inline(always)]
-    pub(super) fn fill(
+    pub(super) fn fill<A: Aside>(
         self,
         key: &Key,
         lanes: &Lanes,
         out: &mut [Block; MAX_LANES],
-        between: impl FnMut(usize),
-    ) {
+        aside: A,
+    ) -> A {
         match self.0 {
-            Set::Portable => portable::fill(key, lanes, out, between),
+            Set::Portable => portable::fill(key, lanes, out, aside),
+            #[cfg(target_arch = "x86_64")]
+            Set::Sse2 => x86_sse2::fill(key, lanes, out, aside),
             // SAFETY: only `all` makes this one, having found AVX2 and BMI2.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { x86_avx2::fill(key, lanes, out, between) },
+            Set::Avx2 => unsafe { x86_avx2::fill(key, lanes, out, aside) },
             // SAFETY: only `all` makes this one, having found AVX-512F and BMI2.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { x86_avx512::fill(key, lanes, out, between) },
+            Set::Avx512 => unsafe { x86_avx512::fill(key, lanes, out, aside) },
         }
     }
+}
+
+/// Work for the integer units while the vector units compute blocks: almost for free.
+///
+/// A trait and no closure, so that inlining can be forced: a call would have to save all vector registers. By value, so
+/// that it has registers of its own.
+pub(super) trait Aside {
+    /// Does a piece of it, of `len` bytes (a multiple of 16), or nothing if less is left.
+    fn go_on(&mut self, len: usize);
+}
+
+impl Aside for () {
+    #[inline(always)]
+    fn go_on(&mut self, _: usize) {}
 }

@@ -2,21 +2,22 @@
 //! and HSalsa20, which is needed too rarely to be more than that.
 
 use super::rounds::{Vector, hash, rounds, start};
-use super::{Block, Key, Lanes, MAX_LANES};
+use super::{Aside, Block, Key, Lanes, MAX_LANES};
 use zeroize::Zeroizing;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 4;
-/// Bytes between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
 const STRIDE: usize = LANES * 4;
 
-pub(super) fn fill(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], mut between: impl FnMut(usize)) {
-    let words = hash::<Words<LANES>>(key, lanes, || between(STRIDE));
+pub(super) fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
+    let (words, aside) = hash::<Words<LANES>, A>(key, lanes, aside, STRIDE);
     for (lane, block) in out.iter_mut().take(LANES).enumerate() {
         for (bytes, word) in block.as_chunks_mut::<4>().0.iter_mut().zip(words) {
             *bytes = word.0[lane].to_le_bytes();
         }
     }
+    aside
 }
 
 /// HSalsa20: a key out of a key and 16 bytes, as XSalsa20 derives one from the first part of its nonce.
@@ -26,7 +27,7 @@ pub(in crate::crypto) fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> Key {
     let mut nonce = [0; 4];
     words_of(input, &mut nonce);
     let [n0, n1, b0, b1] = nonce.map(|word| Words([word]));
-    let x = rounds(start::<Words<1>>(&words, [n0, n1], [b0, b1]), || {});
+    let (x, ()) = rounds(start::<Words<1>>(&words, [n0, n1], [b0, b1]), (), 0);
     for (word, at) in words.iter_mut().zip([0, 5, 10, 15, 6, 7, 8, 9]) {
         *word = x[at].0[0];
     }
@@ -59,12 +60,13 @@ impl<const N: usize> Vector for Words<N> {
     }
 
     #[inline(always)]
-    fn load(words: &[u32; MAX_LANES]) -> Self {
-        let mut all = [0; N];
-        for (word, from) in all.iter_mut().zip(words) {
-            *word = *from;
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2] {
+        let [mut low, mut high] = [Words([0; N]); 2];
+        for ((number, low), high) in numbers.iter().zip(&mut low.0).zip(&mut high.0) {
+            *low = *number as u32;
+            *high = (*number >> 32) as u32;
         }
-        Words(all)
+        [low, high]
     }
 
     #[inline(always)]

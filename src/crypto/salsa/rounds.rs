@@ -1,6 +1,6 @@
 //! The rounds, for any kind of vector.
 
-use super::{Key, Lanes, MAX_LANES};
+use super::{Aside, Key, Lanes, MAX_LANES};
 
 /// "expand 32-byte k".
 const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
@@ -11,8 +11,8 @@ const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 pub(super) trait Vector: Copy {
     /// `word` in every lane.
     fn splat(word: u32) -> Self;
-    /// The first words, one per lane.
-    fn load(words: &[u32; MAX_LANES]) -> Self;
+    /// The lower and the upper halves of the first numbers, one per lane.
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2];
     fn add(self, other: Self) -> Self;
     fn xor(self, other: Self) -> Self;
     /// To the left by `LEFT` bits; `RIGHT` is 32 - `LEFT`.
@@ -29,29 +29,27 @@ pub(super) fn start<V: Vector>(key: &Key, nonce: [V; 2], block: [V; 2]) -> [V; 1
     [s(0), k(0), k(1), k(2), k(3), s(1), n0, n1, b0, b1, s(2), k(4), k(5), k(6), k(7), s(3)]
 }
 
-/// The words of a block in each lane. `between` is called after each round.
+/// The words of a block in each lane. `aside` goes on by `stride` bytes after each round.
 #[inline(always)]
-pub(super) fn hash<V: Vector>(key: &Key, lanes: &Lanes, between: impl FnMut()) -> [V; 16] {
-    let nonce = [V::load(&lanes.nonce[0]), V::load(&lanes.nonce[1])];
-    let block = [V::load(&lanes.block[0]), V::load(&lanes.block[1])];
-    let first = start(key, nonce, block);
-    let mut x = rounds(first, between);
+pub(super) fn hash<V: Vector, A: Aside>(key: &Key, lanes: &Lanes, aside: A, stride: usize) -> ([V; 16], A) {
+    let first = start(key, V::split(&lanes.nonce), V::split(&lanes.block));
+    let (mut x, aside) = rounds(first, aside, stride);
     for (x, first) in x.iter_mut().zip(first) {
         *x = x.add(first);
     }
-    x
+    (x, aside)
 }
 
 /// The 20 rounds alone.
 #[inline(always)]
-pub(super) fn rounds<V: Vector>(mut x: [V; 16], mut between: impl FnMut()) -> [V; 16] {
+pub(super) fn rounds<V: Vector, A: Aside>(mut x: [V; 16], mut aside: A, stride: usize) -> ([V; 16], A) {
     for _ in 0..10 {
         quarters(&mut x, [[0, 4, 8, 12], [5, 9, 13, 1], [10, 14, 2, 6], [15, 3, 7, 11]]);
-        between();
+        aside.go_on(stride);
         quarters(&mut x, [[0, 1, 2, 3], [5, 6, 7, 4], [10, 11, 8, 9], [15, 12, 13, 14]]);
-        between();
+        aside.go_on(stride);
     }
-    x
+    (x, aside)
 }
 
 /// A round: four quarters that do not depend on one another, so in step.

@@ -1,24 +1,28 @@
 //! The kernel for AVX2: eight blocks per call.
 
 use super::rounds::{Vector, hash};
-use super::{Block, Key, Lanes, MAX_LANES};
+use super::{Aside, Block, Key, Lanes, MAX_LANES};
 use std::arch::x86_64::*;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 8;
-/// Bytes between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
 const STRIDE: usize = LANES * 4;
 
 /// # Safety
-/// The processor has AVX2 and BMI2 (which is for `between`: it multiplies).
+/// The processor has AVX2 and BMI2 (which is for `aside`: it multiplies).
 #[target_feature(enable = "avx2,bmi2")]
-pub(super) unsafe fn fill(
-    key: &Key,
-    lanes: &Lanes,
-    out: &mut [Block; MAX_LANES],
-    mut between: impl FnMut(usize),
-) {
-    let words = hash::<Words>(key, lanes, || between(STRIDE));
+pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
+    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE);
+    store(&words, out);
+    aside
+}
+
+/// Not inlined: with `words` in memory of its own the compiler knows from the start that `fill` needs an aligned
+/// stack. Else it finds room for what does not fit the registers wherever, half of it across cache lines.
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn store(words: &[Words; 16], out: &mut [Block; MAX_LANES]) {
     let (halves, _) = words.as_chunks::<8>();
     for (half, words) in halves.iter().enumerate() {
         for (block, row) in out.iter_mut().zip(transposed(words)) {
@@ -64,9 +68,20 @@ impl Vector for Words {
     }
 
     #[inline(always)]
-    fn load(words: &[u32; MAX_LANES]) -> Self {
-        // SAFETY: as of `splat`; there are more words than a vector has.
-        unsafe { Words(_mm256_loadu_si256(words.as_ptr().cast())) }
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2] {
+        // SAFETY: as of `splat`; there are more numbers than two vectors have.
+        unsafe {
+            let first = _mm256_loadu_ps(numbers.as_ptr().cast());
+            let second = _mm256_loadu_ps(numbers[4..].as_ptr().cast());
+            let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+            let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+            // The shuffles work on each half of the vectors: 0 1 4 5 2 3 6 7 is what comes out.
+            const IN_ORDER: i32 = 0b11_01_10_00;
+            [
+                Words(_mm256_permute4x64_epi64::<IN_ORDER>(low)),
+                Words(_mm256_permute4x64_epi64::<IN_ORDER>(high)),
+            ]
+        }
     }
 
     #[inline(always)]

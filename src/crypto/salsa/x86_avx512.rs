@@ -1,24 +1,19 @@
 //! The kernel for AVX-512: sixteen blocks per call, and rotations in one instruction.
 
 use super::rounds::{Vector, hash};
-use super::{Block, Key, Lanes, MAX_LANES};
+use super::{Aside, Block, Key, Lanes, MAX_LANES};
 use std::arch::x86_64::*;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 16;
-/// Bytes between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
 const STRIDE: usize = LANES * 4;
 
 /// # Safety
-/// The processor has AVX-512F and BMI2 (which is for `between`: it multiplies).
+/// The processor has AVX-512F and BMI2 (which is for `aside`: it multiplies).
 #[target_feature(enable = "avx512f,bmi2")]
-pub(super) unsafe fn fill(
-    key: &Key,
-    lanes: &Lanes,
-    out: &mut [Block; MAX_LANES],
-    mut between: impl FnMut(usize),
-) {
-    let words = hash::<Words>(key, lanes, || between(STRIDE));
+pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
+    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE);
     let quads = [quads(&words, 0), quads(&words, 4), quads(&words, 8), quads(&words, 12)];
     for at in 0..4 {
         let rows = transposed(quads.map(|quad| quad[at]));
@@ -27,6 +22,7 @@ pub(super) unsafe fn fill(
             unsafe { _mm512_storeu_si512(block.as_mut_ptr().cast(), row) };
         }
     }
+    aside
 }
 
 /// Four words from `at` on; the n-th vector has them of the lanes n, n + 4, n + 8 and n + 12, a quarter each.
@@ -73,9 +69,18 @@ impl Vector for Words {
     }
 
     #[inline(always)]
-    fn load(words: &[u32; MAX_LANES]) -> Self {
-        // SAFETY: as of `splat`; there are as many words as a vector has.
-        unsafe { Words(_mm512_loadu_si512(words.as_ptr().cast())) }
+    fn split(numbers: &[u64; MAX_LANES]) -> [Self; 2] {
+        // SAFETY: as of `splat`; there are as many numbers as two vectors have.
+        unsafe {
+            let first = _mm512_loadu_si512(numbers.as_ptr().cast());
+            let second = _mm512_loadu_si512(numbers[8..].as_ptr().cast());
+            let lower = |first, second| {
+                let words = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(first));
+                Words(_mm512_inserti64x4::<1>(words, _mm512_cvtepi64_epi32(second)))
+            };
+            let upper = |numbers| _mm512_srli_epi64::<32>(numbers);
+            [lower(first, second), lower(upper(first), upper(second))]
+        }
     }
 
     #[inline(always)]
