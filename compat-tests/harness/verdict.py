@@ -12,6 +12,10 @@ class Verdict:
     reason: str = ""
 
 
+class Race(str):
+    """The reason of a test that may pass or not, as its threads happen to run."""
+
+
 class Excuses:
     """The rows of an excused.toml: tests that need not pass yet, or never will, a reason each."""
 
@@ -20,12 +24,12 @@ class Excuses:
         self.file = file
         self._rows = {}
         for row in rows:
-            if not {"test", "reason"} <= row.keys() <= {"test", "version", "build", "reason"}:
-                raise Problem(f"{file}: a row needs test and reason, may have version and build: {row}")
+            if not {"test", "reason"} <= row.keys() <= {"test", "version", "build", "races", "reason"}:
+                raise Problem(f"{file}: a row needs test and reason, may have version, build and races: {row}")
             key = row["test"], row.get("version"), row.get("build")
             if not row["reason"].strip() or key in self._rows:
                 raise Problem(f"{file}: an empty reason or a second row for {key}")
-            self._rows[key] = row["reason"]
+            self._rows[key] = Race(row["reason"]) if row.get("races") else row["reason"]
 
     def reason(self, test, version=None, build=None):
         """Why `test` is excused, or `None`. A row without version or build holds for all of them."""
@@ -47,6 +51,8 @@ class Excuses:
 
 def judge(original, ours, excuse):
     """`original` and `ours` are outcomes with `verdict` and `reason`; `excuse` a reason or `None`."""
+    if ours.verdict == "pass" and isinstance(excuse, Race):
+        return Verdict("pass")
     if ours.verdict == "pass":
         return Verdict("fail", f"passes, yet it is excused ({excuse})") if excuse else Verdict("pass")
     if excuse:
