@@ -51,7 +51,7 @@ pub unsafe extern "C" fn zmq_socket_monitor_versioned(
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int {
     int(|| {
-        find(socket)?.mailbox()?;
+        find(socket)?.owner()?;
         Err(Errno::NOTSUP)
     })
 }

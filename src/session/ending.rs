@@ -9,11 +9,12 @@ use crate::message::OutFrame;
 use crate::options::SocketType;
 use crate::pipe::LaneOptions;
 use crate::reactor::Cx;
+use std::sync::Arc;
 
 impl Session {
     /// The stream has ended, in whatever stage.
     pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN] {
             cx.cancel_timer(id);
         }
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
@@ -57,7 +58,7 @@ impl Session {
 
     /// Takes the lanes back from a connection that has ended.
     pub(super) fn take_apart(&mut self, connection: &Connection) {
-        drop(self.shared.take_connection());
+        drop(self.withdraw());
         self.control.clear();
         if let (Some(send), Some(recv)) = connection.dismantle() {
             let mut writer = recv.into_writer();
@@ -74,9 +75,19 @@ impl Session {
     /// Drops the connection, if there is one, and its lanes. Its halves may be in the hands of the socket's thread, and
     /// the lanes are to go before the pipe's end does.
     pub(super) fn let_go(&mut self) {
-        if let Some(connection) = self.shared.take_connection() {
+        if let Some(connection) = self.withdraw() {
             drop(connection.dismantle());
         }
+    }
+
+    /// The program's threads find no connection any more, and whoever waits for it lets go of it.
+    fn withdraw(&mut self) -> Option<Arc<Connection>> {
+        let connection = self.shared.take_connection()?;
+        self.owner.connections.remove(&connection);
+        if connection.end_loan() {
+            self.owner.mailbox.touch();
+        }
+        Some(connection)
     }
 
     /// There is no stream: connects again, or ends.

@@ -114,12 +114,13 @@ impl Session {
         send.begin_with(unsent);
         let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
         let begun = introduced.and_then(|()| recv.begin_with(rest));
-        let connection = Arc::new(Connection::new(fd, send, recv));
+        let connection = Arc::new(Connection::new(fd, send, recv, cx.remote()));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));
         }
-        self.shared.set_connection(connection);
+        self.shared.set_connection(Arc::clone(&connection));
+        self.owner.connections.add(connection);
         self.watch_heartbeat(cx);
         self.receive(cx, false);
         self.send(cx);

@@ -45,6 +45,8 @@ impl Socket {
             ZMQ_RCVMORE => value::put_int_padded(out, i32::from(self.rcvmore)),
             ZMQ_FD => {
                 let fd = self.owner.mailbox.fd()?;
+                // Nobody borrows them any more; none is to be late for who watches the descriptor now.
+                self.owner.connections.recall();
                 value::put_int_padded(out, fd)
             }
             ZMQ_EVENTS => {
