@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// A thread that would have to watch more streams than this leaves them all to the I/O threads, which are told of the ready
 /// ones alone.
-const MOST: usize = 8;
+pub(super) const MOST: usize = 8;
 
 /// The connections of a socket. Sessions add and remove them, threads that wait for the socket look for some to borrow.
 #[derive(Default)]
@@ -44,6 +44,17 @@ impl Connections {
     /// The I/O threads are to watch them all, now that somebody relies on them.
     pub fn recall(&self) {
         self.0.lock().all.iter().for_each(|connection| connection.recall());
+    }
+}
+
+#[cfg(test)]
+impl Connections {
+    pub fn lent(&self) -> usize {
+        self.0.lock().all.iter().filter(|connection| connection.is_lent()).count()
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.lock().all.len()
     }
 }
 

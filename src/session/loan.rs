@@ -179,9 +179,7 @@ impl Connection {
         let reading_only = std::mem::replace(&mut terms.reading_only, false);
         if terms.away {
             self.take_back(&mut terms);
-        } else if reading_only
-            && let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest())
-        {
+        } else if reading_only && let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest()) {
             self.fail(&mut terms, errno);
         }
     }
