@@ -160,6 +160,7 @@ impl<T: Send> Slots<T> {
 impl<T> Slot<T> {
     /// Waits for the lock. `None` if nothing is in the slot, or if it came through a fork: then a thread that does
     /// not exist here may hold the lock for ever.
+    #[inline]
     pub fn lock(&self) -> Option<SlotGuard<'_, T>> {
         if self.born.load(Relaxed) != fork::generation() {
             return None;

@@ -282,26 +282,33 @@ impl LaneReader {
     /// As [`check`](LaneReader::check), with the flags of the frame that lies ahead.
     #[inline]
     pub fn next_flags(&mut self) -> Option<u8> {
-        match &mut self.from {
-            From::Blocks(consumer) => loop {
-                if !consumer.check() {
-                    return None;
-                }
-                let Some(ahead) = ahead(consumer) else {
-                    // Between two blocks: new properties.
-                    match consumer.take_tail() {
-                        Some(Tail::Properties(metadata)) => self.metadata = Some(metadata),
-                        _ => return None,
-                    }
-                    continue;
-                };
-                if ahead.flags & COMMAND == 0 || is_subscription(consumer, &ahead) {
-                    return Some(ahead.flags);
-                }
-                // Any other command is nothing for a socket.
-                skip(consumer, &ahead);
-            },
+        match &self.from {
+            From::Blocks(_) => self.look().map(|ahead| ahead.flags),
             From::Latest(latest) => latest.check().then_some(0),
+        }
+    }
+
+    /// The frame that lies ahead in the blocks. `None` leaves the reader asleep.
+    #[inline]
+    fn look(&mut self) -> Option<Ahead> {
+        let From::Blocks(consumer) = &mut self.from else { return None };
+        loop {
+            if !consumer.check() {
+                return None;
+            }
+            let Some(ahead) = ahead(consumer) else {
+                // Between two blocks: new properties.
+                match consumer.take_tail() {
+                    Some(Tail::Properties(metadata)) => self.metadata = Some(metadata),
+                    _ => return None,
+                }
+                continue;
+            };
+            if ahead.flags & COMMAND == 0 || is_subscription(consumer, &ahead) {
+                return Some(ahead);
+            }
+            // Any other command is nothing for a socket.
+            skip(consumer, &ahead);
         }
     }
 
@@ -326,17 +333,14 @@ impl LaneReader {
     /// Takes the next frame; `None` if there is none.
     #[inline]
     pub fn read(&mut self) -> Option<Frame<'_>> {
-        if !self.check() {
-            return None;
-        }
-        let consumer = match &mut self.from {
-            From::Blocks(consumer) => consumer,
-            From::Latest(latest) => {
-                let message = latest.take()?;
-                return Some(Frame::owned(message));
+        if let From::Latest(latest) = &mut self.from {
+            if !latest.check() {
+                return None;
             }
-        };
-        let ahead = ahead(consumer)?;
+            return latest.take().map(Frame::owned);
+        }
+        let ahead = self.look()?;
+        let From::Blocks(consumer) = &mut self.from else { return None };
         self.incomplete = ahead.flags & MORE != 0;
         if ends_message(ahead.flags) {
             consumer.tell(1);

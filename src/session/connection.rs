@@ -95,7 +95,7 @@ impl Connection {
         }
     }
 
-    /// Notes that the program's thread has received. Whether it had sent something before that.
+    /// Notes that something was received. Whether the program's thread had sent something before that.
     pub(super) fn turn_round(&self) -> bool {
         // Written only if there is something to say: the sender's thread may be another one.
         self.last_inline_ns.load(Ordering::Relaxed) != 0
@@ -105,7 +105,12 @@ impl Connection {
     /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`.
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Received {
         let mut half = self.recv.lock();
-        half.as_mut().map_or(Received::Stopped, |half| self.receive_with(half, hangup, now_ms, control))
+        let Some(half) = half.as_mut() else { return Received::Stopped };
+        let received = self.receive_with(half, hangup, now_ms, control);
+        if half.received() > 0 {
+            self.turn_round();
+        }
+        received
     }
 
     pub(super) fn receive_with(
