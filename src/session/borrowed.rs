@@ -53,6 +53,10 @@ impl Connections {
         self.0.lock().all.iter().filter(|connection| connection.is_lent()).count()
     }
 
+    pub fn first(&self) -> Option<Arc<Connection>> {
+        self.0.lock().all.first().cloned()
+    }
+
     pub fn count(&self) -> usize {
         self.0.lock().all.len()
     }

@@ -96,6 +96,9 @@ pub struct RecvHalf {
     ended: Option<Received>,
     /// Bytes received by the last call.
     received: usize,
+    /// The next call panics.
+    #[cfg(test)]
+    pub panics: bool,
 }
 
 impl RecvHalf {
@@ -116,6 +119,8 @@ impl RecvHalf {
             stopped: false,
             ended: None,
             received: 0,
+            #[cfg(test)]
+            panics: false,
         }
     }
 
@@ -135,6 +140,10 @@ impl RecvHalf {
 
     /// Receives what there is. Answers to the peer's commands are appended to `control`.
     pub fn receive(&mut self, fd: BorrowedFd<'_>, now_ms: u64, control: &mut Vec<u8>) -> Received {
+        #[cfg(test)]
+        if self.panics {
+            std::panic::resume_unwind(Box::new("injected"));
+        }
         self.received = 0;
         if self.stopped {
             return Received::Stopped;

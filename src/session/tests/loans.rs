@@ -182,6 +182,18 @@ fn a_peer_that_breaks_the_protocol_is_thrown_out() {
 }
 
 #[test]
+fn a_panic_ends_the_connection_and_nothing_else() {
+    let lending = Lending::new(pull());
+    let connection = lending.fixture.owner.connections.first().unwrap();
+    lending.until_the_end(|mut peer, _| {
+        connection.with_recv(|half| half.panics = true);
+        drop(connection);
+        peer.write_all(b"\0\x01x").unwrap();
+        drain(peer);
+    });
+}
+
+#[test]
 fn an_endpoint_closes_under_the_thread_that_waits() {
     Lending::new(pull()).until_the_end(|peer, listening| {
         listening.close();
