@@ -4,11 +4,12 @@
 //! once or answers `EAGAIN`. The socket tells it what happens to the pipes and calls again when something has.
 //!
 //! Semantics: RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB, XSUB), RFC 30 (PUSH, PULL), RFC 31 (PAIR),
-//! zmq_socket(3), zmq_setsockopt(3).
+//! RFC 48 (RADIO, DISH), zmq_socket(3), zmq_setsockopt(3).
 
 #![forbid(unsafe_code)]
 
 mod dealer;
+mod dish;
 mod distribution;
 mod fair_queue;
 mod load_balance;
@@ -17,6 +18,7 @@ mod pipe_array;
 mod pub_;
 mod pull;
 mod push;
+mod radio;
 mod rep;
 mod req;
 mod router;
@@ -37,10 +39,12 @@ use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{PipeId, Pipes};
 use dealer::Dealer;
+use dish::Dish;
 use pair::Pair;
 use pub_::Pub;
 use pull::Pull;
 use push::Push;
+use radio::Radio;
 use rep::Rep;
 use req::Req;
 use router::Router;
@@ -63,6 +67,8 @@ pub enum Pattern {
     Xpub(Xpub),
     Xsub(Xsub),
     Stream(Stream),
+    Radio(Radio),
+    Dish(Dish),
 }
 
 /// What became of a frame that was sent.
@@ -136,6 +142,11 @@ trait Behaviour {
         None
     }
 
+    /// See [`Pattern::join`].
+    fn join(&mut self, _pipes: &mut Pipes, _join: bool, _group: &[u8]) -> Result<()> {
+        Err(Errno::NOTSUP)
+    }
+
     /// See [`Pattern::can_reach`].
     fn can_reach(&self, _pipes: &Pipes, _routing_id: &[u8]) -> Result<bool> {
         Err(Errno::NOTSUP)
@@ -158,6 +169,8 @@ macro_rules! each {
             Pattern::Xpub($name) => $call,
             Pattern::Xsub($name) => $call,
             Pattern::Stream($name) => $call,
+            Pattern::Radio($name) => $call,
+            Pattern::Dish($name) => $call,
         }
     };
 }
@@ -178,13 +191,15 @@ impl Pattern {
             SocketType::Xpub => Pattern::Xpub(Xpub::new(options)),
             SocketType::Xsub => Pattern::Xsub(Xsub::new(options)),
             SocketType::Stream => Pattern::Stream(Stream::new()),
+            SocketType::Radio => Pattern::Radio(Radio::default()),
+            SocketType::Dish => Pattern::Dish(Dish::default()),
             _ => return Err(Errno::INVAL),
         })
     }
 
     /// Whether several threads may use a socket of this type at once as a matter of course.
     pub fn is_thread_safe(&self) -> bool {
-        false
+        matches!(self, Pattern::Radio(_) | Pattern::Dish(_))
     }
 
     /// A pipe has joined the socket. `subscribe_to_all`: its peer cannot say what it wants, so it gets everything.
@@ -264,6 +279,12 @@ impl Pattern {
     /// value takes.
     pub fn option(&self, option: i32, out: &mut [u8]) -> Option<Result<usize>> {
         each!(self, pattern => pattern.option(option, out))
+    }
+
+    /// `zmq_join`, or `zmq_leave`. Errors: `EINVAL` for a group that is joined already, or not, or longer than
+    /// `ZMQ_GROUP_MAX_LENGTH`; `ENOTSUP` for a type that has no groups; `ENOMEM`.
+    pub fn join(&mut self, pipes: &mut Pipes, join: bool, group: &[u8]) -> Result<()> {
+        each!(self, pattern => pattern.join(pipes, join, group))
     }
 
     /// Whether a message to this peer could be sent now: `ZMQ_POLLOUT` of `zmq_socket_get_peer_state`. Errors:

@@ -152,6 +152,13 @@ impl Socket {
         outcome
     }
 
+    /// Joins a group, or leaves it.
+    pub fn join(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        let outcome = self.pattern.join(&mut self.pipes, join, group);
+        self.drop_closed();
+        outcome
+    }
+
     /// Whether frames can be received and sent now, as `ZMQ_POLLIN` and `ZMQ_POLLOUT`.
     pub fn readiness(&mut self) -> i32 {
         let readable = self.pattern.has_in(&mut self.pipes);
