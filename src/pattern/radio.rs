@@ -3,7 +3,7 @@
 //! In a pipe, as on the wire, a message is two frames: the group and the body.
 
 use super::distribution::Distribution;
-use super::{Behaviour, Sent, flag};
+use super::{Behaviour, Sent, flag, single};
 use crate::errno::{Errno, Result};
 use crate::message::{FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};
 use crate::options::SocketOptions;
@@ -56,9 +56,7 @@ impl Behaviour for Radio {
     }
 
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
-        if frame.more() {
-            return Err(Errno::INVAL);
-        }
+        single(frame)?;
         // Made now if ever: between the two frames it would be too late to fail.
         frame.shared()?;
         self.group.clear();
