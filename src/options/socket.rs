@@ -220,22 +220,26 @@ impl SocketOptions {
         self.conflate && matches!(self.socket_type, Dealer | Pull | Sub)
     }
 
-    /// Whether `ZMQ_HELLO_MSG` goes out on each new connection.
-    pub fn can_send_hello_msg(&self) -> bool {
+    /// `ZMQ_HELLO_MSG`, the first message to every peer, for the types that have one.
+    pub fn hello(&self) -> Option<&[u8]> {
         use SocketType::{Client, Dealer, Peer, Rep, Req, Router, Server};
-        matches!(self.socket_type, Dealer | Req | Router | Rep | Server | Client | Peer)
+        self.special(&self.hello_msg, &[Dealer, Req, Router, Rep, Server, Client, Peer])
     }
 
-    /// Whether `ZMQ_DISCONNECT_MSG` is received when a peer is gone.
-    pub fn can_recv_disconnect_msg(&self) -> bool {
+    /// `ZMQ_DISCONNECT_MSG`, received when a peer that had connected is gone, for the types that have one.
+    pub fn disconnect(&self) -> Option<&[u8]> {
         use SocketType::{Peer, Rep, Router, Server};
-        matches!(self.socket_type, Router | Rep | Server | Peer)
+        self.special(&self.disconnect_msg, &[Router, Rep, Server, Peer])
     }
 
-    /// Whether `ZMQ_HICCUP_MSG` is received when a connection comes back.
-    pub fn can_recv_hiccup_msg(&self) -> bool {
+    /// `ZMQ_HICCUP_MSG`, received when a connection made by this side is gone, for the types that have one.
+    pub fn hiccup(&self) -> Option<&[u8]> {
         use SocketType::{Client, Dealer, Peer, Req};
-        matches!(self.socket_type, Dealer | Req | Client | Peer)
+        self.special(&self.hiccup_msg, &[Dealer, Req, Client, Peer])
+    }
+
+    fn special<'m>(&self, message: &'m [u8], types: &[SocketType]) -> Option<&'m [u8]> {
+        (!message.is_empty() && types.contains(&self.socket_type)).then_some(message)
     }
 
     fn set_value(&mut self, option: c_int, value: Option<&[u8]>) -> Result<()> {

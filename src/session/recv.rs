@@ -451,17 +451,15 @@ impl RecvHalf {
         Ok(true)
     }
 
-    /// A large command: of any use only where it is a subscription.
+    /// A large command: of any use only where it says what the peer wants.
     fn finish_command(&mut self, body: &[u8]) -> Result<(), Errno> {
         if !self.wants_subscriptions() {
             return Ok(());
         }
-        let (subscribe, topic) = match Command::parse(body) {
-            Command::Subscribe(topic) => (true, topic),
-            Command::Cancel(topic) => (false, topic),
-            _ => return Ok(()),
-        };
-        self.writer.append_subscription(subscribe, topic)?;
+        if !Command::parse(body).is_wish() {
+            return Ok(());
+        }
+        self.writer.append_wish(body, b"")?;
         self.content = true;
         Ok(())
     }
@@ -503,7 +501,6 @@ fn obey(
             }
             false
         }
-        Command::Subscribe(_) | Command::Cancel(_) | Command::Join(_) | Command::Leave(_) => true,
-        _ => false,
+        command => command.is_wish(),
     }
 }

@@ -82,6 +82,11 @@ impl SendHalf {
         self.out = bytes.to_vec();
     }
 
+    /// A message that goes before all of the pipe's. Errors: what sealing it gives.
+    pub fn begin_with_message(&mut self, body: &[u8]) -> Result<(), Errno> {
+        encode(&mut self.form, &mut self.out, 0, body)
+    }
+
     /// Whether a control frame would have to wait, for the stream or for the end of a message.
     pub fn is_busy(&self) -> bool {
         self.inside || self.out_at < self.out.len() || !self.control.is_empty()
@@ -243,15 +248,7 @@ impl SendHalf {
                 self.inside = false;
                 return Ok(());
             };
-            let body = frame.data();
-            match &mut self.form {
-                SendForm::Raw => self.out.extend_from_slice(body),
-                SendForm::AsTheyLie => append(&mut self.out, Version::V3_1, frame.flags, body),
-                SendForm::Framed(version) => append(&mut self.out, *version, frame.flags, body),
-                SendForm::Sealed(sealer) => {
-                    sealer.append_frame(&mut self.out, frame.flags, body).map_err(errno)?;
-                }
-            }
+            encode(&mut self.form, &mut self.out, frame.flags, frame.data())?;
             self.inside = frame.more();
         }
         Ok(())
@@ -263,6 +260,17 @@ enum Step {
     /// Less than was offered: the stream is full.
     Short,
     Nothing,
+}
+
+/// Appends a frame in the form in which frames leave.
+fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
+    match form {
+        SendForm::Raw => out.extend_from_slice(body),
+        SendForm::AsTheyLie => append(out, Version::V3_1, flags, body),
+        SendForm::Framed(version) => append(out, *version, flags, body),
+        SendForm::Sealed(sealer) => sealer.append_frame(out, flags, body).map_err(errno)?,
+    }
+    Ok(())
 }
 
 fn append(out: &mut Vec<u8>, version: Version, flags: u8, body: &[u8]) {
