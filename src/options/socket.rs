@@ -11,6 +11,9 @@ use super::text::Text;
 use super::value;
 use crate::errno::{Errno, Result};
 
+/// What `ZMQ_IN_BATCH_SIZE` and `ZMQ_OUT_BATCH_SIZE` start with, in bytes.
+pub(super) const BATCH_SIZE_DFLT: i32 = 8192;
+
 /// `ZMQ_PAIR` and the like; the discriminant is the number in `zmq.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(i32)]
@@ -238,6 +241,16 @@ impl SocketOptions {
         self.special(&self.hiccup_msg, &[Dealer, Req, Client, Peer])
     }
 
+    /// `ZMQ_IN_BATCH_SIZE`: bytes to receive at once at most; `None`, as many as is good, while it has its default.
+    pub fn in_batch(&self) -> Option<usize> {
+        batch(self.in_batch_size)
+    }
+
+    /// `ZMQ_OUT_BATCH_SIZE`: bytes to send at once at most; `None`, as many as is good, while it has its default.
+    pub fn out_batch(&self) -> Option<usize> {
+        batch(self.out_batch_size)
+    }
+
     fn special<'m>(&self, message: &'m [u8], types: &[SocketType]) -> Option<&'m [u8]> {
         (!message.is_empty() && types.contains(&self.socket_type)).then_some(message)
     }
@@ -246,6 +259,10 @@ impl SocketOptions {
         let row: &Row = table::row(option).ok_or(Errno::INVAL)?;
         if row.owner == Owner::Common { row.write(self, value) } else { Err(Errno::INVAL) }
     }
+}
+
+fn batch(bytes: i32) -> Option<usize> {
+    usize::try_from(bytes).ok().filter(|_| bytes != BATCH_SIZE_DFLT)
 }
 
 impl fmt::Debug for SocketOptions {

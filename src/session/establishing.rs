@@ -112,12 +112,18 @@ impl Session {
         let (send_form, recv_form) = forms(peer, &self.options);
         let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
         let mut send = SendHalf::new(reader, send_form);
+        if let Some(bytes) = self.options.out_batch() {
+            send.write_at_most(bytes);
+        }
         send.begin_with(unsent);
         let greeted = match self.options.hello() {
             Some(hello) => send.begin_with_message(hello),
             None => Ok(()),
         };
         let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
+        if let Some(bytes) = self.options.in_batch() {
+            recv.read_at_most(bytes);
+        }
         let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
         let connection = Arc::new(Connection::new(fd, send, recv));
         self.stage = Stage::Connected(Arc::clone(&connection));
