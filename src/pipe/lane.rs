@@ -207,8 +207,8 @@ impl LaneWriter {
     }
 
     /// Messages that were written and are not known to be read.
-    pub fn ahead(&self) -> u64 {
-        self.spending.ahead()
+    pub fn queued(&self) -> u64 {
+        self.spending.queued()
     }
 
     /// Sets the high-water mark in messages.

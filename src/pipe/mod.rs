@@ -199,7 +199,7 @@ impl Pipe {
 
     /// Messages written and not known to be read, and messages of the peer that are to be read.
     pub fn queued(&mut self) -> (u64, u64) {
-        (self.writer.ahead(), self.reader.queued())
+        (self.writer.queued(), self.reader.queued())
     }
 
     /// Has the other end say this when its owner lets go of it on purpose, once.
@@ -212,7 +212,7 @@ impl Pipe {
         let Some(message) = self.end.link.farewell(self.end.side) else { return };
         self.writer.rollback();
         // Without memory the peer has to do without.
-        if self.is_open() && self.writer.append(&mut OutFrame::bytes(&message, false)).is_ok() {
+        if self.is_open() && self.writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
             self.writer.flush();
         }
     }
