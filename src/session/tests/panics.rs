@@ -103,7 +103,7 @@ impl Fixture {
 
     pub(super) fn pipe(&self) -> SocketPipe {
         match self.command() {
-            Command::Bind(pipe) => SocketPipe::new(pipe),
+            Command::Bind(pipe) => SocketPipe::new(*pipe),
             _ => panic!("no pipe"),
         }
     }
