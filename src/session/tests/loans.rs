@@ -2,8 +2,8 @@
 
 use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, pull};
 use crate::options::SocketOptions;
+use crate::session::Listening;
 use crate::session::borrowed::{Borrowed, MOST};
-use crate::session::{Command, Listening};
 use crate::sys::park::Parker;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -125,6 +125,8 @@ impl Lending {
 /// So that the connection stays away while the thread is elsewhere.
 fn come_back_quickly(lending: &mut Lending) {
     lending.patiently(|lending| {
+        // Before the I/O thread can be faster.
+        lending.thread.sleep(&lending.fixture, Duration::ZERO);
         lending.say(b"\0\x01q");
         assert_eq!(lending.recv(), b"q");
         lending.lent() == 1
