@@ -21,6 +21,7 @@ mod tests;
 
 pub use context::ContextOptions;
 pub use row::{Access, Empty, Kind, Owner, Row, When};
+pub use security::curve_key;
 pub use socket::{Mechanism, SocketOptions, SocketType};
 pub use table::{row, rows};
 pub use text::Text;

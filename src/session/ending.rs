@@ -18,6 +18,9 @@ impl Session {
         }
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
+                if handshaking.is_the_peers_fault(reason) {
+                    self.count_failure(cx.now_ms());
+                }
                 match reason {
                     Reason::Stream(_) | Reason::Timeout if handshaking.denied => {}
                     Reason::Stream(errno) => {
@@ -40,6 +43,13 @@ impl Session {
             Stage::Waiting | Stage::Connecting(_) => {}
         }
         self.lost(cx, reason);
+    }
+
+    /// Counts a failed handshake against the address of a peer that has come to us.
+    pub(super) fn count_failure(&self, now_ms: u64) {
+        if self.connecter.is_none() {
+            self.owner.offenders.failed(&self.peer_address, now_ms);
+        }
     }
 
     pub(super) fn tell_failure(&self, failure: Failure) {

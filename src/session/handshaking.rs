@@ -1,10 +1,10 @@
 //! A handshake over a stream.
 
+use super::state::Reason;
 use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Handshake, Peer, Progress};
 use crate::errno::Errno;
-use crate::options::SocketOptions;
 use crate::sys::stream;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -44,10 +44,7 @@ pub enum Outcome {
 }
 
 impl Handshaking {
-    /// `peer_address` is what the authenticator is told.
-    pub fn new(fd: OwnedFd, options: &SocketOptions, peer_address: &str) -> Handshaking {
-        let mut config = Config::from(options);
-        config.zap.peer_address = peer_address.as_bytes().to_vec();
+    pub fn new(fd: OwnedFd, config: Config) -> Handshaking {
         let handshake = Handshake::new(config);
         Handshaking { fd, handshake, out: Vec::new(), out_at: 0, zap: None, denied: false }
     }
@@ -58,6 +55,17 @@ impl Handshaking {
 
     pub fn into_fd(self) -> OwnedFd {
         self.fd
+    }
+
+    /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; and a peer whose
+    /// time runs out while the authenticator thinks has done nothing wrong.
+    pub fn is_the_peers_fault(&self, reason: Reason) -> bool {
+        !self.denied
+            && match reason {
+                Reason::Stream(errno) => errno != Errno::NOMEM,
+                Reason::Timeout => self.zap.is_none(),
+                Reason::Protocol(failure) => failure.is_the_peers(),
+            }
     }
 
     /// Writes and reads as far as the stream goes.

@@ -79,7 +79,7 @@ impl Hello {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::super::keys::ServerKeys;
+    use super::super::keys::{KeyRing, ServerKeys};
     use super::*;
     use crate::crypto::SecretKey;
     use crate::crypto::keys::keypair;
@@ -96,8 +96,9 @@ mod tests {
         let first = SecretKey::generate().unwrap();
         let second = SecretKey::generate().unwrap();
         let (first_public, second_public) = (first.public(), second.public());
-        let keys = ServerKeys::new(first);
-        keys.add(second).unwrap();
+        let ring = Arc::new(KeyRing::default());
+        let keys = ring.serve(first);
+        ring.add(second).unwrap();
         for server in [first_public, second_public] {
             let (client, body) = hello(&server);
             assert_eq!(body.len(), 200);
@@ -105,7 +106,7 @@ mod tests {
             assert_eq!((hello.client, hello.counter), (client, 7));
             assert_eq!(hello.open(keys.pairs()).unwrap().0.public, server);
         }
-        keys.withdraw(&first_public).unwrap();
+        ring.withdraw(&first_public).unwrap();
         let (_, body) = hello(&first_public);
         assert_eq!(parse(&body).unwrap().open(keys.pairs()).err(), Some(Failure::CRYPTOGRAPHIC));
     }
