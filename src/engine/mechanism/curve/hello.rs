@@ -2,7 +2,7 @@
 
 use super::keys::KeyPair;
 use super::nonce;
-use crate::crypto::{KEY, PublicKey, SharedKey, TAG};
+use crate::crypto::{HandshakeKey, KEY, PublicKey, TAG};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::command;
@@ -27,7 +27,12 @@ pub struct Hello {
 }
 
 /// Appends a HELLO frame; `key` is that of the server's long-term and the client's short-term key.
-pub fn append(out: &mut Vec<u8>, key: &SharedKey, client: &PublicKey, counter: u64) -> Result<(), Failure> {
+pub fn append(
+    out: &mut Vec<u8>,
+    key: &HandshakeKey,
+    client: &PublicKey,
+    counter: u64,
+) -> Result<(), Failure> {
     let mut sealed = [0; TAG + PROOF];
     key.seal_in_place(&nonce::counted(PREFIX, counter), &mut sealed).map_err(Failure::Errno)?;
     let mut arguments = Vec::with_capacity(ARGUMENTS);
@@ -63,10 +68,10 @@ fn parse_arguments(rest: &[u8]) -> Option<Hello> {
 impl Hello {
     /// Finds the key that the client knows us by, and the key that it shares with the client's. Fails if it is none
     /// of `pairs`.
-    pub fn open(&self, pairs: Vec<Arc<KeyPair>>) -> Result<(Arc<KeyPair>, SharedKey), Failure> {
+    pub fn open(&self, pairs: Vec<Arc<KeyPair>>) -> Result<(Arc<KeyPair>, HandshakeKey), Failure> {
         for pair in pairs {
             // A client's key that agrees with every secret one opens nothing.
-            let key = SharedKey::new(&self.client, &pair.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+            let key = HandshakeKey::new(&self.client, &pair.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
             let mut sealed = self.sealed;
             if key.open_in_place(&nonce::counted(PREFIX, self.counter), &mut sealed).is_ok() {
                 return Ok((pair, key));
@@ -87,7 +92,7 @@ mod tests {
 
     fn hello(server: &PublicKey) -> (PublicKey, Vec<u8>) {
         let (client, secret) = keypair().unwrap();
-        let key = SharedKey::new(server, &secret).unwrap();
+        let key = HandshakeKey::new(server, &secret).unwrap();
         (client, body(|out| append(out, &key, &client, 7).unwrap()))
     }
 
