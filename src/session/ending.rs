@@ -113,9 +113,6 @@ impl Session {
                 Err(_) => return cx.finish(),
             }
         }
-        if let Some(connecter) = &mut self.connecter {
-            connecter.lost();
-        }
         self.connect_later(cx);
     }
 

@@ -124,6 +124,9 @@ impl Session {
             return self.disconnected(cx, Reason::Stream(errno));
         }
         self.shared.set_connection(connection);
+        if let Some(connecter) = &mut self.connecter {
+            connecter.established();
+        }
         self.watch_heartbeat(cx);
         self.receive(cx, false);
         self.send(cx);

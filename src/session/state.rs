@@ -304,9 +304,8 @@ impl Source for Session {
         if self.closing {
             return false;
         }
-        match &mut self.connecter {
-            Some(connecter) => connecter.lost(),
-            None => return false,
+        if self.connecter.is_none() {
+            return false;
         }
         self.connect_later(cx);
         true
