@@ -205,13 +205,6 @@ fn types_that_do_not_go_together_never_agree() {
     }
 }
 
-/// Passes on what one has to say; what the other makes of it.
-fn pass(from: &mut Handshake, to: &mut Handshake) -> Result<Progress, Failure> {
-    let mut said = Vec::new();
-    from.output(&mut said);
-    to.input(&said).map(|(_, progress)| progress)
-}
-
 #[test]
 fn who_takes_long_comes_back_with_a_dead_cookie() {
     let (public, secret) = keypair().unwrap();
@@ -221,16 +214,24 @@ fn who_takes_long_comes_back_with_a_dead_cookie() {
         let own = ClientKeys { public: own_public, secret: own_secret, server: public };
         let mut cli = Handshake::new(client(Security::CurveClient(Arc::new(own))));
         let mut srv = Handshake::new(server(Security::CurveServer(Arc::clone(&keys)), b"", false));
-        for _ in 0..2 {
-            assert!(matches!(pass(&mut cli, &mut srv), Ok(Progress::More)));
-            assert!(matches!(pass(&mut srv, &mut cli), Ok(Progress::More)));
+        let mut said = Vec::new();
+        loop {
+            cli.output(&mut said);
+            if said.windows(9).any(|name| name == b"\x08INITIATE") {
+                break;
+            }
+            assert!(matches!(srv.input(&said), Ok((_, Progress::More))));
+            said.clear();
+            srv.output(&mut said);
+            assert!(matches!(cli.input(&said), Ok((_, Progress::More))));
+            said.clear();
         }
         // Other peers are accepted meanwhile.
         for rotation in 1..=rotations {
             keys.rotate_cookies(rotations * 1_000_000 + rotation * 60_000);
         }
-        match pass(&mut cli, &mut srv) {
-            Ok(Progress::Zap(_)) => assert!(alive, "{rotations}"),
+        match srv.input(&said) {
+            Ok((_, Progress::Zap(_))) => assert!(alive, "{rotations}"),
             outcome => assert!(!alive && outcome.is_err_and(|failure| failure == Failure::CRYPTOGRAPHIC)),
         }
     }
