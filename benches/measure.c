@@ -110,7 +110,7 @@ void report_begin(void)
 
 void report(const char *name, double value)
 {
-    printf("%s\"%s\": %.9g", first ? "" : ", ", name, value);
+    printf("%s\"%s\": %.6g", first ? "" : ", ", name, value);
     first = false;
 }
 

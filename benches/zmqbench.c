@@ -1,4 +1,5 @@
-/* zmqbench: measures whatever libzmq.so.5 the loader finds. `zmqbench COMMAND key=value ...` prints one line of JSON. */
+/* zmqbench: measures whatever libzmq.so.5 the loader finds.
+   `zmqbench COMMAND key=value ...` prints one line of JSON. */
 #define _GNU_SOURCE
 #include "bench.h"
 
