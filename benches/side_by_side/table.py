@@ -4,11 +4,14 @@ from itertools import groupby
 
 from harness.console import paint, say
 
+from .cells import CPU
 from .libraries import DEBIANS, OMQ, OURS
 from .rounds import RAW
 
 COLOURS = {"meets": "green", "misses": "red", "slower": "red", "missing": "yellow"}
-HEADS = ("", DEBIANS, OURS, "ratio", "spread", "aim", "")
+HEADS = ("", DEBIANS, OURS, "ratio", "spread", "aim", "", "CPU s/million", "CPU ratio", "")
+# Where the two verdicts stand, from the end.
+VERDICTS = (-4, -1)
 
 
 def number(value, unit=""):
@@ -27,13 +30,14 @@ def show(figures):
     for group, rows in _groups(figures):
         say()
         say(paint(group, "bold"))
-        lines = [(_heads(rival), "")] + [(_line(figure, rival), figure.verdict) for figure in rows]
-        widths = [max(len(line[place]) for line, _ in lines) for place in range(len(lines[0][0]))]
-        for line, verdict in lines:
+        lines = [_heads(rival), *(_line(figure, cpu, rival) for figure, cpu in _beside_cpu(rows))]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+        for line in lines:
             padded = [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]
-            if verdict:
-                padded[-1] = paint(padded[-1], COLOURS[verdict])
-            say("  " + "  ".join(padded))
+            for place in VERDICTS:
+                if line[place]:
+                    padded[place] = paint(padded[place], COLOURS[line[place]])
+            say("  " + "  ".join(padded).rstrip())
     say()
     say(", ".join(f"{count} {paint(verdict, COLOURS[verdict])}" for verdict, count in verdicts(figures).items()))
 
@@ -41,11 +45,11 @@ def show(figures):
 def markdown(figures):
     """The same for a page."""
     rival = any(figure.rival is not None for figure in figures)
+    heads = _heads(rival)
     parts = []
     for group, rows in _groups(figures):
-        heads = _heads(rival)
         parts += ["", f"**{group}**", "", _markdown_line(heads), _markdown_line(["---"] + ["---:"] * (len(heads) - 1))]
-        parts += [_markdown_line(_line(figure, rival)) for figure in rows]
+        parts += [_markdown_line(_line(figure, cpu, rival)) for figure, cpu in _beside_cpu(rows)]
     return "\n".join(parts).strip()
 
 
@@ -60,11 +64,22 @@ def _groups(figures):
     return [(group, list(rows)) for group, rows in groupby(figures, key=lambda figure: figure.cell.group)]
 
 
+def _beside_cpu(rows):
+    """Each figure but the processor times, which go beside the first figure of their cell."""
+    for _, cell in groupby(rows, key=lambda figure: figure.cell.name):
+        cell = list(cell)
+        cpu = next((figure for figure in cell if figure.row == CPU), None)
+        for figure in cell:
+            if figure.row != CPU:
+                yield figure, cpu
+                cpu = None
+
+
 def _heads(rival):
     return [*HEADS[:3], *([f"{OMQ} ratio"] if rival else []), RAW, *HEADS[3:]]
 
 
-def _line(figure, rival):
+def _line(figure, cpu, rival):
     row, medians = figure.row, figure.medians
     name = ", ".join(part for part in (figure.cell.label, row.name) if part)
     spread = f"{_digits(figure.spread[0])} to {_digits(figure.spread[1])}" if figure.spread else ""
@@ -80,6 +95,9 @@ def _line(figure, rival):
         spread,
         aims,
         figure.verdict,
+        number(cpu.medians.get(OURS)) if cpu else "",
+        _digits(cpu.ratio) if cpu else "",
+        cpu.verdict if cpu else "",
     ]
 
 
