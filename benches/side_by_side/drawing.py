@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 860, 480
-LEFT, RIGHT, TOP, BOTTOM = 84, 190, 48, 62
+LEFT, RIGHT, TOP, BOTTOM = 84, 206, 48, 62
+# About the width of a letter of a tick.
+LETTER = 7.5
 # Told apart by the colour-blind as well; the marks help where colour does not.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56606a", "#e69f00", "#56b4e9", "#000000")
 MARKS = ("circle", "square", "diamond", "triangle")
@@ -99,11 +101,15 @@ def short(value):
 
 
 def _across(scale):
-    bottom = HEIGHT - BOTTOM
+    bottom, taken = HEIGHT - BOTTOM, 0.0
     for value, text in scale.ticks:
         x = scale.at(value)
+        half = len(text) * LETTER / 2
         yield f'<line class="grid" x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}"/>'
-        yield _text(x, bottom + 18, text, "middle", "tick")
+        # A text that would run into the one before it is left out; its line stays.
+        if x - half > taken:
+            taken = x + half
+            yield _text(x, bottom + 18, text, "middle", "tick")
     yield f'<line class="axis" x1="{LEFT}" y1="{bottom}" x2="{WIDTH - RIGHT}" y2="{bottom}"/>'
     yield _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, scale.axis.label, "middle")
 
