@@ -58,7 +58,7 @@ static void recv_some(void *socket, size_t size, int parts, long count)
         check(zmq_recv(socket, data, size, 0) == (int)size, "zmq_recv");
 }
 
-/* `sending` counts zmq_send; otherwise as many as ever are sent, and zmq_recv is counted. */
+/* Either zmq_send is counted or, behind as many messages as ever are sent, zmq_recv. */
 static void in_process(int sending, size_t size, int parts, long count)
 {
     void *from = open_socket(ZMQ_PUSH), *to = open_socket(ZMQ_PULL);
@@ -223,41 +223,78 @@ static void seal(size_t size, long count)
     zmq_close(to);
 }
 
+static void send_frame(size_t size, long count)
+{
+    in_process(1, size, 1, count);
+}
+
+static void receive_frame(size_t size, long count)
+{
+    in_process(0, size, 1, count);
+}
+
+static void send_three(size_t size, long count)
+{
+    in_process(1, size, 3, count);
+}
+
+static void receive_three(size_t size, long count)
+{
+    in_process(0, size, 3, count);
+}
+
+static void send_msg(size_t size, long count)
+{
+    in_process_msg(1, size, count);
+}
+
+static void receive_msg(size_t size, long count)
+{
+    in_process_msg(0, size, count);
+}
+
+static void match_nobody(size_t size, long count)
+{
+    (void)size;
+    match(0, count);
+}
+
+static void match_somebody(size_t size, long count)
+{
+    (void)size;
+    match(1, count);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(size_t size, long count);
+    size_t size;
+} PATHS[] = {
+    {"send-64", send_frame, 64},
+    {"receive-64", receive_frame, 64},
+    {"send-3x64", send_three, 64},
+    {"receive-3x64", receive_three, 64},
+    {"send-msg-64", send_msg, 64},
+    {"receive-msg-64", receive_msg, 64},
+    {"send-msg-16384", send_msg, 16384},
+    {"receive-msg-16384", receive_msg, 16384},
+    {"encode-64", encode, 64},
+    {"encode-1024", encode, 1024},
+    {"decode-64", decode, 64},
+    {"match-unwanted", match_nobody, TOPIC},
+    {"match-wanted", match_somebody, TOPIC},
+    {"seal-64", seal, 64},
+    {"seal-1024", seal, 1024},
+};
+
 static int run(const char *path, long count)
 {
-    if (strcmp(path, "send-64") == 0)
-        in_process(1, 64, 1, count);
-    else if (strcmp(path, "receive-64") == 0)
-        in_process(0, 64, 1, count);
-    else if (strcmp(path, "send-3x64") == 0)
-        in_process(1, 64, 3, count);
-    else if (strcmp(path, "receive-3x64") == 0)
-        in_process(0, 64, 3, count);
-    else if (strcmp(path, "send-msg-64") == 0)
-        in_process_msg(1, 64, count);
-    else if (strcmp(path, "receive-msg-64") == 0)
-        in_process_msg(0, 64, count);
-    else if (strcmp(path, "send-msg-16384") == 0)
-        in_process_msg(1, 16384, count);
-    else if (strcmp(path, "receive-msg-16384") == 0)
-        in_process_msg(0, 16384, count);
-    else if (strcmp(path, "encode-64") == 0)
-        encode(64, count);
-    else if (strcmp(path, "encode-1024") == 0)
-        encode(1024, count);
-    else if (strcmp(path, "decode-64") == 0)
-        decode(64, count);
-    else if (strcmp(path, "match-unwanted") == 0)
-        match(0, count);
-    else if (strcmp(path, "match-wanted") == 0)
-        match(1, count);
-    else if (strcmp(path, "seal-64") == 0)
-        seal(64, count);
-    else if (strcmp(path, "seal-1024") == 0)
-        seal(1024, count);
-    else
-        return 2;
-    return 0;
+    for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++)
+        if (strcmp(path, PATHS[i].name) == 0) {
+            PATHS[i].run(PATHS[i].size, count);
+            return 0;
+        }
+    return 2;
 }
 
 int main(int argc, char **argv)
