@@ -48,10 +48,13 @@ def ours():
 
 def omq(build):
     """The crate omq-libzmq from the registry; `None` where it is not built and must not be."""
-    built = WORK / f"{OMQ}-{OMQ_VERSION}" / "target" / "release" / "libzmq.so"
-    built = next((file for file in (built, *built.parent.glob("lib*zmq*.so")) if file.exists()), None)
+    release = WORK / f"{OMQ}-{OMQ_VERSION}" / "target" / "release"
+    built = next(release.glob("lib*zmq*.so"), None)
     if built is None and build:
-        built = _build_omq()
+        try:
+            built = _build_omq()
+        except Problem as problem:
+            say(f"without {OMQ}: {problem}")
     return _folder_for(OMQ, built) if built else None
 
 
