@@ -18,18 +18,16 @@ const char *option_text(const char *key, const char *fallback);
 bool option_is(const char *key, const char *value, const char *fallback);
 void options_done(void);
 
-/* failing.c: ends the process with a line on stderr; exit status 1, or 3 where the library says it cannot do it. */
-_Noreturn void fail(const char *what);
-void check(bool fine, const char *what);
-
 /* measure.c */
 double now_s(void);
 double cpu_of_this_process_s(void);
 double cpu_of_process_s(pid_t process);
 long anonymous_memory_bytes(void);
 long open_descriptors(void);
-void sort_samples(double *samples, size_t count);
-double percentile(const double *sorted, size_t count, double share);
+
+/* Ends the process with a line on stderr; exit status 1, or 3 where the library says it cannot do it. */
+_Noreturn void fail(const char *what);
+void check(bool fine, const char *what);
 
 /* Results are one line of JSON on stdout. */
 void report_begin(void);

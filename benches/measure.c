@@ -87,13 +87,8 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-void sort_samples(double *samples, size_t count)
-{
-    qsort(samples, count, sizeof *samples, by_value);
-}
-
 /* The nearest rank: a value that was measured. */
-double percentile(const double *sorted, size_t count, double share)
+static double percentile(const double *sorted, size_t count, double share)
 {
     double rank = ceil(share * (double)count);
     size_t place = rank < 1 ? 0 : (size_t)rank - 1;
@@ -122,7 +117,7 @@ void report_percentiles_us(double *seconds, size_t count)
     } SHARES[] = {{"p50_us", .5},  {"p75_us", .75},   {"p90_us", .9},   {"p95_us", .95},
                   {"p99_us", .99}, {"p99.5_us", .995}, {"p99.9_us", .999}};
     check(count > 0, "no samples");
-    sort_samples(seconds, count);
+    qsort(seconds, count, sizeof *seconds, by_value);
     for (size_t i = 0; i < sizeof SHARES / sizeof SHARES[0]; i++)
         report(SHARES[i].name, percentile(seconds, count, SHARES[i].share) * 1e6);
     report("samples", (double)count);
