@@ -86,8 +86,9 @@ impl<T> Consumer<T> {
 
     /// The current block from its beginning: its published bytes, how many of them were passed, and whether the
     /// block begins inside a message.
-    pub fn whole_block(&self) -> (&[u8], usize, bool) {
-        let len = bytes_of(self.state());
+    pub fn whole_block(&mut self) -> (&[u8], usize, bool) {
+        self.seen = self.state();
+        let len = bytes_of(self.seen);
         // SAFETY: as in `bytes`, which begins further on; `continued` does not change once the block is linked.
         unsafe {
             let bytes = std::slice::from_raw_parts(Block::bytes(self.block), len);

@@ -53,6 +53,24 @@ impl<T> Producer<T> {
         Ok(())
     }
 
+    /// As [`append`](Producer::append), for two bytes and a run behind them.
+    #[inline]
+    pub fn append_short(&mut self, head: [u8; 2], body: &[u8]) -> Result<()> {
+        let len = head.len() + body.len();
+        if len > self.room() {
+            self.relocate(len)?;
+        }
+        // SAFETY: as in `append`.
+        unsafe {
+            let to = Block::bytes(self.block).add(self.filled);
+            to.cast::<[u8; 2]>().write(head);
+            ptr::copy_nonoverlapping(body.as_ptr(), to.add(head.len()), body.len());
+        }
+        self.filled += len;
+        self.inside = true;
+        Ok(())
+    }
+
     /// Ends the current block with `tail`. Errors: `ENOMEM`, with the tail dropped and nothing else changed.
     pub fn attach(&mut self, tail: T) -> Result<()> {
         // Where blocks end in tails before they are full, as between large bodies, they need not be large.
