@@ -25,13 +25,13 @@ class Figure:
 
     @property
     def verdict(self):
-        """`meets`, `misses`, `slower` (than libzmq in every round), or `missing`."""
+        """`meets`, `misses`, `slower` (no aim, and worse than libzmq in every round), or `missing`."""
         if self.missing:
             return "missing"
         better = self.row.better
         if not all(aim.met(figure, better) for aim, figure in self.aimed()):
             return "misses"
-        if self.spread and self.row.metric != "fairness":
+        if self.spread and not self.row.aims:
             least, greatest = self.spread
             if greatest < 1 if better == "more" else least > 1:
                 return "slower"
