@@ -40,7 +40,7 @@ class Certificates:
         return secret
 
     def public(self, name):
-        return self.folder / f"{name}.key"
+        return self.secret(name).with_suffix(".key")
 
     def secret(self, name):
         file = self.folder / f"{name}.key_secret"
