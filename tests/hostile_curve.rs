@@ -220,7 +220,8 @@ fn counters_that_go_down() {
     }
     // INITIATE has a counter, too.
     let (mut client, key) = Client::connected(&bench);
-    pour(&mut client.stream, &frame(Version::V3, 0, &message(&key, client.counter(), 0, b"late")));
+    let late = message(&key, client.counter(), 0, b"late");
+    pour(&mut client.stream, &frame(Version::V3, 0, &late));
     dropped(&mut bench, client, INVALID_SEQUENCE);
 }
 

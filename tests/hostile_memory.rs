@@ -218,10 +218,10 @@ fn pongs_that_nobody_reads() {
 fn a_flood_of_hellos() {
     alone(|| {
         let mut bench = curve::bench(ZMQ_PULL, ZMQ_PUSH, |_| {});
-        let mut clients = Vec::with_capacity(300);
+        let mut clients = Vec::with_capacity(100);
         // Each costs the server its answer, and then nothing more is heard of them.
         let held = most_held(|| {
-            for _ in 0..300 {
+            for _ in 0..100 {
                 let mut client = Client::greeted(&bench);
                 let hello = client.hello();
                 client.say(&hello);
@@ -232,11 +232,13 @@ fn a_flood_of_hellos() {
             }
             bench.good();
         });
-        assert!(held < 300 * 20_000, "{held}");
+        assert!(held < 100 * 20_000, "{held}");
         let before = HELD.load(Relaxed);
         let standing = clients.len();
         drop(clients);
-        (0..standing).for_each(|_| drop(bench.wait_for(ZMQ_EVENT_DISCONNECTED)));
+        for _ in 0..standing {
+            bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+        }
         bench.good();
         let after = HELD.load(Relaxed);
         assert!(after + standing * 100 < before, "{before} {after}");
@@ -258,11 +260,11 @@ fn hellos_one_after_the_other() {
             }
             bench.good();
         };
-        round(50);
+        round(20);
         let before = HELD.load(Relaxed);
-        round(400);
+        round(100);
         let after = HELD.load(Relaxed);
-        assert!(after < before + 50_000, "{before} {after}");
+        assert!(after < before + 20_000, "{before} {after}");
     });
 }
 
@@ -270,9 +272,9 @@ fn hellos_one_after_the_other() {
 fn a_stream_of_hellos() {
     alone(|| {
         let mut bench = curve::bench(ZMQ_PULL, ZMQ_PUSH, |_| {});
-        for attempt in 0..10 {
+        for attempt in 0..3 {
             let mut client = Client::greeted(&bench);
-            let hello = frame(Version::V3, COMMAND, &client.hello()).repeat(5000);
+            let hello = frame(Version::V3, COMMAND, &client.hello()).repeat(2000);
             let held = most_held(|| {
                 pour(&mut client.stream, &hello);
                 until_closed(&mut client.stream);

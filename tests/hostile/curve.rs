@@ -74,7 +74,9 @@ impl Client {
         let mut heard = [0; 64];
         stream.read_exact(&mut heard).unwrap();
         assert_eq!(&heard[12..18], b"CURVE\0");
-        let short_term = SecretKey::generate(&mut crypto_box::aead::OsRng);
+        let mut secret = [0; 32];
+        zmq::crypto::random::fill(&mut secret).unwrap();
+        let short_term = SecretKey::from(secret);
         Client { stream, short_term, counter: 0 }
     }
 
