@@ -1,6 +1,7 @@
 //! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
 
 mod copied;
+mod scratch;
 mod sealed;
 
 use super::send::MOST_CONTROL;
@@ -14,6 +15,7 @@ use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
 use crate::sys::stream;
+use scratch::Scratch;
 use std::os::fd::BorrowedFd;
 
 /// How bytes become frames.
@@ -70,10 +72,9 @@ pub struct RecvHalf {
     pub heartbeat: Option<Heartbeat>,
     /// A large body on its way in, and the flags of its frame.
     body: Option<(u8, BodyBuilder)>,
-    /// Received bytes that are not in the pipe's blocks, from `scratch_at` on: forms other than the pipe's own.
-    scratch: Vec<u8>,
-    scratch_at: usize,
-    /// The frame at `scratch_at` has been taken out of its box already: its flags, and how long its text is.
+    /// Received bytes that are not in the pipe's blocks: forms other than the pipe's own.
+    scratch: Scratch,
+    /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
     opened: Option<(u8, usize)>,
     /// Between the frames of a message.
     inside: bool,
@@ -99,8 +100,7 @@ impl RecvHalf {
             limits,
             heartbeat,
             body: None,
-            scratch: Vec::new(),
-            scratch_at: 0,
+            scratch: Scratch::default(),
             opened: None,
             inside: false,
             weight: 0,
@@ -123,7 +123,8 @@ impl RecvHalf {
             }
             producer.commit(bytes.len());
         } else {
-            self.scratch.extend_from_slice(bytes);
+            self.scratch.room(bytes.len())?.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
+            self.scratch.filled(bytes.len());
         }
         Ok(())
     }
@@ -218,7 +219,13 @@ impl RecvHalf {
                 producer.commit(bytes);
                 (bytes, room)
             }
-            None => self.read_scratch(fd, least)?,
+            None => {
+                let spare = self.scratch.room(least.max(self.want))?;
+                let room = spare.len();
+                let bytes = stream::read(fd, spare)?;
+                self.scratch.filled(bytes);
+                (bytes, room)
+            }
         };
         if bytes == room {
             self.want = (self.want * 2).min(LARGEST_READ);
