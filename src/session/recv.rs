@@ -117,11 +117,7 @@ impl RecvHalf {
             return Ok(());
         }
         if let Some(producer) = in_place(&mut self.writer, &self.form) {
-            let spare = producer.spare(bytes.len())?;
-            if let Some(room) = spare.get_mut(..bytes.len()) {
-                room.copy_from_slice(bytes);
-            }
-            producer.commit(bytes.len());
+            producer.receive_from(bytes)?;
         } else {
             self.scratch.room(bytes.len())?.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
             self.scratch.filled(bytes.len());
@@ -212,13 +208,7 @@ impl RecvHalf {
         }
         let least = need.max(self.want.min(LEAST_READ));
         let (bytes, room) = match in_place(&mut self.writer, &self.form) {
-            Some(producer) => {
-                let spare = producer.spare(least)?;
-                let room = spare.len();
-                let bytes = stream::read(fd, spare)?;
-                producer.commit(bytes);
-                (bytes, room)
-            }
+            Some(producer) => producer.receive(least, |room| stream::read_uninit(fd, room))?,
             None => {
                 let spare = self.scratch.room(least.max(self.want))?;
                 let room = spare.len();
