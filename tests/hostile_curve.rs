@@ -353,3 +353,79 @@ fn downgrades_from_plain() {
     assert_eq!(bench.wait_for(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), MISMATCH);
     bench.good();
 }
+
+const SECRET: &[u8] = b"for the server's eyes only";
+
+/// A client of ours that has something to say, at whatever listens there: what it has said before it hung up, and what
+/// its monitor told of the handshake.
+fn impostor(says: &[u8], honest_key: bool) -> (Vec<u8>, Vec<(i32, u32)>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let context = zmq_ctx_new();
+    let (client, monitor) = (open(context, ZMQ_PUSH), open(context, ZMQ_PAIR));
+    let server_key = if honest_key { public(&SERVER) } else { [0; 32] };
+    set_bytes(client, ZMQ_CURVE_SECRETKEY, &curve::HONEST);
+    set_bytes(client, ZMQ_CURVE_PUBLICKEY, &public(&curve::HONEST));
+    set_bytes(client, ZMQ_CURVE_SERVERKEY, &server_key);
+    set(client, ZMQ_HANDSHAKE_IVL, 1000);
+    set(client, ZMQ_RECONNECT_IVL, -1);
+    // SAFETY: C strings.
+    unsafe {
+        let events = ZMQ_EVENT_DISCONNECTED
+            | ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+            | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+            | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+            | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+        assert_eq!(zmq_socket_monitor(client, c"inproc://monitor".as_ptr(), events), 0);
+        assert_eq!(zmq_connect(monitor, c"inproc://monitor".as_ptr()), 0);
+    }
+    connect(client, &format!("tcp://{}", listener.local_addr().unwrap()));
+    // It may be gone already.
+    let _ = send(client, SECRET, ZMQ_DONTWAIT);
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    pour(&mut stream, says);
+    let heard = until_closed(&mut stream);
+    let mut told = Vec::new();
+    loop {
+        let event = recv_all(monitor, 0).unwrap().remove(0);
+        let kind = i32::from(u16::from_ne_bytes(event[..2].try_into().unwrap()));
+        if kind == ZMQ_EVENT_DISCONNECTED {
+            break;
+        }
+        told.push((kind, u32::from_ne_bytes(event[2..6].try_into().unwrap())));
+    }
+    for socket in [client, monitor] {
+        zmq_close(socket);
+    }
+    assert_eq!(zmq_ctx_term(context), 0);
+    (heard, told)
+}
+
+#[test]
+fn servers_that_are_not_who_they_should_be() {
+    let protocol = |reason| (ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, reason);
+    let says = |body: &[u8]| [greeting(3, "CURVE"), frame(Version::V3, COMMAND, body)].concat();
+    let welcome = says(&[&b"\x07WELCOME"[..], &[1; 160]].concat());
+    let ready = says(&[&b"\x05READY"[..], &[1; 100]].concat());
+    let cases = [
+        ("NULL", hello(Version::V3, "PULL", b""), protocol(MISMATCH)),
+        ("PLAIN", greeting(3, "PLAIN"), protocol(MISMATCH)),
+        ("a WELCOME of somebody else", welcome, protocol(CRYPTOGRAPHIC)),
+        ("READY at once", ready, protocol(UNEXPECTED_COMMAND)),
+        ("a refusal", says(b"\x05ERROR\x03400"), (ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 400)),
+        ("silence", greeting(3, "CURVE"), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ETIMEDOUT as u32)),
+    ];
+    for (name, bytes, event) in cases {
+        let (heard, told) = impostor(&bytes, true);
+        assert_eq!(told, [event], "{name}");
+        assert!(!heard.windows(SECRET.len()).any(|bytes| bytes == SECRET), "{name}");
+    }
+    for version in [Version::V1, Version::V2] {
+        let (heard, told) = impostor(&hello(version, "PULL", b""), true);
+        assert_eq!(told, [], "{version:?}");
+        assert!(!heard.windows(SECRET.len()).any(|bytes| bytes == SECRET), "{version:?}");
+    }
+    // Nobody has this key, or everybody has: not even a HELLO is said.
+    let (heard, told) = impostor(&greeting(3, "CURVE"), false);
+    assert_eq!((heard.len(), told), (64, vec![protocol(CRYPTOGRAPHIC)]));
+}
