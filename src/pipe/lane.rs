@@ -88,7 +88,7 @@ pub struct LaneReader {
 impl LaneWriter {
     /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
     /// [`PipeEvent::Writable`].
-    #[inline]
+    #[inline(always)]
     pub fn check(&self) -> bool {
         self.open() && self.spending.check()
     }
@@ -98,13 +98,13 @@ impl LaneWriter {
         self.open() && self.spending.has_credit()
     }
 
-    #[inline]
+    #[inline(always)]
     fn open(&self) -> bool {
         !self.link.is_closed(self.side) && !self.link.is_closed(self.side.other())
     }
 
     /// Appends a frame of a message, whatever the credit. Errors: `ENOMEM`, with nothing appended.
-    #[inline]
+    #[inline(always)]
     pub fn append(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let flags = if frame.more() { MORE } else { 0 };
         let Into::Blocks(producer) = &mut self.into else {
@@ -182,7 +182,7 @@ impl LaneWriter {
     }
 
     /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
-    #[inline]
+    #[inline(always)]
     pub fn flush(&mut self) {
         let wake = match &mut self.into {
             Into::Blocks(producer) => producer.publish(),
@@ -288,7 +288,7 @@ impl LaneReader {
     }
 
     /// As [`check`](LaneReader::check), with the flags of the frame that lies ahead.
-    #[inline]
+    #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
         if let Some(found) = &self.found {
             return Some(found.flags);
@@ -321,7 +321,7 @@ impl LaneReader {
     }
 
     /// Takes the next frame; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
         let consumer = match &mut self.from {
             From::Blocks(consumer) => consumer,
@@ -477,7 +477,7 @@ impl LaneReader {
 }
 
 /// Looks for a frame that is for a socket. `None` leaves the consumer asleep.
-#[inline]
+#[inline(always)]
 fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> Option<Ahead> {
     loop {
         if !consumer.check() {
@@ -500,7 +500,7 @@ fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> 
 }
 
 /// What lies ahead in the blocks; `None` where a block ends in something other than a frame's body.
-#[inline]
+#[inline(always)]
 fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
     let bytes = consumer.bytes();
     let header = Header::parse(bytes)?;
@@ -516,7 +516,7 @@ fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
 }
 
 /// Whether a frame that a reader takes is the last of what counts as one message.
-#[inline]
+#[inline(always)]
 fn ends_message(flags: u8) -> bool {
     flags & (MORE | ROUTING_ID) == 0
 }
