@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use super::bench::*;
-use crypto_box::aead::Aead;
+use crypto_box::aead::AeadInPlace;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -115,7 +115,7 @@ impl Client {
         hello.extend_from_slice(self.short_term.public_key().as_bytes());
         let counter = self.count();
         hello.extend_from_slice(&counter.to_be_bytes());
-        hello.extend_from_slice(&seal(&self.hello_key(), b"CurveZMQHELLO---", counter, &[0; 64]));
+        hello.extend_from_slice(&seal_counted(&self.hello_key(), b"CurveZMQHELLO---", counter, &[0; 64]));
         hello
     }
 
@@ -124,7 +124,10 @@ impl Client {
         let body = self.read_command();
         assert_eq!(&body[..8], b"\x07WELCOME");
         let nonce = [b"WELCOME-", &body[8..24]].concat();
-        let text = self.hello_key().decrypt(nonce.as_slice().into(), &body[24..]).expect("a WELCOME for us");
+        let (tag, mut text) = (body[24..40].to_vec(), body[40..].to_vec());
+        self.hello_key()
+            .decrypt_in_place_detached(nonce.as_slice().into(), b"", &mut text, tag.as_slice().into())
+            .expect("a WELCOME for us");
         let (server, cookie) = text.split_first_chunk::<32>().unwrap();
         Welcome { cookie: cookie.try_into().unwrap(), server: PublicKey::from(*server) }
     }
@@ -140,12 +143,12 @@ impl Client {
         let short_term = claims.short_term.unwrap_or(*self.short_term.public_key().as_bytes());
         let vouched = [short_term, public(&SERVER)].concat();
         let vouch_key = SalsaBox::new(&welcome.server, &SecretKey::from(claims.secret));
-        let vouch = vouch_key.encrypt(vouch_nonce.as_slice().into(), &vouched[..]).unwrap();
+        let vouch = seal(&vouch_key, &vouch_nonce, &vouched);
         let mut text = [&claims.public[..], &salt, &vouch, b"\x0bSocket-Type\0\0\0"].concat();
         text.push(claims.socket_type.len() as u8);
         text.extend_from_slice(claims.socket_type);
         let counter = self.count();
-        let sealed = seal(&self.key(welcome), b"CurveZMQINITIATE", counter, &text);
+        let sealed = seal_counted(&self.key(welcome), b"CurveZMQINITIATE", counter, &text);
         [b"\x08INITIATE", &welcome.cookie[..], &counter.to_be_bytes(), &sealed].concat()
     }
 
@@ -199,10 +202,17 @@ impl Client {
 /// The body of a MESSAGE with this counter; of the flags, 1 is MORE and 2 is COMMAND.
 pub fn message(key: &SalsaBox, counter: u64, flags: u8, text: &[u8]) -> Vec<u8> {
     let text = [&[flags][..], text].concat();
-    [b"\x07MESSAGE", &counter.to_be_bytes()[..], &seal(key, b"CurveZMQMESSAGEC", counter, &text)].concat()
+    [b"\x07MESSAGE", &counter.to_be_bytes()[..], &seal_counted(key, b"CurveZMQMESSAGEC", counter, &text)]
+        .concat()
 }
 
-fn seal(key: &SalsaBox, prefix: &[u8; 16], counter: u64, text: &[u8]) -> Vec<u8> {
-    let nonce = [&prefix[..], &counter.to_be_bytes()].concat();
-    key.encrypt(nonce.as_slice().into(), text).unwrap()
+fn seal_counted(key: &SalsaBox, prefix: &[u8; 16], counter: u64, text: &[u8]) -> Vec<u8> {
+    seal(key, &[&prefix[..], &counter.to_be_bytes()].concat(), text)
+}
+
+/// A box as NaCl has it: the tag comes first.
+fn seal(key: &SalsaBox, nonce: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    let tag = key.encrypt_in_place_detached(nonce.into(), b"", &mut text).unwrap();
+    [&tag[..], &text].concat()
 }
