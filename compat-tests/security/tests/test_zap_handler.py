@@ -195,3 +195,20 @@ def test_plain_without_one(context):
     assert events.next()[0] == FAILED_NO_DETAIL
     nothing(server, 50)
     events.close()
+
+
+def test_not_now_but_later(handler, setup):
+    """A client that is told 300 is not told anything: it tries again by itself."""
+    server, endpoint, client, _ = setup
+    server.unbind(endpoint)
+    server.handshake_ivl = 1000
+    endpoint = bind(server)
+    alice = client("alice")
+    events = Events(server)
+    alice.connect(endpoint)
+    handler.answer(handler.request(), b"300")
+    assert events.next() == (FAILED_AUTH, 300)
+    handler.answer(handler.request())
+    assert events.next() == (SUCCEEDED, 0)
+    says(server, alice, b"in at last")
+    events.close()
