@@ -4,7 +4,6 @@ import asyncio
 import threading
 import warnings
 
-import zmq
 from zmq.auth.asyncio import AsyncioAuthenticator
 from zmq.auth.thread import ThreadAuthenticator
 
@@ -65,7 +64,6 @@ def start(kind, context):
         authenticator = ThreadAuthenticator(context)
         authenticator.start()
         return authenticator
-    # The sockets of the loop's own poller must not be taken for those of the test.
     if kind == "asyncio":
         return InLoop(lambda: AsyncioAuthenticator(context), lambda loop: loop.run_forever(), lambda loop: loop.stop())
     return InLoop(

@@ -126,7 +126,8 @@ def test_all_that_is_sent_arrives(certificates, mechanism, kinds, sides):
 
 
 def test_the_two_sides_really_differ():
-    preloaded = "LD_PRELOAD" in os.environ
-    with Peer("tell('LD_PRELOAD' in os.environ)") as own, Peer("tell('LD_PRELOAD' in os.environ)", original=True) as other:
-        assert own.hear() == preloaded
+    preloaded = os.path.realpath(os.environ.get("LD_PRELOAD", "none"))
+    code = "tell(sys.argv[1] in Path('/proc/self/maps').read_text())"
+    with Peer(code, preloaded) as own, Peer(code, preloaded, original=True) as other:
+        assert own.hear() == ("LD_PRELOAD" in os.environ)
         assert other.hear() is False
