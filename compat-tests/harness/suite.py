@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import bindings, library, pyzmq
+from . import bindings, library
 from .places import COMPAT
 
 # What tests may import besides pyzmq and the standard library.
@@ -27,13 +27,13 @@ NOT_RUN = Outcome("skip", "was not run")
 class Suite:
     """A folder of tests."""
 
-    def __init__(self, tests, sandbox, timeout, arguments=()):
-        """`timeout` is seconds for one test; `arguments` are more words for pytest."""
+    def __init__(self, python, tests, sandbox, timeout, arguments=()):
+        """`python` has pyzmq and `REQUIREMENTS`; `timeout` is seconds for one test; `arguments` are more for pytest."""
+        self.python = python
         self.tests = tests
         self.sandbox = sandbox
         self.timeout = timeout
         self.arguments = arguments
-        self.python = pyzmq.python("pyzmq and what tests with it need", *REQUIREMENTS)
 
     def check_preload(self, ours):
         """Fails where the wheel calls its own library in spite of LD_PRELOAD: the tests would prove nothing."""
