@@ -13,6 +13,7 @@ mod listener;
 mod loan;
 mod lookup;
 mod monitor;
+mod offenders;
 mod owner;
 mod recv;
 mod send;

@@ -2,6 +2,7 @@
 
 use super::borrowed::Connections;
 use super::monitor::Monitor;
+use super::offenders::Offenders;
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub struct Owner {
     pub monitor: Monitor,
     /// Where threads that wait for the socket may look for themselves.
     pub connections: Connections,
+    pub offenders: Offenders,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
     linger_ms: AtomicI32,
@@ -34,6 +36,7 @@ impl Owner {
             mailbox: Arc::new(Mailbox::new()),
             monitor: Monitor::default(),
             connections: Connections::default(),
+            offenders: Offenders::default(),
             linger_ms: AtomicI32::new(linger_ms),
         }
     }
