@@ -8,6 +8,7 @@
 
 use super::connection::Connection;
 use super::recv::Received;
+use super::send::MOST_CONTROL;
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::sys::contain::contain;
@@ -121,7 +122,10 @@ impl Connection {
             }
         };
         let wake = !keeps || !answers.is_empty();
-        terms.errand.answers.append(&mut answers);
+        // No further ones than the session would keep.
+        if terms.errand.answers.len() + answers.len() <= MOST_CONTROL {
+            terms.errand.answers.append(&mut answers);
+        }
         if !keeps {
             self.take_back(&mut terms);
         }
