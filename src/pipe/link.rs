@@ -62,6 +62,7 @@ impl Link {
         true
     }
 
+    #[inline(always)]
     pub fn is_closed(&self, side: Side) -> bool {
         self.end(side).closed.load(Ordering::Acquire)
     }
@@ -76,6 +77,7 @@ impl Link {
         self.end(side).farewell.get().map(|message| &**message)
     }
 
+    #[inline(always)]
     fn end(&self, side: Side) -> &End {
         let [left, right] = &self.ends;
         match side {
