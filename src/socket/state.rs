@@ -90,7 +90,7 @@ impl Socket {
                 }
             }
             Command::Bind(pipe) => {
-                self.attach(pipe, false);
+                self.attach(*pipe, false);
             }
             // It may be gone already: the program was faster.
             Command::Gone(endpoint) => drop(self.forget_endpoint(&endpoint)),
