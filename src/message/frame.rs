@@ -31,8 +31,9 @@ pub enum FrameBody<'a> {
     Slice(&'a [u8]),
     /// Behind a reference.
     Shared(Body),
-    /// In a message that a pattern had kept or made itself.
-    Owned(Msg),
+    /// In a message that a pattern had kept or made itself. Boxed, as it is rare: every frame is passed on by value
+    /// several times.
+    Owned(Box<Msg>),
 }
 
 /// What a frame is for.
@@ -58,7 +59,7 @@ impl<'a> Frame<'a> {
     /// A frame of a pattern's own making, such as a routing id.
     pub fn owned(msg: Msg) -> Frame<'static> {
         let flags = if msg.more() { MORE } else { 0 };
-        Frame { flags, body: FrameBody::Owned(msg), metadata: None, address: Address::None }
+        Frame { flags, body: FrameBody::Owned(Box::new(msg)), metadata: None, address: Address::None }
     }
 
     pub fn more(&self) -> bool {
@@ -83,7 +84,7 @@ impl<'a> Frame<'a> {
         let mut msg = match self.body {
             FrameBody::Slice(data) => Msg::copy_from(data)?,
             FrameBody::Shared(body) => Msg::from_body(body),
-            FrameBody::Owned(msg) => msg,
+            FrameBody::Owned(msg) => *msg,
         };
         msg.set_more(more);
         if let Some(metadata) = self.metadata {

@@ -39,6 +39,8 @@ pub struct Granting {
     credit: Arc<Credit>,
     read: u64,
     told: u64,
+    /// With this mark there is nothing to grant before so many were read: spares a division for each message.
+    nothing_before: (i32, u64),
 }
 
 /// A fresh account with this high-water mark in messages; 0 or less: no limit.
@@ -49,7 +51,10 @@ pub fn account(hwm: i32) -> (Spending, Granting) {
         hwm: AtomicI32::new(hwm),
         read: CachePadded::new(AtomicU64::new(0)),
     });
-    (Spending { credit: Arc::clone(&credit), written: 0, floor: 0 }, Granting { credit, read: 0, told: 0 })
+    (
+        Spending { credit: Arc::clone(&credit), written: 0, floor: 0 },
+        Granting { credit, read: 0, told: 0, nothing_before: (0, 0) },
+    )
 }
 
 /// The mark of a pipe that both of its owners limit: the sum, and no limit where either has none.
@@ -125,16 +130,18 @@ impl Granting {
         self.read = self.read.wrapping_add(messages);
         self.credit.read.store(self.read, Ordering::Relaxed);
         let hwm = self.credit.hwm.load(Ordering::Relaxed);
-        if hwm <= 0 {
+        if hwm <= 0 || (self.nothing_before.0 == hwm && self.read < self.nothing_before.1) {
             return false;
         }
+        self.grant_batches(hwm)
+    }
+
+    fn grant_batches(&mut self, hwm: i32) -> bool {
         let batch = u64::from(hwm.unsigned_abs()).div_ceil(2);
         // Whole batches, as libzmq grants them: a reader that takes many messages at once gives no more.
         let due = self.read - self.read % batch;
-        if due <= self.told {
-            return false;
-        }
-        self.grant(due)
+        self.nothing_before = (hwm, due.saturating_add(batch));
+        due > self.told && self.grant(due)
     }
 
     fn grant(&mut self, due: u64) -> bool {

@@ -37,8 +37,8 @@ pub fn poll(items: &mut [PollItem], timeout_ms: c_long, mask: Option<&SigMask>) 
         if ready > 0 || timeout_ms == 0 {
             return Ok(ready);
         }
-        for (index, item) in items.iter().enumerate().filter(|(_, item)| !item.is_raw()) {
-            waiter.attend(index, item.socket.addr(), || item.handle()?.mailbox())?;
+        for item in items.iter().filter(|item| !item.is_raw()) {
+            waiter.attend(item.socket.addr(), item.events, || item.handle()?.owner())?;
         }
         waiter.until(timeout_ms, mask, |told| look(items, told))
     })

@@ -3,10 +3,10 @@
 use super::signal::Signal;
 use super::wait::{unlocked, with_waiter};
 use super::{POLLERR, POLLIN, POLLOUT, POLLPRI, asked_of_system, told_by_system};
-use crate::ctx::{Mailbox, Slot, SlotGuard, Slots};
+use crate::ctx::{Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::options::number::ZMQ_THREAD_SAFE;
-use crate::socket::{Command, Handle};
+use crate::socket::{Handle, Owner};
 use crate::sys::poll::PollFd;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::ptr;
@@ -53,7 +53,7 @@ struct Poller {
 struct Item {
     subject: Subject,
     /// Of a socket: tells whether the socket is still the one that was added, since addresses come back.
-    mailbox: Option<Arc<Mailbox<Command>>>,
+    owner: Option<Arc<Owner>>,
     /// Exposed; never followed here.
     user_data: usize,
     events: c_short,
@@ -96,18 +96,18 @@ impl PollerHandle {
     /// is in the set already; `EMFILE`.
     pub fn add(self, subject: Subject, user_data: *mut c_void, events: c_short) -> Result<()> {
         let mut poller = self.lock()?;
-        let mailbox = subject.mailbox()?;
+        let owner = subject.owner()?;
         check_events(events)?;
         if poller.position(subject).is_ok() {
             return Err(Errno::INVAL);
         }
-        if let (Subject::Socket(address), Some(mailbox)) = (subject, &mailbox)
+        if let (Subject::Socket(address), Some(owner)) = (subject, &owner)
             && is_thread_safe(address)
         {
-            poller.signal()?.watch(mailbox.fd()?)?;
+            poller.signal()?.watch(owner.mailbox.fd()?)?;
         }
         let user_data = user_data.expose_provenance();
-        Arc::make_mut(&mut poller.items).push(Item { subject, mailbox, user_data, events });
+        Arc::make_mut(&mut poller.items).push(Item { subject, owner, user_data, events });
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl PollerHandle {
     /// for what is not in the set.
     pub fn modify(self, subject: Subject, events: c_short) -> Result<()> {
         let mut poller = self.lock()?;
-        subject.mailbox()?;
+        subject.owner()?;
         check_events(events)?;
         let index = poller.position(subject)?;
         if let Some(item) = Arc::make_mut(&mut poller.items).get_mut(index) {
@@ -128,11 +128,11 @@ impl PollerHandle {
     /// is no socket, or no longer: it is then not in the set any more either.
     pub fn remove(self, subject: Subject) -> Result<()> {
         let mut poller = self.lock()?;
-        let alive = subject.mailbox();
+        let alive = subject.owner();
         if let Ok(index) = poller.position(subject) {
             let item = Arc::make_mut(&mut poller.items).remove(index);
-            let watched = item.mailbox.filter(|mailbox| mailbox.state().has_fd());
-            if let (Some(signal), Some(Ok(fd))) = (&poller.signal, watched.map(|mailbox| mailbox.fd())) {
+            let watched = item.owner.filter(|owner| owner.mailbox.state().has_fd());
+            if let (Some(signal), Some(Ok(fd))) = (&poller.signal, watched.map(|owner| owner.mailbox.fd())) {
                 signal.ignore(fd);
             }
             alive.map(|_| ())
@@ -175,9 +175,9 @@ impl PollerHandle {
             if found > 0 || timeout_ms == 0 {
                 return Ok(found);
             }
-            for (index, item) in items.iter().enumerate() {
-                if let (Subject::Socket(address), Some(mailbox)) = (item.subject, &item.mailbox) {
-                    waiter.attend(index, address, || Ok(Arc::clone(mailbox)))?;
+            for item in items.iter() {
+                if let (Subject::Socket(address), Some(owner)) = (item.subject, &item.owner) {
+                    waiter.attend(address, item.events, || Ok(Arc::clone(owner)))?;
                 }
             }
             waiter.until(timeout_ms, None, |told| look(&items, told, room, &mut put))
@@ -202,9 +202,9 @@ impl PollerEvent {
 
 impl Subject {
     /// Checks that there is such a thing to watch. Errors: `ENOTSOCK`, `EBADF`.
-    fn mailbox(self) -> Result<Option<Arc<Mailbox<Command>>>> {
+    fn owner(self) -> Result<Option<Arc<Owner>>> {
         match self {
-            Subject::Socket(address) => Handle::from_address(address)?.mailbox().map(Some),
+            Subject::Socket(address) => Handle::from_address(address)?.owner().map(Some),
             Subject::Descriptor(-1) => Err(Errno::BADF),
             Subject::Descriptor(_) => Ok(None),
         }
@@ -254,7 +254,7 @@ impl Item {
         };
         match self.subject {
             Subject::Socket(address) => {
-                if self.mailbox.as_ref().is_some_and(|mailbox| mailbox.state().is_closed()) {
+                if self.owner.as_ref().is_some_and(|owner| owner.mailbox.state().is_closed()) {
                     return Err(Errno::NOTSOCK);
                 }
                 // Both bits that a socket may have fit a short.

@@ -40,7 +40,7 @@ pub fn proxy(
     with_waiter(|waiter| {
         // Known to all of them for as long as it runs: whatever comes between a look and the sleep ends the sleep.
         for socket in [Some(frontend), Some(backend), control].into_iter().flatten() {
-            waiter.attend(0, socket.address(), || socket.mailbox())?;
+            waiter.attend(socket.address(), super::POLLIN, || socket.owner())?;
         }
         loop {
             // Sleeps only if a turn finds nothing to do.

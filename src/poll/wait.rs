@@ -1,13 +1,12 @@
 //! How a thread sleeps until one of many sockets or descriptors has something.
 
-use crate::ctx::Mailbox;
 use crate::errno::Result;
 use crate::message::DeferFrees;
-use crate::socket::Command;
+use crate::socket::{Borrowed, Owner, POLLIN};
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};
 use std::cell::Cell;
-use std::ffi::c_long;
+use std::ffi::{c_long, c_short};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,20 +23,29 @@ thread_local! {
 #[derive(Default)]
 pub(super) struct Waiter {
     parker: Arc<Parker>,
-    /// Those that know the parker, with the addresses of their sockets. If they are many they stay from call to call,
-    /// for a program that waits for thousands of sockets will do so again.
-    registered: Vec<(usize, Arc<Mailbox<Command>>)>,
+    /// Those that know the parker. If they are many they stay from call to call, for a program that waits for thousands of
+    /// sockets will do so again.
+    registered: Vec<Registered>,
     /// So many of `registered` are attended to in this call.
     attended: usize,
-    /// Those whose descriptors are in `fds`: this keeps them open.
-    polled: Vec<Arc<Mailbox<Command>>>,
+    borrowed: Borrowed,
     fds: Vec<PollFd>,
+}
+
+struct Registered {
+    /// The socket's.
+    address: usize,
+    owner: Arc<Owner>,
+    /// The thread waits for messages, not only for room to send some.
+    receives: bool,
 }
 
 /// Hands out the thread's waiter. A call from inside another one (there is none, but a waiter is cheap), or from a
 /// thread that is ending, gets a new one.
 pub(super) fn with_waiter<R>(run: impl FnOnce(&mut Waiter) -> Result<R>) -> Result<R> {
-    let mut waiter = WAITER.try_with(Cell::take).ok().flatten().unwrap_or_default();
+    let waiter = WAITER.try_with(Cell::take).ok().flatten();
+    // A forked child's would share a descriptor with its parent's.
+    let mut waiter = waiter.filter(|waiter| !waiter.parker.forked()).unwrap_or_default();
     let outcome = run(&mut waiter);
     waiter.leave();
     let _ = WAITER.try_with(|place| place.set(Some(waiter)));
@@ -69,28 +77,26 @@ impl Waiter {
         &self.fds
     }
 
-    /// Lets the socket of this address, which is the item of this index, wake the thread: by unparking it, or after
-    /// [`ask`](Waiter::ask) by a descriptor (`ZMQ_FD`). Errors: those of `mailbox`, which is the socket's; `EMFILE`,
-    /// `ENFILE`, `ENOMEM`; `ETERM` in a forked child.
+    /// Lets the socket of this address wake the thread when one of `events` may have come. Errors: those of `owner`, which
+    /// is the socket's.
     pub(super) fn attend(
         &mut self,
-        index: usize,
         address: usize,
-        mailbox: impl FnOnce() -> Result<Arc<Mailbox<Command>>>,
+        events: c_short,
+        owner: impl FnOnce() -> Result<Arc<Owner>>,
     ) -> Result<()> {
-        if let Some(place) = self.fds.get_mut(index) {
-            let mailbox = mailbox()?;
-            *place = PollFd { fd: mailbox.fd()?, events: libc::POLLIN, revents: 0 };
-            self.polled.push(mailbox);
-            return Ok(());
-        }
-        let kept = self.registered.get(self.attended);
-        // Addresses come back, for other sockets.
-        if !kept.is_some_and(|(kept, mailbox)| *kept == address && !mailbox.state().is_closed()) {
-            self.forget_from(self.attended);
-            let mailbox = mailbox()?;
-            mailbox.register(&self.parker);
-            self.registered.push((address, mailbox));
+        let receives = i32::from(events) & POLLIN != 0;
+        match self.registered.get_mut(self.attended) {
+            // Addresses come back, for other sockets.
+            Some(kept) if kept.address == address && !kept.owner.mailbox.state().is_closed() => {
+                kept.receives = receives;
+            }
+            _ => {
+                self.forget_from(self.attended);
+                let owner = owner()?;
+                owner.mailbox.register(&self.parker);
+                self.registered.push(Registered { address, owner, receives });
+            }
         }
         self.attended += 1;
         Ok(())
@@ -107,38 +113,35 @@ impl Waiter {
         let deadline = Deadline::after_ms(timeout_ms);
         self.forget_from(self.attended);
         // What was left by an earlier call would end the first sleep for nothing.
-        self.parker.park(Some(Duration::ZERO))?;
+        self.parker.forget();
         // What came for a socket before it was attended to wakes nobody.
         let mut found = unlocked(|| look(&self.fds))?;
         let mut over = false;
         while found == 0 && !over {
-            if self.fds.is_empty() && mask.is_none() {
-                self.parker.park(deadline.left())?;
-            } else {
-                // A thread cannot change its mask and go to bed in one step, except here.
-                ppoll(&mut self.fds, deadline.left(), mask)?;
-            }
+            let owners = self.registered.iter().filter(|socket| socket.receives).map(|socket| &*socket.owner);
+            self.borrowed.sleep(&self.parker, owners, &mut self.fds, deadline.left(), mask)?;
             // Something may have come in the last moment: look before giving up.
             over = deadline.left().is_some_and(|left| left.is_zero());
             found = unlocked(|| look(&self.fds))?;
         }
+        self.borrowed.leave();
         Ok(found)
     }
 
     /// The end of a call.
     fn leave(&mut self) {
+        self.borrowed.leave();
         if self.registered.len() <= FORGOTTEN {
             self.forget_from(0);
         }
         self.attended = 0;
-        self.polled.clear();
         self.fds.clear();
     }
 
     /// Mailboxes from this place on shall not wake the thread any more.
     fn forget_from(&mut self, first: usize) {
-        for (_, mailbox) in self.registered.drain(first.min(self.registered.len())..) {
-            mailbox.unregister(&self.parker);
+        for socket in self.registered.drain(first.min(self.registered.len())..) {
+            socket.owner.mailbox.unregister(&self.parker);
         }
     }
 }

@@ -1,14 +1,16 @@
 //! An established connection: a stream and its two halves, driven by whoever is there.
 
+use super::loan::Loan;
 use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
+use crate::reactor::Remote;
 use crate::sys::lock::Lock;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A program that sends again within this time is streaming: the I/O thread sends then, in batches, instead of
-/// the program's own thread.
+/// A program that sends again within this time, and has received nothing in between, is streaming: the I/O thread sends
+/// then, in batches, instead of the program's own thread.
 const STREAMING: Duration = Duration::from_micros(20);
 
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
@@ -16,19 +18,26 @@ const STREAMING: Duration = Duration::from_micros(20);
 pub struct Connection {
     fd: OwnedFd,
     send: Lock<Option<SendHalf>>,
-    recv: Lock<Option<RecvHalf>>,
+    pub(super) recv: Lock<Option<RecvHalf>>,
+    /// Who watches the stream. Locked before the halves, never after.
+    pub(super) loan: Loan,
+    /// The session.
+    pub(super) remote: Remote,
     epoch: Instant,
-    /// When a program's thread last sent here, in nanoseconds since `epoch`. Written and read under the lock of
-    /// `send` or for a guess; so Relaxed.
+    /// When a program's thread last sent here, in nanoseconds since `epoch`; 0: it has received something since. A guess
+    /// whoever reads or writes it, so Relaxed.
     last_inline_ns: AtomicU64,
 }
 
 impl Connection {
-    pub fn new(fd: OwnedFd, send: SendHalf, recv: RecvHalf) -> Connection {
+    /// For a stream that the session behind `remote` has registered, for reading and writing.
+    pub fn new(fd: OwnedFd, send: SendHalf, recv: RecvHalf, remote: Remote) -> Connection {
         Connection {
             fd,
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
+            loan: Loan::default(),
+            remote,
             epoch: Instant::now(),
             last_inline_ns: AtomicU64::new(0),
         }
@@ -40,12 +49,18 @@ impl Connection {
 
     /// On the I/O thread: sends what there is, after `control` frames.
     pub fn send(&self, control: &[u8]) -> Sent {
-        let mut half = self.send.lock();
-        let Some(half) = half.as_mut() else { return Sent::All };
-        if !control.is_empty() {
-            half.queue_control(control);
+        let sent = {
+            let mut half = self.send.lock();
+            let Some(half) = half.as_mut() else { return Sent::All };
+            if !control.is_empty() {
+                half.queue_control(control);
+            }
+            half.send(self.fd.as_fd())
+        };
+        if sent == Sent::Blocked {
+            self.watch_for_room();
         }
-        half.send(self.fd.as_fd())
+        sent
     }
 
     /// Whether a control frame would have to wait.
@@ -53,26 +68,58 @@ impl Connection {
         self.send.lock().as_ref().is_none_or(SendHalf::is_busy)
     }
 
+    /// As [`is_busy`](Connection::is_busy), where somebody who is sending counts as busy.
+    pub(super) fn seems_busy(&self) -> bool {
+        self.send.try_lock().is_none_or(|half| half.as_ref().is_none_or(SendHalf::is_busy))
+    }
+
     /// On a program's thread: sends what there is, unless it is streaming or somebody else is at it. `false`: the
     /// I/O thread is to be woken.
     pub fn send_inline(&self) -> bool {
         let now_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let last_ns = self.last_inline_ns.swap(now_ns, Ordering::Relaxed);
-        if now_ns.saturating_sub(last_ns) < STREAMING.as_nanos() as u64 {
+        if last_ns != 0 && now_ns.saturating_sub(last_ns) < STREAMING.as_nanos() as u64 {
             return false;
         }
-        let Some(mut half) = self.send.try_lock() else { return false };
-        match half.as_mut().map(|half| half.send(self.fd.as_fd())) {
-            // Blocked: the reactor watches for the stream to take more.
-            Some(Sent::All | Sent::Blocked) => true,
+        let sent = {
+            let Some(mut half) = self.send.try_lock() else { return false };
+            half.as_mut().map(|half| half.send(self.fd.as_fd()))
+        };
+        match sent {
+            Some(Sent::All) => true,
+            Some(Sent::Blocked) => {
+                self.watch_for_room();
+                true
+            }
             Some(Sent::Yield | Sent::Ended | Sent::Failed(_)) | None => false,
         }
+    }
+
+    /// Notes that something was received. Whether the program's thread had sent something before that.
+    pub(super) fn turn_round(&self) -> bool {
+        // Written only if there is something to say: the sender's thread may be another one.
+        self.last_inline_ns.load(Ordering::Relaxed) != 0
+            && self.last_inline_ns.swap(0, Ordering::Relaxed) != 0
     }
 
     /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`.
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Received {
         let mut half = self.recv.lock();
-        let Some(half) = half.as_mut() else { return Received::Blocked };
+        let Some(half) = half.as_mut() else { return Received::Stopped };
+        let received = self.receive_with(half, hangup, now_ms, control);
+        if half.received() > 0 {
+            self.turn_round();
+        }
+        received
+    }
+
+    pub(super) fn receive_with(
+        &self,
+        half: &mut RecvHalf,
+        hangup: bool,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Received {
         if hangup {
             half.hang_up();
         }

@@ -10,11 +10,12 @@ use crate::options::SocketType;
 use crate::options::draft_number::{ZMQ_NOTIFY_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED};
 use crate::pipe::LaneOptions;
 use crate::reactor::Cx;
+use std::sync::Arc;
 
 impl Session {
     /// The stream has ended, in whatever stage.
     pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN] {
             cx.cancel_timer(id);
         }
         let mut gives_up = false;
@@ -73,7 +74,7 @@ impl Session {
 
     /// Takes the lanes back from a connection that has ended.
     pub(super) fn take_apart(&mut self, connection: &Connection) {
-        drop(self.shared.take_connection());
+        drop(self.withdraw());
         self.control.clear();
         if let (Some(send), Some(recv)) = connection.dismantle() {
             let mut writer = recv.into_writer();
@@ -102,9 +103,19 @@ impl Session {
     /// Drops the connection, if there is one, and its lanes. Its halves may be in the hands of the socket's thread, and
     /// the lanes are to go before the pipe's end does.
     pub(super) fn let_go(&mut self) {
-        if let Some(connection) = self.shared.take_connection() {
+        if let Some(connection) = self.withdraw() {
             drop(connection.dismantle());
         }
+    }
+
+    /// The program's threads find no connection any more, and whoever waits for it lets go of it.
+    fn withdraw(&mut self) -> Option<Arc<Connection>> {
+        let connection = self.shared.take_connection()?;
+        self.owner.connections.remove(&connection);
+        if connection.end_loan() {
+            self.owner.mailbox.touch();
+        }
+        Some(connection)
     }
 
     /// There is no stream: connects again, or ends.

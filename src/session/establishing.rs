@@ -129,12 +129,13 @@ impl Session {
             recv.read_at_most(bytes);
         }
         let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
-        let connection = Arc::new(Connection::new(fd, send, recv));
+        let connection = Arc::new(Connection::new(fd, send, recv, cx.remote()));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));
         }
-        self.shared.set_connection(connection);
+        self.shared.set_connection(Arc::clone(&connection));
+        self.owner.connections.add(connection);
         if let Some(connecter) = &mut self.connecter {
             connecter.established();
         }

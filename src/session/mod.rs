@@ -3,12 +3,14 @@
 
 mod attempts;
 mod backoff;
+mod borrowed;
 mod connecter;
 mod connection;
 mod ending;
 mod establishing;
 mod handshaking;
 mod listener;
+mod loan;
 mod lookup;
 mod monitor;
 mod offenders;
@@ -21,6 +23,7 @@ mod zap;
 #[cfg(test)]
 mod tests;
 
+pub use borrowed::Borrowed;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use owner::{Command, Owner, SocketEnd};

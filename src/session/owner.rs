@@ -1,5 +1,6 @@
 //! What a socket and its sessions and listeners share.
 
+use super::borrowed::Connections;
 use super::monitor::Monitor;
 use super::offenders::Offenders;
 use crate::ctx::Mailbox;
@@ -21,6 +22,8 @@ pub enum Command {
 pub struct Owner {
     pub mailbox: Arc<Mailbox<Command>>,
     pub monitor: Monitor,
+    /// Where threads that wait for the socket may look for themselves.
+    pub connections: Connections,
     pub offenders: Offenders,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
@@ -32,6 +35,7 @@ impl Owner {
         Owner {
             mailbox: Arc::new(Mailbox::new()),
             monitor: Monitor::default(),
+            connections: Connections::default(),
             offenders: Offenders::default(),
             linger_ms: AtomicI32::new(linger_ms),
         }

@@ -36,6 +36,8 @@ pub enum Received {
     NoCredit,
     /// There may be more, but others want their turn.
     Yield,
+    /// The endpoint is gone: nothing is received any more.
+    Stopped,
     /// The peer closed the stream.
     End,
     /// The peer broke the protocol.
@@ -92,6 +94,13 @@ pub struct RecvHalf {
     hangup: bool,
     /// The endpoint is gone: nothing is received any more.
     stopped: bool,
+    /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
+    ended: Option<Received>,
+    /// Bytes received by the last call.
+    received: usize,
+    /// The next call panics.
+    #[cfg(test)]
+    pub panics: bool,
 }
 
 impl RecvHalf {
@@ -111,6 +120,10 @@ impl RecvHalf {
             most_read: usize::MAX,
             hangup: true,
             stopped: false,
+            ended: None,
+            received: 0,
+            #[cfg(test)]
+            panics: false,
         }
     }
 
@@ -135,10 +148,17 @@ impl RecvHalf {
 
     /// Receives what there is. Answers to the peer's commands are appended to `control`.
     pub fn receive(&mut self, fd: BorrowedFd<'_>, now_ms: u64, control: &mut Vec<u8>) -> Received {
-        if self.stopped {
-            return Received::Blocked;
+        #[cfg(test)]
+        if self.panics {
+            std::panic::resume_unwind(Box::new("injected"));
         }
-        let mut received = 0;
+        self.received = 0;
+        if self.stopped {
+            return Received::Stopped;
+        }
+        if let Some(ended) = self.ended {
+            return ended;
+        }
         let mut drained = false;
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
@@ -149,7 +169,7 @@ impl RecvHalf {
             if drained {
                 break Received::Blocked;
             }
-            if received >= TURN {
+            if self.received >= TURN {
                 break Received::Yield;
             }
             if !self.content {
@@ -159,7 +179,7 @@ impl RecvHalf {
             match self.read(fd, need) {
                 Ok(Read { bytes: 0, .. }) => break Received::End,
                 Ok(read) => {
-                    received += read.bytes;
+                    self.received += read.bytes;
                     // A short read means that the stream has no more: what comes later is a new event.
                     drained = read.short && !self.hangup;
                 }
@@ -171,7 +191,15 @@ impl RecvHalf {
             }
         };
         self.flush();
+        if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
+            self.ended = Some(outcome);
+        }
         outcome
+    }
+
+    /// Bytes that the last [`receive`](RecvHalf::receive) received.
+    pub fn received(&self) -> usize {
+        self.received
     }
 
     /// The reactor says that the peer has closed its side.

@@ -74,6 +74,8 @@ impl Shared {
         let connection = self.connection.lock().clone();
         if let Some(connection) = connection {
             connection.with_recv(RecvHalf::stop);
+            // A thread that waits for the stream would find something there, again and again.
+            connection.recall();
         }
         self.raise(TERMINATE);
     }

@@ -4,10 +4,11 @@ use super::Owner;
 use super::connecter::{Attempt, Connecter};
 use super::connection::Connection;
 use super::handshaking::Handshaking;
+use super::loan::WATCH;
 use super::monitor::{Endpoints, event};
 use super::recv::{Received, RecvHalf};
 use super::send::Sent;
-use super::shared::{PEER_CLOSED, Shared, TERMINATE, WRITABLE};
+use super::shared::{PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
 use super::zap::Authenticators;
 use crate::ctx::Guard;
 use crate::engine::zmtp::heartbeat::Action;
@@ -29,6 +30,7 @@ pub mod timer {
     pub const HANDSHAKE: u8 = 3;
     pub const HEARTBEAT: u8 = 4;
     pub const LINGER: u8 = 5;
+    pub const LOAN: u8 = 6;
 }
 
 /// What the socket gives a session.
@@ -170,7 +172,7 @@ impl Session {
         let Stage::Connected(connection) = &self.stage else { return };
         let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
         match received {
-            Received::Blocked => {}
+            Received::Blocked | Received::Stopped => {}
             Received::NoCredit => {
                 let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
                 connection.with_recv(suspend);
@@ -187,6 +189,36 @@ impl Session {
         self.watch_heartbeat(cx);
         if !self.control.is_empty() {
             self.send(cx);
+        }
+    }
+
+    /// Does what a thread of the program that received here has left. `false`: that was the end of the connection.
+    fn run_errand(&mut self, cx: &mut Cx<'_>) -> bool {
+        let Stage::Connected(connection) = &self.stage else { return true };
+        let errand = connection.take_errand();
+        if errand.panicked {
+            // As if it had happened here.
+            if !self.panicked(cx) {
+                cx.finish();
+            }
+            return false;
+        }
+        if let Some(errno) = errand.failed {
+            self.disconnected(cx, Reason::Stream(errno));
+            return false;
+        }
+        if errand.watch {
+            cx.set_timer(timer::LOAN, WATCH);
+        }
+        self.control.extend_from_slice(&errand.answers);
+        true
+    }
+
+    fn look_after_loan(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Connected(connection) = &self.stage
+            && connection.look_after()
+        {
+            cx.set_timer(timer::LOAN, WATCH);
         }
     }
 
@@ -257,6 +289,7 @@ impl Source for Session {
             timer::HANDSHAKE => self.disconnected(cx, Reason::Timeout),
             timer::HEARTBEAT => self.beat(cx),
             timer::LINGER => cx.finish(),
+            timer::LOAN => self.look_after_loan(cx),
             _ => {}
         }
     }
@@ -269,14 +302,24 @@ impl Source for Session {
             let now_ms = cx.now_ms();
             connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
         }
+        if !self.run_errand(cx) {
+            return;
+        }
         if flags & (PEER_CLOSED | TERMINATE) != 0 {
             return self.close(cx);
         }
         match &self.stage {
             Stage::Connecting(_) => self.attempt_ready(cx),
-            Stage::Connected(_) => {
+            Stage::Connected(connection) => {
+                // Who is only told that there is something to send need not ask for more; and what is lent is received
+                // by others, but for what lies here already for want of credit.
+                let receives = flags & WRITABLE != 0 || flags & READABLE == 0 && !connection.is_lent();
                 self.send(cx);
-                self.receive(cx, false);
+                if receives {
+                    self.receive(cx, false);
+                } else {
+                    self.watch_heartbeat(cx);
+                }
             }
             Stage::Handshaking(_) => self.shake_hands(cx),
             Stage::Waiting => {}
@@ -284,7 +327,7 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN] {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {

@@ -14,16 +14,16 @@ mod options;
 mod state;
 mod waiting;
 
-pub use crate::session::Command;
+pub use crate::session::{Borrowed, Command, Owner};
 pub use waiting::thread_parker;
 
-use crate::ctx::{Context, Mailbox, Slot, SlotGuard, Slots};
+use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
 use state::Socket;
 use std::sync::Arc;
-use waiting::Waiting;
+use waiting::{For, Waiting};
 
 /// `ZMQ_POLLIN`.
 pub const POLLIN: i32 = 1;
@@ -127,7 +127,7 @@ impl Handle {
             Err(Errno::AGAIN) => {}
             outcome => return outcome,
         }
-        let mut waiting = Waiting::begin(&socket.owner, timeout_ms)?;
+        let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
         loop {
             // What came while nobody was registered.
             socket.process()?;
@@ -153,7 +153,7 @@ impl Handle {
             outcome => return outcome,
         }
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
-        let mut waiting = Waiting::begin(&socket.owner, timeout_ms)?;
+        let mut waiting = Waiting::begin(&socket.owner, For::Receiving, timeout_ms)?;
         loop {
             socket.process()?;
             match socket.try_recv(&mut take) {
@@ -200,10 +200,10 @@ impl Handle {
 
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
-    pub fn mailbox(self) -> Result<Arc<Mailbox<Command>>> {
+    pub fn owner(self) -> Result<Arc<Owner>> {
         // Leaves what is remembered alone.
         let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
-        Ok(Arc::clone(&socket.owner.mailbox))
+        Ok(Arc::clone(&socket.owner))
     }
 
     /// `zmq_socket_monitor_versioned`; `None` stops monitoring. Errors: `ETERM`, `EINVAL`, `EPROTONOSUPPORT`,

@@ -58,6 +58,8 @@ impl Socket {
             ZMQ_FD if self.pattern.is_thread_safe() => Err(Errno::INVAL),
             ZMQ_FD => {
                 let fd = self.owner.mailbox.fd()?;
+                // Nobody borrows them any more; none is to be late for who watches the descriptor now.
+                self.owner.connections.recall();
                 value::put_int_padded(out, fd)
             }
             ZMQ_EVENTS => {

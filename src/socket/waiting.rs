@@ -1,25 +1,55 @@
 //! A thread asleep until something happens to a socket.
 
 use crate::errno::{Errno, Result};
-use crate::session::Owner;
+use crate::session::{Borrowed, Owner};
 use crate::sys::park::Parker;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    static PARKER: Arc<Parker> = Arc::new(Parker::new());
+    /// The calling thread's, while it does not wait.
+    static BED: Cell<Option<Box<Bed>>> = const { Cell::new(None) };
+}
+
+/// What a thread needs for waiting, kept from call to call: to wait allocates nothing.
+#[derive(Default)]
+struct Bed {
+    parker: Arc<Parker>,
+    borrowed: Borrowed,
 }
 
 /// The calling thread's own parker.
 pub fn thread_parker() -> Arc<Parker> {
-    // A thread that is ending has lost its own.
-    PARKER.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(Parker::new()))
+    let bed = take_bed();
+    let parker = Arc::clone(&bed.parker);
+    put_bed(bed);
+    parker
+}
+
+/// A thread that is ending, and one that waits already, gets another one; and so does a forked child.
+fn take_bed() -> Box<Bed> {
+    let bed = BED.try_with(Cell::take).ok().flatten();
+    bed.filter(|bed| !bed.parker.forked()).unwrap_or_default()
+}
+
+fn put_bed(bed: Box<Bed>) {
+    let _ = BED.try_with(|place| place.set(Some(bed)));
+}
+
+/// What a thread waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    Sending,
+    Receiving,
 }
 
 /// Registered with a socket's mailbox for as long as it lives.
 pub struct Waiting {
     owner: Arc<Owner>,
-    parker: Arc<Parker>,
+    /// `Some` until it is dropped.
+    bed: Option<Box<Bed>>,
+    what: For,
     /// `None`: for ever.
     deadline: Option<Instant>,
 }
@@ -27,7 +57,7 @@ pub struct Waiting {
 impl Waiting {
     /// Registers the calling thread. `timeout_ms`: negative waits for ever. Errors: `EAGAIN` for a timeout of 0,
     /// with which nobody waits.
-    pub fn begin(owner: &Arc<Owner>, timeout_ms: i32) -> Result<Waiting> {
+    pub fn begin(owner: &Arc<Owner>, what: For, timeout_ms: i32) -> Result<Waiting> {
         if timeout_ms == 0 {
             return Err(Errno::AGAIN);
         }
@@ -35,24 +65,39 @@ impl Waiting {
             Ok(timeout_ms) => Instant::now().checked_add(Duration::from_millis(timeout_ms)),
             Err(_) => None,
         };
-        let parker = thread_parker();
-        owner.mailbox.register(&parker);
-        Ok(Waiting { owner: Arc::clone(owner), parker, deadline })
+        let bed = take_bed();
+        owner.mailbox.register(&bed.parker);
+        // What is left of an earlier call would end the first sleep for nothing. What comes from now on shows in the look
+        // that follows.
+        bed.parker.forget();
+        Ok(Waiting { owner: Arc::clone(owner), bed: Some(bed), what, deadline })
     }
 
-    /// Sleeps until the mailbox has something. Errors: `EAGAIN` when the time is over, `EINTR`.
+    /// Sleeps until the mailbox has something; who waits for messages receives them from the socket's connections meanwhile.
+    /// Errors: `EAGAIN` when the time is over, `EINTR`.
     pub fn wait(&mut self) -> Result<()> {
         let timeout = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Err(Errno::AGAIN);
         }
+        let Some(bed) = &mut self.bed else { return Ok(()) };
         // A wake by mistake costs one more look.
-        self.parker.park(timeout).map(|_| ())
+        match self.what {
+            For::Sending => bed.parker.park(timeout).map(|_| ()),
+            For::Receiving => {
+                let owners = std::iter::once(&*self.owner);
+                bed.borrowed.sleep(&bed.parker, owners, &mut [], timeout, None)
+            }
+        }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.owner.mailbox.unregister(&self.parker);
+        if let Some(mut bed) = self.bed.take() {
+            self.owner.mailbox.unregister(&bed.parker);
+            bed.borrowed.leave();
+            put_bed(bed);
+        }
     }
 }

@@ -1,15 +1,22 @@
 //! Putting a thread to sleep until another one wakes it.
 
+use super::eventfd::EventFd;
+use super::fork::Born;
+use super::poll::{PollFd, SigMask, ppoll};
 use crate::errno::{Errno, Result};
+use std::os::fd::RawFd;
+use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use std::time::{Duration, Instant};
 
 const EMPTY: u32 = 0;
 const NOTIFIED: u32 = 1;
 const PARKED: u32 = 2;
+/// As PARKED, but in poll(2), with the bell among what it polls.
+const POLLING: u32 = 3;
 
 /// The kernel restarts a futex wait without a timeout after a signal whose handler was installed with
 /// `SA_RESTART`, one with a timeout never. So there always is one: callers rely on `EINTR`.
@@ -19,17 +26,70 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
 /// `park` is not lost.
 ///
 /// One thread at a time parks on it; any thread unparks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parker {
-    /// `park` moves NOTIFIED to EMPTY and EMPTY to PARKED and back; `unpark` moves anything to NOTIFIED. The
+    /// `park` moves NOTIFIED to EMPTY and EMPTY to PARKED or POLLING and back; `unpark` moves anything to NOTIFIED. The
     /// NOTIFIED that `unpark` writes (release) and `park` takes (acquire) makes everything before the `unpark`
-    /// visible after the `park`.
+    /// visible after the `park`. The POLLING that `poll` writes (release) and `unpark` takes (acquire) makes the
+    /// bell visible, which was made before.
     state: AtomicU32,
+    /// Made for the first [`poll`](Parker::poll).
+    bell: OnceLock<EventFd>,
+    born: Born,
 }
 
 impl Parker {
-    pub const fn new() -> Parker {
-        Parker { state: AtomicU32::new(EMPTY) }
+    pub fn new() -> Parker {
+        Parker { state: AtomicU32::new(EMPTY), bell: OnceLock::new(), born: Born::now() }
+    }
+
+    /// Whether this is a forked child's copy of a parker, which shares the bell with its parent's: to be replaced.
+    pub fn forked(&self) -> bool {
+        self.born.forked()
+    }
+
+    /// What [`poll`](Parker::poll) needs among its descriptors. Made by the first call; stays the parker's own.
+    ///
+    /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`.
+    pub fn bell(&self) -> Result<PollFd> {
+        let fd = match self.bell.get() {
+            Some(bell) => bell.fd(),
+            None => self.make_bell()?,
+        };
+        Ok(PollFd { fd, events: libc::POLLIN, revents: 0 })
+    }
+
+    #[cold]
+    fn make_bell(&self) -> Result<RawFd> {
+        let fresh = EventFd::new()?;
+        // Only the one thread that parks here comes here, so there is none yet.
+        Ok(self.bell.get_or_init(|| fresh).fd())
+    }
+
+    /// As [`park`](Parker::park), in poll(2): also until one of `fds` is ready, whose last is the
+    /// [`bell`](Parker::bell), and with `mask` in force. All `revents` are up to date afterwards, except that the bell's
+    /// says nothing.
+    ///
+    /// Errors: `EINTR`, `EINVAL` (more descriptors than the process may have), `ENOMEM`.
+    pub fn poll(&self, fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<()> {
+        let may_sleep =
+            !self.take_token() && self.state.compare_exchange(EMPTY, POLLING, Release, Relaxed).is_ok();
+        let outcome = ppoll(fds, if may_sleep { timeout } else { Some(Duration::ZERO) }, mask);
+        let woken = self.state.swap(EMPTY, Acquire) == NOTIFIED;
+        match outcome {
+            Ok(_) => {}
+            // As in `park`: a wake that is here by now counts.
+            Err(_) if woken => fds.iter_mut().for_each(|fd| fd.revents = 0),
+            Err(errno) => return Err(errno),
+        }
+        // It may also have been rung too late, for a sleep that had ended otherwise.
+        if let (Some(bell), Some(last)) = (self.bell.get(), fds.last())
+            && last.fd == bell.fd()
+            && last.revents != 0
+        {
+            bell.drain();
+        }
+        Ok(())
     }
 
     /// Sleeps until [`unpark`](Parker::unpark), `timeout`, or a signal. `Ok(true)`: unparked, now or since the
@@ -57,12 +117,26 @@ impl Parker {
         }
     }
 
+    /// Uses up a token that is there.
+    pub fn forget(&self) {
+        self.take_token();
+    }
+
     /// Wakes the thread in `park`, or makes the next `park` return at once. No system call unless it sleeps.
     pub fn unpark(&self) {
         // A release on every path, also where a token is there already: the `park` that takes it shall see what
         // happened before this call too.
-        if self.state.swap(NOTIFIED, Release) == PARKED {
-            sys::wake_one(&self.state);
+        match self.state.swap(NOTIFIED, AcqRel) {
+            PARKED => sys::wake_one(&self.state),
+            POLLING => self.ring(),
+            _ => {}
+        }
+    }
+
+    #[cold]
+    fn ring(&self) {
+        if let Some(bell) = self.bell.get() {
+            bell.signal();
         }
     }
 
@@ -92,6 +166,12 @@ impl Parker {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl Default for Parker {
+    fn default() -> Parker {
+        Parker::new()
     }
 }
 
@@ -186,6 +266,61 @@ mod tests {
         for _ in 0..2000 {
             pair.0.unpark();
             assert_eq!(pair.1.park(None), Ok(true));
+        }
+        thread.join().unwrap();
+    }
+
+    /// In poll(2), with this descriptor besides.
+    fn poll(parker: &Parker, fd: RawFd, timeout: Option<Duration>) -> Result<bool> {
+        let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }, parker.bell().unwrap()];
+        parker.poll(&mut fds, timeout, None)?;
+        Ok(fds[0].revents != 0)
+    }
+
+    #[test]
+    fn a_polling_thread_hears_the_bell_and_the_others() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (parker, fd) = (Arc::new(Parker::new()), there.as_raw_fd());
+        let start = Instant::now();
+        assert_eq!(poll(&parker, fd, Some(Duration::from_millis(10))), Ok(false));
+        assert!(start.elapsed() >= Duration::from_millis(10));
+        parker.unpark();
+        assert_eq!(poll(&parker, fd, None), Ok(false), "a token is used");
+        let other = Arc::clone(&parker);
+        let thread = thread::spawn(move || other.unpark());
+        assert_eq!(poll(&parker, fd, None), Ok(false), "the bell rings");
+        thread.join().unwrap();
+        assert_eq!(poll(&parker, fd, Some(Duration::from_millis(1))), Ok(false), "and is silent again");
+        here.write_all(b"x").unwrap();
+        parker.unpark();
+        assert_eq!(poll(&parker, fd, None), Ok(true), "a token does not hide a descriptor");
+        assert_eq!(poll(&parker, fd, None), Ok(true));
+    }
+
+    #[test]
+    fn no_wake_is_lost_between_two_beds() {
+        const ROUNDS: usize = 3000;
+        let (_here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        let pair = Arc::new((Parker::new(), Parker::new(), std::sync::atomic::AtomicUsize::new(0)));
+        let other = Arc::clone(&pair);
+        let thread = thread::spawn(move || {
+            for round in 0..ROUNDS {
+                while other.2.load(Relaxed) <= round {
+                    other.1.park(None).unwrap();
+                }
+                other.0.unpark();
+            }
+        });
+        for round in 0..ROUNDS {
+            pair.2.store(round + 1, Relaxed);
+            pair.1.unpark();
+            // Now in one bed, now in the other. Late rings wake once too often, so the token counts alone.
+            match round % 3 {
+                0 => drop(pair.0.park(None).unwrap()),
+                _ => drop(poll(&pair.0, std::os::fd::AsRawFd::as_raw_fd(&there), None).unwrap()),
+            }
         }
         thread.join().unwrap();
     }

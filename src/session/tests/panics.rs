@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Long enough for any machine; nothing waits so long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Panics at the next event of the kind it is armed with.
 #[derive(Default)]
@@ -46,8 +46,8 @@ impl Bomb {
 }
 
 /// What a socket would be: it takes pipes, and hears when they close.
-struct Fixture {
-    owner: Arc<Owner>,
+pub(super) struct Fixture {
+    pub(super) owner: Arc<Owner>,
     options: Arc<SocketOptions>,
     bomb: Arc<Bomb>,
     context: Context,
@@ -56,7 +56,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new(options: SocketOptions) -> Fixture {
+    pub(super) fn new(options: SocketOptions) -> Fixture {
         let context = Context::new(ContextOptions::new());
         let owner = Arc::new(Owner::new(0));
         let stop: Weak<Owner> = Arc::downgrade(&owner);
@@ -69,7 +69,7 @@ impl Fixture {
     }
 
     /// Everything of the sessions is gone.
-    fn end(self) {
+    pub(super) fn end(self) {
         let Fixture { context, ticket, .. } = self;
         drop(ticket);
         assert_eq!(context.terminate(), Ok(()));
@@ -85,13 +85,13 @@ impl Fixture {
         self.context.choose_io_thread(0).unwrap()
     }
 
-    fn listen(&self) -> (Listening, String) {
+    pub(super) fn listen(&self) -> (Listening, String) {
         let listener = transport::bind(Scheme::Tcp, "127.0.0.1:0", &self.options).unwrap();
         let address = listener.last_endpoint().strip_prefix("tcp://").unwrap().to_string();
         (listen(&self.io_thread(), self.ground(), listener), address)
     }
 
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut commands = Vec::new();
         loop {
             self.owner.mailbox.take(&mut commands);
@@ -103,7 +103,7 @@ impl Fixture {
         }
     }
 
-    fn pipe(&self) -> SocketPipe {
+    pub(super) fn pipe(&self) -> SocketPipe {
         match self.command() {
             Command::Bind(pipe) => SocketPipe::new(*pipe),
             _ => panic!("no pipe"),
@@ -112,8 +112,8 @@ impl Fixture {
 }
 
 /// A pipe whose owner only wakes up.
-struct SocketPipe {
-    pipe: Pipe,
+pub(super) struct SocketPipe {
+    pub(super) pipe: Pipe,
     parker: Arc<Parker>,
 }
 
@@ -126,13 +126,13 @@ impl Notify for Wake {
 }
 
 impl SocketPipe {
-    fn new(pipe: Pipe) -> SocketPipe {
+    pub(super) fn new(pipe: Pipe) -> SocketPipe {
         let parker = Arc::new(Parker::new());
         pipe.set_owner(Arc::new(Wake(Arc::clone(&parker))));
         SocketPipe { pipe, parker }
     }
 
-    fn recv(&mut self) -> Vec<u8> {
+    pub(super) fn recv(&mut self) -> Vec<u8> {
         loop {
             if let Some(frame) = self.pipe.read() {
                 return frame.data().to_vec();
@@ -141,7 +141,7 @@ impl SocketPipe {
         }
     }
 
-    fn wait_for_the_end(&mut self) {
+    pub(super) fn wait_for_the_end(&mut self) {
         while !self.pipe.check_read() && !self.pipe.ended() {
             assert_eq!(self.parker.park(Some(PATIENCE)), Ok(true), "it does not end");
         }
@@ -150,7 +150,7 @@ impl SocketPipe {
 }
 
 /// A ZMTP 3.1 peer of type PUSH that has said all it has to.
-fn greet(mut stream: TcpStream) -> TcpStream {
+pub(super) fn greet(mut stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
     hello.resize(64, 0);
@@ -160,13 +160,13 @@ fn greet(mut stream: TcpStream) -> TcpStream {
 }
 
 /// Until the other side closes.
-fn drain(mut stream: TcpStream) {
+pub(super) fn drain(mut stream: TcpStream) {
     let mut bytes = Vec::new();
     // A reset is an end as well.
     let _ = stream.read_to_end(&mut bytes);
 }
 
-fn pull() -> SocketOptions {
+pub(super) fn pull() -> SocketOptions {
     let mut options = SocketOptions::new(SocketType::Pull);
     options.reconnect_ivl_ms = 1;
     options

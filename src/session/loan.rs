@@ -1,0 +1,263 @@
+//! A connection on loan. A thread of the program that waits for a socket watches the streams itself and receives what comes,
+//! so that a message costs no hand-over between threads; the reactor is not to be woken for it as well.
+//!
+//! A stream is borrowed when a thread begins to wait, and returned when the wait is over. If the thread comes back
+//! quickly, again and again, the stream stays away in between, as long as the session, which looks every
+//! [`WATCH`], finds that it does. So a stream is away from the reactor only while a thread waits for it or the session
+//! looks after it.
+
+use super::connection::Connection;
+use super::recv::Received;
+use crate::errno::Errno;
+use crate::reactor::{Interest, clock_ms};
+use crate::sys::contain::contain;
+use crate::sys::lock::Lock;
+use std::time::{Duration, Instant};
+
+/// How often the session looks whether the thread still comes back.
+pub const WATCH: Duration = Duration::from_millis(1);
+/// A thread that comes back within this time is quick, and after so many times in a row the stream stays away.
+const QUICK: Duration = Duration::from_millis(1);
+const QUICK_ENOUGH: u8 = 2;
+/// For so long the I/O thread keeps a stream that is not for borrowing: one that fills whole blocks while the program only
+/// receives, or one that two threads want at once.
+const KEPT: Duration = Duration::from_millis(50);
+/// So much at once, so often in a row, is a stream that the I/O thread had better receive while the program's thread
+/// works.
+const HEAVY_BYTES: usize = 8 * 1024;
+const HEAVY_ENOUGH: u8 = 3;
+
+#[derive(Default)]
+pub struct Loan(Lock<Terms>);
+
+#[derive(Default)]
+struct Terms {
+    /// The reactor does not watch the stream.
+    away: bool,
+    /// When at home, the reactor watches for something to read alone, and not for room. A stream socket that shares
+    /// memory with its peer has room again whenever that reads, which would wake the I/O thread each time.
+    reading_only: bool,
+    /// A thread waits for the stream.
+    held: bool,
+    /// The session looks after the stream, or has been asked to.
+    watched: bool,
+    /// Changes when a thread comes, and what the session saw of that.
+    visits: u32,
+    seen: u32,
+    /// When the last thread left.
+    left: Option<Instant>,
+    quick: u8,
+    heavy: u8,
+    /// Not to be borrowed until then.
+    kept_until: Option<Instant>,
+    /// The connection is over.
+    ended: bool,
+    errand: Errand,
+}
+
+/// What the program's thread leaves for the session.
+#[derive(Default)]
+pub struct Errand {
+    /// Look after the stream from now on.
+    pub watch: bool,
+    /// Receiving has panicked.
+    pub panicked: bool,
+    /// The stream could not be given back to the reactor.
+    pub failed: Option<Errno>,
+    /// Answers to the peer's commands.
+    pub answers: Vec<u8>,
+}
+
+/// For the program's threads.
+impl Connection {
+    /// To be asked by a thread that is about to wait. `true`: it polls the stream, calls [`feed`](Connection::feed) when
+    /// there is something to read, and [`leave`](Connection::leave) afterwards. `false`: somebody else does.
+    pub fn borrow(&self) -> bool {
+        let mut terms = self.loan.0.lock();
+        if terms.ended {
+            return false;
+        }
+        if terms.held {
+            // Two threads at one socket: only the I/O thread is there for both.
+            terms.keep();
+            return false;
+        }
+        if !terms.away && !self.send_away(&mut terms) {
+            return false;
+        }
+        terms.held = true;
+        terms.visits = terms.visits.wrapping_add(1);
+        true
+    }
+
+    /// Receives what there is, on the thread that has borrowed the stream. `hangup`: poll(2) says that the peer
+    /// has closed, or of an error. `false`: the I/O thread has the stream back.
+    pub fn feed(&self, hangup: bool) -> bool {
+        let mut answers = Vec::new();
+        let received = contain(|| {
+            // Held by the session for moments only; then it is its turn.
+            let mut half = self.recv.try_lock()?;
+            let half = half.as_mut()?;
+            let received = self.receive_with(half, hangup, clock_ms(Instant::now()), &mut answers);
+            Some((received, half.received()))
+        });
+        let sent_before = self.turn_round();
+        let mut terms = self.loan.0.lock();
+        let keeps = match received {
+            Some(Some((Received::Blocked | Received::Yield, bytes))) => {
+                terms.weigh(bytes, sent_before);
+                terms.kept_until.is_none()
+            }
+            // How it ended, and what there is no credit for, is the session's business.
+            Some(Some(_)) => {
+                terms.keep();
+                false
+            }
+            Some(None) => false,
+            None => {
+                terms.errand.panicked = true;
+                terms.keep();
+                false
+            }
+        };
+        let wake = !keeps || !answers.is_empty();
+        terms.errand.answers.append(&mut answers);
+        if !keeps {
+            self.take_back(&mut terms);
+        }
+        drop(terms);
+        if wake {
+            self.remote.wake();
+        }
+        keeps
+    }
+
+    /// The thread that has borrowed the stream waits no longer.
+    pub fn leave(&self) {
+        let mut terms = self.loan.0.lock();
+        terms.held = false;
+        if !terms.away || terms.watched {
+            return;
+        }
+        if terms.quick >= QUICK_ENOUGH && terms.kept_until.is_none() {
+            terms.watched = true;
+            terms.errand.watch = true;
+            drop(terms);
+            return self.remote.wake();
+        }
+        terms.left = Some(Instant::now());
+        self.take_back(&mut terms);
+    }
+
+    /// Takes the stream away from the reactor, if that may be.
+    fn send_away(&self, terms: &mut Terms) -> bool {
+        let now = Instant::now();
+        let quick = terms.left.is_some_and(|left| now.saturating_duration_since(left) < QUICK);
+        terms.quick = if quick { terms.quick.saturating_add(1) } else { 0 };
+        if terms.kept_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        terms.kept_until = None;
+        // What waits to be sent needs the reactor. Whoever finds the stream full later asks for it under this lock.
+        terms.away = !self.seems_busy() && self.remote.deregister(self.raw_fd()).is_ok();
+        // Nothing waits to be sent.
+        terms.reading_only |= terms.away;
+        terms.away
+    }
+}
+
+/// For the session, and for whoever needs the reactor.
+impl Connection {
+    /// The reactor is to watch the stream.
+    pub fn recall(&self) {
+        self.take_back(&mut self.loan.0.lock());
+    }
+
+    /// The stream has no room for what is to be sent: the reactor is to tell when it has.
+    pub(super) fn watch_for_room(&self) {
+        let mut terms = self.loan.0.lock();
+        let reading_only = std::mem::replace(&mut terms.reading_only, false);
+        if terms.away {
+            self.take_back(&mut terms);
+        } else if reading_only && let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest()) {
+            self.fail(&mut terms, errno);
+        }
+    }
+
+    /// Whether somebody else than the reactor watches the stream.
+    pub fn is_lent(&self) -> bool {
+        self.loan.0.lock().away
+    }
+
+    /// What the program's thread has left.
+    pub fn take_errand(&self) -> Errand {
+        std::mem::take(&mut self.loan.0.lock().errand)
+    }
+
+    /// To be called every [`WATCH`] after [`Errand::watch`]. `false`: no more.
+    pub fn look_after(&self) -> bool {
+        let mut terms = self.loan.0.lock();
+        let visits = terms.visits;
+        let came = std::mem::replace(&mut terms.seen, visits) != visits;
+        terms.watched = terms.away && came;
+        if !terms.watched {
+            // Who waits for so long at a time is to begin anew.
+            terms.quick = 0;
+            if !terms.held {
+                self.take_back(&mut terms);
+            }
+        }
+        terms.watched
+    }
+
+    /// The stream is not borrowed any more. Whether a thread polls it still: that one is to be woken, and holds the stream
+    /// open until then.
+    pub fn end_loan(&self) -> bool {
+        let mut terms = self.loan.0.lock();
+        terms.ended = true;
+        if terms.held && !std::mem::replace(&mut terms.away, true) {
+            // Who was told of the end cannot make use of events.
+            let _ = self.remote.deregister(self.raw_fd());
+        }
+        terms.held
+    }
+
+    fn take_back(&self, terms: &mut Terms) {
+        if terms.ended || !std::mem::replace(&mut terms.away, false) {
+            return;
+        }
+        if let Err(errno) = self.remote.register(self.raw_fd(), terms.interest()) {
+            self.fail(terms, errno);
+        }
+    }
+
+    /// Nobody could tell of the stream any more.
+    fn fail(&self, terms: &mut Terms, errno: Errno) {
+        terms.errand.failed = Some(errno);
+        self.remote.wake();
+    }
+}
+
+impl Terms {
+    fn interest(&self) -> Interest {
+        if self.reading_only { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE }
+    }
+
+    /// Not to be borrowed for a while.
+    fn keep(&mut self) {
+        self.kept_until = Instant::now().checked_add(KEPT);
+    }
+
+    /// So many bytes came at once, and the program had sent something before that, or not.
+    fn weigh(&mut self, bytes: usize, sent_before: bool) {
+        if bytes < HEAVY_BYTES || sent_before {
+            self.heavy = 0;
+            return;
+        }
+        self.heavy += 1;
+        if self.heavy >= HEAVY_ENOUGH {
+            self.heavy = 0;
+            self.keep();
+        }
+    }
+}

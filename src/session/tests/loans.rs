@@ -1,0 +1,309 @@
+//! Connections that a thread of the program receives from itself, and how they come back.
+
+use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, pull};
+use crate::options::SocketOptions;
+use crate::session::Listening;
+use crate::session::borrowed::{Borrowed, MOST};
+use crate::sys::park::Parker;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A socket with one peer, and a thread of the program that may wait for it.
+struct Lending {
+    fixture: Fixture,
+    listening: Listening,
+    peer: Option<TcpStream>,
+    pipe: SocketPipe,
+    thread: Waiter,
+}
+
+/// As a thread waits in `zmq_recv`.
+struct Waiter {
+    parker: Arc<Parker>,
+    borrowed: Borrowed,
+}
+
+impl Waiter {
+    fn new(fixture: &Fixture) -> Waiter {
+        let parker = Arc::new(Parker::new());
+        fixture.owner.mailbox.register(&parker);
+        Waiter { parker, borrowed: Borrowed::default() }
+    }
+
+    /// Until something happens, or a moment has passed.
+    fn sleep(&mut self, fixture: &Fixture, timeout: Duration) {
+        let owners = std::iter::once(&*fixture.owner);
+        self.borrowed.sleep(&self.parker, owners, &mut [], Some(timeout), None).unwrap();
+    }
+}
+
+impl Lending {
+    fn new(options: SocketOptions) -> Lending {
+        let fixture = Fixture::new(options);
+        let (listening, address) = fixture.listen();
+        let peer = greet(TcpStream::connect(&address).unwrap());
+        let pipe = fixture.pipe();
+        let thread = Waiter::new(&fixture);
+        let mut lending = Lending { fixture, listening, peer: Some(peer), pipe, thread };
+        // The pipe is here before the connection.
+        lending.patiently(|lending| lending.fixture.owner.connections.count() == 1);
+        lending
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.peer.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    fn lent(&self) -> usize {
+        self.fixture.owner.connections.lent()
+    }
+
+    /// What waits to be sent keeps a connection at home, as the last of the handshake may.
+    fn borrow(&mut self) {
+        self.patiently(|lending| {
+            lending.thread.borrowed.leave();
+            lending.thread.sleep(&lending.fixture, Duration::ZERO);
+            lending.lent() == 1
+        });
+    }
+
+    /// Receives one message, waiting as `zmq_recv` does.
+    fn recv(&mut self) -> Vec<u8> {
+        let start = Instant::now();
+        loop {
+            if let Some(frame) = self.pipe.pipe.read() {
+                let data = frame.data().to_vec();
+                self.thread.borrowed.leave();
+                return data;
+            }
+            assert!(start.elapsed() < PATIENCE, "nothing comes");
+            self.thread.sleep(&self.fixture, PATIENCE);
+        }
+    }
+
+    /// Looks again and again until it is so, with the streams in the I/O thread's hands or on their way there.
+    fn patiently(&mut self, mut is_so: impl FnMut(&mut Lending) -> bool) {
+        let start = Instant::now();
+        while !is_so(self) {
+            assert!(start.elapsed() < PATIENCE);
+            thread::yield_now();
+        }
+    }
+
+    /// Waits on a thread of its own until the pipe has ended, while `run` is run.
+    fn until_the_end(mut self, run: impl FnOnce(TcpStream, &Listening)) {
+        let peer = self.peer.take().unwrap();
+        let Lending { fixture, listening, mut pipe, mut thread, .. } = self;
+        thread::scope(|scope| {
+            let (fixture, pipe, thread) = (&fixture, &mut pipe, &mut thread);
+            scope.spawn(move || {
+                while pipe.pipe.read().is_some() || !pipe.pipe.ended() {
+                    thread.sleep(fixture, PATIENCE);
+                }
+                thread.borrowed.leave();
+            });
+            while fixture.owner.connections.lent() == 0 {
+                thread::yield_now();
+            }
+            run(peer, &listening);
+        });
+        listening.close();
+        drop((pipe, thread));
+        fixture.end();
+    }
+
+    fn end(self) {
+        self.listening.close();
+        drop((self.pipe, self.thread));
+        self.fixture.end();
+    }
+}
+
+/// So that the connection stays away while the thread is elsewhere.
+fn come_back_quickly(lending: &mut Lending) {
+    lending.patiently(|lending| {
+        // Before the I/O thread can be faster.
+        lending.thread.sleep(&lending.fixture, Duration::ZERO);
+        lending.say(b"\0\x01q");
+        assert_eq!(lending.recv(), b"q");
+        lending.lent() == 1
+    });
+}
+
+#[test]
+fn the_thread_that_waits_receives_itself() {
+    let mut lending = Lending::new(pull());
+    lending.borrow();
+    lending.say(b"\0\x05hello");
+    lending.thread.sleep(&lending.fixture, PATIENCE);
+    assert_eq!(lending.lent(), 1, "the I/O thread had no hand in it");
+    assert_eq!(lending.pipe.pipe.read().unwrap().data(), b"hello");
+    lending.thread.borrowed.leave();
+    assert_eq!(lending.lent(), 0, "once is not often");
+    lending.say(b"\0\x01x");
+    assert_eq!(lending.pipe.recv(), b"x", "by the I/O thread");
+    lending.end();
+}
+
+#[test]
+fn a_connection_whose_thread_stays_away_is_taken_back() {
+    let mut lending = Lending::new(pull());
+    come_back_quickly(&mut lending);
+    lending.patiently(|lending| lending.lent() == 0);
+    lending.say(b"\0\x01x");
+    assert_eq!(lending.pipe.recv(), b"x");
+    // What comes before that is received as well.
+    come_back_quickly(&mut lending);
+    lending.say(b"\0\x01y");
+    assert_eq!(lending.pipe.recv(), b"y");
+    lending.end();
+}
+
+#[test]
+fn a_peer_that_goes_is_noticed_by_the_thread() {
+    Lending::new(pull()).until_the_end(|mut peer, _| {
+        peer.write_all(b"\0\x04last").unwrap();
+        drop(peer);
+    });
+    let mut lending = Lending::new(pull());
+    come_back_quickly(&mut lending);
+    drop(lending.peer.take());
+    lending.pipe.wait_for_the_end();
+    lending.end();
+}
+
+#[test]
+fn a_peer_that_breaks_the_protocol_is_thrown_out() {
+    Lending::new(pull()).until_the_end(|mut peer, _| {
+        peer.write_all(b"\x02\xff\xff\xff\xff\xff\xff\xff\xff").unwrap();
+        drain(peer);
+    });
+}
+
+#[test]
+fn a_panic_ends_the_connection_and_nothing_else() {
+    let lending = Lending::new(pull());
+    let connection = lending.fixture.owner.connections.first().unwrap();
+    lending.until_the_end(|mut peer, _| {
+        connection.with_recv(|half| half.panics = true);
+        drop(connection);
+        peer.write_all(b"\0\x01x").unwrap();
+        drain(peer);
+    });
+}
+
+#[test]
+fn an_endpoint_closes_under_the_thread_that_waits() {
+    Lending::new(pull()).until_the_end(|peer, listening| {
+        listening.close();
+        drain(peer);
+    });
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_given_up() {
+    let mut options = pull();
+    options.heartbeat_ivl_ms = 10;
+    Lending::new(options).until_the_end(|peer, _| drain(peer));
+}
+
+#[test]
+fn pings_are_answered() {
+    let lending = Lending::new(pull());
+    lending.until_the_end(|mut peer, _| {
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        // Behind what the library has said of itself.
+        let pong = b"\x04\x07\x04PONGab";
+        for _ in 0..3 {
+            peer.write_all(b"\x04\x09\x04PING\0\0ab").unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(pong) {
+                let mut byte = [0];
+                peer.read_exact(&mut byte).unwrap();
+                seen.extend(byte);
+            }
+        }
+    });
+}
+
+#[test]
+fn many_connections_stay_where_they_are() {
+    let mut lending = Lending::new(pull());
+    let address = lending.peer.as_ref().unwrap().peer_addr().unwrap();
+    let mut others = Vec::new();
+    for _ in 0..MOST {
+        let stream = greet(TcpStream::connect(address).unwrap());
+        others.push((stream, lending.fixture.pipe()));
+    }
+    lending.patiently(|lending| lending.fixture.owner.connections.count() == MOST + 1);
+    lending.thread.sleep(&lending.fixture, Duration::from_millis(1));
+    assert_eq!(lending.lent(), 0);
+    for (stream, pipe) in &mut others {
+        stream.write_all(b"\0\x01x").unwrap();
+        assert_eq!(pipe.recv(), b"x");
+    }
+    // One less, and they are few.
+    drop(others.pop());
+    lending.patiently(|lending| {
+        lending.thread.borrowed.leave();
+        lending.thread.sleep(&lending.fixture, Duration::ZERO);
+        lending.lent() == MOST
+    });
+    lending.end();
+}
+
+#[test]
+fn a_descriptor_that_was_asked_for_keeps_them_at_home() {
+    let mut lending = Lending::new(pull());
+    come_back_quickly(&mut lending);
+    lending.fixture.owner.mailbox.fd().unwrap();
+    lending.fixture.owner.connections.recall();
+    lending.thread.sleep(&lending.fixture, Duration::from_millis(1));
+    assert_eq!(lending.lent(), 0);
+    lending.say(b"\0\x01x");
+    assert_eq!(lending.recv(), b"x");
+    lending.end();
+}
+
+#[test]
+fn two_threads_at_one_socket_leave_it_to_the_io_thread() {
+    let mut lending = Lending::new(pull());
+    let mut other = Waiter::new(&lending.fixture);
+    lending.patiently(|lending| {
+        lending.borrow();
+        other.sleep(&lending.fixture, Duration::ZERO);
+        other.borrowed.leave();
+        lending.thread.borrowed.leave();
+        lending.thread.sleep(&lending.fixture, Duration::ZERO);
+        lending.lent() == 0
+    });
+    lending.say(b"\0\x01x");
+    assert_eq!(lending.recv(), b"x");
+    lending.end();
+}
+
+#[test]
+fn a_heavy_stream_goes_to_the_io_thread() {
+    let mut lending = Lending::new(pull());
+    let mut message = vec![0, 200];
+    message.resize(202, 7);
+    let many = message.repeat(300);
+    let mut kept = false;
+    let mut expected = 0;
+    let start = Instant::now();
+    while !kept {
+        assert!(start.elapsed() < PATIENCE);
+        lending.say(&many);
+        expected += 300;
+        while expected > 0 {
+            assert_eq!(lending.recv(), [7; 200]);
+            expected -= 1;
+        }
+        lending.thread.sleep(&lending.fixture, Duration::ZERO);
+        kept = lending.lent() == 0;
+    }
+    lending.end();
+}

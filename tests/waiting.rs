@@ -1,0 +1,282 @@
+//! Threads that wait in `zmq_recv` and `zmq_poll` for what comes over streams, which they may read themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod program;
+
+use program::{Context, Socket, poll, raw_item};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+use zmq::errno::Errno;
+use zmq::ffi::constants::*;
+use zmq::ffi::zmq_errno;
+use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD, ZMQ_RCVTIMEO, ZMQ_SNDHWM};
+
+/// What costs no waiting is here by then on any machine; nothing waits so long unless it fails.
+const PATIENCE_MS: i32 = 20_000;
+
+fn endpoints() -> [&'static str; 2] {
+    ["tcp://127.0.0.1:0", "ipc://*"]
+}
+
+/// Two sockets of a context of their own, the second connected to the first.
+fn pair(endpoint: &str, bound: i32, connected: i32) -> (Context, Socket, Socket) {
+    let context = Context::new();
+    let bound = context.bound(bound, endpoint);
+    let connected = context.connected(connected, &bound.last_endpoint());
+    for socket in [bound, connected] {
+        socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+    }
+    (context, bound, connected)
+}
+
+fn end(context: Context, sockets: &[Socket]) {
+    sockets.iter().for_each(|socket| socket.close());
+    context.term();
+}
+
+#[test]
+fn requests_and_replies_by_every_kind_of_wait() {
+    const ROUNDS: usize = 400;
+    for endpoint in endpoints() {
+        let (context, rep, req) = pair(endpoint, ZMQ_REP, ZMQ_REQ);
+        let server = thread::spawn(move || {
+            for round in 0..ROUNDS {
+                // In turns, so that the connection changes hands between the two ways to wait.
+                if round / 50 % 2 == 1 {
+                    assert_eq!(poll(&mut [rep.item(ZMQ_POLLIN), raw_item(-1, ZMQ_POLLIN)], -1), Ok(1));
+                }
+                let request = rep.recv();
+                rep.send(&[&request[0]]);
+            }
+        });
+        for round in 0..ROUNDS {
+            req.send(&[&round.to_string()]);
+            match round % 3 {
+                0 => assert_eq!(poll(&mut [req.item(ZMQ_POLLIN)], -1), Ok(1)),
+                1 => while req.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN == 0 {},
+                _ => {}
+            }
+            assert_eq!(req.recv(), [round.to_string()]);
+        }
+        server.join().unwrap();
+        end(context, &[req, rep]);
+    }
+}
+
+#[test]
+fn a_stream_both_ways_loses_nothing() {
+    const MESSAGES: usize = 20_000;
+    for endpoint in endpoints() {
+        let (context, one, other) = pair(endpoint, ZMQ_PAIR, ZMQ_PAIR);
+        let echo = thread::spawn(move || {
+            for _ in 0..MESSAGES {
+                let message = one.try_recv(0).unwrap();
+                one.try_send(&message, 0).unwrap();
+            }
+        });
+        let (mut sent, mut received) = (0, 0);
+        while received < MESSAGES {
+            // Now a few, now many on their way.
+            let window = [1, 10, 500][received / 1000 % 3];
+            while sent < MESSAGES && sent < received + window {
+                other.try_send(sent.to_string().as_bytes(), 0).unwrap();
+                sent += 1;
+            }
+            assert_eq!(other.try_recv(0).unwrap(), received.to_string().as_bytes());
+            received += 1;
+        }
+        echo.join().unwrap();
+        end(context, &[one, other]);
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_received_as_far_as_the_mark() {
+    let (context, pull, push) = pair("tcp://127.0.0.1:0", ZMQ_PULL, ZMQ_PUSH);
+    // Quick enough for the connection to stay with this thread.
+    for _ in 0..100 {
+        push.send(&["x"]);
+        assert_eq!(pull.recv(), ["x"]);
+    }
+    let start = Instant::now();
+    push.send(&["y"]);
+    // No call that waits: the I/O thread has to take the connection back.
+    while pull.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN == 0 {
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+    assert_eq!(pull.recv(), ["y"]);
+    end(context, &[push, pull]);
+}
+
+#[test]
+fn a_publisher_hears_of_subscriptions_while_it_waits_for_something_else() {
+    let (context, publisher, subscriber) = pair("tcp://127.0.0.1:0", ZMQ_XPUB, ZMQ_XSUB);
+    for round in 0..100u8 {
+        subscriber.try_send(&[1, round], 0).unwrap();
+        assert_eq!(publisher.try_recv(0).unwrap(), [1, round]);
+    }
+    // Published with no call that receives in between.
+    subscriber.try_send(&[1, 200], 0).unwrap();
+    let start = Instant::now();
+    while subscriber.try_recv(ZMQ_DONTWAIT).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        publisher.try_send(&[200], 0).unwrap();
+    }
+    end(context, &[subscriber, publisher]);
+}
+
+/// A thread that is about to wait, or does, for a message on a socket whose connection it reads from.
+fn while_receiving(pull: Socket, push: Socket, then: impl FnOnce()) -> Result<Vec<u8>, i32> {
+    let (ready, is_ready) = channel();
+    let receiving = thread::spawn(move || {
+        for _ in 0..20 {
+            push.send(&["x"]);
+            assert_eq!(pull.recv(), ["x"]);
+        }
+        ready.send(()).unwrap();
+        pull.try_recv(0)
+    });
+    is_ready.recv().unwrap();
+    then();
+    receiving.join().unwrap()
+}
+
+#[test]
+fn the_socket_is_closed_under_the_thread() {
+    for endpoint in endpoints() {
+        let (context, pull, push) = pair(endpoint, ZMQ_PULL, ZMQ_PUSH);
+        assert_eq!(while_receiving(pull, push, || pull.close()), Err(libc::ENOTSOCK));
+        end(context, &[push]);
+    }
+}
+
+#[test]
+fn the_context_ends_under_the_thread() {
+    for endpoint in endpoints() {
+        let (context, pull, push) = pair(endpoint, ZMQ_PULL, ZMQ_PUSH);
+        assert_eq!(while_receiving(pull, push, || context.shutdown()), Err(Errno::TERM.0));
+        end(context, &[pull, push]);
+    }
+}
+
+#[test]
+fn the_peer_goes_and_comes_again_under_the_thread() {
+    let (context, push, pull) = pair("tcp://127.0.0.1:0", ZMQ_PUSH, ZMQ_PULL);
+    let name = push.last_endpoint();
+    let again = || {
+        push.close();
+        let push = context.bound(ZMQ_PUSH, &name);
+        push.send(&["y"]);
+        push
+    };
+    let mut fresh = None;
+    assert_eq!(while_receiving(pull, push, || fresh = Some(again())), Ok(b"y".to_vec()));
+    end(context, &[pull, fresh.unwrap()]);
+}
+
+#[test]
+fn the_time_runs_out_over_a_connection() {
+    let (context, pull, push) = pair("tcp://127.0.0.1:0", ZMQ_PULL, ZMQ_PUSH);
+    push.send(&["x"]);
+    assert_eq!(pull.recv(), ["x"]);
+    pull.set(ZMQ_RCVTIMEO, 20);
+    let start = Instant::now();
+    assert_eq!(pull.try_recv(0), Err(libc::EAGAIN));
+    assert_eq!(zmq_errno(), libc::EAGAIN);
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    end(context, &[push, pull]);
+}
+
+#[test]
+fn a_signal_wakes_a_thread_that_reads() {
+    extern "C" fn nothing(_signal: libc::c_int) {}
+    // SAFETY: a zeroed sigaction is valid; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        assert_eq!(libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()), 0);
+    }
+    let (context, pull, push) = pair("tcp://127.0.0.1:0", ZMQ_PULL, ZMQ_PUSH);
+    push.send(&["x"]);
+    assert_eq!(pull.recv(), ["x"]);
+    let (sender, receiver) = channel();
+    let receiving = thread::spawn(move || {
+        // SAFETY: no argument, no failure.
+        sender.send(unsafe { libc::pthread_self() }).unwrap();
+        pull.try_recv(0)
+    });
+    let id = receiver.recv().unwrap();
+    // Repeated: the first ones may come before it sleeps.
+    while !receiving.is_finished() {
+        // SAFETY: not joined yet, so the id is valid.
+        unsafe { libc::pthread_kill(id, libc::SIGUSR2) };
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(receiving.join().unwrap(), Err(libc::EINTR));
+    end(context, &[push, pull]);
+}
+
+#[test]
+fn a_descriptor_asked_for_late_is_not_late_itself() {
+    let (context, pull, push) = pair("tcp://127.0.0.1:0", ZMQ_PULL, ZMQ_PUSH);
+    for _ in 0..100 {
+        push.send(&["x"]);
+        assert_eq!(pull.recv(), ["x"]);
+    }
+    let fd = pull.int(ZMQ_FD).unwrap();
+    while pull.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN != 0 {}
+    push.send(&["y"]);
+    while pull.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN == 0 {
+        assert_eq!(poll(&mut [raw_item(fd, ZMQ_POLLIN)], PATIENCE_MS.into()), Ok(1));
+    }
+    assert_eq!(pull.recv(), ["y"]);
+    end(context, &[push, pull]);
+}
+
+#[test]
+fn a_socket_moves_from_thread_to_thread() {
+    let (context, rep, req) = pair("tcp://127.0.0.1:0", ZMQ_REP, ZMQ_REQ);
+    let server = thread::spawn(move || {
+        for _ in 0..300 {
+            let request = rep.recv();
+            rep.send(&[&request[0]]);
+        }
+    });
+    for _ in 0..30 {
+        let client = thread::spawn(move || {
+            for _ in 0..10 {
+                req.send(&["x"]);
+                assert_eq!(req.recv(), ["x"]);
+            }
+        });
+        client.join().unwrap();
+    }
+    server.join().unwrap();
+    end(context, &[req, rep]);
+}
+
+#[test]
+fn a_full_stream_moves_on_while_the_thread_waits() {
+    let (context, one, other) = pair("tcp://127.0.0.1:0", ZMQ_PAIR, ZMQ_PAIR);
+    other.set(ZMQ_SNDHWM, 0);
+    let big = vec![7; 1 << 20];
+    for _ in 0..20 {
+        one.send(&["x"]);
+        assert_eq!(other.recv(), ["x"]);
+    }
+    // More than the kernel takes, and then a wait for an answer that comes only when all has arrived.
+    for _ in 0..30 {
+        other.try_send(&big, 0).unwrap();
+    }
+    let reader = thread::spawn(move || {
+        for _ in 0..30 {
+            one.try_recv(0).unwrap();
+        }
+        one.send(&["done"]);
+    });
+    assert_eq!(other.recv(), ["done"]);
+    reader.join().unwrap();
+    end(context, &[one, other]);
+}
