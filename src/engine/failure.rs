@@ -58,4 +58,7 @@ impl Failure {
     pub const ZAP_BAD_VERSION: Failure = Failure::Protocol(0x2000_0003);
     pub const ZAP_INVALID_STATUS_CODE: Failure = Failure::Protocol(0x2000_0004);
     pub const ZAP_INVALID_METADATA: Failure = Failure::Protocol(0x2000_0005);
+
+    /// The upgrade to WebSocket has failed.
+    pub const WS_UNSPECIFIED: Failure = Failure::Protocol(0x3000_0000);
 }
