@@ -1,8 +1,10 @@
 //! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
 
 mod copied;
+mod sealed;
 
 use super::send::MOST_CONTROL;
+use crate::engine::codec::Opener;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
@@ -15,9 +17,10 @@ use crate::sys::stream;
 use std::os::fd::BorrowedFd;
 
 /// How bytes become frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvForm {
     Zmtp(Version),
+    /// Each in a box of its own (CURVE), commands too.
+    Sealed(Version, Opener),
     /// Every run of bytes is a message (STREAM, `ZMQ_ROUTER_RAW`).
     Raw,
 }
@@ -70,6 +73,8 @@ pub struct RecvHalf {
     /// Received bytes that are not in the pipe's blocks, from `scratch_at` on: forms other than the pipe's own.
     scratch: Vec<u8>,
     scratch_at: usize,
+    /// The frame at `scratch_at` has been taken out of its box already: its flags, and how long its text is.
+    opened: Option<(u8, usize)>,
     /// Between the frames of a message.
     inside: bool,
     /// Weight of the message so far, in bytes.
@@ -96,6 +101,7 @@ impl RecvHalf {
             body: None,
             scratch: Vec::new(),
             scratch_at: 0,
+            opened: None,
             inside: false,
             weight: 0,
             content: false,
@@ -110,7 +116,7 @@ impl RecvHalf {
         if bytes.is_empty() {
             return Ok(());
         }
-        if let Some(producer) = in_place(&mut self.writer, self.form) {
+        if let Some(producer) = in_place(&mut self.writer, &self.form) {
             let spare = producer.spare(bytes.len())?;
             if let Some(room) = spare.get_mut(..bytes.len()) {
                 room.copy_from_slice(bytes);
@@ -204,7 +210,7 @@ impl RecvHalf {
             return Ok(Read { bytes, short: bytes < room });
         }
         let least = need.max(self.want.min(LEAST_READ));
-        let (bytes, room) = match in_place(&mut self.writer, self.form) {
+        let (bytes, room) = match in_place(&mut self.writer, &self.form) {
             Some(producer) => {
                 let spare = producer.spare(least)?;
                 let room = spare.len();
@@ -228,9 +234,10 @@ impl RecvHalf {
         }
         let version = match self.form {
             RecvForm::Raw => return self.parse_raw(),
+            RecvForm::Sealed(..) => return self.parse_sealed(now_ms, control),
             RecvForm::Zmtp(version) => version,
         };
-        if in_place(&mut self.writer, self.form).is_none() {
+        if in_place(&mut self.writer, &self.form).is_none() {
             return self.parse_scratch(version, now_ms, control);
         }
         loop {
@@ -460,10 +467,10 @@ struct Read {
 }
 
 /// The pipe's blocks, where what the peer sends may lie in them as it comes.
-fn in_place(writer: &mut LaneWriter, form: RecvForm) -> Option<&mut Producer<Tail>> {
+fn in_place<'a>(writer: &'a mut LaneWriter, form: &RecvForm) -> Option<&'a mut Producer<Tail>> {
     match form {
         RecvForm::Zmtp(Version::V2 | Version::V3_0 | Version::V3_1) => writer.blocks(),
-        RecvForm::Zmtp(Version::V1) | RecvForm::Raw => None,
+        RecvForm::Zmtp(Version::V1) | RecvForm::Sealed(..) | RecvForm::Raw => None,
     }
 }
 

@@ -3,10 +3,12 @@
 
 use super::{LARGEST_READ, RecvHalf, obey};
 use crate::engine::Failure;
+use crate::engine::zmtp::frame::Header;
 use crate::engine::zmtp::{Version, frame, v1};
 use crate::errno::Errno;
-use crate::message::{MORE, OutFrame};
+use crate::message::OutFrame;
 use crate::sys::stream;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 impl RecvHalf {
@@ -61,8 +63,7 @@ impl RecvHalf {
                 self.weight = 0;
             }
             if len > bytes.len() {
-                // Memory follows the bytes received: ask for as much again as is here, at most.
-                return Ok(Some((len - bytes.len()).min(bytes.len().max(LARGEST_READ))));
+                return Ok(Some(more_of(len, bytes.len())));
             }
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.on_received();
@@ -76,18 +77,34 @@ impl RecvHalf {
             if !self.inside && !self.writer.check() {
                 return Ok(None);
             }
-            let header_weight = if self.inside { header.header_len as u64 } else { 0 };
-            self.weigh(header.body_len.saturating_add(header_weight))?;
-            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
-            let body = bytes.get(header.header_len..len).unwrap_or_default();
-            if !self.inside && header.more() && self.content {
-                self.content = false;
-                self.writer.flush();
-            }
-            self.writer.append(&mut OutFrame::bytes(body, header.more())).map_err(Failure::Errno)?;
-            self.inside = header.flags & MORE != 0;
-            self.content = true;
+            self.take_frame(&header, header.header_len..len, header.more())?;
             self.scratch_at += len;
         }
     }
+
+    /// Puts a frame into the pipe: the bytes of the buffer in `body`, counted from where the frame begins.
+    pub(super) fn take_frame(
+        &mut self,
+        header: &Header,
+        body: Range<usize>,
+        more: bool,
+    ) -> Result<(), Failure> {
+        let header_weight = if self.inside { header.header_len as u64 } else { 0 };
+        self.weigh(header.body_len.saturating_add(header_weight))?;
+        if !self.inside && more && self.content {
+            self.content = false;
+            self.writer.flush();
+        }
+        let bytes = self.scratch.get(self.scratch_at..).and_then(|bytes| bytes.get(body)).unwrap_or_default();
+        self.writer.append(&mut OutFrame::bytes(bytes, more)).map_err(Failure::Errno)?;
+        self.inside = more;
+        self.content = true;
+        Ok(())
+    }
+}
+
+/// How many bytes to ask for when `have` are here of a frame that is `len` long. Memory follows the bytes received:
+/// as much again as is here, at most.
+pub(super) fn more_of(len: usize, have: usize) -> usize {
+    len.saturating_sub(have).min(have.max(LARGEST_READ))
 }
