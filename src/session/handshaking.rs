@@ -1,13 +1,15 @@
 //! A handshake over a stream.
 
+use super::tunnel::{self, Tunnel};
 use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
-use crate::engine::{Config, Failure, Handshake, Peer, Progress};
+use crate::engine::{Config, Failure, Opening, Peer, Progress};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
-use crate::sys::stream;
+use crate::transport::Layers;
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 /// Bytes read in one call. What comes behind the handshake in the same read is handed on.
 const READ: usize = 2048;
@@ -15,7 +17,8 @@ const READ: usize = 2048;
 /// The stream, the engine's handshake, and what is still to be written.
 pub struct Handshaking {
     fd: OwnedFd,
-    handshake: Handshake,
+    tunnel: Option<Arc<Tunnel>>,
+    handshake: Opening,
     out: Vec<u8>,
     out_at: usize,
     /// The question to the authenticator that is under way.
@@ -45,19 +48,26 @@ pub enum Outcome {
 
 impl Handshaking {
     /// `peer_address` is what the authenticator is told.
-    pub fn new(fd: OwnedFd, options: &SocketOptions, peer_address: &str) -> Handshaking {
+    /// Errors: those of [`Tunnel::new`].
+    pub fn new(
+        fd: OwnedFd,
+        layers: &Layers,
+        options: &SocketOptions,
+        peer_address: &str,
+    ) -> Result<Handshaking, Errno> {
         let mut config = Config::from(options);
         config.zap.peer_address = peer_address.as_bytes().to_vec();
-        let handshake = Handshake::new(config);
-        Handshaking { fd, handshake, out: Vec::new(), out_at: 0, zap: None, denied: false }
+        let tunnel = layers.tls.as_ref().map(Tunnel::new).transpose()?.map(Arc::new);
+        let handshake = Opening::new(layers.ws.as_ref(), config);
+        Ok(Handshaking { fd, tunnel, handshake, out: Vec::new(), out_at: 0, zap: None, denied: false })
     }
 
     pub fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    pub fn into_fd(self) -> OwnedFd {
-        self.fd
+    pub fn into_stream(self) -> (OwnedFd, Option<Arc<Tunnel>>) {
+        (self.fd, self.tunnel)
     }
 
     /// Writes and reads as far as the stream goes.
@@ -74,10 +84,13 @@ impl Handshaking {
                 return Outcome::Failed(errno);
             }
             let mut buffer = [0; READ];
-            let bytes = match stream::read(&self.fd, &mut buffer) {
+            let bytes = match tunnel::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
                 Ok(n) => buffer.get(..n).unwrap_or_default(),
-                Err(errno) if errno.would_block() => return Outcome::More,
+                Err(errno) if errno.would_block() => {
+                    // What was read may have finished a tunnel, so that something can be written now.
+                    return self.write().err().map_or(Outcome::More, Outcome::Failed);
+                }
                 Err(errno) => return Outcome::Failed(errno),
             };
             let (taken, progress) = match self.handshake.input(bytes) {
@@ -124,7 +137,7 @@ impl Handshaking {
         while let Some(rest) = self.out.get(self.out_at..)
             && !rest.is_empty()
         {
-            match stream::write(&self.fd, &[IoSlice::new(rest)]) {
+            match tunnel::write(self.fd.as_fd(), self.tunnel.as_deref(), &[IoSlice::new(rest)]) {
                 Ok(n) => self.out_at += n,
                 Err(errno) if errno.would_block() => return Ok(()),
                 Err(errno) => return Err(errno),

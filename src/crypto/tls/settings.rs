@@ -12,10 +12,7 @@ use std::sync::Arc;
 /// Made once for an endpoint and shared by all its connections.
 #[derive(Clone)]
 pub enum Settings {
-    Client {
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-    },
+    Client { config: Arc<ClientConfig>, name: ServerName<'static> },
     Server(Arc<ServerConfig>),
 }
 

@@ -46,7 +46,12 @@ impl Trust {
         Trust { listed, named, authorities: authorities.build().ok(), algorithms }
     }
 
-    fn check_listed(&self, der: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
+    fn check_listed(
+        &self,
+        der: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
         let certificate = Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
         let validity = certificate.tbs_certificate().validity();
         if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
@@ -117,7 +122,8 @@ fn is_called(certificate: &Certificate, name: &str) -> bool {
     names.any(|attribute| {
         let value = &attribute.value;
         let utf8 = value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
-        let text = utf8.or_else(|_| value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned()));
+        let text = utf8
+            .or_else(|_| value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned()));
         text.is_ok_and(|text| text.eq_ignore_ascii_case(name))
     })
 }

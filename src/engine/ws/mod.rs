@@ -5,6 +5,7 @@
 //! byte says whether more frames of the message follow, and whether it is a command. Heartbeats are WebSocket's own.
 //! Subscriptions are messages, as in ZMTP 3.0.
 
+pub mod codec;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
@@ -13,6 +14,7 @@ pub mod upgrade;
 #[cfg(test)]
 mod tests;
 
+pub use codec::{Incoming, Outgoing, codec};
 pub use frame::{Header, Opcode};
 pub use handshake::Handshake;
 pub use mask::Masks;

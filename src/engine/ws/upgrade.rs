@@ -84,7 +84,8 @@ impl Head {
     pub fn read_request(&self, config: &Config) -> Result<(String, Subprotocol), Refusal> {
         let mut fields = [EMPTY_HEADER; MAX_FIELDS];
         let mut request = Request::new(&mut fields);
-        if request.parse(&self.bytes) != Ok(Status::Complete(self.bytes.len())) || request.version != Some(1) {
+        if request.parse(&self.bytes) != Ok(Status::Complete(self.bytes.len())) || request.version != Some(1)
+        {
             return Err(Refusal::BadRequest);
         }
         let fields = Fields(request.headers);
@@ -95,7 +96,8 @@ impl Head {
             return Err(Refusal::Version);
         }
         let offered = fields.list("Sec-WebSocket-Protocol");
-        let found = offered.filter_map(|name| Subprotocol::suitable(config).find(|ours| ours.name() == name)).next();
+        let found =
+            offered.filter_map(|name| Subprotocol::suitable(config).find(|ours| ours.name() == name)).next();
         Ok((accept_key(key), found.ok_or(Refusal::Subprotocol)?))
     }
 
@@ -248,7 +250,8 @@ mod tests {
             ("Sec-WebSocket-Protocol: ZWS2.0/NULL\r\n", Refusal::Subprotocol),
         ];
         for (left_out, refusal) in full {
-            let fields: String = full.iter().map(|(field, _)| *field).filter(|field| *field != left_out).collect();
+            let fields: String =
+                full.iter().map(|(field, _)| *field).filter(|field| *field != left_out).collect();
             assert_eq!(request(&fields), Err(refusal), "{left_out}");
         }
         let all: String = full.iter().map(|(field, _)| *field).collect();
@@ -263,7 +266,8 @@ mod tests {
     #[test]
     fn the_mechanism_decides_what_is_spoken() {
         let mut config = config(SocketType::Pull);
-        let names = |config: &Config| Subprotocol::suitable(config).map(Subprotocol::name).collect::<Vec<_>>();
+        let names =
+            |config: &Config| Subprotocol::suitable(config).map(Subprotocol::name).collect::<Vec<_>>();
         assert_eq!(names(&config), ["ZWS2.0/NULL", "ZWS2.0"]);
         config.zap.domain = b"home".to_vec();
         assert_eq!(names(&config), ["ZWS2.0/NULL"], "nobody comes in unasked");

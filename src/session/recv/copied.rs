@@ -7,7 +7,7 @@ use crate::engine::zmtp::frame::Header;
 use crate::engine::zmtp::{Version, frame, v1};
 use crate::errno::Errno;
 use crate::message::OutFrame;
-use crate::sys::stream;
+use crate::session::tunnel;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
@@ -23,7 +23,8 @@ impl RecvHalf {
         let (old, room) = (self.scratch.len(), least.max(self.want));
         self.scratch.try_reserve(room).map_err(|_| Errno::NOMEM)?;
         self.scratch.resize(old + room, 0);
-        let outcome = stream::read(fd, self.scratch.get_mut(old..).unwrap_or_default());
+        let room_left = self.scratch.get_mut(old..).unwrap_or_default();
+        let outcome = tunnel::read(fd, self.tunnel.as_deref(), room_left);
         self.scratch.truncate(old + *outcome.as_ref().unwrap_or(&0));
         Ok((outcome?, room))
     }
