@@ -13,7 +13,7 @@ use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE};
+use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE, Msg, OutFrame};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
 use std::os::fd::BorrowedFd;
@@ -463,7 +463,12 @@ impl RecvHalf {
             return Ok(true);
         }
         let more = flags & MORE != 0;
-        self.writer.append_body(more, body).map_err(Failure::Errno)?;
+        let appended = match self.form {
+            // Its header is not in the pipe yet.
+            RecvForm::Ws(_) => self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more)),
+            _ => self.writer.append_body(more, body),
+        };
+        appended.map_err(Failure::Errno)?;
         self.inside = more;
         self.content = true;
         Ok(true)

@@ -47,7 +47,7 @@ impl RecvHalf {
                 self.take_binary(&header, sealed)?;
                 continue;
             }
-            if sealed || body_len < BY_REFERENCE as u64 || self.writer.blocks().is_none() {
+            if sealed || body_len < BY_REFERENCE as u64 {
                 return Ok(Some(more_of(len, have)));
             }
             if have <= header.header_len {
