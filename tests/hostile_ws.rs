@@ -8,8 +8,8 @@ mod zws;
 
 use bench::{
     Bench, Socket, ZMQ_EVENT_DISCONNECTED, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_MAXMSGSIZE, ZMQ_PULL, ZMQ_PUSH, pour, set,
-    set_bytes, set_i64, until_closed,
+    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_LINGER, ZMQ_MAXMSGSIZE, ZMQ_PULL, ZMQ_PUSH,
+    pour, set, set_bytes, set_i64, until_closed,
 };
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -213,9 +213,10 @@ fn pings_and_farewells_are_answered() {
 fn a_socket_that_closes_says_farewell() {
     let bench = Bench::over("ws", ZMQ_PUSH, ZMQ_PULL, |_| {}, |_| {});
     let mut stream = peer(&bench);
+    set(bench.socket, ZMQ_LINGER, 10_000);
     drop(bench);
     let said = until_closed(&mut stream);
-    assert!(said.is_empty() || said.ends_with(b"\x88\x02\x03\xe8"), "{said:?}");
+    assert!(said.ends_with(b"\x88\x02\x03\xe8"), "{said:?}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ struct Upgrading {
 /// Frames are exchanged: each carries one of those that the handshake underneath knows.
 struct Framed {
     within: zmtp::handshake::Handshake,
+    /// As a client, for a server that may not mean what it has agreed to.
+    other: Option<Config>,
     /// What has come of a frame that is not whole.
     begun: Vec<u8>,
     pings: u8,
@@ -132,11 +134,14 @@ impl Handshake {
                 Err(refusal) => return Err(self.refuse(&state, refusal)),
             },
         };
+        let config = state.config;
+        let lenient = chosen == Subprotocol::Null && state.key.is_some() && !config.authenticates();
+        let other = lenient.then(|| config.clone());
         let (within, progress) = match chosen {
-            Subprotocol::Bare => (zmtp::handshake::Handshake::with_routing_ids(state.config), Progress::More),
-            _ => zmtp::handshake::Handshake::with_mechanism(state.config)?,
+            Subprotocol::Bare => (zmtp::handshake::Handshake::with_routing_ids(config), Progress::More),
+            _ => zmtp::handshake::Handshake::with_mechanism(config)?,
         };
-        let mut framed = Box::new(Framed { within, begun: Vec::new(), pings: 0 });
+        let mut framed = Box::new(Framed { within, other, begun: Vec::new(), pings: 0 });
         self.pass_on(&mut framed);
         self.state = State::Framed(framed);
         Ok(Some(progress))
@@ -218,6 +223,13 @@ impl Framed {
     /// Hands the handshake within the frame that a payload stands for.
     fn feed(&mut self, payload: &[u8]) -> Result<Progress, Failure> {
         let (flags, body) = payload.split_first().ok_or(Failure::SILENT)?;
+        if let Some(config) = self.other.take().filter(|_| flags & frame::COMMAND == 0) {
+            // Servers built on a library that knows WebSocket alone (jszmq's) agree to whatever we name first, and then
+            // speak without a mechanism: this is their routing id. Our READY went out already, and they took it for
+            // ours; so the routing id that is due now must not follow.
+            self.within = zmtp::handshake::Handshake::with_routing_ids(config);
+            self.within.output(&mut Vec::new());
+        }
         let command = if flags & frame::COMMAND != 0 { message::COMMAND } else { 0 };
         let mut whole = Vec::new();
         zmtp::frame::append_frame(&mut whole, command, body);

@@ -157,6 +157,24 @@ fn without_a_mechanism_routing_ids_come_first() {
 }
 
 #[test]
+fn a_server_may_agree_to_a_mechanism_and_not_speak_it() {
+    for (domain, fits) in [(&b""[..], true), (b"home", false)] {
+        let mut ours = config(SocketType::Dealer);
+        ours.zap.domain = domain.to_vec();
+        let mut client = Handshake::new(&client(), ours);
+        let mut said = Vec::new();
+        client.output(&mut said);
+        let mut head = upgrade::Head::of_request();
+        head.input(&mut &said[..]).unwrap();
+        let (accept_key, _) = head.read_request(&config(SocketType::Router)).unwrap();
+        let mut wire = Vec::new();
+        upgrade::append_answer(&mut wire, &accept_key, Subprotocol::Null);
+        wire.extend_from_slice(b"\x82\x03\0me");
+        assert_eq!(matches!(client.input(&wire), Ok((_, Progress::Done(_)))), fits);
+    }
+}
+
+#[test]
 fn pings_are_answered_but_not_without_end() {
     let (mut server, said) = granted("Sec-WebSocket-Protocol: ZWS2.0/NULL\r\n");
     assert!(said.starts_with(b"\x82"), "READY");

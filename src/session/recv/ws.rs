@@ -4,7 +4,6 @@
 use super::copied::more_of;
 use super::{RecvForm, RecvHalf};
 use crate::engine::Failure;
-use crate::engine::codec::OVERHEAD;
 use crate::engine::ws::frame::{MAX_HEADER, parse_header};
 use crate::engine::ws::{Header, Opcode};
 use crate::engine::zmtp::command::Command;
@@ -34,8 +33,8 @@ impl RecvHalf {
                 }
                 continue;
             }
-            let overhead = if sealed { OVERHEAD as u64 } else { 0 };
-            let body_len = (header.payload_len - 1).saturating_sub(overhead);
+            // Behind the flags; in a box, if it is in one.
+            let body_len = header.payload_len.saturating_sub(1);
             frame::check_size(body_len, self.limits.frame)?;
             if !self.inside {
                 if !self.writer.check() {
@@ -44,7 +43,7 @@ impl RecvHalf {
                 self.weight = 0;
             }
             if len <= have {
-                self.take_binary(&header, sealed)?;
+                self.take_binary(&header)?;
                 continue;
             }
             if sealed || body_len < BY_REFERENCE as u64 {
@@ -93,7 +92,7 @@ impl RecvHalf {
     }
 
     /// Puts a whole binary frame into the pipe, or obeys it.
-    fn take_binary(&mut self, header: &Header, sealed: bool) -> Result<(), Failure> {
+    fn take_binary(&mut self, header: &Header) -> Result<(), Failure> {
         let len = header.frame_len();
         let RecvForm::Ws(incoming) = &mut self.form else { return Err(Failure::SILENT) };
         let payload = self.scratch_at + header.header_len..self.scratch_at + len;
@@ -116,8 +115,8 @@ impl RecvHalf {
                 self.content = true;
             }
         } else {
-            let header_len = header.header_len + if sealed { 1 + OVERHEAD } else { 1 };
-            let as_framed = FrameHeader { flags: 0, header_len, body_len: body.len() as u64 };
+            let (header_len, body_len) = (header.header_len + 1, header.payload_len.saturating_sub(1));
+            let as_framed = FrameHeader { flags: 0, header_len, body_len };
             self.take_frame(&as_framed, body, flags & MORE != 0)?;
         }
         self.scratch_at += len;
