@@ -8,8 +8,9 @@ prints the public one behind its endpoint; who connects is given it behind the m
 
 import ctypes
 import sys
+import threading
 
-DEALER, ROUTER, SUB, XPUB = 5, 6, 2, 9
+DEALER, REP, ROUTER, SUB, XPUB = 5, 4, 6, 2, 9
 SUBSCRIBE, RCVMORE, LINGER, RCVTIMEO, LAST_ENDPOINT, SNDHWM, RCVHWM = 6, 13, 17, 27, 32, 23, 24
 PLAIN_SERVER, PLAIN_USERNAME, PLAIN_PASSWORD = 44, 45, 46
 CURVE_SERVER, CURVE_PUBLICKEY, CURVE_SECRETKEY, CURVE_SERVERKEY = 47, 48, 49, 50
@@ -74,6 +75,10 @@ class Socket:
 def main(role, way, endpoint, security):
     context = zmq.zmq_ctx_new()
     socket = Socket(context, TYPES[role])
+    if way == "bind" and security == "plain":
+        authenticator = Socket(context, REP)
+        check(zmq.zmq_bind(authenticator.handle, b"inproc://zeromq.zap.01"))
+        threading.Thread(target=authenticate_one, args=(authenticator,)).start()
     key = secure(socket, way, *security.split(":", 1))
     if role == "subscribe":
         socket.set(SUBSCRIBE, b"news")
@@ -105,6 +110,14 @@ def secure(socket, way, mechanism, server_key=""):
         socket.set(CURVE_PUBLICKEY, public.value)
         socket.set(CURVE_SERVERKEY, server_key.encode())
     return ""
+
+
+def authenticate_one(socket):
+    """PLAIN wants somebody to ask (ZAP)."""
+    version, number, _domain, _address, _routing_id, mechanism, *credentials = socket.recv()
+    known = (mechanism, credentials) == (b"PLAIN", [b"ann", b"secret"])
+    socket.send(version, number, b"200" if known else b"400", b"", b"ann", b"")
+    check(zmq.zmq_close(socket.handle))
 
 
 def messages():
