@@ -1,6 +1,7 @@
 //! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
 
 mod copied;
+mod scratch;
 mod sealed;
 mod ws;
 
@@ -16,6 +17,7 @@ use crate::errno::Errno;
 use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE, Msg, OutFrame};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
+use scratch::Scratch;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -75,10 +77,9 @@ pub struct RecvHalf {
     pub heartbeat: Option<Heartbeat>,
     /// A large body on its way in, and the flags of its frame.
     body: Option<(u8, BodyBuilder)>,
-    /// Received bytes that are not in the pipe's blocks, from `scratch_at` on: forms other than the pipe's own.
-    scratch: Vec<u8>,
-    scratch_at: usize,
-    /// The frame at `scratch_at` has been taken out of its box already: its flags, and how long its text is.
+    /// Received bytes that are not in the pipe's blocks: forms other than the pipe's own.
+    scratch: Scratch,
+    /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
     opened: Option<(u8, usize)>,
     /// What lies between the stream and us.
     tunnel: Option<Arc<Tunnel>>,
@@ -108,8 +109,7 @@ impl RecvHalf {
             limits,
             heartbeat,
             body: None,
-            scratch: Vec::new(),
-            scratch_at: 0,
+            scratch: Scratch::default(),
             opened: None,
             tunnel: None,
             ended: false,
@@ -134,13 +134,10 @@ impl RecvHalf {
             return Ok(());
         }
         if let Some(producer) = in_place(&mut self.writer, &self.form) {
-            let spare = producer.spare(bytes.len())?;
-            if let Some(room) = spare.get_mut(..bytes.len()) {
-                room.copy_from_slice(bytes);
-            }
-            producer.commit(bytes.len());
+            producer.receive_from(bytes)?;
         } else {
-            self.scratch.extend_from_slice(bytes);
+            self.scratch.room(bytes.len())?.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
+            self.scratch.filled(bytes.len());
         }
         Ok(())
     }
@@ -235,13 +232,16 @@ impl RecvHalf {
         let least = need.max(self.want.min(LEAST_READ));
         let (bytes, room) = match in_place(&mut self.writer, &self.form) {
             Some(producer) => {
-                let spare = producer.spare(least)?;
+                let tunnel = self.tunnel.as_deref();
+                producer.receive(least, |room| tunnel::read_uninit(fd, tunnel, room))?
+            }
+            None => {
+                let spare = self.scratch.room(least.max(self.want))?;
                 let room = spare.len();
                 let bytes = tunnel::read(fd, self.tunnel.as_deref(), spare)?;
-                producer.commit(bytes);
+                self.scratch.filled(bytes);
                 (bytes, room)
             }
-            None => self.read_scratch(fd, least)?,
         };
         if bytes == room {
             self.want = (self.want * 2).min(LARGEST_READ);

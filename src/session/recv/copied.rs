@@ -5,33 +5,13 @@ use super::{LARGEST_READ, RecvHalf, obey};
 use crate::engine::Failure;
 use crate::engine::zmtp::frame::Header;
 use crate::engine::zmtp::{Version, frame, v1};
-use crate::errno::Errno;
 use crate::message::OutFrame;
-use crate::session::tunnel;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
 
 impl RecvHalf {
-    /// Reads once into the buffer. How many bytes came, and how many could have.
-    pub(super) fn read_scratch(&mut self, fd: BorrowedFd<'_>, least: usize) -> Result<(usize, usize), Errno> {
-        self.scratch.drain(..self.scratch_at);
-        self.scratch_at = 0;
-        if self.scratch.is_empty() && self.scratch.capacity() > 2 * LARGEST_READ {
-            // A long frame has gone; a connection keeps no more than it needs.
-            self.scratch = Vec::new();
-        }
-        let (old, room) = (self.scratch.len(), least.max(self.want));
-        self.scratch.try_reserve(room).map_err(|_| Errno::NOMEM)?;
-        self.scratch.resize(old + room, 0);
-        let room_left = self.scratch.get_mut(old..).unwrap_or_default();
-        let outcome = tunnel::read(fd, self.tunnel.as_deref(), room_left);
-        self.scratch.truncate(old + *outcome.as_ref().unwrap_or(&0));
-        Ok((outcome?, room))
-    }
-
     /// Raw bytes: what has been received is a message.
     pub(super) fn parse_raw(&mut self) -> Result<Option<usize>, Failure> {
-        let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
+        let bytes = self.scratch.pending();
         if bytes.is_empty() {
             return Ok(Some(1));
         }
@@ -39,7 +19,7 @@ impl RecvHalf {
             return Ok(None);
         }
         self.writer.append(&mut OutFrame::bytes(bytes, false)).map_err(Failure::Errno)?;
-        self.scratch_at = self.scratch.len();
+        self.scratch.clear();
         self.content = true;
         Ok(Some(1))
     }
@@ -52,7 +32,7 @@ impl RecvHalf {
         control: &mut Vec<u8>,
     ) -> Result<Option<usize>, Failure> {
         loop {
-            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
+            let bytes = self.scratch.pending();
             let header = match version {
                 Version::V1 => v1::parse_header(bytes)?,
                 Version::V2 | Version::V3_0 | Version::V3_1 => frame::parse_header(bytes)?,
@@ -72,14 +52,14 @@ impl RecvHalf {
             if header.is_command() {
                 let body = bytes.get(header.header_len..len).unwrap_or_default();
                 obey(body, version, now_ms, &mut self.heartbeat, control);
-                self.scratch_at += len;
+                self.scratch.consume(len);
                 continue;
             }
             if !self.inside && !self.writer.check() {
                 return Ok(None);
             }
             self.take_frame(&header, header.header_len..len, header.more())?;
-            self.scratch_at += len;
+            self.scratch.consume(len);
         }
     }
 
@@ -96,8 +76,7 @@ impl RecvHalf {
             self.content = false;
             self.writer.flush();
         }
-        let bytes = self.scratch.get(self.scratch_at..).and_then(|bytes| bytes.get(body)).unwrap_or_default();
-        self.writer.append(&mut OutFrame::bytes(bytes, more)).map_err(Failure::Errno)?;
+        self.writer.append(&mut OutFrame::bytes(self.scratch.part(body), more)).map_err(Failure::Errno)?;
         self.inside = more;
         self.content = true;
         Ok(())

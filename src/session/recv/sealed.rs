@@ -18,7 +18,7 @@ impl RecvHalf {
         control: &mut Vec<u8>,
     ) -> Result<Option<usize>, Failure> {
         loop {
-            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
+            let bytes = self.scratch.pending();
             let Some(header) = frame::parse_header(bytes)? else { return Ok(Some(frame::MAX_HEADER)) };
             frame::check_size(header.body_len, self.limits.frame)?;
             let len = header.frame_len();
@@ -44,18 +44,18 @@ impl RecvHalf {
                 return Ok(None);
             }
             self.opened = None;
-            self.scratch_at += len;
+            self.scratch.consume(len);
         }
     }
 
-    /// Opens the frame that begins at `scratch_at`, once: its flags, and where its text is, counted from there.
+    /// Opens the frame at the front of the buffer, once: its flags, and where its text is, counted from there.
     fn open(&mut self, header: &Header) -> Result<(u8, Range<usize>), Failure> {
         let (flags, text_len) = match self.opened {
             Some(opened) => opened,
             None => {
                 let RecvForm::Sealed(_, opener) = &mut self.form else { return Err(Failure::SILENT) };
-                let body = self.scratch_at + header.header_len..self.scratch_at + header.frame_len();
-                let (flags, text) = opener.open(self.scratch.get_mut(body).unwrap_or_default())?;
+                let body = self.scratch.part_mut(header.header_len..header.frame_len());
+                let (flags, text) = opener.open(body)?;
                 *self.opened.insert((flags, text.len()))
             }
         };
@@ -76,7 +76,7 @@ impl RecvHalf {
         if self.inside {
             self.weigh(header.frame_len() as u64)?;
         }
-        let body = self.scratch.get(self.scratch_at..).and_then(|bytes| bytes.get(text)).unwrap_or_default();
+        let body = self.scratch.part(text);
         let (subscribe, topic) = match Command::parse(body) {
             Command::Subscribe(topic) => (true, topic),
             Command::Cancel(topic) => (false, topic),

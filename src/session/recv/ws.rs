@@ -17,7 +17,7 @@ impl RecvHalf {
         loop {
             let RecvForm::Ws(incoming) = &self.form else { return Err(Failure::SILENT) };
             let sealed = incoming.is_sealed();
-            let bytes = self.scratch.get(self.scratch_at..).unwrap_or_default();
+            let bytes = self.scratch.pending();
             let header = parse_header(bytes, incoming.masked)?;
             let Some(header) = header else { return Ok(Some(MAX_HEADER)) };
             let (len, have) = (header.frame_len(), bytes.len());
@@ -71,10 +71,8 @@ impl RecvHalf {
 
     /// Does what a whole control frame asks for; `false`: it was the last.
     fn take_control(&mut self, header: &Header, control: &mut Vec<u8>) -> bool {
-        let from = self.scratch_at + header.header_len;
-        self.scratch_at += header.frame_len();
         let RecvForm::Ws(incoming) = &mut self.form else { return true };
-        let payload = self.scratch.get_mut(from..self.scratch_at).unwrap_or_default();
+        let payload = self.scratch.part_mut(header.header_len..header.frame_len());
         incoming.unmask(header.mask, payload);
         let room = control.len() + payload.len() + MAX_HEADER <= MOST_CONTROL;
         match header.opcode {
@@ -84,19 +82,18 @@ impl RecvHalf {
                     incoming.append_control(control, Opcode::Close, payload);
                 }
                 self.ended = true;
-                return false;
             }
             Opcode::Ping | Opcode::Pong | Opcode::Binary => {}
         }
-        true
+        self.scratch.consume(header.frame_len());
+        !self.ended
     }
 
     /// Puts a whole binary frame into the pipe, or obeys it.
     fn take_binary(&mut self, header: &Header) -> Result<(), Failure> {
         let len = header.frame_len();
         let RecvForm::Ws(incoming) = &mut self.form else { return Err(Failure::SILENT) };
-        let payload = self.scratch_at + header.header_len..self.scratch_at + len;
-        let payload = self.scratch.get_mut(payload).unwrap_or_default();
+        let payload = self.scratch.part_mut(header.header_len..len);
         let (flags, skip) = incoming.open(header.mask, payload)?;
         let body = (header.header_len + skip).min(len)..len;
         if flags & COMMAND != 0 {
@@ -104,8 +101,7 @@ impl RecvHalf {
                 self.weigh(len as u64)?;
             }
             let wanted = self.wants_subscriptions();
-            let body = self.scratch.get(self.scratch_at + body.start..self.scratch_at + body.end);
-            let subscription = match Command::parse(body.unwrap_or_default()) {
+            let subscription = match Command::parse(self.scratch.part(body)) {
                 Command::Subscribe(topic) => Some((true, topic)),
                 Command::Cancel(topic) => Some((false, topic)),
                 _ => None,
@@ -119,7 +115,7 @@ impl RecvHalf {
             let as_framed = FrameHeader { flags: 0, header_len, body_len };
             self.take_frame(&as_framed, body, flags & MORE != 0)?;
         }
-        self.scratch_at += len;
+        self.scratch.consume(len);
         Ok(())
     }
 
@@ -132,11 +128,12 @@ impl RecvHalf {
             self.flush();
         }
         let RecvForm::Ws(incoming) = &mut self.form else { return Err(Failure::SILENT) };
-        let begun = self.scratch.get_mut(self.scratch_at + header.header_len..).unwrap_or_default();
+        let have = self.scratch.pending().len();
+        let begun = self.scratch.part_mut(header.header_len..have);
         let flags = incoming.begin_body(header.mask, begun);
         let mut builder = BodyBuilder::with_expected(len);
         builder.extend(begun.get(1..).unwrap_or_default()).map_err(Failure::Errno)?;
-        self.scratch_at = self.scratch.len();
+        self.scratch.clear();
         self.body = Some((flags, builder));
         Ok(())
     }
