@@ -5,6 +5,8 @@ use super::zmtp::handshake::{Handshake, Progress};
 use super::{Config, Failure, ws};
 
 /// A handshake that is under way; see [`Handshake`].
+// There is one of them for each connection that begins, in a box of its owner's.
+#[allow(clippy::large_enum_variant)]
 pub enum Opening {
     Zmtp(Handshake),
     Ws(ws::Handshake),

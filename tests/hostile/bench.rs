@@ -52,7 +52,12 @@ pub fn connect(socket: Socket, endpoint: &str) {
 }
 
 /// Binds to a free port and says which.
-pub fn bind(socket: Socket, scheme: &str) -> String {
+pub fn bind(socket: Socket) -> String {
+    bind_over(socket, "tcp")
+}
+
+/// As [`bind`], over another transport.
+pub fn bind_over(socket: Socket, scheme: &str) -> String {
     let endpoint = CString::new(format!("{scheme}://127.0.0.1:*")).unwrap();
     // SAFETY: a C string, and room for the answer.
     unsafe {
@@ -135,7 +140,7 @@ impl Bench {
             assert_eq!(zmq_socket_monitor(socket, c"inproc://monitor".as_ptr(), ZMQ_EVENT_ALL), 0);
             assert_eq!(zmq_connect(monitor, c"inproc://monitor".as_ptr()), 0);
         }
-        let endpoint = bind(socket, scheme);
+        let endpoint = bind_over(socket, scheme);
         let good = open(context, good_kind);
         if kind == ZMQ_PUB || kind == ZMQ_XPUB {
             set_bytes(good, ZMQ_SUBSCRIBE, b"good");
