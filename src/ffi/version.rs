@@ -23,7 +23,7 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ws", true),
     (c"WSS", true),
     (c"wss", true),
-    (c"draft", false),
+    (c"draft", cfg!(zmq_draft)),
 ];
 
 /// Tells which version of ØMQ the library is: the three numbers are stored where the arguments point; NULL is skipped.

@@ -57,7 +57,7 @@ pub struct Limits {
     /// Bytes of all frames of one message together, the headers of all but the first among them: frames with nothing
     /// in them cost something too.
     pub message: u64,
-    /// The socket wants SUBSCRIBE and CANCEL.
+    /// The socket wants what says what the peer wants: SUBSCRIBE and CANCEL, JOIN and LEAVE.
     pub subscriptions: bool,
 }
 
@@ -93,6 +93,8 @@ pub struct RecvHalf {
     content: bool,
     /// Bytes to ask the stream for.
     want: usize,
+    /// Bytes to ask the stream for at most, unless a frame needs more.
+    most_read: usize,
     /// The end of the stream may be there already, of which no event will tell again: so it is to be read. From the
     /// beginning, since the handshake had the first events, until the stream has no more; then once the peer has
     /// closed its side.
@@ -117,6 +119,7 @@ impl RecvHalf {
             weight: 0,
             content: false,
             want: FIRST_READ,
+            most_read: usize::MAX,
             hangup: true,
             stopped: false,
         }
@@ -126,6 +129,11 @@ impl RecvHalf {
     pub fn through(mut self, tunnel: Option<Arc<Tunnel>>) -> RecvHalf {
         self.tunnel = tunnel;
         self
+    }
+
+    /// Reads no more than this at once, as far as frames allow it.
+    pub fn read_at_most(&mut self, bytes: usize) {
+        self.most_read = bytes;
     }
 
     /// Bytes that came with the handshake's last.
@@ -230,17 +238,23 @@ impl RecvHalf {
             return Ok(Read { bytes, short: bytes < room && tunnel.is_none() });
         }
         let least = need.max(self.want.min(LEAST_READ));
+        let most = self.most_read.max(need);
         let (bytes, room) = match in_place(&mut self.writer, &self.form) {
             Some(producer) => {
-                let tunnel = self.tunnel.as_deref();
-                producer.receive(least, |room| tunnel::read_uninit(fd, tunnel, room))?
+                let (mut asked, tunnel) = (0, self.tunnel.as_deref());
+                let (bytes, _) = producer.receive(least, |room| {
+                    asked = room.len().min(most);
+                    tunnel::read_uninit(fd, tunnel, room.get_mut(..asked).unwrap_or_default())
+                })?;
+                (bytes, asked)
             }
             None => {
                 let spare = self.scratch.room(least.max(self.want))?;
-                let room = spare.len();
-                let bytes = tunnel::read(fd, self.tunnel.as_deref(), spare)?;
+                let asked = spare.len().min(most);
+                let bytes =
+                    tunnel::read(fd, self.tunnel.as_deref(), spare.get_mut(..asked).unwrap_or_default())?;
                 self.scratch.filled(bytes);
-                (bytes, room)
+                (bytes, asked)
             }
         };
         if bytes == room {
@@ -474,17 +488,15 @@ impl RecvHalf {
         Ok(true)
     }
 
-    /// A large command: of any use only where it is a subscription.
+    /// A large command: of any use only where it says what the peer wants.
     fn finish_command(&mut self, body: &[u8]) -> Result<(), Errno> {
         if !self.wants_subscriptions() {
             return Ok(());
         }
-        let (subscribe, topic) = match Command::parse(body) {
-            Command::Subscribe(topic) => (true, topic),
-            Command::Cancel(topic) => (false, topic),
-            _ => return Ok(()),
-        };
-        self.writer.append_subscription(subscribe, topic)?;
+        if !Command::parse(body).is_wish() {
+            return Ok(());
+        }
+        self.writer.append_wish(body, b"")?;
         self.content = true;
         Ok(())
     }
@@ -526,7 +538,6 @@ fn obey(
             }
             false
         }
-        Command::Subscribe(_) | Command::Cancel(_) => true,
-        _ => false,
+        command => command.is_wish(),
     }
 }

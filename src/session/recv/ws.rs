@@ -101,13 +101,9 @@ impl RecvHalf {
                 self.weigh(len as u64)?;
             }
             let wanted = self.wants_subscriptions();
-            let subscription = match Command::parse(self.scratch.part(body)) {
-                Command::Subscribe(topic) => Some((true, topic)),
-                Command::Cancel(topic) => Some((false, topic)),
-                _ => None,
-            };
-            if let Some((subscribe, topic)) = subscription.filter(|_| wanted) {
-                self.writer.append_subscription(subscribe, topic).map_err(Failure::Errno)?;
+            let body = self.scratch.part(body);
+            if wanted && Command::parse(body).is_wish() {
+                self.writer.append_wish(body, b"").map_err(Failure::Errno)?;
                 self.content = true;
             }
         } else {
