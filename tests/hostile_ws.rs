@@ -8,8 +8,8 @@ mod zws;
 
 use bench::{
     Bench, Socket, ZMQ_EVENT_DISCONNECTED, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_LINGER, ZMQ_MAXMSGSIZE, ZMQ_PULL, ZMQ_PUSH,
-    pour, set, set_bytes, set_i64, until_closed,
+    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_HEARTBEAT_IVL, ZMQ_LINGER, ZMQ_MAXMSGSIZE,
+    ZMQ_PULL, ZMQ_PUSH, pour, set, set_bytes, set_i64, until_closed,
 };
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -207,6 +207,21 @@ fn pings_and_farewells_are_answered() {
     bench.wait_for(ZMQ_EVENT_DISCONNECTED);
     bench.good();
     assert!(bench.strays.drain(..).eq([vec![b"last words".to_vec()]]));
+}
+
+#[test]
+fn a_peer_that_does_not_answer_pings_is_given_up() {
+    let mut bench = pull(|socket| set(socket, ZMQ_HEARTBEAT_IVL, 50));
+    let mut stream = peer(&bench);
+    let mut ping = [0; 2];
+    stream.read_exact(&mut ping).unwrap();
+    assert_eq!(&ping, b"\x89\0");
+    stream.write_all(&control(PONG, b"")).unwrap();
+    // From here on it says nothing.
+    let said = until_closed(&mut stream);
+    assert!(!said.is_empty() && said.chunks(2).all(|ping| ping == b"\x89\0"), "{said:?}");
+    bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+    bench.good();
 }
 
 #[test]
