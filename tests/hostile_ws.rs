@@ -20,7 +20,7 @@ use zws::{BINARY, CLOSE, COMMAND, MORE, PING, PONG, control, frame, header, peer
 const WS_UNSPECIFIED: u32 = 0x3000_0000;
 
 fn pull(prepare: impl FnOnce(Socket)) -> Bench {
-    Bench::over("ws", ZMQ_PULL, ZMQ_PUSH, prepare, |_| {})
+    Bench::over("ws", ZMQ_PULL, ZMQ_PUSH, |_, socket| prepare(socket), |_| {})
 }
 
 fn noise(mut state: u64, len: usize) -> Vec<u8> {
@@ -226,7 +226,7 @@ fn a_peer_that_does_not_answer_pings_is_given_up() {
 
 #[test]
 fn a_socket_that_closes_says_farewell() {
-    let bench = Bench::over("ws", ZMQ_PUSH, ZMQ_PULL, |_| {}, |_| {});
+    let bench = Bench::over("ws", ZMQ_PUSH, ZMQ_PULL, |_, _| {}, |_| {});
     let mut stream = peer(&bench);
     set(bench.socket, ZMQ_LINGER, 10_000);
     drop(bench);
@@ -237,7 +237,7 @@ fn a_socket_that_closes_says_farewell() {
 #[test]
 fn tls_or_nothing() {
     let certificate = include_bytes!("wss/cert.pem");
-    let prepare = |socket| {
+    let prepare = |_, socket| {
         set_bytes(socket, ZMQ_WSS_CERT_PEM, certificate);
         set_bytes(socket, ZMQ_WSS_KEY_PEM, include_bytes!("wss/key.pem"));
         set(socket, ZMQ_HANDSHAKE_IVL, 5000);

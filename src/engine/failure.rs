@@ -50,8 +50,12 @@ impl Failure {
     /// The peer speaks another mechanism than the socket.
     pub const MECHANISM_MISMATCH: Failure = Failure::Protocol(0x1100_0002);
 
+    /// Where the codes begin that are about the authenticator.
+    const ZAP: i32 = 0x2000_0000;
+    /// Where those of WebSocket begin.
+    const WS: i32 = 0x3000_0000;
     /// A ZAP reply without the empty frame in front.
-    pub const ZAP_UNSPECIFIED: Failure = Failure::Protocol(0x2000_0000);
+    pub const ZAP_UNSPECIFIED: Failure = Failure::Protocol(Failure::ZAP);
     /// Too many frames or too few.
     pub const ZAP_MALFORMED_REPLY: Failure = Failure::Protocol(0x2000_0001);
     pub const ZAP_BAD_REQUEST_ID: Failure = Failure::Protocol(0x2000_0002);
@@ -60,5 +64,14 @@ impl Failure {
     pub const ZAP_INVALID_METADATA: Failure = Failure::Protocol(0x2000_0005);
 
     /// The upgrade to WebSocket has failed.
-    pub const WS_UNSPECIFIED: Failure = Failure::Protocol(0x3000_0000);
+    pub const WS_UNSPECIFIED: Failure = Failure::Protocol(Failure::WS);
+
+    /// Whether the peer has brought it about, and not an authenticator or a lack of our own.
+    pub fn is_the_peers(self) -> bool {
+        match self {
+            Failure::Protocol(code) => !(Failure::ZAP..Failure::WS).contains(&code),
+            Failure::Errno(errno) => errno != Errno::NOMEM,
+            Failure::Auth(_) | Failure::NoDetail(_) => false,
+        }
+    }
 }

@@ -10,10 +10,10 @@ use super::state::{Reason, Session, Stage, fd_value, millis, timer};
 use super::tunnel::Tunnel;
 use super::zap::Zap;
 use crate::engine::codec::Codec;
-use crate::engine::zap::ZapRequest;
+use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Heartbeat, Peer, ws};
+use crate::engine::{Config, Heartbeat, Peer, ws};
 use crate::errno::Errno;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
@@ -37,7 +37,8 @@ impl Session {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
         }
         let raw_fd = fd.as_raw_fd();
-        match Handshaking::new(fd, &self.layers, &self.options, &self.peer_address) {
+        let config = Config::new(&self.options, self.security.clone(), &self.peer_address);
+        match Handshaking::new(fd, &self.layers, config) {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
             Err(errno) => {
                 self.tell(event::CLOSED, fd_value(raw_fd));
@@ -64,6 +65,9 @@ impl Session {
             Outcome::Ask(request) => return self.ask(&request),
             Outcome::Denied(status) => {
                 self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
+                if status == ZapStatus::AuthenticationFailure {
+                    self.count_failure(cx.now_ms());
+                }
                 return Some(Outcome::More);
             }
             Outcome::Done { peer, unsent, rest } => {
@@ -140,6 +144,9 @@ impl Session {
             return self.disconnected(cx, Reason::Stream(errno));
         }
         self.shared.set_connection(connection);
+        if let Some(connecter) = &mut self.connecter {
+            connecter.established();
+        }
         self.watch_heartbeat(cx);
         self.receive(cx, false);
         self.send(cx);

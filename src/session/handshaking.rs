@@ -1,15 +1,16 @@
 //! A handshake over a stream.
 
+use super::state::Reason;
 use super::tunnel::{self, Tunnel};
 use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Opening, Peer, Progress};
 use crate::errno::Errno;
-use crate::options::SocketOptions;
 use crate::transport::Layers;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes read in one call. What comes behind the handshake in the same read is handed on.
 const READ: usize = 2048;
@@ -19,7 +20,7 @@ pub struct Handshaking {
     fd: OwnedFd,
     tunnel: Option<Arc<Tunnel>>,
     handshake: Opening,
-    out: Vec<u8>,
+    out: Zeroizing<Vec<u8>>,
     out_at: usize,
     /// The question to the authenticator that is under way.
     pub zap: Option<Zap>,
@@ -47,19 +48,12 @@ pub enum Outcome {
 }
 
 impl Handshaking {
-    /// `peer_address` is what the authenticator is told.
     /// Errors: those of [`Tunnel::new`].
-    pub fn new(
-        fd: OwnedFd,
-        layers: &Layers,
-        options: &SocketOptions,
-        peer_address: &str,
-    ) -> Result<Handshaking, Errno> {
-        let mut config = Config::from(options);
-        config.zap.peer_address = peer_address.as_bytes().to_vec();
+    pub fn new(fd: OwnedFd, layers: &Layers, config: Config) -> Result<Handshaking, Errno> {
         let tunnel = layers.tls.as_ref().map(Tunnel::new).transpose()?.map(Arc::new);
         let handshake = Opening::new(layers.ws.as_ref(), config);
-        Ok(Handshaking { fd, tunnel, handshake, out: Vec::new(), out_at: 0, zap: None, denied: false })
+        let out = Zeroizing::new(Vec::with_capacity(READ));
+        Ok(Handshaking { fd, tunnel, handshake, out, out_at: 0, zap: None, denied: false })
     }
 
     pub fn raw_fd(&self) -> RawFd {
@@ -68,6 +62,17 @@ impl Handshaking {
 
     pub fn into_stream(self) -> (OwnedFd, Option<Arc<Tunnel>>) {
         (self.fd, self.tunnel)
+    }
+
+    /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; and a peer whose
+    /// time runs out while the authenticator thinks has done nothing wrong.
+    pub fn is_the_peers_fault(&self, reason: Reason) -> bool {
+        !self.denied
+            && match reason {
+                Reason::Stream(errno) => errno != Errno::NOMEM,
+                Reason::Timeout => self.zap.is_none(),
+                Reason::Protocol(failure) => failure.is_the_peers(),
+            }
     }
 
     /// Writes and reads as far as the stream goes.
@@ -79,12 +84,13 @@ impl Handshaking {
                 return outcome;
             }
         }
+        // Wiped, as all that follows: there may be a password in it.
+        let mut buffer = Zeroizing::new([0; READ]);
         loop {
             if let Err(errno) = self.write() {
                 return Outcome::Failed(errno);
             }
-            let mut buffer = [0; READ];
-            let bytes = match tunnel::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut buffer) {
+            let bytes = match tunnel::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut *buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
                 Ok(n) => buffer.get(..n).unwrap_or_default(),
                 Err(errno) if errno.would_block() => {
@@ -121,7 +127,7 @@ impl Handshaking {
             }
             Ok(Progress::Done(peer)) => {
                 self.handshake.output(&mut self.out);
-                let unsent = self.out.split_off(self.out_at.min(self.out.len()));
+                let unsent = self.out.get(self.out_at..).unwrap_or_default().to_vec();
                 Some(Outcome::Done { peer, unsent, rest })
             }
             Err(failure) => {
@@ -143,7 +149,7 @@ impl Handshaking {
                 Err(errno) => return Err(errno),
             }
         }
-        self.out.clear();
+        self.out.zeroize();
         self.out_at = 0;
         Ok(())
     }

@@ -120,20 +120,30 @@ pub struct Bench {
 impl Bench {
     /// `prepare` sets options before the bind.
     pub fn new(kind: c_int, good_kind: c_int, prepare: impl FnOnce(Socket)) -> Bench {
-        Bench::over("tcp", kind, good_kind, prepare, |_| {})
+        Bench::with(kind, good_kind, |_, socket| prepare(socket), |_| {})
     }
 
-    /// As [`new`](Bench::new), over another transport; `prepare_good` sets options before the good connection is made.
+    /// As [`new`](Bench::new); `prepare_good` sets options of the good one before it connects.
+    pub fn with(
+        kind: c_int,
+        good_kind: c_int,
+        prepare: impl FnOnce(*mut c_void, Socket),
+        prepare_good: impl FnOnce(Socket),
+    ) -> Bench {
+        Bench::over("tcp", kind, good_kind, prepare, prepare_good)
+    }
+
+    /// As [`with`](Bench::with), over another transport.
     pub fn over(
         scheme: &str,
         kind: c_int,
         good_kind: c_int,
-        prepare: impl FnOnce(Socket),
+        prepare: impl FnOnce(*mut c_void, Socket),
         prepare_good: impl FnOnce(Socket),
     ) -> Bench {
         let context = zmq_ctx_new();
         let socket = open(context, kind);
-        prepare(socket);
+        prepare(context, socket);
         let monitor = open(context, ZMQ_PAIR);
         // SAFETY: C strings.
         unsafe {

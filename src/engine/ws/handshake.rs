@@ -6,10 +6,14 @@ use crate::engine::zap::ZapReply;
 use crate::engine::zmtp::{self, MAX_HANDSHAKE_BODY, Version};
 use crate::engine::{Config, Failure, Peer, Progress};
 use crate::message;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Pings that are answered before the handshake is over. An honest peer hardly sends one; what others make us say stays
 /// little.
 const MOST_PINGS: u8 = 16;
+
+/// Room for most of what we have to say, so that nothing is left behind where it grows.
+const ROOM: usize = 2048;
 
 /// One side of a connection that is being set up; see [`zmtp::handshake::Handshake`], to which it is alike in all that
 /// its owner sees.
@@ -17,7 +21,8 @@ pub struct Handshake {
     state: State,
     masks: Option<Masks>,
     peer_masks: bool,
-    out: Vec<u8>,
+    /// Wiped when it was given away, as all that passes on its way: there may be a password in it.
+    out: Zeroizing<Vec<u8>>,
 }
 
 enum State {
@@ -40,13 +45,13 @@ struct Framed {
     /// As a client, for a server that may not mean what it has agreed to.
     other: Option<Config>,
     /// What has come of a frame that is not whole.
-    begun: Vec<u8>,
+    begun: Zeroizing<Vec<u8>>,
     pings: u8,
 }
 
 impl Handshake {
     pub fn new(role: &Role, config: Config) -> Handshake {
-        let mut out = Vec::new();
+        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
         let (head, key) = match role {
             Role::Client { host, path } => {
                 let key = upgrade::new_key();
@@ -61,7 +66,8 @@ impl Handshake {
 
     /// Appends what must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.out);
+        out.extend_from_slice(&self.out);
+        self.out.zeroize();
     }
 
     /// Takes bytes of the peer and says how many, all of them unless the handshake is done.
@@ -141,7 +147,7 @@ impl Handshake {
             Subprotocol::Bare => (zmtp::handshake::Handshake::with_routing_ids(config), Progress::More),
             _ => zmtp::handshake::Handshake::with_mechanism(config)?,
         };
-        let mut framed = Box::new(Framed { within, other, begun: Vec::new(), pings: 0 });
+        let mut framed = Box::new(Framed { within, other, begun: Zeroizing::default(), pings: 0 });
         self.pass_on(&mut framed);
         self.state = State::Framed(framed);
         Ok(Some(progress))
@@ -179,7 +185,7 @@ impl Handshake {
 
     /// Wraps what the handshake within has to say.
     fn pass_on(&mut self, state: &mut Framed) {
-        let mut said = Vec::new();
+        let mut said = Zeroizing::new(Vec::with_capacity(ROOM));
         state.within.output(&mut said);
         let mut rest = &said[..];
         while let Ok(Some(header)) = zmtp::frame::parse_header(rest) {
@@ -192,9 +198,12 @@ impl Handshake {
     }
 }
 
+/// What a frame is and its payload, unmasked.
+type Gathered = (Opcode, Zeroizing<Vec<u8>>);
+
 impl Framed {
     /// Takes bytes off the front of `bytes`, at most up to the end of the frame, and gives its payload, unmasked.
-    fn gather(&mut self, bytes: &mut &[u8], masked: bool) -> Result<Option<(Opcode, Vec<u8>)>, Failure> {
+    fn gather(&mut self, bytes: &mut &[u8], masked: bool) -> Result<Option<Gathered>, Failure> {
         let header = loop {
             if let Some(header) = frame::parse_header(&self.begun, masked)? {
                 break header;
@@ -231,7 +240,8 @@ impl Framed {
             self.within.output(&mut Vec::new());
         }
         let command = if flags & frame::COMMAND != 0 { message::COMMAND } else { 0 };
-        let mut whole = Vec::new();
+        let mut whole =
+            Zeroizing::new(Vec::with_capacity(payload.len().saturating_add(zmtp::frame::MAX_HEADER)));
         zmtp::frame::append_frame(&mut whole, command, body);
         let (_, progress) = self.within.input(&whole)?;
         Ok(progress)
