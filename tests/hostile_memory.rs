@@ -6,6 +6,8 @@
 mod bench;
 #[path = "hostile/curve.rs"]
 mod curve;
+#[path = "hostile/zws.rs"]
+mod zws;
 
 use bench::*;
 use curve::Client;
@@ -113,6 +115,42 @@ fn floods_of_commands() {
             let held = flood(&mut bench, &command, 30 * MIB);
             assert!(held < 2 * MIB, "{name}: {held}");
         }
+    });
+}
+
+#[test]
+fn floods_over_websocket() {
+    alone(|| {
+        let mut bench = Bench::over("ws", ZMQ_PULL, ZMQ_PUSH, |_, _| {}, |_| {});
+        let ping = zws::control(zws::PING, &[7; 125]);
+        let command = zws::frame(zws::COMMAND, &[3; 1000]);
+        for (name, frames) in [("pings", ping), ("commands", command)] {
+            let mut stream = zws::peer(&bench);
+            let bytes = frames.repeat(MIB / frames.len());
+            let held = most_held(|| {
+                for _ in 0..20 {
+                    // Until our answers, which nobody reads, are in the way of more.
+                    pour_until_it_stops(&mut stream, &bytes, bytes.len());
+                    bench.good();
+                }
+            });
+            assert!(held < 2 * MIB, "{name}: {held}");
+        }
+        let held = most_held(|| {
+            // Half a request each, and the beginning of what claims to be a terabyte.
+            let halves: Vec<_> = (0..20)
+                .map(|i| {
+                    let mut stream = if i % 2 == 0 { bench.attack() } else { zws::peer(&bench) };
+                    let claim = zws::header(zws::BINARY, 1 << 40);
+                    stream.write_all(if i % 2 == 0 { b"GET / HTTP/1.1\r\nA: " } else { &claim }).unwrap();
+                    stream.write_all(&[b'b'; 10_000]).unwrap();
+                    stream
+                })
+                .collect();
+            bench.good();
+            drop(halves);
+        });
+        assert!(held < 4 * MIB, "{held}");
     });
 }
 

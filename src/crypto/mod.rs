@@ -6,6 +6,8 @@
 //! | `boxes` | one box at a time, for the handshake: [`HandshakeKey`], [`SharedKey`], [`SealKey`] |
 //! | `stream` | the boxes of a connection's MESSAGE commands: [`BoxStream`] |
 //! | `random` | random bytes of the system |
+//! | `digest` | SHA-1, for WebSocket |
+//! | `tls` | TLS: settings from PEM, and a connection that does no I/O |
 //! | `poly1305` | the authenticator |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
@@ -17,11 +19,13 @@
 //! Nothing in here branches on, or indexes by, secret bytes. Keys are wiped when dropped.
 
 pub mod boxes;
+pub mod digest;
 pub mod keys;
 mod poly1305;
 pub mod random;
 mod salsa;
 pub mod stream;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,8 @@ impl Failure {
 
     /// Where the codes begin that are about the authenticator.
     const ZAP: i32 = 0x2000_0000;
+    /// Where those of WebSocket begin.
+    const WS: i32 = 0x3000_0000;
     /// A ZAP reply without the empty frame in front.
     pub const ZAP_UNSPECIFIED: Failure = Failure::Protocol(Failure::ZAP);
     /// Too many frames or too few.
@@ -61,10 +63,13 @@ impl Failure {
     pub const ZAP_INVALID_STATUS_CODE: Failure = Failure::Protocol(0x2000_0004);
     pub const ZAP_INVALID_METADATA: Failure = Failure::Protocol(0x2000_0005);
 
+    /// The upgrade to WebSocket has failed.
+    pub const WS_UNSPECIFIED: Failure = Failure::Protocol(Failure::WS);
+
     /// Whether the peer has brought it about, and not an authenticator or a lack of our own.
     pub fn is_the_peers(self) -> bool {
         match self {
-            Failure::Protocol(code) => code < Failure::ZAP,
+            Failure::Protocol(code) => !(Failure::ZAP..Failure::WS).contains(&code),
             Failure::Errno(errno) => errno != Errno::NOMEM,
             Failure::Auth(_) | Failure::NoDetail(_) => false,
         }

@@ -5,6 +5,8 @@
 //! [`Version`](zmtp::Version): [`zmtp::frame`] and [`zmtp::v1`] find their borders in place,
 //! [`zmtp::outgoing`] says what to write before a body, and [`Heartbeat`] keeps watch.
 //!
+//! Where WebSocket lies underneath, [`ws`] has the upgrade, the handshake and the frames instead.
+//!
 //! Where a peer must be authenticated, the handshake asks for it with a [`ZapRequest`] and waits.
 //!
 //! All that a peer sends is bounded before it is used, and no input makes this layer panic.
@@ -14,7 +16,9 @@ pub mod codec;
 pub mod config;
 pub mod failure;
 pub mod mechanism;
+pub mod opening;
 pub mod socks;
+pub mod ws;
 pub mod zap;
 pub mod zmtp;
 
@@ -22,6 +26,7 @@ pub use codec::{Codec, CurveCodec};
 pub use config::{Config, Security};
 pub use failure::Failure;
 pub use mechanism::curve::keys::{ClientKeys, KeyRing, ServerKeys};
+pub use opening::Opening;
 pub use zap::{ZapReply, ZapRequest, ZapStatus};
 pub use zmtp::handshake::{Handshake, Peer, Progress};
 pub use zmtp::heartbeat::Heartbeat;

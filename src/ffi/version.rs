@@ -19,10 +19,10 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"tipc", false),
     (c"vmci", false),
     (c"vsock", false),
-    (c"WS", false),
-    (c"ws", false),
-    (c"WSS", false),
-    (c"wss", false),
+    (c"WS", true),
+    (c"ws", true),
+    (c"WSS", true),
+    (c"wss", true),
     (c"draft", cfg!(zmq_draft)),
 ];
 

@@ -5,13 +5,24 @@ use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
 use crate::reactor::Remote;
 use crate::sys::lock::Lock;
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A program that sends again within this time, and has received nothing in between, is streaming: the I/O thread sends
-/// then, in batches, instead of the program's own thread.
+/// then, in batches, instead of the program's own thread. The time that the thread spends sending does not count: one
+/// that publishes to many is streaming however long it takes to reach them all.
 const STREAMING: Duration = Duration::from_micros(20);
+
+/// Where the clock of `last_inline_ns` begins: for the process, since that is less what a thread has spent in all.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+thread_local! {
+    /// How long this thread has spent in [`Connection::send_inline`] so far, in nanoseconds.
+    static SENDING_NS: Cell<u64> = const { Cell::new(0) };
+}
 
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
 /// the stream.
@@ -23,9 +34,8 @@ pub struct Connection {
     pub(super) loan: Loan,
     /// The session.
     pub(super) remote: Remote,
-    epoch: Instant,
-    /// When a program's thread last sent here, in nanoseconds since `epoch`; 0: it has received something since. A guess
-    /// whoever reads or writes it, so Relaxed.
+    /// When a program's thread last sent here, in nanoseconds since [`EPOCH`] less what it had spent sending by then; 0: it
+    /// has received something since. A guess whoever reads or writes it, so Relaxed.
     last_inline_ns: AtomicU64,
 }
 
@@ -38,7 +48,6 @@ impl Connection {
             recv: Lock::new(Some(recv)),
             loan: Loan::default(),
             remote,
-            epoch: Instant::now(),
             last_inline_ns: AtomicU64::new(0),
         }
     }
@@ -76,15 +85,18 @@ impl Connection {
     /// On a program's thread: sends what there is, unless it is streaming or somebody else is at it. `false`: the
     /// I/O thread is to be woken.
     pub fn send_inline(&self) -> bool {
-        let now_ns = u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let last_ns = self.last_inline_ns.swap(now_ns, Ordering::Relaxed);
-        if last_ns != 0 && now_ns.saturating_sub(last_ns) < STREAMING.as_nanos() as u64 {
+        let spent_ns = SENDING_NS.get();
+        let begun_ns = now_ns();
+        let own_ns = begun_ns.saturating_sub(spent_ns).max(1);
+        let last_ns = self.last_inline_ns.swap(own_ns, Ordering::Relaxed);
+        if last_ns != 0 && own_ns.saturating_sub(last_ns) < STREAMING.as_nanos() as u64 {
             return false;
         }
         let sent = {
             let Some(mut half) = self.send.try_lock() else { return false };
             half.as_mut().map(|half| half.send(self.fd.as_fd()))
         };
+        SENDING_NS.set(spent_ns.wrapping_add(now_ns().saturating_sub(begun_ns)));
         match sent {
             Some(Sent::All) => true,
             Some(Sent::Blocked) => {
@@ -135,4 +147,8 @@ impl Connection {
     pub fn dismantle(&self) -> (Option<SendHalf>, Option<RecvHalf>) {
         (self.send.lock().take(), self.recv.lock().take())
     }
+}
+
+fn now_ns() -> u64 {
+    u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -7,12 +7,13 @@ use super::monitor::event;
 use super::recv::{Limits, RecvForm, RecvHalf};
 use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
+use super::tunnel::Tunnel;
 use super::zap::Zap;
 use crate::engine::codec::Codec;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Config, Heartbeat, Peer};
+use crate::engine::{Config, Heartbeat, Peer, ws};
 use crate::errno::Errno;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
@@ -29,14 +30,21 @@ impl Session {
             drop(fd);
             return self.lost(cx, Reason::Stream(errno));
         }
-        if self.options.raw_socket {
-            return self.establish(cx, fd, None, &[], &[]);
+        if self.options.raw_socket && self.layers.ws.is_none() {
+            return self.establish(cx, (fd, None), None, &[], &[]);
         }
         if self.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
         }
+        let raw_fd = fd.as_raw_fd();
         let config = Config::new(&self.options, self.security.clone(), &self.peer_address);
-        self.stage = Stage::Handshaking(Box::new(Handshaking::new(fd, config)));
+        match Handshaking::new(fd, &self.layers, config) {
+            Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
+            Err(errno) => {
+                self.tell(event::CLOSED, fd_value(raw_fd));
+                return self.lost(cx, Reason::Stream(errno));
+            }
+        }
         self.shake_hands(cx);
     }
 
@@ -68,7 +76,7 @@ impl Session {
                     if peer.version >= Version::V3_0 {
                         self.tell(event::HANDSHAKE_SUCCEEDED, 0);
                     }
-                    self.establish(cx, handshaking.into_fd(), Some(peer), &unsent, &rest);
+                    self.establish(cx, handshaking.into_stream(), Some(peer), &unsent, &rest);
                 }
             }
             Outcome::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
@@ -95,7 +103,7 @@ impl Session {
     pub(super) fn establish(
         &mut self,
         cx: &mut Cx<'_>,
-        fd: OwnedFd,
+        (fd, tunnel): (OwnedFd, Option<Arc<Tunnel>>),
         peer: Option<Peer>,
         unsent: &[u8],
         rest: &[u8],
@@ -113,9 +121,9 @@ impl Session {
             self.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
         let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
-        let (send_form, recv_form) = forms(peer, &self.options);
+        let (send_form, recv_form) = forms(peer, self.layers.ws.as_ref(), &self.options);
         let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
-        let mut send = SendHalf::new(reader, send_form);
+        let mut send = SendHalf::new(reader, send_form).through(tunnel.clone());
         if let Some(bytes) = self.options.out_batch() {
             send.write_at_most(bytes);
         }
@@ -124,7 +132,8 @@ impl Session {
             Some(hello) => send.begin_with_message(hello),
             None => Ok(()),
         };
-        let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
+        let recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
+        let mut recv = recv.through(tunnel);
         if let Some(bytes) = self.options.in_batch() {
             recv.read_at_most(bytes);
         }
@@ -190,8 +199,12 @@ impl Session {
 }
 
 /// How frames leave and arrive.
-fn forms(peer: Option<Peer>, options: &SocketOptions) -> (SendForm, RecvForm) {
+fn forms(peer: Option<Peer>, role: Option<&ws::Role>, options: &SocketOptions) -> (SendForm, RecvForm) {
     let Some(peer) = peer else { return (SendForm::Raw, RecvForm::Raw) };
+    if let Some(role) = role {
+        let (outgoing, incoming) = ws::codec(role, peer.codec);
+        return (SendForm::Ws(outgoing), RecvForm::Ws(incoming));
+    }
     if let Codec::Curve(codec) = peer.codec {
         return (SendForm::Sealed(codec.sealer), RecvForm::Sealed(peer.version, codec.opener));
     }

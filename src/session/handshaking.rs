@@ -1,13 +1,15 @@
 //! A handshake over a stream.
 
 use super::state::Reason;
+use super::tunnel::{self, Tunnel};
 use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
-use crate::engine::{Config, Failure, Handshake, Peer, Progress};
+use crate::engine::{Config, Failure, Opening, Peer, Progress};
 use crate::errno::Errno;
-use crate::sys::stream;
+use crate::transport::Layers;
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes read in one call. What comes behind the handshake in the same read is handed on.
@@ -16,7 +18,8 @@ const READ: usize = 2048;
 /// The stream, the engine's handshake, and what is still to be written.
 pub struct Handshaking {
     fd: OwnedFd,
-    handshake: Handshake,
+    tunnel: Option<Arc<Tunnel>>,
+    handshake: Opening,
     out: Zeroizing<Vec<u8>>,
     out_at: usize,
     /// The question to the authenticator that is under way.
@@ -45,24 +48,20 @@ pub enum Outcome {
 }
 
 impl Handshaking {
-    pub fn new(fd: OwnedFd, config: Config) -> Handshaking {
-        let handshake = Handshake::new(config);
-        Handshaking {
-            fd,
-            handshake,
-            out: Zeroizing::new(Vec::with_capacity(READ)),
-            out_at: 0,
-            zap: None,
-            denied: false,
-        }
+    /// Errors: those of [`Tunnel::new`].
+    pub fn new(fd: OwnedFd, layers: &Layers, config: Config) -> Result<Handshaking, Errno> {
+        let tunnel = layers.tls.as_ref().map(Tunnel::new).transpose()?.map(Arc::new);
+        let handshake = Opening::new(layers.ws.as_ref(), config);
+        let out = Zeroizing::new(Vec::with_capacity(READ));
+        Ok(Handshaking { fd, tunnel, handshake, out, out_at: 0, zap: None, denied: false })
     }
 
     pub fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    pub fn into_fd(self) -> OwnedFd {
-        self.fd
+    pub fn into_stream(self) -> (OwnedFd, Option<Arc<Tunnel>>) {
+        (self.fd, self.tunnel)
     }
 
     /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; and a peer whose
@@ -91,10 +90,13 @@ impl Handshaking {
             if let Err(errno) = self.write() {
                 return Outcome::Failed(errno);
             }
-            let bytes = match stream::read(&self.fd, &mut *buffer) {
+            let bytes = match tunnel::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut *buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
                 Ok(n) => buffer.get(..n).unwrap_or_default(),
-                Err(errno) if errno.would_block() => return Outcome::More,
+                Err(errno) if errno.would_block() => {
+                    // What was read may have finished a tunnel, so that something can be written now.
+                    return self.write().err().map_or(Outcome::More, Outcome::Failed);
+                }
                 Err(errno) => return Outcome::Failed(errno),
             };
             let (taken, progress) = match self.handshake.input(bytes) {
@@ -141,7 +143,7 @@ impl Handshaking {
         while let Some(rest) = self.out.get(self.out_at..)
             && !rest.is_empty()
         {
-            match stream::write(&self.fd, &[IoSlice::new(rest)]) {
+            match tunnel::write(self.fd.as_fd(), self.tunnel.as_deref(), &[IoSlice::new(rest)]) {
                 Ok(n) => self.out_at += n,
                 Err(errno) if errno.would_block() => return Ok(()),
                 Err(errno) => return Err(errno),

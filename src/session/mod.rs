@@ -19,6 +19,7 @@ mod recv;
 mod send;
 mod shared;
 mod state;
+mod tunnel;
 mod zap;
 #[cfg(test)]
 mod tests;

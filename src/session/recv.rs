@@ -3,26 +3,31 @@
 mod copied;
 mod scratch;
 mod sealed;
+mod ws;
 
 use super::send::MOST_CONTROL;
+use super::tunnel::{self, Tunnel};
 use crate::engine::codec::Opener;
+use crate::engine::ws::Incoming;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE};
+use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE, Msg, OutFrame};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
-use crate::sys::stream;
 use scratch::Scratch;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 /// How bytes become frames.
 pub enum RecvForm {
     Zmtp(Version),
     /// Each in a box of its own (CURVE), commands too.
     Sealed(Version, Opener),
+    /// In WebSocket frames, sealed or not.
+    Ws(Incoming),
     /// Every run of bytes is a message (STREAM, `ZMQ_ROUTER_RAW`).
     Raw,
 }
@@ -78,6 +83,10 @@ pub struct RecvHalf {
     scratch: Scratch,
     /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
     opened: Option<(u8, usize)>,
+    /// What lies between the stream and us.
+    tunnel: Option<Arc<Tunnel>>,
+    /// The peer has said farewell: what comes behind it is nothing.
+    ended: bool,
     /// Between the frames of a message.
     inside: bool,
     /// Weight of the message so far, in bytes.
@@ -113,6 +122,8 @@ impl RecvHalf {
             body: None,
             scratch: Scratch::default(),
             opened: None,
+            tunnel: None,
+            ended: false,
             inside: false,
             weight: 0,
             content: false,
@@ -125,6 +136,12 @@ impl RecvHalf {
             #[cfg(test)]
             panics: false,
         }
+    }
+
+    /// Reads through a tunnel, if there is one.
+    pub fn through(mut self, tunnel: Option<Arc<Tunnel>>) -> RecvHalf {
+        self.tunnel = tunnel;
+        self
     }
 
     /// Reads no more than this at once, as far as frames allow it.
@@ -166,6 +183,9 @@ impl RecvHalf {
                 Ok(None) => break Received::NoCredit,
                 Err(failure) => break Received::Broken(failure),
             };
+            if self.ended {
+                break Received::End;
+            }
             if drained {
                 break Received::Blocked;
             }
@@ -236,27 +256,31 @@ impl RecvHalf {
     fn read(&mut self, fd: BorrowedFd<'_>, need: usize) -> Result<Read, Errno> {
         if let Some((_, builder)) = &mut self.body {
             let mut room = 0;
+            let (at, form, tunnel) = (builder.filled().len(), &self.form, self.tunnel.as_deref());
             let bytes = builder.fill(|spare| {
                 room = spare.len();
-                stream::read_uninit(fd, spare)
+                let filled = tunnel::read_uninit(fd, tunnel, spare)?;
+                ws::unmask_body(form, at, filled);
+                Ok(filled)
             })?;
-            return Ok(Read { bytes, short: bytes < room });
+            return Ok(Read { bytes, short: bytes < room && tunnel.is_none() });
         }
         let least = need.max(self.want.min(LEAST_READ));
         let most = self.most_read.max(need);
         let (bytes, room) = match in_place(&mut self.writer, &self.form) {
             Some(producer) => {
-                let mut asked = 0;
+                let (mut asked, tunnel) = (0, self.tunnel.as_deref());
                 let (bytes, _) = producer.receive(least, |room| {
                     asked = room.len().min(most);
-                    stream::read_uninit(fd, room.get_mut(..asked).unwrap_or_default())
+                    tunnel::read_uninit(fd, tunnel, room.get_mut(..asked).unwrap_or_default())
                 })?;
                 (bytes, asked)
             }
             None => {
                 let spare = self.scratch.room(least.max(self.want))?;
                 let asked = spare.len().min(most);
-                let bytes = stream::read(fd, spare.get_mut(..asked).unwrap_or_default())?;
+                let bytes =
+                    tunnel::read(fd, self.tunnel.as_deref(), spare.get_mut(..asked).unwrap_or_default())?;
                 self.scratch.filled(bytes);
                 (bytes, asked)
             }
@@ -264,7 +288,8 @@ impl RecvHalf {
         if bytes == room {
             self.want = (self.want * 2).min(LARGEST_READ);
         }
-        Ok(Read { bytes, short: bytes < room })
+        // Of a tunnel it only means that a record has ended.
+        Ok(Read { bytes, short: bytes < room && self.tunnel.is_none() })
     }
 
     /// Takes received bytes apart as far as they and the credit go. `Some(need)`: so many more bytes would help;
@@ -276,6 +301,7 @@ impl RecvHalf {
         let version = match self.form {
             RecvForm::Raw => return self.parse_raw(),
             RecvForm::Sealed(..) => return self.parse_sealed(now_ms, control),
+            RecvForm::Ws(_) => return self.parse_ws(control),
             RecvForm::Zmtp(version) => version,
         };
         if in_place(&mut self.writer, &self.form).is_none() {
@@ -479,7 +505,12 @@ impl RecvHalf {
             return Ok(true);
         }
         let more = flags & MORE != 0;
-        self.writer.append_body(more, body).map_err(Failure::Errno)?;
+        let appended = match self.form {
+            // Its header is not in the pipe yet.
+            RecvForm::Ws(_) => self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more)),
+            _ => self.writer.append_body(more, body),
+        };
+        appended.map_err(Failure::Errno)?;
         self.inside = more;
         self.content = true;
         Ok(true)
@@ -509,7 +540,7 @@ struct Read {
 fn in_place<'a>(writer: &'a mut LaneWriter, form: &RecvForm) -> Option<&'a mut Producer<Tail>> {
     match form {
         RecvForm::Zmtp(Version::V2 | Version::V3_0 | Version::V3_1) => writer.blocks(),
-        RecvForm::Zmtp(Version::V1) | RecvForm::Sealed(..) | RecvForm::Raw => None,
+        RecvForm::Zmtp(Version::V1) | RecvForm::Sealed(..) | RecvForm::Ws(_) | RecvForm::Raw => None,
     }
 }
 

@@ -1,14 +1,16 @@
 //! The sending half of a connection: what the socket wrote, out of the pipe and into the stream.
 
+use super::tunnel::{self, Tunnel};
 use crate::engine::Failure;
 use crate::engine::codec::Sealer;
+use crate::engine::ws::Outgoing;
 use crate::engine::zmtp::outgoing::Head;
 use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::pipe::{LaneReader, Tail};
-use crate::sys::stream::write;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 /// How frames leave.
 pub enum SendForm {
@@ -18,6 +20,8 @@ pub enum SendForm {
     Framed(Version),
     /// Each in a box of its own (CURVE), control frames too.
     Sealed(Sealer),
+    /// In WebSocket frames, sealed or not.
+    Ws(Outgoing),
     /// Bodies alone (STREAM, `ZMQ_ROUTER_RAW`).
     Raw,
 }
@@ -63,6 +67,10 @@ pub struct SendHalf {
     /// The stream stopped inside what was visible of the pipe: maybe inside a message.
     inside: bool,
     failed: Option<Errno>,
+    /// What lies between the stream and us.
+    tunnel: Option<Arc<Tunnel>>,
+    /// The farewell that the protocol has is said.
+    farewell: bool,
 }
 
 impl SendHalf {
@@ -77,7 +85,15 @@ impl SendHalf {
             batch: usize::MAX,
             inside: false,
             failed: None,
+            tunnel: None,
+            farewell: false,
         }
+    }
+
+    /// Writes through a tunnel, if there is one.
+    pub fn through(mut self, tunnel: Option<Arc<Tunnel>>) -> SendHalf {
+        self.tunnel = tunnel;
+        self
     }
 
     /// Hands no more than this to the stream at once, give or take a frame where frames are encoded. Not 0.
@@ -125,7 +141,14 @@ impl SendHalf {
             match step {
                 Step::Wrote(n) => sent += n,
                 Step::Short => return Sent::Blocked,
-                Step::Nothing => return if self.reader.bytes_ended() { Sent::Ended } else { Sent::All },
+                Step::Nothing if !self.reader.bytes_ended() => return Sent::All,
+                Step::Nothing if self.say_farewell() => {}
+                Step::Nothing => {
+                    if let Some(tunnel) = &self.tunnel {
+                        tunnel.close(fd);
+                    }
+                    return Sent::Ended;
+                }
             }
             if sent >= TURN {
                 return Sent::Yield;
@@ -137,9 +160,23 @@ impl SendHalf {
     pub fn into_reader(mut self) -> LaneReader {
         match self.form {
             SendForm::AsTheyLie => self.reader.resync(),
-            SendForm::Framed(_) | SendForm::Sealed(_) | SendForm::Raw => self.reader.skip_incomplete(),
+            SendForm::Framed(_) | SendForm::Sealed(_) | SendForm::Ws(_) | SendForm::Raw => {
+                self.reader.skip_incomplete();
+            }
         }
         self.reader
+    }
+
+    /// Whether there is something to say to the peer before the stream ends.
+    fn say_farewell(&mut self) -> bool {
+        match &mut self.form {
+            SendForm::Ws(outgoing) if !self.farewell => {
+                self.farewell = true;
+                outgoing.append_close(&mut self.out);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Bytes taken from the pipe and not by the stream yet.
@@ -160,10 +197,11 @@ impl SendHalf {
             // An idle connection keeps no more than it needs.
             self.out = Vec::new();
             self.out_at = 0;
+            tunnel::flush(fd, self.tunnel.as_deref())?;
             return Ok(Step::Nothing);
         }
-        let n = write(fd, &[IoSlice::new(rest)])?;
-        let short = n < rest.len();
+        let n = tunnel::write(fd, self.tunnel.as_deref(), &[IoSlice::new(rest)])?;
+        let short = n < rest.len() && self.tunnel.is_none();
         self.out_at += n;
         Ok(if short { Step::Short } else { Step::Wrote(n) })
     }
@@ -205,7 +243,7 @@ impl SendHalf {
                 }
                 true
             });
-            (write(fd, ranges.get(..used).unwrap_or_default())?, total, whole)
+            (tunnel::write(fd, self.tunnel.as_deref(), ranges.get(..used).unwrap_or_default())?, total, whole)
         };
         self.pass(written);
         let short = written < total;
@@ -282,6 +320,7 @@ fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Res
         SendForm::AsTheyLie => append(out, Version::V3_1, flags, body),
         SendForm::Framed(version) => append(out, *version, flags, body),
         SendForm::Sealed(sealer) => sealer.append_frame(out, flags, body).map_err(errno)?,
+        SendForm::Ws(outgoing) => outgoing.append(out, flags, body).map_err(errno)?,
     }
     Ok(())
 }

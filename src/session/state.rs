@@ -18,7 +18,7 @@ use crate::options::SocketOptions;
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Ready, Source};
 use crate::sys::contain::contain;
-use crate::transport::{Accepted, ConnectPlan};
+use crate::transport::{Accepted, ConnectPlan, Layers};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct Session {
     pub(super) end: Option<End>,
     pub(super) endpoints: Endpoints,
     pub(super) peer_address: String,
+    /// What is spoken on the stream, below ZMTP.
+    pub(super) layers: Layers,
     /// Frames of our own, waiting to be sent.
     pub(super) control: Vec<u8>,
     /// The socket wants no more of us but that we send what is left.
@@ -92,6 +94,7 @@ impl Session {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
         let mut session = Session::new(cx, ground, shared, None, endpoints);
         session.peer_address = stream.peer_address;
+        session.layers = stream.layers;
         session.begin_handshake(cx, stream.fd);
         Box::new(session)
     }
@@ -105,8 +108,10 @@ impl Session {
         pipe: Option<Pipe>,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints::connecting(plan.endpoint());
+        let layers = plan.layers().clone();
         let connecter = Connecter::new(plan, Arc::clone(&ground.options));
         let mut session = Session::new(cx, ground, shared, Some(connecter), endpoints);
+        session.layers = layers;
         if let Some(pipe) = pipe {
             session.take_pipe(pipe);
         }
@@ -136,6 +141,7 @@ impl Session {
             end: None,
             endpoints,
             peer_address: String::new(),
+            layers: Layers::default(),
             control: Vec::new(),
             closing: false,
             _guard: ground.guard,
@@ -178,7 +184,13 @@ impl Session {
                 connection.with_recv(suspend);
             }
             Received::Yield => cx.again(),
-            Received::End => return self.disconnected(cx, Reason::Stream(Errno::PIPE)),
+            Received::End => {
+                if !self.control.is_empty() {
+                    // The answer to a farewell, say. If the stream does not take it, so be it.
+                    connection.send(&self.control);
+                }
+                return self.disconnected(cx, Reason::Stream(Errno::PIPE));
+            }
             // That is not the peer's fault.
             Received::Broken(Failure::Errno(Errno::NOMEM)) => {
                 return self.disconnected(cx, Reason::Stream(Errno::NOMEM));
@@ -240,10 +252,9 @@ impl Session {
         let busy = connection.is_busy();
         let (now_ms, control) = (cx.now_ms(), &mut self.control);
         let action = connection.with_recv(|recv| {
-            let heartbeat = recv.heartbeat.as_mut()?;
-            let action = heartbeat.poll(now_ms);
+            let action = recv.heartbeat.as_mut()?.poll(now_ms);
             if action == Action::SendPing && !busy {
-                heartbeat.append_ping(now_ms, control);
+                recv.append_ping(now_ms, control);
             }
             Some(action)
         });

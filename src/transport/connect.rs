@@ -1,7 +1,7 @@
 //! Connecting, in steps, none of which waits but [`ConnectPlan::resolve`]: plan, resolve, start, finish.
 
 use super::tuning::{self, Tuning};
-use super::{ProxyRequest, Scheme, endpoint, ip, ipc, tcp};
+use super::{Layers, ProxyRequest, Scheme, endpoint, ip, ipc, tcp};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
@@ -15,6 +15,9 @@ pub struct ConnectPlan {
     scheme: Scheme,
     endpoint: String,
     target: Target,
+    layers: Layers,
+    /// Behind the address, in endpoints.
+    path: String,
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +49,11 @@ pub struct Connecting {
 
 impl ConnectPlan {
     pub(super) fn new(scheme: Scheme, endpoint: String, target: Target) -> ConnectPlan {
-        ConnectPlan { scheme, endpoint, target }
+        ConnectPlan { scheme, endpoint, target, layers: Layers::default(), path: String::new() }
+    }
+
+    pub(super) fn with_layers(self, layers: Layers, path: &str) -> ConnectPlan {
+        ConnectPlan { layers, path: path.to_owned(), ..self }
     }
 
     /// Checks an address; see [`connect`](super::connect).
@@ -56,6 +63,11 @@ impl ConnectPlan {
 
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// What is spoken on the stream, below ZMTP.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
     }
 
     /// As `ZMQ_LAST_ENDPOINT` and the monitor have it: names are not resolved.
@@ -68,7 +80,7 @@ impl ConnectPlan {
     pub fn resolved_endpoint(&self, destination: &Destination) -> String {
         match (&self.target, destination) {
             (Target::Ip { proxy: None, .. }, Destination::Ip(address)) => {
-                endpoint::uri(self.scheme, &(*address).into())
+                endpoint::uri(self.scheme, &(*address).into()) + &self.path
             }
             _ => self.endpoint.clone(),
         }
@@ -139,7 +151,7 @@ pub fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Re
     if let Some(error) = socket.take_error()? {
         return Err(error.into());
     }
-    if scheme != Scheme::Tcp {
+    if !scheme.is_over_tcp() {
         return Ok(());
     }
     // While nobody listens on a local port, the kernel may choose that very port for our end and connect the socket

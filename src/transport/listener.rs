@@ -2,7 +2,7 @@
 
 use super::ipc::{IpcFilters, SocketFile};
 use super::tuning::Tuning;
-use super::{Scheme, endpoint};
+use super::{Layers, Scheme, endpoint};
 use crate::errno::{Errno, Result};
 use crate::options::{SocketOptions, accepts_tcp_peer};
 use crate::sys::net;
@@ -21,6 +21,9 @@ pub struct Listener {
     gate: Gate,
     tuning: Tuning,
     file: Option<SocketFile>,
+    layers: Layers,
+    /// Behind the address, in endpoints.
+    path: String,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub struct Accepted {
     pub peer: String,
     /// See [`peer_address`](super::peer_address).
     pub peer_address: String,
+    /// What is spoken on the stream, below ZMTP.
+    pub layers: Layers,
 }
 
 /// Why a connection did not come in. All are `ZMQ_EVENT_ACCEPT_FAILED`, with [`errno`](AcceptError::errno) as its
@@ -77,7 +82,16 @@ impl Listener {
         file: Option<SocketFile>,
     ) -> Result<Listener> {
         let endpoint = endpoint::uri(scheme, &SockRef::from(&fd).local_addr()?);
-        Ok(Listener { scheme, fd: ListeningFd::Own(fd), endpoint, gate, tuning: Tuning::of(options), file })
+        Ok(Listener {
+            scheme,
+            fd: ListeningFd::Own(fd),
+            endpoint,
+            gate,
+            tuning: Tuning::of(options),
+            file,
+            layers: Layers::default(),
+            path: String::new(),
+        })
     }
 
     /// Takes over `ZMQ_USE_FD`, which the program has bound and made listen. Errors: `EBADF`, `ENOTSOCK`;
@@ -89,13 +103,21 @@ impl Listener {
         match local.map(|address| endpoint::uri(scheme, &address)) {
             Ok(endpoint) if !endpoint.is_empty() => {
                 let (fd, tuning) = (ListeningFd::Adopted(fd), Tuning::of(options));
-                Ok(Listener { scheme, fd, endpoint, gate, tuning, file: None })
+                let (layers, path) = (Layers::default(), String::new());
+                Ok(Listener { scheme, fd, endpoint, gate, tuning, file: None, layers, path })
             }
             unusable => {
                 fd.release();
                 Err(unusable.err().unwrap_or(Errno::INVAL))
             }
         }
+    }
+
+    pub(super) fn with_layers(mut self, layers: Layers, path: &str) -> Listener {
+        self.endpoint += path;
+        path.clone_into(&mut self.path);
+        self.layers = layers;
+        self
     }
 
     pub fn scheme(&self) -> Scheme {
@@ -126,14 +148,15 @@ impl Listener {
             // What accept(2) says where a firewall forbids the connection.
             return Err(AcceptError::Refused(Errno::PERM));
         }
-        if self.scheme == Scheme::Tcp {
+        if self.scheme.is_over_tcp() {
             let tuned = self.tuning.marked(fd.as_fd()).and_then(|()| self.tuning.connected(fd.as_fd()));
             tuned.map_err(AcceptError::Transient)?;
         }
         let local = SockRef::from(&fd).local_addr().map_err(|error| AcceptError::Transient(error.into()))?;
         let peer_address = endpoint::address_text(fd.as_fd(), &peer);
-        let (local, peer) = (endpoint::uri(self.scheme, &local), endpoint::uri(self.scheme, &peer));
-        Ok(Some(Accepted { fd, local, peer, peer_address }))
+        let name = |address: &SockAddr| endpoint::uri(self.scheme, address) + &self.path;
+        let (local, peer) = (name(&local), name(&peer));
+        Ok(Some(Accepted { fd, local, peer, peer_address, layers: self.layers.clone() }))
     }
 
     /// Closes at once and removes what was made for this endpoint alone. Errors: those of unlink(2) and rmdir(2),

@@ -10,13 +10,17 @@ mod endpoint;
 mod inproc;
 mod ip;
 mod ipc;
+mod layers;
 mod listener;
 mod socks;
 mod tcp;
 mod tuning;
+mod ws;
+mod wss;
 
 pub use connect::{ConnectPlan, Connecting, Destination, finish};
 pub use endpoint::{endpoints_of, other_names, peer_address};
+pub use layers::Layers;
 pub use listener::{AcceptError, Accepted, Listener};
 pub use socks::ProxyRequest;
 
@@ -50,6 +54,8 @@ struct Row {
 /// Which socket types a scheme carries.
 enum Types {
     Any,
+    /// All but STREAM, whose bytes have no frames to go into.
+    Messages,
     /// Multicast has no way back, so only publishers and subscribers fit.
     PubSub,
     Datagram,
@@ -90,13 +96,15 @@ impl Scheme {
         let row = |name, types, build| Row { name, types, build };
         let tcp = Build::Stream { bind: tcp::bind, connect: tcp::connect };
         let ipc = Build::Stream { bind: ipc::bind, connect: ipc::connect };
+        let ws = Build::Stream { bind: ws::bind, connect: ws::connect };
+        let wss = Build::Stream { bind: wss::bind, connect: wss::connect };
         match self {
             Scheme::Inproc => row("inproc", Types::Any, Build::InProcess),
             Scheme::Tcp => row("tcp", Types::Any, tcp),
             Scheme::Ipc => row("ipc", Types::Any, ipc),
             Scheme::Udp => row("udp", Types::Datagram, Build::Absent),
-            Scheme::Ws => row("ws", Types::Any, Build::Absent),
-            Scheme::Wss => row("wss", Types::Any, Build::Absent),
+            Scheme::Ws => row("ws", Types::Messages, ws),
+            Scheme::Wss => row("wss", Types::Messages, wss),
             Scheme::Tipc => row("tipc", Types::Any, Build::Absent),
             Scheme::Vsock => row("vsock", Types::Any, Build::Absent),
             Scheme::Vmci => row("vmci", Types::Any, Build::Absent),
@@ -109,6 +117,11 @@ impl Scheme {
     /// As it stands in endpoints.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Whether the stream underneath is TCP, and so takes TCP's options.
+    pub fn is_over_tcp(self) -> bool {
+        matches!(self, Scheme::Tcp | Scheme::Ws | Scheme::Wss)
     }
 
     /// Whether this library is built with the transport (for `zmq_has`).
@@ -139,6 +152,7 @@ pub fn compatible(scheme: Scheme, socket_type: SocketType) -> Result<()> {
     use SocketType::{Dgram, Dish, Pub, Radio, Sub, Xpub, Xsub};
     let fits = match scheme.row().types {
         Types::Any => true,
+        Types::Messages => socket_type != SocketType::Stream,
         Types::PubSub => matches!(socket_type, Pub | Sub | Xpub | Xsub),
         Types::Datagram => matches!(socket_type, Radio | Dish | Dgram),
     };

@@ -10,9 +10,19 @@ use std::os::fd::AsFd;
 
 /// See [`super::bind`]. With `ZMQ_USE_FD` set the address is not looked at.
 pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
+    listen(Scheme::Tcp, address, options)
+}
+
+/// See [`super::connect`].
+pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
+    plan(Scheme::Tcp, address, format!("tcp://{address}"), options)
+}
+
+/// For every scheme whose stream is TCP.
+pub(super) fn listen(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Listener> {
     let gate = Gate::Tcp(options.tcp_accept_filters.clone());
     if options.use_fd != -1 {
-        return Listener::adopt(Scheme::Tcp, gate, options);
+        return Listener::adopt(scheme, gate, options);
     }
     let local = ip::resolve_local(address, effective_ipv6(options))?;
     let socket = tuning::open(&local, options)?;
@@ -20,11 +30,16 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     net::set_option(socket.as_fd(), IntOption::ReuseAddress, 1)?;
     socket.bind(&local.into())?;
     socket.listen(options.backlog)?;
-    Listener::own(Scheme::Tcp, socket.into(), gate, options, None)
+    Listener::own(scheme, socket.into(), gate, options, None)
 }
 
-/// See [`super::connect`].
-pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
+/// For every scheme whose stream is TCP; `endpoint` is what the program gave.
+pub(super) fn plan(
+    scheme: Scheme,
+    address: &str,
+    endpoint: String,
+    options: &SocketOptions,
+) -> Result<ConnectPlan> {
     check_syntax(address)?;
     let proxy = socks::ProxyRequest::of(address, options)?;
     let name = match proxy {
@@ -33,7 +48,7 @@ pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectP
     };
     let source = name.rsplit_once(';').map(|(source, _)| source.to_owned());
     let target = Target::Ip { source, name, proxy };
-    Ok(ConnectPlan::new(Scheme::Tcp, format!("tcp://{address}"), target))
+    Ok(ConnectPlan::new(scheme, endpoint, target))
 }
 
 /// Whether IPv6 is wanted and to be had: on a kernel without it `ZMQ_IPV6` quietly means IPv4.

@@ -142,6 +142,51 @@ fn wildcards_resolve_to_what_the_system_chose() {
 }
 
 #[test]
+fn websocket_endpoints_carry_their_path_and_say_what_is_spoken() {
+    use crate::engine::ws::Role;
+    let options = options();
+    for (address, path) in
+        [("127.0.0.1:*", "/"), ("lo:*", "/"), ("127.0.0.1:*/", "/"), ("*:0/a/b:c", "/a/b:c")]
+    {
+        let listener = bound(&format!("ws://{address}"), &options).unwrap();
+        let endpoint = listener.last_endpoint().to_owned();
+        assert!(endpoint.starts_with("ws://") && endpoint.ends_with(path), "{endpoint}");
+        let client = connected(&endpoint, &options).unwrap();
+        let server = accepted(&listener).unwrap();
+        assert_eq!(server.layers.ws, Some(Role::Server));
+        assert!(server.layers.tls.is_none());
+        assert_eq!(server.peer_address, "127.0.0.1");
+        assert!(server.local.ends_with(path) && server.peer.ends_with(path));
+        for fd in [client.as_fd(), server.fd.as_fd()] {
+            assert_eq!(net::option(fd, IntOption::Nodelay), Ok(1));
+        }
+    }
+    let plan = planned("ws://127.0.0.1:7;[::1]:5/x", &options).unwrap();
+    assert_eq!(plan.layers().ws, Some(Role::Client { host: "[::1]:5".into(), path: "/x".into() }));
+    let place = Destination::Ip("[::1]:5".parse().unwrap());
+    assert_eq!(plan.resolved_endpoint(&place), "ws://[::1]:5/x");
+    for bad in ["ws://127.0.0.1", "ws://127.0.0.1/x", "ws://127.0.0.1:*", "ws://127.0.0.1:5/a b", "ws://:/"] {
+        assert_eq!(planned(bad, &options).unwrap_err(), Errno::INVAL, "{bad}");
+    }
+    assert_eq!(compatible(Scheme::Ws, SocketType::Stream), Err(Errno::NOCOMPATPROTO));
+}
+
+#[test]
+fn tls_wants_a_certificate_where_binding_and_names_where_connecting() {
+    let mut options = options();
+    assert_eq!(bound("wss://127.0.0.1:*", &options).unwrap_err(), Errno::INVAL);
+    options.wss_cert_pem = include_str!("../../tests/wss/cert.pem").into();
+    assert_eq!(bound("wss://127.0.0.1:*", &options).unwrap_err(), Errno::INVAL, "no key");
+    options.wss_key_pem = include_str!("../../tests/wss/key.pem").into();
+    let listener = bound("wss://127.0.0.1:*", &options).unwrap();
+    assert!(listener.last_endpoint().starts_with("wss://127.0.0.1:"));
+    let _client = connected(listener.last_endpoint(), &options).unwrap();
+    assert!(accepted(&listener).unwrap().layers.tls.is_some());
+    options.wss_trust_pem = "nonsense".into();
+    assert_eq!(planned("wss://127.0.0.1:5", &options).unwrap_err(), Errno::INVAL);
+}
+
+#[test]
 fn ipv6_listeners_take_both_families() {
     if !has_ipv6() {
         return;

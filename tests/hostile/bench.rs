@@ -53,9 +53,15 @@ pub fn connect(socket: Socket, endpoint: &str) {
 
 /// Binds to a free port and says which.
 pub fn bind(socket: Socket) -> String {
+    bind_over(socket, "tcp")
+}
+
+/// As [`bind`], over another transport.
+pub fn bind_over(socket: Socket, scheme: &str) -> String {
+    let endpoint = CString::new(format!("{scheme}://127.0.0.1:*")).unwrap();
     // SAFETY: a C string, and room for the answer.
     unsafe {
-        assert_eq!(zmq_bind(socket, c"tcp://127.0.0.1:*".as_ptr()), 0, "{}", errno());
+        assert_eq!(zmq_bind(socket, endpoint.as_ptr()), 0, "{}", errno());
         let (mut name, mut len) = ([0u8; 256], 256);
         assert_eq!(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name.as_mut_ptr().cast(), &raw mut len), 0);
         CStr::from_bytes_until_nul(&name).unwrap().to_str().unwrap().to_string()
@@ -124,6 +130,17 @@ impl Bench {
         prepare: impl FnOnce(*mut c_void, Socket),
         prepare_good: impl FnOnce(Socket),
     ) -> Bench {
+        Bench::over("tcp", kind, good_kind, prepare, prepare_good)
+    }
+
+    /// As [`with`](Bench::with), over another transport.
+    pub fn over(
+        scheme: &str,
+        kind: c_int,
+        good_kind: c_int,
+        prepare: impl FnOnce(*mut c_void, Socket),
+        prepare_good: impl FnOnce(Socket),
+    ) -> Bench {
         let context = zmq_ctx_new();
         let socket = open(context, kind);
         prepare(context, socket);
@@ -133,7 +150,7 @@ impl Bench {
             assert_eq!(zmq_socket_monitor(socket, c"inproc://monitor".as_ptr(), ZMQ_EVENT_ALL), 0);
             assert_eq!(zmq_connect(monitor, c"inproc://monitor".as_ptr()), 0);
         }
-        let endpoint = bind(socket);
+        let endpoint = bind_over(socket, scheme);
         let good = open(context, good_kind);
         if kind == ZMQ_PUB || kind == ZMQ_XPUB {
             set_bytes(good, ZMQ_SUBSCRIBE, b"good");
@@ -169,6 +186,12 @@ impl Bench {
                 self.strays.push(frames);
             }
         }
+    }
+
+    /// The good connection still carries this.
+    pub fn good_with(&mut self, body: &[u8]) {
+        send(self.good, body, 0).unwrap();
+        assert!(recv_all(self.socket, 0).unwrap() == [body]);
     }
 
     /// As [`good`](Bench::good) where the socket under attack is the one that sends.
@@ -221,7 +244,9 @@ impl Bench {
     }
 
     pub fn attack(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+        let (_, address) = self.endpoint.split_once("://").unwrap();
+        let (address, _) = address.split_once('/').unwrap_or((address, ""));
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();

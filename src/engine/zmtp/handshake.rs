@@ -65,6 +65,30 @@ impl Handshake {
         Handshake { config, state, out }
     }
 
+    /// For frames that need no greeting, because something else has said which mechanism is spoken: an HTTP upgrade, say.
+    /// The authenticator may have to be asked at once.
+    pub fn with_mechanism(config: Config) -> Result<(Handshake, Progress), Failure> {
+        let mechanism = mechanism::name_field(config.security.mechanism());
+        let peer = PeerGreeting { version: Version::V3_0, mechanism, as_server: false };
+        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+        let (state, progress) = match AwaitCommand::start(&peer, &config, &mut out)? {
+            Step::Wait(state) | Step::Next(state) => (state, Progress::More),
+            Step::Ask(state, request) => (state, Progress::Zap(request)),
+            // Nobody is known before having said anything.
+            Step::Done(_) => return Err(Failure::SILENT),
+        };
+        Ok((Handshake { config, state, out }, progress))
+    }
+
+    /// For frames that need no greeting and know no mechanism: each side's first frame is its routing id.
+    pub fn with_routing_ids(config: Config) -> Handshake {
+        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+        frame::append_frame(&mut out, 0, &config.routing_id);
+        let frame = Assembler::new(Form::V2);
+        let state = AwaitRoutingId { version: Version::V2, begun: Vec::new(), unversioned: false, frame };
+        Handshake { config, state: State::RoutingId(state), out }
+    }
+
     /// Appends what must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.out);

@@ -65,10 +65,15 @@ impl Heartbeat {
 
     /// Appends the PING frame that [`poll`](Heartbeat::poll) asked for, and starts to wait for an answer.
     pub fn append_ping(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+        self.ping_sent(now_ms);
+        command::append_ping(out, self.intervals.ttl_ds);
+    }
+
+    /// As [`append_ping`](Heartbeat::append_ping), where the PING has another form and is not our business.
+    pub fn ping_sent(&mut self, now_ms: u64) {
         if !self.timeout.is_running() {
             self.timeout.start(now_ms);
         }
-        command::append_ping(out, self.intervals.ttl_ds);
     }
 
     /// What is due. Each PING is asked for once.

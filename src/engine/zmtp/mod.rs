@@ -19,6 +19,7 @@ pub mod v1;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub use assembler::MAX_BODY as MAX_HANDSHAKE_BODY;
 pub(super) use greeting::PeerGreeting;
 
 /// What a peer speaks; what both speak, since ours is the newest.

@@ -5,6 +5,7 @@ mod halves;
 mod loans;
 mod panics;
 mod sealed;
+mod ws;
 
 /// Random numbers that are the same in every run (xorshift64*).
 pub struct Random(u64);

@@ -1,0 +1,129 @@
+//! Whom a client trusts.
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use std::sync::Arc;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
+use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
+use x509_cert::der::oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
+
+/// Trusts servers that an authority vouches for, and those whose very certificate is listed, self-signed as most of
+/// these are: the rules for the web would have none of them, libzmq's (GnuTLS) do.
+#[derive(Debug)]
+pub struct Trust {
+    listed: Vec<CertificateDer<'static>>,
+    /// A listed certificate has to be for the server's name, too.
+    named: bool,
+    /// `None` if there is no authority at all.
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Trust {
+    pub fn new(
+        listed: Vec<CertificateDer<'static>>,
+        system: bool,
+        named: bool,
+        provider: &Arc<CryptoProvider>,
+    ) -> Trust {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(listed.iter().cloned());
+        if system {
+            // What cannot be read is not trusted; that is all.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let algorithms = provider.signature_verification_algorithms;
+        Trust { listed, named, authorities: authorities.build().ok(), algorithms }
+    }
+
+    fn check_listed(
+        &self,
+        der: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let certificate = Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
+        let validity = certificate.tbs_certificate().validity();
+        if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
+            return Err(CertificateError::Expired.into());
+        }
+        if !self.named || verify_server_name(&ParsedCertificate::try_from(der)?, name).is_ok() {
+            return Ok(());
+        }
+        if is_called(&certificate, &name.to_str()) {
+            return Ok(());
+        }
+        Err(CertificateError::NotValidForName.into())
+    }
+}
+
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.listed.contains(end_entity) {
+            self.check_listed(end_entity, server_name, now)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        let authorities = self.authorities.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Old certificates, and many made by hand, have their name as the subject's common name and nowhere else.
+fn is_called(certificate: &Certificate, name: &str) -> bool {
+    let certificate = certificate.tbs_certificate();
+    let extensions = certificate.extensions().map(Vec::as_slice).unwrap_or_default();
+    if extensions.iter().any(|extension| extension.extn_id == ID_CE_SUBJECT_ALT_NAME) {
+        return false;
+    }
+    let attributes = certificate.subject().iter_rdn().flat_map(|rdn| rdn.iter());
+    let mut names = attributes.filter(|attribute| attribute.oid == COMMON_NAME);
+    names.any(|attribute| {
+        let value = &attribute.value;
+        let utf8 = value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
+        let text = utf8
+            .or_else(|_| value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned()));
+        text.is_ok_and(|text| text.eq_ignore_ascii_case(name))
+    })
+}

@@ -1,0 +1,55 @@
+//! The beginning of a connection, whatever lies underneath.
+
+use super::zap::ZapReply;
+use super::zmtp::handshake::{Handshake, Progress};
+use super::{Config, Failure, ws};
+
+/// A handshake that is under way; see [`Handshake`].
+// There is one of them for each connection that begins, in a box of its owner's.
+#[allow(clippy::large_enum_variant)]
+pub enum Opening {
+    Zmtp(Handshake),
+    Ws(ws::Handshake),
+}
+
+impl Opening {
+    /// Over WebSocket, with the role that is ours there; else plain ZMTP.
+    pub fn new(ws: Option<&ws::Role>, config: Config) -> Opening {
+        match ws {
+            Some(role) => Opening::Ws(ws::Handshake::new(role, config)),
+            None => Opening::Zmtp(Handshake::new(config)),
+        }
+    }
+
+    /// Appends what must be sent now.
+    pub fn output(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Opening::Zmtp(handshake) => handshake.output(out),
+            Opening::Ws(handshake) => handshake.output(out),
+        }
+    }
+
+    /// See [`Handshake::input`].
+    pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, Progress), Failure> {
+        match self {
+            Opening::Zmtp(handshake) => handshake.input(bytes),
+            Opening::Ws(handshake) => handshake.input(bytes),
+        }
+    }
+
+    /// See [`Handshake::zap_reply`].
+    pub fn zap_reply(&mut self, reply: ZapReply) -> Result<Progress, Failure> {
+        match self {
+            Opening::Zmtp(handshake) => handshake.zap_reply(reply),
+            Opening::Ws(handshake) => handshake.zap_reply(reply),
+        }
+    }
+
+    /// See [`Handshake::zap_unavailable`].
+    pub fn zap_unavailable(&mut self) -> Result<Progress, Failure> {
+        match self {
+            Opening::Zmtp(handshake) => handshake.zap_unavailable(),
+            Opening::Ws(handshake) => handshake.zap_unavailable(),
+        }
+    }
+}

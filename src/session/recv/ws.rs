@@ -1,0 +1,143 @@
+//! Receiving WebSocket frames (ZWS): unmasked, and opened, where they lie in the buffer, and copied into the pipe from
+//! there. Large bodies are received into memory of their own, if they are not sealed.
+
+use super::copied::more_of;
+use super::{RecvForm, RecvHalf};
+use crate::engine::Failure;
+use crate::engine::ws::frame::{MAX_HEADER, parse_header};
+use crate::engine::ws::{Header, Opcode};
+use crate::engine::zmtp::command::Command;
+use crate::engine::zmtp::frame::{self, Header as FrameHeader};
+use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, MORE};
+use crate::session::send::MOST_CONTROL;
+
+impl RecvHalf {
+    /// As [`parse`](RecvHalf::parse), for WebSocket frames.
+    pub(super) fn parse_ws(&mut self, control: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
+        loop {
+            let RecvForm::Ws(incoming) = &self.form else { return Err(Failure::SILENT) };
+            let sealed = incoming.is_sealed();
+            let bytes = self.scratch.pending();
+            let header = parse_header(bytes, incoming.masked)?;
+            let Some(header) = header else { return Ok(Some(MAX_HEADER)) };
+            let (len, have) = (header.frame_len(), bytes.len());
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.on_received();
+            }
+            if header.opcode != Opcode::Binary {
+                if len > have {
+                    return Ok(Some(len - have));
+                }
+                if !self.take_control(&header, control) {
+                    return Ok(Some(1));
+                }
+                continue;
+            }
+            // Behind the flags; in a box, if it is in one.
+            let body_len = header.payload_len.saturating_sub(1);
+            frame::check_size(body_len, self.limits.frame)?;
+            if !self.inside {
+                if !self.writer.check() {
+                    return Ok(None);
+                }
+                self.weight = 0;
+            }
+            if len <= have {
+                self.take_binary(&header)?;
+                continue;
+            }
+            if sealed || body_len < BY_REFERENCE as u64 {
+                return Ok(Some(more_of(len, have)));
+            }
+            if have <= header.header_len {
+                return Ok(Some(1));
+            }
+            self.begin_ws_body(&header, body_len)?;
+            return Ok(Some(1));
+        }
+    }
+
+    /// Appends a ping of ours to `control`, if somebody keeps watch.
+    pub fn append_ping(&mut self, now_ms: u64, control: &mut Vec<u8>) {
+        let Some(heartbeat) = &mut self.heartbeat else { return };
+        match &mut self.form {
+            RecvForm::Ws(incoming) => {
+                incoming.append_control(control, Opcode::Ping, &[]);
+                heartbeat.ping_sent(now_ms);
+            }
+            _ => heartbeat.append_ping(now_ms, control),
+        }
+    }
+
+    /// Does what a whole control frame asks for; `false`: it was the last.
+    fn take_control(&mut self, header: &Header, control: &mut Vec<u8>) -> bool {
+        let RecvForm::Ws(incoming) = &mut self.form else { return true };
+        let payload = self.scratch.part_mut(header.header_len..header.frame_len());
+        incoming.unmask(header.mask, payload);
+        let room = control.len() + payload.len() + MAX_HEADER <= MOST_CONTROL;
+        match header.opcode {
+            Opcode::Ping if room => incoming.append_control(control, Opcode::Pong, payload),
+            Opcode::Close => {
+                if room {
+                    incoming.append_control(control, Opcode::Close, payload);
+                }
+                self.ended = true;
+            }
+            Opcode::Ping | Opcode::Pong | Opcode::Binary => {}
+        }
+        self.scratch.consume(header.frame_len());
+        !self.ended
+    }
+
+    /// Puts a whole binary frame into the pipe, or obeys it.
+    fn take_binary(&mut self, header: &Header) -> Result<(), Failure> {
+        let len = header.frame_len();
+        let RecvForm::Ws(incoming) = &mut self.form else { return Err(Failure::SILENT) };
+        let payload = self.scratch.part_mut(header.header_len..len);
+        let (flags, skip) = incoming.open(header.mask, payload)?;
+        let body = (header.header_len + skip).min(len)..len;
+        if flags & COMMAND != 0 {
+            if self.inside {
+                self.weigh(len as u64)?;
+            }
+            let wanted = self.wants_subscriptions();
+            let body = self.scratch.part(body);
+            if wanted && Command::parse(body).is_wish() {
+                self.writer.append_wish(body, b"").map_err(Failure::Errno)?;
+                self.content = true;
+            }
+        } else {
+            let (header_len, body_len) = (header.header_len + 1, header.payload_len.saturating_sub(1));
+            let as_framed = FrameHeader { flags: 0, header_len, body_len };
+            self.take_frame(&as_framed, body, flags & MORE != 0)?;
+        }
+        self.scratch.consume(len);
+        Ok(())
+    }
+
+    /// Begins to receive a large body into memory of its own.
+    fn begin_ws_body(&mut self, header: &Header, body_len: u64) -> Result<(), Failure> {
+        let len = usize::try_from(body_len).map_err(|_| Failure::TOO_LARGE)?;
+        let weight = if self.inside { header.header_len as u64 } else { 0 };
+        self.weigh(body_len.saturating_add(weight))?;
+        if !self.inside {
+            self.flush();
+        }
+        let RecvForm::Ws(incoming) = &mut self.form else { return Err(Failure::SILENT) };
+        let have = self.scratch.pending().len();
+        let begun = self.scratch.part_mut(header.header_len..have);
+        let flags = incoming.begin_body(header.mask, begun);
+        let mut builder = BodyBuilder::with_expected(len);
+        builder.extend(begun.get(1..).unwrap_or_default()).map_err(Failure::Errno)?;
+        self.scratch.clear();
+        self.body = Some((flags, builder));
+        Ok(())
+    }
+}
+
+/// Unmasks bytes of a body that is received into memory of its own; they stand at `at` in it.
+pub(super) fn unmask_body(form: &RecvForm, at: usize, bytes: &mut [u8]) {
+    if let RecvForm::Ws(incoming) = form {
+        incoming.continue_body(at, bytes);
+    }
+}

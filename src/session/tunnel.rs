@@ -1,0 +1,131 @@
+//! Reading and writing a connection's stream, through TLS where that lies in between.
+
+use crate::crypto::tls::{Settings, Tls};
+use crate::errno::{Errno, Result};
+use crate::sys::lock::Lock;
+use crate::sys::stream;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+
+/// Bytes encrypted in one go. They are held until the stream has taken them all.
+const MOST: usize = 64 * 1024;
+/// Bytes decrypted in one go, where they cannot go where they belong directly.
+const ROOM: usize = 16 * 1024;
+
+/// The TLS on a stream, which both halves of a connection share.
+pub struct Tunnel(Lock<Tls>);
+
+impl Tunnel {
+    pub fn new(settings: &Settings) -> Result<Tunnel> {
+        Ok(Tunnel(Lock::new(Tls::new(settings)?)))
+    }
+
+    /// Says farewell, if the stream takes it.
+    pub fn close(&self, fd: BorrowedFd<'_>) {
+        let mut tls = self.0.lock();
+        tls.close();
+        let _ = tls.transmit(&mut Stream(fd));
+    }
+
+    fn read(&self, fd: BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {
+        let mut tls = self.0.lock();
+        loop {
+            if let Some(n) = tls.read(room) {
+                return Ok(n);
+            }
+            let received = tls.receive(&mut Stream(fd));
+            // What the peer has said may want an answer; so may what it should not have said.
+            match tls.transmit(&mut Stream(fd)) {
+                Err(errno) if received.is_ok() && !errno.would_block() => return Err(errno),
+                _ => received?,
+            }
+        }
+    }
+
+    fn write(&self, fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
+        let mut tls = self.0.lock();
+        tls.transmit(&mut Stream(fd))?;
+        if tls.is_handshaking() {
+            return Err(Errno::AGAIN);
+        }
+        let mut written = 0;
+        for range in ranges {
+            let piece = range.get(..MOST - written).unwrap_or(range);
+            written += tls.write(piece)?;
+            if written >= MOST {
+                break;
+            }
+        }
+        match tls.transmit(&mut Stream(fd)) {
+            // It is ours to send from here on; the next write begins with it.
+            Err(errno) if errno.would_block() => Ok(written),
+            outcome => outcome.map(|()| written),
+        }
+    }
+}
+
+/// As [`stream::read`].
+pub fn read(fd: BorrowedFd<'_>, tunnel: Option<&Tunnel>, room: &mut [u8]) -> Result<usize> {
+    match tunnel {
+        None => stream::read(fd, room),
+        Some(tunnel) => tunnel.read(fd, room),
+    }
+}
+
+/// As [`stream::read_uninit`].
+pub fn read_uninit<'r>(
+    fd: BorrowedFd<'_>,
+    tunnel: Option<&Tunnel>,
+    room: &'r mut [MaybeUninit<u8>],
+) -> Result<&'r mut [u8]> {
+    let Some(tunnel) = tunnel else { return stream::read_uninit(fd, room) };
+    let mut bytes = [0; ROOM];
+    let len = room.len().min(ROOM);
+    let n = tunnel.read(fd, bytes.get_mut(..len).unwrap_or_default())?;
+    let bytes = bytes.get(..n).unwrap_or_default();
+    Ok(room.get_mut(..bytes.len()).unwrap_or_default().write_copy_of_slice(bytes))
+}
+
+/// As [`stream::write`]. That not all of it was taken means that the stream is full only where there is no tunnel.
+pub fn write(fd: BorrowedFd<'_>, tunnel: Option<&Tunnel>, ranges: &[IoSlice<'_>]) -> Result<usize> {
+    match tunnel {
+        None => stream::write(fd, ranges),
+        Some(tunnel) => tunnel.write(fd, ranges),
+    }
+}
+
+/// Sends what the tunnel holds back. Errors: those of [`stream::write`], `EAGAIN` if it still holds something.
+pub fn flush(fd: BorrowedFd<'_>, tunnel: Option<&Tunnel>) -> Result<()> {
+    match tunnel {
+        None => Ok(()),
+        Some(tunnel) => tunnel.0.lock().transmit(&mut Stream(fd)),
+    }
+}
+
+/// The stream underneath.
+struct Stream<'a>(BorrowedFd<'a>);
+
+impl io::Read for Stream<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        stream::read(self.0, room).map_err(error)
+    }
+}
+
+impl io::Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        stream::write(self.0, &[IoSlice::new(bytes)]).map_err(error)
+    }
+
+    fn write_vectored(&mut self, ranges: &[IoSlice<'_>]) -> io::Result<usize> {
+        stream::write(self.0, ranges).map_err(error)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn error(errno: Errno) -> io::Error {
+    io::Error::from_raw_os_error(errno.0)
+}
