@@ -105,11 +105,12 @@ impl Connection {
         let sent_before = self.turn_round();
         let mut terms = self.loan.0.lock();
         let keeps = match received {
-            Some(Some((Received::Blocked | Received::Yield, bytes))) => {
+            Some(Some((Received::Blocked, bytes))) => {
                 terms.weigh(bytes, sent_before);
                 terms.kept_until.is_none()
             }
-            // How it ended, and what there is no credit for, is the session's business.
+            // How it ended, what there is no credit for, and what is too much at once is the session's business. The
+            // rest may lie in a tunnel, where poll(2) does not see it.
             Some(Some(_)) => {
                 terms.keep();
                 false
