@@ -2,8 +2,8 @@
 //! so that a message costs no hand-over between threads; the reactor is not to be woken for it as well.
 //!
 //! A stream is borrowed when a thread begins to wait, and returned when the wait is over. If the thread comes back
-//! quickly, again and again, the stream stays away in between, as long as the session, which looks every
-//! [`WATCH`], finds that it does. So a stream is away from the reactor only while a thread waits for it or the session
+//! quickly, again and again, the stream stays away in between, as long as the session, which looks from time to time
+//! ([`WATCH`]), finds that it does. So a stream is away from the reactor only while a thread waits for it or the session
 //! looks after it.
 
 use super::connection::Connection;
@@ -15,8 +15,10 @@ use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
 use std::time::{Duration, Instant};
 
-/// How often the session looks whether the thread still comes back.
+/// When the session first looks whether the thread still comes back. Each time that it does, the session waits twice as
+/// long before it looks again, up to the other limit: every look may hold up a message.
 pub const WATCH: Duration = Duration::from_millis(1);
+const LONGEST_WATCH: Duration = Duration::from_millis(8);
 /// A thread that comes back within this time is quick, and after so many times in a row the stream stays away.
 const QUICK: Duration = Duration::from_millis(1);
 const QUICK_ENOUGH: u8 = 2;
@@ -45,6 +47,8 @@ struct Terms {
     /// Changes when a thread comes, and what the session saw of that.
     visits: u32,
     seen: u32,
+    /// How often the session has looked and found that it had.
+    looks: u32,
     /// When the last thread left.
     left: Option<Instant>,
     quick: u8,
@@ -199,20 +203,22 @@ impl Connection {
         std::mem::take(&mut self.loan.0.lock().errand)
     }
 
-    /// To be called every [`WATCH`] after [`Errand::watch`]. `false`: no more.
-    pub fn look_after(&self) -> bool {
+    /// To be called [`WATCH`] after [`Errand::watch`], and again after what this answers. `None`: no more.
+    pub fn look_after(&self) -> Option<Duration> {
         let mut terms = self.loan.0.lock();
         let visits = terms.visits;
         let came = std::mem::replace(&mut terms.seen, visits) != visits;
         terms.watched = terms.away && came;
-        if !terms.watched {
-            // Who waits for so long at a time is to begin anew.
-            terms.quick = 0;
-            if !terms.held {
-                self.take_back(&mut terms);
-            }
+        if terms.watched {
+            terms.looks = terms.looks.saturating_add(1);
+            return Some(WATCH.saturating_mul(1 << terms.looks.min(16)).min(LONGEST_WATCH));
         }
-        terms.watched
+        // Who waits for so long at a time is to begin anew.
+        (terms.quick, terms.looks) = (0, 0);
+        if !terms.held {
+            self.take_back(&mut terms);
+        }
+        None
     }
 
     /// The stream is not borrowed any more. Whether a thread polls it still: that one is to be woken, and holds the stream

@@ -228,9 +228,9 @@ impl Session {
 
     fn look_after_loan(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Connected(connection) = &self.stage
-            && connection.look_after()
+            && let Some(after) = connection.look_after()
         {
-            cx.set_timer(timer::LOAN, WATCH);
+            cx.set_timer(timer::LOAN, after);
         }
     }
 
