@@ -5,6 +5,8 @@
 //! [`Version`](zmtp::Version): [`zmtp::frame`] and [`zmtp::v1`] find their borders in place,
 //! [`zmtp::outgoing`] says what to write before a body, and [`Heartbeat`] keeps watch.
 //!
+//! A [`datagram`] has neither handshake nor frames.
+//!
 //! Where a peer must be authenticated, the handshake asks for it with a [`ZapRequest`] and waits.
 //!
 //! All that a peer sends is bounded before it is used, and no input makes this layer panic.
@@ -12,6 +14,7 @@
 
 pub mod codec;
 pub mod config;
+pub mod datagram;
 pub mod failure;
 pub mod mechanism;
 pub mod socks;

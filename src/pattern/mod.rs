@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod dealer;
+mod dgram;
 mod distribution;
 mod fair_queue;
 mod load_balance;
@@ -37,6 +38,7 @@ use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{PipeId, Pipes};
 use dealer::Dealer;
+use dgram::Dgram;
 use pair::Pair;
 use pub_::Pub;
 use pull::Pull;
@@ -63,6 +65,7 @@ pub enum Pattern {
     Xpub(Xpub),
     Xsub(Xsub),
     Stream(Stream),
+    Dgram(Dgram),
 }
 
 /// What became of a frame that was sent.
@@ -158,6 +161,7 @@ macro_rules! each {
             Pattern::Xpub($name) => $call,
             Pattern::Xsub($name) => $call,
             Pattern::Stream($name) => $call,
+            Pattern::Dgram($name) => $call,
         }
     };
 }
@@ -178,6 +182,7 @@ impl Pattern {
             SocketType::Xpub => Pattern::Xpub(Xpub::new(options)),
             SocketType::Xsub => Pattern::Xsub(Xsub::new(options)),
             SocketType::Stream => Pattern::Stream(Stream::new()),
+            SocketType::Dgram => Pattern::Dgram(Dgram::default()),
             _ => return Err(Errno::INVAL),
         })
     }

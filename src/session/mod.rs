@@ -5,6 +5,7 @@ mod attempts;
 mod backoff;
 mod connecter;
 mod connection;
+mod datagrams;
 mod ending;
 mod establishing;
 mod handshaking;
@@ -20,6 +21,7 @@ mod zap;
 #[cfg(test)]
 mod tests;
 
+pub use datagrams::exchange;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use owner::{Command, Owner, SocketEnd};

@@ -1,11 +1,11 @@
 //! What a socket is bound and connected to.
 
-use super::state::Socket;
+use super::state::{Origin, Socket};
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pipe::{self, LaneOptions, PipeId};
 use crate::session::{self, Ground, Listening, SessionHandle, event};
-use crate::transport::{self, Scheme};
+use crate::transport::{self, Role, Scheme};
 use std::sync::Arc;
 
 /// By endpoint; several connections may share one.
@@ -83,6 +83,9 @@ impl Socket {
             self.last_endpoint = endpoint.to_string();
             return Ok(());
         }
+        if scheme.has_datagrams() {
+            return self.open_datagrams(scheme, address, Role::Binds);
+        }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let listener = match transport::bind(scheme, address, &self.options) {
             Ok(listener) => listener,
@@ -114,6 +117,9 @@ impl Socket {
             self.last_endpoint = endpoint.to_string();
             return Ok(());
         }
+        if scheme.has_datagrams() {
+            return self.open_datagrams(scheme, address, Role::Connects);
+        }
         let once = matches!(
             self.options.socket_type,
             SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req
@@ -135,13 +141,32 @@ impl Socket {
             (Some(ours), Some(theirs))
         };
         let ground = self.ground();
-        let pipe = ours.map(|pipe| self.attach(pipe, true));
+        let pipe = ours.map(|pipe| self.attach(pipe, Origin::Local));
         let session = session::connect(&io_thread, ground, plan, theirs);
         self.last_endpoint = last_endpoint;
         let what = What::Connected(session);
         self.endpoints.entries.push(Entry { uri: endpoint.to_string(), what, pipe });
         self.drop_closed();
         // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
+        self.owner.mailbox.touch();
+        Ok(())
+    }
+
+    /// Binds or connects where there are no connections: what can go wrong goes wrong at once.
+    fn open_datagrams(&mut self, scheme: Scheme, address: &str, role: Role) -> Result<()> {
+        let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
+        let socket = transport::datagrams(scheme, address, role, &self.options)?;
+        let out = LaneOptions { hwm: self.options.sndhwm, conflate: false };
+        let back = LaneOptions { hwm: self.options.rcvhwm, conflate: false };
+        let (mut ours, theirs) = pipe::pair(out, back)?;
+        let endpoint = socket.last_endpoint().to_string();
+        ours.endpoint.clone_from(&endpoint);
+        let session = session::exchange(&io_thread, self.ground(), socket, theirs)?;
+        let pipe = Some(self.attach(ours, Origin::Datagrams));
+        self.last_endpoint.clone_from(&endpoint);
+        self.endpoints.entries.push(Entry { uri: endpoint, what: What::Connected(session), pipe });
+        self.drop_closed();
+        // As in `connect`.
         self.owner.mailbox.touch();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 
-use super::state::Socket;
+use super::state::{Origin, Socket};
 use crate::ctx::SocketId;
 use crate::errno::Result;
 use crate::options::SocketOptions;
@@ -91,7 +91,7 @@ impl Socket {
                 pipe.write_routing_id(&self.options.routing_id)?;
                 pipe.flush();
             }
-            self.attach(pipe, false);
+            self.attach(pipe, Origin::Peer);
         }
         self.drop_closed();
         Ok(())
@@ -123,7 +123,7 @@ impl Socket {
             bound.owner.mailbox.send(Command::Bind(theirs));
             Ok(None)
         })?;
-        let id = self.attach(ours, true);
+        let id = self.attach(ours, Origin::Local);
         self.endpoints.add_pipe(endpoint, id);
         self.drop_closed();
         Ok(())

@@ -2,6 +2,7 @@
 
 pub mod contain;
 pub mod credentials;
+pub mod datagram;
 pub mod eventfd;
 pub mod fork;
 pub mod interface;

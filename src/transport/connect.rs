@@ -5,7 +5,7 @@ use super::{ProxyRequest, Scheme, endpoint, ip, ipc, tcp};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{SockAddr, SockRef, Socket, Type};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -110,7 +110,7 @@ impl ConnectPlan {
     pub fn start(&self, destination: &Destination, options: &SocketOptions) -> Result<Connecting> {
         let (socket, peer) = match (&self.target, destination) {
             (Target::Ip { source, .. }, Destination::Ip(peer)) => {
-                let socket = tuning::open(peer, options)?;
+                let socket = tuning::open(peer, Type::STREAM, options)?;
                 if let Some(source) = source {
                     bind_source(&socket, source, peer.is_ipv6())?;
                 }

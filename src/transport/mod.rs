@@ -14,11 +14,13 @@ mod listener;
 mod socks;
 mod tcp;
 mod tuning;
+mod udp;
 
 pub use connect::{ConnectPlan, Connecting, Destination, finish};
 pub use endpoint::{endpoints_of, other_names, peer_address};
 pub use listener::{AcceptError, Accepted, Listener};
 pub use socks::ProxyRequest;
+pub use udp::Datagrams;
 
 use crate::errno::{Errno, Result};
 use crate::options::{SocketOptions, SocketType};
@@ -64,8 +66,17 @@ enum Build {
         bind: fn(&str, &SocketOptions) -> Result<Listener>,
         connect: fn(&str, &SocketOptions) -> Result<ConnectPlan>,
     },
+    /// By datagrams, with no connection.
+    Datagrams { open: fn(&str, Role, &SocketOptions) -> Result<Datagrams> },
     /// Not at all: this library is built without the transport.
     Absent,
+}
+
+/// Which of `zmq_bind` and `zmq_connect`, where a transport has one way for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Binds,
+    Connects,
 }
 
 impl Scheme {
@@ -94,7 +105,7 @@ impl Scheme {
             Scheme::Inproc => row("inproc", Types::Any, Build::InProcess),
             Scheme::Tcp => row("tcp", Types::Any, tcp),
             Scheme::Ipc => row("ipc", Types::Any, ipc),
-            Scheme::Udp => row("udp", Types::Datagram, Build::Absent),
+            Scheme::Udp => row("udp", Types::Datagram, Build::Datagrams { open: udp::open }),
             Scheme::Ws => row("ws", Types::Any, Build::Absent),
             Scheme::Wss => row("wss", Types::Any, Build::Absent),
             Scheme::Tipc => row("tipc", Types::Any, Build::Absent),
@@ -114,6 +125,11 @@ impl Scheme {
     /// Whether this library is built with the transport (for `zmq_has`).
     pub fn is_built(self) -> bool {
         !matches!(self.row().build, Build::Absent)
+    }
+
+    /// Whether the transport knows no connections: see [`datagrams`].
+    pub fn has_datagrams(self) -> bool {
+        matches!(self.row().build, Build::Datagrams { .. })
     }
 }
 
@@ -152,7 +168,7 @@ pub fn compatible(scheme: Scheme, socket_type: SocketType) -> Result<()> {
 pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Listener> {
     match scheme.row().build {
         Build::Stream { bind, .. } => bind(address, options),
-        Build::InProcess | Build::Absent => Err(Errno::PROTONOSUPPORT),
+        _ => Err(Errno::PROTONOSUPPORT),
     }
 }
 
@@ -162,7 +178,20 @@ pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Li
 pub fn connect(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
     match scheme.row().build {
         Build::Stream { connect, .. } => connect(address, options),
-        Build::InProcess | Build::Absent => Err(Errno::PROTONOSUPPORT),
+        _ => Err(Errno::PROTONOSUPPORT),
+    }
+}
+
+/// Opens a datagram socket, which then needs no connection. Blocks for as long as a name server takes if the address is
+/// a host name.
+///
+/// Errors: `EPROTONOSUPPORT` for schemes that have connections; `ENOCOMPATPROTO` for socket types that do not bind or
+/// connect here; `EINVAL` and `ENODEV` for addresses that are wrong or not this host's; else those of socket(2),
+/// bind(2) and setsockopt(2).
+pub fn datagrams(scheme: Scheme, address: &str, role: Role, options: &SocketOptions) -> Result<Datagrams> {
+    match scheme.row().build {
+        Build::Datagrams { open } => open(address, role, options),
+        _ => Err(Errno::PROTONOSUPPORT),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Scheme, ip, socks, tuning};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
+use socket2::Type;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
@@ -16,7 +17,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
         return Listener::adopt(Scheme::Tcp, gate, options);
     }
     let local = ip::resolve_local(address, effective_ipv6(options))?;
-    let socket = tuning::open(&local, options)?;
+    let socket = tuning::open(&local, Type::STREAM, options)?;
     // Else a restarted server could not have its port back while old connections linger in TIME_WAIT.
     net::set_option(socket.as_fd(), IntOption::ReuseAddress, 1)?;
     socket.bind(&local.into())?;
