@@ -97,11 +97,9 @@ impl Socket {
         };
         self.last_endpoint = listener.last_endpoint().to_string();
         let listening = session::listen(&io_thread, self.ground(), listener);
-        self.endpoints.entries.push(Entry {
-            uri: self.last_endpoint.clone(),
-            what: What::Bound(listening),
-            pipe: None,
-        });
+        // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
+        let uri = if scheme == Scheme::Tipc { endpoint } else { &self.last_endpoint }.to_string();
+        self.endpoints.entries.push(Entry { uri, what: What::Bound(listening), pipe: None });
         // As in `connect`.
         self.owner.mailbox.touch();
         Ok(())

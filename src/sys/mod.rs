@@ -14,3 +14,4 @@ pub mod park;
 pub mod poll;
 pub mod stream;
 pub mod thread;
+pub mod tipc;

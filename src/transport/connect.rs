@@ -1,11 +1,11 @@
 //! Connecting, in steps, none of which waits but [`ConnectPlan::resolve`]: plan, resolve, start, finish.
 
 use super::tuning::{self, Tuning};
-use super::{ProxyRequest, Scheme, endpoint, ip, ipc, tcp};
+use super::{ProxyRequest, Scheme, endpoint, ip, tcp};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
-use socket2::{SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -26,14 +26,15 @@ pub(super) enum Target {
         name: String,
         proxy: Option<ProxyRequest>,
     },
-    Local(SockAddr),
+    /// An address that no name server has to do with.
+    Fixed(SockAddr),
 }
 
 /// One place to try.
 #[derive(Clone, Debug)]
 pub enum Destination {
     Ip(SocketAddr),
-    Local(SockAddr),
+    Fixed(SockAddr),
 }
 
 /// An attempt under way.
@@ -78,7 +79,7 @@ impl ConnectPlan {
     pub fn proxy(&self) -> Option<&ProxyRequest> {
         match &self.target {
             Target::Ip { proxy, .. } => proxy.as_ref(),
-            Target::Local(_) => None,
+            Target::Fixed(_) => None,
         }
     }
 
@@ -89,7 +90,7 @@ impl ConnectPlan {
             Target::Ip { name, .. } => {
                 ip::resolve_remote(name, tcp::effective_ipv6(options)).map(destinations)
             }
-            Target::Local(address) => Ok(vec![Destination::Local(address.clone())]),
+            Target::Fixed(address) => Ok(vec![Destination::Fixed(address.clone())]),
         }
     }
 
@@ -100,7 +101,7 @@ impl ConnectPlan {
                 let answer = ip::resolve_literal(name, tcp::effective_ipv6(options))?;
                 Some(answer.map(destinations))
             }
-            Target::Local(address) => Some(Ok(vec![Destination::Local(address.clone())])),
+            Target::Fixed(address) => Some(Ok(vec![Destination::Fixed(address.clone())])),
         }
     }
 
@@ -116,7 +117,7 @@ impl ConnectPlan {
                 }
                 (socket, SockAddr::from(*peer))
             }
-            (Target::Local(_), Destination::Local(peer)) => (ipc::open()?, peer.clone()),
+            (Target::Fixed(_), Destination::Fixed(peer)) => (open(peer)?, peer.clone()),
             _ => return Err(Errno::INVAL),
         };
         let done = match socket.connect(&peer).map_err(Errno::from) {
@@ -148,6 +149,12 @@ pub fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Re
         return Err(Errno::CONNREFUSED);
     }
     Tuning::of(options).connected(fd)
+}
+
+/// A stream socket of the address's family, non-blocking and close-on-exec. Errors: those of socket(2).
+fn open(address: &SockAddr) -> Result<Socket> {
+    let domain = Domain::from(libc::c_int::from(address.family()));
+    Ok(Socket::new(domain, Type::STREAM.nonblocking(), None)?)
 }
 
 fn bind_source(socket: &Socket, source: &str, ipv6: bool) -> Result<()> {

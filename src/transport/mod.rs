@@ -13,8 +13,10 @@ mod ipc;
 mod listener;
 mod socks;
 mod tcp;
+mod tipc;
 mod tuning;
 mod udp;
+mod vsock;
 
 pub use connect::{ConnectPlan, Connecting, Destination, finish};
 pub use endpoint::{endpoints_of, other_names, peer_address};
@@ -101,6 +103,8 @@ impl Scheme {
         let row = |name, types, build| Row { name, types, build };
         let tcp = Build::Stream { bind: tcp::bind, connect: tcp::connect };
         let ipc = Build::Stream { bind: ipc::bind, connect: ipc::connect };
+        let tipc = Build::Stream { bind: tipc::bind, connect: tipc::connect };
+        let vsock = Build::Stream { bind: vsock::bind, connect: vsock::connect };
         match self {
             Scheme::Inproc => row("inproc", Types::Any, Build::InProcess),
             Scheme::Tcp => row("tcp", Types::Any, tcp),
@@ -108,8 +112,8 @@ impl Scheme {
             Scheme::Udp => row("udp", Types::Datagram, Build::Datagrams { open: udp::open }),
             Scheme::Ws => row("ws", Types::Any, Build::Absent),
             Scheme::Wss => row("wss", Types::Any, Build::Absent),
-            Scheme::Tipc => row("tipc", Types::Any, Build::Absent),
-            Scheme::Vsock => row("vsock", Types::Any, Build::Absent),
+            Scheme::Tipc => row("tipc", Types::Any, tipc),
+            Scheme::Vsock => row("vsock", Types::Any, vsock),
             Scheme::Vmci => row("vmci", Types::Any, Build::Absent),
             Scheme::Pgm => row("pgm", Types::PubSub, Build::Absent),
             Scheme::Epgm => row("epgm", Types::PubSub, Build::Absent),
