@@ -9,7 +9,6 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::net::{SocketAddr, UdpSocket};
 use zmq::errno::Errno;
 use zmq::ffi::draft_constants::*;
-use zmq::options::draft_number::ZMQ_MULTICAST_LOOP;
 
 struct Context(*mut c_void);
 
@@ -276,15 +275,123 @@ fn groups_of_hosts_are_joined_and_left() {
     for socket in [one, two] {
         assert_eq!(recv_all(socket, 0).unwrap()[1], b"to all");
     }
-    let mute = context.open(ZMQ_DGRAM);
-    set(mute, ZMQ_MULTICAST_LOOP, 0);
-    bind(mute, "udp://127.0.0.1;239.255.77.2:*").unwrap();
-    send_to(mute, &group, b"to nobody here");
-    send_to(sender, &group, b"second");
-    for socket in [one, two] {
-        assert_eq!(recv_all(socket, 0).unwrap()[1], b"second");
-    }
-    for socket in [one, two, sender, mute] {
+    for socket in [one, two, sender] {
         zmq_close(socket);
     }
+}
+
+/// A DISH in group `TV` on a port of its own, that port, and a RADIO connected to it.
+fn dish_and_radio(context: &Context) -> (Socket, String, Socket) {
+    let (dish, radio) = (context.open(ZMQ_DISH), context.open(ZMQ_RADIO));
+    // SAFETY: a C string.
+    assert_eq!(unsafe { zmq_join(dish, c"TV".as_ptr()) }, 0);
+    let endpoint = bind(dish, "udp://127.0.0.1:*").unwrap();
+    connect(radio, &endpoint);
+    (dish, endpoint.strip_prefix("udp://").unwrap().to_string(), radio)
+}
+
+fn send_group(radio: Socket, group: &str, body: &[u8]) {
+    let group = CString::new(group).unwrap();
+    let mut msg = std::mem::MaybeUninit::<zmq_msg_t>::uninit();
+    // SAFETY: the message is initialised first and has room for the body.
+    unsafe {
+        assert_eq!(zmq_msg_init_size(msg.as_mut_ptr(), body.len()), 0);
+        zmq_msg_data(msg.as_mut_ptr()).cast::<u8>().copy_from(body.as_ptr(), body.len());
+        assert_eq!(zmq_msg_set_group(msg.as_mut_ptr(), group.as_ptr()), 0);
+        assert_eq!(zmq_msg_send(msg.as_mut_ptr(), radio, 0), body.len() as c_int, "{}", errno());
+    }
+}
+
+/// The group and the body of the next message.
+fn recv_group(dish: Socket) -> (String, Vec<u8>) {
+    let mut msg = std::mem::MaybeUninit::<zmq_msg_t>::uninit();
+    let msg = msg.as_mut_ptr();
+    // SAFETY: the message is initialised first and closed last.
+    unsafe {
+        zmq_msg_init(msg);
+        assert!(zmq_msg_recv(msg, dish, 0) >= 0, "{}", errno());
+        let group = CStr::from_ptr(zmq_msg_group(msg)).to_str().unwrap().to_string();
+        let body = std::slice::from_raw_parts(zmq_msg_data(msg).cast::<u8>(), zmq_msg_size(msg)).to_vec();
+        zmq_msg_close(msg);
+        (group, body)
+    }
+}
+
+fn got(group: &str, body: &[u8]) -> (String, Vec<u8>) {
+    (group.to_string(), body.to_vec())
+}
+
+#[test]
+fn groups_pass_by_datagrams() {
+    let context = Context::new();
+    let (dish, at, radio) = dish_and_radio(&context);
+    let (stranger, _) = stranger();
+    send_group(radio, "Movies", b"not joined");
+    send_group(radio, "TV", &[7; 8190]);
+    send_group(radio, "TV", &[7; 1_000_000]);
+    send_group(radio, "TV", &[7; 8189]);
+    send_group(radio, "TV", b"Friends");
+    assert_eq!(recv_group(dish), got("TV", &[7; 8189]));
+    assert_eq!(recv_group(dish), got("TV", b"Friends"));
+    // SAFETY: C strings.
+    unsafe {
+        assert_eq!(zmq_join(dish, c"".as_ptr()), 0);
+        assert_eq!(zmq_leave(dish, c"TV".as_ptr()), 0);
+    }
+    send_group(radio, "TV", b"left");
+    send_group(radio, "", b"to no group");
+    assert_eq!(recv_group(dish), got("", b"to no group"));
+    stranger.send_to(b"\0by hand", &at).unwrap();
+    assert_eq!(recv_group(dish), got("", b"by hand"));
+    let no_protocol = Errno::NOCOMPATPROTO.0;
+    assert_eq!(bind(radio, "udp://127.0.0.1:*"), Err(no_protocol));
+    assert_eq!(try_connect(dish, "udp://127.0.0.1:9"), Err(no_protocol));
+    zmq_close(dish);
+    zmq_close(radio);
+}
+
+#[test]
+fn what_strangers_send_to_a_dish_disturbs_nothing() {
+    let context = Context::new();
+    let (dish, at, radio) = dish_and_radio(&context);
+    let (stranger, _) = stranger();
+    let mut attacks: Vec<Vec<u8>> =
+        vec![vec![], vec![1], vec![2, b'T'], vec![255; 255], vec![255; 9000], vec![0; 65_507]];
+    // As large as can be, and one too many.
+    attacks.push([&b"\x02TV"[..], &[0; 8190]].concat());
+    // Not a group that anybody could join.
+    attacks.push(b"\x03TV\0".to_vec());
+    attacks.push(b"\x04JOIN".to_vec());
+    for seed in 0..200u32 {
+        let byte =
+            |i: u32| (seed.wrapping_mul(2_654_435_761).wrapping_add(i.wrapping_mul(40_503)) >> 9) as u8;
+        attacks.push((0..seed * 7).map(byte).collect());
+    }
+    for (i, attack) in attacks.iter().enumerate() {
+        stranger.send_to(attack, &at).unwrap();
+        if i % 20 == 0 {
+            send_group(radio, "TV", &i.to_be_bytes());
+            assert_eq!(recv_group(dish), got("TV", &i.to_be_bytes()));
+        }
+    }
+    stranger.send_to(b"\x02TVFriends", &at).unwrap();
+    assert_eq!(recv_group(dish), got("TV", b"Friends"));
+    zmq_close(dish);
+    zmq_close(radio);
+}
+
+#[test]
+fn a_group_of_hosts_hears_a_radio() {
+    let context = Context::new();
+    let dish = context.open(ZMQ_DISH);
+    // SAFETY: a C string.
+    assert_eq!(unsafe { zmq_join(dish, c"TV".as_ptr()) }, 0);
+    // Through the loopback interface, which needs no network.
+    let endpoint = bind(dish, "udp://lo;239.255.77.3:*").unwrap();
+    let radio = context.open(ZMQ_RADIO);
+    connect(radio, &endpoint);
+    send_group(radio, "TV", b"Friends");
+    assert_eq!(recv_group(dish), got("TV", b"Friends"));
+    zmq_close(dish);
+    zmq_close(radio);
 }

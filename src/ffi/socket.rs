@@ -153,28 +153,38 @@ pub extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c
 
 /// Lets a DISH socket receive the messages of a group.
 ///
-/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+/// Returns 0, or -1 with errno `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH, `ENOTSUP` if
+/// it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket` is none; `EFAULT` for NULL.
 ///
 /// # Safety
 /// `group` is NULL or a string.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_join(socket: *mut c_void, group: *const c_char) -> c_int {
-    let _ = group;
-    int(|| not_yet(socket))
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let group = unsafe { memory::string(group) }?;
+        socket.join(true, group.to_bytes()).map(|()| 0)
+    })
 }
 
 /// Undoes zmq_join().
 ///
-/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+/// Returns 0, or -1 with errno `EINVAL` if it is not in the group, `ENOTSUP` if it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket`
+/// is none; `EFAULT` for NULL.
 ///
 /// # Safety
 /// `group` is NULL or a string.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_leave(socket: *mut c_void, group: *const c_char) -> c_int {
-    let _ = group;
-    int(|| not_yet(socket))
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let group = unsafe { memory::string(group) }?;
+        socket.join(false, group.to_bytes()).map(|()| 0)
+    })
 }
 
 /// Whether a message could be sent now to the peer of a ROUTER socket that has this routing id.

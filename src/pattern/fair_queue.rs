@@ -2,7 +2,7 @@
 
 use super::pipe_array::PipeArray;
 use crate::errno::{Errno, Result};
-use crate::message::{COMMAND, Frame, Msg, ROUTING_ID};
+use crate::message::{COMMAND, Frame, MORE, Msg, ROUTING_ID};
 use crate::pipe::{PipeId, Pipes};
 
 /// The pipes that a socket reads from. The front group of `pipes` is active: these may have something to read. The
@@ -98,6 +98,17 @@ impl FairQueue {
     pub fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
         let pipe = self.next(pipes).ok_or(Errno::AGAIN)?;
         self.take(pipes, pipe)
+    }
+
+    /// As [`next`](FairQueue::next), where a message is one frame: longer ones are dropped.
+    pub fn next_single(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
+        loop {
+            let pipe = self.next(pipes)?;
+            if pipes.next_flags(pipe).is_none_or(|flags| flags & MORE == 0) {
+                return Some(pipe);
+            }
+            self.skip_message(pipes, pipe);
+        }
     }
 
     /// Drops the message that lies ahead in the pipe that [`next`](FairQueue::next) named, or the rest of it.

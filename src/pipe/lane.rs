@@ -6,7 +6,9 @@ use super::latest::Latest;
 use super::link::{Link, Side};
 use super::wire::{Encoded, Header};
 use crate::errno::Result;
-use crate::message::{Body, COMMAND, Frame, FrameBody, FrameKind, MORE, Metadata, Msg, OutFrame, ROUTING_ID};
+use crate::message::{
+    Address, Body, COMMAND, Frame, FrameBody, FrameKind, MORE, Metadata, Msg, OutFrame, ROUTING_ID,
+};
 use crate::queue::blocks::{self, Consumer, Producer};
 use std::sync::Arc;
 
@@ -160,8 +162,17 @@ impl LaneWriter {
     /// Appends a SUBSCRIBE or CANCEL command, whatever the credit; it counts as a message, so that a connection can
     /// stop to take more of them in than are read. Errors: `ENOMEM`.
     pub fn append_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
-        let name: &[u8] = if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" };
-        self.append_aside(COMMAND, [name, topic])?;
+        self.append_wish(if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" }, topic)
+    }
+
+    /// Appends a JOIN or LEAVE command, as [`append_subscription`](LaneWriter::append_subscription) does. Errors:
+    /// `ENOMEM`.
+    pub fn append_membership(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        self.append_wish(if join { b"\x04JOIN" } else { b"\x05LEAVE" }, group)
+    }
+
+    fn append_wish(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
+        self.append_aside(COMMAND, [name, what])?;
         self.count_messages(1);
         Ok(())
     }
@@ -295,7 +306,7 @@ impl LaneReader {
                     }
                     continue;
                 };
-                if ahead.flags & COMMAND == 0 || is_subscription(consumer, &ahead) {
+                if ahead.flags & COMMAND == 0 || is_wish(consumer, &ahead) {
                     return Some(ahead.flags);
                 }
                 // Any other command is nothing for a socket.
@@ -357,7 +368,7 @@ impl LaneReader {
                 }
             }
         };
-        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref() })
+        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
     /// The next frame, left where it is.
@@ -377,7 +388,7 @@ impl LaneReader {
                 _ => FrameBody::Slice(&[]),
             },
         };
-        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref() })
+        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
     /// Whether more lies ahead than a routing id.
@@ -502,7 +513,8 @@ fn ends_message(flags: u8) -> bool {
     flags & (MORE | ROUTING_ID) == 0
 }
 
-fn is_subscription(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
+/// Whether a command says what the peer wants to get.
+fn is_wish(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
     let body = match ahead.body_len {
         Some(len) => consumer.bytes().get(ahead.header_len..ahead.header_len + len),
         None => match consumer.tail() {
@@ -510,7 +522,8 @@ fn is_subscription(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
             _ => None,
         },
     };
-    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), FrameKind::Subscribe(_) | FrameKind::Cancel(_))
+    use FrameKind::{Cancel, Join, Leave, Subscribe};
+    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), Subscribe(_) | Cancel(_) | Join(_) | Leave(_))
 }
 
 fn skip(consumer: &mut Consumer<Tail>, ahead: &Ahead) {

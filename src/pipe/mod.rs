@@ -21,7 +21,7 @@ pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
 
 use crate::errno::Result;
-use crate::message::{Frame, FrameBody, MORE, OutFrame};
+use crate::message::{Address, Frame, FrameBody, MORE, OutFrame};
 use std::sync::Arc;
 
 /// Makes a pipe: its left end and its right end. The first lane is the one the left end writes to.
@@ -89,7 +89,12 @@ impl Pipe {
     /// The peer's routing id as a frame of its own before the message ahead, with the properties of the connection
     /// that the message came from. Ask after [`check_read`](Pipe::check_read) said `true`.
     pub fn routing_id_frame(&self) -> Frame<'_> {
-        Frame { flags: MORE, body: FrameBody::Slice(&self.routing_id), metadata: self.reader.metadata() }
+        Frame {
+            flags: MORE,
+            body: FrameBody::Slice(&self.routing_id),
+            metadata: self.reader.metadata(),
+            address: Address::None,
+        }
     }
 
     /// Whether both ends are open.
@@ -151,6 +156,11 @@ impl Pipe {
     /// counts as a message. Not visible before [`flush`](Pipe::flush). Errors: `ENOMEM`.
     pub fn write_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
         self.writer.append_subscription(subscribe, topic)
+    }
+
+    /// Appends a JOIN or LEAVE command, as [`write_subscription`](Pipe::write_subscription) does. Errors: `ENOMEM`.
+    pub fn write_membership(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        self.writer.append_membership(join, group)
     }
 
     /// Makes complete messages visible and wakes the reader if it sleeps.

@@ -108,6 +108,11 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(()), |pipe| pipe.write_subscription(subscribe, topic))
     }
 
+    /// See [`Pipe::write_membership`].
+    pub fn write_membership(&mut self, id: PipeId, join: bool, group: &[u8]) -> Result<()> {
+        self.pipes.get_mut(id).map_or(Ok(()), |pipe| pipe.write_membership(join, group))
+    }
+
     #[inline]
     pub fn flush(&mut self, id: PipeId) {
         if let Some(pipe) = self.pipes.get_mut(id) {

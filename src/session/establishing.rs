@@ -183,6 +183,6 @@ fn limits(options: &SocketOptions) -> Limits {
         Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
         Err(_) => u64::MAX,
     };
-    let subscriptions = matches!(options.socket_type, SocketType::Pub | SocketType::Xpub);
+    let subscriptions = matches!(options.socket_type, SocketType::Pub | SocketType::Xpub | SocketType::Radio);
     Limits { frame: options.maxmsgsize, message, subscriptions }
 }

@@ -47,7 +47,7 @@ pub struct Limits {
     /// Bytes of all frames of one message together, the headers of all but the first among them: frames with nothing
     /// in them cost something too.
     pub message: u64,
-    /// The socket wants SUBSCRIBE and CANCEL.
+    /// The socket wants what says what the peer wants: SUBSCRIBE and CANCEL, JOIN and LEAVE.
     pub subscriptions: bool,
 }
 
@@ -489,7 +489,7 @@ fn obey(
             }
             false
         }
-        Command::Subscribe(_) | Command::Cancel(_) => true,
+        Command::Subscribe(_) | Command::Cancel(_) | Command::Join(_) | Command::Leave(_) => true,
         _ => false,
     }
 }

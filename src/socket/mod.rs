@@ -176,6 +176,14 @@ impl Handle {
         Ok(if reachable { POLLOUT } else { 0 })
     }
 
+    /// `zmq_join`, or `zmq_leave`. Errors: `EINVAL` for a group that is joined already, or not, or too long; `ENOTSUP` for
+    /// a type that has no groups; `ETERM`, `ENOTSOCK`, `ENOMEM`.
+    pub fn join(self, join: bool, group: &[u8]) -> Result<()> {
+        let mut socket = self.lock()?;
+        socket.process()?;
+        socket.join(join, group)
+    }
+
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
     pub fn mailbox(self) -> Result<Arc<Mailbox<Command>>> {

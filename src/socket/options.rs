@@ -43,6 +43,8 @@ impl Socket {
         }
         match option {
             ZMQ_RCVMORE => value::put_int_padded(out, i32::from(self.rcvmore)),
+            // A thread-safe socket is waited for with a poller.
+            ZMQ_FD if self.pattern.is_thread_safe() => Err(Errno::INVAL),
             ZMQ_FD => {
                 let fd = self.owner.mailbox.fd()?;
                 value::put_int_padded(out, fd)
@@ -53,7 +55,7 @@ impl Socket {
                 value::put_int_padded(out, readiness)
             }
             ZMQ_LAST_ENDPOINT => value::put_c_str(out, self.last_endpoint.as_bytes()),
-            ZMQ_THREAD_SAFE => value::put_int_padded(out, 0),
+            ZMQ_THREAD_SAFE => value::put_int_padded(out, i32::from(self.pattern.is_thread_safe())),
             _ => self.options.get(option, out),
         }
     }

@@ -48,7 +48,7 @@ impl Socket {
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
         Ok(Socket {
-            pattern: Pattern::new(socket_type, &options)?,
+            pattern: Pattern::new(socket_type, &options),
             options,
             pipes: Pipes::default(),
             owner,
@@ -160,6 +160,13 @@ impl Socket {
             }
             Err(errno) => Err(errno),
         };
+        self.drop_closed();
+        outcome
+    }
+
+    /// Joins a group, or leaves it.
+    pub fn join(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        let outcome = self.pattern.join(&mut self.pipes, join, group);
         self.drop_closed();
         outcome
     }

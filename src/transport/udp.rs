@@ -175,6 +175,7 @@ impl AsFd for Datagrams {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use socket2::SockRef;
 
     fn resolved(name: &str, bindable: bool, ipv6: bool) -> Result<(String, String)> {
         let address = Address::resolve(name, bindable, ipv6)?;
@@ -218,6 +219,32 @@ mod tests {
         assert_eq!(number("::1;[ff02::1]:5"), Err(Errno::NODEV));
         if interface::address_of("lo", true).unwrap().is_some() {
             assert_eq!(number("lo;[ff02::1]:5"), Ok(Some(interface::index_of("lo").unwrap())));
+        }
+    }
+
+    #[test]
+    fn multicast_leaves_as_the_options_say() {
+        let mut options = SocketOptions::new(SocketType::Radio);
+        let opened = |name: &str, options: &SocketOptions| open(name, Role::Connects, options).unwrap();
+        let radio = opened("lo;239.0.0.1:5", &options);
+        let socket = SockRef::from(&radio);
+        assert_eq!((socket.multicast_loop_v4().unwrap(), socket.multicast_ttl_v4().unwrap()), (true, 1));
+        assert_eq!(socket.multicast_if_v4().unwrap().to_string(), "127.0.0.1");
+        options.multicast_loop = false;
+        options.multicast_hops = 7;
+        let radio = opened("239.0.0.1:5", &options);
+        let socket = SockRef::from(&radio);
+        assert_eq!((socket.multicast_loop_v4().unwrap(), socket.multicast_ttl_v4().unwrap()), (false, 7));
+        assert_eq!(socket.multicast_if_v4().unwrap().to_string(), "0.0.0.0");
+        options.ipv6 = true;
+        if interface::address_of("lo", true).unwrap().is_some() {
+            let radio = opened("lo;[ff02::1]:5", &options);
+            let socket = SockRef::from(&radio);
+            assert_eq!(
+                (socket.multicast_loop_v6().unwrap(), socket.multicast_hops_v6().unwrap()),
+                (false, 7)
+            );
+            assert_eq!(socket.multicast_if_v6().unwrap(), interface::index_of("lo").unwrap());
         }
     }
 }
