@@ -17,6 +17,8 @@ pub mod config;
 pub mod datagram;
 pub mod failure;
 pub mod mechanism;
+#[cfg(feature = "pgm")]
+pub mod pgm;
 pub mod socks;
 pub mod zap;
 pub mod zmtp;

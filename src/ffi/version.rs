@@ -14,7 +14,7 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ipc", true),
     (c"curve", false),
     (c"gssapi", false),
-    (c"pgm", false),
+    (c"pgm", cfg!(feature = "pgm")),
     (c"norm", false),
     (c"tipc", true),
     (c"vmci", false),
@@ -74,7 +74,7 @@ mod tests {
         // SAFETY: strings or NULL.
         unsafe {
             assert_eq!(zmq_has(c"ipc".as_ptr()), 1);
-            for not in [c"IPC", c"pgm", c"", c"nonsense"] {
+            for not in [c"IPC", c"vmci", c"", c"nonsense"] {
                 assert_eq!(zmq_has(not.as_ptr()), 0, "{not:?}");
             }
             assert_eq!(zmq_has(ptr::null()), 0);

@@ -11,7 +11,7 @@ use crate::message::{COMMAND, OutFrame};
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Handle, Interest, Ready, Source};
 use crate::sys::datagram;
-use crate::transport::Datagrams;
+use crate::transport::{Datagrams, Unconnected};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,43 +22,60 @@ const TURN: usize = 64;
 const TROUBLED: Duration = Duration::from_millis(100);
 const RETRY: u8 = 1;
 
+/// The session's end of a pipe, taken apart.
+pub type Parts = (LaneReader, LaneWriter, End);
+
 /// Sends and receives on an I/O thread. `pipe` is the session's end of the pipe. Errors: `EINVAL` for a socket type
 /// that has no datagrams; `ENOMEM`.
-pub fn exchange(io_thread: &Handle, ground: Ground, socket: Datagrams, pipe: Pipe) -> Result<SessionHandle> {
-    let form = Form::of(ground.options.socket_type).ok_or(Errno::INVAL)?;
-    let mut room = Vec::new();
-    if socket.receives() {
-        room.try_reserve_exact(form.largest()).map_err(|_| Errno::NOMEM)?;
-        room.resize(form.largest(), 0);
-    }
+pub fn exchange(
+    io_thread: &Handle,
+    ground: Ground,
+    socket: Unconnected,
+    pipe: Pipe,
+) -> Result<SessionHandle> {
     let shared = Arc::new(Shared::default());
     pipe.set_owner(shared.next_end());
     let theirs = Arc::clone(&shared);
+    let begin: Begin = match socket {
+        Unconnected::Datagrams(socket) => {
+            let means = Means::of(&ground, socket)?;
+            Box::new(move |cx, shared, parts| Exchange::begin(cx, ground, shared, means, parts))
+        }
+        #[cfg(feature = "pgm")]
+        Unconnected::Multicast(socket) => Box::new(move |cx, shared, parts| {
+            super::multicast::Exchange::begin(cx, ground, shared, socket, parts)
+        }),
+    };
     io_thread.add(Box::new(move |cx| {
         theirs.set_remote(cx.remote());
         // Whatever was left for us before we had a place.
         cx.again();
-        let (reader, writer, end) = pipe.into_parts();
-        let exchange = Exchange {
-            out: Outgoing::new(form, socket.target()),
-            sends: socket.target().is_some() || form == Form::Address,
-            owner: ground.owner,
-            shared: theirs,
-            form,
-            room,
-            first: Vec::new(),
-            waiting: false,
-            registered: false,
-            closing: false,
-            reader,
-            writer,
-            end,
-            socket,
-            _guard: ground.guard,
-        };
-        exchange.begin(cx)
+        begin(cx, theirs, pipe.into_parts())
     }));
     Ok(SessionHandle(shared))
+}
+
+/// Makes a source on its I/O thread.
+type Begin = Box<dyn FnOnce(&mut Cx<'_>, Arc<Shared>, Parts) -> Box<dyn Source> + Send>;
+
+/// What datagrams need.
+struct Means {
+    socket: Datagrams,
+    form: Form,
+    room: Vec<u8>,
+}
+
+impl Means {
+    /// Errors: as [`exchange`].
+    fn of(ground: &Ground, socket: Datagrams) -> Result<Means> {
+        let form = Form::of(ground.options.socket_type).ok_or(Errno::INVAL)?;
+        let mut room = Vec::new();
+        if socket.receives() {
+            room.try_reserve_exact(form.largest()).map_err(|_| Errno::NOMEM)?;
+            room.resize(form.largest(), 0);
+        }
+        Ok(Means { socket, form, room })
+    }
 }
 
 /// Lives on an I/O thread.
@@ -87,9 +104,34 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn begin(mut self, cx: &mut Cx<'_>) -> Box<dyn Source> {
-        self.register(cx);
-        Box::new(self)
+    fn begin(
+        cx: &mut Cx<'_>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        means: Means,
+        parts: Parts,
+    ) -> Box<dyn Source> {
+        let Means { socket, form, room } = means;
+        let (reader, writer, end) = parts;
+        let mut exchange = Exchange {
+            out: Outgoing::new(form, socket.target()),
+            sends: socket.target().is_some() || form == Form::Address,
+            owner: ground.owner,
+            shared,
+            form,
+            room,
+            first: Vec::new(),
+            waiting: false,
+            registered: false,
+            closing: false,
+            reader,
+            writer,
+            end,
+            socket,
+            _guard: ground.guard,
+        };
+        exchange.register(cx);
+        Box::new(exchange)
     }
 
     /// Has the reactor watch the socket; tried again later where the system has no place for it.

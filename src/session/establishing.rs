@@ -178,7 +178,8 @@ fn forms(peer: Option<&Peer>, options: &SocketOptions) -> (SendForm, RecvForm) {
     (send, RecvForm::Zmtp(peer.version))
 }
 
-fn limits(options: &SocketOptions) -> Limits {
+/// What a peer may send.
+pub(super) fn limits(options: &SocketOptions) -> Limits {
     let message = match u64::try_from(options.maxmsgsize) {
         Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
         Err(_) => u64::MAX,

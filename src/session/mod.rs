@@ -12,6 +12,8 @@ mod handshaking;
 mod listener;
 mod lookup;
 mod monitor;
+#[cfg(feature = "pgm")]
+mod multicast;
 mod owner;
 mod recv;
 mod send;

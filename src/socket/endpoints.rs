@@ -84,7 +84,12 @@ impl Socket {
             return Ok(());
         }
         if scheme.has_datagrams() {
-            return self.open_datagrams(scheme, address, Role::Binds);
+            // Where binding and connecting are the same, a second time is none, either.
+            return if self.has_connected(endpoint) {
+                Ok(())
+            } else {
+                self.open_datagrams(scheme, address, Role::Binds)
+            };
         }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let listener = match transport::bind(scheme, address, &self.options) {
@@ -115,16 +120,11 @@ impl Socket {
             self.last_endpoint = endpoint.to_string();
             return Ok(());
         }
+        if self.has_connected(endpoint) {
+            return Ok(());
+        }
         if scheme.has_datagrams() {
             return self.open_datagrams(scheme, address, Role::Connects);
-        }
-        let once = matches!(
-            self.options.socket_type,
-            SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req
-        );
-        if once && self.endpoints.contains(endpoint) {
-            // A second connection to the same peer makes no sense for these, and libzmq makes none.
-            return Ok(());
         }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let plan = transport::connect(scheme, address, &self.options)?;
@@ -150,12 +150,18 @@ impl Socket {
         Ok(())
     }
 
+    /// Whether there is a connection and another would make no sense; libzmq makes none for these.
+    fn has_connected(&self, endpoint: &str) -> bool {
+        use SocketType::{Dealer, Pub, Req, Sub};
+        matches!(self.options.socket_type, Dealer | Sub | Pub | Req) && self.endpoints.contains(endpoint)
+    }
+
     /// Binds or connects where there are no connections: what can go wrong goes wrong at once.
     fn open_datagrams(&mut self, scheme: Scheme, address: &str, role: Role) -> Result<()> {
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let socket = transport::datagrams(scheme, address, role, &self.options)?;
-        let out = LaneOptions { hwm: self.options.sndhwm, conflate: false };
-        let back = LaneOptions { hwm: self.options.rcvhwm, conflate: false };
+        let out = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
+        let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
         let (mut ours, theirs) = pipe::pair(out, back)?;
         let endpoint = socket.last_endpoint().to_string();
         ours.endpoint.clone_from(&endpoint);

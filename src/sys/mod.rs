@@ -11,6 +11,8 @@ pub mod net;
 pub mod net_adopt;
 pub mod net_resolve;
 pub mod park;
+#[cfg(feature = "pgm")]
+pub mod pgm;
 pub mod poll;
 pub mod stream;
 pub mod thread;

@@ -11,6 +11,8 @@ mod inproc;
 mod ip;
 mod ipc;
 mod listener;
+#[cfg(feature = "pgm")]
+mod pgm;
 mod socks;
 mod tcp;
 mod tipc;
@@ -21,6 +23,8 @@ mod vsock;
 pub use connect::{ConnectPlan, Connecting, Destination, finish};
 pub use endpoint::{endpoints_of, other_names, peer_address};
 pub use listener::{AcceptError, Accepted, Listener};
+#[cfg(feature = "pgm")]
+pub use pgm::Multicast;
 pub use socks::ProxyRequest;
 pub use udp::Datagrams;
 
@@ -69,7 +73,7 @@ enum Build {
         connect: fn(&str, &SocketOptions) -> Result<ConnectPlan>,
     },
     /// By datagrams, with no connection.
-    Datagrams { open: fn(&str, Role, &SocketOptions) -> Result<Datagrams> },
+    Datagrams { open: fn(&str, Role, &SocketOptions) -> Result<Unconnected> },
     /// Not at all: this library is built without the transport.
     Absent,
 }
@@ -79,6 +83,24 @@ enum Build {
 pub enum Role {
     Binds,
     Connects,
+}
+
+/// A socket that needs no connection.
+pub enum Unconnected {
+    Datagrams(Datagrams),
+    #[cfg(feature = "pgm")]
+    Multicast(Multicast),
+}
+
+impl Unconnected {
+    /// As `ZMQ_LAST_ENDPOINT` has it.
+    pub fn last_endpoint(&self) -> &str {
+        match self {
+            Unconnected::Datagrams(datagrams) => datagrams.last_endpoint(),
+            #[cfg(feature = "pgm")]
+            Unconnected::Multicast(multicast) => multicast.last_endpoint(),
+        }
+    }
 }
 
 impl Scheme {
@@ -115,7 +137,13 @@ impl Scheme {
             Scheme::Tipc => row("tipc", Types::Any, tipc),
             Scheme::Vsock => row("vsock", Types::Any, vsock),
             Scheme::Vmci => row("vmci", Types::Any, Build::Absent),
+            #[cfg(feature = "pgm")]
+            Scheme::Pgm => row("pgm", Types::PubSub, Build::Datagrams { open: pgm::open_bare }),
+            #[cfg(feature = "pgm")]
+            Scheme::Epgm => row("epgm", Types::PubSub, Build::Datagrams { open: pgm::open_in_udp }),
+            #[cfg(not(feature = "pgm"))]
             Scheme::Pgm => row("pgm", Types::PubSub, Build::Absent),
+            #[cfg(not(feature = "pgm"))]
             Scheme::Epgm => row("epgm", Types::PubSub, Build::Absent),
             Scheme::Norm => row("norm", Types::PubSub, Build::Absent),
         }
@@ -186,13 +214,13 @@ pub fn connect(scheme: Scheme, address: &str, options: &SocketOptions) -> Result
     }
 }
 
-/// Opens a datagram socket, which then needs no connection. Blocks for as long as a name server takes if the address is
+/// Opens a socket that needs no connection. Blocks for as long as a name server takes if the address is
 /// a host name.
 ///
 /// Errors: `EPROTONOSUPPORT` for schemes that have connections; `ENOCOMPATPROTO` for socket types that do not bind or
 /// connect here; `EINVAL` and `ENODEV` for addresses that are wrong or not this host's; else those of socket(2),
 /// bind(2) and setsockopt(2).
-pub fn datagrams(scheme: Scheme, address: &str, role: Role, options: &SocketOptions) -> Result<Datagrams> {
+pub fn datagrams(scheme: Scheme, address: &str, role: Role, options: &SocketOptions) -> Result<Unconnected> {
     match scheme.row().build {
         Build::Datagrams { open } => open(address, role, options),
         _ => Err(Errno::PROTONOSUPPORT),

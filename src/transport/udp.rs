@@ -3,7 +3,7 @@
 //! Binding, an address is an interface and a port, or a multicast group to join and a port. Connecting, it is a host or
 //! a group and a port. `interface;` before a group says through which interface. Source: zmq_udp(7).
 
-use super::{Role, ip, tcp, tuning};
+use super::{Role, Unconnected, ip, tcp, tuning};
 use crate::errno::{Errno, Result};
 use crate::options::{SocketOptions, SocketType};
 use crate::sys::interface;
@@ -42,7 +42,11 @@ impl Datagrams {
 }
 
 /// See [`super::datagrams`].
-pub(super) fn open(name: &str, role: Role, options: &SocketOptions) -> Result<Datagrams> {
+pub(super) fn open(name: &str, role: Role, options: &SocketOptions) -> Result<Unconnected> {
+    open_socket(name, role, options).map(Unconnected::Datagrams)
+}
+
+fn open_socket(name: &str, role: Role, options: &SocketOptions) -> Result<Datagrams> {
     let (sends, receives) = match (options.socket_type, role) {
         (SocketType::Radio, Role::Connects) => (true, false),
         (SocketType::Dish, Role::Binds) => (false, true),
@@ -225,7 +229,8 @@ mod tests {
     #[test]
     fn multicast_leaves_as_the_options_say() {
         let mut options = SocketOptions::new(SocketType::Radio);
-        let opened = |name: &str, options: &SocketOptions| open(name, Role::Connects, options).unwrap();
+        let opened =
+            |name: &str, options: &SocketOptions| open_socket(name, Role::Connects, options).unwrap();
         let radio = opened("lo;239.0.0.1:5", &options);
         let socket = SockRef::from(&radio);
         assert_eq!((socket.multicast_loop_v4().unwrap(), socket.multicast_ttl_v4().unwrap()), (true, 1));
