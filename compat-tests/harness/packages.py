@@ -11,6 +11,7 @@ NEEDED = {
     "libzmq5": "the original libzmq that everything is compared with",
     "libzmq3-dev": "the original's header, for programs built against it",
     "libsodium-dev": "libzmq's own test of CURVE links it",
+    "libpgm-dev": "the feature pgm links it",
     "g++": "compiles libzmq's own test programs",
     "pkg-config": "finds an installed libzmq, as programs' builds do",
     "cmake": "checks find_package(ZeroMQ)",
