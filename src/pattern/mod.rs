@@ -20,6 +20,7 @@ mod dish;
 mod distribution;
 mod fair_queue;
 mod load_balance;
+mod no_drop;
 mod pair;
 mod pipe_array;
 mod pub_;
