@@ -1,5 +1,7 @@
 //! What a handshake has to know of the socket.
 use super::mechanism::curve::keys::{ClientKeys, ServerKeys};
+#[cfg(feature = "gssapi")]
+use super::mechanism::gssapi::Settings;
 use crate::crypto::SecretKey;
 use crate::options::{Mechanism, SocketOptions, SocketType, Text};
 use std::collections::BTreeMap;
@@ -37,7 +39,12 @@ pub enum Security {
     /// To be made once for a server and shared by all its connections, or cookies get a key each and keys that are
     /// added later reach nobody.
     CurveServer(Arc<ServerKeys>),
+    #[cfg(feature = "gssapi")]
+    GssapiClient(Arc<Settings>),
+    #[cfg(feature = "gssapi")]
+    GssapiServer(Arc<Settings>),
     /// Never spoken: whoever chose it talks to nobody.
+    #[cfg(not(feature = "gssapi"))]
     Gssapi,
 }
 
@@ -84,6 +91,9 @@ impl Security {
             Security::Null => Mechanism::Null,
             Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
             Security::CurveClient(_) | Security::CurveServer(_) => Mechanism::Curve,
+            #[cfg(feature = "gssapi")]
+            Security::GssapiClient(_) | Security::GssapiServer(_) => Mechanism::Gssapi,
+            #[cfg(not(feature = "gssapi"))]
             Security::Gssapi => Mechanism::Gssapi,
         }
     }
@@ -112,6 +122,11 @@ impl From<&SocketOptions> for Security {
                 &options.curve_secret_key,
                 &options.curve_server_key,
             ))),
+            #[cfg(feature = "gssapi")]
+            (Mechanism::Gssapi, true) => Security::GssapiServer(Arc::new(Settings::from(options))),
+            #[cfg(feature = "gssapi")]
+            (Mechanism::Gssapi, false) => Security::GssapiClient(Arc::new(Settings::from(options))),
+            #[cfg(not(feature = "gssapi"))]
             (Mechanism::Gssapi, _) => Security::Gssapi,
         }
     }
@@ -126,6 +141,11 @@ impl fmt::Debug for Security {
             Security::PlainServer => "PlainServer",
             Security::CurveClient(_) => "CurveClient",
             Security::CurveServer(_) => "CurveServer",
+            #[cfg(feature = "gssapi")]
+            Security::GssapiClient(_) => "GssapiClient",
+            #[cfg(feature = "gssapi")]
+            Security::GssapiServer(_) => "GssapiServer",
+            #[cfg(not(feature = "gssapi"))]
             Security::Gssapi => "Gssapi",
         })
     }

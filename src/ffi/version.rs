@@ -13,7 +13,7 @@ pub const ZMQ_VERSION_PATCH: c_int = 5;
 const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ipc", true),
     (c"curve", true),
-    (c"gssapi", false),
+    (c"gssapi", cfg!(feature = "gssapi")),
     (c"pgm", cfg!(feature = "pgm")),
     (c"norm", false),
     (c"tipc", true),

@@ -8,7 +8,6 @@ use super::recv::{Limits, RecvForm, RecvHalf};
 use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
 use super::zap::Zap;
-use crate::engine::codec::Codec;
 use crate::engine::zap::ZapRequest;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
@@ -169,16 +168,17 @@ impl Session {
 /// How frames leave and arrive.
 fn forms(peer: Option<Peer>, options: &SocketOptions) -> (SendForm, RecvForm) {
     let Some(peer) = peer else { return (SendForm::Raw, RecvForm::Raw) };
-    if let Codec::Curve(codec) = peer.codec {
-        return (SendForm::Sealed(codec.sealer), RecvForm::Sealed(peer.version, codec.opener));
+    let version = peer.version;
+    if let Some((sealer, opener)) = peer.codec.halves() {
+        return (SendForm::Sealed(sealer), RecvForm::Sealed(version, opener));
     }
     let subscribes = matches!(options.socket_type, SocketType::Sub | SocketType::Xsub);
-    let send = match peer.version {
+    let send = match version {
         Version::V3_1 => SendForm::AsTheyLie,
         Version::V2 | Version::V3_0 if !subscribes => SendForm::AsTheyLie,
         version => SendForm::Framed(version),
     };
-    (send, RecvForm::Zmtp(peer.version))
+    (send, RecvForm::Zmtp(version))
 }
 
 /// What a peer may send.

@@ -5,7 +5,7 @@ mod scratch;
 mod sealed;
 
 use super::send::MOST_CONTROL;
-use crate::engine::codec::Opener;
+use crate::engine::codec::AnyOpener;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
@@ -22,7 +22,7 @@ use std::os::fd::BorrowedFd;
 pub enum RecvForm {
     Zmtp(Version),
     /// Each in a box of its own (CURVE), commands too.
-    Sealed(Version, Opener),
+    Sealed(Version, AnyOpener),
     /// Every run of bytes is a message (STREAM, `ZMQ_ROUTER_RAW`).
     Raw,
 }

@@ -1,7 +1,7 @@
 //! The sending half of a connection: what the socket wrote, out of the pipe and into the stream.
 
 use crate::engine::Failure;
-use crate::engine::codec::Sealer;
+use crate::engine::codec::AnySealer;
 use crate::engine::zmtp::outgoing::Head;
 use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
@@ -17,7 +17,7 @@ pub enum SendForm {
     /// With another header, or subscriptions as messages.
     Framed(Version),
     /// Each in a box of its own (CURVE), control frames too.
-    Sealed(Sealer),
+    Sealed(AnySealer),
     /// Bodies alone (STREAM, `ZMQ_ROUTER_RAW`).
     Raw,
 }

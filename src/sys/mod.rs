@@ -5,6 +5,8 @@ pub mod credentials;
 pub mod datagram;
 pub mod eventfd;
 pub mod fork;
+#[cfg(feature = "gssapi")]
+pub mod gssapi;
 pub mod interface;
 pub mod lock;
 pub mod net;
