@@ -590,7 +590,7 @@ mod tests {
     #[test]
     fn addresses_that_are_none_are_refused() {
         initialised().unwrap();
-        for network in ["nosuchif;239.1.2.3", "239.1.2", "lo;127.0.0.1;x;y;z", "\0"] {
+        for network in ["nosuchif;239.1.2.3", "lo;127.0.0.1;x;y;z", "\0"] {
             assert!(Addresses::resolve(network).is_err(), "{network}");
         }
     }
