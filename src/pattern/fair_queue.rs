@@ -60,7 +60,7 @@ impl FairQueue {
 
     /// The pipe to [`take`](FairQueue::take) the next frame of a message from. Frames that belong to no message are
     /// dropped on the way.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
         if let Some(pipe) = self.inside {
             message_ahead(pipes, pipe);
@@ -78,7 +78,7 @@ impl FairQueue {
 
     /// Takes the next frame of the pipe that [`next`](FairQueue::next) named. A message that was half taken when its
     /// pipe went ends in an empty frame: whoever reads it would else take the next message for the rest of it.
-    #[inline]
+    #[inline(always)]
     pub fn take<'p>(&mut self, pipes: &'p mut Pipes, pipe: PipeId) -> Result<Frame<'p>> {
         match pipes.read(pipe) {
             Some(frame) => {
@@ -94,7 +94,7 @@ impl FairQueue {
     }
 
     /// Takes the next frame. Errors: `EAGAIN`.
-    #[inline]
+    #[inline(always)]
     pub fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
         let pipe = self.next(pipes).ok_or(Errno::AGAIN)?;
         self.take(pipes, pipe)
@@ -127,7 +127,7 @@ impl FairQueue {
         self.next(pipes).is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     fn taken(&mut self, pipe: PipeId, more: bool) {
         if more {
             self.inside = Some(pipe);
@@ -155,7 +155,7 @@ impl FairQueue {
 
 /// Whether a message frame is next in the pipe. Frames before it that belong to no message are dropped: the peer's
 /// routing id after it has connected again, subscriptions to something that does not publish.
-#[inline]
+#[inline(always)]
 fn message_ahead(pipes: &mut Pipes, pipe: PipeId) -> bool {
     loop {
         match pipes.next_flags(pipe) {

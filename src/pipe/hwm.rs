@@ -58,7 +58,7 @@ pub fn sum(one: i32, other: i32) -> i32 {
 
 impl Spending {
     /// Whether a message may be written, with no other effect.
-    #[inline]
+    #[inline(always)]
     pub fn has_credit(&self) -> bool {
         let hwm = self.credit.hwm.load(Ordering::Relaxed);
         hwm <= 0 || self.ahead() < u64::from(hwm.unsigned_abs())
@@ -75,7 +75,7 @@ impl Spending {
 
     /// As [`has_credit`](Spending::has_credit); `false` leaves the writer waiting for [`Granting::read`] to answer
     /// `true`.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self) -> bool {
         if self.has_credit() {
             return true;
@@ -91,12 +91,13 @@ impl Spending {
     }
 
     /// Counts messages as written.
-    #[inline]
+    #[inline(always)]
     pub fn wrote(&mut self, messages: u64) {
         self.written = self.written.wrapping_add(messages);
     }
 
     /// How many messages the writer is ahead by, as far as it has been told.
+    #[inline(always)]
     pub fn ahead(&self) -> u64 {
         self.written.wrapping_sub(self.credit.granted.load(Ordering::Acquire).max(self.floor))
     }
@@ -110,7 +111,7 @@ impl Spending {
 
 impl Granting {
     /// Counts messages as read. `true`: the writer waits and must be told by the caller.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, messages: u64) -> bool {
         self.read = self.read.wrapping_add(messages);
         self.credit.read.store(self.read, Ordering::Relaxed);

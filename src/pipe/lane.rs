@@ -47,6 +47,7 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
         side: writer.other(),
         metadata: None,
         incomplete: false,
+        found: None,
     };
     Ok((writer_end, reader_end))
 }
@@ -82,12 +83,14 @@ pub struct LaneReader {
     metadata: Option<Arc<Metadata>>,
     /// The last frame read was not its message's last.
     incomplete: bool,
+    /// The frame that lies ahead, once it was looked at, until it is taken or somebody else moves on.
+    found: Option<Ahead>,
 }
 
 impl LaneWriter {
     /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
     /// [`PipeEvent::Writable`].
-    #[inline]
+    #[inline(always)]
     pub fn check(&self) -> bool {
         self.open() && self.spending.check()
     }
@@ -97,13 +100,13 @@ impl LaneWriter {
         self.open() && self.spending.has_credit()
     }
 
-    #[inline]
+    #[inline(always)]
     fn open(&self) -> bool {
         !self.link.is_closed(self.side) && !self.link.is_closed(self.side.other())
     }
 
     /// Appends a frame of a message, whatever the credit. Errors: `ENOMEM`, with nothing appended.
-    #[inline]
+    #[inline(always)]
     pub fn append(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let flags = if frame.more() { MORE } else { 0 };
         let Into::Blocks(producer) = &mut self.into else {
@@ -112,7 +115,11 @@ impl LaneWriter {
         match frame.shared()? {
             None => {
                 let body = frame.data();
-                producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
+                match u8::try_from(body.len()) {
+                    // The same header as below, without a call to copy two bytes.
+                    Ok(len) => producer.append_short([flags, len], body)?,
+                    Err(_) => producer.append([Encoded::new(flags, body.len()).as_slice(), body])?,
+                }
                 if flags == 0 {
                     producer.end_messages(1);
                 }
@@ -186,7 +193,7 @@ impl LaneWriter {
     }
 
     /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
-    #[inline]
+    #[inline(always)]
     pub fn flush(&mut self) {
         let wake = match &mut self.into {
             Into::Blocks(producer) => producer.publish(),
@@ -276,6 +283,7 @@ fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result
 }
 
 /// The frame that lies ahead in a lane.
+#[derive(Clone, Copy)]
 struct Ahead {
     flags: u8,
     header_len: usize,
@@ -291,27 +299,16 @@ impl LaneReader {
     }
 
     /// As [`check`](LaneReader::check), with the flags of the frame that lies ahead.
-    #[inline]
+    #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
+        if let Some(found) = &self.found {
+            return Some(found.flags);
+        }
         match &mut self.from {
-            From::Blocks(consumer) => loop {
-                if !consumer.check() {
-                    return None;
-                }
-                let Some(ahead) = ahead(consumer) else {
-                    // Between two blocks: new properties.
-                    match consumer.take_tail() {
-                        Some(Tail::Properties(metadata)) => self.metadata = Some(metadata),
-                        _ => return None,
-                    }
-                    continue;
-                };
-                if ahead.flags & COMMAND == 0 || is_wish(consumer, &ahead) {
-                    return Some(ahead.flags);
-                }
-                // Any other command is nothing for a socket.
-                skip(consumer, &ahead);
-            },
+            From::Blocks(consumer) => {
+                self.found = find(consumer, &mut self.metadata);
+                self.found.as_ref().map(|found| found.flags)
+            }
             From::Latest(latest) => latest.check().then_some(0),
         }
     }
@@ -335,19 +332,16 @@ impl LaneReader {
     }
 
     /// Takes the next frame; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
-        if !self.check() {
-            return None;
-        }
         let consumer = match &mut self.from {
             From::Blocks(consumer) => consumer,
             From::Latest(latest) => {
-                let message = latest.take()?;
+                let message = latest.check().then(|| latest.take())??;
                 return Some(Frame::owned(message));
             }
         };
-        let ahead = ahead(consumer)?;
+        let ahead = self.found.take().or_else(|| find(consumer, &mut self.metadata))?;
         self.incomplete = ahead.flags & MORE != 0;
         if ends_message(ahead.flags) {
             consumer.tell(1);
@@ -425,6 +419,7 @@ impl LaneReader {
 
     /// The blocks, for a connection that writes them out as they are; `None` where the lane conflates.
     pub fn blocks(&mut self) -> Option<&mut Consumer<Tail>> {
+        self.found = None;
         match &mut self.from {
             From::Blocks(consumer) => Some(consumer),
             From::Latest(_) => None,
@@ -443,6 +438,7 @@ impl LaneReader {
     /// Goes to the next border between messages, where bytes were passed without looking at frames: drops the rest
     /// of a message of which some has left already.
     pub fn resync(&mut self) {
+        self.found = None;
         let From::Blocks(consumer) = &mut self.from else { return };
         let (bytes, passed, mut inside) = consumer.whole_block();
         let (mut start, mut ended) = (0, 0u32);
@@ -491,8 +487,31 @@ impl LaneReader {
     }
 }
 
+/// Looks for a frame that is for a socket. `None` leaves the consumer asleep.
+#[inline(always)]
+fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> Option<Ahead> {
+    loop {
+        if !consumer.check() {
+            return None;
+        }
+        let Some(ahead) = ahead(consumer) else {
+            // Between two blocks: new properties.
+            match consumer.take_tail() {
+                Some(Tail::Properties(new)) => *metadata = Some(new),
+                _ => return None,
+            }
+            continue;
+        };
+        if ahead.flags & COMMAND == 0 || is_wish(consumer, &ahead) {
+            return Some(ahead);
+        }
+        // Any other command is nothing for a socket.
+        skip(consumer, &ahead);
+    }
+}
+
 /// What lies ahead in the blocks; `None` where a block ends in something other than a frame's body.
-#[inline]
+#[inline(always)]
 fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
     let bytes = consumer.bytes();
     let header = Header::parse(bytes)?;
@@ -508,7 +527,7 @@ fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
 }
 
 /// Whether a frame that a reader takes is the last of what counts as one message.
-#[inline]
+#[inline(always)]
 fn ends_message(flags: u8) -> bool {
     flags & (MORE | ROUTING_ID) == 0
 }

@@ -60,10 +60,12 @@ impl Link {
         true
     }
 
+    #[inline(always)]
     pub fn is_closed(&self, side: Side) -> bool {
         self.end(side).closed.load(Ordering::Acquire)
     }
 
+    #[inline(always)]
     fn end(&self, side: Side) -> &End {
         let [left, right] = &self.ends;
         match side {

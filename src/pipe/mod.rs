@@ -81,7 +81,7 @@ impl Pipe {
     }
 
     /// As [`check_read`](Pipe::check_read), with the flags of the next frame.
-    #[inline]
+    #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
         if self.end.is_closed() { None } else { self.reader.next_flags() }
     }
@@ -103,7 +103,7 @@ impl Pipe {
     }
 
     /// Takes the next frame.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
         if self.end.is_closed() {
             return None;
@@ -143,7 +143,7 @@ impl Pipe {
 
     /// Appends a frame; `Ok(false)` (nothing taken) without credit or after the peer is gone. Not visible to
     /// the reader before [`flush`](Pipe::flush) after the last frame of the message. Errors: `ENOMEM`.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
         if !self.writer.check() {
             return Ok(false);
@@ -169,7 +169,7 @@ impl Pipe {
     }
 
     /// Makes complete messages visible and wakes the reader if it sleeps.
-    #[inline]
+    #[inline(always)]
     pub fn flush(&mut self) {
         self.writer.flush();
     }

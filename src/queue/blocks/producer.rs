@@ -53,6 +53,24 @@ impl<T> Producer<T> {
         Ok(())
     }
 
+    /// As [`append`](Producer::append), for two bytes and a run behind them.
+    #[inline(always)]
+    pub fn append_short(&mut self, head: [u8; 2], body: &[u8]) -> Result<()> {
+        let len = head.len() + body.len();
+        if len > self.room() {
+            self.relocate(len)?;
+        }
+        // SAFETY: as in `append`.
+        unsafe {
+            let to = Block::bytes(self.block).add(self.filled);
+            to.cast::<[u8; 2]>().write(head);
+            ptr::copy_nonoverlapping(body.as_ptr(), to.add(head.len()), body.len());
+        }
+        self.filled += len;
+        self.inside = true;
+        Ok(())
+    }
+
     /// Ends the current block with `tail`. Errors: `ENOMEM`, with the tail dropped and nothing else changed.
     pub fn attach(&mut self, tail: T) -> Result<()> {
         // Where blocks end in tails before they are full, as between large bodies, they need not be large.
@@ -63,7 +81,7 @@ impl<T> Producer<T> {
     }
 
     /// Counts messages as ended, the last of them at the current place.
-    #[inline]
+    #[inline(always)]
     pub fn end_messages(&mut self, messages: u32) {
         self.messages = self.messages.wrapping_add(messages);
         self.inside = false;
@@ -82,7 +100,7 @@ impl<T> Producer<T> {
     }
 
     /// Makes everything appended so far visible. `true`: the consumer slept and is to be woken by the caller.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&mut self) -> bool {
         let newest = word(self.filled, self.messages);
         if self.oldest == self.block {
@@ -220,7 +238,7 @@ impl<T> Producer<T> {
     }
 
     /// Bytes behind `filled` in the current block.
-    #[inline]
+    #[inline(always)]
     fn room(&self) -> usize {
         // SAFETY: `block` is the producer's own and alive.
         unsafe { self.block.as_ref() }.capacity - self.filled
