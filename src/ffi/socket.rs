@@ -3,7 +3,6 @@
 use super::{context, int, memory, pointer, value};
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
-use crate::options::number::ZMQ_TYPE;
 use crate::socket::Handle;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -130,25 +129,25 @@ pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char
 
 /// Connects a PEER socket and tells the routing id of the peer.
 ///
-/// Returns 0 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no PEER socket.
+/// Returns 0 with errno `ENOTSUP` if it is no PEER socket, `EFAULT` for NULL or if ZMQ_IMMEDIATE is set, else as zmq_connect().
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, addr: *const c_char) -> u32 {
-    let _ = addr;
-    value(0, || not_yet(socket))
+    // SAFETY: as the caller promises.
+    value(0, || find(socket)?.connect_peer(unsafe { endpoint(addr) }?))
 }
 
 /// Ends the connection to one peer of a PEER or SERVER socket.
 ///
-/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if its type has no such peers.
+/// Returns 0, or -1 with errno `EHOSTUNREACH` if there is no such peer, `ENOTSUP` if its type has no such peers, `ETERM`,
+/// `ENOTSOCK`.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c_int {
-    let _ = routing_id;
-    int(|| not_yet(socket))
+    int(|| find(socket)?.disconnect_peer(routing_id).map(|()| 0))
 }
 
 /// Lets a DISH socket receive the messages of a group.
@@ -219,11 +218,4 @@ pub(super) fn find(handle: *mut c_void) -> Result<Handle> {
 pub(super) unsafe fn endpoint<'a>(addr: *const c_char) -> Result<&'a str> {
     // SAFETY: as the caller promises.
     unsafe { memory::string(addr) }?.to_str().map_err(|_| Errno::INVAL)
-}
-
-/// For calls that no socket type here knows yet: `ENOTSOCK` comes first.
-fn not_yet<T>(handle: *mut c_void) -> Result<T> {
-    let mut socket_type = [0; size_of::<c_int>()];
-    find(handle)?.option(ZMQ_TYPE, &mut socket_type)?;
-    Err(Errno::NOTSUP)
 }

@@ -201,3 +201,33 @@ impl<'a> OutFrame<'a> {
         Ok(msg)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn commands_are_told_apart_by_their_names() {
+        for (body, kind) in [
+            (&b"\x09SUBSCRIBEt"[..], FrameKind::Subscribe(b"t")),
+            (b"\x06CANCEL", FrameKind::Cancel(b"")),
+            (b"\x04JOINgroup", FrameKind::Join(b"group")),
+            (b"\x05LEAVEgroup", FrameKind::Leave(b"group")),
+            (b"\x04PING\0\0", FrameKind::OtherCommand),
+            (b"JOIN", FrameKind::OtherCommand),
+        ] {
+            assert_eq!(FrameKind::of(COMMAND, body), kind);
+            assert_eq!(FrameKind::of(0, body), FrameKind::Message);
+        }
+    }
+
+    #[test]
+    fn a_message_has_the_address_of_its_frame() {
+        let msg = |address| Frame { address, ..Frame::owned(Msg::new()) }.into_msg().unwrap();
+        assert_eq!(msg(Address::RoutingId(7)).routing_id(), 7);
+        assert_eq!(msg(Address::Group(Msg::group_body(b"group").unwrap())).group(), c"group");
+        let plain = msg(Address::None);
+        assert_eq!((plain.routing_id(), plain.group()), (0, c""));
+    }
+}

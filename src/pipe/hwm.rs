@@ -17,8 +17,9 @@ struct Credit {
     /// The high-water mark; 0 or less: none. Either owner writes it when an option changes, both read it; a late
     /// read does no harm, so Relaxed.
     hwm: AtomicI32,
-    /// Messages read so far, exactly. The reader writes; the writer reads it only when the mark changes, since what
-    /// was read but not yet granted under the old mark might otherwise never be. A count alone, so Relaxed. In a cache
+    /// Messages read so far, exactly. The reader writes; the writer reads it when the mark changes, since what was
+    /// read but not yet granted under the old mark might otherwise never be, and when somebody wants to know how many
+    /// messages are left. A count alone, so Relaxed. In a cache
     /// line of its own: it changes with every message, and the writer looks at the others with every message.
     read: CachePadded<AtomicU64>,
 }
@@ -100,6 +101,14 @@ impl Spending {
     #[inline(always)]
     pub fn ahead(&self) -> u64 {
         self.written.wrapping_sub(self.credit.granted.load(Ordering::Acquire).max(self.floor))
+    }
+
+    /// As [`ahead`](Spending::ahead), and exactly where there is no mark and the writer is never told.
+    pub fn queued(&self) -> u64 {
+        if self.credit.hwm.load(Ordering::Relaxed) > 0 {
+            return self.ahead();
+        }
+        self.written.wrapping_sub(self.credit.read.load(Ordering::Relaxed))
     }
 
     /// Sets the mark in messages; 0 or less: none.

@@ -178,7 +178,8 @@ impl LaneWriter {
         self.append_wish(if join { b"\x04JOIN" } else { b"\x05LEAVE" }, group)
     }
 
-    fn append_wish(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
+    /// Appends the body of any such command. Errors: `ENOMEM`.
+    pub fn append_wish(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
         self.append_aside(COMMAND, [name, what])?;
         self.count_messages(1);
         Ok(())
@@ -213,8 +214,8 @@ impl LaneWriter {
     }
 
     /// Messages that were written and are not known to be read.
-    pub fn ahead(&self) -> u64 {
-        self.spending.ahead()
+    pub fn queued(&self) -> u64 {
+        self.spending.queued()
     }
 
     /// Sets the high-water mark in messages.
@@ -383,6 +384,23 @@ impl LaneReader {
             },
         };
         Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref(), address: Address::None })
+    }
+
+    /// Messages that can be read, in whole or their rest.
+    pub fn queued(&mut self) -> u64 {
+        if !self.check() {
+            return 0;
+        }
+        let From::Blocks(consumer) = &self.from else { return 1 };
+        let mut messages = 0;
+        consumer.spans(|mut bytes, _| {
+            while let Some(header) = Header::parse(bytes) {
+                messages += u64::from(ends_message(header.flags) && header.flags & COMMAND == 0);
+                bytes = bytes.get(header.frame_len()..).unwrap_or_default();
+            }
+            true
+        });
+        messages
     }
 
     /// Whether more lies ahead than a routing id.

@@ -39,8 +39,9 @@ pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(P
 pub struct Pipe {
     /// The pattern's own key for the peer (ROUTER, STREAM, REP); empty where the pattern has none.
     pub routing_id: Vec<u8>,
-    /// The endpoint this pipe belongs to, for `zmq_disconnect` and the monitor.
-    pub endpoint: String,
+    /// The endpoints of the connection, as the monitor tells them; empty where unknown.
+    pub local: String,
+    pub remote: String,
     /// What the other end adds to this socket's own high-water marks (inproc): for what is sent, for what is
     /// received. `None`: nothing is added.
     pub hwm_boost: Option<(i32, i32)>,
@@ -59,7 +60,8 @@ impl Pipe {
     fn new(link: Arc<Link>, side: Side, writer: LaneWriter, reader: LaneReader) -> Pipe {
         Pipe {
             routing_id: Vec::new(),
-            endpoint: String::new(),
+            local: String::new(),
+            remote: String::new(),
             hwm_boost: None,
             end: End { link, side },
             writer,
@@ -195,9 +197,24 @@ impl Pipe {
         self.reader.set_hwm(receive);
     }
 
-    /// Messages written and not known to be read.
-    pub fn ahead(&self) -> u64 {
-        self.writer.ahead()
+    /// Messages written and not known to be read, and messages of the peer that are to be read.
+    pub fn queued(&mut self) -> (u64, u64) {
+        (self.writer.queued(), self.reader.queued())
+    }
+
+    /// Has the other end say this when its owner lets go of it on purpose, once.
+    pub fn ask_for_farewell(&self, message: &[u8]) {
+        self.end.link.ask_for_farewell(self.end.side.other(), message);
+    }
+
+    /// Says what the peer wants to hear before this end closes, if it does. An incomplete message is taken back.
+    pub fn bid_farewell(&mut self) {
+        let Some(message) = self.end.link.farewell(self.end.side) else { return };
+        self.writer.rollback();
+        // Without memory the peer has to do without.
+        if self.is_open() && self.writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
+            self.writer.flush();
+        }
     }
 
     /// Writes to another lane from now on; see [`PipeEvent::Hiccup`].

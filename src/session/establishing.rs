@@ -14,6 +14,7 @@ use crate::engine::zmtp::heartbeat::Intervals;
 use crate::engine::{Heartbeat, Peer};
 use crate::errno::Errno;
 use crate::message::{Metadata, OutFrame};
+use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{self, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Interest};
@@ -110,9 +111,19 @@ impl Session {
         let (send_form, recv_form) = forms(peer, &self.options);
         let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
         let mut send = SendHalf::new(reader, send_form);
+        if let Some(bytes) = self.options.out_batch() {
+            send.write_at_most(bytes);
+        }
         send.begin_with(unsent);
+        let greeted = match self.options.hello() {
+            Some(hello) => send.begin_with_message(hello),
+            None => Ok(()),
+        };
         let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
-        let begun = introduced.and_then(|()| recv.begin_with(rest));
+        if let Some(bytes) = self.options.in_batch() {
+            recv.read_at_most(bytes);
+        }
+        let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
         let connection = Arc::new(Connection::new(fd, send, recv));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
@@ -128,7 +139,8 @@ impl Session {
         let to_socket = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
         let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
         let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
-        theirs.endpoint = self.endpoints.identifier().to_string();
+        theirs.local.clone_from(&self.endpoints.local);
+        theirs.remote.clone_from(&self.endpoints.remote);
         ours.set_owner(self.shared.next_end());
         let (reader, writer, end) = ours.into_parts();
         self.end = Some(end);
@@ -152,6 +164,9 @@ impl Session {
             Some(peer) => {
                 if self.options.recv_routing_id {
                     writer.append_routing_id(&peer.routing_id)?;
+                }
+                if self.options.router_notify & ZMQ_NOTIFY_CONNECT != 0 {
+                    writer.append(&mut OutFrame::bytes(b"", false))?;
                 }
                 if peer.phantom_subscription {
                     writer.append_subscription(true, b"")?;

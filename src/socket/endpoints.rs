@@ -88,7 +88,7 @@ impl Socket {
             return if self.has_connected(endpoint) {
                 Ok(())
             } else {
-                self.open_datagrams(scheme, address, Role::Binds)
+                self.open_datagrams(scheme, address, Role::Binds).map(drop)
             };
         }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
@@ -110,21 +110,35 @@ impl Socket {
         Ok(())
     }
 
-    /// `zmq_connect`.
-    pub fn connect(&mut self, endpoint: &str) -> Result<()> {
+    /// `zmq_connect_peer`: the routing id of the peer. Errors: `ENOTSUP` for a socket that is no PEER, `EFAULT` where there
+    /// is no pipe before there is a connection (`ZMQ_IMMEDIATE`), and as `zmq_connect`.
+    pub fn connect_peer(&mut self, endpoint: &str) -> Result<u32> {
+        self.alive()?;
+        if self.options.socket_type != SocketType::Peer {
+            return Err(Errno::NOTSUP);
+        }
+        if self.options.immediate {
+            return Err(Errno::FAULT);
+        }
+        let pipe = self.connect(endpoint)?;
+        pipe.and_then(|pipe| self.pattern.routing_id(pipe)).ok_or(Errno::HOSTUNREACH)
+    }
+
+    /// `zmq_connect`; answers the pipe, if there is a new one already.
+    pub fn connect(&mut self, endpoint: &str) -> Result<Option<PipeId>> {
         self.process()?;
         let (scheme, address) = transport::parse(endpoint)?;
         transport::compatible(scheme, self.options.socket_type)?;
         if scheme == Scheme::Inproc {
-            self.connect_inproc(endpoint)?;
+            let pipe = self.connect_inproc(endpoint)?;
             self.last_endpoint = endpoint.to_string();
-            return Ok(());
+            return Ok(Some(pipe));
         }
         if self.has_connected(endpoint) {
-            return Ok(());
+            return Ok(None);
         }
         if scheme.has_datagrams() {
-            return self.open_datagrams(scheme, address, Role::Connects);
+            return self.open_datagrams(scheme, address, Role::Connects).map(Some);
         }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let plan = transport::connect(scheme, address, &self.options)?;
@@ -135,7 +149,7 @@ impl Socket {
             let out = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
             let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
             let (mut ours, theirs) = pipe::pair(out, back)?;
-            ours.endpoint = endpoint.to_string();
+            ours.remote = endpoint.to_string();
             (Some(ours), Some(theirs))
         };
         let ground = self.ground();
@@ -147,7 +161,7 @@ impl Socket {
         self.drop_closed();
         // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
         self.owner.mailbox.touch();
-        Ok(())
+        Ok(pipe)
     }
 
     /// Whether there is a connection and another would make no sense; libzmq makes none for these.
@@ -157,22 +171,29 @@ impl Socket {
     }
 
     /// Binds or connects where there are no connections: what can go wrong goes wrong at once.
-    fn open_datagrams(&mut self, scheme: Scheme, address: &str, role: Role) -> Result<()> {
+    fn open_datagrams(&mut self, scheme: Scheme, address: &str, role: Role) -> Result<PipeId> {
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let socket = transport::datagrams(scheme, address, role, &self.options)?;
         let out = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
         let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
         let (mut ours, theirs) = pipe::pair(out, back)?;
         let endpoint = socket.last_endpoint().to_string();
-        ours.endpoint.clone_from(&endpoint);
+        match role {
+            Role::Binds => ours.local.clone_from(&endpoint),
+            Role::Connects => ours.remote.clone_from(&endpoint),
+        }
         let session = session::exchange(&io_thread, self.ground(), socket, theirs)?;
-        let pipe = Some(self.attach(ours, Origin::Datagrams));
+        let pipe = self.attach(ours, Origin::Datagrams);
         self.last_endpoint.clone_from(&endpoint);
-        self.endpoints.entries.push(Entry { uri: endpoint, what: What::Connected(session), pipe });
+        self.endpoints.entries.push(Entry {
+            uri: endpoint,
+            what: What::Connected(session),
+            pipe: Some(pipe),
+        });
         self.drop_closed();
         // As in `connect`.
         self.owner.mailbox.touch();
-        Ok(())
+        Ok(pipe)
     }
 
     /// `zmq_unbind` and `zmq_disconnect`.
@@ -205,6 +226,9 @@ impl Socket {
         }
         for entry in entries {
             if let Some(id) = entry.pipe {
+                if let Some(pipe) = self.pipes.pipe(id) {
+                    pipe.bid_farewell();
+                }
                 self.pipes.terminate(id);
             }
             entry.terminate();

@@ -1,6 +1,6 @@
 //! The socket behind a handle.
 
-use super::endpoints::Endpoints;
+use super::endpoints::Endpoints as Connections;
 use super::inproc::Names;
 use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
@@ -8,7 +8,7 @@ use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pattern::{Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
-use crate::session::{Command, Owner, SocketEnd};
+use crate::session::{Command, Endpoints, Owner, SocketEnd, event};
 use std::sync::{Arc, Weak};
 
 /// Pipes, one pattern, a mailbox, and endpoints. Only ever touched under its handle's lock.
@@ -17,7 +17,7 @@ pub struct Socket {
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
     pub(super) owner: Arc<Owner>,
-    pub(super) endpoints: Endpoints,
+    pub(super) endpoints: Connections,
     /// `ZMQ_LAST_ENDPOINT`.
     pub(super) last_endpoint: String,
     /// `ZMQ_RCVMORE`.
@@ -52,7 +52,7 @@ impl Socket {
             options,
             pipes: Pipes::default(),
             owner,
-            endpoints: Endpoints::default(),
+            endpoints: Connections::default(),
             last_endpoint: String::new(),
             rcvmore: false,
             names,
@@ -181,6 +181,35 @@ impl Socket {
         outcome
     }
 
+    /// Ends the connection to one peer.
+    pub fn disconnect_peer(&mut self, routing_id: u32) -> Result<()> {
+        let outcome = self.pattern.disconnect_peer(&mut self.pipes, routing_id);
+        self.drop_closed();
+        outcome
+    }
+
+    /// Has the monitor told how full each pipe is. Errors: `EINVAL` if it does not want to know, `EAGAIN` if there is no
+    /// pipe.
+    pub fn report_pipes(&mut self) -> Result<()> {
+        if !self.owner.monitor.wants(event::PIPES_STATS) {
+            return Err(Errno::INVAL);
+        }
+        if self.pipes.is_empty() {
+            return Err(Errno::AGAIN);
+        }
+        for id in self.pipes.ids() {
+            let Some(pipe) = self.pipes.pipe(id) else { continue };
+            let (outbound, inbound) = pipe.queued();
+            let endpoints = Endpoints {
+                local: pipe.local.clone(),
+                remote: pipe.remote.clone(),
+                bound: !pipe.local.is_empty(),
+            };
+            self.owner.monitor.tell_all(event::PIPES_STATS, &[outbound, inbound], &endpoints);
+        }
+        Ok(())
+    }
+
     /// Whether frames can be received and sent now, as `ZMQ_POLLIN` and `ZMQ_POLLOUT`.
     pub fn readiness(&mut self) -> i32 {
         let readable = self.pattern.has_in(&mut self.pipes);
@@ -193,6 +222,11 @@ impl Socket {
     pub fn close(mut self) {
         self.owner.set_linger_ms(self.options.linger_ms);
         self.endpoints.terminate_all();
+        for id in self.pipes.ids() {
+            if let Some(pipe) = self.pipes.pipe(id) {
+                pipe.bid_farewell();
+            }
+        }
         // Closes every end: peers and sessions are told.
         self.pipes = Pipes::default();
         self.leave_names();

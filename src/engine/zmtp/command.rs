@@ -66,6 +66,11 @@ impl<'a> Command<'a> {
             Command::Other
         }
     }
+
+    /// Whether it says what the peer wants to get, which is for the socket.
+    pub fn is_wish(&self) -> bool {
+        matches!(self, Command::Subscribe(_) | Command::Cancel(_) | Command::Join(_) | Command::Leave(_))
+    }
 }
 
 /// The reason in an ERROR command, given what follows its name; `None` if malformed. Bytes beyond the reason are
