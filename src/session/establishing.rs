@@ -105,7 +105,7 @@ impl Session {
         };
         let introduced = self.introduce(&mut writer, peer.as_ref(), raw_fd);
         if let Some(pipe) = fresh {
-            self.owner.mailbox.send(Command::Bind(pipe));
+            self.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
         let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
         let (send_form, recv_form) = forms(peer, &self.options);

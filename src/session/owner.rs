@@ -11,7 +11,7 @@ pub enum Command {
     /// Something happened on the other end of one of its pipes.
     Pipe(PipeId, PipeEvent),
     /// A pipe for the socket, from a session whose handshake is over or from an inproc peer.
-    Bind(Pipe),
+    Bind(Box<Pipe>),
     /// A connecter has given up for good: the endpoint is to be forgotten.
     Gone(Arc<str>),
 }

@@ -36,7 +36,7 @@ impl Authenticators for Names {
             ours.flush();
         }
         // It may have closed since.
-        Ok(bound.owner.mailbox.try_send(Command::Bind(theirs)).is_ok().then_some(ours))
+        Ok(bound.owner.mailbox.try_send(Command::Bind(Box::new(theirs))).is_ok().then_some(ours))
     }
 }
 
@@ -139,7 +139,7 @@ impl Socket {
             socket_ours.hwm_boost = Some((bound.marks.rcvhwm, bound.marks.sndhwm));
             theirs.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
             socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
-            bound.owner.mailbox.send(Command::Bind(theirs));
+            bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
             Ok(None)
         })?;
         let id = self.attach(ours, Origin::Local);

@@ -101,7 +101,7 @@ impl Socket {
                 }
             }
             Command::Bind(pipe) => {
-                self.attach(pipe, Origin::Peer);
+                self.attach(*pipe, Origin::Peer);
             }
             // It may be gone already: the program was faster.
             Command::Gone(endpoint) => drop(self.forget_endpoint(&endpoint)),

@@ -103,7 +103,7 @@ impl Fixture {
 
     fn pipe(&self) -> SocketPipe {
         match self.command() {
-            Command::Bind(pipe) => SocketPipe::new(pipe),
+            Command::Bind(pipe) => SocketPipe::new(*pipe),
             _ => panic!("no pipe"),
         }
     }
