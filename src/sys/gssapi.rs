@@ -99,8 +99,8 @@ impl Credentials {
 }
 
 impl Context {
-    /// One that has not begun.
-    pub fn new() -> Context {
+    /// One that no token has come to yet.
+    pub fn begin() -> Context {
         Context(ptr::null_mut())
     }
 
@@ -365,9 +365,9 @@ mod tests {
     #[test]
     fn a_token_that_is_none_is_refused() {
         for token in [&b""[..], b"x", &[0x60; 500], &[0; 70_000]] {
-            assert!(Context::new().accept(None, token).is_err());
+            assert!(Context::begin().accept(None, token).is_err());
         }
-        assert!(Context::new().wrap(b"text").is_err());
-        assert!(Context::new().unwrap(b"text").is_err());
+        assert!(Context::begin().wrap(b"text").is_err());
+        assert!(Context::begin().unwrap(b"text").is_err());
     }
 }

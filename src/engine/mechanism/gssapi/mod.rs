@@ -88,7 +88,7 @@ impl Client {
     pub fn start(settings: &Arc<Settings>, turn: &mut Turn<'_>) -> Result<Client, Failure> {
         let credentials = settings.credentials()?;
         let service = import(&settings.service, settings.service_type)?;
-        let (settings, context) = (Arc::clone(settings), Context::new());
+        let (settings, context) = (Arc::clone(settings), Context::begin());
         Client::token(settings, credentials, service, context, b"", turn)
     }
 
@@ -130,7 +130,7 @@ impl Client {
 impl Server {
     pub fn start(settings: &Arc<Settings>) -> Result<Server, Failure> {
         let credentials = settings.credentials()?;
-        Ok(Server::Token { settings: Arc::clone(settings), credentials, context: Context::new() })
+        Ok(Server::Token { settings: Arc::clone(settings), credentials, context: Context::begin() })
     }
 
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
