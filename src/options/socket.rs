@@ -10,6 +10,7 @@ use super::table;
 use super::text::Text;
 use super::value;
 use crate::errno::{Errno, Result};
+use zeroize::Zeroizing;
 
 /// What `ZMQ_IN_BATCH_SIZE` and `ZMQ_OUT_BATCH_SIZE` start with, in bytes.
 pub(super) const BATCH_SIZE_DFLT: i32 = 8192;
@@ -130,7 +131,7 @@ pub struct SocketOptions {
     pub plain_username: Text,
     pub plain_password: Text,
     pub curve_public_key: [u8; 32],
-    pub curve_secret_key: [u8; 32],
+    pub curve_secret_key: Zeroizing<[u8; 32]>,
     pub curve_server_key: [u8; 32],
     pub gss_principal: Text,
     pub gss_service_principal: Text,
@@ -166,6 +167,9 @@ pub struct SocketOptions {
     /// How many times `maxmsgsize` all frames of one incoming message may weigh together while it is assembled;
     /// only where `maxmsgsize` is set. An option of ours.
     pub max_multipart_factor: i32,
+    /// After how many failed handshakes within a minute an address is refused; 0 is never. An option of ours.
+    pub max_failed_handshakes: i32,
+    pub failed_handshake_ban_ivl_ms: i32,
 }
 
 impl SocketOptions {

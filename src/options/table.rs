@@ -162,4 +162,8 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_NORM_NUM_AUTOPARITY, Both, NextEndpoint, int(0, 0, 254) not built),
     row!(ZMQ_NORM_PUSH, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
     row!(ZMQ_FERRO_MAX_MULTIPART_FACTOR, Both, NextEndpoint, int(16, 1, MAX) in max_multipart_factor),
+    row!(ZMQ_FERRO_CURVE_SERVER_KEY_ADD, Set, AtOnce, key() of Socket),
+    row!(ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, Set, AtOnce, key() of Socket),
+    row!(ZMQ_FERRO_MAX_FAILED_HANDSHAKES, Both, AtOnce, int(0, 0, MAX) in max_failed_handshakes),
+    row!(ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, Both, AtOnce, int(60_000, 1, MAX) in failed_handshake_ban_ivl_ms),
 ];

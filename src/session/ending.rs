@@ -21,6 +21,9 @@ impl Session {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
                 gives_up = self.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0;
+                if handshaking.is_the_peers_fault(reason) {
+                    self.count_failure(cx.now_ms());
+                }
                 match reason {
                     Reason::Stream(_) | Reason::Timeout if handshaking.denied => {}
                     Reason::Stream(errno) => {
@@ -46,6 +49,13 @@ impl Session {
             return cx.finish();
         }
         self.lost(cx, reason);
+    }
+
+    /// Counts a failed handshake against the address of a peer that has come to us.
+    pub(super) fn count_failure(&self, now_ms: u64) {
+        if self.connecter.is_none() {
+            self.owner.offenders.failed(&self.peer_address, now_ms);
+        }
     }
 
     pub(super) fn tell_failure(&self, failure: Failure) {
@@ -120,9 +130,6 @@ impl Session {
                 Ok(fresh) => *reader = fresh,
                 Err(_) => return cx.finish(),
             }
-        }
-        if let Some(connecter) = &mut self.connecter {
-            connecter.lost();
         }
         self.connect_later(cx);
     }

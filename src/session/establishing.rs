@@ -8,10 +8,10 @@ use super::recv::{Limits, RecvForm, RecvHalf};
 use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
 use super::zap::Zap;
-use crate::engine::zap::ZapRequest;
+use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Heartbeat, Peer};
+use crate::engine::{Config, Heartbeat, Peer};
 use crate::errno::Errno;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
@@ -34,7 +34,8 @@ impl Session {
         if self.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
         }
-        self.stage = Stage::Handshaking(Box::new(Handshaking::new(fd, &self.options, &self.peer_address)));
+        let config = Config::new(&self.options, self.security.clone(), &self.peer_address);
+        self.stage = Stage::Handshaking(Box::new(Handshaking::new(fd, config)));
         self.shake_hands(cx);
     }
 
@@ -55,6 +56,9 @@ impl Session {
             Outcome::Ask(request) => return self.ask(&request),
             Outcome::Denied(status) => {
                 self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
+                if status == ZapStatus::AuthenticationFailure {
+                    self.count_failure(cx.now_ms());
+                }
                 return Some(Outcome::More);
             }
             Outcome::Done { peer, unsent, rest } => {
@@ -130,6 +134,9 @@ impl Session {
             return self.disconnected(cx, Reason::Stream(errno));
         }
         self.shared.set_connection(connection);
+        if let Some(connecter) = &mut self.connecter {
+            connecter.established();
+        }
         self.watch_heartbeat(cx);
         self.receive(cx, false);
         self.send(cx);

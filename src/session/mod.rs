@@ -14,6 +14,7 @@ mod lookup;
 mod monitor;
 #[cfg(feature = "pgm")]
 mod multicast;
+mod offenders;
 mod owner;
 mod recv;
 mod send;

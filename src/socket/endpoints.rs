@@ -236,9 +236,10 @@ impl Socket {
         Ok(())
     }
 
-    fn ground(&self) -> Ground {
+    fn ground(&mut self) -> Ground {
         Ground {
             owner: Arc::clone(&self.owner),
+            security: self.security(),
             options: Arc::new(self.options.clone()),
             authenticators: Arc::clone(&self.names) as Arc<dyn session::Authenticators>,
             guard: self.context().guard(),

@@ -8,6 +8,7 @@
 
 mod endpoints;
 mod inproc;
+mod keys;
 mod monitor;
 mod options;
 mod state;

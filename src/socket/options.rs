@@ -3,7 +3,9 @@
 use super::state::Socket;
 use crate::errno::{Errno, Result};
 use crate::options::number::{
-    ZMQ_EVENTS, ZMQ_FD, ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
+    ZMQ_CURVE_SECRETKEY, ZMQ_EVENTS, ZMQ_FD, ZMQ_FERRO_CURVE_SERVER_KEY_ADD,
+    ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, ZMQ_FERRO_MAX_FAILED_HANDSHAKES,
+    ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
 };
 use crate::options::value;
 
@@ -17,6 +19,11 @@ impl Socket {
         if let Some(outcome) = by_pattern {
             return outcome;
         }
+        match option {
+            ZMQ_FERRO_CURVE_SERVER_KEY_ADD => return self.keys.add(bytes),
+            ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW => return self.keys.withdraw(bytes, &self.options),
+            _ => {}
+        }
         match value {
             Some(value) => self.options.set(option, value)?,
             None => self.options.set_null(option)?,
@@ -29,6 +36,10 @@ impl Socket {
                         pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
                     }
                 }
+            }
+            ZMQ_CURVE_SECRETKEY => self.keys.secret_changed(),
+            ZMQ_FERRO_MAX_FAILED_HANDSHAKES | ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL => {
+                self.owner.offenders.configure(&self.options);
             }
             _ => {}
         }

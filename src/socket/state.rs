@@ -2,6 +2,7 @@
 
 use super::endpoints::Endpoints as Connections;
 use super::inproc::Names;
+use super::keys::Keys;
 use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -23,6 +24,7 @@ pub struct Socket {
     /// `ZMQ_RCVMORE`.
     pub(super) rcvmore: bool,
     pub(super) names: Arc<Names>,
+    pub(super) keys: Keys,
     /// Emptied and filled again by [`process`](Socket::process), so that it need not allocate.
     commands: Vec<Command>,
     /// Last: once it is dropped the context may end.
@@ -56,6 +58,7 @@ impl Socket {
             last_endpoint: String::new(),
             rcvmore: false,
             names,
+            keys: Keys::default(),
             commands: Vec::new(),
             ticket,
         })
