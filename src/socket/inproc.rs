@@ -1,6 +1,6 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 
-use super::state::Socket;
+use super::state::{Origin, Socket};
 use crate::ctx::SocketId;
 use crate::errno::Result;
 use crate::message::OutFrame;
@@ -115,7 +115,7 @@ impl Socket {
             pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
             marks.begin(&mut pipe, theirs.wants_routing_id)?;
             marks.ask_for_farewell(&pipe);
-            self.attach(pipe, false);
+            self.attach(pipe, Origin::Peer);
         }
         self.drop_closed();
         Ok(())
@@ -142,7 +142,7 @@ impl Socket {
             bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
             Ok(None)
         })?;
-        let id = self.attach(ours, true);
+        let id = self.attach(ours, Origin::Local);
         self.endpoints.add_pipe(endpoint, id);
         self.drop_closed();
         Ok(id)

@@ -1,11 +1,11 @@
 //! Connecting, in steps, none of which waits but [`ConnectPlan::resolve`]: plan, resolve, start, finish.
 
 use super::tuning::{self, Tuning};
-use super::{Layers, ProxyRequest, Scheme, endpoint, ip, ipc, tcp};
+use super::{Layers, ProxyRequest, Scheme, endpoint, ip, tcp};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -29,14 +29,15 @@ pub(super) enum Target {
         name: String,
         proxy: Option<ProxyRequest>,
     },
-    Local(SockAddr),
+    /// An address that no name server has to do with.
+    Fixed(SockAddr),
 }
 
 /// One place to try.
 #[derive(Clone, Debug)]
 pub enum Destination {
     Ip(SocketAddr),
-    Local(SockAddr),
+    Fixed(SockAddr),
 }
 
 /// An attempt under way.
@@ -90,7 +91,7 @@ impl ConnectPlan {
     pub fn proxy(&self) -> Option<&ProxyRequest> {
         match &self.target {
             Target::Ip { proxy, .. } => proxy.as_ref(),
-            Target::Local(_) => None,
+            Target::Fixed(_) => None,
         }
     }
 
@@ -101,7 +102,7 @@ impl ConnectPlan {
             Target::Ip { name, .. } => {
                 ip::resolve_remote(name, tcp::effective_ipv6(options)).map(destinations)
             }
-            Target::Local(address) => Ok(vec![Destination::Local(address.clone())]),
+            Target::Fixed(address) => Ok(vec![Destination::Fixed(address.clone())]),
         }
     }
 
@@ -112,7 +113,7 @@ impl ConnectPlan {
                 let answer = ip::resolve_literal(name, tcp::effective_ipv6(options))?;
                 Some(answer.map(destinations))
             }
-            Target::Local(address) => Some(Ok(vec![Destination::Local(address.clone())])),
+            Target::Fixed(address) => Some(Ok(vec![Destination::Fixed(address.clone())])),
         }
     }
 
@@ -122,13 +123,13 @@ impl ConnectPlan {
     pub fn start(&self, destination: &Destination, options: &SocketOptions) -> Result<Connecting> {
         let (socket, peer) = match (&self.target, destination) {
             (Target::Ip { source, .. }, Destination::Ip(peer)) => {
-                let socket = tuning::open(peer, options)?;
+                let socket = tuning::open(peer, Type::STREAM, options)?;
                 if let Some(source) = source {
                     bind_source(&socket, source, peer.is_ipv6())?;
                 }
                 (socket, SockAddr::from(*peer))
             }
-            (Target::Local(_), Destination::Local(peer)) => (ipc::open()?, peer.clone()),
+            (Target::Fixed(_), Destination::Fixed(peer)) => (open(peer)?, peer.clone()),
             _ => return Err(Errno::INVAL),
         };
         let done = match socket.connect(&peer).map_err(Errno::from) {
@@ -160,6 +161,12 @@ pub fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Re
         return Err(Errno::CONNREFUSED);
     }
     Tuning::of(options).connected(fd)
+}
+
+/// A stream socket of the address's family, non-blocking and close-on-exec. Errors: those of socket(2).
+fn open(address: &SockAddr) -> Result<Socket> {
+    let domain = Domain::from(libc::c_int::from(address.family()));
+    Ok(Socket::new(domain, Type::STREAM.nonblocking(), None)?)
 }
 
 fn bind_source(socket: &Socket, source: &str, ipv6: bool) -> Result<()> {
