@@ -8,6 +8,7 @@
 
 use super::connection::Connection;
 use super::recv::Received;
+use super::send::MOST_CONTROL;
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::sys::contain::contain;
@@ -104,11 +105,12 @@ impl Connection {
         let sent_before = self.turn_round();
         let mut terms = self.loan.0.lock();
         let keeps = match received {
-            Some(Some((Received::Blocked | Received::Yield, bytes))) => {
+            Some(Some((Received::Blocked, bytes))) => {
                 terms.weigh(bytes, sent_before);
                 terms.kept_until.is_none()
             }
-            // How it ended, and what there is no credit for, is the session's business.
+            // How it ended, what there is no credit for, and what is too much at once is the session's business. The
+            // rest may lie in a tunnel, where poll(2) does not see it.
             Some(Some(_)) => {
                 terms.keep();
                 false
@@ -121,7 +123,10 @@ impl Connection {
             }
         };
         let wake = !keeps || !answers.is_empty();
-        terms.errand.answers.append(&mut answers);
+        // No further ones than the session would keep.
+        if terms.errand.answers.len() + answers.len() <= MOST_CONTROL {
+            terms.errand.answers.append(&mut answers);
+        }
         if !keeps {
             self.take_back(&mut terms);
         }

@@ -104,7 +104,7 @@ pub struct RecvHalf {
     /// The endpoint is gone: nothing is received any more.
     stopped: bool,
     /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
-    ended: Option<Received>,
+    outcome: Option<Received>,
     /// Bytes received by the last call.
     received: usize,
     /// The next call panics.
@@ -131,7 +131,7 @@ impl RecvHalf {
             most_read: usize::MAX,
             hangup: true,
             stopped: false,
-            ended: None,
+            outcome: None,
             received: 0,
             #[cfg(test)]
             panics: false,
@@ -173,8 +173,8 @@ impl RecvHalf {
         if self.stopped {
             return Received::Stopped;
         }
-        if let Some(ended) = self.ended {
-            return ended;
+        if let Some(outcome) = self.outcome {
+            return outcome;
         }
         let mut drained = false;
         let outcome = loop {
@@ -212,7 +212,7 @@ impl RecvHalf {
         };
         self.flush();
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
-            self.ended = Some(outcome);
+            self.outcome = Some(outcome);
         }
         outcome
     }

@@ -27,8 +27,8 @@ struct Waiter {
 }
 
 impl Waiter {
-    fn new(fixture: &Fixture) -> Waiter {
-        let parker = Arc::new(Parker::new());
+    /// With the parker that hears of the pipe.
+    fn new(fixture: &Fixture, parker: Arc<Parker>) -> Waiter {
         fixture.owner.mailbox.register(&parker);
         Waiter { parker, borrowed: Borrowed::default() }
     }
@@ -46,7 +46,7 @@ impl Lending {
         let (listening, address) = fixture.listen();
         let peer = greet(TcpStream::connect(&address).unwrap());
         let pipe = fixture.pipe();
-        let thread = Waiter::new(&fixture);
+        let thread = Waiter::new(&fixture, Arc::clone(&pipe.parker));
         let mut lending = Lending { fixture, listening, peer: Some(peer), pipe, thread };
         // The pipe is here before the connection.
         lending.patiently(|lending| lending.fixture.owner.connections.count() == 1);
@@ -271,7 +271,7 @@ fn a_descriptor_that_was_asked_for_keeps_them_at_home() {
 #[test]
 fn two_threads_at_one_socket_leave_it_to_the_io_thread() {
     let mut lending = Lending::new(pull());
-    let mut other = Waiter::new(&lending.fixture);
+    let mut other = Waiter::new(&lending.fixture, Arc::new(Parker::new()));
     lending.patiently(|lending| {
         lending.borrow();
         other.sleep(&lending.fixture, Duration::ZERO);
@@ -296,6 +296,7 @@ fn a_heavy_stream_goes_to_the_io_thread() {
     let start = Instant::now();
     while !kept {
         assert!(start.elapsed() < PATIENCE);
+        lending.thread.sleep(&lending.fixture, Duration::ZERO);
         lending.say(&many);
         expected += 300;
         while expected > 0 {

@@ -114,7 +114,7 @@ impl Fixture {
 /// A pipe whose owner only wakes up.
 pub(super) struct SocketPipe {
     pub(super) pipe: Pipe,
-    parker: Arc<Parker>,
+    pub(super) parker: Arc<Parker>,
 }
 
 struct Wake(Arc<Parker>);
