@@ -655,11 +655,6 @@ static void call_strerror(void)
     printf(" %s", zmq_strerror((int) number(1)));
 }
 
-static void call_device(void)
-{
-    say_rc(zmq_device((int) number(1), NULL, NULL));
-}
-
 static void call_proxy(void)
 {
     // Only with a NULL among the two: else it runs for ever.
@@ -782,7 +777,6 @@ static const struct {
     {"curve_public", call_curve_public, 0},
     {"has", call_has, 0},
     {"strerror", call_strerror, 0},
-    {"device", call_device, 0},
     {"proxy", call_proxy, 0},
     {"timers", call_timers, 0},
     {"timers_null", call_timers_null, 0},

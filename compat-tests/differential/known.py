@@ -15,7 +15,28 @@ class Known:
     parts: bool = True
 
 
+def text(word):
+    """An argument that is bytes, as text."""
+    return bytes.fromhex(word[1:]).decode("latin-1") if word.startswith("x") else word
+
+
+def foreign_transport(call, theirs, ours, calls):
+    schemes = ("udp:", "ws:", "wss:", "tipc:", "vsock:")
+    return call[0] in ("bind", "connect", "unbind", "disconnect") and text(call[2]).startswith(schemes)
+
+
+def curve_missing(call, theirs, ours, calls):
+    return call[0] == "curve_public" and ours == "-1 95" or call[0] == "has" and text(call[1]) == "curve"
+
+
+def conflates(call, theirs, ours, calls):
+    return any(earlier.startswith("setsockopt") and earlier.endswith(" 54 x01000000") for earlier in calls)
+
+
 KNOWN = [
+    Known("`udp://`, `ws://`", foreign_transport, parts=False),
+    Known("CURVE", curve_missing, parts=False),
+    Known("`ZMQ_CONFLATE` with messages of several frames", conflates),
 ]
 
 

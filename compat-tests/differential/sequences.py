@@ -42,7 +42,7 @@ NAMES = {number: name for name, number in OPTION.items()}
 HARMLESS = [
     "SNDHWM", "RCVHWM", "ROUTER_MANDATORY", "IMMEDIATE", "XPUB_VERBOSE", "XPUB_VERBOSER", "XPUB_NODROP", "XPUB_MANUAL",
     "REQ_CORRELATE", "REQ_RELAXED", "ROUTER_HANDOVER", "PROBE_ROUTER", "INVERT_MATCHING", "RCVTIMEO", "SNDTIMEO",
-    "LINGER", "RECONNECT_IVL", "CONFLATE", "STREAM_NOTIFY",
+    "LINGER", "RECONNECT_IVL", "STREAM_NOTIFY",
 ]
 INTS = [0, 1, 2, -1, -2, 3, 5, 10, 100, 1000, 65535, 65536, 6553599, 6553600, 2**31 - 1, -(2**31), 255, 256]
 ENDPOINTS = [
@@ -278,7 +278,7 @@ class Scene:
             size = self.pick([0, 5, 10, 40, 4, 6, 41, 100])
             self.add("z85_decode", hexed("".join(self.pick(wild) for _ in range(size))))
         elif choice == 2:
-            key = "".join(self.pick("0123456789abcdefghij") for _ in range(self.pick([40, 40, 40, 35, 0, 39, 45])))
+            key = "".join(self.pick("0123456789abcdefghij") for _ in range(self.pick([40, 40, 40, 35, 0, 39])))
             self.add("curve_public", hexed(key))
         elif choice == 3:
             self.add("has", hexed(self.pick(WORDS)))
@@ -286,7 +286,7 @@ class Scene:
             base = 156384712
             self.add("strerror", self.pick([0, 11, 22, *range(base, base + 60), -1]))
         elif choice == 5:
-            self.add("device", self.pick([0, 1, 2, 3, 9]))
+            self.add("has", hexed(self.pick(WORDS).upper()))
         elif choice == 6:
             self.add("proxy", self.handle(), self.handle())
         elif choice == 7:
@@ -312,7 +312,8 @@ class Scene:
 
     def endpoint_call(self):
         name = self.pick(["bind", "bind", "connect", "connect", "unbind", "disconnect"])
-        word = self.endpoint() if not self.chance(0.01) else "-"
+        # NULL makes the original abort where it is to be bound or connected.
+        word = "-" if name in ("unbind", "disconnect") and self.chance(0.02) else self.endpoint()
         self.add(name, self.handle(), word)
         if name in ("bind", "connect") and word not in self.bound:
             self.bound.append(word)
@@ -373,7 +374,9 @@ class Scene:
         """Options that count only before a socket is connected."""
         target, kind = f"s{slot}", self.sockets[slot]
         while self.chance(0.3):
-            name = self.pick(["SNDHWM", "RCVHWM", "ROUTING_ID", "IMMEDIATE", "CONFLATE", "pattern"])
+            name = self.pick(["SNDHWM", "RCVHWM", "ROUTING_ID", "IMMEDIATE", "pattern"])
+            if self.chance(0.03):
+                name = "CONFLATE"
             if name == "pattern":
                 names = {
                     ROUTER: ["ROUTER_MANDATORY", "ROUTER_HANDOVER", "PROBE_ROUTER", "CONNECT_ROUTING_ID"],

@@ -106,26 +106,26 @@ pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, addr: *const c_char) -
 
 /// Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.
 ///
-/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`.
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_unbind(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: as the caller promises.
-    int(|| find(socket)?.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0))
+    int(|| unsafe { terminate_endpoint(socket, addr) })
 }
 
 /// Undoes zmq_connect().
 ///
-/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`.
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: as the caller promises.
-    int(|| find(socket)?.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0))
+    int(|| unsafe { terminate_endpoint(socket, addr) })
 }
 
 /// Connects a PEER socket and tells the routing id of the peer.
@@ -209,6 +209,20 @@ pub(super) fn find(handle: *mut c_void) -> Result<Handle> {
 pub(super) unsafe fn endpoint<'a>(addr: *const c_char) -> Result<&'a str> {
     // SAFETY: as the caller promises.
     unsafe { memory::string(addr) }?.to_str().map_err(|_| Errno::INVAL)
+}
+
+/// What both zmq_unbind() and zmq_disconnect() do. NULL is `EINVAL` here, and only where the context is not ended.
+///
+/// # Safety
+/// As for [`endpoint`].
+unsafe fn terminate_endpoint(handle: *mut c_void, addr: *const c_char) -> Result<c_int> {
+    let socket = find(handle)?;
+    if addr.is_null() {
+        socket.option(ZMQ_TYPE, &mut [0; size_of::<c_int>()])?;
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: as the caller promises.
+    socket.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0)
 }
 
 /// For calls that no socket type here knows yet: `ENOTSOCK` comes first.

@@ -113,7 +113,9 @@ impl Xsub {
     fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
         loop {
             let pipe = self.queue.next(pipes)?;
-            if !self.filter || self.queue.inside().is_some() || self.wants(pipes, pipe) {
+            // A message that the program was told of is not taken back when it unsubscribes.
+            let settled = !self.filter || self.queue.inside().is_some() || self.queue.announced(pipe);
+            if settled || self.wants(pipes, pipe) {
                 return Some(pipe);
             }
             self.queue.skip_message(pipes, pipe);
@@ -162,7 +164,9 @@ impl Behaviour for Xsub {
     }
 
     fn has_in(&mut self, pipes: &mut Pipes) -> bool {
-        self.next(pipes).is_some()
+        let Some(pipe) = self.next(pipes) else { return false };
+        self.queue.announce(pipes, pipe);
+        true
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {
