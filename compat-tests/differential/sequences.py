@@ -458,11 +458,10 @@ def scene_network(scene):
 
 
 def scene_strangers(scene):
-    """Sockets of types that do not fit, over whatever."""
-    network = scene.chance(0.3)
-    scene.couple(network=network, pair=(scene.pick(TYPES), scene.pick(TYPES)))
+    """Sockets of types that do not fit; over the network, who of two refuses first is chance."""
+    scene.couple(pair=(scene.pick(TYPES), scene.pick(TYPES)))
     for _ in range(30):
-        scene.traffic(network)
+        scene.traffic()
 
 
 def scene_unconnected(scene):

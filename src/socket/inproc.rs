@@ -7,7 +7,7 @@ use crate::options::SocketOptions;
 use crate::pipe::{self, LaneOptions, Pipe};
 use crate::session::{Authenticators, Command, Owner};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The inproc names of a context.
 #[derive(Default)]
@@ -51,6 +51,8 @@ pub struct Pending {
     /// The binder's end.
     pipe: Pipe,
     marks: Marks,
+    /// Where the binder puts its marks for the connecter's end.
+    boost: Arc<OnceLock<(i32, i32)>>,
 }
 
 /// The options of one side that the other must know.
@@ -84,8 +86,9 @@ impl Socket {
         let marks = Marks::of(&self.options);
         let bound = Bound { owner: Arc::clone(&self.owner), marks };
         let waiting = self.names.bind(endpoint, self.ticket.id(), bound)?;
-        for Pending { mut pipe, marks } in waiting {
-            pipe.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
+        for Pending { mut pipe, marks, boost } in waiting {
+            let _ = pipe.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
+            let _ = boost.set((self.options.rcvhwm, self.options.sndhwm));
             pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
             if marks.wants_routing_id {
                 pipe.write_routing_id(&self.options.routing_id)?;
@@ -112,13 +115,16 @@ impl Socket {
                 socket_ours.write_routing_id(&marks.routing_id)?;
                 socket_ours.flush();
             }
-            let Some(bound) = bound else { return Ok(Some(Pending { pipe: theirs, marks })) };
+            let Some(bound) = bound else {
+                let boost = Arc::clone(&socket_ours.hwm_boost);
+                return Ok(Some(Pending { pipe: theirs, marks, boost }));
+            };
             if marks.wants_routing_id {
                 theirs.write_routing_id(&bound.marks.routing_id)?;
                 theirs.flush();
             }
-            socket_ours.hwm_boost = Some((bound.marks.rcvhwm, bound.marks.sndhwm));
-            theirs.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
+            let _ = socket_ours.hwm_boost.set((bound.marks.rcvhwm, bound.marks.sndhwm));
+            let _ = theirs.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
             socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
             bound.owner.mailbox.send(Command::Bind(theirs));
             Ok(None)
