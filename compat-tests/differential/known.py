@@ -91,7 +91,8 @@ def subscriber_to_subscriber(call, theirs, ours, calls):
 
 def vanished_while_sending(call, theirs, ours, calls):
     gone = any(earlier.split()[0] in ("close", "disconnect", "unbind") for earlier in calls)
-    return theirs == "-1 11" and not ours.startswith("-1") and gone and len(sends(calls[-1:])) == 1
+    sending = call[0] in ("echo", "send", "send_const", "sendiov", "sendmsg", "msg_send")
+    return sending and gone and "-1 11" in theirs and theirs.count("-1 11") > ours.count("-1 11")
 
 
 def odd_reply(call, theirs, ours, calls):
@@ -113,7 +114,17 @@ def unbound(call, theirs, ours, calls):
     return far and any(earlier.split()[0] in ("unbind", "disconnect", "close") for earlier in calls)
 
 
+def freed_early(call, theirs, ours, calls):
+    return call[0] == "freed" and int(theirs) < int(ours) and len(sends(calls)) > 0
+
+
+def refused_pipe(call, theirs, ours, calls):
+    return call[0] == "events" and 0 in types(calls).values()
+
+
 KNOWN = [
+    Known("When the free callback of a small message runs", freed_early, parts=False),
+    Known("A connection whose pipe the socket has refused", refused_pipe),
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing, parts=False),
     Known("`udp://`, `ws://`", foreign_transport, parts=False),
