@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Callable
 
+import sequences
+
 
 @dataclass(frozen=True)
 class Known:
@@ -84,15 +86,65 @@ def subscription_in_parts(call, theirs, ours, calls):
     return in_parts(calls, XSUB)
 
 
+def pairs(calls):
+    """The types of the two ends of each connection that was asked for, by name or by the socket it is to."""
+    kind_of, bound, connected = types(calls), {}, []
+    for words in map(str.split, calls):
+        if words[0] == "bind":
+            bound.setdefault(words[2], words[1])
+        elif words[0] == "connect":
+            connected.append((words[1], words[2]))
+    ends = ((kind_of.get(one), kind_of.get(f"s{name[1:]}" if name[0] == "@" else bound.get(name))) for one, name in connected)
+    return {pair for pair in ends if None not in pair}
+
+
 def subscriber_to_subscriber(call, theirs, ours, calls):
-    kinds = set(types(calls).values())
-    return call[0] in (*RECEIVING, *LOOKING, "msg_look") and kinds & {SUB, XSUB} and not kinds & {PUB, XPUB}
+    return call[0] in (*RECEIVING, *LOOKING, "msg_look") and any(
+        {one, other} & {SUB, XSUB} and not {one, other} & {PUB, XPUB} for one, other in pairs(calls)
+    )
+
+
+def misfits(call, theirs, ours, calls):
+    fitting = {tuple(sorted(pair)) for pair in sequences.PARTNERS} | {(STREAM, STREAM)}
+    return any(tuple(sorted(pair)) not in fitting for pair in pairs(calls))
+
+
+def late_probe(call, theirs, ours, calls):
+    return "x01000000" in options_set(calls, 51) and _late_bind(calls)
+
+
+def _late_bind(calls):
+    names = [(words[0], words[2]) for words in map(str.split, calls) if words[0] in ("bind", "connect")]
+    return any(("bind", name) in names[at:] for at, (what, name) in enumerate(names) if what == "connect")
+
+
+def gone(calls):
+    return any(earlier.split()[0] in ("close", "disconnect", "unbind", "ctx_shutdown") for earlier in calls)
+
+
+def untold_unsubscription(call, theirs, ours, calls):
+    heard = call[0] in (*RECEIVING, *LOOKING) and XPUB in types(calls).values() and gone(calls)
+    return heard and any(one == XPUB for one, _ in pairs(calls))
+
+
+def disconnected_twice(call, theirs, ours, calls):
+    return call[0] in ("unbind", "disconnect") and (theirs, ours) == ("0", "-1 2") and gone(calls[:-1])
+
+
+def looked_at(call, theirs, ours, calls):
+    taken_back = any(earlier.split()[0] in ("disconnect", "unbind") for earlier in calls)
+    return call[0] in (*RECEIVING, *LOOKING, "msg_look") and taken_back
+
+
+def closed_routes(call, theirs, ours, calls):
+    return call[0] in LOOKING and ROUTER in types(calls).values() and "x01000000" in options_set(calls, 33) and gone(calls)
 
 
 def vanished_while_sending(call, theirs, ours, calls):
-    gone = any(earlier.split()[0] in ("close", "disconnect", "unbind") for earlier in calls)
+    if call[0] in LOOKING:
+        return gone(calls) and in_parts(calls, *range(12))
     sending = call[0] in ("echo", "send", "send_const", "sendiov", "sendmsg", "msg_send")
-    return sending and gone and "-1 11" in theirs and theirs.count("-1 11") > ours.count("-1 11")
+    return sending and gone(calls) and "-1 11" in theirs and theirs.count("-1 11") > ours.count("-1 11")
 
 
 def odd_reply(call, theirs, ours, calls):
@@ -139,6 +191,12 @@ KNOWN = [
     Known("A peer that goes in the middle of a message being sent", vanished_while_sending),
     Known("REQ: a peer whose replies have the wrong shape", odd_reply),
     Known("`zmq_unbind`, `zmq_close` of a bound socket", unbound),
+    Known("Sockets of types that do not fit each other, over `inproc://`", misfits),
+    Known("A prober that binds a name that a ROUTER waits for", late_probe),
+    Known("XPUB connected to a subscriber that closes", untold_unsubscription),
+    Known("`zmq_disconnect` from an inproc peer that has closed", disconnected_twice),
+    Known("A message that was announced, after `zmq_disconnect`", looked_at),
+    Known("`ZMQ_ROUTER_MANDATORY`: whether the socket can be written to", closed_routes),
     Known("`ZMQ_CONFLATE` with messages of several frames", conflates),
 ]
 

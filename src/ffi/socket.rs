@@ -16,8 +16,13 @@ use std::ptr;
 pub extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void {
     pointer(|| {
         let context = context::find(context)?;
-        let socket_type = SocketType::try_from(r#type)?;
-        let socket = Handle::open(&context, socket_type)?;
+        let socket_type = SocketType::try_from(r#type);
+        // That there is no room is said first, whatever the type.
+        let socket = Handle::open(&context, socket_type.unwrap_or(SocketType::Pair))?;
+        if let Err(errno) = socket_type {
+            socket.close()?;
+            return Err(errno);
+        }
         Ok(ptr::with_exposed_provenance_mut(socket.address()))
     })
 }

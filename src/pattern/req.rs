@@ -135,6 +135,10 @@ impl Behaviour for Req {
         if !self.may_send() {
             return Err(Errno::FSM);
         }
+        if !matches!(self.state, State::Idle | State::Requesting) {
+            // The request before is given up, even if there is nobody to send this one to.
+            self.state = State::Idle;
+        }
         if self.state == State::Requesting {
             // A request that has lost its peer half way goes on as if nothing had happened, and gets no reply, as one
             // whose peer goes right after it.
