@@ -75,7 +75,8 @@ def sticky_shared(call, theirs, ours, calls):
 
 
 def bad_envelope(call, theirs, ours, calls):
-    return call[0] in LOOKING and REP in types(calls).values()
+    looks = call[0] in LOOKING or call[0] in RECEIVING and options_set(calls, 51)
+    return looks and REP in types(calls).values()
 
 
 def unsubscribed_one(call, theirs, ours, calls):
@@ -148,7 +149,8 @@ def vanished_while_sending(call, theirs, ours, calls):
 
 
 def odd_reply(call, theirs, ours, calls):
-    return call[0] == "events" and REQ in types(calls).values()
+    asked = call[0] == "events" or ROUTER in types(calls).values() and _far(calls)
+    return asked and REQ in types(calls).values()
 
 
 def revived_timer(call, theirs, ours, calls):
@@ -160,10 +162,13 @@ def found_nothing(call, theirs, ours, calls):
     return emptied and any(earlier.startswith("msg_recv") for earlier in calls)
 
 
+def _far(calls):
+    return any("@" in earlier for earlier in calls)
+
+
 def unbound(call, theirs, ours, calls):
     """Over the network, connections end with their listener."""
-    far = any("@" in earlier for earlier in calls)
-    return far and any(earlier.split()[0] in ("unbind", "disconnect", "close") for earlier in calls)
+    return _far(calls) and any(earlier.split()[0] in ("unbind", "disconnect", "close") for earlier in calls)
 
 
 def freed_early(call, theirs, ours, calls):
@@ -171,7 +176,15 @@ def freed_early(call, theirs, ours, calls):
 
 
 def refused_pipe(call, theirs, ours, calls):
-    return call[0] == "events" and 0 in types(calls).values()
+    return _far(calls) and (0, 0) in pairs(calls) and sum(call.startswith("connect") for call in calls) > 1
+
+
+def gone_stream(call, theirs, ours, calls):
+    return STREAM in types(calls).values() and theirs.replace("-1 11", "-1 113") == ours
+
+
+def lowered_mark(call, theirs, ours, calls):
+    return (options_set(calls, 23) or options_set(calls, 24)) and _far(calls) and "-1 11" in theirs
 
 
 KNOWN = [
@@ -197,6 +210,8 @@ KNOWN = [
     Known("`zmq_disconnect` from an inproc peer that has closed", disconnected_twice),
     Known("A message that was announced, after `zmq_disconnect`", looked_at),
     Known("`ZMQ_ROUTER_MANDATORY`: whether the socket can be written to", closed_routes),
+    Known("A high-water mark lowered on a connection", lowered_mark),
+    Known("STREAM: to a peer that has gone", gone_stream),
     Known("`ZMQ_CONFLATE` with messages of several frames", conflates),
 ]
 

@@ -83,7 +83,7 @@ def build(folder):
 def plain(calls, lines):
     """The answers without what differs between two runs of the same library: random ids, ports, descriptors."""
     names = {}
-    return [_plain_line(call.split(), line, names) for call, line in zip(calls, lines)]
+    return [plain_line(call.split(), line, names) for call, line in zip(calls, lines)]
 
 
 def _fate(status):
@@ -105,7 +105,7 @@ def _parse(output):
         yield current
 
 
-def _plain_line(call, line, names):
+def plain_line(call, line, names):
     if call[0] == "events":
         return " ".join(sorted(map(_plain_event, line.split())))
     words = line.split(" ")
