@@ -34,7 +34,11 @@ def all_scenes(curve):
         yield f"heartbeats, {side}", heartbeats(connects)
         for name, steps in MISTAKES.items():
             yield f"{name}, DEALER {side}", mistake(steps, connects)
-        yield f"PLAIN server, {side}", plain_server(b"user", b"secret", connects)
+        for status in (b"200", b"300", b"400", b"500", b"600"):
+            yield f"PLAIN server, status {status.decode()}, {side}", plain_server(b"user", b"secret", status, connects)
+        yield f"PLAIN server, long names, {side}", plain_server(b"u" * 255, b"", b"200", connects)
+        yield f"PLAIN server alone, {side}", plain_bad_hello(command(b"HELLO", b"\x01u\x01p"), connects)
+        yield f"own PINGs, {side}", own_pings(connects)
         yield f"PLAIN client, {side}", plain_client(connects)
         for name, hello in BAD_HELLOS.items():
             yield f"PLAIN server, {name}, {side}", plain_bad_hello(hello, connects)
@@ -245,7 +249,7 @@ MISTAKES = {
     "2.0 with an unknown type": [SIGNATURE, bytes([1, 77]), frame(b"")],
     "2.0 with a long identity": [SIGNATURE, bytes([1, ROUTER]), frame(b"i" * 256), frame(b"x")],
     "1.0 with a frame of length 0": [b"\x01\x00", b"\x00"],
-    "byte by byte": [bytes([byte]) for byte in GOOD + ready(ROUTER, b"slow") + frame(b"at last")],
+    "byte by byte": [bytes([byte]) for byte in GOOD + ready(ROUTER, b"slow")],
 }
 
 
@@ -264,18 +268,27 @@ def mistake(steps, connects):
     return scene
 
 
-def plain_server(name, password, connects):
+def plain_server(name, password, status, connects):
     def scene(talk):
         talk.open(PULL, [(PLAIN_SERVER, number(1))], connects)
+        talk.call("socket s1 c0 4")
+        talk.call(f"bind s1 x{b'inproc://zeromq.zap.01'.hex()}")
         talk.hear()
         talk.say(SIGNATURE + greeting(1, b"PLAIN"))
         talk.hear()
         talk.say(command(b"HELLO", bytes([len(name)]) + name + bytes([len(password)]) + password))
+        talk.call("poll 700 s1 1")
+        talk.call("recv_all s1")
+        for part in (b"1.0", b"1", status, b"text", b"someone"):
+            talk.call(f"send s1 x{part.hex()} 2")
+        talk.call("send s1 x 0")
         talk.hear()
         talk.say(command(b"INITIATE", prop(b"Socket-Type", b"PUSH")))
         talk.hear()
         talk.say(frame(b"secret message"))
-        talk.receive()
+        talk.call("poll 700 s0 1")
+        talk.call("msg_recv m0 s0 1")
+        talk.call(f"msg_gets m0 x{b'User-Id'.hex()}")
         talk.events()
 
     return scene

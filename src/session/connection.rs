@@ -15,6 +15,8 @@ const STREAMING: Duration = Duration::from_micros(20);
 /// the stream.
 pub struct Connection {
     fd: OwnedFd,
+    /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.
+    pub has_mechanism: bool,
     send: Lock<Option<SendHalf>>,
     recv: Lock<Option<RecvHalf>>,
     epoch: Instant,
@@ -24,9 +26,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(fd: OwnedFd, send: SendHalf, recv: RecvHalf) -> Connection {
+    pub fn new(fd: OwnedFd, has_mechanism: bool, send: SendHalf, recv: RecvHalf) -> Connection {
         Connection {
             fd,
+            has_mechanism,
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
             epoch: Instant::now(),

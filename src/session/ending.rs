@@ -33,8 +33,9 @@ impl Session {
             Stage::Connected(connection) => {
                 match reason {
                     Reason::Protocol(failure) => self.tell_failure(failure),
-                    // Programs know this from libzmq: where there was no handshake it counts as failed at the end.
-                    Reason::Stream(errno) if self.options.raw_socket => {
+                    // Programs know this from libzmq: where no mechanism was agreed on, the handshake counts as failed
+                    // at the end.
+                    Reason::Stream(errno) if !connection.has_mechanism => {
                         self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
                     }
                     Reason::Stream(_) | Reason::Timeout => {}

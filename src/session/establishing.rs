@@ -107,6 +107,7 @@ impl Session {
             self.owner.mailbox.send(Command::Bind(pipe));
         }
         let (send_form, recv_form) = forms(peer.as_ref(), &self.options);
+        let has_mechanism = peer.as_ref().is_some_and(|peer| peer.version >= Version::V3_0);
         let heartbeat = peer
             .filter(|peer| peer.version.has_commands())
             .map(|_| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
@@ -114,7 +115,7 @@ impl Session {
         send.begin_with(unsent);
         let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
         let begun = introduced.and_then(|()| recv.begin_with(rest));
-        let connection = Arc::new(Connection::new(fd, send, recv));
+        let connection = Arc::new(Connection::new(fd, has_mechanism, send, recv));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));
