@@ -58,10 +58,13 @@ class Talk:
             self.peer = self.listener.accept()[0]
         else:
             self.call(f"bind s0 x{b'tcp://127.0.0.1:*'.hex()}")
-            self._write("getsockopt s0 32 256")
-            endpoint = bytes.fromhex(self.program.stdout.readline().split()[-1][1:]).rstrip(b"\0")
-            self.peer = socket.create_connection(("127.0.0.1", int(endpoint.rpartition(b":")[2])))
+            self.peer = socket.create_connection(("127.0.0.1", int(self.endpoint().rpartition(":")[2])))
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def endpoint(self):
+        """Where the socket is bound."""
+        self._write("getsockopt s0 32 256")
+        return bytes.fromhex(self.program.stdout.readline().split()[-1][1:]).rstrip(b"\0").decode()
 
     def say(self, data):
         try:

@@ -330,4 +330,17 @@ mod tests {
         assert!(!bench.has_in());
         assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
     }
+
+    #[test]
+    fn a_relaxed_request_that_nobody_takes_gives_up_the_one_before() {
+        let mut bench = Bench::new(SocketType::Req);
+        bench.set(ZMQ_REQ_RELAXED, 1);
+        let peer = bench.connect();
+        bench.send(&["first"]).unwrap();
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+        drop(peer);
+        bench.settle();
+        assert_eq!(bench.send(&["second"]), Err(Errno::AGAIN));
+        assert_eq!(bench.try_recv(), Err(Errno::FSM));
+    }
 }

@@ -302,6 +302,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_was_announced_comes_first_and_passes_the_turn_on_at_once() {
+        let mut bench = Bench::new(SocketType::Router);
+        let (mut a, mut b) = (bench.connect_as("a"), bench.connect_as("b"));
+        assert!(!bench.has_in());
+        b.send(&["1"]);
+        assert!(bench.has_in());
+        // With nobody else awake, the turn comes round to "b" again, before "a".
+        a.send(&["2"]);
+        b.send(&["3"]);
+        bench.settle();
+        assert_eq!(bench.recv(), ["b", "1"]);
+        assert_eq!(bench.recv(), ["b", "3"]);
+        assert_eq!(bench.recv(), ["a", "2"]);
+    }
+
+    #[test]
     fn a_peer_without_a_name_gets_one_in_order() {
         let mut bench = Bench::new(SocketType::Router);
         let mut ids = Vec::new();

@@ -316,4 +316,17 @@ mod tests {
         bench.send(&["\u{1}c", "\u{1}d"]).unwrap();
         assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 3);
     }
+
+    #[test]
+    fn a_message_that_was_announced_is_not_taken_back() {
+        let mut bench = Bench::new(SocketType::Sub);
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap();
+        let mut peer = bench.connect();
+        peer.send(&["apple"]);
+        peer.send(&["avocado"]);
+        assert!(bench.has_in());
+        bench.set_bytes(ZMQ_UNSUBSCRIBE, b"a").unwrap();
+        assert_eq!(bench.recv(), ["apple"]);
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+    }
 }
