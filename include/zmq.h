@@ -845,22 +845,28 @@ ZMQ_EXPORT int zmq_ctx_destroy(void *context);
 /*
  Makes a fresh CURVE key pair: the public and the secret key as 40 characters of Z85 and a NUL each.
 
- Returns 0, or -1 with errno `ENOTSUP`: this build has no CURVE (see zmq_has()).
+ Returns 0, or -1 with errno `EFAULT` for NULL, or what the system's random generator failed with; neither buffer
+ is written to then.
 
  Safety:
  Both pointers have room for 41 bytes.
  */
-ZMQ_EXPORT int zmq_curve_keypair(char *z85_public_key, char *z85_secret_key);
+ZMQ_EXPORT
+int zmq_curve_keypair(char *z85_public_key,
+                      char *z85_secret_key);
 
 /*
  Derives the public CURVE key from a secret one; both are 40 characters of Z85 and a NUL.
 
- Returns 0, or -1 with errno `ENOTSUP`: this build has no CURVE (see zmq_has()).
+ Returns 0, or -1 with errno `EINVAL` if the secret key is anything but 40 characters of Z85, `EFAULT` for NULL; the
+ buffer is not written to then.
 
  Safety:
  `z85_public_key` has room for 41 bytes; `z85_secret_key` is a NUL-terminated string.
  */
-ZMQ_EXPORT int zmq_curve_public(char *z85_public_key, const char *z85_secret_key);
+ZMQ_EXPORT
+int zmq_curve_public(char *z85_public_key,
+                     const char *z85_secret_key);
 
 /*
  The error number of the last failed zmq_*() call on the calling thread.

@@ -54,10 +54,6 @@ def foreign_transport(call, theirs, ours, calls):
     return call[0] in ("bind", "connect", "unbind", "disconnect") and text(call[2]).startswith(schemes)
 
 
-def curve_missing(call, theirs, ours, calls):
-    return call[0] == "curve_public" and ours == "-1 95" or call[0] == "has" and text(call[1]) == "curve"
-
-
 def draft_type(call, theirs, ours, calls):
     return call[0] == "socket" and 12 <= int(call[3]) <= 20 and theirs == "ok" and ours == "-1 22"
 
@@ -193,7 +189,6 @@ KNOWN = [
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing, parts=False),
     Known("`udp://`, `ws://`", foreign_transport, parts=False),
-    Known("CURVE", curve_missing, parts=False),
     Known("Draft sockets", draft_type),
     Known("Ports above 65535 or below 0", odd_port),
     Known("`ZMQ_SHARED` of a message", sticky_shared, parts=False),

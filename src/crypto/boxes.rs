@@ -40,7 +40,7 @@ impl SharedKey {
 
     /// Checks the tag in the first 16 bytes of `buf`, decrypts the text behind it and returns that.
     ///
-    /// Errors: `EPROTO` if the other side did not seal it under this nonce; all of `buf` is zero then.
+    /// Errors: `EPROTO` if the other side did not seal it under this nonce; the text is zeroed then.
     pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         open(&self.0, nonce, buf)
     }

@@ -65,7 +65,7 @@ impl BoxStream {
 
     /// Checks the tag in the first 16 bytes of `buf`, decrypts the text behind it and returns that.
     ///
-    /// Errors: `EPROTO` if it is not what the peer sealed under this counter; all of `buf` is zero then.
+    /// Errors: `EPROTO` if it is not what the peer sealed under this counter; the text is zeroed then.
     pub fn open_in_place<'a>(&mut self, counter: u64, buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         self.open(counter, buf, &[])?;
         Ok(buf.get_mut(TAG..).unwrap_or_default())
@@ -83,7 +83,7 @@ impl BoxStream {
     }
 
     /// [`BoxStream::open_in_place`] for each frame, as far as they are good. Returns how many are; the frame at
-    /// this place, if there is one, is a forgery and zeroed, and those behind it are untouched.
+    /// this place, if there is one, is a forgery and its text zeroed, and those behind it are untouched.
     pub fn open_batch(&mut self, frames: &mut [Frame<'_>]) -> usize {
         let mut opened = 0;
         let mut rest = frames;
@@ -110,7 +110,7 @@ impl BoxStream {
             Ok(())
         } else {
             // What a forger sent is decrypted by now, and must not be seen.
-            buf.fill(0);
+            text.fill(0);
             Err(Errno::PROTO)
         }
     }

@@ -86,6 +86,7 @@ impl<T: Send> Slots<T> {
     }
 
     /// The slot of a handle; `None` for a number that was never one. Never looks at what `address` points to.
+    #[inline]
     pub fn lookup(&self, address: usize) -> Option<&'static Slot<T>> {
         // The latest first: it has as many as all others together. Whoever was told of a handle sees its slab.
         let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
@@ -160,6 +161,7 @@ impl<T: Send> Slots<T> {
 impl<T> Slot<T> {
     /// Waits for the lock. `None` if nothing is in the slot, or if it came through a fork: then a thread that does
     /// not exist here may hold the lock for ever.
+    #[inline]
     pub fn lock(&self) -> Option<SlotGuard<'_, T>> {
         if self.born.load(Relaxed) != fork::generation() {
             return None;

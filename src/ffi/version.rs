@@ -12,7 +12,7 @@ pub const ZMQ_VERSION_PATCH: c_int = 5;
 /// libzmq has the WebSocket transports in upper case only; people ask in lower case.
 const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ipc", true),
-    (c"curve", false),
+    (c"curve", true),
     (c"gssapi", false),
     (c"pgm", false),
     (c"norm", false),

@@ -12,7 +12,7 @@ use std::ptr;
 /// Callbacks may call back into the library: what such a call lets go of is freed by the same outermost guard, in
 /// turn, so the stack does not grow with the number of callbacks.
 #[must_use]
-pub struct DeferFrees(PhantomData<*mut ()>);
+pub struct DeferFrees(&'static Waiting, PhantomData<*mut ()>);
 
 /// Of one thread. No destructor, so the slot stays usable while the thread's other locals are torn down.
 struct Waiting {
@@ -30,10 +30,15 @@ thread_local! {
 }
 
 impl DeferFrees {
+    #[inline]
     pub fn new() -> DeferFrees {
-        // A thread whose locals are gone defers nothing; see `free_when_unlocked`.
-        let _ = WAITING.try_with(|waiting| waiting.guards.set(waiting.guards.get() + 1));
-        DeferFrees(PhantomData)
+        // Looked up once: in a shared library each look is a call.
+        let waiting = WAITING.with(ptr::from_ref);
+        // SAFETY: the variable has no destructor, so it is there for as long as its thread; a `DeferFrees` never
+        // leaves that.
+        let waiting = unsafe { &*waiting };
+        waiting.guards.set(waiting.guards.get() + 1);
+        DeferFrees(waiting, PhantomData)
     }
 }
 
@@ -44,18 +49,20 @@ impl Default for DeferFrees {
 }
 
 impl Drop for DeferFrees {
+    #[inline]
     fn drop(&mut self) {
         // The count stays at one while callbacks run: a guard made inside a callback is then not the outermost,
         // and leaves what it deferred to this loop.
-        while let Ok(Some(header)) = WAITING.try_with(Waiting::take_if_outermost) {
+        while let Some(header) = self.0.take_if_outermost() {
             // SAFETY: `free_when_unlocked` was given the header, and it has just been unlinked.
             unsafe { Header::run_free(header) };
         }
-        let _ = WAITING.try_with(|waiting| waiting.guards.set(waiting.guards.get().saturating_sub(1)));
+        self.0.guards.set(self.0.guards.get().saturating_sub(1));
     }
 }
 
 impl Waiting {
+    #[inline]
     fn take_if_outermost(&self) -> Option<*mut Header> {
         let header = self.first.get();
         if self.guards.get() != 1 || header.is_null() {

@@ -1,6 +1,6 @@
 //! What a pipe hands out and what it takes.
 use super::{BY_REFERENCE, Body, COMMAND, MORE, Metadata, Msg, ROUTING_ID};
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use std::sync::Arc;
 
 /// One frame read from a pipe. It borrows from the pipe until it is copied out or turned into a [`Msg`].
@@ -145,10 +145,13 @@ impl<'a> OutFrame<'a> {
 
     /// The body by reference, if it is large enough to travel so; made once, then shared by every pipe.
     /// Errors: `ENOMEM`.
+    #[inline]
     pub fn shared(&mut self) -> Result<Option<&Body>> {
-        if self.data().len() < BY_REFERENCE {
-            return Ok(None);
-        }
+        if self.data().len() < BY_REFERENCE { Ok(None) } else { self.share().map(Some) }
+    }
+
+    #[cold]
+    fn share(&mut self) -> Result<&Body> {
         if self.shared.is_none() {
             self.shared = match &mut self.body {
                 OutBody::Bytes(data) => Some(Body::copy_from(data)?),
@@ -159,7 +162,7 @@ impl<'a> OutFrame<'a> {
                 },
             };
         }
-        Ok(self.shared.as_ref())
+        self.shared.as_ref().ok_or(Errno::NOMEM)
     }
 
     /// The frame as a message of its own, for a pattern that has to keep it. Errors: `ENOMEM`.

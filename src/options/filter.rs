@@ -15,19 +15,18 @@ const NETWORK_TEXT_MAX: usize = 255;
 const MAPPED_PREFIX: u8 = 96;
 
 impl SocketOptions {
-    /// Whether `ZMQ_TCP_ACCEPT_FILTER` lets this peer in. An IPv4 peer of an IPv6 listener, whose address comes
-    /// mapped, counts as the IPv4 peer it is.
-    pub fn accepts_tcp_peer(&self, peer: IpAddr) -> bool {
-        self.tcp_accept_filters.is_empty()
-            || self.tcp_accept_filters.iter().any(|&network| contains(network, peer))
-    }
-
     /// Whether the `ZMQ_IPC_FILTER_*` options look at a peer's user, group or process at all.
     pub fn filters_ipc_peers(&self) -> bool {
         !(self.ipc_uid_accept_filters.is_empty()
             && self.ipc_gid_accept_filters.is_empty()
             && self.ipc_pid_accept_filters.is_empty())
     }
+}
+
+/// Whether `ZMQ_TCP_ACCEPT_FILTER`, with these networks, lets a peer in; no network lets everybody in. An IPv4 peer of an
+/// IPv6 listener, whose address comes mapped, counts as the IPv4 peer it is.
+pub fn accepts_tcp_peer(networks: &[(IpAddr, u8)], peer: IpAddr) -> bool {
+    networks.is_empty() || networks.iter().any(|&network| contains(network, peer))
 }
 
 /// Adds a network; NULL removes all.
@@ -245,15 +244,34 @@ mod tests {
 
         let mut options = SocketOptions::new(super::super::SocketType::Pair);
         let peer = IpAddr::from([127, 0, 0, 1]);
-        assert!(options.accepts_tcp_peer(peer), "no network lets all in");
+        assert!(accepts_tcp_peer(&options.tcp_accept_filters, peer), "no network lets all in");
         set_tcp_accept(&mut options, Some(b"10.0.0.0/8")).unwrap();
-        assert!(!options.accepts_tcp_peer(peer));
+        assert!(!accepts_tcp_peer(&options.tcp_accept_filters, peer));
         set_tcp_accept(&mut options, Some(b"127.0.0.0/8")).unwrap();
-        assert!(options.accepts_tcp_peer(peer));
+        assert!(accepts_tcp_peer(&options.tcp_accept_filters, peer));
         assert_eq!(set_tcp_accept(&mut options, Some(b"")), Err(Errno::INVAL));
         assert_eq!(options.tcp_accept_filters.len(), 2);
         set_tcp_accept(&mut options, None).unwrap();
         assert!(options.tcp_accept_filters.is_empty());
+    }
+
+    #[test]
+    fn networks_let_in_their_own() {
+        let admits = |network: &str, bits, peer: &str| {
+            accepts_tcp_peer(&[(network.parse().unwrap(), bits)], peer.parse().unwrap())
+        };
+        assert!(admits("127.0.0.1", 32, "127.0.0.1"));
+        assert!(!admits("127.0.0.255", 32, "127.0.0.1"));
+        assert!(admits("127.0.0.255", 24, "127.0.0.1"));
+        assert!(!admits("127.0.0.128", 25, "127.0.0.1"));
+        assert!(admits("0.0.0.0", 0, "9.9.9.9"));
+        assert!(admits("127.0.0.0", 8, "::ffff:127.1.2.3"));
+        assert!(!admits("127.0.0.0", 8, "::1"));
+        assert!(admits("fe80::", 10, "febf::1"));
+        assert!(!admits("fe80::", 10, "fec0::1"));
+        assert!(admits("::", 0, "::1"));
+        assert!(!admits("::1", 128, "::2"));
+        assert!(accepts_tcp_peer(&[], "1.2.3.4".parse().unwrap()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod value;
 mod tests;
 
 pub use context::ContextOptions;
+pub use filter::accepts_tcp_peer;
 pub use row::{Access, Empty, Kind, Owner, Row, When};
 pub use socket::{Mechanism, SocketOptions, SocketType};
 pub use table::{row, rows};

@@ -12,6 +12,7 @@ mod dealer;
 mod distribution;
 mod fair_queue;
 mod load_balance;
+mod no_drop;
 mod pair;
 mod pipe_array;
 mod pub_;

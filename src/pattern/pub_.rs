@@ -169,6 +169,24 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_above_the_mark_is_noticed_however_fast_it_leaves() {
+        let mut bench = Bench::new(SocketType::Pub);
+        bench.set(ZMQ_XPUB_NODROP, 1);
+        let mut reader = bench.connect_with(4, |_| {});
+        reader.subscribe(true, "");
+        let mut refused = 0;
+        for _ in 0..100 {
+            if bench.send(&["a", "b"]) == Err(Errno::AGAIN) {
+                refused += 1;
+                bench.send(&["a", "b"]).unwrap();
+            }
+            assert_eq!(reader.recv(), ["a", "b"]);
+        }
+        // All four, then as many as had come back.
+        assert!((20..50).contains(&refused), "{refused}");
+    }
+
+    #[test]
     fn inverted_matching_is_for_those_who_did_not_ask() {
         let mut bench = Bench::new(SocketType::Pub);
         let (mut a, mut b) = (bench.connect(), bench.connect());

@@ -1,6 +1,7 @@
 //! XPUB: every subscriber gets what it has subscribed to, and the program hears of subscriptions (RFC 29).
 
 use super::distribution::Distribution;
+use super::no_drop::NoDrop;
 use super::subscribers::{Removed, Subscribers};
 use super::xsub::subscription;
 use super::{Behaviour, Sent, flag, set_common};
@@ -24,6 +25,7 @@ pub struct Xpub {
     speaks: bool,
     /// What the program is to receive.
     pending: VecDeque<Pending>,
+    no_drop: NoDrop,
     /// The next frame sent is not a message's first.
     inside: bool,
     /// Manual mode: what the peers have asked for, whatever the program made of it.
@@ -74,6 +76,7 @@ impl Xpub {
             settings,
             speaks: true,
             pending: VecDeque::new(),
+            no_drop: NoDrop::default(),
             inside: false,
             wishes: Subscribers::default(),
             last_pipe: None,
@@ -227,7 +230,7 @@ impl Behaviour for Xpub {
         if !self.inside {
             self.choose(frame.data());
         }
-        if self.settings.no_drop && !self.out.check_write(pipes) {
+        if self.settings.no_drop && !self.no_drop.check(&self.out, pipes, self.inside) {
             return Err(Errno::AGAIN);
         }
         self.out.send_to_matching(pipes, frame)?;

@@ -131,6 +131,11 @@ impl Pipe {
         self.writer.check()
     }
 
+    /// How many messages may be written now; 0 where an end is closed.
+    pub fn credit(&self) -> u64 {
+        self.writer.credit()
+    }
+
     /// Appends a frame; `Ok(false)` (nothing taken) without credit or after the peer is gone. Not visible to
     /// the reader before [`flush`](Pipe::flush) after the last frame of the message. Errors: `ENOMEM`.
     #[inline]

@@ -97,6 +97,11 @@ impl Pipes {
         self.pipes.get_mut(id).is_some_and(Pipe::check_write)
     }
 
+    /// See [`Pipe::credit`].
+    pub fn credit(&self, id: PipeId) -> u64 {
+        self.pipes.get(id).map_or(0, Pipe::credit)
+    }
+
     /// See [`Pipe::write`].
     #[inline]
     pub fn write(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {

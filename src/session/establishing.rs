@@ -8,6 +8,7 @@ use super::recv::{Limits, RecvForm, RecvHalf};
 use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
 use super::zap::Zap;
+use crate::engine::codec::Codec;
 use crate::engine::zap::ZapRequest;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
@@ -106,11 +107,10 @@ impl Session {
         if let Some(pipe) = fresh {
             self.owner.mailbox.send(Command::Bind(pipe));
         }
-        let (send_form, recv_form) = forms(peer.as_ref(), &self.options);
         let has_mechanism = peer.as_ref().is_some_and(|peer| peer.version >= Version::V3_0);
-        let heartbeat = peer
-            .filter(|peer| peer.version.has_commands())
-            .map(|_| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
+        let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
+        let (send_form, recv_form) = forms(peer, &self.options);
+        let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
         let mut send = SendHalf::new(reader, send_form);
         send.begin_with(unsent);
         let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
@@ -168,8 +168,11 @@ impl Session {
 }
 
 /// How frames leave and arrive.
-fn forms(peer: Option<&Peer>, options: &SocketOptions) -> (SendForm, RecvForm) {
+fn forms(peer: Option<Peer>, options: &SocketOptions) -> (SendForm, RecvForm) {
     let Some(peer) = peer else { return (SendForm::Raw, RecvForm::Raw) };
+    if let Codec::Curve(codec) = peer.codec {
+        return (SendForm::Sealed(codec.sealer), RecvForm::Sealed(peer.version, codec.opener));
+    }
     let subscribes = matches!(options.socket_type, SocketType::Sub | SocketType::Xsub);
     let send = match peer.version {
         Version::V3_1 => SendForm::AsTheyLie,

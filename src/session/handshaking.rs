@@ -106,10 +106,6 @@ impl Handshaking {
                 self.denied = true;
                 Some(Outcome::Denied(status))
             }
-            // Frames cannot be sealed yet, and must not go out open.
-            Ok(Progress::Done(peer)) if peer.codec.is_sealed() => {
-                Some(Outcome::Broken(Failure::MECHANISM_MISMATCH))
-            }
             Ok(Progress::Done(peer)) => {
                 self.handshake.output(&mut self.out);
                 let unsent = self.out.split_off(self.out_at.min(self.out.len()));

@@ -1,8 +1,11 @@
 //! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
 
 mod copied;
+mod scratch;
+mod sealed;
 
 use super::send::MOST_CONTROL;
+use crate::engine::codec::Opener;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
@@ -12,12 +15,14 @@ use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
 use crate::sys::stream;
+use scratch::Scratch;
 use std::os::fd::BorrowedFd;
 
 /// How bytes become frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvForm {
     Zmtp(Version),
+    /// Each in a box of its own (CURVE), commands too.
+    Sealed(Version, Opener),
     /// Every run of bytes is a message (STREAM, `ZMQ_ROUTER_RAW`).
     Raw,
 }
@@ -67,9 +72,10 @@ pub struct RecvHalf {
     pub heartbeat: Option<Heartbeat>,
     /// A large body on its way in, and the flags of its frame.
     body: Option<(u8, BodyBuilder)>,
-    /// Received bytes that are not in the pipe's blocks, from `scratch_at` on: forms other than the pipe's own.
-    scratch: Vec<u8>,
-    scratch_at: usize,
+    /// Received bytes that are not in the pipe's blocks: forms other than the pipe's own.
+    scratch: Scratch,
+    /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
+    opened: Option<(u8, usize)>,
     /// Between the frames of a message.
     inside: bool,
     /// Weight of the message so far, in bytes.
@@ -94,8 +100,8 @@ impl RecvHalf {
             limits,
             heartbeat,
             body: None,
-            scratch: Vec::new(),
-            scratch_at: 0,
+            scratch: Scratch::default(),
+            opened: None,
             inside: false,
             weight: 0,
             content: false,
@@ -110,14 +116,11 @@ impl RecvHalf {
         if bytes.is_empty() {
             return Ok(());
         }
-        if let Some(producer) = in_place(&mut self.writer, self.form) {
-            let spare = producer.spare(bytes.len())?;
-            if let Some(room) = spare.get_mut(..bytes.len()) {
-                room.copy_from_slice(bytes);
-            }
-            producer.commit(bytes.len());
+        if let Some(producer) = in_place(&mut self.writer, &self.form) {
+            producer.receive_from(bytes)?;
         } else {
-            self.scratch.extend_from_slice(bytes);
+            self.scratch.room(bytes.len())?.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
+            self.scratch.filled(bytes.len());
         }
         Ok(())
     }
@@ -204,15 +207,15 @@ impl RecvHalf {
             return Ok(Read { bytes, short: bytes < room });
         }
         let least = need.max(self.want.min(LEAST_READ));
-        let (bytes, room) = match in_place(&mut self.writer, self.form) {
-            Some(producer) => {
-                let spare = producer.spare(least)?;
+        let (bytes, room) = match in_place(&mut self.writer, &self.form) {
+            Some(producer) => producer.receive(least, |room| stream::read_uninit(fd, room))?,
+            None => {
+                let spare = self.scratch.room(least.max(self.want))?;
                 let room = spare.len();
                 let bytes = stream::read(fd, spare)?;
-                producer.commit(bytes);
+                self.scratch.filled(bytes);
                 (bytes, room)
             }
-            None => self.read_scratch(fd, least)?,
         };
         if bytes == room {
             self.want = (self.want * 2).min(LARGEST_READ);
@@ -228,9 +231,10 @@ impl RecvHalf {
         }
         let version = match self.form {
             RecvForm::Raw => return self.parse_raw(),
+            RecvForm::Sealed(..) => return self.parse_sealed(now_ms, control),
             RecvForm::Zmtp(version) => version,
         };
-        if in_place(&mut self.writer, self.form).is_none() {
+        if in_place(&mut self.writer, &self.form).is_none() {
             return self.parse_scratch(version, now_ms, control);
         }
         loop {
@@ -460,10 +464,10 @@ struct Read {
 }
 
 /// The pipe's blocks, where what the peer sends may lie in them as it comes.
-fn in_place(writer: &mut LaneWriter, form: RecvForm) -> Option<&mut Producer<Tail>> {
+fn in_place<'a>(writer: &'a mut LaneWriter, form: &RecvForm) -> Option<&'a mut Producer<Tail>> {
     match form {
         RecvForm::Zmtp(Version::V2 | Version::V3_0 | Version::V3_1) => writer.blocks(),
-        RecvForm::Zmtp(Version::V1) | RecvForm::Raw => None,
+        RecvForm::Zmtp(Version::V1) | RecvForm::Sealed(..) | RecvForm::Raw => None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The sending half of a connection: what the socket wrote, out of the pipe and into the stream.
 
-use crate::engine::zmtp::Version;
+use crate::engine::Failure;
+use crate::engine::codec::Sealer;
 use crate::engine::zmtp::outgoing::Head;
+use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::pipe::{LaneReader, Tail};
 use crate::sys::stream::write;
@@ -9,12 +11,13 @@ use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 /// How frames leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendForm {
     /// As they lie in the pipe.
     AsTheyLie,
     /// With another header, or subscriptions as messages.
     Framed(Version),
+    /// Each in a box of its own (CURVE), control frames too.
+    Sealed(Sealer),
     /// Bodies alone (STREAM, `ZMQ_ROUTER_RAW`).
     Raw,
 }
@@ -121,7 +124,7 @@ impl SendHalf {
     pub fn into_reader(mut self) -> LaneReader {
         match self.form {
             SendForm::AsTheyLie => self.reader.resync(),
-            SendForm::Framed(_) | SendForm::Raw => self.reader.skip_incomplete(),
+            SendForm::Framed(_) | SendForm::Sealed(_) | SendForm::Raw => self.reader.skip_incomplete(),
         }
         self.reader
     }
@@ -132,25 +135,23 @@ impl SendHalf {
             self.out.clear();
             self.out_at = 0;
             if !self.inside && !self.control.is_empty() {
-                std::mem::swap(&mut self.out, &mut self.control);
-            } else if self.form == SendForm::AsTheyLie && self.reader.blocks().is_some() {
+                self.encode_control()?;
+            } else if matches!(self.form, SendForm::AsTheyLie) && self.reader.blocks().is_some() {
                 return self.write_blocks(fd);
             } else {
-                self.encode();
+                self.encode()?;
             }
         }
         let rest = self.out.get(self.out_at..).unwrap_or_default();
         if rest.is_empty() {
+            // An idle connection keeps no more than it needs.
+            self.out = Vec::new();
+            self.out_at = 0;
             return Ok(Step::Nothing);
         }
         let n = write(fd, &[IoSlice::new(rest)])?;
         let short = n < rest.len();
         self.out_at += n;
-        if !short && self.out.capacity() > GATHER {
-            // An idle connection keeps no more than it needs.
-            self.out = Vec::new();
-            self.out_at = 0;
-        }
         Ok(if short { Step::Short } else { Step::Wrote(n) })
     }
 
@@ -218,21 +219,42 @@ impl SendHalf {
         self.reader.count_messages(messages);
     }
 
+    /// Control frames leave as they are, unless they have to be sealed.
+    fn encode_control(&mut self) -> Result<(), Errno> {
+        let SendForm::Sealed(sealer) = &mut self.form else {
+            std::mem::swap(&mut self.out, &mut self.control);
+            return Ok(());
+        };
+        let mut rest = self.control.as_slice();
+        while let Ok(Some(header)) = frame::parse_header(rest) {
+            let (one, next) = rest.split_at(header.frame_len().min(rest.len()));
+            let body = one.get(header.header_len..).unwrap_or_default();
+            sealer.append_frame(&mut self.out, header.flags, body).map_err(errno)?;
+            rest = next;
+        }
+        self.control.clear();
+        Ok(())
+    }
+
     /// Takes frames out of the pipe and encodes them.
-    fn encode(&mut self) {
+    fn encode(&mut self) -> Result<(), Errno> {
         while self.out.len() < GATHER {
             let Some(frame) = self.reader.read() else {
                 self.inside = false;
-                return;
+                return Ok(());
             };
             let body = frame.data();
-            match self.form {
+            match &mut self.form {
                 SendForm::Raw => self.out.extend_from_slice(body),
                 SendForm::AsTheyLie => append(&mut self.out, Version::V3_1, frame.flags, body),
-                SendForm::Framed(version) => append(&mut self.out, version, frame.flags, body),
+                SendForm::Framed(version) => append(&mut self.out, *version, frame.flags, body),
+                SendForm::Sealed(sealer) => {
+                    sealer.append_frame(&mut self.out, frame.flags, body).map_err(errno)?;
+                }
             }
             self.inside = frame.more();
         }
+        Ok(())
     }
 }
 
@@ -247,4 +269,12 @@ fn append(out: &mut Vec<u8>, version: Version, flags: u8, body: &[u8]) {
     let head = Head::new(version, flags, body);
     out.extend_from_slice(head.bytes());
     out.extend_from_slice(body.get(head.skip..).unwrap_or_default());
+}
+
+/// What ends the connection when a frame cannot be sealed.
+fn errno(failure: Failure) -> Errno {
+    match failure {
+        Failure::Errno(errno) => errno,
+        _ => Errno::PROTO,
+    }
 }

@@ -118,7 +118,15 @@ impl Socket {
     }
 
     /// Lets go of pipes that have closed.
+    #[inline]
     pub(super) fn drop_closed(&mut self) {
+        if self.pipes.any_closed() {
+            self.drop_them();
+        }
+    }
+
+    #[cold]
+    fn drop_them(&mut self) {
         while self.pipes.any_closed() {
             for id in self.pipes.take_closed() {
                 self.pattern.terminated(&mut self.pipes, id);
@@ -130,6 +138,7 @@ impl Socket {
 
     /// Sends a frame now, for a caller that would wait this long. Errors: `EAGAIN` and the pattern's own, with
     /// nothing taken.
+    #[inline]
     pub fn try_send(&mut self, frame: &mut OutFrame<'_>, timeout_ms: i32) -> Result<()> {
         let outcome = self.pattern.send(&mut self.pipes, frame);
         self.drop_closed();
@@ -140,6 +149,7 @@ impl Socket {
     }
 
     /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.
+    #[inline]
     pub fn try_recv<R, F: FnOnce(Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
         let outcome = match self.pattern.recv(&mut self.pipes) {
             Ok(frame) => {

@@ -16,11 +16,13 @@ thread_local! {
 /// checks anew, whatever it was working on, so nobody sees it half done.
 pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
     quieten();
-    let entered = DEPTH.try_with(|depth| depth.set(depth.get() + 1)).is_ok();
+    // Looked up once: in a shared library each look is a call.
+    let depth = DEPTH.with(std::ptr::from_ref);
+    // SAFETY: the variable has no destructor, so it is there for as long as its thread, which runs all of this.
+    let depth = unsafe { &*depth };
+    depth.set(depth.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(run));
-    if entered {
-        let _ = DEPTH.try_with(|depth| depth.set(depth.get() - 1));
-    }
+    depth.set(depth.get() - 1);
     match outcome {
         Ok(value) => Some(value),
         Err(payload) => {

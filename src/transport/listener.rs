@@ -2,9 +2,9 @@
 
 use super::ipc::{IpcFilters, SocketFile};
 use super::tuning::Tuning;
-use super::{Scheme, endpoint, tcp};
+use super::{Scheme, endpoint};
 use crate::errno::{Errno, Result};
-use crate::options::SocketOptions;
+use crate::options::{SocketOptions, accepts_tcp_peer};
 use crate::sys::net;
 use crate::sys::net_adopt::AdoptedFd;
 use socket2::{SockAddr, SockRef};
@@ -164,7 +164,7 @@ impl Gate {
     fn admits(&self, fd: BorrowedFd<'_>, peer: &SockAddr) -> bool {
         match self {
             Gate::Tcp(networks) => match peer.as_socket() {
-                Some(peer) => tcp::admits(networks, peer.ip()),
+                Some(peer) => accepts_tcp_peer(networks, peer.ip()),
                 None => networks.is_empty(),
             },
             Gate::Ipc(filters) => filters.admits(fd),

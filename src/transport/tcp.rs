@@ -6,7 +6,6 @@ use super::{Scheme, ip, socks, tuning};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 /// See [`super::bind`]. With `ZMQ_USE_FD` set the address is not looked at.
@@ -35,23 +34,6 @@ pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectP
     let source = name.rsplit_once(';').map(|(source, _)| source.to_owned());
     let target = Target::Ip { source, name, proxy };
     Ok(ConnectPlan::new(Scheme::Tcp, format!("tcp://{address}"), target))
-}
-
-/// Whether a peer's address is in one of the networks; IPv4 peers of an IPv6 listener are in IPv4 networks.
-/// No networks at all let everybody in.
-pub(super) fn admits(networks: &[(IpAddr, u8)], peer: IpAddr) -> bool {
-    let contains = |(network, bits): &(IpAddr, u8)| match (network, peer, peer.to_canonical()) {
-        (IpAddr::V4(network), _, IpAddr::V4(peer)) => {
-            let shift = 32 - u32::from(*bits).min(32);
-            u64::from(network.to_bits() ^ peer.to_bits()) >> shift == 0
-        }
-        (IpAddr::V6(network), IpAddr::V6(peer), _) => {
-            let shift = 128 - u32::from(*bits).min(128);
-            (network.to_bits() ^ peer.to_bits()).checked_shr(shift).unwrap_or(0) == 0
-        }
-        _ => false,
-    };
-    networks.is_empty() || networks.iter().any(contains)
 }
 
 /// Whether IPv6 is wanted and to be had: on a kernel without it `ZMQ_IPV6` quietly means IPv4.
@@ -106,24 +88,5 @@ mod tests {
         ] {
             assert_eq!(check_syntax(address), Err(Errno::INVAL), "{address}");
         }
-    }
-
-    #[test]
-    fn networks_let_in_their_own() {
-        let admits = |network: &str, bits, peer: &str| {
-            admits(&[(network.parse().unwrap(), bits)], peer.parse().unwrap())
-        };
-        assert!(admits("127.0.0.1", 32, "127.0.0.1"));
-        assert!(!admits("127.0.0.255", 32, "127.0.0.1"));
-        assert!(admits("127.0.0.255", 24, "127.0.0.1"));
-        assert!(!admits("127.0.0.128", 25, "127.0.0.1"));
-        assert!(admits("0.0.0.0", 0, "9.9.9.9"));
-        assert!(admits("127.0.0.0", 8, "::ffff:127.1.2.3"));
-        assert!(!admits("127.0.0.0", 8, "::1"));
-        assert!(admits("fe80::", 10, "febf::1"));
-        assert!(!admits("fe80::", 10, "fec0::1"));
-        assert!(admits("::", 0, "::1"));
-        assert!(!admits("::1", 128, "::2"));
-        assert!(super::admits(&[], "1.2.3.4".parse().unwrap()));
     }
 }

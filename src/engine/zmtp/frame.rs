@@ -1,9 +1,10 @@
 //! Frame headers of ZMTP 2.0 and later: a byte of flags, then the body's length in one byte or eight (RFC 37).
 use crate::engine::Failure;
 use crate::message::{COMMAND, LARGE, MORE};
+use crate::pipe::wire;
 
 /// The longest header.
-pub const MAX_HEADER: usize = 9;
+pub const MAX_HEADER: usize = wire::LONGEST_HEADER;
 
 /// The flags that mean something on the wire. Receivers ignore the others, as libzmq does. They must not reach
 /// a pipe as they came, where [`ROUTING_ID`](crate::message::ROUTING_ID) is one of them: a peer could forge
@@ -52,37 +53,14 @@ impl Header {
 /// `EMSGSIZE` for a body that no machine can hold.
 #[inline]
 pub fn parse_header(buf: &[u8]) -> Result<Option<Header>, Failure> {
-    let [first, rest @ ..] = buf else { return Ok(None) };
-    let flags = first & WIRE_FLAGS;
-    if flags & LARGE == 0 {
-        let [len, ..] = rest else { return Ok(None) };
-        return Ok(Some(Header { flags, header_len: 2, body_len: u64::from(*len) }));
-    }
-    let Some(len) = rest.first_chunk::<8>() else { return Ok(None) };
-    Header::new(flags, MAX_HEADER, u64::from_be_bytes(*len)).map(Some)
+    let Some(header) = wire::Header::parse(buf) else { return Ok(None) };
+    Header::new(header.flags & WIRE_FLAGS, header.len, header.body_len).map(Some)
 }
 
 /// Clears the flags without meaning of a frame whose header begins with `first`.
 #[inline]
 pub fn clear_reserved_flags(first: &mut u8) {
     *first &= WIRE_FLAGS;
-}
-
-/// Writes a header for a body of `len` bytes and says how long it came out: 2 or 9. Of `flags` only MORE and
-/// COMMAND count; LARGE follows from the length.
-#[inline]
-pub fn encode_header(flags: u8, len: usize, header: &mut [u8; MAX_HEADER]) -> usize {
-    let flags = flags & (MORE | COMMAND);
-    let [first, rest @ ..] = header;
-    if let Ok(short) = u8::try_from(len) {
-        *first = flags;
-        rest[0] = short;
-        2
-    } else {
-        *first = flags | LARGE;
-        *rest = (len as u64).to_be_bytes();
-        MAX_HEADER
-    }
 }
 
 /// Appends a whole frame.
@@ -93,9 +71,13 @@ pub fn append_frame(out: &mut Vec<u8>, flags: u8, body: &[u8]) {
 
 /// Appends a header for a body of `len` bytes.
 pub fn append_header(out: &mut Vec<u8>, flags: u8, len: usize) {
-    let mut header = [0; MAX_HEADER];
-    let header_len = encode_header(flags, len, &mut header);
-    out.extend(header.iter().take(header_len));
+    out.extend_from_slice(header(flags, len).as_slice());
+}
+
+/// The header for a body of `len` bytes. Of `flags` only MORE and COMMAND count; LARGE follows from the length.
+#[inline]
+pub fn header(flags: u8, len: usize) -> wire::Encoded {
+    wire::Encoded::new(flags & (MORE | COMMAND), len)
 }
 
 /// Fails with `EMSGSIZE` if a body is longer than `ZMQ_MAXMSGSIZE` allows, in bytes; below 0 allows all. libzmq
@@ -117,10 +99,10 @@ mod tests {
     fn what_is_encoded_is_parsed_back() {
         for len in [0, 1, 254, 255, 256, 257, 65_535, 65_536, 1 << 40] {
             for flags in [0, MORE, COMMAND, MORE | COMMAND] {
-                let mut bytes = [0; MAX_HEADER];
-                let header_len = encode_header(flags, len, &mut bytes);
-                assert_eq!(header_len, if len <= 255 { 2 } else { 9 });
-                let header = parse_header(&bytes[..header_len]).unwrap().unwrap();
+                let encoded = header(flags, len);
+                let (bytes, header_len) = (encoded.as_slice(), if len <= 255 { 2 } else { 9 });
+                assert_eq!(bytes.len(), header_len);
+                let header = parse_header(bytes).unwrap().unwrap();
                 let large = if len <= 255 { 0 } else { LARGE };
                 assert_eq!(header, Header { flags: flags | large, header_len, body_len: len as u64 });
                 assert_eq!(header.frame_len(), header_len + len);
@@ -133,9 +115,7 @@ mod tests {
 
     #[test]
     fn only_more_and_command_are_encoded() {
-        let mut bytes = [0; MAX_HEADER];
-        assert_eq!(encode_header(0xff, 3, &mut bytes), 2);
-        assert_eq!(bytes[..2], [MORE | COMMAND, 3]);
+        assert_eq!(header(0xff, 3).as_slice(), [MORE | COMMAND, 3]);
     }
 
     #[test]

@@ -47,10 +47,10 @@ impl Head {
                 len
             }
             Version::V2 | Version::V3_0 | Version::V3_1 => {
-                let mut header = [0; frame::MAX_HEADER];
-                let len = frame::encode_header(flags, body_len, &mut header);
-                bytes[..frame::MAX_HEADER].copy_from_slice(&header);
-                len
+                let header = frame::header(flags, body_len);
+                let header = header.as_slice();
+                bytes[..header.len()].copy_from_slice(header);
+                header.len()
             }
         };
         Head { bytes, len, skip: 0 }

@@ -2,7 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell};
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::{self, NonNull};
 
 /// Capacity of a queue's first block, so that an idle queue costs little.
@@ -29,7 +29,8 @@ pub(super) struct Shared<T> {
     pub(super) head: UnsafeCell<NonNull<Block<T>>>,
 }
 
-/// Header of a block; `capacity` bytes follow it in the same allocation, zeroed when it was made.
+/// Header of a block; `capacity` bytes follow it in the same allocation, of which those behind what was
+/// appended or received have no defined content.
 pub(super) struct Block<T> {
     /// Next block. The producer writes it before it publishes the `SEALED` word that lets the consumer read it.
     pub(super) next: AtomicPtr<Block<T>>,
@@ -77,7 +78,7 @@ impl<T> Block<T> {
         }
         let layout = Self::layout(capacity)?;
         // SAFETY: the layout is not empty, it holds the header.
-        let memory = unsafe { alloc_zeroed(layout) }.cast::<Block<T>>();
+        let memory = unsafe { alloc(layout) }.cast::<Block<T>>();
         let block = NonNull::new(memory).ok_or(Errno::NOMEM)?;
         let header = Block {
             next: AtomicPtr::new(ptr::null_mut()),

@@ -11,6 +11,9 @@ pub struct Consumer<T> {
     pub(super) position: usize,
     /// Messages of `block` already told by [`Consumer::advance`].
     pub(super) messages: u32,
+    /// What `block` showed when it was last looked at. As long as that is not used up it is not looked at again: the
+    /// producer is busy writing there.
+    pub(super) seen: u64,
 }
 
 // SAFETY: as for `Producer`.
@@ -38,8 +41,12 @@ impl<T> Consumer<T> {
     /// As [`check`](Consumer::check), but stays awake.
     #[inline]
     pub fn ready(&mut self) -> bool {
+        if self.position < bytes_of(self.seen) {
+            return true;
+        }
         loop {
             let state = self.state();
+            self.seen = state;
             if self.position < bytes_of(state) {
                 return true;
             }
@@ -54,11 +61,12 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// Unread published bytes of the current block.
+    /// Unread published bytes of the current block, as of the last [`check`](Consumer::check) or
+    /// [`ready`](Consumer::ready).
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        let len = bytes_of(self.state());
-        // SAFETY: bytes up to the published length were written before the Release store that `state` read with
+        let len = bytes_of(self.seen);
+        // SAFETY: bytes up to the published length were written before the Release store that `ready` read with
         // Acquire, and the producer writes only behind them.
         unsafe {
             std::slice::from_raw_parts(
@@ -78,8 +86,9 @@ impl<T> Consumer<T> {
 
     /// The current block from its beginning: its published bytes, how many of them were passed, and whether the
     /// block begins inside a message.
-    pub fn whole_block(&self) -> (&[u8], usize, bool) {
-        let len = bytes_of(self.state());
+    pub fn whole_block(&mut self) -> (&[u8], usize, bool) {
+        self.seen = self.state();
+        let len = bytes_of(self.seen);
         // SAFETY: as in `bytes`, which begins further on; `continued` does not change once the block is linked.
         unsafe {
             let bytes = std::slice::from_raw_parts(Block::bytes(self.block), len);
@@ -98,8 +107,9 @@ impl<T> Consumer<T> {
 
     /// Counts `len` bytes as read. Returns how many messages have ended since the last time it told, once the
     /// reader stands at the end of what the block shows; else 0.
+    #[inline]
     pub fn advance(&mut self, len: usize) -> u32 {
-        let state = self.state();
+        let state = self.seen;
         self.position = (self.position + len).min(bytes_of(state));
         if self.position < bytes_of(state) {
             return 0;
@@ -177,6 +187,7 @@ impl<T> Consumer<T> {
         let passed = std::mem::replace(&mut self.block, next);
         self.position = 0;
         self.messages = 0;
+        self.seen = 0;
         // SAFETY: the producer left the block when it sealed it and this side has just done so too. Reset, it can
         // be handed over by the Release swap; what was there before is freed.
         unsafe {

@@ -45,5 +45,5 @@ pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
         oldest_word: 0,
         published: Position::default(),
     };
-    Ok((producer, Consumer { shared, block, position: 0, messages: 0 }))
+    Ok((producer, Consumer { shared, block, position: 0, messages: 0, seen: 0 }))
 }

@@ -1,8 +1,9 @@
 //! The appending side.
 
 use super::block::{Block, FIRST_BLOCK, LARGEST_BLOCK, Position, SEALED, Shared, word};
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::queue::shim::{Arc, Ordering, edge};
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 /// The appending side.
@@ -46,6 +47,24 @@ impl<T> Producer<T> {
             let to = Block::bytes(self.block).add(self.filled);
             ptr::copy_nonoverlapping(first.as_ptr(), to, first.len());
             ptr::copy_nonoverlapping(second.as_ptr(), to.add(first.len()), second.len());
+        }
+        self.filled += len;
+        self.inside = true;
+        Ok(())
+    }
+
+    /// As [`append`](Producer::append), for two bytes and a run behind them.
+    #[inline]
+    pub fn append_short(&mut self, head: [u8; 2], body: &[u8]) -> Result<()> {
+        let len = head.len() + body.len();
+        if len > self.room() {
+            self.relocate(len)?;
+        }
+        // SAFETY: as in `append`.
+        unsafe {
+            let to = Block::bytes(self.block).add(self.filled);
+            to.cast::<[u8; 2]>().write(head);
+            ptr::copy_nonoverlapping(body.as_ptr(), to.add(head.len()), body.len());
         }
         self.filled += len;
         self.inside = true;
@@ -128,31 +147,48 @@ impl<T> Producer<T> {
         self.oldest != self.block || self.filled != self.published.bytes
     }
 
-    /// Room for receiving: at least `least` bytes behind those received so far. Errors: `ENOMEM`.
-    pub fn spare(&mut self, least: usize) -> Result<&mut [u8]> {
+    /// Lets `read` fill room for at least `least` bytes behind those received so far; it returns the front part of the
+    /// room that it has filled. Returns how many bytes that were, and how many there was room for. Errors: `ENOMEM`,
+    /// `read`'s own, and `EINVAL` for bytes from elsewhere.
+    pub fn receive(
+        &mut self,
+        least: usize,
+        read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8]>,
+    ) -> Result<(usize, usize)> {
         if self.room() < self.received + least {
             self.relocate(self.received + least)?;
         }
-        let start = self.filled + self.received;
-        // SAFETY: the bytes up to the capacity were zeroed when the block was made, so they are initialised, and
-        // this side alone reaches a block's unpublished bytes.
-        Ok(unsafe {
-            std::slice::from_raw_parts_mut(
-                Block::bytes(self.block).add(start),
-                self.block.as_ref().capacity - start,
-            )
-        })
+        let at = self.filled + self.received;
+        // SAFETY: the bytes up to the capacity are allocated and may be uninitialised; this side alone reaches a
+        // block's unpublished bytes, and `&mut self` is held until `read` is done with them.
+        let spare = unsafe {
+            let start = Block::bytes(self.block).add(at).cast::<MaybeUninit<u8>>();
+            std::slice::from_raw_parts_mut(start, self.block.as_ref().capacity - at)
+        };
+        let (start, room) = (spare.as_ptr().cast::<u8>(), spare.len());
+        let filled = read(spare)?;
+        if !filled.is_empty() && (filled.as_ptr() != start || filled.len() > room) {
+            return Err(Errno::INVAL);
+        }
+        // A `&mut [u8]` is initialised, and this one is the front of the room.
+        self.received += filled.len();
+        Ok((filled.len(), room))
     }
 
-    /// Counts `len` bytes of [`spare`](Producer::spare) as received; never more than there were.
-    pub fn commit(&mut self, len: usize) {
-        self.received = (self.received + len).min(self.room());
+    /// As [`receive`](Producer::receive), from memory. Errors: `ENOMEM`.
+    pub fn receive_from(&mut self, bytes: &[u8]) -> Result<()> {
+        self.receive(bytes.len(), |room| match room.get_mut(..bytes.len()) {
+            Some(front) => Ok(front.write_copy_of_slice(bytes)),
+            None => Err(Errno::NOMEM),
+        })
+        .map(|_| ())
     }
 
     /// What was received and not accepted yet.
     #[inline]
     pub fn received(&mut self) -> &mut [u8] {
-        // SAFETY: `received` never passes the capacity, and this side alone reaches unpublished bytes.
+        // SAFETY: `received` never passes the capacity, its bytes were initialised by who received them, and this side
+        // alone reaches unpublished bytes.
         unsafe { std::slice::from_raw_parts_mut(Block::bytes(self.block).add(self.filled), self.received) }
     }
 

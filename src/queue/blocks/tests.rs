@@ -56,18 +56,16 @@ fn rollback_leaves_what_was_published() {
 #[test]
 fn received_bytes_move_with_the_block() {
     let (mut producer, mut consumer) = queue::<u32>().unwrap();
-    producer.spare(10).unwrap()[..10].copy_from_slice(b"abcdefghij");
-    producer.commit(10);
+    producer.receive_from(b"abcdefghij").unwrap();
     producer.accept(4);
     assert_eq!(producer.received(), b"efghij");
-    producer.spare(100_000).unwrap()[..2].copy_from_slice(b"kl");
-    producer.commit(2);
+    let room = producer.receive(100_000, |room| Ok(room[..2].write_copy_of_slice(b"kl"))).unwrap();
+    assert!(room.0 == 2 && room.1 >= 100_000);
     assert_eq!(producer.received(), b"efghijkl");
     producer.accept(8);
     producer.publish();
     assert_eq!(drain(&mut consumer).0, b"abcdefghijkl");
-    producer.spare(6).unwrap()[..6].copy_from_slice(b"xxyyzz");
-    producer.commit(6);
+    producer.receive_from(b"xxyyzz").unwrap();
     producer.accept(4);
     producer.drop_unpublished();
     assert_eq!(producer.received(), b"zz");
@@ -85,12 +83,10 @@ fn what_is_dropped_leaves_nothing_behind() {
     for round in 0..100u32 {
         // More than any block holds, then a bit that is not accepted yet.
         for _ in 0..20 {
-            producer.spare(8000).unwrap()[..8000].fill(b'x');
-            producer.commit(8000);
+            producer.receive_from(&[b'x'; 8000]).unwrap();
             producer.accept(8000);
         }
-        producer.spare(4).unwrap()[..4].copy_from_slice(&round.to_le_bytes());
-        producer.commit(4);
+        producer.receive_from(&round.to_le_bytes()).unwrap();
         producer.drop_unpublished();
         assert_eq!(producer.received(), round.to_le_bytes());
         producer.discard_received();

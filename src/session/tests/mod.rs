@@ -3,6 +3,7 @@
 
 mod halves;
 mod panics;
+mod sealed;
 
 /// Random numbers that are the same in every run (xorshift64*).
 pub struct Random(u64);

@@ -52,11 +52,11 @@ pub struct Counters {
 }
 
 impl CurveCodec {
-    pub(super) fn of_client(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
+    pub(in crate::engine) fn of_client(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
         CurveCodec::new(key, (FROM_CLIENT, FROM_SERVER), counters, version)
     }
 
-    pub(super) fn of_server(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
+    pub(in crate::engine) fn of_server(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
         CurveCodec::new(key, (FROM_SERVER, FROM_CLIENT), counters, version)
     }
 
@@ -170,19 +170,8 @@ fn flags(sealed: u8) -> u8 {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::crypto::keys::keypair;
+    use crate::engine::codec::testing::codecs;
     use crate::engine::zmtp::frame::parse_header;
-
-    /// A client and a server that have shaken hands.
-    pub fn codecs(version: Version) -> (CurveCodec, CurveCodec) {
-        let (client, client_secret) = keypair().unwrap();
-        let (server, server_secret) = keypair().unwrap();
-        let of_client = SharedKey::new(&server, &client_secret).unwrap();
-        let of_server = SharedKey::new(&client, &server_secret).unwrap();
-        let client = CurveCodec::of_client(&of_client, Counters { ours: 2, theirs: 1 }, version);
-        let server = CurveCodec::of_server(&of_server, Counters { ours: 1, theirs: 2 }, version);
-        (client, server)
-    }
 
     fn sealed(sealer: &mut Sealer, flags: u8, body: &[u8]) -> Vec<u8> {
         let mut out = b"before".to_vec();
