@@ -183,7 +183,17 @@ def lowered_mark(call, theirs, ours, calls):
     return (options_set(calls, 23) or options_set(calls, 24)) and _far(calls) and "-1 11" in theirs
 
 
+def short_key(call, theirs, ours, calls):
+    return call[0] == "curve_public" and len(call[1]) != 81 and theirs.startswith("0 ") and ours == "-1 22"
+
+
+def correlated_late(call, theirs, ours, calls):
+    return call[0] in (*RECEIVING, *LOOKING) and REQ in types(calls).values() and options_set(calls, 52)
+
+
 KNOWN = [
+    Known("`zmq_curve_public`: a secret key of another length", short_key, parts=False),
+    Known("`ZMQ_REQ_CORRELATE` changed while a reply is awaited", correlated_late),
     Known("When the free callback of a small message runs", freed_early, parts=False),
     Known("A connection whose pipe the socket has refused", refused_pipe),
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),

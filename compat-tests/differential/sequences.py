@@ -278,7 +278,7 @@ class Scene:
             size = self.pick([0, 5, 10, 40, 4, 6, 41, 100])
             self.add("z85_decode", hexed("".join(self.pick(wild) for _ in range(size))))
         elif choice == 2:
-            key = "".join(self.pick("0123456789abcdefghij") for _ in range(self.pick([40, 40, 40, 35, 0, 39])))
+            key = "".join(self.pick("0123456789abcdefghij") for _ in range(self.pick([40] * 12 + [35, 0, 39])))
             self.add("curve_public", hexed(key))
         elif choice == 3:
             self.add("has", hexed(self.pick(WORDS)))
