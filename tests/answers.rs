@@ -26,7 +26,7 @@ fn null_is_no_endpoint_to_unbind_but_the_end_of_the_context_comes_first() {
             assert_eq!((zmq_unbind(socket, ptr::null()), errno()), (-1, libc::EINVAL));
             assert_eq!((zmq_disconnect(socket, ptr::null()), errno()), (-1, libc::EINVAL));
             assert_eq!(zmq_ctx_shutdown(context), 0);
-            assert_eq!((zmq_disconnect(socket, ptr::null()), errno()), (-1, ETERM));
+            assert_eq!((zmq_disconnect(socket, ptr::null()), errno()), (-1, zmq::errno::Errno::TERM.0));
         }
     });
 }

@@ -1,21 +1,7 @@
 """Where the two libraries are known to differ. Each has its row in docs/differences.md."""
 
-from dataclasses import dataclass
-from typing import Callable
-
 import sequences
-
-
-@dataclass(frozen=True)
-class Known:
-    """One known difference."""
-
-    row: str  # how its row in docs/differences.md begins
-    # Whether it explains that `call`, the words of the last of `calls`, gave `theirs` and `ours`.
-    explains: Callable
-    # Whether the two go different ways from there on, so that nothing behind it can be compared.
-    parts: bool = True
-
+from harness.differences import Known
 
 RECEIVING = ("recv", "recv_all", "recviov", "msg_recv", "echo")
 LOOKING = ("poll", "getsockopt")
@@ -191,7 +177,18 @@ def correlated_late(call, theirs, ours, calls):
     return call[0] in (*RECEIVING, *LOOKING) and REQ in types(calls).values() and options_set(calls, 52)
 
 
+def waits_early(call, theirs, ours, calls):
+    return options_set(calls, 69) and "-1 11" in ours and {PUB, XPUB} & set(types(calls).values())
+
+
+def gives_up(call, theirs, ours, calls):
+    never = {"x00000000", "xffffffff"} & set(options_set(calls, 18))
+    return never and any(earlier.startswith("connect") for earlier in calls)
+
+
 KNOWN = [
+    Known("`ZMQ_XPUB_NODROP` and a burst", waits_early),
+    Known("`ZMQ_RECONNECT_IVL` 0 or -1, and the first attempt fails", gives_up),
     Known("`zmq_curve_public`: a secret key of another length", short_key, parts=False),
     Known("`ZMQ_REQ_CORRELATE` changed while a reply is awaited", correlated_late),
     Known("When the free callback of a small message runs", freed_early, parts=False),

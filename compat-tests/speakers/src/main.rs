@@ -66,7 +66,7 @@ enum Speaker {
     Dealer(zeromq::DealerSocket),
     Router(zeromq::RouterSocket),
     // The context is kept: the socket ends with it.
-    Rzmq(rzmq::Socket, rzmq::Context),
+    Rzmq { socket: rzmq::Socket, _context: rzmq::Context },
 }
 
 impl Speaker {
@@ -111,12 +111,15 @@ impl Speaker {
             socket.set_option_raw(rzmq::socket::options::SUBSCRIBE, b"").await?;
         }
         socket.connect(endpoint).await?;
-        Ok(Speaker::Rzmq(socket, context))
+        Ok(Speaker::Rzmq { socket, _context: context })
     }
 
     async fn send(&mut self, frames: Frames) -> Outcome<()> {
         use zeromq::SocketSend;
-        if let Speaker::Rzmq(socket, _) = self {
+        if let Speaker::Rzmq { socket, .. } = self {
+            if let [only] = &frames[..] {
+                return Ok(socket.send(rzmq::Msg::from_vec(only.clone())).await?);
+            }
             return Ok(socket.send_multipart(frames.into_iter().map(rzmq::Msg::from_vec).collect()).await?);
         }
         let message = zeromq_message(frames)?;
@@ -135,7 +138,7 @@ impl Speaker {
     async fn recv(&mut self) -> Outcome<Frames> {
         use zeromq::SocketRecv;
         let message = match self {
-            Speaker::Rzmq(socket, _) => {
+            Speaker::Rzmq { socket, .. } => {
                 let message = socket.recv_multipart().await?;
                 return Ok(message.iter().map(|frame| frame.data().unwrap_or_default().to_vec()).collect());
             }
