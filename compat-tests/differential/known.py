@@ -70,14 +70,20 @@ def subscription_in_parts(call, theirs, ours, calls):
 
 
 def pairs(calls):
-    """The types of the two ends of each connection that was asked for, by name or by the socket it is to."""
-    kind_of, bound, connected = types(calls), {}, []
-    for words in map(str.split, calls):
+    """The types of the two ends of each connection that was asked for."""
+    kind_of, bound, last, connected = types(calls), {}, {}, []
+    for at, words in enumerate(map(str.split, calls)):
+        if words[0] not in ("bind", "connect"):
+            continue
+        name = last.get(f"s{words[2][1:]}", "nowhere") if words[2][0] == "@" else words[2]
         if words[0] == "bind":
-            bound.setdefault(words[2], words[1])
-        elif words[0] == "connect":
-            connected.append((words[1], words[2]))
-    ends = ((kind_of.get(one), kind_of.get(f"s{name[1:]}" if name[0] == "@" else bound.get(name))) for one, name in connected)
+            # A wildcard is another place each time.
+            name = f"{name} {at}" if text(name).endswith("*") else name
+            bound.setdefault(name, words[1])
+        else:
+            connected.append((words[1], name))
+        last[words[1]] = name
+    ends = ((kind_of.get(one), kind_of.get(bound.get(name))) for one, name in connected)
     return {pair for pair in ends if None not in pair}
 
 
@@ -120,7 +126,7 @@ def looked_at(call, theirs, ours, calls):
 
 
 def closed_routes(call, theirs, ours, calls):
-    return call[0] in LOOKING and ROUTER in types(calls).values() and "x01000000" in options_set(calls, 33) and gone(calls)
+    return call[0] in LOOKING and ROUTER in types(calls).values() and {*options_set(calls, 33)} - {"x00000000"}
 
 
 def vanished_while_sending(call, theirs, ours, calls):
@@ -165,8 +171,19 @@ def gone_stream(call, theirs, ours, calls):
     return STREAM in types(calls).values() and theirs.replace("-1 11", "-1 113") == ours
 
 
+def marks_changed(calls):
+    """Whether a high-water mark was set on a socket after somebody had connected."""
+    first = next((at for at, call in enumerate(calls) if call.startswith("connect")), len(calls))
+    later = calls[first:]
+    return options_set(later, 23) or options_set(later, 24)
+
+
 def lowered_mark(call, theirs, ours, calls):
-    return (options_set(calls, 23) or options_set(calls, 24)) and _far(calls) and "-1 11" in theirs
+    return marks_changed(calls) and _far(calls) and ("-1 11" in theirs or call[0] in LOOKING)
+
+
+def changed_mark(call, theirs, ours, calls):
+    return marks_changed(calls) and not _far(calls)
 
 
 def short_key(call, theirs, ours, calls):
@@ -212,6 +229,7 @@ KNOWN = [
     Known("`zmq_disconnect` from an inproc peer that has closed", disconnected_twice),
     Known("A message that was announced, after `zmq_disconnect`", looked_at),
     Known("`ZMQ_ROUTER_MANDATORY`: whether the socket can be written to", closed_routes),
+    Known("inproc: high-water marks changed after connecting", changed_mark),
     Known("A high-water mark lowered on a connection", lowered_mark),
     Known("STREAM: to a peer that has gone", gone_stream),
     Known("`ZMQ_CONFLATE` with messages of several frames", conflates),
