@@ -78,7 +78,7 @@ def pairs(calls):
         name = last.get(f"s{words[2][1:]}", "nowhere") if words[2][0] == "@" else words[2]
         if words[0] == "bind":
             # A wildcard is another place each time.
-            name = f"{name} {at}" if text(name).endswith("*") else name
+            name = f"{name} {at}" if text(name.split()[0]).endswith("*") else name
             bound.setdefault(name, words[1])
         else:
             connected.append((words[1], name))
