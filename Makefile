@@ -14,7 +14,7 @@ PKGCONFIG := $(DESTDIR)$(LIBDIR)/pkgconfig
 CMAKE := $(DESTDIR)$(LIBDIR)/cmake/ZeroMQ
 INSTALL ?= install
 
-.PHONY: build test demo install uninstall header deps clean
+.PHONY: build test demo bench bench-quick install uninstall header deps clean
 
 build:
 	cargo build --release --locked
@@ -26,7 +26,17 @@ demo: deps
 	cargo build --release --locked --quiet
 	compat-tests/demo/run
 
-# Debian packages that the tests and the demo need, installed where they are missing.
+# Side by side with Debian's libzmq: an hour on a machine with nothing else to do; renews docs/performance.
+bench: deps
+	cargo build --release --locked --quiet
+	benches/run --omq --record
+
+# The same in two minutes, and nothing is recorded.
+bench-quick: deps
+	cargo build --release --locked --quiet
+	benches/run --quick
+
+# Debian packages that the tests, the demo and the benchmark need, installed where they are missing.
 deps:
 	@compat-tests/deps
 

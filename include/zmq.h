@@ -1034,11 +1034,13 @@ int zmq_socket_monitor_versioned(void *socket,
                                  int type);
 
 /*
- Has the monitor of a socket tell how full its pipes are.
+ Has the monitor of a socket tell of each of its peers how many messages wait for it and how many of it wait here, with
+ `ZMQ_EVENT_PIPES_STATS`.
 
- Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP`.
+ Returns 0, or -1 with errno `EINVAL` if no monitor wants that event, `EAGAIN` if there is no peer, `ENOTSOCK`.
  */
-ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *socket);
+ZMQ_EXPORT
+int zmq_socket_monitor_pipes_stats(void *socket);
 #endif
 
 /*
@@ -1559,39 +1561,50 @@ int zmq_disconnect(void *socket,
 /*
  Connects a PEER socket and tells the routing id of the peer.
 
- Returns 0 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no PEER socket.
+ Returns 0 with errno `ENOTSUP` if it is no PEER socket, `EFAULT` for NULL or if ZMQ_IMMEDIATE is set, else as zmq_connect().
 
  Safety:
  `addr` is NULL or a string.
  */
-ZMQ_EXPORT uint32_t zmq_connect_peer(void *socket, const char *addr);
+ZMQ_EXPORT
+uint32_t zmq_connect_peer(void *socket,
+                          const char *addr);
 
 /*
  Ends the connection to one peer of a PEER or SERVER socket.
 
- Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if its type has no such peers.
+ Returns 0, or -1 with errno `EHOSTUNREACH` if there is no such peer, `ENOTSUP` if its type has no such peers, `ETERM`,
+ `ENOTSOCK`.
  */
-ZMQ_EXPORT int zmq_disconnect_peer(void *socket, uint32_t routing_id);
+ZMQ_EXPORT
+int zmq_disconnect_peer(void *socket,
+                        uint32_t routing_id);
 
 /*
  Lets a DISH socket receive the messages of a group.
 
- Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+ Returns 0, or -1 with errno `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH, `ENOTSUP` if
+ it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket` is none; `EFAULT` for NULL.
 
  Safety:
  `group` is NULL or a string.
  */
-ZMQ_EXPORT int zmq_join(void *socket, const char *group);
+ZMQ_EXPORT
+int zmq_join(void *socket,
+             const char *group);
 
 /*
  Undoes zmq_join().
 
- Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+ Returns 0, or -1 with errno `EINVAL` if it is not in the group, `ENOTSUP` if it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket`
+ is none; `EFAULT` for NULL.
 
  Safety:
  `group` is NULL or a string.
  */
-ZMQ_EXPORT int zmq_leave(void *socket, const char *group);
+ZMQ_EXPORT
+int zmq_leave(void *socket,
+              const char *group);
 
 /*
  Whether a message could be sent now to the peer of a ROUTER socket that has this routing id.

@@ -1,4 +1,5 @@
-//! `include/zmq.h` is what cbindgen makes of the source, and both compilers take it without a word.
+//! `include/zmq.h` and `include/zmq_ferro.h` are what cbindgen makes of the source, and both compilers take them without a
+//! word.
 //!
 //! `make header` (this test with `FERROZMQ_WRITE_HEADER=1`) writes it anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -10,32 +11,65 @@ use std::process::Command;
 /// The modules whose items make up the C interface.
 const INTERFACE: [&str; 2] = ["src/ffi", "src/options"];
 
+/// A header and how it is made.
+struct Header {
+    file: &'static str,
+    config: &'static str,
+    /// Whether a constant belongs into it.
+    holds: fn(&str) -> bool,
+}
+
+const HEADERS: [Header; 2] = [
+    // Our own constants are no part of zmq.h: libzmq does not have them.
+    Header {
+        file: "zmq.h",
+        config: "cbindgen.toml",
+        holds: |name| name.starts_with("ZMQ_") && !is_ours(name),
+    },
+    Header { file: "zmq_ferro.h", config: "cbindgen-ferro.toml", holds: is_ours },
+];
+
 #[test]
-fn header_is_made_from_the_source() {
-    let made = generate();
-    let committed = root().join("include/zmq.h");
-    if std::env::var_os("FERROZMQ_WRITE_HEADER").is_some() {
-        fs::write(&committed, &made).unwrap();
+fn headers_are_made_from_the_source() {
+    for header in &HEADERS {
+        let made = header.generate();
+        let committed = root().join("include").join(header.file);
+        if std::env::var_os("FERROZMQ_WRITE_HEADER").is_some() {
+            fs::write(&committed, &made).unwrap();
+        }
+        let there = fs::read_to_string(&committed).expect("a header; run `make header`");
+        let file = header.file;
+        if let Some((number, (old, new))) =
+            there.lines().zip(made.lines()).enumerate().find(|(_, (old, new))| old != new)
+        {
+            panic!("{file}, line {}: has\n  {old}\nnow it is\n  {new}\nrun `make header`", number + 1);
+        }
+        assert_eq!(there.len(), made.len(), "{file} has lines too many or too few; run `make header`");
     }
-    let there = fs::read_to_string(&committed).expect("include/zmq.h; run `make header`");
-    if let Some((number, (old, new))) =
-        there.lines().zip(made.lines()).enumerate().find(|(_, (old, new))| old != new)
-    {
-        panic!("include/zmq.h, line {}: has\n  {old}\nnow it is\n  {new}\nrun `make header`", number + 1);
-    }
-    assert_eq!(there.len(), made.len(), "include/zmq.h has lines too many or too few; run `make header`");
 }
 
 #[test]
-fn header_compiles_as_strict_c_and_cpp() {
-    for header in ["zmq.h", "zmq_utils.h"] {
+fn headers_compile_as_strict_c_and_cpp() {
+    for headers in [&["zmq.h"][..], &["zmq_utils.h"], &["zmq.h", "zmq_ferro.h"]] {
         for draft in ["-UZMQ_BUILD_DRAFT_API", "-DZMQ_BUILD_DRAFT_API=1"] {
-            compile("gcc", &["-xc", "-std=c99", draft], header);
-            compile("gcc", &["-xc", "-std=c17", draft], header);
-            compile("g++", &["-xc++", "-std=c++11", draft], header);
-            compile("g++", &["-xc++", "-std=c++20", draft], header);
+            compile("gcc", &["-xc", "-std=c99", draft], headers);
+            compile("gcc", &["-xc", "-std=c17", draft], headers);
+            compile("g++", &["-xc++", "-std=c++11", draft], headers);
+            compile("g++", &["-xc++", "-std=c++20", draft], headers);
         }
     }
+}
+
+/// All numbers of the extension are there, as ints that the preprocessor knows.
+#[test]
+fn the_extension_has_its_numbers() {
+    let numbers = fs::read_to_string(root().join("src/options/number.rs")).unwrap();
+    let names: Vec<&str> = constants(&numbers).filter(|name| is_ours(name)).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    let checks = names.iter().map(|name| format!("#if {name} < 0x46000001\n#error \"{name}\"\n#endif\n"));
+    let source =
+        format!("#include \"zmq.h\"\n#include \"zmq_ferro.h\"\n{}int x;\n", checks.collect::<String>());
+    assert_eq!(complaint_of("gcc", &["-xc", "-std=c99"], &source), "");
 }
 
 /// A message, a poll item and a poller event lie in memory as they do in libzmq.
@@ -63,15 +97,45 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn generate() -> String {
-    let mut config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
-    config.export.exclude.extend(INTERFACE.iter().flat_map(|folder| private_constants(&root().join(folder))));
-    let builder = INTERFACE.iter().fold(cbindgen::Builder::new().with_config(config), |builder, folder| {
-        builder.with_src(root().join(folder).join("mod.rs"))
-    });
-    let mut bytes = Vec::new();
-    builder.generate().unwrap().write(&mut bytes);
-    polish(String::from_utf8(bytes).unwrap())
+impl Header {
+    fn generate(&self) -> String {
+        let mut config = cbindgen::Config::from_file(root().join(self.config)).unwrap();
+        let folders = INTERFACE.iter().map(|folder| root().join(folder));
+        config.export.exclude.extend(folders.flat_map(|folder| self.left_out(&folder)));
+        let builder =
+            INTERFACE.iter().fold(cbindgen::Builder::new().with_config(config), |builder, folder| {
+                builder.with_src(root().join(folder).join("mod.rs"))
+            });
+        let mut bytes = Vec::new();
+        builder.generate().unwrap().write(&mut bytes);
+        polish(String::from_utf8(bytes).unwrap())
+    }
+
+    /// Constants that do not belong into it.
+    fn left_out(&self, folder: &Path) -> Vec<String> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names.extend(self.left_out(&path));
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                names.extend(constants(&text).filter(|name| !(self.holds)(name)).map(str::to_owned));
+            }
+        }
+        names
+    }
+}
+
+/// The names of all constants in a piece of source.
+fn constants(text: &str) -> impl Iterator<Item = &str> {
+    let names =
+        text.split("const ").skip(1).filter_map(|rest| rest.split_once(':')).map(|(name, _)| name.trim());
+    names.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("ZMQ_FERRO_")
 }
 
 /// What cbindgen has no setting for.
@@ -87,31 +151,12 @@ fn polish(mut header: String) -> String {
     header.replace("# Safety\n", "Safety:\n")
 }
 
-/// Constants that are no part of zmq.h: all but `ZMQ_...`, and our own `ZMQ_FERRO_...`, which libzmq does not have.
-fn private_constants(folder: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            names.extend(private_constants(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let constants = text.split("const ").skip(1).filter_map(|rest| rest.split_once(':'));
-            names.extend(constants.map(|(name, _)| name.trim().to_owned()).filter(|name| is_private(name)));
-        }
-    }
-    names
-}
-
-fn is_private(name: &str) -> bool {
-    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_name && (!name.starts_with("ZMQ_") || name.starts_with("ZMQ_FERRO_"))
-}
-
-fn compile(compiler: &str, flags: &[&str], header: &str) {
+fn compile(compiler: &str, flags: &[&str], headers: &[&str]) {
     // Twice: a program may include it by way of several of its own headers.
-    let source = format!("#include \"{header}\"\n#include \"{header}\"\nint unused_but_not_empty;\n");
-    assert_eq!(complaint_of(compiler, flags, &source), "", "{compiler} {flags:?} {header}");
+    let includes =
+        headers.iter().map(|header| format!("#include \"{header}\"\n")).collect::<String>().repeat(2);
+    let source = format!("{includes}int unused_but_not_empty;\n");
+    assert_eq!(complaint_of(compiler, flags, &source), "", "{compiler} {flags:?} {headers:?}");
 }
 
 /// What the compiler says to `source`, warnings included; notes that are no warnings do not count.

@@ -4,8 +4,11 @@
 
 #[path = "hostile/bench.rs"]
 mod bench;
+#[path = "hostile/curve.rs"]
+mod curve;
 
 use bench::*;
+use curve::Client;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -208,6 +211,78 @@ fn pongs_that_nobody_reads() {
         bench.good();
         let mut start = [0; 64 + 2 + 20];
         stream.read_exact(&mut start).unwrap();
+    });
+}
+
+#[test]
+fn a_flood_of_hellos() {
+    alone(|| {
+        let mut bench = curve::bench(ZMQ_PULL, ZMQ_PUSH, |_| {});
+        let mut clients = Vec::with_capacity(100);
+        // Each costs the server its answer, and then nothing more is heard of them.
+        let held = most_held(|| {
+            for _ in 0..100 {
+                let mut client = Client::greeted(&bench);
+                let hello = client.hello();
+                client.say(&hello);
+                clients.push(client);
+            }
+            for client in &mut clients {
+                client.welcome();
+            }
+            bench.good();
+        });
+        assert!(held < 100 * 20_000, "{held}");
+        let before = HELD.load(Relaxed);
+        let standing = clients.len();
+        drop(clients);
+        for _ in 0..standing {
+            bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+        }
+        bench.good();
+        let after = HELD.load(Relaxed);
+        assert!(after + standing * 100 < before, "{before} {after}");
+    });
+}
+
+#[test]
+fn hellos_one_after_the_other() {
+    alone(|| {
+        let mut bench = curve::bench(ZMQ_PULL, ZMQ_PUSH, |_| {});
+        let mut round = |times| {
+            for _ in 0..times {
+                let mut client = Client::greeted(&bench);
+                let hello = client.hello();
+                client.say(&hello);
+                client.welcome();
+                drop(client);
+                bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+            }
+            bench.good();
+        };
+        round(20);
+        let before = HELD.load(Relaxed);
+        round(100);
+        let after = HELD.load(Relaxed);
+        assert!(after < before + 20_000, "{before} {after}");
+    });
+}
+
+#[test]
+fn a_stream_of_hellos() {
+    alone(|| {
+        let mut bench = curve::bench(ZMQ_PULL, ZMQ_PUSH, |_| {});
+        for attempt in 0..3 {
+            let mut client = Client::greeted(&bench);
+            let hello = frame(Version::V3, COMMAND, &client.hello()).repeat(2000);
+            let held = most_held(|| {
+                pour(&mut client.stream, &hello);
+                until_closed(&mut client.stream);
+                bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+                bench.good();
+            });
+            assert!(held < MIB, "{attempt}: {held}");
+        }
     });
 }
 

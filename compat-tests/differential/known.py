@@ -41,7 +41,7 @@ def foreign_transport(call, theirs, ours, calls):
 
 
 def draft_type(call, theirs, ours, calls):
-    return call[0] == "socket" and 12 <= int(call[3]) <= 20 and theirs == "ok" and ours == "-1 22"
+    return call[0] == "socket" and int(call[3]) == 18 and theirs == "ok" and ours == "-1 22"
 
 
 def conflates(call, theirs, ours, calls):
@@ -213,7 +213,7 @@ KNOWN = [
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing, parts=False),
     Known("`udp://`, `ws://`", foreign_transport, parts=False),
-    Known("Draft sockets", draft_type),
+    Known("DGRAM sockets", draft_type),
     Known("Ports above 65535 or below 0", odd_port),
     Known("`ZMQ_SHARED` of a message", sticky_shared, parts=False),
     Known("A request without an empty frame", bad_envelope),

@@ -16,6 +16,7 @@ NEEDED = {
     "cmake": "checks find_package(ZeroMQ)",
     "iproute2": "brings up the loopback device in a test's network namespace",
     "python3-venv": "a private place for pyzmq",
+    "valgrind": "counts the instructions that benches/budgets.toml bounds",
 }
 
 

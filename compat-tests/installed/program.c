@@ -2,6 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <zmq.h>
+/* Only ours has it: the same program is built against the system's libzmq, too. */
+#if defined __has_include
+#if __has_include(<zmq_ferro.h>)
+#include <zmq_ferro.h>
+#endif
+#endif
 
 static void print_library(void)
 {
@@ -33,6 +39,9 @@ int main(void)
     zmq_version(&major, &minor, &patch);
     printf("header %d.%d.%d library %d.%d.%d \n", ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH, major, minor,
            patch);
+#ifdef ZMQ_FERRO_MAX_FAILED_HANDSHAKES
+    printf("extension: %x\n", ZMQ_FERRO_MAX_FAILED_HANDSHAKES);
+#endif
 #ifdef ZMQ_BUILD_DRAFT_API
     printf("drafts: %d\n", ZMQ_SERVER);
 #endif

@@ -1,34 +1,34 @@
-//! Boxes of NaCl, one at a time: crypto_box (X25519, XSalsa20-Poly1305) and crypto_secretbox (without the X25519).
+//! Boxes one at a time, for the handshake, where each has a key or a nonce of its own. A box is 16 bytes of tag and the
+//! encrypted text.
 //!
-//! For the handshake, where each box has a key or a nonce of its own. A box is 16 bytes of tag and the encrypted text.
+//! Two kinds are NaCl's (X25519, XSalsa20-Poly1305), because RFC 26 says so: those of [`HandshakeKey`] are made by
+//! crypto_box; those of [`SharedKey`] by the cipher that also seals what follows the handshake under the same key, so
+//! that the curve is computed once. Cookies are nobody's business but ours and have a [`SealKey`].
 
 use super::keys::{KEY, PublicKey, SecretKey};
 use super::random;
 use super::salsa::hsalsa20;
-use super::stream::{BoxStream, PREFIX};
+use super::stream::{BoxStream, PREFIX, TAG};
 use crate::errno::{Errno, Result};
-use subtle::ConstantTimeEq;
+use chacha20poly1305::{AeadInPlace, KeyInit, XChaCha20Poly1305};
+use crypto_box::SalsaBox;
 use zeroize::Zeroizing;
 
 /// Bytes in a nonce.
 pub const NONCE: usize = 24;
 
-/// What a secret key and the other side's public key make: the key for boxes between the two (`crypto_box_beforenm`).
-pub struct SharedKey(Zeroizing<[u8; KEY]>);
+/// For boxes between a long-term key and the other side's short-term one, which seal parts of the handshake and
+/// nothing else.
+pub struct HandshakeKey(SalsaBox);
 
-impl SharedKey {
-    /// Errors: `EPROTO` for one of the public keys that make the same key with every secret one. Only someone who
-    /// means harm sends those.
-    pub fn new(public: &PublicKey, secret: &SecretKey) -> Result<SharedKey> {
-        let agreed = secret.agree(public);
-        if agreed.ct_eq(&[0; KEY]).into() {
+impl HandshakeKey {
+    /// Errors: `EPROTO` for one of the public keys that make the same key with every secret one.
+    pub fn new(public: &PublicKey, secret: &SecretKey) -> Result<HandshakeKey> {
+        if public.agrees_with_all() {
             return Err(Errno::PROTO);
         }
-        let mut key = Zeroizing::new([0; KEY]);
-        for (bytes, word) in key.as_chunks_mut::<4>().0.iter_mut().zip(*hsalsa20(&agreed, &[0; 16])) {
-            *bytes = word.to_le_bytes();
-        }
-        Ok(SharedKey(key))
+        let secret = crypto_box::SecretKey::from(*secret.as_bytes());
+        Ok(HandshakeKey(SalsaBox::new(&crypto_box::PublicKey::from(public.0), &secret)))
     }
 
     /// Encrypts the text behind the first 16 bytes of `buf` and puts the tag there.
@@ -40,9 +40,50 @@ impl SharedKey {
 
     /// Checks the tag in the first 16 bytes of `buf`, decrypts the text behind it and returns that.
     ///
-    /// Errors: `EPROTO` if the other side did not seal it under this nonce; the text is zeroed then.
+    /// Errors: `EPROTO` if the other side did not seal it under this nonce; all of `buf` is zero then.
     pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         open(&self.0, nonce, buf)
+    }
+}
+
+/// What a secret key and the other side's public key make (`crypto_box_beforenm`), for the rest of the handshake and
+/// the [`BoxStream`]s of the connection.
+pub struct SharedKey(Zeroizing<[u8; KEY]>);
+
+impl SharedKey {
+    /// Errors: `EPROTO` for one of the public keys that make the same key with every secret one.
+    pub fn new(public: &PublicKey, secret: &SecretKey) -> Result<SharedKey> {
+        let agreed = secret.agree(public);
+        if !agreed.was_contributory() {
+            return Err(Errno::PROTO);
+        }
+        let mut key = Zeroizing::new([0; KEY]);
+        for (bytes, word) in key.as_chunks_mut::<4>().0.iter_mut().zip(*hsalsa20(agreed.as_bytes(), &[0; 16]))
+        {
+            *bytes = word.to_le_bytes();
+        }
+        Ok(SharedKey(key))
+    }
+
+    /// As [`HandshakeKey::seal_in_place`].
+    pub fn seal_in_place(&self, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
+        let (mut stream, counter) = self.stream(nonce);
+        stream.seal_in_place(counter, buf)
+    }
+
+    /// As [`HandshakeKey::open_in_place`].
+    pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
+        let (mut stream, counter) = self.stream(nonce);
+        stream.open_in_place(counter, buf)
+    }
+
+    /// A box alone is a stream of one message.
+    fn stream(&self, nonce: &[u8; NONCE]) -> (BoxStream, u64) {
+        let mut prefix = [0; PREFIX];
+        let mut counter = [0; NONCE - PREFIX];
+        prefix.copy_from_slice(&nonce[..PREFIX]);
+        counter.copy_from_slice(&nonce[PREFIX..]);
+        (BoxStream::with_key(&self.0, &prefix), u64::from_be_bytes(counter))
     }
 
     pub(super) fn as_bytes(&self) -> &[u8; KEY] {
@@ -50,43 +91,51 @@ impl SharedKey {
     }
 }
 
-/// A key for boxes that whoever seals them opens himself, as a server does with cookies. Wiped when dropped.
-pub struct SecretBoxKey(Zeroizing<[u8; KEY]>);
+/// A key for boxes that whoever seals them opens himself, as a server does with cookies: XChaCha20-Poly1305. Wiped
+/// when dropped.
+pub struct SealKey(XChaCha20Poly1305);
 
-impl SecretBoxKey {
+impl SealKey {
     /// A fresh one. Errors: those of [`random::fill`].
-    pub fn generate() -> Result<SecretBoxKey> {
-        let mut key = SecretBoxKey(Zeroizing::new([0; KEY]));
-        random::fill(&mut *key.0)?;
-        Ok(key)
+    pub fn generate() -> Result<SealKey> {
+        let mut key = Zeroizing::new([0; KEY]);
+        random::fill(&mut *key)?;
+        Ok(SealKey(XChaCha20Poly1305::new((&*key).into())))
     }
 
-    /// As [`SharedKey::seal_in_place`].
+    /// As [`HandshakeKey::seal_in_place`].
     pub fn seal_in_place(&self, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
         seal(&self.0, nonce, buf)
     }
 
-    /// As [`SharedKey::open_in_place`].
+    /// As [`HandshakeKey::open_in_place`].
     pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         open(&self.0, nonce, buf)
     }
 }
 
-fn seal(key: &[u8; KEY], nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
-    let (mut stream, counter) = stream(key, nonce);
-    stream.seal_in_place(counter, buf)
+/// All ciphers here have these sizes.
+trait Cipher:
+    AeadInPlace<NonceSize = chacha20poly1305::consts::U24, TagSize = chacha20poly1305::consts::U16>
+{
 }
 
-fn open<'a>(key: &[u8; KEY], nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
-    let (mut stream, counter) = stream(key, nonce);
-    stream.open_in_place(counter, buf)
+impl Cipher for SalsaBox {}
+impl Cipher for XChaCha20Poly1305 {}
+
+fn seal(cipher: &impl Cipher, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
+    let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::INVAL)?;
+    // Fails for texts that no memory holds.
+    *tag = cipher.encrypt_in_place_detached(nonce.into(), b"", text).map_err(|_| Errno::INVAL)?.into();
+    Ok(())
 }
 
-/// A box alone is a stream of one message.
-fn stream(key: &[u8; KEY], nonce: &[u8; NONCE]) -> (BoxStream, u64) {
-    let mut prefix = [0; PREFIX];
-    let mut counter = [0; NONCE - PREFIX];
-    prefix.copy_from_slice(&nonce[..PREFIX]);
-    counter.copy_from_slice(&nonce[PREFIX..]);
-    (BoxStream::with_key(key, &prefix), u64::from_be_bytes(counter))
+fn open<'a>(cipher: &impl Cipher, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::PROTO)?;
+    let opened = cipher.decrypt_in_place_detached(nonce.into(), b"", text, (&*tag).into());
+    if opened.is_err() {
+        buf.fill(0);
+        return Err(Errno::PROTO);
+    }
+    Ok(buf.get_mut(TAG..).unwrap_or_default())
 }

@@ -2,59 +2,69 @@
 
 use super::random;
 use crate::errno::Result;
-use curve25519_dalek::MontgomeryPoint;
 use std::fmt;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use x25519_dalek::{PublicKey as Point, SharedSecret, StaticSecret};
+use zeroize::Zeroizing;
 
 /// Bytes in a key, public or secret.
 pub const KEY: usize = 32;
 
+/// The points that make the same key with every secret one, or one of a few; only someone who means harm sends those.
+/// As numbers of 255 bits: 0, 1 and p - 1 of orders 4, 1 and 2, what else stands for the first two (p and p + 1),
+/// and two points of order 8.
+const WITHOUT_SECRET: [[u8; KEY]; 7] = [
+    [0; KEY],
+    number(1, 0, 0),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
+        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    number(0xec, 0xff, 0x7f),
+    number(0xed, 0xff, 0x7f),
+    number(0xee, 0xff, 0x7f),
+];
+
 /// A secret key. Wiped when dropped, compared in constant time, never printed.
 #[derive(Clone)]
-pub struct SecretKey([u8; KEY]);
+pub struct SecretKey(StaticSecret);
 
 impl SecretKey {
     /// A fresh one. Errors: those of [`random::fill`].
     pub fn generate() -> Result<SecretKey> {
-        let mut key = SecretKey([0; KEY]);
-        random::fill(&mut key.0)?;
-        Ok(key)
+        let mut bytes = Zeroizing::new([0; KEY]);
+        random::fill(&mut *bytes)?;
+        Ok(SecretKey::from_bytes(&bytes))
     }
 
     /// Any 32 bytes are a secret key.
     pub fn from_bytes(bytes: &[u8; KEY]) -> SecretKey {
-        SecretKey(*bytes)
+        SecretKey(StaticSecret::from(*bytes))
     }
 
     /// The key itself, for storing and for the socket option that reads it back. Whoever copies it wipes the copy.
     pub fn as_bytes(&self) -> &[u8; KEY] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// The public key that belongs to it.
     pub fn public(&self) -> PublicKey {
-        PublicKey(MontgomeryPoint::mul_base_clamped(self.0).to_bytes())
+        PublicKey(Point::from(&self.0).to_bytes())
     }
 
     /// What both sides get out of one's secret and the other's public key; raw, so to be hashed before use.
-    pub(super) fn agree(&self, other: &PublicKey) -> Zeroizing<[u8; KEY]> {
-        let mut point = MontgomeryPoint(other.0).mul_clamped(self.0);
-        let agreed = Zeroizing::new(point.to_bytes());
-        point.zeroize();
-        agreed
-    }
-}
-
-impl Drop for SecretKey {
-    fn drop(&mut self) {
-        self.0.zeroize();
+    pub(super) fn agree(&self, other: &PublicKey) -> SharedSecret {
+        self.0.diffie_hellman(&Point::from(other.0))
     }
 }
 
 impl PartialEq for SecretKey {
     fn eq(&self, other: &SecretKey) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.as_bytes().ct_eq(other.as_bytes()).into()
     }
 }
 
@@ -75,11 +85,19 @@ impl PublicKey {
     pub fn as_bytes(&self) -> &[u8; KEY] {
         &self.0
     }
+
+    /// Whether what it makes with a secret key is no secret.
+    pub(super) fn agrees_with_all(&self) -> bool {
+        let mut number = self.0;
+        // What the highest bit says makes no difference to the point.
+        number[KEY - 1] &= 0x7f;
+        WITHOUT_SECRET.contains(&number)
+    }
 }
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &PublicKey) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.as_bytes().ct_eq(other.as_bytes()).into()
     }
 }
 
@@ -97,6 +115,14 @@ impl fmt::Debug for PublicKey {
 pub fn keypair() -> Result<(PublicKey, SecretKey)> {
     let secret = SecretKey::generate()?;
     Ok((secret.public(), secret))
+}
+
+/// A number by its first byte, all those between, and the last.
+const fn number(first: u8, between: u8, last: u8) -> [u8; KEY] {
+    let mut number = [between; KEY];
+    number[0] = first;
+    number[KEY - 1] = last;
+    number
 }
 
 #[cfg(test)]
@@ -125,7 +151,7 @@ mod tests {
         let (other, other_secret) = keypair().unwrap();
         assert_ne!(one, other);
         assert_ne!(one_secret, other_secret);
-        assert_eq!(*one_secret.agree(&other), *other_secret.agree(&one));
+        assert_eq!(one_secret.agree(&other).as_bytes(), other_secret.agree(&one).as_bytes());
     }
 
     #[test]
@@ -134,6 +160,22 @@ mod tests {
             let (public, secret) = keypair().unwrap();
             let theirs = ::crypto_box::SecretKey::from(*secret.as_bytes());
             assert_eq!(theirs.public_key().as_bytes(), public.as_bytes());
+        }
+    }
+
+    #[test]
+    fn points_that_agree_with_all_are_known() {
+        let (public, secret) = keypair().unwrap();
+        assert!(!public.agrees_with_all());
+        for (number, high) in WITHOUT_SECRET.iter().flat_map(|number| [(number, 0), (number, 0x80)]) {
+            let mut point = PublicKey(*number);
+            point.0[KEY - 1] |= high;
+            assert!(point.agrees_with_all());
+            assert!(!secret.agree(&point).was_contributory(), "{point:?}");
+        }
+        for first in 2..=0xff {
+            let point = PublicKey(super::number(first, 0, 0));
+            assert!(!point.agrees_with_all() && secret.agree(&point).was_contributory(), "{point:?}");
         }
     }
 

@@ -3,15 +3,16 @@
 //! | File | What |
 //! |---|---|
 //! | `keys` | X25519 keys: [`SecretKey`], [`PublicKey`], pairs |
-//! | `boxes` | one box at a time, for the handshake: [`SharedKey`] (crypto_box) and [`SecretBoxKey`] (secretbox) |
+//! | `boxes` | one box at a time, for the handshake: [`HandshakeKey`], [`SharedKey`], [`SealKey`] |
 //! | `stream` | the boxes of a connection's MESSAGE commands: [`BoxStream`] |
 //! | `random` | random bytes of the system |
 //! | `poly1305` | the authenticator |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
-//! The curve itself comes from curve25519-dalek. The cipher is ours: the usual crates compute the key stream block by
-//! block and derive the XSalsa20 subkey anew for each message, which costs a small message several times what it
-//! has to. The crates that are more widely read, crypto_box above all, are what ours is tested against.
+//! The curve comes from x25519-dalek, the boxes of the handshake from crypto_box and, those of cookies, from
+//! chacha20poly1305. The cipher of all that follows the handshake is ours: the usual crates compute the key stream
+//! block by block and derive the XSalsa20 subkey anew for each message, which costs a small message several times
+//! what it has to. crypto_box, which is more widely read, is what ours is tested against.
 //!
 //! Nothing in here branches on, or indexes by, secret bytes. Keys are wiped when dropped.
 
@@ -25,6 +26,6 @@ pub mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use boxes::{NONCE, SecretBoxKey, SharedKey};
+pub use boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
 pub use keys::{KEY, PublicKey, SecretKey};
 pub use stream::{BoxStream, Frame, TAG};

@@ -1,7 +1,7 @@
 //! The boxes against crypto_box and the published vectors, each with every kernel that this processor has.
 #![allow(clippy::unwrap_used)]
 
-use super::boxes::{NONCE, SecretBoxKey, SharedKey};
+use super::boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
 use super::keys::{self, KEY, PublicKey, SecretKey};
 use super::random;
 use super::salsa::{self, Aside, Kernel, Lanes, MAX_LANES};
@@ -48,6 +48,14 @@ fn the_box_of_nacl() {
     let mut buf = [vec![0; TAG], bytes(NACL_TEXT)].concat();
     key.seal_in_place(&array(NACL_NONCE), &mut buf).unwrap();
     assert_eq!(buf, bytes(NACL_BOX));
+    let (public, secret) =
+        (PublicKey(array(NACL_BOB_PUBLIC)), SecretKey::from_bytes(&array(NACL_ALICE_SECRET)));
+    let text = HandshakeKey::new(&public, &secret)
+        .unwrap()
+        .open_in_place(&array(NACL_NONCE), &mut buf)
+        .unwrap()
+        .to_vec();
+    assert_eq!(text, bytes(NACL_TEXT));
 }
 
 #[test]
@@ -204,8 +212,8 @@ fn every_lane_of_every_kernel() {
 }
 
 #[test]
-fn a_secret_box_opens_with_its_key_alone() {
-    let (key, other) = (SecretBoxKey::generate().unwrap(), SecretBoxKey::generate().unwrap());
+fn what_is_sealed_for_oneself_opens_with_its_key_alone() {
+    let (key, other) = (SealKey::generate().unwrap(), SealKey::generate().unwrap());
     let (nonce, text) = ([9; NONCE], noise(64));
     let mut buf = [&[0; TAG], &text[..]].concat();
     key.seal_in_place(&nonce, &mut buf).unwrap();
@@ -217,6 +225,29 @@ fn a_secret_box_opens_with_its_key_alone() {
         changed[at] ^= 1;
         assert_eq!(key.open_in_place(&changed, &mut buf.clone()).unwrap_err(), Errno::PROTO);
     }
+    assert_eq!(key.seal_in_place(&nonce, &mut [0; TAG - 1]), Err(Errno::INVAL));
+    assert_eq!(key.open_in_place(&nonce, &mut [0; TAG - 1]).unwrap_err(), Errno::PROTO);
+}
+
+/// A handshake has boxes of both kinds; to the peer they are the same.
+#[test]
+fn handshake_boxes_are_those_of_shared_keys() {
+    let (public, _) = keys::keypair().unwrap();
+    let (_, secret) = keys::keypair().unwrap();
+    let handshake = HandshakeKey::new(&public, &secret).unwrap();
+    let shared = SharedKey::new(&public, &secret).unwrap();
+    for len in [0, 1, 64, 96, 300] {
+        let (nonce, text) = ([len as u8; NONCE], noise(len));
+        let (mut one, mut other) = ([&[0; TAG], &text[..]].concat(), [&[0; TAG], &text[..]].concat());
+        handshake.seal_in_place(&nonce, &mut one).unwrap();
+        shared.seal_in_place(&nonce, &mut other).unwrap();
+        assert_eq!(one, other);
+        assert_eq!(handshake.open_in_place(&nonce, &mut other).unwrap(), text);
+        assert_eq!(shared.open_in_place(&nonce, &mut one.clone()).unwrap(), text);
+        one[0] ^= 1;
+        assert_eq!(handshake.open_in_place(&nonce, &mut one).unwrap_err(), Errno::PROTO);
+        assert_eq!(one, vec![0; TAG + len], "nothing of it can be seen");
+    }
 }
 
 /// Points of small order: the shared key would be the same for everyone.
@@ -226,6 +257,7 @@ fn public_keys_that_agree_on_nothing() {
     let one: [u8; KEY] = std::array::from_fn(|at| u8::from(at == 0));
     for point in [[0; KEY], one] {
         assert_eq!(SharedKey::new(&PublicKey(point), &secret).err(), Some(Errno::PROTO));
+        assert_eq!(HandshakeKey::new(&PublicKey(point), &secret).err(), Some(Errno::PROTO));
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a handshake has to know of the socket.
 use super::mechanism::curve::keys::{ClientKeys, ServerKeys};
-use crate::crypto::SecretKey;
 use crate::options::{Mechanism, SocketOptions, SocketType, Text};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,8 +33,7 @@ pub enum Security {
     },
     PlainServer,
     CurveClient(Arc<ClientKeys>),
-    /// To be made once for a server and shared by all its connections, or cookies get a key each and keys that are
-    /// added later reach nobody.
+    /// Shared by all connections of a server, or keys that are added later would reach nobody.
     CurveServer(Arc<ServerKeys>),
     /// Never spoken: whoever chose it talks to nobody.
     Gssapi,
@@ -54,43 +52,31 @@ pub struct Zap {
 }
 
 impl Config {
-    /// Whether only an authenticated peer will do.
-    pub fn authenticates(&self) -> bool {
-        !matches!(self.security, Security::Null) || self.zap.has_domain()
-    }
-}
-
-impl From<&SocketOptions> for Config {
-    /// Without the peer's address, which the owner adds.
-    fn from(options: &SocketOptions) -> Config {
+    /// Of a connection to or from `peer_address`; see [`Zap::peer_address`].
+    pub fn new(options: &SocketOptions, security: Security, peer_address: &str) -> Config {
         Config {
             socket_type: options.socket_type,
-            security: Security::from(options),
+            security,
             zap: Zap {
                 domain: options.zap_domain.as_bytes().to_vec(),
                 enforce: options.zap_enforce_domain,
-                peer_address: Vec::new(),
+                peer_address: peer_address.as_bytes().to_vec(),
             },
             routing_id: options.routing_id.clone(),
             recv_routing_id: options.recv_routing_id,
             app_metadata: options.app_metadata.clone(),
         }
     }
-}
 
-impl Security {
-    pub fn mechanism(&self) -> Mechanism {
-        match self {
-            Security::Null => Mechanism::Null,
-            Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
-            Security::CurveClient(_) | Security::CurveServer(_) => Mechanism::Curve,
-            Security::Gssapi => Mechanism::Gssapi,
-        }
+    /// Whether only an authenticated peer will do.
+    pub fn authenticates(&self) -> bool {
+        !matches!(self.security, Security::Null) || self.zap.has_domain()
     }
 }
 
-impl From<&SocketOptions> for Security {
-    fn from(options: &SocketOptions) -> Security {
+impl Security {
+    /// As the options say. `server` is asked for the keys of a CURVE server, and for nobody else's.
+    pub fn new(options: &SocketOptions, server: impl FnOnce() -> Arc<ServerKeys>) -> Security {
         // Longer than a length byte can say they cannot be: the options see to it.
         let brief = |text: &Text| {
             let bytes = text.as_bytes();
@@ -103,16 +89,22 @@ impl From<&SocketOptions> for Security {
                 username: brief(&options.plain_username),
                 password: brief(&options.plain_password),
             },
-            (Mechanism::Curve, true) => {
-                let secret = SecretKey::from_bytes(&options.curve_secret_key);
-                Security::CurveServer(Arc::new(ServerKeys::new(secret)))
-            }
+            (Mechanism::Curve, true) => Security::CurveServer(server()),
             (Mechanism::Curve, false) => Security::CurveClient(Arc::new(ClientKeys::from_bytes(
                 &options.curve_public_key,
                 &options.curve_secret_key,
                 &options.curve_server_key,
             ))),
             (Mechanism::Gssapi, _) => Security::Gssapi,
+        }
+    }
+
+    pub fn mechanism(&self) -> Mechanism {
+        match self {
+            Security::Null => Mechanism::Null,
+            Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
+            Security::CurveClient(_) | Security::CurveServer(_) => Mechanism::Curve,
+            Security::Gssapi => Mechanism::Gssapi,
         }
     }
 }

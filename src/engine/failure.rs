@@ -50,12 +50,23 @@ impl Failure {
     /// The peer speaks another mechanism than the socket.
     pub const MECHANISM_MISMATCH: Failure = Failure::Protocol(0x1100_0002);
 
+    /// Where the codes begin that are about the authenticator.
+    const ZAP: i32 = 0x2000_0000;
     /// A ZAP reply without the empty frame in front.
-    pub const ZAP_UNSPECIFIED: Failure = Failure::Protocol(0x2000_0000);
+    pub const ZAP_UNSPECIFIED: Failure = Failure::Protocol(Failure::ZAP);
     /// Too many frames or too few.
     pub const ZAP_MALFORMED_REPLY: Failure = Failure::Protocol(0x2000_0001);
     pub const ZAP_BAD_REQUEST_ID: Failure = Failure::Protocol(0x2000_0002);
     pub const ZAP_BAD_VERSION: Failure = Failure::Protocol(0x2000_0003);
     pub const ZAP_INVALID_STATUS_CODE: Failure = Failure::Protocol(0x2000_0004);
     pub const ZAP_INVALID_METADATA: Failure = Failure::Protocol(0x2000_0005);
+
+    /// Whether the peer has brought it about, and not an authenticator or a lack of our own.
+    pub fn is_the_peers(self) -> bool {
+        match self {
+            Failure::Protocol(code) => code < Failure::ZAP,
+            Failure::Errno(errno) => errno != Errno::NOMEM,
+            Failure::Auth(_) | Failure::NoDetail(_) => false,
+        }
+    }
 }

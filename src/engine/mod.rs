@@ -21,7 +21,7 @@ pub mod zmtp;
 pub use codec::{Codec, CurveCodec};
 pub use config::{Config, Security};
 pub use failure::Failure;
-pub use mechanism::curve::keys::{ClientKeys, ServerKeys};
+pub use mechanism::curve::keys::{ClientKeys, KeyRing, ServerKeys};
 pub use zap::{ZapReply, ZapRequest, ZapStatus};
 pub use zmtp::handshake::{Handshake, Peer, Progress};
 pub use zmtp::heartbeat::Heartbeat;

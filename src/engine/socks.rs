@@ -4,6 +4,7 @@
 
 use crate::errno::{Errno, Result};
 use std::net::IpAddr;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Version of the protocol, first in all messages but those about user names.
 const VERSION: u8 = 5;
@@ -16,15 +17,21 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
+/// A user name and a password.
+pub type Login = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
+
+/// Longer than any message with a password in it: no copy stays behind where a buffer grows.
+const ROOM: usize = 1024;
+
 /// A conversation with a proxy: write [`output`](Socks5::output), feed what comes to [`input`](Socks5::input), until
 /// that says that the peer is next.
 pub struct Socks5 {
     host: String,
     port: u16,
-    login: Option<(Vec<u8>, Vec<u8>)>,
+    login: Option<Login>,
     state: State,
     /// Bytes to be written.
-    pending: Vec<u8>,
+    pending: Zeroizing<Vec<u8>>,
 }
 
 /// What the proxy is to say next.
@@ -41,20 +48,22 @@ impl Socks5 {
     /// For asking a proxy to connect to `host`, a literal address without brackets or a name for the proxy to
     /// resolve; `login` is a user name and a password. Errors: `EINVAL` for any of them beyond the 255 bytes that
     /// a message can carry.
-    pub fn new(host: &str, port: u16, login: Option<(Vec<u8>, Vec<u8>)>) -> Result<Socks5> {
+    pub fn new(host: &str, port: u16, login: Option<Login>) -> Result<Socks5> {
         let fits = |bytes: &[u8]| bytes.len() <= usize::from(u8::MAX);
         let login_fits = login.as_ref().is_none_or(|(user, password)| fits(user) && fits(password));
         if host.is_empty() || !fits(host.as_bytes()) || !login_fits {
             return Err(Errno::INVAL);
         }
         let method = if login.is_some() { LOGIN } else { NO_LOGIN };
-        let pending = vec![VERSION, 1, method];
+        let mut pending = Zeroizing::new(Vec::with_capacity(ROOM));
+        pending.extend_from_slice(&[VERSION, 1, method]);
         Ok(Socks5 { host: host.to_owned(), port, login, state: State::Choice, pending })
     }
 
     /// Moves what is to be written now to the end of `out`.
     pub fn output(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.pending);
+        out.extend_from_slice(&self.pending);
+        self.pending.zeroize();
     }
 
     /// Takes what the proxy has sent and returns how many bytes were of use, and whether the proxy has connected:
@@ -203,8 +212,8 @@ mod tests {
         out
     }
 
-    fn login() -> Option<(Vec<u8>, Vec<u8>)> {
-        Some((b"ann".to_vec(), b"secret".to_vec()))
+    fn login() -> Option<Login> {
+        Some((b"ann".to_vec().into(), b"secret".to_vec().into()))
     }
 
     #[test]
@@ -297,8 +306,8 @@ mod tests {
         let long = "x".repeat(256);
         assert_eq!(Socks5::new(&long, 80, None).unwrap_err(), Errno::INVAL);
         assert_eq!(Socks5::new("", 80, None).unwrap_err(), Errno::INVAL);
-        assert!(Socks5::new("h", 80, Some((long.clone().into(), vec![]))).is_err());
-        assert!(Socks5::new("h", 80, Some((vec![], long.into()))).is_err());
+        assert!(Socks5::new("h", 80, Some((long.clone().into_bytes().into(), vec![].into()))).is_err());
+        assert!(Socks5::new("h", 80, Some((vec![].into(), long.into_bytes().into()))).is_err());
         assert!(Socks5::new(&"x".repeat(255), 80, None).is_ok());
     }
 

@@ -3,7 +3,7 @@
 use super::constants::ZMQ_PAIR;
 use super::int;
 use super::socket::{endpoint, find};
-use crate::errno::{Errno, Result};
+use crate::errno::Result;
 use std::ffi::{c_char, c_int, c_void};
 
 /// Has a PAIR socket bound to `addr` (`inproc://...`) that tells what happens to `socket`: those of `events`, which is a sum of
@@ -44,16 +44,14 @@ pub unsafe extern "C" fn zmq_socket_monitor_versioned(
     int(|| unsafe { monitor(socket, addr, events, event_version, r#type) })
 }
 
-/// Has the monitor of a socket tell how full its pipes are.
+/// Has the monitor of a socket tell of each of its peers how many messages wait for it and how many of it wait here, with
+/// `ZMQ_EVENT_PIPES_STATS`.
 ///
-/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP`.
+/// Returns 0, or -1 with errno `EINVAL` if no monitor wants that event, `EAGAIN` if there is no peer, `ENOTSOCK`.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_socket_monitor_pipes_stats(socket: *mut c_void) -> c_int {
-    int(|| {
-        find(socket)?.mailbox()?;
-        Err(Errno::NOTSUP)
-    })
+    int(|| find(socket)?.report_pipes().map(|()| 0))
 }
 
 /// # Safety

@@ -135,51 +135,61 @@ pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char
 
 /// Connects a PEER socket and tells the routing id of the peer.
 ///
-/// Returns 0 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no PEER socket.
+/// Returns 0 with errno `ENOTSUP` if it is no PEER socket, `EFAULT` for NULL or if ZMQ_IMMEDIATE is set, else as zmq_connect().
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, addr: *const c_char) -> u32 {
-    let _ = addr;
-    value(0, || not_yet(socket))
+    // SAFETY: as the caller promises.
+    value(0, || find(socket)?.connect_peer(unsafe { endpoint(addr) }?))
 }
 
 /// Ends the connection to one peer of a PEER or SERVER socket.
 ///
-/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if its type has no such peers.
+/// Returns 0, or -1 with errno `EHOSTUNREACH` if there is no such peer, `ENOTSUP` if its type has no such peers, `ETERM`,
+/// `ENOTSOCK`.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c_int {
-    let _ = routing_id;
-    int(|| not_yet(socket))
+    int(|| find(socket)?.disconnect_peer(routing_id).map(|()| 0))
 }
 
 /// Lets a DISH socket receive the messages of a group.
 ///
-/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+/// Returns 0, or -1 with errno `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH, `ENOTSUP` if
+/// it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket` is none; `EFAULT` for NULL.
 ///
 /// # Safety
 /// `group` is NULL or a string.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_join(socket: *mut c_void, group: *const c_char) -> c_int {
-    let _ = group;
-    int(|| not_yet(socket))
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let group = unsafe { memory::string(group) }?;
+        socket.join(true, group.to_bytes()).map(|()| 0)
+    })
 }
 
 /// Undoes zmq_join().
 ///
-/// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no DISH socket.
+/// Returns 0, or -1 with errno `EINVAL` if it is not in the group, `ENOTSUP` if it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket`
+/// is none; `EFAULT` for NULL.
 ///
 /// # Safety
 /// `group` is NULL or a string.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_leave(socket: *mut c_void, group: *const c_char) -> c_int {
-    let _ = group;
-    int(|| not_yet(socket))
+    int(|| {
+        let socket = find(socket)?;
+        // SAFETY: as the caller promises.
+        let group = unsafe { memory::string(group) }?;
+        socket.join(false, group.to_bytes()).map(|()| 0)
+    })
 }
 
 /// Whether a message could be sent now to the peer of a ROUTER socket that has this routing id.
@@ -228,11 +238,4 @@ unsafe fn terminate_endpoint(handle: *mut c_void, addr: *const c_char) -> Result
     }
     // SAFETY: as the caller promises.
     socket.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0)
-}
-
-/// For calls that no socket type here knows yet: `ENOTSOCK` comes first.
-fn not_yet<T>(handle: *mut c_void) -> Result<T> {
-    let mut socket_type = [0; size_of::<c_int>()];
-    find(handle)?.option(ZMQ_TYPE, &mut socket_type)?;
-    Err(Errno::NOTSUP)
 }

@@ -23,7 +23,7 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ws", false),
     (c"WSS", false),
     (c"wss", false),
-    (c"draft", false),
+    (c"draft", cfg!(zmq_draft)),
 ];
 
 /// Tells which version of ØMQ the library is: the three numbers are stored where the arguments point; NULL is skipped.

@@ -10,6 +10,19 @@ pub struct Frame<'a> {
     pub body: FrameBody<'a>,
     /// Properties of the connection the frame came from.
     pub metadata: Option<&'a Arc<Metadata>>,
+    /// What the pattern says of the frame's way.
+    pub address: Address,
+}
+
+/// What a message of a thread-safe socket carries beside its body.
+#[derive(Clone, Debug, Default)]
+pub enum Address {
+    #[default]
+    None,
+    /// Of the peer that it comes from (SERVER, PEER).
+    RoutingId(u32),
+    /// Which it was sent to, with a NUL after it (DISH); see [`Msg::group_body`].
+    Group(Body),
 }
 
 /// Where a frame's bytes are.
@@ -33,6 +46,10 @@ pub enum FrameKind<'f> {
     Subscribe(&'f [u8]),
     /// CANCEL command (RFC 37) and its topic.
     Cancel(&'f [u8]),
+    /// JOIN command (RFC 48) and the group.
+    Join(&'f [u8]),
+    /// LEAVE command (RFC 48) and the group.
+    Leave(&'f [u8]),
     /// Any other command: nothing for a socket.
     OtherCommand,
 }
@@ -41,7 +58,7 @@ impl<'a> Frame<'a> {
     /// A frame of a pattern's own making, such as a routing id.
     pub fn owned(msg: Msg) -> Frame<'static> {
         let flags = if msg.more() { MORE } else { 0 };
-        Frame { flags, body: FrameBody::Owned(msg), metadata: None }
+        Frame { flags, body: FrameBody::Owned(msg), metadata: None, address: Address::None }
     }
 
     pub fn more(&self) -> bool {
@@ -60,7 +77,7 @@ impl<'a> Frame<'a> {
         FrameKind::of(self.flags, self.data())
     }
 
-    /// Copies small bodies, refers to large ones; carries MORE and the properties over. Errors: `ENOMEM`.
+    /// Copies small bodies, refers to large ones; carries MORE, the properties and the address over. Errors: `ENOMEM`.
     pub fn into_msg(self) -> Result<Msg> {
         let more = self.more();
         let mut msg = match self.body {
@@ -71,6 +88,11 @@ impl<'a> Frame<'a> {
         msg.set_more(more);
         if let Some(metadata) = self.metadata {
             msg.set_metadata(Some(Arc::clone(metadata)));
+        }
+        match self.address {
+            Address::None => {}
+            Address::RoutingId(routing_id) => msg.set_routing_id(routing_id),
+            Address::Group(group) => msg.set_group_body(group),
         }
         Ok(msg)
     }
@@ -89,6 +111,10 @@ impl<'f> FrameKind<'f> {
             FrameKind::Subscribe(topic)
         } else if let Some(topic) = data.strip_prefix(b"\x06CANCEL") {
             FrameKind::Cancel(topic)
+        } else if let Some(group) = data.strip_prefix(b"\x04JOIN") {
+            FrameKind::Join(group)
+        } else if let Some(group) = data.strip_prefix(b"\x05LEAVE") {
+            FrameKind::Leave(group)
         } else {
             FrameKind::OtherCommand
         }
@@ -173,5 +199,35 @@ impl<'a> OutFrame<'a> {
         };
         msg.set_more(self.more);
         Ok(msg)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn commands_are_told_apart_by_their_names() {
+        for (body, kind) in [
+            (&b"\x09SUBSCRIBEt"[..], FrameKind::Subscribe(b"t")),
+            (b"\x06CANCEL", FrameKind::Cancel(b"")),
+            (b"\x04JOINgroup", FrameKind::Join(b"group")),
+            (b"\x05LEAVEgroup", FrameKind::Leave(b"group")),
+            (b"\x04PING\0\0", FrameKind::OtherCommand),
+            (b"JOIN", FrameKind::OtherCommand),
+        ] {
+            assert_eq!(FrameKind::of(COMMAND, body), kind);
+            assert_eq!(FrameKind::of(0, body), FrameKind::Message);
+        }
+    }
+
+    #[test]
+    fn a_message_has_the_address_of_its_frame() {
+        let msg = |address| Frame { address, ..Frame::owned(Msg::new()) }.into_msg().unwrap();
+        assert_eq!(msg(Address::RoutingId(7)).routing_id(), 7);
+        assert_eq!(msg(Address::Group(Msg::group_body(b"group").unwrap())).group(), c"group");
+        let plain = msg(Address::None);
+        assert_eq!((plain.routing_id(), plain.group()), (0, c""));
     }
 }

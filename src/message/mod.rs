@@ -15,7 +15,7 @@ pub(crate) mod counted;
 pub use body::{Body, FreeFn};
 pub use builder::BodyBuilder;
 pub use defer::DeferFrees;
-pub use frame::{Frame, FrameBody, FrameKind, OutFrame};
+pub use frame::{Address, Frame, FrameBody, FrameKind, OutFrame};
 pub use metadata::Metadata;
 pub use msg::{GROUP_MAX_LENGTH, Msg};
 

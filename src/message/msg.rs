@@ -279,14 +279,22 @@ impl Msg {
         if group.len() > GROUP_MAX_LENGTH {
             return Err(Errno::INVAL);
         }
-        if group.is_empty() {
-            self.group = None;
-            return Ok(());
-        }
-        let mut with_nul = [0; GROUP_MAX_LENGTH + 1];
-        with_nul[..group.len()].copy_from_slice(group);
-        self.group = Some(Body::copy_from(&with_nul[..=group.len()])?);
+        self.group = if group.is_empty() { None } else { Some(Msg::group_body(group)?) };
         Ok(())
+    }
+
+    /// A group for [`set_group_body`](Msg::set_group_body), to be shared by many messages. Errors: `EINVAL` for more than
+    /// [`GROUP_MAX_LENGTH`] bytes; `ENOMEM`.
+    pub fn group_body(group: &[u8]) -> Result<Body> {
+        let mut with_nul = [0; GROUP_MAX_LENGTH + 1];
+        let place = with_nul.get_mut(..group.len()).filter(|place| place.len() <= GROUP_MAX_LENGTH);
+        place.ok_or(Errno::INVAL)?.copy_from_slice(group);
+        Body::copy_from(with_nul.get(..=group.len()).unwrap_or_default())
+    }
+
+    /// A group that [`group_body`](Msg::group_body) has made.
+    pub fn set_group_body(&mut self, group: Body) {
+        self.group = Some(group);
     }
 
     fn with_content(tag: u16, content: Content) -> Msg {

@@ -22,6 +22,7 @@ mod tests;
 pub use context::ContextOptions;
 pub use filter::accepts_tcp_peer;
 pub use row::{Access, Empty, Kind, Owner, Row, When};
+pub use security::curve_key;
 pub use socket::{Mechanism, SocketOptions, SocketType};
 pub use table::{row, rows};
 pub use text::Text;

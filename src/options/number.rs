@@ -130,3 +130,30 @@ pub const ZMQ_GSSAPI_NT_KRB5_PRINCIPAL: c_int = 2;
 /// How many times `ZMQ_MAXMSGSIZE` the frames of one incoming message may weigh together while it is
 /// assembled (int, at least 1, default 16). It has no effect where `ZMQ_MAXMSGSIZE` is not set.
 pub const ZMQ_FERRO_MAX_MULTIPART_FACTOR: c_int = 0x4600_0001;
+
+/// A further secret key of a CURVE server (32 bytes, or 40 characters of Z85 with or without a NUL; write only):
+/// clients that know the server by its public key get in too. It counts at once, on endpoints that are bound already
+/// as well, for every handshake that begins from then on, and for as long as `ZMQ_CURVE_SERVER` is set. A key that is
+/// there already changes nothing. Errors: `EINVAL` if it is no key; `ENOBUFS` if the socket has 8 keys, its own
+/// (`ZMQ_CURVE_SECRETKEY`) among them.
+pub const ZMQ_FERRO_CURVE_SERVER_KEY_ADD: c_int = 0x4600_0002;
+
+/// The public key (in the same forms; write only) of a key that a CURVE server is no longer to be known by, be it one
+/// that was added or its own. No handshake begins with it from then on, on any endpoint; connections that stand are
+/// left alone. The socket's own key comes back for endpoints that are bound after `ZMQ_CURVE_SECRETKEY` was set anew.
+/// Errors: `EINVAL` if it is no key; `ENOENT` if the socket has no such key.
+pub const ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW: c_int = 0x4600_0003;
+
+/// How many handshakes may fail within a minute with peers from one address before connections from there are
+/// refused for `ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL` (int, at least 0; 0, the default, is no limit). They are
+/// closed as soon as they are accepted, which shows as `ZMQ_EVENT_ACCEPT_FAILED` with `EACCES`. It counts at once,
+/// for all TCP endpoints of the socket together; IPv6 addresses count by their first 64 bits.
+///
+/// A handshake has failed if the peer broke the protocol, had the wrong key or mechanism, was denied by the
+/// authenticator with status 400, or did not get to the end of it: connections that are opened and closed to see
+/// whether the port is open count too.
+pub const ZMQ_FERRO_MAX_FAILED_HANDSHAKES: c_int = 0x4600_0004;
+
+/// For how long an address is refused after `ZMQ_FERRO_MAX_FAILED_HANDSHAKES` failures, in milliseconds (int, at
+/// least 1, default 60,000).
+pub const ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL: c_int = 0x4600_0005;

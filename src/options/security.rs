@@ -6,6 +6,8 @@ use super::socket::{Mechanism, SocketOptions};
 use super::text::Text;
 use super::value::{self, FlagRule};
 use crate::errno::{Errno, Result};
+use crate::z85;
+use zeroize::Zeroizing;
 
 /// Longest user name and password: their length is one byte on the wire (RFC 24).
 const PLAIN_MAX: usize = 255;
@@ -51,7 +53,7 @@ pub(super) fn curve_server(options: &SocketOptions, out: &mut [u8]) -> Result<us
 }
 
 pub(super) fn set_curve_publickey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
-    options.curve_public_key = key(value)?;
+    options.curve_public_key = *curve_key(value.unwrap_or_default())?;
     options.mechanism = Mechanism::Curve;
     Ok(())
 }
@@ -61,7 +63,7 @@ pub(super) fn curve_publickey(options: &SocketOptions, out: &mut [u8]) -> Result
 }
 
 pub(super) fn set_curve_secretkey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
-    options.curve_secret_key = key(value)?;
+    options.curve_secret_key = curve_key(value.unwrap_or_default())?;
     options.mechanism = Mechanism::Curve;
     Ok(())
 }
@@ -72,7 +74,7 @@ pub(super) fn curve_secretkey(options: &SocketOptions, out: &mut [u8]) -> Result
 
 /// Only a client has a server's key, so setting it ends the server role.
 pub(super) fn set_curve_serverkey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
-    options.curve_server_key = key(value)?;
+    options.curve_server_key = *curve_key(value.unwrap_or_default())?;
     options.mechanism = Mechanism::Curve;
     options.as_server = false;
     Ok(())
@@ -112,24 +114,23 @@ fn plain_credential(options: &mut SocketOptions, value: Option<&[u8]>) -> Result
     Ok(Some(Text::from(credential)))
 }
 
-/// A key as 32 bytes, as 40 characters of Z85, or as those with their NUL. Errors: `EINVAL`.
-fn key(value: Option<&[u8]>) -> Result<[u8; KEY_BYTES]> {
-    let value = value.unwrap_or_default();
+/// A CURVE key as 32 bytes, as 40 characters of Z85, or as those with their NUL; wiped when dropped, as it may be a
+/// secret one. Errors: `EINVAL`.
+pub fn curve_key(value: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
     let z85 = match value {
         [text @ .., 0] if text.len() == KEY_Z85 => text,
         _ if value.len() == KEY_Z85 => value,
-        _ => return value.try_into().map_err(|_| Errno::INVAL),
+        _ => return value.try_into().map(Zeroizing::new).map_err(|_| Errno::INVAL),
     };
-    // The crate also takes a padded last group, from which fewer than 32 bytes come: the size check refuses it.
-    let bytes = ::z85::decode(z85).map_err(|_| Errno::INVAL)?;
-    bytes.as_slice().try_into().map_err(|_| Errno::INVAL)
+    let bytes = z85::decode(z85)?;
+    bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| Errno::INVAL)
 }
 
 /// Writes a key as bytes into a buffer of 32, as Z85 with a NUL into one of 41. Errors: `EINVAL`.
 fn put_key(out: &mut [u8], key: &[u8; KEY_BYTES]) -> Result<usize> {
     match out.len() {
         KEY_BYTES => value::put_bytes(out, key),
-        size if size == KEY_Z85 + 1 => value::put_c_str(out, ::z85::encode(key).as_bytes()),
+        size if size == KEY_Z85 + 1 => value::put_c_str(out, z85::encode(key)?.as_bytes()),
         _ => Err(Errno::INVAL),
     }
 }

@@ -10,6 +10,10 @@ use super::table;
 use super::text::Text;
 use super::value;
 use crate::errno::{Errno, Result};
+use zeroize::Zeroizing;
+
+/// What `ZMQ_IN_BATCH_SIZE` and `ZMQ_OUT_BATCH_SIZE` start with, in bytes.
+pub(super) const BATCH_SIZE_DFLT: i32 = 8192;
 
 /// `ZMQ_PAIR` and the like; the discriminant is the number in `zmq.h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -127,7 +131,7 @@ pub struct SocketOptions {
     pub plain_username: Text,
     pub plain_password: Text,
     pub curve_public_key: [u8; 32],
-    pub curve_secret_key: [u8; 32],
+    pub curve_secret_key: Zeroizing<[u8; 32]>,
     pub curve_server_key: [u8; 32],
     pub conflate: bool,
     pub handshake_ivl_ms: i32,
@@ -158,6 +162,9 @@ pub struct SocketOptions {
     /// How many times `maxmsgsize` all frames of one incoming message may weigh together while it is assembled;
     /// only where `maxmsgsize` is set. An option of ours.
     pub max_multipart_factor: i32,
+    /// After how many failed handshakes within a minute an address is refused; 0 is never. An option of ours.
+    pub max_failed_handshakes: i32,
+    pub failed_handshake_ban_ivl_ms: i32,
 }
 
 impl SocketOptions {
@@ -220,28 +227,46 @@ impl SocketOptions {
         self.conflate && matches!(self.socket_type, Dealer | Pull | Sub)
     }
 
-    /// Whether `ZMQ_HELLO_MSG` goes out on each new connection.
-    pub fn can_send_hello_msg(&self) -> bool {
+    /// `ZMQ_HELLO_MSG`, the first message to every peer, for the types that have one.
+    pub fn hello(&self) -> Option<&[u8]> {
         use SocketType::{Client, Dealer, Peer, Rep, Req, Router, Server};
-        matches!(self.socket_type, Dealer | Req | Router | Rep | Server | Client | Peer)
+        self.special(&self.hello_msg, &[Dealer, Req, Router, Rep, Server, Client, Peer])
     }
 
-    /// Whether `ZMQ_DISCONNECT_MSG` is received when a peer is gone.
-    pub fn can_recv_disconnect_msg(&self) -> bool {
+    /// `ZMQ_DISCONNECT_MSG`, received when a peer that had connected is gone, for the types that have one.
+    pub fn disconnect(&self) -> Option<&[u8]> {
         use SocketType::{Peer, Rep, Router, Server};
-        matches!(self.socket_type, Router | Rep | Server | Peer)
+        self.special(&self.disconnect_msg, &[Router, Rep, Server, Peer])
     }
 
-    /// Whether `ZMQ_HICCUP_MSG` is received when a connection comes back.
-    pub fn can_recv_hiccup_msg(&self) -> bool {
+    /// `ZMQ_HICCUP_MSG`, received when a connection made by this side is gone, for the types that have one.
+    pub fn hiccup(&self) -> Option<&[u8]> {
         use SocketType::{Client, Dealer, Peer, Req};
-        matches!(self.socket_type, Dealer | Req | Client | Peer)
+        self.special(&self.hiccup_msg, &[Dealer, Req, Client, Peer])
+    }
+
+    /// `ZMQ_IN_BATCH_SIZE`: bytes to receive at once at most; `None`, as many as is good, while it has its default.
+    pub fn in_batch(&self) -> Option<usize> {
+        batch(self.in_batch_size)
+    }
+
+    /// `ZMQ_OUT_BATCH_SIZE`: bytes to send at once at most; `None`, as many as is good, while it has its default.
+    pub fn out_batch(&self) -> Option<usize> {
+        batch(self.out_batch_size)
+    }
+
+    fn special<'m>(&self, message: &'m [u8], types: &[SocketType]) -> Option<&'m [u8]> {
+        (!message.is_empty() && types.contains(&self.socket_type)).then_some(message)
     }
 
     fn set_value(&mut self, option: c_int, value: Option<&[u8]>) -> Result<()> {
         let row: &Row = table::row(option).ok_or(Errno::INVAL)?;
         if row.owner == Owner::Common { row.write(self, value) } else { Err(Errno::INVAL) }
     }
+}
+
+fn batch(bytes: i32) -> Option<usize> {
+    usize::try_from(bytes).ok().filter(|_| bytes != BATCH_SIZE_DFLT)
 }
 
 impl fmt::Debug for SocketOptions {

@@ -72,6 +72,8 @@ const INTS: &[(i32, i32, i32, i32, i32)] = &[
     (ZMQ_RECONNECT_STOP, 0, MIN, MAX, MAX),
     (ZMQ_PRIORITY, 0, 0, MAX, MAX),
     (ZMQ_FERRO_MAX_MULTIPART_FACTOR, 16, 1, MAX, MAX),
+    (ZMQ_FERRO_MAX_FAILED_HANDSHAKES, 0, 0, MAX, MAX),
+    (ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, 60_000, 1, MAX, MAX),
 ];
 
 #[test]
@@ -323,7 +325,7 @@ fn what_others_own_is_refused_here() {
     assert_eq!(notify.write(&mut options, Some(&4i32.to_ne_bytes())), Err(Errno::INVAL));
     notify.write(&mut options, Some(&3i32.to_ne_bytes())).unwrap();
     assert_eq!(int(&options, ZMQ_ROUTER_NOTIFY), Ok(3));
-    for unknown in [-1, 0, 1, 10, 20, 29, 70, 125, 0x4600_0000, MAX] {
+    for unknown in [-1, 0, 1, 10, 20, 29, 70, 125, 0x4600_0000, 0x4600_0006, MAX] {
         assert!(row(unknown).is_none());
         assert_eq!(set_int(&mut options, unknown, 1), Err(Errno::INVAL));
         assert_eq!(int(&options, unknown), Err(Errno::INVAL));

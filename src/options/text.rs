@@ -1,9 +1,11 @@
 //! Strings that an application gave as an option value.
 
 use std::fmt;
+use zeroize::Zeroize;
 
 /// A character string from C: most often UTF-8, but any bytes are allowed and kept as they came, so that what
-/// `zmq_getsockopt` returns, and what a peer or an authenticator sees, is what was set.
+/// `zmq_getsockopt` returns, and what a peer or an authenticator sees, is what was set. Wiped when dropped: some are
+/// passwords.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Vec<u8>);
 
@@ -37,7 +39,13 @@ impl Text {
     }
 
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.0.zeroize();
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -84,7 +84,7 @@ impl FairQueue {
 
     /// The pipe to [`take`](FairQueue::take) the next frame of a message from. Frames that belong to no message are
     /// dropped on the way.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
         if let Some(pipe) = self.inside {
             message_ahead(pipes, pipe);
@@ -108,7 +108,7 @@ impl FairQueue {
 
     /// Takes the next frame of the pipe that [`next`](FairQueue::next) named. A message that was half taken when its
     /// pipe went ends in an empty frame: whoever reads it would else take the next message for the rest of it.
-    #[inline]
+    #[inline(always)]
     pub fn take<'p>(&mut self, pipes: &'p mut Pipes, pipe: PipeId) -> Result<Frame<'p>> {
         match pipes.read(pipe) {
             Some(frame) => {
@@ -124,10 +124,21 @@ impl FairQueue {
     }
 
     /// Takes the next frame. Errors: `EAGAIN`.
-    #[inline]
+    #[inline(always)]
     pub fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
         let pipe = self.next(pipes).ok_or(Errno::AGAIN)?;
         self.take(pipes, pipe)
+    }
+
+    /// As [`next`](FairQueue::next), where a message is one frame: longer ones are dropped.
+    pub fn next_single(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
+        loop {
+            let pipe = self.next(pipes)?;
+            if pipes.next_flags(pipe).is_none_or(|flags| flags & MORE == 0) {
+                return Some(pipe);
+            }
+            self.skip_message(pipes, pipe);
+        }
     }
 
     /// Drops the message that lies ahead in the pipe that [`next`](FairQueue::next) named, or the rest of it.
@@ -146,7 +157,7 @@ impl FairQueue {
         self.next(pipes).is_some()
     }
 
-    #[inline]
+    #[inline(always)]
     fn taken(&mut self, pipe: PipeId, more: bool) {
         let passed_on = self.announced.take().is_some_and(|(_, passed_on)| passed_on);
         if more {
@@ -182,7 +193,7 @@ impl FairQueue {
 
 /// Whether a message frame is next in the pipe. Frames before it that belong to no message are dropped: the peer's
 /// routing id after it has connected again, subscriptions to something that does not publish.
-#[inline]
+#[inline(always)]
 fn message_ahead(pipes: &mut Pipes, pipe: PipeId) -> bool {
     loop {
         match pipes.next_flags(pipe) {

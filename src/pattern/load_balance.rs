@@ -70,7 +70,7 @@ impl LoadBalancer {
     }
 
     /// Sends a frame. Errors: `EAGAIN` without credit anywhere; `ENOMEM`; nothing was taken then.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
         match self.state {
             State::Border => self.send_first(pipes, frame),
@@ -106,7 +106,7 @@ impl LoadBalancer {
         false
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
         while self.active > 0 {
             let pipe = self.pipes.get(self.current).ok_or(Errno::AGAIN)?;
@@ -130,7 +130,7 @@ impl LoadBalancer {
         Ok(Sent::Broken)
     }
 
-    #[inline]
+    #[inline(always)]
     fn written(&mut self, pipes: &mut Pipes, pipe: PipeId, more: bool) {
         if more {
             self.state = State::Inside(pipe);

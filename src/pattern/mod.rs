@@ -4,11 +4,18 @@
 //! once or answers `EAGAIN`. The socket tells it what happens to the pipes and calls again when something has.
 //!
 //! Semantics: RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB, XSUB), RFC 30 (PUSH, PULL), RFC 31 (PAIR),
+//! RFC 41 (CLIENT, SERVER), RFC 48 (RADIO, DISH), RFC 49 (SCATTER, GATHER), RFC 52 (CHANNEL), RFC 51 (PEER),
 //! zmq_socket(3), zmq_setsockopt(3).
 
 #![forbid(unsafe_code)]
 
+mod channel;
+mod client;
+mod gather;
+mod scatter;
+mod server;
 mod dealer;
+mod dish;
 mod distribution;
 mod fair_queue;
 mod load_balance;
@@ -18,6 +25,7 @@ mod pipe_array;
 mod pub_;
 mod pull;
 mod push;
+mod radio;
 mod rep;
 mod req;
 mod router;
@@ -37,14 +45,21 @@ use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{PipeId, Pipes};
+use channel::Channel;
+use client::Client;
 use dealer::Dealer;
+use dish::Dish;
+use gather::Gather;
 use pair::Pair;
 use pub_::Pub;
 use pull::Pull;
 use push::Push;
+use radio::Radio;
 use rep::Rep;
 use req::Req;
 use router::Router;
+use scatter::Scatter;
+use server::Server;
 use stream::Stream;
 use sub::Sub;
 use xpub::Xpub;
@@ -64,6 +79,14 @@ pub enum Pattern {
     Xpub(Xpub),
     Xsub(Xsub),
     Stream(Stream),
+    Radio(Radio),
+    Dish(Dish),
+    /// PEER, too.
+    Server(Server),
+    Client(Client),
+    Scatter(Scatter),
+    Gather(Gather),
+    Channel(Channel),
 }
 
 /// What became of a frame that was sent.
@@ -137,6 +160,21 @@ trait Behaviour {
         None
     }
 
+    /// See [`Pattern::join`].
+    fn join(&mut self, _pipes: &mut Pipes, _join: bool, _group: &[u8]) -> Result<()> {
+        Err(Errno::NOTSUP)
+    }
+
+    /// See [`Pattern::routing_id`].
+    fn routing_id(&self, _pipe: PipeId) -> Option<u32> {
+        None
+    }
+
+    /// See [`Pattern::disconnect_peer`].
+    fn disconnect_peer(&mut self, _pipes: &mut Pipes, _routing_id: u32) -> Result<()> {
+        Err(Errno::NOTSUP)
+    }
+
     /// See [`Pattern::can_reach`].
     fn can_reach(&self, _pipes: &Pipes, _routing_id: &[u8]) -> Result<bool> {
         Err(Errno::NOTSUP)
@@ -159,6 +197,13 @@ macro_rules! each {
             Pattern::Xpub($name) => $call,
             Pattern::Xsub($name) => $call,
             Pattern::Stream($name) => $call,
+            Pattern::Radio($name) => $call,
+            Pattern::Dish($name) => $call,
+            Pattern::Server($name) => $call,
+            Pattern::Client($name) => $call,
+            Pattern::Scatter($name) => $call,
+            Pattern::Gather($name) => $call,
+            Pattern::Channel($name) => $call,
         }
     };
 }
@@ -179,13 +224,21 @@ impl Pattern {
             SocketType::Xpub => Pattern::Xpub(Xpub::new(options)),
             SocketType::Xsub => Pattern::Xsub(Xsub::new(options)),
             SocketType::Stream => Pattern::Stream(Stream::new()),
+            SocketType::Radio => Pattern::Radio(Radio::default()),
+            SocketType::Dish => Pattern::Dish(Dish::default()),
+            SocketType::Server | SocketType::Peer => Pattern::Server(Server::new()),
+            SocketType::Client => Pattern::Client(Client::default()),
+            SocketType::Scatter => Pattern::Scatter(Scatter::default()),
+            SocketType::Gather => Pattern::Gather(Gather::default()),
+            SocketType::Channel => Pattern::Channel(Channel::default()),
             _ => return Err(Errno::INVAL),
         })
     }
 
     /// Whether several threads may use a socket of this type at once as a matter of course.
     pub fn is_thread_safe(&self) -> bool {
-        false
+        use Pattern::{Channel, Client, Dish, Gather, Radio, Scatter, Server};
+        matches!(self, Server(_) | Client(_) | Radio(_) | Dish(_) | Scatter(_) | Gather(_) | Channel(_))
     }
 
     /// A pipe has joined the socket. `subscribe_to_all`: its peer cannot say what it wants, so it gets everything.
@@ -267,6 +320,22 @@ impl Pattern {
         each!(self, pattern => pattern.option(option, out))
     }
 
+    /// `zmq_join`, or `zmq_leave`. Errors: `EINVAL` for a group that is joined already, or not, or longer than
+    /// `ZMQ_GROUP_MAX_LENGTH`; `ENOTSUP` for a type that has no groups; `ENOMEM`.
+    pub fn join(&mut self, pipes: &mut Pipes, join: bool, group: &[u8]) -> Result<()> {
+        each!(self, pattern => pattern.join(pipes, join, group))
+    }
+
+    /// What messages of the pipe's peer carry (SERVER, PEER).
+    pub fn routing_id(&self, pipe: PipeId) -> Option<u32> {
+        each!(self, pattern => pattern.routing_id(pipe))
+    }
+
+    /// `zmq_disconnect_peer`. Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type without such peers.
+    pub fn disconnect_peer(&mut self, pipes: &mut Pipes, routing_id: u32) -> Result<()> {
+        each!(self, pattern => pattern.disconnect_peer(pipes, routing_id))
+    }
+
     /// Whether a message to this peer could be sent now: `ZMQ_POLLOUT` of `zmq_socket_get_peer_state`. Errors:
     /// `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type that does not route.
     pub fn can_reach(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<bool> {
@@ -277,6 +346,11 @@ impl Pattern {
 /// The value of an option that means yes or no to a socket type. Errors: `EINVAL`.
 fn flag(value: &[u8]) -> Result<bool> {
     crate::options::value::flag(value, crate::options::FlagRule::NotNegative)
+}
+
+/// Refuses frames of longer messages, for types whose messages are one frame. Errors: `EINVAL`.
+fn single(frame: &OutFrame<'_>) -> Result<()> {
+    if frame.more() { Err(Errno::INVAL) } else { Ok(()) }
 }
 
 /// Sets an option whose value is kept among those that all types have. Errors: `EINVAL`.

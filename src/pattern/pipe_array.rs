@@ -12,7 +12,7 @@ pub struct PipeArray {
 }
 
 impl PipeArray {
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, place: usize) -> Option<PipeId> {
         self.pipes.get(place).copied()
     }

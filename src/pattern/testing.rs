@@ -3,7 +3,7 @@
 
 use super::{Pattern, Sent};
 use crate::errno::{Errno, Result};
-use crate::message::{FrameKind, OutFrame};
+use crate::message::{FrameKind, Msg, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{End, LaneOptions, LaneReader, LaneWriter, Notify, Pipe, PipeEvent, PipeId, Pipes, pair};
 use parking_lot::Mutex;
@@ -113,6 +113,40 @@ impl Bench {
         Ok(())
     }
 
+    /// Sends a message to a group.
+    pub fn send_to(&mut self, group: &str, data: &str) -> Result<()> {
+        let mut msg = Msg::copy_from(data.as_bytes())?;
+        msg.set_group(group.as_bytes())?;
+        self.send_msg(&mut msg).map(drop)
+    }
+
+    pub fn send_msg(&mut self, msg: &mut Msg) -> Result<Sent> {
+        self.settle();
+        self.pattern.send(&mut self.pipes, &mut OutFrame::msg(msg, false))
+    }
+
+    pub fn recv_msg(&mut self) -> Result<Msg> {
+        self.settle();
+        self.pattern.recv(&mut self.pipes)?.into_msg()
+    }
+
+    /// A message and the group it was sent to.
+    pub fn recv_group(&mut self) -> (String, String) {
+        let msg = self.recv_msg().unwrap();
+        assert!(!msg.more());
+        (msg.group().to_str().unwrap().into(), String::from_utf8_lossy(msg.data()).into_owned())
+    }
+
+    pub fn join_group(&mut self, group: &str) -> Result<()> {
+        self.settle();
+        self.pattern.join(&mut self.pipes, true, group.as_bytes())
+    }
+
+    pub fn leave_group(&mut self, group: &str) -> Result<()> {
+        self.settle();
+        self.pattern.join(&mut self.pipes, false, group.as_bytes())
+    }
+
     pub fn recv_frame(&mut self) -> Result<(String, bool)> {
         self.settle();
         let frame = self.pattern.recv(&mut self.pipes)?;
@@ -183,7 +217,12 @@ impl Peer {
         self.pipe.flush();
     }
 
-    /// The next message; empty if there is none. Commands show as `+topic` and `-topic`.
+    pub fn join(&mut self, join: bool, group: &str) {
+        self.pipe.write_membership(join, group.as_bytes()).unwrap();
+        self.pipe.flush();
+    }
+
+    /// The next message; empty if there is none. Subscriptions show as `+topic` and `-topic`.
     pub fn recv(&mut self) -> Vec<String> {
         let mut frames = Vec::new();
         while let Some(frame) = self.pipe.read() {
@@ -191,6 +230,8 @@ impl Peer {
             frames.push(match frame.kind() {
                 FrameKind::Subscribe(topic) => format!("+{}", text(topic)),
                 FrameKind::Cancel(topic) => format!("-{}", text(topic)),
+                FrameKind::Join(group) => format!("JOIN {}", text(group)),
+                FrameKind::Leave(group) => format!("LEAVE {}", text(group)),
                 _ => text(frame.data()),
             });
             if !frame.more() {

@@ -91,7 +91,9 @@ impl Xpub {
     /// Takes a frame that a peer has sent. Errors: `ENOMEM`.
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>, reading: &mut Reading) -> Result<()> {
         let subscription = match frame.kind() {
-            FrameKind::RoutingId | FrameKind::OtherCommand => return Ok(()),
+            FrameKind::RoutingId | FrameKind::OtherCommand | FrameKind::Join(_) | FrameKind::Leave(_) => {
+                return Ok(());
+            }
             FrameKind::Subscribe(topic) => Some((true, topic)),
             FrameKind::Cancel(topic) => Some((false, topic)),
             FrameKind::Message => reading.subscription(&frame, self.settings.only_first),

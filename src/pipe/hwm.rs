@@ -17,8 +17,9 @@ struct Credit {
     /// The high-water mark; 0 or less: none. Either owner writes it when an option changes, both read it; a late
     /// read does no harm, so Relaxed.
     hwm: AtomicI32,
-    /// Messages read so far, exactly. The reader writes; the writer reads it only when the mark changes, since what
-    /// was read but not yet granted under the old mark might otherwise never be. A count alone, so Relaxed. In a cache
+    /// Messages read so far, exactly. The reader writes; the writer reads it when the mark changes, since what was
+    /// read but not yet granted under the old mark might otherwise never be, and when somebody wants to know how many
+    /// messages are left. A count alone, so Relaxed. In a cache
     /// line of its own: it changes with every message, and the writer looks at the others with every message.
     read: CachePadded<AtomicU64>,
 }
@@ -58,7 +59,7 @@ pub fn sum(one: i32, other: i32) -> i32 {
 
 impl Spending {
     /// Whether a message may be written, with no other effect.
-    #[inline]
+    #[inline(always)]
     pub fn has_credit(&self) -> bool {
         let hwm = self.credit.hwm.load(Ordering::Relaxed);
         hwm <= 0 || self.ahead() < u64::from(hwm.unsigned_abs())
@@ -75,7 +76,7 @@ impl Spending {
 
     /// As [`has_credit`](Spending::has_credit); `false` leaves the writer waiting for [`Granting::read`] to answer
     /// `true`.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self) -> bool {
         if self.has_credit() {
             return true;
@@ -91,14 +92,23 @@ impl Spending {
     }
 
     /// Counts messages as written.
-    #[inline]
+    #[inline(always)]
     pub fn wrote(&mut self, messages: u64) {
         self.written = self.written.wrapping_add(messages);
     }
 
     /// How many messages the writer is ahead by, as far as it has been told.
+    #[inline(always)]
     pub fn ahead(&self) -> u64 {
         self.written.wrapping_sub(self.credit.granted.load(Ordering::Acquire).max(self.floor))
+    }
+
+    /// As [`ahead`](Spending::ahead), and exactly where there is no mark and the writer is never told.
+    pub fn queued(&self) -> u64 {
+        if self.credit.hwm.load(Ordering::Relaxed) > 0 {
+            return self.ahead();
+        }
+        self.written.wrapping_sub(self.credit.read.load(Ordering::Relaxed))
     }
 
     /// Sets the mark in messages; 0 or less: none.
@@ -110,7 +120,7 @@ impl Spending {
 
 impl Granting {
     /// Counts messages as read. `true`: the writer waits and must be told by the caller.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, messages: u64) -> bool {
         self.read = self.read.wrapping_add(messages);
         self.credit.read.store(self.read, Ordering::Relaxed);

@@ -6,7 +6,9 @@ use super::latest::Latest;
 use super::link::{Link, Side};
 use super::wire::{Encoded, Header};
 use crate::errno::Result;
-use crate::message::{Body, COMMAND, Frame, FrameBody, FrameKind, MORE, Metadata, Msg, OutFrame, ROUTING_ID};
+use crate::message::{
+    Address, Body, COMMAND, Frame, FrameBody, FrameKind, MORE, Metadata, Msg, OutFrame, ROUTING_ID,
+};
 use crate::queue::blocks::{self, Consumer, Producer};
 use std::sync::Arc;
 
@@ -88,7 +90,7 @@ pub struct LaneReader {
 impl LaneWriter {
     /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
     /// [`PipeEvent::Writable`].
-    #[inline]
+    #[inline(always)]
     pub fn check(&self) -> bool {
         self.open() && self.spending.check()
     }
@@ -98,13 +100,13 @@ impl LaneWriter {
         self.open() && self.spending.has_credit()
     }
 
-    #[inline]
+    #[inline(always)]
     fn open(&self) -> bool {
         !self.link.is_closed(self.side) && !self.link.is_closed(self.side.other())
     }
 
     /// Appends a frame of a message, whatever the credit. Errors: `ENOMEM`, with nothing appended.
-    #[inline]
+    #[inline(always)]
     pub fn append(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let flags = if frame.more() { MORE } else { 0 };
         let Into::Blocks(producer) = &mut self.into else {
@@ -167,8 +169,18 @@ impl LaneWriter {
     /// Appends a SUBSCRIBE or CANCEL command, whatever the credit; it counts as a message, so that a connection can
     /// stop to take more of them in than are read. Errors: `ENOMEM`.
     pub fn append_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
-        let name: &[u8] = if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" };
-        self.append_aside(COMMAND, [name, topic])?;
+        self.append_wish(if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" }, topic)
+    }
+
+    /// Appends a JOIN or LEAVE command, as [`append_subscription`](LaneWriter::append_subscription) does. Errors:
+    /// `ENOMEM`.
+    pub fn append_membership(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        self.append_wish(if join { b"\x04JOIN" } else { b"\x05LEAVE" }, group)
+    }
+
+    /// Appends the body of any such command. Errors: `ENOMEM`.
+    pub fn append_wish(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
+        self.append_aside(COMMAND, [name, what])?;
         self.count_messages(1);
         Ok(())
     }
@@ -182,7 +194,7 @@ impl LaneWriter {
     }
 
     /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
-    #[inline]
+    #[inline(always)]
     pub fn flush(&mut self) {
         let wake = match &mut self.into {
             Into::Blocks(producer) => producer.publish(),
@@ -202,8 +214,8 @@ impl LaneWriter {
     }
 
     /// Messages that were written and are not known to be read.
-    pub fn ahead(&self) -> u64 {
-        self.spending.ahead()
+    pub fn queued(&self) -> u64 {
+        self.spending.queued()
     }
 
     /// Sets the high-water mark in messages.
@@ -288,7 +300,7 @@ impl LaneReader {
     }
 
     /// As [`check`](LaneReader::check), with the flags of the frame that lies ahead.
-    #[inline]
+    #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
         if let Some(found) = &self.found {
             return Some(found.flags);
@@ -321,7 +333,7 @@ impl LaneReader {
     }
 
     /// Takes the next frame; `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
         let consumer = match &mut self.from {
             From::Blocks(consumer) => consumer,
@@ -351,7 +363,7 @@ impl LaneReader {
                 }
             }
         };
-        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref() })
+        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
     /// The next frame, left where it is.
@@ -371,7 +383,24 @@ impl LaneReader {
                 _ => FrameBody::Slice(&[]),
             },
         };
-        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref() })
+        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref(), address: Address::None })
+    }
+
+    /// Messages that can be read, in whole or their rest.
+    pub fn queued(&mut self) -> u64 {
+        if !self.check() {
+            return 0;
+        }
+        let From::Blocks(consumer) = &self.from else { return 1 };
+        let mut messages = 0;
+        consumer.spans(|mut bytes, _| {
+            while let Some(header) = Header::parse(bytes) {
+                messages += u64::from(ends_message(header.flags) && header.flags & COMMAND == 0);
+                bytes = bytes.get(header.frame_len()..).unwrap_or_default();
+            }
+            true
+        });
+        messages
     }
 
     /// Whether more lies ahead than a routing id.
@@ -477,7 +506,7 @@ impl LaneReader {
 }
 
 /// Looks for a frame that is for a socket. `None` leaves the consumer asleep.
-#[inline]
+#[inline(always)]
 fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> Option<Ahead> {
     loop {
         if !consumer.check() {
@@ -491,7 +520,7 @@ fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> 
             }
             continue;
         };
-        if ahead.flags & COMMAND == 0 || is_subscription(consumer, &ahead) {
+        if ahead.flags & COMMAND == 0 || is_wish(consumer, &ahead) {
             return Some(ahead);
         }
         // Any other command is nothing for a socket.
@@ -500,7 +529,7 @@ fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> 
 }
 
 /// What lies ahead in the blocks; `None` where a block ends in something other than a frame's body.
-#[inline]
+#[inline(always)]
 fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
     let bytes = consumer.bytes();
     let header = Header::parse(bytes)?;
@@ -516,12 +545,13 @@ fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
 }
 
 /// Whether a frame that a reader takes is the last of what counts as one message.
-#[inline]
+#[inline(always)]
 fn ends_message(flags: u8) -> bool {
     flags & (MORE | ROUTING_ID) == 0
 }
 
-fn is_subscription(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
+/// Whether a command says what the peer wants to get.
+fn is_wish(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
     let body = match ahead.body_len {
         Some(len) => consumer.bytes().get(ahead.header_len..ahead.header_len + len),
         None => match consumer.tail() {
@@ -529,7 +559,8 @@ fn is_subscription(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
             _ => None,
         },
     };
-    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), FrameKind::Subscribe(_) | FrameKind::Cancel(_))
+    use FrameKind::{Cancel, Join, Leave, Subscribe};
+    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), Subscribe(_) | Cancel(_) | Join(_) | Leave(_))
 }
 
 fn skip(consumer: &mut Consumer<Tail>, ahead: &Ahead) {

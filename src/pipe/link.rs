@@ -35,6 +35,8 @@ struct End {
     /// The end is closed. Its owner writes it (Release, after its last publish), the other end reads it (Acquire):
     /// whoever sees it also sees everything published before.
     closed: AtomicBool,
+    /// What the other end wants to be told before this one closes (`ZMQ_DISCONNECT_MSG` over inproc).
+    farewell: OnceLock<Box<[u8]>>,
 }
 
 impl Link {
@@ -60,10 +62,22 @@ impl Link {
         true
     }
 
+    #[inline(always)]
     pub fn is_closed(&self, side: Side) -> bool {
         self.end(side).closed.load(Ordering::Acquire)
     }
 
+    /// Sets what an end is to say before it closes; later calls change nothing.
+    pub fn ask_for_farewell(&self, side: Side, message: &[u8]) {
+        let _ = self.end(side).farewell.set(message.into());
+    }
+
+    /// What an end is to say before it closes.
+    pub fn farewell(&self, side: Side) -> Option<&[u8]> {
+        self.end(side).farewell.get().map(|message| &**message)
+    }
+
+    #[inline(always)]
     fn end(&self, side: Side) -> &End {
         let [left, right] = &self.ends;
         match side {

@@ -21,7 +21,7 @@ pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
 
 use crate::errno::Result;
-use crate::message::{Frame, FrameBody, MORE, OutFrame};
+use crate::message::{Address, Frame, FrameBody, MORE, OutFrame};
 use std::sync::{Arc, OnceLock};
 
 /// Makes a pipe: its left end and its right end. The first lane is the one the left end writes to.
@@ -39,8 +39,9 @@ pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(P
 pub struct Pipe {
     /// The pattern's own key for the peer (ROUTER, STREAM, REP); empty where the pattern has none.
     pub routing_id: Vec<u8>,
-    /// The endpoint this pipe belongs to, for `zmq_disconnect` and the monitor.
-    pub endpoint: String,
+    /// The endpoints of the connection, as the monitor tells them; empty where unknown.
+    pub local: String,
+    pub remote: String,
     /// What the other end adds to this socket's own high-water marks (inproc): for what is sent, for what is
     /// received. Empty: nothing is added, or the other socket is still to come, which then fills this in.
     pub hwm_boost: Arc<OnceLock<(i32, i32)>>,
@@ -59,7 +60,8 @@ impl Pipe {
     fn new(link: Arc<Link>, side: Side, writer: LaneWriter, reader: LaneReader) -> Pipe {
         Pipe {
             routing_id: Vec::new(),
-            endpoint: String::new(),
+            local: String::new(),
+            remote: String::new(),
             hwm_boost: Arc::default(),
             end: End { link, side },
             writer,
@@ -81,7 +83,7 @@ impl Pipe {
     }
 
     /// As [`check_read`](Pipe::check_read), with the flags of the next frame.
-    #[inline]
+    #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
         if self.end.is_closed() { None } else { self.reader.next_flags() }
     }
@@ -89,7 +91,12 @@ impl Pipe {
     /// The peer's routing id as a frame of its own before the message ahead, with the properties of the connection
     /// that the message came from. Ask after [`check_read`](Pipe::check_read) said `true`.
     pub fn routing_id_frame(&self) -> Frame<'_> {
-        Frame { flags: MORE, body: FrameBody::Slice(&self.routing_id), metadata: self.reader.metadata() }
+        Frame {
+            flags: MORE,
+            body: FrameBody::Slice(&self.routing_id),
+            metadata: self.reader.metadata(),
+            address: Address::None,
+        }
     }
 
     /// Whether both ends are open.
@@ -98,7 +105,7 @@ impl Pipe {
     }
 
     /// Takes the next frame.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
         if self.end.is_closed() {
             return None;
@@ -138,7 +145,7 @@ impl Pipe {
 
     /// Appends a frame; `Ok(false)` (nothing taken) without credit or after the peer is gone. Not visible to
     /// the reader before [`flush`](Pipe::flush) after the last frame of the message. Errors: `ENOMEM`.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
         if !self.writer.check() {
             return Ok(false);
@@ -158,8 +165,13 @@ impl Pipe {
         self.writer.append_subscription(subscribe, topic)
     }
 
+    /// Appends a JOIN or LEAVE command, as [`write_subscription`](Pipe::write_subscription) does. Errors: `ENOMEM`.
+    pub fn write_membership(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        self.writer.append_membership(join, group)
+    }
+
     /// Makes complete messages visible and wakes the reader if it sleeps.
-    #[inline]
+    #[inline(always)]
     pub fn flush(&mut self) {
         self.writer.flush();
     }
@@ -185,9 +197,24 @@ impl Pipe {
         self.reader.set_hwm(receive);
     }
 
-    /// Messages written and not known to be read.
-    pub fn ahead(&self) -> u64 {
-        self.writer.ahead()
+    /// Messages written and not known to be read, and messages of the peer that are to be read.
+    pub fn queued(&mut self) -> (u64, u64) {
+        (self.writer.queued(), self.reader.queued())
+    }
+
+    /// Has the other end say this when its owner lets go of it on purpose, once.
+    pub fn ask_for_farewell(&self, message: &[u8]) {
+        self.end.link.ask_for_farewell(self.end.side.other(), message);
+    }
+
+    /// Says what the peer wants to hear before this end closes, if it does. An incomplete message is taken back.
+    pub fn bid_farewell(&mut self) {
+        let Some(message) = self.end.link.farewell(self.end.side) else { return };
+        self.writer.rollback();
+        // Without memory the peer has to do without.
+        if self.is_open() && self.writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
+            self.writer.flush();
+        }
     }
 
     /// Writes to another lane from now on; see [`PipeEvent::Hiccup`].

@@ -56,7 +56,7 @@ impl Pipes {
     }
 
     /// As [`check_read`](Pipes::check_read), with the flags of the next frame.
-    #[inline]
+    #[inline(always)]
     pub fn next_flags(&mut self, id: PipeId) -> Option<u8> {
         let pipe = self.pipes.get_mut(id)?;
         let flags = pipe.next_flags();
@@ -82,7 +82,7 @@ impl Pipes {
     }
 
     /// Takes the next frame.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, id: PipeId) -> Option<Frame<'_>> {
         self.pipes.get_mut(id)?.read()
     }
@@ -103,7 +103,7 @@ impl Pipes {
     }
 
     /// See [`Pipe::write`].
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
     }
@@ -113,7 +113,12 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(()), |pipe| pipe.write_subscription(subscribe, topic))
     }
 
-    #[inline]
+    /// See [`Pipe::write_membership`].
+    pub fn write_membership(&mut self, id: PipeId, join: bool, group: &[u8]) -> Result<()> {
+        self.pipes.get_mut(id).map_or(Ok(()), |pipe| pipe.write_membership(join, group))
+    }
+
+    #[inline(always)]
     pub fn flush(&mut self, id: PipeId) {
         if let Some(pipe) = self.pipes.get_mut(id) {
             pipe.flush();

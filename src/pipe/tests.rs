@@ -241,3 +241,37 @@ fn after_a_broken_connection_reading_goes_on_at_a_border() {
         assert_eq!(reader.read().unwrap().data(), frames[next], "{passed} bytes passed");
     }
 }
+
+#[test]
+fn what_waits_is_counted_on_both_sides() {
+    let (mut left, mut right, _, _) = pipe(0);
+    assert_eq!((left.queued(), right.queued()), ((0, 0), (0, 0)));
+    left.write_routing_id(b"id").unwrap();
+    for size in [1, BY_REFERENCE, 5] {
+        assert!(left.write(&mut OutFrame::bytes(b"first", true)).unwrap());
+        assert!(left.write(&mut OutFrame::bytes(&vec![0; size], false)).unwrap());
+    }
+    left.flush();
+    assert_eq!((left.queued(), right.queued()), ((3, 0), (0, 3)));
+    for _ in 0..3 {
+        right.read().unwrap();
+    }
+    assert_eq!((left.queued(), right.queued()), ((2, 0), (0, 2)));
+}
+
+#[test]
+fn a_farewell_comes_last_and_only_if_it_was_asked_for() {
+    let (mut left, mut right, _, _) = pipe(1);
+    left.bid_farewell();
+    assert!(!right.check_read());
+    right.ask_for_farewell(b"gone");
+    assert!(left.write(&mut OutFrame::bytes(b"whole", false)).unwrap());
+    left.flush();
+    left.bid_farewell();
+    left.close();
+    assert_eq!(right.read().unwrap().data(), b"whole");
+    assert_eq!(right.read().unwrap().data(), b"gone");
+    assert!(right.read().is_none() && right.ended());
+    // Nobody listens any more.
+    right.bid_farewell();
+}

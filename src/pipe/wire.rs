@@ -16,7 +16,7 @@ pub struct Header {
 
 impl Header {
     /// Reads a header; `None` while bytes are missing.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Option<Header> {
         let (&flags, rest) = bytes.split_first()?;
         if flags & LARGE == 0 {
@@ -27,7 +27,7 @@ impl Header {
     }
 
     /// Header and body together; more than any block holds where the sum does not fit.
-    #[inline]
+    #[inline(always)]
     pub fn frame_len(&self) -> usize {
         usize::try_from(self.body_len).map_or(usize::MAX, |body| body.saturating_add(self.len))
     }

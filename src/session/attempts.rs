@@ -5,6 +5,7 @@ use super::connecter::Step;
 use super::monitor::{Endpoints, event};
 use super::state::{Session, Stage, fd_value, millis, timer};
 use crate::errno::Errno;
+use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
 use crate::reactor::{Cx, Interest};
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -56,8 +57,11 @@ impl Session {
         if let Some(fd) = fd {
             self.tell(event::CLOSED, fd_value(fd));
         }
-        const STOP_CONN_REFUSED: i32 = 0x1;
-        if errno == Errno::CONNREFUSED && self.options.reconnect_stop & STOP_CONN_REFUSED != 0 {
+        let mut stop = ZMQ_RECONNECT_STOP_CONN_REFUSED;
+        if self.closing {
+            stop |= ZMQ_RECONNECT_STOP_AFTER_DISCONNECT;
+        }
+        if errno == Errno::CONNREFUSED && self.options.reconnect_stop & stop != 0 {
             return self.give_up(cx);
         }
         self.connect_later(cx);

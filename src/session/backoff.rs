@@ -2,7 +2,7 @@
 
 use crate::options::SocketOptions;
 
-/// Grows while attempts fail; made anew by every success.
+/// Grows while attempts fail, handshakes among them; made anew by every success.
 #[derive(Debug)]
 pub struct Backoff {
     /// Before jitter, in milliseconds.

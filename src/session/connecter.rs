@@ -12,6 +12,7 @@ use crate::transport::{self, ConnectPlan, Connecting, Destination};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// What a session needs to connect, and to connect again.
 pub struct Connecter {
@@ -57,7 +58,7 @@ pub struct Asking {
     fd: OwnedFd,
     socks: Box<Socks5>,
     /// What the stream has not taken yet.
-    out: Vec<u8>,
+    out: Zeroizing<Vec<u8>>,
     /// What the proxy said and the protocol has not taken yet.
     heard: Vec<u8>,
 }
@@ -83,10 +84,10 @@ impl Connecter {
         &self.endpoint
     }
 
-    /// The connection that there was has gone: begins to back off from the start.
-    pub fn lost(&mut self) {
+    /// A handshake has succeeded: the next time it begins to back off from the start. A connection alone is no success,
+    /// or a server that accepts us only to turn us away would hear from us at the highest rate for ever.
+    pub fn established(&mut self) {
         self.backoff = Backoff::new(&self.options);
-        self.untried.clear();
     }
 
     /// Milliseconds until the next attempt; `None`: there is none (`ZMQ_RECONNECT_IVL`).
@@ -163,7 +164,7 @@ impl Connecter {
             Some(request) => match Socks5::new(&request.host, request.port, request.credentials.clone()) {
                 Ok(socks) => {
                     let socks = Box::new(socks);
-                    self.ask(Asking { fd, socks, out: Vec::new(), heard: Vec::new() })
+                    self.ask(Asking { fd, socks, out: Zeroizing::default(), heard: Vec::new() })
                 }
                 Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
             },

@@ -7,6 +7,7 @@ use crate::engine::Failure;
 use crate::errno::Errno;
 use crate::message::OutFrame;
 use crate::options::SocketType;
+use crate::options::draft_number::{ZMQ_NOTIFY_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED};
 use crate::pipe::LaneOptions;
 use crate::reactor::Cx;
 
@@ -16,8 +17,13 @@ impl Session {
         for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT] {
             cx.cancel_timer(id);
         }
+        let mut gives_up = false;
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
+                gives_up = self.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0;
+                if handshaking.is_the_peers_fault(reason) {
+                    self.count_failure(cx.now_ms());
+                }
                 match reason {
                     Reason::Stream(_) | Reason::Timeout if handshaking.denied => {}
                     Reason::Stream(errno) => {
@@ -45,7 +51,17 @@ impl Session {
             }
             Stage::Waiting | Stage::Connecting(_) => {}
         }
+        if gives_up {
+            return cx.finish();
+        }
         self.lost(cx, reason);
+    }
+
+    /// Counts a failed handshake against the address of a peer that has come to us.
+    pub(super) fn count_failure(&self, now_ms: u64) {
+        if self.connecter.is_none() {
+            self.owner.offenders.failed(&self.peer_address, now_ms);
+        }
     }
 
     pub(super) fn tell_failure(&self, failure: Failure) {
@@ -67,14 +83,26 @@ impl Session {
         self.control.clear();
         if let (Some(send), Some(recv)) = connection.dismantle() {
             let mut writer = recv.into_writer();
-            if self.options.raw_socket && self.options.raw_notify {
-                // Tells the program that the peer has gone; without memory it has to do without.
-                if writer.append(&mut OutFrame::bytes(b"", false)).is_ok() {
+            for message in self.last_words() {
+                // Without memory the program has to do without.
+                if writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
                     writer.flush();
                 }
             }
             self.lanes = Some((send.into_reader(), writer));
         }
+    }
+
+    /// What the program is to receive when a connection has ended.
+    fn last_words(&self) -> impl Iterator<Item = &[u8]> {
+        let options = &*self.options;
+        let notifies = if options.raw_socket {
+            options.raw_notify
+        } else {
+            options.router_notify & ZMQ_NOTIFY_DISCONNECT != 0
+        };
+        let farewell = if self.connecter.is_none() { options.disconnect() } else { options.hiccup() };
+        notifies.then_some(&b""[..]).into_iter().chain(farewell)
     }
 
     /// Drops the connection, if there is one, and its lanes. Its halves may be in the hands of the socket's thread, and
@@ -108,9 +136,6 @@ impl Session {
                 Ok(fresh) => *reader = fresh,
                 Err(_) => return cx.finish(),
             }
-        }
-        if let Some(connecter) = &mut self.connecter {
-            connecter.lost();
         }
         self.connect_later(cx);
     }

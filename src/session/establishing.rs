@@ -9,12 +9,13 @@ use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
 use super::zap::Zap;
 use crate::engine::codec::Codec;
-use crate::engine::zap::ZapRequest;
+use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Heartbeat, Peer};
+use crate::engine::{Config, Heartbeat, Peer};
 use crate::errno::Errno;
 use crate::message::{Metadata, OutFrame};
+use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{self, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Interest};
@@ -34,7 +35,8 @@ impl Session {
         if self.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
         }
-        self.stage = Stage::Handshaking(Box::new(Handshaking::new(fd, &self.options, &self.peer_address)));
+        let config = Config::new(&self.options, self.security.clone(), &self.peer_address);
+        self.stage = Stage::Handshaking(Box::new(Handshaking::new(fd, config)));
         self.shake_hands(cx);
     }
 
@@ -55,6 +57,9 @@ impl Session {
             Outcome::Ask(request) => return self.ask(&request),
             Outcome::Denied(status) => {
                 self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
+                if status == ZapStatus::AuthenticationFailure {
+                    self.count_failure(cx.now_ms());
+                }
                 return Some(Outcome::More);
             }
             Outcome::Done { peer, unsent, rest } => {
@@ -105,22 +110,35 @@ impl Session {
         };
         let introduced = self.introduce(&mut writer, peer.as_ref(), raw_fd);
         if let Some(pipe) = fresh {
-            self.owner.mailbox.send(Command::Bind(pipe));
+            self.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
         let has_mechanism = peer.as_ref().is_some_and(|peer| peer.version >= Version::V3_0);
         let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
         let (send_form, recv_form) = forms(peer, &self.options);
         let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
         let mut send = SendHalf::new(reader, send_form);
+        if let Some(bytes) = self.options.out_batch() {
+            send.write_at_most(bytes);
+        }
         send.begin_with(unsent);
+        let greeted = match self.options.hello() {
+            Some(hello) => send.begin_with_message(hello),
+            None => Ok(()),
+        };
         let mut recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
-        let begun = introduced.and_then(|()| recv.begin_with(rest));
+        if let Some(bytes) = self.options.in_batch() {
+            recv.read_at_most(bytes);
+        }
+        let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
         let connection = Arc::new(Connection::new(fd, has_mechanism, send, recv));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));
         }
         self.shared.set_connection(connection);
+        if let Some(connecter) = &mut self.connecter {
+            connecter.established();
+        }
         self.watch_heartbeat(cx);
         self.receive(cx, false);
         self.send(cx);
@@ -130,7 +148,8 @@ impl Session {
         let to_socket = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
         let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
         let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
-        theirs.endpoint = self.endpoints.identifier().to_string();
+        theirs.local.clone_from(&self.endpoints.local);
+        theirs.remote.clone_from(&self.endpoints.remote);
         ours.set_owner(self.shared.next_end());
         let (reader, writer, end) = ours.into_parts();
         self.end = Some(end);
@@ -154,6 +173,9 @@ impl Session {
             Some(peer) => {
                 if self.options.recv_routing_id {
                     writer.append_routing_id(&peer.routing_id)?;
+                }
+                if self.options.router_notify & ZMQ_NOTIFY_CONNECT != 0 {
+                    writer.append(&mut OutFrame::bytes(b"", false))?;
                 }
                 if peer.phantom_subscription {
                     writer.append_subscription(true, b"")?;
@@ -187,6 +209,6 @@ fn limits(options: &SocketOptions) -> Limits {
         Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
         Err(_) => u64::MAX,
     };
-    let subscriptions = matches!(options.socket_type, SocketType::Pub | SocketType::Xpub);
+    let subscriptions = matches!(options.socket_type, SocketType::Pub | SocketType::Xpub | SocketType::Radio);
     Limits { frame: options.maxmsgsize, message, subscriptions }
 }

@@ -1,13 +1,14 @@
 //! A handshake over a stream.
 
+use super::state::Reason;
 use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Handshake, Peer, Progress};
 use crate::errno::Errno;
-use crate::options::SocketOptions;
 use crate::sys::stream;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes read in one call. What comes behind the handshake in the same read is handed on.
 const READ: usize = 2048;
@@ -16,7 +17,7 @@ const READ: usize = 2048;
 pub struct Handshaking {
     fd: OwnedFd,
     handshake: Handshake,
-    out: Vec<u8>,
+    out: Zeroizing<Vec<u8>>,
     out_at: usize,
     /// The question to the authenticator that is under way.
     pub zap: Option<Zap>,
@@ -44,12 +45,16 @@ pub enum Outcome {
 }
 
 impl Handshaking {
-    /// `peer_address` is what the authenticator is told.
-    pub fn new(fd: OwnedFd, options: &SocketOptions, peer_address: &str) -> Handshaking {
-        let mut config = Config::from(options);
-        config.zap.peer_address = peer_address.as_bytes().to_vec();
+    pub fn new(fd: OwnedFd, config: Config) -> Handshaking {
         let handshake = Handshake::new(config);
-        Handshaking { fd, handshake, out: Vec::new(), out_at: 0, zap: None, denied: false }
+        Handshaking {
+            fd,
+            handshake,
+            out: Zeroizing::new(Vec::with_capacity(READ)),
+            out_at: 0,
+            zap: None,
+            denied: false,
+        }
     }
 
     pub fn raw_fd(&self) -> RawFd {
@@ -58,6 +63,17 @@ impl Handshaking {
 
     pub fn into_fd(self) -> OwnedFd {
         self.fd
+    }
+
+    /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; and a peer whose
+    /// time runs out while the authenticator thinks has done nothing wrong.
+    pub fn is_the_peers_fault(&self, reason: Reason) -> bool {
+        !self.denied
+            && match reason {
+                Reason::Stream(errno) => errno != Errno::NOMEM,
+                Reason::Timeout => self.zap.is_none(),
+                Reason::Protocol(failure) => failure.is_the_peers(),
+            }
     }
 
     /// Writes and reads as far as the stream goes.
@@ -69,12 +85,13 @@ impl Handshaking {
                 return outcome;
             }
         }
+        // Wiped, as all that follows: there may be a password in it.
+        let mut buffer = Zeroizing::new([0; READ]);
         loop {
             if let Err(errno) = self.write() {
                 return Outcome::Failed(errno);
             }
-            let mut buffer = [0; READ];
-            let bytes = match stream::read(&self.fd, &mut buffer) {
+            let bytes = match stream::read(&self.fd, &mut *buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
                 Ok(n) => buffer.get(..n).unwrap_or_default(),
                 Err(errno) if errno.would_block() => return Outcome::More,
@@ -108,7 +125,7 @@ impl Handshaking {
             }
             Ok(Progress::Done(peer)) => {
                 self.handshake.output(&mut self.out);
-                let unsent = self.out.split_off(self.out_at.min(self.out.len()));
+                let unsent = self.out.get(self.out_at..).unwrap_or_default().to_vec();
                 Some(Outcome::Done { peer, unsent, rest })
             }
             Err(failure) => {
@@ -130,7 +147,7 @@ impl Handshaking {
                 Err(errno) => return Err(errno),
             }
         }
-        self.out.clear();
+        self.out.zeroize();
         self.out_at = 0;
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::state::{Ground, Session};
 use super::zap::Authenticators;
 use super::{Owner, monitor};
 use crate::ctx::{Context, Guard};
+use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
@@ -51,6 +52,7 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
             shared: theirs,
             owner: ground.owner,
             options: ground.options,
+            security: ground.security,
             authenticators: ground.authenticators,
             guard: ground.guard,
             endpoints: names,
@@ -89,6 +91,7 @@ struct Acceptor {
     shared: Arc<Both>,
     owner: Arc<Owner>,
     options: Arc<SocketOptions>,
+    security: Security,
     authenticators: Arc<dyn Authenticators>,
     guard: Guard,
     endpoints: Endpoints,
@@ -132,7 +135,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok(None) => return,
-                Ok(Some(stream)) => self.welcome(stream),
+                Ok(Some(stream)) => self.welcome(stream, cx.now_ms()),
                 Err(AcceptError::Refused(errno) | AcceptError::Transient(errno)) => {
                     self.tell(event::ACCEPT_FAILED, errno);
                 }
@@ -146,7 +149,13 @@ impl Acceptor {
         cx.again();
     }
 
-    fn welcome(&mut self, stream: Accepted) {
+    fn welcome(&mut self, stream: Accepted, now_ms: u64) {
+        if self.owner.offenders.refuse(&stream.peer_address, now_ms) {
+            return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
+        }
+        if let Security::CurveServer(keys) = &self.security {
+            keys.rotate_cookies(now_ms);
+        }
         let fd = u64::try_from(stream.fd.as_raw_fd()).unwrap_or(0);
         let endpoints =
             monitor::Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
@@ -164,6 +173,7 @@ impl Acceptor {
         let ground = Ground {
             owner: Arc::clone(&self.owner),
             options: Arc::clone(&self.options),
+            security: self.security.clone(),
             authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };

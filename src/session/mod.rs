@@ -11,6 +11,7 @@ mod handshaking;
 mod listener;
 mod lookup;
 mod monitor;
+mod offenders;
 mod owner;
 mod recv;
 mod send;

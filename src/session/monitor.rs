@@ -79,10 +79,15 @@ impl Monitor {
 
     /// Tells an event, if anybody wants it.
     pub fn tell(&self, kind: u64, value: u64, endpoints: &Endpoints) {
+        self.tell_all(kind, &[value], endpoints);
+    }
+
+    /// As [`tell`](Monitor::tell), for an event of several values.
+    pub fn tell_all(&self, kind: u64, values: &[u64], endpoints: &Endpoints) {
         if self.wants(kind) {
             let observer = self.observer.lock().clone();
             if let Some(observer) = observer {
-                observer.event(kind, &[value], endpoints);
+                observer.event(kind, values, endpoints);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a socket and its sessions and listeners share.
 
 use super::monitor::Monitor;
+use super::offenders::Offenders;
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ pub enum Command {
     /// Something happened on the other end of one of its pipes.
     Pipe(PipeId, PipeEvent),
     /// A pipe for the socket, from a session whose handshake is over or from an inproc peer.
-    Bind(Pipe),
+    Bind(Box<Pipe>),
     /// A connecter has given up for good: the endpoint is to be forgotten.
     Gone(Arc<str>),
 }
@@ -20,6 +21,7 @@ pub enum Command {
 pub struct Owner {
     pub mailbox: Arc<Mailbox<Command>>,
     pub monitor: Monitor,
+    pub offenders: Offenders,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
     linger_ms: AtomicI32,
@@ -30,6 +32,7 @@ impl Owner {
         Owner {
             mailbox: Arc::new(Mailbox::new()),
             monitor: Monitor::default(),
+            offenders: Offenders::default(),
             linger_ms: AtomicI32::new(linger_ms),
         }
     }

@@ -52,7 +52,7 @@ pub struct Limits {
     /// Bytes of all frames of one message together, the headers of all but the first among them: frames with nothing
     /// in them cost something too.
     pub message: u64,
-    /// The socket wants SUBSCRIBE and CANCEL.
+    /// The socket wants what says what the peer wants: SUBSCRIBE and CANCEL, JOIN and LEAVE.
     pub subscriptions: bool,
 }
 
@@ -84,6 +84,8 @@ pub struct RecvHalf {
     content: bool,
     /// Bytes to ask the stream for.
     want: usize,
+    /// Bytes to ask the stream for at most, unless a frame needs more.
+    most_read: usize,
     /// The end of the stream may be there already, of which no event will tell again: so it is to be read. From the
     /// beginning, since the handshake had the first events, until the stream has no more; then once the peer has
     /// closed its side.
@@ -106,9 +108,15 @@ impl RecvHalf {
             weight: 0,
             content: false,
             want: FIRST_READ,
+            most_read: usize::MAX,
             hangup: true,
             stopped: false,
         }
+    }
+
+    /// Reads no more than this at once, as far as frames allow it.
+    pub fn read_at_most(&mut self, bytes: usize) {
+        self.most_read = bytes;
     }
 
     /// Bytes that came with the handshake's last.
@@ -207,14 +215,22 @@ impl RecvHalf {
             return Ok(Read { bytes, short: bytes < room });
         }
         let least = need.max(self.want.min(LEAST_READ));
+        let most = self.most_read.max(need);
         let (bytes, room) = match in_place(&mut self.writer, &self.form) {
-            Some(producer) => producer.receive(least, |room| stream::read_uninit(fd, room))?,
+            Some(producer) => {
+                let mut asked = 0;
+                let (bytes, _) = producer.receive(least, |room| {
+                    asked = room.len().min(most);
+                    stream::read_uninit(fd, room.get_mut(..asked).unwrap_or_default())
+                })?;
+                (bytes, asked)
+            }
             None => {
                 let spare = self.scratch.room(least.max(self.want))?;
-                let room = spare.len();
-                let bytes = stream::read(fd, spare)?;
+                let asked = spare.len().min(most);
+                let bytes = stream::read(fd, spare.get_mut(..asked).unwrap_or_default())?;
                 self.scratch.filled(bytes);
-                (bytes, room)
+                (bytes, asked)
             }
         };
         if bytes == room {
@@ -441,17 +457,15 @@ impl RecvHalf {
         Ok(true)
     }
 
-    /// A large command: of any use only where it is a subscription.
+    /// A large command: of any use only where it says what the peer wants.
     fn finish_command(&mut self, body: &[u8]) -> Result<(), Errno> {
         if !self.wants_subscriptions() {
             return Ok(());
         }
-        let (subscribe, topic) = match Command::parse(body) {
-            Command::Subscribe(topic) => (true, topic),
-            Command::Cancel(topic) => (false, topic),
-            _ => return Ok(()),
-        };
-        self.writer.append_subscription(subscribe, topic)?;
+        if !Command::parse(body).is_wish() {
+            return Ok(());
+        }
+        self.writer.append_wish(body, b"")?;
         self.content = true;
         Ok(())
     }
@@ -493,7 +507,6 @@ fn obey(
             }
             false
         }
-        Command::Subscribe(_) | Command::Cancel(_) => true,
-        _ => false,
+        command => command.is_wish(),
     }
 }

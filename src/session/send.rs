@@ -58,6 +58,8 @@ pub struct SendHalf {
     control: Vec<u8>,
     /// Bytes sent of the body that stands at the end of the pipe's current block.
     body_at: usize,
+    /// Bytes to hand to the stream at once.
+    batch: usize,
     /// The stream stopped inside what was visible of the pipe: maybe inside a message.
     inside: bool,
     failed: Option<Errno>,
@@ -72,14 +74,25 @@ impl SendHalf {
             out_at: 0,
             control: Vec::new(),
             body_at: 0,
+            batch: usize::MAX,
             inside: false,
             failed: None,
         }
     }
 
+    /// Hands no more than this to the stream at once, give or take a frame where frames are encoded. Not 0.
+    pub fn write_at_most(&mut self, bytes: usize) {
+        self.batch = bytes;
+    }
+
     /// Of the handshake, what the stream did not take yet. Nothing was sent here before.
     pub fn begin_with(&mut self, bytes: &[u8]) {
         self.out = bytes.to_vec();
+    }
+
+    /// A message that goes before all of the pipe's. Errors: what sealing it gives.
+    pub fn begin_with_message(&mut self, body: &[u8]) -> Result<(), Errno> {
+        encode(&mut self.form, &mut self.out, 0, body)
     }
 
     /// Whether a control frame would have to wait, for the stream or for the end of a message.
@@ -166,7 +179,7 @@ impl SendHalf {
             // Borrowed from the blocks for the length of the call.
             let mut ranges: [IoSlice<'_>; MOST_RANGES] = std::array::from_fn(|_| IoSlice::new(&[]));
             let (mut used, mut total, mut whole) = (0, 0, true);
-            let mut body_at = self.body_at;
+            let (mut body_at, batch) = (self.body_at, self.batch);
             consumer.spans(|bytes, tail| {
                 let body = match tail {
                     Some(Tail::Body(body)) => body.as_slice().get(body_at..).unwrap_or_default(),
@@ -177,13 +190,18 @@ impl SendHalf {
                     if range.is_empty() {
                         continue;
                     }
+                    let part = range.get(..batch - total).unwrap_or(range);
                     let Some(slot) = ranges.get_mut(used) else {
                         whole = false;
                         return false;
                     };
-                    *slot = IoSlice::new(range);
+                    *slot = IoSlice::new(part);
                     used += 1;
-                    total += range.len();
+                    total += part.len();
+                    if part.len() < range.len() {
+                        whole = false;
+                        return false;
+                    }
                 }
                 true
             });
@@ -238,20 +256,12 @@ impl SendHalf {
 
     /// Takes frames out of the pipe and encodes them.
     fn encode(&mut self) -> Result<(), Errno> {
-        while self.out.len() < GATHER {
+        while self.out.len() < GATHER.min(self.batch) {
             let Some(frame) = self.reader.read() else {
                 self.inside = false;
                 return Ok(());
             };
-            let body = frame.data();
-            match &mut self.form {
-                SendForm::Raw => self.out.extend_from_slice(body),
-                SendForm::AsTheyLie => append(&mut self.out, Version::V3_1, frame.flags, body),
-                SendForm::Framed(version) => append(&mut self.out, *version, frame.flags, body),
-                SendForm::Sealed(sealer) => {
-                    sealer.append_frame(&mut self.out, frame.flags, body).map_err(errno)?;
-                }
-            }
+            encode(&mut self.form, &mut self.out, frame.flags, frame.data())?;
             self.inside = frame.more();
         }
         Ok(())
@@ -263,6 +273,17 @@ enum Step {
     /// Less than was offered: the stream is full.
     Short,
     Nothing,
+}
+
+/// Appends a frame in the form in which frames leave.
+fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
+    match form {
+        SendForm::Raw => out.extend_from_slice(body),
+        SendForm::AsTheyLie => append(out, Version::V3_1, flags, body),
+        SendForm::Framed(version) => append(out, *version, flags, body),
+        SendForm::Sealed(sealer) => sealer.append_frame(out, flags, body).map_err(errno)?,
+    }
+    Ok(())
 }
 
 fn append(out: &mut Vec<u8>, version: Version, flags: u8, body: &[u8]) {

@@ -11,7 +11,7 @@ use super::shared::{PEER_CLOSED, Shared, TERMINATE, WRITABLE};
 use super::zap::Authenticators;
 use crate::ctx::Guard;
 use crate::engine::zmtp::heartbeat::Action;
-use crate::engine::{Failure, Heartbeat};
+use crate::engine::{Failure, Heartbeat, Security};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
@@ -35,6 +35,8 @@ pub mod timer {
 pub struct Ground {
     pub owner: Arc<Owner>,
     pub options: Arc<SocketOptions>,
+    /// What the options and the socket's keys make of its handshakes.
+    pub security: Security,
     pub authenticators: Arc<dyn Authenticators>,
     pub guard: Guard,
 }
@@ -43,6 +45,7 @@ pub struct Ground {
 pub struct Session {
     pub(super) owner: Arc<Owner>,
     pub(super) options: Arc<SocketOptions>,
+    pub(super) security: Security,
     pub(super) authenticators: Arc<dyn Authenticators>,
     pub(super) shared: Arc<Shared>,
     /// How to connect (again); `None` for a connection that was accepted.
@@ -122,6 +125,7 @@ impl Session {
         Session {
             owner: ground.owner,
             options: ground.options,
+            security: ground.security,
             authenticators: ground.authenticators,
             shared,
             connecter,
@@ -300,9 +304,8 @@ impl Source for Session {
         if self.closing {
             return false;
         }
-        match &mut self.connecter {
-            Some(connecter) => connecter.lost(),
-            None => return false,
+        if self.connecter.is_none() {
+            return false;
         }
         self.connect_later(cx);
         true

@@ -104,15 +104,29 @@ impl Socket {
         Ok(())
     }
 
-    /// `zmq_connect`.
-    pub fn connect(&mut self, endpoint: &str) -> Result<()> {
+    /// `zmq_connect_peer`: the routing id of the peer. Errors: `ENOTSUP` for a socket that is no PEER, `EFAULT` where there
+    /// is no pipe before there is a connection (`ZMQ_IMMEDIATE`), and as `zmq_connect`.
+    pub fn connect_peer(&mut self, endpoint: &str) -> Result<u32> {
+        self.alive()?;
+        if self.options.socket_type != SocketType::Peer {
+            return Err(Errno::NOTSUP);
+        }
+        if self.options.immediate {
+            return Err(Errno::FAULT);
+        }
+        let pipe = self.connect(endpoint)?;
+        pipe.and_then(|pipe| self.pattern.routing_id(pipe)).ok_or(Errno::HOSTUNREACH)
+    }
+
+    /// `zmq_connect`; answers the pipe, if there is a new one already.
+    pub fn connect(&mut self, endpoint: &str) -> Result<Option<PipeId>> {
         self.process()?;
         let (scheme, address) = transport::parse(endpoint)?;
         transport::compatible(scheme, self.options.socket_type)?;
         if scheme == Scheme::Inproc {
-            self.connect_inproc(endpoint)?;
+            let pipe = self.connect_inproc(endpoint)?;
             self.last_endpoint = endpoint.to_string();
-            return Ok(());
+            return Ok(Some(pipe));
         }
         let once = matches!(
             self.options.socket_type,
@@ -120,7 +134,7 @@ impl Socket {
         );
         if once && self.endpoints.contains(endpoint) {
             // A second connection to the same peer makes no sense for these, and libzmq makes none.
-            return Ok(());
+            return Ok(None);
         }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let plan = transport::connect(scheme, address, &self.options)?;
@@ -131,7 +145,7 @@ impl Socket {
             let out = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
             let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
             let (mut ours, theirs) = pipe::pair(out, back)?;
-            ours.endpoint = endpoint.to_string();
+            ours.remote = endpoint.to_string();
             (Some(ours), Some(theirs))
         };
         let ground = self.ground();
@@ -143,7 +157,7 @@ impl Socket {
         self.drop_closed();
         // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
         self.owner.mailbox.touch();
-        Ok(())
+        Ok(pipe)
     }
 
     /// `zmq_unbind` and `zmq_disconnect`.
@@ -176,6 +190,9 @@ impl Socket {
         }
         for entry in entries {
             if let Some(id) = entry.pipe {
+                if let Some(pipe) = self.pipes.pipe(id) {
+                    pipe.bid_farewell();
+                }
                 self.pipes.terminate(id);
             }
             entry.terminate();
@@ -183,9 +200,10 @@ impl Socket {
         Ok(())
     }
 
-    fn ground(&self) -> Ground {
+    fn ground(&mut self) -> Ground {
         Ground {
             owner: Arc::clone(&self.owner),
+            security: self.security(),
             options: Arc::new(self.options.clone()),
             authenticators: Arc::clone(&self.names) as Arc<dyn session::Authenticators>,
             guard: self.context().guard(),

@@ -3,8 +3,9 @@
 use super::state::Socket;
 use crate::ctx::SocketId;
 use crate::errno::Result;
+use crate::message::OutFrame;
 use crate::options::SocketOptions;
-use crate::pipe::{self, LaneOptions, Pipe};
+use crate::pipe::{self, LaneOptions, Pipe, PipeId};
 use crate::session::{Authenticators, Command, Owner};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -29,13 +30,13 @@ impl Authenticators for Names {
         let Some(bound) = self.find(AUTHENTICATOR) else { return Ok(None) };
         let lane = LaneOptions { hwm: 0, conflate: false };
         let (mut ours, mut theirs) = pipe::pair(lane, lane)?;
-        theirs.endpoint = AUTHENTICATOR.to_string();
+        theirs.local = AUTHENTICATOR.to_string();
         if bound.marks.wants_routing_id {
             ours.write_routing_id(b"")?;
             ours.flush();
         }
         // It may have closed since.
-        Ok(bound.owner.mailbox.try_send(Command::Bind(theirs)).is_ok().then_some(ours))
+        Ok(bound.owner.mailbox.try_send(Command::Bind(Box::new(theirs))).is_ok().then_some(ours))
     }
 }
 
@@ -62,6 +63,10 @@ struct Marks {
     rcvhwm: i32,
     routing_id: Vec<u8>,
     wants_routing_id: bool,
+    /// `ZMQ_HELLO_MSG`.
+    hello: Option<Vec<u8>>,
+    /// `ZMQ_DISCONNECT_MSG`.
+    farewell: Option<Vec<u8>>,
 }
 
 impl Marks {
@@ -71,6 +76,27 @@ impl Marks {
             rcvhwm: options.rcvhwm,
             routing_id: options.routing_id.clone(),
             wants_routing_id: options.recv_routing_id,
+            hello: options.hello().map(<[u8]>::to_vec),
+            farewell: options.disconnect().map(<[u8]>::to_vec),
+        }
+    }
+
+    /// Sends what goes first from an end whose owner has these marks. Errors: `ENOMEM`.
+    fn begin(&self, pipe: &mut Pipe, with_routing_id: bool) -> Result<()> {
+        if with_routing_id {
+            pipe.write_routing_id(&self.routing_id)?;
+        }
+        if let Some(hello) = &self.hello {
+            pipe.write(&mut OutFrame::bytes(hello, false))?;
+        }
+        pipe.flush();
+        Ok(())
+    }
+
+    /// Says what the owner of this end, who has bound, wants to hear when the other goes.
+    fn ask_for_farewell(&self, pipe: &Pipe) {
+        if let Some(farewell) = &self.farewell {
+            pipe.ask_for_farewell(farewell);
         }
     }
 }
@@ -84,16 +110,14 @@ impl Socket {
     /// Takes the name, and whoever waited for it. Errors: `EADDRINUSE`.
     pub(super) fn bind_inproc(&mut self, endpoint: &str) -> Result<()> {
         let marks = Marks::of(&self.options);
-        let bound = Bound { owner: Arc::clone(&self.owner), marks };
+        let bound = Bound { owner: Arc::clone(&self.owner), marks: marks.clone() };
         let waiting = self.names.bind(endpoint, self.ticket.id(), bound)?;
-        for Pending { mut pipe, marks, boost } in waiting {
-            let _ = pipe.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
+        for Pending { mut pipe, marks: theirs, boost } in waiting {
+            let _ = pipe.hwm_boost.set((theirs.rcvhwm, theirs.sndhwm));
             let _ = boost.set((self.options.rcvhwm, self.options.sndhwm));
             pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
-            if marks.wants_routing_id {
-                pipe.write_routing_id(&self.options.routing_id)?;
-                pipe.flush();
-            }
+            marks.begin(&mut pipe, theirs.wants_routing_id)?;
+            marks.ask_for_farewell(&pipe);
             self.attach(pipe, false);
         }
         self.drop_closed();
@@ -101,38 +125,33 @@ impl Socket {
     }
 
     /// Connects to whoever has the name, or waits for it. Errors: `ENOMEM`.
-    pub(super) fn connect_inproc(&mut self, endpoint: &str) -> Result<()> {
+    pub(super) fn connect_inproc(&mut self, endpoint: &str) -> Result<PipeId> {
         let marks = Marks::of(&self.options);
         let out = LaneOptions { hwm: marks.sndhwm, conflate: self.options.conflates_out() };
         let back = LaneOptions { hwm: marks.rcvhwm, conflate: self.options.conflates_in() };
         let (mut ours, mut theirs) = pipe::pair(out, back)?;
-        ours.endpoint = endpoint.to_string();
-        theirs.endpoint = endpoint.to_string();
+        ours.remote = endpoint.to_string();
+        theirs.local = endpoint.to_string();
         let socket_ours = &mut ours;
         self.names.connect(endpoint, self.ticket.id(), move |bound| {
             // Before there is a binder nobody knows whether it wants a routing id. A reader that does not passes it.
-            if bound.is_none_or(|bound| bound.marks.wants_routing_id) {
-                socket_ours.write_routing_id(&marks.routing_id)?;
-                socket_ours.flush();
-            }
+            marks.begin(socket_ours, bound.is_none_or(|bound| bound.marks.wants_routing_id))?;
             let Some(bound) = bound else {
                 let boost = Arc::clone(&socket_ours.hwm_boost);
                 return Ok(Some(Pending { pipe: theirs, marks, boost }));
             };
-            if marks.wants_routing_id {
-                theirs.write_routing_id(&bound.marks.routing_id)?;
-                theirs.flush();
-            }
+            bound.marks.begin(&mut theirs, marks.wants_routing_id)?;
+            bound.marks.ask_for_farewell(&theirs);
             let _ = socket_ours.hwm_boost.set((bound.marks.rcvhwm, bound.marks.sndhwm));
             let _ = theirs.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
             socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
-            bound.owner.mailbox.send(Command::Bind(theirs));
+            bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
             Ok(None)
         })?;
         let id = self.attach(ours, true);
         self.endpoints.add_pipe(endpoint, id);
         self.drop_closed();
-        Ok(())
+        Ok(id)
     }
 
     /// Gives a name up, if it is this socket's, or stops waiting for one. `false`: neither.

@@ -8,6 +8,7 @@
 
 mod endpoints;
 mod inproc;
+mod keys;
 mod monitor;
 mod options;
 mod state;
@@ -79,7 +80,20 @@ impl Handle {
 
     /// `zmq_connect`.
     pub fn connect(self, endpoint: &str) -> Result<()> {
-        self.lock()?.connect(endpoint)
+        self.lock()?.connect(endpoint).map(drop)
+    }
+
+    /// `zmq_connect_peer`: the routing id of the peer.
+    pub fn connect_peer(self, endpoint: &str) -> Result<u32> {
+        self.lock()?.connect_peer(endpoint)
+    }
+
+    /// `zmq_disconnect_peer`. Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type without such peers; `ETERM`,
+    /// `ENOTSOCK`.
+    pub fn disconnect_peer(self, routing_id: u32) -> Result<()> {
+        let mut socket = self.lock()?;
+        socket.process()?;
+        socket.disconnect_peer(routing_id)
     }
 
     /// `zmq_unbind` and `zmq_disconnect`, which libzmq does not tell apart.
@@ -176,6 +190,14 @@ impl Handle {
         Ok(if reachable { POLLOUT } else { 0 })
     }
 
+    /// `zmq_join`, or `zmq_leave`. Errors: `EINVAL` for a group that is joined already, or not, or too long; `ENOTSUP` for
+    /// a type that has no groups; `ETERM`, `ENOTSOCK`, `ENOMEM`.
+    pub fn join(self, join: bool, group: &[u8]) -> Result<()> {
+        let mut socket = self.lock()?;
+        socket.process()?;
+        socket.join(join, group)
+    }
+
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
     pub fn mailbox(self) -> Result<Arc<Mailbox<Command>>> {
@@ -188,6 +210,12 @@ impl Handle {
     /// `EADDRINUSE`, `ENOTSOCK`.
     pub fn monitor(self, endpoint: Option<&str>, events: u64, version: i32, socket_type: i32) -> Result<()> {
         monitor::monitor(self, endpoint, events, version, socket_type)
+    }
+
+    /// `zmq_socket_monitor_pipes_stats`. Errors: `EINVAL` if no monitor wants `ZMQ_EVENT_PIPES_STATS`, `EAGAIN` if there is
+    /// no pipe, `ENOTSOCK`.
+    pub fn report_pipes(self) -> Result<()> {
+        self.lock()?.report_pipes()
     }
 
     #[inline]

@@ -3,7 +3,9 @@
 use super::state::Socket;
 use crate::errno::{Errno, Result};
 use crate::options::number::{
-    ZMQ_EVENTS, ZMQ_FD, ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
+    ZMQ_CURVE_SECRETKEY, ZMQ_EVENTS, ZMQ_FD, ZMQ_FERRO_CURVE_SERVER_KEY_ADD,
+    ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, ZMQ_FERRO_MAX_FAILED_HANDSHAKES,
+    ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
 };
 use crate::options::value;
 
@@ -16,6 +18,11 @@ impl Socket {
         self.drop_closed();
         if let Some(outcome) = by_pattern {
             return outcome;
+        }
+        match option {
+            ZMQ_FERRO_CURVE_SERVER_KEY_ADD => return self.keys.add(bytes),
+            ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW => return self.keys.withdraw(bytes, &self.options),
+            _ => {}
         }
         match value {
             Some(value) => self.options.set(option, value)?,
@@ -30,6 +37,10 @@ impl Socket {
                     }
                 }
             }
+            ZMQ_CURVE_SECRETKEY => self.keys.secret_changed(),
+            ZMQ_FERRO_MAX_FAILED_HANDSHAKES | ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL => {
+                self.owner.offenders.configure(&self.options);
+            }
             _ => {}
         }
         Ok(())
@@ -43,6 +54,8 @@ impl Socket {
         }
         match option {
             ZMQ_RCVMORE => value::put_int_padded(out, i32::from(self.rcvmore)),
+            // A thread-safe socket is waited for with a poller.
+            ZMQ_FD if self.pattern.is_thread_safe() => Err(Errno::INVAL),
             ZMQ_FD => {
                 let fd = self.owner.mailbox.fd()?;
                 value::put_int_padded(out, fd)
@@ -53,7 +66,7 @@ impl Socket {
                 value::put_int_padded(out, readiness)
             }
             ZMQ_LAST_ENDPOINT => value::put_c_str(out, self.last_endpoint.as_bytes()),
-            ZMQ_THREAD_SAFE => value::put_int_padded(out, 0),
+            ZMQ_THREAD_SAFE => value::put_int_padded(out, i32::from(self.pattern.is_thread_safe())),
             _ => self.options.get(option, out),
         }
     }

@@ -1,14 +1,15 @@
 //! The socket behind a handle.
 
-use super::endpoints::Endpoints;
+use super::endpoints::Endpoints as Connections;
 use super::inproc::Names;
+use super::keys::Keys;
 use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pattern::{Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
-use crate::session::{Command, Owner, SocketEnd};
+use crate::session::{Command, Endpoints, Owner, SocketEnd, event};
 use std::sync::{Arc, Weak};
 
 /// Pipes, one pattern, a mailbox, and endpoints. Only ever touched under its handle's lock.
@@ -17,12 +18,13 @@ pub struct Socket {
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
     pub(super) owner: Arc<Owner>,
-    pub(super) endpoints: Endpoints,
+    pub(super) endpoints: Connections,
     /// `ZMQ_LAST_ENDPOINT`.
     pub(super) last_endpoint: String,
     /// `ZMQ_RCVMORE`.
     pub(super) rcvmore: bool,
     pub(super) names: Arc<Names>,
+    pub(super) keys: Keys,
     /// Emptied and filled again by [`process`](Socket::process), so that it need not allocate.
     commands: Vec<Command>,
     /// Last: once it is dropped the context may end.
@@ -41,10 +43,11 @@ impl Socket {
             options,
             pipes: Pipes::default(),
             owner,
-            endpoints: Endpoints::default(),
+            endpoints: Connections::default(),
             last_endpoint: String::new(),
             rcvmore: false,
             names,
+            keys: Keys::default(),
             commands: Vec::new(),
             ticket,
         })
@@ -55,7 +58,7 @@ impl Socket {
     }
 
     /// Does what other threads asked for. Cheap when there is nothing. Errors: `ETERM`.
-    #[inline]
+    #[inline(always)]
     pub fn process(&mut self) -> Result<()> {
         if self.owner.mailbox.state().is_quiet() {
             return Ok(());
@@ -90,7 +93,7 @@ impl Socket {
                 }
             }
             Command::Bind(pipe) => {
-                self.attach(pipe, false);
+                self.attach(*pipe, false);
             }
             // It may be gone already: the program was faster.
             Command::Gone(endpoint) => drop(self.forget_endpoint(&endpoint)),
@@ -118,7 +121,7 @@ impl Socket {
     }
 
     /// Lets go of pipes that have closed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drop_closed(&mut self) {
         if self.pipes.any_closed() {
             self.drop_them();
@@ -138,7 +141,7 @@ impl Socket {
 
     /// Sends a frame now, for a caller that would wait this long. Errors: `EAGAIN` and the pattern's own, with
     /// nothing taken.
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&mut self, frame: &mut OutFrame<'_>, timeout_ms: i32) -> Result<()> {
         let outcome = self.pattern.send(&mut self.pipes, frame);
         self.drop_closed();
@@ -149,7 +152,7 @@ impl Socket {
     }
 
     /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv<R, F: FnOnce(Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
         let outcome = match self.pattern.recv(&mut self.pipes) {
             Ok(frame) => {
@@ -160,6 +163,42 @@ impl Socket {
         };
         self.drop_closed();
         outcome
+    }
+
+    /// Joins a group, or leaves it.
+    pub fn join(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        let outcome = self.pattern.join(&mut self.pipes, join, group);
+        self.drop_closed();
+        outcome
+    }
+
+    /// Ends the connection to one peer.
+    pub fn disconnect_peer(&mut self, routing_id: u32) -> Result<()> {
+        let outcome = self.pattern.disconnect_peer(&mut self.pipes, routing_id);
+        self.drop_closed();
+        outcome
+    }
+
+    /// Has the monitor told how full each pipe is. Errors: `EINVAL` if it does not want to know, `EAGAIN` if there is no
+    /// pipe.
+    pub fn report_pipes(&mut self) -> Result<()> {
+        if !self.owner.monitor.wants(event::PIPES_STATS) {
+            return Err(Errno::INVAL);
+        }
+        if self.pipes.is_empty() {
+            return Err(Errno::AGAIN);
+        }
+        for id in self.pipes.ids() {
+            let Some(pipe) = self.pipes.pipe(id) else { continue };
+            let (outbound, inbound) = pipe.queued();
+            let endpoints = Endpoints {
+                local: pipe.local.clone(),
+                remote: pipe.remote.clone(),
+                bound: !pipe.local.is_empty(),
+            };
+            self.owner.monitor.tell_all(event::PIPES_STATS, &[outbound, inbound], &endpoints);
+        }
+        Ok(())
     }
 
     /// Whether frames can be received and sent now, as `ZMQ_POLLIN` and `ZMQ_POLLOUT`.
@@ -174,6 +213,11 @@ impl Socket {
     pub fn close(mut self) {
         self.owner.set_linger_ms(self.options.linger_ms);
         self.endpoints.terminate_all();
+        for id in self.pipes.ids() {
+            if let Some(pipe) = self.pipes.pipe(id) {
+                pipe.bid_farewell();
+            }
+        }
         // Closes every end: peers and sessions are told.
         self.pipes = Pipes::default();
         self.leave_names();

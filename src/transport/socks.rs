@@ -1,6 +1,7 @@
 //! The address side of SOCKS5: what the proxy is asked for. The protocol is `engine::socks`.
 
 use super::ip;
+use crate::engine::socks::Login;
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 
@@ -14,7 +15,7 @@ pub struct ProxyRequest {
     pub host: String,
     pub port: u16,
     /// User name and password, if the proxy is to be told.
-    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
+    pub credentials: Option<Login>,
 }
 
 impl ProxyRequest {
@@ -32,7 +33,7 @@ impl ProxyRequest {
             return Err(Errno::INVAL);
         }
         let (user, password) = (&options.socks_proxy_username, &options.socks_proxy_password);
-        let credentials = (user.as_bytes().to_vec(), password.as_bytes().to_vec());
+        let credentials: Login = (user.as_bytes().to_vec().into(), password.as_bytes().to_vec().into());
         let credentials = Some(credentials).filter(|(user, _)| !user.is_empty());
         Ok(Some(ProxyRequest { host: host.to_owned(), port, credentials }))
     }

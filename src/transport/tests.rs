@@ -288,7 +288,7 @@ fn a_proxy_is_connected_to_in_place_of_the_peer() {
     };
     let plan = planned("tcp://lo:0;[::1]:80", &options).unwrap();
     assert_eq!(plan.endpoint(), "tcp://lo:0;[::1]:80");
-    let credentials = Some((b"ann".to_vec(), b"secret".to_vec()));
+    let credentials = Some((b"ann".to_vec().into(), b"secret".to_vec().into()));
     let request = ProxyRequest { host: "::1".into(), port: 80, credentials };
     assert_eq!(plan.proxy(), Some(&request));
     assert!(!format!("{plan:?}").contains("secret"));

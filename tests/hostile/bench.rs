@@ -114,9 +114,19 @@ pub struct Bench {
 impl Bench {
     /// `prepare` sets options before the bind.
     pub fn new(kind: c_int, good_kind: c_int, prepare: impl FnOnce(Socket)) -> Bench {
+        Bench::with(kind, good_kind, |_, socket| prepare(socket), |_| {})
+    }
+
+    /// As [`new`](Bench::new); `prepare_good` sets options of the good one before it connects.
+    pub fn with(
+        kind: c_int,
+        good_kind: c_int,
+        prepare: impl FnOnce(*mut c_void, Socket),
+        prepare_good: impl FnOnce(Socket),
+    ) -> Bench {
         let context = zmq_ctx_new();
         let socket = open(context, kind);
-        prepare(socket);
+        prepare(context, socket);
         let monitor = open(context, ZMQ_PAIR);
         // SAFETY: C strings.
         unsafe {
@@ -128,6 +138,7 @@ impl Bench {
         if kind == ZMQ_PUB || kind == ZMQ_XPUB {
             set_bytes(good, ZMQ_SUBSCRIBE, b"good");
         }
+        prepare_good(good);
         connect(good, &endpoint);
         let mut bench = Bench { context, socket, endpoint, good, monitor, sent: 0, strays: Vec::new() };
         bench.wait_for(ZMQ_EVENT_HANDSHAKE_SUCCEEDED);

@@ -2,11 +2,16 @@
 use super::frame::{self, Header};
 use super::v1;
 use crate::engine::Failure;
+use zeroize::Zeroizing;
 
 /// The longest body of a command or routing id before the handshake is over, in bytes. libzmq knows no limit but
 /// `ZMQ_MAXMSGSIZE`; here a stranger costs at most this much, and only as its bytes arrive. READY and INITIATE
 /// are the long ones: some hundred bytes, and the application's own `ZMQ_METADATA`.
 pub const MAX_BODY: u64 = 32 * 1024;
+
+/// Bytes of a frame that get their memory at once, so that no copy of them stays behind where it grows: more than a
+/// command with a password has.
+pub const ROOM: usize = 1024;
 
 /// How frames begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +26,12 @@ pub struct Assembler {
     form: Form,
     header: Option<Header>,
     /// Header and body, as far as they are here.
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
 }
 
 impl Assembler {
     pub fn new(form: Form) -> Assembler {
-        Assembler { form, header: None, bytes: Vec::new() }
+        Assembler { form, header: None, bytes: Zeroizing::default() }
     }
 
     /// Whether no frame has begun.
@@ -35,8 +40,8 @@ impl Assembler {
     }
 
     /// Takes bytes off the front of `bytes`, at most up to the end of the frame, and gives its body once it is
-    /// whole; the next call begins another frame. Fails with `EMSGSIZE` as soon as the header says too much.
-    pub fn input(&mut self, bytes: &mut &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    /// whole, to be wiped when dropped: there may be a password in it. The next call begins another frame. Fails with `EMSGSIZE` as soon as the header says too much.
+    pub fn input(&mut self, bytes: &mut &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
         let header = loop {
             match self.header {
                 Some(header) => break header,
@@ -50,6 +55,10 @@ impl Assembler {
             }
         };
         frame::check_size(header.body_len, MAX_BODY as i64)?;
+        if header.frame_len() <= ROOM {
+            let missing = header.frame_len().saturating_sub(self.bytes.len());
+            self.bytes.reserve_exact(missing);
+        }
         let missing = header.frame_len().saturating_sub(self.bytes.len()).min(bytes.len());
         let (taken, rest) = bytes.split_at(missing);
         self.bytes.extend_from_slice(taken);
@@ -95,7 +104,7 @@ mod tests {
                         bodies.extend(assembler.input(&mut bytes).unwrap());
                     }
                 }
-                assert_eq!(bodies, [&b"hi"[..], b"", &long]);
+                assert_eq!(bodies, [&b"hi"[..], b"", &long].map(|body| Zeroizing::new(body.to_vec())));
             }
         }
     }

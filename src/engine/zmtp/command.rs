@@ -9,6 +9,8 @@ const PING: &[u8] = b"\x04PING";
 const PONG: &[u8] = b"\x04PONG";
 const SUBSCRIBE: &[u8] = b"\x09SUBSCRIBE";
 const CANCEL: &[u8] = b"\x06CANCEL";
+const JOIN: &[u8] = b"\x04JOIN";
+const LEAVE: &[u8] = b"\x05LEAVE";
 const READY: &[u8] = b"\x05READY";
 const ERROR: &[u8] = b"\x05ERROR";
 
@@ -28,6 +30,10 @@ pub enum Command<'a> {
     Subscribe(&'a [u8]),
     /// The topic.
     Cancel(&'a [u8]),
+    /// The group (RFC 48).
+    Join(&'a [u8]),
+    /// The group (RFC 48).
+    Leave(&'a [u8]),
     /// The properties.
     Ready(&'a [u8]),
     /// What follows the name; [`error_reason`] reads it.
@@ -44,6 +50,10 @@ impl<'a> Command<'a> {
             Command::Subscribe(topic)
         } else if let Some(topic) = after(CANCEL) {
             Command::Cancel(topic)
+        } else if let Some(group) = after(JOIN) {
+            Command::Join(group)
+        } else if let Some(group) = after(LEAVE) {
+            Command::Leave(group)
         } else if let Some((ttl_ds, context)) = after(PING).and_then(<[u8]>::split_first_chunk::<2>) {
             Command::Ping { ttl_ds: u16::from_be_bytes(*ttl_ds), context }
         } else if let Some(context) = after(PONG) {
@@ -55,6 +65,11 @@ impl<'a> Command<'a> {
         } else {
             Command::Other
         }
+    }
+
+    /// Whether it says what the peer wants to get, which is for the socket.
+    pub fn is_wish(&self) -> bool {
+        matches!(self, Command::Subscribe(_) | Command::Cancel(_) | Command::Join(_) | Command::Leave(_))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Handshakes: from the first byte to the first message.
-use super::assembler::{Assembler, Form};
+use super::assembler::{Assembler, Form, ROOM};
 use super::greeting::{self, Greeted, Greeting};
 use super::{PeerGreeting, Version, frame, v1};
 use crate::engine::mechanism::{self, Mechanism, Turn};
 use crate::engine::zap::{ZapReply, ZapRequest, ZapStatus};
 use crate::engine::{Codec, Config, Failure};
 use crate::options::SocketType;
+use zeroize::{Zeroize, Zeroizing};
 
 /// One side of a connection that is being set up.
 ///
@@ -15,7 +16,8 @@ use crate::options::SocketType;
 pub struct Handshake {
     config: Config,
     state: State,
-    out: Vec<u8>,
+    /// Wiped when it was given away, and large enough from the start for a command with a password in it.
+    out: Zeroizing<Vec<u8>>,
 }
 
 /// What a call led to.
@@ -58,14 +60,15 @@ pub struct Peer {
 
 impl Handshake {
     pub fn new(config: Config) -> Handshake {
-        let mut out = Vec::new();
+        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
         let state = State::Greeting(Greeting::start(&config, &mut out));
         Handshake { config, state, out }
     }
 
     /// Appends what must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.out);
+        out.extend_from_slice(&self.out);
+        self.out.zeroize();
     }
 
     /// Takes bytes of the peer and says how many. That is all of them unless the handshake is done: then the rest
@@ -183,11 +186,11 @@ impl AwaitRoutingId {
             Some(body) => Some(body),
             None => self.frame.input(bytes)?,
         };
-        let Some(body) = body else { return Ok(Step::Wait(State::RoutingId(self))) };
+        let Some(mut body) = body else { return Ok(Step::Wait(State::RoutingId(self))) };
         let publishes = matches!(config.socket_type, SocketType::Pub | SocketType::Xpub);
         Ok(Step::Done(Peer {
             version: self.version,
-            routing_id: if config.recv_routing_id { body } else { Vec::new() },
+            routing_id: if config.recv_routing_id { std::mem::take(&mut *body) } else { Vec::new() },
             socket_type: None,
             properties: Vec::new(),
             phantom_subscription: self.unversioned && publishes,

@@ -22,7 +22,7 @@ unsafe impl<T: Send> Send for Consumer<T> {}
 impl<T> Consumer<T> {
     /// Whether bytes or a tail lie ahead. `false` leaves the consumer asleep: the producer's next publish
     /// answers `true`.
-    #[inline]
+    #[inline(always)]
     pub fn check(&mut self) -> bool {
         if self.ready() {
             return true;
@@ -39,7 +39,7 @@ impl<T> Consumer<T> {
     }
 
     /// As [`check`](Consumer::check), but stays awake.
-    #[inline]
+    #[inline(always)]
     pub fn ready(&mut self) -> bool {
         if self.position < bytes_of(self.seen) {
             return true;
@@ -63,7 +63,7 @@ impl<T> Consumer<T> {
 
     /// Unread published bytes of the current block, as of the last [`check`](Consumer::check) or
     /// [`ready`](Consumer::ready).
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         let len = bytes_of(self.seen);
         // SAFETY: bytes up to the published length were written before the Release store that `ready` read with
@@ -77,7 +77,7 @@ impl<T> Consumer<T> {
     }
 
     /// The last `len` bytes that [`advance`](Consumer::advance) passed in the current block.
-    #[inline]
+    #[inline(always)]
     pub fn passed(&self, len: usize) -> &[u8] {
         let len = len.min(self.position);
         // SAFETY: as in `bytes`; the block stays until this side asks for what lies ahead again.
@@ -107,7 +107,7 @@ impl<T> Consumer<T> {
 
     /// Counts `len` bytes as read. Returns how many messages have ended since the last time it told, once the
     /// reader stands at the end of what the block shows; else 0.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self, len: usize) -> u32 {
         let state = self.seen;
         self.position = (self.position + len).min(bytes_of(state));
@@ -119,7 +119,7 @@ impl<T> Consumer<T> {
     }
 
     /// For a reader that counts by itself: counts messages as told that end in the bytes it is about to pass.
-    #[inline]
+    #[inline(always)]
     pub fn tell(&mut self, messages: u32) {
         self.messages = self.messages.wrapping_add(messages);
     }
@@ -172,7 +172,7 @@ impl<T> Consumer<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn state(&self) -> u64 {
         // SAFETY: the current block is alive until this side passes it.
         unsafe { self.block.as_ref() }.state.load(Ordering::Acquire)

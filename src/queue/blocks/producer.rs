@@ -54,7 +54,7 @@ impl<T> Producer<T> {
     }
 
     /// As [`append`](Producer::append), for two bytes and a run behind them.
-    #[inline]
+    #[inline(always)]
     pub fn append_short(&mut self, head: [u8; 2], body: &[u8]) -> Result<()> {
         let len = head.len() + body.len();
         if len > self.room() {
@@ -81,7 +81,7 @@ impl<T> Producer<T> {
     }
 
     /// Counts messages as ended, the last of them at the current place.
-    #[inline]
+    #[inline(always)]
     pub fn end_messages(&mut self, messages: u32) {
         self.messages = self.messages.wrapping_add(messages);
         self.inside = false;
@@ -100,7 +100,7 @@ impl<T> Producer<T> {
     }
 
     /// Makes everything appended so far visible. `true`: the consumer slept and is to be woken by the caller.
-    #[inline]
+    #[inline(always)]
     pub fn publish(&mut self) -> bool {
         let newest = word(self.filled, self.messages);
         if self.oldest == self.block {
@@ -238,7 +238,7 @@ impl<T> Producer<T> {
     }
 
     /// Bytes behind `filled` in the current block.
-    #[inline]
+    #[inline(always)]
     fn room(&self) -> usize {
         // SAFETY: `block` is the producer's own and alive.
         unsafe { self.block.as_ref() }.capacity - self.filled

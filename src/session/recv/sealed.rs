@@ -4,7 +4,6 @@ use super::copied::more_of;
 use super::{RecvForm, RecvHalf, obey};
 use crate::engine::Failure;
 use crate::engine::codec::OVERHEAD;
-use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
 use crate::message::{COMMAND, MORE};
 use std::ops::Range;
@@ -77,21 +76,13 @@ impl RecvHalf {
             self.weigh(header.frame_len() as u64)?;
         }
         let body = self.scratch.part(text);
-        let (subscribe, topic) = match Command::parse(body) {
-            Command::Subscribe(topic) => (true, topic),
-            Command::Cancel(topic) => (false, topic),
-            _ => {
-                obey(body, version, now_ms, &mut self.heartbeat, control);
-                return Ok(true);
-            }
-        };
-        if !wanted {
+        if !obey(body, version, now_ms, &mut self.heartbeat, control) || !wanted {
             return Ok(true);
         }
         if !self.writer.check() {
             return Ok(false);
         }
-        self.writer.append_subscription(subscribe, topic).map_err(Failure::Errno)?;
+        self.writer.append_wish(body, b"").map_err(Failure::Errno)?;
         self.content = true;
         Ok(true)
     }

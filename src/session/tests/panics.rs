@@ -2,6 +2,7 @@
 //! is called in the middle of a session's work.
 
 use crate::ctx::{Context, SocketTicket};
+use crate::engine::Security;
 use crate::options::{ContextOptions, SocketOptions, SocketType};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::reactor::Handle;
@@ -76,7 +77,8 @@ impl Fixture {
 
     fn ground(&self) -> Ground {
         let (owner, options) = (Arc::clone(&self.owner), Arc::clone(&self.options));
-        Ground { owner, options, authenticators: Arc::new(Nobody), guard: self.context.guard() }
+        let security = Security::Null;
+        Ground { owner, options, security, authenticators: Arc::new(Nobody), guard: self.context.guard() }
     }
 
     fn io_thread(&self) -> Handle {
@@ -103,7 +105,7 @@ impl Fixture {
 
     fn pipe(&self) -> SocketPipe {
         match self.command() {
-            Command::Bind(pipe) => SocketPipe::new(pipe),
+            Command::Bind(pipe) => SocketPipe::new(*pipe),
             _ => panic!("no pipe"),
         }
     }

@@ -2,7 +2,7 @@
 //! The client brings it back; meanwhile nothing in our memory can open what the two will say.
 
 use super::nonce;
-use crate::crypto::{KEY, PublicKey, SecretBoxKey, SecretKey, TAG};
+use crate::crypto::{KEY, PublicKey, SealKey, SecretKey, TAG};
 use crate::engine::Failure;
 use crate::sys::lock::Lock;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub struct CookieKeys(Lock<Generations>);
 #[derive(Default)]
 struct Generations {
     /// Made when first needed.
-    current: Option<Arc<SecretBoxKey>>,
-    previous: Option<Arc<SecretBoxKey>>,
+    current: Option<Arc<SealKey>>,
+    previous: Option<Arc<SealKey>>,
     since_ms: u64,
 }
 
@@ -79,12 +79,12 @@ impl CookieKeys {
         Err(Failure::CRYPTOGRAPHIC)
     }
 
-    fn current(&self) -> Result<Arc<SecretBoxKey>, Failure> {
+    fn current(&self) -> Result<Arc<SealKey>, Failure> {
         let mut keys = self.0.lock();
         if let Some(key) = &keys.current {
             return Ok(Arc::clone(key));
         }
-        let key = Arc::new(SecretBoxKey::generate().map_err(Failure::NoDetail)?);
+        let key = Arc::new(SealKey::generate().map_err(Failure::NoDetail)?);
         keys.current = Some(Arc::clone(&key));
         Ok(key)
     }

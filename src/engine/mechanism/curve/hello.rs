@@ -2,7 +2,7 @@
 
 use super::keys::KeyPair;
 use super::nonce;
-use crate::crypto::{KEY, PublicKey, SharedKey, TAG};
+use crate::crypto::{HandshakeKey, KEY, PublicKey, TAG};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::command;
@@ -27,7 +27,12 @@ pub struct Hello {
 }
 
 /// Appends a HELLO frame; `key` is that of the server's long-term and the client's short-term key.
-pub fn append(out: &mut Vec<u8>, key: &SharedKey, client: &PublicKey, counter: u64) -> Result<(), Failure> {
+pub fn append(
+    out: &mut Vec<u8>,
+    key: &HandshakeKey,
+    client: &PublicKey,
+    counter: u64,
+) -> Result<(), Failure> {
     let mut sealed = [0; TAG + PROOF];
     key.seal_in_place(&nonce::counted(PREFIX, counter), &mut sealed).map_err(Failure::Errno)?;
     let mut arguments = Vec::with_capacity(ARGUMENTS);
@@ -63,10 +68,10 @@ fn parse_arguments(rest: &[u8]) -> Option<Hello> {
 impl Hello {
     /// Finds the key that the client knows us by, and the key that it shares with the client's. Fails if it is none
     /// of `pairs`.
-    pub fn open(&self, pairs: Vec<Arc<KeyPair>>) -> Result<(Arc<KeyPair>, SharedKey), Failure> {
+    pub fn open(&self, pairs: Vec<Arc<KeyPair>>) -> Result<(Arc<KeyPair>, HandshakeKey), Failure> {
         for pair in pairs {
             // A client's key that agrees with every secret one opens nothing.
-            let key = SharedKey::new(&self.client, &pair.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+            let key = HandshakeKey::new(&self.client, &pair.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
             let mut sealed = self.sealed;
             if key.open_in_place(&nonce::counted(PREFIX, self.counter), &mut sealed).is_ok() {
                 return Ok((pair, key));
@@ -79,7 +84,7 @@ impl Hello {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::super::keys::ServerKeys;
+    use super::super::keys::{KeyRing, ServerKeys};
     use super::*;
     use crate::crypto::SecretKey;
     use crate::crypto::keys::keypair;
@@ -87,7 +92,7 @@ mod tests {
 
     fn hello(server: &PublicKey) -> (PublicKey, Vec<u8>) {
         let (client, secret) = keypair().unwrap();
-        let key = SharedKey::new(server, &secret).unwrap();
+        let key = HandshakeKey::new(server, &secret).unwrap();
         (client, body(|out| append(out, &key, &client, 7).unwrap()))
     }
 
@@ -96,8 +101,9 @@ mod tests {
         let first = SecretKey::generate().unwrap();
         let second = SecretKey::generate().unwrap();
         let (first_public, second_public) = (first.public(), second.public());
-        let keys = ServerKeys::new(first);
-        keys.add(second).unwrap();
+        let ring = Arc::new(KeyRing::default());
+        let keys = ring.serve(first);
+        ring.add(second).unwrap();
         for server in [first_public, second_public] {
             let (client, body) = hello(&server);
             assert_eq!(body.len(), 200);
@@ -105,7 +111,7 @@ mod tests {
             assert_eq!((hello.client, hello.counter), (client, 7));
             assert_eq!(hello.open(keys.pairs()).unwrap().0.public, server);
         }
-        keys.withdraw(&first_public).unwrap();
+        ring.withdraw(&first_public).unwrap();
         let (_, body) = hello(&first_public);
         assert_eq!(parse(&body).unwrap().open(keys.pairs()).err(), Some(Failure::CRYPTOGRAPHIC));
     }

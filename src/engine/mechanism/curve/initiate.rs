@@ -4,7 +4,7 @@
 use super::cookie::COOKIE;
 use super::keys::{ClientKeys, KeyPair};
 use super::nonce::{self, RANDOM};
-use crate::crypto::{KEY, PublicKey, SecretKey, SharedKey, TAG};
+use crate::crypto::{HandshakeKey, KEY, PublicKey, SecretKey, SharedKey, TAG};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::command;
@@ -65,7 +65,7 @@ fn vouch(keys: &ClientKeys, short_term: &ShortTerm<'_>, salt: &[u8; RANDOM]) -> 
     let mut vouch = [0; VOUCH];
     vouch[TAG..TAG + KEY].copy_from_slice(short_term.client.as_bytes());
     vouch[TAG + KEY..].copy_from_slice(keys.server.as_bytes());
-    let key = SharedKey::new(short_term.server, &keys.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+    let key = HandshakeKey::new(short_term.server, &keys.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
     key.seal_in_place(&nonce::salted(VOUCH_PREFIX, salt), &mut vouch).map_err(Failure::Errno)?;
     Ok(vouch)
 }
@@ -105,7 +105,7 @@ impl Envelope<'_> {
         let (vouch, metadata) = rest.split_first_chunk::<VOUCH>().ok_or(Failure::MALFORMED_INITIATE)?;
         let long_term = PublicKey(*long_term);
         let mut vouch = *vouch;
-        let vouched = SharedKey::new(&long_term, short_term)
+        let vouched = HandshakeKey::new(&long_term, short_term)
             .and_then(|key| key.open_in_place(&nonce::salted(VOUCH_PREFIX, salt), &mut vouch))
             .map_err(|_| Failure::CRYPTOGRAPHIC)?;
         match vouched.as_chunks::<KEY>() {

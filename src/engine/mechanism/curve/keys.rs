@@ -4,10 +4,11 @@ use super::cookie::CookieKeys;
 use crate::crypto::{KEY, PublicKey, SecretKey};
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-/// A server opens each HELLO with one key after the other, and each try costs as much as any other step of the
-/// handshake. More keys than a change of keys needs would be a present to whoever floods it.
+/// The keys that clients may know one endpoint by. A server opens each HELLO with one after the other, and each try
+/// costs as much as any other step of the handshake: more keys than a change of keys needs would be a present to
+/// whoever floods it.
 pub const MAX_SERVER_KEYS: usize = 8;
 
 /// What a client needs.
@@ -20,11 +21,27 @@ pub struct ClientKeys {
     pub server: PublicKey,
 }
 
-/// What a server needs; one for all its connections, from any thread.
+/// What all endpoints of a server socket have in common: the keys it is known by, and those of its cookies. Any thread
+/// may change and use them.
+#[derive(Default)]
+pub struct KeyRing {
+    known: Lock<Known>,
+    cookies: CookieKeys,
+}
+
+/// The keys that a ring opens HELLOs with.
+#[derive(Default)]
+struct Known {
+    /// Each belongs to the endpoints that hold it ([`ServerKeys`]) and counts for those alone.
+    own: Vec<Weak<KeyPair>>,
+    /// These count for all.
+    further: Vec<Arc<KeyPair>>,
+}
+
+/// What the endpoints need that were bound under one value of `ZMQ_CURVE_SECRETKEY`.
 pub struct ServerKeys {
-    /// Those that clients may know us by, the socket's own first.
-    pairs: Lock<Vec<Arc<KeyPair>>>,
-    pub(super) cookies: CookieKeys,
+    own: Arc<KeyPair>,
+    ring: Arc<KeyRing>,
 }
 
 /// A secret key and the public one that belongs to it.
@@ -44,45 +61,64 @@ impl ClientKeys {
     }
 }
 
-impl ServerKeys {
-    /// With the socket's own key.
-    pub fn new(secret: SecretKey) -> ServerKeys {
-        let pairs = Lock::new(vec![Arc::new(KeyPair::new(secret))]);
-        ServerKeys { pairs, cookies: CookieKeys::default() }
+impl KeyRing {
+    /// Keys for endpoints whose own key is this one.
+    pub fn serve(self: &Arc<KeyRing>, own: SecretKey) -> ServerKeys {
+        let own = Arc::new(KeyPair::new(own));
+        let mut known = self.known.lock();
+        known.own.retain(|pair| pair.strong_count() > 0);
+        known.own.push(Arc::downgrade(&own));
+        ServerKeys { own, ring: Arc::clone(self) }
     }
 
-    /// Lets clients in that know us by this key, from their next HELLO on. A key that is there already stays where
-    /// it is. Errors: `ENOBUFS` where there are [`MAX_SERVER_KEYS`].
+    /// Lets clients in that know us by this key, from their next HELLO on, at every endpoint. A key that is there
+    /// already stays where it is. Errors: `ENOBUFS` where there are [`MAX_SERVER_KEYS`], one of them an endpoint's own.
     pub fn add(&self, secret: SecretKey) -> Result<()> {
         let pair = KeyPair::new(secret);
-        let mut pairs = self.pairs.lock();
-        if pairs.iter().any(|known| known.public == pair.public) {
+        let further = &mut self.known.lock().further;
+        if further.iter().any(|known| known.public == pair.public) {
             return Ok(());
         }
-        if pairs.len() >= MAX_SERVER_KEYS {
+        if further.len() + 1 >= MAX_SERVER_KEYS {
             return Err(Errno::NOBUFS);
         }
-        pairs.push(Arc::new(pair));
+        further.push(Arc::new(pair));
         Ok(())
     }
 
-    /// Takes a key back: no HELLO opens with it any more. Connections that stand, or have got beyond HELLO, are
-    /// left alone. Errors: `ENOENT` where it is not there.
+    /// Takes a key back, be it one that was added or an endpoint's own: no HELLO opens with it any more. Connections
+    /// that stand, or have got beyond HELLO, are left alone. Errors: `ENOENT` where it is not there.
     pub fn withdraw(&self, public: &PublicKey) -> Result<()> {
-        let mut pairs = self.pairs.lock();
-        let before = pairs.len();
-        pairs.retain(|pair| pair.public != *public);
-        if pairs.len() < before { Ok(()) } else { Err(Errno::NOENT) }
+        let known = &mut *self.known.lock();
+        let before = known.own.len() + known.further.len();
+        known.own.retain(|pair| pair.upgrade().is_none_or(|pair| pair.public != *public));
+        known.further.retain(|pair| pair.public != *public);
+        if known.own.len() + known.further.len() < before { Ok(()) } else { Err(Errno::NOENT) }
+    }
+}
+
+impl ServerKeys {
+    /// Alone on a ring.
+    pub fn new(own: SecretKey) -> ServerKeys {
+        Arc::new(KeyRing::default()).serve(own)
     }
 
     /// Changes the key of cookies when it is time; `now_ms` is of any clock that does not go back. To be called
     /// whenever a peer is accepted.
     pub fn rotate_cookies(&self, now_ms: u64) {
-        self.cookies.rotate(now_ms);
+        self.ring.cookies.rotate(now_ms);
     }
 
+    pub(super) fn cookies(&self) -> &CookieKeys {
+        &self.ring.cookies
+    }
+
+    /// The keys that clients may know us by, our own first.
     pub(super) fn pairs(&self) -> Vec<Arc<KeyPair>> {
-        self.pairs.lock().clone()
+        let known = self.ring.known.lock();
+        let own = known.own.iter().any(|pair| std::ptr::eq(pair.as_ptr(), &*self.own)).then_some(&self.own);
+        let further = known.further.iter().filter(|pair| own.is_none_or(|own| own.public != pair.public));
+        own.into_iter().chain(further).cloned().collect()
     }
 }
 
@@ -97,21 +133,55 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
+    fn publics(keys: &ServerKeys) -> Vec<PublicKey> {
+        keys.pairs().iter().map(|pair| pair.public).collect()
+    }
+
+    fn secret(number: u8) -> SecretKey {
+        SecretKey::from_bytes(&[number; KEY])
+    }
+
     #[test]
     fn keys_come_and_go() {
-        let keys = ServerKeys::new(SecretKey::from_bytes(&[0; KEY]));
+        let ring = Arc::new(KeyRing::default());
+        let keys = ring.serve(secret(0));
         for number in 1..MAX_SERVER_KEYS as u8 {
-            keys.add(SecretKey::from_bytes(&[number; KEY])).unwrap();
-            keys.add(SecretKey::from_bytes(&[number; KEY])).unwrap();
+            ring.add(secret(number)).unwrap();
+            ring.add(secret(number)).unwrap();
         }
         assert_eq!(keys.pairs().len(), MAX_SERVER_KEYS);
-        let one_more = SecretKey::from_bytes(&[99; KEY]);
-        let public = one_more.public();
-        assert_eq!(keys.add(one_more.clone()), Err(Errno::NOBUFS));
-        let first = keys.pairs()[0].public;
-        keys.withdraw(&first).unwrap();
-        assert_eq!(keys.withdraw(&first), Err(Errno::NOENT));
-        keys.add(one_more).unwrap();
-        assert_eq!(keys.pairs().last().unwrap().public, public);
+        let one_more = secret(99).public();
+        assert_eq!(ring.add(secret(99)), Err(Errno::NOBUFS));
+        let added = secret(3).public();
+        ring.withdraw(&added).unwrap();
+        assert_eq!(ring.withdraw(&added), Err(Errno::NOENT));
+        ring.add(secret(99)).unwrap();
+        assert_eq!(publics(&keys).last(), Some(&one_more));
+        assert!(!publics(&keys).contains(&added));
+    }
+
+    #[test]
+    fn an_own_key_counts_for_its_endpoints_alone_until_it_is_withdrawn() {
+        let ring = Arc::new(KeyRing::default());
+        let (old, new) = (ring.serve(secret(1)), ring.serve(secret(2)));
+        ring.add(secret(3)).unwrap();
+        let [first, second, third] = [1, 2, 3].map(|number| secret(number).public());
+        assert_eq!((publics(&old), publics(&new)), (vec![first, third], vec![second, third]));
+        ring.withdraw(&first).unwrap();
+        assert_eq!((publics(&old), publics(&new)), (vec![third], vec![second, third]));
+        ring.add(secret(2)).unwrap();
+        assert_eq!((publics(&old), publics(&new)), (vec![third, second], vec![second, third]), "once");
+        let again = ring.serve(secret(1));
+        assert_eq!((publics(&old), publics(&again)), (vec![third, second], vec![first, third, second]));
+    }
+
+    #[test]
+    fn the_keys_of_endpoints_that_are_gone_are_forgotten() {
+        let ring = Arc::new(KeyRing::default());
+        for number in 0..50 {
+            drop(ring.serve(secret(number)));
+        }
+        assert!(ring.known.lock().own.len() <= 1);
+        assert_eq!(ring.withdraw(&secret(49).public()), Err(Errno::NOENT));
     }
 }

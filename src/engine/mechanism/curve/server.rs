@@ -96,7 +96,7 @@ impl AwaitHello {
         let hello = hello::parse(body)?;
         let (pair, key) = hello.open(self.keys.pairs())?;
         let (server, secret) = keypair().map_err(Failure::NoDetail)?;
-        let (id, cookie) = self.keys.cookies.seal(&hello.client, &secret)?;
+        let (id, cookie) = self.keys.cookies().seal(&hello.client, &secret)?;
         welcome::append(turn.out, &key, &Welcome { server, cookie })?;
         Ok(AwaitInitiate { keys: self.keys, pair, client: hello.client, cookie: id, theirs: hello.counter })
     }
@@ -107,7 +107,7 @@ impl AwaitInitiate {
     fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let envelope = initiate::parse(body)?;
         nonce::rise(&mut self.theirs, envelope.counter)?;
-        let (client, secret) = self.keys.cookies.open(&self.cookie, envelope.cookie)?;
+        let (client, secret) = self.keys.cookies().open(&self.cookie, envelope.cookie)?;
         if client != self.client {
             return Err(Failure::CRYPTOGRAPHIC);
         }

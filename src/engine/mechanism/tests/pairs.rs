@@ -1,11 +1,15 @@
 //! Whole handshakes of two of us, with an authenticator between them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::{Xorshift, reply, securities};
+use crate::crypto::keys::keypair;
 use crate::engine::config::{Security, Zap};
 use crate::engine::zmtp::tests::config;
-use crate::engine::{Config, Failure, Handshake, Peer, Progress, ZapRequest, ZapStatus};
+use crate::engine::{
+    ClientKeys, Config, Failure, Handshake, Peer, Progress, ServerKeys, ZapRequest, ZapStatus,
+};
 use crate::errno::Errno;
 use crate::options::SocketType;
+use std::sync::Arc;
 
 /// What becomes of questions to the authenticator.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -198,5 +202,37 @@ fn types_that_do_not_go_together_never_agree() {
         let says = Authenticator::Says(ZapStatus::Success);
         let (a, b) = talk(puller, server(theirs, b"dom", false), says, 3);
         assert!(!a.is_done() && !b.is_done(), "{name}");
+    }
+}
+
+#[test]
+fn who_takes_long_comes_back_with_a_dead_cookie() {
+    let (public, secret) = keypair().unwrap();
+    let keys = Arc::new(ServerKeys::new(secret));
+    for (rotations, alive) in [(0, true), (1, true), (2, false)] {
+        let (own_public, own_secret) = keypair().unwrap();
+        let own = ClientKeys { public: own_public, secret: own_secret, server: public };
+        let mut cli = Handshake::new(client(Security::CurveClient(Arc::new(own))));
+        let mut srv = Handshake::new(server(Security::CurveServer(Arc::clone(&keys)), b"", false));
+        let mut said = Vec::new();
+        loop {
+            cli.output(&mut said);
+            if said.windows(9).any(|name| name == b"\x08INITIATE") {
+                break;
+            }
+            assert!(matches!(srv.input(&said), Ok((_, Progress::More))));
+            said.clear();
+            srv.output(&mut said);
+            assert!(matches!(cli.input(&said), Ok((_, Progress::More))));
+            said.clear();
+        }
+        // Other peers are accepted meanwhile.
+        for rotation in 1..=rotations {
+            keys.rotate_cookies(rotations * 1_000_000 + rotation * 60_000);
+        }
+        match srv.input(&said) {
+            Ok((_, Progress::Zap(_))) => assert!(alive, "{rotations}"),
+            outcome => assert!(!alive && outcome.is_err_and(|failure| failure == Failure::CRYPTOGRAPHIC)),
+        }
     }
 }

@@ -23,7 +23,8 @@ def pytest_runtest_logreport(report):
     if report.failed:
         _write(test=report.nodeid, outcome="fail", reason=str(report.longrepr)[-2000:])
     elif report.skipped:
-        _write(test=report.nodeid, outcome="skip")
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _write(test=report.nodeid, outcome="skip", reason=why.removeprefix("Skipped: "))
     elif report.when == "call":
         _write(test=report.nodeid, outcome="pass")
 

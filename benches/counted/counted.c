@@ -1,0 +1,310 @@
+/* One path of the library, N times, for counting instructions: `counted PATH N`. What is done once costs the same
+   for every N, so the difference between two runs is the path alone. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum { MOST = 8000, TOPICS = 10000, TOPIC = 30 };
+
+static void *context;
+
+static void check(int fine, const char *what)
+{
+    if (!fine) {
+        fprintf(stderr, "counted: %s: %s\n", what, zmq_strerror(errno));
+        exit(errno == ENOTSUP ? 3 : 1);
+    }
+}
+
+/* Nothing may stand in the way: no high-water mark, no lingering. */
+static void *open_socket(int type)
+{
+    int none = 0;
+    void *socket = zmq_socket(context, type);
+    check(socket != NULL, "zmq_socket");
+    check(zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none) == 0, "ZMQ_SNDHWM");
+    check(zmq_setsockopt(socket, ZMQ_RCVHWM, &none, sizeof none) == 0, "ZMQ_RCVHWM");
+    check(zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none) == 0, "ZMQ_LINGER");
+    return socket;
+}
+
+static void join(void *binder, void *connecter, const char *endpoint)
+{
+    check(zmq_bind(binder, endpoint) == 0, "zmq_bind");
+    check(zmq_connect(connecter, endpoint) == 0, "zmq_connect");
+}
+
+static void send_some(void *socket, size_t size, int parts, long count)
+{
+    static char data[65536];
+    for (long i = 0; i < count; i++)
+        for (int part = 1; part <= parts; part++)
+            check(zmq_send(socket, data, size, part < parts ? ZMQ_SNDMORE : 0) == (int)size, "zmq_send");
+}
+
+static void recv_some(void *socket, size_t size, int parts, long count)
+{
+    static char data[65536];
+    for (long i = 0; i < count * parts; i++)
+        check(zmq_recv(socket, data, size, 0) == (int)size, "zmq_recv");
+}
+
+/* Either zmq_send is counted or, behind as many messages as ever are sent, zmq_recv. */
+static void in_process(int sending, size_t size, int parts, long count)
+{
+    void *from = open_socket(ZMQ_PUSH), *to = open_socket(ZMQ_PULL);
+    join(to, from, "inproc://a");
+    send_some(from, size, parts, sending ? count : MOST);
+    if (!sending)
+        recv_some(to, size, parts, count);
+    zmq_close(from);
+    zmq_close(to);
+}
+
+static void in_process_msg(int sending, size_t size, long count)
+{
+    void *from = open_socket(ZMQ_PUSH), *to = open_socket(ZMQ_PULL);
+    zmq_msg_t message;
+    join(to, from, "inproc://a");
+    for (long i = 0; i < (sending ? count : MOST); i++) {
+        check(zmq_msg_init_size(&message, size) == 0, "zmq_msg_init_size");
+        check(zmq_msg_send(&message, from, 0) == (int)size, "zmq_msg_send");
+    }
+    for (long i = 0; !sending && i < count; i++) {
+        zmq_msg_init(&message);
+        check(zmq_msg_recv(&message, to, 0) == (int)size, "zmq_msg_recv");
+        zmq_msg_close(&message);
+    }
+    zmq_close(from);
+    zmq_close(to);
+}
+
+static void topic_of(long number, char topic[TOPIC + 1])
+{
+    snprintf(topic, TOPIC + 1, "%010lu-%019ld", (unsigned long)number * 2654435761ul % 10000000000ul, number);
+}
+
+/* PUB among many topics: messages that nobody wants, or that somebody does. */
+static void match(int wanted, long count)
+{
+    static char topics[TOPICS][TOPIC + 1];
+    void *from = open_socket(ZMQ_PUB), *to = open_socket(ZMQ_SUB);
+    join(from, to, "inproc://a");
+    for (long i = 0; i < TOPICS; i++) {
+        topic_of(i, topics[i]);
+        check(zmq_setsockopt(to, ZMQ_SUBSCRIBE, topics[i], TOPIC) == 0, "ZMQ_SUBSCRIBE");
+        if (!wanted)
+            topics[i][TOPIC - 1] = 'x';
+    }
+    for (long i = 0; i < count; i++) {
+        check(zmq_send(from, topics[i * 31 % TOPICS], TOPIC, 0) == TOPIC, "zmq_send");
+        if (wanted)
+            recv_some(to, TOPIC, 1, 1);
+    }
+    zmq_close(from);
+    zmq_close(to);
+}
+
+/* A peer of the wire that is no part of the library. */
+static const char GREETING[64] = {(char)0xff, [9] = 0x7f, 3, 0, 'N', 'U', 'L', 'L'};
+static const char READY_PUSH[] = "\4\x1a\5READY\xbSocket-Type\0\0\0\4PUSH";
+static const char READY_PULL[] = "\4\x1a\5READY\xbSocket-Type\0\0\0\4PULL";
+
+static void write_all(int stream, const char *data, size_t size)
+{
+    for (ssize_t done = 0; size > 0; data += done, size -= (size_t)done) {
+        done = write(stream, data, size);
+        check(done > 0, "write");
+    }
+}
+
+static void read_all(int stream, size_t size)
+{
+    static char data[1 << 20];
+    for (ssize_t done = 0; size > 0; size -= (size_t)done) {
+        done = read(stream, data, size < sizeof data ? size : sizeof data);
+        check(done > 0, "read");
+    }
+}
+
+static struct sockaddr_un address_of(socklen_t *size)
+{
+    /* An abstract name with the process in it: nothing to clean up, and no other run in the way. */
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "counted-%d", (int)getpid());
+    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+    return address;
+}
+
+static const char *endpoint(void)
+{
+    static char text[50];
+    snprintf(text, sizeof text, "ipc://@counted-%d", (int)getpid());
+    return text;
+}
+
+static void shake_hands(int stream, const char ready[28])
+{
+    char head[2];
+    write_all(stream, GREETING, sizeof GREETING);
+    read_all(stream, sizeof GREETING);
+    write_all(stream, ready, 28);
+    check(read(stream, head, 2) == 2, "read");
+    read_all(stream, (unsigned char)head[1]);
+}
+
+/* Sends before there is a peer, so that the connection finds all of it at once: who runs when does not matter. */
+static void encode(size_t size, long count)
+{
+    socklen_t length;
+    struct sockaddr_un address = address_of(&length);
+    void *from = open_socket(ZMQ_PUSH);
+    check(zmq_connect(from, endpoint()) == 0, "zmq_connect");
+    send_some(from, size, 1, count);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    check(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0, "listen");
+    int stream = accept(listener, NULL, NULL);
+    shake_hands(stream, READY_PULL);
+    read_all(stream, (size + (size < 256 ? 2 : 9)) * (size_t)count);
+    close(stream);
+    close(listener);
+    zmq_close(from);
+}
+
+/* Receives nothing before all of it has left the system's buffer. */
+static void decode(size_t size, long count)
+{
+    socklen_t length;
+    struct sockaddr_un address = address_of(&length);
+    void *to = open_socket(ZMQ_PULL);
+    size_t framed = size + 2;
+    char *wire = calloc((size_t)count, framed);
+    for (long i = 0; i < count; i++)
+        wire[framed * (size_t)i + 1] = (char)size;
+    check(zmq_bind(to, endpoint()) == 0, "zmq_bind");
+    int stream = socket(AF_UNIX, SOCK_STREAM, 0), waiting = 1;
+    check(connect(stream, (struct sockaddr *)&address, length) == 0, "connect");
+    shake_hands(stream, READY_PUSH);
+    write_all(stream, wire, framed * (size_t)count);
+    while (ioctl(stream, SIOCOUTQ, &waiting) == 0 && waiting > 0)
+        usleep(1000);
+    recv_some(to, size, 1, count);
+    free(wire);
+    close(stream);
+    zmq_close(to);
+}
+
+/* Sealing at one end and opening at the other; again the messages are there before the connection is. */
+static void seal(size_t size, long count)
+{
+    void *from = open_socket(ZMQ_PUSH), *to = open_socket(ZMQ_PULL);
+    char public_key[41], secret[41];
+    int on = 1;
+    check(zmq_curve_keypair(public_key, secret) == 0, "zmq_curve_keypair");
+    check(zmq_setsockopt(to, ZMQ_CURVE_SERVER, &on, sizeof on) == 0, "ZMQ_CURVE_SERVER");
+    check(zmq_setsockopt(to, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+    check(zmq_setsockopt(from, ZMQ_CURVE_SERVERKEY, public_key, 40) == 0, "ZMQ_CURVE_SERVERKEY");
+    check(zmq_setsockopt(from, ZMQ_CURVE_PUBLICKEY, public_key, 40) == 0, "ZMQ_CURVE_PUBLICKEY");
+    check(zmq_setsockopt(from, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+    check(zmq_connect(from, endpoint()) == 0, "zmq_connect");
+    send_some(from, size, 1, count);
+    check(zmq_bind(to, endpoint()) == 0, "zmq_bind");
+    recv_some(to, size, 1, count);
+    zmq_close(from);
+    zmq_close(to);
+}
+
+static void send_frame(size_t size, long count)
+{
+    in_process(1, size, 1, count);
+}
+
+static void receive_frame(size_t size, long count)
+{
+    in_process(0, size, 1, count);
+}
+
+static void send_three(size_t size, long count)
+{
+    in_process(1, size, 3, count);
+}
+
+static void receive_three(size_t size, long count)
+{
+    in_process(0, size, 3, count);
+}
+
+static void send_msg(size_t size, long count)
+{
+    in_process_msg(1, size, count);
+}
+
+static void receive_msg(size_t size, long count)
+{
+    in_process_msg(0, size, count);
+}
+
+static void match_nobody(size_t size, long count)
+{
+    (void)size;
+    match(0, count);
+}
+
+static void match_somebody(size_t size, long count)
+{
+    (void)size;
+    match(1, count);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(size_t size, long count);
+    size_t size;
+} PATHS[] = {
+    {"send-64", send_frame, 64},
+    {"receive-64", receive_frame, 64},
+    {"send-3x64", send_three, 64},
+    {"receive-3x64", receive_three, 64},
+    {"send-msg-64", send_msg, 64},
+    {"receive-msg-64", receive_msg, 64},
+    {"send-msg-16384", send_msg, 16384},
+    {"receive-msg-16384", receive_msg, 16384},
+    {"encode-64", encode, 64},
+    {"encode-1024", encode, 1024},
+    {"decode-64", decode, 64},
+    {"match-unwanted", match_nobody, TOPIC},
+    {"match-wanted", match_somebody, TOPIC},
+    {"seal-64", seal, 64},
+    {"seal-1024", seal, 1024},
+};
+
+static int run(const char *path, long count)
+{
+    for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++)
+        if (strcmp(path, PATHS[i].name) == 0) {
+            PATHS[i].run(PATHS[i].size, count);
+            return 0;
+        }
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    long count = argc == 3 ? atol(argv[2]) : 0;
+    if (count < 100 || count > MOST)
+        return 2;
+    alarm(300);
+    context = zmq_ctx_new();
+    int status = run(argv[1], count);
+    zmq_ctx_term(context);
+    return status;
+}

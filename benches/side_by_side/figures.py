@@ -1,0 +1,85 @@
+"""What a record says: medians, ratios within a round with their spread, and whether the aims are met."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from .libraries import DEBIANS, OMQ, OURS
+from .rounds import RAW
+
+# Memory that is not there at all has no ratio.
+NOTHING = 1e-9
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table."""
+
+    cell: object
+    row: object
+    medians: dict  # of each library and of the bare socket, where measured
+    ratio: float | None  # ours to Debian's, the median of the rounds
+    spread: tuple | None  # the least and the greatest
+    rival: float | None  # omq-libzmq to Debian's
+    raw: float | None  # ours to the bare socket's
+    missing: str = ""
+
+    @property
+    def verdict(self):
+        """`meets`, `misses`, `slower` (no aim, and worse than libzmq in every round), or `missing`."""
+        if self.missing:
+            return "missing"
+        better = self.row.better
+        if not all(aim.met(figure, better) for aim, figure in self.aimed()):
+            return "misses"
+        if self.spread and not self.row.aims:
+            least, greatest = self.spread
+            if greatest < 1 if better == "more" else least > 1:
+                return "slower"
+        return "meets"
+
+    def aimed(self):
+        """Each aim with the figure that it binds."""
+        for aim in self.row.aims:
+            figure = {"ratio": self.ratio, "raw": self.raw, "value": self.medians.get(OURS)}[aim.of]
+            if figure is not None:
+                yield aim, figure
+
+
+def of(cells, record):
+    """The rows of all cells that the record has."""
+    return [_figure(cell, row, record[cell.name]) for cell in cells if cell.name in record for row in cell.rows]
+
+
+def _figure(cell, row, runs):
+    series = {name: [run.get(row.metric) for run in each] for name, each in runs.items()}
+    medians = {name: median(known) for name, each in series.items() if (known := _known(each))}
+    missing = next((run["missing"] for run in runs.get(OURS, ()) if "missing" in run), "")
+    ratios = _ratios(series.get(OURS, ()), series.get(DEBIANS, ()))
+    rivals = _ratios(series.get(OMQ, ()), series.get(DEBIANS, ()))
+    raws = _ratios(series.get(OURS, ()), series.get(RAW, ()))
+    return Figure(
+        cell,
+        row,
+        medians,
+        median(ratios) if ratios else None,
+        (min(ratios), max(ratios)) if ratios else None,
+        median(rivals) if rivals else None,
+        median(raws) if raws else None,
+        missing if OURS not in medians else "",
+    )
+
+
+def _ratios(left, right):
+    """Round by round; rounds where one of the two failed count for nothing."""
+    pairs = [(a, b) for a, b in zip(left, right) if a is not None and b is not None]
+    return [a / b for a, b in pairs if abs(b) > NOTHING]
+
+
+def _known(values):
+    return [value for value in values if value is not None]
+
+
+def middle(record, cell, metric, library):
+    """The median of one metric of one library in one cell, or `None`."""
+    known = _known([run.get(metric) for run in record.get(cell, {}).get(library, ())])
+    return median(known) if known else None

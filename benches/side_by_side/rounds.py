@@ -1,0 +1,116 @@
+"""Runs the cells on each library in turn, round after round."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from datetime import datetime, timezone
+
+from harness.console import say
+from harness.places import Problem
+
+from . import libraries
+
+RAW = "raw"
+UNSUPPORTED = 3
+LONGEST_RUN_S = 200
+
+
+class Bench:
+    def __init__(self, program, compared, interpreter, seconds):
+        """`compared`: the libraries, the one all others are held to first. `interpreter` may be missing."""
+        self.program = program
+        self.compared = compared
+        self.interpreter = interpreter
+        self.seconds = seconds
+
+    def identities(self):
+        """What each library says of itself. Fails where the loader took another file than was meant."""
+        found = {}
+        for library in self.compared:
+            said = self._run([str(self.program), "which"], library)
+            if libraries.Path(said["file"]).resolve() != library.file:
+                raise Problem(f"{library.name}: the loader took {said['file']}, not {library.file}")
+            found[library.name] = {"version": said["version"]}
+        return found
+
+    def measure(self, cells, rounds):
+        """A run's record: for each cell what zmqbench printed, per library and round."""
+        record = {cell.name: {} for cell in cells}
+        begin = time.monotonic()
+        for number in range(rounds):
+            # Every other round backwards: who comes first must not matter.
+            order = self.compared if number % 2 == 0 else self.compared[::-1]
+            for place, cell in enumerate(cells):
+                self._show(number, rounds, place, cells, begin)
+                for library in order:
+                    record[cell.name].setdefault(library.name, []).append(self._cell(cell, library))
+                if cell.raw:
+                    figures = self._figures(cell, list(cell.raw), self.compared[0])
+                    record[cell.name].setdefault(RAW, []).append(figures)
+        say(f"Measured in {time.monotonic() - begin:.0f} s")
+        return record
+
+    def _show(self, number, rounds, place, cells, begin):
+        if place % 20 == 0:
+            passed = f"{time.monotonic() - begin:.0f} s"
+            say(f"round {number + 1} of {rounds}, cell {place + 1} of {len(cells)}, {passed}: {cells[place].name}")
+
+    def _cell(self, cell, library):
+        if cell.program == "pyzmq":
+            return self._through_python(cell, library)
+        return self._figures(cell, list(cell.command), library)
+
+    def _figures(self, cell, words, library):
+        seconds = [f"seconds={max(self.seconds, cell.at_least_s):g}"] if cell.timed else []
+        return self._run([str(self.program), *words, *seconds], library)
+
+    def _through_python(self, cell, library):
+        if self.interpreter is None:
+            return {"missing": "no pyzmq"}
+        script = libraries.BENCHES / "pyzmq_rate.py"
+        words = [str(self.interpreter), str(script), *cell.command, f"seconds={max(self.seconds, 0.3):g}"]
+        return self._run(words, library, preload=True)
+
+    def _run(self, words, library, preload=False):
+        """What the program printed; `missing` with the reason where it failed."""
+        name = "LD_PRELOAD" if preload else "LD_LIBRARY_PATH"
+        environment = {**os.environ, name: str(library.file if preload else library.folder)}
+        try:
+            result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LONGEST_RUN_S)
+        except subprocess.TimeoutExpired:
+            return self._missing(words, library, "did not end")
+        if result.returncode == UNSUPPORTED:
+            return {"missing": "unsupported"}
+        if result.returncode != 0:
+            return self._missing(words, library, result.stderr.strip() or f"status {result.returncode}")
+        return json.loads(result.stdout)
+
+    def _missing(self, words, library, reason):
+        say(f"{library.name}: {' '.join(words[1:])}: {reason}")
+        return {"missing": reason}
+
+
+def machine():
+    """Where and when: figures of different machines are not to be compared."""
+    cpus = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    with open("/proc/meminfo") as file:
+        memory_kib = int(file.readline().split()[1])
+    return {
+        "processor": cpus[0] if cpus else platform.machine(),
+        "cpus": os.cpu_count(),
+        "memory_mib": memory_kib // 1024,
+        "kernel": platform.release(),
+        "when": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def fitting(cells):
+    """Those whose memory this machine can spare."""
+    with open("/proc/meminfo") as file:
+        available = next(int(line.split()[1]) // 1024 for line in file if line.startswith("MemAvailable"))
+    for cell in cells:
+        if cell.memory_mib > available:
+            say(f"left out: {cell.name} needs {cell.memory_mib} MiB")
+    return [cell for cell in cells if cell.memory_mib <= available]

@@ -1,0 +1,245 @@
+//! Addresses whose peers fail handshake after handshake, and are refused for a while
+//! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`).
+
+use crate::options::SocketOptions;
+use crate::sys::lock::Lock;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// For how long the failures of an address are counted together, in milliseconds.
+const WINDOW_MS: u64 = 60_000;
+
+/// Addresses that are remembered. Whoever has more of them than this can make us forget; nobody can make us grow.
+const MOST: usize = 4096;
+
+/// Failures of all the peers that a socket's listeners have accepted. Any thread may tell and ask.
+#[derive(Default)]
+pub struct Offenders {
+    /// How many failures are too many; 0 counts none. The socket writes it and `ban_ms`, I/O threads read both at
+    /// every accept without a lock, so that nobody pays for a limit that is not set. Nothing else hangs on them, so
+    /// Relaxed.
+    limit: AtomicU32,
+    ban_ms: AtomicU32,
+    book: Lock<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    records: HashMap<Place, Record>,
+    /// The places of all records, the one first written of first.
+    order: VecDeque<Place>,
+}
+
+/// Where peers count as one: an IPv4 address, or the network of an IPv6 address, within which a host may choose.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    V4(Ipv4Addr),
+    V6([u8; 8]),
+}
+
+/// Times are in milliseconds, of any clock that does not go back.
+struct Record {
+    /// When counting began.
+    since_ms: u64,
+    failures: u32,
+    refused_until_ms: u64,
+}
+
+impl Offenders {
+    /// Takes over what the options say now. Without a limit all is forgotten.
+    pub fn configure(&self, options: &SocketOptions) {
+        self.ban_ms.store(options.failed_handshake_ban_ivl_ms.unsigned_abs(), Ordering::Relaxed);
+        self.limit.store(options.max_failed_handshakes.unsigned_abs(), Ordering::Relaxed);
+        if options.max_failed_handshakes == 0 {
+            *self.book.lock() = Book::default();
+        }
+    }
+
+    /// A handshake with a peer at `address` has failed, by its own fault. An address that is no IP address counts
+    /// for nothing.
+    pub fn failed(&self, address: &str, now_ms: u64) {
+        let limit = self.limit.load(Ordering::Relaxed);
+        if limit > 0
+            && let Some(place) = Place::of(address)
+        {
+            let ban_ms = u64::from(self.ban_ms.load(Ordering::Relaxed));
+            let mut book = self.book.lock();
+            let record = book.record(place, now_ms);
+            if record.refused_until_ms > now_ms {
+                // Let in before.
+                return;
+            }
+            record.failures = record.failures.saturating_add(1);
+            if record.failures >= limit {
+                *record =
+                    Record { since_ms: now_ms, failures: 0, refused_until_ms: now_ms.saturating_add(ban_ms) };
+            }
+        }
+    }
+
+    /// Whether a peer at `address` is to be turned away now.
+    pub fn refuse(&self, address: &str, now_ms: u64) -> bool {
+        if self.limit.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let Some(place) = Place::of(address) else { return false };
+        self.book.lock().records.get(&place).is_some_and(|record| record.refused_until_ms > now_ms)
+    }
+}
+
+impl Book {
+    /// The record of a place, made if there is none and begun anew if it is old.
+    fn record(&mut self, place: Place, now_ms: u64) -> &mut Record {
+        if !self.records.contains_key(&place) {
+            self.make_room(now_ms);
+            self.order.push_back(place);
+        }
+        let fresh = Record { since_ms: now_ms, failures: 0, refused_until_ms: 0 };
+        match self.records.entry(place) {
+            Entry::Occupied(entry) => {
+                let record = entry.into_mut();
+                if record.is_old(now_ms) {
+                    *record = fresh;
+                }
+                record
+            }
+            Entry::Vacant(entry) => entry.insert(fresh),
+        }
+    }
+
+    /// Forgets what is old, as far as it comes first, and the first of all if there are too many.
+    fn make_room(&mut self, now_ms: u64) {
+        while let Some(first) = self.order.front() {
+            let old = self.records.get(first).is_none_or(|record| record.is_old(now_ms));
+            if !old && self.order.len() < MOST {
+                return;
+            }
+            self.records.remove(first);
+            self.order.pop_front();
+        }
+    }
+}
+
+impl Record {
+    fn is_old(&self, now_ms: u64) -> bool {
+        self.refused_until_ms <= now_ms && now_ms.saturating_sub(self.since_ms) >= WINDOW_MS
+    }
+}
+
+impl Place {
+    /// Of an address as the authenticator is told it.
+    fn of(address: &str) -> Option<Place> {
+        let (address, _zone) = address.split_once('%').unwrap_or((address, ""));
+        match address.parse::<IpAddr>().ok()?.to_canonical() {
+            IpAddr::V4(address) => Some(Place::V4(address)),
+            IpAddr::V6(address) => address.octets().first_chunk().map(|network| Place::V6(*network)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::SocketType;
+
+    const START: u64 = 5_000_000;
+
+    fn offenders(limit: i32, ban_ms: i32) -> Offenders {
+        let offenders = Offenders::default();
+        configure(&offenders, limit, ban_ms);
+        offenders
+    }
+
+    fn configure(offenders: &Offenders, limit: i32, ban_ms: i32) {
+        let mut options = SocketOptions::new(SocketType::Dealer);
+        (options.max_failed_handshakes, options.failed_handshake_ban_ivl_ms) = (limit, ban_ms);
+        offenders.configure(&options);
+    }
+
+    #[test]
+    fn as_many_as_the_limit_are_too_many() {
+        let offenders = offenders(3, 500);
+        for at in [0, 10] {
+            offenders.failed("192.0.2.1", START + at);
+            assert!(!offenders.refuse("192.0.2.1", START + at));
+        }
+        offenders.failed("192.0.2.1", START + 20);
+        assert!(offenders.refuse("192.0.2.1", START + 20));
+        assert!(!offenders.refuse("192.0.2.2", START + 20), "others do not notice");
+        // Those that were let in before do not prolong it.
+        offenders.failed("192.0.2.1", START + 400);
+        assert!(offenders.refuse("192.0.2.1", START + 519));
+        assert!(!offenders.refuse("192.0.2.1", START + 520));
+        for at in [520, 521] {
+            offenders.failed("192.0.2.1", START + at);
+            assert!(!offenders.refuse("192.0.2.1", START + at), "counting begins anew");
+        }
+        offenders.failed("192.0.2.1", START + 522);
+        assert!(offenders.refuse("192.0.2.1", START + 522));
+    }
+
+    #[test]
+    fn a_minute_later_all_is_forgiven() {
+        let offenders = offenders(2, 500);
+        offenders.failed("192.0.2.1", START);
+        offenders.failed("192.0.2.1", START + WINDOW_MS);
+        assert!(!offenders.refuse("192.0.2.1", START + WINDOW_MS));
+        offenders.failed("192.0.2.1", START + 2 * WINDOW_MS - 1);
+        assert!(offenders.refuse("192.0.2.1", START + 2 * WINDOW_MS - 1));
+    }
+
+    #[test]
+    fn who_counts_as_one() {
+        for (one, other, same) in [
+            ("2001:db8::1", "2001:db8::ffff:0:2", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("fe80::1%eth0", "fe80::2%7", true),
+            ("192.0.2.1", "192.0.2.2", false),
+        ] {
+            let offenders = offenders(1, 500);
+            offenders.failed(one, START);
+            assert!(offenders.refuse(one, START), "{one}");
+            assert_eq!(offenders.refuse(other, START), same, "{one} {other}");
+        }
+        let offenders = offenders(1, 500);
+        for address in ["", "localhost:1000:1000:17", "localhost"] {
+            offenders.failed(address, START);
+            assert!(!offenders.refuse(address, START), "{address}");
+        }
+        assert!(offenders.book.lock().records.is_empty());
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_kept() {
+        let offenders = offenders(0, 500);
+        offenders.failed("192.0.2.1", START);
+        assert!(offenders.book.lock().records.is_empty());
+        configure(&offenders, 1, 500);
+        offenders.failed("192.0.2.1", START);
+        assert!(offenders.refuse("192.0.2.1", START));
+        configure(&offenders, 0, 500);
+        configure(&offenders, 1, 500);
+        assert!(!offenders.refuse("192.0.2.1", START), "taking the limit away forgives all");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_old_goes_first() {
+        let offenders = offenders(1, 500);
+        let address = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
+        for number in 0..MOST + 10 {
+            offenders.failed(&address(number), START);
+        }
+        let sizes = |offenders: &Offenders| {
+            let book = offenders.book.lock();
+            (book.records.len(), book.order.len())
+        };
+        assert_eq!(sizes(&offenders), (MOST, MOST));
+        assert!(!offenders.refuse(&address(9), START), "the first are forgotten");
+        assert!(offenders.refuse(&address(10), START) && offenders.refuse(&address(MOST + 9), START));
+        offenders.failed("192.0.2.1", START + WINDOW_MS);
+        assert_eq!(sizes(&offenders), (1, 1));
+    }
+}

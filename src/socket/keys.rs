@@ -1,0 +1,92 @@
+//! The keys of a CURVE server: made once for all its endpoints, changed while they are bound.
+
+use super::state::Socket;
+use crate::crypto::{PublicKey, SecretKey};
+use crate::engine::{KeyRing, Security, ServerKeys};
+use crate::errno::Result;
+use crate::options::{SocketOptions, curve_key};
+use std::sync::Arc;
+
+/// What a socket needs to be a CURVE server.
+#[derive(Default)]
+pub struct Keys {
+    ring: Arc<KeyRing>,
+    /// Made for the present value of `ZMQ_CURVE_SECRETKEY` when first needed.
+    server: Option<Arc<ServerKeys>>,
+}
+
+impl Keys {
+    /// `ZMQ_CURVE_SECRETKEY` was set. Endpoints that are bound already keep the key that they have.
+    pub fn secret_changed(&mut self) {
+        self.server = None;
+    }
+
+    /// `ZMQ_FERRO_CURVE_SERVER_KEY_ADD`. Errors: `EINVAL`, `ENOBUFS`.
+    pub fn add(&self, value: &[u8]) -> Result<()> {
+        self.ring.add(SecretKey::from_bytes(&*curve_key(value)?))
+    }
+
+    /// `ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW`. Errors: `EINVAL`, `ENOENT`.
+    pub fn withdraw(&mut self, value: &[u8], options: &SocketOptions) -> Result<()> {
+        let public = PublicKey(*curve_key(value)?);
+        // The own key can be withdrawn before anything is bound.
+        let _ = self.server(options);
+        self.ring.withdraw(&public)
+    }
+
+    fn server(&mut self, options: &SocketOptions) -> Arc<ServerKeys> {
+        let ring = &self.ring;
+        let make = || Arc::new(ring.serve(SecretKey::from_bytes(&options.curve_secret_key)));
+        Arc::clone(self.server.get_or_insert_with(make))
+    }
+}
+
+impl Socket {
+    /// For the handshakes of an endpoint that is bound or connected now.
+    pub(super) fn security(&mut self) -> Security {
+        let (keys, options) = (&mut self.keys, &self.options);
+        Security::new(options, || keys.server(options))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::errno::Errno;
+    use crate::options::SocketType;
+    use crate::options::number::ZMQ_CURVE_SECRETKEY;
+
+    fn server() -> SocketOptions {
+        let mut options = SocketOptions::new(SocketType::Dealer);
+        options.set(ZMQ_CURVE_SECRETKEY, &[1; 32]).unwrap();
+        options
+    }
+
+    #[test]
+    fn all_endpoints_share_keys_until_the_secret_one_changes() {
+        let (mut keys, mut options) = (Keys::default(), server());
+        let first = keys.server(&options);
+        assert!(Arc::ptr_eq(&first, &keys.server(&options)));
+        options.set(ZMQ_CURVE_SECRETKEY, &[2; 32]).unwrap();
+        keys.secret_changed();
+        assert!(!Arc::ptr_eq(&first, &keys.server(&options)));
+    }
+
+    #[test]
+    fn keys_are_added_by_the_secret_and_withdrawn_by_the_public_one() {
+        let (mut keys, options) = (Keys::default(), server());
+        for value in [&[7; 31][..], &[7; 33], b"", b"short"] {
+            assert_eq!(keys.add(value), Err(Errno::INVAL));
+            assert_eq!(keys.withdraw(value, &options), Err(Errno::INVAL));
+        }
+        keys.add(&[7; 32]).unwrap();
+        let public = |secret: [u8; 32]| *SecretKey::from_bytes(&secret).public().as_bytes();
+        assert_eq!(keys.withdraw(&[7; 32], &options), Err(Errno::NOENT), "that is the secret one");
+        keys.withdraw(&public([7; 32]), &options).unwrap();
+        assert_eq!(keys.withdraw(&public([7; 32]), &options), Err(Errno::NOENT));
+        keys.withdraw(&public([1; 32]), &options).unwrap();
+        let more: Vec<_> = (10..20).map(|number| keys.add(&[number; 32])).collect();
+        assert_eq!((more[6], more[7]), (Ok(()), Err(Errno::NOBUFS)));
+    }
+}
