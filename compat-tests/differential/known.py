@@ -203,7 +203,12 @@ def gives_up(call, theirs, ours, calls):
     return never and any(earlier.startswith("connect") for earlier in calls)
 
 
+def has_drafts(call, theirs, ours, calls):
+    return call[0] == "has" and text(call[1]) == "draft"
+
+
 KNOWN = [
+    Known("Draft functions", has_drafts, parts=False),
     Known("`ZMQ_XPUB_NODROP` and a burst", waits_early),
     Known("`ZMQ_RECONNECT_IVL` 0 or -1, and the first attempt fails", gives_up),
     Known("`zmq_curve_public`: a secret key of another length", short_key, parts=False),
