@@ -40,10 +40,6 @@ def foreign_transport(call, theirs, ours, calls):
     return call[0] in ("bind", "connect", "unbind", "disconnect") and text(call[2]).startswith(schemes)
 
 
-def draft_type(call, theirs, ours, calls):
-    return call[0] == "socket" and int(call[3]) == 18 and theirs == "ok" and ours == "-1 22"
-
-
 def conflates(call, theirs, ours, calls):
     return "x01000000" in options_set(calls, 54)
 
@@ -113,7 +109,7 @@ def gone(calls):
 
 def untold_unsubscription(call, theirs, ours, calls):
     heard = call[0] in (*RECEIVING, *LOOKING) and XPUB in types(calls).values() and gone(calls)
-    return heard and any(one == XPUB for one, _ in pairs(calls))
+    return heard and (any(one == XPUB for one, _ in pairs(calls)) or _late_bind(calls))
 
 
 def disconnected_twice(call, theirs, ours, calls):
@@ -207,7 +203,12 @@ def has_drafts(call, theirs, ours, calls):
     return call[0] == "has" and text(call[1]) == "draft"
 
 
+def odd_source(call, theirs, ours, calls):
+    return call[0] in ("bind", "unbind", "disconnect") and ";" in text(call[2])
+
+
 KNOWN = [
+    Known("`tcp://` endpoints with a source address", odd_source),
     Known("Draft functions", has_drafts, parts=False),
     Known("`ZMQ_XPUB_NODROP` and a burst", waits_early),
     Known("`ZMQ_RECONNECT_IVL` 0 or -1, and the first attempt fails", gives_up),
@@ -218,7 +219,6 @@ KNOWN = [
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing, parts=False),
     Known("`udp://`, `ws://`", foreign_transport, parts=False),
-    Known("DGRAM sockets", draft_type),
     Known("Ports above 65535 or below 0", odd_port),
     Known("`ZMQ_SHARED` of a message", sticky_shared, parts=False),
     Known("A request without an empty frame", bad_envelope),
@@ -230,7 +230,7 @@ KNOWN = [
     Known("`zmq_unbind`, `zmq_close` of a bound socket", unbound),
     Known("Sockets of types that do not fit each other, over `inproc://`", misfits),
     Known("A prober that binds a name that a ROUTER waits for", late_probe),
-    Known("XPUB connected to a subscriber that closes", untold_unsubscription),
+    Known("XPUB connected to, or bound after, a subscriber that closes", untold_unsubscription),
     Known("`zmq_disconnect` from an inproc peer that has closed", disconnected_twice),
     Known("A message that was announced, after `zmq_disconnect`", looked_at),
     Known("`ZMQ_ROUTER_MANDATORY`: whether the socket can be written to", closed_routes),

@@ -492,7 +492,7 @@ def scene_contexts(scene):
     for _ in range(scene.random.randrange(10)):
         scene.context_call()
     for _ in range(4):
-        scene.socket(scene.pick([*TYPES, 12, 13, 20, 21, -1, 99]) if scene.chance(0.7) else PAIR)
+        scene.socket(scene.pick([*TYPES, 21, 22, -1, 99]) if scene.chance(0.7) else PAIR)
     for _ in range(25):
         choice = scene.random.random()
         if choice < 0.05:
