@@ -37,6 +37,8 @@ def in_parts(calls, *kinds):
 
 def foreign_transport(call, theirs, ours, calls):
     schemes = ("udp:", "ws:", "wss:", "tipc:", "vsock:")
+    if call[0] == "events":
+        return any(text(words[2]).startswith("tipc:") for words in map(str.split, calls) if words[0] == "bind")
     return call[0] in ("bind", "connect", "unbind", "disconnect") and text(call[2]).startswith(schemes)
 
 
@@ -133,7 +135,7 @@ def vanished_while_sending(call, theirs, ours, calls):
 
 
 def odd_reply(call, theirs, ours, calls):
-    asked = call[0] == "events" or ROUTER in types(calls).values() and _far(calls)
+    asked = call[0] == "events" or call[0] in LOOKING and ROUTER in types(calls).values() or ROUTER in types(calls).values() and _far(calls)
     return asked and REQ in types(calls).values()
 
 
@@ -217,7 +219,7 @@ KNOWN = [
     Known("When the free callback of a small message runs", freed_early, parts=False),
     Known("A connection whose pipe the socket has refused", refused_pipe),
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
-    Known("`zmq_msg_recv` that finds nothing", found_nothing, parts=False),
+    Known("`zmq_msg_recv` that finds nothing", found_nothing),
     Known("`udp://`, `ws://`", foreign_transport, parts=False),
     Known("Ports above 65535 or below 0", odd_port),
     Known("`ZMQ_SHARED` of a message", sticky_shared, parts=False),
