@@ -119,6 +119,7 @@ impl Session {
         if let Some(pipe) = fresh {
             self.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
+        let has_mechanism = peer.as_ref().is_some_and(|peer| peer.version >= Version::V3_0);
         let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
         let (send_form, recv_form) = forms(peer, self.layers.ws.as_ref(), &self.options);
         let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
@@ -137,7 +138,7 @@ impl Session {
             recv.read_at_most(bytes);
         }
         let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
-        let connection = Arc::new(Connection::new(fd, send, recv, cx.remote()));
+        let connection = Arc::new(Connection::new(fd, has_mechanism, send, recv, cx.remote()));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));

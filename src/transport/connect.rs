@@ -44,8 +44,9 @@ pub enum Destination {
 #[derive(Debug)]
 pub struct Connecting {
     pub fd: OwnedFd,
-    /// Connected and finished already. Else, once the descriptor is writable, [`finish`] it.
-    pub done: bool,
+    /// Connected and finished already, or why it has failed at once: `EAGAIN` from a local socket means that the
+    /// listener's queue is full. `false`: once the descriptor is writable, [`finish`] it.
+    pub done: Result<bool>,
 }
 
 impl ConnectPlan {
@@ -118,8 +119,7 @@ impl ConnectPlan {
     }
 
     /// Begins to connect. Errors: `EINVAL` for a destination of another kind of plan; those of resolving the source
-    /// address, socket(2), bind(2) and connect(2), all of which may pass with time. `EAGAIN` from a local socket
-    /// means that the listener's queue is full.
+    /// address, socket(2) and bind(2), all of which may pass with time. What connect(2) says is in [`Connecting`].
     pub fn start(&self, destination: &Destination, options: &SocketOptions) -> Result<Connecting> {
         let (socket, peer) = match (&self.target, destination) {
             (Target::Ip { source, .. }, Destination::Ip(peer)) => {
@@ -133,13 +133,10 @@ impl ConnectPlan {
             _ => return Err(Errno::INVAL),
         };
         let done = match socket.connect(&peer).map_err(Errno::from) {
-            Ok(()) => {
-                finish(self.scheme, socket.as_fd(), options)?;
-                true
-            }
+            Ok(()) => finish(self.scheme, socket.as_fd(), options).map(|()| true),
             // A signal only cuts the call short, not the attempt.
-            Err(Errno::INPROGRESS | Errno::INTR) => false,
-            Err(error) => return Err(error),
+            Err(Errno::INPROGRESS | Errno::INTR) => Ok(false),
+            Err(error) => Err(error),
         };
         Ok(Connecting { fd: socket.into(), done })
     }

@@ -36,7 +36,7 @@ fn connected(uri: &str, options: &SocketOptions) -> Result<std::os::fd::OwnedFd>
         None => plan.resolve(options)?,
     };
     let attempt = plan.start(destinations.first().unwrap(), options)?;
-    if !attempt.done {
+    if !attempt.done? {
         ready(attempt.fd.as_fd(), Interest::WRITABLE);
         finish(plan.scheme(), attempt.fd.as_fd(), options)?;
     }
