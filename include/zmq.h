@@ -913,7 +913,8 @@ int zmq_send(void *socket,
 ZMQ_EXPORT int zmq_send_const(void *socket, const void *buf, size_t len, int flags);
 
 /*
- As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was.
+ As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was, but says by
+ zmq_msg_more() whether it was to be a part.
 
  Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
 
@@ -966,7 +967,8 @@ int zmq_recv(void *socket,
              int flags);
 
 /*
- As zmq_recv(), into a message of the right size, whose old content is released, also after a failure.
+ As zmq_recv(), into a message of the right size, whose old content is released, also where there was nothing to
+ receive; it stays where the socket may not receive at all.
 
  Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
 
@@ -1536,7 +1538,7 @@ int zmq_connect(void *socket,
 /*
  Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.
 
- Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+ Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`.
 
  Safety:
  `addr` is NULL or a string.
@@ -1548,7 +1550,7 @@ int zmq_unbind(void *socket,
 /*
  Undoes zmq_connect().
 
- Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+ Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`.
 
  Safety:
  `addr` is NULL or a string.

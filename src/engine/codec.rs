@@ -1,6 +1,9 @@
 //! How the frames of the data phase are coded.
 
+use super::Failure;
 pub use super::mechanism::curve::message::{CurveCodec, OVERHEAD, Opener, Sealer};
+#[cfg(feature = "gssapi")]
+use super::mechanism::gssapi::message as gssapi;
 
 /// What a connection's frames need before they leave, and after they arrive.
 #[derive(Debug)]
@@ -9,15 +12,66 @@ pub enum Codec {
     Clear,
     /// Each is sealed into a frame of its own.
     Curve(Box<CurveCodec>),
+    /// The same, by the system's library.
+    #[cfg(feature = "gssapi")]
+    Gssapi(Box<gssapi::GssapiCodec>),
 }
 
 impl Codec {
     pub fn is_sealed(&self) -> bool {
-        matches!(self, Codec::Curve(_))
+        !matches!(self, Codec::Clear)
+    }
+
+    /// The two directions, where frames are sealed.
+    pub fn halves(self) -> Option<(AnySealer, AnyOpener)> {
+        match self {
+            Codec::Clear => None,
+            Codec::Curve(codec) => Some((AnySealer::Curve(codec.sealer), AnyOpener::Curve(codec.opener))),
+            #[cfg(feature = "gssapi")]
+            Codec::Gssapi(codec) => Some((AnySealer::Gssapi(codec.sealer), AnyOpener::Gssapi(codec.opener))),
+        }
     }
 
     pub(super) fn curve(codec: CurveCodec) -> Codec {
         Codec::Curve(Box::new(codec))
+    }
+}
+
+/// Seals what leaves, whatever the mechanism.
+pub enum AnySealer {
+    Curve(Sealer),
+    #[cfg(feature = "gssapi")]
+    Gssapi(gssapi::Sealer),
+}
+
+/// Opens what arrives, whatever the mechanism.
+pub enum AnyOpener {
+    Curve(Opener),
+    #[cfg(feature = "gssapi")]
+    Gssapi(gssapi::Opener),
+}
+
+impl AnySealer {
+    /// See [`Sealer::append_frame`].
+    #[inline]
+    pub fn append_frame(&mut self, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Failure> {
+        match self {
+            AnySealer::Curve(sealer) => sealer.append_frame(out, flags, body),
+            #[cfg(feature = "gssapi")]
+            AnySealer::Gssapi(sealer) => sealer.append_frame(out, flags, body),
+        }
+    }
+}
+
+impl AnyOpener {
+    /// See [`Opener::open`].
+    #[inline]
+    pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<(u8, &'a mut [u8]), Failure> {
+        match self {
+            AnyOpener::Curve(opener) => opener.open(body),
+            #[cfg(feature = "gssapi")]
+            AnyOpener::Gssapi(opener) => opener.open(body),
+        }
     }
 }
 

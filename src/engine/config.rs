@@ -1,5 +1,7 @@
 //! What a handshake has to know of the socket.
 use super::mechanism::curve::keys::{ClientKeys, ServerKeys};
+#[cfg(feature = "gssapi")]
+use super::mechanism::gssapi::Settings;
 use crate::options::{Mechanism, SocketOptions, SocketType, Text};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +37,12 @@ pub enum Security {
     CurveClient(Arc<ClientKeys>),
     /// Shared by all connections of a server, or keys that are added later would reach nobody.
     CurveServer(Arc<ServerKeys>),
+    #[cfg(feature = "gssapi")]
+    GssapiClient(Arc<Settings>),
+    #[cfg(feature = "gssapi")]
+    GssapiServer(Arc<Settings>),
     /// Never spoken: whoever chose it talks to nobody.
+    #[cfg(not(feature = "gssapi"))]
     Gssapi,
 }
 
@@ -95,6 +102,11 @@ impl Security {
                 &options.curve_secret_key,
                 &options.curve_server_key,
             ))),
+            #[cfg(feature = "gssapi")]
+            (Mechanism::Gssapi, true) => Security::GssapiServer(Arc::new(Settings::from(options))),
+            #[cfg(feature = "gssapi")]
+            (Mechanism::Gssapi, false) => Security::GssapiClient(Arc::new(Settings::from(options))),
+            #[cfg(not(feature = "gssapi"))]
             (Mechanism::Gssapi, _) => Security::Gssapi,
         }
     }
@@ -104,6 +116,9 @@ impl Security {
             Security::Null => Mechanism::Null,
             Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
             Security::CurveClient(_) | Security::CurveServer(_) => Mechanism::Curve,
+            #[cfg(feature = "gssapi")]
+            Security::GssapiClient(_) | Security::GssapiServer(_) => Mechanism::Gssapi,
+            #[cfg(not(feature = "gssapi"))]
             Security::Gssapi => Mechanism::Gssapi,
         }
     }
@@ -118,6 +133,11 @@ impl fmt::Debug for Security {
             Security::PlainServer => "PlainServer",
             Security::CurveClient(_) => "CurveClient",
             Security::CurveServer(_) => "CurveServer",
+            #[cfg(feature = "gssapi")]
+            Security::GssapiClient(_) => "GssapiClient",
+            #[cfg(feature = "gssapi")]
+            Security::GssapiServer(_) => "GssapiServer",
+            #[cfg(not(feature = "gssapi"))]
             Security::Gssapi => "Gssapi",
         })
     }

@@ -6,6 +6,7 @@
 //! [`zmtp::outgoing`] says what to write before a body, and [`Heartbeat`] keeps watch.
 //!
 //! Where WebSocket lies underneath, [`ws`] has the upgrade, the handshake and the frames instead.
+//! A [`datagram`] has neither handshake nor frames.
 //!
 //! Where a peer must be authenticated, the handshake asks for it with a [`ZapRequest`] and waits.
 //!
@@ -14,9 +15,12 @@
 
 pub mod codec;
 pub mod config;
+pub mod datagram;
 pub mod failure;
 pub mod mechanism;
 pub mod opening;
+#[cfg(feature = "pgm")]
+pub mod pgm;
 pub mod socks;
 pub mod ws;
 pub mod zap;

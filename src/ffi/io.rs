@@ -58,7 +58,8 @@ pub unsafe extern "C" fn zmq_send_const(
     })
 }
 
-/// As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was.
+/// As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was, but says by
+/// zmq_msg_more() whether it was to be a part.
 ///
 /// Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
 ///
@@ -70,9 +71,18 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, 
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         let msg = unsafe { Msg::at(msg.cast()) }?;
-        let sent = send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags)?;
-        *msg = Msg::new();
-        Ok(sent)
+        match send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags) {
+            Ok(sent) => {
+                *msg = Msg::new();
+                Ok(sent)
+            }
+            Err(errno) => {
+                if errno != Errno::TERM {
+                    msg.set_more(has_more(flags));
+                }
+                Err(errno)
+            }
+        }
     })
 }
 
@@ -145,7 +155,8 @@ pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, buf: *mut c_void, len: us
     })
 }
 
-/// As zmq_recv(), into a message of the right size, whose old content is released, also after a failure.
+/// As zmq_recv(), into a message of the right size, whose old content is released, also where there was nothing to
+/// receive; it stays where the socket may not receive at all.
 ///
 /// Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
 ///
@@ -157,8 +168,15 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, 
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         let msg = unsafe { Msg::at(msg.cast()) }?;
-        *msg = Msg::new();
-        *msg = socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.into_msg())?;
+        match socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.into_msg()) {
+            Ok(received) => *msg = received,
+            Err(errno) => {
+                if matches!(errno, Errno::AGAIN | Errno::INTR) {
+                    *msg = Msg::new();
+                }
+                return Err(errno);
+            }
+        }
         Ok(size(msg.len()))
     })
 }

@@ -3,6 +3,7 @@
 use super::{context, int, memory, pointer, value};
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
+use crate::options::number::ZMQ_TYPE;
 use crate::socket::Handle;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -15,8 +16,13 @@ use std::ptr;
 pub extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void {
     pointer(|| {
         let context = context::find(context)?;
-        let socket_type = SocketType::try_from(r#type)?;
-        let socket = Handle::open(&context, socket_type)?;
+        let socket_type = SocketType::try_from(r#type);
+        // That there is no room is said first, whatever the type.
+        let socket = Handle::open(&context, socket_type.unwrap_or(SocketType::Pair))?;
+        if let Err(errno) = socket_type {
+            socket.close()?;
+            return Err(errno);
+        }
         Ok(ptr::with_exposed_provenance_mut(socket.address()))
     })
 }
@@ -105,26 +111,26 @@ pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, addr: *const c_char) -
 
 /// Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.
 ///
-/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`.
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_unbind(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: as the caller promises.
-    int(|| find(socket)?.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0))
+    int(|| unsafe { terminate_endpoint(socket, addr) })
 }
 
 /// Undoes zmq_connect().
 ///
-/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`; `EFAULT` for NULL.
+/// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`.
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char) -> c_int {
     // SAFETY: as the caller promises.
-    int(|| find(socket)?.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0))
+    int(|| unsafe { terminate_endpoint(socket, addr) })
 }
 
 /// Connects a PEER socket and tells the routing id of the peer.
@@ -218,4 +224,18 @@ pub(super) fn find(handle: *mut c_void) -> Result<Handle> {
 pub(super) unsafe fn endpoint<'a>(addr: *const c_char) -> Result<&'a str> {
     // SAFETY: as the caller promises.
     unsafe { memory::string(addr) }?.to_str().map_err(|_| Errno::INVAL)
+}
+
+/// What both zmq_unbind() and zmq_disconnect() do. NULL is `EINVAL` here, and only where the context is not ended.
+///
+/// # Safety
+/// As for [`endpoint`].
+unsafe fn terminate_endpoint(handle: *mut c_void, addr: *const c_char) -> Result<c_int> {
+    let socket = find(handle)?;
+    if addr.is_null() {
+        socket.option(ZMQ_TYPE, &mut [0; size_of::<c_int>()])?;
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: as the caller promises.
+    socket.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0)
 }

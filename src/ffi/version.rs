@@ -13,12 +13,12 @@ pub const ZMQ_VERSION_PATCH: c_int = 5;
 const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ipc", true),
     (c"curve", true),
-    (c"gssapi", false),
-    (c"pgm", false),
+    (c"gssapi", cfg!(feature = "gssapi")),
+    (c"pgm", cfg!(feature = "pgm")),
     (c"norm", false),
-    (c"tipc", false),
+    (c"tipc", true),
     (c"vmci", false),
-    (c"vsock", false),
+    (c"vsock", true),
     (c"WS", true),
     (c"ws", true),
     (c"WSS", true),
@@ -74,7 +74,7 @@ mod tests {
         // SAFETY: strings or NULL.
         unsafe {
             assert_eq!(zmq_has(c"ipc".as_ptr()), 1);
-            for not in [c"IPC", c"pgm", c"", c"nonsense"] {
+            for not in [c"IPC", c"vmci", c"", c"nonsense"] {
                 assert_eq!(zmq_has(not.as_ptr()), 0, "{not:?}");
             }
             assert_eq!(zmq_has(ptr::null()), 0);

@@ -88,6 +88,52 @@ pub(super) fn mechanism(options: &SocketOptions, out: &mut [u8]) -> Result<usize
     value::put_int(out, options.mechanism as i32)
 }
 
+/// Yes and no both choose the mechanism.
+#[cfg(feature = "gssapi")]
+pub(super) fn set_gssapi_server(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.as_server = value::flag(value.unwrap_or_default(), FlagRule::ZeroOrOne)?;
+    options.mechanism = Mechanism::Gssapi;
+    Ok(())
+}
+
+#[cfg(feature = "gssapi")]
+pub(super) fn gssapi_server(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    server(options, out, Mechanism::Gssapi)
+}
+
+#[cfg(feature = "gssapi")]
+pub(super) fn set_gssapi_principal(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.gss_principal = principal(value)?;
+    options.mechanism = Mechanism::Gssapi;
+    Ok(())
+}
+
+#[cfg(feature = "gssapi")]
+pub(super) fn gssapi_principal(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_c_str(out, options.gss_principal.as_bytes())
+}
+
+/// Only a client has a service to talk to, so setting it ends the server role.
+#[cfg(feature = "gssapi")]
+pub(super) fn set_gssapi_service_principal(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.gss_service_principal = principal(value)?;
+    options.mechanism = Mechanism::Gssapi;
+    options.as_server = false;
+    Ok(())
+}
+
+#[cfg(feature = "gssapi")]
+pub(super) fn gssapi_service_principal(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_c_str(out, options.gss_service_principal.as_bytes())
+}
+
+/// Errors: `EINVAL` for an empty name and one of more than 255 bytes.
+#[cfg(feature = "gssapi")]
+fn principal(value: Option<&[u8]>) -> Result<Text> {
+    let name = value.unwrap_or_default();
+    if name.is_empty() || name.len() > PLAIN_MAX { Err(Errno::INVAL) } else { Ok(Text::from(name)) }
+}
+
 /// Yes chooses the mechanism and the server role; no goes back to `ZMQ_NULL`, whatever was chosen before.
 fn set_server(options: &mut SocketOptions, value: Option<&[u8]>, mechanism: Mechanism) -> Result<()> {
     let serve = value::flag(value.unwrap_or_default(), FlagRule::ZeroOrOne)?;

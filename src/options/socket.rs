@@ -133,6 +133,11 @@ pub struct SocketOptions {
     pub curve_public_key: [u8; 32],
     pub curve_secret_key: Zeroizing<[u8; 32]>,
     pub curve_server_key: [u8; 32],
+    pub gss_principal: Text,
+    pub gss_service_principal: Text,
+    pub gss_plaintext: bool,
+    pub gss_principal_nt: i32,
+    pub gss_service_principal_nt: i32,
     pub conflate: bool,
     pub handshake_ivl_ms: i32,
     /// A multiple of 100, since the wire counts tenths of a second; at most 6,553,500.

@@ -83,10 +83,22 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_IPC_FILTER_UID, Set, NextEndpoint, list() by set_ipc_uid, refuse_get),
     row!(ZMQ_IPC_FILTER_GID, Set, NextEndpoint, list() by set_ipc_gid, refuse_get),
     row!(ZMQ_CONNECT_ROUTING_ID, Set, NextEndpoint, binary(1, ANY) of Pattern),
+    #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_SERVER, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
+    #[cfg(feature = "gssapi")]
+    row!(ZMQ_GSSAPI_SERVER, Both, NextEndpoint, flag(false, ZeroOrOne) by set_gssapi_server, gssapi_server),
+    #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) not built),
+    #[cfg(feature = "gssapi")]
+    row!(ZMQ_GSSAPI_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) by set_gssapi_principal, gssapi_principal),
+    #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) not built),
+    #[cfg(feature = "gssapi")]
+    row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) by set_gssapi_service_principal, gssapi_service_principal),
+    #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_PLAINTEXT, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
+    #[cfg(feature = "gssapi")]
+    row!(ZMQ_GSSAPI_PLAINTEXT, Both, NextEndpoint, flag(false, ZeroOrOne) in gss_plaintext),
     row!(ZMQ_HANDSHAKE_IVL, Both, NextEndpoint, int(30_000, 0, MAX) in handshake_ivl_ms),
     row!(ZMQ_SOCKS_PROXY, Both, NextEndpoint, text(ANY, ByNull) in socks_proxy_address),
     row!(ZMQ_XPUB_NODROP, Set, AtOnce, flag(false, NotNegative) of Pattern),
@@ -107,8 +119,14 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_VMCI_BUFFER_MAX_SIZE, Both, NextEndpoint, uint64(0) not built),
     row!(ZMQ_VMCI_CONNECT_TIMEOUT, Both, NextEndpoint, int(-1, MIN, MAX) not built),
     row!(ZMQ_USE_FD, Both, NextEndpoint, int(-1, -1, MAX) in use_fd),
+    #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_PRINCIPAL_NAMETYPE, Both, NextEndpoint, int(0, 0, 2) not built),
+    #[cfg(feature = "gssapi")]
+    row!(ZMQ_GSSAPI_PRINCIPAL_NAMETYPE, Both, NextEndpoint, int(0, 0, 2) in gss_principal_nt),
+    #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, Both, NextEndpoint, int(0, 0, 2) not built),
+    #[cfg(feature = "gssapi")]
+    row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, Both, NextEndpoint, int(0, 0, 2) in gss_service_principal_nt),
     // Whether the interface exists shows only when a socket is bound to it, at the next bind or connect.
     row!(ZMQ_BINDTODEVICE, Both, NextEndpoint, text(INTERFACE, ByNull) in bindtodevice),
     row!(ZMQ_ZAP_ENFORCE_DOMAIN, Both, NextEndpoint, flag(false, Any) in zap_enforce_domain),

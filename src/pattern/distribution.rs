@@ -101,10 +101,10 @@ impl Distribution {
         self.pipes.iter().take(self.matching).all(|pipe| pipes.check_write(pipe) || !pipes.is_open(pipe))
     }
 
-    /// How many messages the matching pipes take; of those that are open, and 1 where there is none.
-    pub fn credit(&self, pipes: &Pipes) -> u64 {
+    /// How many messages the matching pipes take, of those that are open; `None` where there is none.
+    pub fn credit(&self, pipes: &Pipes) -> Option<u64> {
         let open = self.pipes.iter().take(self.matching).filter(|&pipe| pipes.is_open(pipe));
-        open.map(|pipe| pipes.credit(pipe)).min().unwrap_or(1)
+        open.map(|pipe| pipes.credit(pipe)).min()
     }
 
     /// Writes a frame to the matching pipes. Those without credit miss the whole message. Errors: `ENOMEM`, with

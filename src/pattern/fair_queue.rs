@@ -15,6 +15,8 @@ pub struct FairQueue {
     current: usize,
     /// The pipe of the message of which a frame has been taken and more are to come.
     inside: Option<PipeId>,
+    /// The pipe whose message was announced but not taken, and whether that has passed the turn on already.
+    announced: Option<(PipeId, bool)>,
 }
 
 impl FairQueue {
@@ -35,6 +37,9 @@ impl FairQueue {
 
     /// The pipe is about to go. If a message from it is half taken, [`take`](FairQueue::take) ends that message.
     pub fn terminated(&mut self, pipe: PipeId) {
+        if self.announced(pipe) {
+            self.announced = None;
+        }
         if let Some(place) = self.pipes.place(pipe)
             && place < self.active
         {
@@ -48,9 +53,28 @@ impl FairQueue {
         self.inside
     }
 
+    /// Whether it was said that the pipe's message is the next one.
+    pub fn announced(&self, pipe: PipeId) -> bool {
+        self.announced.is_some_and(|(announced, _)| announced == pipe)
+    }
+
     /// Counts a message from the pipe as begun, so that the next frame is the pipe's as well.
-    pub fn begin(&mut self, pipe: PipeId) {
+    pub fn begin(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.announce(pipes, pipe);
         self.inside = Some(pipe);
+    }
+
+    /// The next message will be that of the pipe that [`next`](FairQueue::next) named, whatever else arrives before it
+    /// is taken. A message of one frame counts as taken for whose turn is next: the order in which peers are served is
+    /// that of a socket that has taken the message to look at it.
+    pub fn announce(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        if self.inside.is_none() && self.announced.is_none() {
+            let single = pipes.next_flags(pipe).is_some_and(|flags| flags & MORE == 0);
+            if single {
+                self.pass_on(pipe);
+            }
+            self.announced = Some((pipe, single));
+        }
     }
 
     /// Forgets the half taken message of a pipe that is gone.
@@ -65,6 +89,12 @@ impl FairQueue {
         if let Some(pipe) = self.inside {
             message_ahead(pipes, pipe);
             return Some(pipe);
+        }
+        if let Some((pipe, _)) = self.announced {
+            if message_ahead(pipes, pipe) {
+                return Some(pipe);
+            }
+            self.announced = None;
         }
         while self.active > 0 {
             let pipe = self.pipes.get(self.current)?;
@@ -129,11 +159,19 @@ impl FairQueue {
 
     #[inline(always)]
     fn taken(&mut self, pipe: PipeId, more: bool) {
+        let passed_on = self.announced.take().is_some_and(|(_, passed_on)| passed_on);
         if more {
             self.inside = Some(pipe);
             return;
         }
         self.inside = None;
+        if !passed_on {
+            self.pass_on(pipe);
+        }
+    }
+
+    #[inline]
+    fn pass_on(&mut self, pipe: PipeId) {
         if self.pipes.get(self.current) == Some(pipe) {
             self.current += 1;
             if self.current >= self.active {

@@ -15,6 +15,7 @@ mod gather;
 mod scatter;
 mod server;
 mod dealer;
+mod dgram;
 mod dish;
 mod distribution;
 mod fair_queue;
@@ -48,6 +49,7 @@ use crate::pipe::{PipeId, Pipes};
 use channel::Channel;
 use client::Client;
 use dealer::Dealer;
+use dgram::Dgram;
 use dish::Dish;
 use gather::Gather;
 use pair::Pair;
@@ -79,6 +81,7 @@ pub enum Pattern {
     Xpub(Xpub),
     Xsub(Xsub),
     Stream(Stream),
+    Dgram(Dgram),
     Radio(Radio),
     Dish(Dish),
     /// PEER, too.
@@ -197,6 +200,7 @@ macro_rules! each {
             Pattern::Xpub($name) => $call,
             Pattern::Xsub($name) => $call,
             Pattern::Stream($name) => $call,
+            Pattern::Dgram($name) => $call,
             Pattern::Radio($name) => $call,
             Pattern::Dish($name) => $call,
             Pattern::Server($name) => $call,
@@ -209,9 +213,9 @@ macro_rules! each {
 }
 
 impl Pattern {
-    /// The pattern of a new socket. Errors: `EINVAL` for a type that is not built.
-    pub fn new(socket_type: SocketType, options: &SocketOptions) -> Result<Pattern> {
-        Ok(match socket_type {
+    /// The pattern of a new socket.
+    pub fn new(socket_type: SocketType, options: &SocketOptions) -> Pattern {
+        match socket_type {
             SocketType::Pair => Pattern::Pair(Pair::default()),
             SocketType::Pub => Pattern::Pub(Pub::new(options)),
             SocketType::Sub => Pattern::Sub(Sub::new(options)),
@@ -224,6 +228,7 @@ impl Pattern {
             SocketType::Xpub => Pattern::Xpub(Xpub::new(options)),
             SocketType::Xsub => Pattern::Xsub(Xsub::new(options)),
             SocketType::Stream => Pattern::Stream(Stream::new()),
+            SocketType::Dgram => Pattern::Dgram(Dgram::default()),
             SocketType::Radio => Pattern::Radio(Radio::default()),
             SocketType::Dish => Pattern::Dish(Dish::default()),
             SocketType::Server | SocketType::Peer => Pattern::Server(Server::new()),
@@ -231,8 +236,7 @@ impl Pattern {
             SocketType::Scatter => Pattern::Scatter(Scatter::default()),
             SocketType::Gather => Pattern::Gather(Gather::default()),
             SocketType::Channel => Pattern::Channel(Channel::default()),
-            _ => return Err(Errno::INVAL),
-        })
+        }
     }
 
     /// Whether several threads may use a socket of this type at once as a matter of course.

@@ -36,11 +36,13 @@ impl NoDrop {
             return true;
         }
         if self.known == 0 {
+            // Without subscribers nobody is waited for.
+            let Some(credit) = out.credit(pipes) else { return true };
             if !std::mem::replace(&mut self.told, true) {
                 return false;
             }
             // At least this one, for those that have no limit or are closed.
-            self.known = out.credit(pipes).max(1);
+            self.known = credit.max(1);
         }
         self.told = false;
         self.known -= 1;

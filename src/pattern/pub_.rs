@@ -169,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn a_publisher_that_drops_nothing_does_not_wait_for_nobody() {
+        let mut bench = Bench::new(SocketType::Pub);
+        bench.set(ZMQ_XPUB_NODROP, 1);
+        for _ in 0..5 {
+            bench.send(&["a", "b"]).unwrap();
+        }
+    }
+
+    #[test]
     fn a_burst_above_the_mark_is_noticed_however_fast_it_leaves() {
         let mut bench = Bench::new(SocketType::Pub);
         bench.set(ZMQ_XPUB_NODROP, 1);

@@ -135,6 +135,10 @@ impl Behaviour for Req {
         if !self.may_send() {
             return Err(Errno::FSM);
         }
+        if !matches!(self.state, State::Idle | State::Requesting) {
+            // The request before is given up, even if there is nobody to send this one to.
+            self.state = State::Idle;
+        }
         if self.state == State::Requesting {
             // A request that has lost its peer half way goes on as if nothing had happened, and gets no reply, as one
             // whose peer goes right after it.
@@ -325,5 +329,18 @@ mod tests {
         bench.pipes.terminate(peer.id);
         assert!(!bench.has_in());
         assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn a_relaxed_request_that_nobody_takes_gives_up_the_one_before() {
+        let mut bench = Bench::new(SocketType::Req);
+        bench.set(ZMQ_REQ_RELAXED, 1);
+        let peer = bench.connect();
+        bench.send(&["first"]).unwrap();
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+        drop(peer);
+        bench.settle();
+        assert_eq!(bench.send(&["second"]), Err(Errno::AGAIN));
+        assert_eq!(bench.try_recv(), Err(Errno::FSM));
     }
 }

@@ -188,14 +188,16 @@ impl Behaviour for Router {
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
         let pipe = self.next(pipes).ok_or(Errno::AGAIN)?;
         if self.queue.inside().is_none() {
-            self.queue.begin(pipe);
+            self.queue.begin(pipes, pipe);
             return pipes.routing_id_frame(pipe).ok_or(Errno::AGAIN);
         }
         self.queue.take(pipes, pipe)
     }
 
     fn has_in(&mut self, pipes: &mut Pipes) -> bool {
-        self.next(pipes).is_some()
+        let Some(pipe) = self.next(pipes) else { return false };
+        self.queue.announce(pipes, pipe);
+        true
     }
 
     fn has_out(&mut self, pipes: &mut Pipes) -> bool {
@@ -297,6 +299,22 @@ mod tests {
         bench.send(&["b", "again"]).unwrap();
         assert_eq!(a.recv_all(), [""]);
         assert_eq!(b.recv_all(), ["to|b", "again"]);
+    }
+
+    #[test]
+    fn a_message_that_was_announced_comes_first_and_passes_the_turn_on_at_once() {
+        let mut bench = Bench::new(SocketType::Router);
+        let (mut a, mut b) = (bench.connect_as("a"), bench.connect_as("b"));
+        assert!(!bench.has_in());
+        b.send(&["1"]);
+        assert!(bench.has_in());
+        // With nobody else awake, the turn comes round to "b" again, before "a".
+        a.send(&["2"]);
+        b.send(&["3"]);
+        bench.settle();
+        assert_eq!(bench.recv(), ["b", "1"]);
+        assert_eq!(bench.recv(), ["b", "3"]);
+        assert_eq!(bench.recv(), ["a", "2"]);
     }
 
     #[test]

@@ -84,14 +84,16 @@ impl Behaviour for Stream {
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
         let pipe = self.queue.next(pipes).ok_or(Errno::AGAIN)?;
         if self.queue.inside().is_none() {
-            self.queue.begin(pipe);
+            self.queue.begin(pipes, pipe);
             return pipes.routing_id_frame(pipe).ok_or(Errno::AGAIN);
         }
         self.queue.take(pipes, pipe)
     }
 
     fn has_in(&mut self, pipes: &mut Pipes) -> bool {
-        self.queue.has_in(pipes)
+        let Some(pipe) = self.queue.next(pipes) else { return false };
+        self.queue.announce(pipes, pipe);
+        true
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {

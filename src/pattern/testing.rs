@@ -36,7 +36,7 @@ impl Notify for Teller {
 impl Bench {
     pub fn new(socket_type: SocketType) -> Bench {
         let options = SocketOptions::new(socket_type);
-        let pattern = Pattern::new(socket_type, &options).unwrap();
+        let pattern = Pattern::new(socket_type, &options);
         Bench { pattern, pipes: Pipes::default(), options, events: Arc::default() }
     }
 

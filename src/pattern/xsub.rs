@@ -113,7 +113,9 @@ impl Xsub {
     fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
         loop {
             let pipe = self.queue.next(pipes)?;
-            if !self.filter || self.queue.inside().is_some() || self.wants(pipes, pipe) {
+            // A message that the program was told of is not taken back when it unsubscribes.
+            let settled = !self.filter || self.queue.inside().is_some() || self.queue.announced(pipe);
+            if settled || self.wants(pipes, pipe) {
                 return Some(pipe);
             }
             self.queue.skip_message(pipes, pipe);
@@ -162,7 +164,9 @@ impl Behaviour for Xsub {
     }
 
     fn has_in(&mut self, pipes: &mut Pipes) -> bool {
-        self.next(pipes).is_some()
+        let Some(pipe) = self.next(pipes) else { return false };
+        self.queue.announce(pipes, pipe);
+        true
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {
@@ -311,5 +315,18 @@ mod tests {
         assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 1);
         bench.send(&["\u{1}c", "\u{1}d"]).unwrap();
         assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 3);
+    }
+
+    #[test]
+    fn a_message_that_was_announced_is_not_taken_back() {
+        let mut bench = Bench::new(SocketType::Sub);
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap();
+        let mut peer = bench.connect();
+        peer.send(&["apple"]);
+        peer.send(&["avocado"]);
+        assert!(bench.has_in());
+        bench.set_bytes(ZMQ_UNSUBSCRIBE, b"a").unwrap();
+        assert_eq!(bench.recv(), ["apple"]);
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
     }
 }

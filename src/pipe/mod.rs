@@ -22,7 +22,7 @@ pub use set::{PipeId, Pipes};
 
 use crate::errno::Result;
 use crate::message::{Address, Frame, FrameBody, MORE, OutFrame};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Makes a pipe: its left end and its right end. The first lane is the one the left end writes to.
 /// Errors: `ENOMEM`.
@@ -43,8 +43,8 @@ pub struct Pipe {
     pub local: String,
     pub remote: String,
     /// What the other end adds to this socket's own high-water marks (inproc): for what is sent, for what is
-    /// received. `None`: nothing is added.
-    pub hwm_boost: Option<(i32, i32)>,
+    /// received. Empty: nothing is added, or the other socket is still to come, which then fills this in.
+    pub hwm_boost: Arc<OnceLock<(i32, i32)>>,
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
@@ -62,7 +62,7 @@ impl Pipe {
             routing_id: Vec::new(),
             local: String::new(),
             remote: String::new(),
-            hwm_boost: None,
+            hwm_boost: Arc::default(),
             end: End { link, side },
             writer,
             reader,
@@ -189,8 +189,8 @@ impl Pipe {
     /// Sets this socket's own high-water marks in messages, for what is sent and what is received; what the peer
     /// adds is added.
     pub fn set_hwms(&mut self, sndhwm: i32, rcvhwm: i32) {
-        let (send, receive) = match self.hwm_boost {
-            Some((send, receive)) => (hwm::sum(sndhwm, send), hwm::sum(rcvhwm, receive)),
+        let (send, receive) = match self.hwm_boost.get() {
+            Some(&(send, receive)) => (hwm::sum(sndhwm, send), hwm::sum(rcvhwm, receive)),
             None => (sndhwm, rcvhwm),
         };
         self.writer.set_hwm(send);

@@ -8,7 +8,7 @@ use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::reactor::Remote;
 use crate::sys::stream;
-use crate::transport::{self, ConnectPlan, Destination};
+use crate::transport::{self, ConnectPlan, Connecting, Destination};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -151,8 +151,9 @@ impl Connecter {
     fn start(&mut self, destination: &Destination) -> Step {
         self.endpoint = self.plan.resolved_endpoint(destination);
         match self.plan.start(destination, &self.options) {
-            Ok(connecting) if connecting.done => self.connected(connecting.fd),
-            Ok(connecting) => Step::Wait(Attempt::Connecting(connecting.fd)),
+            Ok(Connecting { fd, done: Ok(true) }) => self.connected(fd),
+            Ok(Connecting { fd, done: Ok(false) }) => Step::Wait(Attempt::Connecting(fd)),
+            Ok(Connecting { fd, done: Err(errno) }) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
             Err(errno) => Step::Failed { fd: None, errno },
         }
     }

@@ -28,6 +28,8 @@ thread_local! {
 /// the stream.
 pub struct Connection {
     fd: OwnedFd,
+    /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.
+    pub has_mechanism: bool,
     send: Lock<Option<SendHalf>>,
     pub(super) recv: Lock<Option<RecvHalf>>,
     /// Who watches the stream. Locked before the halves, never after.
@@ -41,9 +43,16 @@ pub struct Connection {
 
 impl Connection {
     /// For a stream that the session behind `remote` has registered, for reading and writing.
-    pub fn new(fd: OwnedFd, send: SendHalf, recv: RecvHalf, remote: Remote) -> Connection {
+    pub fn new(
+        fd: OwnedFd,
+        has_mechanism: bool,
+        send: SendHalf,
+        recv: RecvHalf,
+        remote: Remote,
+    ) -> Connection {
         Connection {
             fd,
+            has_mechanism,
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
             loan: Loan::default(),

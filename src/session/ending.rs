@@ -38,8 +38,14 @@ impl Session {
                 self.tell(event::DISCONNECTED, fd_value(handshaking.raw_fd()));
             }
             Stage::Connected(connection) => {
-                if let Reason::Protocol(failure) = reason {
-                    self.tell_failure(failure);
+                match reason {
+                    Reason::Protocol(failure) => self.tell_failure(failure),
+                    // Programs know this from libzmq: where no mechanism was agreed on, the handshake counts as failed
+                    // at the end.
+                    Reason::Stream(errno) if !connection.has_mechanism => {
+                        self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
+                    }
+                    Reason::Stream(_) | Reason::Timeout => {}
                 }
                 self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
                 self.take_apart(&connection);

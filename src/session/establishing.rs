@@ -9,7 +9,6 @@ use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
 use super::tunnel::Tunnel;
 use super::zap::Zap;
-use crate::engine::codec::Codec;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
@@ -120,6 +119,7 @@ impl Session {
         if let Some(pipe) = fresh {
             self.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
+        let has_mechanism = peer.as_ref().is_some_and(|peer| peer.version >= Version::V3_0);
         let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
         let (send_form, recv_form) = forms(peer, self.layers.ws.as_ref(), &self.options);
         let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(&*self.options), cx.now_ms()));
@@ -138,7 +138,7 @@ impl Session {
             recv.read_at_most(bytes);
         }
         let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
-        let connection = Arc::new(Connection::new(fd, send, recv, cx.remote()));
+        let connection = Arc::new(Connection::new(fd, has_mechanism, send, recv, cx.remote()));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));
@@ -201,23 +201,25 @@ impl Session {
 /// How frames leave and arrive.
 fn forms(peer: Option<Peer>, role: Option<&ws::Role>, options: &SocketOptions) -> (SendForm, RecvForm) {
     let Some(peer) = peer else { return (SendForm::Raw, RecvForm::Raw) };
+    let version = peer.version;
     if let Some(role) = role {
         let (outgoing, incoming) = ws::codec(role, peer.codec);
         return (SendForm::Ws(outgoing), RecvForm::Ws(incoming));
     }
-    if let Codec::Curve(codec) = peer.codec {
-        return (SendForm::Sealed(codec.sealer), RecvForm::Sealed(peer.version, codec.opener));
+    if let Some((sealer, opener)) = peer.codec.halves() {
+        return (SendForm::Sealed(sealer), RecvForm::Sealed(version, opener));
     }
     let subscribes = matches!(options.socket_type, SocketType::Sub | SocketType::Xsub);
-    let send = match peer.version {
+    let send = match version {
         Version::V3_1 => SendForm::AsTheyLie,
         Version::V2 | Version::V3_0 if !subscribes => SendForm::AsTheyLie,
         version => SendForm::Framed(version),
     };
-    (send, RecvForm::Zmtp(peer.version))
+    (send, RecvForm::Zmtp(version))
 }
 
-fn limits(options: &SocketOptions) -> Limits {
+/// What a peer may send.
+pub(super) fn limits(options: &SocketOptions) -> Limits {
     let message = match u64::try_from(options.maxmsgsize) {
         Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
         Err(_) => u64::MAX,

@@ -6,6 +6,7 @@ mod backoff;
 mod borrowed;
 mod connecter;
 mod connection;
+mod datagrams;
 mod ending;
 mod establishing;
 mod handshaking;
@@ -13,6 +14,8 @@ mod listener;
 mod loan;
 mod lookup;
 mod monitor;
+#[cfg(feature = "pgm")]
+mod multicast;
 mod offenders;
 mod owner;
 mod recv;
@@ -25,6 +28,7 @@ mod zap;
 mod tests;
 
 pub use borrowed::Borrowed;
+pub use datagrams::exchange;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use owner::{Command, Owner, SocketEnd};

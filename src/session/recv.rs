@@ -7,7 +7,7 @@ mod ws;
 
 use super::send::MOST_CONTROL;
 use super::tunnel::{self, Tunnel};
-use crate::engine::codec::Opener;
+use crate::engine::codec::AnyOpener;
 use crate::engine::ws::Incoming;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub enum RecvForm {
     Zmtp(Version),
     /// Each in a box of its own (CURVE), commands too.
-    Sealed(Version, Opener),
+    Sealed(Version, AnyOpener),
     /// In WebSocket frames, sealed or not.
     Ws(Incoming),
     /// Every run of bytes is a message (STREAM, `ZMQ_ROUTER_RAW`).
@@ -86,7 +86,7 @@ pub struct RecvHalf {
     /// What lies between the stream and us.
     tunnel: Option<Arc<Tunnel>>,
     /// The peer has said farewell: what comes behind it is nothing.
-    ended: bool,
+    farewell: bool,
     /// Between the frames of a message.
     inside: bool,
     /// Weight of the message so far, in bytes.
@@ -123,7 +123,7 @@ impl RecvHalf {
             scratch: Scratch::default(),
             opened: None,
             tunnel: None,
-            ended: false,
+            farewell: false,
             inside: false,
             weight: 0,
             content: false,
@@ -183,7 +183,7 @@ impl RecvHalf {
                 Ok(None) => break Received::NoCredit,
                 Err(failure) => break Received::Broken(failure),
             };
-            if self.ended {
+            if self.farewell {
                 break Received::End;
             }
             if drained {

@@ -2,7 +2,7 @@
 
 use super::tunnel::{self, Tunnel};
 use crate::engine::Failure;
-use crate::engine::codec::Sealer;
+use crate::engine::codec::AnySealer;
 use crate::engine::ws::Outgoing;
 use crate::engine::zmtp::outgoing::Head;
 use crate::engine::zmtp::{Version, frame};
@@ -19,7 +19,7 @@ pub enum SendForm {
     /// With another header, or subscriptions as messages.
     Framed(Version),
     /// Each in a box of its own (CURVE), control frames too.
-    Sealed(Sealer),
+    Sealed(AnySealer),
     /// In WebSocket frames, sealed or not.
     Ws(Outgoing),
     /// Bodies alone (STREAM, `ZMQ_ROUTER_RAW`).

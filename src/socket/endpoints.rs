@@ -1,11 +1,11 @@
 //! What a socket is bound and connected to.
 
-use super::state::Socket;
+use super::state::{Origin, Socket};
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pipe::{self, LaneOptions, PipeId};
 use crate::session::{self, Ground, Listening, SessionHandle, event};
-use crate::transport::{self, Scheme};
+use crate::transport::{self, Role, Scheme};
 use std::sync::Arc;
 
 /// By endpoint; several connections may share one.
@@ -83,6 +83,14 @@ impl Socket {
             self.last_endpoint = endpoint.to_string();
             return Ok(());
         }
+        if scheme.has_datagrams() {
+            // Where binding and connecting are the same, a second time is none, either.
+            return if self.has_connected(endpoint) {
+                Ok(())
+            } else {
+                self.open_datagrams(scheme, address, Role::Binds).map(drop)
+            };
+        }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let listener = match transport::bind(scheme, address, &self.options) {
             Ok(listener) => listener,
@@ -94,11 +102,9 @@ impl Socket {
         };
         self.last_endpoint = listener.last_endpoint().to_string();
         let listening = session::listen(&io_thread, self.ground(), listener);
-        self.endpoints.entries.push(Entry {
-            uri: self.last_endpoint.clone(),
-            what: What::Bound(listening),
-            pipe: None,
-        });
+        // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
+        let uri = if scheme == Scheme::Tipc { endpoint } else { &self.last_endpoint }.to_string();
+        self.endpoints.entries.push(Entry { uri, what: What::Bound(listening), pipe: None });
         // As in `connect`.
         self.owner.mailbox.touch();
         Ok(())
@@ -128,13 +134,11 @@ impl Socket {
             self.last_endpoint = endpoint.to_string();
             return Ok(Some(pipe));
         }
-        let once = matches!(
-            self.options.socket_type,
-            SocketType::Dealer | SocketType::Sub | SocketType::Pub | SocketType::Req
-        );
-        if once && self.endpoints.contains(endpoint) {
-            // A second connection to the same peer makes no sense for these, and libzmq makes none.
+        if self.has_connected(endpoint) {
             return Ok(None);
+        }
+        if scheme.has_datagrams() {
+            return self.open_datagrams(scheme, address, Role::Connects).map(Some);
         }
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let plan = transport::connect(scheme, address, &self.options)?;
@@ -149,13 +153,45 @@ impl Socket {
             (Some(ours), Some(theirs))
         };
         let ground = self.ground();
-        let pipe = ours.map(|pipe| self.attach(pipe, true));
+        let pipe = ours.map(|pipe| self.attach(pipe, Origin::Local));
         let session = session::connect(&io_thread, ground, plan, theirs);
         self.last_endpoint = last_endpoint;
         let what = What::Connected(session);
         self.endpoints.entries.push(Entry { uri: endpoint.to_string(), what, pipe });
         self.drop_closed();
         // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
+        self.owner.mailbox.touch();
+        Ok(pipe)
+    }
+
+    /// Whether there is a connection and another would make no sense; libzmq makes none for these.
+    fn has_connected(&self, endpoint: &str) -> bool {
+        use SocketType::{Dealer, Pub, Req, Sub};
+        matches!(self.options.socket_type, Dealer | Sub | Pub | Req) && self.endpoints.contains(endpoint)
+    }
+
+    /// Binds or connects where there are no connections: what can go wrong goes wrong at once.
+    fn open_datagrams(&mut self, scheme: Scheme, address: &str, role: Role) -> Result<PipeId> {
+        let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
+        let socket = transport::datagrams(scheme, address, role, &self.options)?;
+        let out = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
+        let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
+        let (mut ours, theirs) = pipe::pair(out, back)?;
+        let endpoint = socket.last_endpoint().to_string();
+        match role {
+            Role::Binds => ours.local.clone_from(&endpoint),
+            Role::Connects => ours.remote.clone_from(&endpoint),
+        }
+        let session = session::exchange(&io_thread, self.ground(), socket, theirs)?;
+        let pipe = self.attach(ours, Origin::Datagrams);
+        self.last_endpoint.clone_from(&endpoint);
+        self.endpoints.entries.push(Entry {
+            uri: endpoint,
+            what: What::Connected(session),
+            pipe: Some(pipe),
+        });
+        self.drop_closed();
+        // As in `connect`.
         self.owner.mailbox.touch();
         Ok(pipe)
     }

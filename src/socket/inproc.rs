@@ -1,6 +1,6 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 
-use super::state::Socket;
+use super::state::{Origin, Socket};
 use crate::ctx::SocketId;
 use crate::errno::Result;
 use crate::message::OutFrame;
@@ -8,7 +8,7 @@ use crate::options::SocketOptions;
 use crate::pipe::{self, LaneOptions, Pipe, PipeId};
 use crate::session::{Authenticators, Command, Owner};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The inproc names of a context.
 #[derive(Default)]
@@ -52,6 +52,8 @@ pub struct Pending {
     /// The binder's end.
     pipe: Pipe,
     marks: Marks,
+    /// Where the binder puts its marks for the connecter's end.
+    boost: Arc<OnceLock<(i32, i32)>>,
 }
 
 /// The options of one side that the other must know.
@@ -110,12 +112,13 @@ impl Socket {
         let marks = Marks::of(&self.options);
         let bound = Bound { owner: Arc::clone(&self.owner), marks: marks.clone() };
         let waiting = self.names.bind(endpoint, self.ticket.id(), bound)?;
-        for Pending { mut pipe, marks: theirs } in waiting {
-            pipe.hwm_boost = Some((theirs.rcvhwm, theirs.sndhwm));
+        for Pending { mut pipe, marks: theirs, boost } in waiting {
+            let _ = pipe.hwm_boost.set((theirs.rcvhwm, theirs.sndhwm));
+            let _ = boost.set((self.options.rcvhwm, self.options.sndhwm));
             pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
             marks.begin(&mut pipe, theirs.wants_routing_id)?;
             marks.ask_for_farewell(&pipe);
-            self.attach(pipe, false);
+            self.attach(pipe, Origin::Peer);
         }
         self.drop_closed();
         Ok(())
@@ -133,16 +136,19 @@ impl Socket {
         self.names.connect(endpoint, self.ticket.id(), move |bound| {
             // Before there is a binder nobody knows whether it wants a routing id. A reader that does not passes it.
             marks.begin(socket_ours, bound.is_none_or(|bound| bound.marks.wants_routing_id))?;
-            let Some(bound) = bound else { return Ok(Some(Pending { pipe: theirs, marks })) };
+            let Some(bound) = bound else {
+                let boost = Arc::clone(&socket_ours.hwm_boost);
+                return Ok(Some(Pending { pipe: theirs, marks, boost }));
+            };
             bound.marks.begin(&mut theirs, marks.wants_routing_id)?;
             bound.marks.ask_for_farewell(&theirs);
-            socket_ours.hwm_boost = Some((bound.marks.rcvhwm, bound.marks.sndhwm));
-            theirs.hwm_boost = Some((marks.rcvhwm, marks.sndhwm));
+            let _ = socket_ours.hwm_boost.set((bound.marks.rcvhwm, bound.marks.sndhwm));
+            let _ = theirs.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
             socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
             bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
             Ok(None)
         })?;
-        let id = self.attach(ours, true);
+        let id = self.attach(ours, Origin::Local);
         self.endpoints.add_pipe(endpoint, id);
         self.drop_closed();
         Ok(id)

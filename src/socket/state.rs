@@ -31,6 +31,17 @@ pub struct Socket {
     pub(super) ticket: SocketTicket,
 }
 
+/// How a pipe has come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This socket has connected.
+    Local,
+    /// Somebody has connected to this socket.
+    Peer,
+    /// By datagrams, which carry no wishes of the peer's: it gets everything.
+    Datagrams,
+}
+
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
         let options = context.options().socket_options(socket_type);
@@ -39,7 +50,7 @@ impl Socket {
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
         Ok(Socket {
-            pattern: Pattern::new(socket_type, &options)?,
+            pattern: Pattern::new(socket_type, &options),
             options,
             pipes: Pipes::default(),
             owner,
@@ -93,21 +104,22 @@ impl Socket {
                 }
             }
             Command::Bind(pipe) => {
-                self.attach(*pipe, false);
+                self.attach(*pipe, Origin::Peer);
             }
             // It may be gone already: the program was faster.
             Command::Gone(endpoint) => drop(self.forget_endpoint(&endpoint)),
         }
     }
 
-    /// Takes a pipe in; `local` says that this socket has made the connection.
-    pub(super) fn attach(&mut self, pipe: Pipe, local: bool) -> PipeId {
+    /// Takes a pipe in.
+    pub(super) fn attach(&mut self, pipe: Pipe, origin: Origin) -> PipeId {
         let id = self.pipes.insert(pipe);
         let end = SocketEnd { owner: Arc::clone(&self.owner), id };
         if let Some(pipe) = self.pipes.pipe(id) {
             pipe.set_owner(Arc::new(end));
         }
-        self.pattern.attach(&mut self.pipes, id, false, local);
+        let (local, everything) = (origin != Origin::Peer, origin == Origin::Datagrams);
+        self.pattern.attach(&mut self.pipes, id, everything, local);
         // The peer may have closed before there was anybody to tell.
         if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_peer_closed()) {
             self.peer_closed(id);

@@ -2,14 +2,20 @@
 
 pub mod contain;
 pub mod credentials;
+pub mod datagram;
 pub mod eventfd;
 pub mod fork;
+#[cfg(feature = "gssapi")]
+pub mod gssapi;
 pub mod interface;
 pub mod lock;
 pub mod net;
 pub mod net_adopt;
 pub mod net_resolve;
 pub mod park;
+#[cfg(feature = "pgm")]
+pub mod pgm;
 pub mod poll;
 pub mod stream;
 pub mod thread;
+pub mod tipc;

@@ -1,11 +1,11 @@
 //! Connecting, in steps, none of which waits but [`ConnectPlan::resolve`]: plan, resolve, start, finish.
 
 use super::tuning::{self, Tuning};
-use super::{Layers, ProxyRequest, Scheme, endpoint, ip, ipc, tcp};
+use super::{Layers, ProxyRequest, Scheme, endpoint, ip, tcp};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -29,22 +29,24 @@ pub(super) enum Target {
         name: String,
         proxy: Option<ProxyRequest>,
     },
-    Local(SockAddr),
+    /// An address that no name server has to do with.
+    Fixed(SockAddr),
 }
 
 /// One place to try.
 #[derive(Clone, Debug)]
 pub enum Destination {
     Ip(SocketAddr),
-    Local(SockAddr),
+    Fixed(SockAddr),
 }
 
 /// An attempt under way.
 #[derive(Debug)]
 pub struct Connecting {
     pub fd: OwnedFd,
-    /// Connected and finished already. Else, once the descriptor is writable, [`finish`] it.
-    pub done: bool,
+    /// Connected and finished already, or why it has failed at once: `EAGAIN` from a local socket means that the
+    /// listener's queue is full. `false`: once the descriptor is writable, [`finish`] it.
+    pub done: Result<bool>,
 }
 
 impl ConnectPlan {
@@ -90,7 +92,7 @@ impl ConnectPlan {
     pub fn proxy(&self) -> Option<&ProxyRequest> {
         match &self.target {
             Target::Ip { proxy, .. } => proxy.as_ref(),
-            Target::Local(_) => None,
+            Target::Fixed(_) => None,
         }
     }
 
@@ -101,7 +103,7 @@ impl ConnectPlan {
             Target::Ip { name, .. } => {
                 ip::resolve_remote(name, tcp::effective_ipv6(options)).map(destinations)
             }
-            Target::Local(address) => Ok(vec![Destination::Local(address.clone())]),
+            Target::Fixed(address) => Ok(vec![Destination::Fixed(address.clone())]),
         }
     }
 
@@ -112,33 +114,29 @@ impl ConnectPlan {
                 let answer = ip::resolve_literal(name, tcp::effective_ipv6(options))?;
                 Some(answer.map(destinations))
             }
-            Target::Local(address) => Some(Ok(vec![Destination::Local(address.clone())])),
+            Target::Fixed(address) => Some(Ok(vec![Destination::Fixed(address.clone())])),
         }
     }
 
     /// Begins to connect. Errors: `EINVAL` for a destination of another kind of plan; those of resolving the source
-    /// address, socket(2), bind(2) and connect(2), all of which may pass with time. `EAGAIN` from a local socket
-    /// means that the listener's queue is full.
+    /// address, socket(2) and bind(2), all of which may pass with time. What connect(2) says is in [`Connecting`].
     pub fn start(&self, destination: &Destination, options: &SocketOptions) -> Result<Connecting> {
         let (socket, peer) = match (&self.target, destination) {
             (Target::Ip { source, .. }, Destination::Ip(peer)) => {
-                let socket = tuning::open(peer, options)?;
+                let socket = tuning::open(peer, Type::STREAM, options)?;
                 if let Some(source) = source {
                     bind_source(&socket, source, peer.is_ipv6())?;
                 }
                 (socket, SockAddr::from(*peer))
             }
-            (Target::Local(_), Destination::Local(peer)) => (ipc::open()?, peer.clone()),
+            (Target::Fixed(_), Destination::Fixed(peer)) => (open(peer)?, peer.clone()),
             _ => return Err(Errno::INVAL),
         };
         let done = match socket.connect(&peer).map_err(Errno::from) {
-            Ok(()) => {
-                finish(self.scheme, socket.as_fd(), options)?;
-                true
-            }
+            Ok(()) => finish(self.scheme, socket.as_fd(), options).map(|()| true),
             // A signal only cuts the call short, not the attempt.
-            Err(Errno::INPROGRESS | Errno::INTR) => false,
-            Err(error) => return Err(error),
+            Err(Errno::INPROGRESS | Errno::INTR) => Ok(false),
+            Err(error) => Err(error),
         };
         Ok(Connecting { fd: socket.into(), done })
     }
@@ -160,6 +158,12 @@ pub fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Re
         return Err(Errno::CONNREFUSED);
     }
     Tuning::of(options).connected(fd)
+}
+
+/// A stream socket of the address's family, non-blocking and close-on-exec. Errors: those of socket(2).
+fn open(address: &SockAddr) -> Result<Socket> {
+    let domain = Domain::from(libc::c_int::from(address.family()));
+    Ok(Socket::new(domain, Type::STREAM.nonblocking(), None)?)
 }
 
 fn bind_source(socket: &Socket, source: &str, ipv6: bool) -> Result<()> {

@@ -1,7 +1,8 @@
 //! Endpoints as text: what `ZMQ_LAST_ENDPOINT`, monitor events and message properties show.
 
-use super::{Scheme, ip, tcp};
+use super::{Scheme, ip, tcp, tipc, vsock};
 use crate::options::SocketOptions;
+use crate::sys::tipc::TipcAddress;
 use crate::sys::{credentials, interface};
 use socket2::{SockAddr, SockRef};
 use std::net::SocketAddr;
@@ -51,6 +52,14 @@ pub(super) fn uri(scheme: Scheme, address: &SockAddr) -> String {
     match scheme {
         Scheme::Ipc => match unix_name(address) {
             Some(path) => format!("{name}://{path}"),
+            None => String::new(),
+        },
+        Scheme::Tipc => match TipcAddress::of(address) {
+            Some(address) => format!("{name}://{}", tipc::text(address)),
+            None => String::new(),
+        },
+        Scheme::Vsock => match address.as_vsock_address() {
+            Some(address) => format!("{name}://{}", vsock::text(address)),
             None => String::new(),
         },
         _ => match address.as_socket() {

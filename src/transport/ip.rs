@@ -37,6 +37,12 @@ pub(super) fn resolve_source(name: &str, ipv6: bool) -> Result<SocketAddr> {
     first(resolve(name, Rules { bindable: true, dns: false, ipv6 })?)
 }
 
+/// The address of an interface, named without a port: `*`, its name, or the address itself. Errors: `EINVAL`, `ENODEV`,
+/// `ENOMEM`.
+pub(super) fn resolve_interface(name: &str, ipv6: bool) -> Result<SocketAddr> {
+    first(Parts::of_host(name, 0)?.resolve(Rules { bindable: true, dns: false, ipv6 })?)
+}
+
 /// The addresses to connect to. Errors: `EINVAL`, `ENOMEM`.
 pub(super) fn resolve_remote(name: &str, ipv6: bool) -> Result<Vec<SocketAddr>> {
     let name = name.rsplit_once(';').map_or(name, |(_, name)| name);
@@ -76,7 +82,10 @@ impl<'a> Parts<'a> {
     fn of(name: &'a str, bindable: bool) -> Result<Parts<'a>> {
         // The last colon, because IPv6 addresses are full of them.
         let (host, port) = name.rsplit_once(':').ok_or(Errno::INVAL)?;
-        let port = parse_port(port, bindable)?;
+        Parts::of_host(host, parse_port(port, bindable)?)
+    }
+
+    fn of_host(host: &'a str, port: u16) -> Result<Parts<'a>> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let (host, zone) = match bare.unwrap_or(host).rsplit_once('%') {
             Some((host, zone)) => (host, parse_zone(zone)?),
@@ -139,7 +148,8 @@ fn parse_zone(zone: &str) -> Result<u32> {
     index.ok_or(Errno::INVAL)
 }
 
-fn any(ipv6: bool) -> SocketAddr {
+/// Every address of this host.
+pub(super) fn any(ipv6: bool) -> SocketAddr {
     match ipv6 {
         true => (Ipv6Addr::UNSPECIFIED, 0).into(),
         false => (Ipv4Addr::UNSPECIFIED, 0).into(),

@@ -33,7 +33,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     if !path.starts_with('@') {
         remove_stale(Path::new(&path));
     }
-    let socket = open()?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.bind(&local)?;
     let file = fresh.map(FreshDirectory::hold);
     socket.listen(options.backlog)?;
@@ -44,12 +44,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
 pub(super) fn connect(address: &str, _options: &SocketOptions) -> Result<ConnectPlan> {
     let address = parse(address)?;
     let uri = endpoint::uri(Scheme::Ipc, &address);
-    Ok(ConnectPlan::new(Scheme::Ipc, uri, Target::Local(address)))
-}
-
-/// A local stream socket, non-blocking and close-on-exec. Errors: those of socket(2).
-pub(super) fn open() -> Result<Socket> {
-    Ok(Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?)
+    Ok(ConnectPlan::new(Scheme::Ipc, uri, Target::Fixed(address)))
 }
 
 /// Errors: `ENAMETOOLONG`; `EINVAL` for an abstract name that is empty, and for NULs.

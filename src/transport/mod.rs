@@ -12,9 +12,14 @@ mod ip;
 mod ipc;
 mod layers;
 mod listener;
+#[cfg(feature = "pgm")]
+mod pgm;
 mod socks;
 mod tcp;
+mod tipc;
 mod tuning;
+mod udp;
+mod vsock;
 mod ws;
 mod wss;
 
@@ -22,7 +27,10 @@ pub use connect::{ConnectPlan, Connecting, Destination, finish};
 pub use endpoint::{endpoints_of, other_names, peer_address};
 pub use layers::Layers;
 pub use listener::{AcceptError, Accepted, Listener};
+#[cfg(feature = "pgm")]
+pub use pgm::Multicast;
 pub use socks::ProxyRequest;
+pub use udp::Datagrams;
 
 use crate::errno::{Errno, Result};
 use crate::options::{SocketOptions, SocketType};
@@ -70,8 +78,35 @@ enum Build {
         bind: fn(&str, &SocketOptions) -> Result<Listener>,
         connect: fn(&str, &SocketOptions) -> Result<ConnectPlan>,
     },
+    /// By datagrams, with no connection.
+    Datagrams { open: fn(&str, Role, &SocketOptions) -> Result<Unconnected> },
     /// Not at all: this library is built without the transport.
     Absent,
+}
+
+/// Which of `zmq_bind` and `zmq_connect`, where a transport has one way for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Binds,
+    Connects,
+}
+
+/// A socket that needs no connection.
+pub enum Unconnected {
+    Datagrams(Datagrams),
+    #[cfg(feature = "pgm")]
+    Multicast(Multicast),
+}
+
+impl Unconnected {
+    /// As `ZMQ_LAST_ENDPOINT` has it.
+    pub fn last_endpoint(&self) -> &str {
+        match self {
+            Unconnected::Datagrams(datagrams) => datagrams.last_endpoint(),
+            #[cfg(feature = "pgm")]
+            Unconnected::Multicast(multicast) => multicast.last_endpoint(),
+        }
+    }
 }
 
 impl Scheme {
@@ -98,17 +133,25 @@ impl Scheme {
         let ipc = Build::Stream { bind: ipc::bind, connect: ipc::connect };
         let ws = Build::Stream { bind: ws::bind, connect: ws::connect };
         let wss = Build::Stream { bind: wss::bind, connect: wss::connect };
+        let tipc = Build::Stream { bind: tipc::bind, connect: tipc::connect };
+        let vsock = Build::Stream { bind: vsock::bind, connect: vsock::connect };
         match self {
             Scheme::Inproc => row("inproc", Types::Any, Build::InProcess),
             Scheme::Tcp => row("tcp", Types::Any, tcp),
             Scheme::Ipc => row("ipc", Types::Any, ipc),
-            Scheme::Udp => row("udp", Types::Datagram, Build::Absent),
+            Scheme::Udp => row("udp", Types::Datagram, Build::Datagrams { open: udp::open }),
             Scheme::Ws => row("ws", Types::Messages, ws),
             Scheme::Wss => row("wss", Types::Messages, wss),
-            Scheme::Tipc => row("tipc", Types::Any, Build::Absent),
-            Scheme::Vsock => row("vsock", Types::Any, Build::Absent),
+            Scheme::Tipc => row("tipc", Types::Any, tipc),
+            Scheme::Vsock => row("vsock", Types::Any, vsock),
             Scheme::Vmci => row("vmci", Types::Any, Build::Absent),
+            #[cfg(feature = "pgm")]
+            Scheme::Pgm => row("pgm", Types::PubSub, Build::Datagrams { open: pgm::open_bare }),
+            #[cfg(feature = "pgm")]
+            Scheme::Epgm => row("epgm", Types::PubSub, Build::Datagrams { open: pgm::open_in_udp }),
+            #[cfg(not(feature = "pgm"))]
             Scheme::Pgm => row("pgm", Types::PubSub, Build::Absent),
+            #[cfg(not(feature = "pgm"))]
             Scheme::Epgm => row("epgm", Types::PubSub, Build::Absent),
             Scheme::Norm => row("norm", Types::PubSub, Build::Absent),
         }
@@ -127,6 +170,11 @@ impl Scheme {
     /// Whether this library is built with the transport (for `zmq_has`).
     pub fn is_built(self) -> bool {
         !matches!(self.row().build, Build::Absent)
+    }
+
+    /// Whether the transport knows no connections: see [`datagrams`].
+    pub fn has_datagrams(self) -> bool {
+        matches!(self.row().build, Build::Datagrams { .. })
     }
 }
 
@@ -166,7 +214,7 @@ pub fn compatible(scheme: Scheme, socket_type: SocketType) -> Result<()> {
 pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Listener> {
     match scheme.row().build {
         Build::Stream { bind, .. } => bind(address, options),
-        Build::InProcess | Build::Absent => Err(Errno::PROTONOSUPPORT),
+        _ => Err(Errno::PROTONOSUPPORT),
     }
 }
 
@@ -176,7 +224,20 @@ pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Li
 pub fn connect(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
     match scheme.row().build {
         Build::Stream { connect, .. } => connect(address, options),
-        Build::InProcess | Build::Absent => Err(Errno::PROTONOSUPPORT),
+        _ => Err(Errno::PROTONOSUPPORT),
+    }
+}
+
+/// Opens a socket that needs no connection. Blocks for as long as a name server takes if the address is
+/// a host name.
+///
+/// Errors: `EPROTONOSUPPORT` for schemes that have connections; `ENOCOMPATPROTO` for socket types that do not bind or
+/// connect here; `EINVAL` and `ENODEV` for addresses that are wrong or not this host's; else those of socket(2),
+/// bind(2) and setsockopt(2).
+pub fn datagrams(scheme: Scheme, address: &str, role: Role, options: &SocketOptions) -> Result<Unconnected> {
+    match scheme.row().build {
+        Build::Datagrams { open } => open(address, role, options),
+        _ => Err(Errno::PROTONOSUPPORT),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Scheme, ip, socks, tuning};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::net::{self, IntOption};
+use socket2::Type;
 use std::os::fd::AsFd;
 
 /// See [`super::bind`]. With `ZMQ_USE_FD` set the address is not looked at.
@@ -25,7 +26,7 @@ pub(super) fn listen(scheme: Scheme, address: &str, options: &SocketOptions) -> 
         return Listener::adopt(scheme, gate, options);
     }
     let local = ip::resolve_local(address, effective_ipv6(options))?;
-    let socket = tuning::open(&local, options)?;
+    let socket = tuning::open(&local, Type::STREAM, options)?;
     // Else a restarted server could not have its port back while old connections linger in TIME_WAIT.
     net::set_option(socket.as_fd(), IntOption::ReuseAddress, 1)?;
     socket.bind(&local.into())?;

@@ -72,13 +72,13 @@ impl Tuning {
     }
 }
 
-/// A TCP socket for the address's family, non-blocking and close-on-exec, with everything set that has to be set
-/// before bind(2), listen(2) or connect(2); accepted sockets inherit it from their listener.
+/// A socket of a type (TCP, UDP) for the address's family, non-blocking and close-on-exec, with everything set that has
+/// to be set before bind(2), listen(2) or connect(2); accepted sockets inherit it from their listener.
 ///
 /// Errors: those of socket(2); `EPERM` or `ENODEV` for devices and priorities that cannot be had. Buffer sizes and
 /// busy polling are wishes: that the kernel does not grant one is no error.
-pub(super) fn open(address: &SocketAddr, options: &SocketOptions) -> Result<Socket> {
-    let socket = Socket::new(Domain::for_address(*address), Type::STREAM.nonblocking(), None)?;
+pub(super) fn open(address: &SocketAddr, kind: Type, options: &SocketOptions) -> Result<Socket> {
+    let socket = Socket::new(Domain::for_address(*address), kind.nonblocking(), None)?;
     let fd = socket.as_fd();
     if address.is_ipv6() {
         // IPv4 peers come in through the same socket, whatever the system's default is.

@@ -9,6 +9,8 @@
 
 pub mod curve;
 mod error;
+#[cfg(feature = "gssapi")]
+pub mod gssapi;
 mod null;
 mod plain;
 pub mod properties;
@@ -30,6 +32,10 @@ pub(super) enum Mechanism {
     PlainServer(plain::Server),
     CurveClient(Box<curve::Client>),
     CurveServer(Box<curve::Server>),
+    #[cfg(feature = "gssapi")]
+    GssapiClient(Box<gssapi::Client>),
+    #[cfg(feature = "gssapi")]
+    GssapiServer(Box<gssapi::Server>),
 }
 
 /// What something led to.
@@ -67,6 +73,11 @@ impl Mechanism {
             Security::PlainServer => Ok(Step::from(plain::Server::start())),
             Security::CurveClient(keys) => curve::Client::start(keys, turn).map(Step::from),
             Security::CurveServer(keys) => Ok(Step::from(curve::Server::start(keys))),
+            #[cfg(feature = "gssapi")]
+            Security::GssapiClient(settings) => gssapi::Client::start(settings, turn).map(Step::from),
+            #[cfg(feature = "gssapi")]
+            Security::GssapiServer(settings) => gssapi::Server::start(settings).map(Step::from),
+            #[cfg(not(feature = "gssapi"))]
             Security::Gssapi => Err(Failure::MECHANISM_MISMATCH),
         }
     }
@@ -79,6 +90,10 @@ impl Mechanism {
             Mechanism::PlainServer(state) => state.command(body, turn),
             Mechanism::CurveClient(state) => state.command(body, turn),
             Mechanism::CurveServer(state) => state.command(body, turn),
+            #[cfg(feature = "gssapi")]
+            Mechanism::GssapiClient(state) => state.command(body, turn),
+            #[cfg(feature = "gssapi")]
+            Mechanism::GssapiServer(state) => state.command(body, turn),
         }
     }
 
@@ -88,6 +103,10 @@ impl Mechanism {
             Mechanism::Null(state) => state.zap_reply(reply, turn),
             Mechanism::PlainServer(state) => state.zap_reply(reply, turn),
             Mechanism::CurveServer(state) => state.zap_reply(reply, turn),
+            #[cfg(feature = "gssapi")]
+            Mechanism::GssapiServer(state) => state.zap_reply(reply, turn),
+            #[cfg(feature = "gssapi")]
+            Mechanism::GssapiClient(_) => Ok(Step::Next(self)),
             Mechanism::PlainClient(_) | Mechanism::CurveClient(_) => Ok(Step::Next(self)),
         }
     }
@@ -98,6 +117,10 @@ impl Mechanism {
             Mechanism::Null(state) => state.zap_unavailable(turn),
             Mechanism::PlainServer(state) => state.zap_unavailable(),
             Mechanism::CurveServer(state) => state.zap_unavailable(turn),
+            #[cfg(feature = "gssapi")]
+            Mechanism::GssapiServer(state) => state.zap_unavailable(turn),
+            #[cfg(feature = "gssapi")]
+            Mechanism::GssapiClient(_) => Ok(Step::Next(self)),
             Mechanism::PlainClient(_) | Mechanism::CurveClient(_) => Ok(Step::Next(self)),
         }
     }

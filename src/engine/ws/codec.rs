@@ -1,7 +1,7 @@
 //! Frames of a pipe as WebSocket frames and back, in boxes where the mechanism is CURVE.
 
 use super::{Masks, Opcode, Role, frame, mask};
-use crate::engine::codec::{CurveCodec, OVERHEAD, Opener, Sealer};
+use crate::engine::codec::{AnyOpener, AnySealer, OVERHEAD};
 use crate::engine::zmtp::{self, subscription};
 use crate::engine::{Codec, Failure};
 use crate::message;
@@ -9,7 +9,7 @@ use crate::message;
 /// How frames leave.
 pub struct Outgoing {
     masks: Option<Masks>,
-    sealer: Option<Sealer>,
+    sealer: Option<AnySealer>,
     /// Of the frame that is being sealed.
     sealed: Vec<u8>,
 }
@@ -19,20 +19,14 @@ pub struct Incoming {
     /// Whether the peer has to mask what it sends.
     pub masked: bool,
     masks: Option<Masks>,
-    opener: Option<Opener>,
+    opener: Option<AnyOpener>,
     /// Of the frame whose body is received into memory of its own.
     body_mask: [u8; 4],
 }
 
 /// Both directions of a connection whose handshake is over.
 pub fn codec(role: &Role, codec: Codec) -> (Outgoing, Incoming) {
-    let (sealer, opener) = match codec {
-        Codec::Clear => (None, None),
-        Codec::Curve(codec) => {
-            let CurveCodec { sealer, opener } = *codec;
-            (Some(sealer), Some(opener))
-        }
-    };
+    let (sealer, opener) = codec.halves().unzip();
     let outgoing = Outgoing { masks: role.masks(), sealer, sealed: Vec::new() };
     let incoming = Incoming { masked: role.peer_masks(), masks: role.masks(), opener, body_mask: [0; 4] };
     (outgoing, incoming)

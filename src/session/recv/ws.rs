@@ -81,12 +81,12 @@ impl RecvHalf {
                 if room {
                     incoming.append_control(control, Opcode::Close, payload);
                 }
-                self.ended = true;
+                self.farewell = true;
             }
             Opcode::Ping | Opcode::Pong | Opcode::Binary => {}
         }
         self.scratch.consume(header.frame_len());
-        !self.ended
+        !self.farewell
     }
 
     /// Puts a whole binary frame into the pipe, or obeys it.

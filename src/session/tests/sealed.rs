@@ -6,7 +6,7 @@ use super::halves::{
 };
 use crate::engine::Failure;
 use crate::engine::codec::testing::codecs;
-use crate::engine::codec::{Opener, Sealer};
+use crate::engine::codec::{AnyOpener, AnySealer, Opener, Sealer};
 use crate::engine::zmtp::Version;
 use crate::message::{COMMAND, FrameKind, MORE};
 use crate::pipe;
@@ -17,7 +17,15 @@ use std::os::fd::AsFd;
 
 fn recv_half(right: pipe::Pipe, version: Version, opener: Opener, limits: Limits) -> (RecvHalf, pipe::End) {
     let (_, writer, end) = right.into_parts();
-    (RecvHalf::new(writer, RecvForm::Sealed(version, opener), limits, heartbeat(version)), end)
+    (
+        RecvHalf::new(
+            writer,
+            RecvForm::Sealed(version, AnyOpener::Curve(opener)),
+            limits,
+            heartbeat(version),
+        ),
+        end,
+    )
 }
 
 fn wire(sealer: &mut Sealer, frames: &[(u8, &[u8])]) -> Vec<u8> {
@@ -36,7 +44,7 @@ fn messages_and_commands_arrive_however_they_are_cut_and_nothing_shows_on_the_wa
         let ((near, mut tapped), (far, mut onward)) = (streams(), streams());
         let (mut left, right) = pipes(5, false);
         let (reader, _, _end) = right.into_parts();
-        let mut send = SendHalf::new(reader, SendForm::Sealed(client.sealer));
+        let mut send = SendHalf::new(reader, SendForm::Sealed(AnySealer::Curve(client.sealer)));
         let (mut out, right) = pipes(3, false);
         let (mut recv, _recv_end) = recv_half(right, version, server.opener, NO_LIMITS);
         let (mut rest, mut partial, mut got) = (&sent[..], Message::new(), Vec::new());

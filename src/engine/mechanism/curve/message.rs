@@ -154,13 +154,15 @@ impl fmt::Debug for CurveCodec {
     }
 }
 
-fn sealed_flags(flags: u8) -> u8 {
+/// MORE and COMMAND as the first byte in the box.
+pub(in crate::engine) fn sealed_flags(flags: u8) -> u8 {
     let more = if flags & MORE == 0 { 0 } else { SEALED_MORE };
     let command = if flags & COMMAND == 0 { 0 } else { SEALED_COMMAND };
     more | command
 }
 
-fn flags(sealed: u8) -> u8 {
+/// The other way.
+pub(in crate::engine) fn flags(sealed: u8) -> u8 {
     let more = if sealed & SEALED_MORE == 0 { 0 } else { MORE };
     let command = if sealed & SEALED_COMMAND == 0 { 0 } else { COMMAND };
     more | command

@@ -1,0 +1,249 @@
+"""Where the two libraries are known to differ. Each has its row in docs/differences.md."""
+
+import sequences
+from harness.differences import Known
+
+RECEIVING = ("recv", "recv_all", "recviov", "msg_recv", "echo")
+LOOKING = ("poll", "getsockopt")
+PUB, SUB, REQ, REP, DEALER, ROUTER, XPUB, XSUB, STREAM = 1, 2, 3, 4, 5, 6, 9, 10, 11
+
+
+def text(word):
+    """An argument that is bytes, as text."""
+    return bytes.fromhex(word[1:]).decode("latin-1") if word.startswith("x") else word
+
+
+def types(calls):
+    """The type of each socket that there ever was, by slot, the last one of a slot."""
+    return {words[1]: int(words[3]) for words in map(str.split, calls) if words[0] == "socket"}
+
+
+def sends(calls):
+    """What was sent: the socket and the words of the call."""
+    ways = {"send": 1, "send_const": 1, "sendiov": 1, "sendmsg": 1, "msg_send": 2}
+    return [(words[ways[words[0]]], words) for words in map(str.split, calls) if words[0] in ways]
+
+
+def options_set(calls, number):
+    """The values, as bytes in hex, that an option was given on whatever socket."""
+    return [words[3] for words in map(str.split, calls) if words[0] == "setsockopt" and words[2] == str(number)]
+
+
+def in_parts(calls, *kinds):
+    """Whether a socket of one of these types was given a message in parts."""
+    kind_of = types(calls)
+    return any(kind_of.get(slot) in kinds and int(words[-1]) & 2 for slot, words in sends(calls))
+
+
+def foreign_transport(call, theirs, ours, calls):
+    schemes = ("udp:", "ws:", "wss:", "tipc:", "vsock:")
+    if call[0] == "events":
+        return any(text(words[2]).startswith("tipc:") for words in map(str.split, calls) if words[0] == "bind")
+    return call[0] in ("bind", "connect", "unbind", "disconnect") and text(call[2]).startswith(schemes)
+
+
+def conflates(call, theirs, ours, calls):
+    return "x01000000" in options_set(calls, 54)
+
+
+def odd_port(call, theirs, ours, calls):
+    return call[0] in ("bind", "connect", "unbind", "disconnect") and text(call[2]).endswith(":-1")
+
+
+def sticky_shared(call, theirs, ours, calls):
+    return call[0] == "msg_get" and call[2] == "3" and (theirs, ours) == ("1", "0")
+
+
+def bad_envelope(call, theirs, ours, calls):
+    looks = call[0] in LOOKING or call[0] in RECEIVING and options_set(calls, 51)
+    return looks and REP in types(calls).values()
+
+
+def unsubscribed_one(call, theirs, ours, calls):
+    return any(value.startswith("x01") for value in options_set(calls, 7))
+
+
+def subscription_in_parts(call, theirs, ours, calls):
+    return in_parts(calls, XSUB)
+
+
+def pairs(calls):
+    """The types of the two ends of each connection that was asked for."""
+    kind_of, bound, last, connected = types(calls), {}, {}, []
+    for at, words in enumerate(map(str.split, calls)):
+        if words[0] not in ("bind", "connect"):
+            continue
+        name = last.get(f"s{words[2][1:]}", "nowhere") if words[2][0] == "@" else words[2]
+        if words[0] == "bind":
+            # A wildcard is another place each time.
+            name = f"{name} {at}" if text(name.split()[0]).endswith("*") else name
+            bound.setdefault(name, words[1])
+        else:
+            connected.append((words[1], name))
+        last[words[1]] = name
+    ends = ((kind_of.get(one), kind_of.get(bound.get(name))) for one, name in connected)
+    return {pair for pair in ends if None not in pair}
+
+
+def subscriber_to_subscriber(call, theirs, ours, calls):
+    return call[0] in (*RECEIVING, *LOOKING, "msg_look") and any(
+        {one, other} & {SUB, XSUB} and not {one, other} & {PUB, XPUB} for one, other in pairs(calls)
+    )
+
+
+def misfits(call, theirs, ours, calls):
+    fitting = {tuple(sorted(pair)) for pair in sequences.PARTNERS} | {(STREAM, STREAM)}
+    return any(tuple(sorted(pair)) not in fitting for pair in pairs(calls))
+
+
+def late_probe(call, theirs, ours, calls):
+    return "x01000000" in options_set(calls, 51) and _late_bind(calls)
+
+
+def _late_bind(calls):
+    names = [(words[0], words[2]) for words in map(str.split, calls) if words[0] in ("bind", "connect")]
+    return any(("bind", name) in names[at:] for at, (what, name) in enumerate(names) if what == "connect")
+
+
+def gone(calls):
+    return any(earlier.split()[0] in ("close", "disconnect", "unbind", "ctx_shutdown") for earlier in calls)
+
+
+def untold_unsubscription(call, theirs, ours, calls):
+    heard = call[0] in (*RECEIVING, *LOOKING) and XPUB in types(calls).values() and gone(calls)
+    return heard and (any(one == XPUB for one, _ in pairs(calls)) or _late_bind(calls))
+
+
+def disconnected_twice(call, theirs, ours, calls):
+    return call[0] in ("unbind", "disconnect") and (theirs, ours) == ("0", "-1 2") and gone(calls[:-1])
+
+
+def looked_at(call, theirs, ours, calls):
+    taken_back = any(earlier.split()[0] in ("disconnect", "unbind") for earlier in calls)
+    return call[0] in (*RECEIVING, *LOOKING, "msg_look") and taken_back
+
+
+def closed_routes(call, theirs, ours, calls):
+    return call[0] in LOOKING and ROUTER in types(calls).values() and {*options_set(calls, 33)} - {"x00000000"}
+
+
+def vanished_while_sending(call, theirs, ours, calls):
+    if call[0] in LOOKING:
+        return gone(calls) and in_parts(calls, *range(12))
+    sending = call[0] in ("echo", "send", "send_const", "sendiov", "sendmsg", "msg_send")
+    return sending and gone(calls) and "-1 11" in theirs and theirs.count("-1 11") > ours.count("-1 11")
+
+
+def odd_reply(call, theirs, ours, calls):
+    asked = call[0] == "events" or call[0] in LOOKING and ROUTER in types(calls).values() or ROUTER in types(calls).values() and _far(calls)
+    return asked and REQ in types(calls).values()
+
+
+def revived_timer(call, theirs, ours, calls):
+    return call[0] == "timers" and "c" in call
+
+
+def found_nothing(call, theirs, ours, calls):
+    emptied = call[0] in ("msg_look", "msg_send", "sendmsg") and {XPUB, STREAM} & set(types(calls).values())
+    return emptied and any(earlier.startswith("msg_recv") for earlier in calls)
+
+
+def _far(calls):
+    return any("@" in earlier for earlier in calls)
+
+
+def unbound(call, theirs, ours, calls):
+    """Over the network, connections end with their listener."""
+    return _far(calls) and any(earlier.split()[0] in ("unbind", "disconnect", "close") for earlier in calls)
+
+
+def freed_early(call, theirs, ours, calls):
+    return call[0] == "freed" and int(theirs) < int(ours) and len(sends(calls)) > 0
+
+
+def refused_pipe(call, theirs, ours, calls):
+    return _far(calls) and (0, 0) in pairs(calls) and sum(call.startswith("connect") for call in calls) > 1
+
+
+def gone_stream(call, theirs, ours, calls):
+    return STREAM in types(calls).values() and theirs.replace("-1 11", "-1 113") == ours
+
+
+def marks_changed(calls):
+    """Whether a high-water mark was set on a socket after somebody had connected."""
+    first = next((at for at, call in enumerate(calls) if call.startswith("connect")), len(calls))
+    later = calls[first:]
+    return options_set(later, 23) or options_set(later, 24)
+
+
+def lowered_mark(call, theirs, ours, calls):
+    return marks_changed(calls) and _far(calls) and ("-1 11" in theirs or call[0] in LOOKING)
+
+
+def changed_mark(call, theirs, ours, calls):
+    return marks_changed(calls) and not _far(calls)
+
+
+def short_key(call, theirs, ours, calls):
+    return call[0] == "curve_public" and len(call[1]) != 81 and theirs.startswith("0 ") and ours == "-1 22"
+
+
+def correlated_late(call, theirs, ours, calls):
+    return call[0] in (*RECEIVING, *LOOKING) and REQ in types(calls).values() and options_set(calls, 52)
+
+
+def waits_early(call, theirs, ours, calls):
+    return options_set(calls, 69) and "-1 11" in ours and {PUB, XPUB} & set(types(calls).values())
+
+
+def gives_up(call, theirs, ours, calls):
+    never = {"x00000000", "xffffffff"} & set(options_set(calls, 18))
+    return never and any(earlier.startswith("connect") for earlier in calls)
+
+
+def has_drafts(call, theirs, ours, calls):
+    return call[0] == "has" and text(call[1]) == "draft"
+
+
+def odd_source(call, theirs, ours, calls):
+    return call[0] in ("bind", "unbind", "disconnect") and ";" in text(call[2])
+
+
+KNOWN = [
+    Known("`tcp://` endpoints with a source address", odd_source),
+    Known("Draft functions", has_drafts, parts=False),
+    Known("`ZMQ_XPUB_NODROP` and a burst", waits_early),
+    Known("`ZMQ_RECONNECT_IVL` 0 or -1, and the first attempt fails", gives_up),
+    Known("`zmq_curve_public`: a secret key of another length", short_key, parts=False),
+    Known("`ZMQ_REQ_CORRELATE` changed while a reply is awaited", correlated_late),
+    Known("When the free callback of a small message runs", freed_early, parts=False),
+    Known("A connection whose pipe the socket has refused", refused_pipe),
+    Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
+    Known("`zmq_msg_recv` that finds nothing", found_nothing),
+    Known("`udp://`, `ws://`", foreign_transport, parts=False),
+    Known("Ports above 65535 or below 0", odd_port),
+    Known("`ZMQ_SHARED` of a message", sticky_shared, parts=False),
+    Known("A request without an empty frame", bad_envelope),
+    Known("Unsubscribing from a topic that begins with a byte 1", unsubscribed_one),
+    Known("XSUB: an unsubscription from what is not subscribed to, in a message of several frames", subscription_in_parts),
+    Known("SUBSCRIBE and CANCEL commands to sockets other than PUB and XPUB", subscriber_to_subscriber),
+    Known("A peer that goes in the middle of a message being sent", vanished_while_sending),
+    Known("REQ: a peer whose replies have the wrong shape", odd_reply),
+    Known("`zmq_unbind`, `zmq_close` of a bound socket", unbound),
+    Known("Sockets of types that do not fit each other, over `inproc://`", misfits),
+    Known("A prober that binds a name that a ROUTER waits for", late_probe),
+    Known("XPUB connected to, or bound after, a subscriber that closes", untold_unsubscription),
+    Known("`zmq_disconnect` from an inproc peer that has closed", disconnected_twice),
+    Known("A message that was announced, after `zmq_disconnect`", looked_at),
+    Known("`ZMQ_ROUTER_MANDATORY`: whether the socket can be written to", closed_routes),
+    Known("inproc: high-water marks changed after connecting", changed_mark),
+    Known("A high-water mark lowered on a connection", lowered_mark),
+    Known("STREAM: to a peer that has gone", gone_stream),
+    Known("`ZMQ_CONFLATE` with messages of several frames", conflates),
+]
+
+
+def explain(calls, theirs, ours):
+    """The known difference in the answers to the last of `calls`, or `None`."""
+    call = calls[-1].split()
+    return next((known for known in KNOWN if known.explains(call, theirs, ours, calls)), None)

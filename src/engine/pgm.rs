@@ -1,0 +1,272 @@
+//! Messages in the packets of a reliable multicast: a stream of ZMTP 1.0 frames per sender, cut wherever a packet is
+//! full. Each packet begins with where in it the first message begins, so that who comes late finds a border. Source:
+//! zmq_pgm(7), "Wire format".
+
+use super::Failure;
+use super::zmtp::{frame, v1};
+
+/// In place of an offset: no message begins in the packet.
+const NONE: u16 = 0xffff;
+/// Bytes of the offset.
+const OFFSET: usize = 2;
+
+/// Frames on their way into packets.
+#[derive(Debug)]
+pub struct Packer {
+    /// The packet under construction, its offset among it.
+    packet: Vec<u8>,
+    largest: usize,
+    offset: u16,
+    /// Of the last frame, what did not fit, from `rest_at` on.
+    rest: Vec<u8>,
+    rest_at: usize,
+    /// Between the frames of a message.
+    inside: bool,
+}
+
+impl Packer {
+    /// For packets of at most so many bytes.
+    pub fn new(largest: usize) -> Packer {
+        let mut packer =
+            Packer { packet: Vec::new(), largest, offset: NONE, rest: Vec::new(), rest_at: 0, inside: false };
+        packer.begin();
+        packer
+    }
+
+    /// Whether another frame has room, or begins to.
+    pub fn has_room(&self) -> bool {
+        self.packet.len() < self.largest
+    }
+
+    /// Adds a frame; to be called while there is room.
+    pub fn add(&mut self, flags: u8, body: &[u8]) {
+        if !self.inside && self.offset == NONE {
+            self.offset = u16::try_from(self.packet.len().saturating_sub(OFFSET)).unwrap_or(NONE);
+        }
+        self.inside = flags & crate::message::MORE != 0;
+        v1::append_frame(&mut self.rest, flags, body);
+        self.fill();
+    }
+
+    /// The packet, once anything is in it.
+    pub fn packet(&mut self) -> Option<&[u8]> {
+        if self.packet.len() <= OFFSET {
+            return None;
+        }
+        if let Some(offset) = self.packet.first_chunk_mut() {
+            *offset = self.offset.to_be_bytes();
+        }
+        Some(&self.packet)
+    }
+
+    /// The packet has left: begins the next one.
+    pub fn sent(&mut self) {
+        self.begin();
+        self.fill();
+    }
+
+    fn begin(&mut self) {
+        self.packet.clear();
+        self.packet.extend_from_slice(&[0; OFFSET]);
+        self.offset = NONE;
+    }
+
+    fn fill(&mut self) {
+        let room = self.largest.saturating_sub(self.packet.len());
+        let rest = self.rest.get(self.rest_at..).unwrap_or_default();
+        let taken = rest.get(..room).unwrap_or(rest);
+        self.packet.extend_from_slice(taken);
+        self.rest_at += taken.len();
+        if self.rest_at == self.rest.len() {
+            self.rest.clear();
+            self.rest_at = 0;
+            // A large message must not hold its memory for ever.
+            self.rest.shrink_to(64 * 1024);
+        }
+    }
+}
+
+/// A whole message, frame by frame.
+pub type Message = Vec<Vec<u8>>;
+
+/// What one sender's packets hold.
+#[derive(Debug, Default)]
+pub struct Unpacker {
+    /// A border has been found.
+    joined: bool,
+    /// Header of the frame under way, then all of it, as far as it is here.
+    bytes: Vec<u8>,
+    message: Message,
+    /// Bytes of `message`, headers among them.
+    weight: u64,
+}
+
+/// What a sender may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one frame (`ZMQ_MAXMSGSIZE`); below 0: no limit.
+    pub frame: i64,
+    /// Bytes of all frames of one message together.
+    pub message: u64,
+}
+
+impl Unpacker {
+    /// Packets are lost: nothing makes sense before the next border.
+    pub fn lost(&mut self) {
+        *self = Unpacker::default();
+    }
+
+    /// Takes a packet; messages that are whole now are given to `take`. What breaks the rules counts as lost.
+    pub fn packet(&mut self, packet: &[u8], limits: Limits, mut take: impl FnMut(Message)) {
+        let Some((offset, mut data)) = packet.split_first_chunk::<OFFSET>() else { return };
+        if !self.joined {
+            let offset = u16::from_be_bytes(*offset);
+            if offset == NONE {
+                return;
+            }
+            let Some(begun) = data.get(usize::from(offset)..) else { return };
+            data = begun;
+            self.joined = true;
+        }
+        while !data.is_empty() {
+            match self.frame(&mut data, limits) {
+                Ok(Some(message)) => take(message),
+                Ok(None) => {}
+                Err(_) => return self.lost(),
+            }
+        }
+    }
+
+    /// Takes bytes off the front of `data`, at most one frame; the message that ends with it.
+    fn frame(&mut self, data: &mut &[u8], limits: Limits) -> Result<Option<Message>, Failure> {
+        let header = loop {
+            if let Some(header) = v1::parse_header(&self.bytes)? {
+                break header;
+            }
+            // Headers are short, so one byte at a time costs nothing and never takes one too many.
+            let Some((first, rest)) = data.split_first() else { return Ok(None) };
+            self.bytes.push(*first);
+            *data = rest;
+        };
+        frame::check_size(header.body_len, limits.frame)?;
+        let whole = header.frame_len();
+        if self.weight.saturating_add(whole as u64) > limits.message {
+            return Err(Failure::TOO_LARGE);
+        }
+        let missing = whole.saturating_sub(self.bytes.len()).min(data.len());
+        let (taken, rest) = data.split_at(missing);
+        self.bytes.extend_from_slice(taken);
+        *data = rest;
+        if self.bytes.len() < whole {
+            return Ok(None);
+        }
+        self.message.push(self.bytes.get(header.header_len..).unwrap_or_default().to_vec());
+        self.bytes = Vec::new();
+        self.weight = self.weight.saturating_add(whole as u64);
+        if header.more() {
+            return Ok(None);
+        }
+        self.weight = 0;
+        Ok(Some(std::mem::take(&mut self.message)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::message::MORE;
+
+    const FREE: Limits = Limits { frame: -1, message: u64::MAX };
+
+    /// The packets that these messages fill.
+    fn packed(largest: usize, messages: &[&[&[u8]]]) -> Vec<Vec<u8>> {
+        let (mut packer, mut packets) = (Packer::new(largest), Vec::new());
+        let mut empty = |packer: &mut Packer, all: bool| {
+            while !packer.has_room() || (all && packer.packet().is_some()) {
+                packets.push(packer.packet().unwrap().to_vec());
+                packer.sent();
+            }
+        };
+        for message in messages {
+            for (i, frame) in message.iter().enumerate() {
+                packer.add(if i + 1 < message.len() { MORE } else { 0 }, frame);
+                empty(&mut packer, false);
+            }
+        }
+        empty(&mut packer, true);
+        packets
+    }
+
+    fn unpacked(unpacker: &mut Unpacker, packets: &[Vec<u8>], limits: Limits) -> Vec<Message> {
+        let mut messages = Vec::new();
+        packets.iter().for_each(|packet| unpacker.packet(packet, limits, |message| messages.push(message)));
+        messages
+    }
+
+    #[test]
+    fn a_packet_begins_with_the_offset_of_its_first_message() {
+        assert_eq!(packed(100, &[&[b"ab"], &[b"c"]]), [b"\0\0\x03\0ab\x02\0c".to_vec()]);
+        // The first packet ends inside the first message, the second has the second message's beginning.
+        assert_eq!(
+            packed(8, &[&[b"abcdef"], &[b"g"]]),
+            [b"\0\0\x07\0abcd".to_vec(), b"\0\x02ef\x02\0g".to_vec()]
+        );
+        // A second frame is not the beginning of a message.
+        assert_eq!(packed(6, &[&[b"ab", b"cd"]]), [b"\0\0\x03\x01ab".to_vec(), b"\xff\xff\x03\0cd".to_vec()]);
+    }
+
+    #[test]
+    fn messages_come_back_whatever_the_packets() {
+        let long = vec![7; 1000];
+        let messages: [&[&[u8]]; 5] = [&[b"one"], &[b"", b""], &[&long, b"x", &long], &[b""], &[&long]];
+        for largest in [3, 4, 7, 50, 255, 1452, 70_000] {
+            let packets = packed(largest, &messages);
+            assert!(packets.iter().all(|packet| packet.len() <= largest));
+            assert_eq!(unpacked(&mut Unpacker::default(), &packets, FREE), messages, "{largest}");
+        }
+    }
+
+    #[test]
+    fn who_comes_late_or_misses_something_begins_at_a_border() {
+        let messages: [&[&[u8]]; 4] = [&[b"abcdef"], &[b"gh", b"ij"], &[b"klm"], &[b"n"]];
+        let packets = packed(9, &messages);
+        for missed in 0..packets.len() {
+            let late = unpacked(&mut Unpacker::default(), &packets[missed..], FREE);
+            assert_eq!(late, messages[messages.len() - late.len()..], "from {missed}");
+            let mut unpacker = Unpacker::default();
+            let mut got = unpacked(&mut unpacker, &packets[..missed], FREE);
+            unpacker.lost();
+            got.extend(unpacked(&mut unpacker, &packets[missed + 1..], FREE));
+            assert!(
+                got.iter().all(|message| messages.iter().any(|whole| message == whole)),
+                "without {missed}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_rules_is_lost_until_the_next_border() {
+        for packet in [
+            &b""[..],
+            b"\0",
+            b"\0\0",
+            b"\0\x09abc",
+            b"\xff\xfe",
+            b"\0\0\0\0",
+            b"\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\0",
+        ] {
+            let mut unpacker = Unpacker::default();
+            assert!(unpacked(&mut unpacker, &[packet.to_vec()], FREE).is_empty());
+            let next = b"\0\0\x03\0ok".to_vec();
+            assert_eq!(unpacked(&mut unpacker, &[next], FREE), [[b"ok".to_vec()]], "{packet:?}");
+        }
+        let limits = Limits { frame: 3, message: 10 };
+        let packets = packed(100, &[&[b"abcd"]]);
+        assert!(unpacked(&mut Unpacker::default(), &packets, limits).is_empty());
+        let packets = packed(100, &[&[b"abc", b"abc", b"a"]]);
+        assert!(unpacked(&mut Unpacker::default(), &packets, limits).is_empty());
+        let packets = packed(100, &[&[b"abc", b"abc"]]);
+        assert_eq!(unpacked(&mut Unpacker::default(), &packets, limits).len(), 1);
+    }
+}

@@ -1,0 +1,274 @@
+//! What stands between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is
+//! two frames; of what comes in, whatever is no message is dropped.
+
+use super::shared::{PEER_CLOSED, Shared, TERMINATE};
+use super::state::{millis, timer};
+use super::{Ground, Owner, SessionHandle};
+use crate::ctx::Guard;
+use crate::engine::datagram::{Form, Outgoing};
+use crate::errno::{Errno, Result};
+use crate::message::{COMMAND, OutFrame};
+use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
+use crate::reactor::{Cx, Handle, Interest, Ready, Source};
+use crate::sys::datagram;
+use crate::transport::{Datagrams, Unconnected};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Datagrams received or sent in one go, before others have their turn.
+const TURN: usize = 64;
+/// How long to wait after an error in receiving: asking again at once could spin.
+const TROUBLED: Duration = Duration::from_millis(100);
+const RETRY: u8 = 1;
+
+/// The session's end of a pipe, taken apart.
+pub type Parts = (LaneReader, LaneWriter, End);
+
+/// Sends and receives on an I/O thread. `pipe` is the session's end of the pipe. Errors: `EINVAL` for a socket type
+/// that has no datagrams; `ENOMEM`.
+pub fn exchange(
+    io_thread: &Handle,
+    ground: Ground,
+    socket: Unconnected,
+    pipe: Pipe,
+) -> Result<SessionHandle> {
+    let shared = Arc::new(Shared::default());
+    pipe.set_owner(shared.next_end());
+    let theirs = Arc::clone(&shared);
+    let begin: Begin = match socket {
+        Unconnected::Datagrams(socket) => {
+            let means = Means::of(&ground, socket)?;
+            Box::new(move |cx, shared, parts| Exchange::begin(cx, ground, shared, means, parts))
+        }
+        #[cfg(feature = "pgm")]
+        Unconnected::Multicast(socket) => Box::new(move |cx, shared, parts| {
+            super::multicast::Exchange::begin(cx, ground, shared, socket, parts)
+        }),
+    };
+    io_thread.add(Box::new(move |cx| {
+        theirs.set_remote(cx.remote());
+        // Whatever was left for us before we had a place.
+        cx.again();
+        begin(cx, theirs, pipe.into_parts())
+    }));
+    Ok(SessionHandle(shared))
+}
+
+/// Makes a source on its I/O thread.
+type Begin = Box<dyn FnOnce(&mut Cx<'_>, Arc<Shared>, Parts) -> Box<dyn Source> + Send>;
+
+/// What datagrams need.
+struct Means {
+    socket: Datagrams,
+    form: Form,
+    room: Vec<u8>,
+}
+
+impl Means {
+    /// Errors: as [`exchange`].
+    fn of(ground: &Ground, socket: Datagrams) -> Result<Means> {
+        let form = Form::of(ground.options.socket_type).ok_or(Errno::INVAL)?;
+        let mut room = Vec::new();
+        if socket.receives() {
+            room.try_reserve_exact(form.largest()).map_err(|_| Errno::NOMEM)?;
+            room.resize(form.largest(), 0);
+        }
+        Ok(Means { socket, form, room })
+    }
+}
+
+/// Lives on an I/O thread.
+struct Exchange {
+    owner: Arc<Owner>,
+    shared: Arc<Shared>,
+    form: Form,
+    sends: bool,
+    /// For one datagram on its way in; empty where none is received.
+    room: Vec<u8>,
+    /// The first frame of a message on its way in.
+    first: Vec<u8>,
+    out: Outgoing,
+    /// `out` holds a datagram that the system would not take yet.
+    waiting: bool,
+    registered: bool,
+    /// The socket wants no more of us but that we send what is left.
+    closing: bool,
+    // The lanes go before the end does.
+    reader: LaneReader,
+    writer: LaneWriter,
+    end: End,
+    socket: Datagrams,
+    /// Keeps the context from ending while we are here.
+    _guard: Guard,
+}
+
+impl Exchange {
+    fn begin(
+        cx: &mut Cx<'_>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        means: Means,
+        parts: Parts,
+    ) -> Box<dyn Source> {
+        let Means { socket, form, room } = means;
+        let (reader, writer, end) = parts;
+        let mut exchange = Exchange {
+            out: Outgoing::new(form, socket.target()),
+            sends: socket.target().is_some() || form == Form::Address,
+            owner: ground.owner,
+            shared,
+            form,
+            room,
+            first: Vec::new(),
+            waiting: false,
+            registered: false,
+            closing: false,
+            reader,
+            writer,
+            end,
+            socket,
+            _guard: ground.guard,
+        };
+        exchange.register(cx);
+        Box::new(exchange)
+    }
+
+    /// Has the reactor watch the socket; tried again later where the system has no place for it.
+    fn register(&mut self, cx: &mut Cx<'_>) {
+        let interest = match (self.socket.receives(), self.sends) {
+            (true, true) => Interest::READABLE | Interest::WRITABLE,
+            (true, false) => Interest::READABLE,
+            _ => Interest::WRITABLE,
+        };
+        self.registered = cx.register(self.socket.fd().as_raw_fd(), interest).is_ok();
+        if !self.registered {
+            cx.set_timer(RETRY, TROUBLED);
+        }
+    }
+
+    /// Hands datagrams to the socket while there are any and it takes them. Where it does not, the system keeps some
+    /// and drops the rest, as it does with any receiver that is too slow.
+    fn receive(&mut self, cx: &mut Cx<'_>) {
+        if !self.socket.receives() || self.closing {
+            return;
+        }
+        for _ in 0..TURN {
+            if !self.writer.check() {
+                // The pipe's reader wakes us.
+                return;
+            }
+            match datagram::receive(self.socket.fd(), &mut self.room) {
+                Ok((length, from)) => {
+                    // What was cut is no message either.
+                    let Some(datagram) = self.room.get(..length) else { continue };
+                    let Some(body) = self.form.decode(datagram, from, &mut self.first) else { continue };
+                    if deliver(&mut self.writer, &self.first, body).is_err() {
+                        // There is no memory for it. Others come.
+                        self.writer.rollback();
+                    }
+                }
+                Err(errno) if errno.would_block() => return,
+                Err(_) => return cx.set_timer(RETRY, TROUBLED),
+            }
+        }
+        cx.again();
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>) {
+        for _ in 0..TURN {
+            if !self.waiting && !self.take() {
+                if self.closing || self.reader.bytes_ended() {
+                    cx.finish();
+                }
+                return;
+            }
+            self.waiting = false;
+            let Some((datagram, to)) = self.out.datagram() else { continue };
+            match datagram::send(self.socket.fd(), datagram, &to) {
+                Err(errno) if errno.would_block() => {
+                    self.waiting = true;
+                    if !self.registered {
+                        cx.set_timer(RETRY, TROUBLED);
+                    }
+                    return;
+                }
+                // What cannot be sent is lost, as it may be anywhere on its way.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        cx.again();
+    }
+
+    /// Takes a message out of the pipe and makes a datagram of it. `false`: there is none. What comes without a way to
+    /// send, or is no message of two frames, goes nowhere.
+    fn take(&mut self) -> bool {
+        loop {
+            let Some(first) = self.reader.read() else { return false };
+            if first.flags & COMMAND != 0 || !first.more() {
+                continue;
+            }
+            self.out.begin(first.data());
+            let whole = match self.reader.read() {
+                Some(body) => !body.more() && self.out.finish(body.data()),
+                None => false,
+            };
+            self.reader.skip_incomplete();
+            if whole && self.sends {
+                return true;
+            }
+        }
+    }
+
+    /// The socket wants no more of us.
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        self.end.close();
+        match self.owner.linger_ms() {
+            0 => return cx.finish(),
+            linger_ms if linger_ms > 0 => cx.set_timer(timer::LINGER, millis(linger_ms)),
+            _ => {}
+        }
+        self.send(cx);
+    }
+}
+
+impl Source for Exchange {
+    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
+        if ready.writable {
+            self.send(cx);
+        }
+        if ready.readable || ready.error {
+            self.receive(cx);
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+        if id == timer::LINGER {
+            return cx.finish();
+        }
+        if !self.registered {
+            self.register(cx);
+        }
+        self.send(cx);
+        self.receive(cx);
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        if self.shared.take_flags() & (PEER_CLOSED | TERMINATE) != 0 {
+            return self.close(cx);
+        }
+        self.send(cx);
+        self.receive(cx);
+    }
+}
+
+/// Errors: `ENOMEM`.
+fn deliver(writer: &mut LaneWriter, first: &[u8], body: &[u8]) -> Result<()> {
+    writer.append(&mut OutFrame::bytes(first, true))?;
+    writer.append(&mut OutFrame::bytes(body, false))?;
+    writer.flush();
+    Ok(())
+}

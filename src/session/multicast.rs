@@ -1,0 +1,246 @@
+//! What stands between a socket's pipe and a reliable multicast: a publisher's messages go out to whoever listens, a
+//! subscriber's come in from all senders, each sender's apart. Subscriptions do not travel; the socket filters.
+
+use super::datagrams::Parts;
+use super::establishing::limits;
+use super::shared::{PEER_CLOSED, Shared, TERMINATE};
+use super::state::{millis, timer};
+use super::{Ground, Owner};
+use crate::ctx::Guard;
+use crate::engine::pgm::{Limits, Message, Packer, Unpacker};
+use crate::errno::Result;
+use crate::message::{COMMAND, OutFrame};
+use crate::pipe::{End, LaneReader, LaneWriter};
+use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::sys::pgm::{PgmSocket, Received, Sent, Source as Sender};
+use crate::transport::Multicast;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Packets received or sent in one go, before others have their turn.
+const TURN: usize = 64;
+/// Senders that are kept apart. Anybody can claim to be one more; the least recently heard goes first.
+const MOST_SENDERS: usize = 1024;
+/// After an error: asking again at once could spin.
+const TROUBLED: Duration = Duration::from_millis(100);
+/// The protocol itself has something to do, or packets to ask for.
+const PROTOCOL: u8 = 1;
+/// The rate allows to send again.
+const RATE: u8 = 2;
+
+/// Lives on an I/O thread.
+pub struct Exchange {
+    owner: Arc<Owner>,
+    shared: Arc<Shared>,
+    way: Way,
+    /// Not before `RATE` rings.
+    limited: bool,
+    /// The socket wants no more of us but that we send what is left.
+    closing: bool,
+    // The lanes go before the end does.
+    reader: LaneReader,
+    writer: LaneWriter,
+    end: End,
+    socket: PgmSocket,
+    /// Keeps the context from ending while we are here.
+    _guard: Guard,
+}
+
+enum Way {
+    Out(Packer),
+    In(Incoming),
+}
+
+/// What has come in.
+struct Incoming {
+    senders: HashMap<Sender, (u64, Unpacker)>,
+    /// Counts packets, so that it shows who was heard last.
+    clock: u64,
+    limits: Limits,
+    /// Whole messages for which the pipe had no room. Nothing is received while there are any.
+    waiting: VecDeque<Message>,
+}
+
+impl Exchange {
+    /// Makes the source, on its I/O thread.
+    pub fn begin(
+        cx: &mut Cx<'_>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        multicast: Multicast,
+        parts: Parts,
+    ) -> Box<dyn Source> {
+        let (reader, writer, end) = parts;
+        let way = match multicast.receives {
+            true => {
+                let limits = limits(&ground.options);
+                Way::In(Incoming {
+                    senders: HashMap::new(),
+                    clock: 0,
+                    limits: Limits { frame: limits.frame, message: limits.message },
+                    waiting: VecDeque::new(),
+                })
+            }
+            false => Way::Out(Packer::new(multicast.socket.largest())),
+        };
+        let exchange = Exchange {
+            owner: ground.owner,
+            shared,
+            way,
+            limited: false,
+            closing: false,
+            reader,
+            writer,
+            end,
+            socket: multicast.socket,
+            _guard: ground.guard,
+        };
+        for &(fd, writable) in exchange.socket.fds() {
+            // A descriptor that the reactor has no place for goes without: the timers look after it.
+            let interest = if writable { Interest::WRITABLE } else { Interest::READABLE };
+            if cx.register(fd, interest).is_err() {
+                cx.set_timer(PROTOCOL, TROUBLED);
+            }
+        }
+        Box::new(exchange)
+    }
+
+    /// Lets the protocol have its way and takes what has come in.
+    fn receive(&mut self, cx: &mut Cx<'_>) {
+        for _ in 0..TURN {
+            if let Way::In(incoming) = &mut self.way {
+                while let Some(message) = incoming.waiting.front() {
+                    if !self.writer.check() {
+                        // The pipe's reader wakes us.
+                        return;
+                    }
+                    if deliver(&mut self.writer, message).is_err() {
+                        // There is no memory for it. Others come.
+                        self.writer.rollback();
+                    }
+                    incoming.waiting.pop_front();
+                }
+            }
+            match (self.socket.receive(), &mut self.way) {
+                (Ok(Received::Packet(sender, packet)), Way::In(incoming)) => incoming.packet(sender, packet),
+                (Ok(Received::Lost(sender)), Way::In(incoming)) => {
+                    if let Some((_, unpacker)) = incoming.senders.get_mut(&sender) {
+                        unpacker.lost();
+                    }
+                }
+                (Ok(Received::Packet(..) | Received::Lost(_)), Way::Out(_)) => {}
+                (Ok(Received::Nothing(None)), _) => return,
+                (Ok(Received::Nothing(Some(after))), _) => return cx.set_timer(PROTOCOL, after),
+                (Err(_), _) => return cx.set_timer(PROTOCOL, TROUBLED),
+            }
+        }
+        cx.again();
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>) {
+        let Way::Out(packer) = &mut self.way else {
+            // Subscriptions.
+            while self.reader.read().is_some() {}
+            return self.end_if_closed(cx);
+        };
+        if self.limited {
+            return;
+        }
+        for _ in 0..TURN {
+            while packer.has_room()
+                && let Some(frame) = self.reader.read()
+            {
+                if frame.flags & COMMAND == 0 {
+                    packer.add(frame.flags, frame.data());
+                }
+            }
+            let Some(packet) = packer.packet() else { return self.end_if_closed(cx) };
+            match self.socket.send(packet) {
+                // What OpenPGM does not want at all would only be in the way of what follows.
+                Ok(Sent::Whole) | Err(_) => packer.sent(),
+                Ok(Sent::NotYet(after)) => {
+                    self.limited = true;
+                    return cx.set_timer(RATE, after);
+                }
+                // Its descriptor says when.
+                Ok(Sent::Blocked) => return,
+            }
+        }
+        cx.again();
+    }
+
+    fn end_if_closed(&mut self, cx: &mut Cx<'_>) {
+        if self.closing || self.reader.bytes_ended() {
+            cx.finish();
+        }
+    }
+
+    /// The socket wants no more of us.
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        self.end.close();
+        match self.owner.linger_ms() {
+            0 => return cx.finish(),
+            linger_ms if linger_ms > 0 => cx.set_timer(timer::LINGER, millis(linger_ms)),
+            _ => {}
+        }
+        self.send(cx);
+    }
+}
+
+impl Incoming {
+    fn packet(&mut self, sender: Sender, packet: &[u8]) {
+        self.clock += 1;
+        if !self.senders.contains_key(&sender) && self.senders.len() >= MOST_SENDERS {
+            let oldest = self.senders.iter().min_by_key(|(_, (heard, _))| *heard).map(|(sender, _)| *sender);
+            if let Some(oldest) = oldest {
+                self.senders.remove(&oldest);
+            }
+        }
+        let (heard, unpacker) = self.senders.entry(sender).or_default();
+        *heard = self.clock;
+        unpacker.packet(packet, self.limits, |message| self.waiting.push_back(message));
+    }
+}
+
+impl Source for Exchange {
+    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
+        if ready.writable {
+            self.send(cx);
+        }
+        if ready.readable || ready.error {
+            self.receive(cx);
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+        match id {
+            timer::LINGER => cx.finish(),
+            RATE => {
+                self.limited = false;
+                self.send(cx);
+            }
+            _ => self.receive(cx),
+        }
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        if self.shared.take_flags() & (PEER_CLOSED | TERMINATE) != 0 {
+            return self.close(cx);
+        }
+        self.send(cx);
+        self.receive(cx);
+    }
+}
+
+/// Errors: `ENOMEM`.
+fn deliver(writer: &mut LaneWriter, message: &Message) -> Result<()> {
+    for (i, frame) in message.iter().enumerate() {
+        writer.append(&mut OutFrame::bytes(frame, i + 1 < message.len()))?;
+    }
+    writer.flush();
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Addresses of TIPC sockets as the kernel has them (`linux/tipc.h`), which no crate we have knows.
+
+use socket2::SockAddr;
+use std::io;
+
+/// `AF_TIPC`.
+pub const FAMILY: i32 = 30;
+
+const RANGE: u8 = 1;
+const NAME: u8 = 2;
+const ID: u8 = 3;
+/// `TIPC_ZONE_SCOPE`: a range is to be known in the whole zone.
+const ZONE_SCOPE: i8 = 1;
+
+/// An address of a TIPC socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TipcAddress {
+    /// A socket itself.
+    Socket { node: u32, port: u32 },
+    /// A service, to connect to, in a domain: a zone, a cluster, a node.
+    Service { kind: u32, instance: u32, domain: u32 },
+    /// Services from `lower` to `upper`, to bind to.
+    Services { kind: u32, lower: u32, upper: u32 },
+}
+
+/// `struct sockaddr_tipc`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Raw {
+    family: libc::sa_family_t,
+    addrtype: u8,
+    scope: i8,
+    /// Port and node; or kind, instance and domain; or kind, lower and upper.
+    numbers: [u32; 3],
+}
+
+impl TipcAddress {
+    /// For bind(2) and connect(2). `None` never happens but for an error of socket2's, which gives none here.
+    pub fn to_sock_addr(self) -> Option<SockAddr> {
+        let (addrtype, scope, numbers) = match self {
+            TipcAddress::Socket { node, port } => (ID, 0, [port, node, 0]),
+            TipcAddress::Service { kind, instance, domain } => (NAME, 0, [kind, instance, domain]),
+            TipcAddress::Services { kind, lower, upper } => (RANGE, ZONE_SCOPE, [kind, lower, upper]),
+        };
+        let raw = Raw { family: FAMILY as libc::sa_family_t, addrtype, scope, numbers };
+        // SAFETY: the storage is larger than `Raw` and aligned for every kind of address; the length says how much of it
+        // was written, and the family is the address's own.
+        let address = unsafe {
+            SockAddr::try_init(|storage, length| {
+                storage.cast::<Raw>().write(raw);
+                *length = size_of::<Raw>() as libc::socklen_t;
+                io::Result::Ok(())
+            })
+        };
+        address.ok().map(|((), address)| address)
+    }
+
+    /// Of what the kernel has given; `None` for other families, and for what is too short.
+    pub fn of(address: &SockAddr) -> Option<TipcAddress> {
+        if i32::from(address.family()) != FAMILY || (address.len() as usize) < size_of::<Raw>() {
+            return None;
+        }
+        // SAFETY: the family says that a `sockaddr_tipc` lies there, whose length was checked; the read asks for no
+        // alignment, and every pattern of bits is a `Raw`.
+        let raw = unsafe { address.as_ptr().cast::<Raw>().read_unaligned() };
+        let [first, second, third] = raw.numbers;
+        match raw.addrtype {
+            ID => Some(TipcAddress::Socket { port: first, node: second }),
+            NAME => Some(TipcAddress::Service { kind: first, instance: second, domain: third }),
+            RANGE => Some(TipcAddress::Services { kind: first, lower: second, upper: third }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn addresses_come_back() {
+        assert_eq!(size_of::<Raw>(), 16);
+        for address in [
+            TipcAddress::Socket { node: 0x0100_1002, port: 7 },
+            TipcAddress::Service { kind: 5560, instance: 1, domain: 2 },
+            TipcAddress::Services { kind: 5560, lower: 0, upper: u32::MAX },
+        ] {
+            assert_eq!(TipcAddress::of(&address.to_sock_addr().unwrap()), Some(address));
+        }
+        assert_eq!(TipcAddress::of(&"127.0.0.1:5".parse::<std::net::SocketAddr>().unwrap().into()), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! What calls answer where they fail or make no sense, as programs know it from libzmq.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "hostile/bench.rs"]
+mod bench;
+
+use bench::*;
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Runs `test` on a socket of this type, in a context of its own.
+fn with(kind: c_int, test: impl FnOnce(*mut c_void, Socket)) {
+    let context = zmq_ctx_new();
+    let socket = open(context, kind);
+    test(context, socket);
+    assert_eq!(zmq_close(socket), 0);
+    assert_eq!(zmq_ctx_term(context), 0);
+}
+
+#[test]
+fn null_is_no_endpoint_to_unbind_but_the_end_of_the_context_comes_first() {
+    with(ZMQ_PAIR, |context, socket| {
+        // SAFETY: NULL is allowed.
+        unsafe {
+            assert_eq!((zmq_unbind(socket, ptr::null()), errno()), (-1, libc::EINVAL));
+            assert_eq!((zmq_disconnect(socket, ptr::null()), errno()), (-1, libc::EINVAL));
+            assert_eq!(zmq_ctx_shutdown(context), 0);
+            assert_eq!((zmq_disconnect(socket, ptr::null()), errno()), (-1, zmq::errno::Errno::TERM.0));
+        }
+    });
+}
+
+#[test]
+fn that_there_is_no_room_for_a_socket_is_said_before_that_there_is_no_such_type() {
+    with(ZMQ_PAIR, |context, _| {
+        assert!(zmq_socket(context, 99).is_null());
+        assert_eq!(errno(), libc::EINVAL);
+    });
+    let context = zmq_ctx_new();
+    assert_eq!(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 1), 0);
+    let socket = open(context, ZMQ_PAIR);
+    assert!(zmq_socket(context, 99).is_null());
+    assert_eq!(errno(), libc::EMFILE);
+    assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
+}
+
+#[test]
+fn a_message_outlives_a_receive_that_the_socket_cannot_do_at_all() {
+    for (kind, left) in [(ZMQ_PUSH, 40), (ZMQ_REQ, 40), (ZMQ_PULL, 0)] {
+        with(kind, |_, socket| {
+            let mut msg = MaybeUninit::<zmq_msg_t>::uninit();
+            let msg = msg.as_mut_ptr();
+            // SAFETY: a message of ours.
+            unsafe {
+                assert_eq!(zmq_msg_init_size(msg, 40), 0);
+                assert_eq!(zmq_msg_recv(msg, socket, ZMQ_DONTWAIT), -1);
+                assert_eq!(zmq_msg_size(msg), left, "type {kind}");
+                assert_eq!(zmq_msg_close(msg), 0);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_message_that_could_not_be_sent_says_whether_it_was_a_part() {
+    with(ZMQ_PUSH, |_, socket| {
+        let mut msg = MaybeUninit::<zmq_msg_t>::uninit();
+        let msg = msg.as_mut_ptr();
+        // SAFETY: a message of ours.
+        unsafe {
+            assert_eq!(zmq_msg_init_size(msg, 3), 0);
+            assert_eq!(zmq_msg_send(msg, socket, ZMQ_DONTWAIT | ZMQ_SNDMORE), -1);
+            assert_eq!((zmq_msg_size(msg), zmq_msg_more(msg)), (3, 1));
+            assert_eq!(zmq_msg_send(msg, socket, ZMQ_DONTWAIT), -1);
+            assert_eq!((zmq_msg_size(msg), zmq_msg_more(msg)), (3, 0));
+            assert_eq!(zmq_msg_close(msg), 0);
+        }
+    });
+}
+
+#[test]
+fn a_mark_changed_before_anybody_was_bound_counts_on_top_of_the_binders() {
+    with(ZMQ_PULL, |context, late| {
+        let early = open(context, ZMQ_PUSH);
+        connect(early, "inproc://marks");
+        set(late, ZMQ_RCVHWM, 2);
+        // SAFETY: C strings and a slice.
+        unsafe {
+            assert_eq!(zmq_bind(late, c"inproc://marks".as_ptr()), 0);
+            set(early, ZMQ_SNDHWM, 1);
+            let sent =
+                (0..10).take_while(|_| zmq_send(early, c"x".as_ptr().cast(), 1, ZMQ_DONTWAIT) == 1).count();
+            assert_eq!(sent, 3);
+        }
+        assert_eq!(zmq_close(early), 0);
+    });
+}
