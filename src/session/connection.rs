@@ -1,28 +1,14 @@
 //! An established connection: a stream and its two halves, driven by whoever is there.
 
 use super::loan::Loan;
+use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
 use crate::reactor::Remote;
 use crate::sys::lock::Lock;
-use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-/// A program that sends again within this time, and has received nothing in between, is streaming: the I/O thread sends
-/// then, in batches, instead of the program's own thread. The time that the thread spends sending does not count: one
-/// that publishes to many is streaming however long it takes to reach them all.
-const STREAMING: Duration = Duration::from_micros(20);
-
-/// Where the clock of `last_inline_ns` begins: for the process, since that is less what a thread has spent in all.
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-thread_local! {
-    /// How long this thread has spent in [`Connection::send_inline`] so far, in nanoseconds.
-    static SENDING_NS: Cell<u64> = const { Cell::new(0) };
-}
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
 /// the stream.
@@ -36,9 +22,10 @@ pub struct Connection {
     pub(super) loan: Loan,
     /// The session.
     pub(super) remote: Remote,
-    /// When a program's thread last sent here, in nanoseconds since [`EPOCH`] less what it had spent sending by then; 0: it
-    /// has received something since. A guess whoever reads or writes it, so Relaxed.
-    last_inline_ns: AtomicU64,
+    /// How fast the socket sends.
+    pace: Arc<Pace>,
+    /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
+    one_way: AtomicBool,
 }
 
 impl Connection {
@@ -49,6 +36,7 @@ impl Connection {
         send: SendHalf,
         recv: RecvHalf,
         remote: Remote,
+        pace: Arc<Pace>,
     ) -> Connection {
         Connection {
             fd,
@@ -57,7 +45,8 @@ impl Connection {
             recv: Lock::new(Some(recv)),
             loan: Loan::default(),
             remote,
-            last_inline_ns: AtomicU64::new(0),
+            pace,
+            one_way: AtomicBool::new(false),
         }
     }
 
@@ -94,18 +83,15 @@ impl Connection {
     /// On a program's thread: sends what there is, unless it is streaming or somebody else is at it. `false`: the
     /// I/O thread is to be woken.
     pub fn send_inline(&self) -> bool {
-        let spent_ns = SENDING_NS.get();
-        let begun_ns = now_ns();
-        let own_ns = begun_ns.saturating_sub(spent_ns).max(1);
-        let last_ns = self.last_inline_ns.swap(own_ns, Ordering::Relaxed);
-        if last_ns != 0 && own_ns.saturating_sub(last_ns) < STREAMING.as_nanos() as u64 {
+        let turn = self.pace.begin();
+        if self.one_way.swap(true, Ordering::Relaxed) && turn.streaming {
             return false;
         }
         let sent = {
             let Some(mut half) = self.send.try_lock() else { return false };
             half.as_mut().map(|half| half.send(self.fd.as_fd()))
         };
-        SENDING_NS.set(spent_ns.wrapping_add(now_ns().saturating_sub(begun_ns)));
+        turn.end();
         match sent {
             Some(Sent::All) => true,
             Some(Sent::Blocked) => {
@@ -119,8 +105,7 @@ impl Connection {
     /// Notes that something was received. Whether the program's thread had sent something before that.
     pub(super) fn turn_round(&self) -> bool {
         // Written only if there is something to say: the sender's thread may be another one.
-        self.last_inline_ns.load(Ordering::Relaxed) != 0
-            && self.last_inline_ns.swap(0, Ordering::Relaxed) != 0
+        self.one_way.load(Ordering::Relaxed) && self.one_way.swap(false, Ordering::Relaxed)
     }
 
     /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`.
@@ -156,8 +141,4 @@ impl Connection {
     pub fn dismantle(&self) -> (Option<SendHalf>, Option<RecvHalf>) {
         (self.send.lock().take(), self.recv.lock().take())
     }
-}
-
-fn now_ns() -> u64 {
-    u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -138,7 +138,14 @@ impl Session {
             recv.read_at_most(bytes);
         }
         let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
-        let connection = Arc::new(Connection::new(fd, has_mechanism, send, recv, cx.remote()));
+        let connection = Arc::new(Connection::new(
+            fd,
+            has_mechanism,
+            send,
+            recv,
+            cx.remote(),
+            Arc::clone(&self.owner.pace),
+        ));
         self.stage = Stage::Connected(Arc::clone(&connection));
         if let Err(errno) = begun {
             return self.disconnected(cx, Reason::Stream(errno));

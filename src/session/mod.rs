@@ -18,6 +18,7 @@ mod monitor;
 mod multicast;
 mod offenders;
 mod owner;
+mod pace;
 mod recv;
 mod send;
 mod shared;

@@ -3,6 +3,7 @@
 use super::borrowed::Connections;
 use super::monitor::Monitor;
 use super::offenders::Offenders;
+use super::pace::Pace;
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub struct Owner {
     /// Where threads that wait for the socket may look for themselves.
     pub connections: Connections,
     pub offenders: Offenders,
+    pub pace: Arc<Pace>,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
     linger_ms: AtomicI32,
@@ -37,6 +39,7 @@ impl Owner {
             monitor: Monitor::default(),
             connections: Connections::default(),
             offenders: Offenders::default(),
+            pace: Arc::default(),
             linger_ms: AtomicI32::new(linger_ms),
         }
     }
