@@ -1,14 +1,13 @@
 //! One direction of a pipe: frames in wire form in a list of blocks, or the latest message alone.
 
 use super::PipeEvent;
+use super::ahead::{Ahead, ends_message, find, skip};
 use super::hwm::{self, Granting, Spending};
 use super::latest::Latest;
 use super::link::{Link, Side};
 use super::wire::{Encoded, Header};
 use crate::errno::Result;
-use crate::message::{
-    Address, Body, COMMAND, Frame, FrameBody, FrameKind, MORE, Metadata, Msg, OutFrame, ROUTING_ID,
-};
+use crate::message::{Address, Body, COMMAND, Frame, FrameBody, MORE, Metadata, Msg, OutFrame, ROUTING_ID};
 use crate::queue::blocks::{self, Consumer, Producer};
 use std::sync::Arc;
 
@@ -283,15 +282,6 @@ fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result
     producer.attach(Tail::Body(body)).inspect_err(|_| producer.take_back(header.as_slice().len(), ended))
 }
 
-/// The frame that lies ahead in a lane.
-#[derive(Clone, Copy)]
-struct Ahead {
-    flags: u8,
-    header_len: usize,
-    /// Bytes of the body in the block; `None`: it is the tail.
-    body_len: Option<usize>,
-}
-
 impl LaneReader {
     /// Whether a frame lies ahead. `false` leaves the reader asleep until [`PipeEvent::Readable`].
     #[inline]
@@ -303,12 +293,12 @@ impl LaneReader {
     #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
         if let Some(found) = &self.found {
-            return Some(found.flags);
+            return Some(found.flags());
         }
         match &mut self.from {
             From::Blocks(consumer) => {
                 self.found = find(consumer, &mut self.metadata);
-                self.found.as_ref().map(|found| found.flags)
+                self.found.as_ref().map(|found| found.flags())
             }
             From::Latest(latest) => latest.check().then_some(0),
         }
@@ -343,27 +333,27 @@ impl LaneReader {
             }
         };
         let ahead = self.found.take().or_else(|| find(consumer, &mut self.metadata))?;
-        self.incomplete = ahead.flags & MORE != 0;
-        if ends_message(ahead.flags) {
+        self.incomplete = ahead.flags() & MORE != 0;
+        if ends_message(ahead.flags()) {
             consumer.tell(1);
             if self.granting.read(1) {
                 self.link.notify(self.side.other(), PipeEvent::Writable);
             }
         }
-        let body = match ahead.body_len {
+        let body = match ahead.body_len() {
             Some(len) => {
-                consumer.advance(ahead.header_len + len);
+                consumer.advance(ahead.header_len() + len);
                 FrameBody::Slice(consumer.passed(len))
             }
             None => {
-                consumer.advance(ahead.header_len);
+                consumer.advance(ahead.header_len());
                 match consumer.take_tail() {
                     Some(Tail::Body(body)) => FrameBody::Shared(body),
                     _ => FrameBody::Slice(&[]),
                 }
             }
         };
-        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref(), address: Address::None })
+        Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
     /// The next frame, left where it is.
@@ -375,15 +365,17 @@ impl LaneReader {
             From::Blocks(consumer) => consumer,
             From::Latest(latest) => return latest.peek().map(Frame::owned),
         };
-        let ahead = ahead(consumer)?;
-        let body = match ahead.body_len {
-            Some(len) => FrameBody::Slice(consumer.bytes().get(ahead.header_len..ahead.header_len + len)?),
+        let ahead = Ahead::look(consumer)?;
+        let body = match ahead.body_len() {
+            Some(len) => {
+                FrameBody::Slice(consumer.bytes().get(ahead.header_len()..ahead.header_len() + len)?)
+            }
             None => match consumer.tail() {
                 Some(Tail::Body(body)) => FrameBody::Shared(body.clone()),
                 _ => FrameBody::Slice(&[]),
             },
         };
-        Some(Frame { flags: ahead.flags, body, metadata: self.metadata.as_ref(), address: Address::None })
+        Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
     /// Messages that can be read, in whole or their rest.
@@ -409,8 +401,8 @@ impl LaneReader {
             return false;
         }
         let From::Blocks(consumer) = &self.from else { return true };
-        let Some(first) = ahead(consumer) else { return false };
-        if first.flags & ROUTING_ID == 0 {
+        let Some(first) = Ahead::look(consumer) else { return false };
+        if first.flags() & ROUTING_ID == 0 {
             return true;
         }
         let mut bytes = 0usize;
@@ -418,7 +410,7 @@ impl LaneReader {
             bytes = bytes.saturating_add(span.len());
             true
         });
-        bytes > first.header_len + first.body_len.unwrap_or(0)
+        bytes > first.header_len() + first.body_len().unwrap_or(0)
     }
 
     /// Drops the rest of a message of which frames were read already.
@@ -478,9 +470,9 @@ impl LaneReader {
             consumer.advance(start.saturating_sub(passed));
         }
         while inside && consumer.ready() {
-            let Some(ahead) = ahead(consumer) else { break };
-            inside = ahead.flags & MORE != 0;
-            if ends_message(ahead.flags) {
+            let Some(ahead) = Ahead::look(consumer) else { break };
+            inside = ahead.flags() & MORE != 0;
+            if ends_message(ahead.flags()) {
                 consumer.tell(1);
                 messages += 1;
             }
@@ -502,70 +494,5 @@ impl LaneReader {
         if matches!(self.from, From::Blocks(_)) && self.granting.set_hwm(hwm) {
             self.link.notify(self.side.other(), PipeEvent::Writable);
         }
-    }
-}
-
-/// Looks for a frame that is for a socket. `None` leaves the consumer asleep.
-#[inline(always)]
-fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> Option<Ahead> {
-    loop {
-        if !consumer.check() {
-            return None;
-        }
-        let Some(ahead) = ahead(consumer) else {
-            // Between two blocks: new properties.
-            match consumer.take_tail() {
-                Some(Tail::Properties(new)) => *metadata = Some(new),
-                _ => return None,
-            }
-            continue;
-        };
-        if ahead.flags & COMMAND == 0 || is_wish(consumer, &ahead) {
-            return Some(ahead);
-        }
-        // Any other command is nothing for a socket.
-        skip(consumer, &ahead);
-    }
-}
-
-/// What lies ahead in the blocks; `None` where a block ends in something other than a frame's body.
-#[inline(always)]
-fn ahead(consumer: &Consumer<Tail>) -> Option<Ahead> {
-    let bytes = consumer.bytes();
-    let header = Header::parse(bytes)?;
-    let flags = header.flags & (MORE | COMMAND | ROUTING_ID);
-    if header.frame_len() <= bytes.len() {
-        return Some(Ahead {
-            flags,
-            header_len: header.len,
-            body_len: Some(header.frame_len() - header.len),
-        });
-    }
-    Some(Ahead { flags, header_len: header.len, body_len: None })
-}
-
-/// Whether a frame that a reader takes is the last of what counts as one message.
-#[inline(always)]
-fn ends_message(flags: u8) -> bool {
-    flags & (MORE | ROUTING_ID) == 0
-}
-
-/// Whether a command says what the peer wants to get.
-fn is_wish(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
-    let body = match ahead.body_len {
-        Some(len) => consumer.bytes().get(ahead.header_len..ahead.header_len + len),
-        None => match consumer.tail() {
-            Some(Tail::Body(body)) => Some(body.as_slice()),
-            _ => None,
-        },
-    };
-    use FrameKind::{Cancel, Join, Leave, Subscribe};
-    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), Subscribe(_) | Cancel(_) | Join(_) | Leave(_))
-}
-
-fn skip(consumer: &mut Consumer<Tail>, ahead: &Ahead) {
-    consumer.advance(ahead.header_len + ahead.body_len.unwrap_or(0));
-    if ahead.body_len.is_none() {
-        drop(consumer.take_tail());
     }
 }

@@ -102,6 +102,29 @@ impl Connection {
         }
     }
 
+    /// On a program's thread that has no credit left: sends what there is, unless somebody else is at it. Whether
+    /// something went.
+    pub fn send_for_credit(&self) -> bool {
+        let Some(mut half) = self.send.try_lock() else { return false };
+        let Some(sending) = half.as_mut() else { return false };
+        let before = sending.sent_bytes();
+        let sent = sending.send(self.fd.as_fd());
+        let progress = sending.sent_bytes() != before;
+        drop(half);
+        match sent {
+            Sent::All | Sent::Yield => progress,
+            Sent::Blocked => {
+                self.watch_for_room();
+                progress
+            }
+            // The I/O thread is at it, or will be: it finds the same.
+            Sent::Ended | Sent::Failed(_) => {
+                self.remote.wake();
+                false
+            }
+        }
+    }
+
     /// Notes that something was received. Whether the program's thread had sent something before that.
     pub(super) fn turn_round(&self) -> bool {
         // Written only if there is something to say: the sender's thread may be another one.

@@ -67,6 +67,8 @@ pub struct SendHalf {
     /// The stream stopped inside what was visible of the pipe: maybe inside a message.
     inside: bool,
     failed: Option<Errno>,
+    /// Bytes sent so far.
+    sent_bytes: u64,
     /// What lies between the stream and us.
     tunnel: Option<Arc<Tunnel>>,
     /// The farewell that the protocol has is said.
@@ -85,6 +87,7 @@ impl SendHalf {
             batch: usize::MAX,
             inside: false,
             failed: None,
+            sent_bytes: 0,
             tunnel: None,
             farewell: false,
         }
@@ -123,6 +126,11 @@ impl SendHalf {
         }
     }
 
+    /// Bytes sent so far.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
     /// Sends what there is.
     pub fn send(&mut self, fd: BorrowedFd<'_>) -> Sent {
         if let Some(errno) = self.failed {
@@ -139,7 +147,10 @@ impl SendHalf {
                 }
             };
             match step {
-                Step::Wrote(n) => sent += n,
+                Step::Wrote(n) => {
+                    sent += n;
+                    self.sent_bytes = self.sent_bytes.wrapping_add(n as u64);
+                }
                 Step::Short => return Sent::Blocked,
                 Step::Nothing if !self.reader.bytes_ended() => return Sent::All,
                 Step::Nothing if self.say_farewell() => {}

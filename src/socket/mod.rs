@@ -135,6 +135,9 @@ impl Handle {
                 Err(Errno::AGAIN) => {}
                 outcome => return outcome,
             }
+            if socket.owner.connections.send_for_credit() {
+                continue;
+            }
             drop(socket);
             let waited = waiting.wait();
             socket = self.lock()?;

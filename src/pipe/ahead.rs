@@ -1,0 +1,99 @@
+//! The frame that a lane's reader comes to next.
+
+use super::lane::Tail;
+use super::wire::Header;
+use crate::message::{COMMAND, FrameKind, MORE, Metadata, ROUTING_ID};
+use crate::queue::blocks::Consumer;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// What is known of a frame that lies ahead, in one word: it is written and read back at once, which a processor
+/// does without a stall only in pieces of the same size.
+#[derive(Clone, Copy)]
+pub struct Ahead(NonZeroU64);
+
+/// The length of a header, which is never 0, above the flags.
+const HEADER_SHIFT: u32 = 8;
+/// The body is the block's tail.
+const IN_TAIL: u64 = 1 << 15;
+/// Bytes of the body in the block, which has fewer than 2^31.
+const BODY_SHIFT: u32 = 16;
+
+impl Ahead {
+    /// What lies ahead in the blocks; `None` where a block ends in something other than a frame's body.
+    #[inline(always)]
+    pub fn look(consumer: &Consumer<Tail>) -> Option<Ahead> {
+        let bytes = consumer.bytes();
+        let header = Header::parse(bytes)?;
+        let flags = header.flags & (MORE | COMMAND | ROUTING_ID);
+        let front = u64::from(flags) | (header.len as u64) << HEADER_SHIFT;
+        let body = if header.frame_len() <= bytes.len() { header.body_len << BODY_SHIFT } else { IN_TAIL };
+        NonZeroU64::new(front | body).map(Ahead)
+    }
+
+    #[inline(always)]
+    pub fn flags(self) -> u8 {
+        self.0.get() as u8
+    }
+
+    #[inline(always)]
+    pub fn header_len(self) -> usize {
+        (self.0.get() >> HEADER_SHIFT) as usize & 0xf
+    }
+
+    /// Bytes of the body in the block; `None`: it is the tail.
+    #[inline(always)]
+    pub fn body_len(self) -> Option<usize> {
+        if self.0.get() & IN_TAIL == 0 { Some((self.0.get() >> BODY_SHIFT) as usize) } else { None }
+    }
+}
+
+/// Looks for a frame that is for a socket. `None` leaves the consumer asleep.
+#[inline(always)]
+pub fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>) -> Option<Ahead> {
+    loop {
+        if !consumer.check() {
+            return None;
+        }
+        let Some(ahead) = Ahead::look(consumer) else {
+            // Between two blocks: new properties.
+            match consumer.take_tail() {
+                Some(Tail::Properties(new)) => *metadata = Some(new),
+                _ => return None,
+            }
+            continue;
+        };
+        if ahead.flags() & COMMAND == 0 || is_wish(consumer, &ahead) {
+            return Some(ahead);
+        }
+        // Any other command is nothing for a socket.
+        skip(consumer, &ahead);
+    }
+}
+
+/// Whether a frame that a reader takes is the last of what counts as one message.
+#[inline(always)]
+pub fn ends_message(flags: u8) -> bool {
+    flags & (MORE | ROUTING_ID) == 0
+}
+
+/// Whether a command says what the peer wants to get.
+fn is_wish(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
+    let body = match ahead.body_len() {
+        Some(len) => consumer.bytes().get(ahead.header_len()..ahead.header_len() + len),
+        None => match consumer.tail() {
+            Some(Tail::Body(body)) => Some(body.as_slice()),
+            _ => None,
+        },
+    };
+    use FrameKind::{Cancel, Join, Leave, Subscribe};
+    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), Subscribe(_) | Cancel(_) | Join(_) | Leave(_))
+}
+
+/// Passes over it.
+pub fn skip(consumer: &mut Consumer<Tail>, ahead: &Ahead) {
+    consumer.advance(ahead.header_len() + ahead.body_len().unwrap_or(0));
+    if ahead.body_len().is_none() {
+        drop(consumer.take_tail());
+    }
+}
