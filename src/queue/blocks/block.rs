@@ -4,6 +4,8 @@ use crate::errno::{Errno, Result};
 use crate::queue::shim::{AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell};
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::{self, NonNull};
+// A count for the process, of which no model has to know.
+use std::sync::atomic::AtomicUsize;
 
 /// Capacity of a queue's first block, so that an idle queue costs little.
 pub(super) const FIRST_BLOCK: usize = 256;
@@ -17,13 +19,32 @@ pub(super) const SEALED: u64 = 0x8000_0000;
 /// In a state word: messages that end in the block, above this many bits.
 pub(super) const MESSAGES_SHIFT: u32 = 32;
 
+/// Bytes of all queues' emptied blocks that wait to be filled again; what would be more is freed. Memory that goes to and
+/// fro between two threads is taken from the system and given back by `malloc` each time the queue swells and shrinks,
+/// which costs more than the copying.
+const MOST_KEPT: usize = 8 * 1024 * 1024;
+
+/// What there is of that. Changed by who puts a block there and who takes one; a count alone, so Relaxed.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a block of this capacity may be kept. `true` counts it.
+pub(super) fn keep(capacity: usize) -> bool {
+    let fits = |kept: usize| kept.checked_add(capacity).filter(|&kept| kept <= MOST_KEPT);
+    KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+}
+
+/// A block that was kept is not any more.
+pub(super) fn unkeep(capacity: usize) {
+    KEPT.fetch_sub(capacity, Ordering::Relaxed);
+}
+
 /// What producer and consumer share beside the blocks themselves.
 pub(super) struct Shared<T> {
     /// The consumer found nothing. Written by both sides, always by swap, so that its history is one chain; the
     /// edge is made by the fences around it.
     pub(super) asleep: AtomicBool,
-    /// One emptied block on its way back. The consumer puts it (Release), the producer takes it (Acquire): the
-    /// consumer's last reads of the block happen before the producer's first writes.
+    /// Emptied blocks on their way back, a list. The consumer puts them in front (Release), the producer takes them all
+    /// (Acquire): the consumer's last reads of a block happen before the producer's first writes.
     pub(super) spare: AtomicPtr<Block<T>>,
     /// First block of the list, for freeing it: the consumer writes it when it drops, `Shared::drop` reads it.
     pub(super) head: UnsafeCell<NonNull<Block<T>>>,
@@ -56,10 +77,7 @@ impl<T> Drop for Shared<T> {
         // SAFETY: both sides are gone; the list from `head` on and the spare belong to nobody else.
         unsafe {
             Block::free_list(self.head.with(|head| (*head).as_ptr()));
-            let spare = self.spare.load(Ordering::Relaxed);
-            if let Some(spare) = NonNull::new(spare) {
-                Block::free(spare);
-            }
+            Block::free_spares(self.spare.load(Ordering::Relaxed));
         }
     }
 }
@@ -108,6 +126,21 @@ impl<T> Block<T> {
             block.as_ptr().drop_in_place();
             if let Ok(layout) = Self::layout(capacity) {
                 dealloc(block.as_ptr().cast(), layout);
+            }
+        }
+    }
+
+    /// As [`free_list`](Block::free_list), for blocks that were kept.
+    ///
+    /// # Safety
+    /// The same.
+    pub(super) unsafe fn free_spares(mut first: *mut Block<T>) {
+        while let Some(block) = NonNull::new(first) {
+            // SAFETY: the caller owns the list.
+            unsafe {
+                first = block.as_ref().next.load(Ordering::Relaxed);
+                unkeep(block.as_ref().capacity);
+                Block::free(block);
             }
         }
     }

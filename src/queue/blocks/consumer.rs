@@ -1,8 +1,8 @@
 //! The reading side.
 
-use super::block::{Block, MESSAGES_SHIFT, SEALED, Shared, bytes_of};
+use super::block::{Block, MESSAGES_SHIFT, SEALED, Shared, bytes_of, keep};
 use crate::queue::shim::{Arc, Ordering, edge};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 /// The reading side.
 pub struct Consumer<T> {
@@ -188,15 +188,22 @@ impl<T> Consumer<T> {
         self.position = 0;
         self.messages = 0;
         self.seen = 0;
-        // SAFETY: the producer left the block when it sealed it and this side has just done so too. Reset, it can
-        // be handed over by the Release swap; what was there before is freed.
+        // SAFETY: the producer left the block when it sealed it and this side has just done so too. Reset, it can be
+        // handed over by the Release swap, or freed.
         unsafe {
             passed.as_ref().tail.with_mut(|tail| drop((*tail).take()));
             passed.as_ref().state.store(0, Ordering::Relaxed);
-            passed.as_ref().next.store(ptr::null_mut(), Ordering::Relaxed);
-            let old = self.shared.spare.swap(passed.as_ptr(), edge::HAND_BACK());
-            if let Some(old) = NonNull::new(old) {
-                Block::free(old);
+            if !keep(passed.as_ref().capacity) {
+                return Block::free(passed);
+            }
+            let mut first = self.shared.spare.load(Ordering::Relaxed);
+            loop {
+                passed.as_ref().next.store(first, Ordering::Relaxed);
+                let put = passed.as_ptr();
+                match self.shared.spare.compare_exchange(first, put, edge::HAND_BACK(), Ordering::Relaxed) {
+                    Ok(_) => return,
+                    Err(now) => first = now,
+                }
             }
         }
     }

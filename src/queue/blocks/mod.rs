@@ -38,6 +38,7 @@ pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
         shared: Arc::clone(&shared),
         block,
         filled: 0,
+        spares: ptr::null_mut(),
         received: 0,
         messages: 0,
         inside: false,

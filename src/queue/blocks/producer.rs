@@ -1,6 +1,6 @@
 //! The appending side.
 
-use super::block::{Block, FIRST_BLOCK, LARGEST_BLOCK, Position, SEALED, Shared, word};
+use super::block::{Block, FIRST_BLOCK, LARGEST_BLOCK, Position, SEALED, Shared, unkeep, word};
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{Arc, Ordering, edge};
 use std::mem::MaybeUninit;
@@ -13,6 +13,8 @@ pub struct Producer<T> {
     pub(super) block: NonNull<Block<T>>,
     /// Appended bytes in `block`.
     pub(super) filled: usize,
+    /// Emptied blocks that the consumer gave back, a list.
+    pub(super) spares: *mut Block<T>,
     /// Bytes behind `filled` that were received but are not appended yet.
     pub(super) received: usize,
     /// Messages that end in `block`.
@@ -262,17 +264,34 @@ impl<T> Producer<T> {
     fn next_block(&mut self, len: usize, enough: usize) -> Result<NonNull<Block<T>>> {
         // SAFETY: `block` is the producer's own and alive.
         let last = unsafe { self.block.as_ref() }.capacity;
-        // Acquire: the consumer's last reads of the spare happen before our writes.
-        if let Some(spare) = NonNull::new(self.shared.spare.swap(ptr::null_mut(), Ordering::Acquire)) {
-            // SAFETY: the consumer has passed the block and gave it up with the Release swap.
-            if unsafe { spare.as_ref() }.capacity >= len {
-                return Ok(spare);
+        // As large as the last one, or as is needed where that is less.
+        let wanted = len.max(last.min(enough));
+        while let Some(spare) = self.take_spare() {
+            // SAFETY: nobody else refers to a block that was taken.
+            unsafe {
+                if spare.as_ref().capacity >= wanted {
+                    return Ok(spare);
+                }
+                Block::free(spare);
             }
-            // SAFETY: as above; nobody else refers to it.
-            unsafe { Block::free(spare) };
         }
         let grown = last.saturating_mul(2).min(LARGEST_BLOCK).min(enough);
         Block::allocate(grown.max(len.next_power_of_two()).max(FIRST_BLOCK))
+    }
+
+    /// A block that the consumer has emptied.
+    fn take_spare(&mut self) -> Option<NonNull<Block<T>>> {
+        if self.spares.is_null() {
+            // Acquire: the consumer's last reads of the blocks happen before our writes.
+            self.spares = self.shared.spare.swap(ptr::null_mut(), Ordering::Acquire);
+        }
+        let spare = NonNull::new(self.spares)?;
+        // SAFETY: the consumer gave the blocks of the list up with the Release swap.
+        unsafe {
+            self.spares = spare.as_ref().next.swap(ptr::null_mut(), Ordering::Relaxed);
+            unkeep(spare.as_ref().capacity);
+        }
+        Some(spare)
     }
 
     /// Closes the current block with `tail` and makes `next` the current one.
@@ -302,5 +321,7 @@ impl<T> Drop for Producer<T> {
     fn drop(&mut self) {
         // What was never published is nobody's.
         self.rollback();
+        // SAFETY: the list was taken over by this side.
+        unsafe { Block::free_spares(self.spares) };
     }
 }
