@@ -220,7 +220,7 @@ KNOWN = [
     Known("A connection whose pipe the socket has refused", refused_pipe),
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing),
-    Known("`udp://`, `ws://`", foreign_transport, parts=False),
+    Known("`udp://`, `ws://`, `wss://`", foreign_transport, parts=False),
     Known("Ports above 65535 or below 0", odd_port),
     Known("`ZMQ_SHARED` of a message", sticky_shared, parts=False),
     Known("A request without an empty frame", bad_envelope),
