@@ -11,7 +11,8 @@ use std::ptr::NonNull;
 const FIRST_ROOM: usize = 64 * 1024;
 
 /// A large body on its way in. The peer has announced its length, but memory follows the bytes that have really
-/// arrived: never more than [`FIRST_ROOM`] or twice that many, whatever was announced.
+/// arrived: never more than [`FIRST_ROOM`] or twice that many, whatever was announced, unless the peer has shown before
+/// that it sends such bodies.
 pub struct BodyBuilder {
     /// Room for a header and `capacity` bytes, the first `len` of them filled; `None` before any byte is due.
     header: Option<NonNull<Header>>,
@@ -19,6 +20,8 @@ pub struct BodyBuilder {
     len: usize,
     /// As announced.
     total: usize,
+    /// Room before any byte has arrived.
+    first_room: usize,
 }
 
 // SAFETY: the allocation is this builder's alone.
@@ -29,7 +32,13 @@ unsafe impl Sync for BodyBuilder {}
 impl BodyBuilder {
     /// For a body of `total_len` bytes. Allocates nothing yet.
     pub fn with_expected(total_len: usize) -> BodyBuilder {
-        BodyBuilder { header: None, capacity: 0, len: 0, total: total_len }
+        BodyBuilder { header: None, capacity: 0, len: 0, total: total_len, first_room: FIRST_ROOM }
+    }
+
+    /// Room for so many bytes from the first, for a peer that has just sent a body as long as that: it costs no more
+    /// memory than it has filled once, and the moves are spared.
+    pub fn trust(&mut self, sent_before: usize) {
+        self.first_room = sent_before.max(FIRST_ROOM);
     }
 
     /// Room for the next bytes, to be followed by [`advance`](BodyBuilder::advance); empty only when none
@@ -109,7 +118,7 @@ impl BodyBuilder {
     }
 
     fn grow(&mut self) -> Result<()> {
-        let capacity = self.len.saturating_mul(2).max(FIRST_ROOM).min(self.total);
+        let capacity = self.len.saturating_mul(2).max(self.first_room).min(self.total);
         let header = match self.header {
             None => Header::allocate(capacity, alloc)?,
             Some(header) => {
@@ -139,6 +148,19 @@ impl Drop for BodyBuilder {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn who_has_sent_as_much_before_gets_the_room_at_once() {
+        let mut builder = BodyBuilder::with_expected(1_000_000);
+        builder.trust(300_000);
+        assert_eq!(builder.spare().unwrap().len(), 300_000);
+        let mut short = BodyBuilder::with_expected(100);
+        short.trust(300_000);
+        assert_eq!(short.spare().unwrap().len(), 100);
+        let mut new = BodyBuilder::with_expected(1_000_000);
+        new.trust(0);
+        assert_eq!(new.spare().unwrap().len(), FIRST_ROOM);
+    }
 
     #[test]
     fn memory_follows_the_bytes_received() {

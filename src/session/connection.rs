@@ -84,21 +84,23 @@ impl Connection {
     /// I/O thread is to be woken.
     pub fn send_inline(&self) -> bool {
         let turn = self.pace.begin();
-        if self.one_way.swap(true, Ordering::Relaxed) && turn.streaming {
-            return false;
-        }
+        let streaming = self.one_way.swap(true, Ordering::Relaxed) && turn.streaming;
         let sent = {
             let Some(mut half) = self.send.try_lock() else { return false };
-            half.as_mut().map(|half| half.send(self.fd.as_fd()))
+            let Some(half) = half.as_mut() else { return false };
+            if streaming && !half.is_heavy() {
+                return false;
+            }
+            half.send(self.fd.as_fd())
         };
         turn.end();
         match sent {
-            Some(Sent::All) => true,
-            Some(Sent::Blocked) => {
+            Sent::All => true,
+            Sent::Blocked => {
                 self.watch_for_room();
                 true
             }
-            Some(Sent::Yield | Sent::Ended | Sent::Failed(_)) | None => false,
+            Sent::Yield | Sent::Ended | Sent::Failed(_) => false,
         }
     }
 

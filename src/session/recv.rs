@@ -79,6 +79,8 @@ pub struct RecvHalf {
     pub heartbeat: Option<Heartbeat>,
     /// A large body on its way in, and the flags of its frame.
     body: Option<(u8, BodyBuilder)>,
+    /// How long the last one was.
+    last_body_bytes: usize,
     /// Received bytes that are not in the pipe's blocks: forms other than the pipe's own.
     scratch: Scratch,
     /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
@@ -120,6 +122,7 @@ impl RecvHalf {
             limits,
             heartbeat,
             body: None,
+            last_body_bytes: 0,
             scratch: Scratch::default(),
             opened: None,
             tunnel: None,
@@ -480,6 +483,7 @@ impl RecvHalf {
     fn begin_body(&mut self, header: &Header) -> Result<(), Failure> {
         let len = usize::try_from(header.body_len).map_err(|_| Failure::TOO_LARGE)?;
         let mut builder = BodyBuilder::with_expected(len);
+        builder.trust(self.last_body_bytes);
         if let Some(producer) = self.writer.blocks() {
             if !header.is_command() {
                 producer.accept(header.header_len);
@@ -500,6 +504,7 @@ impl RecvHalf {
         }
         let Some((flags, builder)) = self.body.take() else { return Ok(true) };
         let body = builder.finish().map_err(Failure::Errno)?;
+        self.last_body_bytes = body.len();
         if flags & COMMAND != 0 {
             self.finish_command(body.as_slice()).map_err(Failure::Errno)?;
             return Ok(true);

@@ -47,6 +47,8 @@ const MOST_RANGES: usize = 16;
 const TURN: usize = 1024 * 1024;
 /// Encoded bytes gathered before a write, where frames do not leave as they lie.
 const GATHER: usize = 64 * 1024;
+/// Bytes that a program's thread had better send itself, however fast it goes on.
+const HEAVY: usize = 32 * 1024;
 /// Control frames kept while the stream takes no more. A peer that asks for answers and does not read them gets
 /// no further ones.
 pub const MOST_CONTROL: usize = 16 * 1024;
@@ -129,6 +131,22 @@ impl SendHalf {
     /// Bytes sent so far.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
+    }
+
+    /// Whether what waits is so much that a hand-over to another thread gains nothing: it would be copied there with cold
+    /// caches, into memory that could have been used again at once.
+    pub fn is_heavy(&mut self) -> bool {
+        if !matches!(self.form, SendForm::AsTheyLie) || !self.reader.check_bytes() {
+            return false;
+        }
+        let Some(consumer) = self.reader.blocks() else { return false };
+        let mut bytes = 0usize;
+        consumer.spans(|span, tail| {
+            let body = if let Some(Tail::Body(body)) = tail { body.len() } else { 0 };
+            bytes = bytes.saturating_add(span.len()).saturating_add(body);
+            bytes < HEAVY
+        });
+        bytes >= HEAVY
     }
 
     /// Sends what there is.
