@@ -159,6 +159,10 @@ impl Session {
         if let Some(end) = &self.end {
             end.close();
         }
+        if let Stage::Connected(connection) = &self.stage {
+            // Nobody receives any more, but that the peer goes is to be noticed.
+            connection.recall();
+        }
         if linger(cx, self.owner.linger_ms()) {
             self.send(cx);
         }

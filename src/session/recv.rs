@@ -109,6 +109,8 @@ pub struct RecvHalf {
     outcome: Option<Received>,
     /// Bytes received by the last call.
     received: usize,
+    /// The last call ended for want of credit.
+    no_credit: bool,
     /// The next call panics.
     #[cfg(test)]
     pub panics: bool,
@@ -136,6 +138,7 @@ impl RecvHalf {
             stopped: false,
             outcome: None,
             received: 0,
+            no_credit: false,
             #[cfg(test)]
             panics: false,
         }
@@ -214,10 +217,16 @@ impl RecvHalf {
             }
         };
         self.flush();
+        self.no_credit = outcome == Received::NoCredit;
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
             self.outcome = Some(outcome);
         }
         outcome
+    }
+
+    /// Whether the last [`receive`](RecvHalf::receive) ended because the pipe takes no more.
+    pub fn waits_for_credit(&self) -> bool {
+        self.no_credit
     }
 
     /// Bytes that the last [`receive`](RecvHalf::receive) received.

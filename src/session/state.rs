@@ -163,7 +163,7 @@ impl Session {
 impl Session {
     pub(super) fn send(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return self.close_if_nothing_is_left(cx) };
-        let sent = connection.send(&self.control);
+        let sent = connection.send(&self.control, self.closing);
         self.control.clear();
         match sent {
             Sent::Ended => cx.finish(),
@@ -180,14 +180,16 @@ impl Session {
         match received {
             Received::Blocked | Received::Stopped => {}
             Received::NoCredit => {
-                let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
-                connection.with_recv(suspend);
+                if connection.heartbeats {
+                    let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
+                    connection.with_recv(suspend);
+                }
             }
             Received::Yield => cx.again(),
             Received::End => {
                 if !self.control.is_empty() {
                     // The answer to a farewell, say. If the stream does not take it, so be it.
-                    connection.send(&self.control);
+                    connection.send(&self.control, true);
                 }
                 return self.disconnected(cx, Reason::Stream(Errno::PIPE));
             }
@@ -236,6 +238,9 @@ impl Session {
 
     pub(super) fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return };
+        if !connection.heartbeats {
+            return;
+        }
         let deadline = connection.with_recv(|recv| recv.heartbeat.as_ref().and_then(Heartbeat::deadline));
         match deadline.flatten() {
             Some(at_ms) => {
@@ -309,6 +314,7 @@ impl Source for Session {
         let flags = self.shared.take_flags();
         if flags & WRITABLE != 0
             && let Stage::Connected(connection) = &self.stage
+            && connection.heartbeats
         {
             let now_ms = cx.now_ms();
             connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
