@@ -199,7 +199,7 @@ impl Direction {
 /// Takes one whole message: `false` if there is none.
 fn receive(from: Handle, frames: &mut VecDeque<Msg>) -> Result<bool> {
     loop {
-        match from.recv(DONTWAIT, |frame| frame.into_msg()) {
+        match from.recv(DONTWAIT, |frame| frame.take_msg()) {
             Ok(frame) => {
                 let more = frame.more();
                 frames.push_back(frame);

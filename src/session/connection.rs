@@ -31,6 +31,12 @@ pub struct Connection {
     /// The I/O thread has found a half in the hands of a thread of the program, and is to be woken when that lets go of it.
     /// Written by both; the edge is made by the fences around it.
     turned_away: AtomicBool,
+    /// A thread of the program has run out of credit and sent itself, lately. A guess whoever reads or writes it, so Relaxed.
+    saturated: AtomicBool,
+    /// The session looks by itself whether there is something to send, before long. It writes this; a thread of the
+    /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
+    /// last look finds it lowered.
+    napping: AtomicBool,
     /// Whether the peers have agreed to ask each other for signs of life.
     pub heartbeats: bool,
 }
@@ -50,6 +56,8 @@ impl Connection {
             has_mechanism,
             heartbeats: recv.heartbeat.is_some(),
             turned_away: AtomicBool::new(false),
+            saturated: AtomicBool::new(false),
+            napping: AtomicBool::new(false),
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
             loan: Loan::default(),
@@ -103,11 +111,13 @@ impl Connection {
         let turn = self.pace.begin();
         let streaming = self.one_way.swap(true, Ordering::Relaxed) && turn.streaming;
         let sent = {
-            let Some(mut half) = self.send.try_lock() else { return false };
-            let Some(half) = half.as_mut() else { return false };
+            let Some(mut guard) = self.send.try_lock() else { return false };
+            let Some(half) = guard.as_mut() else { return false };
             if streaming && !half.is_heavy() {
-                // The I/O thread is to be woken anyway.
-                return false;
+                drop(guard);
+                self.let_in();
+                // Ordered behind what was published by the fence of that.
+                return self.napping.load(Ordering::Relaxed);
             }
             half.send(self.fd.as_fd())
         };
@@ -133,6 +143,9 @@ impl Connection {
         let progress = sending.sent_bytes() != before;
         drop(half);
         self.let_in();
+        if progress && sent == Sent::All {
+            self.saturated.store(true, Ordering::Relaxed);
+        }
         match sent {
             Sent::All => progress,
             Sent::Blocked => {
@@ -183,6 +196,21 @@ impl Connection {
                 false
             }
         }
+    }
+
+    /// On the I/O thread, which has been told that there is something to send: whether it need not send, since a thread of the
+    /// program does that itself, over and over. Then the session is to look again after a while, and not to be told
+    /// meanwhile.
+    pub fn nap(&self) -> bool {
+        let saturated =
+            self.saturated.load(Ordering::Relaxed) && self.saturated.swap(false, Ordering::Relaxed);
+        if saturated != self.napping.load(Ordering::Relaxed) {
+            self.napping.store(saturated, Ordering::Relaxed);
+            // Dekker: the flag before we look for something to send, as the program publishes before it looks at the
+            // flag.
+            fence(Ordering::SeqCst);
+        }
+        saturated
     }
 
     /// Notes that something was received. Whether the program's thread had sent something before that.

@@ -31,7 +31,12 @@ pub mod timer {
     pub const HEARTBEAT: u8 = 4;
     pub const LINGER: u8 = 5;
     pub const LOAN: u8 = 6;
+    pub const NAP: u8 = 7;
 }
+
+/// How long a session leaves sending to a program that sends itself, each time that it runs out of credit. What it sends
+/// last waits for twice as long at most.
+const NAP: Duration = Duration::from_micros(100);
 
 /// What the socket gives a session.
 pub struct Ground {
@@ -174,6 +179,18 @@ impl Session {
         }
     }
 
+    /// Sends what there is, unless the program does that itself for now.
+    fn send_unless_napping(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Connected(connection) = &self.stage
+            && !self.closing
+            && self.control.is_empty()
+            && connection.nap()
+        {
+            return cx.set_timer(timer::NAP, NAP);
+        }
+        self.send(cx);
+    }
+
     pub(super) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
         let Stage::Connected(connection) = &self.stage else { return };
         let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
@@ -306,6 +323,7 @@ impl Source for Session {
             timer::HEARTBEAT => self.beat(cx),
             timer::LINGER => cx.finish(),
             timer::LOAN => self.look_after_loan(cx),
+            timer::NAP => self.send_unless_napping(cx),
             _ => {}
         }
     }
@@ -331,7 +349,11 @@ impl Source for Session {
                 // Who is only told that there is something to send need not ask for more; and what is lent is received
                 // by others, but for what lies here already for want of credit.
                 let receives = flags & WRITABLE != 0 || flags & READABLE == 0 && !connection.is_lent();
-                self.send(cx);
+                if flags == READABLE {
+                    self.send_unless_napping(cx);
+                } else {
+                    self.send(cx);
+                }
                 if receives {
                     self.receive(cx, false);
                 } else {
@@ -344,7 +366,7 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN, timer::NAP] {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {

@@ -147,7 +147,7 @@ impl Handle {
 
     /// Receives one frame and gives it to `take` while it still lies in the pipe. Waits according to
     /// `ZMQ_RCVTIMEO`. Errors: as [`send`](Handle::send), and those of `take`, the frame being lost then.
-    pub fn recv<R>(self, flags: i32, take: impl FnOnce(Frame<'_>) -> Result<R>) -> Result<R> {
+    pub fn recv<R>(self, flags: i32, take: impl FnOnce(&mut Frame<'_>) -> Result<R>) -> Result<R> {
         let mut take = Some(take);
         let mut socket = self.lock()?;
         socket.process()?;

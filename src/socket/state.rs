@@ -164,14 +164,17 @@ impl Socket {
     }
 
     /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.
+    ///
+    /// The frame stays where the pattern has put it: to move it would mean to read back in other pieces what was written just
+    /// now, for which a processor has to wait.
     #[inline(always)]
-    pub fn try_recv<R, F: FnOnce(Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
-        let outcome = match self.pattern.recv(&mut self.pipes) {
+    pub fn try_recv<R, F: FnOnce(&mut Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
+        let outcome = match &mut self.pattern.recv(&mut self.pipes) {
             Ok(frame) => {
                 self.rcvmore = frame.more();
                 take.take().map_or(Err(Errno::INVAL), |take| take(frame))
             }
-            Err(errno) => Err(errno),
+            Err(errno) => Err(*errno),
         };
         self.drop_closed();
         outcome
