@@ -286,3 +286,10 @@ impl Connection {
         (self.send.lock().take(), self.recv.lock().take())
     }
 }
+
+#[cfg(test)]
+impl Connection {
+    pub fn is_napping(&self) -> bool {
+        self.napping.load(Ordering::Relaxed)
+    }
+}
