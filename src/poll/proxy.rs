@@ -5,7 +5,7 @@ use crate::errno::Result;
 use crate::message::{Msg, OutFrame};
 use crate::options::SocketType;
 use crate::options::number::ZMQ_TYPE;
-use crate::socket::{DONTWAIT, Handle, POLLIN, POLLOUT};
+use crate::socket::{DONTWAIT, Forwarded, Handle, POLLIN, POLLOUT};
 use std::collections::VecDeque;
 
 /// So many messages go one way before the proxy looks the other way, and for commands.
@@ -148,33 +148,56 @@ impl Direction {
     /// Forwards what there is and what there is room for, up to a burst, and says how much that was. `from` and `to`
     /// are the events of the two sockets.
     fn turn(&mut self, from: i32, to: i32, capture: Option<Handle>) -> Result<usize> {
-        // One socket may have room only once it has taken a request: REP does.
-        let one_socket = self.from.address() == self.to.address();
         let is_room = has(to, POLLOUT);
         if !self.frames.is_empty() && (!is_room || !self.flush()?) {
             return Ok(0);
         }
-        if !has(from, POLLIN) || !(is_room || one_socket) {
+        if !has(from, POLLIN) {
             return Ok(0);
         }
+        let is_end =
+            |capture: Handle| [self.from, self.to].iter().any(|end| end.address() == capture.address());
+        if self.is_loop() || capture.is_some_and(is_end) {
+            return self.one_by_one(capture);
+        }
+        if is_room { self.together(capture) } else { Ok(0) }
+    }
+
+    /// A turn between sockets that are different ones.
+    fn together(&mut self, capture: Option<Handle>) -> Result<usize> {
+        let Forwarded { messages, bytes, left, mut uncaptured } =
+            self.from.forward(self.to, capture, BURST)?;
+        self.messages += messages;
+        self.bytes += bytes;
+        let done = usize::try_from(messages).unwrap_or(BURST) + usize::from(!left.is_empty());
+        self.frames = left;
+        if let Some(capture) = capture {
+            copy_to(capture, &mut uncaptured)?;
+            copy_to(capture, &mut self.frames)?;
+        }
+        Ok(done)
+    }
+
+    /// A turn where one socket is asked for two things. If it is both ends it may have room only once a message was
+    /// taken from it: REP does.
+    fn one_by_one(&mut self, capture: Option<Handle>) -> Result<usize> {
         for done in 0..BURST {
-            if done > 0 && !one_socket && !has(self.to.events()?, POLLOUT) {
-                return Ok(done);
-            }
-            if !receive(self.from, &mut self.frames)? {
+            let is_room = self.is_loop() || has(self.to.events()?, POLLOUT);
+            if !is_room || !receive(self.from, &mut self.frames)? {
                 return Ok(done);
             }
             if let Some(capture) = capture {
-                for frame in &mut self.frames {
-                    let more = frame.more();
-                    capture.send(&mut OutFrame::msg(frame, more), 0)?;
-                }
+                copy_to(capture, &mut self.frames)?;
             }
             if !self.flush()? {
                 return Ok(done + 1);
             }
         }
         Ok(BURST)
+    }
+
+    fn is_loop(&self) -> bool {
+        self.from.address() == self.to.address()
     }
 
     /// Sends the frames that were taken: `false` if there is no room.
@@ -194,6 +217,15 @@ impl Direction {
         }
         Ok(true)
     }
+}
+
+/// Sends a copy of each of these frames to the capture, which takes as long as it takes.
+fn copy_to(capture: Handle, frames: &mut VecDeque<Msg>) -> Result<()> {
+    for frame in frames {
+        let more = frame.more();
+        capture.send(&mut OutFrame::msg(frame, more), 0)?;
+    }
+    Ok(())
 }
 
 /// Takes one whole message: `false` if there is none.

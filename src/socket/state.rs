@@ -177,6 +177,14 @@ impl Socket {
         outcome
     }
 
+    /// Whether a message can be sent now.
+    #[inline]
+    pub fn has_out(&mut self) -> bool {
+        let writable = self.pattern.has_out(&mut self.pipes);
+        self.drop_closed();
+        writable
+    }
+
     /// Joins a group, or leaves it.
     pub fn join(&mut self, join: bool, group: &[u8]) -> Result<()> {
         let outcome = self.pattern.join(&mut self.pipes, join, group);
