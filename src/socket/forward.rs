@@ -13,7 +13,7 @@ pub struct Forwarded {
     /// Messages and bytes that were sent.
     pub messages: u64,
     pub bytes: u64,
-    /// One more message, taken but not sent: the room that there was for it was gone again.
+    /// One more message, taken but not sent: the capture has no room for its copy, or `to` none for it any more.
     pub left: VecDeque<Msg>,
     /// Frames that were sent, but of which the capture did not take its copy.
     pub uncaptured: VecDeque<Msg>,
@@ -21,12 +21,12 @@ pub struct Forwarded {
 
 impl Handle {
     /// Takes up to `most` messages that lie ready and sends them to `to`, which is another socket, and a copy of each to
-    /// `capture`, a third one. A message is taken only where there is room for it and for the copy. Never waits.
+    /// `capture`, a third one. A message is taken only where `to` has room for it. Never waits.
     ///
     /// The sockets are locked once, together, and a frame goes from pipe to pipe without a message of its own in between.
     ///
     /// Errors: `ETERM`, `ENOTSOCK`, and those of receiving and sending but `EAGAIN`.
-    pub fn forward(self, to: Handle, capture: Option<Handle>, most: usize) -> Result<Forwarded> {
+    pub fn forward(self, to: Handle, capture: Option<Handle>, most: u64) -> Result<Forwarded> {
         let (mut from, mut to, mut capture) = lock_all(self, to, capture)?;
         from.process()?;
         to.process()?;
@@ -34,9 +34,11 @@ impl Handle {
             capture.process()?;
         }
         let mut done = Forwarded::default();
-        for _ in 0..most {
-            let room = to.has_out() && capture.as_mut().is_none_or(|capture| capture.has_out());
-            if !room || !pass(&mut from, &mut to, capture.as_deref_mut(), &mut done)? {
+        while done.messages < most {
+            if capture.is_none() && pass_run(&mut from, &mut to, most, &mut done)? {
+                continue;
+            }
+            if !to.has_out() || !pass(&mut from, &mut to, capture.as_deref_mut(), &mut done)? {
                 break;
             }
         }
@@ -63,7 +65,23 @@ fn lock_all(from: Handle, to: Handle, capture: Option<Handle>) -> Result<(Guard,
     Ok((from.ok_or(Errno::NOTSOCK)?, to.ok_or(Errno::NOTSOCK)?, capture))
 }
 
-/// Passes one message on: `false` if there was none, or if something of it is left to the caller.
+/// Passes messages on as they lie, where all of them come from one peer and go to one: `false` if there are none that can be.
+fn pass_run(from: &mut Socket, to: &mut Socket, most: u64, done: &mut Forwarded) -> Result<bool> {
+    let (Some(source), Some(sink)) = (from.pattern.only_source(), to.pattern.only_sink()) else {
+        return Ok(false);
+    };
+    let (Some(source), Some(sink)) = (from.pipes.pipe(source), to.pipes.pipe(sink)) else {
+        return Ok(false);
+    };
+    let most = u32::try_from(most - done.messages).unwrap_or(u32::MAX);
+    let run = source.pass_run(sink, most)?;
+    done.messages += u64::from(run.messages);
+    done.bytes += run.bytes;
+    Ok(run.messages > 0)
+}
+
+/// Passes one message on: `false` if there was none, or if something of it is left to the caller, as the whole message is
+/// where the capture has no room for its copy.
 fn pass(
     from: &mut Socket,
     to: &mut Socket,
@@ -88,11 +106,12 @@ fn pass_frame(
     frame: Frame<'_>,
     first: bool,
     to: &mut Socket,
-    capture: Option<&mut Socket>,
+    mut capture: Option<&mut Socket>,
     done: &mut Forwarded,
 ) -> Result<bool> {
     let more = frame.more();
-    if !done.left.is_empty() {
+    let must_wait = first && capture.as_mut().is_some_and(|capture| !capture.has_out());
+    if must_wait || !done.left.is_empty() {
         done.left.push_back(frame.into_msg()?);
         return Ok(more);
     }
