@@ -144,6 +144,12 @@ impl Pipe {
         self.writer.credit()
     }
 
+    /// Says that something will be written soon: a hint for the processor.
+    #[inline(always)]
+    pub fn prepare_write(&self) {
+        self.writer.prepare();
+    }
+
     /// Appends a frame; `Ok(false)` (nothing taken) without credit or after the peer is gone. Not visible to
     /// the reader before [`flush`](Pipe::flush) after the last frame of the message. Errors: `ENOMEM`.
     #[inline(always)]

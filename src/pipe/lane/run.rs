@@ -74,6 +74,14 @@ impl LaneWriter {
         Ok(())
     }
 
+    /// See [`Producer::prepare`](crate::queue::blocks::Producer::prepare).
+    #[inline(always)]
+    pub fn prepare(&self) {
+        if let Into::Blocks(producer) = &self.into {
+            producer.prepare();
+        }
+    }
+
     /// Whether messages may be appended in wire form.
     pub fn takes_runs(&self) -> bool {
         matches!(self.into, Into::Blocks(_))
