@@ -107,6 +107,31 @@ impl<'a> Frame<'a> {
     }
 }
 
+impl Frame<'_> {
+    /// For a frame that is sent on: where it has an address, that needs a message to lie in. Errors: `ENOMEM`.
+    #[inline]
+    pub fn for_sending(self) -> Result<Self> {
+        match self.address {
+            Address::None => Ok(self),
+            _ => self.into_msg().map(Frame::owned),
+        }
+    }
+
+    /// The frame as it is sent, to as many sockets as need be; its body stays where it lies. After
+    /// [`for_sending`](Frame::for_sending).
+    #[inline]
+    pub fn out(&mut self) -> OutFrame<'_> {
+        let more = self.more();
+        match &mut self.body {
+            FrameBody::Slice(data) => OutFrame::bytes(data, more),
+            FrameBody::Shared(body) => {
+                OutFrame { body: OutBody::Bytes(body.as_slice()), more, shared: Some(body.clone()) }
+            }
+            FrameBody::Owned(msg) => OutFrame::msg(msg, more),
+        }
+    }
+}
+
 impl<'f> FrameKind<'f> {
     /// Of a frame with these flags and this body.
     pub fn of(flags: u8, data: &'f [u8]) -> FrameKind<'f> {

@@ -103,6 +103,8 @@ pub struct RecvHalf {
     /// beginning, since the handshake had the first events, until the stream has no more; then once the peer has
     /// closed its side.
     hangup: bool,
+    /// There is no more in the stream before the first call.
+    drained: bool,
     /// The endpoint is gone: nothing is received any more.
     stopped: bool,
     /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
@@ -135,6 +137,7 @@ impl RecvHalf {
             want: FIRST_READ,
             most_read: usize::MAX,
             hangup: true,
+            drained: false,
             stopped: false,
             outcome: None,
             received: 0,
@@ -155,8 +158,10 @@ impl RecvHalf {
         self.most_read = bytes;
     }
 
-    /// Bytes that came with the handshake's last.
-    pub fn begin_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+    /// Bytes that came with the handshake's last; `drained`: there is no more for now, which need not be asked then.
+    pub fn begin_with(&mut self, bytes: &[u8], drained: bool) -> Result<(), Errno> {
+        self.drained = drained;
+        self.hangup = !drained;
         if bytes.is_empty() {
             return Ok(());
         }
@@ -182,7 +187,7 @@ impl RecvHalf {
         if let Some(outcome) = self.outcome {
             return outcome;
         }
-        let mut drained = false;
+        let mut drained = std::mem::take(&mut self.drained);
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
                 Ok(Some(need)) => need,

@@ -293,7 +293,10 @@ impl Source for Session {
         match &mut self.stage {
             Stage::Waiting => {}
             Stage::Connecting(_) => self.attempt_ready(cx),
-            Stage::Handshaking(_) => self.shake_hands(cx),
+            Stage::Handshaking(handshaking) => {
+                handshaking.hangup |= ready.hangup || ready.error;
+                self.shake_hands(cx);
+            }
             Stage::Connected(_) => {
                 if ready.writable {
                     self.send(cx);

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod endpoints;
+mod forward;
 mod inproc;
 mod keys;
 mod monitor;
@@ -15,6 +16,7 @@ mod state;
 mod waiting;
 
 pub use crate::session::{Borrowed, Command, Owner};
+pub use forward::Forwarded;
 pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};

@@ -15,6 +15,8 @@ use std::sync::{Arc, Weak};
 /// Pipes, one pattern, a mailbox, and endpoints. Only ever touched under its handle's lock.
 pub struct Socket {
     pub(super) options: SocketOptions,
+    /// The same, as sessions and listeners have them; `None` once one has changed.
+    pub(super) shared_options: Option<Arc<SocketOptions>>,
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
     pub(super) owner: Arc<Owner>,
@@ -52,6 +54,7 @@ impl Socket {
         Ok(Socket {
             pattern: Pattern::new(socket_type, &options),
             options,
+            shared_options: None,
             pipes: Pipes::default(),
             owner,
             endpoints: Connections::default(),
@@ -178,6 +181,14 @@ impl Socket {
         };
         self.drop_closed();
         outcome
+    }
+
+    /// Whether a message can be sent now.
+    #[inline]
+    pub fn has_out(&mut self) -> bool {
+        let writable = self.pattern.has_out(&mut self.pipes);
+        self.drop_closed();
+        writable
     }
 
     /// Joins a group, or leaves it.
