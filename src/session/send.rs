@@ -144,10 +144,7 @@ impl SendHalf {
     /// wants to hear of a slow peer soon, and not when the system's buffers are full as well.
     pub fn is_heavy(&mut self) -> bool {
         let bounded = (1..LOW_MARK).contains(&self.reader.hwm());
-        if bounded
-            || !matches!(self.form, SendForm::AsTheyLie | SendForm::Sealed(_))
-            || !self.reader.check_bytes()
-        {
+        if bounded || !matches!(self.form, SendForm::AsTheyLie) || !self.reader.check_bytes() {
             return false;
         }
         let Some(consumer) = self.reader.blocks() else { return false };
