@@ -15,7 +15,7 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"curve", true),
     (c"gssapi", cfg!(feature = "gssapi")),
     (c"pgm", cfg!(feature = "pgm")),
-    (c"norm", false),
+    (c"norm", cfg!(feature = "norm")),
     (c"tipc", true),
     (c"vmci", false),
     (c"vsock", true),

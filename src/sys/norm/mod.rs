@@ -1,0 +1,528 @@
+//! The system's NORM library 1.5: reliable multicast by negative acknowledgements (RFC 5740). It runs a thread of its own
+//! for each socket, which tells what has happened through a descriptor.
+
+mod headers;
+
+use crate::errno::{Errno, Result};
+use headers::*;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{CString, c_uint};
+use std::os::fd::RawFd;
+use std::ptr;
+
+/// Streams that are kept at once. Anybody can claim to be one more sender, each of which takes buffers; the sender least
+/// recently heard goes first.
+const MOST_STREAMS: usize = 256;
+/// The longest segment: with NORM's headers it must fit its buffers of 64 KiB, and a datagram.
+const LONGEST_SEGMENT: i32 = 65_000;
+/// More buffer space than this NORM may not find, and then it ends the process.
+const MOST_BUFFER_KIB: i32 = 1024 * 1024;
+
+/// Where a socket takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Our number among the group's, unlike all others'; chosen at random where there is none.
+    pub node: Option<u32>,
+    /// The interface to send and receive by, of a multicast address.
+    pub interface: Option<&'a str>,
+    /// A multicast group, or the receiver's address.
+    pub address: &'a str,
+    pub port: u16,
+}
+
+/// How a sender's rate comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `ZMQ_RATE`.
+    Fixed,
+    /// Congestion control, which takes loss for congestion.
+    Congestion,
+    /// Congestion control that tolerates loss.
+    Lossy,
+    /// Congestion control that heeds loss and the network's marks (ECN).
+    Marked,
+    /// Congestion control that heeds the network's marks alone.
+    MarkedOnly,
+}
+
+/// How a socket is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Receives, or else sends.
+    pub receives: bool,
+    pub hops: i32,
+    /// The IP header's octet of that name.
+    pub tos: i32,
+    pub rate_kbit: i32,
+    pub mode: Mode,
+    /// Receivers ask the sender alone for what they miss.
+    pub unicast_nack: bool,
+    pub buffer_kib: i32,
+    /// Bytes that a packet carries.
+    pub segment: i32,
+    /// Segments of a coding block, and those of parity for each: as many as can be sent in place of lost ones, and as many
+    /// as are sent without being asked for.
+    pub block: i32,
+    pub parity: i32,
+    pub auto_parity: i32,
+    /// New messages take the place of old ones where there is no room.
+    pub push: bool,
+}
+
+/// A session of NORM's, on its own; it ends when dropped.
+pub struct NormSocket {
+    instance: Handle,
+    session: Handle,
+    /// The stream that we send.
+    sending: Handle,
+    receives: bool,
+    /// The streams that we receive, each retained once, and when it was heard last.
+    streams: HashMap<Stream, u64>,
+    clock: u64,
+    /// Not told yet.
+    events: VecDeque<Event>,
+}
+
+/// What one sender sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stream(usize);
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// There is something to [`read`](NormSocket::read), perhaps of a stream that is new.
+    Readable(Stream),
+    /// The stream has ended or its sender has gone. It has nothing more to read.
+    Gone(Stream),
+    /// Some of what was written has left, so that there is room.
+    Room,
+    /// All that was written has left.
+    Empty,
+}
+
+/// What came of an attempt to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    Bytes(usize),
+    /// Nothing before the next [`Event::Readable`].
+    Nothing,
+    /// Bytes are lost for good: what comes next follows on nothing.
+    Lost,
+}
+
+// SAFETY: NORM's calls lock its thread out and are tied to none of ours; this value is the handles' only owner.
+unsafe impl Send for NormSocket {}
+
+impl NormSocket {
+    /// Opens a socket that takes part at once. Blocks for as long as a name server takes if the address is a host name.
+    /// Errors: `EINVAL` for everything that NORM does not want, as it does not say why.
+    pub fn open(place: &Place<'_>, settings: &Settings) -> Result<NormSocket> {
+        let sizes = Sizes::of(settings)?;
+        let address = CString::new(place.address).map_err(|_| Errno::INVAL)?;
+        let interface = place.interface.map(CString::new).transpose().map_err(|_| Errno::INVAL)?;
+        let node = match place.node {
+            Some(node) => node,
+            None => random_node()?,
+        };
+        // SAFETY: no arguments but a flag. The process may have as many instances as it likes.
+        let instance = some(unsafe { NormCreateInstance(false) })?;
+        let mut socket = NormSocket {
+            instance,
+            session: ptr::null(),
+            sending: ptr::null(),
+            receives: settings.receives,
+            streams: HashMap::new(),
+            clock: 0,
+            events: VecDeque::new(),
+        };
+        // SAFETY: an instance of ours and a C string.
+        socket.session = some(unsafe { NormCreateSession(instance, address.as_ptr(), place.port, node) })?;
+        // SAFETY: a C string.
+        let unicast = unsafe { NormIsUnicastAddress(address.as_ptr()) };
+        if !unicast {
+            socket.prepare_multicast(interface.as_ref(), settings);
+        }
+        // SAFETY: a session of ours, not started yet.
+        unsafe {
+            if unicast || settings.unicast_nack {
+                NormSetDefaultUnicastNack(socket.session, true);
+            }
+            NormSetTOS(socket.session, tos(settings));
+        }
+        match settings.receives {
+            true => socket.start_receiving(&sizes)?,
+            false => socket.start_sending(&sizes, settings)?,
+        }
+        Ok(socket)
+    }
+
+    /// Readable when there is an event. It stays the socket's.
+    pub fn fd(&self) -> RawFd {
+        // SAFETY: an instance of ours.
+        unsafe { NormGetDescriptor(self.instance) }
+    }
+
+    /// What has happened since; to be asked until there is nothing more, for the descriptor to tell anew.
+    pub fn next_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let mut raw = headers::Event::none();
+            // SAFETY: an instance of ours and room for an event.
+            if !unsafe { NormGetNextEvent(self.instance, &raw mut raw, false) } {
+                return None;
+            }
+            self.take(&raw);
+        }
+    }
+
+    /// Reads on in a stream. After `Bytes` and `Lost` there may be more.
+    pub fn read(&mut self, stream: Stream, room: &mut [u8]) -> Read {
+        if !self.streams.contains_key(&stream) {
+            return Read::Nothing;
+        }
+        let mut length = room_of(room.len());
+        // SAFETY: a stream that we retain, and a slice's pointer and length.
+        let whole = unsafe { NormStreamRead(stream.handle(), room.as_mut_ptr().cast(), &raw mut length) };
+        match (whole, length as usize) {
+            (false, _) => Read::Lost,
+            (true, 0) => Read::Nothing,
+            (true, length) => Read::Bytes(length.min(room.len())),
+        }
+    }
+
+    /// Goes on to where a message begins. `false`: there is none before the next [`Event::Readable`].
+    pub fn seek(&mut self, stream: Stream) -> bool {
+        // SAFETY: a stream that we retain.
+        self.streams.contains_key(&stream) && unsafe { NormStreamSeekMsgStart(stream.handle()) }
+    }
+
+    /// Writes bytes of messages; how many of them there was room for. Where it was not all, [`Event::Room`] or
+    /// [`Event::Empty`] tell when to go on.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        if self.sending.is_null() {
+            return bytes.len();
+        }
+        // SAFETY: a stream of ours, and a slice's pointer and at most its length.
+        let written =
+            unsafe { NormStreamWrite(self.sending, bytes.as_ptr().cast(), room_of(bytes.len())) } as usize;
+        written.min(bytes.len())
+    }
+
+    /// What is written next begins a message: there receivers may begin.
+    pub fn end_message(&mut self) {
+        if !self.sending.is_null() {
+            // SAFETY: a stream of ours.
+            unsafe { NormStreamMarkEom(self.sending) };
+        }
+    }
+
+    /// A message ends here and nothing follows for now: sends even what fills no packet.
+    pub fn flush(&mut self) {
+        if !self.sending.is_null() {
+            // SAFETY: a stream of ours.
+            unsafe { NormStreamFlush(self.sending, true, FLUSH_ACTIVE) };
+        }
+    }
+
+    fn prepare_multicast(&mut self, interface: Option<&CString>, settings: &Settings) {
+        // SAFETY: a session of ours, not started yet; a C string, null where an address may be left out. What an interface
+        // is worth shows when the session starts.
+        unsafe {
+            NormSetTTL(self.session, settings.hops.clamp(0, 255).try_into().unwrap_or(1));
+            NormSetRxPortReuse(self.session, true, ptr::null(), ptr::null(), 0);
+            NormSetLoopback(self.session, true);
+            if let Some(interface) = interface {
+                NormSetMulticastInterface(self.session, interface.as_ptr());
+            }
+        }
+    }
+
+    fn start_receiving(&mut self, sizes: &Sizes) -> Result<()> {
+        // SAFETY: a session of ours.
+        let started = unsafe {
+            // From the beginning of what the sender still has.
+            NormSetDefaultSyncPolicy(self.session, SYNC_STREAM);
+            NormStartReceiver(self.session, sizes.buffer)
+        };
+        if started { Ok(()) } else { Err(Errno::INVAL) }
+    }
+
+    fn start_sending(&mut self, sizes: &Sizes, settings: &Settings) -> Result<()> {
+        let mut id = [0; 2];
+        getrandom::fill(&mut id).map_err(|_| Errno::INVAL)?;
+        let (Sizes { buffer, segment, block, parity, auto_parity }, id) = (*sizes, u16::from_ne_bytes(id));
+        // SAFETY: a session of ours.
+        if !unsafe { NormStartSender(self.session, id, buffer, segment, block, parity, 0) } {
+            return Err(Errno::INVAL);
+        }
+        // SAFETY: a session of ours that sends.
+        unsafe {
+            match settings.mode {
+                Mode::Fixed => NormSetTxRate(self.session, f64::from(settings.rate_kbit) * 1000.0),
+                _ => NormSetCongestionControl(self.session, true, true),
+            }
+            match settings.mode {
+                Mode::Fixed | Mode::Congestion => {}
+                Mode::Lossy => NormSetEcnSupport(self.session, false, false, true),
+                Mode::Marked => NormSetEcnSupport(self.session, true, false, false),
+                Mode::MarkedOnly => NormSetEcnSupport(self.session, true, true, false),
+            }
+            if auto_parity > 0 {
+                NormSetAutoParity(self.session, auto_parity);
+            }
+        }
+        // SAFETY: a session of ours that sends; nothing to go ahead of the stream.
+        self.sending = some(unsafe { NormStreamOpen(self.session, buffer, ptr::null(), 0) })?;
+        // SAFETY: a stream of ours.
+        unsafe { NormStreamSetPushEnable(self.sending, settings.push) };
+        Ok(())
+    }
+
+    /// Makes our events of one of NORM's, whose handles it keeps for us until it is asked for the next.
+    fn take(&mut self, raw: &headers::Event) {
+        match raw.kind {
+            TX_QUEUE_VACANCY => self.events.push_back(Event::Room),
+            TX_QUEUE_EMPTY => self.events.push_back(Event::Empty),
+            RX_OBJECT_NEW | RX_OBJECT_UPDATED if !raw.object.is_null() => self.heard(raw.object),
+            RX_OBJECT_COMPLETED | RX_OBJECT_ABORTED => self.release(Stream::of(raw.object)),
+            REMOTE_SENDER_INACTIVE if !raw.sender.is_null() => self.dismiss(raw.sender),
+            _ => {}
+        }
+    }
+
+    /// `object`: of an event in hand.
+    fn heard(&mut self, object: Handle) {
+        let stream = Stream::of(object);
+        self.clock += 1;
+        if let Some(heard) = self.streams.get_mut(&stream) {
+            *heard = self.clock;
+            return self.events.push_back(Event::Readable(stream));
+        }
+        // SAFETY: the event's object, which NORM keeps until it is asked for the next.
+        if unsafe { NormObjectGetType(object) } != OBJECT_STREAM {
+            // Files and such are none of our senders', and reading them as streams would go wrong.
+            // SAFETY: as above; nothing of ours refers to it, and we do not touch it afterwards.
+            return unsafe { NormObjectCancel(object) };
+        }
+        if self.streams.len() >= MOST_STREAMS {
+            let oldest = self.streams.iter().min_by_key(|(_, heard)| **heard).map(|(stream, _)| *stream);
+            // SAFETY: a stream that we retain, and that has a sender as we did not make it.
+            let sender = oldest.map(|oldest| unsafe { NormObjectGetSender(oldest.handle()) });
+            // SAFETY: as above.
+            let ours = unsafe { NormObjectGetSender(object) };
+            // A sender of many streams at once would take the one in hand with it.
+            match sender.filter(|sender| !sender.is_null() && *sender != ours) {
+                Some(sender) => self.dismiss(sender),
+                None => return,
+            }
+        }
+        // SAFETY: the event's object, as above.
+        unsafe { NormObjectRetain(object) };
+        self.streams.insert(stream, self.clock);
+        self.events.push_back(Event::Readable(stream));
+    }
+
+    /// Forgets a sender and all that it sends. NORM forgets senders when it is told to alone, so this one it still knows:
+    /// `sender` is an event's, or a retained stream's.
+    fn dismiss(&mut self, sender: Handle) {
+        // SAFETY: streams that we retain.
+        let theirs = |stream: &Stream| unsafe { NormObjectGetSender(stream.handle()) } == sender;
+        let streams: Vec<_> = self.streams.keys().copied().filter(theirs).collect();
+        streams.into_iter().for_each(|stream| self.release(stream));
+        // SAFETY: a sender that NORM knows, as told above; with it go all events that name it.
+        unsafe { NormNodeDelete(sender) };
+    }
+
+    fn release(&mut self, stream: Stream) {
+        if self.streams.remove(&stream).is_some() {
+            // SAFETY: a stream that we retained, once.
+            unsafe { NormObjectRelease(stream.handle()) };
+            self.events.push_back(Event::Gone(stream));
+        }
+    }
+}
+
+impl Drop for NormSocket {
+    fn drop(&mut self) {
+        let streams: Vec<_> = self.streams.keys().copied().collect();
+        streams.into_iter().for_each(|stream| self.release(stream));
+        // SAFETY: handles of ours, null where `open` did not come so far; nobody uses them after this. The events go before
+        // the session does, as they refer to it.
+        unsafe {
+            if !self.session.is_null() {
+                match self.receives {
+                    true => NormStopReceiver(self.session),
+                    false => NormStopSender(self.session),
+                }
+                let mut event = headers::Event::none();
+                while NormGetNextEvent(self.instance, &raw mut event, false) {}
+                NormDestroySession(self.session);
+            }
+            NormStopInstance(self.instance);
+            NormDestroyInstance(self.instance);
+        }
+    }
+}
+
+impl Stream {
+    fn of(object: Handle) -> Stream {
+        Stream(object.expose_provenance())
+    }
+
+    fn handle(self) -> Handle {
+        ptr::with_exposed_provenance(self.0)
+    }
+}
+
+/// The numbers of [`Settings`] as NORM takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sizes {
+    buffer: u32,
+    segment: u16,
+    block: u16,
+    parity: u16,
+    auto_parity: u8,
+}
+
+impl Sizes {
+    /// Errors: `EINVAL` for what NORM has no room for.
+    fn of(settings: &Settings) -> Result<Sizes> {
+        if settings.segment > LONGEST_SEGMENT || settings.buffer_kib > MOST_BUFFER_KIB {
+            return Err(Errno::INVAL);
+        }
+        // What is sent unasked is part of the parity, and a block is never without data.
+        let parity = settings.parity.max(settings.auto_parity);
+        let block = settings.block.max(parity.saturating_add(1));
+        Ok(Sizes {
+            buffer: u32::try_from(settings.buffer_kib).map_err(|_| Errno::INVAL)?.saturating_mul(1024),
+            segment: settings.segment.try_into().map_err(|_| Errno::INVAL)?,
+            block: block.try_into().map_err(|_| Errno::INVAL)?,
+            parity: parity.try_into().map_err(|_| Errno::INVAL)?,
+            auto_parity: settings.auto_parity.try_into().map_err(|_| Errno::INVAL)?,
+        })
+    }
+}
+
+/// With marks in use the octet's lowest two bits must say so: 1 or 2, where 0 is "not in use" and 3 a mark itself.
+fn tos(settings: &Settings) -> u8 {
+    let tos = settings.tos.clamp(0, 255).try_into().unwrap_or(0u8);
+    match (settings.mode, tos & 3) {
+        (Mode::Marked | Mode::MarkedOnly, 0) => tos | 1,
+        (Mode::Marked | Mode::MarkedOnly, 3) => tos & !1,
+        _ => tos,
+    }
+}
+
+/// Neither of the two numbers that have a meaning of their own: `NORM_NODE_NONE` and `NORM_NODE_ANY`.
+fn random_node() -> Result<u32> {
+    let mut node = [0; 4];
+    getrandom::fill(&mut node).map_err(|_| Errno::INVAL)?;
+    Ok(u32::from_ne_bytes(node).clamp(1, u32::MAX - 1))
+}
+
+fn some(handle: Handle) -> Result<Handle> {
+    if handle.is_null() { Err(Errno::INVAL) } else { Ok(handle) }
+}
+
+fn room_of(length: usize) -> c_uint {
+    length.try_into().unwrap_or(c_uint::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::mem::offset_of;
+
+    const SETTINGS: Settings = Settings {
+        receives: true,
+        hops: 1,
+        tos: 0,
+        rate_kbit: 100,
+        mode: Mode::Congestion,
+        unicast_nack: false,
+        buffer_kib: 2048,
+        segment: 1400,
+        block: 16,
+        parity: 4,
+        auto_parity: 0,
+        push: false,
+    };
+
+    #[test]
+    fn the_structures_are_those_of_the_header() {
+        assert_eq!(size_of::<headers::Event>(), 32);
+        assert_eq!((offset_of!(headers::Event, sender), offset_of!(headers::Event, object)), (16, 24));
+    }
+
+    #[test]
+    fn sizes_fit_each_other() {
+        let sizes = Sizes::of(&SETTINGS).unwrap();
+        assert_eq!(
+            sizes,
+            Sizes { buffer: 2_097_152, segment: 1400, block: 16, parity: 4, auto_parity: 0 }
+        );
+        let sizes = Sizes::of(&Settings { auto_parity: 254, ..SETTINGS }).unwrap();
+        assert_eq!((sizes.block, sizes.parity, sizes.auto_parity), (255, 254, 254));
+        for settings in [
+            Settings { segment: 65_001, ..SETTINGS },
+            Settings { segment: i32::MAX, ..SETTINGS },
+            Settings { buffer_kib: i32::MAX, ..SETTINGS },
+        ] {
+            assert_eq!(Sizes::of(&settings), Err(Errno::INVAL));
+        }
+    }
+
+    #[test]
+    fn marks_are_announced_where_they_are_heeded() {
+        let with = |mode, octet| tos(&Settings { mode, tos: octet, ..SETTINGS });
+        assert_eq!((with(Mode::Congestion, 0), with(Mode::Lossy, 3)), (0, 3));
+        assert_eq!((with(Mode::Marked, 8), with(Mode::Marked, 9), with(Mode::MarkedOnly, 11)), (9, 9, 10));
+    }
+
+    #[test]
+    fn places_that_are_none_are_refused() {
+        let place = Place { node: None, interface: None, address: "239.255.77.9", port: 17_521 };
+        for place in [
+            Place { address: "not an address", ..place },
+            Place { address: "", ..place },
+            Place { address: "\0", ..place },
+            Place { interface: Some("nosuchif"), ..place },
+        ] {
+            assert!(NormSocket::open(&place, &SETTINGS).is_err(), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let place = Place { node: None, interface: Some("lo"), address: "239.255.77.9", port: 17_522 };
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let fixed = Settings { receives: false, mode: Mode::Fixed, rate_kbit: 10_000, ..SETTINGS };
+        let mut sender = NormSocket::open(&place, &fixed).unwrap();
+        assert_eq!(sender.write(b"hello"), 5);
+        sender.flush();
+        let mut room = [0; 64];
+        let stream = loop {
+            wait(&receiver);
+            if let Some(Event::Readable(stream)) = receiver.next_event()
+                && receiver.seek(stream)
+            {
+                break stream;
+            }
+        };
+        assert_eq!(receiver.read(stream, &mut room), Read::Bytes(5));
+        assert_eq!(&room[..5], b"hello");
+        assert_eq!(receiver.read(stream, &mut room), Read::Nothing);
+        while sender.next_event() != Some(Event::Empty) {
+            wait(&sender);
+        }
+    }
+
+    fn wait(socket: &NormSocket) {
+        use crate::sys::poll::{PollFd, poll};
+        let mut fds = [PollFd { fd: socket.fd(), events: libc::POLLIN, revents: 0 }];
+        assert_eq!(poll(&mut fds, Some(std::time::Duration::from_secs(30))), Ok(1), "nothing happens");
+    }
+}
