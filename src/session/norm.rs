@@ -25,6 +25,10 @@ const PORTION: usize = 64 * 1024;
 /// Asking without a descriptor that tells.
 const UNWATCHED: Duration = Duration::from_millis(10);
 const LOOK: u8 = 1;
+/// How long NORM may take to send what it holds, even where the socket lingers for ever: a rate that nobody's answers
+/// raise may fall so low that it would be hours.
+const EMPTYING: Duration = Duration::from_secs(10);
+const GIVE_UP: u8 = 2;
 
 /// Lives on an I/O thread.
 pub struct Exchange {
@@ -138,7 +142,9 @@ impl Exchange {
                         if !outgoing.begun {
                             return cx.finish();
                         }
-                        outgoing.empty(&mut self.socket);
+                        if outgoing.empty(&mut self.socket) {
+                            cx.set_timer(GIVE_UP, EMPTYING);
+                        }
                     }
                     Step::Idle => {}
                 }
@@ -228,11 +234,14 @@ impl Outgoing {
     }
 
     /// Has NORM tell when it has sent what it holds. What it has told before may be older than what was written last.
-    fn empty(&mut self, socket: &mut NormSocket) {
-        if !std::mem::replace(&mut self.emptying, true) {
+    /// `true` the first time.
+    fn empty(&mut self, socket: &mut NormSocket) -> bool {
+        let first = !std::mem::replace(&mut self.emptying, true);
+        if first {
             while socket.next_event().is_some() {}
             socket.flush();
         }
+        first
     }
 }
 
@@ -314,7 +323,7 @@ impl Source for Exchange {
     }
 
     fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
-        if id == timer::LINGER {
+        if id == timer::LINGER || id == GIVE_UP {
             return cx.finish();
         }
         if !self.watched {
