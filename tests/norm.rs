@@ -171,9 +171,12 @@ fn options_are_read_back_and_bounded() {
     zmq_close(socket);
     for mode in ZMQ_NORM_FIXED..=ZMQ_NORM_CCE_ECNONLY {
         let socket = open(context, ZMQ_PUB);
-        for (option, value) in
-            [(ZMQ_NORM_MODE, mode), (ZMQ_NORM_NUM_AUTOPARITY, 6), (ZMQ_NORM_PUSH, 1), (ZMQ_NORM_BLOCK_SIZE, 1)]
-        {
+        for (option, value) in [
+            (ZMQ_NORM_MODE, mode),
+            (ZMQ_NORM_NUM_AUTOPARITY, 6),
+            (ZMQ_NORM_PUSH, 1),
+            (ZMQ_NORM_BLOCK_SIZE, 1),
+        ] {
             set(socket, option, value);
         }
         connect(socket, &format!("norm://{NETWORK}:17607"));
@@ -190,7 +193,8 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(try_connect(socket, &format!("norm://{NETWORK}:17608")), Err(Errno::NOCOMPATPROTO.0));
     zmq_close(socket);
     let socket = open(context, ZMQ_SUB);
-    for endpoint in ["norm://nosuchif;239.1.2.3:5", "norm://239.1.2.3", "norm://lo;239.1.2.3:0", "norm://0,239.1.2.3:5"]
+    for endpoint in
+        ["norm://nosuchif;239.1.2.3:5", "norm://239.1.2.3", "norm://lo;239.1.2.3:0", "norm://0,239.1.2.3:5"]
     {
         assert_eq!(try_connect(socket, endpoint), Err(libc::EINVAL), "{endpoint}");
     }

@@ -235,7 +235,9 @@ mod tests {
     #[test]
     fn what_breaks_the_rules_is_dropped_and_the_next_message_is_fine() {
         let limits = Limits { frame: 3, message: 12 };
-        for message in [&[&b"abcd"[..]][..], &[b"abc", b"abc", b"a"], &[b"abcd", b"a"], &[b"a", b"abcd", b"a"]] {
+        for message in
+            [&[&b"abcd"[..]][..], &[b"abc", b"abc", b"a"], &[b"abcd", b"a"], &[b"a", b"abcd", b"a"]]
+        {
             let bytes = packed(&[message, &[b"abc", b"abc"]]);
             let got = unpacked(&mut Unpacker::default(), &bytes, 4, limits);
             assert_eq!(got, [[b"abc".to_vec(), b"abc".to_vec()]], "{message:?}");

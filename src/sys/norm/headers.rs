@@ -45,7 +45,8 @@ unsafe extern "C" {
     pub(super) fn NormGetNextEvent(instance: Handle, event: *mut Event, wait: bool) -> bool;
     pub(super) fn NormIsUnicastAddress(address: *const c_char) -> bool;
 
-    pub(super) fn NormCreateSession(instance: Handle, address: *const c_char, port: u16, node: u32) -> Handle;
+    pub(super) fn NormCreateSession(instance: Handle, address: *const c_char, port: u16, node: u32)
+    -> Handle;
     pub(super) fn NormDestroySession(session: Handle);
     pub(super) fn NormSetTTL(session: Handle, ttl: u8) -> bool;
     pub(super) fn NormSetTOS(session: Handle, tos: u8) -> bool;

@@ -460,10 +460,7 @@ mod tests {
     #[test]
     fn sizes_fit_each_other() {
         let sizes = Sizes::of(&SETTINGS).unwrap();
-        assert_eq!(
-            sizes,
-            Sizes { buffer: 2_097_152, segment: 1400, block: 16, parity: 4, auto_parity: 0 }
-        );
+        assert_eq!(sizes, Sizes { buffer: 2_097_152, segment: 1400, block: 16, parity: 4, auto_parity: 0 });
         let sizes = Sizes::of(&Settings { auto_parity: 254, ..SETTINGS }).unwrap();
         assert_eq!((sizes.block, sizes.parity, sizes.auto_parity), (255, 254, 254));
         for settings in [
