@@ -31,6 +31,7 @@ mod rep;
 mod req;
 mod router;
 mod routes;
+mod sole;
 mod stream;
 mod sub;
 mod subscribers;

@@ -1,68 +1,9 @@
 //! PAIR: one peer, and no other (RFC 31).
 
 use super::dealer::Dealer;
-use super::{Behaviour, Sent};
-use crate::errno::Result;
-use crate::message::{Frame, OutFrame};
-use crate::pipe::{PipeId, Pipes};
+use super::sole::Sole;
 
-/// Taking turns among one peer is what a PAIR does, and it never splits a message between a peer and the next.
-#[derive(Default)]
-pub struct Pair {
-    peer: Option<PipeId>,
-    dealer: Dealer,
-}
-
-impl Behaviour for Pair {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
-        if let Some(peer) = self.peer {
-            if pipes.is_open(peer) || pipes.check_read(peer) {
-                return pipes.terminate(pipe);
-            }
-            // Closed and read, though nobody has said so yet.
-            self.terminated(pipes, peer);
-        }
-        self.peer = Some(pipe);
-        self.dealer.attach(pipes, pipe, subscribe_to_all, locally_initiated);
-    }
-
-    #[inline]
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
-        self.dealer.send(pipes, frame)
-    }
-
-    #[inline]
-    fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
-        self.dealer.recv(pipes)
-    }
-
-    fn has_in(&mut self, pipes: &mut Pipes) -> bool {
-        self.dealer.has_in(pipes)
-    }
-
-    fn has_out(&mut self, pipes: &mut Pipes) -> bool {
-        self.dealer.has_out(pipes)
-    }
-
-    fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.dealer.read_activated(pipes, pipe);
-    }
-
-    fn write_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.dealer.write_activated(pipes, pipe);
-    }
-
-    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.dealer.hiccuped(pipes, pipe);
-    }
-
-    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        if self.peer == Some(pipe) {
-            self.peer = None;
-            self.dealer.terminated(pipes, pipe);
-        }
-    }
-}
+pub type Pair = Sole<Dealer>;
 
 #[cfg(test)]
 mod tests {

@@ -151,6 +151,11 @@ impl Granting {
         self.credit.waiting.load(Ordering::Relaxed) && self.credit.waiting.swap(false, Ordering::AcqRel)
     }
 
+    /// The mark in messages; 0 or less: none.
+    pub fn hwm(&self) -> i32 {
+        self.credit.hwm.load(Ordering::Relaxed)
+    }
+
     /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.
     pub fn set_hwm(&mut self, hwm: i32) -> bool {
         self.credit.hwm.store(hwm, Ordering::Relaxed);

@@ -489,6 +489,11 @@ impl LaneReader {
         }
     }
 
+    /// The high-water mark in messages; 0 or less: none.
+    pub fn hwm(&self) -> i32 {
+        self.granting.hwm()
+    }
+
     /// Sets the high-water mark in messages.
     pub fn set_hwm(&mut self, hwm: i32) {
         if matches!(self.from, From::Blocks(_)) && self.granting.set_hwm(hwm) {

@@ -114,15 +114,15 @@ impl Connection {
         let progress = sending.sent_bytes() != before;
         drop(half);
         match sent {
-            Sent::All | Sent::Yield => progress,
+            Sent::All => progress,
             Sent::Blocked => {
                 self.watch_for_room();
                 progress
             }
-            // The I/O thread is at it, or will be: it finds the same.
-            Sent::Ended | Sent::Failed(_) => {
+            // What is left, and what came of it, is the I/O thread's.
+            Sent::Yield | Sent::Ended | Sent::Failed(_) => {
                 self.remote.wake();
-                false
+                sent == Sent::Yield
             }
         }
     }

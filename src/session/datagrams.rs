@@ -2,7 +2,7 @@
 //! two frames; of what comes in, whatever is no message is dropped.
 
 use super::shared::{PEER_CLOSED, Shared, TERMINATE};
-use super::state::{millis, timer};
+use super::state::{linger, timer};
 use super::{Ground, Owner, SessionHandle};
 use crate::ctx::Guard;
 use crate::engine::datagram::{Form, Outgoing};
@@ -230,12 +230,9 @@ impl Exchange {
             return;
         }
         self.end.close();
-        match self.owner.linger_ms() {
-            0 => return cx.finish(),
-            linger_ms if linger_ms > 0 => cx.set_timer(timer::LINGER, millis(linger_ms)),
-            _ => {}
+        if linger(cx, self.owner.linger_ms()) {
+            self.send(cx);
         }
-        self.send(cx);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::monitor::event;
-use super::state::{Reason, Session, Stage, fd_value, millis, timer};
+use super::state::{Reason, Session, Stage, fd_value, linger, timer};
 use crate::engine::Failure;
 use crate::errno::Errno;
 use crate::message::OutFrame;
@@ -159,12 +159,9 @@ impl Session {
         if let Some(end) = &self.end {
             end.close();
         }
-        match self.owner.linger_ms() {
-            0 => return cx.finish(),
-            linger_ms if linger_ms > 0 => cx.set_timer(timer::LINGER, millis(linger_ms)),
-            _ => {}
+        if linger(cx, self.owner.linger_ms()) {
+            self.send(cx);
         }
-        self.send(cx);
     }
 
     /// While there is no connection.

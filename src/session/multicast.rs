@@ -4,7 +4,7 @@
 use super::datagrams::{Parts, deliver_whole};
 use super::establishing::limits;
 use super::shared::{PEER_CLOSED, Shared, TERMINATE};
-use super::state::{millis, timer};
+use super::state::{linger, timer};
 use super::{Ground, Owner};
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
@@ -182,12 +182,9 @@ impl Exchange {
             return;
         }
         self.end.close();
-        match self.owner.linger_ms() {
-            0 => return cx.finish(),
-            linger_ms if linger_ms > 0 => cx.set_timer(timer::LINGER, millis(linger_ms)),
-            _ => {}
+        if linger(cx, self.owner.linger_ms()) {
+            self.send(cx);
         }
-        self.send(cx);
     }
 }
 

@@ -49,6 +49,8 @@ const TURN: usize = 1024 * 1024;
 const GATHER: usize = 64 * 1024;
 /// Bytes that a program's thread had better send itself, however fast it goes on.
 const HEAVY: usize = 32 * 1024;
+/// High-water marks below this are low: so many messages of that size are about what a stream's buffers take.
+const LOW_MARK: i32 = 100;
 /// Control frames kept while the stream takes no more. A peer that asks for answers and does not read them gets
 /// no further ones.
 pub const MOST_CONTROL: usize = 16 * 1024;
@@ -134,9 +136,11 @@ impl SendHalf {
     }
 
     /// Whether what waits is so much that a hand-over to another thread gains nothing: it would be copied there with cold
-    /// caches, into memory that could have been used again at once.
+    /// caches, into memory that could have been used again at once. Not where the high-water mark is low: who sets that
+    /// wants to hear of a slow peer soon, and not when the system's buffers are full as well.
     pub fn is_heavy(&mut self) -> bool {
-        if !matches!(self.form, SendForm::AsTheyLie) || !self.reader.check_bytes() {
+        let bounded = (1..LOW_MARK).contains(&self.reader.hwm());
+        if bounded || !matches!(self.form, SendForm::AsTheyLie) || !self.reader.check_bytes() {
             return false;
         }
         let Some(consumer) = self.reader.blocks() else { return false };

@@ -372,6 +372,17 @@ impl Drop for Session {
     }
 }
 
+/// The socket wants no more of a source: it goes on for so many milliseconds to send what is left, for ever below 0. `false`:
+/// not at all.
+pub(super) fn linger(cx: &mut Cx<'_>, linger_ms: i32) -> bool {
+    match linger_ms {
+        0 => cx.finish(),
+        1.. => cx.set_timer(timer::LINGER, millis(linger_ms)),
+        _ => {}
+    }
+    linger_ms != 0
+}
+
 pub(super) fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::from(ms.max(0).unsigned_abs()))
 }

@@ -479,3 +479,19 @@ fn a_message_that_a_lost_connection_began_never_shows() {
         }
     }
 }
+
+#[test]
+fn what_is_heavy_is_much_at_once_above_a_low_mark() {
+    let heavy = |hwm, bytes: usize| {
+        let (mut left, right) = pipes(hwm, false);
+        let (reader, _, _end) = right.into_parts();
+        let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
+        assert!(!half.is_heavy(), "nothing is there");
+        assert!(left.write(&mut OutFrame::bytes(&vec![0; bytes], false)).unwrap());
+        left.flush();
+        half.is_heavy()
+    };
+    assert!(heavy(0, 40_000) && heavy(1000, 40_000) && heavy(100, 40_000));
+    assert!(!heavy(1000, 30_000), "a hand-over costs more than the copying");
+    assert!(!heavy(1, 40_000) && !heavy(99, 40_000), "who sets that wants to hear of a slow peer");
+}

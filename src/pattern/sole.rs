@@ -1,0 +1,65 @@
+//! One peer, and no other.
+
+use super::{Behaviour, Sent};
+use crate::errno::Result;
+use crate::message::{Frame, OutFrame};
+use crate::pipe::{PipeId, Pipes};
+
+/// A socket type that takes turns among its peers, held to one: a second is turned away until the first has gone and has
+/// been read, and a message is never split between a peer and the next.
+#[derive(Default)]
+pub struct Sole<P> {
+    peer: Option<PipeId>,
+    pattern: P,
+}
+
+impl<P: Behaviour> Behaviour for Sole<P> {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
+        if let Some(peer) = self.peer {
+            if pipes.is_open(peer) || pipes.check_read(peer) {
+                return pipes.terminate(pipe);
+            }
+            // Closed and read, though nobody has said so yet.
+            self.terminated(pipes, peer);
+        }
+        self.peer = Some(pipe);
+        self.pattern.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    }
+
+    #[inline]
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        self.pattern.send(pipes, frame)
+    }
+
+    #[inline]
+    fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        self.pattern.recv(pipes)
+    }
+
+    fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        self.pattern.has_in(pipes)
+    }
+
+    fn has_out(&mut self, pipes: &mut Pipes) -> bool {
+        self.pattern.has_out(pipes)
+    }
+
+    fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.pattern.read_activated(pipes, pipe);
+    }
+
+    fn write_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.pattern.write_activated(pipes, pipe);
+    }
+
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.pattern.hiccuped(pipes, pipe);
+    }
+
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        if self.peer == Some(pipe) {
+            self.peer = None;
+            self.pattern.terminated(pipes, pipe);
+        }
+    }
+}
