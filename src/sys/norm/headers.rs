@@ -41,6 +41,14 @@ unsafe extern "C" {
     pub(super) fn NormCreateInstance(priority_boost: bool) -> Handle;
     pub(super) fn NormStopInstance(instance: Handle);
     pub(super) fn NormDestroyInstance(instance: Handle);
+    pub(super) fn NormRestartInstance(instance: Handle) -> bool;
+    pub(super) fn NormSuspendInstance(instance: Handle) -> bool;
+    pub(super) fn NormResumeInstance(instance: Handle);
+    pub(super) fn NormSetAllocationFunctions(
+        instance: Handle,
+        allocate: Option<extern "C" fn(usize) -> *mut c_char>,
+        free: Option<extern "C" fn(*mut c_char)>,
+    );
     pub(super) fn NormGetDescriptor(instance: Handle) -> c_int;
     pub(super) fn NormGetNextEvent(instance: Handle, event: *mut Event, wait: bool) -> bool;
     pub(super) fn NormIsUnicastAddress(address: *const c_char) -> bool;
@@ -98,5 +106,7 @@ unsafe extern "C" {
     pub(super) fn NormObjectRetain(object: Handle);
     pub(super) fn NormObjectRelease(object: Handle);
     pub(super) fn NormObjectCancel(object: Handle);
+    pub(super) fn NormNodeRetain(node: Handle);
+    pub(super) fn NormNodeRelease(node: Handle);
     pub(super) fn NormNodeDelete(node: Handle);
 }

@@ -2,22 +2,23 @@
 //! for each socket, which tells what has happened through a descriptor.
 
 mod headers;
+mod instance;
+mod settings;
 
 use crate::errno::{Errno, Result};
 use headers::*;
+use instance::Instance;
+use settings::{Sizes, tos};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{CString, c_uint};
 use std::os::fd::RawFd;
 use std::ptr;
 
+pub use settings::{Mode, Settings};
+
 /// Streams that are kept at once. Anybody can claim to be one more sender, each of which takes buffers; the sender least
 /// recently heard goes first.
 const MOST_STREAMS: usize = 256;
-/// The longest segment: with NORM's headers it must fit its buffers of 64 KiB, and a datagram.
-const LONGEST_SEGMENT: i32 = 65_000;
-/// More buffer space than this NORM may not find, and then it ends the process.
-const MOST_BUFFER_KIB: i32 = 1024 * 1024;
-
 /// Where a socket takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
@@ -30,48 +31,9 @@ pub struct Place<'a> {
     pub port: u16,
 }
 
-/// How a sender's rate comes about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// `ZMQ_RATE`.
-    Fixed,
-    /// Congestion control, which takes loss for congestion.
-    Congestion,
-    /// Congestion control that tolerates loss.
-    Lossy,
-    /// Congestion control that heeds loss and the network's marks (ECN).
-    Marked,
-    /// Congestion control that heeds the network's marks alone.
-    MarkedOnly,
-}
-
-/// How a socket is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Receives, or else sends.
-    pub receives: bool,
-    pub hops: i32,
-    /// The IP header's octet of that name.
-    pub tos: i32,
-    pub rate_kbit: i32,
-    pub mode: Mode,
-    /// Receivers ask the sender alone for what they miss.
-    pub unicast_nack: bool,
-    pub buffer_kib: i32,
-    /// Bytes that a packet carries.
-    pub segment: i32,
-    /// Segments of a coding block, and those of parity for each: as many as can be sent in place of lost ones, and as many
-    /// as are sent without being asked for.
-    pub block: i32,
-    pub parity: i32,
-    pub auto_parity: i32,
-    /// New messages take the place of old ones where there is no room.
-    pub push: bool,
-}
-
 /// A session of NORM's, on its own; it ends when dropped.
 pub struct NormSocket {
-    instance: Handle,
+    instance: Instance,
     session: Handle,
     /// The stream that we send.
     sending: Handle,
@@ -79,6 +41,8 @@ pub struct NormSocket {
     /// The streams that we receive, each retained once, and when it was heard last.
     streams: HashMap<Stream, u64>,
     clock: u64,
+    /// Senders to forget, each retained once.
+    leaving: Vec<Handle>,
     /// Not told yet.
     events: VecDeque<Event>,
 }
@@ -124,19 +88,19 @@ impl NormSocket {
             Some(node) => node,
             None => random_node()?,
         };
-        // SAFETY: no arguments but a flag. The process may have as many instances as it likes.
-        let instance = some(unsafe { NormCreateInstance(false) })?;
         let mut socket = NormSocket {
-            instance,
+            instance: Instance::start()?,
             session: ptr::null(),
             sending: ptr::null(),
             receives: settings.receives,
             streams: HashMap::new(),
             clock: 0,
+            leaving: Vec::new(),
             events: VecDeque::new(),
         };
         // SAFETY: an instance of ours and a C string.
-        socket.session = some(unsafe { NormCreateSession(instance, address.as_ptr(), place.port, node) })?;
+        socket.session =
+            some(unsafe { NormCreateSession(socket.instance.handle(), address.as_ptr(), place.port, node) })?;
         // SAFETY: a C string.
         let unicast = unsafe { NormIsUnicastAddress(address.as_ptr()) };
         if !unicast {
@@ -149,6 +113,9 @@ impl NormSocket {
             }
             NormSetTOS(socket.session, tos(settings));
         }
+        if !settings.receives {
+            sizes.check_memory()?;
+        }
         match settings.receives {
             true => socket.start_receiving(&sizes)?,
             false => socket.start_sending(&sizes, settings)?,
@@ -158,8 +125,7 @@ impl NormSocket {
 
     /// Readable when there is an event. It stays the socket's.
     pub fn fd(&self) -> RawFd {
-        // SAFETY: an instance of ours.
-        unsafe { NormGetDescriptor(self.instance) }
+        self.instance.fd()
     }
 
     /// What has happened since; to be asked until there is nothing more, for the descriptor to tell anew.
@@ -168,12 +134,11 @@ impl NormSocket {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            let mut raw = headers::Event::none();
-            // SAFETY: an instance of ours and room for an event.
-            if !unsafe { NormGetNextEvent(self.instance, &raw mut raw, false) } {
-                return None;
+            match self.instance.next_event() {
+                Some(raw) => self.take(&raw),
+                None if self.leaving.is_empty() => return None,
+                None => self.dismiss(),
             }
-            self.take(&raw);
         }
     }
 
@@ -287,7 +252,7 @@ impl NormSocket {
             TX_QUEUE_EMPTY => self.events.push_back(Event::Empty),
             RX_OBJECT_NEW | RX_OBJECT_UPDATED if !raw.object.is_null() => self.heard(raw.object),
             RX_OBJECT_COMPLETED | RX_OBJECT_ABORTED => self.release(Stream::of(raw.object)),
-            REMOTE_SENDER_INACTIVE if !raw.sender.is_null() => self.dismiss(raw.sender),
+            REMOTE_SENDER_INACTIVE if !raw.sender.is_null() => self.leave(raw.sender),
             _ => {}
         }
     }
@@ -308,14 +273,9 @@ impl NormSocket {
         }
         if self.streams.len() >= MOST_STREAMS {
             let oldest = self.streams.iter().min_by_key(|(_, heard)| **heard).map(|(stream, _)| *stream);
-            // SAFETY: a stream that we retain, and that has a sender as we did not make it.
-            let sender = oldest.map(|oldest| unsafe { NormObjectGetSender(oldest.handle()) });
-            // SAFETY: as above.
-            let ours = unsafe { NormObjectGetSender(object) };
-            // A sender of many streams at once would take the one in hand with it.
-            match sender.filter(|sender| !sender.is_null() && *sender != ours) {
-                Some(sender) => self.dismiss(sender),
-                None => return,
+            if let Some(oldest) = oldest {
+                // SAFETY: a stream that we retain, and with it its sender.
+                self.leave(unsafe { NormObjectGetSender(oldest.handle()) });
             }
         }
         // SAFETY: the event's object, as above.
@@ -324,15 +284,40 @@ impl NormSocket {
         self.events.push_back(Event::Readable(stream));
     }
 
-    /// Forgets a sender and all that it sends. NORM forgets senders when it is told to alone, so this one it still knows:
-    /// `sender` is an event's, or a retained stream's.
-    fn dismiss(&mut self, sender: Handle) {
-        // SAFETY: streams that we retain.
-        let theirs = |stream: &Stream| unsafe { NormObjectGetSender(stream.handle()) } == sender;
-        let streams: Vec<_> = self.streams.keys().copied().filter(theirs).collect();
-        streams.into_iter().for_each(|stream| self.release(stream));
-        // SAFETY: a sender that NORM knows, as told above; with it go all events that name it.
-        unsafe { NormNodeDelete(sender) };
+    /// Has a sender forgotten once all that NORM has to tell is told. `sender`: an event's, or a retained stream's. NORM
+    /// forgets senders when it is told to alone, so this one it still knows, unless it is on the list already.
+    fn leave(&mut self, sender: Handle) {
+        if sender.is_null() || self.leaving.contains(&sender) {
+            return;
+        }
+        // SAFETY: as told above.
+        unsafe { NormNodeRetain(sender) };
+        self.leaving.push(sender);
+    }
+
+    /// Forgets the senders on the list and all that they send. NORM loses sight of the objects that its events name when
+    /// it deletes their sender, and of those that go with it: so there are to be none of either.
+    fn dismiss(&mut self) {
+        self.instance.suspend();
+        while let Some(raw) = self.instance.next_event() {
+            self.take(&raw);
+        }
+        for sender in std::mem::take(&mut self.leaving) {
+            // SAFETY: streams that we retain.
+            let theirs = |stream: &Stream| unsafe { NormObjectGetSender(stream.handle()) } == sender;
+            let streams: Vec<_> = self.streams.keys().copied().filter(theirs).collect();
+            for stream in streams {
+                // SAFETY: a stream that we retain, of a sender that NORM knows.
+                unsafe { NormObjectCancel(stream.handle()) };
+                self.release(stream);
+            }
+            // SAFETY: a sender that NORM knows, as `leave` says, and that we have retained once; after this it is gone.
+            unsafe {
+                NormNodeDelete(sender);
+                NormNodeRelease(sender);
+            }
+        }
+        self.instance.resume();
     }
 
     fn release(&mut self, stream: Stream) {
@@ -348,20 +333,21 @@ impl Drop for NormSocket {
     fn drop(&mut self) {
         let streams: Vec<_> = self.streams.keys().copied().collect();
         streams.into_iter().for_each(|stream| self.release(stream));
-        // SAFETY: handles of ours, null where `open` did not come so far; nobody uses them after this. The events go before
-        // the session does, as they refer to it.
+        for sender in self.leaving.drain(..) {
+            // SAFETY: a sender that we have retained once.
+            unsafe { NormNodeRelease(sender) };
+        }
+        if self.session.is_null() {
+            return;
+        }
+        // SAFETY: a session of ours; nobody uses it after this. The events go before it does, as they refer to it.
         unsafe {
-            if !self.session.is_null() {
-                match self.receives {
-                    true => NormStopReceiver(self.session),
-                    false => NormStopSender(self.session),
-                }
-                let mut event = headers::Event::none();
-                while NormGetNextEvent(self.instance, &raw mut event, false) {}
-                NormDestroySession(self.session);
+            match self.receives {
+                true => NormStopReceiver(self.session),
+                false => NormStopSender(self.session),
             }
-            NormStopInstance(self.instance);
-            NormDestroyInstance(self.instance);
+            while self.instance.next_event().is_some() {}
+            NormDestroySession(self.session);
         }
     }
 }
@@ -373,45 +359,6 @@ impl Stream {
 
     fn handle(self) -> Handle {
         ptr::with_exposed_provenance(self.0)
-    }
-}
-
-/// The numbers of [`Settings`] as NORM takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sizes {
-    buffer: u32,
-    segment: u16,
-    block: u16,
-    parity: u16,
-    auto_parity: u8,
-}
-
-impl Sizes {
-    /// Errors: `EINVAL` for what NORM has no room for.
-    fn of(settings: &Settings) -> Result<Sizes> {
-        if settings.segment > LONGEST_SEGMENT || settings.buffer_kib > MOST_BUFFER_KIB {
-            return Err(Errno::INVAL);
-        }
-        // What is sent unasked is part of the parity, and a block is never without data.
-        let parity = settings.parity.max(settings.auto_parity);
-        let block = settings.block.max(parity.saturating_add(1));
-        Ok(Sizes {
-            buffer: u32::try_from(settings.buffer_kib).map_err(|_| Errno::INVAL)?.saturating_mul(1024),
-            segment: settings.segment.try_into().map_err(|_| Errno::INVAL)?,
-            block: block.try_into().map_err(|_| Errno::INVAL)?,
-            parity: parity.try_into().map_err(|_| Errno::INVAL)?,
-            auto_parity: settings.auto_parity.try_into().map_err(|_| Errno::INVAL)?,
-        })
-    }
-}
-
-/// With marks in use the octet's lowest two bits must say so: 1 or 2, where 0 is "not in use" and 3 a mark itself.
-fn tos(settings: &Settings) -> u8 {
-    let tos = settings.tos.clamp(0, 255).try_into().unwrap_or(0u8);
-    match (settings.mode, tos & 3) {
-        (Mode::Marked | Mode::MarkedOnly, 0) => tos | 1,
-        (Mode::Marked | Mode::MarkedOnly, 3) => tos & !1,
-        _ => tos,
     }
 }
 
@@ -433,50 +380,14 @@ fn room_of(length: usize) -> c_uint {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::settings::SETTINGS;
     use super::*;
     use std::mem::offset_of;
-
-    const SETTINGS: Settings = Settings {
-        receives: true,
-        hops: 1,
-        tos: 0,
-        rate_kbit: 100,
-        mode: Mode::Congestion,
-        unicast_nack: false,
-        buffer_kib: 2048,
-        segment: 1400,
-        block: 16,
-        parity: 4,
-        auto_parity: 0,
-        push: false,
-    };
 
     #[test]
     fn the_structures_are_those_of_the_header() {
         assert_eq!(size_of::<headers::Event>(), 32);
         assert_eq!((offset_of!(headers::Event, sender), offset_of!(headers::Event, object)), (16, 24));
-    }
-
-    #[test]
-    fn sizes_fit_each_other() {
-        let sizes = Sizes::of(&SETTINGS).unwrap();
-        assert_eq!(sizes, Sizes { buffer: 2_097_152, segment: 1400, block: 16, parity: 4, auto_parity: 0 });
-        let sizes = Sizes::of(&Settings { auto_parity: 254, ..SETTINGS }).unwrap();
-        assert_eq!((sizes.block, sizes.parity, sizes.auto_parity), (255, 254, 254));
-        for settings in [
-            Settings { segment: 65_001, ..SETTINGS },
-            Settings { segment: i32::MAX, ..SETTINGS },
-            Settings { buffer_kib: i32::MAX, ..SETTINGS },
-        ] {
-            assert_eq!(Sizes::of(&settings), Err(Errno::INVAL));
-        }
-    }
-
-    #[test]
-    fn marks_are_announced_where_they_are_heeded() {
-        let with = |mode, octet| tos(&Settings { mode, tos: octet, ..SETTINGS });
-        assert_eq!((with(Mode::Congestion, 0), with(Mode::Lossy, 3)), (0, 3));
-        assert_eq!((with(Mode::Marked, 8), with(Mode::Marked, 9), with(Mode::MarkedOnly, 11)), (9, 9, 10));
     }
 
     #[test]
