@@ -97,10 +97,17 @@ impl Unpacker {
                 }
                 Stage::Body { body, missing, .. } => {
                     let (taken, rest) = data.split_at((*missing).min(data.len()));
-                    // Memory is taken for what has come, not for what was announced.
-                    body.extend_from_slice(taken);
                     *missing -= taken.len();
                     data = rest;
+                    // Memory is taken for what has come, not for what was announced.
+                    match body.try_reserve(taken.len()) {
+                        Ok(()) => body.extend_from_slice(taken),
+                        Err(_) => {
+                            let missing = *missing as u64;
+                            self.drop_message();
+                            self.stage = Stage::Skipped { missing };
+                        }
+                    }
                 }
                 Stage::Skipped { missing } => {
                     let skipped = usize::try_from(*missing).unwrap_or(usize::MAX).min(data.len());

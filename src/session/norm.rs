@@ -4,7 +4,7 @@
 use super::datagrams::{Parts, deliver_whole};
 use super::establishing::limits;
 use super::shared::{PEER_CLOSED, Shared, TERMINATE};
-use super::state::{millis, timer};
+use super::state::{linger, timer};
 use super::{Ground, Owner};
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
@@ -161,12 +161,9 @@ impl Exchange {
             return;
         }
         self.end.close();
-        match self.owner.linger_ms() {
-            0 => return cx.finish(),
-            linger_ms if linger_ms > 0 => cx.set_timer(timer::LINGER, millis(linger_ms)),
-            _ => {}
+        if linger(cx, self.owner.linger_ms()) {
+            self.go_on(cx);
         }
-        self.go_on(cx);
     }
 }
 
@@ -259,28 +256,42 @@ impl Incoming {
     /// Takes what there is, as long as the pipe does. `true`: there may be more.
     fn receive(&mut self, socket: &mut NormSocket, writer: &mut LaneWriter) -> bool {
         for _ in 0..TURN {
-            while let Some(message) = self.waiting.front() {
-                if !writer.check() {
-                    // The pipe's reader wakes us.
-                    return false;
-                }
-                if deliver_whole(writer, message).is_err() {
-                    // There is no memory for it. Others come.
-                    writer.rollback();
-                }
-                self.waiting.pop_front();
-            }
+            // Events come first, also where the pipe has no room: with them go senders that are too many.
             match socket.next_event() {
-                Some(Event::Readable(stream)) => self.queue(stream),
+                Some(Event::Readable(stream)) => {
+                    self.queue(stream);
+                    continue;
+                }
                 Some(Event::Gone(stream)) => {
                     self.streams.remove(&stream);
+                    continue;
                 }
-                Some(Event::Room | Event::Empty) => {}
-                None => match self.readable.pop_front() {
-                    Some(stream) => self.read(socket, stream),
-                    None => return false,
-                },
+                Some(Event::Room | Event::Empty) => continue,
+                None => {}
             }
+            if !self.deliver(writer) {
+                // The pipe's reader wakes us.
+                return false;
+            }
+            match self.readable.pop_front() {
+                Some(stream) => self.read(socket, stream),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Hands on what waits. `false`: the pipe has no room for all of it.
+    fn deliver(&mut self, writer: &mut LaneWriter) -> bool {
+        while let Some(message) = self.waiting.front() {
+            if !writer.check() {
+                return false;
+            }
+            if deliver_whole(writer, message).is_err() {
+                // There is no memory for it. Others come.
+                writer.rollback();
+            }
+            self.waiting.pop_front();
         }
         true
     }

@@ -18,7 +18,7 @@ pub use settings::{Mode, Settings};
 
 /// Streams that are kept at once. Anybody can claim to be one more sender, each of which takes buffers; the sender least
 /// recently heard goes first.
-const MOST_STREAMS: usize = 256;
+const MOST_STREAMS: usize = if cfg!(test) { 4 } else { 256 };
 /// Where a socket takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
@@ -404,26 +404,94 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let place = Place { node: None, interface: Some("lo"), address: "239.255.77.9", port: 17_522 };
+        let place = place(17_522);
         let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
-        let fixed = Settings { receives: false, mode: Mode::Fixed, rate_kbit: 10_000, ..SETTINGS };
-        let mut sender = NormSocket::open(&place, &fixed).unwrap();
+        let mut sender = NormSocket::open(&place, &SENDER).unwrap();
         assert_eq!(sender.write(b"hello"), 5);
         sender.flush();
+        let stream = heard(&mut receiver);
         let mut room = [0; 64];
-        let stream = loop {
-            wait(&receiver);
-            if let Some(Event::Readable(stream)) = receiver.next_event()
-                && receiver.seek(stream)
-            {
-                break stream;
-            }
-        };
         assert_eq!(receiver.read(stream, &mut room), Read::Bytes(5));
         assert_eq!(&room[..5], b"hello");
         assert_eq!(receiver.read(stream, &mut room), Read::Nothing);
         while sender.next_event() != Some(Event::Empty) {
             wait(&sender);
+        }
+    }
+
+    #[test]
+    fn of_too_many_senders_the_least_recently_heard_goes() {
+        let place = place(17_523);
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let mut senders: Vec<_> =
+            (0..MOST_STREAMS + 2).map(|_| NormSocket::open(&place, &SENDER).unwrap()).collect();
+        let mut streams = Vec::new();
+        for (i, sender) in senders.iter_mut().enumerate() {
+            assert_eq!(sender.write(&[i as u8]), 1);
+            sender.flush();
+            streams.push(read_from(&mut receiver, i as u8));
+            // For its event, which may come late.
+            assert!(receiver.streams.len() <= MOST_STREAMS + 1, "{i}");
+        }
+        let mut room = [0; 8];
+        assert_eq!((receiver.read(streams[0], &mut room), receiver.seek(streams[0])), (Read::Nothing, false));
+        // Who has gone may come again.
+        assert_eq!(senders[0].write(&[99]), 1);
+        senders[0].flush();
+        read_from(&mut receiver, 99);
+    }
+
+    #[test]
+    fn objects_that_are_no_streams_are_nothing() {
+        unsafe extern "C" {
+            fn NormDataEnqueue(
+                session: Handle,
+                data: *const u8,
+                length: u32,
+                info: *const u8,
+                info_length: c_uint,
+            ) -> Handle;
+        }
+        let place = place(17_524);
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let mut sender = NormSocket::open(&place, &SENDER).unwrap();
+        let data = [7u8; 5000];
+        // SAFETY: a session that sends; the data outlive it.
+        assert!(!unsafe { NormDataEnqueue(sender.session, data.as_ptr(), 5000, ptr::null(), 0) }.is_null());
+        assert_eq!(sender.write(b"!"), 1);
+        sender.flush();
+        read_from(&mut receiver, b'!');
+        assert_eq!(receiver.streams.len(), 1);
+        drop(sender);
+    }
+
+    const SENDER: Settings = Settings { receives: false, mode: Mode::Fixed, rate_kbit: 10_000, ..SETTINGS };
+
+    fn place(port: u16) -> Place<'static> {
+        Place { node: None, interface: Some("lo"), address: "239.255.77.9", port }
+    }
+
+    /// A stream that has a message.
+    fn heard(receiver: &mut NormSocket) -> Stream {
+        loop {
+            match receiver.next_event() {
+                Some(Event::Readable(stream)) if receiver.seek(stream) => return stream,
+                Some(_) => {}
+                None => wait(receiver),
+            }
+        }
+    }
+
+    /// The stream from which that byte comes, whatever comes before.
+    fn read_from(receiver: &mut NormSocket, byte: u8) -> Stream {
+        let mut room = [0; 8];
+        loop {
+            let stream = heard(receiver);
+            while let Read::Bytes(length) = receiver.read(stream, &mut room) {
+                if room[..length].contains(&byte) {
+                    return stream;
+                }
+            }
         }
     }
 
