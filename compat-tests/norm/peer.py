@@ -1,4 +1,4 @@
-"""One side of a talk over norm://: peer.py LIBRARY pub|sub ENDPOINT. A PUB that sends and stays until its input ends, or a
+"""One side of a talk over norm://: peer.py LIBRARY pub|sub ENDPOINT LONGEST. A PUB that sends and stays until its input ends, or a
 SUB that checks what comes."""
 
 import ctypes
@@ -6,11 +6,11 @@ import sys
 
 PUB, SUB, SUBSCRIBE, LINGER, RCVTIMEO, SNDMORE = 1, 2, 6, 17, 27, 2
 # Few bytes: congestion control begins slowly.
-SIZES = (0, 1, 200, 253, 254, 255, 256, 1398, 1399, 1400, 8191, 20_000)
+SIZES = (0, 1, 200, 253, 254, 255, 256, 1398, 1399, 1400, 2038, 8191, 20_000)
 
 
 def main():
-    path, role, endpoint = sys.argv[1:]
+    path, role, endpoint, longest = sys.argv[1:]
     lib = ctypes.CDLL(path, use_errno=True)
     pointer = ctypes.c_void_p
     lib.zmq_ctx_new.restype = lib.zmq_socket.restype = pointer
@@ -32,7 +32,7 @@ def main():
         check(lib.zmq_setsockopt(socket, SUBSCRIBE, b"head", 4))
     check(lib.zmq_connect(socket, endpoint.encode()))
     room = ctypes.create_string_buffer(200_000)
-    for size in SIZES:
+    for size in (size for size in SIZES if size <= int(longest)):
         body = bytes(i * 7 % 256 for i in range(size))
         if role == "pub":
             check(lib.zmq_send(socket, b"other", 5, 0))
