@@ -9,6 +9,7 @@ use bench::*;
 use std::ffi::{CString, c_int, c_void};
 use zmq::errno::Errno;
 use zmq::options::draft_number::*;
+use zmq::sys::norm::{Mode, NormSocket, Place, Settings};
 
 /// Through the loopback interface, which brings back what leaves by it.
 const NETWORK: &str = "lo;239.255.77.9";
@@ -116,6 +117,70 @@ fn a_subscriber_gets_what_it_asked_for_and_what_was_sent_before_it_came() {
         zmq_close(socket);
     }
     assert_eq!(zmq_ctx_term(context), 0);
+}
+
+/// What comes in a stream is a stranger's word. None of it reaches the program, none of it is in another's way, and what
+/// a stream has after it is received.
+#[test]
+fn streams_that_break_the_rules_hurt_nobody() {
+    let context = zmq_ctx_new();
+    let subscriber = open(context, ZMQ_SUB);
+    set_bytes(subscriber, ZMQ_SUBSCRIBE, b"");
+    set_bytes(subscriber, ZMQ_MAXMSGSIZE, &1000i64.to_ne_bytes());
+    connect(subscriber, &format!("norm://{NETWORK}:17610"));
+    let good = open_fast(context, ZMQ_PUB);
+    connect(good, &format!("norm://{NETWORK}:17610"));
+    let long = [7; 2000];
+    let too_long = [&b"\0\x02\0\0\0\0\0\0\x07\xd0"[..], &long].concat();
+    // What ends in the middle of something has what follows taken for the rest of that; `true`: it does not.
+    let hostile: [(&[u8], bool); 9] = [
+        (b"\0\x04\x05READY", true),
+        (&too_long, true),
+        (b"\xff\0\x06nobody", true),
+        (b"\0\x01\x01a\xff\x01\x01b", true),
+        (b"\0\0\x64only a part of it", false),
+        (b"\0\x02\0\0", false),
+        (b"\0\x02\x7f\xff\xff\xff\xff\xff\xff\xff and nothing", false),
+        (b"\0\x02\xff\xff\xff\xff\xff\xff\xff\xff and nothing", false),
+        (b"\xde\xad\xbe\xef\xfe\xed", false),
+    ];
+    for (i, (bytes, goes_on)) in hostile.into_iter().enumerate() {
+        let mut stranger = stranger(17_610);
+        assert_eq!(stranger.write(bytes), bytes.len());
+        if goes_on {
+            assert_eq!(stranger.write(b"\0\0\x02ok"), 5);
+        }
+        stranger.flush();
+        if goes_on {
+            assert_eq!(recv_all(subscriber, 0).unwrap(), [b"ok"], "{i}");
+        }
+        send(good, &[i as u8], 0).unwrap();
+        assert_eq!(recv_all(subscriber, 0).unwrap(), [[i as u8]]);
+    }
+    for socket in [good, subscriber] {
+        zmq_close(socket);
+    }
+    assert_eq!(zmq_ctx_term(context), 0);
+}
+
+/// Sends what it likes.
+fn stranger(port: u16) -> NormSocket {
+    let place = Place { node: None, interface: Some("lo"), address: "239.255.77.9", port };
+    let settings = Settings {
+        receives: false,
+        hops: 1,
+        tos: 0,
+        rate_kbit: 100_000,
+        mode: Mode::Fixed,
+        unicast_nack: false,
+        buffer_kib: 64,
+        segment: 1400,
+        block: 16,
+        parity: 4,
+        auto_parity: 0,
+        push: false,
+    };
+    NormSocket::open(&place, &settings).unwrap()
 }
 
 #[test]

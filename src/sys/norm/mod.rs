@@ -465,6 +465,32 @@ mod tests {
         drop(sender);
     }
 
+    #[test]
+    fn what_is_lost_on_the_way_is_sent_again() {
+        unsafe extern "C" {
+            fn NormSetTxLoss(session: Handle, percent: f64);
+        }
+        let place = place(17_525);
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let mut sender = NormSocket::open(&place, &SENDER).unwrap();
+        // SAFETY: a session of ours.
+        unsafe { NormSetTxLoss(sender.session, 20.0) };
+        let sent: Vec<u8> = (0..10_000u32).flat_map(u32::to_be_bytes).collect();
+        assert_eq!(sender.write(&sent), sent.len());
+        sender.flush();
+        let (mut received, mut room) = (Vec::new(), [0; 5000]);
+        let stream = heard(&mut receiver);
+        while received.len() < sent.len() {
+            match receiver.read(stream, &mut room) {
+                Read::Bytes(length) => received.extend_from_slice(&room[..length]),
+                Read::Nothing if receiver.next_event().is_none() => wait(&receiver),
+                Read::Nothing => {}
+                Read::Lost => panic!("lost after {}", received.len()),
+            }
+        }
+        assert!(received == sent);
+    }
+
     const SENDER: Settings = Settings { receives: false, mode: Mode::Fixed, rate_kbit: 10_000, ..SETTINGS };
 
     fn place(port: u16) -> Place<'static> {
