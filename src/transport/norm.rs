@@ -22,7 +22,8 @@ impl Norm {
     }
 }
 
-/// See [`super::datagrams`]. Errors: `EINVAL`, as NORM says nothing more.
+/// See [`super::datagrams`]. Errors: `EINVAL`, as NORM says nothing more; `EMFILE`; `ENOMEM`; `EPROTONOSUPPORT` where the
+/// system has another NORM than 1.5.
 pub(super) fn open(address: &str, _role: Role, options: &SocketOptions) -> Result<Unconnected> {
     let place = parse(address)?;
     let receives = matches!(options.socket_type, SocketType::Sub | SocketType::Xsub);

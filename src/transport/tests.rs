@@ -92,6 +92,9 @@ fn endpoints_are_a_known_scheme_and_an_address() {
     for uri in ["TCP://a:1", "bogus://x", "vmci://x", " tcp://a:1"] {
         assert_eq!(parse(uri), Err(Errno::PROTONOSUPPORT), "{uri}");
     }
+    for (uri, built) in [("norm://x", cfg!(feature = "norm")), ("pgm://x", cfg!(feature = "pgm"))] {
+        assert_eq!(parse(uri).is_ok(), built, "{uri}");
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ impl Event {
 
 #[link(name = "norm")]
 unsafe extern "C" {
+    pub(super) fn NormGetVersion(major: *mut c_int, minor: *mut c_int, patch: *mut c_int) -> c_int;
     pub(super) fn NormCreateInstance(priority_boost: bool) -> Handle;
     pub(super) fn NormStopInstance(instance: Handle);
     pub(super) fn NormDestroyInstance(instance: Handle);

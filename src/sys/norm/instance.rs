@@ -20,8 +20,16 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Errors: `EMFILE`, which is the only likely one where NORM says nothing.
+    /// Errors: `EPROTONOSUPPORT` if the library is another than the one whose header this follows; else `EMFILE`, which
+    /// is the only likely one where NORM says nothing.
     pub(super) fn start() -> Result<Instance> {
+        let (mut major, mut minor) = (0, 0);
+        // SAFETY: ints; the third may be left out.
+        unsafe { NormGetVersion(&raw mut major, &raw mut minor, ptr::null_mut()) };
+        // Another one may number its events otherwise, and what is a sender's handle today be something else.
+        if (major, minor) != (1, 5) {
+            return Err(Errno::PROTONOSUPPORT);
+        }
         // The thread takes over what is blocked here; signals are the program's own.
         let _blocked = BlockedSignals::all();
         while let Some((handle, born)) = { IDLE.lock().pop() } {

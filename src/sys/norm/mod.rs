@@ -79,7 +79,8 @@ unsafe impl Send for NormSocket {}
 
 impl NormSocket {
     /// Opens a socket that takes part at once. Blocks for as long as a name server takes if the address is a host name.
-    /// Errors: `EINVAL` for everything that NORM does not want, as it does not say why.
+    /// Errors: `EINVAL` for everything that NORM does not want, as it does not say why; `EMFILE`; `ENOMEM`;
+    /// `EPROTONOSUPPORT`.
     pub fn open(place: &Place<'_>, settings: &Settings) -> Result<NormSocket> {
         let sizes = Sizes::of(settings)?;
         let address = CString::new(place.address).map_err(|_| Errno::INVAL)?;
