@@ -188,11 +188,12 @@ fn what_was_sent_before_the_end_arrives() {
     let context = zmq_ctx_new();
     let (subscriber, publisher) = subscriber_and_publisher(context, 17_604);
     set(publisher, ZMQ_LINGER, -1);
-    for i in 0..500u32 {
+    // No more than the receiver's buffer holds, as nobody is there any more to send again what is lost.
+    for i in 0..100u32 {
         send(publisher, &i.to_be_bytes(), 0).unwrap();
     }
     zmq_close(publisher);
-    for i in 0..500u32 {
+    for i in 0..100u32 {
         assert_eq!(recv_all(subscriber, 0).unwrap(), [i.to_be_bytes()]);
     }
     zmq_close(subscriber);
