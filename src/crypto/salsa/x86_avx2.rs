@@ -18,8 +18,9 @@ pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; 
     aside
 }
 
-/// Not inlined: with `words` in memory of its own the compiler knows from the start that `fill` needs an aligned
-/// stack. Else it finds room for what does not fit the registers wherever, half of it across cache lines.
+/// To be given `words` by way of memory, from a `black_box`: so the compiler knows from the start that `fill` needs an
+/// aligned stack. Else it finds room for what does not fit the registers wherever, half of it across cache lines. That this
+/// is not to be inlined does not suffice.
 #[inline(never)]
 #[target_feature(enable = "avx2")]
 fn store(words: &[Words; 16], out: &mut [Block; MAX_LANES]) {
