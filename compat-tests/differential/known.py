@@ -1,6 +1,6 @@
 """Where the two libraries are known to differ. Each has its row in docs/differences.md."""
 
-import sequences
+import vocabulary
 from harness.differences import Known
 
 RECEIVING = ("recv", "recv_all", "recviov", "msg_recv", "echo")
@@ -92,7 +92,7 @@ def subscriber_to_subscriber(call, theirs, ours, calls):
 
 
 def misfits(call, theirs, ours, calls):
-    fitting = {tuple(sorted(pair)) for pair in sequences.PARTNERS} | {(STREAM, STREAM)}
+    fitting = {tuple(sorted(pair)) for pair in vocabulary.PARTNERS} | {(STREAM, STREAM)}
     return any(tuple(sorted(pair)) not in fitting for pair in pairs(calls))
 
 
