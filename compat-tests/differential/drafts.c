@@ -189,7 +189,7 @@ const struct call draft_calls[] = {
     {"ctx_set_ext", call_ctx_set_ext, 0},
     {"ctx_get_ext", call_ctx_get_ext, 0},
     {"monitor_versioned", call_monitor_versioned, 1},
-    {"pipes_stats", call_pipes_stats, 0},
+    {"pipes_stats", call_pipes_stats, 1},
     {"events2", call_events2, 0},
     {"peer_state", call_peer_state, 0},
     {NULL, NULL, 0},
