@@ -152,7 +152,7 @@ def revived_timer(call, theirs, ours, calls):
 
 
 def found_nothing(call, theirs, ours, calls):
-    emptied = call[0] in ("msg_look", "msg_send", "sendmsg") and {XPUB, STREAM} & set(types(calls).values())
+    emptied = call[0] in ("msg_look", "msg_get", "msg_gets", "msg_send", "sendmsg", "msg_routing_id", "msg_group") and {XPUB, STREAM} & set(types(calls).values())
     return emptied and any(earlier.startswith("msg_recv") for earlier in calls)
 
 
@@ -240,7 +240,7 @@ def counted_topics(call, theirs, ours, calls):
 
 
 def long_group(call, theirs, ours, calls):
-    return call[0] == "msg_group" and len(theirs) >= 31 and any(earlier.startswith(f"msg_set_group {call[1]}") for earlier in calls)
+    return call[0] == "msg_group" and len(theirs) >= 31 and sum(earlier.startswith("msg_set_group") for earlier in calls) > 1
 
 
 def odd_length(call, theirs, ours, calls):
