@@ -70,4 +70,35 @@ pipes_stats s0
 events2 s0
 monitor_versioned s0 - 0 7 0
 """,
+    # A DISH reads from its peers in turns, and one whose message was announced has had its turn.
+    "turns-of-a-dish": """
+ctx_new c0
+socket s0 c0 15
+bind s0 x696e70726f633a2f2f64697368
+socket s1 c0 14
+connect s1 x696e70726f633a2f2f64697368
+socket s2 c0 14
+connect s2 x696e70726f633a2f2f64697368
+join s0 x61
+msg_init_buffer m1 x31
+msg_set_group m1 x61
+msg_send m1 s2 1
+msg_recv m2 s0 1
+msg_look m2
+msg_init_buffer m1 x32
+msg_set_group m1 x61
+msg_send m1 s1 1
+msg_init_buffer m1 x33
+msg_set_group m1 x61
+msg_send m1 s2 1
+msg_init_buffer m1 x34
+msg_set_group m1 x61
+msg_send m1 s1 1
+msg_recv m2 s0 1
+msg_look m2
+msg_recv m2 s0 1
+msg_look m2
+msg_recv m2 s0 1
+msg_look m2
+""",
 }

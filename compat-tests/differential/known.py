@@ -106,7 +106,7 @@ def pairs(calls):
     """The types of the two ends of each connection that was asked for."""
     kind_of, bound, last, connected = types(calls), {}, {}, []
     for at, words in enumerate(map(str.split, calls)):
-        if words[0] not in ("bind", "connect"):
+        if words[0] not in ("bind", "connect", "connect_peer"):
             continue
         name = last.get(f"s{words[2][1:]}", "nowhere") if words[2][0] == "@" else words[2]
         if words[0] == "bind":
@@ -148,7 +148,8 @@ def untold_unsubscription(call, theirs, ours, calls):
     publishers = {XPUB} | ({PUB} if call[0] == "getsockopt" and call[2] == "116" else set())
     heard = hears(call) and publishers & {*types(calls).values()} and gone(calls)
     # Bound first, the original is told or not, as its threads happen to run.
-    return heard and (theirs == "-1 11" or any(one in publishers for one, _ in pairs(calls)) or _late_bind(calls))
+    counted = call[0] == "getsockopt" and call[2] == "116"
+    return heard and (theirs == "-1 11" or counted or any(one in publishers for one, _ in pairs(calls)) or _late_bind(calls))
 
 
 def disconnected_twice(call, theirs, ours, calls):
@@ -348,6 +349,17 @@ def written_at_once(call, theirs, ours, calls):
     return call[0] == "sendiov" and marked and _far(calls) and theirs == "-1 11" and not ours.startswith("-1")
 
 
+def gone_peer(call, theirs, ours, calls):
+    routed = {SERVER, PEER} & {*types(calls).values()}
+    return routed and call[0] in SENDING and theirs.replace("-1 11", "-1 113") == ours
+
+
+def long_membership(call, theirs, ours, calls):
+    joined = any(words[0] in ("join", "leave") and len(words[2]) > 29 for words in map(str.split, calls))
+    radios = sum(kind == RADIO for kind in types(calls).values())
+    return talks(call) and joined and radios > 1
+
+
 def not_built_in(call, theirs, ours, calls):
     return call[0] in ("bind", "connect") and theirs == "-1 95" and bool(options_set(calls, 92))
 
@@ -363,6 +375,8 @@ def _bare(answer):
 
 
 KNOWN = [
+    Known("DISH: a group of more than 14 bytes that several RADIOs are told of", long_membership),
+    Known("SERVER, PEER: a message to a peer that has closed", gone_peer),
     Known("STREAM with `ZMQ_IMMEDIATE`: a connection that is lost", stream_stays_away),
     Known("`zmq_disconnect` with `ZMQ_IMMEDIATE`", outlives_disconnect),
     Known("`ZMQ_USE_FD` of what is no socket", no_listener),
