@@ -85,6 +85,8 @@ pub struct RecvHalf {
     scratch: Scratch,
     /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
     opened: Option<(u8, usize)>,
+    /// What is wrong with the frame behind those that have been opened already.
+    forged: Option<Failure>,
     /// What lies between the stream and us.
     tunnel: Option<Arc<Tunnel>>,
     /// The peer has said farewell: what comes behind it is nothing.
@@ -103,12 +105,16 @@ pub struct RecvHalf {
     /// beginning, since the handshake had the first events, until the stream has no more; then once the peer has
     /// closed its side.
     hangup: bool,
+    /// There is no more in the stream before the first call.
+    drained: bool,
     /// The endpoint is gone: nothing is received any more.
     stopped: bool,
     /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
     outcome: Option<Received>,
     /// Bytes received by the last call.
     received: usize,
+    /// The last call ended for want of credit.
+    no_credit: bool,
     /// The next call panics.
     #[cfg(test)]
     pub panics: bool,
@@ -125,6 +131,7 @@ impl RecvHalf {
             last_body_bytes: 0,
             scratch: Scratch::default(),
             opened: None,
+            forged: None,
             tunnel: None,
             farewell: false,
             inside: false,
@@ -133,9 +140,11 @@ impl RecvHalf {
             want: FIRST_READ,
             most_read: usize::MAX,
             hangup: true,
+            drained: false,
             stopped: false,
             outcome: None,
             received: 0,
+            no_credit: false,
             #[cfg(test)]
             panics: false,
         }
@@ -152,8 +161,10 @@ impl RecvHalf {
         self.most_read = bytes;
     }
 
-    /// Bytes that came with the handshake's last.
-    pub fn begin_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+    /// Bytes that came with the handshake's last; `drained`: there is no more for now, which need not be asked then.
+    pub fn begin_with(&mut self, bytes: &[u8], drained: bool) -> Result<(), Errno> {
+        self.drained = drained;
+        self.hangup = !drained;
         if bytes.is_empty() {
             return Ok(());
         }
@@ -179,7 +190,7 @@ impl RecvHalf {
         if let Some(outcome) = self.outcome {
             return outcome;
         }
-        let mut drained = false;
+        let mut drained = std::mem::take(&mut self.drained);
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
                 Ok(Some(need)) => need,
@@ -214,10 +225,16 @@ impl RecvHalf {
             }
         };
         self.flush();
+        self.no_credit = outcome == Received::NoCredit;
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
             self.outcome = Some(outcome);
         }
         outcome
+    }
+
+    /// Whether the last [`receive`](RecvHalf::receive) ended because the pipe takes no more.
+    pub fn waits_for_credit(&self) -> bool {
+        self.no_credit
     }
 
     /// Bytes that the last [`receive`](RecvHalf::receive) received.
@@ -303,6 +320,9 @@ impl RecvHalf {
         }
         let version = match self.form {
             RecvForm::Raw => return self.parse_raw(),
+            RecvForm::Sealed(version, AnyOpener::Curve(_)) if self.writer.blocks().is_some() => {
+                return self.parse_runs(version, now_ms, control);
+            }
             RecvForm::Sealed(..) => return self.parse_sealed(now_ms, control),
             RecvForm::Ws(_) => return self.parse_ws(control),
             RecvForm::Zmtp(version) => version,
@@ -310,6 +330,16 @@ impl RecvHalf {
         if in_place(&mut self.writer, &self.form).is_none() {
             return self.parse_scratch(version, now_ms, control);
         }
+        self.parse_blocks(version, now_ms, control)
+    }
+
+    /// As [`parse`](RecvHalf::parse), of what lies in the pipe's blocks.
+    fn parse_blocks(
+        &mut self,
+        version: Version,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Failure> {
         loop {
             if !self.inside {
                 self.accept_run();
@@ -329,7 +359,8 @@ impl RecvHalf {
                 return Ok(Some(len - have));
             }
             if header.is_command() {
-                if self.wants_subscriptions() && !self.writer.check() {
+                let wanted = self.wants_subscriptions() && (len > have || self.wish_is_here(&header));
+                if wanted && !self.writer.check() {
                     return Ok(None);
                 }
                 if len > have {
@@ -445,6 +476,13 @@ impl RecvHalf {
         self.limits.subscriptions && !self.inside
     }
 
+    /// Whether the command with this header, which has been received, says what the peer wants. Others cost no credit.
+    fn wish_is_here(&mut self, header: &Header) -> bool {
+        let Some(producer) = self.writer.blocks() else { return false };
+        let body = producer.received().get(header.header_len..header.frame_len()).unwrap_or_default();
+        Command::parse(body).is_wish()
+    }
+
     /// A command stays where it lies. What the socket does not want is made into one that the pipe's reader passes
     /// over, whatever the peer sent and wherever it came.
     fn accept_command(
@@ -512,7 +550,9 @@ impl RecvHalf {
         let more = flags & MORE != 0;
         let appended = match self.form {
             // Its header is not in the pipe yet.
-            RecvForm::Ws(_) => self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more)),
+            RecvForm::Ws(_) | RecvForm::Sealed(..) => {
+                self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more))
+            }
             _ => self.writer.append_body(more, body),
         };
         appended.map_err(Failure::Errno)?;
