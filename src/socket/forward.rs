@@ -90,7 +90,9 @@ fn pass(
 ) -> Result<bool> {
     let mut first = true;
     loop {
-        let mut take = Some(|frame: Frame<'_>| pass_frame(frame, first, to, capture.as_deref_mut(), done));
+        let mut take = Some(|frame: &mut Frame<'_>| {
+            pass_frame(std::mem::take(frame), first, to, capture.as_deref_mut(), done)
+        });
         match from.try_recv(&mut take) {
             // Messages come whole, so this is between two.
             Err(Errno::AGAIN) if take.is_some() => return Ok(false),

@@ -56,7 +56,7 @@ impl RecvHalf {
         let RecvForm::Sealed(_, AnyOpener::Curve(opener)) = &mut self.form else { return Ok(()) };
         let Some(producer) = self.writer.blocks() else { return Ok(()) };
         let pending = self.scratch.pending();
-        let mut run = Run::new();
+        let mut run = Run::default();
         while !run.is_full() && run.opened() < RUN {
             let rest = pending.get(run.received()..).unwrap_or_default();
             let Ok(Some(header)) = frame::parse_header(rest) else { break };

@@ -55,15 +55,17 @@ pub struct Run {
     opened: usize,
 }
 
-impl Run {
-    /// Frames in one go.
-    const MOST: usize = 64;
-
+impl Default for Run {
     #[inline]
-    pub fn new() -> Run {
+    fn default() -> Run {
         let none = Sealed { counter: 0, at: 0, len: 0, gap: 0, first: 0 };
         Run { batch: [none; Run::MOST], count: 0, received: 0, opened: 0 }
     }
+}
+
+impl Run {
+    /// Frames in one go.
+    const MOST: usize = 64;
 
     pub fn is_empty(&self) -> bool {
         self.count == 0
