@@ -5,8 +5,9 @@
 mod bench;
 
 use bench::*;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_int, c_void};
 use std::mem::MaybeUninit;
+use std::net::TcpListener;
 use std::ptr;
 
 /// Runs `test` on a socket of this type, in a context of its own.
@@ -94,5 +95,66 @@ fn a_mark_changed_before_anybody_was_bound_counts_on_top_of_the_binders() {
             assert_eq!(sent, 3);
         }
         assert_eq!(zmq_close(early), 0);
+    });
+}
+
+/// Has `socket` connect to a port where nobody listens, and waits until it knows.
+fn connect_in_vain(context: *mut c_void, socket: Socket) -> CString {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let endpoint = CString::new(format!("tcp://127.0.0.1:{port}")).unwrap();
+    let events = CString::new(format!("inproc://events-{port}")).unwrap();
+    let monitor = open(context, ZMQ_PAIR);
+    // SAFETY: C strings.
+    unsafe {
+        assert_eq!(zmq_socket_monitor(socket, events.as_ptr(), ZMQ_EVENT_CLOSED), 0);
+        assert_eq!(zmq_connect(monitor, events.as_ptr()), 0);
+        assert_eq!(zmq_connect(socket, endpoint.as_ptr()), 0);
+        recv_all(monitor, 0).unwrap();
+        assert_eq!(zmq_socket_monitor(socket, ptr::null(), 0), 0);
+    }
+    assert_eq!(zmq_close(monitor), 0);
+    endpoint
+}
+
+#[test]
+fn an_endpoint_whose_only_attempt_has_failed_takes_messages_until_it_is_disconnected() {
+    for interval_ms in [0, -1] {
+        with(ZMQ_PUSH, |context, socket| {
+            set(socket, ZMQ_RECONNECT_IVL, interval_ms);
+            let endpoint = connect_in_vain(context, socket);
+            // The I/O thread is done with the first once it has told of the second.
+            let other = open(context, ZMQ_PUSH);
+            connect_in_vain(context, other);
+            // SAFETY: C strings.
+            unsafe {
+                let send = || zmq_send(socket, c"x".as_ptr().cast(), 1, ZMQ_DONTWAIT);
+                assert_eq!(send(), 1);
+                assert_eq!(zmq_disconnect(socket, endpoint.as_ptr()), 0);
+                assert_eq!((send(), errno()), (-1, libc::EAGAIN));
+                assert_eq!((zmq_disconnect(socket, endpoint.as_ptr()), errno()), (-1, libc::ENOENT));
+            }
+            assert_eq!(zmq_close(other), 0);
+        });
+    }
+}
+
+#[test]
+fn a_version_of_events_that_nobody_knows_is_taken_and_nothing_is_told() {
+    with(ZMQ_PUSH, |context, socket| {
+        let name = c"inproc://events".as_ptr();
+        let monitor = open(context, ZMQ_PAIR);
+        // SAFETY: C strings.
+        unsafe {
+            let tcp = c"tcp://127.0.0.1:*".as_ptr();
+            assert_eq!(
+                (zmq_socket_monitor_versioned(socket, tcp, 1, 3, 0), errno()),
+                (-1, libc::EPROTONOSUPPORT)
+            );
+            assert_eq!(zmq_socket_monitor_versioned(socket, name, 0xffff, 3, ZMQ_PAIR), 0);
+            assert_eq!(zmq_connect(monitor, name), 0);
+            assert_eq!(zmq_bind(socket, tcp), 0);
+            assert_eq!(recv_all(monitor, ZMQ_DONTWAIT), Err(libc::EAGAIN));
+        }
+        assert_eq!(zmq_close(monitor), 0);
     });
 }

@@ -15,49 +15,48 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <zmq.h>
 
-enum { CONTEXTS = 3, SOCKETS = 10, MESSAGES = 6, WORDS = 40, BUFFER = 70000, HANG_S = 30 };
+#include "interpreter.h"
 
-static void *contexts[CONTEXTS];
-static void *sockets[SOCKETS];
-static int context_of[SOCKETS];
-static void *monitors[SOCKETS];
+void *contexts[CONTEXTS];
+void *sockets[SOCKETS];
+int context_of[SOCKETS];
+void *monitors[SOCKETS];
 static zmq_msg_t messages[MESSAGES];
 static int message_live[MESSAGES];
 static int freed;
 static int settle_us;
 static int background; // whether something of this sequence goes over the network
-static char *words[WORDS];
-static int word_count;
+char *words[WORDS];
+int word_count;
 static unsigned char scratch[BUFFER];
 
-static long number(int index)
+long number(int index)
 {
     return index < word_count ? strtol(words[index], NULL, 0) : 0;
 }
 
-static int slot(int index, int limit)
+int slot(int index, int limit)
 {
     const char *word = index < word_count ? words[index] : "-";
     int value = *word == '-' || word[1] == '-' ? -1 : atoi(word + 1);
     return value < limit ? value : -1;
 }
 
-static void *context(int index)
+void *context(int index)
 {
     int at = slot(index, CONTEXTS);
     return at < 0 ? NULL : contexts[at];
 }
 
-static void *sock(int index)
+void *sock(int index)
 {
     int at = slot(index, SOCKETS);
     return at < 0 ? NULL : sockets[at];
 }
 
 // The bytes of a word, NUL-terminated, in memory of their own; `NULL` for `-`.
-static unsigned char *bytes(int index, size_t *size)
+unsigned char *bytes(int index, size_t *size)
 {
     const char *word = index < word_count ? words[index] : "-";
     *size = 0;
@@ -74,7 +73,7 @@ static unsigned char *bytes(int index, size_t *size)
     return result;
 }
 
-static char *endpoint(int index)
+char *endpoint(int index)
 {
     size_t size;
     if (index < word_count && words[index][0] == '@') {
@@ -89,7 +88,7 @@ static char *endpoint(int index)
     return (char *) bytes(index, &size);
 }
 
-static void say_bytes(const void *data, size_t size)
+void say_bytes(const void *data, size_t size)
 {
     putchar(' ');
     putchar('x');
@@ -105,7 +104,7 @@ static void say_bytes(const void *data, size_t size)
         printf("%02x", ((const unsigned char *) data)[i]);
 }
 
-static void say_rc(long rc)
+void say_rc(long rc)
 {
     if (rc < 0)
         printf(" -1 %d", zmq_errno());
@@ -113,10 +112,8 @@ static void say_rc(long rc)
         printf(" %ld", rc);
 }
 
-static void settle(int microseconds)
+static void look(void)
 {
-    if (microseconds)
-        usleep((useconds_t) microseconds);
     for (int round = 0; round < 3; ++round)
         for (int at = 0; at < SOCKETS; ++at)
             if (sockets[at]) {
@@ -124,6 +121,15 @@ static void settle(int microseconds)
                 size_t size = sizeof events;
                 zmq_getsockopt(sockets[at], ZMQ_EVENTS, &events, &size);
             }
+}
+
+// Twice: what a socket learns when it looks may be an answer that the I/O thread waits for.
+static void settle(void)
+{
+    for (int half = 0; half < 2; ++half) {
+        usleep((useconds_t) settle_us / 2);
+        look();
+    }
 }
 
 // DONTWAIT for a call that would wait longer than a test can.
@@ -180,12 +186,12 @@ static int close_socket(int at)
 {
     int linger = 0, rc;
     size_t size = sizeof linger;
+#ifdef ZMQ_BUILD_DRAFT_API
+    leave_pollers(sockets[at]);
+#endif
     if (monitors[at]) {
-        int zero = 0;
         zmq_socket_monitor(sockets[at], NULL, 0);
-        zmq_setsockopt(monitors[at], ZMQ_LINGER, &zero, sizeof zero);
-        zmq_close(monitors[at]);
-        monitors[at] = NULL;
+        drop_reader(at);
     }
     if (zmq_getsockopt(sockets[at], ZMQ_LINGER, &linger, &size) != 0 || linger < 0 || linger > 20) {
         linger = 0;
@@ -243,7 +249,7 @@ static void call_close(void)
 {
     int at = slot(1, SOCKETS);
     say_rc(at < 0 || !sockets[at] ? zmq_close(NULL) : close_socket(at));
-    settle(settle_us);
+    settle();
 }
 
 static void call_setsockopt(void)
@@ -269,13 +275,17 @@ static void call_getsockopt(void)
 
 // ---- endpoints
 
+void said_endpoint(long rc, const char *address)
+{
+    say_rc(rc);
+    if (rc >= 0 && strncmp(address, "inproc", 6) != 0)
+        background = 1;
+}
+
 static void with_endpoint(int (*function)(void *, const char *))
 {
     char *address = endpoint(2);
-    int rc = function(sock(1), address);
-    say_rc(rc);
-    if (rc == 0 && strncmp(address, "inproc", 6) != 0)
-        background = 1;
+    said_endpoint(function(sock(1), address), address);
     free(address);
 }
 
@@ -299,25 +309,36 @@ static void call_disconnect(void)
     with_endpoint(zmq_disconnect);
 }
 
+void drop_reader(int at)
+{
+    int zero = 0;
+    if (!monitors[at])
+        return;
+    zmq_setsockopt(monitors[at], ZMQ_LINGER, &zero, sizeof zero);
+    zmq_close(monitors[at]);
+    monitors[at] = NULL;
+}
+
+void read_events(int at, const char *address, int type)
+{
+    if (at < 0 || !sockets[at] || context_of[at] < 0)
+        return;
+    drop_reader(at);
+    monitors[at] = address ? zmq_socket(contexts[context_of[at]], type) : NULL;
+    if (!monitors[at])
+        return;
+    if (type == ZMQ_SUB)
+        zmq_setsockopt(monitors[at], ZMQ_SUBSCRIBE, "", 0);
+    zmq_connect(monitors[at], address);
+}
+
 static void call_monitor(void)
 {
-    int at = slot(1, SOCKETS);
     char *address = endpoint(2);
     int rc = zmq_socket_monitor(sock(1), address, (int) number(3));
     say_rc(rc);
-    if (at >= 0 && sockets[at] && context_of[at] >= 0) {
-        int zero = 0;
-        if (monitors[at] && (rc == 0)) {
-            zmq_setsockopt(monitors[at], ZMQ_LINGER, &zero, sizeof zero);
-            zmq_close(monitors[at]);
-            monitors[at] = NULL;
-        }
-        if (rc == 0 && address) {
-            monitors[at] = zmq_socket(contexts[context_of[at]], ZMQ_PAIR);
-            if (monitors[at])
-                zmq_connect(monitors[at], address);
-        }
-    }
+    if (rc == 0)
+        read_events(slot(1, SOCKETS), address, ZMQ_PAIR);
     free(address);
 }
 
@@ -441,27 +462,6 @@ static void call_recviov(void)
     }
 }
 
-static void call_poll(void)
-{
-    zmq_pollitem_t items[SOCKETS];
-    int count = 0;
-    memset(items, 0, sizeof items);
-    for (int index = 2; index + 1 < word_count && count < SOCKETS; index += 2) {
-        items[count].socket = sock(index);
-        items[count].fd = items[count].socket ? -1 : (int) number(index);
-        items[count++].events = (short) number(index + 1);
-    }
-    int rc = zmq_poll(items, count, number(1));
-    say_rc(rc);
-    for (int i = 0; i < count && rc >= 0; ++i)
-        printf(" %d", items[i].revents);
-}
-
-static void call_poll_null(void)
-{
-    say_rc(zmq_poll(NULL, (int) number(1), 0));
-}
-
 // ---- messages
 
 static void free_data(void *data, void *hint)
@@ -471,7 +471,7 @@ static void free_data(void *data, void *hint)
     free(data);
 }
 
-static zmq_msg_t *message(int index)
+zmq_msg_t *message(int index)
 {
     int at = slot(index, MESSAGES);
     if (at < 0)
@@ -484,7 +484,7 @@ static zmq_msg_t *message(int index)
 }
 
 // A slot for a fresh message; what it held is closed first.
-static zmq_msg_t *fresh(int index)
+zmq_msg_t *fresh(int index)
 {
     zmq_msg_t *place = message(index);
     if (place)
@@ -655,55 +655,6 @@ static void call_strerror(void)
     printf(" %s", zmq_strerror((int) number(1)));
 }
 
-static void call_proxy(void)
-{
-    // Only with a NULL among the two: else it runs for ever.
-    say_rc(zmq_proxy(sock(1), NULL, sock(2)));
-}
-
-static void timer_fired(int id, void *argument)
-{
-    (void) id;
-    ++*(int *) argument;
-}
-
-// A life of timers in one call: operation, number of the timer and interval, three words each.
-static void call_timers(void)
-{
-    int ids[16], count = 0, fired = 0;
-    void *timers = zmq_timers_new();
-    for (int index = 1; index + 2 < word_count; index += 3) {
-        int at = (int) number(index + 1), id = at < count ? ids[at] : 1000 + at;
-        size_t interval = (size_t) number(index + 2);
-        switch (words[index][0]) {
-            case 'a':
-                ids[count] = zmq_timers_add(timers, interval, timer_fired, &fired);
-                printf(" %d", ids[count++]);
-                break;
-            case 'c': say_rc(zmq_timers_cancel(timers, id)); break;
-            case 'i': say_rc(zmq_timers_set_interval(timers, id, interval)); break;
-            case 'r': say_rc(zmq_timers_reset(timers, id)); break;
-            case 'e': say_rc(zmq_timers_execute(timers)); break;
-            // To a tenth of a minute: time passes.
-            case 't': printf(" ~%ld", (zmq_timers_timeout(timers) + 3000) / 6000); break;
-        }
-    }
-    printf(" %d", fired);
-    say_rc(zmq_timers_destroy(&timers));
-}
-
-static void call_timers_null(void)
-{
-    void *none = NULL;
-    say_rc(zmq_timers_destroy(&none));
-    say_rc(zmq_timers_cancel(NULL, 1));
-    say_rc(zmq_timers_execute(NULL));
-    say_rc(zmq_timers_timeout(NULL));
-    say_rc(zmq_timers_reset(NULL, 1));
-    say_rc(zmq_timers_set_interval(NULL, 1, 1));
-    say_rc(zmq_timers_add(NULL, 1, timer_fired, NULL));
-}
-
 // ---- sequences
 
 static void begin(const char *name)
@@ -716,6 +667,10 @@ static void begin(const char *name)
 
 static void end(void)
 {
+#ifdef ZMQ_BUILD_DRAFT_API
+    destroy_pollers();
+    forget_routes();
+#endif
     for (int at = 0; at < MESSAGES; ++at)
         if (message_live[at]) {
             zmq_msg_close(&messages[at]);
@@ -724,14 +679,11 @@ static void end(void)
     for (int at = 0; at < CONTEXTS; ++at)
         if (contexts[at])
             end_context(at, zmq_ctx_term);
+    close_descriptors();
     printf(" %d\n", freed);
 }
 
-static const struct {
-    const char *name;
-    void (*call)(void);
-    int background; // other threads may have to finish it
-} calls[] = {
+static const struct call plain_calls[] = {
     {"send", call_send, 1},
     {"recv", call_recv, 1},
     {"recv_all", call_recv_all, 1},
@@ -756,8 +708,6 @@ static const struct {
     {"send_const", call_send_const, 1},
     {"sendiov", call_sendiov, 1},
     {"recviov", call_recviov, 1},
-    {"poll", call_poll, 0},
-    {"poll_null", call_poll_null, 0},
     {"msg_init", call_msg_init, 0},
     {"msg_init_size", call_msg_init_size, 0},
     {"msg_init_data", call_msg_init_data, 0},
@@ -777,22 +727,30 @@ static const struct {
     {"curve_public", call_curve_public, 0},
     {"has", call_has, 0},
     {"strerror", call_strerror, 0},
-    {"proxy", call_proxy, 0},
-    {"timers", call_timers, 0},
-    {"timers_null", call_timers_null, 0},
+    {NULL, NULL, 0},
+};
+
+static const struct call *tables[] = {
+    plain_calls,
+    polling_calls,
+#ifdef ZMQ_BUILD_DRAFT_API
+    draft_calls,
+    poller_calls,
+#endif
 };
 
 static void one(const char *name)
 {
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; ++i)
-        if (strcmp(name, calls[i].name) == 0) {
-            settle(0);
-            calls[i].call();
-            putchar('\n');
-            if (background && calls[i].background)
-                settle(settle_us);
-            return;
-        }
+    for (size_t table = 0; table < sizeof tables / sizeof *tables; ++table)
+        for (const struct call *call = tables[table]; call->name; ++call)
+            if (strcmp(name, call->name) == 0) {
+                look();
+                call->make();
+                putchar('\n');
+                if (background && call->background)
+                    settle();
+                return;
+            }
     printf(" unknown call\n");
 }
 

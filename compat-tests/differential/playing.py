@@ -70,13 +70,16 @@ class Player:
             return output.read().decode("latin-1"), _fate(process.returncode)
 
 
-def build(folder):
-    """The interpreter, compiled."""
+def build(folder, draft=None):
+    """The interpreter, compiled; with the draft API if a library that has it is given."""
     folder.mkdir(parents=True, exist_ok=True)
-    program, source = folder / "interpreter", HERE / "interpreter.c"
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        header = f"-I{places.OUR_HEADER.parent}"
-        subprocess.run(["gcc", "-std=gnu11", "-O1", "-Wall", header, str(source), "-o", str(program), "-lzmq"], check=True)
+    program = folder / ("interpreter-draft" if draft else "interpreter")
+    sources = [HERE / name for name in ("interpreter.c", "polling.c", *(("drafts.c", "pollers.c") if draft else ()))]
+    newest = max(file.stat().st_mtime for file in (*sources, HERE / "interpreter.h"))
+    if not program.exists() or program.stat().st_mtime < newest:
+        switches = ["-DZMQ_BUILD_DRAFT_API", str(draft.folder / "libzmq.so.5")] if draft else ["-lzmq"]
+        command = ["gcc", "-std=gnu11", "-O1", "-Wall", "-pthread", f"-I{places.OUR_HEADER.parent}", *map(str, sources)]
+        subprocess.run([*command, "-o", str(program), *switches], check=True)
     return program
 
 
@@ -117,6 +120,10 @@ def plain_line(call, line, names):
         return line
     if call[0] == "msg_get" and call[2:] == ["2"] and words[0] != "-1":
         return "descriptor"
+    if call[0] == "events2":
+        return " ".join(sorted(map(_plain_versioned, line.split())))
+    if call[0] in ("msg_routing_id", "connect_peer") and words[0] not in ("0", "-1"):
+        return names.setdefault(f"route {line}", f"route{len(names)}")
     if call[0] in ("recv", "recv_all", "recviov", "msg_look"):
         return " ".join(_plain_word(word, words[max(at - 2, 0) : at], names) for at, word in enumerate(words))
     return line
@@ -142,6 +149,17 @@ def _plain_event(event):
     elif int(number) == _EVENT_CONNECT_RETRIED:
         value = "interval"
     return f"{number}:{value}:{_plain_endpoint(endpoint)}"
+
+
+def _plain_versioned(event):
+    """Number, how many values, values, and the two ends."""
+    head, *places = event.split("|")
+    number, *values = head.split(":")
+    if int(number) in _EVENT_WITH_DESCRIPTOR:
+        values[1:] = ["descriptor"]
+    elif int(number) == _EVENT_CONNECT_RETRIED:
+        values[1:] = ["interval"]
+    return "|".join([":".join([number, *values]), *map(_plain_endpoint, places)])
 
 
 def _plain_endpoint(endpoint):

@@ -70,7 +70,11 @@ impl Behaviour for Dish {
     }
 
     fn has_in(&mut self, pipes: &mut Pipes) -> bool {
+        let before = self.ahead.is_some();
         self.ahead = self.next(pipes);
+        if !before && let Some((pipe, _)) = self.ahead {
+            self.queue.counts_as_taken(pipe);
+        }
         self.ahead.is_some()
     }
 
@@ -148,6 +152,21 @@ mod tests {
         assert_eq!(bench.connect().recv_all(), ["JOIN Sports"]);
         assert_eq!(bench.send(&["x"]), Err(Errno::NOTSUP));
         assert!(bench.has_out());
+    }
+
+    #[test]
+    fn a_message_that_was_announced_has_had_its_turn() {
+        let mut bench = Bench::new(SocketType::Dish);
+        let (mut one, mut other) = (bench.connect(), bench.connect());
+        bench.join_group("g").unwrap();
+        assert!(!bench.has_in());
+        one.send(&["g", "1"]);
+        assert!(bench.has_in() && bench.has_in());
+        other.send(&["g", "3"]);
+        one.send(&["g", "2"]);
+        for body in ["1", "2", "3"] {
+            assert_eq!(bench.recv_group(), ("g".into(), body.into()));
+        }
     }
 
     #[test]

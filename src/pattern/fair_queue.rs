@@ -77,6 +77,15 @@ impl FairQueue {
         }
     }
 
+    /// The half taken message of this pipe has had its turn: as [`announce`](FairQueue::announce), for a type that has
+    /// to take a frame to know whether there is a message.
+    pub fn counts_as_taken(&mut self, pipe: PipeId) {
+        if self.inside == Some(pipe) {
+            self.pass_on(pipe);
+            self.announced = Some((pipe, true));
+        }
+    }
+
     /// Forgets the half taken message of a pipe that is gone.
     pub fn forget(&mut self) {
         self.inside = None;

@@ -62,23 +62,25 @@ impl Session {
         if errno == Errno::CONNREFUSED && self.options.reconnect_stop & stop != 0 {
             return self.give_up(cx);
         }
-        self.connect_later(cx);
+        // Without another attempt the endpoint stays, and its pipe takes messages, until the program disconnects it: so
+        // does libzmq, where only a connection that has been there ends its endpoint.
+        self.set_reconnect_timer(cx);
     }
 
     pub(super) fn connect_later(&mut self, cx: &mut Cx<'_>) {
-        let Some(connecter) = &mut self.connecter else { return cx.finish() };
-        match connecter.backoff_ms() {
-            Some(interval_ms) => {
-                let endpoints = Endpoints::connecting(connecter.endpoint());
-                self.owner.monitor.tell(
-                    event::CONNECT_RETRIED,
-                    u64::from(interval_ms.unsigned_abs()),
-                    &endpoints,
-                );
-                cx.set_timer(timer::RECONNECT, millis(interval_ms));
-            }
-            None => self.give_up(cx),
+        if !self.set_reconnect_timer(cx) {
+            self.give_up(cx);
         }
+    }
+
+    /// Whether there is to be another attempt (`ZMQ_RECONNECT_IVL`).
+    fn set_reconnect_timer(&mut self, cx: &mut Cx<'_>) -> bool {
+        let Some(connecter) = &mut self.connecter else { return false };
+        let Some(interval_ms) = connecter.backoff_ms() else { return false };
+        let endpoints = Endpoints::connecting(connecter.endpoint());
+        self.owner.monitor.tell(event::CONNECT_RETRIED, u64::from(interval_ms.unsigned_abs()), &endpoints);
+        cx.set_timer(timer::RECONNECT, millis(interval_ms));
+        true
     }
 
     /// Never connects again.

@@ -27,9 +27,6 @@ pub fn monitor(
         socket.alive()?;
         (std::sync::Arc::clone(&socket.owner), socket.context())
     };
-    if version != 1 && version != 2 {
-        return Err(Errno::INVAL);
-    }
     // The first version counts events with 16 bits.
     if version == 1 && events >> 16 != 0 {
         return Err(Errno::INVAL);
@@ -68,20 +65,24 @@ struct Reporter {
 }
 
 impl Reporter {
-    /// The frames of an event (zmq_socket_monitor(3), zmq_socket_monitor_versioned(3)).
-    fn frames(&self, kind: u64, values: &[u64], endpoints: &Endpoints) -> Vec<Vec<u8>> {
+    /// The frames of an event (zmq_socket_monitor(3), zmq_socket_monitor_versioned(3)); none in a version that nobody
+    /// knows, which libzmq takes without a word.
+    fn frames(&self, kind: u64, values: &[u64], endpoints: &Endpoints) -> Option<Vec<Vec<u8>>> {
         let first = values.first().copied().unwrap_or(0);
         if self.version == 1 {
             // Both numbers are cut to the widths that the first version has for them.
             let mut event = (kind as u16).to_ne_bytes().to_vec();
             event.extend_from_slice(&(first as u32).to_ne_bytes());
-            return vec![event, endpoints.identifier().as_bytes().to_vec()];
+            return Some(vec![event, endpoints.identifier().as_bytes().to_vec()]);
+        }
+        if self.version != 2 {
+            return None;
         }
         let mut frames = vec![kind.to_ne_bytes().to_vec(), (values.len() as u64).to_ne_bytes().to_vec()];
         frames.extend(values.iter().map(|value| value.to_ne_bytes().to_vec()));
         frames.push(endpoints.local.as_bytes().to_vec());
         frames.push(endpoints.remote.as_bytes().to_vec());
-        frames
+        Some(frames)
     }
 
     fn deliver(&self, waiting: &mut VecDeque<Vec<Vec<u8>>>) {
@@ -102,9 +103,10 @@ impl Reporter {
 
 impl Observer for Reporter {
     fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints) {
+        let Some(frames) = self.frames(kind, values, endpoints) else { return };
         let mut waiting = self.waiting.lock();
         if waiting.len() < MOST_WAITING {
-            waiting.push_back(self.frames(kind, values, endpoints));
+            waiting.push_back(frames);
         }
         self.deliver(&mut waiting);
     }
