@@ -134,6 +134,24 @@ fn come_back_quickly(lending: &mut Lending) {
 }
 
 #[test]
+fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
+    let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
+    come_back_quickly(&mut first);
+    second.borrow();
+    first.say(b"\0\x05first");
+    second.say(b"\0\x06second");
+    assert_eq!(second.recv(), b"second");
+    first.fixture.owner.connections.catch_up();
+    assert_eq!(first.pipe.pipe.read().unwrap().data(), b"first");
+    // It has received nothing since.
+    first.say(b"\0\x05later");
+    assert!(!first.fixture.owner.connections.catch_up());
+    assert_eq!(first.recv(), b"later");
+    first.end();
+    second.end();
+}
+
+#[test]
 fn the_thread_that_waits_receives_itself() {
     let mut lending = Lending::new(pull());
     lending.borrow();
