@@ -20,6 +20,7 @@ impl Errno {
     pub const NOENT: Errno = Errno(libc::ENOENT);
     pub const INTR: Errno = Errno(libc::EINTR);
     pub const BADF: Errno = Errno(libc::EBADF);
+    pub const EXIST: Errno = Errno(libc::EEXIST);
     pub const ACCES: Errno = Errno(libc::EACCES);
     pub const AGAIN: Errno = Errno(libc::EAGAIN);
     pub const NOMEM: Errno = Errno(libc::ENOMEM);

@@ -238,6 +238,68 @@ fn waiting_for_room_costs_no_processor_time_and_nothing_is_lost() {
 }
 
 #[test]
+fn messages_of_all_sizes_come_in_order_and_are_counted() {
+    const MESSAGES: usize = 3000;
+    let parts = |number: usize| -> Vec<String> {
+        let len = if number.is_multiple_of(50) { 20_000 } else { number * 7 % 900 };
+        (0..=number % 3).map(|part| format!("{number}.{part}{}", "x".repeat(len))).collect()
+    };
+    for endpoint in ["inproc://", "ipc://@ferrozmq-proxied-"] {
+        let context = Context::new();
+        let names = ["front", "back"].map(|name| format!("{endpoint}{name}{}", std::process::id()));
+        let frontend = context.bound(ZMQ_PULL, &names[0]);
+        let backend = context.bound(ZMQ_PUSH, &names[1]);
+        let control = context.bound(ZMQ_PAIR, "inproc://control");
+        let running = proxy(frontend, backend, None, Some(control));
+        let push = context.connected(ZMQ_PUSH, &names[0]);
+        let pull = context.connected(ZMQ_PULL, &names[1]);
+        let steer = context.connected(ZMQ_PAIR, "inproc://control");
+        let sending = thread::spawn(move || {
+            for number in 0..MESSAGES {
+                push.send(&parts(number).iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            push
+        });
+        for number in 0..MESSAGES {
+            assert!(pull.recv() == parts(number), "message {number}");
+        }
+        let bytes = (0..MESSAGES).flat_map(parts).map(|part| part.len() as u64).sum();
+        steer.send(&["STATISTICS"]);
+        for number in [MESSAGES as u64, bytes, 0, 0, 0, 0, MESSAGES as u64, bytes] {
+            assert_eq!(steer.try_recv(0), Ok(number.to_ne_bytes().to_vec()));
+        }
+        steer.send(&["TERMINATE"]);
+        assert_eq!(running.join().unwrap().0, Ok(()));
+        [sending.join().unwrap(), pull, steer].into_iter().for_each(Socket::close);
+        context.term();
+    }
+}
+
+#[test]
+fn nothing_passes_a_capture_that_has_no_room() {
+    let context = Context::new();
+    let frontend = context.bound(ZMQ_PULL, "inproc://front");
+    let backend = context.bound(ZMQ_PUSH, "inproc://back");
+    let capture = context.bound(ZMQ_PUSH, "inproc://capture");
+    let running = proxy(frontend, backend, Some(capture), None);
+    let push = context.connected(ZMQ_PUSH, "inproc://front");
+    let pull = context.connected(ZMQ_PULL, "inproc://back");
+    push.send(&["a", "b"]);
+    push.send(&["c"]);
+    // Nobody is at the capture.
+    assert_eq!(poll(&mut [pull.item(ZMQ_POLLIN)], 50), Ok(0));
+    let witness = context.connected(ZMQ_PULL, "inproc://capture");
+    for parts in [&["a", "b"][..], &["c"]] {
+        assert_eq!(witness.recv(), parts);
+        assert_eq!(pull.recv(), parts);
+    }
+    [push, pull, witness].into_iter().for_each(Socket::close);
+    context.shutdown();
+    assert_eq!(running.join().unwrap().0, Err(Errno::TERM.0));
+    context.term();
+}
+
+#[test]
 fn handles_that_are_none() {
     let context = Context::new();
     let socket = context.socket(ZMQ_PAIR);

@@ -168,7 +168,7 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, 
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         let msg = unsafe { Msg::at(msg.cast()) }?;
-        match socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.into_msg()) {
+        match socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_msg()) {
             Ok(received) => *msg = received,
             Err(errno) => {
                 if matches!(errno, Errno::AGAIN | Errno::INTR) {

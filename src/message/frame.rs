@@ -79,23 +79,56 @@ impl<'a> Frame<'a> {
     }
 
     /// Copies small bodies, refers to large ones; carries MORE, the properties and the address over. Errors: `ENOMEM`.
-    pub fn into_msg(self) -> Result<Msg> {
-        let more = self.more();
-        let mut msg = match self.body {
+    pub fn into_msg(mut self) -> Result<Msg> {
+        self.take_msg()
+    }
+
+    /// As [`into_msg`](Frame::into_msg), for whoever has the frame by reference: an empty one stays behind.
+    #[inline]
+    pub fn take_msg(&mut self) -> Result<Msg> {
+        let mut msg = match &mut self.body {
             FrameBody::Slice(data) => Msg::copy_from(data)?,
-            FrameBody::Shared(body) => Msg::from_body(body),
-            FrameBody::Owned(msg) => *msg,
+            body => match std::mem::replace(body, FrameBody::Slice(&[])) {
+                FrameBody::Slice(_) => Msg::new(),
+                FrameBody::Shared(body) => Msg::from_body(body),
+                FrameBody::Owned(msg) => *msg,
+            },
         };
-        msg.set_more(more);
+        msg.set_more(self.more());
         if let Some(metadata) = self.metadata {
             msg.set_metadata(Some(Arc::clone(metadata)));
         }
-        match self.address {
+        match std::mem::take(&mut self.address) {
             Address::None => {}
             Address::RoutingId(routing_id) => msg.set_routing_id(routing_id),
             Address::Group(group) => msg.set_group_body(group),
         }
         Ok(msg)
+    }
+}
+
+impl Frame<'_> {
+    /// For a frame that is sent on: where it has an address, that needs a message to lie in. Errors: `ENOMEM`.
+    #[inline]
+    pub fn for_sending(self) -> Result<Self> {
+        match self.address {
+            Address::None => Ok(self),
+            _ => self.into_msg().map(Frame::owned),
+        }
+    }
+
+    /// The frame as it is sent, to as many sockets as need be; its body stays where it lies. After
+    /// [`for_sending`](Frame::for_sending).
+    #[inline]
+    pub fn out(&mut self) -> OutFrame<'_> {
+        let more = self.more();
+        match &mut self.body {
+            FrameBody::Slice(data) => OutFrame::bytes(data, more),
+            FrameBody::Shared(body) => {
+                OutFrame { body: OutBody::Bytes(body.as_slice()), more, shared: Some(body.clone()) }
+            }
+            FrameBody::Owned(msg) => OutFrame::msg(msg, more),
+        }
     }
 }
 

@@ -47,8 +47,16 @@ impl Behaviour for Dealer {
         self.queue.has_in(pipes)
     }
 
+    fn only_source(&self) -> Option<PipeId> {
+        self.queue.only_source()
+    }
+
     fn has_out(&mut self, pipes: &mut Pipes) -> bool {
         self.out.has_out(pipes)
+    }
+
+    fn only_sink(&self) -> Option<PipeId> {
+        self.out.only_sink()
     }
 
     fn read_activated(&mut self, _: &mut Pipes, pipe: PipeId) {

@@ -5,6 +5,9 @@ use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
 
+/// So many pipes before its turn a pipe is prepared for it.
+const AHEAD: usize = 3;
+
 /// The pipes that a socket distributes to, in four groups, each the front part of the next:
 ///
 /// - matching: get the message that is being sent;
@@ -117,6 +120,9 @@ impl Distribution {
         let mut place = 0;
         while place < self.matching {
             let Some(pipe) = self.pipes.get(place) else { break };
+            if let Some(soon) = self.pipes.get(place + AHEAD) {
+                pipes.prepare_write(soon);
+            }
             // A pipe that fails gives its place to another.
             match pipes.write(pipe, frame) {
                 Ok(true) => {

@@ -157,6 +157,12 @@ impl FairQueue {
         self.next(pipes).is_some()
     }
 
+    /// The only pipe that may have something to read, between two messages.
+    pub fn only_source(&self) -> Option<PipeId> {
+        let is_between = self.inside.is_none() && self.announced.is_none();
+        self.pipes.get(0).filter(|_| is_between && self.active == 1)
+    }
+
     #[inline(always)]
     fn taken(&mut self, pipe: PipeId, more: bool) {
         let passed_on = self.announced.take().is_some_and(|(_, passed_on)| passed_on);

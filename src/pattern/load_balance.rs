@@ -106,6 +106,11 @@ impl LoadBalancer {
         false
     }
 
+    /// The only pipe that may have credit, between two messages.
+    pub fn only_sink(&self) -> Option<PipeId> {
+        self.pipes.get(0).filter(|_| self.state == State::Border && self.active == 1)
+    }
+
     #[inline(always)]
     fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
         while self.active > 0 {

@@ -129,6 +129,16 @@ trait Behaviour {
         false
     }
 
+    /// See [`Pattern::only_source`].
+    fn only_source(&self) -> Option<PipeId> {
+        None
+    }
+
+    /// See [`Pattern::only_sink`].
+    fn only_sink(&self) -> Option<PipeId> {
+        None
+    }
+
     /// See [`Pattern::read_activated`].
     fn read_activated(&mut self, _pipes: &mut Pipes, _pipe: PipeId) {}
 
@@ -280,6 +290,18 @@ impl Pattern {
     /// Whether [`send`](Pattern::send) would take a frame. `false`: a pipe will say when that may have changed.
     pub fn has_out(&mut self, pipes: &mut Pipes) -> bool {
         each!(self, pattern => pattern.has_out(pipes))
+    }
+
+    /// The pipe that the next message comes from, and all after it for as long as no other pipe is said to be
+    /// readable; messages may be taken from it as they lie, without [`recv`](Pattern::recv). `None`: ask for each.
+    pub fn only_source(&self) -> Option<PipeId> {
+        each!(self, pattern => pattern.only_source())
+    }
+
+    /// The pipe that the next message goes to, and all after it for as long as it has credit and no other pipe is said
+    /// to be writable; whole messages may be written to it as they are, without [`send`](Pattern::send). `None`: ask for each.
+    pub fn only_sink(&self) -> Option<PipeId> {
+        each!(self, pattern => pattern.only_sink())
     }
 
     /// `PipeEvent::Readable`.

@@ -25,6 +25,10 @@ impl Behaviour for Pull {
         self.queue.has_in(pipes)
     }
 
+    fn only_source(&self) -> Option<PipeId> {
+        self.queue.only_source()
+    }
+
     fn read_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
         self.queue.activated(pipe);
     }

@@ -25,6 +25,10 @@ impl Behaviour for Push {
         self.out.has_out(pipes)
     }
 
+    fn only_sink(&self) -> Option<PipeId> {
+        self.out.only_sink()
+    }
+
     fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
         self.out.activated(pipe);
     }

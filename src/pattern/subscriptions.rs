@@ -49,6 +49,12 @@ impl Subscriptions {
         found
     }
 
+    /// Whether everything matches, whatever it begins with.
+    #[inline]
+    pub fn match_all(&self) -> bool {
+        self.topics.has_empty_topic()
+    }
+
     /// Shows each topic once.
     pub fn for_each(&self, mut visit: impl FnMut(&[u8])) {
         self.topics.for_each(|topic, _| visit(topic));
@@ -82,9 +88,9 @@ mod tests {
     #[test]
     fn the_empty_topic_takes_all() {
         let mut subscriptions = Subscriptions::default();
-        assert!(!subscriptions.matches(b""));
+        assert!(!subscriptions.matches(b"") && !subscriptions.match_all());
         subscriptions.add(b"").unwrap();
-        assert!(subscriptions.matches(b"") && subscriptions.matches(b"x"));
+        assert!(subscriptions.matches(b"") && subscriptions.matches(b"x") && subscriptions.match_all());
         assert_eq!(subscriptions.len(), 1);
     }
 }

@@ -103,6 +103,12 @@ impl<V: Value> TopicTree<V> {
         }
     }
 
+    /// Whether there is a value for the empty topic, which all data begin with.
+    #[inline]
+    pub fn has_empty_topic(&self) -> bool {
+        self.nodes.first().is_some_and(|root| !root.value.is_empty())
+    }
+
     /// Shows every topic and its value, in ascending order.
     pub fn for_each(&self, mut visit: impl FnMut(&[u8], &V)) {
         let mut topic = Vec::new();

@@ -1,5 +1,9 @@
 //! One direction of a pipe: frames in wire form in a list of blocks, or the latest message alone.
 
+mod run;
+
+pub use run::Run;
+
 use super::PipeEvent;
 use super::ahead::{Ahead, ends_message, find, skip};
 use super::hwm::{self, Granting, Spending};

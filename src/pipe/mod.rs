@@ -16,7 +16,7 @@ mod set;
 pub mod wire;
 
 pub use hwm::sum as sum_of_hwms;
-pub use lane::{LaneOptions, LaneReader, LaneWriter, Tail};
+pub use lane::{LaneOptions, LaneReader, LaneWriter, Run, Tail};
 pub use link::{Link, Side};
 pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
@@ -144,6 +144,12 @@ impl Pipe {
         self.writer.credit()
     }
 
+    /// Says that something will be written soon: a hint for the processor.
+    #[inline(always)]
+    pub fn prepare_write(&self) {
+        self.writer.prepare();
+    }
+
     /// Appends a frame; `Ok(false)` (nothing taken) without credit or after the peer is gone. Not visible to
     /// the reader before [`flush`](Pipe::flush) after the last frame of the message. Errors: `ENOMEM`.
     #[inline(always)]
@@ -153,6 +159,18 @@ impl Pipe {
         }
         self.writer.append(frame)?;
         Ok(true)
+    }
+
+    /// Moves messages that lie ahead here to another pipe as they are, up to `most` of them and no more than there is
+    /// credit for. None does not mean that there are none: see [`LaneReader::pass_run`]. Errors: `ENOMEM`, with nothing moved.
+    pub fn pass_run(&mut self, to: &mut Pipe, most: u32) -> Result<Run> {
+        let credit = u32::try_from(to.writer.credit()).unwrap_or(u32::MAX).min(most);
+        if credit == 0 || self.end.is_closed() || !to.writer.takes_runs() {
+            return Ok(Run::default());
+        }
+        let run = self.reader.pass_run(credit, |frames, messages| to.writer.append_run(frames, messages))?;
+        to.writer.flush();
+        Ok(run)
     }
 
     /// Appends this end's routing id for the peer; costs no credit. Errors: `ENOMEM`.

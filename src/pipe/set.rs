@@ -108,6 +108,14 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
     }
 
+    /// See [`Pipe::prepare_write`].
+    #[inline(always)]
+    pub fn prepare_write(&self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get(id) {
+            pipe.prepare_write();
+        }
+    }
+
     /// See [`Pipe::write_subscription`].
     pub fn write_subscription(&mut self, id: PipeId, subscribe: bool, topic: &[u8]) -> Result<()> {
         self.pipes.get_mut(id).map_or(Ok(()), |pipe| pipe.write_subscription(subscribe, topic))

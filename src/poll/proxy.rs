@@ -5,11 +5,11 @@ use crate::errno::Result;
 use crate::message::{Msg, OutFrame};
 use crate::options::SocketType;
 use crate::options::number::ZMQ_TYPE;
-use crate::socket::{DONTWAIT, Handle, POLLIN, POLLOUT};
+use crate::socket::{DONTWAIT, Forwarded, Handle, POLLIN, POLLOUT};
 use std::collections::VecDeque;
 
 /// So many messages go one way before the proxy looks the other way, and for commands.
-const BURST: usize = 1000;
+const BURST: u64 = 1000;
 
 /// Forwards whole messages from `frontend` to `backend` and back, and a copy of each to `capture`, until `control`
 /// says TERMINATE (then `Ok`) or something fails. The two may be one socket, which then talks to itself.
@@ -44,7 +44,7 @@ pub fn proxy(
         }
         loop {
             // Sleeps only if a turn finds nothing to do.
-            waiter.until(-1, None, |_| proxy.turn())?;
+            waiter.until(-1, None, |_| proxy.turn().map(usize::from))?;
             if proxy.state == State::Terminated {
                 return Ok(());
             }
@@ -82,23 +82,23 @@ struct Direction {
 }
 
 impl Proxy {
-    /// Looks after everything once and says how much there was to do: nothing only if all sockets said that there
-    /// is nothing, so that they will wake the sleeper.
-    fn turn(&mut self) -> Result<usize> {
-        let mut done = 0;
+    /// Looks after everything once. Whether there was anything to do: `false` only if all sockets said that there is
+    /// nothing, so that they will wake the sleeper.
+    fn turn(&mut self) -> Result<bool> {
+        let mut done = false;
         if let Some(control) = self.control
             && has(control.events()?, POLLIN)
         {
             self.obey(control)?;
-            done += 1;
+            done = true;
         }
         // Asked in every state: a proxy that rests ends with its context all the same.
         let frontend = self.requests.from.events()?;
         let backend = if self.one_socket { frontend } else { self.replies.from.events()? };
         if self.state == State::Active {
-            done += self.requests.turn(frontend, backend, self.capture)?;
+            done |= self.requests.turn(frontend, backend, self.capture)?;
             if !self.one_socket {
-                done += self.replies.turn(backend, frontend, self.capture)?;
+                done |= self.replies.turn(backend, frontend, self.capture)?;
             }
         }
         Ok(done)
@@ -145,36 +145,58 @@ impl Direction {
         Direction { from, to, frames: VecDeque::new(), within: false, messages: 0, bytes: 0 }
     }
 
-    /// Forwards what there is and what there is room for, up to a burst, and says how much that was. `from` and `to`
-    /// are the events of the two sockets.
-    fn turn(&mut self, from: i32, to: i32, capture: Option<Handle>) -> Result<usize> {
-        // One socket may have room only once it has taken a request: REP does.
-        let one_socket = self.from.address() == self.to.address();
+    /// Forwards what there is and what there is room for, up to a burst: whether there was anything. `from` and `to` are
+    /// the events of the two sockets.
+    fn turn(&mut self, from: i32, to: i32, capture: Option<Handle>) -> Result<bool> {
         let is_room = has(to, POLLOUT);
         if !self.frames.is_empty() && (!is_room || !self.flush()?) {
-            return Ok(0);
+            return Ok(false);
         }
-        if !has(from, POLLIN) || !(is_room || one_socket) {
-            return Ok(0);
+        if !has(from, POLLIN) {
+            return Ok(false);
         }
+        let is_end =
+            |capture: Handle| [self.from, self.to].iter().any(|end| end.address() == capture.address());
+        if self.is_loop() || capture.is_some_and(is_end) {
+            return self.one_by_one(capture);
+        }
+        if is_room { self.together(capture) } else { Ok(false) }
+    }
+
+    /// A turn between sockets that are different ones.
+    fn together(&mut self, capture: Option<Handle>) -> Result<bool> {
+        let Forwarded { messages, bytes, left, mut uncaptured } =
+            self.from.forward(self.to, capture, BURST)?;
+        self.messages += messages;
+        self.bytes += bytes;
+        self.frames = left;
+        if let Some(capture) = capture {
+            copy_to(capture, &mut uncaptured)?;
+            copy_to(capture, &mut self.frames)?;
+        }
+        Ok(messages > 0 || !self.frames.is_empty())
+    }
+
+    /// A turn where one socket is asked for two things. If it is both ends it may have room only once a message was
+    /// taken from it: REP does.
+    fn one_by_one(&mut self, capture: Option<Handle>) -> Result<bool> {
         for done in 0..BURST {
-            if done > 0 && !one_socket && !has(self.to.events()?, POLLOUT) {
-                return Ok(done);
-            }
-            if !receive(self.from, &mut self.frames)? {
-                return Ok(done);
+            let is_room = self.is_loop() || has(self.to.events()?, POLLOUT);
+            if !is_room || !receive(self.from, &mut self.frames)? {
+                return Ok(done > 0);
             }
             if let Some(capture) = capture {
-                for frame in &mut self.frames {
-                    let more = frame.more();
-                    capture.send(&mut OutFrame::msg(frame, more), 0)?;
-                }
+                copy_to(capture, &mut self.frames)?;
             }
             if !self.flush()? {
-                return Ok(done + 1);
+                break;
             }
         }
-        Ok(BURST)
+        Ok(true)
+    }
+
+    fn is_loop(&self) -> bool {
+        self.from.address() == self.to.address()
     }
 
     /// Sends the frames that were taken: `false` if there is no room.
@@ -196,10 +218,19 @@ impl Direction {
     }
 }
 
+/// Sends a copy of each of these frames to the capture, which takes as long as it takes.
+fn copy_to(capture: Handle, frames: &mut VecDeque<Msg>) -> Result<()> {
+    for frame in frames {
+        let more = frame.more();
+        capture.send(&mut OutFrame::msg(frame, more), 0)?;
+    }
+    Ok(())
+}
+
 /// Takes one whole message: `false` if there is none.
 fn receive(from: Handle, frames: &mut VecDeque<Msg>) -> Result<bool> {
     loop {
-        match from.recv(DONTWAIT, |frame| frame.into_msg()) {
+        match from.recv(DONTWAIT, |frame| frame.take_msg()) {
             Ok(frame) => {
                 let more = frame.more();
                 frames.push_back(frame);

@@ -74,6 +74,10 @@ impl Timers {
     pub fn cancel(&mut self, alarms: &mut Alarms, id: u8) {
         if let Some(index) = self.0.iter().position(|timer| timer.id == id) {
             alarms.queue.remove(&self.0.swap_remove(index).alarm);
+            if self.0.is_empty() {
+                // Most sources had one for their handshake, and none ever after.
+                self.0 = Vec::new();
+            }
         }
     }
 

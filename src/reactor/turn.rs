@@ -5,8 +5,10 @@ use super::inbox::{Item, Shared};
 use super::{Handle, Ready, Token};
 use crate::errno::Result;
 use crate::message::DeferFrees;
+use crate::sys::poll::{PollFd, poll};
 use crate::sys::thread::{self, Thread, ThreadSettings};
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,13 +56,25 @@ impl Reactor {
         } else {
             Some(Duration::ZERO)
         };
-        let polled = self.poll.poll(&mut self.events, timeout);
+        let polled = self.poll(timeout);
         self.core.now = Instant::now();
         self.core.shared.wake_up(&mut self.items);
         match polled {
             Err(error) if error.kind() != ErrorKind::Interrupted => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// Waits for events. The kernel counts milliseconds where it tells which descriptors are ready, so for less than one it
+    /// is asked first whether any is.
+    fn poll(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
+        let mut timeout = timeout;
+        if timeout.is_some_and(|timeout| !timeout.is_zero() && timeout < Duration::from_millis(1)) {
+            let mut fds = [PollFd { fd: self.poll.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+            // Whatever came of it, the events are asked for.
+            let _ = poll(&mut fds, timeout.replace(Duration::ZERO));
+        }
+        self.poll.poll(&mut self.events, timeout)
     }
 
     fn turn(&mut self) {

@@ -43,8 +43,6 @@ impl Session {
                 self.endpoints = endpoints;
                 self.peer_address = peer_address;
                 self.tell(event::CONNECTED, fd_value(fd.as_raw_fd()));
-                // The handshake registers it anew, whether it was registered for connecting or not.
-                let _ = cx.deregister(fd.as_raw_fd());
                 self.begin_handshake(cx, fd);
             }
             Step::Failed { fd, errno } => self.attempt_failed(cx, fd, errno),

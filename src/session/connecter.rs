@@ -173,7 +173,7 @@ impl Connecter {
     }
 
     fn finished(&mut self, fd: OwnedFd) -> Step {
-        self.untried.clear();
+        self.untried = Vec::new();
         let (local, _) = transport::endpoints_of(self.plan.scheme(), fd.as_fd());
         let peer_address = transport::peer_address(fd.as_fd());
         let endpoints = Endpoints { local, remote: self.endpoint.clone(), bound: false };

@@ -4,11 +4,13 @@ use super::loan::Loan;
 use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
-use crate::reactor::Remote;
+use crate::reactor::{Remote, clock_ms};
+use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::time::Instant;
 
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
 /// the stream.
@@ -26,6 +28,17 @@ pub struct Connection {
     pace: Arc<Pace>,
     /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
     one_way: AtomicBool,
+    /// The I/O thread has found a half in the hands of a thread of the program, and is to be woken when that lets go of it.
+    /// Written by both; the edge is made by the fences around it.
+    turned_away: AtomicBool,
+    /// A thread of the program has run out of credit and sent itself, lately. A guess whoever reads or writes it, so Relaxed.
+    saturated: AtomicBool,
+    /// The session looks by itself whether there is something to send, before long. It writes this; a thread of the
+    /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
+    /// last look finds it lowered.
+    napping: AtomicBool,
+    /// Whether the peers have agreed to ask each other for signs of life.
+    pub heartbeats: bool,
 }
 
 impl Connection {
@@ -41,6 +54,10 @@ impl Connection {
         Connection {
             fd,
             has_mechanism,
+            heartbeats: recv.heartbeat.is_some(),
+            turned_away: AtomicBool::new(false),
+            saturated: AtomicBool::new(false),
+            napping: AtomicBool::new(false),
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
             loan: Loan::default(),
@@ -54,10 +71,16 @@ impl Connection {
         self.fd.as_raw_fd()
     }
 
-    /// On the I/O thread: sends what there is, after `control` frames.
-    pub fn send(&self, control: &[u8]) -> Sent {
+    /// On the I/O thread: sends what there is, after `control` frames. `patient`: waits for a thread of the program that is
+    /// at it; else [`Sent::Blocked`] says that the session will be woken.
+    pub fn send(&self, control: &[u8], patient: bool) -> Sent {
         let sent = {
-            let mut half = self.send.lock();
+            let half = if patient || !control.is_empty() {
+                Some(self.send.lock())
+            } else {
+                self.unless_in_use(|| self.send.try_lock())
+            };
+            let Some(mut half) = half else { return Sent::Blocked };
             let Some(half) = half.as_mut() else { return Sent::All };
             if !control.is_empty() {
                 half.queue_control(control);
@@ -77,7 +100,9 @@ impl Connection {
 
     /// As [`is_busy`](Connection::is_busy), where somebody who is sending counts as busy.
     pub(super) fn seems_busy(&self) -> bool {
-        self.send.try_lock().is_none_or(|half| half.as_ref().is_none_or(SendHalf::is_busy))
+        let busy = self.send.try_lock().is_none_or(|half| half.as_ref().is_none_or(SendHalf::is_busy));
+        self.let_in();
+        busy
     }
 
     /// On a program's thread: sends what there is, unless it is streaming or somebody else is at it. `false`: the
@@ -86,14 +111,18 @@ impl Connection {
         let turn = self.pace.begin();
         let streaming = self.one_way.swap(true, Ordering::Relaxed) && turn.streaming;
         let sent = {
-            let Some(mut half) = self.send.try_lock() else { return false };
-            let Some(half) = half.as_mut() else { return false };
+            let Some(mut guard) = self.send.try_lock() else { return false };
+            let Some(half) = guard.as_mut() else { return false };
             if streaming && !half.is_heavy() {
-                return false;
+                drop(guard);
+                self.let_in();
+                // Ordered behind what was published by the fence of that.
+                return self.napping.load(Ordering::Relaxed);
             }
             half.send(self.fd.as_fd())
         };
         turn.end();
+        self.let_in();
         match sent {
             Sent::All => true,
             Sent::Blocked => {
@@ -113,6 +142,10 @@ impl Connection {
         let sent = sending.send(self.fd.as_fd());
         let progress = sending.sent_bytes() != before;
         drop(half);
+        self.let_in();
+        if progress && sent == Sent::All {
+            self.saturated.store(true, Ordering::Relaxed);
+        }
         match sent {
             Sent::All => progress,
             Sent::Blocked => {
@@ -127,6 +160,59 @@ impl Connection {
         }
     }
 
+    /// On a program's thread that has just given credit to a pipe that took no more: receives what the stream has, unless
+    /// somebody else is at it. `false`: the I/O thread is to be woken.
+    pub fn receive_inline(&self) -> bool {
+        let mut answers = Vec::new();
+        let received = contain(|| {
+            let mut half = self.recv.try_lock()?;
+            let half = half.as_mut()?;
+            let now_ms = clock_ms(Instant::now());
+            if let Some(heartbeat) = &mut half.heartbeat {
+                heartbeat.resume(now_ms);
+            }
+            let received = self.receive_with(half, false, now_ms, &mut answers);
+            if received == Received::NoCredit
+                && let Some(heartbeat) = &mut half.heartbeat
+            {
+                heartbeat.suspend();
+            }
+            Some(received)
+        });
+        self.let_in();
+        match received {
+            Some(Some(received @ (Received::NoCredit | Received::Blocked))) if answers.is_empty() => {
+                self.turn_round();
+                self.settle(received);
+                true
+            }
+            // What came of it is the session's business.
+            Some(_) => {
+                self.leave_answers(answers);
+                false
+            }
+            None => {
+                self.leave_panic();
+                false
+            }
+        }
+    }
+
+    /// On the I/O thread, which has been told that there is something to send: whether it need not send, since a thread of the
+    /// program does that itself, over and over. Then the session is to look again after a while, and not to be told
+    /// meanwhile.
+    pub fn nap(&self) -> bool {
+        let saturated =
+            self.saturated.load(Ordering::Relaxed) && self.saturated.swap(false, Ordering::Relaxed);
+        if saturated != self.napping.load(Ordering::Relaxed) {
+            self.napping.store(saturated, Ordering::Relaxed);
+            // Dekker: the flag before we look for something to send, as the program publishes before it looks at the
+            // flag.
+            fence(Ordering::SeqCst);
+        }
+        saturated
+    }
+
     /// Notes that something was received. Whether the program's thread had sent something before that.
     pub(super) fn turn_round(&self) -> bool {
         // Written only if there is something to say: the sender's thread may be another one.
@@ -135,12 +221,19 @@ impl Connection {
 
     /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`.
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Received {
-        let mut half = self.recv.lock();
-        let Some(half) = half.as_mut() else { return Received::Stopped };
-        let received = self.receive_with(half, hangup, now_ms, control);
-        if half.received() > 0 {
-            self.turn_round();
-        }
+        let received = {
+            let half =
+                if hangup { Some(self.recv.lock()) } else { self.unless_in_use(|| self.recv.try_lock()) };
+            // The session will be woken.
+            let Some(mut half) = half else { return Received::Stopped };
+            let Some(half) = half.as_mut() else { return Received::Stopped };
+            let received = self.receive_with(half, hangup, now_ms, control);
+            if half.received() > 0 {
+                self.turn_round();
+            }
+            received
+        };
+        self.settle(received);
         received
     }
 
@@ -167,13 +260,46 @@ impl Connection {
         half.receive(self.fd.as_fd(), now_ms, control)
     }
 
+    /// For the I/O thread: a half, unless a thread of the program has it, which then wakes the session.
+    fn unless_in_use<G>(&self, lock: impl Fn() -> Option<G>) -> Option<G> {
+        let half = lock();
+        if half.is_some() {
+            return half;
+        }
+        self.turned_away.store(true, Ordering::Relaxed);
+        // Dekker: our flag before the lock, as the other has the lock before the flag.
+        fence(Ordering::SeqCst);
+        let half = lock();
+        if half.is_some() {
+            self.turned_away.store(false, Ordering::Relaxed);
+        }
+        half
+    }
+
+    /// For a thread of the program that has let go of a half: lets the I/O thread have its turn, if it wanted one.
+    pub(super) fn let_in(&self) {
+        fence(Ordering::SeqCst);
+        if self.turned_away.load(Ordering::Relaxed) && self.turned_away.swap(false, Ordering::AcqRel) {
+            self.remote.wake();
+        }
+    }
+
     /// Something about the receiving half.
     pub fn with_recv<R>(&self, f: impl FnOnce(&mut RecvHalf) -> R) -> Option<R> {
-        self.recv.lock().as_mut().map(f)
+        let answer = self.recv.lock().as_mut().map(f);
+        self.let_in();
+        answer
     }
 
     /// Takes the halves away: nobody sends or receives here any more.
     pub fn dismantle(&self) -> (Option<SendHalf>, Option<RecvHalf>) {
         (self.send.lock().take(), self.recv.lock().take())
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    pub fn is_napping(&self) -> bool {
+        self.napping.load(Ordering::Relaxed)
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 impl Session {
     /// The stream has ended, in whatever stage.
     pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN, timer::NAP] {
             cx.cancel_timer(id);
         }
         let mut gives_up = false;
@@ -158,6 +158,10 @@ impl Session {
         }
         if let Some(end) = &self.end {
             end.close();
+        }
+        if let Stage::Connected(connection) = &self.stage {
+            // Nobody receives any more, but that the peer goes is to be noticed.
+            connection.recall();
         }
         if linger(cx, self.owner.linger_ms()) {
             self.send(cx);

@@ -24,13 +24,18 @@ use std::sync::Arc;
 
 impl Session {
     pub(super) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd) {
-        if let Err(errno) = cx.register(fd.as_raw_fd(), Interest::READABLE | Interest::WRITABLE) {
+        let registered = match cx.register(fd.as_raw_fd(), Interest::READABLE | Interest::WRITABLE) {
+            // For connecting. What has happened since is found by trying.
+            Err(Errno::EXIST) => Ok(()),
+            registered => registered,
+        };
+        if let Err(errno) = registered {
             self.tell(event::CLOSED, fd_value(fd.as_raw_fd()));
             drop(fd);
             return self.lost(cx, Reason::Stream(errno));
         }
         if self.options.raw_socket && self.layers.ws.is_none() {
-            return self.establish(cx, (fd, None), None, &[], &[]);
+            return self.establish(cx, (fd, None), None, &[], (&[], false));
         }
         if self.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
@@ -69,13 +74,14 @@ impl Session {
                 }
                 return Some(Outcome::More);
             }
-            Outcome::Done { peer, unsent, rest } => {
+            Outcome::Done { peer, unsent, rest, drained } => {
                 if let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting) {
                     cx.cancel_timer(timer::HANDSHAKE);
                     if peer.version >= Version::V3_0 {
                         self.tell(event::HANDSHAKE_SUCCEEDED, 0);
                     }
-                    self.establish(cx, handshaking.into_stream(), Some(peer), &unsent, &rest);
+                    let (stream, rest) = (handshaking.into_stream(), (rest.as_slice(), drained));
+                    self.establish(cx, stream, Some(peer), &unsent, rest);
                 }
             }
             Outcome::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
@@ -98,14 +104,15 @@ impl Session {
         }
     }
 
-    /// The handshake is over: connects the stream and the pipe. `peer` is `None` for a raw stream.
+    /// The handshake is over: connects the stream and the pipe. `peer` is `None` for a raw stream. `rest` has come from the
+    /// peer already, and, if `drained`, all that there is for now.
     pub(super) fn establish(
         &mut self,
         cx: &mut Cx<'_>,
         (fd, tunnel): (OwnedFd, Option<Arc<Tunnel>>),
         peer: Option<Peer>,
         unsent: &[u8],
-        rest: &[u8],
+        (rest, drained): (&[u8], bool),
     ) {
         let raw_fd = fd.as_raw_fd();
         let (reader, mut writer, fresh) = match self.lanes.take() {
@@ -137,7 +144,7 @@ impl Session {
         if let Some(bytes) = self.options.in_batch() {
             recv.read_at_most(bytes);
         }
-        let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest));
+        let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest, drained));
         let connection = Arc::new(Connection::new(
             fd,
             has_mechanism,

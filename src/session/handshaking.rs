@@ -10,7 +10,7 @@ use crate::transport::Layers;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// Bytes read in one call. What comes behind the handshake in the same read is handed on.
 const READ: usize = 2048;
@@ -20,12 +20,34 @@ pub struct Handshaking {
     fd: OwnedFd,
     tunnel: Option<Arc<Tunnel>>,
     handshake: Opening,
-    out: Zeroizing<Vec<u8>>,
+    out: Wiped,
     out_at: usize,
+    /// The end of the stream may be there already, of which no event will tell again. Until the stream has no more; then once
+    /// the peer has closed its side.
+    pub hangup: bool,
+    /// The last read has left nothing in the stream: what comes later is a new event.
+    drained: bool,
     /// The question to the authenticator that is under way.
     pub zap: Option<Zap>,
     /// The authenticator has said no, and that has been told: the end of the stream is no news.
     pub denied: bool,
+}
+
+/// Bytes among which there may be a password: they are wiped when they are no longer needed, and no more than was used of them,
+/// for that is done byte by byte.
+struct Wiped(Vec<u8>);
+
+impl Wiped {
+    fn wipe(&mut self) {
+        self.0.as_mut_slice().zeroize();
+        self.0.clear();
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.wipe();
+    }
 }
 
 /// What came of driving it.
@@ -38,6 +60,8 @@ pub enum Outcome {
         unsent: Vec<u8>,
         /// Of the peer's, what belongs to the data phase already.
         rest: Vec<u8>,
+        /// Whether there is no more in the stream for now.
+        drained: bool,
     },
     /// The authenticator is to be asked; then drive on.
     Ask(ZapRequest),
@@ -52,8 +76,18 @@ impl Handshaking {
     pub fn new(fd: OwnedFd, layers: &Layers, config: Config) -> Result<Handshaking, Errno> {
         let tunnel = layers.tls.as_ref().map(Tunnel::new).transpose()?.map(Arc::new);
         let handshake = Opening::new(layers.ws.as_ref(), config);
-        let out = Zeroizing::new(Vec::with_capacity(READ));
-        Ok(Handshaking { fd, tunnel, handshake, out, out_at: 0, zap: None, denied: false })
+        let out = Wiped(Vec::with_capacity(READ));
+        Ok(Handshaking {
+            fd,
+            tunnel,
+            handshake,
+            out,
+            out_at: 0,
+            hangup: true,
+            drained: false,
+            zap: None,
+            denied: false,
+        })
     }
 
     pub fn raw_fd(&self) -> RawFd {
@@ -75,7 +109,8 @@ impl Handshaking {
             }
     }
 
-    /// Writes and reads as far as the stream goes.
+    /// Reads and writes as far as the stream goes. Writes only when there is nothing to read: more leaves in one piece then, such
+    /// as all of the greeting where the peer's is there first.
     pub fn drive(&mut self) -> Outcome {
         if let Some(reply) = self.zap.as_mut().and_then(Zap::reply) {
             self.zap = None;
@@ -84,26 +119,25 @@ impl Handshaking {
                 return outcome;
             }
         }
-        // Wiped, as all that follows: there may be a password in it.
-        let mut buffer = Zeroizing::new([0; READ]);
+        let mut buffer = [0; READ];
         loop {
-            if let Err(errno) = self.write() {
-                return Outcome::Failed(errno);
-            }
-            let bytes = match tunnel::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut *buffer) {
+            let bytes = match tunnel::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
-                Ok(n) => buffer.get(..n).unwrap_or_default(),
+                Ok(n) => buffer.get_mut(..n).unwrap_or_default(),
                 Err(errno) if errno.would_block() => {
-                    // What was read may have finished a tunnel, so that something can be written now.
+                    self.hangup = false;
                     return self.write().err().map_or(Outcome::More, Outcome::Failed);
                 }
                 Err(errno) => return Outcome::Failed(errno),
             };
+            self.drained = bytes.len() < READ && self.tunnel.is_none() && !self.hangup;
             let (taken, progress) = match self.handshake.input(bytes) {
                 Ok((taken, progress)) => (taken, Ok(progress)),
                 Err(failure) => (0, Err(failure)),
             };
             let rest = bytes.get(taken..).unwrap_or_default().to_vec();
+            // There may be a password in it.
+            bytes.zeroize();
             if let Some(outcome) = self.outcome(progress, rest) {
                 return outcome;
             }
@@ -126,9 +160,9 @@ impl Handshaking {
                 Some(Outcome::Denied(status))
             }
             Ok(Progress::Done(peer)) => {
-                self.handshake.output(&mut self.out);
-                let unsent = self.out.get(self.out_at..).unwrap_or_default().to_vec();
-                Some(Outcome::Done { peer, unsent, rest })
+                self.handshake.output(&mut self.out.0);
+                let unsent = self.out.0.get(self.out_at..).unwrap_or_default().to_vec();
+                Some(Outcome::Done { peer, unsent, rest, drained: self.drained })
             }
             Err(failure) => {
                 // The peer may be owed a last word (ERROR); it is no loss if the stream does not take it.
@@ -139,8 +173,8 @@ impl Handshaking {
     }
 
     fn write(&mut self) -> Result<(), Errno> {
-        self.handshake.output(&mut self.out);
-        while let Some(rest) = self.out.get(self.out_at..)
+        self.handshake.output(&mut self.out.0);
+        while let Some(rest) = self.out.0.get(self.out_at..)
             && !rest.is_empty()
         {
             match tunnel::write(self.fd.as_fd(), self.tunnel.as_deref(), &[IoSlice::new(rest)]) {
@@ -149,7 +183,7 @@ impl Handshaking {
                 Err(errno) => return Err(errno),
             }
         }
-        self.out.zeroize();
+        self.out.wipe();
         self.out_at = 0;
         Ok(())
     }

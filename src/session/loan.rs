@@ -40,6 +40,9 @@ struct Terms {
     /// When at home, the reactor watches for something to read alone, and not for room. A stream socket that shares
     /// memory with its peer has room again whenever that reads, which would wake the I/O thread each time.
     reading_only: bool,
+    /// The pipe takes no more: who reads from it gives credit and receives, and the reactor would be woken by each arrival
+    /// for nothing.
+    full: bool,
     /// A thread waits for the stream.
     held: bool,
     /// The session looks after the stream, or has been asked to.
@@ -107,6 +110,7 @@ impl Connection {
             let received = self.receive_with(half, hangup, clock_ms(Instant::now()), &mut answers);
             Some((received, half.received()))
         });
+        self.let_in();
         let sent_before = self.turn_round();
         let mut terms = self.loan.0.lock();
         let keeps = match received {
@@ -146,7 +150,7 @@ impl Connection {
     pub fn leave(&self) {
         let mut terms = self.loan.0.lock();
         terms.held = false;
-        if !terms.away || terms.watched {
+        if !terms.away || terms.watched || terms.full {
             return;
         }
         if terms.quick >= QUICK_ENOUGH && terms.kept_until.is_none() {
@@ -199,6 +203,41 @@ impl Connection {
         self.loan.0.lock().away
     }
 
+    /// After an attempt to receive that ended in this way: the reactor watches the stream unless there is nothing that it
+    /// could do.
+    pub(super) fn settle(&self, received: Received) {
+        let mut terms = self.loan.0.lock();
+        if terms.ended || (received != Received::NoCredit && !terms.full) {
+            return;
+        }
+        // Others may have received since.
+        let full = self.with_recv(|half| half.waits_for_credit()).unwrap_or(false);
+        if std::mem::replace(&mut terms.full, full) == full {
+            return;
+        }
+        if full {
+            if !terms.away && !self.seems_busy() && self.remote.deregister(self.raw_fd()).is_ok() {
+                terms.away = true;
+                terms.reading_only = true;
+            }
+        } else if !terms.held && !terms.watched {
+            self.take_back(&mut terms);
+        }
+    }
+
+    /// Leaves answers to the peer's commands for the session, no further ones than it would keep itself.
+    pub(super) fn leave_answers(&self, mut answers: Vec<u8>) {
+        let errand = &mut self.loan.0.lock().errand;
+        if errand.answers.len() + answers.len() <= MOST_CONTROL {
+            errand.answers.append(&mut answers);
+        }
+    }
+
+    /// Leaves word that receiving has panicked.
+    pub(super) fn leave_panic(&self) {
+        self.loan.0.lock().errand.panicked = true;
+    }
+
     /// What the program's thread has left.
     pub fn take_errand(&self) -> Errand {
         std::mem::take(&mut self.loan.0.lock().errand)
@@ -216,7 +255,7 @@ impl Connection {
         }
         // Who waits for so long at a time is to begin anew.
         (terms.quick, terms.looks) = (0, 0);
-        if !terms.held {
+        if !terms.held && !terms.full {
             self.take_back(&mut terms);
         }
         None

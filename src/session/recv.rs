@@ -103,12 +103,16 @@ pub struct RecvHalf {
     /// beginning, since the handshake had the first events, until the stream has no more; then once the peer has
     /// closed its side.
     hangup: bool,
+    /// There is no more in the stream before the first call.
+    drained: bool,
     /// The endpoint is gone: nothing is received any more.
     stopped: bool,
     /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
     outcome: Option<Received>,
     /// Bytes received by the last call.
     received: usize,
+    /// The last call ended for want of credit.
+    no_credit: bool,
     /// The next call panics.
     #[cfg(test)]
     pub panics: bool,
@@ -133,9 +137,11 @@ impl RecvHalf {
             want: FIRST_READ,
             most_read: usize::MAX,
             hangup: true,
+            drained: false,
             stopped: false,
             outcome: None,
             received: 0,
+            no_credit: false,
             #[cfg(test)]
             panics: false,
         }
@@ -152,8 +158,10 @@ impl RecvHalf {
         self.most_read = bytes;
     }
 
-    /// Bytes that came with the handshake's last.
-    pub fn begin_with(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+    /// Bytes that came with the handshake's last; `drained`: there is no more for now, which need not be asked then.
+    pub fn begin_with(&mut self, bytes: &[u8], drained: bool) -> Result<(), Errno> {
+        self.drained = drained;
+        self.hangup = !drained;
         if bytes.is_empty() {
             return Ok(());
         }
@@ -179,7 +187,7 @@ impl RecvHalf {
         if let Some(outcome) = self.outcome {
             return outcome;
         }
-        let mut drained = false;
+        let mut drained = std::mem::take(&mut self.drained);
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
                 Ok(Some(need)) => need,
@@ -214,10 +222,16 @@ impl RecvHalf {
             }
         };
         self.flush();
+        self.no_credit = outcome == Received::NoCredit;
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
             self.outcome = Some(outcome);
         }
         outcome
+    }
+
+    /// Whether the last [`receive`](RecvHalf::receive) ended because the pipe takes no more.
+    pub fn waits_for_credit(&self) -> bool {
+        self.no_credit
     }
 
     /// Bytes that the last [`receive`](RecvHalf::receive) received.

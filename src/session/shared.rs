@@ -96,6 +96,12 @@ impl Shared {
         let connection = self.connection.lock().clone();
         connection.is_some_and(|connection| connection.send_inline())
     }
+
+    /// Whether the socket's own thread could receive at once.
+    fn receive_inline(&self) -> bool {
+        let connection = self.connection.lock().clone();
+        connection.is_some_and(|connection| connection.receive_inline())
+    }
 }
 
 impl Notify for SessionEnd {
@@ -107,6 +113,7 @@ impl Notify for SessionEnd {
         match event {
             PipeEvent::Readable if self.shared.send_inline() => {}
             PipeEvent::Readable => self.shared.raise(READABLE),
+            PipeEvent::Writable if self.shared.receive_inline() => {}
             PipeEvent::Writable => self.shared.raise(WRITABLE),
             PipeEvent::PeerClosed => self.shared.raise(PEER_CLOSED),
             // Hiccups go from session to socket only.

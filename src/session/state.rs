@@ -31,7 +31,12 @@ pub mod timer {
     pub const HEARTBEAT: u8 = 4;
     pub const LINGER: u8 = 5;
     pub const LOAN: u8 = 6;
+    pub const NAP: u8 = 7;
 }
+
+/// How long a session leaves sending to a program that sends itself, each time that it runs out of credit. What it sends
+/// last waits for twice as long at most.
+const NAP: Duration = Duration::from_micros(100);
 
 /// What the socket gives a session.
 pub struct Ground {
@@ -163,7 +168,7 @@ impl Session {
 impl Session {
     pub(super) fn send(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return self.close_if_nothing_is_left(cx) };
-        let sent = connection.send(&self.control);
+        let sent = connection.send(&self.control, self.closing);
         self.control.clear();
         match sent {
             Sent::Ended => cx.finish(),
@@ -174,20 +179,34 @@ impl Session {
         }
     }
 
+    /// Sends what there is, unless the program does that itself for now.
+    fn send_unless_napping(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Connected(connection) = &self.stage
+            && !self.closing
+            && self.control.is_empty()
+            && connection.nap()
+        {
+            return cx.set_timer(timer::NAP, NAP);
+        }
+        self.send(cx);
+    }
+
     pub(super) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
         let Stage::Connected(connection) = &self.stage else { return };
         let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
         match received {
             Received::Blocked | Received::Stopped => {}
             Received::NoCredit => {
-                let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
-                connection.with_recv(suspend);
+                if connection.heartbeats {
+                    let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
+                    connection.with_recv(suspend);
+                }
             }
             Received::Yield => cx.again(),
             Received::End => {
                 if !self.control.is_empty() {
                     // The answer to a farewell, say. If the stream does not take it, so be it.
-                    connection.send(&self.control);
+                    connection.send(&self.control, true);
                 }
                 return self.disconnected(cx, Reason::Stream(Errno::PIPE));
             }
@@ -236,6 +255,9 @@ impl Session {
 
     pub(super) fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return };
+        if !connection.heartbeats {
+            return;
+        }
         let deadline = connection.with_recv(|recv| recv.heartbeat.as_ref().and_then(Heartbeat::deadline));
         match deadline.flatten() {
             Some(at_ms) => {
@@ -271,7 +293,10 @@ impl Source for Session {
         match &mut self.stage {
             Stage::Waiting => {}
             Stage::Connecting(_) => self.attempt_ready(cx),
-            Stage::Handshaking(_) => self.shake_hands(cx),
+            Stage::Handshaking(handshaking) => {
+                handshaking.hangup |= ready.hangup || ready.error;
+                self.shake_hands(cx);
+            }
             Stage::Connected(_) => {
                 if ready.writable {
                     self.send(cx);
@@ -301,6 +326,7 @@ impl Source for Session {
             timer::HEARTBEAT => self.beat(cx),
             timer::LINGER => cx.finish(),
             timer::LOAN => self.look_after_loan(cx),
+            timer::NAP => self.send_unless_napping(cx),
             _ => {}
         }
     }
@@ -309,6 +335,7 @@ impl Source for Session {
         let flags = self.shared.take_flags();
         if flags & WRITABLE != 0
             && let Stage::Connected(connection) = &self.stage
+            && connection.heartbeats
         {
             let now_ms = cx.now_ms();
             connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
@@ -325,7 +352,11 @@ impl Source for Session {
                 // Who is only told that there is something to send need not ask for more; and what is lent is received
                 // by others, but for what lies here already for want of credit.
                 let receives = flags & WRITABLE != 0 || flags & READABLE == 0 && !connection.is_lent();
-                self.send(cx);
+                if flags == READABLE {
+                    self.send_unless_napping(cx);
+                } else {
+                    self.send(cx);
+                }
                 if receives {
                     self.receive(cx, false);
                 } else {
@@ -338,7 +369,7 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN, timer::NAP] {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {

@@ -240,7 +240,7 @@ impl Socket {
         Ground {
             owner: Arc::clone(&self.owner),
             security: self.security(),
-            options: Arc::new(self.options.clone()),
+            options: Arc::clone(self.shared_options.get_or_insert_with(|| Arc::new(self.options.clone()))),
             authenticators: Arc::clone(&self.names) as Arc<dyn session::Authenticators>,
             guard: self.context().guard(),
         }

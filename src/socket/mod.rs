@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod endpoints;
+mod forward;
 mod inproc;
 mod keys;
 mod monitor;
@@ -15,6 +16,7 @@ mod state;
 mod waiting;
 
 pub use crate::session::{Borrowed, Command, Owner, fed};
+pub use forward::Forwarded;
 pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
@@ -148,7 +150,7 @@ impl Handle {
 
     /// Receives one frame and gives it to `take` while it still lies in the pipe. Waits according to
     /// `ZMQ_RCVTIMEO`. Errors: as [`send`](Handle::send), and those of `take`, the frame being lost then.
-    pub fn recv<R>(self, flags: i32, take: impl FnOnce(Frame<'_>) -> Result<R>) -> Result<R> {
+    pub fn recv<R>(self, flags: i32, take: impl FnOnce(&mut Frame<'_>) -> Result<R>) -> Result<R> {
         let mut take = Some(take);
         let mut socket = self.lock()?;
         socket.process()?;

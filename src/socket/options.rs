@@ -13,6 +13,7 @@ impl Socket {
     /// Sets an option; `None` is a NULL pointer.
     pub fn set_option(&mut self, option: i32, value: Option<&[u8]>) -> Result<()> {
         self.alive()?;
+        self.shared_options = None;
         let bytes = value.unwrap_or_default();
         let by_pattern = self.pattern.set_option(&mut self.pipes, &mut self.options, option, bytes);
         self.drop_closed();

@@ -15,6 +15,8 @@ use std::sync::{Arc, Weak};
 /// Pipes, one pattern, a mailbox, and endpoints. Only ever touched under its handle's lock.
 pub struct Socket {
     pub(super) options: SocketOptions,
+    /// The same, as sessions and listeners have them; `None` once one has changed.
+    pub(super) shared_options: Option<Arc<SocketOptions>>,
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
     pub(super) owner: Arc<Owner>,
@@ -52,6 +54,7 @@ impl Socket {
         Ok(Socket {
             pattern: Pattern::new(socket_type, &options),
             options,
+            shared_options: None,
             pipes: Pipes::default(),
             owner,
             endpoints: Connections::default(),
@@ -172,17 +175,28 @@ impl Socket {
     }
 
     /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.
+    ///
+    /// The frame stays where the pattern has put it: to move it would mean to read back in other pieces what was written just
+    /// now, for which a processor has to wait.
     #[inline(always)]
-    pub fn try_recv<R, F: FnOnce(Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
-        let outcome = match self.pattern.recv(&mut self.pipes) {
+    pub fn try_recv<R, F: FnOnce(&mut Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
+        let outcome = match &mut self.pattern.recv(&mut self.pipes) {
             Ok(frame) => {
                 self.rcvmore = frame.more();
                 take.take().map_or(Err(Errno::INVAL), |take| take(frame))
             }
-            Err(errno) => Err(errno),
+            Err(errno) => Err(*errno),
         };
         self.drop_closed();
         outcome
+    }
+
+    /// Whether a message can be sent now.
+    #[inline]
+    pub fn has_out(&mut self) -> bool {
+        let writable = self.pattern.has_out(&mut self.pipes);
+        self.drop_closed();
+        writable
     }
 
     /// Joins a group, or leaves it.

@@ -92,7 +92,9 @@ impl Handshake {
     /// Appends what must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.out);
-        self.out.zeroize();
+        // What was used of it and no more: this is done byte by byte.
+        self.out.as_mut_slice().zeroize();
+        self.out.clear();
     }
 
     /// Takes bytes of the peer and says how many. That is all of them unless the handshake is done: then the rest

@@ -109,7 +109,7 @@ fn what_is_received_comes_out_however_it_was_cut() {
         let (mut left, right) = pipes(5, false);
         let (mut half, _end) = recv_half(right, *version, NO_LIMITS);
         let begin = random.below(wire.len().min(3000));
-        half.begin_with(&wire[..begin]).unwrap();
+        half.begin_with(&wire[..begin], false).unwrap();
         let (mut rest, mut control) = (&wire[begin..], Vec::new());
         let (mut partial, mut got) = (Message::new(), Vec::new());
         let mut pongs = 0;

@@ -150,11 +150,17 @@ impl SocketPipe {
 }
 
 /// A ZMTP 3.1 peer of type PUSH that has said all it has to.
-pub(super) fn greet(mut stream: TcpStream) -> TcpStream {
+pub(super) fn greet(stream: TcpStream) -> TcpStream {
+    greet_as(b"PUSH", stream)
+}
+
+/// As [`greet`], of another type.
+pub(super) fn greet_as(socket_type: &[u8; 4], mut stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
     hello.resize(64, 0);
-    hello.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH");
+    hello.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04");
+    hello.extend_from_slice(socket_type);
     stream.write_all(&hello).unwrap();
     stream
 }

@@ -1,0 +1,126 @@
+//! Whole messages that lie one behind the other, passed from lane to lane as they are.
+
+use super::{From, Into, LaneReader, LaneWriter, ends_message};
+use crate::errno::Result;
+use crate::message::{LARGE, MORE};
+use crate::pipe::wire::Header;
+
+/// Bytes that are passed at once. What does not fit into a lane's block begins the next one, so that much may stay
+/// unused in each.
+const MOST_BYTES: usize = 8 * 1024;
+
+/// Some messages at the front of a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    pub messages: u32,
+    /// Bytes of the messages' bodies.
+    pub bytes: u64,
+    /// Bytes of the frames, headers and all.
+    len: usize,
+}
+
+impl Run {
+    /// The messages at the front of these bytes, up to `most`, that are there whole. What is no part of a message ends the run,
+    /// and so does a flag that nobody knows, which must not be passed on.
+    #[inline]
+    fn ahead(bytes: &[u8], most: u32) -> Run {
+        let (mut run, mut len, mut bodies) = (Run::default(), 0usize, 0);
+        while run.messages < most
+            && let Some(header) = bytes.get(len..).and_then(Header::parse)
+            && header.flags & !(MORE | LARGE) == 0
+        {
+            len = len.saturating_add(header.frame_len());
+            if len > bytes.len() || (len > MOST_BYTES && run.messages > 0) {
+                break;
+            }
+            bodies += header.body_len;
+            if ends_message(header.flags) {
+                run = Run { messages: run.messages + 1, bytes: bodies, len };
+            }
+        }
+        run
+    }
+}
+
+impl LaneReader {
+    /// Gives messages at the front to `take`, up to `most` of them, as bytes in wire form and their number, and passes them
+    /// unless it fails. None where something else comes first, such as a body that travels by reference. Errors: those of
+    /// `take`.
+    pub fn pass_run(&mut self, most: u32, take: impl FnOnce(&[u8], u32) -> Result<()>) -> Result<Run> {
+        if self.incomplete || !self.check() {
+            return Ok(Run::default());
+        }
+        let From::Blocks(consumer) = &mut self.from else { return Ok(Run::default()) };
+        let run = Run::ahead(consumer.bytes(), most);
+        if run.messages > 0 {
+            take(consumer.bytes().get(..run.len).unwrap_or_default(), run.messages)?;
+            self.found = None;
+            consumer.tell(run.messages);
+            consumer.advance(run.len);
+            self.count_messages(run.messages);
+        }
+        Ok(run)
+    }
+}
+
+impl LaneWriter {
+    /// Appends so many whole messages in wire form, no more than there is credit for. Errors: `ENOMEM`, with nothing
+    /// appended.
+    pub fn append_run(&mut self, frames: &[u8], messages: u32) -> Result<()> {
+        if let Into::Blocks(producer) = &mut self.into {
+            producer.append([frames, b""])?;
+            self.count_messages(messages);
+        }
+        Ok(())
+    }
+
+    /// See [`Producer::prepare`](crate::queue::blocks::Producer::prepare).
+    #[inline(always)]
+    pub fn prepare(&self) {
+        if let Into::Blocks(producer) = &self.into {
+            producer.prepare();
+        }
+    }
+
+    /// Whether messages may be appended in wire form.
+    pub fn takes_runs(&self) -> bool {
+        matches!(self.into, Into::Blocks(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::COMMAND;
+
+    /// Frames with these flags and lengths.
+    fn frames(frames: &[(u8, usize)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for &(flags, len) in frames {
+            bytes.extend_from_slice(crate::pipe::wire::Encoded::new(flags, len).as_slice());
+            bytes.resize(bytes.len() + len, b'x');
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_run_is_of_whole_messages() {
+        let bytes = frames(&[(0, 3), (MORE, 300), (0, 0), (MORE, 5)]);
+        let whole = Run { messages: 2, bytes: 303, len: bytes.len() - 7 };
+        assert_eq!(Run::ahead(&bytes, 9), whole);
+        assert_eq!(Run::ahead(&bytes, 1), Run { messages: 1, bytes: 3, len: 5 });
+        assert_eq!(Run::ahead(&bytes[..bytes.len() - 8], 9), Run { messages: 1, bytes: 3, len: 5 });
+        for other in [COMMAND, 0x80] {
+            let bytes = frames(&[(0, 3), (other, 3), (0, 3)]);
+            assert_eq!(Run::ahead(&bytes, 9).messages, 1);
+        }
+    }
+
+    #[test]
+    fn a_run_is_short_but_for_one_message_that_is_not() {
+        let bytes = frames(&[(0, 3000), (0, 3000), (0, 3000), (0, 10_000), (0, 1)]);
+        assert_eq!(Run::ahead(&bytes, 9).messages, 2);
+        let rest = bytes.get(3 * 3009..).unwrap_or_default();
+        assert_eq!(Run::ahead(rest, 9), Run { messages: 1, bytes: 10_000, len: 10_009 });
+    }
+}

@@ -1,0 +1,157 @@
+//! What a thread of the program does itself when it gives credit, and when it has none left.
+
+use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
+use crate::message::OutFrame;
+use crate::options::{SocketOptions, SocketType};
+use crate::session::Listening;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Instant;
+
+/// A socket with one peer.
+struct Pair {
+    fixture: Fixture,
+    listening: Listening,
+    peer: TcpStream,
+    pipe: SocketPipe,
+}
+
+impl Pair {
+    fn new(options: SocketOptions) -> Pair {
+        let peer_type = if options.socket_type == SocketType::Push { b"PULL" } else { b"PUSH" };
+        let fixture = Fixture::new(options);
+        let (listening, address) = fixture.listen();
+        let peer = greet_as(peer_type, TcpStream::connect(&address).unwrap());
+        let pipe = fixture.pipe();
+        let pair = Pair { fixture, listening, peer, pipe };
+        // The pipe is here before the connection.
+        pair.patiently(|pair| pair.fixture.owner.connections.count() == 1);
+        pair
+    }
+
+    /// More than the pipe takes, until the reactor has put the stream aside.
+    fn fill(&mut self, more: &[u8]) {
+        let mut bytes: Vec<u8> = (0..100).flat_map(|number| [0, 1, number]).collect();
+        bytes.extend_from_slice(more);
+        self.peer.write_all(&bytes).unwrap();
+        self.patiently(|pair| pair.fixture.owner.connections.lent() == 1);
+    }
+
+    /// Looks again and again until it is so.
+    fn patiently(&self, mut is_so: impl FnMut(&Pair) -> bool) {
+        let start = Instant::now();
+        while !is_so(self) {
+            assert!(start.elapsed() < PATIENCE);
+            thread::yield_now();
+        }
+    }
+
+    fn end(self) {
+        self.listening.close();
+        drop(self.pipe);
+        self.fixture.end();
+    }
+}
+
+fn low_mark() -> SocketOptions {
+    let mut options = pull();
+    options.rcvhwm = 10;
+    options
+}
+
+#[test]
+fn who_gives_credit_receives() {
+    let mut pair = Pair::new(low_mark());
+    pair.fill(b"");
+    for number in 0..100 {
+        // It never has to wait for the I/O thread.
+        assert_eq!(pair.pipe.pipe.read().unwrap().data(), [number]);
+    }
+    pair.patiently(|pair| pair.fixture.owner.connections.lent() == 0);
+    pair.peer.write_all(b"\0\x01x").unwrap();
+    assert_eq!(pair.pipe.recv(), b"x", "by the I/O thread, which watches again");
+    pair.end();
+}
+
+#[test]
+fn what_comes_of_it_is_the_sessions_business() {
+    let mut pair = Pair::new(low_mark());
+    // A PING, which is to be answered, and what is no frame.
+    pair.fill(b"\x04\x09\x04PING\0\0ab\x02\xff\xff\xff\xff\xff\xff\xff\xff");
+    for number in 0..100 {
+        assert_eq!(pair.pipe.recv(), [number]);
+    }
+    pair.pipe.wait_for_the_end();
+    let mut seen = Vec::new();
+    let _ = pair.peer.read_to_end(&mut seen);
+    assert!(seen.ends_with(b"\x04\x07\x04PONGab"));
+    pair.end();
+}
+
+#[test]
+fn a_peer_that_went_meanwhile_is_missed_in_the_end() {
+    let mut pair = Pair::new(low_mark());
+    pair.fill(b"");
+    pair.peer.shutdown(std::net::Shutdown::Both).unwrap();
+    for number in 0..100 {
+        assert_eq!(pair.pipe.recv(), [number]);
+    }
+    pair.pipe.wait_for_the_end();
+    pair.end();
+}
+
+#[test]
+fn a_panic_on_the_way_ends_the_connection() {
+    let mut pair = Pair::new(low_mark());
+    pair.fill(b"");
+    let connection = pair.fixture.owner.connections.first().unwrap();
+    connection.with_recv(|half| half.panics = true);
+    drop(connection);
+    for number in 0..10 {
+        assert_eq!(pair.pipe.recv(), [number]);
+    }
+    pair.pipe.wait_for_the_end();
+    pair.end();
+}
+
+#[test]
+fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
+    let mut options = SocketOptions::new(SocketType::Push);
+    options.sndhwm = 10;
+    let mut pair = Pair::new(options);
+    let connection = pair.fixture.owner.connections.first().unwrap();
+    let mut reader = pair.peer.try_clone().unwrap();
+    let total = std::sync::atomic::AtomicUsize::new(usize::MAX);
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            // Behind what the library says of itself, every message is three bytes.
+            let (mut bytes, mut buffer) = (0, [0; 4096]);
+            while bytes < total.load(std::sync::atomic::Ordering::SeqCst) {
+                bytes += reader.read(&mut buffer).unwrap();
+            }
+            bytes
+        });
+        let (mut sent, mut naps) = (0usize, 0);
+        let start = Instant::now();
+        while naps < 3 {
+            assert!(start.elapsed() < PATIENCE);
+            if pair.pipe.pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap() {
+                pair.pipe.pipe.flush();
+                sent += 3;
+            } else {
+                naps += usize::from(connection.send_for_credit() && connection.is_napping());
+            }
+        }
+        // One more, to which the program does nothing else.
+        let greeting = 64 + 28;
+        total.store(greeting + sent + 3, std::sync::atomic::Ordering::SeqCst);
+        while !pair.pipe.pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap() {
+            assert_eq!(pair.pipe.parker.park(Some(PATIENCE)), Ok(true), "nobody sends");
+        }
+        pair.pipe.pipe.flush();
+        assert!(reading.join().unwrap() >= sent);
+    });
+    drop(connection);
+    pair.end();
+}
