@@ -132,6 +132,13 @@ impl Frame<'_> {
     }
 }
 
+impl Default for Frame<'_> {
+    /// With nothing in it.
+    fn default() -> Self {
+        Frame { flags: 0, body: FrameBody::Slice(&[]), metadata: None, address: Address::None }
+    }
+}
+
 impl<'f> FrameKind<'f> {
     /// Of a frame with these flags and this body.
     pub fn of(flags: u8, data: &'f [u8]) -> FrameKind<'f> {
