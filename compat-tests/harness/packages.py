@@ -12,6 +12,7 @@ NEEDED = {
     "libzmq3-dev": "the original's header, for programs built against it",
     "libsodium-dev": "libzmq's own test of CURVE links it",
     "libpgm-dev": "the feature pgm links it",
+    "libnorm-dev": "the feature norm links it",
     "libkrb5-dev": "the feature gssapi links it",
     "krb5-kdc": "a Kerberos realm to test GSSAPI with",
     "krb5-admin-server": "puts principals into that realm",

@@ -9,6 +9,7 @@
 //! | `digest` | SHA-1, for WebSocket |
 //! | `tls` | TLS: settings from PEM, and a connection that does no I/O |
 //! | `poly1305` | the authenticator |
+//! | `sums` | the authenticators of several texts, while the key stream of the next is computed |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
 //! The curve comes from x25519-dalek, the boxes of the handshake from crypto_box and, those of cookies, from
@@ -25,6 +26,7 @@ mod poly1305;
 pub mod random;
 mod salsa;
 pub mod stream;
+mod sums;
 pub mod tls;
 
 #[cfg(test)]
@@ -32,4 +34,4 @@ mod tests;
 
 pub use boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
 pub use keys::{KEY, PublicKey, SecretKey};
-pub use stream::{BoxStream, Frame, TAG};
+pub use stream::{BoxStream, Sealed, TAG};

@@ -10,7 +10,7 @@ use super::stream::TAG;
 use zeroize::Zeroize;
 
 /// Bytes in a block.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// The authenticator of one text, which it is shown piece by piece.
 pub(super) struct Poly1305 {
@@ -23,10 +23,8 @@ pub(super) struct Poly1305 {
 impl Poly1305 {
     /// For one text only: a key that authenticates two gives itself away.
     pub(super) fn new(key: &[u8; 32]) -> Poly1305 {
-        let (words, _) = key.as_chunks::<8>();
-        let word = |at: usize| words.get(at).map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let r = [word(0) & 0x0fff_fffc_0fff_ffff, word(1) & 0x0fff_fffc_0fff_fffc];
-        Poly1305 { sum: Sum { h: [0; 3], r }, pad: [word(2), word(3)], done: 0 }
+        let (sum, pad) = Sum::new(key);
+        Poly1305 { sum, pad, done: 0 }
     }
 
     /// The work that is left of `text`, to be done aside and then given to [`Poly1305::resume`].
@@ -62,8 +60,7 @@ impl Poly1305 {
 
     /// The tag, after [`Poly1305::conclude`].
     pub(super) fn tag(&self) -> [u8; TAG] {
-        let pad = u128::from(self.pad[0]) | u128::from(self.pad[1]) << 64;
-        reduced(self.sum.h).wrapping_add(pad).to_le_bytes()
+        tag_of(&self.sum, self.pad)
     }
 }
 
@@ -74,16 +71,38 @@ impl Drop for Poly1305 {
     }
 }
 
+/// The polynomial so far.
 #[derive(Clone, Copy)]
-struct Sum {
+pub(super) struct Sum {
     /// 2^130 and a little at most.
     h: [u64; 3],
     r: [u64; 2],
 }
 
 impl Sum {
+    pub(super) const ZERO: Sum = Sum { h: [0; 3], r: [0; 2] };
+
+    /// That of a text with nothing in it, and the pad.
     #[inline(always)]
-    fn add(&mut self, blocks: &[[u8; BLOCK]]) {
+    pub(super) fn new(key: &[u8; 32]) -> (Sum, [u64; 2]) {
+        let (words, _) = key.as_chunks::<8>();
+        let word = |at: usize| words.get(at).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let r = [word(0) & 0x0fff_fffc_0fff_ffff, word(1) & 0x0fff_fffc_0fff_fffc];
+        (Sum { h: [0; 3], r }, [word(2), word(3)])
+    }
+
+    /// The last block of a text, as [`partial_block`] makes it.
+    #[inline(always)]
+    pub(super) fn add_partial(&mut self, block: [u8; BLOCK]) {
+        self.h = add_block(self.h, self.r, &block, 0);
+    }
+
+    pub(super) fn wipe(&mut self) {
+        self.r.zeroize();
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, blocks: &[[u8; BLOCK]]) {
         for block in blocks {
             self.h = add_block(self.h, self.r, block, 1);
         }
@@ -105,6 +124,21 @@ impl Aside for Adding<'_> {
             self.rest = rest;
         }
     }
+}
+
+/// The block that ends a text, from the last 16 bytes up to there, of which `len` are its own: 1 to 15.
+#[inline(always)]
+pub(super) fn partial_block(last: &[u8; BLOCK], len: usize) -> [u8; BLOCK] {
+    let bits = 8 * (len as u32 % BLOCK as u32);
+    let own = u128::from_le_bytes(*last) >> ((u128::BITS - bits) % u128::BITS);
+    (own | 1 << bits).to_le_bytes()
+}
+
+/// The tag of a text that is in the sum to its end.
+#[inline(always)]
+pub(super) fn tag_of(sum: &Sum, pad: [u64; 2]) -> [u8; TAG] {
+    let pad = u128::from(pad[0]) | u128::from(pad[1]) << 64;
+    reduced(sum.h).wrapping_add(pad).to_le_bytes()
 }
 
 /// `(sum + block + high * 2^128) * r`, reduced to 2^130 and a little.

@@ -6,12 +6,16 @@
 //! - A call of a [`Kernel`] computes as many blocks as there are lanes. Those that a message does not need
 //!   are filled with what the messages after it will: the next ones where they are known, else as many as this message's
 //!   of each counter that follows. So messages share calls even if sealed one by one.
-//! - The authenticator of a long message runs inside the kernel, between the rounds: other units of the processor.
+//! - Authenticators run inside the kernel, between the rounds: other units of the processor. Where messages follow one
+//!   another, those of the last ones ([`Sums`]).
+//! - Text is encrypted on the way to where it has to go, so that it is not copied.
 
 use super::boxes::SharedKey;
 use super::poly1305::Poly1305;
 use super::salsa::{self, Block, Kernel, Key, Lanes, MAX_LANES};
+use super::sums::Sums;
 use crate::errno::{Errno, Result};
+use std::mem::MaybeUninit;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -28,12 +32,21 @@ pub struct BoxStream {
     key: Key,
     kernel: Kernel,
     ahead: Box<Ahead>,
+    sums: Box<Sums>,
 }
 
-/// A message in a batch: `buf` is 16 bytes for the tag and the text.
-pub struct Frame<'a> {
+/// A message in a batch to open.
+#[derive(Clone, Copy, Default)]
+pub struct Sealed {
     pub counter: u64,
-    pub buf: &'a mut [u8],
+    /// Where its tag begins in what was received; the text follows.
+    pub at: usize,
+    /// Bytes of tag and text; more than the tag's 16.
+    pub len: usize,
+    /// Bytes to leave before the text where that goes; they are zeroed.
+    pub gap: usize,
+    /// The first byte of the text, which does not go there with the others. 0 as long as it is not known to be good.
+    pub first: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,59 +66,163 @@ impl BoxStream {
     }
 
     pub(super) fn with_kernel(key: &[u8; 32], prefix: &[u8; PREFIX], kernel: Kernel) -> BoxStream {
-        BoxStream { key: salsa::hsalsa20(key, prefix), kernel, ahead: Box::new(Ahead::new()) }
+        BoxStream {
+            key: salsa::hsalsa20(key, prefix),
+            kernel,
+            ahead: Box::new(Ahead::new()),
+            sums: Box::new(Sums::new()),
+        }
     }
 
     /// Encrypts the text behind the first 16 bytes of `buf` and puts the tag there.
     ///
     /// A counter must never be used twice; nobody checks that here. Errors: `EINVAL` for less than 16 bytes.
     pub fn seal_in_place(&mut self, counter: u64, buf: &mut [u8]) -> Result<()> {
-        self.seal(counter, buf, &[])
+        self.seal(counter, buf)
     }
 
     /// Checks the tag in the first 16 bytes of `buf`, decrypts the text behind it and returns that.
     ///
     /// Errors: `EPROTO` if it is not what the peer sealed under this counter; the text is zeroed then.
     pub fn open_in_place<'a>(&mut self, counter: u64, buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
-        self.open(counter, buf, &[])?;
+        self.open(counter, buf)?;
         Ok(buf.get_mut(TAG..).unwrap_or_default())
     }
 
-    /// [`BoxStream::seal_in_place`] for each frame. Errors: `EINVAL` for a frame of less than 16 bytes; those
-    /// before it are sealed.
-    pub fn seal_batch(&mut self, frames: &mut [Frame<'_>]) -> Result<()> {
-        let mut rest = frames;
-        while let Some((frame, following)) = rest.split_first_mut() {
-            self.seal(frame.counter, frame.buf, following)?;
-            rest = following;
+    /// Appends the tag and the text, `first` and `rest`, encrypted. The tag is right only after
+    /// [`finish`](BoxStream::finish): until then `out` is only appended to, and nothing else done with this stream.
+    ///
+    /// A counter must never be used twice; nobody checks that here. `first` has 31 bytes at most; `out` should have
+    /// room.
+    #[inline]
+    pub fn seal_onto(&mut self, counter: u64, first: &[u8], rest: &[u8], out: &mut Vec<u8>) {
+        if self.sums.is_full() {
+            self.finish(out);
         }
-        Ok(())
-    }
-
-    /// [`BoxStream::open_in_place`] for each frame, as far as they are good. Returns how many are; the frame at
-    /// this place, if there is one, is a forgery and its text zeroed, and those behind it are untouched.
-    pub fn open_batch(&mut self, frames: &mut [Frame<'_>]) -> usize {
-        let mut opened = 0;
-        let mut rest = frames;
-        while let Some((frame, following)) = rest.split_first_mut() {
-            if self.open(frame.counter, frame.buf, following).is_err() {
+        let blocks = blocks_of(first.len() + rest.len());
+        let begin = out.len() + TAG;
+        let stream =
+            self.ahead.stream(self.kernel, &self.key, (counter, 0, blocks), NONE, &mut self.sums, out);
+        let Some((mac_key, mut stream)) = stream.split_first_chunk::<MAC_KEY>() else { return };
+        self.sums.push(mac_key, begin);
+        out.extend_from_slice(&[0; TAG]);
+        let (mut text, mut block) = (rest, 0);
+        xor_onto(out, first, stream);
+        stream = stream.get(first.len()..).unwrap_or_default();
+        loop {
+            block += (stream.len() as u64).div_ceil(salsa::BLOCK as u64);
+            let (now, later) = text.split_at(text.len().min(stream.len()));
+            xor_onto(out, now, stream);
+            text = later;
+            if block >= blocks {
                 break;
             }
-            opened += 1;
-            rest = following;
+            self.sums.extend(out.len(), false);
+            let next = (counter, block, blocks);
+            stream = self.ahead.stream(self.kernel, &self.key, next, NONE, &mut self.sums, out);
         }
-        opened
+        self.sums.extend(out.len(), true);
     }
 
-    fn seal(&mut self, counter: u64, buf: &mut [u8], following: &[Frame<'_>]) -> Result<()> {
+    /// Puts all tags in their places.
+    pub fn finish(&mut self, out: &mut [u8]) {
+        self.sums.conclude(out);
+        while let Some(done) = self.sums.take() {
+            let place = done.begin.checked_sub(TAG).and_then(|at| out.get_mut(at..done.begin));
+            if let Some(place) = place {
+                place.copy_from_slice(&done.tag);
+            }
+        }
+    }
+
+    /// Opens messages out of `received` into `room`, one behind the other. Returns what they fill of it, and how
+    /// many are good; the one at this place, if there is one, is a forgery, and its text and all that follows is zeroed.
+    pub fn open_batch<'a>(
+        &mut self,
+        received: &[u8],
+        batch: &mut [Sealed],
+        room: &'a mut [MaybeUninit<u8>],
+    ) -> (&'a mut [u8], usize) {
+        let mut verdict = Verdict { good: 0, forged: false };
+        let mut filled = 0;
+        for at in 0..batch.len() {
+            if self.sums.is_full() {
+                verdict.take(&mut self.sums, received);
+            }
+            if self.sums.is_full() {
+                self.sums.conclude(received);
+                verdict.take(&mut self.sums, received);
+            }
+            let Some((now, following)) = batch.get_mut(at..).and_then(<[Sealed]>::split_first_mut) else {
+                break;
+            };
+            let to = room.get_mut(filled..).unwrap_or_default();
+            let Some(written) = self.open_one(received, now, following, to) else { break };
+            filled += written;
+        }
+        self.sums.conclude(received);
+        verdict.take(&mut self.sums, received);
+        // SAFETY: `open_one` has written all the bytes that it said it has, one message's behind the other's.
+        let filled = unsafe { room.get_mut(..filled).unwrap_or_default().assume_init_mut() };
+        if verdict.good < batch.len() {
+            let good = batch.iter().take(verdict.good).map(Sealed::room).sum();
+            filled.get_mut(good..).unwrap_or_default().fill(0);
+            batch.iter_mut().skip(verdict.good).for_each(|forged| forged.first = 0);
+        }
+        (filled, verdict.good)
+    }
+
+    /// Decrypts a message; whether it is good turns out later. Returns how many bytes of `to` it has written, from the
+    /// front; `None`: it has no text, or there is no room for it.
+    #[inline(always)]
+    fn open_one(
+        &mut self,
+        received: &[u8],
+        now: &mut Sealed,
+        following: &[Sealed],
+        to: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
+        let begin = now.at.checked_add(TAG)?;
+        let end = now.at.checked_add(now.len)?;
+        let (first, mut text) = received.get(begin..end)?.split_first()?;
+        let (gap, mut to) = to.get_mut(..now.room())?.split_at_mut_checked(now.gap)?;
+        gap.fill(MaybeUninit::new(0));
+        let blocks = blocks_of(now.text());
+        let next = (now.counter, 0, blocks);
+        let stream = self.ahead.stream(self.kernel, &self.key, next, following, &mut self.sums, received);
+        let (mac_key, stream) = stream.split_first_chunk::<MAC_KEY>()?;
+        self.sums.push(mac_key, begin);
+        self.sums.extend(end, true);
+        let (first_stream, mut stream) = stream.split_first()?;
+        now.first = first ^ first_stream;
+        let mut block = 0;
+        loop {
+            block += (stream.len() as u64).div_ceil(salsa::BLOCK as u64);
+            let len = text.len().min(stream.len());
+            let ((now_text, later), (now_to, later_to)) = (text.split_at(len), to.split_at_mut(len));
+            for ((to, byte), stream) in now_to.iter_mut().zip(now_text).zip(stream) {
+                to.write(byte ^ stream);
+            }
+            (text, to) = (later, later_to);
+            if block >= blocks {
+                break;
+            }
+            let next = (now.counter, block, blocks);
+            stream = self.ahead.stream(self.kernel, &self.key, next, following, &mut self.sums, received);
+        }
+        // Nothing is left of `to`, which is as long as the text without its first byte.
+        Some(now.room())
+    }
+
+    fn seal(&mut self, counter: u64, buf: &mut [u8]) -> Result<()> {
         let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::INVAL)?;
-        *tag = self.crypt(Way::Seal, counter, text, following);
+        *tag = self.crypt(Way::Seal, counter, text);
         Ok(())
     }
 
-    fn open(&mut self, counter: u64, buf: &mut [u8], following: &[Frame<'_>]) -> Result<()> {
+    fn open(&mut self, counter: u64, buf: &mut [u8]) -> Result<()> {
         let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::PROTO)?;
-        let right = self.crypt(Way::Open, counter, text, following);
+        let right = self.crypt(Way::Open, counter, text);
         if words(&right).ct_eq(&words(tag)).into() {
             Ok(())
         } else {
@@ -116,7 +233,7 @@ impl BoxStream {
     }
 
     /// Encrypts or decrypts `text`; returns the tag of what is encrypted.
-    fn crypt(&mut self, way: Way, counter: u64, text: &mut [u8], following: &[Frame<'_>]) -> [u8; TAG] {
+    fn crypt(&mut self, way: Way, counter: u64, text: &mut [u8]) -> [u8; TAG] {
         let blocks = blocks_of(text.len());
         let mut mac: Option<Poly1305> = None;
         let mut done = 0;
@@ -125,7 +242,7 @@ impl BoxStream {
             if !self.ahead.has(counter, block) {
                 // The authenticator follows while sealing, and goes ahead while opening.
                 let encrypted = if way == Way::Seal { &text[..done] } else { &*text };
-                self.ahead.plan(self.kernel.lanes(), (counter, block, blocks), following);
+                self.ahead.plan(self.kernel.lanes(), (counter, block, blocks), NONE);
                 let Ahead { blocks, lanes, .. } = &mut *self.ahead;
                 match &mut mac {
                     None => self.kernel.fill(&self.key, lanes, blocks, ()),
@@ -165,6 +282,51 @@ impl Drop for BoxStream {
     fn drop(&mut self) {
         self.ahead.blocks.as_flattened_mut().zeroize();
     }
+}
+
+impl Sealed {
+    /// Bytes of the text.
+    fn text(&self) -> usize {
+        self.len.saturating_sub(TAG)
+    }
+
+    /// Bytes it takes where it goes.
+    pub fn room(&self) -> usize {
+        self.gap.saturating_add(self.text().saturating_sub(1))
+    }
+}
+
+/// No message is known that follows.
+const NONE: &[Sealed] = &[];
+
+/// How many texts were sealed by the peer, before the first that was not.
+struct Verdict {
+    good: usize,
+    forged: bool,
+}
+
+impl Verdict {
+    fn take(&mut self, sums: &mut Sums, received: &[u8]) {
+        while let Some(done) = sums.take() {
+            let tag = received.get(..done.begin).and_then(<[u8]>::last_chunk::<TAG>);
+            let right = tag.is_some_and(|tag| words(&done.tag).ct_eq(&words(tag)).into());
+            self.forged |= !right;
+            self.good += usize::from(!self.forged);
+        }
+    }
+}
+
+/// Appends as much of `text` as there is key stream for, encrypted.
+#[inline(always)]
+fn xor_onto(out: &mut Vec<u8>, text: &[u8], stream: &[u8]) {
+    let len = text.len().min(stream.len());
+    out.reserve(len);
+    let spare = out.spare_capacity_mut();
+    for ((to, byte), stream) in spare.iter_mut().zip(text).zip(stream) {
+        to.write(byte ^ stream);
+    }
+    // SAFETY: there is room for `len` bytes more, which were just written: `spare` is the longest of the three.
+    unsafe { out.set_len(out.len() + len) };
 }
 
 /// Two words are compared faster than sixteen bytes.
@@ -209,7 +371,7 @@ impl Ahead {
         &mut self,
         lanes: usize,
         (mut counter, mut block, mut blocks): (u64, u64, u64),
-        following: &[Frame<'_>],
+        following: &[Sealed],
     ) {
         let mut following = following.iter();
         for lane in 0..lanes.min(MAX_LANES) {
@@ -218,13 +380,41 @@ impl Ahead {
                 counter = counter.wrapping_add(1);
                 if let Some(frame) = following.next() {
                     counter = frame.counter;
-                    blocks = blocks_of(frame.buf.len().saturating_sub(TAG));
+                    blocks = blocks_of(frame.text());
                 }
             }
             self.lanes.set(lane, counter, block);
             block += 1;
         }
         (self.next, self.end) = (0, lanes);
+    }
+
+    /// As [`take`](Ahead::take), of blocks that are computed now if they are not there; `sums` go on meanwhile, of
+    /// texts in `buffer`.
+    #[inline(always)]
+    fn stream(
+        &mut self,
+        kernel: Kernel,
+        key: &Key,
+        (counter, block, blocks): (u64, u64, u64),
+        following: &[Sealed],
+        sums: &mut Sums,
+        buffer: &[u8],
+    ) -> &[u8] {
+        if !self.has(counter, block) {
+            self.plan(kernel.lanes(), (counter, block, blocks), following);
+            self.fill(kernel, key, sums, buffer);
+        }
+        self.take(counter, block, blocks)
+    }
+
+    #[inline(never)]
+    fn fill(&mut self, kernel: Kernel, key: &Key, sums: &mut Sums, buffer: &[u8]) {
+        if sums.is_idle() {
+            kernel.fill(key, &self.lanes, &mut self.blocks, ());
+        } else {
+            kernel.fill(key, &self.lanes, &mut self.blocks, sums.aside(buffer)).store();
+        }
     }
 
     /// The blocks of a message from `block` to `blocks`, as many as there are in a row; they are used up then.

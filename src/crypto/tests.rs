@@ -5,10 +5,11 @@ use super::boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
 use super::keys::{self, KEY, PublicKey, SecretKey};
 use super::random;
 use super::salsa::{self, Aside, Kernel, Lanes, MAX_LANES};
-use super::stream::{BoxStream, Frame, TAG};
+use super::stream::{BoxStream, Sealed, TAG};
 use crate::errno::Errno;
 use ::crypto_box::aead::AeadInPlace;
 use ::crypto_box::{PublicKey as TheirPublic, SalsaBox, SecretKey as TheirSecret};
+use std::mem::MaybeUninit;
 
 const PREFIX: &[u8; 16] = b"CurveZMQMESSAGEC";
 
@@ -114,8 +115,8 @@ fn a_batch_is_what_single_messages_are() {
         let mut counter = 0;
         for round in 0..if cfg!(miri) { 3 } else { 15 } {
             let longest = [100, 700, 3000][round % 3];
-            let texts: Vec<Vec<u8>> = (0..below(30)).map(|_| noise(below(longest))).collect();
-            let mut bufs: Vec<Vec<u8>> = texts.iter().map(|text| [&[0; TAG], &text[..]].concat()).collect();
+            let texts: Vec<Vec<u8>> = (0..below(70)).map(|_| noise(1 + below(longest))).collect();
+            let bufs: Vec<Vec<u8>> = texts.iter().map(|text| [&[0; TAG], &text[..]].concat()).collect();
             let first = counter;
             // Every third counter is left out.
             let counter_of = |at: usize| first + at as u64 + at as u64 / 3;
@@ -123,10 +124,24 @@ fn a_batch_is_what_single_messages_are() {
             for (at, buf) in expected.iter_mut().enumerate() {
                 single.seal_in_place(counter_of(at), buf).unwrap();
             }
-            sealer.seal_batch(&mut frames(&mut bufs, counter_of)).unwrap();
-            assert_eq!(bufs, expected);
-            assert_eq!(opener.open_batch(&mut frames(&mut bufs, counter_of)), bufs.len());
-            assert!(bufs.iter().zip(&texts).all(|(buf, text)| buf[TAG..] == text[..]));
+            let mut out = b"before".to_vec();
+            for (at, text) in texts.iter().enumerate() {
+                let (head, rest) = text.split_at(text.len().min(at % 3));
+                sealer.seal_onto(counter_of(at), head, rest, &mut out);
+                out.extend_from_slice(b"between");
+            }
+            sealer.finish(&mut out);
+            let sealed: Vec<u8> = expected.iter().flat_map(|buf| [buf, &b"between"[..]].concat()).collect();
+            assert_eq!(out[6..], sealed);
+            let mut batch = batch_of(&expected, counter_of);
+            let mut memory = Vec::new();
+            let (opened, good) = opener.open_batch(&expected.concat(), &mut batch, room(&mut memory));
+            assert_eq!(good, texts.len());
+            let firsts: Vec<u8> = batch.iter().map(|sealed| sealed.first).collect();
+            assert_eq!(firsts, texts.iter().map(|text| text[0]).collect::<Vec<_>>());
+            let rests =
+                texts.iter().enumerate().flat_map(|(at, text)| [&[0; 9][..at % 9], &text[1..]].concat());
+            assert_eq!(opened, rests.collect::<Vec<u8>>());
             counter = counter_of(texts.len());
         }
     }
@@ -135,13 +150,29 @@ fn a_batch_is_what_single_messages_are() {
 #[test]
 fn a_batch_ends_at_a_forgery() {
     let (key, _) = pair();
-    let mut bufs: Vec<Vec<u8>> = (0..5).map(|_| noise(TAG + 50)).collect();
-    BoxStream::new(&key, PREFIX).seal_batch(&mut frames(&mut bufs, |at| at as u64)).unwrap();
-    bufs[3][20] ^= 1;
-    let sealed = bufs.clone();
-    assert_eq!(BoxStream::new(&key, PREFIX).open_batch(&mut frames(&mut bufs, |at| at as u64)), 3);
-    assert_eq!(bufs[3][TAG..], [0; 50]);
-    assert_eq!(bufs[4], sealed[4]);
+    for kernel in kernels() {
+        for len in [1, 50, 700] {
+            for bad in [0, 3, 49] {
+                let mut bufs: Vec<Vec<u8>> = (0..50).map(|_| noise(TAG + len)).collect();
+                let mut sealer = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
+                let texts = bufs.clone();
+                for (at, buf) in bufs.iter_mut().enumerate() {
+                    sealer.seal_in_place(at as u64, buf).unwrap();
+                }
+                bufs[bad][below(TAG + len)] ^= 1 << below(8);
+                let mut opener = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
+                let mut batch = batch_of(&bufs, |at| at as u64);
+                let mut memory = Vec::new();
+                let (opened, good) = opener.open_batch(&bufs.concat(), &mut batch, room(&mut memory));
+                assert_eq!(good, bad);
+                let begin: usize = batch[..bad].iter().map(Sealed::room).sum();
+                assert!(opened[begin..].iter().all(|byte| *byte == 0), "nothing of it can be seen");
+                for (at, sealed) in batch.iter().enumerate() {
+                    assert_eq!(sealed.first, if at < bad { texts[at][TAG] } else { 0 });
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -307,8 +338,18 @@ fn pair() -> (SharedKey, SalsaBox) {
     (SharedKey::new(&public, &secret).unwrap(), theirs)
 }
 
-fn frames(bufs: &mut [Vec<u8>], counter_of: impl Fn(usize) -> u64) -> Vec<Frame<'_>> {
-    bufs.iter_mut().enumerate().map(|(at, buf)| Frame { counter: counter_of(at), buf }).collect()
+fn batch_of(bufs: &[Vec<u8>], counter_of: impl Fn(usize) -> u64) -> Vec<Sealed> {
+    let mut end = 0;
+    let sealed = |(at, buf): (usize, &Vec<u8>)| {
+        end += buf.len();
+        Sealed { counter: counter_of(at), at: end - buf.len(), len: buf.len(), gap: at % 9, first: 0 }
+    };
+    bufs.iter().enumerate().map(sealed).collect()
+}
+
+fn room(memory: &mut Vec<u8>) -> &mut [MaybeUninit<u8>] {
+    memory.reserve(300_000);
+    memory.spare_capacity_mut()
 }
 
 fn split(nonce: &[u8; NONCE]) -> ([u8; 16], u64) {

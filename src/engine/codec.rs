@@ -1,7 +1,7 @@
 //! How the frames of the data phase are coded.
 
 use super::Failure;
-pub use super::mechanism::curve::message::{CurveCodec, OVERHEAD, Opener, Sealer};
+pub use super::mechanism::curve::message::{CurveCodec, OVERHEAD, Opener, Run, Sealer};
 #[cfg(feature = "gssapi")]
 use super::mechanism::gssapi::message as gssapi;
 
@@ -59,6 +59,27 @@ impl AnySealer {
             AnySealer::Curve(sealer) => sealer.append_frame(out, flags, body),
             #[cfg(feature = "gssapi")]
             AnySealer::Gssapi(sealer) => sealer.append_frame(out, flags, body),
+        }
+    }
+}
+
+impl AnySealer {
+    /// See [`Sealer::append_unfinished`].
+    #[inline]
+    pub fn append_unfinished(&mut self, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Failure> {
+        match self {
+            AnySealer::Curve(sealer) => sealer.append_unfinished(out, flags, body),
+            #[cfg(feature = "gssapi")]
+            AnySealer::Gssapi(sealer) => sealer.append_frame(out, flags, body),
+        }
+    }
+
+    /// See [`Sealer::finish`].
+    pub fn finish(&mut self, out: &mut [u8]) {
+        match self {
+            AnySealer::Curve(sealer) => sealer.finish(out),
+            #[cfg(feature = "gssapi")]
+            AnySealer::Gssapi(_) => {}
         }
     }
 }

@@ -18,6 +18,10 @@ pub mod config;
 pub mod datagram;
 pub mod failure;
 pub mod mechanism;
+#[cfg(any(feature = "norm", feature = "pgm"))]
+pub mod multicast;
+#[cfg(feature = "norm")]
+pub mod norm;
 pub mod opening;
 #[cfg(feature = "pgm")]
 pub mod pgm;

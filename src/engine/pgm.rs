@@ -3,6 +3,7 @@
 //! zmq_pgm(7), "Wire format".
 
 use super::Failure;
+use super::multicast::{Limits, Message};
 use super::zmtp::{frame, v1};
 
 /// In place of an offset: no message begins in the packet.
@@ -86,9 +87,6 @@ impl Packer {
     }
 }
 
-/// A whole message, frame by frame.
-pub type Message = Vec<Vec<u8>>;
-
 /// What one sender's packets hold.
 #[derive(Debug, Default)]
 pub struct Unpacker {
@@ -99,15 +97,6 @@ pub struct Unpacker {
     message: Message,
     /// Bytes of `message`, headers among them.
     weight: u64,
-}
-
-/// What a sender may send.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of one frame (`ZMQ_MAXMSGSIZE`); below 0: no limit.
-    pub frame: i64,
-    /// Bytes of all frames of one message together.
-    pub message: u64,
 }
 
 impl Unpacker {

@@ -15,7 +15,7 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"curve", true),
     (c"gssapi", cfg!(feature = "gssapi")),
     (c"pgm", cfg!(feature = "pgm")),
-    (c"norm", false),
+    (c"norm", cfg!(feature = "norm")),
     (c"tipc", true),
     (c"vmci", false),
     (c"vsock", true),
@@ -74,6 +74,8 @@ mod tests {
         // SAFETY: strings or NULL.
         unsafe {
             assert_eq!(zmq_has(c"ipc".as_ptr()), 1);
+            assert_eq!(zmq_has(c"norm".as_ptr()), c_int::from(cfg!(feature = "norm")));
+            assert_eq!(zmq_has(c"pgm".as_ptr()), c_int::from(cfg!(feature = "pgm")));
             for not in [c"IPC", c"vmci", c"", c"nonsense"] {
                 assert_eq!(zmq_has(not.as_ptr()), 0, "{not:?}");
             }

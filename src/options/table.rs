@@ -153,14 +153,38 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_HICCUP_MSG, Set, NextEndpoint, binary(0, ANY) in hiccup_msg),
     row!(ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, Set, AtOnce, flag(false, Any) of Pattern),
     row!(ZMQ_TOPICS_COUNT, Get, AtOnce, int(0, 0, MAX) of Pattern),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_MODE, Both, NextEndpoint, int(ZMQ_NORM_CC, ZMQ_NORM_FIXED, ZMQ_NORM_CCE_ECNONLY) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_MODE, Both, NextEndpoint, int(ZMQ_NORM_CC, ZMQ_NORM_FIXED, ZMQ_NORM_CCE_ECNONLY) in norm_mode),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_UNICAST_NACK, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_UNICAST_NACK, Both, NextEndpoint, flag(false, ZeroOrOne) in norm_unicast_nack),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_BUFFER_SIZE, Both, NextEndpoint, int(2048, 1, MAX) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_BUFFER_SIZE, Both, NextEndpoint, int(2048, 1, MAX) in norm_buffer_size_kib),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_SEGMENT_SIZE, Both, NextEndpoint, int(1400, 1, MAX) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_SEGMENT_SIZE, Both, NextEndpoint, int(1400, 1, MAX) in norm_segment_size),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_BLOCK_SIZE, Both, NextEndpoint, int(16, 1, 255) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_BLOCK_SIZE, Both, NextEndpoint, int(16, 1, 255) in norm_block_size),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_NUM_PARITY, Both, NextEndpoint, int(4, 0, 254) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_NUM_PARITY, Both, NextEndpoint, int(4, 0, 254) in norm_num_parity),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_NUM_AUTOPARITY, Both, NextEndpoint, int(0, 0, 254) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_NUM_AUTOPARITY, Both, NextEndpoint, int(0, 0, 254) in norm_num_autoparity),
+    #[cfg(not(feature = "norm"))]
     row!(ZMQ_NORM_PUSH, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
+    #[cfg(feature = "norm")]
+    row!(ZMQ_NORM_PUSH, Both, NextEndpoint, flag(false, ZeroOrOne) in norm_push),
     row!(ZMQ_FERRO_MAX_MULTIPART_FACTOR, Both, NextEndpoint, int(16, 1, MAX) in max_multipart_factor),
     row!(ZMQ_FERRO_CURVE_SERVER_KEY_ADD, Set, AtOnce, key() of Socket),
     row!(ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, Set, AtOnce, key() of Socket),

@@ -45,6 +45,10 @@ pub fn exchange(
         Unconnected::Multicast(socket) => Box::new(move |cx, shared, parts| {
             super::multicast::Exchange::begin(cx, ground, shared, socket, parts)
         }),
+        #[cfg(feature = "norm")]
+        Unconnected::Norm(socket) => {
+            Box::new(move |cx, shared, parts| super::norm::Exchange::begin(cx, ground, shared, socket, parts))
+        }
     };
     io_thread.add(Box::new(move |cx| {
         theirs.set_remote(cx.remote());
@@ -266,6 +270,16 @@ impl Source for Exchange {
 fn deliver(writer: &mut LaneWriter, first: &[u8], body: &[u8]) -> Result<()> {
     writer.append(&mut OutFrame::bytes(first, true))?;
     writer.append(&mut OutFrame::bytes(body, false))?;
+    writer.flush();
+    Ok(())
+}
+
+/// A message of any number of frames. Errors: `ENOMEM`.
+#[cfg(any(feature = "norm", feature = "pgm"))]
+pub(super) fn deliver_whole(writer: &mut LaneWriter, message: &[Vec<u8>]) -> Result<()> {
+    for (i, frame) in message.iter().enumerate() {
+        writer.append(&mut OutFrame::bytes(frame, i + 1 < message.len()))?;
+    }
     writer.flush();
     Ok(())
 }

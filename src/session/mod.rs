@@ -16,6 +16,8 @@ mod lookup;
 mod monitor;
 #[cfg(feature = "pgm")]
 mod multicast;
+#[cfg(feature = "norm")]
+mod norm;
 mod offenders;
 mod owner;
 mod pace;

@@ -1,15 +1,15 @@
 //! What stands between a socket's pipe and a reliable multicast: a publisher's messages go out to whoever listens, a
 //! subscriber's come in from all senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
-use super::datagrams::Parts;
+use super::datagrams::{Parts, deliver_whole};
 use super::establishing::limits;
 use super::shared::{PEER_CLOSED, Shared, TERMINATE};
 use super::state::{linger, timer};
 use super::{Ground, Owner};
 use crate::ctx::Guard;
-use crate::engine::pgm::{Limits, Message, Packer, Unpacker};
-use crate::errno::Result;
-use crate::message::{COMMAND, OutFrame};
+use crate::engine::multicast::{Limits, Message};
+use crate::engine::pgm::{Packer, Unpacker};
+use crate::message::COMMAND;
 use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
 use crate::sys::pgm::{PgmSocket, Received, Sent, Source as Sender};
@@ -115,7 +115,7 @@ impl Exchange {
                         // The pipe's reader wakes us.
                         return;
                     }
-                    if deliver(&mut self.writer, message).is_err() {
+                    if deliver_whole(&mut self.writer, message).is_err() {
                         // There is no memory for it. Others come.
                         self.writer.rollback();
                     }
@@ -231,13 +231,4 @@ impl Source for Exchange {
         self.send(cx);
         self.receive(cx);
     }
-}
-
-/// Errors: `ENOMEM`.
-fn deliver(writer: &mut LaneWriter, message: &Message) -> Result<()> {
-    for (i, frame) in message.iter().enumerate() {
-        writer.append(&mut OutFrame::bytes(frame, i + 1 < message.len()))?;
-    }
-    writer.flush();
-    Ok(())
 }

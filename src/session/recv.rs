@@ -85,6 +85,8 @@ pub struct RecvHalf {
     scratch: Scratch,
     /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
     opened: Option<(u8, usize)>,
+    /// What is wrong with the frame behind those that have been opened already.
+    forged: Option<Failure>,
     /// What lies between the stream and us.
     tunnel: Option<Arc<Tunnel>>,
     /// The peer has said farewell: what comes behind it is nothing.
@@ -129,6 +131,7 @@ impl RecvHalf {
             last_body_bytes: 0,
             scratch: Scratch::default(),
             opened: None,
+            forged: None,
             tunnel: None,
             farewell: false,
             inside: false,
@@ -317,6 +320,9 @@ impl RecvHalf {
         }
         let version = match self.form {
             RecvForm::Raw => return self.parse_raw(),
+            RecvForm::Sealed(version, AnyOpener::Curve(_)) if self.writer.blocks().is_some() => {
+                return self.parse_runs(version, now_ms, control);
+            }
             RecvForm::Sealed(..) => return self.parse_sealed(now_ms, control),
             RecvForm::Ws(_) => return self.parse_ws(control),
             RecvForm::Zmtp(version) => version,
@@ -324,6 +330,16 @@ impl RecvHalf {
         if in_place(&mut self.writer, &self.form).is_none() {
             return self.parse_scratch(version, now_ms, control);
         }
+        self.parse_blocks(version, now_ms, control)
+    }
+
+    /// As [`parse`](RecvHalf::parse), of what lies in the pipe's blocks.
+    fn parse_blocks(
+        &mut self,
+        version: Version,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Result<Option<usize>, Failure> {
         loop {
             if !self.inside {
                 self.accept_run();
@@ -343,7 +359,8 @@ impl RecvHalf {
                 return Ok(Some(len - have));
             }
             if header.is_command() {
-                if self.wants_subscriptions() && !self.writer.check() {
+                let wanted = self.wants_subscriptions() && (len > have || self.wish_is_here(&header));
+                if wanted && !self.writer.check() {
                     return Ok(None);
                 }
                 if len > have {
@@ -459,6 +476,13 @@ impl RecvHalf {
         self.limits.subscriptions && !self.inside
     }
 
+    /// Whether the command with this header, which has been received, says what the peer wants. Others cost no credit.
+    fn wish_is_here(&mut self, header: &Header) -> bool {
+        let Some(producer) = self.writer.blocks() else { return false };
+        let body = producer.received().get(header.header_len..header.frame_len()).unwrap_or_default();
+        Command::parse(body).is_wish()
+    }
+
     /// A command stays where it lies. What the socket does not want is made into one that the pipe's reader passes
     /// over, whatever the peer sent and wherever it came.
     fn accept_command(
@@ -526,7 +550,9 @@ impl RecvHalf {
         let more = flags & MORE != 0;
         let appended = match self.form {
             // Its header is not in the pipe yet.
-            RecvForm::Ws(_) => self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more)),
+            RecvForm::Ws(_) | RecvForm::Sealed(..) => {
+                self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more))
+            }
             _ => self.writer.append_body(more, body),
         };
         appended.map_err(Failure::Errno)?;

@@ -115,7 +115,11 @@ impl SendHalf {
 
     /// A message that goes before all of the pipe's. Errors: what sealing it gives.
     pub fn begin_with_message(&mut self, body: &[u8]) -> Result<(), Errno> {
-        encode(&mut self.form, &mut self.out, 0, body)
+        encode(&mut self.form, &mut self.out, 0, body)?;
+        if let SendForm::Sealed(sealer) = &mut self.form {
+            sealer.finish(&mut self.out);
+        }
+        Ok(())
     }
 
     /// Whether a control frame would have to wait, for the stream or for the end of a message.
@@ -327,15 +331,19 @@ impl SendHalf {
 
     /// Takes frames out of the pipe and encodes them.
     fn encode(&mut self) -> Result<(), Errno> {
-        while self.out.len() < GATHER.min(self.batch) {
+        let mut encoded = Ok(());
+        while encoded.is_ok() && self.out.len() < GATHER.min(self.batch) {
             let Some(frame) = self.reader.read() else {
                 self.inside = false;
-                return Ok(());
+                break;
             };
-            encode(&mut self.form, &mut self.out, frame.flags, frame.data())?;
+            encoded = encode(&mut self.form, &mut self.out, frame.flags, frame.data());
             self.inside = frame.more();
         }
-        Ok(())
+        if let SendForm::Sealed(sealer) = &mut self.form {
+            sealer.finish(&mut self.out);
+        }
+        encoded
     }
 }
 
@@ -346,13 +354,13 @@ enum Step {
     Nothing,
 }
 
-/// Appends a frame in the form in which frames leave.
+/// Appends a frame in the form in which frames leave; sealed ones have to be finished.
 fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
     match form {
         SendForm::Raw => out.extend_from_slice(body),
         SendForm::AsTheyLie => append(out, Version::V3_1, flags, body),
         SendForm::Framed(version) => append(out, *version, flags, body),
-        SendForm::Sealed(sealer) => sealer.append_frame(out, flags, body).map_err(errno)?,
+        SendForm::Sealed(sealer) => sealer.append_unfinished(out, flags, body).map_err(errno)?,
         SendForm::Ws(outgoing) => outgoing.append(out, flags, body).map_err(errno)?,
     }
     Ok(())

@@ -12,6 +12,8 @@ pub mod lock;
 pub mod net;
 pub mod net_adopt;
 pub mod net_resolve;
+#[cfg(feature = "norm")]
+pub mod norm;
 pub mod park;
 #[cfg(feature = "pgm")]
 pub mod pgm;

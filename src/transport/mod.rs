@@ -12,6 +12,8 @@ mod ip;
 mod ipc;
 mod layers;
 mod listener;
+#[cfg(feature = "norm")]
+mod norm;
 #[cfg(feature = "pgm")]
 mod pgm;
 mod socks;
@@ -27,6 +29,8 @@ pub use connect::{ConnectPlan, Connecting, Destination, finish};
 pub use endpoint::{endpoints_of, other_names, peer_address};
 pub use layers::Layers;
 pub use listener::{AcceptError, Accepted, Listener};
+#[cfg(feature = "norm")]
+pub use norm::Norm;
 #[cfg(feature = "pgm")]
 pub use pgm::Multicast;
 pub use socks::ProxyRequest;
@@ -96,6 +100,8 @@ pub enum Unconnected {
     Datagrams(Datagrams),
     #[cfg(feature = "pgm")]
     Multicast(Multicast),
+    #[cfg(feature = "norm")]
+    Norm(Norm),
 }
 
 impl Unconnected {
@@ -105,6 +111,8 @@ impl Unconnected {
             Unconnected::Datagrams(datagrams) => datagrams.last_endpoint(),
             #[cfg(feature = "pgm")]
             Unconnected::Multicast(multicast) => multicast.last_endpoint(),
+            #[cfg(feature = "norm")]
+            Unconnected::Norm(norm) => norm.last_endpoint(),
         }
     }
 }
@@ -153,6 +161,9 @@ impl Scheme {
             Scheme::Pgm => row("pgm", Types::PubSub, Build::Absent),
             #[cfg(not(feature = "pgm"))]
             Scheme::Epgm => row("epgm", Types::PubSub, Build::Absent),
+            #[cfg(feature = "norm")]
+            Scheme::Norm => row("norm", Types::PubSub, Build::Datagrams { open: norm::open }),
+            #[cfg(not(feature = "norm"))]
             Scheme::Norm => row("norm", Types::PubSub, Build::Absent),
         }
     }

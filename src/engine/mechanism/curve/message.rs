@@ -1,13 +1,15 @@
 //! MESSAGE, both ways: the frames of the data phase, messages and commands alike, each in a box of its own.
 
 use super::nonce;
-use crate::crypto::{BoxStream, SharedKey, TAG};
+use crate::crypto::{BoxStream, Sealed, SharedKey, TAG};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
+use crate::engine::zmtp::frame::Header;
 use crate::engine::zmtp::{Version, frame, subscription};
 use crate::errno::Errno;
 use crate::message::{COMMAND, MORE};
 use std::fmt;
+use std::mem::MaybeUninit;
 
 /// By how many bytes the body of a frame grows when it is sealed. All of them come before it.
 pub const OVERHEAD: usize = HEAD + TAG + 1;
@@ -42,6 +44,46 @@ pub struct Opener {
     stream: BoxStream,
     /// Of what came last.
     counter: u64,
+}
+
+/// Frames that lie one behind the other, to be opened in one go.
+pub struct Run {
+    batch: [Sealed; Run::MOST],
+    count: usize,
+    /// Bytes they take as received, and opened.
+    received: usize,
+    opened: usize,
+}
+
+impl Default for Run {
+    #[inline]
+    fn default() -> Run {
+        let none = Sealed { counter: 0, at: 0, len: 0, gap: 0, first: 0 };
+        Run { batch: [none; Run::MOST], count: 0, received: 0, opened: 0 }
+    }
+}
+
+impl Run {
+    /// Frames in one go.
+    const MOST: usize = 64;
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.count == Run::MOST
+    }
+
+    /// Bytes its frames take where they were received.
+    pub fn received(&self) -> usize {
+        self.received
+    }
+
+    /// Bytes its frames take once they are opened.
+    pub fn opened(&self) -> usize {
+        self.opened
+    }
 }
 
 /// How far the counters have got in the handshake.
@@ -81,6 +123,15 @@ impl Sealer {
     /// it was.
     #[inline]
     pub fn append_frame(&mut self, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Failure> {
+        self.append_unfinished(out, flags, body)?;
+        self.finish(out);
+        Ok(())
+    }
+
+    /// As [`append_frame`](Sealer::append_frame), faster where frames follow one another: they are whole only
+    /// after [`finish`](Sealer::finish), and `out` is only appended to until then.
+    #[inline]
+    pub fn append_unfinished(&mut self, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Failure> {
         if flags & COMMAND != 0
             && !self.version.takes_subscription_commands()
             && let Some((first, topic)) = subscription::message_form(flags, body)
@@ -90,6 +141,11 @@ impl Sealer {
         self.append(out, flags, &[], body)
     }
 
+    /// Finishes what was appended.
+    pub fn finish(&mut self, out: &mut [u8]) {
+        self.stream.finish(out);
+    }
+
     /// How long the frame for a body of `body_len` bytes is, header and all.
     pub fn frame_len(body_len: usize) -> usize {
         let sealed = body_len.saturating_add(OVERHEAD);
@@ -97,6 +153,7 @@ impl Sealer {
         sealed.saturating_add(header)
     }
 
+    #[inline]
     fn append(&mut self, out: &mut Vec<u8>, flags: u8, first: &[u8], rest: &[u8]) -> Result<(), Failure> {
         let counter = self.counter.checked_add(1).ok_or(Failure::SILENT)?;
         let len = OVERHEAD.saturating_add(first.len()).saturating_add(rest.len());
@@ -105,13 +162,11 @@ impl Sealer {
         frame::append_header(out, 0, len);
         out.extend_from_slice(NAME);
         out.extend_from_slice(&counter.to_be_bytes());
-        let sealed_from = out.len();
-        out.extend_from_slice(&[0; TAG]);
-        out.push(sealed_flags(flags));
-        out.extend_from_slice(first);
-        out.extend_from_slice(rest);
-        let sealed = out.get_mut(sealed_from..).unwrap_or_default();
-        self.stream.seal_in_place(counter, sealed).map_err(Failure::Errno)
+        match first {
+            [] => self.stream.seal_onto(counter, &[sealed_flags(flags)], rest, out),
+            [first, ..] => self.stream.seal_onto(counter, &[sealed_flags(flags), *first], rest, out),
+        }
+        Ok(())
     }
 }
 
@@ -128,6 +183,59 @@ impl Opener {
         let text = self.stream.open_in_place(counter, sealed).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         let (sealed_flags, text) = text.split_first_mut().ok_or(Failure::MALFORMED_MESSAGE)?;
         Ok((flags(*sealed_flags), text))
+    }
+
+    /// Puts the frame with this header, the next one behind those of the run, on the run too; `received` is where they
+    /// all are.
+    ///
+    /// Fails as [`open`](Opener::open) does with what can be seen from outside; then the run is as it was.
+    #[inline]
+    pub fn add(&mut self, run: &mut Run, header: &Header, received: &[u8]) -> Result<(), Failure> {
+        let at = run.received.saturating_add(header.header_len);
+        let body = received.get(at..run.received.saturating_add(header.frame_len())).unwrap_or_default();
+        let counter = self.check(body)?;
+        let opened = body.len().saturating_sub(OVERHEAD);
+        let gap = frame::header(0, opened).as_slice().len();
+        if let Some(sealed) = run.batch.get_mut(run.count) {
+            *sealed = Sealed { counter, at: at + HEAD, len: body.len() - HEAD, gap, first: 0 };
+            run.count += 1;
+            run.received += header.frame_len();
+            run.opened += gap + opened;
+        }
+        Ok(())
+    }
+
+    /// Opens the frames of a run into `room`: frames in the form a pipe has them in, as many as are good. `false`: the next
+    /// one is a forgery, so nothing more may be opened.
+    pub fn open_run<'a>(
+        &mut self,
+        run: &mut Run,
+        received: &[u8],
+        room: &'a mut [MaybeUninit<u8>],
+    ) -> (&'a mut [u8], bool) {
+        let batch = run.batch.get_mut(..run.count).unwrap_or_default();
+        let (opened, good) = self.stream.open_batch(received, batch, room);
+        let mut end = 0;
+        for sealed in batch.iter().take(good) {
+            let (header_at, len) = (end, sealed.room());
+            let header = frame::header(flags(sealed.first), len.saturating_sub(sealed.gap));
+            let place = opened.get_mut(header_at..header_at + sealed.gap).unwrap_or_default();
+            place.copy_from_slice(header.as_slice());
+            end += len;
+        }
+        (opened.get_mut(..end).unwrap_or_default(), good == run.count)
+    }
+
+    /// As [`open`](Opener::open), into `room`.
+    pub fn open_into<'a>(
+        &mut self,
+        body: &[u8],
+        room: &'a mut [MaybeUninit<u8>],
+    ) -> Result<(u8, &'a mut [u8]), Failure> {
+        let counter = self.check(body)?;
+        let mut batch = [Sealed { counter, at: HEAD, len: body.len() - HEAD, gap: 0, first: 0 }];
+        let (text, good) = self.stream.open_batch(body, &mut batch, room);
+        if good == 1 { Ok((flags(batch[0].first), text)) } else { Err(Failure::CRYPTOGRAPHIC) }
     }
 
     /// All that can be seen from outside; gives the counter.

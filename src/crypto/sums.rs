@@ -1,0 +1,181 @@
+//! The authenticators of several texts, one after the other, computed aside while key stream is.
+//!
+//! A short text's sum is a chain of multiplications in which each waits for the one before. Nothing else waits for the
+//! sum, though, until the text leaves or is shown: so texts queue up here, and the kernels work the queue off
+//! between their rounds.
+
+use super::poly1305::{BLOCK, Sum, partial_block, tag_of};
+use super::salsa::Aside;
+use super::stream::TAG;
+use zeroize::Zeroize;
+
+/// Texts that may wait. More than a call of any kernel has lanes, so that calls and texts keep step.
+const MOST: usize = 32;
+
+/// Texts in one buffer, each behind room for its tag, in the order in which they were pushed.
+pub(super) struct Sums {
+    texts: [Text; MOST],
+    /// How many have been pushed, have their tags, and were taken, since the beginning; places are these modulo `MOST`.
+    pushed: usize,
+    done: usize,
+    taken: usize,
+}
+
+/// A text, from `at` on not in the sum yet.
+#[derive(Clone, Copy)]
+struct Text {
+    sum: Sum,
+    pad: [u64; 2],
+    begin: usize,
+    at: usize,
+    end: usize,
+    /// There is nothing behind `end`.
+    whole: bool,
+    tag: [u8; TAG],
+}
+
+/// A text whose tag is known.
+pub(super) struct Done {
+    /// Where the text begins: the tag's place is before it.
+    pub(super) begin: usize,
+    pub(super) tag: [u8; TAG],
+}
+
+impl Sums {
+    pub(super) fn new() -> Sums {
+        let sum = Sum::ZERO;
+        let text = Text { sum, pad: [0; 2], begin: 0, at: 0, end: 0, whole: false, tag: [0; TAG] };
+        Sums { texts: [text; MOST], pushed: 0, done: 0, taken: 0 }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.pushed - self.taken == MOST
+    }
+
+    /// Whether there is nothing to compute.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pushed == self.done
+    }
+
+    /// A text that begins at `begin` of the buffer, of which nothing is there yet. There must be room.
+    #[inline(always)]
+    pub(super) fn push(&mut self, key: &[u8; 32], begin: usize) {
+        let (sum, pad) = Sum::new(key);
+        let text = Text { sum, pad, begin, at: begin, end: begin, whole: false, tag: [0; TAG] };
+        self.texts[self.pushed % MOST] = text;
+        self.pushed += 1;
+    }
+
+    /// The text that was pushed last is there up to `end`; if `whole`, that is all of it.
+    #[inline(always)]
+    pub(super) fn extend(&mut self, end: usize, whole: bool) {
+        let last = &mut self.texts[self.pushed.wrapping_sub(1) % MOST];
+        (last.end, last.whole) = (end, whole);
+    }
+
+    /// The work there is, to be done aside and then given to [`Sums::resume`]. `buffer` has the texts.
+    #[inline(always)]
+    pub(super) fn aside<'a>(&'a mut self, buffer: &'a [u8]) -> Adding<'a> {
+        let mut adding = Adding { sum: Sum::ZERO, rest: &[], sums: self, buffer };
+        adding.load();
+        adding
+    }
+
+    /// Computes what is left of all whole texts.
+    pub(super) fn conclude(&mut self, buffer: &[u8]) {
+        let mut adding = self.aside(buffer);
+        while !adding.sums.is_idle() {
+            let before = adding.sums.done;
+            adding.finish();
+            if adding.sums.done == before {
+                break;
+            }
+        }
+        adding.store();
+    }
+
+    /// The next text that is done and was not taken yet.
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> Option<Done> {
+        if self.taken == self.done {
+            return None;
+        }
+        let text = &self.texts[self.taken % MOST];
+        self.taken += 1;
+        Some(Done { begin: text.begin, tag: text.tag })
+    }
+}
+
+impl Drop for Sums {
+    fn drop(&mut self) {
+        for text in &mut self.texts {
+            text.sum.wipe();
+            text.pad.zeroize();
+        }
+    }
+}
+
+/// Work that goes on aside. The sum at the front is held by value, so that it stays in registers.
+pub(super) struct Adding<'a> {
+    sum: Sum,
+    /// What is there of the text at the front and not in the sum.
+    rest: &'a [u8],
+    sums: &'a mut Sums,
+    buffer: &'a [u8],
+}
+
+impl<'a> Adding<'a> {
+    #[inline(always)]
+    fn load(&mut self) {
+        let (buffer, text) = (self.buffer, &self.sums.texts[self.sums.done % MOST]);
+        if self.sums.done == self.sums.pushed {
+            self.rest = &[];
+            return;
+        }
+        self.sum = text.sum;
+        self.rest = buffer.get(text.at..text.end).unwrap_or_default();
+    }
+
+    /// Puts back what is known of the text at the front.
+    #[inline(always)]
+    pub(super) fn store(self) {
+        if self.sums.done != self.sums.pushed {
+            let text = &mut self.sums.texts[self.sums.done % MOST];
+            text.sum = self.sum;
+            text.at = text.end.saturating_sub(self.rest.len());
+        }
+    }
+
+    /// Goes to the end of the text at the front, if that is whole, and on to the next.
+    ///
+    /// Without a call, of memcpy(3) for instance: that would have to save all vector registers.
+    #[inline(always)]
+    fn finish(&mut self) {
+        let text = &mut self.sums.texts[self.sums.done % MOST];
+        if self.sums.done == self.sums.pushed || !text.whole {
+            return;
+        }
+        let (blocks, rest) = self.rest.as_chunks::<BLOCK>();
+        self.sum.add(blocks);
+        if !rest.is_empty() {
+            // A tag stands before the text, so that there are always sixteen bytes that end where it ends.
+            let last = self.buffer.get(..text.end).and_then(<[u8]>::last_chunk::<BLOCK>);
+            self.sum.add_partial(partial_block(last.unwrap_or(&[0; BLOCK]), rest.len()));
+        }
+        text.tag = tag_of(&self.sum, text.pad);
+        self.sums.done += 1;
+        self.load();
+    }
+}
+
+impl Aside for Adding<'_> {
+    #[inline(always)]
+    fn go_on(&mut self, len: usize) {
+        if let Some((now, rest)) = self.rest.split_at_checked(len) {
+            self.sum.add(now.as_chunks().0);
+            self.rest = rest;
+        } else {
+            self.finish();
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What the multicast transports share.
+
+/// A whole message, frame by frame.
+pub type Message = Vec<Vec<u8>>;
+
+/// What a sender may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one frame (`ZMQ_MAXMSGSIZE`); below 0: no limit.
+    pub frame: i64,
+    /// Bytes of all frames of one message together.
+    pub message: u64,
+}

@@ -1,0 +1,269 @@
+//! Messages in the byte stream that a NORM sender sends: frames of ZMTP 2.0, each behind a byte that tells whether it is
+//! the first of a message. NORM knows where some messages begin, and there receivers begin: late, or after a loss.
+//! Source: libzmq, which documents it nowhere else.
+
+use super::multicast::{Limits, Message};
+use super::zmtp::frame;
+use crate::message::MORE;
+
+/// Before the first frame of a message.
+const FIRST: u8 = 0;
+/// Before the others.
+const FURTHER: u8 = 0xff;
+
+/// Frames on their way into the stream.
+#[derive(Debug, Default)]
+pub struct Packer {
+    bytes: Vec<u8>,
+    written: usize,
+    /// Between the frames of a message.
+    inside: bool,
+}
+
+impl Packer {
+    /// Adds a frame.
+    pub fn add(&mut self, flags: u8, body: &[u8]) {
+        self.bytes.push(if self.inside { FURTHER } else { FIRST });
+        frame::append_frame(&mut self.bytes, flags & MORE, body);
+        self.inside = flags & MORE != 0;
+    }
+
+    /// What is not written yet.
+    pub fn rest(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
+
+    /// Whether a message is whole with what was added last.
+    pub fn is_whole(&self) -> bool {
+        !self.inside
+    }
+
+    /// So many bytes of [`rest`](Packer::rest) are written.
+    pub fn wrote(&mut self, bytes: usize) {
+        self.written = self.written.saturating_add(bytes);
+        if self.written >= self.bytes.len() {
+            self.bytes.clear();
+            self.written = 0;
+            // A large message must not hold its memory for ever.
+            self.bytes.shrink_to(64 * 1024);
+        }
+    }
+}
+
+/// What one sender's stream holds.
+#[derive(Debug, Default)]
+pub struct Unpacker {
+    stage: Stage,
+    message: Message,
+    /// Bytes of `message`, headers among them.
+    weight: u64,
+    /// The frames of `message` are all there are of it so far: its first has been seen and none was dropped.
+    complete: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The byte before a frame and its header, as far as they are here.
+    Header(Vec<u8>),
+    /// A frame's body.
+    Body { body: Vec<u8>, missing: usize, more: bool },
+    /// A frame that nobody wants.
+    Skipped { missing: u64 },
+}
+
+impl Default for Stage {
+    fn default() -> Stage {
+        Stage::Header(Vec::new())
+    }
+}
+
+impl Unpacker {
+    /// Bytes are lost: the next are the beginning of a frame.
+    pub fn lost(&mut self) {
+        *self = Unpacker::default();
+    }
+
+    /// Takes bytes; messages that are whole now are given to `take`. A message that breaks the rules is dropped. A frame
+    /// longer than any machine could hold has no end, so that nothing follows before a loss.
+    pub fn bytes(&mut self, mut data: &[u8], limits: Limits, mut take: impl FnMut(Message)) {
+        while !data.is_empty() {
+            match &mut self.stage {
+                Stage::Header(header) => {
+                    // Headers are short, so one byte at a time costs nothing and never takes one too many.
+                    let Some((byte, rest)) = data.split_first() else { return };
+                    header.push(*byte);
+                    data = rest;
+                    self.header(limits);
+                }
+                Stage::Body { body, missing, .. } => {
+                    let (taken, rest) = data.split_at((*missing).min(data.len()));
+                    *missing -= taken.len();
+                    data = rest;
+                    // Memory is taken for what has come, not for what was announced.
+                    match body.try_reserve(taken.len()) {
+                        Ok(()) => body.extend_from_slice(taken),
+                        Err(_) => {
+                            let missing = *missing as u64;
+                            self.drop_message();
+                            self.stage = Stage::Skipped { missing };
+                        }
+                    }
+                }
+                Stage::Skipped { missing } => {
+                    let skipped = usize::try_from(*missing).unwrap_or(usize::MAX).min(data.len());
+                    data = data.get(skipped..).unwrap_or_default();
+                    *missing = missing.saturating_sub(skipped as u64);
+                }
+            }
+            self.finish_frame(&mut take);
+        }
+    }
+
+    /// Goes on to the body, once the header is whole.
+    fn header(&mut self, limits: Limits) {
+        let Stage::Header(bytes) = &self.stage else { return };
+        let Some((first, bytes)) = bytes.split_first() else { return };
+        let (first, header) = (*first == FIRST, frame::parse_header(bytes));
+        let header = match header {
+            Ok(Some(header)) => header,
+            Ok(None) => return,
+            Err(_) => {
+                self.drop_message();
+                self.stage = Stage::Skipped { missing: u64::MAX };
+                return;
+            }
+        };
+        if first {
+            self.drop_message();
+            self.complete = true;
+        }
+        let weight = self.weight.saturating_add(header.frame_len() as u64);
+        let fits = frame::check_size(header.body_len, limits.frame).is_ok() && weight <= limits.message;
+        let missing = usize::try_from(header.body_len).ok();
+        match missing.filter(|_| self.complete && fits && !header.is_command()) {
+            Some(missing) => {
+                self.weight = weight;
+                self.stage = Stage::Body { body: Vec::new(), missing, more: header.more() };
+            }
+            None => {
+                self.drop_message();
+                self.stage = Stage::Skipped { missing: header.body_len };
+            }
+        }
+    }
+
+    /// Adds the frame to its message, once it is whole, and hands on the message, once that is.
+    fn finish_frame(&mut self, take: &mut impl FnMut(Message)) {
+        match &mut self.stage {
+            Stage::Body { body, missing: 0, more } => {
+                let (body, more) = (std::mem::take(body), *more);
+                self.message.push(body);
+                self.stage = Stage::default();
+                if !more {
+                    take(std::mem::take(&mut self.message));
+                    self.drop_message();
+                }
+            }
+            Stage::Skipped { missing: 0 } => self.stage = Stage::default(),
+            _ => {}
+        }
+    }
+
+    fn drop_message(&mut self) {
+        self.message.clear();
+        self.weight = 0;
+        self.complete = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::message::COMMAND;
+
+    const FREE: Limits = Limits { frame: -1, message: u64::MAX };
+
+    fn packed(messages: &[&[&[u8]]]) -> Vec<u8> {
+        let (mut packer, mut bytes) = (Packer::default(), Vec::new());
+        for message in messages {
+            for (i, frame) in message.iter().enumerate() {
+                packer.add(if i + 1 < message.len() { MORE } else { 0 }, frame);
+                assert_eq!(packer.is_whole(), i + 1 == message.len());
+                while !packer.rest().is_empty() {
+                    let part = packer.rest().len().min(7);
+                    bytes.extend_from_slice(&packer.rest()[..part]);
+                    packer.wrote(part);
+                }
+            }
+        }
+        bytes
+    }
+
+    fn unpacked(unpacker: &mut Unpacker, bytes: &[u8], at_once: usize, limits: Limits) -> Vec<Message> {
+        let mut messages = Vec::new();
+        bytes.chunks(at_once).for_each(|part| unpacker.bytes(part, limits, |message| messages.push(message)));
+        messages
+    }
+
+    #[test]
+    fn frames_are_told_apart_by_the_byte_before() {
+        assert_eq!(packed(&[&[b"ab"], &[b"c", b""]]), b"\0\0\x02ab\0\x01\x01c\xff\0\0");
+        let long = [7; 256];
+        assert_eq!(packed(&[&[&long]])[..11], *b"\0\x02\0\0\0\0\0\0\x01\0\x07");
+    }
+
+    #[test]
+    fn messages_come_back_however_they_are_cut() {
+        let long = vec![7; 1000];
+        let messages: [&[&[u8]]; 5] = [&[b"one"], &[b"", b""], &[&long, b"x", &long], &[b""], &[&long]];
+        let bytes = packed(&messages);
+        for at_once in [1, 2, 3, 7, 255, 5000] {
+            assert_eq!(unpacked(&mut Unpacker::default(), &bytes, at_once, FREE), messages, "{at_once}");
+        }
+    }
+
+    #[test]
+    fn who_comes_in_the_middle_of_a_message_gets_the_next() {
+        let bytes = packed(&[&[b"a", b"b", b"c"], &[b"d"]]);
+        for skipped in [4, 8] {
+            let late = unpacked(&mut Unpacker::default(), &bytes[skipped..], 3, FREE);
+            assert_eq!(late, [[b"d".to_vec()]], "from {skipped}");
+        }
+        let mut unpacker = Unpacker::default();
+        assert!(unpacked(&mut unpacker, &bytes[..6], 2, FREE).is_empty());
+        unpacker.lost();
+        assert_eq!(unpacked(&mut unpacker, &bytes[8..], 2, FREE), [[b"d".to_vec()]]);
+        // A message that ends without its last frame gives way to the next.
+        let cut = [&bytes[..8], &bytes[12..]].concat();
+        assert_eq!(unpacked(&mut Unpacker::default(), &cut, 5, FREE), [[b"d".to_vec()]]);
+    }
+
+    #[test]
+    fn what_breaks_the_rules_is_dropped_and_the_next_message_is_fine() {
+        let limits = Limits { frame: 3, message: 12 };
+        for message in
+            [&[&b"abcd"[..]][..], &[b"abc", b"abc", b"a"], &[b"abcd", b"a"], &[b"a", b"abcd", b"a"]]
+        {
+            let bytes = packed(&[message, &[b"abc", b"abc"]]);
+            let got = unpacked(&mut Unpacker::default(), &bytes, 4, limits);
+            assert_eq!(got, [[b"abc".to_vec(), b"abc".to_vec()]], "{message:?}");
+        }
+        let mut bytes = vec![FIRST, COMMAND, 2, 5, 5];
+        bytes.extend(packed(&[&[b"ok"]]));
+        assert_eq!(unpacked(&mut Unpacker::default(), &bytes, 100, FREE), [[b"ok".to_vec()]]);
+    }
+
+    #[test]
+    fn a_frame_without_an_end_costs_nothing() {
+        let mut unpacker = Unpacker::default();
+        let mut bytes = b"\0\x02\xff\xff\xff\xff\xff\xff\xff\xff".to_vec();
+        bytes.extend(packed(&[&[b"never"]]));
+        assert!(unpacked(&mut unpacker, &bytes, 100, FREE).is_empty());
+        // One that could be, but is not there: only what has come takes memory.
+        unpacker.lost();
+        assert!(unpacked(&mut unpacker, b"\0\x02\0\0\x7f\xff\xff\xff\xff\xffabc", 100, FREE).is_empty());
+        unpacker.lost();
+        assert_eq!(unpacked(&mut unpacker, &packed(&[&[b"ok"]]), 100, FREE), [[b"ok".to_vec()]]);
+    }
+}

@@ -1,0 +1,355 @@
+//! What stands between a socket's pipe and a NORM session: a publisher's messages go out to whoever listens, a
+//! subscriber's come in from all senders, each sender's apart. Subscriptions do not travel; the socket filters.
+
+use super::datagrams::{Parts, deliver_whole};
+use super::establishing::limits;
+use super::shared::{PEER_CLOSED, Shared, TERMINATE};
+use super::state::{linger, timer};
+use super::{Ground, Owner};
+use crate::ctx::Guard;
+use crate::engine::multicast::{Limits, Message};
+use crate::engine::norm::{Packer, Unpacker};
+use crate::message::COMMAND;
+use crate::pipe::{End, LaneReader, LaneWriter};
+use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::sys::norm::{Event, NormSocket, Read, Stream};
+use crate::transport::Norm;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Steps taken in one go, before others have their turn.
+const TURN: usize = 64;
+/// Bytes read in one step, and written where a message is longer.
+const PORTION: usize = 64 * 1024;
+/// Asking without a descriptor that tells.
+const UNWATCHED: Duration = Duration::from_millis(10);
+const LOOK: u8 = 1;
+/// How long NORM may take to send what it holds, even where the socket lingers for ever: a rate that nobody's answers
+/// raise may fall so low that it would be hours.
+const EMPTYING: Duration = Duration::from_secs(10);
+const GIVE_UP: u8 = 2;
+
+/// Lives on an I/O thread.
+pub struct Exchange {
+    owner: Arc<Owner>,
+    shared: Arc<Shared>,
+    way: Way,
+    /// The reactor has a place for the descriptor.
+    watched: bool,
+    /// The socket wants no more of us but that we send what is left.
+    closing: bool,
+    // The lanes go before the end does.
+    reader: LaneReader,
+    writer: LaneWriter,
+    end: End,
+    socket: NormSocket,
+    /// Keeps the context from ending while we are here.
+    _guard: Guard,
+}
+
+enum Way {
+    Out(Outgoing),
+    In(Incoming),
+}
+
+#[derive(Default)]
+struct Outgoing {
+    packer: Packer,
+    /// NORM has had no room, and has not told that there is some.
+    blocked: bool,
+    /// What was written last may lie with NORM until a packet is full.
+    unflushed: bool,
+    /// Anything was ever written.
+    begun: bool,
+    /// Nothing will be written any more; once NORM has sent all of it we can go.
+    emptying: bool,
+}
+
+struct Incoming {
+    streams: HashMap<Stream, Unpacking>,
+    /// Those that may have something to read, each once.
+    readable: VecDeque<Stream>,
+    limits: Limits,
+    /// Whole messages for which the pipe had no room. Nothing is read while there are any.
+    waiting: VecDeque<Message>,
+    room: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Unpacking {
+    unpacker: Unpacker,
+    /// A border has been found.
+    joined: bool,
+    /// Among those that are readable.
+    queued: bool,
+}
+
+impl Exchange {
+    /// Makes the source, on its I/O thread.
+    pub fn begin(
+        cx: &mut Cx<'_>,
+        ground: Ground,
+        shared: Arc<Shared>,
+        norm: Norm,
+        parts: Parts,
+    ) -> Box<dyn Source> {
+        let (reader, writer, end) = parts;
+        let way = match norm.receives {
+            true => {
+                let limits = limits(&ground.options);
+                Way::In(Incoming::new(Limits { frame: limits.frame, message: limits.message }))
+            }
+            false => Way::Out(Outgoing::default()),
+        };
+        let watched = cx.register(norm.socket.fd(), Interest::READABLE).is_ok();
+        if !watched {
+            cx.set_timer(LOOK, UNWATCHED);
+        }
+        Box::new(Exchange {
+            owner: ground.owner,
+            shared,
+            way,
+            watched,
+            closing: false,
+            reader,
+            writer,
+            end,
+            socket: norm.socket,
+            _guard: ground.guard,
+        })
+    }
+
+    fn go_on(&mut self, cx: &mut Cx<'_>) {
+        let mut again = false;
+        match &mut self.way {
+            Way::In(incoming) => {
+                // Subscriptions.
+                while self.reader.read().is_some() {}
+                match self.closing || self.reader.bytes_ended() {
+                    true => cx.finish(),
+                    false => again = incoming.receive(&mut self.socket, &mut self.writer),
+                }
+            }
+            Way::Out(outgoing) => {
+                if outgoing.hear(&mut self.socket) {
+                    return cx.finish();
+                }
+                match outgoing.send(&mut self.socket, &mut self.reader) {
+                    Step::Later => {}
+                    Step::Again => again = true,
+                    Step::Idle if self.closing || self.reader.bytes_ended() => {
+                        if !outgoing.begun {
+                            return cx.finish();
+                        }
+                        if outgoing.empty(&mut self.socket) {
+                            cx.set_timer(GIVE_UP, EMPTYING);
+                        }
+                    }
+                    Step::Idle => {}
+                }
+            }
+        }
+        if again {
+            cx.again();
+        }
+    }
+
+    /// The socket wants no more of us.
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        self.end.close();
+        if linger(cx, self.owner.linger_ms()) {
+            self.go_on(cx);
+        }
+    }
+}
+
+/// What came of sending.
+enum Step {
+    /// NORM will tell.
+    Later,
+    /// There is more, but others have their turn.
+    Again,
+    /// Nothing is left to write.
+    Idle,
+}
+
+impl Outgoing {
+    /// Takes what NORM tells. `true`: all has been sent and nothing more comes.
+    fn hear(&mut self, socket: &mut NormSocket) -> bool {
+        let mut done = false;
+        while let Some(event) = socket.next_event() {
+            match event {
+                Event::Room => self.blocked = false,
+                Event::Empty => {
+                    self.blocked = false;
+                    done = self.emptying;
+                }
+                Event::Readable(_) | Event::Gone(_) => {}
+            }
+        }
+        done
+    }
+
+    fn send(&mut self, socket: &mut NormSocket, reader: &mut LaneReader) -> Step {
+        if self.blocked {
+            return Step::Later;
+        }
+        for _ in 0..TURN {
+            while self.packer.rest().len() < PORTION
+                && let Some(frame) = reader.read()
+            {
+                if frame.flags & COMMAND == 0 {
+                    self.packer.add(frame.flags, frame.data());
+                    if self.packer.is_whole() {
+                        break;
+                    }
+                }
+            }
+            if self.packer.rest().is_empty() {
+                if std::mem::take(&mut self.unflushed) {
+                    socket.flush();
+                }
+                return Step::Idle;
+            }
+            let (written, whole) = (socket.write(self.packer.rest()), self.packer.is_whole());
+            self.packer.wrote(written);
+            self.begun = true;
+            if !self.packer.rest().is_empty() {
+                self.blocked = true;
+                return Step::Later;
+            }
+            if whole {
+                socket.end_message();
+                self.unflushed = true;
+            }
+        }
+        Step::Again
+    }
+
+    /// Has NORM tell when it has sent what it holds. What it has told before may be older than what was written last.
+    /// `true` the first time.
+    fn empty(&mut self, socket: &mut NormSocket) -> bool {
+        let first = !std::mem::replace(&mut self.emptying, true);
+        if first {
+            while socket.next_event().is_some() {}
+            socket.flush();
+        }
+        first
+    }
+}
+
+impl Incoming {
+    fn new(limits: Limits) -> Incoming {
+        Incoming {
+            streams: HashMap::new(),
+            readable: VecDeque::new(),
+            limits,
+            waiting: VecDeque::new(),
+            room: vec![0; PORTION],
+        }
+    }
+
+    /// Takes what there is, as long as the pipe does. `true`: there may be more.
+    fn receive(&mut self, socket: &mut NormSocket, writer: &mut LaneWriter) -> bool {
+        for _ in 0..TURN {
+            // Events come first, also where the pipe has no room: with them go senders that are too many.
+            match socket.next_event() {
+                Some(Event::Readable(stream)) => {
+                    self.queue(stream);
+                    continue;
+                }
+                Some(Event::Gone(stream)) => {
+                    self.streams.remove(&stream);
+                    continue;
+                }
+                Some(Event::Room | Event::Empty) => continue,
+                None => {}
+            }
+            if !self.deliver(writer) {
+                // The pipe's reader wakes us.
+                return false;
+            }
+            match self.readable.pop_front() {
+                Some(stream) => self.read(socket, stream),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Hands on what waits. `false`: the pipe has no room for all of it.
+    fn deliver(&mut self, writer: &mut LaneWriter) -> bool {
+        while let Some(message) = self.waiting.front() {
+            if !writer.check() {
+                return false;
+            }
+            if deliver_whole(writer, message).is_err() {
+                // There is no memory for it. Others come.
+                writer.rollback();
+            }
+            self.waiting.pop_front();
+        }
+        true
+    }
+
+    fn queue(&mut self, stream: Stream) {
+        let unpacking = self.streams.entry(stream).or_default();
+        if !std::mem::replace(&mut unpacking.queued, true) {
+            self.readable.push_back(stream);
+        }
+    }
+
+    /// Reads once, and puts the stream behind the others if it may have more.
+    fn read(&mut self, socket: &mut NormSocket, stream: Stream) {
+        let Some(unpacking) = self.streams.get_mut(&stream) else { return };
+        unpacking.queued = false;
+        if !unpacking.joined {
+            unpacking.joined = socket.seek(stream);
+        }
+        if !unpacking.joined {
+            return;
+        }
+        match socket.read(stream, &mut self.room) {
+            Read::Nothing => return,
+            Read::Lost => {
+                unpacking.unpacker.lost();
+                unpacking.joined = false;
+            }
+            Read::Bytes(length) => {
+                let bytes = self.room.get(..length).unwrap_or_default();
+                unpacking.unpacker.bytes(bytes, self.limits, |message| self.waiting.push_back(message));
+            }
+        }
+        self.queue(stream);
+    }
+}
+
+impl Source for Exchange {
+    fn ready(&mut self, cx: &mut Cx<'_>, _ready: Ready) {
+        self.go_on(cx);
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+        if id == timer::LINGER || id == GIVE_UP {
+            return cx.finish();
+        }
+        if !self.watched {
+            self.watched = cx.register(self.socket.fd(), Interest::READABLE).is_ok();
+            if !self.watched {
+                cx.set_timer(LOOK, UNWATCHED);
+            }
+        }
+        self.go_on(cx);
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        if self.shared.take_flags() & (PEER_CLOSED | TERMINATE) != 0 {
+            return self.close(cx);
+        }
+        self.go_on(cx);
+    }
+}

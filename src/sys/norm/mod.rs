@@ -1,0 +1,530 @@
+//! The system's NORM library 1.5: reliable multicast by negative acknowledgements (RFC 5740). It runs a thread of its own
+//! for each socket, which tells what has happened through a descriptor.
+
+mod headers;
+mod instance;
+mod settings;
+
+use crate::errno::{Errno, Result};
+use headers::*;
+use instance::Instance;
+use settings::{Sizes, tos};
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{CString, c_uint};
+use std::os::fd::RawFd;
+use std::ptr;
+
+pub use settings::{Mode, Settings};
+
+/// Streams that are kept at once. Anybody can claim to be one more sender, each of which takes buffers; the sender least
+/// recently heard goes first.
+const MOST_STREAMS: usize = if cfg!(test) { 4 } else { 256 };
+/// Where a socket takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Our number among the group's, unlike all others'; chosen at random where there is none.
+    pub node: Option<u32>,
+    /// The interface to send and receive by, of a multicast address.
+    pub interface: Option<&'a str>,
+    /// A multicast group, or the receiver's address.
+    pub address: &'a str,
+    pub port: u16,
+}
+
+/// A session of NORM's, on its own; it ends when dropped.
+pub struct NormSocket {
+    instance: Instance,
+    session: Handle,
+    /// The stream that we send.
+    sending: Handle,
+    receives: bool,
+    /// The streams that we receive, each retained once, and when it was heard last.
+    streams: HashMap<Stream, u64>,
+    clock: u64,
+    /// Senders to forget, each retained once.
+    leaving: Vec<Handle>,
+    /// Not told yet.
+    events: VecDeque<Event>,
+}
+
+/// What one sender sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stream(usize);
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// There is something to [`read`](NormSocket::read), perhaps of a stream that is new.
+    Readable(Stream),
+    /// The stream has ended or its sender has gone. It has nothing more to read.
+    Gone(Stream),
+    /// Some of what was written has left, so that there is room.
+    Room,
+    /// All that was written has left.
+    Empty,
+}
+
+/// What came of an attempt to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    Bytes(usize),
+    /// Nothing before the next [`Event::Readable`].
+    Nothing,
+    /// Bytes are lost for good: what comes next follows on nothing.
+    Lost,
+}
+
+// SAFETY: NORM's calls lock its thread out and are tied to none of ours; this value is the handles' only owner.
+unsafe impl Send for NormSocket {}
+
+impl NormSocket {
+    /// Opens a socket that takes part at once. Blocks for as long as a name server takes if the address is a host name.
+    /// Errors: `EINVAL` for everything that NORM does not want, as it does not say why; `EMFILE`; `ENOMEM`;
+    /// `EPROTONOSUPPORT`.
+    pub fn open(place: &Place<'_>, settings: &Settings) -> Result<NormSocket> {
+        let sizes = Sizes::of(settings)?;
+        let address = CString::new(place.address).map_err(|_| Errno::INVAL)?;
+        let interface = place.interface.map(CString::new).transpose().map_err(|_| Errno::INVAL)?;
+        let node = match place.node {
+            Some(node) => node,
+            None => random_node()?,
+        };
+        let mut socket = NormSocket {
+            instance: Instance::start()?,
+            session: ptr::null(),
+            sending: ptr::null(),
+            receives: settings.receives,
+            streams: HashMap::new(),
+            clock: 0,
+            leaving: Vec::new(),
+            events: VecDeque::new(),
+        };
+        // SAFETY: an instance of ours and a C string.
+        socket.session =
+            some(unsafe { NormCreateSession(socket.instance.handle(), address.as_ptr(), place.port, node) })?;
+        // SAFETY: a C string.
+        let unicast = unsafe { NormIsUnicastAddress(address.as_ptr()) };
+        if !unicast {
+            socket.prepare_multicast(interface.as_ref(), settings);
+        }
+        // SAFETY: a session of ours, not started yet.
+        unsafe {
+            if unicast || settings.unicast_nack {
+                NormSetDefaultUnicastNack(socket.session, true);
+            }
+            NormSetTOS(socket.session, tos(settings));
+        }
+        if !settings.receives {
+            sizes.check_memory()?;
+        }
+        match settings.receives {
+            true => socket.start_receiving(&sizes)?,
+            false => socket.start_sending(&sizes, settings)?,
+        }
+        Ok(socket)
+    }
+
+    /// Readable when there is an event. It stays the socket's.
+    pub fn fd(&self) -> RawFd {
+        self.instance.fd()
+    }
+
+    /// What has happened since; to be asked until there is nothing more, for the descriptor to tell anew.
+    pub fn next_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            match self.instance.next_event() {
+                Some(raw) => self.take(&raw),
+                None if self.leaving.is_empty() => return None,
+                None => self.dismiss(),
+            }
+        }
+    }
+
+    /// Reads on in a stream. After `Bytes` and `Lost` there may be more.
+    pub fn read(&mut self, stream: Stream, room: &mut [u8]) -> Read {
+        if !self.streams.contains_key(&stream) {
+            return Read::Nothing;
+        }
+        let mut length = room_of(room.len());
+        // SAFETY: a stream that we retain, and a slice's pointer and length.
+        let whole = unsafe { NormStreamRead(stream.handle(), room.as_mut_ptr().cast(), &raw mut length) };
+        match (whole, length as usize) {
+            (false, _) => Read::Lost,
+            (true, 0) => Read::Nothing,
+            (true, length) => Read::Bytes(length.min(room.len())),
+        }
+    }
+
+    /// Goes on to where a message begins. `false`: there is none before the next [`Event::Readable`].
+    pub fn seek(&mut self, stream: Stream) -> bool {
+        // SAFETY: a stream that we retain.
+        self.streams.contains_key(&stream) && unsafe { NormStreamSeekMsgStart(stream.handle()) }
+    }
+
+    /// Writes bytes of messages; how many of them there was room for. Where it was not all, [`Event::Room`] or
+    /// [`Event::Empty`] tell when to go on.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        if self.sending.is_null() {
+            return bytes.len();
+        }
+        // SAFETY: a stream of ours, and a slice's pointer and at most its length.
+        let written =
+            unsafe { NormStreamWrite(self.sending, bytes.as_ptr().cast(), room_of(bytes.len())) } as usize;
+        written.min(bytes.len())
+    }
+
+    /// What is written next begins a message: there receivers may begin.
+    pub fn end_message(&mut self) {
+        if !self.sending.is_null() {
+            // SAFETY: a stream of ours.
+            unsafe { NormStreamMarkEom(self.sending) };
+        }
+    }
+
+    /// A message ends here and nothing follows for now: sends even what fills no packet.
+    pub fn flush(&mut self) {
+        if !self.sending.is_null() {
+            // SAFETY: a stream of ours.
+            unsafe { NormStreamFlush(self.sending, true, FLUSH_ACTIVE) };
+        }
+    }
+
+    fn prepare_multicast(&mut self, interface: Option<&CString>, settings: &Settings) {
+        // SAFETY: a session of ours, not started yet; a C string, null where an address may be left out. What an interface
+        // is worth shows when the session starts.
+        unsafe {
+            NormSetTTL(self.session, settings.hops.clamp(0, 255).try_into().unwrap_or(1));
+            NormSetRxPortReuse(self.session, true, ptr::null(), ptr::null(), 0);
+            NormSetLoopback(self.session, true);
+            if let Some(interface) = interface {
+                NormSetMulticastInterface(self.session, interface.as_ptr());
+            }
+        }
+    }
+
+    fn start_receiving(&mut self, sizes: &Sizes) -> Result<()> {
+        // SAFETY: a session of ours.
+        let started = unsafe {
+            // From the beginning of what the sender still has.
+            NormSetDefaultSyncPolicy(self.session, SYNC_STREAM);
+            NormStartReceiver(self.session, sizes.buffer)
+        };
+        if started { Ok(()) } else { Err(Errno::INVAL) }
+    }
+
+    fn start_sending(&mut self, sizes: &Sizes, settings: &Settings) -> Result<()> {
+        let mut id = [0; 2];
+        getrandom::fill(&mut id).map_err(|_| Errno::INVAL)?;
+        let (Sizes { buffer, segment, block, parity, auto_parity }, id) = (*sizes, u16::from_ne_bytes(id));
+        // SAFETY: a session of ours.
+        if !unsafe { NormStartSender(self.session, id, buffer, segment, block, parity, 0) } {
+            return Err(Errno::INVAL);
+        }
+        // SAFETY: a session of ours that sends.
+        unsafe {
+            match settings.mode {
+                Mode::Fixed => NormSetTxRate(self.session, f64::from(settings.rate_kbit) * 1000.0),
+                _ => NormSetCongestionControl(self.session, true, true),
+            }
+            match settings.mode {
+                Mode::Fixed | Mode::Congestion => {}
+                Mode::Lossy => NormSetEcnSupport(self.session, false, false, true),
+                Mode::Marked => NormSetEcnSupport(self.session, true, false, false),
+                Mode::MarkedOnly => NormSetEcnSupport(self.session, true, true, false),
+            }
+            if auto_parity > 0 {
+                NormSetAutoParity(self.session, auto_parity);
+            }
+        }
+        // SAFETY: a session of ours that sends; nothing to go ahead of the stream.
+        self.sending = some(unsafe { NormStreamOpen(self.session, buffer, ptr::null(), 0) })?;
+        // SAFETY: a stream of ours.
+        unsafe { NormStreamSetPushEnable(self.sending, settings.push) };
+        Ok(())
+    }
+
+    /// Makes our events of one of NORM's, whose handles it keeps for us until it is asked for the next.
+    fn take(&mut self, raw: &headers::Event) {
+        match raw.kind {
+            TX_QUEUE_VACANCY => self.events.push_back(Event::Room),
+            TX_QUEUE_EMPTY => self.events.push_back(Event::Empty),
+            RX_OBJECT_NEW | RX_OBJECT_UPDATED if !raw.object.is_null() => self.heard(raw.object),
+            RX_OBJECT_COMPLETED | RX_OBJECT_ABORTED => self.release(Stream::of(raw.object)),
+            REMOTE_SENDER_INACTIVE if !raw.sender.is_null() => self.leave(raw.sender),
+            _ => {}
+        }
+    }
+
+    /// `object`: of an event in hand.
+    fn heard(&mut self, object: Handle) {
+        let stream = Stream::of(object);
+        self.clock += 1;
+        if let Some(heard) = self.streams.get_mut(&stream) {
+            *heard = self.clock;
+            return self.events.push_back(Event::Readable(stream));
+        }
+        // SAFETY: the event's object, which NORM keeps until it is asked for the next.
+        if unsafe { NormObjectGetType(object) } != OBJECT_STREAM {
+            // Files and such are none of our senders', and reading them as streams would go wrong.
+            // SAFETY: as above; nothing of ours refers to it, and we do not touch it afterwards.
+            return unsafe { NormObjectCancel(object) };
+        }
+        if self.streams.len() >= MOST_STREAMS {
+            let oldest = self.streams.iter().min_by_key(|(_, heard)| **heard).map(|(stream, _)| *stream);
+            if let Some(oldest) = oldest {
+                // SAFETY: a stream that we retain, and with it its sender.
+                self.leave(unsafe { NormObjectGetSender(oldest.handle()) });
+            }
+        }
+        // SAFETY: the event's object, as above.
+        unsafe { NormObjectRetain(object) };
+        self.streams.insert(stream, self.clock);
+        self.events.push_back(Event::Readable(stream));
+    }
+
+    /// Has a sender forgotten once all that NORM has to tell is told. `sender`: an event's, or a retained stream's. NORM
+    /// forgets senders when it is told to alone, so this one it still knows, unless it is on the list already.
+    fn leave(&mut self, sender: Handle) {
+        if sender.is_null() || self.leaving.contains(&sender) {
+            return;
+        }
+        // SAFETY: as told above.
+        unsafe { NormNodeRetain(sender) };
+        self.leaving.push(sender);
+    }
+
+    /// Forgets the senders on the list and all that they send. NORM loses sight of the objects that its events name when
+    /// it deletes their sender, and of those that go with it: so there are to be none of either.
+    fn dismiss(&mut self) {
+        self.instance.suspend();
+        while let Some(raw) = self.instance.next_event() {
+            self.take(&raw);
+        }
+        for sender in std::mem::take(&mut self.leaving) {
+            // SAFETY: streams that we retain.
+            let theirs = |stream: &Stream| unsafe { NormObjectGetSender(stream.handle()) } == sender;
+            let streams: Vec<_> = self.streams.keys().copied().filter(theirs).collect();
+            for stream in streams {
+                // SAFETY: a stream that we retain, of a sender that NORM knows.
+                unsafe { NormObjectCancel(stream.handle()) };
+                self.release(stream);
+            }
+            // SAFETY: a sender that NORM knows, as `leave` says, and that we have retained once; after this it is gone.
+            unsafe {
+                NormNodeDelete(sender);
+                NormNodeRelease(sender);
+            }
+        }
+        self.instance.resume();
+    }
+
+    fn release(&mut self, stream: Stream) {
+        if self.streams.remove(&stream).is_some() {
+            // SAFETY: a stream that we retained, once.
+            unsafe { NormObjectRelease(stream.handle()) };
+            self.events.push_back(Event::Gone(stream));
+        }
+    }
+}
+
+impl Drop for NormSocket {
+    fn drop(&mut self) {
+        let streams: Vec<_> = self.streams.keys().copied().collect();
+        streams.into_iter().for_each(|stream| self.release(stream));
+        for sender in self.leaving.drain(..) {
+            // SAFETY: a sender that we have retained once.
+            unsafe { NormNodeRelease(sender) };
+        }
+        if self.session.is_null() {
+            return;
+        }
+        // SAFETY: a session of ours; nobody uses it after this. The events go before it does, as they refer to it.
+        unsafe {
+            match self.receives {
+                true => NormStopReceiver(self.session),
+                false => NormStopSender(self.session),
+            }
+            while self.instance.next_event().is_some() {}
+            NormDestroySession(self.session);
+        }
+    }
+}
+
+impl Stream {
+    fn of(object: Handle) -> Stream {
+        Stream(object.expose_provenance())
+    }
+
+    fn handle(self) -> Handle {
+        ptr::with_exposed_provenance(self.0)
+    }
+}
+
+/// Neither of the two numbers that have a meaning of their own: `NORM_NODE_NONE` and `NORM_NODE_ANY`.
+fn random_node() -> Result<u32> {
+    let mut node = [0; 4];
+    getrandom::fill(&mut node).map_err(|_| Errno::INVAL)?;
+    Ok(u32::from_ne_bytes(node).clamp(1, u32::MAX - 1))
+}
+
+fn some(handle: Handle) -> Result<Handle> {
+    if handle.is_null() { Err(Errno::INVAL) } else { Ok(handle) }
+}
+
+fn room_of(length: usize) -> c_uint {
+    length.try_into().unwrap_or(c_uint::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::settings::SETTINGS;
+    use super::*;
+    use std::mem::offset_of;
+
+    #[test]
+    fn the_structures_are_those_of_the_header() {
+        assert_eq!(size_of::<headers::Event>(), 32);
+        assert_eq!((offset_of!(headers::Event, sender), offset_of!(headers::Event, object)), (16, 24));
+    }
+
+    #[test]
+    fn places_that_are_none_are_refused() {
+        let place = Place { node: None, interface: None, address: "239.255.77.9", port: 17_521 };
+        for place in [
+            Place { address: "", ..place },
+            Place { address: "\0", ..place },
+            Place { interface: Some("nosuchif"), ..place },
+        ] {
+            assert!(NormSocket::open(&place, &SETTINGS).is_err(), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let place = place(17_522);
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let mut sender = NormSocket::open(&place, &SENDER).unwrap();
+        assert_eq!(sender.write(b"hello"), 5);
+        sender.flush();
+        let stream = heard(&mut receiver);
+        let mut room = [0; 64];
+        assert_eq!(receiver.read(stream, &mut room), Read::Bytes(5));
+        assert_eq!(&room[..5], b"hello");
+        assert_eq!(receiver.read(stream, &mut room), Read::Nothing);
+        while sender.next_event() != Some(Event::Empty) {
+            wait(&sender);
+        }
+    }
+
+    #[test]
+    fn of_too_many_senders_the_least_recently_heard_goes() {
+        let place = place(17_523);
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let mut senders: Vec<_> =
+            (0..MOST_STREAMS + 2).map(|_| NormSocket::open(&place, &SENDER).unwrap()).collect();
+        let mut streams = Vec::new();
+        for (i, sender) in senders.iter_mut().enumerate() {
+            assert_eq!(sender.write(&[i as u8]), 1);
+            sender.flush();
+            streams.push(read_from(&mut receiver, i as u8));
+            // For its event, which may come late.
+            assert!(receiver.streams.len() <= MOST_STREAMS + 1, "{i}");
+        }
+        let mut room = [0; 8];
+        assert_eq!((receiver.read(streams[0], &mut room), receiver.seek(streams[0])), (Read::Nothing, false));
+        // Who has gone may come again.
+        assert_eq!(senders[0].write(&[99]), 1);
+        senders[0].flush();
+        read_from(&mut receiver, 99);
+    }
+
+    #[test]
+    fn objects_that_are_no_streams_are_nothing() {
+        unsafe extern "C" {
+            fn NormDataEnqueue(
+                session: Handle,
+                data: *const u8,
+                length: u32,
+                info: *const u8,
+                info_length: c_uint,
+            ) -> Handle;
+        }
+        let place = place(17_524);
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let mut sender = NormSocket::open(&place, &SENDER).unwrap();
+        let data = [7u8; 5000];
+        // SAFETY: a session that sends; the data outlive it.
+        assert!(!unsafe { NormDataEnqueue(sender.session, data.as_ptr(), 5000, ptr::null(), 0) }.is_null());
+        assert_eq!(sender.write(b"!"), 1);
+        sender.flush();
+        read_from(&mut receiver, b'!');
+        assert_eq!(receiver.streams.len(), 1);
+        drop(sender);
+    }
+
+    #[test]
+    fn what_is_lost_on_the_way_is_sent_again() {
+        unsafe extern "C" {
+            fn NormSetTxLoss(session: Handle, percent: f64);
+        }
+        let place = place(17_525);
+        let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
+        let mut sender = NormSocket::open(&place, &SENDER).unwrap();
+        // SAFETY: a session of ours.
+        unsafe { NormSetTxLoss(sender.session, 20.0) };
+        let sent: Vec<u8> = (0..10_000u32).flat_map(u32::to_be_bytes).collect();
+        assert_eq!(sender.write(&sent), sent.len());
+        sender.flush();
+        let (mut received, mut room) = (Vec::new(), [0; 5000]);
+        let stream = heard(&mut receiver);
+        while received.len() < sent.len() {
+            match receiver.read(stream, &mut room) {
+                Read::Bytes(length) => received.extend_from_slice(&room[..length]),
+                Read::Nothing if receiver.next_event().is_none() => wait(&receiver),
+                Read::Nothing => {}
+                Read::Lost => panic!("lost after {}", received.len()),
+            }
+        }
+        assert!(received == sent);
+    }
+
+    const SENDER: Settings = Settings { receives: false, mode: Mode::Fixed, rate_kbit: 10_000, ..SETTINGS };
+
+    fn place(port: u16) -> Place<'static> {
+        Place { node: None, interface: Some("lo"), address: "239.255.77.9", port }
+    }
+
+    /// A stream that has a message.
+    fn heard(receiver: &mut NormSocket) -> Stream {
+        loop {
+            match receiver.next_event() {
+                Some(Event::Readable(stream)) if receiver.seek(stream) => return stream,
+                Some(_) => {}
+                None => wait(receiver),
+            }
+        }
+    }
+
+    /// The stream from which that byte comes, whatever comes before.
+    fn read_from(receiver: &mut NormSocket, byte: u8) -> Stream {
+        let mut room = [0; 8];
+        loop {
+            let stream = heard(receiver);
+            while let Read::Bytes(length) = receiver.read(stream, &mut room) {
+                if room[..length].contains(&byte) {
+                    return stream;
+                }
+            }
+        }
+    }
+
+    fn wait(socket: &NormSocket) {
+        use crate::sys::poll::{PollFd, poll};
+        let mut fds = [PollFd { fd: socket.fd(), events: libc::POLLIN, revents: 0 }];
+        assert_eq!(poll(&mut fds, Some(std::time::Duration::from_secs(30))), Ok(1), "nothing happens");
+    }
+}
