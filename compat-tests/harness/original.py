@@ -23,15 +23,6 @@ def draft(tree):
     return folder / "lib" / "libzmq.so.5"
 
 
-def draft_prefix(tree):
-    """A folder in which the same library is installed, with its header."""
-    draft(tree)
-    prefix = WORK / f"original-{tree.version}-draft-installed"
-    if not (prefix / "include" / "zmq.h").exists():
-        _do(["cmake", "--install", str(WORK / f"original-{tree.version}-draft"), "--prefix", str(prefix)])
-    return prefix
-
-
 def _do(command):
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:

@@ -21,6 +21,7 @@ NEEDED = {
     "cmake": "checks find_package(ZeroMQ)",
     "iproute2": "brings up the loopback device in a test's network namespace",
     "python3-venv": "a private place for pyzmq",
+    "python3-dev": "pyzmq is built from its sources, too",
     "valgrind": "counts the instructions that benches/budgets.toml bounds",
 }
 

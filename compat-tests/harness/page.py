@@ -1,4 +1,4 @@
-"""The programs in a page of the documentation: every fenced block of Python or C is a whole one."""
+"""What a page of the documentation has to be run: programs (every fenced block of Python or C is a whole one), commands."""
 
 import re
 from dataclasses import dataclass
@@ -31,3 +31,12 @@ def programs(page):
     if not found:
         raise Problem(f"no programs in {page}")
     return found
+
+
+def commands(page, word):
+    """The lines of the one fenced block of shell commands in which `word` stands, without their comments."""
+    blocks = [match.group(2) for match in _FENCE.finditer(page.read_text()) if match.group(1) == "sh"]
+    found = [block for block in blocks if word in block]
+    if len(found) != 1:
+        raise Problem(f"{len(found)} blocks with {word} in {page}, not one")
+    return [line.partition("#")[0].strip() for line in found[0].splitlines()]

@@ -1,4 +1,4 @@
-"""Private Pythons with pyzmq: the unmodified wheel from PyPI, or one built with the draft API."""
+"""Private Pythons with pyzmq: the unmodified wheel from PyPI, or one built from its sources for an installed libzmq."""
 
 import hashlib
 import os
@@ -25,25 +25,29 @@ def python(purpose, *requirements):
     return _python(purpose, [f"pyzmq=={VERSION}", *requirements], install)
 
 
-def draft_python(purpose, prefix, *requirements):
-    """As `python`, with a pyzmq built from its sources for the draft libzmq that is installed in `prefix`."""
+def built_python(purpose, command, headers, *requirements):
+    """As `python`, with a pyzmq built from its sources by `command`, a line for a shell that runs pip. It is kept until the
+    line changes or what it compiles: `headers` are the files that it finds installed."""
 
     def install(interpreter, wanted):
-        _pip(interpreter, "install", *wanted[1:], "scikit-build-core", "cython", "ninja", "cmake", "packaging")
-        options = ["--no-deps", "--no-build-isolation", "--no-binary", "pyzmq"]
-        # Which libzmq it runs on is for the environment to say.
-        options += ["-C", "cmake.define.PYZMQ_LIBZMQ_RPATH=OFF"]
-        settings = {"ZMQ_PREFIX": str(prefix), "ZMQ_DRAFT_API": "1"}
-        _pip(interpreter, "install", *options, f"pyzmq=={VERSION}", environment={**os.environ, **settings})
+        _pip(interpreter, "install", *wanted[1:])
+        constraint = interpreter.parent.parent / "constraint.txt"
+        constraint.write_text(wanted[0])
+        settings = {"PATH": f"{interpreter.parent}:{os.environ['PATH']}", "PIP_CONSTRAINT": str(constraint)}
+        _run("sh", "-c", command, environment={**os.environ, **settings})
 
-    return _python(purpose, [f"pyzmq=={VERSION} with drafts", *requirements], install)
+    if sys.executable == "/usr/bin/python3":
+        packages.demand("python3-dev")
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(headers))).hexdigest()
+    return _python(purpose, [f"pyzmq=={VERSION}", *requirements], install, command, digest)
 
 
-def _python(purpose, wanted, install):
-    folder = WORK / f"python-{hashlib.sha256(' '.join([sys.version, *wanted]).encode()).hexdigest()[:12]}"
+def _python(purpose, wanted, install, *more):
+    """The venv for `wanted` and whatever else of `more` decides what is in it."""
+    folder = WORK / f"python-{hashlib.sha256(' '.join([sys.version, *wanted, *more]).encode()).hexdigest()[:12]}"
     interpreter, finished = folder / "bin" / "python", folder / "finished"
     if not finished.exists():
-        say(f"Installing from PyPI into {folder}: {', '.join(wanted)} ({purpose})")
+        say(f"Installing from PyPI into {folder}: {', '.join(wanted)} ({purpose})" + "".join(f"\n  {word}" for word in more[:1]))
         if sys.executable == "/usr/bin/python3":
             packages.demand("python3-venv")
         venv.create(folder, clear=True, with_pip=True)

@@ -1,4 +1,4 @@
-"""Runs files of pytest tests with the stock pyzmq on a library, and tells how each test ended."""
+"""Runs files of pytest tests with a pyzmq on a library, and tells how each test ended."""
 
 import json
 import subprocess
@@ -35,13 +35,15 @@ class Suite:
         self.timeout = timeout
         self.arguments = arguments
 
-    def check_preload(self, ours):
-        """Fails where the wheel calls its own library in spite of LD_PRELOAD: the tests would prove nothing."""
+    def check(self, settings, file):
+        """Fails where pyzmq under `settings` calls another libzmq than `file` (`None`: the one inside the wheel): the tests
+        would prove nothing."""
         with tempfile.TemporaryDirectory() as folder:
             record = Path(folder, "record")
-            environment = {**ours.preload(), **bindings.ask(record)}
+            environment = {**library.plain_environment(), **bindings.ask(record)}
+            environment |= dict(setting.split("=", 1) for setting in settings)
             subprocess.run([self.python, "-c", "import zmq; zmq.Context().term()"], env=environment, timeout=60)
-            bindings.check(record, ours.file, "pyzmq")
+            bindings.check(record, file, "pyzmq")
 
     def outcomes(self, name, settings):
         """Runs file `name`, again without what has been run already where the process ends early.

@@ -38,6 +38,10 @@ class Excuses:
                 return self._rows[key]
         return None
 
+    def rows(self):
+        """All rows, as (test, version, build)."""
+        return list(self._rows)
+
     def tests(self):
         """The names in all rows."""
         return sorted({test for test, _, _ in self._rows})

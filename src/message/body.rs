@@ -152,6 +152,11 @@ impl Body {
         matches!(self.header().owner, Owner::Static)
     }
 
+    /// Whether the bytes are the program's, which waits to hear that it has them back.
+    pub fn is_lent(&self) -> bool {
+        matches!(self.header().owner, Owner::External { .. })
+    }
+
     fn header(&self) -> &Header {
         // SAFETY: a `Body` keeps its header alive, and nobody writes to a header that has references (except to
         // the atomic count).

@@ -210,11 +210,13 @@ impl<'a> OutFrame<'a> {
         }
     }
 
-    /// The body by reference, if it is large enough to travel so; made once, then shared by every pipe.
-    /// Errors: `ENOMEM`.
+    /// The body by reference, if it is large enough to travel so, or lent: a program takes the call of its free callback as
+    /// word that the message has been sent, so it must not come because we had rather copied. Made once, then shared by
+    /// every pipe. Errors: `ENOMEM`.
     #[inline]
     pub fn shared(&mut self) -> Result<Option<&Body>> {
-        if self.data().len() < BY_REFERENCE { Ok(None) } else { self.share().map(Some) }
+        let copied = self.data().len() < BY_REFERENCE && !self.as_msg().is_some_and(Msg::is_lent);
+        if copied { Ok(None) } else { self.share().map(Some) }
     }
 
     #[cold]

@@ -28,5 +28,6 @@ pub const COMMAND: u8 = 0x04;
 /// Never on the wire: the frame is the peer's routing id, first in a pipe whose reader asked for it.
 pub const ROUTING_ID: u8 = 0x08;
 
-/// Bodies of this many bytes and more travel by reference; smaller ones are copied into the pipe.
+/// Bodies of this many bytes and more travel by reference, as those do that a program has lent; others are copied into the
+/// pipe.
 pub const BY_REFERENCE: usize = 8 * 1024;

@@ -190,6 +190,12 @@ impl Msg {
         self.body_mut().cloned()
     }
 
+    /// Whether the body has bytes, and they are the program's until its free callback is called.
+    pub fn is_lent(&self) -> bool {
+        // SAFETY: the tag says that this is the field in use.
+        self.tag == TAG_BODY && unsafe { self.content.body.is_lent() && !self.content.body.is_empty() }
+    }
+
     /// Whether the body may be in use elsewhere too, so must not be written to (`ZMQ_SHARED`).
     pub fn is_shared(&self) -> bool {
         match self.tag {

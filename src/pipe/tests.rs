@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::message::counted::Counted;
 use crate::message::{BY_REFERENCE, FrameKind, Metadata, Msg};
 use parking_lot::Mutex;
 
@@ -57,6 +58,25 @@ fn frames_of_all_sizes_arrive_and_peek_takes_nothing() {
         assert_eq!(recv(&mut right).unwrap(), (expected, i + 1 < sizes.len()));
     }
     assert!(right.read().is_none());
+}
+
+#[test]
+fn what_is_lent_comes_back_when_it_has_been_read_however_small_it_is() {
+    let (mut left, mut right, _, _) = pipe(0);
+    let (small, empty) = (Counted::new(b"small"), Counted::new(b""));
+    for (lent, more) in [(&small, true), (&empty, true), (&small, false)] {
+        let mut msg = Msg::from_body(lent.body());
+        assert!(left.write(&mut OutFrame::msg(&mut msg, more)).unwrap());
+    }
+    left.flush();
+    assert_eq!(small.freed(), 0);
+    for expected in [(&b"small"[..], true), (b"", true)] {
+        assert_eq!(recv(&mut right).unwrap(), (expected.0.to_vec(), expected.1));
+    }
+    assert_eq!(small.freed(), 1);
+    assert_eq!(recv(&mut right).unwrap(), (b"small".to_vec(), false));
+    assert!(right.read().is_none());
+    assert_eq!((small.freed(), empty.freed()), (2, 1));
 }
 
 #[test]

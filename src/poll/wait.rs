@@ -2,7 +2,7 @@
 
 use crate::errno::Result;
 use crate::message::DeferFrees;
-use crate::socket::{Borrowed, Owner, POLLIN};
+use crate::socket::{Borrowed, Owner, POLLIN, fed};
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};
 use std::cell::Cell;
@@ -30,6 +30,8 @@ pub(super) struct Waiter {
     attended: usize,
     borrowed: Borrowed,
     fds: Vec<PollFd>,
+    /// What the thread had received for itself when it [caught up](Waiter::catch_up) last.
+    fed: u64,
 }
 
 struct Registered {
@@ -126,6 +128,16 @@ impl Waiter {
         }
         self.borrowed.leave();
         Ok(found)
+    }
+
+    /// For a thread that does not wait: see `Connections::catch_up`. `owners` are of
+    /// the sockets that it would receive from. Whether something may have come. Errors: theirs.
+    pub(super) fn catch_up(&mut self, mut owners: impl Iterator<Item = Result<Arc<Owner>>>) -> Result<bool> {
+        let fed = fed();
+        if std::mem::replace(&mut self.fed, fed) == fed {
+            return Ok(false);
+        }
+        owners.try_fold(false, |any, owner| Ok(owner?.connections.catch_up() | any))
     }
 
     /// The end of a call.

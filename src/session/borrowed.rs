@@ -5,17 +5,34 @@ use super::connection::Connection;
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
-use crate::sys::poll::{PollFd, SigMask};
+use crate::sys::poll::{PollFd, SigMask, ppoll};
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A thread that would have to watch more streams than this leaves them all to the I/O threads, which are told of the ready
 /// ones alone.
 pub(super) const MOST: usize = 8;
 
+thread_local! {
+    /// What the calling thread has received for itself so far, as a number that no other thread ever has; 0: nothing.
+    static FED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Changes whenever the calling thread has received something for itself.
+pub fn fed() -> u64 {
+    FED.get()
+}
+
 /// The connections of a socket. Sessions add and remove them, threads that wait for the socket look for some to borrow.
 #[derive(Default)]
-pub struct Connections(Lock<List>);
+pub struct Connections {
+    list: Lock<List>,
+    /// What [`FED`] said in the thread that has [caught up](Connections::catch_up) last. Whoever uses the socket reads and
+    /// writes it, and is one thread at a time; Relaxed, as a look too many or too few does no harm to memory.
+    caught_up: AtomicU64,
+}
 
 #[derive(Default)]
 struct List {
@@ -26,13 +43,13 @@ struct List {
 
 impl Connections {
     pub fn add(&self, connection: Arc<Connection>) {
-        let mut list = self.0.lock();
+        let mut list = self.list.lock();
         list.version += 1;
         list.all.push(connection);
     }
 
     pub fn remove(&self, connection: &Arc<Connection>) {
-        let mut list = self.0.lock();
+        let mut list = self.list.lock();
         if let Some(index) = list.all.iter().position(|other| Arc::ptr_eq(other, connection)) {
             list.version += 1;
             let gone = list.all.swap_remove(index);
@@ -45,7 +62,7 @@ impl Connections {
     /// by who has done it. Whether something went. Where there are many the I/O threads do it side by side.
     pub fn send_for_credit(&self) -> bool {
         let few = {
-            let list = self.0.lock();
+            let list = self.list.lock();
             if list.all.len() > MOST {
                 return false;
             }
@@ -54,24 +71,57 @@ impl Connections {
         few.iter().fold(false, |any, connection| connection.send_for_credit() | any)
     }
 
+    /// A thread that receives for itself from one socket is ahead of the I/O threads: what came for another socket before
+    /// that may still be with them, a subscription before the message that it is for. This receives it on the calling
+    /// thread, if that has received anything since it last did so here. To be asked before nothing is made of nothing being
+    /// there. Whether something may have come.
+    #[inline]
+    pub fn catch_up(&self) -> bool {
+        let fed = FED.get();
+        fed != self.caught_up.load(Ordering::Relaxed) && fed != 0 && self.receive_all(fed)
+    }
+
+    #[cold]
+    fn receive_all(&self, fed: u64) -> bool {
+        self.caught_up.store(fed, Ordering::Relaxed);
+        let few = {
+            let list = self.list.lock();
+            if list.all.is_empty() || list.all.len() > MOST {
+                return false;
+            }
+            list.all.clone()
+        };
+        let mut fds: Vec<_> = few.iter().map(readable).collect();
+        // Where poll(2) fails, the I/O threads do it, as ever.
+        let ready = ppoll(&mut fds, Some(Duration::ZERO), None).unwrap_or(0);
+        let mut busy = false;
+        for (connection, fd) in few.iter().zip(&fds) {
+            if fd.revents != 0 {
+                connection.feed(fd.revents & HANGUP != 0);
+            }
+            busy |= connection.await_receiver();
+        }
+        ready > 0 || busy
+    }
+
     /// The I/O threads are to watch them all, now that somebody relies on them.
     pub fn recall(&self) {
-        self.0.lock().all.iter().for_each(|connection| connection.recall());
+        self.list.lock().all.iter().for_each(|connection| connection.recall());
     }
 }
 
 #[cfg(test)]
 impl Connections {
     pub fn lent(&self) -> usize {
-        self.0.lock().all.iter().filter(|connection| connection.is_lent()).count()
+        self.list.lock().all.iter().filter(|connection| connection.is_lent()).count()
     }
 
     pub fn first(&self) -> Option<Arc<Connection>> {
-        self.0.lock().all.first().cloned()
+        self.list.lock().all.first().cloned()
     }
 
     pub fn count(&self) -> usize {
-        self.0.lock().all.len()
+        self.list.lock().all.len()
     }
 }
 
@@ -81,6 +131,8 @@ pub struct Borrowed {
     connections: Vec<Arc<Connection>>,
     /// The versions of the lists that these were taken from, added up: none of them ever falls.
     versions: u64,
+    /// These are all that the sockets have.
+    complete: bool,
     /// What is polled, kept from call to call so that nothing is allocated.
     fds: Vec<PollFd>,
 }
@@ -99,7 +151,7 @@ impl Borrowed {
         timeout: Option<Duration>,
         mask: Option<&SigMask>,
     ) -> Result<()> {
-        self.refresh(owners);
+        self.refresh(owners.clone());
         let needs_poll = !raw.is_empty() || mask.is_some();
         let bell = if needs_poll || !self.connections.is_empty() { parker.bell() } else { Err(Errno::AGAIN) };
         let bell = match bell {
@@ -112,16 +164,18 @@ impl Borrowed {
         };
         self.fds.clear();
         self.fds.extend_from_slice(raw);
-        let stream = |connection: &Arc<Connection>| PollFd {
-            fd: connection.raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        self.fds.extend(self.connections.iter().map(stream));
+        self.fds.extend(self.connections.iter().map(readable));
         self.fds.push(bell);
         parker.poll(&mut self.fds, timeout, mask)?;
         raw.iter_mut().zip(&self.fds).for_each(|(raw, told)| raw.revents = told.revents);
-        self.feed(raw.len());
+        let complete = self.complete;
+        if self.feed(raw.len()) {
+            let fed = note_feed();
+            if complete {
+                // Nothing came before that which poll(2) did not tell of.
+                owners.for_each(|owner| owner.connections.caught_up.store(fed, Ordering::Relaxed));
+            }
+        }
         Ok(())
     }
 
@@ -135,7 +189,7 @@ impl Borrowed {
     fn refresh<'a>(&mut self, owners: impl Iterator<Item = &'a Owner> + Clone) {
         let (mut versions, mut count) = (0, 0);
         for (index, owner) in owners.clone().enumerate() {
-            let list = owner.connections.0.lock();
+            let list = owner.connections.list.lock();
             versions += list.version;
             count += list.all.len();
             // Where somebody watches `ZMQ_FD`, what this thread receives would wake that one for nothing.
@@ -149,30 +203,37 @@ impl Borrowed {
         }
         self.leave();
         self.versions = versions;
+        self.complete = true;
         for owner in owners {
-            let list = owner.connections.0.lock();
+            let list = owner.connections.list.lock();
             for connection in &list.all {
                 // A socket may be waited for twice.
-                let ours = self.connections.iter().any(|other| Arc::ptr_eq(other, connection));
-                if !ours && connection.borrow() {
+                if self.connections.iter().any(|other| Arc::ptr_eq(other, connection)) {
+                    continue;
+                }
+                if connection.borrow() {
                     self.connections.push(Arc::clone(connection));
+                } else {
+                    self.complete = false;
                 }
             }
         }
     }
 
-    /// Receives from the connections of which poll(2) said something, behind so many other descriptors.
-    fn feed(&mut self, others: usize) {
+    /// Receives from the connections of which poll(2) said something, behind so many other descriptors. Whether it did.
+    fn feed(&mut self, others: usize) -> bool {
         let mut told = self.fds.get(others..).unwrap_or_default().iter();
+        let mut any = false;
         self.connections.retain(|connection| {
             let revents = told.next().map_or(0, |fd| fd.revents);
-            let hangup = revents & (libc::POLLHUP | libc::POLLERR) != 0;
-            let keeps = revents == 0 || connection.feed(hangup);
+            any |= revents != 0;
+            let keeps = revents == 0 || connection.feed(revents & HANGUP != 0);
             if !keeps {
                 connection.leave();
             }
             keeps
         });
+        any
     }
 }
 
@@ -180,4 +241,27 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         self.leave();
     }
+}
+
+/// The peer has closed, or there was an error.
+const HANGUP: i16 = libc::POLLHUP | libc::POLLERR;
+
+/// The stream, to be polled for something to read.
+fn readable(connection: &Arc<Connection>) -> PollFd {
+    PollFd { fd: connection.raw_fd(), events: libc::POLLIN, revents: 0 }
+}
+
+/// The calling thread has received something; its next [`FED`].
+fn note_feed() -> u64 {
+    /// The number of the thread is above so many bits; a thread that received a message each nanosecond would count for
+    /// two weeks until it had another one's numbers.
+    const COUNT_BITS: u32 = 50;
+    static THREADS: AtomicU64 = AtomicU64::new(0);
+    let fed = match FED.get() {
+        // Relaxed: numbers that differ are all that is asked for.
+        0 => THREADS.fetch_add(1, Ordering::Relaxed) << COUNT_BITS,
+        fed => fed,
+    };
+    FED.set(fed.wrapping_add(1));
+    FED.get()
 }

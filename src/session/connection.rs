@@ -237,6 +237,16 @@ impl Connection {
         received
     }
 
+    /// Waits until who is receiving now has done. Whether somebody was.
+    pub(super) fn await_receiver(&self) -> bool {
+        let receiving = self.recv.try_lock().is_none();
+        if receiving {
+            // The I/O thread, for one burst.
+            drop(self.recv.lock());
+        }
+        receiving
+    }
+
     pub(super) fn receive_with(
         &self,
         half: &mut RecvHalf,

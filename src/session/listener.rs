@@ -135,7 +135,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok(None) => return,
-                Ok(Some(stream)) => self.welcome(stream, cx.now_ms()),
+                Ok(Some(stream)) => self.welcome(cx, stream),
                 Err(AcceptError::Refused(errno) | AcceptError::Transient(errno)) => {
                     self.tell(event::ACCEPT_FAILED, errno);
                 }
@@ -149,7 +149,8 @@ impl Acceptor {
         cx.again();
     }
 
-    fn welcome(&mut self, stream: Accepted, now_ms: u64) {
+    fn welcome(&mut self, cx: &mut Cx<'_>, stream: Accepted) {
+        let now_ms = cx.now_ms();
         if self.owner.offenders.refuse(&stream.peer_address, now_ms) {
             return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
         }
@@ -177,7 +178,15 @@ impl Acceptor {
             authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };
-        io_thread.add(Box::new(move |cx| Session::accepted(cx, ground, shared, stream)));
+        let make = move |cx: &mut Cx<'_>| Session::accepted(cx, ground, shared, stream);
+        if io_thread.same(&cx.remote().handle()) {
+            // At once, so that the first peer's handshake is not overtaken by those of peers that have connected meanwhile:
+            // programs count on REQ, PUSH and DEALER taking turns in the order in which peers came. Where there is no place
+            // the stream is dropped, and so closed.
+            drop(cx.spawn(make));
+        } else {
+            io_thread.add(Box::new(make));
+        }
     }
 }
 

@@ -98,8 +98,9 @@ impl Connection {
         true
     }
 
-    /// Receives what there is, on the thread that has borrowed the stream. `hangup`: poll(2) says that the peer
-    /// has closed, or of an error. `false`: the I/O thread has the stream back.
+    /// Receives what there is, on the thread that has borrowed the stream, or on one that has been told by poll(2) that there
+    /// is something. `hangup`: poll(2) says that the peer has closed, or of an error. `false`: the I/O thread has the
+    /// stream back.
     pub fn feed(&self, hangup: bool) -> bool {
         let mut answers = Vec::new();
         let received = contain(|| {

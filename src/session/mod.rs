@@ -30,7 +30,7 @@ mod zap;
 #[cfg(test)]
 mod tests;
 
-pub use borrowed::Borrowed;
+pub use borrowed::{Borrowed, fed};
 pub use datagrams::exchange;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};

@@ -29,8 +29,10 @@ impl Handle {
     pub fn forward(self, to: Handle, capture: Option<Handle>, most: u64) -> Result<Forwarded> {
         let (mut from, mut to, mut capture) = lock_all(self, to, capture)?;
         from.process()?;
+        to.hear_before_sending();
         to.process()?;
         if let Some(capture) = &mut capture {
+            capture.hear_before_sending();
             capture.process()?;
         }
         let mut done = Forwarded::default();

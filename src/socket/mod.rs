@@ -15,7 +15,7 @@ mod options;
 mod state;
 mod waiting;
 
-pub use crate::session::{Borrowed, Command, Owner};
+pub use crate::session::{Borrowed, Command, Owner, fed};
 pub use forward::Forwarded;
 pub use waiting::thread_parker;
 
@@ -123,6 +123,7 @@ impl Handle {
     /// and the pattern's own.
     pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
         let mut socket = self.lock()?;
+        socket.hear_before_sending();
         socket.process()?;
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         match socket.try_send(frame, timeout_ms) {
@@ -158,6 +159,10 @@ impl Handle {
             outcome => return outcome,
         }
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
+        if timeout_ms == 0 && socket.owner.connections.catch_up() {
+            socket.process()?;
+            return socket.try_recv(&mut take);
+        }
         let mut waiting = Waiting::begin(&socket.owner, For::Receiving, timeout_ms)?;
         loop {
             socket.process()?;

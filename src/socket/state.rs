@@ -92,6 +92,14 @@ impl Socket {
         if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
     }
 
+    /// A message that is for nobody is gone: a subscription that has come before it was sent must be heard first.
+    #[inline(always)]
+    pub fn hear_before_sending(&self) {
+        if matches!(self.pattern, Pattern::Pub(_) | Pattern::Xpub(_)) {
+            self.owner.connections.catch_up();
+        }
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Pipe(id, _) if !self.pipes.contains(id) => {}

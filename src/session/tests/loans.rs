@@ -3,8 +3,9 @@
 use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, pull};
 use crate::options::SocketOptions;
 use crate::session::Listening;
-use crate::session::borrowed::{Borrowed, MOST};
+use crate::session::borrowed::{Borrowed, MOST, fed};
 use crate::sys::park::Parker;
+use crate::sys::poll::{PollFd, ppoll};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -70,6 +71,13 @@ impl Lending {
         });
     }
 
+    /// Whether the system has something from the peer that nobody has received.
+    fn has_bytes(&self) -> bool {
+        let fd = self.fixture.owner.connections.first().unwrap().raw_fd();
+        let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
+        ppoll(&mut fds, Some(Duration::ZERO), None).unwrap() == 1
+    }
+
     /// Receives one message, waiting as `zmq_recv` does.
     fn recv(&mut self) -> Vec<u8> {
         let start = Instant::now();
@@ -131,6 +139,33 @@ fn come_back_quickly(lending: &mut Lending) {
         assert_eq!(lending.recv(), b"q");
         lending.lent() == 1
     });
+}
+
+#[test]
+fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
+    let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
+    // Again if the I/O thread was faster after all.
+    loop {
+        come_back_quickly(&mut first);
+        second.borrow();
+        let before = fed();
+        first.say(b"\0\x05first");
+        first.patiently(|first| first.has_bytes() || first.pipe.pipe.check_read());
+        second.say(b"\0\x06second");
+        assert_eq!(second.recv(), b"second");
+        if fed() != before {
+            break;
+        }
+        assert_eq!(first.recv(), b"first");
+    }
+    first.fixture.owner.connections.catch_up();
+    assert_eq!(first.pipe.pipe.read().unwrap().data(), b"first");
+    // It has received nothing since.
+    first.say(b"\0\x05later");
+    assert!(!first.fixture.owner.connections.catch_up());
+    assert_eq!(first.recv(), b"later");
+    first.end();
+    second.end();
 }
 
 #[test]
