@@ -7,6 +7,11 @@ use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
 use crate::message::{BY_REFERENCE, LARGE, MORE};
 
+/// Bodies shorter than this are received into the pipe's blocks, several at a time, and cut out of there, once the peer has
+/// sent one as long. That takes fewer system calls than to read each into memory of its own. Not before: for a length that is only
+/// announced no room is made.
+const IN_BLOCKS: usize = 32 * 1024;
+
 impl RecvHalf {
     /// As [`parse`](RecvHalf::parse), of what lies in the pipe's blocks.
     pub(super) fn parse_blocks(
@@ -30,7 +35,7 @@ impl RecvHalf {
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.on_received();
             }
-            if len > have && len - header.header_len < BY_REFERENCE {
+            if len > have && len - header.header_len < self.in_blocks() {
                 return Ok(Some(len - have));
             }
             if header.is_command() {
@@ -128,6 +133,11 @@ impl RecvHalf {
             }
             rest = next;
         }
+    }
+
+    /// Bodies shorter than this are waited for where their first bytes lie.
+    fn in_blocks(&self) -> usize {
+        self.last_body_bytes.saturating_mul(2).clamp(BY_REFERENCE, IN_BLOCKS)
     }
 
     fn accept_frame(&mut self, header: &Header) {
