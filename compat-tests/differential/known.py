@@ -371,6 +371,11 @@ def _bare(answer):
     return [re.sub(r"^65536:2:\d+:\d+", "", event) for event in answer.split()]
 
 
+def freed_early(call, theirs, ours, calls):
+    empty = any(words[0] == "msg_init_data" and words[2] == "0" for words in map(str.split, calls))
+    return call[0] == "freed" and int(theirs) < int(ours) and empty
+
+
 KNOWN = [
     Known("Events of a connection to a name, or with a source address", resolved_early, parts=False),
     Known("RADIO, DISH: a group of more than 14 bytes, and several peers", long_membership),
@@ -396,6 +401,7 @@ KNOWN = [
     Known("`ZMQ_XPUB_NODROP` and a burst", waits_early),
     Known("`zmq_curve_public`: a secret key of another length", short_key, parts=False),
     Known("`ZMQ_REQ_CORRELATE` changed while a reply is awaited", correlated_late),
+    Known("When the free callback of an empty message runs", freed_early, parts=False),
     Known("A connection whose pipe the socket has refused", refused_pipe),
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing),
