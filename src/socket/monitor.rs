@@ -172,8 +172,10 @@ impl Reporter {
         outbox.watched = true;
         let reporter = Weak::clone(&self.itself);
         io_thread.add(Box::new(move |cx| {
-            // Without it the events are delivered late, which is all that can be done about it here.
-            let _ = cx.register(fd, Interest::READABLE);
+            if cx.register(fd, Interest::READABLE).is_err() {
+                // For want of memory. The next event takes the rest along.
+                cx.finish();
+            }
             Box::new(Courier { reporter, fd, _mailbox: mailbox })
         }));
     }
