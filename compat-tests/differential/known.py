@@ -205,10 +205,6 @@ def unbound(call, theirs, ours, calls):
     return _far(calls) and ended and (talks(call) or call[0] in ("unbind", "disconnect", "bind", "connect", "peer_state"))
 
 
-def freed_early(call, theirs, ours, calls):
-    return call[0] == "freed" and int(theirs) < int(ours) and len(sends(calls)) > 0
-
-
 def refused_pipe(call, theirs, ours, calls):
     return talks(call) and _far(calls) and {(0, 0), (CHANNEL, CHANNEL)} & pairs(calls) and sum(call.startswith("connect") for call in calls) > 1
 
@@ -400,7 +396,6 @@ KNOWN = [
     Known("`ZMQ_XPUB_NODROP` and a burst", waits_early),
     Known("`zmq_curve_public`: a secret key of another length", short_key, parts=False),
     Known("`ZMQ_REQ_CORRELATE` changed while a reply is awaited", correlated_late),
-    Known("When the free callback of a small message runs", freed_early, parts=False),
     Known("A connection whose pipe the socket has refused", refused_pipe),
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing),

@@ -252,7 +252,7 @@ fn readable(connection: &Arc<Connection>) -> PollFd {
 }
 
 /// The calling thread has received something; its next [`FED`].
-fn note_feed() -> u64 {
+pub(super) fn note_feed() -> u64 {
     /// The number of the thread is above so many bits; a thread that received a message each nanosecond would count for
     /// two weeks until it had another one's numbers.
     const COUNT_BITS: u32 = 50;

@@ -1,5 +1,6 @@
 //! An established connection: a stream and its two halves, driven by whoever is there.
 
+use super::borrowed::note_feed;
 use super::loan::Loan;
 use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
@@ -177,6 +178,9 @@ impl Connection {
             {
                 heartbeat.suspend();
             }
+            if half.received() > 0 {
+                note_feed();
+            }
             Some(received)
         });
         self.let_in();
@@ -244,6 +248,7 @@ impl Connection {
             // The I/O thread, for one burst.
             drop(self.recv.lock());
         }
+        self.let_in();
         receiving
     }
 
@@ -269,11 +274,8 @@ impl Connection {
         self.turned_away.store(true, Ordering::Relaxed);
         // Dekker: our flag before the lock, as the other has the lock before the flag.
         fence(Ordering::SeqCst);
-        let half = lock();
-        if half.is_some() {
-            self.turned_away.store(false, Ordering::Relaxed);
-        }
-        half
+        // If it works now, the session is woken once too often: the flag may stand for the other half as well.
+        lock()
     }
 
     /// For a thread of the program that has let go of a half: lets the I/O thread have its turn, if it wanted one.

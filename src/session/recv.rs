@@ -1,5 +1,7 @@
 //! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
 
+mod blocks;
+mod body;
 mod copied;
 mod scratch;
 mod sealed;
@@ -11,10 +13,9 @@ use crate::engine::codec::AnyOpener;
 use crate::engine::ws::Incoming;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
-use crate::engine::zmtp::frame::{self, Header};
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, LARGE, MORE, Msg, OutFrame};
+use crate::message::BodyBuilder;
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
 use scratch::Scratch;
@@ -333,245 +334,14 @@ impl RecvHalf {
         self.parse_blocks(version, now_ms, control)
     }
 
-    /// As [`parse`](RecvHalf::parse), of what lies in the pipe's blocks.
-    fn parse_blocks(
-        &mut self,
-        version: Version,
-        now_ms: u64,
-        control: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Failure> {
-        loop {
-            if !self.inside {
-                self.accept_run();
-            }
-            let Some(producer) = self.writer.blocks() else { return Ok(None) };
-            let pending = producer.received();
-            if let Some(first) = pending.first_mut() {
-                frame::clear_reserved_flags(first);
-            }
-            let Some(header) = frame::parse_header(pending)? else { return Ok(Some(frame::MAX_HEADER)) };
-            frame::check_size(header.body_len, self.limits.frame)?;
-            let (have, len) = (pending.len(), header.frame_len());
-            if let Some(heartbeat) = &mut self.heartbeat {
-                heartbeat.on_received();
-            }
-            if len > have && len - header.header_len < BY_REFERENCE {
-                return Ok(Some(len - have));
-            }
-            if header.is_command() {
-                let wanted = self.wants_subscriptions() && (len > have || self.wish_is_here(&header));
-                if wanted && !self.writer.check() {
-                    return Ok(None);
-                }
-                if len > have {
-                    self.begin_body(&header)?;
-                    return Ok(Some(1));
-                }
-                self.accept_command(&header, version, now_ms, control)?;
-                continue;
-            }
-            if !self.begin_frame(&header)? {
-                return Ok(None);
-            }
-            if len <= have {
-                self.accept_frame(&header);
-            } else {
-                self.begin_body(&header)?;
-                return Ok(Some(1));
-            }
-        }
-    }
-
-    /// The fast path: accepts whole single-frame messages one after the other, as far as the credit goes.
-    fn accept_run(&mut self) {
-        let credit = self.writer.credit();
-        let limit = u64::try_from(self.limits.frame).unwrap_or(u64::MAX);
-        let Some(producer) = self.writer.blocks() else { return };
-        let pending = &*producer.received();
-        let (mut at, mut messages) = (0usize, 0u32);
-        while u64::from(messages) < credit {
-            let len = match pending.get(at..) {
-                Some([0, short, ..]) => 2 + usize::from(*short),
-                Some([LARGE, rest @ ..]) => match rest.first_chunk::<8>() {
-                    Some(long) => match usize::try_from(u64::from_be_bytes(*long)) {
-                        Ok(body) => body.saturating_add(9),
-                        Err(_) => break,
-                    },
-                    None => break,
-                },
-                _ => break,
-            };
-            if len > pending.len() - at || len as u64 > limit {
-                break;
-            }
-            at += len;
-            messages += 1;
-        }
-        if messages > 0 {
-            producer.accept(at);
-            self.writer.count_messages(messages);
-            self.content = true;
-            if let Some(heartbeat) = &mut self.heartbeat {
-                heartbeat.on_received();
-            }
-        }
-    }
-
-    /// Whether the frame may enter the pipe. At the beginning of a message that asks for credit, and everything
-    /// complete is flushed, so that the message can show whole or not at all.
-    fn begin_frame(&mut self, header: &Header) -> Result<bool, Failure> {
-        let mut weight = header.body_len;
-        if self.inside {
-            weight = weight.saturating_add(header.header_len as u64);
-        } else {
-            if !self.writer.check() {
-                return Ok(false);
-            }
-            self.weight = 0;
-            if !self.message_is_here() {
-                if self.content {
-                    self.content = false;
-                    self.writer.flush();
-                } else if let Some(producer) = self.writer.blocks() {
-                    producer.drop_unpublished();
-                }
-            }
-        }
-        self.weigh(weight)?;
-        Ok(true)
-    }
-
-    /// Whether all frames of the message that begins with the received bytes have been received.
-    fn message_is_here(&mut self) -> bool {
-        let Some(producer) = self.writer.blocks() else { return true };
-        let mut rest = &*producer.received();
-        loop {
-            let Ok(Some(header)) = frame::parse_header(rest) else { return false };
-            let Some(next) = rest.get(header.frame_len()..) else { return false };
-            if !header.more() && !header.is_command() {
-                return true;
-            }
-            rest = next;
-        }
-    }
-
     fn weigh(&mut self, bytes: u64) -> Result<(), Failure> {
         self.weight = self.weight.saturating_add(bytes);
         if self.weight > self.limits.message { Err(Failure::TOO_LARGE) } else { Ok(()) }
     }
 
-    fn accept_frame(&mut self, header: &Header) {
-        if let Some(producer) = self.writer.blocks() {
-            producer.accept(header.frame_len());
-        }
-        self.inside = header.more();
-        self.content = true;
-        if !header.more() {
-            self.writer.count_messages(1);
-        }
-    }
-
     /// Between messages, the socket gets the subscriptions it wants.
     fn wants_subscriptions(&self) -> bool {
         self.limits.subscriptions && !self.inside
-    }
-
-    /// Whether the command with this header, which has been received, says what the peer wants. Others cost no credit.
-    fn wish_is_here(&mut self, header: &Header) -> bool {
-        let Some(producer) = self.writer.blocks() else { return false };
-        let body = producer.received().get(header.header_len..header.frame_len()).unwrap_or_default();
-        Command::parse(body).is_wish()
-    }
-
-    /// A command stays where it lies. What the socket does not want is made into one that the pipe's reader passes
-    /// over, whatever the peer sent and wherever it came.
-    fn accept_command(
-        &mut self,
-        header: &Header,
-        version: Version,
-        now_ms: u64,
-        control: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
-        let len = header.frame_len();
-        let wanted = self.wants_subscriptions();
-        if self.inside {
-            self.weigh(len as u64)?;
-        }
-        let Some(producer) = self.writer.blocks() else { return Ok(()) };
-        let frame = producer.received().get_mut(..len).unwrap_or_default();
-        let (head, body) = frame.split_at_mut(header.header_len.min(frame.len()));
-        let subscription = obey(body, version, now_ms, &mut self.heartbeat, control) && wanted;
-        if let Some(flags) = head.first_mut() {
-            *flags &= !MORE;
-        }
-        if !subscription && let Some(name_len) = body.first_mut() {
-            *name_len = 0;
-        }
-        producer.accept(len);
-        if subscription {
-            self.writer.count_messages(1);
-            self.content = true;
-        } else if !self.inside {
-            producer.end_aside();
-        }
-        Ok(())
-    }
-
-    /// Begins to receive a large body into memory of its own.
-    fn begin_body(&mut self, header: &Header) -> Result<(), Failure> {
-        let len = usize::try_from(header.body_len).map_err(|_| Failure::TOO_LARGE)?;
-        let mut builder = BodyBuilder::with_expected(len);
-        builder.trust(self.last_body_bytes);
-        if let Some(producer) = self.writer.blocks() {
-            if !header.is_command() {
-                producer.accept(header.header_len);
-            }
-            let skip = if header.is_command() { header.header_len } else { 0 };
-            let begun = producer.received().get(skip..).unwrap_or_default();
-            builder.extend(begun).map_err(Failure::Errno)?;
-            producer.discard_received();
-        }
-        self.body = Some((header.flags, builder));
-        Ok(())
-    }
-
-    /// Puts a large body into the pipe once it is complete; `false` while it is not.
-    fn finish_body(&mut self) -> Result<bool, Failure> {
-        if self.body.as_ref().is_some_and(|(_, builder)| builder.remaining() > 0) {
-            return Ok(false);
-        }
-        let Some((flags, builder)) = self.body.take() else { return Ok(true) };
-        let body = builder.finish().map_err(Failure::Errno)?;
-        self.last_body_bytes = body.len();
-        if flags & COMMAND != 0 {
-            self.finish_command(body.as_slice()).map_err(Failure::Errno)?;
-            return Ok(true);
-        }
-        let more = flags & MORE != 0;
-        let appended = match self.form {
-            // Its header is not in the pipe yet.
-            RecvForm::Ws(_) | RecvForm::Sealed(..) => {
-                self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more))
-            }
-            _ => self.writer.append_body(more, body),
-        };
-        appended.map_err(Failure::Errno)?;
-        self.inside = more;
-        self.content = true;
-        Ok(true)
-    }
-
-    /// A large command: of any use only where it says what the peer wants.
-    fn finish_command(&mut self, body: &[u8]) -> Result<(), Errno> {
-        if !self.wants_subscriptions() {
-            return Ok(());
-        }
-        if !Command::parse(body).is_wish() {
-            return Ok(());
-        }
-        self.writer.append_wish(body, b"")?;
-        self.content = true;
-        Ok(())
     }
 }
 

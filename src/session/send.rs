@@ -70,6 +70,8 @@ pub struct SendHalf {
     batch: usize,
     /// The stream stopped inside what was visible of the pipe: maybe inside a message.
     inside: bool,
+    /// The stream took no more when it was last offered something.
+    blocked: bool,
     failed: Option<Errno>,
     /// Bytes sent so far.
     sent_bytes: u64,
@@ -90,6 +92,7 @@ impl SendHalf {
             body_at: 0,
             batch: usize::MAX,
             inside: false,
+            blocked: false,
             failed: None,
             sent_bytes: 0,
             tunnel: None,
@@ -124,7 +127,7 @@ impl SendHalf {
 
     /// Whether a control frame would have to wait, for the stream or for the end of a message.
     pub fn is_busy(&self) -> bool {
-        self.inside || self.out_at < self.out.len() || !self.control.is_empty()
+        self.blocked || self.inside || self.out_at < self.out.len() || !self.control.is_empty()
     }
 
     /// Queues control frames (PING, PONG) for the next border between messages.
@@ -159,6 +162,12 @@ impl SendHalf {
 
     /// Sends what there is.
     pub fn send(&mut self, fd: BorrowedFd<'_>) -> Sent {
+        let sent = self.send_all(fd);
+        self.blocked = sent == Sent::Blocked;
+        sent
+    }
+
+    fn send_all(&mut self, fd: BorrowedFd<'_>) -> Sent {
         if let Some(errno) = self.failed {
             return Sent::Failed(errno);
         }
