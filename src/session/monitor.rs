@@ -53,6 +53,9 @@ impl Endpoints {
 /// Takes events, on the thread where they happen. Must not block.
 pub trait Observer: Send + Sync {
     fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints);
+
+    /// Is to take no more events. Another thread may still be in the middle of telling one, and may have others to tell.
+    fn stop(&self) {}
 }
 
 /// Whoever monitors a socket; nobody at first.
@@ -66,11 +69,15 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Replaces the observer and returns the old one, to be dropped with no lock held.
-    pub fn set(&self, mask: u64, observer: Option<Arc<dyn Observer>>) -> Option<Arc<dyn Observer>> {
+    /// Replaces the observer and stops the old one, for which no lock of the monitor's is held.
+    pub fn set(&self, mask: u64, observer: Option<Arc<dyn Observer>>) {
         let mut slot = self.observer.lock();
         self.mask.store(if observer.is_some() { mask } else { 0 }, Ordering::Relaxed);
-        std::mem::replace(&mut *slot, observer)
+        let old = std::mem::replace(&mut *slot, observer);
+        drop(slot);
+        if let Some(old) = old {
+            old.stop();
+        }
     }
 
     pub fn wants(&self, kind: u64) -> bool {

@@ -1,14 +1,18 @@
 //! `zmq_socket_monitor`: events as messages of a socket that is bound inside the context.
 
-use super::{DONTWAIT, Handle};
+use super::{Command, DONTWAIT, Handle};
+use crate::ctx::{Context, Mailbox};
 use crate::errno::{Errno, Result};
 use crate::message::OutFrame;
 use crate::options::SocketType;
 use crate::options::number::ZMQ_LINGER;
+use crate::reactor::{self, Cx, Interest, Ready, Source};
 use crate::session::{Endpoints, Observer, event};
 use crate::sys::lock::Lock;
 use crate::transport::{self, Scheme};
 use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Weak};
 
 /// Events kept for a reader that is not there yet or too slow; older ones are kept, later ones dropped. libzmq
 /// would stop the I/O thread instead.
@@ -25,46 +29,100 @@ pub fn monitor(
     let (owner, context) = {
         let socket = handle.lock()?;
         socket.alive()?;
-        (std::sync::Arc::clone(&socket.owner), socket.context())
+        (Arc::clone(&socket.owner), socket.context())
     };
     // The first version counts events with 16 bits.
     if version == 1 && events >> 16 != 0 {
         return Err(Errno::INVAL);
     }
     let Some(endpoint) = endpoint else {
-        drop(owner.monitor.set(0, None));
+        owner.monitor.set(0, None);
         return Ok(());
     };
     let (scheme, _) = transport::parse(endpoint)?;
     if scheme != Scheme::Inproc {
         return Err(Errno::PROTONOSUPPORT);
     }
-    drop(owner.monitor.set(0, None));
+    let reporter = Reporter::new(version, events, context.choose_io_thread(0));
+    // Events are wanted from now on, for the program may have connected already; they wait until there is a socket. The old
+    // monitor lets go of its name here.
+    owner.monitor.set(events, Some(Arc::clone(&reporter) as Arc<dyn Observer>));
+    match open(&context, socket_type, endpoint) {
+        Ok(socket) => {
+            reporter.begin(socket);
+            Ok(())
+        }
+        Err(errno) => {
+            owner.monitor.set(0, None);
+            Err(errno)
+        }
+    }
+}
+
+/// The socket that events are sent by.
+fn open(context: &Context, socket_type: i32, endpoint: &str) -> Result<Handle> {
     let socket_type = match socket_type {
         0 => SocketType::Pair,
         1 => SocketType::Pub,
         8 => SocketType::Push,
         _ => return Err(Errno::INVAL),
     };
-    let socket = Handle::open(&context, socket_type)?;
-    let reporter = Reporter { socket, version, events, waiting: Lock::new(VecDeque::new()) };
+    let socket = Handle::open(context, socket_type)?;
     // Events never hold up the end of the context.
-    socket.set_option(ZMQ_LINGER, &0i32.to_ne_bytes())?;
-    socket.bind(endpoint)?;
-    drop(owner.monitor.set(events, Some(std::sync::Arc::new(reporter))));
-    Ok(())
+    let bound = socket.set_option(ZMQ_LINGER, &0i32.to_ne_bytes()).and_then(|()| socket.bind(endpoint));
+    if let Err(errno) = bound {
+        let _ = socket.close();
+        return Err(errno);
+    }
+    Ok(socket)
 }
 
-/// The sending side of a monitor. Dropped, it closes its socket.
+/// The sending side of a monitor.
 struct Reporter {
-    socket: Handle,
     version: i32,
     events: u64,
-    /// Messages that nobody has taken yet; the lock also keeps the frames of a message together.
-    waiting: Lock<VecDeque<Vec<Vec<u8>>>>,
+    /// Where to wait for a reader; `None` in a context without I/O threads, where few events happen.
+    io_thread: Option<reactor::Handle>,
+    itself: Weak<Reporter>,
+    /// The lock also keeps the frames of a message together.
+    outbox: Lock<Outbox>,
+}
+
+struct Outbox {
+    stage: Stage,
+    /// Messages that nobody has taken yet.
+    waiting: VecDeque<Vec<Vec<u8>>>,
+    /// A [`Courier`] has been sent for.
+    watched: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// The socket is being made.
+    Opening,
+    Open(Handle),
+    Stopped,
 }
 
 impl Reporter {
+    fn new(version: i32, events: u64, io_thread: Option<reactor::Handle>) -> Arc<Reporter> {
+        let outbox = Outbox { stage: Stage::Opening, waiting: VecDeque::new(), watched: false };
+        let outbox = Lock::new(outbox);
+        Arc::new_cyclic(|itself| Reporter { version, events, io_thread, itself: itself.clone(), outbox })
+    }
+
+    /// From now on events are sent by this socket, which becomes the reporter's own.
+    fn begin(&self, socket: Handle) {
+        let mut outbox = self.outbox.lock();
+        if let Stage::Stopped = outbox.stage {
+            drop(outbox);
+            let _ = socket.close();
+            return;
+        }
+        outbox.stage = Stage::Open(socket);
+        self.deliver(&mut outbox);
+    }
+
     /// The frames of an event (zmq_socket_monitor(3), zmq_socket_monitor_versioned(3)); none in a version that nobody
     /// knows, which libzmq takes without a word.
     fn frames(&self, kind: u64, values: &[u64], endpoints: &Endpoints) -> Option<Vec<Vec<u8>>> {
@@ -85,39 +143,93 @@ impl Reporter {
         Some(frames)
     }
 
-    fn deliver(&self, waiting: &mut VecDeque<Vec<Vec<u8>>>) {
-        while let Some(frames) = waiting.front() {
+    /// Sends what waits, as far as the reader takes it.
+    fn deliver(&self, outbox: &mut Outbox) {
+        let Stage::Open(socket) = outbox.stage else { return };
+        while let Some(frames) = outbox.waiting.front() {
             let last = frames.len().saturating_sub(1);
             for (i, frame) in frames.iter().enumerate() {
-                match self.socket.send(&mut OutFrame::bytes(frame, i < last), DONTWAIT) {
+                match socket.send(&mut OutFrame::bytes(frame, i < last), DONTWAIT) {
                     Ok(()) => {}
                     // Only ever before the first frame: a message is taken whole.
-                    Err(Errno::AGAIN) if i == 0 => return,
+                    Err(Errno::AGAIN) if i == 0 => return self.watch(outbox, socket),
                     Err(_) => break,
                 }
             }
-            waiting.pop_front();
+            outbox.waiting.pop_front();
         }
+    }
+
+    /// Has the rest delivered once there is a reader, or room: the next event may never come. Where that cannot be, for want
+    /// of a descriptor, it is the next event that takes the rest along, and that tries again.
+    fn watch(&self, outbox: &mut Outbox, socket: Handle) {
+        if outbox.watched {
+            return;
+        }
+        let (Some(io_thread), Ok(owner)) = (&self.io_thread, socket.owner()) else { return };
+        let mailbox = Arc::clone(&owner.mailbox);
+        let Ok(fd) = mailbox.fd() else { return };
+        outbox.watched = true;
+        let reporter = Weak::clone(&self.itself);
+        io_thread.add(Box::new(move |cx| {
+            if cx.register(fd, Interest::READABLE).is_err() {
+                // For want of memory. The next event takes the rest along.
+                cx.finish();
+            }
+            Box::new(Courier { reporter, fd, _mailbox: mailbox })
+        }));
     }
 }
 
 impl Observer for Reporter {
     fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints) {
         let Some(frames) = self.frames(kind, values, endpoints) else { return };
-        let mut waiting = self.waiting.lock();
-        if waiting.len() < MOST_WAITING {
-            waiting.push_back(frames);
+        let mut outbox = self.outbox.lock();
+        if outbox.waiting.len() < MOST_WAITING && !matches!(outbox.stage, Stage::Stopped) {
+            outbox.waiting.push_back(frames);
         }
-        self.deliver(&mut waiting);
+        self.deliver(&mut outbox);
     }
-}
 
-impl Drop for Reporter {
-    fn drop(&mut self) {
+    fn stop(&self) {
         if self.events & event::MONITOR_STOPPED != 0 {
             self.event(event::MONITOR_STOPPED, &[0], &Endpoints::default());
         }
-        // It may be closed already: it lives in the same context as the program's own sockets.
-        let _ = self.socket.close();
+        let mut outbox = self.outbox.lock();
+        let stage = std::mem::replace(&mut outbox.stage, Stage::Stopped);
+        outbox.waiting.clear();
+        drop(outbox);
+        if let Stage::Open(socket) = stage {
+            // It may be closed already: it lives in the same context as the program's own sockets.
+            let _ = socket.close();
+        }
     }
+}
+
+/// Waits on an I/O thread for whatever lets a monitor's socket send again.
+struct Courier {
+    reporter: Weak<Reporter>,
+    /// The mailbox's. Readable when a reader has come, has made room, or the socket has closed. Sending takes what the mailbox
+    /// holds, so there is an edge for whatever comes after a send that found nobody.
+    fd: RawFd,
+    /// Keeps `fd` open.
+    _mailbox: Arc<Mailbox<Command>>,
+}
+
+impl Source for Courier {
+    fn ready(&mut self, cx: &mut Cx<'_>, _ready: Ready) {
+        if let Some(reporter) = self.reporter.upgrade() {
+            let mut outbox = reporter.outbox.lock();
+            if let Stage::Open(_) = outbox.stage {
+                return reporter.deliver(&mut outbox);
+            }
+        }
+        // Others may hold the mailbox still.
+        let _ = cx.deregister(self.fd);
+        cx.finish();
+    }
+
+    fn timer(&mut self, _cx: &mut Cx<'_>, _id: u8) {}
+
+    fn wake(&mut self, _cx: &mut Cx<'_>) {}
 }

@@ -255,7 +255,7 @@ impl Socket {
         // Closes every end: peers and sessions are told.
         self.pipes = Pipes::default();
         self.leave_names();
-        drop(self.owner.monitor.set(0, None));
+        self.owner.monitor.set(0, None);
         drop(self.owner.mailbox.close());
     }
 }

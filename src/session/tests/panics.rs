@@ -62,7 +62,7 @@ impl Fixture {
         let stop: Weak<Owner> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop).unwrap();
         let bomb = Arc::new(Bomb::default());
-        drop(owner.monitor.set(u64::MAX, Some(bomb.clone())));
+        owner.monitor.set(u64::MAX, Some(bomb.clone()));
         let parker = Arc::new(Parker::new());
         owner.mailbox.register(&parker);
         Fixture { owner, options: Arc::new(options), bomb, context, ticket, parker }
