@@ -109,7 +109,8 @@ static void receive(void *socket, void *data, long count)
             recv_copy(socket, data);
 }
 
-/* Warms up for a fifth of the time, and says how many messages the rest of it will hold. */
+/* Warms up for a fifth of the time, or of the messages where these have an end, and says how many messages the rest will
+   hold. */
 static long warm_up(void *socket, void *data)
 {
     receive(socket, data, 1);
@@ -121,7 +122,7 @@ static long warm_up(void *socket, void *data)
         passed = now_s() - begin;
         if (passed < seconds / 50 && batch < 1000)
             batch *= 2;
-    } while (passed < seconds / 5);
+    } while (passed < seconds / 5 && (most < 0 || count < most / 5));
     long wanted = (long)((double)count / passed * seconds) + 1;
     return most >= 0 && wanted > most - count - 1 ? most - count - 1 : wanted;
 }
