@@ -183,6 +183,9 @@ fn lengths_that_are_only_announced() {
                     assert!(pour(&mut stream, &header(version, 0, len)));
                     assert!(pour(&mut stream, &body));
                     bench.good();
+                    drop(stream);
+                    // All of it has been read then.
+                    bench.wait_for(ZMQ_EVENT_DISCONNECTED);
                 });
                 assert!(held < 4 * MIB, "{version:?} {len}: {held}");
             }
