@@ -114,7 +114,7 @@ impl Connection {
         let sent = {
             let Some(mut guard) = self.send.try_lock() else { return false };
             let Some(half) = guard.as_mut() else { return false };
-            if streaming && !half.is_heavy() {
+            if streaming && !half.is_heavy() || half.outweighs_mark() {
                 drop(guard);
                 self.let_in();
                 // Ordered behind what was published by the fence of that.

@@ -132,10 +132,7 @@ impl Connection {
             }
         };
         let wake = !keeps || !answers.is_empty();
-        // No further ones than the session would keep.
-        if terms.errand.answers.len() + answers.len() <= MOST_CONTROL {
-            terms.errand.answers.append(&mut answers);
-        }
+        terms.errand.answer(answers);
         if !keeps {
             self.take_back(&mut terms);
         }
@@ -225,12 +222,9 @@ impl Connection {
         }
     }
 
-    /// Leaves answers to the peer's commands for the session, no further ones than it would keep itself.
-    pub(super) fn leave_answers(&self, mut answers: Vec<u8>) {
-        let errand = &mut self.loan.0.lock().errand;
-        if errand.answers.len() + answers.len() <= MOST_CONTROL {
-            errand.answers.append(&mut answers);
-        }
+    /// Leaves answers to the peer's commands for the session.
+    pub(super) fn leave_answers(&self, answers: Vec<u8>) {
+        self.loan.0.lock().errand.answer(answers);
     }
 
     /// Leaves word that receiving has panicked.
@@ -286,6 +280,15 @@ impl Connection {
     fn fail(&self, terms: &mut Terms, errno: Errno) {
         terms.errand.failed = Some(errno);
         self.remote.wake();
+    }
+}
+
+impl Errand {
+    /// Adds answers, no further ones than the session would keep itself.
+    fn answer(&mut self, mut answers: Vec<u8>) {
+        if self.answers.len() + answers.len() <= MOST_CONTROL {
+            self.answers.append(&mut answers);
+        }
     }
 }
 

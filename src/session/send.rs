@@ -146,8 +146,21 @@ impl SendHalf {
     /// caches, into memory that could have been used again at once. Not where the high-water mark is low: who sets that
     /// wants to hear of a slow peer soon, and not when the system's buffers are full as well.
     pub fn is_heavy(&mut self) -> bool {
-        let bounded = (1..LOW_MARK).contains(&self.reader.hwm());
-        if bounded || !matches!(self.form, SendForm::AsTheyLie) || !self.reader.check_bytes() {
+        !self.has_low_mark() && matches!(self.form, SendForm::AsTheyLie) && self.holds_much()
+    }
+
+    /// Whether what waits is that much below a low mark: the program's thread had better leave it to the I/O thread even if it
+    /// is not streaming, or it would have its credit back at once and fill the system's buffers.
+    pub fn outweighs_mark(&mut self) -> bool {
+        self.has_low_mark() && self.holds_much()
+    }
+
+    fn has_low_mark(&self) -> bool {
+        (1..LOW_MARK).contains(&self.reader.hwm())
+    }
+
+    fn holds_much(&mut self) -> bool {
+        if !self.reader.check_bytes() {
             return false;
         }
         let Some(consumer) = self.reader.blocks() else { return false };

@@ -495,3 +495,30 @@ fn what_is_heavy_is_much_at_once_above_a_low_mark() {
     assert!(!heavy(1000, 30_000), "a hand-over costs more than the copying");
     assert!(!heavy(1, 40_000) && !heavy(99, 40_000), "who sets that wants to hear of a slow peer");
 }
+
+#[test]
+fn much_at_once_below_a_low_mark_is_not_for_the_program() {
+    let outweighs = |hwm, bytes: usize| {
+        let (mut left, right) = pipes(hwm, false);
+        let (reader, _, _end) = right.into_parts();
+        let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
+        assert!(left.write(&mut OutFrame::bytes(&vec![0; bytes], false)).unwrap());
+        left.flush();
+        half.outweighs_mark()
+    };
+    assert!(outweighs(1, 65_536) && outweighs(99, 65_536));
+    assert!(!outweighs(1, 100) && !outweighs(100, 65_536) && !outweighs(0, 65_536));
+}
+
+#[test]
+fn a_stream_without_room_keeps_a_half_busy() {
+    let (mut left, right) = pipes(0, false);
+    let (reader, _, _end) = right.into_parts();
+    let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
+    let (mut ours, _theirs) = streams();
+    while std::io::Write::write(&mut ours, &[0; 4096]).is_ok() {}
+    assert!(left.write(&mut OutFrame::bytes(b"x", false)).unwrap());
+    left.flush();
+    assert_eq!(half.send(ours.as_fd()), Sent::Blocked);
+    assert!(half.is_busy(), "the reactor has to tell of room");
+}
