@@ -35,9 +35,14 @@ fn reader(context: Context) -> Socket {
 
 /// Receives an event and says which.
 fn event(reader: Socket) -> c_int {
+    event_of(reader).0
+}
+
+/// Receives an event and says which, and of which endpoint.
+fn event_of(reader: Socket) -> (c_int, String) {
     let first = reader.try_recv(0).expect("no event");
-    reader.try_recv(0).expect("no endpoint");
-    u16::from_ne_bytes([first[0], first[1]]).into()
+    let endpoint = reader.try_recv(0).expect("no endpoint");
+    (u16::from_ne_bytes([first[0], first[1]]).into(), String::from_utf8(endpoint).unwrap())
 }
 
 /// Has one `ZMQ_EVENT_BIND_FAILED` told, before this returns.
@@ -77,6 +82,29 @@ fn a_second_reader_gets_what_came_between() {
     stop_monitor(socket);
     assert_eq!(event(second), ZMQ_EVENT_MONITOR_STOPPED);
     [second, socket, taken].iter().for_each(|socket| socket.close());
+    context.term();
+}
+
+#[test]
+fn events_have_a_name_until_the_connection_is_lost_and_its_address_afterwards() {
+    let context = Context::new();
+    let peer = context.bound(ZMQ_PULL, "tcp://127.0.0.1:0");
+    let address = peer.last_endpoint();
+    let name = address.replace("127.0.0.1", "localhost");
+    let socket = context.socket(ZMQ_PUSH);
+    socket.set(ZMQ_RECONNECT_IVL, 1);
+    monitor(socket, ZMQ_EVENT_ALL);
+    let reader = reader(context);
+    socket.connect(&name);
+    for expected in [ZMQ_EVENT_CONNECT_DELAYED, ZMQ_EVENT_CONNECTED, ZMQ_EVENT_HANDSHAKE_SUCCEEDED] {
+        assert_eq!(event_of(reader), (expected, name.clone()));
+    }
+    peer.close();
+    assert_eq!(event_of(reader), (ZMQ_EVENT_DISCONNECTED, name));
+    for expected in [ZMQ_EVENT_CONNECT_RETRIED, ZMQ_EVENT_CONNECT_DELAYED, ZMQ_EVENT_CLOSED] {
+        assert_eq!(event_of(reader), (expected, address.clone()));
+    }
+    [reader, socket].iter().for_each(|socket| socket.close());
     context.term();
 }
 

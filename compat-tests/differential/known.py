@@ -351,13 +351,6 @@ def long_membership(call, theirs, ours, calls):
     return talks(call) and joined and sum(earlier.startswith("connect") for earlier in calls) > 1
 
 
-def resolved_early(call, theirs, ours, calls):
-    nameless = lambda answer: sorted(re.sub(r"tcp://.*", "", event) for event in answer.split())
-    ends = [text(words[2]) for words in map(str.split, calls) if words[0] == "connect"]
-    named = any(";" in end or re.match(r"tcp://[a-z]", end) for end in ends)
-    return call[0] in ("events", "events2") and named and nameless(theirs) == nameless(ours)
-
-
 def not_built_in(call, theirs, ours, calls):
     return call[0] in ("bind", "connect") and theirs == "-1 95" and bool(options_set(calls, 92))
 
@@ -377,7 +370,6 @@ def freed_early(call, theirs, ours, calls):
 
 
 KNOWN = [
-    Known("Events of a connection to a name, or with a source address", resolved_early, parts=False),
     Known("RADIO, DISH: a group of more than 14 bytes, and several peers", long_membership),
     Known("SERVER, PEER: a message to a peer that has closed", gone_peer),
     Known("STREAM with `ZMQ_IMMEDIATE`: a connection that is lost", stream_stays_away),

@@ -86,7 +86,7 @@ impl Session {
     /// Never connects again.
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>) {
         if let Some(connecter) = &self.connecter {
-            self.owner.mailbox.send(Command::Gone(connecter.endpoint().into()));
+            self.owner.mailbox.send(Command::Gone(connecter.given_endpoint().into()));
         }
         cx.finish();
     }

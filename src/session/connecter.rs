@@ -21,8 +21,10 @@ pub struct Connecter {
     backoff: Backoff,
     /// Places that the name stands for and that were not tried yet.
     untried: Vec<Destination>,
-    /// The endpoint as events have it: resolved once it has been.
+    /// The endpoint as events have it: as the program gave it, and once a connection is lost its address, as libzmq has it.
     endpoint: String,
+    /// The place of the last attempt.
+    resolved: String,
 }
 
 /// An attempt under way.
@@ -75,13 +77,23 @@ impl Attempt {
 impl Connecter {
     pub fn new(plan: ConnectPlan, options: Arc<SocketOptions>) -> Connecter {
         let endpoint = plan.endpoint().to_string();
-        let backoff = Backoff::new(&options);
-        Connecter { plan, options, backoff, untried: Vec::new(), endpoint }
+        let (resolved, backoff) = (endpoint.clone(), Backoff::new(&options));
+        Connecter { plan, options, backoff, untried: Vec::new(), endpoint, resolved }
     }
 
     /// As the program gave it.
+    pub fn given_endpoint(&self) -> &str {
+        self.plan.endpoint()
+    }
+
+    /// As events have it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// A connection was lost: from now on events have the address.
+    pub fn lost(&mut self) {
+        self.endpoint.clone_from(&self.resolved);
     }
 
     /// A handshake has succeeded: the next time it begins to back off from the start. A connection alone is no success,
@@ -149,7 +161,7 @@ impl Connecter {
     }
 
     fn start(&mut self, destination: &Destination) -> Step {
-        self.endpoint = self.plan.resolved_endpoint(destination);
+        self.resolved = self.plan.resolved_endpoint(destination);
         match self.plan.start(destination, &self.options) {
             Ok(Connecting { fd, done: Ok(true) }) => self.connected(fd),
             Ok(Connecting { fd, done: Ok(false) }) => Step::Wait(Attempt::Connecting(fd)),

@@ -1,7 +1,7 @@
 //! How a connection ends, and a session.
 
 use super::connection::Connection;
-use super::monitor::event;
+use super::monitor::{Endpoints, event};
 use super::state::{Reason, Session, Stage, fd_value, linger, timer};
 use crate::engine::Failure;
 use crate::errno::Errno;
@@ -147,6 +147,10 @@ impl Session {
                 Ok(fresh) => *reader = fresh,
                 Err(_) => return cx.finish(),
             }
+        }
+        if let Some(connecter) = &mut self.connecter {
+            connecter.lost();
+            self.endpoints = Endpoints::connecting(connecter.endpoint());
         }
         self.connect_later(cx);
     }
