@@ -29,8 +29,10 @@ const KEPT: Duration = Duration::from_millis(50);
 /// works.
 const HEAVY_BYTES: usize = 8 * 1024;
 const HEAVY_ENOUGH: u8 = 3;
-/// Woken so often in a row for room that nobody waits for, the reactor watches for that no more, until somebody does.
+/// Woken so often in a row for room that nobody waits for, the reactor watches for that no more, until somebody does. Wakes
+/// that follow each other faster do not count: they find the thread awake.
 const ROOM_ENOUGH: u8 = 4;
+const ROOM_APART_MS: u64 = 2;
 
 #[derive(Default)]
 pub struct Loan(Lock<Terms>);
@@ -42,8 +44,9 @@ struct Terms {
     /// When at home, the reactor watches for something to read alone, and not for room. A stream socket that shares
     /// memory with its peer has room again whenever that reads, which would wake the I/O thread each time.
     reading_only: bool,
-    /// How often in a row the reactor was woken for room that nobody waited for.
+    /// How often in a row the reactor was woken for room that nobody waited for, and when it was last, as [`clock_ms`].
     rooms: u8,
+    room_ms: u64,
     /// The pipe takes no more: who reads from it gives credit and receives, and the reactor would be woken by each arrival
     /// for nothing.
     full: bool,
@@ -205,12 +208,13 @@ impl Connection {
 
     /// The I/O thread has been woken for room in the stream and for nothing else, and has not sent yet. A stream that is never
     /// lent, for somebody watches `ZMQ_FD`, would else wake it for each message that its peer reads.
-    pub(super) fn told_of_room(&self) {
+    pub(super) fn told_of_room(&self, now_ms: u64) {
         let mut terms = self.loan.0.lock();
+        let slow = now_ms.saturating_sub(std::mem::replace(&mut terms.room_ms, now_ms)) >= ROOM_APART_MS;
         if terms.ended || terms.away || terms.reading_only {
             return;
         }
-        terms.rooms = if self.seems_busy() { 0 } else { terms.rooms.saturating_add(1) };
+        terms.rooms = if !slow || self.seems_busy() { 0 } else { terms.rooms.saturating_add(1) };
         if terms.rooms >= ROOM_ENOUGH {
             // Nothing waits to be sent; whoever finds the stream full later asks for room under this lock.
             terms.reading_only = true;

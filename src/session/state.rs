@@ -300,7 +300,7 @@ impl Source for Session {
             Stage::Connected(connection) => {
                 if ready.writable {
                     if !ready.readable {
-                        connection.told_of_room();
+                        connection.told_of_room(cx.now_ms());
                     }
                     self.send(cx);
                 }
