@@ -146,6 +146,10 @@ impl Handshaking {
             if let Some(outcome) = self.outcome(progress, rest) {
                 return outcome;
             }
+            if self.drained {
+                // What comes later is a new event; to be told that there is nothing is a system call of its own.
+                return self.write().err().map_or(Outcome::More, Outcome::Failed);
+            }
         }
     }
 
