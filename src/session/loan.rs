@@ -29,6 +29,10 @@ const KEPT: Duration = Duration::from_millis(50);
 /// works.
 const HEAVY_BYTES: usize = 8 * 1024;
 const HEAVY_ENOUGH: u8 = 3;
+/// Woken so often in a row for room that nobody waits for, the reactor watches for that no more, until somebody does. Wakes
+/// that follow each other faster do not count: they find the thread awake.
+const ROOM_ENOUGH: u8 = 4;
+const ROOM_APART_MS: u64 = 2;
 
 #[derive(Default)]
 pub struct Loan(Lock<Terms>);
@@ -40,6 +44,9 @@ struct Terms {
     /// When at home, the reactor watches for something to read alone, and not for room. A stream socket that shares
     /// memory with its peer has room again whenever that reads, which would wake the I/O thread each time.
     reading_only: bool,
+    /// How often in a row the reactor was woken for room that nobody waited for, and when it was last, as [`clock_ms`].
+    rooms: u8,
+    room_ms: u64,
     /// The pipe takes no more: who reads from it gives credit and receives, and the reactor would be woken by each arrival
     /// for nothing.
     full: bool,
@@ -52,7 +59,8 @@ struct Terms {
     seen: u32,
     /// How often the session has looked and found that it had.
     looks: u32,
-    /// When the last thread left.
+    /// When the stream was taken from the reactor, and when the last thread left.
+    since: Option<Instant>,
     left: Option<Instant>,
     quick: u8,
     heavy: u8,
@@ -150,13 +158,14 @@ impl Connection {
         if !terms.away || terms.watched || terms.full {
             return;
         }
-        if terms.quick >= QUICK_ENOUGH && terms.kept_until.is_none() {
+        let now = Instant::now();
+        if terms.quick >= QUICK_ENOUGH && terms.kept_until.is_none() && terms.waited_shortly(now) {
             terms.watched = true;
             terms.errand.watch = true;
             drop(terms);
             return self.remote.wake();
         }
-        terms.left = Some(Instant::now());
+        terms.left = Some(now);
         self.take_back(&mut terms);
     }
 
@@ -171,6 +180,7 @@ impl Connection {
         terms.kept_until = None;
         // What waits to be sent needs the reactor. Whoever finds the stream full later asks for it under this lock.
         terms.away = !self.seems_busy() && self.remote.deregister(self.raw_fd()).is_ok();
+        terms.since = Some(now);
         // Nothing waits to be sent.
         terms.reading_only |= terms.away;
         terms.away
@@ -187,11 +197,30 @@ impl Connection {
     /// The stream has no room for what is to be sent: the reactor is to tell when it has.
     pub(super) fn watch_for_room(&self) {
         let mut terms = self.loan.0.lock();
+        terms.rooms = 0;
         let reading_only = std::mem::replace(&mut terms.reading_only, false);
         if terms.away {
             self.take_back(&mut terms);
         } else if reading_only && let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest()) {
             self.fail(&mut terms, errno);
+        }
+    }
+
+    /// The I/O thread has been woken for room in the stream and for nothing else, and has not sent yet. A stream that is never
+    /// lent, for somebody watches `ZMQ_FD`, would else wake it for each message that its peer reads.
+    pub(super) fn told_of_room(&self, now_ms: u64) {
+        let mut terms = self.loan.0.lock();
+        let slow = now_ms.saturating_sub(std::mem::replace(&mut terms.room_ms, now_ms)) >= ROOM_APART_MS;
+        if terms.ended || terms.away || terms.reading_only {
+            return;
+        }
+        terms.rooms = if !slow || self.seems_busy() { 0 } else { terms.rooms.saturating_add(1) };
+        if terms.rooms >= ROOM_ENOUGH {
+            // Nothing waits to be sent; whoever finds the stream full later asks for room under this lock.
+            terms.reading_only = true;
+            if let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest()) {
+                self.fail(&mut terms, errno);
+            }
         }
     }
 
@@ -248,7 +277,7 @@ impl Connection {
             return Some(WATCH.saturating_mul(1 << terms.looks.min(16)).min(LONGEST_WATCH));
         }
         // Who waits for so long at a time is to begin anew.
-        (terms.quick, terms.looks) = (0, 0);
+        (terms.quick, terms.looks, terms.since) = (0, 0, None);
         if !terms.held && !terms.full {
             self.take_back(&mut terms);
         }
@@ -295,6 +324,12 @@ impl Errand {
 impl Terms {
     fn interest(&self) -> Interest {
         if self.reading_only { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE }
+    }
+
+    /// Whether the wait that ends now was short. After a long one the session would be woken to look after a thread that will
+    /// be asleep, for long again, when it does: that costs more than the reactor's having the stream meanwhile.
+    fn waited_shortly(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.saturating_duration_since(since) < QUICK)
     }
 
     /// Not to be borrowed for a while.

@@ -297,8 +297,11 @@ impl Source for Session {
                 handshaking.hangup |= ready.hangup || ready.error;
                 self.shake_hands(cx);
             }
-            Stage::Connected(_) => {
+            Stage::Connected(connection) => {
                 if ready.writable {
+                    if !ready.readable {
+                        connection.told_of_room(cx.now_ms());
+                    }
                     self.send(cx);
                 }
                 if ready.readable || ready.hangup || ready.error {
