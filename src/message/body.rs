@@ -3,7 +3,8 @@
 //! A body is one heap header with an atomic count. Its bytes either follow the header in the same allocation,
 //! or belong to a `Vec` that was taken over, or to the program that lent them with a free callback.
 
-use super::{defer, spares};
+use super::defer;
+use super::spares::{self, Spares};
 use crate::errno::{Errno, Result};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ffi::c_void;
@@ -59,7 +60,13 @@ unsafe impl Sync for Body {}
 impl Body {
     /// Copies `data`. Errors: `ENOMEM`.
     pub fn copy_from(data: &[u8]) -> Result<Body> {
-        let (header, room) = Header::with_room(data.len())?;
+        Body::copy_with(spares::here(), data)
+    }
+
+    /// As [`copy_from`](Body::copy_from), for who has found the thread's spares already.
+    #[inline]
+    pub(super) fn copy_with(spares: &Spares, data: &[u8]) -> Result<Body> {
+        let (header, room) = Header::with_room(spares, data.len())?;
         // SAFETY: there is room for `data.len()` bytes at `data_at`, in memory that nobody else refers to and that
         // cannot overlap `data`.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), Header::data_at(header), data.len()) };
@@ -76,7 +83,7 @@ impl Body {
     /// # Safety
     /// The bytes are written (through [`as_ptr`](Body::as_ptr)) before anything reads them.
     pub unsafe fn with_len_uninit(len: usize) -> Result<Body> {
-        let (header, room) = Header::with_room(len)?;
+        let (header, room) = Header::with_room(spares::here(), len)?;
         Ok(Header::adopt(header, len, room))
     }
 
@@ -104,6 +111,22 @@ impl Body {
         let header = Header::allocate(0, alloc)?;
         let owner = free.map_or(Owner::Static, |free| Owner::External { free, hint });
         Ok(Header::write(header, data, len, owner))
+    }
+
+    /// As `drop`, for who has found the thread's spares already.
+    #[inline]
+    pub(super) fn drop_with(self, spares: &Spares) {
+        if let Owner::Inline { capacity } = self.header().owner
+            && self.is_unique()
+        {
+            let header = ManuallyDrop::new(self).0.as_ptr();
+            // SAFETY: this was the only reference, and nobody else can make another; allocated with this much room.
+            unsafe {
+                if !spares.keep(header, capacity) {
+                    Header::give_back(header, capacity);
+                }
+            }
+        }
     }
 
     pub fn as_slice(&self) -> &[u8] {
@@ -223,9 +246,9 @@ impl Header {
     /// Memory for a header and at least `len` bytes after it, new or used before; and for how many bytes exactly.
     /// Errors: as of [`allocate`](Header::allocate).
     #[inline]
-    fn with_room(len: usize) -> Result<(NonNull<Header>, usize)> {
+    fn with_room(spares: &Spares, len: usize) -> Result<(NonNull<Header>, usize)> {
         let room = spares::room_for(len);
-        match spares::take(room) {
+        match spares.take(room) {
             Some(header) => Ok((header, room)),
             None => Ok((Header::allocate(room, alloc)?, room)),
         }
@@ -258,7 +281,7 @@ impl Header {
     pub(super) unsafe fn release(header: *mut Header, capacity: usize) {
         // SAFETY: the caller's contract.
         unsafe {
-            if !spares::keep(header, capacity) {
+            if !spares::here().keep(header, capacity) {
                 Header::give_back(header, capacity);
             }
         }

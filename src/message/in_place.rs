@@ -1,7 +1,7 @@
 //! Messages in C's memory: nothing vouches for what a `zmq_msg_t` holds but a tag in it.
 
 use super::msg::{CLOSED, INLINE, TAG_BODY, TAG_CONSTANT, TAG_INLINE};
-use super::{Body, MORE, Msg};
+use super::{Body, MORE, Msg, spares};
 use crate::errno::{Errno, Result};
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -117,8 +117,24 @@ impl Msg {
         // The memory is marked before the body drops, and no longer borrowed then: a free callback that closes the same message
         // again gets EFAULT instead of a second free.
         // SAFETY: as the caller promises.
-        let body = unsafe { Msg::at(at) }?.release(CLOSED);
-        Ok(body.filter(Body::is_lent))
+        let msg = unsafe { Msg::at(at) }?;
+        if msg.is_bare() {
+            msg.tag = CLOSED;
+            return Ok(None);
+        }
+        let spares = spares::here();
+        if !msg.metadata.is_null() {
+            let metadata = std::mem::replace(&mut msg.metadata, ptr::null());
+            // SAFETY: the count that this message held and now gives up.
+            unsafe { spares.let_go(metadata) };
+        }
+        match msg.release(CLOSED) {
+            Some(body) if !body.is_lent() => {
+                body.drop_with(spares);
+                Ok(None)
+            }
+            lent => Ok(lent),
+        }
     }
 
     /// Where the bytes of the message in this memory are. Derived from `at` itself: a pointer from a `&mut Msg` would be

@@ -92,7 +92,12 @@ impl Msg {
     /// stays what it was.
     #[inline]
     pub fn refill(&mut self, data: &[u8], more: bool, metadata: Option<&Arc<Metadata>>) -> Result<()> {
-        let body = if data.len() > INLINE { Some(Body::copy_from(data)?) } else { None };
+        let outside = data.len() > INLINE;
+        let spares = (outside || metadata.is_some()).then(spares::here);
+        let body = match spares {
+            Some(spares) if outside => Some(Body::copy_with(spares, data)?),
+            _ => None,
+        };
         drop(self.release(TAG_INLINE));
         match body {
             Some(body) => {
@@ -103,7 +108,9 @@ impl Msg {
         }
         self.flags = if more { MORE } else { 0 };
         self.routing_id = 0;
-        self.metadata = metadata.map_or(ptr::null(), spares::hold);
+        if let (Some(metadata), Some(spares)) = (metadata, spares) {
+            self.metadata = spares.hold(metadata);
+        }
         Ok(())
     }
 
@@ -113,7 +120,9 @@ impl Msg {
         let body = self.release(TAG_INLINE);
         self.flags = 0;
         self.routing_id = 0;
-        drop(body);
+        if let Some(body) = body {
+            body.drop_with(spares::here());
+        }
     }
 
     /// The bytes of a message that is nothing but bytes of ours: whoever sends them need not know of the message.
@@ -292,7 +301,7 @@ impl Msg {
         let old = std::mem::replace(&mut self.metadata, new);
         if !old.is_null() {
             // SAFETY: from `Arc::into_raw`, with the count that this message held and now gives up.
-            unsafe { spares::let_go(old) };
+            unsafe { spares::here().let_go(old) };
         }
     }
 
@@ -354,6 +363,12 @@ impl Msg {
         // SAFETY: so much room is there, in memory that nobody else has borrowed; any bytes may lie in `inline`.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), (&raw mut self.content).cast(), len) };
         self.inline_len = len as u8;
+    }
+
+    /// Whether the 64 bytes are all there is.
+    #[inline]
+    pub(super) fn is_bare(&self) -> bool {
+        self.tag != TAG_BODY && self.group.is_none() && self.metadata.is_null()
     }
 
     /// Lets go of all that lies outside and leaves `tag` with nothing in it. What a body's free callback finds here is up to

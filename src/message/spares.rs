@@ -14,7 +14,7 @@ const MOST: u32 = 16;
 
 /// Of one thread. No destructor of its own, so that it can be looked at while the thread's other locals are torn down;
 /// [`Tidy`] empties it.
-struct Spares {
+pub(super) struct Spares {
     state: Cell<State>,
     /// A count of these properties that a message has let go of (from `Arc::into_raw`), or null. The next message of the same
     /// connection takes it over.
@@ -46,30 +46,6 @@ thread_local! {
     static TIDY: Tidy = const { Tidy };
 }
 
-/// A count of the properties for a message, to be given up by [`let_go`].
-#[inline]
-pub(super) fn hold(metadata: &Arc<Metadata>) -> *const Metadata {
-    let spares = here();
-    if ptr::eq(spares.metadata.get(), Arc::as_ptr(metadata)) {
-        return spares.metadata.replace(ptr::null());
-    }
-    Arc::into_raw(Arc::clone(metadata))
-}
-
-/// Gives a count up, or keeps it for the next message.
-///
-/// # Safety
-/// `metadata` is from `Arc::into_raw` or [`hold`], with a count that the caller does not use any more.
-#[inline]
-pub(super) unsafe fn let_go(metadata: *const Metadata) {
-    let spares = here();
-    let left = if spares.open() { spares.metadata.replace(metadata) } else { metadata };
-    if !left.is_null() {
-        // SAFETY: the caller's, or one that an earlier call has kept.
-        drop(unsafe { Arc::from_raw(left) });
-    }
-}
-
 /// How much room a body for `len` bytes is to have.
 #[inline]
 pub(super) fn room_for(len: usize) -> usize {
@@ -82,45 +58,66 @@ pub(super) fn room_for(len: usize) -> usize {
     }
 }
 
-/// Memory for a header with this much room, that was kept.
+/// The calling thread's. Each look is a call in a shared library, so a message's way takes one.
 #[inline]
-pub(super) fn take(room: usize) -> Option<NonNull<Header>> {
-    let (first, count) = here().shelf(room)?;
-    let header = NonNull::new(first.get())?;
-    // SAFETY: what lies on a shelf is this thread's alone, and begins with the link to the next.
-    first.set(unsafe { header.cast::<*mut Header>().read() });
-    count.set(count.get() - 1);
-    Some(header)
-}
-
-/// Keeps memory for the next body. `false`: the caller is to give it back.
-///
-/// # Safety
-/// `header` was allocated with exactly this much room and is given up to this call if it answers `true`.
-#[inline]
-pub(super) unsafe fn keep(header: *mut Header, room: usize) -> bool {
-    let spares = here();
-    let Some((first, count)) = spares.shelf(room) else { return false };
-    if count.get() >= MOST || !spares.open() {
-        return false;
-    }
-    // SAFETY: the caller's memory, long enough and aligned for a pointer.
-    unsafe { header.cast::<*mut Header>().write(first.get()) };
-    first.set(header);
-    count.set(count.get() + 1);
-    true
-}
-
-#[inline]
-fn here() -> &'static Spares {
-    // Looked up once: in a shared library each look is a call.
+pub(super) fn here() -> &'static Spares {
     let spares = SPARES.with(ptr::from_ref);
-    // SAFETY: the variable has no destructor, so it is there for as long as its thread; the reference does not leave the
-    // functions of this file.
+    // SAFETY: the variable has no destructor, so it is there for as long as its thread, which the reference does not leave:
+    // `Spares` is not `Sync`.
     unsafe { &*spares }
 }
 
 impl Spares {
+    /// A count of the properties for a message, to be given up by [`let_go`](Spares::let_go).
+    #[inline]
+    pub(super) fn hold(&self, metadata: &Arc<Metadata>) -> *const Metadata {
+        if ptr::eq(self.metadata.get(), Arc::as_ptr(metadata)) {
+            return self.metadata.replace(ptr::null());
+        }
+        Arc::into_raw(Arc::clone(metadata))
+    }
+
+    /// Gives a count up, or keeps it for the next message.
+    ///
+    /// # Safety
+    /// `metadata` is from `Arc::into_raw` or [`hold`](Spares::hold), with a count that the caller does not use any more.
+    #[inline]
+    pub(super) unsafe fn let_go(&self, metadata: *const Metadata) {
+        let left = if self.open() { self.metadata.replace(metadata) } else { metadata };
+        if !left.is_null() {
+            // SAFETY: the caller's, or one that an earlier call has kept.
+            drop(unsafe { Arc::from_raw(left) });
+        }
+    }
+
+    /// Memory for a header with this much room, that was kept.
+    #[inline]
+    pub(super) fn take(&self, room: usize) -> Option<NonNull<Header>> {
+        let (first, count) = self.shelf(room)?;
+        let header = NonNull::new(first.get())?;
+        // SAFETY: what lies on a shelf is this thread's alone, and begins with the link to the next.
+        first.set(unsafe { header.cast::<*mut Header>().read() });
+        count.set(count.get() - 1);
+        Some(header)
+    }
+
+    /// Keeps memory for the next body. `false`: the caller is to give it back.
+    ///
+    /// # Safety
+    /// `header` was allocated with exactly this much room and is given up to this call if it answers `true`.
+    #[inline]
+    pub(super) unsafe fn keep(&self, header: *mut Header, room: usize) -> bool {
+        let Some((first, count)) = self.shelf(room) else { return false };
+        if count.get() >= MOST || !self.open() {
+            return false;
+        }
+        // SAFETY: the caller's memory, long enough and aligned for a pointer.
+        unsafe { header.cast::<*mut Header>().write(first.get()) };
+        first.set(header);
+        count.set(count.get() + 1);
+        true
+    }
+
     /// Whether something may be kept: it will be given back.
     #[inline]
     fn open(&self) -> bool {
@@ -162,7 +159,7 @@ impl Drop for Tidy {
             drop(unsafe { Arc::from_raw(metadata) });
         }
         for room in ROOM {
-            while let Some(header) = take(room) {
+            while let Some(header) = spares.take(room) {
                 // SAFETY: `keep` was told that it was allocated with this much room.
                 unsafe { Header::give_back(header.as_ptr(), room) };
             }
