@@ -4,7 +4,7 @@ use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use super::socket::find;
 use super::{int, memory, zmq_msg_t};
 use crate::errno::{Errno, Result};
-use crate::message::{Msg, OutFrame};
+use crate::message::{BY_REFERENCE, Msg, OutFrame};
 use crate::socket::Handle;
 use libc::iovec;
 use std::ffi::{c_int, c_void};
@@ -71,9 +71,15 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, 
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         let msg = unsafe { Msg::at(msg.cast()) }?;
-        match send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags) {
+        let sent = match msg.bare_bytes() {
+            Some(bytes) if bytes.len() < BY_REFERENCE => {
+                send(socket, &mut OutFrame::bytes(bytes, has_more(flags)), flags)
+            }
+            _ => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
+        };
+        match sent {
             Ok(sent) => {
-                *msg = Msg::new();
+                msg.clear();
                 Ok(sent)
             }
             Err(errno) => {
@@ -168,14 +174,11 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, 
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         let msg = unsafe { Msg::at(msg.cast()) }?;
-        match socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_msg()) {
-            Ok(received) => *msg = received,
-            Err(errno) => {
-                if matches!(errno, Errno::AGAIN | Errno::INTR) {
-                    *msg = Msg::new();
-                }
-                return Err(errno);
+        if let Err(errno) = socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_into(msg)) {
+            if matches!(errno, Errno::AGAIN | Errno::INTR) {
+                msg.clear();
             }
+            return Err(errno);
         }
         Ok(size(msg.len()))
     })

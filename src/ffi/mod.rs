@@ -47,7 +47,7 @@ pub use z85::*;
 
 use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
-use crate::sys::contain::contain;
+use crate::sys::contain::{Here, contain_at};
 use std::ffi::c_int;
 use std::ptr;
 
@@ -70,9 +70,10 @@ pub(crate) fn pointer<T>(run: impl FnOnce() -> Result<*mut T>) -> *mut T {
 /// Free callbacks that the call causes run after everything in it has dropped, so with no lock held; errno is set
 /// after those, since they may set it too.
 pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
+    let here = Here::find();
     let result = {
-        let _frees = DeferFrees::new();
-        contained(run)
+        let _frees = DeferFrees::at(here);
+        contained(here, run)
     };
     settled(on_failure, result)
 }
@@ -81,22 +82,29 @@ pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
 /// callbacks run where they fall due. Spares small calls the guard, and lets callbacks of the program (timer
 /// handlers) see the free callbacks of what they themselves let go of.
 pub(crate) fn lockless<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
-    let result = contained(run);
+    let result = contained(Here::find(), run);
     settled(on_failure, result)
 }
 
 /// A panic must not unwind into C: it ends here, and costs the program this one call.
-fn contained<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+fn contained<T>(here: &'static Here, run: impl FnOnce() -> Result<T>) -> Result<T> {
     // Unwind safety: what a panic left half done is behind locks and types that are dropped or checked anew on their
     // next use; nothing captured by the closure is looked at again.
-    contain(run).unwrap_or(Err(PANICKED))
+    contain_at(here, run).unwrap_or(Err(PANICKED))
 }
 
+#[inline]
 fn settled<T>(on_failure: T, result: Result<T>) -> T {
-    result.unwrap_or_else(|error| {
-        errno::set_errno(error);
-        on_failure
-    })
+    match result {
+        Ok(value) => value,
+        Err(error) => failed(on_failure, error),
+    }
+}
+
+#[cold]
+fn failed<T>(on_failure: T, error: Errno) -> T {
+    errno::set_errno(error);
+    on_failure
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `zmq_msg_*`, but for sending and receiving.
 //!
-//! None of these calls takes a lock, so free callbacks run where they fall due ([`lockless`]).
+//! None of these calls takes a lock, so free callbacks run where they fall due ([`lockless`]). Those that only look at the 64 bytes,
+//! where there is nothing that could panic, do without that as well.
 
-use super::{lockless, memory};
+use super::{lockless, memory, settled};
 use crate::errno::{Errno, Result};
 use crate::message::{FreeFn, Msg};
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -40,7 +41,7 @@ pub const ZMQ_SHARED: c_int = 3;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { init(msg, || Ok(Msg::new())) }
+    settled(-1, unsafe { Msg::init_empty_at(msg.cast()) }.map(|()| 0))
 }
 
 /// Makes a message with room for `size` bytes, which are to be written through zmq_msg_data() before it is sent.
@@ -52,7 +53,7 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     // SAFETY: as the caller promises; it is the program that writes the bytes, through the pointer that leaves here.
-    unsafe { init(msg, || Msg::with_len_uninit(size)) }
+    settled(-1, unsafe { Msg::init_len_at(msg.cast(), size) }.map(|()| 0))
 }
 
 /// Makes a message of the `size` bytes at `data` without copying them. When the library needs them no longer it
@@ -103,7 +104,15 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(msg: *mut zmq_msg_t, buf: *const c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    lockless(-1, || unsafe { Msg::close_at(msg.cast()) }.map(|()| 0))
+    let closed = unsafe { Msg::close_at(msg.cast()) };
+    match closed {
+        Ok(Some(body)) => lockless(-1, || {
+            drop(body);
+            Ok(0)
+        }),
+        // Nothing of the program's is called, and nothing can panic.
+        others => settled(-1, others.map(|_| 0)),
+    }
 }
 
 /// Moves a message from `src` to `dest`, whose old content is released. `src` is the empty message afterwards.
@@ -140,7 +149,7 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     // SAFETY: as the caller promises.
-    lockless(ptr::null_mut(), || Ok(unsafe { Msg::data_at(msg.cast()) }?.cast()))
+    settled(ptr::null_mut(), unsafe { Msg::data_at(msg.cast()) }.map(<*mut u8>::cast))
 }
 
 /// How many bytes a message has; 0 with errno `EFAULT` if there is no message.
@@ -150,7 +159,7 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     // SAFETY: as the caller promises.
-    unsafe { look(msg, 0, |msg| Ok(msg.len())) }
+    settled(0, unsafe { Msg::at_ref(msg.cast()) }.map(Msg::len))
 }
 
 /// Whether more parts of the same message follow: 1 if so, else 0. Also tells it of a message that has been closed.
@@ -162,7 +171,7 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    lockless(-1, || unsafe { Msg::more_at(msg.cast()) }.map(c_int::from))
+    settled(-1, unsafe { Msg::more_at(msg.cast()) }.map(c_int::from))
 }
 
 /// A property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.

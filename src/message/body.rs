@@ -4,6 +4,7 @@
 //! or belong to a `Vec` that was taken over, or to the program that lent them with a free callback.
 
 use super::defer;
+use super::spares::{self, Spares};
 use crate::errno::{Errno, Result};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ffi::c_void;
@@ -59,11 +60,17 @@ unsafe impl Sync for Body {}
 impl Body {
     /// Copies `data`. Errors: `ENOMEM`.
     pub fn copy_from(data: &[u8]) -> Result<Body> {
-        let header = Header::allocate(data.len(), alloc)?;
-        // SAFETY: `allocate` made room for `data.len()` bytes at `data_at`, in a fresh allocation that cannot
-        // overlap `data`.
+        Body::copy_with(spares::here(), data)
+    }
+
+    /// As [`copy_from`](Body::copy_from), for who has found the thread's spares already.
+    #[inline]
+    pub(super) fn copy_with(spares: &Spares, data: &[u8]) -> Result<Body> {
+        let (header, room) = Header::with_room(spares, data.len())?;
+        // SAFETY: there is room for `data.len()` bytes at `data_at`, in memory that nobody else refers to and that
+        // cannot overlap `data`.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), Header::data_at(header), data.len()) };
-        Ok(Header::adopt(header, data.len(), data.len()))
+        Ok(Header::adopt(header, data.len(), room))
     }
 
     /// `len` zero bytes, to be filled in through [`as_mut_slice`](Body::as_mut_slice). Errors: `ENOMEM`.
@@ -76,7 +83,8 @@ impl Body {
     /// # Safety
     /// The bytes are written (through [`as_ptr`](Body::as_ptr)) before anything reads them.
     pub unsafe fn with_len_uninit(len: usize) -> Result<Body> {
-        Ok(Header::adopt(Header::allocate(len, alloc)?, len, len))
+        let (header, room) = Header::with_room(spares::here(), len)?;
+        Ok(Header::adopt(header, len, room))
     }
 
     /// Takes over `data` without copying. Errors: `ENOMEM`.
@@ -103,6 +111,22 @@ impl Body {
         let header = Header::allocate(0, alloc)?;
         let owner = free.map_or(Owner::Static, |free| Owner::External { free, hint });
         Ok(Header::write(header, data, len, owner))
+    }
+
+    /// As `drop`, for who has found the thread's spares already.
+    #[inline]
+    pub(super) fn drop_with(self, spares: &Spares) {
+        if let Owner::Inline { capacity } = self.header().owner
+            && self.is_unique()
+        {
+            let header = ManuallyDrop::new(self).0.as_ptr();
+            // SAFETY: this was the only reference, and nobody else can make another; allocated with this much room.
+            unsafe {
+                if !spares.keep(header, capacity) {
+                    Header::give_back(header, capacity);
+                }
+            }
+        }
     }
 
     pub fn as_slice(&self) -> &[u8] {
@@ -175,10 +199,13 @@ impl Clone for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if self.header().refs.fetch_sub(1, Ordering::Release) != 1 {
-            return;
+        // Who holds the only reference need not count down: nobody else can make another. Acquire, as below.
+        if self.header().refs.load(Ordering::Acquire) != 1 {
+            if self.header().refs.fetch_sub(1, Ordering::Release) != 1 {
+                return;
+            }
+            fence(Ordering::Acquire);
         }
-        fence(Ordering::Acquire);
         let header = self.0.as_ptr();
         match self.header().owner {
             // SAFETY: the last reference is gone, so the header is this call's alone.
@@ -216,6 +243,17 @@ impl Header {
         NonNull::new(unsafe { allocator(layout) }.cast()).ok_or(Errno::NOMEM)
     }
 
+    /// Memory for a header and at least `len` bytes after it, new or used before; and for how many bytes exactly.
+    /// Errors: as of [`allocate`](Header::allocate).
+    #[inline]
+    fn with_room(spares: &Spares, len: usize) -> Result<(NonNull<Header>, usize)> {
+        let room = spares::room_for(len);
+        match spares.take(room) {
+            Some(header) => Ok((header, room)),
+            None => Ok((Header::allocate(room, alloc)?, room)),
+        }
+    }
+
     /// Of a header with `capacity` bytes after it.
     pub(super) fn layout(capacity: usize) -> Result<Layout> {
         let size = size_of::<Header>().checked_add(capacity).ok_or(Errno::NOMEM)?;
@@ -235,11 +273,25 @@ impl Header {
         Header::write(header, Header::data_at(header), len, Owner::Inline { capacity })
     }
 
-    /// Gives the memory of a header back.
+    /// Gives the memory of a header back, or keeps it for the next body.
     ///
     /// # Safety
     /// Allocated by `allocate(capacity)`, with no references left.
+    #[inline]
     pub(super) unsafe fn release(header: *mut Header, capacity: usize) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if !spares::here().keep(header, capacity) {
+                Header::give_back(header, capacity);
+            }
+        }
+    }
+
+    /// As [`release`](Header::release), to where it came from.
+    ///
+    /// # Safety
+    /// The same.
+    pub(super) unsafe fn give_back(header: *mut Header, capacity: usize) {
         if let Ok(layout) = Header::layout(capacity) {
             // SAFETY: the caller says that this is the layout it was allocated with. Headers need no drop.
             unsafe { dealloc(header.cast(), layout) };

@@ -1,7 +1,7 @@
 //! Free callbacks run with no lock of ours held.
 
 use super::body::Header;
-use std::cell::Cell;
+use crate::sys::contain::Here;
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -12,33 +12,19 @@ use std::ptr;
 /// Callbacks may call back into the library: what such a call lets go of is freed by the same outermost guard, in
 /// turn, so the stack does not grow with the number of callbacks.
 #[must_use]
-pub struct DeferFrees(&'static Waiting, PhantomData<*mut ()>);
-
-/// Of one thread. No destructor, so the slot stays usable while the thread's other locals are torn down.
-struct Waiting {
-    /// How many guards live.
-    guards: Cell<usize>,
-    /// Bodies without references, oldest first.
-    first: Cell<*mut Header>,
-    last: Cell<*mut Header>,
-}
-
-thread_local! {
-    static WAITING: Waiting = const {
-        Waiting { guards: Cell::new(0), first: Cell::new(ptr::null_mut()), last: Cell::new(ptr::null_mut()) }
-    };
-}
+pub struct DeferFrees(&'static Here, PhantomData<*mut ()>);
 
 impl DeferFrees {
     #[inline]
     pub fn new() -> DeferFrees {
-        // Looked up once: in a shared library each look is a call.
-        let waiting = WAITING.with(ptr::from_ref);
-        // SAFETY: the variable has no destructor, so it is there for as long as its thread; a `DeferFrees` never
-        // leaves that.
-        let waiting = unsafe { &*waiting };
-        waiting.guards.set(waiting.guards.get() + 1);
-        DeferFrees(waiting, PhantomData)
+        DeferFrees::at(Here::find())
+    }
+
+    /// For who has found the thread's variables already.
+    #[inline]
+    pub fn at(here: &'static Here) -> DeferFrees {
+        here.guards.set(here.guards.get() + 1);
+        DeferFrees(here, PhantomData)
     }
 }
 
@@ -53,7 +39,7 @@ impl Drop for DeferFrees {
     fn drop(&mut self) {
         // The count stays at one while callbacks run: a guard made inside a callback is then not the outermost,
         // and leaves what it deferred to this loop.
-        while let Some(header) = self.0.take_if_outermost() {
+        while let Some(header) = take_if_outermost(self.0) {
             // SAFETY: `free_when_unlocked` was given the header, and it has just been unlinked.
             unsafe { Header::run_free(header) };
         }
@@ -61,31 +47,29 @@ impl Drop for DeferFrees {
     }
 }
 
-impl Waiting {
-    #[inline]
-    fn take_if_outermost(&self) -> Option<*mut Header> {
-        let header = self.first.get();
-        if self.guards.get() != 1 || header.is_null() {
-            return None;
-        }
-        // SAFETY: everything in the list was put there by `push` and is the list's alone.
-        self.first.set(unsafe { Header::next(header) });
-        Some(header)
+#[inline]
+fn take_if_outermost(here: &Here) -> Option<*mut Header> {
+    let header: *mut Header = here.first.get().cast();
+    if here.guards.get() != 1 || header.is_null() {
+        return None;
     }
+    // SAFETY: everything in the list was put there by `push` and is the list's alone.
+    here.first.set(unsafe { Header::next(header) }.cast());
+    Some(header)
+}
 
-    /// # Safety
-    /// As of [`free_when_unlocked`].
-    unsafe fn push(&self, header: *mut Header) {
-        // SAFETY: given up to the list by the caller.
-        unsafe { Header::set_next(header, ptr::null_mut()) };
-        if self.first.get().is_null() {
-            self.first.set(header);
-        } else {
-            // SAFETY: `last` is the last of a list that is not empty, and the list's alone.
-            unsafe { Header::set_next(self.last.get(), header) };
-        }
-        self.last.set(header);
+/// # Safety
+/// As of [`free_when_unlocked`].
+unsafe fn push(here: &Here, header: *mut Header) {
+    // SAFETY: given up to the list by the caller.
+    unsafe { Header::set_next(header, ptr::null_mut()) };
+    if here.first.get().is_null() {
+        here.first.set(header.cast());
+    } else {
+        // SAFETY: `last` is the last of a list that is not empty, and the list's alone.
+        unsafe { Header::set_next(here.last.get().cast(), header) };
     }
+    here.last.set(header.cast());
 }
 
 /// Runs a body's free callback when the thread's outermost guard is dropped; at once where there is none.
@@ -93,17 +77,13 @@ impl Waiting {
 /// # Safety
 /// `header` is of an external body, has no references left, and is given up to this call.
 pub(super) unsafe fn free_when_unlocked(header: *mut Header) {
-    let deferred = WAITING.try_with(|waiting| {
-        if waiting.guards.get() == 0 {
-            return false;
+    let here = Here::find();
+    // SAFETY: passed on from this function's own contract.
+    unsafe {
+        match here.guards.get() {
+            0 => Header::run_free(header),
+            _ => push(here, header),
         }
-        // SAFETY: passed on from this function's own contract.
-        unsafe { waiting.push(header) };
-        true
-    });
-    if deferred != Ok(true) {
-        // SAFETY: as above; it was not put in the list.
-        unsafe { Header::run_free(header) };
     }
 }
 

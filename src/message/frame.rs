@@ -108,6 +108,17 @@ impl<'a> Frame<'a> {
 }
 
 impl Frame<'_> {
+    /// As [`take_msg`](Frame::take_msg), into a message whose old content is released. Errors: `ENOMEM`, and the message
+    /// stays what it was.
+    #[inline]
+    pub fn take_into(&mut self, msg: &mut Msg) -> Result<()> {
+        if let (FrameBody::Slice(data), Address::None) = (&self.body, &self.address) {
+            return msg.refill(data, self.more(), self.metadata);
+        }
+        *msg = self.take_msg()?;
+        Ok(())
+    }
+
     /// For a frame that is sent on: where it has an address, that needs a message to lie in. Errors: `ENOMEM`.
     #[inline]
     pub fn for_sending(self) -> Result<Self> {

@@ -1,8 +1,10 @@
 //! Messages in C's memory: nothing vouches for what a `zmq_msg_t` holds but a tag in it.
 
-use super::msg::{CLOSED, TAG_BODY, TAG_CONSTANT, TAG_INLINE};
-use super::{MORE, Msg};
+use super::msg::{CLOSED, INLINE, TAG_BODY, TAG_CONSTANT, TAG_INLINE};
+use super::{Body, MORE, Msg, spares};
 use crate::errno::{Errno, Result};
+use std::mem::ManuallyDrop;
+use std::ptr;
 
 impl Msg {
     /// Makes a message in memory that holds none; what was there is overwritten, not closed. Errors: `EFAULT` for
@@ -17,6 +19,50 @@ impl Msg {
         // SAFETY: aligned, and the caller says writable.
         unsafe { at.write(msg) };
         Ok(())
+    }
+
+    /// Makes the empty message in memory that holds none. Errors: as of [`init_at`](Msg::init_at).
+    ///
+    /// # Safety
+    /// As of [`init_at`](Msg::init_at).
+    #[inline]
+    pub unsafe fn init_empty_at(at: *mut Msg) -> Result<()> {
+        if at.is_null() || !at.is_aligned() {
+            return Err(Errno::FAULT);
+        }
+        // SAFETY: aligned, and the caller says writable.
+        unsafe { Msg::write_fields_at(at, TAG_INLINE, 0) };
+        Ok(())
+    }
+
+    /// Makes a message of `len` bytes with no defined content in memory that holds none. Errors: as of
+    /// [`init_at`](Msg::init_at); `ENOMEM`, and the memory holds no message then, so that closing it is `EFAULT` as well.
+    ///
+    /// # Safety
+    /// As of [`init_at`](Msg::init_at), and the bytes are written before anything reads them.
+    #[inline]
+    pub unsafe fn init_len_at(at: *mut Msg, len: usize) -> Result<()> {
+        if at.is_null() || !at.is_aligned() {
+            return Err(Errno::FAULT);
+        }
+        if len <= INLINE {
+            // SAFETY: aligned, and the caller says writable; the content is bytes, of which the caller answers for.
+            unsafe { Msg::write_fields_at(at, TAG_INLINE, len as u8) };
+            return Ok(());
+        }
+        // SAFETY: the caller promises the same.
+        match unsafe { Body::with_len_uninit(len) } {
+            Ok(body) => {
+                // SAFETY: aligned, and the caller says writable; the tag goes with the content.
+                unsafe {
+                    (&raw mut (*at).content.body).write(ManuallyDrop::new(body));
+                    Msg::write_fields_at(at, TAG_BODY, 0);
+                }
+                Ok(())
+            }
+            // SAFETY: as the caller promises.
+            Err(errno) => unsafe { Msg::void_at(at) }.and(Err(errno)),
+        }
     }
 
     /// The message in this memory. Errors: `EFAULT` for a null or misaligned pointer, a closed message, or memory
@@ -61,21 +107,34 @@ impl Msg {
         }
     }
 
-    /// Ends the message in this memory, which holds none afterwards. Errors: as of [`at`](Msg::at).
+    /// Ends the message in this memory, which holds none afterwards. A body that the program has lent is the caller's to drop:
+    /// that calls the program. Errors: as of [`at`](Msg::at).
     ///
     /// # Safety
     /// As of [`at`](Msg::at).
-    pub unsafe fn close_at(at: *mut Msg) -> Result<()> {
+    #[inline]
+    pub unsafe fn close_at(at: *mut Msg) -> Result<Option<Body>> {
+        // The memory is marked before the body drops, and no longer borrowed then: a free callback that closes the same message
+        // again gets EFAULT instead of a second free.
         // SAFETY: as the caller promises.
-        unsafe { Msg::at(at) }?;
-        // SAFETY: `at` found a message there. Its memory gives it up in the next line.
-        let msg = unsafe { at.read() };
-        // The memory is marked before the message drops: a free callback that closes the same message again gets
-        // EFAULT instead of a second free.
-        // SAFETY: aligned and writable, see above.
-        unsafe { (&raw mut (*at).tag).write(CLOSED) };
-        drop(msg);
-        Ok(())
+        let msg = unsafe { Msg::at(at) }?;
+        if msg.is_bare() {
+            msg.tag = CLOSED;
+            return Ok(None);
+        }
+        let spares = spares::here();
+        if !msg.metadata.is_null() {
+            let metadata = std::mem::replace(&mut msg.metadata, ptr::null());
+            // SAFETY: the count that this message held and now gives up.
+            unsafe { spares.let_go(metadata) };
+        }
+        match msg.release(CLOSED) {
+            Some(body) if !body.is_lent() => {
+                body.drop_with(spares);
+                Ok(None)
+            }
+            lent => Ok(lent),
+        }
     }
 
     /// Where the bytes of the message in this memory are. Derived from `at` itself: a pointer from a `&mut Msg` would be
@@ -106,6 +165,24 @@ impl Msg {
         Ok(())
     }
 
+    /// All but the content, field by field: a whole message would be made elsewhere and moved here, and read in other pieces
+    /// than it was written in, for which a processor has to wait.
+    ///
+    /// # Safety
+    /// `at` is aligned and writable for 64 bytes, and the content is what the tag says or becomes it before it is looked at.
+    #[inline(always)]
+    unsafe fn write_fields_at(at: *mut Msg, tag: u16, inline_len: u8) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            (&raw mut (*at).metadata).write(ptr::null());
+            (&raw mut (*at).group).write(None);
+            (&raw mut (*at).inline_len).write(inline_len);
+            (&raw mut (*at).flags).write(0);
+            (&raw mut (*at).tag).write(tag);
+            (&raw mut (*at).routing_id).write(0);
+        }
+    }
+
     /// # Safety
     /// `at` is null or readable for 64 bytes.
     unsafe fn peek_tag(at: *const Msg) -> Result<u16> {
@@ -124,7 +201,6 @@ mod tests {
     use super::*;
     use crate::message::counted::Counted;
     use std::mem::MaybeUninit;
-    use std::ptr;
 
     #[test]
     fn memory_without_a_message_is_efault() {
@@ -137,7 +213,7 @@ mod tests {
             for fill in [0x00, 0x01, 0x65, 0x68, 0xa5, 0xcc, 0xff] {
                 at.write_bytes(fill, 1);
                 assert_eq!(Msg::at(at).unwrap_err(), Errno::FAULT, "{fill:#x}");
-                assert_eq!(Msg::close_at(at), Err(Errno::FAULT));
+                assert_eq!(Msg::close_at(at).unwrap_err(), Errno::FAULT);
             }
         }
     }
@@ -152,14 +228,14 @@ mod tests {
             Msg::init_at(at, Msg::from_body(counted.body())).unwrap();
             Msg::at(at).unwrap().set_more(true);
             assert_eq!(Msg::at_ref(at).unwrap().data(), b"lent");
-            Msg::close_at(at).unwrap();
+            drop(Msg::close_at(at).unwrap());
             assert_eq!(counted.freed(), 1);
-            assert_eq!(Msg::close_at(at), Err(Errno::FAULT));
+            assert_eq!(Msg::close_at(at).unwrap_err(), Errno::FAULT);
             assert_eq!((counted.freed(), Msg::more_at(at)), (1, Ok(true)));
             // The memory may be used again.
             Msg::init_at(at, Msg::new()).unwrap();
             assert_eq!(Msg::more_at(at), Ok(false));
-            Msg::close_at(at).unwrap();
+            drop(Msg::close_at(at).unwrap());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The 64-byte message.
 
-use super::{Body, FreeFn, MORE, Metadata};
+use super::{Body, FreeFn, MORE, Metadata, spares};
 use crate::errno::{Errno, Result};
 use std::ffi::{CStr, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::Arc;
 
 /// Bodies of up to this many bytes lie inside the message.
-const INLINE: usize = 40;
+pub(super) const INLINE: usize = 40;
 
 /// `ZMQ_GROUP_MAX_LENGTH`, in bytes.
 pub const GROUP_MAX_LENGTH: usize = 255;
@@ -26,26 +26,26 @@ pub(super) const TAG_CONSTANT: u16 = 0xb3e3;
 /// message from a closed one or garbage, and ended by [`Msg::close_at`].
 #[repr(C, align(8))]
 pub struct Msg {
-    content: Content,
-    /// From `Arc::into_raw`, one count of it; null without properties.
-    metadata: *const Metadata,
+    pub(super) content: Content,
+    /// From `Arc::into_raw` or `spares::hold`, one count of it; null without properties.
+    pub(super) metadata: *const Metadata,
     /// The group with a NUL after it.
-    group: Option<Body>,
+    pub(super) group: Option<Body>,
     /// Of an inline body.
-    inline_len: u8,
+    pub(super) inline_len: u8,
     pub(super) flags: u8,
     /// Which field of `content` counts. Plain memory may hold anything, so no enum.
     pub(super) tag: u16,
-    routing_id: u32,
+    pub(super) routing_id: u32,
 }
 
 const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
 
 #[repr(C)]
-union Content {
+pub(super) union Content {
     /// The first `inline_len` bytes are written.
     inline: [MaybeUninit<u8>; INLINE],
-    body: ManuallyDrop<Body>,
+    pub(super) body: ManuallyDrop<Body>,
     constant: Constant,
 }
 
@@ -77,31 +77,72 @@ impl Msg {
         Ok(msg)
     }
 
-    /// `len` bytes with no defined content, so that large messages are not written twice. Errors: `ENOMEM`.
-    ///
-    /// # Safety
-    /// The bytes are written (through [`data_ptr`](Msg::data_ptr)) before anything reads them.
-    pub unsafe fn with_len_uninit(len: usize) -> Result<Msg> {
-        if len <= INLINE {
-            return Msg::with_len(len);
-        }
-        // SAFETY: the caller promises the same.
-        Ok(Msg::from_body(unsafe { Body::with_len_uninit(len) }?))
-    }
-
     /// Errors: `ENOMEM`.
     pub fn copy_from(data: &[u8]) -> Result<Msg> {
         if data.len() > INLINE {
             return Ok(Msg::from_body(Body::copy_from(data)?));
         }
         let mut msg = Msg::new();
-        let mut inline = [MaybeUninit::uninit(); INLINE];
-        for (to, &from) in inline.iter_mut().zip(data) {
-            to.write(from);
-        }
-        msg.content = Content { inline };
-        msg.inline_len = data.len() as u8;
+        msg.write_inline(data);
         Ok(msg)
+    }
+
+    /// Makes this the message of a copy of `data`, where it lies: made elsewhere and moved here it would be read back in
+    /// wide pieces after it was written in narrow ones, for which a processor has to wait. Errors: `ENOMEM`, and it
+    /// stays what it was.
+    #[inline]
+    pub fn refill(&mut self, data: &[u8], more: bool, metadata: Option<&Arc<Metadata>>) -> Result<()> {
+        let outside = data.len() > INLINE;
+        let spares = (outside || metadata.is_some()).then(spares::here);
+        let body = match spares {
+            Some(spares) if outside => Some(Body::copy_with(spares, data)?),
+            _ => None,
+        };
+        drop(self.release(TAG_INLINE));
+        match body {
+            Some(body) => {
+                self.content.body = ManuallyDrop::new(body);
+                self.tag = TAG_BODY;
+            }
+            None => self.write_inline(data),
+        }
+        self.flags = if more { MORE } else { 0 };
+        self.routing_id = 0;
+        if let (Some(metadata), Some(spares)) = (metadata, spares) {
+            self.metadata = spares.hold(metadata);
+        }
+        Ok(())
+    }
+
+    /// Makes this the empty message, where it lies.
+    #[inline]
+    pub fn clear(&mut self) {
+        let body = self.release(TAG_INLINE);
+        self.flags = 0;
+        self.routing_id = 0;
+        if let Some(body) = body {
+            body.drop_with(spares::here());
+        }
+    }
+
+    /// The bytes of a message that is nothing but bytes of ours: whoever sends them need not know of the message.
+    #[inline]
+    pub fn bare_bytes(&self) -> Option<&[u8]> {
+        if self.routing_id != 0 || self.group.is_some() || !self.metadata.is_null() {
+            return None;
+        }
+        match self.tag {
+            // SAFETY: the tag says that the content is `inline`, whose first `inline_len` bytes are written.
+            TAG_INLINE => Some(unsafe {
+                std::slice::from_raw_parts((&raw const self.content).cast(), usize::from(self.inline_len))
+            }),
+            TAG_BODY => {
+                // SAFETY: the tag says that this is the field in use.
+                let body = unsafe { &self.content.body };
+                (!body.is_lent() && !body.is_static()).then(|| body.as_slice())
+            }
+            _ => None,
+        }
     }
 
     /// Refers to the body, however small it is.
@@ -260,7 +301,7 @@ impl Msg {
         let old = std::mem::replace(&mut self.metadata, new);
         if !old.is_null() {
             // SAFETY: from `Arc::into_raw`, with the count that this message held and now gives up.
-            drop(unsafe { Arc::from_raw(old) });
+            unsafe { spares::here().let_go(old) };
         }
     }
 
@@ -315,6 +356,38 @@ impl Msg {
         }
     }
 
+    /// At most `INLINE` bytes, where nothing outside is held.
+    #[inline]
+    fn write_inline(&mut self, data: &[u8]) {
+        let len = data.len().min(INLINE);
+        // SAFETY: so much room is there, in memory that nobody else has borrowed; any bytes may lie in `inline`.
+        unsafe { ptr::copy_nonoverlapping(data.as_ptr(), (&raw mut self.content).cast(), len) };
+        self.inline_len = len as u8;
+    }
+
+    /// Whether the 64 bytes are all there is.
+    #[inline]
+    pub(super) fn is_bare(&self) -> bool {
+        self.tag != TAG_BODY && self.group.is_none() && self.metadata.is_null()
+    }
+
+    /// Lets go of all that lies outside and leaves `tag` with nothing in it. What a body's free callback finds here is up to
+    /// the caller, who drops the body.
+    #[inline]
+    pub(super) fn release(&mut self, tag: u16) -> Option<Body> {
+        let old = std::mem::replace(&mut self.tag, tag);
+        self.inline_len = 0;
+        if self.group.is_some() {
+            self.group = None;
+        }
+        if !self.metadata.is_null() {
+            self.set_metadata(None);
+        }
+        // SAFETY: the old tag says that this is the field in use; with the new one nobody looks at it again.
+        (old == TAG_BODY)
+            .then(|| ManuallyDrop::into_inner(unsafe { ptr::read(&raw const self.content.body) }))
+    }
+
     fn replace_content(&mut self, tag: u16, content: Content) {
         // Nothing of the old content is reachable through `self` by the time it drops.
         let old_tag = std::mem::replace(&mut self.tag, tag);
@@ -329,11 +402,7 @@ impl Msg {
 impl Drop for Msg {
     fn drop(&mut self) {
         // All callbacks that this runs find the fields already emptied.
-        self.group = None;
-        self.set_metadata(None);
-        if self.tag == TAG_BODY {
-            self.replace_content(TAG_INLINE, Content { inline: [MaybeUninit::uninit(); INLINE] });
-        }
+        drop(self.release(TAG_INLINE));
     }
 }
 
@@ -407,6 +476,8 @@ mod tests {
             assert!(copy.more() && copy.routing_id() == 77 && copy.group() == c"gr");
             assert_eq!(copy.metadata().unwrap().property(c"X-a"), Some(c"b"));
         }
+        // This thread may keep one for the next message.
+        Msg::new().refill(b"", false, Some(&Arc::new(Metadata::default()))).unwrap();
         assert_eq!(Arc::strong_count(&metadata), 1);
     }
 

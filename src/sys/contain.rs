@@ -1,28 +1,61 @@
 //! Panics end where they do no harm, and without a word on stderr unless one is asked for.
 
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::Once;
 
 /// Set in the environment, this makes a contained panic print what Rust prints of any other.
 const LOG: &str = "FERROZMQ_LOG";
 
-thread_local! {
+/// What every call wants to know of its thread, in one place: in a shared library each look for a thread's variable is a call.
+/// No destructor, so it stays usable while the thread's locals are torn down.
+pub struct Here {
     /// How many [`contain`]s this thread is inside of.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    depth: Cell<u32>,
+    /// How many guards against free callbacks live on this thread; and what waits for the last of them, oldest first. For
+    /// `message`, which knows what lies behind the pointers.
+    pub guards: Cell<usize>,
+    pub first: Cell<*mut c_void>,
+    pub last: Cell<*mut c_void>,
+}
+
+thread_local! {
+    static HERE: Here = const {
+        Here {
+            depth: Cell::new(0),
+            guards: Cell::new(0),
+            first: Cell::new(ptr::null_mut()),
+            last: Cell::new(ptr::null_mut()),
+        }
+    };
+}
+
+impl Here {
+    /// The calling thread's. Not to be given to another thread (it cannot: `Cell`s are not shared between threads).
+    #[inline]
+    pub fn find() -> &'static Here {
+        let here = HERE.with(ptr::from_ref);
+        // SAFETY: the variable has no destructor, so it is there for as long as its thread, which the reference does not
+        // leave: `Here` is not `Sync`.
+        unsafe { &*here }
+    }
 }
 
 /// Runs code whose panics are bugs of ours that must not reach the host. `None` if it panicked: the caller drops, or
 /// checks anew, whatever it was working on, so nobody sees it half done.
 pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
+    contain_at(Here::find(), run)
+}
+
+/// As [`contain`], for who has found the thread's variables already.
+#[inline]
+pub fn contain_at<T>(here: &'static Here, run: impl FnOnce() -> T) -> Option<T> {
     quieten();
-    // Looked up once: in a shared library each look is a call.
-    let depth = DEPTH.with(std::ptr::from_ref);
-    // SAFETY: the variable has no destructor, so it is there for as long as its thread, which runs all of this.
-    let depth = unsafe { &*depth };
-    depth.set(depth.get() + 1);
+    here.depth.set(here.depth.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(run));
-    depth.set(depth.get() - 1);
+    here.depth.set(here.depth.get() - 1);
     match outcome {
         Ok(value) => Some(value),
         Err(payload) => {
@@ -40,7 +73,7 @@ fn quieten() {
         let asked = std::env::var_os(LOG).is_some();
         let others = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let ours = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false);
+            let ours = Here::find().depth.get() > 0;
             if asked || !ours {
                 others(info);
             }
@@ -58,6 +91,6 @@ mod tests {
         assert_eq!(contain(|| 7), Some(7));
         assert_eq!(contain(|| -> u8 { panic!("contained") }), None);
         assert_eq!(contain(|| contain(|| -> u8 { panic!("contained") })), Some(None));
-        assert_eq!(DEPTH.with(Cell::get), 0);
+        assert_eq!(Here::find().depth.get(), 0);
     }
 }
