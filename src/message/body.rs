@@ -4,6 +4,7 @@
 //! or belong to a `Vec` that was taken over, or to the program that lent them with a free callback.
 
 use super::defer;
+use super::spare;
 use crate::errno::{Errno, Result};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ffi::c_void;
@@ -59,11 +60,11 @@ unsafe impl Sync for Body {}
 impl Body {
     /// Copies `data`. Errors: `ENOMEM`.
     pub fn copy_from(data: &[u8]) -> Result<Body> {
-        let header = Header::allocate(data.len(), alloc)?;
+        let (header, capacity) = Header::allocate_or_reuse(data.len())?;
         // SAFETY: `allocate` made room for `data.len()` bytes at `data_at`, in a fresh allocation that cannot
         // overlap `data`.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), Header::data_at(header), data.len()) };
-        Ok(Header::adopt(header, data.len(), data.len()))
+        Ok(Header::adopt(header, data.len(), capacity))
     }
 
     /// `len` zero bytes, to be filled in through [`as_mut_slice`](Body::as_mut_slice). Errors: `ENOMEM`.
@@ -76,7 +77,8 @@ impl Body {
     /// # Safety
     /// The bytes are written (through [`as_ptr`](Body::as_ptr)) before anything reads them.
     pub unsafe fn with_len_uninit(len: usize) -> Result<Body> {
-        Ok(Header::adopt(Header::allocate(len, alloc)?, len, len))
+        let (header, capacity) = Header::allocate_or_reuse(len)?;
+        Ok(Header::adopt(header, len, capacity))
     }
 
     /// Takes over `data` without copying. Errors: `ENOMEM`.
@@ -191,7 +193,7 @@ impl Drop for Body {
                 unsafe { Header::release(header, 0) };
             }
             // SAFETY: allocated with room for this many bytes, see `Header::adopt`.
-            Owner::Inline { capacity } => unsafe { Header::release(header, capacity) },
+            Owner::Inline { capacity } => unsafe { Header::release_or_keep(header, capacity) },
             // SAFETY: allocated with room for no bytes, see `external`.
             Owner::Static => unsafe { Header::release(header, 0) },
         }
@@ -214,6 +216,15 @@ impl Header {
         let layout = Header::layout(capacity)?;
         // SAFETY: the layout is at least a header long, so not zero-sized.
         NonNull::new(unsafe { allocator(layout) }.cast()).ok_or(Errno::NOMEM)
+    }
+
+    /// As [`allocate`](Header::allocate), for memory that need not be new: the memory, and its capacity, which is that much or
+    /// somewhat more. Errors: `ENOMEM`.
+    pub(super) fn allocate_or_reuse(capacity: usize) -> Result<(NonNull<Header>, usize)> {
+        match spare::take(capacity) {
+            Some(found) => Ok(found),
+            None => Ok((Header::allocate(capacity, alloc)?, capacity)),
+        }
     }
 
     /// Of a header with `capacity` bytes after it.
@@ -243,6 +254,17 @@ impl Header {
         if let Ok(layout) = Header::layout(capacity) {
             // SAFETY: the caller says that this is the layout it was allocated with. Headers need no drop.
             unsafe { dealloc(header.cast(), layout) };
+        }
+    }
+
+    /// As [`release`](Header::release), where the memory may be of use again.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn release_or_keep(header: *mut Header, capacity: usize) {
+        if !NonNull::new(header).is_some_and(|header| spare::keep(header, capacity)) {
+            // SAFETY: as the caller says; nobody else has it.
+            unsafe { Header::release(header, capacity) };
         }
     }
 

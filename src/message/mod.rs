@@ -8,6 +8,7 @@ mod frame;
 mod in_place;
 mod metadata;
 mod msg;
+mod spare;
 
 #[cfg(test)]
 pub(crate) mod counted;
