@@ -262,7 +262,8 @@ impl Header {
     /// # Safety
     /// As there.
     pub(super) unsafe fn release_or_keep(header: *mut Header, capacity: usize) {
-        if !NonNull::new(header).is_some_and(|header| spare::keep(header, capacity)) {
+        // SAFETY: as the caller says.
+        if !NonNull::new(header).is_some_and(|header| unsafe { spare::keep(header, capacity) }) {
             // SAFETY: as the caller says; nobody else has it.
             unsafe { Header::release(header, capacity) };
         }
