@@ -4,6 +4,7 @@
 //! or belong to a `Vec` that was taken over, or to the program that lent them with a free callback.
 
 use super::defer;
+use super::large_blocks;
 use super::spares::{self, Spares};
 use crate::errno::{Errno, Result};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
@@ -250,7 +251,16 @@ impl Header {
         let room = spares::room_for(len);
         match spares.take(room) {
             Some(header) => Ok((header, room)),
-            None => Ok((Header::allocate(room, alloc)?, room)),
+            None => Header::allocate_or_reuse(room),
+        }
+    }
+
+    /// As [`allocate`](Header::allocate), for memory that need not be new: the memory, and its capacity, which is that much or
+    /// somewhat more. Errors: `ENOMEM`.
+    pub(super) fn allocate_or_reuse(capacity: usize) -> Result<(NonNull<Header>, usize)> {
+        match large_blocks::take(capacity) {
+            Some(found) => Ok(found),
+            None => Ok((Header::allocate(capacity, alloc)?, capacity)),
         }
     }
 
@@ -287,11 +297,24 @@ impl Header {
         }
     }
 
-    /// As [`release`](Header::release), to where it came from.
+    /// As [`release`](Header::release), not for this thread's small bodies.
     ///
     /// # Safety
     /// The same.
     pub(super) unsafe fn give_back(header: *mut Header, capacity: usize) {
+        // SAFETY: as the caller says; whoever did not take it has nothing of it.
+        unsafe {
+            if !NonNull::new(header).is_some_and(|header| large_blocks::keep(header, capacity)) {
+                Header::free(header, capacity);
+            }
+        }
+    }
+
+    /// Gives the memory back to where it came from.
+    ///
+    /// # Safety
+    /// As of [`release`](Header::release).
+    pub(super) unsafe fn free(header: *mut Header, capacity: usize) {
         if let Ok(layout) = Header::layout(capacity) {
             // SAFETY: the caller says that this is the layout it was allocated with. Headers need no drop.
             unsafe { dealloc(header.cast(), layout) };

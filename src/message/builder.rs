@@ -3,7 +3,7 @@
 use super::Body;
 use super::body::Header;
 use crate::errno::{Errno, Result};
-use std::alloc::{alloc, realloc};
+use std::alloc::realloc;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -14,7 +14,8 @@ const FIRST_ROOM: usize = 64 * 1024;
 /// arrived: never more than [`FIRST_ROOM`] or twice that many, whatever was announced, unless the peer has shown before
 /// that it sends such bodies.
 pub struct BodyBuilder {
-    /// Room for a header and `capacity` bytes, the first `len` of them filled; `None` before any byte is due.
+    /// Room for a header and `capacity` bytes, which may be more than are due, the first `len` of them filled; `None` before
+    /// any byte is due.
     header: Option<NonNull<Header>>,
     capacity: usize,
     len: usize,
@@ -50,8 +51,8 @@ impl BodyBuilder {
         let Some(header) = self.header else { return Ok(&mut []) };
         // SAFETY: `len <= capacity`, and the allocation has room for `capacity` bytes after the header.
         let start = unsafe { Header::data_at(header).add(self.len) };
-        // SAFETY: up to `capacity` the room is allocated, borrowed mutably with `self`, and may be uninitialised.
-        Ok(unsafe { std::slice::from_raw_parts_mut(start.cast(), self.capacity - self.len) })
+        // SAFETY: `len` is at most `total`; up to `capacity` the room is allocated, borrowed mutably with `self`, and may be uninitialised.
+        Ok(unsafe { std::slice::from_raw_parts_mut(start.cast(), self.capacity.min(self.total) - self.len) })
     }
 
     /// Says that the first `n` bytes of [`spare`](BodyBuilder::spare) have been written.
@@ -59,7 +60,7 @@ impl BodyBuilder {
     /// # Safety
     /// They have, and `n` is not more than the length of that slice.
     pub unsafe fn advance(&mut self, n: usize) {
-        debug_assert!(n <= self.capacity - self.len);
+        debug_assert!(n <= self.capacity.min(self.total) - self.len);
         self.len += n;
     }
 
@@ -119,14 +120,14 @@ impl BodyBuilder {
 
     fn grow(&mut self) -> Result<()> {
         let capacity = self.len.saturating_mul(2).max(self.first_room).min(self.total);
-        let header = match self.header {
-            None => Header::allocate(capacity, alloc)?,
+        let (header, capacity) = match self.header {
+            None => Header::allocate_or_reuse(capacity)?,
             Some(header) => {
                 let (old, new) = (Header::layout(self.capacity)?, Header::layout(capacity)?);
                 // SAFETY: `old` is what it was allocated with; the new size is not zero and, by `layout`, not too
                 // large. On failure the old allocation stays as it is.
                 let moved = unsafe { realloc(header.as_ptr().cast(), old, new.size()) };
-                NonNull::new(moved.cast()).ok_or(Errno::NOMEM)?
+                (NonNull::new(moved.cast()).ok_or(Errno::NOMEM)?, capacity)
             }
         };
         self.header = Some(header);
@@ -139,7 +140,7 @@ impl Drop for BodyBuilder {
     fn drop(&mut self) {
         if let Some(header) = self.header.take() {
             // SAFETY: allocated with this capacity; no body was made from it, or `finish` had taken it.
-            unsafe { Header::release(header.as_ptr(), self.capacity) };
+            unsafe { Header::give_back(header.as_ptr(), self.capacity) };
         }
     }
 }

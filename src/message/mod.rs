@@ -6,6 +6,7 @@ mod builder;
 mod defer;
 mod frame;
 mod in_place;
+mod large_blocks;
 mod metadata;
 mod msg;
 mod spares;

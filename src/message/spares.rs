@@ -161,7 +161,7 @@ impl Drop for Tidy {
         for room in ROOM {
             while let Some(header) = spares.take(room) {
                 // SAFETY: `keep` was told that it was allocated with this much room.
-                unsafe { Header::give_back(header.as_ptr(), room) };
+                unsafe { Header::free(header.as_ptr(), room) };
             }
         }
     }

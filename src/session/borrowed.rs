@@ -71,6 +71,16 @@ impl Connections {
         few.iter().fold(false, |any, connection| connection.send_for_credit() | any)
     }
 
+    /// For a thread that has sent something large: sends it, as far as the stream takes it before long. Not where there are
+    /// several connections: one that is slow is not to hold up the others.
+    pub fn keep_up(&self) {
+        let sole = match self.list.lock().all.as_slice() {
+            [connection] => Arc::clone(connection),
+            _ => return,
+        };
+        sole.keep_up();
+    }
+
     /// A thread that receives for itself from one socket is ahead of the I/O threads: what came for another socket before
     /// that may still be with them, a subscription before the message that it is for. This receives it on the calling
     /// thread, if that has received anything since it last did so here. To be asked before nothing is made of nothing being

@@ -8,10 +8,16 @@ use super::send::{SendHalf, Sent};
 use crate::reactor::{Remote, clock_ms};
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
+use crate::sys::poll::{PollFd, poll};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
+
+/// How long a thread that has sent something large waits for a stream that takes nothing.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// How long it waits in all, for a stream that takes a little now and then.
+const LONGEST_STAY: Duration = Duration::from_millis(5);
 
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
 /// the stream.
@@ -38,6 +44,13 @@ pub struct Connection {
     /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
     /// last look finds it lowered.
     napping: AtomicBool,
+    /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess whoever reads or writes
+    /// it, so Relaxed.
+    stalled_at: AtomicU64,
+    /// A thread of the program sees to it that what there is to send leaves: the I/O thread does not try, also while that one
+    /// waits for room. That thread writes it, the I/O thread reads it. Relaxed: before it leaves anything to the I/O thread it
+    /// lowers the flag, and then has the reactor watch, or wakes it, which makes the edge.
+    minded: AtomicBool,
     /// Whether the peers have agreed to ask each other for signs of life.
     pub heartbeats: bool,
 }
@@ -59,6 +72,8 @@ impl Connection {
             turned_away: AtomicBool::new(false),
             saturated: AtomicBool::new(false),
             napping: AtomicBool::new(false),
+            minded: AtomicBool::new(false),
+            stalled_at: AtomicU64::new(u64::MAX),
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
             loan: Loan::default(),
@@ -79,6 +94,10 @@ impl Connection {
             let half = if patient || !control.is_empty() {
                 Some(self.send.lock())
             } else {
+                // Who minds it leaves nothing behind without saying so.
+                if self.minded.load(Ordering::Relaxed) {
+                    return Sent::All;
+                }
                 self.unless_in_use(|| self.send.try_lock())
             };
             let Some(mut half) = half else { return Sent::Blocked };
@@ -120,6 +139,7 @@ impl Connection {
                 // Ordered behind what was published by the fence of that.
                 return self.napping.load(Ordering::Relaxed);
             }
+            let _minding = Minding::begin(self);
             half.send(self.fd.as_fd())
         };
         turn.end();
@@ -159,6 +179,55 @@ impl Connection {
                 sent == Sent::Yield
             }
         }
+    }
+
+    /// On a program's thread that has just sent something large, and may wait: sends what there is, and waits for the stream to
+    /// take it as long as it goes on taking. A program that is faster than its stream would else fill the pipe up to the
+    /// high-water mark, and all of that memory would be cold when its turn comes. Where the stream takes nothing the thread
+    /// goes on after [`PATIENCE`], and does not wait again before there is room; after [`LONGEST_STAY`] it does in any case.
+    pub fn keep_up(&self) {
+        let blocked = match self.send.lock().as_mut() {
+            Some(half) if half.may_be_waited_for() => half.is_blocked().then(|| half.sent_bytes()),
+            _ => return self.let_in(),
+        };
+        let stalled = blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed));
+        if stalled && !self.await_room(Duration::ZERO) {
+            return self.let_in();
+        }
+        let minding = Minding::begin(self);
+        let begun = Instant::now();
+        let mut sent = if blocked.is_some() { Sent::Blocked } else { Sent::Yield };
+        let mut stalls = false;
+        while sent == Sent::Yield || sent == Sent::Blocked && begun.elapsed() < LONGEST_STAY {
+            if sent == Sent::Blocked {
+                self.leave_room_to_program();
+                stalls = !self.await_room(PATIENCE);
+            }
+            if stalls {
+                break;
+            }
+            sent = self.send.lock().as_mut().map_or(Sent::All, |half| half.send(self.fd.as_fd()));
+        }
+        // Before anything that makes the I/O thread look.
+        drop(minding);
+        match sent {
+            Sent::Blocked => {
+                if stalls {
+                    let sent_bytes = self.send.lock().as_ref().map_or(0, SendHalf::sent_bytes);
+                    self.stalled_at.store(sent_bytes, Ordering::Relaxed);
+                }
+                self.watch_for_room();
+            }
+            Sent::Ended | Sent::Failed(_) => self.remote.wake(),
+            Sent::All | Sent::Yield => {}
+        }
+        self.let_in();
+    }
+
+    /// Waits for so long for the stream to take more. Whether it does.
+    fn await_room(&self, patience: Duration) -> bool {
+        let mut fds = [PollFd { fd: self.raw_fd(), events: libc::POLLOUT, revents: 0 }];
+        poll(&mut fds, Some(patience)) == Ok(1)
     }
 
     /// On a program's thread that has just given credit to a pipe that took no more: receives what the stream has, unless
@@ -296,6 +365,22 @@ impl Connection {
     /// Takes the halves away: nobody sends or receives here any more.
     pub fn dismantle(&self) -> (Option<SendHalf>, Option<RecvHalf>) {
         (self.send.lock().take(), self.recv.lock().take())
+    }
+}
+
+/// A thread of the program sees to what there is to send, and when it drops this either all has left or the I/O thread is told.
+struct Minding<'a>(&'a AtomicBool);
+
+impl<'a> Minding<'a> {
+    fn begin(connection: &'a Connection) -> Minding<'a> {
+        connection.minded.store(true, Ordering::Relaxed);
+        Minding(&connection.minded)
+    }
+}
+
+impl Drop for Minding<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

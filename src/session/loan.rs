@@ -132,7 +132,11 @@ impl Connection {
                 terms.keep();
                 false
             }
-            Some(None) => false,
+            Some(None) => {
+                // The I/O thread is receiving: who takes what it brings is not to take the stream away each time.
+                terms.weigh(HEAVY_BYTES, sent_before);
+                false
+            }
             None => {
                 terms.errand.panicked = true;
                 terms.keep();
@@ -221,6 +225,18 @@ impl Connection {
             if let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest()) {
                 self.fail(&mut terms, errno);
             }
+        }
+    }
+
+    /// The stream has no room for what is to be sent, and a thread of the program waits for it: the reactor need not tell. Who
+    /// stops waiting calls [`watch_for_room`](Connection::watch_for_room).
+    pub(super) fn leave_room_to_program(&self) {
+        let mut terms = self.loan.0.lock();
+        if terms.away || terms.ended || std::mem::replace(&mut terms.reading_only, true) {
+            return;
+        }
+        if let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest()) {
+            self.fail(&mut terms, errno);
         }
     }
 

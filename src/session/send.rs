@@ -155,6 +155,17 @@ impl SendHalf {
         self.has_low_mark() && self.holds_much()
     }
 
+    /// Whether the program's thread may wait until the stream has taken what waits: as [`is_heavy`](SendHalf::is_heavy), and
+    /// nothing lies between that holds bytes back.
+    pub fn may_be_waited_for(&self) -> bool {
+        !self.has_low_mark() && matches!(self.form, SendForm::AsTheyLie) && self.tunnel.is_none()
+    }
+
+    /// Whether the stream took no more when it was last offered something.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     fn has_low_mark(&self) -> bool {
         (1..LOW_MARK).contains(&self.reader.hwm())
     }

@@ -34,6 +34,9 @@ pub const POLLOUT: i32 = 2;
 /// `ZMQ_DONTWAIT`.
 pub const DONTWAIT: i32 = 1;
 
+/// So much at once had better be on its way before more of it is made.
+const HEAVY: usize = 32 * 1024;
+
 /// All sockets of the process. The tag is what the first bytes of a handle read as.
 static SOCKETS: Slots<Socket> = Slots::new(0x0f2e_504b);
 
@@ -126,8 +129,10 @@ impl Handle {
         socket.hear_before_sending();
         socket.process()?;
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
+        let heavy = frame.data().len() >= HEAVY && !frame.more() && timeout_ms != 0 && socket.may_keep_up();
         match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}
+            Ok(()) if heavy => return keep_up(socket),
             outcome => return outcome,
         }
         let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
@@ -136,6 +141,7 @@ impl Handle {
             socket.process()?;
             match socket.try_send(frame, timeout_ms) {
                 Err(Errno::AGAIN) => {}
+                Ok(()) if heavy => return keep_up(socket),
                 outcome => return outcome,
             }
             if socket.owner.connections.send_for_credit() {
@@ -235,4 +241,13 @@ impl Handle {
         self.0.memo().forget();
         Ok(socket)
     }
+}
+
+/// Something large has been sent: sees to it that it leaves, outside the socket's lock.
+#[cold]
+fn keep_up(socket: SlotGuard<'static, Socket>) -> Result<()> {
+    let owner = Arc::clone(&socket.owner);
+    drop(socket);
+    owner.connections.keep_up();
+    Ok(())
 }

@@ -100,6 +100,11 @@ impl Socket {
         }
     }
 
+    /// Whether who sends here may be held up for a moment: not by a subscriber.
+    pub fn may_keep_up(&self) -> bool {
+        !matches!(self.pattern, Pattern::Pub(_) | Pattern::Xpub(_) | Pattern::Radio(_))
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Pipe(id, _) if !self.pipes.contains(id) => {}

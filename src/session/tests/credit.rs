@@ -155,3 +155,28 @@ fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
     drop(connection);
     pair.end();
 }
+
+#[test]
+fn who_keeps_up_goes_on_when_the_stream_takes_no_more() {
+    let mut pair = Pair::new(SocketOptions::new(SocketType::Push));
+    let connection = pair.fixture.owner.connections.first().unwrap();
+    let body = vec![7; 64 * 1024];
+    // Far more than a stream takes that nobody reads.
+    const COUNT: usize = 500;
+    for _ in 0..COUNT {
+        assert!(pair.pipe.pipe.write(&mut OutFrame::bytes(&body, false)).unwrap());
+        pair.pipe.pipe.flush();
+        connection.keep_up();
+    }
+    drop(connection);
+    let sent = COUNT * (9 + body.len());
+    assert!(pair.pipe.pipe.queued().0 > 0, "nobody would have waited for that");
+    pair.peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut bytes, mut buffer) = (0, vec![0; 1024 * 1024]);
+    while bytes < 64 + 28 + sent {
+        // The program does nothing any more.
+        bytes += pair.peer.read(&mut buffer).unwrap();
+    }
+    assert_eq!(bytes, 64 + 28 + sent);
+    pair.end();
+}
