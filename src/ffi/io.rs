@@ -73,7 +73,7 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, 
         let msg = unsafe { Msg::at(msg.cast()) }?;
         match send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags) {
             Ok(sent) => {
-                *msg = Msg::new();
+                msg.clear();
                 Ok(sent)
             }
             Err(errno) => {
@@ -168,16 +168,14 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, 
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         let msg = unsafe { Msg::at(msg.cast()) }?;
-        match socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_msg()) {
-            Ok(received) => *msg = received,
-            Err(errno) => {
-                if matches!(errno, Errno::AGAIN | Errno::INTR) {
-                    *msg = Msg::new();
-                }
-                return Err(errno);
-            }
+        let received = socket.recv(flags & ZMQ_DONTWAIT, |frame| {
+            frame.move_into(msg)?;
+            Ok(size(msg.len()))
+        });
+        if let Err(Errno::AGAIN | Errno::INTR) = received {
+            msg.clear();
         }
-        Ok(size(msg.len()))
+        received
     })
 }
 

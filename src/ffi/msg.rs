@@ -40,7 +40,7 @@ pub const ZMQ_SHARED: c_int = 3;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { init(msg, || Ok(Msg::new())) }
+    lockless(-1, || unsafe { Msg::init_len_at(msg.cast(), 0) }.map(|()| 0))
 }
 
 /// Makes a message with room for `size` bytes, which are to be written through zmq_msg_data() before it is sent.
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     // SAFETY: as the caller promises; it is the program that writes the bytes, through the pointer that leaves here.
-    unsafe { init(msg, || Msg::with_len_uninit(size)) }
+    lockless(-1, || unsafe { Msg::init_len_at(msg.cast(), size) }.map(|()| 0))
 }
 
 /// Makes a message of the `size` bytes at `data` without copying them. When the library needs them no longer it

@@ -175,10 +175,13 @@ impl Clone for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if self.header().refs.fetch_sub(1, Ordering::Release) != 1 {
-            return;
+        // Who holds the only reference need not count it down: nobody is left to take another one. Acquire, as below.
+        if !self.is_unique() {
+            if self.header().refs.fetch_sub(1, Ordering::Release) != 1 {
+                return;
+            }
+            fence(Ordering::Acquire);
         }
-        fence(Ordering::Acquire);
         let header = self.0.as_ptr();
         match self.header().owner {
             // SAFETY: the last reference is gone, so the header is this call's alone.

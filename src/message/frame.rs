@@ -83,6 +83,21 @@ impl<'a> Frame<'a> {
         self.take_msg()
     }
 
+    /// As [`take_msg`](Frame::take_msg), into a message whose old content is released. Errors: `ENOMEM`, with nothing changed.
+    #[inline]
+    pub fn move_into(&mut self, msg: &mut Msg) -> Result<()> {
+        let (FrameBody::Slice(data), Address::None) = (&self.body, &self.address) else {
+            *msg = self.take_msg()?;
+            return Ok(());
+        };
+        msg.become_copy_of(data)?;
+        msg.set_more(self.more());
+        if let Some(metadata) = self.metadata {
+            msg.set_metadata(Some(Arc::clone(metadata)));
+        }
+        Ok(())
+    }
+
     /// As [`into_msg`](Frame::into_msg), for whoever has the frame by reference: an empty one stays behind.
     #[inline]
     pub fn take_msg(&mut self) -> Result<Msg> {
@@ -186,6 +201,7 @@ impl<'a> OutFrame<'a> {
         OutFrame { body: OutBody::Msg(msg), more, shared: None }
     }
 
+    #[inline(always)]
     pub fn more(&self) -> bool {
         self.more
     }
@@ -195,6 +211,7 @@ impl<'a> OutFrame<'a> {
         self.more = more;
     }
 
+    #[inline(always)]
     pub fn data(&self) -> &[u8] {
         match &self.body {
             OutBody::Bytes(data) => data,
@@ -215,12 +232,18 @@ impl<'a> OutFrame<'a> {
     /// every pipe. Errors: `ENOMEM`.
     #[inline]
     pub fn shared(&mut self) -> Result<Option<&Body>> {
-        let copied = self.data().len() < BY_REFERENCE && !self.as_msg().is_some_and(Msg::is_lent);
-        if copied { Ok(None) } else { self.share().map(Some) }
+        if self.is_copied() { Ok(None) } else { self.share().map(Some) }
     }
 
+    /// Whether [`shared`](OutFrame::shared) has nothing to share.
+    #[inline(always)]
+    pub fn is_copied(&self) -> bool {
+        self.data().len() < BY_REFERENCE && !self.as_msg().is_some_and(Msg::is_lent)
+    }
+
+    /// The body by reference, whatever [`is_copied`](OutFrame::is_copied) says. Errors: `ENOMEM`.
     #[cold]
-    fn share(&mut self) -> Result<&Body> {
+    pub fn share(&mut self) -> Result<&Body> {
         if self.shared.is_none() {
             self.shared = match &mut self.body {
                 OutBody::Bytes(data) => Some(Body::copy_from(data)?),

@@ -19,6 +19,26 @@ impl Msg {
         Ok(())
     }
 
+    /// Makes a message of `len` bytes with no defined content, so that large ones are not written twice, in memory that holds
+    /// none; what was there is overwritten, not closed. Errors: `EFAULT` for a null or misaligned pointer; `ENOMEM`, and then it
+    /// holds none.
+    ///
+    /// # Safety
+    /// `at` is null or writable for 64 bytes, and the message's bytes are written before anything reads them.
+    #[inline]
+    pub unsafe fn init_len_at(at: *mut Msg, len: usize) -> Result<()> {
+        if at.is_null() || !at.is_aligned() {
+            return Err(Errno::FAULT);
+        }
+        // SAFETY: aligned, and the caller says writable; then it is a message.
+        let msg = unsafe {
+            Msg::write_empty(at);
+            &mut *at
+        };
+        // SAFETY: the caller promises as much.
+        unsafe { msg.grow_uninit(len) }.inspect_err(|_| msg.tag = CLOSED)
+    }
+
     /// The message in this memory. Errors: `EFAULT` for a null or misaligned pointer, a closed message, or memory
     /// that holds none.
     ///
@@ -67,14 +87,14 @@ impl Msg {
     /// As of [`at`](Msg::at).
     pub unsafe fn close_at(at: *mut Msg) -> Result<()> {
         // SAFETY: as the caller promises.
-        unsafe { Msg::at(at) }?;
-        // SAFETY: `at` found a message there. Its memory gives it up in the next line.
-        let msg = unsafe { at.read() };
-        // The memory is marked before the message drops: a free callback that closes the same message again gets
-        // EFAULT instead of a second free.
-        // SAFETY: aligned and writable, see above.
-        unsafe { (&raw mut (*at).tag).write(CLOSED) };
-        drop(msg);
+        let msg = unsafe { Msg::at(at) }?;
+        if msg.refers() {
+            // The memory is marked before what the message held drops: a free callback that closes the same message again
+            // gets EFAULT instead of a second free.
+            drop(msg.take_apart(CLOSED));
+        } else {
+            msg.tag = CLOSED;
+        }
         Ok(())
     }
 

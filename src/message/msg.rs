@@ -1,5 +1,7 @@
 //! The 64-byte message.
 
+mod refill;
+
 use super::{Body, FreeFn, MORE, Metadata};
 use crate::errno::{Errno, Result};
 use std::ffi::{CStr, c_void};
@@ -77,18 +79,6 @@ impl Msg {
         Ok(msg)
     }
 
-    /// `len` bytes with no defined content, so that large messages are not written twice. Errors: `ENOMEM`.
-    ///
-    /// # Safety
-    /// The bytes are written (through [`data_ptr`](Msg::data_ptr)) before anything reads them.
-    pub unsafe fn with_len_uninit(len: usize) -> Result<Msg> {
-        if len <= INLINE {
-            return Msg::with_len(len);
-        }
-        // SAFETY: the caller promises the same.
-        Ok(Msg::from_body(unsafe { Body::with_len_uninit(len) }?))
-    }
-
     /// Errors: `ENOMEM`.
     pub fn copy_from(data: &[u8]) -> Result<Msg> {
         if data.len() > INLINE {
@@ -127,6 +117,7 @@ impl Msg {
         Ok(Msg::from_body(unsafe { Body::external(data, len, free, hint) }?))
     }
 
+    #[inline]
     pub fn data(&self) -> &[u8] {
         let data = self.data_ptr();
         if data.is_null() {
@@ -153,6 +144,7 @@ impl Msg {
 
     /// Where the bytes are, as `zmq_msg_data` tells; stays valid until the message is moved, changed or dropped,
     /// for a body outside the 64 bytes until the last reference to it is. Null for lent data that is null.
+    #[inline]
     pub fn data_ptr(&self) -> *mut u8 {
         match self.tag {
             // SAFETY: the tag says that this is the field in use.
@@ -163,6 +155,7 @@ impl Msg {
         }
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         match self.tag {
             // SAFETY: the tag says that this is the field in use.
@@ -328,12 +321,7 @@ impl Msg {
 
 impl Drop for Msg {
     fn drop(&mut self) {
-        // All callbacks that this runs find the fields already emptied.
-        self.group = None;
-        self.set_metadata(None);
-        if self.tag == TAG_BODY {
-            self.replace_content(TAG_INLINE, Content { inline: [MaybeUninit::uninit(); INLINE] });
-        }
+        self.release();
     }
 }
 
