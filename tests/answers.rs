@@ -158,3 +158,41 @@ fn a_version_of_events_that_nobody_knows_is_taken_and_nothing_is_told() {
         assert_eq!(zmq_close(monitor), 0);
     });
 }
+
+#[test]
+fn whether_more_follows_is_told_of_the_last_frame_received_whatever_comes_between() {
+    with(ZMQ_PAIR, |context, socket| {
+        let peer = open(context, ZMQ_PAIR);
+        let more = |socket: *mut c_void, room: usize| {
+            let (mut told, mut len) = ([-1; 2], room);
+            // SAFETY: room for two numbers.
+            let rc = unsafe { zmq_getsockopt(socket, ZMQ_RCVMORE, told.as_mut_ptr().cast(), &raw mut len) };
+            if rc == 0 { Ok((told[0], len)) } else { Err(errno()) }
+        };
+        // SAFETY: strings and buffers of ours.
+        unsafe {
+            assert_eq!(zmq_bind(socket, c"inproc://more".as_ptr()), 0);
+            assert_eq!(zmq_connect(peer, c"inproc://more".as_ptr()), 0);
+            assert_eq!(more(socket, 4), Ok((0, 4)));
+            for flags in [ZMQ_SNDMORE, ZMQ_SNDMORE, 0] {
+                assert_eq!(zmq_send(peer, ptr::null(), 0, flags), 0);
+            }
+            let mut byte = 0u8;
+            for expected in [1, 1, 0] {
+                assert_eq!(zmq_recv(socket, (&raw mut byte).cast(), 1, 0), 0);
+                assert_eq!(more(socket, 4), Ok((expected, 4)));
+                // What is sent, or not received, changes nothing.
+                assert_eq!(zmq_send(socket, ptr::null(), 0, 0), 0);
+                assert_eq!(more(socket, 8), Ok((expected, 4)));
+            }
+            assert_eq!(zmq_recv(socket, (&raw mut byte).cast(), 1, ZMQ_DONTWAIT), -1);
+            assert_eq!(more(socket, 4), Ok((0, 4)));
+            assert_eq!(more(socket, 3), Err(libc::EINVAL));
+            assert_eq!(zmq_ctx_shutdown(context), 0);
+            assert_eq!(zmq_recv(socket, (&raw mut byte).cast(), 1, 0), -1);
+            assert_eq!(more(socket, 4), Err(zmq::errno::Errno::TERM.0));
+        }
+        assert_eq!(zmq_close(peer), 0);
+        assert_eq!(more(peer, 4), Err(libc::ENOTSOCK));
+    });
+}

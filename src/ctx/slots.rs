@@ -22,6 +22,8 @@ const FORK_DEPTH: usize = 16;
 const EMPTY: u32 = 0;
 /// [`Slot::born`] of a slot that a forked child has given up.
 const ABANDONED: u32 = u32::MAX;
+/// [`Slot::told`] while there is nothing to tell.
+const UNTOLD: u32 = u32::MAX;
 
 /// The handles of one kind, such as all sockets of the process.
 ///
@@ -52,6 +54,10 @@ pub struct Slot<T> {
     born: AtomicU32,
     /// What the value last said of itself, for those who ask it without the lock. Empty without a value.
     memo: Memo,
+    /// What the last call said that held the lock, for those who ask without it; `UNTOLD` where it said nothing. Written under
+    /// the lock; a number alone, so this makes no edge. Who asks on the thread of that call sees what it said, and so does
+    /// whoever that thread has told of the call.
+    told: AtomicU32,
     value: Lock<Option<T>>,
 }
 
@@ -111,6 +117,7 @@ impl<T: Send> Slots<T> {
         let removed = value.take();
         slot.born.store(EMPTY, Relaxed);
         slot.memo.clear();
+        slot.say_nothing();
         drop(value);
         // Does not allocate: there is room for all slots, see `grow`.
         self.free_list().lock().push_back(slot);
@@ -142,6 +149,7 @@ impl<T: Send> Slots<T> {
             tag: self.tag,
             born: AtomicU32::new(EMPTY),
             memo: Memo::new(),
+            told: AtomicU32::new(UNTOLD),
             value: Lock::new(None),
         });
         // Never freed: that is the point.
@@ -179,6 +187,26 @@ impl<T> Slot<T> {
     #[inline]
     pub fn remembered(&self) -> Option<u32> {
         self.memo.get().filter(|_| self.born.load(Relaxed) == fork::generation())
+    }
+
+    /// Remembers a number until the next call that has something else to say, or nothing ([`say_nothing`](Slot::say_nothing)).
+    /// To be called under the lock.
+    #[inline]
+    pub fn tell(&self, number: u8) {
+        self.told.store(u32::from(number), Relaxed);
+    }
+
+    /// Forgets what was said. To be called under the lock.
+    #[inline]
+    pub fn say_nothing(&self) {
+        self.told.store(UNTOLD, Relaxed);
+    }
+
+    /// What was said last; nothing after a fork. Takes no lock.
+    #[inline]
+    pub fn told(&self) -> Option<u8> {
+        let told = u8::try_from(self.told.load(Relaxed)).ok()?;
+        (self.born.load(Relaxed) == fork::generation()).then_some(told)
     }
 
     /// Whether the handle was made by the parent of this forked process.
@@ -245,6 +273,23 @@ mod tests {
             assert_ne!(other, first);
             SLOTS.remove(SLOTS.lock(other).unwrap());
         }
+    }
+
+    #[test]
+    fn what_is_told_is_gone_with_the_value() {
+        static SLOTS: Slots<u64> = Slots::new(1);
+        let handle = SLOTS.insert(1).unwrap();
+        let slot = SLOTS.lookup(handle).unwrap();
+        assert_eq!(slot.told(), None);
+        slot.tell(1);
+        assert_eq!(slot.told(), Some(1));
+        slot.tell(0);
+        assert_eq!(slot.told(), Some(0));
+        slot.say_nothing();
+        assert_eq!(slot.told(), None);
+        slot.tell(1);
+        SLOTS.remove(SLOTS.lock(handle).unwrap());
+        assert_eq!(slot.told(), None);
     }
 
     #[test]

@@ -197,6 +197,7 @@ impl<'a> OutFrame<'a> {
         OutFrame { body: OutBody::Msg(msg), more, shared: None }
     }
 
+    #[inline(always)]
     pub fn more(&self) -> bool {
         self.more
     }
@@ -206,6 +207,7 @@ impl<'a> OutFrame<'a> {
         self.more = more;
     }
 
+    #[inline(always)]
     pub fn data(&self) -> &[u8] {
         match &self.body {
             OutBody::Bytes(data) => data,
@@ -226,12 +228,18 @@ impl<'a> OutFrame<'a> {
     /// every pipe. Errors: `ENOMEM`.
     #[inline]
     pub fn shared(&mut self) -> Result<Option<&Body>> {
-        let copied = self.data().len() < BY_REFERENCE && !self.as_msg().is_some_and(Msg::is_lent);
-        if copied { Ok(None) } else { self.share().map(Some) }
+        if self.is_copied() { Ok(None) } else { self.share().map(Some) }
     }
 
+    /// Whether [`shared`](OutFrame::shared) has nothing to share.
+    #[inline(always)]
+    pub fn is_copied(&self) -> bool {
+        self.data().len() < BY_REFERENCE && !self.as_msg().is_some_and(Msg::is_lent)
+    }
+
+    /// The body by reference, whatever [`is_copied`](OutFrame::is_copied) says. Errors: `ENOMEM`.
     #[cold]
-    fn share(&mut self) -> Result<&Body> {
+    pub fn share(&mut self) -> Result<&Body> {
         if self.shared.is_none() {
             self.shared = match &mut self.body {
                 OutBody::Bytes(data) => Some(Body::copy_from(data)?),

@@ -139,6 +139,19 @@ impl FairQueue {
         self.take(pipes, pipe)
     }
 
+    /// The pipe that the next frame comes from if it has one: what [`recv`](FairQueue::recv) would try first. Whoever takes
+    /// a frame from it says so with [`taken`](FairQueue::taken).
+    #[inline(always)]
+    pub fn first_choice(&self) -> Option<PipeId> {
+        if self.inside.is_some() {
+            return self.inside;
+        }
+        if self.announced.is_some() || self.active == 0 {
+            return None;
+        }
+        self.pipes.get(self.current)
+    }
+
     /// As [`next`](FairQueue::next), where a message is one frame: longer ones are dropped.
     pub fn next_single(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
         loop {
@@ -172,8 +185,9 @@ impl FairQueue {
         self.pipes.get(0).filter(|_| is_between && self.active == 1)
     }
 
+    /// A frame of the pipe's was taken, and whether more of its message are to come.
     #[inline(always)]
-    fn taken(&mut self, pipe: PipeId, more: bool) {
+    pub fn taken(&mut self, pipe: PipeId, more: bool) {
         let passed_on = self.announced.take().is_some_and(|(_, passed_on)| passed_on);
         if more {
             self.inside = Some(pipe);

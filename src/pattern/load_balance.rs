@@ -84,6 +84,17 @@ impl LoadBalancer {
         }
     }
 
+    /// The pipe that the next frame goes to if that takes it: what [`send`](LoadBalancer::send) would try first. Whoever writes
+    /// a frame to it says so with [`written`](LoadBalancer::written).
+    #[inline(always)]
+    pub fn first_choice(&self) -> Option<PipeId> {
+        match self.state {
+            State::Border if self.active > 0 => self.pipes.get(self.current),
+            State::Inside(pipe) => Some(pipe),
+            State::Border | State::Dropping => None,
+        }
+    }
+
     /// Takes back the frames of an incomplete message.
     pub fn rollback(&mut self, pipes: &mut Pipes) {
         if let State::Inside(pipe) = self.state {
@@ -116,7 +127,7 @@ impl LoadBalancer {
         while self.active > 0 {
             let pipe = self.pipes.get(self.current).ok_or(Errno::AGAIN)?;
             if pipes.write(pipe, frame)? {
-                self.written(pipes, pipe, frame.more());
+                self.flush_and_note(pipes, pipe, frame.more());
                 return Ok(Sent::Taken);
             }
             self.deactivate(self.current);
@@ -126,7 +137,7 @@ impl LoadBalancer {
 
     fn send_next(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<Sent> {
         if pipes.write(pipe, frame)? {
-            self.written(pipes, pipe, frame.more());
+            self.flush_and_note(pipes, pipe, frame.more());
             return Ok(Sent::Taken);
         }
         // A message's later frames need no credit, so the peer has closed the pipe.
@@ -135,13 +146,20 @@ impl LoadBalancer {
         Ok(Sent::Broken)
     }
 
+    fn flush_and_note(&mut self, pipes: &mut Pipes, pipe: PipeId, more: bool) {
+        if !more {
+            pipes.flush(pipe);
+        }
+        self.written(pipe, more);
+    }
+
+    /// A frame was written to the pipe, and flushed at the end of its message; whether more of that are to come.
     #[inline(always)]
-    fn written(&mut self, pipes: &mut Pipes, pipe: PipeId, more: bool) {
+    pub fn written(&mut self, pipe: PipeId, more: bool) {
         if more {
             self.state = State::Inside(pipe);
             return;
         }
-        pipes.flush(pipe);
         self.state = State::Border;
         if self.pipes.get(self.current) == Some(pipe) {
             self.current += 1;

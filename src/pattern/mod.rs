@@ -52,7 +52,9 @@ use client::Client;
 use dealer::Dealer;
 use dgram::Dgram;
 use dish::Dish;
+use fair_queue::FairQueue;
 use gather::Gather;
+use load_balance::LoadBalancer;
 use pair::Pair;
 use pub_::Pub;
 use pull::Pull;
@@ -302,6 +304,26 @@ impl Pattern {
     /// to be writable; whole messages may be written to it as they are, without [`send`](Pattern::send). `None`: ask for each.
     pub fn only_sink(&self) -> Option<PipeId> {
         each!(self, pattern => pattern.only_sink())
+    }
+
+    /// Where [`recv`](Pattern::recv) does no more than to take a frame of the queue's.
+    #[inline(always)]
+    pub fn plain_queue(&mut self) -> Option<&mut FairQueue> {
+        match self {
+            Pattern::Pull(pull) => Some(&mut pull.queue),
+            Pattern::Dealer(dealer) => Some(&mut dealer.queue),
+            _ => None,
+        }
+    }
+
+    /// Where [`send`](Pattern::send) does no more than to give the frame to the balancer.
+    #[inline(always)]
+    pub fn plain_out(&mut self) -> Option<&mut LoadBalancer> {
+        match self {
+            Pattern::Push(push) => Some(&mut push.out),
+            Pattern::Dealer(dealer) => Some(&mut dealer.out),
+            _ => None,
+        }
     }
 
     /// `PipeEvent::Readable`.

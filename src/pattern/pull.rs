@@ -8,7 +8,7 @@ use crate::pipe::{PipeId, Pipes};
 
 #[derive(Default)]
 pub struct Pull {
-    queue: FairQueue,
+    pub(super) queue: FairQueue,
 }
 
 impl Behaviour for Pull {

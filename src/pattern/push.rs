@@ -8,7 +8,7 @@ use crate::pipe::{PipeId, Pipes};
 
 #[derive(Default)]
 pub struct Push {
-    out: LoadBalancer,
+    pub(super) out: LoadBalancer,
 }
 
 impl Behaviour for Push {

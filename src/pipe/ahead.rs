@@ -63,7 +63,7 @@ pub fn find(consumer: &mut Consumer<Tail>, metadata: &mut Option<Arc<Metadata>>)
             }
             continue;
         };
-        if ahead.flags() & COMMAND == 0 || is_wish(consumer, &ahead) {
+        if ahead.flags() & COMMAND == 0 || is_wish(consumer, ahead) {
             return Some(ahead);
         }
         // Any other command is nothing for a socket.
@@ -78,7 +78,7 @@ pub fn ends_message(flags: u8) -> bool {
 }
 
 /// Whether a command says what the peer wants to get.
-fn is_wish(consumer: &Consumer<Tail>, ahead: &Ahead) -> bool {
+fn is_wish(consumer: &Consumer<Tail>, ahead: Ahead) -> bool {
     let body = match ahead.body_len() {
         Some(len) => consumer.bytes().get(ahead.header_len()..ahead.header_len() + len),
         None => match consumer.tail() {

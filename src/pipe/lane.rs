@@ -1,7 +1,9 @@
 //! One direction of a pipe: frames in wire form in a list of blocks, or the latest message alone.
 
+mod plain;
 mod run;
 
+pub use plain::Plain;
 pub use run::Run;
 
 use super::PipeEvent;
@@ -115,19 +117,18 @@ impl LaneWriter {
         let Into::Blocks(producer) = &mut self.into else {
             return self.append_latest(frame);
         };
-        match frame.shared()? {
-            None => {
-                let body = frame.data();
-                match u8::try_from(body.len()) {
-                    // The same header as below, without a call to copy two bytes.
-                    Ok(len) => producer.append_short([flags, len], body)?,
-                    Err(_) => producer.append([Encoded::new(flags, body.len()).as_slice(), body])?,
-                }
-                if flags == 0 {
-                    producer.end_messages(1);
-                }
+        if frame.is_copied() {
+            let body = frame.data();
+            match u8::try_from(body.len()) {
+                // The same header as below, without a call to copy two bytes.
+                Ok(len) => producer.append_short([flags, len], body)?,
+                Err(_) => producer.append([Encoded::new(flags, body.len()).as_slice(), body])?,
             }
-            Some(body) => append_shared(producer, flags, body.clone())?,
+            if flags == 0 {
+                producer.end_messages(1);
+            }
+        } else {
+            append_shared(producer, flags, frame.share()?.clone())?;
         }
         if flags == 0 {
             self.spending.wrote(1);
@@ -336,7 +337,10 @@ impl LaneReader {
                 return Some(Frame::owned(message));
             }
         };
-        let ahead = self.found.take().or_else(|| find(consumer, &mut self.metadata))?;
+        let ahead = match self.found.take() {
+            Some(found) => found,
+            None => find(consumer, &mut self.metadata)?,
+        };
         self.incomplete = ahead.flags() & MORE != 0;
         if ends_message(ahead.flags()) {
             consumer.tell(1);

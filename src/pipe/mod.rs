@@ -16,7 +16,7 @@ mod set;
 pub mod wire;
 
 pub use hwm::sum as sum_of_hwms;
-pub use lane::{LaneOptions, LaneReader, LaneWriter, Run, Tail};
+pub use lane::{LaneOptions, LaneReader, LaneWriter, Plain, Run, Tail};
 pub use link::{Link, Side};
 pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
@@ -112,6 +112,12 @@ impl Pipe {
             return None;
         }
         self.reader.read()
+    }
+
+    /// See [`LaneReader::read_plain`].
+    #[inline(always)]
+    pub fn read_plain(&mut self) -> Option<Plain<'_>> {
+        if self.end.is_closed() { None } else { self.reader.read_plain() }
     }
 
     /// Looks at the next frame without taking it.

@@ -45,6 +45,7 @@ impl Pipes {
         self.pipes.keys().collect()
     }
 
+    #[inline(always)]
     pub fn pipe(&mut self, id: PipeId) -> Option<&mut Pipe> {
         self.pipes.get_mut(id)
     }

@@ -121,6 +121,13 @@ impl Handle {
         self.lock()?.option(option, out)
     }
 
+    /// `ZMQ_RCVMORE`, where a frame was received by the last call on the socket: takes no lock. `None`: ask for the
+    /// [`option`](Handle::option).
+    #[inline]
+    pub fn rcvmore(self) -> Option<bool> {
+        self.0.told().map(|more| more != 0)
+    }
+
     /// Sends one frame; of `flags` only `ZMQ_DONTWAIT` counts (the frame says itself whether more follow). Waits
     /// according to `ZMQ_SNDTIMEO`. On any error nothing was taken. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK`
     /// and the pattern's own.
@@ -160,19 +167,19 @@ impl Handle {
         let mut take = Some(take);
         let mut socket = self.lock()?;
         socket.process()?;
-        match socket.try_recv(&mut take) {
+        match self.try_recv(&mut socket, &mut take) {
             Err(Errno::AGAIN) if take.is_some() => {}
             outcome => return outcome,
         }
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
         if timeout_ms == 0 && socket.owner.connections.catch_up() {
             socket.process()?;
-            return socket.try_recv(&mut take);
+            return self.try_recv(&mut socket, &mut take);
         }
         let mut waiting = Waiting::begin(&socket.owner, For::Receiving, timeout_ms)?;
         loop {
             socket.process()?;
-            match socket.try_recv(&mut take) {
+            match self.try_recv(&mut socket, &mut take) {
                 Err(Errno::AGAIN) if take.is_some() => {}
                 outcome => return outcome,
             }
@@ -234,11 +241,26 @@ impl Handle {
         self.lock()?.report_pipes()
     }
 
+    /// As [`Socket::try_recv`], and remembers for [`rcvmore`](Handle::rcvmore) whether more frames follow.
+    #[inline(always)]
+    fn try_recv<R>(
+        self,
+        socket: &mut Socket,
+        take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
+    ) -> Result<R> {
+        let outcome = socket.try_recv(take);
+        if outcome.is_ok() {
+            self.0.tell(u8::from(socket.rcvmore));
+        }
+        outcome
+    }
+
     #[inline]
     fn lock(self) -> Result<SlotGuard<'static, Socket>> {
         let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
         // Whatever is done now may change what it said last.
         self.0.memo().forget();
+        self.0.say_nothing();
         Ok(socket)
     }
 }

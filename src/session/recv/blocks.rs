@@ -62,30 +62,37 @@ impl RecvHalf {
         }
     }
 
-    /// The fast path: accepts whole single-frame messages one after the other, as far as the credit goes.
+    /// The fast path: accepts whole messages one after the other, as far as the credit goes. What is not there whole, is out of
+    /// the ordinary or may be too large is left to be looked at frame by frame.
     fn accept_run(&mut self) {
         let credit = self.writer.credit();
-        let limit = u64::try_from(self.limits.frame).unwrap_or(u64::MAX);
+        let most_frame = u64::try_from(self.limits.frame).unwrap_or(u64::MAX);
+        let most_message = self.limits.message;
         let Some(producer) = self.writer.blocks() else { return };
         let pending = &*producer.received();
-        let (mut at, mut messages) = (0usize, 0u32);
+        // `at`: where the last whole message ends; `end`: where the last frame does.
+        let (mut at, mut end, mut messages) = (0usize, 0usize, 0u32);
         while u64::from(messages) < credit {
-            let len = match pending.get(at..) {
-                Some([0, short, ..]) => 2 + usize::from(*short),
-                Some([LARGE, rest @ ..]) => match rest.first_chunk::<8>() {
+            let (flags, len) = match pending.get(end..) {
+                Some([flags @ (0 | MORE), short, ..]) => (*flags, 2 + usize::from(*short)),
+                Some([flags, rest @ ..]) if flags & !MORE == LARGE => match rest.first_chunk::<8>() {
                     Some(long) => match usize::try_from(u64::from_be_bytes(*long)) {
-                        Ok(body) => body.saturating_add(9),
+                        Ok(body) => (*flags, body.saturating_add(9)),
                         Err(_) => break,
                     },
                     None => break,
                 },
                 _ => break,
             };
-            if len > pending.len() - at || len as u64 > limit {
+            if len > pending.len() - end || len as u64 > most_frame || (end - at + len) as u64 > most_message
+            {
                 break;
             }
-            at += len;
-            messages += 1;
+            end += len;
+            if flags & MORE == 0 {
+                at = end;
+                messages += 1;
+            }
         }
         if messages > 0 {
             producer.accept(at);

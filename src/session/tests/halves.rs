@@ -206,6 +206,36 @@ fn limits_hold_for_frames_and_for_whole_messages() {
 }
 
 #[test]
+fn messages_of_several_frames_come_in_runs_and_never_in_part() {
+    let (ours, mut theirs) = streams();
+    let (mut left, right) = pipes(2, false);
+    let (mut half, _end) = recv_half(right, Version::V3_1, NO_LIMITS);
+    let sent: Vec<Message> =
+        (0..4).map(|n| (0..3).map(|i| vec![n; 130 * usize::from(n) + i]).collect()).collect();
+    let mut wire = Vec::new();
+    for message in &sent {
+        for (i, body) in message.iter().enumerate() {
+            append_frame(&mut wire, Version::V3_1, i < 2, body);
+        }
+    }
+    // The last message without its last frame.
+    let cut = wire.len() - 300;
+    theirs.write_all(&wire[..cut]).unwrap();
+    let (mut partial, mut got, mut control) = (Message::new(), Vec::new(), Vec::new());
+    let outcome = half.receive(ours.as_fd(), 0, &mut control);
+    assert_eq!(outcome, Received::NoCredit, "messages are counted, not frames");
+    read_all(&mut left, &mut partial, &mut got);
+    assert_eq!((got.len(), partial.len()), (2, 0));
+    assert_eq!(half.receive(ours.as_fd(), 0, &mut control), Received::Blocked);
+    read_all(&mut left, &mut partial, &mut got);
+    assert_eq!((got.len(), partial.len()), (3, 0), "what is not there whole does not show");
+    theirs.write_all(&wire[cut..]).unwrap();
+    half.receive(ours.as_fd(), 0, &mut control);
+    read_all(&mut left, &mut partial, &mut got);
+    assert_eq!(got, sent);
+}
+
+#[test]
 fn commands_leave_nothing_behind_and_are_no_subscriptions_where_none_are_wanted() {
     for subscriptions in [false, true] {
         let (ours, mut theirs) = streams();
