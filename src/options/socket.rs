@@ -43,6 +43,14 @@ pub enum SocketType {
     Channel = 20,
 }
 
+impl SocketType {
+    /// Whether several threads may use a socket of this type at once (`ZMQ_THREAD_SAFE`).
+    pub fn is_thread_safe(self) -> bool {
+        use SocketType::{Channel, Client, Dish, Gather, Peer, Radio, Scatter, Server};
+        matches!(self, Server | Client | Radio | Dish | Gather | Scatter | Peer | Channel)
+    }
+}
+
 impl TryFrom<c_int> for SocketType {
     type Error = Errno;
 

@@ -252,12 +252,6 @@ impl Pattern {
         }
     }
 
-    /// Whether several threads may use a socket of this type at once as a matter of course.
-    pub fn is_thread_safe(&self) -> bool {
-        use Pattern::{Channel, Client, Dish, Gather, Radio, Scatter, Server};
-        matches!(self, Server(_) | Client(_) | Radio(_) | Dish(_) | Scatter(_) | Gather(_) | Channel(_))
-    }
-
     /// A pipe has joined the socket. `subscribe_to_all`: its peer cannot say what it wants, so it gets everything.
     /// `locally_initiated`: by `zmq_connect`, for which `ZMQ_CONNECT_ROUTING_ID` is meant.
     pub fn attach(

@@ -49,7 +49,8 @@ pub struct Connection {
     stalled_at: AtomicU64,
     /// A thread of the program sees to it that what there is to send leaves: the I/O thread does not try, also while that one
     /// waits for room. That thread writes it, the I/O thread reads it. Relaxed: before it leaves anything to the I/O thread it
-    /// lowers the flag, and then has the reactor watch, or wakes it, which makes the edge.
+    /// lowers the flag, and then has the reactor watch, or wakes it, which makes the edge. Not for sockets that several threads
+    /// send on: what another one publishes meanwhile would be nobody's.
     minded: AtomicBool,
     /// Whether the peers have agreed to ask each other for signs of life.
     pub heartbeats: bool,
@@ -139,7 +140,6 @@ impl Connection {
                 // Ordered behind what was published by the fence of that.
                 return self.napping.load(Ordering::Relaxed);
             }
-            let _minding = Minding::begin(self);
             half.send(self.fd.as_fd())
         };
         turn.end();

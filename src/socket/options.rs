@@ -56,7 +56,7 @@ impl Socket {
         match option {
             ZMQ_RCVMORE => value::put_int_padded(out, i32::from(self.rcvmore)),
             // A thread-safe socket is waited for with a poller.
-            ZMQ_FD if self.pattern.is_thread_safe() => Err(Errno::INVAL),
+            ZMQ_FD if self.options.socket_type.is_thread_safe() => Err(Errno::INVAL),
             ZMQ_FD => {
                 let fd = self.owner.mailbox.fd()?;
                 // Nobody borrows them any more; none is to be late for who watches the descriptor now.
@@ -69,7 +69,9 @@ impl Socket {
                 value::put_int_padded(out, readiness)
             }
             ZMQ_LAST_ENDPOINT => value::put_c_str(out, self.last_endpoint.as_bytes()),
-            ZMQ_THREAD_SAFE => value::put_int_padded(out, i32::from(self.pattern.is_thread_safe())),
+            ZMQ_THREAD_SAFE => {
+                value::put_int_padded(out, i32::from(self.options.socket_type.is_thread_safe()))
+            }
             _ => self.options.get(option, out),
         }
     }

@@ -100,9 +100,12 @@ impl Socket {
         }
     }
 
-    /// Whether who sends here may be held up for a moment: not by a subscriber.
+    /// Whether who sends here may be held up for a moment: not by a subscriber, and not where other threads send as well, which a
+    /// connection that is minded would leave waiting.
     pub fn may_keep_up(&self) -> bool {
-        !matches!(self.pattern, Pattern::Pub(_) | Pattern::Xpub(_) | Pattern::Radio(_))
+        use SocketType::{Pub, Xpub};
+        let socket_type = self.options.socket_type;
+        !matches!(socket_type, Pub | Xpub) && !socket_type.is_thread_safe()
     }
 
     fn obey(&mut self, command: Command) {
