@@ -72,13 +72,13 @@ impl Connections {
     }
 
     /// For a thread that has sent something large: sends it, as far as the stream takes it before long. Not where there are
-    /// several connections: one that is slow is not to hold up the others.
-    pub fn keep_up(&self) {
+    /// several connections: one that is slow is not to hold up the others. `len`: bytes of its last frame.
+    pub fn keep_up(&self, len: usize) {
         let sole = match self.list.lock().all.as_slice() {
             [connection] => Arc::clone(connection),
             _ => return,
         };
-        sole.keep_up();
+        sole.keep_up(len);
     }
 
     /// A thread that receives for itself from one socket is ahead of the I/O threads: what came for another socket before

@@ -8,16 +8,18 @@ use super::send::{SendHalf, Sent};
 use crate::reactor::{Remote, clock_ms};
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
+use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// How long a thread that has sent something large waits for a stream that takes nothing.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// How long it waits in all, for a stream that takes a little now and then.
-const LONGEST_STAY: Duration = Duration::from_millis(5);
+/// How long it waits in all, for a stream that takes a little now and then, in milliseconds.
+pub const LONGEST_STAY_MS: i32 = 5;
+const LONGEST_STAY: Duration = Duration::from_millis(LONGEST_STAY_MS as u64);
 
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
 /// the stream.
@@ -44,6 +46,8 @@ pub struct Connection {
     /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
     /// last look finds it lowered.
     napping: AtomicBool,
+    /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Whoever asks gets the same, so Relaxed.
+    stream_holds: AtomicUsize,
     /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess whoever reads or writes
     /// it, so Relaxed.
     stalled_at: AtomicU64,
@@ -75,6 +79,7 @@ impl Connection {
             napping: AtomicBool::new(false),
             minded: AtomicBool::new(false),
             stalled_at: AtomicU64::new(u64::MAX),
+            stream_holds: AtomicUsize::new(0),
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
             loan: Loan::default(),
@@ -185,7 +190,12 @@ impl Connection {
     /// take it as long as it goes on taking. A program that is faster than its stream would else fill the pipe up to the
     /// high-water mark, and all of that memory would be cold when its turn comes. Where the stream takes nothing the thread
     /// goes on after [`PATIENCE`], and does not wait again before there is room; after [`LONGEST_STAY`] it does in any case.
-    pub fn keep_up(&self) {
+    /// A frame (of `len` bytes) that the stream does not hold at least half of is not waited for: its peer would stand still while the
+    /// next one is made.
+    pub fn keep_up(&self, len: usize) {
+        if len / 2 > self.stream_holds() {
+            return self.let_in();
+        }
         let blocked = match self.send.lock().as_mut() {
             Some(half) if half.may_be_waited_for() => half.is_blocked().then(|| half.sent_bytes()),
             _ => return self.let_in(),
@@ -222,6 +232,17 @@ impl Connection {
             Sent::All | Sent::Yield => {}
         }
         self.let_in();
+    }
+
+    fn stream_holds(&self) -> usize {
+        let known = self.stream_holds.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        let asked = net::option(self.fd.as_fd(), IntOption::SendBuffer).ok();
+        let holds = asked.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0).max(1);
+        self.stream_holds.store(holds, Ordering::Relaxed);
+        holds
     }
 
     /// Waits for so long for the stream to take more. Whether it does.

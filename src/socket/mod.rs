@@ -15,6 +15,7 @@ mod options;
 mod state;
 mod waiting;
 
+use crate::session::LONGEST_STAY_MS;
 pub use crate::session::{Borrowed, Command, Owner, fed};
 pub use forward::Forwarded;
 pub use waiting::thread_parker;
@@ -136,10 +137,12 @@ impl Handle {
         socket.hear_before_sending();
         socket.process()?;
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
-        let heavy = frame.data().len() >= HEAVY && !frame.more() && timeout_ms != 0 && socket.may_keep_up();
+        let len = frame.data().len();
+        let patient = !(0..=LONGEST_STAY_MS).contains(&timeout_ms);
+        let heavy = len >= HEAVY && !frame.more() && patient && socket.may_keep_up();
         match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}
-            Ok(()) if heavy => return keep_up(socket),
+            Ok(()) if heavy => return keep_up(socket, len),
             outcome => return outcome,
         }
         let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
@@ -148,7 +151,7 @@ impl Handle {
             socket.process()?;
             match socket.try_send(frame, timeout_ms) {
                 Err(Errno::AGAIN) => {}
-                Ok(()) if heavy => return keep_up(socket),
+                Ok(()) if heavy => return keep_up(socket, len),
                 outcome => return outcome,
             }
             if socket.owner.connections.send_for_credit() {
@@ -267,9 +270,9 @@ impl Handle {
 
 /// Something large has been sent: sees to it that it leaves, outside the socket's lock.
 #[cold]
-fn keep_up(socket: SlotGuard<'static, Socket>) -> Result<()> {
+fn keep_up(socket: SlotGuard<'static, Socket>, len: usize) -> Result<()> {
     let owner = Arc::clone(&socket.owner);
     drop(socket);
-    owner.connections.keep_up();
+    owner.connections.keep_up(len);
     Ok(())
 }

@@ -166,7 +166,7 @@ fn who_keeps_up_goes_on_when_the_stream_takes_no_more() {
     for _ in 0..COUNT {
         assert!(pair.pipe.pipe.write(&mut OutFrame::bytes(&body, false)).unwrap());
         pair.pipe.pipe.flush();
-        connection.keep_up();
+        connection.keep_up(body.len());
     }
     drop(connection);
     let sent = COUNT * (9 + body.len());
