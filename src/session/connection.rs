@@ -21,6 +21,10 @@ const PATIENCE: Duration = Duration::from_millis(1);
 pub const LONGEST_STAY_MS: i32 = 5;
 const LONGEST_STAY: Duration = Duration::from_millis(LONGEST_STAY_MS as u64);
 
+/// Bytes that a stream has to hold for anybody to wait for it. A Unix socket holds 208 KiB, and a connection to another host holds
+/// little before it has grown.
+const ROOMY: usize = 256 * 1024;
+
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
 /// the stream.
 pub struct Connection {
@@ -190,10 +194,11 @@ impl Connection {
     /// take it as long as it goes on taking. A program that is faster than its stream would else fill the pipe up to the
     /// high-water mark, and all of that memory would be cold when its turn comes. Where the stream takes nothing the thread
     /// goes on after [`PATIENCE`], and does not wait again before there is room; after [`LONGEST_STAY`] it does in any case.
-    /// A frame (of `len` bytes) that the stream does not hold at least half of is not waited for: its peer would stand still while the
-    /// next one is made.
+    /// Nothing is waited for where the stream holds little, or less than half of a frame of `len` bytes: its peer would stand
+    /// still while the next one is made.
     pub fn keep_up(&self, len: usize) {
-        if len / 2 > self.stream_holds() {
+        let holds = self.stream_holds();
+        if holds < ROOMY || len / 2 > holds {
             return self.let_in();
         }
         let blocked = match self.send.lock().as_mut() {
