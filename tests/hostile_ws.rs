@@ -8,8 +8,8 @@ mod zws;
 
 use bench::{
     Bench, Socket, ZMQ_EVENT_DISCONNECTED, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_HEARTBEAT_IVL, ZMQ_LINGER, ZMQ_MAXMSGSIZE,
-    ZMQ_PULL, ZMQ_PUSH, pour, set, set_bytes, set_i64, until_closed,
+    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, ZMQ_HANDSHAKE_IVL, ZMQ_HEARTBEAT_IVL,
+    ZMQ_LINGER, ZMQ_MAXMSGSIZE, ZMQ_PULL, ZMQ_PUSH, pour, set, set_bytes, set_i64, until_closed,
 };
 use std::io::{Read, Write};
 use std::net::Shutdown;
