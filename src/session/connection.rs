@@ -123,6 +123,13 @@ impl Connection {
         sent
     }
 
+    /// On the I/O thread, once all is sent and the session ends: says farewell where the transport has one.
+    pub fn part(&self) {
+        if let Some(half) = self.send.lock().as_mut() {
+            half.part(self.fd.as_fd());
+        }
+    }
+
     /// Whether a control frame would have to wait.
     pub fn is_busy(&self) -> bool {
         self.send.lock().as_ref().is_none_or(SendHalf::is_busy)

@@ -226,6 +226,16 @@ impl SendHalf {
         }
     }
 
+    /// For a session that ends while the socket has not closed the pipe yet: says farewell, as far as the stream takes it.
+    pub fn part(&mut self, fd: BorrowedFd<'_>) {
+        let ended = self.say_farewell() && self.send_all(fd) == Sent::Ended;
+        if let Some(tunnel) = &self.tunnel
+            && !ended
+        {
+            tunnel.close(fd);
+        }
+    }
+
     /// Gives the pipe's lane back, at a border between messages: the connection is gone.
     pub fn into_reader(mut self) -> LaneReader {
         match self.form {

@@ -172,7 +172,10 @@ impl Session {
         self.control.clear();
         match sent {
             Sent::Ended => cx.finish(),
-            Sent::All if self.closing => cx.finish(),
+            Sent::All if self.closing => {
+                connection.part();
+                cx.finish();
+            }
             Sent::All | Sent::Blocked => {}
             Sent::Yield => cx.again(),
             Sent::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
