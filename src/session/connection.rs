@@ -25,8 +25,8 @@ const LONGEST_STAY: Duration = Duration::from_millis(LONGEST_STAY_MS as u64);
 /// little before it has grown.
 const ROOMY: usize = 256 * 1024;
 
-/// A stream whose halves lie behind locks that are only ever tried from the program's threads. Dropped, it closes
-/// the stream.
+/// A stream whose halves lie behind locks that are only ever tried from the program's threads, but for
+/// [`keep_up`](Connection::keep_up). Dropped, it closes the stream.
 pub struct Connection {
     fd: OwnedFd,
     /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.
@@ -206,7 +206,7 @@ impl Connection {
     pub fn keep_up(&self, len: usize) {
         let holds = self.stream_holds();
         if holds < ROOMY || len / 2 > holds {
-            return self.let_in();
+            return;
         }
         let blocked = match self.send.lock().as_mut() {
             Some(half) if half.may_be_waited_for() => half.is_blocked().then(|| half.sent_bytes()),
@@ -220,7 +220,8 @@ impl Connection {
         let begun = Instant::now();
         let mut sent = if blocked.is_some() { Sent::Blocked } else { Sent::Yield };
         let mut stalls = false;
-        while sent == Sent::Yield || sent == Sent::Blocked && begun.elapsed() < LONGEST_STAY {
+        // Also where the stream takes all it is offered: what had piled up before may be far more than this message.
+        while matches!(sent, Sent::Yield | Sent::Blocked) && begun.elapsed() < LONGEST_STAY {
             if sent == Sent::Blocked {
                 self.leave_room_to_program();
                 stalls = !self.await_room(PATIENCE);
@@ -240,8 +241,8 @@ impl Connection {
                 }
                 self.watch_for_room();
             }
-            Sent::Ended | Sent::Failed(_) => self.remote.wake(),
-            Sent::All | Sent::Yield => {}
+            Sent::Yield | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
+            Sent::All => {}
         }
         self.let_in();
     }

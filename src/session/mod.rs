@@ -36,6 +36,7 @@ pub use datagrams::exchange;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use owner::{Command, Owner, SocketEnd};
+pub use send::HEAVY;
 pub use state::Ground;
 pub use zap::Authenticators;
 

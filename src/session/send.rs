@@ -48,7 +48,7 @@ const TURN: usize = 1024 * 1024;
 /// Encoded bytes gathered before a write, where frames do not leave as they lie.
 const GATHER: usize = 64 * 1024;
 /// Bytes that a program's thread had better send itself, however fast it goes on.
-const HEAVY: usize = 32 * 1024;
+pub const HEAVY: usize = 32 * 1024;
 /// High-water marks below this are low: so many messages of that size are about what a stream's buffers take.
 const LOW_MARK: i32 = 100;
 /// Control frames kept while the stream takes no more. A peer that asks for answers and does not read them gets

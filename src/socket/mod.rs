@@ -15,7 +15,6 @@ mod options;
 mod state;
 mod waiting;
 
-use crate::session::LONGEST_STAY_MS;
 pub use crate::session::{Borrowed, Command, Owner, fed};
 pub use forward::Forwarded;
 pub use waiting::thread_parker;
@@ -24,6 +23,7 @@ use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketType;
+use crate::session::{HEAVY, LONGEST_STAY_MS};
 use state::Socket;
 use std::sync::Arc;
 use waiting::{For, Waiting};
@@ -34,9 +34,6 @@ pub const POLLIN: i32 = 1;
 pub const POLLOUT: i32 = 2;
 /// `ZMQ_DONTWAIT`.
 pub const DONTWAIT: i32 = 1;
-
-/// So much at once had better be on its way before more of it is made.
-const HEAVY: usize = 32 * 1024;
 
 /// All sockets of the process. The tag is what the first bytes of a handle read as.
 static SOCKETS: Slots<Socket> = Slots::new(0x0f2e_504b);
