@@ -5,12 +5,12 @@ use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
 use crate::reactor::{Handle, spawn_reactor};
 use crate::sys::fork::Born;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
 use crate::sys::thread::{Thread, ThreadSettings};
 use slotmap::SlotMap;
 use std::any::Any;
-use std::sync::{Arc, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 slotmap::new_key_type! {
     /// Tells the sockets of a context apart; never reused.
@@ -79,7 +79,7 @@ impl Context {
     }
 
     /// The options, locked. What has been started already does not change with them.
-    pub fn options(&self) -> MutexGuard<'_, ContextOptions> {
+    pub fn options(&self) -> LockGuard<'_, ContextOptions> {
         self.0.options.lock()
     }
 

@@ -4,14 +4,14 @@ use crate::errno::{Errno, Result};
 use crate::queue::memo::Memo;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::Born;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
 use std::os::fd::RawFd;
 use std::sync::atomic::{
     AtomicU32,
     Ordering::{Acquire, Release},
 };
-use std::sync::{Arc, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 const PENDING: u32 = 1;
 const STOPPED: u32 = 2;
@@ -185,7 +185,7 @@ impl<C> Mailbox<C> {
     }
 
     /// Sets `bit` and tells everybody, the sleepers with the lock released: a woken thread wants it at once.
-    fn raise(&self, inner: MutexGuard<'_, Inner<C>>, bit: u32) {
+    fn raise(&self, inner: LockGuard<'_, Inner<C>>, bit: u32) {
         let before = self.state.fetch_or(bit, Release);
         // Still locked: whoever registers after this sees it.
         if let Some(memo) = self.memo.get() {
@@ -208,7 +208,7 @@ impl<C> Mailbox<C> {
 
     /// `None` in a forked child, where a thread that does not exist may hold the lock, and where the descriptor is
     /// shared with the parent.
-    fn lock(&self) -> Option<MutexGuard<'_, Inner<C>>> {
+    fn lock(&self) -> Option<LockGuard<'_, Inner<C>>> {
         if self.born.forked() {
             return None;
         }

@@ -3,11 +3,12 @@
 use crate::errno::{Errno, Result};
 use crate::queue::memo::Memo;
 use crate::sys::fork;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Lock, LockGuard};
+use crossbeam::atomic::AtomicCell;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
-use std::sync::{MutexGuard, OnceLock};
 
 /// Slots of the first slab; each further one has twice as many.
 const FIRST_SLAB: usize = 64;
@@ -15,6 +16,8 @@ const FIRST_SLAB: usize = 64;
 const SLABS: usize = 24;
 /// So many handles rest before one of them is given out again.
 const RESTING: usize = 32;
+/// How many handles are found at one look, the latest of those that share a place.
+const KNOWN: usize = 256;
 /// How many forks deep a process may be before it uses a lock that an ancestor may have left locked.
 const FORK_DEPTH: usize = 16;
 
@@ -38,6 +41,10 @@ pub struct Slots<T: 'static> {
     /// The next slab to make. Changed under the free list's lock; taken before the slab is made, so that a child
     /// forked in between makes another one. Makes no edge.
     next_slab: AtomicUsize,
+    /// Handles, each in the place of its address, so that most are found at once. Written by who gives a handle out, read by who
+    /// is given one back. What the writer did before (the cell's release) is visible to who finds it (acquire); who does not
+    /// looks for longer. Slots stay slots, so what stands here is true for ever.
+    known: [AtomicCell<Option<&'static Slot<T>>>; KNOWN],
     /// The free slots, oldest first, by fork generation: the lock may have been held when the process forked, so a
     /// child uses another one. It does without what was free in its parent.
     free: [Lock<VecDeque<&'static Slot<T>>>; FORK_DEPTH],
@@ -58,6 +65,9 @@ pub struct Slot<T> {
     /// the lock; a number alone, so this makes no edge. Who asks on the thread of that call sees what it said, and so does
     /// whoever that thread has told of the call.
     told: AtomicU32,
+    /// What holds of the value from the beginning. Written by who has made the handle, before anybody else knows it, so this makes no
+    /// edge.
+    marks: AtomicU32,
     value: Lock<Option<T>>,
 }
 
@@ -65,7 +75,7 @@ pub struct Slot<T> {
 pub struct SlotGuard<'a, T> {
     slot: &'a Slot<T>,
     /// `Some` for as long as the guard lives.
-    value: MutexGuard<'a, Option<T>>,
+    value: LockGuard<'a, Option<T>>,
 }
 
 impl<T: Send> Slots<T> {
@@ -76,6 +86,7 @@ impl<T: Send> Slots<T> {
             tag,
             slabs: [const { OnceLock::new() }; SLABS],
             next_slab: AtomicUsize::new(0),
+            known: [const { AtomicCell::new(None) }; KNOWN],
             free: [const { Lock::new(VecDeque::new()) }; FORK_DEPTH],
         }
     }
@@ -88,12 +99,27 @@ impl<T: Send> Slots<T> {
         let mut place = slot.value.lock();
         *place = Some(value);
         slot.born.store(fork::generation(), Relaxed);
-        Ok(std::ptr::from_ref(slot).addr())
+        if let Some(known) = self.known.get(Self::place_of(slot.address())) {
+            known.store(Some(slot));
+        }
+        Ok(slot.address())
     }
 
     /// The slot of a handle; `None` for a number that was never one. Never looks at what `address` points to.
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, address: usize) -> Option<&'static Slot<T>> {
+        match self.known.get(Self::place_of(address))?.load() {
+            Some(slot) if slot.address() == address => Some(slot),
+            _ => self.search(address),
+        }
+    }
+
+    /// The place of an address among the [`known`](Slots::known) ones. Neighbours do not share one.
+    fn place_of(address: usize) -> usize {
+        (address / align_of::<Slot<T>>()) % KNOWN
+    }
+
+    fn search(&self, address: usize) -> Option<&'static Slot<T>> {
         // The latest first: it has as many as all others together. Whoever was told of a handle sees its slab.
         let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
         for slab in made.iter().rev().filter_map(OnceLock::get) {
@@ -150,6 +176,7 @@ impl<T: Send> Slots<T> {
             born: AtomicU32::new(EMPTY),
             memo: Memo::new(),
             told: AtomicU32::new(UNTOLD),
+            marks: AtomicU32::new(0),
             value: Lock::new(None),
         });
         // Never freed: that is the point.
@@ -176,6 +203,16 @@ impl<T> Slot<T> {
         }
         let value = self.value.lock();
         value.is_some().then_some(SlotGuard { slot: self, value })
+    }
+
+    /// As [`lock`](Slot::lock), unless somebody has it. There may be nothing in the slot: [`SlotGuard::get_mut`] tells.
+    #[inline(always)]
+    pub fn try_lock(&self) -> Option<SlotGuard<'_, T>> {
+        if !fork::is_current(self.born.load(Relaxed)) {
+            return None;
+        }
+        let value = self.value.try_lock()?;
+        Some(SlotGuard { slot: self, value })
     }
 
     /// What the value last said of itself; to be set under its lock.
@@ -209,6 +246,17 @@ impl<T> Slot<T> {
         (self.born.load(Relaxed) == fork::generation()).then_some(told)
     }
 
+    /// Notes what holds of the value for good; to be called by who has made the handle, before it is given away.
+    pub fn mark(&self, marks: u32) {
+        self.marks.store(marks, Relaxed);
+    }
+
+    /// What was noted so. Takes no lock; of a value that is gone by now, where nothing is there.
+    #[inline(always)]
+    pub fn marks(&self) -> u32 {
+        self.marks.load(Relaxed)
+    }
+
     /// Whether the handle was made by the parent of this forked process.
     pub fn forked(&self) -> bool {
         let born = self.born.load(Relaxed);
@@ -230,6 +278,14 @@ impl<T> Slot<T> {
     /// The handle.
     pub fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+}
+
+impl<T> SlotGuard<'_, T> {
+    /// As by dereferencing, and `None` where [`Slot::try_lock`] has found nothing.
+    #[inline(always)]
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.as_mut()
     }
 }
 

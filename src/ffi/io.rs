@@ -2,10 +2,10 @@
 
 use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use super::socket::find;
-use super::{int, memory, zmq_msg_t};
+use super::{int, memory, settled, zmq_msg_t};
 use crate::errno::{Errno, Result};
 use crate::message::{BY_REFERENCE, Msg, OutFrame};
-use crate::socket::Handle;
+use crate::socket::{Handle, Straight};
 use libc::iovec;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -26,12 +26,14 @@ pub unsafe extern "C" fn zmq_send(
     len: usize,
     flags: c_int,
 ) -> c_int {
-    int(|| {
-        let socket = find(socket)?;
-        // SAFETY: as the caller promises.
-        let data = unsafe { memory::bytes(buf, len) }?;
-        send(socket, &mut OutFrame::bytes(data, has_more(flags)), flags)
-    })
+    // SAFETY: as the caller promises.
+    let data = unsafe { memory::bytes(buf, len) };
+    if let (Ok(socket), Ok(data)) = (find(socket), data)
+        && let Some(sent) = send_straight(socket, data, flags)
+    {
+        return sent;
+    }
+    send_bytes(socket, data, flags)
 }
 
 /// As zmq_send(), for bytes that never change and are never freed: they are not copied.
@@ -67,29 +69,16 @@ pub unsafe extern "C" fn zmq_send_const(
 /// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, flags: c_int) -> c_int {
-    int(|| {
-        let socket = find(socket)?;
-        // SAFETY: as the caller promises.
-        let msg = unsafe { Msg::at(msg.cast()) }?;
-        let sent = match msg.bare_bytes() {
-            Some(bytes) if bytes.len() < BY_REFERENCE => {
-                send(socket, &mut OutFrame::bytes(bytes, has_more(flags)), flags)
-            }
-            _ => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
-        };
-        match sent {
-            Ok(sent) => {
-                msg.clear();
-                Ok(sent)
-            }
-            Err(errno) => {
-                if errno != Errno::TERM {
-                    msg.set_more(has_more(flags));
-                }
-                Err(errno)
-            }
-        }
-    })
+    // SAFETY: as the caller promises.
+    let mut msg = unsafe { Msg::at(msg.cast()) };
+    if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
+        && let Some(bytes) = msg.bare_bytes()
+        && let Some(sent) = send_straight(socket, bytes, flags)
+    {
+        msg.clear();
+        return sent;
+    }
+    send_msg(socket, msg, flags)
 }
 
 /// Older name of zmq_msg_send(), with another order.
@@ -146,19 +135,17 @@ pub unsafe extern "C" fn zmq_sendiov(
 /// `buf` is writable for `len` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
-    int(|| {
-        let socket = find(socket)?;
-        if buf.is_null() && len > 0 {
-            return Err(Errno::FAULT);
-        }
-        socket.recv(flags & ZMQ_DONTWAIT, |frame| {
-            let data = frame.data();
-            // SAFETY: the caller says that `buf` is writable for `len` bytes; without bytes it may be null. The frame
-            // is ours, so the two do not overlap.
-            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), buf.cast(), data.len().min(len)) };
-            Ok(size(data.len()))
+    if let Ok(socket) = find(socket)
+        && (len == 0 || !buf.is_null())
+        && let Some(received) = socket.recv_straight(|frame| {
+            // SAFETY: as the caller promises; see `copy_out`.
+            unsafe { copy_out(frame.body, buf, len) }
         })
-    })
+    {
+        return received;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { recv_bytes(socket, buf, len, flags) }
 }
 
 /// As zmq_recv(), into a message of the right size, whose old content is released, also where there was nothing to
@@ -170,18 +157,18 @@ pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, buf: *mut c_void, len: us
 /// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, flags: c_int) -> c_int {
-    int(|| {
-        let socket = find(socket)?;
-        // SAFETY: as the caller promises.
-        let msg = unsafe { Msg::at(msg.cast()) }?;
-        if let Err(errno) = socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_into(msg)) {
-            if matches!(errno, Errno::AGAIN | Errno::INTR) {
-                msg.clear();
-            }
-            return Err(errno);
-        }
-        Ok(size(msg.len()))
-    })
+    // SAFETY: as the caller promises.
+    let mut msg = unsafe { Msg::at(msg.cast()) };
+    if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
+        // The old content is released under the socket's lock.
+        && !msg.is_lent()
+        && let Some(received) = socket.recv_straight(|frame| {
+            msg.refill(frame.body, frame.more, frame.metadata).map(|()| size(frame.body.len()))
+        })
+    {
+        return settled(-1, received);
+    }
+    recv_msg(socket, msg, flags)
 }
 
 /// Older name of zmq_msg_recv(), with another order.
@@ -235,10 +222,96 @@ pub unsafe extern "C" fn zmq_recviov(
     })
 }
 
+/// The long way of zmq_send().
+#[inline(never)]
+fn send_bytes(socket: *mut c_void, data: Result<&[u8]>, flags: c_int) -> c_int {
+    int(|| send(find(socket)?, &mut OutFrame::bytes(data?, has_more(flags)), flags))
+}
+
+/// The long way of zmq_msg_send().
+#[inline(never)]
+fn send_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        let msg = msg?;
+        let sent = match msg.bare_bytes() {
+            Some(bytes) if bytes.len() < BY_REFERENCE => {
+                send(socket, &mut OutFrame::bytes(bytes, has_more(flags)), flags)
+            }
+            _ => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
+        };
+        match sent {
+            Ok(sent) => {
+                msg.clear();
+                Ok(sent)
+            }
+            Err(errno) => {
+                if errno != Errno::TERM {
+                    msg.set_more(has_more(flags));
+                }
+                Err(errno)
+            }
+        }
+    })
+}
+
+/// The long way of zmq_recv().
+///
+/// # Safety
+/// That of zmq_recv().
+#[inline(never)]
+unsafe fn recv_bytes(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        if buf.is_null() && len > 0 {
+            return Err(Errno::FAULT);
+        }
+        // SAFETY: as the caller promises.
+        socket.recv(flags & ZMQ_DONTWAIT, |frame| Ok(unsafe { copy_out(frame.data(), buf, len) }))
+    })
+}
+
+/// The long way of zmq_msg_recv().
+#[inline(never)]
+fn recv_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
+    int(|| {
+        let socket = find(socket)?;
+        let msg = msg?;
+        if let Err(errno) = socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_into(msg)) {
+            if matches!(errno, Errno::AGAIN | Errno::INTR) {
+                msg.clear();
+            }
+            return Err(errno);
+        }
+        Ok(size(msg.len()))
+    })
+}
+
+/// Copies what there is room for, and says how much there was.
+///
+/// # Safety
+/// `buf` is writable for `len` bytes; without bytes it may be null.
+#[inline(always)]
+unsafe fn copy_out(data: &[u8], buf: *mut c_void, len: usize) -> c_int {
+    // SAFETY: as the caller promises. The data is ours, so the two do not overlap.
+    unsafe { ptr::copy_nonoverlapping(data.as_ptr(), buf.cast(), data.len().min(len)) };
+    size(data.len())
+}
+
 fn send(socket: Handle, frame: &mut OutFrame<'_>, flags: c_int) -> Result<c_int> {
     let len = frame.data().len();
     socket.send(frame, flags & ZMQ_DONTWAIT)?;
     Ok(size(len))
+}
+
+/// `None`: it has to go the long way.
+#[inline(always)]
+fn send_straight(socket: Handle, data: &[u8], flags: c_int) -> Option<c_int> {
+    match socket.send_straight(data, has_more(flags)) {
+        Straight::Sent => Some(size(data.len())),
+        Straight::Wake(pipe) => Some(int(|| socket.wake_reader(pipe).map(|()| size(data.len())))),
+        Straight::No => None,
+    }
 }
 
 fn has_more(flags: c_int) -> bool {

@@ -199,9 +199,10 @@ impl FairQueue {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pass_on(&mut self, pipe: PipeId) {
-        if self.pipes.get(self.current) == Some(pipe) {
+        // One alone keeps its turn.
+        if self.active > 1 && self.pipes.get(self.current) == Some(pipe) {
             self.current += 1;
             if self.current >= self.active {
                 self.current = 0;

@@ -85,7 +85,7 @@ impl LoadBalancer {
     }
 
     /// The pipe that the next frame goes to if that takes it: what [`send`](LoadBalancer::send) would try first. Whoever writes
-    /// a frame to it says so with [`written`](LoadBalancer::written).
+    /// a frame to it, and flushes it at the end of its message, says so with [`written`](LoadBalancer::written).
     #[inline(always)]
     pub fn first_choice(&self) -> Option<PipeId> {
         match self.state {
@@ -161,7 +161,8 @@ impl LoadBalancer {
             return;
         }
         self.state = State::Border;
-        if self.pipes.get(self.current) == Some(pipe) {
+        // One alone keeps its turn.
+        if self.active > 1 && self.pipes.get(self.current) == Some(pipe) {
             self.current += 1;
             if self.current >= self.active {
                 self.current = 0;

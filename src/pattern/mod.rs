@@ -306,6 +306,7 @@ impl Pattern {
         match self {
             Pattern::Pull(pull) => Some(&mut pull.queue),
             Pattern::Dealer(dealer) => Some(&mut dealer.queue),
+            Pattern::Pair(pair) => Some(&mut pair.pattern.queue),
             _ => None,
         }
     }
@@ -316,6 +317,7 @@ impl Pattern {
         match self {
             Pattern::Push(push) => Some(&mut push.out),
             Pattern::Dealer(dealer) => Some(&mut dealer.out),
+            Pattern::Pair(pair) => Some(&mut pair.pattern.out),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::pipe::{PipeId, Pipes};
 #[derive(Default)]
 pub struct Sole<P> {
     peer: Option<PipeId>,
-    pattern: P,
+    pub(super) pattern: P,
 }
 
 impl<P: Behaviour> Behaviour for Sole<P> {

@@ -31,6 +31,9 @@ pub struct Spending {
     written: u64,
     /// Messages known to be read when the mark last changed.
     floor: u64,
+    /// So many may be written in all, as was found when credit was last looked for, with this mark: nothing more needs to be
+    /// asked before. 0 where that is not known.
+    limit: (u64, i32),
 }
 
 /// The reader's count.
@@ -52,7 +55,7 @@ pub fn account(hwm: i32) -> (Spending, Granting) {
         read: CachePadded::new(AtomicU64::new(0)),
     });
     (
-        Spending { credit: Arc::clone(&credit), written: 0, floor: 0 },
+        Spending { credit: Arc::clone(&credit), written: 0, floor: 0, limit: (0, 0) },
         Granting { credit, read: 0, told: 0, nothing_before: (0, 0) },
     )
 }
@@ -70,6 +73,13 @@ impl Spending {
         hwm <= 0 || self.ahead() < u64::from(hwm.unsigned_abs())
     }
 
+    /// As [`has_credit`](Spending::has_credit), by what was found last: `false` says nothing.
+    #[inline(always)]
+    pub fn within_limit(&self) -> bool {
+        let (limit, hwm) = self.limit;
+        self.written < limit && self.credit.hwm.load(Ordering::Relaxed) == hwm
+    }
+
     /// How many messages may be written.
     #[inline]
     pub fn credit(&self) -> u64 {
@@ -82,7 +92,9 @@ impl Spending {
     /// As [`has_credit`](Spending::has_credit); `false` leaves the writer waiting for [`Granting::read`] to answer
     /// `true`.
     #[inline(always)]
-    pub fn check(&self) -> bool {
+    pub fn check(&mut self) -> bool {
+        let hwm = self.credit.hwm.load(Ordering::Relaxed);
+        self.limit = (self.written.saturating_add(self.credit()), hwm);
         if self.has_credit() {
             return true;
         }
@@ -120,6 +132,7 @@ impl Spending {
     pub fn set_hwm(&mut self, hwm: i32) {
         self.credit.hwm.store(hwm, Ordering::Relaxed);
         self.floor = self.credit.read.load(Ordering::Relaxed);
+        self.limit = (0, 0);
     }
 }
 
@@ -134,6 +147,19 @@ impl Granting {
             return false;
         }
         self.grant_batches(hwm)
+    }
+
+    /// As [`read`](Granting::read) of one message, unless there may be something to grant then: `false`, and it is not counted.
+    #[inline(always)]
+    pub fn read_within_batch(&mut self) -> bool {
+        let hwm = self.credit.hwm.load(Ordering::Relaxed);
+        let read = self.read.wrapping_add(1);
+        if hwm > 0 && (self.nothing_before.0 != hwm || read >= self.nothing_before.1) {
+            return false;
+        }
+        self.read = read;
+        self.credit.read.store(read, Ordering::Relaxed);
+        true
     }
 
     fn grant_batches(&mut self, hwm: i32) -> bool {

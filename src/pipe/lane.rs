@@ -3,7 +3,7 @@
 mod plain;
 mod run;
 
-pub use plain::Plain;
+pub use plain::{Plain, Wake};
 pub use run::Run;
 
 use super::PipeEvent;
@@ -96,7 +96,7 @@ impl LaneWriter {
     /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
     /// [`PipeEvent::Writable`].
     #[inline(always)]
-    pub fn check(&self) -> bool {
+    pub fn check(&mut self) -> bool {
         self.open() && self.spending.check()
     }
 
@@ -107,7 +107,7 @@ impl LaneWriter {
 
     #[inline(always)]
     fn open(&self) -> bool {
-        !self.link.is_closed(self.side) && !self.link.is_closed(self.side.other())
+        self.link.is_open()
     }
 
     /// Appends a frame of a message, whatever the credit. Errors: `ENOMEM`, with nothing appended.
@@ -119,11 +119,7 @@ impl LaneWriter {
         };
         if frame.is_copied() {
             let body = frame.data();
-            match u8::try_from(body.len()) {
-                // The same header as below, without a call to copy two bytes.
-                Ok(len) => producer.append_short([flags, len], body)?,
-                Err(_) => producer.append([Encoded::new(flags, body.len()).as_slice(), body])?,
-            }
+            producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
             if flags == 0 {
                 producer.end_messages(1);
             }
@@ -205,8 +201,13 @@ impl LaneWriter {
             Into::Latest(..) => std::mem::take(&mut self.wake),
         };
         if wake {
-            self.link.notify(self.side.other(), PipeEvent::Readable);
+            self.wake_reader();
         }
+    }
+
+    /// Tells the reader of what was published while it slept.
+    pub fn wake_reader(&self) {
+        self.link.notify(self.side.other(), PipeEvent::Readable);
     }
 
     /// Takes back an incomplete message.

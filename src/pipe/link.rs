@@ -2,7 +2,7 @@
 
 use super::PipeEvent;
 use super::notify::Notify;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Which end of a pipe.
@@ -19,12 +19,19 @@ impl Side {
             Side::Right => Side::Left,
         }
     }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
 }
 
 /// Shared by both ends.
 #[derive(Default)]
 pub struct Link {
     ends: [End; 2],
+    /// Which ends are closed, a bit for each [`Side`]. The owner of an end sets its bit (AcqRel, after its last publish), the
+    /// other end reads it (Acquire): whoever sees it also sees everything published before.
+    closed: AtomicU8,
 }
 
 #[derive(Default)]
@@ -32,9 +39,6 @@ struct End {
     /// Set once, when the end's owner has given it an identity of its own. Until then the owner has not looked at
     /// the pipe and cannot sleep on it.
     owner: OnceLock<Arc<dyn Notify>>,
-    /// The end is closed. Its owner writes it (Release, after its last publish), the other end reads it (Acquire):
-    /// whoever sees it also sees everything published before.
-    closed: AtomicBool,
     /// What the other end wants to be told before this one closes (`ZMQ_DISCONNECT_MSG` over inproc).
     farewell: OnceLock<Box<[u8]>>,
 }
@@ -55,7 +59,7 @@ impl Link {
 
     /// Closes an end and tells the other. Whether it was open before.
     pub fn close(&self, side: Side) -> bool {
-        if self.end(side).closed.swap(true, Ordering::AcqRel) {
+        if self.closed.fetch_or(side.bit(), Ordering::AcqRel) & side.bit() != 0 {
             return false;
         }
         self.notify(side.other(), PipeEvent::PeerClosed);
@@ -64,7 +68,13 @@ impl Link {
 
     #[inline(always)]
     pub fn is_closed(&self, side: Side) -> bool {
-        self.end(side).closed.load(Ordering::Acquire)
+        self.closed.load(Ordering::Acquire) & side.bit() != 0
+    }
+
+    /// Whether both ends are open.
+    #[inline(always)]
+    pub fn is_open(&self) -> bool {
+        self.closed.load(Ordering::Acquire) == 0
     }
 
     /// Sets what an end is to say before it closes; later calls change nothing.

@@ -16,7 +16,7 @@ mod set;
 pub mod wire;
 
 pub use hwm::sum as sum_of_hwms;
-pub use lane::{LaneOptions, LaneReader, LaneWriter, Plain, Run, Tail};
+pub use lane::{LaneOptions, LaneReader, LaneWriter, Plain, Run, Tail, Wake};
 pub use link::{Link, Side};
 pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
@@ -102,7 +102,7 @@ impl Pipe {
 
     /// Whether both ends are open.
     pub fn is_open(&self) -> bool {
-        !self.end.is_closed() && !self.end.is_peer_closed()
+        self.end.link.is_open()
     }
 
     /// Takes the next frame.
@@ -118,6 +118,17 @@ impl Pipe {
     #[inline(always)]
     pub fn read_plain(&mut self) -> Option<Plain<'_>> {
         if self.end.is_closed() { None } else { self.reader.read_plain() }
+    }
+
+    /// See [`LaneWriter::write_plain`].
+    #[inline(always)]
+    pub fn write_plain(&mut self, body: &[u8], more: bool) -> Option<Wake> {
+        self.writer.write_plain(body, more)
+    }
+
+    /// Tells the reader of what was published while it slept.
+    pub fn wake_reader(&self) {
+        self.writer.wake_reader();
     }
 
     /// Looks at the next frame without taking it.

@@ -13,10 +13,12 @@ mod keys;
 mod monitor;
 mod options;
 mod state;
+mod straight;
 mod waiting;
 
 pub use crate::session::{Borrowed, Command, Owner, fed};
 pub use forward::Forwarded;
+pub use straight::Straight;
 pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
@@ -45,9 +47,10 @@ pub struct Handle(&'static Slot<Socket>);
 impl Handle {
     /// `zmq_socket`. Errors: `ETERM`, `EMFILE`, and what starting I/O threads may give.
     pub fn open(context: &Context, socket_type: SocketType) -> Result<Handle> {
-        let socket = Socket::new(context, socket_type)?;
-        let owner = Arc::clone(&socket.owner);
+        let mut socket = Socket::new(context, socket_type)?;
+        let (owner, ways) = (Arc::clone(&socket.owner), socket.straight_ways());
         let handle = Handle::from_address(SOCKETS.insert(socket)?)?;
+        handle.0.mark(ways);
         owner.mailbox.clears(handle.0.memo());
         Ok(handle)
     }

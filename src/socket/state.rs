@@ -174,10 +174,6 @@ impl Socket {
     /// nothing taken.
     #[inline(always)]
     pub fn try_send(&mut self, frame: &mut OutFrame<'_>, timeout_ms: i32) -> Result<()> {
-        if self.send_straight(frame)? {
-            self.drop_closed();
-            return Ok(());
-        }
         let outcome = self.pattern.send(&mut self.pipes, frame);
         self.drop_closed();
         match outcome? {
@@ -192,10 +188,6 @@ impl Socket {
     /// now, for which a processor has to wait.
     #[inline(always)]
     pub fn try_recv<R, F: FnOnce(&mut Frame<'_>) -> Result<R>>(&mut self, take: &mut Option<F>) -> Result<R> {
-        if let Some(received) = self.recv_straight(take) {
-            self.drop_closed();
-            return received;
-        }
         let outcome = match &mut self.pattern.recv(&mut self.pipes) {
             Ok(frame) => {
                 self.rcvmore = frame.more();
@@ -205,38 +197,6 @@ impl Socket {
         };
         self.drop_closed();
         outcome
-    }
-
-    /// The short way, where the frame goes to the pipe whose turn it is and the pattern has no say in it: `false` if it did not.
-    #[inline(always)]
-    fn send_straight(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
-        let Some(out) = self.pattern.plain_out() else { return Ok(false) };
-        let Some(id) = out.first_choice() else { return Ok(false) };
-        let Some(pipe) = self.pipes.pipe(id) else { return Ok(false) };
-        if !pipe.write(frame)? {
-            return Ok(false);
-        }
-        if !frame.more() {
-            pipe.flush();
-        }
-        out.written(id, frame.more());
-        Ok(true)
-    }
-
-    /// The short way, where the frame comes from the pipe whose turn it is and the pattern has no say in it; `None` if there was
-    /// none.
-    #[inline(always)]
-    fn recv_straight<R>(
-        &mut self,
-        take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
-    ) -> Option<Result<R>> {
-        let queue = self.pattern.plain_queue()?;
-        let id = queue.first_choice()?;
-        let frame = self.pipes.pipe(id)?.read_plain()?;
-        self.rcvmore = frame.more();
-        queue.taken(id, frame.more());
-        let mut frame = frame.into_frame();
-        Some(take.take().map_or(Err(Errno::INVAL), |take| take(&mut frame)))
     }
 
     /// Whether a message can be sent now.

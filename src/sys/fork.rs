@@ -20,6 +20,13 @@ pub fn generation() -> u32 {
     }
 }
 
+/// Whether this is the [`generation`] of the process. One load; never true of 0.
+#[inline(always)]
+pub fn is_current(generation: u32) -> bool {
+    // Nothing can have been made before the handler was registered.
+    GENERATION.load(Relaxed) == generation && generation != 0
+}
+
 /// The generation in which something was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Born(u32);

@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod datagram;
 pub mod eventfd;
 pub mod fork;
+mod futex;
 #[cfg(feature = "gssapi")]
 pub mod gssapi;
 pub mod interface;

@@ -2,6 +2,7 @@
 
 use super::eventfd::EventFd;
 use super::fork::Born;
+use super::futex;
 use super::poll::{PollFd, SigMask, ppoll};
 use crate::errno::{Errno, Result};
 use std::os::fd::RawFd;
@@ -127,7 +128,7 @@ impl Parker {
         // A release on every path, also where a token is there already: the `park` that takes it shall see what
         // happened before this call too.
         match self.state.swap(NOTIFIED, AcqRel) {
-            PARKED => sys::wake_one(&self.state),
+            PARKED => futex::wake_one(&self.state),
             POLLING => self.ring(),
             _ => {}
         }
@@ -157,7 +158,7 @@ impl Parker {
                     left.min(LONGEST_SLEEP)
                 }
             };
-            let woken = sys::wait(&self.state, PARKED, left);
+            let woken = futex::wait(&self.state, PARKED, left);
             if self.state.load(Relaxed) != PARKED {
                 return Ok(());
             }
@@ -173,58 +174,6 @@ impl Default for Parker {
     fn default() -> Parker {
         Parker::new()
     }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod sys {
-    use crate::errno::{Errno, Result};
-    use std::sync::atomic::AtomicU32;
-    use std::time::Duration;
-
-    /// Sleeps while `word` is `expected`. `Ok` may be spurious.
-    pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
-        let timeout = libc::timespec {
-            tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            // Below 10^9, which fits any C long.
-            tv_nsec: timeout.subsec_nanos() as _,
-        };
-        // SAFETY: `word` is alive and aligned for the whole call, `timeout` is a valid timespec, and FUTEX_WAIT
-        // looks at nothing else.
-        let rc = unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-                expected,
-                &raw const timeout,
-            )
-        };
-        if rc == 0 { Ok(()) } else { Err(Errno::last()) }
-    }
-
-    pub fn wake_one(word: &AtomicU32) {
-        // SAFETY: FUTEX_WAKE uses the address as a key only. The result does not matter: nobody may be there.
-        unsafe {
-            libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
-        }
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod sys {
-    use crate::errno::Result;
-    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-    use std::time::Duration;
-
-    /// Without a futex the thread looks again every few milliseconds: correct, and slow.
-    pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
-        if word.load(Relaxed) == expected {
-            crate::sys::poll::poll(&mut [], Some(timeout.min(Duration::from_millis(1))))?;
-        }
-        Ok(())
-    }
-
-    pub fn wake_one(_word: &AtomicU32) {}
 }
 
 #[cfg(test)]

@@ -1,38 +1,63 @@
-//! The short way of a frame out of a lane, where nothing about it is out of the ordinary.
+//! The short way of a frame into a lane and out of it, where nothing about it is out of the ordinary. Whatever is goes the long
+//! way, [`append`](LaneWriter::append) and [`read`](LaneReader::read): a new block, a reader or a writer that sleeps, a body that
+//! travels by reference.
 
-use super::{From, LaneReader};
-use crate::message::{Address, COMMAND, Frame, FrameBody, MORE, Metadata, ROUTING_ID};
-use crate::pipe::PipeEvent;
-use crate::pipe::wire::Header;
+use super::{From, Into, LaneReader, LaneWriter};
+use crate::message::{BY_REFERENCE, COMMAND, MORE, Metadata, ROUTING_ID};
+use crate::pipe::wire::{Encoded, Header};
 use std::sync::Arc;
 
 /// A frame of a message whose body lies in its block.
 pub struct Plain<'a> {
-    more: bool,
-    body: &'a [u8],
-    metadata: Option<&'a Arc<Metadata>>,
+    pub more: bool,
+    pub body: &'a [u8],
+    /// Properties of the connection that it came from.
+    pub metadata: Option<&'a Arc<Metadata>>,
 }
 
-impl<'a> Plain<'a> {
-    #[inline(always)]
-    pub fn more(&self) -> bool {
-        self.more
-    }
+/// Whether the reader has fallen asleep meanwhile, so that whoever wrote has to wake it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    Nobody,
+    Reader,
+}
 
+impl LaneWriter {
+    /// Writes a small frame of the program's, and shows the message if it ends it. `None`: it has to go the long way, and nothing
+    /// was written.
     #[inline(always)]
-    pub fn into_frame(self) -> Frame<'a> {
-        let flags = if self.more { MORE } else { 0 };
-        Frame { flags, body: FrameBody::Slice(self.body), metadata: self.metadata, address: Address::None }
+    pub fn write_plain(&mut self, body: &[u8], more: bool) -> Option<Wake> {
+        let Into::Blocks(producer) = &mut self.into else { return None };
+        if producer.reader_sleeps() || !self.link.is_open() || !self.spending.within_limit() {
+            return None;
+        }
+        let flags = if more { MORE } else { 0 };
+        let written = match u8::try_from(body.len()) {
+            Ok(len) => producer.append_here(&[flags, len], body),
+            Err(_) if body.len() < BY_REFERENCE => {
+                producer.append_here(Encoded::new(flags, body.len()).as_slice(), body)
+            }
+            Err(_) => false,
+        };
+        if !written {
+            return None;
+        }
+        if more {
+            return Some(Wake::Nobody);
+        }
+        producer.end_messages(1);
+        self.spending.wrote(1);
+        Some(if producer.publish() { Wake::Reader } else { Wake::Nobody })
     }
 }
 
 impl LaneReader {
-    /// As [`read`](LaneReader::read), where the frame is part of a message and lies whole in its block. `None` says nothing of
-    /// what there is otherwise, and does not leave the reader asleep.
+    /// Takes a frame of a message that lies whole in the block that is being read. `None`: there is none, or it has to go the long
+    /// way; nothing was taken, and the reader does not sleep.
     #[inline(always)]
     pub fn read_plain(&mut self) -> Option<Plain<'_>> {
         let From::Blocks(consumer) = &mut self.from else { return None };
-        if !consumer.ready() {
+        if !consumer.ready_here() {
             return None;
         }
         let bytes = consumer.bytes();
@@ -42,15 +67,15 @@ impl LaneReader {
             return None;
         }
         let more = header.flags & MORE != 0;
+        if !more {
+            if !self.granting.read_within_batch() {
+                return None;
+            }
+            consumer.tell(1);
+        }
         self.found = None;
         self.incomplete = more;
-        if !more {
-            consumer.tell(1);
-            if self.granting.read(1) {
-                self.link.notify(self.side.other(), PipeEvent::Writable);
-            }
-        }
-        consumer.advance(len);
+        consumer.pass(len);
         Some(Plain { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
     }
 }

@@ -61,6 +61,16 @@ impl<T> Consumer<T> {
         }
     }
 
+    /// Whether bytes lie ahead in the current block; goes on to no other.
+    #[inline(always)]
+    pub fn ready_here(&mut self) -> bool {
+        if self.position < bytes_of(self.seen) {
+            return true;
+        }
+        self.seen = self.state();
+        self.position < bytes_of(self.seen)
+    }
+
     /// Unread published bytes of the current block, as of the last [`check`](Consumer::check) or
     /// [`ready`](Consumer::ready).
     #[inline(always)]
@@ -116,6 +126,12 @@ impl<T> Consumer<T> {
         }
         let ended = (state >> MESSAGES_SHIFT) as u32;
         ended.wrapping_sub(std::mem::replace(&mut self.messages, ended))
+    }
+
+    /// Counts `len` bytes as read, for a reader that tells by itself of the messages that end in them ([`tell`](Consumer::tell)).
+    #[inline(always)]
+    pub fn pass(&mut self, len: usize) {
+        self.position = (self.position + len).min(bytes_of(self.seen));
     }
 
     /// For a reader that counts by itself: counts messages as told that end in the bytes it is about to pass.

@@ -40,18 +40,10 @@ impl<T> Producer<T> {
     #[inline]
     pub fn append(&mut self, parts: [&[u8]; 2]) -> Result<()> {
         let [first, second] = parts;
-        let len = first.len() + second.len();
-        if len > self.room() {
-            self.relocate(len)?;
+        if !self.append_here(first, second) {
+            self.relocate(first.len() + second.len())?;
+            self.append_here(first, second);
         }
-        // SAFETY: at least `len` bytes lie behind `filled`; this side alone reaches a block's unpublished bytes.
-        unsafe {
-            let to = Block::bytes(self.block).add(self.filled);
-            ptr::copy_nonoverlapping(first.as_ptr(), to, first.len());
-            ptr::copy_nonoverlapping(second.as_ptr(), to.add(first.len()), second.len());
-        }
-        self.filled += len;
-        self.inside = true;
         Ok(())
     }
 
@@ -70,22 +62,23 @@ impl<T> Producer<T> {
         }
     }
 
-    /// As [`append`](Producer::append), for two bytes and a run behind them.
+    /// As [`append`](Producer::append), where the current block has room for all of it. `false`: it has not, and nothing was
+    /// appended.
     #[inline(always)]
-    pub fn append_short(&mut self, head: [u8; 2], body: &[u8]) -> Result<()> {
-        let len = head.len() + body.len();
+    pub fn append_here(&mut self, first: &[u8], second: &[u8]) -> bool {
+        let len = first.len() + second.len();
         if len > self.room() {
-            self.relocate(len)?;
+            return false;
         }
-        // SAFETY: as in `append`.
+        // SAFETY: at least `len` bytes lie behind `filled`; this side alone reaches a block's unpublished bytes.
         unsafe {
             let to = Block::bytes(self.block).add(self.filled);
-            to.cast::<[u8; 2]>().write(head);
-            ptr::copy_nonoverlapping(body.as_ptr(), to.add(head.len()), body.len());
+            ptr::copy_nonoverlapping(first.as_ptr(), to, first.len());
+            ptr::copy_nonoverlapping(second.as_ptr(), to.add(first.len()), second.len());
         }
         self.filled += len;
         self.inside = true;
-        Ok(())
+        true
     }
 
     /// Ends the current block with `tail`. Errors: `ENOMEM`, with the tail dropped and nothing else changed.
@@ -138,6 +131,12 @@ impl<T> Producer<T> {
         // Dekker: our state word before their flag, as the consumer has its flag before our state word.
         edge::dekker();
         self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the consumer was asleep a moment ago. Only a look: [`publish`](Producer::publish) says whether it is to be woken.
+    #[inline(always)]
+    pub fn reader_sleeps(&self) -> bool {
+        self.shared.asleep.load(Ordering::Relaxed)
     }
 
     /// Takes back everything appended since the last [`publish`](Producer::publish), and what was received.
