@@ -10,7 +10,7 @@ use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant};
@@ -21,9 +21,11 @@ const PATIENCE: Duration = Duration::from_millis(1);
 pub const LONGEST_STAY_MS: i32 = 5;
 const LONGEST_STAY: Duration = Duration::from_millis(LONGEST_STAY_MS as u64);
 
-/// Bytes that a stream has to hold for anybody to wait for it. A Unix socket holds 208 KiB, and a connection to another host holds
-/// little before it has grown.
+/// Bytes that a stream has to hold for anybody to wait for it. A connection to another host holds little before it has grown.
 const ROOMY: usize = 256 * 1024;
+/// What a Unix socket is made to hold, as far as the system allows, by who waits for it: it holds 208 KiB unless asked, and sender
+/// and receiver would take turns. Half of what the system then says that it is, as it counts its own expenses in.
+const UNIX_SEND_BUFFER: i32 = 512 * 1024;
 
 /// A stream whose halves lie behind locks that are only ever tried from the program's threads, but for
 /// [`keep_up`](Connection::keep_up). Dropped, it closes the stream.
@@ -204,14 +206,14 @@ impl Connection {
     /// Nothing is waited for where the stream holds little, or less than half of a frame of `len` bytes: its peer would stand
     /// still while the next one is made.
     pub fn keep_up(&self, len: usize) {
-        let holds = self.stream_holds();
-        if holds < ROOMY || len / 2 > holds {
-            return;
-        }
         let blocked = match self.send.lock().as_mut() {
             Some(half) if half.may_be_waited_for() => half.is_blocked().then(|| half.sent_bytes()),
             _ => return self.let_in(),
         };
+        let holds = self.stream_holds();
+        if holds < ROOMY || len / 2 > holds {
+            return self.let_in();
+        }
         let stalled = blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed));
         if stalled && !self.await_room(Duration::ZERO) {
             return self.let_in();
@@ -252,8 +254,7 @@ impl Connection {
         if known != 0 {
             return known;
         }
-        let asked = net::option(self.fd.as_fd(), IntOption::SendBuffer).ok();
-        let holds = asked.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0).max(1);
+        let holds = room_of(self.fd.as_fd()).max(1);
         self.stream_holds.store(holds, Ordering::Relaxed);
         holds
     }
@@ -402,6 +403,17 @@ impl Connection {
     }
 }
 
+/// How many bytes a stream holds, once it holds as many as somebody who waits for it wants. A tcp connection grows by itself, unless
+/// it is told how large it is.
+fn room_of(fd: BorrowedFd<'_>) -> usize {
+    let ask = || net::option(fd, IntOption::SendBuffer).unwrap_or(0);
+    if net::option(fd, IntOption::Domain) == Ok(libc::AF_UNIX) && ask() < UNIX_SEND_BUFFER {
+        // A wish: the system's limit may be lower.
+        let _ = net::set_option(fd, IntOption::SendBuffer, UNIX_SEND_BUFFER);
+    }
+    usize::try_from(ask()).unwrap_or(0)
+}
+
 /// A thread of the program sees to what there is to send, and when it drops this either all has left or the I/O thread is told.
 struct Minding<'a>(&'a AtomicBool);
 
@@ -422,5 +434,27 @@ impl Drop for Minding<'_> {
 impl Connection {
     pub fn is_napping(&self) -> bool {
         self.napping.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_unix_socket_is_made_to_hold_more_and_a_tcp_connection_is_left_alone() {
+        let holds = |fd| usize::try_from(net::option(fd, IntOption::SendBuffer).unwrap()).unwrap();
+        let (local, _peer) = UnixStream::pair().unwrap();
+        let before = holds(local.as_fd());
+        let room = room_of(local.as_fd());
+        assert!(room >= before.max(ROOMY), "{room} after {before}");
+        assert_eq!((room_of(local.as_fd()), holds(local.as_fd())), (room, room));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let before = holds(tcp.as_fd());
+        assert_eq!((room_of(tcp.as_fd()), holds(tcp.as_fd())), (before, before));
     }
 }

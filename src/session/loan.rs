@@ -22,11 +22,12 @@ const LONGEST_WATCH: Duration = Duration::from_millis(8);
 /// A thread that comes back within this time is quick, and after so many times in a row the stream stays away.
 const QUICK: Duration = Duration::from_millis(1);
 const QUICK_ENOUGH: u8 = 2;
-/// For so long the I/O thread keeps a stream that is not for borrowing: one that fills whole blocks while the program only
-/// receives, or one that two threads want at once.
+/// For so long the I/O thread keeps a stream that is not for borrowing: one that fills whole blocks while the program, which only
+/// receives, has other things to do, or one that two threads want at once.
 const KEPT: Duration = Duration::from_millis(50);
 /// So much at once, so often in a row, is a stream that the I/O thread had better receive while the program's thread
-/// works.
+/// works, if what it does with it takes longer than to receive it. That is so with small messages; large ones are soon done
+/// with, by a thread that finds them in its cache.
 const HEAVY_BYTES: usize = 8 * 1024;
 const HEAVY_ENOUGH: u8 = 3;
 /// Woken so often in a row for room that nobody waits for, the reactor watches for that no more, until somebody does. Wakes
@@ -64,6 +65,8 @@ struct Terms {
     left: Option<Instant>,
     quick: u8,
     heavy: u8,
+    /// Much has come: how long it took to receive, and until when.
+    burst: Option<(Duration, Instant)>,
     /// Not to be borrowed until then.
     kept_until: Option<Instant>,
     /// The connection is over.
@@ -93,6 +96,7 @@ impl Connection {
         if terms.ended {
             return false;
         }
+        terms.judge_burst();
         if terms.held {
             // Two threads at one socket: only the I/O thread is there for both.
             terms.keep();
@@ -111,30 +115,33 @@ impl Connection {
     /// stream back.
     pub fn feed(&self, hangup: bool) -> bool {
         let mut answers = Vec::new();
+        let begun = Instant::now();
         let received = contain(|| {
             // Held by the session for moments only; then it is its turn.
             let mut half = self.recv.try_lock()?;
             let half = half.as_mut()?;
-            let received = self.receive_with(half, hangup, clock_ms(Instant::now()), &mut answers);
-            Some((received, half.received()))
+            let received = self.receive_with(half, hangup, clock_ms(begun), &mut answers);
+            // What the turn has left over poll(2) tells of again, unless it lies in a tunnel.
+            let all_told =
+                received == Received::Blocked || received == Received::Yield && !half.is_tunnelled();
+            Some((all_told, half.received()))
         });
         self.let_in();
         let sent_before = self.turn_round();
         let mut terms = self.loan.0.lock();
         let keeps = match received {
-            Some(Some((Received::Blocked, bytes))) => {
-                terms.weigh(bytes, sent_before);
+            Some(Some((true, bytes))) => {
+                terms.weigh(bytes, sent_before, begun);
                 terms.kept_until.is_none()
             }
-            // How it ended, what there is no credit for, and what is too much at once is the session's business. The
-            // rest may lie in a tunnel, where poll(2) does not see it.
+            // How it ended, what there is no credit for, and what poll(2) does not see is the session's business.
             Some(Some(_)) => {
                 terms.keep();
                 false
             }
             Some(None) => {
                 // The I/O thread is receiving: who takes what it brings is not to take the stream away each time.
-                terms.weigh(HEAVY_BYTES, sent_before);
+                terms.add_heavy(!sent_before);
                 false
             }
             None => {
@@ -353,16 +360,65 @@ impl Terms {
         self.kept_until = Instant::now().checked_add(KEPT);
     }
 
-    /// So many bytes came at once, and the program had sent something before that, or not.
-    fn weigh(&mut self, bytes: usize, sent_before: bool) {
+    /// So many bytes came at once, received from `begun` until now, and the program had sent something before that, or not.
+    fn weigh(&mut self, bytes: usize, sent_before: bool, begun: Instant) {
         if bytes < HEAVY_BYTES || sent_before {
-            self.heavy = 0;
+            (self.heavy, self.burst) = (0, None);
             return;
         }
-        self.heavy += 1;
+        let before = self.burst.map_or(Duration::ZERO, |(took, _)| took);
+        let now = Instant::now();
+        self.burst = Some((before + now.saturating_duration_since(begun), now));
+    }
+
+    /// The thread comes back: much has been to be done if that took longer than to receive it.
+    fn judge_burst(&mut self) {
+        if let Some((took, until)) = self.burst.take() {
+            self.add_heavy(until.elapsed() > took);
+        }
+    }
+
+    fn add_heavy(&mut self, heavy: bool) {
+        self.heavy = if heavy { self.heavy + 1 } else { 0 };
         if self.heavy >= HEAVY_ENOUGH {
             self.heavy = 0;
             self.keep();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As if so much had taken so long to receive, and the thread came back at once.
+    fn come_back(terms: &mut Terms, bytes: usize, took: Duration) {
+        terms.weigh(bytes, false, Instant::now());
+        if let Some(burst) = &mut terms.burst {
+            burst.0 = took;
+        }
+        terms.judge_burst();
+    }
+
+    #[test]
+    fn who_is_soon_done_with_what_has_come_keeps_the_stream() {
+        let (long, mut terms) = (Duration::from_secs(60), Terms::default());
+        for _ in 0..2 * HEAVY_ENOUGH {
+            come_back(&mut terms, HEAVY_BYTES, long);
+        }
+        assert_eq!(terms.kept_until, None);
+        for _ in 1..HEAVY_ENOUGH {
+            come_back(&mut terms, HEAVY_BYTES, Duration::ZERO);
+        }
+        come_back(&mut terms, HEAVY_BYTES, long);
+        assert_eq!(terms.kept_until, None, "not in a row");
+        for _ in 0..HEAVY_ENOUGH {
+            come_back(&mut terms, HEAVY_BYTES - 1, Duration::ZERO);
+        }
+        assert_eq!(terms.kept_until, None, "not much");
+        for _ in 0..HEAVY_ENOUGH {
+            come_back(&mut terms, HEAVY_BYTES, Duration::ZERO);
+        }
+        assert!(terms.kept_until.is_some());
     }
 }

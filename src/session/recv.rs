@@ -157,6 +157,11 @@ impl RecvHalf {
         self
     }
 
+    /// Whether something received may lie where poll(2) does not see it.
+    pub fn is_tunnelled(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
     /// Reads no more than this at once, as far as frames allow it.
     pub fn read_at_most(&mut self, bytes: usize) {
         self.most_read = bytes;

@@ -31,6 +31,8 @@ pub enum IntOption {
     V6Only,
     /// Read only: whether listen(2) was called.
     AcceptsConnections,
+    /// Read only: which family of addresses.
+    Domain,
 }
 
 impl IntOption {
@@ -52,6 +54,7 @@ impl IntOption {
             IntOption::BusyPoll => (SOL_SOCKET, libc::SO_BUSY_POLL),
             IntOption::V6Only => (IPPROTO_IPV6, libc::IPV6_V6ONLY),
             IntOption::AcceptsConnections => (SOL_SOCKET, libc::SO_ACCEPTCONN),
+            IntOption::Domain => (SOL_SOCKET, libc::SO_DOMAIN),
         }
     }
 }

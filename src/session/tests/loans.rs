@@ -321,7 +321,7 @@ fn two_threads_at_one_socket_leave_it_to_the_io_thread() {
 }
 
 #[test]
-fn a_heavy_stream_goes_to_the_io_thread() {
+fn a_heavy_stream_of_small_messages_goes_to_the_io_thread() {
     let mut lending = Lending::new(pull());
     let mut message = vec![0, 200];
     message.resize(202, 7);
