@@ -17,6 +17,8 @@ const PENDING: u32 = 1;
 const STOPPED: u32 = 2;
 const CLOSED: u32 = 4;
 const HAS_FD: u32 = 8;
+/// The descriptor will be made readable, or is, for something that has been taken already.
+const OWED: u32 = 16;
 
 /// A queue of commands `C` from any thread to whoever holds the socket, and the "context terminated" bit.
 ///
@@ -27,12 +29,15 @@ const HAS_FD: u32 = 8;
 /// In a forked child nothing is taken or delivered and [`register`](Mailbox::register) answers "stopped", so that
 /// nobody sleeps: the threads that would answer do not exist, and one of them may have held the lock.
 pub struct Mailbox<C> {
-    /// PENDING, STOPPED, CLOSED, HAS_FD. Written under the lock of `inner` only (release); read by anybody (acquire), so
+    /// The bits above. Written under the lock of `inner` only (release); read by anybody (acquire), so
     /// that what a sender wrote before `send` is visible to who sees the bit. The commands themselves pass
     /// through the lock. A sleeper misses no bit: `register` takes the lock, so a sender came before it, and the
     /// sleeper's next look sees the bit, or comes after it and finds the parker.
     state: AtomicU32,
     inner: Lock<Inner<C>>,
+    /// Made when first asked for, under the lock of `inner`. Readable from the end of the call that has brought a command or
+    /// the stop until that has been taken.
+    event: OnceLock<EventFd>,
     /// What a command, the stop and the close make untrue.
     memo: OnceLock<&'static Memo>,
     born: Born,
@@ -45,16 +50,17 @@ pub struct State(u32);
 struct Inner<C> {
     queue: Vec<C>,
     sleepers: Vec<Arc<Parker>>,
-    /// Made when first asked for. Readable exactly while a command or the stop has not been taken.
-    event: Option<EventFd>,
+    /// How often the descriptor has been signalled, or is about to be, less how often that has been undone.
+    owed: u64,
 }
 
 impl<C> Mailbox<C> {
     pub fn new() -> Mailbox<C> {
-        let inner = Inner { queue: Vec::new(), sleepers: Vec::new(), event: None };
+        let inner = Inner { queue: Vec::new(), sleepers: Vec::new(), owed: 0 };
         Mailbox {
             state: AtomicU32::new(0),
             inner: Lock::new(inner),
+            event: OnceLock::new(),
             memo: OnceLock::new(),
             born: Born::now(),
         }
@@ -117,7 +123,8 @@ impl<C> Mailbox<C> {
     }
 
     /// Moves all commands to the end of `into`, in the order of sending from each thread. The descriptor is no
-    /// longer readable afterwards.
+    /// longer readable afterwards, unless a sender has not come to that yet: then it will be once for nothing, and there is
+    /// something to look into until the next call of this, which makes it unreadable.
     pub fn take(&self, into: &mut Vec<C>) {
         let Some(mut inner) = self.lock() else {
             return;
@@ -128,10 +135,15 @@ impl<C> Mailbox<C> {
             into.append(&mut inner.queue);
         }
         let before = State(self.state.fetch_and(!PENDING, Release));
-        if let Some(event) = &inner.event
+        if let Some(event) = self.event.get()
             && !before.is_quiet()
         {
-            event.drain();
+            inner.owed = inner.owed.saturating_sub(event.drain());
+            if inner.owed == 0 {
+                self.state.fetch_and(!OWED, Release);
+            } else {
+                self.state.fetch_or(OWED, Release);
+            }
         }
     }
 
@@ -171,38 +183,40 @@ impl<C> Mailbox<C> {
     /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`; `ETERM` in a forked child.
     pub fn fd(&self) -> Result<RawFd> {
         let mut inner = self.lock().ok_or(Errno::TERM)?;
-        if let Some(event) = &inner.event {
+        if let Some(event) = self.event.get() {
             return Ok(event.fd());
         }
         let event = EventFd::new()?;
         if !self.state().is_quiet() {
+            inner.owed += 1;
             event.signal();
         }
-        let fd = event.fd();
-        inner.event = Some(event);
+        // Locked, so there is none yet.
+        let fd = self.event.get_or_init(|| event).fd();
         self.state.fetch_or(HAS_FD, Release);
         Ok(fd)
     }
 
-    /// Sets `bit` and tells everybody, the sleepers with the lock released: a woken thread wants it at once.
-    fn raise(&self, inner: LockGuard<'_, Inner<C>>, bit: u32) {
+    /// Sets `bit` and tells everybody, with the lock released: a woken thread wants it at once, and would be put to sleep once
+    /// more, to be woken a second time.
+    fn raise(&self, mut inner: LockGuard<'_, Inner<C>>, bit: u32) {
         let before = self.state.fetch_or(bit, Release);
         // Still locked: whoever registers after this sees it.
         if let Some(memo) = self.memo.get() {
             memo.clear();
         }
-        if before & bit == 0
-            && let Some(event) = &inner.event
-        {
-            event.signal();
-        }
+        let event = self.event.get().filter(|_| before & bit == 0);
+        inner.owed += u64::from(event.is_some());
         // Nearly always there is none or one, and an empty `Vec` is no allocation.
-        let Some(first) = inner.sleepers.first().map(Arc::clone) else {
-            return;
-        };
+        let first = inner.sleepers.first().map(Arc::clone);
         let others = inner.sleepers.get(1..).unwrap_or_default().to_vec();
         drop(inner);
-        first.unpark();
+        if let Some(event) = event {
+            event.signal();
+        }
+        if let Some(first) = first {
+            first.unpark();
+        }
         others.iter().for_each(|sleeper| sleeper.unpark());
     }
 
@@ -220,7 +234,7 @@ impl State {
     /// Nothing at all to look into.
     #[inline]
     pub fn is_quiet(self) -> bool {
-        self.0 & (PENDING | STOPPED | CLOSED) == 0
+        self.0 & (PENDING | STOPPED | CLOSED | OWED) == 0
     }
 
     /// Whether [`Mailbox::fd`] was ever asked for, so that somebody may be watching it.
@@ -316,6 +330,30 @@ mod tests {
         assert!(readable(fd));
         assert_eq!(mailbox.fd(), Ok(fd));
         assert!(mailbox.state().has_fd());
+    }
+
+    /// Whoever takes a command before its sender has come to the descriptor is told once more, for nothing, and nobody is told
+    /// too little.
+    #[test]
+    fn the_descriptor_misses_nothing_and_falls_silent() {
+        const EACH: u32 = 5000;
+        let mailbox = Arc::new(Mailbox::new());
+        let fd = mailbox.fd().unwrap();
+        let sender = |mailbox: Arc<Mailbox<u32>>| move || (0..EACH).for_each(|number| mailbox.send(number));
+        let senders = [(); 2].map(|()| thread::spawn(sender(Arc::clone(&mailbox))));
+        let mut taken = Vec::new();
+        while taken.len() < 2 * EACH as usize {
+            let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
+            assert_eq!(poll(&mut fds, Some(Duration::from_secs(60))), Ok(1));
+            mailbox.take(&mut taken);
+            // At once, so that some come too early.
+            mailbox.take(&mut taken);
+        }
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        if !mailbox.state().is_quiet() {
+            mailbox.take(&mut taken);
+        }
+        assert!(mailbox.state().is_quiet() && !readable(fd));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use super::{Cx, Interest, Source, Token};
 use crate::errno::{Errno, Result};
+use crate::sys::epoll::watch_behind;
 use crate::sys::fork::Born;
 use crate::sys::lock::Lock;
 use mio::unix::SourceFd;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
@@ -116,6 +117,16 @@ impl Remote {
     pub fn register(&self, fd: RawFd, interest: Interest) -> Result<()> {
         let token = mio::Token(self.seated()?.raw());
         Ok(self.0.shared.registry.register(&mut SourceFd(&fd), token, interest)?)
+    }
+
+    /// As [`register`](Remote::register) for reading alone, but behind who watches it with a
+    /// [`Parker`](crate::sys::park::Parker) already: for who may come to wait there again. The peer's end is told as something
+    /// to read. Not to be [changed](Remote::reregister), only undone.
+    ///
+    /// Errors: `EINVAL`, `ENOTSUP` where the system cannot; else as there.
+    pub fn register_behind(&self, fd: RawFd) -> Result<()> {
+        let token = self.seated()?.raw();
+        watch_behind(self.0.shared.registry.as_raw_fd(), fd, token)
     }
 
     /// As [`Cx::reregister`], from any thread.

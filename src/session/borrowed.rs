@@ -2,18 +2,22 @@
 
 use super::Owner;
 use super::connection::Connection;
+use super::loan::Lending;
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A thread that would have to watch more streams than this leaves them all to the I/O threads, which are told of the ready
 /// ones alone.
 pub(super) const MOST: usize = 8;
+
+/// So often in a row a thread waits for the same connections before its bed watches them for good.
+const ALIKE_ENOUGH: u8 = 2;
 
 thread_local! {
     /// What the calling thread has received for itself so far, as a number that no other thread ever has; 0: nothing.
@@ -143,6 +147,13 @@ pub struct Borrowed {
     versions: u64,
     /// These are all that the sockets have.
     complete: bool,
+    /// The bed watches them all, and for some the reactor does as well.
+    in_bed: bool,
+    /// All that there were to borrow the last time, and how often in a row they have been the same since.
+    last: Vec<Weak<Connection>>,
+    alike: u8,
+    /// The bed that some of these may be watched by still.
+    bed: Option<Arc<Parker>>,
     /// What is polled, kept from call to call so that nothing is allocated.
     fds: Vec<PollFd>,
 }
@@ -155,14 +166,14 @@ impl Borrowed {
     /// [`Parker::bell`].
     pub fn sleep<'a>(
         &mut self,
-        parker: &Parker,
+        parker: &Arc<Parker>,
         owners: impl Iterator<Item = &'a Owner> + Clone,
         raw: &mut [PollFd],
         timeout: Option<Duration>,
         mask: Option<&SigMask>,
     ) -> Result<()> {
-        self.refresh(owners.clone());
         let needs_poll = !raw.is_empty() || mask.is_some();
+        self.refresh(owners.clone(), Some(parker).filter(|_| !needs_poll));
         let bell = if needs_poll || !self.connections.is_empty() { parker.bell() } else { Err(Errno::AGAIN) };
         let bell = match bell {
             Ok(bell) => bell,
@@ -176,13 +187,18 @@ impl Borrowed {
         self.fds.extend_from_slice(raw);
         self.fds.extend(self.connections.iter().map(readable));
         self.fds.push(bell);
-        parker.poll(&mut self.fds, timeout, mask)?;
+        if self.in_bed {
+            parker.poll_watched(&mut self.fds, timeout)?;
+        } else {
+            parker.poll(&mut self.fds, timeout, mask)?;
+        }
         raw.iter_mut().zip(&self.fds).for_each(|(raw, told)| raw.revents = told.revents);
         let complete = self.complete;
         if self.feed(raw.len()) {
             let fed = note_feed();
-            if complete {
-                // Nothing came before that which poll(2) did not tell of.
+            // Where the reactor watches as well, an I/O thread may have something in hand.
+            if complete && !(self.in_bed && self.connections.iter().any(|one| one.is_receiving())) {
+                // Nothing came before that which the system did not tell of.
                 owners.for_each(|owner| owner.connections.caught_up.store(fed, Ordering::Relaxed));
             }
         }
@@ -193,10 +209,11 @@ impl Borrowed {
     pub fn leave(&mut self) {
         self.connections.drain(..).for_each(|connection| connection.leave());
         self.versions = 0;
+        self.in_bed = false;
     }
 
-    /// Borrows what there is, if that has changed since the last time.
-    fn refresh<'a>(&mut self, owners: impl Iterator<Item = &'a Owner> + Clone) {
+    /// Borrows what there is, if that has changed since the last time. `bed`: the thread will sleep in what that watches.
+    fn refresh<'a>(&mut self, owners: impl Iterator<Item = &'a Owner> + Clone, bed: Option<&Arc<Parker>>) {
         let (mut versions, mut count) = (0, 0);
         for (index, owner) in owners.clone().enumerate() {
             let list = owner.connections.list.lock();
@@ -214,19 +231,49 @@ impl Borrowed {
         self.leave();
         self.versions = versions;
         self.complete = true;
+        let mut all = std::mem::take(&mut self.connections);
         for owner in owners {
-            let list = owner.connections.list.lock();
-            for connection in &list.all {
+            for connection in &owner.connections.list.lock().all {
                 // A socket may be waited for twice.
-                if self.connections.iter().any(|other| Arc::ptr_eq(other, connection)) {
-                    continue;
-                }
-                if connection.borrow() {
-                    self.connections.push(Arc::clone(connection));
-                } else {
-                    self.complete = false;
+                if !all.iter().any(|other| Arc::ptr_eq(other, connection)) {
+                    all.push(Arc::clone(connection));
                 }
             }
+        }
+        let bed = bed.filter(|bed| self.is_at_home_in(bed, &all));
+        let count = all.len();
+        all.retain(|connection| {
+            let lending = connection.borrow(bed);
+            self.in_bed |= lending == Lending::Behind;
+            lending != Lending::Refused
+        });
+        self.complete = all.len() == count;
+        self.connections = all;
+    }
+
+    /// Whether the thread has waited for the same connections often enough for the bed to watch them also between its waits. That
+    /// would not pay for who waits now for these and now for those: what the bed watches and nobody waits for would wake the
+    /// thread for nothing, and nobody else, and has to leave it.
+    fn is_at_home_in(&mut self, bed: &Arc<Parker>, all: &[Arc<Connection>]) -> bool {
+        let same_bed = self.bed.as_ref().is_some_and(|last| Arc::ptr_eq(last, bed));
+        if same_bed && self.last.iter().map(Weak::as_ptr).eq(all.iter().map(Arc::as_ptr)) {
+            self.alike = self.alike.saturating_add(1);
+            return self.alike >= ALIKE_ENOUGH && bed.watches();
+        }
+        self.leave_bed();
+        self.alike = 0;
+        self.bed = Some(Arc::clone(bed));
+        self.last.extend(all.iter().map(Arc::downgrade));
+        false
+    }
+
+    /// The bed watches nothing any more for this thread.
+    fn leave_bed(&mut self) {
+        let bed = self.bed.take();
+        let last = self.last.drain(..).filter_map(|last| last.upgrade());
+        // In a forked child a thread that does not exist may hold the locks.
+        if let Some(bed) = bed.filter(|bed| !bed.forked()) {
+            last.for_each(|connection| connection.leave_bed(&bed));
         }
     }
 
@@ -250,6 +297,7 @@ impl Borrowed {
 impl Drop for Borrowed {
     fn drop(&mut self) {
         self.leave();
+        self.leave_bed();
     }
 }
 

@@ -329,13 +329,14 @@ impl Connection {
 
     /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`.
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Received {
+        let hidden = self.hides_the_end();
         let received = {
             let half =
                 if hangup { Some(self.recv.lock()) } else { self.unless_in_use(|| self.recv.try_lock()) };
             // The session will be woken.
             let Some(mut half) = half else { return Received::Stopped };
             let Some(half) = half.as_mut() else { return Received::Stopped };
-            let received = self.receive_with(half, hangup, now_ms, control);
+            let received = self.receive_with(half, hangup || hidden, now_ms, control);
             if half.received() > 0 {
                 self.turn_round();
             }
@@ -347,11 +348,18 @@ impl Connection {
 
     /// Waits until who is receiving now has done. Whether somebody was.
     pub(super) fn await_receiver(&self) -> bool {
-        let receiving = self.recv.try_lock().is_none();
+        let receiving = self.is_receiving();
         if receiving {
             // The I/O thread, for one burst.
             drop(self.recv.lock());
+            self.let_in();
         }
+        receiving
+    }
+
+    /// Whether somebody is receiving now.
+    pub(super) fn is_receiving(&self) -> bool {
+        let receiving = self.recv.try_lock().is_none();
         self.let_in();
         receiving
     }

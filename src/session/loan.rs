@@ -5,6 +5,10 @@
 //! quickly, again and again, the stream stays away in between, as long as the session, which looks from time to time
 //! ([`WATCH`]), finds that it does. So a stream is away from the reactor only while a thread waits for it or the session
 //! looks after it.
+//!
+//! Where the system can, a stream that is returned stays watched by the thread's bed, and the reactor watches *behind* that
+//! (`sys::epoll`): who comes back to wait has it without asking for it, however long it was elsewhere, and while nobody
+//! waits the reactor is told.
 
 use super::connection::Connection;
 use super::recv::Received;
@@ -13,6 +17,8 @@ use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
+use crate::sys::park::Parker;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// When the session first looks whether the thread still comes back. Each time that it does, the session waits twice as
@@ -42,6 +48,10 @@ pub struct Loan(Lock<Terms>);
 struct Terms {
     /// The reactor does not watch the stream.
     away: bool,
+    /// What watches the stream for the thread that has borrowed it last.
+    bed: Option<Arc<Parker>>,
+    /// The reactor watches behind `bed`, for something to read alone. Not while the stream is away.
+    behind: bool,
     /// When at home, the reactor watches for something to read alone, and not for room. A stream socket that shares
     /// memory with its peer has room again whenever that reads, which would wake the I/O thread each time.
     reading_only: bool,
@@ -87,27 +97,61 @@ pub struct Errand {
     pub answers: Vec<u8>,
 }
 
+/// What becomes of a wish to borrow a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lending {
+    /// Somebody else watches it.
+    Refused,
+    /// Nobody else watches it.
+    Away,
+    /// The reactor watches behind the bed: who sleeps in anything but that is not the only one to be woken.
+    Behind,
+}
+
 /// For the program's threads.
 impl Connection {
-    /// To be asked by a thread that is about to wait. `true`: it polls the stream, calls [`feed`](Connection::feed) when
-    /// there is something to read, and [`leave`](Connection::leave) afterwards. `false`: somebody else does.
-    pub fn borrow(&self) -> bool {
+    /// To be asked by a thread that is about to wait. Unless it is refused it polls the stream, calls
+    /// [`feed`](Connection::feed) when there is something to read, and [`leave`](Connection::leave) afterwards. `bed`: that
+    /// watches the stream from now on, also between two waits.
+    pub fn borrow(&self, bed: Option<&Arc<Parker>>) -> Lending {
         let mut terms = self.loan.0.lock();
         if terms.ended {
-            return false;
+            return Lending::Refused;
         }
         terms.judge_burst();
         if terms.held {
             // Two threads at one socket: only the I/O thread is there for both.
             terms.keep();
-            return false;
+            return Lending::Refused;
         }
-        if !terms.away && !self.send_away(&mut terms) {
-            return false;
+        let now = Instant::now();
+        let in_bed = bed.is_some_and(|bed| terms.is_watched_by(bed));
+        if !terms.away {
+            let quick = terms.left.is_some_and(|left| now.saturating_duration_since(left) < QUICK);
+            terms.quick = if quick { terms.quick.saturating_add(1) } else { 0 };
+            terms.since = Some(now);
+            let stays_behind = terms.behind && in_bed && !terms.is_kept(now);
+            if !stays_behind && !self.send_away(&mut terms, now) {
+                // A bed would be woken for what its thread does not poll.
+                if terms.behind {
+                    self.take_back(&mut terms);
+                }
+                return Lending::Refused;
+            }
+        }
+        if !in_bed {
+            self.leave_any_bed(&mut terms);
+            if let Some(bed) = bed {
+                if !bed.watch(self.raw_fd()) {
+                    self.take_back(&mut terms);
+                    return Lending::Refused;
+                }
+                terms.bed = Some(Arc::clone(bed));
+            }
         }
         terms.held = true;
         terms.visits = terms.visits.wrapping_add(1);
-        true
+        if terms.behind { Lending::Behind } else { Lending::Away }
     }
 
     /// Receives what there is, on the thread that has borrowed the stream, or on one that has been told by poll(2) that there
@@ -166,32 +210,51 @@ impl Connection {
     pub fn leave(&self) {
         let mut terms = self.loan.0.lock();
         terms.held = false;
-        if !terms.away || terms.watched || terms.full {
+        if !(terms.away || terms.behind) || terms.watched || terms.full {
             return;
         }
         let now = Instant::now();
-        if terms.quick >= QUICK_ENOUGH && terms.kept_until.is_none() && terms.waited_shortly(now) {
+        if terms.quick >= QUICK_ENOUGH
+            && terms.kept_until.is_none()
+            && terms.waited_shortly(now)
+            && (terms.away || self.send_away(&mut terms, now))
+        {
             terms.watched = true;
             terms.errand.watch = true;
             drop(terms);
             return self.remote.wake();
         }
         terms.left = Some(now);
-        self.take_back(&mut terms);
+        self.give_back(&mut terms);
+    }
+
+    /// That bed is not to watch the stream any more, for its thread waits for something else.
+    pub fn leave_bed(&self, bed: &Arc<Parker>) {
+        let mut terms = self.loan.0.lock();
+        if terms.is_watched_by(bed) && !terms.held {
+            if terms.behind {
+                self.take_back(&mut terms);
+            } else {
+                self.leave_any_bed(&mut terms);
+            }
+        }
+    }
+
+    fn leave_any_bed(&self, terms: &mut Terms) {
+        if let Some(bed) = terms.bed.take() {
+            bed.ignore(self.raw_fd());
+        }
     }
 
     /// Takes the stream away from the reactor, if that may be.
-    fn send_away(&self, terms: &mut Terms) -> bool {
-        let now = Instant::now();
-        let quick = terms.left.is_some_and(|left| now.saturating_duration_since(left) < QUICK);
-        terms.quick = if quick { terms.quick.saturating_add(1) } else { 0 };
-        if terms.kept_until.is_some_and(|until| now < until) {
+    fn send_away(&self, terms: &mut Terms, now: Instant) -> bool {
+        if terms.is_kept(now) {
             return false;
         }
         terms.kept_until = None;
         // What waits to be sent needs the reactor. Whoever finds the stream full later asks for it under this lock.
         terms.away = !self.seems_busy() && self.remote.deregister(self.raw_fd()).is_ok();
-        terms.since = Some(now);
+        terms.behind &= !terms.away;
         // Nothing waits to be sent.
         terms.reading_only |= terms.away;
         terms.away
@@ -210,7 +273,7 @@ impl Connection {
         let mut terms = self.loan.0.lock();
         terms.rooms = 0;
         let reading_only = std::mem::replace(&mut terms.reading_only, false);
-        if terms.away {
+        if terms.away || terms.behind {
             self.take_back(&mut terms);
         } else if reading_only && let Err(errno) = self.remote.reregister(self.raw_fd(), terms.interest()) {
             self.fail(&mut terms, errno);
@@ -249,7 +312,13 @@ impl Connection {
 
     /// Whether somebody else than the reactor watches the stream.
     pub fn is_lent(&self) -> bool {
-        self.loan.0.lock().away
+        let terms = self.loan.0.lock();
+        terms.away || terms.behind && terms.held
+    }
+
+    /// Whether the reactor says of the stream that there is something to read, where only its end is left.
+    pub(super) fn hides_the_end(&self) -> bool {
+        self.loan.0.lock().behind
     }
 
     /// After an attempt to receive that ended in this way: the reactor watches the stream unless there is nothing that it
@@ -266,8 +335,11 @@ impl Connection {
         }
         if full {
             if !terms.away && !self.seems_busy() && self.remote.deregister(self.raw_fd()).is_ok() {
-                terms.away = true;
+                (terms.away, terms.behind) = (true, false);
                 terms.reading_only = true;
+            }
+            if !terms.held {
+                self.leave_any_bed(&mut terms);
             }
         } else if !terms.held && !terms.watched {
             self.take_back(&mut terms);
@@ -302,7 +374,7 @@ impl Connection {
         // Who waits for so long at a time is to begin anew.
         (terms.quick, terms.looks, terms.since) = (0, 0, None);
         if !terms.held && !terms.full {
-            self.take_back(&mut terms);
+            self.give_back(&mut terms);
         }
         None
     }
@@ -312,6 +384,7 @@ impl Connection {
     pub fn end_loan(&self) -> bool {
         let mut terms = self.loan.0.lock();
         terms.ended = true;
+        self.leave_any_bed(&mut terms);
         if terms.held && !std::mem::replace(&mut terms.away, true) {
             // Who was told of the end cannot make use of events.
             let _ = self.remote.deregister(self.raw_fd());
@@ -319,8 +392,33 @@ impl Connection {
         terms.held
     }
 
+    /// The reactor is to watch the stream: behind the bed that watches it, if there is one.
+    fn give_back(&self, terms: &mut Terms) {
+        if !terms.away || terms.ended {
+            return;
+        }
+        if terms.bed.is_some()
+            && terms.kept_until.is_none()
+            && self.remote.register_behind(self.raw_fd()).is_ok()
+        {
+            (terms.away, terms.behind) = (false, true);
+            return;
+        }
+        self.take_back(terms);
+    }
+
+    /// The reactor is to watch the stream, and nobody else.
     fn take_back(&self, terms: &mut Terms) {
-        if terms.ended || !std::mem::replace(&mut terms.away, false) {
+        if terms.ended {
+            return;
+        }
+        self.leave_any_bed(terms);
+        if std::mem::take(&mut terms.behind) {
+            // What it could not be told of shows when it is registered anew.
+            let _ = self.remote.deregister(self.raw_fd());
+            terms.away = true;
+        }
+        if !std::mem::replace(&mut terms.away, false) {
             return;
         }
         if let Err(errno) = self.remote.register(self.raw_fd(), terms.interest()) {
@@ -349,10 +447,18 @@ impl Terms {
         if self.reading_only { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE }
     }
 
+    fn is_watched_by(&self, bed: &Arc<Parker>) -> bool {
+        self.bed.as_ref().is_some_and(|own| Arc::ptr_eq(own, bed))
+    }
+
     /// Whether the wait that ends now was short. After a long one the session would be woken to look after a thread that will
     /// be asleep, for long again, when it does: that costs more than the reactor's having the stream meanwhile.
     fn waited_shortly(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now.saturating_duration_since(since) < QUICK)
+    }
+
+    fn is_kept(&self, now: Instant) -> bool {
+        self.kept_until.is_some_and(|until| now < until)
     }
 
     /// Not to be borrowed for a while.

@@ -29,15 +29,17 @@ impl EventFd {
         }
     }
 
-    /// Makes it unreadable.
-    pub fn drain(&self) {
+    /// Makes it unreadable. How many signals that undoes.
+    pub fn drain(&self) -> u64 {
         let mut buffer = [0; 8];
+        let mut undone = 0;
         loop {
             match (&self.read).read(&mut buffer) {
                 // An eventfd gives its whole count in one read; a pipe goes on until it is empty.
-                Ok(count) if count > 0 && self.write.is_some() => {}
+                Ok(count) if count > 0 && self.write.is_some() => undone += 1,
+                Ok(count) if count > 0 => return u64::from_ne_bytes(buffer),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                _ => return,
+                _ => return undone,
             }
         }
     }
@@ -98,11 +100,11 @@ mod tests {
     fn signalled_until_drained() {
         let event = EventFd::new().unwrap();
         assert!(!readable(&event));
-        event.drain();
+        assert_eq!(event.drain(), 0);
         event.signal();
         event.signal();
         assert!(readable(&event));
-        event.drain();
+        assert_eq!(event.drain(), 2);
         assert!(!readable(&event));
     }
 }

@@ -3,6 +3,7 @@
 pub mod contain;
 pub mod credentials;
 pub mod datagram;
+pub mod epoll;
 pub mod eventfd;
 pub mod fork;
 mod futex;

@@ -1,5 +1,6 @@
 //! Putting a thread to sleep until another one wakes it.
 
+use super::epoll::Epoll;
 use super::eventfd::EventFd;
 use super::fork::Born;
 use super::futex;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 const EMPTY: u32 = 0;
 const NOTIFIED: u32 = 1;
 const PARKED: u32 = 2;
-/// As PARKED, but in poll(2), with the bell among what it polls.
+/// As PARKED, but in poll(2) or epoll_wait(2), with the bell among what it polls.
 const POLLING: u32 = 3;
 
 /// The kernel restarts a futex wait without a timeout after a signal whose handler was installed with
@@ -31,17 +32,24 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
 pub struct Parker {
     /// `park` moves NOTIFIED to EMPTY and EMPTY to PARKED or POLLING and back; `unpark` moves anything to NOTIFIED. The
     /// NOTIFIED that `unpark` writes (release) and `park` takes (acquire) makes everything before the `unpark`
-    /// visible after the `park`. The POLLING that `poll` writes (release) and `unpark` takes (acquire) makes the
+    /// visible after the `park`. The POLLING that `sleep_polling` writes (release) and `unpark` takes (acquire) makes the
     /// bell visible, which was made before.
     state: AtomicU32,
     /// Made for the first [`poll`](Parker::poll).
     bell: OnceLock<EventFd>,
+    /// Made for the first [`watches`](Parker::watches), with the bell in it. `None`: it could not be.
+    epoll: OnceLock<Option<Epoll>>,
     born: Born,
 }
 
 impl Parker {
     pub fn new() -> Parker {
-        Parker { state: AtomicU32::new(EMPTY), bell: OnceLock::new(), born: Born::now() }
+        Parker {
+            state: AtomicU32::new(EMPTY),
+            bell: OnceLock::new(),
+            epoll: OnceLock::new(),
+            born: Born::now(),
+        }
     }
 
     /// Whether this is a forked child's copy of a parker, which shares the bell with its parent's: to be replaced.
@@ -73,12 +81,63 @@ impl Parker {
     ///
     /// Errors: `EINTR`, `EINVAL` (more descriptors than the process may have), `ENOMEM`.
     pub fn poll(&self, fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<()> {
+        self.sleep_polling(fds, timeout, |fds, timeout| ppoll(fds, timeout, mask).map(|_| ()))
+    }
+
+    /// Whether [`poll_watched`](Parker::poll_watched) can be had here.
+    pub fn watches(&self) -> bool {
+        self.epoll().is_some()
+    }
+
+    /// From now on until [`ignore`](Parker::ignore), or until it is closed, `fd` is among what
+    /// [`poll_watched`](Parker::poll_watched) sleeps for. From any thread. `false`: it cannot be, or is already.
+    pub fn watch(&self, fd: RawFd) -> bool {
+        !self.forked() && self.epoll().is_some_and(|epoll| epoll.watch(fd).is_ok())
+    }
+
+    /// Undoes [`watch`](Parker::watch), from any thread.
+    pub fn ignore(&self, fd: RawFd) {
+        // A forked child shares the epoll instance with its parent.
+        if let Some(Some(epoll)) = self.epoll.get()
+            && !self.forked()
+        {
+            epoll.ignore(fd);
+        }
+    }
+
+    /// As [`poll`](Parker::poll) over what is [watched](Parker::watch), which are `fds`; the last is the bell.
+    pub fn poll_watched(&self, fds: &mut [PollFd], timeout: Option<Duration>) -> Result<()> {
+        let Some(epoll) = self.epoll() else { return self.poll(fds, timeout, None) };
+        self.sleep_polling(fds, timeout, |fds, timeout| {
+            fds.iter_mut().for_each(|fd| fd.revents = 0);
+            epoll.wait(timeout, |told, revents| {
+                if let Some(fd) = fds.iter_mut().find(|fd| fd.fd == told) {
+                    fd.revents = revents;
+                }
+            })
+        })
+    }
+
+    fn epoll(&self) -> Option<&Epoll> {
+        let make = || {
+            let bell = self.bell().ok()?;
+            Epoll::new().ok().filter(|epoll| epoll.watch(bell.fd).is_ok())
+        };
+        self.epoll.get_or_init(make).as_ref()
+    }
+
+    fn sleep_polling(
+        &self,
+        fds: &mut [PollFd],
+        timeout: Option<Duration>,
+        poll: impl FnOnce(&mut [PollFd], Option<Duration>) -> Result<()>,
+    ) -> Result<()> {
         let may_sleep =
             !self.take_token() && self.state.compare_exchange(EMPTY, POLLING, Release, Relaxed).is_ok();
-        let outcome = ppoll(fds, if may_sleep { timeout } else { Some(Duration::ZERO) }, mask);
+        let outcome = poll(fds, if may_sleep { timeout } else { Some(Duration::ZERO) });
         let woken = self.state.swap(EMPTY, Acquire) == NOTIFIED;
         match outcome {
-            Ok(_) => {}
+            Ok(()) => {}
             // As in `park`: a wake that is here by now counts.
             Err(_) if woken => fds.iter_mut().for_each(|fd| fd.revents = 0),
             Err(errno) => return Err(errno),

@@ -62,6 +62,11 @@ impl Lending {
         self.fixture.owner.connections.lent()
     }
 
+    /// Whether the thread's bed watches the stream for good.
+    fn in_bed(&self) -> bool {
+        self.fixture.owner.connections.first().is_some_and(|first| first.hides_the_end())
+    }
+
     /// What waits to be sent keeps a connection at home, as the last of the handshake may.
     fn borrow(&mut self) {
         self.patiently(|lending| {
@@ -141,6 +146,16 @@ fn come_back_quickly(lending: &mut Lending) {
     });
 }
 
+/// So that the connection stays in the thread's bed while the reactor watches it, too.
+fn come_back_slowly(lending: &mut Lending) {
+    lending.patiently(|lending| {
+        thread::sleep(Duration::from_millis(2));
+        lending.say(b"\0\x01s");
+        assert_eq!(lending.recv(), b"s");
+        lending.in_bed()
+    });
+}
+
 #[test]
 fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
     let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
@@ -198,16 +213,80 @@ fn a_connection_whose_thread_stays_away_is_taken_back() {
 }
 
 #[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn a_thread_that_comes_back_slowly_has_the_stream_and_so_has_the_io_thread_meanwhile() {
+    let mut lending = Lending::new(pull());
+    come_back_slowly(&mut lending);
+    let start = Instant::now();
+    let mut received_by_itself = false;
+    while !received_by_itself {
+        assert!(start.elapsed() < PATIENCE);
+        assert_eq!(lending.lent(), 0);
+        lending.say(b"\0\x01x");
+        assert_eq!(lending.pipe.recv(), b"x", "by the I/O thread");
+        assert!(lending.in_bed());
+        let (mut peer, before) = (lending.peer.take().unwrap(), fed());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_millis(5));
+                peer.write_all(b"\0\x01y").unwrap();
+            });
+            assert_eq!(lending.recv(), b"y");
+        });
+        lending.peer = Some(peer);
+        // Unless it was not asleep by then.
+        received_by_itself = fed() != before;
+    }
+    // A message and the end of the stream, of which the reactor tells the same, with the thread elsewhere.
+    lending.say(b"\0\x01z");
+    drop(lending.peer.take());
+    assert_eq!(lending.pipe.recv(), b"z");
+    lending.pipe.wait_for_the_end();
+    lending.end();
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn a_thread_that_waits_for_something_else_leaves_the_stream_to_the_io_thread() {
+    let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
+    come_back_slowly(&mut first);
+    let owners = [&*second.fixture.owner].into_iter();
+    first.thread.borrowed.sleep(&first.thread.parker, owners, &mut [], Some(Duration::ZERO), None).unwrap();
+    first.thread.borrowed.leave();
+    assert!(!first.in_bed());
+    first.say(b"\0\x01x");
+    assert_eq!(first.pipe.recv(), b"x");
+    // Back again.
+    come_back_slowly(&mut first);
+    // Another thread's bed.
+    come_back_slowly(&mut second);
+    std::mem::swap(&mut first.thread, &mut second.thread);
+    come_back_quickly(&mut second);
+    second.patiently(|second| second.lent() == 0);
+    second.say(b"\0\x01x");
+    assert_eq!(second.pipe.recv(), b"x");
+    // A descriptor that is asked for.
+    come_back_slowly(&mut second);
+    second.fixture.owner.mailbox.fd().unwrap();
+    second.fixture.owner.connections.recall();
+    assert!(!second.in_bed());
+    first.end();
+    second.end();
+}
+
+#[test]
 fn a_peer_that_goes_is_noticed_by_the_thread() {
     Lending::new(pull()).until_the_end(|mut peer, _| {
         peer.write_all(b"\0\x04last").unwrap();
         drop(peer);
     });
-    let mut lending = Lending::new(pull());
-    come_back_quickly(&mut lending);
-    drop(lending.peer.take());
-    lending.pipe.wait_for_the_end();
-    lending.end();
+    for come_back in [come_back_quickly, come_back_slowly] {
+        let mut lending = Lending::new(pull());
+        come_back(&mut lending);
+        drop(lending.peer.take());
+        lending.pipe.wait_for_the_end();
+        lending.end();
+    }
 }
 
 #[test]
