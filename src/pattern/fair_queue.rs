@@ -146,10 +146,17 @@ impl FairQueue {
         if self.inside.is_some() {
             return self.inside;
         }
-        if self.announced.is_some() || self.active == 0 {
-            return None;
+        match self.announced {
+            Some((pipe, _)) => Some(pipe),
+            None if self.active > 0 => self.pipes.get(self.current),
+            None => None,
         }
-        self.pipes.get(self.current)
+    }
+
+    /// Whether the next frame of the pipe's is one that the program was told of, or the rest of a message it has begun to take.
+    #[inline(always)]
+    pub fn is_promised(&self, pipe: PipeId) -> bool {
+        self.inside.is_some() || self.announced(pipe)
     }
 
     /// As [`next`](FairQueue::next), where a message is one frame: longer ones are dropped.

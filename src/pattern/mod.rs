@@ -70,6 +70,8 @@ use sub::Sub;
 use xpub::Xpub;
 use xsub::Xsub;
 
+pub use xsub::Filter;
+
 /// The pattern of a socket.
 pub enum Pattern {
     Pair(Pair),
@@ -307,6 +309,16 @@ impl Pattern {
             Pattern::Pull(pull) => Some(&mut pull.queue),
             Pattern::Dealer(dealer) => Some(&mut dealer.queue),
             Pattern::Pair(pair) => Some(&mut pair.pattern.queue),
+            Pattern::Xsub(xsub) => Some(&mut xsub.queue),
+            _ => None,
+        }
+    }
+
+    /// Where it does no more than that for messages that pass the filter.
+    #[inline(always)]
+    pub fn filtered_queue(&mut self) -> Option<(&mut FairQueue, Filter<'_>)> {
+        match self {
+            Pattern::Sub(sub) => Some(sub.xsub.filtered_queue()),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::pipe::{PipeId, Pipes};
 
 /// An XSUB that subscribes by options instead of messages, and looks at what it gets once more.
 pub struct Sub {
-    xsub: Xsub,
+    pub(super) xsub: Xsub,
 }
 
 impl Sub {

@@ -15,7 +15,7 @@ use crate::options::{FlagRule, SocketOptions, value};
 use crate::pipe::{PipeId, Pipes};
 
 pub struct Xsub {
-    queue: FairQueue,
+    pub(super) queue: FairQueue,
     out: Distribution,
     subscriptions: Subscriptions,
     /// Messages without a matching subscription are dropped, whatever made the peer send them.
@@ -28,6 +28,21 @@ pub struct Xsub {
     inside: bool,
     /// The other frames of the message being sent can be subscriptions, too.
     others_subscribe: bool,
+}
+
+/// Which messages a program gets to see: those whose first frame begins with a topic; or, where the matching is inverted, those
+/// whose does not.
+pub struct Filter<'a> {
+    subscriptions: &'a Subscriptions,
+    inverted: bool,
+}
+
+impl Filter<'_> {
+    #[inline(always)]
+    pub fn passes(&self, first_frame: &[u8]) -> bool {
+        // The first question spares a look at each message.
+        (self.subscriptions.match_all() || self.subscriptions.matches(first_frame)) != self.inverted
+    }
 }
 
 impl Xsub {
@@ -124,11 +139,15 @@ impl Xsub {
 
     #[inline]
     fn wants(&self, pipes: &mut Pipes, pipe: PipeId) -> bool {
-        // Spares a look at each message.
-        if self.subscriptions.match_all() {
-            return !self.invert_matching;
-        }
-        pipes.peek(pipe).is_some_and(|frame| self.subscriptions.matches(frame.data()) != self.invert_matching)
+        let filter = Filter { subscriptions: &self.subscriptions, inverted: self.invert_matching };
+        pipes.peek(pipe).is_some_and(|frame| filter.passes(frame.data()))
+    }
+
+    /// See [`Pattern::filtered_queue`](super::Pattern::filtered_queue).
+    #[inline(always)]
+    pub(super) fn filtered_queue(&mut self) -> (&mut FairQueue, Filter<'_>) {
+        let filter = Filter { subscriptions: &self.subscriptions, inverted: self.invert_matching };
+        (&mut self.queue, filter)
     }
 }
 

@@ -295,3 +295,74 @@ fn a_farewell_comes_last_and_only_if_it_was_asked_for() {
     // Nobody listens any more.
     right.bid_farewell();
 }
+
+#[test]
+fn the_short_way_and_the_long_one_may_be_mixed() {
+    let (mut left, mut right, _, _) = pipe(10);
+    let (mut sent, mut received, mut short) = (Vec::new(), Vec::new(), [0, 0]);
+    for round in 0..3000usize {
+        let size = [0, 1, 33, 255, 256, 700, BY_REFERENCE - 1, BY_REFERENCE][round * 7 % 8];
+        let (data, more) = (vec![round as u8; size], round % 3 != 0);
+        let written = (round % 5 != 0).then(|| left.write_plain(&data, more)).flatten();
+        short[0] += u32::from(written.is_some());
+        if written.is_some() || send(&mut left, &data, more) {
+            sent.push((data, more));
+        }
+        while round % 4 == 0 {
+            let plain = (received.len() % 3 != 0).then(|| right.read_plain(|_| true)).flatten();
+            short[1] += u32::from(plain.is_some());
+            match plain.map(|plain| (plain.body.to_vec(), plain.more)).or_else(|| recv(&mut right)) {
+                Some(frame) => received.push(frame),
+                None => break,
+            }
+        }
+    }
+    // A message is held back until its end.
+    let border = sent.iter().rposition(|(_, more)| !more).unwrap() + 1;
+    received.extend(std::iter::from_fn(|| recv(&mut right)));
+    assert!(received == sent[..border], "{} of {border}", received.len());
+    assert!(short[0] > 300 && short[1] > 300, "{short:?}");
+}
+
+#[test]
+fn what_is_out_of_the_ordinary_is_not_written_on_the_short_way() {
+    let (mut left, mut right, _, right_log) = pipe(2);
+    assert_eq!(left.write_plain(b"x", false), None, "credit was never looked for");
+    assert!(send(&mut left, b"1", false));
+    assert_eq!(left.write_plain(&[0; BY_REFERENCE], false), None, "by reference");
+    assert_eq!(left.write_plain(&[0; 300], false), None, "no room in the first block");
+    assert_eq!(left.write_plain(b"2", false), Some(Wake::Nobody));
+    assert_eq!(left.write_plain(b"3", false), None, "no credit");
+    assert!(!left.check_write());
+    assert_eq!([recv(&mut right), recv(&mut right)], [b"1", b"2"].map(|data| Some((data.to_vec(), false))));
+    assert!(recv(&mut right).is_none());
+    assert!(left.check_write());
+    assert_eq!(left.write_plain(b"3", false), None, "somebody sleeps");
+    assert!(send(&mut left, b"3", false));
+    assert_eq!(right_log.take(), ["readable"]);
+    assert_eq!(left.write_plain(b"4", true), Some(Wake::Nobody));
+    right.set_hwms(0, 1);
+    assert_eq!(left.write_plain(b"5", false), None, "another mark, the peer's doing");
+    right.close();
+    assert_eq!(left.write_plain(b"5", false), None, "closed");
+}
+
+#[test]
+fn what_is_out_of_the_ordinary_is_not_read_on_the_short_way() {
+    let (mut left, mut right, left_log, _) = pipe(4);
+    assert!(right.read_plain(|_| true).is_none(), "nothing there");
+    left.write_subscription(true, b"topic").unwrap();
+    for data in [&b"1"[..], b"2", &[0; BY_REFERENCE]] {
+        assert!(send(&mut left, data, false));
+    }
+    assert!(!left.check_write());
+    assert!(right.read_plain(|_| true).is_none(), "a command");
+    assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"topic"));
+    assert!(right.read_plain(|_| true).is_none(), "there is credit to be given");
+    assert_eq!(recv(&mut right), Some((b"1".to_vec(), false)));
+    assert_eq!(left_log.take(), ["writable"]);
+    assert!(right.read_plain(|body| body != b"2").is_none(), "not wanted");
+    assert_eq!(right.read_plain(|body| body == b"2").unwrap().body, b"2");
+    assert!(right.read_plain(|_| true).is_none(), "by reference");
+    assert_eq!(recv(&mut right).unwrap().0.len(), BY_REFERENCE);
+}

@@ -77,7 +77,8 @@ impl Socket {
     /// Which ways are open to sockets of this type.
     pub(super) fn straight_ways(&mut self) -> u32 {
         let sends = if self.pattern.plain_out().is_some() { SENDS } else { 0 };
-        let receives = if self.pattern.plain_queue().is_some() { RECEIVES } else { 0 };
+        let queue = self.pattern.plain_queue().is_some() || self.pattern.filtered_queue().is_some();
+        let receives = if queue { RECEIVES } else { 0 };
         sends | receives
     }
 
@@ -95,9 +96,21 @@ impl Socket {
 
     #[inline(always)]
     fn recv_straight<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
-        let queue = self.pattern.plain_queue()?;
+        let Some(queue) = self.pattern.plain_queue() else { return self.recv_filtered(take) };
         let id = queue.first_choice()?;
-        let frame = self.pipes.pipe(id)?.read_plain()?;
+        let frame = self.pipes.pipe(id)?.read_plain(|_| true)?;
+        let more = frame.more;
+        queue.taken(id, more);
+        self.rcvmore = more;
+        Some((take(frame), more))
+    }
+
+    #[inline(never)]
+    fn recv_filtered<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
+        let (queue, filter) = self.pattern.filtered_queue()?;
+        let id = queue.first_choice()?;
+        let promised = queue.is_promised(id);
+        let frame = self.pipes.pipe(id)?.read_plain(|body| promised || filter.passes(body))?;
         let more = frame.more;
         queue.taken(id, more);
         self.rcvmore = more;

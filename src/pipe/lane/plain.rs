@@ -52,10 +52,10 @@ impl LaneWriter {
 }
 
 impl LaneReader {
-    /// Takes a frame of a message that lies whole in the block that is being read. `None`: there is none, or it has to go the long
-    /// way; nothing was taken, and the reader does not sleep.
+    /// Takes a frame of a message that lies whole in the block that is being read. `None`: there is none, its body is not wanted, or it
+    /// has to go the long way; nothing was taken, and the reader does not sleep.
     #[inline(always)]
-    pub fn read_plain(&mut self) -> Option<Plain<'_>> {
+    pub fn read_plain(&mut self, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Plain<'_>> {
         let From::Blocks(consumer) = &mut self.from else { return None };
         if !consumer.ready_here() {
             return None;
@@ -64,6 +64,9 @@ impl LaneReader {
         let header = Header::parse(bytes)?;
         let len = header.frame_len();
         if header.flags & (COMMAND | ROUTING_ID) != 0 || len > bytes.len() {
+            return None;
+        }
+        if !wanted(bytes.get(header.len..len)?) {
             return None;
         }
         let more = header.flags & MORE != 0;
