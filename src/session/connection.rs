@@ -206,11 +206,13 @@ impl Connection {
     /// Nothing is waited for where the stream holds little, or less than half of a frame of `len` bytes: its peer would stand
     /// still while the next one is made.
     pub fn keep_up(&self, len: usize) {
-        let blocked = match self.send.lock().as_mut() {
-            Some(half) if half.may_be_waited_for() => half.is_blocked().then(|| half.sent_bytes()),
+        let (blocked, keeps_size) = match self.send.lock().as_ref() {
+            Some(half) if half.may_be_waited_for() => {
+                (half.is_blocked().then(|| half.sent_bytes()), half.keeps_size())
+            }
             _ => return self.let_in(),
         };
-        let holds = self.stream_holds();
+        let holds = self.stream_holds(keeps_size);
         if holds < ROOMY || len / 2 > holds {
             return self.let_in();
         }
@@ -249,12 +251,12 @@ impl Connection {
         self.let_in();
     }
 
-    fn stream_holds(&self) -> usize {
+    fn stream_holds(&self, keeps_size: bool) -> usize {
         let known = self.stream_holds.load(Ordering::Relaxed);
         if known != 0 {
             return known;
         }
-        let holds = room_of(self.fd.as_fd()).max(1);
+        let holds = room_of(self.fd.as_fd(), keeps_size).max(1);
         self.stream_holds.store(holds, Ordering::Relaxed);
         holds
     }
@@ -411,11 +413,11 @@ impl Connection {
     }
 }
 
-/// How many bytes a stream holds, once it holds as many as somebody who waits for it wants. A tcp connection grows by itself, unless
-/// it is told how large it is.
-fn room_of(fd: BorrowedFd<'_>) -> usize {
+/// How many bytes a stream holds, once it holds as many as somebody who waits for it wants, unless the program has said how many
+/// (`keeps_size`). A tcp connection grows by itself, unless it is told how large it is.
+fn room_of(fd: BorrowedFd<'_>, keeps_size: bool) -> usize {
     let ask = || net::option(fd, IntOption::SendBuffer).unwrap_or(0);
-    if net::option(fd, IntOption::Domain) == Ok(libc::AF_UNIX) && ask() < UNIX_SEND_BUFFER {
+    if !keeps_size && net::option(fd, IntOption::Domain) == Ok(libc::AF_UNIX) && ask() < UNIX_SEND_BUFFER {
         // A wish: the system's limit may be lower.
         let _ = net::set_option(fd, IntOption::SendBuffer, UNIX_SEND_BUFFER);
     }
@@ -457,12 +459,13 @@ mod tests {
         let holds = |fd| usize::try_from(net::option(fd, IntOption::SendBuffer).unwrap()).unwrap();
         let (local, _peer) = UnixStream::pair().unwrap();
         let before = holds(local.as_fd());
-        let room = room_of(local.as_fd());
+        assert_eq!(room_of(local.as_fd(), true), before, "the program has said how many");
+        let room = room_of(local.as_fd(), false);
         assert!(room >= before.max(ROOMY), "{room} after {before}");
-        assert_eq!((room_of(local.as_fd()), holds(local.as_fd())), (room, room));
+        assert_eq!((room_of(local.as_fd(), false), holds(local.as_fd())), (room, room));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let before = holds(tcp.as_fd());
-        assert_eq!((room_of(tcp.as_fd()), holds(tcp.as_fd())), (before, before));
+        assert_eq!((room_of(tcp.as_fd(), false), holds(tcp.as_fd())), (before, before));
     }
 }

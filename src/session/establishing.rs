@@ -134,6 +134,9 @@ impl Session {
         if let Some(bytes) = self.options.out_batch() {
             send.write_at_most(bytes);
         }
+        if self.options.sndbuf >= 0 {
+            send.keep_size();
+        }
         send.begin_with(unsent);
         let greeted = match self.options.hello() {
             Some(hello) => send.begin_with_message(hello),

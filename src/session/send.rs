@@ -79,6 +79,8 @@ pub struct SendHalf {
     tunnel: Option<Arc<Tunnel>>,
     /// The farewell that the protocol has is said.
     farewell: bool,
+    /// See [`keep_size`](SendHalf::keep_size).
+    keeps_size: bool,
 }
 
 impl SendHalf {
@@ -97,6 +99,7 @@ impl SendHalf {
             sent_bytes: 0,
             tunnel: None,
             farewell: false,
+            keeps_size: false,
         }
     }
 
@@ -153,6 +156,16 @@ impl SendHalf {
     /// is not streaming, or it would have its credit back at once and fill the system's buffers.
     pub fn outweighs_mark(&mut self) -> bool {
         self.has_low_mark() && self.holds_much()
+    }
+
+    /// The program has said how many bytes the stream is to hold (`ZMQ_SNDBUF`).
+    pub fn keep_size(&mut self) {
+        self.keeps_size = true;
+    }
+
+    /// Whether it has.
+    pub fn keeps_size(&self) -> bool {
+        self.keeps_size
     }
 
     /// Whether the program's thread may wait until the stream has taken what waits: as [`is_heavy`](SendHalf::is_heavy), and
