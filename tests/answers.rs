@@ -9,6 +9,8 @@ use std::ffi::{CString, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::ptr;
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 /// Runs `test` on a socket of this type, in a context of its own.
 fn with(kind: c_int, test: impl FnOnce(*mut c_void, Socket)) {
@@ -44,6 +46,54 @@ fn that_there_is_no_room_for_a_socket_is_said_before_that_there_is_no_such_type(
     assert!(zmq_socket(context, 99).is_null());
     assert_eq!(errno(), libc::EMFILE);
     assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
+}
+
+/// Whether another thread can use the socket of `hint` while its callback runs.
+static UNLOCKED: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+
+unsafe extern "C" fn use_socket(_: *mut c_void, hint: *mut c_void) {
+    let (socket, (sender, receiver)) = (hint.addr(), mpsc::channel());
+    std::thread::spawn(move || {
+        let (mut kind, mut size) = (0, size_of::<c_int>());
+        // SAFETY: the places are as large as said.
+        unsafe {
+            let socket = ptr::without_provenance_mut(socket);
+            zmq_getsockopt(socket, ZMQ_TYPE, (&raw mut kind).cast(), &raw mut size);
+        }
+        let _ = sender.send(kind == ZMQ_PAIR);
+    });
+    let used = receiver.recv_timeout(Duration::from_secs(10)) == Ok(true);
+    UNLOCKED.lock().unwrap().push(used);
+}
+
+#[test]
+fn what_a_message_held_before_it_is_received_into_is_given_back_with_the_socket_unlocked() {
+    with(ZMQ_PAIR, |context, socket| {
+        let peer = open(context, ZMQ_PAIR);
+        // SAFETY: the endpoint is a string.
+        assert_eq!(unsafe { zmq_bind(socket, c"inproc://held".as_ptr()) }, 0);
+        connect(peer, "inproc://held");
+        for size in [0, 8, 100] {
+            let mut msg = MaybeUninit::<zmq_msg_t>::uninit();
+            let msg = msg.as_mut_ptr();
+            let mut data = [0u8; 100];
+            // SAFETY: a message of ours, of bytes that outlive it.
+            unsafe {
+                assert_eq!(
+                    zmq_msg_init_data(msg, data.as_mut_ptr().cast(), size, Some(use_socket), socket),
+                    0
+                );
+                assert_eq!(zmq_send(peer, b"x".as_ptr().cast(), 1, 0), 1);
+                // Once for the command, which goes the long way.
+                assert_eq!(zmq_send(peer, b"y".as_ptr().cast(), 1, 0), 1);
+                let mut first = 0u8;
+                assert_eq!(zmq_recv(socket, (&raw mut first).cast(), 1, 0), 1);
+                assert_eq!((zmq_msg_recv(msg, socket, 0), zmq_msg_close(msg)), (1, 0));
+            }
+        }
+        assert_eq!(zmq_close(peer), 0);
+    });
+    assert_eq!(*UNLOCKED.lock().unwrap(), [true; 3]);
 }
 
 #[test]

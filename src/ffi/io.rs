@@ -160,8 +160,8 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, 
     // SAFETY: as the caller promises.
     let mut msg = unsafe { Msg::at(msg.cast()) };
     if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
-        // The old content is released under the socket's lock.
-        && !msg.is_lent()
+        // The old content is let go of under the socket's lock.
+        && !msg.may_call_back()
         && let Some(received) = socket.recv_straight(|frame| {
             msg.refill(frame.body, frame.more, frame.metadata).map(|()| size(frame.body.len()))
         })

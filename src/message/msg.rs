@@ -231,10 +231,16 @@ impl Msg {
         self.body_mut().cloned()
     }
 
+    /// Whether to let go of the body may call the program.
+    #[inline]
+    pub fn may_call_back(&self) -> bool {
+        // SAFETY: the tag says that this is the field in use.
+        self.tag == TAG_BODY && unsafe { self.content.body.is_lent() }
+    }
+
     /// Whether the body has bytes, and they are the program's until its free callback is called.
     pub fn is_lent(&self) -> bool {
-        // SAFETY: the tag says that this is the field in use.
-        self.tag == TAG_BODY && unsafe { self.content.body.is_lent() && !self.content.body.is_empty() }
+        self.may_call_back() && !self.is_empty()
     }
 
     /// Whether the body may be in use elsewhere too, so must not be written to (`ZMQ_SHARED`).
