@@ -94,8 +94,9 @@ impl Spending {
     #[inline(always)]
     pub fn check(&mut self) -> bool {
         let hwm = self.credit.hwm.load(Ordering::Relaxed);
-        self.limit = (self.written.saturating_add(self.credit()), hwm);
-        if self.has_credit() {
+        let credit = self.credit();
+        self.limit = (self.written.saturating_add(credit), hwm);
+        if credit > 0 {
             return true;
         }
         self.credit.waiting.swap(true, Ordering::AcqRel);

@@ -5,6 +5,7 @@
 
 use super::blocks::{Consumer, Producer, queue};
 use super::shim::edge::WEAKENED;
+use crate::sys::twin::fails;
 use loom::sync::Notify;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -73,17 +74,9 @@ fn memo_model() {
     });
 }
 
-/// Runs [`twin`] in a process of its own, since a model that fails may end in a double panic. Whether it failed.
+/// Whether the model fails with this edge weakened.
 fn weakened(edge: u8) -> bool {
-    let own = std::env::current_exe().unwrap();
-    let run = std::process::Command::new(own)
-        .args(["--exact", "queue::loom_tests::twin", "--ignored"])
-        .env("WEAKENED_EDGE", edge.to_string())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&run.stdout);
-    assert!(said.contains("running 1 test"), "{said}");
-    !run.status.success()
+    fails("queue::loom_tests::twin", "WEAKENED_EDGE", &edge.to_string())
 }
 
 /// The model with one edge weakened: fails, unless none is.

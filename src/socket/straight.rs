@@ -117,3 +117,100 @@ impl Socket {
         Some((take(frame), more))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::ctx::Context;
+    use crate::message::OutFrame;
+    use crate::options::number::ZMQ_SUBSCRIBE;
+    use crate::options::{ContextOptions, SocketType};
+
+    /// Two sockets, the first connected to the second, each of which has taken note of the other.
+    fn pair(from: SocketType, to: SocketType, topic: Option<&[u8]>) -> (Handle, Handle) {
+        let context = Context::new(ContextOptions::new());
+        let (from, to) = (Handle::open(&context, from).unwrap(), Handle::open(&context, to).unwrap());
+        to.bind("inproc://straight").unwrap();
+        from.connect("inproc://straight").unwrap();
+        if let Some(topic) = topic {
+            to.set_option(ZMQ_SUBSCRIBE, topic).unwrap();
+        }
+        for socket in [from, to] {
+            socket.events().unwrap();
+        }
+        (from, to)
+    }
+
+    fn send(socket: Handle, data: &[u8]) {
+        socket.send(&mut OutFrame::bytes(data, false), super::super::DONTWAIT).unwrap();
+    }
+
+    fn recv(socket: Handle) -> Vec<u8> {
+        socket.recv(super::super::DONTWAIT, |frame| Ok(frame.data().to_vec())).unwrap()
+    }
+
+    fn recv_straight(socket: Handle) -> Option<Vec<u8>> {
+        socket.recv_straight(|frame| frame.body.to_vec())
+    }
+
+    fn close(sockets: (Handle, Handle)) {
+        sockets.0.close().unwrap();
+        sockets.1.close().unwrap();
+        assert!(matches!(sockets.0.send_straight(b"x", false), Straight::No), "closed");
+        assert!(recv_straight(sockets.1).is_none(), "closed");
+    }
+
+    #[test]
+    fn frames_go_straight_once_their_way_is_known() {
+        use SocketType::{Dealer, Pair, Pull, Push};
+        for (from, to) in [(Push, Pull), (Dealer, Dealer), (Pair, Pair)] {
+            let (from, to) = pair(from, to, None);
+            // Somebody sleeps, who is woken by it, and there is credit to be looked for.
+            send(from, b"long");
+            assert!(recv_straight(to).is_none(), "the mailbox says that there is something");
+            assert_eq!(recv(to), b"long");
+            for more in [true, false] {
+                assert!(matches!(from.send_straight(b"short", more), Straight::Sent));
+            }
+            for more in [true, false] {
+                assert_eq!(recv_straight(to), Some(b"short".to_vec()));
+                assert_eq!(to.rcvmore(), Some(more));
+            }
+            assert!(recv_straight(to).is_none(), "nothing there");
+            assert!(matches!(from.send_straight(&[0; BY_REFERENCE], false), Straight::No), "by reference");
+            let guard = from.0.lock().unwrap();
+            assert!(matches!(from.send_straight(b"x", false), Straight::No), "somebody has it");
+            drop(guard);
+            close((from, to));
+        }
+    }
+
+    #[test]
+    fn a_subscriber_sees_straight_what_it_wants() {
+        let (from, to) = pair(SocketType::Pub, SocketType::Sub, Some(b"a"));
+        from.events().unwrap();
+        send(from, b"a1");
+        assert_eq!(recv(to), b"a1");
+        for text in [b"a2", b"a3"] {
+            send(from, text);
+        }
+        assert_eq!(to.events(), Ok(super::super::POLLIN), "announces it");
+        assert_eq!([recv_straight(to), recv_straight(to)], [Some(b"a2".to_vec()), Some(b"a3".to_vec())]);
+        assert!(matches!(from.send_straight(b"a4", false), Straight::No), "a publisher has a say in it");
+        close((from, to));
+    }
+
+    #[test]
+    fn who_waits_is_told_when_it_is_woken_by_itself() {
+        let (from, to) = pair(SocketType::Push, SocketType::Pull, None);
+        send(from, b"1");
+        assert_eq!(recv(to), b"1");
+        let id = from.0.lock().unwrap().pipes.ids()[0];
+        assert!(to.owner().unwrap().mailbox.state().is_quiet());
+        from.wake_reader(id).unwrap();
+        assert!(to.owner().unwrap().mailbox.pending());
+        close((from, to));
+        assert_eq!(from.wake_reader(id), Ok(()), "closed");
+    }
+}

@@ -132,6 +132,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -139,6 +140,17 @@ mod tests {
         let mut told = Vec::new();
         epoll.wait(timeout, |fd, events| told.push((fd, events))).unwrap();
         told
+    }
+
+    /// Waits until the thread of this number sleeps.
+    fn until_asleep(thread: i32) {
+        let sleeps = || {
+            let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+        };
+        while !sleeps() {
+            thread::yield_now();
+        }
     }
 
     #[test]
@@ -173,8 +185,14 @@ mod tests {
         assert_eq!(told(&front, Some(Duration::ZERO)), []);
         for _ in 0..10 {
             thread::scope(|scope| {
-                let sleeper = scope.spawn(|| told(&front, None));
-                thread::sleep(Duration::from_millis(20));
+                let (say, hear) = mpsc::channel();
+                let front = &front;
+                let sleeper = scope.spawn(move || {
+                    // SAFETY: no arguments.
+                    say.send(unsafe { libc::gettid() }).unwrap();
+                    told(front, None)
+                });
+                until_asleep(hear.recv().unwrap());
                 here.write_all(b"x").unwrap();
                 assert_eq!(sleeper.join().unwrap(), [(fd, libc::POLLIN)]);
             });

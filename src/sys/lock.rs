@@ -25,8 +25,8 @@ const LONGEST_LINGER: u32 = 100;
 ///
 /// It is neither `parking_lot`'s, which keeps a table for the process whose buckets a thread that does not exist in a forked
 /// child may have locked, nor the standard library's, which asks at both ends whether the thread panics: every call on a
-/// socket takes a lock, and those questions were a tenth of its instructions. To take it where nobody has it is one locked
-/// instruction, and so is to let go.
+/// socket takes a lock, and those questions were 13 instructions of the 395 of `zmq_send`, 48 of the 372 of `zmq_recv`. To
+/// take it where nobody has it is one locked instruction, and so is to let go.
 #[derive(Debug, Default)]
 pub struct Lock<T: ?Sized> {
     raw: Raw<AtomicU32>,
@@ -316,17 +316,8 @@ mod loom_tests {
         });
     }
 
-    /// Runs [`twin`] in a process of its own, since a model that fails may end in a double panic. Whether it failed.
     fn fails(how: &str) -> bool {
-        let own = std::env::current_exe().unwrap();
-        let run = std::process::Command::new(own)
-            .args(["--exact", "sys::lock::loom_tests::twin", "--ignored"])
-            .env("WEAKENED_LOCK", how)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&run.stdout);
-        assert!(said.contains("running 1 test"), "{said}");
-        !run.status.success()
+        crate::sys::twin::fails("sys::lock::loom_tests::twin", "WEAKENED_LOCK", how)
     }
 
     #[test]

@@ -23,3 +23,5 @@ pub mod poll;
 pub mod stream;
 pub mod thread;
 pub mod tipc;
+#[cfg(all(test, loom))]
+pub mod twin;
