@@ -2,6 +2,7 @@
 
 use super::borrowed::note_feed;
 use super::loan::Loan;
+use super::nap::Nap;
 use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
@@ -46,12 +47,8 @@ pub struct Connection {
     /// The I/O thread has found a half in the hands of a thread of the program, and is to be woken when that lets go of it.
     /// Written by both; the edge is made by the fences around it.
     turned_away: AtomicBool,
-    /// A thread of the program has run out of credit and sent itself, lately. A guess whoever reads or writes it, so Relaxed.
-    saturated: AtomicBool,
-    /// The session looks by itself whether there is something to send, before long. It writes this; a thread of the
-    /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
-    /// last look finds it lowered.
-    napping: AtomicBool,
+    /// Whether sending is left to the program for now.
+    pub(super) nap: Nap,
     /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Whoever asks gets the same, so Relaxed.
     stream_holds: AtomicUsize,
     /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess whoever reads or writes
@@ -81,8 +78,7 @@ impl Connection {
             has_mechanism,
             heartbeats: recv.heartbeat.is_some(),
             turned_away: AtomicBool::new(false),
-            saturated: AtomicBool::new(false),
-            napping: AtomicBool::new(false),
+            nap: Nap::default(),
             minded: AtomicBool::new(false),
             stalled_at: AtomicU64::new(u64::MAX),
             stream_holds: AtomicUsize::new(0),
@@ -156,7 +152,7 @@ impl Connection {
                 drop(guard);
                 self.let_in();
                 // Ordered behind what was published by the fence of that.
-                return self.napping.load(Ordering::Relaxed);
+                return self.nap.lasts();
             }
             half.send(self.fd.as_fd())
         };
@@ -178,12 +174,15 @@ impl Connection {
         let Some(mut half) = self.send.try_lock() else { return false };
         let Some(sending) = half.as_mut() else { return false };
         let before = sending.sent_bytes();
+        // Who runs out of credit is streaming: the first message of the next batch is not to go alone.
+        let turn = self.pace.begin();
         let sent = sending.send(self.fd.as_fd());
+        turn.end();
         let progress = sending.sent_bytes() != before;
         drop(half);
         self.let_in();
         if progress && sent == Sent::All {
-            self.saturated.store(true, Ordering::Relaxed);
+            self.nap.sent_batch();
         }
         match sent {
             Sent::All => progress,
@@ -308,21 +307,6 @@ impl Connection {
         }
     }
 
-    /// On the I/O thread, which has been told that there is something to send: whether it need not send, since a thread of the
-    /// program does that itself, over and over. Then the session is to look again after a while, and not to be told
-    /// meanwhile.
-    pub fn nap(&self) -> bool {
-        let saturated =
-            self.saturated.load(Ordering::Relaxed) && self.saturated.swap(false, Ordering::Relaxed);
-        if saturated != self.napping.load(Ordering::Relaxed) {
-            self.napping.store(saturated, Ordering::Relaxed);
-            // Dekker: the flag before we look for something to send, as the program publishes before it looks at the
-            // flag.
-            fence(Ordering::SeqCst);
-        }
-        saturated
-    }
-
     /// Notes that something was received. Whether the program's thread had sent something before that.
     pub(super) fn turn_round(&self) -> bool {
         // Written only if there is something to say: the sender's thread may be another one.
@@ -437,13 +421,6 @@ impl<'a> Minding<'a> {
 impl Drop for Minding<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-impl Connection {
-    pub fn is_napping(&self) -> bool {
-        self.napping.load(Ordering::Relaxed)
     }
 }
 

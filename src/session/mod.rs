@@ -16,6 +16,7 @@ mod lookup;
 mod monitor;
 #[cfg(feature = "pgm")]
 mod multicast;
+mod nap;
 #[cfg(feature = "norm")]
 mod norm;
 mod offenders;

@@ -34,10 +34,6 @@ pub mod timer {
     pub const NAP: u8 = 7;
 }
 
-/// How long a session leaves sending to a program that sends itself, each time that it runs out of credit. What it sends
-/// last waits for twice as long at most.
-const NAP: Duration = Duration::from_micros(100);
-
 /// What the socket gives a session.
 pub struct Ground {
     pub owner: Arc<Owner>,
@@ -187,9 +183,9 @@ impl Session {
         if let Stage::Connected(connection) = &self.stage
             && !self.closing
             && self.control.is_empty()
-            && connection.nap()
+            && let Some(length) = connection.nap.look()
         {
-            return cx.set_timer(timer::NAP, NAP);
+            return cx.set_timer(timer::NAP, length);
         }
         self.send(cx);
     }

@@ -140,7 +140,7 @@ fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
                 pair.pipe.pipe.flush();
                 sent += 3;
             } else {
-                naps += usize::from(connection.send_for_credit() && connection.is_napping());
+                naps += usize::from(connection.send_for_credit() && connection.nap.lasts());
             }
         }
         // One more, to which the program does nothing else.

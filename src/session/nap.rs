@@ -1,0 +1,98 @@
+//! How long a session leaves sending to a program that does it itself.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::time::Duration;
+
+/// The least time between two looks of the session, in microseconds.
+const SHORTEST_US: u32 = 100;
+/// The most. What the program sends last waits for twice as long.
+const LONGEST_US: u32 = 400;
+/// Looks that find so many batches are too frequent.
+const MANY: u32 = 5;
+
+/// A session does not send, and is not woken to, while a thread of the program sends a batch each time that it runs out of credit.
+/// The session looks now and then whether that goes on; what the program has left when it does not is the session's.
+///
+/// The time between looks follows the program: a look between two batches would take half a batch away from it, and wake the
+/// peer for that. It begins short, so that a program which sends a little more than its credit and stops does not wait for the
+/// rest to leave.
+#[derive(Debug, Default)]
+pub struct Nap {
+    /// Batches that the program has sent since the last look. Written by both; a count alone, so Relaxed.
+    batches: AtomicU32,
+    /// The session looks by itself whether there is something to send, before long. It writes this; a thread of the
+    /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
+    /// last look finds it lowered.
+    lasts: AtomicBool,
+    /// Time to the next look, in microseconds. The session's alone, so Relaxed.
+    length_us: AtomicU32,
+}
+
+impl Nap {
+    /// On a program's thread that has run out of credit and sent all there was.
+    pub fn sent_batch(&self) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// On a program's thread that has published something: whether the session will look without being told.
+    pub fn lasts(&self) -> bool {
+        self.lasts.load(Ordering::Relaxed)
+    }
+
+    /// On the I/O thread: whether the session need not send, and is to look again after this time. `None`: it is to send.
+    pub fn look(&self) -> Option<Duration> {
+        let mut batches = self.batches.load(Ordering::Relaxed);
+        if batches > 0 {
+            batches = self.batches.swap(0, Ordering::Relaxed);
+        }
+        let lasted = self.lasts();
+        self.set(batches > 0);
+        if batches == 0 {
+            return None;
+        }
+        let length_us = match self.length_us.load(Ordering::Relaxed) {
+            _ if !lasted => SHORTEST_US,
+            length_us if batches == 1 => length_us * 2,
+            length_us if batches >= MANY => length_us / 2,
+            length_us => length_us,
+        };
+        let length_us = length_us.clamp(SHORTEST_US, LONGEST_US);
+        self.length_us.store(length_us, Ordering::Relaxed);
+        Some(Duration::from_micros(u64::from(length_us)))
+    }
+
+    fn set(&self, lasts: bool) {
+        if lasts != self.lasts() {
+            self.lasts.store(lasts, Ordering::Relaxed);
+            // Dekker: the flag before we look for something to send, as the program publishes before it looks at the
+            // flag.
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look_after(nap: &Nap, batches: u32) -> Option<u32> {
+        (0..batches).for_each(|_| nap.sent_batch());
+        nap.look().map(|length| length.subsec_micros())
+    }
+
+    #[test]
+    fn looks_are_as_rare_as_the_programs_batches() {
+        let nap = Nap::default();
+        assert_eq!(look_after(&nap, 0), None);
+        assert_eq!(look_after(&nap, 1), Some(SHORTEST_US), "the first is short");
+        assert!(nap.lasts());
+        assert_eq!(look_after(&nap, 1), Some(2 * SHORTEST_US));
+        assert_eq!(look_after(&nap, 2), Some(2 * SHORTEST_US));
+        assert_eq!(look_after(&nap, 1), Some(4 * SHORTEST_US));
+        assert_eq!(look_after(&nap, 1), Some(LONGEST_US), "no longer than that");
+        assert_eq!(look_after(&nap, MANY), Some(LONGEST_US / 2));
+        assert_eq!(look_after(&nap, 0), None, "it has stopped");
+        assert!(!nap.lasts());
+        assert_eq!(look_after(&nap, 9), Some(SHORTEST_US), "and begins anew");
+    }
+}
