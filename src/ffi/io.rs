@@ -6,6 +6,7 @@ use super::{int, memory, settled, zmq_msg_t};
 use crate::errno::{Errno, Result};
 use crate::message::{BY_REFERENCE, Msg, OutFrame};
 use crate::socket::{Handle, Straight};
+use crate::sys::copying;
 use libc::iovec;
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -294,7 +295,7 @@ fn recv_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
 #[inline(always)]
 unsafe fn copy_out(data: &[u8], buf: *mut c_void, len: usize) -> c_int {
     // SAFETY: as the caller promises. The data is ours, so the two do not overlap.
-    unsafe { ptr::copy_nonoverlapping(data.as_ptr(), buf.cast(), data.len().min(len)) };
+    unsafe { copying::copy(data.as_ptr(), buf.cast(), data.len().min(len)) };
     size(data.len())
 }
 

@@ -7,10 +7,11 @@ use super::defer;
 use super::large_blocks;
 use super::spares::{self, Spares};
 use crate::errno::{Errno, Result};
+use crate::sys::copying;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// `zmq_free_fn`: called exactly once, on whatever thread drops the last reference, with no lock held.
@@ -70,7 +71,7 @@ impl Body {
         let (header, room) = Header::with_room(spares, data.len())?;
         // SAFETY: there is room for `data.len()` bytes at `data_at`, in memory that nobody else refers to and that
         // cannot overlap `data`.
-        unsafe { ptr::copy_nonoverlapping(data.as_ptr(), Header::data_at(header), data.len()) };
+        unsafe { copying::copy(data.as_ptr(), Header::data_at(header), data.len()) };
         Ok(Header::adopt(header, data.len(), room))
     }
 
@@ -364,6 +365,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::message::counted::Counted;
+    use std::ptr;
     use std::sync::Arc;
 
     #[test]

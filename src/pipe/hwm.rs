@@ -115,6 +115,11 @@ impl Spending {
         self.written = self.written.wrapping_add(messages);
     }
 
+    /// How many messages were written in all.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
     /// How many messages the writer is ahead by, as far as it has been told.
     #[inline(always)]
     pub fn ahead(&self) -> u64 {

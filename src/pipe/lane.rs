@@ -2,6 +2,7 @@
 
 mod plain;
 mod run;
+mod weight;
 
 pub use plain::{Plain, Wake};
 pub use run::Run;
@@ -16,6 +17,7 @@ use crate::errno::Result;
 use crate::message::{Address, Body, COMMAND, Frame, FrameBody, MORE, Metadata, Msg, OutFrame, ROUTING_ID};
 use crate::queue::blocks::{self, Consumer, Producer};
 use std::sync::Arc;
+use weight::Weight;
 
 /// What may stand between two blocks of a lane.
 pub enum Tail {
@@ -44,7 +46,14 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
         let (producer, consumer) = blocks::queue()?;
         (Into::Blocks(producer), From::Blocks(consumer))
     };
-    let writer_end = LaneWriter { into, spending, link: Arc::clone(link), side: writer, wake: false };
+    let writer_end = LaneWriter {
+        into,
+        spending,
+        link: Arc::clone(link),
+        side: writer,
+        wake: false,
+        weight: Weight::default(),
+    };
     let reader_end = LaneReader {
         from,
         granting,
@@ -76,6 +85,7 @@ pub struct LaneWriter {
     side: Side,
     /// A conflating lane's reader is to be woken at the next flush.
     wake: bool,
+    weight: Weight,
 }
 
 /// The reading side of a lane.
@@ -124,12 +134,19 @@ impl LaneWriter {
                 producer.end_messages(1);
             }
         } else {
-            append_shared(producer, flags, frame.share()?.clone())?;
+            let body = frame.share()?;
+            self.weight.add(self.spending.written(), body.len());
+            append_shared(producer, flags, body.clone())?;
         }
         if flags == 0 {
             self.spending.wrote(1);
         }
         Ok(())
+    }
+
+    /// Bytes of the large bodies of the last message that was appended.
+    pub fn last_weight(&self) -> usize {
+        self.weight.of(self.spending.written().wrapping_sub(1))
     }
 
     #[cold]

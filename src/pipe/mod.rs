@@ -178,6 +178,11 @@ impl Pipe {
         Ok(true)
     }
 
+    /// Bytes of the large bodies of the last message that was written.
+    pub fn last_weight(&self) -> usize {
+        self.writer.last_weight()
+    }
+
     /// Moves messages that lie ahead here to another pipe as they are, up to `most` of them and no more than there is
     /// credit for. None does not mean that there are none: see [`LaneReader::pass_run`]. Errors: `ENOMEM`, with nothing moved.
     pub fn pass_run(&mut self, to: &mut Pipe, most: u32) -> Result<Run> {

@@ -109,6 +109,11 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
     }
 
+    /// See [`Pipe::last_weight`]; 0 unless there is one pipe alone.
+    pub fn last_weight(&self) -> usize {
+        if self.len() == 1 { self.pipes.values().map(Pipe::last_weight).sum() } else { 0 }
+    }
+
     /// See [`Pipe::prepare_write`].
     #[inline(always)]
     pub fn prepare_write(&self, id: PipeId) {

@@ -61,6 +61,22 @@ fn frames_of_all_sizes_arrive_and_peek_takes_nothing() {
 }
 
 #[test]
+fn a_message_weighs_what_its_large_frames_do() {
+    let (mut left, _right, _, _) = pipe(0);
+    let large = vec![0; 2 * BY_REFERENCE];
+    for _ in 0..2 {
+        for more in [true, true, false] {
+            assert!(send(&mut left, &large, more));
+        }
+        assert_eq!(left.last_weight(), 6 * BY_REFERENCE);
+    }
+    assert!(send(&mut left, &large, false));
+    assert_eq!(left.last_weight(), 2 * BY_REFERENCE);
+    assert!(send(&mut left, b"small", false));
+    assert_eq!(left.last_weight(), 0);
+}
+
+#[test]
 fn what_is_lent_comes_back_when_it_has_been_read_however_small_it_is() {
     let (mut left, mut right, _, _) = pipe(0);
     let (small, empty) = (Counted::new(b"small"), Counted::new(b""));

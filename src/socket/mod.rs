@@ -23,7 +23,7 @@ pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
-use crate::message::{Frame, OutFrame};
+use crate::message::{BY_REFERENCE, Frame, OutFrame};
 use crate::options::SocketType;
 use crate::session::{HEAVY, LONGEST_STAY_MS};
 use state::Socket;
@@ -139,10 +139,10 @@ impl Handle {
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let len = frame.data().len();
         let patient = !(0..=LONGEST_STAY_MS).contains(&timeout_ms);
-        let heavy = len >= HEAVY && !frame.more() && patient && socket.may_keep_up();
+        let large = len >= BY_REFERENCE && !frame.more() && patient && socket.may_keep_up();
         match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}
-            Ok(()) if heavy => return keep_up(socket, len),
+            Ok(()) if large => return keep_up(socket, len),
             outcome => return outcome,
         }
         let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
@@ -151,7 +151,7 @@ impl Handle {
             socket.process()?;
             match socket.try_send(frame, timeout_ms) {
                 Err(Errno::AGAIN) => {}
-                Ok(()) if heavy => return keep_up(socket, len),
+                Ok(()) if large => return keep_up(socket, len),
                 outcome => return outcome,
             }
             if socket.owner.connections.send_for_credit() {
@@ -268,11 +268,14 @@ impl Handle {
     }
 }
 
-/// Something large has been sent: sees to it that it leaves, outside the socket's lock.
+/// The last frame of a message was large, `len` bytes: if all of it together is heavy, sees to it that it leaves, outside the
+/// socket's lock.
 #[cold]
 fn keep_up(socket: SlotGuard<'static, Socket>, len: usize) -> Result<()> {
-    let owner = Arc::clone(&socket.owner);
-    drop(socket);
-    owner.connections.keep_up(len);
+    if socket.pipes.last_weight() >= HEAVY {
+        let owner = Arc::clone(&socket.owner);
+        drop(socket);
+        owner.connections.keep_up(len);
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The operating system, behind safe interfaces.
 
 pub mod contain;
+pub mod copying;
 pub mod credentials;
 pub mod datagram;
 pub mod epoll;

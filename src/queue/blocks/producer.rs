@@ -3,6 +3,7 @@
 use super::block::{Block, FIRST_BLOCK, LARGEST_BLOCK, Position, SEALED, Shared, unkeep, word};
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{Arc, Ordering, edge};
+use crate::sys::copying;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
@@ -74,7 +75,7 @@ impl<T> Producer<T> {
         unsafe {
             let to = Block::bytes(self.block).add(self.filled);
             ptr::copy_nonoverlapping(first.as_ptr(), to, first.len());
-            ptr::copy_nonoverlapping(second.as_ptr(), to.add(first.len()), second.len());
+            copying::copy(second.as_ptr(), to.add(first.len()), second.len());
         }
         self.filled += len;
         self.inside = true;
