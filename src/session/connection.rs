@@ -6,6 +6,7 @@ use super::nap::Nap;
 use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
+use super::turned_away::{Half, TurnedAway};
 use crate::reactor::{Remote, clock_ms};
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
@@ -13,7 +14,7 @@ use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a thread that has sent something large waits for a stream that takes nothing.
@@ -34,7 +35,7 @@ pub struct Connection {
     fd: OwnedFd,
     /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.
     pub has_mechanism: bool,
-    send: Lock<Option<SendHalf>>,
+    pub(super) send: Lock<Option<SendHalf>>,
     pub(super) recv: Lock<Option<RecvHalf>>,
     /// Who watches the stream. Locked before the halves, never after.
     pub(super) loan: Loan,
@@ -44,9 +45,7 @@ pub struct Connection {
     pace: Arc<Pace>,
     /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
     one_way: AtomicBool,
-    /// The I/O thread has found a half in the hands of a thread of the program, and is to be woken when that lets go of it.
-    /// Written by both; the edge is made by the fences around it.
-    turned_away: AtomicBool,
+    pub(super) turned_away: TurnedAway,
     /// Whether sending is left to the program for now.
     pub(super) nap: Nap,
     /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Whoever asks gets the same, so Relaxed.
@@ -77,7 +76,7 @@ impl Connection {
             fd,
             has_mechanism,
             heartbeats: recv.heartbeat.is_some(),
-            turned_away: AtomicBool::new(false),
+            turned_away: TurnedAway::default(),
             nap: Nap::default(),
             minded: AtomicBool::new(false),
             stalled_at: AtomicU64::new(u64::MAX),
@@ -106,7 +105,7 @@ impl Connection {
                 if self.minded.load(Ordering::Relaxed) {
                     return Sent::All;
                 }
-                self.unless_in_use(|| self.send.try_lock())
+                self.turned_away.unless_in_use(Half::Send, || self.send.try_lock())
             };
             let Some(mut half) = half else { return Sent::Blocked };
             let Some(half) = half.as_mut() else { return Sent::All };
@@ -135,8 +134,10 @@ impl Connection {
 
     /// As [`is_busy`](Connection::is_busy), where somebody who is sending counts as busy.
     pub(super) fn seems_busy(&self) -> bool {
-        let busy = self.send.try_lock().is_none_or(|half| half.as_ref().is_none_or(SendHalf::is_busy));
-        self.let_in();
+        let Some(half) = self.send.try_lock() else { return true };
+        let busy = half.as_ref().is_none_or(SendHalf::is_busy);
+        drop(half);
+        self.let_in(Half::Send);
         busy
     }
 
@@ -150,14 +151,14 @@ impl Connection {
             let Some(half) = guard.as_mut() else { return false };
             if streaming && !half.is_heavy() || half.outweighs_mark() {
                 drop(guard);
-                self.let_in();
+                self.let_in(Half::Send);
                 // Ordered behind what was published by the fence of that.
                 return self.nap.lasts();
             }
             half.send(self.fd.as_fd())
         };
         turn.end();
-        self.let_in();
+        self.let_in(Half::Send);
         match sent {
             Sent::All => true,
             Sent::Blocked => {
@@ -180,7 +181,7 @@ impl Connection {
         turn.end();
         let progress = sending.sent_bytes() != before;
         drop(half);
-        self.let_in();
+        self.let_in(Half::Send);
         if progress && sent == Sent::All {
             self.nap.sent_batch();
         }
@@ -205,19 +206,21 @@ impl Connection {
     /// Nothing is waited for where the stream holds little, or less than half of a frame of `len` bytes: its peer would stand
     /// still while the next one is made.
     pub fn keep_up(&self, len: usize) {
-        let (blocked, keeps_size) = match self.send.lock().as_ref() {
-            Some(half) if half.may_be_waited_for() => {
-                (half.is_blocked().then(|| half.sent_bytes()), half.keeps_size())
-            }
-            _ => return self.let_in(),
-        };
+        // A statement of its own: the half is to be free again before anybody is let in.
+        let standing = self
+            .send
+            .lock()
+            .as_ref()
+            .filter(|half| half.may_be_waited_for())
+            .map(|half| (half.is_blocked().then(|| half.sent_bytes()), half.keeps_size()));
+        let Some((blocked, keeps_size)) = standing else { return self.let_in(Half::Send) };
         let holds = self.stream_holds(keeps_size);
         if holds < ROOMY || len / 2 > holds {
-            return self.let_in();
+            return self.let_in(Half::Send);
         }
         let stalled = blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed));
         if stalled && !self.await_room(Duration::ZERO) {
-            return self.let_in();
+            return self.let_in(Half::Send);
         }
         let minding = Minding::begin(self);
         let begun = Instant::now();
@@ -247,7 +250,7 @@ impl Connection {
             Sent::Yield | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
             Sent::All => {}
         }
-        self.let_in();
+        self.let_in(Half::Send);
     }
 
     fn stream_holds(&self, keeps_size: bool) -> usize {
@@ -288,7 +291,7 @@ impl Connection {
             }
             Some(received)
         });
-        self.let_in();
+        self.let_in(Half::Recv);
         match received {
             Some(Some(received @ (Received::NoCredit | Received::Blocked))) if answers.is_empty() => {
                 self.turn_round();
@@ -317,8 +320,11 @@ impl Connection {
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Received {
         let hidden = self.hides_the_end();
         let received = {
-            let half =
-                if hangup { Some(self.recv.lock()) } else { self.unless_in_use(|| self.recv.try_lock()) };
+            let half = if hangup {
+                Some(self.recv.lock())
+            } else {
+                self.turned_away.unless_in_use(Half::Recv, || self.recv.try_lock())
+            };
             // The session will be woken.
             let Some(mut half) = half else { return Received::Stopped };
             let Some(half) = half.as_mut() else { return Received::Stopped };
@@ -338,16 +344,18 @@ impl Connection {
         if receiving {
             // The I/O thread, for one burst.
             drop(self.recv.lock());
-            self.let_in();
+            self.let_in(Half::Recv);
         }
         receiving
     }
 
     /// Whether somebody is receiving now.
     pub(super) fn is_receiving(&self) -> bool {
-        let receiving = self.recv.try_lock().is_none();
-        self.let_in();
-        receiving
+        if self.recv.try_lock().is_none() {
+            return true;
+        }
+        self.let_in(Half::Recv);
+        false
     }
 
     pub(super) fn receive_with(
@@ -363,23 +371,9 @@ impl Connection {
         half.receive(self.fd.as_fd(), now_ms, control)
     }
 
-    /// For the I/O thread: a half, unless a thread of the program has it, which then wakes the session.
-    fn unless_in_use<G>(&self, lock: impl Fn() -> Option<G>) -> Option<G> {
-        let half = lock();
-        if half.is_some() {
-            return half;
-        }
-        self.turned_away.store(true, Ordering::Relaxed);
-        // Dekker: our flag before the lock, as the other has the lock before the flag.
-        fence(Ordering::SeqCst);
-        // If it works now, the session is woken once too often: the flag may stand for the other half as well.
-        lock()
-    }
-
-    /// For a thread of the program that has let go of a half: lets the I/O thread have its turn, if it wanted one.
-    pub(super) fn let_in(&self) {
-        fence(Ordering::SeqCst);
-        if self.turned_away.load(Ordering::Relaxed) && self.turned_away.swap(false, Ordering::AcqRel) {
+    /// For who has let go of a half: lets the I/O thread have its turn, if it wanted one.
+    pub(super) fn let_in(&self, half: Half) {
+        if self.turned_away.is_waiting(half) {
             self.remote.wake();
         }
     }
@@ -387,7 +381,7 @@ impl Connection {
     /// Something about the receiving half.
     pub fn with_recv<R>(&self, f: impl FnOnce(&mut RecvHalf) -> R) -> Option<R> {
         let answer = self.recv.lock().as_mut().map(f);
-        self.let_in();
+        self.let_in(Half::Recv);
         answer
     }
 

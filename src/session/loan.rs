@@ -13,6 +13,7 @@
 use super::connection::Connection;
 use super::recv::Received;
 use super::send::MOST_CONTROL;
+use super::turned_away::Half;
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::sys::contain::contain;
@@ -170,7 +171,7 @@ impl Connection {
                 received == Received::Blocked || received == Received::Yield && !half.is_tunnelled();
             Some((all_told, half.received()))
         });
-        self.let_in();
+        self.let_in(Half::Recv);
         let sent_before = self.turn_round();
         let mut terms = self.loan.0.lock();
         let keeps = match received {

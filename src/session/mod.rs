@@ -27,6 +27,7 @@ mod send;
 mod shared;
 mod state;
 mod tunnel;
+mod turned_away;
 mod zap;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
 use crate::session::Listening;
+use crate::session::turned_away::Half;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
@@ -152,6 +153,27 @@ fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
         pair.pipe.pipe.flush();
         assert!(reading.join().unwrap() >= sent);
     });
+    drop(connection);
+    pair.end();
+}
+
+#[test]
+fn an_io_thread_that_is_turned_away_waits_to_be_let_in() {
+    let mut pair = Pair::new(SocketOptions::new(SocketType::Push));
+    let connection = pair.fixture.owner.connections.first().unwrap();
+    let sending = connection.send.lock();
+    assert!(pair.pipe.pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap());
+    pair.pipe.pipe.flush();
+    pair.patiently(|_| connection.turned_away.from(Half::Send));
+    // As the I/O thread does while it goes on: it is not to wake itself.
+    assert_eq!(connection.with_recv(|half| half.received()), Some(0));
+    assert!(connection.turned_away.from(Half::Send));
+    drop(sending);
+    connection.let_in(Half::Send);
+    let mut bytes = [0; 1];
+    while bytes != *b"x" {
+        pair.peer.read_exact(&mut bytes).unwrap();
+    }
     drop(connection);
     pair.end();
 }
