@@ -182,8 +182,8 @@ impl Connection {
         let progress = sending.sent_bytes() != before;
         drop(half);
         self.let_in(Half::Send);
-        if progress && sent == Sent::All {
-            self.nap.sent_batch();
+        if progress && matches!(sent, Sent::All | Sent::Yield) {
+            self.nap.sent(sent == Sent::All);
         }
         match sent {
             Sent::All => progress,

@@ -20,6 +20,8 @@ const MANY: u32 = 5;
 pub struct Nap {
     /// Batches that the program has sent since the last look. Written by both; a count alone, so Relaxed.
     batches: AtomicU32,
+    /// The program has sent a part of a batch that is too large for one turn. Its alone, so Relaxed.
+    large: AtomicBool,
     /// The session looks by itself whether there is something to send, before long. It writes this; a thread of the
     /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
     /// last look finds it lowered.
@@ -29,9 +31,17 @@ pub struct Nap {
 }
 
 impl Nap {
-    /// On a program's thread that has run out of credit and sent all there was.
-    pub fn sent_batch(&self) {
-        self.batches.fetch_add(1, Ordering::Relaxed);
+    /// On a program's thread that has run out of credit and sent what one turn allows: whether that was `all` there was. A batch of more
+    /// than a turn does not count: it is in no cache any more when the credit is used up, and an I/O thread that sends meanwhile
+    /// is of use.
+    pub fn sent(&self, all: bool) {
+        let large = self.large.load(Ordering::Relaxed);
+        if large == all {
+            self.large.store(!all, Ordering::Relaxed);
+        }
+        if all && !large {
+            self.batches.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// On a program's thread that has published something: whether the session will look without being told.
@@ -76,7 +86,7 @@ mod tests {
     use super::*;
 
     fn look_after(nap: &Nap, batches: u32) -> Option<u32> {
-        (0..batches).for_each(|_| nap.sent_batch());
+        (0..batches).for_each(|_| nap.sent(true));
         nap.look().map(|length| length.subsec_micros())
     }
 
@@ -94,5 +104,15 @@ mod tests {
         assert_eq!(look_after(&nap, 0), None, "it has stopped");
         assert!(!nap.lasts());
         assert_eq!(look_after(&nap, 9), Some(SHORTEST_US), "and begins anew");
+    }
+
+    #[test]
+    fn batches_of_more_than_a_turn_do_not_count() {
+        let nap = Nap::default();
+        for all in [false, false, true, false, true] {
+            nap.sent(all);
+        }
+        assert_eq!(look_after(&nap, 0), None);
+        assert_eq!(look_after(&nap, 1), Some(SHORTEST_US));
     }
 }
