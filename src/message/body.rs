@@ -249,10 +249,9 @@ impl Header {
     /// Errors: as of [`allocate`](Header::allocate).
     #[inline]
     fn with_room(spares: &Spares, len: usize) -> Result<(NonNull<Header>, usize)> {
-        let room = spares::room_for(len);
-        match spares.take(room) {
-            Some(header) => Ok((header, room)),
-            None => Header::allocate_or_reuse(room),
+        match spares.take(len) {
+            Some(found) => Ok(found),
+            None => Header::allocate_or_reuse(spares::room_for(len)),
         }
     }
 

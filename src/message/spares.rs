@@ -11,6 +11,8 @@ use std::sync::Arc;
 const ROOM: [usize; 2] = [64, 128];
 /// So many bodies' memory lies on a shelf at most: enough for a program that holds a few messages at a time.
 const MOST: u32 = 16;
+/// Bodies of more room than this are not kept here.
+const LARGEST: usize = 8 * 1024;
 
 /// Of one thread. No destructor of its own, so that it can be looked at while the thread's other locals are torn down;
 /// [`Tidy`] empties it.
@@ -21,6 +23,9 @@ pub(super) struct Spares {
     metadata: Cell<*const Metadata>,
     /// Memory for a header and as many bytes as [`ROOM`] says, linked through its first word; and how many there are.
     shelves: [(Cell<*mut Header>, Cell<u32>); ROOM.len()],
+    /// Memory of the last body that was larger than those, up to [`LARGEST`], and how much room it has; or null. `malloc` has no quick
+    /// way for more than 1 KiB.
+    larger: Cell<(*mut Header, usize)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,7 @@ thread_local! {
             state: Cell::new(State::New),
             metadata: Cell::new(ptr::null()),
             shelves: [const { (Cell::new(ptr::null_mut()), Cell::new(0)) }; ROOM.len()],
+            larger: Cell::new((ptr::null_mut(), 0)),
         }
     };
     static TIDY: Tidy = const { Tidy };
@@ -90,15 +96,26 @@ impl Spares {
         }
     }
 
-    /// Memory for a header with this much room, that was kept.
+    /// Memory for a header and `len` bytes, that was kept; and how much room it has.
     #[inline]
-    pub(super) fn take(&self, room: usize) -> Option<NonNull<Header>> {
-        let (first, count) = self.shelf(room)?;
+    pub(super) fn take(&self, len: usize) -> Option<(NonNull<Header>, usize)> {
+        let room = room_for(len);
+        let Some((first, count)) = self.shelf(room) else { return self.take_larger(len) };
         let header = NonNull::new(first.get())?;
         // SAFETY: what lies on a shelf is this thread's alone, and begins with the link to the next.
         first.set(unsafe { header.cast::<*mut Header>().read() });
         count.set(count.get() - 1);
-        Some(header)
+        Some((header, room))
+    }
+
+    /// No more than twice what is needed: a program may hold many.
+    fn take_larger(&self, len: usize) -> Option<(NonNull<Header>, usize)> {
+        let (header, room) = self.larger.get();
+        if len > room || len < room / 2 {
+            return None;
+        }
+        self.larger.set((ptr::null_mut(), 0));
+        NonNull::new(header).map(|header| (header, room))
     }
 
     /// Keeps memory for the next body. `false`: the caller is to give it back.
@@ -107,7 +124,10 @@ impl Spares {
     /// `header` was allocated with exactly this much room and is given up to this call if it answers `true`.
     #[inline]
     pub(super) unsafe fn keep(&self, header: *mut Header, room: usize) -> bool {
-        let Some((first, count)) = self.shelf(room) else { return false };
+        let Some((first, count)) = self.shelf(room) else {
+            // SAFETY: as the caller says.
+            return unsafe { self.keep_larger(header, room) };
+        };
         if count.get() >= MOST || !self.open() {
             return false;
         }
@@ -115,6 +135,20 @@ impl Spares {
         unsafe { header.cast::<*mut Header>().write(first.get()) };
         first.set(header);
         count.set(count.get() + 1);
+        true
+    }
+
+    /// # Safety
+    /// That of [`keep`](Spares::keep).
+    unsafe fn keep_larger(&self, header: *mut Header, room: usize) -> bool {
+        if !(ROOM[ROOM.len() - 1]..=LARGEST).contains(&room) || !self.open() {
+            return false;
+        }
+        let (before, its_room) = self.larger.replace((header, room));
+        if !before.is_null() {
+            // SAFETY: an earlier call has kept it, and it was allocated with this much room.
+            unsafe { Header::free(before, its_room) };
+        }
         true
     }
 
@@ -158,8 +192,8 @@ impl Drop for Tidy {
             // SAFETY: a count that `let_go` has kept.
             drop(unsafe { Arc::from_raw(metadata) });
         }
-        for room in ROOM {
-            while let Some(header) = spares.take(room) {
+        for len in [ROOM[0], ROOM[1], spares.larger.get().1] {
+            while let Some((header, room)) = spares.take(len) {
                 // SAFETY: `keep` was told that it was allocated with this much room.
                 unsafe { Header::free(header.as_ptr(), room) };
             }
@@ -192,6 +226,24 @@ mod tests {
         drop(bodies);
         assert_eq!(here().shelves[1].1.get(), MOST);
         assert_eq!(here().shelf(129).map(|_| ()), None);
+    }
+
+    #[test]
+    fn the_memory_of_one_larger_body_is_used_again_where_it_is_not_far_too_much() {
+        let first = Body::copy_from(&[1; 4000]).unwrap();
+        let at = first.as_ptr();
+        drop(first);
+        assert_ne!(Body::copy_from(&[2; 1999]).unwrap().as_ptr(), at, "too small");
+        let kept = Body::copy_from(&[3; 4096]).unwrap();
+        let at = kept.as_ptr();
+        drop(kept);
+        let second = Body::copy_from(&[4; 2048]).unwrap();
+        assert_eq!((second.as_ptr(), second.as_slice()), (at, &[4; 2048][..]));
+        let third = Body::copy_from(&[5; 2048]).unwrap();
+        assert_ne!(third.as_ptr(), at, "it is in use");
+        drop((second, third));
+        drop(Body::copy_from(&[6; LARGEST + 1]).unwrap());
+        assert!(here().larger.get().1 <= LARGEST);
     }
 
     #[test]

@@ -309,7 +309,7 @@ mod loom_tests {
                 loom::thread::spawn(move || add(&shared))
             });
             add(&shared);
-            threads.map(|thread| thread.join().unwrap());
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
             assert!(shared.0.try_lock());
             // SAFETY: as above.
             assert_eq!(shared.1.with(|count| unsafe { *count }), 3);
