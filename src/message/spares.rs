@@ -237,13 +237,17 @@ mod tests {
         let kept = Body::copy_from(&[3; 4096]).unwrap();
         let at = kept.as_ptr();
         drop(kept);
+        assert_eq!(here().larger.get().1, 4096);
         let second = Body::copy_from(&[4; 2048]).unwrap();
+        assert!(here().larger.get().0.is_null());
         assert_eq!((second.as_ptr(), second.as_slice()), (at, &[4; 2048][..]));
         let third = Body::copy_from(&[5; 2048]).unwrap();
         assert_ne!(third.as_ptr(), at, "it is in use");
-        drop((second, third));
+        drop(second);
+        drop(third);
+        assert_eq!(here().larger.get().1, 2048, "the last");
         drop(Body::copy_from(&[6; LARGEST + 1]).unwrap());
-        assert!(here().larger.get().1 <= LARGEST);
+        assert_eq!(here().larger.get().1, 2048);
     }
 
     #[test]

@@ -134,9 +134,10 @@ impl LaneWriter {
                 producer.end_messages(1);
             }
         } else {
-            let body = frame.share()?;
-            self.weight.add(self.spending.written(), body.len());
-            append_shared(producer, flags, body.clone())?;
+            let body = frame.share()?.clone();
+            let len = body.len();
+            append_shared(producer, flags, body)?;
+            self.weight.add(self.spending.written(), len);
         }
         if flags == 0 {
             self.spending.wrote(1);
@@ -229,6 +230,7 @@ impl LaneWriter {
 
     /// Takes back an incomplete message.
     pub fn rollback(&mut self) {
+        self.weight = Weight::default();
         match &mut self.into {
             Into::Blocks(producer) => producer.rollback(),
             Into::Latest(_, dropping) => *dropping = false,

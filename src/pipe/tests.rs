@@ -74,6 +74,10 @@ fn a_message_weighs_what_its_large_frames_do() {
     assert_eq!(left.last_weight(), 2 * BY_REFERENCE);
     assert!(send(&mut left, b"small", false));
     assert_eq!(left.last_weight(), 0);
+    assert!(send(&mut left, &large, true));
+    left.rollback();
+    assert!(send(&mut left, &large, false));
+    assert_eq!(left.last_weight(), 2 * BY_REFERENCE, "what was taken back weighs nothing");
 }
 
 #[test]

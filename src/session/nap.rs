@@ -20,7 +20,8 @@ const MANY: u32 = 5;
 pub struct Nap {
     /// Batches that the program has sent since the last look. Written by both; a count alone, so Relaxed.
     batches: AtomicU32,
-    /// The program has sent a part of a batch that is too large for one turn. Its alone, so Relaxed.
+    /// The program has sent a part of a batch that is too large for one turn. A guess whoever of its threads reads or writes it,
+    /// so Relaxed.
     large: AtomicBool,
     /// The session looks by itself whether there is something to send, before long. It writes this; a thread of the
     /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's

@@ -22,7 +22,7 @@ pub struct TurnedAway {
 }
 
 impl TurnedAway {
-    /// For the I/O thread: a half by `lock`, unless somebody has it, who then [lets it in](TurnedAway::is_waiting).
+    /// For the I/O thread: a half by `lock`, unless somebody has it, who then asks whether it [is waiting](TurnedAway::is_waiting).
     pub fn unless_in_use<G>(&self, half: Half, lock: impl Fn() -> Option<G>) -> Option<G> {
         let guard = lock();
         if guard.is_some() {
