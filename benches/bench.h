@@ -94,6 +94,6 @@ void waiter_end(struct waiter *waiter);
 
 /* The sub-commands. */
 side throughput, raw_copy, round_trip, raw_round_trip, publish, topics, fan_in, set_up, poll_many, proxy, idle_sockets,
-  idle_connections, which_library;
+  idle_connections, line_between_processors, which_library;
 
 #endif

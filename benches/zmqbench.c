@@ -28,6 +28,7 @@ static const struct command COMMANDS[] = {
   {"proxy", proxy, "transport= size= seconds="},
   {"idle-sockets", idle_sockets, "sockets="},
   {"idle-connections", idle_connections, "connections= transport="},
+  {"line", line_between_processors, ""},
   {"which", which_library, ""},
 };
 

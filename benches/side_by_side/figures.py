@@ -51,6 +51,7 @@ def of(cells, record):
 
 
 def _figure(cell, row, runs):
+    runs = _steady(runs)
     series = {name: [run.get(row.metric) for run in each] for name, each in runs.items()}
     medians = {name: median(known) for name, each in series.items() if (known := _known(each))}
     missing = next((run["missing"] for run in runs.get(OURS, ()) if "missing" in run), "")
@@ -69,6 +70,14 @@ def _figure(cell, row, runs):
     )
 
 
+def _steady(runs):
+    """Without the rounds in which the machine has moved its processors, if there are others."""
+    steady = [place for place, run in enumerate(runs.get(OURS, ())) if not run.get("moved")]
+    if not steady:
+        return runs
+    return {name: [each[place] for place in steady if place < len(each)] for name, each in runs.items()}
+
+
 def _ratios(left, right):
     """Round by round; rounds where one of the two failed count for nothing."""
     pairs = [(a, b) for a, b in zip(left, right) if a is not None and b is not None]
@@ -79,7 +88,13 @@ def _known(values):
     return [value for value in values if value is not None]
 
 
+def distances(record):
+    """How far apart the processors were, in ns, in each round of each cell; and in how many of them that changed."""
+    runs = [run for cell in record.values() for run in cell.get(OURS, ()) if run.get("line_ns")]
+    return [run["line_ns"] for run in runs], sum(run["moved"] for run in runs)
+
+
 def middle(record, cell, metric, library):
     """The median of one metric of one library in one cell, or `None`."""
-    known = _known([run.get(metric) for run in record.get(cell, {}).get(library, ())])
+    known = _known([run.get(metric) for run in _steady(record.get(cell, {})).get(library, ())])
     return median(known) if known else None

@@ -1,6 +1,7 @@
 """Fills what was measured into docs/performance/README.md, between marks; the rest of it is written by hand."""
 
 import re
+from statistics import median
 
 from harness.places import PROJECT, Problem
 
@@ -44,7 +45,19 @@ def _run(results, rows):
     return (
         f"{machine['when']}; {machine['processor']}, {machine['cpus']} processors, {machine['memory_mib']} MiB, "
         f"Linux {machine['kernel']}; {results['rounds']} rounds of {results['seconds']:g} s a cell; {versions}.\n\n"
-        f"Of {len(rows)} figures: {sums}."
+        f"{_distances(results['cells'])}Of {len(rows)} figures: {sums}."
+    )
+
+
+def _distances(record):
+    """Where the processors lay."""
+    each, moved = figures.distances(record)
+    if not each:
+        return ""
+    return (
+        f"A line of memory went from one processor to the other and back in {median(each):.0f} ns (the median; from "
+        f"{min(each)} to {max(each)}), which changed in the course of {moved} of {len(each)} rounds, for all that they were "
+        "repeated.\n\n"
     )
 
 

@@ -153,6 +153,12 @@ impl FairQueue {
         }
     }
 
+    /// Whether no pipe but one is known to have frames.
+    #[inline(always)]
+    pub fn is_served_alone(&self) -> bool {
+        self.active <= 1
+    }
+
     /// Whether the next frame of the pipe's is one that the program was told of, or the rest of a message it has begun to take.
     #[inline(always)]
     pub fn is_promised(&self, pipe: PipeId) -> bool {

@@ -116,8 +116,8 @@ impl Pipe {
 
     /// See [`LaneReader::read_plain`].
     #[inline(always)]
-    pub fn read_plain(&mut self, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Plain<'_>> {
-        if self.end.is_closed() { None } else { self.reader.read_plain(wanted) }
+    pub fn read_plain(&mut self, alone: bool, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Plain<'_>> {
+        if self.end.is_closed() { None } else { self.reader.read_plain(alone, wanted) }
     }
 
     /// See [`LaneWriter::write_plain`].

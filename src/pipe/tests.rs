@@ -332,7 +332,7 @@ fn the_short_way_and_the_long_one_may_be_mixed() {
             continue;
         }
         loop {
-            let plain = (received.len() % 3 != 0).then(|| right.read_plain(|_| true)).flatten();
+            let plain = (received.len() % 3 != 0).then(|| right.read_plain(false, |_| true)).flatten();
             short[1] += u32::from(plain.is_some());
             match plain.map(|plain| (plain.body.to_vec(), plain.more)).or_else(|| recv(&mut right)) {
                 Some(frame) => received.push(frame),
@@ -373,19 +373,19 @@ fn what_is_out_of_the_ordinary_is_not_written_on_the_short_way() {
 #[test]
 fn what_is_out_of_the_ordinary_is_not_read_on_the_short_way() {
     let (mut left, mut right, left_log, _) = pipe(4);
-    assert!(right.read_plain(|_| true).is_none(), "nothing there");
+    assert!(right.read_plain(false, |_| true).is_none(), "nothing there");
     left.write_subscription(true, b"topic").unwrap();
     for data in [&b"1"[..], b"2", &[0; BY_REFERENCE]] {
         assert!(send(&mut left, data, false));
     }
     assert!(!left.check_write());
-    assert!(right.read_plain(|_| true).is_none(), "a command");
+    assert!(right.read_plain(false, |_| true).is_none(), "a command");
     assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"topic"));
-    assert!(right.read_plain(|_| true).is_none(), "there is credit to be given");
+    assert!(right.read_plain(false, |_| true).is_none(), "there is credit to be given");
     assert_eq!(recv(&mut right), Some((b"1".to_vec(), false)));
     assert_eq!(left_log.take(), ["writable"]);
-    assert!(right.read_plain(|body| body != b"2").is_none(), "not wanted");
-    assert_eq!(right.read_plain(|body| body == b"2").unwrap().body, b"2");
-    assert!(right.read_plain(|_| true).is_none(), "by reference");
+    assert!(right.read_plain(false, |body| body != b"2").is_none(), "not wanted");
+    assert_eq!(right.read_plain(false, |body| body == b"2").unwrap().body, b"2");
+    assert!(right.read_plain(false, |_| true).is_none(), "by reference");
     assert_eq!(recv(&mut right).unwrap().0.len(), BY_REFERENCE);
 }

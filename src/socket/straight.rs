@@ -98,7 +98,7 @@ impl Socket {
     fn recv_straight<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
         let Some(queue) = self.pattern.plain_queue() else { return self.recv_filtered(take) };
         let id = queue.first_choice()?;
-        let frame = self.pipes.pipe(id)?.read_plain(|_| true)?;
+        let frame = self.pipes.pipe(id)?.read_plain(queue.is_served_alone(), |_| true)?;
         let more = frame.more;
         queue.taken(id, more);
         self.rcvmore = more;
@@ -110,7 +110,8 @@ impl Socket {
         let (queue, filter) = self.pattern.filtered_queue()?;
         let id = queue.first_choice()?;
         let promised = queue.is_promised(id);
-        let frame = self.pipes.pipe(id)?.read_plain(|body| promised || filter.passes(body))?;
+        let alone = queue.is_served_alone();
+        let frame = self.pipes.pipe(id)?.read_plain(alone, |body| promised || filter.passes(body))?;
         let more = frame.more;
         queue.taken(id, more);
         self.rcvmore = more;

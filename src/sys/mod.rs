@@ -18,6 +18,7 @@ pub mod net_resolve;
 #[cfg(feature = "norm")]
 pub mod norm;
 pub mod park;
+pub mod pause;
 #[cfg(feature = "pgm")]
 pub mod pgm;
 pub mod poll;

@@ -53,11 +53,12 @@ impl LaneWriter {
 
 impl LaneReader {
     /// Takes a frame of a message that lies whole in the block that is being read. `None`: there is none, its body is not wanted, or it
-    /// has to go the long way; nothing was taken, and the reader does not sleep.
+    /// has to go the long way; nothing was taken, and the reader does not sleep. Who is `alone` with the lane, and has no other to read, may
+    /// be made to wait for 1 µs.
     #[inline(always)]
-    pub fn read_plain(&mut self, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Plain<'_>> {
+    pub fn read_plain(&mut self, alone: bool, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Plain<'_>> {
         let From::Blocks(consumer) = &mut self.from else { return None };
-        if !consumer.ready_here() {
+        if !consumer.ready_here(alone) {
             return None;
         }
         let bytes = consumer.bytes();

@@ -1,6 +1,7 @@
 //! The reading side.
 
 use super::block::{Block, MESSAGES_SHIFT, SEALED, Shared, bytes_of, keep};
+use super::distance::Distance;
 use crate::queue::shim::{Arc, Ordering, edge};
 use std::ptr::NonNull;
 
@@ -14,6 +15,7 @@ pub struct Consumer<T> {
     /// What `block` showed when it was last looked at. As long as that is not used up it is not looked at again: the
     /// producer is busy writing there.
     pub(super) seen: u64,
+    pub(super) distance: Distance,
 }
 
 // SAFETY: as for `Producer`.
@@ -27,6 +29,7 @@ impl<T> Consumer<T> {
         if self.ready() {
             return true;
         }
+        self.distance.slept();
         self.shared.asleep.swap(true, Ordering::AcqRel);
         // Dekker: our flag before their state word, as the producer has its state word before our flag.
         edge::dekker();
@@ -61,14 +64,31 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// Whether bytes lie ahead in the current block; goes on to no other.
+    /// Whether bytes lie ahead in the current block; goes on to no other. Who is `alone` with this queue, and has nothing else
+    /// to read meanwhile, keeps its distance from the producer.
     #[inline(always)]
-    pub fn ready_here(&mut self) -> bool {
-        if self.position < bytes_of(self.seen) {
-            return true;
+    pub fn ready_here(&mut self, alone: bool) -> bool {
+        self.position < bytes_of(self.seen) || self.look(alone)
+    }
+
+    #[inline(never)]
+    fn look(&mut self, alone: bool) -> bool {
+        if alone {
+            self.distance.keep();
         }
+        let before = self.seen;
         self.seen = self.state();
-        self.position < bytes_of(self.seen)
+        let nothing = self.seen == before && self.seen & SEALED == 0;
+        if nothing && alone && self.distance.fell_short() {
+            self.seen = self.state();
+        }
+        let found = bytes_of(self.seen).saturating_sub(self.position);
+        // What ends a block may be a body, which is not among its bytes.
+        if self.seen & SEALED == 0 {
+            let messages = (self.seen >> MESSAGES_SHIFT) as u32;
+            self.distance.found(found, messages.wrapping_sub((before >> MESSAGES_SHIFT) as u32));
+        }
+        found > 0
     }
 
     /// Unread published bytes of the current block, as of the last [`check`](Consumer::check) or

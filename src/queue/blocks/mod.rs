@@ -13,6 +13,7 @@
 
 mod block;
 mod consumer;
+mod distance;
 mod producer;
 
 #[cfg(all(test, not(loom)))]
@@ -24,6 +25,7 @@ pub use producer::Producer;
 use super::shim::{Arc, AtomicBool, AtomicPtr, UnsafeCell};
 use crate::errno::Result;
 use block::{Block, FIRST_BLOCK, Position, Shared};
+use distance::Distance;
 use std::ptr;
 
 /// Makes an empty queue. Errors: `ENOMEM`.
@@ -46,5 +48,6 @@ pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
         oldest_word: 0,
         published: Position::default(),
     };
-    Ok((producer, Consumer { shared, block, position: 0, messages: 0, seen: 0 }))
+    let distance = Distance::default();
+    Ok((producer, Consumer { shared, block, position: 0, messages: 0, seen: 0, distance }))
 }
