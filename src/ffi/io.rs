@@ -4,7 +4,7 @@ use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use super::socket::find;
 use super::{int, memory, settled, zmq_msg_t};
 use crate::errno::{Errno, Result};
-use crate::message::{BY_REFERENCE, Msg, OutFrame};
+use crate::message::{HANDED_OVER, Msg, OutFrame};
 use crate::socket::{Handle, Straight};
 use crate::sys::copying;
 use libc::iovec;
@@ -74,6 +74,7 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, 
     let mut msg = unsafe { Msg::at(msg.cast()) };
     if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
         && let Some(bytes) = msg.bare_bytes()
+        && bytes.len() < HANDED_OVER
         && let Some(sent) = send_straight(socket, bytes, flags)
     {
         msg.clear();
@@ -235,11 +236,10 @@ fn send_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
     int(|| {
         let socket = find(socket)?;
         let msg = msg?;
-        let sent = match msg.bare_bytes() {
-            Some(bytes) if bytes.len() < BY_REFERENCE => {
-                send(socket, &mut OutFrame::bytes(bytes, has_more(flags)), flags)
-            }
-            _ => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
+        let sent = match msg.bare_bytes().map(<[u8]>::len) {
+            Some(len) if len >= HANDED_OVER => hand_over(socket, msg, flags),
+            Some(_) => send(socket, &mut OutFrame::bytes(msg.data(), has_more(flags)), flags),
+            None => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
         };
         match sent {
             Ok(sent) => {
@@ -256,6 +256,16 @@ fn send_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
     })
 }
 
+/// Sends a large message, by handing it over if that can be done at once.
+fn hand_over(socket: Handle, msg: &mut Msg, flags: c_int) -> Result<c_int> {
+    let len = msg.len();
+    match socket.send_message_straight(msg, has_more(flags)) {
+        Straight::Sent => Ok(size(len)),
+        Straight::Wake(pipe) => socket.wake_reader(pipe).map(|()| size(len)),
+        Straight::No => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
+    }
+}
+
 /// The long way of zmq_recv().
 ///
 /// # Safety
@@ -266,6 +276,10 @@ unsafe fn recv_bytes(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c
         let socket = find(socket)?;
         if buf.is_null() && len > 0 {
             return Err(Errno::FAULT);
+        }
+        if let Some((body, _)) = socket.recv_by_hand() {
+            // SAFETY: as the caller promises.
+            return Ok(unsafe { copy_out(body.as_slice(), buf, len) });
         }
         // SAFETY: as the caller promises.
         socket.recv(flags & ZMQ_DONTWAIT, |frame| Ok(unsafe { copy_out(frame.data(), buf, len) }))
@@ -278,6 +292,12 @@ fn recv_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
     int(|| {
         let socket = find(socket)?;
         let msg = msg?;
+        if let Some((body, more)) = socket.recv_by_hand() {
+            let len = body.len();
+            *msg = Msg::from_body(body);
+            msg.set_more(more);
+            return Ok(size(len));
+        }
         if let Err(errno) = socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_into(msg)) {
             if matches!(errno, Errno::AGAIN | Errno::INTR) {
                 msg.clear();

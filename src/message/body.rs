@@ -66,7 +66,7 @@ impl Body {
     }
 
     /// As [`copy_from`](Body::copy_from), for who has found the thread's spares already.
-    #[inline]
+    #[inline(always)]
     pub(super) fn copy_with(spares: &Spares, data: &[u8]) -> Result<Body> {
         let (header, room) = Header::with_room(spares, data.len())?;
         // SAFETY: there is room for `data.len()` bytes at `data_at`, in memory that nobody else refers to and that
@@ -84,6 +84,7 @@ impl Body {
     ///
     /// # Safety
     /// The bytes are written (through [`as_ptr`](Body::as_ptr)) before anything reads them.
+    #[inline]
     pub unsafe fn with_len_uninit(len: usize) -> Result<Body> {
         let (header, room) = Header::with_room(spares::here(), len)?;
         Ok(Header::adopt(header, len, room))
@@ -247,12 +248,17 @@ impl Header {
 
     /// Memory for a header and at least `len` bytes after it, new or used before; and for how many bytes exactly.
     /// Errors: as of [`allocate`](Header::allocate).
-    #[inline]
+    #[inline(always)]
     fn with_room(spares: &Spares, len: usize) -> Result<(NonNull<Header>, usize)> {
         match spares.take(len) {
             Some(found) => Ok(found),
-            None => Header::allocate_or_reuse(spares::room_for(len)),
+            None => Header::with_new_room(len),
         }
+    }
+
+    #[inline(never)]
+    fn with_new_room(len: usize) -> Result<(NonNull<Header>, usize)> {
+        Header::allocate_or_reuse(spares::room_for(len))
     }
 
     /// As [`allocate`](Header::allocate), for memory that need not be new: the memory, and its capacity, which is that much or

@@ -7,6 +7,7 @@ mod defer;
 mod frame;
 mod in_place;
 mod large_blocks;
+mod magazine;
 mod metadata;
 mod msg;
 mod spares;
@@ -29,7 +30,11 @@ pub const LARGE: u8 = 0x02;
 pub const COMMAND: u8 = 0x04;
 /// Never on the wire: the frame is the peer's routing id, first in a pipe whose reader asked for it.
 pub const ROUTING_ID: u8 = 0x08;
+/// Never on the wire: the frame is empty, and stands for a body that goes beside it to a socket of the same process.
+pub const BY_HAND: u8 = 0x10;
 
 /// Bodies of this many bytes and more travel by reference, as those do that a program has lent; others are copied into the
 /// pipe.
 pub const BY_REFERENCE: usize = 8 * 1024;
+/// The same for what is a body already, between two sockets of the process.
+pub const HANDED_OVER: usize = 2 * 1024;

@@ -115,7 +115,7 @@ impl Msg {
     }
 
     /// Makes this the empty message, where it lies.
-    #[inline]
+    #[inline(always)]
     pub fn clear(&mut self) {
         let body = self.release(TAG_INLINE);
         self.flags = 0;
@@ -143,6 +143,21 @@ impl Msg {
             }
             _ => None,
         }
+    }
+
+    /// Whether the content is a body of ours.
+    #[inline]
+    pub fn has_own_body(&self) -> bool {
+        // SAFETY: the tag says that this is the field in use.
+        self.tag == TAG_BODY && unsafe { !self.content.body.is_lent() && !self.content.body.is_static() }
+    }
+
+    /// The body, if there is one: the empty message stays.
+    #[inline]
+    pub fn take_body(&mut self) -> Option<Body> {
+        self.flags = 0;
+        self.routing_id = 0;
+        self.release(TAG_INLINE)
     }
 
     /// Refers to the body, however small it is.

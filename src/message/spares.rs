@@ -3,6 +3,7 @@
 
 use super::Metadata;
 use super::body::Header;
+use super::magazine::{self, Magazine};
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -11,8 +12,6 @@ use std::sync::Arc;
 const ROOM: [usize; 2] = [64, 128];
 /// So many bodies' memory lies on a shelf at most: enough for a program that holds a few messages at a time.
 const MOST: u32 = 16;
-/// Bodies of more room than this are not kept here.
-const LARGEST: usize = 8 * 1024;
 
 /// Of one thread. No destructor of its own, so that it can be looked at while the thread's other locals are torn down;
 /// [`Tidy`] empties it.
@@ -23,9 +22,10 @@ pub(super) struct Spares {
     metadata: Cell<*const Metadata>,
     /// Memory for a header and as many bytes as [`ROOM`] says, linked through its first word; and how many there are.
     shelves: [(Cell<*mut Header>, Cell<u32>); ROOM.len()],
-    /// Memory of the last body that was larger than those, up to [`LARGEST`], and how much room it has; or null. `malloc` has no quick
-    /// way for more than 1 KiB.
-    larger: Cell<(*mut Header, usize)>,
+    /// Memory of the last body that was larger than those, if it may be kept, and how much room it has; or null.
+    last: Cell<(*mut Header, usize)>,
+    /// That of those before it.
+    magazines: [Magazine; magazine::SIZES],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,8 @@ thread_local! {
             state: Cell::new(State::New),
             metadata: Cell::new(ptr::null()),
             shelves: [const { (Cell::new(ptr::null_mut()), Cell::new(0)) }; ROOM.len()],
-            larger: Cell::new((ptr::null_mut(), 0)),
+            last: Cell::new((ptr::null_mut(), 0)),
+            magazines: [const { Magazine::new() }; magazine::SIZES],
         }
     };
     static TIDY: Tidy = const { Tidy };
@@ -60,7 +61,7 @@ pub(super) fn room_for(len: usize) -> usize {
     } else if len <= ROOM[1] {
         ROOM[1]
     } else {
-        len
+        magazine::room_for(len)
     }
 }
 
@@ -97,25 +98,25 @@ impl Spares {
     }
 
     /// Memory for a header and `len` bytes, that was kept; and how much room it has.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&self, len: usize) -> Option<(NonNull<Header>, usize)> {
-        let room = room_for(len);
-        let Some((first, count)) = self.shelf(room) else { return self.take_larger(len) };
+        let [small, medium] = ROOM;
+        if len > medium {
+            let (header, room) = self.last.get();
+            // As of `magazine::room_for`, and somewhat more.
+            if len <= room && room - len <= len / 4 {
+                self.last.set((ptr::null_mut(), 0));
+                return NonNull::new(header).map(|header| (header, room));
+            }
+            return self.take_larger(magazine::room_for(len));
+        }
+        let room = if len <= small { small } else { medium };
+        let (first, count) = self.shelf(room)?;
         let header = NonNull::new(first.get())?;
         // SAFETY: what lies on a shelf is this thread's alone, and begins with the link to the next.
         first.set(unsafe { header.cast::<*mut Header>().read() });
         count.set(count.get() - 1);
         Some((header, room))
-    }
-
-    /// No more than twice what is needed: a program may hold many.
-    fn take_larger(&self, len: usize) -> Option<(NonNull<Header>, usize)> {
-        let (header, room) = self.larger.get();
-        if len > room || len < room / 2 {
-            return None;
-        }
-        self.larger.set((ptr::null_mut(), 0));
-        NonNull::new(header).map(|header| (header, room))
     }
 
     /// Keeps memory for the next body. `false`: the caller is to give it back.
@@ -138,20 +139,6 @@ impl Spares {
         true
     }
 
-    /// # Safety
-    /// That of [`keep`](Spares::keep).
-    unsafe fn keep_larger(&self, header: *mut Header, room: usize) -> bool {
-        if !(ROOM[ROOM.len() - 1]..=LARGEST).contains(&room) || !self.open() {
-            return false;
-        }
-        let (before, its_room) = self.larger.replace((header, room));
-        if !before.is_null() {
-            // SAFETY: an earlier call has kept it, and it was allocated with this much room.
-            unsafe { Header::free(before, its_room) };
-        }
-        true
-    }
-
     /// Whether something may be kept: it will be given back.
     #[inline]
     fn open(&self) -> bool {
@@ -168,6 +155,38 @@ impl Spares {
         let state = if TIDY.try_with(|_| ()).is_ok() { State::Open } else { State::Closed };
         self.state.set(state);
         state == State::Open
+    }
+
+    #[inline(never)]
+    fn take_larger(&self, room: usize) -> Option<(NonNull<Header>, usize)> {
+        let magazine = self.magazines.get(magazine::index(room)?)?;
+        // What it fetches is to be given back as well.
+        if self.open() { magazine.take(room).map(|header| (header, room)) } else { None }
+    }
+
+    /// # Safety
+    /// That of [`keep`](Spares::keep).
+    #[inline(never)]
+    unsafe fn keep_larger(&self, header: *mut Header, room: usize) -> bool {
+        if magazine::index(room).is_none() || !self.open() {
+            return false;
+        }
+        let (before, its_room) = self.last.replace((header, room));
+        if !before.is_null() {
+            self.make_room(before, its_room);
+        }
+        true
+    }
+
+    /// Puts away what was kept last.
+    fn make_room(&self, header: *mut Header, room: usize) {
+        let magazine = magazine::index(room).and_then(|index| self.magazines.get(index));
+        // SAFETY: an earlier call has kept it, and it was allocated with this much room.
+        unsafe {
+            if !magazine.is_some_and(|magazine| magazine.keep(header, room)) {
+                Header::free(header, room);
+            }
+        }
     }
 
     #[inline]
@@ -192,7 +211,13 @@ impl Drop for Tidy {
             // SAFETY: a count that `let_go` has kept.
             drop(unsafe { Arc::from_raw(metadata) });
         }
-        for len in [ROOM[0], ROOM[1], spares.larger.get().1] {
+        let (last, room) = spares.last.replace((ptr::null_mut(), 0));
+        if !last.is_null() {
+            // SAFETY: it was kept, and allocated with this much room.
+            unsafe { Header::free(last, room) };
+        }
+        spares.magazines.iter().for_each(Magazine::empty);
+        for len in ROOM {
             while let Some((header, room)) = spares.take(len) {
                 // SAFETY: `keep` was told that it was allocated with this much room.
                 unsafe { Header::free(header.as_ptr(), room) };
@@ -229,25 +254,22 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_one_larger_body_is_used_again_where_it_is_not_far_too_much() {
+    fn memory_of_larger_bodies_is_used_again() {
         let first = Body::copy_from(&[1; 4000]).unwrap();
         let at = first.as_ptr();
         drop(first);
-        assert_ne!(Body::copy_from(&[2; 1999]).unwrap().as_ptr(), at, "too small");
-        let kept = Body::copy_from(&[3; 4096]).unwrap();
-        let at = kept.as_ptr();
-        drop(kept);
-        assert_eq!(here().larger.get().1, 4096);
-        let second = Body::copy_from(&[4; 2048]).unwrap();
-        assert!(here().larger.get().0.is_null());
-        assert_eq!((second.as_ptr(), second.as_slice()), (at, &[4; 2048][..]));
-        let third = Body::copy_from(&[5; 2048]).unwrap();
+        let smaller = Body::copy_from(&[2; 3000]).unwrap();
+        assert_ne!(smaller.as_ptr(), at, "too much room");
+        let second = Body::copy_from(&[3; 4096]).unwrap();
+        assert_eq!((second.as_ptr(), second.as_slice()), (at, &[3; 4096][..]));
+        let third = Body::copy_from(&[4; 4096]).unwrap();
         assert_ne!(third.as_ptr(), at, "it is in use");
-        drop(second);
-        drop(third);
-        assert_eq!(here().larger.get().1, 2048, "the last");
-        drop(Body::copy_from(&[6; LARGEST + 1]).unwrap());
-        assert_eq!(here().larger.get().1, 2048);
+        let other = third.as_ptr();
+        drop((smaller, second, third));
+        assert_eq!(
+            (here().last.get().0, here().magazines[4].count()),
+            (other.wrapping_sub(size_of::<Header>()).cast(), 1)
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub use run::Run;
 
 use super::PipeEvent;
 use super::ahead::{Ahead, ends_message, find, skip};
+use super::by_hand::{Hands, HandsIn, HandsOut};
 use super::hwm::{self, Granting, Spending};
 use super::latest::Latest;
 use super::link::{Link, Side};
@@ -25,6 +26,8 @@ pub enum Tail {
     Body(Body),
     /// Frames from here on come from a connection with these properties.
     Properties(Arc<Metadata>),
+    /// Bodies of frames from here on go by this ring.
+    Hands(Hands),
 }
 
 /// How a lane is made.
@@ -53,6 +56,8 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
         side: writer,
         wake: false,
         weight: Weight::default(),
+        hands: None,
+        hands_full: false,
     };
     let reader_end = LaneReader {
         from,
@@ -62,6 +67,7 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
         metadata: None,
         incomplete: false,
         found: None,
+        hands: HandsIn::default(),
     };
     Ok((writer_end, reader_end))
 }
@@ -86,6 +92,10 @@ pub struct LaneWriter {
     /// A conflating lane's reader is to be woken at the next flush.
     wake: bool,
     weight: Weight,
+    /// Where the reader is a socket of this process.
+    hands: Option<Box<HandsOut>>,
+    /// Bodies go by hand of which the frames are not published yet.
+    hands_full: bool,
 }
 
 /// The reading side of a lane.
@@ -100,9 +110,15 @@ pub struct LaneReader {
     incomplete: bool,
     /// The frame that lies ahead, once it was looked at, until it is taken or somebody else moves on.
     found: Option<Ahead>,
+    hands: HandsIn,
 }
 
 impl LaneWriter {
+    /// Says that the reader is a socket as well: large bodies go there from hand to hand.
+    pub fn go_by_hand(&mut self) {
+        self.hands = Some(Box::default());
+    }
+
     /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
     /// [`PipeEvent::Writable`].
     #[inline(always)]
@@ -127,7 +143,7 @@ impl LaneWriter {
         let Into::Blocks(producer) = &mut self.into else {
             return self.append_latest(frame);
         };
-        if frame.is_copied() {
+        if frame.is_copied() && !(self.hands.is_some() && frame.has_body_to_hand_over()) {
             let body = frame.data();
             producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
             if flags == 0 {
@@ -136,8 +152,15 @@ impl LaneWriter {
         } else {
             let body = frame.share()?.clone();
             let len = body.len();
-            append_shared(producer, flags, body)?;
-            self.weight.add(self.spending.written(), len);
+            if let Some(hands) = &mut self.hands
+                && hands.offer(producer)?
+            {
+                hands.append(producer, flags, body)?;
+                self.hands_full = true;
+            } else {
+                append_shared(producer, flags, body)?;
+                self.weight.add(self.spending.written(), len);
+            }
         }
         if flags == 0 {
             self.spending.wrote(1);
@@ -214,6 +237,9 @@ impl LaneWriter {
     /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
     #[inline(always)]
     pub fn flush(&mut self) {
+        if self.hands_full {
+            self.hand_over();
+        }
         let wake = match &mut self.into {
             Into::Blocks(producer) => producer.publish(),
             Into::Latest(..) => std::mem::take(&mut self.wake),
@@ -234,6 +260,18 @@ impl LaneWriter {
         match &mut self.into {
             Into::Blocks(producer) => producer.rollback(),
             Into::Latest(_, dropping) => *dropping = false,
+        }
+        // After the blocks, which may hold a part of it.
+        self.hands_full = false;
+        if let Some(hands) = &mut self.hands {
+            hands.rollback();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        self.hands_full = false;
+        if let Some(hands) = &mut self.hands {
+            hands.publish();
         }
     }
 
@@ -322,7 +360,7 @@ impl LaneReader {
         }
         match &mut self.from {
             From::Blocks(consumer) => {
-                self.found = find(consumer, &mut self.metadata);
+                self.found = find(consumer, &mut self.metadata, &mut self.hands);
                 self.found.as_ref().map(|found| found.flags())
             }
             From::Latest(latest) => latest.check().then_some(0),
@@ -359,7 +397,7 @@ impl LaneReader {
         };
         let ahead = match self.found.take() {
             Some(found) => found,
-            None => find(consumer, &mut self.metadata)?,
+            None => find(consumer, &mut self.metadata, &mut self.hands)?,
         };
         self.incomplete = ahead.flags() & MORE != 0;
         if ends_message(ahead.flags()) {
@@ -371,7 +409,10 @@ impl LaneReader {
         let body = match ahead.body_len() {
             Some(len) => {
                 consumer.advance(ahead.header_len() + len);
-                FrameBody::Slice(consumer.passed(len))
+                match ahead.is_by_hand().then(|| self.hands.take()).flatten() {
+                    Some(body) => FrameBody::Shared(body),
+                    None => FrameBody::Slice(consumer.passed(len)),
+                }
             }
             None => {
                 consumer.advance(ahead.header_len());
@@ -395,6 +436,7 @@ impl LaneReader {
         };
         let ahead = Ahead::look(consumer)?;
         let body = match ahead.body_len() {
+            Some(_) if ahead.is_by_hand() => FrameBody::Shared(self.hands.peek()?.clone()),
             Some(len) => {
                 FrameBody::Slice(consumer.bytes().get(ahead.header_len()..ahead.header_len() + len)?)
             }

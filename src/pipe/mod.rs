@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod ahead;
+mod by_hand;
 mod hwm;
 mod lane;
 mod latest;
@@ -22,7 +23,7 @@ pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
 
 use crate::errno::Result;
-use crate::message::{Address, Frame, FrameBody, MORE, OutFrame};
+use crate::message::{Address, Body, Frame, FrameBody, MORE, Msg, OutFrame};
 use std::sync::{Arc, OnceLock};
 
 /// Makes a pipe: its left end and its right end. The first lane is the one the left end writes to.
@@ -33,6 +34,14 @@ pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(P
     let (right_writer, left_reader) = lane::lane(&link, Side::Right, right_to_left)?;
     let left = Pipe::new(Arc::clone(&link), Side::Left, left_writer, left_reader);
     let right = Pipe::new(link, Side::Right, right_writer, right_reader);
+    Ok((left, right))
+}
+
+/// As [`pair`], where both owners are sockets of this process: large bodies go from hand to hand. Errors: `ENOMEM`.
+pub fn pair_of_sockets(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(Pipe, Pipe)> {
+    let (mut left, mut right) = pair(left_to_right, right_to_left)?;
+    left.writer.go_by_hand();
+    right.writer.go_by_hand();
     Ok((left, right))
 }
 
@@ -124,6 +133,22 @@ impl Pipe {
     #[inline(always)]
     pub fn write_plain(&mut self, body: &[u8], more: bool) -> Option<Wake> {
         self.writer.write_plain(body, more)
+    }
+
+    /// See [`LaneReader::read_by_hand`].
+    #[inline]
+    pub fn read_by_hand(&mut self) -> Option<(Body, bool)> {
+        if self.end.is_closed() { None } else { self.reader.read_by_hand() }
+    }
+
+    /// See [`LaneWriter::write_by_hand`]; where it cannot be handed over, a copy is written, if that can be.
+    #[inline]
+    pub fn write_message(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
+        if self.writer.goes_by_hand() {
+            self.writer.write_by_hand(message, more)
+        } else {
+            self.writer.write_plain(message.data(), more)
+        }
     }
 
     /// Tells the reader of what was published while it slept.

@@ -129,7 +129,7 @@ impl Socket {
         let marks = Marks::of(&self.options);
         let out = LaneOptions { hwm: marks.sndhwm, conflate: self.options.conflates_out() };
         let back = LaneOptions { hwm: marks.rcvhwm, conflate: self.options.conflates_in() };
-        let (mut ours, mut theirs) = pipe::pair(out, back)?;
+        let (mut ours, mut theirs) = pipe::pair_of_sockets(out, back)?;
         ours.remote = endpoint.to_string();
         theirs.local = endpoint.to_string();
         let socket_ours = &mut ours;

@@ -8,7 +8,7 @@ use super::Handle;
 use super::state::Socket;
 use crate::ctx::SlotGuard;
 use crate::errno::Result;
-use crate::message::BY_REFERENCE;
+use crate::message::{BY_REFERENCE, Body, Msg};
 use crate::pipe::{PipeId, Plain, Wake};
 
 /// Sockets that may send straight, and receive: [`Slot::marks`](crate::ctx::Slot::marks) of the handle.
@@ -36,6 +36,13 @@ impl Handle {
         guard.get_mut().and_then(|socket| socket.send_straight(data, more)).unwrap_or(Straight::No)
     }
 
+    /// As [`send_straight`](Handle::send_straight), for a message that may be handed over. Then the empty message stays.
+    #[inline]
+    pub fn send_message_straight(self, message: &mut Msg, more: bool) -> Straight {
+        let Some(mut guard) = self.undisturbed(SENDS) else { return Straight::No };
+        guard.get_mut().and_then(|socket| socket.send_message_straight(message, more)).unwrap_or(Straight::No)
+    }
+
     /// Ends [`Straight::Wake`].
     #[cold]
     pub fn wake_reader(self, pipe: PipeId) -> Result<()> {
@@ -55,6 +62,15 @@ impl Handle {
         let (taken, more) = guard.get_mut()?.recv_straight(take)?;
         self.0.tell(u8::from(more));
         Some(taken)
+    }
+
+    /// Receives a frame whose body is handed over, and whether more follow. `None` as of [`recv_straight`](Handle::recv_straight).
+    #[inline]
+    pub fn recv_by_hand(self) -> Option<(Body, bool)> {
+        let mut guard = self.undisturbed(RECEIVES)?;
+        let (body, more) = guard.get_mut()?.recv_by_hand()?;
+        self.0.tell(u8::from(more));
+        Some((body, more))
     }
 
     /// The socket, if it may go this way, nobody has it and it has nothing to do first.
@@ -94,6 +110,17 @@ impl Socket {
         })
     }
 
+    fn send_message_straight(&mut self, message: &mut Msg, more: bool) -> Option<Straight> {
+        let out = self.pattern.plain_out()?;
+        let id = out.first_choice()?;
+        let wake = self.pipes.pipe(id)?.write_message(message, more)?;
+        out.written(id, more);
+        Some(match wake {
+            Wake::Nobody => Straight::Sent,
+            Wake::Reader => Straight::Wake(id),
+        })
+    }
+
     #[inline(always)]
     fn recv_straight<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
         let Some(queue) = self.pattern.plain_queue() else { return self.recv_filtered(take) };
@@ -103,6 +130,16 @@ impl Socket {
         queue.taken(id, more);
         self.rcvmore = more;
         Some((take(frame), more))
+    }
+
+    #[inline]
+    fn recv_by_hand(&mut self) -> Option<(Body, bool)> {
+        let queue = self.pattern.plain_queue()?;
+        let id = queue.first_choice()?;
+        let (body, more) = self.pipes.pipe(id)?.read_by_hand()?;
+        queue.taken(id, more);
+        self.rcvmore = more;
+        Some((body, more))
     }
 
     #[inline(never)]
@@ -185,6 +222,42 @@ mod tests {
             drop(guard);
             close((from, to));
         }
+    }
+
+    #[test]
+    fn a_large_message_is_handed_over() {
+        let (from, to) = pair(SocketType::Push, SocketType::Pull, None);
+        let message = || Msg::copy_from(&[7; 5000]).unwrap();
+        assert!(
+            matches!(from.send_message_straight(&mut message(), false), Straight::No),
+            "the reader sleeps"
+        );
+        for round in 0..3 {
+            from.send(&mut OutFrame::msg(&mut message(), false), super::super::DONTWAIT).unwrap();
+            assert_eq!(
+                to.recv_by_hand().is_some(),
+                round > 0,
+                "somebody was woken, and there was credit to be looked for"
+            );
+            if round == 0 {
+                assert_eq!(recv(to), [7; 5000]);
+            }
+        }
+        for more in [true, false] {
+            let mut message = message();
+            let at = message.data_ptr();
+            assert!(matches!(from.send_message_straight(&mut message, more), Straight::Sent));
+            assert!(message.is_empty());
+            if !more {
+                for more in [true, false] {
+                    assert!(recv_straight(to).is_none());
+                    let (body, told) = to.recv_by_hand().unwrap();
+                    assert_eq!((told, body.as_ptr() == at, to.rcvmore()), (more, !more, Some(more)));
+                }
+            }
+        }
+        assert!(to.recv_by_hand().is_none());
+        close((from, to));
     }
 
     #[test]

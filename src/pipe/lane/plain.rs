@@ -3,7 +3,7 @@
 //! travels by reference.
 
 use super::{From, Into, LaneReader, LaneWriter};
-use crate::message::{BY_REFERENCE, COMMAND, MORE, Metadata, ROUTING_ID};
+use crate::message::{BY_HAND, BY_REFERENCE, Body, COMMAND, MORE, Metadata, Msg, ROUTING_ID};
 use crate::pipe::wire::{Encoded, Header};
 use std::sync::Arc;
 
@@ -28,7 +28,11 @@ impl LaneWriter {
     #[inline(always)]
     pub fn write_plain(&mut self, body: &[u8], more: bool) -> Option<Wake> {
         let Into::Blocks(producer) = &mut self.into else { return None };
-        if producer.reader_sleeps() || !self.link.is_open() || !self.spending.within_limit() {
+        if producer.reader_sleeps()
+            || !self.link.is_open()
+            || !self.spending.within_limit()
+            || self.hands_full
+        {
             return None;
         }
         let flags = if more { MORE } else { 0 };
@@ -49,6 +53,41 @@ impl LaneWriter {
         self.spending.wrote(1);
         Some(if producer.publish() { Wake::Reader } else { Wake::Nobody })
     }
+
+    /// As [`write_plain`](LaneWriter::write_plain), for a large body of a message that is nothing else: the reader gets the body
+    /// itself, and the empty message stays.
+    #[inline]
+    pub fn write_by_hand(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
+        let (Into::Blocks(producer), Some(hands)) = (&mut self.into, &mut self.hands) else { return None };
+        if producer.reader_sleeps()
+            || !self.link.is_open()
+            || !self.spending.within_limit()
+            || !hands.has_room()
+        {
+            return None;
+        }
+        let flags = if more { MORE | BY_HAND } else { BY_HAND };
+        if !message.has_own_body() || !producer.append_here(&[flags, 0], &[]) {
+            return None;
+        }
+        if let Some(body) = message.take_body() {
+            hands.hold(body);
+        }
+        self.hands_full = more;
+        if more {
+            return Some(Wake::Nobody);
+        }
+        hands.publish();
+        producer.end_messages(1);
+        self.spending.wrote(1);
+        Some(if producer.publish() { Wake::Reader } else { Wake::Nobody })
+    }
+
+    /// Whether large bodies may go that way.
+    #[inline(always)]
+    pub fn goes_by_hand(&self) -> bool {
+        self.hands.is_some()
+    }
 }
 
 impl LaneReader {
@@ -64,7 +103,7 @@ impl LaneReader {
         let bytes = consumer.bytes();
         let header = Header::parse(bytes)?;
         let len = header.frame_len();
-        if header.flags & (COMMAND | ROUTING_ID) != 0 || len > bytes.len() {
+        if header.flags & (COMMAND | ROUTING_ID | BY_HAND) != 0 || len > bytes.len() {
             return None;
         }
         if !wanted(bytes.get(header.len..len)?) {
@@ -81,5 +120,29 @@ impl LaneReader {
         self.incomplete = more;
         consumer.pass(len);
         Some(Plain { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
+    }
+
+    /// As [`read_plain`](LaneReader::read_plain), for a body that goes by hand; and whether more frames follow.
+    #[inline]
+    pub fn read_by_hand(&mut self) -> Option<(Body, bool)> {
+        let From::Blocks(consumer) = &mut self.from else { return None };
+        if !consumer.ready_here(false) || self.metadata.is_some() {
+            return None;
+        }
+        let header = Header::parse(consumer.bytes())?;
+        if header.flags & BY_HAND == 0 || !self.hands.has_ours() {
+            return None;
+        }
+        let more = header.flags & MORE != 0;
+        if !more {
+            if !self.granting.read_within_batch() {
+                return None;
+            }
+            consumer.tell(1);
+        }
+        self.found = None;
+        self.incomplete = more;
+        consumer.pass(header.len);
+        self.hands.take().map(|body| (body, more))
     }
 }

@@ -1,0 +1,275 @@
+//! Bodies that go from socket to socket within the process: from hand to hand, in a ring beside the lane's blocks, in which an empty frame
+//! with the flag [`BY_HAND`](crate::message::BY_HAND) stands for each. In the order of their frames, of which they have one each.
+
+use super::lane::Tail;
+use super::wire::Encoded;
+use crate::errno::Result;
+use crate::message::{BY_HAND, Body, MORE};
+use crate::queue::blocks::Producer;
+
+/// Bodies that the first ring of a lane holds; each further one twice as many.
+const FEWEST: usize = 64;
+/// And the last one. Whatever finds no place goes with its block.
+const MOST: usize = 4096;
+
+/// The writer's side.
+#[derive(Default)]
+pub struct HandsOut {
+    ring: Option<rtrb::Producer<Body>>,
+    /// Bodies of frames that are not published yet: they may be taken back.
+    held: Vec<Body>,
+    size: usize,
+}
+
+/// The reader's side.
+#[derive(Default)]
+pub struct HandsIn(Option<rtrb::Consumer<Body>>);
+
+/// The reader's part of a ring, on its way to it.
+pub struct Hands(rtrb::Consumer<Body>);
+
+impl HandsOut {
+    /// Whether there is a place for one more.
+    #[inline(always)]
+    pub fn has_room(&self) -> bool {
+        self.ring.as_ref().is_some_and(|ring| {
+            // What the reader has taken meanwhile is looked at only where it matters.
+            ring.cached_slots() > self.held.len() || ring.slots() > self.held.len()
+        })
+    }
+
+    /// As [`has_room`](HandsOut::has_room), with a larger ring if need be. Errors: `ENOMEM`.
+    pub fn offer(&mut self, producer: &mut Producer<Tail>) -> Result<bool> {
+        if self.has_room() {
+            return Ok(true);
+        }
+        // What is held has its place in the ring that there is.
+        if self.size >= MOST || !self.held.is_empty() {
+            return Ok(false);
+        }
+        let size = (self.size * 2).max(FEWEST);
+        let (ours, theirs) = rtrb::RingBuffer::new(size);
+        producer.attach(Tail::Hands(Hands(theirs)))?;
+        (self.ring, self.size) = (Some(ours), size);
+        Ok(true)
+    }
+
+    /// Appends a frame, and takes its body, for which there [is room](HandsOut::has_room). Errors: `ENOMEM`.
+    pub fn append(&mut self, producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result<()> {
+        producer.append([Encoded::new(flags | BY_HAND, 0).as_slice(), b""])?;
+        producer.end_messages(u32::from(flags & MORE == 0));
+        self.hold(body);
+        Ok(())
+    }
+
+    /// Takes a body, for which there [is room](HandsOut::has_room) and a frame has been appended.
+    #[inline(always)]
+    pub fn hold(&mut self, body: Body) {
+        self.held.push(body);
+    }
+
+    /// Before frames are published.
+    #[inline(always)]
+    pub fn publish(&mut self) {
+        if !self.held.is_empty() {
+            self.give();
+        }
+    }
+
+    #[inline]
+    fn give(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            for body in self.held.drain(..) {
+                // There was room, and nobody else fills it.
+                let _ = ring.push(body);
+            }
+        }
+    }
+
+    /// What was appended since the last time is taken back. That may be a ring that the reader never got.
+    pub fn rollback(&mut self) {
+        self.held.clear();
+        if self.ring.as_ref().is_some_and(rtrb::Producer::is_abandoned) {
+            *self = HandsOut::default();
+        }
+    }
+}
+
+impl HandsIn {
+    /// Goes on with another ring: all frames up to now had their bodies in the last one.
+    pub fn shake(&mut self, Hands(ring): Hands) {
+        self.0 = Some(ring);
+    }
+
+    /// The body of the frame that lies ahead.
+    pub fn peek(&mut self) -> Option<&Body> {
+        self.0.as_mut()?.peek().ok()
+    }
+
+    /// Whether there is one, and it is not a program's.
+    pub fn has_ours(&mut self) -> bool {
+        self.peek().is_some_and(|body| !body.is_lent())
+    }
+
+    /// As [`peek`](HandsIn::peek), for who takes the frame.
+    #[inline(always)]
+    pub fn take(&mut self) -> Option<Body> {
+        self.0.as_mut()?.pop().ok()
+    }
+}
+
+impl Drop for HandsIn {
+    fn drop(&mut self) {
+        // They must not wait for the writer's end to be freed.
+        while self.take().is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::message::counted::Counted;
+    use crate::message::{BY_REFERENCE, HANDED_OVER, Msg, OutFrame};
+    use crate::pipe::{LaneOptions, Pipe, Wake, pair_of_sockets};
+
+    fn pipe() -> (Pipe, Pipe) {
+        let options = LaneOptions { hwm: 0, conflate: false };
+        pair_of_sockets(options, options).unwrap()
+    }
+
+    fn message(number: usize) -> Msg {
+        let len = [3, HANDED_OVER, HANDED_OVER - 1, 200, BY_REFERENCE, 3 * BY_REFERENCE][number % 6];
+        Msg::copy_from(&vec![number as u8; len]).unwrap()
+    }
+
+    fn write(pipe: &mut Pipe, message: &mut Msg, more: bool) {
+        assert!(pipe.write(&mut OutFrame::msg(message, more)).unwrap());
+        if !more {
+            pipe.flush();
+        }
+    }
+
+    fn read(pipe: &mut Pipe) -> Option<(Vec<u8>, bool)> {
+        pipe.read().map(|frame| (frame.data().to_vec(), frame.more()))
+    }
+
+    #[test]
+    fn bodies_come_with_their_frames_however_many_there_are() {
+        let (mut left, mut right) = pipe();
+        // More than any ring holds, for some of the time.
+        for round in 0..3 {
+            let count = [200, 5 * MOST, 1000][round];
+            for number in 0..count {
+                write(&mut left, &mut message(number), number % 5 == 1);
+            }
+            for number in 0..count - 1 {
+                let expected = (message(number).data().to_vec(), number % 5 == 1);
+                if number % 7 == 0 {
+                    assert_eq!(right.peek().unwrap().data(), expected.0);
+                }
+                assert_eq!(read(&mut right).unwrap(), expected, "{number}");
+            }
+            assert_eq!(read(&mut right).unwrap().0, message(count - 1).data());
+            assert!(right.read().is_none());
+        }
+    }
+
+    #[test]
+    fn the_reader_gets_the_body_itself() {
+        let (mut left, mut right) = pipe();
+        // It lies asleep, and there is no ring yet.
+        let mut first = Msg::copy_from(&[1; HANDED_OVER]).unwrap();
+        assert_eq!(left.write_message(&mut first, false), None);
+        let at = first.data_ptr();
+        write(&mut left, &mut first, false);
+        drop(first);
+        assert_eq!(right.read().unwrap().into_msg().unwrap().data_ptr(), at);
+        // From then on the short way is open, for parts as well, whatever the last one is like.
+        for last in [3, HANDED_OVER] {
+            let mut parts = [HANDED_OVER, 2 * BY_REFERENCE].map(|len| Msg::copy_from(&vec![2; len]).unwrap());
+            let places = [0, 1].map(|part: usize| parts[part].data_ptr());
+            for part in &mut parts {
+                assert_eq!(left.write_message(part, true), Some(Wake::Nobody));
+                assert!(part.is_empty());
+            }
+            assert!(right.read_by_hand().is_none(), "not published");
+            assert_eq!(left.write_plain(b"not while bodies are held", false), None);
+            write(&mut left, &mut Msg::copy_from(&vec![3; last]).unwrap(), false);
+            for place in places {
+                let (body, more) = right.read_by_hand().unwrap();
+                assert_eq!((body.as_ptr(), more), (place, true));
+            }
+            assert_eq!(right.read_by_hand().is_some(), last == HANDED_OVER);
+            assert_eq!(right.read_plain(false, |_| true).is_some(), last == 3);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_does_not_come() {
+        let (mut left, mut right) = pipe();
+        let counted = Counted::new(b"lent");
+        for round in 0..3u8 {
+            // In the first round the ring itself is taken back.
+            write(&mut left, &mut Msg::from_body(counted.body()), true);
+            write(&mut left, &mut Msg::copy_from(&[round; HANDED_OVER]).unwrap(), true);
+            left.rollback();
+            assert_eq!(counted.freed(), 1 + usize::from(round));
+            write(&mut left, &mut Msg::copy_from(&[round + 10; HANDED_OVER]).unwrap(), false);
+            assert_eq!(read(&mut right).unwrap(), (vec![round + 10; HANDED_OVER], false));
+        }
+    }
+
+    #[test]
+    fn lent_bodies_are_given_back_by_whoever_ends_last() {
+        for reader_first in [true, false] {
+            let counted = Counted::new(b"lent");
+            let (mut left, mut right) = pipe();
+            for _ in 0..5 {
+                write(&mut left, &mut Msg::from_body(counted.body()), false);
+            }
+            assert!(right.read_by_hand().is_none(), "its program is called back without a lock");
+            drop(right.read());
+            assert_eq!(counted.freed(), 1);
+            if reader_first {
+                drop(right);
+                assert_eq!(counted.freed(), 5, "without waiting for the writer");
+                assert!(!left.write(&mut OutFrame::msg(&mut Msg::from_body(counted.body()), false)).unwrap());
+                assert_eq!(counted.freed(), 6);
+            } else {
+                drop(left);
+                assert_eq!(right.read().unwrap().data(), b"lent");
+                drop(right);
+                assert_eq!(counted.freed(), 5);
+            }
+        }
+    }
+
+    #[test]
+    fn two_threads_agree() {
+        let (mut left, mut right) = pipe();
+        let writer = std::thread::spawn(move || {
+            for number in 0..30_000 {
+                let (mut message, more) = (message(number), number % 3 == 0);
+                // Some on the short way.
+                if message.len() < HANDED_OVER || left.write_message(&mut message, more).is_none() {
+                    write(&mut left, &mut message, more);
+                }
+            }
+            left
+        });
+        for number in 0..30_000 {
+            let (frame, more) = loop {
+                if let Some((body, more)) = (number % 2 == 0).then(|| right.read_by_hand()).flatten() {
+                    break (body.as_slice().to_vec(), more);
+                }
+                match read(&mut right) {
+                    Some(frame) => break frame,
+                    None => std::thread::yield_now(),
+                }
+            };
+            assert_eq!((&frame[..], more), (message(number).data(), number % 3 == 0), "{number}");
+        }
+        drop(writer.join().unwrap());
+    }
+}
