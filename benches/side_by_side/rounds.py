@@ -15,21 +15,24 @@ from . import libraries
 RAW = "raw"
 UNSUPPORTED = 3
 LONGEST_RUN_S = 200
-# A round is measured anew so often where the machine has moved its processors meanwhile, and it took no longer than that.
-MOST_TRIES = 4
+# A round that took no longer than that is measured anew where the machine has moved its processors meanwhile.
 LONGEST_ROUND_S = 10
+# No cell asks for longer runs in a quick table.
+LEAST_WHEN_QUICK_S = 0.3
 # Between two measurements of the same distance.
 SAME_DISTANCE = 1.5
 
 
 class Bench:
-    def __init__(self, program, compared, interpreter, seconds):
+    def __init__(self, program, compared, interpreter, seconds, quick=False):
         """`compared`: the two libraries that are compared, the one that the other is held to first, and further ones.
-        `interpreter` may be missing."""
+        `interpreter` may be missing. `quick`: rounds are measured once, and runs are short."""
         self.program = program
         self.compared = compared
         self.interpreter = interpreter
         self.seconds = seconds
+        self.most_tries = 1 if quick else 4
+        self.quick = quick
 
     def identities(self):
         """What each library says of itself. Fails where the loader took another file than was meant."""
@@ -63,7 +66,7 @@ class Bench:
     def _round(self, cell, pair):
         """What each library printed. Processors of a virtual machine are moved about, now onto one core, now onto two without a
         cache in common: what was measured at different distances between them is not to be compared."""
-        for _ in range(MOST_TRIES):
+        for _ in range(self.most_tries):
             begin, runs, distances = time.monotonic(), {}, [self._distance()]
             for library in pair:
                 runs[library.name] = self._cell(cell, library)
@@ -90,7 +93,8 @@ class Bench:
         return self._figures(cell, list(cell.command), library)
 
     def _figures(self, cell, words, library):
-        seconds = [f"seconds={max(self.seconds, cell.at_least_s):g}"] if cell.timed else []
+        least = min(cell.at_least_s, LEAST_WHEN_QUICK_S) if self.quick else cell.at_least_s
+        seconds = [f"seconds={max(self.seconds, least):g}"] if cell.timed else []
         return self._run([str(self.program), *words, *seconds], library)
 
     def _through_python(self, cell, library):
