@@ -62,9 +62,14 @@ impl Magazine {
 
     #[inline]
     pub(super) fn take(&self, room: usize) -> Option<NonNull<Header>> {
+        self.take_or_fetch(room, &DEPOT)
+    }
+
+    #[inline]
+    fn take_or_fetch(&self, room: usize, depot: &Depot) -> Option<NonNull<Header>> {
         let mut pieces = self.pieces.get();
         if pieces.count == 0 {
-            pieces = DEPOT.take(room)?;
+            pieces = depot.take(room)?;
         } else if pieces.room != room {
             return None;
         }
@@ -79,6 +84,14 @@ impl Magazine {
     /// `header` was allocated with exactly this much room and is given up to this call if it answers `true`.
     #[inline]
     pub(super) unsafe fn keep(&self, header: *mut Header, room: usize) -> bool {
+        // SAFETY: the caller's contract.
+        unsafe { self.keep_or_leave(header, room, &DEPOT) }
+    }
+
+    /// # Safety
+    /// That of [`keep`](Magazine::keep).
+    #[inline]
+    unsafe fn keep_or_leave(&self, header: *mut Header, room: usize, depot: &Depot) -> bool {
         let mut pieces = self.pieces.get();
         if pieces.count > 0 && pieces.room != room {
             self.strangers.set(self.strangers.get() + 1);
@@ -89,7 +102,7 @@ impl Magazine {
             pieces = Pieces::NONE;
         }
         if pieces.count == most(room) {
-            DEPOT.put(pieces);
+            depot.put(pieces);
             pieces = Pieces::NONE;
         }
         self.strangers.set(0);
@@ -144,7 +157,7 @@ impl Pieces {
 }
 
 /// Full magazines of the whole process.
-static DEPOT: Depot = Depot { held: AtomicUsize::new(0), shelf: Lock::new(Shelf::new()) };
+static DEPOT: Depot = Depot::new();
 /// Magazines there at most, and bytes.
 const MOST_HELD: usize = 64;
 const MOST_BYTES_HELD: usize = 2 * 1024 * 1024;
@@ -166,6 +179,10 @@ struct Shelf {
 unsafe impl Send for Shelf {}
 
 impl Depot {
+    const fn new() -> Depot {
+        Depot { held: AtomicUsize::new(0), shelf: Lock::new(Shelf::new()) }
+    }
+
     /// A magazine of this room. `None` as well while another thread is here.
     #[cold]
     fn take(&self, room: usize) -> Option<Pieces> {
@@ -273,7 +290,7 @@ mod tests {
         // SAFETY: as above.
         unsafe { assert!(magazine.keep(two, 3000)) };
         magazine.empty();
-        assert_eq!((magazine.count(), magazine.take(3000)), (0, None));
+        assert_eq!(magazine.count(), 0);
     }
 
     #[test]
@@ -293,30 +310,28 @@ mod tests {
 
     #[test]
     fn what_one_thread_has_too_much_of_another_one_finds() {
-        // Of a room that no other test uses.
-        let room = 5633;
+        static HERE: Depot = Depot::new();
+        let room = 5632;
         let mine = Magazine::new();
         for _ in 0..=2 * most(room) {
             // SAFETY: allocated with this much room, and given up.
-            assert!(unsafe { mine.keep(piece(room), room) });
+            assert!(unsafe { mine.keep_or_leave(piece(room), room, &HERE) });
         }
         assert_eq!(mine.count(), 1);
         let theirs = std::thread::spawn(move || {
             let magazine = Magazine::new();
-            // Others may be at the depot.
-            let found = (0..1000).find_map(|_| {
-                std::thread::yield_now();
-                magazine.take(room)
-            });
+            assert_eq!(magazine.take_or_fetch(room + 1, &HERE), None);
+            let found = magazine.take_or_fetch(room, &HERE).unwrap();
             // SAFETY: it was taken, with this much room.
-            unsafe { assert!(magazine.keep(found.unwrap().as_ptr(), room)) };
+            unsafe { assert!(magazine.keep_or_leave(found.as_ptr(), room, &HERE)) };
             let count = magazine.count();
             magazine.empty();
             count
         });
         assert_eq!(theirs.join().unwrap(), most(room));
         mine.empty();
-        DEPOT.take(room).unwrap().free();
+        HERE.take(room).unwrap().free();
+        assert!(HERE.take(room).is_none());
     }
 
     #[test]
