@@ -233,7 +233,8 @@ impl Shelf {
     }
 
     fn remove(&mut self, index: usize) -> Option<Pieces> {
-        self.magazines.get_mut(index..self.held)?.rotate_left(1);
+        let from = self.magazines.get_mut(index..self.held).filter(|from| !from.is_empty())?;
+        from.rotate_left(1);
         self.held -= 1;
         let pieces = std::mem::replace(self.magazines.get_mut(self.held)?, Pieces::NONE);
         self.bytes -= pieces.bytes();

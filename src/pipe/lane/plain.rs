@@ -2,9 +2,11 @@
 //! way, [`append`](LaneWriter::append) and [`read`](LaneReader::read): a new block, a reader or a writer that sleeps, a body that
 //! travels by reference.
 
-use super::{From, Into, LaneReader, LaneWriter};
+use super::{From, Into, LaneReader, LaneWriter, Tail};
 use crate::message::{BY_HAND, BY_REFERENCE, Body, COMMAND, MORE, Metadata, Msg, ROUTING_ID};
+use crate::pipe::hwm::Granting;
 use crate::pipe::wire::{Encoded, Header};
+use crate::queue::blocks::Consumer;
 use std::sync::Arc;
 
 /// A frame of a message whose body lies in its block.
@@ -110,11 +112,8 @@ impl LaneReader {
             return None;
         }
         let more = header.flags & MORE != 0;
-        if !more {
-            if !self.granting.read_within_batch() {
-                return None;
-            }
-            consumer.tell(1);
+        if !more && !count(consumer, &mut self.granting) {
+            return None;
         }
         self.found = None;
         self.incomplete = more;
@@ -134,15 +133,22 @@ impl LaneReader {
             return None;
         }
         let more = header.flags & MORE != 0;
-        if !more {
-            if !self.granting.read_within_batch() {
-                return None;
-            }
-            consumer.tell(1);
+        if !more && !count(consumer, &mut self.granting) {
+            return None;
         }
         self.found = None;
         self.incomplete = more;
         consumer.pass(header.len);
         self.hands.take().map(|body| (body, more))
     }
+}
+
+/// Counts a message as read. `false`: there is credit to be given, which is for the long way.
+#[inline(always)]
+fn count(consumer: &mut Consumer<Tail>, granting: &mut Granting) -> bool {
+    let within = granting.read_within_batch();
+    if within {
+        consumer.tell(1);
+    }
+    within
 }
