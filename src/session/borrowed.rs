@@ -105,10 +105,11 @@ impl Connections {
             }
             list.all.clone()
         };
+        // Somebody may be at it who has looked before anything came, and would keep us out.
+        let mut busy = few.iter().fold(false, |any, connection| connection.await_receiver() | any);
         let mut fds: Vec<_> = few.iter().map(readable).collect();
         // Where poll(2) fails, the I/O threads do it, as ever.
         let ready = ppoll(&mut fds, Some(Duration::ZERO), None).unwrap_or(0);
-        let mut busy = false;
         for (connection, fd) in few.iter().zip(&fds) {
             if fd.revents != 0 {
                 connection.feed(fd.revents & HANGUP != 0);
@@ -193,11 +194,10 @@ impl Borrowed {
             parker.poll(&mut self.fds, timeout, mask)?;
         }
         raw.iter_mut().zip(&self.fds).for_each(|(raw, told)| raw.revents = told.revents);
-        let complete = self.complete;
         if self.feed(raw.len()) {
             let fed = note_feed();
             // Where the reactor watches as well, an I/O thread may have something in hand.
-            if complete && !(self.in_bed && self.connections.iter().any(|one| one.is_receiving())) {
+            if self.complete && !(self.in_bed && self.connections.iter().any(|one| one.is_receiving())) {
                 // Nothing came before that which the system did not tell of.
                 owners.for_each(|owner| owner.connections.caught_up.store(fed, Ordering::Relaxed));
             }
@@ -281,6 +281,7 @@ impl Borrowed {
     fn feed(&mut self, others: usize) -> bool {
         let mut told = self.fds.get(others..).unwrap_or_default().iter();
         let mut any = false;
+        let count = self.connections.len();
         self.connections.retain(|connection| {
             let revents = told.next().map_or(0, |fd| fd.revents);
             any |= revents != 0;
@@ -290,6 +291,8 @@ impl Borrowed {
             }
             keeps
         });
+        // Those that an I/O thread has again may have something that came before.
+        self.complete &= self.connections.len() == count;
         any
     }
 }

@@ -8,7 +8,7 @@ use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, ppoll};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -184,18 +184,67 @@ fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
 }
 
 #[test]
+fn what_came_while_somebody_held_the_stream_without_looking_is_there() {
+    let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
+    let connection = first.fixture.owner.connections.first().unwrap();
+    let start = Instant::now();
+    // Again if the I/O thread was faster after all.
+    loop {
+        assert!(start.elapsed() < PATIENCE);
+        second.borrow();
+        let before = fed();
+        let (held, go) = (Barrier::new(2), Barrier::new(2));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                connection.with_recv(|_| {
+                    held.wait();
+                    go.wait();
+                    // So that it is found like this, for the most part.
+                    thread::sleep(Duration::from_millis(1));
+                })
+            });
+            held.wait();
+            first.say(b"\0\x05first");
+            first.patiently(|first| first.has_bytes());
+            second.say(b"\0\x06second");
+            assert_eq!(second.recv(), b"second");
+            go.wait();
+            first.fixture.owner.connections.catch_up();
+        });
+        if fed() != before {
+            assert_eq!(first.pipe.pipe.read().unwrap().data(), b"first");
+            break;
+        }
+        assert_eq!(first.recv(), b"first");
+    }
+    drop(connection);
+    first.end();
+    second.end();
+}
+
+#[test]
 fn the_thread_that_waits_receives_itself() {
-    let mut lending = Lending::new(pull());
-    lending.borrow();
-    lending.say(b"\0\x05hello");
-    lending.thread.sleep(&lending.fixture, PATIENCE);
-    assert_eq!(lending.lent(), 1, "the I/O thread had no hand in it");
-    assert_eq!(lending.pipe.pipe.read().unwrap().data(), b"hello");
-    lending.thread.borrowed.leave();
-    assert_eq!(lending.lent(), 0, "once is not often");
-    lending.say(b"\0\x01x");
-    assert_eq!(lending.pipe.recv(), b"x", "by the I/O thread");
-    lending.end();
+    let start = Instant::now();
+    // Again if the thread was held up until the I/O thread had taken the connection back.
+    loop {
+        assert!(start.elapsed() < PATIENCE);
+        let mut lending = Lending::new(pull());
+        lending.borrow();
+        let before = fed();
+        lending.say(b"\0\x05hello");
+        lending.thread.sleep(&lending.fixture, PATIENCE);
+        if fed() == before {
+            lending.end();
+            continue;
+        }
+        assert_eq!(lending.lent(), 1, "the I/O thread had no hand in it");
+        assert_eq!(lending.pipe.pipe.read().unwrap().data(), b"hello");
+        lending.thread.borrowed.leave();
+        assert_eq!(lending.lent(), 0, "once is not often");
+        lending.say(b"\0\x01x");
+        assert_eq!(lending.pipe.recv(), b"x", "by the I/O thread");
+        return lending.end();
+    }
 }
 
 #[test]
@@ -260,6 +309,8 @@ fn a_thread_that_waits_for_something_else_leaves_the_stream_to_the_io_thread() {
     come_back_slowly(&mut first);
     // Another thread's bed.
     come_back_slowly(&mut second);
+    second.fixture.owner.mailbox.register(&first.thread.parker);
+    second.pipe.wake(&first.thread.parker);
     std::mem::swap(&mut first.thread, &mut second.thread);
     come_back_quickly(&mut second);
     second.patiently(|second| second.lent() == 0);

@@ -7,6 +7,7 @@ use crate::options::{ContextOptions, SocketOptions, SocketType};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::reactor::Handle;
 use crate::session::{Command, Endpoints, Ground, Listening, Observer, Owner, connect, event, listen};
+use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
 use crate::transport::{self, Scheme};
 use std::io::{Read, Write};
@@ -115,21 +116,29 @@ impl Fixture {
 pub(super) struct SocketPipe {
     pub(super) pipe: Pipe,
     pub(super) parker: Arc<Parker>,
+    owner: Arc<Wake>,
 }
 
-struct Wake(Arc<Parker>);
+struct Wake(Lock<Arc<Parker>>);
 
 impl Notify for Wake {
     fn notify(&self, _event: PipeEvent) {
-        self.0.unpark();
+        self.0.lock().unpark();
     }
 }
 
 impl SocketPipe {
     pub(super) fn new(pipe: Pipe) -> SocketPipe {
         let parker = Arc::new(Parker::new());
-        pipe.set_owner(Arc::new(Wake(Arc::clone(&parker))));
-        SocketPipe { pipe, parker }
+        let owner = Arc::new(Wake(Lock::new(Arc::clone(&parker))));
+        pipe.set_owner(owner.clone());
+        SocketPipe { pipe, parker, owner }
+    }
+
+    /// It is this one that hears of the pipe from now on.
+    pub(super) fn wake(&mut self, parker: &Arc<Parker>) {
+        self.parker = Arc::clone(parker);
+        *self.owner.0.lock() = Arc::clone(parker);
     }
 
     pub(super) fn recv(&mut self) -> Vec<u8> {
