@@ -105,14 +105,13 @@ impl Connections {
             }
             list.all.clone()
         };
-        // Somebody may be at it who has looked before anything came, and would keep us out.
-        let mut busy = few.iter().fold(false, |any, connection| connection.await_receiver() | any);
         let mut fds: Vec<_> = few.iter().map(readable).collect();
         // Where poll(2) fails, the I/O threads do it, as ever.
         let ready = ppoll(&mut fds, Some(Duration::ZERO), None).unwrap_or(0);
+        let mut busy = false;
         for (connection, fd) in few.iter().zip(&fds) {
             if fd.revents != 0 {
-                connection.feed(fd.revents & HANGUP != 0);
+                connection.feed_now(fd.revents & HANGUP != 0);
             }
             busy |= connection.await_receiver();
         }

@@ -11,13 +11,13 @@
 //! waits the reactor is told.
 
 use super::connection::Connection;
-use super::recv::Received;
+use super::recv::{Received, RecvHalf};
 use super::send::MOST_CONTROL;
 use super::turned_away::Half;
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::sys::contain::contain;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -155,15 +155,28 @@ impl Connection {
         if terms.behind { Lending::Behind } else { Lending::Away }
     }
 
-    /// Receives what there is, on the thread that has borrowed the stream, or on one that has been told by poll(2) that there
-    /// is something. `hangup`: poll(2) says that the peer has closed, or of an error. `false`: the I/O thread has the
-    /// stream back.
+    /// Receives what there is, on the thread that has borrowed the stream. `hangup`: poll(2) says that the peer has closed,
+    /// or of an error. `false`: the I/O thread has the stream back.
     pub fn feed(&self, hangup: bool) -> bool {
+        // Held by the session for moments only; then it is its turn.
+        self.feed_by(hangup, || self.recv.try_lock())
+    }
+
+    /// Receives what there is, on a thread that has been told of that by poll(2) and has to have it now. The session may hold the
+    /// half and not receive: it looks after the heartbeat, or has looked before that came.
+    pub fn feed_now(&self, hangup: bool) {
+        self.feed_by(hangup, || Some(self.recv.lock()));
+    }
+
+    fn feed_by<'a>(
+        &'a self,
+        hangup: bool,
+        lock: impl Fn() -> Option<LockGuard<'a, Option<RecvHalf>>>,
+    ) -> bool {
         let mut answers = Vec::new();
         let begun = Instant::now();
         let received = contain(|| {
-            // Held by the session for moments only; then it is its turn.
-            let mut half = self.recv.try_lock()?;
+            let mut half = lock()?;
             let half = half.as_mut()?;
             let received = self.receive_with(half, hangup, clock_ms(begun), &mut answers);
             // What the turn has left over poll(2) tells of again, unless it lies in a tunnel.
