@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const LONGEST_FILE: usize = 650;
+const LONGEST_FILE: usize = 600;
 const LONGEST_FUNCTION: usize = 70;
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 7] = ["util", "utils", "common", "helper", "helpers", "base", "misc"];

@@ -1,8 +1,9 @@
 //! Whole messages that lie one behind the other, passed from lane to lane as they are.
 
-use super::{From, Into, LaneReader, LaneWriter, ends_message};
+use super::{From, Into, LaneReader, LaneWriter};
 use crate::errno::Result;
 use crate::message::{LARGE, MORE};
+use crate::pipe::ahead::ends_message;
 use crate::pipe::wire::Header;
 
 /// Bytes that are passed at once. What does not fit into a lane's block begins the next one, so that much may stay

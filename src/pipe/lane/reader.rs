@@ -1,0 +1,254 @@
+//! The reading side.
+
+use super::{From, Tail};
+use crate::message::{Address, COMMAND, Frame, FrameBody, MORE, Metadata, Msg, ROUTING_ID};
+use crate::pipe::PipeEvent;
+use crate::pipe::ahead::{Ahead, ends_message, find, skip};
+use crate::pipe::by_hand::HandsIn;
+use crate::pipe::hwm::Granting;
+use crate::pipe::link::{Link, Side};
+use crate::pipe::wire::Header;
+use crate::queue::blocks::Consumer;
+use std::sync::Arc;
+
+/// The reading side of a lane.
+pub struct LaneReader {
+    pub(super) from: From,
+    pub(super) granting: Granting,
+    pub(super) link: Arc<Link>,
+    pub(super) side: Side,
+    /// Properties of the connection that frames come from now.
+    pub(super) metadata: Option<Arc<Metadata>>,
+    /// The last frame read was not its message's last.
+    pub(super) incomplete: bool,
+    /// The frame that lies ahead, once it was looked at, until it is taken or somebody else moves on.
+    pub(super) found: Option<Ahead>,
+    pub(super) hands: HandsIn,
+}
+
+impl LaneReader {
+    /// Whether a frame lies ahead. `false` leaves the reader asleep until [`PipeEvent::Readable`].
+    #[inline]
+    pub fn check(&mut self) -> bool {
+        self.next_flags().is_some()
+    }
+
+    /// As [`check`](LaneReader::check), with the flags of the frame that lies ahead.
+    #[inline(always)]
+    pub fn next_flags(&mut self) -> Option<u8> {
+        if let Some(found) = &self.found {
+            return Some(found.flags());
+        }
+        match &mut self.from {
+            From::Blocks(consumer) => {
+                self.found = find(consumer, &mut self.metadata, &mut self.hands);
+                self.found.as_ref().map(|found| found.flags())
+            }
+            From::Latest(latest) => latest.check().then_some(0),
+        }
+    }
+
+    /// Properties of the connection that the frame ahead comes from. Ask after [`check`](LaneReader::check) said
+    /// `true`.
+    pub fn metadata(&self) -> Option<&Arc<Metadata>> {
+        self.metadata.as_ref()
+    }
+
+    /// Whether the other end is closed and everything it wrote has been read. Ask after [`check`](Self::check)
+    /// said `false`.
+    pub fn ended(&mut self) -> bool {
+        // Closed is stored after the last publish: seeing it, everything published can be seen as well.
+        self.link.is_closed(self.side.other()) && !self.check()
+    }
+
+    /// As [`ended`](Self::ended), after [`check_bytes`](Self::check_bytes) said `false`.
+    pub fn bytes_ended(&mut self) -> bool {
+        self.link.is_closed(self.side.other()) && !self.check_bytes()
+    }
+
+    /// Takes the next frame; `None` if there is none.
+    #[inline(always)]
+    pub fn read(&mut self) -> Option<Frame<'_>> {
+        let consumer = match &mut self.from {
+            From::Blocks(consumer) => consumer,
+            From::Latest(latest) => {
+                let message = latest.check().then(|| latest.take())??;
+                return Some(Frame::owned(message));
+            }
+        };
+        let ahead = match self.found.take() {
+            Some(found) => found,
+            None => find(consumer, &mut self.metadata, &mut self.hands)?,
+        };
+        self.incomplete = ahead.flags() & MORE != 0;
+        if ends_message(ahead.flags()) {
+            consumer.tell(1);
+            if self.granting.read(1) {
+                self.link.notify(self.side.other(), PipeEvent::Writable);
+            }
+        }
+        let body = match ahead.body_len() {
+            Some(len) => {
+                consumer.advance(ahead.header_len() + len);
+                match ahead.is_by_hand().then(|| self.hands.take()).flatten() {
+                    Some(body) => FrameBody::Shared(body),
+                    None => FrameBody::Slice(consumer.passed(len)),
+                }
+            }
+            None => {
+                consumer.advance(ahead.header_len());
+                match consumer.take_tail() {
+                    Some(Tail::Body(body)) => FrameBody::Shared(body),
+                    _ => FrameBody::Slice(&[]),
+                }
+            }
+        };
+        Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
+    }
+
+    /// The next frame, left where it is.
+    pub fn peek(&mut self) -> Option<Frame<'_>> {
+        if !self.check() {
+            return None;
+        }
+        let consumer = match &self.from {
+            From::Blocks(consumer) => consumer,
+            From::Latest(latest) => return latest.peek().map(Frame::owned),
+        };
+        let ahead = Ahead::look(consumer)?;
+        let body = match ahead.body_len() {
+            Some(_) if ahead.is_by_hand() => FrameBody::Shared(self.hands.peek()?.clone()),
+            Some(len) => {
+                FrameBody::Slice(consumer.bytes().get(ahead.header_len()..ahead.header_len() + len)?)
+            }
+            None => match consumer.tail() {
+                Some(Tail::Body(body)) => FrameBody::Shared(body.clone()),
+                _ => FrameBody::Slice(&[]),
+            },
+        };
+        Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
+    }
+
+    /// Messages that can be read, in whole or their rest.
+    pub fn queued(&mut self) -> u64 {
+        if !self.check() {
+            return 0;
+        }
+        let From::Blocks(consumer) = &self.from else { return 1 };
+        let mut messages = 0;
+        consumer.spans(|mut bytes, _| {
+            while let Some(header) = Header::parse(bytes) {
+                messages += u64::from(ends_message(header.flags) && header.flags & COMMAND == 0);
+                bytes = bytes.get(header.frame_len()..).unwrap_or_default();
+            }
+            true
+        });
+        messages
+    }
+
+    /// Whether more lies ahead than a routing id.
+    pub fn holds_message(&mut self) -> bool {
+        if !self.check() {
+            return false;
+        }
+        let From::Blocks(consumer) = &self.from else { return true };
+        let Some(first) = Ahead::look(consumer) else { return false };
+        if first.flags() & ROUTING_ID == 0 {
+            return true;
+        }
+        let mut bytes = 0usize;
+        consumer.spans(|span, _| {
+            bytes = bytes.saturating_add(span.len());
+            true
+        });
+        bytes > first.header_len() + first.body_len().unwrap_or(0)
+    }
+
+    /// Drops the rest of a message of which frames were read already.
+    pub fn skip_incomplete(&mut self) {
+        while self.incomplete && self.read().is_some() {}
+        self.incomplete = false;
+    }
+
+    /// The latest message of a conflating lane; `None` where the lane does not conflate or has none.
+    pub fn take_latest(&mut self) -> Option<Msg> {
+        match &self.from {
+            From::Latest(latest) => latest.take(),
+            From::Blocks(_) => None,
+        }
+    }
+
+    /// The blocks, for a connection that writes them out as they are; `None` where the lane conflates.
+    pub fn blocks(&mut self) -> Option<&mut Consumer<Tail>> {
+        self.found = None;
+        match &mut self.from {
+            From::Blocks(consumer) => Some(consumer),
+            From::Latest(_) => None,
+        }
+    }
+
+    /// As [`check`](LaneReader::check) where frames leave as they lie: whether bytes lie ahead, in whatever frame.
+    #[inline]
+    pub fn check_bytes(&mut self) -> bool {
+        match &mut self.from {
+            From::Blocks(consumer) => consumer.check(),
+            From::Latest(latest) => latest.check(),
+        }
+    }
+
+    /// Goes to the next border between messages, where bytes were passed without looking at frames: drops the rest
+    /// of a message of which some has left already.
+    pub fn resync(&mut self) {
+        self.found = None;
+        let From::Blocks(consumer) = &mut self.from else { return };
+        let (bytes, passed, mut inside) = consumer.whole_block();
+        let (mut start, mut ended) = (0, 0u32);
+        // Blocks begin with a frame.
+        while start < passed {
+            let Some(header) = bytes.get(start..).and_then(Header::parse) else { break };
+            inside = header.flags & MORE != 0;
+            ended = ended.wrapping_add(u32::from(ends_message(header.flags)));
+            start = start.saturating_add(header.frame_len());
+        }
+        let len = bytes.len();
+        // The connection has counted block by block; from here on it may be frame by frame.
+        let mut messages = consumer.tell_up_to(ended);
+        if start > len {
+            // The frame's body is the tail, and was begun.
+            consumer.advance(len - passed);
+            drop(consumer.take_tail());
+        } else {
+            consumer.advance(start.saturating_sub(passed));
+        }
+        while inside && consumer.ready() {
+            let Some(ahead) = Ahead::look(consumer) else { break };
+            inside = ahead.flags() & MORE != 0;
+            if ends_message(ahead.flags()) {
+                consumer.tell(1);
+                messages += 1;
+            }
+            skip(consumer, &ahead);
+        }
+        self.incomplete = false;
+        self.count_messages(messages);
+    }
+
+    /// Counts messages that left through [`blocks`](LaneReader::blocks).
+    pub fn count_messages(&mut self, messages: u32) {
+        if messages > 0 && self.granting.read(u64::from(messages)) {
+            self.link.notify(self.side.other(), PipeEvent::Writable);
+        }
+    }
+
+    /// The high-water mark in messages; 0 or less: none.
+    pub fn hwm(&self) -> i32 {
+        self.granting.hwm()
+    }
+
+    /// Sets the high-water mark in messages.
+    pub fn set_hwm(&mut self, hwm: i32) {
+        if matches!(self.from, From::Blocks(_)) && self.granting.set_hwm(hwm) {
+            self.link.notify(self.side.other(), PipeEvent::Writable);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The writing side.
+
+use super::weight::Weight;
+use super::{Into, Tail};
+use crate::errno::{Errno, Result};
+use crate::message::{Body, COMMAND, MORE, Metadata, OutFrame, ROUTING_ID};
+use crate::pipe::PipeEvent;
+use crate::pipe::by_hand::HandsOut;
+use crate::pipe::hwm::Spending;
+use crate::pipe::link::{Link, Side};
+use crate::pipe::wire::Encoded;
+use crate::queue::blocks::Producer;
+use std::sync::Arc;
+
+/// The writing side of a lane.
+pub struct LaneWriter {
+    pub(super) into: Into,
+    pub(super) spending: Spending,
+    pub(super) link: Arc<Link>,
+    pub(super) side: Side,
+    /// A conflating lane's reader is to be woken at the next flush.
+    pub(super) wake: bool,
+    pub(super) weight: Weight,
+    /// Where the reader is a socket of this process.
+    pub(super) hands: Option<Box<HandsOut>>,
+    /// Bodies go by hand of which the frames are not published yet.
+    pub(super) hands_full: bool,
+}
+
+impl LaneWriter {
+    /// Says that the reader is a socket as well: large bodies go there from hand to hand.
+    pub fn go_by_hand(&mut self) {
+        self.hands = Some(Box::default());
+    }
+
+    /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
+    /// [`PipeEvent::Writable`].
+    #[inline(always)]
+    pub fn check(&mut self) -> bool {
+        self.open() && self.spending.check()
+    }
+
+    /// As [`check`](LaneWriter::check), without waiting.
+    pub fn has_credit(&self) -> bool {
+        self.open() && self.spending.has_credit()
+    }
+
+    #[inline(always)]
+    fn open(&self) -> bool {
+        self.link.is_open()
+    }
+
+    /// Appends a frame of a message, whatever the credit. Errors: `ENOMEM`, with nothing appended.
+    #[inline(always)]
+    pub fn append(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
+        let flags = if frame.more() { MORE } else { 0 };
+        let Into::Blocks(producer) = &mut self.into else {
+            return self.append_latest(frame);
+        };
+        if frame.is_copied() && !(self.hands.is_some() && frame.has_body_to_hand_over()) {
+            let body = frame.data();
+            producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
+            if flags == 0 {
+                producer.end_messages(1);
+            }
+        } else {
+            let body = frame.share()?.clone();
+            let len = body.len();
+            if let Some(hands) = &mut self.hands
+                && hands.offer(producer)?
+            {
+                hands.append(producer, flags, body)?;
+                self.hands_full = true;
+            } else {
+                append_shared(producer, flags, body)?;
+                self.weight.add(self.spending.written(), len);
+            }
+        }
+        if flags == 0 {
+            self.spending.wrote(1);
+        }
+        Ok(())
+    }
+
+    /// Bytes of the large bodies of the last message that was appended.
+    pub fn last_weight(&self) -> usize {
+        self.weight.of(self.spending.written().wrapping_sub(1))
+    }
+
+    #[cold]
+    fn append_latest(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
+        let message = frame.to_msg()?;
+        if let Into::Latest(latest, dropping) = &mut self.into {
+            // Frames of a multipart message do not pass: the option promises single frames.
+            if !frame.more() && !*dropping {
+                self.wake |= latest.put(message);
+            }
+            *dropping = frame.more();
+        }
+        Ok(())
+    }
+
+    /// Appends a frame that is part of no message and costs no credit. Errors: `ENOMEM`.
+    fn append_aside(&mut self, flags: u8, parts: [&[u8]; 2]) -> Result<()> {
+        let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
+        let [first, second] = parts;
+        let header = Encoded::new(flags, first.len() + second.len());
+        let mut frame = Vec::new();
+        if frame.try_reserve(header.as_slice().len() + first.len()).is_err() {
+            return Err(Errno::NOMEM);
+        }
+        frame.extend_from_slice(header.as_slice());
+        frame.extend_from_slice(first);
+        producer.append([&frame, second])?;
+        producer.end_aside();
+        Ok(())
+    }
+
+    /// Appends the routing id of this end's owner. Errors: `ENOMEM`.
+    pub fn append_routing_id(&mut self, routing_id: &[u8]) -> Result<()> {
+        self.append_aside(ROUTING_ID, [routing_id, b""])
+    }
+
+    /// Appends a SUBSCRIBE or CANCEL command, whatever the credit; it counts as a message, so that a connection can
+    /// stop to take more of them in than are read. Errors: `ENOMEM`.
+    pub fn append_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
+        self.append_wish(if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" }, topic)
+    }
+
+    /// Appends a JOIN or LEAVE command, as [`append_subscription`](LaneWriter::append_subscription) does. Errors:
+    /// `ENOMEM`.
+    pub fn append_membership(&mut self, join: bool, group: &[u8]) -> Result<()> {
+        self.append_wish(if join { b"\x04JOIN" } else { b"\x05LEAVE" }, group)
+    }
+
+    /// Appends the body of any such command. Errors: `ENOMEM`.
+    pub fn append_wish(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
+        self.append_aside(COMMAND, [name, what])?;
+        self.count_messages(1);
+        Ok(())
+    }
+
+    /// Says that frames from here on come from another connection. Errors: `ENOMEM`.
+    pub fn append_properties(&mut self, metadata: Arc<Metadata>) -> Result<()> {
+        match &mut self.into {
+            Into::Blocks(producer) => producer.attach(Tail::Properties(metadata)),
+            Into::Latest(..) => Ok(()),
+        }
+    }
+
+    /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
+    #[inline(always)]
+    pub fn flush(&mut self) {
+        if self.hands_full {
+            self.hand_over();
+        }
+        let wake = match &mut self.into {
+            Into::Blocks(producer) => producer.publish(),
+            Into::Latest(..) => std::mem::take(&mut self.wake),
+        };
+        if wake {
+            self.wake_reader();
+        }
+    }
+
+    /// Tells the reader of what was published while it slept.
+    pub fn wake_reader(&self) {
+        self.link.notify(self.side.other(), PipeEvent::Readable);
+    }
+
+    /// Takes back an incomplete message.
+    pub fn rollback(&mut self) {
+        self.weight = Weight::default();
+        match &mut self.into {
+            Into::Blocks(producer) => producer.rollback(),
+            Into::Latest(_, dropping) => *dropping = false,
+        }
+        // After the blocks, which may hold a part of it.
+        self.hands_full = false;
+        if let Some(hands) = &mut self.hands {
+            hands.rollback();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        self.hands_full = false;
+        if let Some(hands) = &mut self.hands {
+            hands.publish();
+        }
+    }
+
+    /// Messages that were written and are not known to be read.
+    pub fn queued(&self) -> u64 {
+        self.spending.queued()
+    }
+
+    /// Sets the high-water mark in messages.
+    pub fn set_hwm(&mut self, hwm: i32) {
+        if matches!(self.into, Into::Blocks(_)) {
+            self.spending.set_hwm(hwm);
+        }
+    }
+
+    /// Whether something was appended since the last flush.
+    pub fn unpublished(&self) -> bool {
+        match &self.into {
+            Into::Blocks(producer) => producer.unpublished(),
+            Into::Latest(..) => false,
+        }
+    }
+
+    /// The blocks, for a connection that receives straight into them; `None` where the lane conflates.
+    pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
+        match &mut self.into {
+            Into::Blocks(producer) => Some(producer),
+            Into::Latest(..) => None,
+        }
+    }
+
+    /// Appends the by-reference body of a frame whose header has just been accepted into
+    /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`.
+    pub fn append_body(&mut self, more: bool, body: Body) -> Result<()> {
+        let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
+        if !more {
+            // Before the tail: the reader counts the message when it passes the header's block.
+            producer.end_messages(1);
+        }
+        producer.attach(Tail::Body(body))?;
+        if !more {
+            self.spending.wrote(1);
+        }
+        Ok(())
+    }
+
+    /// Counts messages, the last of which ended with what was just accepted into [`blocks`](LaneWriter::blocks).
+    #[inline]
+    pub fn count_messages(&mut self, messages: u32) {
+        if let Into::Blocks(producer) = &mut self.into {
+            producer.end_messages(messages);
+            self.spending.wrote(u64::from(messages));
+        }
+    }
+
+    /// How many messages may be written now; 0 where an end is closed.
+    #[inline]
+    pub fn credit(&self) -> u64 {
+        if self.open() { self.spending.credit() } else { 0 }
+    }
+}
+
+fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result<()> {
+    let header = Encoded::new(flags, body.len());
+    producer.append([header.as_slice(), b""])?;
+    let ended = u32::from(flags & MORE == 0);
+    if ended > 0 {
+        producer.end_messages(ended);
+    }
+    // A header without its body would break all that follows.
+    producer.attach(Tail::Body(body)).inspect_err(|_| producer.take_back(header.as_slice().len(), ended))
+}
