@@ -13,11 +13,11 @@ impl Session {
     pub(super) fn connect(&mut self, cx: &mut Cx<'_>) {
         let Some(connecter) = &mut self.connecter else { return cx.finish() };
         let step = connecter.begin(&cx.remote());
-        self.follow(cx, step);
+        self.follow(cx, step, false);
     }
 
-    /// Acts on what came of a step of the connecter.
-    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, step: Step) {
+    /// Acts on what came of a step of the connecter. `watched`: the reactor watches the attempt's descriptor already.
+    fn follow(&mut self, cx: &mut Cx<'_>, step: Step, watched: bool) {
         match step {
             Step::Wait(attempt) => {
                 if let Some(fd) = attempt.fd() {
@@ -32,9 +32,11 @@ impl Session {
                 self.stage = Stage::Connecting(attempt);
             }
             Step::Proxying(attempt) => {
-                // A stream that was connected at once is not registered yet; else this says `EEXIST`.
-                if let Some(fd) = attempt.fd() {
-                    let _ = cx.register(fd, Interest::READABLE | Interest::WRITABLE);
+                // A stream that was connected at once is not registered yet.
+                if let Some(fd) = attempt.fd().filter(|_| !watched)
+                    && let Err(errno) = cx.register(fd, Interest::READABLE | Interest::WRITABLE)
+                {
+                    return self.attempt_failed(cx, Some(fd), errno);
                 }
                 self.stage = Stage::Connecting(attempt);
             }
@@ -43,7 +45,7 @@ impl Session {
                 self.endpoints = endpoints;
                 self.peer_address = peer_address;
                 self.tell(event::CONNECTED, fd_value(fd.as_raw_fd()));
-                self.begin_handshake(cx, fd);
+                self.begin_handshake(cx, fd, watched);
             }
             Step::Failed { fd, errno } => self.attempt_failed(cx, fd, errno),
         }
@@ -96,8 +98,9 @@ impl Session {
             && let Stage::Connecting(attempt) = std::mem::replace(&mut self.stage, Stage::Waiting)
             && let Some(connecter) = &mut self.connecter
         {
+            let watched = attempt.fd().is_some();
             let step = connecter.proceed(attempt);
-            self.follow(cx, step);
+            self.follow(cx, step, watched);
         }
     }
 }

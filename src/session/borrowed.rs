@@ -118,9 +118,10 @@ impl Connections {
         ready > 0 || busy
     }
 
-    /// The I/O threads are to watch them all, now that somebody relies on them.
+    /// The I/O threads are to watch them all, now that somebody watches `ZMQ_FD` and relies on them: for room as well, for an I/O
+    /// thread that a Unix socket's peer wakes by reading is awake when the answer comes.
     pub fn recall(&self) {
-        self.list.lock().all.iter().for_each(|connection| connection.recall());
+        self.list.lock().all.iter().for_each(|connection| connection.watch_for_room());
     }
 }
 
@@ -132,6 +133,10 @@ impl Connections {
 
     pub fn first(&self) -> Option<Arc<Connection>> {
         self.list.lock().all.first().cloned()
+    }
+
+    pub fn last(&self) -> Option<Arc<Connection>> {
+        self.list.lock().all.last().cloned()
     }
 
     pub fn count(&self) -> usize {

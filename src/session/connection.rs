@@ -63,9 +63,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// For a stream that the session behind `remote` has registered, for reading and writing.
+    /// For a stream that the reactor watches for the session behind `remote`, for something to read, and for room if
+    /// `for_room`.
     pub fn new(
         fd: OwnedFd,
+        for_room: bool,
         has_mechanism: bool,
         send: SendHalf,
         recv: RecvHalf,
@@ -83,7 +85,7 @@ impl Connection {
             stream_holds: AtomicUsize::new(0),
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
-            loan: Loan::default(),
+            loan: Loan::new(for_room),
             remote,
             pace,
             one_way: AtomicBool::new(false),

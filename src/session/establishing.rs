@@ -2,12 +2,11 @@
 
 use super::Command;
 use super::connection::Connection;
-use super::handshaking::{Handshaking, Outcome};
+use super::handshaking::{Handshaking, Outcome, Stream};
 use super::monitor::event;
 use super::recv::{Limits, RecvForm, RecvHalf};
 use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
-use super::tunnel::Tunnel;
 use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
@@ -23,26 +22,33 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 impl Session {
-    pub(super) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd) {
-        let registered = match cx.register(fd.as_raw_fd(), Interest::READABLE | Interest::WRITABLE) {
-            // For connecting. What has happened since is found by trying.
-            Err(Errno::EXIST) => Ok(()),
-            registered => registered,
+    /// `watched`: the reactor has watched the stream for being connected.
+    pub(super) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd, watched: bool) {
+        let is_raw = self.options.raw_socket && self.layers.ws.is_none();
+        // A Unix socket has room again each time that its peer reads, which would wake us in each step of the handshake.
+        let for_room = is_raw || self.scheme.is_over_tcp();
+        let registered = match (watched, for_room) {
+            // What has happened since is found by trying.
+            (true, true) => Ok(()),
+            (true, false) => cx.reregister(fd.as_raw_fd(), Interest::READABLE),
+            (false, true) => cx.register(fd.as_raw_fd(), Interest::READABLE | Interest::WRITABLE),
+            (false, false) => cx.register(fd.as_raw_fd(), Interest::READABLE),
         };
         if let Err(errno) = registered {
             self.tell(event::CLOSED, fd_value(fd.as_raw_fd()));
             drop(fd);
             return self.lost(cx, Reason::Stream(errno));
         }
-        if self.options.raw_socket && self.layers.ws.is_none() {
-            return self.establish(cx, (fd, None), None, &[], (&[], false));
+        if is_raw {
+            let stream = Stream { fd, tunnel: None, for_room };
+            return self.establish(cx, stream, None, &[], (&[], false));
         }
         if self.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
         }
         let raw_fd = fd.as_raw_fd();
         let config = Config::new(&self.options, self.security.clone(), &self.peer_address);
-        match Handshaking::new(fd, &self.layers, config) {
+        match Handshaking::new(fd, for_room, &self.layers, config) {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
             Err(errno) => {
                 self.tell(event::CLOSED, fd_value(raw_fd));
@@ -65,7 +71,16 @@ impl Session {
     /// Acts on what came of the handshake. `Some`: something came of that in turn, or the handshake is to be driven on.
     fn act_on(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Option<Outcome> {
         match outcome {
-            Outcome::More => return None,
+            Outcome::More => {
+                if let Stage::Handshaking(handshaking) = &mut self.stage
+                    && handshaking.needs_room()
+                    && let Err(errno) =
+                        cx.reregister(handshaking.raw_fd(), Interest::READABLE | Interest::WRITABLE)
+                {
+                    self.disconnected(cx, Reason::Stream(errno));
+                }
+                return None;
+            }
             Outcome::Ask(request) => return self.ask(&request),
             Outcome::Denied(status) => {
                 self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
@@ -109,12 +124,20 @@ impl Session {
     pub(super) fn establish(
         &mut self,
         cx: &mut Cx<'_>,
-        (fd, tunnel): (OwnedFd, Option<Arc<Tunnel>>),
+        Stream { fd, tunnel, for_room }: Stream,
         peer: Option<Peer>,
         unsent: &[u8],
         (rest, drained): (&[u8], bool),
     ) {
         let raw_fd = fd.as_raw_fd();
+        // See `Connections::recall`.
+        let has_fd = self.owner.mailbox.state().has_fd();
+        if has_fd
+            && !for_room
+            && let Err(errno) = cx.reregister(raw_fd, Interest::READABLE | Interest::WRITABLE)
+        {
+            return self.lost(cx, Reason::Stream(errno));
+        }
         let (reader, mut writer, fresh) = match self.lanes.take() {
             Some((reader, writer)) => (reader, writer, None),
             None => match self.make_pipe() {
@@ -150,6 +173,7 @@ impl Session {
         let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest, drained));
         let connection = Arc::new(Connection::new(
             fd,
+            for_room || has_fd,
             has_mechanism,
             send,
             recv,

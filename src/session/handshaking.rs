@@ -26,6 +26,8 @@ pub struct Handshaking {
     handshake: Opening,
     out: Wiped,
     out_at: usize,
+    /// The reactor watches the stream for room as well.
+    for_room: bool,
     /// The end of the stream may be there already, of which no event will tell again. Until the stream has no more; then once
     /// the peer has closed its side.
     pub hangup: bool,
@@ -35,6 +37,14 @@ pub struct Handshaking {
     pub zap: Option<Zap>,
     /// The authenticator has said no, and that has been told: the end of the stream is no news.
     pub denied: bool,
+}
+
+/// A stream on which the peers have introduced themselves.
+pub struct Stream {
+    pub fd: OwnedFd,
+    pub tunnel: Option<Arc<Tunnel>>,
+    /// The reactor watches it for room as well as for something to read.
+    pub for_room: bool,
 }
 
 /// Bytes among which there may be a password: they are wiped when they are no longer needed, and no more than was used of them,
@@ -76,8 +86,8 @@ pub enum Outcome {
 }
 
 impl Handshaking {
-    /// Errors: those of [`Tunnel::new`].
-    pub fn new(fd: OwnedFd, layers: &Layers, config: Config) -> Result<Handshaking, Errno> {
+    /// `for_room`: the reactor watches the stream for room as well. Errors: those of [`Tunnel::new`].
+    pub fn new(fd: OwnedFd, for_room: bool, layers: &Layers, config: Config) -> Result<Handshaking, Errno> {
         let tunnel = layers.tls.as_ref().map(Tunnel::new).transpose()?.map(Arc::new);
         let is_secret = matches!(config.security, Security::PlainClient { .. });
         let handshake = Opening::new(layers.ws.as_ref(), config);
@@ -88,6 +98,7 @@ impl Handshaking {
             handshake,
             out,
             out_at: 0,
+            for_room,
             hangup: true,
             drained: false,
             zap: None,
@@ -99,8 +110,14 @@ impl Handshaking {
         self.fd.as_raw_fd()
     }
 
-    pub fn into_stream(self) -> (OwnedFd, Option<Arc<Tunnel>>) {
-        (self.fd, self.tunnel)
+    pub fn into_stream(self) -> Stream {
+        Stream { fd: self.fd, tunnel: self.tunnel, for_room: self.for_room }
+    }
+
+    /// Whether the reactor has to watch for room from now on, and did not so far.
+    pub fn needs_room(&mut self) -> bool {
+        let is_blocked = self.out_at < self.out.0.len();
+        is_blocked && !std::mem::replace(&mut self.for_room, true)
     }
 
     /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; and a peer whose
@@ -195,5 +212,37 @@ impl Handshaking {
         self.out.wipe();
         self.out_at = 0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::options::{SocketOptions, SocketType};
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn room_is_watched_for_once_there_is_none() {
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut filled = 0;
+        while let Ok(bytes) = (&ours).write(&[7; 4096]) {
+            filled += bytes;
+        }
+        let options = SocketOptions::new(SocketType::Pull);
+        let config = Config::new(&options, Security::Null, "");
+        let mut handshaking = Handshaking::new(ours.into(), false, &Layers::default(), config).unwrap();
+        assert!(!handshaking.needs_room());
+        assert!(matches!(handshaking.drive(), Outcome::More));
+        assert!(handshaking.needs_room());
+        assert!(!handshaking.needs_room(), "it is watched for");
+        peer.read_exact(&mut vec![0; filled]).unwrap();
+        assert!(matches!(handshaking.drive(), Outcome::More));
+        let mut signature = [0; 10];
+        peer.read_exact(&mut signature).unwrap();
+        assert_eq!((signature[0], signature[9]), (0xff, 0x7f));
+        assert!(handshaking.into_stream().for_room);
     }
 }

@@ -42,7 +42,6 @@ const HEAVY_ENOUGH: u8 = 3;
 const ROOM_ENOUGH: u8 = 4;
 const ROOM_APART_MS: u64 = 2;
 
-#[derive(Default)]
 pub struct Loan(Lock<Terms>);
 
 #[derive(Default)]
@@ -107,6 +106,13 @@ pub enum Lending {
     Away,
     /// The reactor watches behind the bed: who sleeps in anything but that is not the only one to be woken.
     Behind,
+}
+
+impl Loan {
+    /// Of a stream that the reactor watches for something to read, and for room if `for_room`.
+    pub fn new(for_room: bool) -> Loan {
+        Loan(Lock::new(Terms { reading_only: !for_room, ..Terms::default() }))
+    }
 }
 
 /// For the program's threads.
@@ -285,6 +291,9 @@ impl Connection {
     /// The stream has no room for what is to be sent: the reactor is to tell when it has.
     pub(super) fn watch_for_room(&self) {
         let mut terms = self.loan.0.lock();
+        if terms.ended {
+            return;
+        }
         terms.rooms = 0;
         let reading_only = std::mem::replace(&mut terms.reading_only, false);
         if terms.away || terms.behind {

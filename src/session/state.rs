@@ -18,7 +18,7 @@ use crate::options::SocketOptions;
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Ready, Source};
 use crate::sys::contain::contain;
-use crate::transport::{Accepted, ConnectPlan, Layers};
+use crate::transport::{Accepted, ConnectPlan, Layers, Scheme};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,7 @@ pub struct Session {
     pub(super) end: Option<End>,
     pub(super) endpoints: Endpoints,
     pub(super) peer_address: String,
+    pub(super) scheme: Scheme,
     /// What is spoken on the stream, below ZMTP.
     pub(super) layers: Layers,
     /// Frames of our own, waiting to be sent.
@@ -93,10 +94,10 @@ impl Session {
         stream: Accepted,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
-        let mut session = Session::new(cx, ground, shared, None, endpoints);
+        let mut session = Session::new(cx, ground, shared, None, (stream.scheme, endpoints));
         session.peer_address = stream.peer_address;
         session.layers = stream.layers;
-        session.begin_handshake(cx, stream.fd);
+        session.begin_handshake(cx, stream.fd, false);
         Box::new(session)
     }
 
@@ -109,9 +110,9 @@ impl Session {
         pipe: Option<Pipe>,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints::connecting(plan.endpoint());
-        let layers = plan.layers().clone();
+        let (scheme, layers) = (plan.scheme(), plan.layers().clone());
         let connecter = Connecter::new(plan, Arc::clone(&ground.options));
-        let mut session = Session::new(cx, ground, shared, Some(connecter), endpoints);
+        let mut session = Session::new(cx, ground, shared, Some(connecter), (scheme, endpoints));
         session.layers = layers;
         if let Some(pipe) = pipe {
             session.take_pipe(pipe);
@@ -125,7 +126,7 @@ impl Session {
         ground: Ground,
         shared: Arc<Shared>,
         connecter: Option<Connecter>,
-        endpoints: Endpoints,
+        (scheme, endpoints): (Scheme, Endpoints),
     ) -> Session {
         shared.set_remote(cx.remote());
         // Whatever was left for us before we had a place.
@@ -142,6 +143,7 @@ impl Session {
             end: None,
             endpoints,
             peer_address: String::new(),
+            scheme,
             layers: Layers::default(),
             control: Vec::new(),
             closing: false,

@@ -45,6 +45,7 @@ pub(super) enum Gate {
 #[derive(Debug)]
 pub struct Accepted {
     pub fd: OwnedFd,
+    pub scheme: Scheme,
     /// This side's endpoint.
     pub local: String,
     /// The peer's endpoint; `ipc://` for a local client, which has no name.
@@ -158,7 +159,7 @@ impl Listener {
         let peer_address = endpoint::address_text(fd.as_fd(), &peer);
         let name = |address: &SockAddr| endpoint::uri(self.scheme, address) + &self.path;
         let (local, peer) = (name(&local), name(&peer));
-        Ok(Some(Accepted { fd, local, peer, peer_address, layers: self.layers.clone() }))
+        Ok(Some(Accepted { fd, scheme: self.scheme, local, peer, peer_address, layers: self.layers.clone() }))
     }
 
     /// Closes at once and removes what was made for this endpoint alone. Errors: those of unlink(2) and rmdir(2),

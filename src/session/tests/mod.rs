@@ -5,6 +5,8 @@ mod credit;
 mod halves;
 mod loans;
 mod panics;
+#[cfg(target_os = "linux")]
+mod room;
 mod sealed;
 mod ws;
 

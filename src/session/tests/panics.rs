@@ -87,8 +87,13 @@ impl Fixture {
     }
 
     pub(super) fn listen(&self) -> (Listening, String) {
-        let listener = transport::bind(Scheme::Tcp, "127.0.0.1:0", &self.options).unwrap();
-        let address = listener.last_endpoint().strip_prefix("tcp://").unwrap().to_string();
+        self.listen_at(Scheme::Tcp, "127.0.0.1:0")
+    }
+
+    pub(super) fn listen_at(&self, scheme: Scheme, address: &str) -> (Listening, String) {
+        let listener = transport::bind(scheme, address, &self.options).unwrap();
+        let (_, address) = listener.last_endpoint().split_once("://").unwrap();
+        let address = address.to_string();
         (listen(&self.io_thread(), self.ground(), listener), address)
     }
 
@@ -166,12 +171,17 @@ pub(super) fn greet(stream: TcpStream) -> TcpStream {
 /// As [`greet`], of another type.
 pub(super) fn greet_as(socket_type: &[u8; 4], mut stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&hello(socket_type)).unwrap();
+    stream
+}
+
+/// What such a peer says.
+pub(super) fn hello(socket_type: &[u8; 4]) -> Vec<u8> {
     let mut hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
     hello.resize(64, 0);
     hello.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04");
     hello.extend_from_slice(socket_type);
-    stream.write_all(&hello).unwrap();
-    stream
+    hello
 }
 
 /// Until the other side closes.
