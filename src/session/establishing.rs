@@ -21,6 +21,9 @@ use crate::reactor::{Cx, Interest};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+/// For something to read, and for room.
+const EITHER: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 impl Session {
     /// `watched`: the reactor has watched the stream for being connected.
     pub(super) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd, watched: bool) {
@@ -31,7 +34,7 @@ impl Session {
             // What has happened since is found by trying.
             (true, true) => Ok(()),
             (true, false) => cx.reregister(fd.as_raw_fd(), Interest::READABLE),
-            (false, true) => cx.register(fd.as_raw_fd(), Interest::READABLE | Interest::WRITABLE),
+            (false, true) => cx.register(fd.as_raw_fd(), EITHER),
             (false, false) => cx.register(fd.as_raw_fd(), Interest::READABLE),
         };
         if let Err(errno) = registered {
@@ -74,8 +77,7 @@ impl Session {
             Outcome::More => {
                 if let Stage::Handshaking(handshaking) = &mut self.stage
                     && handshaking.needs_room()
-                    && let Err(errno) =
-                        cx.reregister(handshaking.raw_fd(), Interest::READABLE | Interest::WRITABLE)
+                    && let Err(errno) = cx.reregister(handshaking.raw_fd(), EITHER)
                 {
                     self.disconnected(cx, Reason::Stream(errno));
                 }
@@ -134,7 +136,7 @@ impl Session {
         let has_fd = self.owner.mailbox.state().has_fd();
         if has_fd
             && !for_room
-            && let Err(errno) = cx.reregister(raw_fd, Interest::READABLE | Interest::WRITABLE)
+            && let Err(errno) = cx.reregister(raw_fd, EITHER)
         {
             return self.lost(cx, Reason::Stream(errno));
         }
@@ -181,17 +183,23 @@ impl Session {
             Arc::clone(&self.owner.pace),
         ));
         self.stage = Stage::Connected(Arc::clone(&connection));
-        if let Err(errno) = begun {
-            return self.disconnected(cx, Reason::Stream(errno));
+        match begun {
+            Ok(()) => self.begin_data_phase(cx, connection),
+            Err(errno) => self.disconnected(cx, Reason::Stream(errno)),
         }
+    }
+
+    /// From here on threads of the program may be there as well.
+    fn begin_data_phase(&mut self, cx: &mut Cx<'_>, connection: Arc<Connection>) {
         self.shared.set_connection(Arc::clone(&connection));
         self.owner.connections.add(connection);
         if let Some(connecter) = &mut self.connecter {
             connecter.established();
         }
         self.watch_heartbeat(cx);
-        self.receive(cx, false);
+        // First, as a stream with something to send is not put aside where there is no credit to receive.
         self.send(cx);
+        self.receive(cx, false);
     }
 
     pub(super) fn make_pipe(&mut self) -> Result<(LaneReader, LaneWriter, Pipe), Errno> {

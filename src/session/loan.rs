@@ -357,7 +357,12 @@ impl Connection {
             return;
         }
         if full {
-            if !terms.away && !self.seems_busy() && self.remote.deregister(self.raw_fd()).is_ok() {
+            if !terms.away {
+                if self.seems_busy() || self.remote.deregister(self.raw_fd()).is_err() {
+                    // Tried again when more arrives.
+                    terms.full = false;
+                    return;
+                }
                 (terms.away, terms.behind) = (true, false);
                 terms.reading_only = true;
             }
