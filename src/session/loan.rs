@@ -184,6 +184,7 @@ impl Connection {
         let received = contain(|| {
             let mut half = lock()?;
             let half = half.as_mut()?;
+            half.expect_bytes();
             let received = self.receive_with(half, hangup, clock_ms(begun), &mut answers);
             // What the turn has left over poll(2) tells of again, unless it lies in a tunnel.
             let all_told =

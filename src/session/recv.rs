@@ -253,6 +253,11 @@ impl RecvHalf {
         self.hangup = true;
     }
 
+    /// The system says that there is something in the stream, whatever was known before.
+    pub fn expect_bytes(&mut self) {
+        self.drained = false;
+    }
+
     /// Receives nothing any more.
     pub fn stop(&mut self) {
         self.stopped = true;

@@ -143,6 +143,22 @@ fn what_is_received_comes_out_however_it_was_cut() {
 }
 
 #[test]
+fn what_is_told_of_is_received_although_the_handshake_had_left_nothing() {
+    let (ours, mut theirs) = streams();
+    let (mut left, right) = pipes(5, false);
+    let (mut half, _end) = recv_half(right, Version::V3_1, NO_LIMITS);
+    half.begin_with(b"", true).unwrap();
+    theirs.write_all(b"\0\x01x").unwrap();
+    // The reactor tells of it as well.
+    assert_eq!(half.receive(ours.as_fd(), 0, &mut Vec::new()), Received::Blocked);
+    assert!(left.read().is_none());
+    half.begin_with(b"", true).unwrap();
+    half.expect_bytes();
+    assert_eq!(half.receive(ours.as_fd(), 0, &mut Vec::new()), Received::Blocked);
+    assert_eq!(left.read().unwrap().data(), b"x");
+}
+
+#[test]
 fn raw_bytes_come_out_in_order_as_far_as_there_is_credit() {
     let mut random = Random::seeded(1);
     let wire: Vec<u8> = (0..500_000u32).map(|i| (i / 7) as u8).collect();
