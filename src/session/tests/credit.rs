@@ -8,7 +8,7 @@ use crate::session::turned_away::Half;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A socket with one peer.
 struct Pair {
@@ -84,6 +84,31 @@ fn who_gives_credit_receives() {
     }
     pair.peer.write_all(b"\0\x01x").unwrap();
     assert_eq!(pair.pipe.recv(), b"x", "by the I/O thread, which watches again");
+    pair.end();
+}
+
+#[test]
+fn a_stream_that_was_busy_is_put_aside_when_more_arrives() {
+    let mut pair = Pair::new(low_mark());
+    let connection = pair.fixture.owner.connections.first().unwrap();
+    let sending = connection.send.lock();
+    pair.peer.write_all(&b"\0\x01x".repeat(20)).unwrap();
+    pair.patiently(|_| connection.with_recv(|half| half.waits_for_credit()) == Some(true));
+    // So that the I/O thread has found it busy, for the most part.
+    thread::sleep(Duration::from_millis(1));
+    drop(sending);
+    let mut arrived = 20;
+    pair.patiently(|pair| {
+        (&pair.peer).write_all(b"\0\x01x").unwrap();
+        arrived += 1;
+        // No more than a stream takes that nobody reads.
+        thread::sleep(Duration::from_millis(1));
+        pair.fixture.owner.connections.lent() == 1
+    });
+    for _ in 0..arrived {
+        assert_eq!(pair.pipe.recv(), b"x");
+    }
+    drop(connection);
     pair.end();
 }
 
