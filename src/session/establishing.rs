@@ -4,7 +4,7 @@ use super::Command;
 use super::connection::Connection;
 use super::handshaking::{Handshaking, Outcome, Stream};
 use super::monitor::event;
-use super::recv::{Limits, RecvForm, RecvHalf};
+use super::recv::{Limits, Received, RecvForm, RecvHalf};
 use super::send::{SendForm, SendHalf};
 use super::state::{Reason, Session, Stage, fd_value, millis, timer};
 use super::zap::Zap;
@@ -197,9 +197,13 @@ impl Session {
             connecter.established();
         }
         self.watch_heartbeat(cx);
-        // First, as a stream with something to send is not put aside where there is no credit to receive.
-        self.send(cx);
+        // First: where the peer has gone already, to send would fail, and what it has said before would be lost.
         self.receive(cx, false);
+        self.send(cx);
+        if let Stage::Connected(connection) = &self.stage {
+            // What had to be sent kept a stream without credit from being put aside.
+            connection.settle(Received::NoCredit);
+        }
     }
 
     pub(super) fn make_pipe(&mut self) -> Result<(LaneReader, LaneWriter, Pipe), Errno> {
