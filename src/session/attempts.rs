@@ -2,11 +2,12 @@
 
 use super::Command;
 use super::connecter::Step;
+use super::establishing::EITHER;
 use super::monitor::{Endpoints, event};
 use super::state::{Session, Stage, fd_value, millis, timer};
 use crate::errno::Errno;
 use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
-use crate::reactor::{Cx, Interest};
+use crate::reactor::Cx;
 use std::os::fd::{AsRawFd, RawFd};
 
 impl Session {
@@ -22,7 +23,7 @@ impl Session {
             Step::Wait(attempt) => {
                 if let Some(fd) = attempt.fd() {
                     self.tell(event::CONNECT_DELAYED, Errno::INPROGRESS.0.unsigned_abs().into());
-                    if let Err(errno) = cx.register(fd, Interest::READABLE | Interest::WRITABLE) {
+                    if let Err(errno) = cx.register(fd, EITHER) {
                         return self.attempt_failed(cx, Some(fd), errno);
                     }
                     if self.options.connect_timeout_ms > 0 {
@@ -34,7 +35,7 @@ impl Session {
             Step::Proxying(attempt) => {
                 // A stream that was connected at once is not registered yet.
                 if let Some(fd) = attempt.fd().filter(|_| !watched)
-                    && let Err(errno) = cx.register(fd, Interest::READABLE | Interest::WRITABLE)
+                    && let Err(errno) = cx.register(fd, EITHER)
                 {
                     return self.attempt_failed(cx, Some(fd), errno);
                 }

@@ -30,7 +30,8 @@ const ROOMY: usize = 256 * 1024;
 const UNIX_SEND_BUFFER: i32 = 512 * 1024;
 
 /// A stream whose halves lie behind locks that are only tried from the program's threads, but for
-/// [`keep_up`](Connection::keep_up) and [`feed_now`](Connection::feed_now). Dropped, it closes the stream.
+/// [`keep_up`](Connection::keep_up), [`feed_now`](Connection::feed_now) and [`await_receiver`](Connection::await_receiver).
+/// Dropped, it closes the stream.
 pub struct Connection {
     fd: OwnedFd,
     /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.

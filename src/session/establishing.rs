@@ -22,7 +22,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 /// For something to read, and for room.
-const EITHER: Interest = Interest::READABLE.add(Interest::WRITABLE);
+pub(super) const EITHER: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl Session {
     /// `watched`: the reactor has watched the stream for being connected.
