@@ -5,6 +5,8 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 # 1 puts ZMQ_BUILD_DRAFT_API into what pkg-config and CMake tell programs.
 DRAFTS ?= 0
+# 1 keeps debug information: that of the shared library in a file beside it, where debuggers find it, that of libzmq.a in it.
+DEBUGINFO ?= 0
 # Where the built libraries are.
 RELEASE ?= $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -12,12 +14,18 @@ SONAME := libzmq.so.5
 FILE := $(SONAME).2.5
 PKGCONFIG := $(DESTDIR)$(LIBDIR)/pkgconfig
 CMAKE := $(DESTDIR)$(LIBDIR)/cmake/ZeroMQ
+SHARED := $(DESTDIR)$(LIBDIR)/$(FILE)
 INSTALL ?= install
+OBJCOPY ?= objcopy
+STRIP ?= strip
+# Those that packaging/archive looks for.
+export OBJCOPY LD AR READELF
 
 .PHONY: build test demo bench bench-quick install uninstall header deps clean
 
 build:
 	cargo build --release --locked
+	packaging/archive $(RELEASE)/libzmq.a $(RELEASE)/libzmq.a
 
 test: deps
 	compat-tests/all
@@ -43,14 +51,20 @@ deps:
 header:
 	FERROZMQ_WRITE_HEADER=1 cargo test --locked --quiet --test header
 
-# Builds only where nothing is built yet, so that `sudo make install` needs no Rust for root.
+# Builds only where nothing is built yet, so that `sudo make install` needs no Rust for root. cargo puts its own archive back whenever it
+# runs; packaging/archive leaves one that is as it should be as it is.
 install:
 	@test -f $(RELEASE)/libzmq.so || $(MAKE) build
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(PKGCONFIG) $(CMAKE)
-	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(DESTDIR)$(LIBDIR)/$(FILE)
+	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(SHARED)
 	ln -sf $(FILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzmq.so
-	$(INSTALL) -m 644 $(RELEASE)/libzmq.a $(DESTDIR)$(LIBDIR)/libzmq.a
+	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --only-keep-debug $(SHARED) $(SHARED).debug && chmod 644 $(SHARED).debug,rm -f $(SHARED).debug)
+	$(STRIP) --strip-unneeded $(SHARED)
+	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --add-gnu-debuglink=$(SHARED).debug $(SHARED))
+	packaging/archive $(RELEASE)/libzmq.a $(DESTDIR)$(LIBDIR)/libzmq.a
+	$(if $(filter 1,$(DEBUGINFO)),,$(STRIP) --strip-debug $(DESTDIR)$(LIBDIR)/libzmq.a)
+	chmod 644 $(DESTDIR)$(LIBDIR)/libzmq.a
 	$(INSTALL) -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' \
 	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
@@ -61,7 +75,7 @@ install:
 	$(if $(filter 1,$(DRAFTS)),$(INSTALL) -m 644 cmake/ZeroMQDrafts.cmake $(CMAKE),rm -f $(CMAKE)/ZeroMQDrafts.cmake)
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
 	rm -rf $(CMAKE)
 

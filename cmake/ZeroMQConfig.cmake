@@ -45,7 +45,7 @@ if(ZeroMQ_STATIC_LIBRARY AND NOT TARGET libzmq-static)
     PROPERTIES IMPORTED_LOCATION "${ZeroMQ_STATIC_LIBRARY}"
                INTERFACE_INCLUDE_DIRECTORIES "${ZeroMQ_INCLUDE_DIR}"
                INTERFACE_COMPILE_DEFINITIONS "ZMQ_STATIC;${ZeroMQ_DEFINITIONS}"
-               INTERFACE_LINK_LIBRARIES "pthread;dl;m;gcc_s")
+               INTERFACE_LINK_LIBRARIES "pthread;dl;m")
 endif()
 
 if(ZeroMQ_INCLUDE_DIR AND (TARGET libzmq OR TARGET libzmq-static))
