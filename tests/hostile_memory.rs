@@ -11,50 +11,94 @@ mod zws;
 
 use bench::*;
 use curve::Client;
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::{c_int, c_void};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-struct Counting;
-
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-fn count(more: usize) {
+/// glibc's own, under the names that a program which replaces `malloc` may call it by.
+mod system {
+    use std::ffi::c_void;
+
+    unsafe extern "C" {
+        pub fn __libc_malloc(size: usize) -> *mut c_void;
+        pub fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+        pub fn __libc_realloc(at: *mut c_void, size: usize) -> *mut c_void;
+        pub fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
+        pub fn __libc_free(at: *mut c_void);
+        pub fn malloc_usable_size(at: *mut c_void) -> usize;
+    }
+}
+
+/// Counts what was just allocated.
+fn counted(at: *mut c_void) -> *mut c_void {
+    // SAFETY: null, or memory that was just allocated.
+    let more = unsafe { system::malloc_usable_size(at) };
     let held = HELD.fetch_add(more, Relaxed) + more;
     MOST.fetch_max(held, Relaxed);
+    at
 }
 
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(at, layout, size) }
+/// What is about to go back.
+///
+/// # Safety
+/// `at` is null or allocated.
+unsafe fn uncount(at: *mut c_void) {
+    // SAFETY: as the caller promises.
+    HELD.fetch_sub(unsafe { system::malloc_usable_size(at) }, Relaxed);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn malloc(size: usize) -> *mut c_void {
+    // SAFETY: any size will do.
+    counted(unsafe { system::__libc_malloc(size) })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    // SAFETY: any size will do.
+    counted(unsafe { system::__libc_calloc(count, size) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn realloc(at: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let before = system::malloc_usable_size(at);
+        let moved = system::__libc_realloc(at, size);
+        if !moved.is_null() || size == 0 {
+            HELD.fetch_sub(before, Relaxed);
+        }
+        counted(moved)
     }
 }
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let at = counted(system::__libc_memalign(align, size));
+        if at.is_null() {
+            return 12;
+        }
+        out.write(at);
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn free(at: *mut c_void) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        uncount(at);
+        system::__libc_free(at);
+    }
+}
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 

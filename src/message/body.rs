@@ -8,7 +8,8 @@ use super::large_blocks;
 use super::spares::{self, Spares};
 use crate::errno::{Errno, Result};
 use crate::sys::copying;
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use crate::sys::memory::{try_alloc, try_alloc_zeroed};
+use std::alloc::{Layout, dealloc};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -77,7 +78,7 @@ impl Body {
 
     /// `len` zero bytes, to be filled in through [`as_mut_slice`](Body::as_mut_slice). Errors: `ENOMEM`.
     pub fn with_len(len: usize) -> Result<Body> {
-        Ok(Header::adopt(Header::allocate(len, alloc_zeroed)?, len, len))
+        Ok(Header::adopt(Header::allocate(len, try_alloc_zeroed)?, len, len))
     }
 
     /// `len` bytes with no defined content. Errors: `ENOMEM`.
@@ -92,7 +93,7 @@ impl Body {
 
     /// Takes over `data` without copying. Errors: `ENOMEM`.
     pub fn from_vec(data: Vec<u8>) -> Result<Body> {
-        let header = Header::allocate(0, alloc)?;
+        let header = Header::allocate(0, try_alloc)?;
         let mut data = ManuallyDrop::new(data);
         let (bytes, len, capacity) = (data.as_mut_ptr(), data.len(), data.capacity());
         Ok(Header::write(header, bytes, len, Owner::Vec { capacity }))
@@ -111,7 +112,7 @@ impl Body {
         free: Option<FreeFn>,
         hint: *mut c_void,
     ) -> Result<Body> {
-        let header = Header::allocate(0, alloc)?;
+        let header = Header::allocate(0, try_alloc)?;
         let owner = free.map_or(Owner::Static, |free| Owner::External { free, hint });
         Ok(Header::write(header, data, len, owner))
     }
@@ -266,7 +267,7 @@ impl Header {
     pub(super) fn allocate_or_reuse(capacity: usize) -> Result<(NonNull<Header>, usize)> {
         match large_blocks::take(capacity) {
             Some(found) => Ok(found),
-            None => Ok((Header::allocate(capacity, alloc)?, capacity)),
+            None => Ok((Header::allocate(capacity, try_alloc)?, capacity)),
         }
     }
 

@@ -95,10 +95,10 @@ impl Drop for Block {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::alloc::alloc;
+    use crate::sys::memory::try_alloc;
 
     fn block(capacity: usize) -> Block {
-        Block(Header::allocate(capacity, alloc).unwrap(), capacity)
+        Block(Header::allocate(capacity, try_alloc).unwrap(), capacity)
     }
 
     /// The capacity of what is found, which is freed.

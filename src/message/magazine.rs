@@ -254,10 +254,10 @@ impl Shelf {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::alloc::alloc;
+    use crate::sys::memory::try_alloc;
 
     fn piece(room: usize) -> *mut Header {
-        Header::allocate(room, alloc).unwrap().as_ptr()
+        Header::allocate(room, try_alloc).unwrap().as_ptr()
     }
 
     fn pieces(room: usize, count: u32) -> Pieces {

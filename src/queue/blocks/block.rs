@@ -2,7 +2,8 @@
 
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell};
-use std::alloc::{Layout, alloc, dealloc};
+use crate::sys::memory::try_alloc;
+use std::alloc::{Layout, dealloc};
 use std::ptr::{self, NonNull};
 // A count for the process, of which no model has to know.
 use std::sync::atomic::AtomicUsize;
@@ -96,7 +97,7 @@ impl<T> Block<T> {
         }
         let layout = Self::layout(capacity)?;
         // SAFETY: the layout is not empty, it holds the header.
-        let memory = unsafe { alloc(layout) }.cast::<Block<T>>();
+        let memory = unsafe { try_alloc(layout) }.cast::<Block<T>>();
         let block = NonNull::new(memory).ok_or(Errno::NOMEM)?;
         let header = Block {
             next: AtomicPtr::new(ptr::null_mut()),

@@ -1,0 +1,249 @@
+//! The library's allocator: the system's, with a reserve for when that has nothing left.
+//!
+//! Few programs of a language without `malloc`'s NULL survive its NULL: what grows by a node or a string ends the process. So
+//! small requests that the system refuses come from the reserve, and everything that can grow asks [`is_short`] first and
+//! does without while it is. What is large, or as large as a peer likes, is asked for with [`try_alloc`] or `try_reserve`.
+
+mod reserve;
+
+use reserve::{LARGEST_PIECE_BYTES, RESERVE_BYTES, Reserve};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What the system must be able to give at once for a shortage to be over.
+const PROBE_BYTES: usize = 256 * 1024;
+/// So much of the reserve taken is a shortage, whatever the system says: what comes is to find the rest.
+const MOST_TAKEN_BYTES: usize = RESERVE_BYTES / 2;
+/// How often a thread for which the reserve has nothing looks again, a millisecond later each, before it gives up.
+const MOST_LOOKS: u32 = 2000;
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// The library's allocator.
+pub struct Allocator;
+
+#[cfg(feature = "reserve")]
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+static RESERVE: Reserve = Reserve::new();
+
+/// The system has refused something since it was asked last. Written by whoever meets that, and by whoever finds it over;
+/// read by everybody. A hint alone, so Relaxed.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether memory is short, so that nothing is to grow. One load while there was no refusal; else the system is asked.
+#[inline]
+pub fn is_short() -> bool {
+    REFUSED.load(Ordering::Relaxed) && is_still_short()
+}
+
+/// Memory from the system, or null: for requests whose maker can do without. It goes back as any other.
+///
+/// # Safety
+/// That of [`GlobalAlloc::alloc`].
+#[inline]
+pub unsafe fn try_alloc(layout: Layout) -> *mut u8 {
+    // SAFETY: the caller's contract.
+    let at = unsafe { SOURCE.alloc(layout) };
+    if at.is_null() {
+        REFUSED.store(true, Ordering::Relaxed);
+    }
+    at
+}
+
+/// As [`try_alloc`], of zeros.
+///
+/// # Safety
+/// The same.
+pub unsafe fn try_alloc_zeroed(layout: Layout) -> *mut u8 {
+    // SAFETY: the caller's contract.
+    let at = unsafe { SOURCE.alloc_zeroed(layout) };
+    if at.is_null() {
+        REFUSED.store(true, Ordering::Relaxed);
+    }
+    at
+}
+
+/// What gives back all that it has not given itself to the system.
+#[cfg(feature = "reserve")]
+const SOURCE: System = System;
+
+/// Whatever the program has chosen.
+#[cfg(not(feature = "reserve"))]
+const SOURCE: Chosen = Chosen;
+
+#[cfg(not(feature = "reserve"))]
+struct Chosen;
+
+// SAFETY: hands everything on to the program's allocator.
+#[cfg(not(feature = "reserve"))]
+unsafe impl GlobalAlloc for Chosen {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's contract.
+        unsafe { std::alloc::alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract.
+        unsafe { std::alloc::dealloc(at, layout) }
+    }
+}
+
+// SAFETY: the system's allocator, but for pieces of the reserve, which are nobody else's, large and aligned enough, and go
+// back to it; nothing here unwinds.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's contract.
+        let at = unsafe { System.alloc(layout) };
+        if at.is_null() { refused(layout) } else { at }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's contract.
+        let at = unsafe { System.alloc_zeroed(layout) };
+        if at.is_null() { refused_zeroed(layout) } else { at }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        if RESERVE.holds(at) {
+            // SAFETY: it came from there for this layout, as the caller says.
+            unsafe { give(at, layout) };
+        } else {
+            // SAFETY: the caller's contract, and it did not come from the reserve.
+            unsafe { System.dealloc(at, layout) };
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if !RESERVE.holds(at) {
+            // SAFETY: the caller's contract, and it did not come from the reserve.
+            let moved = unsafe { System.realloc(at, layout, new_size) };
+            if !moved.is_null() {
+                return moved;
+            }
+        }
+        // SAFETY: the caller's contract; where the system has moved nothing the old memory is as it was.
+        unsafe { move_elsewhere(at, layout, new_size) }
+    }
+}
+
+#[cold]
+unsafe fn give(at: *mut u8, layout: Layout) {
+    // SAFETY: the caller's contract.
+    unsafe { RESERVE.give(at, layout) };
+}
+
+#[cold]
+fn is_still_short() -> bool {
+    if RESERVE.taken_bytes() > MOST_TAKEN_BYTES {
+        return true;
+    }
+    let Ok(layout) = Layout::from_size_align(PROBE_BYTES, 16) else { return true };
+    // SAFETY: the layout is not empty; what was allocated is given back at once with the same layout.
+    unsafe {
+        let probe = System.alloc(layout);
+        if probe.is_null() {
+            return true;
+        }
+        System.dealloc(probe, layout);
+    }
+    REFUSED.store(false, Ordering::Relaxed);
+    false
+}
+
+/// What the system has refused, from the reserve. Where that has none left the thread waits a while for others to give
+/// something back, since null ends the process; and null for what no piece is large enough for.
+#[cold]
+fn refused(layout: Layout) -> *mut u8 {
+    REFUSED.store(true, Ordering::Relaxed);
+    let mut at = RESERVE.take(layout);
+    if layout.size() > LARGEST_PIECE_BYTES {
+        return at;
+    }
+    for _ in 0..MOST_LOOKS {
+        if !at.is_null() {
+            break;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+        // SAFETY: a layout that is not empty, as `GlobalAlloc::alloc` demands.
+        at = unsafe { System.alloc(layout) };
+        if at.is_null() {
+            at = RESERVE.take(layout);
+        }
+    }
+    at
+}
+
+#[cold]
+fn refused_zeroed(layout: Layout) -> *mut u8 {
+    let at = refused(layout);
+    if !at.is_null() {
+        // SAFETY: just allocated with this size, and nobody else's.
+        unsafe { at.write_bytes(0, layout.size()) };
+    }
+    at
+}
+
+/// # Safety
+/// That of [`GlobalAlloc::realloc`].
+#[cold]
+unsafe fn move_elsewhere(at: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+    // SAFETY: the caller says that the new size suits the alignment, and is not 0.
+    let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+    // SAFETY: as above; the old memory has the length of `layout`, the new one that of `new`, and they do not overlap.
+    unsafe {
+        let moved = Allocator.alloc(new);
+        if !moved.is_null() {
+            ptr::copy_nonoverlapping(at, moved, layout.size().min(new_size));
+            Allocator.dealloc(at, layout);
+        }
+        moved
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size, 16).unwrap()
+    }
+
+    #[test]
+    fn what_the_system_refuses_comes_from_the_reserve_and_goes_back() {
+        // As after a refusal: nothing else in this process takes from the reserve.
+        let at = refused_zeroed(layout(300));
+        assert!(RESERVE.holds(at));
+        // SAFETY: allocated above with these layouts, one after the other.
+        unsafe {
+            assert!((0..300).all(|i| at.add(i).read() == 0));
+            at.write_bytes(7, 300);
+            let moved = Allocator.realloc(at, layout(300), 5000);
+            assert!(!RESERVE.holds(moved), "the system has memory");
+            assert!((0..300).all(|i| moved.add(i).read() == 7));
+            Allocator.dealloc(moved, layout(5000));
+        }
+        assert!(!is_short(), "the system has memory again");
+    }
+
+    #[test]
+    fn what_nobody_has_is_refused_at_once_and_nothing_is_lost() {
+        // SAFETY: the layouts are not empty; what is given back was allocated with the layout said.
+        unsafe {
+            let at = Allocator.alloc(layout(100));
+            at.write_bytes(5, 100);
+            assert!(Allocator.realloc(at, layout(100), isize::MAX as usize - 4096).is_null());
+            assert!((0..100).all(|i| at.add(i).read() == 5));
+            Allocator.dealloc(at, layout(100));
+            assert!(try_alloc(layout(isize::MAX as usize - 4096)).is_null());
+            assert!(try_alloc_zeroed(layout(isize::MAX as usize - 4096)).is_null());
+        }
+    }
+}
