@@ -1,8 +1,7 @@
 //! How a thread that waits for sockets receives from their connections itself.
 
 use super::Owner;
-use super::connection::Connection;
-use super::loan::Lending;
+use super::connection::{Connection, Lending};
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
@@ -248,7 +247,7 @@ impl Borrowed {
         let count = all.len();
         all.retain(|connection| {
             let lending = connection.borrow(bed);
-            self.in_bed |= lending == Lending::Behind;
+            self.in_bed |= lending == Lending::InFront;
             lending != Lending::Refused
         });
         self.complete = all.len() == count;
@@ -277,7 +276,7 @@ impl Borrowed {
         let last = self.last.drain(..).filter_map(|last| last.upgrade());
         // In a forked child a thread that does not exist may hold the locks.
         if let Some(bed) = bed.filter(|bed| !bed.forked()) {
-            last.for_each(|connection| connection.leave_bed(&bed));
+            last.for_each(|connection| connection.leave_front(&bed));
         }
     }
 

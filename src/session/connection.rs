@@ -1,7 +1,13 @@
 //! An established connection: a stream and its two halves, driven by whoever is there.
 
+mod apply;
+mod lend_policy;
+mod watch;
+
+pub(super) use apply::Lending;
+pub(super) use lend_policy::MIN_LOOK_INTERVAL;
+
 use super::borrowed::note_feed;
-use super::loan::Loan;
 use super::nap::Nap;
 use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
@@ -12,6 +18,7 @@ use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
+use apply::Watcher;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -39,7 +46,7 @@ pub struct Connection {
     pub(super) send: Lock<Option<SendHalf>>,
     pub(super) recv: Lock<Option<RecvHalf>>,
     /// Who watches the stream. Locked before the halves, never after.
-    pub(super) loan: Loan,
+    watcher: Watcher,
     /// The session.
     pub(super) remote: Remote,
     /// How fast the socket sends.
@@ -86,7 +93,7 @@ impl Connection {
             stream_holds: AtomicUsize::new(0),
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
-            loan: Loan::new(for_room),
+            watcher: Watcher::new(for_room),
             remote,
             pace,
             one_way: AtomicBool::new(false),

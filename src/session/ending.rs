@@ -15,7 +15,7 @@ use std::sync::Arc;
 impl Session {
     /// The stream has ended, in whatever stage.
     pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN, timer::NAP] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP] {
             cx.cancel_timer(id);
         }
         let mut gives_up = false;
@@ -118,7 +118,7 @@ impl Session {
     fn withdraw(&mut self) -> Option<Arc<Connection>> {
         let connection = self.shared.take_connection()?;
         self.owner.connections.remove(&connection);
-        if connection.end_loan() {
+        if connection.end_lending() {
             self.owner.mailbox.touch();
         }
         Some(connection)

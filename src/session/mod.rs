@@ -11,7 +11,6 @@ mod ending;
 mod establishing;
 mod handshaking;
 mod listener;
-mod loan;
 mod lookup;
 mod monitor;
 #[cfg(feature = "pgm")]

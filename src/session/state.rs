@@ -2,9 +2,8 @@
 
 use super::Owner;
 use super::connecter::{Attempt, Connecter};
-use super::connection::Connection;
+use super::connection::{Connection, MIN_LOOK_INTERVAL};
 use super::handshaking::Handshaking;
-use super::loan::WATCH;
 use super::monitor::{Endpoints, event};
 use super::recv::{Received, RecvHalf};
 use super::send::Sent;
@@ -30,7 +29,7 @@ pub mod timer {
     pub const HANDSHAKE: u8 = 3;
     pub const HEARTBEAT: u8 = 4;
     pub const LINGER: u8 = 5;
-    pub const LOAN: u8 = 6;
+    pub const LOOK: u8 = 6;
     pub const NAP: u8 = 7;
 }
 
@@ -225,32 +224,32 @@ impl Session {
     }
 
     /// Does what a thread of the program that received here has left. `false`: that was the end of the connection.
-    fn run_errand(&mut self, cx: &mut Cx<'_>) -> bool {
+    fn run_deferred(&mut self, cx: &mut Cx<'_>) -> bool {
         let Stage::Connected(connection) = &self.stage else { return true };
-        let errand = connection.take_errand();
-        if errand.panicked {
+        let deferred = connection.take_deferred();
+        if deferred.panicked {
             // As if it had happened here.
             if !self.panicked(cx) {
                 cx.finish();
             }
             return false;
         }
-        if let Some(errno) = errand.failed {
+        if let Some(errno) = deferred.failed {
             self.disconnected(cx, Reason::Stream(errno));
             return false;
         }
-        if errand.watch {
-            cx.set_timer(timer::LOAN, WATCH);
+        if deferred.arm_timer {
+            cx.set_timer(timer::LOOK, MIN_LOOK_INTERVAL);
         }
-        self.control.extend_from_slice(&errand.answers);
+        self.control.extend_from_slice(&deferred.answers);
         true
     }
 
-    fn look_after_loan(&mut self, cx: &mut Cx<'_>) {
+    fn look_after_stream(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Connected(connection) = &self.stage
             && let Some(after) = connection.look_after()
         {
-            cx.set_timer(timer::LOAN, after);
+            cx.set_timer(timer::LOOK, after);
         }
     }
 
@@ -329,7 +328,7 @@ impl Source for Session {
             timer::HANDSHAKE => self.disconnected(cx, Reason::Timeout),
             timer::HEARTBEAT => self.beat(cx),
             timer::LINGER => cx.finish(),
-            timer::LOAN => self.look_after_loan(cx),
+            timer::LOOK => self.look_after_stream(cx),
             timer::NAP => self.send_unless_napping(cx),
             _ => {}
         }
@@ -344,7 +343,7 @@ impl Source for Session {
             let now_ms = cx.now_ms();
             connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
         }
-        if !self.run_errand(cx) {
+        if !self.run_deferred(cx) {
             return;
         }
         if flags & (PEER_CLOSED | TERMINATE) != 0 {
@@ -373,7 +372,7 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOAN, timer::NAP] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP] {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
