@@ -1,7 +1,7 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 
 use super::state::{Origin, Socket};
-use crate::ctx::SocketId;
+use crate::ctx::{Mailbox, SocketId};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::options::SocketOptions;
@@ -52,6 +52,8 @@ pub struct Pending {
     /// The binder's end.
     pipe: Pipe,
     marks: Marks,
+    /// Of the socket that connected, which is woken at the bind: its program may wait for that alone.
+    connecter: Arc<Mailbox<Command>>,
     /// Where the binder puts its marks for the connecter's end.
     boost: Arc<OnceLock<(i32, i32)>>,
 }
@@ -112,16 +114,27 @@ impl Socket {
         let marks = Marks::of(&self.options);
         let bound = Bound { owner: Arc::clone(&self.owner), marks: marks.clone() };
         let waiting = self.names.bind(endpoint, self.ticket.id(), bound)?;
-        for Pending { mut pipe, marks: theirs, boost } in waiting {
+        let met = !waiting.is_empty();
+        for Pending { mut pipe, marks: theirs, connecter, boost } in waiting {
             let _ = pipe.hwm_boost.set((theirs.rcvhwm, theirs.sndhwm));
             let _ = boost.set((self.options.rcvhwm, self.options.sndhwm));
             pipe.set_hwms(self.options.sndhwm, self.options.rcvhwm);
             marks.begin(&mut pipe, theirs.wants_routing_id)?;
             marks.ask_for_farewell(&pipe);
             self.attach(pipe, Origin::Peer);
+            connecter.touch();
         }
         self.drop_closed();
+        if met {
+            self.wake_watchers();
+        }
         Ok(())
+    }
+
+    /// Makes `ZMQ_FD` readable after a pipe has come without a command. A lane tells of what is written only once its reader has
+    /// found it empty, which a program that waits for the descriptor first does not try.
+    fn wake_watchers(&self) {
+        self.owner.mailbox.touch();
     }
 
     /// Connects to whoever has the name, or waits for it. Errors: `ENOMEM`.
@@ -133,12 +146,13 @@ impl Socket {
         ours.remote = endpoint.to_string();
         theirs.local = endpoint.to_string();
         let socket_ours = &mut ours;
+        let connecter = Arc::clone(&self.owner.mailbox);
         self.names.connect(endpoint, self.ticket.id(), move |bound| {
             // Before there is a binder nobody knows whether it wants a routing id. A reader that does not passes it.
             marks.begin(socket_ours, bound.is_none_or(|bound| bound.marks.wants_routing_id))?;
             let Some(bound) = bound else {
                 let boost = Arc::clone(&socket_ours.hwm_boost);
-                return Ok(Some(Pending { pipe: theirs, marks, boost }));
+                return Ok(Some(Pending { pipe: theirs, marks, connecter, boost }));
             };
             bound.marks.begin(&mut theirs, marks.wants_routing_id)?;
             bound.marks.ask_for_farewell(&theirs);
@@ -151,6 +165,7 @@ impl Socket {
         let id = self.attach(ours, Origin::Local);
         self.endpoints.add_pipe(endpoint, id);
         self.drop_closed();
+        self.wake_watchers();
         Ok(id)
     }
 
