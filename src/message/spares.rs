@@ -4,6 +4,7 @@
 use super::Metadata;
 use super::body::Header;
 use super::magazine::{self, Magazine};
+use crate::sys::thread_end::AtThreadEnd;
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ const ROOM: [usize; 2] = [64, 128];
 const MOST: u32 = 16;
 
 /// Of one thread. No destructor of its own, so that it can be looked at while the thread's other locals are torn down;
-/// [`Tidy`] empties it.
+/// [`TIDY`] empties it.
 pub(super) struct Spares {
     state: Cell<State>,
     /// A count of these properties that a message has let go of (from `Arc::into_raw`), or null. The next message of the same
@@ -38,7 +39,7 @@ enum State {
 }
 
 /// Empties a thread's spares when the thread ends.
-struct Tidy;
+static TIDY: AtThreadEnd = AtThreadEnd(empty);
 
 thread_local! {
     static SPARES: Spares = const {
@@ -50,7 +51,6 @@ thread_local! {
             magazines: [const { Magazine::new() }; magazine::SIZES],
         }
     };
-    static TIDY: Tidy = const { Tidy };
 }
 
 /// How much room a body for `len` bytes is to have.
@@ -151,10 +151,11 @@ impl Spares {
 
     #[cold]
     fn begin(&self) -> bool {
-        // Registers the destructor; not possible any more where the thread's locals are being torn down.
-        let state = if TIDY.try_with(|_| ()).is_ok() { State::Open } else { State::Closed };
-        self.state.set(state);
-        state == State::Open
+        let registered = TIDY.register();
+        if registered {
+            self.state.set(State::Open);
+        }
+        registered
     }
 
     #[inline(never)]
@@ -202,26 +203,25 @@ impl Spares {
     }
 }
 
-impl Drop for Tidy {
-    fn drop(&mut self) {
-        let spares = here();
-        spares.state.set(State::Closed);
-        let metadata = spares.metadata.replace(ptr::null());
-        if !metadata.is_null() {
-            // SAFETY: a count that `let_go` has kept.
-            drop(unsafe { Arc::from_raw(metadata) });
-        }
-        let (last, room) = spares.last.replace((ptr::null_mut(), 0));
-        if !last.is_null() {
-            // SAFETY: it was kept, and allocated with this much room.
-            unsafe { Header::free(last, room) };
-        }
-        spares.magazines.iter().for_each(Magazine::empty);
-        for len in ROOM {
-            while let Some((header, room)) = spares.take(len) {
-                // SAFETY: `keep` was told that it was allocated with this much room.
-                unsafe { Header::free(header.as_ptr(), room) };
-            }
+/// Of the calling thread, for good.
+fn empty() {
+    let spares = here();
+    spares.state.set(State::Closed);
+    let metadata = spares.metadata.replace(ptr::null());
+    if !metadata.is_null() {
+        // SAFETY: a count that `let_go` has kept.
+        drop(unsafe { Arc::from_raw(metadata) });
+    }
+    let (last, room) = spares.last.replace((ptr::null_mut(), 0));
+    if !last.is_null() {
+        // SAFETY: it was kept, and allocated with this much room.
+        unsafe { Header::free(last, room) };
+    }
+    spares.magazines.iter().for_each(Magazine::empty);
+    for len in ROOM {
+        while let Some((header, room)) = spares.take(len) {
+            // SAFETY: `keep` was told that it was allocated with this much room.
+            unsafe { Header::free(header.as_ptr(), room) };
         }
     }
 }

@@ -5,8 +5,10 @@ use crate::message::DeferFrees;
 use crate::socket::{Borrowed, Owner, POLLIN, fed};
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};
+use crate::sys::thread_end::AtThreadEnd;
 use std::cell::Cell;
 use std::ffi::{c_long, c_short};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,14 +17,18 @@ const FORGOTTEN: usize = 64;
 
 thread_local! {
     /// The calling thread's, while it does not wait.
-    static WAITER: Cell<Option<Box<Waiter>>> = const { Cell::new(None) };
+    static WAITER: ManuallyDrop<Cell<Option<Box<Waiter>>>> = const { ManuallyDrop::new(Cell::new(None)) };
 }
+
+static FORGET: AtThreadEnd = AtThreadEnd(|| drop(WAITER.with(|place| place.take())));
 
 /// A thread's bed, and the lists it needs for waiting, kept from call to call: to wait allocates nothing unless
 /// it is for more than ever before.
 #[derive(Default)]
 pub(super) struct Waiter {
     parker: Arc<Parker>,
+    /// Its thread has registered to drop it.
+    kept: bool,
     /// Those that know the parker. If they are many they stay from call to call, for a program that waits for thousands of
     /// sockets will do so again.
     registered: Vec<Registered>,
@@ -43,14 +49,17 @@ struct Registered {
 }
 
 /// Hands out the thread's waiter. A call from inside another one (there is none, but a waiter is cheap), or from a
-/// thread that is ending, gets a new one.
+/// thread that cannot keep one, gets a new one.
 pub(super) fn with_waiter<R>(run: impl FnOnce(&mut Waiter) -> Result<R>) -> Result<R> {
-    let waiter = WAITER.try_with(Cell::take).ok().flatten();
+    let waiter = WAITER.with(|place| place.take());
     // A forked child's would share a descriptor with its parent's.
     let mut waiter = waiter.filter(|waiter| !waiter.parker.forked()).unwrap_or_default();
     let outcome = run(&mut waiter);
     waiter.leave();
-    let _ = WAITER.try_with(|place| place.set(Some(waiter)));
+    waiter.kept = waiter.kept || FORGET.register();
+    if waiter.kept {
+        WAITER.with(|place| place.set(Some(waiter)));
+    }
     outcome
 }
 

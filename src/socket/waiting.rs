@@ -3,19 +3,25 @@
 use crate::errno::{Errno, Result};
 use crate::session::{Borrowed, Owner};
 use crate::sys::park::Parker;
+use crate::sys::thread_end::AtThreadEnd;
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 thread_local! {
     /// The calling thread's, while it does not wait.
-    static BED: Cell<Option<Box<Bed>>> = const { Cell::new(None) };
+    static BED: ManuallyDrop<Cell<Option<Box<Bed>>>> = const { ManuallyDrop::new(Cell::new(None)) };
 }
+
+static FORGET: AtThreadEnd = AtThreadEnd(|| drop(BED.with(|place| place.take())));
 
 /// What a thread needs for waiting, kept from call to call: to wait allocates nothing.
 #[derive(Default)]
 struct Bed {
     parker: Arc<Parker>,
+    /// Its thread has registered to drop it.
+    kept: bool,
     borrowed: Borrowed,
 }
 
@@ -27,14 +33,17 @@ pub fn thread_parker() -> Arc<Parker> {
     parker
 }
 
-/// A thread that is ending, and one that waits already, gets another one; and so does a forked child.
+/// A thread that cannot keep one, and one that waits already, gets another one; and so does a forked child.
 fn take_bed() -> Box<Bed> {
-    let bed = BED.try_with(Cell::take).ok().flatten();
+    let bed = BED.with(|place| place.take());
     bed.filter(|bed| !bed.parker.forked()).unwrap_or_default()
 }
 
-fn put_bed(bed: Box<Bed>) {
-    let _ = BED.try_with(|place| place.set(Some(bed)));
+fn put_bed(mut bed: Box<Bed>) {
+    bed.kept = bed.kept || FORGET.register();
+    if bed.kept {
+        BED.with(|place| place.set(Some(bed)));
+    }
 }
 
 /// What a thread waits for.

@@ -25,6 +25,7 @@ pub mod pgm;
 pub mod poll;
 pub mod stream;
 pub mod thread;
+pub mod thread_end;
 pub mod tipc;
 #[cfg(all(test, loom))]
 pub mod twin;

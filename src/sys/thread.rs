@@ -1,8 +1,14 @@
 //! Threads of our own: signals blocked, named, scheduled as the context's options say.
 
+use super::contain::contain;
 use super::fork::Born;
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Of each thread's stack: address space, of which the system gives what is used.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// How a context wants its threads (`ZMQ_THREAD_*` of `zmq_ctx_set`). The default leaves everything as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +27,7 @@ pub struct ThreadSettings {
 #[derive(Debug)]
 pub struct Thread {
     /// `None` once joined or given up.
-    handle: Option<std::thread::JoinHandle<()>>,
+    id: Option<libc::pthread_t>,
     born: Born,
 }
 
@@ -29,28 +35,41 @@ impl Thread {
     /// Waits until the thread has ended. Returns at once on the thread itself, and in a forked child, where it does
     /// not exist.
     pub fn join(mut self) {
-        let others =
-            |handle: &std::thread::JoinHandle<()>| handle.thread().id() != std::thread::current().id();
+        // SAFETY: no pointers.
+        let others = |id: &libc::pthread_t| unsafe { libc::pthread_equal(*id, libc::pthread_self()) } == 0;
         if !self.born.forked()
-            && let Some(handle) = self.handle.take().filter(others)
+            && self.id.as_ref().is_some_and(others)
+            && let Some(id) = self.id.take()
         {
-            // A panic of the thread's has been contained by then: nobody is left to tell.
-            let _ = handle.join();
+            // SAFETY: the thread was neither joined nor detached, nor is it the calling one.
+            unsafe { libc::pthread_join(id, ptr::null_mut()) };
         }
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        if self.born.forked() {
-            // Detaching would write to what a new thread of the child's may be using: its stack is free there.
-            std::mem::forget(self.handle.take());
+        // In a forked child this would write to what a new thread of the child's may be using: its stack is free there.
+        if !self.born.forked()
+            && let Some(id) = self.id.take()
+        {
+            // SAFETY: the thread was neither joined nor detached.
+            unsafe { libc::pthread_detach(id) };
         }
     }
 }
 
+/// What a new thread is given.
+struct Start {
+    full_name: Vec<u8>,
+    settings: ThreadSettings,
+    run: Box<dyn FnOnce() + Send>,
+}
+
 /// Starts a thread that no signal is delivered to. `name` comes after the prefix; the system keeps 15 bytes.
 /// Settings that the process has no right to are skipped.
+///
+/// Not `std::thread::spawn`: that ends the process where it has no memory, and the new thread as well.
 ///
 /// Errors: `EAGAIN`, `ENOMEM`.
 pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 'static) -> Result<Thread> {
@@ -59,15 +78,51 @@ pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 
         full_name.push(b'/');
     }
     full_name.extend_from_slice(name.as_bytes());
-    let settings = settings.clone();
+    let start = Box::new(Start { full_name, settings: settings.clone(), run: Box::new(run) });
     let blocked = BlockedSignals::all();
-    let handle = std::thread::Builder::new().spawn(move || {
+    let id = create(start);
+    drop(blocked);
+    Ok(Thread { id: Some(id?), born: Born::now() })
+}
+
+/// Creates a thread that does [`start`].
+fn create(start: Box<Start>) -> Result<libc::pthread_t> {
+    let start = Box::into_raw(start);
+    let mut id = MaybeUninit::uninit();
+    let mut attributes = MaybeUninit::uninit();
+    // SAFETY: the attributes are used between init and destroy alone; `begin` takes the value over if there is a thread, and
+    // this function takes it back if there is none.
+    let code = unsafe {
+        let mut code = libc::pthread_attr_init(attributes.as_mut_ptr());
+        if code == 0 {
+            // Where it is too little, for a program with many variables of its threads, the system's own size is taken.
+            libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK_BYTES);
+            code = libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), begin, start.cast());
+            if code == libc::EINVAL {
+                code = libc::pthread_create(id.as_mut_ptr(), ptr::null(), begin, start.cast());
+            }
+            libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        }
+        code
+    };
+    if code != 0 {
+        // SAFETY: from `into_raw`, and there is no thread that could take it over.
+        drop(unsafe { Box::from_raw(start) });
+        return Err(Errno(code));
+    }
+    // SAFETY: `pthread_create` has succeeded and so written it.
+    Ok(unsafe { id.assume_init() })
+}
+
+extern "C" fn begin(start: *mut c_void) -> *mut c_void {
+    // SAFETY: what `create` has made, for this thread alone.
+    let Start { full_name, settings, run } = *unsafe { Box::from_raw(start.cast::<Start>()) };
+    contain(move || {
         name_current(&full_name);
         schedule_current(&settings);
         run();
     });
-    drop(blocked);
-    Ok(Thread { handle: Some(handle?), born: Born::now() })
+    ptr::null_mut()
 }
 
 /// Names the calling thread; cut to what the system keeps.
