@@ -13,6 +13,7 @@ use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
 use super::turned_away::{Half, TurnedAway};
+use crate::engine::zmtp::heartbeat::SendState;
 use crate::reactor::{Remote, clock_ms};
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
@@ -137,12 +138,17 @@ impl Connection {
         }
     }
 
-    /// Whether a control frame would have to wait.
-    pub fn is_busy(&self) -> bool {
-        self.send.lock().as_ref().is_none_or(SendHalf::is_busy)
+    /// How sending stands. Waits for a thread of the program that is at it.
+    pub fn send_state(&self) -> SendState {
+        let state = self.send.lock().as_mut().map(|half| {
+            let held_bytes = net::held_bytes(self.fd.as_fd()).unwrap_or(0);
+            SendState { held_bytes, ..half.state() }
+        });
+        self.let_in(Half::Send);
+        state.unwrap_or_default()
     }
 
-    /// As [`is_busy`](Connection::is_busy), where somebody who is sending counts as busy.
+    /// Whether a control frame would have to wait, where somebody who is sending counts as busy.
     pub(super) fn seems_busy(&self) -> bool {
         let Some(half) = self.send.try_lock() else { return true };
         let busy = half.as_ref().is_none_or(SendHalf::is_busy);

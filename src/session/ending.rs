@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::monitor::{Endpoints, event};
+use super::recv::RecvHalf;
 use super::state::{Reason, Session, Stage, fd_value, linger, timer};
 use crate::engine::Failure;
 use crate::errno::Errno;
@@ -165,6 +166,7 @@ impl Session {
         }
         if let Stage::Connected(connection) = &self.stage {
             // Nobody receives any more, but that the peer goes is to be noticed.
+            connection.with_recv(RecvHalf::stop);
             connection.recall();
         }
         if linger(cx, self.owner.linger_ms()) {

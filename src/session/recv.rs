@@ -220,6 +220,10 @@ impl RecvHalf {
                 Ok(Read { bytes: 0, .. }) => break Received::End,
                 Ok(read) => {
                     self.received += read.bytes;
+                    if let Some(heartbeat) = &mut self.heartbeat {
+                        // A part of a frame is a sign of life as well.
+                        heartbeat.on_received();
+                    }
                     // A short read means that the stream has no more: what comes later is a new event.
                     drained = read.short && !self.hangup;
                 }
@@ -260,7 +264,10 @@ impl RecvHalf {
 
     /// Receives nothing any more.
     pub fn stop(&mut self) {
-        self.stopped = true;
+        (self.stopped, self.no_credit) = (true, false);
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.stop_hearing();
+        }
     }
 
     /// Gives the pipe's lane back; the connection is gone. What was complete is flushed, the rest dropped.

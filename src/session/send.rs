@@ -4,6 +4,7 @@ use super::tunnel::{self, Tunnel};
 use crate::engine::Failure;
 use crate::engine::codec::AnySealer;
 use crate::engine::ws::Outgoing;
+use crate::engine::zmtp::heartbeat::SendState;
 use crate::engine::zmtp::outgoing::Head;
 use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
@@ -72,6 +73,10 @@ pub struct SendHalf {
     inside: bool,
     /// The stream took no more when it was last offered something.
     blocked: bool,
+    /// It took no more at some time since [`state`](SendHalf::state) was last asked.
+    was_blocked: bool,
+    /// Up to this byte control frames have gone to the stream, or go next.
+    control_ends: u64,
     failed: Option<Errno>,
     /// Bytes sent so far.
     sent_bytes: u64,
@@ -95,6 +100,8 @@ impl SendHalf {
             batch: usize::MAX,
             inside: false,
             blocked: false,
+            was_blocked: false,
+            control_ends: 0,
             failed: None,
             sent_bytes: 0,
             tunnel: None,
@@ -137,6 +144,17 @@ impl SendHalf {
     pub fn queue_control(&mut self, frames: &[u8]) {
         if self.control.len() + frames.len() <= MOST_CONTROL {
             self.control.extend_from_slice(frames);
+        }
+    }
+
+    /// How sending stands, but for what the system holds.
+    pub fn state(&mut self) -> SendState {
+        SendState {
+            taken_bytes: self.sent_bytes,
+            held_bytes: 0,
+            was_full: std::mem::replace(&mut self.was_blocked, self.blocked),
+            is_full: self.blocked,
+            control_ends: self.control.is_empty().then_some(self.control_ends),
         }
     }
 
@@ -201,6 +219,7 @@ impl SendHalf {
     pub fn send(&mut self, fd: BorrowedFd<'_>) -> Sent {
         let sent = self.send_all(fd);
         self.blocked = sent == Sent::Blocked;
+        self.was_blocked |= self.blocked;
         sent
     }
 
@@ -223,7 +242,10 @@ impl SendHalf {
                     sent += n;
                     self.sent_bytes = self.sent_bytes.wrapping_add(n as u64);
                 }
-                Step::Short => return Sent::Blocked,
+                Step::Short(n) => {
+                    self.sent_bytes = self.sent_bytes.wrapping_add(n as u64);
+                    return Sent::Blocked;
+                }
                 Step::Nothing if !self.reader.bytes_ended() => return Sent::All,
                 Step::Nothing if self.say_farewell() => {}
                 Step::Nothing => {
@@ -279,6 +301,7 @@ impl SendHalf {
             self.out_at = 0;
             if !self.inside && !self.control.is_empty() {
                 self.encode_control()?;
+                self.control_ends = self.sent_bytes.wrapping_add(self.out.len() as u64);
             } else if matches!(self.form, SendForm::AsTheyLie) && self.reader.blocks().is_some() {
                 return self.write_blocks(fd);
             } else {
@@ -296,7 +319,7 @@ impl SendHalf {
         let n = tunnel::write(fd, self.tunnel.as_deref(), &[IoSlice::new(rest)])?;
         let short = n < rest.len() && self.tunnel.is_none();
         self.out_at += n;
-        Ok(if short { Step::Short } else { Step::Wrote(n) })
+        Ok(if short { Step::Short(n) } else { Step::Wrote(n) })
     }
 
     /// Writes ranges of the pipe's blocks as they lie.
@@ -341,7 +364,7 @@ impl SendHalf {
         self.pass(written);
         let short = written < total;
         self.inside = short || !whole;
-        Ok(if short { Step::Short } else { Step::Wrote(written) })
+        Ok(if short { Step::Short(written) } else { Step::Wrote(written) })
     }
 
     /// Takes `written` bytes out of the pipe, and gives credit for the messages among them.
@@ -406,7 +429,7 @@ impl SendHalf {
 enum Step {
     Wrote(usize),
     /// Less than was offered: the stream is full.
-    Short,
+    Short(usize),
     Nothing,
 }
 

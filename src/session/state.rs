@@ -173,7 +173,8 @@ impl Session {
                 connection.part();
                 cx.finish();
             }
-            Sent::All | Sent::Blocked => {}
+            Sent::All => {}
+            Sent::Blocked => self.note_full(cx),
             Sent::Yield => cx.again(),
             Sent::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
         }
@@ -269,22 +270,44 @@ impl Session {
     }
 
     fn beat(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        // A peer that does not read cannot answer: its silence says nothing while a PING would only wait here.
-        let busy = connection.is_busy();
-        let (now_ms, control) = (cx.now_ms(), &mut self.control);
-        let action = connection.with_recv(|recv| {
-            let action = recv.heartbeat.as_mut()?.poll(now_ms);
-            if action == Action::SendPing && !busy {
-                recv.append_ping(now_ms, control);
-            }
-            Some(action)
-        });
-        if action.flatten() == Some(Action::Expired) {
+        // What the stream takes by now is a sign of life.
+        self.send(cx);
+        let mut action = self.poll_heartbeat(cx);
+        if action == Action::Expired {
+            // So is what lies in the stream, and it is to be received in any case.
+            self.receive(cx, true);
+            action = self.poll_heartbeat(cx);
+        }
+        if action == Action::Expired {
             return self.disconnected(cx, Reason::Timeout);
         }
         self.watch_heartbeat(cx);
         self.send(cx);
+    }
+
+    /// The stream takes no more: what it does is a sign of life from now on.
+    fn note_full(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        let note =
+            |recv: &mut RecvHalf| recv.heartbeat.as_mut().is_some_and(|beat| beat.on_full(cx.now_ms()));
+        if connection.heartbeats && connection.with_recv(note) == Some(true) {
+            self.watch_heartbeat(cx);
+        }
+    }
+
+    /// What the heartbeat has to say now. A PING that is due is among what is to be sent.
+    fn poll_heartbeat(&mut self, cx: &mut Cx<'_>) -> Action {
+        let Stage::Connected(connection) = &self.stage else { return Action::None };
+        let state = connection.send_state();
+        let control = &mut self.control;
+        let action = connection.with_recv(|recv| {
+            let action = recv.heartbeat.as_mut()?.poll(cx.now_ms(), &state);
+            if action == Action::SendPing {
+                recv.append_ping(control);
+            }
+            Some(action)
+        });
+        action.flatten().unwrap_or(Action::None)
     }
 }
 

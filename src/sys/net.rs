@@ -81,6 +81,17 @@ pub fn option(fd: BorrowedFd<'_>, option: IntOption) -> Result<i32> {
     if rc == 0 { Ok(value) } else { Err(Errno::last()) }
 }
 
+/// How many of the bytes that were written to a stream the system still holds, for its peer has not taken them. Over
+/// a Unix socket the system counts its own expenses as well. Errors: those of ioctl(2), `ENOTTY` or `EOPNOTSUPP` where the family
+/// of sockets does not tell.
+pub fn held_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
+    let mut held = 0i32;
+    // SAFETY: the request writes an `int` to the pointer, which is to a local that outlives the call; the descriptor is
+    // open for as long as it is borrowed.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut held) };
+    if rc == 0 { Ok(u64::from(held.max(0).unsigned_abs())) } else { Err(Errno::last()) }
+}
+
 /// Takes one connection off a listener's queue, non-blocking and close-on-exec from the start, so that no other
 /// thread's fork can leak it. A listener in blocking mode waits. Errors: those of accept4(2) but `EINTR`.
 pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
@@ -141,6 +152,7 @@ pub(super) unsafe fn socket_addr(address: *const libc::sockaddr) -> Option<Socke
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsFd;
 
@@ -155,6 +167,18 @@ mod tests {
         }
         assert_eq!(option(listener.as_fd(), IntOption::AcceptsConnections), Ok(1));
         assert_eq!(set_option(listener.as_fd(), IntOption::TrafficClass, 1), Err(Errno(libc::ENOPROTOOPT)));
+    }
+
+    #[test]
+    fn what_the_peer_has_not_taken_is_held() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(held_bytes(ours.as_fd()), Ok(0));
+        (&ours).write_all(&[7; 1000]).unwrap();
+        assert!(held_bytes(ours.as_fd()).unwrap() >= 1000);
+        (&theirs).read_exact(&mut [0; 1000]).unwrap();
+        assert_eq!(held_bytes(ours.as_fd()), Ok(0));
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(held_bytes(file.as_fd()), Err(Errno(libc::ENOTTY)));
     }
 
     #[test]

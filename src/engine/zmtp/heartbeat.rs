@@ -1,10 +1,30 @@
 //! Heartbeats (RFC 37): PING at an interval, and giving up a peer that stays silent.
 //!
-//! Three times are kept. *Next PING* comes round at the interval, whatever else is sent. *Timeout* begins with a
-//! PING and ends with any frame of the peer, not just PONG. *TTL* is the peer's own wish: it begins with its
-//! PING and ends with its next frame; the next PING begins it anew.
+//! Three times are kept. *Next PING* comes round at the interval, whatever else is sent. *Timeout* begins when a
+//! PING is due and ends with any byte of the peer's, not just PONG. *TTL* is the peer's own wish: it begins with its
+//! PING and ends with the next byte; the next PING begins it anew.
+//!
+//! A peer that is slow to read is slow to answer as well. So what the stream has done since the last look decides what
+//! becomes of the timeout ([`wait`]):
+//!
+//! | what the peer sends is | the stream was full, or holds the PING still | the stream has moved | the timeout |
+//! |---|---|---|---|
+//! | read | no | either way | runs |
+//! | read | yes | no | runs |
+//! | read | yes | yes | begins anew |
+//! | not read for want of credit | either way | either way | stands still, and so does the TTL |
+//! | not read any more, as the socket has closed | yes | no | runs |
+//! | not read any more | else | else | begins anew |
+//!
+//! A timeout that begins anew is [`PATIENCE`] times as long as the stream has stood still before and gone on, if that is longer
+//! than the option says: a tcp peer's system tells of what was read in large steps alone, and a slow reader needs long for one.
 use super::command;
 use crate::options::SocketOptions;
+
+/// So often a full stream is looked at in the time of the timeout.
+const LOOKS: u64 = 8;
+/// So many times as long as before a slow peer may take for its next step.
+const PATIENCE: u64 = 3;
 
 /// All times are milliseconds of one clock that never goes back.
 #[derive(Debug)]
@@ -13,7 +33,84 @@ pub struct Heartbeat {
     next_ping: Option<u64>,
     timeout: Timer,
     ttl: Timer,
-    suspended: bool,
+    hearing: Hearing,
+    ping: Ping,
+    /// The peer has sent PING: it keeps watch itself.
+    is_watched: bool,
+    /// The sending side at the last look.
+    last: SendState,
+    /// When it was last found to have moved, or to have had room.
+    moved_ms: u64,
+    /// The longest time for which it has stood still, and gone on, since it had room.
+    gap_ms: u64,
+    /// When a full stream is looked at next.
+    next_look: Option<u64>,
+}
+
+/// Whether what the peer sends is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    Open,
+    /// Not while our own reader is slow.
+    Suspended,
+    /// Never again.
+    Over,
+}
+
+/// Where the last PING is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ping {
+    /// It waits for the end of a message, or for room in the stream.
+    Waits,
+    /// The stream has taken it, up to this byte.
+    Taken(u64),
+}
+
+/// The sending side, when the clock is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SendState {
+    /// Bytes that the stream has taken so far.
+    pub taken_bytes: u64,
+    /// Bytes that the system holds of these, for its peer has not taken them; 0 where it does not tell.
+    pub held_bytes: u64,
+    /// The stream had no room at the last look, or at some time since.
+    pub was_full: bool,
+    /// It has none now.
+    pub is_full: bool,
+    /// Up to this byte the stream has taken control frames, or will; `None`: some of them still wait for their turn.
+    pub control_ends: Option<u64>,
+}
+
+/// What becomes of a timeout that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Runs,
+    BeginsAnew,
+    StandsStill,
+}
+
+/// The table above. `pressed`: the stream was full, or holds the PING still.
+fn wait(hearing: Hearing, pressed: bool, moved: bool) -> Wait {
+    match (hearing, pressed, moved) {
+        (Hearing::Suspended, _, _) => Wait::StandsStill,
+        (Hearing::Open, true, true) => Wait::BeginsAnew,
+        (Hearing::Open, _, _) | (Hearing::Over, true, false) => Wait::Runs,
+        (Hearing::Over, _, _) => Wait::BeginsAnew,
+    }
+}
+
+impl SendState {
+    /// Bytes that the peer's system has taken. Where the system counts its own expenses among what it holds these are too few;
+    /// to send makes them no more in any case.
+    fn passed_bytes(&self) -> u64 {
+        self.taken_bytes.saturating_sub(self.held_bytes)
+    }
+
+    /// Whether the peer has taken something since.
+    fn has_moved(&self, last: &SendState) -> bool {
+        // Room in a full stream is the peer's doing.
+        self.passed_bytes() > last.passed_bytes() || last.is_full && self.taken_bytes > last.taken_bytes
+    }
 }
 
 /// How often and how long.
@@ -31,8 +128,7 @@ pub struct Intervals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     None,
-    /// A PING is due: call [`Heartbeat::append_ping`] as soon as there is room for its nine bytes. Should
-    /// another fall due before that, one is enough for both.
+    /// A PING is due: call [`Heartbeat::append_ping`]. Should another fall due before it has left, one is enough for both.
     SendPing,
     /// The peer is gone. libzmq closes as on a timeout: no event but `ZMQ_EVENT_DISCONNECTED`, then reconnect.
     Expired,
@@ -44,10 +140,22 @@ impl Heartbeat {
     pub fn start(intervals: Intervals, now_ms: u64) -> Heartbeat {
         let next_ping = (intervals.ping_ms > 0).then(|| now_ms.saturating_add(intervals.ping_ms));
         let timeout = Timer::new(intervals.timeout_ms);
-        Heartbeat { intervals, next_ping, timeout, ttl: Timer::new(0), suspended: false }
+        Heartbeat {
+            intervals,
+            next_ping,
+            timeout,
+            ttl: Timer::new(0),
+            hearing: Hearing::Open,
+            ping: Ping::Taken(0),
+            is_watched: false,
+            last: SendState::default(),
+            moved_ms: now_ms,
+            gap_ms: 0,
+            next_look: None,
+        }
     }
 
-    /// The peer sent at least one whole frame. Call it before the commands among them are handled.
+    /// The peer sent something. Call it before the commands in it are handled.
     #[inline]
     pub fn on_received(&mut self) {
         self.timeout.stop();
@@ -58,59 +166,130 @@ impl Heartbeat {
     /// the product to 16 bits.
     pub fn on_ping(&mut self, now_ms: u64, ttl_ds: u16, context: &[u8], out: &mut Vec<u8>) {
         self.on_received();
+        self.is_watched = true;
         self.ttl = Timer::new(u64::from(ttl_ds) * 100);
         self.ttl.start(now_ms);
         command::append_pong(out, context);
     }
 
-    /// Appends the PING frame that [`poll`](Heartbeat::poll) asked for, and starts to wait for an answer.
-    pub fn append_ping(&mut self, now_ms: u64, out: &mut Vec<u8>) {
-        self.ping_sent(now_ms);
+    /// Appends the PING frame that [`poll`](Heartbeat::poll) asked for.
+    pub fn append_ping(&mut self, out: &mut Vec<u8>) {
+        self.ping_appended();
         command::append_ping(out, self.intervals.ttl_ds);
     }
 
     /// As [`append_ping`](Heartbeat::append_ping), where the PING has another form and is not our business.
-    pub fn ping_sent(&mut self, now_ms: u64) {
-        if !self.timeout.is_running() {
-            self.timeout.start(now_ms);
-        }
+    pub fn ping_appended(&mut self) {
+        self.ping = Ping::Waits;
     }
 
     /// What is due. Each PING is asked for once.
-    pub fn poll(&mut self, now_ms: u64) -> Action {
-        if !self.suspended && (self.timeout.is_over(now_ms) || self.ttl.is_over(now_ms)) {
+    pub fn poll(&mut self, now_ms: u64, state: &SendState) -> Action {
+        match self.look(now_ms, state) {
+            Wait::Runs if self.timeout.is_over(now_ms) => return Action::Expired,
+            Wait::BeginsAnew if self.timeout.is_running() => {
+                self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(PATIENCE))
+            }
+            _ => {}
+        }
+        if self.hearing == Hearing::Open && self.ttl.is_over(now_ms) {
             return Action::Expired;
         }
         match self.next_ping {
             Some(at) if at <= now_ms => {
                 self.next_ping = Some(now_ms.saturating_add(self.intervals.ping_ms));
-                Action::SendPing
+                let of_use = self.is_ping_of_use();
+                if (of_use || self.hearing == Hearing::Over) && !self.timeout.is_running() {
+                    self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(PATIENCE));
+                }
+                if of_use && self.ping != Ping::Waits { Action::SendPing } else { Action::None }
             }
             _ => Action::None,
         }
     }
 
+    /// The stream takes no more. Whether the [`deadline`](Heartbeat::deadline) may have changed by that.
+    pub fn on_full(&mut self, now_ms: u64) -> bool {
+        if self.next_look.is_some() {
+            return false;
+        }
+        self.moved_ms = now_ms;
+        self.look_soon(now_ms);
+        self.next_look.is_some()
+    }
+
+    fn look_soon(&mut self, now_ms: u64) {
+        if self.next_ping.is_some() && self.timeout.period_ms > 0 {
+            self.next_look = Some(now_ms.saturating_add((self.timeout.period_ms / LOOKS).max(1)));
+        }
+    }
+
+    /// Takes down how the sending side stands.
+    fn look(&mut self, now_ms: u64, state: &SendState) -> Wait {
+        if self.ping == Ping::Waits
+            && let Some(end) = state.control_ends
+        {
+            self.ping = Ping::Taken(end);
+        }
+        let holds_ping = match self.ping {
+            Ping::Waits => true,
+            Ping::Taken(end) => state.passed_bytes() < end,
+        };
+        let pressed = state.was_full || holds_ping;
+        let moved = state.has_moved(&self.last);
+        // Of the time before it was watched nothing is known.
+        let watched = self.next_look.take().is_some();
+        if moved || !pressed {
+            let gap_ms = if watched { now_ms.saturating_sub(self.moved_ms) } else { 0 };
+            self.gap_ms = if pressed { self.gap_ms.max(gap_ms) } else { 0 };
+            self.moved_ms = now_ms;
+        }
+        if pressed {
+            self.look_soon(now_ms);
+        }
+        self.last = *state;
+        wait(self.hearing, pressed, moved)
+    }
+
+    /// Whether anybody makes use of a PING. Where the answer is not read, only a peer that waits for signs of life does; and the
+    /// system of one that has said all it had to say and gone would take back what it has sent.
+    fn is_ping_of_use(&self) -> bool {
+        self.hearing == Hearing::Open || self.is_watched || self.intervals.ttl_ds > 0
+    }
+
     /// When [`poll`](Heartbeat::poll) next has something to say; `None` for never.
     pub fn deadline(&self) -> Option<u64> {
-        let waiting = if self.suspended { [None; 2] } else { [self.timeout.ends, self.ttl.ends] };
+        let waiting = match self.hearing {
+            Hearing::Open => [self.timeout.ends, self.ttl.ends, self.next_look],
+            Hearing::Over => [self.timeout.ends, None, self.next_look],
+            Hearing::Suspended => [None; 3],
+        };
         waiting.into_iter().flatten().chain(self.next_ping).min()
     }
 
     /// We stop reading from the peer because our own reader is slow. What it sends lies unseen from here on, so
     /// its silence says nothing.
     pub fn suspend(&mut self) {
-        self.suspended = true;
+        if self.hearing == Hearing::Open {
+            self.hearing = Hearing::Suspended;
+        }
     }
 
     /// We read from the peer again: what was waited for has its full time once more.
     pub fn resume(&mut self, now_ms: u64) {
-        if std::mem::take(&mut self.suspended) {
+        if self.hearing == Hearing::Suspended {
+            self.hearing = Hearing::Open;
             for timer in [&mut self.timeout, &mut self.ttl] {
                 if timer.is_running() {
                     timer.start(now_ms);
                 }
             }
         }
+    }
+
+    /// Nothing is read from the peer any more: what is left to send tells alone whether it lives.
+    pub fn stop_hearing(&mut self) {
+        self.hearing = Hearing::Over;
     }
 }
 
@@ -140,6 +319,11 @@ impl Timer {
         self.ends = (self.period_ms > 0).then(|| now_ms.saturating_add(self.period_ms));
     }
 
+    /// As [`start`](Timer::start), for longer if so many milliseconds are.
+    fn start_at_least(&mut self, now_ms: u64, least_ms: u64) {
+        self.ends = (self.period_ms > 0).then(|| now_ms.saturating_add(self.period_ms.max(least_ms)));
+    }
+
     fn stop(&mut self) {
         self.ends = None;
     }
@@ -157,21 +341,34 @@ impl Timer {
 mod tests {
     use super::*;
 
+    /// There is room for all that is to be sent, and the peer takes it at once.
+    const ROOM: SendState =
+        SendState { taken_bytes: 0, held_bytes: 0, was_full: false, is_full: false, control_ends: Some(0) };
+
     fn heartbeat(ping_ms: u64, timeout_ms: u64) -> Heartbeat {
         Heartbeat::start(Intervals { ping_ms, timeout_ms, ttl_ds: 12 }, 1000)
     }
 
     /// Pings when asked to, until `until`; the times of the PINGs and the time of expiry.
     fn run(heartbeat: &mut Heartbeat, until: u64) -> (Vec<u64>, Option<u64>) {
+        run_with(heartbeat, until, |_| ROOM)
+    }
+
+    /// As [`run`], with a stream that stands so at each time.
+    fn run_with(
+        heartbeat: &mut Heartbeat,
+        until: u64,
+        mut state: impl FnMut(u64) -> SendState,
+    ) -> (Vec<u64>, Option<u64>) {
         let mut pings = Vec::new();
         while let Some(now) = heartbeat.deadline().filter(|at| *at <= until) {
-            match heartbeat.poll(now) {
+            match heartbeat.poll(now, &state(now)) {
                 Action::SendPing => {
-                    heartbeat.append_ping(now, &mut Vec::new());
+                    heartbeat.append_ping(&mut Vec::new());
                     pings.push(now);
                 }
                 Action::Expired => return (pings, Some(now)),
-                Action::None => unreachable!("a deadline with nothing due"),
+                Action::None => {}
             }
         }
         (pings, None)
@@ -180,7 +377,7 @@ mod tests {
     #[test]
     fn pings_come_at_the_interval_whatever_is_received() {
         let mut heartbeat = heartbeat(50, 1000);
-        assert_eq!(heartbeat.poll(1049), Action::None);
+        assert_eq!(heartbeat.poll(1049, &ROOM), Action::None);
         heartbeat.on_received();
         assert_eq!(run(&mut heartbeat, 1200), (vec![1050, 1100, 1150, 1200], None));
     }
@@ -192,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn any_frame_ends_the_wait_until_the_next_ping() {
+    fn anything_received_ends_the_wait_until_the_next_ping() {
         let mut heartbeat = heartbeat(50, 70);
         assert_eq!(run(&mut heartbeat, 1119), (vec![1050, 1100], None));
         heartbeat.on_received();
@@ -206,16 +403,96 @@ mod tests {
         assert_eq!(silent.deadline(), None);
     }
 
+    /// All that `wait` can be asked.
     #[test]
-    fn the_wait_begins_when_the_ping_is_written_not_when_it_is_due() {
-        let mut heartbeat = heartbeat(50, 70);
-        assert_eq!(heartbeat.poll(1050), Action::SendPing);
-        assert_eq!(heartbeat.poll(1050), Action::None);
-        assert_eq!(heartbeat.deadline(), Some(1100));
-        heartbeat.append_ping(1090, &mut Vec::new());
-        assert_eq!(heartbeat.poll(1100), Action::SendPing);
-        assert_eq!(heartbeat.poll(1159), Action::SendPing);
-        assert_eq!(heartbeat.poll(1160), Action::Expired);
+    fn the_table_is_as_its_rows_say() {
+        let all = |hearing| {
+            [(false, false), (false, true), (true, false), (true, true)].map(|(p, m)| wait(hearing, p, m))
+        };
+        use Wait::{BeginsAnew, Runs, StandsStill};
+        assert_eq!(all(Hearing::Open), [Runs, Runs, Runs, BeginsAnew]);
+        assert_eq!(all(Hearing::Suspended), [StandsStill; 4]);
+        assert_eq!(all(Hearing::Over), [BeginsAnew, BeginsAnew, Runs, BeginsAnew]);
+    }
+
+    const FULL: SendState = SendState {
+        taken_bytes: 900_000_000,
+        held_bytes: 500_000,
+        was_full: true,
+        is_full: true,
+        control_ends: None,
+    };
+
+    #[test]
+    fn a_peer_behind_a_full_stream_is_dead_when_nothing_moves_for_the_timeout() {
+        let mut dead = heartbeat(50, 120);
+        // One PING is enough: the first has not left.
+        assert_eq!(run_with(&mut dead, 2000, |_| FULL), (vec![1050], Some(1170)));
+        // The peer is fast, and stops at 1400.
+        let mut dying = heartbeat(50, 120);
+        let moving = |now: u64| SendState { taken_bytes: FULL.taken_bytes + 50_000 * now.min(1400), ..FULL };
+        assert_eq!(run_with(&mut dying, 3000, moving), (vec![1050], Some(1520)));
+        let mut longer_than_the_interval = heartbeat(500, 120);
+        assert_eq!(run_with(&mut longer_than_the_interval, 9000, |_| FULL).1, Some(1620));
+    }
+
+    #[test]
+    fn a_peer_that_takes_a_byte_now_and_then_lives_whatever_it_does_not_say() {
+        let by_taking = |now: u64| SendState { taken_bytes: FULL.taken_bytes + now / 100, ..FULL };
+        let by_passing = |now: u64| SendState { held_bytes: FULL.held_bytes - now / 100, ..FULL };
+        // Full now and then: what was sent before is still on its way.
+        let in_bursts = |now: u64| SendState { is_full: false, ..by_passing(now) };
+        // The PING has been taken, and is the last of what is on its way.
+        let queued = |now: u64| SendState {
+            was_full: false,
+            is_full: false,
+            control_ends: Some(FULL.taken_bytes),
+            ..by_passing(now)
+        };
+        let streams: [&dyn Fn(u64) -> SendState; 4] = [&by_taking, &by_passing, &in_bursts, &queued];
+        for (number, stream) in streams.into_iter().enumerate() {
+            let mut slow = heartbeat(50, 120);
+            assert_eq!(run_with(&mut slow, 20_000, stream).1, None, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_moves_by_the_step_may_take_three_times_as_long_for_the_next() {
+        let stepwise = |step_ms: u64| move |now: u64| SendState { taken_bytes: now / step_ms * 9000, ..FULL };
+        let expires = |ping_ms, step_ms, stops| {
+            let mut heartbeat = heartbeat(ping_ms, 120);
+            assert!(heartbeat.on_full(1000) && !heartbeat.on_full(1001));
+            run_with(&mut heartbeat, 30_000, |now| stepwise(step_ms)(now.min(stops))).1
+        };
+        assert_eq!(expires(400, 110, u64::MAX), None);
+        assert_eq!(expires(400, 300, u64::MAX), None, "no byte for longer than the timeout, and then one");
+        // It was found to have moved 100 ms after 300, and before that after as long.
+        assert!(expires(400, 300, 10_200).is_some_and(|at| (11_100..=11_220).contains(&at)));
+        // One that has never stood still.
+        assert!(expires(400, 1, 10_000).is_some_and(|at| (10_120..=10_140).contains(&at)));
+        // It has stopped before the first PING was due.
+        assert_eq!(expires(400, 1, 1100), Some(1520));
+        // Where there is room nothing is left of that.
+        let mut roomy = heartbeat(400, 120);
+        assert!(roomy.on_full(1000));
+        assert_eq!(run_with(&mut roomy, 20_000, stepwise(300)).1, None);
+        roomy.on_received();
+        let end = run(&mut roomy, 90_000).1.unwrap_or_default();
+        assert!((20_120..=20_520).contains(&end), "{end}");
+    }
+
+    #[test]
+    fn a_peer_whose_system_takes_what_comes_has_no_longer_than_others() {
+        // It has the PING, and there is always room: that it takes more is its system's doing.
+        let mut stopped = heartbeat(50, 120);
+        let roomy =
+            |now: u64| SendState { taken_bytes: now, held_bytes: 3, control_ends: Some(1010), ..ROOM };
+        assert_eq!(run_with(&mut stopped, 3000, roomy).1, Some(1170));
+        // The network takes nothing, and the stream has room for more all the time.
+        let mut cut_off = heartbeat(50, 120);
+        let filling =
+            |now: u64| SendState { taken_bytes: now, held_bytes: now - 900, control_ends: None, ..ROOM };
+        assert_eq!(run_with(&mut cut_off, 3000, filling).1, Some(1170));
     }
 
     #[test]
@@ -226,12 +503,12 @@ mod tests {
         assert_eq!(out, b"\x04\x08\x04PONGLOL");
         assert_eq!(heartbeat.deadline(), Some(1100));
         heartbeat.on_ping(1050, 1, b"", &mut out);
-        assert_eq!(heartbeat.poll(1149), Action::None);
-        assert_eq!(heartbeat.poll(1150), Action::Expired);
+        assert_eq!(heartbeat.poll(1149, &ROOM), Action::None);
+        assert_eq!(heartbeat.poll(1150, &ROOM), Action::Expired);
     }
 
     #[test]
-    fn any_frame_ends_the_ttl_and_so_does_a_ping_without_one() {
+    fn anything_received_ends_the_ttl_and_so_does_a_ping_without_one() {
         let mut heartbeat = heartbeat(0, 0);
         heartbeat.on_ping(1000, 1, b"", &mut Vec::new());
         heartbeat.on_received();
@@ -251,7 +528,7 @@ mod tests {
     #[test]
     fn a_ping_carries_our_ttl() {
         let mut out = Vec::new();
-        heartbeat(50, 0).append_ping(0, &mut out);
+        heartbeat(50, 0).append_ping(&mut out);
         assert_eq!(out, b"\x04\x07\x04PING\0\x0c");
     }
 
@@ -259,19 +536,59 @@ mod tests {
     fn nothing_expires_while_we_do_not_read() {
         let mut heartbeat = heartbeat(100, 150);
         heartbeat.on_ping(1000, 3, b"", &mut Vec::new());
-        heartbeat.poll(1100);
-        heartbeat.append_ping(1100, &mut Vec::new());
+        assert_eq!(heartbeat.poll(1100, &ROOM), Action::SendPing);
+        heartbeat.append_ping(&mut Vec::new());
         heartbeat.suspend();
-        assert_eq!(run(&mut heartbeat, 2000).1, None);
+        let stuck = SendState { was_full: true, is_full: true, ..ROOM };
+        assert_eq!(run_with(&mut heartbeat, 2000, |_| stuck).1, None);
         heartbeat.resume(2000);
         assert_eq!(run(&mut heartbeat, 3000).1, Some(2150));
     }
 
     #[test]
+    fn a_ping_that_nobody_makes_use_of_is_not_sent() {
+        for (ttl_ds, pings) in [(0, vec![1400, 1500]), (3, vec![1100, 1200, 1300, 1400, 1500])] {
+            let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 100, timeout_ms: 1000, ttl_ds }, 1000);
+            heartbeat.suspend();
+            let (mut sent, expired) = run(&mut heartbeat, 1350);
+            assert_eq!(expired, None);
+            heartbeat.resume(1350);
+            sent.extend(run(&mut heartbeat, 1500).0);
+            assert_eq!(sent, pings, "a TTL is a promise");
+        }
+        let mut watched = Heartbeat::start(Intervals { ping_ms: 100, timeout_ms: 0, ttl_ds: 0 }, 1000);
+        watched.on_ping(1000, 0, b"", &mut Vec::new());
+        watched.suspend();
+        assert_eq!(run(&mut watched, 1200), (vec![1100, 1200], None), "the peer waits for signs of life");
+        // Nor does its time begin.
+        let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 1000, timeout_ms: 100, ttl_ds: 0 }, 1000);
+        heartbeat.suspend();
+        assert_eq!(run(&mut heartbeat, 2050), (vec![], None));
+        heartbeat.resume(2060);
+        assert_eq!(run(&mut heartbeat, 5000), (vec![3000], Some(3100)));
+    }
+
+    #[test]
+    fn what_is_left_to_send_alone_tells_of_the_peer_once_nothing_is_read() {
+        let mut silent = heartbeat(50, 120);
+        silent.stop_hearing();
+        assert_eq!(run(&mut silent, 9000).1, None, "its answers would not be heard");
+        let mut slow = heartbeat(50, 120);
+        slow.stop_hearing();
+        let slowly = |now: u64| SendState { taken_bytes: FULL.taken_bytes + now / 100, ..FULL };
+        assert_eq!(run_with(&mut slow, 9000, slowly).1, None);
+        let mut dead = heartbeat(50, 120);
+        dead.stop_hearing();
+        dead.suspend();
+        assert_eq!(run_with(&mut dead, 9000, |_| FULL).1, Some(1170));
+    }
+
+    #[test]
     fn the_end_of_time_is_no_overflow() {
         let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 9, timeout_ms: 9, ttl_ds: 9 }, u64::MAX);
+        assert_eq!(heartbeat.poll(u64::MAX, &ROOM), Action::SendPing);
+        heartbeat.append_ping(&mut Vec::new());
         heartbeat.on_ping(u64::MAX, 9, b"", &mut Vec::new());
-        heartbeat.append_ping(u64::MAX, &mut Vec::new());
         assert_eq!(heartbeat.deadline(), Some(u64::MAX));
     }
 }

@@ -58,14 +58,14 @@ impl RecvHalf {
     }
 
     /// Appends a ping of ours to `control`, if somebody keeps watch.
-    pub fn append_ping(&mut self, now_ms: u64, control: &mut Vec<u8>) {
+    pub fn append_ping(&mut self, control: &mut Vec<u8>) {
         let Some(heartbeat) = &mut self.heartbeat else { return };
         match &mut self.form {
             RecvForm::Ws(incoming) => {
                 incoming.append_control(control, Opcode::Ping, &[]);
-                heartbeat.ping_sent(now_ms);
+                heartbeat.ping_appended();
             }
-            _ => heartbeat.append_ping(now_ms, control),
+            _ => heartbeat.append_ping(control),
         }
     }
 
