@@ -46,4 +46,12 @@
  */
 #define ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL 1174405125
 
+/*
+ What the handshakes of all peers that have come to the endpoints of a context may hold together, in bytes (int, at least
+ 0, default 67,108,864; 0 is no limit; an option of the context, zmq_ctx_set()). It counts at once. Each handshake counts
+ as 4,096 bytes, with TLS (wss://) as 65,536, until it is over. Where one more would hold too much, the one that has been
+ under way for the longest ends: it shows as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
+ */
+#define ZMQ_FERRO_MAX_HANDSHAKES_SIZE 1174405136
+
 #endif  /* ZMQ_FERRO_H_INCLUDED */

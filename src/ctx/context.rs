@@ -1,6 +1,6 @@
 //! The context itself.
 
-use super::Stop;
+use super::{Handshakes, Stop};
 use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
 use crate::reactor::{Handle, spawn_reactor};
@@ -42,6 +42,7 @@ struct Shared {
     options: Lock<ContextOptions>,
     state: Lock<State>,
     extension: OnceLock<Arc<dyn Any + Send + Sync>>,
+    handshakes: Arc<Handshakes>,
     born: Born,
 }
 
@@ -75,7 +76,13 @@ struct Io {
 impl Context {
     pub fn new(options: ContextOptions) -> Context {
         let (options, state) = (Lock::new(options), Lock::new(State::default()));
-        Context(Arc::new(Shared { options, state, extension: OnceLock::new(), born: Born::now() }))
+        Context(Arc::new(Shared {
+            options,
+            state,
+            extension: OnceLock::new(),
+            handshakes: Arc::default(),
+            born: Born::now(),
+        }))
     }
 
     /// The options, locked. What has been started already does not change with them.
@@ -133,6 +140,11 @@ impl Context {
     pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let extension = self.0.extension.get_or_init(|| Arc::new(T::default()));
         Arc::clone(extension).downcast::<T>().ok()
+    }
+
+    /// Those of all its endpoints.
+    pub fn handshakes(&self) -> &Arc<Handshakes> {
+        &self.0.handshakes
     }
 
     /// Whether the context was shut down or is being terminated.

@@ -4,17 +4,20 @@
 #![forbid(unsafe_code)]
 
 mod context;
+mod handshakes;
 mod mailbox;
 mod names;
 mod slots;
 
 pub use context::{Context, Guard, SocketId, SocketTicket};
+pub use handshakes::{HandshakeTicket, Handshakes};
 pub use mailbox::{Mailbox, State};
 pub use names::{Left, Names};
 pub use slots::{Slot, SlotGuard, Slots};
 
-/// What a context can stop: a socket's mailbox.
+/// What a context can stop: a socket's mailbox, and a handshake.
 pub trait Stop: Send + Sync {
-    /// The context was shut down or is being terminated: calls on the socket give `ETERM` from now on.
+    /// For a mailbox: the context was shut down or is being terminated, and calls on the socket give `ETERM` from now on. For a
+    /// handshake: it ends, without having succeeded.
     fn stop(&self);
 }

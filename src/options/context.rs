@@ -15,6 +15,8 @@ use crate::errno::{Errno, Result};
 const SOCKET_LIMIT: i32 = 65_535;
 /// `sizeof (zmq_msg_t)`, fixed for all time by programs compiled against it.
 const MSG_T_SIZE: i32 = 64;
+/// Generous: 16,384 handshakes at once, unless they are TLS's.
+const MAX_HANDSHAKES_BYTES: i32 = 64 << 20;
 /// What Linux allows a thread's name, its NUL included.
 const THREAD_NAME_PREFIX_MAX: usize = 16;
 
@@ -38,6 +40,8 @@ pub struct ContextOptions {
     /// The processors that I/O threads may run on; empty is all.
     pub thread_affinity_cpus: BTreeSet<i32>,
     pub thread_name_prefix: Text,
+    /// Bytes that all handshakes with peers that have come to us may hold; 0 is no limit.
+    pub max_handshakes_size: i32,
 }
 
 impl ContextOptions {
@@ -103,6 +107,7 @@ static CONTEXT: &[Row<ContextOptions>] = &[
     row!(ZMQ_ZERO_COPY_RECV, Both, NextStart, flag(true, NotNegative) in zero_copy_recv),
     row!(ZMQ_IPV6, Both, NextStart, flag(false, NotNegative) in ipv6),
     row!(ZMQ_BLOCKY, Both, NextStart, flag(true, NotNegative) in blocky),
+    row!(ZMQ_FERRO_MAX_HANDSHAKES_SIZE, Both, AtOnce, int(MAX_HANDSHAKES_BYTES, 0, MAX) in max_handshakes_size),
 ];
 
 fn find(option: c_int, usable: fn(&Row<ContextOptions>) -> bool) -> Result<&'static Row<ContextOptions>> {
@@ -186,6 +191,7 @@ mod tests {
             (ZMQ_ZERO_COPY_RECV, 1),
             (ZMQ_IPV6, 0),
             (ZMQ_BLOCKY, 1),
+            (ZMQ_FERRO_MAX_HANDSHAKES_SIZE, 67_108_864),
         ] {
             assert_eq!(options.int(option), Ok(default), "option {option}");
         }
@@ -207,6 +213,7 @@ mod tests {
             (ZMQ_ZERO_COPY_RECV, 0),
             (ZMQ_IPV6, 0),
             (ZMQ_BLOCKY, 0),
+            (ZMQ_FERRO_MAX_HANDSHAKES_SIZE, 0),
         ] {
             assert_eq!(options.set_int(option, lowest - 1), Err(Errno::INVAL), "option {option}");
             assert_eq!(options.set_int(option, lowest), Ok(()), "option {option}");

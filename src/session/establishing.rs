@@ -131,6 +131,7 @@ impl Session {
         unsent: &[u8],
         (rest, drained): (&[u8], bool),
     ) {
+        self.ticket = None;
         let raw_fd = fd.as_raw_fd();
         // See `Connections::recall`.
         let has_fd = self.owner.mailbox.state().has_fd();

@@ -120,12 +120,12 @@ impl Handshaking {
         is_blocked && !std::mem::replace(&mut self.for_room, true)
     }
 
-    /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; and a peer whose
-    /// time runs out while the authenticator thinks has done nothing wrong.
+    /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; a peer whose
+    /// time runs out while the authenticator thinks has done nothing wrong, nor has one that had to make room for others.
     pub fn is_the_peers_fault(&self, reason: Reason) -> bool {
         !self.denied
             && match reason {
-                Reason::Stream(errno) => errno != Errno::NOMEM,
+                Reason::Stream(errno) => errno != Errno::NOMEM && errno != Errno::NOBUFS,
                 Reason::Timeout => self.zap.is_none(),
                 Reason::Protocol(failure) => failure.is_the_peers(),
             }

@@ -5,12 +5,14 @@ use super::shared::Shared;
 use super::state::{Ground, Session};
 use super::zap::Authenticators;
 use super::{Owner, monitor};
-use crate::ctx::{Context, Guard};
+use crate::ctx::{Context, Guard, HandshakeTicket};
 use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
 use crate::sys::lock::Lock;
+use crate::sys::log::Notice;
+use crate::sys::memory;
 use crate::transport::{AcceptError, Accepted, Listener};
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Weak};
@@ -21,6 +23,10 @@ const TURN: usize = 64;
 /// How long to wait when the system has no descriptors left: asking again at once would spin.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 const RETRY: u8 = 1;
+
+/// What a handshake holds at most, as measured with all mechanisms, and with TLS below.
+const HANDSHAKE_BYTES: usize = 4096;
+const TLS_HANDSHAKE_BYTES: usize = 64 * 1024;
 
 /// A listener as its socket knows it. Dropped without [`close`](Listening::close), it goes on.
 pub struct Listening {
@@ -129,6 +135,11 @@ impl Acceptor {
 
     fn accept(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..TURN {
+            if memory::is_short() {
+                // Whoever waits to be accepted costs us nothing.
+                self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
+                return cx.set_timer(RETRY, EXHAUSTED);
+            }
             let accepted = match &*self.shared.listener.lock() {
                 Some(listener) => listener.accept(),
                 None => return,
@@ -164,6 +175,7 @@ impl Acceptor {
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
         let shared = Arc::new(Shared::default());
+        let ticket = self.begin_handshake(&context, &shared, &stream, now_ms);
         let mut sessions = self.shared.sessions.lock();
         if sessions.len() >= self.tidy_at {
             sessions.retain(|session| session.strong_count() > 0);
@@ -178,7 +190,7 @@ impl Acceptor {
             authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };
-        let make = move |cx: &mut Cx<'_>| Session::accepted(cx, ground, shared, stream);
+        let make = move |cx: &mut Cx<'_>| Session::accepted(cx, ground, shared, (stream, ticket));
         if io_thread.same(&cx.remote().handle()) {
             // At once, so that the first peer's handshake is not overtaken by those of peers that have connected meanwhile:
             // programs count on REQ, PUSH and DEALER taking turns in the order in which peers came. Where there is no place
@@ -187,6 +199,30 @@ impl Acceptor {
         } else {
             io_thread.add(Box::new(make));
         }
+    }
+}
+
+impl Acceptor {
+    /// Counts a handshake that is about to begin, and tells others to make room for it.
+    fn begin_handshake(
+        &self,
+        context: &Context,
+        shared: &Arc<Shared>,
+        stream: &Accepted,
+        now_ms: u64,
+    ) -> HandshakeTicket {
+        static NOTICE: Notice = Notice::new();
+        let bytes = if stream.layers.tls.is_some() { TLS_HANDSHAKE_BYTES } else { HANDSHAKE_BYTES };
+        let limit = context.options().max_handshakes_size;
+        let weak: Weak<Shared> = Arc::downgrade(shared);
+        let (ticket, stopped) = context.handshakes().begin(bytes, usize::try_from(limit).unwrap_or(0), weak);
+        if stopped > 0 {
+            let line = format_args!(
+                "handshakes hold more than {limit} bytes (ZMQ_FERRO_MAX_HANDSHAKES_SIZE): the oldest end unfinished"
+            );
+            NOTICE.write(now_ms, line);
+        }
+        ticket
     }
 }
 

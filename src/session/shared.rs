@@ -19,6 +19,9 @@ pub const TERMINATE: u32 = 8;
 /// The authenticator has answered.
 pub const ZAP: u32 = 16;
 
+/// The handshake is to end, to make room for others.
+pub const MAKE_ROOM: u32 = 32;
+
 /// What the socket's thread leaves for the session, and the connection while there is one.
 #[derive(Default)]
 pub struct Shared {
@@ -101,6 +104,12 @@ impl Shared {
     fn receive_inline(&self) -> bool {
         let connection = self.connection.lock().clone();
         connection.is_some_and(|connection| connection.receive_inline())
+    }
+}
+
+impl crate::ctx::Stop for Shared {
+    fn stop(&self) {
+        self.raise(MAKE_ROOM);
     }
 }
 

@@ -7,9 +7,9 @@ use super::handshaking::Handshaking;
 use super::monitor::{Endpoints, event};
 use super::recv::{Received, RecvHalf};
 use super::send::Sent;
-use super::shared::{PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
+use super::shared::{MAKE_ROOM, PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
 use super::zap::Authenticators;
-use crate::ctx::Guard;
+use crate::ctx::{Guard, HandshakeTicket};
 use crate::engine::zmtp::heartbeat::Action;
 use crate::engine::{Failure, Heartbeat, Security};
 use crate::errno::Errno;
@@ -53,6 +53,8 @@ pub struct Session {
     /// How to connect (again); `None` for a connection that was accepted.
     pub(super) connecter: Option<Connecter>,
     pub(super) stage: Stage,
+    /// Of a peer that has come to us, until its handshake is over.
+    pub(super) ticket: Option<HandshakeTicket>,
     pub(super) lanes: Option<(LaneReader, LaneWriter)>,
     pub(super) end: Option<End>,
     pub(super) endpoints: Endpoints,
@@ -90,10 +92,11 @@ impl Session {
         cx: &mut Cx<'_>,
         ground: Ground,
         shared: Arc<Shared>,
-        stream: Accepted,
+        (stream, ticket): (Accepted, HandshakeTicket),
     ) -> Box<dyn Source> {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
         let mut session = Session::new(cx, ground, shared, None, (stream.scheme, endpoints));
+        session.ticket = Some(ticket);
         session.peer_address = stream.peer_address;
         session.layers = stream.layers;
         session.begin_handshake(cx, stream.fd, false);
@@ -138,6 +141,7 @@ impl Session {
             shared,
             connecter,
             stage: Stage::Waiting,
+            ticket: None,
             lanes: None,
             end: None,
             endpoints,
@@ -388,6 +392,9 @@ impl Source for Session {
                 } else {
                     self.watch_heartbeat(cx);
                 }
+            }
+            Stage::Handshaking(_) if flags & MAKE_ROOM != 0 => {
+                self.disconnected(cx, Reason::Stream(Errno::NOBUFS));
             }
             Stage::Handshaking(_) => self.shake_hands(cx),
             Stage::Waiting => {}

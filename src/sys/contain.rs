@@ -1,13 +1,11 @@
 //! Panics end where they do no harm, and without a word on stderr unless one is asked for.
 
+use super::log;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Once;
-
-/// Set in the environment, this makes a contained panic print what Rust prints of any other.
-const LOG: &str = "FERROZMQ_LOG";
 
 /// What every call wants to know of its thread, in one place: in a shared library each look for a thread's variable is a call.
 /// No destructor, so it stays usable while the thread's locals are torn down.
@@ -70,7 +68,7 @@ pub fn contain_at<T>(here: &'static Here, run: impl FnOnce() -> T) -> Option<T> 
 fn quieten() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let asked = std::env::var_os(LOG).is_some();
+        let asked = log::is_asked_for();
         let others = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let ours = Here::find().depth.get() > 0;

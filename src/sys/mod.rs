@@ -12,6 +12,7 @@ mod futex;
 pub mod gssapi;
 pub mod interface;
 pub mod lock;
+pub mod log;
 pub mod memory;
 pub mod net;
 pub mod net_adopt;

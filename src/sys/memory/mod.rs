@@ -1,12 +1,12 @@
 //! The library's allocator: the system's, with a reserve for when that has nothing left.
 //!
 //! Few programs of a language without `malloc`'s NULL survive its NULL: what grows by a node or a string ends the process. So
-//! small requests that the system refuses come from the reserve, and everything that can grow asks [`is_short`] first and
+//! requests of up to 4 MiB that the system refuses come from the reserve, and everything that can grow asks [`is_short`] first and
 //! does without while it is. What is large, or as large as a peer likes, is asked for with [`try_alloc`] or `try_reserve`.
 
 mod reserve;
 
-use reserve::{LARGEST_PIECE_BYTES, RESERVE_BYTES, Reserve};
+use reserve::{RESERVE_BYTES, Reserve};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,8 @@ use std::time::Duration;
 const PROBE_BYTES: usize = 256 * 1024;
 /// So much of the reserve taken is a shortage, whatever the system says: what comes is to find the rest.
 const MOST_TAKEN_BYTES: usize = RESERVE_BYTES / 2;
+/// Requests up to this size are waited for. Those whose maker can do without are larger, as a rule.
+const LARGEST_AWAITED_BYTES: usize = 64 * 1024;
 /// How often a thread for which the reserve has nothing looks again, a millisecond later each, before it gives up.
 const MOST_LOOKS: u32 = 2000;
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -163,7 +165,7 @@ fn is_still_short() -> bool {
 fn refused(layout: Layout) -> *mut u8 {
     REFUSED.store(true, Ordering::Relaxed);
     let mut at = RESERVE.take(layout);
-    if layout.size() > LARGEST_PIECE_BYTES {
+    if layout.size() > LARGEST_AWAITED_BYTES {
         return at;
     }
     for _ in 0..MOST_LOOKS {

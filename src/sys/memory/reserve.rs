@@ -16,18 +16,21 @@ const SMALL_BYTES: usize = SMALL_GRANULE_BYTES * SMALL_WORDS * GRANULES_A_WORD;
 const LARGE_GRANULE_BYTES: usize = 1024;
 const LARGE_WORDS: usize = 24;
 const LARGE_BYTES: usize = LARGE_GRANULE_BYTES * LARGE_WORDS * GRANULES_A_WORD;
+const HUGE_GRANULE_BYTES: usize = 64 * 1024;
+const HUGE_WORDS: usize = 2;
+const HUGE_BYTES: usize = HUGE_GRANULE_BYTES * HUGE_WORDS * GRANULES_A_WORD;
 /// Bytes of the whole reserve. They lie in zero pages, of which the system gives none before one is written to.
-pub const RESERVE_BYTES: usize = SMALL_BYTES + LARGE_BYTES;
-/// Bytes of one piece at most.
-pub const LARGEST_PIECE_BYTES: usize = LARGE_GRANULE_BYTES * GRANULES_A_WORD;
+pub const RESERVE_BYTES: usize = SMALL_BYTES + LARGE_BYTES + HUGE_BYTES;
 
-/// The reserve: small pieces in front, larger ones, and small ones once the front is full, behind.
+/// The reserve: small pieces in front, larger ones behind, such as lists that grow by doubling; and small ones too where the
+/// front is full.
 #[repr(C, align(4096))]
 pub struct Reserve {
     /// Whoever has marked a granule as taken has its bytes.
     bytes: UnsafeCell<[u8; RESERVE_BYTES]>,
     small: Map<AtomicU64, SMALL_WORDS>,
     large: Map<AtomicU64, LARGE_WORDS>,
+    huge: Map<AtomicU64, HUGE_WORDS>,
 }
 
 // SAFETY: the bytes are reached through pieces alone, and `Map` gives no granule to two at a time.
@@ -39,6 +42,7 @@ impl Reserve {
             bytes: UnsafeCell::new([0; RESERVE_BYTES]),
             small: Map([const { AtomicU64::new(0) }; SMALL_WORDS]),
             large: Map([const { AtomicU64::new(0) }; LARGE_WORDS]),
+            huge: Map([const { AtomicU64::new(0) }; HUGE_WORDS]),
         }
     }
 
@@ -55,7 +59,8 @@ impl Reserve {
         }
         let start = self.bytes.get().cast::<u8>();
         let found = take_of(&self.small, SMALL_GRANULE_BYTES, layout)
-            .or_else(|| Some(SMALL_BYTES + take_of(&self.large, LARGE_GRANULE_BYTES, layout)?));
+            .or_else(|| Some(SMALL_BYTES + take_of(&self.large, LARGE_GRANULE_BYTES, layout)?))
+            .or_else(|| Some(SMALL_BYTES + LARGE_BYTES + take_of(&self.huge, HUGE_GRANULE_BYTES, layout)?));
         // SAFETY: the maps have no granules beyond the bytes.
         found.map_or(ptr::null_mut(), |offset| unsafe { start.add(offset) })
     }
@@ -66,15 +71,20 @@ impl Reserve {
     /// [`take`](Reserve::take) gave it for this layout, and nobody uses it any more.
     pub unsafe fn give(&self, at: *mut u8, layout: Layout) {
         let offset = at.addr().wrapping_sub(self.bytes.get().addr());
-        match offset.checked_sub(SMALL_BYTES) {
-            None => give_to(&self.small, SMALL_GRANULE_BYTES, offset, layout),
-            Some(offset) => give_to(&self.large, LARGE_GRANULE_BYTES, offset, layout),
+        if offset < SMALL_BYTES {
+            give_to(&self.small, SMALL_GRANULE_BYTES, offset, layout);
+        } else if offset < SMALL_BYTES + LARGE_BYTES {
+            give_to(&self.large, LARGE_GRANULE_BYTES, offset - SMALL_BYTES, layout);
+        } else {
+            give_to(&self.huge, HUGE_GRANULE_BYTES, offset - SMALL_BYTES - LARGE_BYTES, layout);
         }
     }
 
     /// Bytes that lie in pieces.
     pub fn taken_bytes(&self) -> usize {
-        self.small.taken() * SMALL_GRANULE_BYTES + self.large.taken() * LARGE_GRANULE_BYTES
+        self.small.taken() * SMALL_GRANULE_BYTES
+            + self.large.taken() * LARGE_GRANULE_BYTES
+            + self.huge.taken() * HUGE_GRANULE_BYTES
     }
 }
 
@@ -172,9 +182,17 @@ mod tests {
     fn pieces_do_not_overlap_and_are_aligned() {
         let reserve = reserve();
         let mut taken: Vec<(usize, usize)> = Vec::new();
-        for (size, align) in
-            [(1, 1), (128, 16), (129, 8), (8192, 4096), (65_536, 16), (5000, 1024), (200, 256)]
-        {
+        for (size, align) in [
+            (1, 1),
+            (128, 16),
+            (129, 8),
+            (8192, 4096),
+            (65_536, 16),
+            (1_000_000, 16),
+            (65_537, 4096),
+            (5000, 1024),
+            (200, 256),
+        ] {
             let at = reserve.take(layout(size, align));
             assert!(reserve.holds(at), "{size}");
             assert_eq!(at.addr() % align, 0, "{size}");
@@ -192,7 +210,7 @@ mod tests {
     #[test]
     fn what_is_too_large_is_refused() {
         let reserve = reserve();
-        assert!(reserve.take(layout(LARGEST_PIECE_BYTES + 1, 1)).is_null());
+        assert!(reserve.take(layout(HUGE_GRANULE_BYTES * GRANULES_A_WORD + 1, 1)).is_null());
         assert!(reserve.take(layout(usize::MAX / 4, 1)).is_null());
         assert!(reserve.take(layout(8, 8192)).is_null());
         assert_eq!(reserve.taken_bytes(), 0);
@@ -205,7 +223,7 @@ mod tests {
         for _ in 0..2 {
             let pieces: Vec<_> =
                 std::iter::repeat_with(|| reserve.take(one)).take_while(|at| !at.is_null()).collect();
-            assert_eq!(pieces.len(), (SMALL_WORDS + LARGE_WORDS) * GRANULES_A_WORD);
+            assert_eq!(pieces.len(), (SMALL_WORDS + LARGE_WORDS + HUGE_WORDS) * GRANULES_A_WORD);
             assert_eq!(reserve.taken_bytes(), RESERVE_BYTES);
             // SAFETY: taken above for this layout.
             pieces.into_iter().for_each(|at| unsafe { reserve.give(at, one) });

@@ -1,0 +1,62 @@
+//! Lines on stderr, for who has asked for them.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Set in the environment, this makes the library say what it keeps to itself otherwise: contained panics, and limits that bite.
+pub const LOG: &str = "FERROZMQ_LOG";
+
+/// A line of one kind is written again after so long at the earliest: a peer can cause some as often as it likes.
+const AGAIN_MS: u64 = 1000;
+
+/// Whether lines are asked for, as the environment was when this was first called.
+pub fn is_asked_for() -> bool {
+    static ASKED: OnceLock<bool> = OnceLock::new();
+    *ASKED.get_or_init(|| std::env::var_os(LOG).is_some())
+}
+
+/// Lines of one kind.
+#[derive(Default)]
+pub struct Notice {
+    /// When the last line was written, in milliseconds of the caller's clock and never 0 then. Any thread writes and reads it;
+    /// a line too many does no harm, so Relaxed.
+    last_ms: AtomicU64,
+}
+
+impl Notice {
+    pub const fn new() -> Notice {
+        Notice { last_ms: AtomicU64::new(0) }
+    }
+
+    /// Writes a line, at `now_ms` of a clock that does not go back, if any are asked for and there was none of this kind lately.
+    pub fn write(&self, now_ms: u64, line: fmt::Arguments<'_>) {
+        if is_asked_for() && self.is_due(now_ms) {
+            // Nobody is left to tell where stderr is gone.
+            let _ = writeln!(std::io::stderr(), "ferrozmq: {line}");
+        }
+    }
+
+    fn is_due(&self, now_ms: u64) -> bool {
+        let last_ms = self.last_ms.load(Ordering::Relaxed);
+        let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= AGAIN_MS;
+        if due {
+            self.last_ms.store(now_ms.max(1), Ordering::Relaxed);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_line_once_a_second() {
+        let notice = Notice::default();
+        let due: Vec<bool> = [0, 500, 1000, 1001, 1999, 2001].map(|now_ms| notice.is_due(now_ms)).into();
+        assert_eq!(due, [true, false, false, true, false, false]);
+        assert!(notice.is_due(2001 + AGAIN_MS));
+    }
+}

@@ -1,0 +1,116 @@
+//! What peers can make a context hold has a bound, and those of good will get on meanwhile.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod program;
+
+use program::{Context, Socket};
+use std::ffi::{CString, c_int};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use zmq::ffi::constants::*;
+use zmq::ffi::{zmq_ctx_get, zmq_ctx_set, zmq_socket_monitor};
+use zmq::options::number::{ZMQ_FERRO_MAX_HANDSHAKES_SIZE, ZMQ_RCVTIMEO};
+
+const EVENTS: &str = "inproc://events";
+/// Nothing waits so long unless it fails.
+const PATIENCE_MS: c_int = 20_000;
+/// What a handshake counts as.
+const HANDSHAKE_BYTES: c_int = 4096;
+
+/// The greeting of ZMTP 3.1 with NULL.
+fn greeting() -> Vec<u8> {
+    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 1];
+    bytes.extend_from_slice(b"NULL");
+    bytes.resize(64, 0);
+    bytes
+}
+
+fn connection(endpoint: &str) -> TcpStream {
+    let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(PATIENCE_MS as u64))).unwrap();
+    stream
+}
+
+/// A peer that greets, waits for our greeting, and says no more.
+fn half_a_handshake(endpoint: &str) -> TcpStream {
+    let mut stream = connection(endpoint);
+    stream.write_all(&greeting()).unwrap();
+    stream.read_exact(&mut [0; 64]).unwrap();
+    stream
+}
+
+/// Reads on until the other side has closed.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    loop {
+        match stream.read(&mut [0; 256]) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// Whether it stands, as far as can be seen now.
+fn stands(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    loop {
+        match stream.read(&mut [0; 256]) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
+    }
+}
+
+fn monitor(context: Context, socket: Socket, events: c_int) -> Socket {
+    let name = CString::new(EVENTS).unwrap();
+    // SAFETY: a string.
+    assert_eq!(unsafe { zmq_socket_monitor(socket.0, name.as_ptr(), events) }, 0);
+    let reader = context.connected(ZMQ_PAIR, EVENTS);
+    reader.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+    reader
+}
+
+/// Receives an event; which it is, and its value.
+fn event(reader: Socket) -> (c_int, c_int) {
+    let first = reader.try_recv(0).expect("no event");
+    reader.try_recv(0).expect("no endpoint");
+    let value = i32::from_ne_bytes([first[2], first[3], first[4], first[5]]);
+    (u16::from_ne_bytes([first[0], first[1]]).into(), value)
+}
+
+#[test]
+fn half_handshakes_make_room_for_new_ones() {
+    let context = Context::new();
+    assert_eq!(zmq_ctx_get(context.0, ZMQ_FERRO_MAX_HANDSHAKES_SIZE), 64 << 20);
+    assert_eq!(zmq_ctx_set(context.0, ZMQ_FERRO_MAX_HANDSHAKES_SIZE, 4 * HANDSHAKE_BYTES), 0);
+    let pull = context.bound(ZMQ_PULL, "tcp://127.0.0.1:*");
+    pull.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+    let events = monitor(context, pull, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+    let endpoint = pull.last_endpoint();
+    let mut peers: Vec<_> = (0..4).map(|_| half_a_handshake(&endpoint)).collect();
+    assert!(peers.iter_mut().all(stands), "as many as there is room for");
+    for peer in &peers {
+        peer.set_nonblocking(false).unwrap();
+    }
+    // One more, and the oldest goes; each of those that follow takes the place of another.
+    for _ in 0..3 {
+        peers.push(half_a_handshake(&endpoint));
+        assert!(is_closed(&mut peers.remove(0)));
+        assert_eq!(event(events), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ENOBUFS));
+    }
+    // A peer of good will gets in, and is counted no more once it has.
+    let push = context.connected(ZMQ_PUSH, &endpoint);
+    push.send(&["through"]);
+    assert_eq!(pull.recv(), ["through"]);
+    assert!(is_closed(&mut peers.remove(0)));
+    peers.push(half_a_handshake(&endpoint));
+    assert!(peers.iter_mut().all(stands), "the one that is in needs no room");
+    push.send(&["again"]);
+    assert_eq!(pull.recv(), ["again"]);
+    for socket in [push, pull, events] {
+        socket.close();
+    }
+    context.term();
+}
