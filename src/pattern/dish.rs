@@ -21,7 +21,7 @@ pub struct Dish {
 }
 
 impl Dish {
-    /// Goes to the body of the next message of a group that was joined.
+    /// Goes to the body of the next message of a group that was joined. Others are dropped, as far as the budget goes.
     fn next(&mut self, pipes: &mut Pipes) -> Option<(PipeId, Body)> {
         if self.ahead.is_some() {
             return self.ahead.take();

@@ -15,6 +15,8 @@ pub struct FairQueue {
     current: usize,
     /// The pipe of the message of which a frame has been taken and more are to come.
     inside: Option<PipeId>,
+    /// The rest of that message is for nobody: it is dropped as the budgets of calls allow.
+    skipping: bool,
     /// The pipe whose message was announced but not taken, and whether that has passed the turn on already.
     announced: Option<(PipeId, bool)>,
 }
@@ -89,28 +91,35 @@ impl FairQueue {
     /// Forgets the half taken message of a pipe that is gone.
     pub fn forget(&mut self) {
         self.inside = None;
+        self.skipping = false;
     }
 
     /// The pipe to [`take`](FairQueue::take) the next frame of a message from. Frames that belong to no message are
-    /// dropped on the way.
+    /// dropped on the way, as far as the budget goes: `None` also where it is used up.
     #[inline(always)]
     pub fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
         if let Some(pipe) = self.inside {
-            message_ahead(pipes, pipe);
-            return Some(pipe);
+            if !self.skipping {
+                return (look_ahead(pipes, pipe) != Next::Later).then_some(pipe);
+            }
+            if !self.skip_rest(pipes) {
+                return None;
+            }
         }
         if let Some((pipe, _)) = self.announced {
-            if message_ahead(pipes, pipe) {
-                return Some(pipe);
+            match look_ahead(pipes, pipe) {
+                Next::Message => return Some(pipe),
+                Next::Nothing => self.announced = None,
+                Next::Later => return None,
             }
-            self.announced = None;
         }
         while self.active > 0 {
             let pipe = self.pipes.get(self.current)?;
-            if message_ahead(pipes, pipe) {
-                return Some(pipe);
+            match look_ahead(pipes, pipe) {
+                Next::Message => return Some(pipe),
+                Next::Nothing => self.deactivate(self.current),
+                Next::Later => return None,
             }
-            self.deactivate(self.current);
         }
         None
     }
@@ -153,6 +162,12 @@ impl FairQueue {
         }
     }
 
+    /// Whether a message that is for nobody is being dropped: nothing may be taken before that is done.
+    #[inline(always)]
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
     /// Whether no pipe but one is known to have frames.
     #[inline(always)]
     pub fn is_served_alone(&self) -> bool {
@@ -176,15 +191,26 @@ impl FairQueue {
         }
     }
 
-    /// Drops the message that lies ahead in the pipe that [`next`](FairQueue::next) named, or the rest of it.
+    /// Drops the message that lies ahead in the pipe that [`next`](FairQueue::next) named, or the rest of it. What the budget does
+    /// not reach is dropped by `next`, before it names another.
     pub fn skip_message(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        loop {
-            message_ahead(pipes, pipe);
-            match self.take(pipes, pipe) {
-                Ok(frame) if frame.more() => {}
-                _ => return,
+        self.inside = Some(pipe);
+        self.skipping = true;
+        self.skip_rest(pipes);
+    }
+
+    /// Whether the message that is being dropped is through.
+    #[cold]
+    fn skip_rest(&mut self, pipes: &mut Pipes) -> bool {
+        while let Some(pipe) = self.inside {
+            if look_ahead(pipes, pipe) == Next::Later || !pipes.budget.allows() {
+                return false;
             }
+            let bytes = self.take(pipes, pipe).map_or(0, |frame| frame.data().len());
+            pipes.spend_frame(pipe, bytes);
         }
+        self.skipping = false;
+        true
     }
 
     #[inline]
@@ -234,15 +260,39 @@ impl FairQueue {
     }
 }
 
-/// Whether a message frame is next in the pipe. Frames before it that belong to no message are dropped: the peer's
-/// routing id after it has connected again, subscriptions to something that does not publish.
+/// What lies ahead in a pipe.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A frame of a message.
+    Message,
+    /// Nothing: the pipe says when that has changed.
+    Nothing,
+    /// Frames that belong to no message, more of them than the budget reaches.
+    Later,
+}
+
 #[inline(always)]
-fn message_ahead(pipes: &mut Pipes, pipe: PipeId) -> bool {
+fn look_ahead(pipes: &mut Pipes, pipe: PipeId) -> Next {
+    match pipes.next_flags(pipe) {
+        Some(flags) if flags & (COMMAND | ROUTING_ID) == 0 => Next::Message,
+        Some(_) => pass_over(pipes, pipe),
+        None => Next::Nothing,
+    }
+}
+
+/// Drops frames that belong to no message: the peer's routing id after it has connected again, subscriptions to something that
+/// does not publish.
+#[cold]
+fn pass_over(pipes: &mut Pipes, pipe: PipeId) -> Next {
     loop {
         match pipes.next_flags(pipe) {
-            Some(flags) if flags & (COMMAND | ROUTING_ID) == 0 => return true,
-            Some(_) => drop(pipes.read(pipe)),
-            None => return false,
+            Some(flags) if flags & (COMMAND | ROUTING_ID) == 0 => return Next::Message,
+            Some(_) if !pipes.budget.allows() => return Next::Later,
+            Some(_) => {
+                let bytes = pipes.read(pipe).map_or(0, |frame| frame.data().len());
+                pipes.spend_frame(pipe, bytes);
+            }
+            None => return Next::Nothing,
         }
     }
 }

@@ -3,6 +3,9 @@
 //! A pattern knows pipes by their ids and nothing of descriptors, mailboxes or waiting: every operation is done at
 //! once or answers `EAGAIN`. The socket tells it what happens to the pipes and calls again when something has.
 //!
+//! What peers send and the program never sees is dealt with as far as the [`Budget`](crate::pipe::Budget) of a call goes. So each
+//! loop over it asks the budget first, and leaves what it does not reach where it is.
+//!
 //! Semantics: RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB, XSUB), RFC 30 (PUSH, PULL), RFC 31 (PAIR),
 //! RFC 41 (CLIENT, SERVER), RFC 48 (RADIO, DISH), RFC 49 (SCATTER, GATHER), RFC 52 (CHANNEL), RFC 51 (PEER),
 //! zmq_socket(3), zmq_setsockopt(3).
@@ -151,6 +154,9 @@ trait Behaviour {
 
     /// See [`Pattern::hiccuped`].
     fn hiccuped(&mut self, _pipes: &mut Pipes, _pipe: PipeId) {}
+
+    /// See [`Pattern::go_on`].
+    fn go_on(&mut self, _pipes: &mut Pipes) {}
 
     /// See [`Pattern::peer_closed`].
     fn peer_closed(&mut self, pipes: &mut Pipes, pipe: PipeId) {
@@ -314,11 +320,11 @@ impl Pattern {
         }
     }
 
-    /// Where it does no more than that for messages that pass the filter.
+    /// Where it does no more than that for messages that pass the filter; `None` also while one that does not is dropped.
     #[inline(always)]
     pub fn filtered_queue(&mut self) -> Option<(&mut FairQueue, Filter<'_>)> {
         match self {
-            Pattern::Sub(sub) => Some(sub.xsub.filtered_queue()),
+            Pattern::Sub(sub) => sub.xsub.filtered_queue(),
             _ => None,
         }
     }
@@ -342,6 +348,12 @@ impl Pattern {
     /// `PipeEvent::Writable`.
     pub fn write_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         each!(self, pattern => pattern.write_activated(pipes, pipe));
+    }
+
+    /// Does what earlier calls have left undone, as far as the budget goes. To be called after what happened to the pipes was
+    /// said, and again when pipes have been let go of.
+    pub fn go_on(&mut self, pipes: &mut Pipes) {
+        each!(self, pattern => pattern.go_on(pipes));
     }
 
     /// `PipeEvent::Hiccup`, after the pipe's writer has been replaced.

@@ -35,11 +35,14 @@ impl Rep {
         Rep { router: Router::new(), state: State::Idle, reply_pipe: None, envelope: Vec::new() }
     }
 
-    /// Takes what comes before a request's own frames. Messages that are no request are dropped.
+    /// Takes what comes before a request's own frames. Messages that are no request are dropped. Where the budget ends inside
+    /// an envelope, the next call goes on with it.
     fn open(&mut self, pipes: &mut Pipes) -> Result<()> {
         loop {
             let pipe = self.router.next(pipes).ok_or(Errno::AGAIN)?;
-            self.envelope.clear();
+            if self.router.queue.inside().is_none() {
+                self.envelope.clear();
+            }
             if self.take_envelope(pipes, pipe)? {
                 self.reply_pipe = Some(pipe);
                 self.state = State::Opened;
@@ -48,15 +51,20 @@ impl Rep {
         }
     }
 
-    /// Whether the message had an empty frame, and more behind it. Errors: `ENOMEM`, with the message dropped.
+    /// Whether the message had an empty frame, and more behind it. Errors: `EAGAIN` at the end of the budget; `ENOMEM`, with the
+    /// message dropped.
     fn take_envelope(&mut self, pipes: &mut Pipes, pipe: PipeId) -> Result<bool> {
         loop {
-            let frame = self.router.queue.recv(pipes)?;
-            if !frame.more() {
-                return Ok(false);
+            if !pipes.budget.allows() {
+                return Err(Errno::AGAIN);
             }
-            let bottom = frame.data().is_empty();
-            match frame.into_msg() {
+            let frame = self.router.queue.recv(pipes)?;
+            let (more, bytes) = (frame.more(), frame.data().len());
+            let label = more.then(|| frame.into_msg());
+            pipes.spend_frame(pipe, bytes);
+            let Some(label) = label else { return Ok(false) };
+            let bottom = bytes == 0;
+            match label {
                 Ok(label) => self.envelope.push(label),
                 Err(errno) => {
                     self.router.queue.skip_message(pipes, pipe);

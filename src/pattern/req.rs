@@ -55,8 +55,7 @@ impl Req {
     /// Sends what comes before a request, and its first frame: all of it or nothing.
     fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         let sent = self.send_envelope(pipes).and_then(|()| {
-            // Replies to earlier requests that nobody will ask for any more.
-            while self.dealer.queue.recv(pipes).is_ok() {}
+            self.drop_old_replies(pipes);
             self.reply_pipe = self.dealer.out.inside();
             match self.dealer.out.send(pipes, frame)? {
                 Sent::Taken => Ok(()),
@@ -68,6 +67,14 @@ impl Req {
             self.reply_pipe = None;
         }
         sent
+    }
+
+    /// Replies to earlier requests that nobody will ask for any more. Those that the budget does not reach count as what a peer
+    /// sends unasked: the program takes only what has the form of a reply and comes from the peer that it has asked.
+    fn drop_old_replies(&mut self, pipes: &mut Pipes) {
+        while let Some(pipe) = self.dealer.queue.next(pipes) {
+            self.dealer.queue.skip_message(pipes, pipe);
+        }
     }
 
     fn send_envelope(&mut self, pipes: &mut Pipes) -> Result<()> {
@@ -93,7 +100,8 @@ impl Req {
         }
     }
 
-    /// Takes what comes before a reply's own frames. Messages that are no reply to the request are dropped.
+    /// Takes what comes before a reply's own frames. Messages that are no reply to the request are dropped, as far as the budget
+    /// goes.
     fn open(&mut self, pipes: &mut Pipes) -> Result<()> {
         let number = self.request.to_ne_bytes();
         let envelope = [&number[..], b""];
@@ -102,10 +110,14 @@ impl Req {
             for &part in expected {
                 let pipe = self.next(pipes)?;
                 let frame = self.dealer.queue.take(pipes, pipe)?;
-                let more = frame.more();
+                let (more, bytes) = (frame.more(), frame.data().len());
                 if !more || frame.data() != part {
+                    drop(frame);
+                    pipes.spend_frame(pipe, bytes);
                     if more {
                         self.dealer.queue.skip_message(pipes, pipe);
+                    } else if !pipes.budget.allows() {
+                        return Err(Errno::AGAIN);
                     }
                     continue 'message;
                 }

@@ -5,6 +5,7 @@ use super::{Pattern, Sent};
 use crate::errno::{Errno, Result};
 use crate::message::{FrameKind, Msg, OutFrame};
 use crate::options::{SocketOptions, SocketType};
+use crate::pipe::budget::CALL_UNITS;
 use crate::pipe::{End, LaneOptions, LaneReader, LaneWriter, Notify, Pipe, PipeEvent, PipeId, Pipes, pair};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
@@ -71,15 +72,11 @@ impl Bench {
         })
     }
 
-    /// Brings the pattern up to date, as a socket does before each call.
+    /// Brings the pattern up to date, as a socket does at the beginning of each call.
     pub fn settle(&mut self) {
+        self.pipes.budget.begin(CALL_UNITS);
         loop {
-            let events = std::mem::take(&mut *self.events.lock());
-            let closed = self.pipes.take_closed();
-            if events.is_empty() && closed.is_empty() {
-                return;
-            }
-            for (id, event) in events {
+            for (id, event) in std::mem::take(&mut *self.events.lock()) {
                 let (pattern, pipes) = (&mut self.pattern, &mut self.pipes);
                 match event {
                     PipeEvent::Readable => pattern.read_activated(pipes, id),
@@ -91,9 +88,13 @@ impl Bench {
                     }
                 }
             }
-            for id in closed {
+            for id in self.pipes.take_closed() {
                 self.pattern.terminated(&mut self.pipes, id);
                 self.pipes.remove(id);
+            }
+            self.pattern.go_on(&mut self.pipes);
+            if self.events.lock().is_empty() && !self.pipes.any_closed() {
+                return;
             }
         }
     }

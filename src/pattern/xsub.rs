@@ -123,7 +123,7 @@ impl Xsub {
         self.out.send_to_all(pipes, frame)
     }
 
-    /// The pipe of the next frame that passes the filter. Others are dropped.
+    /// The pipe of the next frame that passes the filter. Others are dropped, as far as the budget goes.
     #[inline]
     fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
         loop {
@@ -145,9 +145,12 @@ impl Xsub {
 
     /// See [`Pattern::filtered_queue`](super::Pattern::filtered_queue).
     #[inline(always)]
-    pub(super) fn filtered_queue(&mut self) -> (&mut FairQueue, Filter<'_>) {
+    pub(super) fn filtered_queue(&mut self) -> Option<(&mut FairQueue, Filter<'_>)> {
+        if self.queue.is_skipping() {
+            return None;
+        }
         let filter = Filter { subscriptions: &self.subscriptions, inverted: self.invert_matching };
-        (&mut self.queue, filter)
+        Some((&mut self.queue, filter))
     }
 }
 

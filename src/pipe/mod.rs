@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod ahead;
+pub mod budget;
 mod by_hand;
 mod hwm;
 mod lane;
@@ -16,6 +17,7 @@ mod notify;
 mod set;
 pub mod wire;
 
+pub use budget::Budget;
 pub use hwm::sum as sum_of_hwms;
 pub use lane::{LaneOptions, LaneReader, LaneWriter, Plain, Run, Tail, Wake};
 pub use link::{Link, Side};
@@ -261,6 +263,11 @@ impl Pipe {
         };
         self.writer.set_hwm(send);
         self.reader.set_hwm(receive);
+    }
+
+    /// The mark in messages of what is received; 0 or less: none.
+    pub fn receive_hwm(&self) -> i32 {
+        self.reader.hwm()
     }
 
     /// Messages written and not known to be read, and messages of the peer that are to be read.

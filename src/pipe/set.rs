@@ -1,5 +1,6 @@
 //! The pipes of one socket.
 
+use super::budget::{Budget, frame_units};
 use super::{LaneWriter, Pipe};
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
@@ -17,6 +18,8 @@ pub struct Pipes {
     pipes: SlotMap<PipeId, Pipe>,
     /// Ends closed, or found ended, since the socket last took them; it then calls the pattern's `terminated`.
     closed: Vec<PipeId>,
+    /// What the peers may cause in this call of the socket's.
+    pub budget: Budget,
 }
 
 impl Pipes {
@@ -86,6 +89,12 @@ impl Pipes {
     #[inline(always)]
     pub fn read(&mut self, id: PipeId) -> Option<Frame<'_>> {
         self.pipes.get_mut(id)?.read()
+    }
+
+    /// A frame of so many bytes was taken for nobody, or for the socket itself: counts it against the budget.
+    pub fn spend_frame(&mut self, id: PipeId, bytes: usize) {
+        let hwm = self.pipes.get(id).map_or(0, Pipe::receive_hwm);
+        self.budget.spend(frame_units(bytes, hwm));
     }
 
     /// The next frame without taking it.
@@ -172,6 +181,12 @@ impl Pipes {
         if let Some(pipe) = self.pipes.get_mut(id) {
             pipe.routing_id = routing_id;
         }
+    }
+
+    /// Whether the socket has something to see to after a call of the pattern's: pipes that have closed, or work undone.
+    #[inline(always)]
+    pub fn is_unsettled(&self) -> bool {
+        self.any_closed() || self.budget.is_anything_undone()
     }
 
     /// Whether [`take_closed`](Pipes::take_closed) has something to give.

@@ -25,6 +25,7 @@ use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{BY_REFERENCE, Frame, OutFrame};
 use crate::options::SocketType;
+use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
 use crate::session::{HEAVY, LONGEST_STAY_MS};
 use state::Socket;
 use std::sync::Arc;
@@ -201,6 +202,7 @@ impl Handle {
             return Ok(events.cast_signed());
         }
         let mut socket = self.lock()?;
+        socket.pipes.budget.begin(LOOK_UNITS);
         socket.process()?;
         let events = socket.readiness();
         self.0.memo().set(events.cast_unsigned(), || socket.owner.mailbox.state().is_quiet());
@@ -260,7 +262,8 @@ impl Handle {
 
     #[inline]
     fn lock(self) -> Result<SlotGuard<'static, Socket>> {
-        let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
+        let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
+        socket.pipes.budget.begin(CALL_UNITS);
         // Whatever is done now may change what it said last.
         self.0.memo().forget();
         self.0.say_nothing();

@@ -88,6 +88,12 @@ impl Socket {
             self.obey(command);
         }
         self.commands = commands;
+        self.pipes.budget.take_undone();
+        self.pattern.go_on(&mut self.pipes);
+        while self.pipes.any_closed() {
+            self.drop_them();
+            self.pattern.go_on(&mut self.pipes);
+        }
         self.drop_closed();
         if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
     }
@@ -151,15 +157,23 @@ impl Socket {
         self.pattern.peer_closed(&mut self.pipes, id);
     }
 
-    /// Lets go of pipes that have closed.
+    /// Lets go of pipes that have closed, and sees to it that somebody comes back to what was left undone: who waits looks again,
+    /// and who watches `ZMQ_FD` is told.
     #[inline(always)]
     pub(super) fn drop_closed(&mut self) {
-        if self.pipes.any_closed() {
-            self.drop_them();
+        if self.pipes.is_unsettled() {
+            self.settle();
         }
     }
 
     #[cold]
+    fn settle(&mut self) {
+        self.drop_them();
+        if self.pipes.budget.take_undone() {
+            self.owner.mailbox.touch();
+        }
+    }
+
     fn drop_them(&mut self) {
         while self.pipes.any_closed() {
             for id in self.pipes.take_closed() {
