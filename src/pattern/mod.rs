@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod channel;
 mod client;
 mod gather;
@@ -24,6 +25,7 @@ mod distribution;
 mod fair_queue;
 mod load_balance;
 mod no_drop;
+mod notifications;
 mod pair;
 mod pipe_array;
 mod pub_;

@@ -36,6 +36,10 @@ impl Behaviour for Pub {
         self.xpub.read_activated(pipes, pipe);
     }
 
+    fn go_on(&mut self, pipes: &mut Pipes) {
+        self.xpub.go_on(pipes);
+    }
+
     fn write_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.xpub.write_activated(pipes, pipe);
     }

@@ -2,20 +2,31 @@
 //!
 //! In a pipe, as on the wire, a message is two frames: the group and the body.
 
+use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::{Behaviour, Sent, flag, single};
 use crate::errno::{Errno, Result};
-use crate::message::{FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};
+use crate::message::{Frame, FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};
 use crate::options::SocketOptions;
 use crate::options::number::ZMQ_XPUB_NODROP;
 use crate::pipe::{PipeId, Pipes};
-use std::collections::HashMap;
+use slotmap::SecondaryMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
 #[derive(Default)]
 pub struct Radio {
     out: Distribution,
-    /// The pipes in each group, as often as they have joined it.
-    groups: HashMap<Vec<u8>, Vec<PipeId>>,
+    /// The pipes in each group, and how often each has joined it.
+    groups: BTreeMap<Vec<u8>, BTreeMap<PipeId, u32>>,
+    /// How many groups each pipe is in.
+    counts: SecondaryMap<PipeId, usize>,
+    /// Pipes that are gone and still in groups.
+    leaving: BTreeSet<PipeId>,
+    /// The last group that was looked at for them; `None`: the next look begins with the first.
+    looked_at: Option<Vec<u8>>,
+    /// What the peers have said and was not read yet.
+    backlog: Backlog,
     /// Pipes that cannot join, so get every message.
     all_groups: Vec<PipeId>,
     /// Without credit the sender waits instead of the peer missing the message.
@@ -24,24 +35,99 @@ pub struct Radio {
     group: Vec<u8>,
 }
 
+/// Memberships that are looked at in one go for pipes that leave, and so many are taken from them at most.
+const SOME_MEMBERS: usize = 256;
+/// So many cost a unit of a [`Budget`](crate::pipe::Budget).
+const MEMBERS_PER_UNIT: usize = 2;
+
 impl Radio {
     fn join(&mut self, group: &[u8], pipe: PipeId) {
-        match self.groups.get_mut(group) {
-            Some(members) => members.push(pipe),
-            None if group.len() <= GROUP_MAX_LENGTH => drop(self.groups.insert(group.to_vec(), vec![pipe])),
+        if group.len() > GROUP_MAX_LENGTH {
             // Nothing can be sent to it.
-            None => {}
+            return;
+        }
+        let members = match self.groups.get_mut(group) {
+            Some(members) => members,
+            None => self.groups.entry(group.to_vec()).or_default(),
+        };
+        let times = members.entry(pipe).or_default();
+        *times = times.saturating_add(1);
+        if *times == 1 {
+            let count = self.counts.get(pipe).copied().unwrap_or_default();
+            self.counts.insert(pipe, count + 1);
         }
     }
 
     fn leave(&mut self, group: &[u8], pipe: PipeId) {
         let Some(members) = self.groups.get_mut(group) else { return };
-        if let Some(place) = members.iter().position(|&member| member == pipe) {
-            members.swap_remove(place);
+        if let Some(times) = members.get_mut(&pipe) {
+            *times -= 1;
+            if *times == 0 {
+                self.forget(group, pipe);
+            }
         }
-        if members.is_empty() {
-            self.groups.remove(group);
+    }
+
+    /// Takes a pipe out of a group.
+    fn forget(&mut self, group: &[u8], pipe: PipeId) {
+        if let Some(members) = self.groups.get_mut(group) {
+            members.remove(&pipe);
+            if members.is_empty() {
+                self.groups.remove(group);
+            }
         }
+        if let Some(count) = self.counts.get_mut(pipe) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(pipe);
+                self.leaving.remove(&pipe);
+            }
+        }
+    }
+
+    /// Takes pipes that are gone out of some groups, round and round until they are in none.
+    fn forget_some(&mut self, pipes: &mut Pipes) {
+        let (mut found, mut looks) = (Vec::new(), 0);
+        let after = self.looked_at.take();
+        let from = after.as_deref().map_or(Unbounded, Excluded);
+        let mut through = after.as_ref();
+        for (group, members) in self.groups.range::<[u8], _>((from, Unbounded)) {
+            let room = SOME_MEMBERS.saturating_sub(found.len());
+            looks += 1 + self.leaving.len().min(members.len());
+            // Whichever are fewer are looked for among the others.
+            if self.leaving.len() < members.len() {
+                let gone = self.leaving.iter().filter(|pipe| members.contains_key(pipe));
+                found.extend(gone.take(room).map(|&pipe| (group.clone(), pipe)));
+            } else {
+                let gone = members.keys().filter(|pipe| self.leaving.contains(pipe));
+                found.extend(gone.take(room).map(|&pipe| (group.clone(), pipe)));
+            }
+            // There may be more of this one, which is then looked at again.
+            let is_full = found.len() == SOME_MEMBERS;
+            if !is_full {
+                through = Some(group);
+            }
+            if is_full || looks >= SOME_MEMBERS {
+                self.looked_at = through.cloned();
+                break;
+            }
+        }
+        let units = looks / MEMBERS_PER_UNIT + found.len() + 1;
+        pipes.budget.spend(u32::try_from(units).unwrap_or(u32::MAX));
+        for (group, pipe) in found {
+            self.forget(&group, pipe);
+        }
+    }
+}
+
+impl Listener for Radio {
+    fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
+        match frame.kind() {
+            FrameKind::Join(group) => self.join(group, pipe),
+            FrameKind::Leave(group) => self.leave(group, pipe),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -52,7 +138,8 @@ impl Behaviour for Radio {
             self.all_groups.push(pipe);
         }
         // It may have joined groups before it came.
-        self.read_activated(pipes, pipe);
+        self.backlog.add(pipe);
+        pipes.budget.leave_undone();
     }
 
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
@@ -62,7 +149,7 @@ impl Behaviour for Radio {
         self.group.clear();
         self.group.extend_from_slice(frame.as_msg().map_or(c"", Msg::group).to_bytes());
         self.out.unmatch();
-        let members = self.groups.get(&self.group).into_iter().flatten();
+        let members = self.groups.get(&self.group).into_iter().flat_map(BTreeMap::keys);
         for &pipe in members.chain(&self.all_groups) {
             self.out.match_pipe(pipe);
         }
@@ -79,14 +166,16 @@ impl Behaviour for Radio {
         true
     }
 
-    fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        while pipes.check_read(pipe) {
-            let Some(frame) = pipes.read(pipe) else { return };
-            match frame.kind() {
-                FrameKind::Join(group) => self.join(group, pipe),
-                FrameKind::Leave(group) => self.leave(group, pipe),
-                _ => {}
-            }
+    fn read_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.backlog.add(pipe);
+    }
+
+    fn go_on(&mut self, pipes: &mut Pipes) {
+        let mut backlog = std::mem::take(&mut self.backlog);
+        backlog.read(pipes, self);
+        self.backlog = backlog;
+        while !self.leaving.is_empty() && pipes.budget.allows() {
+            self.forget_some(pipes);
         }
     }
 
@@ -103,13 +192,13 @@ impl Behaviour for Radio {
         pipes.terminate(pipe);
     }
 
-    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.terminated(pipe);
         self.all_groups.retain(|&other| other != pipe);
-        self.groups.retain(|_, members| {
-            members.retain(|&member| member != pipe);
-            !members.is_empty()
-        });
+        if self.counts.contains_key(pipe) {
+            self.leaving.insert(pipe);
+            pipes.budget.leave_undone();
+        }
     }
 
     fn set_option(
@@ -130,6 +219,7 @@ mod tests {
     use crate::errno::Errno;
     use crate::options::SocketType;
     use crate::options::number::ZMQ_XPUB_NODROP;
+    use crate::pattern::Pattern;
     use crate::pattern::testing::Bench;
 
     #[test]
@@ -186,6 +276,27 @@ mod tests {
         peer.join(false, "g");
         bench.send_to("g", "3").unwrap();
         assert_eq!(peer.recv_all(), ["g|1", "g|2"]);
+    }
+
+    #[test]
+    fn many_groups_and_many_members_go_in_steps() {
+        const MANY: usize = 3 * super::SOME_MEMBERS;
+        let mut bench = Bench::new(SocketType::Radio);
+        let mut stays = bench.connect();
+        stays.join(true, "all");
+        let mut peers: Vec<_> = (0..MANY).map(|_| bench.connect()).collect();
+        for (i, peer) in peers.iter_mut().enumerate() {
+            peer.join(true, "all");
+            peer.join(true, &i.to_string());
+        }
+        bench.settle();
+        drop(peers);
+        bench.settle();
+        let Pattern::Radio(radio) = &bench.pattern else { unreachable!() };
+        assert!(radio.leaving.is_empty() && radio.looked_at.is_none());
+        assert_eq!((radio.groups.len(), radio.counts.len()), (1, 1));
+        bench.send_to("all", "x").unwrap();
+        assert_eq!(stays.recv_all(), ["all|x"]);
     }
 
     #[test]

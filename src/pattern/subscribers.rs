@@ -2,8 +2,9 @@
 
 use super::topic_tree::{TopicTree, Value};
 use crate::errno::{Errno, Result};
-use crate::pipe::PipeId;
+use crate::pipe::{Budget, PipeId};
 use slotmap::SecondaryMap;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// The topics of a PUB or XPUB socket's peers, and the pipes that each belongs to.
@@ -12,7 +13,19 @@ pub struct Subscribers {
     topics: TopicTree<Holders>,
     /// How many topics each pipe has: most pipes can be forgotten without looking at every topic.
     counts: SecondaryMap<PipeId, usize>,
+    /// All of `counts`.
+    total: usize,
+    /// Pipes that are gone and still have topics.
+    leaving: BTreeSet<PipeId>,
+    /// The last topic that was looked at for them; `None`: the next look begins with the first.
+    looked_at: Option<Vec<u8>>,
 }
+
+/// Topics that are looked at in one go for pipes that leave, and so many are taken from them at most.
+const SOME_TOPICS: usize = 256;
+/// What it costs to take a topic out of the tree, in units of a [`Budget`]. A look at so many costs one.
+const REMOVAL_UNITS: usize = 4;
+const LOOKS_PER_UNIT: usize = 4;
 
 /// What [`Subscribers::remove`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +59,7 @@ impl Subscribers {
         if new {
             let count = self.counts.get(pipe).copied().unwrap_or(0);
             self.counts.insert(pipe, count + 1);
+            self.total += 1;
         }
         Ok(first)
     }
@@ -61,25 +75,52 @@ impl Subscribers {
             && let Some(count) = self.counts.get_mut(pipe)
         {
             *count -= 1;
+            self.total -= 1;
             if *count == 0 {
                 self.counts.remove(pipe);
+                self.leaving.remove(&pipe);
             }
         }
         removed
     }
 
-    /// Forgets a pipe. `each` hears of its topics in ascending order, and of which nobody is subscribed to any more.
-    pub fn remove_pipe(&mut self, pipe: PipeId, mut each: impl FnMut(&[u8], bool)) {
-        let Some(count) = self.counts.get(pipe).copied() else { return };
-        let mut topics = Vec::with_capacity(count);
-        self.topics.for_each(|topic, holders| {
-            if holders.as_slice().binary_search(&pipe).is_ok() {
-                topics.push(topic.to_vec());
+    /// The pipe is gone. `true`: it has topics, which are to be [forgotten](Subscribers::forget_some).
+    pub fn leave(&mut self, pipe: PipeId) -> bool {
+        self.counts.contains_key(pipe) && self.leaving.insert(pipe)
+    }
+
+    /// Whether topics of pipes that are gone are still there.
+    pub fn is_anybody_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Forgets some topics of pipes that are gone, in ascending order, round and round until there are none. `each` hears of
+    /// them, whose each was, and of which nobody is subscribed to any more.
+    pub fn forget_some(&mut self, budget: &mut Budget, mut each: impl FnMut(&[u8], PipeId, bool)) {
+        let (mut found, mut looks) = (Vec::new(), 0);
+        let after = self.looked_at.take();
+        let (leaving, mut through, mut stopped) = (&self.leaving, after.clone(), false);
+        self.topics.for_each_after(after.as_deref(), |topic, holders| {
+            looks += 1;
+            let room = SOME_TOPICS.saturating_sub(found.len());
+            found.extend(holders.among(leaving).take(room).map(|pipe| (topic.to_vec(), pipe)));
+            // There may be more of this one, which is then looked at again.
+            stopped = found.len() == SOME_TOPICS;
+            if !stopped {
+                let through = through.get_or_insert_default();
+                through.clear();
+                through.extend_from_slice(topic);
+                stopped = looks == SOME_TOPICS;
             }
+            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        for topic in topics {
+        self.looked_at = if stopped { through } else { None };
+        budget.spend(
+            u32::try_from(looks / LOOKS_PER_UNIT + 1 + found.len() * REMOVAL_UNITS).unwrap_or(u32::MAX),
+        );
+        for (topic, pipe) in found {
             let removed = self.remove(&topic, pipe);
-            each(&topic, removed == Removed::Last);
+            each(&topic, pipe, removed == Removed::Last);
         }
     }
 
@@ -90,6 +131,11 @@ impl Subscribers {
             holders.as_slice().iter().for_each(|&pipe| visit(pipe));
             ControlFlow::Continue(())
         });
+    }
+
+    /// Topics of all pipes, those of several pipes as often.
+    pub fn total(&self) -> usize {
+        self.total
     }
 
     /// Different topics.
@@ -105,6 +151,16 @@ impl Holders {
             Holders::One(pipe) => std::slice::from_ref(pipe),
             Holders::Many(pipes) => pipes,
         }
+    }
+
+    /// Those that are among these.
+    fn among<'a>(&'a self, pipes: &'a BTreeSet<PipeId>) -> impl Iterator<Item = PipeId> + 'a {
+        let held = self.as_slice();
+        // Whichever are fewer are looked for among the others.
+        let few = if pipes.len() < held.len() { Some(pipes) } else { None };
+        let of_few = few.into_iter().flatten().filter(|pipe| held.binary_search(pipe).is_ok());
+        let rest = if few.is_none() { held } else { &[] };
+        of_few.chain(rest.iter().filter(|pipe| pipes.contains(pipe))).copied()
     }
 
     /// Whether the pipe is new. Errors: `ENOMEM`.
@@ -194,10 +250,40 @@ mod tests {
             subscribers.add(topic.as_bytes(), a).unwrap();
         }
         subscribers.add(b"both", b).unwrap();
-        let mut gone = Vec::new();
-        subscribers.remove_pipe(a, |topic, last| gone.push((topic.to_vec(), last)));
+        let (mut gone, mut budget) = (Vec::new(), Budget::default());
+        assert!(subscribers.leave(a) && subscribers.is_anybody_leaving());
+        subscribers.forget_some(&mut budget, |topic, _, last| gone.push((topic.to_vec(), last)));
         assert_eq!(gone, [(b"".to_vec(), true), (b"both".to_vec(), false), (b"mine".to_vec(), true)]);
-        subscribers.remove_pipe(a, |_, _| panic!("forgotten already"));
+        assert!(!subscribers.leave(a) && !subscribers.is_anybody_leaving(), "forgotten already");
         assert_eq!(matching(&subscribers, b"both"), [b]);
+        assert_eq!(subscribers.total(), 1);
+    }
+
+    #[test]
+    fn many_topics_go_in_steps_with_others_coming_and_going_meanwhile() {
+        const MANY: usize = 5000;
+        let [a, b, c] = pipes();
+        let mut subscribers = Subscribers::default();
+        let topic = |i: usize| format!("{:05}", i * 7919 % 100_003).into_bytes();
+        for i in 0..MANY {
+            subscribers.add(&topic(i), a).unwrap();
+            subscribers.add(&topic(i + MANY / 2), b).unwrap();
+        }
+        subscribers.leave(a);
+        let (mut gone, mut steps, mut budget) = (Vec::new(), 0, Budget::default());
+        while subscribers.is_anybody_leaving() {
+            subscribers.forget_some(&mut budget, |topic, pipe, last| gone.push((topic.to_vec(), pipe, last)));
+            subscribers.add(&topic(MANY * 2 + steps), c).unwrap();
+            subscribers.remove(&topic(MANY / 2 + steps), b);
+            if steps == 3 {
+                assert!(subscribers.leave(b), "while another does");
+            }
+            steps += 1;
+        }
+        assert!(steps > 3 * MANY / 2 / SOME_TOPICS, "{steps}");
+        let of = |pipe| gone.iter().filter(|(_, whose, _)| *whose == pipe).count();
+        assert_eq!(of(a), MANY);
+        assert!(of(b) + steps >= MANY && of(c) == 0);
+        assert_eq!(subscribers.total(), steps);
     }
 }

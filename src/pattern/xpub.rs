@@ -1,7 +1,9 @@
 //! XPUB: every subscriber gets what it has subscribed to, and the program hears of subscriptions (RFC 29).
 
+use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::no_drop::NoDrop;
+use super::notifications::{MOST_UNREAD, News, Notification, Notifications};
 use super::subscribers::{Removed, Subscribers};
 use super::xsub::subscription;
 use super::{Behaviour, Sent, flag, set_common};
@@ -15,7 +17,7 @@ use crate::options::number::{
 };
 use crate::options::value::put_int_padded;
 use crate::pipe::{PipeId, Pipes};
-use std::collections::VecDeque;
+use slotmap::SecondaryMap;
 
 pub struct Xpub {
     out: Distribution,
@@ -24,7 +26,15 @@ pub struct Xpub {
     /// The program hears of subscriptions and of what else the peers send.
     speaks: bool,
     /// What the program is to receive.
-    pending: VecDeque<Pending>,
+    notifications: Notifications,
+    /// The program has tried to receive: it is not one that only sends.
+    listens: bool,
+    /// Nothing is read, and nobody forgotten, before the program has received more.
+    stalled: bool,
+    /// What the peers have said and was not read yet.
+    backlog: Backlog,
+    /// Messages of peers of which some frames were read.
+    readings: SecondaryMap<PipeId, Reading>,
     no_drop: NoDrop,
     /// The next frame sent is not a message's first.
     inside: bool,
@@ -53,18 +63,14 @@ struct Settings {
     welcome: Vec<u8>,
 }
 
-struct Pending {
-    msg: Msg,
-    /// In manual mode: this tells of a wish, and whose.
-    wish: Option<Option<PipeId>>,
-}
-
-/// Which frames of a peer's message can be subscriptions.
+/// A peer's message that is being read, and which of its frames can be subscriptions.
 #[derive(Default)]
 struct Reading {
     /// The next frame is not the first.
     inside: bool,
     others_subscribe: bool,
+    /// What the program is to receive of it: all at once, so that no message ends before its end.
+    told: Vec<Notification>,
 }
 
 impl Xpub {
@@ -75,7 +81,11 @@ impl Xpub {
             subscribers: Subscribers::default(),
             settings,
             speaks: true,
-            pending: VecDeque::new(),
+            notifications: Notifications::default(),
+            listens: false,
+            stalled: false,
+            backlog: Backlog::default(),
+            readings: SecondaryMap::new(),
             no_drop: NoDrop::default(),
             inside: false,
             wishes: Subscribers::default(),
@@ -88,44 +98,109 @@ impl Xpub {
         Xpub { speaks: false, ..Xpub::new(options) }
     }
 
-    /// Takes a frame that a peer has sent. Errors: `ENOMEM`.
-    fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>, reading: &mut Reading) -> Result<()> {
-        let subscription = match frame.kind() {
+    /// Reads a subscription that came as a command, or a frame of a message. Errors: `ENOMEM`.
+    fn read_frame(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
+        let (subscribe, topic) = match frame.kind() {
             FrameKind::RoutingId | FrameKind::OtherCommand | FrameKind::Join(_) | FrameKind::Leave(_) => {
                 return Ok(());
             }
-            FrameKind::Subscribe(topic) => Some((true, topic)),
-            FrameKind::Cancel(topic) => Some((false, topic)),
-            FrameKind::Message => reading.subscription(&frame, self.settings.only_first),
+            FrameKind::Subscribe(topic) => (true, topic),
+            FrameKind::Cancel(topic) => (false, topic),
+            FrameKind::Message => return self.read_message(pipe, frame),
         };
-        let Some((subscribe, topic)) = subscription else {
-            if self.speaks {
-                self.pending.push_back(Pending { msg: frame.into_msg()?, wish: None });
-            }
-            return Ok(());
-        };
-        let tell = if self.settings.manual {
-            self.note_wish(subscribe, topic, pipe)?;
-            true
-        } else {
-            self.subscribe(subscribe, topic, pipe)?
-        };
-        if tell && self.speaks {
-            let mut msg = notification(subscribe, topic)?;
-            msg.set_metadata(frame.metadata.cloned());
-            let wish = self.settings.manual.then_some(Some(pipe));
-            self.pending.push_back(Pending { msg, wish });
+        if let Some(told) = self.hear(pipe, subscribe, topic, &frame)? {
+            self.notifications.tell(told, self.subscriptions());
         }
         Ok(())
     }
 
-    /// Whether the program is to hear of it. Errors: `ENOMEM`.
-    fn subscribe(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<bool> {
+    fn read_message(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
+        let mut reading = self.readings.remove(pipe).unwrap_or_default();
+        let told = match reading.subscription(&frame, self.settings.only_first) {
+            Some((subscribe, topic)) => self.hear(pipe, subscribe, topic, &frame)?,
+            None if self.speaks => Some(Notification { msg: frame.into_msg()?, wish: None, news: None }),
+            None => None,
+        };
+        reading.told.extend(told);
+        if reading.inside {
+            self.readings.insert(pipe, reading);
+        } else {
+            let subscriptions = self.subscriptions();
+            reading.told.into_iter().for_each(|told| self.notifications.tell(told, subscriptions));
+        }
+        Ok(())
+    }
+
+    /// Does what a subscription asks for. What the program is to hear of it. Errors: `ENOMEM`.
+    fn hear(
+        &mut self,
+        pipe: PipeId,
+        subscribe: bool,
+        topic: &[u8],
+        frame: &Frame<'_>,
+    ) -> Result<Option<Notification>> {
+        let (tell, is_idle) = if self.settings.manual {
+            self.note_wish(subscribe, topic, pipe)?;
+            (true, false)
+        } else {
+            self.subscribe(subscribe, topic, pipe)?
+        };
+        if !tell || !self.speaks {
+            return Ok(None);
+        }
+        let mut msg = notification(subscribe, topic)?;
+        msg.set_metadata(frame.metadata.cloned());
+        let wish = self.settings.manual.then_some(Some(pipe));
+        let news = News { of: self.settings.tells_apart(pipe), is_idle };
+        Ok(Some(Notification { msg, wish, news: Some(news) }))
+    }
+
+    /// Whether the program is to hear of it, and whether the peer was not subscribed to what it unsubscribes from. Errors:
+    /// `ENOMEM`.
+    fn subscribe(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<(bool, bool)> {
         if subscribe {
-            return Ok(self.subscribers.add(topic, pipe)? || self.settings.verbose_subscribe);
+            return Ok((self.subscribers.add(topic, pipe)? || self.settings.verbose_subscribe, false));
         }
         let removed = self.subscribers.remove(topic, pipe);
-        Ok(removed != Removed::OneOfMany || self.settings.verbose_unsubscribe)
+        let tell = removed != Removed::OneOfMany || self.settings.verbose_unsubscribe;
+        Ok((tell, removed == Removed::Nothing))
+    }
+
+    /// So many subscriptions the program may have been told of, with none of them taken back.
+    fn subscriptions(&self) -> usize {
+        if self.settings.manual { self.wishes.total() } else { self.subscribers.total() }
+    }
+
+    /// Whether peers are waited for by nobody: the program sees each subscription, and does not receive.
+    fn must_wait(&self) -> bool {
+        let sees_all = self.listens && self.settings.tells_all();
+        if sees_all {
+            self.notifications.are_many(self.subscriptions())
+        } else {
+            self.notifications.messages_exceed(MOST_UNREAD)
+        }
+    }
+
+    /// Forgets what has gone with its peer, and tells the program, as far as the budget goes and the program listens.
+    fn forget_leavers(&mut self, pipes: &mut Pipes) {
+        while self.subscribers.is_anybody_leaving() && !self.is_full() && pipes.budget.allows() {
+            let (speaks, manual, settings) = (self.speaks, self.settings.manual, &self.settings);
+            let (notifications, total) = (&mut self.notifications, self.subscribers.total());
+            self.subscribers.forget_some(&mut pipes.budget, |topic, pipe, last| {
+                if speaks && !manual && (last || settings.verbose_unsubscribe) {
+                    tell_of_end(notifications, topic, settings.tells_apart(pipe), None, total);
+                }
+            });
+        }
+        while self.wishes.is_anybody_leaving() && !self.is_full() && pipes.budget.allows() {
+            let (speaks, settings) = (self.speaks && self.settings.manual, &self.settings);
+            let (notifications, total) = (&mut self.notifications, self.wishes.total());
+            self.wishes.forget_some(&mut pipes.budget, |topic, pipe, _| {
+                if speaks {
+                    tell_of_end(notifications, topic, settings.tells_apart(pipe), Some(None), total);
+                }
+            });
+        }
     }
 
     fn note_wish(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<()> {
@@ -190,6 +265,28 @@ impl Xpub {
     }
 }
 
+impl Settings {
+    /// The program sees each subscription, not only a topic's first and its last end.
+    fn tells_all(&self) -> bool {
+        self.verbose_subscribe || self.verbose_unsubscribe || self.manual
+    }
+
+    /// Whose subscription it is, where those of different peers are different news.
+    fn tells_apart(&self, pipe: PipeId) -> Option<PipeId> {
+        (self.verbose_unsubscribe || self.manual).then_some(pipe)
+    }
+}
+
+impl Listener for Xpub {
+    fn is_full(&self) -> bool {
+        self.must_wait()
+    }
+
+    fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
+        self.read_frame(pipe, frame)
+    }
+}
+
 impl Reading {
     fn subscription<'f>(&mut self, frame: &'f Frame<'_>, only_first: bool) -> Option<(bool, &'f [u8])> {
         let first = !self.inside;
@@ -212,6 +309,20 @@ fn notification(subscribe: bool, topic: &[u8]) -> Result<Msg> {
     Ok(msg)
 }
 
+/// Without memory the program does not hear of it.
+fn tell_of_end(
+    notifications: &mut Notifications,
+    topic: &[u8],
+    of: Option<PipeId>,
+    wish: Option<Option<PipeId>>,
+    subscriptions: usize,
+) {
+    if let Ok(msg) = notification(false, topic) {
+        let news = Some(News { of, is_idle: false });
+        notifications.tell(Notification { msg, wish, news }, subscriptions);
+    }
+}
+
 impl Behaviour for Xpub {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, _: bool) {
         self.out.attach(pipe);
@@ -224,7 +335,8 @@ impl Behaviour for Xpub {
             pipes.flush(pipe);
         }
         // Subscriptions may have come before the pipe.
-        self.read_activated(pipes, pipe);
+        self.backlog.add(pipe);
+        pipes.budget.leave_undone();
     }
 
     #[inline]
@@ -243,8 +355,13 @@ impl Behaviour for Xpub {
         Ok(Sent::Taken)
     }
 
-    fn recv<'p>(&mut self, _: &'p mut Pipes) -> Result<Frame<'p>> {
-        let Pending { msg, wish } = self.pending.pop_front().ok_or(Errno::AGAIN)?;
+    fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
+        self.listens = true;
+        let Notification { msg, wish, .. } = self.notifications.pop().ok_or(Errno::AGAIN)?;
+        if self.stalled && self.notifications.have_room(self.subscriptions()) {
+            self.stalled = false;
+            pipes.budget.leave_undone();
+        }
         if let Some(pipe) = wish
             && self.settings.manual
         {
@@ -254,7 +371,7 @@ impl Behaviour for Xpub {
     }
 
     fn has_in(&mut self, _: &mut Pipes) -> bool {
-        !self.pending.is_empty()
+        !self.notifications.is_empty()
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {
@@ -262,15 +379,19 @@ impl Behaviour for Xpub {
         true
     }
 
-    fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        let mut reading = Reading::default();
-        while pipes.check_read(pipe) {
-            let Some(frame) = pipes.read(pipe) else { return };
-            if self.take_in(pipe, frame, &mut reading).is_err() {
-                // Better no peer than one whose subscriptions are not what it thinks.
-                return pipes.terminate(pipe);
-            }
+    fn read_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.backlog.add(pipe);
+    }
+
+    fn go_on(&mut self, pipes: &mut Pipes) {
+        if self.stalled {
+            return;
         }
+        let mut backlog = std::mem::take(&mut self.backlog);
+        backlog.read(pipes, self);
+        self.backlog = backlog;
+        self.forget_leavers(pipes);
+        self.stalled = self.must_wait();
     }
 
     fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
@@ -281,26 +402,15 @@ impl Behaviour for Xpub {
         self.out.hiccuped(pipe);
     }
 
-    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.terminated(pipe);
-        let (speaks, pending, settings) = (self.speaks, &mut self.pending, &self.settings);
-        let mut tell = |topic: &[u8], wish| {
-            if speaks && let Ok(msg) = notification(false, topic) {
-                pending.push_back(Pending { msg, wish });
-            }
-        };
-        if settings.manual {
-            self.wishes.remove_pipe(pipe, |topic, _| tell(topic, Some(None)));
-            self.subscribers.remove_pipe(pipe, |_, _| {});
-            if self.last_pipe == Some(pipe) {
-                self.last_pipe = None;
-            }
-        } else {
-            self.subscribers.remove_pipe(pipe, |topic, last| {
-                if last || settings.verbose_unsubscribe {
-                    tell(topic, None);
-                }
-            });
+        self.readings.remove(pipe);
+        if self.last_pipe == Some(pipe) {
+            self.last_pipe = None;
+        }
+        let has_subscribed = self.subscribers.leave(pipe);
+        if self.wishes.leave(pipe) || has_subscribed {
+            pipes.budget.leave_undone();
         }
     }
 

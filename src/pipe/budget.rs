@@ -60,7 +60,8 @@ impl Budget {
 pub fn frame_units(bytes: usize, hwm: i32) -> u32 {
     let weight = u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX);
     // Credit is given back in halves of the mark.
-    let grants = u32::try_from(hwm).ok().filter(|&hwm| hwm > 0).map_or(0, |hwm| GRANT_UNITS / hwm.div_ceil(2));
+    let grants =
+        u32::try_from(hwm).ok().filter(|&hwm| hwm > 0).map_or(0, |hwm| GRANT_UNITS / hwm.div_ceil(2));
     weight.saturating_add(1 + grants)
 }
 

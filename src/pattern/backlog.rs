@@ -1,0 +1,76 @@
+//! What the peers of a publisher have said and it has not read yet.
+
+use crate::errno::Result;
+use crate::message::Frame;
+use crate::pipe::{PipeId, Pipes};
+use slotmap::SecondaryMap;
+use std::collections::VecDeque;
+
+/// So many frames of one pipe are read before others have their turn: a peer that pours does not keep the others from being heard.
+const SHARE_FRAMES: u32 = 256;
+
+/// Pipes that may have something to read, in the order of their turns.
+#[derive(Default)]
+pub struct Backlog {
+    turns: VecDeque<PipeId>,
+    listed: SecondaryMap<PipeId, ()>,
+}
+
+/// Who reads them.
+pub trait Listener {
+    /// Whether nothing more is to be read for now.
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    /// Takes a frame in. Errors: `ENOMEM`; better no peer then than one whose wishes are not what it thinks.
+    fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()>;
+}
+
+impl Backlog {
+    /// The pipe has something to read.
+    pub fn add(&mut self, pipe: PipeId) {
+        if self.listed.insert(pipe, ()).is_none() {
+            self.turns.push_back(pipe);
+        }
+    }
+
+    /// Reads from all pipes in turn, as far as the budget and the listener go.
+    pub fn read(&mut self, pipes: &mut Pipes, listener: &mut impl Listener) {
+        while let Some(pipe) = self.turns.pop_front() {
+            match read_share(pipes, pipe, listener) {
+                Left::Nothing => drop(self.listed.remove(pipe)),
+                Left::More => self.turns.push_back(pipe),
+                Left::NoMoreNow => return self.turns.push_back(pipe),
+            }
+        }
+    }
+}
+
+/// What a turn has left of a pipe.
+enum Left {
+    Nothing,
+    More,
+    /// The budget is used up, or the listener full.
+    NoMoreNow,
+}
+
+fn read_share(pipes: &mut Pipes, pipe: PipeId, listener: &mut impl Listener) -> Left {
+    for _ in 0..SHARE_FRAMES {
+        if !pipes.check_read(pipe) {
+            return Left::Nothing;
+        }
+        if listener.is_full() || !pipes.budget.allows() {
+            return Left::NoMoreNow;
+        }
+        let Some(frame) = pipes.read(pipe) else { return Left::Nothing };
+        let bytes = frame.data().len();
+        let taken = listener.take_in(pipe, frame);
+        pipes.spend_frame(pipe, bytes);
+        if taken.is_err() {
+            pipes.terminate(pipe);
+            return Left::Nothing;
+        }
+    }
+    Left::More
+}

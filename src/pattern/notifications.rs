@@ -1,0 +1,220 @@
+//! What the program of an XPUB is to hear: subscriptions, and what else the peers send.
+//!
+//! A program may be slower than its peers, or never listen at all, and they must not fill its memory for it. So there is a bound
+//! ([`MOST_UNREAD`]), beside as many notifications as there are subscriptions. What happens there depends on what the program is
+//! to see: one that sees a topic's first subscription and its last end misses nothing by not hearing of topics that have come and
+//! gone meanwhile, so these are [folded](Notifications::tell). One that sees everything is waited for.
+
+use crate::message::Msg;
+use crate::pipe::PipeId;
+use std::collections::{BTreeMap, HashMap};
+
+/// Notifications that wait for the program, beside those of the topics that are subscribed to, and messages that do. One of more
+/// than [`UNIT_BYTES`] counts for more.
+pub const MOST_UNREAD: usize = 1000;
+const UNIT_BYTES: usize = 1024;
+
+#[derive(Default)]
+pub struct Notifications {
+    /// By number, in the order in which they came.
+    waiting: BTreeMap<u64, Notification>,
+    next: u64,
+    /// Numbers of those that may be folded, by what they tell of.
+    foldable: HashMap<Subject, u64>,
+    message_weight: usize,
+    news_weight: usize,
+}
+
+pub struct Notification {
+    pub msg: Msg,
+    /// In manual mode: this tells of a wish, and whose.
+    pub wish: Option<Option<PipeId>>,
+    /// What it tells of; `None`: it is a frame of a peer's own message.
+    pub news: Option<News>,
+}
+
+/// That somebody has subscribed to a topic, or has ended that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Whose doing it is, where the program is to hear of each peer.
+    pub of: Option<PipeId>,
+    /// Nobody was subscribed to what was ended.
+    pub is_idle: bool,
+}
+
+/// Topics as [`News::of`] tells them apart.
+type Subject = (Option<PipeId>, Vec<u8>);
+
+impl Notifications {
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether more messages wait than should, or more notifications beside those of so many subscriptions.
+    pub fn are_many(&self, subscriptions: usize) -> bool {
+        self.exceed(subscriptions, MOST_UNREAD)
+    }
+
+    /// Whether there is room again for who has waited until there is.
+    pub fn have_room(&self, subscriptions: usize) -> bool {
+        !self.exceed(subscriptions, MOST_UNREAD / 2)
+    }
+
+    /// Whether more messages of the peers' own wait than should.
+    pub fn messages_exceed(&self, most: usize) -> bool {
+        self.message_weight >= most
+    }
+
+    fn exceed(&self, subscriptions: usize, most: usize) -> bool {
+        self.messages_exceed(most) || self.news_weight >= most.saturating_add(subscriptions)
+    }
+
+    /// Adds one as it is.
+    pub fn push(&mut self, notification: Notification) {
+        *self.weight_of(&notification) += weight(&notification.msg);
+        self.waiting.insert(self.next, notification);
+        self.next += 1;
+    }
+
+    /// Adds one, where there are `subscriptions`. Are there too many already, the program does not hear of a topic that comes and
+    /// goes before its turn: the two notifications go together.
+    pub fn tell(&mut self, notification: Notification, subscriptions: usize) {
+        let Some(news) = notification.news else { return self.push(notification) };
+        let many = self.news_weight >= MOST_UNREAD.saturating_add(subscriptions);
+        let Some((way, topic)) = notification.msg.data().split_first() else { return };
+        if !many && self.foldable.is_empty() {
+            return self.push(notification);
+        }
+        let subject = (news.of, topic.to_vec());
+        match self.foldable.get(&subject).copied() {
+            // The same again is no news.
+            Some(number) if self.way_of(number) == Some(*way) => {}
+            Some(number) => {
+                self.foldable.remove(&subject);
+                self.take(number);
+            }
+            None if many && news.is_idle => {}
+            None => {
+                if many {
+                    self.foldable.insert(subject, self.next);
+                }
+                self.push(notification);
+            }
+        }
+    }
+
+    /// The next one.
+    pub fn pop(&mut self) -> Option<Notification> {
+        let number = *self.waiting.first_key_value()?.0;
+        let notification = self.take(number)?;
+        if !self.foldable.is_empty()
+            && let Some(news) = notification.news
+            && let Some((_, topic)) = notification.msg.data().split_first()
+        {
+            let subject = (news.of, topic.to_vec());
+            if self.foldable.get(&subject) == Some(&number) {
+                self.foldable.remove(&subject);
+            }
+        }
+        Some(notification)
+    }
+
+    fn take(&mut self, number: u64) -> Option<Notification> {
+        let notification = self.waiting.remove(&number)?;
+        *self.weight_of(&notification) -= weight(&notification.msg);
+        Some(notification)
+    }
+
+    fn way_of(&self, number: u64) -> Option<u8> {
+        self.waiting.get(&number)?.msg.data().first().copied()
+    }
+
+    fn weight_of(&mut self, notification: &Notification) -> &mut usize {
+        if notification.news.is_some() { &mut self.news_weight } else { &mut self.message_weight }
+    }
+}
+
+fn weight(msg: &Msg) -> usize {
+    1 + msg.len() / UNIT_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn news(subscribe: bool, topic: &str) -> Notification {
+        let text = [&[u8::from(subscribe)], topic.as_bytes()].concat();
+        let news = News { of: None, is_idle: false };
+        Notification { msg: Msg::copy_from(&text).unwrap(), wish: None, news: Some(news) }
+    }
+
+    fn all(notifications: &mut Notifications) -> Vec<String> {
+        let pop = || notifications.pop();
+        let told: Vec<_> = std::iter::from_fn(pop).collect();
+        told.iter().map(|told| String::from_utf8_lossy(told.msg.data()).into_owned()).collect()
+    }
+
+    /// As many as there may be.
+    fn many() -> Notifications {
+        let mut notifications = Notifications::default();
+        for i in 0..MOST_UNREAD {
+            assert!(!notifications.are_many(0));
+            notifications.tell(news(i % 2 == 0, "before"), 0);
+        }
+        assert!(notifications.are_many(0) && !notifications.are_many(1));
+        notifications
+    }
+
+    #[test]
+    fn topics_that_come_and_go_are_not_heard_of_once_there_are_too_many() {
+        let mut notifications = many();
+        for (subscribe, topic) in
+            [(true, "a"), (true, "b"), (true, "a"), (false, "a"), (true, "c"), (false, "b"), (true, "b")]
+        {
+            notifications.tell(news(subscribe, topic), 0);
+        }
+        for _ in 0..10 * MOST_UNREAD {
+            notifications.tell(news(true, "flood"), 0);
+            notifications.tell(news(false, "flood"), 0);
+        }
+        let told = all(&mut notifications);
+        assert_eq!(told.len(), MOST_UNREAD + 2);
+        assert_eq!(told[MOST_UNREAD..], ["\u{1}c", "\u{1}b"]);
+        assert!(notifications.foldable.is_empty() && notifications.news_weight == 0);
+    }
+
+    #[test]
+    fn what_was_heard_of_is_taken_back() {
+        let mut notifications = many();
+        notifications.tell(news(true, "a"), 0);
+        while notifications.pop().unwrap().msg.data() != b"\x01a" {}
+        for _ in 0..MOST_UNREAD {
+            notifications.push(news(true, "x"));
+        }
+        notifications.tell(news(false, "a"), 0);
+        assert_eq!(all(&mut notifications).pop().unwrap(), "\0a");
+    }
+
+    #[test]
+    fn the_end_of_what_never_began_is_not_heard_of_without_end() {
+        let mut notifications = many();
+        for i in 0..MOST_UNREAD {
+            let mut idle = news(false, &i.to_string());
+            idle.news = Some(News { of: None, is_idle: true });
+            notifications.tell(idle, 0);
+        }
+        assert_eq!(all(&mut notifications).len(), MOST_UNREAD);
+    }
+
+    #[test]
+    fn large_ones_count_for_more() {
+        let mut notifications = Notifications::default();
+        let msg = Msg::copy_from(&[1; UNIT_BYTES * MOST_UNREAD]).unwrap();
+        notifications.push(Notification { msg, wish: None, news: None });
+        assert!(notifications.are_many(usize::MAX) && !notifications.have_room(0));
+        notifications.pop().unwrap();
+        assert!(notifications.have_room(0) && notifications.is_empty());
+    }
+}
