@@ -44,6 +44,17 @@ pub enum SocketType {
 }
 
 impl SocketType {
+    pub const ALL: [SocketType; 21] = {
+        use SocketType::{
+            Channel, Client, Dealer, Dgram, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req,
+            Router, Scatter, Server, Stream, Sub, Xpub, Xsub,
+        };
+        [
+            Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, Xpub, Xsub, Stream, Server, Client, Radio,
+            Dish, Gather, Scatter, Dgram, Peer, Channel,
+        ]
+    };
+
     /// Whether several threads may use a socket of this type at once (`ZMQ_THREAD_SAFE`).
     pub fn is_thread_safe(self) -> bool {
         use SocketType::{Channel, Client, Dish, Gather, Peer, Radio, Scatter, Server};
@@ -56,15 +67,7 @@ impl TryFrom<c_int> for SocketType {
 
     /// Of the number in `zmq.h`. Errors: `EINVAL` if there is no such type.
     fn try_from(number: c_int) -> Result<SocketType> {
-        use SocketType::{
-            Channel, Client, Dealer, Dgram, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req,
-            Router, Scatter, Server, Stream, Sub, Xpub, Xsub,
-        };
-        const ALL: [SocketType; 21] = [
-            Pair, Pub, Sub, Req, Rep, Dealer, Router, Pull, Push, Xpub, Xsub, Stream, Server, Client, Radio,
-            Dish, Gather, Scatter, Dgram, Peer, Channel,
-        ];
-        ALL.into_iter().find(|socket_type| *socket_type as c_int == number).ok_or(Errno::INVAL)
+        SocketType::ALL.into_iter().find(|socket_type| *socket_type as c_int == number).ok_or(Errno::INVAL)
     }
 }
 

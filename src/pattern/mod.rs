@@ -46,6 +46,8 @@ mod xpub;
 mod xsub;
 
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod testing;
 
 use crate::errno::{Errno, Result};

@@ -9,11 +9,15 @@ use crate::pipe::budget::CALL_UNITS;
 use crate::pipe::{End, LaneOptions, LaneReader, LaneWriter, Notify, Pipe, PipeEvent, PipeId, Pipes, pair};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 pub struct Bench {
     pub pattern: Pattern,
     pub pipes: Pipes,
     pub options: SocketOptions,
+    /// What a call may do of what the peers cause.
+    pub units: u32,
+    now: Instant,
     events: Arc<Mutex<Vec<(PipeId, PipeEvent)>>>,
 }
 
@@ -38,7 +42,14 @@ impl Bench {
     pub fn new(socket_type: SocketType) -> Bench {
         let options = SocketOptions::new(socket_type);
         let pattern = Pattern::new(socket_type, &options);
-        Bench { pattern, pipes: Pipes::default(), options, events: Arc::default() }
+        Bench {
+            pattern,
+            pipes: Pipes::default(),
+            options,
+            units: CALL_UNITS,
+            now: Instant::now(),
+            events: Arc::default(),
+        }
     }
 
     pub fn connect(&mut self) -> Peer {
@@ -51,17 +62,23 @@ impl Bench {
     }
 
     pub fn join(&mut self, hwm: i32, locally_initiated: bool, first: impl FnOnce(&mut Pipe)) -> Peer {
-        self.settle();
-        let options = LaneOptions { hwm, conflate: false };
-        let (ours, mut theirs) = pair(options, options).unwrap();
-        let teller = Arc::new(Teller { id: OnceLock::new(), events: self.events.clone() });
-        ours.set_owner(teller.clone());
-        let id = self.pipes.insert(ours);
-        teller.id.set(id).unwrap();
+        let (id, mut theirs) = self.insert(hwm);
         first(&mut theirs);
         self.pattern.attach(&mut self.pipes, id, false, locally_initiated);
         self.settle();
         Peer { id, pipe: theirs }
+    }
+
+    /// A pipe whose events reach the pattern, which has not been told of it yet.
+    pub fn insert(&mut self, hwm: i32) -> (PipeId, Pipe) {
+        self.settle();
+        let options = LaneOptions { hwm, conflate: false };
+        let (ours, theirs) = pair(options, options).unwrap();
+        let teller = Arc::new(Teller { id: OnceLock::new(), events: self.events.clone() });
+        ours.set_owner(teller.clone());
+        let id = self.pipes.insert(ours);
+        teller.id.set(id).unwrap();
+        (id, theirs)
     }
 
     /// A peer that calls itself this.
@@ -74,7 +91,9 @@ impl Bench {
 
     /// Brings the pattern up to date, as a socket does at the beginning of each call.
     pub fn settle(&mut self) {
-        self.pipes.budget.begin(CALL_UNITS);
+        // Calls that lie so far apart share nothing.
+        self.now += Duration::from_secs(1);
+        self.pipes.budget.begin(self.units, || self.now);
         loop {
             for (id, event) in std::mem::take(&mut *self.events.lock()) {
                 let (pattern, pipes) = (&mut self.pattern, &mut self.pipes);

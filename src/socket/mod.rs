@@ -29,6 +29,7 @@ use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
 use crate::session::{HEAVY, LONGEST_STAY_MS};
 use state::Socket;
 use std::sync::Arc;
+use std::time::Instant;
 use waiting::{For, Waiting};
 
 /// `ZMQ_POLLIN`.
@@ -202,7 +203,7 @@ impl Handle {
             return Ok(events.cast_signed());
         }
         let mut socket = self.lock()?;
-        socket.pipes.budget.begin(LOOK_UNITS);
+        socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
         socket.process()?;
         let events = socket.readiness();
         self.0.memo().set(events.cast_unsigned(), || socket.owner.mailbox.state().is_quiet());
@@ -263,7 +264,7 @@ impl Handle {
     #[inline]
     fn lock(self) -> Result<SlotGuard<'static, Socket>> {
         let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
-        socket.pipes.budget.begin(CALL_UNITS);
+        socket.pipes.budget.begin(CALL_UNITS, Instant::now);
         // Whatever is done now may change what it said last.
         self.0.memo().forget();
         self.0.say_nothing();

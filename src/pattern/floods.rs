@@ -1,0 +1,373 @@
+//! All socket types under all floods: whatever a peer pours, and however long, a call of the program's is over once its budget
+//! is, and what others have to say is heard.
+//!
+//! A new socket type does not compile here before it says what is poured into it; a new flood is poured into all of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::testing::{Bench, Peer};
+use crate::message::OutFrame;
+use crate::options::SocketType;
+use crate::options::draft_number::ZMQ_TOPICS_COUNT;
+use crate::options::number::{ZMQ_REQ_CORRELATE, ZMQ_SUBSCRIBE, ZMQ_XPUB_MANUAL, ZMQ_XPUB_VERBOSE};
+use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// What a peer pours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flood {
+    /// Messages of one frame.
+    Singles,
+    /// Messages of two frames.
+    Doubles,
+    /// Messages of two frames, the first of which is empty.
+    Envelopes,
+    /// Messages of so many frames that one takes longer than a call may.
+    Endless,
+    /// SUBSCRIBE and CANCEL of one topic.
+    Churn,
+    /// SUBSCRIBE of ever new topics.
+    Topics,
+    /// CANCEL of topics that were never subscribed to.
+    Cancels,
+    /// JOIN and LEAVE of one group.
+    Groups,
+    /// JOIN of one group, again and again.
+    Joins,
+    /// Subscriptions as messages.
+    Spoken,
+}
+
+const ALL: [Flood; 10] = [
+    Flood::Singles,
+    Flood::Doubles,
+    Flood::Envelopes,
+    Flood::Endless,
+    Flood::Churn,
+    Flood::Topics,
+    Flood::Cancels,
+    Flood::Groups,
+    Flood::Joins,
+    Flood::Spoken,
+];
+
+/// The budget of a call. Smaller than it is, so that the floods may be.
+const CALL_UNITS: u32 = 256;
+/// The flood would go on for ever; a call that drinks so much has been caught.
+const SEA_FRAMES: u32 = 20 * CALL_UNITS;
+const ENDLESS_FRAMES: u32 = 3 * CALL_UNITS;
+const HWM: i32 = 64;
+/// A call may take so many frames: its budget's, what had been poured before and what it has made room for at last.
+const MOST_FRAMES: u32 = CALL_UNITS + 2 * HWM.unsigned_abs();
+
+/// A peer that fills the pipe again whenever there is room, as one does whose stream is read by the program's own thread.
+struct Pouring {
+    flood: Flood,
+    state: Mutex<Option<Poured>>,
+}
+
+struct Poured {
+    pipe: Pipe,
+    frames: u32,
+}
+
+impl Pouring {
+    fn go(&self) {
+        if let Some(poured) = &mut *self.state.lock() {
+            while poured.frames < SEA_FRAMES && poured.pipe.check_write() {
+                self.pour_one(poured);
+                poured.pipe.flush();
+            }
+        }
+    }
+
+    fn pour_one(&self, poured: &mut Poured) {
+        let number = poured.frames;
+        let pipe = &mut poured.pipe;
+        let mut write = |bytes: &[u8], more| assert!(pipe.write(&mut OutFrame::bytes(bytes, more)).unwrap());
+        poured.frames += 1;
+        match self.flood {
+            Flood::Singles => write(b"other", false),
+            Flood::Doubles | Flood::Envelopes => {
+                write(if self.flood == Flood::Doubles { b"other" } else { b"" }, true);
+                write(b"x", false);
+                poured.frames += 1;
+            }
+            Flood::Endless => {
+                (1..ENDLESS_FRAMES).for_each(|_| write(b"other", true));
+                write(b"x", false);
+                poured.frames += ENDLESS_FRAMES - 1;
+            }
+            Flood::Spoken => write(if number % 2 == 0 { b"\x01topic" } else { b"\0topic" }, false),
+            Flood::Churn => pipe.write_subscription(number % 2 == 0, b"topic").unwrap(),
+            Flood::Topics => pipe.write_subscription(true, format!("{number}").as_bytes()).unwrap(),
+            Flood::Cancels => pipe.write_subscription(false, format!("{number}").as_bytes()).unwrap(),
+            Flood::Groups => pipe.write_membership(number % 2 == 0, b"group").unwrap(),
+            Flood::Joins => pipe.write_membership(true, b"group").unwrap(),
+        }
+    }
+
+    /// Frames that the socket has taken: all but what fits into the pipe.
+    fn frames(&self) -> u32 {
+        self.state.lock().as_ref().map_or(0, |poured| poured.frames)
+    }
+}
+
+impl Notify for Pouring {
+    fn notify(&self, event: PipeEvent) {
+        if matches!(event, PipeEvent::Writable) {
+            self.go();
+        }
+    }
+}
+
+/// A socket, a peer of good will and one that pours.
+struct Scene {
+    bench: Bench,
+    good: Option<Peer>,
+    pouring: Arc<Pouring>,
+}
+
+/// How a socket type is set up so that the most of what comes is for nobody, and what the peer of good will sends to be heard.
+fn role(socket_type: SocketType) -> (&'static [(i32, i32)], Role) {
+    use SocketType::*;
+    const VERBOSE: &[(i32, i32)] = &[(ZMQ_XPUB_VERBOSE, 1)];
+    const CORRELATE: &[(i32, i32)] = &[(ZMQ_REQ_CORRELATE, 0)];
+    match socket_type {
+        // One peer alone, which is the one that pours.
+        Pair | Channel | Dgram => (&[], Role::Alone),
+        Push | Scatter => (&[], Role::Deaf),
+        Pull | Gather | Dealer | Client | Xsub => (&[], Role::Hears(&["good"], &["good"])),
+        Server | Peer => (&[], Role::Hears(&["good"], &["good"])),
+        Router | Stream => (&[], Role::Hears(&["good"], &["good"])),
+        Sub => (&[], Role::Subscribes),
+        Dish => (&[], Role::Joins),
+        Rep => (&[], Role::Hears(&["", "good"], &["good"])),
+        Req => (CORRELATE, Role::Asks),
+        Pub => (&[], Role::Publishes),
+        Xpub => (VERBOSE, Role::Publishes),
+        Radio => (&[], Role::Broadcasts),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Alone,
+    /// Never reads.
+    Deaf,
+    /// What the peer sends, and the end of what the program gets.
+    Hears(&'static [&'static str], &'static [&'static str]),
+    Subscribes,
+    Joins,
+    Asks,
+    Publishes,
+    Broadcasts,
+}
+
+impl Scene {
+    fn new(socket_type: SocketType, flood: Flood) -> Scene {
+        let mut bench = Bench::new(socket_type);
+        bench.units = CALL_UNITS;
+        let (options, role) = role(socket_type);
+        options.iter().for_each(|&(option, value)| bench.set(option, value));
+        match role {
+            Role::Subscribes => bench.set_bytes(ZMQ_SUBSCRIBE, b"good").unwrap(),
+            Role::Joins => bench.join_group("good").unwrap(),
+            _ => {}
+        }
+        let named = |pipe: &mut Pipe, name: &str| {
+            if matches!(socket_type, SocketType::Router | SocketType::Rep) {
+                pipe.write_routing_id(name.as_bytes()).unwrap();
+                pipe.flush();
+            }
+        };
+        let good = (role != Role::Alone).then(|| bench.connect_with(HWM, |pipe| named(pipe, "good")));
+        if role == Role::Asks {
+            bench.send(&["question"]).unwrap();
+        }
+        let (id, mut theirs) = bench.insert(HWM);
+        named(&mut theirs, "bad");
+        let state = Mutex::new(None);
+        let pouring = Arc::new(Pouring { flood, state });
+        theirs.set_owner(pouring.clone());
+        *pouring.state.lock() = Some(Poured { pipe: theirs, frames: 0 });
+        let mut scene = Scene { bench, good, pouring };
+        scene.attach(id);
+        scene.pouring.go();
+        scene
+    }
+
+    fn attach(&mut self, id: PipeId) {
+        self.bench.pattern.attach(&mut self.bench.pipes, id, false, false);
+    }
+
+    /// Every call that a program may make. None drinks up the sea.
+    fn call_everything(&mut self, what: &str) {
+        type Call = fn(&mut Bench);
+        let calls: [(&str, Call); 6] = [
+            ("process", |bench| bench.settle()),
+            ("events", |bench| drop((bench.has_in(), bench.has_out()))),
+            ("recv", |bench| drop(bench.recv_frame())),
+            ("send", |bench| drop(bench.send_frame("x", false))),
+            ("join", |bench| drop(bench.join_group("other").and_then(|()| bench.leave_group("other")))),
+            ("recv again", |bench| drop(bench.recv_frame())),
+        ];
+        for (name, call) in calls {
+            let before = self.pouring.frames();
+            call(&mut self.bench);
+            let taken = self.pouring.frames() - before;
+            let most =
+                if self.pouring.flood == Flood::Endless { ENDLESS_FRAMES * 3 } else { MOST_FRAMES * 2 };
+            assert!(taken <= most, "{what}: {name} took {taken} frames");
+        }
+    }
+
+    /// Whether what the peer of good will wants comes through, while the other one pours.
+    fn is_served(&mut self, role: Role) -> bool {
+        let Some(good) = &mut self.good else { return true };
+        match role {
+            Role::Alone | Role::Deaf => true,
+            Role::Hears(sent, expected) => {
+                good.send(sent);
+                self.hears(expected)
+            }
+            Role::Subscribes => {
+                good.send(&["good"]);
+                self.hears(&["good"])
+            }
+            Role::Joins => {
+                good.send(&["good", "body"]);
+                self.hears(&["body"])
+            }
+            Role::Asks => {
+                good.send(&["", "answer"]);
+                self.hears(&["answer"])
+            }
+            Role::Publishes => {
+                good.subscribe(true, "good");
+                self.reaches(|bench| bench.send(&["good"]).unwrap())
+            }
+            Role::Broadcasts => {
+                good.join(true, "good");
+                self.reaches(|bench| bench.send_to("good", "x").unwrap())
+            }
+        }
+    }
+
+    /// Within some calls, as a program makes them that looks and receives.
+    fn hears(&mut self, expected: &[&str]) -> bool {
+        let mut message = Vec::new();
+        (0..20_000).any(|_| {
+            if let Ok((frame, more)) = self.bench.recv_frame() {
+                message.push(frame);
+                if more {
+                    return false;
+                }
+                let told = std::mem::take(&mut message);
+                // A REP has to answer before it hears more.
+                let _ = self.bench.send_frame("reply", false);
+                return told.iter().rev().zip(expected.iter().rev()).all(|(a, b)| a == b);
+            }
+            false
+        })
+    }
+
+    fn reaches(&mut self, send: impl Fn(&mut Bench)) -> bool {
+        (0..20_000).any(|_| {
+            // A program that listens, where there is something to listen to.
+            let _ = self.bench.recv_frame();
+            send(&mut self.bench);
+            !self.good.as_mut().unwrap().recv_all().is_empty()
+        })
+    }
+}
+
+#[test]
+fn no_call_takes_more_than_its_budget_and_the_others_are_heard() {
+    for socket_type in SocketType::ALL {
+        for flood in ALL {
+            let what = format!("{socket_type:?} under {flood:?}");
+            let mut scene = Scene::new(socket_type, flood);
+            scene.call_everything(&what);
+            assert!(scene.is_served(role(socket_type).1), "{what}: the other peer is not served");
+            scene.call_everything(&what);
+        }
+    }
+}
+
+#[test]
+fn what_is_left_of_a_call_is_not_forgotten() {
+    for socket_type in SocketType::ALL {
+        for flood in ALL {
+            let what = format!("{socket_type:?} under {flood:?}");
+            let mut scene = Scene::new(socket_type, flood);
+            let mut calls = 0;
+            // Until the sea is empty or the program is to receive, each call either says that more is to do or has done all.
+            loop {
+                let before = scene.pouring.frames();
+                let readable = scene.bench.has_in();
+                let undone = scene.bench.pipes.budget.take_undone();
+                calls += 1;
+                if readable && !undone || scene.pouring.frames() == before && !undone {
+                    break;
+                }
+                assert!(calls < 1000, "{what}: no end");
+            }
+            if !scene.bench.has_in() && scene.pouring.frames() < SEA_FRAMES {
+                // Who never reads leaves it in the pipe.
+                let deaf = role(socket_type).1 == Role::Deaf;
+                assert!(deaf, "{what}: stopped in the middle, at {} after {calls}", scene.pouring.frames());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_that_leaves_is_forgotten_in_steps() {
+    const MANY: i32 = 3000;
+    for (socket_type, option) in [
+        (SocketType::Pub, None),
+        (SocketType::Xpub, None),
+        (SocketType::Xpub, Some(ZMQ_XPUB_VERBOSE)),
+        (SocketType::Xpub, Some(ZMQ_XPUB_MANUAL)),
+    ] {
+        let mut bench = Bench::new(socket_type);
+        bench.units = CALL_UNITS;
+        option.into_iter().for_each(|option| bench.set(option, 1));
+        let mut peer = bench.connect_with(0, |_| {});
+        for topic in 0..MANY {
+            peer.subscribe(true, &topic.to_string());
+        }
+        let mut told = 0;
+        bench.pipes.budget.leave_undone();
+        while bench.pipes.budget.take_undone() {
+            bench.settle();
+        }
+        while socket_type == SocketType::Xpub && bench.recv_frame().is_ok() {
+            told += 1;
+            if option == Some(ZMQ_XPUB_MANUAL) {
+                bench.set_bytes(ZMQ_SUBSCRIBE, told.to_string().as_bytes()).unwrap();
+            }
+        }
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), MANY, "{socket_type:?} {option:?}");
+        assert!(told == MANY || socket_type == SocketType::Pub);
+        drop(peer);
+        let mut steps = 0;
+        while told > 0 || bench.get(ZMQ_TOPICS_COUNT) > 0 {
+            let before = bench.get(ZMQ_TOPICS_COUNT);
+            bench.settle();
+            let gone = before - bench.get(ZMQ_TOPICS_COUNT);
+            assert!(gone <= CALL_UNITS.cast_signed(), "{socket_type:?} {option:?}: {gone} at once");
+            // What a program receives without another look at what has happened.
+            while bench.pattern.recv(&mut bench.pipes).is_ok() {
+                told -= 1;
+            }
+            if socket_type == SocketType::Pub {
+                told = bench.get(ZMQ_TOPICS_COUNT);
+            }
+            steps += 1;
+            assert!(steps < 1000, "{socket_type:?} {option:?}: {told} were not taken back");
+        }
+        assert!(steps > 5 && told == 0, "{socket_type:?} {option:?}: {steps}, {told}");
+    }
+}
