@@ -117,6 +117,9 @@ impl Radio {
         for (group, pipe) in found {
             self.forget(&group, pipe);
         }
+        if self.leaving.is_empty() {
+            self.looked_at = None;
+        }
     }
 }
 

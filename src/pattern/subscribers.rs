@@ -122,6 +122,9 @@ impl Subscribers {
             let removed = self.remove(&topic, pipe);
             each(&topic, pipe, removed == Removed::Last);
         }
+        if self.leaving.is_empty() {
+            self.looked_at = None;
+        }
     }
 
     /// Names the pipes that want `data`, those with several matching topics several times.
