@@ -4,8 +4,8 @@ use crate::errno::{Errno, Result};
 use crate::queue::memo::Memo;
 use crate::sys::fork;
 use crate::sys::lock::{Lock, LockGuard};
+use crate::sys::pages;
 use crossbeam::atomic::AtomicCell;
-use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -47,14 +47,14 @@ pub struct Slots<T: 'static> {
     known: [AtomicCell<Option<&'static Slot<T>>>; KNOWN],
     /// The free slots, oldest first, by fork generation: the lock may have been held when the process forked, so a
     /// child uses another one. It does without what was free in its parent.
-    free: [Lock<VecDeque<&'static Slot<T>>>; FORK_DEPTH],
+    free: [Lock<FreeList<T>>; FORK_DEPTH],
 }
 
 /// A place for a value, with a lock that says at the same time whether the value is still there.
 ///
 /// `tag` comes first because programs look at the first bytes of a handle to see what it is.
 #[repr(C, align(64))]
-pub struct Slot<T> {
+pub struct Slot<T: 'static> {
     tag: u32,
     /// The [`fork::generation`] that put the value in; `EMPTY`; `ABANDONED`. Written by who inserts and removes,
     /// under the lock, and by `abandon`; read without. The lock has the last word, so this makes no edge.
@@ -69,10 +69,19 @@ pub struct Slot<T> {
     /// edge.
     marks: AtomicU32,
     value: Lock<Option<T>>,
+    /// The next in the list of free slots. Read and written under the list's lock alone.
+    next_free: AtomicCell<Option<&'static Slot<T>>>,
+}
+
+/// Free slots, oldest first, linked through themselves.
+struct FreeList<T: 'static> {
+    first: Option<&'static Slot<T>>,
+    last: Option<&'static Slot<T>>,
+    len: usize,
 }
 
 /// A slot's value, locked.
-pub struct SlotGuard<'a, T> {
+pub struct SlotGuard<'a, T: 'static> {
     slot: &'a Slot<T>,
     /// `Some` for as long as the guard lives.
     value: LockGuard<'a, Option<T>>,
@@ -87,7 +96,7 @@ impl<T: Send> Slots<T> {
             slabs: [const { OnceLock::new() }; SLABS],
             next_slab: AtomicUsize::new(0),
             known: [const { AtomicCell::new(None) }; KNOWN],
-            free: [const { Lock::new(VecDeque::new()) }; FORK_DEPTH],
+            free: [const { Lock::new(FreeList::new()) }; FORK_DEPTH],
         }
     }
 
@@ -145,51 +154,71 @@ impl<T: Send> Slots<T> {
         slot.memo.clear();
         slot.say_nothing();
         drop(value);
-        // Does not allocate: there is room for all slots, see `grow`.
         self.free_list().lock().push_back(slot);
         removed
     }
 
     fn free_slot(&self) -> Result<&'static Slot<T>> {
         let mut free = self.free_list().lock();
-        if free.len() <= RESTING {
+        if free.len <= RESTING {
             let grown = self.grow(&mut free);
-            if free.is_empty() {
+            if free.len == 0 {
                 grown?;
             }
         }
         free.pop_front().ok_or(Errno::NOMEM)
     }
 
-    /// Makes the next slab, and room in the list for all slots there are.
-    fn grow(&self, free: &mut VecDeque<&'static Slot<T>>) -> Result<()> {
+    /// Makes the next slab.
+    fn grow(&self, free: &mut FreeList<T>) -> Result<()> {
         let index = self.next_slab.load(Relaxed);
         let place = self.slabs.get(index).ok_or(Errno::NOMEM)?;
-        let len = FIRST_SLAB << index;
-        let mut slab = Vec::new();
-        slab.try_reserve_exact(len).map_err(|_| Errno::NOMEM)?;
-        // All slabs up to this one together are shorter than twice this one.
-        free.try_reserve(2 * len).map_err(|_| Errno::NOMEM)?;
         self.next_slab.store(index + 1, Relaxed);
-        slab.resize_with(len, || Slot {
+        // Never freed: that is the point.
+        let made = pages::for_good(FIRST_SLAB << index, || Slot {
             tag: self.tag,
             born: AtomicU32::new(EMPTY),
             memo: Memo::new(),
             told: AtomicU32::new(UNTOLD),
             marks: AtomicU32::new(0),
             value: Lock::new(None),
+            next_free: AtomicCell::new(None),
         });
-        // Never freed: that is the point.
-        let slab: &'static [Slot<T>] = Vec::leak(slab);
+        let slab = made.inspect_err(|_| self.next_slab.store(index, Relaxed))?;
         if place.set(slab).is_ok() {
-            free.extend(slab);
+            slab.iter().for_each(|slot| free.push_back(slot));
         }
         Ok(())
     }
 
-    fn free_list(&self) -> &Lock<VecDeque<&'static Slot<T>>> {
+    fn free_list(&self) -> &Lock<FreeList<T>> {
         let [first, ..] = &self.free;
         self.free.get(fork::generation() as usize % FORK_DEPTH).unwrap_or(first)
+    }
+}
+
+impl<T> FreeList<T> {
+    const fn new() -> FreeList<T> {
+        FreeList { first: None, last: None, len: 0 }
+    }
+
+    fn push_back(&mut self, slot: &'static Slot<T>) {
+        slot.next_free.store(None);
+        match self.last.replace(slot) {
+            Some(last) => last.next_free.store(Some(slot)),
+            None => self.first = Some(slot),
+        }
+        self.len += 1;
+    }
+
+    fn pop_front(&mut self) -> Option<&'static Slot<T>> {
+        let first = self.first?;
+        self.first = first.next_free.load();
+        if self.first.is_none() {
+            self.last = None;
+        }
+        self.len -= 1;
+        Some(first)
     }
 }
 

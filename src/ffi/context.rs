@@ -3,14 +3,19 @@
 use super::{int, memory, pointer};
 use crate::ctx::{Context, Slots};
 use crate::errno::{Errno, Result};
+use crate::message;
 use crate::options::ContextOptions;
 use crate::options::number::ZMQ_IO_THREADS;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// All contexts by their handles. The tag is libzmq's.
 static CONTEXTS: Slots<Arc<Context>> = Slots::new(0xabad_cafe);
+
+/// How many of them there are. Whoever ends the last one frees what they have shared; a count alone, so it makes no edge.
+static LIVING: AtomicUsize = AtomicUsize::new(0);
 
 /// Creates a context. End it with zmq_ctx_term().
 ///
@@ -132,6 +137,7 @@ pub extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
 
 fn open() -> Result<*mut c_void> {
     let address = CONTEXTS.insert(Arc::new(Context::new(ContextOptions::new())))?;
+    LIVING.fetch_add(1, Relaxed);
     Ok(ptr::with_exposed_provenance_mut(address))
 }
 
@@ -157,6 +163,9 @@ fn close(handle: *mut c_void) -> Result<()> {
         && Arc::ptr_eq(&guard, &context)
     {
         CONTEXTS.remove(guard);
+        if LIVING.fetch_sub(1, Relaxed) == 1 {
+            message::free_spares();
+        }
     }
     Ok(())
 }

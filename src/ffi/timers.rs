@@ -59,7 +59,13 @@ pub unsafe extern "C" fn zmq_timers_destroy(timers_p: *mut *mut c_void) -> c_int
     lockless(-1, || {
         // SAFETY: as the caller promises.
         let handle = *unsafe { memory::borrowed(timers_p) }?;
-        let set = SETS.lock().remove(&handle.addr()).ok_or(Errno::FAULT)?;
+        let mut sets = SETS.lock();
+        let set = sets.remove(&handle.addr()).ok_or(Errno::FAULT)?;
+        if sets.is_empty() {
+            // An empty map of this kind keeps the memory of its last node.
+            *sets = BTreeMap::new();
+        }
+        drop(sets);
         // Nothing more falls due in a zmq_timers_execute() that is still under way.
         set.timers.lock().clear();
         // SAFETY: not null, or `borrowed` had failed; a variable of the caller's.

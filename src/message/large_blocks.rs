@@ -41,6 +41,13 @@ pub(super) unsafe fn keep(header: NonNull<Header>, capacity: usize) -> bool {
     true
 }
 
+/// Frees what is kept, unless another thread is here.
+pub(super) fn empty() {
+    if let Some(mut spare) = SPARE.try_lock() {
+        *spare = Spare::new();
+    }
+}
+
 /// Kept blocks, the one kept last in front, without gaps.
 struct Spare {
     blocks: [Option<Block>; MOST],

@@ -162,6 +162,11 @@ static DEPOT: Depot = Depot::new();
 const MOST_HELD: usize = 64;
 const MOST_BYTES_HELD: usize = 2 * 1024 * 1024;
 
+/// Frees the full magazines that no thread has, unless another thread is here.
+pub(super) fn empty() {
+    DEPOT.empty();
+}
+
 struct Depot {
     /// How many there are, as a hint for who need not look. Written under the lock, read without; nothing hangs on it, so Relaxed.
     held: AtomicUsize,
@@ -193,6 +198,14 @@ impl Depot {
         let found = shelf.take(room);
         self.held.store(shelf.held, Ordering::Relaxed);
         found
+    }
+
+    fn empty(&self) {
+        let Some(mut shelf) = self.shelf.try_lock() else { return };
+        let full = std::mem::replace(&mut *shelf, Shelf::new());
+        self.held.store(0, Ordering::Relaxed);
+        drop(shelf);
+        full.magazines.into_iter().take(full.held).for_each(Pieces::free);
     }
 
     /// Takes a full magazine, in place of those that have lain here for the longest.

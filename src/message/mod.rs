@@ -22,6 +22,13 @@ pub use frame::{Address, Frame, FrameBody, FrameKind, OutFrame};
 pub use metadata::Metadata;
 pub use msg::{GROUP_MAX_LENGTH, Msg};
 
+/// Gives the memory that all threads together keep for bodies to come back to the system. What each keeps for itself it gives back when it
+/// ends.
+pub fn free_spares() {
+    large_blocks::empty();
+    magazine::empty();
+}
+
 /// Wire flag: more frames of the same message follow (RFC 37, also ZMTP 2.0).
 pub const MORE: u8 = 0x01;
 /// Wire flag: the length takes eight bytes instead of one.

@@ -3,9 +3,9 @@
 use super::log;
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::ptr;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 /// What every call wants to know of its thread, in one place: in a shared library each look for a thread's variable is a call.
 /// No destructor, so it stays usable while the thread's locals are torn down.
@@ -64,18 +64,25 @@ pub fn contain_at<T>(here: &'static Here, run: impl FnOnce() -> T) -> Option<T> 
     }
 }
 
+/// The hook that was there before ours, and whether contained panics are to be told of. In a static and not in the hook itself: what
+/// the hook holds stays allocated for good.
+static OTHERS: OnceLock<(bool, Box<Hook>)> = OnceLock::new();
+type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
+
 /// Puts a hook before the one that is there, which keeps all panics but ours.
 fn quieten() {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
         let asked = log::is_asked_for();
-        let others = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            let ours = Here::find().depth.get() > 0;
-            if asked || !ours {
-                others(info);
-            }
-        }));
+        if OTHERS.set((asked, std::panic::take_hook())).is_ok() {
+            std::panic::set_hook(Box::new(|info| {
+                if let Some((asked, others)) = OTHERS.get()
+                    && (*asked || Here::find().depth.get() == 0)
+                {
+                    others(info);
+                }
+            }));
+        }
     });
 }
 

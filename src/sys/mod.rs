@@ -19,6 +19,7 @@ pub mod net_adopt;
 pub mod net_resolve;
 #[cfg(feature = "norm")]
 pub mod norm;
+pub mod pages;
 pub mod park;
 pub mod pause;
 #[cfg(feature = "pgm")]

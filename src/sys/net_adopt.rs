@@ -73,6 +73,10 @@ impl Drop for AdoptedFd {
         let mut adopted = ADOPTED.lock();
         drop(self.0.take());
         adopted.remove(&self.1);
+        if adopted.is_empty() {
+            // An empty set of this kind keeps the memory of its last node.
+            *adopted = BTreeSet::new();
+        }
     }
 }
 

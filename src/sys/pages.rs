@@ -1,0 +1,67 @@
+//! Memory that the process keeps for good, from the system and not from the allocator.
+//!
+//! What checks a program for leaks lists all that the allocator still has out at the end, also what is meant to stay.
+
+use crate::errno::{Errno, Result};
+use std::ffi::c_void;
+use std::ptr;
+
+/// What every system's pages are aligned to at least.
+const PAGE_BYTES: usize = 4096;
+
+/// `len` values for as long as the process lives. Errors: `ENOMEM`.
+pub fn for_good<T>(len: usize, mut make: impl FnMut() -> T) -> Result<&'static [T]> {
+    const { assert!(align_of::<T>() <= PAGE_BYTES) };
+    let bytes = len.checked_mul(size_of::<T>()).ok_or(Errno::NOMEM)?;
+    if bytes == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: a new mapping, wherever the system likes, which touches no other memory.
+    let memory = unsafe {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+        libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0)
+    };
+    if memory == libc::MAP_FAILED {
+        return Err(Errno::NOMEM);
+    }
+    show_to_leak_sanitizer(memory, bytes);
+    let first = memory.cast::<T>();
+    for index in 0..len {
+        // SAFETY: within the mapping, which is aligned well enough and nobody else's.
+        unsafe { first.add(index).write(make()) };
+    }
+    // SAFETY: so many values were written, and the mapping is never given back.
+    Ok(unsafe { std::slice::from_raw_parts(first, len) })
+}
+
+/// LeakSanitizer, where it is in the process, does not look at mappings by itself, and would take all that only they point to for lost.
+fn show_to_leak_sanitizer(memory: *const c_void, bytes: usize) {
+    // SAFETY: a NUL-terminated name.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__lsan_register_root_region".as_ptr()) };
+    if !found.is_null() {
+        // SAFETY: the sanitizer's function of this name takes a pointer and a size (sanitizer/lsan_interface.h).
+        let register =
+            unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*const c_void, usize)>(found) };
+        // SAFETY: the mapping is readable for this many bytes, for good.
+        unsafe { register(memory, bytes) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn values_are_made_in_order_and_stay() {
+        let mut next = 0u64;
+        let made = for_good(1000, || {
+            next += 1;
+            next
+        });
+        assert!(made.unwrap().iter().copied().eq(1..=1000));
+        assert_eq!(for_good(0, || 1).unwrap(), []);
+        assert_eq!(for_good(usize::MAX, || 1u64), Err(Errno::NOMEM));
+        assert_eq!(for_good(usize::MAX / 16, || 1u64), Err(Errno::NOMEM));
+    }
+}
