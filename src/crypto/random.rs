@@ -1,12 +1,13 @@
 //! Random bytes.
 
-use crate::errno::{Errno, Result};
+use crate::errno::Result;
+use crate::sys;
 
 /// Fills `bytes` from the system's random generator.
 ///
-/// Errors: what the system says (`EIO` where it gives no code); `bytes` is then not to be used.
+/// Errors: what the system says; `bytes` is then not to be used.
 pub fn fill(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    sys::random::fill(bytes)
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Context {
         }
         let max_sockets = match &state.io {
             Some(io) => io.max_sockets,
-            None => state.io.insert(start(&shared.options.lock())?).max_sockets,
+            None => state.io.insert(start(&shared, &shared.options.lock())?).max_sockets,
         };
         if state.sockets.len() >= max_sockets {
             return Err(Errno::MFILE);
@@ -284,13 +284,21 @@ impl Drop for Io {
 }
 
 /// Starts the I/O threads. Errors: those of [`spawn_reactor`]; what was started is ended again.
-fn start(options: &ContextOptions) -> Result<Io> {
+///
+/// Where one cannot go on, the context stops: a call that waits for what was there would wait for ever.
+fn start(shared: &Arc<Shared>, options: &ContextOptions) -> Result<Io> {
     let settings = thread_settings(options);
     let count = usize::try_from(options.io_threads).unwrap_or(0);
     let max_sockets = usize::try_from(options.max_sockets).unwrap_or(0);
     let mut io = Io { reactors: Vec::new(), max_sockets };
     for number in 0..count {
-        io.reactors.push(spawn_reactor(&settings, number)?);
+        let context = Arc::downgrade(shared);
+        let on_loss = move || {
+            if let Some(shared) = context.upgrade() {
+                Context(shared).shutdown();
+            }
+        };
+        io.reactors.push(spawn_reactor(&settings, number, Box::new(on_loss))?);
     }
     Ok(io)
 }

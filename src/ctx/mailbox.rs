@@ -138,7 +138,7 @@ impl<C> Mailbox<C> {
         if let Some(event) = self.event.get()
             && !before.is_quiet()
         {
-            inner.owed = inner.owed.saturating_sub(event.drain());
+            inner.owed = inner.owed.saturating_sub(event.drain().unwrap_or(0));
             if inner.owed == 0 {
                 self.state.fetch_and(!OWED, Release);
             } else {

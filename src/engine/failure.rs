@@ -5,7 +5,7 @@ use crate::errno::Errno;
 /// not keep to its protocol.
 ///
 /// The owner closes the stream, raises the monitor event named here, then `ZMQ_EVENT_DISCONNECTED`. libzmq does
-/// not reconnect after any of these, so neither should a connecter: the peer would only fail again.
+/// not reconnect after any of these but [`Own`](Failure::Own), so neither should a connecter: the peer would only fail again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` with this `ZMQ_PROTOCOL_ERROR_*` value.
@@ -14,6 +14,9 @@ pub enum Failure {
     Auth(i32),
     /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with this errno.
     NoDetail(Errno),
+    /// The system refuses us what the handshake takes: raises the same, and is worth another attempt, for the peer has done
+    /// nothing wrong.
+    Own(Errno),
     /// Raises no event about the handshake: libzmq drops such peers without a word.
     Errno(Errno),
 }
@@ -71,7 +74,7 @@ impl Failure {
         match self {
             Failure::Protocol(code) => !(Failure::ZAP..Failure::WS).contains(&code),
             Failure::Errno(errno) => errno != Errno::NOMEM,
-            Failure::Auth(_) | Failure::NoDetail(_) => false,
+            Failure::Auth(_) | Failure::NoDetail(_) | Failure::Own(_) => false,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::message::{Frame, OutFrame};
 use crate::options::SocketOptions;
 use crate::options::number::{ZMQ_REQ_CORRELATE, ZMQ_REQ_RELAXED};
 use crate::pipe::{PipeId, Pipes};
+use crate::sys::random::number_or_0;
 
 pub struct Req {
     dealer: Dealer,
@@ -42,7 +43,7 @@ impl Req {
             state: State::Idle,
             reply_pipe: None,
             // Any start will do; a random one tells the requests of one run from those of another.
-            request: getrandom::u32().unwrap_or_default(),
+            request: number_or_0(),
             correlate: false,
             relaxed: false,
         }

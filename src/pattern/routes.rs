@@ -2,6 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::pipe::{PipeId, Pipes};
+use crate::sys::random::number_or_0;
 use std::collections::HashMap;
 
 /// Peers by routing id. Each pipe carries its own id as well ([`Pipes::routing_id`]).
@@ -18,7 +19,7 @@ pub struct Routes {
 impl Routes {
     pub fn new() -> Routes {
         // Any start will do; a random one keeps programs from relying on the ids.
-        let next = getrandom::u32().unwrap_or_default();
+        let next = number_or_0();
         Routes { by_id: HashMap::new(), last: None, next, connect_id: Vec::new() }
     }
 

@@ -6,6 +6,7 @@ use super::{Behaviour, Sent, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Frame, Msg, OutFrame};
 use crate::pipe::{PipeId, Pipes};
+use crate::sys::random::number_or_0;
 use slotmap::SecondaryMap;
 use std::collections::HashMap;
 
@@ -20,7 +21,7 @@ pub struct Server {
 impl Server {
     pub fn new() -> Server {
         // Any start will do; a random one keeps programs from relying on the ids.
-        let next_id = getrandom::u32().unwrap_or_default();
+        let next_id = number_or_0();
         Server {
             queue: FairQueue::default(),
             peers: HashMap::new(),

@@ -1,9 +1,12 @@
 //! What other threads tell a reactor.
 
+use super::waker::Waker;
 use super::{Cx, Interest, Source, Token};
 use crate::errno::{Errno, Result};
+use crate::sys::descriptor::reopen;
 use crate::sys::epoll::watch_behind;
 use crate::sys::fork::Born;
+use crate::sys::late;
 use crate::sys::lock::Lock;
 use mio::unix::SourceFd;
 use std::os::fd::{AsRawFd, RawFd};
@@ -27,7 +30,7 @@ pub struct Remote(Arc<Seat>);
 /// What a reactor shares with other threads.
 pub struct Shared {
     inbox: Lock<Inbox>,
-    waker: mio::Waker,
+    waker: Waker,
     registry: mio::Registry,
     /// Sources here or on their way. Only a hint for choosing a thread, so it makes no edge.
     load: AtomicUsize,
@@ -178,7 +181,7 @@ impl Shared {
     pub fn new(registry: &mio::Registry) -> Result<Shared> {
         Ok(Shared {
             inbox: Lock::new(Inbox::default()),
-            waker: mio::Waker::new(registry, mio::Token(Token::NONE.raw()))?,
+            waker: Waker::new(registry)?,
             registry: registry.try_clone()?,
             load: AtomicUsize::new(0),
             born: Born::now(),
@@ -195,7 +198,7 @@ impl Shared {
     }
 
     /// `false`, and the item dropped, when the reactor has ended or this is a forked child, where it does not exist.
-    fn push(&self, item: Item) -> bool {
+    fn push(self: &Arc<Self>, item: Item) -> bool {
         if self.born.forked() {
             return false;
         }
@@ -207,11 +210,34 @@ impl Shared {
         inbox.items.push(item);
         let asleep = std::mem::take(&mut inbox.asleep);
         drop(inbox);
-        if asleep {
-            // Fails only where the eventfd is broken; the reactor's poll tells it so then.
-            let _ = self.waker.wake();
+        if asleep && self.waker.wake(&self.registry).is_err() {
+            self.wake_late();
         }
         true
+    }
+
+    /// The system refuses to have the reactor woken. Whoever comes next is to try, too: that may be sooner.
+    #[cold]
+    fn wake_late(self: &Arc<Self>) {
+        let mut inbox = self.inbox.lock();
+        // It may have woken by itself and be about: then the next sender wakes it for nothing.
+        inbox.asleep = true;
+        drop(inbox);
+        let shared = Arc::clone(self);
+        let id = Arc::as_ptr(self).addr() as u64;
+        late::deliver(id, Box::new(move |_| shared.waker.wake(&shared.registry).is_ok()));
+    }
+
+    /// For the reactor: whether its instance is still the one that all is registered with. Where somebody has closed the
+    /// descriptor, which was not theirs, the number is had back by way of the copy that others register with.
+    pub fn is_watched_by(&self, poll: &mio::Poll) -> bool {
+        let is_ours = || self.waker.is_watched_by(poll.registry());
+        is_ours() || reopen(self.registry.as_raw_fd(), poll.as_raw_fd()) && is_ours()
+    }
+
+    /// For the reactor: the waker has woken it.
+    pub fn told(&self) {
+        self.waker.told();
     }
 
     /// For the reactor: whether it may sleep. From `true` on senders wake it.

@@ -13,6 +13,7 @@ mod inbox;
 mod table;
 mod timers;
 mod turn;
+mod waker;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,7 @@ pub use cx::Cx;
 pub use inbox::{Handle, Make, Remote};
 pub use mio::Interest;
 pub use table::Token;
-pub use turn::spawn_reactor;
+pub use turn::{OnLoss, spawn_reactor};
 
 pub use crate::sys::thread::{Thread, ThreadSettings};
 

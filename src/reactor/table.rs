@@ -12,7 +12,7 @@ const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
 const GENERATION_MASK: usize = (1 << (usize::BITS - INDEX_BITS - 1)) - 1;
 
 impl Token {
-    /// Of no source. `mio`'s own wake event has it.
+    /// Of no source. What wakes the reactor has it.
     pub const NONE: Token = Token(usize::MAX);
 
     pub fn new(raw: usize) -> Token {

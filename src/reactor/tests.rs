@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::errno::Errno;
+use crate::sys::faults;
 use crate::sys::thread::{Thread, ThreadSettings};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -60,7 +61,7 @@ fn recorder(calls: &Sender<Call>) -> Box<dyn Source> {
 }
 
 fn reactor() -> (Handle, Thread) {
-    spawn_reactor(&ThreadSettings::default(), 0).unwrap()
+    spawn_reactor(&ThreadSettings::default(), 0, Box::new(|| {})).unwrap()
 }
 
 fn next<T>(receiver: &Receiver<T>) -> T {
@@ -340,4 +341,63 @@ fn threads_hammer_sources_in_and_out() {
     assert_eq!(finished.load(SeqCst), THREADS * EACH, "each once: a finished source is not woken");
     assert_eq!(reactor.0.load(), 0);
     end(reactor);
+}
+
+/// Has a call refused on the reactor's own thread from now on. What it answers ends that when it is dropped, there.
+fn refuse_there(handle: &Handle, call: faults::Call, errno: Errno, times: u32) {
+    let (done, is_done) = channel();
+    handle.add(Box::new(move |_| {
+        // Counted down by the thread that makes the calls.
+        std::mem::forget(faults::refuse(call, errno, times));
+        done.send(()).unwrap();
+        probe(|_, _| {})
+    }));
+    next(&is_done);
+}
+
+#[test]
+fn a_system_that_does_not_tell_what_is_ready_is_asked_again() {
+    for errno in [Errno::BADF, Errno::INVAL, Errno::FAULT, Errno::INTR] {
+        for times in [1, 9] {
+            let reactor = reactor();
+            let (mut here, there) = UnixStream::pair().unwrap();
+            there.set_nonblocking(true).unwrap();
+            let (sender, calls) = channel();
+            let raw = there.as_raw_fd();
+            let remote = reactor.0.add(Box::new(move |cx| {
+                cx.register(raw, Interest::READABLE).unwrap();
+                let there = there;
+                probe(move |_, call| {
+                    let _stays_open = &there;
+                    sender.send(call).unwrap();
+                })
+            }));
+            settle(&reactor.0);
+            refuse_there(&reactor.0, faults::Call::EpollWait, errno, times);
+            // What needs no telling goes on meanwhile.
+            remote.wake();
+            assert_eq!(next(&calls), Call::Wake);
+            here.write_all(b"x").unwrap();
+            assert!(matches!(next(&calls), Call::Ready(Ready { readable: true, .. })));
+            end(reactor);
+        }
+    }
+}
+
+#[test]
+fn a_refused_wake_is_delivered_all_the_same() {
+    for times in [1, 2, 1000] {
+        let reactor = reactor();
+        let (sender, calls) = channel();
+        let remote = reactor.0.add(Box::new(move |_| recorder(&sender)));
+        settle(&reactor.0);
+        for _ in 0..20 {
+            // Asleep or not: either way the wake arrives.
+            std::thread::sleep(Duration::from_millis(2));
+            let _refused = faults::refuse(faults::Call::Signal, Errno(libc::ENOSPC), times);
+            remote.wake();
+            assert_eq!(next(&calls), Call::Wake);
+        }
+        end(reactor);
+    }
 }

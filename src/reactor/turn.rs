@@ -3,11 +3,14 @@
 use super::cx::Core;
 use super::inbox::{Item, Shared};
 use super::{Handle, Ready, Token};
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
-use crate::sys::poll::{PollFd, poll};
+use crate::sys;
+use crate::sys::contain::contain;
+use crate::sys::faults::{self, Call};
+use crate::sys::patience::Patience;
+use crate::sys::poll::PollFd;
 use crate::sys::thread::{self, Thread, ThreadSettings};
-use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,64 +20,78 @@ const EVENTS: usize = 256;
 
 /// One I/O thread.
 struct Reactor {
-    poll: mio::Poll,
     events: mio::Events,
     core: Core,
     items: Vec<Item>,
+    /// With a system that does not say which descriptors are ready.
+    patience: Patience,
 }
+
+/// Called on an I/O thread that cannot go on: next its sources are dropped, and it takes no other.
+pub type OnLoss = Box<dyn FnOnce() + Send>;
 
 /// Starts an I/O thread; `number` is its own within the context, for its name.
 ///
 /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`, `EAGAIN` (no more threads).
-pub fn spawn_reactor(settings: &ThreadSettings, number: usize) -> Result<(Handle, Thread)> {
+pub fn spawn_reactor(settings: &ThreadSettings, number: usize, on_loss: OnLoss) -> Result<(Handle, Thread)> {
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(poll.registry())?);
     let handle = Handle::new(Arc::clone(&shared));
     let thread = thread::spawn(settings, &format!("ZMQbg/IO/{number}"), move || {
         let (events, core) = (mio::Events::with_capacity(EVENTS), Core::new(shared));
-        Reactor { poll, events, core, items: Vec::new() }.run();
+        Reactor { events, core, items: Vec::new(), patience: Patience::default() }.run(poll, on_loss);
     })?;
     Ok((handle, thread))
 }
 
 impl Reactor {
-    fn run(mut self) {
+    fn run(mut self, mut poll: mio::Poll, on_loss: OnLoss) {
         while !self.core.stopping {
-            if self.sleep().is_err() {
-                // The epoll descriptor is gone: somebody has closed what was not theirs. Without it nothing can be
-                // waited for; ending drops every source, which closes its connection, and spins on nothing.
-                return;
+            if self.sleep(&mut poll).is_err() && !self.core.shared.is_watched_by(&poll) {
+                // Nothing can be waited for any more, and to begin anew nobody knows what there was. Who waits for what is here
+                // has to hear of that; dropping the sources, next, closes their connections.
+                contain(on_loss);
+                // Its number may be another descriptor's by now.
+                return std::mem::forget(poll);
             }
             self.turn();
         }
     }
 
-    /// Until something is ready, asked for or due.
-    fn sleep(&mut self) -> Result<()> {
+    /// Until something is ready, asked for or due. Errors: what the system says where it does not tell what is ready, for which
+    /// it may have no reason. Then this takes a moment, and all but that goes on.
+    fn sleep(&mut self, poll: &mut mio::Poll) -> Result<()> {
         let timeout = if self.core.again.is_empty() && self.core.shared.fall_asleep() {
             self.core.alarms.next().map(|at| at.saturating_duration_since(Instant::now()))
         } else {
             Some(Duration::ZERO)
         };
-        let polled = self.poll(timeout);
+        let polled = self.poll(poll, timeout);
+        match &polled {
+            Ok(()) => self.patience.reset(),
+            Err(_) => self.patience.wait(timeout),
+        }
         self.core.now = Instant::now();
         self.core.shared.wake_up(&mut self.items);
         match polled {
-            Err(error) if error.kind() != ErrorKind::Interrupted => Err(error.into()),
-            _ => Ok(()),
+            Err(Errno::INTR) => Ok(()),
+            polled => polled,
         }
     }
 
     /// Waits for events. The kernel counts milliseconds where it tells which descriptors are ready, so for less than one it
     /// is asked first whether any is.
-    fn poll(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
+    fn poll(&mut self, poll: &mut mio::Poll, timeout: Option<Duration>) -> Result<()> {
         let mut timeout = timeout;
         if timeout.is_some_and(|timeout| !timeout.is_zero() && timeout < Duration::from_millis(1)) {
-            let mut fds = [PollFd { fd: self.poll.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+            let mut fds = [PollFd { fd: poll.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
             // Whatever came of it, the events are asked for.
-            let _ = poll(&mut fds, timeout.replace(Duration::ZERO));
+            let _ = sys::poll::poll(&mut fds, timeout.replace(Duration::ZERO));
         }
-        self.poll.poll(&mut self.events, timeout)
+        match faults::next(Call::EpollWait) {
+            Some(errno) => Err(errno),
+            None => Ok(poll.poll(&mut self.events, timeout)?),
+        }
     }
 
     fn turn(&mut self) {
@@ -82,13 +99,18 @@ impl Reactor {
         let _frees = DeferFrees::new();
         let again = std::mem::take(&mut self.core.again);
         for event in &self.events {
+            let token = Token::new(event.token().0);
+            if token == Token::NONE {
+                self.core.shared.told();
+                continue;
+            }
             let ready = Ready {
                 readable: event.is_readable() || event.is_read_closed(),
                 writable: event.is_writable() || event.is_write_closed(),
                 hangup: event.is_read_closed(),
                 error: event.is_error(),
             };
-            self.core.call(Token::new(event.token().0), |source, cx| source.ready(cx, ready));
+            self.core.call(token, |source, cx| source.ready(cx, ready));
         }
         self.events.clear();
         for item in self.items.drain(..) {

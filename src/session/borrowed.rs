@@ -191,10 +191,18 @@ impl Borrowed {
         self.fds.extend_from_slice(raw);
         self.fds.extend(self.connections.iter().map(readable));
         self.fds.push(bell);
-        if self.in_bed {
-            parker.poll_watched(&mut self.fds, timeout)?;
+        let polled = if self.in_bed {
+            parker.poll_watched(&mut self.fds, timeout)
         } else {
-            parker.poll(&mut self.fds, timeout, mask)?;
+            parker.poll(&mut self.fds, timeout, mask)
+        };
+        match polled {
+            Err(errno) if errno != Errno::INTR && !needs_poll => {
+                // The system has no reason to refuse; the I/O threads watch them, as ever.
+                self.leave();
+                return parker.park(timeout).map(|_| ());
+            }
+            polled => polled?,
         }
         raw.iter_mut().zip(&self.fds).for_each(|(raw, told)| raw.revents = told.revents);
         if self.feed(raw.len()) {

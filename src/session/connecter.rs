@@ -7,6 +7,7 @@ use crate::engine::socks::Socks5;
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::reactor::Remote;
+use crate::sys::random::number_or_0;
 use crate::sys::stream;
 use crate::transport::{self, ConnectPlan, Connecting, Destination};
 use std::io::IoSlice;
@@ -107,10 +108,8 @@ impl Connecter {
         if !self.backoff.reconnects() {
             return None;
         }
-        let mut random = [0; 4];
         // Without chance all peers of a server come back at once, which is no reason not to.
-        let _ = getrandom::fill(&mut random);
-        Some(self.backoff.next_ms(u32::from_ne_bytes(random)))
+        Some(self.backoff.next_ms(number_or_0()))
     }
 
     /// Begins an attempt. `remote` is woken when a name has been resolved.
@@ -140,10 +139,10 @@ impl Connecter {
                 Some(Err(errno)) => Step::Failed { fd: None, errno },
             },
             Attempt::Connecting(fd) => {
-                match transport::finish(self.plan.scheme(), fd.as_fd(), &self.options) {
-                    Ok(()) => self.connected(fd),
+                match transport::proceed(self.plan.scheme(), fd.as_fd(), &self.options) {
+                    Ok(true) => self.connected(fd),
                     // Not writable yet: the wake was for something else.
-                    Err(Errno::NOTCONN) => Step::Proxying(Attempt::Connecting(fd)),
+                    Ok(false) => Step::Proxying(Attempt::Connecting(fd)),
                     Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
                 }
             }

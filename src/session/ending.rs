@@ -27,8 +27,8 @@ impl Session {
                     self.count_failure(cx.now_ms());
                 }
                 match reason {
-                    Reason::Stream(_) | Reason::Timeout if handshaking.denied => {}
-                    Reason::Stream(errno) => {
+                    Reason::Stream(_) | Reason::Own(_) | Reason::Timeout if handshaking.denied => {}
+                    Reason::Stream(errno) | Reason::Own(errno) => {
                         self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
                     }
                     Reason::Timeout => {
@@ -46,7 +46,7 @@ impl Session {
                     Reason::Stream(errno) if !connection.has_mechanism => {
                         self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
                     }
-                    Reason::Stream(_) | Reason::Timeout => {}
+                    Reason::Stream(_) | Reason::Own(_) | Reason::Timeout => {}
                 }
                 self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
                 self.take_apart(&connection);
@@ -72,7 +72,7 @@ impl Session {
                 self.tell(event::HANDSHAKE_FAILED_PROTOCOL, code.unsigned_abs().into());
             }
             Failure::Auth(status) => self.tell(event::HANDSHAKE_FAILED_AUTH, status.unsigned_abs().into()),
-            Failure::NoDetail(errno) => {
+            Failure::NoDetail(errno) | Failure::Own(errno) => {
                 self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
             }
             Failure::Errno(_) => {}

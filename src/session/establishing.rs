@@ -11,7 +11,7 @@ use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Config, Heartbeat, Peer, ws};
+use crate::engine::{Config, Failure, Heartbeat, Peer, ws};
 use crate::errno::Errno;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
@@ -102,6 +102,7 @@ impl Session {
                 }
             }
             Outcome::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
+            Outcome::Broken(Failure::Own(errno)) => self.disconnected(cx, Reason::Own(errno)),
             Outcome::Broken(failure) => self.disconnected(cx, Reason::Protocol(failure)),
         }
         None

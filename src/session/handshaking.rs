@@ -126,6 +126,7 @@ impl Handshaking {
         !self.denied
             && match reason {
                 Reason::Stream(errno) => errno != Errno::NOMEM && errno != Errno::NOBUFS,
+                Reason::Own(_) => false,
                 Reason::Timeout => self.zap.is_none(),
                 Reason::Protocol(failure) => failure.is_the_peers(),
             }

@@ -13,8 +13,9 @@ use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
 use crate::sys::lock::Lock;
 use crate::sys::log::Notice;
 use crate::sys::memory;
+use crate::sys::poll::{PollFd, poll};
 use crate::transport::{AcceptError, Accepted, Listener};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ use std::time::Duration;
 const TURN: usize = 64;
 /// How long to wait when the system has no descriptors left: asking again at once would spin.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+/// And when it says what it only says of a listener that is none.
+const HOPELESS: Duration = Duration::from_secs(1);
+/// So many connections in a row are lost before anybody could have them that it may as well be the system's fault.
+const MOST_LOST: u32 = 16;
 const RETRY: u8 = 1;
 
 /// What a handshake holds at most, as measured with all mechanisms, and with TLS below.
@@ -63,6 +68,7 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
             guard: ground.guard,
             endpoints: names,
             registered: false,
+            lost: 0,
             tidy_at: TURN,
         };
         acceptor.begin(cx)
@@ -92,6 +98,11 @@ impl Listening {
     }
 }
 
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+    poll(&mut fds, Some(Duration::ZERO)) == Ok(1)
+}
+
 /// The I/O thread's side.
 struct Acceptor {
     shared: Arc<Both>,
@@ -102,6 +113,8 @@ struct Acceptor {
     guard: Guard,
     endpoints: Endpoints,
     registered: bool,
+    /// Connections lost in a row.
+    lost: u32,
     /// How many sessions there may be in the list before those that have ended are taken out.
     tidy_at: usize,
 }
@@ -134,30 +147,54 @@ impl Acceptor {
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>) {
-        for _ in 0..TURN {
+        for taken in 0..TURN {
             if memory::is_short() {
                 // Whoever waits to be accepted costs us nothing.
                 self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
                 return cx.set_timer(RETRY, EXHAUSTED);
             }
-            let accepted = match &*self.shared.listener.lock() {
-                Some(listener) => listener.accept(),
+            let (accepted, more) = match &*self.shared.listener.lock() {
+                Some(listener) => {
+                    let accepted = listener.accept();
+                    // Where nothing came of being told that there is something, nobody tells of it again.
+                    let more = taken == 0 && matches!(accepted, Ok(None)) && is_readable(listener.fd());
+                    (accepted, more)
+                }
                 None => return,
             };
             match accepted {
+                Ok(None) if more => return cx.set_timer(RETRY, EXHAUSTED),
                 Ok(None) => return,
-                Ok(Some(stream)) => self.welcome(cx, stream),
-                Err(AcceptError::Refused(errno) | AcceptError::Transient(errno)) => {
-                    self.tell(event::ACCEPT_FAILED, errno);
+                Ok(Some(stream)) => {
+                    self.lost = 0;
+                    self.welcome(cx, stream);
                 }
-                Err(AcceptError::Exhausted(errno)) => {
-                    self.tell(event::ACCEPT_FAILED, errno);
-                    return cx.set_timer(RETRY, EXHAUSTED);
+                Err(error) => {
+                    self.tell(event::ACCEPT_FAILED, error.errno());
+                    if let Some(pause) = self.pause_after(error) {
+                        return cx.set_timer(RETRY, pause);
+                    }
                 }
-                Err(AcceptError::Fatal(errno)) => return self.tell(event::ACCEPT_FAILED, errno),
             }
         }
         cx.again();
+    }
+
+    /// How long to wait before the next attempt; `None`: not at all.
+    fn pause_after(&mut self, error: AcceptError) -> Option<Duration> {
+        match error {
+            AcceptError::Refused(_) => None,
+            AcceptError::Transient(_) => {
+                self.lost += 1;
+                let pauses = self.lost >= MOST_LOST;
+                if pauses {
+                    self.lost = 0;
+                }
+                pauses.then_some(EXHAUSTED)
+            }
+            AcceptError::Exhausted(_) => Some(EXHAUSTED),
+            AcceptError::Fatal(_) => Some(HOPELESS),
+        }
     }
 
     fn welcome(&mut self, cx: &mut Cx<'_>, stream: Accepted) {

@@ -82,6 +82,8 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     Stream(Errno),
+    /// The system refuses us what it takes.
+    Own(Errno),
     Timeout,
     Protocol(Failure),
 }

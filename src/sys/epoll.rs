@@ -13,6 +13,7 @@ pub const MOST_TOLD: usize = 16;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod sys {
     use super::{Errno, MOST_TOLD, RawFd, Result};
+    use crate::sys::faults::{self, Call};
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::time::Duration;
 
@@ -61,6 +62,9 @@ mod sys {
                 Some(timeout) => timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX),
             };
             let mut told = [libc::epoll_event { events: 0, u64: 0 }; MOST_TOLD];
+            if let Some(errno) = faults::next(Call::EpollWait) {
+                return Err(errno);
+            }
             // SAFETY: `told` has room for that many events.
             let rc = unsafe {
                 libc::epoll_wait(self.0.as_raw_fd(), told.as_mut_ptr(), MOST_TOLD as i32, timeout_ms)

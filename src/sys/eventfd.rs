@@ -1,9 +1,15 @@
 //! A descriptor that becomes readable when told to.
 
+use super::faults::{self, Call};
+use super::late;
+use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+
+/// How often a call is made again that a signal is said to have cut short: none can, for it does not wait.
+const TRIES: u32 = 3;
 
 /// Readable from [`signal`](EventFd::signal) to [`drain`](EventFd::drain). Non-blocking, closed on exec.
 #[derive(Debug)]
@@ -11,37 +17,80 @@ pub struct EventFd {
     read: File,
     /// Where the system has no eventfd: the other end of a pipe.
     write: Option<File>,
+    /// Its own in this process, so that what is owed to it is not taken for what is owed to another one.
+    id: u64,
 }
 
 impl EventFd {
     /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`.
     pub fn new() -> Result<EventFd> {
-        open()
+        open(0)
     }
 
-    /// Makes it readable. Cannot fail in a way that matters: a full counter is readable already.
+    /// One that is readable from the start. Errors: as of [`new`](EventFd::new).
+    pub fn signalled() -> Result<EventFd> {
+        open(1)
+    }
+
+    /// Whether who is told of each signal (edge-triggered) never has to [`drain`](EventFd::drain): signals are counted, and not
+    /// kept.
+    pub const COUNTS: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"));
+
+    /// Makes it readable; where the system refuses that, as soon as it no longer does, by a thread of its own.
     pub fn signal(&self) {
-        let mut end = self.write.as_ref().unwrap_or(&self.read);
-        while let Err(error) = end.write(&1u64.to_ne_bytes()) {
-            if error.kind() != ErrorKind::Interrupted {
-                break;
-            }
+        if self.try_signal(1).is_err()
+            && let Ok(copy) = self.try_clone()
+        {
+            late::deliver(self.id, Box::new(move |times| copy.try_signal(times).is_ok()));
         }
+    }
+
+    /// Makes it readable, as so many signals.
+    ///
+    /// Errors: what the system says where it refuses each of the calls that could.
+    pub fn try_signal(&self, times: u64) -> Result<()> {
+        let mut end = self.write.as_ref().unwrap_or(&self.read);
+        let bytes = times.to_ne_bytes();
+        let mut written = attempt(|| end.write(&bytes));
+        if written.is_err() {
+            // Another call to the system, if not to us: what refuses one need not refuse the other.
+            written = attempt(|| end.write_vectored(&[IoSlice::new(&bytes)]));
+        }
+        written
     }
 
     /// Makes it unreadable. How many signals that undoes.
-    pub fn drain(&self) -> u64 {
-        let mut buffer = [0; 8];
+    ///
+    /// Errors: what the system says where it refuses each of the calls that could; it is still readable then.
+    pub fn drain(&self) -> Result<u64> {
         let mut undone = 0;
         loop {
-            match (&self.read).read(&mut buffer) {
+            let mut buffer = [0; 8];
+            match self.read(&mut buffer) {
                 // An eventfd gives its whole count in one read; a pipe goes on until it is empty.
                 Ok(count) if count > 0 && self.write.is_some() => undone += 1,
-                Ok(count) if count > 0 => return u64::from_ne_bytes(buffer),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                _ => return undone,
+                Ok(count) if count > 0 => return Ok(u64::from_ne_bytes(buffer)),
+                Ok(_) => return Ok(undone),
+                Err(errno) if errno.would_block() => return Ok(undone),
+                Err(errno) => return Err(errno),
             }
         }
+    }
+
+    fn read(&self, buffer: &mut [u8; 8]) -> Result<usize> {
+        let mut end = &self.read;
+        match unless_interrupted(TRIES, || end.read(buffer)).map_err(Errno::from) {
+            Err(errno) if !errno.would_block() => {
+                // As in `try_signal`.
+                Ok(unless_interrupted(TRIES, || end.read_vectored(&mut [IoSliceMut::new(buffer)]))?)
+            }
+            read => read,
+        }
+    }
+
+    fn try_clone(&self) -> Result<EventFd> {
+        let write = self.write.as_ref().map(File::try_clone).transpose()?;
+        Ok(EventFd { read: self.read.try_clone()?, write, id: self.id })
     }
 
     /// Stays this object's: valid while it lives, not for the caller to close.
@@ -50,19 +99,26 @@ impl EventFd {
     }
 }
 
+fn attempt(write: impl FnMut() -> std::io::Result<usize>) -> Result<()> {
+    match faults::next(Call::Signal) {
+        Some(errno) => Err(errno),
+        None => Ok(unless_interrupted(TRIES, write).map(|_| ())?),
+    }
+}
+
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn open() -> Result<EventFd> {
+fn open(signals: u32) -> Result<EventFd> {
     // SAFETY: no pointers.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    let fd = unsafe { libc::eventfd(signals, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if fd < 0 {
         return Err(Errno::last());
     }
     // SAFETY: a fresh descriptor that nobody else owns.
-    Ok(EventFd { read: unsafe { File::from_raw_fd(fd) }, write: None })
+    Ok(EventFd { read: unsafe { File::from_raw_fd(fd) }, write: None, id: late::new_id() })
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-fn open() -> Result<EventFd> {
+fn open(signals: u32) -> Result<EventFd> {
     let mut fds = [0; 2];
     // SAFETY: `fds` has room for the two descriptors.
     if unsafe { libc::pipe(fds.as_mut_ptr()) } != 0 {
@@ -70,7 +126,8 @@ fn open() -> Result<EventFd> {
     }
     let [read, write] = fds;
     // SAFETY: fresh descriptors that nobody else owns.
-    let event = unsafe { EventFd { read: File::from_raw_fd(read), write: Some(File::from_raw_fd(write)) } };
+    let (read, write) = unsafe { (File::from_raw_fd(read), Some(File::from_raw_fd(write))) };
+    let event = EventFd { read, write, id: late::new_id() };
     for fd in fds {
         // SAFETY: no pointers; `event` keeps the descriptors open.
         let rc = unsafe {
@@ -80,6 +137,9 @@ fn open() -> Result<EventFd> {
         if rc < 0 {
             return Err(Errno::last());
         }
+    }
+    for _ in 0..signals {
+        event.try_signal(1)?;
     }
     Ok(event)
 }
@@ -100,11 +160,42 @@ mod tests {
     fn signalled_until_drained() {
         let event = EventFd::new().unwrap();
         assert!(!readable(&event));
-        assert_eq!(event.drain(), 0);
+        assert_eq!(event.drain(), Ok(0));
         event.signal();
         event.signal();
         assert!(readable(&event));
-        assert_eq!(event.drain(), 2);
+        assert_eq!(event.drain(), Ok(2));
         assert!(!readable(&event));
+    }
+
+    #[test]
+    fn one_may_be_signalled_from_the_start() {
+        assert_eq!(EventFd::signalled().unwrap().drain(), Ok(1));
+    }
+
+    #[test]
+    fn a_refused_call_is_made_another_way() {
+        let event = EventFd::new().unwrap();
+        let _refused = faults::refuse(Call::Signal, Errno::PERM, 1);
+        assert_eq!(event.try_signal(3), Ok(()));
+        assert_eq!(event.drain(), Ok(3));
+    }
+
+    #[test]
+    fn what_is_refused_altogether_arrives_late_and_is_counted() {
+        let event = EventFd::new().unwrap();
+        {
+            let _refused = faults::refuse(Call::Signal, Errno::PERM, 1000);
+            assert_eq!(event.try_signal(1), Err(Errno::PERM));
+            // The thread that delivers them is another one, and is not refused.
+            (0..20).for_each(|_| event.signal());
+        }
+        let mut arrived = 0;
+        while arrived < 20 {
+            let mut fds = [PollFd { fd: event.fd(), events: libc::POLLIN, revents: 0 }];
+            assert_eq!(poll(&mut fds, Some(Duration::from_secs(20))), Ok(1), "{arrived}");
+            arrived += event.drain().unwrap();
+        }
+        assert_eq!(arrived, 20);
     }
 }

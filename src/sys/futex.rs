@@ -8,14 +8,42 @@ pub use elsewhere::{wait, wake_one};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
+    use super::super::faults::{self, Call};
+    use super::super::late;
+    use super::super::patience::rest;
     use crate::errno::{Errno, Result};
-    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     use std::time::Duration;
 
-    /// Sleeps while `word` is `expected`, for no longer than `timeout`. `Ok` may be spurious.
+    /// How often a call is made again before it counts as refused.
+    const TRIES: u32 = 3;
+    /// For so long a thread does not look where the system refuses to let it wait.
+    const REFUSED: Duration = Duration::from_millis(1);
+
+    /// Sleeps while `word` is `expected`, for no longer than `timeout`. `Ok` may be spurious. Where the system refuses to, it
+    /// takes a millisecond to say so, so that who looks and waits again does not spin.
     ///
-    /// Errors: `EAGAIN` where it is something else already, `ETIMEDOUT`, `EINTR`.
+    /// Errors: `ETIMEDOUT`, `EINTR`.
     pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+        for _ in 0..TRIES {
+            match wait_once(word, expected, timeout) {
+                Err(Errno::AGAIN) if word.load(Relaxed) != expected => return Ok(()),
+                // Written between the call and the look, or a lie.
+                Err(Errno::AGAIN) => {}
+                Ok(()) => return Ok(()),
+                Err(errno @ (Errno::INTR | Errno::TIMEDOUT)) => return Err(errno),
+                // None of these can come of what is asked for here.
+                Err(_) => break,
+            }
+        }
+        rest(timeout.min(REFUSED));
+        Ok(())
+    }
+
+    fn wait_once(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+        if let Some(errno) = faults::next(Call::FutexWait) {
+            return Err(errno);
+        }
         let timeout = libc::timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
             // Below 10^9, which fits any C long.
@@ -35,11 +63,72 @@ mod linux {
         if rc == 0 { Ok(()) } else { Err(Errno::last()) }
     }
 
-    /// Wakes one thread that sleeps on `word`.
+    /// Wakes one thread that sleeps on `word`; where the system refuses that, as soon as it no longer does.
     pub fn wake_one(word: &AtomicU32) {
-        // SAFETY: FUTEX_WAKE uses the address as a key only. The result does not matter: nobody may be there.
+        let address = word.as_ptr() as usize;
+        if !wake(address) {
+            refused(address);
+        }
+    }
+
+    #[cold]
+    fn refused(address: usize) {
+        if (1..TRIES).any(|_| wake(address)) {
+            return;
+        }
+        // Whatever lies there by then: who sleeps on a word looks at it when it is woken, for that may be spurious.
+        late::deliver(address as u64, Box::new(move |_| wake(address)));
+    }
+
+    fn wake(address: usize) -> bool {
+        if faults::next(Call::FutexWake).is_some() {
+            return false;
+        }
+        // SAFETY: FUTEX_WAKE uses the address as a key only. How many it has woken does not matter: nobody may be there.
         unsafe {
-            libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
+            libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) >= 0
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #![allow(clippy::unwrap_used)]
+        use super::*;
+        use std::sync::atomic::Ordering::SeqCst;
+        use std::time::Instant;
+
+        #[test]
+        fn who_may_not_wait_does_not_spin() {
+            for errno in [Errno::AGAIN, Errno::INVAL, Errno::FAULT, Errno(libc::ENOSYS)] {
+                let _refused = faults::refuse(Call::FutexWait, errno, 100);
+                let start = Instant::now();
+                assert_eq!(wait(&AtomicU32::new(1), 1, Duration::from_secs(9)), Ok(()), "{errno}");
+                assert!(start.elapsed() >= REFUSED, "{errno}");
+            }
+            let _refused = faults::refuse(Call::FutexWait, Errno::INTR, 1);
+            assert_eq!(wait(&AtomicU32::new(1), 1, Duration::from_secs(9)), Err(Errno::INTR));
+        }
+
+        #[test]
+        fn a_refused_wake_arrives_all_the_same() {
+            for times in [1, TRIES - 1, 1000] {
+                let word = AtomicU32::new(1);
+                std::thread::scope(|scope| {
+                    let sleeper = scope.spawn(|| {
+                        while word.load(SeqCst) == 1 {
+                            wait(&word, 1, Duration::from_secs(100)).unwrap();
+                        }
+                    });
+                    // As soon as it sleeps, or before: either way the word says so.
+                    std::thread::sleep(Duration::from_millis(20));
+                    let _refused = faults::refuse(Call::FutexWake, Errno::PERM, times);
+                    word.store(2, SeqCst);
+                    let start = Instant::now();
+                    wake_one(&word);
+                    sleeper.join().unwrap();
+                    assert!(start.elapsed() < Duration::from_secs(20), "{times}");
+                });
+            }
         }
     }
 }

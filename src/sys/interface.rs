@@ -8,6 +8,10 @@ use std::ptr;
 /// The first address, without a port, that the interface called `name` has in the family asked for; `None` if
 /// there is no such interface or it has no such address. Errors: those of getifaddrs(3).
 pub fn address_of(name: &str, ipv6: bool) -> Result<Option<SocketAddr>> {
+    // Asked first, for that is one call, and most names are those of hosts.
+    if index_of(name).is_none() {
+        return Ok(None);
+    }
     let mut list = List(ptr::null_mut());
     // SAFETY: `list.0` outlives the call and receives the list.
     if unsafe { libc::getifaddrs(&raw mut list.0) } != 0 {

@@ -1,6 +1,7 @@
 //! A mutex without poison.
 
 use super::futex;
+use super::patience::rest;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -16,6 +17,9 @@ const CONTENDED: u32 = 2;
 
 /// A sleeper looks again after this time, which makes no difference: it is always woken.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// How long a thread waits whose sleep a signal is said to have ended.
+const CUT_SHORT: Duration = Duration::from_micros(50);
 
 /// How often a thread looks, a microsecond or so in all, before it goes to sleep.
 const LONGEST_LINGER: u32 = 100;
@@ -133,8 +137,10 @@ impl Word for AtomicU32 {
     }
 
     fn sleep(&self) {
-        // Whatever it answers, the caller looks again.
-        let _ = futex::wait(self, CONTENDED, LONGEST_SLEEP);
+        // Whatever it answers, the caller looks again; not at once where it says that it has not waited.
+        if futex::wait(self, CONTENDED, LONGEST_SLEEP).is_err() {
+            rest(CUT_SHORT);
+        }
     }
 
     fn wake_one(&self) {

@@ -1,10 +1,15 @@
 //! Socket calls that `socket2` does not offer: integer options by name, accepting in one call, and addresses out
 //! of the kernel's structures.
 
+use super::faults::{self, Call};
+use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// How often a call is made again that a signal has cut short.
+const TRIES: u32 = 8;
 
 /// A socket option that takes a C `int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +98,16 @@ pub fn held_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
 }
 
 /// Takes one connection off a listener's queue, non-blocking and close-on-exec from the start, so that no other
-/// thread's fork can leak it. A listener in blocking mode waits. Errors: those of accept4(2) but `EINTR`.
+/// thread's fork can leak it. A listener in blocking mode waits. Errors: those of accept4(2);
+/// `EINTR` only where it comes time and again.
 pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
-    loop {
+    if let Some(errno) = faults::next(Call::Accept) {
+        return Err(errno);
+    }
+    let accept = || {
         // SAFETY: `try_init` hands in storage of the length it has put into `length`, and accept4 writes no more
         // than that length and then the true one.
-        let accepted = unsafe {
+        unsafe {
             SockAddr::try_init(|storage, length| {
                 let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
                 match libc::accept4(listener.as_raw_fd(), storage.cast(), length, flags) {
@@ -106,12 +115,9 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
                     fd => Ok(OwnedFd::from_raw_fd(fd)),
                 }
             })
-        };
-        match accepted {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            other => return other.map_err(Errno::from),
         }
-    }
+    };
+    Ok(unless_interrupted(TRIES, accept)?)
 }
 
 /// Whether this kernel knows IPv6 sockets at all. `true` when in doubt (no descriptors left, say).

@@ -4,6 +4,7 @@ use super::epoll::Epoll;
 use super::eventfd::EventFd;
 use super::fork::Born;
 use super::futex;
+use super::patience::rest;
 use super::poll::{PollFd, SigMask, ppoll};
 use crate::errno::{Errno, Result};
 use std::os::fd::RawFd;
@@ -23,6 +24,9 @@ const POLLING: u32 = 3;
 /// The kernel restarts a futex wait without a timeout after a signal whose handler was installed with
 /// `SA_RESTART`, one with a timeout never. So there always is one: callers rely on `EINTR`.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a thread leaves alone what the system will not do for it.
+const EARLY: Duration = Duration::from_millis(1);
 
 /// One thread's bed. `unpark` leaves a token that one `park` consumes, so a wake between looking for work and
 /// `park` is not lost.
@@ -110,11 +114,16 @@ impl Parker {
         let Some(epoll) = self.epoll() else { return self.poll(fds, timeout, None) };
         self.sleep_polling(fds, timeout, |fds, timeout| {
             fds.iter_mut().for_each(|fd| fd.revents = 0);
-            epoll.wait(timeout, |told, revents| {
+            let told = epoll.wait(timeout, |told, revents| {
                 if let Some(fd) = fds.iter_mut().find(|fd| fd.fd == told) {
                     fd.revents = revents;
                 }
-            })
+            });
+            match told {
+                // It has no reason to; the other call is asked then.
+                Err(errno) if errno != Errno::INTR => ppoll(fds, timeout, None).map(|_| ()),
+                told => told,
+            }
         })
     }
 
@@ -146,8 +155,10 @@ impl Parker {
         if let (Some(bell), Some(last)) = (self.bell.get(), fds.last())
             && last.fd == bell.fd()
             && last.revents != 0
+            && bell.drain().is_err()
         {
-            bell.drain();
+            // It stays readable, and every sleep would end at once.
+            rest(EARLY);
         }
         Ok(())
     }
@@ -222,8 +233,12 @@ impl Parker {
                 return Ok(());
             }
             match woken {
-                Ok(()) | Err(Errno(libc::ETIMEDOUT | libc::EAGAIN)) => {}
-                Err(error) => return Err(error),
+                Err(Errno::TIMEDOUT) => {
+                    // The system is never early; where it says that it is over before it is, to ask again would spin.
+                    let left = deadline.map_or(left, |at| at.saturating_duration_since(Instant::now()));
+                    rest(left.min(EARLY));
+                }
+                outcome => outcome?,
             }
         }
     }

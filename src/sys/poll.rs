@@ -1,5 +1,6 @@
 //! `poll(2)` and `ppoll(2)`.
 
+use super::faults::{self, Call};
 use crate::errno::{Errno, Result};
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize> {
 /// As [`poll`], with `mask` in force while it waits and in no other moment.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
+    if let Some(errno) = faults::next(Call::Poll) {
+        return Err(errno);
+    }
     let timeout = timeout.map(|timeout| libc::timespec {
         tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         // Below 10^9, which fits any C long.

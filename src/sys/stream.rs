@@ -1,10 +1,15 @@
-//! Reading from and writing to stream sockets, with no signal and no `EINTR`.
+//! Reading from and writing to stream sockets, with no signal, and no `EINTR` unless it comes time and again.
 
-use crate::errno::{Errno, Result};
+use super::faults::{self, Call};
+use super::patience::unless_interrupted;
+use crate::errno::Result;
 use socket2::SockRef;
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
+
+/// How often a call is made again that a signal has cut short.
+const TRIES: u32 = 16;
 
 /// Reads into `room`; 0 at the end of the stream. Errors: `EAGAIN` and what recv(2) gives.
 pub fn read(fd: impl AsFd, room: &mut [u8]) -> Result<usize> {
@@ -24,13 +29,11 @@ pub fn read_uninit(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<&mut [
 }
 
 fn receive(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
-    loop {
-        match SockRef::from(&fd).recv(room) {
-            Ok(n) => return Ok(n),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Errno::from(error)),
-        }
+    if let Some(errno) = faults::next(Call::Receive) {
+        return Err(errno);
     }
+    let socket = SockRef::from(&fd);
+    Ok(unless_interrupted(TRIES, || socket.recv(room))?)
 }
 
 /// The most ranges that the kernel takes in one call (`UIO_MAXIOV`); more would be `EMSGSIZE`.
@@ -40,19 +43,18 @@ const MAX_RANGES: usize = 1024;
 /// in the host. Errors: `EAGAIN`, `EPIPE` and what sendmsg(2) gives.
 pub fn write(fd: impl AsFd, ranges: &[IoSlice<'_>]) -> Result<usize> {
     let ranges = ranges.get(..MAX_RANGES).unwrap_or(ranges);
-    loop {
-        match SockRef::from(&fd).send_vectored_with_flags(ranges, libc::MSG_NOSIGNAL) {
-            Ok(n) => return Ok(n),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(Errno::from(error)),
-        }
+    if let Some(errno) = faults::next(Call::Send) {
+        return Err(errno);
     }
+    let socket = SockRef::from(&fd);
+    Ok(unless_interrupted(TRIES, || socket.send_vectored_with_flags(ranges, libc::MSG_NOSIGNAL))?)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::errno::Errno;
     use std::os::unix::net::UnixStream;
 
     #[test]

@@ -4,10 +4,13 @@ use super::tuning::{self, Tuning};
 use super::{Layers, ProxyRequest, Scheme, endpoint, ip, tcp};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
+use crate::sys::faults::{self, Call};
 use crate::sys::net::{self, IntOption};
+use crate::sys::poll::{PollFd, poll};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// An address that `zmq_connect` has taken, to be connected to again and again.
 #[derive(Clone, Debug)]
@@ -45,7 +48,7 @@ pub enum Destination {
 pub struct Connecting {
     pub fd: OwnedFd,
     /// Connected and finished already, or why it has failed at once: `EAGAIN` from a local socket means that the
-    /// listener's queue is full. `false`: once the descriptor is writable, [`finish`] it.
+    /// listener's queue is full. `false`: once the descriptor is writable, [`proceed`] with it.
     pub done: Result<bool>,
 }
 
@@ -132,9 +135,13 @@ impl ConnectPlan {
             (Target::Fixed(_), Destination::Fixed(peer)) => (open(peer)?, peer.clone()),
             _ => return Err(Errno::INVAL),
         };
-        let done = match socket.connect(&peer).map_err(Errno::from) {
+        let connected = match faults::next(Call::Connect) {
+            Some(errno) => Err(errno),
+            None => socket.connect(&peer).map_err(Errno::from),
+        };
+        let done = match connected {
             Ok(()) => finish(self.scheme, socket.as_fd(), options).map(|()| true),
-            // A signal only cuts the call short, not the attempt.
+            // A signal only cuts the call short, not the attempt. If there is none under way, `proceed` sees it.
             Err(Errno::INPROGRESS | Errno::INTR) => Ok(false),
             Err(error) => Err(error),
         };
@@ -142,19 +149,37 @@ impl ConnectPlan {
     }
 }
 
-/// Ends an attempt that [`start`](ConnectPlan::start) has left under way, once its descriptor is writable, and sets
-/// the connection's options. Errors: why the attempt has failed.
-pub fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<()> {
+/// Goes on with an attempt that [`start`](ConnectPlan::start) has left under way, and sets the connection's options once it
+/// is there; `false` while it is not. Errors: why the attempt has failed; `ENOTCONN` where there is none, whatever
+/// connect(2) has said.
+pub fn proceed(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<bool> {
+    match finish(scheme, fd, options) {
+        Err(Errno::NOTCONN) if !is_settled(fd) => Ok(false),
+        // It may have been between the two looks.
+        Err(Errno::NOTCONN) => finish(scheme, fd, options).map(|()| true),
+        outcome => outcome.map(|()| true),
+    }
+}
+
+/// Whether nothing is under way: the kernel says neither that there is room nor of an end while it still connects.
+fn is_settled(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
+    poll(&mut fds, Some(Duration::ZERO)) == Ok(1)
+}
+
+/// Errors: why there is no connection; `ENOTCONN` where there is none yet.
+fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<()> {
     let socket = SockRef::from(&fd);
     if let Some(error) = socket.take_error()? {
         return Err(error.into());
     }
+    let peer = socket.peer_addr()?;
     if !scheme.is_over_tcp() {
         return Ok(());
     }
     // While nobody listens on a local port, the kernel may choose that very port for our end and connect the socket
     // to itself; the server could then not have its port back for as long as we hold it.
-    if socket.peer_addr()?.as_socket() == socket.local_addr()?.as_socket() {
+    if peer.as_socket() == socket.local_addr()?.as_socket() {
         return Err(Errno::CONNREFUSED);
     }
     Tuning::of(options).connected(fd)

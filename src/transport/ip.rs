@@ -112,7 +112,12 @@ impl<'a> Parts<'a> {
             if self.host == "*" {
                 return Ok(vec![any(rules.ipv6)]);
             }
-            // A machine that cannot list its interfaces has none by this name.
+            // A machine that cannot list its interfaces has none by this name. No address is a name of one, and to list them
+            // may end the process, in glibc, where somebody disturbs its talk with the kernel.
+            let literal = Query { ipv6: rules.ipv6, numeric: true };
+            if let Ok(addresses) = net_resolve::lookup(self.host, literal) {
+                return Ok(addresses);
+            }
             if let Ok(Some(address)) = interface::address_of(self.host, rules.ipv6) {
                 return Ok(vec![address]);
             }

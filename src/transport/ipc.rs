@@ -5,7 +5,7 @@ use super::listener::{Gate, Listener};
 use super::{Scheme, endpoint};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
-use crate::sys::credentials;
+use crate::sys::{self, credentials};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, DirBuilder, Metadata};
 use std::os::fd::BorrowedFd;
@@ -188,5 +188,7 @@ fn remove_stale(path: &Path) {
 }
 
 fn random() -> Result<u32> {
-    getrandom::u32().map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    let mut bytes = [0; 4];
+    sys::random::fill(&mut bytes)?;
+    Ok(u32::from_ne_bytes(bytes))
 }

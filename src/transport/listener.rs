@@ -67,7 +67,7 @@ pub enum AcceptError {
     /// The system has no descriptors or memory left, or forbids the call. The connection is still waiting, so
     /// trying again at once would spin: wait a while.
     Exhausted(Errno),
-    /// The listener is of no use any more.
+    /// The listener seems to be of no use any more. That may be wrong: wait for longer.
     Fatal(Errno),
 }
 

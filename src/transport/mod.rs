@@ -25,7 +25,7 @@ mod vsock;
 mod ws;
 mod wss;
 
-pub use connect::{ConnectPlan, Connecting, Destination, finish};
+pub use connect::{ConnectPlan, Connecting, Destination, proceed};
 pub use endpoint::{endpoints_of, other_names, peer_address};
 pub use layers::Layers;
 pub use listener::{AcceptError, Accepted, Listener};

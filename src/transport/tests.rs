@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::sys::faults::{self, Call};
 use crate::sys::net::{self, IntOption};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -38,7 +39,7 @@ fn connected(uri: &str, options: &SocketOptions) -> Result<std::os::fd::OwnedFd>
     let attempt = plan.start(destinations.first().unwrap(), options)?;
     if !attempt.done? {
         ready(attempt.fd.as_fd(), Interest::WRITABLE);
-        finish(plan.scheme(), attempt.fd.as_fd(), options)?;
+        assert!(proceed(plan.scheme(), attempt.fd.as_fd(), options)?);
     }
     Ok(attempt.fd)
 }
@@ -284,6 +285,39 @@ fn connecting_to_nobody_fails_when_finished() {
     let options = options();
     let endpoint = bound("tcp://127.0.0.1:*", &options).unwrap().last_endpoint().to_owned();
     assert_eq!(connected(&endpoint, &options).unwrap_err(), Errno::CONNREFUSED);
+}
+
+#[test]
+fn an_attempt_that_is_none_fails_and_one_that_is_goes_on() {
+    let options = options();
+    let listeners = [bound("tcp://127.0.0.1:*", &options).unwrap(), bound("ipc://*", &options).unwrap()];
+    for listener in &listeners {
+        for errno in [Errno::INPROGRESS, Errno::INTR] {
+            let _refused = faults::refuse(Call::Connect, errno, 1);
+            let plan = planned(listener.last_endpoint(), &options).unwrap();
+            let destination = plan.resolve_literal(&options).unwrap().unwrap().remove(0);
+            let attempt = plan.start(&destination, &options).unwrap();
+            assert_eq!(attempt.done, Ok(false));
+            // The reactor tells of it as of any other, and so it is tried again.
+            ready(attempt.fd.as_fd(), Interest::WRITABLE);
+            assert_eq!(proceed(plan.scheme(), attempt.fd.as_fd(), &options), Err(Errno::NOTCONN));
+            assert!(connected(listener.last_endpoint(), &options).is_ok());
+        }
+    }
+}
+
+#[test]
+fn an_attempt_under_way_is_left_alone() {
+    let options = options();
+    // Nobody answers there (RFC 5737).
+    let plan = planned("tcp://192.0.2.1:9", &options).unwrap();
+    let destination = plan.resolve_literal(&options).unwrap().unwrap().remove(0);
+    let attempt = plan.start(&destination, &options).unwrap();
+    if attempt.done == Ok(false) {
+        let proceeded = proceed(plan.scheme(), attempt.fd.as_fd(), &options);
+        // Or else this machine has no way there, which it says at once.
+        assert!(proceeded == Ok(false) || proceeded.is_err_and(|errno| errno != Errno::NOTCONN));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod headers;
 mod instance;
 mod settings;
 
+use super::random;
 use crate::errno::{Errno, Result};
 use headers::*;
 use instance::Instance;
@@ -223,7 +224,7 @@ impl NormSocket {
 
     fn start_sending(&mut self, sizes: &Sizes, settings: &Settings) -> Result<()> {
         let mut id = [0; 2];
-        getrandom::fill(&mut id).map_err(|_| Errno::INVAL)?;
+        random::fill(&mut id)?;
         let (Sizes { buffer, segment, block, parity, auto_parity }, id) = (*sizes, u16::from_ne_bytes(id));
         // SAFETY: a session of ours.
         if !unsafe { NormStartSender(self.session, id, buffer, segment, block, parity, 0) } {
@@ -376,7 +377,7 @@ impl Stream {
 /// Neither of the two numbers that have a meaning of their own: `NORM_NODE_NONE` and `NORM_NODE_ANY`.
 fn random_node() -> Result<u32> {
     let mut node = [0; 4];
-    getrandom::fill(&mut node).map_err(|_| Errno::INVAL)?;
+    random::fill(&mut node)?;
     Ok(u32::from_ne_bytes(node).clamp(1, u32::MAX - 1))
 }
 

@@ -2,6 +2,7 @@
 
 mod headers;
 
+use super::random;
 use crate::errno::{Errno, Result};
 use headers::*;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -208,7 +209,7 @@ impl PgmSocket {
         /// `DEFAULT_DATA_SOURCE_PORT`.
         const SOURCE_PORT: u16 = 7500;
         let mut identifier = [0; 6];
-        getrandom::fill(&mut identifier).map_err(|_| Errno::INVAL)?;
+        random::fill(&mut identifier)?;
         let local = PgmAddress { port, gsi: identifier, sport: SOURCE_PORT };
         let (first, target) = (addresses.receiving().first(), addresses.sending().first());
         let (first, target) = (first.ok_or(Errno::INVAL)?, target.ok_or(Errno::INVAL)?);

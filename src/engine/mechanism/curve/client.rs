@@ -40,7 +40,7 @@ pub struct AwaitReady {
 impl Client {
     /// Appends our HELLO. Fails for a server key that no honest server has, all zeros among them.
     pub fn start(keys: &Arc<ClientKeys>, turn: &mut Turn<'_>) -> Result<Client, Failure> {
-        let (public, secret) = keypair().map_err(Failure::NoDetail)?;
+        let (public, secret) = keypair().map_err(Failure::Own)?;
         let hello_key = HandshakeKey::new(&keys.server, &secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         hello::append(turn.out, &hello_key, &public, HELLO_COUNTER)?;
         Ok(Client::Welcome(AwaitWelcome { keys: Arc::clone(keys), public, secret, hello_key }))

@@ -84,7 +84,7 @@ impl CookieKeys {
         if let Some(key) = &keys.current {
             return Ok(Arc::clone(key));
         }
-        let key = Arc::new(SealKey::generate().map_err(Failure::NoDetail)?);
+        let key = Arc::new(SealKey::generate().map_err(Failure::Own)?);
         keys.current = Some(Arc::clone(&key));
         Ok(key)
     }

@@ -32,7 +32,7 @@ pub fn salted(prefix: &[u8; RANDOM_PREFIX], salt: &[u8; RANDOM]) -> [u8; NONCE] 
 /// Fresh random bytes. Fails with what the system says if it has none.
 pub fn salt() -> Result<[u8; RANDOM], Failure> {
     let mut salt = [0; RANDOM];
-    random::fill(&mut salt).map_err(Failure::NoDetail)?;
+    random::fill(&mut salt).map_err(Failure::Own)?;
     Ok(salt)
 }
 

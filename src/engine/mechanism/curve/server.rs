@@ -95,7 +95,7 @@ impl AwaitHello {
     fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitInitiate, Failure> {
         let hello = hello::parse(body)?;
         let (pair, key) = hello.open(self.keys.pairs())?;
-        let (server, secret) = keypair().map_err(Failure::NoDetail)?;
+        let (server, secret) = keypair().map_err(Failure::Own)?;
         let (id, cookie) = self.keys.cookies().seal(&hello.client, &secret)?;
         welcome::append(turn.out, &key, &Welcome { server, cookie })?;
         Ok(AwaitInitiate { keys: self.keys, pair, client: hello.client, cookie: id, theirs: hello.counter })

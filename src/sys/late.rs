@@ -1,0 +1,141 @@
+//! Wakes that the system has refused to deliver. A thread that lives as long as there are any delivers them as soon as it can:
+//! who is to be woken sleeps until then, and nobody else may come by who would try again.
+
+use super::fork::Born;
+use super::lock::{Lock, LockGuard};
+use super::patience::{Patience, rest};
+use super::thread::{self, ThreadSettings};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Makes the call that was refused, as so many of it. Whether it was not refused this time.
+pub type Deliver = Box<dyn FnMut(u64) -> bool + Send>;
+
+/// How often who has a wake delivered tries itself where there is no thread to be had.
+const TRIES: u32 = 8;
+/// Before the list is tried again that somebody else has locked.
+const MOMENT: Duration = Duration::from_micros(50);
+
+static OWED: Lock<Owed> = Lock::new(Owed { wakes: Vec::new(), delivered_by: None });
+
+struct Owed {
+    /// One for each who is to be woken.
+    wakes: Vec<Wake>,
+    /// The process in which there is a thread that delivers them.
+    delivered_by: Option<Born>,
+}
+
+struct Wake {
+    id: u64,
+    times: u64,
+    deliver: Deliver,
+}
+
+/// An id that no other call of this gives, and that no address is.
+pub fn new_id() -> u64 {
+    /// Above what addresses there are.
+    const FIRST: u64 = 1 << 63;
+    // Relaxed: numbers that differ are all that is asked for.
+    static NEXT: AtomicU64 = AtomicU64::new(FIRST);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+/// Delivers a wake later. `id` says who is to be woken: wakes of the same id become one call.
+#[cold]
+pub fn deliver(id: u64, deliver: Deliver) {
+    let starts = {
+        let mut owed = owed();
+        if owed.delivered_by.is_some_and(Born::forked) {
+            // The parent's, and so are the descriptors behind them.
+            std::mem::forget(std::mem::take(&mut owed.wakes));
+            owed.delivered_by = None;
+        }
+        match owed.wakes.iter_mut().find(|wake| wake.id == id) {
+            Some(wake) => wake.times = wake.times.saturating_add(1),
+            None => owed.wakes.push(Wake { id, times: 1, deliver }),
+        }
+        owed.delivered_by.replace(Born::now()).is_none()
+    };
+    if starts && thread::spawn(&ThreadSettings::default(), "ZMQbg/late", || work(u32::MAX)).is_err() {
+        work(TRIES);
+    }
+}
+
+/// Locked by nobody who sleeps for it, so that to let go of it wakes nobody: that may be what is refused.
+fn owed() -> LockGuard<'static, Owed> {
+    loop {
+        match OWED.try_lock() {
+            Some(owed) => return owed,
+            None => rest(MOMENT),
+        }
+    }
+}
+
+/// Delivers what there is, with so many tries, until there is nothing left.
+fn work(tries: u32) {
+    let mut patience = Patience::default();
+    loop {
+        let mut wakes = {
+            let mut owed = owed();
+            if owed.wakes.is_empty() || patience.refused() >= tries {
+                // Under the lock: whoever adds one more after this starts a thread.
+                owed.delivered_by = None;
+                return;
+            }
+            std::mem::take(&mut owed.wakes)
+        };
+        let before = wakes.len();
+        wakes.retain_mut(|wake| !(wake.deliver)(wake.times));
+        if wakes.len() == before {
+            patience.wait(None);
+        } else {
+            patience.reset();
+        }
+        put_back(wakes);
+    }
+}
+
+/// What could not be delivered, beside what has come meanwhile.
+fn put_back(mut wakes: Vec<Wake>) {
+    let mut owed = owed();
+    for fresh in std::mem::take(&mut owed.wakes) {
+        match wakes.iter_mut().find(|wake| wake.id == fresh.id) {
+            Some(wake) => wake.times = wake.times.saturating_add(fresh.times),
+            None => wakes.push(fresh),
+        }
+    }
+    owed.wakes = wakes;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_wake_is_delivered_once_the_system_no_longer_refuses() {
+        let (said, heard) = channel();
+        let mut refusals = 5;
+        deliver(
+            new_id(),
+            Box::new(move |times| {
+                refusals -= 1;
+                if refusals == 0 {
+                    said.send(times).unwrap();
+                }
+                refusals == 0
+            }),
+        );
+        assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Ok(1));
+        // It is over: what delivers is dropped.
+        assert!(heard.recv_timeout(Duration::from_secs(20)).is_err());
+    }
+
+    #[test]
+    fn ids_differ_and_are_no_addresses() {
+        let (one, two) = (new_id(), new_id());
+        assert_ne!(one, two);
+        assert!(one > usize::MAX as u64 / 2 && two > usize::MAX as u64 / 2);
+    }
+}

@@ -1,0 +1,114 @@
+//! What to do while the system refuses a call that it has no reason to refuse: try again, and not all the time.
+
+use super::faults::{self, Call};
+use super::poll::poll;
+use crate::errno::Errno;
+use std::time::Duration;
+
+/// So often in a row a call is made again at once: what fails once need not fail twice.
+const AT_ONCE: u32 = 2;
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(16);
+
+/// How often in a row a call has been refused.
+#[derive(Debug, Default)]
+pub struct Patience {
+    refused: u32,
+}
+
+impl Patience {
+    /// The call has done what it is for.
+    pub fn reset(&mut self) {
+        self.refused = 0;
+    }
+
+    /// The call was refused. Waits before it is made again, from the third time on, longer each time up to 16 ms, and no
+    /// longer than `most`.
+    pub fn wait(&mut self, most: Option<Duration>) {
+        self.refused = self.refused.saturating_add(1);
+        let Some(waits) = self.refused.checked_sub(AT_ONCE + 1) else { return };
+        let time = SHORTEST.saturating_mul(1 << waits.min(8)).min(LONGEST);
+        rest(most.map_or(time, |most| most.min(time)));
+    }
+
+    /// How often in a row it was refused.
+    pub fn refused(&self) -> u32 {
+        self.refused
+    }
+}
+
+/// Sleeps for about so long, by whatever call the system does not refuse.
+pub fn rest(time: Duration) {
+    if time.is_zero() || poll(&mut [], Some(time)).is_ok() {
+        return;
+    }
+    if faults::next(Call::Nanosleep).is_some() || nanosleep(time).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+fn nanosleep(time: Duration) -> Result<(), Errno> {
+    let time = libc::timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        // Below 10^9, which fits any C long.
+        tv_nsec: time.subsec_nanos() as _,
+    };
+    // SAFETY: the time outlives the call, and what is left of it is not asked for.
+    let rc = unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
+    if rc == 0 { Ok(()) } else { Err(Errno::last()) }
+}
+
+/// Makes a call again, up to so many `tries` in all, for as long as a signal is said to have cut it short.
+pub fn unless_interrupted<T>(tries: u32, mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    let mut left = tries;
+    loop {
+        left = left.saturating_sub(1);
+        match call() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted && left > 0 => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io::{Error, ErrorKind};
+    use std::time::Instant;
+
+    #[test]
+    fn the_first_refusals_cost_nothing_and_the_later_ones_no_processor() {
+        let mut patience = Patience::default();
+        let start = Instant::now();
+        (0..AT_ONCE).for_each(|_| patience.wait(None));
+        assert!(start.elapsed() < SHORTEST);
+        let start = Instant::now();
+        (0..6).for_each(|_| patience.wait(None));
+        assert!(start.elapsed() >= Duration::from_millis(1 + 2 + 4 + 8 + 16 + 16));
+        assert_eq!(patience.refused(), 8);
+        patience.reset();
+        assert_eq!(patience.refused(), 0);
+    }
+
+    #[test]
+    fn a_rest_is_had_by_another_call_where_one_is_refused() {
+        for calls in [&[Call::Poll][..], &[Call::Poll, Call::Nanosleep]] {
+            let _refused: Vec<_> = calls.iter().map(|call| faults::refuse(*call, Errno::FAULT, 1)).collect();
+            let start = Instant::now();
+            rest(Duration::from_millis(3));
+            assert_eq!(start.elapsed() >= Duration::from_millis(3), calls.len() == 1, "{calls:?}");
+        }
+    }
+
+    #[test]
+    fn interruptions_have_an_end() {
+        let mut calls = 0;
+        let outcome: std::io::Result<()> = unless_interrupted(5, || {
+            calls += 1;
+            Err(Error::from(ErrorKind::Interrupted))
+        });
+        assert_eq!((outcome.unwrap_err().kind(), calls), (ErrorKind::Interrupted, 5));
+        assert_eq!(unless_interrupted(5, || Ok(7)).unwrap(), 7);
+    }
+}
