@@ -1,14 +1,15 @@
 //! Attempts to connect, as they show in a session: registered, timed, told of, tried again.
 
-use super::Command;
 use super::connecter::Step;
 use super::establishing::EITHER;
 use super::monitor::{Endpoints, event};
 use super::state::{Session, Stage, fd_value, millis, timer};
+use super::{Command, SessionHandle};
 use crate::errno::Errno;
 use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
 use crate::reactor::Cx;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 
 impl Session {
     pub(super) fn connect(&mut self, cx: &mut Cx<'_>) {
@@ -88,9 +89,7 @@ impl Session {
 
     /// Never connects again.
     pub(super) fn give_up(&mut self, cx: &mut Cx<'_>) {
-        if let Some(connecter) = &self.connecter {
-            self.owner.mailbox.send(Command::Gone(connecter.given_endpoint().into()));
-        }
+        self.owner.mailbox.send(Command::Gone(SessionHandle(Arc::clone(&self.shared))));
         cx.finish();
     }
 

@@ -82,11 +82,6 @@ impl Connecter {
         Connecter { plan, options, backoff, untried: Vec::new(), endpoint, resolved }
     }
 
-    /// As the program gave it.
-    pub fn given_endpoint(&self) -> &str {
-        self.plan.endpoint()
-    }
-
     /// As events have it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint

@@ -14,6 +14,7 @@ use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
 use super::turned_away::{Half, TurnedAway};
 use crate::engine::zmtp::heartbeat::SendState;
+use crate::errno::Errno;
 use crate::reactor::{Remote, clock_ms};
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
@@ -181,6 +182,8 @@ impl Connection {
                 self.watch_for_room();
                 true
             }
+            // Nobody can do anything for it.
+            Sent::Over => true,
             Sent::Yield | Sent::Ended | Sent::Failed(_) => false,
         }
     }
@@ -202,7 +205,7 @@ impl Connection {
             self.nap.sent(sent == Sent::All);
         }
         match sent {
-            Sent::All => progress,
+            Sent::All | Sent::Over => progress,
             Sent::Blocked => {
                 self.watch_for_room();
                 progress
@@ -264,7 +267,7 @@ impl Connection {
                 self.watch_for_room();
             }
             Sent::Yield | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
-            Sent::All => {}
+            Sent::All | Sent::Over => {}
         }
         self.let_in(Half::Send);
     }
@@ -399,6 +402,16 @@ impl Connection {
         let answer = self.recv.lock().as_mut().map(f);
         self.let_in(Half::Recv);
         answer
+    }
+
+    /// The stream is broken, or nobody would be told of it any more: nothing is sent from now on, and what it holds is
+    /// [received](RecvHalf::end_when_read).
+    pub fn end_when_read(&self, errno: Errno) {
+        if let Some(half) = self.send.lock().as_mut() {
+            half.give_up();
+        }
+        self.let_in(Half::Send);
+        self.with_recv(|half| half.end_when_read(errno));
     }
 
     /// Takes the halves away: nobody sends or receives here any more.

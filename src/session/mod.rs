@@ -55,6 +55,11 @@ impl SessionHandle {
     pub fn terminate(&self) {
         self.0.terminate();
     }
+
+    /// Whether they stand for the same session.
+    pub fn is(&self, other: &SessionHandle) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// Connects on an I/O thread, again and again. `pipe` is the session's end of the pipe, where the socket has made

@@ -1,5 +1,6 @@
 //! What a socket and its sessions and listeners share.
 
+use super::SessionHandle;
 use super::borrowed::Connections;
 use super::monitor::Monitor;
 use super::offenders::Offenders;
@@ -15,8 +16,9 @@ pub enum Command {
     Pipe(PipeId, PipeEvent),
     /// A pipe for the socket, from a session whose handshake is over or from an inproc peer.
     Bind(Box<Pipe>),
-    /// A connecter has given up for good: the endpoint is to be forgotten.
-    Gone(Arc<str>),
+    /// A session that connects has given up for good: its endpoint is to be forgotten. Its pipe closes by itself, once what has come
+    /// by it has been read.
+    Gone(SessionHandle),
 }
 
 /// The socket as its sessions and listeners see it.

@@ -110,6 +110,8 @@ pub struct RecvHalf {
     drained: bool,
     /// The endpoint is gone: nothing is received any more.
     stopped: bool,
+    /// What the stream has is received, and then that is its end, for this reason.
+    ends: Option<Errno>,
     /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
     outcome: Option<Received>,
     /// Bytes received by the last call.
@@ -143,6 +145,7 @@ impl RecvHalf {
             hangup: true,
             drained: false,
             stopped: false,
+            ends: None,
             outcome: None,
             received: 0,
             no_credit: false,
@@ -207,7 +210,7 @@ impl RecvHalf {
                 break Received::End;
             }
             if drained {
-                break Received::Blocked;
+                break self.no_more();
             }
             if self.received >= TURN {
                 break Received::Yield;
@@ -229,7 +232,7 @@ impl RecvHalf {
                 }
                 Err(errno) if errno.would_block() => {
                     self.hangup = false;
-                    break Received::Blocked;
+                    break self.no_more();
                 }
                 Err(errno) => break Received::Failed(errno),
             }
@@ -240,6 +243,11 @@ impl RecvHalf {
             self.outcome = Some(outcome);
         }
         outcome
+    }
+
+    /// The stream has no more for now.
+    fn no_more(&self) -> Received {
+        self.ends.map_or(Received::Blocked, Received::Failed)
     }
 
     /// Whether the last [`receive`](RecvHalf::receive) ended because the pipe takes no more.
@@ -255,6 +263,13 @@ impl RecvHalf {
     /// The reactor says that the peer has closed its side.
     pub fn hang_up(&mut self) {
         self.hangup = true;
+    }
+
+    /// The connection is over for this reason, but for what the stream holds: that is received, as far as there is credit, and
+    /// then the stream counts as [failed](Received::Failed).
+    pub fn end_when_read(&mut self, errno: Errno) {
+        self.ends.get_or_insert(errno);
+        (self.hangup, self.drained) = (true, false);
     }
 
     /// The system says that there is something in the stream, whatever was known before.

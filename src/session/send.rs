@@ -40,6 +40,8 @@ pub enum Sent {
     Yield,
     /// The stream is broken.
     Failed(Errno),
+    /// It was before, and the session knows: nothing is sent any more.
+    Over,
 }
 
 /// Ranges handed to one `writev`.
@@ -78,6 +80,8 @@ pub struct SendHalf {
     /// Up to this byte control frames have gone to the stream, or go next.
     control_ends: u64,
     failed: Option<Errno>,
+    /// See [`give_up`](SendHalf::give_up).
+    over: bool,
     /// Bytes sent so far.
     sent_bytes: u64,
     /// What lies between the stream and us.
@@ -103,6 +107,7 @@ impl SendHalf {
             was_blocked: false,
             control_ends: 0,
             failed: None,
+            over: false,
             sent_bytes: 0,
             tunnel: None,
             farewell: false,
@@ -137,12 +142,20 @@ impl SendHalf {
 
     /// Whether a control frame would have to wait, for the stream or for the end of a message.
     pub fn is_busy(&self) -> bool {
-        self.blocked || self.inside || self.out_at < self.out.len() || !self.control.is_empty()
+        !self.over
+            && (self.blocked || self.inside || self.out_at < self.out.len() || !self.control.is_empty())
+    }
+
+    /// Sends nothing any more: the session knows that the stream is broken. What the socket writes stays in the pipe, for the
+    /// next connection, if there is one.
+    pub fn give_up(&mut self) {
+        (self.over, self.blocked) = (true, false);
+        self.control = Vec::new();
     }
 
     /// Queues control frames (PING, PONG) for the next border between messages.
     pub fn queue_control(&mut self, frames: &[u8]) {
-        if self.control.len() + frames.len() <= MOST_CONTROL {
+        if !self.over && self.control.len() + frames.len() <= MOST_CONTROL {
             self.control.extend_from_slice(frames);
         }
     }
@@ -224,6 +237,9 @@ impl SendHalf {
     }
 
     fn send_all(&mut self, fd: BorrowedFd<'_>) -> Sent {
+        if self.over {
+            return Sent::Over;
+        }
         if let Some(errno) = self.failed {
             return Sent::Failed(errno);
         }

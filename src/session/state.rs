@@ -179,11 +179,23 @@ impl Session {
                 connection.part();
                 cx.finish();
             }
-            Sent::All => {}
+            Sent::Over if self.closing => self.disconnected(cx, Reason::Stream(Errno::PIPE)),
+            Sent::All | Sent::Over => {}
             Sent::Blocked => self.note_full(cx),
             Sent::Yield => cx.again(),
-            Sent::Failed(errno) => self.disconnected(cx, Reason::Stream(errno)),
+            Sent::Failed(errno) => self.end_when_read(cx, errno),
         }
+    }
+
+    /// Nothing more can be sent, or nobody would tell of the stream any more. What it holds has been received by the system and
+    /// is the program's: the connection ends when that is in the pipe, which may have to wait for credit.
+    fn end_when_read(&mut self, cx: &mut Cx<'_>, errno: Errno) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        connection.end_when_read(errno);
+        if self.closing {
+            return self.disconnected(cx, Reason::Stream(errno));
+        }
+        self.receive(cx, true);
     }
 
     /// Sends what there is, unless the program does that itself for now.
@@ -230,26 +242,24 @@ impl Session {
         }
     }
 
-    /// Does what a thread of the program that received here has left. `false`: that was the end of the connection.
-    fn run_deferred(&mut self, cx: &mut Cx<'_>) -> bool {
-        let Stage::Connected(connection) = &self.stage else { return true };
+    /// Does what a thread of the program that received here has left.
+    fn run_deferred(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Connected(connection) = &self.stage else { return };
         let deferred = connection.take_deferred();
         if deferred.panicked {
             // As if it had happened here.
             if !self.panicked(cx) {
                 cx.finish();
             }
-            return false;
-        }
-        if let Some(errno) = deferred.failed {
-            self.disconnected(cx, Reason::Stream(errno));
-            return false;
+            return;
         }
         if deferred.arm_timer {
             cx.set_timer(timer::LOOK, MIN_LOOK_INTERVAL);
         }
         self.control.extend_from_slice(&deferred.answers);
-        true
+        if let Some(errno) = deferred.failed {
+            self.end_when_read(cx, errno);
+        }
     }
 
     fn look_after_stream(&mut self, cx: &mut Cx<'_>) {
@@ -372,9 +382,7 @@ impl Source for Session {
             let now_ms = cx.now_ms();
             connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
         }
-        if !self.run_deferred(cx) {
-            return;
-        }
+        self.run_deferred(cx);
         if flags & (PEER_CLOSED | TERMINATE) != 0 {
             return self.close(cx);
         }

@@ -55,6 +55,11 @@ impl Endpoints {
         });
     }
 
+    /// A session has given up, unless the program was faster and has ended it.
+    pub(super) fn forget_session(&mut self, session: &SessionHandle) {
+        self.entries.retain(|entry| !matches!(&entry.what, What::Connected(own) if own.is(session)));
+    }
+
     pub(super) fn terminate_all(&mut self) {
         for entry in self.entries.drain(..) {
             entry.terminate();
@@ -219,7 +224,7 @@ impl Socket {
     }
 
     /// Ends everything under an endpoint. Errors: `ENOENT`.
-    pub(super) fn forget_endpoint(&mut self, endpoint: &str) -> Result<()> {
+    fn forget_endpoint(&mut self, endpoint: &str) -> Result<()> {
         let entries = self.endpoints.take(endpoint);
         if entries.is_empty() {
             return Err(Errno::NOENT);

@@ -122,17 +122,12 @@ impl Socket {
             Command::Pipe(id, PipeEvent::PeerClosed) => self.peer_closed(id),
             Command::Pipe(id, PipeEvent::Hiccup(writer)) => {
                 self.pipes.replace_writer(id, writer);
-                if self.options.immediate {
-                    self.pipes.terminate(id);
-                } else {
-                    self.pattern.hiccuped(&mut self.pipes, id);
-                }
+                self.pattern.hiccuped(&mut self.pipes, id);
             }
             Command::Bind(pipe) => {
                 self.attach(*pipe, Origin::Peer);
             }
-            // It may be gone already: the program was faster.
-            Command::Gone(endpoint) => drop(self.forget_endpoint(&endpoint)),
+            Command::Gone(session) => self.endpoints.forget_session(&session),
         }
     }
 
