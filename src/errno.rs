@@ -63,6 +63,11 @@ impl Errno {
         self.0 == libc::EAGAIN || self.0 == libc::EWOULDBLOCK
     }
 
+    /// Whether the calling thread, of all of the process's, may be what the system does not let make the call (seccomp(2)).
+    pub fn is_denial(self) -> bool {
+        matches!(self.0, libc::EPERM | libc::EACCES | libc::ENOSYS)
+    }
+
     /// The text of the codes that the system does not know, worded as libzmq words them; `None` for the
     /// system's own, whose text is `strerror`'s.
     pub fn own_text(self) -> Option<&'static CStr> {

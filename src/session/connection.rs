@@ -124,7 +124,7 @@ impl Connection {
             if !control.is_empty() {
                 half.queue_control(control);
             }
-            half.send(self.fd.as_fd())
+            half.send_for_session(self.fd.as_fd())
         };
         if sent == Sent::Blocked {
             self.watch_for_room();
@@ -147,6 +147,21 @@ impl Connection {
         });
         self.let_in(Half::Send);
         state.unwrap_or_default()
+    }
+
+    /// Bytes sent so far. `None` while somebody else sends.
+    pub(super) fn sent_bytes(&self) -> Option<u64> {
+        let sent_bytes = self.send.try_lock().and_then(|half| half.as_ref().map(SendHalf::sent_bytes));
+        self.let_in(Half::Send);
+        sent_bytes
+    }
+
+    /// Whether the stream has taken nothing since so many bytes were sent, says that it will not, and has room.
+    pub(super) fn refuses_in_spite_of_room(&self, sent_bytes: u64) -> bool {
+        let refuses = |half: &SendHalf| half.is_blocked() && half.sent_bytes() == sent_bytes;
+        let blocked = self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(refuses));
+        self.let_in(Half::Send);
+        blocked && self.await_room(Duration::ZERO)
     }
 
     /// Whether a control frame would have to wait, where somebody who is sending counts as busy.
@@ -347,7 +362,10 @@ impl Connection {
             // The session will be woken.
             let Some(mut half) = half else { return Received::Stopped };
             let Some(half) = half.as_mut() else { return Received::Stopped };
-            let received = self.receive_with(half, hangup || hidden, now_ms, control);
+            if hangup || hidden {
+                half.hang_up();
+            }
+            let received = half.receive_for_session(self.fd.as_fd(), now_ms, control);
             if half.received() > 0 {
                 self.turn_round();
             }

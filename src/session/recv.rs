@@ -52,6 +52,13 @@ pub enum Received {
     Failed(Errno),
 }
 
+impl Received {
+    /// Whether the calling thread alone may be what the system does not let receive.
+    pub fn is_denial(self) -> bool {
+        matches!(self, Received::Failed(errno) if errno.is_denial())
+    }
+}
+
 /// What a peer may send.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -184,6 +191,20 @@ impl RecvHalf {
             self.scratch.filled(bytes.len());
         }
         Ok(())
+    }
+
+    /// As [`receive`](RecvHalf::receive), on the I/O thread. What the system did not let a thread of the program do it may let
+    /// this one; those threads are not let in again.
+    pub fn receive_for_session(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Received {
+        let denied = self.outcome.take_if(|outcome| outcome.is_denial());
+        let received = self.receive(fd, now_ms, control);
+        self.outcome = self.outcome.or(denied);
+        received
     }
 
     /// Receives what there is. Answers to the peer's commands are appended to `control`.

@@ -228,8 +228,27 @@ impl SendHalf {
         bytes >= HEAVY
     }
 
+    /// As [`send`](SendHalf::send), on the I/O thread. What the system did not let a thread of the program do it may let this
+    /// one; those threads are not let in again.
+    pub fn send_for_session(&mut self, fd: BorrowedFd<'_>) -> Sent {
+        self.lift_denial(|half| half.send(fd))
+    }
+
+    fn lift_denial<R>(&mut self, run: impl FnOnce(&mut SendHalf) -> R) -> R {
+        let denied = self.failed.take_if(|errno| errno.is_denial());
+        let outcome = run(self);
+        self.failed = self.failed.or(denied);
+        outcome
+    }
+
     /// Sends what there is.
     pub fn send(&mut self, fd: BorrowedFd<'_>) -> Sent {
+        if self.over {
+            return Sent::Over;
+        }
+        if let Some(errno) = self.failed {
+            return Sent::Failed(errno);
+        }
         let sent = self.send_all(fd);
         self.blocked = sent == Sent::Blocked;
         self.was_blocked |= self.blocked;
@@ -237,12 +256,6 @@ impl SendHalf {
     }
 
     fn send_all(&mut self, fd: BorrowedFd<'_>) -> Sent {
-        if self.over {
-            return Sent::Over;
-        }
-        if let Some(errno) = self.failed {
-            return Sent::Failed(errno);
-        }
         let mut sent = 0;
         loop {
             let step = match self.step(fd) {
@@ -279,7 +292,7 @@ impl SendHalf {
 
     /// For a session that ends while the socket has not closed the pipe yet: says farewell, as far as the stream takes it.
     pub fn part(&mut self, fd: BorrowedFd<'_>) {
-        let ended = self.say_farewell() && self.send_all(fd) == Sent::Ended;
+        let ended = self.say_farewell() && self.send_for_session(fd) == Sent::Ended;
         if let Some(tunnel) = &self.tunnel
             && !ended
         {

@@ -31,7 +31,11 @@ pub mod timer {
     pub const LINGER: u8 = 5;
     pub const LOOK: u8 = 6;
     pub const NAP: u8 = 7;
+    pub const ROOM: u8 = 8;
 }
+
+/// Before a stream is offered something again that says that it takes nothing, though it has room.
+const ROOM_REFUSED: Duration = Duration::from_millis(10);
 
 /// What the socket gives a session.
 pub struct Ground {
@@ -198,6 +202,18 @@ impl Session {
         self.receive(cx, true);
     }
 
+    /// Sends what there is, now that the stream has room. Where it still takes nothing nobody would tell of the room again.
+    fn send_into_room(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        let before = connection.sent_bytes();
+        self.send(cx);
+        if let Stage::Connected(connection) = &self.stage
+            && before.is_some_and(|before| connection.refuses_in_spite_of_room(before))
+        {
+            cx.set_timer(timer::ROOM, ROOM_REFUSED);
+        }
+    }
+
     /// Sends what there is, unless the program does that itself for now.
     fn send_unless_napping(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Connected(connection) = &self.stage
@@ -341,7 +357,7 @@ impl Source for Session {
                     if !ready.readable {
                         connection.told_of_room(cx.now_ms());
                     }
-                    self.send(cx);
+                    self.send_into_room(cx);
                 }
                 if ready.readable || ready.hangup || ready.error {
                     self.receive(cx, ready.hangup || ready.error);
@@ -369,6 +385,7 @@ impl Source for Session {
             timer::LINGER => cx.finish(),
             timer::LOOK => self.look_after_stream(cx),
             timer::NAP => self.send_unless_napping(cx),
+            timer::ROOM => self.send_into_room(cx),
             _ => {}
         }
     }
@@ -412,7 +429,7 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP] {
+        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::ROOM] {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {

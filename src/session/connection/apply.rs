@@ -145,17 +145,21 @@ impl Connection {
             // What the turn has left over poll(2) tells of again, unless it lies in a tunnel.
             let all_told =
                 received == Received::Blocked || received == Received::Yield && !half.is_tunnelled();
-            Some((all_told, half.received()))
+            Some((received, all_told, half.received()))
         });
         self.let_in(Half::Recv);
         let sent_before = self.turn_round();
         let mut state = self.watcher.0.lock();
         let policy = &mut state.policy;
         let keeps = match received {
-            Some(Some((true, bytes))) => {
+            Some(Some((_, true, bytes))) => {
                 let burst = LendPolicy::is_burst(bytes, sent_before);
                 policy.received(bytes, sent_before, begun, if burst { Instant::now() } else { begun });
                 !policy.is_backing_off()
+            }
+            Some(Some((received, ..))) if received.is_denial() => {
+                policy.never_lend(Instant::now());
+                false
             }
             // How the stream ended, what there is no credit for, and what poll(2) does not see is the session's business.
             Some(Some(_)) => {

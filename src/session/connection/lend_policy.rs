@@ -17,6 +17,8 @@ const MIN_QUICK_RETURNS: u8 = 2;
 /// The I/O thread keeps a stream that is not for lending for this long. That is one that fills whole blocks while the
 /// program, which only receives, works on what has come, or one that two threads want at once.
 const LEND_BACKOFF: Duration = Duration::from_millis(50);
+/// Longer than any process runs.
+const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A burst is at least so many bytes at once.
 const MIN_BURST_BYTES: usize = 8 * 1024;
 /// After so many slow bursts in a row the I/O thread receives. A burst is slow if the program worked longer on it than it took
@@ -88,7 +90,12 @@ impl LendPolicy {
 
     /// The I/O thread is to have the stream for a while.
     pub fn refuse_lending(&mut self, now: Instant) {
-        self.lend_backoff_until = now.checked_add(LEND_BACKOFF);
+        self.lend_backoff_until = self.lend_backoff_until.max(now.checked_add(LEND_BACKOFF));
+    }
+
+    /// The I/O thread is to have the stream for good.
+    pub fn never_lend(&mut self, now: Instant) {
+        self.lend_backoff_until = self.lend_backoff_until.max(now.checked_add(FOR_GOOD));
     }
 
     /// Whether the I/O thread has asked to keep the stream.

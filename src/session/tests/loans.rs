@@ -1,9 +1,11 @@
 //! Connections that a thread of the program receives from itself, and how they come back.
 
 use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, pull};
+use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::session::Listening;
 use crate::session::borrowed::{Borrowed, MOST, fed};
+use crate::sys::faults::{self, Call};
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, ppoll};
 use std::io::{Read, Write};
@@ -472,4 +474,22 @@ fn a_heavy_stream_of_small_messages_goes_to_the_io_thread() {
         kept = lending.lent() == 0;
     }
     lending.end();
+}
+
+#[test]
+fn a_thread_that_may_not_receive_is_served_by_the_io_thread_for_good() {
+    let mut lending = Lending::new(pull());
+    lending.borrow();
+    lending.say(b"\0\x01a");
+    {
+        let _refused = faults::refuse(Call::Receive, Errno::PERM, 1);
+        assert_eq!(lending.recv(), b"a");
+    }
+    // The I/O thread keeps it, also when the time is long over for which it keeps what two threads want.
+    for byte in b"bcd" {
+        thread::sleep(Duration::from_millis(60));
+        lending.say(&[0, 1, *byte]);
+        assert_eq!(lending.recv(), [*byte]);
+        assert_eq!(lending.lent(), 0);
+    }
 }

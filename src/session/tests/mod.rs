@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod credit;
+mod denied;
 mod halves;
 mod loans;
 mod panics;
