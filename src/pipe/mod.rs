@@ -60,6 +60,8 @@ pub struct Pipe {
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
+    /// Its set has noted that it is closed.
+    noted_closed: bool,
 }
 
 /// The right to close an end; closes it when dropped.
@@ -78,6 +80,7 @@ impl Pipe {
             end: End { link, side },
             writer,
             reader,
+            noted_closed: false,
         }
     }
 

@@ -201,7 +201,9 @@ impl Pipes {
     }
 
     fn note_closed(&mut self, id: PipeId) {
-        if !self.closed.contains(&id) {
+        if let Some(pipe) = self.pipes.get_mut(id)
+            && !std::mem::replace(&mut pipe.noted_closed, true)
+        {
             self.closed.push(id);
         }
     }

@@ -10,6 +10,7 @@ use crate::options::{SocketOptions, SocketType};
 use crate::pattern::{Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
 use crate::session::{Command, Endpoints, Owner, SocketEnd, event};
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 /// Pipes, one pattern, a mailbox, and endpoints. Only ever touched under its handle's lock.
@@ -29,9 +30,15 @@ pub struct Socket {
     pub(super) keys: Keys,
     /// Emptied and filled again by [`process`](Socket::process), so that it need not allocate.
     commands: Vec<Command>,
+    /// Commands that earlier calls have not come to.
+    late: VecDeque<Command>,
     /// Last: once it is dropped the context may end.
     pub(super) ticket: SocketTicket,
 }
+
+/// Commands that one call obeys at most: some milliseconds' worth. Peers that come and go all the time while the program is
+/// elsewhere leave any number of them. A publisher is to know of its subscribers before it sends, so this is not less.
+const MOST_COMMANDS: usize = 10_000;
 
 /// How a pipe has come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +70,7 @@ impl Socket {
             names,
             keys: Keys::default(),
             commands: Vec::new(),
+            late: VecDeque::new(),
             ticket,
         })
     }
@@ -84,9 +92,7 @@ impl Socket {
     fn process_commands(&mut self) -> Result<()> {
         let mut commands = std::mem::take(&mut self.commands);
         self.owner.mailbox.take(&mut commands);
-        for command in commands.drain(..) {
-            self.obey(command);
-        }
+        self.obey_all(&mut commands);
         self.commands = commands;
         self.pipes.budget.take_undone();
         self.pattern.go_on(&mut self.pipes);
@@ -94,8 +100,24 @@ impl Socket {
             self.drop_them();
             self.pattern.go_on(&mut self.pipes);
         }
+        if !self.late.is_empty() {
+            self.pipes.budget.leave_undone();
+        }
         self.drop_closed();
         if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
+    }
+
+    /// Obeys as many commands as one call may, in the order in which they came.
+    fn obey_all(&mut self, commands: &mut Vec<Command>) {
+        if self.late.is_empty() && commands.len() <= MOST_COMMANDS {
+            commands.drain(..).for_each(|command| self.obey(command));
+            return;
+        }
+        self.late.extend(commands.drain(..));
+        for _ in 0..MOST_COMMANDS {
+            let Some(command) = self.late.pop_front() else { break };
+            self.obey(command);
+        }
     }
 
     /// A message that is for nobody is gone: a subscription that has come before it was sent must be heard first.

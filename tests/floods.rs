@@ -1,0 +1,215 @@
+//! Peers that pour without end what a socket drops, or digests in silence, over real connections: each call of the program's
+//! is over soon after its timeout, and the other sockets of its thread are looked after.
+//!
+//! What the patterns do is counted frame by frame in `pattern::floods`; this is about time, with the streams and the threads that
+//! belong to it. So the bounds are wide, and a machine that is busy with other things gets more than one chance.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "hostile/bench.rs"]
+mod bench;
+
+use bench::*;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use zmq::options::SocketType;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flood {
+    /// Messages that nobody wants, or that are none.
+    Drop,
+    /// Messages of several frames.
+    Parts,
+    /// PINGs.
+    Ping,
+    /// Subscriptions, and their ends.
+    Subscribe,
+    /// Peers that come, subscribe and leave.
+    Leave,
+}
+
+const FLOODS: [Flood; 5] = [Flood::Drop, Flood::Parts, Flood::Ping, Flood::Subscribe, Flood::Leave];
+/// How long each is poured: a call without a bound would last as long.
+const POURED: Duration = Duration::from_millis(600);
+/// What a call may take beyond its timeout. It is some milliseconds where the library is compiled for speed and the machine quiet.
+const GRACE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(5);
+const CHANCES: u32 = 4;
+
+/// What the peers of such a socket say that they are; `None`: there are no connections to pour into.
+fn peer_of(socket_type: SocketType) -> Option<&'static str> {
+    use SocketType::*;
+    Some(match socket_type {
+        Pair => "PAIR",
+        Pub | Xpub => "SUB",
+        Sub | Xsub => "PUB",
+        Req => "REP",
+        Rep | Router => "DEALER",
+        Dealer => "ROUTER",
+        Pull => "PUSH",
+        Push => "PULL",
+        // Its peers speak no ZMTP, so all of it is bytes.
+        Stream => "DEALER",
+        Server => "CLIENT",
+        Client => "SERVER",
+        Radio => "DISH",
+        Dish => "RADIO",
+        Gather => "SCATTER",
+        Scatter => "GATHER",
+        Peer => "PEER",
+        Channel => "CHANNEL",
+        Dgram => return None,
+    })
+}
+
+fn bytes(flood: Flood) -> Vec<u8> {
+    let of = |flags, body: &[u8]| frame(Version::V3, flags, body);
+    let period = match flood {
+        Flood::Drop => of(0, b"other"),
+        Flood::Parts => [of(MORE, b"other"), of(MORE, b"x"), of(0, b"")].concat(),
+        Flood::Ping => of(COMMAND, b"\x04PING\0\0x"),
+        Flood::Subscribe | Flood::Leave => [
+            of(0, b"\x01topic"),
+            of(0, b"\0topic"),
+            of(COMMAND, b"\x09SUBSCRIBEtopic"),
+            of(COMMAND, b"\x06CANCELtopic"),
+            of(COMMAND, b"\x04JOINgroup"),
+            of(COMMAND, b"\x05LEAVEgroup"),
+        ]
+        .concat(),
+    };
+    period.repeat(64 * 1024 / period.len())
+}
+
+/// Pours until it is told to stop.
+fn pour_on(address: &str, hello: &[u8], flood: Flood, over: &AtomicBool) {
+    let bytes = bytes(flood);
+    while !over.load(Ordering::Relaxed) {
+        let Ok(mut stream) = TcpStream::connect(address) else { continue };
+        stream.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
+        let (mut at, mut open) = (0, stream.write_all(hello).is_ok());
+        if flood == Flood::Leave {
+            let _ = stream.write_all(&bytes[..bytes.len().min(2048)]);
+            continue;
+        }
+        while open && !over.load(Ordering::Relaxed) {
+            match stream.write(&bytes[at..]) {
+                Ok(written) => at = (at + written) % bytes.len(),
+                Err(error) => open = error.kind() == std::io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+}
+
+/// The longest that a call has taken beyond its timeout, and which; and the longest way of a message to another socket of the thread.
+struct Seen {
+    longest: (Duration, &'static str),
+    late: Duration,
+}
+
+impl Seen {
+    fn time<R>(&mut self, name: &'static str, timeout: Duration, call: impl FnOnce() -> R) -> R {
+        let begun = Instant::now();
+        let result = call();
+        let taken = begun.elapsed().saturating_sub(timeout);
+        if taken > self.longest.0 {
+            self.longest = (taken, name);
+        }
+        result
+    }
+}
+
+fn events(socket: Socket) {
+    let (mut value, mut len) = (0, size_of::<i32>());
+    // SAFETY: room for an int, and its size.
+    let rc = unsafe { zmq_getsockopt(socket, ZMQ_EVENTS, (&raw mut value).cast(), &raw mut len) };
+    assert_eq!(rc, 0, "{}", errno());
+}
+
+fn poll(sockets: [Socket; 2]) {
+    let mut items =
+        sockets.map(|socket| zmq_pollitem_t { socket, fd: 0, events: ZMQ_POLLIN as i16, revents: 0 });
+    // SAFETY: two items.
+    let rc = unsafe { zmq_poll(items.as_mut_ptr(), 2, TIMEOUT.as_millis() as _) };
+    assert!(rc >= 0, "{}", errno());
+}
+
+/// All that a program may call, again and again while the peer pours.
+fn under_flood(socket_type: SocketType, peer: &str, flood: Flood) -> Seen {
+    let context = zmq_ctx_new();
+    let socket = open(context, socket_type as i32);
+    set(socket, ZMQ_RCVTIMEO, TIMEOUT.as_millis() as i32);
+    set(socket, ZMQ_SNDTIMEO, TIMEOUT.as_millis() as i32);
+    match socket_type {
+        SocketType::Sub => set_bytes(socket, ZMQ_SUBSCRIBE, b"match"),
+        // SAFETY: a C string.
+        SocketType::Dish => assert_eq!(unsafe { zmq_join(socket, c"match".as_ptr()) }, 0),
+        _ => {}
+    }
+    let (other, ticker) = (open(context, ZMQ_PULL), open(context, ZMQ_PUSH));
+    let endpoint = bind(socket);
+    connect(ticker, &bind(other));
+    let (over, start) = (AtomicBool::new(false), Instant::now());
+    let mut seen = Seen { longest: (Duration::ZERO, ""), late: Duration::ZERO };
+    let ticker = ticker.expose_provenance();
+    thread::scope(|scope| {
+        let address = endpoint.strip_prefix("tcp://").unwrap();
+        scope.spawn(|| pour_on(address, &hello(Version::V3, peer, b""), flood, &over));
+        scope.spawn(|| {
+            let ticker = std::ptr::with_exposed_provenance_mut(ticker);
+            while !over.load(Ordering::Relaxed) {
+                let now = u64::try_from(start.elapsed().as_micros()).unwrap();
+                send(ticker, &now.to_ne_bytes(), 0).unwrap();
+                // It ticks; nothing waits for it.
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        while start.elapsed() < POURED {
+            seen.time("poll", TIMEOUT, || poll([socket, other]));
+            while let Ok((told, _)) = recv(other, ZMQ_DONTWAIT) {
+                let sent = Duration::from_micros(u64::from_ne_bytes(told.try_into().unwrap()));
+                seen.late = seen.late.max(start.elapsed().saturating_sub(sent));
+            }
+            seen.time("events", Duration::ZERO, || events(socket));
+            let _ = seen.time("send", Duration::ZERO, || send(socket, b"x", ZMQ_DONTWAIT));
+            for _ in 0..5 {
+                let _ = seen.time("recv", Duration::ZERO, || recv(socket, ZMQ_DONTWAIT));
+            }
+            let _ = seen.time("recv that waits", TIMEOUT, || recv(socket, 0));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    seen.time("close", Duration::ZERO, || zmq_close(socket));
+    zmq_close(other);
+    zmq_close(std::ptr::with_exposed_provenance_mut(ticker));
+    assert_eq!(zmq_ctx_term(context), 0);
+    seen
+}
+
+fn all_types_under(flood: Flood) {
+    for (socket_type, peer) in SocketType::ALL.into_iter().filter_map(|one| Some((one, peer_of(one)?))) {
+        let mut seen = under_flood(socket_type, peer, flood);
+        for _ in 1..CHANCES {
+            if seen.longest.0 < GRACE && seen.late < GRACE {
+                break;
+            }
+            seen = under_flood(socket_type, peer, flood);
+        }
+        let (longest, call) = seen.longest;
+        eprintln!("{socket_type:?} under {flood:?}: {call} {longest:?}, late {:?}", seen.late);
+        assert!(longest < GRACE, "{socket_type:?} under {flood:?}: {call} took {longest:?} too long");
+        assert!(
+            seen.late < GRACE,
+            "{socket_type:?} under {flood:?}: another socket waited for {:?}",
+            seen.late
+        );
+    }
+}
+
+/// One after the other: they would measure each other.
+#[test]
+fn no_peer_keeps_a_thread_of_the_program() {
+    FLOODS.into_iter().for_each(all_types_under);
+}
