@@ -42,6 +42,15 @@ pub struct News {
     pub is_idle: bool,
 }
 
+/// How many notifications may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tolerance {
+    /// All that there are: who brings them is stopped in time.
+    All,
+    /// [`MOST_UNREAD`] beside those of so many subscriptions.
+    Beside(usize),
+}
+
 /// Topics as [`News::of`] tells them apart.
 type Subject = (Option<PipeId>, Vec<u8>);
 
@@ -76,10 +85,15 @@ impl Notifications {
         self.next += 1;
     }
 
-    /// Adds one, where there are `subscriptions`. Are there too many already, the program does not hear of a topic that comes and
-    /// goes before its turn: the two notifications go together.
-    pub fn tell(&mut self, notification: Notification, subscriptions: usize) {
+    /// Adds one. Where there are too many already, the program does not hear of a topic that comes and goes before its turn: the
+    /// two notifications go together.
+    pub fn tell(&mut self, notification: Notification, tolerance: Tolerance) {
         let Some(news) = notification.news else { return self.push(notification) };
+        let Tolerance::Beside(subscriptions) = tolerance else {
+            // Later ones may not be folded with what lies before this one.
+            self.foldable.clear();
+            return self.push(notification);
+        };
         let many = self.news_weight >= MOST_UNREAD.saturating_add(subscriptions);
         let Some((way, topic)) = notification.msg.data().split_first() else { return };
         if !many && self.foldable.is_empty() {
@@ -144,6 +158,9 @@ mod tests {
 
     use super::*;
 
+    /// Nobody is subscribed to anything.
+    const NONE: Tolerance = Tolerance::Beside(0);
+
     fn news(subscribe: bool, topic: &str) -> Notification {
         let text = [&[u8::from(subscribe)], topic.as_bytes()].concat();
         let news = News { of: None, is_idle: false };
@@ -161,7 +178,7 @@ mod tests {
         let mut notifications = Notifications::default();
         for i in 0..MOST_UNREAD {
             assert!(!notifications.are_many(0));
-            notifications.tell(news(i % 2 == 0, "before"), 0);
+            notifications.tell(news(i % 2 == 0, "before"), NONE);
         }
         assert!(notifications.are_many(0) && !notifications.are_many(1));
         notifications
@@ -173,11 +190,11 @@ mod tests {
         for (subscribe, topic) in
             [(true, "a"), (true, "b"), (true, "a"), (false, "a"), (true, "c"), (false, "b"), (true, "b")]
         {
-            notifications.tell(news(subscribe, topic), 0);
+            notifications.tell(news(subscribe, topic), NONE);
         }
         for _ in 0..10 * MOST_UNREAD {
-            notifications.tell(news(true, "flood"), 0);
-            notifications.tell(news(false, "flood"), 0);
+            notifications.tell(news(true, "flood"), NONE);
+            notifications.tell(news(false, "flood"), NONE);
         }
         let told = all(&mut notifications);
         assert_eq!(told.len(), MOST_UNREAD + 2);
@@ -188,12 +205,12 @@ mod tests {
     #[test]
     fn what_was_heard_of_is_taken_back() {
         let mut notifications = many();
-        notifications.tell(news(true, "a"), 0);
+        notifications.tell(news(true, "a"), NONE);
         while notifications.pop().unwrap().msg.data() != b"\x01a" {}
         for _ in 0..MOST_UNREAD {
             notifications.push(news(true, "x"));
         }
-        notifications.tell(news(false, "a"), 0);
+        notifications.tell(news(false, "a"), NONE);
         assert_eq!(all(&mut notifications).pop().unwrap(), "\0a");
     }
 
@@ -203,7 +220,7 @@ mod tests {
         for i in 0..MOST_UNREAD {
             let mut idle = news(false, &i.to_string());
             idle.news = Some(News { of: None, is_idle: true });
-            notifications.tell(idle, 0);
+            notifications.tell(idle, NONE);
         }
         assert_eq!(all(&mut notifications).len(), MOST_UNREAD);
     }

@@ -3,7 +3,7 @@
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::no_drop::NoDrop;
-use super::notifications::{MOST_UNREAD, News, Notification, Notifications};
+use super::notifications::{MOST_UNREAD, News, Notification, Notifications, Tolerance};
 use super::subscribers::{Removed, Subscribers};
 use super::xsub::subscription;
 use super::{Behaviour, Sent, flag, set_common};
@@ -109,7 +109,7 @@ impl Xpub {
             FrameKind::Message => return self.read_message(pipe, frame),
         };
         if let Some(told) = self.hear(pipe, subscribe, topic, &frame)? {
-            self.notifications.tell(told, self.subscriptions());
+            self.notifications.tell(told, self.tolerance());
         }
         Ok(())
     }
@@ -125,8 +125,8 @@ impl Xpub {
         if reading.inside {
             self.readings.insert(pipe, reading);
         } else {
-            let subscriptions = self.subscriptions();
-            reading.told.into_iter().for_each(|told| self.notifications.tell(told, subscriptions));
+            let tolerance = self.tolerance();
+            reading.told.into_iter().for_each(|told| self.notifications.tell(told, tolerance));
         }
         Ok(())
     }
@@ -171,13 +171,21 @@ impl Xpub {
         if self.settings.manual { self.wishes.total() } else { self.subscribers.total() }
     }
 
-    /// Whether peers are waited for by nobody: the program sees each subscription, and does not receive.
+    /// Whether the peers have to wait until the program has received more: it is one that sees each subscription, or there are too
+    /// many messages.
     fn must_wait(&self) -> bool {
-        let sees_all = self.listens && self.settings.tells_all();
-        if sees_all {
-            self.notifications.are_many(self.subscriptions())
+        match self.tolerance() {
+            Tolerance::All => self.notifications.are_many(self.subscriptions()),
+            Tolerance::Beside(_) => self.notifications.messages_exceed(MOST_UNREAD),
+        }
+    }
+
+    /// What may wait for the program without its peers having to: one that sees each subscription misses none.
+    fn tolerance(&self) -> Tolerance {
+        if self.listens && self.settings.tells_all() {
+            Tolerance::All
         } else {
-            self.notifications.messages_exceed(MOST_UNREAD)
+            Tolerance::Beside(self.subscriptions())
         }
     }
 
@@ -185,19 +193,19 @@ impl Xpub {
     fn forget_leavers(&mut self, pipes: &mut Pipes) {
         while self.subscribers.is_anybody_leaving() && !self.is_full() && pipes.budget.allows() {
             let (speaks, manual, settings) = (self.speaks, self.settings.manual, &self.settings);
-            let (notifications, total) = (&mut self.notifications, self.subscribers.total());
+            let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
             self.subscribers.forget_some(&mut pipes.budget, |topic, pipe, last| {
                 if speaks && !manual && (last || settings.verbose_unsubscribe) {
-                    tell_of_end(notifications, topic, settings.tells_apart(pipe), None, total);
+                    tell_of_end(notifications, topic, settings.tells_apart(pipe), None, tolerance);
                 }
             });
         }
         while self.wishes.is_anybody_leaving() && !self.is_full() && pipes.budget.allows() {
             let (speaks, settings) = (self.speaks && self.settings.manual, &self.settings);
-            let (notifications, total) = (&mut self.notifications, self.wishes.total());
+            let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
             self.wishes.forget_some(&mut pipes.budget, |topic, pipe, _| {
                 if speaks {
-                    tell_of_end(notifications, topic, settings.tells_apart(pipe), Some(None), total);
+                    tell_of_end(notifications, topic, settings.tells_apart(pipe), Some(None), tolerance);
                 }
             });
         }
@@ -315,11 +323,11 @@ fn tell_of_end(
     topic: &[u8],
     of: Option<PipeId>,
     wish: Option<Option<PipeId>>,
-    subscriptions: usize,
+    tolerance: Tolerance,
 ) {
     if let Ok(msg) = notification(false, topic) {
         let news = Some(News { of, is_idle: false });
-        notifications.tell(Notification { msg, wish, news }, subscriptions);
+        notifications.tell(Notification { msg, wish, news }, tolerance);
     }
 }
 
@@ -456,6 +464,7 @@ mod tests {
         ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE,
     };
     use crate::options::number::*;
+    use crate::pattern::notifications::MOST_UNREAD;
     use crate::pattern::testing::Bench;
 
     fn all(bench: &mut Bench) -> Vec<String> {
@@ -574,6 +583,83 @@ mod tests {
         bench.send(&["both"]).unwrap();
         assert_eq!(one.recv_all(), ["cached 1|rest", "both"]);
         assert_eq!(two.recv_all(), ["cached 2|rest", "both"]);
+    }
+
+    /// Has the peer subscribe to a topic and end that, so often.
+    fn churn(bench: &mut Bench, peer: &mut crate::pattern::testing::Peer, times: usize) {
+        for _ in 0..times {
+            peer.send(&["\u{1}churn"]);
+            peer.send(&["\0churn"]);
+            bench.settle();
+        }
+    }
+
+    #[test]
+    fn a_program_that_never_receives_keeps_its_subscribers_and_its_memory() {
+        for option in [None, Some(ZMQ_XPUB_VERBOSE), Some(ZMQ_XPUB_VERBOSER)] {
+            let mut bench = Bench::new(SocketType::Xpub);
+            option.into_iter().for_each(|option| bench.set(option, 1));
+            let mut peer = bench.connect_with(0, |_| {});
+            churn(&mut bench, &mut peer, 5 * MOST_UNREAD);
+            peer.subscribe(true, "late");
+            bench.send(&["late"]).unwrap();
+            assert_eq!(peer.recv_all(), ["late"], "{option:?}");
+            let told = all(&mut bench);
+            assert!(told.len() <= MOST_UNREAD + 9, "{option:?}: {}", told.len());
+            assert_eq!(told.last().unwrap(), "\u{1}late");
+        }
+    }
+
+    #[test]
+    fn a_program_that_has_stopped_receiving_is_told_in_the_end_what_is_and_what_is_not() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        let mut peer = bench.connect_with(0, |_| {});
+        peer.subscribe(true, "a");
+        peer.subscribe(true, "b");
+        assert_eq!(all(&mut bench), ["\u{1}a", "\u{1}b"]);
+        churn(&mut bench, &mut peer, 5 * MOST_UNREAD);
+        peer.subscribe(false, "a");
+        peer.subscribe(true, "c");
+        let told = all(&mut bench);
+        assert!(told.len() <= MOST_UNREAD + 9, "{}", told.len());
+        assert_eq!(told[told.len() - 2..], ["\0a", "\u{1}c"]);
+        assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 2);
+    }
+
+    #[test]
+    fn who_is_to_see_everything_sees_everything_and_the_peer_waits() {
+        for option in [ZMQ_XPUB_VERBOSE, ZMQ_XPUB_VERBOSER, ZMQ_XPUB_MANUAL] {
+            let mut bench = Bench::new(SocketType::Xpub);
+            bench.set(option, 1);
+            let mut peer = bench.connect_with(0, |_| {});
+            assert_eq!(all(&mut bench), [""; 0], "it listens");
+            churn(&mut bench, &mut peer, 5 * MOST_UNREAD);
+            let waiting = |bench: &mut Bench| bench.pipes.pipe(peer.id).unwrap().queued().1 as usize;
+            assert!(waiting(&mut bench) >= 8 * MOST_UNREAD, "{option}: left unread");
+            let mut told = 0;
+            while bench.recv_frame().is_ok() || bench.pipes.budget.take_undone() {
+                told += 1;
+            }
+            assert!(told >= 10 * MOST_UNREAD, "{option}: {told}");
+            assert_eq!(waiting(&mut bench), 0);
+        }
+    }
+
+    #[test]
+    fn messages_of_peers_wait_in_their_pipes() {
+        let mut bench = Bench::new(SocketType::Xpub);
+        let mut peer = bench.connect_with(0, |_| {});
+        for _ in 0..3 * MOST_UNREAD {
+            peer.send(&["two", "frames"]);
+        }
+        bench.settle();
+        assert!(bench.pipes.pipe(peer.id).unwrap().queued().1 as usize >= 2 * MOST_UNREAD);
+        let mut messages = 0;
+        while let Ok(frames) = bench.try_recv() {
+            assert_eq!(frames, ["two", "frames"]);
+            messages += 1;
+        }
+        assert_eq!(messages, 3 * MOST_UNREAD);
     }
 
     #[test]

@@ -42,13 +42,20 @@ impl Budget {
     /// Another call begins, for which this is enough. The time is asked for only if it matters.
     #[inline(always)]
     pub fn begin(&mut self, most: u32, now: impl FnOnce() -> Instant) {
-        if self.stock < CALL_UNITS {
-            self.refill(now());
+        self.left = most;
+        if self.stock != CALL_UNITS {
+            self.begin_short(most, now());
         }
+    }
+
+    /// What earlier calls have used up has not come back yet.
+    #[cold]
+    #[inline(never)]
+    fn begin_short(&mut self, most: u32, now: Instant) {
+        self.refill(now);
         self.left = most.min(self.stock).max(LEAST_UNITS);
     }
 
-    #[cold]
     fn refill(&mut self, now: Instant) {
         let since = *self.since.get_or_insert(now);
         let us = u32::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u32::MAX);

@@ -73,6 +73,8 @@ pub struct Limits {
 
 /// Bytes received in one go, before others have their turn.
 const TURN: usize = 512 * 1024;
+/// Commands and control frames after which others have their turn: they are short, and each is answered.
+const TURN_COMMANDS: u32 = 2048;
 /// Bytes asked for at first, and at most where frames are small.
 const FIRST_READ: usize = 1024;
 const LARGEST_READ: usize = 64 * 1024;
@@ -121,8 +123,9 @@ pub struct RecvHalf {
     ends: Option<Errno>,
     /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
     outcome: Option<Received>,
-    /// Bytes received by the last call.
+    /// Bytes received by the last call, and commands and control frames that it has met with.
     received: usize,
+    commands: u32,
     /// The last call ended for want of credit.
     no_credit: bool,
     /// The next call panics.
@@ -155,6 +158,7 @@ impl RecvHalf {
             ends: None,
             outcome: None,
             received: 0,
+            commands: 0,
             no_credit: false,
             #[cfg(test)]
             panics: false,
@@ -213,7 +217,7 @@ impl RecvHalf {
         if self.panics {
             std::panic::resume_unwind(Box::new("injected"));
         }
-        self.received = 0;
+        (self.received, self.commands) = (0, 0);
         if self.stopped {
             return Received::Stopped;
         }
@@ -233,7 +237,7 @@ impl RecvHalf {
             if drained {
                 break self.no_more();
             }
-            if self.received >= TURN {
+            if self.received >= TURN || self.commands >= TURN_COMMANDS {
                 break Received::Yield;
             }
             if !self.content {

@@ -175,6 +175,7 @@ impl RecvHalf {
         control: &mut Vec<u8>,
     ) -> Result<(), Failure> {
         let len = header.frame_len();
+        self.commands += 1;
         let wanted = self.wants_subscriptions();
         if self.inside {
             self.weigh(len as u64)?;

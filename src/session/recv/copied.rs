@@ -50,6 +50,7 @@ impl RecvHalf {
                 heartbeat.on_received();
             }
             if header.is_command() {
+                self.commands += 1;
                 let body = bytes.get(header.header_len..len).unwrap_or_default();
                 obey(body, version, now_ms, &mut self.heartbeat, control);
                 self.scratch.consume(len);

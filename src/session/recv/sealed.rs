@@ -184,6 +184,7 @@ impl RecvHalf {
         if self.inside {
             self.weigh(header.frame_len() as u64)?;
         }
+        self.commands += 1;
         let body = self.scratch.part(text);
         if !obey(body, version, now_ms, &mut self.heartbeat, control) || !wanted {
             return Ok(true);

@@ -71,6 +71,7 @@ impl RecvHalf {
 
     /// Does what a whole control frame asks for; `false`: it was the last.
     fn take_control(&mut self, header: &Header, control: &mut Vec<u8>) -> bool {
+        self.commands += 1;
         let RecvForm::Ws(incoming) = &mut self.form else { return true };
         let payload = self.scratch.part_mut(header.header_len..header.frame_len());
         incoming.unmask(header.mask, payload);
@@ -97,6 +98,7 @@ impl RecvHalf {
         let (flags, skip) = incoming.open(header.mask, payload)?;
         let body = (header.header_len + skip).min(len)..len;
         if flags & COMMAND != 0 {
+            self.commands += 1;
             if self.inside {
                 self.weigh(len as u64)?;
             }
