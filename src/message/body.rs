@@ -8,7 +8,7 @@ use super::large_blocks;
 use super::spares::{self, Spares};
 use crate::errno::{Errno, Result};
 use crate::sys::copying;
-use crate::sys::memory::{try_alloc, try_alloc_zeroed};
+use crate::sys::memory::{self, try_alloc, try_alloc_zeroed};
 use std::alloc::{Layout, dealloc};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
@@ -322,6 +322,7 @@ impl Header {
     /// # Safety
     /// As of [`release`](Header::release).
     pub(super) unsafe fn free(header: *mut Header, capacity: usize) {
+        memory::add_freed(capacity);
         if let Ok(layout) = Header::layout(capacity) {
             // SAFETY: the caller says that this is the layout it was allocated with. Headers need no drop.
             unsafe { dealloc(header.cast(), layout) };

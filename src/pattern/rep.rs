@@ -60,7 +60,8 @@ impl Rep {
             }
             let frame = self.router.queue.recv(pipes)?;
             let (more, bytes) = (frame.more(), frame.data().len());
-            let label = more.then(|| frame.into_msg());
+            let room = self.envelope.try_reserve(1).map_err(|_| Errno::NOMEM);
+            let label = more.then(|| room.and_then(|()| frame.into_msg()));
             pipes.spend_frame(pipe, bytes);
             let Some(label) = label else { return Ok(false) };
             let bottom = bytes == 0;

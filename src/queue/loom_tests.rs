@@ -107,6 +107,32 @@ fn loom_everything_published_arrives_in_order() {
     model(3);
 }
 
+/// Both sides may free emptied blocks, at any time, and no block is freed or filled twice.
+#[test]
+fn loom_emptied_blocks_are_freed_by_one_side_alone() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let (mut producer, mut consumer) = queue::<u32>().unwrap();
+        let wake = loom::sync::Arc::new(Notify::new());
+        let their = wake.clone();
+        let reader = loom::thread::spawn(move || {
+            read_tails(&mut consumer, &their, 1);
+            consumer.free_spares();
+            consumer
+        });
+        send_tails(&mut producer, &wake, 1);
+        producer.free_spares();
+        // A block that was kept is filled again where neither has freed it.
+        producer.append([b"x", b"y"]).unwrap();
+        producer.attach(1).unwrap();
+        producer.publish();
+        let mut consumer = reader.join().unwrap();
+        assert!(consumer.ready());
+        assert_eq!(consumer.bytes(), b"xy");
+    });
+}
+
 #[test]
 fn loom_passes_a_twin_with_no_edge_weakened() {
     assert!(!weakened(0));

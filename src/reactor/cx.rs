@@ -152,6 +152,13 @@ impl Core {
         }
     }
 
+    /// Has all sources tidy up.
+    pub fn tidy(&mut self) {
+        for token in self.entries.tokens() {
+            self.call(token, |source, _| source.tidy());
+        }
+    }
+
     /// Rings the timers that are due.
     pub fn ring(&mut self) {
         let mark = self.alarms.mark();

@@ -8,6 +8,7 @@ use crate::sys::epoll::watch_behind;
 use crate::sys::fork::Born;
 use crate::sys::late;
 use crate::sys::lock::Lock;
+use crate::sys::memory::{self, Keeper};
 use mio::unix::SourceFd;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -174,6 +175,21 @@ impl Remote {
     fn seated(&self) -> Result<Token> {
         let token = self.token();
         if token == Token::NONE || self.0.shared.born.forked() { Err(Errno::NOENT) } else { Ok(token) }
+    }
+}
+
+impl Keeper for Shared {
+    fn look(&self) {
+        if !self.born.forked() {
+            // Where it cannot be woken, it looks when it wakes.
+            let _ = self.waker.wake(&self.registry);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        memory::forget_keepers();
     }
 }
 

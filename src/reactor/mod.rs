@@ -12,6 +12,7 @@ mod cx;
 mod inbox;
 mod table;
 mod timers;
+mod trim;
 mod turn;
 mod waker;
 
@@ -44,6 +45,9 @@ pub trait Source: Send {
 
     /// Somebody called [`Remote::wake`], once or often, or this source asked for it with [`Cx::again`].
     fn wake(&mut self, cx: &mut Cx<'_>);
+
+    /// The process has given up much memory, and now nothing happens: what is kept only to be used again goes.
+    fn tidy(&mut self) {}
 
     /// A call has panicked. `true`: the source has let go of whatever was left half done and lives on; else it is
     /// dropped next.

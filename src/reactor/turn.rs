@@ -2,17 +2,19 @@
 
 use super::cx::Core;
 use super::inbox::{Item, Shared};
+use super::trim::Trim;
 use super::{Handle, Ready, Token};
 use crate::errno::{Errno, Result};
-use crate::message::DeferFrees;
+use crate::message::{self, DeferFrees};
 use crate::sys;
 use crate::sys::contain::contain;
 use crate::sys::faults::{self, Call};
+use crate::sys::memory;
 use crate::sys::patience::Patience;
 use crate::sys::poll::PollFd;
 use crate::sys::thread::{self, Thread, ThreadSettings};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Events taken from the kernel at once. Whoever is left over comes next turn.
@@ -23,6 +25,7 @@ struct Reactor {
     events: mio::Events,
     core: Core,
     items: Vec<Item>,
+    trim: Trim,
     /// With a system that does not say which descriptors are ready.
     patience: Patience,
 }
@@ -37,9 +40,12 @@ pub fn spawn_reactor(settings: &ThreadSettings, number: usize, on_loss: OnLoss) 
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(poll.registry())?);
     let handle = Handle::new(Arc::clone(&shared));
+    let keeper: Weak<Shared> = Arc::downgrade(&shared);
+    memory::add_keeper(keeper);
     let thread = thread::spawn(settings, &format!("ZMQbg/IO/{number}"), move || {
         let (events, core) = (mio::Events::with_capacity(EVENTS), Core::new(shared));
-        Reactor { events, core, items: Vec::new(), patience: Patience::default() }.run(poll, on_loss);
+        let trim = Trim::new(Instant::now());
+        Reactor { events, core, items: Vec::new(), trim, patience: Patience::default() }.run(poll, on_loss);
     })?;
     Ok((handle, thread))
 }
@@ -66,16 +72,36 @@ impl Reactor {
         } else {
             Some(Duration::ZERO)
         };
-        let polled = self.poll(poll, timeout);
+        let polled = self.poll(poll, self.watch_memory(timeout));
         match &polled {
             Ok(()) => self.patience.reset(),
             Err(_) => self.patience.wait(timeout),
         }
         self.core.now = Instant::now();
         self.core.shared.wake_up(&mut self.items);
+        self.give_back_memory();
         match polled {
             Err(Errno::INTR) => Ok(()),
             polled => polled,
+        }
+    }
+
+    /// How long to sleep at most, where memory is to be looked after.
+    fn watch_memory(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let Some(again) = self.trim.look_again_after(memory::freed()) else {
+            memory::tell_at(self.trim.worth_it_at());
+            return timeout;
+        };
+        Some(timeout.map_or(again, |timeout| timeout.min(again)))
+    }
+
+    /// After a burst, once nothing happens any more: what the process keeps without need goes back to the system.
+    fn give_back_memory(&mut self) {
+        let idle = self.events.is_empty() && self.items.is_empty();
+        if self.trim.is_due(memory::freed(), idle, self.core.now) {
+            self.core.tidy();
+            message::free_spares();
+            memory::return_to_system();
         }
     }
 

@@ -415,6 +415,20 @@ impl Connection {
         }
     }
 
+    /// Frees what is kept only to be used again, unless somebody is at it.
+    pub fn tidy(&self) {
+        if let Some(mut half) = self.recv.try_lock() {
+            let _ = half.as_mut().map(RecvHalf::tidy);
+            drop(half);
+            self.let_in(Half::Recv);
+        }
+        if let Some(mut half) = self.send.try_lock() {
+            let _ = half.as_mut().map(SendHalf::tidy);
+            drop(half);
+            self.let_in(Half::Send);
+        }
+    }
+
     /// Something about the receiving half.
     pub fn with_recv<R>(&self, f: impl FnOnce(&mut RecvHalf) -> R) -> Option<R> {
         let answer = self.recv.lock().as_mut().map(f);

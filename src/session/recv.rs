@@ -310,6 +310,11 @@ impl RecvHalf {
         }
     }
 
+    /// Frees what is kept only to be used again.
+    pub fn tidy(&mut self) {
+        self.writer.free_spares();
+    }
+
     /// Gives the pipe's lane back; the connection is gone. What was complete is flushed, the rest dropped.
     pub fn into_writer(mut self) -> LaneWriter {
         self.writer.rollback();

@@ -300,6 +300,11 @@ impl SendHalf {
         }
     }
 
+    /// Frees what is kept only to be used again.
+    pub fn tidy(&mut self) {
+        self.reader.free_spares();
+    }
+
     /// Gives the pipe's lane back, at a border between messages: the connection is gone.
     pub fn into_reader(mut self) -> LaneReader {
         match self.form {
@@ -462,8 +467,12 @@ enum Step {
     Nothing,
 }
 
-/// Appends a frame in the form in which frames leave; sealed ones have to be finished.
+/// Bytes that a form puts around a body, at most.
+const MOST_AROUND_BODY: usize = 64;
+
+/// Appends a frame in the form in which frames leave; sealed ones have to be finished. Errors: `ENOMEM`, and what sealing says.
 fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
+    out.try_reserve(body.len().saturating_add(MOST_AROUND_BODY)).map_err(|_| Errno::NOMEM)?;
     match form {
         SendForm::Raw => out.extend_from_slice(body),
         SendForm::AsTheyLie => append(out, Version::V3_1, flags, body),

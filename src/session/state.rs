@@ -428,6 +428,12 @@ impl Source for Session {
         }
     }
 
+    fn tidy(&mut self) {
+        if let Stage::Connected(connection) = &self.stage {
+            connection.tidy();
+        }
+    }
+
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
         for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::ROOM] {
             cx.cancel_timer(id);

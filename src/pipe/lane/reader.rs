@@ -178,6 +178,13 @@ impl LaneReader {
         }
     }
 
+    /// Frees emptied blocks that are kept to be filled again.
+    pub fn free_spares(&mut self) {
+        if let From::Blocks(consumer) = &mut self.from {
+            consumer.free_spares();
+        }
+    }
+
     /// The blocks, for a connection that writes them out as they are; `None` where the lane conflates.
     pub fn blocks(&mut self) -> Option<&mut Consumer<Tail>> {
         self.found = None;

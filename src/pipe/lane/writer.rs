@@ -209,6 +209,13 @@ impl LaneWriter {
         }
     }
 
+    /// Frees emptied blocks that are kept to be filled again.
+    pub fn free_spares(&mut self) {
+        if let Into::Blocks(producer) = &mut self.into {
+            producer.free_spares();
+        }
+    }
+
     /// The blocks, for a connection that receives straight into them; `None` where the lane conflates.
     pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
         match &mut self.into {

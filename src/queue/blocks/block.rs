@@ -2,7 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell};
-use crate::sys::memory::try_alloc;
+use crate::sys::memory::{add_freed, try_alloc};
 use std::alloc::{Layout, dealloc};
 use std::ptr::{self, NonNull};
 // A count for the process, of which no model has to know.
@@ -47,6 +47,9 @@ pub(super) struct Shared<T> {
     /// Emptied blocks on their way back, a list. The consumer puts them in front (Release), the producer takes them all
     /// (Acquire): the consumer's last reads of a block happen before the producer's first writes.
     pub(super) spare: AtomicPtr<Block<T>>,
+    /// The producer is gone, so emptied blocks are of no use. It writes it, the consumer reads it; one put aside too many is
+    /// freed with the queue, so Relaxed.
+    pub(super) deserted: AtomicBool,
     /// First block of the list, for freeing it: the consumer writes it when it drops, `Shared::drop` reads it.
     pub(super) head: UnsafeCell<NonNull<Block<T>>>,
 }
@@ -125,6 +128,7 @@ impl<T> Block<T> {
         unsafe {
             let capacity = block.as_ref().capacity;
             block.as_ptr().drop_in_place();
+            add_freed(capacity);
             if let Ok(layout) = Self::layout(capacity) {
                 dealloc(block.as_ptr().cast(), layout);
             }

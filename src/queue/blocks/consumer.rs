@@ -3,7 +3,7 @@
 use super::block::{Block, MESSAGES_SHIFT, SEALED, Shared, bytes_of, keep};
 use super::distance::Distance;
 use crate::queue::shim::{Arc, Ordering, edge};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// The reading side.
 pub struct Consumer<T> {
@@ -229,7 +229,7 @@ impl<T> Consumer<T> {
         unsafe {
             passed.as_ref().tail.with_mut(|tail| drop((*tail).take()));
             passed.as_ref().state.store(0, Ordering::Relaxed);
-            if !keep(passed.as_ref().capacity) {
+            if self.shared.deserted.load(Ordering::Relaxed) || !keep(passed.as_ref().capacity) {
                 return Block::free(passed);
             }
             let mut first = self.shared.spare.load(Ordering::Relaxed);
@@ -242,6 +242,16 @@ impl<T> Consumer<T> {
                 }
             }
         }
+    }
+}
+
+impl<T> Consumer<T> {
+    /// Frees the emptied blocks that the producer has not taken back yet.
+    pub fn free_spares(&mut self) {
+        // Relaxed: this side has put them there, and whoever takes the list has it alone.
+        let list = self.shared.spare.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the list was taken out by this side.
+        unsafe { Block::free_spares(list) };
     }
 }
 

@@ -34,6 +34,7 @@ pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
     let shared = Arc::new(Shared {
         asleep: AtomicBool::new(false),
         spare: AtomicPtr::new(ptr::null_mut()),
+        deserted: AtomicBool::new(false),
         head: UnsafeCell::new(block),
     });
     let producer = Producer {

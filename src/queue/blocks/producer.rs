@@ -309,6 +309,18 @@ impl<T> Producer<T> {
         Some(spare)
     }
 
+    /// Frees the emptied blocks that were kept to be filled again.
+    pub fn free_spares(&mut self) {
+        let own = std::mem::replace(&mut self.spares, ptr::null_mut());
+        // Acquire: the consumer's last reads of the blocks happen before they are freed.
+        let returned = self.shared.spare.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: both lists were taken over by this side.
+        unsafe {
+            Block::free_spares(own);
+            Block::free_spares(returned);
+        }
+    }
+
     /// Closes the current block with `tail` and makes `next` the current one.
     fn seal(&mut self, tail: Option<T>, next: NonNull<Block<T>>) {
         let sealed = word(self.filled, self.messages) | SEALED;
@@ -336,7 +348,7 @@ impl<T> Drop for Producer<T> {
     fn drop(&mut self) {
         // What was never published is nobody's.
         self.rollback();
-        // SAFETY: the list was taken over by this side.
-        unsafe { Block::free_spares(self.spares) };
+        self.shared.deserted.store(true, Ordering::Relaxed);
+        self.free_spares();
     }
 }

@@ -170,3 +170,29 @@ fn tails_are_freed_with_the_queue() {
     drop(producer);
     assert_eq!(std::sync::Arc::strong_count(&counter), 1);
 }
+
+#[test]
+fn blocks_that_are_kept_can_be_freed_from_either_end() {
+    for by_consumer in [false, true] {
+        let (mut producer, mut consumer) = queue::<u32>().unwrap();
+        let bytes = vec![7; 200_000];
+        for _ in 0..3 {
+            for part in bytes.chunks(1000) {
+                producer.append([part, b""]).unwrap();
+            }
+            producer.end_messages(1);
+            producer.publish();
+            while consumer.ready() {
+                consumer.advance(usize::MAX / 2);
+            }
+            if by_consumer {
+                consumer.free_spares();
+                assert!(producer.shared.spare.load(Ordering::Relaxed).is_null());
+            } else {
+                producer.free_spares();
+                assert!(producer.spares.is_null());
+                assert!(producer.shared.spare.load(Ordering::Relaxed).is_null());
+            }
+        }
+    }
+}

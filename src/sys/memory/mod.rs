@@ -5,6 +5,9 @@
 //! does without while it is. What is large, or as large as a peer likes, is asked for with [`try_alloc`] or `try_reserve`.
 
 mod reserve;
+mod returned;
+
+pub use returned::{Keeper, add_freed, add_keeper, forget_keepers, freed, return_to_system, tell_at};
 
 use reserve::{RESERVE_BYTES, Reserve};
 use std::alloc::{GlobalAlloc, Layout, System};
