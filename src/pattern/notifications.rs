@@ -7,7 +7,8 @@
 
 use crate::message::Msg;
 use crate::pipe::PipeId;
-use std::collections::{BTreeMap, HashMap};
+use crate::sys::keyed::HashMap;
+use std::collections::BTreeMap;
 
 /// Notifications that wait for the program, beside those of the topics that are subscribed to, and messages that do. One of more
 /// than [`UNIT_BYTES`] counts for more.

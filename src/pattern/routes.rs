@@ -2,8 +2,8 @@
 
 use crate::errno::{Errno, Result};
 use crate::pipe::{PipeId, Pipes};
+use crate::sys::keyed::HashMap;
 use crate::sys::random::number_or_0;
-use std::collections::HashMap;
 
 /// Peers by routing id. Each pipe carries its own id as well ([`Pipes::routing_id`]).
 pub struct Routes {
@@ -20,7 +20,7 @@ impl Routes {
     pub fn new() -> Routes {
         // Any start will do; a random one keeps programs from relying on the ids.
         let next = number_or_0();
-        Routes { by_id: HashMap::new(), last: None, next, connect_id: Vec::new() }
+        Routes { by_id: HashMap::default(), last: None, next, connect_id: Vec::new() }
     }
 
     /// Names the next peer that is connected to. Errors: `EINVAL` for the empty name.

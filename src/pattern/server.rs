@@ -6,9 +6,9 @@ use super::{Behaviour, Sent, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Frame, Msg, OutFrame};
 use crate::pipe::{PipeId, Pipes};
+use crate::sys::keyed::HashMap;
 use crate::sys::random::number_or_0;
 use slotmap::SecondaryMap;
-use std::collections::HashMap;
 
 pub struct Server {
     queue: FairQueue,
@@ -24,7 +24,7 @@ impl Server {
         let next_id = number_or_0();
         Server {
             queue: FairQueue::default(),
-            peers: HashMap::new(),
+            peers: HashMap::default(),
             routing_ids: SecondaryMap::new(),
             next_id,
         }

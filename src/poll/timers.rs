@@ -3,7 +3,8 @@
 //! The set knows no clock: every call is told the time, in milliseconds since any fixed moment.
 
 use crate::errno::{Errno, Result};
-use std::collections::{BTreeMap, HashMap};
+use crate::sys::keyed::HashMap;
+use std::collections::BTreeMap;
 
 /// Repeating timers, each with a handler `H` that is handed back when it falls due.
 ///
@@ -43,7 +44,7 @@ pub struct Pass {
 
 impl<H: Clone> Timers<H> {
     pub fn new() -> Timers<H> {
-        Timers { timers: HashMap::new(), queue: BTreeMap::new(), last_id: 0, turn: 0 }
+        Timers { timers: HashMap::default(), queue: BTreeMap::new(), last_id: 0, turn: 0 }
     }
 
     /// Adds a timer that falls due every `interval_ms`, first that long after `now_ms`. Returns its id, above 0.

@@ -26,17 +26,21 @@ impl Waker {
         let mut event = self.event.lock();
         event.try_signal(1).or_else(|_| {
             // Somebody has closed what was not theirs, say. One that comes readable is told of as well.
+            let is_ours = is_watched(registry, &event);
             let fresh = EventFd::signalled()?;
             watch(registry, &fresh)?;
-            *event = fresh;
+            let old = std::mem::replace(&mut *event, fresh);
+            if !is_ours {
+                // The number is another's by now, maybe the fresh one's: it is not to be closed.
+                std::mem::forget(old);
+            }
             Ok(())
         })
     }
 
     /// Whether this is what `registry` watches: another instance does not know it, and nor does what is none.
     pub fn is_watched_by(&self, registry: &mio::Registry) -> bool {
-        let (event, token) = (self.event.lock(), mio::Token(Token::NONE.raw()));
-        registry.reregister(&mut SourceFd(&event.fd()), token, Interest::READABLE).is_ok()
+        is_watched(registry, &self.event.lock())
     }
 
     /// For the reactor, when it was told of a signal.
@@ -52,6 +56,12 @@ fn watched(registry: &mio::Registry) -> Result<EventFd> {
     let event = EventFd::new()?;
     watch(registry, &event)?;
     Ok(event)
+}
+
+/// Tells of it once more.
+fn is_watched(registry: &mio::Registry, event: &EventFd) -> bool {
+    let token = mio::Token(Token::NONE.raw());
+    registry.reregister(&mut SourceFd(&event.fd()), token, Interest::READABLE).is_ok()
 }
 
 fn watch(registry: &mio::Registry, event: &EventFd) -> Result<()> {

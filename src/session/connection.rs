@@ -194,7 +194,7 @@ impl Connection {
         match sent {
             Sent::All => true,
             Sent::Blocked => {
-                self.watch_for_room();
+                self.leave_blocked();
                 true
             }
             // Nobody can do anything for it.
@@ -222,7 +222,7 @@ impl Connection {
         match sent {
             Sent::All | Sent::Over => progress,
             Sent::Blocked => {
-                self.watch_for_room();
+                self.leave_blocked();
                 progress
             }
             // What is left, and what came of it, is the I/O thread's.
@@ -279,12 +279,25 @@ impl Connection {
                     let sent_bytes = self.send.lock().as_ref().map_or(0, SendHalf::sent_bytes);
                     self.stalled_at.store(sent_bytes, Ordering::Relaxed);
                 }
-                self.watch_for_room();
+                self.leave_blocked();
             }
             Sent::Yield | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
             Sent::All | Sent::Over => {}
         }
         self.let_in(Half::Send);
+    }
+
+    /// On a program's thread that has found the stream full: the reactor is to tell when it has room. Where it has, in spite of
+    /// what it said, the session tries again by its timer.
+    fn leave_blocked(&self) {
+        self.watch_for_room();
+        let refused =
+            self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(SendHalf::is_refused));
+        self.let_in(Half::Send);
+        if refused && self.await_room(Duration::ZERO) {
+            self.leave_refusal();
+            self.remote.wake();
+        }
     }
 
     fn stream_holds(&self, keeps_size: bool) -> usize {

@@ -12,9 +12,10 @@ use crate::engine::pgm::{Packer, Unpacker};
 use crate::message::COMMAND;
 use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::sys::keyed::HashMap;
 use crate::sys::pgm::{PgmSocket, Received, Sent, Source as Sender};
 use crate::transport::Multicast;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ impl Exchange {
             true => {
                 let limits = limits(&ground.options);
                 Way::In(Incoming {
-                    senders: HashMap::new(),
+                    senders: HashMap::default(),
                     clock: 0,
                     limits: Limits { frame: limits.frame, message: limits.message },
                     waiting: VecDeque::new(),

@@ -12,9 +12,10 @@ use crate::engine::norm::{Packer, Unpacker};
 use crate::message::COMMAND;
 use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::sys::keyed::HashMap;
 use crate::sys::norm::{Event, NormSocket, Read, Stream};
 use crate::transport::Norm;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -245,7 +246,7 @@ impl Outgoing {
 impl Incoming {
     fn new(limits: Limits) -> Incoming {
         Incoming {
-            streams: HashMap::new(),
+            streams: HashMap::default(),
             readable: VecDeque::new(),
             limits,
             waiting: VecDeque::new(),

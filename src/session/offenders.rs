@@ -2,9 +2,10 @@
 //! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`).
 
 use crate::options::SocketOptions;
+use crate::sys::keyed::HashMap;
 use crate::sys::lock::Lock;
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -80,6 +80,8 @@ pub struct SendHalf {
     /// Up to this byte control frames have gone to the stream, or go next.
     control_ends: u64,
     failed: Option<Errno>,
+    /// When the stream took no more last, it had taken all until then, and took nothing of what it was offered.
+    refused: bool,
     /// See [`give_up`](SendHalf::give_up).
     over: bool,
     /// Bytes sent so far.
@@ -107,6 +109,7 @@ impl SendHalf {
             was_blocked: false,
             control_ends: 0,
             failed: None,
+            refused: false,
             over: false,
             sent_bytes: 0,
             tunnel: None,
@@ -210,6 +213,12 @@ impl SendHalf {
         self.blocked
     }
 
+    /// Whether the stream says that it takes no more right after it has taken all. That is so where it was just full, and where
+    /// the system is not to be believed: then nobody tells of room.
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     fn has_low_mark(&self) -> bool {
         (1..LOW_MARK).contains(&self.reader.hwm())
     }
@@ -260,7 +269,10 @@ impl SendHalf {
         loop {
             let step = match self.step(fd) {
                 Ok(step) => step,
-                Err(errno) if errno.would_block() => return Sent::Blocked,
+                Err(errno) if errno.would_block() => {
+                    self.refused = sent == 0 && !self.blocked;
+                    return Sent::Blocked;
+                }
                 Err(errno) => {
                     self.failed = Some(errno);
                     return Sent::Failed(errno);

@@ -269,6 +269,9 @@ impl Session {
             }
             return;
         }
+        if deferred.refused {
+            cx.set_timer(timer::ROOM, ROOM_REFUSED);
+        }
         if deferred.arm_timer {
             cx.set_timer(timer::LOOK, MIN_LOOK_INTERVAL);
         }

@@ -13,6 +13,7 @@ mod futex;
 #[cfg(feature = "gssapi")]
 pub mod gssapi;
 pub mod interface;
+pub mod keyed;
 pub mod late;
 pub mod lock;
 pub mod log;

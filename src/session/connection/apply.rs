@@ -41,6 +41,8 @@ pub struct Deferred {
     pub panicked: bool,
     /// The stream could not be registered with the reactor: no thread would be told of it any more.
     pub failed: Option<Errno>,
+    /// The stream took nothing, though it has room: nobody will tell of that.
+    pub refused: bool,
     /// Answers to the peer's commands.
     pub answers: Vec<u8>,
 }
@@ -279,6 +281,11 @@ impl Connection {
     /// Leaves answers to the peer's commands for the session.
     pub(in crate::session) fn leave_answers(&self, answers: Vec<u8>) {
         self.watcher.0.lock().deferred.answer(answers);
+    }
+
+    /// Leaves word that the stream took nothing, though it has room.
+    pub(super) fn leave_refusal(&self) {
+        self.watcher.0.lock().deferred.refused = true;
     }
 
     /// Leaves word that receiving has panicked.

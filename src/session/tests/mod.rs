@@ -6,6 +6,7 @@ mod denied;
 mod halves;
 mod loans;
 mod panics;
+mod refused;
 #[cfg(target_os = "linux")]
 mod room;
 mod sealed;

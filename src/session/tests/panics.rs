@@ -3,16 +3,19 @@
 
 use crate::ctx::{Context, SocketTicket};
 use crate::engine::Security;
+use crate::errno::Errno;
 use crate::options::{ContextOptions, SocketOptions, SocketType};
 use crate::pipe::{Notify, Pipe, PipeEvent};
-use crate::reactor::Handle;
+use crate::reactor::{Cx, Handle, Ready, Source};
 use crate::session::{Command, Endpoints, Ground, Listening, Observer, Owner, connect, event, listen};
+use crate::sys::faults::{self, Call};
 use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
 use crate::transport::{self, Scheme};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -86,6 +89,28 @@ impl Fixture {
         self.context.choose_io_thread(0).unwrap()
     }
 
+    /// Refuses a call to the I/O thread so many times. Returns when that has begun.
+    pub(super) fn refuse_there(&self, call: Call, errno: Errno, times: u32) {
+        let (begun, has_begun) = channel();
+        self.io_thread().add(Box::new(move |cx| {
+            // Counted down by the calls that it refuses.
+            std::mem::forget(faults::refuse(call, errno, times));
+            begun.send(()).unwrap();
+            cx.finish();
+            Box::new(Nothing)
+        }));
+        has_begun.recv_timeout(PATIENCE).unwrap();
+    }
+
+    /// Waits until there is a connection, which comes after its pipe.
+    pub(super) fn until_connected(&self) {
+        let start = Instant::now();
+        while self.owner.connections.count() == 0 {
+            assert!(start.elapsed() < PATIENCE);
+            std::thread::yield_now();
+        }
+    }
+
     pub(super) fn listen(&self) -> (Listening, String) {
         self.listen_at(Scheme::Tcp, "127.0.0.1:0")
     }
@@ -115,6 +140,15 @@ impl Fixture {
             _ => panic!("no pipe"),
         }
     }
+}
+
+/// A source that is gone at once.
+struct Nothing;
+
+impl Source for Nothing {
+    fn ready(&mut self, _cx: &mut Cx<'_>, _ready: Ready) {}
+    fn timer(&mut self, _cx: &mut Cx<'_>, _id: u8) {}
+    fn wake(&mut self, _cx: &mut Cx<'_>) {}
 }
 
 /// A pipe whose owner only wakes up.

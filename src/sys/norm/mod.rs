@@ -5,12 +5,13 @@ mod headers;
 mod instance;
 mod settings;
 
+use super::keyed::HashMap;
 use super::random;
 use crate::errno::{Errno, Result};
 use headers::*;
 use instance::Instance;
 use settings::{Sizes, tos};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::{CString, c_uint};
 use std::os::fd::RawFd;
 use std::ptr;
@@ -95,7 +96,7 @@ impl NormSocket {
             session: ptr::null(),
             sending: ptr::null(),
             receives: settings.receives,
-            streams: HashMap::new(),
+            streams: HashMap::default(),
             clock: 0,
             leaving: Vec::new(),
             events: VecDeque::new(),

@@ -48,11 +48,21 @@ pub fn rise(last: &mut u64, next: u64) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errno::Errno;
+    use crate::sys::faults::{self, Call};
 
     #[test]
     fn nonces_are_laid_out_as_the_rfc_says() {
         assert_eq!(counted(b"CurveZMQHELLO---", 0x0102), *b"CurveZMQHELLO---\0\0\0\0\0\0\x01\x02");
         assert_eq!(salted(b"COOKIE--", b"0123456789abcdef"), *b"COOKIE--0123456789abcdef");
+    }
+
+    #[test]
+    fn what_the_system_refuses_us_is_not_the_peers_fault() {
+        let _refused = faults::refuse(Call::Random, Errno::FAULT, 2);
+        assert_eq!(salt(), Err(Failure::Own(Errno::FAULT)));
+        assert!(!Failure::Own(Errno::FAULT).is_the_peers());
+        assert!(salt().is_ok());
     }
 
     #[test]
