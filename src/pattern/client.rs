@@ -19,6 +19,11 @@ impl Behaviour for Client {
         self.out.attach(pipe);
     }
 
+    fn attach_last(&mut self, _: &mut Pipes, pipe: PipeId) {
+        self.queue.attach_last(pipe);
+        self.out.attach(pipe);
+    }
+
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
         single(frame)?;
         self.out.send(pipes, frame)

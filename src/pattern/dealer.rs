@@ -33,6 +33,14 @@ impl Behaviour for Dealer {
         self.out.attach(pipe);
     }
 
+    fn attach_last(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        if self.probe_router {
+            send_probe(pipes, pipe);
+        }
+        self.queue.attach_last(pipe);
+        self.out.attach(pipe);
+    }
+
     #[inline]
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
         self.out.send(pipes, frame)

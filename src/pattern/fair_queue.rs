@@ -17,6 +17,8 @@ pub struct FairQueue {
     inside: Option<PipeId>,
     /// The rest of that message is for nobody: it is dropped as the budgets of calls allow.
     skipping: bool,
+    /// A pipe that waits until the others have been read, asleep so far.
+    last: Option<PipeId>,
     /// The pipe whose message was announced but not taken, and whether that has passed the turn on already.
     announced: Option<(PipeId, bool)>,
 }
@@ -27,8 +29,17 @@ impl FairQueue {
         self.activated(pipe);
     }
 
+    /// As [`attach`](FairQueue::attach), for a pipe from which nothing is read before the others, which have closed, are empty.
+    pub fn attach_last(&mut self, pipe: PipeId) {
+        self.pipes.push(pipe);
+        self.last = Some(pipe);
+    }
+
     /// The pipe may have something to read again.
     pub fn activated(&mut self, pipe: PipeId) {
+        if self.last == Some(pipe) {
+            return;
+        }
         if let Some(place) = self.pipes.place(pipe)
             && place >= self.active
         {
@@ -41,6 +52,9 @@ impl FairQueue {
     pub fn terminated(&mut self, pipe: PipeId) {
         if self.announced(pipe) {
             self.announced = None;
+        }
+        if self.last == Some(pipe) {
+            self.last = None;
         }
         if let Some(place) = self.pipes.place(pipe)
             && place < self.active
@@ -113,15 +127,18 @@ impl FairQueue {
                 Next::Later => return None,
             }
         }
-        while self.active > 0 {
-            let pipe = self.pipes.get(self.current)?;
-            match look_ahead(pipes, pipe) {
-                Next::Message => return Some(pipe),
-                Next::Nothing => self.deactivate(self.current),
-                Next::Later => return None,
+        loop {
+            while self.active > 0 {
+                let pipe = self.pipes.get(self.current)?;
+                match look_ahead(pipes, pipe) {
+                    Next::Message => return Some(pipe),
+                    Next::Nothing => self.deactivate(self.current),
+                    Next::Later => return None,
+                }
             }
+            let last = self.last.take()?;
+            self.activated(last);
         }
-        None
     }
 
     /// Takes the next frame of the pipe that [`next`](FairQueue::next) named. A message that was half taken when its

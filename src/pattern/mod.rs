@@ -120,6 +120,12 @@ trait Behaviour {
     /// See [`Pattern::attach`].
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool);
 
+    /// As [`attach`](Behaviour::attach), by `zmq_connect`, for a pipe from which nothing is to be read before the others, which
+    /// have closed, are empty.
+    fn attach_last(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.attach(pipes, pipe, false, true);
+    }
+
     /// See [`Pattern::send`].
     fn send(&mut self, _pipes: &mut Pipes, _frame: &mut OutFrame<'_>) -> Result<Sent> {
         Err(Errno::NOTSUP)

@@ -47,6 +47,39 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_connected_to_takes_over_from_one_that_has_gone_and_is_read_after_it() {
+        let mut bench = Bench::new(SocketType::Pair);
+        let mut one = bench.join(0, true, |_| {});
+        one.send(&["1", "half"]);
+        one.send(&["2"]);
+        assert_eq!(bench.recv_frame().unwrap(), ("1".into(), true));
+        drop(one);
+        assert!(!bench.connect().is_open(), "a stranger has to wait");
+        let mut two = bench.join(0, true, |_| {});
+        two.send(&["3"]);
+        bench.send(&["to two"]).unwrap();
+        assert_eq!(two.recv(), ["to two"]);
+        assert!(!bench.join(0, true, |_| {}).is_open(), "there is one");
+        for message in ["half", "2", "3"] {
+            assert!(bench.has_in());
+            assert_eq!(bench.recv(), [message]);
+        }
+        two.send(&["4"]);
+        assert_eq!(bench.recv(), ["4"]);
+        assert_eq!(bench.pipes.len(), 1);
+        // One that goes before it is its turn.
+        two.send(&["5"]);
+        drop(two);
+        let mut three = bench.join(0, true, |_| {});
+        three.send(&["6"]);
+        drop(three);
+        assert_eq!((bench.recv(), bench.recv()), (vec!["5".into()], vec!["6".into()]));
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+        bench.settle();
+        assert_eq!(bench.pipes.len(), 0);
+    }
+
+    #[test]
     fn a_message_is_not_split_between_two_peers() {
         let mut bench = Bench::new(SocketType::Pair);
         let one = bench.connect();

@@ -6,18 +6,26 @@ use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
 
 /// A socket type that takes turns among its peers, held to one: a second is turned away until the first has gone and has
-/// been read, and a message is never split between a peer and the next.
+/// been read, and a message is never split between a peer and the next. One that the program itself has connected to does not
+/// wait for that: what it sends is read after all of the first's.
 #[derive(Default)]
 pub struct Sole<P> {
     peer: Option<PipeId>,
+    /// The peer before, which has gone and has not been read.
+    former: Option<PipeId>,
     pub(super) pattern: P,
 }
 
 impl<P: Behaviour> Behaviour for Sole<P> {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
         if let Some(peer) = self.peer {
-            if pipes.is_open(peer) || pipes.check_read(peer) {
+            let unread = pipes.check_read(peer);
+            if pipes.is_open(peer) || unread && (!locally_initiated || self.former.is_some()) {
                 return pipes.terminate(pipe);
+            }
+            if unread {
+                (self.former, self.peer) = (Some(peer), Some(pipe));
+                return self.pattern.attach_last(pipes, pipe);
             }
             // Closed and read, though nobody has said so yet.
             self.terminated(pipes, peer);
@@ -57,9 +65,10 @@ impl<P: Behaviour> Behaviour for Sole<P> {
     }
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        if self.peer == Some(pipe) {
-            self.peer = None;
-            self.pattern.terminated(pipes, pipe);
+        for own in [&mut self.peer, &mut self.former] {
+            if own.take_if(|own| *own == pipe).is_some() {
+                return self.pattern.terminated(pipes, pipe);
+            }
         }
     }
 }

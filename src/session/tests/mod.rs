@@ -3,6 +3,7 @@
 
 mod credit;
 mod denied;
+mod ends;
 mod halves;
 mod loans;
 mod panics;
