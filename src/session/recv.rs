@@ -250,7 +250,7 @@ impl RecvHalf {
                     self.received += read.bytes;
                     if let Some(heartbeat) = &mut self.heartbeat {
                         // A part of a frame is a sign of life as well.
-                        heartbeat.on_received();
+                        heartbeat.on_bytes(now_ms);
                     }
                     // A short read means that the stream has no more: what comes later is a new event.
                     drained = read.short && !self.hangup;

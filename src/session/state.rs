@@ -305,15 +305,10 @@ impl Session {
     }
 
     fn beat(&mut self, cx: &mut Cx<'_>) {
-        // What the stream takes by now is a sign of life.
+        // What the stream takes by now is a sign of life, and so is what lies in it.
         self.send(cx);
-        let mut action = self.poll_heartbeat(cx);
-        if action == Action::Expired {
-            // So is what lies in the stream, and it is to be received in any case.
-            self.receive(cx, true);
-            action = self.poll_heartbeat(cx);
-        }
-        if action == Action::Expired {
+        self.receive(cx, true);
+        if self.poll_heartbeat(cx) == Action::Expired {
             return self.disconnected(cx, Reason::Timeout);
         }
         self.watch_heartbeat(cx);

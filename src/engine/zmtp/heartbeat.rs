@@ -1,6 +1,7 @@
 //! Heartbeats (RFC 37): PING at an interval, and giving up a peer that stays silent.
 //!
-//! Three times are kept. *Next PING* comes round at the interval, whatever else is sent. *Timeout* begins when a
+//! Three times are kept. *Next PING* comes round at the interval, whatever else is sent; where nobody waits for it, counted from
+//! what the peer sent last. *Timeout* begins when a
 //! PING is due and ends with any byte of the peer's, not just PONG. *TTL* is the peer's own wish: it begins with its
 //! PING and ends with the next byte; the next PING begins it anew.
 //!
@@ -37,6 +38,8 @@ pub struct Heartbeat {
     ping: Ping,
     /// The peer has sent PING: it keeps watch itself.
     is_watched: bool,
+    /// When bytes came last.
+    heard_ms: u64,
     /// The sending side at the last look.
     last: SendState,
     /// When it was last found to have moved, or to have had room.
@@ -148,6 +151,7 @@ impl Heartbeat {
             hearing: Hearing::Open,
             ping: Ping::Taken(0),
             is_watched: false,
+            heard_ms: now_ms,
             last: SendState::default(),
             moved_ms: now_ms,
             gap_ms: 0,
@@ -160,6 +164,12 @@ impl Heartbeat {
     pub fn on_received(&mut self) {
         self.timeout.stop();
         self.ttl.stop();
+    }
+
+    /// As [`on_received`](Heartbeat::on_received), of bytes that may be a part of a frame.
+    pub fn on_bytes(&mut self, now_ms: u64) {
+        self.heard_ms = now_ms;
+        self.on_received();
     }
 
     /// The peer sent PING: appends the PONG frame. A TTL longer than 6553 ms works, unlike with libzmq, which cuts
@@ -197,6 +207,11 @@ impl Heartbeat {
         }
         match self.next_ping {
             Some(at) if at <= now_ms => {
+                let silent_at = self.heard_ms.saturating_add(self.intervals.ping_ms);
+                if silent_at > now_ms && !self.is_ping_wanted() {
+                    self.next_ping = Some(silent_at);
+                    return Action::None;
+                }
                 self.next_ping = Some(now_ms.saturating_add(self.intervals.ping_ms));
                 let of_use = self.is_ping_of_use();
                 if (of_use || self.hearing == Hearing::Over) && !self.timeout.is_running() {
@@ -251,10 +266,15 @@ impl Heartbeat {
         wait(self.hearing, pressed, moved)
     }
 
-    /// Whether anybody makes use of a PING. Where the answer is not read, only a peer that waits for signs of life does; and the
-    /// system of one that has said all it had to say and gone would take back what it has sent.
+    /// Whether anybody makes use of a PING. Where the answer is not read, only a peer that waits for signs of life does.
     fn is_ping_of_use(&self) -> bool {
-        self.hearing == Hearing::Open || self.is_watched || self.intervals.ttl_ds > 0
+        self.hearing == Hearing::Open || self.is_ping_wanted()
+    }
+
+    /// Whether the peer waits for signs of life. One that does not is not sent any while it speaks: the system of a peer that has
+    /// said all and gone answers them by taking back what it had not passed on yet.
+    fn is_ping_wanted(&self) -> bool {
+        self.is_watched || self.intervals.ttl_ds > 0
     }
 
     /// When [`poll`](Heartbeat::poll) next has something to say; `None` for never.
@@ -581,6 +601,23 @@ mod tests {
         dead.stop_hearing();
         dead.suspend();
         assert_eq!(run_with(&mut dead, 9000, |_| FULL).1, Some(1170));
+    }
+
+    #[test]
+    fn a_peer_that_speaks_is_asked_once_it_is_silent_for_the_interval() {
+        let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 50, timeout_ms: 120, ttl_ds: 0 }, 1000);
+        heartbeat.on_bytes(1030);
+        assert_eq!(run(&mut heartbeat, 1079), (vec![], None));
+        heartbeat.on_bytes(1079);
+        assert_eq!(
+            run(&mut heartbeat, 9000),
+            (vec![1129, 1179, 1229], Some(1249)),
+            "within interval and timeout"
+        );
+        let mut watched = Heartbeat::start(Intervals { ping_ms: 50, timeout_ms: 120, ttl_ds: 0 }, 1000);
+        watched.on_ping(1030, 0, b"", &mut Vec::new());
+        watched.on_bytes(1040);
+        assert_eq!(run(&mut watched, 1150), (vec![1050, 1100, 1150], None), "it waits for signs of life");
     }
 
     #[test]
