@@ -9,7 +9,7 @@ use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// How often a call is made again that a signal has cut short.
-const TRIES: u32 = 8;
+const TRIES: u32 = 4;
 
 /// A socket option that takes a C `int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
 /// How often a call is made again that a signal has cut short.
-const TRIES: u32 = 16;
+const TRIES: u32 = 4;
 
 /// Reads into `room`; 0 at the end of the stream. Errors: `EAGAIN` and what recv(2) gives.
 pub fn read(fd: impl AsFd, room: &mut [u8]) -> Result<usize> {
