@@ -1,11 +1,15 @@
-//! Datagram sockets, with no signal and no `EINTR`.
+//! Datagram sockets, with no signal, and no `EINTR` unless it comes time and again.
 
+use super::faults::{self, Call};
+use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
 use socket2::{SockAddr, SockRef};
-use std::io::ErrorKind;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+
+/// How often a call is made again that a signal has cut short.
+const TRIES: u32 = 4;
 
 /// Takes one datagram: how long it is, which is more than `room` holds if it was cut, and who sent it. Errors:
 /// `EAGAIN` if there is none; `EAFNOSUPPORT` for a sender that has no IP address; what recvfrom(2) gives.
@@ -13,26 +17,25 @@ pub fn receive(fd: impl AsFd, room: &mut [u8]) -> Result<(usize, SocketAddr)> {
     // SAFETY: a `&mut [u8]` is also a `&mut [MaybeUninit<u8>]` as long as nothing uninitialised is written to it,
     // and recvfrom(2) writes bytes.
     let room = unsafe { &mut *(std::ptr::from_mut(room) as *mut [MaybeUninit<u8>]) };
-    loop {
-        // MSG_TRUNC: the true length, of which no more is written than there is room for.
-        match SockRef::from(&fd).recv_from_with_flags(room, libc::MSG_TRUNC) {
-            Ok((length, from)) => return Ok((length, from.as_socket().ok_or(Errno(libc::EAFNOSUPPORT))?)),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
+    if let Some(errno) = faults::next(Call::Receive) {
+        return Err(errno);
     }
+    let socket = SockRef::from(&fd);
+    // MSG_TRUNC: the true length, of which no more is written than there is room for.
+    let receive = || socket.recv_from_with_flags(room, libc::MSG_TRUNC);
+    let (length, from) = unless_interrupted(TRIES, receive)?;
+    Ok((length, from.as_socket().ok_or(Errno(libc::EAFNOSUPPORT))?))
 }
 
 /// Sends one datagram. An IPv6 socket takes IPv4 addresses as well. Errors: `EAGAIN` and what sendto(2) gives.
 pub fn send(fd: impl AsFd, datagram: &[u8], to: &SocketAddr) -> Result<()> {
     let to = SockAddr::from(*to);
-    loop {
-        match SockRef::from(&fd).send_to_with_flags(datagram, &to, libc::MSG_NOSIGNAL) {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
+    if let Some(errno) = faults::next(Call::Send) {
+        return Err(errno);
     }
+    let socket = SockRef::from(&fd);
+    let send = || socket.send_to_with_flags(datagram, &to, libc::MSG_NOSIGNAL);
+    Ok(unless_interrupted(TRIES, send).map(|_| ())?)
 }
 
 #[cfg(test)]
