@@ -54,4 +54,12 @@
  */
 #define ZMQ_FERRO_MAX_HANDSHAKES_SIZE 1174405136
 
+/*
+ What the subscriptions of one peer may weigh together on a PUB or XPUB, and the groups it has joined on a RADIO, in bytes
+ (int, at least 0, default 134,217,728; 0 is no limit). It counts at once, for subscriptions to come. Each topic or group
+ counts with its length and 64 bytes more. The connection of a peer that wants more ends, which shows as
+ `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS` and `ZMQ_EVENT_DISCONNECTED`.
+ */
+#define ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE 1174405137
+
 #endif  /* ZMQ_FERRO_H_INCLUDED */

@@ -9,8 +9,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use zmq::ffi::constants::*;
-use zmq::ffi::{zmq_ctx_get, zmq_ctx_set, zmq_socket_monitor};
-use zmq::options::number::{ZMQ_FERRO_MAX_HANDSHAKES_SIZE, ZMQ_RCVTIMEO};
+use zmq::ffi::{zmq_ctx_get, zmq_ctx_set, zmq_setsockopt, zmq_socket_monitor};
+use zmq::options::number::{
+    ZMQ_FERRO_MAX_HANDSHAKES_SIZE, ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, ZMQ_RCVTIMEO, ZMQ_SUBSCRIBE,
+};
 
 const EVENTS: &str = "inproc://events";
 /// Nothing waits so long unless it fails.
@@ -110,6 +112,64 @@ fn half_handshakes_make_room_for_new_ones() {
     push.send(&["again"]);
     assert_eq!(pull.recv(), ["again"]);
     for socket in [push, pull, events] {
+        socket.close();
+    }
+    context.term();
+}
+
+fn subscribe(socket: Socket, topic: &str) {
+    // SAFETY: that many readable bytes.
+    let rc = unsafe { zmq_setsockopt(socket.0, ZMQ_SUBSCRIBE, topic.as_ptr().cast(), topic.len()) };
+    assert_eq!(rc, 0);
+}
+
+/// READY of a SUB.
+fn ready() -> Vec<u8> {
+    let mut command = b"\x05READY\x0bSocket-Type\0\0\0\x03SUB".to_vec();
+    command.splice(..0, [4, command.len() as u8]);
+    command
+}
+
+#[test]
+fn a_peer_that_subscribes_to_too_much_is_cut_off_and_others_are_not() {
+    let context = Context::new();
+    let xpub = context.socket(ZMQ_XPUB);
+    assert_eq!(xpub.int(ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE), Ok(128 << 20));
+    // Ten topics of 36 bytes.
+    xpub.set(ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, 1000);
+    xpub.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+    xpub.bind("tcp://127.0.0.1:*");
+    let endpoint = xpub.last_endpoint();
+    let events = monitor(context, xpub, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED);
+    let good = context.connected(ZMQ_SUB, &endpoint);
+    good.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+    subscribe(good, "good");
+    assert_eq!(xpub.recv(), ["\x01good"]);
+    let mut bad = half_a_handshake(&endpoint);
+    bad.write_all(&ready()).unwrap();
+    let topic = |number: usize| format!("\x01{number:036}");
+    for number in 0..10 {
+        bad.write_all(&[&[0, 37], topic(number).as_bytes()].concat()).unwrap();
+        assert_eq!(xpub.recv(), [topic(number)]);
+    }
+    // What is there already needs no room, and what is unsubscribed from makes some.
+    bad.write_all(&[&[0, 37], topic(3).as_bytes()].concat()).unwrap();
+    bad.write_all(&[&[0, 37], topic(0).replace('\x01', "\0").as_bytes()].concat()).unwrap();
+    assert_eq!(xpub.recv(), [topic(0).replace('\x01', "\0")]);
+    for number in [10, 11] {
+        bad.write_all(&[&[0, 37], topic(number).as_bytes()].concat()).unwrap();
+    }
+    assert_eq!(xpub.recv(), [topic(10)]);
+    // The eleventh is never heard of, and all others are taken back.
+    for number in 1..=10 {
+        assert_eq!(xpub.recv(), [topic(number).replace('\x01', "\0")]);
+    }
+    assert!(is_closed(&mut bad));
+    assert_eq!(event(events), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ENOBUFS));
+    assert_eq!(event(events).0, ZMQ_EVENT_DISCONNECTED);
+    xpub.send(&["good news"]);
+    assert_eq!(good.recv(), ["good news"]);
+    for socket in [xpub, good, events] {
         socket.close();
     }
     context.term();

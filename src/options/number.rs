@@ -163,3 +163,9 @@ pub const ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL: c_int = 0x4600_0005;
 /// as 4,096 bytes, with TLS (wss://) as 65,536, until it is over. Where one more would hold too much, the one that has been
 /// under way for the longest ends: it shows as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
 pub const ZMQ_FERRO_MAX_HANDSHAKES_SIZE: c_int = 0x4600_0010;
+
+/// What the subscriptions of one peer may weigh together on a PUB or XPUB, and the groups it has joined on a RADIO, in bytes
+/// (int, at least 0, default 134,217,728; 0 is no limit). It counts at once, for subscriptions to come. Each topic or group
+/// counts with its length and 64 bytes more. The connection of a peer that wants more ends, which shows as
+/// `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS` and `ZMQ_EVENT_DISCONNECTED`.
+pub const ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE: c_int = 0x4600_0011;

@@ -190,6 +190,8 @@ pub struct SocketOptions {
     /// After how many failed handshakes within a minute an address is refused; 0 is never. An option of ours.
     pub max_failed_handshakes: i32,
     pub failed_handshake_ban_ivl_ms: i32,
+    /// Bytes that the topics of one peer may weigh; 0 is no limit. An option of ours.
+    pub max_subscriptions_size: i32,
 }
 
 impl SocketOptions {

@@ -23,7 +23,7 @@ pub trait Listener {
         false
     }
 
-    /// Takes a frame in. Errors: `ENOMEM`; better no peer then than one whose wishes are not what it thinks.
+    /// Takes a frame in. Errors: `ENOMEM`, `ENOBUFS` for more than the peer may want; better no peer then than one whose wishes are not what it thinks.
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()>;
 }
 
@@ -67,8 +67,8 @@ fn read_share(pipes: &mut Pipes, pipe: PipeId, listener: &mut impl Listener) -> 
         let bytes = frame.data().len();
         let taken = listener.take_in(pipe, frame);
         pipes.spend_frame(pipe, bytes);
-        if taken.is_err() {
-            pipes.terminate(pipe);
+        if let Err(errno) = taken {
+            pipes.refuse(pipe, errno);
             return Left::Nothing;
         }
     }

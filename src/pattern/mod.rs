@@ -16,6 +16,7 @@ mod backlog;
 mod channel;
 mod client;
 mod gather;
+mod holdings;
 mod scatter;
 mod server;
 mod dealer;
@@ -260,7 +261,7 @@ impl Pattern {
             SocketType::Xsub => Pattern::Xsub(Xsub::new(options)),
             SocketType::Stream => Pattern::Stream(Stream::new()),
             SocketType::Dgram => Pattern::Dgram(Dgram::default()),
-            SocketType::Radio => Pattern::Radio(Radio::default()),
+            SocketType::Radio => Pattern::Radio(Radio::new(options)),
             SocketType::Dish => Pattern::Dish(Dish::default()),
             SocketType::Server | SocketType::Peer => Pattern::Server(Server::new()),
             SocketType::Client => Pattern::Client(Client::default()),

@@ -4,13 +4,13 @@
 
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
-use super::{Behaviour, Sent, flag, single};
+use super::holdings::Holdings;
+use super::{Behaviour, Sent, flag, set_common, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};
 use crate::options::SocketOptions;
-use crate::options::number::ZMQ_XPUB_NODROP;
+use crate::options::number::{ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, ZMQ_XPUB_NODROP};
 use crate::pipe::{PipeId, Pipes};
-use slotmap::SecondaryMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -19,8 +19,8 @@ pub struct Radio {
     out: Distribution,
     /// The pipes in each group, and how often each has joined it.
     groups: BTreeMap<Vec<u8>, BTreeMap<PipeId, u32>>,
-    /// How many groups each pipe is in.
-    counts: SecondaryMap<PipeId, usize>,
+    /// How many groups each pipe is in, and what they weigh.
+    holdings: Holdings,
     /// Pipes that are gone and still in groups.
     leaving: BTreeSet<PipeId>,
     /// The last group that was looked at for them; `None`: the next look begins with the first.
@@ -41,11 +41,19 @@ const SOME_MEMBERS: usize = 256;
 const MEMBERS_PER_UNIT: usize = 2;
 
 impl Radio {
-    fn join(&mut self, group: &[u8], pipe: PipeId) {
+    pub fn new(options: &SocketOptions) -> Radio {
+        let mut radio = Radio::default();
+        radio.holdings.set_limit(options.max_subscriptions_size);
+        radio
+    }
+
+    /// Errors: `ENOMEM`, and `ENOBUFS` for more than one pipe may have.
+    fn join(&mut self, group: &[u8], pipe: PipeId) -> Result<()> {
         if group.len() > GROUP_MAX_LENGTH {
             // Nothing can be sent to it.
-            return;
+            return Ok(());
         }
+        self.holdings.allow(pipe, group.len())?;
         let members = match self.groups.get_mut(group) {
             Some(members) => members,
             None => self.groups.entry(group.to_vec()).or_default(),
@@ -53,9 +61,9 @@ impl Radio {
         let times = members.entry(pipe).or_default();
         *times = times.saturating_add(1);
         if *times == 1 {
-            let count = self.counts.get(pipe).copied().unwrap_or_default();
-            self.counts.insert(pipe, count + 1);
+            self.holdings.add(pipe, group.len());
         }
+        Ok(())
     }
 
     fn leave(&mut self, group: &[u8], pipe: PipeId) {
@@ -76,12 +84,8 @@ impl Radio {
                 self.groups.remove(group);
             }
         }
-        if let Some(count) = self.counts.get_mut(pipe) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(pipe);
-                self.leaving.remove(&pipe);
-            }
+        if self.holdings.remove(pipe, group.len()) {
+            self.leaving.remove(&pipe);
         }
     }
 
@@ -126,7 +130,7 @@ impl Radio {
 impl Listener for Radio {
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
         match frame.kind() {
-            FrameKind::Join(group) => self.join(group, pipe),
+            FrameKind::Join(group) => self.join(group, pipe)?,
             FrameKind::Leave(group) => self.leave(group, pipe),
             _ => {}
         }
@@ -198,7 +202,7 @@ impl Behaviour for Radio {
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.terminated(pipe);
         self.all_groups.retain(|&other| other != pipe);
-        if self.counts.contains_key(pipe) {
+        if self.holdings.has_any(pipe) {
             self.leaving.insert(pipe);
             pipes.budget.leave_undone();
         }
@@ -207,11 +211,18 @@ impl Behaviour for Radio {
     fn set_option(
         &mut self,
         _: &mut Pipes,
-        _: &mut SocketOptions,
+        options: &mut SocketOptions,
         option: i32,
         value: &[u8],
     ) -> Option<Result<()>> {
-        (option == ZMQ_XPUB_NODROP).then(|| flag(value).map(|yes| self.no_drop = yes))
+        match option {
+            ZMQ_XPUB_NODROP => Some(flag(value).map(|yes| self.no_drop = yes)),
+            ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE => Some(
+                set_common(options, option, value)
+                    .map(|()| self.holdings.set_limit(options.max_subscriptions_size)),
+            ),
+            _ => None,
+        }
     }
 }
 
@@ -297,7 +308,7 @@ mod tests {
         bench.settle();
         let Pattern::Radio(radio) = &bench.pattern else { unreachable!() };
         assert!(radio.leaving.is_empty() && radio.looked_at.is_none());
-        assert_eq!((radio.groups.len(), radio.counts.len()), (1, 1));
+        assert_eq!((radio.groups.len(), radio.holdings.total()), (1, 1));
         bench.send_to("all", "x").unwrap();
         assert_eq!(stays.recv_all(), ["all|x"]);
     }

@@ -1,9 +1,9 @@
 //! Who has subscribed to what, on a publisher's side.
 
+use super::holdings::Holdings;
 use super::topic_tree::{TopicTree, Value};
 use crate::errno::{Errno, Result};
 use crate::pipe::{Budget, PipeId};
-use slotmap::SecondaryMap;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -11,10 +11,8 @@ use std::ops::ControlFlow;
 #[derive(Default)]
 pub struct Subscribers {
     topics: TopicTree<Holders>,
-    /// How many topics each pipe has: most pipes can be forgotten without looking at every topic.
-    counts: SecondaryMap<PipeId, usize>,
-    /// All of `counts`.
-    total: usize,
+    /// How much each pipe has: most pipes can be forgotten without looking at every topic.
+    holdings: Holdings,
     /// Pipes that are gone and still have topics.
     leaving: BTreeSet<PipeId>,
     /// The last topic that was looked at for them; `None`: the next look begins with the first.
@@ -50,16 +48,23 @@ enum Holders {
 }
 
 impl Subscribers {
-    /// Whether the topic had no subscriber before. Errors: `ENOMEM`.
+    /// What the topics of one pipe may weigh, in bytes.
+    pub fn set_limit(&mut self, limit_bytes: i32) {
+        self.holdings.set_limit(limit_bytes);
+    }
+
+    /// Whether the topic had no subscriber before. Errors: `ENOMEM`, and `ENOBUFS` for more than one pipe may have.
     pub fn add(&mut self, topic: &[u8], pipe: PipeId) -> Result<bool> {
+        let holdings = &self.holdings;
         let (first, new) = self.topics.insert(topic, |holders| {
             let first = holders.is_empty();
+            if holders.as_slice().binary_search(&pipe).is_err() {
+                holdings.allow(pipe, topic.len())?;
+            }
             Ok((first, holders.add(pipe)?))
         })?;
         if new {
-            let count = self.counts.get(pipe).copied().unwrap_or(0);
-            self.counts.insert(pipe, count + 1);
-            self.total += 1;
+            self.holdings.add(pipe, topic.len());
         }
         Ok(first)
     }
@@ -71,22 +76,15 @@ impl Subscribers {
             (true, true) => Removed::Last,
         });
         let removed = removed.unwrap_or(Removed::Nothing);
-        if removed != Removed::Nothing
-            && let Some(count) = self.counts.get_mut(pipe)
-        {
-            *count -= 1;
-            self.total -= 1;
-            if *count == 0 {
-                self.counts.remove(pipe);
-                self.leaving.remove(&pipe);
-            }
+        if removed != Removed::Nothing && self.holdings.remove(pipe, topic.len()) {
+            self.leaving.remove(&pipe);
         }
         removed
     }
 
     /// The pipe is gone. `true`: it has topics, which are to be [forgotten](Subscribers::forget_some).
     pub fn leave(&mut self, pipe: PipeId) -> bool {
-        self.counts.contains_key(pipe) && self.leaving.insert(pipe)
+        self.holdings.has_any(pipe) && self.leaving.insert(pipe)
     }
 
     /// Whether topics of pipes that are gone are still there.
@@ -138,7 +136,7 @@ impl Subscribers {
 
     /// Topics of all pipes, those of several pipes as often.
     pub fn total(&self) -> usize {
-        self.total
+        self.holdings.total()
     }
 
     /// Different topics.

@@ -12,8 +12,8 @@ use crate::message::{Frame, FrameKind, Msg, OutFrame};
 use crate::options::SocketOptions;
 use crate::options::draft_number::{ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE};
 use crate::options::number::{
-    ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE, ZMQ_XPUB_MANUAL, ZMQ_XPUB_NODROP, ZMQ_XPUB_VERBOSE,
-    ZMQ_XPUB_VERBOSER, ZMQ_XPUB_WELCOME_MSG,
+    ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE, ZMQ_XPUB_MANUAL,
+    ZMQ_XPUB_NODROP, ZMQ_XPUB_VERBOSE, ZMQ_XPUB_VERBOSER, ZMQ_XPUB_WELCOME_MSG,
 };
 use crate::options::value::put_int_padded;
 use crate::pipe::{PipeId, Pipes};
@@ -76,9 +76,12 @@ struct Reading {
 impl Xpub {
     pub fn new(options: &SocketOptions) -> Xpub {
         let settings = Settings { invert_matching: options.invert_matching, ..Settings::default() };
+        let (mut subscribers, mut wishes) = (Subscribers::default(), Subscribers::default());
+        subscribers.set_limit(options.max_subscriptions_size);
+        wishes.set_limit(options.max_subscriptions_size);
         Xpub {
             out: Distribution::default(),
-            subscribers: Subscribers::default(),
+            subscribers,
             settings,
             speaks: true,
             notifications: Notifications::default(),
@@ -88,7 +91,7 @@ impl Xpub {
             readings: SecondaryMap::new(),
             no_drop: NoDrop::default(),
             inside: false,
-            wishes: Subscribers::default(),
+            wishes,
             last_pipe: None,
         }
     }
@@ -121,7 +124,10 @@ impl Xpub {
             None if self.speaks => Some(Notification { msg: frame.into_msg()?, wish: None, news: None }),
             None => None,
         };
-        reading.told.extend(told);
+        if let Some(told) = told {
+            reading.told.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+            reading.told.push(told);
+        }
         if reading.inside {
             self.readings.insert(pipe, reading);
         } else {
@@ -442,6 +448,10 @@ impl Behaviour for Xpub {
                 self.settings.welcome = value.to_vec();
                 Ok(())
             }
+            ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE => set_common(options, option, value).map(|()| {
+                self.subscribers.set_limit(options.max_subscriptions_size);
+                self.wishes.set_limit(options.max_subscriptions_size);
+            }),
             ZMQ_INVERT_MATCHING => set_common(options, option, value)
                 .map(|()| self.settings.invert_matching = options.invert_matching),
             _ => return None,

@@ -2,7 +2,8 @@
 
 use super::PipeEvent;
 use super::notify::Notify;
-use std::sync::atomic::{AtomicU8, Ordering};
+use crate::errno::Errno;
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Which end of a pipe.
@@ -32,6 +33,9 @@ pub struct Link {
     /// Which ends are closed, a bit for each [`Side`]. The owner of an end sets its bit (AcqRel, after its last publish), the
     /// other end reads it (Acquire): whoever sees it also sees everything published before.
     closed: AtomicU8,
+    /// Why an end is closed by its owner, where that is the other's fault; 0: it is not. The owner writes it before it closes the
+    /// end, the other reads it once it knows of that, which makes the edge; so Relaxed.
+    refusal: AtomicI32,
 }
 
 #[derive(Default)]
@@ -64,6 +68,17 @@ impl Link {
         }
         self.notify(side.other(), PipeEvent::PeerClosed);
         true
+    }
+
+    pub fn refuse(&self, errno: Errno) {
+        self.refusal.store(errno.0, Ordering::Relaxed);
+    }
+
+    pub fn refusal(&self) -> Option<Errno> {
+        match self.refusal.load(Ordering::Relaxed) {
+            0 => None,
+            errno => Some(Errno(errno)),
+        }
     }
 
     #[inline(always)]

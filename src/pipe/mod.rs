@@ -24,7 +24,7 @@ pub use link::{Link, Side};
 pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, FrameBody, MORE, Msg, OutFrame};
 use std::sync::{Arc, OnceLock};
 
@@ -310,6 +310,11 @@ impl Pipe {
         }
     }
 
+    /// Says why the end is about to be closed: the peer wants more than there is for it.
+    pub fn refuse(&self, errno: Errno) {
+        self.end.link.refuse(errno);
+    }
+
     /// The parts, for a connection whose halves are driven apart.
     pub fn into_parts(self) -> (LaneReader, LaneWriter, End) {
         (self.reader, self.writer, self.end)
@@ -324,6 +329,11 @@ impl End {
 
     pub fn is_closed(&self) -> bool {
         self.link.is_closed(self.side)
+    }
+
+    /// Why the other end was closed, where that is this one's fault.
+    pub fn refusal(&self) -> Option<Errno> {
+        self.link.refusal()
     }
 
     pub fn is_peer_closed(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::budget::{Budget, frame_units};
 use super::{LaneWriter, Pipe};
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use slotmap::SlotMap;
 
@@ -165,6 +165,14 @@ impl Pipes {
             pipe.close();
             self.note_closed(id);
         }
+    }
+
+    /// As [`terminate`](Pipes::terminate), of a peer that wants more than there is for it; its session hears of it.
+    pub fn refuse(&mut self, id: PipeId, errno: Errno) {
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.refuse(errno);
+        }
+        self.terminate(id);
     }
 
     pub fn replace_writer(&mut self, id: PipeId, writer: LaneWriter) {

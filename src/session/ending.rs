@@ -9,8 +9,9 @@ use crate::errno::Errno;
 use crate::message::OutFrame;
 use crate::options::SocketType;
 use crate::options::draft_number::{ZMQ_NOTIFY_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED};
-use crate::pipe::LaneOptions;
+use crate::pipe::{End, LaneOptions};
 use crate::reactor::Cx;
+use crate::sys::log::Notice;
 use std::sync::Arc;
 
 impl Session {
@@ -161,6 +162,10 @@ impl Session {
         if std::mem::replace(&mut self.closing, true) {
             return;
         }
+        if let Some(errno) = self.end.as_ref().and_then(End::refusal) {
+            self.tell_refusal(errno, cx.now_ms());
+            return cx.finish();
+        }
         if let Some(end) = &self.end {
             end.close();
         }
@@ -171,6 +176,21 @@ impl Session {
         }
         if linger(cx, self.owner.linger_ms()) {
             self.send(cx);
+        }
+    }
+
+    /// The socket wants no more of a peer that wants too much.
+    fn tell_refusal(&self, errno: Errno, now_ms: u64) {
+        static NOTICE: Notice = Notice::new();
+        let limit = self.options.max_subscriptions_size;
+        let peer = &self.peer_address;
+        let line = format_args!(
+            "a peer ({peer}) subscribes to more than {limit} bytes (ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE), or memory is short: it is cut off"
+        );
+        NOTICE.write(now_ms, line);
+        self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
+        if let Stage::Connected(connection) = &self.stage {
+            self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
         }
     }
 
