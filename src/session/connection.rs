@@ -164,6 +164,15 @@ impl Connection {
         blocked && self.await_room(Duration::ZERO)
     }
 
+    /// Whether the last attempt to receive has brought nothing, though there is something.
+    pub(super) fn withholds_bytes(&self) -> bool {
+        let nothing = |half: &RecvHalf| half.received() == 0 && !half.waits_for_credit();
+        let in_vain = self.recv.try_lock().is_some_and(|half| half.as_ref().is_some_and(nothing));
+        self.let_in(Half::Recv);
+        let mut fds = [PollFd { fd: self.raw_fd(), events: libc::POLLIN, revents: 0 }];
+        in_vain && !self.is_lent() && poll(&mut fds, Some(Duration::ZERO)) == Ok(1)
+    }
+
     /// Whether a control frame would have to wait, where somebody who is sending counts as busy.
     pub(super) fn seems_busy(&self) -> bool {
         let Some(half) = self.send.try_lock() else { return true };

@@ -17,7 +17,9 @@ use std::sync::Arc;
 impl Session {
     /// The stream has ended, in whatever stage.
     pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::ROOM] {
+        for id in
+            [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::REFUSED]
+        {
             cx.cancel_timer(id);
         }
         let mut gives_up = false;

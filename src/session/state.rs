@@ -31,11 +31,11 @@ pub mod timer {
     pub const LINGER: u8 = 5;
     pub const LOOK: u8 = 6;
     pub const NAP: u8 = 7;
-    pub const ROOM: u8 = 8;
+    pub const REFUSED: u8 = 8;
 }
 
-/// Before a stream is offered something again that says that it takes nothing, though it has room.
-const ROOM_REFUSED: Duration = Duration::from_millis(10);
+/// Before a stream is asked again that says that it takes nothing, though it has room, or has nothing, though it has.
+const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// What the socket gives a session.
 pub struct Ground {
@@ -210,7 +210,18 @@ impl Session {
         if let Stage::Connected(connection) = &self.stage
             && before.is_some_and(|before| connection.refuses_in_spite_of_room(before))
         {
-            cx.set_timer(timer::ROOM, ROOM_REFUSED);
+            cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
+        }
+    }
+
+    /// A while after the stream has taken or given nothing in spite of what the system says of it.
+    fn try_again(&mut self, cx: &mut Cx<'_>) {
+        self.send_into_room(cx);
+        self.receive(cx, false);
+        if let Stage::Connected(connection) = &self.stage
+            && connection.withholds_bytes()
+        {
+            cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
         }
     }
 
@@ -270,7 +281,7 @@ impl Session {
             return;
         }
         if deferred.refused {
-            cx.set_timer(timer::ROOM, ROOM_REFUSED);
+            cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
         }
         if deferred.arm_timer {
             cx.set_timer(timer::LOOK, MIN_LOOK_INTERVAL);
@@ -383,7 +394,7 @@ impl Source for Session {
             timer::LINGER => cx.finish(),
             timer::LOOK => self.look_after_stream(cx),
             timer::NAP => self.send_unless_napping(cx),
-            timer::ROOM => self.send_into_room(cx),
+            timer::REFUSED => self.try_again(cx),
             _ => {}
         }
     }
@@ -433,7 +444,9 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::ROOM] {
+        for id in
+            [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::REFUSED]
+        {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {

@@ -41,7 +41,7 @@ pub struct Deferred {
     pub panicked: bool,
     /// The stream could not be registered with the reactor: no thread would be told of it any more.
     pub failed: Option<Errno>,
-    /// The stream took nothing, though it has room: nobody will tell of that.
+    /// The stream took nothing, though it has room, or gave nothing, though there is something: nobody will tell of that.
     pub refused: bool,
     /// Answers to the peer's commands.
     pub answers: Vec<u8>,
@@ -157,7 +157,10 @@ impl Connection {
             Some(Some((_, true, bytes))) => {
                 let burst = LendPolicy::is_burst(bytes, sent_before);
                 policy.received(bytes, sent_before, begun, if burst { Instant::now() } else { begun });
-                !policy.is_backing_off()
+                let in_vain = bytes == 0 && policy.told_in_vain(begun);
+                let keeps = !policy.is_backing_off();
+                state.deferred.refused |= in_vain;
+                keeps
             }
             Some(Some((received, ..))) if received.is_denial() => {
                 policy.never_lend(Instant::now());

@@ -17,6 +17,10 @@ const MIN_QUICK_RETURNS: u8 = 2;
 /// The I/O thread keeps a stream that is not for lending for this long. That is one that fills whole blocks while the
 /// program, which only receives, works on what has come, or one that two threads want at once.
 const LEND_BACKOFF: Duration = Duration::from_millis(50);
+/// So often in a row the system tells a thread of something to read that is not there. Another thread may have received it
+/// meanwhile, but not each time.
+const MIN_VAIN: u8 = 16;
+const VAIN_APART: Duration = Duration::from_millis(10);
 /// Longer than any process runs.
 const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A burst is at least so many bytes at once.
@@ -46,6 +50,9 @@ pub struct LendPolicy {
     slow_bursts: u8,
     burst: Option<Burst>,
     idle_room_wakes: u8,
+    /// How often in a row a thread was told of something to read that was not there, and when it was last.
+    vain: u8,
+    vain_at: Option<Instant>,
     /// When the I/O thread was last woken for room, in milliseconds of the reactor's clock.
     room_wake_ms: u64,
 }
@@ -91,6 +98,20 @@ impl LendPolicy {
     /// The I/O thread is to have the stream for a while.
     pub fn refuse_lending(&mut self, now: Instant) {
         self.lend_backoff_until = self.lend_backoff_until.max(now.checked_add(LEND_BACKOFF));
+    }
+
+    /// The system told a thread of something to read, and then there was nothing. Whether it does so again and again: then the
+    /// I/O thread is to have the stream for a while, or the thread would spin.
+    pub fn told_in_vain(&mut self, now: Instant) -> bool {
+        let soon = self.vain_at.is_some_and(|at| now.saturating_duration_since(at) < VAIN_APART);
+        self.vain_at = Some(now);
+        self.vain = if soon { self.vain.saturating_add(1) } else { 1 };
+        let spins = self.vain >= MIN_VAIN;
+        if spins {
+            self.vain = 0;
+            self.refuse_lending(now);
+        }
+        spins
     }
 
     /// The I/O thread is to have the stream for good.
@@ -248,6 +269,24 @@ mod tests {
         assert_eq!(intervals, [2, 4, 8, 8, 8]);
         policy.stop_looking();
         assert_eq!(policy.look_again().as_millis(), 2);
+    }
+
+    #[test]
+    fn a_thread_that_is_told_in_vain_again_and_again_gets_the_stream_no_more_for_a_while() {
+        let (mut policy, start) = (LendPolicy::default(), Instant::now());
+        for _ in 0..3 {
+            let now = start + VAIN_APART;
+            assert!((1..MIN_VAIN).all(|_| !policy.told_in_vain(now)));
+            assert!(policy.lends(now));
+            assert!(policy.told_in_vain(now));
+            assert!(!policy.lends(now) && policy.lends(now + LEND_BACKOFF));
+        }
+        // Now and then it is no matter.
+        let rare = (1..100).map(|i| start + (i + 2) * VAIN_APART);
+        assert!(rare.into_iter().all(|now| !policy.told_in_vain(now)));
+        policy.never_lend(start);
+        policy.refuse_lending(start);
+        assert!(!policy.lends(start + 1000 * LEND_BACKOFF));
     }
 
     #[test]

@@ -493,3 +493,16 @@ fn a_thread_that_may_not_receive_is_served_by_the_io_thread_for_good() {
         assert_eq!(lending.lent(), 0);
     }
 }
+
+#[test]
+fn a_stream_that_gives_nothing_in_spite_of_what_it_has_makes_nobody_spin() {
+    let mut lending = Lending::new(pull());
+    lending.borrow();
+    lending.fixture.refuse_there(Call::Receive, Errno::AGAIN, 5);
+    lending.say(b"\0\x01a");
+    let _refused = faults::refuse(Call::Receive, Errno::AGAIN, 1000);
+    // Sooner or later the I/O thread has it, and asks again until it has what there is.
+    assert_eq!(lending.recv(), b"a");
+    let asked = (0..1000).take_while(|_| faults::next(Call::Receive).is_some()).count();
+    assert!(asked > 800, "asked {} times", 1000 - asked);
+}
