@@ -23,6 +23,11 @@ pub trait Listener {
         false
     }
 
+    /// What taking a frame in costs beside reading it, in units of a [`Budget`](crate::pipe::Budget).
+    fn units(&self) -> u32 {
+        0
+    }
+
     /// Takes a frame in. Errors: `ENOMEM`, `ENOBUFS` for more than the peer may want; better no peer then than one whose wishes are not what it thinks.
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()>;
 }
@@ -67,6 +72,7 @@ fn read_share(pipes: &mut Pipes, pipe: PipeId, listener: &mut impl Listener) -> 
         let bytes = frame.data().len();
         let taken = listener.take_in(pipe, frame);
         pipes.spend_frame(pipe, bytes);
+        pipes.budget.spend(listener.units());
         if let Err(errno) = taken {
             pipes.refuse(pipe, errno);
             return Left::Nothing;

@@ -7,7 +7,6 @@
 
 use crate::message::Msg;
 use crate::pipe::PipeId;
-use crate::sys::keyed::HashMap;
 use std::collections::BTreeMap;
 
 /// Notifications that wait for the program, beside those of the topics that are subscribed to, and messages that do. One of more
@@ -20,8 +19,9 @@ pub struct Notifications {
     /// By number, in the order in which they came.
     waiting: BTreeMap<u64, Notification>,
     next: u64,
-    /// Numbers of those that may be folded, by what they tell of.
-    foldable: HashMap<Subject, u64>,
+    /// Numbers of those that may be folded, by what they tell of. No hash table: one of many grows all at once, which takes longer
+    /// than a call may.
+    foldable: BTreeMap<Subject, u64>,
     message_weight: usize,
     news_weight: usize,
 }

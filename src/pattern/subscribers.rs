@@ -22,7 +22,7 @@ pub struct Subscribers {
 /// Topics that are looked at in one go for pipes that leave, and so many are taken from them at most.
 const SOME_TOPICS: usize = 256;
 /// What it costs to take a topic out of the tree, in units of a [`Budget`]. A look at so many costs one.
-const REMOVAL_UNITS: usize = 4;
+const REMOVAL_UNITS: usize = 16;
 const LOOKS_PER_UNIT: usize = 4;
 
 /// What [`Subscribers::remove`] did.
@@ -132,6 +132,16 @@ impl Subscribers {
             holders.as_slice().iter().for_each(|&pipe| visit(pipe));
             ControlFlow::Continue(())
         });
+    }
+
+    /// What it costs to add a topic or take one out, beside the frame that says so, in units of a [`Budget`]: the more there are, the
+    /// less of them lies in a cache.
+    pub fn change_units(&self) -> u32 {
+        match self.topics.len() {
+            0..16_384 => 0,
+            16_384..131_072 => 4,
+            _ => 8,
+        }
     }
 
     /// Topics of all pipes, those of several pipes as often.

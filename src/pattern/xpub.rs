@@ -296,6 +296,10 @@ impl Listener for Xpub {
         self.must_wait()
     }
 
+    fn units(&self) -> u32 {
+        self.subscribers.change_units().max(self.wishes.change_units())
+    }
+
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
         self.read_frame(pipe, frame)
     }

@@ -261,7 +261,7 @@ impl Handle {
         outcome
     }
 
-    #[inline]
+    #[inline(always)]
     fn lock(self) -> Result<SlotGuard<'static, Socket>> {
         let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
         socket.pipes.budget.begin(CALL_UNITS, Instant::now);
