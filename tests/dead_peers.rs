@@ -159,35 +159,40 @@ fn flood(sender: Socket, monitor: Socket, most: Duration) -> Option<Duration> {
     None
 }
 
+/// Does it over each transport, side by side, with one pattern after the other.
+fn with_each(does: impl Fn((c_int, c_int), &str) + Sync) {
+    std::thread::scope(|scope| {
+        for endpoint in ["tcp://127.0.0.1:0", "ipc://*"] {
+            let does = &does;
+            scope.spawn(move || PATTERNS.into_iter().for_each(|pattern| does(pattern, endpoint)));
+        }
+    });
+}
+
 #[test]
 fn a_peer_that_is_stopped_is_missed_by_a_sender_whose_stream_is_full() {
     play();
-    for pattern in PATTERNS {
-        for endpoint in ["tcp://127.0.0.1:0", "ipc://*"] {
-            let test = "a_peer_that_is_stopped_is_missed_by_a_sender_whose_stream_is_full";
-            let pair = Pair::new(test, pattern, endpoint, 0);
-            let what = format!("{pattern:?} {endpoint}");
-            let early = flood(pair.sender, pair.monitor, Duration::from_millis(100));
-            assert_eq!(early, None, "{what}: it reads as fast as it can");
-            pair.signal(libc::SIGSTOP);
-            assert!(flood(pair.sender, pair.monitor, PATIENCE).is_some(), "{what}: never missed");
-            pair.end();
-        }
-    }
+    with_each(|pattern, endpoint| {
+        let test = "a_peer_that_is_stopped_is_missed_by_a_sender_whose_stream_is_full";
+        let pair = Pair::new(test, pattern, endpoint, 0);
+        let what = format!("{pattern:?} {endpoint}");
+        let early = flood(pair.sender, pair.monitor, Duration::from_millis(100));
+        assert_eq!(early, None, "{what}: it reads as fast as it can");
+        pair.signal(libc::SIGSTOP);
+        assert!(flood(pair.sender, pair.monitor, PATIENCE).is_some(), "{what}: never missed");
+        pair.end();
+    });
 }
 
 #[test]
 fn a_peer_that_reads_slowly_is_not_missed() {
     play();
-    for pattern in PATTERNS {
-        for endpoint in ["tcp://127.0.0.1:0", "ipc://*"] {
-            // Ten megabytes a second at most: far less than comes.
-            let pair = Pair::new("a_peer_that_reads_slowly_is_not_missed", pattern, endpoint, 1000);
-            let given_up = flood(pair.sender, pair.monitor, WATCH);
-            assert_eq!(given_up, None, "{pattern:?} {endpoint}");
-            pair.end();
-        }
-    }
+    with_each(|pattern, endpoint| {
+        // Ten megabytes a second at most: far less than comes.
+        let pair = Pair::new("a_peer_that_reads_slowly_is_not_missed", pattern, endpoint, 1000);
+        assert_eq!(flood(pair.sender, pair.monitor, WATCH), None, "{pattern:?} {endpoint}");
+        pair.end();
+    });
 }
 
 /// Takes the loopback device of the process's own network up or down.
