@@ -340,6 +340,24 @@ mod pollers {
     }
 
     #[test]
+    fn the_end_of_the_context_is_told_of_sockets_that_are_asked_for_nothing() {
+        let context = Context::new();
+        let socket = context.socket(ZMQ_PULL);
+        let mut poller = zmq_poller_new();
+        assert_eq!(zmq_poller_add(poller, socket.0, data(1), 0), 0);
+        assert_eq!(wait(poller, 1, 0), Err(libc::EAGAIN));
+        let handle = poller.expose_provenance();
+        let waiting = thread::spawn(move || wait(ptr::with_exposed_provenance_mut(handle), 1, 60_000));
+        context.shutdown();
+        assert_eq!(waiting.join().unwrap(), Err(Errno::TERM.0));
+        assert_eq!(wait(poller, 1, 0), Err(Errno::TERM.0));
+        // SAFETY: a pointer variable.
+        assert_eq!(unsafe { zmq_poller_destroy(&raw mut poller) }, 0);
+        socket.close();
+        context.term();
+    }
+
+    #[test]
     fn the_end_of_the_context() {
         let context = Context::new();
         let socket = context.socket(ZMQ_PULL);

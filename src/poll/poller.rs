@@ -165,7 +165,8 @@ impl PollerHandle {
             return Err(Errno::FAULT);
         }
         let found = with_waiter(|waiter| {
-            if nothing_to_find {
+            // Of sockets that are asked for nothing the end of the context is told all the same.
+            if room == 0 {
                 return waiter.until(timeout_ms, None, |_| Ok(0));
             }
             if items.iter().any(Item::is_raw) {
