@@ -92,6 +92,53 @@ fn a_copy_goes_to_the_capture() {
     context.term();
 }
 
+/// A capture that takes nothing, for want of a peer or of a peer that reads, stops what is forwarded and no command.
+#[test]
+fn a_stuck_capture_keeps_no_command_waiting() {
+    for (front, back, read) in
+        [(ZMQ_PULL, ZMQ_PUSH, false), (ZMQ_PULL, ZMQ_PUSH, true), (ZMQ_ROUTER, ZMQ_DEALER, true)]
+    {
+        let context = Context::new();
+        let frontend = context.bound(front, "inproc://front");
+        let backend = context.bound(back, "inproc://back");
+        let capture = context.socket(ZMQ_PAIR);
+        capture.set(ZMQ_SNDHWM, 1);
+        let control = context.bound(ZMQ_REP, "inproc://control");
+        let (push, pull) = if front == ZMQ_PULL { (ZMQ_PUSH, ZMQ_PULL) } else { (ZMQ_DEALER, ZMQ_DEALER) };
+        let (push, pull) =
+            (context.connected(push, "inproc://front"), context.connected(pull, "inproc://back"));
+        let witness = context.socket(ZMQ_PAIR);
+        witness.set(ZMQ_RCVHWM, 1);
+        if read {
+            witness.bind("inproc://witness");
+            capture.connect("inproc://witness");
+        }
+        let running = proxy(frontend, backend, Some(capture), Some(control));
+        let commander = context.connected(ZMQ_REQ, "inproc://control");
+        for number in 0..100 {
+            push.send(&[&number.to_string(), "x"]);
+        }
+        // Answered while the capture is stuck.
+        for command in ["PAUSE", "RESUME"] {
+            commander.send(&[command]);
+            assert_eq!(commander.recv(), [""]);
+        }
+        if read {
+            for number in 0..50 {
+                let parts = [number.to_string(), "x".to_owned()];
+                let copied = witness.recv();
+                assert!(copied.ends_with(&parts), "{copied:?}");
+                assert!(pull.recv().ends_with(&parts));
+            }
+        }
+        commander.send(&["TERMINATE"]);
+        assert_eq!(commander.recv(), [""]);
+        assert_eq!(running.join().unwrap().0, Ok(()));
+        [push, pull, witness, commander].into_iter().for_each(Socket::close);
+        context.term();
+    }
+}
+
 #[test]
 fn subscriptions_go_the_other_way() {
     let context = Context::new();

@@ -15,7 +15,7 @@ const BURST: u64 = 1000;
 /// says TERMINATE (then `Ok`) or something fails. The two may be one socket, which then talks to itself.
 ///
 /// A message is taken only when the other side has room for it, so high-water marks hold through the proxy; what waits
-/// for room, or for a peer, costs no processor time. Sending to `capture` waits for as long as it takes.
+/// for room, or for a peer, costs no processor time. Nothing is forwarded while `capture` has no room for its copies.
 ///
 /// Commands are PAUSE, RESUME, TERMINATE and STATISTICS; others are ignored. The answer to STATISTICS is eight
 /// frames with a 64-bit number each, in the machine's byte order: messages and bytes received and sent by the
@@ -41,6 +41,9 @@ pub fn proxy(
         // Known to all of them for as long as it runs: whatever comes between a look and the sleep ends the sleep.
         for socket in [Some(frontend), Some(backend), control].into_iter().flatten() {
             waiter.attend(socket.address(), super::POLLIN, || socket.owner())?;
+        }
+        if let Some(capture) = capture {
+            waiter.attend(capture.address(), super::POLLOUT, || capture.owner())?;
         }
         loop {
             // Sleeps only if a turn finds nothing to do.
@@ -77,6 +80,9 @@ struct Direction {
     frames: VecDeque<Msg>,
     /// Whether the first of `frames` is in the middle of a message.
     within: bool,
+    /// Frames that the capture has not taken yet, and whether the first of them is in the middle of a message.
+    copies: VecDeque<Msg>,
+    within_copy: bool,
     messages: u64,
     bytes: u64,
 }
@@ -142,12 +148,16 @@ impl Proxy {
 
 impl Direction {
     fn new(from: Handle, to: Handle) -> Direction {
-        Direction { from, to, frames: VecDeque::new(), within: false, messages: 0, bytes: 0 }
+        let (frames, copies) = (VecDeque::new(), VecDeque::new());
+        Direction { from, to, frames, within: false, copies, within_copy: false, messages: 0, bytes: 0 }
     }
 
     /// Forwards what there is and what there is room for, up to a burst: whether there was anything. `from` and `to` are
     /// the events of the two sockets.
     fn turn(&mut self, from: i32, to: i32, capture: Option<Handle>) -> Result<bool> {
+        if !self.flush_copies(capture)? {
+            return Ok(false);
+        }
         let is_room = has(to, POLLOUT);
         if !self.frames.is_empty() && (!is_room || !self.flush()?) {
             return Ok(false);
@@ -165,16 +175,15 @@ impl Direction {
 
     /// A turn between sockets that are different ones.
     fn together(&mut self, capture: Option<Handle>) -> Result<bool> {
-        let Forwarded { messages, bytes, left, mut uncaptured } =
+        let Forwarded { messages, bytes, left, uncaptured, inside_capture } =
             self.from.forward(self.to, capture, BURST)?;
         self.messages += messages;
         self.bytes += bytes;
         self.frames = left;
-        if let Some(capture) = capture {
-            copy_to(capture, &mut uncaptured)?;
-            copy_to(capture, &mut self.frames)?;
-        }
-        Ok(messages > 0 || !self.frames.is_empty())
+        self.within_copy = inside_capture;
+        self.copies = uncaptured;
+        self.copies.extend(self.frames.iter_mut().map(Msg::copy));
+        Ok(self.flush_copies(capture)? && (messages > 0 || !self.frames.is_empty()))
     }
 
     /// A turn where one socket is asked for two things. If it is both ends it may have room only once a message was
@@ -185,8 +194,11 @@ impl Direction {
             if !is_room || !receive(self.from, &mut self.frames)? {
                 return Ok(done > 0);
             }
-            if let Some(capture) = capture {
-                copy_to(capture, &mut self.frames)?;
+            if capture.is_some() {
+                self.copies = self.frames.iter_mut().map(Msg::copy).collect();
+            }
+            if !self.flush_copies(capture)? {
+                return Ok(false);
             }
             if !self.flush()? {
                 break;
@@ -201,30 +213,37 @@ impl Direction {
 
     /// Sends the frames that were taken: `false` if there is no room.
     fn flush(&mut self) -> Result<bool> {
-        while let Some(frame) = self.frames.front_mut() {
-            let (more, bytes) = (frame.more(), frame.len() as u64);
-            match self.to.send(&mut OutFrame::msg(frame, more), DONTWAIT) {
-                Ok(()) => self.bytes += bytes,
-                Err(error) if !error.would_block() => return Err(error),
-                Err(_) if !self.within => return Ok(false),
-                // The peer went away in the middle: the rest of the message is lost too.
-                Err(_) => {}
-            }
-            self.within = more;
-            self.messages += u64::from(!more);
-            self.frames.pop_front();
+        while let Some(bytes) = send_first(self.to, &mut self.frames, &mut self.within)? {
+            self.bytes += bytes;
+            self.messages += u64::from(!self.within);
         }
-        Ok(true)
+        Ok(self.frames.is_empty())
+    }
+
+    /// Sends what the capture is to have: `false` if it has no room, which it will tell of.
+    fn flush_copies(&mut self, capture: Option<Handle>) -> Result<bool> {
+        if let Some(capture) = capture {
+            while send_first(capture, &mut self.copies, &mut self.within_copy)?.is_some() {}
+        }
+        Ok(self.copies.is_empty())
     }
 }
 
-/// Sends a copy of each of these frames to the capture, which takes as long as it takes.
-fn copy_to(capture: Handle, frames: &mut VecDeque<Msg>) -> Result<()> {
-    for frame in frames {
-        let more = frame.more();
-        capture.send(&mut OutFrame::msg(frame, more), 0)?;
-    }
-    Ok(())
+/// Sends the first of these frames, and takes it out: how many bytes were sent of it. `None` if there is none, or no room.
+/// `within`: it is in the middle of a message; afterwards, that the next is.
+fn send_first(to: Handle, frames: &mut VecDeque<Msg>, within: &mut bool) -> Result<Option<u64>> {
+    let Some(frame) = frames.front_mut() else { return Ok(None) };
+    let (more, bytes) = (frame.more(), frame.len() as u64);
+    let sent = match to.send(&mut OutFrame::msg(frame, more), DONTWAIT) {
+        Ok(()) => bytes,
+        Err(error) if !error.would_block() => return Err(error),
+        Err(_) if !*within => return Ok(None),
+        // The peer went away in the middle: the rest of the message is lost too.
+        Err(_) => 0,
+    };
+    *within = more;
+    frames.pop_front();
+    Ok(Some(sent))
 }
 
 /// Takes one whole message: `false` if there is none.

@@ -17,6 +17,8 @@ pub struct Forwarded {
     pub left: VecDeque<Msg>,
     /// Frames that were sent, but of which the capture did not take its copy.
     pub uncaptured: VecDeque<Msg>,
+    /// The capture has taken the frames before these of their message.
+    pub inside_capture: bool,
 }
 
 impl Handle {
@@ -138,7 +140,10 @@ fn pass_frame(
             Err(Errno::AGAIN)
         };
         match outcome {
-            Err(Errno::AGAIN) => done.uncaptured.push_back(frame.into_msg()?),
+            Err(Errno::AGAIN) => {
+                done.inside_capture |= done.uncaptured.is_empty() && !first;
+                done.uncaptured.push_back(frame.into_msg()?);
+            }
             outcome => outcome?,
         }
     }
