@@ -3,6 +3,10 @@
 use super::{lockless, memory};
 use std::ffi::{CStr, c_char, c_int};
 
+/// The environment variable that, set to 0, has [`zmq_has`] say that there is no draft interface, for programs that were compiled
+/// without it and ask the library alone.
+const DRAFTS: &str = "FERROZMQ_DRAFTS";
+
 /// The version of libzmq that this library stands in for.
 pub const ZMQ_VERSION_MAJOR: c_int = 4;
 pub const ZMQ_VERSION_MINOR: c_int = 3;
@@ -43,7 +47,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 /// Whether the library has a capability: 1 if so, else 0.
 ///
 /// Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
-/// mechanisms), "draft" (the draft API).
+/// mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).
 ///
 /// # Safety
 /// `capability` is NULL or a NUL-terminated string.
@@ -52,12 +56,18 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
     lockless(0, || {
         // SAFETY: as the caller promises.
         let capability = unsafe { memory::string(capability) }?;
-        Ok(CAPABILITIES.iter().any(|&(name, here)| here && name == capability).into())
+        let is_here = CAPABILITIES.iter().any(|&(name, here)| here && name == capability);
+        Ok((is_here && !(capability == c"draft" && are_drafts_hidden())).into())
     })
+}
+
+fn are_drafts_hidden() -> bool {
+    std::env::var_os(DRAFTS).is_some_and(|value| value == "0")
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use std::ptr;
 
@@ -80,6 +90,30 @@ mod tests {
                 assert_eq!(zmq_has(not.as_ptr()), 0, "{not:?}");
             }
             assert_eq!(zmq_has(ptr::null()), 0);
+        }
+    }
+
+    #[test]
+    #[ignore = "run by the test below"]
+    fn without_drafts() {
+        // SAFETY: strings.
+        unsafe {
+            assert_eq!(zmq_has(c"draft".as_ptr()), 0);
+            assert_eq!(zmq_has(c"curve".as_ptr()), 1);
+        }
+    }
+
+    #[test]
+    fn drafts_are_hidden_where_the_environment_says_so() {
+        let test = "ffi::version::tests::without_drafts";
+        for (value, hides) in [("0", true), ("1", !cfg!(zmq_draft)), ("", !cfg!(zmq_draft))] {
+            let program = std::env::current_exe().unwrap();
+            let child = std::process::Command::new(program)
+                .args([test, "--exact", "--ignored"])
+                .env(DRAFTS, value)
+                .output()
+                .unwrap();
+            assert_eq!(child.status.success(), hides, "{value:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! `vsock://`: between virtual machines and their host. An address is a context's number, or `*` for any, or `@` for the
-//! host's, and the number of a port, or `*` where the system is to choose. Source: zmq_vsock(7).
+//! own one, and the number of a port, or `*` where the system is to choose. Source: zmq_vsock(7).
 
 use super::connect::{ConnectPlan, Target};
 use super::listener::{Gate, Listener};
@@ -10,8 +10,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 /// `VMADDR_CID_ANY` and `VMADDR_PORT_ANY`.
 const ANY: u32 = u32::MAX;
-/// `VMADDR_CID_HOST`.
-const HOST: u32 = 2;
+/// `VMADDR_CID_LOCAL`: the loopback address.
+const LOCAL: u32 = 1;
 
 /// See [`super::bind`].
 pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
@@ -39,7 +39,7 @@ pub(super) fn text((context, port): (u32, u32)) -> String {
 /// Errors: `EINVAL`.
 fn parse(name: &str) -> Result<(u32, u32)> {
     let (context, port) = name.rsplit_once(':').ok_or(Errno::INVAL)?;
-    let context = if context == "@" { HOST } else { number(context)? };
+    let context = if context == "@" { LOCAL } else { number(context)? };
     Ok((context, number(port)?))
 }
 
@@ -62,7 +62,8 @@ mod tests {
     fn addresses_are_two_numbers() {
         for (name, address, shown) in [
             ("3:5555", (3, 5555), "vsock://3:5555"),
-            ("@:5555", (2, 5555), "vsock://2:5555"),
+            ("@:5555", (1, 5555), "vsock://1:5555"),
+            ("2:5555", (2, 5555), "vsock://2:5555"),
             ("*:*", (ANY, ANY), "vsock://*:*"),
             ("-1:-1", (ANY, ANY), "vsock://*:*"),
             ("4294967295:1", (ANY, 1), "vsock://*:1"),
