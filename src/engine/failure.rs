@@ -4,8 +4,8 @@ use crate::errno::Errno;
 /// The end of a connection, caused by what the peer sent, or by an authenticator (ZAP) that is not there or does
 /// not keep to its protocol.
 ///
-/// The owner closes the stream, raises the monitor event named here, then `ZMQ_EVENT_DISCONNECTED`. libzmq does
-/// not reconnect after any of these but [`Own`](Failure::Own), so neither should a connecter: the peer would only fail again.
+/// The owner closes the stream, raises the monitor event named here, then `ZMQ_EVENT_DISCONNECTED`. In the data phase a
+/// connecter does not reconnect after any of these but [`Own`](Failure::Own), as libzmq does not: the peer would only fail again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` with this `ZMQ_PROTOCOL_ERROR_*` value.

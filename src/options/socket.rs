@@ -121,6 +121,8 @@ pub struct SocketOptions {
     pub invert_matching: bool,
     /// Of ROUTER, REP and the like: the peer's routing id comes first in the pipe.
     pub recv_routing_id: bool,
+    /// `ZMQ_PROBE_ROUTER`, of ROUTER, DEALER and REQ.
+    pub probe_router: bool,
     pub raw_socket: bool,
     pub raw_notify: bool,
     pub socks_proxy_address: Text,
@@ -202,6 +204,7 @@ impl SocketOptions {
             socket_type,
             filter: socket_type == Sub,
             recv_routing_id: matches!(socket_type, Router | Rep),
+            probe_router: false,
             raw_socket: matches!(socket_type, Stream | Dgram),
             zero_copy: true,
             monitor_event_version: 1,

@@ -87,12 +87,15 @@ impl Behaviour for Dealer {
     fn set_option(
         &mut self,
         _: &mut Pipes,
-        _: &mut SocketOptions,
+        options: &mut SocketOptions,
         option: i32,
         value: &[u8],
     ) -> Option<Result<()>> {
         match option {
-            ZMQ_PROBE_ROUTER => Some(flag(value).map(|yes| self.probe_router = yes)),
+            ZMQ_PROBE_ROUTER => Some(flag(value).map(|yes| {
+                self.probe_router = yes;
+                options.probe_router = yes;
+            })),
             _ => None,
         }
     }

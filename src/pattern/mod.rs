@@ -210,6 +210,11 @@ trait Behaviour {
         Err(Errno::NOTSUP)
     }
 
+    /// See [`Pattern::take_connect_id`].
+    fn take_connect_id(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// See [`Pattern::can_reach`].
     fn can_reach(&self, _pipes: &Pipes, _routing_id: &[u8]) -> Result<bool> {
         Err(Errno::NOTSUP)
@@ -414,6 +419,12 @@ impl Pattern {
     /// `zmq_disconnect_peer`. Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type without such peers.
     pub fn disconnect_peer(&mut self, pipes: &mut Pipes, routing_id: u32) -> Result<()> {
         each!(self, pattern => pattern.disconnect_peer(pipes, routing_id))
+    }
+
+    /// `ZMQ_CONNECT_ROUTING_ID`, for the endpoint that is being connected to: given once. `None` where it was not set, or belongs to
+    /// another peer already. The pipes of the endpoint bring it along as their routing id.
+    pub fn take_connect_id(&mut self) -> Option<Vec<u8>> {
+        each!(self, pattern => pattern.take_connect_id())
     }
 
     /// Whether a message to this peer could be sent now: `ZMQ_POLLOUT` of `zmq_socket_get_peer_state`. Errors:

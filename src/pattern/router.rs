@@ -68,8 +68,9 @@ impl Router {
 
     /// Names a pipe if that can be done by now.
     fn identify(&mut self, pipes: &mut Pipes, pipe: PipeId, locally_initiated: bool) {
+        let assigned = self.routes.assigned(pipes, pipe);
         let given = if locally_initiated { self.routes.take_connect_id() } else { None };
-        let state = match given {
+        let state = match assigned.or(given) {
             Some(routing_id) => Ok(routing_id),
             None if self.raw => Ok(self.routes.make_up()),
             None => self.read_routing_id(pipes, pipe),
@@ -251,7 +252,10 @@ impl Behaviour for Router {
     ) -> Option<Result<()>> {
         Some(match option {
             ZMQ_ROUTER_MANDATORY => flag(value).map(|yes| self.mandatory = yes),
-            ZMQ_PROBE_ROUTER => flag(value).map(|yes| self.probe_router = yes),
+            ZMQ_PROBE_ROUTER => flag(value).map(|yes| {
+                self.probe_router = yes;
+                options.probe_router = yes;
+            }),
             ZMQ_ROUTER_HANDOVER => flag(value).map(|yes| self.handover = yes),
             ZMQ_ROUTER_RAW => flag(value).map(|yes| {
                 self.raw = yes;
@@ -264,6 +268,10 @@ impl Behaviour for Router {
             ZMQ_CONNECT_ROUTING_ID => self.routes.set_connect_id(value),
             _ => return None,
         })
+    }
+
+    fn take_connect_id(&mut self) -> Option<Vec<u8>> {
+        self.routes.take_connect_id()
     }
 
     fn can_reach(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<bool> {
@@ -281,7 +289,7 @@ mod tests {
     use crate::options::SocketType;
     use crate::options::draft_number::ZMQ_ROUTER_NOTIFY;
     use crate::options::number::*;
-    use crate::pattern::testing::Bench;
+    use crate::pattern::testing::{Bench, Peer};
     use std::sync::Arc;
 
     #[test]
@@ -468,6 +476,34 @@ mod tests {
         });
         assert_eq!(bench.pattern.can_reach(&bench.pipes, b"other"), Ok(true));
         drop(accepted);
+    }
+
+    #[test]
+    fn a_pipe_may_bring_the_name_of_its_peer_along() {
+        let mut bench = Bench::new(SocketType::Router);
+        let join = |bench: &mut Bench| {
+            let (id, pipe) = bench.insert(0);
+            bench.pipes.set_routing_id(id, b"given".to_vec());
+            bench.pattern.attach(&mut bench.pipes, id, false, false);
+            bench.settle();
+            Peer { id, pipe }
+        };
+        let mut first = join(&mut bench);
+        first.pipe.write_routing_id(b"its own").unwrap();
+        first.send(&["x"]);
+        assert_eq!(bench.recv(), ["given", "x"]);
+        // While that one is there the name is taken, and the peer is called what it calls itself.
+        let mut second = join(&mut bench);
+        second.pipe.write_routing_id(b"its own").unwrap();
+        second.send(&["y"]);
+        assert_eq!(bench.recv(), ["its own", "y"]);
+        // Of a peer that has gone something is still to be read.
+        first.send(&["z"]);
+        drop(first);
+        let mut third = join(&mut bench);
+        bench.send(&["given", "to the third"]).unwrap();
+        assert_eq!(third.recv(), ["to the third"]);
+        assert_eq!(bench.recv(), ["given", "z"]);
     }
 
     #[test]

@@ -39,6 +39,14 @@ impl Routes {
         (!routing_id.is_empty() && !self.by_id.contains_key(&routing_id)).then_some(routing_id)
     }
 
+    /// The name that a pipe has brought with it, for the peer that its session connects to; `None` where there is none, or it is
+    /// another peer's by now.
+    pub fn assigned(&self, pipes: &Pipes, pipe: PipeId) -> Option<Vec<u8>> {
+        let routing_id = pipes.routing_id(pipe);
+        let is_free = self.find(routing_id).is_none_or(|holder| !pipes.is_open(holder));
+        (!routing_id.is_empty() && is_free).then(|| routing_id.to_vec())
+    }
+
     /// A routing id that no peer has: a zero byte, with which no peer's own may begin, and a number.
     pub fn make_up(&mut self) -> Vec<u8> {
         loop {

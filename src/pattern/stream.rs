@@ -44,8 +44,9 @@ impl Stream {
 
 impl Behaviour for Stream {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, locally_initiated: bool) {
+        let assigned = self.routes.assigned(pipes, pipe);
         let given = if locally_initiated { self.routes.take_connect_id() } else { None };
-        let routing_id = given.unwrap_or_else(|| {
+        let routing_id = assigned.or(given).unwrap_or_else(|| {
             self.made_up = self.routes.make_up();
             self.made_up.clone()
         });
@@ -109,6 +110,10 @@ impl Behaviour for Stream {
             // What follows is meant for the connection that was.
             self.out = None;
         }
+    }
+
+    fn take_connect_id(&mut self) -> Option<Vec<u8>> {
+        self.routes.take_connect_id()
     }
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {

@@ -11,6 +11,9 @@ use crate::reactor::Cx;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
+/// The value of an event about a descriptor where there is none: -1, as wide as it is told.
+const NO_DESCRIPTOR: u64 = u64::MAX;
+
 impl Session {
     pub(super) fn connect(&mut self, cx: &mut Cx<'_>) {
         let Some(connecter) = &mut self.connecter else { return cx.finish() };
@@ -69,6 +72,17 @@ impl Session {
         // Without another attempt the endpoint stays, and its pipe takes messages, until the program disconnects it: so
         // does libzmq, where only a connection that has been there ends its endpoint.
         self.set_reconnect_timer(cx);
+    }
+
+    /// Whether an endpoint that the program has disconnected is not to be tried again while it waits for that; tells of it.
+    pub(super) fn stops_attempts(&self) -> bool {
+        let stops = self.options.reconnect_stop & ZMQ_RECONNECT_STOP_AFTER_DISCONNECT != 0
+            && self.connecter.is_some()
+            && matches!(self.stage, Stage::Waiting);
+        if stops {
+            self.tell(event::CLOSED, NO_DESCRIPTOR);
+        }
+        stops
     }
 
     pub(super) fn connect_later(&mut self, cx: &mut Cx<'_>) {

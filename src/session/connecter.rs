@@ -20,6 +20,14 @@ pub struct Connecter {
     plan: ConnectPlan,
     options: Arc<SocketOptions>,
     backoff: Backoff,
+    /// What the socket calls the peer (`ZMQ_CONNECT_ROUTING_ID`); empty: what that calls itself.
+    given_id: Vec<u8>,
+    /// What the last peer called itself.
+    met: Option<Vec<u8>>,
+    /// The session waits only for its socket to see that there is no connection and will be none.
+    over: bool,
+    /// The last connection ended in a refusal: its handshake was broken off by what one side said.
+    refused: bool,
     /// Places that the name stands for and that were not tried yet.
     untried: Vec<Destination>,
     /// The endpoint as events have it: as the program gave it, and once a connection is lost its address, as libzmq has it.
@@ -36,6 +44,16 @@ pub enum Attempt {
     Connecting(OwnedFd),
     /// The proxy is being asked.
     Asking(Asking),
+}
+
+/// Who is at the other end, compared with the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    First,
+    /// The same peer, or one that has the same name.
+    Again,
+    /// One of another name: what was meant for the last peer is not meant for it.
+    Stranger,
 }
 
 /// What came of it.
@@ -76,10 +94,21 @@ impl Attempt {
 }
 
 impl Connecter {
-    pub fn new(plan: ConnectPlan, options: Arc<SocketOptions>) -> Connecter {
+    pub fn new(plan: ConnectPlan, options: Arc<SocketOptions>, given_id: Vec<u8>) -> Connecter {
         let endpoint = plan.endpoint().to_string();
         let (resolved, backoff) = (endpoint.clone(), Backoff::new(&options));
-        Connecter { plan, options, backoff, untried: Vec::new(), endpoint, resolved }
+        Connecter {
+            plan,
+            options,
+            backoff,
+            given_id,
+            met: None,
+            over: false,
+            refused: false,
+            untried: Vec::new(),
+            endpoint,
+            resolved,
+        }
     }
 
     /// As events have it.
@@ -90,6 +119,40 @@ impl Connecter {
     /// A connection was lost: from now on events have the address.
     pub fn lost(&mut self) {
         self.endpoint.clone_from(&self.resolved);
+    }
+
+    /// What the socket calls the peer; empty: what that calls itself.
+    pub fn given_id(&self) -> &[u8] {
+        &self.given_id
+    }
+
+    /// A peer has introduced itself by this routing id.
+    pub fn meet(&mut self, routing_id: &[u8]) -> Met {
+        let last = self.met.replace(routing_id.to_vec());
+        match last {
+            None => Met::First,
+            Some(last) if last == routing_id || !self.given_id.is_empty() => Met::Again,
+            Some(_) => Met::Stranger,
+        }
+    }
+
+    /// There will be no further attempt.
+    pub fn end(&mut self) {
+        self.over = true;
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// A handshake has ended in a refusal.
+    pub fn refused(&mut self) {
+        self.refused = true;
+    }
+
+    /// Whether the last attempt that got as far as a connection ended in a refusal.
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// A handshake has succeeded: the next time it begins to back off from the start. A connection alone is no success,
@@ -104,7 +167,8 @@ impl Connecter {
             return None;
         }
         // Without chance all peers of a server come back at once, which is no reason not to.
-        Some(self.backoff.next_ms(number_or_0()))
+        let random = number_or_0();
+        Some(if self.refused { self.backoff.next_refused_ms(random) } else { self.backoff.next_ms(random) })
     }
 
     /// Begins an attempt. `remote` is woken when a name has been resolved.
@@ -180,6 +244,7 @@ impl Connecter {
 
     fn finished(&mut self, fd: OwnedFd) -> Step {
         self.untried = Vec::new();
+        self.refused = false;
         let (local, _) = transport::endpoints_of(self.plan.scheme(), fd.as_fd());
         let peer_address = transport::peer_address(fd.as_fd());
         let endpoints = Endpoints { local, remote: self.endpoint.clone(), bound: false };
@@ -221,5 +286,30 @@ impl Asking {
                 return Ok(true);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::options::SocketType;
+    use crate::transport::Scheme;
+
+    fn connecter(given_id: &[u8]) -> Connecter {
+        let options = Arc::new(SocketOptions::new(SocketType::Router));
+        let plan = transport::connect(Scheme::Tcp, "127.0.0.1:1", &options).unwrap();
+        Connecter::new(plan, options, given_id.to_vec())
+    }
+
+    #[test]
+    fn who_has_another_name_is_a_stranger_unless_the_socket_calls_it_what_it_wants() {
+        let meet_all = |given_id: &[u8]| {
+            let mut connecter = connecter(given_id);
+            [&b""[..], b"", b"a", b"a", b"b", b""].map(|name| connecter.meet(name))
+        };
+        use Met::{Again, First, Stranger};
+        assert_eq!(meet_all(b""), [First, Again, Stranger, Again, Stranger, Stranger]);
+        assert_eq!(meet_all(b"given"), [First, Again, Again, Again, Again, Again]);
     }
 }

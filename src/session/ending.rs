@@ -1,9 +1,11 @@
 //! How a connection ends, and a session.
 
+use super::connecter::Connecter;
 use super::connection::Connection;
 use super::monitor::{Endpoints, event};
 use super::recv::RecvHalf;
 use super::state::{Reason, Session, Stage, fd_value, linger, timer};
+use super::{Command, SessionHandle};
 use crate::engine::Failure;
 use crate::errno::Errno;
 use crate::message::OutFrame;
@@ -22,7 +24,7 @@ impl Session {
         {
             cx.cancel_timer(id);
         }
-        let mut gives_up = false;
+        let (mut gives_up, mut for_good) = (false, false);
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
                 gives_up = self.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0;
@@ -40,6 +42,10 @@ impl Session {
                     Reason::Protocol(failure) => self.tell_failure(failure),
                 }
                 self.tell(event::DISCONNECTED, fd_value(handshaking.raw_fd()));
+                let refused = handshaking.denied || matches!(reason, Reason::Protocol(_));
+                if let Some(connecter) = self.connecter.as_mut().filter(|_| refused) {
+                    connecter.refused();
+                }
             }
             Stage::Connected(connection) => {
                 match reason {
@@ -53,13 +59,35 @@ impl Session {
                 }
                 self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
                 self.take_apart(&connection);
+                for_good = matches!(reason, Reason::Protocol(_));
             }
             Stage::Waiting | Stage::Connecting(_) => {}
         }
-        if gives_up {
-            return cx.finish();
+        if gives_up || for_good {
+            return self.end_for_good(cx);
         }
-        self.lost(cx, reason);
+        self.lost(cx);
+    }
+
+    /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at the
+    /// socket's second look, as programs know it from libzmq, where the send that follows a refusal does not fail yet.
+    fn end_for_good(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.connecter {
+            Some(connecter) if self.end.is_some() && !self.closing => {
+                connecter.end();
+                let session = SessionHandle(Arc::clone(&self.shared));
+                self.owner.mailbox.send(Command::Over { session, seen: false });
+            }
+            // Dropping our end of the pipe tells the socket.
+            _ => cx.finish(),
+        }
+    }
+
+    /// Lets go of the pipe, of which the socket is told. Another one may follow.
+    pub(super) fn forget_pipe(&mut self) {
+        self.shared.forget_pipe();
+        self.lanes = None;
+        self.end = None;
     }
 
     /// Counts a failed handshake against the address of a peer that has come to us.
@@ -129,19 +157,17 @@ impl Session {
     }
 
     /// There is no stream: connects again, or ends.
-    pub(super) fn lost(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        if self.connecter.is_none() || matches!(reason, Reason::Protocol(_)) {
+    pub(super) fn lost(&mut self, cx: &mut Cx<'_>) {
+        if self.connecter.is_none() {
             // Dropping our end of the pipe tells the socket.
             return cx.finish();
         }
-        if self.closing && !self.something_left() {
+        if self.closing && (self.is_refused() || !self.something_left()) {
             return cx.finish();
         }
         if self.options.immediate {
             // The pipe goes with the connection; the next one brings its own.
-            self.shared.forget_pipe();
-            self.lanes = None;
-            self.end = None;
+            self.forget_pipe();
         }
         let subscriber =
             matches!(self.options.socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish);
@@ -176,6 +202,9 @@ impl Session {
             connection.with_recv(RecvHalf::stop);
             connection.recall();
         }
+        if self.is_refused() || self.connecter.as_ref().is_some_and(Connecter::is_over) {
+            return cx.finish();
+        }
         if linger(cx, self.owner.linger_ms()) {
             self.send(cx);
         }
@@ -194,6 +223,12 @@ impl Session {
         if let Stage::Connected(connection) = &self.stage {
             self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
         }
+    }
+
+    /// Whether a peer that has refused us is the one that messages wait for: they do not outlive the socket, or a context whose
+    /// client was turned away could never end.
+    fn is_refused(&self) -> bool {
+        self.connecter.as_ref().is_some_and(Connecter::is_refused)
     }
 
     /// While there is no connection.

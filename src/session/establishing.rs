@@ -1,6 +1,7 @@
 //! From a stream to a connection: the handshake, the pipe, and who the peer is.
 
 use super::Command;
+use super::connecter::Met;
 use super::connection::Connection;
 use super::handshaking::{Handshaking, Outcome, Stream};
 use super::monitor::event;
@@ -24,6 +25,10 @@ use std::sync::Arc;
 /// For something to read, and for room.
 pub(super) const EITHER: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
+/// A peer whose authentication has failed for now is told nothing (RFC 25, RFC 27): after so many milliseconds the connection
+/// ends, so that the peer comes back. At once, and it would be back at once, with a question for the same authenticator.
+const SILENCE_MS: i32 = 1100;
+
 impl Session {
     /// `watched`: the reactor has watched the stream for being connected.
     pub(super) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd, watched: bool) {
@@ -37,10 +42,10 @@ impl Session {
             (false, true) => cx.register(fd.as_raw_fd(), EITHER),
             (false, false) => cx.register(fd.as_raw_fd(), Interest::READABLE),
         };
-        if let Err(errno) = registered {
+        if registered.is_err() {
             self.tell(event::CLOSED, fd_value(fd.as_raw_fd()));
             drop(fd);
-            return self.lost(cx, Reason::Stream(errno));
+            return self.lost(cx);
         }
         if is_raw {
             let stream = Stream { fd, tunnel: None, for_room };
@@ -53,9 +58,9 @@ impl Session {
         let config = Config::new(&self.options, self.security.clone(), &self.peer_address);
         match Handshaking::new(fd, for_room, &self.layers, config) {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
-            Err(errno) => {
+            Err(_) => {
                 self.tell(event::CLOSED, fd_value(raw_fd));
-                return self.lost(cx, Reason::Stream(errno));
+                return self.lost(cx);
             }
         }
         self.shake_hands(cx);
@@ -88,6 +93,11 @@ impl Session {
                 self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
                 if status == ZapStatus::AuthenticationFailure {
                     self.count_failure(cx.now_ms());
+                }
+                if status == ZapStatus::TemporaryError
+                    && !(1..=SILENCE_MS).contains(&self.options.handshake_ivl_ms)
+                {
+                    cx.set_timer(timer::HANDSHAKE, millis(SILENCE_MS));
                 }
                 return Some(Outcome::More);
             }
@@ -136,20 +146,20 @@ impl Session {
         let raw_fd = fd.as_raw_fd();
         // See `Connections::recall`.
         let has_fd = self.owner.mailbox.state().has_fd();
-        if has_fd
-            && !for_room
-            && let Err(errno) = cx.reregister(raw_fd, EITHER)
-        {
-            return self.lost(cx, Reason::Stream(errno));
+        if has_fd && !for_room && cx.reregister(raw_fd, EITHER).is_err() {
+            return self.lost(cx);
         }
+        let met = self.meet(peer.as_ref());
         let (reader, mut writer, fresh) = match self.lanes.take() {
             Some((reader, writer)) => (reader, writer, None),
             None => match self.make_pipe() {
                 Ok((reader, writer, theirs)) => (reader, writer, Some(theirs)),
-                Err(errno) => return self.lost(cx, Reason::Stream(errno)),
+                Err(_) => return self.lost(cx),
             },
         };
         let introduced = self.introduce(&mut writer, peer.as_ref(), raw_fd);
+        // A new pipe is probed by the socket.
+        let probes = self.options.probe_router && fresh.is_none() && met == Met::Again;
         if let Some(pipe) = fresh {
             self.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
@@ -169,12 +179,13 @@ impl Session {
             Some(hello) => send.begin_with_message(hello),
             None => Ok(()),
         };
+        let probed = if probes { send.begin_with_message(b"") } else { Ok(()) };
         let recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
         let mut recv = recv.through(tunnel);
         if let Some(bytes) = self.options.in_batch() {
             recv.read_at_most(bytes);
         }
-        let begun = introduced.and(greeted).and_then(|()| recv.begin_with(rest, drained));
+        let begun = introduced.and(greeted).and(probed).and_then(|()| recv.begin_with(rest, drained));
         let connection = Arc::new(Connection::new(
             fd,
             for_room || has_fd,
@@ -208,12 +219,26 @@ impl Session {
         }
     }
 
+    /// Compares the peer with the last one. A stranger gets a pipe of its own: what waits in the one there is was meant for somebody
+    /// else, and has come from somebody else.
+    fn meet(&mut self, peer: Option<&Peer>) -> Met {
+        let (Some(connecter), Some(peer)) = (&mut self.connecter, peer) else { return Met::First };
+        let met = connecter.meet(&peer.routing_id);
+        if met == Met::Stranger {
+            self.forget_pipe();
+        }
+        met
+    }
+
     pub(super) fn make_pipe(&mut self) -> Result<(LaneReader, LaneWriter, Pipe), Errno> {
         let to_socket = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
         let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
         let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
         theirs.local.clone_from(&self.endpoints.local);
         theirs.remote.clone_from(&self.endpoints.remote);
+        if let Some(connecter) = &self.connecter {
+            theirs.routing_id = connecter.given_id().to_vec();
+        }
         ours.set_owner(self.shared.next_end());
         let (reader, writer, end) = ours.into_parts();
         self.end = Some(end);

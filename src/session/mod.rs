@@ -51,6 +51,11 @@ use std::sync::Arc;
 pub struct SessionHandle(Arc<Shared>);
 
 impl SessionHandle {
+    /// Says that it is the program that wants the end: to be followed by [`terminate`](SessionHandle::terminate).
+    pub fn disconnect(&self) {
+        self.0.note_disconnect();
+    }
+
     /// Ends the session once what the socket sent has left, or `ZMQ_LINGER` is over.
     pub fn terminate(&self) {
         self.0.terminate();
@@ -63,10 +68,17 @@ impl SessionHandle {
 }
 
 /// Connects on an I/O thread, again and again. `pipe` is the session's end of the pipe, where the socket has made
-/// one already (it has not with `ZMQ_IMMEDIATE`).
-pub fn connect(io_thread: &Handle, ground: Ground, plan: ConnectPlan, pipe: Option<Pipe>) -> SessionHandle {
+/// one already (it has not with `ZMQ_IMMEDIATE`). `routing_id` is what the socket calls the peer; empty: what that calls itself.
+pub fn connect(
+    io_thread: &Handle,
+    ground: Ground,
+    plan: ConnectPlan,
+    pipe: Option<Pipe>,
+    routing_id: Vec<u8>,
+) -> SessionHandle {
     let shared = Arc::new(Shared::default());
     let theirs = Arc::clone(&shared);
-    io_thread.add(Box::new(move |cx| state::Session::connecting(cx, ground, theirs, plan, pipe)));
+    io_thread
+        .add(Box::new(move |cx| state::Session::connecting(cx, ground, theirs, (plan, routing_id), pipe)));
     SessionHandle(shared)
 }

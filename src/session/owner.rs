@@ -19,6 +19,8 @@ pub enum Command {
     /// A session that connects has given up for good: its endpoint is to be forgotten. Its pipe closes by itself, once what has come
     /// by it has been read.
     Gone(SessionHandle),
+    /// A session has no connection and will have none: it is to be ended, once the socket has `seen` this.
+    Over { session: SessionHandle, seen: bool },
 }
 
 /// The socket as its sessions and listeners see it.

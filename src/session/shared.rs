@@ -18,6 +18,8 @@ pub const PEER_CLOSED: u32 = 4;
 pub const TERMINATE: u32 = 8;
 /// The authenticator has answered.
 pub const ZAP: u32 = 16;
+/// The endpoint goes because the program has disconnected it.
+pub const DISCONNECT: u32 = 64;
 
 /// The handshake is to end, to make room for others.
 pub const MAKE_ROOM: u32 = 32;
@@ -55,6 +57,11 @@ impl Shared {
         if let Some(remote) = self.remote.get() {
             remote.wake();
         }
+    }
+
+    /// Leaves word for whenever the session is woken next.
+    pub fn note_disconnect(&self) {
+        self.flags.fetch_or(DISCONNECT, Ordering::Release);
     }
 
     pub fn take_flags(&self) -> u32 {

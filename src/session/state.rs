@@ -7,7 +7,7 @@ use super::handshaking::Handshaking;
 use super::monitor::{Endpoints, event};
 use super::recv::{Received, RecvHalf};
 use super::send::Sent;
-use super::shared::{MAKE_ROOM, PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
+use super::shared::{DISCONNECT, MAKE_ROOM, PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
 use super::zap::Authenticators;
 use crate::ctx::{Guard, HandshakeTicket};
 use crate::engine::zmtp::heartbeat::Action;
@@ -114,12 +114,12 @@ impl Session {
         cx: &mut Cx<'_>,
         ground: Ground,
         shared: Arc<Shared>,
-        plan: ConnectPlan,
+        (plan, routing_id): (ConnectPlan, Vec<u8>),
         pipe: Option<Pipe>,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints::connecting(plan.endpoint());
         let (scheme, layers) = (plan.scheme(), plan.layers().clone());
-        let connecter = Connecter::new(plan, Arc::clone(&ground.options));
+        let connecter = Connecter::new(plan, Arc::clone(&ground.options), routing_id);
         let mut session = Session::new(cx, ground, shared, Some(connecter), (scheme, endpoints));
         session.layers = layers;
         if let Some(pipe) = pipe {
@@ -409,6 +409,9 @@ impl Source for Session {
             connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
         }
         self.run_deferred(cx);
+        if flags & DISCONNECT != 0 && self.stops_attempts() {
+            return cx.finish();
+        }
         if flags & (PEER_CLOSED | TERMINATE) != 0 {
             return self.close(cx);
         }

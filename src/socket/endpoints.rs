@@ -68,6 +68,13 @@ impl Endpoints {
 }
 
 impl Entry {
+    /// The program disconnects or unbinds it; to be said before its pipe closes.
+    fn disconnect(&self) {
+        if let What::Connected(session) = &self.what {
+            session.disconnect();
+        }
+    }
+
     fn terminate(&self) {
         match &self.what {
             What::Bound(listening) => listening.close(),
@@ -148,6 +155,7 @@ impl Socket {
         let io_thread = self.context().choose_io_thread(self.options.affinity).ok_or(Errno::MTHREAD)?;
         let plan = transport::connect(scheme, address, &self.options)?;
         let last_endpoint = plan.endpoint().to_string();
+        let routing_id = self.pattern.take_connect_id().unwrap_or_default();
         let (ours, theirs) = if self.options.immediate {
             (None, None)
         } else {
@@ -155,11 +163,12 @@ impl Socket {
             let back = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
             let (mut ours, theirs) = pipe::pair(out, back)?;
             ours.remote = endpoint.to_string();
+            ours.routing_id.clone_from(&routing_id);
             (Some(ours), Some(theirs))
         };
         let ground = self.ground();
         let pipe = ours.map(|pipe| self.attach(pipe, Origin::Local));
-        let session = session::connect(&io_thread, ground, plan, theirs);
+        let session = session::connect(&io_thread, ground, plan, theirs, routing_id);
         self.last_endpoint = last_endpoint;
         let what = What::Connected(session);
         self.endpoints.entries.push(Entry { uri: endpoint.to_string(), what, pipe });
@@ -230,6 +239,7 @@ impl Socket {
             return Err(Errno::NOENT);
         }
         for entry in entries {
+            entry.disconnect();
             if let Some(id) = entry.pipe {
                 if let Some(pipe) = self.pipes.pipe(id) {
                     pipe.bid_farewell();

@@ -150,6 +150,11 @@ impl Socket {
                 self.attach(*pipe, Origin::Peer);
             }
             Command::Gone(session) => self.endpoints.forget_session(&session),
+            Command::Over { session, seen: true } => session.terminate(),
+            // Nothing of it shows in the call that hears of it.
+            Command::Over { session, seen: false } => {
+                self.owner.mailbox.send(Command::Over { session, seen: true });
+            }
         }
     }
 

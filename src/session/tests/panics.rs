@@ -270,7 +270,7 @@ fn a_connecter_that_panicked_connects_again() {
     let (ours, theirs) = crate::pipe::pair(lane, lane).unwrap();
     let mut first = SocketPipe::new(ours);
     fixture.bomb.arm(event::HANDSHAKE_SUCCEEDED);
-    let session = connect(&fixture.io_thread(), fixture.ground(), plan, Some(theirs));
+    let session = connect(&fixture.io_thread(), fixture.ground(), plan, Some(theirs), Vec::new());
     drain(greet(peer.accept().unwrap().0));
     first.wait_for_the_end();
     let mut stream = greet(peer.accept().unwrap().0);

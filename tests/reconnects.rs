@@ -1,0 +1,401 @@
+//! Who connects again: to a peer that turned it away, to another peer under the same address, and what each is owed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod program;
+
+use program::{Context, Socket, poll};
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use zmq::ffi::constants::*;
+use zmq::ffi::*;
+use zmq::options::draft_number::{
+    ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED,
+};
+use zmq::options::number::*;
+
+/// Nothing waits so long unless it fails.
+const PATIENCE_MS: c_int = 20_000;
+/// Who was turned away does not ask an authenticator again sooner.
+const LEAST_REST: Duration = Duration::from_secs(1);
+const REFUSALS: [&str; 3] = ["300", "400", "500"];
+const MECHANISMS: [&str; 3] = ["NULL", "PLAIN", "CURVE"];
+
+fn set_bytes(socket: Socket, option: c_int, value: &[u8]) {
+    // SAFETY: that many readable bytes.
+    let rc = unsafe { zmq_setsockopt(socket.0, option, value.as_ptr().cast(), value.len()) };
+    assert_eq!(rc, 0, "errno {}", zmq_errno());
+}
+
+fn socket(context: Context, socket_type: c_int) -> Socket {
+    let socket = context.socket(socket_type);
+    socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+    socket.set(ZMQ_SNDTIMEO, PATIENCE_MS);
+    socket.set(ZMQ_RECONNECT_IVL, 1);
+    socket
+}
+
+/// Addresses that no other process uses, by number.
+fn endpoints(number: usize) -> [String; 2] {
+    let process = std::process::id();
+    let [.., a, b] = process.to_be_bytes();
+    [format!("tcp://127.{a}.{b}.2:{}", 10_000 + number), format!("ipc://@reconnects-{process}-{number}")]
+}
+
+/// Calls until it says yes. What it waits for is not told of.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_millis(PATIENCE_MS.unsigned_abs().into()), "{what}");
+        thread::yield_now();
+    }
+}
+
+/// An authenticator that answers the first question of a domain with what the domain is called up to the space, and all others
+/// with 200; until the context ends. Tells the domain of each question, and when it came.
+fn authenticator(context: Context, asked: Sender<(String, Instant)>) -> JoinHandle<()> {
+    let handler = context.bound(ZMQ_REP, "inproc://zeromq.zap.01");
+    thread::spawn(move || {
+        let mut known = HashMap::new();
+        loop {
+            if poll(&mut [handler.item(ZMQ_POLLIN)], -1) != Ok(1) {
+                break handler.close();
+            }
+            let request = handler.recv();
+            let domain = request[2].clone();
+            let refusal = domain.split(' ').next().unwrap().to_owned();
+            asked.send((domain.clone(), Instant::now())).unwrap();
+            let status = if known.insert(domain, ()).is_none() { &*refusal } else { "200" };
+            handler.send(&["1.0", &request[1], status, "", "", ""]);
+        }
+    })
+}
+
+/// A server that asks the authenticator by the mechanism, and a client for it, that has not connected yet.
+fn secured(context: Context, mechanism: &str, domain: &str) -> (Socket, Socket) {
+    let (server, client) = (socket(context, ZMQ_ROUTER), socket(context, ZMQ_DEALER));
+    set_bytes(server, ZMQ_ZAP_DOMAIN, domain.as_bytes());
+    match mechanism {
+        "PLAIN" => {
+            server.set(ZMQ_PLAIN_SERVER, 1);
+            set_bytes(client, ZMQ_PLAIN_USERNAME, b"u");
+            set_bytes(client, ZMQ_PLAIN_PASSWORD, b"p");
+        }
+        "CURVE" => {
+            let (mut public, mut secret) = ([0u8; 41], [0u8; 41]);
+            // SAFETY: 41 writable bytes each.
+            let rc = unsafe { zmq_curve_keypair(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast()) };
+            assert_eq!(rc, 0);
+            server.set(ZMQ_CURVE_SERVER, 1);
+            set_bytes(server, ZMQ_CURVE_SECRETKEY, &secret[..40]);
+            set_bytes(client, ZMQ_CURVE_SERVERKEY, &public[..40]);
+            set_bytes(client, ZMQ_CURVE_PUBLICKEY, &public[..40]);
+            set_bytes(client, ZMQ_CURVE_SECRETKEY, &secret[..40]);
+        }
+        _ => {}
+    }
+    (server, client)
+}
+
+/// All at once: each takes its time.
+#[test]
+fn who_was_refused_comes_in_once_the_authenticator_lets_it_and_has_lost_nothing() {
+    let (context, (asked, questions)) = (Context::new(), mpsc::channel());
+    let handler = authenticator(context, asked);
+    let mut pairs = Vec::new();
+    for refusal in REFUSALS {
+        for mechanism in MECHANISMS {
+            let domain = format!("{refusal} {mechanism}");
+            let (server, client) = secured(context, mechanism, &domain);
+            server.bind("tcp://127.0.0.1:0");
+            client.connect(&server.last_endpoint());
+            client.send(&["before"]);
+            pairs.push((domain, server, client));
+        }
+    }
+    let mut first = HashMap::new();
+    while first.len() < pairs.len() {
+        let (domain, when) = next(&questions);
+        assert!(first.insert(domain, when).is_none(), "asked again before all were asked once");
+    }
+    for (_, _, client) in &pairs {
+        client.send(&["after"]);
+    }
+    for _ in &pairs {
+        let (domain, when) = next(&questions);
+        assert!(when - first[&domain] >= LEAST_REST, "{domain}: {:?}", when - first[&domain]);
+    }
+    for (domain, server, client) in pairs {
+        assert_eq!((&*server.recv()[1], &*server.recv()[1]), ("before", "after"), "{domain}");
+        client.close();
+        server.close();
+    }
+    context.shutdown();
+    handler.join().unwrap();
+    context.term();
+}
+
+fn next(questions: &Receiver<(String, Instant)>) -> (String, Instant) {
+    questions.recv_timeout(Duration::from_millis(PATIENCE_MS.unsigned_abs().into())).unwrap()
+}
+
+/// The events of a socket, as they come.
+struct Events(Socket);
+
+impl Events {
+    fn of(context: Context, socket: Socket) -> Events {
+        let name = std::ffi::CString::new(format!("inproc://events-{}", socket.0.addr())).unwrap();
+        // SAFETY: a string.
+        let rc = unsafe { zmq_socket_monitor(socket.0, name.as_ptr(), ZMQ_EVENT_ALL) };
+        assert_eq!(rc, 0, "errno {}", zmq_errno());
+        let reader = context.connected(ZMQ_PAIR, name.to_str().unwrap());
+        reader.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+        Events(reader)
+    }
+
+    fn next(&self) -> c_int {
+        let first = self.0.try_recv(0).expect("no event");
+        self.0.try_recv(0).expect("no endpoint");
+        u16::from_ne_bytes([first[0], first[1]]).into()
+    }
+
+    fn until(&self, event: c_int) {
+        while self.next() != event {}
+    }
+}
+
+#[test]
+fn what_waits_for_who_refuses_outlives_neither_the_socket_nor_the_endpoint() {
+    for disconnects in [false, true] {
+        let (context, other, (asked, _questions)) = (Context::new(), Context::new(), mpsc::channel());
+        let handler = authenticator(context, asked);
+        let (server, _) = secured(context, "NULL", "400 for good");
+        server.bind("tcp://127.0.0.1:0");
+        let client = socket(other, ZMQ_DEALER);
+        client.set(ZMQ_LINGER, -1);
+        let events = Events::of(other, client);
+        client.connect(&server.last_endpoint());
+        client.send(&["never heard"]);
+        events.until(ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+        events.until(ZMQ_EVENT_CONNECT_RETRIED);
+        if disconnects {
+            let endpoint = std::ffi::CString::new(server.last_endpoint()).unwrap();
+            // SAFETY: a string.
+            assert_eq!(unsafe { zmq_disconnect(client.0, endpoint.as_ptr()) }, 0);
+        }
+        client.close();
+        events.0.close();
+        let (done, ended) = mpsc::channel();
+        thread::spawn(move || {
+            other.term();
+            done.send(()).unwrap();
+        });
+        let patience = Duration::from_millis(PATIENCE_MS.unsigned_abs().into());
+        assert_eq!(ended.recv_timeout(patience), Ok(()), "the context does not end");
+        context.shutdown();
+        server.close();
+        handler.join().unwrap();
+    }
+}
+
+#[test]
+fn the_send_that_follows_a_refusal_for_good_is_taken_yet() {
+    let context = Context::new();
+    let (server, client) = (socket(context, ZMQ_PULL), socket(context, ZMQ_PUSH));
+    server.set(ZMQ_PLAIN_SERVER, 1);
+    server.bind("tcp://127.0.0.1:0");
+    client.set(ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED);
+    client.set(ZMQ_SNDHWM, 0);
+    let events = Events::of(context, client);
+    client.connect(&server.last_endpoint());
+    events.until(ZMQ_EVENT_DISCONNECTED);
+    assert_eq!(client.try_send(b"x", ZMQ_DONTWAIT), Ok(()));
+    until("the pipe stays", || client.try_send(b"x", ZMQ_DONTWAIT) == Err(libc::EAGAIN));
+    [events.0, server, client].into_iter().for_each(Socket::close);
+    context.term();
+}
+
+fn as_from(name: &str) -> [String; 3] {
+    [name, "from", name].map(str::to_owned)
+}
+
+#[test]
+fn a_peer_of_another_name_is_another_peer() {
+    for endpoint in endpoints(1) {
+        let context = Context::new();
+        let router = socket(context, ZMQ_ROUTER);
+        router.set(ZMQ_ROUTER_MANDATORY, 1);
+        router.connect(&endpoint);
+        let mut gone = None;
+        for name in ["a", "b", "c"] {
+            let dealer = socket(context, ZMQ_DEALER);
+            set_bytes(dealer, ZMQ_ROUTING_ID, name.as_bytes());
+            dealer.bind(&endpoint);
+            // Without a word of the peer's.
+            let known = |name: &str| match router.try_send(name.as_bytes(), ZMQ_SNDMORE | ZMQ_DONTWAIT) {
+                Ok(()) => router.try_send(b"hello", ZMQ_DONTWAIT).is_ok(),
+                Err(errno) => {
+                    assert!([libc::EHOSTUNREACH, libc::EAGAIN].contains(&errno), "errno {errno}");
+                    false
+                }
+            };
+            until("the new name is not known", || known(name));
+            assert_eq!(dealer.recv(), ["hello"]);
+            dealer.send(&["from", name]);
+            if let Some(gone) = gone {
+                // What the last peer said before it went comes under its name, and nothing reaches it any more.
+                assert_eq!(router.recv(), as_from(gone));
+                assert_eq!(router.recv(), as_from(name));
+                let sent = router.try_send(gone.as_bytes(), ZMQ_SNDMORE | ZMQ_DONTWAIT);
+                assert_eq!(sent, Err(libc::EHOSTUNREACH), "{gone} after {name:?} came");
+            } else {
+                assert_eq!(router.recv(), as_from(name));
+            }
+            assert_eq!(dealer.try_recv(ZMQ_DONTWAIT), Err(libc::EAGAIN), "a stranger got it");
+            dealer.send(&["from", name]);
+            assert_eq!(poll(&mut [router.item(ZMQ_POLLIN)], PATIENCE_MS.into()), Ok(1));
+            dealer.close();
+            gone = Some(name);
+        }
+        router.close();
+        context.term();
+    }
+}
+
+#[test]
+fn a_peer_of_the_same_name_is_the_same() {
+    for endpoint in endpoints(2) {
+        let context = Context::new();
+        let router = socket(context, ZMQ_ROUTER);
+        router.set(ZMQ_ROUTER_MANDATORY, 1);
+        router.connect(&endpoint);
+        let events = Events::of(context, router);
+        for round in 0..3 {
+            let dealer = socket(context, ZMQ_DEALER);
+            set_bytes(dealer, ZMQ_ROUTING_ID, b"a");
+            dealer.bind(&endpoint);
+            if round > 0 {
+                // Sent while nobody was there.
+                assert_eq!(dealer.recv(), ["meanwhile"]);
+            }
+            dealer.send(&["x"]);
+            assert_eq!(router.recv(), ["a", "x"]);
+            dealer.close();
+            events.until(ZMQ_EVENT_DISCONNECTED);
+            events.until(ZMQ_EVENT_CONNECT_RETRIED);
+            router.send(&["a", "meanwhile"]);
+        }
+        events.0.close();
+        router.close();
+        context.term();
+    }
+}
+
+#[test]
+fn a_probe_is_sent_on_every_connection() {
+    for (number, socket_type) in [ZMQ_ROUTER, ZMQ_DEALER, ZMQ_REQ].into_iter().enumerate() {
+        for immediate in [0, 1] {
+            for endpoint in endpoints(10 + 2 * number + immediate) {
+                let context = Context::new();
+                let prober = socket(context, socket_type);
+                prober.set(ZMQ_PROBE_ROUTER, 1);
+                prober.set(ZMQ_IMMEDIATE, immediate as c_int);
+                set_bytes(prober, ZMQ_ROUTING_ID, b"p");
+                prober.connect(&endpoint);
+                for round in 0..3 {
+                    let router = socket(context, ZMQ_ROUTER);
+                    router.bind(&endpoint);
+                    if immediate == 1 {
+                        // The prober takes the connection in when it is at work.
+                        until("no probe", || {
+                            prober.int(ZMQ_EVENTS).unwrap();
+                            router.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN != 0
+                        });
+                    }
+                    assert_eq!(router.recv(), ["p", ""], "type {socket_type}, round {round}");
+                    router.close();
+                }
+                prober.close();
+                context.term();
+            }
+        }
+    }
+}
+
+#[test]
+fn the_name_given_to_a_peer_stays_its_endpoints() {
+    for (number, immediate) in [0, 1].into_iter().enumerate() {
+        for endpoint in endpoints(20 + number) {
+            let context = Context::new();
+            let router = socket(context, ZMQ_ROUTER);
+            router.set(ZMQ_ROUTER_MANDATORY, 1);
+            router.set(ZMQ_IMMEDIATE, immediate);
+            set_bytes(router, ZMQ_CONNECT_ROUTING_ID, b"peer");
+            router.connect(&endpoint);
+            for own in ["a", "b"] {
+                let dealer = socket(context, ZMQ_DEALER);
+                set_bytes(dealer, ZMQ_ROUTING_ID, own.as_bytes());
+                dealer.bind(&endpoint);
+                dealer.send(&["x"]);
+                assert_eq!(router.recv(), ["peer", "x"]);
+                router.send(&["peer", "y"]);
+                assert_eq!(dealer.recv(), ["y"]);
+                let own = router.try_send(own.as_bytes(), ZMQ_SNDMORE);
+                assert_eq!(own, Err(libc::EHOSTUNREACH));
+                dealer.close();
+            }
+            router.close();
+            context.term();
+        }
+    }
+}
+
+#[test]
+fn a_stream_can_be_named_before_it_is_connected() {
+    for immediate in [0, 1] {
+        let context = Context::new();
+        let (server, client) = (socket(context, ZMQ_STREAM), socket(context, ZMQ_STREAM));
+        server.bind("tcp://127.0.0.1:0");
+        client.set(ZMQ_IMMEDIATE, immediate);
+        set_bytes(client, ZMQ_CONNECT_ROUTING_ID, b"peer");
+        client.connect(&server.last_endpoint());
+        // Both sides are told of the connection.
+        assert_eq!(client.recv(), ["peer", ""]);
+        client.send(&["peer", "x"]);
+        server.recv();
+        assert_eq!(server.recv()[1], "x");
+        [server, client].into_iter().for_each(Socket::close);
+        context.term();
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_to_be_tried_no_more_says_so_when_it_is_disconnected() {
+    for stops in [true, false] {
+        let context = Context::new();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("tcp://{}", taken.local_addr().unwrap());
+        drop(taken);
+        let client = socket(context, ZMQ_PULL);
+        client.set(ZMQ_RECONNECT_IVL, 3_600_000);
+        if stops {
+            client.set(ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_AFTER_DISCONNECT);
+        }
+        let events = Events::of(context, client);
+        client.connect(&endpoint);
+        events.until(ZMQ_EVENT_CONNECT_RETRIED);
+        let endpoint = std::ffi::CString::new(endpoint).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { zmq_disconnect(client.0, endpoint.as_ptr()) }, 0);
+        if stops {
+            assert_eq!(events.next(), ZMQ_EVENT_CLOSED);
+        }
+        // SAFETY: no string stops the monitor.
+        assert_eq!(unsafe { zmq_socket_monitor(client.0, std::ptr::null(), 0) }, 0);
+        assert_eq!(events.next(), ZMQ_EVENT_MONITOR_STOPPED);
+        [events.0, client].into_iter().for_each(Socket::close);
+        context.term();
+    }
+}
