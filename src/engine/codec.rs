@@ -1,7 +1,7 @@
 //! How the frames of the data phase are coded.
 
 use super::Failure;
-pub use super::mechanism::curve::message::{CurveCodec, OVERHEAD, Opener, Run, Sealer};
+pub use super::mechanism::curve::message::{Counters, CurveCodec, OVERHEAD, Opener, Run, Sealer};
 #[cfg(feature = "gssapi")]
 use super::mechanism::gssapi::message as gssapi;
 

@@ -42,7 +42,7 @@ mod stream;
 mod sub;
 mod subscribers;
 mod subscriptions;
-mod topic_tree;
+pub mod topic_tree;
 mod xpub;
 mod xsub;
 

@@ -21,7 +21,7 @@ mod norm;
 mod offenders;
 mod owner;
 mod pace;
-mod recv;
+pub mod recv;
 mod send;
 mod shared;
 mod state;

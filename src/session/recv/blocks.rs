@@ -44,6 +44,9 @@ impl RecvHalf {
                     return Ok(None);
                 }
                 if len > have {
+                    if !self.inside {
+                        self.show_whole_messages();
+                    }
                     self.begin_body(&header)?;
                     return Ok(Some(1));
                 }
@@ -116,25 +119,36 @@ impl RecvHalf {
             }
             self.weight = 0;
             if !self.message_is_here() {
-                if self.content {
-                    self.content = false;
-                    self.writer.flush();
-                } else if let Some(producer) = self.writer.blocks() {
-                    producer.drop_unpublished();
-                }
+                self.show_whole_messages();
             }
         }
         self.weigh(weight)?;
         Ok(true)
     }
 
-    /// Whether all frames of the message that begins with the received bytes have been received.
+    /// Makes visible what came before a message or a command that is not here whole.
+    fn show_whole_messages(&mut self) {
+        if self.content {
+            self.content = false;
+            self.writer.flush();
+        } else if let Some(producer) = self.writer.blocks() {
+            producer.drop_unpublished();
+        }
+    }
+
+    /// Whether all frames of the message that begins with the received bytes have been received, and none is more than the
+    /// peer may send: nothing can end the connection inside it.
     fn message_is_here(&mut self) -> bool {
+        let limits = self.limits;
         let Some(producer) = self.writer.blocks() else { return true };
-        let mut rest = &*producer.received();
+        let (mut rest, mut weight) = (&*producer.received(), 0u64);
         loop {
             let Ok(Some(header)) = frame::parse_header(rest) else { return false };
             let Some(next) = rest.get(header.frame_len()..) else { return false };
+            weight = weight.saturating_add(header.frame_len() as u64);
+            if frame::check_size(header.body_len, limits.frame).is_err() || weight > limits.message {
+                return false;
+            }
             if !header.more() && !header.is_command() {
                 return true;
             }

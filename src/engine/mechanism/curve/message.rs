@@ -94,11 +94,11 @@ pub struct Counters {
 }
 
 impl CurveCodec {
-    pub(in crate::engine) fn of_client(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
+    pub fn of_client(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
         CurveCodec::new(key, (FROM_CLIENT, FROM_SERVER), counters, version)
     }
 
-    pub(in crate::engine) fn of_server(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
+    pub fn of_server(key: &SharedKey, counters: Counters, version: Version) -> CurveCodec {
         CurveCodec::new(key, (FROM_SERVER, FROM_CLIENT), counters, version)
     }
 
