@@ -13,6 +13,7 @@ LOSSLESS = {"push-pull", "req-rep", "req-router", "dealer-rep", "dealer-dealer",
 LOSSLESS |= {"channel-channel", "dealer-router", "peer-peer", "stream-stream"}
 LOSSY = {"pub-sub", "xpub-xsub", "radio-dish"}
 KINDS = sorted(LOSSLESS | LOSSY)
+ECHOING = {"req-rep", "req-router", "dealer-router", "dealer-rep", "client-server", "peer-peer"}
 ALONE = {"pair-pair", "channel-channel"}
 # Over ws there are no raw streams; inside a process neither.
 NO_STREAM = {"ws", "inproc"}
@@ -22,7 +23,7 @@ SECONDS = (1, 2, 3)
 # Sooner than any timeout of these a stopped process goes on; later than the other.
 PATIENT_TIMEOUT_MS, STRICT_TIMEOUT_MS = 60_000, 200
 # How long an end may take beyond its time.
-PATIENCE_S = 40
+PATIENCE_S = 25
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,19 @@ class Scene:
             "handover": chance.choice((0, 0, 1, 20)),
             "heartbeat": chance.choice((0, 50)) if not strict else 50,
             "heartbeat-timeout": STRICT_TIMEOUT_MS if strict else PATIENT_TIMEOUT_MS,
+            # A connection that was given up is read to its end while the next one brings newer messages already.
+            "unordered": int(strict),
             "most-bytes": chance.choice((300, 20_000, 70_000)),
         }
         self.kills = self.transport != "inproc" and self.kind not in ALONE and chance.random() < 0.4
         self.stops = self.transport != "inproc" and chance.random() < 0.4
         self.strict = strict
         self.chance = chance
+        # Over TCP a closed stream answers what still comes to it with a reset, and the kernel throws away what it had not sent
+        # yet: so the end may be missing where the receiver says something of its own, echoes or PINGs. No library can help that
+        # without waiting for its peer.
+        answered = self.kind in ECHOING or self.words["heartbeat"]
+        self.arrives_whole = not (answered and self.transport in ("tcp", "ws"))
 
     def __str__(self):
         words = " ".join(f"{name}={value}" for name, value in self.words.items() if value)
@@ -137,7 +145,8 @@ class Scene:
         for name, (first, next_number, gaps) in received.items():
             if first or gaps:
                 return f"of {name} {gaps} are missing, from {first} to {next_number}"
-        # A request whose reply did not come in time is given up, and may be under way still.
+        if not self.arrives_whole:
+            return ""
         for name, count in sent.items():
             got = received.get(name, (0, 0, 0))[1]
             if got < count:

@@ -19,7 +19,7 @@ struct kind {
 struct settings {
     const struct kind *kind;
     const char *role, *endpoint, *bind_side;
-    int seconds, hwm, heartbeat_ivl_ms, heartbeat_timeout_ms, churn, handover, curve, linger_ms, most_bytes;
+    int seconds, hwm, heartbeat_ivl_ms, heartbeat_timeout_ms, unordered, churn, handover, curve, linger_ms, most_bytes;
     unsigned seed;
 };
 

@@ -77,7 +77,7 @@ static void read_word(const char *word)
     } NUMBERS[] = {
         {"seconds=", &settings.seconds},     {"hwm=", &settings.hwm},
         {"heartbeat=", &settings.heartbeat_ivl_ms}, {"heartbeat-timeout=", &settings.heartbeat_timeout_ms},
-        {"churn=", &settings.churn},         {"handover=", &settings.handover},
+        {"unordered=", &settings.unordered}, {"churn=", &settings.churn},         {"handover=", &settings.handover},
         {"curve=", &settings.curve},         {"linger=", &settings.linger_ms},
         {"most-bytes=", &settings.most_bytes}, {"seed=", (int *) &settings.seed},
     };
