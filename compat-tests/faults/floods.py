@@ -11,7 +11,7 @@ import zmtp
 from harness.console import paint, say
 
 # Seconds that each flood lasts in a sample, and with --all.
-SAMPLE_S, LONG_S = 2.0, 8.0
+SAMPLE_S, LONG_S = 1.0, 8.0
 # Milliseconds: what an echo may take at most but for one in a hundred, and how much longer than its timeout a call may take.
 # Twice what a quiet machine shows, and what a busy one adds.
 MOST_ECHO_MS = 60

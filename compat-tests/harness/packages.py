@@ -22,6 +22,7 @@ NEEDED = {
     "iproute2": "brings up the loopback device in a test's network namespace",
     "python3-venv": "a private place for pyzmq",
     "python3-dev": "pyzmq is built from its sources, too",
+    "gdb": "shows where the threads of a process stand that does not end",
     "valgrind": "counts the instructions that benches/budgets.toml bounds",
 }
 

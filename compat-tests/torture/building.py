@@ -42,7 +42,7 @@ def sanitized(kind):
         "CARGO_TARGET_DIR": str(target),
         "CARGO_PROFILE_RELEASE_LTO": "off",
         "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
-        "CARGO_PROFILE_RELEASE_PANIC": "unwind",
+        "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
     }
     command = ["cargo", "rustc", "--release", "--locked", "--quiet", "--lib", "--crate-type", "cdylib", "--target", host]
     if subprocess.run(command, cwd=places.PROJECT, env=settings).returncode:
