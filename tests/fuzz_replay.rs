@@ -6,8 +6,8 @@
 #[allow(dead_code)]
 mod fuzz;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ffi::{c_int, c_void};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -18,48 +18,85 @@ const MOST_TIMES_HELD: usize = 64;
 /// The corpus of a target stays small, in bytes.
 const LARGEST_CORPUS: u64 = 16 * 1024;
 
-struct Counting;
-
 thread_local! {
     static HELD: Cell<usize> = const { Cell::new(0) };
     static MOST: Cell<usize> = const { Cell::new(0) };
 }
 
-fn took(bytes: usize) {
-    // Threads that end free what they hold when this is gone already.
-    let _ = HELD.try_with(|held| {
-        held.set(held.get().wrapping_add(bytes));
-        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
-    });
+/// glibc's own, under the names that a program which replaces `malloc` may call it by.
+mod system {
+    use std::ffi::c_void;
+
+    unsafe extern "C" {
+        pub fn __libc_malloc(size: usize) -> *mut c_void;
+        pub fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+        pub fn __libc_realloc(at: *mut c_void, size: usize) -> *mut c_void;
+        pub fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
+        pub fn __libc_free(at: *mut c_void);
+        pub fn malloc_usable_size(at: *mut c_void) -> usize;
+    }
 }
 
+/// Counts what this thread has just allocated.
+fn took(at: *mut c_void) -> *mut c_void {
+    // SAFETY: null, or memory that was just allocated.
+    let more = unsafe { system::malloc_usable_size(at) };
+    HELD.set(HELD.get().wrapping_add(more));
+    MOST.set(MOST.get().max(HELD.get()));
+    at
+}
+
+/// What another thread took may be given back here: no less than nothing is held.
 fn gave(bytes: usize) {
-    // What another thread took may be given back here: no more than nothing is held.
-    let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(bytes)));
+    HELD.set(HELD.get().saturating_sub(bytes));
 }
 
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        took(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        gave(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        took(size);
-        gave(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(at, layout, size) }
+#[unsafe(no_mangle)]
+extern "C" fn malloc(size: usize) -> *mut c_void {
+    // SAFETY: any size will do.
+    took(unsafe { system::__libc_malloc(size) })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    // SAFETY: any size will do.
+    took(unsafe { system::__libc_calloc(count, size) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn realloc(at: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let before = system::malloc_usable_size(at);
+        let moved = system::__libc_realloc(at, size);
+        if !moved.is_null() || size == 0 {
+            gave(before);
+        }
+        took(moved)
     }
 }
 
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let at = took(system::__libc_memalign(align, size));
+        if at.is_null() {
+            return libc::ENOMEM;
+        }
+        out.write(at);
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn free(at: *mut c_void) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        gave(system::malloc_usable_size(at));
+        system::__libc_free(at);
+    }
+}
 
 #[test]
 fn what_is_known_does_no_harm() {
