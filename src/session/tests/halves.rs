@@ -123,8 +123,7 @@ fn what_is_complete_is_delivered_whatever_ends_the_stream_behind_it() {
                 wire.extend_from_slice(end);
                 let (ours, mut theirs) = streams();
                 let (mut left, right) = pipes(0, false);
-                let (mut half, _end) =
-                    recv_half(right, version, Limits { frame, message, subscriptions });
+                let (mut half, _end) = recv_half(right, version, Limits { frame, message, subscriptions });
                 theirs.write_all(&wire).unwrap();
                 drop(theirs);
                 half.hang_up();
