@@ -10,7 +10,7 @@ pub fn run(data: &[u8]) {
     for sound in [&b""[..], b"1.0", b"1", b"200", b"OK", b"ann", b""] {
         frames.push(if input.flag() { input.run().to_vec() } else { sound.to_vec() });
     }
-    frames.truncate(7 - input.below(8) % 8 % 7);
+    frames.truncate(7 - input.below(8) % 7);
     if input.flag() {
         frames.push(input.run().to_vec());
     }

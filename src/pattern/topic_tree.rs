@@ -53,6 +53,11 @@ impl<V: Value> TopicTree<V> {
         self.len
     }
 
+    /// Whether no topic has a value.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Lets `change` make or change the value of a topic. Errors: `ENOMEM`, and what `change` answers; a value that
     /// is empty afterwards is not kept.
     pub fn insert<R>(&mut self, topic: &[u8], change: impl FnOnce(&mut V) -> Result<R>) -> Result<R> {
