@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use zmq::errno::Errno;
 use zmq::ffi::constants::*;
 use zmq::ffi::zmq_errno;
-use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD, ZMQ_RCVTIMEO, ZMQ_SNDHWM};
+use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD, ZMQ_RCVHWM, ZMQ_RCVTIMEO, ZMQ_SNDHWM};
 
 /// What costs no waiting is here by then on any machine; nothing waits so long unless it fails.
 const PATIENCE_MS: i32 = 20_000;
@@ -279,4 +279,47 @@ fn a_full_stream_moves_on_while_the_thread_waits() {
     assert_eq!(other.recv(), ["done"]);
     reader.join().unwrap();
     end(context, &[one, other]);
+}
+
+/// More than one call gets through, none of it a request, and then one.
+#[test]
+fn who_waits_comes_back_to_what_a_call_has_left_undone() {
+    const JUNK: usize = 40_000;
+    let wait_for_fd = |socket: Socket| {
+        let fd = socket.int(ZMQ_FD).unwrap();
+        let mut looks = 0;
+        while socket.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN == 0 {
+            let mut items = [raw_item(fd, ZMQ_POLLIN)];
+            assert_eq!(poll(&mut items, PATIENCE_MS.into()), Ok(1), "after {looks} looks");
+            looks += 1;
+        }
+        assert!(looks > 2, "{looks}");
+    };
+    let wait_in_poll = |socket: Socket| {
+        assert_eq!(poll(&mut [socket.item(ZMQ_POLLIN)], PATIENCE_MS.into()), Ok(1));
+    };
+    let look_in_vain = |socket: Socket| {
+        let mut calls = 0;
+        while poll(&mut [socket.item(ZMQ_POLLIN)], 0) == Ok(0) {
+            calls += 1;
+        }
+        assert!(calls > 2, "{calls}");
+    };
+    let ways: [&dyn Fn(Socket); 4] = [&wait_for_fd, &wait_in_poll, &look_in_vain, &|_| {}];
+    for wait in ways {
+        let context = Context::new();
+        let (rep, dealer) = (context.socket(ZMQ_REP), context.socket(ZMQ_DEALER));
+        rep.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+        for socket in [rep, dealer] {
+            socket.set(ZMQ_SNDHWM, 0);
+            socket.set(ZMQ_RCVHWM, 0);
+        }
+        rep.bind("inproc://junk");
+        dealer.connect("inproc://junk");
+        (0..JUNK).for_each(|_| dealer.send(&["no request"]));
+        dealer.send(&["", "request"]);
+        wait(rep);
+        assert_eq!(rep.recv(), ["request"]);
+        end(context, &[rep, dealer]);
+    }
 }

@@ -8,6 +8,8 @@ use crate::options::number::{
     ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
 };
 use crate::options::value;
+use crate::pipe::budget::LOOK_UNITS;
+use std::time::Instant;
 
 impl Socket {
     /// Sets an option; `None` is a NULL pointer.
@@ -64,6 +66,7 @@ impl Socket {
                 value::put_int_padded(out, fd)
             }
             ZMQ_EVENTS => {
+                self.pipes.budget.begin(LOOK_UNITS, Instant::now);
                 self.process()?;
                 let readiness = self.readiness();
                 value::put_int_padded(out, readiness)
