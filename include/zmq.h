@@ -1514,7 +1514,7 @@ int zmq_getsockopt(void *socket,
  Makes a socket wait for peers at an endpoint, such as `tcp://127.0.0.1:5555`.
 
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `ETERM`,
- `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+ `ENOTSOCK`, `EMTHREAD`, `ENOMEM`; `EFAULT` for NULL.
 
  Safety:
  `addr` is NULL or a string.
@@ -1526,7 +1526,8 @@ int zmq_bind(void *socket,
 /*
  Connects a socket to an endpoint, now or as soon as there is somebody.
 
- Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+ Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`, `ENOMEM`;
+ `EFAULT` for NULL.
 
  Safety:
  `addr` is NULL or a string.

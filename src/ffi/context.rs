@@ -6,6 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::message;
 use crate::options::ContextOptions;
 use crate::options::number::ZMQ_IO_THREADS;
+use crate::sys::memory::check as check_memory;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -136,6 +137,7 @@ pub extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
 }
 
 fn open() -> Result<*mut c_void> {
+    check_memory()?;
     let address = CONTEXTS.insert(Arc::new(Context::new(ContextOptions::new())))?;
     LIVING.fetch_add(1, Relaxed);
     Ok(ptr::with_exposed_provenance_mut(address))

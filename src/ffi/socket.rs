@@ -5,6 +5,7 @@ use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::options::number::{ZMQ_RCVMORE, ZMQ_TYPE};
 use crate::socket::Handle;
+use crate::sys::memory::check as check_memory;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
@@ -16,6 +17,7 @@ use std::ptr;
 pub extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void {
     pointer(|| {
         let context = context::find(context)?;
+        check_memory()?;
         let socket_type = SocketType::try_from(r#type);
         // That there is no room is said first, whatever the type.
         let socket = Handle::open(&context, socket_type.unwrap_or(SocketType::Pair))?;
@@ -91,26 +93,35 @@ pub unsafe extern "C" fn zmq_getsockopt(
 /// Makes a socket wait for peers at an endpoint, such as `tcp://127.0.0.1:5555`.
 ///
 /// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `ETERM`,
-/// `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+/// `ENOTSOCK`, `EMTHREAD`, `ENOMEM`; `EFAULT` for NULL.
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_bind(socket: *mut c_void, addr: *const c_char) -> c_int {
-    // SAFETY: as the caller promises.
-    int(|| find(socket)?.bind(unsafe { endpoint(addr) }?).map(|()| 0))
+    int(|| {
+        let socket = find(socket)?;
+        check_memory()?;
+        // SAFETY: as the caller promises.
+        socket.bind(unsafe { endpoint(addr) }?).map(|()| 0)
+    })
 }
 
 /// Connects a socket to an endpoint, now or as soon as there is somebody.
 ///
-/// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`; `EFAULT` for NULL.
+/// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`, `ENOMEM`;
+/// `EFAULT` for NULL.
 ///
 /// # Safety
 /// `addr` is NULL or a string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, addr: *const c_char) -> c_int {
-    // SAFETY: as the caller promises.
-    int(|| find(socket)?.connect(unsafe { endpoint(addr) }?).map(|()| 0))
+    int(|| {
+        let socket = find(socket)?;
+        check_memory()?;
+        // SAFETY: as the caller promises.
+        socket.connect(unsafe { endpoint(addr) }?).map(|()| 0)
+    })
 }
 
 /// Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.

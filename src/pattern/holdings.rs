@@ -34,9 +34,7 @@ impl Holdings {
     ///
     /// Errors: `ENOBUFS`: all it has would weigh too much; `ENOMEM`: memory is short.
     pub fn allow(&self, pipe: PipeId, topic_len: usize) -> Result<()> {
-        if memory::is_short() {
-            return Err(Errno::NOMEM);
-        }
+        memory::check()?;
         let bytes = self.pipes.get(pipe).map_or(0, |held| held.bytes);
         let fits = bytes.saturating_add(weight(topic_len)) <= self.limit_bytes;
         if fits || self.limit_bytes == 0 { Ok(()) } else { Err(Errno::NOBUFS) }

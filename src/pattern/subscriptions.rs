@@ -2,6 +2,7 @@
 
 use super::topic_tree::{TopicTree, Value};
 use crate::errno::Result;
+use crate::sys::memory;
 use std::ops::ControlFlow;
 
 /// The topics of a SUB or XSUB socket.
@@ -23,6 +24,7 @@ impl Value for Count {
 impl Subscriptions {
     /// Whether the topic is new. Errors: `ENOMEM`.
     pub fn add(&mut self, topic: &[u8]) -> Result<bool> {
+        memory::check()?;
         self.topics.insert(topic, |count| {
             count.0 = count.0.saturating_add(1);
             Ok(count.0 == 1)

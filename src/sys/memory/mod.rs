@@ -9,6 +9,7 @@ mod returned;
 
 pub use returned::{Keeper, add_freed, add_keeper, forget_keepers, freed, return_to_system, tell_at};
 
+use crate::errno::{Errno, Result};
 use reserve::{RESERVE_BYTES, Reserve};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -42,6 +43,12 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 #[inline]
 pub fn is_short() -> bool {
     REFUSED.load(Ordering::Relaxed) && is_still_short()
+}
+
+/// For what is about to grow, or to come. Errors: `ENOMEM` while memory [is short](is_short).
+#[inline]
+pub fn check() -> Result<()> {
+    if is_short() { Err(Errno::NOMEM) } else { Ok(()) }
 }
 
 /// Memory from the system, or null: for requests whose maker can do without. It goes back as any other.
