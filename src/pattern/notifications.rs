@@ -110,7 +110,8 @@ impl Notifications {
             }
             None if many && news.is_idle => {}
             None => {
-                if many {
+                // Without memory for that the two do not go together.
+                if many && self.foldable.try_reserve(1).is_ok() {
                     self.foldable.insert(subject, self.next);
                 }
                 self.push(notification);

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// What the system must be able to give at once for a shortage to be over.
 const PROBE_BYTES: usize = 256 * 1024;
 /// So much of the reserve taken is a shortage, whatever the system says: what comes is to find the rest.
-const MOST_TAKEN_BYTES: usize = RESERVE_BYTES / 2;
+const MOST_TAKEN_BYTES: usize = RESERVE_BYTES / 8;
 /// Requests up to this size are waited for. Those whose maker can do without are larger, as a rule.
 const LARGEST_AWAITED_BYTES: usize = 64 * 1024;
 /// How often a thread for which the reserve has nothing looks again, a millisecond later each, before it gives up.
