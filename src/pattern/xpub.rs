@@ -17,6 +17,7 @@ use crate::options::number::{
 };
 use crate::options::value::put_int_padded;
 use crate::pipe::{PipeId, Pipes};
+use crate::sys::memory;
 use slotmap::SecondaryMap;
 
 pub struct Xpub {
@@ -335,7 +336,10 @@ fn tell_of_end(
     wish: Option<Option<PipeId>>,
     tolerance: Tolerance,
 ) {
-    if let Ok(msg) = notification(false, topic) {
+    // While memory is short the program does without: what waits for it would take what the peer has left behind.
+    if !memory::is_short()
+        && let Ok(msg) = notification(false, topic)
+    {
         let news = Some(News { of, is_idle: false });
         notifications.tell(Notification { msg, wish, news }, tolerance);
     }
