@@ -1,10 +1,10 @@
 //! Waiting for a word of memory to change.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub use linux::{wait, wake_one};
+pub use linux::{wait, wake_one, was_refused};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub use elsewhere::{wait, wake_one};
+pub use elsewhere::{wait, wake_one, was_refused};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
@@ -12,8 +12,12 @@ mod linux {
     use super::super::late;
     use super::super::patience::rest;
     use crate::errno::{Errno, Result};
-    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
     use std::time::Duration;
+
+    /// The system has refused to let a thread sleep or be woken. Written by that thread, read by who is about to have glibc wait,
+    /// which may be the same one and is a matter of luck otherwise: Relaxed.
+    static REFUSED_ONCE: AtomicBool = AtomicBool::new(false);
 
     /// How often a call is made again before it counts as refused.
     const TRIES: u32 = 3;
@@ -36,8 +40,14 @@ mod linux {
                 Err(_) => break,
             }
         }
+        REFUSED_ONCE.store(true, Relaxed);
         rest(timeout.min(REFUSED));
         Ok(())
+    }
+
+    /// Whether the system was ever found to refuse this: glibc ends the process where that happens to it.
+    pub fn was_refused() -> bool {
+        REFUSED_ONCE.load(Relaxed)
     }
 
     fn wait_once(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
@@ -73,6 +83,7 @@ mod linux {
 
     #[cold]
     fn refused(address: usize) {
+        REFUSED_ONCE.store(true, Relaxed);
         if (1..TRIES).any(|_| wake(address)) {
             return;
         }
@@ -148,4 +159,9 @@ mod elsewhere {
     }
 
     pub fn wake_one(_word: &AtomicU32) {}
+
+    /// Nothing is asked for.
+    pub fn was_refused() -> bool {
+        false
+    }
 }

@@ -2,13 +2,23 @@
 
 use super::contain::contain;
 use super::fork::Born;
+use super::futex;
+use super::patience::rest;
 use crate::errno::{Errno, Result};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Of each thread's stack: address space, of which the system gives what is used.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Who waits for a thread looks again after this time, which makes no difference: it is woken.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+/// And after this where it may not sleep.
+const CUT_SHORT: Duration = Duration::from_micros(50);
 
 /// How a context wants its threads (`ZMQ_THREAD_*` of `zmq_ctx_set`). The default leaves everything as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +38,8 @@ pub struct ThreadSettings {
 pub struct Thread {
     /// `None` once joined or given up.
     id: Option<libc::pthread_t>,
+    /// 1 once it has done what it is for. Written by the thread (release), read by who joins it (acquire).
+    ended: Arc<AtomicU32>,
     born: Born,
 }
 
@@ -41,10 +53,46 @@ impl Thread {
             && self.id.as_ref().is_some_and(others)
             && let Some(id) = self.id.take()
         {
+            self.wait_for_last_word();
+            if futex::was_refused() && await_end(id) {
+                return;
+            }
             // SAFETY: the thread was neither joined nor detached, nor is it the calling one.
             unsafe { libc::pthread_join(id, ptr::null_mut()) };
         }
     }
+}
+
+impl Thread {
+    /// glibc ends the process where the system refuses to let it wait for a thread, and we do not.
+    fn wait_for_last_word(&self) {
+        while self.ended.load(Ordering::Acquire) == 0 {
+            // Whatever it answers, the word is looked at again; not at once where it says that it has not waited.
+            if futex::wait(&self.ended, 0, LONGEST_SLEEP).is_err() {
+                rest(CUT_SHORT);
+            }
+        }
+    }
+}
+
+/// Waits for a thread that has done all it is for to be gone, and asks from time to time. `false`: it takes too long.
+#[cfg(target_os = "linux")]
+fn await_end(id: libc::pthread_t) -> bool {
+    /// A thread is gone some microseconds after its last word, unless what the program has it do at its end takes time.
+    const MOST_LOOKS: u32 = 2000;
+    (0..MOST_LOOKS).any(|_| {
+        // SAFETY: the thread was neither joined nor detached: this joins it once, if it answers 0.
+        let gone = unsafe { libc::pthread_tryjoin_np(id, ptr::null_mut()) } == 0;
+        if !gone {
+            rest(CUT_SHORT);
+        }
+        gone
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn await_end(_id: libc::pthread_t) -> bool {
+    false
 }
 
 impl Drop for Thread {
@@ -64,6 +112,7 @@ struct Start {
     full_name: Vec<u8>,
     settings: ThreadSettings,
     run: Box<dyn FnOnce() + Send>,
+    ended: Arc<AtomicU32>,
 }
 
 /// Starts a thread that no signal is delivered to. `name` comes after the prefix; the system keeps 15 bytes.
@@ -78,11 +127,13 @@ pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 
         full_name.push(b'/');
     }
     full_name.extend_from_slice(name.as_bytes());
-    let start = Box::new(Start { full_name, settings: settings.clone(), run: Box::new(run) });
+    let ended = Arc::new(AtomicU32::new(0));
+    let (settings, run, last_word) = (settings.clone(), Box::new(run), Arc::clone(&ended));
+    let start = Box::new(Start { full_name, settings, run, ended: last_word });
     let blocked = BlockedSignals::all();
     let id = create(start);
     drop(blocked);
-    Ok(Thread { id: Some(id?), born: Born::now() })
+    Ok(Thread { id: Some(id?), ended, born: Born::now() })
 }
 
 /// Creates a thread that does [`start`].
@@ -116,12 +167,14 @@ fn create(start: Box<Start>) -> Result<libc::pthread_t> {
 
 extern "C" fn begin(start: *mut c_void) -> *mut c_void {
     // SAFETY: what `create` has made, for this thread alone.
-    let Start { full_name, settings, run } = *unsafe { Box::from_raw(start.cast::<Start>()) };
+    let Start { full_name, settings, run, ended } = *unsafe { Box::from_raw(start.cast::<Start>()) };
     contain(move || {
         name_current(&full_name);
         schedule_current(&settings);
         run();
     });
+    ended.store(1, Ordering::Release);
+    futex::wake_one(&ended);
     ptr::null_mut()
 }
 
@@ -219,6 +272,7 @@ impl Drop for BlockedSignals {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::sys::faults::{self, Call};
     use std::sync::mpsc;
 
     fn blocked(signal: i32) -> bool {
@@ -244,6 +298,26 @@ mod tests {
         assert!(receiver.recv().unwrap());
         thread.join();
         assert_eq!(blocked(libc::SIGUSR2), before);
+    }
+
+    #[test]
+    fn a_thread_is_joined_where_the_system_lets_nobody_wait() {
+        for errno in [libc::ENOSYS, libc::EFAULT, libc::EINTR] {
+            let (go, goes) = mpsc::channel::<()>();
+            let thread = spawn(&ThreadSettings::default(), "test", move || {
+                let _ = goes.recv();
+            })
+            .unwrap();
+            let ended = Arc::clone(&thread.ended);
+            let _refused = faults::refuse(Call::FutexWait, Errno(errno), 1_000_000);
+            let releases = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(20));
+                drop(go);
+            });
+            thread.join();
+            assert_eq!(ended.load(Ordering::Acquire), 1);
+            releases.join().unwrap();
+        }
     }
 
     #[test]
