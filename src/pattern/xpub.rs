@@ -45,6 +45,9 @@ pub struct Xpub {
     last_pipe: Option<PipeId>,
 }
 
+/// What it costs to tell the program of a subscription, beside all else, in units of a [`Budget`](crate::pipe::Budget).
+const TELLING_UNITS: u32 = 2;
+
 #[derive(Default)]
 struct Settings {
     /// Every subscription is heard of, not only a topic's first.
@@ -298,7 +301,8 @@ impl Listener for Xpub {
     }
 
     fn units(&self) -> u32 {
-        self.subscribers.change_units().max(self.wishes.change_units())
+        let told = if self.speaks { TELLING_UNITS } else { 0 };
+        told + self.subscribers.change_units().max(self.wishes.change_units())
     }
 
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {

@@ -10,8 +10,9 @@ pub const LOOK_UNITS: u32 = 1024;
 /// So many there are in any case, so that calls that follow each other get somewhere.
 const LEAST_UNITS: u32 = 8;
 /// What comes back. A program that calls a thousand times in a row, and gets something each time, is not to be held up each time:
-/// it has other sockets to look after.
-const UNITS_PER_MS: u32 = 1024;
+/// it has other sockets to look after. So this is what takes a small part of the time, also where a unit takes a microsecond. A
+/// program that waits makes many calls, and needs less to come back.
+const UNITS_PER_MS: u32 = 128;
 
 /// So many bytes of a frame cost as much as a frame more.
 const UNIT_BYTES: usize = 1024;
