@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share/ferrozmq
 # 1 puts ZMQ_BUILD_DRAFT_API into what pkg-config and CMake tell programs.
 DRAFTS ?= 0
 # 1 keeps debug information: that of the shared library in a file beside it, where debuggers find it, that of libzmq.a in it.
@@ -55,7 +56,7 @@ header:
 # runs; packaging/archive leaves one that is as it should be as it is.
 install:
 	@test -f $(RELEASE)/libzmq.so || $(MAKE) build
-	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(PKGCONFIG) $(CMAKE)
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR) $(PKGCONFIG) $(CMAKE)
 	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(SHARED)
 	ln -sf $(FILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzmq.so
@@ -66,6 +67,7 @@ install:
 	$(if $(filter 1,$(DEBUGINFO)),,$(STRIP) --strip-debug $(DESTDIR)$(LIBDIR)/libzmq.a)
 	chmod 644 $(DESTDIR)$(LIBDIR)/libzmq.a
 	$(INSTALL) -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -m 644 packaging/tsan.supp $(DESTDIR)$(DATADIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' \
 	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
@@ -77,7 +79,7 @@ install:
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
-	rm -rf $(CMAKE)
+	rm -rf $(CMAKE) $(DESTDIR)$(DATADIR)
 
 clean:
 	cargo clean

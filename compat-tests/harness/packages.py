@@ -23,7 +23,7 @@ NEEDED = {
     "python3-venv": "a private place for pyzmq",
     "python3-dev": "pyzmq is built from its sources, too",
     "gdb": "shows where the threads of a process stand that does not end",
-    "valgrind": "counts the instructions that benches/budgets.toml bounds",
+    "valgrind": "counts the instructions that benches/budgets.toml bounds, and looks for leaks",
 }
 
 

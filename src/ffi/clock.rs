@@ -42,9 +42,13 @@ pub unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
 
 /// Sleeps for some seconds, or until a signal is handled on the calling thread. Not at all for negative numbers.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_sleep(seconds: c_int) {
+pub extern "C-unwind" fn zmq_sleep(seconds: c_int) {
+    // Declared to unwind: a thread that sleeps here may be cancelled.
+    unsafe extern "C-unwind" {
+        fn sleep(seconds: c_uint) -> c_uint;
+    }
     // SAFETY: no pointers. Not `std::thread::sleep`, which goes on sleeping after a signal.
-    unsafe { libc::sleep(c_uint::try_from(seconds).unwrap_or(0)) };
+    unsafe { sleep(c_uint::try_from(seconds).unwrap_or(0)) };
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `zmq_ctx_*`.
 
-use super::{int, memory, pointer};
+use super::{int, memory, pointer, wait};
 use crate::ctx::{Context, Slots};
 use crate::errno::{Errno, Result};
 use crate::message;
@@ -31,8 +31,8 @@ pub extern "C" fn zmq_ctx_new() -> *mut c_void {
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `context` is none, `EINTR` if a signal came; call it again then.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_ctx_term(context: *mut c_void) -> c_int {
-    int(|| close(context).map(|()| 0))
+pub extern "C-unwind" fn zmq_ctx_term(context: *mut c_void) -> c_int {
+    wait(|| close(context).map(|()| 0))
 }
 
 /// Makes all calls on the context's sockets, those that wait too, fail with `ETERM`; sockets are to be closed then.
@@ -126,13 +126,13 @@ pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
 
 /// Older name of zmq_ctx_term().
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_term(context: *mut c_void) -> c_int {
+pub extern "C-unwind" fn zmq_term(context: *mut c_void) -> c_int {
     zmq_ctx_term(context)
 }
 
 /// Older name of zmq_ctx_term().
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
+pub extern "C-unwind" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
     zmq_ctx_term(context)
 }
 

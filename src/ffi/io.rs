@@ -2,7 +2,7 @@
 
 use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use super::socket::find;
-use super::{int, memory, settled, zmq_msg_t};
+use super::{memory, settled, transfer, zmq_msg_t};
 use crate::errno::{Errno, Result};
 use crate::message::{HANDED_OVER, Msg, OutFrame};
 use crate::socket::{Handle, Straight};
@@ -21,7 +21,7 @@ use std::ptr;
 /// # Safety
 /// `buf` is readable for `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_send(
+pub unsafe extern "C-unwind" fn zmq_send(
     socket: *mut c_void,
     buf: *const c_void,
     len: usize,
@@ -44,13 +44,13 @@ pub unsafe extern "C" fn zmq_send(
 /// # Safety
 /// `buf` is readable for `len` bytes for as long as the process lives.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_send_const(
+pub unsafe extern "C-unwind" fn zmq_send_const(
     socket: *mut c_void,
     buf: *const c_void,
     len: usize,
     flags: c_int,
 ) -> c_int {
-    int(|| {
+    transfer(|| {
         let socket = find(socket)?;
         // SAFETY: as the caller promises, who also lends the bytes for good.
         let mut msg = unsafe {
@@ -69,7 +69,11 @@ pub unsafe extern "C" fn zmq_send_const(
 /// # Safety
 /// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_msg_send(
+    msg: *mut zmq_msg_t,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
     // SAFETY: as the caller promises.
     let mut msg = unsafe { Msg::at(msg.cast()) };
     if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
@@ -88,7 +92,7 @@ pub unsafe extern "C" fn zmq_msg_send(msg: *mut zmq_msg_t, socket: *mut c_void, 
 /// # Safety
 /// As of zmq_msg_send().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_sendmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_sendmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
     // SAFETY: as the caller promises.
     unsafe { zmq_msg_send(msg, socket, flags) }
 }
@@ -101,13 +105,13 @@ pub unsafe extern "C" fn zmq_sendmsg(socket: *mut c_void, msg: *mut zmq_msg_t, f
 /// # Safety
 /// `iov` is NULL or points at `count` buffers, each readable for its length.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_sendiov(
+pub unsafe extern "C-unwind" fn zmq_sendiov(
     socket: *mut c_void,
     iov: *mut iovec,
     count: usize,
     flags: c_int,
 ) -> c_int {
-    int(|| {
+    transfer(|| {
         let socket = find(socket)?;
         if iov.is_null() || count == 0 {
             return Err(Errno::INVAL);
@@ -136,7 +140,12 @@ pub unsafe extern "C" fn zmq_sendiov(
 /// # Safety
 /// `buf` is writable for `len` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_recv(
+    socket: *mut c_void,
+    buf: *mut c_void,
+    len: usize,
+    flags: c_int,
+) -> c_int {
     if let Ok(socket) = find(socket)
         && (len == 0 || !buf.is_null())
         && let Some(received) = socket.recv_straight(|frame| {
@@ -158,7 +167,11 @@ pub unsafe extern "C" fn zmq_recv(socket: *mut c_void, buf: *mut c_void, len: us
 /// # Safety
 /// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_msg_recv(
+    msg: *mut zmq_msg_t,
+    socket: *mut c_void,
+    flags: c_int,
+) -> c_int {
     // SAFETY: as the caller promises.
     let mut msg = unsafe { Msg::at(msg.cast()) };
     if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
@@ -178,7 +191,7 @@ pub unsafe extern "C" fn zmq_msg_recv(msg: *mut zmq_msg_t, socket: *mut c_void, 
 /// # Safety
 /// As of zmq_msg_recv().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recvmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_recvmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
     // SAFETY: as the caller promises.
     unsafe { zmq_msg_recv(msg, socket, flags) }
 }
@@ -192,13 +205,13 @@ pub unsafe extern "C" fn zmq_recvmsg(socket: *mut c_void, msg: *mut zmq_msg_t, f
 /// # Safety
 /// `count` is NULL or points at a number, and `iov` is NULL or points at so many buffers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_recviov(
+pub unsafe extern "C-unwind" fn zmq_recviov(
     socket: *mut c_void,
     iov: *mut iovec,
     count: *mut usize,
     flags: c_int,
 ) -> c_int {
-    int(|| {
+    transfer(|| {
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         let room = unsafe { count.as_ref() }.copied().unwrap_or(0);
@@ -227,13 +240,13 @@ pub unsafe extern "C" fn zmq_recviov(
 /// The long way of zmq_send().
 #[inline(never)]
 fn send_bytes(socket: *mut c_void, data: Result<&[u8]>, flags: c_int) -> c_int {
-    int(|| send(find(socket)?, &mut OutFrame::bytes(data?, has_more(flags)), flags))
+    transfer(|| send(find(socket)?, &mut OutFrame::bytes(data?, has_more(flags)), flags))
 }
 
 /// The long way of zmq_msg_send().
 #[inline(never)]
 fn send_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
-    int(|| {
+    transfer(|| {
         let socket = find(socket)?;
         let msg = msg?;
         let sent = match msg.bare_bytes().map(<[u8]>::len) {
@@ -272,7 +285,7 @@ fn hand_over(socket: Handle, msg: &mut Msg, flags: c_int) -> Result<c_int> {
 /// That of zmq_recv().
 #[inline(never)]
 unsafe fn recv_bytes(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
-    int(|| {
+    transfer(|| {
         let socket = find(socket)?;
         if buf.is_null() && len > 0 {
             return Err(Errno::FAULT);
@@ -289,7 +302,7 @@ unsafe fn recv_bytes(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c
 /// The long way of zmq_msg_recv().
 #[inline(never)]
 fn recv_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
-    int(|| {
+    transfer(|| {
         let socket = find(socket)?;
         let msg = msg?;
         if let Some((body, more)) = socket.recv_by_hand() {
@@ -330,7 +343,7 @@ fn send(socket: Handle, frame: &mut OutFrame<'_>, flags: c_int) -> Result<c_int>
 fn send_straight(socket: Handle, data: &[u8], flags: c_int) -> Option<c_int> {
     match socket.send_straight(data, has_more(flags)) {
         Straight::Sent => Some(size(data.len())),
-        Straight::Wake(pipe) => Some(int(|| socket.wake_reader(pipe).map(|()| size(data.len())))),
+        Straight::Wake(pipe) => Some(transfer(|| socket.wake_reader(pipe).map(|()| size(data.len())))),
         Straight::No => None,
     }
 }

@@ -1,8 +1,8 @@
 //! The C interface: a file per group of manual pages. Each entry point checks its arguments, converts them,
 //! calls one safe function and maps the result; there is no logic here.
 //!
-//! An entry point is a plain `#[unsafe(no_mangle)] pub unsafe extern "C" fn`. Its body is one call of [`int`],
-//! [`pointer`] or [`value`] (or [`lockless`], for calls that take no lock) around a closure that returns a
+//! An entry point is a plain `#[unsafe(no_mangle)] pub unsafe extern "C" fn` (`"C-unwind"` where it may sleep). Its body is one call
+//! of [`int`], [`pointer`] or [`value`] (or [`lockless`], for calls that take no lock; or another below) around a closure that returns a
 //! [`Result`]. Doc comments here are read by C programmers: they end up in `zmq.h`.
 
 mod atomic_counter;
@@ -47,6 +47,7 @@ pub use z85::*;
 
 use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
+use crate::sys::cancel::{CancelOff, end_if_cancelled};
 use crate::sys::contain::{Here, contain_at};
 use std::ffi::c_int;
 use std::ptr;
@@ -54,6 +55,10 @@ use std::ptr;
 /// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
 /// mistaken for a condition that a program knows how to handle (and `EFAULT` stays the sign of a bad handle).
 const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
+
+// A thread that `pthread_cancel` ends must not be unwound inside of a call (`sys::cancel`). There are three kinds of calls in this regard.
+// Those that only compute and lock are `lockless` or `brief`. Those that may make any system call put cancellation off: `int`, `pointer`,
+// `value`. And those that may sleep are `transfer` and `wait`: the threads in them can be cancelled, and so they are `extern "C-unwind"`.
 
 /// Runs an entry point that returns an `int`: -1 with errno on failure.
 pub(crate) fn int(run: impl FnOnce() -> Result<c_int>) -> c_int {
@@ -72,10 +77,70 @@ pub(crate) fn pointer<T>(run: impl FnOnce() -> Result<*mut T>) -> *mut T {
 pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
     let here = Here::find();
     let result = {
+        let _off = CancelOff::for_call(here);
         let _frees = DeferFrees::at(here);
         contained(here, run)
     };
     settled(on_failure, result)
+}
+
+/// As [`int`], for a call that makes no cancellation point of libc's.
+pub(crate) fn brief(run: impl FnOnce() -> Result<c_int>) -> c_int {
+    let here = Here::find();
+    let result = {
+        let _frees = DeferFrees::at(here);
+        contained(here, run)
+    };
+    settled(-1, result)
+}
+
+/// As [`brief`], for a call that may sleep. Nothing that `run` has captured needs dropping, and nothing in the caller's frame.
+pub(crate) fn transfer(run: impl FnOnce() -> Result<c_int>) -> c_int {
+    let here = begin_cancellable();
+    let result = {
+        let _frees = DeferFrees::at(here);
+        contained(here, run)
+    };
+    settled_or_cancelled(here, result)
+}
+
+/// As [`transfer`], for a call that may make any system call besides.
+pub(crate) fn wait(run: impl FnOnce() -> Result<c_int>) -> c_int {
+    let here = begin_cancellable();
+    let result = {
+        let _off = CancelOff::for_call(here);
+        let _frees = DeferFrees::at(here);
+        contained(here, run)
+    };
+    settled_or_cancelled(here, result)
+}
+
+/// As [`lockless`], for a call that may sleep; as with [`transfer`].
+pub(crate) fn lockless_wait(run: impl FnOnce() -> Result<c_int>) -> c_int {
+    let here = begin_cancellable();
+    let result = contained(here, run);
+    settled_or_cancelled(here, result)
+}
+
+/// A thread that never sleeps, because there always is something to do, is cancelled before it begins a call: then nothing is lost.
+#[inline]
+fn begin_cancellable() -> &'static Here {
+    let here = Here::find();
+    if here.entered_kernel.get() {
+        end_if_cancelled(here);
+    }
+    here
+}
+
+#[inline]
+fn settled_or_cancelled(here: &'static Here, result: Result<c_int>) -> c_int {
+    match result {
+        Ok(value) => value,
+        Err(error) => {
+            end_if_cancelled(here);
+            failed(-1, error)
+        }
+    }
 }
 
 /// As [`value`] for a call that holds no lock while it frees messages or calls the program back: free

@@ -1,6 +1,6 @@
 //! `zmq_poll`, `zmq_ppoll`.
 
-use super::lockless;
+use super::lockless_wait;
 use crate::errno::{Errno, Result};
 use crate::poll::{self, PollItem};
 use crate::sys::poll::SigMask;
@@ -41,9 +41,13 @@ const _: () = assert!(
 /// # Safety
 /// `items` is NULL or points at `nitems` items.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_poll(items: *mut zmq_pollitem_t, nitems: c_int, timeout: c_long) -> c_int {
+pub unsafe extern "C-unwind" fn zmq_poll(
+    items: *mut zmq_pollitem_t,
+    nitems: c_int,
+    timeout: c_long,
+) -> c_int {
     // SAFETY: as the caller promises.
-    lockless(-1, || unsafe { wait(items, nitems, timeout, None) })
+    lockless_wait(|| unsafe { wait(items, nitems, timeout, None) })
 }
 
 /// As zmq_poll(), with the signals of `sigmask`, unless that is NULL, blocked while it waits, and those alone.
@@ -52,13 +56,13 @@ pub unsafe extern "C" fn zmq_poll(items: *mut zmq_pollitem_t, nitems: c_int, tim
 /// `items` is NULL or points at `nitems` items, `sigmask` is NULL or points at a mask.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_ppoll(
+pub unsafe extern "C-unwind" fn zmq_ppoll(
     items: *mut zmq_pollitem_t,
     nitems: c_int,
     timeout: c_long,
     sigmask: *const libc::sigset_t,
 ) -> c_int {
-    lockless(-1, || {
+    lockless_wait(|| {
         // SAFETY: as the caller promises.
         let mask = unsafe { SigMask::from_ptr(sigmask) };
         // SAFETY: as the caller promises.

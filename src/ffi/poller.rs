@@ -1,6 +1,6 @@
 //! `zmq_poller_*`.
 
-use super::{int, lockless, pointer, zmq_fd_t};
+use super::{int, lockless_wait, pointer, zmq_fd_t};
 use crate::errno::{Errno, Result};
 use crate::poll::{PollerEvent, PollerHandle, Subject};
 use std::ffi::{c_int, c_long, c_short, c_void};
@@ -144,12 +144,12 @@ pub extern "C" fn zmq_poller_remove_fd(poller: *mut c_void, fd: zmq_fd_t) -> c_i
 /// `event` is NULL or points at an event.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_poller_wait(
+pub unsafe extern "C-unwind" fn zmq_poller_wait(
     poller: *mut c_void,
     event: *mut zmq_poller_event_t,
     timeout: c_long,
 ) -> c_int {
-    lockless(-1, || {
+    lockless_wait(|| {
         if !event.is_null() {
             // SAFETY: not null, and the caller says that it is an event's place.
             unsafe { event.write(PollerEvent::NOTHING.into()) };
@@ -168,14 +168,14 @@ pub unsafe extern "C" fn zmq_poller_wait(
 /// `events` is NULL or points at `n_events` events.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_poller_wait_all(
+pub unsafe extern "C-unwind" fn zmq_poller_wait_all(
     poller: *mut c_void,
     events: *mut zmq_poller_event_t,
     n_events: c_int,
     timeout: c_long,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    lockless(-1, || unsafe { wait(poller, events, n_events, timeout) })
+    lockless_wait(|| unsafe { wait(poller, events, n_events, timeout) })
 }
 
 /// A descriptor that becomes readable when zmq_poller_wait() should be called for a thread-safe socket. It stays the

@@ -1,6 +1,6 @@
 //! `zmq_proxy*`, `zmq_device`.
 
-use super::lockless;
+use super::lockless_wait;
 use super::socket::find;
 use crate::errno::{Errno, Result};
 use crate::poll;
@@ -13,7 +13,11 @@ use std::ffi::{c_int, c_void};
 /// Returns -1 with errno `ETERM` when the context was ended, `EINTR`, `ENOTSOCK` if a socket is none, `EFAULT` for NULL, and whatever
 /// sending and receiving may give.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_proxy(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> c_int {
+pub extern "C-unwind" fn zmq_proxy(
+    frontend: *mut c_void,
+    backend: *mut c_void,
+    capture: *mut c_void,
+) -> c_int {
     run(frontend, backend, capture, std::ptr::null_mut())
 }
 
@@ -23,7 +27,7 @@ pub extern "C" fn zmq_proxy(frontend: *mut c_void, backend: *mut c_void, capture
 ///
 /// Returns 0 after TERMINATE, or -1 as zmq_proxy() does.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_proxy_steerable(
+pub extern "C-unwind" fn zmq_proxy_steerable(
     frontend: *mut c_void,
     backend: *mut c_void,
     capture: *mut c_void,
@@ -34,13 +38,13 @@ pub extern "C" fn zmq_proxy_steerable(
 
 /// Older form of zmq_proxy(). The type does not matter.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_device(r#type: c_int, frontend: *mut c_void, backend: *mut c_void) -> c_int {
+pub extern "C-unwind" fn zmq_device(r#type: c_int, frontend: *mut c_void, backend: *mut c_void) -> c_int {
     let _ = r#type;
     zmq_proxy(frontend, backend, std::ptr::null_mut())
 }
 
 fn run(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void, control: *mut c_void) -> c_int {
-    lockless(-1, || {
+    lockless_wait(|| {
         if frontend.is_null() || backend.is_null() {
             return Err(Errno::FAULT);
         }

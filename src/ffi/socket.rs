@@ -1,6 +1,6 @@
 //! `zmq_socket` and what is done to sockets but for sending and receiving.
 
-use super::{context, int, memory, pointer, value};
+use super::{brief, context, int, memory, pointer, value};
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::options::number::{ZMQ_RCVMORE, ZMQ_TYPE};
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn zmq_getsockopt(
     if option == ZMQ_RCVMORE && unsafe { tell_more(socket, optval, optvallen) }.is_some() {
         return 0;
     }
-    int(|| {
+    brief(|| {
         let socket = find(socket)?;
         // SAFETY: as the caller promises.
         unsafe { memory::fill(optval, optvallen, |out| socket.option(option, out)) }?;

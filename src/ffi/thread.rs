@@ -1,10 +1,10 @@
 //! `zmq_threadstart`, `zmq_threadclose`.
 
 use super::{lockless, memory};
-use crate::errno::Errno;
+use crate::errno::{Errno, Result};
 use crate::sys::fork::Born;
 use crate::sys::thread::{BlockedSignals, name_current};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -76,23 +76,31 @@ pub unsafe extern "C" fn zmq_threadstart(func: Option<zmq_thread_fn>, arg: *mut 
 /// # Safety
 /// `thread` is NULL or from zmq_threadstart() and not closed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zmq_threadclose(thread: *mut c_void) {
-    lockless((), || {
-        if thread.is_null() {
-            return Err(Errno::FAULT);
-        }
-        // SAFETY: a handle, by the caller's promise, and not used any more.
-        let thread = unsafe { memory::unboxed(thread.cast::<Thread>()) };
-        // A forked child does not have its parent's threads.
-        if thread.born.forked() {
-            return Ok(());
-        }
-        // SAFETY: a thread that was started joinable and, by the caller's promise, is not yet joined.
-        match unsafe { libc::pthread_join(thread.id, ptr::null_mut()) } {
-            0 => Ok(()),
-            rc => Err(Errno(rc)),
-        }
-    });
+pub unsafe extern "C-unwind" fn zmq_threadclose(thread: *mut c_void) {
+    // Declared to unwind: a thread that waits here may be cancelled.
+    unsafe extern "C-unwind" {
+        fn pthread_join(thread: libc::pthread_t, value: *mut *mut c_void) -> c_int;
+    }
+    // SAFETY: as the caller promises.
+    let Some(id) = lockless(None, || unsafe { close(thread) }) else { return };
+    // SAFETY: a thread that was started joinable and, by the caller's promise, is not yet joined.
+    let rc = unsafe { pthread_join(id, ptr::null_mut()) };
+    if rc != 0 {
+        lockless((), || Err(Errno(rc)));
+    }
+}
+
+/// Frees the handle. The thread that is to be joined; a forked child does not have its parent's. Errors: `EFAULT` for NULL.
+///
+/// # Safety
+/// That of zmq_threadclose().
+unsafe fn close(thread: *mut c_void) -> Result<Option<libc::pthread_t>> {
+    if thread.is_null() {
+        return Err(Errno::FAULT);
+    }
+    // SAFETY: a handle, by the caller's promise, and not used any more.
+    let thread = unsafe { memory::unboxed(thread.cast::<Thread>()) };
+    Ok(Some(thread.id).filter(|_| !thread.born.forked()))
 }
 
 /// Nothing here may need dropping while the program's function runs: `pthread_exit` unwinds through this frame.

@@ -1,8 +1,8 @@
 //! `zmq_timers_*`.
 
-use super::{lockless, memory};
+use super::{lockless, memory, pointer};
 use crate::errno::{Errno, Result};
-use crate::poll::Timers;
+use crate::poll::{Pass, Timers};
 use crate::sys::lock::Lock;
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_long, c_void};
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// What is called when a timer falls due.
 #[allow(non_camel_case_types)]
-pub type zmq_timer_fn = unsafe extern "C" fn(timer_id: c_int, arg: *mut c_void);
+pub type zmq_timer_fn = unsafe extern "C-unwind" fn(timer_id: c_int, arg: *mut c_void);
 
 /// A set of timers and its clock.
 struct Set {
@@ -40,7 +40,7 @@ static SETS: Lock<BTreeMap<usize, Arc<Set>>> = Lock::new(BTreeMap::new());
 /// Unlike libzmq's, sets may be used from several threads.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_new() -> *mut c_void {
-    lockless(ptr::null_mut(), || {
+    pointer(|| {
         let set = Arc::new(Set { start: Instant::now(), timers: Lock::new(Timers::new()) });
         let handle = Arc::as_ptr(&set).cast_mut().cast::<c_void>();
         SETS.lock().insert(handle.addr(), set);
@@ -135,17 +135,29 @@ pub extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers.
 #[unsafe(no_mangle)]
-pub extern "C" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
-    with(timers, |set| {
-        let pass = set.timers.lock().begin(set.now_ms());
-        loop {
-            // A statement of its own: the lock is released before the handler runs.
-            let due = set.timers.lock().next_due(pass);
-            let Some((id, handler)) = due else { return Ok(0) };
-            // SAFETY: the program said so when it added the timer, which was not cancelled by now.
-            unsafe { (handler.run)(id, handler.arg) };
-        }
+pub extern "C-unwind" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
+    // A handler may end its thread. So nothing here needs dropping while one runs: the set is kept by a count that a thread
+    // that ends takes along.
+    let Some((kept, pass)) = lockless(None, || begin(timers).map(Some)) else { return -1 };
+    // SAFETY: `begin` has left a count.
+    let set = unsafe { &*kept };
+    // The lock is released before the handler runs.
+    while let Some((id, handler)) = lockless(None, || Ok(set.timers.lock().next_due(pass))) {
+        // SAFETY: the program said so when it added the timer, which was not cancelled by now.
+        unsafe { (handler.run)(id, handler.arg) };
+    }
+    lockless(-1, || {
+        // SAFETY: of `begin`, and not used any more.
+        drop(unsafe { Arc::from_raw(kept) });
+        Ok(0)
     })
+}
+
+/// A count of the set, and a pass over what is due.
+fn begin(timers: *mut c_void) -> Result<(*const Set, Pass)> {
+    let set = find(timers)?;
+    let pass = set.timers.lock().begin(set.now_ms());
+    Ok((Arc::into_raw(set), pass))
 }
 
 impl Set {
@@ -174,13 +186,13 @@ mod tests {
         other: c_int,
     }
 
-    unsafe extern "C" fn count(_: c_int, game: *mut c_void) {
+    unsafe extern "C-unwind" fn count(_: c_int, game: *mut c_void) {
         // SAFETY: the test's own.
         unsafe { (*game.cast::<Game>()).calls += 1 };
     }
 
     /// Ends itself and another timer, and adds one that is due at once.
-    unsafe extern "C" fn meddle(id: c_int, game: *mut c_void) {
+    unsafe extern "C-unwind" fn meddle(id: c_int, game: *mut c_void) {
         // SAFETY: the test's own.
         unsafe {
             let Game { timers, other, .. } = *game.cast::<Game>();
@@ -194,7 +206,7 @@ mod tests {
         }
     }
 
-    unsafe extern "C" fn destroy(id: c_int, game: *mut c_void) {
+    unsafe extern "C-unwind" fn destroy(id: c_int, game: *mut c_void) {
         // SAFETY: the test's own.
         unsafe {
             assert_eq!(zmq_timers_destroy(&raw mut (*game.cast::<Game>()).timers), 0);

@@ -7,6 +7,8 @@ use super::defer;
 use super::large_blocks;
 use super::spares::{self, Spares};
 use crate::errno::{Errno, Result};
+use crate::sys::cancel::CancelOff;
+use crate::sys::contain::Here;
 use crate::sys::copying;
 use crate::sys::memory::{self, try_alloc, try_alloc_zeroed};
 use std::alloc::{Layout, dealloc};
@@ -340,6 +342,8 @@ impl Header {
         // callback that never returns leaks nothing of ours.
         unsafe { Header::release(header, 0) };
         if let Owner::External { free, hint } = owner {
+            // A callback that is cancelled, by what it calls, would unwind frames that own something.
+            let _off = CancelOff::for_callback(Here::find());
             // SAFETY: whoever made the body promised that the callback may be called once, on any thread.
             unsafe { free(data.cast(), hint) };
         }

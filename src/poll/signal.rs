@@ -1,6 +1,8 @@
 //! The descriptor of a poller (`zmq_poller_fd`).
 
 use crate::errno::Result;
+use crate::sys::cancel::CancelOff;
+use crate::sys::contain::Here;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::os::fd::{AsRawFd, RawFd};
@@ -37,6 +39,7 @@ impl Signal {
     /// Makes it unreadable.
     pub(super) fn drain(&mut self) {
         // Each event is told once; a failure leaves it readable, which costs somebody one look in vain.
+        let _off = CancelOff::for_call(Here::find());
         while self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_ok() && !self.events.is_empty() {}
     }
 }

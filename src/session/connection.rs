@@ -16,6 +16,7 @@ use super::turned_away::{Half, TurnedAway};
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
 use crate::reactor::{Remote, clock_ms};
+use crate::sys::cancel::Closes;
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
 use crate::sys::net::{self, IntOption};
@@ -42,7 +43,7 @@ const UNIX_SEND_BUFFER: i32 = 512 * 1024;
 /// [`keep_up`](Connection::keep_up), [`feed_now`](Connection::feed_now) and [`await_receiver`](Connection::await_receiver).
 /// Dropped, it closes the stream.
 pub struct Connection {
-    fd: OwnedFd,
+    fd: Closes<OwnedFd>,
     /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.
     pub has_mechanism: bool,
     pub(super) send: Lock<Option<SendHalf>>,
@@ -85,7 +86,7 @@ impl Connection {
         pace: Arc<Pace>,
     ) -> Connection {
         Connection {
-            fd,
+            fd: Closes::new(fd),
             has_mechanism,
             heartbeats: recv.heartbeat.is_some(),
             turned_away: TurnedAway::default(),

@@ -1,5 +1,6 @@
 //! Panics end where they do no harm, and without a word on stderr unless one is asked for.
 
+use super::cancel::{CancelOff, PutOff};
 use super::log;
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -12,6 +13,11 @@ use std::sync::{Once, OnceLock};
 pub struct Here {
     /// How many [`contain`]s this thread is inside of.
     depth: Cell<u32>,
+    /// For `sys::cancel`: what puts off the thread's cancellation; that it was found cancelled; and that it has made a call since it last
+    /// looked, without which no time goes by.
+    pub(super) put_off: Cell<PutOff>,
+    pub(super) cancelled: Cell<bool>,
+    pub entered_kernel: Cell<bool>,
     /// How many guards against free callbacks live on this thread; and what waits for the last of them, oldest first. For
     /// `message`, which knows what lies behind the pointers.
     pub guards: Cell<usize>,
@@ -23,6 +29,9 @@ thread_local! {
     static HERE: Here = const {
         Here {
             depth: Cell::new(0),
+            put_off: Cell::new(PutOff::No),
+            cancelled: Cell::new(false),
+            entered_kernel: Cell::new(false),
             guards: Cell::new(0),
             first: Cell::new(ptr::null_mut()),
             last: Cell::new(ptr::null_mut()),
@@ -38,6 +47,11 @@ impl Here {
         // SAFETY: the variable has no destructor, so it is there for as long as its thread, which the reference does not
         // leave: `Here` is not `Sync`.
         unsafe { &*here }
+    }
+
+    /// Whether a [`contain`] is below on the thread's stack.
+    pub(super) fn is_contained(&self) -> bool {
+        self.depth.get() > 0
     }
 }
 
@@ -79,6 +93,7 @@ fn quieten() {
                 if let Some((asked, others)) = OTHERS.get()
                     && (*asked || Here::find().depth.get() == 0)
                 {
+                    let _off = CancelOff::for_call(Here::find());
                     others(info);
                 }
             }));

@@ -13,12 +13,15 @@ pub const MOST_TOLD: usize = 16;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod sys {
     use super::{Errno, MOST_TOLD, RawFd, Result};
+    use crate::sys::cancel::Closes;
+    #[cfg(direct_calls)]
+    use crate::sys::cancel::SystemCall;
     use crate::sys::faults::{self, Call};
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::time::Duration;
 
     #[derive(Debug)]
-    pub struct Epoll(OwnedFd);
+    pub struct Epoll(Closes<OwnedFd>);
 
     impl Epoll {
         /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`.
@@ -29,7 +32,7 @@ mod sys {
                 return Err(Errno::last());
             }
             // SAFETY: a fresh descriptor that nobody else owns.
-            Ok(Epoll(unsafe { OwnedFd::from_raw_fd(fd) }))
+            Ok(Epoll(Closes::new(unsafe { OwnedFd::from_raw_fd(fd) })))
         }
 
         #[cfg(test)]
@@ -55,7 +58,7 @@ mod sys {
         /// Sleeps until something is ready, for at most `timeout` (`None`: for ever), rounded up to milliseconds. Hands each that
         /// is to `tell`, with what poll(2) would say of it.
         ///
-        /// Errors: `EINTR`.
+        /// Errors: `EINTR`, also where the calling thread is cancelled.
         pub fn wait(&self, timeout: Option<Duration>, mut tell: impl FnMut(RawFd, i16)) -> Result<()> {
             let timeout_ms = match timeout {
                 None => -1,
@@ -65,11 +68,7 @@ mod sys {
             if let Some(errno) = faults::next(Call::EpollWait) {
                 return Err(errno);
             }
-            // SAFETY: `told` has room for that many events.
-            let rc = unsafe {
-                libc::epoll_wait(self.0.as_raw_fd(), told.as_mut_ptr(), MOST_TOLD as i32, timeout_ms)
-            };
-            let count = usize::try_from(rc).map_err(|_| Errno::last())?;
+            let count = sleep(self.0.as_raw_fd(), &mut told, timeout_ms)?;
             for event in told.iter().take(count) {
                 // The bits of the two calls are the same on this system.
                 let (fd, events) = (event.u64, event.events);
@@ -77,6 +76,24 @@ mod sys {
             }
             Ok(())
         }
+    }
+
+    #[cfg(direct_calls)]
+    fn sleep(epoll: RawFd, told: &mut [libc::epoll_event], timeout_ms: i32) -> Result<usize> {
+        let room = told.as_mut_ptr().expose_provenance();
+        let arguments = [epoll as usize, room, told.len(), timeout_ms as usize, 0, 0];
+        // SAFETY: `told` has room for that many events, and there is no mask.
+        let call = unsafe { SystemCall::new(libc::SYS_epoll_pwait, arguments) };
+        if timeout_ms == 0 { call.make() } else { call.sleep() }
+    }
+
+    #[cfg(not(direct_calls))]
+    fn sleep(epoll: RawFd, told: &mut [libc::epoll_event], timeout_ms: i32) -> Result<usize> {
+        use crate::sys::{cancel::CancelOff, contain::Here};
+        let _off = CancelOff::for_call(Here::find());
+        // SAFETY: `told` has room for that many events.
+        let rc = unsafe { libc::epoll_wait(epoll, told.as_mut_ptr(), told.len() as i32, timeout_ms) };
+        usize::try_from(rc).map_err(|_| Errno::last())
     }
 
     /// Has the epoll instance `epoll` tell once of each arrival at `fd`, under the number `token`, unless somebody who has watched

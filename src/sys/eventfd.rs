@@ -1,5 +1,7 @@
 //! A descriptor that becomes readable when told to.
 
+use super::cancel::{CancelOff, Closes};
+use super::contain::Here;
 use super::faults::{self, Call};
 use super::late;
 use super::patience::unless_interrupted;
@@ -14,9 +16,9 @@ const TRIES: u32 = 3;
 /// Readable from [`signal`](EventFd::signal) to [`drain`](EventFd::drain). Non-blocking, closed on exec.
 #[derive(Debug)]
 pub struct EventFd {
-    read: File,
+    read: Closes<File>,
     /// Where the system has no eventfd: the other end of a pipe.
-    write: Option<File>,
+    write: Option<Closes<File>>,
     /// Its own in this process, so that what is owed to it is not taken for what is owed to another one.
     id: u64,
 }
@@ -49,7 +51,8 @@ impl EventFd {
     ///
     /// Errors: what the system says where it refuses each of the calls that could.
     pub fn try_signal(&self, times: u64) -> Result<()> {
-        let mut end = self.write.as_ref().unwrap_or(&self.read);
+        let _off = CancelOff::for_call(Here::find());
+        let mut end: &File = self.write.as_ref().unwrap_or(&self.read);
         let bytes = times.to_ne_bytes();
         let mut written = attempt(|| end.write(&bytes));
         if written.is_err() {
@@ -63,6 +66,7 @@ impl EventFd {
     ///
     /// Errors: what the system says where it refuses each of the calls that could; it is still readable then.
     pub fn drain(&self) -> Result<u64> {
+        let _off = CancelOff::for_call(Here::find());
         let mut undone = 0;
         loop {
             let mut buffer = [0; 8];
@@ -78,7 +82,7 @@ impl EventFd {
     }
 
     fn read(&self, buffer: &mut [u8; 8]) -> Result<usize> {
-        let mut end = &self.read;
+        let mut end: &File = &self.read;
         match unless_interrupted(TRIES, || end.read(buffer)).map_err(Errno::from) {
             Err(errno) if !errno.would_block() => {
                 // As in `try_signal`.
@@ -89,8 +93,8 @@ impl EventFd {
     }
 
     fn try_clone(&self) -> Result<EventFd> {
-        let write = self.write.as_ref().map(File::try_clone).transpose()?;
-        Ok(EventFd { read: self.read.try_clone()?, write, id: self.id })
+        let write = self.write.as_ref().map(|end| end.try_clone().map(Closes::new)).transpose()?;
+        Ok(EventFd { read: Closes::new(self.read.try_clone()?), write, id: self.id })
     }
 
     /// Stays this object's: valid while it lives, not for the caller to close.
@@ -114,7 +118,7 @@ fn open(signals: u32) -> Result<EventFd> {
         return Err(Errno::last());
     }
     // SAFETY: a fresh descriptor that nobody else owns.
-    Ok(EventFd { read: unsafe { File::from_raw_fd(fd) }, write: None, id: late::new_id() })
+    Ok(EventFd { read: Closes::new(unsafe { File::from_raw_fd(fd) }), write: None, id: late::new_id() })
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]

@@ -1,13 +1,14 @@
 //! Waiting for a word of memory to change.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub use linux::{wait, wake_one, was_refused};
+pub use linux::{sleep, wait, wake_one, was_refused};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub use elsewhere::{wait, wake_one, was_refused};
+pub use elsewhere::{wait, wait as sleep, wake_one, was_refused};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
+    use super::super::cancel::SystemCall;
     use super::super::faults::{self, Call};
     use super::super::late;
     use super::super::patience::rest;
@@ -19,6 +20,9 @@ mod linux {
     /// which may be the same one and is a matter of luck otherwise: Relaxed.
     static REFUSED_ONCE: AtomicBool = AtomicBool::new(false);
 
+    /// How the call is made.
+    type Make = fn(SystemCall) -> Result<usize>;
+
     /// How often a call is made again before it counts as refused.
     const TRIES: u32 = 3;
     /// For so long a thread does not look where the system refuses to let it wait.
@@ -29,8 +33,17 @@ mod linux {
     ///
     /// Errors: `ETIMEDOUT`, `EINTR`.
     pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+        wait_by(SystemCall::make, word, expected, timeout)
+    }
+
+    /// As [`wait`], and ends if the calling thread is cancelled. Errors: `EINTR` then.
+    pub fn sleep(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+        wait_by(SystemCall::sleep, word, expected, timeout)
+    }
+
+    fn wait_by(make: Make, word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
         for _ in 0..TRIES {
-            match wait_once(word, expected, timeout) {
+            match wait_once(make, word, expected, timeout) {
                 Err(Errno::AGAIN) if word.load(Relaxed) != expected => return Ok(()),
                 // Written between the call and the look, or a lie.
                 Err(Errno::AGAIN) => {}
@@ -50,7 +63,7 @@ mod linux {
         REFUSED_ONCE.load(Relaxed)
     }
 
-    fn wait_once(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+    fn wait_once(make: Make, word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
         if let Some(errno) = faults::next(Call::FutexWait) {
             return Err(errno);
         }
@@ -59,18 +72,13 @@ mod linux {
             // Below 10^9, which fits any C long.
             tv_nsec: timeout.subsec_nanos() as _,
         };
-        // SAFETY: `word` is alive and aligned for the whole call, `timeout` is a valid timespec, and FUTEX_WAIT
+        let operation = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
+        let [word, timeout] = [word.as_ptr().expose_provenance(), (&raw const timeout).expose_provenance()];
+        // SAFETY: the word is alive and aligned for the whole call, the timeout is a valid timespec, and FUTEX_WAIT
         // looks at nothing else.
-        let rc = unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-                expected,
-                &raw const timeout,
-            )
-        };
-        if rc == 0 { Ok(()) } else { Err(Errno::last()) }
+        let call =
+            unsafe { SystemCall::new(libc::SYS_futex, [word, operation, expected as usize, timeout, 0, 0]) };
+        make(call).map(|_| ())
     }
 
     /// Wakes one thread that sleeps on `word`; where the system refuses that, as soon as it no longer does.

@@ -1,5 +1,7 @@
 //! Lines on stderr, for who has asked for them.
 
+use super::cancel::CancelOff;
+use super::contain::Here;
 use std::fmt;
 use std::io::Write;
 use std::sync::OnceLock;
@@ -33,6 +35,7 @@ impl Notice {
     /// Writes a line, at `now_ms` of a clock that does not go back, if any are asked for and there was none of this kind lately.
     pub fn write(&self, now_ms: u64, line: fmt::Arguments<'_>) {
         if is_asked_for() && self.is_due(now_ms) {
+            let _off = CancelOff::for_call(Here::find());
             // Nobody is left to tell where stderr is gone.
             let _ = writeln!(std::io::stderr(), "ferrozmq: {line}");
         }

@@ -1,5 +1,6 @@
 //! The operating system, behind safe interfaces.
 
+pub mod cancel;
 pub mod contain;
 pub mod copying;
 pub mod credentials;

@@ -1,5 +1,6 @@
 //! Putting a thread to sleep until another one wakes it.
 
+use super::cancel::is_cancelled;
 use super::epoll::Epoll;
 use super::eventfd::EventFd;
 use super::fork::Born;
@@ -148,7 +149,7 @@ impl Parker {
         match outcome {
             Ok(()) => {}
             // As in `park`: a wake that is here by now counts.
-            Err(_) if woken => fds.iter_mut().for_each(|fd| fd.revents = 0),
+            Err(_) if woken && !is_cancelled() => fds.iter_mut().for_each(|fd| fd.revents = 0),
             Err(errno) => return Err(errno),
         }
         // It may also have been rung too late, for a sleep that had ended otherwise.
@@ -166,7 +167,7 @@ impl Parker {
     /// Sleeps until [`unpark`](Parker::unpark), `timeout`, or a signal. `Ok(true)`: unparked, now or since the
     /// last `park`; `Ok(false)`: the time is over. Without a timeout it waits for ever.
     ///
-    /// Errors: `EINTR`, also for handlers installed with `SA_RESTART`.
+    /// Errors: `EINTR`, also for handlers installed with `SA_RESTART`, and where the thread is cancelled.
     pub fn park(&self, timeout: Option<Duration>) -> Result<bool> {
         if self.take_token() {
             return Ok(true);
@@ -183,7 +184,7 @@ impl Parker {
         let outcome = self.sleep(deadline);
         // Whatever ended the sleep, a token that is here by now counts: it must not be lost to a timeout.
         match self.state.swap(EMPTY, Acquire) {
-            NOTIFIED => Ok(true),
+            NOTIFIED if !is_cancelled() => Ok(true),
             _ => outcome.map(|()| false),
         }
     }
@@ -228,8 +229,8 @@ impl Parker {
                     left.min(LONGEST_SLEEP)
                 }
             };
-            let woken = futex::wait(&self.state, PARKED, left);
-            if self.state.load(Relaxed) != PARKED {
+            let woken = futex::sleep(&self.state, PARKED, left);
+            if self.state.load(Relaxed) != PARKED && !is_cancelled() {
                 return Ok(());
             }
             match woken {

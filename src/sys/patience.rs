@@ -1,5 +1,7 @@
 //! What to do while the system refuses a call that it has no reason to refuse: try again, and not all the time.
 
+use super::cancel::CancelOff;
+use super::contain::Here;
 use super::faults::{self, Call};
 use super::poll::poll;
 use crate::errno::Errno;
@@ -48,6 +50,7 @@ pub fn rest(time: Duration) {
 }
 
 fn nanosleep(time: Duration) -> Result<(), Errno> {
+    let _off = CancelOff::for_call(Here::find());
     let time = libc::timespec {
         tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         // Below 10^9, which fits any C long.

@@ -1,7 +1,14 @@
 //! `poll(2)` and `ppoll(2)`.
 
+#[cfg(direct_calls)]
+use super::cancel::SystemCall;
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 use super::faults::{self, Call};
-use crate::errno::{Errno, Result};
+#[cfg(not(direct_calls))]
+use super::{cancel::CancelOff, contain::Here};
+#[cfg(not(direct_calls))]
+use crate::errno::Errno;
+use crate::errno::Result;
 use std::time::Duration;
 
 /// `struct pollfd`: `fd`, `events` asked for and `revents` seen. A negative `fd` is skipped.
@@ -23,30 +30,72 @@ impl SigMask {
 }
 
 /// Waits until one of `fds` is ready, for at most `timeout` (`None`: for ever), rounded up to what the system can
-/// count. Returns how many have something in `revents`.
+/// count. Returns how many have something in `revents`. No cancellation point.
 ///
 /// Errors: `EINTR`, `EINVAL` (more descriptors than the process may have), `ENOMEM`.
+#[cfg(direct_calls)]
+pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize> {
+    poll_by(SystemCall::make, fds, timeout, None)
+}
+
+/// As above.
+#[cfg(not(direct_calls))]
 pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize> {
     ppoll(fds, timeout, None)
 }
 
-/// As [`poll`], with `mask` in force while it waits and in no other moment.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+/// As [`poll`], with `mask` in force while it waits and in no other moment. Ends also where the calling thread is cancelled, if it
+/// would sleep (`EINTR`).
+#[cfg(direct_calls)]
+pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
+    let sleeps = !timeout.is_some_and(|timeout| timeout.is_zero());
+    poll_by(if sleeps { SystemCall::sleep } else { SystemCall::make }, fds, timeout, mask)
+}
+
+#[cfg(direct_calls)]
+fn poll_by(
+    make: fn(SystemCall) -> Result<usize>,
+    fds: &mut [PollFd],
+    timeout: Option<Duration>,
+    mask: Option<&SigMask>,
+) -> Result<usize> {
+    /// Of the kernel's own signal sets.
+    const MASK_BYTES: usize = 8;
+    if let Some(errno) = faults::next(Call::Poll) {
+        return Err(errno);
+    }
+    let mut timeout = timeout.map(as_timespec);
+    let timeout = timeout.as_mut().map_or(0, |timeout| std::ptr::from_mut(timeout).expose_provenance());
+    let mask = mask.map_or(0, |mask| (&raw const mask.0).expose_provenance());
+    let arguments = [fds.as_mut_ptr().expose_provenance(), fds.len(), timeout, mask, MASK_BYTES, 0];
+    // SAFETY: `fds` is a valid array of that many pollfds; `timeout` and `mask` are null or point at values that
+    // outlive the call, a mask as long as the kernel's at least.
+    make(unsafe { SystemCall::new(libc::SYS_ppoll, arguments) })
+}
+
+/// As above.
+#[cfg(all(not(direct_calls), any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
     if let Some(errno) = faults::next(Call::Poll) {
         return Err(errno);
     }
-    let timeout = timeout.map(|timeout| libc::timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        // Below 10^9, which fits any C long.
-        tv_nsec: timeout.subsec_nanos() as _,
-    });
+    let timeout = timeout.map(as_timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mask = mask.map_or(std::ptr::null(), |mask| &raw const mask.0);
+    let _off = CancelOff::for_call(Here::find());
     // SAFETY: `fds` is a valid array of that many pollfds; `timeout` and `mask` are null or point at values that
     // outlive the call.
     let rc = unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout, mask) };
     usize::try_from(rc).map_err(|_| Errno::last())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn as_timespec(timeout: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        // Below 10^9, which fits any C long.
+        tv_nsec: timeout.subsec_nanos() as _,
+    }
 }
 
 /// As [`poll`]; with a mask `ENOTSUP`, because this system cannot.
@@ -59,6 +108,7 @@ pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMas
         None => -1,
         Some(timeout) => timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX),
     };
+    let _off = CancelOff::for_call(Here::find());
     // SAFETY: `fds` is a valid array of that many pollfds.
     let rc = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
     usize::try_from(rc).map_err(|_| Errno::last())

@@ -1,5 +1,7 @@
 //! Random bytes of the system.
 
+use super::cancel::CancelOff;
+use super::contain::Here;
 use super::faults::{self, Call};
 use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
@@ -15,6 +17,7 @@ const MOST_AT_ONCE: usize = 256;
 ///
 /// Errors: what the system says; `bytes` is then not to be used.
 pub fn fill(bytes: &mut [u8]) -> Result<()> {
+    let _off = CancelOff::for_call(Here::find());
     for part in bytes.chunks_mut(MOST_AT_ONCE) {
         if ask(part).is_err() {
             read(part)?;

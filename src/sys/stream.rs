@@ -3,7 +3,6 @@
 use super::faults::{self, Call};
 use super::patience::unless_interrupted;
 use crate::errno::Result;
-use socket2::SockRef;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
@@ -32,8 +31,8 @@ fn receive(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
     if let Some(errno) = faults::next(Call::Receive) {
         return Err(errno);
     }
-    let socket = SockRef::from(&fd);
-    Ok(unless_interrupted(TRIES, || socket.recv(room))?)
+    let fd = fd.as_fd();
+    Ok(unless_interrupted(TRIES, || calls::receive(fd, room))?)
 }
 
 /// The most ranges that the kernel takes in one call (`UIO_MAXIOV`); more would be `EMSGSIZE`.
@@ -46,8 +45,60 @@ pub fn write(fd: impl AsFd, ranges: &[IoSlice<'_>]) -> Result<usize> {
     if let Some(errno) = faults::next(Call::Send) {
         return Err(errno);
     }
-    let socket = SockRef::from(&fd);
-    Ok(unless_interrupted(TRIES, || socket.send_vectored_with_flags(ranges, libc::MSG_NOSIGNAL))?)
+    let fd = fd.as_fd();
+    Ok(unless_interrupted(TRIES, || calls::send(fd, ranges))?)
+}
+
+/// Not by libc's wrappers, which are cancellation points.
+#[cfg(direct_calls)]
+mod calls {
+    use crate::sys::cancel::SystemCall;
+    use crate::sys::contain::Here;
+    use std::io::{Error, IoSlice, Result};
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsRawFd, BorrowedFd};
+
+    pub fn receive(fd: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
+        let (fd, at) = (fd.as_raw_fd() as usize, room.as_mut_ptr().expose_provenance());
+        Here::find().entered_kernel.set(true);
+        // SAFETY: the room is writable for that many bytes, and no address is asked for.
+        let call = unsafe { SystemCall::new(libc::SYS_recvfrom, [fd, at, room.len(), 0, 0, 0]) };
+        call.make().map_err(|errno| Error::from_raw_os_error(errno.0))
+    }
+
+    pub fn send(fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
+        // SAFETY: all-zero is a header without address, data and control data.
+        let mut header = unsafe { MaybeUninit::<libc::msghdr>::zeroed().assume_init() };
+        // An `IoSlice` is an `iovec`, says its documentation; sendmsg(2) writes to none of them.
+        header.msg_iov = ranges.as_ptr().cast_mut().cast();
+        header.msg_iovlen = ranges.len() as _;
+        let (fd, header) = (fd.as_raw_fd() as usize, (&raw const header).expose_provenance());
+        Here::find().entered_kernel.set(true);
+        // SAFETY: the header outlives the call, and so do the ranges.
+        let call =
+            unsafe { SystemCall::new(libc::SYS_sendmsg, [fd, header, libc::MSG_NOSIGNAL as usize, 0, 0, 0]) };
+        call.make().map_err(|errno| Error::from_raw_os_error(errno.0))
+    }
+}
+
+#[cfg(not(direct_calls))]
+mod calls {
+    use crate::sys::cancel::CancelOff;
+    use crate::sys::contain::Here;
+    use socket2::SockRef;
+    use std::io::{IoSlice, Result};
+    use std::mem::MaybeUninit;
+    use std::os::fd::BorrowedFd;
+
+    pub fn receive(fd: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
+        let _off = CancelOff::for_call(Here::find());
+        SockRef::from(&fd).recv(room)
+    }
+
+    pub fn send(fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
+        let _off = CancelOff::for_call(Here::find());
+        SockRef::from(&fd).send_vectored_with_flags(ranges, libc::MSG_NOSIGNAL)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Threads of our own: signals blocked, named, scheduled as the context's options say.
 
+use super::cancel;
 use super::contain::contain;
 use super::fork::Born;
 use super::futex;
@@ -168,6 +169,7 @@ fn create(start: Box<Start>) -> Result<libc::pthread_t> {
 extern "C" fn begin(start: *mut c_void) -> *mut c_void {
     // SAFETY: what `create` has made, for this thread alone.
     let Start { full_name, settings, run, ended } = *unsafe { Box::from_raw(start.cast::<Start>()) };
+    cancel::never();
     contain(move || {
         name_current(&full_name);
         schedule_current(&settings);

@@ -3,7 +3,8 @@
 //! The standard library registers the destructors of a thread's variables with glibc, which ends the process where it has no
 //! memory for that. A thread's variables are therefore of types without one, and their owners register here.
 
-use super::contain::contain;
+use super::cancel::CancelOff;
+use super::contain::{Here, contain};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
@@ -82,6 +83,8 @@ unsafe extern "C" fn thread_ends(_value: *mut c_void) {
 }
 
 fn run_tasks() {
+    // The thread may be cancelled still, and would be unwound from here.
+    let _off = CancelOff::for_callback(Here::find());
     TASKS.with(|tasks| {
         for task in tasks {
             if let Some(AtThreadEnd(run)) = task.take() {

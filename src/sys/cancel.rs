@@ -1,0 +1,372 @@
+//! `pthread_cancel` of a thread of the program's that is inside of a call.
+//!
+//! glibc ends a cancelled thread at a *cancellation point*, by unwinding its stack from there. That must not happen inside of the
+//! library: the unwinding ends the process where it meets a [`contain`](super::contain::contain), and nothing would be put in order.
+//! So no call of the library's is a cancellation point, but for those that sleep ([`SystemCall::sleep`]), and there glibc gets no further
+//! than the frame that made the call. It returns `EINTR`, and so does everything up to the outermost frame, which owns nothing. That
+//! one ends the thread ([`end_if_cancelled`]).
+//!
+//! What else could be a cancellation point is a call without libc's wrapper ([`SystemCall::make`]), or runs under a [`CancelOff`].
+
+use super::contain::Here;
+use crate::errno::{Errno, Result};
+use std::ffi::{c_int, c_long, c_void};
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr;
+
+unsafe extern "C-unwind" {
+    fn pthread_exit(value: *mut c_void) -> !;
+    fn pthread_testcancel();
+    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+}
+
+// All C libraries here agree on these, but for Apple's.
+const ENABLE: c_int = if cfg!(target_vendor = "apple") { 1 } else { 0 };
+const DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
+/// `PTHREAD_CANCELED`.
+const CANCELED: *mut c_void = if cfg!(target_vendor = "apple") {
+    ptr::without_provenance_mut(1)
+} else {
+    ptr::without_provenance_mut(usize::MAX)
+};
+
+/// What puts off the cancellation of a thread, if it is put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOff {
+    /// Nothing of the library's.
+    No,
+    /// A call, which may be cancelled where it sleeps.
+    ByCall,
+    /// A callback of the program's, which was called with frames below it that own something.
+    ByCallback,
+}
+
+/// While it lives, the calling thread is not cancelled, but for where a call sleeps.
+pub struct CancelOff {
+    here: &'static Here,
+    before: PutOff,
+    /// Of `pthread_setcancelstate`.
+    state: c_int,
+}
+
+impl CancelOff {
+    /// For code that may make cancellation points of libc's.
+    pub fn for_call(here: &'static Here) -> CancelOff {
+        CancelOff::begin(here, PutOff::ByCall)
+    }
+
+    /// For the time in which a callback of the program's runs.
+    pub fn for_callback(here: &'static Here) -> CancelOff {
+        CancelOff::begin(here, PutOff::ByCallback)
+    }
+
+    fn begin(here: &'static Here, put_off: PutOff) -> CancelOff {
+        let mut state = ENABLE;
+        here.entered_kernel.set(true);
+        // SAFETY: room for the old state, which cannot be one that the system does not know.
+        unsafe { pthread_setcancelstate(DISABLE, &raw mut state) };
+        // Who has put it off before, the program among them, goes on doing so.
+        let before = here.put_off.get();
+        let open = before == PutOff::No && state == ENABLE || before == PutOff::ByCall;
+        here.put_off.set(if open { put_off } else { PutOff::ByCallback });
+        CancelOff { here, before, state }
+    }
+}
+
+impl Drop for CancelOff {
+    fn drop(&mut self) {
+        self.here.put_off.set(self.before);
+        // SAFETY: the state that the system told of.
+        unsafe { pthread_setcancelstate(self.state, ptr::null_mut()) };
+    }
+}
+
+/// Descriptors that whichever thread comes last closes, in whatever call: close(2) is a cancellation point.
+#[derive(Debug)]
+pub struct Closes<T>(ManuallyDrop<T>);
+
+impl<T> Closes<T> {
+    pub fn new(descriptors: T) -> Closes<T> {
+        Closes(ManuallyDrop::new(descriptors))
+    }
+}
+
+impl<T> Deref for Closes<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Drop for Closes<T> {
+    fn drop(&mut self) {
+        let _off = CancelOff::for_call(Here::find());
+        // SAFETY: dropped here alone, and not used any more.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
+/// The calling thread, one of the library's own, is never cancelled.
+pub fn never() {
+    // SAFETY: the old state is not asked for.
+    unsafe { pthread_setcancelstate(DISABLE, ptr::null_mut()) };
+}
+
+/// Ends the calling thread if [`SystemCall::sleep`] has found it cancelled, or if it is cancelled now. To be called where nothing on the
+/// stack, up to the program's own frames, needs dropping; elsewhere (inside of another call's callback) it does nothing.
+#[cold]
+pub fn end_if_cancelled(here: &'static Here) {
+    if here.is_contained() {
+        return;
+    }
+    here.entered_kernel.set(false);
+    if here.cancelled.replace(false) {
+        // SAFETY: the frames between this and the program's own may be unwound, as the caller says.
+        unsafe { pthread_exit(CANCELED) };
+    }
+    // SAFETY: as above.
+    unsafe { pthread_testcancel() };
+}
+
+/// A system call: what it is called in `libc`, and its arguments. Pointers are exposed as numbers.
+pub struct SystemCall {
+    number: c_long,
+    arguments: [usize; 6],
+    /// It is to be cancellable, although a [`CancelOff`] has made the thread not so.
+    opens: bool,
+}
+
+impl SystemCall {
+    /// # Safety
+    /// The call with these arguments is one that may be made, for as long as the value lives.
+    pub unsafe fn new(number: c_long, arguments: [usize; 6]) -> SystemCall {
+        SystemCall { number, arguments, opens: false }
+    }
+
+    /// Makes the call. It is no cancellation point. Errors: those of the call.
+    pub fn make(self) -> Result<usize> {
+        let [one, two, three, four, five, six] = self.arguments;
+        // SAFETY: `new` was told that it may be made; who needs fewer arguments does not look at the others.
+        let outcome = unsafe { libc::syscall(self.number, one, two, three, four, five, six) };
+        usize::try_from(outcome).map_err(|_| Errno::last())
+    }
+
+    /// Makes the call, which may sleep: if the thread is cancelled meanwhile, or was before, the call has no effect. Then the caller,
+    /// and all of its callers, are to return before long. Errors: `EINTR` then; those of the call.
+    pub fn sleep(mut self) -> Result<usize> {
+        let here = Here::find();
+        if here.cancelled.get() {
+            return Err(Errno::INTR);
+        }
+        self.opens = here.put_off.get() == PutOff::ByCall;
+        if here.put_off.get() == PutOff::ByCallback {
+            return self.make();
+        }
+        match frame::call(&self) {
+            frame::CANCELLED => {
+                here.cancelled.set(true);
+                here.entered_kernel.set(true);
+                Err(Errno::INTR)
+            }
+            outcome => usize::try_from(outcome).map_err(|_| Errno::last()),
+        }
+    }
+}
+
+/// Whether the calling thread was found cancelled: what it was woken with is left for others.
+pub fn is_cancelled() -> bool {
+    Here::find().cancelled.get()
+}
+
+/// Where the unwinding ends that glibc begins in a cancelled thread.
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod frame {
+    use super::{DISABLE, ENABLE, SystemCall, pthread_setcancelstate};
+    use std::arch::naked_asm;
+    use std::ffi::{c_int, c_long, c_void};
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    /// Returned in place of what the call returns, which is never this.
+    pub const CANCELLED: c_long = c_long::MIN;
+
+    const DEFERRED: c_int = 0;
+    const ASYNCHRONOUS: c_int = 1;
+
+    /// glibc's `__pthread_unwind_buf_t`: at most a `__jmp_buf` of 22 words (AArch64) and five more.
+    #[repr(C, align(16))]
+    struct UnwindBuffer([MaybeUninit<u64>; 32]);
+
+    // What the C compiler makes of `pthread_cleanup_push` where it cannot unwind. Declared in glibc's <pthread.h>.
+    unsafe extern "C-unwind" {
+        fn __sigsetjmp(buffer: *mut c_void, save_mask: c_int) -> c_int;
+        fn __pthread_register_cancel(buffer: *mut c_void);
+        fn __pthread_unregister_cancel(buffer: *mut c_void);
+        fn pthread_setcanceltype(kind: c_int, old: *mut c_int) -> c_int;
+        fn syscall(number: c_long, ...) -> c_long;
+    }
+
+    /// The call's result (negative with errno), or [`CANCELLED`].
+    pub fn call(call: &SystemCall) -> c_long {
+        let mut buffer = UnwindBuffer([MaybeUninit::uninit(); 32]);
+        // SAFETY: both outlive the call, and the buffer is large enough.
+        let outcome = unsafe { call_in_frame(call, &raw mut buffer) };
+        if outcome == CANCELLED {
+            // SAFETY: the old type is not asked for. It was what `make` had set for the call.
+            unsafe { pthread_setcanceltype(DEFERRED, ptr::null_mut()) };
+        }
+        outcome
+    }
+
+    /// The one frame between here and the system call. It needs no dropping, so glibc may unwind it. glibc sends a signal to a
+    /// thread only if that may be cancelled at any instruction; so it may be, for as long as the call takes.
+    unsafe extern "C-unwind" fn make(call: &SystemCall) -> c_long {
+        let [one, two, three, four, five, six] = call.arguments;
+        let mut kind = DEFERRED;
+        // SAFETY: `SystemCall::new` was told that the call may be made. Nothing else is done here, and nothing is half done in between.
+        unsafe {
+            if call.opens {
+                pthread_setcancelstate(ENABLE, ptr::null_mut());
+            }
+            pthread_setcanceltype(ASYNCHRONOUS, &raw mut kind);
+            let outcome = syscall(call.number, one, two, three, four, five, six);
+            pthread_setcanceltype(kind, ptr::null_mut());
+            if call.opens {
+                pthread_setcancelstate(DISABLE, ptr::null_mut());
+            }
+            outcome
+        }
+    }
+
+    /// Registers a handler for a cancelled thread, as `pthread_cleanup_push` does, around [`make`]. To glibc the handler runs for as
+    /// long as the thread does from then on; that it ends with `pthread_exit` begins the unwinding anew.
+    ///
+    /// # Safety
+    /// `buffer` is for this call alone.
+    #[cfg(target_arch = "x86_64")]
+    #[unsafe(naked)]
+    unsafe extern "C" fn call_in_frame(call: &SystemCall, buffer: *mut UnwindBuffer) -> c_long {
+        naked_asm!(
+            ".cfi_startproc",
+            "push rbx",
+            ".cfi_adjust_cfa_offset 8",
+            ".cfi_offset rbx, -16",
+            "push r12",
+            ".cfi_adjust_cfa_offset 8",
+            ".cfi_offset r12, -24",
+            "sub rsp, 8",
+            ".cfi_adjust_cfa_offset 8",
+            "mov rbx, rdi",
+            "mov r12, rsi",
+            "mov rdi, rsi",
+            "xor esi, esi",
+            "call {sigsetjmp}",
+            "endbr64",
+            // Comes here a second time, if the thread is cancelled; rbx, r12 and rsp are what they were.
+            "test eax, eax",
+            "jnz 2f",
+            "mov rdi, r12",
+            "call {register}",
+            "mov rdi, rbx",
+            "call {make}",
+            "mov rbx, rax",
+            "jmp 3f",
+            "2:",
+            "movabs rbx, {cancelled}",
+            "3:",
+            "mov rdi, r12",
+            "call {unregister}",
+            "mov rax, rbx",
+            "add rsp, 8",
+            ".cfi_adjust_cfa_offset -8",
+            "pop r12",
+            ".cfi_adjust_cfa_offset -8",
+            ".cfi_restore r12",
+            "pop rbx",
+            ".cfi_adjust_cfa_offset -8",
+            ".cfi_restore rbx",
+            "ret",
+            ".cfi_endproc",
+            sigsetjmp = sym __sigsetjmp,
+            register = sym __pthread_register_cancel,
+            unregister = sym __pthread_unregister_cancel,
+            make = sym make,
+            cancelled = const CANCELLED,
+        )
+    }
+
+    /// As above.
+    ///
+    /// # Safety
+    /// The same.
+    #[cfg(target_arch = "aarch64")]
+    #[unsafe(naked)]
+    unsafe extern "C" fn call_in_frame(call: &SystemCall, buffer: *mut UnwindBuffer) -> c_long {
+        naked_asm!(
+            ".cfi_startproc",
+            "stp x29, x30, [sp, #-32]!",
+            ".cfi_def_cfa_offset 32",
+            ".cfi_offset x29, -32",
+            ".cfi_offset x30, -24",
+            "stp x19, x20, [sp, #16]",
+            ".cfi_offset x19, -16",
+            ".cfi_offset x20, -8",
+            "mov x29, sp",
+            "mov x19, x0",
+            "mov x20, x1",
+            "mov x0, x1",
+            "mov w1, #0",
+            "bl {sigsetjmp}",
+            // bti j: comes here a second time, if the thread is cancelled; x19, x20 and sp are what they were.
+            "hint #36",
+            "cbnz w0, 2f",
+            "mov x0, x20",
+            "bl {register}",
+            "mov x0, x19",
+            "bl {make}",
+            "mov x19, x0",
+            "b 3f",
+            "2:",
+            "mov x19, #{cancelled}",
+            "3:",
+            "mov x0, x20",
+            "bl {unregister}",
+            "mov x0, x19",
+            "ldp x19, x20, [sp, #16]",
+            ".cfi_restore x19",
+            ".cfi_restore x20",
+            "ldp x29, x30, [sp], #32",
+            ".cfi_restore x29",
+            ".cfi_restore x30",
+            ".cfi_def_cfa_offset 0",
+            "ret",
+            ".cfi_endproc",
+            sigsetjmp = sym __sigsetjmp,
+            register = sym __pthread_register_cancel,
+            unregister = sym __pthread_unregister_cancel,
+            make = sym make,
+            cancelled = const CANCELLED,
+        )
+    }
+}
+
+/// Elsewhere a thread that sleeps here is not cancelled before it has woken.
+#[cfg(not(all(
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+mod frame {
+    use super::SystemCall;
+    use std::ffi::c_long;
+
+    pub const CANCELLED: c_long = c_long::MIN;
+
+    pub fn call(call: &SystemCall) -> c_long {
+        let [one, two, three, four, five, six] = call.arguments;
+        // SAFETY: `SystemCall::new` was told that it may be made.
+        unsafe { libc::syscall(call.number, one, two, three, four, five, six) }
+    }
+}
