@@ -283,10 +283,10 @@ fn commands_in_all_places() {
 }
 
 #[test]
-fn a_reader_that_stalls_is_not_taken_for_dead() {
+fn reader_that_stalls_is_given_up_after_the_timeout_and_not_before() {
     let mut bench = Bench::new(ZMQ_PUSH, ZMQ_PULL, |socket| {
         set(socket, ZMQ_HEARTBEAT_IVL, 300);
-        set(socket, ZMQ_HEARTBEAT_TIMEOUT, 100);
+        set(socket, ZMQ_HEARTBEAT_TIMEOUT, 3000);
         set(socket, ZMQ_SNDHWM, 50);
     });
     let mut stream = bench.peer(Version::V3, "PULL");
@@ -301,4 +301,8 @@ fn a_reader_that_stalls_is_not_taken_for_dead() {
     while received < 50 * 100_000 {
         received += stream.read(&mut [0; 100_000]).unwrap();
     }
+    // It reads no more, and answers no PING.
+    bench.fill(&[1; 100_000], 500);
+    bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+    bench.good_out();
 }
