@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_SENDERS 8192
+#define MOST_SENDERS (1 << 18)
 #define MOST_PARTS 16
 /* Once its standard input has ended, it waits so many timeouts in a row for what may still come. */
 #define QUIET_TURNS 4
