@@ -331,7 +331,8 @@ fn an_endpoint_that_was_given_up_can_be_connected_to_again() {
     // Each by a pipe of its own, so in any order.
     let mut got: Vec<_> = (0..20).map(|_| socket.recv()[0].clone()).collect();
     let mut expected: Vec<_> = (0..20).map(|round| format!("round {round}")).collect();
-    (got.sort(), expected.sort());
+    got.sort();
+    expected.sort();
     assert_eq!(got, expected);
     socket.close();
     context.term();

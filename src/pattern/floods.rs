@@ -99,11 +99,11 @@ impl Pouring {
                 write(b"x", false);
                 poured.frames += ENDLESS_FRAMES - 1;
             }
-            Flood::Spoken => write(if number % 2 == 0 { b"\x01topic" } else { b"\0topic" }, false),
-            Flood::Churn => pipe.write_subscription(number % 2 == 0, b"topic").unwrap(),
+            Flood::Spoken => write(if number.is_multiple_of(2) { b"\x01topic" } else { b"\0topic" }, false),
+            Flood::Churn => pipe.write_subscription(number.is_multiple_of(2), b"topic").unwrap(),
             Flood::Topics => pipe.write_subscription(true, format!("{number}").as_bytes()).unwrap(),
             Flood::Cancels => pipe.write_subscription(false, format!("{number}").as_bytes()).unwrap(),
-            Flood::Groups => pipe.write_membership(number % 2 == 0, b"group").unwrap(),
+            Flood::Groups => pipe.write_membership(number.is_multiple_of(2), b"group").unwrap(),
             Flood::Joins => pipe.write_membership(true, b"group").unwrap(),
         }
     }
@@ -318,7 +318,7 @@ fn what_is_left_of_a_call_is_not_forgotten() {
                 let readable = scene.bench.has_in();
                 let undone = scene.bench.pipes.budget.take_undone();
                 calls += 1;
-                if readable && !undone || scene.pouring.frames() == before && !undone {
+                if !undone && (readable || scene.pouring.frames() == before) {
                     break;
                 }
                 assert!(calls < 1000, "{what}: no end");

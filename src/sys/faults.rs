@@ -17,6 +17,8 @@ pub enum Call {
     Send,
 }
 
+pub use chosen::*;
+
 #[cfg(not(test))]
 mod chosen {
     use super::Call;
@@ -64,5 +66,3 @@ mod chosen {
         }
     }
 }
-
-pub use chosen::*;
