@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use zmq::ffi::constants::*;
+use zmq::ffi::draft_constants::ZMQ_DISH;
 use zmq::ffi::*;
 use zmq::options::draft_number::{
     ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED,
@@ -397,5 +398,32 @@ fn an_endpoint_that_is_to_be_tried_no_more_says_so_when_it_is_disconnected() {
         assert_eq!(events.next(), ZMQ_EVENT_MONITOR_STOPPED);
         [events.0, client].into_iter().for_each(Socket::close);
         context.term();
+    }
+}
+
+#[test]
+fn subscriber_without_a_peer_does_not_hold_up_its_context_whatever_its_linger() {
+    for (number, socket_type) in [ZMQ_SUB, ZMQ_DISH].into_iter().enumerate() {
+        for endpoint in endpoints(900 + number) {
+            let context = Context::new();
+            let subscriber = context.socket(socket_type);
+            subscriber.set(ZMQ_LINGER, -1);
+            subscriber.connect(&endpoint);
+            if socket_type == ZMQ_SUB {
+                set_bytes(subscriber, ZMQ_SUBSCRIBE, b"topic");
+            } else {
+                // SAFETY: an open socket and a C string.
+                assert_eq!(unsafe { zmq_join(subscriber.0, c"group".as_ptr()) }, 0);
+            }
+            subscriber.close();
+            let (done, over) = mpsc::channel();
+            let ending = thread::spawn(move || {
+                context.term();
+                done.send(()).unwrap();
+            });
+            let patience = Duration::from_millis(PATIENCE_MS.unsigned_abs().into());
+            assert_eq!(over.recv_timeout(patience), Ok(()), "{endpoint}, type {socket_type}");
+            ending.join().unwrap();
+        }
     }
 }

@@ -55,6 +55,11 @@ impl SocketType {
         ]
     };
 
+    /// Whether all that a socket of this type sends are subscriptions, or groups that it joins.
+    pub fn sends_subscriptions_alone(self) -> bool {
+        matches!(self, SocketType::Sub | SocketType::Dish)
+    }
+
     /// Whether several threads may use a socket of this type at once (`ZMQ_THREAD_SAFE`).
     pub fn is_thread_safe(self) -> bool {
         use SocketType::{Channel, Client, Dish, Gather, Peer, Radio, Scatter, Server};

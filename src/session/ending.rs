@@ -205,6 +205,11 @@ impl Session {
         if self.is_refused() || self.connecter.as_ref().is_some_and(Connecter::is_over) {
             return cx.finish();
         }
+        // What waits without a connection are subscriptions, of which a peer that comes later has no use.
+        let connected = matches!(self.stage, Stage::Connected(_));
+        if !connected && self.options.socket_type.sends_subscriptions_alone() {
+            return cx.finish();
+        }
         if linger(cx, self.owner.linger_ms()) {
             self.send(cx);
         }
