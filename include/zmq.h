@@ -1738,7 +1738,7 @@ void zmq_version(int *major,
  Whether the library has a capability: 1 if so, else 0.
 
  Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
- mechanisms), "draft" (the draft API).
+ mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).
 
  Safety:
  `capability` is NULL or a NUL-terminated string.
