@@ -39,7 +39,7 @@ pub fn poll(items: &mut [PollItem], timeout_ms: c_long, mask: Option<&SigMask>) 
         }
         if timeout_ms == 0 {
             let receive = items.iter().filter(|item| !item.is_raw() && item.events & POLLIN != 0);
-            let came = waiter.catch_up(receive.map(|item| item.handle()?.owner()))?;
+            let came = waiter.receive_pending(receive.map(|item| item.handle()?.owner()))?;
             return if came { unlocked(|| look(items, waiter.told())) } else { Ok(0) };
         }
         for item in items.iter().filter(|item| !item.is_raw()) {

@@ -36,7 +36,7 @@ pub(super) struct Waiter {
     attended: usize,
     borrowed: Borrowed,
     fds: Vec<PollFd>,
-    /// What the thread had received for itself when it [caught up](Waiter::catch_up) last.
+    /// What the thread had received for itself when it [caught up](Waiter::receive_pending) last.
     fed: u64,
 }
 
@@ -139,14 +139,17 @@ impl Waiter {
         Ok(found)
     }
 
-    /// For a thread that does not wait: see `Connections::catch_up`. `owners` are of
+    /// For a thread that does not wait: see `Connections::receive_pending`. `owners` are of
     /// the sockets that it would receive from. Whether something may have come. Errors: theirs.
-    pub(super) fn catch_up(&mut self, mut owners: impl Iterator<Item = Result<Arc<Owner>>>) -> Result<bool> {
+    pub(super) fn receive_pending(
+        &mut self,
+        mut owners: impl Iterator<Item = Result<Arc<Owner>>>,
+    ) -> Result<bool> {
         let fed = fed();
         if std::mem::replace(&mut self.fed, fed) == fed {
             return Ok(false);
         }
-        owners.try_fold(false, |any, owner| Ok(owner?.connections.catch_up() | any))
+        owners.try_fold(false, |any, owner| Ok(owner?.connections.receive_pending() | any))
     }
 
     /// The end of a call.

@@ -32,9 +32,9 @@ pub fn fed() -> u64 {
 #[derive(Default)]
 pub struct Connections {
     list: Lock<List>,
-    /// What [`FED`] said in the thread that has [caught up](Connections::catch_up) last. Whoever uses the socket reads and
+    /// What [`FED`] said in the thread that has [caught up](Connections::receive_pending) last. Whoever uses the socket reads and
     /// writes it, and is one thread at a time; Relaxed, as a look too many or too few does no harm to memory.
-    caught_up: AtomicU64,
+    received_pending: AtomicU64,
 }
 
 #[derive(Default)]
@@ -76,12 +76,12 @@ impl Connections {
 
     /// For a thread that has sent something large: sends it, as far as the stream takes it before long. Not where there are
     /// several connections: one that is slow is not to hold up the others. `len`: bytes of its last frame.
-    pub fn keep_up(&self, len: usize) {
+    pub fn drain_blocking(&self, len: usize) {
         let sole = match self.list.lock().all.as_slice() {
             [connection] => Arc::clone(connection),
             _ => return,
         };
-        sole.keep_up(len);
+        sole.drain_blocking(len);
     }
 
     /// A thread that receives for itself from one socket is ahead of the I/O threads: what came for another socket before
@@ -89,14 +89,14 @@ impl Connections {
     /// thread, if that has received anything since it last did so here. To be asked before nothing is made of nothing being
     /// there. Whether something may have come.
     #[inline]
-    pub fn catch_up(&self) -> bool {
+    pub fn receive_pending(&self) -> bool {
         let fed = FED.get();
-        fed != self.caught_up.load(Ordering::Relaxed) && fed != 0 && self.receive_all(fed)
+        fed != self.received_pending.load(Ordering::Relaxed) && fed != 0 && self.receive_all(fed)
     }
 
     #[cold]
     fn receive_all(&self, fed: u64) -> bool {
-        self.caught_up.store(fed, Ordering::Relaxed);
+        self.received_pending.store(fed, Ordering::Relaxed);
         let few = {
             let list = self.list.lock();
             if list.all.is_empty() || list.all.len() > MOST {
@@ -210,7 +210,7 @@ impl Borrowed {
             // Where the reactor watches as well, an I/O thread may have something in hand.
             if self.complete && !(self.in_bed && self.connections.iter().any(|one| one.is_receiving())) {
                 // Nothing came before that which the system did not tell of.
-                owners.for_each(|owner| owner.connections.caught_up.store(fed, Ordering::Relaxed));
+                owners.for_each(|owner| owner.connections.received_pending.store(fed, Ordering::Relaxed));
             }
         }
         Ok(())

@@ -8,11 +8,11 @@ pub(super) use apply::Lending;
 pub(super) use lend_policy::MIN_LOOK_INTERVAL;
 
 use super::borrowed::note_feed;
-use super::nap::Nap;
-use super::pace::Pace;
 use super::recv::{Received, RecvHalf};
 use super::send::{SendHalf, Sent};
+use super::send_rate::SendRate;
 use super::turned_away::{Half, TurnedAway};
+use super::write_coalescing::WriteCoalescing;
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
 use crate::reactor::{Remote, clock_ms};
@@ -40,7 +40,7 @@ const ROOMY: usize = 256 * 1024;
 const UNIX_SEND_BUFFER: i32 = 512 * 1024;
 
 /// A stream whose halves lie behind locks that are only tried from the program's threads, but for
-/// [`keep_up`](Connection::keep_up), [`feed_now`](Connection::feed_now) and [`await_receiver`](Connection::await_receiver).
+/// [`drain_blocking`](Connection::drain_blocking), [`feed_now`](Connection::feed_now) and [`await_receiver`](Connection::await_receiver).
 /// Dropped, it closes the stream.
 pub struct Connection {
     fd: Closes<OwnedFd>,
@@ -53,12 +53,12 @@ pub struct Connection {
     /// The session.
     pub(super) remote: Remote,
     /// How fast the socket sends.
-    pace: Arc<Pace>,
+    send_rate: Arc<SendRate>,
     /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
     one_way: AtomicBool,
     pub(super) turned_away: TurnedAway,
     /// Whether sending is left to the program for now.
-    pub(super) nap: Nap,
+    pub(super) coalescing: WriteCoalescing,
     /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Whoever asks gets the same, so Relaxed.
     stream_holds: AtomicUsize,
     /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess whoever reads or writes
@@ -68,7 +68,7 @@ pub struct Connection {
     /// waits for room. That thread writes it, the I/O thread reads it. Relaxed: before it leaves anything to the I/O thread it
     /// lowers the flag, and then has the reactor watch, or wakes it, which makes the edge. Not for sockets that several threads
     /// send on: what another one publishes meanwhile would be nobody's.
-    minded: AtomicBool,
+    flush_owned: AtomicBool,
     /// Whether the peers have agreed to ask each other for signs of life.
     pub heartbeats: bool,
 }
@@ -83,22 +83,22 @@ impl Connection {
         send: SendHalf,
         recv: RecvHalf,
         remote: Remote,
-        pace: Arc<Pace>,
+        send_rate: Arc<SendRate>,
     ) -> Connection {
         Connection {
             fd: Closes::new(fd),
             has_mechanism,
             heartbeats: recv.heartbeat.is_some(),
             turned_away: TurnedAway::default(),
-            nap: Nap::default(),
-            minded: AtomicBool::new(false),
+            coalescing: WriteCoalescing::default(),
+            flush_owned: AtomicBool::new(false),
             stalled_at: AtomicU64::new(u64::MAX),
             stream_holds: AtomicUsize::new(0),
             send: Lock::new(Some(send)),
             recv: Lock::new(Some(recv)),
             watcher: Watcher::new(for_room),
             remote,
-            pace,
+            send_rate,
             one_way: AtomicBool::new(false),
         }
     }
@@ -115,7 +115,7 @@ impl Connection {
                 Some(self.send.lock())
             } else {
                 // Who minds it leaves nothing behind without saying so.
-                if self.minded.load(Ordering::Relaxed) {
+                if self.flush_owned.load(Ordering::Relaxed) {
                     return Sent::All;
                 }
                 self.turned_away.unless_in_use(Half::Send, || self.send.try_lock())
@@ -146,14 +146,14 @@ impl Connection {
             let held_bytes = net::held_bytes(self.fd.as_fd()).unwrap_or(0);
             SendState { held_bytes, ..half.state() }
         });
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         state.unwrap_or_default()
     }
 
     /// Bytes sent so far. `None` while somebody else sends.
     pub(super) fn sent_bytes(&self) -> Option<u64> {
         let sent_bytes = self.send.try_lock().and_then(|half| half.as_ref().map(SendHalf::sent_bytes));
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         sent_bytes
     }
 
@@ -161,7 +161,7 @@ impl Connection {
     pub(super) fn refuses_in_spite_of_room(&self, sent_bytes: u64) -> bool {
         let refuses = |half: &SendHalf| half.is_blocked() && half.sent_bytes() == sent_bytes;
         let blocked = self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(refuses));
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         blocked && self.await_room(Duration::ZERO)
     }
 
@@ -169,7 +169,7 @@ impl Connection {
     pub(super) fn withholds_bytes(&self) -> bool {
         let nothing = |half: &RecvHalf| half.received() == 0 && !half.waits_for_credit();
         let in_vain = self.recv.try_lock().is_some_and(|half| half.as_ref().is_some_and(nothing));
-        self.let_in(Half::Recv);
+        self.wake_if_contended(Half::Recv);
         let mut fds = [PollFd { fd: self.raw_fd(), events: libc::POLLIN, revents: 0 }];
         in_vain && !self.is_lent() && poll(&mut fds, Some(Duration::ZERO)) == Ok(1)
     }
@@ -179,28 +179,28 @@ impl Connection {
         let Some(half) = self.send.try_lock() else { return true };
         let busy = half.as_ref().is_none_or(SendHalf::is_busy);
         drop(half);
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         busy
     }
 
     /// On a program's thread: sends what there is, unless it is streaming or somebody else is at it. `false`: the
     /// I/O thread is to be woken.
     pub fn send_inline(&self) -> bool {
-        let turn = self.pace.begin();
+        let turn = self.send_rate.begin();
         let streaming = self.one_way.swap(true, Ordering::Relaxed) && turn.streaming;
         let sent = {
             let Some(mut guard) = self.send.try_lock() else { return false };
             let Some(half) = guard.as_mut() else { return false };
             if streaming && !half.is_heavy() || half.outweighs_mark() {
                 drop(guard);
-                self.let_in(Half::Send);
+                self.wake_if_contended(Half::Send);
                 // Ordered behind what was published by the fence of that.
-                return self.nap.lasts();
+                return self.coalescing.lasts();
             }
             half.send(self.fd.as_fd())
         };
         turn.end();
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         match sent {
             Sent::All => true,
             Sent::Blocked => {
@@ -220,14 +220,14 @@ impl Connection {
         let Some(sending) = half.as_mut() else { return false };
         let before = sending.sent_bytes();
         // Who runs out of credit is streaming: the first message of the next batch is not to go alone.
-        let turn = self.pace.begin();
+        let turn = self.send_rate.begin();
         let sent = sending.send(self.fd.as_fd());
         turn.end();
         let progress = sending.sent_bytes() != before;
         drop(half);
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         if progress && matches!(sent, Sent::All | Sent::Yield) {
-            self.nap.sent(sent == Sent::All);
+            self.coalescing.sent(sent == Sent::All);
         }
         match sent {
             Sent::All | Sent::Over => progress,
@@ -249,7 +249,7 @@ impl Connection {
     /// goes on after [`PATIENCE`], and does not wait again before there is room; after [`LONGEST_STAY`] it does in any case.
     /// Nothing is waited for where the stream holds little, or less than half of a frame of `len` bytes: its peer would stand
     /// still while the next one is made.
-    pub fn keep_up(&self, len: usize) {
+    pub fn drain_blocking(&self, len: usize) {
         // A statement of its own: the half is to be free again before anybody is let in.
         let standing = self
             .send
@@ -257,16 +257,16 @@ impl Connection {
             .as_ref()
             .filter(|half| half.may_be_waited_for())
             .map(|half| (half.is_blocked().then(|| half.sent_bytes()), half.keeps_size()));
-        let Some((blocked, keeps_size)) = standing else { return self.let_in(Half::Send) };
+        let Some((blocked, keeps_size)) = standing else { return self.wake_if_contended(Half::Send) };
         let holds = self.stream_holds(keeps_size);
         if holds < ROOMY || len / 2 > holds {
-            return self.let_in(Half::Send);
+            return self.wake_if_contended(Half::Send);
         }
         let stalled = blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed));
         if stalled && !self.await_room(Duration::ZERO) {
-            return self.let_in(Half::Send);
+            return self.wake_if_contended(Half::Send);
         }
-        let minding = Minding::begin(self);
+        let ownership = FlushOwnership::begin(self);
         let begun = Instant::now();
         let mut sent = if blocked.is_some() { Sent::Blocked } else { Sent::Yield };
         let mut stalls = false;
@@ -282,7 +282,7 @@ impl Connection {
             sent = self.send.lock().as_mut().map_or(Sent::All, |half| half.send(self.fd.as_fd()));
         }
         // Before anything that makes the I/O thread look.
-        drop(minding);
+        drop(ownership);
         match sent {
             Sent::Blocked => {
                 if stalls {
@@ -294,7 +294,7 @@ impl Connection {
             Sent::Yield | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
             Sent::All | Sent::Over => {}
         }
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
     }
 
     /// On a program's thread that has found the stream full: the reactor is to tell when it has room. Where it has, in spite of
@@ -303,7 +303,7 @@ impl Connection {
         self.watch_for_room();
         let refused =
             self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(SendHalf::is_refused));
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         if refused && self.await_room(Duration::ZERO) {
             self.leave_refusal();
             self.remote.wake();
@@ -348,7 +348,7 @@ impl Connection {
             }
             Some(received)
         });
-        self.let_in(Half::Recv);
+        self.wake_if_contended(Half::Recv);
         match received {
             Some(Some(received @ (Received::NoCredit | Received::Blocked))) if answers.is_empty() => {
                 self.turn_round();
@@ -404,7 +404,7 @@ impl Connection {
         if receiving {
             // The I/O thread, for one burst.
             drop(self.recv.lock());
-            self.let_in(Half::Recv);
+            self.wake_if_contended(Half::Recv);
         }
         receiving
     }
@@ -414,7 +414,7 @@ impl Connection {
         if self.recv.try_lock().is_none() {
             return true;
         }
-        self.let_in(Half::Recv);
+        self.wake_if_contended(Half::Recv);
         false
     }
 
@@ -432,7 +432,7 @@ impl Connection {
     }
 
     /// For who has let go of a half: lets the I/O thread have its turn, if it wanted one.
-    pub(super) fn let_in(&self, half: Half) {
+    pub(super) fn wake_if_contended(&self, half: Half) {
         if self.turned_away.is_waiting(half) {
             self.remote.wake();
         }
@@ -443,19 +443,19 @@ impl Connection {
         if let Some(mut half) = self.recv.try_lock() {
             let _ = half.as_mut().map(RecvHalf::tidy);
             drop(half);
-            self.let_in(Half::Recv);
+            self.wake_if_contended(Half::Recv);
         }
         if let Some(mut half) = self.send.try_lock() {
             let _ = half.as_mut().map(SendHalf::tidy);
             drop(half);
-            self.let_in(Half::Send);
+            self.wake_if_contended(Half::Send);
         }
     }
 
     /// Something about the receiving half.
     pub fn with_recv<R>(&self, f: impl FnOnce(&mut RecvHalf) -> R) -> Option<R> {
         let answer = self.recv.lock().as_mut().map(f);
-        self.let_in(Half::Recv);
+        self.wake_if_contended(Half::Recv);
         answer
     }
 
@@ -465,7 +465,7 @@ impl Connection {
         if let Some(half) = self.send.lock().as_mut() {
             half.give_up();
         }
-        self.let_in(Half::Send);
+        self.wake_if_contended(Half::Send);
         self.with_recv(|half| half.end_when_read(errno));
     }
 
@@ -487,16 +487,16 @@ fn room_of(fd: BorrowedFd<'_>, keeps_size: bool) -> usize {
 }
 
 /// A thread of the program sees to what there is to send, and when it drops this either all has left or the I/O thread is told.
-struct Minding<'a>(&'a AtomicBool);
+struct FlushOwnership<'a>(&'a AtomicBool);
 
-impl<'a> Minding<'a> {
-    fn begin(connection: &'a Connection) -> Minding<'a> {
-        connection.minded.store(true, Ordering::Relaxed);
-        Minding(&connection.minded)
+impl<'a> FlushOwnership<'a> {
+    fn begin(connection: &'a Connection) -> FlushOwnership<'a> {
+        connection.flush_owned.store(true, Ordering::Relaxed);
+        FlushOwnership(&connection.flush_owned)
     }
 }
 
-impl Drop for Minding<'_> {
+impl Drop for FlushOwnership<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
     }

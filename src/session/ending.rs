@@ -19,9 +19,14 @@ use std::sync::Arc;
 impl Session {
     /// The stream has ended, in whatever stage.
     pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        for id in
-            [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::REFUSED]
-        {
+        for id in [
+            timer::HANDSHAKE,
+            timer::HEARTBEAT,
+            timer::CONNECT,
+            timer::LOOK,
+            timer::COALESCING,
+            timer::REFUSED,
+        ] {
             cx.cancel_timer(id);
         }
         let (mut gives_up, mut for_good) = (false, false);
@@ -93,7 +98,7 @@ impl Session {
     /// Counts a failed handshake against the address of a peer that has come to us.
     pub(super) fn count_failure(&self, now_ms: u64) {
         if self.connecter.is_none() {
-            self.owner.offenders.failed(&self.peer_address, now_ms);
+            self.owner.ban_list.failed(&self.peer_address, now_ms);
         }
     }
 

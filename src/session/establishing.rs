@@ -193,7 +193,7 @@ impl Session {
             send,
             recv,
             cx.remote(),
-            Arc::clone(&self.owner.pace),
+            Arc::clone(&self.owner.send_rate),
         ));
         self.stage = Stage::Connected(Arc::clone(&connection));
         match begun {

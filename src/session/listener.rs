@@ -199,7 +199,7 @@ impl Acceptor {
 
     fn welcome(&mut self, cx: &mut Cx<'_>, stream: Accepted) {
         let now_ms = cx.now_ms();
-        if self.owner.offenders.refuse(&stream.peer_address, now_ms) {
+        if self.owner.ban_list.refuse(&stream.peer_address, now_ms) {
             return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
         }
         if let Security::CurveServer(keys) = &self.security {

@@ -15,12 +15,12 @@ mod lookup;
 mod monitor;
 #[cfg(feature = "pgm")]
 mod multicast;
-mod nap;
+mod write_coalescing;
 #[cfg(feature = "norm")]
 mod norm;
-mod offenders;
-mod owner;
-mod pace;
+mod ban_list;
+mod socket_link;
+mod send_rate;
 pub mod recv;
 mod send;
 mod shared;
@@ -36,8 +36,8 @@ pub use connection::LONGEST_STAY_MS;
 pub use datagrams::exchange;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
-pub use owner::{Command, Owner, SocketEnd};
 pub use send::HEAVY;
+pub use socket_link::{Command, Owner, SocketEnd};
 pub use state::Ground;
 pub use zap::Authenticators;
 

@@ -30,7 +30,7 @@ pub mod timer {
     pub const HEARTBEAT: u8 = 4;
     pub const LINGER: u8 = 5;
     pub const LOOK: u8 = 6;
-    pub const NAP: u8 = 7;
+    pub const COALESCING: u8 = 7;
     pub const REFUSED: u8 = 8;
 }
 
@@ -226,13 +226,13 @@ impl Session {
     }
 
     /// Sends what there is, unless the program does that itself for now.
-    fn send_unless_napping(&mut self, cx: &mut Cx<'_>) {
+    fn send_unless_coalescing(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Connected(connection) = &self.stage
             && !self.closing
             && self.control.is_empty()
-            && let Some(length) = connection.nap.look()
+            && let Some(length) = connection.coalescing.look()
         {
-            return cx.set_timer(timer::NAP, length);
+            return cx.set_timer(timer::COALESCING, length);
         }
         self.send(cx);
     }
@@ -393,7 +393,7 @@ impl Source for Session {
             timer::HEARTBEAT => self.beat(cx),
             timer::LINGER => cx.finish(),
             timer::LOOK => self.look_after_stream(cx),
-            timer::NAP => self.send_unless_napping(cx),
+            timer::COALESCING => self.send_unless_coalescing(cx),
             timer::REFUSED => self.try_again(cx),
             _ => {}
         }
@@ -422,7 +422,7 @@ impl Source for Session {
                 // by others, but for what lies here already for want of credit.
                 let receives = flags & WRITABLE != 0 || flags & READABLE == 0 && !connection.is_lent();
                 if flags == READABLE {
-                    self.send_unless_napping(cx);
+                    self.send_unless_coalescing(cx);
                 } else {
                     self.send(cx);
                 }
@@ -447,9 +447,14 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in
-            [timer::HANDSHAKE, timer::HEARTBEAT, timer::CONNECT, timer::LOOK, timer::NAP, timer::REFUSED]
-        {
+        for id in [
+            timer::HANDSHAKE,
+            timer::HEARTBEAT,
+            timer::CONNECT,
+            timer::LOOK,
+            timer::COALESCING,
+            timer::REFUSED,
+        ] {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {

@@ -141,10 +141,10 @@ impl Handle {
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let len = frame.data().len();
         let patient = !(0..=LONGEST_STAY_MS).contains(&timeout_ms);
-        let large = len >= BY_REFERENCE && !frame.more() && patient && socket.may_keep_up();
+        let large = len >= BY_REFERENCE && !frame.more() && patient && socket.may_drain_blocking();
         match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}
-            Ok(()) if large => return keep_up(socket, len),
+            Ok(()) if large => return drain_blocking(socket, len),
             outcome => return outcome,
         }
         let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
@@ -153,7 +153,7 @@ impl Handle {
             socket.process()?;
             match socket.try_send(frame, timeout_ms) {
                 Err(Errno::AGAIN) => {}
-                Ok(()) if large => return keep_up(socket, len),
+                Ok(()) if large => return drain_blocking(socket, len),
                 outcome => return outcome,
             }
             if socket.owner.connections.send_for_credit() {
@@ -177,7 +177,7 @@ impl Handle {
             outcome => return outcome,
         }
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
-        if timeout_ms == 0 && socket.owner.connections.catch_up() {
+        if timeout_ms == 0 && socket.owner.connections.receive_pending() {
             socket.process()?;
             return self.try_recv(&mut socket, &mut take);
         }
@@ -275,11 +275,11 @@ impl Handle {
 /// The last frame of a message was large, `len` bytes: if all of it together is heavy, sees to it that it leaves, outside the
 /// socket's lock.
 #[cold]
-fn keep_up(socket: SlotGuard<'static, Socket>, len: usize) -> Result<()> {
+fn drain_blocking(socket: SlotGuard<'static, Socket>, len: usize) -> Result<()> {
     if socket.pipes.last_weight() >= HEAVY {
         let owner = Arc::clone(&socket.owner);
         drop(socket);
-        owner.connections.keep_up(len);
+        owner.connections.drain_blocking(len);
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ impl Socket {
             }
             ZMQ_CURVE_SECRETKEY => self.keys.secret_changed(),
             ZMQ_FERRO_MAX_FAILED_HANDSHAKES | ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL => {
-                self.owner.offenders.configure(&self.options);
+                self.owner.ban_list.configure(&self.options);
             }
             _ => {}
         }

@@ -124,13 +124,13 @@ impl Socket {
     #[inline(always)]
     pub fn hear_before_sending(&self) {
         if matches!(self.pattern, Pattern::Pub(_) | Pattern::Xpub(_)) {
-            self.owner.connections.catch_up();
+            self.owner.connections.receive_pending();
         }
     }
 
     /// Whether who sends here may be held up for a moment: not by a subscriber, and not where other threads send as well, which a
-    /// connection that is minded would leave waiting.
-    pub fn may_keep_up(&self) -> bool {
+    /// connection whose flush a thread owns would leave waiting.
+    pub fn may_drain_blocking(&self) -> bool {
         use SocketType::{Pub, Xpub};
         let socket_type = self.options.socket_type;
         !matches!(socket_type, Pub | Xpub) && !socket_type.is_thread_safe()

@@ -489,7 +489,7 @@ fn ipc_filters_let_in_whom_any_of_them_names() {
     let scratch = Scratch::new("ipc-filters");
     let uri = format!("ipc://{}", scratch.path("s"));
     let pid = std::process::id() as i32;
-    let let_in = |filters: SocketOptions| {
+    let wake_if_contended = |filters: SocketOptions| {
         let listener = bound(&uri, &filters).unwrap();
         let _client = connected(&uri, &filters).unwrap();
         match accepted(&listener) {
@@ -500,16 +500,16 @@ fn ipc_filters_let_in_whom_any_of_them_names() {
             }
         }
     };
-    assert!(let_in(options()));
-    assert!(let_in(SocketOptions { ipc_pid_accept_filters: vec![pid], ..options() }));
-    assert!(!let_in(SocketOptions { ipc_pid_accept_filters: vec![pid + 1], ..options() }));
+    assert!(wake_if_contended(options()));
+    assert!(wake_if_contended(SocketOptions { ipc_pid_accept_filters: vec![pid], ..options() }));
+    assert!(!wake_if_contended(SocketOptions { ipc_pid_accept_filters: vec![pid + 1], ..options() }));
     let strangers = || SocketOptions {
         ipc_uid_accept_filters: vec![u32::MAX - 7],
         ipc_gid_accept_filters: vec![u32::MAX - 7],
         ..options()
     };
-    assert!(!let_in(strangers()));
-    assert!(let_in(SocketOptions { ipc_pid_accept_filters: vec![pid], ..strangers() }));
+    assert!(!wake_if_contended(strangers()));
+    assert!(wake_if_contended(SocketOptions { ipc_pid_accept_filters: vec![pid], ..strangers() }));
 }
 
 #[test]

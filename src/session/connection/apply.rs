@@ -149,7 +149,7 @@ impl Connection {
                 received == Received::Blocked || received == Received::Yield && !half.is_tunnelled();
             Some((received, all_told, half.received()))
         });
-        self.let_in(Half::Recv);
+        self.wake_if_contended(Half::Recv);
         let sent_before = self.turn_round();
         let mut state = self.watcher.0.lock();
         let policy = &mut state.policy;

@@ -178,7 +178,7 @@ fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
                 pair.pipe.pipe.flush();
                 sent += 3;
             } else {
-                naps += usize::from(connection.send_for_credit() && connection.nap.lasts());
+                naps += usize::from(connection.send_for_credit() && connection.coalescing.lasts());
             }
         }
         // One more, to which the program does nothing else.
@@ -206,7 +206,7 @@ fn an_io_thread_that_is_turned_away_waits_to_be_let_in() {
     assert_eq!(connection.with_recv(|half| half.received()), Some(0));
     assert!(connection.turned_away.from(Half::Send));
     drop(sending);
-    connection.let_in(Half::Send);
+    connection.wake_if_contended(Half::Send);
     let mut bytes = [0; 1];
     while bytes != *b"x" {
         pair.peer.read_exact(&mut bytes).unwrap();
@@ -225,7 +225,7 @@ fn who_keeps_up_goes_on_when_the_stream_takes_no_more() {
     for _ in 0..COUNT {
         assert!(pair.pipe.pipe.write(&mut OutFrame::bytes(&body, false)).unwrap());
         pair.pipe.pipe.flush();
-        connection.keep_up(body.len());
+        connection.drain_blocking(body.len());
     }
     drop(connection);
     let sent = COUNT * (9 + body.len());

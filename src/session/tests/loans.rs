@@ -175,11 +175,11 @@ fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
         }
         assert_eq!(first.recv(), b"first");
     }
-    first.fixture.owner.connections.catch_up();
+    first.fixture.owner.connections.receive_pending();
     assert_eq!(first.pipe.pipe.read().unwrap().data(), b"first");
     // It has received nothing since.
     first.say(b"\0\x05later");
-    assert!(!first.fixture.owner.connections.catch_up());
+    assert!(!first.fixture.owner.connections.receive_pending());
     assert_eq!(first.recv(), b"later");
     first.end();
     second.end();
@@ -211,7 +211,7 @@ fn what_came_while_somebody_held_the_stream_without_looking_is_there() {
             second.say(b"\0\x06second");
             assert_eq!(second.recv(), b"second");
             go.wait();
-            first.fixture.owner.connections.catch_up();
+            first.fixture.owner.connections.receive_pending();
         });
         if fed() != before {
             assert_eq!(first.pipe.pipe.read().unwrap().data(), b"first");

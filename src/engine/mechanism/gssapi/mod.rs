@@ -164,7 +164,7 @@ impl Server {
     pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(known) => match reply.admit() {
-                Ok(told) => known.let_in(told, turn),
+                Ok(told) => known.wake_if_contended(told, turn),
                 Err(status) => Err(Failure::Auth(status.code())),
             },
             other => Ok(Step::from(other)),
@@ -175,7 +175,7 @@ impl Server {
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
-            Server::Zap(known) => known.let_in(Authenticated::default(), turn),
+            Server::Zap(known) => known.wake_if_contended(Authenticated::default(), turn),
             other => Ok(Step::from(other)),
         }
     }
@@ -186,7 +186,7 @@ impl Known {
         Known { codec: (!settings.plaintext).then(|| GssapiCodec::new(context)) }
     }
 
-    fn let_in(mut self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+    fn wake_if_contended(mut self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         self.append_ready(turn)?;
         Ok(Step::from(Server::Ready(self, told)))
     }

@@ -17,7 +17,7 @@ const MOST: usize = 4096;
 
 /// Failures of all the peers that a socket's listeners have accepted. Any thread may tell and ask.
 #[derive(Default)]
-pub struct Offenders {
+pub struct BanList {
     /// How many failures are too many; 0 counts none. The socket writes it and `ban_ms`, I/O threads read both at
     /// every accept without a lock, so that nobody pays for a limit that is not set. Nothing else hangs on them, so
     /// Relaxed.
@@ -48,7 +48,7 @@ struct Record {
     refused_until_ms: u64,
 }
 
-impl Offenders {
+impl BanList {
     /// Takes over what the options say now. Without a limit all is forgotten.
     pub fn configure(&self, options: &SocketOptions) {
         self.ban_ms.store(options.failed_handshake_ban_ivl_ms.unsigned_abs(), Ordering::Relaxed);
@@ -147,48 +147,48 @@ mod tests {
 
     const START: u64 = 5_000_000;
 
-    fn offenders(limit: i32, ban_ms: i32) -> Offenders {
-        let offenders = Offenders::default();
-        configure(&offenders, limit, ban_ms);
-        offenders
+    fn bans(limit: i32, ban_ms: i32) -> BanList {
+        let bans = BanList::default();
+        configure(&bans, limit, ban_ms);
+        bans
     }
 
-    fn configure(offenders: &Offenders, limit: i32, ban_ms: i32) {
+    fn configure(bans: &BanList, limit: i32, ban_ms: i32) {
         let mut options = SocketOptions::new(SocketType::Dealer);
         (options.max_failed_handshakes, options.failed_handshake_ban_ivl_ms) = (limit, ban_ms);
-        offenders.configure(&options);
+        bans.configure(&options);
     }
 
     #[test]
     fn as_many_as_the_limit_are_too_many() {
-        let offenders = offenders(3, 500);
+        let bans = bans(3, 500);
         for at in [0, 10] {
-            offenders.failed("192.0.2.1", START + at);
-            assert!(!offenders.refuse("192.0.2.1", START + at));
+            bans.failed("192.0.2.1", START + at);
+            assert!(!bans.refuse("192.0.2.1", START + at));
         }
-        offenders.failed("192.0.2.1", START + 20);
-        assert!(offenders.refuse("192.0.2.1", START + 20));
-        assert!(!offenders.refuse("192.0.2.2", START + 20), "others do not notice");
+        bans.failed("192.0.2.1", START + 20);
+        assert!(bans.refuse("192.0.2.1", START + 20));
+        assert!(!bans.refuse("192.0.2.2", START + 20), "others do not notice");
         // Those that were let in before do not prolong it.
-        offenders.failed("192.0.2.1", START + 400);
-        assert!(offenders.refuse("192.0.2.1", START + 519));
-        assert!(!offenders.refuse("192.0.2.1", START + 520));
+        bans.failed("192.0.2.1", START + 400);
+        assert!(bans.refuse("192.0.2.1", START + 519));
+        assert!(!bans.refuse("192.0.2.1", START + 520));
         for at in [520, 521] {
-            offenders.failed("192.0.2.1", START + at);
-            assert!(!offenders.refuse("192.0.2.1", START + at), "counting begins anew");
+            bans.failed("192.0.2.1", START + at);
+            assert!(!bans.refuse("192.0.2.1", START + at), "counting begins anew");
         }
-        offenders.failed("192.0.2.1", START + 522);
-        assert!(offenders.refuse("192.0.2.1", START + 522));
+        bans.failed("192.0.2.1", START + 522);
+        assert!(bans.refuse("192.0.2.1", START + 522));
     }
 
     #[test]
     fn a_minute_later_all_is_forgiven() {
-        let offenders = offenders(2, 500);
-        offenders.failed("192.0.2.1", START);
-        offenders.failed("192.0.2.1", START + WINDOW_MS);
-        assert!(!offenders.refuse("192.0.2.1", START + WINDOW_MS));
-        offenders.failed("192.0.2.1", START + 2 * WINDOW_MS - 1);
-        assert!(offenders.refuse("192.0.2.1", START + 2 * WINDOW_MS - 1));
+        let bans = bans(2, 500);
+        bans.failed("192.0.2.1", START);
+        bans.failed("192.0.2.1", START + WINDOW_MS);
+        assert!(!bans.refuse("192.0.2.1", START + WINDOW_MS));
+        bans.failed("192.0.2.1", START + 2 * WINDOW_MS - 1);
+        assert!(bans.refuse("192.0.2.1", START + 2 * WINDOW_MS - 1));
     }
 
     #[test]
@@ -200,47 +200,47 @@ mod tests {
             ("fe80::1%eth0", "fe80::2%7", true),
             ("192.0.2.1", "192.0.2.2", false),
         ] {
-            let offenders = offenders(1, 500);
-            offenders.failed(one, START);
-            assert!(offenders.refuse(one, START), "{one}");
-            assert_eq!(offenders.refuse(other, START), same, "{one} {other}");
+            let bans = bans(1, 500);
+            bans.failed(one, START);
+            assert!(bans.refuse(one, START), "{one}");
+            assert_eq!(bans.refuse(other, START), same, "{one} {other}");
         }
-        let offenders = offenders(1, 500);
+        let bans = bans(1, 500);
         for address in ["", "localhost:1000:1000:17", "localhost"] {
-            offenders.failed(address, START);
-            assert!(!offenders.refuse(address, START), "{address}");
+            bans.failed(address, START);
+            assert!(!bans.refuse(address, START), "{address}");
         }
-        assert!(offenders.book.lock().records.is_empty());
+        assert!(bans.book.lock().records.is_empty());
     }
 
     #[test]
     fn without_a_limit_nothing_is_kept() {
-        let offenders = offenders(0, 500);
-        offenders.failed("192.0.2.1", START);
-        assert!(offenders.book.lock().records.is_empty());
-        configure(&offenders, 1, 500);
-        offenders.failed("192.0.2.1", START);
-        assert!(offenders.refuse("192.0.2.1", START));
-        configure(&offenders, 0, 500);
-        configure(&offenders, 1, 500);
-        assert!(!offenders.refuse("192.0.2.1", START), "taking the limit away forgives all");
+        let bans = bans(0, 500);
+        bans.failed("192.0.2.1", START);
+        assert!(bans.book.lock().records.is_empty());
+        configure(&bans, 1, 500);
+        bans.failed("192.0.2.1", START);
+        assert!(bans.refuse("192.0.2.1", START));
+        configure(&bans, 0, 500);
+        configure(&bans, 1, 500);
+        assert!(!bans.refuse("192.0.2.1", START), "taking the limit away forgives all");
     }
 
     #[test]
     fn memory_is_bounded_and_what_is_old_goes_first() {
-        let offenders = offenders(1, 500);
+        let bans = bans(1, 500);
         let address = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
         for number in 0..MOST + 10 {
-            offenders.failed(&address(number), START);
+            bans.failed(&address(number), START);
         }
-        let sizes = |offenders: &Offenders| {
-            let book = offenders.book.lock();
+        let sizes = |bans: &BanList| {
+            let book = bans.book.lock();
             (book.records.len(), book.order.len())
         };
-        assert_eq!(sizes(&offenders), (MOST, MOST));
-        assert!(!offenders.refuse(&address(9), START), "the first are forgotten");
-        assert!(offenders.refuse(&address(10), START) && offenders.refuse(&address(MOST + 9), START));
-        offenders.failed("192.0.2.1", START + WINDOW_MS);
-        assert_eq!(sizes(&offenders), (1, 1));
+        assert_eq!(sizes(&bans), (MOST, MOST));
+        assert!(!bans.refuse(&address(9), START), "the first are forgotten");
+        assert!(bans.refuse(&address(10), START) && bans.refuse(&address(MOST + 9), START));
+        bans.failed("192.0.2.1", START + WINDOW_MS);
+        assert_eq!(sizes(&bans), (1, 1));
     }
 }

@@ -20,7 +20,7 @@ thread_local! {
 
 /// How fast a socket sends, to whichever peer.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct SendRate {
     /// When it last sent, in nanoseconds since [`EPOCH`] less what the thread had spent sending by then. A guess whoever
     /// reads or writes it, so Relaxed.
     last_ns: AtomicU64,
@@ -32,7 +32,7 @@ pub struct Turn {
     begun_ns: u64,
 }
 
-impl Pace {
+impl SendRate {
     /// The program sends something.
     pub fn begin(&self) -> Turn {
         let begun_ns = now_ns();
@@ -60,16 +60,16 @@ mod tests {
 
     #[test]
     fn time_spent_sending_is_no_time_between() {
-        let pace = Pace::default();
-        pace.begin().end();
-        let turn = pace.begin();
+        let rate = SendRate::default();
+        rate.begin().end();
+        let turn = rate.begin();
         let begun = Instant::now();
         while begun.elapsed() < 3 * STREAMING {}
         turn.end();
         // A thread that loses its processor just here streams the next time.
-        assert!((0..100).any(|_| pace.begin().streaming));
+        assert!((0..100).any(|_| rate.begin().streaming));
         let paused = Instant::now();
         while paused.elapsed() < 3 * STREAMING {}
-        assert!(!pace.begin().streaming);
+        assert!(!rate.begin().streaming);
     }
 }

@@ -17,7 +17,7 @@ const MANY: u32 = 5;
 /// peer for that. It begins short, so that a program which sends a little more than its credit and stops does not wait for the
 /// rest to leave.
 #[derive(Debug, Default)]
-pub struct Nap {
+pub struct WriteCoalescing {
     /// Batches that the program has sent since the last look. Written by both; a count alone, so Relaxed.
     batches: AtomicU32,
     /// The program has sent a part of a batch that is too large for one turn. A guess whoever of its threads reads or writes it,
@@ -31,7 +31,7 @@ pub struct Nap {
     length_us: AtomicU32,
 }
 
-impl Nap {
+impl WriteCoalescing {
     /// On a program's thread that has run out of credit and sent what one turn allows: whether that was `all` there was. A batch of more
     /// than a turn does not count: it is in no cache any more when the credit is used up, and an I/O thread that sends meanwhile
     /// is of use.
@@ -86,14 +86,14 @@ impl Nap {
 mod tests {
     use super::*;
 
-    fn look_after(nap: &Nap, batches: u32) -> Option<u32> {
+    fn look_after(nap: &WriteCoalescing, batches: u32) -> Option<u32> {
         (0..batches).for_each(|_| nap.sent(true));
         nap.look().map(|length| length.subsec_micros())
     }
 
     #[test]
     fn looks_are_as_rare_as_the_programs_batches() {
-        let nap = Nap::default();
+        let nap = WriteCoalescing::default();
         assert_eq!(look_after(&nap, 0), None);
         assert_eq!(look_after(&nap, 1), Some(SHORTEST_US), "the first is short");
         assert!(nap.lasts());
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn batches_of_more_than_a_turn_do_not_count() {
-        let nap = Nap::default();
+        let nap = WriteCoalescing::default();
         for all in [false, false, true, false, true] {
             nap.sent(all);
         }

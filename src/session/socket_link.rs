@@ -1,10 +1,10 @@
 //! What a socket and its sessions and listeners share.
 
 use super::SessionHandle;
+use super::ban_list::BanList;
 use super::borrowed::Connections;
 use super::monitor::Monitor;
-use super::offenders::Offenders;
-use super::pace::Pace;
+use super::send_rate::SendRate;
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use std::sync::Arc;
@@ -29,8 +29,8 @@ pub struct Owner {
     pub monitor: Monitor,
     /// Where threads that wait for the socket may look for themselves.
     pub connections: Connections,
-    pub offenders: Offenders,
-    pub pace: Arc<Pace>,
+    pub ban_list: BanList,
+    pub send_rate: Arc<SendRate>,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
     linger_ms: AtomicI32,
@@ -42,8 +42,8 @@ impl Owner {
             mailbox: Arc::new(Mailbox::new()),
             monitor: Monitor::default(),
             connections: Connections::default(),
-            offenders: Offenders::default(),
-            pace: Arc::default(),
+            ban_list: BanList::default(),
+            send_rate: Arc::default(),
             linger_ms: AtomicI32::new(linger_ms),
         }
     }
