@@ -5,7 +5,7 @@ use super::socket::find;
 use super::{memory, settled, transfer, zmq_msg_t};
 use crate::errno::{Errno, Result};
 use crate::message::{HANDED_OVER, Msg, OutFrame};
-use crate::socket::{Handle, Straight};
+use crate::socket::{FastPath, Handle};
 use crate::sys::copying;
 use libc::iovec;
 use std::ffi::{c_int, c_void};
@@ -30,7 +30,7 @@ pub unsafe extern "C-unwind" fn zmq_send(
     // SAFETY: as the caller promises.
     let data = unsafe { memory::bytes(buf, len) };
     if let (Ok(socket), Ok(data)) = (find(socket), data)
-        && let Some(sent) = send_straight(socket, data, flags)
+        && let Some(sent) = send_fast(socket, data, flags)
     {
         return sent;
     }
@@ -79,7 +79,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
         && let Some(bytes) = msg.bare_bytes()
         && bytes.len() < HANDED_OVER
-        && let Some(sent) = send_straight(socket, bytes, flags)
+        && let Some(sent) = send_fast(socket, bytes, flags)
     {
         msg.clear();
         return sent;
@@ -148,7 +148,7 @@ pub unsafe extern "C-unwind" fn zmq_recv(
 ) -> c_int {
     if let Ok(socket) = find(socket)
         && (len == 0 || !buf.is_null())
-        && let Some(received) = socket.recv_straight(|frame| {
+        && let Some(received) = socket.recv_fast(|frame| {
             // SAFETY: as the caller promises; see `copy_out`.
             unsafe { copy_out(frame.body, buf, len) }
         })
@@ -177,7 +177,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
     if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
         // The old content is let go of under the socket's lock.
         && !msg.may_call_back()
-        && let Some(received) = socket.recv_straight(|frame| {
+        && let Some(received) = socket.recv_fast(|frame| {
             msg.refill(frame.body, frame.more, frame.metadata).map(|()| size(frame.body.len()))
         })
     {
@@ -272,10 +272,10 @@ fn send_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
 /// Sends a large message, by handing it over if that can be done at once.
 fn hand_over(socket: Handle, msg: &mut Msg, flags: c_int) -> Result<c_int> {
     let len = msg.len();
-    match socket.send_message_straight(msg, has_more(flags)) {
-        Straight::Sent => Ok(size(len)),
-        Straight::Wake(pipe) => socket.wake_reader(pipe).map(|()| size(len)),
-        Straight::No => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
+    match socket.send_message_fast(msg, has_more(flags)) {
+        FastPath::Sent => Ok(size(len)),
+        FastPath::Wake(pipe) => socket.wake_reader(pipe).map(|()| size(len)),
+        FastPath::No => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
     }
 }
 
@@ -340,11 +340,11 @@ fn send(socket: Handle, frame: &mut OutFrame<'_>, flags: c_int) -> Result<c_int>
 
 /// `None`: it has to go the long way.
 #[inline(always)]
-fn send_straight(socket: Handle, data: &[u8], flags: c_int) -> Option<c_int> {
-    match socket.send_straight(data, has_more(flags)) {
-        Straight::Sent => Some(size(data.len())),
-        Straight::Wake(pipe) => Some(transfer(|| socket.wake_reader(pipe).map(|()| size(data.len())))),
-        Straight::No => None,
+fn send_fast(socket: Handle, data: &[u8], flags: c_int) -> Option<c_int> {
+    match socket.send_fast(data, has_more(flags)) {
+        FastPath::Sent => Some(size(data.len())),
+        FastPath::Wake(pipe) => Some(transfer(|| socket.wake_reader(pipe).map(|()| size(data.len())))),
+        FastPath::No => None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::{POLLERR, POLLIN, POLLOUT, POLLPRI, asked_of_system, told_by_system};
 use crate::ctx::{Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::options::number::ZMQ_THREAD_SAFE;
-use crate::socket::{Handle, Owner};
+use crate::socket::{Handle, SocketLink};
 use crate::sys::poll::PollFd;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::ptr;
@@ -53,7 +53,7 @@ struct Poller {
 struct Item {
     subject: Subject,
     /// Of a socket: tells whether the socket is still the one that was added, since addresses come back.
-    owner: Option<Arc<Owner>>,
+    owner: Option<Arc<SocketLink>>,
     /// Exposed; never followed here.
     user_data: usize,
     events: c_short,
@@ -208,7 +208,7 @@ impl PollerEvent {
 
 impl Subject {
     /// Checks that there is such a thing to watch. Errors: `ENOTSOCK`, `EBADF`.
-    fn owner(self) -> Result<Option<Arc<Owner>>> {
+    fn owner(self) -> Result<Option<Arc<SocketLink>>> {
         match self {
             Subject::Socket(address) => Handle::from_address(address)?.owner().map(Some),
             Subject::Descriptor(-1) => Err(Errno::BADF),

@@ -2,7 +2,7 @@
 
 use crate::errno::Result;
 use crate::message::DeferFrees;
-use crate::socket::{Borrowed, Owner, POLLIN, fed};
+use crate::socket::{Borrowed, POLLIN, SocketLink, fed};
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};
 use crate::sys::thread_end::AtThreadEnd;
@@ -36,14 +36,14 @@ pub(super) struct Waiter {
     attended: usize,
     borrowed: Borrowed,
     fds: Vec<PollFd>,
-    /// What the thread had received for itself when it [caught up](Waiter::receive_pending) last.
+    /// What the thread had received for itself when it [received what was pending](Waiter::receive_pending) last.
     fed: u64,
 }
 
 struct Registered {
     /// The socket's.
     address: usize,
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     /// The thread waits for messages, not only for room to send some.
     receives: bool,
 }
@@ -94,7 +94,7 @@ impl Waiter {
         &mut self,
         address: usize,
         events: c_short,
-        owner: impl FnOnce() -> Result<Arc<Owner>>,
+        owner: impl FnOnce() -> Result<Arc<SocketLink>>,
     ) -> Result<()> {
         let receives = i32::from(events) & POLLIN != 0;
         match self.registered.get_mut(self.attended) {
@@ -143,7 +143,7 @@ impl Waiter {
     /// the sockets that it would receive from. Whether something may have come. Errors: theirs.
     pub(super) fn receive_pending(
         &mut self,
-        mut owners: impl Iterator<Item = Result<Arc<Owner>>>,
+        mut owners: impl Iterator<Item = Result<Arc<SocketLink>>>,
     ) -> Result<bool> {
         let fed = fed();
         if std::mem::replace(&mut self.fed, fed) == fed {

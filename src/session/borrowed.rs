@@ -1,6 +1,6 @@
 //! How a thread that waits for sockets receives from their connections itself.
 
-use super::Owner;
+use super::SocketLink;
 use super::connection::{Connection, Lending};
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
@@ -32,7 +32,7 @@ pub fn fed() -> u64 {
 #[derive(Default)]
 pub struct Connections {
     list: Lock<List>,
-    /// What [`FED`] said in the thread that has [caught up](Connections::receive_pending) last. Whoever uses the socket reads and
+    /// What [`FED`] said in the thread that called [`receive_pending`](Connections::receive_pending) last. Whoever uses the socket reads and
     /// writes it, and is one thread at a time; Relaxed, as a look too many or too few does no harm to memory.
     received_pending: AtomicU64,
 }
@@ -171,7 +171,7 @@ impl Borrowed {
     pub fn sleep<'a>(
         &mut self,
         parker: &Arc<Parker>,
-        owners: impl Iterator<Item = &'a Owner> + Clone,
+        owners: impl Iterator<Item = &'a SocketLink> + Clone,
         raw: &mut [PollFd],
         timeout: Option<Duration>,
         mask: Option<&SigMask>,
@@ -224,7 +224,11 @@ impl Borrowed {
     }
 
     /// Borrows what there is, if that has changed since the last time. `bed`: the thread will sleep in what that watches.
-    fn refresh<'a>(&mut self, owners: impl Iterator<Item = &'a Owner> + Clone, bed: Option<&Arc<Parker>>) {
+    fn refresh<'a>(
+        &mut self,
+        owners: impl Iterator<Item = &'a SocketLink> + Clone,
+        bed: Option<&Arc<Parker>>,
+    ) {
         let (mut versions, mut count) = (0, 0);
         for (index, owner) in owners.clone().enumerate() {
             let list = owner.connections.list.lock();

@@ -3,7 +3,7 @@
 
 use super::shared::{PEER_CLOSED, Shared, TERMINATE};
 use super::state::{linger, timer};
-use super::{Ground, Owner, SessionHandle};
+use super::{SessionContext, SessionHandle, SocketLink};
 use crate::ctx::Guard;
 use crate::engine::datagram::{Form, Outgoing};
 use crate::errno::{Errno, Result};
@@ -29,7 +29,7 @@ pub type Parts = (LaneReader, LaneWriter, End);
 /// that has no datagrams; `ENOMEM`.
 pub fn exchange(
     io_thread: &Handle,
-    ground: Ground,
+    session_context: SessionContext,
     socket: Unconnected,
     pipe: Pipe,
 ) -> Result<SessionHandle> {
@@ -38,17 +38,17 @@ pub fn exchange(
     let theirs = Arc::clone(&shared);
     let begin: Begin = match socket {
         Unconnected::Datagrams(socket) => {
-            let means = Means::of(&ground, socket)?;
-            Box::new(move |cx, shared, parts| Exchange::begin(cx, ground, shared, means, parts))
+            let means = Means::of(&session_context, socket)?;
+            Box::new(move |cx, shared, parts| Exchange::begin(cx, session_context, shared, means, parts))
         }
         #[cfg(feature = "pgm")]
         Unconnected::Multicast(socket) => Box::new(move |cx, shared, parts| {
-            super::multicast::Exchange::begin(cx, ground, shared, socket, parts)
+            super::multicast::Exchange::begin(cx, session_context, shared, socket, parts)
         }),
         #[cfg(feature = "norm")]
-        Unconnected::Norm(socket) => {
-            Box::new(move |cx, shared, parts| super::norm::Exchange::begin(cx, ground, shared, socket, parts))
-        }
+        Unconnected::Norm(socket) => Box::new(move |cx, shared, parts| {
+            super::norm::Exchange::begin(cx, session_context, shared, socket, parts)
+        }),
     };
     io_thread.add(Box::new(move |cx| {
         theirs.set_remote(cx.remote());
@@ -71,8 +71,8 @@ struct Means {
 
 impl Means {
     /// Errors: as [`exchange`].
-    fn of(ground: &Ground, socket: Datagrams) -> Result<Means> {
-        let form = Form::of(ground.options.socket_type).ok_or(Errno::INVAL)?;
+    fn of(session_context: &SessionContext, socket: Datagrams) -> Result<Means> {
+        let form = Form::of(session_context.options.socket_type).ok_or(Errno::INVAL)?;
         let mut room = Vec::new();
         if socket.receives() {
             room.try_reserve_exact(form.largest()).map_err(|_| Errno::NOMEM)?;
@@ -84,7 +84,7 @@ impl Means {
 
 /// Lives on an I/O thread.
 struct Exchange {
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     shared: Arc<Shared>,
     form: Form,
     sends: bool,
@@ -110,7 +110,7 @@ struct Exchange {
 impl Exchange {
     fn begin(
         cx: &mut Cx<'_>,
-        ground: Ground,
+        session_context: SessionContext,
         shared: Arc<Shared>,
         means: Means,
         parts: Parts,
@@ -120,7 +120,7 @@ impl Exchange {
         let mut exchange = Exchange {
             out: Outgoing::new(form, socket.target()),
             sends: socket.target().is_some() || form == Form::Address,
-            owner: ground.owner,
+            owner: session_context.owner,
             shared,
             form,
             room,
@@ -132,7 +132,7 @@ impl Exchange {
             writer,
             end,
             socket,
-            _guard: ground.guard,
+            _guard: session_context.guard,
         };
         exchange.register(cx);
         Box::new(exchange)

@@ -2,9 +2,9 @@
 
 use super::monitor::{Endpoints, event};
 use super::shared::Shared;
-use super::state::{Ground, Session};
+use super::state::{Session, SessionContext};
 use super::zap::Authenticators;
-use super::{Owner, monitor};
+use super::{SocketLink, monitor};
 use crate::ctx::{Context, Guard, HandshakeTicket};
 use crate::engine::Security;
 use crate::errno::Errno;
@@ -37,7 +37,7 @@ const TLS_HANDSHAKE_BYTES: usize = 64 * 1024;
 pub struct Listening {
     shared: Arc<Both>,
     remote: Remote,
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     endpoints: Endpoints,
 }
 
@@ -50,9 +50,9 @@ struct Both {
 }
 
 /// Listens on an I/O thread.
-pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listening {
+pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Listener) -> Listening {
     let endpoints = Endpoints::bound(listener.last_endpoint());
-    let owner = Arc::clone(&ground.owner);
+    let owner = Arc::clone(&session_context.owner);
     let fd = u64::try_from(listener.fd().as_raw_fd()).unwrap_or(0);
     owner.monitor.tell(event::LISTENING, fd, &endpoints);
     let shared = Arc::new(Both { listener: Lock::new(Some(listener)), sessions: Lock::default() });
@@ -61,11 +61,11 @@ pub fn listen(io_thread: &Handle, ground: Ground, listener: Listener) -> Listeni
     let remote = io_thread.add(Box::new(move |cx| {
         let acceptor = Acceptor {
             shared: theirs,
-            owner: ground.owner,
-            options: ground.options,
-            security: ground.security,
-            authenticators: ground.authenticators,
-            guard: ground.guard,
+            owner: session_context.owner,
+            options: session_context.options,
+            security: session_context.security,
+            authenticators: session_context.authenticators,
+            guard: session_context.guard,
             endpoints: names,
             registered: false,
             lost: 0,
@@ -106,7 +106,7 @@ fn is_readable(fd: BorrowedFd<'_>) -> bool {
 /// The I/O thread's side.
 struct Acceptor {
     shared: Arc<Both>,
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     options: Arc<SocketOptions>,
     security: Security,
     authenticators: Arc<dyn Authenticators>,
@@ -220,14 +220,14 @@ impl Acceptor {
         }
         sessions.push(Arc::downgrade(&shared));
         drop(sessions);
-        let ground = Ground {
+        let session_context = SessionContext {
             owner: Arc::clone(&self.owner),
             options: Arc::clone(&self.options),
             security: self.security.clone(),
             authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };
-        let make = move |cx: &mut Cx<'_>| Session::accepted(cx, ground, shared, (stream, ticket));
+        let make = move |cx: &mut Cx<'_>| Session::accepted(cx, session_context, shared, (stream, ticket));
         if io_thread.same(&cx.remote().handle()) {
             // At once, so that the first peer's handshake is not overtaken by those of peers that have connected meanwhile:
             // programs count on REQ, PUSH and DEALER taking turns in the order in which peers came. Where there is no place

@@ -37,8 +37,8 @@ pub use datagrams::exchange;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use send::HEAVY;
-pub use socket_link::{Command, Owner, SocketEnd};
-pub use state::Ground;
+pub use socket_link::{Command, SocketEnd, SocketLink};
+pub use state::SessionContext;
 pub use zap::Authenticators;
 
 use crate::pipe::Pipe;
@@ -71,14 +71,15 @@ impl SessionHandle {
 /// one already (it has not with `ZMQ_IMMEDIATE`). `routing_id` is what the socket calls the peer; empty: what that calls itself.
 pub fn connect(
     io_thread: &Handle,
-    ground: Ground,
+    session_context: SessionContext,
     plan: ConnectPlan,
     pipe: Option<Pipe>,
     routing_id: Vec<u8>,
 ) -> SessionHandle {
     let shared = Arc::new(Shared::default());
     let theirs = Arc::clone(&shared);
-    io_thread
-        .add(Box::new(move |cx| state::Session::connecting(cx, ground, theirs, (plan, routing_id), pipe)));
+    io_thread.add(Box::new(move |cx| {
+        state::Session::connecting(cx, session_context, theirs, (plan, routing_id), pipe)
+    }));
     SessionHandle(shared)
 }

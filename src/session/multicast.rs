@@ -5,7 +5,7 @@ use super::datagrams::{Parts, deliver_whole};
 use super::establishing::limits;
 use super::shared::{PEER_CLOSED, Shared, TERMINATE};
 use super::state::{linger, timer};
-use super::{Ground, Owner};
+use super::{SessionContext, SocketLink};
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::pgm::{Packer, Unpacker};
@@ -32,7 +32,7 @@ const RATE: u8 = 2;
 
 /// Lives on an I/O thread.
 pub struct Exchange {
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     shared: Arc<Shared>,
     way: Way,
     /// Not before `RATE` rings.
@@ -67,7 +67,7 @@ impl Exchange {
     /// Makes the source, on its I/O thread.
     pub fn begin(
         cx: &mut Cx<'_>,
-        ground: Ground,
+        session_context: SessionContext,
         shared: Arc<Shared>,
         multicast: Multicast,
         parts: Parts,
@@ -75,7 +75,7 @@ impl Exchange {
         let (reader, writer, end) = parts;
         let way = match multicast.receives {
             true => {
-                let limits = limits(&ground.options);
+                let limits = limits(&session_context.options);
                 Way::In(Incoming {
                     senders: HashMap::default(),
                     clock: 0,
@@ -86,7 +86,7 @@ impl Exchange {
             false => Way::Out(Packer::new(multicast.socket.largest())),
         };
         let exchange = Exchange {
-            owner: ground.owner,
+            owner: session_context.owner,
             shared,
             way,
             limited: false,
@@ -95,7 +95,7 @@ impl Exchange {
             writer,
             end,
             socket: multicast.socket,
-            _guard: ground.guard,
+            _guard: session_context.guard,
         };
         for &(fd, writable) in exchange.socket.fds() {
             // A descriptor that the reactor has no place for goes without: the timers look after it.

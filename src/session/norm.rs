@@ -5,7 +5,7 @@ use super::datagrams::{Parts, deliver_whole};
 use super::establishing::limits;
 use super::shared::{PEER_CLOSED, Shared, TERMINATE};
 use super::state::{linger, timer};
-use super::{Ground, Owner};
+use super::{SessionContext, SocketLink};
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::norm::{Packer, Unpacker};
@@ -33,7 +33,7 @@ const GIVE_UP: u8 = 2;
 
 /// Lives on an I/O thread.
 pub struct Exchange {
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     shared: Arc<Shared>,
     way: Way,
     /// The reactor has a place for the descriptor.
@@ -90,7 +90,7 @@ impl Exchange {
     /// Makes the source, on its I/O thread.
     pub fn begin(
         cx: &mut Cx<'_>,
-        ground: Ground,
+        session_context: SessionContext,
         shared: Arc<Shared>,
         norm: Norm,
         parts: Parts,
@@ -98,7 +98,7 @@ impl Exchange {
         let (reader, writer, end) = parts;
         let way = match norm.receives {
             true => {
-                let limits = limits(&ground.options);
+                let limits = limits(&session_context.options);
                 Way::In(Incoming::new(Limits { frame: limits.frame, message: limits.message }))
             }
             false => Way::Out(Outgoing::default()),
@@ -108,7 +108,7 @@ impl Exchange {
             cx.set_timer(LOOK, UNWATCHED);
         }
         Box::new(Exchange {
-            owner: ground.owner,
+            owner: session_context.owner,
             shared,
             way,
             watched,
@@ -117,7 +117,7 @@ impl Exchange {
             writer,
             end,
             socket: norm.socket,
-            _guard: ground.guard,
+            _guard: session_context.guard,
         })
     }
 

@@ -24,7 +24,7 @@ pub enum Command {
 }
 
 /// The socket as its sessions and listeners see it.
-pub struct Owner {
+pub struct SocketLink {
     pub mailbox: Arc<Mailbox<Command>>,
     pub monitor: Monitor,
     /// Where threads that wait for the socket may look for themselves.
@@ -36,9 +36,9 @@ pub struct Owner {
     linger_ms: AtomicI32,
 }
 
-impl Owner {
-    pub fn new(linger_ms: i32) -> Owner {
-        Owner {
+impl SocketLink {
+    pub fn new(linger_ms: i32) -> SocketLink {
+        SocketLink {
             mailbox: Arc::new(Mailbox::new()),
             monitor: Monitor::default(),
             connections: Connections::default(),
@@ -57,7 +57,7 @@ impl Owner {
     }
 }
 
-impl crate::ctx::Stop for Owner {
+impl crate::ctx::Stop for SocketLink {
     fn stop(&self) {
         self.mailbox.stop();
     }
@@ -65,7 +65,7 @@ impl crate::ctx::Stop for Owner {
 
 /// The owner of a pipe's end that a socket holds.
 pub struct SocketEnd {
-    pub owner: Arc<Owner>,
+    pub owner: Arc<SocketLink>,
     pub id: PipeId,
 }
 

@@ -1,6 +1,6 @@
 //! A session: one connection of a socket, from the first attempt or the accept to the end, on one I/O thread.
 
-use super::Owner;
+use super::SocketLink;
 use super::connecter::{Attempt, Connecter};
 use super::connection::{Connection, MIN_LOOK_INTERVAL};
 use super::handshaking::Handshaking;
@@ -38,8 +38,8 @@ pub mod timer {
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// What the socket gives a session.
-pub struct Ground {
-    pub owner: Arc<Owner>,
+pub struct SessionContext {
+    pub owner: Arc<SocketLink>,
     pub options: Arc<SocketOptions>,
     /// What the options and the socket's keys make of its handshakes.
     pub security: Security,
@@ -49,7 +49,7 @@ pub struct Ground {
 
 /// Lives on an I/O thread; others reach it through its [`Shared`].
 pub struct Session {
-    pub(super) owner: Arc<Owner>,
+    pub(super) owner: Arc<SocketLink>,
     pub(super) options: Arc<SocketOptions>,
     pub(super) security: Security,
     pub(super) authenticators: Arc<dyn Authenticators>,
@@ -96,12 +96,12 @@ impl Session {
     /// For a connection that a listener has accepted.
     pub fn accepted(
         cx: &mut Cx<'_>,
-        ground: Ground,
+        session_context: SessionContext,
         shared: Arc<Shared>,
         (stream, ticket): (Accepted, HandshakeTicket),
     ) -> Box<dyn Source> {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
-        let mut session = Session::new(cx, ground, shared, None, (stream.scheme, endpoints));
+        let mut session = Session::new(cx, session_context, shared, None, (stream.scheme, endpoints));
         session.ticket = Some(ticket);
         session.peer_address = stream.peer_address;
         session.layers = stream.layers;
@@ -112,15 +112,15 @@ impl Session {
     /// For an endpoint to connect to, with the pipe's session end if the socket has made one already.
     pub fn connecting(
         cx: &mut Cx<'_>,
-        ground: Ground,
+        session_context: SessionContext,
         shared: Arc<Shared>,
         (plan, routing_id): (ConnectPlan, Vec<u8>),
         pipe: Option<Pipe>,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints::connecting(plan.endpoint());
         let (scheme, layers) = (plan.scheme(), plan.layers().clone());
-        let connecter = Connecter::new(plan, Arc::clone(&ground.options), routing_id);
-        let mut session = Session::new(cx, ground, shared, Some(connecter), (scheme, endpoints));
+        let connecter = Connecter::new(plan, Arc::clone(&session_context.options), routing_id);
+        let mut session = Session::new(cx, session_context, shared, Some(connecter), (scheme, endpoints));
         session.layers = layers;
         if let Some(pipe) = pipe {
             session.take_pipe(pipe);
@@ -131,7 +131,7 @@ impl Session {
 
     fn new(
         cx: &mut Cx<'_>,
-        ground: Ground,
+        session_context: SessionContext,
         shared: Arc<Shared>,
         connecter: Option<Connecter>,
         (scheme, endpoints): (Scheme, Endpoints),
@@ -140,10 +140,10 @@ impl Session {
         // Whatever was left for us before we had a place.
         cx.again();
         Session {
-            owner: ground.owner,
-            options: ground.options,
-            security: ground.security,
-            authenticators: ground.authenticators,
+            owner: session_context.owner,
+            options: session_context.options,
+            security: session_context.security,
+            authenticators: session_context.authenticators,
             shared,
             connecter,
             stage: Stage::Waiting,
@@ -156,7 +156,7 @@ impl Session {
             layers: Layers::default(),
             control: Vec::new(),
             closing: false,
-            _guard: ground.guard,
+            _guard: session_context.guard,
         }
     }
 

@@ -4,7 +4,7 @@ use super::state::{Origin, Socket};
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pipe::{self, LaneOptions, PipeId};
-use crate::session::{self, Ground, Listening, SessionHandle, event};
+use crate::session::{self, Listening, SessionContext, SessionHandle, event};
 use crate::transport::{self, Role, Scheme};
 use std::sync::Arc;
 
@@ -113,7 +113,7 @@ impl Socket {
             }
         };
         self.last_endpoint = listener.last_endpoint().to_string();
-        let listening = session::listen(&io_thread, self.ground(), listener);
+        let listening = session::listen(&io_thread, self.session_context(), listener);
         // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
         let uri = if scheme == Scheme::Tipc { endpoint } else { &self.last_endpoint }.to_string();
         self.endpoints.entries.push(Entry { uri, what: What::Bound(listening), pipe: None });
@@ -166,9 +166,9 @@ impl Socket {
             ours.routing_id.clone_from(&routing_id);
             (Some(ours), Some(theirs))
         };
-        let ground = self.ground();
+        let session_context = self.session_context();
         let pipe = ours.map(|pipe| self.attach(pipe, Origin::Local));
-        let session = session::connect(&io_thread, ground, plan, theirs, routing_id);
+        let session = session::connect(&io_thread, session_context, plan, theirs, routing_id);
         self.last_endpoint = last_endpoint;
         let what = What::Connected(session);
         self.endpoints.entries.push(Entry { uri: endpoint.to_string(), what, pipe });
@@ -196,7 +196,7 @@ impl Socket {
             Role::Binds => ours.local.clone_from(&endpoint),
             Role::Connects => ours.remote.clone_from(&endpoint),
         }
-        let session = session::exchange(&io_thread, self.ground(), socket, theirs)?;
+        let session = session::exchange(&io_thread, self.session_context(), socket, theirs)?;
         let pipe = self.attach(ours, Origin::Datagrams);
         self.last_endpoint.clone_from(&endpoint);
         self.endpoints.entries.push(Entry {
@@ -251,8 +251,8 @@ impl Socket {
         Ok(())
     }
 
-    fn ground(&mut self) -> Ground {
-        Ground {
+    fn session_context(&mut self) -> SessionContext {
+        SessionContext {
             owner: Arc::clone(&self.owner),
             security: self.security(),
             options: Arc::clone(self.shared_options.get_or_insert_with(|| Arc::new(self.options.clone()))),

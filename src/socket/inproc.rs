@@ -6,7 +6,7 @@ use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::options::SocketOptions;
 use crate::pipe::{self, LaneOptions, Pipe, PipeId};
-use crate::session::{Authenticators, Command, Owner};
+use crate::session::{Authenticators, Command, SocketLink};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -43,7 +43,7 @@ impl Authenticators for Names {
 /// What a connecting socket needs of a bound one.
 #[derive(Clone)]
 pub struct Bound {
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     marks: Marks,
 }
 

@@ -13,12 +13,12 @@ mod keys;
 mod monitor;
 mod options;
 mod state;
-mod straight;
+mod fast_path;
 mod waiting;
 
-pub use crate::session::{Borrowed, Command, Owner, fed};
+pub use crate::session::{Borrowed, Command, SocketLink, fed};
+pub use fast_path::FastPath;
 pub use forward::Forwarded;
-pub use straight::Straight;
 pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
@@ -50,7 +50,7 @@ impl Handle {
     /// `zmq_socket`. Errors: `ETERM`, `EMFILE`, and what starting I/O threads may give.
     pub fn open(context: &Context, socket_type: SocketType) -> Result<Handle> {
         let mut socket = Socket::new(context, socket_type)?;
-        let (owner, ways) = (Arc::clone(&socket.owner), socket.straight_ways());
+        let (owner, ways) = (Arc::clone(&socket.owner), socket.fast_path_ways());
         let handle = Handle::from_address(SOCKETS.insert(socket)?)?;
         handle.0.mark(ways);
         owner.mailbox.clears(handle.0.memo());
@@ -229,7 +229,7 @@ impl Handle {
 
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
-    pub fn owner(self) -> Result<Arc<Owner>> {
+    pub fn owner(self) -> Result<Arc<SocketLink>> {
         // Leaves what is remembered alone.
         let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
         Ok(Arc::clone(&socket.owner))

@@ -9,7 +9,7 @@ use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pattern::{Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
-use crate::session::{Command, Endpoints, Owner, SocketEnd, event};
+use crate::session::{Command, Endpoints, SocketEnd, SocketLink, event};
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
@@ -20,7 +20,7 @@ pub struct Socket {
     pub(super) shared_options: Option<Arc<SocketOptions>>,
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
-    pub(super) owner: Arc<Owner>,
+    pub(super) owner: Arc<SocketLink>,
     pub(super) endpoints: Connections,
     /// `ZMQ_LAST_ENDPOINT`.
     pub(super) last_endpoint: String,
@@ -54,8 +54,8 @@ pub enum Origin {
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
         let options = context.options().socket_options(socket_type);
-        let owner = Arc::new(Owner::new(options.linger_ms));
-        let stop: Weak<Owner> = Arc::downgrade(&owner);
+        let owner = Arc::new(SocketLink::new(options.linger_ms));
+        let stop: Weak<SocketLink> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
         Ok(Socket {

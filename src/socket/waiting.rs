@@ -1,7 +1,7 @@
 //! A thread asleep until something happens to a socket.
 
 use crate::errno::{Errno, Result};
-use crate::session::{Borrowed, Owner};
+use crate::session::{Borrowed, SocketLink};
 use crate::sys::park::Parker;
 use crate::sys::thread_end::AtThreadEnd;
 use std::cell::Cell;
@@ -55,7 +55,7 @@ pub enum For {
 
 /// Registered with a socket's mailbox for as long as it lives.
 pub struct Waiting {
-    owner: Arc<Owner>,
+    owner: Arc<SocketLink>,
     /// `Some` until it is dropped.
     bed: Option<Box<Bed>>,
     what: For,
@@ -66,7 +66,7 @@ pub struct Waiting {
 impl Waiting {
     /// Registers the calling thread. `timeout_ms`: negative waits for ever. Errors: `EAGAIN` for a timeout of 0,
     /// with which nobody waits.
-    pub fn begin(owner: &Arc<Owner>, what: For, timeout_ms: i32) -> Result<Waiting> {
+    pub fn begin(owner: &Arc<SocketLink>, what: For, timeout_ms: i32) -> Result<Waiting> {
         if timeout_ms == 0 {
             return Err(Errno::AGAIN);
         }

@@ -7,7 +7,9 @@ use crate::errno::Errno;
 use crate::options::{ContextOptions, SocketOptions, SocketType};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::reactor::{Cx, Handle, Ready, Source};
-use crate::session::{Command, Endpoints, Ground, Listening, Observer, Owner, connect, event, listen};
+use crate::session::{
+    Command, Endpoints, Listening, Observer, SessionContext, SocketLink, connect, event, listen,
+};
 use crate::sys::faults::{self, Call};
 use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
@@ -51,7 +53,7 @@ impl Bomb {
 
 /// What a socket would be: it takes pipes, and hears when they close.
 pub(super) struct Fixture {
-    pub(super) owner: Arc<Owner>,
+    pub(super) owner: Arc<SocketLink>,
     options: Arc<SocketOptions>,
     bomb: Arc<Bomb>,
     context: Context,
@@ -62,8 +64,8 @@ pub(super) struct Fixture {
 impl Fixture {
     pub(super) fn new(options: SocketOptions) -> Fixture {
         let context = Context::new(ContextOptions::new());
-        let owner = Arc::new(Owner::new(0));
-        let stop: Weak<Owner> = Arc::downgrade(&owner);
+        let owner = Arc::new(SocketLink::new(0));
+        let stop: Weak<SocketLink> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop).unwrap();
         let bomb = Arc::new(Bomb::default());
         owner.monitor.set(u64::MAX, Some(bomb.clone()));
@@ -79,10 +81,16 @@ impl Fixture {
         assert_eq!(context.terminate(), Ok(()));
     }
 
-    fn ground(&self) -> Ground {
+    fn session_context(&self) -> SessionContext {
         let (owner, options) = (Arc::clone(&self.owner), Arc::clone(&self.options));
         let security = Security::Null;
-        Ground { owner, options, security, authenticators: Arc::new(Nobody), guard: self.context.guard() }
+        SessionContext {
+            owner,
+            options,
+            security,
+            authenticators: Arc::new(Nobody),
+            guard: self.context.guard(),
+        }
     }
 
     fn io_thread(&self) -> Handle {
@@ -119,7 +127,7 @@ impl Fixture {
         let listener = transport::bind(scheme, address, &self.options).unwrap();
         let (_, address) = listener.last_endpoint().split_once("://").unwrap();
         let address = address.to_string();
-        (listen(&self.io_thread(), self.ground(), listener), address)
+        (listen(&self.io_thread(), self.session_context(), listener), address)
     }
 
     pub(super) fn command(&self) -> Command {
@@ -270,7 +278,7 @@ fn a_connecter_that_panicked_connects_again() {
     let (ours, theirs) = crate::pipe::pair(lane, lane).unwrap();
     let mut first = SocketPipe::new(ours);
     fixture.bomb.arm(event::HANDSHAKE_SUCCEEDED);
-    let session = connect(&fixture.io_thread(), fixture.ground(), plan, Some(theirs), Vec::new());
+    let session = connect(&fixture.io_thread(), fixture.session_context(), plan, Some(theirs), Vec::new());
     drain(greet(peer.accept().unwrap().0));
     first.wait_for_the_end();
     let mut stream = greet(peer.accept().unwrap().0);

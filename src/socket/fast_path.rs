@@ -11,12 +11,12 @@ use crate::errno::Result;
 use crate::message::{BY_REFERENCE, Body, Msg};
 use crate::pipe::{PipeId, Plain, Wake};
 
-/// Sockets that may send straight, and receive: [`Slot::marks`](crate::ctx::Slot::marks) of the handle.
+/// Sockets that may send and receive on the fast path: [`Slot::marks`](crate::ctx::Slot::marks) of the handle.
 const SENDS: u32 = 1;
 const RECEIVES: u32 = 2;
 
 /// What became of a frame on the short way.
-pub enum Straight {
+pub enum FastPath {
     /// It was sent.
     Sent,
     /// It was sent, and its reader is to be woken: [`Handle::wake_reader`].
@@ -28,22 +28,22 @@ pub enum Straight {
 impl Handle {
     /// Sends a small frame, as part of a message or as its end.
     #[inline(always)]
-    pub fn send_straight(self, data: &[u8], more: bool) -> Straight {
+    pub fn send_fast(self, data: &[u8], more: bool) -> FastPath {
         if data.len() >= BY_REFERENCE {
-            return Straight::No;
+            return FastPath::No;
         }
-        let Some(mut guard) = self.undisturbed(SENDS) else { return Straight::No };
-        guard.get_mut().and_then(|socket| socket.send_straight(data, more)).unwrap_or(Straight::No)
+        let Some(mut guard) = self.undisturbed(SENDS) else { return FastPath::No };
+        guard.get_mut().and_then(|socket| socket.send_fast(data, more)).unwrap_or(FastPath::No)
     }
 
-    /// As [`send_straight`](Handle::send_straight), for a message that may be handed over. Then the empty message stays.
+    /// As [`send_fast`](Handle::send_fast), for a message that may be handed over. Then the empty message stays.
     #[inline]
-    pub fn send_message_straight(self, message: &mut Msg, more: bool) -> Straight {
-        let Some(mut guard) = self.undisturbed(SENDS) else { return Straight::No };
-        guard.get_mut().and_then(|socket| socket.send_message_straight(message, more)).unwrap_or(Straight::No)
+    pub fn send_message_fast(self, message: &mut Msg, more: bool) -> FastPath {
+        let Some(mut guard) = self.undisturbed(SENDS) else { return FastPath::No };
+        guard.get_mut().and_then(|socket| socket.send_message_fast(message, more)).unwrap_or(FastPath::No)
     }
 
-    /// Ends [`Straight::Wake`].
+    /// Ends [`FastPath::Wake`].
     #[cold]
     pub fn wake_reader(self, pipe: PipeId) -> Result<()> {
         // Who has closed the socket meanwhile has told the reader as well.
@@ -57,14 +57,14 @@ impl Handle {
 
     /// Receives a small frame and gives it to `take`, which calls nobody. `None`: there is none, or it has to go the long way.
     #[inline(always)]
-    pub fn recv_straight<R>(self, take: impl FnOnce(Plain<'_>) -> R) -> Option<R> {
+    pub fn recv_fast<R>(self, take: impl FnOnce(Plain<'_>) -> R) -> Option<R> {
         let mut guard = self.undisturbed(RECEIVES)?;
-        let (taken, more) = guard.get_mut()?.recv_straight(take)?;
+        let (taken, more) = guard.get_mut()?.recv_fast(take)?;
         self.0.tell(u8::from(more));
         Some(taken)
     }
 
-    /// Receives a frame whose body is handed over, and whether more follow. `None` as of [`recv_straight`](Handle::recv_straight).
+    /// Receives a frame whose body is handed over, and whether more follow. `None` as of [`recv_fast`](Handle::recv_fast).
     #[inline]
     pub fn recv_by_hand(self) -> Option<(Body, bool)> {
         let mut guard = self.undisturbed(RECEIVES)?;
@@ -91,7 +91,7 @@ impl Handle {
 
 impl Socket {
     /// Which ways are open to sockets of this type.
-    pub(super) fn straight_ways(&mut self) -> u32 {
+    pub(super) fn fast_path_ways(&mut self) -> u32 {
         let sends = if self.pattern.plain_out().is_some() { SENDS } else { 0 };
         let queue = self.pattern.plain_queue().is_some() || self.pattern.filtered_queue().is_some();
         let receives = if queue { RECEIVES } else { 0 };
@@ -99,31 +99,31 @@ impl Socket {
     }
 
     #[inline(always)]
-    fn send_straight(&mut self, data: &[u8], more: bool) -> Option<Straight> {
+    fn send_fast(&mut self, data: &[u8], more: bool) -> Option<FastPath> {
         let out = self.pattern.plain_out()?;
         let id = out.first_choice()?;
         let wake = self.pipes.pipe(id)?.write_plain(data, more)?;
         out.written(id, more);
         Some(match wake {
-            Wake::Nobody => Straight::Sent,
-            Wake::Reader => Straight::Wake(id),
+            Wake::Nobody => FastPath::Sent,
+            Wake::Reader => FastPath::Wake(id),
         })
     }
 
-    /// Apart from [`send_straight`](Socket::send_straight): with the writing as a closure of one for both, that takes 27 instructions more.
-    fn send_message_straight(&mut self, message: &mut Msg, more: bool) -> Option<Straight> {
+    /// Apart from [`send_fast`](Socket::send_fast): with the writing as a closure of one for both, that takes 27 instructions more.
+    fn send_message_fast(&mut self, message: &mut Msg, more: bool) -> Option<FastPath> {
         let out = self.pattern.plain_out()?;
         let id = out.first_choice()?;
         let wake = self.pipes.pipe(id)?.write_message(message, more)?;
         out.written(id, more);
         Some(match wake {
-            Wake::Nobody => Straight::Sent,
-            Wake::Reader => Straight::Wake(id),
+            Wake::Nobody => FastPath::Sent,
+            Wake::Reader => FastPath::Wake(id),
         })
     }
 
     #[inline(always)]
-    fn recv_straight<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
+    fn recv_fast<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
         let Some(queue) = self.pattern.plain_queue() else { return self.recv_filtered(take) };
         let id = queue.first_choice()?;
         let frame = self.pipes.pipe(id)?.read_plain(queue.is_served_alone(), |_| true)?;
@@ -170,8 +170,8 @@ mod tests {
     fn pair(from: SocketType, to: SocketType, topic: Option<&[u8]>) -> (Handle, Handle) {
         let context = Context::new(ContextOptions::new());
         let (from, to) = (Handle::open(&context, from).unwrap(), Handle::open(&context, to).unwrap());
-        to.bind("inproc://straight").unwrap();
-        from.connect("inproc://straight").unwrap();
+        to.bind("inproc://fast-path").unwrap();
+        from.connect("inproc://fast-path").unwrap();
         if let Some(topic) = topic {
             to.set_option(ZMQ_SUBSCRIBE, topic).unwrap();
         }
@@ -189,37 +189,37 @@ mod tests {
         socket.recv(super::super::DONTWAIT, |frame| Ok(frame.data().to_vec())).unwrap()
     }
 
-    fn recv_straight(socket: Handle) -> Option<Vec<u8>> {
-        socket.recv_straight(|frame| frame.body.to_vec())
+    fn recv_fast(socket: Handle) -> Option<Vec<u8>> {
+        socket.recv_fast(|frame| frame.body.to_vec())
     }
 
     fn close(sockets: (Handle, Handle)) {
         sockets.0.close().unwrap();
         sockets.1.close().unwrap();
-        assert!(matches!(sockets.0.send_straight(b"x", false), Straight::No), "closed");
-        assert!(recv_straight(sockets.1).is_none(), "closed");
+        assert!(matches!(sockets.0.send_fast(b"x", false), FastPath::No), "closed");
+        assert!(recv_fast(sockets.1).is_none(), "closed");
     }
 
     #[test]
-    fn frames_go_straight_once_their_way_is_known() {
+    fn frames_take_the_fast_path_once_their_way_is_known() {
         use SocketType::{Dealer, Pair, Pull, Push};
         for (from, to) in [(Push, Pull), (Dealer, Dealer), (Pair, Pair)] {
             let (from, to) = pair(from, to, None);
             // Somebody sleeps, who is woken by it, and there is credit to be looked for.
             send(from, b"long");
-            assert!(recv_straight(to).is_none(), "the mailbox says that there is something");
+            assert!(recv_fast(to).is_none(), "the mailbox says that there is something");
             assert_eq!(recv(to), b"long");
             for more in [true, false] {
-                assert!(matches!(from.send_straight(b"short", more), Straight::Sent));
+                assert!(matches!(from.send_fast(b"short", more), FastPath::Sent));
             }
             for more in [true, false] {
-                assert_eq!(recv_straight(to), Some(b"short".to_vec()));
+                assert_eq!(recv_fast(to), Some(b"short".to_vec()));
                 assert_eq!(to.rcvmore(), Some(more));
             }
-            assert!(recv_straight(to).is_none(), "nothing there");
-            assert!(matches!(from.send_straight(&[0; BY_REFERENCE], false), Straight::No), "by reference");
+            assert!(recv_fast(to).is_none(), "nothing there");
+            assert!(matches!(from.send_fast(&[0; BY_REFERENCE], false), FastPath::No), "by reference");
             let guard = from.0.lock().unwrap();
-            assert!(matches!(from.send_straight(b"x", false), Straight::No), "somebody has it");
+            assert!(matches!(from.send_fast(b"x", false), FastPath::No), "somebody has it");
             drop(guard);
             close((from, to));
         }
@@ -229,10 +229,7 @@ mod tests {
     fn a_large_message_is_handed_over() {
         let (from, to) = pair(SocketType::Push, SocketType::Pull, None);
         let message = || Msg::copy_from(&[7; 5000]).unwrap();
-        assert!(
-            matches!(from.send_message_straight(&mut message(), false), Straight::No),
-            "the reader sleeps"
-        );
+        assert!(matches!(from.send_message_fast(&mut message(), false), FastPath::No), "the reader sleeps");
         for round in 0..3 {
             from.send(&mut OutFrame::msg(&mut message(), false), super::super::DONTWAIT).unwrap();
             assert_eq!(
@@ -247,11 +244,11 @@ mod tests {
         for more in [true, false] {
             let mut message = message();
             let at = message.data_ptr();
-            assert!(matches!(from.send_message_straight(&mut message, more), Straight::Sent));
+            assert!(matches!(from.send_message_fast(&mut message, more), FastPath::Sent));
             assert!(message.is_empty());
             if !more {
                 for more in [true, false] {
-                    assert!(recv_straight(to).is_none());
+                    assert!(recv_fast(to).is_none());
                     let (body, told) = to.recv_by_hand().unwrap();
                     assert_eq!((told, body.as_ptr() == at, to.rcvmore()), (more, !more, Some(more)));
                 }
@@ -262,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscriber_sees_straight_what_it_wants() {
+    fn subscriber_sees_what_it_wants_on_the_fast_path() {
         let (from, to) = pair(SocketType::Pub, SocketType::Sub, Some(b"a"));
         from.events().unwrap();
         send(from, b"a1");
@@ -271,8 +268,8 @@ mod tests {
             send(from, text);
         }
         assert_eq!(to.events(), Ok(super::super::POLLIN), "announces it");
-        assert_eq!([recv_straight(to), recv_straight(to)], [Some(b"a2".to_vec()), Some(b"a3".to_vec())]);
-        assert!(matches!(from.send_straight(b"a4", false), Straight::No), "a publisher has a say in it");
+        assert_eq!([recv_fast(to), recv_fast(to)], [Some(b"a2".to_vec()), Some(b"a3".to_vec())]);
+        assert!(matches!(from.send_fast(b"a4", false), FastPath::No), "a publisher has a say in it");
         close((from, to));
     }
 
