@@ -10,12 +10,12 @@ use super::stream::TAG;
 use zeroize::Zeroize;
 
 /// Texts that may wait. More than a call of any kernel has lanes, so that calls and texts keep step.
-const MOST: usize = 32;
+const MAX_WAITING_TEXTS: usize = 32;
 
 /// Texts in one buffer, each behind room for its tag, in the order in which they were pushed.
 pub(super) struct Sums {
-    texts: [Text; MOST],
-    /// How many have been pushed, have their tags, and were taken, since the beginning; places are these modulo `MOST`.
+    texts: [Text; MAX_WAITING_TEXTS],
+    /// How many have been pushed, have their tags, and were taken, since the beginning; places are these modulo `MAX_WAITING_TEXTS`.
     pushed: usize,
     done: usize,
     taken: usize,
@@ -45,11 +45,11 @@ impl Sums {
     pub(super) fn new() -> Sums {
         let sum = Sum::ZERO;
         let text = Text { sum, pad: [0; 2], begin: 0, at: 0, end: 0, whole: false, tag: [0; TAG] };
-        Sums { texts: [text; MOST], pushed: 0, done: 0, taken: 0 }
+        Sums { texts: [text; MAX_WAITING_TEXTS], pushed: 0, done: 0, taken: 0 }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.pushed - self.taken == MOST
+        self.pushed - self.taken == MAX_WAITING_TEXTS
     }
 
     /// Whether there is nothing to compute.
@@ -62,14 +62,14 @@ impl Sums {
     pub(super) fn push(&mut self, key: &[u8; 32], begin: usize) {
         let (sum, pad) = Sum::new(key);
         let text = Text { sum, pad, begin, at: begin, end: begin, whole: false, tag: [0; TAG] };
-        self.texts[self.pushed % MOST] = text;
+        self.texts[self.pushed % MAX_WAITING_TEXTS] = text;
         self.pushed += 1;
     }
 
     /// The text that was pushed last is there up to `end`; if `whole`, that is all of it.
     #[inline(always)]
     pub(super) fn extend(&mut self, end: usize, whole: bool) {
-        let last = &mut self.texts[self.pushed.wrapping_sub(1) % MOST];
+        let last = &mut self.texts[self.pushed.wrapping_sub(1) % MAX_WAITING_TEXTS];
         (last.end, last.whole) = (end, whole);
     }
 
@@ -100,7 +100,7 @@ impl Sums {
         if self.taken == self.done {
             return None;
         }
-        let text = &self.texts[self.taken % MOST];
+        let text = &self.texts[self.taken % MAX_WAITING_TEXTS];
         self.taken += 1;
         Some(Done { begin: text.begin, tag: text.tag })
     }
@@ -127,7 +127,7 @@ pub(super) struct Adding<'a> {
 impl<'a> Adding<'a> {
     #[inline(always)]
     fn load(&mut self) {
-        let (buffer, text) = (self.buffer, &self.sums.texts[self.sums.done % MOST]);
+        let (buffer, text) = (self.buffer, &self.sums.texts[self.sums.done % MAX_WAITING_TEXTS]);
         if self.sums.done == self.sums.pushed {
             self.rest = &[];
             return;
@@ -140,7 +140,7 @@ impl<'a> Adding<'a> {
     #[inline(always)]
     pub(super) fn store(self) {
         if self.sums.done != self.sums.pushed {
-            let text = &mut self.sums.texts[self.sums.done % MOST];
+            let text = &mut self.sums.texts[self.sums.done % MAX_WAITING_TEXTS];
             text.sum = self.sum;
             text.at = text.end.saturating_sub(self.rest.len());
         }
@@ -151,7 +151,7 @@ impl<'a> Adding<'a> {
     /// Without a call, of memcpy(3) for instance: that would have to save all vector registers.
     #[inline(always)]
     fn finish(&mut self) {
-        let text = &mut self.sums.texts[self.sums.done % MOST];
+        let text = &mut self.sums.texts[self.sums.done % MAX_WAITING_TEXTS];
         if self.sums.done == self.sums.pushed || !text.whole {
             return;
         }

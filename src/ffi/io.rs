@@ -290,7 +290,7 @@ unsafe fn recv_bytes(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c
         if buf.is_null() && len > 0 {
             return Err(Errno::FAULT);
         }
-        if let Some((body, _)) = socket.recv_by_hand() {
+        if let Some((body, _)) = socket.recv_by_reference() {
             // SAFETY: as the caller promises.
             return Ok(unsafe { copy_out(body.as_slice(), buf, len) });
         }
@@ -305,7 +305,7 @@ fn recv_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
     transfer(|| {
         let socket = find(socket)?;
         let msg = msg?;
-        if let Some((body, more)) = socket.recv_by_hand() {
+        if let Some((body, more)) = socket.recv_by_reference() {
             let len = body.len();
             *msg = Msg::from_body(body);
             msg.set_more(more);

@@ -11,18 +11,18 @@ use std::ptr::NonNull;
 /// Blocks for at least so many bytes are kept: the system's allocator does well with smaller ones.
 const LEAST: usize = 32 * 1024;
 /// Bytes kept at most, by the whole process.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 /// Of a single one, so that there is room for two.
-const LARGEST: usize = MOST_BYTES / 2;
+const MAX_BLOCK_BYTES: usize = MAX_KEPT_BYTES / 2;
 /// Blocks kept at most.
-const MOST: usize = 16;
+const MAX_KEPT_BLOCKS: usize = 16;
 
 static SPARE: Lock<Spare> = Lock::new(Spare::new());
 
 /// A kept block for at least so many bytes, and for how many; for a quarter more at most. `None` as well while another thread
 /// is here.
 pub(super) fn take(capacity: usize) -> Option<(NonNull<Header>, usize)> {
-    if !(LEAST..=LARGEST).contains(&capacity) {
+    if !(LEAST..=MAX_BLOCK_BYTES).contains(&capacity) {
         return None;
     }
     SPARE.try_lock()?.take(capacity)
@@ -33,7 +33,7 @@ pub(super) fn take(capacity: usize) -> Option<(NonNull<Header>, usize)> {
 /// # Safety
 /// `header` was allocated by `Header::allocate(capacity)`, and is the caller's alone.
 pub(super) unsafe fn keep(header: NonNull<Header>, capacity: usize) -> bool {
-    if !(LEAST..=LARGEST).contains(&capacity) {
+    if !(LEAST..=MAX_BLOCK_BYTES).contains(&capacity) {
         return false;
     }
     let Some(mut spare) = SPARE.try_lock() else { return false };
@@ -50,7 +50,7 @@ pub(super) fn empty() {
 
 /// Kept blocks, the one kept last in front, without gaps.
 struct Spare {
-    blocks: [Option<Block>; MOST],
+    blocks: [Option<Block>; MAX_KEPT_BLOCKS],
     bytes: usize,
 }
 
@@ -62,7 +62,7 @@ unsafe impl Send for Block {}
 
 impl Spare {
     const fn new() -> Spare {
-        Spare { blocks: [const { None }; MOST], bytes: 0 }
+        Spare { blocks: [const { None }; MAX_KEPT_BLOCKS], bytes: 0 }
     }
 
     fn take(&mut self, capacity: usize) -> Option<(NonNull<Header>, usize)> {
@@ -76,9 +76,9 @@ impl Spare {
         Some((block.0, block.1))
     }
 
-    /// Keeps a block of no more than [`LARGEST`].
+    /// Keeps a block of no more than [`MAX_BLOCK_BYTES`].
     fn keep(&mut self, block: Block) {
-        while self.bytes + block.1 > MOST_BYTES || self.blocks.last().is_some_and(Option::is_some) {
+        while self.bytes + block.1 > MAX_KEPT_BYTES || self.blocks.last().is_some_and(Option::is_some) {
             let oldest = self.blocks.iter_mut().rfind(|block| block.is_some()).and_then(Option::take);
             let Some(oldest) = oldest else { break };
             self.bytes -= oldest.1;
@@ -130,13 +130,13 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_that() {
         let mut spare = Spare::new();
-        for capacity in [LARGEST, LEAST, LARGEST, LARGEST] {
+        for capacity in [MAX_BLOCK_BYTES, LEAST, MAX_BLOCK_BYTES, MAX_BLOCK_BYTES] {
             spare.keep(block(capacity));
-            assert!(spare.bytes <= MOST_BYTES);
+            assert!(spare.bytes <= MAX_KEPT_BYTES);
         }
         assert_eq!(found(&mut spare, LEAST), None, "it was the oldest");
-        (0..2 * MOST).for_each(|_| spare.keep(block(LEAST)));
+        (0..2 * MAX_KEPT_BLOCKS).for_each(|_| spare.keep(block(LEAST)));
         let kept: usize = spare.blocks.iter().flatten().map(|block| block.1).sum();
-        assert_eq!((kept, spare.bytes), (MOST * LEAST, MOST * LEAST));
+        assert_eq!((kept, spare.bytes), (MAX_KEPT_BLOCKS * LEAST, MAX_KEPT_BLOCKS * LEAST));
     }
 }

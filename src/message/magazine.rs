@@ -15,10 +15,10 @@ const LARGEST: usize = 32 * 1024;
 /// Powers of two from the one to the other.
 pub(super) const SIZES: usize = 8;
 /// Pieces in a magazine at most, and bytes.
-const MOST: u32 = 16;
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_MAGAZINE_PIECES: u32 = 16;
+const MAX_MAGAZINE_BYTES: usize = 64 * 1024;
 /// A magazine of another room than what comes is given up after so many in turn.
-const PATIENCE: u32 = 16;
+const MIN_OTHER_ROOMS: u32 = 16;
 
 /// Which of a thread's magazines is for this much room, if one is.
 #[inline]
@@ -95,7 +95,7 @@ impl Magazine {
         let mut pieces = self.pieces.get();
         if pieces.count > 0 && pieces.room != room {
             self.strangers.set(self.strangers.get() + 1);
-            if self.strangers.get() < PATIENCE {
+            if self.strangers.get() < MIN_OTHER_ROOMS {
                 return false;
             }
             pieces.free();
@@ -124,7 +124,7 @@ impl Magazine {
 }
 
 fn most(room: usize) -> u32 {
-    MOST.min((MOST_BYTES / room) as u32)
+    MAX_MAGAZINE_PIECES.min((MAX_MAGAZINE_BYTES / room) as u32)
 }
 
 impl Pieces {
@@ -314,7 +314,7 @@ mod tests {
         // SAFETY: allocated with this much room, and given up where it is kept.
         unsafe {
             assert!(magazine.keep(piece(2300), 2300));
-            assert!((1..PATIENCE).all(|_| !magazine.keep(other, 2500)));
+            assert!((1..MIN_OTHER_ROOMS).all(|_| !magazine.keep(other, 2500)));
             assert!(magazine.keep(other, 2500));
         }
         assert_eq!(magazine.take(2500).unwrap().as_ptr(), other);

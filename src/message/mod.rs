@@ -38,7 +38,7 @@ pub const COMMAND: u8 = 0x04;
 /// Never on the wire: the frame is the peer's routing id, first in a pipe whose reader asked for it.
 pub const ROUTING_ID: u8 = 0x08;
 /// Never on the wire: the frame is empty, and stands for a body that goes beside it to a socket of the same process.
-pub const BY_HAND: u8 = 0x10;
+pub const IN_BODY_RING: u8 = 0x10;
 
 /// Bodies of this many bytes and more travel by reference, as those do that a program has lent; others are copied into the
 /// pipe.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Bytes that the bodies of each shelf have room for.
 const ROOM: [usize; 2] = [64, 128];
 /// So many bodies' memory lies on a shelf at most: enough for a program that holds a few messages at a time.
-const MOST: u32 = 16;
+const MAX_SHELF_BODIES: u32 = 16;
 
 /// Of one thread. No destructor of its own, so that it can be looked at while the thread's other locals are torn down;
 /// [`TIDY`] empties it.
@@ -129,7 +129,7 @@ impl Spares {
             // SAFETY: as the caller says.
             return unsafe { self.keep_larger(header, room) };
         };
-        if count.get() >= MOST || !self.open() {
+        if count.get() >= MAX_SHELF_BODIES || !self.open() {
             return false;
         }
         // SAFETY: the caller's memory, long enough and aligned for a pointer.
@@ -249,7 +249,7 @@ mod tests {
     fn no_more_is_kept_than_said() {
         let bodies: Vec<_> = (0..1000).map(|_| Body::copy_from(&[0; 100]).unwrap()).collect();
         drop(bodies);
-        assert_eq!(here().shelves[1].1.get(), MOST);
+        assert_eq!(here().shelves[1].1.get(), MAX_SHELF_BODIES);
         assert_eq!(here().shelf(129).map(|_| ()), None);
     }
 

@@ -1,9 +1,9 @@
 //! The frame that a lane's reader comes to next.
 
-use super::by_hand::HandsIn;
+use super::body_ring::RingReader;
 use super::lane::Tail;
 use super::wire::Header;
-use crate::message::{BY_HAND, COMMAND, FrameKind, MORE, Metadata, ROUTING_ID};
+use crate::message::{COMMAND, FrameKind, IN_BODY_RING, MORE, Metadata, ROUTING_ID};
 use crate::queue::blocks::Consumer;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Ahead {
     pub fn look(consumer: &Consumer<Tail>) -> Option<Ahead> {
         let bytes = consumer.bytes();
         let header = Header::parse(bytes)?;
-        let flags = header.flags & (MORE | COMMAND | ROUTING_ID | BY_HAND);
+        let flags = header.flags & (MORE | COMMAND | ROUTING_ID | IN_BODY_RING);
         let front = u64::from(flags) | (header.len as u64) << HEADER_SHIFT;
         let body = if header.frame_len() <= bytes.len() { header.body_len << BODY_SHIFT } else { IN_TAIL };
         NonZeroU64::new(front | body).map(Ahead)
@@ -34,13 +34,13 @@ impl Ahead {
 
     #[inline(always)]
     pub fn flags(self) -> u8 {
-        self.0.get() as u8 & !BY_HAND
+        self.0.get() as u8 & !IN_BODY_RING
     }
 
     /// The body goes from hand to hand.
     #[inline(always)]
-    pub fn is_by_hand(self) -> bool {
-        self.0.get() as u8 & BY_HAND != 0
+    pub fn is_by_reference(self) -> bool {
+        self.0.get() as u8 & IN_BODY_RING != 0
     }
 
     #[inline(always)]
@@ -60,7 +60,7 @@ impl Ahead {
 pub fn find(
     consumer: &mut Consumer<Tail>,
     metadata: &mut Option<Arc<Metadata>>,
-    hands: &mut HandsIn,
+    ring_reader: &mut RingReader,
 ) -> Option<Ahead> {
     loop {
         if !consumer.check() {
@@ -70,7 +70,7 @@ pub fn find(
             // Between two blocks: new properties, or another ring.
             match consumer.take_tail() {
                 Some(Tail::Properties(new)) => *metadata = Some(new),
-                Some(Tail::Hands(ring)) => hands.shake(ring),
+                Some(Tail::BodyRing(ring)) => ring_reader.switch_ring(ring),
                 _ => return None,
             }
             continue;

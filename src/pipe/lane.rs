@@ -1,17 +1,17 @@
 //! One direction of a pipe: frames in wire form in a list of blocks, or the latest message alone.
 
-mod plain;
+mod inline;
 mod reader;
 mod run;
 mod weight;
 mod writer;
 
-pub use plain::{Plain, Wake};
+pub use inline::{Plain, Wake};
 pub use reader::LaneReader;
 pub use run::Run;
 pub use writer::LaneWriter;
 
-use super::by_hand::{Hands, HandsIn};
+use super::body_ring::{BodyRing, RingReader};
 use super::hwm;
 use super::latest::Latest;
 use super::link::{Link, Side};
@@ -28,7 +28,7 @@ pub enum Tail {
     /// Frames from here on come from a connection with these properties.
     Properties(Arc<Metadata>),
     /// Bodies of frames from here on go by this ring.
-    Hands(Hands),
+    BodyRing(BodyRing),
 }
 
 /// How a lane is made.
@@ -57,7 +57,7 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
         side: writer,
         wake: false,
         weight: Weight::default(),
-        hands: None,
+        ring: None,
         hands_full: false,
     };
     let reader_end = LaneReader {
@@ -68,7 +68,7 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
         metadata: None,
         incomplete: false,
         found: None,
-        hands: HandsIn::default(),
+        ring: RingReader::default(),
     };
     Ok((writer_end, reader_end))
 }

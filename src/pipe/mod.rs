@@ -8,7 +8,7 @@
 
 mod ahead;
 pub mod budget;
-mod by_hand;
+mod body_ring;
 mod hwm;
 mod lane;
 mod latest;
@@ -42,8 +42,8 @@ pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(P
 /// As [`pair`], where both owners are sockets of this process: large bodies go from hand to hand. Errors: `ENOMEM`.
 pub fn pair_of_sockets(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(Pipe, Pipe)> {
     let (mut left, mut right) = pair(left_to_right, right_to_left)?;
-    left.writer.go_by_hand();
-    right.writer.go_by_hand();
+    left.writer.go_by_reference();
+    right.writer.go_by_reference();
     Ok((left, right))
 }
 
@@ -140,17 +140,17 @@ impl Pipe {
         self.writer.write_plain(body, more)
     }
 
-    /// See [`LaneReader::read_by_hand`].
+    /// See [`LaneReader::read_by_reference`].
     #[inline]
-    pub fn read_by_hand(&mut self) -> Option<(Body, bool)> {
-        if self.end.is_closed() { None } else { self.reader.read_by_hand() }
+    pub fn read_by_reference(&mut self) -> Option<(Body, bool)> {
+        if self.end.is_closed() { None } else { self.reader.read_by_reference() }
     }
 
-    /// See [`LaneWriter::write_by_hand`]; where it cannot be handed over, a copy is written, if that can be.
+    /// See [`LaneWriter::write_by_reference`]; where it cannot be handed over, a copy is written, if that can be.
     #[inline]
     pub fn write_message(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
-        if self.writer.goes_by_hand() {
-            self.writer.write_by_hand(message, more)
+        if self.writer.goes_by_reference() {
+            self.writer.write_by_reference(message, more)
         } else {
             self.writer.write_plain(message.data(), more)
         }

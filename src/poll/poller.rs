@@ -275,7 +275,7 @@ impl Item {
     }
 }
 
-/// Hands what is ready to `put`, in the order of the items, for as long as there is room, and counts it. `told` is what
+/// BodyRing what is ready to `put`, in the order of the items, for as long as there is room, and counts it. `told` is what
 /// the system said of each item; empty where all are sockets.
 fn look(
     items: &[Item],

@@ -48,7 +48,7 @@ struct Registered {
     receives: bool,
 }
 
-/// Hands out the thread's waiter. A call from inside another one (there is none, but a waiter is cheap), or from a
+/// BodyRing out the thread's waiter. A call from inside another one (there is none, but a waiter is cheap), or from a
 /// thread that cannot keep one, gets a new one.
 pub(super) fn with_waiter<R>(run: impl FnOnce(&mut Waiter) -> Result<R>) -> Result<R> {
     let waiter = WAITER.with(|place| place.take());

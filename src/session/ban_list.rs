@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const WINDOW_MS: u64 = 60_000;
 
 /// Addresses that are remembered. Whoever has more of them than this can make us forget; nobody can make us grow.
-const MOST: usize = 4096;
+const MAX_ADDRESSES: usize = 4096;
 
 /// Failures of all the peers that a socket's listeners have accepted. Any thread may tell and ask.
 #[derive(Default)]
@@ -114,7 +114,7 @@ impl Book {
     fn make_room(&mut self, now_ms: u64) {
         while let Some(first) = self.order.front() {
             let old = self.records.get(first).is_none_or(|record| record.is_old(now_ms));
-            if !old && self.order.len() < MOST {
+            if !old && self.order.len() < MAX_ADDRESSES {
                 return;
             }
             self.records.remove(first);
@@ -230,16 +230,16 @@ mod tests {
     fn memory_is_bounded_and_what_is_old_goes_first() {
         let bans = bans(1, 500);
         let address = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
-        for number in 0..MOST + 10 {
+        for number in 0..MAX_ADDRESSES + 10 {
             bans.failed(&address(number), START);
         }
         let sizes = |bans: &BanList| {
             let book = bans.book.lock();
             (book.records.len(), book.order.len())
         };
-        assert_eq!(sizes(&bans), (MOST, MOST));
+        assert_eq!(sizes(&bans), (MAX_ADDRESSES, MAX_ADDRESSES));
         assert!(!bans.refuse(&address(9), START), "the first are forgotten");
-        assert!(bans.refuse(&address(10), START) && bans.refuse(&address(MOST + 9), START));
+        assert!(bans.refuse(&address(10), START) && bans.refuse(&address(MAX_ADDRESSES + 9), START));
         bans.failed("192.0.2.1", START + WINDOW_MS);
         assert_eq!(sizes(&bans), (1, 1));
     }

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 /// A thread that would have to watch more streams than this leaves them all to the I/O threads, which are told of the ready
 /// ones alone.
-pub(super) const MOST: usize = 8;
+pub(super) const MAX_LENT_CONNECTIONS: usize = 8;
 
 /// So often in a row a thread waits for the same connections before its bed watches them for good.
-const ALIKE_ENOUGH: u8 = 2;
+const MIN_ALIKE_WAITS: u8 = 2;
 
 thread_local! {
     /// What the calling thread has received for itself so far, as a number that no other thread ever has; 0: nothing.
@@ -66,7 +66,7 @@ impl Connections {
     pub fn send_for_credit(&self) -> bool {
         let few = {
             let list = self.list.lock();
-            if list.all.len() > MOST {
+            if list.all.len() > MAX_LENT_CONNECTIONS {
                 return false;
             }
             list.all.clone()
@@ -99,7 +99,7 @@ impl Connections {
         self.received_pending.store(fed, Ordering::Relaxed);
         let few = {
             let list = self.list.lock();
-            if list.all.is_empty() || list.all.len() > MOST {
+            if list.all.is_empty() || list.all.len() > MAX_LENT_CONNECTIONS {
                 return false;
             }
             list.all.clone()
@@ -235,7 +235,8 @@ impl Borrowed {
             versions += list.version;
             count += list.all.len();
             // Where somebody watches `ZMQ_FD`, what this thread receives would wake that one for nothing.
-            if index >= MOST || count > MOST || owner.mailbox.state().has_fd() {
+            if index >= MAX_LENT_CONNECTIONS || count > MAX_LENT_CONNECTIONS || owner.mailbox.state().has_fd()
+            {
                 drop(list);
                 return self.leave();
             }
@@ -273,7 +274,7 @@ impl Borrowed {
         let same_bed = self.bed.as_ref().is_some_and(|last| Arc::ptr_eq(last, bed));
         if same_bed && self.last.iter().map(Weak::as_ptr).eq(all.iter().map(Arc::as_ptr)) {
             self.alike = self.alike.saturating_add(1);
-            return self.alike >= ALIKE_ENOUGH && bed.watches();
+            return self.alike >= MIN_ALIKE_WAITS && bed.watches();
         }
         self.leave_bed();
         self.alike = 0;

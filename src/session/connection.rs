@@ -28,16 +28,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a thread that has sent something large waits for a stream that takes nothing.
-const PATIENCE: Duration = Duration::from_millis(1);
+const MAX_STALL: Duration = Duration::from_millis(1);
 /// How long it waits in all, for a stream that takes a little now and then, in milliseconds.
-pub const LONGEST_STAY_MS: i32 = 5;
-const LONGEST_STAY: Duration = Duration::from_millis(LONGEST_STAY_MS as u64);
+pub const MAX_DRAIN_MS: i32 = 5;
+const MAX_DRAIN: Duration = Duration::from_millis(MAX_DRAIN_MS as u64);
 
 /// Bytes that a stream has to hold for anybody to wait for it. A connection to another host holds little before it has grown.
-const ROOMY: usize = 256 * 1024;
+const MIN_DRAINABLE_BYTES: usize = 256 * 1024;
 /// What a Unix socket is made to hold, as far as the system allows, by who waits for it: it holds 208 KiB unless asked, and sender
 /// and receiver would take turns. Half of what the system then says that it is, as it counts its own expenses in.
-const UNIX_SEND_BUFFER: i32 = 512 * 1024;
+const UNIX_SEND_BUFFER_BYTES: i32 = 512 * 1024;
 
 /// A stream whose halves lie behind locks that are only tried from the program's threads, but for
 /// [`drain_blocking`](Connection::drain_blocking), [`feed_now`](Connection::feed_now) and [`await_receiver`](Connection::await_receiver).
@@ -246,7 +246,7 @@ impl Connection {
     /// On a program's thread that has just sent something large, and may wait: sends what there is, and waits for the stream to
     /// take it as long as it goes on taking. A program that is faster than its stream would else fill the pipe up to the
     /// high-water mark, and all of that memory would be cold when its turn comes. Where the stream takes nothing the thread
-    /// goes on after [`PATIENCE`], and does not wait again before there is room; after [`LONGEST_STAY`] it does in any case.
+    /// goes on after [`MAX_STALL`], and does not wait again before there is room; after [`MAX_DRAIN`] it does in any case.
     /// Nothing is waited for where the stream holds little, or less than half of a frame of `len` bytes: its peer would stand
     /// still while the next one is made.
     pub fn drain_blocking(&self, len: usize) {
@@ -259,7 +259,7 @@ impl Connection {
             .map(|half| (half.is_blocked().then(|| half.sent_bytes()), half.keeps_size()));
         let Some((blocked, keeps_size)) = standing else { return self.wake_if_contended(Half::Send) };
         let holds = self.stream_holds(keeps_size);
-        if holds < ROOMY || len / 2 > holds {
+        if holds < MIN_DRAINABLE_BYTES || len / 2 > holds {
             return self.wake_if_contended(Half::Send);
         }
         let stalled = blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed));
@@ -271,10 +271,10 @@ impl Connection {
         let mut sent = if blocked.is_some() { Sent::Blocked } else { Sent::Yield };
         let mut stalls = false;
         // Also where the stream takes all it is offered: what had piled up before may be far more than this message.
-        while matches!(sent, Sent::Yield | Sent::Blocked) && begun.elapsed() < LONGEST_STAY {
+        while matches!(sent, Sent::Yield | Sent::Blocked) && begun.elapsed() < MAX_DRAIN {
             if sent == Sent::Blocked {
                 self.leave_room_to_program();
-                stalls = !self.await_room(PATIENCE);
+                stalls = !self.await_room(MAX_STALL);
             }
             if stalls {
                 break;
@@ -479,9 +479,12 @@ impl Connection {
 /// (`keeps_size`). A tcp connection grows by itself, unless it is told how large it is.
 fn room_of(fd: BorrowedFd<'_>, keeps_size: bool) -> usize {
     let ask = || net::option(fd, IntOption::SendBuffer).unwrap_or(0);
-    if !keeps_size && net::option(fd, IntOption::Domain) == Ok(libc::AF_UNIX) && ask() < UNIX_SEND_BUFFER {
+    if !keeps_size
+        && net::option(fd, IntOption::Domain) == Ok(libc::AF_UNIX)
+        && ask() < UNIX_SEND_BUFFER_BYTES
+    {
         // A wish: the system's limit may be lower.
-        let _ = net::set_option(fd, IntOption::SendBuffer, UNIX_SEND_BUFFER);
+        let _ = net::set_option(fd, IntOption::SendBuffer, UNIX_SEND_BUFFER_BYTES);
     }
     usize::try_from(ask()).unwrap_or(0)
 }
@@ -516,7 +519,7 @@ mod tests {
         let before = holds(local.as_fd());
         assert_eq!(room_of(local.as_fd(), true), before, "the program has said how many");
         let room = room_of(local.as_fd(), false);
-        assert!(room >= before.max(ROOMY), "{room} after {before}");
+        assert!(room >= before.max(MIN_DRAINABLE_BYTES), "{room} after {before}");
         assert_eq!((room_of(local.as_fd(), false), holds(local.as_fd())), (room, room));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Datagrams received or sent in one go, before others have their turn.
-const TURN: usize = 64;
+const TURN_DATAGRAMS: usize = 64;
 /// How long to wait after an error in receiving: asking again at once could spin.
 const TROUBLED: Duration = Duration::from_millis(100);
 const RETRY: u8 = 1;
@@ -151,13 +151,13 @@ impl Exchange {
         }
     }
 
-    /// Hands datagrams to the socket while there are any and it takes them. Where it does not, the system keeps some
+    /// BodyRing datagrams to the socket while there are any and it takes them. Where it does not, the system keeps some
     /// and drops the rest, as it does with any receiver that is too slow.
     fn receive(&mut self, cx: &mut Cx<'_>) {
         if !self.socket.receives() || self.closing {
             return;
         }
-        for _ in 0..TURN {
+        for _ in 0..TURN_DATAGRAMS {
             if !self.writer.check() {
                 // The pipe's reader wakes us.
                 return;
@@ -180,7 +180,7 @@ impl Exchange {
     }
 
     fn send(&mut self, cx: &mut Cx<'_>) {
-        for _ in 0..TURN {
+        for _ in 0..TURN_DATAGRAMS {
             if !self.waiting && !self.take() {
                 if self.closing || self.reader.bytes_ended() {
                     cx.finish();

@@ -20,7 +20,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Connections taken in one go, before others have their turn.
-const TURN: usize = 64;
+const LISTENER_TURN_ACCEPTS: usize = 64;
 /// How long to wait when the system has no descriptors left: asking again at once would spin.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 /// And when it says what it only says of a listener that is none.
@@ -69,7 +69,7 @@ pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Lis
             endpoints: names,
             registered: false,
             lost: 0,
-            tidy_at: TURN,
+            tidy_at: LISTENER_TURN_ACCEPTS,
         };
         acceptor.begin(cx)
     }));
@@ -147,7 +147,7 @@ impl Acceptor {
     }
 
     fn accept(&mut self, cx: &mut Cx<'_>) {
-        for taken in 0..TURN {
+        for taken in 0..LISTENER_TURN_ACCEPTS {
             if memory::is_short() {
                 // Whoever waits to be accepted costs us nothing.
                 self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
@@ -216,7 +216,7 @@ impl Acceptor {
         let mut sessions = self.shared.sessions.lock();
         if sessions.len() >= self.tidy_at {
             sessions.retain(|session| session.strong_count() > 0);
-            self.tidy_at = sessions.len() * 2 + TURN;
+            self.tidy_at = sessions.len() * 2 + LISTENER_TURN_ACCEPTS;
         }
         sessions.push(Arc::downgrade(&shared));
         drop(sessions);

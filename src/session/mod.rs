@@ -32,7 +32,7 @@ mod zap;
 mod tests;
 
 pub use borrowed::{Borrowed, fed};
-pub use connection::LONGEST_STAY_MS;
+pub use connection::MAX_DRAIN_MS;
 pub use datagrams::exchange;
 pub use listener::{Listening, listen};
 pub use monitor::{Endpoints, Monitor, Observer, event};

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Packets received or sent in one go, before others have their turn.
-const TURN: usize = 64;
+const TURN_PACKETS: usize = 64;
 /// Senders that are kept apart. Anybody can claim to be one more; the least recently heard goes first.
 const MOST_SENDERS: usize = 1024;
 /// After an error: asking again at once could spin.
@@ -109,7 +109,7 @@ impl Exchange {
 
     /// Lets the protocol have its way and takes what has come in.
     fn receive(&mut self, cx: &mut Cx<'_>) {
-        for _ in 0..TURN {
+        for _ in 0..TURN_PACKETS {
             if let Way::In(incoming) = &mut self.way {
                 while let Some(message) = incoming.waiting.front() {
                     if !self.writer.check() {
@@ -148,7 +148,7 @@ impl Exchange {
         if self.limited {
             return;
         }
-        for _ in 0..TURN {
+        for _ in 0..TURN_PACKETS {
             while packer.has_room()
                 && let Some(frame) = self.reader.read()
             {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Steps taken in one go, before others have their turn.
-const TURN: usize = 64;
+const TURN_STEPS: usize = 64;
 /// Bytes read in one step, and written where a message is longer.
 const PORTION: usize = 64 * 1024;
 /// Asking without a descriptor that tells.
@@ -199,7 +199,7 @@ impl Outgoing {
         if self.blocked {
             return Step::Later;
         }
-        for _ in 0..TURN {
+        for _ in 0..TURN_STEPS {
             while self.packer.rest().len() < PORTION
                 && let Some(frame) = reader.read()
             {
@@ -256,7 +256,7 @@ impl Incoming {
 
     /// Takes what there is, as long as the pipe does. `true`: there may be more.
     fn receive(&mut self, socket: &mut NormSocket, writer: &mut LaneWriter) -> bool {
-        for _ in 0..TURN {
+        for _ in 0..TURN_STEPS {
             // Events come first, also where the pipe has no room: with them go senders that are too many.
             match socket.next_event() {
                 Some(Event::Readable(stream)) => {
@@ -282,7 +282,7 @@ impl Incoming {
         true
     }
 
-    /// Hands on what waits. `false`: the pipe has no room for all of it.
+    /// BodyRing on what waits. `false`: the pipe has no room for all of it.
     fn deliver(&mut self, writer: &mut LaneWriter) -> bool {
         while let Some(message) = self.waiting.front() {
             if !writer.check() {

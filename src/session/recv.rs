@@ -72,14 +72,14 @@ pub struct Limits {
 }
 
 /// Bytes received in one go, before others have their turn.
-const TURN: usize = 512 * 1024;
+const RECEIVE_TURN_BYTES: usize = 512 * 1024;
 /// Commands and control frames after which others have their turn: they are short, and each is answered.
 const TURN_COMMANDS: u32 = 2048;
 /// Bytes asked for at first, and at most where frames are small.
-const FIRST_READ: usize = 1024;
-const LARGEST_READ: usize = 64 * 1024;
+const FIRST_READ_BYTES: usize = 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
 /// A block's end shorter than this is not worth a read.
-const LEAST_READ: usize = 4096;
+const MIN_READ_BYTES: usize = 4096;
 
 /// Everything needed to receive. Whoever holds it may receive.
 pub struct RecvHalf {
@@ -150,7 +150,7 @@ impl RecvHalf {
             inside: false,
             weight: 0,
             content: false,
-            want: FIRST_READ,
+            want: FIRST_READ_BYTES,
             most_read: usize::MAX,
             hangup: true,
             drained: false,
@@ -237,7 +237,7 @@ impl RecvHalf {
             if drained {
                 break self.no_more();
             }
-            if self.received >= TURN || self.commands >= TURN_COMMANDS {
+            if self.received >= RECEIVE_TURN_BYTES || self.commands >= TURN_COMMANDS {
                 break Received::Yield;
             }
             if !self.content {
@@ -348,7 +348,7 @@ impl RecvHalf {
             })?;
             return Ok(Read { bytes, short: bytes < room && tunnel.is_none() });
         }
-        let least = need.max(self.want.min(LEAST_READ));
+        let least = need.max(self.want.min(MIN_READ_BYTES));
         let most = self.most_read.max(need);
         let (bytes, room) = match in_place(&mut self.writer, &self.form) {
             Some(producer) => {
@@ -369,7 +369,7 @@ impl RecvHalf {
             }
         };
         if bytes == room {
-            self.want = (self.want * 2).min(LARGEST_READ);
+            self.want = (self.want * 2).min(MAX_READ_BYTES);
         }
         // Of a tunnel it only means that a record has ended.
         Ok(Read { bytes, short: bytes < room && self.tunnel.is_none() })

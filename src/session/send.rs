@@ -47,7 +47,7 @@ pub enum Sent {
 /// Ranges handed to one `writev`.
 const MOST_RANGES: usize = 16;
 /// Bytes sent in one go, before others have their turn.
-const TURN: usize = 1024 * 1024;
+const SEND_TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes gathered before a write, where frames do not leave as they lie.
 const GATHER: usize = 64 * 1024;
 /// Bytes that a program's thread had better send itself, however fast it goes on.
@@ -124,7 +124,7 @@ impl SendHalf {
         self
     }
 
-    /// Hands no more than this to the stream at once, give or take a frame where frames are encoded. Not 0.
+    /// BodyRing no more than this to the stream at once, give or take a frame where frames are encoded. Not 0.
     pub fn write_at_most(&mut self, bytes: usize) {
         self.batch = bytes;
     }
@@ -296,7 +296,7 @@ impl SendHalf {
                     return Sent::Ended;
                 }
             }
-            if sent >= TURN {
+            if sent >= SEND_TURN_BYTES {
                 return Sent::Yield;
             }
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// A socket that sends again within this time is streaming, on connections from which it has received nothing in between.
 /// The time that the thread spends sending does not count: one that publishes to many is streaming however long it
 /// takes to reach them all.
-const STREAMING: Duration = Duration::from_micros(20);
+const MAX_STREAMING_GAP: Duration = Duration::from_micros(20);
 
 /// Where the clock begins: for the whole process, since what a thread has spent sending in all is taken off.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -38,7 +38,7 @@ impl SendRate {
         let begun_ns = now_ns();
         let own_ns = begun_ns.saturating_sub(SENDING_NS.get());
         let last_ns = self.last_ns.swap(own_ns, Ordering::Relaxed);
-        Turn { streaming: own_ns.saturating_sub(last_ns) < STREAMING.as_nanos() as u64, begun_ns }
+        Turn { streaming: own_ns.saturating_sub(last_ns) < MAX_STREAMING_GAP.as_nanos() as u64, begun_ns }
     }
 }
 
@@ -64,12 +64,12 @@ mod tests {
         rate.begin().end();
         let turn = rate.begin();
         let begun = Instant::now();
-        while begun.elapsed() < 3 * STREAMING {}
+        while begun.elapsed() < 3 * MAX_STREAMING_GAP {}
         turn.end();
         // A thread that loses its processor just here streams the next time.
         assert!((0..100).any(|_| rate.begin().streaming));
         let paused = Instant::now();
-        while paused.elapsed() < 3 * STREAMING {}
+        while paused.elapsed() < 3 * MAX_STREAMING_GAP {}
         assert!(!rate.begin().streaming);
     }
 }

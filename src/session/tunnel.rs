@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 /// Bytes encrypted in one go. They are held until the stream has taken them all.
-const MOST: usize = 64 * 1024;
+const MAX_HELD_BYTES: usize = 64 * 1024;
 /// Bytes decrypted in one go, where they cannot go where they belong directly.
 const ROOM: usize = 16 * 1024;
 
@@ -50,9 +50,9 @@ impl Tunnel {
         }
         let mut written = 0;
         for range in ranges {
-            let piece = range.get(..MOST - written).unwrap_or(range);
+            let piece = range.get(..MAX_HELD_BYTES - written).unwrap_or(range);
             written += tls.write(piece)?;
-            if written >= MOST {
+            if written >= MAX_HELD_BYTES {
                 break;
             }
         }

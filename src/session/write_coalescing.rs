@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::time::Duration;
 
 /// The least time between two looks of the session, in microseconds.
-const SHORTEST_US: u32 = 100;
+const MIN_LOOK_US: u32 = 100;
 /// The most. What the program sends last waits for twice as long.
-const LONGEST_US: u32 = 400;
+const MAX_LOOK_US: u32 = 400;
 /// Looks that find so many batches are too frequent.
-const MANY: u32 = 5;
+const MANY_BATCHES: u32 = 5;
 
 /// A session does not send, and is not woken to, while a thread of the program sends a batch each time that it runs out of credit.
 /// The session looks now and then whether that goes on; what the program has left when it does not is the session's.
@@ -62,12 +62,12 @@ impl WriteCoalescing {
             return None;
         }
         let length_us = match self.length_us.load(Ordering::Relaxed) {
-            _ if !lasted => SHORTEST_US,
+            _ if !lasted => MIN_LOOK_US,
             length_us if batches == 1 => length_us * 2,
-            length_us if batches >= MANY => length_us / 2,
+            length_us if batches >= MANY_BATCHES => length_us / 2,
             length_us => length_us,
         };
-        let length_us = length_us.clamp(SHORTEST_US, LONGEST_US);
+        let length_us = length_us.clamp(MIN_LOOK_US, MAX_LOOK_US);
         self.length_us.store(length_us, Ordering::Relaxed);
         Some(Duration::from_micros(u64::from(length_us)))
     }
@@ -95,16 +95,16 @@ mod tests {
     fn looks_are_as_rare_as_the_programs_batches() {
         let nap = WriteCoalescing::default();
         assert_eq!(look_after(&nap, 0), None);
-        assert_eq!(look_after(&nap, 1), Some(SHORTEST_US), "the first is short");
+        assert_eq!(look_after(&nap, 1), Some(MIN_LOOK_US), "the first is short");
         assert!(nap.lasts());
-        assert_eq!(look_after(&nap, 1), Some(2 * SHORTEST_US));
-        assert_eq!(look_after(&nap, 2), Some(2 * SHORTEST_US));
-        assert_eq!(look_after(&nap, 1), Some(4 * SHORTEST_US));
-        assert_eq!(look_after(&nap, 1), Some(LONGEST_US), "no longer than that");
-        assert_eq!(look_after(&nap, MANY), Some(LONGEST_US / 2));
+        assert_eq!(look_after(&nap, 1), Some(2 * MIN_LOOK_US));
+        assert_eq!(look_after(&nap, 2), Some(2 * MIN_LOOK_US));
+        assert_eq!(look_after(&nap, 1), Some(4 * MIN_LOOK_US));
+        assert_eq!(look_after(&nap, 1), Some(MAX_LOOK_US), "no longer than that");
+        assert_eq!(look_after(&nap, MANY_BATCHES), Some(MAX_LOOK_US / 2));
         assert_eq!(look_after(&nap, 0), None, "it has stopped");
         assert!(!nap.lasts());
-        assert_eq!(look_after(&nap, 9), Some(SHORTEST_US), "and begins anew");
+        assert_eq!(look_after(&nap, 9), Some(MIN_LOOK_US), "and begins anew");
     }
 
     #[test]
@@ -114,6 +114,6 @@ mod tests {
             nap.sent(all);
         }
         assert_eq!(look_after(&nap, 0), None);
-        assert_eq!(look_after(&nap, 1), Some(SHORTEST_US));
+        assert_eq!(look_after(&nap, 1), Some(MIN_LOOK_US));
     }
 }

@@ -66,9 +66,9 @@ impl Handle {
 
     /// Receives a frame whose body is handed over, and whether more follow. `None` as of [`recv_fast`](Handle::recv_fast).
     #[inline]
-    pub fn recv_by_hand(self) -> Option<(Body, bool)> {
+    pub fn recv_by_reference(self) -> Option<(Body, bool)> {
         let mut guard = self.undisturbed(RECEIVES)?;
-        let (body, more) = guard.get_mut()?.recv_by_hand()?;
+        let (body, more) = guard.get_mut()?.recv_by_reference()?;
         self.0.tell(u8::from(more));
         Some((body, more))
     }
@@ -134,10 +134,10 @@ impl Socket {
     }
 
     #[inline]
-    fn recv_by_hand(&mut self) -> Option<(Body, bool)> {
+    fn recv_by_reference(&mut self) -> Option<(Body, bool)> {
         let queue = self.pattern.plain_queue()?;
         let id = queue.first_choice()?;
-        let (body, more) = self.pipes.pipe(id)?.read_by_hand()?;
+        let (body, more) = self.pipes.pipe(id)?.read_by_reference()?;
         queue.taken(id, more);
         self.rcvmore = more;
         Some((body, more))
@@ -233,7 +233,7 @@ mod tests {
         for round in 0..3 {
             from.send(&mut OutFrame::msg(&mut message(), false), super::super::DONTWAIT).unwrap();
             assert_eq!(
-                to.recv_by_hand().is_some(),
+                to.recv_by_reference().is_some(),
                 round > 0,
                 "somebody was woken, and there was credit to be looked for"
             );
@@ -249,12 +249,12 @@ mod tests {
             if !more {
                 for more in [true, false] {
                     assert!(recv_fast(to).is_none());
-                    let (body, told) = to.recv_by_hand().unwrap();
+                    let (body, told) = to.recv_by_reference().unwrap();
                     assert_eq!((told, body.as_ptr() == at, to.rcvmore()), (more, !more, Some(more)));
                 }
             }
         }
-        assert!(to.recv_by_hand().is_none());
+        assert!(to.recv_by_reference().is_none());
         close((from, to));
     }
 

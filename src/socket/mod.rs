@@ -26,7 +26,7 @@ use crate::errno::{Errno, Result};
 use crate::message::{BY_REFERENCE, Frame, OutFrame};
 use crate::options::SocketType;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
-use crate::session::{HEAVY, LONGEST_STAY_MS};
+use crate::session::{HEAVY, MAX_DRAIN_MS};
 use state::Socket;
 use std::sync::Arc;
 use std::time::Instant;
@@ -140,7 +140,7 @@ impl Handle {
         socket.process()?;
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let len = frame.data().len();
-        let patient = !(0..=LONGEST_STAY_MS).contains(&timeout_ms);
+        let patient = !(0..=MAX_DRAIN_MS).contains(&timeout_ms);
         let large = len >= BY_REFERENCE && !frame.more() && patient && socket.may_drain_blocking();
         match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}

@@ -55,7 +55,7 @@ mod sys {
             unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
         }
 
-        /// Sleeps until something is ready, for at most `timeout` (`None`: for ever), rounded up to milliseconds. Hands each that
+        /// Sleeps until something is ready, for at most `timeout` (`None`: for ever), rounded up to milliseconds. BodyRing each that
         /// is to `tell`, with what poll(2) would say of it.
         ///
         /// Errors: `EINTR`, also where the calling thread is cancelled.

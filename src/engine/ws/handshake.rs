@@ -229,7 +229,7 @@ impl Framed {
         Ok(Some((header.opcode, payload)))
     }
 
-    /// Hands the handshake within the frame that a payload stands for.
+    /// BodyRing the handshake within the frame that a payload stands for.
     fn feed(&mut self, payload: &[u8]) -> Result<Progress, Failure> {
         let (flags, body) = payload.split_first().ok_or(Failure::SILENT)?;
         if let Some(config) = self.other.take().filter(|_| flags & frame::COMMAND == 0) {

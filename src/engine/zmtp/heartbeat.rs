@@ -17,15 +17,15 @@
 //! | not read any more, as the socket has closed | yes | no | runs |
 //! | not read any more | else | else | begins anew |
 //!
-//! A timeout that begins anew is [`PATIENCE`] times as long as the stream has stood still before and gone on, if that is longer
+//! A timeout that begins anew is [`GAP_FACTOR`] times as long as the stream has stood still before and gone on, if that is longer
 //! than the option says: a tcp peer's system tells of what was read in large steps alone, and a slow reader needs long for one.
 use super::command;
 use crate::options::SocketOptions;
 
 /// So often a full stream is looked at in the time of the timeout.
-const LOOKS: u64 = 8;
+const LOOKS_PER_TIMEOUT: u64 = 8;
 /// So many times as long as before a slow peer may take for its next step.
-const PATIENCE: u64 = 3;
+const GAP_FACTOR: u64 = 3;
 
 /// All times are milliseconds of one clock that never goes back.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl Heartbeat {
         match self.look(now_ms, state) {
             Wait::Runs if self.timeout.is_over(now_ms) => return Action::Expired,
             Wait::BeginsAnew if self.timeout.is_running() => {
-                self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(PATIENCE))
+                self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(GAP_FACTOR))
             }
             _ => {}
         }
@@ -215,7 +215,7 @@ impl Heartbeat {
                 self.next_ping = Some(now_ms.saturating_add(self.intervals.ping_ms));
                 let of_use = self.is_ping_of_use();
                 if (of_use || self.hearing == Hearing::Over) && !self.timeout.is_running() {
-                    self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(PATIENCE));
+                    self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(GAP_FACTOR));
                 }
                 if of_use && self.ping != Ping::Waits { Action::SendPing } else { Action::None }
             }
@@ -235,7 +235,7 @@ impl Heartbeat {
 
     fn look_soon(&mut self, now_ms: u64) {
         if self.next_ping.is_some() && self.timeout.period_ms > 0 {
-            self.next_look = Some(now_ms.saturating_add((self.timeout.period_ms / LOOKS).max(1)));
+            self.next_look = Some(now_ms.saturating_add((self.timeout.period_ms / LOOKS_PER_TIMEOUT).max(1)));
         }
     }
 

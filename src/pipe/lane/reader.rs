@@ -4,7 +4,7 @@ use super::{From, Tail};
 use crate::message::{Address, COMMAND, Frame, FrameBody, MORE, Metadata, Msg, ROUTING_ID};
 use crate::pipe::PipeEvent;
 use crate::pipe::ahead::{Ahead, ends_message, find, skip};
-use crate::pipe::by_hand::HandsIn;
+use crate::pipe::body_ring::RingReader;
 use crate::pipe::hwm::Granting;
 use crate::pipe::link::{Link, Side};
 use crate::pipe::wire::Header;
@@ -23,7 +23,7 @@ pub struct LaneReader {
     pub(super) incomplete: bool,
     /// The frame that lies ahead, once it was looked at, until it is taken or somebody else moves on.
     pub(super) found: Option<Ahead>,
-    pub(super) hands: HandsIn,
+    pub(super) ring: RingReader,
 }
 
 impl LaneReader {
@@ -41,7 +41,7 @@ impl LaneReader {
         }
         match &mut self.from {
             From::Blocks(consumer) => {
-                self.found = find(consumer, &mut self.metadata, &mut self.hands);
+                self.found = find(consumer, &mut self.metadata, &mut self.ring);
                 self.found.as_ref().map(|found| found.flags())
             }
             From::Latest(latest) => latest.check().then_some(0),
@@ -78,7 +78,7 @@ impl LaneReader {
         };
         let ahead = match self.found.take() {
             Some(found) => found,
-            None => find(consumer, &mut self.metadata, &mut self.hands)?,
+            None => find(consumer, &mut self.metadata, &mut self.ring)?,
         };
         self.incomplete = ahead.flags() & MORE != 0;
         if ends_message(ahead.flags()) {
@@ -90,7 +90,7 @@ impl LaneReader {
         let body = match ahead.body_len() {
             Some(len) => {
                 consumer.advance(ahead.header_len() + len);
-                match ahead.is_by_hand().then(|| self.hands.take()).flatten() {
+                match ahead.is_by_reference().then(|| self.ring.take()).flatten() {
                     Some(body) => FrameBody::Shared(body),
                     None => FrameBody::Slice(consumer.passed(len)),
                 }
@@ -117,7 +117,7 @@ impl LaneReader {
         };
         let ahead = Ahead::look(consumer)?;
         let body = match ahead.body_len() {
-            Some(_) if ahead.is_by_hand() => FrameBody::Shared(self.hands.peek()?.clone()),
+            Some(_) if ahead.is_by_reference() => FrameBody::Shared(self.ring.peek()?.clone()),
             Some(len) => {
                 FrameBody::Slice(consumer.bytes().get(ahead.header_len()..ahead.header_len() + len)?)
             }

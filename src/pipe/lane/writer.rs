@@ -5,7 +5,7 @@ use super::{Into, Tail};
 use crate::errno::{Errno, Result};
 use crate::message::{Body, COMMAND, MORE, Metadata, OutFrame, ROUTING_ID};
 use crate::pipe::PipeEvent;
-use crate::pipe::by_hand::HandsOut;
+use crate::pipe::body_ring::RingWriter;
 use crate::pipe::hwm::Spending;
 use crate::pipe::link::{Link, Side};
 use crate::pipe::wire::Encoded;
@@ -22,15 +22,15 @@ pub struct LaneWriter {
     pub(super) wake: bool,
     pub(super) weight: Weight,
     /// Where the reader is a socket of this process.
-    pub(super) hands: Option<Box<HandsOut>>,
-    /// Bodies go by hand of which the frames are not published yet.
+    pub(super) ring: Option<Box<RingWriter>>,
+    /// Bodies go by the ring of which the frames are not published yet.
     pub(super) hands_full: bool,
 }
 
 impl LaneWriter {
     /// Says that the reader is a socket as well: large bodies go there from hand to hand.
-    pub fn go_by_hand(&mut self) {
-        self.hands = Some(Box::default());
+    pub fn go_by_reference(&mut self) {
+        self.ring = Some(Box::default());
     }
 
     /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
@@ -57,7 +57,7 @@ impl LaneWriter {
         let Into::Blocks(producer) = &mut self.into else {
             return self.append_latest(frame);
         };
-        if frame.is_copied() && !(self.hands.is_some() && frame.has_body_to_hand_over()) {
+        if frame.is_copied() && !(self.ring.is_some() && frame.has_body_to_hand_over()) {
             let body = frame.data();
             producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
             if flags == 0 {
@@ -66,10 +66,10 @@ impl LaneWriter {
         } else {
             let body = frame.share()?.clone();
             let len = body.len();
-            if let Some(hands) = &mut self.hands
-                && hands.offer(producer)?
+            if let Some(ring) = &mut self.ring
+                && ring.offer(producer)?
             {
-                hands.append(producer, flags, body)?;
+                ring.append(producer, flags, body)?;
                 self.hands_full = true;
             } else {
                 append_shared(producer, flags, body)?;
@@ -177,15 +177,15 @@ impl LaneWriter {
         }
         // After the blocks, which may hold a part of it.
         self.hands_full = false;
-        if let Some(hands) = &mut self.hands {
-            hands.rollback();
+        if let Some(ring) = &mut self.ring {
+            ring.rollback();
         }
     }
 
     fn hand_over(&mut self) {
         self.hands_full = false;
-        if let Some(hands) = &mut self.hands {
-            hands.publish();
+        if let Some(ring) = &mut self.ring {
+            ring.publish();
         }
     }
 

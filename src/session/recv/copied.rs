@@ -1,7 +1,7 @@
 //! Receiving by way of a buffer, where bytes cannot lie in the pipe as they come: ZMTP 1.0, raw streams, and pipes that
 //! conflate.
 
-use super::{LARGEST_READ, RecvHalf, obey};
+use super::{MAX_READ_BYTES, RecvHalf, obey};
 use crate::engine::Failure;
 use crate::engine::zmtp::frame::Header;
 use crate::engine::zmtp::{Version, frame, v1};
@@ -87,5 +87,5 @@ impl RecvHalf {
 /// How many bytes to ask for when `have` are here of a frame that is `len` long. Memory follows the bytes received:
 /// as much again as is here, at most.
 pub(super) fn more_of(len: usize, have: usize) -> usize {
-    len.saturating_sub(have).min(have.max(LARGEST_READ))
+    len.saturating_sub(have).min(have.max(MAX_READ_BYTES))
 }

@@ -1,6 +1,6 @@
 //! The buffer between a stream and a pipe, where bytes cannot lie in the pipe as they come.
 
-use super::LARGEST_READ;
+use super::MAX_READ_BYTES;
 use crate::errno::Errno;
 use std::ops::Range;
 
@@ -48,7 +48,7 @@ impl Scratch {
         if self.bytes.len() - self.to < least {
             self.bytes.copy_within(self.from..self.to, 0);
             (self.from, self.to) = (0, self.to - self.from);
-            if self.to == 0 && self.bytes.len() > 2 * LARGEST_READ.max(least) {
+            if self.to == 0 && self.bytes.len() > 2 * MAX_READ_BYTES.max(least) {
                 // A long frame has gone; a connection keeps no more than it needs.
                 self.bytes = Vec::new();
             }
@@ -92,9 +92,9 @@ mod tests {
     #[test]
     fn a_long_frame_leaves_no_memory_behind() {
         let mut scratch = Scratch::default();
-        put(&mut scratch, &vec![1; 10 * LARGEST_READ]);
-        scratch.consume(10 * LARGEST_READ);
+        put(&mut scratch, &vec![1; 10 * MAX_READ_BYTES]);
+        scratch.consume(10 * MAX_READ_BYTES);
         scratch.room(100).unwrap();
-        assert!(scratch.bytes.len() <= 2 * LARGEST_READ);
+        assert!(scratch.bytes.len() <= 2 * MAX_READ_BYTES);
     }
 }

@@ -4,7 +4,7 @@ use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, pull};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::session::Listening;
-use crate::session::borrowed::{Borrowed, MOST, fed};
+use crate::session::borrowed::{Borrowed, MAX_LENT_CONNECTIONS, fed};
 use crate::sys::faults::{self, Call};
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, ppoll};
@@ -401,11 +401,11 @@ fn many_connections_stay_where_they_are() {
     let mut lending = Lending::new(pull());
     let address = lending.peer.as_ref().unwrap().peer_addr().unwrap();
     let mut others = Vec::new();
-    for _ in 0..MOST {
+    for _ in 0..MAX_LENT_CONNECTIONS {
         let stream = greet(TcpStream::connect(address).unwrap());
         others.push((stream, lending.fixture.pipe()));
     }
-    lending.patiently(|lending| lending.fixture.owner.connections.count() == MOST + 1);
+    lending.patiently(|lending| lending.fixture.owner.connections.count() == MAX_LENT_CONNECTIONS + 1);
     lending.thread.sleep(&lending.fixture, Duration::from_millis(1));
     assert_eq!(lending.lent(), 0);
     for (stream, pipe) in &mut others {
@@ -417,7 +417,7 @@ fn many_connections_stay_where_they_are() {
     lending.patiently(|lending| {
         lending.thread.borrowed.leave();
         lending.thread.sleep(&lending.fixture, Duration::ZERO);
-        lending.lent() == MOST
+        lending.lent() == MAX_LENT_CONNECTIONS
     });
     lending.end();
 }

@@ -246,7 +246,7 @@ fn a_panic_ends_its_own_connection_alone() {
     let mut good = greet(TcpStream::connect(&address).unwrap());
     let mut good_pipe = fixture.pipe();
     for round in 0..3u8 {
-        // While it shakes hands: there is no pipe yet.
+        // While it shakes ring: there is no pipe yet.
         fixture.bomb.arm(event::HANDSHAKE_SUCCEEDED);
         drain(greet(TcpStream::connect(&address).unwrap()));
         // While it is taken: it costs the listener nothing.

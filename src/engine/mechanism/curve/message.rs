@@ -48,7 +48,7 @@ pub struct Opener {
 
 /// Frames that lie one behind the other, to be opened in one go.
 pub struct Run {
-    batch: [Sealed; Run::MOST],
+    batch: [Sealed; Run::MAX_RUN_FRAMES],
     count: usize,
     /// Bytes they take as received, and opened.
     received: usize,
@@ -59,20 +59,20 @@ impl Default for Run {
     #[inline]
     fn default() -> Run {
         let none = Sealed { counter: 0, at: 0, len: 0, gap: 0, first: 0 };
-        Run { batch: [none; Run::MOST], count: 0, received: 0, opened: 0 }
+        Run { batch: [none; Run::MAX_RUN_FRAMES], count: 0, received: 0, opened: 0 }
     }
 }
 
 impl Run {
     /// Frames in one go.
-    const MOST: usize = 64;
+    const MAX_RUN_FRAMES: usize = 64;
 
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     pub fn is_full(&self) -> bool {
-        self.count == Run::MOST
+        self.count == Run::MAX_RUN_FRAMES
     }
 
     /// Bytes its frames take where they were received.

@@ -3,7 +3,7 @@
 //! travels by reference.
 
 use super::{From, Into, LaneReader, LaneWriter, Tail};
-use crate::message::{BY_HAND, BY_REFERENCE, Body, COMMAND, MORE, Metadata, Msg, ROUTING_ID};
+use crate::message::{BY_REFERENCE, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID};
 use crate::pipe::hwm::Granting;
 use crate::pipe::wire::{Encoded, Header};
 use crate::queue::blocks::Consumer;
@@ -59,27 +59,27 @@ impl LaneWriter {
     /// As [`write_plain`](LaneWriter::write_plain), for a large body of a message that is nothing else: the reader gets the body
     /// itself, and the empty message stays.
     #[inline]
-    pub fn write_by_hand(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
-        let (Into::Blocks(producer), Some(hands)) = (&mut self.into, &mut self.hands) else { return None };
+    pub fn write_by_reference(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
+        let (Into::Blocks(producer), Some(ring)) = (&mut self.into, &mut self.ring) else { return None };
         if producer.reader_sleeps()
             || !self.link.is_open()
             || !self.spending.within_limit()
-            || !hands.has_room()
+            || !ring.has_room()
         {
             return None;
         }
-        let flags = if more { MORE | BY_HAND } else { BY_HAND };
+        let flags = if more { MORE | IN_BODY_RING } else { IN_BODY_RING };
         if !message.has_own_body() || !producer.append_here(&[flags, 0], &[]) {
             return None;
         }
         if let Some(body) = message.take_body() {
-            hands.hold(body);
+            ring.hold(body);
         }
         self.hands_full = more;
         if more {
             return Some(Wake::Nobody);
         }
-        hands.publish();
+        ring.publish();
         producer.end_messages(1);
         self.spending.wrote(1);
         Some(if producer.publish() { Wake::Reader } else { Wake::Nobody })
@@ -87,8 +87,8 @@ impl LaneWriter {
 
     /// Whether large bodies may go that way.
     #[inline(always)]
-    pub fn goes_by_hand(&self) -> bool {
-        self.hands.is_some()
+    pub fn goes_by_reference(&self) -> bool {
+        self.ring.is_some()
     }
 }
 
@@ -105,7 +105,7 @@ impl LaneReader {
         let bytes = consumer.bytes();
         let header = Header::parse(bytes)?;
         let len = header.frame_len();
-        if header.flags & (COMMAND | ROUTING_ID | BY_HAND) != 0 || len > bytes.len() {
+        if header.flags & (COMMAND | ROUTING_ID | IN_BODY_RING) != 0 || len > bytes.len() {
             return None;
         }
         if !wanted(bytes.get(header.len..len)?) {
@@ -121,15 +121,15 @@ impl LaneReader {
         Some(Plain { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
     }
 
-    /// As [`read_plain`](LaneReader::read_plain), for a body that goes by hand; and whether more frames follow.
+    /// As [`read_plain`](LaneReader::read_plain), for a body that goes by the ring; and whether more frames follow.
     #[inline]
-    pub fn read_by_hand(&mut self) -> Option<(Body, bool)> {
+    pub fn read_by_reference(&mut self) -> Option<(Body, bool)> {
         let From::Blocks(consumer) = &mut self.from else { return None };
         if !consumer.ready_here(false) || self.metadata.is_some() {
             return None;
         }
         let header = Header::parse(consumer.bytes())?;
-        if header.flags & BY_HAND == 0 || !self.hands.has_ours() {
+        if header.flags & IN_BODY_RING == 0 || !self.ring.has_ours() {
             return None;
         }
         let more = header.flags & MORE != 0;
@@ -139,7 +139,7 @@ impl LaneReader {
         self.found = None;
         self.incomplete = more;
         consumer.pass(header.len);
-        self.hands.take().map(|body| (body, more))
+        self.ring.take().map(|body| (body, more))
     }
 }
 

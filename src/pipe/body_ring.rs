@@ -1,20 +1,20 @@
-//! Bodies that go from socket to socket within the process: from hand to hand, in a ring beside the lane's blocks, in which an empty frame
-//! with the flag [`BY_HAND`](crate::message::BY_HAND) stands for each. In the order of their frames, of which they have one each.
+//! Bodies that go from socket to socket within the process: by reference, in a ring beside the lane's blocks, in which an empty frame
+//! with the flag [`IN_BODY_RING`](crate::message::IN_BODY_RING) stands for each. In the order of their frames, of which they have one each.
 
 use super::lane::Tail;
 use super::wire::Encoded;
 use crate::errno::Result;
-use crate::message::{BY_HAND, Body, MORE};
+use crate::message::{Body, IN_BODY_RING, MORE};
 use crate::queue::blocks::Producer;
 
 /// Bodies that the first ring of a lane holds; each further one twice as many.
-const FEWEST: usize = 64;
+const MIN_RING_BODIES: usize = 64;
 /// And the last one. Whatever finds no place goes with its block.
-const MOST: usize = 4096;
+const MAX_RING_BODIES: usize = 4096;
 
 /// The writer's side.
 #[derive(Default)]
-pub struct HandsOut {
+pub struct RingWriter {
     ring: Option<rtrb::Producer<Body>>,
     /// Bodies of frames that are not published yet: they may be taken back.
     held: Vec<Body>,
@@ -23,12 +23,12 @@ pub struct HandsOut {
 
 /// The reader's side.
 #[derive(Default)]
-pub struct HandsIn(Option<rtrb::Consumer<Body>>);
+pub struct RingReader(Option<rtrb::Consumer<Body>>);
 
 /// The reader's part of a ring, on its way to it.
-pub struct Hands(rtrb::Consumer<Body>);
+pub struct BodyRing(rtrb::Consumer<Body>);
 
-impl HandsOut {
+impl RingWriter {
     /// Whether there is a place for one more.
     #[inline(always)]
     pub fn has_room(&self) -> bool {
@@ -38,31 +38,31 @@ impl HandsOut {
         })
     }
 
-    /// As [`has_room`](HandsOut::has_room), with a larger ring if need be. Errors: `ENOMEM`.
+    /// As [`has_room`](RingWriter::has_room), with a larger ring if need be. Errors: `ENOMEM`.
     pub fn offer(&mut self, producer: &mut Producer<Tail>) -> Result<bool> {
         if self.has_room() {
             return Ok(true);
         }
         // What is held has its place in the ring that there is.
-        if self.size >= MOST || !self.held.is_empty() {
+        if self.size >= MAX_RING_BODIES || !self.held.is_empty() {
             return Ok(false);
         }
-        let size = (self.size * 2).max(FEWEST);
+        let size = (self.size * 2).max(MIN_RING_BODIES);
         let (ours, theirs) = rtrb::RingBuffer::new(size);
-        producer.attach(Tail::Hands(Hands(theirs)))?;
+        producer.attach(Tail::BodyRing(BodyRing(theirs)))?;
         (self.ring, self.size) = (Some(ours), size);
         Ok(true)
     }
 
-    /// Appends a frame, and takes its body, for which there [is room](HandsOut::has_room). Errors: `ENOMEM`.
+    /// Appends a frame, and takes its body, for which there [is room](RingWriter::has_room). Errors: `ENOMEM`.
     pub fn append(&mut self, producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result<()> {
-        producer.append([Encoded::new(flags | BY_HAND, 0).as_slice(), b""])?;
+        producer.append([Encoded::new(flags | IN_BODY_RING, 0).as_slice(), b""])?;
         producer.end_messages(u32::from(flags & MORE == 0));
         self.hold(body);
         Ok(())
     }
 
-    /// Takes a body, for which there [is room](HandsOut::has_room) and a frame has been appended.
+    /// Takes a body, for which there [is room](RingWriter::has_room) and a frame has been appended.
     #[inline(always)]
     pub fn hold(&mut self, body: Body) {
         self.held.push(body);
@@ -90,14 +90,14 @@ impl HandsOut {
     pub fn rollback(&mut self) {
         self.held.clear();
         if self.ring.as_ref().is_some_and(rtrb::Producer::is_abandoned) {
-            *self = HandsOut::default();
+            *self = RingWriter::default();
         }
     }
 }
 
-impl HandsIn {
+impl RingReader {
     /// Goes on with another ring: all frames up to now had their bodies in the last one.
-    pub fn shake(&mut self, Hands(ring): Hands) {
+    pub fn switch_ring(&mut self, BodyRing(ring): BodyRing) {
         self.0 = Some(ring);
     }
 
@@ -111,14 +111,14 @@ impl HandsIn {
         self.peek().is_some_and(|body| !body.is_lent())
     }
 
-    /// As [`peek`](HandsIn::peek), for who takes the frame.
+    /// As [`peek`](RingReader::peek), for who takes the frame.
     #[inline(always)]
     pub fn take(&mut self) -> Option<Body> {
         self.0.as_mut()?.pop().ok()
     }
 }
 
-impl Drop for HandsIn {
+impl Drop for RingReader {
     fn drop(&mut self) {
         // They must not wait for the writer's end to be freed.
         while self.take().is_some() {}
@@ -159,7 +159,7 @@ mod tests {
         let (mut left, mut right) = pipe();
         // More than any ring holds, for some of the time.
         for round in 0..3 {
-            let count = [200, 5 * MOST, 1000][round];
+            let count = [200, 5 * MAX_RING_BODIES, 1000][round];
             for number in 0..count {
                 write(&mut left, &mut message(number), number % 5 == 1);
             }
@@ -193,14 +193,14 @@ mod tests {
                 assert_eq!(left.write_message(part, true), Some(Wake::Nobody));
                 assert!(part.is_empty());
             }
-            assert!(right.read_by_hand().is_none(), "not published");
+            assert!(right.read_by_reference().is_none(), "not published");
             assert_eq!(left.write_plain(b"not while bodies are held", false), None);
             write(&mut left, &mut Msg::copy_from(&vec![3; last]).unwrap(), false);
             for place in places {
-                let (body, more) = right.read_by_hand().unwrap();
+                let (body, more) = right.read_by_reference().unwrap();
                 assert_eq!((body.as_ptr(), more), (place, true));
             }
-            assert_eq!(right.read_by_hand().is_some(), last == HANDED_OVER);
+            assert_eq!(right.read_by_reference().is_some(), last == HANDED_OVER);
             assert_eq!(right.read_plain(false, |_| true).is_some(), last == 3);
         }
     }
@@ -228,7 +228,7 @@ mod tests {
             for _ in 0..5 {
                 write(&mut left, &mut Msg::from_body(counted.body()), false);
             }
-            assert!(right.read_by_hand().is_none(), "its program is called back without a lock");
+            assert!(right.read_by_reference().is_none(), "its program is called back without a lock");
             drop(right.read());
             assert_eq!(counted.freed(), 1);
             if reader_first {
@@ -260,7 +260,7 @@ mod tests {
         });
         for number in 0..30_000 {
             let (frame, more) = loop {
-                if let Some((body, more)) = (number % 2 == 0).then(|| right.read_by_hand()).flatten() {
+                if let Some((body, more)) = (number % 2 == 0).then(|| right.read_by_reference()).flatten() {
                     break (body.as_slice().to_vec(), more);
                 }
                 match read(&mut right) {
