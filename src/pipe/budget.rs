@@ -14,6 +14,9 @@ const LEAST_UNITS: u32 = 8;
 /// program that waits makes many calls, and needs less to come back.
 const UNITS_PER_MS: u32 = 128;
 
+/// With so many left for all calls, a call need not ask how much has come back: the clock costs more than a small send.
+const AMPLE_UNITS: u32 = CALL_UNITS / 2;
+
 /// So many bytes of a frame cost as much as a frame more.
 const UNIT_BYTES: usize = 1024;
 /// What it costs to give credit: the stream is asked for more, with a system call.
@@ -40,16 +43,16 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Another call begins, for which this is enough. The time is asked for only if it matters.
+    /// Another call begins, for which this is enough. The time is asked for only where little is left.
     #[inline(always)]
     pub fn begin(&mut self, most: u32, now: impl FnOnce() -> Instant) {
-        self.left = most;
-        if self.stock != CALL_UNITS {
+        self.left = most.min(self.stock);
+        if self.stock < AMPLE_UNITS {
             self.begin_short(most, now());
         }
     }
 
-    /// What earlier calls have used up has not come back yet.
+    /// Much of what earlier calls have used up has not come back yet.
     #[cold]
     #[inline(never)]
     fn begin_short(&mut self, most: u32, now: Instant) {
