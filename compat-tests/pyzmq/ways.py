@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +70,17 @@ def _install(command, prefix, ours):
     installed = prefix / "lib" / "libzmq.so.5"
     if result.returncode != 0 or not installed.exists():
         raise places.Problem(f"{command}\n{result.stderr.decode(errors='replace').strip()}")
-    if installed.read_bytes() != ours.file.read_bytes():
+    if installed.read_bytes() != _stripped(ours.file):
         raise places.Problem(f"{command} installs another library than {ours.file}: it must be called libzmq.so")
     return installed
+
+
+def _stripped(file):
+    """The library as `make install` installs it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, file.name)
+        subprocess.run(["strip", "--strip-unneeded", "-o", copy, file], check=True)
+        return copy.read_bytes()
 
 
 def _check_ldd(python, installed):
