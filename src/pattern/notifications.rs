@@ -100,7 +100,11 @@ impl Notifications {
         if !many && self.foldable.is_empty() {
             return self.push(notification);
         }
-        let subject = (news.of, topic.to_vec());
+        let Some(subject) = subject(news, topic) else {
+            // Without memory nothing is folded, neither this one nor later ones with what lies before it.
+            self.foldable.clear();
+            return self.push(notification);
+        };
         match self.foldable.get(&subject).copied() {
             // The same again is no news.
             Some(number) if self.way_of(number) == Some(*way) => {}
@@ -126,9 +130,13 @@ impl Notifications {
             && let Some(news) = notification.news
             && let Some((_, topic)) = notification.msg.data().split_first()
         {
-            let subject = (news.of, topic.to_vec());
-            if self.foldable.get(&subject) == Some(&number) {
-                self.foldable.remove(&subject);
+            match subject(news, topic) {
+                Some(subject) if self.foldable.get(&subject) == Some(&number) => {
+                    self.foldable.remove(&subject);
+                }
+                Some(_) => {}
+                // Without memory to look for it no later one may be folded with this one, which is gone.
+                None => self.foldable.clear(),
             }
         }
         Some(notification)
@@ -147,6 +155,14 @@ impl Notifications {
     fn weight_of(&mut self, notification: &Notification) -> &mut usize {
         if notification.news.is_some() { &mut self.news_weight } else { &mut self.message_weight }
     }
+}
+
+/// What a notification tells of; `None` where there is no memory for the topic, which is as long as a peer likes.
+fn subject(news: News, topic: &[u8]) -> Option<Subject> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(topic.len()).ok()?;
+    copy.extend_from_slice(topic);
+    Some((news.of, copy))
 }
 
 fn weight(msg: &Msg) -> usize {

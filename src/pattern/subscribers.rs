@@ -21,6 +21,8 @@ pub struct Subscribers {
 
 /// Topics that are looked at in one go for pipes that leave, and so many are taken from them at most.
 const SOME_TOPICS: usize = 256;
+/// Bytes of topics that are copied for that, unless a single topic is longer: a peer chooses how long its topics are.
+const SOME_TOPIC_BYTES: usize = 64 * 1024;
 /// What it costs to take a topic out of the tree, in units of a [`Budget`]. A look at so many costs one.
 const REMOVAL_UNITS: usize = 16;
 const LOOKS_PER_UNIT: usize = 4;
@@ -95,15 +97,20 @@ impl Subscribers {
     /// Forgets some topics of pipes that are gone, in ascending order, round and round until there are none. `each` hears of
     /// them, whose each was, and of which nobody is subscribed to any more.
     pub fn forget_some(&mut self, budget: &mut Budget, mut each: impl FnMut(&[u8], PipeId, bool)) {
-        let (mut found, mut looks) = (Vec::new(), 0);
+        let (mut found, mut looks, mut copied_bytes) = (Vec::new(), 0, 0_usize);
         let after = self.looked_at.take();
         let (leaving, mut through, mut stopped) = (&self.leaving, after.clone(), false);
         self.topics.for_each_after(after.as_deref(), |topic, holders| {
             looks += 1;
-            let room = SOME_TOPICS.saturating_sub(found.len());
+            let fitting = SOME_TOPIC_BYTES.saturating_sub(copied_bytes) / topic.len().max(1);
+            let least = usize::from(found.is_empty());
+            let room = SOME_TOPICS.saturating_sub(found.len()).min(fitting.max(least));
+            let before = found.len();
             found.extend(holders.among(leaving).take(room).map(|pipe| (topic.to_vec(), pipe)));
+            let taken = found.len().saturating_sub(before);
+            copied_bytes = copied_bytes.saturating_add(taken.saturating_mul(topic.len()));
             // There may be more of this one, which is then looked at again.
-            stopped = found.len() == SOME_TOPICS;
+            stopped = taken == room;
             if !stopped {
                 let through = through.get_or_insert_default();
                 through.clear();
@@ -268,6 +275,25 @@ mod tests {
         assert!(!subscribers.leave(a) && !subscribers.is_anybody_leaving(), "forgotten already");
         assert_eq!(matching(&subscribers, b"both"), [b]);
         assert_eq!(subscribers.total(), 1);
+    }
+
+    #[test]
+    fn long_topics_are_forgotten_a_few_at_a_time() {
+        let (mut subscribers, pipes) = (Subscribers::default(), pipes::<3>());
+        let topic = |number: u8| vec![number; SOME_TOPIC_BYTES / 2 + 1];
+        for number in 0..5 {
+            pipes.iter().for_each(|&pipe| assert!(subscribers.add(&topic(number), pipe).is_ok()));
+        }
+        pipes.iter().for_each(|&pipe| assert!(subscribers.leave(pipe)));
+        let mut steps = 0;
+        while subscribers.is_anybody_leaving() {
+            let mut forgotten = 0;
+            subscribers.forget_some(&mut Budget::default(), |_, _, _| forgotten += 1);
+            assert!(forgotten <= 1, "{forgotten} copies at once");
+            steps += 1;
+            assert!(steps < 100, "no end");
+        }
+        assert_eq!((subscribers.len(), subscribers.total()), (0, 0));
     }
 
     #[test]

@@ -19,14 +19,7 @@ use std::sync::Arc;
 impl Session {
     /// The stream has ended, in whatever stage.
     pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
-        for id in [
-            timer::HANDSHAKE,
-            timer::HEARTBEAT,
-            timer::CONNECT,
-            timer::LOOK,
-            timer::COALESCING,
-            timer::REFUSED,
-        ] {
+        for id in timer::OF_A_CONNECTION {
             cx.cancel_timer(id);
         }
         let (mut gives_up, mut for_good) = (false, false);

@@ -32,6 +32,9 @@ pub mod timer {
     pub const LOOK: u8 = 6;
     pub const COALESCING: u8 = 7;
     pub const REFUSED: u8 = 8;
+
+    /// Those that end with a connection.
+    pub const OF_A_CONNECTION: [u8; 6] = [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED];
 }
 
 /// Before a stream is asked again that says that it takes nothing, though it has room, or has nothing, though it has.
@@ -447,14 +450,7 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        for id in [
-            timer::HANDSHAKE,
-            timer::HEARTBEAT,
-            timer::CONNECT,
-            timer::LOOK,
-            timer::COALESCING,
-            timer::REFUSED,
-        ] {
+        for id in timer::OF_A_CONNECTION {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
