@@ -1,8 +1,8 @@
 //! How a thread that waits for sockets receives from their connections itself.
 
-use super::SocketLink;
-use super::connection::{Connection, Lending};
 use crate::errno::{Errno, Result};
+use crate::session::SocketLink;
+use crate::session::connection::{Connection, Lending};
 use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};

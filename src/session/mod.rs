@@ -1,50 +1,31 @@
 //! Sessions: what stands between a socket's pipe and a stream, and the listeners that make them.
 #![forbid(unsafe_code)]
 
-mod attempts;
-mod backoff;
 mod borrowed;
-mod connecter;
 mod connection;
-mod datagrams;
-mod ending;
-mod establishing;
-mod handshaking;
-mod listener;
-mod lookup;
+mod connectionless;
+mod lifecycle;
 mod monitor;
-#[cfg(feature = "pgm")]
-mod multicast;
-mod write_coalescing;
-#[cfg(feature = "norm")]
-mod norm;
-mod ban_list;
+mod remote;
 mod socket_link;
-mod send_rate;
-pub mod recv;
-mod send;
-mod shared;
-mod state;
-mod tunnel;
-mod turned_away;
-mod zap;
 #[cfg(test)]
 mod tests;
 
 pub use borrowed::{Borrowed, fed};
 pub use connection::MAX_DRAIN_MS;
-pub use datagrams::exchange;
-pub use listener::{Listening, listen};
+pub use connection::recv;
+pub use connection::send::HEAVY;
+pub use connectionless::datagrams::exchange;
+pub use lifecycle::listener::{Listening, listen};
+pub use lifecycle::session::SessionContext;
+pub use lifecycle::zap::Authenticators;
 pub use monitor::{Endpoints, Monitor, Observer, event};
-pub use send::HEAVY;
 pub use socket_link::{Command, SocketEnd, SocketLink};
-pub use state::SessionContext;
-pub use zap::Authenticators;
 
 use crate::pipe::Pipe;
 use crate::reactor::Handle;
 use crate::transport::ConnectPlan;
-use shared::Shared;
+use remote::Shared;
 use std::sync::Arc;
 
 /// A session as its socket knows it.
@@ -79,7 +60,7 @@ pub fn connect(
     let shared = Arc::new(Shared::default());
     let theirs = Arc::clone(&shared);
     io_thread.add(Box::new(move |cx| {
-        state::Session::connecting(cx, session_context, theirs, (plan, routing_id), pipe)
+        lifecycle::session::Session::connecting(cx, session_context, theirs, (plan, routing_id), pipe)
     }));
     SessionHandle(shared)
 }

@@ -1,12 +1,12 @@
 //! What a socket and its sessions and listeners share.
 
-use super::SessionHandle;
-use super::ban_list::BanList;
-use super::borrowed::Connections;
-use super::monitor::Monitor;
-use super::send_rate::SendRate;
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
+use crate::session::SessionHandle;
+use crate::session::borrowed::Connections;
+use crate::session::connection::send_rate::SendRate;
+use crate::session::lifecycle::ban_list::BanList;
+use crate::session::monitor::Monitor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 

@@ -670,7 +670,7 @@ mod tests {
 mod loom_tests {
     use super::*;
     use crate::queue::shim::AtomicBool;
-    use crate::session::turned_away::{Half, TurnedAway};
+    use crate::session::connection::contention::{Half, TurnedAway};
     use loom::sync::{Arc, Mutex, MutexGuard, Notify};
     use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -2,7 +2,7 @@
 
 use super::halves::{Message, append_frame, pipes, read_all, recv_half, streams};
 use crate::engine::zmtp::Version;
-use crate::session::recv::{Limits, Received};
+use crate::session::connection::recv::{Limits, Received};
 use std::io::Write;
 use std::os::fd::AsFd;
 

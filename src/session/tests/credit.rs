@@ -4,7 +4,7 @@ use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
 use crate::session::Listening;
-use crate::session::turned_away::Half;
+use crate::session::connection::contention::Half;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;

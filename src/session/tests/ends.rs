@@ -6,8 +6,8 @@ use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::message::{MORE, OutFrame};
 use crate::pipe::{End, Pipe};
-use crate::session::recv::{Received, RecvForm, RecvHalf};
-use crate::session::send::{SendForm, SendHalf, Sent};
+use crate::session::connection::recv::{Received, RecvForm, RecvHalf};
+use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -65,7 +65,7 @@ impl Sender<'_> {
     }
 }
 
-/// Whether the connection goes on. What ends it is what [`Session`](crate::session::state::Session) ends it for.
+/// Whether the connection goes on. What ends it is what [`Session`](crate::session::lifecycle::session::Session) ends it for.
 fn receive(connection: &mut Connection) -> bool {
     let received = connection.recv.receive(connection.stream.as_fd(), 0, &mut Vec::new());
     match received {

@@ -10,8 +10,8 @@ use crate::engine::codec::{AnyOpener, AnySealer, Opener, Sealer};
 use crate::engine::zmtp::Version;
 use crate::message::{COMMAND, FrameKind, MORE};
 use crate::pipe;
-use crate::session::recv::{Limits, Received, RecvForm, RecvHalf};
-use crate::session::send::{SendForm, SendHalf, Sent};
+use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
+use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 

@@ -1,9 +1,9 @@
 //! A session as other threads reach it.
 
-use super::connection::Connection;
-use super::recv::RecvHalf;
 use crate::pipe::{Notify, PipeEvent};
 use crate::reactor::Remote;
+use crate::session::connection::Connection;
+use crate::session::connection::recv::RecvHalf;
 use crate::sys::lock::Lock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};

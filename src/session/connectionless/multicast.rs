@@ -1,17 +1,17 @@
 //! What stands between a socket's pipe and a reliable multicast: a publisher's messages go out to whoever listens, a
 //! subscriber's come in from all senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
-use super::datagrams::{Parts, deliver_whole};
-use super::establishing::limits;
-use super::shared::{PEER_CLOSED, Shared, TERMINATE};
-use super::state::{linger, timer};
-use super::{SessionContext, SocketLink};
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::pgm::{Packer, Unpacker};
 use crate::message::COMMAND;
 use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::session::connectionless::datagrams::{Parts, deliver_whole};
+use crate::session::lifecycle::establishing::limits;
+use crate::session::lifecycle::session::{linger, timer};
+use crate::session::remote::{PEER_CLOSED, Shared, TERMINATE};
+use crate::session::{SessionContext, SocketLink};
 use crate::sys::keyed::HashMap;
 use crate::sys::pgm::{PgmSocket, Received, Sent, Source as Sender};
 use crate::transport::Multicast;

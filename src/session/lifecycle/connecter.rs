@@ -1,12 +1,12 @@
 //! Attempts to connect: names, addresses, proxies, and when to try again.
 
-use super::backoff::Backoff;
-use super::lookup::Lookup;
-use super::monitor::Endpoints;
 use crate::engine::socks::Socks5;
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::reactor::Remote;
+use crate::session::lifecycle::backoff::Backoff;
+use crate::session::lifecycle::resolve::Lookup;
+use crate::session::monitor::Endpoints;
 use crate::sys::random::number_or_0;
 use crate::sys::stream;
 use crate::transport::{self, ConnectPlan, Connecting, Destination};

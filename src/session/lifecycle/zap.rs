@@ -1,11 +1,11 @@
 //! The way to the authenticator and back (RFC 27): a pipe to whoever is bound to `inproc://zeromq.zap.01`.
 
-use super::shared::{Shared, ZAP};
 use crate::engine::Failure;
 use crate::engine::zap::{ZapReply, ZapRequest};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{Notify, Pipe, PipeEvent};
+use crate::session::remote::{Shared, ZAP};
 use std::sync::Arc;
 
 /// Frames and bytes of a reply, beyond which it is no reply. A ZAP reply has eight frames.

@@ -1,15 +1,15 @@
 //! What stands between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is
 //! two frames; of what comes in, whatever is no message is dropped.
 
-use super::shared::{PEER_CLOSED, Shared, TERMINATE};
-use super::state::{linger, timer};
-use super::{SessionContext, SessionHandle, SocketLink};
 use crate::ctx::Guard;
 use crate::engine::datagram::{Form, Outgoing};
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, OutFrame};
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Handle, Interest, Ready, Source};
+use crate::session::lifecycle::session::{linger, timer};
+use crate::session::remote::{PEER_CLOSED, Shared, TERMINATE};
+use crate::session::{SessionContext, SessionHandle, SocketLink};
 use crate::sys::datagram;
 use crate::transport::{Datagrams, Unconnected};
 use std::os::fd::AsRawFd;
@@ -43,11 +43,17 @@ pub fn exchange(
         }
         #[cfg(feature = "pgm")]
         Unconnected::Multicast(socket) => Box::new(move |cx, shared, parts| {
-            super::multicast::Exchange::begin(cx, session_context, shared, socket, parts)
+            crate::session::connectionless::multicast::Exchange::begin(
+                cx,
+                session_context,
+                shared,
+                socket,
+                parts,
+            )
         }),
         #[cfg(feature = "norm")]
         Unconnected::Norm(socket) => Box::new(move |cx, shared, parts| {
-            super::norm::Exchange::begin(cx, session_context, shared, socket, parts)
+            crate::session::connectionless::norm::Exchange::begin(cx, session_context, shared, socket, parts)
         }),
     };
     io_thread.add(Box::new(move |cx| {
@@ -276,7 +282,7 @@ fn deliver(writer: &mut LaneWriter, first: &[u8], body: &[u8]) -> Result<()> {
 
 /// A message of any number of frames. Errors: `ENOMEM`.
 #[cfg(any(feature = "norm", feature = "pgm"))]
-pub(super) fn deliver_whole(writer: &mut LaneWriter, message: &[Vec<u8>]) -> Result<()> {
+pub(in crate::session) fn deliver_whole(writer: &mut LaneWriter, message: &[Vec<u8>]) -> Result<()> {
     for (i, frame) in message.iter().enumerate() {
         writer.append(&mut OutFrame::bytes(frame, i + 1 < message.len()))?;
     }

@@ -1,15 +1,15 @@
 //! A listening socket on an I/O thread, and the sessions that came of it.
 
-use super::monitor::{Endpoints, event};
-use super::shared::Shared;
-use super::state::{Session, SessionContext};
-use super::zap::Authenticators;
-use super::{SocketLink, monitor};
 use crate::ctx::{Context, Guard, HandshakeTicket};
 use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
+use crate::session::lifecycle::session::{Session, SessionContext};
+use crate::session::lifecycle::zap::Authenticators;
+use crate::session::monitor::{Endpoints, event};
+use crate::session::remote::Shared;
+use crate::session::{SocketLink, monitor};
 use crate::sys::lock::Lock;
 use crate::sys::log::Notice;
 use crate::sys::memory;

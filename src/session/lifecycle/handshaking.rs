@@ -1,11 +1,11 @@
 //! A handshake over a stream.
 
-use super::state::Reason;
-use super::tunnel::{self, Tunnel};
-use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Opening, Peer, Progress, Security};
 use crate::errno::Errno;
+use crate::session::connection::tls_stream::{self, Tunnel};
+use crate::session::lifecycle::session::Reason;
+use crate::session::lifecycle::zap::Zap;
 use crate::transport::Layers;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -144,7 +144,7 @@ impl Handshaking {
         }
         let mut buffer = [0; READ];
         loop {
-            let bytes = match tunnel::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut buffer) {
+            let bytes = match tls_stream::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
                 Ok(n) => buffer.get_mut(..n).unwrap_or_default(),
                 Err(errno) if errno.would_block() => {
@@ -204,7 +204,7 @@ impl Handshaking {
         while let Some(rest) = self.out.0.get(self.out_at..)
             && !rest.is_empty()
         {
-            match tunnel::write(self.fd.as_fd(), self.tunnel.as_deref(), &[IoSlice::new(rest)]) {
+            match tls_stream::write(self.fd.as_fd(), self.tunnel.as_deref(), &[IoSlice::new(rest)]) {
                 Ok(n) => self.out_at += n,
                 Err(errno) if errno.would_block() => return Ok(()),
                 Err(errno) => return Err(errno),

@@ -9,7 +9,7 @@ use crate::engine::ws::{Header, Opcode};
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header as FrameHeader};
 use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, MORE};
-use crate::session::send::MOST_CONTROL;
+use crate::session::connection::send::MOST_CONTROL;
 
 impl RecvHalf {
     /// As [`parse`](RecvHalf::parse), for WebSocket frames.

@@ -1,21 +1,27 @@
 //! An established connection: a stream and its two halves, driven by whoever is there.
 
 mod apply;
+pub(in crate::session) mod contention;
 mod lend_policy;
+pub mod recv;
+pub mod send;
+pub(in crate::session) mod send_rate;
+pub(in crate::session) mod tls_stream;
 mod watch;
+pub(in crate::session) mod write_coalescing;
 
-pub(super) use apply::Lending;
-pub(super) use lend_policy::MIN_LOOK_INTERVAL;
+pub(in crate::session) use apply::Lending;
+pub(in crate::session) use lend_policy::MIN_LOOK_INTERVAL;
 
-use super::borrowed::note_feed;
-use super::recv::{Received, RecvHalf};
-use super::send::{SendHalf, Sent};
-use super::send_rate::SendRate;
-use super::turned_away::{Half, TurnedAway};
-use super::write_coalescing::WriteCoalescing;
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
 use crate::reactor::{Remote, clock_ms};
+use crate::session::borrowed::note_feed;
+use crate::session::connection::contention::{Half, TurnedAway};
+use crate::session::connection::recv::{Received, RecvHalf};
+use crate::session::connection::send::{SendHalf, Sent};
+use crate::session::connection::send_rate::SendRate;
+use crate::session::connection::write_coalescing::WriteCoalescing;
 use crate::sys::cancel::Closes;
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
@@ -46,19 +52,19 @@ pub struct Connection {
     fd: Closes<OwnedFd>,
     /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.
     pub has_mechanism: bool,
-    pub(super) send: Lock<Option<SendHalf>>,
-    pub(super) recv: Lock<Option<RecvHalf>>,
+    pub(in crate::session) send: Lock<Option<SendHalf>>,
+    pub(in crate::session) recv: Lock<Option<RecvHalf>>,
     /// Who watches the stream. Locked before the halves, never after.
     watcher: Watcher,
     /// The session.
-    pub(super) remote: Remote,
+    pub(in crate::session) remote: Remote,
     /// How fast the socket sends.
     send_rate: Arc<SendRate>,
     /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
     one_way: AtomicBool,
-    pub(super) turned_away: TurnedAway,
+    pub(in crate::session) turned_away: TurnedAway,
     /// Whether sending is left to the program for now.
-    pub(super) coalescing: WriteCoalescing,
+    pub(in crate::session) coalescing: WriteCoalescing,
     /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Whoever asks gets the same, so Relaxed.
     stream_holds: AtomicUsize,
     /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess whoever reads or writes
@@ -151,14 +157,14 @@ impl Connection {
     }
 
     /// Bytes sent so far. `None` while somebody else sends.
-    pub(super) fn sent_bytes(&self) -> Option<u64> {
+    pub(in crate::session) fn sent_bytes(&self) -> Option<u64> {
         let sent_bytes = self.send.try_lock().and_then(|half| half.as_ref().map(SendHalf::sent_bytes));
         self.wake_if_contended(Half::Send);
         sent_bytes
     }
 
     /// Whether the stream has taken nothing since so many bytes were sent, says that it will not, and has room.
-    pub(super) fn refuses_in_spite_of_room(&self, sent_bytes: u64) -> bool {
+    pub(in crate::session) fn refuses_in_spite_of_room(&self, sent_bytes: u64) -> bool {
         let refuses = |half: &SendHalf| half.is_blocked() && half.sent_bytes() == sent_bytes;
         let blocked = self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(refuses));
         self.wake_if_contended(Half::Send);
@@ -166,7 +172,7 @@ impl Connection {
     }
 
     /// Whether the last attempt to receive has brought nothing, though there is something.
-    pub(super) fn withholds_bytes(&self) -> bool {
+    pub(in crate::session) fn withholds_bytes(&self) -> bool {
         let nothing = |half: &RecvHalf| half.received() == 0 && !half.waits_for_credit();
         let in_vain = self.recv.try_lock().is_some_and(|half| half.as_ref().is_some_and(nothing));
         self.wake_if_contended(Half::Recv);
@@ -175,7 +181,7 @@ impl Connection {
     }
 
     /// Whether a control frame would have to wait, where somebody who is sending counts as busy.
-    pub(super) fn seems_busy(&self) -> bool {
+    pub(in crate::session) fn seems_busy(&self) -> bool {
         let Some(half) = self.send.try_lock() else { return true };
         let busy = half.as_ref().is_none_or(SendHalf::is_busy);
         drop(half);
@@ -368,7 +374,7 @@ impl Connection {
     }
 
     /// Notes that something was received. Whether the program's thread had sent something before that.
-    pub(super) fn turn_round(&self) -> bool {
+    pub(in crate::session) fn turn_round(&self) -> bool {
         // Written only if there is something to say: the sender's thread may be another one.
         self.one_way.load(Ordering::Relaxed) && self.one_way.swap(false, Ordering::Relaxed)
     }
@@ -399,7 +405,7 @@ impl Connection {
     }
 
     /// Waits until who is receiving now has done. Whether somebody was.
-    pub(super) fn await_receiver(&self) -> bool {
+    pub(in crate::session) fn await_receiver(&self) -> bool {
         let receiving = self.is_receiving();
         if receiving {
             // The I/O thread, for one burst.
@@ -410,7 +416,7 @@ impl Connection {
     }
 
     /// Whether somebody is receiving now.
-    pub(super) fn is_receiving(&self) -> bool {
+    pub(in crate::session) fn is_receiving(&self) -> bool {
         if self.recv.try_lock().is_none() {
             return true;
         }
@@ -418,7 +424,7 @@ impl Connection {
         false
     }
 
-    pub(super) fn receive_with(
+    pub(in crate::session) fn receive_with(
         &self,
         half: &mut RecvHalf,
         hangup: bool,
@@ -432,7 +438,7 @@ impl Connection {
     }
 
     /// For who has let go of a half: lets the I/O thread have its turn, if it wanted one.
-    pub(super) fn wake_if_contended(&self, half: Half) {
+    pub(in crate::session) fn wake_if_contended(&self, half: Half) {
         if self.turned_away.is_waiting(half) {
             self.remote.wake();
         }

@@ -1,14 +1,5 @@
 //! From a stream to a connection: the handshake, the pipe, and who the peer is.
 
-use super::Command;
-use super::connecter::Met;
-use super::connection::Connection;
-use super::handshaking::{Handshaking, Outcome, Stream};
-use super::monitor::event;
-use super::recv::{Limits, Received, RecvForm, RecvHalf};
-use super::send::{SendForm, SendHalf};
-use super::state::{Reason, Session, Stage, fd_value, millis, timer};
-use super::zap::Zap;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
@@ -19,11 +10,20 @@ use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{self, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Interest};
+use crate::session::Command;
+use crate::session::connection::Connection;
+use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
+use crate::session::connection::send::{SendForm, SendHalf};
+use crate::session::lifecycle::connecter::Met;
+use crate::session::lifecycle::handshaking::{Handshaking, Outcome, Stream};
+use crate::session::lifecycle::session::{Reason, Session, Stage, fd_value, millis, timer};
+use crate::session::lifecycle::zap::Zap;
+use crate::session::monitor::event;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 /// For something to read, and for room.
-pub(super) const EITHER: Interest = Interest::READABLE.add(Interest::WRITABLE);
+pub(in crate::session) const EITHER: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// A peer whose authentication has failed for now is told nothing (RFC 25, RFC 27): after so many milliseconds the connection
 /// ends, so that the peer comes back. At once, and it would be back at once, with a question for the same authenticator.
@@ -31,7 +31,7 @@ const SILENCE_MS: i32 = 1100;
 
 impl Session {
     /// `watched`: the reactor has watched the stream for being connected.
-    pub(super) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd, watched: bool) {
+    pub(in crate::session) fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd, watched: bool) {
         let is_raw = self.options.raw_socket && self.layers.ws.is_none();
         // A Unix socket has room again each time that its peer reads, which would wake us in each step of the handshake.
         let for_room = is_raw || self.scheme.is_over_tcp();
@@ -66,7 +66,7 @@ impl Session {
         self.shake_hands(cx);
     }
 
-    pub(super) fn shake_hands(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn shake_hands(&mut self, cx: &mut Cx<'_>) {
         while let Stage::Handshaking(handshaking) = &mut self.stage {
             let outcome = handshaking.drive();
             match self.act_on(cx, outcome) {
@@ -134,7 +134,7 @@ impl Session {
 
     /// The handshake is over: connects the stream and the pipe. `peer` is `None` for a raw stream. `rest` has come from the
     /// peer already, and, if `drained`, all that there is for now.
-    pub(super) fn establish(
+    pub(in crate::session) fn establish(
         &mut self,
         cx: &mut Cx<'_>,
         Stream { fd, tunnel, for_room }: Stream,
@@ -230,7 +230,7 @@ impl Session {
         met
     }
 
-    pub(super) fn make_pipe(&mut self) -> Result<(LaneReader, LaneWriter, Pipe), Errno> {
+    pub(in crate::session) fn make_pipe(&mut self) -> Result<(LaneReader, LaneWriter, Pipe), Errno> {
         let to_socket = LaneOptions { hwm: self.options.rcvhwm, conflate: self.options.conflates_in() };
         let from_socket = LaneOptions { hwm: self.options.sndhwm, conflate: self.options.conflates_out() };
         let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
@@ -246,7 +246,7 @@ impl Session {
     }
 
     /// Tells the socket who is there.
-    pub(super) fn introduce(
+    pub(in crate::session) fn introduce(
         &self,
         writer: &mut LaneWriter,
         peer: Option<&Peer>,
@@ -299,7 +299,7 @@ fn forms(peer: Option<Peer>, role: Option<&ws::Role>, options: &SocketOptions) -
 }
 
 /// What a peer may send.
-pub(super) fn limits(options: &SocketOptions) -> Limits {
+pub(in crate::session) fn limits(options: &SocketOptions) -> Limits {
     let message = match u64::try_from(options.maxmsgsize) {
         Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
         Err(_) => u64::MAX,

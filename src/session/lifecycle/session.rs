@@ -1,14 +1,5 @@
 //! A session: one connection of a socket, from the first attempt or the accept to the end, on one I/O thread.
 
-use super::SocketLink;
-use super::connecter::{Attempt, Connecter};
-use super::connection::{Connection, MIN_LOOK_INTERVAL};
-use super::handshaking::Handshaking;
-use super::monitor::{Endpoints, event};
-use super::recv::{Received, RecvHalf};
-use super::send::Sent;
-use super::shared::{DISCONNECT, MAKE_ROOM, PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
-use super::zap::Authenticators;
 use crate::ctx::{Guard, HandshakeTicket};
 use crate::engine::zmtp::heartbeat::Action;
 use crate::engine::{Failure, Heartbeat, Security};
@@ -16,6 +7,15 @@ use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Ready, Source};
+use crate::session::SocketLink;
+use crate::session::connection::recv::{Received, RecvHalf};
+use crate::session::connection::send::Sent;
+use crate::session::connection::{Connection, MIN_LOOK_INTERVAL};
+use crate::session::lifecycle::connecter::{Attempt, Connecter};
+use crate::session::lifecycle::handshaking::Handshaking;
+use crate::session::lifecycle::zap::Authenticators;
+use crate::session::monitor::{Endpoints, event};
+use crate::session::remote::{DISCONNECT, MAKE_ROOM, PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
 use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan, Layers, Scheme};
 use std::os::fd::RawFd;
@@ -52,32 +52,32 @@ pub struct SessionContext {
 
 /// Lives on an I/O thread; others reach it through its [`Shared`].
 pub struct Session {
-    pub(super) owner: Arc<SocketLink>,
-    pub(super) options: Arc<SocketOptions>,
-    pub(super) security: Security,
-    pub(super) authenticators: Arc<dyn Authenticators>,
-    pub(super) shared: Arc<Shared>,
+    pub(in crate::session) owner: Arc<SocketLink>,
+    pub(in crate::session) options: Arc<SocketOptions>,
+    pub(in crate::session) security: Security,
+    pub(in crate::session) authenticators: Arc<dyn Authenticators>,
+    pub(in crate::session) shared: Arc<Shared>,
     /// How to connect (again); `None` for a connection that was accepted.
-    pub(super) connecter: Option<Connecter>,
-    pub(super) stage: Stage,
+    pub(in crate::session) connecter: Option<Connecter>,
+    pub(in crate::session) stage: Stage,
     /// Of a peer that has come to us, until its handshake is over.
-    pub(super) ticket: Option<HandshakeTicket>,
-    pub(super) lanes: Option<(LaneReader, LaneWriter)>,
-    pub(super) end: Option<End>,
-    pub(super) endpoints: Endpoints,
-    pub(super) peer_address: String,
-    pub(super) scheme: Scheme,
+    pub(in crate::session) ticket: Option<HandshakeTicket>,
+    pub(in crate::session) lanes: Option<(LaneReader, LaneWriter)>,
+    pub(in crate::session) end: Option<End>,
+    pub(in crate::session) endpoints: Endpoints,
+    pub(in crate::session) peer_address: String,
+    pub(in crate::session) scheme: Scheme,
     /// What is spoken on the stream, below ZMTP.
-    pub(super) layers: Layers,
+    pub(in crate::session) layers: Layers,
     /// Frames of our own, waiting to be sent.
-    pub(super) control: Vec<u8>,
+    pub(in crate::session) control: Vec<u8>,
     /// The socket wants no more of us but that we send what is left.
-    pub(super) closing: bool,
+    pub(in crate::session) closing: bool,
     /// Keeps the context from ending while we are here.
-    pub(super) _guard: Guard,
+    pub(in crate::session) _guard: Guard,
 }
 
-pub(super) enum Stage {
+pub(in crate::session) enum Stage {
     /// Between two attempts, or before the first.
     Waiting,
     Connecting(Attempt),
@@ -87,7 +87,7 @@ pub(super) enum Stage {
 
 /// Why a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(in crate::session) enum Reason {
     Stream(Errno),
     /// The system refuses us what it takes.
     Own(Errno),
@@ -170,13 +170,13 @@ impl Session {
         self.end = Some(end);
     }
 
-    pub(super) fn tell(&self, kind: u64, value: u64) {
+    pub(in crate::session) fn tell(&self, kind: u64, value: u64) {
         self.owner.monitor.tell(kind, value, &self.endpoints);
     }
 }
 
 impl Session {
-    pub(super) fn send(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn send(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return self.close_if_nothing_is_left(cx) };
         let sent = connection.send(&self.control, self.closing);
         self.control.clear();
@@ -240,7 +240,7 @@ impl Session {
         self.send(cx);
     }
 
-    pub(super) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
+    pub(in crate::session) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
         let Stage::Connected(connection) = &self.stage else { return };
         let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
         match received {
@@ -303,7 +303,7 @@ impl Session {
         }
     }
 
-    pub(super) fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return };
         if !connection.heartbeats {
             return;
@@ -486,7 +486,7 @@ impl Drop for Session {
 
 /// The socket wants no more of a source: it goes on for so many milliseconds to send what is left, for ever below 0. `false`:
 /// not at all.
-pub(super) fn linger(cx: &mut Cx<'_>, linger_ms: i32) -> bool {
+pub(in crate::session) fn linger(cx: &mut Cx<'_>, linger_ms: i32) -> bool {
     match linger_ms {
         0 => cx.finish(),
         1.. => cx.set_timer(timer::LINGER, millis(linger_ms)),
@@ -495,10 +495,10 @@ pub(super) fn linger(cx: &mut Cx<'_>, linger_ms: i32) -> bool {
     linger_ms != 0
 }
 
-pub(super) fn millis(ms: i32) -> Duration {
+pub(in crate::session) fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::from(ms.max(0).unsigned_abs()))
 }
 
-pub(super) fn fd_value(fd: RawFd) -> u64 {
+pub(in crate::session) fn fd_value(fd: RawFd) -> u64 {
     u64::try_from(fd).unwrap_or(0)
 }

@@ -1,6 +1,5 @@
 //! The sending half of a connection: what the socket wrote, out of the pipe and into the stream.
 
-use super::tunnel::{self, Tunnel};
 use crate::engine::Failure;
 use crate::engine::codec::AnySealer;
 use crate::engine::ws::Outgoing;
@@ -9,6 +8,7 @@ use crate::engine::zmtp::outgoing::Head;
 use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::pipe::{LaneReader, Tail};
+use crate::session::connection::tls_stream::{self, Tunnel};
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -359,10 +359,10 @@ impl SendHalf {
             // An idle connection keeps no more than it needs.
             self.out = Vec::new();
             self.out_at = 0;
-            tunnel::flush(fd, self.tunnel.as_deref())?;
+            tls_stream::flush(fd, self.tunnel.as_deref())?;
             return Ok(Step::Nothing);
         }
-        let n = tunnel::write(fd, self.tunnel.as_deref(), &[IoSlice::new(rest)])?;
+        let n = tls_stream::write(fd, self.tunnel.as_deref(), &[IoSlice::new(rest)])?;
         let short = n < rest.len() && self.tunnel.is_none();
         self.out_at += n;
         Ok(if short { Step::Short(n) } else { Step::Wrote(n) })
@@ -405,7 +405,11 @@ impl SendHalf {
                 }
                 true
             });
-            (tunnel::write(fd, self.tunnel.as_deref(), ranges.get(..used).unwrap_or_default())?, total, whole)
+            (
+                tls_stream::write(fd, self.tunnel.as_deref(), ranges.get(..used).unwrap_or_default())?,
+                total,
+                whole,
+            )
         };
         self.pass(written);
         let short = written < total;

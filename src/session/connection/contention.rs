@@ -106,7 +106,7 @@ mod loom_tests {
     }
 
     fn fails(edge: &str) -> bool {
-        crate::sys::twin::fails("session::turned_away::loom_tests::twin", "WEAKENED_EDGE", edge)
+        crate::sys::twin::fails("session::connection::contention::loom_tests::twin", "WEAKENED_EDGE", edge)
     }
 
     #[test]

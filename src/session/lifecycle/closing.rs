@@ -1,11 +1,5 @@
 //! How a connection ends, and a session.
 
-use super::connecter::Connecter;
-use super::connection::Connection;
-use super::monitor::{Endpoints, event};
-use super::recv::RecvHalf;
-use super::state::{Reason, Session, Stage, fd_value, linger, timer};
-use super::{Command, SessionHandle};
 use crate::engine::Failure;
 use crate::errno::Errno;
 use crate::message::OutFrame;
@@ -13,12 +7,18 @@ use crate::options::SocketType;
 use crate::options::draft_number::{ZMQ_NOTIFY_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED};
 use crate::pipe::{End, LaneOptions};
 use crate::reactor::Cx;
+use crate::session::connection::Connection;
+use crate::session::connection::recv::RecvHalf;
+use crate::session::lifecycle::connecter::Connecter;
+use crate::session::lifecycle::session::{Reason, Session, Stage, fd_value, linger, timer};
+use crate::session::monitor::{Endpoints, event};
+use crate::session::{Command, SessionHandle};
 use crate::sys::log::Notice;
 use std::sync::Arc;
 
 impl Session {
     /// The stream has ended, in whatever stage.
-    pub(super) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+    pub(in crate::session) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
         for id in timer::OF_A_CONNECTION {
             cx.cancel_timer(id);
         }
@@ -82,20 +82,20 @@ impl Session {
     }
 
     /// Lets go of the pipe, of which the socket is told. Another one may follow.
-    pub(super) fn forget_pipe(&mut self) {
+    pub(in crate::session) fn forget_pipe(&mut self) {
         self.shared.forget_pipe();
         self.lanes = None;
         self.end = None;
     }
 
     /// Counts a failed handshake against the address of a peer that has come to us.
-    pub(super) fn count_failure(&self, now_ms: u64) {
+    pub(in crate::session) fn count_failure(&self, now_ms: u64) {
         if self.connecter.is_none() {
             self.owner.ban_list.failed(&self.peer_address, now_ms);
         }
     }
 
-    pub(super) fn tell_failure(&self, failure: Failure) {
+    pub(in crate::session) fn tell_failure(&self, failure: Failure) {
         match failure {
             Failure::Protocol(code) => {
                 self.tell(event::HANDSHAKE_FAILED_PROTOCOL, code.unsigned_abs().into());
@@ -109,7 +109,7 @@ impl Session {
     }
 
     /// Takes the lanes back from a connection that has ended.
-    pub(super) fn take_apart(&mut self, connection: &Connection) {
+    pub(in crate::session) fn take_apart(&mut self, connection: &Connection) {
         drop(self.withdraw());
         self.control.clear();
         if let (Some(send), Some(recv)) = connection.dismantle() {
@@ -138,7 +138,7 @@ impl Session {
 
     /// Drops the connection, if there is one, and its lanes. Its halves may be in the hands of the socket's thread, and
     /// the lanes are to go before the pipe's end does.
-    pub(super) fn let_go(&mut self) {
+    pub(in crate::session) fn let_go(&mut self) {
         if let Some(connection) = self.withdraw() {
             drop(connection.dismantle());
         }
@@ -155,7 +155,7 @@ impl Session {
     }
 
     /// There is no stream: connects again, or ends.
-    pub(super) fn lost(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn lost(&mut self, cx: &mut Cx<'_>) {
         if self.connecter.is_none() {
             // Dropping our end of the pipe tells the socket.
             return cx.finish();
@@ -184,7 +184,7 @@ impl Session {
     }
 
     /// The socket wants no more of us.
-    pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn close(&mut self, cx: &mut Cx<'_>) {
         if std::mem::replace(&mut self.closing, true) {
             return;
         }
@@ -235,13 +235,13 @@ impl Session {
     }
 
     /// While there is no connection.
-    pub(super) fn close_if_nothing_is_left(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn close_if_nothing_is_left(&mut self, cx: &mut Cx<'_>) {
         if self.closing && !self.something_left() {
             cx.finish();
         }
     }
 
-    pub(super) fn something_left(&mut self) -> bool {
+    pub(in crate::session) fn something_left(&mut self) -> bool {
         self.lanes.as_mut().is_some_and(|(reader, _)| reader.check_bytes())
     }
 }

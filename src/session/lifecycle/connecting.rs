@@ -1,13 +1,13 @@
 //! Attempts to connect, as they show in a session: registered, timed, told of, tried again.
 
-use super::connecter::Step;
-use super::establishing::EITHER;
-use super::monitor::{Endpoints, event};
-use super::state::{Session, Stage, fd_value, millis, timer};
-use super::{Command, SessionHandle};
 use crate::errno::Errno;
 use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
 use crate::reactor::Cx;
+use crate::session::lifecycle::connecter::Step;
+use crate::session::lifecycle::establishing::EITHER;
+use crate::session::lifecycle::session::{Session, Stage, fd_value, millis, timer};
+use crate::session::monitor::{Endpoints, event};
+use crate::session::{Command, SessionHandle};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 const NO_DESCRIPTOR: u64 = u64::MAX;
 
 impl Session {
-    pub(super) fn connect(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn connect(&mut self, cx: &mut Cx<'_>) {
         let Some(connecter) = &mut self.connecter else { return cx.finish() };
         let step = connecter.begin(&cx.remote());
         self.follow(cx, step, false);
@@ -56,7 +56,7 @@ impl Session {
         }
     }
 
-    pub(super) fn attempt_failed(&mut self, cx: &mut Cx<'_>, fd: Option<RawFd>, errno: Errno) {
+    pub(in crate::session) fn attempt_failed(&mut self, cx: &mut Cx<'_>, fd: Option<RawFd>, errno: Errno) {
         cx.cancel_timer(timer::CONNECT);
         self.stage = Stage::Waiting;
         if let Some(fd) = fd {
@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// Whether an endpoint that the program has disconnected is not to be tried again while it waits for that; tells of it.
-    pub(super) fn stops_attempts(&self) -> bool {
+    pub(in crate::session) fn stops_attempts(&self) -> bool {
         let stops = self.options.reconnect_stop & ZMQ_RECONNECT_STOP_AFTER_DISCONNECT != 0
             && self.connecter.is_some()
             && matches!(self.stage, Stage::Waiting);
@@ -85,7 +85,7 @@ impl Session {
         stops
     }
 
-    pub(super) fn connect_later(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn connect_later(&mut self, cx: &mut Cx<'_>) {
         if !self.set_reconnect_timer(cx) {
             self.give_up(cx);
         }
@@ -102,12 +102,12 @@ impl Session {
     }
 
     /// Never connects again.
-    pub(super) fn give_up(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn give_up(&mut self, cx: &mut Cx<'_>) {
         self.owner.mailbox.send(Command::Gone(SessionHandle(Arc::clone(&self.shared))));
         cx.finish();
     }
 
-    pub(super) fn attempt_ready(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::session) fn attempt_ready(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Connecting(_) = &self.stage
             && let Stage::Connecting(attempt) = std::mem::replace(&mut self.stage, Stage::Waiting)
             && let Some(connecter) = &mut self.connecter

@@ -7,8 +7,6 @@ mod scratch;
 mod sealed;
 mod ws;
 
-use super::send::MOST_CONTROL;
-use super::tunnel::{self, Tunnel};
 use crate::engine::codec::AnyOpener;
 use crate::engine::ws::Incoming;
 use crate::engine::zmtp::Version;
@@ -18,6 +16,8 @@ use crate::errno::Errno;
 use crate::message::BodyBuilder;
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
+use crate::session::connection::send::MOST_CONTROL;
+use crate::session::connection::tls_stream::{self, Tunnel};
 use scratch::Scratch;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -342,7 +342,7 @@ impl RecvHalf {
             let (at, form, tunnel) = (builder.filled().len(), &self.form, self.tunnel.as_deref());
             let bytes = builder.fill(|spare| {
                 room = spare.len();
-                let filled = tunnel::read_uninit(fd, tunnel, spare)?;
+                let filled = tls_stream::read_uninit(fd, tunnel, spare)?;
                 ws::unmask_body(form, at, filled);
                 Ok(filled)
             })?;
@@ -355,7 +355,7 @@ impl RecvHalf {
                 let (mut asked, tunnel) = (0, self.tunnel.as_deref());
                 let (bytes, _) = producer.receive(least, |room| {
                     asked = room.len().min(most);
-                    tunnel::read_uninit(fd, tunnel, room.get_mut(..asked).unwrap_or_default())
+                    tls_stream::read_uninit(fd, tunnel, room.get_mut(..asked).unwrap_or_default())
                 })?;
                 (bytes, asked)
             }
@@ -363,7 +363,7 @@ impl RecvHalf {
                 let spare = self.scratch.room(least.max(self.want))?;
                 let asked = spare.len().min(most);
                 let bytes =
-                    tunnel::read(fd, self.tunnel.as_deref(), spare.get_mut(..asked).unwrap_or_default())?;
+                    tls_stream::read(fd, self.tunnel.as_deref(), spare.get_mut(..asked).unwrap_or_default())?;
                 self.scratch.filled(bytes);
                 (bytes, asked)
             }

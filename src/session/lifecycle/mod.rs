@@ -1,0 +1,13 @@
+//! The life of a session: connecting or accepted, handshake, established, closing; and the listeners that accept.
+
+pub(in crate::session) mod backoff;
+pub(in crate::session) mod ban_list;
+pub(in crate::session) mod closing;
+pub(in crate::session) mod connecter;
+pub(in crate::session) mod connecting;
+pub(in crate::session) mod establishing;
+pub(in crate::session) mod handshaking;
+pub mod listener;
+pub(in crate::session) mod resolve;
+pub mod session;
+pub mod zap;
