@@ -4,7 +4,7 @@ use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use super::socket::find;
 use super::{memory, settled, transfer, zmq_msg_t};
 use crate::errno::{Errno, Result};
-use crate::message::{HANDED_OVER, Msg, OutFrame};
+use crate::message::{BODY_RING_MIN_BYTES, Msg, OutFrame};
 use crate::socket::{FastPath, Handle};
 use crate::sys::copying;
 use libc::iovec;
@@ -78,7 +78,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     let mut msg = unsafe { Msg::at(msg.cast()) };
     if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
         && let Some(bytes) = msg.bare_bytes()
-        && bytes.len() < HANDED_OVER
+        && bytes.len() < BODY_RING_MIN_BYTES
         && let Some(sent) = send_fast(socket, bytes, flags)
     {
         msg.clear();
@@ -250,7 +250,7 @@ fn send_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
         let socket = find(socket)?;
         let msg = msg?;
         let sent = match msg.bare_bytes().map(<[u8]>::len) {
-            Some(len) if len >= HANDED_OVER => hand_over(socket, msg, flags),
+            Some(len) if len >= BODY_RING_MIN_BYTES => hand_over(socket, msg, flags),
             Some(_) => send(socket, &mut OutFrame::bytes(msg.data(), has_more(flags)), flags),
             None => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
         };

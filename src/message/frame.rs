@@ -1,5 +1,5 @@
 //! What a pipe hands out and what it takes.
-use super::{BY_REFERENCE, Body, COMMAND, HANDED_OVER, MORE, Metadata, Msg, ROUTING_ID};
+use super::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, Body, COMMAND, MORE, Metadata, Msg, ROUTING_ID};
 use crate::errno::{Errno, Result};
 use std::sync::Arc;
 
@@ -234,13 +234,13 @@ impl<'a> OutFrame<'a> {
     /// Whether [`shared`](OutFrame::shared) has nothing to share.
     #[inline(always)]
     pub fn is_copied(&self) -> bool {
-        self.data().len() < BY_REFERENCE && !self.as_msg().is_some_and(Msg::is_lent)
+        self.data().len() < BY_REFERENCE_MIN_BYTES && !self.as_msg().is_some_and(Msg::is_lent)
     }
 
     /// Whether there is a body that is better handed over than copied, where both can be done.
     #[inline]
     pub fn has_body_to_hand_over(&self) -> bool {
-        self.as_msg().is_some_and(|msg| msg.has_own_body() && msg.len() >= HANDED_OVER)
+        self.as_msg().is_some_and(|msg| msg.has_own_body() && msg.len() >= BODY_RING_MIN_BYTES)
     }
 
     /// The body by reference, whatever [`is_copied`](OutFrame::is_copied) says. Errors: `ENOMEM`.

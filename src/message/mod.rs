@@ -40,8 +40,8 @@ pub const ROUTING_ID: u8 = 0x08;
 /// Never on the wire: the frame is empty, and stands for a body that goes beside it to a socket of the same process.
 pub const IN_BODY_RING: u8 = 0x10;
 
-/// Bodies of this many bytes and more travel by reference, as those do that a program has lent; others are copied into the
-/// pipe.
-pub const BY_REFERENCE: usize = 8 * 1024;
-/// The same for what is a body already, between two sockets of the process.
-pub const HANDED_OVER: usize = 2 * 1024;
+/// A body of this length or more travels through a pipe by reference; a shorter one is copied into the pipe, unless the program
+/// has lent it.
+pub const BY_REFERENCE_MIN_BYTES: usize = 8 * 1024;
+/// A message's own body of this length or more goes by the ring beside the lane, if the reader is a socket of this process.
+pub const BODY_RING_MIN_BYTES: usize = 2 * 1024;

@@ -218,7 +218,7 @@ mod tests {
         let mut bench = Bench::new(SocketType::Pub);
         let mut peers = [bench.connect(), bench.connect(), bench.connect()];
         peers.iter_mut().for_each(|peer| peer.subscribe(true, ""));
-        let large = "x".repeat(crate::message::BY_REFERENCE);
+        let large = "x".repeat(crate::message::BY_REFERENCE_MIN_BYTES);
         bench.send(&[&large]).unwrap();
         let places = peers.each_mut().map(|peer| {
             let message = peer.pipe.read().unwrap().into_msg().unwrap();

@@ -130,7 +130,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::message::counted::Counted;
-    use crate::message::{BY_REFERENCE, HANDED_OVER, Msg, OutFrame};
+    use crate::message::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, Msg, OutFrame};
     use crate::pipe::{LaneOptions, Pipe, Wake, pair_of_sockets};
 
     fn pipe() -> (Pipe, Pipe) {
@@ -139,7 +139,14 @@ mod tests {
     }
 
     fn message(number: usize) -> Msg {
-        let len = [3, HANDED_OVER, HANDED_OVER - 1, 200, BY_REFERENCE, 3 * BY_REFERENCE][number % 6];
+        let len = [
+            3,
+            BODY_RING_MIN_BYTES,
+            BODY_RING_MIN_BYTES - 1,
+            200,
+            BY_REFERENCE_MIN_BYTES,
+            3 * BY_REFERENCE_MIN_BYTES,
+        ][number % 6];
         Msg::copy_from(&vec![number as u8; len]).unwrap()
     }
 
@@ -179,15 +186,16 @@ mod tests {
     fn the_reader_gets_the_body_itself() {
         let (mut left, mut right) = pipe();
         // It lies asleep, and there is no ring yet.
-        let mut first = Msg::copy_from(&[1; HANDED_OVER]).unwrap();
+        let mut first = Msg::copy_from(&[1; BODY_RING_MIN_BYTES]).unwrap();
         assert_eq!(left.write_message(&mut first, false), None);
         let at = first.data_ptr();
         write(&mut left, &mut first, false);
         drop(first);
         assert_eq!(right.read().unwrap().into_msg().unwrap().data_ptr(), at);
         // From then on the short way is open, for parts as well, whatever the last one is like.
-        for last in [3, HANDED_OVER] {
-            let mut parts = [HANDED_OVER, 2 * BY_REFERENCE].map(|len| Msg::copy_from(&vec![2; len]).unwrap());
+        for last in [3, BODY_RING_MIN_BYTES] {
+            let mut parts = [BODY_RING_MIN_BYTES, 2 * BY_REFERENCE_MIN_BYTES]
+                .map(|len| Msg::copy_from(&vec![2; len]).unwrap());
             let places = [0, 1].map(|part: usize| parts[part].data_ptr());
             for part in &mut parts {
                 assert_eq!(left.write_message(part, true), Some(Wake::Nobody));
@@ -200,7 +208,7 @@ mod tests {
                 let (body, more) = right.read_by_reference().unwrap();
                 assert_eq!((body.as_ptr(), more), (place, true));
             }
-            assert_eq!(right.read_by_reference().is_some(), last == HANDED_OVER);
+            assert_eq!(right.read_by_reference().is_some(), last == BODY_RING_MIN_BYTES);
             assert_eq!(right.read_plain(false, |_| true).is_some(), last == 3);
         }
     }
@@ -212,11 +220,11 @@ mod tests {
         for round in 0..3u8 {
             // In the first round the ring itself is taken back.
             write(&mut left, &mut Msg::from_body(counted.body()), true);
-            write(&mut left, &mut Msg::copy_from(&[round; HANDED_OVER]).unwrap(), true);
+            write(&mut left, &mut Msg::copy_from(&[round; BODY_RING_MIN_BYTES]).unwrap(), true);
             left.rollback();
             assert_eq!(counted.freed(), 1 + usize::from(round));
-            write(&mut left, &mut Msg::copy_from(&[round + 10; HANDED_OVER]).unwrap(), false);
-            assert_eq!(read(&mut right).unwrap(), (vec![round + 10; HANDED_OVER], false));
+            write(&mut left, &mut Msg::copy_from(&[round + 10; BODY_RING_MIN_BYTES]).unwrap(), false);
+            assert_eq!(read(&mut right).unwrap(), (vec![round + 10; BODY_RING_MIN_BYTES], false));
         }
     }
 
@@ -252,7 +260,7 @@ mod tests {
             for number in 0..30_000 {
                 let (mut message, more) = (message(number), number % 3 == 0);
                 // Some on the short way.
-                if message.len() < HANDED_OVER || left.write_message(&mut message, more).is_none() {
+                if message.len() < BODY_RING_MIN_BYTES || left.write_message(&mut message, more).is_none() {
                     write(&mut left, &mut message, more);
                 }
             }

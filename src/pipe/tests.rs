@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::message::counted::Counted;
-use crate::message::{BY_REFERENCE, FrameKind, Metadata, Msg};
+use crate::message::{BY_REFERENCE_MIN_BYTES, FrameKind, Metadata, Msg};
 use parking_lot::Mutex;
 
 #[derive(Default)]
@@ -48,7 +48,7 @@ fn recv(pipe: &mut Pipe) -> Option<(Vec<u8>, bool)> {
 #[test]
 fn frames_of_all_sizes_arrive_and_peek_takes_nothing() {
     let (mut left, mut right, _, _) = pipe(0);
-    let sizes = [0, 1, 40, 255, 256, BY_REFERENCE - 1, BY_REFERENCE, 300_000];
+    let sizes = [0, 1, 40, 255, 256, BY_REFERENCE_MIN_BYTES - 1, BY_REFERENCE_MIN_BYTES, 300_000];
     for (i, &size) in sizes.iter().enumerate() {
         assert!(send(&mut left, &vec![i as u8; size], i + 1 < sizes.len()));
     }
@@ -63,21 +63,21 @@ fn frames_of_all_sizes_arrive_and_peek_takes_nothing() {
 #[test]
 fn a_message_weighs_what_its_large_frames_do() {
     let (mut left, _right, _, _) = pipe(0);
-    let large = vec![0; 2 * BY_REFERENCE];
+    let large = vec![0; 2 * BY_REFERENCE_MIN_BYTES];
     for _ in 0..2 {
         for more in [true, true, false] {
             assert!(send(&mut left, &large, more));
         }
-        assert_eq!(left.last_weight(), 6 * BY_REFERENCE);
+        assert_eq!(left.last_weight(), 6 * BY_REFERENCE_MIN_BYTES);
     }
     assert!(send(&mut left, &large, false));
-    assert_eq!(left.last_weight(), 2 * BY_REFERENCE);
+    assert_eq!(left.last_weight(), 2 * BY_REFERENCE_MIN_BYTES);
     assert!(send(&mut left, b"small", false));
     assert_eq!(left.last_weight(), 0);
     assert!(send(&mut left, &large, true));
     left.rollback();
     assert!(send(&mut left, &large, false));
-    assert_eq!(left.last_weight(), 2 * BY_REFERENCE, "what was taken back weighs nothing");
+    assert_eq!(left.last_weight(), 2 * BY_REFERENCE_MIN_BYTES, "what was taken back weighs nothing");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn subscriptions_count_but_need_no_credit_and_foreign_commands_are_skipped() {
     let (mut left, mut right, left_log, _) = pipe(3);
     left.write_routing_id(b"me").unwrap();
     left.write_subscription(true, b"topic").unwrap();
-    left.write_subscription(false, &[b'x'; BY_REFERENCE * 2]).unwrap();
+    left.write_subscription(false, &[b'x'; BY_REFERENCE_MIN_BYTES * 2]).unwrap();
     left.writer.blocks().unwrap().append([b"\x04\x05\x04PING", b""]).unwrap();
     assert!(send(&mut left, b"message", false));
     assert!(!left.check_write(), "two subscriptions and a message");
@@ -138,7 +138,7 @@ fn subscriptions_count_but_need_no_credit_and_foreign_commands_are_skipped() {
     left.flush();
     assert_eq!(right.read().unwrap().kind(), FrameKind::RoutingId);
     assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"topic"));
-    assert_eq!(right.read().unwrap().kind(), FrameKind::Cancel(&[b'x'; BY_REFERENCE * 2]));
+    assert_eq!(right.read().unwrap().kind(), FrameKind::Cancel(&[b'x'; BY_REFERENCE_MIN_BYTES * 2]));
     assert_eq!(recv(&mut right).unwrap(), (b"message".to_vec(), false));
     assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"more"));
     assert!(right.read().is_none());
@@ -243,7 +243,8 @@ fn a_set_says_once_which_pipes_have_closed() {
 #[test]
 fn after_a_broken_connection_reading_goes_on_at_a_border() {
     // Three messages of two frames, small and large, of which `passed` bytes have left.
-    let frames: [&[u8]; 6] = [b"a1", b"a2", &[1; 300], &[2; BY_REFERENCE], &[3; BY_REFERENCE * 9], b"c2"];
+    let frames: [&[u8]; 6] =
+        [b"a1", b"a2", &[1; 300], &[2; BY_REFERENCE_MIN_BYTES], &[3; BY_REFERENCE_MIN_BYTES * 9], b"c2"];
     let wire_len = |upto: usize| -> usize {
         frames[..upto].iter().map(|f| f.len() + if f.len() > 255 { 9 } else { 2 }).sum()
     };
@@ -287,7 +288,7 @@ fn what_waits_is_counted_on_both_sides() {
     let (mut left, mut right, _, _) = pipe(0);
     assert_eq!((left.queued(), right.queued()), ((0, 0), (0, 0)));
     left.write_routing_id(b"id").unwrap();
-    for size in [1, BY_REFERENCE, 5] {
+    for size in [1, BY_REFERENCE_MIN_BYTES, 5] {
         assert!(left.write(&mut OutFrame::bytes(b"first", true)).unwrap());
         assert!(left.write(&mut OutFrame::bytes(&vec![0; size], false)).unwrap());
     }
@@ -321,7 +322,8 @@ fn the_short_way_and_the_long_one_may_be_mixed() {
     let (mut left, mut right, _, _) = pipe(10);
     let (mut sent, mut received, mut short) = (Vec::new(), Vec::new(), [0, 0]);
     for round in 0..3000usize {
-        let size = [0, 1, 33, 255, 256, 700, BY_REFERENCE - 1, BY_REFERENCE][round * 7 % 8];
+        let size =
+            [0, 1, 33, 255, 256, 700, BY_REFERENCE_MIN_BYTES - 1, BY_REFERENCE_MIN_BYTES][round * 7 % 8];
         let (data, more) = (vec![round as u8; size], round % 3 != 0);
         let written = (round % 5 != 0).then(|| left.write_plain(&data, more)).flatten();
         short[0] += u32::from(written.is_some());
@@ -352,7 +354,7 @@ fn what_is_out_of_the_ordinary_is_not_written_on_the_short_way() {
     let (mut left, mut right, _, right_log) = pipe(2);
     assert_eq!(left.write_plain(b"x", false), None, "credit was never looked for");
     assert!(send(&mut left, b"1", false));
-    assert_eq!(left.write_plain(&[0; BY_REFERENCE], false), None, "by reference");
+    assert_eq!(left.write_plain(&[0; BY_REFERENCE_MIN_BYTES], false), None, "by reference");
     assert_eq!(left.write_plain(&[0; 300], false), None, "no room in the first block");
     assert_eq!(left.write_plain(b"2", false), Some(Wake::Nobody));
     assert_eq!(left.write_plain(b"3", false), None, "no credit");
@@ -375,7 +377,7 @@ fn what_is_out_of_the_ordinary_is_not_read_on_the_short_way() {
     let (mut left, mut right, left_log, _) = pipe(4);
     assert!(right.read_plain(false, |_| true).is_none(), "nothing there");
     left.write_subscription(true, b"topic").unwrap();
-    for data in [&b"1"[..], b"2", &[0; BY_REFERENCE]] {
+    for data in [&b"1"[..], b"2", &[0; BY_REFERENCE_MIN_BYTES]] {
         assert!(send(&mut left, data, false));
     }
     assert!(!left.check_write());
@@ -387,5 +389,5 @@ fn what_is_out_of_the_ordinary_is_not_read_on_the_short_way() {
     assert!(right.read_plain(false, |body| body != b"2").is_none(), "not wanted");
     assert_eq!(right.read_plain(false, |body| body == b"2").unwrap().body, b"2");
     assert!(right.read_plain(false, |_| true).is_none(), "by reference");
-    assert_eq!(recv(&mut right).unwrap().0.len(), BY_REFERENCE);
+    assert_eq!(recv(&mut right).unwrap().0.len(), BY_REFERENCE_MIN_BYTES);
 }

@@ -8,7 +8,7 @@ use super::Handle;
 use super::state::Socket;
 use crate::ctx::SlotGuard;
 use crate::errno::Result;
-use crate::message::{BY_REFERENCE, Body, Msg};
+use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg};
 use crate::pipe::{PipeId, Plain, Wake};
 
 /// Sockets that may send and receive on the fast path: [`Slot::marks`](crate::ctx::Slot::marks) of the handle.
@@ -29,7 +29,7 @@ impl Handle {
     /// Sends a small frame, as part of a message or as its end.
     #[inline(always)]
     pub fn send_fast(self, data: &[u8], more: bool) -> FastPath {
-        if data.len() >= BY_REFERENCE {
+        if data.len() >= BY_REFERENCE_MIN_BYTES {
             return FastPath::No;
         }
         let Some(mut guard) = self.undisturbed(SENDS) else { return FastPath::No };
@@ -217,7 +217,10 @@ mod tests {
                 assert_eq!(to.rcvmore(), Some(more));
             }
             assert!(recv_fast(to).is_none(), "nothing there");
-            assert!(matches!(from.send_fast(&[0; BY_REFERENCE], false), FastPath::No), "by reference");
+            assert!(
+                matches!(from.send_fast(&[0; BY_REFERENCE_MIN_BYTES], false), FastPath::No),
+                "by reference"
+            );
             let guard = from.0.lock().unwrap();
             assert!(matches!(from.send_fast(b"x", false), FastPath::No), "somebody has it");
             drop(guard);

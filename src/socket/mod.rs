@@ -23,7 +23,7 @@ pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
-use crate::message::{BY_REFERENCE, Frame, OutFrame};
+use crate::message::{BY_REFERENCE_MIN_BYTES, Frame, OutFrame};
 use crate::options::SocketType;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
 use crate::session::{HEAVY, MAX_DRAIN_MS};
@@ -141,7 +141,7 @@ impl Handle {
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let len = frame.data().len();
         let patient = !(0..=MAX_DRAIN_MS).contains(&timeout_ms);
-        let large = len >= BY_REFERENCE && !frame.more() && patient && socket.may_drain_blocking();
+        let large = len >= BY_REFERENCE_MIN_BYTES && !frame.more() && patient && socket.may_drain_blocking();
         match socket.try_send(frame, timeout_ms) {
             Err(Errno::AGAIN) => {}
             Ok(()) if large => return drain_blocking(socket, len),

@@ -3,7 +3,7 @@
 //! travels by reference.
 
 use super::{From, Into, LaneReader, LaneWriter, Tail};
-use crate::message::{BY_REFERENCE, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID};
+use crate::message::{BY_REFERENCE_MIN_BYTES, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID};
 use crate::pipe::hwm::Granting;
 use crate::pipe::wire::{Encoded, Header};
 use crate::queue::blocks::Consumer;
@@ -40,7 +40,7 @@ impl LaneWriter {
         let flags = if more { MORE } else { 0 };
         let written = match u8::try_from(body.len()) {
             Ok(len) => producer.append_here(&[flags, len], body),
-            Err(_) if body.len() < BY_REFERENCE => {
+            Err(_) if body.len() < BY_REFERENCE_MIN_BYTES => {
                 producer.append_here(Encoded::new(flags, body.len()).as_slice(), body)
             }
             Err(_) => false,

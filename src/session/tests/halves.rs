@@ -4,7 +4,7 @@ use super::Random;
 use crate::engine::Heartbeat;
 use crate::engine::zmtp::heartbeat::Intervals;
 use crate::engine::zmtp::{Version, frame, v1};
-use crate::message::{BY_REFERENCE, COMMAND, FrameKind, MORE, OutFrame};
+use crate::message::{BY_REFERENCE_MIN_BYTES, COMMAND, FrameKind, MORE, OutFrame};
 use crate::pipe::{self, LaneOptions, Pipe};
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{MOST_CONTROL, SendForm, SendHalf, Sent};
@@ -33,7 +33,7 @@ pub fn pipes(hwm: i32, conflate: bool) -> (Pipe, Pipe) {
 
 fn message(random: &mut Random, number: usize) -> Message {
     let frames = if random.one_in(3) { 1 + random.below(5) } else { 1 };
-    let sizes = [0, 1, 7, 100, 255, 256, 1000, BY_REFERENCE - 1, BY_REFERENCE, 70_000];
+    let sizes = [0, 1, 7, 100, 255, 256, 1000, BY_REFERENCE_MIN_BYTES - 1, BY_REFERENCE_MIN_BYTES, 70_000];
     (0..frames)
         .map(|i| {
             let size = if random.one_in(4) { random.one_of(&sizes) } else { random.below(60) };
@@ -314,7 +314,7 @@ fn batches_are_as_large_as_they_may_be() {
     let (reader, _writer, _end) = right.into_parts();
     let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
     half.write_at_most(100);
-    for size in [1, 150, BY_REFERENCE] {
+    for size in [1, 150, BY_REFERENCE_MIN_BYTES] {
         assert!(left.write(&mut OutFrame::bytes(&vec![7; size], false)).unwrap());
     }
     left.flush();
@@ -324,7 +324,7 @@ fn batches_are_as_large_as_they_may_be() {
     while let Ok(size) = theirs.recv(&mut buffer) {
         sizes.push(size);
     }
-    assert_eq!(sizes.iter().sum::<usize>(), 3 + 152 + 9 + BY_REFERENCE);
+    assert_eq!(sizes.iter().sum::<usize>(), 3 + 152 + 9 + BY_REFERENCE_MIN_BYTES);
     assert!(sizes.iter().rev().skip(1).all(|size| *size == 100), "{sizes:?}");
 }
 

@@ -5,7 +5,7 @@ use crate::engine::Failure;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
-use crate::message::{BY_REFERENCE, LARGE, MORE};
+use crate::message::{BY_REFERENCE_MIN_BYTES, LARGE, MORE};
 
 /// Bodies shorter than this are received into the pipe's blocks, several at a time, and cut out of there, once the peer has
 /// sent one as long. That takes fewer system calls than to read each into memory of its own. Not before: for a length that is only
@@ -158,7 +158,7 @@ impl RecvHalf {
 
     /// Bodies shorter than this are waited for where their first bytes lie.
     fn in_blocks(&self) -> usize {
-        self.last_body_bytes.saturating_mul(2).clamp(BY_REFERENCE, IN_BLOCKS)
+        self.last_body_bytes.saturating_mul(2).clamp(BY_REFERENCE_MIN_BYTES, IN_BLOCKS)
     }
 
     fn accept_frame(&mut self, header: &Header) {

@@ -8,7 +8,7 @@ use crate::engine::Failure;
 use crate::engine::codec::{AnyOpener, OVERHEAD, Run};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::frame::{self, Header};
-use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, MORE};
+use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
 use std::ops::Range;
 
 /// Bytes opened in one go, give or take a frame.
@@ -200,5 +200,5 @@ impl RecvHalf {
 
 /// Whether what is in it had better lie in memory of its own.
 fn is_large(header: &Header) -> bool {
-    header.body_len >= (BY_REFERENCE + OVERHEAD) as u64
+    header.body_len >= (BY_REFERENCE_MIN_BYTES + OVERHEAD) as u64
 }

@@ -8,7 +8,7 @@ use crate::engine::ws::frame::{MAX_HEADER, parse_header};
 use crate::engine::ws::{Header, Opcode};
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header as FrameHeader};
-use crate::message::{BY_REFERENCE, BodyBuilder, COMMAND, MORE};
+use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
 use crate::session::connection::send::MOST_CONTROL;
 
 impl RecvHalf {
@@ -46,7 +46,7 @@ impl RecvHalf {
                 self.take_binary(&header)?;
                 continue;
             }
-            if sealed || body_len < BY_REFERENCE as u64 {
+            if sealed || body_len < BY_REFERENCE_MIN_BYTES as u64 {
                 return Ok(Some(more_of(len, have)));
             }
             if have <= header.header_len {
