@@ -650,7 +650,7 @@ typedef struct zmq_pollitem_t {
     short revents;
 } zmq_pollitem_t;
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  What is ready: a socket or, if that is NULL, a descriptor.
  */
@@ -682,24 +682,21 @@ ZMQ_EXPORT void *zmq_atomic_counter_new(void);
 /*
  Sets an atomic counter. Without effect (errno `EFAULT`) on NULL.
 
- Safety:
- `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ The caller must ensure that `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
  */
 ZMQ_EXPORT void zmq_atomic_counter_set(void *counter, int value);
 
 /*
  Adds one to an atomic counter and returns the value from before (-1 with errno `EFAULT` on NULL).
 
- Safety:
- `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ The caller must ensure that `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
  */
 ZMQ_EXPORT int zmq_atomic_counter_inc(void *counter);
 
 /*
  Takes one from an atomic counter. Returns 0 if that made it zero, else 1 (-1 with errno `EFAULT` on NULL).
 
- Safety:
- `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ The caller must ensure that `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
  */
 ZMQ_EXPORT
 int zmq_atomic_counter_dec(void *counter);
@@ -707,16 +704,14 @@ int zmq_atomic_counter_dec(void *counter);
 /*
  The value of an atomic counter (-1 with errno `EFAULT` on NULL).
 
- Safety:
- `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
+ The caller must ensure that `counter` is NULL or from zmq_atomic_counter_new() and not destroyed.
  */
 ZMQ_EXPORT int zmq_atomic_counter_value(void *counter);
 
 /*
  Destroys an atomic counter and sets the pointer to it to NULL. NULL, or a pointer to NULL, is left alone.
 
- Safety:
- `counter_p` is NULL or points at NULL or at a counter that no thread uses any more.
+ The caller must ensure that `counter_p` is NULL or points at NULL or at a counter that no thread uses any more.
  */
 ZMQ_EXPORT
 void zmq_atomic_counter_destroy(void **counter_p);
@@ -731,16 +726,14 @@ ZMQ_EXPORT void *zmq_stopwatch_start(void);
 /*
  The microseconds since the stopwatch was started; it runs on. 0 with errno `EFAULT` on NULL.
 
- Safety:
- `watch` is NULL or from zmq_stopwatch_start() and not stopped.
+ The caller must ensure that `watch` is NULL or from zmq_stopwatch_start() and not stopped.
  */
 ZMQ_EXPORT unsigned long zmq_stopwatch_intermediate(void *watch);
 
 /*
  Stops and frees a stopwatch. Returns the microseconds since it was started; 0 with errno `EFAULT` on NULL.
 
- Safety:
- `watch` is NULL or from zmq_stopwatch_start(), not stopped, and not used afterwards.
+ The caller must ensure that `watch` is NULL or from zmq_stopwatch_start(), not stopped, and not used afterwards.
  */
 ZMQ_EXPORT
 unsigned long zmq_stopwatch_stop(void *watch);
@@ -800,8 +793,7 @@ ZMQ_EXPORT int zmq_ctx_get(void *context, int option);
  Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `EFAULT` if `context` is
  none.
 
- Safety:
- `optval` is readable for `optvallen` bytes.
+ The caller must ensure that `optval` is readable for `optvallen` bytes.
  */
 ZMQ_EXPORT
 int zmq_ctx_set_ext(void *context,
@@ -815,8 +807,8 @@ int zmq_ctx_set_ext(void *context,
  Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `EFAULT` if `context` is none or a
  pointer is NULL.
 
- Safety:
- `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+ The caller must ensure that `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen`
+ bytes.
  */
 ZMQ_EXPORT
 int zmq_ctx_get_ext(void *context,
@@ -826,7 +818,7 @@ int zmq_ctx_get_ext(void *context,
 #endif
 
 /*
- Creates a context with so many I/O threads. Older than zmq_ctx_new() and zmq_ctx_set().
+ Creates a context with `io_threads` I/O threads. Older than zmq_ctx_new() and zmq_ctx_set().
 
  Returns NULL with errno `EINVAL` for a negative number, `ENOMEM` if there is no memory for it.
  */
@@ -848,8 +840,7 @@ ZMQ_EXPORT int zmq_ctx_destroy(void *context);
  Returns 0, or -1 with errno `EFAULT` for NULL, or what the system's random generator failed with; neither buffer
  is written to then.
 
- Safety:
- Both pointers have room for 41 bytes.
+ The caller must ensure that both pointers have room for 41 bytes.
  */
 ZMQ_EXPORT
 int zmq_curve_keypair(char *z85_public_key,
@@ -861,8 +852,7 @@ int zmq_curve_keypair(char *z85_public_key,
  Returns 0, or -1 with errno `EINVAL` if the secret key is anything but 40 characters of Z85, `EFAULT` for NULL; the
  buffer is not written to then.
 
- Safety:
- `z85_public_key` has room for 41 bytes; `z85_secret_key` is a NUL-terminated string.
+ The caller must ensure that `z85_public_key` has room for 41 bytes; `z85_secret_key` is a NUL-terminated string.
  */
 ZMQ_EXPORT
 int zmq_curve_public(char *z85_public_key,
@@ -879,7 +869,7 @@ int zmq_errno(void);
 /*
  The text for an error number, one of the system's or one of those that only ØMQ has.
 
- The string must not be freed or changed. For numbers that nobody knows it may be overwritten by the thread's next
+ The string must not be freed or changed. For unknown numbers it may be overwritten by the thread's next
  call.
  */
 ZMQ_EXPORT
@@ -893,8 +883,7 @@ const char *zmq_strerror(int errnum);
  type do not send, `EFSM` if it is not this one's turn to, `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`, `ENOTSOCK`, `EINTR`; `EFAULT` for
  NULL.
 
- Safety:
- `buf` is readable for `len` bytes.
+ The caller must ensure that `buf` is readable for `len` bytes.
  */
 ZMQ_EXPORT
 int zmq_send(void *socket,
@@ -907,8 +896,7 @@ int zmq_send(void *socket,
 
  Returns as zmq_send() does.
 
- Safety:
- `buf` is readable for `len` bytes for as long as the process lives.
+ The caller must ensure that `buf` is readable for `len` bytes for as long as the process lives.
  */
 ZMQ_EXPORT int zmq_send_const(void *socket, const void *buf, size_t len, int flags);
 
@@ -918,8 +906,7 @@ ZMQ_EXPORT int zmq_send_const(void *socket, const void *buf, size_t len, int fla
 
  Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT
 int zmq_msg_send(zmq_msg_t *msg,
@@ -929,8 +916,7 @@ int zmq_msg_send(zmq_msg_t *msg,
 /*
  Older name of zmq_msg_send(), with another order.
 
- Safety:
- As of zmq_msg_send().
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT int zmq_sendmsg(void *socket, zmq_msg_t *msg, int flags);
 
@@ -940,8 +926,7 @@ ZMQ_EXPORT int zmq_sendmsg(void *socket, zmq_msg_t *msg, int flags);
  Returns the size of the last one, or -1 as zmq_send() does, and then some may have been sent; `EINVAL` if there are no
  buffers.
 
- Safety:
- `iov` is NULL or points at `count` buffers, each readable for its length.
+ The caller must ensure that `iov` is NULL or points at `count` buffers, each readable for its length.
  */
 ZMQ_EXPORT
 int zmq_sendiov(void *socket,
@@ -957,8 +942,7 @@ int zmq_sendiov(void *socket,
  ZMQ_RCVTIMEO), `ENOTSUP` if sockets of this type do not receive, `EFSM` if it is not this one's turn to, `ETERM`, `ENOTSOCK`,
  `EINTR`; `EFAULT` for NULL.
 
- Safety:
- `buf` is writable for `len` bytes.
+ The caller must ensure that `buf` is writable for `len` bytes.
  */
 ZMQ_EXPORT
 int zmq_recv(void *socket,
@@ -972,8 +956,7 @@ int zmq_recv(void *socket,
 
  Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT
 int zmq_msg_recv(zmq_msg_t *msg,
@@ -983,8 +966,7 @@ int zmq_msg_recv(zmq_msg_t *msg,
 /*
  Older name of zmq_msg_recv(), with another order.
 
- Safety:
- As of zmq_msg_recv().
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT int zmq_recvmsg(void *socket, zmq_msg_t *msg, int flags);
 
@@ -995,8 +977,7 @@ ZMQ_EXPORT int zmq_recvmsg(void *socket, zmq_msg_t *msg, int flags);
  Returns how many there are, or -1 as zmq_recv() does, and then `*count` says how many were received before; `EINVAL` if there
  are no buffers, `ENOMEM`.
 
- Safety:
- `count` is NULL or points at a number, and `iov` is NULL or points at so many buffers.
+ The caller must ensure that `count` is NULL or points at a number, and `iov` is NULL or points at `*count` buffers.
  */
 ZMQ_EXPORT
 int zmq_recviov(void *socket,
@@ -1010,8 +991,7 @@ int zmq_recviov(void *socket,
 
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
 
- Safety:
- `addr` is NULL or a string.
+ The caller must ensure that `addr` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_socket_monitor(void *socket,
@@ -1025,8 +1005,7 @@ int zmq_socket_monitor(void *socket,
 
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
 
- Safety:
- `addr` is NULL or a string.
+ The caller must ensure that `addr` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_socket_monitor_versioned(void *socket,
@@ -1050,8 +1029,7 @@ int zmq_socket_monitor_pipes_stats(void *socket);
 
  Returns 0, or -1 with errno `EFAULT` for NULL.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that holds no message.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that holds no message.
  */
 ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
 
@@ -1060,8 +1038,8 @@ ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
 
  Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` for NULL.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that holds no message. The bytes are written before they are read.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that holds no message. The bytes are written
+ before they are read.
  */
 ZMQ_EXPORT
 int zmq_msg_init_size(zmq_msg_t *msg,
@@ -1074,9 +1052,8 @@ int zmq_msg_init_size(zmq_msg_t *msg,
  Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if `msg` is NULL, or `data` is although `size` is not 0. After a failure
  the data is still the caller's.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that holds no message. The data stays readable and unchanged until `ffn` is called
- (without `ffn`, for good), and `ffn` may be called on any thread.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that holds no message. The data stays readable
+ and unchanged until `ffn` is called (without `ffn`, for good), and `ffn` may be called on any thread.
  */
 ZMQ_EXPORT
 int zmq_msg_init_data(zmq_msg_t *msg,
@@ -1091,8 +1068,8 @@ int zmq_msg_init_data(zmq_msg_t *msg,
 
  Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if `msg` is NULL, or `buf` is although `size` is not 0.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that holds no message; `buf` is readable for `size` bytes.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that holds no message; `buf` is readable for
+ `size` bytes.
  */
 ZMQ_EXPORT
 int zmq_msg_init_buffer(zmq_msg_t *msg,
@@ -1105,8 +1082,7 @@ int zmq_msg_init_buffer(zmq_msg_t *msg,
 
  Returns 0, or -1 with errno `EFAULT` if there is no message (it was closed already, or never made).
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT
 int zmq_msg_close(zmq_msg_t *msg);
@@ -1116,8 +1092,7 @@ int zmq_msg_close(zmq_msg_t *msg);
 
  Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 
- Safety:
- Both are NULL or point at a zmq_msg_t that nobody else uses.
+ The caller must ensure that `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT
 int zmq_msg_move(zmq_msg_t *dest,
@@ -1129,8 +1104,7 @@ int zmq_msg_move(zmq_msg_t *dest,
 
  Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 
- Safety:
- Both are NULL or point at a zmq_msg_t that nobody else uses.
+ The caller must ensure that `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT
 int zmq_msg_copy(zmq_msg_t *dest,
@@ -1141,8 +1115,7 @@ int zmq_msg_copy(zmq_msg_t *dest,
 
  Returns NULL with errno `EFAULT` if there is no message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t.
  */
 ZMQ_EXPORT
 void *zmq_msg_data(zmq_msg_t *msg);
@@ -1150,8 +1123,7 @@ void *zmq_msg_data(zmq_msg_t *msg);
 /*
  How many bytes a message has; 0 with errno `EFAULT` if there is no message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t.
  */
 ZMQ_EXPORT size_t zmq_msg_size(const zmq_msg_t *msg);
 
@@ -1160,8 +1132,7 @@ ZMQ_EXPORT size_t zmq_msg_size(const zmq_msg_t *msg);
 
  Returns -1 with errno `EFAULT` if there never was a message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t.
  */
 ZMQ_EXPORT
 int zmq_msg_more(const zmq_msg_t *msg);
@@ -1172,8 +1143,7 @@ int zmq_msg_more(const zmq_msg_t *msg);
  Returns the value, or -1 with errno `EINVAL` for other properties and where the descriptor is not known, `EFAULT` if there
  is no message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t.
  */
 ZMQ_EXPORT
 int zmq_msg_get(const zmq_msg_t *msg,
@@ -1181,9 +1151,6 @@ int zmq_msg_get(const zmq_msg_t *msg,
 
 /*
  Sets a property of a message. There is none that can be set: always -1 with errno `EINVAL`.
-
- Safety:
- Nothing is looked at.
  */
 ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int optval);
 
@@ -1194,8 +1161,7 @@ ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int optval);
  Returns a string that the message owns, or NULL with errno `EINVAL` if there is no such property, `EFAULT` if
  there is no message or no name.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t; `property` is NULL or a NUL-terminated string.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t; `property` is NULL or a NUL-terminated string.
  */
 ZMQ_EXPORT
 const char *zmq_msg_gets(const zmq_msg_t *msg,
@@ -1206,8 +1172,7 @@ const char *zmq_msg_gets(const zmq_msg_t *msg,
  The routing id of the peer that a message came from or is to go to (SERVER and PEER sockets); 0 if there is none, also
  with errno `EFAULT` if there is no message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t.
  */
 ZMQ_EXPORT
 uint32_t zmq_msg_routing_id(zmq_msg_t *msg);
@@ -1217,8 +1182,7 @@ uint32_t zmq_msg_routing_id(zmq_msg_t *msg);
 
  Returns 0, or -1 with errno `EINVAL` for routing id 0, `EFAULT` if there is no message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT
 int zmq_msg_set_routing_id(zmq_msg_t *msg,
@@ -1229,8 +1193,7 @@ int zmq_msg_set_routing_id(zmq_msg_t *msg,
 
  Returns NULL with errno `EFAULT` if there is no message.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t.
  */
 ZMQ_EXPORT
 const char *zmq_msg_group(zmq_msg_t *msg);
@@ -1240,8 +1203,8 @@ const char *zmq_msg_group(zmq_msg_t *msg);
 
  Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if there is no message or no group.
 
- Safety:
- `msg` is NULL or points at a zmq_msg_t that nobody else uses; `group` is NULL or a NUL-terminated string.
+ The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses; `group` is NULL or a
+ NUL-terminated string.
  */
 ZMQ_EXPORT
 int zmq_msg_set_group(zmq_msg_t *msg,
@@ -1254,8 +1217,7 @@ int zmq_msg_set_group(zmq_msg_t *msg,
  Returns how many are ready, 0 if the time is over, or -1 with errno `ETERM` if the context of a socket was ended, `ENOTSOCK` if
  one is none, `EINTR`, `EMFILE`; `EINVAL` for a negative number of items, `EFAULT` for NULL.
 
- Safety:
- `items` is NULL or points at `nitems` items.
+ The caller must ensure that `items` is NULL or points at `nitems` items.
  */
 ZMQ_EXPORT
 int zmq_poll(struct zmq_pollitem_t *items,
@@ -1266,8 +1228,7 @@ int zmq_poll(struct zmq_pollitem_t *items,
 /*
  As zmq_poll(), with the signals of `sigmask`, unless that is NULL, blocked while it waits, and those alone.
 
- Safety:
- `items` is NULL or points at `nitems` items, `sigmask` is NULL or points at a mask.
+ The caller must ensure that `items` is NULL or points at `nitems` items, `sigmask` is NULL or points at a mask.
  */
 ZMQ_EXPORT
 int zmq_ppoll(struct zmq_pollitem_t *items,
@@ -1276,7 +1237,7 @@ int zmq_ppoll(struct zmq_pollitem_t *items,
               const sigset_t *sigmask);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Creates a set of sockets and descriptors to wait for. Destroy it with zmq_poller_destroy().
 
@@ -1285,19 +1246,18 @@ int zmq_ppoll(struct zmq_pollitem_t *items,
 ZMQ_EXPORT void *zmq_poller_new(void);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Destroys a poller and sets the pointer to it to NULL.
 
  Returns 0, or -1 with errno `EFAULT` if there is none.
 
- Safety:
- `poller_p` is NULL or points at a pointer variable.
+ The caller must ensure that `poller_p` is NULL or points at a pointer variable.
  */
 ZMQ_EXPORT int zmq_poller_destroy(void **poller_p);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  How many sockets and descriptors a poller has.
 
@@ -1306,7 +1266,7 @@ ZMQ_EXPORT int zmq_poller_destroy(void **poller_p);
 ZMQ_EXPORT int zmq_poller_size(void *poller);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Adds a socket, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
 
@@ -1320,7 +1280,7 @@ int zmq_poller_add(void *poller,
                    short events);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Changes what is to be told of a socket.
 
@@ -1333,7 +1293,7 @@ int zmq_poller_modify(void *poller,
                       short events);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Removes a socket. Do so before it is closed.
 
@@ -1344,7 +1304,7 @@ int zmq_poller_remove(void *poller,
                       void *socket);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Adds a descriptor, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
 
@@ -1358,7 +1318,7 @@ int zmq_poller_add_fd(void *poller,
                       short events);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Changes what is to be told of a descriptor.
 
@@ -1371,7 +1331,7 @@ int zmq_poller_modify_fd(void *poller,
                          short events);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Removes a descriptor.
 
@@ -1382,7 +1342,7 @@ int zmq_poller_remove_fd(void *poller,
                          zmq_fd_t fd);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  Waits until something is ready, for at most `timeout` milliseconds (0: not at all; -1: without end), and tells one of what
  is ready in `event`.
@@ -1390,8 +1350,7 @@ int zmq_poller_remove_fd(void *poller,
  Returns 0, or -1 with errno `EAGAIN` if the time is over, `EFAULT` if `poller` is none, `event` is NULL, or there is nothing to
  wait for, `ETERM`, `ENOTSOCK` if a socket was closed, `EINTR`, `EMFILE`; then the event is of nothing.
 
- Safety:
- `event` is NULL or points at an event.
+ The caller must ensure that `event` is NULL or points at an event.
  */
 ZMQ_EXPORT
 int zmq_poller_wait(void *poller,
@@ -1399,14 +1358,13 @@ int zmq_poller_wait(void *poller,
                     long timeout);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  As zmq_poller_wait(), for up to `n_events` of what is ready.
 
  Returns how many of the events are filled in, or -1 as zmq_poller_wait() does; `EINVAL` if `n_events` is negative.
 
- Safety:
- `events` is NULL or points at `n_events` events.
+ The caller must ensure that `events` is NULL or points at `n_events` events.
  */
 ZMQ_EXPORT
 int zmq_poller_wait_all(void *poller,
@@ -1415,15 +1373,14 @@ int zmq_poller_wait_all(void *poller,
                         long timeout);
 #endif
 
-#if (defined(ZMQ_BUILD_DRAFT_API) && defined(ZMQ_BUILD_DRAFT_API))
+#if defined(ZMQ_BUILD_DRAFT_API)
 /*
  A descriptor that becomes readable when zmq_poller_wait() should be called for a thread-safe socket. It stays the
  poller's.
 
  Returns 0, or -1 with errno `EFAULT` if `poller` is none or `fd` is NULL, `EINVAL` if there is no thread-safe socket in it.
 
- Safety:
- `fd` is NULL or points at a descriptor's place.
+ The caller must ensure that `fd` is NULL or points at a descriptor's place.
  */
 ZMQ_EXPORT
 int zmq_poller_fd(void *poller,
@@ -1485,8 +1442,7 @@ int zmq_close(void *socket);
  Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
  ended, `ENOTSOCK` if `socket` is none.
 
- Safety:
- `optval` is NULL or readable for `optvallen` bytes.
+ The caller must ensure that `optval` is NULL or readable for `optvallen` bytes.
  */
 ZMQ_EXPORT
 int zmq_setsockopt(void *socket,
@@ -1501,8 +1457,8 @@ int zmq_setsockopt(void *socket,
  Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `ETERM` if the context was ended,
  `ENOTSOCK` if `socket` is none, `EFAULT` if a pointer is NULL.
 
- Safety:
- `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+ The caller must ensure that `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen`
+ bytes.
  */
 ZMQ_EXPORT
 int zmq_getsockopt(void *socket,
@@ -1516,21 +1472,19 @@ int zmq_getsockopt(void *socket,
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `ETERM`,
  `ENOTSOCK`, `EMTHREAD`, `ENOMEM`; `EFAULT` for NULL.
 
- Safety:
- `addr` is NULL or a string.
+ The caller must ensure that `addr` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_bind(void *socket,
              const char *addr);
 
 /*
- Connects a socket to an endpoint, now or as soon as there is somebody.
+ Connects a socket to an endpoint, now or as soon as a peer is there.
 
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`, `ENOMEM`;
  `EFAULT` for NULL.
 
- Safety:
- `addr` is NULL or a string.
+ The caller must ensure that `addr` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_connect(void *socket,
@@ -1541,8 +1495,7 @@ int zmq_connect(void *socket,
 
  Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`.
 
- Safety:
- `addr` is NULL or a string.
+ The caller must ensure that `addr` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_unbind(void *socket,
@@ -1553,8 +1506,7 @@ int zmq_unbind(void *socket,
 
  Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not connected to it, `ETERM`, `ENOTSOCK`.
 
- Safety:
- `addr` is NULL or a string.
+ The caller must ensure that `addr` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_disconnect(void *socket,
@@ -1566,8 +1518,7 @@ int zmq_disconnect(void *socket,
 
  Returns 0 with errno `ENOTSUP` if it is no PEER socket, `EFAULT` for NULL or if ZMQ_IMMEDIATE is set, else as zmq_connect().
 
- Safety:
- `addr` is NULL or a string.
+ The caller must ensure that `addr` is NULL or a string.
  */
 ZMQ_EXPORT
 uint32_t zmq_connect_peer(void *socket,
@@ -1589,8 +1540,7 @@ int zmq_disconnect_peer(void *socket,
  Returns 0, or -1 with errno `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH, `ENOTSUP` if
  it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket` is none; `EFAULT` for NULL.
 
- Safety:
- `group` is NULL or a string.
+ The caller must ensure that `group` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_join(void *socket,
@@ -1602,8 +1552,7 @@ int zmq_join(void *socket,
  Returns 0, or -1 with errno `EINVAL` if it is not in the group, `ENOTSUP` if it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket`
  is none; `EFAULT` for NULL.
 
- Safety:
- `group` is NULL or a string.
+ The caller must ensure that `group` is NULL or a string.
  */
 ZMQ_EXPORT
 int zmq_leave(void *socket,
@@ -1614,8 +1563,7 @@ int zmq_leave(void *socket,
 
  Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no ROUTER socket.
 
- Safety:
- `routing_id` is readable for `routing_id_size` bytes.
+ The caller must ensure that `routing_id` is readable for `routing_id_size` bytes.
  */
 ZMQ_EXPORT
 int zmq_socket_get_peer_state(void *socket,
@@ -1629,8 +1577,7 @@ int zmq_socket_get_peer_state(void *socket,
  Returns the handle, or NULL with errno `EAGAIN` or `ENOMEM` if the system has no more threads, `EFAULT` without
  a function.
 
- Safety:
- `func` may be called with `arg` on another thread.
+ The caller must ensure that `func` may be called with `arg` on another thread.
  */
 ZMQ_EXPORT
 void *zmq_threadstart(zmq_thread_fn *func,
@@ -1639,8 +1586,7 @@ void *zmq_threadstart(zmq_thread_fn *func,
 /*
  Waits for a thread started by zmq_threadstart() and frees its handle. NULL is left alone (errno `EFAULT`).
 
- Safety:
- `thread` is NULL or from zmq_threadstart() and not closed.
+ The caller must ensure that `thread` is NULL or from zmq_threadstart() and not closed.
  */
 ZMQ_EXPORT
 void zmq_threadclose(void *thread);
@@ -1657,8 +1603,7 @@ ZMQ_EXPORT void *zmq_timers_new(void);
 
  Returns 0, or -1 with errno `EFAULT` if the pointer does not point at a set of timers.
 
- Safety:
- `timers_p` is NULL or points at a pointer variable.
+ The caller must ensure that `timers_p` is NULL or points at a pointer variable.
  */
 ZMQ_EXPORT
 int zmq_timers_destroy(void **timers_p);
@@ -1669,8 +1614,7 @@ int zmq_timers_destroy(void **timers_p);
  Returns the timer's id, above 0, or -1 with errno `EFAULT` if `timers` is no set of timers or there is no
  handler.
 
- Safety:
- `handler` may be called with `arg` until the timer is cancelled or the set destroyed.
+ The caller must ensure that `handler` may be called with `arg` until the timer is cancelled or the set destroyed.
  */
 ZMQ_EXPORT
 int zmq_timers_add(void *timers,
@@ -1726,8 +1670,7 @@ int zmq_timers_execute(void *timers);
 /*
  Tells which version of ØMQ the library is: the three numbers are stored where the arguments point; NULL is skipped.
 
- Safety:
- Each pointer is NULL or points at an int.
+ The caller must ensure that each pointer is NULL or points at an int.
  */
 ZMQ_EXPORT
 void zmq_version(int *major,
@@ -1740,8 +1683,7 @@ void zmq_version(int *major,
  Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
  mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).
 
- Safety:
- `capability` is NULL or a NUL-terminated string.
+ The caller must ensure that `capability` is NULL or a NUL-terminated string.
  */
 ZMQ_EXPORT
 int zmq_has(const char *capability);
@@ -1751,8 +1693,7 @@ int zmq_has(const char *capability);
 
  Returns `dest`, or NULL with errno `EINVAL` if `size` is not a multiple of 4 (`EFAULT` for NULL pointers).
 
- Safety:
- `data` is readable for `size` bytes and `dest` writable for size * 5 / 4 + 1.
+ The caller must ensure that `data` is readable for `size` bytes and `dest` writable for size * 5 / 4 + 1.
  */
 ZMQ_EXPORT
 char *zmq_z85_encode(char *dest,
@@ -1765,8 +1706,8 @@ char *zmq_z85_encode(char *dest,
  Returns `dest`, or NULL with errno `EINVAL` if the text's length is 0 or not a multiple of 5, or if it is no
  Z85 (`EFAULT` for NULL pointers). What `dest` holds then is undefined.
 
- Safety:
- `string` is a NUL-terminated string and `dest` writable for strlen(string) * 4 / 5 bytes.
+ The caller must ensure that `string` is a NUL-terminated string and `dest` writable for strlen(string) * 4 / 5
+ bytes.
  */
 ZMQ_EXPORT
 uint8_t *zmq_z85_decode(uint8_t *dest,

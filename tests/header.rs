@@ -147,8 +147,49 @@ fn polish(mut header: String) -> String {
         header = header.replace(&format!("typedef struct Option_{callback} Option_{callback};\n\n"), "");
         header = header.replace(&format!("struct Option_{callback} "), &format!("{callback} *"));
     }
-    // A heading of Rust's documentation.
-    header.replace("# Safety\n", "Safety:\n")
+    // An item that is a draft in a module of drafts.
+    let draft = "defined(ZMQ_BUILD_DRAFT_API)";
+    header = header.replace(&format!("({draft} && {draft})"), draft);
+    name_the_caller(&header)
+}
+
+/// Words a `# Safety` section of Rust's documentation as what C's caller has to see to.
+fn name_the_caller(header: &str) -> String {
+    let mut polished = String::new();
+    let mut rest = header;
+    while let Some((before, after)) = rest.split_once(" # Safety\n") {
+        let (section, end) = after.split_once(" */").expect("the end of a comment");
+        let demand = section.split_whitespace().collect::<Vec<_>>().join(" ");
+        if demand.starts_with("Nothing") {
+            polished.push_str(before.strip_suffix('\n').unwrap_or(before));
+        } else {
+            polished.push_str(before);
+            polished.push_str(&wrap(&format!("The caller must ensure that {}", begin_small(&demand))));
+        }
+        polished.push_str(" */");
+        rest = end;
+    }
+    polished + rest
+}
+
+fn begin_small(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// Lines of a C comment.
+fn wrap(text: &str) -> String {
+    const MAX_COLUMNS: usize = 116;
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        if lines.last().is_some_and(|line| line.len() + 1 + word.len() > MAX_COLUMNS) {
+            lines.push(String::new());
+        }
+        let line = lines.last_mut().expect("a line");
+        line.push(' ');
+        line.push_str(word);
+    }
+    lines.join("\n") + "\n"
 }
 
 fn compile(compiler: &str, flags: &[&str], headers: &[&str]) {

@@ -92,7 +92,7 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
 /// pointer is NULL.
 ///
 /// # Safety
-/// `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+/// `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen` bytes.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_ctx_get_ext(
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn zmq_ctx_get_ext(
     })
 }
 
-/// Creates a context with so many I/O threads. Older than zmq_ctx_new() and zmq_ctx_set().
+/// Creates a context with `io_threads` I/O threads. Older than zmq_ctx_new() and zmq_ctx_set().
 ///
 /// Returns NULL with errno `EINVAL` for a negative number, `ENOMEM` if there is no memory for it.
 #[unsafe(no_mangle)]

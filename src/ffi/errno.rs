@@ -14,7 +14,7 @@ pub extern "C" fn zmq_errno() -> c_int {
 
 /// The text for an error number, one of the system's or one of those that only ØMQ has.
 ///
-/// The string must not be freed or changed. For numbers that nobody knows it may be overwritten by the thread's next
+/// The string must not be freed or changed. For unknown numbers it may be overwritten by the thread's next
 /// call.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_strerror(errnum: c_int) -> *const c_char {

@@ -67,7 +67,7 @@ pub unsafe extern "C-unwind" fn zmq_send_const(
 /// Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
 ///
 /// # Safety
-/// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+/// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_msg_send(
     msg: *mut zmq_msg_t,
@@ -90,7 +90,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
 /// Older name of zmq_msg_send(), with another order.
 ///
 /// # Safety
-/// As of zmq_msg_send().
+/// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_sendmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
     // SAFETY: as the caller promises.
@@ -165,7 +165,7 @@ pub unsafe extern "C-unwind" fn zmq_recv(
 /// Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
 ///
 /// # Safety
-/// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+/// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_msg_recv(
     msg: *mut zmq_msg_t,
@@ -189,7 +189,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
 /// Older name of zmq_msg_recv(), with another order.
 ///
 /// # Safety
-/// As of zmq_msg_recv().
+/// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_recvmsg(socket: *mut c_void, msg: *mut zmq_msg_t, flags: c_int) -> c_int {
     // SAFETY: as the caller promises.
@@ -203,7 +203,7 @@ pub unsafe extern "C-unwind" fn zmq_recvmsg(socket: *mut c_void, msg: *mut zmq_m
 /// are no buffers, `ENOMEM`.
 ///
 /// # Safety
-/// `count` is NULL or points at a number, and `iov` is NULL or points at so many buffers.
+/// `count` is NULL or points at a number, and `iov` is NULL or points at `*count` buffers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zmq_recviov(
     socket: *mut c_void,

@@ -25,7 +25,7 @@ pub(crate) unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Result<&'a [u8]
 /// that no buffer can have; those of `write`, and then `*len` stays.
 ///
 /// # Safety
-/// `len` is NULL or points at a number that nobody else uses, and `data` is writable for so many bytes unless it is NULL.
+/// `len` is NULL or points at a number that no other thread uses, and `data` is writable for `*len` bytes unless it is NULL.
 pub(crate) unsafe fn fill<T>(
     data: *mut T,
     len: *mut usize,

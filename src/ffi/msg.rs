@@ -100,7 +100,7 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(msg: *mut zmq_msg_t, buf: *const c_
 /// Returns 0, or -1 with errno `EFAULT` if there is no message (it was closed already, or never made).
 ///
 /// # Safety
-/// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+/// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
 /// Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 ///
 /// # Safety
-/// Both are NULL or point at a zmq_msg_t that nobody else uses.
+/// `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
 /// Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 ///
 /// # Safety
-/// Both are NULL or point at a zmq_msg_t that nobody else uses.
+/// `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn zmq_msg_get(msg: *const zmq_msg_t, property: c_int) -> 
 /// Sets a property of a message. There is none that can be set: always -1 with errno `EINVAL`.
 ///
 /// # Safety
-/// Nothing is looked at.
+/// Nothing: no argument is used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_set(msg: *mut zmq_msg_t, property: c_int, optval: c_int) -> c_int {
     let _ = (msg, property, optval);
@@ -240,7 +240,7 @@ pub unsafe extern "C" fn zmq_msg_routing_id(msg: *mut zmq_msg_t) -> u32 {
 /// Returns 0, or -1 with errno `EINVAL` for routing id 0, `EFAULT` if there is no message.
 ///
 /// # Safety
-/// `msg` is NULL or points at a zmq_msg_t that nobody else uses.
+/// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_set_routing_id(msg: *mut zmq_msg_t, routing_id: u32) -> c_int {
@@ -274,7 +274,7 @@ pub unsafe extern "C" fn zmq_msg_group(msg: *mut zmq_msg_t) -> *const c_char {
 /// Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if there is no message or no group.
 ///
 /// # Safety
-/// `msg` is NULL or points at a zmq_msg_t that nobody else uses; `group` is NULL or a NUL-terminated string.
+/// `msg` is NULL or points at a zmq_msg_t that no other thread uses; `group` is NULL or a NUL-terminated string.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_set_group(msg: *mut zmq_msg_t, group: *const c_char) -> c_int {
@@ -306,7 +306,7 @@ unsafe fn init(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int 
 /// Puts what `take` makes of `src` into `dest`. They may be the same.
 ///
 /// # Safety
-/// Both are NULL or point at a zmq_msg_t that nobody else uses.
+/// `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
 unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) -> Msg) -> c_int {
     lockless(-1, || {
         // SAFETY: as the caller promises; each borrow ends before the next begins.
@@ -322,14 +322,14 @@ unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) 
 }
 
 /// # Safety
-/// `at` is NULL or points at a zmq_msg_t that nobody writes to meanwhile.
+/// `at` is NULL or points at a zmq_msg_t that no thread writes to meanwhile.
 unsafe fn look<T>(at: *const zmq_msg_t, on_failure: T, run: impl FnOnce(&Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
     lockless(on_failure, || run(unsafe { Msg::at_ref(at.cast()) }?))
 }
 
 /// # Safety
-/// `at` is NULL or points at a zmq_msg_t that nobody else uses.
+/// `at` is NULL or points at a zmq_msg_t that no other thread uses.
 unsafe fn look_mut<T>(at: *mut zmq_msg_t, on_failure: T, run: impl FnOnce(&mut Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
     lockless(on_failure, || run(unsafe { Msg::at(at.cast()) }?))

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn zmq_setsockopt(
 /// `ENOTSOCK` if `socket` is none, `EFAULT` if a pointer is NULL.
 ///
 /// # Safety
-/// `optvallen` is NULL or points at a number, and `optval` is writable for so many bytes.
+/// `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_getsockopt(
     socket: *mut c_void,
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn zmq_bind(socket: *mut c_void, addr: *const c_char) -> c
     })
 }
 
-/// Connects a socket to an endpoint, now or as soon as there is somebody.
+/// Connects a socket to an endpoint, now or as soon as a peer is there.
 ///
 /// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `ETERM`, `ENOTSOCK`, `EMTHREAD`, `ENOMEM`;
 /// `EFAULT` for NULL.
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn zmq_socket_get_peer_state(
 /// nothing that could panic. `None` where it is to be asked as any other.
 ///
 /// # Safety
-/// As of zmq_getsockopt().
+/// `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen` bytes.
 unsafe fn tell_more(socket: *mut c_void, optval: *mut c_void, optvallen: *const usize) -> Option<()> {
     // SAFETY: the caller vouches for it unless it is null.
     let room = *unsafe { optvallen.as_ref() }?;
