@@ -1,5 +1,5 @@
-//! The queue under every interleaving that loom can think of, and the same with one edge weakened, which loom
-//! must catch.
+//! Models of the queue, which loom runs under every interleaving. Each is run again with one edge weakened,
+//! which loom must catch.
 
 #![allow(clippy::unwrap_used)]
 
@@ -50,7 +50,7 @@ fn model(tails: u32) {
     });
 }
 
-/// Something happens while an answer is found: it must not be remembered as if nothing had.
+/// A number is published while an answer is computed: the memo must not keep the answer computed before.
 fn memo_model() {
     use super::memo::Memo;
     use super::shim::{
@@ -79,7 +79,7 @@ fn weakened(edge: u8) -> bool {
     fails("queue::loom_tests::twin", "WEAKENED_EDGE", &edge.to_string())
 }
 
-/// The model with one edge weakened: fails, unless none is.
+/// The model with the edge weakened that the environment names. It fails, unless that is edge 0.
 #[test]
 #[ignore = "run by the tests below"]
 fn twin() {
@@ -107,7 +107,7 @@ fn loom_everything_published_arrives_in_order() {
     model(3);
 }
 
-/// Both sides may free emptied blocks, at any time, and no block is freed or filled twice.
+/// Both sides may free emptied blocks at any time. No block is freed or filled twice.
 #[test]
 fn loom_emptied_blocks_are_freed_by_one_side_alone() {
     let mut builder = loom::model::Builder::new();
@@ -123,7 +123,7 @@ fn loom_emptied_blocks_are_freed_by_one_side_alone() {
         });
         send_tails(&mut producer, &wake, 1);
         producer.free_spares();
-        // A block that was kept is filled again where neither has freed it.
+        // A kept block is filled again where neither side has freed it.
         producer.append([b"x", b"y"]).unwrap();
         producer.attach(1).unwrap();
         producer.publish();

@@ -1,18 +1,20 @@
-//! An answer that is remembered until something happens.
+//! One cached answer, valid until an event clears it.
 
 use super::shim::Ordering::{Acquire, Relaxed, Release};
 use super::shim::{AtomicU64, edge};
 
-const KNOWN: u64 = 1 << 32;
+const KNOWN_BIT: u64 = 1 << 32;
 
-/// A number that was true when it was set and still is unless it was cleared. It spares the question.
+/// A cached number, valid from when it was set until it is cleared. It spares the caller the computation.
 ///
-/// Whoever answers is one at a time (has a lock); whoever makes an answer untrue notes what happened first, where
-/// the answerer will see it, and clears the memo then; anybody reads it.
+/// Only one thread at a time sets it: the one that holds the answer's lock. A thread that makes the answer
+/// untrue first notes the event where the setter will see it, and then clears the memo. Any thread may read
+/// it.
 #[derive(Debug)]
 pub struct Memo {
-    /// `KNOWN` and the number, or 0. What was noted before a `clear` (release) is visible to a `set` that comes after
-    /// it (acquire, in the swap), which then finds its answer untrue; a `set` that comes before is cleared.
+    /// `KNOWN_BIT` and the number, or 0. An event noted before a `clear` (release) is visible to a `set` that
+    /// comes after it (acquire, in the swap); that `set` then finds its answer untrue. A `set` that comes
+    /// before is cleared.
     word: AtomicU64,
 }
 
@@ -21,31 +23,31 @@ impl Memo {
         Memo { word: AtomicU64::new(0) }
     }
 
-    /// What is remembered.
+    /// The cached number, or `None`.
     #[inline]
     pub fn get(&self) -> Option<u32> {
         let word = self.word.load(Acquire);
         // The number is the lower half.
-        (word & KNOWN != 0).then_some(word as u32)
+        (word & KNOWN_BIT != 0).then_some(word as u32)
     }
 
-    /// Remembers an answer, unless `still_true`, asked afterwards, denies it.
+    /// Caches `number`, unless `still_true`, called after the store, returns `false`.
     #[inline]
     pub fn set(&self, number: u32, still_true: impl FnOnce() -> bool) {
-        self.word.swap(KNOWN | u64::from(number), edge::REMEMBER());
+        self.word.swap(KNOWN_BIT | u64::from(number), edge::REMEMBER());
         if !still_true() {
             self.clear();
         }
     }
 
-    /// Remembers nothing any more.
+    /// Clears the cache.
     #[inline]
     pub fn clear(&self) {
         // A swap and no store: loom, which tests this, does not order two stores as the memory model does.
         self.word.swap(0, Release);
     }
 
-    /// As [`clear`](Memo::clear), for whoever is the answerer at the time: cheaper where there is nothing.
+    /// As [`clear`](Memo::clear), for the thread that may call `set` now: cheaper where the memo is empty.
     #[inline]
     pub fn forget(&self) {
         if self.word.load(Relaxed) != 0 {

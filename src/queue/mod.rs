@@ -1,8 +1,8 @@
-//! Lock-free building blocks with no ØMQ idea in them.
+//! Lock-free building blocks that know nothing of ØMQ.
 //!
-//! [`blocks`] is the one queue of the data plane: a single-producer single-consumer list of byte blocks. Its
-//! atomics come from [`shim`], so that loom can run the same code under every interleaving. [`memo`] spares asking
-//! a socket under its lock what it said a moment ago.
+//! [`blocks`] is the queue of the data plane: a single-producer single-consumer list of byte blocks. Its
+//! atomics come from [`shim`], so that loom can run the same code under every interleaving. [`memo`] caches
+//! one answer of a socket, so that a caller need not take the socket's lock to ask again.
 
 pub mod blocks;
 pub mod memo;

@@ -37,20 +37,20 @@ impl<T> UnsafeCell<T> {
 #[cfg(loom)]
 pub use loom::cell::UnsafeCell;
 
-/// The orderings that the queue's correctness hangs on. Loom tests weaken one at a time, to show that they would
-/// notice.
+/// The orderings that the queue's correctness depends on. Loom tests weaken one at a time, to show that the
+/// models would fail.
 #[cfg(not(loom))]
 pub mod edge {
     use super::{Ordering, fence};
 
-    /// Of the store that publishes.
+    /// Of the store that publishes a block's state word.
     pub const PUBLISH: fn() -> Ordering = || Ordering::Release;
-    /// Of the swap that hands an emptied block back.
+    /// Of the swap that hands an emptied block back to the producer.
     pub const HAND_BACK: fn() -> Ordering = || Ordering::AcqRel;
-    /// Of the swap that remembers an answer.
+    /// Of the swap that caches an answer in a memo.
     pub const REMEMBER: fn() -> Ordering = || Ordering::AcqRel;
 
-    /// Between the two halves of the sleep handshake.
+    /// The fence between the two halves of the sleep handshake.
     #[inline]
     pub fn dekker() {
         fence(Ordering::SeqCst);
@@ -62,8 +62,8 @@ pub mod edge {
     use super::{Ordering, fence};
     use std::sync::atomic::AtomicU8;
 
-    /// Which edge is weakened: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo. Set by a test before its
-    /// model runs, read inside it; loom does not see it.
+    /// The weakened edge: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo. A test sets it
+    /// before its model runs; the model only reads it, so loom need not see it.
     pub static WEAKENED: AtomicU8 = AtomicU8::new(0);
 
     fn weakened(which: u8) -> bool {

@@ -1,75 +1,77 @@
-//! The blocks themselves, and what both sides share beside them.
+//! The blocks, and the state that both sides share beside them.
 
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{AtomicBool, AtomicPtr, AtomicU64, Ordering, UnsafeCell};
 use crate::sys::memory::{add_freed, try_alloc};
 use std::alloc::{Layout, dealloc};
 use std::ptr::{self, NonNull};
-// A count for the process, of which no model has to know.
+// The process-wide count of freed bytes, which no loom model needs.
 use std::sync::atomic::AtomicUsize;
 
-/// Capacity of a queue's first block, so that an idle queue costs little.
-pub(super) const FIRST_BLOCK: usize = 256;
-/// Capacity that blocks grow to, by doubling, while the queue is in use.
-pub(super) const LARGEST_BLOCK: usize = 64 * 1024;
+/// Bytes of a queue's first block, small so that an idle queue costs little.
+pub(super) const FIRST_BLOCK_BYTES: usize = 256;
+/// Largest capacity of a block, in bytes. Blocks double up to it while the queue is in use.
+pub(super) const MAX_BLOCK_BYTES: usize = 64 * 1024;
 
-/// In a state word: the published bytes of the block.
-pub(super) const BYTES: u64 = 0x7fff_ffff;
-/// In a state word: nothing will be appended to the block, its tail is set, its successor linked.
-pub(super) const SEALED: u64 = 0x8000_0000;
-/// In a state word: messages that end in the block, above this many bits.
+/// Bits of a state word: the published bytes of the block.
+pub(super) const BYTES_MASK: u64 = 0x7fff_ffff;
+/// Bit of a state word: nothing will be appended to the block, its tail is set and its successor linked.
+pub(super) const SEALED_BIT: u64 = 0x8000_0000;
+/// In a state word the count of messages that end in the block begins at this bit.
 pub(super) const MESSAGES_SHIFT: u32 = 32;
 
-/// Bytes of all queues' emptied blocks that wait to be filled again; what would be more is freed. Memory that goes to and
-/// fro between two threads is taken from the system and given back by `malloc` each time the queue swells and shrinks,
-/// which costs more than the copying.
-const MOST_KEPT: usize = 8 * 1024 * 1024;
+/// Most bytes of emptied blocks, over all queues, that wait to be filled again. Blocks beyond it are freed. A
+/// queue that swells and shrinks between two threads would otherwise have `malloc` take memory from the
+/// system and return it each time, which costs more than the copying.
+const MAX_SPARE_BYTES: usize = 8 * 1024 * 1024;
 
-/// What there is of that. Changed by who puts a block there and who takes one; a count alone, so Relaxed.
-static KEPT: AtomicUsize = AtomicUsize::new(0);
+/// Bytes that wait so now. Changed by the consumer that puts a block aside and by either side when it takes
+/// or frees one. Only a count, so Relaxed.
+static SPARE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a block of this capacity may be kept. `true` counts it.
-pub(super) fn keep(capacity: usize) -> bool {
-    let fits = |kept: usize| kept.checked_add(capacity).filter(|&kept| kept <= MOST_KEPT);
-    KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+/// Counts a spare block of `capacity` bytes. `false`, and nothing counted, where the limit would be passed.
+pub(super) fn count_spare(capacity: usize) -> bool {
+    let fits = |kept: usize| kept.checked_add(capacity).filter(|&kept| kept <= MAX_SPARE_BYTES);
+    SPARE_BYTES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
 }
 
-/// A block that was kept is not any more.
-pub(super) fn unkeep(capacity: usize) {
-    KEPT.fetch_sub(capacity, Ordering::Relaxed);
+/// Undoes [`count_spare`], for a block that is filled again or freed.
+pub(super) fn uncount_spare(capacity: usize) {
+    SPARE_BYTES.fetch_sub(capacity, Ordering::Relaxed);
 }
 
-/// What producer and consumer share beside the blocks themselves.
+/// State that producer and consumer share beside the blocks.
 pub(super) struct Shared<T> {
-    /// The consumer found nothing. Written by both sides, always by swap, so that its history is one chain; the
-    /// edge is made by the fences around it.
+    /// The consumer found nothing and sleeps. Written by both sides, always by swap, so that its history is
+    /// one chain. The fences around it make the edge.
     pub(super) asleep: AtomicBool,
-    /// Emptied blocks on their way back, a list. The consumer puts them in front (Release), the producer takes them all
-    /// (Acquire): the consumer's last reads of a block happen before the producer's first writes.
+    /// List of emptied blocks on their way back to the producer. The consumer pushes one at a time (Release),
+    /// the producer takes the whole list (Acquire): the consumer's last reads of a block happen before the
+    /// producer's first writes.
     pub(super) spare: AtomicPtr<Block<T>>,
-    /// The producer is gone, so emptied blocks are of no use. It writes it, the consumer reads it; one put aside too many is
-    /// freed with the queue, so Relaxed.
+    /// The producer is gone, so the consumer frees blocks instead of handing them back. The producer writes
+    /// it, the consumer reads it. A block handed back too late is freed with the queue, so Relaxed.
     pub(super) deserted: AtomicBool,
     /// First block of the list, for freeing it: the consumer writes it when it drops, `Shared::drop` reads it.
     pub(super) head: UnsafeCell<NonNull<Block<T>>>,
 }
 
-/// Header of a block; `capacity` bytes follow it in the same allocation, of which those behind what was
-/// appended or received have no defined content.
+/// Header of a block; `capacity` bytes follow it in the same allocation. Bytes behind those appended or
+/// received are uninitialised.
 pub(super) struct Block<T> {
-    /// Next block. The producer writes it before it publishes the `SEALED` word that lets the consumer read it.
+    /// Next block. The producer writes it before it publishes the `SEALED_BIT` word that lets the consumer read it.
     pub(super) next: AtomicPtr<Block<T>>,
-    /// `BYTES`, `SEALED`, messages. The producer writes, the consumer reads. The Release store on the oldest
+    /// `BYTES_MASK`, `SEALED_BIT`, messages. The producer writes, the consumer reads. The Release store on the oldest
     /// unpublished block makes everything appended so far happen before the consumer's Acquire load.
     pub(super) state: AtomicU64,
-    /// Written by the producer before sealing, taken by the consumer after it saw `SEALED`.
+    /// Written by the producer before sealing, taken by the consumer after it saw `SEALED_BIT`.
     pub(super) tail: UnsafeCell<Option<T>>,
     /// The block begins inside a message. Written by the producer before it links the block, constant from then on.
     pub(super) continued: UnsafeCell<bool>,
     pub(super) capacity: usize,
 }
 
-/// A place in a block up to which all is published.
+/// A place in a block, up to which everything is published.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Position {
     pub(super) bytes: usize,
@@ -78,7 +80,7 @@ pub(super) struct Position {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        // SAFETY: both sides are gone; the list from `head` on and the spare belong to nobody else.
+        // SAFETY: both sides are gone; the list from `head` on and the spare have no other owner.
         unsafe {
             Block::free_list(self.head.with(|head| (*head).as_ptr()));
             Block::free_spares(self.spare.load(Ordering::Relaxed));
@@ -94,8 +96,8 @@ impl<T> Block<T> {
     }
 
     pub(super) fn allocate(capacity: usize) -> Result<NonNull<Block<T>>> {
-        // A state word has 31 bits for the bytes.
-        if capacity as u64 > BYTES {
+        // A state word has 31 bits for the count of bytes.
+        if capacity as u64 > BYTES_MASK {
             return Err(Errno::NOMEM);
         }
         let layout = Self::layout(capacity)?;
@@ -121,8 +123,10 @@ impl<T> Block<T> {
         unsafe { block.as_ptr().add(1).cast::<u8>() }
     }
 
+    /// Frees one block.
+    ///
     /// # Safety
-    /// Nobody else refers to the block.
+    /// The caller holds the only reference to the block.
     pub(super) unsafe fn free(block: NonNull<Block<T>>) {
         // SAFETY: the caller owns the block; `allocate` made it with this very layout.
         unsafe {
@@ -135,23 +139,25 @@ impl<T> Block<T> {
         }
     }
 
-    /// As [`free_list`](Block::free_list), for blocks that were kept.
+    /// As [`free_list`](Block::free_list), for spare blocks: their bytes are no longer counted as such.
     ///
     /// # Safety
-    /// The same.
+    /// As there.
     pub(super) unsafe fn free_spares(mut first: *mut Block<T>) {
         while let Some(block) = NonNull::new(first) {
             // SAFETY: the caller owns the list.
             unsafe {
                 first = block.as_ref().next.load(Ordering::Relaxed);
-                unkeep(block.as_ref().capacity);
+                uncount_spare(block.as_ref().capacity);
                 Block::free(block);
             }
         }
     }
 
+    /// Frees a list of blocks, linked by `next`.
+    ///
     /// # Safety
-    /// Nobody else refers to any block of the list.
+    /// The caller holds the only references to the blocks of the list.
     pub(super) unsafe fn free_list(mut first: *mut Block<T>) {
         while let Some(block) = NonNull::new(first) {
             // SAFETY: the caller owns the list.
@@ -170,5 +176,5 @@ pub(super) fn word(bytes: usize, messages: u32) -> u64 {
 
 #[inline]
 pub(super) fn bytes_of(state: u64) -> usize {
-    (state & BYTES) as usize
+    (state & BYTES_MASK) as usize
 }

@@ -1,6 +1,6 @@
 //! The reading side.
 
-use super::block::{Block, MESSAGES_SHIFT, SEALED, Shared, bytes_of, keep};
+use super::block::{Block, MESSAGES_SHIFT, SEALED_BIT, Shared, bytes_of, count_spare};
 use super::distance::Distance;
 use crate::queue::shim::{Arc, Ordering, edge};
 use std::ptr::{self, NonNull};
@@ -10,10 +10,10 @@ pub struct Consumer<T> {
     pub(super) shared: Arc<Shared<T>>,
     pub(super) block: NonNull<Block<T>>,
     pub(super) position: usize,
-    /// Messages of `block` already told by [`Consumer::advance`].
+    /// Messages of `block` that [`Consumer::advance`] has reported.
     pub(super) messages: u32,
-    /// What `block` showed when it was last looked at. As long as that is not used up it is not looked at again: the
-    /// producer is busy writing there.
+    /// The state word of `block` at its last load. The reader uses it up before it loads again: the producer
+    /// is busy writing that cache line.
     pub(super) seen: u64,
     pub(super) distance: Distance,
 }
@@ -22,8 +22,8 @@ pub struct Consumer<T> {
 unsafe impl<T: Send> Send for Consumer<T> {}
 
 impl<T> Consumer<T> {
-    /// Whether bytes or a tail lie ahead. `false` leaves the consumer asleep: the producer's next publish
-    /// answers `true`.
+    /// Whether bytes or a tail are ready. `false` leaves the consumer asleep: the producer's next publish
+    /// returns `true`.
     #[inline(always)]
     pub fn check(&mut self) -> bool {
         if self.ready() {
@@ -31,12 +31,14 @@ impl<T> Consumer<T> {
         }
         self.distance.slept();
         self.shared.asleep.swap(true, Ordering::AcqRel);
-        // Dekker: our flag before their state word, as the producer has its state word before our flag.
+        // Dekker: this side writes its flag before it reads the state word; the producer writes the state
+        // word before it reads the flag.
         edge::dekker();
         if !self.ready() {
             return false;
         }
-        // The producer may have lowered the flag at the same time and wake us once too often: harmless.
+        // The producer may have lowered the flag at the same time and then wakes this thread needlessly:
+        // harmless.
         self.shared.asleep.swap(false, Ordering::AcqRel);
         true
     }
@@ -53,7 +55,7 @@ impl<T> Consumer<T> {
             if self.position < bytes_of(state) {
                 return true;
             }
-            if state & SEALED == 0 {
+            if state & SEALED_BIT == 0 {
                 return false;
             }
             // SAFETY: the block is sealed, so the producer has left it; only the consumer reaches its tail.
@@ -64,8 +66,8 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// Whether bytes lie ahead in the current block; goes on to no other. Who is `alone` with this queue, and has nothing else
-    /// to read meanwhile, keeps its distance from the producer.
+    /// Whether bytes are ready in the current block; does not go on to the next. `alone`: the calling thread
+    /// reads only this queue, so it may pause here to let the producer get ahead.
     #[inline(always)]
     pub fn ready_here(&mut self, alone: bool) -> bool {
         self.position < bytes_of(self.seen) || self.look(alone)
@@ -74,17 +76,17 @@ impl<T> Consumer<T> {
     #[inline(never)]
     fn look(&mut self, alone: bool) -> bool {
         if alone {
-            self.distance.keep();
+            self.distance.before_look();
         }
         let before = self.seen;
         self.seen = self.state();
-        let nothing = self.seen == before && self.seen & SEALED == 0;
-        if nothing && alone && self.distance.fell_short() {
+        let nothing = self.seen == before && self.seen & SEALED_BIT == 0;
+        if nothing && alone && self.distance.found_nothing() {
             self.seen = self.state();
         }
         let found = bytes_of(self.seen).saturating_sub(self.position);
-        // What ends a block may be a body, which is not among its bytes.
-        if self.seen & SEALED == 0 {
+        // A sealed block may end in a body, whose length is not among the block's bytes.
+        if self.seen & SEALED_BIT == 0 {
             let messages = (self.seen >> MESSAGES_SHIFT) as u32;
             self.distance.found(found, messages.wrapping_sub((before >> MESSAGES_SHIFT) as u32));
         }
@@ -128,15 +130,15 @@ impl<T> Consumer<T> {
 
     /// The tail that ends the current block, where the block is sealed and has one.
     pub fn tail(&self) -> Option<&T> {
-        if self.state() & SEALED == 0 {
+        if self.state() & SEALED_BIT == 0 {
             return None;
         }
         // SAFETY: the block is sealed, so the producer has left it; `&self` keeps this side from taking the tail.
         unsafe { self.block.as_ref() }.tail.with(|tail| unsafe { (*tail).as_ref() })
     }
 
-    /// Counts `len` bytes as read. Returns how many messages have ended since the last time it told, once the
-    /// reader stands at the end of what the block shows; else 0.
+    /// Counts `len` bytes as read. At the end of the published bytes, returns how many messages have ended
+    /// since it last returned them; otherwise 0.
     #[inline(always)]
     pub fn advance(&mut self, len: usize) -> u32 {
         let state = self.seen;
@@ -148,30 +150,31 @@ impl<T> Consumer<T> {
         ended.wrapping_sub(std::mem::replace(&mut self.messages, ended))
     }
 
-    /// Counts `len` bytes as read, for a reader that tells by itself of the messages that end in them ([`tell`](Consumer::tell)).
+    /// Counts `len` bytes as read, for a reader that counts messages itself ([`tell`](Consumer::tell)).
     #[inline(always)]
     pub fn pass(&mut self, len: usize) {
         self.position = (self.position + len).min(bytes_of(self.seen));
     }
 
-    /// For a reader that counts by itself: counts messages as told that end in the bytes it is about to pass.
+    /// Counts `messages` as reported, which end in the bytes that the reader is about to pass.
     #[inline(always)]
     pub fn tell(&mut self, messages: u32) {
         self.messages = self.messages.wrapping_add(messages);
     }
 
-    /// Of so many messages that end in the part of the current block that was passed, how many were not told yet;
-    /// they count as told now.
+    /// `messages` of the current block have ended in the part that was passed. Returns how many of them were
+    /// not reported yet, and counts them as reported.
     pub fn tell_up_to(&mut self, messages: u32) -> u32 {
         let untold = messages.saturating_sub(self.messages);
         self.messages += untold;
         untold
     }
 
-    /// Takes the tail, if the reader stands before it, and goes on to the next block.
+    /// Takes the tail and goes on to the next block. `None` where bytes remain before it, or where the block
+    /// has no tail.
     pub fn take_tail(&mut self) -> Option<T> {
         let state = self.state();
-        if state & SEALED == 0 || self.position < bytes_of(state) {
+        if state & SEALED_BIT == 0 || self.position < bytes_of(state) {
             return None;
         }
         // SAFETY: the block is sealed, so the producer has left it; `&mut self` is the only reader.
@@ -180,13 +183,14 @@ impl<T> Consumer<T> {
         tail
     }
 
-    /// Calls `visit` with the unread bytes and the tail of each published block, first the current one, until it
-    /// answers `false` or there is no more. A second argument of `None` says that the block has no tail.
+    /// Calls `visit` with the unread bytes and the tail of each published block, from the current one on. It
+    /// ends when `visit` returns `false` or the published part ends. A second argument of `None` means that
+    /// the block has no tail.
     pub fn spans<'a>(&'a self, mut visit: impl FnMut(&'a [u8], Option<&'a T>) -> bool) {
         let mut block = self.block;
         let mut position = self.position;
         loop {
-            // SAFETY: blocks from the current one on are alive until this side frees them, and it is borrowed.
+            // SAFETY: blocks from the current one on are alive until this side frees them; `&self` prevents that.
             let header = unsafe { block.as_ref() };
             let state = header.state.load(Ordering::Acquire);
             let len = bytes_of(state);
@@ -194,7 +198,7 @@ impl<T> Consumer<T> {
             let bytes = unsafe {
                 std::slice::from_raw_parts(Block::bytes(block).add(position), len.saturating_sub(position))
             };
-            if state & SEALED == 0 {
+            if state & SEALED_BIT == 0 {
                 visit(bytes, None);
                 return;
             }
@@ -217,7 +221,7 @@ impl<T> Consumer<T> {
     /// Leaves the current, sealed block and gives it back to the producer.
     #[cold]
     fn next_block(&mut self) {
-        // SAFETY: a sealed block has a successor, set before the Release store that showed us `SEALED`.
+        // SAFETY: a sealed block has a successor, set before the Release store that showed us `SEALED_BIT`.
         let next = unsafe { self.block.as_ref() }.next.load(Ordering::Relaxed);
         let Some(next) = NonNull::new(next) else { return };
         let passed = std::mem::replace(&mut self.block, next);
@@ -229,7 +233,7 @@ impl<T> Consumer<T> {
         unsafe {
             passed.as_ref().tail.with_mut(|tail| drop((*tail).take()));
             passed.as_ref().state.store(0, Ordering::Relaxed);
-            if self.shared.deserted.load(Ordering::Relaxed) || !keep(passed.as_ref().capacity) {
+            if self.shared.deserted.load(Ordering::Relaxed) || !count_spare(passed.as_ref().capacity) {
                 return Block::free(passed);
             }
             let mut first = self.shared.spare.load(Ordering::Relaxed);
@@ -248,7 +252,7 @@ impl<T> Consumer<T> {
 impl<T> Consumer<T> {
     /// Frees the emptied blocks that the producer has not taken back yet.
     pub fn free_spares(&mut self) {
-        // Relaxed: this side has put them there, and whoever takes the list has it alone.
+        // Relaxed: this side pushed the blocks, and the swap leaves the list to one side alone.
         let list = self.shared.spare.swap(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the list was taken out by this side.
         unsafe { Block::free_spares(list) };
@@ -257,7 +261,7 @@ impl<T> Consumer<T> {
 
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
-        // What lies ahead must not wait for the producer's end to be freed.
+        // Frees the published rest now, rather than when the producer is dropped.
         while self.ready() {
             self.advance(usize::MAX / 2);
             drop(self.take_tail());

@@ -1,15 +1,15 @@
 //! A single-producer single-consumer list of byte blocks.
 //!
-//! The producer appends bytes to its newest block and makes them visible in one step, however many blocks they
-//! fill: it stores the state words of the newer blocks first and that of the oldest one last, and the consumer
+//! The producer appends bytes to its newest block and publishes them in one step, however many blocks they
+//! fill. It stores the state words of the newer blocks first and that of the oldest one last. The consumer
 //! reaches a newer block only through the older one's word. A block may end in a *tail*, a value that travels
 //! between its bytes and those of the next block.
 //!
 //! A run of bytes appended in one call never straddles two blocks.
 //!
-//! Who sleeps is said by one flag: the consumer raises it when it finds nothing, the producer lowers it when it
-//! publishes and is told to wake the consumer. Both do so around a sequentially consistent fence (a Dekker
-//! handshake), so that of the two at least one sees the other.
+//! One flag says that the consumer sleeps. The consumer raises it when it finds nothing. The producer lowers
+//! it when it publishes; its caller then has to wake the consumer. Both sides access it around a sequentially
+//! consistent fence (Dekker's algorithm), so at least one of the two sees the other's write.
 
 mod block;
 mod consumer;
@@ -24,13 +24,13 @@ pub use producer::Producer;
 
 use super::shim::{Arc, AtomicBool, AtomicPtr, UnsafeCell};
 use crate::errno::Result;
-use block::{Block, FIRST_BLOCK, Position, Shared};
+use block::{Block, FIRST_BLOCK_BYTES, Position, Shared};
 use distance::Distance;
 use std::ptr;
 
 /// Makes an empty queue. Errors: `ENOMEM`.
 pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
-    let block = Block::allocate(FIRST_BLOCK)?;
+    let block = Block::allocate(FIRST_BLOCK_BYTES)?;
     let shared = Arc::new(Shared {
         asleep: AtomicBool::new(false),
         spare: AtomicPtr::new(ptr::null_mut()),

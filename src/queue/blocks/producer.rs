@@ -1,6 +1,6 @@
 //! The appending side.
 
-use super::block::{Block, FIRST_BLOCK, LARGEST_BLOCK, Position, SEALED, Shared, unkeep, word};
+use super::block::{Block, FIRST_BLOCK_BYTES, MAX_BLOCK_BYTES, Position, SEALED_BIT, Shared, uncount_spare, word};
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{Arc, Ordering, edge};
 use crate::sys::copying;
@@ -37,7 +37,7 @@ unsafe impl<T: Send> Send for Producer<T> {}
 impl<T> Producer<T> {
     /// Appends `parts`, one after the other, as one run. Errors: `ENOMEM`, with nothing appended.
     ///
-    /// Bytes received but not accepted would be overwritten: a caller uses either this or the receiving calls.
+    /// It overwrites bytes received but not accepted: a caller uses either this or the receiving calls.
     #[inline]
     pub fn append(&mut self, parts: [&[u8]; 2]) -> Result<()> {
         let [first, second] = parts;
@@ -48,8 +48,8 @@ impl<T> Producer<T> {
         Ok(())
     }
 
-    /// Has the processor fetch the memory that the next bytes go to, for who is about to append to many queues: it lies in no
-    /// cache then, and to wait for each in turn takes longer than all else.
+    /// Prefetches the memory that the next bytes go to, for a caller about to append to many queues. That
+    /// memory is in no cache then, and waiting for each queue in turn takes longer than the appending.
     #[inline(always)]
     pub fn prepare(&self) {
         #[cfg(target_arch = "x86_64")]
@@ -63,8 +63,8 @@ impl<T> Producer<T> {
         }
     }
 
-    /// As [`append`](Producer::append), where the current block has room for all of it. `false`: it has not, and nothing was
-    /// appended.
+    /// As [`append`](Producer::append), but only where the current block has room for both parts. `false`: it
+    /// has not, and nothing was appended.
     #[inline(always)]
     pub fn append_here(&mut self, first: &[u8], second: &[u8]) -> bool {
         let len = first.len() + second.len();
@@ -84,33 +84,33 @@ impl<T> Producer<T> {
 
     /// Ends the current block with `tail`. Errors: `ENOMEM`, with the tail dropped and nothing else changed.
     pub fn attach(&mut self, tail: T) -> Result<()> {
-        // Where blocks end in tails before they are full, as between large bodies, they need not be large.
+        // Blocks that end in tails before they are full, as between large bodies, need not be large.
         let enough = (2 * self.filled).next_power_of_two();
         let next = self.next_block(self.received, enough)?;
         self.seal(Some(tail), next);
         Ok(())
     }
 
-    /// Counts messages as ended, the last of them at the current place.
+    /// Counts `messages` as ended, the last of them at the current place.
     #[inline(always)]
     pub fn end_messages(&mut self, messages: u32) {
         self.messages = self.messages.wrapping_add(messages);
         self.inside = false;
     }
 
-    /// Says that what was appended since the last message is no part of one.
+    /// Marks the bytes appended since the last message as no part of a message.
     #[inline]
     pub fn end_aside(&mut self) {
         self.inside = false;
     }
 
-    /// Takes back what the last call appended, `len` bytes, and the messages counted since.
+    /// Removes the `len` bytes that the last call appended, and the messages counted since.
     pub fn take_back(&mut self, len: usize, messages: u32) {
         self.filled = self.filled.saturating_sub(len);
         self.messages = self.messages.wrapping_sub(messages);
     }
 
-    /// Makes everything appended so far visible. `true`: the consumer slept and is to be woken by the caller.
+    /// Publishes everything appended so far. `true`: the consumer slept, and the caller has to wake it.
     #[inline(always)]
     pub fn publish(&mut self) -> bool {
         let newest = word(self.filled, self.messages);
@@ -129,18 +129,20 @@ impl<T> Producer<T> {
             self.oldest = self.block;
         }
         self.published = Position { bytes: self.filled, messages: self.messages };
-        // Dekker: our state word before their flag, as the consumer has its flag before our state word.
+        // Dekker: this side writes the state word before it reads the flag; the consumer writes the flag
+        // before it reads the state word.
         edge::dekker();
         self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the consumer was asleep a moment ago. Only a look: [`publish`](Producer::publish) says whether it is to be woken.
+    /// Whether the consumer was asleep a moment ago. Only a hint: [`publish`](Producer::publish) says whether
+    /// to wake it.
     #[inline(always)]
     pub fn reader_sleeps(&self) -> bool {
         self.shared.asleep.load(Ordering::Relaxed)
     }
 
-    /// Takes back everything appended since the last [`publish`](Producer::publish), and what was received.
+    /// Removes everything appended since the last [`publish`](Producer::publish), and the received bytes.
     pub fn rollback(&mut self) {
         if self.oldest != self.block {
             // SAFETY: nothing behind `published` in `oldest` is visible to the consumer: its tail and its
@@ -164,9 +166,9 @@ impl<T> Producer<T> {
         self.oldest != self.block || self.filled != self.published.bytes
     }
 
-    /// Lets `read` fill room for at least `least` bytes behind those received so far; it returns the front part of the
-    /// room that it has filled. Returns how many bytes that were, and how many there was room for. Errors: `ENOMEM`,
-    /// `read`'s own, and `EINVAL` for bytes from elsewhere.
+    /// Has `read` fill room for at least `least` bytes behind those received so far. `read` returns the front
+    /// part of the room that it has filled. Returns the number of bytes filled and the size of the room.
+    /// Errors: `ENOMEM`, those of `read`, and `EINVAL` where the returned slice is not the front of the room.
     pub fn receive(
         &mut self,
         least: usize,
@@ -192,7 +194,7 @@ impl<T> Producer<T> {
         Ok((filled.len(), room))
     }
 
-    /// As [`receive`](Producer::receive), from memory. Errors: `ENOMEM`.
+    /// As [`receive`](Producer::receive), copying `bytes`. Errors: `ENOMEM`.
     pub fn receive_from(&mut self, bytes: &[u8]) -> Result<()> {
         self.receive(bytes.len(), |room| match room.get_mut(..bytes.len()) {
             Some(front) => Ok(front.write_copy_of_slice(bytes)),
@@ -201,10 +203,10 @@ impl<T> Producer<T> {
         .map(|_| ())
     }
 
-    /// What was received and not accepted yet.
+    /// The bytes received and not accepted yet.
     #[inline]
     pub fn received(&mut self) -> &mut [u8] {
-        // SAFETY: `received` never passes the capacity, its bytes were initialised by who received them, and this side
+        // SAFETY: `received` never passes the capacity, its bytes were initialised by `receive`, and this side
         // alone reaches unpublished bytes.
         unsafe { std::slice::from_raw_parts_mut(Block::bytes(self.block).add(self.filled), self.received) }
     }
@@ -218,12 +220,12 @@ impl<T> Producer<T> {
         self.inside = true;
     }
 
-    /// Drops all received bytes, which the caller has moved elsewhere.
+    /// Drops all received bytes, which the caller has copied elsewhere.
     pub fn discard_received(&mut self) {
         self.received = 0;
     }
 
-    /// Drops what was appended since the last publish but keeps what was received behind it.
+    /// Drops the bytes appended since the last publish, but keeps those received behind them.
     pub fn drop_unpublished(&mut self) {
         let mut start = self.published.bytes;
         if self.oldest != self.block {
@@ -241,7 +243,7 @@ impl<T> Producer<T> {
                 }
                 self.block.as_ref().continued.with_mut(|continued| *continued = false);
             }
-            self.oldest_word = word(self.published.bytes, self.published.messages) | SEALED;
+            self.oldest_word = word(self.published.bytes, self.published.messages) | SEALED_BIT;
             self.messages = 0;
             start = 0;
         }
@@ -261,11 +263,11 @@ impl<T> Producer<T> {
         unsafe { self.block.as_ref() }.capacity - self.filled
     }
 
-    /// Goes on in a new block with room for `len` bytes, the received ones moved there.
+    /// Goes on in a new block with room for `len` bytes, and moves the received ones there.
     #[cold]
     fn relocate(&mut self, len: usize) -> Result<()> {
-        let next = self.next_block(len, LARGEST_BLOCK)?;
-        // SAFETY: the new block holds at least `received` bytes and nobody else knows it yet.
+        let next = self.next_block(len, MAX_BLOCK_BYTES)?;
+        // SAFETY: the new block holds at least `received` bytes and has no other reference yet.
         unsafe {
             let from = Block::bytes(self.block).add(self.filled);
             ptr::copy_nonoverlapping(from, Block::bytes(next), self.received);
@@ -274,15 +276,15 @@ impl<T> Producer<T> {
         Ok(())
     }
 
-    /// An empty block for at least `len` bytes, larger than the last where the queue is in use, and no larger than
-    /// `enough` where that does.
+    /// An empty block for at least `len` bytes. Where possible it is larger than the last one, but at most
+    /// `enough` bytes.
     fn next_block(&mut self, len: usize, enough: usize) -> Result<NonNull<Block<T>>> {
         // SAFETY: `block` is the producer's own and alive.
         let last = unsafe { self.block.as_ref() }.capacity;
-        // As large as the last one, or as is needed where that is less.
+        // At least as large as the last block, unless `enough` is less.
         let wanted = len.max(last.min(enough));
         while let Some(spare) = self.take_spare() {
-            // SAFETY: nobody else refers to a block that was taken.
+            // SAFETY: a block taken from the list has no other reference.
             unsafe {
                 if spare.as_ref().capacity >= wanted {
                     return Ok(spare);
@@ -290,8 +292,8 @@ impl<T> Producer<T> {
                 Block::free(spare);
             }
         }
-        let grown = last.saturating_mul(2).min(LARGEST_BLOCK).min(enough);
-        Block::allocate(grown.max(len.next_power_of_two()).max(FIRST_BLOCK))
+        let grown = last.saturating_mul(2).min(MAX_BLOCK_BYTES).min(enough);
+        Block::allocate(grown.max(len.next_power_of_two()).max(FIRST_BLOCK_BYTES))
     }
 
     /// A block that the consumer has emptied.
@@ -304,17 +306,17 @@ impl<T> Producer<T> {
         // SAFETY: the consumer gave the blocks of the list up with the Release swap.
         unsafe {
             self.spares = spare.as_ref().next.swap(ptr::null_mut(), Ordering::Relaxed);
-            unkeep(spare.as_ref().capacity);
+            uncount_spare(spare.as_ref().capacity);
         }
         Some(spare)
     }
 
-    /// Frees the emptied blocks that were kept to be filled again.
+    /// Frees the spare blocks.
     pub fn free_spares(&mut self) {
         let own = std::mem::replace(&mut self.spares, ptr::null_mut());
         // Acquire: the consumer's last reads of the blocks happen before they are freed.
         let returned = self.shared.spare.swap(ptr::null_mut(), Ordering::Acquire);
-        // SAFETY: both lists were taken over by this side.
+        // SAFETY: both lists have no other owner since the swap.
         unsafe {
             Block::free_spares(own);
             Block::free_spares(returned);
@@ -323,8 +325,8 @@ impl<T> Producer<T> {
 
     /// Closes the current block with `tail` and makes `next` the current one.
     fn seal(&mut self, tail: Option<T>, next: NonNull<Block<T>>) {
-        let sealed = word(self.filled, self.messages) | SEALED;
-        // SAFETY: the consumer reads `tail` and `next` only after it saw `SEALED`, which is not stored yet.
+        let sealed = word(self.filled, self.messages) | SEALED_BIT;
+        // SAFETY: the consumer reads `tail` and `next` only after it saw `SEALED_BIT`, which is not stored yet.
         unsafe {
             let block = self.block.as_ref();
             next.as_ref().continued.with_mut(|continued| *continued = self.inside);
@@ -346,7 +348,7 @@ impl<T> Producer<T> {
 
 impl<T> Drop for Producer<T> {
     fn drop(&mut self) {
-        // What was never published is nobody's.
+        // What was never published, no consumer can read.
         self.rollback();
         self.shared.deserted.store(true, Ordering::Relaxed);
         self.free_spares();

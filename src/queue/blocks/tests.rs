@@ -14,7 +14,7 @@ fn drain(consumer: &mut Consumer<u32>) -> (Vec<u8>, Vec<u32>, u32) {
 }
 
 #[test]
-fn nothing_shows_before_publish_and_all_after() {
+fn bytes_show_after_publish_and_not_before() {
     let (mut producer, mut consumer) = queue::<u32>().unwrap();
     assert!(!consumer.check());
     let mut sent = Vec::new();
@@ -29,7 +29,7 @@ fn nothing_shows_before_publish_and_all_after() {
         }
     }
     assert!(!consumer.check());
-    assert!(producer.publish(), "a sleeping consumer is told of");
+    assert!(producer.publish(), "publish reports a sleeping consumer");
     assert!(!producer.publish());
     let (bytes, tails, messages) = drain(&mut consumer);
     assert_eq!(bytes, sent);
@@ -38,7 +38,7 @@ fn nothing_shows_before_publish_and_all_after() {
 }
 
 #[test]
-fn rollback_leaves_what_was_published() {
+fn rollback_leaves_published_bytes() {
     let (mut producer, mut consumer) = queue::<u32>().unwrap();
     producer.append([b"kept", b""]).unwrap();
     producer.publish();
@@ -75,13 +75,13 @@ fn received_bytes_move_with_the_block() {
 }
 
 #[test]
-fn what_is_dropped_leaves_nothing_behind() {
+fn dropped_unpublished_bytes_leave_nothing_behind() {
     let (mut producer, mut consumer) = queue::<u32>().unwrap();
     producer.append([b"kept", b""]).unwrap();
     producer.end_messages(1);
     producer.publish();
     for round in 0..100u32 {
-        // More than any block holds, then a bit that is not accepted yet.
+        // More than any block holds, then a few bytes that are not accepted yet.
         for _ in 0..20 {
             producer.receive_from(&[b'x'; 8000]).unwrap();
             producer.accept(8000);
@@ -90,7 +90,7 @@ fn what_is_dropped_leaves_nothing_behind() {
         producer.drop_unpublished();
         assert_eq!(producer.received(), round.to_le_bytes());
         producer.discard_received();
-        // SAFETY: nobody else has the queue.
+        // SAFETY: this test has the only handles of the queue.
         let blocks = unsafe {
             let mut blocks = 1;
             let mut at = consumer.block;
@@ -116,7 +116,7 @@ fn blocks_between_tails_are_small() {
         producer.attach(i).unwrap();
     }
     // SAFETY: the block is the producer's own.
-    assert_eq!(unsafe { producer.block.as_ref() }.capacity, FIRST_BLOCK);
+    assert_eq!(unsafe { producer.block.as_ref() }.capacity, FIRST_BLOCK_BYTES);
 }
 
 #[test]
