@@ -1,4 +1,4 @@
-//! What a source can do while it is being called.
+//! The calls that a source may make while it is being called.
 
 use super::inbox::{Item, Shared};
 use super::table::Table;
@@ -11,7 +11,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The reactor as the source sees it that is being called.
+/// The reactor as seen by the source that is being called.
 pub struct Cx<'a> {
     core: &'a mut Core,
     token: Token,
@@ -22,15 +22,15 @@ pub struct Core {
     pub shared: Arc<Shared>,
     pub entries: Table<Entry>,
     pub alarms: Alarms,
-    /// Who asked for another go, for the next turn.
+    /// Sources that asked for another call, in the next turn.
     pub again: Vec<Token>,
     pub now: Instant,
     pub stopping: bool,
 }
 
-/// A source and what the reactor keeps for it.
+/// A source and the state that the reactor keeps for it.
 pub struct Entry {
-    /// Out while it is being made or called.
+    /// `None` while the source is being made or called.
     source: Option<Box<dyn Source>>,
     remote: Remote,
     timers: Timers,
@@ -53,16 +53,17 @@ impl Cx<'_> {
         clock_ms(self.core.now)
     }
 
-    /// Has [`Source::ready`] called when `fd` becomes ready, or is so now. The fd stays the source's; closing it
-    /// ends the registration. One source may register several.
+    /// Has [`Source::ready`] called when `fd` becomes ready, or is ready now. The source still owns the fd;
+    /// closing it ends the registration. A source may register several.
     ///
-    /// Errors: `EEXIST` (registered already), `EBADF`, `EPERM` (a plain file), `ENOMEM`, `ENOSPC` (the user's limit).
+    /// Errors: `EEXIST` (registered already), `EBADF`, `EPERM` (a plain file), `ENOMEM`, `ENOSPC` (the user's
+    /// limit).
     pub fn register(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
         let token = mio::Token(self.token.raw());
         Ok(self.core.shared.registry().register(&mut SourceFd(&fd), token, interest)?)
     }
 
-    /// Changes the interest. Readiness that is there already is told once more.
+    /// Changes the interest. A readiness that holds already is reported once more.
     ///
     /// Errors: `ENOENT` (not registered), `EBADF`, `ENOMEM`.
     pub fn reregister(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
@@ -70,15 +71,15 @@ impl Cx<'_> {
         Ok(self.core.shared.registry().reregister(&mut SourceFd(&fd), token, interest)?)
     }
 
-    /// Ends the registration, for an fd that lives on elsewhere. An event that is in hand already still arrives.
+    /// Ends the registration of an fd that stays open. An event already taken from the kernel still arrives.
     ///
     /// Errors: `ENOENT` (not registered), `EBADF`.
     pub fn deregister(&mut self, fd: RawFd) -> Result<()> {
         Ok(self.core.shared.registry().deregister(&mut SourceFd(&fd))?)
     }
 
-    /// Has [`Source::timer`] called once with `id`, `after` from the start of this turn and up to a millisecond
-    /// late. Replaces the timer of the same id.
+    /// Has [`Source::timer`] called once with `id`, `after` from the start of this turn and up to a
+    /// millisecond late. Replaces the timer of the same id.
     pub fn set_timer(&mut self, id: u8, after: Duration) {
         match self.core.now.checked_add(after) {
             Some(deadline) => {
@@ -86,7 +87,7 @@ impl Cx<'_> {
                     entry.timers.set(&mut self.core.alarms, self.token, id, deadline);
                 }
             }
-            // Beyond what the clock can count: never.
+            // Beyond the clock's range, so it never fires.
             None => self.cancel_timer(id),
         }
     }
@@ -97,7 +98,7 @@ impl Cx<'_> {
         }
     }
 
-    /// Has [`Source::wake`] called once after the others had their turn.
+    /// Has [`Source::wake`] called once, after the other sources had their turn.
     pub fn again(&mut self) {
         if let Some(entry) = self.core.entries.value(self.token)
             && !std::mem::replace(&mut entry.again, true)
@@ -106,7 +107,7 @@ impl Cx<'_> {
         }
     }
 
-    /// For other threads to reach this source.
+    /// A handle by which other threads reach this source.
     pub fn remote(&mut self) -> Remote {
         match self.core.entries.value(self.token) {
             Some(entry) => entry.remote.clone(),
@@ -116,14 +117,14 @@ impl Cx<'_> {
 
     /// Adds another source to this thread, made at once.
     ///
-    /// Errors: `ENOBUFS` when there is no place for it; `make` is dropped then.
+    /// Errors: `ENOBUFS` when the table of sources is full; `make` is dropped then.
     pub fn spawn(&mut self, make: impl FnOnce(&mut Cx<'_>) -> Box<dyn Source>) -> Result<Remote> {
         let remote = Remote::new(&self.core.shared);
         self.core.shared.count_one_more();
         if self.core.admit(make, &remote) { Ok(remote) } else { Err(Errno::NOBUFS) }
     }
 
-    /// Drops the source after this call, and its timers. Nothing is called any more.
+    /// Has the reactor drop the source and its timers when this call returns. The source is not called again.
     pub fn finish(&mut self) {
         if let Some(entry) = self.core.entries.value(self.token) {
             entry.finished = true;
@@ -137,7 +138,7 @@ impl Core {
         Core { shared, entries, alarms, again: Vec::new(), now: Instant::now(), stopping: false }
     }
 
-    /// What another thread asked for.
+    /// Carries out what another thread asked for.
     pub fn handle(&mut self, item: Item) {
         match item {
             Item::Add(make, remote) => {
@@ -152,14 +153,14 @@ impl Core {
         }
     }
 
-    /// Has all sources tidy up.
+    /// Has all sources free their spare memory.
     pub fn tidy(&mut self) {
         for token in self.entries.tokens() {
             self.call(token, |source, _| source.tidy());
         }
     }
 
-    /// Rings the timers that are due.
+    /// Calls the sources whose timers are due.
     pub fn ring(&mut self) {
         let mark = self.alarms.mark();
         while let Some((token, id)) = self.alarms.pop(self.now, mark) {
@@ -172,7 +173,7 @@ impl Core {
         }
     }
 
-    /// The go that the source asked for in the turn before.
+    /// The call that the source asked for in the turn before.
     pub fn another_go(&mut self, token: Token) {
         if let Some(entry) = self.entries.value(token) {
             entry.again = false;
@@ -180,7 +181,7 @@ impl Core {
         }
     }
 
-    /// Calls a source, if it is still there, and deals with what comes of it.
+    /// Calls a source, if it still exists. Drops it where it has finished, or has panicked and cannot go on.
     pub fn call(&mut self, token: Token, call: impl FnOnce(&mut dyn Source, &mut Cx<'_>)) {
         let Some(mut source) = self.entries.value(token).and_then(|entry| entry.source.take()) else {
             return;
@@ -194,7 +195,7 @@ impl Core {
         }
     }
 
-    /// The reactor ends: drops what has not been handled yet and all sources.
+    /// Ends the reactor: drops all sources, and the items that it has not handled.
     pub fn clear(&mut self, unhandled: Vec<Item>) {
         for item in unhandled {
             if let Item::Add(make, remote) = item {
@@ -208,7 +209,7 @@ impl Core {
         }
     }
 
-    /// Makes a source and gives it a place; `false` if there is none.
+    /// Makes a source and gives it a place in the table; `false` if the table is full.
     fn admit(&mut self, make: impl FnOnce(&mut Cx<'_>) -> Box<dyn Source>, remote: &Remote) -> bool {
         let (timers, remote_here) = (Timers::default(), remote.clone());
         let entry = Entry { source: None, remote: remote_here, timers, again: false, finished: false };
@@ -217,7 +218,7 @@ impl Core {
             contain(|| drop(make));
             return false;
         };
-        remote.seat(token);
+        remote.arrived(token);
         let source = contain(|| make(&mut Cx { core: self, token }));
         match self.entries.value(token) {
             Some(entry) if source.is_some() && !entry.finished => entry.source = source,
@@ -226,7 +227,8 @@ impl Core {
         true
     }
 
-    /// Forgets the source before it is dropped, so that nothing it does then comes back to it.
+    /// Removes the source from the table before it is dropped, so that nothing its drop does is delivered to
+    /// it.
     fn dismiss(&mut self, token: Token, source: Option<Box<dyn Source>>) {
         if let Some(mut entry) = self.entries.remove(token) {
             entry.timers.cancel_all(&mut self.alarms);

@@ -1,4 +1,4 @@
-//! What other threads tell a reactor.
+//! The messages of other threads to a reactor.
 
 use super::waker::Waker;
 use super::{Cx, Interest, Source, Token};
@@ -17,33 +17,34 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Relaxed},
 };
 
-/// Makes a source on its own thread, where it can register descriptors and set timers at once.
+/// Makes a source on its I/O thread, where it can register descriptors and set timers at once.
 pub type Make = Box<dyn FnOnce(&mut Cx<'_>) -> Box<dyn Source> + Send>;
 
-/// An I/O thread as others see it.
+/// An I/O thread, as other threads see it.
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
 
-/// One source of an I/O thread as others see it. Outlives the source: then it does nothing.
+/// One source of an I/O thread, as other threads see it. It may outlive the source; its calls then do
+/// nothing.
 #[derive(Clone)]
-pub struct Remote(Arc<Seat>);
+pub struct Remote(Arc<SourceState>);
 
-/// What a reactor shares with other threads.
+/// The state that a reactor shares with other threads.
 pub struct Shared {
     inbox: Lock<Inbox>,
     waker: Waker,
     registry: mio::Registry,
-    /// Sources here or on their way. Only a hint for choosing a thread, so it makes no edge.
+    /// Number of sources here or on their way. Only a hint for choosing a thread, so Relaxed.
     load: AtomicUsize,
     born: Born,
 }
 
-/// Under one lock with the items, so a sender cannot miss a reactor that is going to sleep.
+/// The flag is under one lock with the items, so that a sender cannot miss a reactor that is about to sleep.
 #[derive(Default)]
 struct Inbox {
     items: Vec<Item>,
     asleep: bool,
-    /// The reactor has ended and will look at nothing any more.
+    /// The reactor has ended and handles no more items.
     closed: bool,
 }
 
@@ -53,14 +54,14 @@ pub enum Item {
     Stop,
 }
 
-struct Seat {
+struct SourceState {
     shared: Arc<Shared>,
-    /// Written by the reactor when the source arrives and when it goes; read by it, and by register and its like,
-    /// where the kernel's own order is enough.
+    /// Written by the reactor when the source arrives and when it goes. Read by the reactor, and by the calls
+    /// that register, where the kernel's own order is enough.
     token: AtomicUsize,
-    /// Whether a wake lies in the inbox; for ever once the source is gone. Set by `wake`, cleared by the reactor
-    /// before it calls the source, both by an exchange (acquire and release): who finds it set already knows that
-    /// the call to come sees all it has written before.
+    /// Whether a wake lies in the inbox; `true` for ever once the source is gone. Set by `wake`, cleared by
+    /// the reactor before it calls the source, both by an exchange (acquire and release). A thread that finds
+    /// it set knows that the coming call sees all it has written before.
     queued: AtomicBool,
 }
 
@@ -69,8 +70,8 @@ impl Handle {
         Handle(shared)
     }
 
-    /// Moves a source to the thread: `make` runs there. What the source owns is dropped, here or there, when the
-    /// reactor has ended. The remote may be used at once.
+    /// Moves a source to the I/O thread, which runs `make`. Where the reactor has ended, `make` and its
+    /// captures are dropped, on the calling thread or the I/O thread. The remote may be used at once.
     pub fn add(&self, make: Make) -> Remote {
         let remote = Remote::new(&self.0);
         self.0.load.fetch_add(1, Relaxed);
@@ -80,17 +81,18 @@ impl Handle {
         remote
     }
 
-    /// How many sources live there.
+    /// Number of sources on the thread.
     pub fn load(&self) -> usize {
         self.0.load.load(Relaxed)
     }
 
-    /// Ends the reactor after its current turn; what is left is dropped on its thread. Does not wait.
+    /// Ends the reactor after its current turn; the I/O thread drops the sources that are left. Does not
+    /// wait.
     pub fn stop(&self) {
         self.0.push(Item::Stop);
     }
 
-    /// Whether both are the same thread.
+    /// Whether both handles refer to the same thread.
     pub fn same(&self, other: &Handle) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -99,58 +101,60 @@ impl Handle {
 impl Remote {
     pub fn new(shared: &Arc<Shared>) -> Remote {
         let (token, queued) = (AtomicUsize::new(Token::NONE.raw()), AtomicBool::new(false));
-        Remote(Arc::new(Seat { shared: Arc::clone(shared), token, queued }))
+        Remote(Arc::new(SourceState { shared: Arc::clone(shared), token, queued }))
     }
 
-    /// Has the source's `wake` called soon, from any thread, the reactor's own too. Wakes that come before that
-    /// call are one. A system call only if the reactor sleeps.
+    /// Has the source's `wake` called soon, from any thread, the I/O thread included. Wakes that come before
+    /// that call are one. Makes a system call only if the reactor sleeps.
     pub fn wake(&self) {
         if !self.0.queued.swap(true, AcqRel) {
             self.0.shared.push(Item::Wake(self.clone()));
         }
     }
 
-    /// The thread the source lives on.
+    /// The I/O thread that the source lives on.
     pub fn handle(&self) -> Handle {
         Handle(Arc::clone(&self.0.shared))
     }
 
-    /// As [`Cx::register`], from any thread: for who has borrowed a connection and gives it back.
+    /// As [`Cx::register`], from any thread: for a thread that gives a borrowed connection back.
     ///
-    /// Errors: `ENOENT` before the source has arrived, after it has gone, and in a forked child; else as there.
+    /// Errors: `ENOENT` before the source has arrived, after it has gone, and in a forked child; otherwise as
+    /// there.
     pub fn register(&self, fd: RawFd, interest: Interest) -> Result<()> {
-        let token = mio::Token(self.seated()?.raw());
+        let token = mio::Token(self.live_token()?.raw());
         Ok(self.0.shared.registry.register(&mut SourceFd(&fd), token, interest)?)
     }
 
-    /// As [`register`](Remote::register) for reading alone, but behind who watches it with a
-    /// [`Parker`](crate::sys::park::Parker) already: for who may come to wait there again. The peer's end is told as something
-    /// to read. Not to be [changed](Remote::reregister), only undone.
+    /// As [`register`](Remote::register), for reading only, and EPOLLEXCLUSIVE behind a
+    /// [`Parker`](crate::sys::park::Parker) that watches the descriptor already: for a thread that may come
+    /// to wait there again. The peer's end is reported as readable. The registration may not be
+    /// [changed](Remote::reregister), only undone.
     ///
-    /// Errors: `EINVAL`, `ENOTSUP` where the system cannot; else as there.
+    /// Errors: `EINVAL`, `ENOTSUP` where the system has no such registration; otherwise as there.
     pub fn register_behind(&self, fd: RawFd) -> Result<()> {
-        let token = self.seated()?.raw();
+        let token = self.live_token()?.raw();
         watch_behind(self.0.shared.registry.as_raw_fd(), fd, token)
     }
 
     /// As [`Cx::reregister`], from any thread.
     pub fn reregister(&self, fd: RawFd, interest: Interest) -> Result<()> {
-        let token = mio::Token(self.seated()?.raw());
+        let token = mio::Token(self.live_token()?.raw());
         Ok(self.0.shared.registry.reregister(&mut SourceFd(&fd), token, interest)?)
     }
 
-    /// As [`Cx::deregister`], from any thread. An event that is on its way still arrives.
+    /// As [`Cx::deregister`], from any thread. An event already taken from the kernel still arrives.
     pub fn deregister(&self, fd: RawFd) -> Result<()> {
-        self.seated()?;
+        self.live_token()?;
         Ok(self.0.shared.registry.deregister(&mut SourceFd(&fd))?)
     }
 
     /// For the reactor: the source has arrived.
-    pub fn seat(&self, token: Token) {
+    pub fn arrived(&self, token: Token) {
         self.0.token.store(token.raw(), Relaxed);
     }
 
-    /// For the reactor: the source has gone, or will never come.
+    /// For the reactor: the source has gone, or will never arrive.
     pub fn gone(&self) {
         self.0.token.store(Token::NONE.raw(), Relaxed);
         self.0.queued.store(true, Relaxed);
@@ -171,8 +175,9 @@ impl Remote {
         Token::new(self.0.token.load(Relaxed))
     }
 
-    /// The token, where epoll may be told about it: a forked child shares epoll with its parent.
-    fn seated(&self) -> Result<Token> {
+    /// The token, where epoll may be changed: a forked child shares the epoll instance with its parent, so it
+    /// may not.
+    fn live_token(&self) -> Result<Token> {
         let token = self.token();
         if token == Token::NONE || self.0.shared.born.forked() { Err(Errno::NOENT) } else { Ok(token) }
     }
@@ -181,7 +186,7 @@ impl Remote {
 impl Keeper for Shared {
     fn look(&self) {
         if !self.born.forked() {
-            // Where it cannot be woken, it looks when it wakes.
+            // If the wake fails, the reactor looks the next time it wakes.
             let _ = self.waker.wake(&self.registry);
         }
     }
@@ -208,12 +213,13 @@ impl Shared {
         &self.registry
     }
 
-    /// For a source that another source makes.
+    /// Counts a source that another source makes.
     pub fn count_one_more(&self) {
         self.load.fetch_add(1, Relaxed);
     }
 
-    /// `false`, and the item dropped, when the reactor has ended or this is a forked child, where it does not exist.
+    /// `false`, and the item dropped, when the reactor has ended. Likewise in a forked child, where the I/O
+    /// thread does not exist.
     fn push(self: &Arc<Self>, item: Item) -> bool {
         if self.born.forked() {
             return false;
@@ -232,11 +238,12 @@ impl Shared {
         true
     }
 
-    /// The system refuses to have the reactor woken. Whoever comes next is to try, too: that may be sooner.
+    /// Has a wake that the system refused tried again later. The next sender tries too, since that may be
+    /// sooner.
     #[cold]
     fn wake_late(self: &Arc<Self>) {
         let mut inbox = self.inbox.lock();
-        // It may have woken by itself and be about: then the next sender wakes it for nothing.
+        // The reactor may be awake already: then the next sender wakes it needlessly.
         inbox.asleep = true;
         drop(inbox);
         let shared = Arc::clone(self);
@@ -244,33 +251,34 @@ impl Shared {
         late::deliver(id, Box::new(move |_| shared.waker.wake(&shared.registry).is_ok()));
     }
 
-    /// For the reactor: whether its instance is still the one that all is registered with. Where somebody has closed the
-    /// descriptor, which was not theirs, the number is had back by way of the copy that others register with.
+    /// For the reactor: whether its epoll instance is still the one with which the descriptors are
+    /// registered. Where the program has closed the descriptor by mistake, its number is restored from the
+    /// duplicate with which other threads register.
     pub fn is_watched_by(&self, poll: &mio::Poll) -> bool {
         let is_ours = || self.waker.is_watched_by(poll.registry());
         is_ours() || reopen(self.registry.as_raw_fd(), poll.as_raw_fd()) && is_ours()
     }
 
     /// For the reactor: the waker has woken it.
-    pub fn told(&self) {
-        self.waker.told();
+    pub fn signalled(&self) {
+        self.waker.signalled();
     }
 
-    /// For the reactor: whether it may sleep. From `true` on senders wake it.
+    /// For the reactor: whether it may sleep. After `true` senders wake it.
     pub fn fall_asleep(&self) -> bool {
         let mut inbox = self.inbox.lock();
         inbox.asleep = inbox.items.is_empty();
         inbox.asleep
     }
 
-    /// For the reactor: awake again; swaps the items out into the empty `into`.
+    /// For the reactor: awake again. Swaps the items into `into`, which is empty.
     pub fn wake_up(&self, into: &mut Vec<Item>) {
         let mut inbox = self.inbox.lock();
         inbox.asleep = false;
         std::mem::swap(&mut inbox.items, into);
     }
 
-    /// For the reactor: takes nothing any more.
+    /// For the reactor: accepts no more items, and returns those not handled.
     pub fn close(&self) -> Vec<Item> {
         let mut inbox = self.inbox.lock();
         inbox.closed = true;

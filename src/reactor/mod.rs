@@ -1,11 +1,11 @@
-//! The I/O thread: readiness, timers and wakes for whatever lives on it.
+//! The I/O thread: readiness, timers and wakes for the sources that live on it.
 //!
-//! A [reactor](spawn_reactor) knows nothing of ØMQ. Its [`Source`]s (sessions, listeners, connecters) live on one thread
-//! and are called there only, one at a time, so they need no lock for themselves. Everything that crosses threads
-//! goes through a [`Handle`] (give me a new source) or a [`Remote`] (look, I have left you something).
+//! A [reactor](spawn_reactor) knows nothing of ØMQ. Its [`Source`]s (sessions, listeners, connecters) live on
+//! one thread. Only that thread calls them, one at a time, so they need no lock for themselves. Everything
+//! that crosses threads goes through a [`Handle`], which adds a source, or a [`Remote`], which wakes one.
 //!
-//! A turn is: sleep, then the ready descriptors, then what other threads asked for, then the timers that are due,
-//! then those who asked for another go in the turn before ([`Cx::again`]).
+//! A turn is: sleep, then the ready descriptors, then the items from other threads, then the timers that are
+//! due. Last come the sources that asked for another call in the turn before ([`Cx::again`]).
 #![forbid(unsafe_code)]
 
 mod cx;
@@ -30,33 +30,32 @@ pub use crate::sys::thread::{Thread, ThreadSettings};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// Something that lives on an I/O thread and is called there only. When it is dropped, on that thread, its
-/// descriptors close and so leave the reactor.
+/// An object that lives on an I/O thread, which alone calls it. The I/O thread drops it as well; its
+/// descriptors then close and so leave the reactor.
 ///
-/// A panic in one of these calls ends the source, unless [`panicked`](Source::panicked) says otherwise, and nothing
-/// else.
+/// A panic in one of these calls ends only this source, unless [`panicked`](Source::panicked) says otherwise.
 pub trait Source: Send {
-    /// A registered descriptor has become ready. Edge-triggered: it is not said again before a read or write has
-    /// answered `EAGAIN`; who stops earlier uses [`Cx::again`].
+    /// A registered descriptor has become ready. Edge-triggered: readiness is not reported again before a
+    /// read or write has returned `EAGAIN`. A source that stops earlier calls [`Cx::again`].
     fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready);
 
-    /// The timer `id` is due. It is gone; set it again to repeat it.
+    /// The timer `id` has fired. Set it again to repeat it.
     fn timer(&mut self, cx: &mut Cx<'_>, id: u8);
 
-    /// Somebody called [`Remote::wake`], once or often, or this source asked for it with [`Cx::again`].
+    /// A thread called [`Remote::wake`], once or several times, or this source called [`Cx::again`].
     fn wake(&mut self, cx: &mut Cx<'_>);
 
-    /// The process has given up much memory, and now nothing happens: what is kept only to be used again goes.
+    /// The process has freed much memory and is idle now: the source frees its spare buffers.
     fn tidy(&mut self) {}
 
-    /// A call has panicked. `true`: the source has let go of whatever was left half done and lives on; else it is
-    /// dropped next.
+    /// A call has panicked. `true`: the source has discarded the work left half done and lives on. `false`:
+    /// the reactor drops it.
     fn panicked(&mut self, _cx: &mut Cx<'_>) -> bool {
         false
     }
 }
 
-/// What a descriptor is ready for.
+/// The readiness of a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     /// A read will not block: there is data, the end of it, or an error.

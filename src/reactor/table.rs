@@ -1,18 +1,18 @@
 //! Values by generational token.
 
-/// Names a source on its reactor, in epoll too. A token is not used again before its place has seen 2³¹ sources,
-/// so a late event of a source that is gone finds nothing.
+/// Names a source on its reactor, and in epoll. A place in the table repeats a token only after 2³¹ sources
+/// (2¹¹ on 32-bit systems), so a late event of a source that is gone finds no source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(usize);
 
-/// The lower bits are the place. On 32-bit systems a million sources for a thread have to do.
+/// The lower bits are the place in the table. On 32-bit systems a thread has at most a million sources.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
-/// One bit less than there is, so that no token is one of the reserved numbers.
+/// One bit less than remains, so that no token equals a reserved number.
 const GENERATION_MASK: usize = (1 << (usize::BITS - INDEX_BITS - 1)) - 1;
 
 impl Token {
-    /// Of no source. What wakes the reactor has it.
+    /// The token of no source. The reactor's waker is registered with it.
     pub const NONE: Token = Token(usize::MAX);
 
     pub fn new(raw: usize) -> Token {
@@ -40,7 +40,7 @@ impl<T> Table<T> {
         Table { places: Vec::new(), free: Vec::new() }
     }
 
-    /// Gives the value back when the table is full.
+    /// Returns `value` as the error when the table is full.
     pub fn insert(&mut self, value: T) -> Result<Token, T> {
         if let Some(index) = self.free.pop()
             && let Some(place) = self.places.get_mut(index)
@@ -68,7 +68,7 @@ impl<T> Table<T> {
         Some(value)
     }
 
-    /// Of everything there is.
+    /// The tokens of all values.
     pub fn tokens(&self) -> Vec<Token> {
         let taken = self.places.iter().enumerate().filter(|(_, place)| place.value.is_some());
         taken.map(|(index, place)| Token(place.generation << INDEX_BITS | index)).collect()

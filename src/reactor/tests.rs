@@ -20,7 +20,7 @@ enum Call {
     Panicked,
 }
 
-/// A source that is a closure. Tells when it is dropped.
+/// A source made of a closure. It reports when it is dropped.
 struct Probe<F> {
     on_call: F,
     dropped: Option<Sender<()>>,
@@ -54,7 +54,7 @@ fn probe(on_call: impl FnMut(&mut Cx<'_>, Call) + Send + 'static) -> Box<dyn Sou
     Box::new(Probe { on_call, dropped: None })
 }
 
-/// One that passes its calls on.
+/// A source that passes its calls on to a channel.
 fn recorder(calls: &Sender<Call>) -> Box<dyn Source> {
     let calls = calls.clone();
     probe(move |_, call| calls.send(call).unwrap())
@@ -73,7 +73,7 @@ fn end((handle, thread): (Handle, Thread)) {
     thread.join();
 }
 
-/// Waits until everything that was asked of the reactor before has been done.
+/// Waits until the reactor has done everything asked of it before.
 fn settle(handle: &Handle) {
     let (dropped, is_dropped) = channel();
     handle.add(Box::new(move |cx| {
@@ -175,7 +175,7 @@ fn no_wake_is_lost_between_threads() {
             let (remote, posted) = (remote.clone(), Arc::clone(&posted));
             std::thread::spawn(move || {
                 for _ in 0..EACH {
-                    // Relaxed: the edge that makes it visible is the wake's.
+                    // Relaxed: the wake's edge makes it visible.
                     posted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     remote.wake();
                 }
@@ -235,7 +235,7 @@ fn a_panic_ends_the_source_and_nothing_else() {
         };
         Box::new(Probe { on_call, dropped: Some(dropped) })
     }));
-    // One that is never made does no harm either.
+    // A source that is never made does no harm either.
     reactor.0.add(Box::new(|_| std::panic::resume_unwind(Box::new("on purpose"))));
     let good = reactor.0.add(Box::new(move |_| recorder(&sender)));
     bad.wake();
@@ -338,12 +338,12 @@ fn threads_hammer_sources_in_and_out() {
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     settle(&reactor.0);
-    assert_eq!(finished.load(SeqCst), THREADS * EACH, "each once: a finished source is not woken");
+    assert_eq!(finished.load(SeqCst), THREADS * EACH, "each source finishes once and is not woken again");
     assert_eq!(reactor.0.load(), 0);
     end(reactor);
 }
 
-/// Has a call refused on the reactor's own thread from now on. What it answers ends that when it is dropped, there.
+/// Makes a call fail on the I/O thread from now on. Dropping the result, on that thread, ends that.
 fn refuse_there(handle: &Handle, call: faults::Call, errno: Errno, times: u32) {
     let (done, is_done) = channel();
     handle.add(Box::new(move |_| {
@@ -356,7 +356,7 @@ fn refuse_there(handle: &Handle, call: faults::Call, errno: Errno, times: u32) {
 }
 
 #[test]
-fn a_system_that_does_not_tell_what_is_ready_is_asked_again() {
+fn a_failed_epoll_wait_is_tried_again() {
     for errno in [Errno::BADF, Errno::INVAL, Errno::FAULT, Errno::INTR] {
         for times in [1, 9] {
             let reactor = reactor();
@@ -374,7 +374,7 @@ fn a_system_that_does_not_tell_what_is_ready_is_asked_again() {
             }));
             settle(&reactor.0);
             refuse_there(&reactor.0, faults::Call::EpollWait, errno, times);
-            // What needs no telling goes on meanwhile.
+            // Work that needs no readiness goes on meanwhile.
             remote.wake();
             assert_eq!(next(&calls), Call::Wake);
             here.write_all(b"x").unwrap();
@@ -392,7 +392,7 @@ fn a_refused_wake_is_delivered_all_the_same() {
         let remote = reactor.0.add(Box::new(move |_| recorder(&sender)));
         settle(&reactor.0);
         for _ in 0..20 {
-            // Asleep or not: either way the wake arrives.
+            // The wake arrives whether the reactor sleeps or not.
             std::thread::sleep(Duration::from_millis(2));
             let _refused = faults::refuse(faults::Call::Signal, Errno(libc::ENOSPC), times);
             remote.wake();

@@ -1,10 +1,11 @@
-//! Timers, by source and the source's own number.
+//! Timers, by source and a number of the source's choice.
 
 use super::Token;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// When an alarm rings; the number keeps two of the same instant apart, in the order they were set.
+/// When an alarm fires. The number keeps alarms of the same instant apart, in the order in which they were
+/// set.
 type Key = (Instant, u64);
 
 /// The alarms of all sources, soonest first.
@@ -14,21 +15,21 @@ pub struct Alarms {
     next_number: u64,
 }
 
-/// The timers of one source: a few, so a list does.
+/// The timers of one source. They are few, so a list is enough.
 #[derive(Default)]
 pub struct Timers(Vec<Timer>);
 
 struct Timer {
     id: u8,
-    /// When the source wants it.
+    /// When the source wants the timer to fire.
     deadline: Instant,
-    /// When the alarm rings: not after `deadline`. Heartbeats and handshakes put their deadline off all the time,
-    /// which then costs nothing; the alarm rings early, once, and is set again.
+    /// When the alarm fires: not after `deadline`. Heartbeats and handshakes postpone their deadlines often.
+    /// A postponed deadline costs nothing: the alarm fires early, once, and is set again.
     alarm: Key,
 }
 
 impl Alarms {
-    /// When the next one rings.
+    /// When the next alarm fires.
     pub fn next(&self) -> Option<Instant> {
         self.queue.first_key_value().map(|((at, _), _)| *at)
     }
@@ -38,7 +39,7 @@ impl Alarms {
         self.next_number
     }
 
-    /// The next alarm that is due at `now` and was set before `mark`: without the mark, timers of zero
+    /// The next alarm that is due at `now` and was set before `mark`. Without the mark, timers of zero
     /// milliseconds that set themselves again would keep the thread here.
     pub fn pop(&mut self, now: Instant, mark: u64) -> Option<(Token, u8)> {
         let first = self.queue.first_entry()?;
@@ -75,7 +76,7 @@ impl Timers {
         if let Some(index) = self.0.iter().position(|timer| timer.id == id) {
             alarms.queue.remove(&self.0.swap_remove(index).alarm);
             if self.0.is_empty() {
-                // Most sources had one for their handshake, and none ever after.
+                // Most sources had one timer, for their handshake, and never set another.
                 self.0 = Vec::new();
             }
         }
@@ -87,7 +88,7 @@ impl Timers {
         }
     }
 
-    /// The alarm of `id` has rung: whether its time has really come. If not, the alarm is set again.
+    /// The alarm of `id` has fired: `true` if its deadline has come. Otherwise the alarm is set again.
     pub fn rung(&mut self, alarms: &mut Alarms, token: Token, id: u8, now: Instant) -> bool {
         let Some(index) = self.0.iter().position(|timer| timer.id == id) else {
             return false;
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// What is due at `now`, as a turn finds it.
+    /// The timers due at `now`, as a turn finds them.
     fn due(alarms: &mut Alarms, timers: &mut Timers, now: Instant) -> Vec<u8> {
         let mark = alarms.mark();
         let mut ids = Vec::new();
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_meanwhile_waits_for_the_next_turn() {
+    fn a_timer_set_during_a_turn_waits_for_the_next() {
         let (mut alarms, mut timers, now) = (Alarms::default(), Timers::default(), Instant::now());
         let token = Token::new(7);
         timers.set(&mut alarms, token, 1, now);

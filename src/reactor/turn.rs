@@ -1,4 +1,4 @@
-//! The thread itself.
+//! The loop of the I/O thread.
 
 use super::cx::Core;
 use super::inbox::{Item, Shared};
@@ -17,8 +17,8 @@ use std::os::fd::AsRawFd;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// Events taken from the kernel at once. Whoever is left over comes next turn.
-const EVENTS: usize = 256;
+/// Events taken from the kernel in one turn. Other ready descriptors come in the next turn.
+const TURN_EVENTS: usize = 256;
 
 /// One I/O thread.
 struct Reactor {
@@ -26,14 +26,15 @@ struct Reactor {
     core: Core,
     items: Vec<Item>,
     trim: Trim,
-    /// With a system that does not say which descriptors are ready.
+    /// Delay between polls that fail.
     patience: Patience,
 }
 
-/// Called on an I/O thread that cannot go on: next its sources are dropped, and it takes no other.
+/// Called on an I/O thread whose epoll instance is lost. Its sources are dropped next, and it takes no
+/// others.
 pub type OnLoss = Box<dyn FnOnce() + Send>;
 
-/// Starts an I/O thread; `number` is its own within the context, for its name.
+/// Starts an I/O thread. `number` is its number within the context, for the thread's name.
 ///
 /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`, `EAGAIN` (no more threads).
 pub fn spawn_reactor(settings: &ThreadSettings, number: usize, on_loss: OnLoss) -> Result<(Handle, Thread)> {
@@ -43,7 +44,7 @@ pub fn spawn_reactor(settings: &ThreadSettings, number: usize, on_loss: OnLoss) 
     let keeper: Weak<Shared> = Arc::downgrade(&shared);
     memory::add_keeper(keeper);
     let thread = thread::spawn(settings, &format!("ZMQbg/IO/{number}"), move || {
-        let (events, core) = (mio::Events::with_capacity(EVENTS), Core::new(shared));
+        let (events, core) = (mio::Events::with_capacity(TURN_EVENTS), Core::new(shared));
         let trim = Trim::new(Instant::now());
         Reactor { events, core, items: Vec::new(), trim, patience: Patience::default() }.run(poll, on_loss);
     })?;
@@ -54,18 +55,20 @@ impl Reactor {
     fn run(mut self, mut poll: mio::Poll, on_loss: OnLoss) {
         while !self.core.stopping {
             if self.sleep(&mut poll).is_err() && !self.core.shared.is_watched_by(&poll) {
-                // Nothing can be waited for any more, and to begin anew nobody knows what there was. Who waits for what is here
-                // has to hear of that; dropping the sources, next, closes their connections.
+                // The epoll instance is lost, and with it the list of registrations. Callers that wait for
+                // messages have to be told; dropping the sources, next, closes their connections.
                 contain(on_loss);
-                // Its number may be another descriptor's by now.
+                // The number may be another descriptor's by now.
                 return std::mem::forget(poll);
             }
             self.turn();
         }
     }
 
-    /// Until something is ready, asked for or due. Errors: what the system says where it does not tell what is ready, for which
-    /// it may have no reason. Then this takes a moment, and all but that goes on.
+    /// Sleeps until a descriptor is ready, an item arrives or a timer is due.
+    ///
+    /// Errors: those of the system's poll, which may fail for no reason of ours. This call then takes a
+    /// moment, and the rest of the turn goes on.
     fn sleep(&mut self, poll: &mut mio::Poll) -> Result<()> {
         let timeout = if self.core.again.is_empty() && self.core.shared.fall_asleep() {
             self.core.alarms.next().map(|at| at.saturating_duration_since(Instant::now()))
@@ -86,7 +89,7 @@ impl Reactor {
         }
     }
 
-    /// How long to sleep at most, where memory is to be looked after.
+    /// Limits `timeout` while freed memory is to be returned to the system.
     fn watch_memory(&self, timeout: Option<Duration>) -> Option<Duration> {
         let Some(again) = self.trim.look_again_after(memory::freed()) else {
             memory::tell_at(self.trim.worth_it_at());
@@ -95,7 +98,7 @@ impl Reactor {
         Some(timeout.map_or(again, |timeout| timeout.min(again)))
     }
 
-    /// After a burst, once nothing happens any more: what the process keeps without need goes back to the system.
+    /// Returns unused memory to the system after a burst, once the reactor is idle.
     fn give_back_memory(&mut self) {
         let idle = self.events.is_empty() && self.items.is_empty();
         if self.trim.is_due(memory::freed(), idle, self.core.now) {
@@ -105,13 +108,12 @@ impl Reactor {
         }
     }
 
-    /// Waits for events. The kernel counts milliseconds where it tells which descriptors are ready, so for less than one it
-    /// is asked first whether any is.
+    /// Waits for events. epoll counts in milliseconds, so for a shorter `timeout` poll() waits first.
     fn poll(&mut self, poll: &mut mio::Poll, timeout: Option<Duration>) -> Result<()> {
         let mut timeout = timeout;
         if timeout.is_some_and(|timeout| !timeout.is_zero() && timeout < Duration::from_millis(1)) {
             let mut fds = [PollFd { fd: poll.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
-            // Whatever came of it, the events are asked for.
+            // The events are taken in any case.
             let _ = sys::poll::poll(&mut fds, timeout.replace(Duration::ZERO));
         }
         match faults::next(Call::EpollWait) {
@@ -121,13 +123,13 @@ impl Reactor {
     }
 
     fn turn(&mut self) {
-        // Free callbacks run when the turn is over and no lock of a source's is held.
+        // Free callbacks run when the turn is over, when no lock of a source is held.
         let _frees = DeferFrees::new();
         let again = std::mem::take(&mut self.core.again);
         for event in &self.events {
             let token = Token::new(event.token().0);
             if token == Token::NONE {
-                self.core.shared.told();
+                self.core.shared.signalled();
                 continue;
             }
             let ready = Ready {

@@ -1,4 +1,4 @@
-//! How another thread ends the sleep of a reactor.
+//! Wakes a sleeping reactor from another thread.
 
 use super::{Interest, Token};
 use crate::errno::Result;
@@ -6,9 +6,11 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::lock::Lock;
 use mio::unix::SourceFd;
 
-/// A descriptor among those that the reactor watches, which is told of each signal (edge-triggered) and never has to read it.
+/// A descriptor that the reactor watches edge-triggered: each signal is an event, and the reactor never has
+/// to read it.
 ///
-/// Not `mio::Waker`: that calls itself for as long as the system says `EAGAIN`, and leaves it at that for anything else.
+/// Not `mio::Waker`: that one retries without end while the system returns `EAGAIN`, and gives up on any
+/// other error.
 pub struct Waker {
     event: Lock<EventFd>,
 }
@@ -21,32 +23,34 @@ impl Waker {
 
     /// Ends the reactor's sleep, or the next one.
     ///
-    /// Errors: what the system says where it refuses all there is to do.
+    /// Errors: those of the system, where both the signal and a fresh descriptor fail.
     pub fn wake(&self, registry: &mio::Registry) -> Result<()> {
         let mut event = self.event.lock();
         event.try_signal(1).or_else(|_| {
-            // Somebody has closed what was not theirs, say. One that comes readable is told of as well.
+            // The program may have closed the descriptor by mistake. Adding a readable descriptor is an event
+            // as well.
             let is_ours = is_watched(registry, &event);
             let fresh = EventFd::signalled()?;
             watch(registry, &fresh)?;
             let old = std::mem::replace(&mut *event, fresh);
             if !is_ours {
-                // The number is another's by now, maybe the fresh one's: it is not to be closed.
+                // The number is another descriptor's by now, maybe the fresh one's: do not close it.
                 std::mem::forget(old);
             }
             Ok(())
         })
     }
 
-    /// Whether this is what `registry` watches: another instance does not know it, and nor does what is none.
+    /// Whether `registry` watches the descriptor. Another epoll instance does not know it, and a number that
+    /// is closed or is no epoll instance fails as well.
     pub fn is_watched_by(&self, registry: &mio::Registry) -> bool {
         is_watched(registry, &self.event.lock())
     }
 
-    /// For the reactor, when it was told of a signal.
-    pub fn told(&self) {
+    /// For the reactor: a signal has woken it.
+    pub fn signalled(&self) {
         if !EventFd::COUNTS {
-            // Not to be full one day. What is refused here is refused to who signals as well.
+            // Keeps a pipe from filling up. An error here meets the next signal as well.
             let _ = self.event.lock().drain();
         }
     }
@@ -58,7 +62,7 @@ fn watched(registry: &mio::Registry) -> Result<EventFd> {
     Ok(event)
 }
 
-/// Tells of it once more.
+/// Makes the event arrive once more.
 fn is_watched(registry: &mio::Registry, event: &EventFd) -> bool {
     let token = mio::Token(Token::NONE.raw());
     registry.reregister(&mut SourceFd(&event.fd()), token, Interest::READABLE).is_ok()

@@ -1,6 +1,8 @@
 //! The appending side.
 
-use super::block::{Block, FIRST_BLOCK_BYTES, MAX_BLOCK_BYTES, Position, SEALED_BIT, Shared, uncount_spare, word};
+use super::block::{
+    Block, FIRST_BLOCK_BYTES, MAX_BLOCK_BYTES, Position, SEALED_BIT, Shared, uncount_spare, word,
+};
 use crate::errno::{Errno, Result};
 use crate::queue::shim::{Arc, Ordering, edge};
 use crate::sys::copying;
