@@ -31,21 +31,24 @@ build:
 test: deps
 	compat-tests/all
 
-demo: deps
+demo:
+	@compat-tests/deps demo
 	cargo build --release --locked --quiet
 	compat-tests/demo/run
 
 # Side by side with Debian's libzmq: an hour on a machine with nothing else to do; renews docs/performance.
-bench: deps
+bench:
+	@compat-tests/deps bench
 	cargo build --release --locked --quiet
 	benches/run --omq --record
 
 # The same in two minutes, and nothing is recorded.
-bench-quick: deps
+bench-quick:
+	@compat-tests/deps bench
 	cargo build --release --locked --quiet
 	benches/run --quick
 
-# Debian packages that the tests, the demo and the benchmark need, installed where they are missing.
+# Debian packages that the tests need, installed where they are missing.
 deps:
 	@compat-tests/deps
 

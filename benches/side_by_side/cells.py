@@ -180,8 +180,8 @@ def topics():
             ("topics", f"topics={count}"),
             (
                 Row("subscribe_s", "s", "less", (), "subscribing, until in force"),
-                Row("unmatched_per_s", "messages/s", "more", (), "published, wanted by nobody"),
-                Row("messages_per_s", "messages/s", "more", (), "published, wanted"),
+                Row("unmatched_per_s", "messages/s", "more", (), "published, without a subscriber"),
+                Row("messages_per_s", "messages/s", "more", (), "published, with a subscriber"),
                 *(
                     Row(f"{side}_bytes_per_topic", "bytes/topic", "less", weight, f"memory of the {side}")
                     for side in ("publisher", "subscriber")

@@ -20,8 +20,18 @@ def number(value, unit=""):
         return "-"
     for factor, suffix in ((1e6, "M"), (1e4, "k")):
         if abs(value) >= factor:
-            return _digits(value / (1e6 if suffix == "M" else 1e3)) + suffix
-    return _digits(value)
+            return digits(value / (1e6 if suffix == "M" else 1e3)) + suffix
+    return digits(value)
+
+
+def digits(value):
+    if value is None:
+        return ""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
 
 
 def show(figures):
@@ -82,34 +92,24 @@ def _heads(rival):
 def _line(figure, cpu, rival):
     row, medians = figure.row, figure.medians
     name = ", ".join(part for part in (figure.cell.label, row.name) if part)
-    spread = f"{_digits(figure.spread[0])} to {_digits(figure.spread[1])}" if figure.spread else ""
+    spread = f"{digits(figure.spread[0])} to {digits(figure.spread[1])}" if figure.spread else ""
     aims = ", ".join(aim.text(row.better) for aim in row.aims)
     unit = f" ({row.unit})" if row.unit else ""
     return [
         name + unit,
         number(medians.get(DEBIANS)),
         number(medians.get(OURS)),
-        *([_digits(figure.rival)] if rival else []),
+        *([digits(figure.rival)] if rival else []),
         number(medians.get(RAW)) if RAW in medians else "",
-        _digits(figure.ratio),
+        digits(figure.ratio),
         spread,
         aims,
         figure.verdict,
         number(cpu.medians.get(OURS)) if cpu else "",
-        _digits(cpu.ratio) if cpu else "",
+        digits(cpu.ratio) if cpu else "",
         cpu.verdict if cpu else "",
     ]
 
 
 def _markdown_line(cells):
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _digits(value):
-    if value is None:
-        return ""
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"

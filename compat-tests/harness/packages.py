@@ -25,6 +25,12 @@ NEEDED = {
     "gdb": "shows where the threads of a process stand that does not end",
     "valgrind": "counts the instructions that benches/budgets.toml bounds, and looks for leaks",
 }
+# For those who want less than the tests: the demo and the benchmark compile a C program and run pyzmq.
+PURPOSES = {
+    "demo": ("libzmq5", "libzmq3-dev", "g++", "python3-venv"),
+    "bench": ("libzmq5", "libzmq3-dev", "g++", "python3-venv"),
+    "test": tuple(NEEDED),
+}
 
 
 def missing(names=None):
@@ -42,9 +48,9 @@ def demand(*names):
         raise Problem(f"missing Debian packages (`make deps` installs them):{lines}")
 
 
-def install():
-    """Installs what is missing, saying what and why. Needs root or sudo where something is."""
-    lacking = missing()
+def install(purpose="test"):
+    """Installs what is missing for a purpose, saying what and why. Needs root or sudo where something is."""
+    lacking = missing(PURPOSES[purpose])
     if not lacking:
         return
     say("Installing Debian packages:")
