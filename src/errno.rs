@@ -63,6 +63,11 @@ impl Errno {
         self.0 == libc::EAGAIN || self.0 == libc::EWOULDBLOCK
     }
 
+    /// Whether the system has no memory for a call now: the call may be made again later.
+    pub fn is_shortage(self) -> bool {
+        matches!(self.0, libc::ENOMEM | libc::ENOBUFS)
+    }
+
     /// Whether the calling thread, of all of the process's, may be what the system does not let make the call (seccomp(2)).
     pub fn is_denial(self) -> bool {
         matches!(self.0, libc::EPERM | libc::EACCES | libc::ENOSYS)

@@ -3,7 +3,7 @@
 use super::Body;
 use super::body::Header;
 use crate::errno::{Errno, Result};
-use std::alloc::realloc;
+use crate::sys::memory::try_realloc;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -126,7 +126,7 @@ impl BodyBuilder {
                 let (old, new) = (Header::layout(self.capacity)?, Header::layout(capacity)?);
                 // SAFETY: `old` is what it was allocated with; the new size is not zero and, by `layout`, not too
                 // large. On failure the old allocation stays as it is.
-                let moved = unsafe { realloc(header.as_ptr().cast(), old, new.size()) };
+                let moved = unsafe { try_realloc(header.as_ptr().cast(), old, new.size()) };
                 (NonNull::new(moved.cast()).ok_or(Errno::NOMEM)?, capacity)
             }
         };

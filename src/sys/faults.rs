@@ -15,6 +15,8 @@ pub enum Call {
     Random,
     Receive,
     Send,
+    /// Memory for what can do without it.
+    Allocate,
 }
 
 pub use chosen::*;
@@ -39,7 +41,7 @@ mod chosen {
     use std::collections::HashMap;
 
     thread_local! {
-        static REFUSED: RefCell<HashMap<Call, (Errno, u32)>> = RefCell::default();
+        static REFUSED: RefCell<HashMap<Call, (Errno, u32, u32)>> = RefCell::default();
     }
 
     /// Ends a refusal when it is dropped.
@@ -47,14 +49,23 @@ mod chosen {
 
     /// The calling thread's next `times` calls of this kind fail.
     pub fn refuse(call: Call, errno: Errno, times: u32) -> Refusal {
-        REFUSED.with_borrow_mut(|refused| refused.insert(call, (errno, times)));
+        refuse_after(call, errno, 0, times)
+    }
+
+    /// As [`refuse`], after so many calls that are let through.
+    pub fn refuse_after(call: Call, errno: Errno, after: u32, times: u32) -> Refusal {
+        REFUSED.with_borrow_mut(|refused| refused.insert(call, (errno, after, times)));
         Refusal(call)
     }
 
     /// How the call that is about to be made fails.
     pub fn next(call: Call) -> Option<Errno> {
         REFUSED.with_borrow_mut(|refused| {
-            let (errno, left) = refused.get_mut(&call)?;
+            let (errno, after, left) = refused.get_mut(&call)?;
+            if *after > 0 {
+                *after -= 1;
+                return None;
+            }
             *left = left.checked_sub(1)?;
             Some(*errno)
         })

@@ -4,7 +4,9 @@ use super::{Masks, Opcode, Role, frame, mask};
 use crate::engine::codec::{AnyOpener, AnySealer, OVERHEAD};
 use crate::engine::zmtp::{self, subscription};
 use crate::engine::{Codec, Failure};
+use crate::errno::Errno;
 use crate::message;
+use crate::sys::memory;
 
 /// How frames leave.
 pub struct Outgoing {
@@ -52,6 +54,14 @@ impl Outgoing {
             None => frame::append_binary(out, masks, wire_flags(flags), &[], body),
         }
         Ok(())
+    }
+
+    /// Makes room for a frame of so many bytes, which [`append`](Outgoing::append) then has. Errors: `ENOMEM`.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), Errno> {
+        match self.sealer {
+            Some(_) => memory::try_reserve(&mut self.sealed, bytes),
+            None => Ok(()),
+        }
     }
 
     /// Appends the farewell.

@@ -17,7 +17,7 @@
 //! | not read any more, as the socket has closed | yes | no | runs |
 //! | not read any more | else | else | begins anew |
 //!
-//! A timeout that begins anew is [`GAP_FACTOR`] times as long as the stream has stood still before and gone on, if that is longer
+//! Where there is no memory for what is to be sent the timeout begins anew. A timeout that begins anew is [`GAP_FACTOR`] times as long as the stream has stood still before and gone on, if that is longer
 //! than the option says: a tcp peer's system tells of what was read in large steps alone, and a slow reader needs long for one.
 use super::command;
 use crate::options::SocketOptions;
@@ -80,6 +80,8 @@ pub struct SendState {
     pub was_full: bool,
     /// It has none now.
     pub is_full: bool,
+    /// There was no memory for what was to be sent at the last look: that it does not leave is not the peer's doing.
+    pub no_memory: bool,
     /// Up to this byte the stream has taken control frames, or will; `None`: some of them still wait for their turn.
     pub control_ends: Option<u64>,
 }
@@ -263,7 +265,7 @@ impl Heartbeat {
             self.look_soon(now_ms);
         }
         self.last = *state;
-        wait(self.hearing, pressed, moved)
+        if state.no_memory { Wait::BeginsAnew } else { wait(self.hearing, pressed, moved) }
     }
 
     /// Whether anybody makes use of a PING. Where the answer is not read, only a peer that waits for signs of life does.
@@ -362,8 +364,14 @@ mod tests {
     use super::*;
 
     /// There is room for all that is to be sent, and the peer takes it at once.
-    const ROOM: SendState =
-        SendState { taken_bytes: 0, held_bytes: 0, was_full: false, is_full: false, control_ends: Some(0) };
+    const ROOM: SendState = SendState {
+        taken_bytes: 0,
+        held_bytes: 0,
+        was_full: false,
+        is_full: false,
+        no_memory: false,
+        control_ends: Some(0),
+    };
 
     fn heartbeat(ping_ms: u64, timeout_ms: u64) -> Heartbeat {
         Heartbeat::start(Intervals { ping_ms, timeout_ms, ttl_ds: 12 }, 1000)
@@ -440,6 +448,7 @@ mod tests {
         held_bytes: 500_000,
         was_full: true,
         is_full: true,
+        no_memory: false,
         control_ends: None,
     };
 

@@ -225,14 +225,15 @@ impl LaneWriter {
     }
 
     /// Appends the by-reference body of a frame whose header has just been accepted into
-    /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`.
+    /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`, with the body dropped and nothing else changed.
     pub fn append_body(&mut self, more: bool, body: Body) -> Result<()> {
         let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
         if !more {
             // Before the tail: the reader counts the message when it passes the header's block.
             producer.end_messages(1);
         }
-        producer.attach(Tail::Body(body))?;
+        let ended = u32::from(!more);
+        producer.attach(Tail::Body(body)).inspect_err(|_| producer.take_back(0, ended))?;
         if !more {
             self.spending.wrote(1);
         }

@@ -215,7 +215,7 @@ impl Connection {
             }
             // Nobody can do anything for it.
             Sent::Over => true,
-            Sent::Yield | Sent::Ended | Sent::Failed(_) => false,
+            Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => false,
         }
     }
 
@@ -242,7 +242,7 @@ impl Connection {
                 progress
             }
             // What is left, and what came of it, is the I/O thread's.
-            Sent::Yield | Sent::Ended | Sent::Failed(_) => {
+            Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => {
                 self.remote.wake();
                 sent == Sent::Yield
             }
@@ -297,7 +297,7 @@ impl Connection {
                 }
                 self.leave_blocked();
             }
-            Sent::Yield | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
+            Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
             Sent::All | Sent::Over => {}
         }
         self.wake_if_contended(Half::Send);

@@ -13,7 +13,7 @@ use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::message::BodyBuilder;
+use crate::message::{Body, BodyBuilder};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
 use crate::session::connection::send::MOST_CONTROL;
@@ -42,6 +42,9 @@ pub enum Received {
     NoCredit,
     /// There may be more, but others want their turn.
     Yield,
+    /// There is no memory for what the stream has. Nothing is lost: the next call goes on where this one stopped, and it is to
+    /// come after a while, since nothing tells of memory.
+    NoMemory,
     /// The endpoint is gone: nothing is received any more.
     Stopped,
     /// The peer closed the stream.
@@ -89,11 +92,14 @@ pub struct RecvHalf {
     pub heartbeat: Option<Heartbeat>,
     /// A large body on its way in, and the flags of its frame.
     body: Option<(u8, BodyBuilder)>,
+    /// One that is here whole, and the flags of its frame: the pipe had no memory for it.
+    whole_body: Option<(u8, Body)>,
     /// How long the last one was.
     last_body_bytes: usize,
     /// Received bytes that are not in the pipe's blocks: forms other than the pipe's own.
     scratch: Scratch,
-    /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is.
+    /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is; of a
+    /// WebSocket frame, that it is unmasked and out of its box: its flags, and behind how many bytes its body begins.
     opened: Option<(u8, usize)>,
     /// What is wrong with the frame behind those that have been opened already.
     forged: Option<Failure>,
@@ -126,8 +132,9 @@ pub struct RecvHalf {
     /// Bytes received by the last call, and commands and control frames that it has met with.
     received: usize,
     commands: u32,
-    /// The last call ended for want of credit.
+    /// The last call ended for want of credit, or of memory.
     no_credit: bool,
+    no_memory: bool,
     /// The next call panics.
     #[cfg(test)]
     pub panics: bool,
@@ -141,6 +148,7 @@ impl RecvHalf {
             limits,
             heartbeat,
             body: None,
+            whole_body: None,
             last_body_bytes: 0,
             scratch: Scratch::default(),
             opened: None,
@@ -160,6 +168,7 @@ impl RecvHalf {
             received: 0,
             commands: 0,
             no_credit: false,
+            no_memory: false,
             #[cfg(test)]
             panics: false,
         }
@@ -224,11 +233,17 @@ impl RecvHalf {
         if let Some(outcome) = self.outcome {
             return outcome;
         }
+        if std::mem::take(&mut self.no_memory)
+            && let Some(heartbeat) = &mut self.heartbeat
+        {
+            heartbeat.resume(now_ms);
+        }
         let mut drained = std::mem::take(&mut self.drained);
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
                 Ok(Some(need)) => need,
                 Ok(None) => break Received::NoCredit,
+                Err(Failure::Errno(errno)) if errno.is_shortage() => break Received::NoMemory,
                 Err(failure) => break Received::Broken(failure),
             };
             if self.farewell {
@@ -259,15 +274,27 @@ impl RecvHalf {
                     self.hangup = false;
                     break self.no_more();
                 }
+                Err(errno) if errno.is_shortage() => break Received::NoMemory,
                 Err(errno) => break Received::Failed(errno),
             }
         };
         self.flush();
+        self.note_shortage(outcome);
         self.no_credit = outcome == Received::NoCredit;
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
             self.outcome = Some(outcome);
         }
         outcome
+    }
+
+    /// What the peer says is not heard while there is no memory for it.
+    fn note_shortage(&mut self, outcome: Received) {
+        self.no_memory = outcome == Received::NoMemory;
+        if self.no_memory
+            && let Some(heartbeat) = &mut self.heartbeat
+        {
+            heartbeat.suspend();
+        }
     }
 
     /// The stream has no more for now.
@@ -323,7 +350,7 @@ impl RecvHalf {
 
     /// Makes complete messages visible. Inside a message nothing is: what came before it was flushed then.
     fn flush(&mut self) {
-        if self.inside || self.body.is_some() {
+        if self.inside || self.body.is_some() || self.whole_body.is_some() {
             return;
         }
         if self.content {

@@ -9,6 +9,7 @@ use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::pipe::{LaneReader, Tail};
 use crate::session::connection::tls_stream::{self, Tunnel};
+use crate::sys::memory;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub enum Sent {
     Blocked,
     /// There is more, but others want their turn.
     Yield,
+    /// There is no memory for what is to be sent. Nothing is lost: the next call goes on where this one stopped, and it is to
+    /// come after a while, since nothing tells of memory.
+    NoMemory,
     /// The stream is broken.
     Failed(Errno),
     /// It was before, and the session knows: nothing is sent any more.
@@ -75,6 +79,8 @@ pub struct SendHalf {
     inside: bool,
     /// The stream took no more when it was last offered something.
     blocked: bool,
+    /// There was no memory for what was to be sent.
+    no_memory: bool,
     /// It took no more at some time since [`state`](SendHalf::state) was last asked.
     was_blocked: bool,
     /// Up to this byte control frames have gone to the stream, or go next.
@@ -106,6 +112,7 @@ impl SendHalf {
             batch: usize::MAX,
             inside: false,
             blocked: false,
+            no_memory: false,
             was_blocked: false,
             control_ends: 0,
             failed: None,
@@ -170,6 +177,7 @@ impl SendHalf {
             held_bytes: 0,
             was_full: std::mem::replace(&mut self.was_blocked, self.blocked),
             is_full: self.blocked,
+            no_memory: self.no_memory,
             control_ends: self.control.is_empty().then_some(self.control_ends),
         }
     }
@@ -259,7 +267,8 @@ impl SendHalf {
             return Sent::Failed(errno);
         }
         let sent = self.send_all(fd);
-        self.blocked = sent == Sent::Blocked;
+        self.no_memory = sent == Sent::NoMemory;
+        self.blocked = matches!(sent, Sent::Blocked | Sent::NoMemory);
         self.was_blocked |= self.blocked;
         sent
     }
@@ -273,6 +282,7 @@ impl SendHalf {
                     self.refused = sent == 0 && !self.blocked;
                     return Sent::Blocked;
                 }
+                Err(errno) if errno.is_shortage() => return Sent::NoMemory,
                 Err(errno) => {
                     self.failed = Some(errno);
                     return Sent::Failed(errno);
@@ -351,7 +361,11 @@ impl SendHalf {
             } else if matches!(self.form, SendForm::AsTheyLie) && self.reader.blocks().is_some() {
                 return self.write_blocks(fd);
             } else {
-                self.encode()?;
+                let encoded = self.encode();
+                // What is there already may leave.
+                encoded.or_else(|errno| {
+                    if self.out.is_empty() || !errno.is_shortage() { Err(errno) } else { Ok(()) }
+                })?;
             }
         }
         let rest = self.out.get(self.out_at..).unwrap_or_default();
@@ -441,7 +455,7 @@ impl SendHalf {
         self.reader.count_messages(messages);
     }
 
-    /// Control frames leave as they are, unless they have to be sealed.
+    /// Control frames leave as they are, unless they have to be sealed. Where there is no memory for all of them they stay.
     fn encode_control(&mut self) -> Result<(), Errno> {
         let SendForm::Sealed(sealer) = &mut self.form else {
             std::mem::swap(&mut self.out, &mut self.control);
@@ -451,21 +465,29 @@ impl SendHalf {
         while let Ok(Some(header)) = frame::parse_header(rest) {
             let (one, next) = rest.split_at(header.frame_len().min(rest.len()));
             let body = one.get(header.header_len..).unwrap_or_default();
-            sealer.append_frame(&mut self.out, header.flags, body).map_err(errno)?;
+            if let Err(failure) = sealer.append_frame(&mut self.out, header.flags, body) {
+                self.out.clear();
+                return Err(errno(failure));
+            }
             rest = next;
         }
         self.control.clear();
         Ok(())
     }
 
-    /// Takes frames out of the pipe and encodes them.
+    /// Takes frames out of the pipe and encodes them. One that there is no memory for stays in the pipe.
     fn encode(&mut self) -> Result<(), Errno> {
         let mut encoded = Ok(());
         while encoded.is_ok() && self.out.len() < GATHER.min(self.batch) {
-            let Some(frame) = self.reader.read() else {
+            let Some(len) = self.reader.peek().map(|frame| frame.data().len()) else {
                 self.inside = false;
                 break;
             };
+            if let Err(errno) = make_room(&mut self.form, &mut self.out, len) {
+                encoded = Err(errno);
+                break;
+            }
+            let Some(frame) = self.reader.read() else { break };
             encoded = encode(&mut self.form, &mut self.out, frame.flags, frame.data());
             self.inside = frame.more();
         }
@@ -488,13 +510,23 @@ const MOST_AROUND_BODY: usize = 64;
 
 /// Appends a frame in the form in which frames leave; sealed ones have to be finished. Errors: `ENOMEM`, and what sealing says.
 fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
-    out.try_reserve(body.len().saturating_add(MOST_AROUND_BODY)).map_err(|_| Errno::NOMEM)?;
+    make_room(form, out, body.len())?;
     match form {
         SendForm::Raw => out.extend_from_slice(body),
         SendForm::AsTheyLie => append(out, Version::V3_1, flags, body),
         SendForm::Framed(version) => append(out, *version, flags, body),
         SendForm::Sealed(sealer) => sealer.append_unfinished(out, flags, body).map_err(errno)?,
         SendForm::Ws(outgoing) => outgoing.append(out, flags, body).map_err(errno)?,
+    }
+    Ok(())
+}
+
+/// Makes room for the frame of a body. Errors: `ENOMEM`.
+fn make_room(form: &mut SendForm, out: &mut Vec<u8>, body_len: usize) -> Result<(), Errno> {
+    let len = body_len.saturating_add(MOST_AROUND_BODY);
+    memory::try_reserve(out, len)?;
+    if let SendForm::Ws(outgoing) = form {
+        outgoing.reserve(len)?;
     }
     Ok(())
 }

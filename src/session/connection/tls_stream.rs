@@ -58,7 +58,7 @@ impl Tunnel {
         }
         match tls.transmit(&mut Stream(fd)) {
             // It is ours to send from here on; the next write begins with it, maybe on a thread that may.
-            Err(errno) if errno.would_block() || errno.is_denial() => Ok(written),
+            Err(errno) if errno.would_block() || errno.is_denial() || errno.is_shortage() => Ok(written),
             outcome => outcome.map(|()| written),
         }
     }

@@ -167,20 +167,27 @@ impl Session {
             // The pipe goes with the connection; the next one brings its own.
             self.forget_pipe();
         }
-        let subscriber =
+        self.owes_hiccup =
             matches!(self.options.socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish);
-        if subscriber && let (Some(end), Some((reader, _))) = (&self.end, &mut self.lanes) {
-            let options = LaneOptions { hwm: self.options.sndhwm, conflate: false };
-            match end.hiccup(options) {
-                Ok(fresh) => *reader = fresh,
-                Err(_) => return cx.finish(),
-            }
-        }
+        self.hiccup();
         if let Some(connecter) = &mut self.connecter {
             connecter.lost();
             self.endpoints = Endpoints::connecting(connecter.endpoint());
         }
         self.connect_later(cx);
+    }
+
+    /// A subscriber's pipe begins anew before the next attempt to connect: what waits in it are subscriptions, and the socket
+    /// tells the next peer of all. Where there is no memory for it the attempt waits too.
+    pub(in crate::session) fn hiccup(&mut self) {
+        if self.owes_hiccup
+            && let (Some(end), Some((reader, _))) = (&self.end, &mut self.lanes)
+        {
+            let options = LaneOptions { hwm: self.options.sndhwm, conflate: false };
+            let Ok(fresh) = end.hiccup(options) else { return };
+            *reader = fresh;
+        }
+        self.owes_hiccup = false;
     }
 
     /// The socket wants no more of us.

@@ -16,6 +16,10 @@ const NO_DESCRIPTOR: u64 = u64::MAX;
 
 impl Session {
     pub(in crate::session) fn connect(&mut self, cx: &mut Cx<'_>) {
+        self.hiccup();
+        if self.owes_hiccup {
+            return self.connect_later(cx);
+        }
         let Some(connecter) = &mut self.connecter else { return cx.finish() };
         let step = connecter.begin(&cx.remote());
         self.follow(cx, step, false);

@@ -37,7 +37,8 @@ pub mod timer {
     pub const OF_A_CONNECTION: [u8; 6] = [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED];
 }
 
-/// Before a stream is asked again that says that it takes nothing, though it has room, or has nothing, though it has.
+/// Before a stream is asked again that says that it takes nothing, though it has room, or has nothing, though it has; or for
+/// which there was no memory.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// What the socket gives a session.
@@ -73,6 +74,8 @@ pub struct Session {
     pub(in crate::session) control: Vec<u8>,
     /// The socket wants no more of us but that we send what is left.
     pub(in crate::session) closing: bool,
+    /// There was no memory for the hiccup that is to come before the next attempt.
+    pub(in crate::session) owes_hiccup: bool,
     /// Keeps the context from ending while we are here.
     pub(in crate::session) _guard: Guard,
 }
@@ -159,6 +162,7 @@ impl Session {
             layers: Layers::default(),
             control: Vec::new(),
             closing: false,
+            owes_hiccup: false,
             _guard: session_context.guard,
         }
     }
@@ -190,6 +194,7 @@ impl Session {
             Sent::All | Sent::Over => {}
             Sent::Blocked => self.note_full(cx),
             Sent::Yield => cx.again(),
+            Sent::NoMemory => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
             Sent::Failed(errno) => self.end_when_read(cx, errno),
         }
     }
@@ -217,7 +222,7 @@ impl Session {
         }
     }
 
-    /// A while after the stream has taken or given nothing in spite of what the system says of it.
+    /// A while after the stream has taken or given nothing in spite of what the system says of it, or after there was no memory.
     fn try_again(&mut self, cx: &mut Cx<'_>) {
         self.send_into_room(cx);
         self.receive(cx, false);
@@ -252,16 +257,13 @@ impl Session {
                 }
             }
             Received::Yield => cx.again(),
+            Received::NoMemory => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
             Received::End => {
                 if !self.control.is_empty() {
                     // The answer to a farewell, say. If the stream does not take it, so be it.
                     connection.send(&self.control, true);
                 }
                 return self.disconnected(cx, Reason::Stream(Errno::PIPE));
-            }
-            // That is not the peer's fault.
-            Received::Broken(Failure::Errno(Errno::NOMEM)) => {
-                return self.disconnected(cx, Reason::Stream(Errno::NOMEM));
             }
             Received::Broken(failure) => return self.disconnected(cx, Reason::Protocol(failure)),
             Received::Failed(errno) => return self.disconnected(cx, Reason::Stream(errno)),

@@ -71,7 +71,7 @@ fn receive(connection: &mut Connection) -> bool {
     match received {
         Received::Blocked | Received::NoCredit | Received::Yield => true,
         Received::End | Received::Failed(_) => false,
-        Received::Stopped | Received::Broken(_) => panic!("{received:?}"),
+        Received::Stopped | Received::NoMemory | Received::Broken(_) => panic!("{received:?}"),
     }
 }
 

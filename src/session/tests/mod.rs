@@ -12,6 +12,7 @@ mod refused;
 #[cfg(target_os = "linux")]
 mod room;
 mod sealed;
+mod shortage;
 mod ws;
 
 /// Random numbers that are the same in every run (xorshift64*).

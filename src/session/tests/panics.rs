@@ -8,7 +8,8 @@ use crate::options::{ContextOptions, SocketOptions, SocketType};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::reactor::{Cx, Handle, Ready, Source};
 use crate::session::{
-    Command, Endpoints, Listening, Observer, SessionContext, SocketLink, connect, event, listen,
+    Command, Endpoints, Listening, Observer, SessionContext, SessionHandle, SocketLink, connect, event,
+    listen,
 };
 use crate::sys::faults::{self, Call};
 use crate::sys::lock::Lock;
@@ -128,6 +129,12 @@ impl Fixture {
         let (_, address) = listener.last_endpoint().split_once("://").unwrap();
         let address = address.to_string();
         (listen(&self.io_thread(), self.session_context(), listener), address)
+    }
+
+    /// Connects to a tcp address; `pipe` is the session's end.
+    pub(super) fn connect(&self, address: &str, pipe: Pipe) -> SessionHandle {
+        let plan = transport::connect(Scheme::Tcp, address, &self.options).unwrap();
+        connect(&self.io_thread(), self.session_context(), plan, Some(pipe), Vec::new())
     }
 
     pub(super) fn command(&self) -> Command {
@@ -273,12 +280,11 @@ fn a_connecter_that_panicked_connects_again() {
     let fixture = Fixture::new(pull());
     let peer = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = peer.local_addr().unwrap().to_string();
-    let plan = transport::connect(Scheme::Tcp, &address, &fixture.options).unwrap();
     let lane = crate::pipe::LaneOptions { hwm: 10, conflate: false };
     let (ours, theirs) = crate::pipe::pair(lane, lane).unwrap();
     let mut first = SocketPipe::new(ours);
     fixture.bomb.arm(event::HANDSHAKE_SUCCEEDED);
-    let session = connect(&fixture.io_thread(), fixture.session_context(), plan, Some(theirs), Vec::new());
+    let session = fixture.connect(&address, theirs);
     drain(greet(peer.accept().unwrap().0));
     first.wait_for_the_end();
     let mut stream = greet(peer.accept().unwrap().0);

@@ -17,7 +17,7 @@ fn roles() -> [Role; 2] {
 }
 
 /// Of the one who sends and the one who receives.
-fn ends(role: usize, sealed: bool) -> (ws::Outgoing, ws::Incoming) {
+pub fn ends(role: usize, sealed: bool) -> (ws::Outgoing, ws::Incoming) {
     let (near, far) = match sealed {
         true => {
             let (client, server) = codecs(Version::V3_0);

@@ -10,6 +10,7 @@ mod returned;
 pub use returned::{Keeper, add_freed, add_keeper, forget_keepers, freed, return_to_system, tell_at};
 
 use crate::errno::{Errno, Result};
+use crate::sys::faults::{self, Call};
 use reserve::{RESERVE_BYTES, Reserve};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -57,12 +58,43 @@ pub fn check() -> Result<()> {
 /// That of [`GlobalAlloc::alloc`].
 #[inline]
 pub unsafe fn try_alloc(layout: Layout) -> *mut u8 {
+    if faults::next(Call::Allocate).is_some() {
+        return ptr::null_mut();
+    }
     // SAFETY: the caller's contract.
     let at = unsafe { SOURCE.alloc(layout) };
     if at.is_null() {
         REFUSED.store(true, Ordering::Relaxed);
     }
     at
+}
+
+/// Another size for memory from [`try_alloc`], or null, with the memory as it was.
+///
+/// # Safety
+/// That of [`GlobalAlloc::realloc`].
+pub unsafe fn try_realloc(at: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+    if faults::next(Call::Allocate).is_some() {
+        return ptr::null_mut();
+    }
+    // SAFETY: the caller's contract; what `try_alloc` gives comes from the same source.
+    let moved = unsafe { SOURCE.realloc(at, layout, new_size) };
+    if moved.is_null() {
+        REFUSED.store(true, Ordering::Relaxed);
+    }
+    moved
+}
+
+/// Room for so many more bytes. Errors: `ENOMEM`.
+#[inline]
+pub fn try_reserve(bytes: &mut Vec<u8>, more: usize) -> Result<()> {
+    if bytes.capacity() - bytes.len() >= more {
+        return Ok(());
+    }
+    match faults::next(Call::Allocate) {
+        None => bytes.try_reserve(more).map_err(|_| Errno::NOMEM),
+        Some(errno) => Err(errno),
+    }
 }
 
 /// As [`try_alloc`], of zeros.
@@ -100,6 +132,11 @@ unsafe impl GlobalAlloc for Chosen {
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         // SAFETY: the caller's contract.
         unsafe { std::alloc::dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's contract.
+        unsafe { std::alloc::realloc(at, layout, new_size) }
     }
 }
 

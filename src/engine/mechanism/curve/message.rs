@@ -205,6 +205,16 @@ impl Opener {
         Ok(())
     }
 
+    /// Takes everything off the run again, before any of it was opened: `last` is what [`last`](Opener::last) was before.
+    pub fn take_back(&mut self, last: u64) {
+        self.counter = last;
+    }
+
+    /// The counter of the frame that came last.
+    pub fn last(&self) -> u64 {
+        self.counter
+    }
+
     /// Opens the frames of a run into `room`: frames in the form a pipe has them in, as many as are good. `false`: the next
     /// one is a forgery, so nothing more may be opened.
     pub fn open_run<'a>(

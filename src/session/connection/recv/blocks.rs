@@ -53,13 +53,15 @@ impl RecvHalf {
                 self.accept_command(&header, version, now_ms, control)?;
                 continue;
             }
+            let weight = self.weight;
             if !self.begin_frame(&header)? {
                 return Ok(None);
             }
             if len <= have {
                 self.accept_frame(&header);
             } else {
-                self.begin_body(&header)?;
+                // A frame that is tried again is not to be weighed twice.
+                self.begin_body(&header).inspect_err(|_| self.weight = weight)?;
                 return Ok(Some(1));
             }
         }

@@ -5,21 +5,20 @@ use crate::engine::Failure;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::Header;
 use crate::errno::Errno;
-use crate::message::{BodyBuilder, COMMAND, MORE, Msg, OutFrame};
+use crate::message::{Body, BodyBuilder, COMMAND, MORE, Msg, OutFrame};
 
 impl RecvHalf {
-    /// Begins to receive a large body into memory of its own.
+    /// Begins to receive a large body into memory of its own. Where there is none nothing has changed.
     pub(super) fn begin_body(&mut self, header: &Header) -> Result<(), Failure> {
         let len = usize::try_from(header.body_len).map_err(|_| Failure::TOO_LARGE)?;
         let mut builder = BodyBuilder::with_expected(len);
         builder.trust(self.last_body_bytes);
         if let Some(producer) = self.writer.blocks() {
+            let begun = producer.received().get(header.header_len..).unwrap_or_default();
+            builder.extend(begun).map_err(Failure::Errno)?;
             if !header.is_command() {
                 producer.accept(header.header_len);
             }
-            let skip = if header.is_command() { header.header_len } else { 0 };
-            let begun = producer.received().get(skip..).unwrap_or_default();
-            builder.extend(begun).map_err(Failure::Errno)?;
             producer.discard_received();
         }
         self.body = Some((header.flags, builder));
@@ -31,25 +30,38 @@ impl RecvHalf {
         if self.body.as_ref().is_some_and(|(_, builder)| builder.remaining() > 0) {
             return Ok(false);
         }
-        let Some((flags, builder)) = self.body.take() else { return Ok(true) };
-        let body = builder.finish().map_err(Failure::Errno)?;
-        self.last_body_bytes = body.len();
+        if let Some((flags, builder)) = self.body.take() {
+            let body = builder
+                .finish()
+                .inspect_err(|_| self.body = Some((flags, BodyBuilder::with_expected(0))))
+                .map_err(Failure::Errno)?;
+            self.last_body_bytes = body.len();
+            self.whole_body = Some((flags, body));
+        }
+        let Some((flags, body)) = &self.whole_body else { return Ok(true) };
+        let (flags, body) = (*flags, body.clone());
+        self.append_whole_body(flags, body).map_err(Failure::Errno)?;
+        // Before the pipe's reader sees it, which is to have it alone.
+        self.whole_body = None;
+        Ok(true)
+    }
+
+    /// Puts a body that is here whole into the pipe. Errors: `ENOMEM`, with nothing changed.
+    fn append_whole_body(&mut self, flags: u8, body: Body) -> Result<(), Errno> {
         if flags & COMMAND != 0 {
-            self.finish_command(body.as_slice()).map_err(Failure::Errno)?;
-            return Ok(true);
+            return self.finish_command(body.as_slice());
         }
         let more = flags & MORE != 0;
-        let appended = match self.form {
+        match self.form {
             // Its header is not in the pipe yet.
             RecvForm::Ws(_) | RecvForm::Sealed(..) => {
-                self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more))
+                self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more))?;
             }
-            _ => self.writer.append_body(more, body),
-        };
-        appended.map_err(Failure::Errno)?;
+            _ => self.writer.append_body(more, body)?,
+        }
         self.inside = more;
         self.content = true;
-        Ok(true)
+        Ok(())
     }
 
     /// A large command: of any use only where it says what the peer wants.

@@ -64,7 +64,8 @@ impl RecvHalf {
         }
     }
 
-    /// Puts a frame into the pipe: the bytes of the buffer in `body`, counted from where the frame begins.
+    /// Puts a frame into the pipe: the bytes of the buffer in `body`, counted from where the frame begins. Where there is no
+    /// memory nothing has changed.
     pub(super) fn take_frame(
         &mut self,
         header: &Header,
@@ -72,12 +73,15 @@ impl RecvHalf {
         more: bool,
     ) -> Result<(), Failure> {
         let header_weight = if self.inside { header.header_len as u64 } else { 0 };
+        let weight = self.weight;
         self.weigh(header.body_len.saturating_add(header_weight))?;
         if !self.inside && more && self.content {
             self.content = false;
             self.writer.flush();
         }
-        self.writer.append(&mut OutFrame::bytes(self.scratch.part(body), more)).map_err(Failure::Errno)?;
+        let appended = self.writer.append(&mut OutFrame::bytes(self.scratch.part(body), more));
+        // A frame that is tried again is not to be weighed twice.
+        appended.inspect_err(|_| self.weight = weight).map_err(Failure::Errno)?;
         self.inside = more;
         self.content = true;
         Ok(())

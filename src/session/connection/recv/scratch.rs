@@ -2,6 +2,7 @@
 
 use super::MAX_READ_BYTES;
 use crate::errno::Errno;
+use crate::sys::memory;
 use std::ops::Range;
 
 /// Received bytes that wait to be taken apart.
@@ -53,7 +54,7 @@ impl Scratch {
                 self.bytes = Vec::new();
             }
             if let Some(missing) = (self.to + least).checked_sub(self.bytes.len()) {
-                self.bytes.try_reserve(missing).map_err(|_| Errno::NOMEM)?;
+                memory::try_reserve(&mut self.bytes, missing)?;
                 self.bytes.resize(self.to + least, 0);
             }
         }

@@ -57,6 +57,7 @@ impl RecvHalf {
         let Some(producer) = self.writer.blocks() else { return Ok(()) };
         let pending = self.scratch.pending();
         let mut run = Run::default();
+        let last = opener.last();
         while !run.is_full() && run.opened() < RUN {
             let rest = pending.get(run.received()..).unwrap_or_default();
             let Ok(Some(header)) = frame::parse_header(rest) else { break };
@@ -77,7 +78,8 @@ impl RecvHalf {
             all = good;
             Ok(opened)
         });
-        opened.map_err(Failure::Errno)?;
+        // Without memory none was opened.
+        opened.inspect_err(|_| opener.take_back(last)).map_err(Failure::Errno)?;
         if !all {
             self.forged = Some(Failure::CRYPTOGRAPHIC);
         }

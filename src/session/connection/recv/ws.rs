@@ -90,46 +90,55 @@ impl RecvHalf {
         !self.farewell
     }
 
-    /// Puts a whole binary frame into the pipe, or obeys it.
+    /// Puts a whole binary frame into the pipe, or obeys it. One that the pipe has no memory for stays, opened.
     fn take_binary(&mut self, header: &Header) -> Result<(), Failure> {
         let len = header.frame_len();
         let RecvForm::Ws(incoming) = &mut self.form else { return Err(Failure::SILENT) };
-        let payload = self.scratch.part_mut(header.header_len..len);
-        let (flags, skip) = incoming.open(header.mask, payload)?;
+        let (flags, skip) = match self.opened {
+            Some(opened) => opened,
+            None => {
+                let payload = self.scratch.part_mut(header.header_len..len);
+                *self.opened.insert(incoming.open(header.mask, payload)?)
+            }
+        };
         let body = (header.header_len + skip).min(len)..len;
         if flags & COMMAND != 0 {
             self.commands += 1;
-            if self.inside {
-                self.weigh(len as u64)?;
-            }
             let wanted = self.wants_subscriptions();
             let body = self.scratch.part(body);
             if wanted && Command::parse(body).is_wish() {
                 self.writer.append_wish(body, b"").map_err(Failure::Errno)?;
                 self.content = true;
             }
+            if self.inside {
+                self.weigh(len as u64)?;
+            }
         } else {
             let (header_len, body_len) = (header.header_len + 1, header.payload_len.saturating_sub(1));
             let as_framed = FrameHeader { flags: 0, header_len, body_len };
             self.take_frame(&as_framed, body, flags & MORE != 0)?;
         }
+        self.opened = None;
         self.scratch.consume(len);
         Ok(())
     }
 
-    /// Begins to receive a large body into memory of its own.
+    /// Begins to receive a large body into memory of its own. Where there is none nothing has changed.
     fn begin_ws_body(&mut self, header: &Header, body_len: u64) -> Result<(), Failure> {
         let len = usize::try_from(body_len).map_err(|_| Failure::TOO_LARGE)?;
+        let have = self.scratch.pending().len();
+        let mut builder = BodyBuilder::with_expected(len);
+        // What is here is unmasked where it lies, once: there is to be memory for it.
+        builder.trust(have);
+        builder.spare().map_err(Failure::Errno)?;
         let weight = if self.inside { header.header_len as u64 } else { 0 };
         self.weigh(body_len.saturating_add(weight))?;
         if !self.inside {
             self.flush();
         }
         let RecvForm::Ws(incoming) = &mut self.form else { return Err(Failure::SILENT) };
-        let have = self.scratch.pending().len();
         let begun = self.scratch.part_mut(header.header_len..have);
         let flags = incoming.begin_body(header.mask, begun);
-        let mut builder = BodyBuilder::with_expected(len);
         builder.extend(begun.get(1..).unwrap_or_default()).map_err(Failure::Errno)?;
         self.scratch.clear();
         self.body = Some((flags, builder));
