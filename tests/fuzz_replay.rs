@@ -5,9 +5,11 @@
 #[path = "../fuzz/src/lib.rs"]
 #[allow(dead_code)]
 mod fuzz;
+#[path = "support/allocations.rs"]
+#[allow(dead_code)]
+mod allocations;
 
-use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use allocations::most_held_here;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -17,86 +19,6 @@ const MOST_HELD: usize = 2 << 20;
 const MOST_TIMES_HELD: usize = 64;
 /// The corpus of a target stays small, in bytes.
 const LARGEST_CORPUS: u64 = 16 * 1024;
-
-thread_local! {
-    static HELD: Cell<usize> = const { Cell::new(0) };
-    static MOST: Cell<usize> = const { Cell::new(0) };
-}
-
-/// glibc's own, under the names that a program which replaces `malloc` may call it by.
-mod system {
-    use std::ffi::c_void;
-
-    unsafe extern "C" {
-        pub fn __libc_malloc(size: usize) -> *mut c_void;
-        pub fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
-        pub fn __libc_realloc(at: *mut c_void, size: usize) -> *mut c_void;
-        pub fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
-        pub fn __libc_free(at: *mut c_void);
-        pub fn malloc_usable_size(at: *mut c_void) -> usize;
-    }
-}
-
-/// Counts what this thread has just allocated.
-fn took(at: *mut c_void) -> *mut c_void {
-    // SAFETY: null, or memory that was just allocated.
-    let more = unsafe { system::malloc_usable_size(at) };
-    HELD.set(HELD.get().wrapping_add(more));
-    MOST.set(MOST.get().max(HELD.get()));
-    at
-}
-
-/// What another thread took may be given back here: no less than nothing is held.
-fn gave(bytes: usize) {
-    HELD.set(HELD.get().saturating_sub(bytes));
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn malloc(size: usize) -> *mut c_void {
-    // SAFETY: any size will do.
-    took(unsafe { system::__libc_malloc(size) })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    // SAFETY: any size will do.
-    took(unsafe { system::__libc_calloc(count, size) })
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn realloc(at: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let before = system::malloc_usable_size(at);
-        let moved = system::__libc_realloc(at, size);
-        if !moved.is_null() || size == 0 {
-            gave(before);
-        }
-        took(moved)
-    }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let at = took(system::__libc_memalign(align, size));
-        if at.is_null() {
-            return libc::ENOMEM;
-        }
-        out.write(at);
-    }
-    0
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn free(at: *mut c_void) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        gave(system::malloc_usable_size(at));
-        system::__libc_free(at);
-    }
-}
 
 #[test]
 fn what_is_known_does_no_harm() {
@@ -154,11 +76,8 @@ fn every_target_has_a_program() {
 fn show(target: &str, name: &str, bytes: &[u8]) {
     let (_, run) =
         fuzz::TARGETS.into_iter().find(|(known, _)| *known == target).expect("a target of this name");
-    let before = HELD.get();
-    MOST.set(before);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(bytes)));
+    let (held, outcome) = most_held_here(|| catch_unwind(AssertUnwindSafe(|| run(bytes))));
     assert!(outcome.is_ok(), "{target}: {name}");
-    let held = MOST.get() - before;
     assert!(held <= MOST_HELD + MOST_TIMES_HELD * bytes.len(), "{target}: {name} holds {held} bytes");
 }
 

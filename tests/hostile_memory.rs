@@ -2,115 +2,24 @@
 //! since memory is counted for the whole process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-#[path = "hostile/curve.rs"]
-mod curve;
-#[path = "hostile/zws.rs"]
-mod zws;
+#[path = "support/allocations.rs"]
+#[allow(dead_code)]
+mod allocations;
+#[allow(dead_code, unused_imports, unused_macros)]
+mod support;
 
-use bench::*;
-use curve::Client;
-use std::ffi::{c_int, c_void};
+use allocations::{held as held_now, most_held};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-/// glibc's own, under the names that a program which replaces `malloc` may call it by.
-mod system {
-    use std::ffi::c_void;
-
-    unsafe extern "C" {
-        pub fn __libc_malloc(size: usize) -> *mut c_void;
-        pub fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
-        pub fn __libc_realloc(at: *mut c_void, size: usize) -> *mut c_void;
-        pub fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
-        pub fn __libc_free(at: *mut c_void);
-        pub fn malloc_usable_size(at: *mut c_void) -> usize;
-    }
-}
-
-/// Counts what was just allocated.
-fn counted(at: *mut c_void) -> *mut c_void {
-    // SAFETY: null, or memory that was just allocated.
-    let more = unsafe { system::malloc_usable_size(at) };
-    let held = HELD.fetch_add(more, Relaxed) + more;
-    MOST.fetch_max(held, Relaxed);
-    at
-}
-
-/// What is about to go back.
-///
-/// # Safety
-/// `at` is null or allocated.
-unsafe fn uncount(at: *mut c_void) {
-    // SAFETY: as the caller promises.
-    HELD.fetch_sub(unsafe { system::malloc_usable_size(at) }, Relaxed);
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn malloc(size: usize) -> *mut c_void {
-    // SAFETY: any size will do.
-    counted(unsafe { system::__libc_malloc(size) })
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    // SAFETY: any size will do.
-    counted(unsafe { system::__libc_calloc(count, size) })
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn realloc(at: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let before = system::malloc_usable_size(at);
-        let moved = system::__libc_realloc(at, size);
-        if !moved.is_null() || size == 0 {
-            HELD.fetch_sub(before, Relaxed);
-        }
-        counted(moved)
-    }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let at = counted(system::__libc_memalign(align, size));
-        if at.is_null() {
-            return 12;
-        }
-        out.write(at);
-    }
-    0
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn free(at: *mut c_void) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        uncount(at);
-        system::__libc_free(at);
-    }
-}
+use support::bench::*;
+use support::curve::{self, Client};
+use support::zws;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const MIB: usize = 1 << 20;
-
-/// The most that was held during `run` beyond what was held before.
-fn most_held(run: impl FnOnce()) -> usize {
-    let before = HELD.load(Relaxed);
-    MOST.store(before, Relaxed);
-    run();
-    MOST.load(Relaxed).saturating_sub(before)
-}
 
 fn alone<R>(run: impl FnOnce() -> R) -> R {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -318,14 +227,14 @@ fn a_flood_of_hellos() {
             bench.good();
         });
         assert!(held < 100 * 20_000, "{held}");
-        let before = HELD.load(Relaxed);
+        let before = held_now();
         let standing = clients.len();
         drop(clients);
         for _ in 0..standing {
             bench.wait_for(ZMQ_EVENT_DISCONNECTED);
         }
         bench.good();
-        let after = HELD.load(Relaxed);
+        let after = held_now();
         assert!(after + standing * 100 < before, "{before} {after}");
     });
 }
@@ -346,9 +255,9 @@ fn hellos_one_after_the_other() {
             bench.good();
         };
         round(20);
-        let before = HELD.load(Relaxed);
+        let before = held_now();
         round(100);
-        let after = HELD.load(Relaxed);
+        let after = held_now();
         assert!(after < before + 20_000, "{before} {after}");
     });
 }
@@ -383,9 +292,9 @@ fn nothing_is_left_when_all_is_over() {
             }
         };
         round();
-        let before = HELD.load(Relaxed);
+        let before = held_now();
         (0..5).for_each(|_| round());
-        let after = HELD.load(Relaxed);
+        let after = held_now();
         assert!(after < before + 50_000, "{before} {after}");
     });
 }

@@ -2,21 +2,15 @@
 #![cfg(feature = "pgm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
+#[allow(dead_code, unused_imports, unused_macros)]
+mod support;
 
-use bench::*;
 use std::ffi::{CString, c_int};
+use support::bench::*;
 use zmq::errno::Errno;
 
 /// Through the loopback interface, which brings back what leaves by it.
 const NETWORK: &str = "epgm://127.0.0.1;239.255.77.9";
-
-fn try_connect(socket: Socket, endpoint: &str) -> Result<(), i32> {
-    let endpoint = CString::new(endpoint).unwrap();
-    // SAFETY: a C string.
-    if unsafe { zmq_connect(socket, endpoint.as_ptr()) } == 0 { Ok(()) } else { Err(errno()) }
-}
 
 /// A publisher and a subscriber to everything, connected; `prepare` sets options before.
 fn publisher_and_subscriber(
@@ -39,7 +33,7 @@ fn publisher_and_subscriber(
             break;
         }
     }
-    set(subscriber, ZMQ_RCVTIMEO, PATIENCE.as_millis() as c_int);
+    set(subscriber, ZMQ_RCVTIMEO, PATIENCE_MS);
     send(publisher, b"begin", 0).unwrap();
     while recv_all(subscriber, 0).expect("the beginning") != [b"begin"] {}
     (publisher, subscriber)

@@ -2,23 +2,17 @@
 #![cfg(feature = "norm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
+#[allow(dead_code, unused_imports, unused_macros)]
+mod support;
 
-use bench::*;
 use std::ffi::{CString, c_int, c_void};
+use support::bench::*;
 use zmq::errno::Errno;
 use zmq::options::draft_number::*;
 use zmq::sys::norm::{Mode, NormSocket, Place, Settings};
 
 /// Through the loopback interface, which brings back what leaves by it.
 const NETWORK: &str = "lo;239.255.77.9";
-
-fn try_connect(socket: Socket, endpoint: &str) -> Result<(), i32> {
-    let endpoint = CString::new(endpoint).unwrap();
-    // SAFETY: a C string.
-    if unsafe { zmq_connect(socket, endpoint.as_ptr()) } == 0 { Ok(()) } else { Err(errno()) }
-}
 
 /// A socket that sends as fast as the loopback interface likes, which congestion control takes long to find out.
 fn open_fast(context: *mut c_void, kind: c_int) -> Socket {
@@ -98,7 +92,7 @@ fn a_subscriber_gets_what_it_asked_for_and_what_was_sent_before_it_came() {
     }
     let subscriber = open(context, ZMQ_XSUB);
     send(subscriber, b"\x01b", 0).unwrap();
-    bind_to(subscriber, &format!("norm://{NETWORK}:17603"));
+    try_bind(subscriber, &format!("norm://{NETWORK}:17603")).unwrap();
     for message in [b"a2", b"b2"] {
         send(publisher, message, 0).unwrap();
     }
@@ -272,12 +266,6 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(zmq_ctx_term(context), 0);
     // SAFETY: a C string.
     assert_eq!(unsafe { zmq_has(c"norm".as_ptr()) }, 1);
-}
-
-fn bind_to(socket: Socket, endpoint: &str) {
-    let endpoint = CString::new(endpoint).unwrap();
-    // SAFETY: a C string.
-    assert_eq!(unsafe { zmq_bind(socket, endpoint.as_ptr()) }, 0, "{}", errno());
 }
 
 fn get(socket: Socket, option: c_int) -> c_int {

@@ -1,15 +1,13 @@
 //! Programs that wait for a socket in each way there is, whatever they did before in whatever order: nobody misses what comes.
 //!
 //! `ZMQ_FD` tells of what comes after `ZMQ_EVENTS` was asked last, and of all that came if it never was.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod program;
-
-use program::{Context, Socket, poll, raw_item};
+use crate::support::program::{Context, Socket, poll, raw_item};
+use crate::support::{PATIENCE, PATIENCE_MS};
 use std::ffi::c_int;
 use std::ptr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use zmq::ffi::constants::*;
 use zmq::ffi::draft_constants::*;
 use zmq::ffi::*;
@@ -17,8 +15,6 @@ use zmq::options::number::{
     ZMQ_EVENTS, ZMQ_FD, ZMQ_RCVTIMEO, ZMQ_RECONNECT_IVL, ZMQ_SNDTIMEO, ZMQ_SUBSCRIBE,
 };
 
-/// Nothing waits so long unless it fails.
-const PATIENCE_MS: c_int = 20_000;
 /// Where setting up costs something, one case of so many is tried: a number without a factor in common with those of the choices,
 /// so that each meets each.
 const ONE_OF: usize = 13;
@@ -144,16 +140,10 @@ impl What {
                 assert_eq!(peer.try_recv(0), Ok(b"\x01".to_vec()));
                 peer.send(&["x", "y"]);
             }
-            What::Subscription => subscribe(peer),
+            What::Subscription => peer.set_bytes(ZMQ_SUBSCRIBE, b""),
             What::Room(..) => {}
         }
     }
-}
-
-fn subscribe(socket: Socket) {
-    // SAFETY: an empty value.
-    let rc = unsafe { zmq_setsockopt(socket.0, ZMQ_SUBSCRIBE, ptr::null(), 0) };
-    assert_eq!(rc, 0, "errno {}", zmq_errno());
 }
 
 impl Case {
@@ -212,7 +202,7 @@ impl Case {
             socket.set(ZMQ_RECONNECT_IVL, 1);
         }
         if self.what == What::Publication {
-            subscribe(socket);
+            socket.set_bytes(ZMQ_SUBSCRIBE, b"");
         }
         let mut program = Program { case: self, socket, descriptor: None, told: false };
         program.at(Moment::Start);
@@ -295,7 +285,7 @@ impl Program {
 
     /// Asks only when the descriptor says so.
     fn by_descriptor(&self, mut wait: impl FnMut(i64)) {
-        let end = Instant::now() + Duration::from_millis(PATIENCE_MS.unsigned_abs().into());
+        let end = Instant::now() + PATIENCE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "nothing told of it: {:?}", self.case);

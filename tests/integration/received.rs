@@ -1,12 +1,9 @@
 //! What has been received is delivered, however the connection ends: only the program itself can drop it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-mod program;
-
-use bench::{Version, frame, hello};
-use program::{Context, Socket};
+use crate::support::program::{Context, Socket};
+use crate::support::random::Random;
+use crate::support::zmtp::{MORE, Version, frame, hello};
+use crate::support::{PATIENCE, PATIENCE_MS};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,29 +12,6 @@ use std::time::{Duration, Instant};
 use zmq::ffi::constants::*;
 use zmq::options::draft_number::{ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_CONN_REFUSED};
 use zmq::options::number::*;
-
-/// Nothing waits so long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A number below `end`, the next of a row that is the same in each run (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn seeded(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % end as u64) as usize
-    }
-
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-}
 
 /// The peer's end of a stream. It is no socket of the library: it says what the test says, and goes when that says so.
 enum Peer {
@@ -172,7 +146,7 @@ fn message(random: &mut Random, number: usize) -> (Message, Vec<u8>) {
         })
         .collect();
     let wire = message.iter().enumerate().flat_map(|(part, body)| {
-        let flags = if part + 1 < frames { bench::MORE } else { 0 };
+        let flags = if part + 1 < frames { MORE } else { 0 };
         frame(Version::V3, flags, body)
     });
     let wire = wire.collect();
@@ -213,7 +187,7 @@ fn run(seed: u64) {
     let what = format!("seed {seed}: {peer_type} to {kind} {way:?} {end:?} tcp {tcp}");
     let context = Context::new();
     let socket = context.socket(kind);
-    socket.set(ZMQ_RCVTIMEO, PATIENCE.as_millis() as i32);
+    socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
     socket.set(ZMQ_RCVHWM, random.one_of(&[1, 2, 5, 1000]));
     if random.below(2) == 0 {
         socket.set(ZMQ_HEARTBEAT_IVL, 1);
@@ -221,7 +195,7 @@ fn run(seed: u64) {
         socket.set(ZMQ_HEARTBEAT_TIMEOUT, 60_000);
     }
     if kind == ZMQ_SUB {
-        bench::set_bytes(socket.0, ZMQ_SUBSCRIBE, b"");
+        socket.set_bytes(ZMQ_SUBSCRIBE, b"");
     }
     let mut peer = join(socket, way, tcp, &seed.to_string());
     peer.write(&hello(Version::V3, peer_type, b"peer"));
@@ -241,7 +215,7 @@ fn run(seed: u64) {
         peer.read_some();
     }
     if let End::Breaks = end {
-        peer.write(&frame(Version::V3, bench::MORE, b"never whole"));
+        peer.write(&frame(Version::V3, MORE, b"never whole"));
     }
     peer.end(end);
     if matches!(kind, ZMQ_DEALER | ZMQ_PAIR | ZMQ_ROUTER) {
@@ -281,7 +255,7 @@ fn what_a_peer_says_before_it_closes_at_once_reaches_a_stream_socket() {
         let what = format!("{way:?} tcp {tcp}");
         let context = Context::new();
         let socket = context.socket(ZMQ_STREAM);
-        socket.set(ZMQ_RCVTIMEO, PATIENCE.as_millis() as i32);
+        socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
         let mut peer = join(socket, way, tcp, &format!("stream-{number}"));
         peer.write(b"answer");
         peer.end(if number % 2 == 0 { End::Closes } else { End::Resets });
@@ -306,7 +280,7 @@ fn what_a_peer_says_before_it_closes_at_once_reaches_a_stream_socket() {
 fn an_endpoint_that_was_given_up_can_be_connected_to_again() {
     let context = Context::new();
     let socket = context.socket(ZMQ_DEALER);
-    socket.set(ZMQ_RCVTIMEO, PATIENCE.as_millis() as i32);
+    socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
     socket.set(ZMQ_RECONNECT_IVL, -1);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());

@@ -1,43 +1,30 @@
 //! What peers can make a context hold has a bound, and those of good will get on meanwhile.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod program;
-
-use program::{Context, Socket};
-use std::ffi::{CString, c_int};
+use crate::support::program::{Context, Monitor};
+use crate::support::zmtp::greeting;
+use crate::support::{PATIENCE, PATIENCE_MS};
+use std::ffi::c_int;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 use zmq::ffi::constants::*;
-use zmq::ffi::{zmq_ctx_get, zmq_ctx_set, zmq_setsockopt, zmq_socket_monitor};
+use zmq::ffi::{zmq_ctx_get, zmq_ctx_set};
 use zmq::options::number::{
     ZMQ_FERRO_MAX_HANDSHAKES_SIZE, ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, ZMQ_RCVTIMEO, ZMQ_SUBSCRIBE,
 };
 
-const EVENTS: &str = "inproc://events";
-/// Nothing waits so long unless it fails.
-const PATIENCE_MS: c_int = 20_000;
 /// What a handshake counts as.
 const HANDSHAKE_BYTES: c_int = 4096;
 
-/// The greeting of ZMTP 3.1 with NULL.
-fn greeting() -> Vec<u8> {
-    let mut bytes = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 1];
-    bytes.extend_from_slice(b"NULL");
-    bytes.resize(64, 0);
-    bytes
-}
-
 fn connection(endpoint: &str) -> TcpStream {
     let stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(PATIENCE_MS as u64))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
 /// A peer that greets, waits for our greeting, and says no more.
 fn half_a_handshake(endpoint: &str) -> TcpStream {
     let mut stream = connection(endpoint);
-    stream.write_all(&greeting()).unwrap();
+    stream.write_all(&greeting(3, "NULL")).unwrap();
     stream.read_exact(&mut [0; 64]).unwrap();
     stream
 }
@@ -65,21 +52,10 @@ fn stands(stream: &mut TcpStream) -> bool {
     }
 }
 
-fn monitor(context: Context, socket: Socket, events: c_int) -> Socket {
-    let name = CString::new(EVENTS).unwrap();
-    // SAFETY: a string.
-    assert_eq!(unsafe { zmq_socket_monitor(socket.0, name.as_ptr(), events) }, 0);
-    let reader = context.connected(ZMQ_PAIR, EVENTS);
-    reader.set(ZMQ_RCVTIMEO, PATIENCE_MS);
-    reader
-}
-
-/// Receives an event; which it is, and its value.
-fn event(reader: Socket) -> (c_int, c_int) {
-    let first = reader.try_recv(0).expect("no event");
-    reader.try_recv(0).expect("no endpoint");
-    let value = i32::from_ne_bytes([first[2], first[3], first[4], first[5]]);
-    (u16::from_ne_bytes([first[0], first[1]]).into(), value)
+/// The next event, and its value.
+fn refusal(monitor: Monitor) -> (c_int, c_int) {
+    let (event, value, _) = monitor.try_event(0).expect("an event");
+    (event, value)
 }
 
 #[test]
@@ -89,7 +65,7 @@ fn half_handshakes_make_room_for_new_ones() {
     assert_eq!(zmq_ctx_set(context.0, ZMQ_FERRO_MAX_HANDSHAKES_SIZE, 4 * HANDSHAKE_BYTES), 0);
     let pull = context.bound(ZMQ_PULL, "tcp://127.0.0.1:*");
     pull.set(ZMQ_RCVTIMEO, PATIENCE_MS);
-    let events = monitor(context, pull, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+    let events = Monitor::of_events(context, pull, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
     let endpoint = pull.last_endpoint();
     let mut peers: Vec<_> = (0..4).map(|_| half_a_handshake(&endpoint)).collect();
     assert!(peers.iter_mut().all(stands), "as many as there is room for");
@@ -100,7 +76,7 @@ fn half_handshakes_make_room_for_new_ones() {
     for _ in 0..3 {
         peers.push(half_a_handshake(&endpoint));
         assert!(is_closed(&mut peers.remove(0)));
-        assert_eq!(event(events), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ENOBUFS));
+        assert_eq!(refusal(events), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ENOBUFS));
     }
     // A peer of good will gets in, and is counted no more once it has.
     let push = context.connected(ZMQ_PUSH, &endpoint);
@@ -111,16 +87,7 @@ fn half_handshakes_make_room_for_new_ones() {
     assert!(peers.iter_mut().all(stands), "the one that is in needs no room");
     push.send(&["again"]);
     assert_eq!(pull.recv(), ["again"]);
-    for socket in [push, pull, events] {
-        socket.close();
-    }
-    context.term();
-}
-
-fn subscribe(socket: Socket, topic: &str) {
-    // SAFETY: that many readable bytes.
-    let rc = unsafe { zmq_setsockopt(socket.0, ZMQ_SUBSCRIBE, topic.as_ptr().cast(), topic.len()) };
-    assert_eq!(rc, 0);
+    context.end(&[push, pull, events.0]);
 }
 
 /// READY of a SUB.
@@ -140,10 +107,11 @@ fn a_peer_that_subscribes_to_too_much_is_cut_off_and_others_are_not() {
     xpub.set(ZMQ_RCVTIMEO, PATIENCE_MS);
     xpub.bind("tcp://127.0.0.1:*");
     let endpoint = xpub.last_endpoint();
-    let events = monitor(context, xpub, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED);
+    let events =
+        Monitor::of_events(context, xpub, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED);
     let good = context.connected(ZMQ_SUB, &endpoint);
     good.set(ZMQ_RCVTIMEO, PATIENCE_MS);
-    subscribe(good, "good");
+    good.set_bytes(ZMQ_SUBSCRIBE, b"good");
     assert_eq!(xpub.recv(), ["\x01good"]);
     let mut bad = half_a_handshake(&endpoint);
     bad.write_all(&ready()).unwrap();
@@ -165,12 +133,9 @@ fn a_peer_that_subscribes_to_too_much_is_cut_off_and_others_are_not() {
         assert_eq!(xpub.recv(), [topic(number).replace('\x01', "\0")]);
     }
     assert!(is_closed(&mut bad));
-    assert_eq!(event(events), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ENOBUFS));
-    assert_eq!(event(events).0, ZMQ_EVENT_DISCONNECTED);
+    assert_eq!(refusal(events), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ENOBUFS));
+    assert_eq!(events.event(), ZMQ_EVENT_DISCONNECTED);
     xpub.send(&["good news"]);
     assert_eq!(good.recv(), ["good news"]);
-    for socket in [xpub, good, events] {
-        socket.close();
-    }
-    context.term();
+    context.end(&[xpub, good, events.0]);
 }

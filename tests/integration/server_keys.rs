@@ -1,27 +1,8 @@
 //! A CURVE server's keys while it is bound, and peers that fail one handshake after the other.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-
-use bench::*;
+use crate::support::bench::*;
 use std::ffi::{c_int, c_void};
 use std::net::{SocketAddr, TcpStream};
-
-#[derive(Clone)]
-struct Pair {
-    public: Vec<u8>,
-    secret: Vec<u8>,
-}
-
-/// Keys as text with a NUL.
-fn pair() -> Pair {
-    let (mut public, mut secret) = ([0u8; 41], [0u8; 41]);
-    // SAFETY: room for 41 bytes each.
-    let outcome = unsafe { zmq_curve_keypair(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast()) };
-    assert_eq!(outcome, 0);
-    Pair { public: public.to_vec(), secret: secret.to_vec() }
-}
 
 fn try_set(socket: Socket, option: c_int, value: &[u8]) -> Result<(), i32> {
     // SAFETY: a slice's pointer and length.
@@ -29,9 +10,12 @@ fn try_set(socket: Socket, option: c_int, value: &[u8]) -> Result<(), i32> {
     if outcome == 0 { Ok(()) } else { Err(errno()) }
 }
 
+/// The public key and the secret one.
+type Pair = ([u8; 41], [u8; 41]);
+
 fn serve(socket: Socket, own: &Pair) {
     set(socket, ZMQ_CURVE_SERVER, 1);
-    set_bytes(socket, ZMQ_CURVE_SECRETKEY, &own.secret);
+    set_bytes(socket, ZMQ_CURVE_SECRETKEY, &own.1);
 }
 
 /// A client that knows the server by this key; it has sent its name.
@@ -44,40 +28,13 @@ fn client(context: *mut c_void, endpoint: &str, server: &[u8], name: &str) -> So
 /// A client that knows the server by this key. It sends nothing: one that is refused may be so before it could, and is not to
 /// come back.
 fn silent_client(context: *mut c_void, endpoint: &str, server: &[u8]) -> Socket {
-    let (own, socket) = (pair(), open(context, ZMQ_PUSH));
+    let (own, socket) = (curve_keypair(), open(context, ZMQ_PUSH));
     set_bytes(socket, ZMQ_CURVE_SERVERKEY, server);
-    set_bytes(socket, ZMQ_CURVE_PUBLICKEY, &own.public);
-    set_bytes(socket, ZMQ_CURVE_SECRETKEY, &own.secret);
+    set_bytes(socket, ZMQ_CURVE_PUBLICKEY, &own.0);
+    set_bytes(socket, ZMQ_CURVE_SECRETKEY, &own.1);
     set(socket, ZMQ_RECONNECT_IVL, -1);
     connect(socket, endpoint);
     socket
-}
-
-/// A monitored socket; its events come from the second.
-fn monitored(context: *mut c_void, kind: c_int) -> (Socket, Socket) {
-    let (socket, monitor) = (open(context, kind), open(context, ZMQ_PAIR));
-    // SAFETY: a C string that lives on for the call.
-    unsafe {
-        assert_eq!(zmq_socket_monitor(socket, c"inproc://events".as_ptr(), ZMQ_EVENT_ALL), 0);
-        assert_eq!(zmq_connect(monitor, c"inproc://events".as_ptr()), 0);
-    }
-    (socket, monitor)
-}
-
-/// The kind and the value of the next event.
-fn event(monitor: Socket) -> (c_int, u32) {
-    let frames = recv_all(monitor, 0).expect("no event");
-    let kind = u16::from_ne_bytes(frames[0][..2].try_into().unwrap());
-    (c_int::from(kind), u32::from_ne_bytes(frames[0][2..6].try_into().unwrap()))
-}
-
-fn wait_for(monitor: Socket, kind: c_int) -> u32 {
-    loop {
-        match event(monitor) {
-            (other, value) if other == kind => return value,
-            _ => {}
-        }
-    }
 }
 
 fn text(socket: Socket) -> String {
@@ -94,28 +51,29 @@ fn end(context: *mut c_void, sockets: &[Socket]) {
 #[test]
 fn keys_change_while_the_socket_is_bound() {
     let context = zmq_ctx_new();
-    let (server, monitor) = monitored(context, ZMQ_PULL);
-    let (old, new) = (pair(), pair());
+    let server = open(context, ZMQ_PULL);
+    let monitor = monitor(context, server);
+    let (old, new) = (curve_keypair(), curve_keypair());
     serve(server, &old);
     let endpoints = [bind(server), bind(server)];
-    let stays = client(context, &endpoints[0], &old.public, "knows the old one");
+    let stays = client(context, &endpoints[0], &old.0, "knows the old one");
     assert_eq!(text(server), "knows the old one");
 
-    let early = silent_client(context, &endpoints[0], &new.public);
+    let early = silent_client(context, &endpoints[0], &new.0);
     assert_eq!(wait_for(monitor, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0001);
-    set_bytes(server, ZMQ_FERRO_CURVE_SERVER_KEY_ADD, &new.secret);
+    set_bytes(server, ZMQ_FERRO_CURVE_SERVER_KEY_ADD, &new.1);
     let mut clients = vec![stays, early];
     for endpoint in &endpoints {
-        for (key, name) in [(&new.public, "knows the new one"), (&old.public, "knows the old one")] {
+        for (key, name) in [(&new.0, "knows the new one"), (&old.0, "knows the old one")] {
             clients.push(client(context, endpoint, key, name));
             assert_eq!(text(server), name);
         }
     }
-    set_bytes(server, ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, &old.public);
+    set_bytes(server, ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, &old.0);
     for endpoint in &endpoints {
-        clients.push(silent_client(context, endpoint, &old.public));
+        clients.push(silent_client(context, endpoint, &old.0));
         assert_eq!(wait_for(monitor, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0001);
-        clients.push(client(context, endpoint, &new.public, "knows the new one"));
+        clients.push(client(context, endpoint, &new.0, "knows the new one"));
         assert_eq!(text(server), "knows the new one");
     }
     send(stays, b"still here", 0).unwrap();
@@ -129,20 +87,20 @@ fn what_is_no_key_and_what_is_one_too_many() {
     let context = zmq_ctx_new();
     let socket = open(context, ZMQ_PULL);
     let (add, withdraw) = (ZMQ_FERRO_CURVE_SERVER_KEY_ADD, ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW);
-    let own = pair();
-    for value in [&own.secret[..39], b"", &[b'"'; 40], &[7; 33]] {
+    let own = curve_keypair();
+    for value in [&own.1[..39], b"", &[b'"'; 40], &[7; 33]] {
         assert_eq!(try_set(socket, add, value), Err(libc::EINVAL));
         assert_eq!(try_set(socket, withdraw, value), Err(libc::EINVAL));
     }
     serve(socket, &own);
-    assert_eq!(try_set(socket, withdraw, &pair().public), Err(libc::ENOENT));
+    assert_eq!(try_set(socket, withdraw, &curve_keypair().0), Err(libc::ENOENT));
     for number in 1..8 {
         assert_eq!(try_set(socket, add, &[number; 32]), Ok(()));
     }
     assert_eq!(try_set(socket, add, &[1; 32]), Ok(()), "it is there already");
-    assert_eq!(try_set(socket, add, &own.secret[..40]), Err(libc::ENOBUFS));
-    assert_eq!(try_set(socket, withdraw, &own.public[..40]), Ok(()));
-    assert_eq!(try_set(socket, withdraw, &own.public), Err(libc::ENOENT));
+    assert_eq!(try_set(socket, add, &own.1[..40]), Err(libc::ENOBUFS));
+    assert_eq!(try_set(socket, withdraw, &own.0[..40]), Ok(()));
+    assert_eq!(try_set(socket, withdraw, &own.0), Err(libc::ENOENT));
     let (mut key, mut len) = ([0u8; 41], 41);
     for option in [add, withdraw] {
         // SAFETY: 41 writable bytes.
@@ -167,15 +125,16 @@ fn from(address: &str, endpoint: &str) -> TcpStream {
 #[test]
 fn an_address_that_keeps_failing_is_refused_for_a_while() {
     let context = zmq_ctx_new();
-    let (server, monitor) = monitored(context, ZMQ_PULL);
-    serve(server, &pair());
+    let server = open(context, ZMQ_PULL);
+    let monitor = monitor(context, server);
+    serve(server, &curve_keypair());
     let endpoints = [bind(server), bind(server)];
     for _ in 0..2 {
         wait_for(monitor, ZMQ_EVENT_LISTENING);
     }
     let fail = |address: &str, endpoint: &str| {
         let mut stream = from(address, endpoint);
-        assert_eq!(event(monitor).0, ZMQ_EVENT_ACCEPTED);
+        assert_eq!(event(monitor).unwrap().0, ZMQ_EVENT_ACCEPTED);
         assert!(pour(&mut stream, &[b'x'; 100]));
         until_closed(&mut stream);
         wait_for(monitor, ZMQ_EVENT_DISCONNECTED);
@@ -192,7 +151,7 @@ fn an_address_that_keeps_failing_is_refused_for_a_while() {
     for endpoint in &endpoints {
         let mut stream = from("127.0.0.2", endpoint);
         assert_eq!(until_closed(&mut stream), b"", "not even a greeting");
-        assert_eq!(event(monitor), (ZMQ_EVENT_ACCEPT_FAILED, libc::EACCES as u32));
+        assert_eq!(event(monitor).unwrap(), (ZMQ_EVENT_ACCEPT_FAILED, libc::EACCES as u32));
     }
     // Others do not notice.
     fail("127.0.0.3", &endpoints[0]);
@@ -209,9 +168,10 @@ fn an_address_that_keeps_failing_is_refused_for_a_while() {
 #[test]
 fn what_counts_as_a_failure() {
     let context = zmq_ctx_new();
-    let (server, monitor) = monitored(context, ZMQ_PULL);
+    let server = open(context, ZMQ_PULL);
+    let monitor = monitor(context, server);
     set(server, ZMQ_FERRO_MAX_FAILED_HANDSHAKES, 3);
-    let own = pair();
+    let own = curve_keypair();
     serve(server, &own);
     let endpoint = bind(server);
     set(server, ZMQ_HANDSHAKE_IVL, 50);
@@ -219,7 +179,7 @@ fn what_counts_as_a_failure() {
     let mut clients = Vec::new();
     for _ in 0..6 {
         // From 127.0.0.1.
-        clients.push(client(context, &endpoint, &own.public, "good"));
+        clients.push(client(context, &endpoint, &own.0, "good"));
         assert_eq!(text(server), "good");
     }
     drop(from("127.0.0.1", &endpoint));
@@ -244,7 +204,8 @@ fn what_counts_as_a_failure() {
 fn a_client_whose_handshakes_fail_backs_off() {
     let context = zmq_ctx_new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (socket, monitor) = monitored(context, ZMQ_PUSH);
+    let socket = open(context, ZMQ_PUSH);
+    let monitor = monitor(context, socket);
     set(socket, ZMQ_RECONNECT_IVL, 1);
     set(socket, ZMQ_RECONNECT_IVL_MAX, 20);
     connect(socket, &format!("tcp://{}", listener.local_addr().unwrap()));

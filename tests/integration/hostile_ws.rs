@@ -1,38 +1,23 @@
 //! As hostile.rs, over WebSocket: whoever breaks HTTP, WebSocket, ZWS or TLS is dropped, and all others go on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-#[path = "hostile/zws.rs"]
-mod zws;
-
-use bench::{
+use crate::support::bench::{
     Bench, PATIENCE, Socket, ZMQ_EVENT_DISCONNECTED, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
     ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_HEARTBEAT_IVL, ZMQ_LINGER, ZMQ_MAXMSGSIZE,
     ZMQ_PULL, ZMQ_PUSH, pour, send, set, set_bytes, set_i64, until_closed,
 };
+use crate::support::random::noise;
+use crate::support::wss;
+use crate::support::zws::{BINARY, CLOSE, COMMAND, MORE, PING, PONG, control, frame, header, peer, request};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 use zmq::options::draft_number::{ZMQ_WSS_CERT_PEM, ZMQ_WSS_HOSTNAME, ZMQ_WSS_KEY_PEM, ZMQ_WSS_TRUST_PEM};
-use zws::{BINARY, CLOSE, COMMAND, MORE, PING, PONG, control, frame, header, peer, request};
 
 /// `ZMQ_PROTOCOL_ERROR_WS_UNSPECIFIED`
 const WS_UNSPECIFIED: u32 = 0x3000_0000;
 
 fn pull(prepare: impl FnOnce(Socket)) -> Bench {
     Bench::over("ws", ZMQ_PULL, ZMQ_PUSH, |_, socket| prepare(socket), |_| {})
-}
-
-fn noise(mut state: u64, len: usize) -> Vec<u8> {
-    state = state.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u8
-    };
-    (0..len).map(|_| next()).collect()
 }
 
 #[test]
@@ -246,15 +231,14 @@ fn a_socket_that_closes_says_farewell() {
 
 #[test]
 fn tls_or_nothing() {
-    let certificate = include_bytes!("wss/cert.pem");
     let prepare = |_, socket| {
-        set_bytes(socket, ZMQ_WSS_CERT_PEM, certificate);
-        set_bytes(socket, ZMQ_WSS_KEY_PEM, include_bytes!("wss/key.pem"));
+        set_bytes(socket, ZMQ_WSS_CERT_PEM, wss::CERTIFICATE);
+        set_bytes(socket, ZMQ_WSS_KEY_PEM, wss::KEY);
         set(socket, ZMQ_HANDSHAKE_IVL, 5000);
     };
     let prepare_good = |socket| {
-        set_bytes(socket, ZMQ_WSS_TRUST_PEM, certificate);
-        set_bytes(socket, ZMQ_WSS_HOSTNAME, b"ferrozmq.test");
+        set_bytes(socket, ZMQ_WSS_TRUST_PEM, wss::CERTIFICATE);
+        set_bytes(socket, ZMQ_WSS_HOSTNAME, wss::HOSTNAME);
     };
     let mut bench = Bench::over("wss", ZMQ_PULL, ZMQ_PUSH, prepare, prepare_good);
     let mut attacks =

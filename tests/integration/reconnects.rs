@@ -1,9 +1,9 @@
 //! Who connects again: to a peer that turned it away, to another peer under the same address, and what each is owed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod program;
-
-use program::{Context, Socket, poll};
+use crate::support::bench::curve_keypair;
+use crate::support::process::no_child_begins;
+use crate::support::program::{Context, Monitor, Socket, poll};
+use crate::support::{PATIENCE, PATIENCE_MS};
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -17,18 +17,10 @@ use zmq::options::draft_number::{
 };
 use zmq::options::number::*;
 
-/// Nothing waits so long unless it fails.
-const PATIENCE_MS: c_int = 20_000;
 /// Who was turned away does not ask an authenticator again sooner.
 const LEAST_REST: Duration = Duration::from_secs(1);
 const REFUSALS: [&str; 3] = ["300", "400", "500"];
 const MECHANISMS: [&str; 3] = ["NULL", "PLAIN", "CURVE"];
-
-fn set_bytes(socket: Socket, option: c_int, value: &[u8]) {
-    // SAFETY: that many readable bytes.
-    let rc = unsafe { zmq_setsockopt(socket.0, option, value.as_ptr().cast(), value.len()) };
-    assert_eq!(rc, 0, "errno {}", zmq_errno());
-}
 
 fn socket(context: Context, socket_type: c_int) -> Socket {
     let socket = context.socket(socket_type);
@@ -49,7 +41,7 @@ fn endpoints(number: usize) -> [String; 2] {
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_millis(PATIENCE_MS.unsigned_abs().into()), "{what}");
+        assert!(start.elapsed() < PATIENCE, "{what}");
         thread::yield_now();
     }
 }
@@ -77,23 +69,20 @@ fn authenticator(context: Context, asked: Sender<(String, Instant)>) -> JoinHand
 /// A server that asks the authenticator by the mechanism, and a client for it, that has not connected yet.
 fn secured(context: Context, mechanism: &str, domain: &str) -> (Socket, Socket) {
     let (server, client) = (socket(context, ZMQ_ROUTER), socket(context, ZMQ_DEALER));
-    set_bytes(server, ZMQ_ZAP_DOMAIN, domain.as_bytes());
+    server.set_bytes(ZMQ_ZAP_DOMAIN, domain.as_bytes());
     match mechanism {
         "PLAIN" => {
             server.set(ZMQ_PLAIN_SERVER, 1);
-            set_bytes(client, ZMQ_PLAIN_USERNAME, b"u");
-            set_bytes(client, ZMQ_PLAIN_PASSWORD, b"p");
+            client.set_bytes(ZMQ_PLAIN_USERNAME, b"u");
+            client.set_bytes(ZMQ_PLAIN_PASSWORD, b"p");
         }
         "CURVE" => {
-            let (mut public, mut secret) = ([0u8; 41], [0u8; 41]);
-            // SAFETY: 41 writable bytes each.
-            let rc = unsafe { zmq_curve_keypair(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast()) };
-            assert_eq!(rc, 0);
+            let (public, secret) = curve_keypair();
             server.set(ZMQ_CURVE_SERVER, 1);
-            set_bytes(server, ZMQ_CURVE_SECRETKEY, &secret[..40]);
-            set_bytes(client, ZMQ_CURVE_SERVERKEY, &public[..40]);
-            set_bytes(client, ZMQ_CURVE_PUBLICKEY, &public[..40]);
-            set_bytes(client, ZMQ_CURVE_SECRETKEY, &secret[..40]);
+            server.set_bytes(ZMQ_CURVE_SECRETKEY, &secret[..40]);
+            client.set_bytes(ZMQ_CURVE_SERVERKEY, &public[..40]);
+            client.set_bytes(ZMQ_CURVE_PUBLICKEY, &public[..40]);
+            client.set_bytes(ZMQ_CURVE_SECRETKEY, &secret[..40]);
         }
         _ => {}
     }
@@ -139,32 +128,7 @@ fn who_was_refused_comes_in_once_the_authenticator_lets_it_and_has_lost_nothing(
 }
 
 fn next(questions: &Receiver<(String, Instant)>) -> (String, Instant) {
-    questions.recv_timeout(Duration::from_millis(PATIENCE_MS.unsigned_abs().into())).unwrap()
-}
-
-/// The events of a socket, as they come.
-struct Events(Socket);
-
-impl Events {
-    fn of(context: Context, socket: Socket) -> Events {
-        let name = std::ffi::CString::new(format!("inproc://events-{}", socket.0.addr())).unwrap();
-        // SAFETY: a string.
-        let rc = unsafe { zmq_socket_monitor(socket.0, name.as_ptr(), ZMQ_EVENT_ALL) };
-        assert_eq!(rc, 0, "errno {}", zmq_errno());
-        let reader = context.connected(ZMQ_PAIR, name.to_str().unwrap());
-        reader.set(ZMQ_RCVTIMEO, PATIENCE_MS);
-        Events(reader)
-    }
-
-    fn next(&self) -> c_int {
-        let first = self.0.try_recv(0).expect("no event");
-        self.0.try_recv(0).expect("no endpoint");
-        u16::from_ne_bytes([first[0], first[1]]).into()
-    }
-
-    fn until(&self, event: c_int) {
-        while self.next() != event {}
-    }
+    questions.recv_timeout(PATIENCE).unwrap()
 }
 
 #[test]
@@ -176,15 +140,13 @@ fn what_waits_for_who_refuses_outlives_neither_the_socket_nor_the_endpoint() {
         server.bind("tcp://127.0.0.1:0");
         let client = socket(other, ZMQ_DEALER);
         client.set(ZMQ_LINGER, -1);
-        let events = Events::of(other, client);
+        let events = Monitor::of(other, client);
         client.connect(&server.last_endpoint());
         client.send(&["never heard"]);
         events.until(ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
         events.until(ZMQ_EVENT_CONNECT_RETRIED);
         if disconnects {
-            let endpoint = std::ffi::CString::new(server.last_endpoint()).unwrap();
-            // SAFETY: a string.
-            assert_eq!(unsafe { zmq_disconnect(client.0, endpoint.as_ptr()) }, 0);
+            client.disconnect(&server.last_endpoint());
         }
         client.close();
         events.0.close();
@@ -193,8 +155,7 @@ fn what_waits_for_who_refuses_outlives_neither_the_socket_nor_the_endpoint() {
             other.term();
             done.send(()).unwrap();
         });
-        let patience = Duration::from_millis(PATIENCE_MS.unsigned_abs().into());
-        assert_eq!(ended.recv_timeout(patience), Ok(()), "the context does not end");
+        assert_eq!(ended.recv_timeout(PATIENCE), Ok(()), "the context does not end");
         context.shutdown();
         server.close();
         handler.join().unwrap();
@@ -209,7 +170,7 @@ fn the_send_that_follows_a_refusal_for_good_is_taken_yet() {
     server.bind("tcp://127.0.0.1:0");
     client.set(ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED);
     client.set(ZMQ_SNDHWM, 0);
-    let events = Events::of(context, client);
+    let events = Monitor::of(context, client);
     client.connect(&server.last_endpoint());
     events.until(ZMQ_EVENT_DISCONNECTED);
     assert_eq!(client.try_send(b"x", ZMQ_DONTWAIT), Ok(()));
@@ -224,6 +185,7 @@ fn as_from(name: &str) -> [String; 3] {
 
 #[test]
 fn a_peer_of_another_name_is_another_peer() {
+    let _addresses_are_free_at_once = no_child_begins();
     for endpoint in endpoints(1) {
         let context = Context::new();
         let router = socket(context, ZMQ_ROUTER);
@@ -232,7 +194,7 @@ fn a_peer_of_another_name_is_another_peer() {
         let mut gone = None;
         for name in ["a", "b", "c"] {
             let dealer = socket(context, ZMQ_DEALER);
-            set_bytes(dealer, ZMQ_ROUTING_ID, name.as_bytes());
+            dealer.set_bytes(ZMQ_ROUTING_ID, name.as_bytes());
             dealer.bind(&endpoint);
             // Without a word of the peer's.
             let known = |name: &str| match router.try_send(name.as_bytes(), ZMQ_SNDMORE | ZMQ_DONTWAIT) {
@@ -267,15 +229,16 @@ fn a_peer_of_another_name_is_another_peer() {
 
 #[test]
 fn a_peer_of_the_same_name_is_the_same() {
+    let _addresses_are_free_at_once = no_child_begins();
     for endpoint in endpoints(2) {
         let context = Context::new();
         let router = socket(context, ZMQ_ROUTER);
         router.set(ZMQ_ROUTER_MANDATORY, 1);
         router.connect(&endpoint);
-        let events = Events::of(context, router);
+        let events = Monitor::of(context, router);
         for round in 0..3 {
             let dealer = socket(context, ZMQ_DEALER);
-            set_bytes(dealer, ZMQ_ROUTING_ID, b"a");
+            dealer.set_bytes(ZMQ_ROUTING_ID, b"a");
             dealer.bind(&endpoint);
             if round > 0 {
                 // Sent while nobody was there.
@@ -296,6 +259,7 @@ fn a_peer_of_the_same_name_is_the_same() {
 
 #[test]
 fn a_probe_is_sent_on_every_connection() {
+    let _addresses_are_free_at_once = no_child_begins();
     for (number, socket_type) in [ZMQ_ROUTER, ZMQ_DEALER, ZMQ_REQ].into_iter().enumerate() {
         for immediate in [0, 1] {
             for endpoint in endpoints(10 + 2 * number + immediate) {
@@ -303,7 +267,7 @@ fn a_probe_is_sent_on_every_connection() {
                 let prober = socket(context, socket_type);
                 prober.set(ZMQ_PROBE_ROUTER, 1);
                 prober.set(ZMQ_IMMEDIATE, immediate as c_int);
-                set_bytes(prober, ZMQ_ROUTING_ID, b"p");
+                prober.set_bytes(ZMQ_ROUTING_ID, b"p");
                 prober.connect(&endpoint);
                 for round in 0..3 {
                     let router = socket(context, ZMQ_ROUTER);
@@ -327,17 +291,18 @@ fn a_probe_is_sent_on_every_connection() {
 
 #[test]
 fn the_name_given_to_a_peer_stays_its_endpoints() {
+    let _addresses_are_free_at_once = no_child_begins();
     for (number, immediate) in [0, 1].into_iter().enumerate() {
         for endpoint in endpoints(20 + number) {
             let context = Context::new();
             let router = socket(context, ZMQ_ROUTER);
             router.set(ZMQ_ROUTER_MANDATORY, 1);
             router.set(ZMQ_IMMEDIATE, immediate);
-            set_bytes(router, ZMQ_CONNECT_ROUTING_ID, b"peer");
+            router.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"peer");
             router.connect(&endpoint);
             for own in ["a", "b"] {
                 let dealer = socket(context, ZMQ_DEALER);
-                set_bytes(dealer, ZMQ_ROUTING_ID, own.as_bytes());
+                dealer.set_bytes(ZMQ_ROUTING_ID, own.as_bytes());
                 dealer.bind(&endpoint);
                 dealer.send(&["x"]);
                 assert_eq!(router.recv(), ["peer", "x"]);
@@ -360,7 +325,7 @@ fn a_stream_can_be_named_before_it_is_connected() {
         let (server, client) = (socket(context, ZMQ_STREAM), socket(context, ZMQ_STREAM));
         server.bind("tcp://127.0.0.1:0");
         client.set(ZMQ_IMMEDIATE, immediate);
-        set_bytes(client, ZMQ_CONNECT_ROUTING_ID, b"peer");
+        client.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"peer");
         client.connect(&server.last_endpoint());
         // Both sides are told of the connection.
         assert_eq!(client.recv(), ["peer", ""]);
@@ -384,18 +349,15 @@ fn an_endpoint_that_is_to_be_tried_no_more_says_so_when_it_is_disconnected() {
         if stops {
             client.set(ZMQ_RECONNECT_STOP, ZMQ_RECONNECT_STOP_AFTER_DISCONNECT);
         }
-        let events = Events::of(context, client);
+        let events = Monitor::of(context, client);
         client.connect(&endpoint);
         events.until(ZMQ_EVENT_CONNECT_RETRIED);
-        let endpoint = std::ffi::CString::new(endpoint).unwrap();
-        // SAFETY: a string.
-        assert_eq!(unsafe { zmq_disconnect(client.0, endpoint.as_ptr()) }, 0);
+        client.disconnect(&endpoint);
         if stops {
-            assert_eq!(events.next(), ZMQ_EVENT_CLOSED);
+            assert_eq!(events.event(), ZMQ_EVENT_CLOSED);
         }
-        // SAFETY: no string stops the monitor.
-        assert_eq!(unsafe { zmq_socket_monitor(client.0, std::ptr::null(), 0) }, 0);
-        assert_eq!(events.next(), ZMQ_EVENT_MONITOR_STOPPED);
+        Monitor::stop(client);
+        assert_eq!(events.event(), ZMQ_EVENT_MONITOR_STOPPED);
         [events.0, client].into_iter().for_each(Socket::close);
         context.term();
     }
@@ -410,7 +372,7 @@ fn subscriber_without_a_peer_does_not_hold_up_its_context_whatever_its_linger() 
             subscriber.set(ZMQ_LINGER, -1);
             subscriber.connect(&endpoint);
             if socket_type == ZMQ_SUB {
-                set_bytes(subscriber, ZMQ_SUBSCRIBE, b"topic");
+                subscriber.set_bytes(ZMQ_SUBSCRIBE, b"topic");
             } else {
                 // SAFETY: an open socket and a C string.
                 assert_eq!(unsafe { zmq_join(subscriber.0, c"group".as_ptr()) }, 0);
@@ -421,8 +383,7 @@ fn subscriber_without_a_peer_does_not_hold_up_its_context_whatever_its_linger() 
                 context.term();
                 done.send(()).unwrap();
             });
-            let patience = Duration::from_millis(PATIENCE_MS.unsigned_abs().into());
-            assert_eq!(over.recv_timeout(patience), Ok(()), "{endpoint}, type {socket_type}");
+            assert_eq!(over.recv_timeout(PATIENCE), Ok(()), "{endpoint}, type {socket_type}");
             ending.join().unwrap();
         }
     }

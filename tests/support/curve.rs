@@ -1,6 +1,4 @@
 //! A CURVE client made by hand, with crypto_box for its boxes: it can say all that ours would never say.
-// Each test program uses a part of it.
-#![allow(dead_code)]
 
 use super::bench::*;
 use crypto_box::aead::AeadInPlace;
@@ -29,13 +27,6 @@ pub fn bench(kind: i32, good_kind: i32, prepare: impl FnOnce(Socket)) -> Bench {
         set_bytes(socket, ZMQ_CURVE_PUBLICKEY, &public(&HONEST));
         set_bytes(socket, ZMQ_CURVE_SERVERKEY, &public(&SERVER));
     })
-}
-
-pub fn greeting(major: u8, mechanism: &str) -> Vec<u8> {
-    let mut greeting = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, major, u8::from(major == 3)];
-    greeting.extend_from_slice(mechanism.as_bytes());
-    greeting.resize(64, 0);
-    greeting
 }
 
 /// A connection on which CURVE is spoken.
@@ -166,11 +157,6 @@ impl Client {
     /// What HELLO and WELCOME are sealed with.
     fn hello_key(&self) -> SalsaBox {
         SalsaBox::new(&PublicKey::from(public(&SERVER)), &self.short_term)
-    }
-
-    /// The next counter will be one more.
-    pub fn set_counter(&mut self, counter: u64) {
-        self.counter = counter;
     }
 
     /// The counter of what was made last.

@@ -1,17 +1,13 @@
 //! A socket under attack, one good connection to it that goes on all along, a monitor, and raw peers.
-// Each test program uses a part of it.
-#![allow(dead_code)]
 
+pub use super::zmtp::*;
+pub use super::{PATIENCE, PATIENCE_MS};
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::io::{ErrorKind, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
 pub use zmq::ffi::constants::*;
 pub use zmq::ffi::*;
 pub use zmq::options::number::*;
-
-/// Long enough for any machine; nothing waits so long unless it fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub type Socket = *mut c_void;
 
@@ -39,32 +35,76 @@ pub fn open(context: *mut c_void, kind: c_int) -> Socket {
     let socket = zmq_socket(context, kind);
     assert!(!socket.is_null(), "{}", errno());
     set(socket, ZMQ_LINGER, 0);
-    let patience = PATIENCE.as_millis() as c_int;
-    set(socket, ZMQ_RCVTIMEO, patience);
-    set(socket, ZMQ_SNDTIMEO, patience);
+    set(socket, ZMQ_RCVTIMEO, PATIENCE_MS);
+    set(socket, ZMQ_SNDTIMEO, PATIENCE_MS);
     socket
 }
 
 pub fn connect(socket: Socket, endpoint: &str) {
+    assert_eq!(try_connect(socket, endpoint), Ok(()));
+}
+
+pub fn try_connect(socket: Socket, endpoint: &str) -> Result<(), i32> {
     let endpoint = CString::new(endpoint).unwrap();
     // SAFETY: a C string.
-    assert_eq!(unsafe { zmq_connect(socket, endpoint.as_ptr()) }, 0, "{}", errno());
+    if unsafe { zmq_connect(socket, endpoint.as_ptr()) } == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Binds to a free port and says which.
+/// Binds to a free TCP port. The endpoint it got.
 pub fn bind(socket: Socket) -> String {
-    bind_over(socket, "tcp")
+    try_bind(socket, "tcp://127.0.0.1:*").unwrap()
 }
 
-/// As [`bind`], over another transport.
-pub fn bind_over(socket: Socket, scheme: &str) -> String {
-    let endpoint = CString::new(format!("{scheme}://127.0.0.1:*")).unwrap();
+/// Binds. The endpoint it got.
+pub fn try_bind(socket: Socket, endpoint: &str) -> Result<String, i32> {
+    let endpoint = CString::new(endpoint).unwrap();
     // SAFETY: a C string, and room for the answer.
     unsafe {
-        assert_eq!(zmq_bind(socket, endpoint.as_ptr()), 0, "{}", errno());
+        if zmq_bind(socket, endpoint.as_ptr()) != 0 {
+            return Err(errno());
+        }
         let (mut name, mut len) = ([0u8; 256], 256);
         assert_eq!(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name.as_mut_ptr().cast(), &raw mut len), 0);
-        CStr::from_bytes_until_nul(&name).unwrap().to_str().unwrap().to_string()
+        Ok(CStr::from_bytes_until_nul(&name).unwrap().to_str().unwrap().to_string())
+    }
+}
+
+/// Keys as text with a NUL: the public one and the secret one.
+pub fn curve_keypair() -> ([u8; 41], [u8; 41]) {
+    let (mut public, mut secret) = ([0u8; 41], [0u8; 41]);
+    // SAFETY: 41 writable bytes each.
+    let rc = unsafe { zmq_curve_keypair(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast()) };
+    assert_eq!(rc, 0);
+    (public, secret)
+}
+
+/// Has all events of the socket told to the one that it returns.
+pub fn monitor(context: *mut c_void, socket: Socket) -> Socket {
+    let (reader, name) = (open(context, ZMQ_PAIR), CString::new(monitor_endpoint(socket)).unwrap());
+    // SAFETY: a C string.
+    assert_eq!(unsafe { zmq_socket_monitor(socket, name.as_ptr(), ZMQ_EVENT_ALL) }, 0, "{}", errno());
+    connect(reader, &monitor_endpoint(socket));
+    reader
+}
+
+fn monitor_endpoint(socket: Socket) -> String {
+    format!("inproc://events-{}", socket.addr())
+}
+
+/// The next event of a monitor: kind and value.
+pub fn event(monitor: Socket) -> Result<(c_int, u32), i32> {
+    let event = recv_all(monitor, 0)?.remove(0);
+    let kind = u16::from_ne_bytes(event[..2].try_into().unwrap());
+    Ok((c_int::from(kind), u32::from_ne_bytes(event[2..6].try_into().unwrap())))
+}
+
+/// Waits for an event of this kind; its value.
+pub fn wait_for(monitor: Socket, kind: c_int) -> u32 {
+    loop {
+        let (other, value) = event(monitor).unwrap_or_else(|errno| panic!("no event {kind:#x}: {errno}"));
+        if other == kind {
+            return value;
+        }
     }
 }
 
@@ -144,13 +184,8 @@ impl Bench {
         let context = zmq_ctx_new();
         let socket = open(context, kind);
         prepare(context, socket);
-        let monitor = open(context, ZMQ_PAIR);
-        // SAFETY: C strings.
-        unsafe {
-            assert_eq!(zmq_socket_monitor(socket, c"inproc://monitor".as_ptr(), ZMQ_EVENT_ALL), 0);
-            assert_eq!(zmq_connect(monitor, c"inproc://monitor".as_ptr()), 0);
-        }
-        let endpoint = bind_over(socket, scheme);
+        let monitor = monitor(context, socket);
+        let endpoint = try_bind(socket, &format!("{scheme}://127.0.0.1:*")).unwrap();
         let good = open(context, good_kind);
         if kind == ZMQ_PUB || kind == ZMQ_XPUB {
             set_bytes(good, ZMQ_SUBSCRIBE, b"good");
@@ -219,28 +254,20 @@ impl Bench {
             }
             got += (0..).take_while(|_| recv(self.good, 0).is_ok()).count();
         }
-        set(self.good, ZMQ_RCVTIMEO, PATIENCE.as_millis() as c_int);
+        set(self.good, ZMQ_RCVTIMEO, PATIENCE_MS);
         got
     }
 
     /// The next event of the monitor: kind and value; `None` if none comes in time.
     pub fn event(&self, timeout_ms: c_int) -> Option<(c_int, u32)> {
         set(self.monitor, ZMQ_RCVTIMEO, timeout_ms);
-        let frames = recv_all(self.monitor, 0).ok()?;
-        let event = &frames[0];
-        let kind = u16::from_ne_bytes(event[..2].try_into().unwrap());
-        Some((c_int::from(kind), u32::from_ne_bytes(event[2..6].try_into().unwrap())))
+        event(self.monitor).ok()
     }
 
     /// Waits for an event of this kind; its value.
     pub fn wait_for(&self, kind: c_int) -> u32 {
-        loop {
-            let event = self.event(PATIENCE.as_millis() as c_int);
-            let (other, value) = event.unwrap_or_else(|| panic!("no event {kind:#x}"));
-            if other == kind {
-                return value;
-            }
-        }
+        set(self.monitor, ZMQ_RCVTIMEO, PATIENCE_MS);
+        wait_for(self.monitor, kind)
     }
 
     pub fn attack(&self) -> TcpStream {
@@ -270,103 +297,4 @@ impl Drop for Bench {
             assert_eq!(zmq_ctx_term(self.context), 0);
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    V1,
-    V2,
-    V3,
-}
-
-pub const VERSIONS: [Version; 3] = [Version::V1, Version::V2, Version::V3];
-
-/// All that a peer says before its first message.
-pub fn hello(version: Version, socket_type: &str, routing_id: &[u8]) -> Vec<u8> {
-    match version {
-        // The routing id alone, as a frame.
-        Version::V1 => frame(Version::V1, 0, routing_id),
-        Version::V2 => {
-            let number = match socket_type {
-                "PUB" => 1,
-                "SUB" => 2,
-                "DEALER" => 5,
-                "PULL" => 7,
-                "PUSH" => 8,
-                _ => panic!(),
-            };
-            let mut hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x01".to_vec();
-            hello.push(number);
-            hello.extend_from_slice(&frame(Version::V2, 0, routing_id));
-            hello
-        }
-        Version::V3 => {
-            let mut hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
-            hello.resize(64, 0);
-            let mut ready = b"\x05READY".to_vec();
-            for (name, value) in [("Socket-Type", socket_type.as_bytes()), ("Identity", routing_id)] {
-                ready.push(name.len() as u8);
-                ready.extend_from_slice(name.as_bytes());
-                ready.extend_from_slice(&(value.len() as u32).to_be_bytes());
-                ready.extend_from_slice(value);
-            }
-            hello.extend_from_slice(&frame(Version::V3, COMMAND, &ready));
-            hello
-        }
-    }
-}
-
-pub const MORE: u8 = 1;
-pub const LARGE: u8 = 2;
-pub const COMMAND: u8 = 4;
-
-pub fn frame(version: Version, flags: u8, body: &[u8]) -> Vec<u8> {
-    let mut frame = header(version, flags, body.len() as u64);
-    frame.extend_from_slice(body);
-    frame
-}
-
-/// Of a frame whose body is, or claims to be, so long.
-pub fn header(version: Version, flags: u8, len: u64) -> Vec<u8> {
-    let mut header = Vec::new();
-    if version == Version::V1 {
-        match len.saturating_add(1) {
-            short @ 0..255 => header.push(short as u8),
-            long => {
-                header.push(0xff);
-                header.extend_from_slice(&long.to_be_bytes());
-            }
-        }
-        header.push(flags);
-    } else if len <= 255 {
-        header.extend_from_slice(&[flags, len as u8]);
-    } else {
-        header.push(flags | LARGE);
-        header.extend_from_slice(&len.to_be_bytes());
-    }
-    header
-}
-
-/// Writes until all is out or the other side has closed; `false` then.
-pub fn pour(stream: &mut TcpStream, bytes: &[u8]) -> bool {
-    match stream.write_all(bytes) {
-        Ok(()) => true,
-        Err(error) => {
-            let kind = error.kind();
-            assert!(
-                matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
-                "neither taken nor closed: {error}"
-            );
-            false
-        }
-    }
-}
-
-/// Reads until the other side closes.
-pub fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut bytes) {
-        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "not closed");
-    }
-    bytes
 }

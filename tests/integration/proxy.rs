@@ -1,9 +1,6 @@
 //! `zmq_proxy` and `zmq_proxy_steerable` over working sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod program;
-
-use program::{Context, Socket, poll};
+use crate::support::program::{Context, Socket, poll};
 use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -147,8 +144,7 @@ fn subscriptions_go_the_other_way() {
     let running = proxy(frontend, backend, None, None);
     let publisher = context.connected(ZMQ_XPUB, "inproc://front");
     let subscriber = context.connected(ZMQ_SUB, "inproc://back");
-    // SAFETY: one readable byte.
-    assert_eq!(unsafe { zmq_setsockopt(subscriber.0, ZMQ_SUBSCRIBE, c"a".as_ptr().cast(), 1) }, 0);
+    subscriber.set_bytes(ZMQ_SUBSCRIBE, b"a");
     assert_eq!(publisher.try_recv(0), Ok(b"\x01a".to_vec()));
     publisher.send(&["b"]);
     publisher.send(&["a", "1"]);

@@ -1,10 +1,6 @@
 //! Large messages between sockets of one process, through the C interface: by whatever way they go, nobody can tell but by the time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-
-use bench::*;
+use crate::support::bench::*;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;

@@ -1,10 +1,7 @@
 //! Handles that are none, sockets that two threads use at once, signals, forks, and a system that has nothing left.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-
-use bench::*;
+use crate::support::bench::*;
+use crate::support::process::{inside, test_name};
 use std::ffi::{CString, c_int, c_void};
 use std::net::TcpStream;
 use std::ptr;
@@ -344,22 +341,6 @@ fn a_signal_ends_a_wait() {
     });
 }
 
-const INSIDE: &str = "FERROZMQ_TEST_INSIDE";
-
-/// Runs the test of this name in a process of its own; `true` in that process.
-fn inside(name: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some_and(|inside| inside == name) {
-        return true;
-    }
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(INSIDE, name)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    false
-}
-
 /// A message over tcp in a context of its own.
 fn exchange() {
     let context = zmq_ctx_new();
@@ -374,7 +355,7 @@ fn exchange() {
 
 #[test]
 fn a_forked_child_lets_go_and_starts_afresh() {
-    if !inside("a_forked_child_lets_go_and_starts_afresh") {
+    if !inside(test_name!(a_forked_child_lets_go_and_starts_afresh)) {
         return;
     }
     let mut bench = Bench::pull();
@@ -419,7 +400,7 @@ fn cpu_time() -> Duration {
 
 #[test]
 fn a_process_without_descriptors_neither_dies_nor_spins() {
-    if !inside("a_process_without_descriptors_neither_dies_nor_spins") {
+    if !inside(test_name!(a_process_without_descriptors_neither_dies_nor_spins)) {
         return;
     }
     let mut bench = Bench::pull();

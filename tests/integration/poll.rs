@@ -1,9 +1,6 @@
 //! `zmq_poll` and pollers over working sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod program;
-
-use program::{Context, Socket, poll, raw_item};
+use crate::support::program::{Context, Socket, poll, raw_item};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;

@@ -1,24 +1,9 @@
 //! Peers that mean no good, or know no better: their connection ends as libzmq ends it, and all others go on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-
-use bench::*;
+use crate::support::bench::*;
+use crate::support::random::noise;
 use std::io::{Read, Write};
 use std::net::Shutdown;
-
-/// xorshift64*
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u8
-    };
-    (0..len).map(|_| next()).collect()
-}
 
 #[test]
 fn bytes_that_are_not_zmtp() {

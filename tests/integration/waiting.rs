@@ -1,9 +1,8 @@
 //! Threads that wait in `zmq_recv` and `zmq_poll` for what comes over streams, which they may read themselves.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod program;
-
-use program::{Context, Socket, poll, raw_item};
+use crate::support::PATIENCE_MS;
+use crate::support::process::no_child_begins;
+use crate::support::program::{Context, Socket, poll, raw_item};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,9 +10,6 @@ use zmq::errno::Errno;
 use zmq::ffi::constants::*;
 use zmq::ffi::zmq_errno;
 use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD, ZMQ_RCVHWM, ZMQ_RCVTIMEO, ZMQ_SNDHWM};
-
-/// What costs no waiting is here by then on any machine; nothing waits so long unless it fails.
-const PATIENCE_MS: i32 = 20_000;
 
 fn endpoints() -> [&'static str; 2] {
     ["tcp://127.0.0.1:0", "ipc://*"]
@@ -28,11 +24,6 @@ fn pair(endpoint: &str, bound: i32, connected: i32) -> (Context, Socket, Socket)
         socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
     }
     (context, bound, connected)
-}
-
-fn end(context: Context, sockets: &[Socket]) {
-    sockets.iter().for_each(|socket| socket.close());
-    context.term();
 }
 
 #[test]
@@ -60,7 +51,7 @@ fn requests_and_replies_by_every_kind_of_wait() {
             assert_eq!(req.recv(), [round.to_string()]);
         }
         server.join().unwrap();
-        end(context, &[req, rep]);
+        context.end(&[req, rep]);
     }
 }
 
@@ -87,7 +78,7 @@ fn a_stream_both_ways_loses_nothing() {
             received += 1;
         }
         echo.join().unwrap();
-        end(context, &[one, other]);
+        context.end(&[one, other]);
     }
 }
 
@@ -106,7 +97,7 @@ fn what_nobody_waits_for_is_received_as_far_as_the_mark() {
         assert!(start.elapsed() < Duration::from_secs(20));
     }
     assert_eq!(pull.recv(), ["y"]);
-    end(context, &[push, pull]);
+    context.end(&[push, pull]);
 }
 
 #[test]
@@ -123,7 +114,7 @@ fn a_publisher_hears_of_subscriptions_while_it_waits_for_something_else() {
         assert!(start.elapsed() < Duration::from_secs(20));
         publisher.try_send(&[200], 0).unwrap();
     }
-    end(context, &[subscriber, publisher]);
+    context.end(&[subscriber, publisher]);
 }
 
 /// A thread that is about to wait, or does, for a message on a socket whose connection it reads from.
@@ -147,7 +138,7 @@ fn the_socket_is_closed_under_the_thread() {
     for endpoint in endpoints() {
         let (context, pull, push) = pair(endpoint, ZMQ_PULL, ZMQ_PUSH);
         assert_eq!(while_receiving(pull, push, || pull.close()), Err(libc::ENOTSOCK));
-        end(context, &[push]);
+        context.end(&[push]);
     }
 }
 
@@ -156,12 +147,13 @@ fn the_context_ends_under_the_thread() {
     for endpoint in endpoints() {
         let (context, pull, push) = pair(endpoint, ZMQ_PULL, ZMQ_PUSH);
         assert_eq!(while_receiving(pull, push, || context.shutdown()), Err(Errno::TERM.0));
-        end(context, &[pull, push]);
+        context.end(&[pull, push]);
     }
 }
 
 #[test]
 fn the_peer_goes_and_comes_again_under_the_thread() {
+    let _addresses_are_free_at_once = no_child_begins();
     let (context, push, pull) = pair("tcp://127.0.0.1:0", ZMQ_PUSH, ZMQ_PULL);
     let name = push.last_endpoint();
     let again = || {
@@ -172,7 +164,7 @@ fn the_peer_goes_and_comes_again_under_the_thread() {
     };
     let mut fresh = None;
     assert_eq!(while_receiving(pull, push, || fresh = Some(again())), Ok(b"y".to_vec()));
-    end(context, &[pull, fresh.unwrap()]);
+    context.end(&[pull, fresh.unwrap()]);
 }
 
 #[test]
@@ -185,7 +177,7 @@ fn the_time_runs_out_over_a_connection() {
     assert_eq!(pull.try_recv(0), Err(libc::EAGAIN));
     assert_eq!(zmq_errno(), libc::EAGAIN);
     assert!(start.elapsed() >= Duration::from_millis(20));
-    end(context, &[push, pull]);
+    context.end(&[push, pull]);
 }
 
 #[test]
@@ -215,7 +207,7 @@ fn a_signal_wakes_a_thread_that_reads() {
         thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(receiving.join().unwrap(), Err(libc::EINTR));
-    end(context, &[push, pull]);
+    context.end(&[push, pull]);
 }
 
 #[test]
@@ -232,7 +224,7 @@ fn a_descriptor_asked_for_late_is_not_late_itself() {
         assert_eq!(poll(&mut [raw_item(fd, ZMQ_POLLIN)], PATIENCE_MS.into()), Ok(1));
     }
     assert_eq!(pull.recv(), ["y"]);
-    end(context, &[push, pull]);
+    context.end(&[push, pull]);
 }
 
 #[test]
@@ -254,7 +246,7 @@ fn a_socket_moves_from_thread_to_thread() {
         client.join().unwrap();
     }
     server.join().unwrap();
-    end(context, &[req, rep]);
+    context.end(&[req, rep]);
 }
 
 #[test]
@@ -278,7 +270,7 @@ fn a_full_stream_moves_on_while_the_thread_waits() {
     });
     assert_eq!(other.recv(), ["done"]);
     reader.join().unwrap();
-    end(context, &[one, other]);
+    context.end(&[one, other]);
 }
 
 /// More than one call gets through, none of it a request, and then one.
@@ -320,6 +312,6 @@ fn who_waits_comes_back_to_what_a_call_has_left_undone() {
         dealer.send(&["", "request"]);
         wait(rep);
         assert_eq!(rep.recv(), ["request"]);
-        end(context, &[rep, dealer]);
+        context.end(&[rep, dealer]);
     }
 }

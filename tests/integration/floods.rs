@@ -3,12 +3,8 @@
 //!
 //! What the patterns do is counted frame by frame in `pattern::floods`; this is about time, with the streams and the threads that
 //! belong to it. So the bounds are wide, and a machine that is busy with other things gets more than one chance.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-
-use bench::*;
+use crate::support::bench::*;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};

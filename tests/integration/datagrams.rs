@@ -1,10 +1,7 @@
 //! Sockets over `udp://`, among themselves and with programs that know nothing of ØMQ.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-
-use bench::*;
+use crate::support::bench::*;
+use crate::support::process::no_child_begins;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::net::{SocketAddr, UdpSocket};
 use zmq::errno::Errno;
@@ -24,7 +21,7 @@ impl Context {
     /// A DGRAM socket on a port of its own, and its address.
     fn dgram(&self) -> (Socket, SocketAddr) {
         let socket = self.open(ZMQ_DGRAM);
-        let endpoint = bind(socket, "udp://127.0.0.1:*").unwrap();
+        let endpoint = try_bind(socket, "udp://127.0.0.1:*").unwrap();
         (socket, endpoint.strip_prefix("udp://").unwrap().parse().unwrap())
     }
 }
@@ -35,26 +32,6 @@ impl Drop for Context {
             assert_eq!(zmq_ctx_term(self.0), 0);
         }
     }
-}
-
-/// Binds, and says what the endpoint is called then.
-fn bind(socket: Socket, endpoint: &str) -> Result<String, i32> {
-    let endpoint = CString::new(endpoint).unwrap();
-    // SAFETY: a C string, and room for the answer.
-    unsafe {
-        if zmq_bind(socket, endpoint.as_ptr()) != 0 {
-            return Err(errno());
-        }
-        let (mut name, mut len) = ([0u8; 256], 256);
-        assert_eq!(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, name.as_mut_ptr().cast(), &raw mut len), 0);
-        Ok(CStr::from_bytes_until_nul(&name).unwrap().to_str().unwrap().to_string())
-    }
-}
-
-fn try_connect(socket: Socket, endpoint: &str) -> Result<(), i32> {
-    let endpoint = CString::new(endpoint).unwrap();
-    // SAFETY: a C string.
-    if unsafe { zmq_connect(socket, endpoint.as_ptr()) } == 0 { Ok(()) } else { Err(errno()) }
 }
 
 fn unbind(socket: Socket, endpoint: &str) -> c_int {
@@ -142,7 +119,7 @@ fn what_nobody_reads_stays_within_the_mark() {
     let context = Context::new();
     let socket = context.open(ZMQ_DGRAM);
     set(socket, ZMQ_RCVHWM, 10);
-    let endpoint = bind(socket, "udp://127.0.0.1:*").unwrap();
+    let endpoint = try_bind(socket, "udp://127.0.0.1:*").unwrap();
     let at: SocketAddr = endpoint.strip_prefix("udp://").unwrap().parse().unwrap();
     let (stranger, _) = stranger();
     // More than pipe and kernel hold; the kernel drops what is too much.
@@ -156,7 +133,7 @@ fn what_nobody_reads_stays_within_the_mark() {
     }
     assert!(got.len() >= 10 && got.len() < 20_000, "{}", got.len());
     assert!(got.is_sorted(), "in order");
-    set(socket, ZMQ_RCVTIMEO, PATIENCE.as_millis() as c_int);
+    set(socket, ZMQ_RCVTIMEO, PATIENCE_MS);
     stranger.send_to(b"after the flood", at).unwrap();
     assert_eq!(recv_all(socket, 0).unwrap()[1], b"after the flood");
     zmq_close(socket);
@@ -180,10 +157,11 @@ fn what_was_sent_before_closing_leaves() {
 
 #[test]
 fn endpoints_come_and_go() {
+    let _addresses_are_free_at_once = no_child_begins();
     let context = Context::new();
     let socket = context.open(ZMQ_DGRAM);
     assert_eq!(send(socket, b"127.0.0.1:9", ZMQ_SNDMORE | ZMQ_DONTWAIT), Err(libc::EAGAIN));
-    let endpoint = bind(socket, "udp://127.0.0.1:*").unwrap();
+    let endpoint = try_bind(socket, "udp://127.0.0.1:*").unwrap();
     let at: SocketAddr = endpoint.strip_prefix("udp://").unwrap().parse().unwrap();
     let (stranger, _) = stranger();
     stranger.send_to(b"1", at).unwrap();
@@ -195,7 +173,7 @@ fn endpoints_come_and_go() {
     assert_eq!(recv(socket, ZMQ_DONTWAIT), Err(libc::EAGAIN));
     // The same once more, by the name it was given.
     let name = format!("udp://127.0.0.1:{}", at.port());
-    assert_eq!(bind(socket, &name).unwrap(), name);
+    assert_eq!(try_bind(socket, &name).unwrap(), name);
     stranger.send_to(b"2", at).unwrap();
     assert_eq!(recv_all(socket, 0).unwrap()[1], b"2");
     assert_eq!(unbind(socket, &name), 0);
@@ -208,7 +186,7 @@ fn what_does_not_fit_is_refused() {
     let no_protocol = Errno::NOCOMPATPROTO.0;
     for kind in [ZMQ_PAIR, ZMQ_PUB, ZMQ_REQ, ZMQ_STREAM] {
         let socket = context.open(kind);
-        assert_eq!(bind(socket, "udp://127.0.0.1:*"), Err(no_protocol));
+        assert_eq!(try_bind(socket, "udp://127.0.0.1:*"), Err(no_protocol));
         assert_eq!(try_connect(socket, "udp://127.0.0.1:9"), Err(no_protocol));
         zmq_close(socket);
     }
@@ -223,13 +201,13 @@ fn what_does_not_fit_is_refused() {
         ("udp://nosuchif;239.0.0.1:9", libc::ENODEV),
         ("udp://192.0.2.1:9", libc::EADDRNOTAVAIL),
     ] {
-        assert_eq!(bind(socket, endpoint), Err(error), "{endpoint}");
+        assert_eq!(try_bind(socket, endpoint), Err(error), "{endpoint}");
     }
     set(socket, ZMQ_MULTICAST_HOPS, 256);
-    assert_eq!(bind(socket, "udp://127.0.0.1:*"), Err(libc::EINVAL));
+    assert_eq!(try_bind(socket, "udp://127.0.0.1:*"), Err(libc::EINVAL));
     set(socket, ZMQ_MULTICAST_HOPS, 1);
     set_bytes(socket, ZMQ_BINDTODEVICE, b"nosuchif");
-    assert!(matches!(bind(socket, "udp://127.0.0.1:*"), Err(libc::ENODEV | libc::EPERM)));
+    assert!(matches!(try_bind(socket, "udp://127.0.0.1:*"), Err(libc::ENODEV | libc::EPERM)));
     zmq_close(socket);
 }
 
@@ -241,7 +219,7 @@ fn by_ipv6_the_same() {
     let context = Context::new();
     let socket = context.open(ZMQ_DGRAM);
     set(socket, ZMQ_IPV6, 1);
-    let endpoint = bind(socket, "udp://*:*").unwrap();
+    let endpoint = try_bind(socket, "udp://*:*").unwrap();
     let port = endpoint.strip_prefix("udp://*:").unwrap();
     for host in ["[::1]", "127.0.0.1"] {
         let stranger = UdpSocket::bind(format!("{host}:0")).unwrap();
@@ -261,7 +239,7 @@ fn groups_of_hosts_are_joined_and_left() {
     let context = Context::new();
     let receive = |endpoint: &str| {
         let socket = context.open(ZMQ_DGRAM);
-        bind(socket, endpoint).map(|bound| (socket, bound))
+        try_bind(socket, endpoint).map(|bound| (socket, bound))
     };
     // Through the loopback interface, which needs no network.
     let Ok((one, bound)) = receive("udp://127.0.0.1;239.255.77.1:*") else { return };
@@ -269,7 +247,7 @@ fn groups_of_hosts_are_joined_and_left() {
     assert_eq!(bound, format!("udp://127.0.0.1;239.255.77.1:{port}"));
     let (two, _) = receive(&bound).expect("several on one port");
     let sender = context.open(ZMQ_DGRAM);
-    bind(sender, "udp://127.0.0.1;239.255.77.2:*").unwrap();
+    try_bind(sender, "udp://127.0.0.1;239.255.77.2:*").unwrap();
     let group = format!("239.255.77.1:{port}");
     send_to(sender, &group, b"to all");
     for socket in [one, two] {
@@ -285,7 +263,7 @@ fn dish_and_radio(context: &Context) -> (Socket, String, Socket) {
     let (dish, radio) = (context.open(ZMQ_DISH), context.open(ZMQ_RADIO));
     // SAFETY: a C string.
     assert_eq!(unsafe { zmq_join(dish, c"TV".as_ptr()) }, 0);
-    let endpoint = bind(dish, "udp://127.0.0.1:*").unwrap();
+    let endpoint = try_bind(dish, "udp://127.0.0.1:*").unwrap();
     connect(radio, &endpoint);
     (dish, endpoint.strip_prefix("udp://").unwrap().to_string(), radio)
 }
@@ -344,7 +322,7 @@ fn groups_pass_by_datagrams() {
     stranger.send_to(b"\0by hand", &at).unwrap();
     assert_eq!(recv_group(dish), got("", b"by hand"));
     let no_protocol = Errno::NOCOMPATPROTO.0;
-    assert_eq!(bind(radio, "udp://127.0.0.1:*"), Err(no_protocol));
+    assert_eq!(try_bind(radio, "udp://127.0.0.1:*"), Err(no_protocol));
     assert_eq!(try_connect(dish, "udp://127.0.0.1:9"), Err(no_protocol));
     zmq_close(dish);
     zmq_close(radio);
@@ -387,7 +365,7 @@ fn a_group_of_hosts_hears_a_radio() {
     // SAFETY: a C string.
     assert_eq!(unsafe { zmq_join(dish, c"TV".as_ptr()) }, 0);
     // Through the loopback interface, which needs no network.
-    let endpoint = bind(dish, "udp://lo;239.255.77.3:*").unwrap();
+    let endpoint = try_bind(dish, "udp://lo;239.255.77.3:*").unwrap();
     let radio = context.open(ZMQ_RADIO);
     connect(radio, &endpoint);
     send_group(radio, "TV", b"Friends");

@@ -1,6 +1,6 @@
 //! The C interface as a short-spoken program uses it.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::PATIENCE_MS;
 use std::ffi::{CString, c_int, c_void};
 use zmq::ffi::constants::*;
 use zmq::ffi::*;
@@ -50,6 +50,12 @@ impl Context {
         assert_eq!(zmq_ctx_shutdown(self.0), 0);
     }
 
+    /// Closes its sockets and ends it.
+    pub fn end(self, sockets: &[Socket]) {
+        sockets.iter().for_each(|socket| socket.close());
+        self.term();
+    }
+
     pub fn term(self) {
         while zmq_ctx_term(self.0) != 0 {
             assert_eq!(zmq_errno(), libc::EINTR);
@@ -70,9 +76,21 @@ impl Socket {
         assert_eq!(unsafe { zmq_connect(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
     }
 
+    pub fn disconnect(self, endpoint: &str) {
+        let endpoint = CString::new(endpoint).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { zmq_disconnect(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
+    }
+
     pub fn set(self, option: c_int, value: c_int) {
         // SAFETY: four readable bytes.
         let rc = unsafe { zmq_setsockopt(self.0, option, (&raw const value).cast(), 4) };
+        assert_eq!(rc, 0, "errno {}", zmq_errno());
+    }
+
+    pub fn set_bytes(self, option: c_int, value: &[u8]) {
+        // SAFETY: that many readable bytes.
+        let rc = unsafe { zmq_setsockopt(self.0, option, value.as_ptr().cast(), value.len()) };
         assert_eq!(rc, 0, "errno {}", zmq_errno());
     }
 
@@ -133,6 +151,62 @@ impl Socket {
 
     pub fn item(self, events: c_int) -> zmq_pollitem_t {
         zmq_pollitem_t { socket: self.0, fd: -1, events: events as i16, revents: -1 }
+    }
+}
+
+/// The events of a socket, as they come.
+#[derive(Clone, Copy)]
+pub struct Monitor(pub Socket);
+
+impl Monitor {
+    pub fn of(context: Context, socket: Socket) -> Monitor {
+        Monitor::of_events(context, socket, ZMQ_EVENT_ALL)
+    }
+
+    pub fn of_events(context: Context, socket: Socket, events: c_int) -> Monitor {
+        Monitor::start(socket, events);
+        Monitor::read(context, socket)
+    }
+
+    /// Has events kept for a reader that is yet to come.
+    pub fn start(socket: Socket, events: c_int) {
+        let name = CString::new(Monitor::endpoint(socket)).unwrap();
+        // SAFETY: a string.
+        let rc = unsafe { zmq_socket_monitor(socket.0, name.as_ptr(), events) };
+        assert_eq!(rc, 0, "errno {}", zmq_errno());
+    }
+
+    pub fn stop(socket: Socket) {
+        // SAFETY: no string stops it.
+        assert_eq!(unsafe { zmq_socket_monitor(socket.0, std::ptr::null(), 0) }, 0);
+    }
+
+    /// A reader of a socket that is monitored already.
+    pub fn read(context: Context, socket: Socket) -> Monitor {
+        let reader = context.connected(ZMQ_PAIR, &Monitor::endpoint(socket));
+        reader.set(zmq::options::number::ZMQ_RCVTIMEO, PATIENCE_MS);
+        Monitor(reader)
+    }
+
+    fn endpoint(socket: Socket) -> String {
+        format!("inproc://events-{}", socket.0.addr())
+    }
+
+    /// Which event it is, its value, and of which endpoint.
+    pub fn try_event(self, flags: c_int) -> Result<(c_int, c_int, String), c_int> {
+        let event = self.0.try_recv(flags)?;
+        let endpoint = self.0.try_recv(0)?;
+        let value = c_int::from_ne_bytes([event[2], event[3], event[4], event[5]]);
+        let kind = u16::from_ne_bytes([event[0], event[1]]).into();
+        Ok((kind, value, String::from_utf8(endpoint).unwrap()))
+    }
+
+    pub fn event(self) -> c_int {
+        self.try_event(0).expect("an event").0
+    }
+
+    pub fn until(self, event: c_int) {
+        while self.event() != event {}
     }
 }
 

@@ -1,21 +1,16 @@
 //! Heartbeats under load: a peer that is stopped, or whose network is cut, is missed while its stream is full; one that is slow to
-//! read is not. The peers are processes of their own: this test once more, told by [`ROLE`] what to be.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! read is not. The peers are processes of their own: this test once more, which are told their role.
 
-mod program;
-
-use program::{Context, Socket};
-use std::ffi::{CString, c_int};
+use crate::support::PATIENCE;
+use crate::support::process::{role, spawn, test_name};
+use crate::support::program::{Context, Monitor, Socket};
+use std::ffi::c_int;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use zmq::ffi::constants::*;
-use zmq::ffi::{zmq_errno, zmq_socket_monitor};
 use zmq::options::number::*;
 
-const ROLE: &str = "FERROZMQ_TEST_PEER";
-/// Long enough for any machine; nothing waits so long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 const INTERVAL_MS: c_int = 300;
 const TIMEOUT_MS: c_int = 300;
 /// For so long a slow reader is watched: several times what would end a dead one.
@@ -31,32 +26,6 @@ const PATTERNS: [(c_int, c_int); 5] = [
     (ZMQ_XPUB, ZMQ_SUB),
 ];
 
-/// What the process is for; `None`: it is the test.
-fn role() -> Option<Vec<String>> {
-    let role = std::env::var(ROLE).ok()?;
-    Some(role.split(' ').map(String::from).collect())
-}
-
-/// This test in a process of its own, in another role. It is killed with the test, whatever becomes of that.
-fn spawn(test: &str, role: &str, before: &[&str]) -> Child {
-    let own = std::env::current_exe().unwrap();
-    let mut words: Vec<_> = before.iter().map(std::ffi::OsString::from).collect();
-    words.push(own.into());
-    words.extend([test, "--exact", "--nocapture", "--test-threads=1"].map(std::ffi::OsString::from));
-    let mut command = Command::new(words.remove(0));
-    command.args(words).env(ROLE, role).stdout(Stdio::piped()).stdin(Stdio::null());
-    let parent = std::process::id();
-    // SAFETY: prctl and getppid may be called between fork and exec.
-    unsafe {
-        std::os::unix::process::CommandExt::pre_exec(&mut command, move || {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            let orphaned = libc::getppid().unsigned_abs() != parent;
-            if orphaned { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
-        });
-    }
-    command.spawn().expect("no process")
-}
-
 /// A peer that receives what comes, `pause_us` after each message, and its endpoint.
 fn receive_for_ever(kind: c_int, endpoint: &str, pause_us: u64) -> ! {
     let context = Context::new();
@@ -65,9 +34,7 @@ fn receive_for_ever(kind: c_int, endpoint: &str, pause_us: u64) -> ! {
         socket.set(ZMQ_RCVHWM, 2);
     }
     if kind == ZMQ_SUB {
-        // SAFETY: no bytes.
-        let rc = unsafe { zmq::ffi::zmq_setsockopt(socket.0, ZMQ_SUBSCRIBE, [0u8; 1].as_ptr().cast(), 0) };
-        assert_eq!(rc, 0);
+        socket.set_bytes(ZMQ_SUBSCRIBE, b"");
     }
     socket.bind(endpoint);
     // The test's own words come before.
@@ -82,7 +49,8 @@ fn receive_for_ever(kind: c_int, endpoint: &str, pause_us: u64) -> ! {
 
 /// Plays the peer, if that is the role.
 fn play() {
-    if let Some([kind, endpoint, pause_us]) = role().as_deref() {
+    let Some(role) = role() else { return };
+    if let [kind, endpoint, pause_us] = role.split(' ').collect::<Vec<_>>()[..] {
         receive_for_ever(kind.parse().unwrap(), endpoint, pause_us.parse().unwrap());
     }
 }
@@ -91,7 +59,7 @@ fn play() {
 struct Pair {
     context: Context,
     sender: Socket,
-    monitor: Socket,
+    monitor: Monitor,
     peer: Child,
 }
 
@@ -112,46 +80,31 @@ impl Pair {
     fn end(mut self) {
         self.peer.kill().unwrap();
         self.peer.wait().unwrap();
-        end(self.context, &[self.sender, self.monitor]);
+        self.context.end(&[self.sender, self.monitor.0]);
     }
 }
 
-fn end(context: Context, sockets: &[Socket]) {
-    sockets.iter().for_each(|socket| socket.close());
-    context.term();
-}
-
 /// A socket that is connected and keeps watch, and its monitor.
-fn sender(kind: c_int, endpoint: &str) -> (Context, Socket, Socket) {
+fn sender(kind: c_int, endpoint: &str) -> (Context, Socket, Monitor) {
     let context = Context::new();
     let sender = context.socket(kind);
     sender.set(ZMQ_HEARTBEAT_IVL, INTERVAL_MS);
     sender.set(ZMQ_HEARTBEAT_TIMEOUT, TIMEOUT_MS);
-    let name = CString::new("inproc://events").unwrap();
     let events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
-    // SAFETY: a string.
-    assert_eq!(unsafe { zmq_socket_monitor(sender.0, name.as_ptr(), events) }, 0, "errno {}", zmq_errno());
-    let monitor = context.connected(ZMQ_PAIR, "inproc://events");
+    let monitor = Monitor::of_events(context, sender, events);
     sender.connect(endpoint);
-    monitor.set(ZMQ_RCVTIMEO, PATIENCE.as_millis() as c_int);
-    assert_eq!(next_event(monitor, 0), Some(ZMQ_EVENT_HANDSHAKE_SUCCEEDED));
+    assert_eq!(monitor.event(), ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
     (context, sender, monitor)
 }
 
-fn next_event(monitor: Socket, flags: c_int) -> Option<c_int> {
-    let event = monitor.try_recv(flags).ok()?;
-    monitor.try_recv(0).unwrap();
-    Some(u16::from_ne_bytes([event[0], event[1]]).into())
-}
-
 /// Sends whatever the socket takes, for so long at most. How long it was until the peer was given up.
-fn flood(sender: Socket, monitor: Socket, most: Duration) -> Option<Duration> {
+fn flood(sender: Socket, monitor: Monitor, most: Duration) -> Option<Duration> {
     let (start, body) = (Instant::now(), vec![7; SIZE]);
     while start.elapsed() < most {
         for _ in 0..20 {
             let _ = sender.try_send(&body, ZMQ_DONTWAIT);
         }
-        if next_event(monitor, ZMQ_DONTWAIT) == Some(ZMQ_EVENT_DISCONNECTED) {
+        if monitor.try_event(ZMQ_DONTWAIT).is_ok_and(|(event, ..)| event == ZMQ_EVENT_DISCONNECTED) {
             return Some(start.elapsed());
         }
         std::thread::sleep(Duration::from_millis(2));
@@ -173,7 +126,7 @@ fn with_each(does: impl Fn((c_int, c_int), &str) + Sync) {
 fn a_peer_that_is_stopped_is_missed_by_a_sender_whose_stream_is_full() {
     play();
     with_each(|pattern, endpoint| {
-        let test = "a_peer_that_is_stopped_is_missed_by_a_sender_whose_stream_is_full";
+        let test = test_name!(a_peer_that_is_stopped_is_missed_by_a_sender_whose_stream_is_full);
         let pair = Pair::new(test, pattern, endpoint, 0);
         let what = format!("{pattern:?} {endpoint}");
         let early = flood(pair.sender, pair.monitor, Duration::from_millis(100));
@@ -189,7 +142,7 @@ fn a_peer_that_reads_slowly_is_not_missed() {
     play();
     with_each(|pattern, endpoint| {
         // Ten megabytes a second at most: far less than comes.
-        let pair = Pair::new("a_peer_that_reads_slowly_is_not_missed", pattern, endpoint, 1000);
+        let pair = Pair::new(test_name!(a_peer_that_reads_slowly_is_not_missed), pattern, endpoint, 1000);
         assert_eq!(flood(pair.sender, pair.monitor, WATCH), None, "{pattern:?} {endpoint}");
         pair.end();
     });
@@ -222,9 +175,7 @@ fn cut_the_network() {
         let context = Context::new();
         let peer = context.socket(peer_kind);
         if peer_kind == ZMQ_SUB {
-            // SAFETY: no bytes.
-            let rc = unsafe { zmq::ffi::zmq_setsockopt(peer.0, ZMQ_SUBSCRIBE, [0u8; 1].as_ptr().cast(), 0) };
-            assert_eq!(rc, 0);
+            peer.set_bytes(ZMQ_SUBSCRIBE, b"");
         }
         peer.bind("tcp://127.0.0.1:0");
         let (other, sender, monitor) = sender(kind, &peer.last_endpoint());
@@ -235,8 +186,8 @@ fn cut_the_network() {
         }
         set_loopback(false);
         assert!(flood(sender, monitor, PATIENCE).is_some(), "{kind}: never missed");
-        end(other, &[sender, monitor]);
-        end(context, &[peer]);
+        other.end(&[sender, monitor.0]);
+        context.end(&[peer]);
     }
     println!("\ncut");
 }
@@ -254,7 +205,7 @@ fn a_network_that_is_cut_is_noticed_by_a_sender_whose_stream_is_full() {
     {
         return println!("skipped: no right to make a network namespace (unshare -n)");
     }
-    let test = "a_network_that_is_cut_is_noticed_by_a_sender_whose_stream_is_full";
+    let test = test_name!(a_network_that_is_cut_is_noticed_by_a_sender_whose_stream_is_full);
     let output = spawn(test, "cut", &["unshare", "-n"]).wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("\ncut"));

@@ -1,25 +1,14 @@
 //! Sockets over `ws://` and `wss://`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod program;
-
-use program::{Context, Socket};
+use crate::support::program::{Context, Socket};
+use crate::support::wss;
 use zmq::ffi::constants::*;
-use zmq::ffi::*;
 use zmq::options::draft_number::{ZMQ_WSS_CERT_PEM, ZMQ_WSS_HOSTNAME, ZMQ_WSS_KEY_PEM, ZMQ_WSS_TRUST_PEM};
 use zmq::options::number::{ZMQ_RCVBUF, ZMQ_RCVHWM, ZMQ_RCVTIMEO, ZMQ_SNDBUF, ZMQ_SNDHWM};
 
-const CERTIFICATE: &[u8] = include_bytes!("wss/cert.pem");
-const KEY: &[u8] = include_bytes!("wss/key.pem");
 /// More than the streams between two sockets hold, whose buffers are small.
 const COUNT: usize = 40;
 const LEN: usize = 69_000;
-
-fn set(socket: Socket, option: i32, value: &[u8]) {
-    // SAFETY: that many readable bytes.
-    let rc = unsafe { zmq_setsockopt(socket.0, option, value.as_ptr().cast(), value.len()) };
-    assert_eq!(rc, 0, "errno {}", zmq_errno());
-}
 
 /// Two sockets connected to each other.
 fn pair(context: Context, scheme: &str) -> (Socket, Socket) {
@@ -35,10 +24,10 @@ fn pair(context: Context, scheme: &str) -> (Socket, Socket) {
             socket.set(option, value);
         }
     }
-    set(server, ZMQ_WSS_CERT_PEM, CERTIFICATE);
-    set(server, ZMQ_WSS_KEY_PEM, KEY);
-    set(client, ZMQ_WSS_TRUST_PEM, CERTIFICATE);
-    set(client, ZMQ_WSS_HOSTNAME, b"ferrozmq.test");
+    server.set_bytes(ZMQ_WSS_CERT_PEM, wss::CERTIFICATE);
+    server.set_bytes(ZMQ_WSS_KEY_PEM, wss::KEY);
+    client.set_bytes(ZMQ_WSS_TRUST_PEM, wss::CERTIFICATE);
+    client.set_bytes(ZMQ_WSS_HOSTNAME, wss::HOSTNAME);
     server.bind(&format!("{scheme}://127.0.0.1:*/path"));
     client.connect(&server.last_endpoint());
     (server, client)

@@ -1,5 +1,4 @@
 //! A raw peer that speaks WebSocket as a client does.
-#![allow(dead_code)]
 
 use super::bench::Bench;
 use std::io::{Read, Write};

@@ -1,10 +1,6 @@
 //! What calls answer where they fail or make no sense, as programs know it from libzmq.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-
-use bench::*;
+use crate::support::bench::*;
 use std::ffi::{CString, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;

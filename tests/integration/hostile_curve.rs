@@ -1,14 +1,8 @@
 //! Peers of CURVE and PLAIN servers that replay, forge, tamper, or would rather speak something weaker: they are
 //! dropped, the monitor says why, and nobody else notices.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "hostile/bench.rs"]
-mod bench;
-#[path = "hostile/curve.rs"]
-mod curve;
-
-use bench::*;
-use curve::{Claims, Client, SERVER, greeting, message, public};
+use crate::support::bench::*;
+use crate::support::curve::{self, Claims, Client, SERVER, message, public};
 use std::ffi::c_void;
 
 const UNEXPECTED_COMMAND: u32 = ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND as u32;
@@ -361,23 +355,14 @@ const SECRET: &[u8] = b"for the server's eyes only";
 fn impostor(says: &[u8], honest_key: bool) -> (Vec<u8>, Vec<(i32, u32)>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let context = zmq_ctx_new();
-    let (client, monitor) = (open(context, ZMQ_PUSH), open(context, ZMQ_PAIR));
+    let client = open(context, ZMQ_PUSH);
     let server_key = if honest_key { public(&SERVER) } else { [0; 32] };
     set_bytes(client, ZMQ_CURVE_SECRETKEY, &curve::HONEST);
     set_bytes(client, ZMQ_CURVE_PUBLICKEY, &public(&curve::HONEST));
     set_bytes(client, ZMQ_CURVE_SERVERKEY, &server_key);
     set(client, ZMQ_HANDSHAKE_IVL, 1000);
     set(client, ZMQ_RECONNECT_IVL, -1);
-    // SAFETY: C strings.
-    unsafe {
-        let events = ZMQ_EVENT_DISCONNECTED
-            | ZMQ_EVENT_HANDSHAKE_SUCCEEDED
-            | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
-            | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
-            | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
-        assert_eq!(zmq_socket_monitor(client, c"inproc://monitor".as_ptr(), events), 0);
-        assert_eq!(zmq_connect(monitor, c"inproc://monitor".as_ptr()), 0);
-    }
+    let monitor = monitor(context, client);
     connect(client, &format!("tcp://{}", listener.local_addr().unwrap()));
     // It may be gone already.
     let _ = send(client, SECRET, ZMQ_DONTWAIT);
@@ -387,12 +372,11 @@ fn impostor(says: &[u8], honest_key: bool) -> (Vec<u8>, Vec<(i32, u32)>) {
     let heard = until_closed(&mut stream);
     let mut told = Vec::new();
     loop {
-        let event = recv_all(monitor, 0).unwrap().remove(0);
-        let kind = i32::from(u16::from_ne_bytes(event[..2].try_into().unwrap()));
-        if kind == ZMQ_EVENT_DISCONNECTED {
-            break;
+        match event(monitor).unwrap() {
+            (ZMQ_EVENT_DISCONNECTED, _) => break,
+            (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED, _) => {}
+            event => told.push(event),
         }
-        told.push((kind, u32::from_ne_bytes(event[2..6].try_into().unwrap())));
     }
     for socket in [client, monitor] {
         zmq_close(socket);

@@ -1,0 +1,20 @@
+//! What the integration tests share.
+//!
+//! `bench` and `program` are two ways to the C interface. `bench` has its calls under short names, errno with the answer, and a
+//! socket under attack with all that stands around it. `program` has contexts and sockets as values that cross threads.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod bench;
+pub mod curve;
+pub mod process;
+pub mod program;
+pub mod random;
+pub mod wss;
+pub mod zmtp;
+pub mod zws;
+
+use std::time::Duration;
+
+/// Long enough for any machine: nothing waits so long unless it fails.
+pub const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
+pub const PATIENCE_MS: i32 = 30_000;

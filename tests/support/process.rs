@@ -1,0 +1,76 @@
+//! Tests that need a process of their own, and children in general.
+//!
+//! A test needs one if it forks, limits or counts what the whole process has, or closes descriptors of others. It is then run
+//! again by the same binary in a child, whose variable [`ROLE`] says what it is there for.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+const ROLE: &str = "FERROZMQ_TEST_ROLE";
+
+/// A child has a copy of every descriptor from its fork until its exec: an address that this process has just let go of is taken
+/// as long. So children begin under the write lock, and a test that binds to one address again and again holds the other.
+static BEGINNINGS: RwLock<()> = RwLock::new(());
+
+/// Until the guard is dropped no child begins.
+pub fn no_child_begins() -> RwLockReadGuard<'static, ()> {
+    BEGINNINGS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The name of a test of the integration tests as its binary knows it.
+macro_rules! test_name {
+    ($name:ident) => {{
+        let _: fn() = $name;
+        concat!(module_path!(), "::", stringify!($name)).split_once("::").unwrap().1
+    }};
+}
+pub(crate) use test_name;
+
+/// What this process is there for; `None`: it runs the tests.
+pub fn role() -> Option<String> {
+    std::env::var(ROLE).ok()
+}
+
+/// Runs the test once more in a process of its own, and fails if that does. `true` in that process.
+pub fn inside(test: &str) -> bool {
+    if role().is_some() {
+        return true;
+    }
+    succeeds(test, "inside");
+    false
+}
+
+/// Runs the test once more in a process with this role.
+pub fn succeeds(test: &str, role: &str) {
+    let output = spawn(test, role, &[]).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("running 1 test"), "no test {test}: {said}");
+    assert!(output.status.success(), "{test} as {role}: {}: {said}", output.status);
+}
+
+/// The test in a process with this role, by the words that stand before the command. Its output is piped. It is killed when the
+/// thread that calls this ends, whatever becomes of the test.
+pub fn spawn(test: &str, role: &str, before: &[&str]) -> Child {
+    let own = std::env::current_exe().unwrap();
+    let mut words: Vec<OsString> = before.iter().map(OsString::from).collect();
+    words.push(own.into());
+    let options = ["--exact", "--include-ignored", "--nocapture", "--test-threads=1"];
+    words.push(test.into());
+    words.extend(options.map(OsString::from));
+    let mut command = Command::new(words.remove(0));
+    command.args(words).env(ROLE, role).stdin(Stdio::null()).stdout(Stdio::piped());
+    let parent = std::process::id();
+    // SAFETY: prctl and getppid may be called between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            let orphaned = libc::getppid().unsigned_abs() != parent;
+            if orphaned { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        });
+    }
+    let _alone = BEGINNINGS.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().expect("no process")
+}
