@@ -5,7 +5,6 @@
 #[allow(dead_code, unused_imports, unused_macros)]
 mod support;
 
-use std::ffi::{CString, c_int};
 use support::bench::*;
 use zmq::errno::Errno;
 

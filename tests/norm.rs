@@ -5,7 +5,7 @@
 #[allow(dead_code, unused_imports, unused_macros)]
 mod support;
 
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use support::bench::*;
 use zmq::errno::Errno;
 use zmq::options::draft_number::*;

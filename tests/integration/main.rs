@@ -12,8 +12,8 @@
 //! Tests run side by side here. One that forks, closes or limits what the process has, or counts what it holds, runs itself in a
 //! child: `support::process::inside`. Signals are sent to one thread only, and their handlers do nothing.
 //!
-//! Binaries of their own stay: `hostile_memory` and `fuzz_replay`, which replace `malloc`; `multicast` and `norm`, which need features of the
-//! package; `symbols`, `header`, `layering` and `documentation`, which look at files and not at what the library does.
+//! Binaries of their own stay: `hostile_memory` and `fuzz_replay`, which replace `malloc`; `multicast` and `norm`, which need
+//! features of the package; `symbols`, `header`, `layering` and their like, which look at files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../support/mod.rs"]
