@@ -1,6 +1,7 @@
 //! What a socket's connections go through, told to whoever monitors it (`zmq_socket_monitor`).
 
 use crate::sys::lock::Lock;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +23,14 @@ pub mod event {
     pub const HANDSHAKE_FAILED_PROTOCOL: u64 = 0x2000;
     pub const HANDSHAKE_FAILED_AUTH: u64 = 0x4000;
     pub const PIPES_STATS: u64 = 0x10000;
+}
+
+/// The value of an event about a descriptor where there is none: -1, as wide as it is told.
+pub const NO_DESCRIPTOR: u64 = u64::MAX;
+
+/// The value of an event about a descriptor.
+pub fn descriptor_value(fd: RawFd) -> u64 {
+    u64::try_from(fd).unwrap_or(NO_DESCRIPTOR)
 }
 
 /// The two endpoints of a connection, as far as they are known.

@@ -13,8 +13,8 @@ use super::watch::{Action, Event, Front, Watch, next};
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::session::connection::contention::Half;
+use crate::session::connection::control;
 use crate::session::connection::recv::{Received, RecvHalf};
-use crate::session::connection::send::MOST_CONTROL;
 use crate::sys::contain::contain;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
@@ -183,7 +183,7 @@ impl Connection {
             }
         };
         let wake = !keeps || !answers.is_empty();
-        state.deferred.answer(answers);
+        control::append(&mut state.deferred.answers, &answers);
         if !keeps {
             self.step(&mut state, Event::Recall, None);
         }
@@ -283,7 +283,7 @@ impl Connection {
 
     /// Leaves answers to the peer's commands for the session.
     pub(in crate::session) fn leave_answers(&self, answers: Vec<u8>) {
-        self.watcher.0.lock().deferred.answer(answers);
+        control::append(&mut self.watcher.0.lock().deferred.answers, &answers);
     }
 
     /// Leaves word that the stream took nothing, though it has room.
@@ -395,15 +395,6 @@ impl Connection {
 impl State {
     fn is_watched_by(&self, front: &Arc<Parker>) -> bool {
         self.front.as_ref().is_some_and(|own| Arc::ptr_eq(own, front))
-    }
-}
-
-impl Deferred {
-    /// Adds answers, no further ones than the session would keep itself.
-    fn answer(&mut self, mut answers: Vec<u8>) {
-        if self.answers.len().saturating_add(answers.len()) <= MOST_CONTROL {
-            self.answers.append(&mut answers);
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub const MIN_LOOK_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_LOOK_INTERVAL: Duration = Duration::from_millis(8);
 /// A thread that comes back within this time is quick, and a wait that is over within it was short.
-const QUICK_RETURN: Duration = Duration::from_millis(1);
+const MAX_QUICK_RETURN: Duration = Duration::from_millis(1);
 /// After so many quick returns in a row the stream stays away from the reactor between two waits.
 const MIN_QUICK_RETURNS: u8 = 2;
 /// The I/O thread keeps a stream that is not for lending for this long. That is one that fills whole blocks while the
@@ -19,10 +19,10 @@ const MIN_QUICK_RETURNS: u8 = 2;
 const LEND_BACKOFF: Duration = Duration::from_millis(50);
 /// So often in a row the system tells a thread of something to read that is not there. Another thread may have received it
 /// meanwhile, but not each time.
-const MIN_VAIN: u8 = 16;
-const VAIN_APART: Duration = Duration::from_millis(10);
+const MIN_VAIN_WAKES: u8 = 16;
+const MAX_VAIN_WAKE_GAP: Duration = Duration::from_millis(10);
 /// Longer than any process runs.
-const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const LEND_NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A burst is at least so many bytes at once.
 const MIN_BURST_BYTES: usize = 8 * 1024;
 /// After so many slow bursts in a row the I/O thread receives. A burst is slow if the program worked longer on it than it took
@@ -31,7 +31,7 @@ const MIN_SLOW_BURSTS: u8 = 3;
 /// After so many wake-ups in a row for room that nothing waits for, the reactor watches for room no more.
 const MIN_IDLE_ROOM_WAKES: u8 = 4;
 /// Wake-ups that follow each other faster do not count: they find the I/O thread awake.
-const IDLE_ROOM_WAKE_APART_MS: u64 = 2;
+const MIN_IDLE_ROOM_WAKE_GAP_MS: u64 = 2;
 
 /// What the policy has seen of one stream.
 #[derive(Debug, Default)]
@@ -85,7 +85,8 @@ impl LendPolicy {
 
     /// A thread asks for a stream that the reactor watches.
     pub fn asked_at_the_reactor(&mut self, now: Instant) {
-        let quick = self.left_at.is_some_and(|left_at| now.saturating_duration_since(left_at) < QUICK_RETURN);
+        let quick =
+            self.left_at.is_some_and(|left_at| now.saturating_duration_since(left_at) < MAX_QUICK_RETURN);
         self.quick_returns = if quick { self.quick_returns.saturating_add(1) } else { 0 };
         self.lent_at = Some(now);
     }
@@ -103,10 +104,10 @@ impl LendPolicy {
     /// The system told a thread of something to read, and then there was nothing. Whether it does so again and again: then the
     /// I/O thread is to have the stream for a while, or the thread would spin.
     pub fn told_in_vain(&mut self, now: Instant) -> bool {
-        let soon = self.vain_at.is_some_and(|at| now.saturating_duration_since(at) < VAIN_APART);
+        let soon = self.vain_at.is_some_and(|at| now.saturating_duration_since(at) < MAX_VAIN_WAKE_GAP);
         self.vain_at = Some(now);
         self.vain = if soon { self.vain.saturating_add(1) } else { 1 };
-        let spins = self.vain >= MIN_VAIN;
+        let spins = self.vain >= MIN_VAIN_WAKES;
         if spins {
             self.vain = 0;
             self.refuse_lending(now);
@@ -116,7 +117,7 @@ impl LendPolicy {
 
     /// The I/O thread is to have the stream for good.
     pub fn never_lend(&mut self, now: Instant) {
-        self.lend_backoff_until = self.lend_backoff_until.max(now.checked_add(FOR_GOOD));
+        self.lend_backoff_until = self.lend_backoff_until.max(now.checked_add(LEND_NEVER));
     }
 
     /// Whether the I/O thread has asked to keep the stream.
@@ -129,7 +130,8 @@ impl LendPolicy {
     /// After a long wait the stream does not stay: the session would look after a thread that sleeps again by then, which costs
     /// more than to have the reactor watch.
     pub fn leave(&self, now: Instant) -> Leave {
-        let short = self.lent_at.is_some_and(|lent_at| now.saturating_duration_since(lent_at) < QUICK_RETURN);
+        let short =
+            self.lent_at.is_some_and(|lent_at| now.saturating_duration_since(lent_at) < MAX_QUICK_RETURN);
         match self.is_backing_off() {
             true => Leave::ToReactor,
             false if short && self.quick_returns >= MIN_QUICK_RETURNS => Leave::Stay,
@@ -191,7 +193,7 @@ impl LendPolicy {
     /// The I/O thread was woken for room alone. `apart`: not right behind the last time.
     pub fn woken_for_room(&mut self, now_ms: u64) -> bool {
         let before_ms = std::mem::replace(&mut self.room_wake_ms, now_ms);
-        now_ms.saturating_sub(before_ms) >= IDLE_ROOM_WAKE_APART_MS
+        now_ms.saturating_sub(before_ms) >= MIN_IDLE_ROOM_WAKE_GAP_MS
     }
 
     /// Whether the reactor is to watch for room no more. `idle`: the wake-up counts, and nothing waited to be sent.
@@ -244,7 +246,7 @@ mod tests {
     #[test]
     fn stream_stays_with_a_thread_that_comes_back_quickly_again_and_again() {
         let (mut policy, mut now) = (LendPolicy::default(), Instant::now());
-        let short = QUICK_RETURN / 2;
+        let short = MAX_QUICK_RETURN / 2;
         for _ in 0..MIN_QUICK_RETURNS {
             assert_eq!(policy.leave(now), Leave::ToFront);
             policy.left(now);
@@ -252,10 +254,10 @@ mod tests {
             policy.asked_at_the_reactor(now);
         }
         assert_eq!(policy.leave(now + short), Leave::Stay);
-        assert_eq!(policy.leave(now + QUICK_RETURN), Leave::ToFront, "after a long wait");
+        assert_eq!(policy.leave(now + MAX_QUICK_RETURN), Leave::ToFront, "after a long wait");
         policy.left(now);
-        policy.asked_at_the_reactor(now + QUICK_RETURN);
-        assert_eq!(policy.leave(now + QUICK_RETURN), Leave::ToFront, "after a long absence");
+        policy.asked_at_the_reactor(now + MAX_QUICK_RETURN);
+        assert_eq!(policy.leave(now + MAX_QUICK_RETURN), Leave::ToFront, "after a long absence");
     }
 
     #[test]
@@ -275,14 +277,14 @@ mod tests {
     fn a_thread_that_is_told_in_vain_again_and_again_gets_the_stream_no_more_for_a_while() {
         let (mut policy, start) = (LendPolicy::default(), Instant::now());
         for _ in 0..3 {
-            let now = start + VAIN_APART;
-            assert!((1..MIN_VAIN).all(|_| !policy.told_in_vain(now)));
+            let now = start + MAX_VAIN_WAKE_GAP;
+            assert!((1..MIN_VAIN_WAKES).all(|_| !policy.told_in_vain(now)));
             assert!(policy.lends(now));
             assert!(policy.told_in_vain(now));
             assert!(!policy.lends(now) && policy.lends(now + LEND_BACKOFF));
         }
         // Now and then it is no matter.
-        let rare = (1..100).map(|i| start + (i + 2) * VAIN_APART);
+        let rare = (1..100).map(|i| start + (i + 2) * MAX_VAIN_WAKE_GAP);
         assert!(rare.into_iter().all(|now| !policy.told_in_vain(now)));
         policy.never_lend(start);
         policy.refuse_lending(start);

@@ -2,6 +2,7 @@
 
 mod apply;
 pub(in crate::session) mod contention;
+pub(in crate::session) mod control;
 mod lend_policy;
 pub mod recv;
 pub mod send;

@@ -14,9 +14,10 @@ use crate::engine::zmtp::command::Command;
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
 use crate::message::{Body, BodyBuilder};
+use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
-use crate::session::connection::send::MOST_CONTROL;
+use crate::session::connection::control::MAX_CONTROL_BYTES;
 use crate::session::connection::tls_stream::{self, Tunnel};
 use scratch::Scratch;
 use std::os::fd::BorrowedFd;
@@ -74,10 +75,22 @@ pub struct Limits {
     pub subscriptions: bool,
 }
 
+impl Limits {
+    pub fn of(options: &SocketOptions) -> Limits {
+        let message = match u64::try_from(options.maxmsgsize) {
+            Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
+            Err(_) => u64::MAX,
+        };
+        let subscriptions =
+            matches!(options.socket_type, SocketType::Pub | SocketType::Xpub | SocketType::Radio);
+        Limits { frame: options.maxmsgsize, message, subscriptions }
+    }
+}
+
 /// Bytes received in one go, before others have their turn.
 const RECEIVE_TURN_BYTES: usize = 512 * 1024;
 /// Commands and control frames after which others have their turn: they are short, and each is answered.
-const TURN_COMMANDS: u32 = 2048;
+const RECEIVE_TURN_COMMANDS: u32 = 2048;
 /// Bytes asked for at first, and at most where frames are small.
 const FIRST_READ_BYTES: usize = 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
@@ -252,7 +265,7 @@ impl RecvHalf {
             if drained {
                 break self.no_more();
             }
-            if self.received >= RECEIVE_TURN_BYTES || self.commands >= TURN_COMMANDS {
+            if self.received >= RECEIVE_TURN_BYTES || self.commands >= RECEIVE_TURN_COMMANDS {
                 break Received::Yield;
             }
             if !self.content {
@@ -465,7 +478,7 @@ fn obey(
             if let Some(heartbeat) = heartbeat {
                 heartbeat.on_ping(now_ms, ttl_ds, context, control);
             }
-            if control.len() > MOST_CONTROL {
+            if control.len() > MAX_CONTROL_BYTES {
                 control.truncate(before);
             }
             false

@@ -8,6 +8,7 @@ use crate::engine::zmtp::outgoing::Head;
 use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::pipe::{LaneReader, Tail};
+use crate::session::connection::control;
 use crate::session::connection::tls_stream::{self, Tunnel};
 use crate::sys::memory;
 use std::io::IoSlice;
@@ -49,18 +50,15 @@ pub enum Sent {
 }
 
 /// Ranges handed to one `writev`.
-const MOST_RANGES: usize = 16;
+const MAX_WRITE_RANGES: usize = 16;
 /// Bytes sent in one go, before others have their turn.
 const SEND_TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes gathered before a write, where frames do not leave as they lie.
-const GATHER: usize = 64 * 1024;
+const GATHER_BYTES: usize = 64 * 1024;
 /// Bytes that a program's thread had better send itself, however fast it goes on.
 pub const HEAVY: usize = 32 * 1024;
 /// High-water marks below this are low: so many messages of that size are about what a stream's buffers take.
-const LOW_MARK: i32 = 100;
-/// Control frames kept while the stream takes no more. A peer that asks for answers and does not read them gets
-/// no further ones.
-pub const MOST_CONTROL: usize = 16 * 1024;
+const LOW_HWM_MESSAGES: i32 = 100;
 
 /// Everything needed to send. Whoever holds it, the I/O thread or a thread of the program, may send.
 pub struct SendHalf {
@@ -131,7 +129,7 @@ impl SendHalf {
         self
     }
 
-    /// BodyRing no more than this to the stream at once, give or take a frame where frames are encoded. Not 0.
+    /// Hands no more than this to the stream at once, give or take a frame where frames are encoded. Not 0.
     pub fn write_at_most(&mut self, bytes: usize) {
         self.batch = bytes;
     }
@@ -165,8 +163,8 @@ impl SendHalf {
 
     /// Queues control frames (PING, PONG) for the next border between messages.
     pub fn queue_control(&mut self, frames: &[u8]) {
-        if !self.over && self.control.len() + frames.len() <= MOST_CONTROL {
-            self.control.extend_from_slice(frames);
+        if !self.over {
+            control::append(&mut self.control, frames);
         }
     }
 
@@ -228,7 +226,7 @@ impl SendHalf {
     }
 
     fn has_low_mark(&self) -> bool {
-        (1..LOW_MARK).contains(&self.reader.hwm())
+        (1..LOW_HWM_MESSAGES).contains(&self.reader.hwm())
     }
 
     fn holds_much(&mut self) -> bool {
@@ -391,7 +389,7 @@ impl SendHalf {
         let Some(consumer) = self.reader.blocks() else { return Ok(Step::Nothing) };
         let (written, total, whole) = {
             // Borrowed from the blocks for the length of the call.
-            let mut ranges: [IoSlice<'_>; MOST_RANGES] = std::array::from_fn(|_| IoSlice::new(&[]));
+            let mut ranges: [IoSlice<'_>; MAX_WRITE_RANGES] = std::array::from_fn(|_| IoSlice::new(&[]));
             let (mut used, mut total, mut whole) = (0, 0, true);
             let (mut body_at, batch) = (self.body_at, self.batch);
             consumer.spans(|bytes, tail| {
@@ -478,7 +476,7 @@ impl SendHalf {
     /// Takes frames out of the pipe and encodes them. One that there is no memory for stays in the pipe.
     fn encode(&mut self) -> Result<(), Errno> {
         let mut encoded = Ok(());
-        while encoded.is_ok() && self.out.len() < GATHER.min(self.batch) {
+        while encoded.is_ok() && self.out.len() < GATHER_BYTES.min(self.batch) {
             let Some(len) = self.reader.peek().map(|frame| frame.data().len()) else {
                 self.inside = false;
                 break;
@@ -506,7 +504,7 @@ enum Step {
 }
 
 /// Bytes that a form puts around a body, at most.
-const MOST_AROUND_BODY: usize = 64;
+const MAX_FRAMING_BYTES: usize = 64;
 
 /// Appends a frame in the form in which frames leave; sealed ones have to be finished. Errors: `ENOMEM`, and what sealing says.
 fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
@@ -523,7 +521,7 @@ fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Res
 
 /// Makes room for the frame of a body. Errors: `ENOMEM`.
 fn make_room(form: &mut SendForm, out: &mut Vec<u8>, body_len: usize) -> Result<(), Errno> {
-    let len = body_len.saturating_add(MOST_AROUND_BODY);
+    let len = body_len.saturating_add(MAX_FRAMING_BYTES);
     memory::try_reserve(out, len)?;
     if let SendForm::Ws(outgoing) = form {
         outgoing.reserve(len)?;

@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 /// Bytes encrypted in one go. They are held until the stream has taken them all.
 const MAX_HELD_BYTES: usize = 64 * 1024;
 /// Bytes decrypted in one go, where they cannot go where they belong directly.
-const ROOM: usize = 16 * 1024;
+const DECRYPTED_BYTES: usize = 16 * 1024;
 
 /// The TLS on a stream, which both halves of a connection share.
 pub struct Tunnel(Lock<Tls>);
@@ -79,8 +79,8 @@ pub fn read_uninit<'r>(
     room: &'r mut [MaybeUninit<u8>],
 ) -> Result<&'r mut [u8]> {
     let Some(tunnel) = tunnel else { return stream::read_uninit(fd, room) };
-    let mut bytes = [0; ROOM];
-    let len = room.len().min(ROOM);
+    let mut bytes = [0; DECRYPTED_BYTES];
+    let len = room.len().min(DECRYPTED_BYTES);
     let n = tunnel.read(fd, bytes.get_mut(..len).unwrap_or_default())?;
     let bytes = bytes.get(..n).unwrap_or_default();
     Ok(room.get_mut(..bytes.len()).unwrap_or_default().write_copy_of_slice(bytes))

@@ -8,7 +8,7 @@ const MIN_LOOK_US: u32 = 100;
 /// The most. What the program sends last waits for twice as long.
 const MAX_LOOK_US: u32 = 400;
 /// Looks that find so many batches are too frequent.
-const MANY_BATCHES: u32 = 5;
+const MANY_BATCHES_PER_LOOK: u32 = 5;
 
 /// A session does not send, and is not woken to, while a thread of the program sends a batch each time that it runs out of credit.
 /// The session looks now and then whether that goes on; what the program has left when it does not is the session's.
@@ -64,7 +64,7 @@ impl WriteCoalescing {
         let length_us = match self.length_us.load(Ordering::Relaxed) {
             _ if !lasted => MIN_LOOK_US,
             length_us if batches == 1 => length_us * 2,
-            length_us if batches >= MANY_BATCHES => length_us / 2,
+            length_us if batches >= MANY_BATCHES_PER_LOOK => length_us / 2,
             length_us => length_us,
         };
         let length_us = length_us.clamp(MIN_LOOK_US, MAX_LOOK_US);
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(look_after(&nap, 2), Some(2 * MIN_LOOK_US));
         assert_eq!(look_after(&nap, 1), Some(4 * MIN_LOOK_US));
         assert_eq!(look_after(&nap, 1), Some(MAX_LOOK_US), "no longer than that");
-        assert_eq!(look_after(&nap, MANY_BATCHES), Some(MAX_LOOK_US / 2));
+        assert_eq!(look_after(&nap, MANY_BATCHES_PER_LOOK), Some(MAX_LOOK_US / 2));
         assert_eq!(look_after(&nap, 0), None, "it has stopped");
         assert!(!nap.lasts());
         assert_eq!(look_after(&nap, 9), Some(MIN_LOOK_US), "and begins anew");

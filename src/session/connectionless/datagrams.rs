@@ -7,7 +7,7 @@ use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, OutFrame};
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Handle, Interest, Ready, Source};
-use crate::session::lifecycle::session::{linger, timer};
+use crate::session::lifecycle::timer;
 use crate::session::remote::{PEER_CLOSED, Shared, TERMINATE};
 use crate::session::{SessionContext, SessionHandle, SocketLink};
 use crate::sys::datagram;
@@ -236,7 +236,7 @@ impl Exchange {
             return;
         }
         self.end.close();
-        if linger(cx, self.owner.linger_ms()) {
+        if timer::linger(cx, self.owner.linger_ms()) {
             self.send(cx);
         }
     }

@@ -7,9 +7,9 @@ use crate::engine::pgm::{Packer, Unpacker};
 use crate::message::COMMAND;
 use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::session::connection::recv;
 use crate::session::connectionless::datagrams::{Parts, deliver_whole};
-use crate::session::lifecycle::establishing::limits;
-use crate::session::lifecycle::session::{linger, timer};
+use crate::session::lifecycle::timer;
 use crate::session::remote::{PEER_CLOSED, Shared, TERMINATE};
 use crate::session::{SessionContext, SocketLink};
 use crate::sys::keyed::HashMap;
@@ -75,7 +75,7 @@ impl Exchange {
         let (reader, writer, end) = parts;
         let way = match multicast.receives {
             true => {
-                let limits = limits(&session_context.options);
+                let limits = recv::Limits::of(&session_context.options);
                 Way::In(Incoming {
                     senders: HashMap::default(),
                     clock: 0,
@@ -183,7 +183,7 @@ impl Exchange {
             return;
         }
         self.end.close();
-        if linger(cx, self.owner.linger_ms()) {
+        if timer::linger(cx, self.owner.linger_ms()) {
             self.send(cx);
         }
     }

@@ -4,9 +4,9 @@ use crate::options::SocketOptions;
 
 /// Who was refused waits at least so long: each attempt asks an authenticator again, and tells the monitor. Programs know from
 /// libzmq that a refusal is told once, and look for a second within a second.
-const REFUSED_LEAST_MS: i32 = 1250;
+const MIN_REFUSED_BACKOFF_MS: i32 = 1250;
 /// Who is refused over and over waits no longer, unless `ZMQ_RECONNECT_IVL_MAX` says so.
-const REFUSED_MOST_MS: i32 = 40_000;
+const MAX_REFUSED_BACKOFF_MS: i32 = 40_000;
 
 /// Grows while attempts fail, handshakes among them; made anew by every success.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Backoff {
             current_ms: least_ms,
             least_ms,
             most_ms: options.reconnect_ivl_max_ms,
-            refused_ms: REFUSED_LEAST_MS.max(least_ms),
+            refused_ms: MIN_REFUSED_BACKOFF_MS.max(least_ms),
         }
     }
 
@@ -51,7 +51,7 @@ impl Backoff {
     pub fn next_refused_ms(&mut self, random: u32) -> i32 {
         let jitter = i64::from(random) % i64::from(self.least_ms.max(1));
         let interval = i64::from(self.refused_ms) + jitter;
-        let most = REFUSED_MOST_MS.max(self.most_ms).max(self.least_ms);
+        let most = MAX_REFUSED_BACKOFF_MS.max(self.most_ms).max(self.least_ms);
         self.refused_ms = self.refused_ms.saturating_mul(2).min(most);
         i32::try_from(interval).unwrap_or(i32::MAX)
     }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// For how long the failures of an address are counted together, in milliseconds.
-const WINDOW_MS: u64 = 60_000;
+const BAN_WINDOW_MS: u64 = 60_000;
 
 /// Addresses that are remembered. Whoever has more of them than this can make us forget; nobody can make us grow.
 const MAX_ADDRESSES: usize = 4096;
@@ -125,7 +125,7 @@ impl Book {
 
 impl Record {
     fn is_old(&self, now_ms: u64) -> bool {
-        self.refused_until_ms <= now_ms && now_ms.saturating_sub(self.since_ms) >= WINDOW_MS
+        self.refused_until_ms <= now_ms && now_ms.saturating_sub(self.since_ms) >= BAN_WINDOW_MS
     }
 }
 
@@ -185,10 +185,10 @@ mod tests {
     fn a_minute_later_all_is_forgiven() {
         let bans = bans(2, 500);
         bans.failed("192.0.2.1", START);
-        bans.failed("192.0.2.1", START + WINDOW_MS);
-        assert!(!bans.refuse("192.0.2.1", START + WINDOW_MS));
-        bans.failed("192.0.2.1", START + 2 * WINDOW_MS - 1);
-        assert!(bans.refuse("192.0.2.1", START + 2 * WINDOW_MS - 1));
+        bans.failed("192.0.2.1", START + BAN_WINDOW_MS);
+        assert!(!bans.refuse("192.0.2.1", START + BAN_WINDOW_MS));
+        bans.failed("192.0.2.1", START + 2 * BAN_WINDOW_MS - 1);
+        assert!(bans.refuse("192.0.2.1", START + 2 * BAN_WINDOW_MS - 1));
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(sizes(&bans), (MAX_ADDRESSES, MAX_ADDRESSES));
         assert!(!bans.refuse(&address(9), START), "the first are forgotten");
         assert!(bans.refuse(&address(10), START) && bans.refuse(&address(MAX_ADDRESSES + 9), START));
-        bans.failed("192.0.2.1", START + WINDOW_MS);
+        bans.failed("192.0.2.1", START + BAN_WINDOW_MS);
         assert_eq!(sizes(&bans), (1, 1));
     }
 }

@@ -10,8 +10,10 @@ use crate::reactor::Cx;
 use crate::session::connection::Connection;
 use crate::session::connection::recv::RecvHalf;
 use crate::session::lifecycle::connecter::Connecter;
-use crate::session::lifecycle::session::{Reason, Session, Stage, fd_value, linger, timer};
-use crate::session::monitor::{Endpoints, event};
+use crate::session::lifecycle::reason::Reason;
+use crate::session::lifecycle::session::{Session, Stage};
+use crate::session::lifecycle::timer;
+use crate::session::monitor::{Endpoints, descriptor_value, event};
 use crate::session::{Command, SessionHandle};
 use crate::sys::log::Notice;
 use std::sync::Arc;
@@ -39,7 +41,7 @@ impl Session {
                     }
                     Reason::Protocol(failure) => self.tell_failure(failure),
                 }
-                self.tell(event::DISCONNECTED, fd_value(handshaking.raw_fd()));
+                self.tell(event::DISCONNECTED, descriptor_value(handshaking.raw_fd()));
                 let refused = handshaking.denied || matches!(reason, Reason::Protocol(_));
                 if let Some(connecter) = self.connecter.as_mut().filter(|_| refused) {
                     connecter.refused();
@@ -55,7 +57,7 @@ impl Session {
                     }
                     Reason::Stream(_) | Reason::Own(_) | Reason::Timeout => {}
                 }
-                self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
+                self.tell(event::DISCONNECTED, descriptor_value(connection.raw_fd()));
                 self.take_apart(&connection);
                 for_good = matches!(reason, Reason::Protocol(_));
             }
@@ -215,7 +217,7 @@ impl Session {
         if !connected && self.options.socket_type.sends_subscriptions_alone() {
             return cx.finish();
         }
-        if linger(cx, self.owner.linger_ms()) {
+        if timer::linger(cx, self.owner.linger_ms()) {
             self.send(cx);
         }
     }
@@ -231,7 +233,7 @@ impl Session {
         NOTICE.write(now_ms, line);
         self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
         if let Stage::Connected(connection) = &self.stage {
-            self.tell(event::DISCONNECTED, fd_value(connection.raw_fd()));
+            self.tell(event::DISCONNECTED, descriptor_value(connection.raw_fd()));
         }
     }
 

@@ -2,17 +2,17 @@
 
 use crate::errno::Errno;
 use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
-use crate::reactor::Cx;
+use crate::reactor::{Cx, Interest};
 use crate::session::lifecycle::connecter::Step;
-use crate::session::lifecycle::establishing::EITHER;
-use crate::session::lifecycle::session::{Session, Stage, fd_value, millis, timer};
-use crate::session::monitor::{Endpoints, event};
+use crate::session::lifecycle::session::{Session, Stage};
+use crate::session::lifecycle::timer;
+use crate::session::monitor::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
 use crate::session::{Command, SessionHandle};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-/// The value of an event about a descriptor where there is none: -1, as wide as it is told.
-const NO_DESCRIPTOR: u64 = u64::MAX;
+/// For something to read, and for room. A stream that connects is watched for both.
+pub(in crate::session) const READABLE_AND_WRITABLE: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl Session {
     pub(in crate::session) fn connect(&mut self, cx: &mut Cx<'_>) {
@@ -31,11 +31,11 @@ impl Session {
             Step::Wait(attempt) => {
                 if let Some(fd) = attempt.fd() {
                     self.tell(event::CONNECT_DELAYED, Errno::INPROGRESS.0.unsigned_abs().into());
-                    if let Err(errno) = cx.register(fd, EITHER) {
+                    if let Err(errno) = cx.register(fd, READABLE_AND_WRITABLE) {
                         return self.attempt_failed(cx, Some(fd), errno);
                     }
                     if self.options.connect_timeout_ms > 0 {
-                        cx.set_timer(timer::CONNECT, millis(self.options.connect_timeout_ms));
+                        cx.set_timer(timer::CONNECT, timer::millis(self.options.connect_timeout_ms));
                     }
                 }
                 self.stage = Stage::Connecting(attempt);
@@ -43,7 +43,7 @@ impl Session {
             Step::Proxying(attempt) => {
                 // A stream that was connected at once is not registered yet.
                 if let Some(fd) = attempt.fd().filter(|_| !watched)
-                    && let Err(errno) = cx.register(fd, EITHER)
+                    && let Err(errno) = cx.register(fd, READABLE_AND_WRITABLE)
                 {
                     return self.attempt_failed(cx, Some(fd), errno);
                 }
@@ -53,7 +53,7 @@ impl Session {
                 cx.cancel_timer(timer::CONNECT);
                 self.endpoints = endpoints;
                 self.peer_address = peer_address;
-                self.tell(event::CONNECTED, fd_value(fd.as_raw_fd()));
+                self.tell(event::CONNECTED, descriptor_value(fd.as_raw_fd()));
                 self.begin_handshake(cx, fd, watched);
             }
             Step::Failed { fd, errno } => self.attempt_failed(cx, fd, errno),
@@ -64,7 +64,7 @@ impl Session {
         cx.cancel_timer(timer::CONNECT);
         self.stage = Stage::Waiting;
         if let Some(fd) = fd {
-            self.tell(event::CLOSED, fd_value(fd));
+            self.tell(event::CLOSED, descriptor_value(fd));
         }
         let mut stop = ZMQ_RECONNECT_STOP_CONN_REFUSED;
         if self.closing {
@@ -101,7 +101,7 @@ impl Session {
         let Some(interval_ms) = connecter.backoff_ms() else { return false };
         let endpoints = Endpoints::connecting(connecter.endpoint());
         self.owner.monitor.tell(event::CONNECT_RETRIED, u64::from(interval_ms.unsigned_abs()), &endpoints);
-        cx.set_timer(timer::RECONNECT, millis(interval_ms));
+        cx.set_timer(timer::RECONNECT, timer::millis(interval_ms));
         true
     }
 

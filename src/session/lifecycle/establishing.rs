@@ -15,19 +15,19 @@ use crate::session::connection::Connection;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf};
 use crate::session::lifecycle::connecter::Met;
+use crate::session::lifecycle::connecting::READABLE_AND_WRITABLE;
 use crate::session::lifecycle::handshaking::{Handshaking, Outcome, Stream};
-use crate::session::lifecycle::session::{Reason, Session, Stage, fd_value, millis, timer};
+use crate::session::lifecycle::reason::Reason;
+use crate::session::lifecycle::session::{Session, Stage};
+use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::Zap;
-use crate::session::monitor::event;
+use crate::session::monitor::{descriptor_value, event};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-/// For something to read, and for room.
-pub(in crate::session) const EITHER: Interest = Interest::READABLE.add(Interest::WRITABLE);
-
 /// A peer whose authentication has failed for now is told nothing (RFC 25, RFC 27): after so many milliseconds the connection
 /// ends, so that the peer comes back. At once, and it would be back at once, with a question for the same authenticator.
-const SILENCE_MS: i32 = 1100;
+const AUTH_FAILED_SILENCE_MS: i32 = 1100;
 
 impl Session {
     /// `watched`: the reactor has watched the stream for being connected.
@@ -39,11 +39,11 @@ impl Session {
             // What has happened since is found by trying.
             (true, true) => Ok(()),
             (true, false) => cx.reregister(fd.as_raw_fd(), Interest::READABLE),
-            (false, true) => cx.register(fd.as_raw_fd(), EITHER),
+            (false, true) => cx.register(fd.as_raw_fd(), READABLE_AND_WRITABLE),
             (false, false) => cx.register(fd.as_raw_fd(), Interest::READABLE),
         };
         if registered.is_err() {
-            self.tell(event::CLOSED, fd_value(fd.as_raw_fd()));
+            self.tell(event::CLOSED, descriptor_value(fd.as_raw_fd()));
             drop(fd);
             return self.lost(cx);
         }
@@ -52,14 +52,14 @@ impl Session {
             return self.establish(cx, stream, None, &[], (&[], false));
         }
         if self.options.handshake_ivl_ms > 0 {
-            cx.set_timer(timer::HANDSHAKE, millis(self.options.handshake_ivl_ms));
+            cx.set_timer(timer::HANDSHAKE, timer::millis(self.options.handshake_ivl_ms));
         }
         let raw_fd = fd.as_raw_fd();
         let config = Config::new(&self.options, self.security.clone(), &self.peer_address);
         match Handshaking::new(fd, for_room, &self.layers, config) {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
             Err(_) => {
-                self.tell(event::CLOSED, fd_value(raw_fd));
+                self.tell(event::CLOSED, descriptor_value(raw_fd));
                 return self.lost(cx);
             }
         }
@@ -82,7 +82,7 @@ impl Session {
             Outcome::More => {
                 if let Stage::Handshaking(handshaking) = &mut self.stage
                     && handshaking.needs_room()
-                    && let Err(errno) = cx.reregister(handshaking.raw_fd(), EITHER)
+                    && let Err(errno) = cx.reregister(handshaking.raw_fd(), READABLE_AND_WRITABLE)
                 {
                     self.disconnected(cx, Reason::Stream(errno));
                 }
@@ -95,9 +95,9 @@ impl Session {
                     self.count_failure(cx.now_ms());
                 }
                 if status == ZapStatus::TemporaryError
-                    && !(1..=SILENCE_MS).contains(&self.options.handshake_ivl_ms)
+                    && !(1..=AUTH_FAILED_SILENCE_MS).contains(&self.options.handshake_ivl_ms)
                 {
-                    cx.set_timer(timer::HANDSHAKE, millis(SILENCE_MS));
+                    cx.set_timer(timer::HANDSHAKE, timer::millis(AUTH_FAILED_SILENCE_MS));
                 }
                 return Some(Outcome::More);
             }
@@ -146,7 +146,7 @@ impl Session {
         let raw_fd = fd.as_raw_fd();
         // See `Connections::recall`.
         let has_fd = self.owner.mailbox.state().has_fd();
-        if has_fd && !for_room && cx.reregister(raw_fd, EITHER).is_err() {
+        if has_fd && !for_room && cx.reregister(raw_fd, READABLE_AND_WRITABLE).is_err() {
             return self.lost(cx);
         }
         let met = self.meet(peer.as_ref());
@@ -180,7 +180,7 @@ impl Session {
             None => Ok(()),
         };
         let probed = if probes { send.begin_with_message(b"") } else { Ok(()) };
-        let recv = RecvHalf::new(writer, recv_form, limits(&self.options), heartbeat);
+        let recv = RecvHalf::new(writer, recv_form, Limits::of(&self.options), heartbeat);
         let mut recv = recv.through(tunnel);
         if let Some(bytes) = self.options.in_batch() {
             recv.read_at_most(bytes);
@@ -296,14 +296,4 @@ fn forms(peer: Option<Peer>, role: Option<&ws::Role>, options: &SocketOptions) -
         version => SendForm::Framed(version),
     };
     (send, RecvForm::Zmtp(version))
-}
-
-/// What a peer may send.
-pub(in crate::session) fn limits(options: &SocketOptions) -> Limits {
-    let message = match u64::try_from(options.maxmsgsize) {
-        Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
-        Err(_) => u64::MAX,
-    };
-    let subscriptions = matches!(options.socket_type, SocketType::Pub | SocketType::Xpub | SocketType::Radio);
-    Limits { frame: options.maxmsgsize, message, subscriptions }
 }

@@ -4,7 +4,7 @@ use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Opening, Peer, Progress, Security};
 use crate::errno::Errno;
 use crate::session::connection::tls_stream::{self, Tunnel};
-use crate::session::lifecycle::session::Reason;
+use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::zap::Zap;
 use crate::transport::Layers;
 use std::io::IoSlice;
@@ -13,11 +13,11 @@ use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// Bytes read in one call. What comes behind the handshake in the same read is handed on.
-const READ: usize = 2048;
+const READ_BYTES: usize = 2048;
 /// Room for what we say ourselves: all of it where there is a password in it, which growing would leave behind unwiped; else
 /// what is said as a rule. Where many connect at once this is what makes up the most memory at the same time.
-const SECRET_ROOM: usize = 2048;
-const OPEN_ROOM: usize = 256;
+const SECRET_OUT_BYTES: usize = 2048;
+const OPEN_OUT_BYTES: usize = 256;
 
 /// The stream, the engine's handshake, and what is still to be written.
 pub struct Handshaking {
@@ -91,7 +91,7 @@ impl Handshaking {
         let tunnel = layers.tls.as_ref().map(Tunnel::new).transpose()?.map(Arc::new);
         let is_secret = matches!(config.security, Security::PlainClient { .. });
         let handshake = Opening::new(layers.ws.as_ref(), config);
-        let out = Wiped(Vec::with_capacity(if is_secret { SECRET_ROOM } else { OPEN_ROOM }));
+        let out = Wiped(Vec::with_capacity(if is_secret { SECRET_OUT_BYTES } else { OPEN_OUT_BYTES }));
         Ok(Handshaking {
             fd,
             tunnel,
@@ -142,7 +142,7 @@ impl Handshaking {
                 return outcome;
             }
         }
-        let mut buffer = [0; READ];
+        let mut buffer = [0; READ_BYTES];
         loop {
             let bytes = match tls_stream::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
@@ -153,7 +153,7 @@ impl Handshaking {
                 }
                 Err(errno) => return Outcome::Failed(errno),
             };
-            self.drained = bytes.len() < READ && self.tunnel.is_none() && !self.hangup;
+            self.drained = bytes.len() < READ_BYTES && self.tunnel.is_none() && !self.hangup;
             let (taken, progress) = match self.handshake.input(bytes) {
                 Ok((taken, progress)) => (taken, Ok(progress)),
                 Err(failure) => (0, Err(failure)),

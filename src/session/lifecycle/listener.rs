@@ -7,7 +7,7 @@ use crate::options::SocketOptions;
 use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
 use crate::session::lifecycle::session::{Session, SessionContext};
 use crate::session::lifecycle::zap::Authenticators;
-use crate::session::monitor::{Endpoints, event};
+use crate::session::monitor::{Endpoints, descriptor_value, event};
 use crate::session::remote::Shared;
 use crate::session::{SocketLink, monitor};
 use crate::sys::lock::Lock;
@@ -22,16 +22,16 @@ use std::time::Duration;
 /// Connections taken in one go, before others have their turn.
 const LISTENER_TURN_ACCEPTS: usize = 64;
 /// How long to wait when the system has no descriptors left: asking again at once would spin.
-const EXHAUSTED: Duration = Duration::from_millis(100);
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// And when it says what it only says of a listener that is none.
-const HOPELESS: Duration = Duration::from_secs(1);
+const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
 /// So many connections in a row are lost before anybody could have them that it may as well be the system's fault.
-const MOST_LOST: u32 = 16;
+const MAX_LOST_ACCEPTS: u32 = 16;
 const RETRY: u8 = 1;
 
 /// What a handshake holds at most, as measured with all mechanisms, and with TLS below.
-const HANDSHAKE_BYTES: usize = 4096;
-const TLS_HANDSHAKE_BYTES: usize = 64 * 1024;
+const MAX_HANDSHAKE_BYTES: usize = 4096;
+const MAX_TLS_HANDSHAKE_BYTES: usize = 64 * 1024;
 
 /// A listener as its socket knows it. Dropped without [`close`](Listening::close), it goes on.
 pub struct Listening {
@@ -53,7 +53,7 @@ struct Both {
 pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Listener) -> Listening {
     let endpoints = Endpoints::bound(listener.last_endpoint());
     let owner = Arc::clone(&session_context.owner);
-    let fd = u64::try_from(listener.fd().as_raw_fd()).unwrap_or(0);
+    let fd = descriptor_value(listener.fd().as_raw_fd());
     owner.monitor.tell(event::LISTENING, fd, &endpoints);
     let shared = Arc::new(Both { listener: Lock::new(Some(listener)), sessions: Lock::default() });
     let theirs = Arc::clone(&shared);
@@ -82,7 +82,7 @@ impl Listening {
     pub fn close(&self) {
         let listener = self.shared.listener.lock().take();
         if let Some(listener) = listener {
-            let fd = u64::try_from(listener.fd().as_raw_fd()).unwrap_or(0);
+            let fd = descriptor_value(listener.fd().as_raw_fd());
             match listener.close() {
                 Ok(()) => self.owner.monitor.tell(event::CLOSED, fd, &self.endpoints),
                 Err(errno) => {
@@ -135,7 +135,7 @@ impl Acceptor {
             Some(Ok(())) => self.registered = true,
             Some(Err(errno)) => {
                 self.tell(event::ACCEPT_FAILED, errno);
-                cx.set_timer(RETRY, EXHAUSTED);
+                cx.set_timer(RETRY, EXHAUSTED_PAUSE);
             }
             // Closed meanwhile; the wake that says so is on its way.
             None => {}
@@ -151,7 +151,7 @@ impl Acceptor {
             if memory::is_short() {
                 // Whoever waits to be accepted costs us nothing.
                 self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
-                return cx.set_timer(RETRY, EXHAUSTED);
+                return cx.set_timer(RETRY, EXHAUSTED_PAUSE);
             }
             let (accepted, more) = match &*self.shared.listener.lock() {
                 Some(listener) => {
@@ -163,7 +163,7 @@ impl Acceptor {
                 None => return,
             };
             match accepted {
-                Ok(None) if more => return cx.set_timer(RETRY, EXHAUSTED),
+                Ok(None) if more => return cx.set_timer(RETRY, EXHAUSTED_PAUSE),
                 Ok(None) => return,
                 Ok(Some(stream)) => {
                     self.lost = 0;
@@ -186,14 +186,14 @@ impl Acceptor {
             AcceptError::Refused(_) => None,
             AcceptError::Transient(_) => {
                 self.lost += 1;
-                let pauses = self.lost >= MOST_LOST;
+                let pauses = self.lost >= MAX_LOST_ACCEPTS;
                 if pauses {
                     self.lost = 0;
                 }
-                pauses.then_some(EXHAUSTED)
+                pauses.then_some(EXHAUSTED_PAUSE)
             }
-            AcceptError::Exhausted(_) => Some(EXHAUSTED),
-            AcceptError::Fatal(_) => Some(HOPELESS),
+            AcceptError::Exhausted(_) => Some(EXHAUSTED_PAUSE),
+            AcceptError::Fatal(_) => Some(HOPELESS_PAUSE),
         }
     }
 
@@ -205,7 +205,7 @@ impl Acceptor {
         if let Security::CurveServer(keys) = &self.security {
             keys.rotate_cookies(now_ms);
         }
-        let fd = u64::try_from(stream.fd.as_raw_fd()).unwrap_or(0);
+        let fd = descriptor_value(stream.fd.as_raw_fd());
         let endpoints =
             monitor::Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
@@ -249,7 +249,7 @@ impl Acceptor {
         now_ms: u64,
     ) -> HandshakeTicket {
         static NOTICE: Notice = Notice::new();
-        let bytes = if stream.layers.tls.is_some() { TLS_HANDSHAKE_BYTES } else { HANDSHAKE_BYTES };
+        let bytes = if stream.layers.tls.is_some() { MAX_TLS_HANDSHAKE_BYTES } else { MAX_HANDSHAKE_BYTES };
         let limit = context.options().max_handshakes_size;
         let weak: Weak<Shared> = Arc::downgrade(shared);
         let (ticket, stopped) = context.handshakes().begin(bytes, usize::try_from(limit).unwrap_or(0), weak);
@@ -286,7 +286,7 @@ impl Source for Acceptor {
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
         // It costs the connection that was being taken. Not at once again: what panics every time must not spin.
-        cx.set_timer(RETRY, EXHAUSTED);
+        cx.set_timer(RETRY, EXHAUSTED_PAUSE);
         true
     }
 }

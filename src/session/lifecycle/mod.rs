@@ -8,6 +8,8 @@ pub(in crate::session) mod connecting;
 pub(in crate::session) mod establishing;
 pub(in crate::session) mod handshaking;
 pub mod listener;
+pub(in crate::session) mod reason;
 pub(in crate::session) mod resolve;
 pub mod session;
+pub(in crate::session) mod timer;
 pub mod zap;

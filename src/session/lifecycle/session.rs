@@ -2,7 +2,7 @@
 
 use crate::ctx::{Guard, HandshakeTicket};
 use crate::engine::zmtp::heartbeat::Action;
-use crate::engine::{Failure, Heartbeat, Security};
+use crate::engine::{Heartbeat, Security};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
@@ -13,29 +13,15 @@ use crate::session::connection::send::Sent;
 use crate::session::connection::{Connection, MIN_LOOK_INTERVAL};
 use crate::session::lifecycle::connecter::{Attempt, Connecter};
 use crate::session::lifecycle::handshaking::Handshaking;
+use crate::session::lifecycle::reason::Reason;
+use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::Authenticators;
-use crate::session::monitor::{Endpoints, event};
+use crate::session::monitor::{Endpoints, descriptor_value, event};
 use crate::session::remote::{DISCONNECT, MAKE_ROOM, PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
 use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan, Layers, Scheme};
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Timers of a session.
-pub mod timer {
-    pub const CONNECT: u8 = 1;
-    pub const RECONNECT: u8 = 2;
-    pub const HANDSHAKE: u8 = 3;
-    pub const HEARTBEAT: u8 = 4;
-    pub const LINGER: u8 = 5;
-    pub const LOOK: u8 = 6;
-    pub const COALESCING: u8 = 7;
-    pub const REFUSED: u8 = 8;
-
-    /// Those that end with a connection.
-    pub const OF_A_CONNECTION: [u8; 6] = [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED];
-}
 
 /// Before a stream is asked again that says that it takes nothing, though it has room, or has nothing, though it has; or for
 /// which there was no memory.
@@ -86,16 +72,6 @@ pub(in crate::session) enum Stage {
     Connecting(Attempt),
     Handshaking(Box<Handshaking>),
     Connected(Arc<Connection>),
-}
-
-/// Why a connection ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::session) enum Reason {
-    Stream(Errno),
-    /// The system refuses us what it takes.
-    Own(Errno),
-    Timeout,
-    Protocol(Failure),
 }
 
 impl Session {
@@ -467,7 +443,7 @@ impl Source for Session {
         self.lanes = None;
         self.end = None;
         if let Some(fd) = fd {
-            contain(|| self.tell(event::DISCONNECTED, fd_value(fd)));
+            contain(|| self.tell(event::DISCONNECTED, descriptor_value(fd)));
         }
         if self.closing {
             return false;
@@ -484,23 +460,4 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.let_go();
     }
-}
-
-/// The socket wants no more of a source: it goes on for so many milliseconds to send what is left, for ever below 0. `false`:
-/// not at all.
-pub(in crate::session) fn linger(cx: &mut Cx<'_>, linger_ms: i32) -> bool {
-    match linger_ms {
-        0 => cx.finish(),
-        1.. => cx.set_timer(timer::LINGER, millis(linger_ms)),
-        _ => {}
-    }
-    linger_ms != 0
-}
-
-pub(in crate::session) fn millis(ms: i32) -> Duration {
-    Duration::from_millis(u64::from(ms.max(0).unsigned_abs()))
-}
-
-pub(in crate::session) fn fd_value(fd: RawFd) -> u64 {
-    u64::try_from(fd).unwrap_or(0)
 }

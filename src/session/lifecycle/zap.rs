@@ -9,8 +9,8 @@ use crate::session::remote::{Shared, ZAP};
 use std::sync::Arc;
 
 /// Frames and bytes of a reply, beyond which it is no reply. A ZAP reply has eight frames.
-const MOST_FRAMES: usize = 32;
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_REPLY_FRAMES: usize = 32;
+const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// The sockets of the context, as far as a session needs one of them.
 pub trait Authenticators: Send + Sync {
@@ -44,7 +44,7 @@ impl Zap {
             let (more, data) = (frame.more(), frame.data());
             // What is too long is kept cut, and fails to be a reply.
             self.bytes = self.bytes.saturating_add(data.len());
-            if self.frames.len() < MOST_FRAMES && self.bytes <= MOST_BYTES {
+            if self.frames.len() < MAX_REPLY_FRAMES && self.bytes <= MAX_REPLY_BYTES {
                 self.frames.push(data.to_vec());
             }
             if !more {

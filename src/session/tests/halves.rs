@@ -6,8 +6,9 @@ use crate::engine::zmtp::heartbeat::Intervals;
 use crate::engine::zmtp::{Version, frame, v1};
 use crate::message::{BY_REFERENCE_MIN_BYTES, COMMAND, FrameKind, MORE, OutFrame};
 use crate::pipe::{self, LaneOptions, Pipe};
+use crate::session::connection::control::MAX_CONTROL_BYTES;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
-use crate::session::connection::send::{MOST_CONTROL, SendForm, SendHalf, Sent};
+use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -433,7 +434,7 @@ fn control_frames_wait_for_the_end_of_a_message_and_do_not_pile_up() {
     }
     assert!(peer.messages == [message.clone(), message]);
     assert!(!peer.command_inside && !half.is_busy());
-    assert_eq!(peer.commands, MOST_CONTROL / PONG.len());
+    assert_eq!(peer.commands, MAX_CONTROL_BYTES / PONG.len());
 }
 
 #[test]

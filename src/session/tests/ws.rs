@@ -105,7 +105,7 @@ fn pings_need_no_credit_and_their_answers_do_not_pile_up() {
         theirs.write_all(&[&b"\x89\x7d"[..], &[7; 125]].concat()).unwrap();
         assert_eq!(half.receive(ours.as_fd(), 0, &mut control), Received::Blocked);
     }
-    assert!(control.len() > 1000 && control.len() <= crate::session::connection::send::MOST_CONTROL);
+    assert!(control.len() > 1000 && control.len() <= crate::session::connection::control::MAX_CONTROL_BYTES);
 }
 
 #[test]

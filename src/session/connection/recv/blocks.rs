@@ -10,7 +10,7 @@ use crate::message::{BY_REFERENCE_MIN_BYTES, LARGE, MORE};
 /// Bodies shorter than this are received into the pipe's blocks, several at a time, and cut out of there, once the peer has
 /// sent one as long. That takes fewer system calls than to read each into memory of its own. Not before: for a length that is only
 /// announced no room is made.
-const IN_BLOCKS: usize = 32 * 1024;
+const IN_BLOCKS_MAX_BYTES: usize = 32 * 1024;
 
 impl RecvHalf {
     /// As [`parse`](RecvHalf::parse), of what lies in the pipe's blocks.
@@ -160,7 +160,7 @@ impl RecvHalf {
 
     /// Bodies shorter than this are waited for where their first bytes lie.
     fn in_blocks(&self) -> usize {
-        self.last_body_bytes.saturating_mul(2).clamp(BY_REFERENCE_MIN_BYTES, IN_BLOCKS)
+        self.last_body_bytes.saturating_mul(2).clamp(BY_REFERENCE_MIN_BYTES, IN_BLOCKS_MAX_BYTES)
     }
 
     fn accept_frame(&mut self, header: &Header) {

@@ -12,7 +12,7 @@ use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
 use std::ops::Range;
 
 /// Bytes opened in one go, give or take a frame.
-const RUN: usize = 32 * 1024;
+const OPENED_RUN_BYTES: usize = 32 * 1024;
 
 impl RecvHalf {
     /// As [`parse`](RecvHalf::parse), for frames in CURVE's boxes and a pipe with blocks.
@@ -58,7 +58,7 @@ impl RecvHalf {
         let pending = self.scratch.pending();
         let mut run = Run::default();
         let last = opener.last();
-        while !run.is_full() && run.opened() < RUN {
+        while !run.is_full() && run.opened() < OPENED_RUN_BYTES {
             let rest = pending.get(run.received()..).unwrap_or_default();
             let Ok(Some(header)) = frame::parse_header(rest) else { break };
             let fits = frame::check_size(header.body_len, self.limits.frame).is_ok();

@@ -9,7 +9,7 @@ use crate::engine::ws::{Header, Opcode};
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header as FrameHeader};
 use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
-use crate::session::connection::send::MOST_CONTROL;
+use crate::session::connection::control::MAX_CONTROL_BYTES;
 
 impl RecvHalf {
     /// As [`parse`](RecvHalf::parse), for WebSocket frames.
@@ -75,7 +75,7 @@ impl RecvHalf {
         let RecvForm::Ws(incoming) = &mut self.form else { return true };
         let payload = self.scratch.part_mut(header.header_len..header.frame_len());
         incoming.unmask(header.mask, payload);
-        let room = control.len() + payload.len() + MAX_HEADER <= MOST_CONTROL;
+        let room = control.len() + payload.len() + MAX_HEADER <= MAX_CONTROL_BYTES;
         match header.opcode {
             Opcode::Ping if room => incoming.append_control(control, Opcode::Pong, payload),
             Opcode::Close => {

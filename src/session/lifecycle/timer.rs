@@ -1,0 +1,32 @@
+//! The timers of a session, and of the sources that linger as a session does.
+
+use crate::reactor::Cx;
+use std::time::Duration;
+
+pub const CONNECT: u8 = 1;
+pub const RECONNECT: u8 = 2;
+pub const HANDSHAKE: u8 = 3;
+pub const HEARTBEAT: u8 = 4;
+pub const LINGER: u8 = 5;
+pub const LOOK: u8 = 6;
+pub const COALESCING: u8 = 7;
+pub const REFUSED: u8 = 8;
+
+/// Those that end with a connection.
+pub const OF_A_CONNECTION: [u8; 6] = [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED];
+
+/// The socket has closed its end: the source goes on for `linger_ms` milliseconds (`ZMQ_LINGER`) to send what is left, for ever
+/// below 0. `false`: it ends at once.
+pub fn linger(cx: &mut Cx<'_>, linger_ms: i32) -> bool {
+    match linger_ms {
+        0 => cx.finish(),
+        1.. => cx.set_timer(LINGER, millis(linger_ms)),
+        _ => {}
+    }
+    linger_ms != 0
+}
+
+/// An option in milliseconds; below 0 it counts as 0.
+pub fn millis(ms: i32) -> Duration {
+    Duration::from_millis(u64::from(ms.max(0).unsigned_abs()))
+}
