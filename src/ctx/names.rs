@@ -175,11 +175,11 @@ mod tests {
     use std::sync::Barrier;
     use std::thread;
 
-    type Plain = Names<u32, char, u32>;
+    type Inproc = Names<u32, char, u32>;
 
     #[test]
     fn a_name_has_one_owner() {
-        let names = Plain::new();
+        let names = Inproc::new();
         assert_eq!(names.bind("a", 1, 'x'), Ok(vec![]));
         assert_eq!(names.bind("a", 2, 'y'), Err(Errno::ADDRINUSE));
         assert_eq!(names.find("a"), Some('x'));
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn who_came_before_the_bind_is_handed_over() {
-        let names = Plain::new();
+        let names = Inproc::new();
         names.connect("a", 2, |bound| Ok(bound.is_none().then_some(20))).unwrap();
         names.pend("a", 3, 30);
         names.pend("b", 3, 31);
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_closed_owner_leaves_nothing() {
-        let names = Plain::new();
+        let names = Inproc::new();
         names.bind("a", 1, 'x').unwrap();
         names.bind("b", 1, 'y').unwrap();
         names.bind("c", 2, 'z').unwrap();
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn racing_bind_and_connect_find_each_other() {
         for _ in 0..500 {
-            let (names, barrier) = (Plain::new(), Barrier::new(3));
+            let (names, barrier) = (Inproc::new(), Barrier::new(3));
             let (met, taken) = thread::scope(|scope| {
                 let connects: Vec<_> = [2, 3]
                     .map(|owner| {

@@ -25,8 +25,8 @@ const FORK_DEPTH: usize = 16;
 const EMPTY: u32 = 0;
 /// [`Slot::born`] of a slot that a forked child has given up.
 const ABANDONED: u32 = u32::MAX;
-/// [`Slot::told`] while there is nothing to tell.
-const UNTOLD: u32 = u32::MAX;
+/// [`Slot::last_rcvmore`] while the last call has received nothing.
+const NO_RCVMORE: u32 = u32::MAX;
 
 /// The handles of one kind, such as all sockets of the process.
 ///
@@ -59,15 +59,15 @@ pub struct Slot<T: 'static> {
     /// The [`fork::generation`] that put the value in; `EMPTY`; `ABANDONED`. Written by who inserts and removes,
     /// under the lock, and by `abandon`; read without. The lock has the last word, so this makes no edge.
     born: AtomicU32,
-    /// What the value last said of itself, for those who ask it without the lock. Empty without a value.
-    memo: Memo,
-    /// What the last call said that held the lock, for those who ask without it; `UNTOLD` where it said nothing. Written under
-    /// the lock; a number alone, so this makes no edge. Who asks on the thread of that call sees what it said, and so does
-    /// whoever that thread has told of the call.
-    told: AtomicU32,
-    /// What holds of the value from the beginning. Written by who has made the handle, before anybody else knows it, so this makes no
+    /// The socket's `ZMQ_EVENTS` as they were last looked at, for threads that ask without the lock. Empty without a value.
+    cached_events: Memo,
+    /// Whether more follow the frame that the last call under the lock has received; `NO_RCVMORE` where it received none. Written
+    /// under the lock, read without; a number alone, so this makes no edge. The thread of that call reads what it wrote, and so
+    /// does each thread that it has synchronised with since.
+    last_rcvmore: AtomicU32,
+    /// Which calls may take the fast path. Written by the thread that has made the handle, before any other knows it, so this makes no
     /// edge.
-    marks: AtomicU32,
+    fast_paths: AtomicU32,
     value: Lock<Option<T>>,
     /// The next in the list of free slots. Read and written under the list's lock alone.
     next_free: AtomicCell<Option<&'static Slot<T>>>,
@@ -151,8 +151,8 @@ impl<T: Send> Slots<T> {
         let SlotGuard { slot, mut value } = guard;
         let removed = value.take();
         slot.born.store(EMPTY, Relaxed);
-        slot.memo.clear();
-        slot.say_nothing();
+        slot.cached_events.clear();
+        slot.forget_last_rcvmore();
         drop(value);
         self.free_list().lock().push_back(slot);
         removed
@@ -178,9 +178,9 @@ impl<T: Send> Slots<T> {
         let made = pages::for_good(FIRST_SLAB << index, || Slot {
             tag: self.tag,
             born: AtomicU32::new(EMPTY),
-            memo: Memo::new(),
-            told: AtomicU32::new(UNTOLD),
-            marks: AtomicU32::new(0),
+            cached_events: Memo::new(),
+            last_rcvmore: AtomicU32::new(NO_RCVMORE),
+            fast_paths: AtomicU32::new(0),
             value: Lock::new(None),
             next_free: AtomicCell::new(None),
         });
@@ -244,46 +244,46 @@ impl<T> Slot<T> {
         Some(SlotGuard { slot: self, value })
     }
 
-    /// What the value last said of itself; to be set under its lock.
-    pub fn memo(&self) -> &Memo {
-        &self.memo
+    /// Where the socket's `ZMQ_EVENTS` are cached; to be set under its lock.
+    pub fn events_cache(&self) -> &Memo {
+        &self.cached_events
     }
 
-    /// What the memo remembers; nothing after a fork. Takes no lock.
+    /// The cached `ZMQ_EVENTS`; `None` after a fork. Takes no lock.
     #[inline]
-    pub fn remembered(&self) -> Option<u32> {
-        self.memo.get().filter(|_| self.born.load(Relaxed) == fork::generation())
+    pub fn cached_events(&self) -> Option<u32> {
+        self.cached_events.get().filter(|_| self.born.load(Relaxed) == fork::generation())
     }
 
-    /// Remembers a number until the next call that has something else to say, or nothing ([`say_nothing`](Slot::say_nothing)).
+    /// Remembers whether more frames follow the one received last, until the next call receives another, or
+    /// [forgets it](Slot::forget_last_rcvmore). To be called under the lock.
+    #[inline]
+    pub fn set_last_rcvmore(&self, more: bool) {
+        self.last_rcvmore.store(u32::from(more), Relaxed);
+    }
+
     /// To be called under the lock.
     #[inline]
-    pub fn tell(&self, number: u8) {
-        self.told.store(u32::from(number), Relaxed);
+    pub fn forget_last_rcvmore(&self) {
+        self.last_rcvmore.store(NO_RCVMORE, Relaxed);
     }
 
-    /// Forgets what was said. To be called under the lock.
+    /// What was [remembered](Slot::set_last_rcvmore); `None` after a fork. Takes no lock.
     #[inline]
-    pub fn say_nothing(&self) {
-        self.told.store(UNTOLD, Relaxed);
+    pub fn last_rcvmore(&self) -> Option<bool> {
+        let more = self.last_rcvmore.load(Relaxed);
+        (more != NO_RCVMORE && self.born.load(Relaxed) == fork::generation()).then_some(more != 0)
     }
 
-    /// What was said last; nothing after a fork. Takes no lock.
-    #[inline]
-    pub fn told(&self) -> Option<u8> {
-        let told = u8::try_from(self.told.load(Relaxed)).ok()?;
-        (self.born.load(Relaxed) == fork::generation()).then_some(told)
+    /// Notes which calls may take the fast path; to be called by the thread that has made the handle, before it is given away.
+    pub fn set_fast_paths(&self, fast_paths: u32) {
+        self.fast_paths.store(fast_paths, Relaxed);
     }
 
-    /// Notes what holds of the value for good; to be called by who has made the handle, before it is given away.
-    pub fn mark(&self, marks: u32) {
-        self.marks.store(marks, Relaxed);
-    }
-
-    /// What was noted so. Takes no lock; of a value that is gone by now, where nothing is there.
+    /// Which calls may take the fast path. Takes no lock; may be that of a value that is gone by now.
     #[inline(always)]
-    pub fn marks(&self) -> u32 {
-        self.marks.load(Relaxed)
+    pub fn fast_paths(&self) -> u32 {
+        self.fast_paths.load(Relaxed)
     }
 
     /// Whether the handle was made by the parent of this forked process.
@@ -361,20 +361,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_gone_with_the_value() {
+    fn last_rcvmore_is_gone_with_the_value() {
         static SLOTS: Slots<u64> = Slots::new(1);
         let handle = SLOTS.insert(1).unwrap();
         let slot = SLOTS.lookup(handle).unwrap();
-        assert_eq!(slot.told(), None);
-        slot.tell(1);
-        assert_eq!(slot.told(), Some(1));
-        slot.tell(0);
-        assert_eq!(slot.told(), Some(0));
-        slot.say_nothing();
-        assert_eq!(slot.told(), None);
-        slot.tell(1);
+        assert_eq!(slot.last_rcvmore(), None);
+        for more in [true, false] {
+            slot.set_last_rcvmore(more);
+            assert_eq!(slot.last_rcvmore(), Some(more));
+        }
+        slot.forget_last_rcvmore();
+        assert_eq!(slot.last_rcvmore(), None);
+        slot.set_last_rcvmore(true);
         SLOTS.remove(SLOTS.lock(handle).unwrap());
-        assert_eq!(slot.told(), None);
+        assert_eq!(slot.last_rcvmore(), None);
     }
 
     #[test]

@@ -326,7 +326,7 @@ impl Pattern {
 
     /// Where [`recv`](Pattern::recv) does no more than to take a frame of the queue's.
     #[inline(always)]
-    pub fn plain_queue(&mut self) -> Option<&mut FairQueue> {
+    pub fn inline_queue(&mut self) -> Option<&mut FairQueue> {
         match self {
             Pattern::Pull(pull) => Some(&mut pull.queue),
             Pattern::Dealer(dealer) => Some(&mut dealer.queue),
@@ -347,7 +347,7 @@ impl Pattern {
 
     /// Where [`send`](Pattern::send) does no more than to give the frame to the balancer.
     #[inline(always)]
-    pub fn plain_out(&mut self) -> Option<&mut LoadBalancer> {
+    pub fn inline_out(&mut self) -> Option<&mut LoadBalancer> {
         match self {
             Pattern::Push(push) => Some(&mut push.out),
             Pattern::Dealer(dealer) => Some(&mut dealer.out),

@@ -202,14 +202,14 @@ mod tests {
                 assert!(part.is_empty());
             }
             assert!(right.read_by_reference().is_none(), "not published");
-            assert_eq!(left.write_plain(b"not while bodies are held", false), None);
+            assert_eq!(left.write_inline(b"not while bodies are held", false), None);
             write(&mut left, &mut Msg::copy_from(&vec![3; last]).unwrap(), false);
             for place in places {
                 let (body, more) = right.read_by_reference().unwrap();
                 assert_eq!((body.as_ptr(), more), (place, true));
             }
             assert_eq!(right.read_by_reference().is_some(), last == BODY_RING_MIN_BYTES);
-            assert_eq!(right.read_plain(false, |_| true).is_some(), last == 3);
+            assert_eq!(right.read_inline(false, |_| true).is_some(), last == 3);
         }
     }
 

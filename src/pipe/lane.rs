@@ -6,7 +6,7 @@ mod run;
 mod weight;
 mod writer;
 
-pub use inline::{Plain, Wake};
+pub use inline::{InlineFrame, Wake};
 pub use reader::LaneReader;
 pub use run::Run;
 pub use writer::LaneWriter;
@@ -58,7 +58,7 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
         wake: false,
         weight: Weight::default(),
         ring: None,
-        hands_full: false,
+        bodies_unpublished: false,
     };
     let reader_end = LaneReader {
         from,

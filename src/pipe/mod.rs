@@ -19,7 +19,7 @@ pub mod wire;
 
 pub use budget::Budget;
 pub use hwm::sum as sum_of_hwms;
-pub use lane::{LaneOptions, LaneReader, LaneWriter, Plain, Run, Tail, Wake};
+pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Tail, Wake};
 pub use link::{Link, Side};
 pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
@@ -128,16 +128,20 @@ impl Pipe {
         self.reader.read()
     }
 
-    /// See [`LaneReader::read_plain`].
+    /// See [`LaneReader::read_inline`].
     #[inline(always)]
-    pub fn read_plain(&mut self, alone: bool, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Plain<'_>> {
-        if self.end.is_closed() { None } else { self.reader.read_plain(alone, wanted) }
+    pub fn read_inline(
+        &mut self,
+        alone: bool,
+        wanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Option<InlineFrame<'_>> {
+        if self.end.is_closed() { None } else { self.reader.read_inline(alone, wanted) }
     }
 
-    /// See [`LaneWriter::write_plain`].
+    /// See [`LaneWriter::write_inline`].
     #[inline(always)]
-    pub fn write_plain(&mut self, body: &[u8], more: bool) -> Option<Wake> {
-        self.writer.write_plain(body, more)
+    pub fn write_inline(&mut self, body: &[u8], more: bool) -> Option<Wake> {
+        self.writer.write_inline(body, more)
     }
 
     /// See [`LaneReader::read_by_reference`].
@@ -152,7 +156,7 @@ impl Pipe {
         if self.writer.goes_by_reference() {
             self.writer.write_by_reference(message, more)
         } else {
-            self.writer.write_plain(message.data(), more)
+            self.writer.write_inline(message.data(), more)
         }
     }
 

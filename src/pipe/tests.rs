@@ -325,7 +325,7 @@ fn the_short_way_and_the_long_one_may_be_mixed() {
         let size =
             [0, 1, 33, 255, 256, 700, BY_REFERENCE_MIN_BYTES - 1, BY_REFERENCE_MIN_BYTES][round * 7 % 8];
         let (data, more) = (vec![round as u8; size], round % 3 != 0);
-        let written = (round % 5 != 0).then(|| left.write_plain(&data, more)).flatten();
+        let written = (round % 5 != 0).then(|| left.write_inline(&data, more)).flatten();
         short[0] += u32::from(written.is_some());
         if written.is_some() || send(&mut left, &data, more) {
             sent.push((data, more));
@@ -334,7 +334,7 @@ fn the_short_way_and_the_long_one_may_be_mixed() {
             continue;
         }
         loop {
-            let plain = (received.len() % 3 != 0).then(|| right.read_plain(false, |_| true)).flatten();
+            let plain = (received.len() % 3 != 0).then(|| right.read_inline(false, |_| true)).flatten();
             short[1] += u32::from(plain.is_some());
             match plain.map(|plain| (plain.body.to_vec(), plain.more)).or_else(|| recv(&mut right)) {
                 Some(frame) => received.push(frame),
@@ -352,42 +352,42 @@ fn the_short_way_and_the_long_one_may_be_mixed() {
 #[test]
 fn what_is_out_of_the_ordinary_is_not_written_on_the_short_way() {
     let (mut left, mut right, _, right_log) = pipe(2);
-    assert_eq!(left.write_plain(b"x", false), None, "credit was never looked for");
+    assert_eq!(left.write_inline(b"x", false), None, "credit was never looked for");
     assert!(send(&mut left, b"1", false));
-    assert_eq!(left.write_plain(&[0; BY_REFERENCE_MIN_BYTES], false), None, "by reference");
-    assert_eq!(left.write_plain(&[0; 300], false), None, "no room in the first block");
-    assert_eq!(left.write_plain(b"2", false), Some(Wake::Nobody));
-    assert_eq!(left.write_plain(b"3", false), None, "no credit");
+    assert_eq!(left.write_inline(&[0; BY_REFERENCE_MIN_BYTES], false), None, "by reference");
+    assert_eq!(left.write_inline(&[0; 300], false), None, "no room in the first block");
+    assert_eq!(left.write_inline(b"2", false), Some(Wake::Nobody));
+    assert_eq!(left.write_inline(b"3", false), None, "no credit");
     assert!(!left.check_write());
     assert_eq!([recv(&mut right), recv(&mut right)], [b"1", b"2"].map(|data| Some((data.to_vec(), false))));
     assert!(recv(&mut right).is_none());
     assert!(left.check_write());
-    assert_eq!(left.write_plain(b"3", false), None, "somebody sleeps");
+    assert_eq!(left.write_inline(b"3", false), None, "somebody sleeps");
     assert!(send(&mut left, b"3", false));
     assert_eq!(right_log.take(), ["readable"]);
-    assert_eq!(left.write_plain(b"4", true), Some(Wake::Nobody));
+    assert_eq!(left.write_inline(b"4", true), Some(Wake::Nobody));
     right.set_hwms(0, 1);
-    assert_eq!(left.write_plain(b"5", false), None, "another mark, the peer's doing");
+    assert_eq!(left.write_inline(b"5", false), None, "another mark, the peer's doing");
     right.close();
-    assert_eq!(left.write_plain(b"5", false), None, "closed");
+    assert_eq!(left.write_inline(b"5", false), None, "closed");
 }
 
 #[test]
 fn what_is_out_of_the_ordinary_is_not_read_on_the_short_way() {
     let (mut left, mut right, left_log, _) = pipe(4);
-    assert!(right.read_plain(false, |_| true).is_none(), "nothing there");
+    assert!(right.read_inline(false, |_| true).is_none(), "nothing there");
     left.write_subscription(true, b"topic").unwrap();
     for data in [&b"1"[..], b"2", &[0; BY_REFERENCE_MIN_BYTES]] {
         assert!(send(&mut left, data, false));
     }
     assert!(!left.check_write());
-    assert!(right.read_plain(false, |_| true).is_none(), "a command");
+    assert!(right.read_inline(false, |_| true).is_none(), "a command");
     assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"topic"));
-    assert!(right.read_plain(false, |_| true).is_none(), "there is credit to be given");
+    assert!(right.read_inline(false, |_| true).is_none(), "there is credit to be given");
     assert_eq!(recv(&mut right), Some((b"1".to_vec(), false)));
     assert_eq!(left_log.take(), ["writable"]);
-    assert!(right.read_plain(false, |body| body != b"2").is_none(), "not wanted");
-    assert_eq!(right.read_plain(false, |body| body == b"2").unwrap().body, b"2");
-    assert!(right.read_plain(false, |_| true).is_none(), "by reference");
+    assert!(right.read_inline(false, |body| body != b"2").is_none(), "not wanted");
+    assert_eq!(right.read_inline(false, |body| body == b"2").unwrap().body, b"2");
+    assert!(right.read_inline(false, |_| true).is_none(), "by reference");
     assert_eq!(recv(&mut right).unwrap().0.len(), BY_REFERENCE_MIN_BYTES);
 }

@@ -9,9 +9,9 @@ use super::state::Socket;
 use crate::ctx::SlotGuard;
 use crate::errno::Result;
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg};
-use crate::pipe::{PipeId, Plain, Wake};
+use crate::pipe::{InlineFrame, PipeId, Wake};
 
-/// Sockets that may send and receive on the fast path: [`Slot::marks`](crate::ctx::Slot::marks) of the handle.
+/// Sockets that may send and receive on the fast path: [`Slot::fast_paths`](crate::ctx::Slot::fast_paths) of the handle.
 const SENDS: u32 = 1;
 const RECEIVES: u32 = 2;
 
@@ -57,10 +57,10 @@ impl Handle {
 
     /// Receives a small frame and gives it to `take`, which calls nobody. `None`: there is none, or it has to go the long way.
     #[inline(always)]
-    pub fn recv_fast<R>(self, take: impl FnOnce(Plain<'_>) -> R) -> Option<R> {
+    pub fn recv_fast<R>(self, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<R> {
         let mut guard = self.undisturbed(RECEIVES)?;
         let (taken, more) = guard.get_mut()?.recv_fast(take)?;
-        self.0.tell(u8::from(more));
+        self.0.set_last_rcvmore(more);
         Some(taken)
     }
 
@@ -69,22 +69,22 @@ impl Handle {
     pub fn recv_by_reference(self) -> Option<(Body, bool)> {
         let mut guard = self.undisturbed(RECEIVES)?;
         let (body, more) = guard.get_mut()?.recv_by_reference()?;
-        self.0.tell(u8::from(more));
+        self.0.set_last_rcvmore(more);
         Some((body, more))
     }
 
     /// The socket, if it may go this way, nobody has it and it has nothing to do first.
     #[inline(always)]
     fn undisturbed(self, way: u32) -> Option<SlotGuard<'static, Socket>> {
-        if self.0.marks() & way == 0 {
+        if self.0.fast_paths() & way == 0 {
             return None;
         }
         let mut guard = self.0.try_lock()?;
         if !guard.get_mut()?.owner.mailbox.state().is_quiet() {
             return None;
         }
-        self.0.memo().forget();
-        self.0.say_nothing();
+        self.0.events_cache().forget();
+        self.0.forget_last_rcvmore();
         Some(guard)
     }
 }
@@ -92,17 +92,17 @@ impl Handle {
 impl Socket {
     /// Which ways are open to sockets of this type.
     pub(super) fn fast_path_ways(&mut self) -> u32 {
-        let sends = if self.pattern.plain_out().is_some() { SENDS } else { 0 };
-        let queue = self.pattern.plain_queue().is_some() || self.pattern.filtered_queue().is_some();
+        let sends = if self.pattern.inline_out().is_some() { SENDS } else { 0 };
+        let queue = self.pattern.inline_queue().is_some() || self.pattern.filtered_queue().is_some();
         let receives = if queue { RECEIVES } else { 0 };
         sends | receives
     }
 
     #[inline(always)]
     fn send_fast(&mut self, data: &[u8], more: bool) -> Option<FastPath> {
-        let out = self.pattern.plain_out()?;
+        let out = self.pattern.inline_out()?;
         let id = out.first_choice()?;
-        let wake = self.pipes.pipe(id)?.write_plain(data, more)?;
+        let wake = self.pipes.pipe(id)?.write_inline(data, more)?;
         out.written(id, more);
         Some(match wake {
             Wake::Nobody => FastPath::Sent,
@@ -112,7 +112,7 @@ impl Socket {
 
     /// Apart from [`send_fast`](Socket::send_fast): with the writing as a closure of one for both, that takes 27 instructions more.
     fn send_message_fast(&mut self, message: &mut Msg, more: bool) -> Option<FastPath> {
-        let out = self.pattern.plain_out()?;
+        let out = self.pattern.inline_out()?;
         let id = out.first_choice()?;
         let wake = self.pipes.pipe(id)?.write_message(message, more)?;
         out.written(id, more);
@@ -123,10 +123,10 @@ impl Socket {
     }
 
     #[inline(always)]
-    fn recv_fast<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
-        let Some(queue) = self.pattern.plain_queue() else { return self.recv_filtered(take) };
+    fn recv_fast<R>(&mut self, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<(R, bool)> {
+        let Some(queue) = self.pattern.inline_queue() else { return self.recv_filtered(take) };
         let id = queue.first_choice()?;
-        let frame = self.pipes.pipe(id)?.read_plain(queue.is_served_alone(), |_| true)?;
+        let frame = self.pipes.pipe(id)?.read_inline(queue.is_served_alone(), |_| true)?;
         let more = frame.more;
         queue.taken(id, more);
         self.rcvmore = more;
@@ -135,7 +135,7 @@ impl Socket {
 
     #[inline]
     fn recv_by_reference(&mut self) -> Option<(Body, bool)> {
-        let queue = self.pattern.plain_queue()?;
+        let queue = self.pattern.inline_queue()?;
         let id = queue.first_choice()?;
         let (body, more) = self.pipes.pipe(id)?.read_by_reference()?;
         queue.taken(id, more);
@@ -144,12 +144,12 @@ impl Socket {
     }
 
     #[inline(never)]
-    fn recv_filtered<R>(&mut self, take: impl FnOnce(Plain<'_>) -> R) -> Option<(R, bool)> {
+    fn recv_filtered<R>(&mut self, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<(R, bool)> {
         let (queue, filter) = self.pattern.filtered_queue()?;
         let id = queue.first_choice()?;
         let promised = queue.is_promised(id);
         let alone = queue.is_served_alone();
-        let frame = self.pipes.pipe(id)?.read_plain(alone, |body| promised || filter.passes(body))?;
+        let frame = self.pipes.pipe(id)?.read_inline(alone, |body| promised || filter.passes(body))?;
         let more = frame.more;
         queue.taken(id, more);
         self.rcvmore = more;

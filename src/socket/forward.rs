@@ -1,4 +1,4 @@
-//! Messages from one socket straight to another, as a proxy wants them.
+//! Messages from one socket to another, without a message of the program in between, as a proxy wants them.
 
 use super::Handle;
 use super::state::Socket;
@@ -31,10 +31,10 @@ impl Handle {
     pub fn forward(self, to: Handle, capture: Option<Handle>, most: u64) -> Result<Forwarded> {
         let (mut from, mut to, mut capture) = lock_all(self, to, capture)?;
         from.process()?;
-        to.hear_before_sending();
+        to.receive_subscriptions();
         to.process()?;
         if let Some(capture) = &mut capture {
-            capture.hear_before_sending();
+            capture.receive_subscriptions();
             capture.process()?;
         }
         let mut done = Forwarded::default();

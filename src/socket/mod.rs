@@ -52,8 +52,8 @@ impl Handle {
         let mut socket = Socket::new(context, socket_type)?;
         let (owner, ways) = (Arc::clone(&socket.owner), socket.fast_path_ways());
         let handle = Handle::from_address(SOCKETS.insert(socket)?)?;
-        handle.0.mark(ways);
-        owner.mailbox.clears(handle.0.memo());
+        handle.0.set_fast_paths(ways);
+        owner.mailbox.clears(handle.0.events_cache());
         Ok(handle)
     }
 
@@ -128,7 +128,7 @@ impl Handle {
     /// [`option`](Handle::option).
     #[inline]
     pub fn rcvmore(self) -> Option<bool> {
-        self.0.told().map(|more| more != 0)
+        self.0.last_rcvmore()
     }
 
     /// Sends one frame; of `flags` only `ZMQ_DONTWAIT` counts (the frame says itself whether more follow). Waits
@@ -136,7 +136,7 @@ impl Handle {
     /// and the pattern's own.
     pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
         let mut socket = self.lock()?;
-        socket.hear_before_sending();
+        socket.receive_subscriptions();
         socket.process()?;
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let len = frame.data().len();
@@ -199,14 +199,14 @@ impl Handle {
     ///
     /// Takes no lock if nothing has happened since the last time: `zmq_poll` over thousands of sockets hangs on it.
     pub fn events(self) -> Result<i32> {
-        if let Some(events) = self.0.remembered() {
+        if let Some(events) = self.0.cached_events() {
             return Ok(events.cast_signed());
         }
         let mut socket = self.lock()?;
         socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
         socket.process()?;
         let events = socket.readiness();
-        self.0.memo().set(events.cast_unsigned(), || socket.owner.mailbox.state().is_quiet());
+        self.0.events_cache().set(events.cast_unsigned(), || socket.owner.mailbox.state().is_quiet());
         Ok(events)
     }
 
@@ -256,7 +256,7 @@ impl Handle {
     ) -> Result<R> {
         let outcome = socket.try_recv(take);
         if outcome.is_ok() {
-            self.0.tell(u8::from(socket.rcvmore));
+            self.0.set_last_rcvmore(socket.rcvmore);
         }
         outcome
     }
@@ -266,8 +266,8 @@ impl Handle {
         let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
         socket.pipes.budget.begin(CALL_UNITS, Instant::now);
         // Whatever is done now may change what it said last.
-        self.0.memo().forget();
-        self.0.say_nothing();
+        self.0.events_cache().forget();
+        self.0.forget_last_rcvmore();
         Ok(socket)
     }
 }

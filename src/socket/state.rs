@@ -122,7 +122,7 @@ impl Socket {
 
     /// A message that is for nobody is gone: a subscription that has come before it was sent must be heard first.
     #[inline(always)]
-    pub fn hear_before_sending(&self) {
+    pub fn receive_subscriptions(&self) {
         if matches!(self.pattern, Pattern::Pub(_) | Pattern::Xpub(_)) {
             self.owner.connections.receive_pending();
         }

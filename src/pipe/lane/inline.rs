@@ -10,7 +10,7 @@ use crate::queue::blocks::Consumer;
 use std::sync::Arc;
 
 /// A frame of a message whose body lies in its block.
-pub struct Plain<'a> {
+pub struct InlineFrame<'a> {
     pub more: bool,
     pub body: &'a [u8],
     /// Properties of the connection that it came from.
@@ -28,12 +28,12 @@ impl LaneWriter {
     /// Writes a small frame of the program's, and shows the message if it ends it. `None`: it has to go the long way, and nothing
     /// was written.
     #[inline(always)]
-    pub fn write_plain(&mut self, body: &[u8], more: bool) -> Option<Wake> {
+    pub fn write_inline(&mut self, body: &[u8], more: bool) -> Option<Wake> {
         let Into::Blocks(producer) = &mut self.into else { return None };
         if producer.reader_sleeps()
             || !self.link.is_open()
             || !self.spending.within_limit()
-            || self.hands_full
+            || self.bodies_unpublished
         {
             return None;
         }
@@ -56,7 +56,7 @@ impl LaneWriter {
         Some(if producer.publish() { Wake::Reader } else { Wake::Nobody })
     }
 
-    /// As [`write_plain`](LaneWriter::write_plain), for a large body of a message that is nothing else: the reader gets the body
+    /// As [`write_inline`](LaneWriter::write_inline), for a large body of a message that is nothing else: the reader gets the body
     /// itself, and the empty message stays.
     #[inline]
     pub fn write_by_reference(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
@@ -75,7 +75,7 @@ impl LaneWriter {
         if let Some(body) = message.take_body() {
             ring.hold(body);
         }
-        self.hands_full = more;
+        self.bodies_unpublished = more;
         if more {
             return Some(Wake::Nobody);
         }
@@ -97,7 +97,11 @@ impl LaneReader {
     /// has to go the long way; nothing was taken, and the reader does not sleep. Who is `alone` with the lane, and has no other to read, may
     /// be made to wait for 1 µs.
     #[inline(always)]
-    pub fn read_plain(&mut self, alone: bool, wanted: impl FnOnce(&[u8]) -> bool) -> Option<Plain<'_>> {
+    pub fn read_inline(
+        &mut self,
+        alone: bool,
+        wanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Option<InlineFrame<'_>> {
         let From::Blocks(consumer) = &mut self.from else { return None };
         if !consumer.ready_here(alone) {
             return None;
@@ -118,10 +122,10 @@ impl LaneReader {
         self.found = None;
         self.incomplete = more;
         consumer.pass(len);
-        Some(Plain { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
+        Some(InlineFrame { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
     }
 
-    /// As [`read_plain`](LaneReader::read_plain), for a body that goes by the ring; and whether more frames follow.
+    /// As [`read_inline`](LaneReader::read_inline), for a body that goes by the ring; and whether more frames follow.
     #[inline]
     pub fn read_by_reference(&mut self) -> Option<(Body, bool)> {
         let From::Blocks(consumer) = &mut self.from else { return None };

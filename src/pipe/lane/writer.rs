@@ -24,7 +24,7 @@ pub struct LaneWriter {
     /// Where the reader is a socket of this process.
     pub(super) ring: Option<Box<RingWriter>>,
     /// Bodies go by the ring of which the frames are not published yet.
-    pub(super) hands_full: bool,
+    pub(super) bodies_unpublished: bool,
 }
 
 impl LaneWriter {
@@ -70,7 +70,7 @@ impl LaneWriter {
                 && ring.offer(producer)?
             {
                 ring.append(producer, flags, body)?;
-                self.hands_full = true;
+                self.bodies_unpublished = true;
             } else {
                 append_shared(producer, flags, body)?;
                 self.weight.add(self.spending.written(), len);
@@ -151,7 +151,7 @@ impl LaneWriter {
     /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
     #[inline(always)]
     pub fn flush(&mut self) {
-        if self.hands_full {
+        if self.bodies_unpublished {
             self.hand_over();
         }
         let wake = match &mut self.into {
@@ -176,14 +176,14 @@ impl LaneWriter {
             Into::Latest(_, dropping) => *dropping = false,
         }
         // After the blocks, which may hold a part of it.
-        self.hands_full = false;
+        self.bodies_unpublished = false;
         if let Some(ring) = &mut self.ring {
             ring.rollback();
         }
     }
 
     fn hand_over(&mut self) {
-        self.hands_full = false;
+        self.bodies_unpublished = false;
         if let Some(ring) = &mut self.ring {
             ring.publish();
         }
@@ -216,7 +216,7 @@ impl LaneWriter {
         }
     }
 
-    /// The blocks, for a connection that receives straight into them; `None` where the lane conflates.
+    /// The blocks, for a connection that receives into them directly; `None` where the lane conflates.
     pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
         match &mut self.into {
             Into::Blocks(producer) => Some(producer),
