@@ -3,6 +3,7 @@
 //! It knows sockets only as something to stop, and mailboxes, names and slots only as containers.
 #![forbid(unsafe_code)]
 
+pub mod call;
 mod context;
 mod handshakes;
 mod mailbox;

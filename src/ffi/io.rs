@@ -2,10 +2,9 @@
 
 use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use super::socket::find;
-use super::{memory, settled, transfer, zmq_msg_t};
+use super::{memory, transfer, transferred, zmq_msg_t};
 use crate::errno::{Errno, Result};
-use crate::message::{BODY_RING_MIN_BYTES, Msg, OutFrame};
-use crate::socket::{FastPath, Handle};
+use crate::message::{Msg, OutFrame};
 use crate::sys::copying;
 use libc::iovec;
 use std::ffi::{c_int, c_void};
@@ -29,12 +28,11 @@ pub unsafe extern "C-unwind" fn zmq_send(
 ) -> c_int {
     // SAFETY: as the caller promises.
     let data = unsafe { memory::bytes(buf, len) };
-    if let (Ok(socket), Ok(data)) = (find(socket), data)
-        && let Some(sent) = send_fast(socket, data, flags)
-    {
-        return sent;
-    }
-    send_bytes(socket, data, flags)
+    transferred(find(socket).and_then(|socket| {
+        let data = data?;
+        socket.send_bytes(data, has_more(flags), flags & ZMQ_DONTWAIT)?;
+        Ok(size(data.len()))
+    }))
 }
 
 /// As zmq_send(), for bytes that never change and are never freed: they are not copied.
@@ -57,7 +55,8 @@ pub unsafe extern "C-unwind" fn zmq_send_const(
             memory::bytes(buf, len)?;
             Msg::external(buf.cast_mut().cast(), len, None, ptr::null_mut())
         }?;
-        send(socket, &mut OutFrame::msg(&mut msg, has_more(flags)), flags)
+        socket.send(&mut OutFrame::msg(&mut msg, has_more(flags)), flags & ZMQ_DONTWAIT)?;
+        Ok(size(len))
     })
 }
 
@@ -75,16 +74,11 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     flags: c_int,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    let mut msg = unsafe { Msg::at(msg.cast()) };
-    if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
-        && let Some(bytes) = msg.bare_bytes()
-        && bytes.len() < BODY_RING_MIN_BYTES
-        && let Some(sent) = send_fast(socket, bytes, flags)
-    {
-        msg.clear();
-        return sent;
-    }
-    send_msg(socket, msg, flags)
+    let msg = unsafe { Msg::at(msg.cast()) };
+    transferred(
+        find(socket)
+            .and_then(|socket| socket.send_message(msg?, has_more(flags), flags & ZMQ_DONTWAIT).map(size)),
+    )
 }
 
 /// Older name of zmq_msg_send(), with another order.
@@ -124,7 +118,8 @@ pub unsafe extern "C-unwind" fn zmq_sendiov(
                 memory::bytes(buffer.iov_base, buffer.iov_len)
             }?;
             let more = has_more(flags) && index + 1 < count;
-            sent = send(socket, &mut OutFrame::bytes(data, more), flags)?;
+            socket.send_bytes(data, more, flags & ZMQ_DONTWAIT)?;
+            sent = size(data.len());
         }
         Ok(sent)
     })
@@ -146,17 +141,11 @@ pub unsafe extern "C-unwind" fn zmq_recv(
     len: usize,
     flags: c_int,
 ) -> c_int {
-    if let Ok(socket) = find(socket)
-        && (len == 0 || !buf.is_null())
-        && let Some(received) = socket.recv_fast(|frame| {
-            // SAFETY: as the caller promises; see `copy_out`.
-            unsafe { copy_out(frame.body, buf, len) }
-        })
-    {
-        return received;
-    }
-    // SAFETY: as the caller promises.
-    unsafe { recv_bytes(socket, buf, len, flags) }
+    transferred(find(socket).and_then(|socket| {
+        memory::check_room(buf, len)?;
+        // SAFETY: as the caller promises, and there is room.
+        socket.recv_bytes(flags & ZMQ_DONTWAIT, |data| unsafe { copy_out(data, buf, len) })
+    }))
 }
 
 /// As zmq_recv(), into a message of the right size, whose old content is released, also where there was nothing to
@@ -173,17 +162,8 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
     flags: c_int,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    let mut msg = unsafe { Msg::at(msg.cast()) };
-    if let (Ok(socket), Ok(msg)) = (find(socket), &mut msg)
-        // The old content is let go of under the socket's lock.
-        && !msg.may_call_back()
-        && let Some(received) = socket.recv_fast(|frame| {
-            msg.refill(frame.body, frame.more, frame.metadata).map(|()| size(frame.body.len()))
-        })
-    {
-        return settled(-1, received);
-    }
-    recv_msg(socket, msg, flags)
+    let msg = unsafe { Msg::at(msg.cast()) };
+    transferred(find(socket).and_then(|socket| socket.recv_message(msg?, flags & ZMQ_DONTWAIT).map(size)))
 }
 
 /// Older name of zmq_msg_recv(), with another order.
@@ -237,90 +217,6 @@ pub unsafe extern "C-unwind" fn zmq_recviov(
     })
 }
 
-/// The long way of zmq_send().
-#[inline(never)]
-fn send_bytes(socket: *mut c_void, data: Result<&[u8]>, flags: c_int) -> c_int {
-    transfer(|| send(find(socket)?, &mut OutFrame::bytes(data?, has_more(flags)), flags))
-}
-
-/// The long way of zmq_msg_send().
-#[inline(never)]
-fn send_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
-    transfer(|| {
-        let socket = find(socket)?;
-        let msg = msg?;
-        let sent = match msg.bare_bytes().map(<[u8]>::len) {
-            Some(len) if len >= BODY_RING_MIN_BYTES => hand_over(socket, msg, flags),
-            Some(_) => send(socket, &mut OutFrame::bytes(msg.data(), has_more(flags)), flags),
-            None => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
-        };
-        match sent {
-            Ok(sent) => {
-                msg.clear();
-                Ok(sent)
-            }
-            Err(errno) => {
-                if errno != Errno::TERM {
-                    msg.set_more(has_more(flags));
-                }
-                Err(errno)
-            }
-        }
-    })
-}
-
-/// Sends a large message, by handing it over if that can be done at once.
-fn hand_over(socket: Handle, msg: &mut Msg, flags: c_int) -> Result<c_int> {
-    let len = msg.len();
-    match socket.send_message_fast(msg, has_more(flags)) {
-        FastPath::Sent => Ok(size(len)),
-        FastPath::Wake(pipe) => socket.wake_reader(pipe).map(|()| size(len)),
-        FastPath::No => send(socket, &mut OutFrame::msg(msg, has_more(flags)), flags),
-    }
-}
-
-/// The long way of zmq_recv().
-///
-/// # Safety
-/// That of zmq_recv().
-#[inline(never)]
-unsafe fn recv_bytes(socket: *mut c_void, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
-    transfer(|| {
-        let socket = find(socket)?;
-        if buf.is_null() && len > 0 {
-            return Err(Errno::FAULT);
-        }
-        if let Some((body, _)) = socket.recv_by_reference() {
-            // SAFETY: as the caller promises.
-            return Ok(unsafe { copy_out(body.as_slice(), buf, len) });
-        }
-        // SAFETY: as the caller promises.
-        socket.recv(flags & ZMQ_DONTWAIT, |frame| Ok(unsafe { copy_out(frame.data(), buf, len) }))
-    })
-}
-
-/// The long way of zmq_msg_recv().
-#[inline(never)]
-fn recv_msg(socket: *mut c_void, msg: Result<&mut Msg>, flags: c_int) -> c_int {
-    transfer(|| {
-        let socket = find(socket)?;
-        let msg = msg?;
-        if let Some((body, more)) = socket.recv_by_reference() {
-            let len = body.len();
-            *msg = Msg::from_body(body);
-            msg.set_more(more);
-            return Ok(size(len));
-        }
-        if let Err(errno) = socket.recv(flags & ZMQ_DONTWAIT, |frame| frame.take_into(msg)) {
-            if matches!(errno, Errno::AGAIN | Errno::INTR) {
-                msg.clear();
-            }
-            return Err(errno);
-        }
-        Ok(size(msg.len()))
-    })
-}
-
 /// Copies what there is room for, and says how much there was.
 ///
 /// # Safety
@@ -330,22 +226,6 @@ unsafe fn copy_out(data: &[u8], buf: *mut c_void, len: usize) -> c_int {
     // SAFETY: as the caller promises. The data is ours, so the two do not overlap.
     unsafe { copying::copy(data.as_ptr(), buf.cast(), data.len().min(len)) };
     size(data.len())
-}
-
-fn send(socket: Handle, frame: &mut OutFrame<'_>, flags: c_int) -> Result<c_int> {
-    let len = frame.data().len();
-    socket.send(frame, flags & ZMQ_DONTWAIT)?;
-    Ok(size(len))
-}
-
-/// `None`: it has to go the long way.
-#[inline(always)]
-fn send_fast(socket: Handle, data: &[u8], flags: c_int) -> Option<c_int> {
-    match socket.send_fast(data, has_more(flags)) {
-        FastPath::Sent => Some(size(data.len())),
-        FastPath::Wake(pipe) => Some(transfer(|| socket.wake_reader(pipe).map(|()| size(data.len())))),
-        FastPath::No => None,
-    }
 }
 
 fn has_more(flags: c_int) -> bool {

@@ -20,6 +20,12 @@ pub(crate) unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Result<&'a [u8]
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), len) })
 }
 
+/// Errors: `EFAULT` where there is no room for `len` bytes at `buf`, which is NULL.
+#[inline(always)]
+pub(crate) fn check_room<T>(buf: *const T, len: usize) -> Result<()> {
+    if buf.is_null() && len > 0 { Err(Errno::FAULT) } else { Ok(()) }
+}
+
 /// Lets `write` fill the program's buffer, for which `*len` says how much room there is, and sets `*len` to how much
 /// was written. Errors: `EFAULT` for NULL, where `len` is, or the buffer although there should be room, and for lengths
 /// that no buffer can have; those of `write`, and then `*len` stays.

@@ -45,16 +45,12 @@ pub use timers::*;
 pub use version::*;
 pub use z85::*;
 
+use crate::ctx::call::{begin_cancellable, cancelled_before, contained, deferring_frees};
 use crate::errno::{Errno, Result};
-use crate::message::DeferFrees;
 use crate::sys::cancel::{CancelOff, end_if_cancelled};
-use crate::sys::contain::{Here, contain_at};
+use crate::sys::contain::Here;
 use std::ffi::c_int;
 use std::ptr;
-
-/// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
-/// mistaken for a condition that a program knows how to handle (and `EFAULT` stays the sign of a bad handle).
-const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
 
 // A thread that `pthread_cancel` ends must not be unwound inside of a call (`sys::cancel`). There are three kinds of calls in this regard.
 // Those that only compute and lock are `lockless` or `brief`. Those that may make any system call put cancellation off: `int`, `pointer`,
@@ -78,8 +74,7 @@ pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
     let here = Here::find();
     let result = {
         let _off = CancelOff::for_call(here);
-        let _frees = DeferFrees::at(here);
-        contained(here, run)
+        deferring_frees(here, run)
     };
     settled(on_failure, result)
 }
@@ -87,21 +82,13 @@ pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
 /// As [`int`], for a call that makes no cancellation point of libc's.
 pub(crate) fn brief(run: impl FnOnce() -> Result<c_int>) -> c_int {
     let here = Here::find();
-    let result = {
-        let _frees = DeferFrees::at(here);
-        contained(here, run)
-    };
+    let result = deferring_frees(here, run);
     settled(-1, result)
 }
 
 /// As [`brief`], for a call that may sleep. Nothing that `run` has captured needs dropping, and nothing in the caller's frame.
 pub(crate) fn transfer(run: impl FnOnce() -> Result<c_int>) -> c_int {
-    let here = begin_cancellable();
-    let result = {
-        let _frees = DeferFrees::at(here);
-        contained(here, run)
-    };
-    settled_or_cancelled(here, result)
+    transferred(cancelled_before(run))
 }
 
 /// As [`transfer`], for a call that may make any system call besides.
@@ -109,8 +96,7 @@ pub(crate) fn wait(run: impl FnOnce() -> Result<c_int>) -> c_int {
     let here = begin_cancellable();
     let result = {
         let _off = CancelOff::for_call(here);
-        let _frees = DeferFrees::at(here);
-        contained(here, run)
+        deferring_frees(here, run)
     };
     settled_or_cancelled(here, result)
 }
@@ -122,14 +108,19 @@ pub(crate) fn lockless_wait(run: impl FnOnce() -> Result<c_int>) -> c_int {
     settled_or_cancelled(here, result)
 }
 
-/// A thread that never sleeps, because there always is something to do, is cancelled before it begins a call: then nothing is lost.
-#[inline]
-fn begin_cancellable() -> &'static Here {
-    let here = Here::find();
-    if here.entered_kernel.get() {
-        end_if_cancelled(here);
+/// The result of a call that may have slept, and that the layer below has contained.
+#[inline(always)]
+fn transferred(result: Result<c_int>) -> c_int {
+    match result {
+        Ok(value) => value,
+        Err(error) => given_up(error),
     }
-    here
+}
+
+#[cold]
+fn given_up(error: Errno) -> c_int {
+    end_if_cancelled(Here::find());
+    failed(-1, error)
 }
 
 #[inline]
@@ -149,13 +140,6 @@ fn settled_or_cancelled(here: &'static Here, result: Result<c_int>) -> c_int {
 pub(crate) fn lockless<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
     let result = contained(Here::find(), run);
     settled(on_failure, result)
-}
-
-/// A panic must not unwind into C: it ends here, and costs the program this one call.
-fn contained<T>(here: &'static Here, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Unwind safety: what a panic left half done is behind locks and types that are dropped or checked anew on their
-    // next use; nothing captured by the closure is looked at again.
-    contain_at(here, run).unwrap_or(Err(PANICKED))
 }
 
 #[inline]

@@ -1,8 +1,7 @@
 //! Messages from one socket to another, without a message of the program in between, as a proxy wants them.
 
-use super::Handle;
 use super::state::Socket;
-use crate::ctx::SlotGuard;
+use super::{Handle, Locked};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg};
 use std::collections::VecDeque;
@@ -50,10 +49,8 @@ impl Handle {
     }
 }
 
-type Guard = SlotGuard<'static, Socket>;
-
 /// Locks them in the order of their addresses: another proxy may want the same ones the other way round.
-fn lock_all(from: Handle, to: Handle, capture: Option<Handle>) -> Result<(Guard, Guard, Option<Guard>)> {
+fn lock_all(from: Handle, to: Handle, capture: Option<Handle>) -> Result<(Locked, Locked, Option<Locked>)> {
     let handles = [Some(from), Some(to), capture];
     let mut order = [0, 1, 2];
     order.sort_unstable_by_key(|&place: &usize| handles.get(place).copied().flatten().map(Handle::address));

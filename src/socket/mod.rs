@@ -12,25 +12,24 @@ mod inproc;
 mod keys;
 mod monitor;
 mod options;
+mod recv;
+mod send;
 mod state;
-mod fast_path;
 mod waiting;
+#[cfg(test)]
+mod tests;
 
 pub use crate::session::{Borrowed, Command, SocketLink, fed};
-pub use fast_path::FastPath;
 pub use forward::Forwarded;
 pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
-use crate::message::{BY_REFERENCE_MIN_BYTES, Frame, OutFrame};
 use crate::options::SocketType;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
-use crate::session::{HEAVY, MAX_DRAIN_MS};
 use state::Socket;
 use std::sync::Arc;
 use std::time::Instant;
-use waiting::{For, Waiting};
 
 /// `ZMQ_POLLIN`.
 pub const POLLIN: i32 = 1;
@@ -38,6 +37,13 @@ pub const POLLIN: i32 = 1;
 pub const POLLOUT: i32 = 2;
 /// `ZMQ_DONTWAIT`.
 pub const DONTWAIT: i32 = 1;
+
+/// Calls that may take the fast path: [`Slot::fast_paths`] of the handle.
+const FAST_SEND: u32 = 1;
+const FAST_RECV: u32 = 2;
+
+/// A socket whose lock the caller has.
+type Locked = SlotGuard<'static, Socket>;
 
 /// All sockets of the process. The tag is what the first bytes of a handle read as.
 static SOCKETS: Slots<Socket> = Slots::new(0x0f2e_504b);
@@ -50,9 +56,11 @@ impl Handle {
     /// `zmq_socket`. Errors: `ETERM`, `EMFILE`, and what starting I/O threads may give.
     pub fn open(context: &Context, socket_type: SocketType) -> Result<Handle> {
         let mut socket = Socket::new(context, socket_type)?;
-        let (owner, ways) = (Arc::clone(&socket.owner), socket.fast_path_ways());
+        let owner = Arc::clone(&socket.owner);
+        let sends = if send::has_fast_path(&mut socket.pattern) { FAST_SEND } else { 0 };
+        let receives = if recv::has_fast_path(&mut socket.pattern) { FAST_RECV } else { 0 };
         let handle = Handle::from_address(SOCKETS.insert(socket)?)?;
-        handle.0.set_fast_paths(ways);
+        handle.0.set_fast_paths(sends | receives);
         owner.mailbox.clears(handle.0.events_cache());
         Ok(handle)
     }
@@ -131,70 +139,6 @@ impl Handle {
         self.0.last_rcvmore()
     }
 
-    /// Sends one frame; of `flags` only `ZMQ_DONTWAIT` counts (the frame says itself whether more follow). Waits
-    /// according to `ZMQ_SNDTIMEO`. On any error nothing was taken. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK`
-    /// and the pattern's own.
-    pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
-        let mut socket = self.lock()?;
-        socket.receive_subscriptions();
-        socket.process()?;
-        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
-        let len = frame.data().len();
-        let patient = !(0..=MAX_DRAIN_MS).contains(&timeout_ms);
-        let large = len >= BY_REFERENCE_MIN_BYTES && !frame.more() && patient && socket.may_drain_blocking();
-        match socket.try_send(frame, timeout_ms) {
-            Err(Errno::AGAIN) => {}
-            Ok(()) if large => return drain_blocking(socket, len),
-            outcome => return outcome,
-        }
-        let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
-        loop {
-            // What came while nobody was registered.
-            socket.process()?;
-            match socket.try_send(frame, timeout_ms) {
-                Err(Errno::AGAIN) => {}
-                Ok(()) if large => return drain_blocking(socket, len),
-                outcome => return outcome,
-            }
-            if socket.owner.connections.send_for_credit() {
-                continue;
-            }
-            drop(socket);
-            let waited = waiting.wait();
-            socket = self.lock()?;
-            waited?;
-        }
-    }
-
-    /// Receives one frame and gives it to `take` while it still lies in the pipe. Waits according to
-    /// `ZMQ_RCVTIMEO`. Errors: as [`send`](Handle::send), and those of `take`, the frame being lost then.
-    pub fn recv<R>(self, flags: i32, take: impl FnOnce(&mut Frame<'_>) -> Result<R>) -> Result<R> {
-        let mut take = Some(take);
-        let mut socket = self.lock()?;
-        socket.process()?;
-        match self.try_recv(&mut socket, &mut take) {
-            Err(Errno::AGAIN) if take.is_some() => {}
-            outcome => return outcome,
-        }
-        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
-        if timeout_ms == 0 && socket.owner.connections.receive_pending() {
-            socket.process()?;
-            return self.try_recv(&mut socket, &mut take);
-        }
-        let mut waiting = Waiting::begin(&socket.owner, For::Receiving, timeout_ms)?;
-        loop {
-            socket.process()?;
-            match self.try_recv(&mut socket, &mut take) {
-                Err(Errno::AGAIN) if take.is_some() => {}
-                outcome => return outcome,
-            }
-            drop(socket);
-            let waited = waiting.wait();
-            socket = self.lock()?;
-            waited?;
-        }
-    }
-
     /// `ZMQ_EVENTS`: [`POLLIN`], [`POLLOUT`], after processing what other threads said. Errors: `ETERM`, `ENOTSOCK`.
     ///
     /// Takes no lock if nothing has happened since the last time: `zmq_poll` over thousands of sockets hangs on it.
@@ -247,22 +191,29 @@ impl Handle {
         self.lock()?.report_pipes()
     }
 
-    /// As [`Socket::try_recv`], and remembers for [`rcvmore`](Handle::rcvmore) whether more frames follow.
+    /// The socket for a call on the fast path: `None` where there is no such path (of [`FAST_SEND`] and [`FAST_RECV`]), or another
+    /// thread has the lock. The socket may have been closed: [`quiet`] and [`keep`](Handle::keep) look.
     #[inline(always)]
-    fn try_recv<R>(
-        self,
-        socket: &mut Socket,
-        take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
-    ) -> Result<R> {
-        let outcome = socket.try_recv(take);
-        if outcome.is_ok() {
-            self.0.set_last_rcvmore(socket.rcvmore);
+    fn try_lock(self, path: u32) -> Option<Locked> {
+        if self.0.fast_paths() & path == 0 {
+            return None;
         }
-        outcome
+        let locked = self.0.try_lock()?;
+        self.0.events_cache().forget();
+        self.0.forget_last_rcvmore();
+        Some(locked)
+    }
+
+    /// The socket for the rest of a call that began with [`try_lock`](Handle::try_lock).
+    fn keep(self, locked: Option<Locked>) -> Result<Locked> {
+        let Some(mut locked) = locked else { return self.lock() };
+        let socket = locked.get_mut().ok_or(Errno::NOTSOCK)?;
+        socket.pipes.budget.begin(CALL_UNITS, Instant::now);
+        Ok(locked)
     }
 
     #[inline(always)]
-    fn lock(self) -> Result<SlotGuard<'static, Socket>> {
+    fn lock(self) -> Result<Locked> {
         let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
         socket.pipes.budget.begin(CALL_UNITS, Instant::now);
         // Whatever is done now may change what it said last.
@@ -272,14 +223,8 @@ impl Handle {
     }
 }
 
-/// The last frame of a message was large, `len` bytes: if all of it together is heavy, sees to it that it leaves, outside the
-/// socket's lock.
-#[cold]
-fn drain_blocking(socket: SlotGuard<'static, Socket>, len: usize) -> Result<()> {
-    if socket.pipes.last_weight() >= HEAVY {
-        let owner = Arc::clone(&socket.owner);
-        drop(socket);
-        owner.connections.drain_blocking(len);
-    }
-    Ok(())
+/// The socket, if it is open and no command waits in its mailbox.
+#[inline(always)]
+fn quiet(locked: &mut Locked) -> Option<&mut Socket> {
+    locked.get_mut().filter(|socket| socket.owner.mailbox.state().is_quiet())
 }

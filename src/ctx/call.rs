@@ -1,0 +1,54 @@
+//! What surrounds a call of the program's that may panic, free messages or sleep.
+
+use crate::errno::{Errno, Result};
+use crate::message::DeferFrees;
+use crate::sys::cancel::end_if_cancelled;
+use crate::sys::contain::{Here, contain_at};
+
+/// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
+/// mistaken for a condition that a program knows how to handle (and `EFAULT` stays the sign of a bad handle).
+const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
+
+/// A panic must not unwind into C: it ends here, and costs the program this one call.
+pub fn contained<T>(here: &'static Here, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Unwind safety: what a panic left half done is behind locks and types that are dropped or checked anew on their
+    // next use; nothing captured by the closure is looked at again.
+    contain_at(here, run).unwrap_or(Err(PANICKED))
+}
+
+/// As [`contained`]. Free callbacks that the call causes run after everything in it has dropped, so with no lock held.
+pub fn deferring_frees<T>(here: &'static Here, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _frees = DeferFrees::at(here);
+    contained(here, run)
+}
+
+/// A call that may sleep before it has an effect. It ends its thread first, if that is cancelled: then nothing is lost.
+///
+/// The frames between this and the program own nothing that needs dropping, and neither does what `run` has captured.
+pub fn cancelled_before<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    deferring_frees(begin_cancellable(), run)
+}
+
+/// A call that has an effect whose result no thread has to see, and that may hold a lock already. It ends its thread
+/// afterwards, if that is cancelled.
+///
+/// The frames between this and the program own nothing that needs dropping.
+pub fn cancelled_after<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let here = Here::find();
+    let result = deferring_frees(here, run);
+    if here.entered_kernel.get() {
+        end_if_cancelled(here);
+    }
+    result
+}
+
+/// Ends the thread if it is cancelled. A thread that never sleeps, because there always is something to do, is cancelled
+/// between two calls.
+#[inline]
+pub fn begin_cancellable() -> &'static Here {
+    let here = Here::find();
+    if here.entered_kernel.get() {
+        end_if_cancelled(here);
+    }
+    here
+}

@@ -1,0 +1,137 @@
+//! The fast paths in and out, over sockets of one process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::{DONTWAIT, FAST_RECV, FAST_SEND, Handle, POLLIN, quiet, send};
+use crate::ctx::Context;
+use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg, OutFrame};
+use crate::options::number::ZMQ_SUBSCRIBE;
+use crate::options::{ContextOptions, SocketType};
+use crate::pipe::Wake;
+
+/// Two sockets, the first connected to the second, each of which has taken note of the other.
+fn pair(from: SocketType, to: SocketType, topic: Option<&[u8]>) -> (Handle, Handle) {
+    let context = Context::new(ContextOptions::new());
+    let (from, to) = (Handle::open(&context, from).unwrap(), Handle::open(&context, to).unwrap());
+    to.bind("inproc://fast-path").unwrap();
+    from.connect("inproc://fast-path").unwrap();
+    if let Some(topic) = topic {
+        to.set_option(ZMQ_SUBSCRIBE, topic).unwrap();
+    }
+    for socket in [from, to] {
+        socket.events().unwrap();
+    }
+    (from, to)
+}
+
+fn send_slowly(socket: Handle, data: &[u8]) {
+    socket.send(&mut OutFrame::bytes(data, false), DONTWAIT).unwrap();
+}
+
+fn recv_slowly(socket: Handle) -> Vec<u8> {
+    socket.recv(DONTWAIT, |frame| Ok(frame.data().to_vec())).unwrap()
+}
+
+fn recv_fast(socket: Handle) -> Option<Vec<u8>> {
+    socket.recv_fast(|frame| frame.body.to_vec())
+}
+
+fn recv_by_reference(socket: Handle) -> Option<(Body, bool)> {
+    let mut locked = socket.try_lock(FAST_RECV)?;
+    socket.recv_by_reference(&mut locked)
+}
+
+fn write_message(socket: Handle, message: &mut Msg, more: bool) -> Option<Wake> {
+    let mut locked = socket.try_lock(FAST_SEND)?;
+    send::write_message(quiet(&mut locked)?, message, more).map(|(wake, _)| wake)
+}
+
+fn close(sockets: (Handle, Handle)) {
+    sockets.0.close().unwrap();
+    sockets.1.close().unwrap();
+    assert!(sockets.0.send_fast(b"x", false).is_err(), "closed");
+    assert!(recv_fast(sockets.1).is_none(), "closed");
+}
+
+#[test]
+fn frames_take_the_fast_path_once_their_way_is_known() {
+    use SocketType::{Dealer, Pair, Pull, Push};
+    for (from, to) in [(Push, Pull), (Dealer, Dealer), (Pair, Pair)] {
+        let (from, to) = pair(from, to, None);
+        // Somebody sleeps, who is woken by it, and there is credit to be looked for.
+        send_slowly(from, b"long");
+        assert!(recv_fast(to).is_none(), "the mailbox says that there is something");
+        assert_eq!(recv_slowly(to), b"long");
+        for more in [true, false] {
+            assert!(from.send_fast(b"short", more).is_ok());
+        }
+        for more in [true, false] {
+            assert_eq!(recv_fast(to), Some(b"short".to_vec()));
+            assert_eq!(to.rcvmore(), Some(more));
+        }
+        assert!(recv_fast(to).is_none(), "nothing there");
+        assert!(from.send_fast(&[0; BY_REFERENCE_MIN_BYTES], false).is_err(), "by reference");
+        let guard = from.0.lock().unwrap();
+        assert!(from.send_fast(b"x", false).is_err(), "somebody has it");
+        drop(guard);
+        close((from, to));
+    }
+}
+
+#[test]
+fn large_message_goes_by_reference() {
+    let (from, to) = pair(SocketType::Push, SocketType::Pull, None);
+    let message = || Msg::copy_from(&[7; 5000]).unwrap();
+    assert_eq!(write_message(from, &mut message(), false), None, "the reader sleeps");
+    for round in 0..3 {
+        from.send(&mut OutFrame::msg(&mut message(), false), DONTWAIT).unwrap();
+        assert_eq!(
+            recv_by_reference(to).is_some(),
+            round > 0,
+            "somebody was woken, and there was credit to be looked for"
+        );
+        if round == 0 {
+            assert_eq!(recv_slowly(to), [7; 5000]);
+        }
+    }
+    for more in [true, false] {
+        let mut message = message();
+        let at = message.data_ptr();
+        assert_eq!(write_message(from, &mut message, more), Some(Wake::Nobody));
+        assert!(message.is_empty());
+        if !more {
+            for more in [true, false] {
+                assert!(recv_fast(to).is_none());
+                let (body, follows) = recv_by_reference(to).unwrap();
+                assert_eq!((follows, body.as_ptr() == at, to.rcvmore()), (more, !more, Some(more)));
+            }
+        }
+    }
+    assert!(recv_by_reference(to).is_none());
+    close((from, to));
+}
+
+#[test]
+fn subscriber_sees_what_it_wants_on_the_fast_path() {
+    let (from, to) = pair(SocketType::Pub, SocketType::Sub, Some(b"a"));
+    from.events().unwrap();
+    send_slowly(from, b"a1");
+    assert_eq!(recv_slowly(to), b"a1");
+    for text in [b"a2", b"a3"] {
+        send_slowly(from, text);
+    }
+    assert_eq!(to.events(), Ok(POLLIN), "announces it");
+    assert_eq!([recv_fast(to), recv_fast(to)], [Some(b"a2".to_vec()), Some(b"a3".to_vec())]);
+    assert!(from.send_fast(b"a4", false).is_err(), "a publisher has a say in it");
+    close((from, to));
+}
+
+#[test]
+fn sleeping_reader_is_woken_by_wake_reader() {
+    let (from, to) = pair(SocketType::Push, SocketType::Pull, None);
+    send_slowly(from, b"1");
+    assert_eq!(recv_slowly(to), b"1");
+    let id = from.0.lock().unwrap().pipes.ids()[0];
+    assert!(to.owner().unwrap().mailbox.state().is_quiet());
+    send::wake_reader(from.lock().unwrap(), id).unwrap();
+    assert!(to.owner().unwrap().mailbox.pending());
+    close((from, to));
+}
