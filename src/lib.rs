@@ -1,7 +1,7 @@
 //! ferrozmq: `libzmq.so.5` in Rust.
 //!
 //! The modules are listed from the bottom up. A module uses only modules above it in this list;
-//! `tests/layering.rs` keeps that law. Only those marked † contain `unsafe` code.
+//! `tests/layering` keeps that law. Only those marked † contain `unsafe` code.
 
 pub mod errno;
 pub mod sys; // †

@@ -2,6 +2,9 @@
 //! that list. Only those marked † there may hold `unsafe`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod circles;
+mod tokens;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
