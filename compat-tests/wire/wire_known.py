@@ -13,5 +13,5 @@ KNOWN = [
     Known("A greeting that comes at once and is refused", starts("another mechanism", "unknown mechanism", "mechanism without padding")),
     Known("A PING that is cut short", starts("PING cut short", "PING without TTL", "command with more")),
     Known("SUBSCRIBE and CANCEL commands to sockets other than PUB and XPUB", starts("SUBSCRIBE to a DEALER")),
-    Known("A PLAIN server and nobody to ask", starts("PLAIN server alone")),
+    Known("A PLAIN server without an authenticator", starts("PLAIN server alone")),
 ]
