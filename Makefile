@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share/ferrozmq
+MANDIR ?= $(PREFIX)/share/man
 # 1 puts ZMQ_BUILD_DRAFT_API into what pkg-config and CMake tell programs.
 DRAFTS ?= 0
 # 1 keeps debug information: that of the shared library in a file beside it, where debuggers find it, that of libzmq.a in it.
@@ -52,6 +53,7 @@ bench-quick:
 deps:
 	@compat-tests/deps
 
+# The C headers, and the options in the manual page zmq_ferro(7).
 header:
 	FERROZMQ_WRITE_HEADER=1 cargo test --locked --quiet --test header
 
@@ -59,7 +61,7 @@ header:
 # runs; packaging/archive leaves one that is as it should be as it is.
 install:
 	@test -f $(RELEASE)/libzmq.so || $(MAKE) build
-	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR) $(PKGCONFIG) $(CMAKE)
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(MANDIR)/man7 $(PKGCONFIG) $(CMAKE)
 	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(SHARED)
 	ln -sf $(FILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzmq.so
@@ -71,6 +73,7 @@ install:
 	chmod 644 $(DESTDIR)$(LIBDIR)/libzmq.a
 	$(INSTALL) -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 644 packaging/tsan.supp $(DESTDIR)$(DATADIR)
+	$(INSTALL) -m 644 docs/man/*.7 $(DESTDIR)$(MANDIR)/man7
 	sed -e 's|@PREFIX@|$(PREFIX)|' \
 	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
@@ -82,6 +85,7 @@ install:
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
+	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(wildcard docs/man/*.7)))
 	rm -rf $(CMAKE) $(DESTDIR)$(DATADIR)
 
 clean:

@@ -1,7 +1,7 @@
 //! `include/zmq.h` and `include/zmq_ferro.h` are what cbindgen makes of the source, and both compilers take them without a
 //! word.
 //!
-//! `make header` (this test with `FERROZMQ_WRITE_HEADER=1`) writes it anew.
+//! `make header` (this test with `FERROZMQ_WRITE_HEADER=1`) writes them anew, and the options in the manual page zmq_ferro(7).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
@@ -29,6 +29,10 @@ const HEADERS: [Header; 2] = [
     Header { file: "zmq_ferro.h", config: "cbindgen-ferro.toml", holds: is_ours },
 ];
 
+/// What lies between them in the manual page is made from the header.
+const OPTIONS_BEGIN: &str = ".\\\" Made from zmq_ferro.h by `make header` from here on.\n";
+const OPTIONS_END: &str = ".\\\" To here.\n";
+
 #[test]
 fn headers_are_made_from_the_source() {
     for header in &HEADERS {
@@ -45,6 +49,22 @@ fn headers_are_made_from_the_source() {
             panic!("{file}, line {}: has\n  {old}\nnow it is\n  {new}\nrun `make header`", number + 1);
         }
         assert_eq!(there.len(), made.len(), "{file} has lines too many or too few; run `make header`");
+    }
+}
+
+/// The options in the manual page are the header's own words.
+#[test]
+fn the_manual_page_has_the_options_of_the_header() {
+    let header = HEADERS[1].generate();
+    let page = root().join("docs/man/zmq_ferro.7");
+    let there = fs::read_to_string(&page).unwrap();
+    let (before, rest) = there.split_once(OPTIONS_BEGIN).expect("where the options begin");
+    let (_, after) = rest.split_once(OPTIONS_END).expect("where the options end");
+    let made = format!("{before}{OPTIONS_BEGIN}{}{OPTIONS_END}{after}", options_of_the_manual(&header));
+    if std::env::var_os("FERROZMQ_WRITE_HEADER").is_some() {
+        fs::write(&page, &made).unwrap();
+    } else {
+        assert!(there == made, "docs/man/zmq_ferro.7 has not the words of zmq_ferro.h; run `make header`");
     }
 }
 
@@ -136,6 +156,37 @@ fn constants(text: &str) -> impl Iterator<Item = &str> {
 
 fn is_ours(name: &str) -> bool {
     name.starts_with("ZMQ_FERRO_")
+}
+
+/// The options of `zmq_ferro.h` as a list in mdoc.
+fn options_of_the_manual(header: &str) -> String {
+    let mut list = ".Bl -tag -width Ds\n".to_owned();
+    for comment in header.split("/*\n").skip(1) {
+        let (words, rest) = comment.split_once(" */\n#define ").expect("a comment and its constant");
+        let (name, number) = rest.lines().next().and_then(|line| line.split_once(' ')).expect("a number");
+        let number: u32 = number.parse().expect("a number");
+        list.push_str(&format!(".It Dv {name} Pq {number:#x}\n"));
+        let paragraphs = words.trim().split("\n\n").map(|words| in_mdoc(words));
+        list.push_str(&paragraphs.collect::<Vec<_>>().join(".Pp\n"));
+    }
+    list + ".El\n"
+}
+
+/// A paragraph with constants set apart. Each sentence begins a line, as it does in such pages, and no line is long.
+fn in_mdoc(paragraph: &str) -> String {
+    const MAX_COLUMNS: usize = 78;
+    let mut text = String::new();
+    let mut columns = 0;
+    for word in paragraph.split_whitespace() {
+        let word = word.replacen('`', "\\fB", 1).replacen('`', "\\fR", 1);
+        let begins = text.ends_with('.') || columns + 1 + word.len() > MAX_COLUMNS;
+        if !text.is_empty() {
+            text.push(if begins { '\n' } else { ' ' });
+        }
+        columns = if begins { word.len() } else { columns + 1 + word.len() };
+        text.push_str(&word);
+    }
+    text + "\n"
 }
 
 /// What cbindgen has no setting for.

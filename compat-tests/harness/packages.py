@@ -19,6 +19,7 @@ NEEDED = {
     "g++": "compiles libzmq's own test programs",
     "pkg-config": "finds an installed libzmq, as programs' builds do",
     "cmake": "checks find_package(ZeroMQ)",
+    "mandoc": "checks the manual pages",
     "iproute2": "brings up the loopback device in a test's network namespace",
     "python3-venv": "a private place for pyzmq",
     "python3-dev": "pyzmq is built from its sources, too",

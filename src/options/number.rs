@@ -127,45 +127,56 @@ pub const ZMQ_GSSAPI_NT_KRB5_PRINCIPAL: c_int = 2;
 
 // Options of this library alone, far above any number the original will ever use.
 
-/// How many times `ZMQ_MAXMSGSIZE` the frames of one incoming message may weigh together while it is
-/// assembled (int, at least 1, default 16). It has no effect where `ZMQ_MAXMSGSIZE` is not set.
+/// Limits the size of an incoming multipart message, as a multiple of `ZMQ_MAXMSGSIZE`.
+///
+/// Type int, at least 1, default 16; takes effect with `ZMQ_MAXMSGSIZE` alone. All frames of one message together may have this
+/// many times as many bytes while the message is assembled. A peer that sends more is disconnected.
 pub const ZMQ_FERRO_MAX_MULTIPART_FACTOR: c_int = 0x4600_0001;
 
-/// A further secret key of a CURVE server (32 bytes, or 40 characters of Z85 with or without a NUL; write only):
-/// clients that know the server by its public key get in too. It counts at once, on endpoints that are bound already
-/// as well, for every handshake that begins from then on, and for as long as `ZMQ_CURVE_SERVER` is set. A key that is
-/// there already changes nothing. Errors: `EINVAL` if it is no key; `ENOBUFS` if the socket has 8 keys, its own
-/// (`ZMQ_CURVE_SECRETKEY`) among them.
+/// Adds a further secret key to a CURVE server. Clients that know the server by its public key get in as well.
+///
+/// 32 bytes, or 40 characters of Z85 with or without a NUL; write only. The key takes effect at once, also on endpoints that are
+/// bound already. It is used by every handshake that begins from then on, while `ZMQ_CURVE_SERVER` is set. A key that the
+/// server has already changes nothing.
+///
+/// Fails with `EINVAL` if the value is no key. Fails with `ENOBUFS` if the socket has 8 keys, its own (`ZMQ_CURVE_SECRETKEY`)
+/// among them.
 pub const ZMQ_FERRO_CURVE_SERVER_KEY_ADD: c_int = 0x4600_0002;
 
-/// The public key (in the same forms; write only) of a key that a CURVE server is no longer to be known by, be it one
-/// that was added or its own. No handshake begins with it from then on, on any endpoint; connections that stand are
-/// left alone. The socket's own key comes back for endpoints that are bound after `ZMQ_CURVE_SECRETKEY` was set anew.
-/// Errors: `EINVAL` if it is no key; `ENOENT` if the socket has no such key.
+/// Withdraws a key of a CURVE server, its own or an added one, named by its public key.
+///
+/// The same forms as above; write only. No handshake begins with the key from then on, on any endpoint. Connections that stand
+/// are left alone. The socket's own key comes back for endpoints that are bound after `ZMQ_CURVE_SECRETKEY` was set anew.
+///
+/// Fails with `EINVAL` if the value is no key, and with `ENOENT` if the socket has no such key.
 pub const ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW: c_int = 0x4600_0003;
 
-/// How many handshakes may fail within a minute with peers from one address before connections from there are
-/// refused for `ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL` (int, at least 0; 0, the default, is no limit). They are
-/// closed as soon as they are accepted, which shows as `ZMQ_EVENT_ACCEPT_FAILED` with `EACCES`. It counts at once,
-/// for all TCP endpoints of the socket together; IPv6 addresses count by their first 64 bits.
+/// Limits failed handshakes. An address with more of them within a minute is refused for
+/// `ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL`.
 ///
-/// A handshake has failed if the peer broke the protocol, had the wrong key or mechanism, was denied by the
-/// authenticator with status 400, or did not get to the end of it: connections that are opened and closed to see
-/// whether the port is open count too.
+/// Type int, at least 0, default 0, which is no limit. The option takes effect at once, for all TCP endpoints of the socket
+/// together. IPv6 addresses count by their first 64 bits. A refused connection is closed as soon as it is accepted, which the
+/// monitor reports as `ZMQ_EVENT_ACCEPT_FAILED` with `EACCES`.
+///
+/// A handshake has failed in four cases: the peer broke the protocol, it had the wrong key or mechanism, the authenticator
+/// denied it with status 400, or it did not finish. So a connection that is opened and closed to check the port counts too.
 pub const ZMQ_FERRO_MAX_FAILED_HANDSHAKES: c_int = 0x4600_0004;
 
-/// For how long an address is refused after `ZMQ_FERRO_MAX_FAILED_HANDSHAKES` failures, in milliseconds (int, at
-/// least 1, default 60,000).
+/// How long an address is refused after `ZMQ_FERRO_MAX_FAILED_HANDSHAKES` failures, in milliseconds.
+///
+/// Type int, at least 1, default 60,000.
 pub const ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL: c_int = 0x4600_0005;
 
-/// What the handshakes of all peers that have come to the endpoints of a context may hold together, in bytes (int, at least
-/// 0, default 67,108,864; 0 is no limit; an option of the context, zmq_ctx_set()). It counts at once. Each handshake counts
-/// as 4,096 bytes, with TLS (wss://) as 65,536, until it is over. Where one more would hold too much, the one that has been
-/// under way for the longest ends: it shows as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
+/// Limits the memory of all handshakes with peers that have connected to a context's endpoints, in bytes.
+///
+/// An option of the context (`zmq_ctx_set`). Type int, at least 0, default 67,108,864; 0 is no limit. The option takes effect
+/// at once. Each handshake counts as 4,096 bytes until it is over, with TLS (`wss://`) as 65,536. Where one more would exceed
+/// the limit, the oldest handshake ends. The monitor reports it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
 pub const ZMQ_FERRO_MAX_HANDSHAKES_SIZE: c_int = 0x4600_0010;
 
-/// What the subscriptions of one peer may weigh together on a PUB or XPUB, and the groups it has joined on a RADIO, in bytes
-/// (int, at least 0, default 134,217,728; 0 is no limit). It counts at once, for subscriptions to come. Each topic or group
-/// counts with its length and 64 bytes more. The connection of a peer that wants more ends, which shows as
-/// `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS` and `ZMQ_EVENT_DISCONNECTED`.
+/// Limits the subscriptions of one peer of a PUB or XPUB, and the groups that a peer of a RADIO has joined, in bytes.
+///
+/// Type int, at least 0, default 134,217,728; 0 is no limit. The option takes effect at once, for subscriptions to come. Each
+/// topic or group counts as its length and 64 bytes more. The connection of a peer that wants more ends. The monitor reports
+/// it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`, then `ZMQ_EVENT_DISCONNECTED`.
 pub const ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE: c_int = 0x4600_0011;
