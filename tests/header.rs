@@ -166,7 +166,7 @@ fn options_of_the_manual(header: &str) -> String {
         let (name, number) = rest.lines().next().and_then(|line| line.split_once(' ')).expect("a number");
         let number: u32 = number.parse().expect("a number");
         list.push_str(&format!(".It Dv {name} Pq {number:#x}\n"));
-        let paragraphs = words.trim().split("\n\n").map(|words| in_mdoc(words));
+        let paragraphs = words.trim().split("\n\n").map(in_mdoc);
         list.push_str(&paragraphs.collect::<Vec<_>>().join(".Pp\n"));
     }
     list + ".El\n"
