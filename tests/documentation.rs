@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Where pages are looked for, but for the ones at the top.
 const FOLDERS: [&str; 2] = ["docs", "examples"];
 
+/// What a file's name in a page begins with.
+const ROOMS: [&str; 7] = ["src/", "tests/", "benches/", "compat-tests/", "docs/", "packaging/", "include/"];
+
 /// The words of a sentence: the rule is 25, the test allows for names and numbers.
 const MAX_SENTENCE_WORDS: usize = 38;
 
@@ -86,6 +89,36 @@ fn sentences_are_told_apart() {
     let found: Vec<String> = sentences(&prose(text)).collect();
     assert_eq!(found, ["One.", "Two `a. B` is here: 1.5 of it.", "Three", "Four, e.g. this.", "(Five.)"]);
     assert_eq!(anchor("What `zmq_poll` does, and why: 1.5"), "what-zmq_poll-does-and-why-15");
+}
+
+#[test]
+fn files_that_pages_name_are_there() {
+    let mut missing = Vec::new();
+    for page in pages() {
+        let text = read_without_code(&page);
+        // Every other piece stands between backticks.
+        for code in text.split('`').skip(1).step_by(2) {
+            let path = code.split_whitespace().next().unwrap_or_default();
+            let (stem, is_pattern) = path.split_once('*').map_or((path, false), |(stem, _)| (stem, true));
+            if ROOMS.iter().any(|room| path.starts_with(room)) && !is_there(stem, is_pattern) {
+                missing.push(format!("{}: `{path}`", name(&page)));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "files that are not there:\n{}", missing.join("\n"));
+}
+
+/// Whether a file is there, or one whose name begins so.
+fn is_there(path: &str, is_beginning: bool) -> bool {
+    let path = root().join(path);
+    if !is_beginning {
+        return path.exists();
+    }
+    let (Some(folder), Some(start)) = (path.parent(), path.file_name()) else { return false };
+    let start = start.to_string_lossy();
+    fs::read_dir(folder).is_ok_and(|mut inside| {
+        inside.any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with(&*start))
+    })
 }
 
 /// What keeps a link from leading somewhere, or `None`. Links to other hosts are not followed.
