@@ -108,6 +108,93 @@ fn files_that_pages_name_are_there() {
     assert!(missing.is_empty(), "files that are not there:\n{}", missing.join("\n"));
 }
 
+#[test]
+fn names_of_the_source_are_there() {
+    let source = Source::read();
+    let mut missing = Vec::new();
+    for page in pages() {
+        let text = read_without_code(&page);
+        for code in text.split('`').skip(1).step_by(2).filter(|code| is_path_of_names(code)) {
+            if let Some(unknown) = source.unknown_in(code) {
+                missing.push(format!("{}: `{code}`: no {unknown}", name(&page)));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "the source has no such names (any more):\n{}", missing.join("\n"));
+}
+
+/// Whether a piece of code is something like `session::connection` or `Connection::send_inline`.
+fn is_path_of_names(code: &str) -> bool {
+    code.contains("::") && code.split("::").all(|part| !part.is_empty() && part.chars().all(is_of_name))
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// What the source consists of.
+struct Source {
+    /// Names of modules, with the modules around them: `session/connection/watch`.
+    modules: BTreeSet<String>,
+    /// Names that something in it is defined by.
+    items: BTreeSet<String>,
+}
+
+impl Source {
+    fn read() -> Source {
+        let mut source = Source { modules: BTreeSet::new(), items: BTreeSet::new() };
+        source.add(&root().join("src"), "");
+        source
+    }
+
+    fn add(&mut self, folder: &Path, around: &str) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let stem = path.file_stem().unwrap().to_string_lossy();
+            let module = format!("{around}{stem}");
+            if path.is_dir() {
+                self.add(&path, &format!("{module}/"));
+            } else {
+                self.items.extend(definitions(&read(&path)).map(str::to_owned));
+            }
+            self.modules.insert(module);
+        }
+    }
+
+    /// The first part of a path that is no module and no item.
+    fn unknown_in<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let mut around = String::new();
+        for part in path.split("::") {
+            let module = format!("{around}{part}");
+            // A path may leave out the modules around its first one.
+            let is_module = match around.is_empty() {
+                true => self.modules.iter().any(|known| known.rsplit('/').next() == Some(part)),
+                false => self
+                    .modules
+                    .iter()
+                    .any(|known| *known == module || known.ends_with(&format!("/{module}"))),
+            };
+            if !is_module && !self.items.contains(part) {
+                return Some(part);
+            }
+            around = if is_module { module + "/" } else { String::new() };
+        }
+        None
+    }
+}
+
+/// The names that a piece of source defines.
+fn definitions(text: &str) -> impl Iterator<Item = &str> {
+    const KEYWORDS: [&str; 8] = ["fn", "struct", "enum", "trait", "type", "const", "static", "mod"];
+    text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        words.find(|word| KEYWORDS.contains(word))?;
+        let name = words.find(|word| !KEYWORDS.contains(word))?;
+        let end = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+        Some(&name[..end])
+    })
+}
+
 /// Whether a file is there, or one whose name begins so.
 fn is_there(path: &str, is_beginning: bool) -> bool {
     let path = root().join(path);
