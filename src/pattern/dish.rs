@@ -5,10 +5,12 @@
 use super::Behaviour;
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
+use super::telling::{SOME_WISHES, Telling, Told};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, MORE, Msg};
 use crate::pipe::{PipeId, Pipes};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 #[derive(Default)]
 pub struct Dish {
@@ -16,6 +18,8 @@ pub struct Dish {
     out: Distribution,
     /// The groups joined, and each as messages carry it.
     groups: BTreeMap<Vec<u8>, Body>,
+    /// Peers that have not heard of all groups yet, each with the last one that it has heard of.
+    telling: Telling<Option<Vec<u8>>>,
     /// The group of a message whose body lies ahead in the pipe.
     ahead: Option<(PipeId, Body)>,
 }
@@ -46,21 +50,63 @@ impl Dish {
         if frame.more() { self.groups.get(frame.data()).cloned() } else { None }
     }
 
-    /// Tells a new peer of all groups. One that cannot hear of them is no use: it is closed.
-    fn tell_everything(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        let told = self.groups.keys().try_for_each(|group| pipes.write_membership(pipe, true, group));
-        match told {
-            Ok(()) => pipes.flush(pipe),
-            Err(_) => pipes.terminate(pipe),
+    /// A new peer is to hear of all groups. `at_once`: the program has asked for it, and may call no more before it sees what the
+    /// peer sends.
+    fn begin_telling(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
+        let mut last = None;
+        let mut told = if self.groups.is_empty() { Told::All } else { Told::Some };
+        while at_once && told == Told::Some {
+            told = self.tell_some(pipes, pipe, &mut last);
         }
+        if told != Told::All {
+            self.telling.begin(pipe, last);
+            pipes.budget.leave_undone();
+        }
+    }
+
+    /// Tells a peer of some groups behind the last one that it has heard of.
+    fn tell_some(&self, pipes: &mut Pipes, pipe: PipeId, last: &mut Option<Vec<u8>>) -> Told {
+        let behind = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut groups = self.groups.range::<[u8], _>((behind, Bound::Unbounded));
+        let (mut count, mut told, mut heard) = (0, Told::Some, None);
+        while told == Told::Some && count < SOME_WISHES {
+            told = match groups.next() {
+                None => Told::All,
+                Some((group, _)) if pipes.write_membership(pipe, true, group).is_err() => Told::NoMemory,
+                Some((group, _)) => {
+                    heard = Some(group);
+                    Told::Some
+                }
+            };
+            count += 1;
+        }
+        pipes.flush(pipe);
+        pipes.budget.spend(count);
+        if let Some(heard) = heard {
+            *last = Some(heard.clone());
+        }
+        told
     }
 }
 
 impl Behaviour for Dish {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, locally_initiated: bool) {
         self.queue.attach(pipe);
         self.out.attach(pipe);
-        self.tell_everything(pipes, pipe);
+        self.begin_telling(pipes, pipe, locally_initiated);
+    }
+
+    fn go_on(&mut self, pipes: &mut Pipes) {
+        while !self.telling.is_empty() && pipes.budget.allows() {
+            let Some((pipe, mut last)) = self.telling.next() else { return };
+            let told = self.tell_some(pipes, pipe, &mut last);
+            if told != Told::All {
+                self.telling.begin(pipe, last);
+            }
+            if told == Told::NoMemory {
+                return pipes.budget.leave_undone();
+            }
+        }
     }
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
@@ -93,7 +139,8 @@ impl Behaviour for Dish {
 
     fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.hiccuped(pipe);
-        self.tell_everything(pipes, pipe);
+        self.telling.remove(pipe);
+        self.begin_telling(pipes, pipe, false);
     }
 
     fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
@@ -102,6 +149,7 @@ impl Behaviour for Dish {
         }
         self.queue.terminated(pipe);
         self.out.terminated(pipe);
+        self.telling.remove(pipe);
     }
 
     fn join(&mut self, pipes: &mut Pipes, join: bool, group: &[u8]) -> Result<()> {
@@ -115,6 +163,11 @@ impl Behaviour for Dish {
         }
         let mut told = Ok(());
         for pipe in self.out.all() {
+            let last = self.telling.progress(pipe);
+            if last.is_some_and(|last| last.as_deref().is_none_or(|last| group > last)) {
+                // In its turn.
+                continue;
+            }
             told = told.and(pipes.write_membership(pipe, join, group));
             pipes.flush(pipe);
         }
@@ -130,6 +183,30 @@ mod tests {
     use crate::message::GROUP_MAX_LENGTH;
     use crate::options::SocketType;
     use crate::pattern::testing::Bench;
+
+    #[test]
+    fn peers_hear_of_each_group_once_in_as_many_steps_as_it_takes() {
+        let mut bench = Bench::new(SocketType::Dish);
+        for i in 0..1000 {
+            bench.join_group(&format!("{i:04}")).unwrap();
+        }
+        bench.units = 100;
+        let mut peer = bench.connect();
+        let (mut heard, mut steps) = (peer.recv_all(), 1);
+        assert!(heard.len() < 300, "{}", heard.len());
+        bench.join_group("0000 comes").unwrap();
+        bench.join_group("9999 comes").unwrap();
+        bench.leave_group("0999").unwrap();
+        while steps < 100 && heard.len() < 1001 {
+            bench.settle();
+            heard.extend(peer.recv_all());
+            steps += 1;
+        }
+        heard.sort();
+        heard.dedup();
+        assert_eq!(heard.len(), 1001);
+        assert!(heard.iter().all(|wish| wish.starts_with("JOIN") && wish != "JOIN 0999"));
+    }
 
     #[test]
     fn messages_of_joined_groups_arrive_with_their_group() {

@@ -42,6 +42,7 @@ mod stream;
 mod sub;
 mod subscribers;
 mod subscriptions;
+mod telling;
 pub mod topic_tree;
 mod xpub;
 mod xsub;
@@ -83,7 +84,7 @@ pub use xsub::Filter;
 /// The pattern of a socket.
 pub enum Pattern {
     Pair(Pair),
-    Pub(Pub),
+    Pub(Box<Pub>),
     Sub(Sub),
     Req(Req),
     Rep(Rep),
@@ -91,7 +92,7 @@ pub enum Pattern {
     Router(Router),
     Pull(Pull),
     Push(Push),
-    Xpub(Xpub),
+    Xpub(Box<Xpub>),
     Xsub(Xsub),
     Stream(Stream),
     Dgram(Dgram),
@@ -254,7 +255,7 @@ impl Pattern {
     pub fn new(socket_type: SocketType, options: &SocketOptions) -> Pattern {
         match socket_type {
             SocketType::Pair => Pattern::Pair(Pair::default()),
-            SocketType::Pub => Pattern::Pub(Pub::new(options)),
+            SocketType::Pub => Pattern::Pub(Box::new(Pub::new(options))),
             SocketType::Sub => Pattern::Sub(Sub::new(options)),
             SocketType::Req => Pattern::Req(Req::new()),
             SocketType::Rep => Pattern::Rep(Rep::new()),
@@ -262,7 +263,7 @@ impl Pattern {
             SocketType::Router => Pattern::Router(Router::new()),
             SocketType::Pull => Pattern::Pull(Pull::default()),
             SocketType::Push => Pattern::Push(Push::default()),
-            SocketType::Xpub => Pattern::Xpub(Xpub::new(options)),
+            SocketType::Xpub => Pattern::Xpub(Box::new(Xpub::new(options))),
             SocketType::Xsub => Pattern::Xsub(Xsub::new(options)),
             SocketType::Stream => Pattern::Stream(Stream::new()),
             SocketType::Dgram => Pattern::Dgram(Dgram::default()),

@@ -24,6 +24,10 @@ impl Behaviour for Sub {
         self.xsub.attach(pipes, pipe, subscribe_to_all, locally_initiated);
     }
 
+    fn go_on(&mut self, pipes: &mut Pipes) {
+        self.xsub.go_on(pipes);
+    }
+
     #[inline]
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
         self.xsub.recv(pipes)

@@ -1,9 +1,10 @@
 //! Who has subscribed to what, on a publisher's side.
 
 use super::holdings::Holdings;
-use super::topic_tree::{TopicTree, Value};
+use super::topic_tree::{Cursor, Step, TopicTree, Value};
 use crate::errno::{Errno, Result};
 use crate::pipe::{Budget, PipeId};
+use crate::sys::memory;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
@@ -15,8 +16,9 @@ pub struct Subscribers {
     holdings: Holdings,
     /// Pipes that are gone and still have topics.
     leaving: BTreeSet<PipeId>,
-    /// The last topic that was looked at for them; `None`: the next look begins with the first.
-    looked_at: Option<Vec<u8>>,
+    /// How far the topics were looked at for them. There is always memory for the longest topic, which may be what gives the
+    /// memory back that there is not.
+    look: Cursor,
 }
 
 /// Topics that are looked at in one go for pipes that leave, and so many are taken from them at most.
@@ -57,6 +59,7 @@ impl Subscribers {
 
     /// Whether the topic had no subscriber before. Errors: `ENOMEM`, and `ENOBUFS` for more than one pipe may have.
     pub fn add(&mut self, topic: &[u8], pipe: PipeId) -> Result<bool> {
+        self.look.reserve(topic.len())?;
         let holdings = &self.holdings;
         let (first, new) = self.topics.insert(topic, |holders| {
             let first = holders.is_empty();
@@ -81,6 +84,10 @@ impl Subscribers {
         if removed != Removed::Nothing && self.holdings.remove(pipe, topic.len()) {
             self.leaving.remove(&pipe);
         }
+        if self.topics.is_empty() {
+            // Gives the memory back.
+            self.look = Cursor::default();
+        }
         removed
     }
 
@@ -98,37 +105,46 @@ impl Subscribers {
     /// them, whose each was, and of which nobody is subscribed to any more.
     pub fn forget_some(&mut self, budget: &mut Budget, mut each: impl FnMut(&[u8], PipeId, bool)) {
         let (mut found, mut looks, mut copied_bytes) = (Vec::new(), 0, 0_usize);
-        let after = self.looked_at.take();
-        let (leaving, mut through, mut stopped) = (&self.leaving, after.clone(), false);
-        self.topics.for_each_after(after.as_deref(), |topic, holders| {
+        let (leaving, mut in_place) = (&self.leaving, None);
+        let walked = self.topics.walk(&mut self.look, |topic, holders| {
             looks += 1;
-            let fitting = SOME_TOPIC_BYTES.saturating_sub(copied_bytes) / topic.len().max(1);
-            let least = usize::from(found.is_empty());
-            let room = SOME_TOPICS.saturating_sub(found.len()).min(fitting.max(least));
-            let before = found.len();
-            found.extend(holders.among(leaving).take(room).map(|pipe| (topic.to_vec(), pipe)));
-            let taken = found.len().saturating_sub(before);
-            copied_bytes = copied_bytes.saturating_add(taken.saturating_mul(topic.len()));
-            // There may be more of this one, which is then looked at again.
-            stopped = taken == room;
-            if !stopped {
-                let through = through.get_or_insert_default();
-                through.clear();
-                through.extend_from_slice(topic);
-                stopped = looks == SOME_TOPICS;
+            for pipe in holders.among(leaving) {
+                copied_bytes = copied_bytes.saturating_add(topic.len());
+                if found.len() == SOME_TOPICS || copied_bytes > SOME_TOPIC_BYTES {
+                    // The first one is taken out where it lies, however long it is.
+                    in_place = found.is_empty().then_some(pipe);
+                    return Step::StopBefore;
+                }
+                match copy(topic, pipe, &mut found) {
+                    Ok(()) => {}
+                    Err(_) => {
+                        in_place = found.is_empty().then_some(pipe);
+                        return Step::StopBefore;
+                    }
+                }
             }
-            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if looks == SOME_TOPICS { Step::StopBehind } else { Step::GoOn }
         });
-        self.looked_at = if stopped { through } else { None };
-        budget.spend(
-            u32::try_from(looks / LOOKS_PER_UNIT + 1 + found.len() * REMOVAL_UNITS).unwrap_or(u32::MAX),
-        );
+        if walked.is_err() {
+            budget.leave_undone();
+        }
+        let taken = found.len() + usize::from(in_place.is_some());
+        let units = looks / LOOKS_PER_UNIT + 1 + taken * REMOVAL_UNITS;
+        budget.spend(u32::try_from(units).unwrap_or(u32::MAX));
         for (topic, pipe) in found {
             let removed = self.remove(&topic, pipe);
             each(&topic, pipe, removed == Removed::Last);
         }
+        if let Some(pipe) = in_place {
+            let look = std::mem::take(&mut self.look);
+            let removed = self.remove(look.topic(), pipe);
+            each(look.topic(), pipe, removed == Removed::Last);
+            if !self.topics.is_empty() {
+                self.look = look;
+            }
+        }
         if self.leaving.is_empty() {
-            self.looked_at = None;
+            self.look.restart();
         }
     }
 
@@ -160,6 +176,16 @@ impl Subscribers {
     pub fn len(&self) -> usize {
         self.topics.len()
     }
+}
+
+/// Errors: `ENOMEM`.
+fn copy(topic: &[u8], pipe: PipeId, copies: &mut Vec<(Vec<u8>, PipeId)>) -> Result<()> {
+    let mut copy = Vec::new();
+    memory::try_reserve(&mut copy, topic.len())?;
+    copies.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+    copy.extend_from_slice(topic);
+    copies.push((copy, pipe));
+    Ok(())
 }
 
 impl Holders {
@@ -228,6 +254,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+    use crate::sys::faults::{self, Call};
     use slotmap::SlotMap;
 
     fn pipes<const N: usize>() -> [PipeId; N] {
@@ -294,6 +321,28 @@ mod tests {
             assert!(steps < 100, "no end");
         }
         assert_eq!((subscribers.len(), subscribers.total()), (0, 0));
+    }
+
+    #[test]
+    fn topics_are_forgotten_where_no_memory_is_left() {
+        let (mut subscribers, [a, b]) = (Subscribers::default(), pipes());
+        let topics: Vec<_> = (0..20).map(|number: u8| vec![number; 1000 * usize::from(number)]).collect();
+        for topic in &topics {
+            subscribers.add(topic, a).unwrap();
+            subscribers.add(topic, b).unwrap();
+        }
+        subscribers.leave(a);
+        let _refused = faults::refuse(Call::Allocate, Errno::NOMEM, u32::MAX);
+        let mut gone = Vec::new();
+        for _ in 0..topics.len() {
+            subscribers.forget_some(&mut Budget::default(), |topic, pipe, last| {
+                gone.push(topic.to_vec());
+                assert_eq!((pipe, last), (a, false));
+            });
+        }
+        assert!(!subscribers.is_anybody_leaving());
+        assert_eq!(gone, topics);
+        assert_eq!(matching(&subscribers, b""), [b]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a subscriber has subscribed to: how often each topic, as `ZMQ_UNSUBSCRIBE` takes back one subscription only.
 
-use super::topic_tree::{TopicTree, Value};
+use super::topic_tree::{Cursor, Step, TopicTree, Value, Walked};
 use crate::errno::Result;
 use crate::sys::memory;
 use std::ops::ControlFlow;
@@ -57,9 +57,14 @@ impl Subscriptions {
         self.topics.has_empty_topic()
     }
 
-    /// Shows each topic once.
-    pub fn for_each(&self, mut visit: impl FnMut(&[u8])) {
-        self.topics.for_each(|topic, _| visit(topic));
+    /// Shows topics from the cursor on, in ascending order, until `visit` stops. Errors: `ENOMEM`, with the cursor not behind any
+    /// topic that was not shown.
+    pub fn walk(&self, cursor: &mut Cursor, mut visit: impl FnMut(&[u8]) -> Step) -> Result<Walked> {
+        self.topics.walk(cursor, |topic, _| visit(topic))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
     }
 
     /// Different topics.

@@ -4,6 +4,10 @@
 //! where it parts from others. Nodes lie in one arena and refer to each other by number: nothing here recurses,
 //! whatever topics a peer thinks up.
 
+mod walk;
+
+pub use walk::{Cursor, Step, Walked};
+
 use crate::errno::{Errno, Result};
 use std::ops::ControlFlow;
 
@@ -112,62 +116,6 @@ impl<V: Value> TopicTree<V> {
     #[inline]
     pub fn has_empty_topic(&self) -> bool {
         self.nodes.first().is_some_and(|root| !root.value.is_empty())
-    }
-
-    /// Shows every topic and its value, in ascending order.
-    pub fn for_each(&self, mut visit: impl FnMut(&[u8], &V)) {
-        self.for_each_after(None, |topic, value| {
-            visit(topic, value);
-            ControlFlow::Continue(())
-        });
-    }
-
-    /// Shows the topics behind this one and their values, in ascending order, until `visit` breaks; `None`: from the first on.
-    pub fn for_each_after(&self, after: Option<&[u8]>, mut visit: impl FnMut(&[u8], &V) -> ControlFlow<()>) {
-        let mut topic = Vec::new();
-        let mut ahead = match after {
-            Some(after) => self.behind(after, &mut topic),
-            None => vec![(ROOT, 0)],
-        };
-        while let Some((at, parent_len)) = ahead.pop() {
-            let Some(node) = self.node(at) else { continue };
-            topic.truncate(parent_len);
-            topic.extend_from_slice(node.label.as_slice());
-            if !node.value.is_empty() && visit(&topic, &node.value).is_break() {
-                return;
-            }
-            ahead.extend(node.children.iter().rev().map(|child| (child.node, topic.len())));
-        }
-    }
-
-    /// The nodes whose topics, and all below them, are behind this topic, the next one last, and the length of what leads to
-    /// each; `topic` becomes the longest of those.
-    fn behind(&self, after: &[u8], topic: &mut Vec<u8>) -> Vec<(u32, usize)> {
-        let (mut ahead, mut next, mut rest) = (Vec::new(), self.nodes.first(), after);
-        while let Some(node) = next {
-            let first = rest.first().copied();
-            // The topic itself is not behind itself, all that begin with it are.
-            let later = node.children.iter().filter(|child| first.is_none_or(|first| child.first > first));
-            ahead.extend(later.rev().map(|child| (child.node, topic.len())));
-            let child =
-                first.and_then(|first| node.slot(first).ok()).and_then(|slot| node.children.get(slot));
-            let Some(child) = child else { break };
-            let Some(below) = self.node(child.node) else { break };
-            let label = below.label.as_slice();
-            match rest.strip_prefix(label) {
-                Some(left) => {
-                    topic.extend_from_slice(label);
-                    (next, rest) = (Some(below), left);
-                }
-                None => {
-                    if label > rest {
-                        ahead.push((child.node, topic.len()));
-                    }
-                    break;
-                }
-            }
-        }
-        ahead
     }
 
     fn node(&self, at: u32) -> Option<&Node<V>> {
@@ -388,7 +336,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[derive(Default)]
-    struct Number(u32);
+    pub struct Number(u32);
 
     impl Value for Number {
         fn is_empty(&self) -> bool {
@@ -396,7 +344,7 @@ mod tests {
         }
     }
 
-    fn add(tree: &mut TopicTree<Number>, topic: &[u8]) {
+    pub fn add(tree: &mut TopicTree<Number>, topic: &[u8]) {
         tree.insert(topic, |number| {
             number.0 += 1;
             Ok(())
@@ -420,9 +368,13 @@ mod tests {
         sum
     }
 
-    fn all(tree: &TopicTree<Number>) -> Vec<(Vec<u8>, u32)> {
+    pub fn all(tree: &TopicTree<Number>) -> Vec<(Vec<u8>, u32)> {
         let mut all = Vec::new();
-        tree.for_each(|topic, number| all.push((topic.to_vec(), number.0)));
+        let walked = tree.walk(&mut Cursor::default(), |topic, number| {
+            all.push((topic.to_vec(), number.0));
+            Step::GoOn
+        });
+        assert_eq!(walked, Ok(Walked::Through));
         all
     }
 
@@ -437,35 +389,14 @@ mod tests {
     }
 
     /// A generator of numbers that is the same on every run.
-    struct Random(u64);
+    pub struct Random(pub u64);
 
     impl Random {
-        fn below(&mut self, limit: u64) -> u64 {
+        pub fn below(&mut self, limit: u64) -> u64 {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
             self.0 % limit
-        }
-    }
-
-    #[test]
-    fn it_goes_on_behind_any_topic_whether_it_is_there_or_not() {
-        let (mut tree, mut random) = (TopicTree::default(), Random(11));
-        let mut topic =
-            |most| -> Vec<u8> { (0..random.below(most)).map(|_| b'a' + random.below(3) as u8).collect() };
-        for _ in 0..200 {
-            add(&mut tree, &topic(7));
-        }
-        let all = all(&tree);
-        for _ in 0..1000 {
-            let after = topic(8);
-            let mut behind = Vec::new();
-            tree.for_each_after(Some(&after), |topic, number| {
-                behind.push((topic.to_vec(), number.0));
-                ControlFlow::Continue(())
-            });
-            let expected: Vec<_> = all.iter().filter(|(topic, _)| *topic > after).cloned().collect();
-            assert_eq!(behind, expected, "{after:?}");
         }
     }
 
@@ -534,11 +465,7 @@ mod tests {
             add(&mut tree, &longest[..len]);
         }
         assert_eq!(prefixes(&tree, &longest), 2_000);
-        let mut seen = 0;
-        tree.for_each(|topic, _| {
-            assert_eq!(topic.len(), seen);
-            seen += 1;
-        });
+        assert!(all(&tree).iter().map(|(topic, _)| topic.len()).eq(0..longest.len()));
         drop(tree);
     }
 

@@ -3,6 +3,8 @@
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
 use super::subscriptions::Subscriptions;
+use super::telling::{SOME_WISH_BYTES, SOME_WISHES, Telling, Told};
+use super::topic_tree::{Cursor, Step, Walked};
 use super::{Behaviour, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -18,6 +20,8 @@ pub struct Xsub {
     pub(super) queue: FairQueue,
     out: Distribution,
     subscriptions: Subscriptions,
+    /// Peers that have not heard of all of them yet.
+    telling: Telling<Cursor>,
     /// Messages without a matching subscription are dropped, whatever made the peer send them.
     filter: bool,
     invert_matching: bool,
@@ -51,6 +55,7 @@ impl Xsub {
             queue: FairQueue::default(),
             out: Distribution::default(),
             subscriptions: Subscriptions::default(),
+            telling: Telling::default(),
             filter: false,
             invert_matching: options.invert_matching,
             verbose_unsubscribe: false,
@@ -80,25 +85,54 @@ impl Xsub {
         Ok(())
     }
 
-    /// Tells all peers, those without credit too: a subscription is never lost.
+    /// Tells all peers, those without credit too: a subscription is never lost. Those who have not heard of all topics yet hear
+    /// of this one in its turn.
     fn tell_all(&mut self, pipes: &mut Pipes, subscribe: bool, topic: &[u8]) -> Result<()> {
         let mut result = Ok(());
         for pipe in self.out.all() {
+            if self.telling.progress(pipe).is_some_and(|cursor| !cursor.has_passed(topic)) {
+                continue;
+            }
             result = result.and(pipes.write_subscription(pipe, subscribe, topic));
             pipes.flush(pipe);
         }
         result
     }
 
-    /// Tells a new peer of all subscriptions. One that cannot hear of them is no use: it is closed.
-    fn tell_everything(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        let mut result = Ok(());
-        self.subscriptions.for_each(|topic| {
-            result = result.and_then(|()| pipes.write_subscription(pipe, true, topic));
+    /// A new peer is to hear of all subscriptions. `at_once`: the program has asked for it, and may call no more before it sees
+    /// what the peer sends.
+    fn begin_telling(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
+        let mut cursor = Cursor::default();
+        let mut told = if self.subscriptions.is_empty() { Told::All } else { Told::Some };
+        while at_once && told == Told::Some {
+            told = self.tell_some(pipes, pipe, &mut cursor);
+        }
+        if told != Told::All {
+            self.telling.begin(pipe, cursor);
+            pipes.budget.leave_undone();
+        }
+    }
+
+    /// Tells a peer of some topics behind the cursor.
+    fn tell_some(&self, pipes: &mut Pipes, pipe: PipeId, cursor: &mut Cursor) -> Told {
+        let (mut count, mut bytes, mut refused) = (0, 0_usize, false);
+        let walked = self.subscriptions.walk(cursor, |topic| {
+            if count > 0 && bytes.saturating_add(topic.len()) > SOME_WISH_BYTES {
+                return Step::StopBefore;
+            }
+            refused = pipes.write_subscription(pipe, true, topic).is_err();
+            if refused {
+                return Step::StopBefore;
+            }
+            (count, bytes) = (count + 1, bytes.saturating_add(topic.len()));
+            if count == SOME_WISHES { Step::StopBehind } else { Step::GoOn }
         });
-        match result {
-            Ok(()) => pipes.flush(pipe),
-            Err(_) => pipes.terminate(pipe),
+        pipes.flush(pipe);
+        pipes.budget.spend(count.max(1));
+        match walked {
+            Ok(Walked::Through) => Told::All,
+            Ok(Walked::Stopped) if !refused => Told::Some,
+            Ok(Walked::Stopped) | Err(_) => Told::NoMemory,
         }
     }
 
@@ -164,10 +198,23 @@ pub(super) fn subscription(data: &[u8]) -> Option<(bool, &[u8])> {
 }
 
 impl Behaviour for Xsub {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, locally_initiated: bool) {
         self.queue.attach(pipe);
         self.out.attach(pipe);
-        self.tell_everything(pipes, pipe);
+        self.begin_telling(pipes, pipe, locally_initiated);
+    }
+
+    fn go_on(&mut self, pipes: &mut Pipes) {
+        while !self.telling.is_empty() && pipes.budget.allows() {
+            let Some((pipe, mut cursor)) = self.telling.next() else { return };
+            let told = self.tell_some(pipes, pipe, &mut cursor);
+            if told != Told::All {
+                self.telling.begin(pipe, cursor);
+            }
+            if told == Told::NoMemory {
+                return pipes.budget.leave_undone();
+            }
+        }
     }
 
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
@@ -210,12 +257,14 @@ impl Behaviour for Xsub {
 
     fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.hiccuped(pipe);
-        self.tell_everything(pipes, pipe);
+        self.telling.remove(pipe);
+        self.begin_telling(pipes, pipe, false);
     }
 
     fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
         self.queue.terminated(pipe);
         self.out.terminated(pipe);
+        self.telling.remove(pipe);
     }
 
     fn set_option(
@@ -253,7 +302,11 @@ mod tests {
         ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE,
     };
     use crate::options::number::{ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE};
-    use crate::pattern::testing::Bench;
+    use crate::pattern::telling::SOME_WISHES;
+    use crate::pattern::testing::{Bench, Peer};
+    use crate::pipe::budget::CALL_UNITS;
+    use crate::sys::faults::{self, Call};
+    use std::collections::BTreeSet;
 
     #[test]
     fn subscriptions_go_to_all_peers_and_to_those_that_come_later() {
@@ -273,6 +326,74 @@ mod tests {
         assert_eq!((early.recv_all(), late.recv_all()), (vec!["-a".into()], vec!["-a".into()]));
         assert_eq!(bench.send(&["x"]), Err(Errno::NOTSUP));
         assert!(!bench.has_out());
+    }
+
+    #[test]
+    fn peers_that_come_are_told_in_steps_and_each_topic_once_whatever_the_program_does_meanwhile() {
+        const MANY: usize = 3000;
+        const UNITS: u32 = 200;
+        let topic = |i: usize| format!("{:06}", i * 7919 % 1_000_003);
+        let mut bench = Bench::new(SocketType::Xsub);
+        for i in 0..MANY {
+            bench.send(&[&format!("\u{1}{}", topic(i))]).unwrap();
+        }
+        bench.units = UNITS;
+        let mut peers = [bench.connect(), bench.connect()];
+        let mut heard: [BTreeSet<String>; 2] = Default::default();
+        let (mut steps, mut wanted): (_, BTreeSet<String>) = (0, (0..MANY).map(topic).collect());
+        while heard.iter().any(|heard| *heard != wanted) {
+            bench.settle();
+            let mut told = 0;
+            for (peer, heard) in peers.iter_mut().zip(&mut heard) {
+                for wish in peer.recv_all() {
+                    let (way, topic) = wish.split_at(1);
+                    let news = if way == "+" { heard.insert(topic.into()) } else { heard.remove(topic) };
+                    assert!(news, "{wish} twice");
+                    told += 1;
+                }
+            }
+            // At most what four calls have told, and a turn beyond the budget of each.
+            assert!(told <= 4 * (UNITS + SOME_WISHES) as usize, "{told} in a few calls");
+            steps += 1;
+            assert!(steps < 100, "no end");
+            if steps > 8 {
+                continue;
+            }
+            let (comes, goes) = (topic(MANY + steps), topic(steps * 7));
+            bench.send(&[&format!("\u{1}{comes}")]).unwrap();
+            bench.send(&[&format!("\0{goes}")]).unwrap();
+            wanted.insert(comes);
+            wanted.remove(&goes);
+        }
+        assert!(steps >= 3, "{steps}");
+    }
+
+    #[test]
+    fn a_peer_that_the_program_connects_to_is_told_at_once() {
+        const MANY: usize = 3 * CALL_UNITS as usize;
+        let mut bench = Bench::new(SocketType::Sub);
+        for i in 0..MANY {
+            bench.set_bytes(ZMQ_SUBSCRIBE, format!("{i:06}").as_bytes()).unwrap();
+        }
+        assert_eq!(bench.join(0, true, |_| {}).recv_all().len(), MANY);
+    }
+
+    #[test]
+    fn a_peer_hears_of_all_once_there_is_memory() {
+        for locally in [false, true] {
+            let mut bench = Bench::new(SocketType::Sub);
+            let topics: Vec<_> = (0..100).map(|i| format!("{i:0>200}")).collect();
+            topics.iter().for_each(|topic| bench.set_bytes(ZMQ_SUBSCRIBE, topic.as_bytes()).unwrap());
+            let (id, pipe) = bench.insert(0);
+            let refused = faults::refuse_after(Call::Allocate, Errno::NOMEM, 1, u32::MAX);
+            bench.pattern.attach(&mut bench.pipes, id, false, locally);
+            bench.settle();
+            drop(refused);
+            bench.settle();
+            let mut peer = Peer { id, pipe };
+            let heard: Vec<_> = topics.iter().map(|topic| format!("+{topic}")).collect();
+            assert_eq!(peer.recv_all(), heard);
+        }
     }
 
     #[test]

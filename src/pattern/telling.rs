@@ -1,0 +1,59 @@
+//! Peers that have not heard yet of all that a subscriber wants.
+//!
+//! What a socket is subscribed to can be much, and a peer that comes and goes has it told time and again. So new peers are told in
+//! turn, a part at a time, as far as the budget of the call goes. What the program subscribes to meanwhile is told at once to
+//! those who have come past it, and to the others when they get there.
+
+use crate::pipe::PipeId;
+use std::collections::VecDeque;
+
+/// So much is told in one go, before another peer has its turn.
+pub const SOME_WISHES: u32 = 64;
+/// Bytes that are told in one go, unless the first wish is longer.
+pub const SOME_WISH_BYTES: usize = 64 * 1024;
+
+/// The peers, each with how far it has heard.
+pub struct Telling<C> {
+    turns: VecDeque<(PipeId, C)>,
+}
+
+/// What a turn has left of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    All,
+    Some,
+    /// There was no memory to tell more.
+    NoMemory,
+}
+
+impl<C> Default for Telling<C> {
+    fn default() -> Telling<C> {
+        Telling { turns: VecDeque::new() }
+    }
+}
+
+impl<C> Telling<C> {
+    /// The pipe is to hear of everything from `from` on.
+    pub fn begin(&mut self, pipe: PipeId, from: C) {
+        self.remove(pipe);
+        self.turns.push_back((pipe, from));
+    }
+
+    pub fn remove(&mut self, pipe: PipeId) {
+        self.turns.retain(|(other, _)| *other != pipe);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// The peer whose turn it is.
+    pub fn next(&mut self) -> Option<(PipeId, C)> {
+        self.turns.pop_front()
+    }
+
+    /// How far the pipe has heard; `None`: of everything.
+    pub fn progress(&self, pipe: PipeId) -> Option<&C> {
+        self.turns.iter().find(|(other, _)| *other == pipe).map(|(_, progress)| progress)
+    }
+}
