@@ -13,29 +13,30 @@ use std::any::Any;
 use std::sync::{Arc, OnceLock, Weak};
 
 slotmap::new_key_type! {
-    /// Tells the sockets of a context apart; never reused.
+    /// Identifies a socket of a context; never reused.
     pub struct SocketId;
 }
 
-/// What `zmq_ctx_new` makes. Clones are the same context.
+/// A context, as `zmq_ctx_new` makes it. Clones refer to the same context.
 ///
-/// Open until [`shutdown`](Context::shutdown) or [`terminate`](Context::terminate), then stopping: no new socket,
-/// and calls on the old ones give `ETERM`. It ends in `terminate` once every [`SocketTicket`] and [`Guard`] is gone,
-/// with its I/O threads; without `terminate` it ends with the last clone.
+/// It is open until [`shutdown`](Context::shutdown) or [`terminate`](Context::terminate). Then it is
+/// stopping: it takes no new socket, and calls on the old ones give `ETERM`. `terminate` ends it and its I/O
+/// threads once every [`SocketTicket`] and [`Guard`] is gone. Without `terminate` it ends with the last
+/// clone.
 ///
-/// In a forked child it is dead: no socket can be made, `terminate` returns at once, and the parent's threads and
-/// descriptors are left alone. Forget it there rather than drop it.
+/// In a forked child it is dead: no socket can be made and `terminate` returns at once. The parent's threads
+/// and descriptors are left alone. The child forgets it rather than drop it.
 #[derive(Clone)]
 pub struct Context(Arc<Shared>);
 
 /// A place among the context's sockets. Held until the socket is closed and nothing of it lingers in the
-/// application's hands; what lingers on I/O threads holds a [`Guard`].
+/// application's threads. Work that lingers on I/O threads holds a [`Guard`].
 pub struct SocketTicket {
     shared: Arc<Shared>,
     id: SocketId,
 }
 
-/// Keeps the context's I/O threads alive: held by whatever still has work to do there.
+/// Keeps the context's I/O threads alive: held by every object that still has work to do there.
 pub struct Guard(Arc<Shared>);
 
 struct Shared {
@@ -49,11 +50,11 @@ struct Shared {
 #[derive(Default)]
 struct State {
     phase: Phase,
-    /// Made at the first socket.
+    /// `None` before the first socket.
     io: Option<Io>,
     sockets: SlotMap<SocketId, Weak<dyn Stop>>,
     guards: usize,
-    /// Those in `terminate`.
+    /// Threads that wait in `terminate`.
     terminators: Vec<Arc<Parker>>,
 }
 
@@ -62,7 +63,7 @@ enum Phase {
     #[default]
     Open,
     Stopping,
-    /// Somebody in `terminate` is joining the I/O threads.
+    /// A thread in `terminate` is joining the I/O threads.
     Ending,
     Ended,
 }
@@ -85,15 +86,17 @@ impl Context {
         }))
     }
 
-    /// The options, locked. What has been started already does not change with them.
+    /// The options, locked. I/O threads and sockets made before keep their old values.
     pub fn options(&self) -> LockGuard<'_, ContextOptions> {
         self.0.options.lock()
     }
 
-    /// A place for a new socket; the first one starts the I/O threads. `stop` is called when the context stops.
+    /// Makes a place for a new socket. The first one starts the I/O threads. `stop` is called when the
+    /// context stops.
     ///
-    /// Errors: `ETERM` once the context stops and in a forked child; `EMFILE` with `ZMQ_MAX_SOCKETS` sockets there
-    /// already or without descriptors for the I/O threads; `ENFILE`, `ENOMEM`, `EAGAIN` (no more threads).
+    /// Errors: `ETERM` once the context stops and in a forked child; `EMFILE` when there are
+    /// `ZMQ_MAX_SOCKETS` sockets already, or no descriptors for the I/O threads; `ENFILE`, `ENOMEM`, `EAGAIN`
+    /// (no more threads).
     pub fn register_socket(&self, stop: Weak<dyn Stop>) -> Result<SocketTicket> {
         let shared = Arc::clone(&self.0);
         if shared.born.forked() {
@@ -115,8 +118,8 @@ impl Context {
         Ok(SocketTicket { shared, id })
     }
 
-    /// The I/O thread with the fewest sources among those of the `affinity` mask (`ZMQ_AFFINITY`); 0 is all.
-    /// `None` where there is none.
+    /// The I/O thread with the fewest sources among those of the `affinity` mask (`ZMQ_AFFINITY`); 0 means
+    /// all. `None` where the mask has none.
     pub fn choose_io_thread(&self, affinity: u64) -> Option<Handle> {
         if self.0.born.forked() {
             return None;
@@ -136,13 +139,14 @@ impl Context {
         Guard(Arc::clone(&self.0))
     }
 
-    /// What another layer keeps for this context, made when first asked for. One type only; `None` for a second.
+    /// An object that another layer keeps for this context, made at the first call. The context has one type
+    /// of it; `None` for a second.
     pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let extension = self.0.extension.get_or_init(|| Arc::new(T::default()));
         Arc::clone(extension).downcast::<T>().ok()
     }
 
-    /// Those of all its endpoints.
+    /// The handshakes with peers of all its endpoints.
     pub fn handshakes(&self) -> &Arc<Handshakes> {
         &self.0.handshakes
     }
@@ -152,12 +156,13 @@ impl Context {
         self.0.born.forked() || self.0.state.lock().phase != Phase::Open
     }
 
-    /// Whether this is a context that came through a fork.
+    /// Whether the context was made before a fork, in the parent.
     pub fn forked(&self) -> bool {
         self.0.born.forked()
     }
 
-    /// `zmq_ctx_shutdown`: from now on calls on the sockets, those that are blocked too, give `ETERM`. Again: nothing.
+    /// `zmq_ctx_shutdown`: from now on calls on the sockets give `ETERM`, including calls that block now. A
+    /// second call does nothing.
     pub fn shutdown(&self) {
         if self.0.born.forked() {
             return;
@@ -169,12 +174,13 @@ impl Context {
         state.phase = Phase::Stopping;
         let stops: Vec<_> = state.sockets.values().filter_map(Weak::upgrade).collect();
         drop(state);
-        // Unlocked: stopping a socket takes its mailbox's lock. The last reference may be dropped here, too.
+        // With the lock released: stopping a socket takes its mailbox's lock. The last reference may be
+        // dropped here as well.
         stops.iter().for_each(|socket| socket.stop());
     }
 
-    /// `zmq_ctx_term`: shuts down, waits until all sockets are closed and nothing lingers, then ends the I/O threads.
-    /// May be called again after `EINTR`, and by several threads: all wait.
+    /// `zmq_ctx_term`: shuts down, waits until all sockets are closed and nothing lingers, then ends the I/O
+    /// threads. It may be called again after `EINTR`, and by several threads, which all wait.
     ///
     /// Errors: `EINTR`.
     pub fn terminate(&self) -> Result<()> {
@@ -228,7 +234,7 @@ impl Drop for Guard {
 }
 
 impl Shared {
-    /// Takes something away that `terminate` may be waiting for.
+    /// Removes a socket or a guard, for which `terminate` may be waiting.
     fn release(&self, change: impl FnOnce(&mut State)) {
         if self.born.forked() {
             return;
@@ -240,7 +246,7 @@ impl Shared {
         }
     }
 
-    /// Ends the I/O threads as soon as nobody needs them, or waits for whoever does that.
+    /// Ends the I/O threads once no socket or guard needs them, or waits for the thread that does so.
     fn wait_for_the_end(&self, parker: &Parker) -> Result<()> {
         loop {
             let mut state = self.state.lock();
@@ -275,17 +281,18 @@ impl State {
 }
 
 impl Drop for Io {
-    /// Also where a context is never terminated, or its start failed half way. The threads are told all at once and
-    /// then waited for one by one.
+    /// Also runs where a context is never terminated, or its start failed half way. All threads are told to
+    /// stop first, and then joined one by one.
     fn drop(&mut self) {
         self.reactors.iter().for_each(|(handle, _)| handle.stop());
         self.reactors.drain(..).for_each(|(_, thread)| thread.join());
     }
 }
 
-/// Starts the I/O threads. Errors: those of [`spawn_reactor`]; what was started is ended again.
+/// Starts the I/O threads. Errors: those of [`spawn_reactor`]; the threads already started are ended again.
 ///
-/// Where one cannot go on, the context stops: a call that waits for what was there would wait for ever.
+/// When an I/O thread is lost the context stops: calls that wait for its sockets would otherwise wait for
+/// ever.
 fn start(shared: &Arc<Shared>, options: &ContextOptions) -> Result<Io> {
     let settings = thread_settings(options);
     let count = usize::try_from(options.io_threads).unwrap_or(0);
@@ -349,7 +356,7 @@ mod tests {
         assert!(context.choose_io_thread(4).is_none());
         assert!(context.choose_io_thread(u64::MAX << 2).is_none());
         first.add(Box::new(|_| Box::new(Idle)));
-        assert!(context.choose_io_thread(0).unwrap().same(&second), "the least loaded");
+        assert!(context.choose_io_thread(0).unwrap().same(&second), "the thread with the fewest sources");
         drop(socket);
         context.terminate().unwrap();
         assert_eq!(first.load(), 0);
@@ -407,7 +414,7 @@ mod tests {
                 })
             })
             .collect();
-        // The socket sees that it shall stop, hands over to something that lingers, which then ends.
+        // The socket learns that it has to stop, and hands over to a lingering guard, which then ends.
         let parker = Arc::new(Parker::new());
         if !mailbox.register(&parker).is_stopped() {
             while !mailbox.stopped() {

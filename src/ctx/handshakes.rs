@@ -1,4 +1,4 @@
-//! Handshakes that peers have begun with the endpoints of a context, and what they may hold together
+//! The handshakes that peers have begun with the endpoints of a context, and the bound on their memory
 //! (`ZMQ_FERRO_MAX_HANDSHAKES_SIZE`).
 
 use super::Stop;
@@ -6,17 +6,17 @@ use crate::sys::lock::Lock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-/// Handshakes under way with peers that have come to us. Where they would hold too much together the one that has been under
-/// way for the longest ends: a peer of good will needs a few round trips, so whoever wants to keep others out has to open
-/// connections faster than all that fit come to an end by themselves.
+/// Handshakes under way with peers that have connected to this context. Where one more would pass the limit,
+/// the oldest ends. An honest peer needs only a few round trips. An attacker that wants to keep others out
+/// must open connections faster than a full set of handshakes ends by itself.
 #[derive(Default)]
 pub struct Handshakes {
-    book: Lock<Book>,
+    state: Lock<State>,
 }
 
 #[derive(Default)]
-struct Book {
-    /// By when they began.
+struct State {
+    /// In the order in which they began.
     pending: BTreeMap<u64, Pending>,
     next: u64,
     bytes: usize,
@@ -34,39 +34,40 @@ pub struct HandshakeTicket {
 }
 
 impl Handshakes {
-    /// A handshake begins that will hold up to so many bytes. Where all would hold more than `limit_bytes` (0: no limit), those
-    /// under way for the longest are stopped until there is room, or it is the only one; and how many that were.
+    /// Begins a handshake that will hold up to `bytes`. Where all would hold more than `limit_bytes` (0: no
+    /// limit), the oldest are stopped until the new one fits or is the only one. Also returns the number of
+    /// those stopped.
     pub fn begin(
         self: &Arc<Self>,
         bytes: usize,
         limit_bytes: usize,
         peer: Weak<dyn Stop>,
     ) -> (HandshakeTicket, usize) {
-        let mut book = self.book.lock();
+        let mut state = self.state.lock();
         let mut stopped = 0;
         while limit_bytes > 0
-            && book.bytes.saturating_add(bytes) > limit_bytes
-            && let Some((_, oldest)) = book.pending.pop_first()
+            && state.bytes.saturating_add(bytes) > limit_bytes
+            && let Some((_, oldest)) = state.pending.pop_first()
         {
-            book.bytes -= oldest.bytes;
-            // It only leaves a note for the thread that the handshake is on.
+            state.bytes -= oldest.bytes;
+            // The call only leaves a note for the I/O thread of the handshake.
             if let Some(peer) = oldest.peer.upgrade() {
                 peer.stop();
                 stopped += 1;
             }
         }
-        let number = book.next;
-        book.next += 1;
-        book.bytes += bytes;
-        book.pending.insert(number, Pending { bytes, peer });
-        drop(book);
+        let number = state.next;
+        state.next += 1;
+        state.bytes += bytes;
+        state.pending.insert(number, Pending { bytes, peer });
+        drop(state);
         (HandshakeTicket { handshakes: Arc::clone(self), number }, stopped)
     }
 
     fn end(&self, number: u64) {
-        let mut book = self.book.lock();
-        if let Some(pending) = book.pending.remove(&number) {
-            book.bytes -= pending.bytes;
+        let mut state = self.state.lock();
+        if let Some(pending) = state.pending.remove(&number) {
+            state.bytes -= pending.bytes;
         }
     }
 }
@@ -110,19 +111,19 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_goes_where_there_is_no_room() {
+    fn the_oldest_handshake_ends_at_the_limit() {
         let handshakes = Arc::new(Handshakes::default());
         let (a, _a, none) = begin(&handshakes, 10, 30);
         let (b, ticket_b, _) = begin(&handshakes, 10, 30);
         let (c, _c, _) = begin(&handshakes, 10, 30);
         assert_eq!((none, a.stopped(), b.stopped()), (0, false, false));
-        // One that is over makes room.
+        // A handshake that has ended makes room.
         drop(ticket_b);
         let (d, _d, none) = begin(&handshakes, 10, 30);
         assert_eq!((none, a.stopped()), (0, false));
         let (e, _e, one) = begin(&handshakes, 10, 30);
         assert_eq!((one, a.stopped(), b.stopped(), c.stopped()), (1, true, false, false));
-        // A large one takes the place of several; one that is too large by itself is alone.
+        // A large handshake takes the place of several. One larger than the limit is alone.
         let (f, _f, two) = begin(&handshakes, 20, 30);
         assert_eq!((two, c.stopped(), d.stopped(), e.stopped()), (2, true, true, false));
         let (g, _g, two) = begin(&handshakes, 100, 30);
@@ -135,7 +136,7 @@ mod tests {
         let all: Vec<_> = (0..100).map(|_| begin(&handshakes, usize::MAX / 1000, 0)).collect();
         assert!(all.iter().all(|(peer, _, stopped)| *stopped == 0 && !peer.stopped()));
         drop(all);
-        let book = handshakes.book.lock();
-        assert_eq!((book.pending.len(), book.bytes), (0, 0));
+        let state = handshakes.state.lock();
+        assert_eq!((state.pending.len(), state.bytes), (0, 0));
     }
 }

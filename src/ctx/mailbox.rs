@@ -1,4 +1,4 @@
-//! What other threads tell a socket.
+//! The commands of other threads to a socket.
 
 use crate::errno::{Errno, Result};
 use crate::queue::memo::Memo;
@@ -13,44 +13,48 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, OnceLock};
 
-const PENDING: u32 = 1;
-const STOPPED: u32 = 2;
-const CLOSED: u32 = 4;
-const HAS_FD: u32 = 8;
-/// The descriptor will be made readable, or is, for something that has been taken already.
-const OWED: u32 = 16;
+const PENDING_BIT: u32 = 1;
+const STOPPED_BIT: u32 = 2;
+const CLOSED_BIT: u32 = 4;
+const HAS_FD_BIT: u32 = 8;
+/// The descriptor is or will be readable for a command that has already been taken.
+const OWED_BIT: u32 = 16;
 
-/// A queue of commands `C` from any thread to whoever holds the socket, and the "context terminated" bit.
+/// A queue of commands `C` from any thread to the thread that holds the socket, and the "context terminated"
+/// bit.
 ///
-/// The owner looks at [`state`](Mailbox::state) on every call: one load. To sleep, a thread registers its
-/// [`Parker`] with one mailbox or many, looks at their states once more, and parks; a sender makes no system
-/// call unless somebody is registered and asleep, or [`fd`](Mailbox::fd) was asked for.
+/// The owner loads [`state`](Mailbox::state) on every call: one load. To sleep, a thread registers its
+/// [`Parker`] with one or more mailboxes, checks their states again, and parks. A sender makes no system call
+/// unless a thread is registered and asleep, or [`fd`](Mailbox::fd) has been called.
 ///
-/// In a forked child nothing is taken or delivered and [`register`](Mailbox::register) answers "stopped", so that
-/// nobody sleeps: the threads that would answer do not exist, and one of them may have held the lock.
+/// In a forked child no command is taken or delivered, and [`register`](Mailbox::register) returns "stopped",
+/// so that no thread sleeps. The threads that would answer do not exist there, and one of them may have held
+/// the lock.
 pub struct Mailbox<C> {
-    /// The bits above. Written under the lock of `inner` only (release); read by anybody (acquire), so
-    /// that what a sender wrote before `send` is visible to who sees the bit. The commands themselves pass
-    /// through the lock. A sleeper misses no bit: `register` takes the lock, so a sender came before it, and the
-    /// sleeper's next look sees the bit, or comes after it and finds the parker.
+    /// The bits above. Written only under the lock of `inner` (release), read by any thread (acquire). A
+    /// thread that sees a bit thus sees what the sender wrote before `send`; the commands themselves pass
+    /// through the lock.
+    ///
+    /// A sleeper misses no bit, because `register` takes the lock. A sender that came before is seen by the
+    /// sleeper's next look. A sender that comes after finds the parker.
     state: AtomicU32,
     inner: Lock<Inner<C>>,
-    /// Made when first asked for, under the lock of `inner`. Readable from the end of the call that has brought a command or
-    /// the stop until that has been taken.
+    /// Made by the first call of `fd`, under the lock of `inner`. Readable from the end of the call that
+    /// brought a command or the stop, until that has been taken.
     event: OnceLock<EventFd>,
-    /// What a command, the stop and the close make untrue.
+    /// The cached answer that a command, the stop or the close makes untrue.
     memo: OnceLock<&'static Memo>,
     born: Born,
 }
 
-/// A look at a mailbox.
+/// The bits of a mailbox at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct State(u32);
 
 struct Inner<C> {
     queue: Vec<C>,
     sleepers: Vec<Arc<Parker>>,
-    /// How often the descriptor has been signalled, or is about to be, less how often that has been undone.
+    /// Number of signals of the descriptor, made or about to be made, less those drained.
     owed: u64,
 }
 
@@ -66,18 +70,18 @@ impl<C> Mailbox<C> {
         }
     }
 
-    /// From now on whatever comes clears `memo`, before anybody is told. To be called once.
+    /// From now on each change clears `memo`, before any thread is woken. Call it once.
     pub fn clears(&self, memo: &'static Memo) {
         let _ = self.memo.set(memo);
     }
 
-    /// Delivers a command, from any thread. What comes after [`close`](Mailbox::close) is dropped.
+    /// Delivers a command, from any thread. A command sent after [`close`](Mailbox::close) is dropped.
     pub fn send(&self, command: C) {
         // Dropped here, with no lock held.
         let _refused = self.try_send(command);
     }
 
-    /// As [`send`](Mailbox::send), but gives a command back that nobody will take any more.
+    /// As [`send`](Mailbox::send), but returns the command as the error after [`close`](Mailbox::close).
     pub fn try_send(&self, command: C) -> std::result::Result<(), C> {
         let Some(mut inner) = self.lock() else {
             return Err(command);
@@ -86,31 +90,31 @@ impl<C> Mailbox<C> {
             return Err(command);
         }
         inner.queue.push(command);
-        self.raise(inner, PENDING);
+        self.raise(inner, PENDING_BIT);
         Ok(())
     }
 
-    /// Wakes everybody and makes the descriptor readable, as if a command had come.
+    /// Wakes all sleepers and makes the descriptor readable, as if a command had come.
     pub fn touch(&self) {
         if let Some(inner) = self.lock() {
-            self.raise(inner, PENDING);
+            self.raise(inner, PENDING_BIT);
         }
     }
 
-    /// Sets the sticky "context terminated" bit and wakes everybody.
+    /// Sets the sticky "context terminated" bit and wakes all sleepers.
     pub fn stop(&self) {
         if let Some(inner) = self.lock() {
-            self.raise(inner, STOPPED);
+            self.raise(inner, STOPPED_BIT);
         }
     }
 
-    /// Whether a command, the stop or the close is there: one load, meant for every call on a socket.
+    /// The bits for a command, the stop and the close: one load, meant for every call on a socket.
     #[inline]
     pub fn state(&self) -> State {
         State(self.state.load(Acquire))
     }
 
-    /// Whether [`take`](Mailbox::take) would find something.
+    /// Whether [`take`](Mailbox::take) would find a command.
     #[inline]
     pub fn pending(&self) -> bool {
         self.state().is_pending()
@@ -122,9 +126,10 @@ impl<C> Mailbox<C> {
         self.state().is_stopped()
     }
 
-    /// Moves all commands to the end of `into`, in the order of sending from each thread. The descriptor is no
-    /// longer readable afterwards, unless a sender has not come to that yet: then it will be once for nothing, and there is
-    /// something to look into until the next call of this, which makes it unreadable.
+    /// Moves all commands to the end of `into`, in the order of sending from each thread. Afterwards the
+    /// descriptor is no longer readable, with one exception. A sender that has queued its command but not
+    /// signalled yet makes it readable once for nothing. `OWED_BIT` then stays set, and the next call drains
+    /// that signal.
     pub fn take(&self, into: &mut Vec<C>) {
         let Some(mut inner) = self.lock() else {
             return;
@@ -134,41 +139,41 @@ impl<C> Mailbox<C> {
         } else {
             into.append(&mut inner.queue);
         }
-        let before = State(self.state.fetch_and(!PENDING, Release));
+        let before = State(self.state.fetch_and(!PENDING_BIT, Release));
         if let Some(event) = self.event.get()
             && !before.is_quiet()
         {
             inner.owed = inner.owed.saturating_sub(event.drain().unwrap_or(0));
             if inner.owed == 0 {
-                self.state.fetch_and(!OWED, Release);
+                self.state.fetch_and(!OWED_BIT, Release);
             } else {
-                self.state.fetch_or(OWED, Release);
+                self.state.fetch_or(OWED_BIT, Release);
             }
         }
     }
 
-    /// Takes nothing any more and returns what is there; drop it with no lock held.
+    /// Refuses commands from now on and returns those queued, which the caller drops with no lock held.
     pub fn close(&self) -> Vec<C> {
         let Some(mut inner) = self.lock() else {
             return Vec::new();
         };
         let left = std::mem::take(&mut inner.queue);
-        self.state.fetch_and(!PENDING, Release);
-        self.raise(inner, CLOSED);
+        self.state.fetch_and(!PENDING_BIT, Release);
+        self.raise(inner, CLOSED_BIT);
         left
     }
 
-    /// From now on every send, stop and close unparks `parker`, which may be registered with many mailboxes. Look
-    /// at the returned state before parking: what was there already does not unpark.
+    /// From now on every send, stop and close unparks `parker`, which may be registered with many mailboxes.
+    /// Check the returned state before parking: an earlier command does not unpark.
     pub fn register(&self, parker: &Arc<Parker>) -> State {
         match self.lock() {
             Some(mut inner) => inner.sleepers.push(Arc::clone(parker)),
-            None => return State(STOPPED | CLOSED),
+            None => return State(STOPPED_BIT | CLOSED_BIT),
         }
         self.state()
     }
 
-    /// Undoes one [`register`](Mailbox::register). A sender that was at it already may still unpark once.
+    /// Undoes one [`register`](Mailbox::register). A sender already under way may still unpark once.
     pub fn unregister(&self, parker: &Arc<Parker>) {
         if let Some(mut inner) = self.lock()
             && let Some(index) = inner.sleepers.iter().position(|sleeper| Arc::ptr_eq(sleeper, parker))
@@ -177,8 +182,8 @@ impl<C> Mailbox<C> {
         }
     }
 
-    /// `ZMQ_FD`: readable from the moment a command comes to an empty mailbox, or the context stops, until
-    /// [`take`](Mailbox::take). Made by the first call; stays the mailbox's own.
+    /// `ZMQ_FD`: readable from when a command comes to an empty mailbox, or the context stops, until
+    /// [`take`](Mailbox::take). Made by the first call; the mailbox owns it.
     ///
     /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`; `ETERM` in a forked child.
     pub fn fd(&self) -> Result<RawFd> {
@@ -191,23 +196,23 @@ impl<C> Mailbox<C> {
             inner.owed += 1;
             event.signal();
         }
-        // Locked, so there is none yet.
+        // The lock is held, so no other thread makes one.
         let fd = self.event.get_or_init(|| event).fd();
-        self.state.fetch_or(HAS_FD, Release);
+        self.state.fetch_or(HAS_FD_BIT, Release);
         Ok(fd)
     }
 
-    /// Sets `bit` and tells everybody, with the lock released: a woken thread wants it at once, and would be put to sleep once
-    /// more, to be woken a second time.
+    /// Sets `bit` and wakes the sleepers, with the lock released. A woken thread takes the lock at once; were
+    /// it held, the thread would sleep again and have to be woken a second time.
     fn raise(&self, mut inner: LockGuard<'_, Inner<C>>, bit: u32) {
         let before = self.state.fetch_or(bit, Release);
-        // Still locked: whoever registers after this sees it.
+        // Still locked: a thread that registers later sees the cleared memo.
         if let Some(memo) = self.memo.get() {
             memo.clear();
         }
         let event = self.event.get().filter(|_| before & bit == 0);
         inner.owed += u64::from(event.is_some());
-        // Nearly always there is none or one, and an empty `Vec` is no allocation.
+        // There is nearly always at most one sleeper, and an empty `Vec` does not allocate.
         let first = inner.sleepers.first().map(Arc::clone);
         let others = inner.sleepers.get(1..).unwrap_or_default().to_vec();
         drop(inner);
@@ -220,8 +225,8 @@ impl<C> Mailbox<C> {
         others.iter().for_each(|sleeper| sleeper.unpark());
     }
 
-    /// `None` in a forked child, where a thread that does not exist may hold the lock, and where the descriptor is
-    /// shared with the parent.
+    /// `None` in a forked child, where a thread that does not exist may hold the lock. The descriptor is
+    /// shared with the parent, too.
     fn lock(&self) -> Option<LockGuard<'_, Inner<C>>> {
         if self.born.forked() {
             return None;
@@ -231,31 +236,31 @@ impl<C> Mailbox<C> {
 }
 
 impl State {
-    /// Nothing at all to look into.
+    /// Whether no bit asks for anything to be done.
     #[inline]
     pub fn is_quiet(self) -> bool {
-        self.0 & (PENDING | STOPPED | CLOSED | OWED) == 0
+        self.0 & (PENDING_BIT | STOPPED_BIT | CLOSED_BIT | OWED_BIT) == 0
     }
 
-    /// Whether [`Mailbox::fd`] was ever asked for, so that somebody may be watching it.
+    /// Whether [`Mailbox::fd`] was ever called, so that a thread may be watching it.
     #[inline]
     pub fn has_fd(self) -> bool {
-        self.0 & HAS_FD != 0
+        self.0 & HAS_FD_BIT != 0
     }
 
     #[inline]
     pub fn is_pending(self) -> bool {
-        self.0 & PENDING != 0
+        self.0 & PENDING_BIT != 0
     }
 
     #[inline]
     pub fn is_stopped(self) -> bool {
-        self.0 & STOPPED != 0
+        self.0 & STOPPED_BIT != 0
     }
 
     #[inline]
     pub fn is_closed(self) -> bool {
-        self.0 & CLOSED != 0
+        self.0 & CLOSED_BIT != 0
     }
 }
 
@@ -284,7 +289,7 @@ mod tests {
         poll(&mut fds, Some(Duration::ZERO)).unwrap() == 1
     }
 
-    /// Parks until one of the mailboxes has something, as `zmq_poll` does.
+    /// Parks until one of the mailboxes has a bit set, as `zmq_poll` does.
     fn wait<C>(mailboxes: &[&Mailbox<C>]) {
         let parker = Arc::new(Parker::new());
         let quiet = mailboxes
@@ -332,10 +337,9 @@ mod tests {
         assert!(mailbox.state().has_fd());
     }
 
-    /// Whoever takes a command before its sender has come to the descriptor is told once more, for nothing, and nobody is told
-    /// too little.
+    /// A command taken before its sender signals leads to one more signal, for nothing. No signal is missing.
     #[test]
-    fn the_descriptor_misses_nothing_and_falls_silent() {
+    fn the_descriptor_misses_no_command_and_ends_unreadable() {
         const EACH: u32 = 5000;
         let mailbox = Arc::new(Mailbox::new());
         let fd = mailbox.fd().unwrap();
@@ -346,7 +350,7 @@ mod tests {
             let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
             assert_eq!(poll(&mut fds, Some(Duration::from_secs(60))), Ok(1));
             mailbox.take(&mut taken);
-            // At once, so that some come too early.
+            // Taken at once, so that some are taken before their signal.
             mailbox.take(&mut taken);
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());

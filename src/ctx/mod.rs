@@ -1,6 +1,6 @@
 //! A context: its sockets' mailboxes, its I/O threads, its inproc names and its end.
 //!
-//! It knows sockets only as something to stop, and mailboxes, names and slots only as containers.
+//! It knows sockets only as objects to stop. Mailboxes, names and slots are only containers here.
 #![forbid(unsafe_code)]
 
 pub mod call;
@@ -16,9 +16,9 @@ pub use mailbox::{Mailbox, State};
 pub use names::{Left, Names};
 pub use slots::{Slot, SlotGuard, Slots};
 
-/// What a context can stop: a socket's mailbox, and a handshake.
+/// An object that a context can stop: a socket's mailbox, or a handshake.
 pub trait Stop: Send + Sync {
-    /// For a mailbox: the context was shut down or is being terminated, and calls on the socket give `ETERM` from now on. For a
-    /// handshake: it ends, without having succeeded.
+    /// Stops a mailbox: the context was shut down or is being terminated, and calls on the socket give
+    /// `ETERM` from now on. Stops a handshake: it ends without having succeeded.
     fn stop(&self);
 }

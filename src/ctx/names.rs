@@ -6,14 +6,15 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Who is bound to which name, and who wants to connect to a name that nobody has bound yet.
+/// The sockets bound to inproc names, and those that wait for a name to be bound.
 ///
-/// `O` tells owners (sockets) apart, `E` is what a connecting socket needs of a bound one, `P` what a binding socket
-/// needs of one that came too early. Every call is one step under one lock, so a connect and a bind that race
-/// always find each other. Values that fall out are returned, to be dropped with no lock held.
+/// `O` identifies owners (sockets). `E` is the data that a connecting socket needs of a bound one, `P` the
+/// data that a binding socket needs of one that connected first. Every call is one step under one lock, so a
+/// connect and a bind that race always find each other. Removed values are returned, to be dropped with no
+/// lock held.
 pub struct Names<O, E, P>(Lock<Inner<O, E, P>>);
 
-/// What an owner leaves behind.
+/// The values of an owner that was removed.
 #[derive(Debug)]
 pub struct Left<E, P> {
     pub endpoints: Vec<E>,
@@ -23,8 +24,8 @@ pub struct Left<E, P> {
 struct Inner<O, E, P> {
     bound: BTreeMap<Arc<str>, (O, E)>,
     pending: BTreeMap<Arc<str>, Vec<(O, P)>>,
-    /// Which names an owner is to be looked for under, so that closing one of many sockets need not look at all
-    /// names. May name too many, never too few.
+    /// The names of each owner, so that closing one of many sockets need not search all names. It may list
+    /// too many, never too few.
     owned: BTreeSet<(O, Arc<str>)>,
 }
 
@@ -33,7 +34,7 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         Names(Lock::new(Inner { bound: BTreeMap::new(), pending: BTreeMap::new(), owned: BTreeSet::new() }))
     }
 
-    /// Takes the name and with it everybody who waits for it, in the order they came.
+    /// Binds the name and returns the entries that wait for it, in the order they came.
     ///
     /// Errors: `EADDRINUSE`.
     pub fn bind(&self, name: &str, owner: O, endpoint: E) -> Result<Vec<P>> {
@@ -51,7 +52,7 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         Ok(waiting.into_iter().map(|(_, pending)| pending).collect())
     }
 
-    /// Gives a name up.
+    /// Unbinds a name.
     ///
     /// Errors: `ENOENT` if it is not bound, or bound by another owner.
     pub fn unbind(&self, name: &str, owner: O) -> Result<E> {
@@ -64,7 +65,8 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         Ok(endpoint)
     }
 
-    /// What is bound to the name now. It may be unbound by the time it is used; see [`connect`](Names::connect).
+    /// The endpoint bound to the name now. It may be unbound by the time it is used; see
+    /// [`connect`](Names::connect).
     pub fn find(&self, name: &str) -> Option<E>
     where
         E: Clone,
@@ -72,9 +74,10 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         self.0.lock().bound.get(name).map(|(_, endpoint)| endpoint.clone())
     }
 
-    /// Connects or waits. `meet` is given who is bound to the name and runs with the lock held, so the owner cannot
-    /// have given it up meanwhile: what is sent to its mailbox comes before it closes. What `meet` returns waits for
-    /// a bind. It is to be short and must not come back here. Errors: those of `meet`.
+    /// Connects or waits. `meet` is given the bound endpoint, if any. The lock is held while it runs, so the
+    /// owner cannot unbind meanwhile, and a command that `meet` sends reaches the owner's mailbox before it
+    /// closes. A value that `meet` returns waits for a bind. `meet` has to be short and must not call this
+    /// object. Errors: those of `meet`.
     pub fn connect(
         &self,
         name: &str,
@@ -89,12 +92,12 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         Ok(())
     }
 
-    /// Waits for a bind, without looking whether there is one already.
+    /// Waits for a bind, without checking whether the name is bound already.
     pub fn pend(&self, name: &str, owner: O, pending: P) {
         self.0.lock().wait(name.into(), owner, pending);
     }
 
-    /// Waits for that name no more (`zmq_disconnect` before the bind came).
+    /// Ends the waiting for that name (`zmq_disconnect` before the bind).
     pub fn cancel(&self, name: &str, owner: O) -> Vec<P> {
         let mut inner = self.0.lock();
         let cancelled = inner.take_pending(name, owner);
@@ -104,8 +107,8 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         cancelled
     }
 
-    /// Everything of an owner that closes, but those pending that are to go on waiting without it: `keep` says which.
-    /// It is to be short and must not come back here.
+    /// Removes and returns everything of an owner that closes. Pending entries for which `keep` returns
+    /// `true` go on waiting without it. `keep` has to be short and must not call this object.
     pub fn remove_owner(&self, owner: O, mut keep: impl FnMut(&mut P) -> bool) -> Left<E, P> {
         let mut left = Left { endpoints: Vec::new(), pending: Vec::new() };
         let mut inner = self.0.lock();
@@ -132,7 +135,7 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
         left
     }
 
-    /// Everybody who still waits, when the context ends and no bind will come.
+    /// Takes all pending entries, when the context ends and no bind will come.
     pub fn take_pending(&self) -> Vec<P> {
         let pending = std::mem::take(&mut self.0.lock().pending);
         pending.into_values().flatten().map(|(_, pending)| pending).collect()
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn who_came_before_the_bind_is_handed_over() {
+    fn a_connect_before_the_bind_is_handed_over() {
         let names = Inproc::new();
         names.connect("a", 2, |bound| Ok(bound.is_none().then_some(20))).unwrap();
         names.pend("a", 3, 30);
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_owner_leaves_nothing() {
+    fn a_closed_owner_leaves_no_name() {
         let names = Inproc::new();
         names.bind("a", 1, 'x').unwrap();
         names.bind("b", 1, 'y').unwrap();

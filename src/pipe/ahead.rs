@@ -1,4 +1,4 @@
-//! The frame that a lane's reader comes to next.
+//! The next frame that a lane's reader comes to.
 
 use super::body_ring::RingReader;
 use super::lane::Tail;
@@ -8,27 +8,28 @@ use crate::queue::blocks::Consumer;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-/// What is known of a frame that lies ahead, in one word: it is written and read back at once, which a processor
-/// does without a stall only in pieces of the same size.
+/// What is known of the next frame, in one word. It is written and read back at once, and a processor
+/// forwards a store without a stall only to a load of the same size.
 #[derive(Clone, Copy)]
 pub struct Ahead(NonZeroU64);
 
 /// The length of a header, which is never 0, above the flags.
 const HEADER_SHIFT: u32 = 8;
 /// The body is the block's tail.
-const IN_TAIL: u64 = 1 << 15;
+const IN_TAIL_BIT: u64 = 1 << 15;
 /// Bytes of the body in the block, which has fewer than 2^31.
 const BODY_SHIFT: u32 = 16;
 
 impl Ahead {
-    /// What lies ahead in the blocks; `None` where a block ends in something other than a frame's body.
+    /// The next frame in the blocks; `None` where a block ends in anything but a frame's body.
     #[inline(always)]
     pub fn look(consumer: &Consumer<Tail>) -> Option<Ahead> {
         let bytes = consumer.bytes();
         let header = Header::parse(bytes)?;
         let flags = header.flags & (MORE | COMMAND | ROUTING_ID | IN_BODY_RING);
         let front = u64::from(flags) | (header.len as u64) << HEADER_SHIFT;
-        let body = if header.frame_len() <= bytes.len() { header.body_len << BODY_SHIFT } else { IN_TAIL };
+        let body =
+            if header.frame_len() <= bytes.len() { header.body_len << BODY_SHIFT } else { IN_TAIL_BIT };
         NonZeroU64::new(front | body).map(Ahead)
     }
 
@@ -37,7 +38,7 @@ impl Ahead {
         self.0.get() as u8 & !IN_BODY_RING
     }
 
-    /// The body goes from hand to hand.
+    /// The body is passed by reference, through the body ring.
     #[inline(always)]
     pub fn is_by_reference(self) -> bool {
         self.0.get() as u8 & IN_BODY_RING != 0
@@ -48,14 +49,14 @@ impl Ahead {
         (self.0.get() >> HEADER_SHIFT) as usize & 0xf
     }
 
-    /// Bytes of the body in the block; `None`: it is the tail.
+    /// Bytes of the body in the block. `None`: the body is the tail.
     #[inline(always)]
     pub fn body_len(self) -> Option<usize> {
-        if self.0.get() & IN_TAIL == 0 { Some((self.0.get() >> BODY_SHIFT) as usize) } else { None }
+        if self.0.get() & IN_TAIL_BIT == 0 { Some((self.0.get() >> BODY_SHIFT) as usize) } else { None }
     }
 }
 
-/// Looks for a frame that is for a socket. `None` leaves the consumer asleep.
+/// Finds the next frame that the socket gets. `None` leaves the consumer asleep.
 #[inline(always)]
 pub fn find(
     consumer: &mut Consumer<Tail>,
@@ -67,7 +68,7 @@ pub fn find(
             return None;
         }
         let Some(ahead) = Ahead::look(consumer) else {
-            // Between two blocks: new properties, or another ring.
+            // Between two blocks: the properties of another connection, or another ring.
             match consumer.take_tail() {
                 Some(Tail::Properties(new)) => *metadata = Some(new),
                 Some(Tail::BodyRing(ring)) => ring_reader.switch_ring(ring),
@@ -75,22 +76,22 @@ pub fn find(
             }
             continue;
         };
-        if ahead.flags() & COMMAND == 0 || is_wish(consumer, ahead) {
+        if ahead.flags() & COMMAND == 0 || is_subscription_request(consumer, ahead) {
             return Some(ahead);
         }
-        // Any other command is nothing for a socket.
+        // No other command is for a socket.
         skip(consumer, &ahead);
     }
 }
 
-/// Whether a frame that a reader takes is the last of what counts as one message.
+/// Whether a frame is the last of one message, as messages are counted.
 #[inline(always)]
 pub fn ends_message(flags: u8) -> bool {
     flags & (MORE | ROUTING_ID) == 0
 }
 
-/// Whether a command says what the peer wants to get.
-fn is_wish(consumer: &Consumer<Tail>, ahead: Ahead) -> bool {
+/// Whether a command is a subscription request: SUBSCRIBE, CANCEL, JOIN or LEAVE.
+fn is_subscription_request(consumer: &Consumer<Tail>, ahead: Ahead) -> bool {
     let body = match ahead.body_len() {
         Some(len) => consumer.bytes().get(ahead.header_len()..ahead.header_len() + len),
         None => match consumer.tail() {
@@ -102,7 +103,7 @@ fn is_wish(consumer: &Consumer<Tail>, ahead: Ahead) -> bool {
     matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), Subscribe(_) | Cancel(_) | Join(_) | Leave(_))
 }
 
-/// Passes over it.
+/// Passes over the frame.
 pub fn skip(consumer: &mut Consumer<Tail>, ahead: &Ahead) {
     consumer.advance(ahead.header_len() + ahead.body_len().unwrap_or(0));
     if ahead.body_len().is_none() {

@@ -198,7 +198,7 @@ mod tests {
                 .map(|len| Msg::copy_from(&vec![2; len]).unwrap());
             let places = [0, 1].map(|part: usize| parts[part].data_ptr());
             for part in &mut parts {
-                assert_eq!(left.write_message(part, true), Some(Wake::Nobody));
+                assert_eq!(left.write_message(part, true), Some(Wake::NotNeeded));
                 assert!(part.is_empty());
             }
             assert!(right.read_by_reference().is_none(), "not published");

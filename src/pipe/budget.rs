@@ -1,39 +1,43 @@
-//! How much the peers of a socket may have it do in one call.
+//! The bound on the work that a socket's peers may cause in one call.
 
 use std::time::Instant;
 
-/// Units for a call. A unit is about what it takes to read a small frame and to look a topic up, some 100 to 400 ns, so a call is
-/// over after a few milliseconds. What one call has used up comes back in time.
+/// Work units for one call. A unit is about the time to read a small frame and look a topic up, 100 to 400
+/// ns, so a call ends after a few milliseconds. Used units come back in time.
 pub const CALL_UNITS: u32 = 8 * 1024;
-/// Units for a look at what a socket has: who waits for many sockets looks at all of them before it comes back to the first.
+/// Units for one look at a socket: a thread that polls many sockets looks at all of them before it comes back
+/// to the first.
 pub const LOOK_UNITS: u32 = 1024;
-/// So many there are in any case, so that calls that follow each other get somewhere.
-const LEAST_UNITS: u32 = 8;
-/// What comes back in a millisecond. A program that calls a thousand times in a row, and gets something each time, is not to be
-/// held up each time: it has other sockets to look after. A flood then takes up to a third of the thread's time.
+/// Units that a call has in any case, so that consecutive calls make progress.
+const MIN_CALL_UNITS: u32 = 8;
+/// Units that come back in a millisecond. A flood then takes up to a third of the thread's time. A program
+/// that calls a thousand times in a row, and gets a message each time, must not be delayed each time: it has
+/// other sockets to look after.
 ///
-/// With 128 a publisher that sends all the time needed 3.2 s to hear of 100,000 topics; with 1,024 it needs 0.42 s (libzmq 0.45),
-/// and under a flood of subscriptions the thread's other peers still wait 10 ms at most.
+/// With 128 a publisher that sends all the time needed 3.2 s to hear of 100,000 topics; with 1,024 it needs
+/// 0.42 s (libzmq 0.45). Under a flood of subscriptions the thread's other peers still wait 10 ms at most.
 const UNITS_PER_MS: u32 = 1024;
 
-/// With so many left for all calls, a call need not ask how much has come back: the clock costs more than a small send.
+/// While at least this many units are left for all calls, a call does not read the clock: that costs more
+/// than a small send.
 const AMPLE_UNITS: u32 = CALL_UNITS / 2;
 
-/// So many bytes of a frame cost as much as a frame more.
+/// This many bytes of a frame cost one unit more.
 const UNIT_BYTES: usize = 1024;
-/// What it costs to give credit: the stream is asked for more, with a system call.
+/// Units for granting credit: the connection then reads the stream again, with a system call.
 const GRANT_UNITS: u32 = 16;
 
-/// The work that is left to one call of what peers cause and the program never sees: messages that are dropped, wishes of
-/// subscribers that are noted, what has to be forgotten of those that have gone. A peer that pours can cause any amount of it, and
-/// pipes fill up again while they are emptied, so every loop over it ends with the budget. What is left is for the next call.
+/// Bounds the work in one call that peers cause and the program never sees: messages to drop, subscriptions
+/// to note, and state of peers that have gone. A peer can cause any amount of it, and pipes fill up again
+/// while they are emptied. So every loop over such work ends with the budget, and the next call does the
+/// rest.
 #[derive(Debug)]
 pub struct Budget {
-    /// For this call.
+    /// Units left for this call.
     left: u32,
-    /// For all calls, until more has come back.
+    /// Units left for all calls, until more have come back.
     stock: u32,
-    /// Since when nothing has come back; while the stock is full this does not matter.
+    /// When units last came back; without meaning while the stock is full.
     since: Option<Instant>,
     undone: bool,
 }
@@ -45,7 +49,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Another call begins, for which this is enough. The time is asked for only where little is left.
+    /// Begins a call, with `most` units. `now` is called only where few units are left.
     #[inline(always)]
     pub fn begin(&mut self, most: u32, now: impl FnOnce() -> Instant) {
         self.left = most.min(self.stock);
@@ -54,12 +58,12 @@ impl Budget {
         }
     }
 
-    /// Much of what earlier calls have used up has not come back yet.
+    /// As `begin`, where most of the units used by earlier calls have not come back yet.
     #[cold]
     #[inline(never)]
     fn begin_short(&mut self, most: u32, now: Instant) {
         self.refill(now);
-        self.left = most.min(self.stock).max(LEAST_UNITS);
+        self.left = most.min(self.stock).max(MIN_CALL_UNITS);
     }
 
     fn refill(&mut self, now: Instant) {
@@ -73,21 +77,22 @@ impl Budget {
         }
     }
 
-    /// Whether a piece of work may be done now, which then [costs](Budget::spend) something. `false`: it is left undone.
+    /// Whether a piece of work may be done now; its cost is [spent](Budget::spend) afterwards. `false`: the
+    /// work is noted as undone.
     #[inline]
     pub fn allows(&mut self) -> bool {
         self.undone |= self.left == 0;
         self.left > 0
     }
 
-    /// The last piece may have cost more than there was.
+    /// Subtracts the cost of work done. The last piece may cost more than was left.
     #[inline]
     pub fn spend(&mut self, units: u32) {
         self.left = self.left.saturating_sub(units);
         self.stock = self.stock.saturating_sub(units);
     }
 
-    /// Something was found that is to be done, and nobody has begun with it.
+    /// Notes that work was found and left for the next call.
     pub fn leave_undone(&mut self) {
         self.undone = true;
     }
@@ -97,16 +102,17 @@ impl Budget {
         self.undone
     }
 
-    /// Whether something was left undone since this was last asked.
+    /// Whether work was left undone since the last call of this.
     pub fn take_undone(&mut self) -> bool {
         std::mem::take(&mut self.undone)
     }
 }
 
-/// What it costs to take a frame of so many bytes out of a pipe with this high-water mark in messages (0 or less: none).
+/// Units for taking a frame of `bytes` out of a pipe whose high-water mark is `hwm` messages (0 or less:
+/// none).
 pub fn frame_units(bytes: usize, hwm: i32) -> u32 {
     let weight = u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX);
-    // Credit is given back in halves of the mark.
+    // Credit is granted in halves of the mark.
     let grants =
         u32::try_from(hwm).ok().filter(|&hwm| hwm > 0).map_or(0, |hwm| GRANT_UNITS / hwm.div_ceil(2));
     weight.saturating_add(1 + grants)
@@ -118,7 +124,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn work_ends_with_the_budget_and_what_is_left_is_remembered() {
+    fn work_ends_with_the_budget_and_the_rest_is_remembered() {
         let mut budget = Budget::default();
         budget.begin(30, || unreachable!("nothing was used up"));
         let mut done = 0;
@@ -128,13 +134,13 @@ mod tests {
         }
         assert_eq!(done, 2);
         assert!(budget.is_anything_undone() && budget.take_undone());
-        assert!(!budget.take_undone(), "told once");
+        assert!(!budget.take_undone(), "reported once");
         budget.begin(1, Instant::now);
         assert!(budget.allows() && !budget.take_undone());
     }
 
     #[test]
-    fn calls_that_follow_each_other_share_what_comes_back_in_time() {
+    fn consecutive_calls_share_the_units_that_come_back() {
         let (mut budget, mut now) = (Budget::default(), Instant::now());
         let mut use_up = |now| {
             budget.begin(CALL_UNITS, || now);
@@ -147,7 +153,7 @@ mod tests {
         };
         assert_eq!(use_up(now), CALL_UNITS);
         for _ in 0..100 {
-            assert_eq!(use_up(now), LEAST_UNITS);
+            assert_eq!(use_up(now), MIN_CALL_UNITS);
         }
         for ms in [1, 2, 3] {
             now += Duration::from_millis(ms);
@@ -160,9 +166,9 @@ mod tests {
                 use_up(now)
             })
             .sum();
-        assert!(used >= UNITS_PER_MS * 9, "{used}: none of the time is lost, however often one asks");
+        assert!(used >= UNITS_PER_MS * 9, "{used}: no time is lost between refills");
         assert!(now > begun);
-        assert_eq!(use_up(now + Duration::from_secs(3600)), CALL_UNITS, "no more than that");
+        assert_eq!(use_up(now + Duration::from_secs(3600)), CALL_UNITS, "the stock has a limit");
     }
 
     #[test]

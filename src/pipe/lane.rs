@@ -21,20 +21,20 @@ use crate::queue::blocks::{self, Consumer, Producer};
 use std::sync::Arc;
 use weight::Weight;
 
-/// What may stand between two blocks of a lane.
+/// A value between two blocks of a lane.
 pub enum Tail {
     /// The body of the frame whose header ends the block.
     Body(Body),
-    /// Frames from here on come from a connection with these properties.
+    /// The connection, by its properties, from which the frames from here on come.
     Properties(Arc<Metadata>),
-    /// Bodies of frames from here on go by this ring.
+    /// The ring through which the bodies of frames from here on are passed.
     BodyRing(BodyRing),
 }
 
-/// How a lane is made.
+/// Settings of a lane.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneOptions {
-    /// Messages the lane holds at most; 0 or less: no limit.
+    /// Messages that the lane holds at most; 0 or less: no limit.
     pub hwm: i32,
     /// Keep the latest message only.
     pub conflate: bool,
@@ -75,7 +75,7 @@ pub fn lane(link: &Arc<Link>, writer: Side, options: LaneOptions) -> Result<(Lan
 
 enum Into {
     Blocks(Producer<Tail>),
-    /// And whether the frames of a multipart message are being dropped.
+    /// The flag: the frames of a multipart message are being dropped.
     Latest(Latest, bool),
 }
 

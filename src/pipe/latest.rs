@@ -1,4 +1,4 @@
-//! The lane of a conflating pipe (`ZMQ_CONFLATE`): it holds the latest message and nothing else.
+//! The lane of a conflating pipe (`ZMQ_CONFLATE`): it holds only the latest message.
 
 use crate::message::Msg;
 use parking_lot::Mutex;
@@ -13,15 +13,16 @@ pub struct Latest {
 #[derive(Default)]
 struct State {
     message: Option<Msg>,
-    /// The reader found nothing and wants to be told.
+    /// The reader found no message and has to be woken.
     asleep: bool,
 }
 
 impl Latest {
-    /// Replaces the message. `true`: the reader slept and is to be woken by the caller.
+    /// Replaces the message. `true`: the reader slept, and the caller has to wake it.
     pub fn put(&self, message: Msg) -> bool {
         let mut state = self.state.lock();
-        // The replaced message is dropped after the lock: its free callback may be anything.
+        // The replaced message is dropped after the lock is released: its free callback is the program's
+        // code.
         let replaced = state.message.replace(message);
         let wake = std::mem::take(&mut state.asleep);
         drop(state);
@@ -40,7 +41,7 @@ impl Latest {
         self.state.lock().message.take()
     }
 
-    /// Another message with the same content.
+    /// A message with the same content, without taking it.
     pub fn peek(&self) -> Option<Msg> {
         self.state.lock().message.as_mut().map(Msg::copy)
     }

@@ -1,8 +1,8 @@
 //! Pipes: two lanes between two owners.
 //!
 //! A [`Pipe`] is one end. Its outgoing lane is the peer's incoming lane. Frames lie in a lane in ZMTP 3 wire
-//! form, so that a connection can write them out without touching each; a message is visible to the reader
-//! whole or not at all.
+//! form, so that a connection can write them without touching each. A reader sees a message whole or not at
+//! all.
 
 #![forbid(unsafe_code)]
 
@@ -28,8 +28,8 @@ use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, FrameBody, MORE, Msg, OutFrame};
 use std::sync::{Arc, OnceLock};
 
-/// Makes a pipe: its left end and its right end. The first lane is the one the left end writes to.
-/// Errors: `ENOMEM`.
+/// Makes a pipe and returns its left end and its right end. The left end writes to the first lane. Errors:
+/// `ENOMEM`.
 pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(Pipe, Pipe)> {
     let link = Arc::new(Link::default());
     let (left_writer, right_reader) = lane::lane(&link, Side::Left, left_to_right)?;
@@ -39,7 +39,8 @@ pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(P
     Ok((left, right))
 }
 
-/// As [`pair`], where both owners are sockets of this process: large bodies go from hand to hand. Errors: `ENOMEM`.
+/// As [`pair`], where both owners are sockets of this process: large bodies are passed by reference. Errors:
+/// `ENOMEM`.
 pub fn pair_of_sockets(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(Pipe, Pipe)> {
     let (mut left, mut right) = pair(left_to_right, right_to_left)?;
     left.writer.go_by_reference();
@@ -51,16 +52,16 @@ pub fn pair_of_sockets(left_to_right: LaneOptions, right_to_left: LaneOptions) -
 pub struct Pipe {
     /// The pattern's own key for the peer (ROUTER, STREAM, REP); empty where the pattern has none.
     pub routing_id: Vec<u8>,
-    /// The endpoints of the connection, as the monitor tells them; empty where unknown.
+    /// The endpoints of the connection, as monitor events report them; empty where unknown.
     pub local: String,
     pub remote: String,
-    /// What the other end adds to this socket's own high-water marks (inproc): for what is sent, for what is
-    /// received. Empty: nothing is added, or the other socket is still to come, which then fills this in.
+    /// Added to this socket's own high-water marks by the other end (inproc): for sending, for receiving.
+    /// Empty: nothing is added, or the other socket has not been made yet and fills this in when it is.
     pub hwm_boost: Arc<OnceLock<(i32, i32)>>,
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
-    /// Its set has noted that it is closed.
+    /// The set has noted that this pipe is closed.
     noted_closed: bool,
 }
 
@@ -84,8 +85,8 @@ impl Pipe {
         }
     }
 
-    /// Names who is told of what happens on the other end. To be called once, before the pipe is used; whether the
-    /// other end has been closed meanwhile is to be asked after that.
+    /// Sets the owner that is notified of events of the other end. Call it once, before the pipe is used.
+    /// Then check whether the other end has been closed meanwhile.
     pub fn set_owner(&self, owner: Arc<dyn Notify>) {
         self.end.link.set_owner(self.end.side, owner);
     }
@@ -103,8 +104,8 @@ impl Pipe {
         if self.end.is_closed() { None } else { self.reader.next_flags() }
     }
 
-    /// The peer's routing id as a frame of its own before the message ahead, with the properties of the connection
-    /// that the message came from. Ask after [`check_read`](Pipe::check_read) said `true`.
+    /// The peer's routing id as a frame of its own before the next message, with the properties of the
+    /// message's connection. Call it after [`check_read`](Pipe::check_read) returned `true`.
     pub fn routing_id_frame(&self) -> Frame<'_> {
         Frame {
             flags: MORE,
@@ -150,7 +151,8 @@ impl Pipe {
         if self.end.is_closed() { None } else { self.reader.read_by_reference() }
     }
 
-    /// See [`LaneWriter::write_by_reference`]; where it cannot be handed over, a copy is written, if that can be.
+    /// See [`LaneWriter::write_by_reference`]. A lane that passes nothing by reference takes a copy, where it
+    /// can.
     #[inline]
     pub fn write_message(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
         if self.writer.goes_by_reference() {
@@ -160,12 +162,12 @@ impl Pipe {
         }
     }
 
-    /// Tells the reader of what was published while it slept.
+    /// Wakes the reader, for which messages were published while it slept.
     pub fn wake_reader(&self) {
         self.writer.wake_reader();
     }
 
-    /// Looks at the next frame without taking it.
+    /// Returns the next frame without taking it.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
         if self.end.is_closed() {
             return None;
@@ -173,36 +175,38 @@ impl Pipe {
         self.reader.peek()
     }
 
-    /// Whether more lies ahead than the peer's routing id.
+    /// Whether more can be read than the peer's routing id.
     pub fn holds_message(&mut self) -> bool {
         !self.end.is_closed() && self.reader.holds_message()
     }
 
-    /// Whether nothing will ever be read again: this end is closed, or the other is and all it wrote was read.
+    /// Whether no frame can ever be read again. Then this end is closed, or the other is closed and
+    /// everything it wrote was read.
     pub fn ended(&mut self) -> bool {
         self.end.is_closed() || self.reader.ended()
     }
 
-    /// Whether a message may be written now: both ends open and credit left. `false` for want of credit puts the
-    /// writer to sleep: the peer's next grant sends `PipeEvent::Writable`.
+    /// Whether a message may be written now: both ends open and credit left. `false` for want of credit puts
+    /// the writer to sleep: the peer's next grant sends `PipeEvent::Writable`.
     #[inline]
     pub fn check_write(&mut self) -> bool {
         self.writer.check()
     }
 
-    /// How many messages may be written now; 0 where an end is closed.
+    /// Number of messages that may be written now; 0 where an end is closed.
     pub fn credit(&self) -> u64 {
         self.writer.credit()
     }
 
-    /// Says that something will be written soon: a hint for the processor.
+    /// Prefetches for a write that comes soon.
     #[inline(always)]
     pub fn prepare_write(&self) {
         self.writer.prepare();
     }
 
-    /// Appends a frame; `Ok(false)` (nothing taken) without credit or after the peer is gone. Not visible to
-    /// the reader before [`flush`](Pipe::flush) after the last frame of the message. Errors: `ENOMEM`.
+    /// Appends a frame. `Ok(false)`, with nothing taken, without credit or after the peer is gone. The reader
+    /// sees the frame after [`flush`](Pipe::flush), which follows the last frame of the message. Errors:
+    /// `ENOMEM`.
     #[inline(always)]
     pub fn write(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
         if !self.writer.check() {
@@ -212,13 +216,13 @@ impl Pipe {
         Ok(true)
     }
 
-    /// Bytes of the large bodies of the last message that was written.
+    /// Bytes of the large bodies of the last message written.
     pub fn last_weight(&self) -> usize {
         self.writer.last_weight()
     }
 
-    /// Moves messages that lie ahead here to another pipe as they are, up to `most` of them and no more than there is
-    /// credit for. None does not mean that there are none: see [`LaneReader::pass_run`]. Errors: `ENOMEM`, with nothing moved.
+    /// Moves messages from here to another pipe as they are, up to `most` and the credit. An empty run does
+    /// not mean that none can be read: see [`LaneReader::pass_run`]. Errors: `ENOMEM`, with nothing moved.
     pub fn pass_run(&mut self, to: &mut Pipe, most: u32) -> Result<Run> {
         let credit = u32::try_from(to.writer.credit()).unwrap_or(u32::MAX).min(most);
         if credit == 0 || self.end.is_closed() || !to.writer.takes_runs() {
@@ -234,8 +238,9 @@ impl Pipe {
         self.writer.append_routing_id(routing_id)
     }
 
-    /// Appends a SUBSCRIBE or CANCEL command; asks for no credit, so that no subscription is ever lost to HWM, but
-    /// counts as a message. Not visible before [`flush`](Pipe::flush). Errors: `ENOMEM`.
+    /// Appends a SUBSCRIBE or CANCEL command. It needs no credit, so that no subscription is lost to the
+    /// high-water mark, but it counts as a message. Not visible before [`flush`](Pipe::flush). Errors:
+    /// `ENOMEM`.
     pub fn write_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
         self.writer.append_subscription(subscribe, topic)
     }
@@ -245,24 +250,24 @@ impl Pipe {
         self.writer.append_membership(join, group)
     }
 
-    /// Makes complete messages visible and wakes the reader if it sleeps.
+    /// Publishes complete messages and wakes the reader if it sleeps.
     #[inline(always)]
     pub fn flush(&mut self) {
         self.writer.flush();
     }
 
-    /// Takes back the frames of an incomplete message.
+    /// Removes the frames of an incomplete message.
     pub fn rollback(&mut self) {
         self.writer.rollback();
     }
 
-    /// Whether credit is left, with no other effect.
+    /// Whether credit is left. Unlike `check_write`, it does not put the writer to sleep.
     pub fn check_hwm(&self) -> bool {
         self.writer.has_credit()
     }
 
-    /// Sets this socket's own high-water marks in messages, for what is sent and what is received; what the peer
-    /// adds is added.
+    /// Sets this socket's own high-water marks in messages, for sending and receiving. The peer's are added
+    /// to them.
     pub fn set_hwms(&mut self, sndhwm: i32, rcvhwm: i32) {
         let (send, receive) = match self.hwm_boost.get() {
             Some(&(send, receive)) => (hwm::sum(sndhwm, send), hwm::sum(rcvhwm, receive)),
@@ -272,26 +277,27 @@ impl Pipe {
         self.reader.set_hwm(receive);
     }
 
-    /// The mark in messages of what is received; 0 or less: none.
+    /// The high-water mark for receiving, in messages; 0 or less: none.
     pub fn receive_hwm(&self) -> i32 {
         self.reader.hwm()
     }
 
-    /// Messages written and not known to be read, and messages of the peer that are to be read.
+    /// Messages written and not known to be read, and messages of the peer not read yet.
     pub fn queued(&mut self) -> (u64, u64) {
         (self.writer.queued(), self.reader.queued())
     }
 
-    /// Has the other end say this when its owner lets go of it on purpose, once.
+    /// Has the other end send `message`, once, when its owner closes it on purpose.
     pub fn ask_for_farewell(&self, message: &[u8]) {
         self.end.link.ask_for_farewell(self.end.side.other(), message);
     }
 
-    /// Says what the peer wants to hear before this end closes, if it does. An incomplete message is taken back.
+    /// Sends the message that the peer asked for before this end closes, if it did. An incomplete message is
+    /// removed.
     pub fn bid_farewell(&mut self) {
         let Some(message) = self.end.link.farewell(self.end.side) else { return };
         self.writer.rollback();
-        // Without memory the peer has to do without.
+        // Without memory for it, the message is left out.
         if self.is_open() && self.writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
             self.writer.flush();
         }
@@ -306,7 +312,7 @@ impl Pipe {
         self.end.is_peer_closed()
     }
 
-    /// Closes the end, with what was flushed still to be read by the peer.
+    /// Closes the end. The peer can still read what was flushed.
     pub fn close(&mut self) {
         if !self.end.is_closed() {
             self.writer.rollback();
@@ -314,19 +320,19 @@ impl Pipe {
         }
     }
 
-    /// Says why the end is about to be closed: the peer wants more than there is for it.
+    /// Notes why the end is about to be closed: the peer asks for more than a limit allows.
     pub fn refuse(&self, errno: Errno) {
         self.end.link.refuse(errno);
     }
 
-    /// The parts, for a connection whose halves are driven apart.
+    /// The parts, for a connection whose halves are driven separately.
     pub fn into_parts(self) -> (LaneReader, LaneWriter, End) {
         (self.reader, self.writer, self.end)
     }
 }
 
 impl End {
-    /// Closes the end and tells the peer's owner. What was published stays readable there.
+    /// Closes the end and notifies the peer's owner, which can still read what was published.
     pub fn close(&self) {
         self.link.close(self.side);
     }
@@ -335,7 +341,7 @@ impl End {
         self.link.is_closed(self.side)
     }
 
-    /// Why the other end was closed, where that is this one's fault.
+    /// The errno for which the other end was closed, where this end's peer is at fault.
     pub fn refusal(&self) -> Option<Errno> {
         self.link.refusal()
     }
@@ -344,8 +350,8 @@ impl End {
         self.link.is_closed(self.side.other())
     }
 
-    /// Replaces the lane this end reads from: what the peer wrote and was not read is dropped, and the peer's owner
-    /// is handed the new writer. Errors: `ENOMEM`, with nothing changed.
+    /// Replaces the lane this end reads from. Messages not read are dropped, and the peer's owner is given
+    /// the new writer. Errors: `ENOMEM`, with nothing changed.
     pub fn hiccup(&self, options: LaneOptions) -> Result<LaneReader> {
         let (writer, reader) = lane::lane(&self.link, self.side.other(), options)?;
         self.link.notify(self.side.other(), PipeEvent::Hiccup(writer));

@@ -12,13 +12,14 @@ slotmap::new_key_type! {
 }
 
 /// The pipes of one socket, by id. A pattern refers to pipes by id alone and reads and writes through this
-/// set. Calls with the id of a pipe that is gone answer as a closed pipe would.
+/// set. Calls with the id of a pipe that is gone act as on a closed pipe.
 #[derive(Default)]
 pub struct Pipes {
     pipes: SlotMap<PipeId, Pipe>,
-    /// Ends closed, or found ended, since the socket last took them; it then calls the pattern's `terminated`.
+    /// Pipes closed, or found ended, since the socket last took them. The socket then calls the pattern's
+    /// `terminated`.
     closed: Vec<PipeId>,
-    /// What the peers may cause in this call of the socket's.
+    /// Work that the peers may cause in the current call on the socket.
     pub budget: Budget,
 }
 
@@ -53,7 +54,7 @@ impl Pipes {
         self.pipes.get_mut(id)
     }
 
-    /// See [`Pipe::check_read`]. A pipe found ended is put among the closed ones.
+    /// See [`Pipe::check_read`]. A pipe found ended is noted as closed.
     #[inline]
     pub fn check_read(&mut self, id: PipeId) -> bool {
         self.next_flags(id).is_some()
@@ -71,7 +72,7 @@ impl Pipes {
             self.note_closed(id);
             return None;
         }
-        // `ended` may have seen what was published just before the peer closed.
+        // `ended` may have seen frames that were published just before the peer closed.
         pipe.next_flags()
     }
 
@@ -91,13 +92,13 @@ impl Pipes {
         self.pipes.get_mut(id)?.read()
     }
 
-    /// A frame of so many bytes was taken for nobody, or for the socket itself: counts it against the budget.
+    /// Counts a frame of `bytes` against the budget: one that was dropped, or taken by the socket itself.
     pub fn spend_frame(&mut self, id: PipeId, bytes: usize) {
         let hwm = self.pipes.get(id).map_or(0, Pipe::receive_hwm);
         self.budget.spend(frame_units(bytes, hwm));
     }
 
-    /// The next frame without taking it.
+    /// Returns the next frame without taking it.
     pub fn peek(&mut self, id: PipeId) -> Option<Frame<'_>> {
         self.pipes.get_mut(id)?.peek()
     }
@@ -118,7 +119,7 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
     }
 
-    /// See [`Pipe::last_weight`]; 0 unless there is one pipe alone.
+    /// See [`Pipe::last_weight`]; 0 unless the set has exactly one pipe.
     pub fn last_weight(&self) -> usize {
         if self.len() == 1 { self.pipes.values().map(Pipe::last_weight).sum() } else { 0 }
     }
@@ -158,8 +159,8 @@ impl Pipes {
         self.pipes.get(id).is_some_and(Pipe::check_hwm)
     }
 
-    /// Closes the end at once, with what it flushed still to be read by the peer and what the peer wrote dropped.
-    /// The socket calls the pattern's `terminated` afterwards, never from inside this call.
+    /// Closes the end at once. The peer can still read what was flushed; what the peer wrote is dropped. The
+    /// socket calls the pattern's `terminated` afterwards, never from inside this call.
     pub fn terminate(&mut self, id: PipeId) {
         if let Some(pipe) = self.pipes.get_mut(id) {
             pipe.close();
@@ -167,7 +168,8 @@ impl Pipes {
         }
     }
 
-    /// As [`terminate`](Pipes::terminate), of a peer that wants more than there is for it; its session hears of it.
+    /// As [`terminate`](Pipes::terminate), for a peer that asks for more than a limit allows. Its session
+    /// learns `errno`.
     pub fn refuse(&mut self, id: PipeId, errno: Errno) {
         if let Some(pipe) = self.pipes.get_mut(id) {
             pipe.refuse(errno);
@@ -191,13 +193,13 @@ impl Pipes {
         }
     }
 
-    /// Whether the socket has something to see to after a call of the pattern's: pipes that have closed, or work undone.
+    /// Whether the socket has work after a call of the pattern: closed pipes to take, or work left undone.
     #[inline(always)]
     pub fn is_unsettled(&self) -> bool {
         self.any_closed() || self.budget.is_anything_undone()
     }
 
-    /// Whether [`take_closed`](Pipes::take_closed) has something to give.
+    /// Whether [`take_closed`](Pipes::take_closed) would return any.
     #[inline]
     pub fn any_closed(&self) -> bool {
         !self.closed.is_empty()

@@ -61,7 +61,7 @@ fn frames_of_all_sizes_arrive_and_peek_takes_nothing() {
 }
 
 #[test]
-fn a_message_weighs_what_its_large_frames_do() {
+fn a_message_weighs_the_sum_of_its_large_frames() {
     let (mut left, _right, _, _) = pipe(0);
     let large = vec![0; 2 * BY_REFERENCE_MIN_BYTES];
     for _ in 0..2 {
@@ -77,11 +77,15 @@ fn a_message_weighs_what_its_large_frames_do() {
     assert!(send(&mut left, &large, true));
     left.rollback();
     assert!(send(&mut left, &large, false));
-    assert_eq!(left.last_weight(), 2 * BY_REFERENCE_MIN_BYTES, "what was taken back weighs nothing");
+    assert_eq!(
+        left.last_weight(),
+        2 * BY_REFERENCE_MIN_BYTES,
+        "a message that was rolled back weighs nothing"
+    );
 }
 
 #[test]
-fn what_is_lent_comes_back_when_it_has_been_read_however_small_it_is() {
+fn a_lent_buffer_of_any_size_comes_back_when_it_has_been_read() {
     let (mut left, mut right, _, _) = pipe(0);
     let (small, empty) = (Counted::new(b"small"), Counted::new(b""));
     for (lent, more) in [(&small, true), (&empty, true), (&small, false)] {
@@ -147,7 +151,7 @@ fn subscriptions_count_but_need_no_credit_and_foreign_commands_are_skipped() {
 }
 
 #[test]
-fn what_was_flushed_outlives_the_writer() {
+fn flushed_messages_outlive_the_writer() {
     let (mut left, mut right, left_log, right_log) = pipe(0);
     assert!(!right.check_read());
     assert!(send(&mut left, b"last words", false));
@@ -193,7 +197,7 @@ fn a_hiccup_drops_what_was_unread_and_hands_over_a_new_lane() {
 }
 
 #[test]
-fn properties_hold_from_where_they_were_said() {
+fn properties_hold_from_where_they_were_appended() {
     let (mut left, mut right, _, _) = pipe(0);
     send(&mut left, b"before", false);
     let metadata = Arc::new(Metadata::new([("Peer-Address".to_string(), b"10.0.0.1".to_vec())]));
@@ -225,7 +229,7 @@ fn a_conflating_pipe_keeps_the_latest() {
 }
 
 #[test]
-fn a_set_says_once_which_pipes_have_closed() {
+fn a_set_reports_closed_pipes_once() {
     let (left, right, _, _) = pipe(0);
     let mut pipes = Pipes::default();
     let id = pipes.insert(right);
@@ -241,8 +245,8 @@ fn a_set_says_once_which_pipes_have_closed() {
 }
 
 #[test]
-fn after_a_broken_connection_reading_goes_on_at_a_border() {
-    // Three messages of two frames, small and large, of which `passed` bytes have left.
+fn reading_after_a_broken_connection_goes_on_at_a_message_border() {
+    // Three messages of two frames, small and large, of which `passed` bytes have been sent.
     let frames: [&[u8]; 6] =
         [b"a1", b"a2", &[1; 300], &[2; BY_REFERENCE_MIN_BYTES], &[3; BY_REFERENCE_MIN_BYTES * 9], b"c2"];
     let wire_len = |upto: usize| -> usize {
@@ -284,7 +288,7 @@ fn after_a_broken_connection_reading_goes_on_at_a_border() {
 }
 
 #[test]
-fn what_waits_is_counted_on_both_sides() {
+fn queued_messages_are_counted_on_both_sides() {
     let (mut left, mut right, _, _) = pipe(0);
     assert_eq!((left.queued(), right.queued()), ((0, 0), (0, 0)));
     left.write_routing_id(b"id").unwrap();
@@ -313,12 +317,12 @@ fn a_farewell_comes_last_and_only_if_it_was_asked_for() {
     assert_eq!(right.read().unwrap().data(), b"whole");
     assert_eq!(right.read().unwrap().data(), b"gone");
     assert!(right.read().is_none() && right.ended());
-    // Nobody listens any more.
+    // The other end is closed.
     right.bid_farewell();
 }
 
 #[test]
-fn the_short_way_and_the_long_one_may_be_mixed() {
+fn the_fast_path_and_the_slow_path_may_be_mixed() {
     let (mut left, mut right, _, _) = pipe(10);
     let (mut sent, mut received, mut short) = (Vec::new(), Vec::new(), [0, 0]);
     for round in 0..3000usize {
@@ -350,32 +354,32 @@ fn the_short_way_and_the_long_one_may_be_mixed() {
 }
 
 #[test]
-fn what_is_out_of_the_ordinary_is_not_written_on_the_short_way() {
+fn unusual_frames_are_not_written_on_the_fast_path() {
     let (mut left, mut right, _, right_log) = pipe(2);
-    assert_eq!(left.write_inline(b"x", false), None, "credit was never looked for");
+    assert_eq!(left.write_inline(b"x", false), None, "credit was never checked");
     assert!(send(&mut left, b"1", false));
     assert_eq!(left.write_inline(&[0; BY_REFERENCE_MIN_BYTES], false), None, "by reference");
     assert_eq!(left.write_inline(&[0; 300], false), None, "no room in the first block");
-    assert_eq!(left.write_inline(b"2", false), Some(Wake::Nobody));
+    assert_eq!(left.write_inline(b"2", false), Some(Wake::NotNeeded));
     assert_eq!(left.write_inline(b"3", false), None, "no credit");
     assert!(!left.check_write());
     assert_eq!([recv(&mut right), recv(&mut right)], [b"1", b"2"].map(|data| Some((data.to_vec(), false))));
     assert!(recv(&mut right).is_none());
     assert!(left.check_write());
-    assert_eq!(left.write_inline(b"3", false), None, "somebody sleeps");
+    assert_eq!(left.write_inline(b"3", false), None, "the reader sleeps");
     assert!(send(&mut left, b"3", false));
     assert_eq!(right_log.take(), ["readable"]);
-    assert_eq!(left.write_inline(b"4", true), Some(Wake::Nobody));
+    assert_eq!(left.write_inline(b"4", true), Some(Wake::NotNeeded));
     right.set_hwms(0, 1);
-    assert_eq!(left.write_inline(b"5", false), None, "another mark, the peer's doing");
+    assert_eq!(left.write_inline(b"5", false), None, "the peer changed the mark");
     right.close();
     assert_eq!(left.write_inline(b"5", false), None, "closed");
 }
 
 #[test]
-fn what_is_out_of_the_ordinary_is_not_read_on_the_short_way() {
+fn unusual_frames_are_not_read_on_the_fast_path() {
     let (mut left, mut right, left_log, _) = pipe(4);
-    assert!(right.read_inline(false, |_| true).is_none(), "nothing there");
+    assert!(right.read_inline(false, |_| true).is_none(), "the lane is empty");
     left.write_subscription(true, b"topic").unwrap();
     for data in [&b"1"[..], b"2", &[0; BY_REFERENCE_MIN_BYTES]] {
         assert!(send(&mut left, data, false));
@@ -383,7 +387,7 @@ fn what_is_out_of_the_ordinary_is_not_read_on_the_short_way() {
     assert!(!left.check_write());
     assert!(right.read_inline(false, |_| true).is_none(), "a command");
     assert_eq!(right.read().unwrap().kind(), FrameKind::Subscribe(b"topic"));
-    assert!(right.read_inline(false, |_| true).is_none(), "there is credit to be given");
+    assert!(right.read_inline(false, |_| true).is_none(), "credit has to be granted");
     assert_eq!(recv(&mut right), Some((b"1".to_vec(), false)));
     assert_eq!(left_log.take(), ["writable"]);
     assert!(right.read_inline(false, |body| body != b"2").is_none(), "not wanted");

@@ -1,9 +1,9 @@
-//! Frame headers in the form in which frames lie in a lane: that of ZMTP 3 (RFC 37, "Framing").
+//! Frame headers as they lie in a lane: those of ZMTP 3 (RFC 37, "Framing").
 
 use crate::message::LARGE;
 
 /// Bytes of the longest header: flags and an eight-byte length.
-pub const LONGEST_HEADER: usize = 9;
+pub const MAX_HEADER_BYTES: usize = 9;
 
 /// A frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +23,10 @@ impl Header {
             return Some(Header { flags, len: 2, body_len: u64::from(*rest.first()?) });
         }
         let length = rest.first_chunk::<8>()?;
-        Some(Header { flags, len: LONGEST_HEADER, body_len: u64::from_be_bytes(*length) })
+        Some(Header { flags, len: MAX_HEADER_BYTES, body_len: u64::from_be_bytes(*length) })
     }
 
-    /// Header and body together; more than any block holds where the sum does not fit.
+    /// Length of header and body together; `usize::MAX`, which no block holds, where the sum overflows.
     #[inline(always)]
     pub fn frame_len(&self) -> usize {
         usize::try_from(self.body_len).map_or(usize::MAX, |body| body.saturating_add(self.len))
@@ -35,15 +35,16 @@ impl Header {
 
 /// A header as bytes.
 pub struct Encoded {
-    bytes: [u8; LONGEST_HEADER],
+    bytes: [u8; MAX_HEADER_BYTES],
     len: usize,
 }
 
 impl Encoded {
-    /// Of a frame with these flags (without `LARGE`, which follows from the length) and this many body bytes.
+    /// The header of a frame with these flags and this many body bytes. `LARGE` is left out of `flags`: the
+    /// length decides it.
     #[inline]
     pub fn new(flags: u8, body_len: usize) -> Encoded {
-        let mut bytes = [0; LONGEST_HEADER];
+        let mut bytes = [0; MAX_HEADER_BYTES];
         match u8::try_from(body_len) {
             Ok(short) => {
                 bytes[0] = flags;
@@ -53,7 +54,7 @@ impl Encoded {
             Err(_) => {
                 bytes[0] = flags | LARGE;
                 bytes[1..].copy_from_slice(&(body_len as u64).to_be_bytes());
-                Encoded { bytes, len: LONGEST_HEADER }
+                Encoded { bytes, len: MAX_HEADER_BYTES }
             }
         }
     }

@@ -72,7 +72,7 @@ impl Handle {
         }
         let Some(mut locked) = self.try_lock(FAST_SEND) else { return Err(Left::Everything(None)) };
         match quiet(&mut locked).and_then(|socket| write_inline(socket, data, more)) {
-            Some((Wake::Nobody, _)) => Ok(()),
+            Some((Wake::NotNeeded, _)) => Ok(()),
             Some((Wake::Reader, pipe)) => Err(Left::Wake(locked, pipe)),
             None => Err(Left::Everything(Some(locked))),
         }
@@ -115,7 +115,7 @@ impl Handle {
         let mut locked = self.try_lock(FAST_SEND);
         let socket = locked.as_mut().and_then(quiet);
         match socket.and_then(|socket| write_message(socket, message, more)) {
-            Some((Wake::Nobody, _)) => Ok(()),
+            Some((Wake::NotNeeded, _)) => Ok(()),
             Some((Wake::Reader, pipe)) => locked.map_or(Ok(()), |locked| wake_reader(locked, pipe)),
             None => self.send_locked(self.keep(locked)?, &mut OutFrame::msg(message, more), flags),
         }

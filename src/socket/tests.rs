@@ -95,7 +95,7 @@ fn large_message_goes_by_reference() {
     for more in [true, false] {
         let mut message = message();
         let at = message.data_ptr();
-        assert_eq!(write_message(from, &mut message, more), Some(Wake::Nobody));
+        assert_eq!(write_message(from, &mut message, more), Some(Wake::NotNeeded));
         assert!(message.is_empty());
         if !more {
             for more in [true, false] {

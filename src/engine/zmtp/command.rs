@@ -68,7 +68,7 @@ impl<'a> Command<'a> {
     }
 
     /// Whether it says what the peer wants to get, which is for the socket.
-    pub fn is_wish(&self) -> bool {
+    pub fn is_subscription_request(&self) -> bool {
         matches!(self, Command::Subscribe(_) | Command::Cancel(_) | Command::Join(_) | Command::Leave(_))
     }
 }

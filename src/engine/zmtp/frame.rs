@@ -4,7 +4,7 @@ use crate::message::{COMMAND, LARGE, MORE};
 use crate::pipe::wire;
 
 /// The longest header.
-pub const MAX_HEADER: usize = wire::LONGEST_HEADER;
+pub const MAX_HEADER: usize = wire::MAX_HEADER_BYTES;
 
 /// The flags that mean something on the wire. Receivers ignore the others, as libzmq does. They must not reach
 /// a pipe as they came, where [`ROUTING_ID`](crate::message::ROUTING_ID) is one of them: a peer could forge

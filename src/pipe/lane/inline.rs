@@ -1,6 +1,6 @@
-//! The short way of a frame into a lane and out of it, where nothing about it is out of the ordinary. Whatever is goes the long
-//! way, [`append`](LaneWriter::append) and [`read`](LaneReader::read): a new block, a reader or a writer that sleeps, a body that
-//! travels by reference.
+//! The fast path of a frame into a lane and out of it. It gives up where a new block is needed, the other
+//! side sleeps, or a body is passed by reference. The caller then uses [`append`](LaneWriter::append) or
+//! [`read`](LaneReader::read).
 
 use super::{From, Into, LaneReader, LaneWriter, Tail};
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID};
@@ -13,20 +13,20 @@ use std::sync::Arc;
 pub struct InlineFrame<'a> {
     pub more: bool,
     pub body: &'a [u8],
-    /// Properties of the connection that it came from.
+    /// Properties of the connection that the frame came from.
     pub metadata: Option<&'a Arc<Metadata>>,
 }
 
-/// Whether the reader has fallen asleep meanwhile, so that whoever wrote has to wake it.
+/// The thread that the writer has to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    Nobody,
+    NotNeeded,
     Reader,
 }
 
 impl LaneWriter {
-    /// Writes a small frame of the program's, and shows the message if it ends it. `None`: it has to go the long way, and nothing
-    /// was written.
+    /// Writes a small frame of the program, and publishes the message if the frame ends it. `None`: the fast
+    /// path cannot take it, and nothing was written.
     #[inline(always)]
     pub fn write_inline(&mut self, body: &[u8], more: bool) -> Option<Wake> {
         let Into::Blocks(producer) = &mut self.into else { return None };
@@ -49,15 +49,15 @@ impl LaneWriter {
             return None;
         }
         if more {
-            return Some(Wake::Nobody);
+            return Some(Wake::NotNeeded);
         }
         producer.end_messages(1);
         self.spending.wrote(1);
-        Some(if producer.publish() { Wake::Reader } else { Wake::Nobody })
+        Some(if producer.publish() { Wake::Reader } else { Wake::NotNeeded })
     }
 
-    /// As [`write_inline`](LaneWriter::write_inline), for a large body of a message that is nothing else: the reader gets the body
-    /// itself, and the empty message stays.
+    /// As [`write_inline`](LaneWriter::write_inline), for the large body of a message that owns it. The reader
+    /// gets the body itself, and `message` becomes empty.
     #[inline]
     pub fn write_by_reference(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
         let (Into::Blocks(producer), Some(ring)) = (&mut self.into, &mut self.ring) else { return None };
@@ -77,15 +77,15 @@ impl LaneWriter {
         }
         self.bodies_unpublished = more;
         if more {
-            return Some(Wake::Nobody);
+            return Some(Wake::NotNeeded);
         }
         ring.publish();
         producer.end_messages(1);
         self.spending.wrote(1);
-        Some(if producer.publish() { Wake::Reader } else { Wake::Nobody })
+        Some(if producer.publish() { Wake::Reader } else { Wake::NotNeeded })
     }
 
-    /// Whether large bodies may go that way.
+    /// Whether large bodies may be passed by reference.
     #[inline(always)]
     pub fn goes_by_reference(&self) -> bool {
         self.ring.is_some()
@@ -93,9 +93,9 @@ impl LaneWriter {
 }
 
 impl LaneReader {
-    /// Takes a frame of a message that lies whole in the block that is being read. `None`: there is none, its body is not wanted, or it
-    /// has to go the long way; nothing was taken, and the reader does not sleep. Who is `alone` with the lane, and has no other to read, may
-    /// be made to wait for 1 µs.
+    /// Takes a frame that lies whole in the current block. `None`: there is none, `wanted` refused its body,
+    /// or the fast path cannot take it. Nothing was taken then, and the reader does not sleep. `alone`: the
+    /// thread has no other lane to read, and may be made to pause for 1 µs.
     #[inline(always)]
     pub fn read_inline(
         &mut self,
@@ -125,7 +125,7 @@ impl LaneReader {
         Some(InlineFrame { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
     }
 
-    /// As [`read_inline`](LaneReader::read_inline), for a body that goes by the ring; and whether more frames follow.
+    /// As [`read_inline`](LaneReader::read_inline), for a body in the ring. The flag: more frames follow.
     #[inline]
     pub fn read_by_reference(&mut self) -> Option<(Body, bool)> {
         let From::Blocks(consumer) = &mut self.from else { return None };
@@ -147,7 +147,7 @@ impl LaneReader {
     }
 }
 
-/// Counts a message as read. `false`: there is credit to be given, which is for the long way.
+/// Counts a message as read. `false`: credit has to be granted, which the slow path does.
 #[inline(always)]
 fn count(consumer: &mut Consumer<Tail>, granting: &mut Granting) -> bool {
     let within = granting.read_within_batch();

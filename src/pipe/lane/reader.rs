@@ -17,23 +17,24 @@ pub struct LaneReader {
     pub(super) granting: Granting,
     pub(super) link: Arc<Link>,
     pub(super) side: Side,
-    /// Properties of the connection that frames come from now.
+    /// Properties of the connection that the current frames come from.
     pub(super) metadata: Option<Arc<Metadata>>,
     /// The last frame read was not its message's last.
     pub(super) incomplete: bool,
-    /// The frame that lies ahead, once it was looked at, until it is taken or somebody else moves on.
+    /// The next frame, cached from when it was found until it is taken or the reader moves on by another
+    /// call.
     pub(super) found: Option<Ahead>,
     pub(super) ring: RingReader,
 }
 
 impl LaneReader {
-    /// Whether a frame lies ahead. `false` leaves the reader asleep until [`PipeEvent::Readable`].
+    /// Whether a frame can be read. `false` leaves the reader asleep until [`PipeEvent::Readable`].
     #[inline]
     pub fn check(&mut self) -> bool {
         self.next_flags().is_some()
     }
 
-    /// As [`check`](LaneReader::check), with the flags of the frame that lies ahead.
+    /// As [`check`](LaneReader::check), with the flags of the next frame.
     #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
         if let Some(found) = &self.found {
@@ -48,20 +49,21 @@ impl LaneReader {
         }
     }
 
-    /// Properties of the connection that the frame ahead comes from. Ask after [`check`](LaneReader::check) said
-    /// `true`.
+    /// Properties of the connection that the next frame comes from. Call it after
+    /// [`check`](LaneReader::check) returned `true`.
     pub fn metadata(&self) -> Option<&Arc<Metadata>> {
         self.metadata.as_ref()
     }
 
-    /// Whether the other end is closed and everything it wrote has been read. Ask after [`check`](Self::check)
-    /// said `false`.
+    /// Whether the other end is closed and everything it wrote has been read. Call it after
+    /// [`check`](Self::check) returned `false`.
     pub fn ended(&mut self) -> bool {
-        // Closed is stored after the last publish: seeing it, everything published can be seen as well.
+        // The other end stores `closed` after its last publish: a thread that sees it sees everything
+        // published.
         self.link.is_closed(self.side.other()) && !self.check()
     }
 
-    /// As [`ended`](Self::ended), after [`check_bytes`](Self::check_bytes) said `false`.
+    /// As [`ended`](Self::ended), after [`check_bytes`](Self::check_bytes) returned `false`.
     pub fn bytes_ended(&mut self) -> bool {
         self.link.is_closed(self.side.other()) && !self.check_bytes()
     }
@@ -106,7 +108,7 @@ impl LaneReader {
         Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
-    /// The next frame, left where it is.
+    /// Returns the next frame without taking it.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
         if !self.check() {
             return None;
@@ -129,7 +131,7 @@ impl LaneReader {
         Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
-    /// Messages that can be read, in whole or their rest.
+    /// Messages that can be read, including the rest of one begun.
     pub fn queued(&mut self) -> u64 {
         if !self.check() {
             return 0;
@@ -146,7 +148,7 @@ impl LaneReader {
         messages
     }
 
-    /// Whether more lies ahead than a routing id.
+    /// Whether more can be read than a routing id.
     pub fn holds_message(&mut self) -> bool {
         if !self.check() {
             return false;
@@ -164,7 +166,7 @@ impl LaneReader {
         bytes > first.header_len() + first.body_len().unwrap_or(0)
     }
 
-    /// Drops the rest of a message of which frames were read already.
+    /// Drops the rest of a message of which frames have been read.
     pub fn skip_incomplete(&mut self) {
         while self.incomplete && self.read().is_some() {}
         self.incomplete = false;
@@ -178,14 +180,14 @@ impl LaneReader {
         }
     }
 
-    /// Frees emptied blocks that are kept to be filled again.
+    /// Frees spare blocks.
     pub fn free_spares(&mut self) {
         if let From::Blocks(consumer) = &mut self.from {
             consumer.free_spares();
         }
     }
 
-    /// The blocks, for a connection that writes them out as they are; `None` where the lane conflates.
+    /// The blocks, for a connection that writes them as they are; `None` where the lane conflates.
     pub fn blocks(&mut self) -> Option<&mut Consumer<Tail>> {
         self.found = None;
         match &mut self.from {
@@ -194,7 +196,8 @@ impl LaneReader {
         }
     }
 
-    /// As [`check`](LaneReader::check) where frames leave as they lie: whether bytes lie ahead, in whatever frame.
+    /// As [`check`](LaneReader::check), for a connection that writes blocks as they are: whether bytes can be
+    /// read, of any frame.
     #[inline]
     pub fn check_bytes(&mut self) -> bool {
         match &mut self.from {
@@ -203,8 +206,8 @@ impl LaneReader {
         }
     }
 
-    /// Goes to the next border between messages, where bytes were passed without looking at frames: drops the rest
-    /// of a message of which some has left already.
+    /// Goes to the next border between messages, after bytes were passed without parsing frames. Drops the
+    /// rest of a message of which some bytes have been sent.
     pub fn resync(&mut self) {
         self.found = None;
         let From::Blocks(consumer) = &mut self.from else { return };
@@ -218,10 +221,10 @@ impl LaneReader {
             start = start.saturating_add(header.frame_len());
         }
         let len = bytes.len();
-        // The connection has counted block by block; from here on it may be frame by frame.
+        // The connection counted block by block; from here on the reader may count frame by frame.
         let mut messages = consumer.tell_up_to(ended);
         if start > len {
-            // The frame's body is the tail, and was begun.
+            // The frame's body is the tail, and some of it has been sent.
             consumer.advance(len - passed);
             drop(consumer.take_tail());
         } else {
@@ -240,7 +243,7 @@ impl LaneReader {
         self.count_messages(messages);
     }
 
-    /// Counts messages that left through [`blocks`](LaneReader::blocks).
+    /// Counts messages that were sent through [`blocks`](LaneReader::blocks).
     pub fn count_messages(&mut self, messages: u32) {
         if messages > 0 && self.granting.read(u64::from(messages)) {
             self.link.notify(self.side.other(), PipeEvent::Writable);

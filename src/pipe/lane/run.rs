@@ -1,4 +1,4 @@
-//! Whole messages that lie one behind the other, passed from lane to lane as they are.
+//! Whole consecutive messages, moved from lane to lane as they are.
 
 use super::{From, Into, LaneReader, LaneWriter};
 use crate::errno::Result;
@@ -6,9 +6,9 @@ use crate::message::{LARGE, MORE};
 use crate::pipe::ahead::ends_message;
 use crate::pipe::wire::Header;
 
-/// Bytes that are passed at once. What does not fit into a lane's block begins the next one, so that much may stay
-/// unused in each.
-const MOST_BYTES: usize = 8 * 1024;
+/// Most bytes moved at once. A run that does not fit into a block begins the next one, so up to this much may
+/// stay unused in each.
+const MAX_RUN_BYTES: usize = 8 * 1024;
 
 /// Some messages at the front of a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// The messages at the front of these bytes, up to `most`, that are there whole. What is no part of a message ends the run,
-    /// and so does a flag that nobody knows, which must not be passed on.
+    /// Up to `most` messages at the front of `bytes` that lie there whole. A frame that is no part of a
+    /// message ends the run. So does an unknown flag, which must not be passed on.
     #[inline]
     fn ahead(bytes: &[u8], most: u32) -> Run {
         let (mut run, mut len, mut bodies) = (Run::default(), 0usize, 0);
@@ -31,7 +31,7 @@ impl Run {
             && header.flags & !(MORE | LARGE) == 0
         {
             len = len.saturating_add(header.frame_len());
-            if len > bytes.len() || (len > MOST_BYTES && run.messages > 0) {
+            if len > bytes.len() || (len > MAX_RUN_BYTES && run.messages > 0) {
                 break;
             }
             bodies += header.body_len;
@@ -44,9 +44,9 @@ impl Run {
 }
 
 impl LaneReader {
-    /// Gives messages at the front to `take`, up to `most` of them, as bytes in wire form and their number, and passes them
-    /// unless it fails. None where something else comes first, such as a body that travels by reference. Errors: those of
-    /// `take`.
+    /// Passes up to `most` messages at the front to `take`, as bytes in wire form and their number. The lane
+    /// moves past them unless `take` fails. The run is empty where something else comes first, such as a body
+    /// by reference. Errors: those of `take`.
     pub fn pass_run(&mut self, most: u32, take: impl FnOnce(&[u8], u32) -> Result<()>) -> Result<Run> {
         if self.incomplete || !self.check() {
             return Ok(Run::default());
@@ -65,8 +65,8 @@ impl LaneReader {
 }
 
 impl LaneWriter {
-    /// Appends so many whole messages in wire form, no more than there is credit for. Errors: `ENOMEM`, with nothing
-    /// appended.
+    /// Appends `messages` whole messages in wire form; the caller keeps within the credit. Errors: `ENOMEM`,
+    /// with nothing appended.
     pub fn append_run(&mut self, frames: &[u8], messages: u32) -> Result<()> {
         if let Into::Blocks(producer) = &mut self.into {
             producer.append([frames, b""])?;
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_short_but_for_one_message_that_is_not() {
+    fn a_run_is_short_unless_its_first_message_is_long() {
         let bytes = frames(&[(0, 3000), (0, 3000), (0, 3000), (0, 10_000), (0, 1)]);
         assert_eq!(Run::ahead(&bytes, 9).messages, 2);
         let rest = bytes.get(3 * 3009..).unwrap_or_default();

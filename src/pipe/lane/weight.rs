@@ -1,15 +1,15 @@
-//! How large the message is that is being written.
+//! The size of the message being written.
 
-/// Bytes of the bodies by reference of one message. The others are small, and not counted.
+/// Bytes of the large bodies of one message; small bodies are not counted.
 #[derive(Debug, Default)]
 pub(super) struct Weight {
-    /// Messages written before it.
+    /// Messages written before this one.
     before: u64,
     bytes: usize,
 }
 
 impl Weight {
-    /// Adds a body to the message before which so many were written.
+    /// Adds a body to the message that `before` others precede.
     pub(super) fn add(&mut self, before: u64, bytes: usize) {
         if self.before != before {
             *self = Weight { before, bytes: 0 };
@@ -17,7 +17,7 @@ impl Weight {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// What the message weighs before which so many were written.
+    /// Bytes of the message that `before` others precede.
     pub(super) fn of(&self, before: u64) -> usize {
         if self.before == before { self.bytes } else { 0 }
     }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_weighs_what_its_bodies_do() {
+    fn a_message_weighs_the_sum_of_its_bodies() {
         let mut weight = Weight::default();
         weight.add(0, 10_000);
         weight.add(0, 20_000);

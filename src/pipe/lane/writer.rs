@@ -18,22 +18,22 @@ pub struct LaneWriter {
     pub(super) spending: Spending,
     pub(super) link: Arc<Link>,
     pub(super) side: Side,
-    /// A conflating lane's reader is to be woken at the next flush.
+    /// The next flush has to wake the conflating lane's reader.
     pub(super) wake: bool,
     pub(super) weight: Weight,
-    /// Where the reader is a socket of this process.
+    /// Present where the reader is a socket of this process.
     pub(super) ring: Option<Box<RingWriter>>,
-    /// Bodies go by the ring of which the frames are not published yet.
+    /// The ring holds bodies whose frames are not published yet.
     pub(super) bodies_unpublished: bool,
 }
 
 impl LaneWriter {
-    /// Says that the reader is a socket as well: large bodies go there from hand to hand.
+    /// Has large bodies passed by reference, where the reader is a socket of this process as well.
     pub fn go_by_reference(&mut self) {
         self.ring = Some(Box::default());
     }
 
-    /// Whether both ends are open and credit is left; if credit alone is missing, the writer then waits for
+    /// Whether both ends are open and credit is left. Where only credit is missing, the writer waits for
     /// [`PipeEvent::Writable`].
     #[inline(always)]
     pub fn check(&mut self) -> bool {
@@ -50,7 +50,7 @@ impl LaneWriter {
         self.link.is_open()
     }
 
-    /// Appends a frame of a message, whatever the credit. Errors: `ENOMEM`, with nothing appended.
+    /// Appends a frame of a message, with or without credit. Errors: `ENOMEM`, with nothing appended.
     #[inline(always)]
     pub fn append(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let flags = if frame.more() { MORE } else { 0 };
@@ -82,7 +82,7 @@ impl LaneWriter {
         Ok(())
     }
 
-    /// Bytes of the large bodies of the last message that was appended.
+    /// Bytes of the large bodies of the last message appended.
     pub fn last_weight(&self) -> usize {
         self.weight.of(self.spending.written().wrapping_sub(1))
     }
@@ -91,7 +91,7 @@ impl LaneWriter {
     fn append_latest(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let message = frame.to_msg()?;
         if let Into::Latest(latest, dropping) = &mut self.into {
-            // Frames of a multipart message do not pass: the option promises single frames.
+            // Frames of a multipart message are dropped: the option promises single frames.
             if !frame.more() && !*dropping {
                 self.wake |= latest.put(message);
             }
@@ -121,26 +121,26 @@ impl LaneWriter {
         self.append_aside(ROUTING_ID, [routing_id, b""])
     }
 
-    /// Appends a SUBSCRIBE or CANCEL command, whatever the credit; it counts as a message, so that a connection can
-    /// stop to take more of them in than are read. Errors: `ENOMEM`.
+    /// Appends a SUBSCRIBE or CANCEL command, with or without credit. It counts as a message, so that a
+    /// connection can stop reading when more of them arrive than the socket takes. Errors: `ENOMEM`.
     pub fn append_subscription(&mut self, subscribe: bool, topic: &[u8]) -> Result<()> {
-        self.append_wish(if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" }, topic)
+        self.append_subscription_request(if subscribe { b"\x09SUBSCRIBE" } else { b"\x06CANCEL" }, topic)
     }
 
     /// Appends a JOIN or LEAVE command, as [`append_subscription`](LaneWriter::append_subscription) does. Errors:
     /// `ENOMEM`.
     pub fn append_membership(&mut self, join: bool, group: &[u8]) -> Result<()> {
-        self.append_wish(if join { b"\x04JOIN" } else { b"\x05LEAVE" }, group)
+        self.append_subscription_request(if join { b"\x04JOIN" } else { b"\x05LEAVE" }, group)
     }
 
-    /// Appends the body of any such command. Errors: `ENOMEM`.
-    pub fn append_wish(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
+    /// Appends a subscription request, whose body is `name` and then `what`. Errors: `ENOMEM`.
+    pub fn append_subscription_request(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
         self.append_aside(COMMAND, [name, what])?;
         self.count_messages(1);
         Ok(())
     }
 
-    /// Says that frames from here on come from another connection. Errors: `ENOMEM`.
+    /// Notes that frames from here on come from another connection. Errors: `ENOMEM`.
     pub fn append_properties(&mut self, metadata: Arc<Metadata>) -> Result<()> {
         match &mut self.into {
             Into::Blocks(producer) => producer.attach(Tail::Properties(metadata)),
@@ -148,11 +148,11 @@ impl LaneWriter {
         }
     }
 
-    /// Makes what was appended visible and wakes the reader if it sleeps. Call it at the end of a message.
+    /// Publishes what was appended and wakes the reader if it sleeps. Call it at the end of a message.
     #[inline(always)]
     pub fn flush(&mut self) {
         if self.bodies_unpublished {
-            self.hand_over();
+            self.publish_bodies();
         }
         let wake = match &mut self.into {
             Into::Blocks(producer) => producer.publish(),
@@ -163,26 +163,26 @@ impl LaneWriter {
         }
     }
 
-    /// Tells the reader of what was published while it slept.
+    /// Wakes the reader, for which messages were published while it slept.
     pub fn wake_reader(&self) {
         self.link.notify(self.side.other(), PipeEvent::Readable);
     }
 
-    /// Takes back an incomplete message.
+    /// Removes an incomplete message.
     pub fn rollback(&mut self) {
         self.weight = Weight::default();
         match &mut self.into {
             Into::Blocks(producer) => producer.rollback(),
             Into::Latest(_, dropping) => *dropping = false,
         }
-        // After the blocks, which may hold a part of it.
+        // After the blocks, which may hold the ring's switch.
         self.bodies_unpublished = false;
         if let Some(ring) = &mut self.ring {
             ring.rollback();
         }
     }
 
-    fn hand_over(&mut self) {
+    fn publish_bodies(&mut self) {
         self.bodies_unpublished = false;
         if let Some(ring) = &mut self.ring {
             ring.publish();
@@ -209,14 +209,14 @@ impl LaneWriter {
         }
     }
 
-    /// Frees emptied blocks that are kept to be filled again.
+    /// Frees spare blocks.
     pub fn free_spares(&mut self) {
         if let Into::Blocks(producer) = &mut self.into {
             producer.free_spares();
         }
     }
 
-    /// The blocks, for a connection that receives into them directly; `None` where the lane conflates.
+    /// The blocks, for a connection that receives into them; `None` where the lane conflates.
     pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
         match &mut self.into {
             Into::Blocks(producer) => Some(producer),
@@ -224,7 +224,7 @@ impl LaneWriter {
         }
     }
 
-    /// Appends the by-reference body of a frame whose header has just been accepted into
+    /// Appends the body, by reference, of a frame whose header has just been accepted into
     /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`, with the body dropped and nothing else changed.
     pub fn append_body(&mut self, more: bool, body: Body) -> Result<()> {
         let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
@@ -240,7 +240,8 @@ impl LaneWriter {
         Ok(())
     }
 
-    /// Counts messages, the last of which ended with what was just accepted into [`blocks`](LaneWriter::blocks).
+    /// Counts messages, the last of which ended with the bytes just accepted into
+    /// [`blocks`](LaneWriter::blocks).
     #[inline]
     pub fn count_messages(&mut self, messages: u32) {
         if let Into::Blocks(producer) = &mut self.into {
@@ -249,7 +250,7 @@ impl LaneWriter {
         }
     }
 
-    /// How many messages may be written now; 0 where an end is closed.
+    /// Number of messages that may be written now; 0 where an end is closed.
     #[inline]
     pub fn credit(&self) -> u64 {
         if self.open() { self.spending.credit() } else { 0 }
@@ -263,6 +264,6 @@ fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result
     if ended > 0 {
         producer.end_messages(ended);
     }
-    // A header without its body would break all that follows.
+    // A header without its body would corrupt the frames that follow.
     producer.attach(Tail::Body(body)).inspect_err(|_| producer.take_back(header.as_slice().len(), ended))
 }

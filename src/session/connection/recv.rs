@@ -483,6 +483,6 @@ fn obey(
             }
             false
         }
-        command => command.is_wish(),
+        command => command.is_subscription_request(),
     }
 }

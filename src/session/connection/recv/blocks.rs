@@ -178,7 +178,7 @@ impl RecvHalf {
     fn wish_is_here(&mut self, header: &Header) -> bool {
         let Some(producer) = self.writer.blocks() else { return false };
         let body = producer.received().get(header.header_len..header.frame_len()).unwrap_or_default();
-        Command::parse(body).is_wish()
+        Command::parse(body).is_subscription_request()
     }
 
     /// A command stays where it lies. What the socket does not want is made into one that the pipe's reader passes

@@ -69,10 +69,10 @@ impl RecvHalf {
         if !self.wants_subscriptions() {
             return Ok(());
         }
-        if !Command::parse(body).is_wish() {
+        if !Command::parse(body).is_subscription_request() {
             return Ok(());
         }
-        self.writer.append_wish(body, b"")?;
+        self.writer.append_subscription_request(body, b"")?;
         self.content = true;
         Ok(())
     }

@@ -194,7 +194,7 @@ impl RecvHalf {
         if !self.writer.check() {
             return Ok(false);
         }
-        self.writer.append_wish(body, b"").map_err(Failure::Errno)?;
+        self.writer.append_subscription_request(body, b"").map_err(Failure::Errno)?;
         self.content = true;
         Ok(true)
     }

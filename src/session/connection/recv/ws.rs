@@ -106,8 +106,8 @@ impl RecvHalf {
             self.commands += 1;
             let wanted = self.wants_subscriptions();
             let body = self.scratch.part(body);
-            if wanted && Command::parse(body).is_wish() {
-                self.writer.append_wish(body, b"").map_err(Failure::Errno)?;
+            if wanted && Command::parse(body).is_subscription_request() {
+                self.writer.append_subscription_request(body, b"").map_err(Failure::Errno)?;
                 self.content = true;
             }
             if self.inside {
