@@ -11,25 +11,25 @@ use super::value;
 use super::{draft_number::*, number::*};
 use crate::errno::{Errno, Result};
 
-/// What `ZMQ_SOCKET_LIMIT` answers: epoll puts no bound of its own on sockets.
+/// The value of `ZMQ_SOCKET_LIMIT`: epoll puts no bound of its own on sockets.
 const SOCKET_LIMIT: i32 = 65_535;
-/// `sizeof (zmq_msg_t)`, fixed for all time by programs compiled against it.
+/// `sizeof (zmq_msg_t)`, which programs have compiled in and so never changes.
 const MSG_T_SIZE: i32 = 64;
-/// Generous: 16,384 handshakes at once, unless they are TLS's.
+/// Enough for 16,384 handshakes at once, or 1,024 with TLS.
 const MAX_HANDSHAKES_BYTES: i32 = 64 << 20;
-/// What Linux allows a thread's name, its NUL included.
+/// Bytes of a thread's name on Linux, its NUL included.
 const THREAD_NAME_PREFIX_MAX: usize = 16;
 
-/// Everything `zmq_ctx_set` can set.
+/// All values that `zmq_ctx_set` can set.
 ///
-/// `Default` is the blank sheet on which [`ContextOptions::new`] writes the defaults of the table.
+/// `Default` only serves [`ContextOptions::new`], which writes the table's defaults into it.
 #[derive(Clone, Debug, Default)]
 pub struct ContextOptions {
     pub io_threads: i32,
     pub max_sockets: i32,
-    /// Bytes of one message that may be received.
+    /// Most bytes of one message that may be received.
     pub max_msgsz: i32,
-    /// Whether new sockets linger for ever rather than not at all.
+    /// Whether new sockets linger for ever; otherwise they do not linger.
     pub blocky: bool,
     pub ipv6: bool,
     pub zero_copy_recv: bool,
@@ -40,12 +40,12 @@ pub struct ContextOptions {
     /// The processors that I/O threads may run on; empty is all.
     pub thread_affinity_cpus: BTreeSet<i32>,
     pub thread_name_prefix: Text,
-    /// Bytes that all handshakes with peers that have come to us may hold; 0 is no limit.
+    /// Bytes that the handshakes of all peers that have connected to this context may hold; 0: no limit.
     pub max_handshakes_size: i32,
 }
 
 impl ContextOptions {
-    /// What `zmq_ctx_new` starts with.
+    /// The options that `zmq_ctx_new` starts with.
     pub fn new() -> ContextOptions {
         let mut options = ContextOptions::default();
         for row in CONTEXT {
@@ -55,15 +55,16 @@ impl ContextOptions {
     }
 
     /// `zmq_ctx_set_ext`; `zmq_ctx_set` is the same with the four bytes of an int.
-    /// Errors: `EINVAL` for an unknown or read-only option, a wrong size or value; nothing has changed then.
+    ///
+    /// Errors: `EINVAL` for an unknown or read-only option, a wrong size or value, with nothing changed.
     /// Source: zmq_ctx_set(3).
     pub fn set(&mut self, option: c_int, value: &[u8]) -> Result<()> {
         find(option, Row::settable)?.write(self, Some(value))
     }
 
-    /// `zmq_ctx_get_ext`: writes the value into `out` and returns the size to report back, which is always that of
-    /// `out`. Errors: `EINVAL` for an unknown or write-only option or a wrong size of `out`.
-    /// Source: zmq_ctx_get(3).
+    /// `zmq_ctx_get_ext`: writes the value into `out` and returns the size to report, always that of `out`.
+    ///
+    /// Errors: `EINVAL` for an unknown or write-only option or a wrong size of `out`. Source: zmq_ctx_get(3).
     pub fn get(&self, option: c_int, out: &mut [u8]) -> Result<usize> {
         find(option, Row::gettable)?.read(self, out)
     }
@@ -80,7 +81,7 @@ impl ContextOptions {
         Ok(c_int::from_ne_bytes(out))
     }
 
-    /// What a new socket of this type starts with in this context.
+    /// The options that a new socket of this type starts with in this context.
     pub fn socket_options(&self, socket_type: SocketType) -> SocketOptions {
         let mut options = SocketOptions::new(socket_type);
         options.ipv6 = self.ipv6;
@@ -133,7 +134,8 @@ fn remove_cpu(options: &mut ContextOptions, value: Option<&[u8]>) -> Result<()> 
     if options.thread_affinity_cpus.remove(&cpu) { Ok(()) } else { Err(Errno::INVAL) }
 }
 
-/// Four bytes are an int, whose decimal digits become the prefix; other sizes are the prefix itself.
+/// A value of four bytes is an int, whose decimal digits become the prefix. A value of another size is the
+/// prefix itself.
 fn set_name_prefix(options: &mut ContextOptions, value: Option<&[u8]>) -> Result<()> {
     let value = value.unwrap_or_default();
     options.thread_name_prefix = match value::int(value) {
@@ -143,8 +145,9 @@ fn set_name_prefix(options: &mut ContextOptions, value: Option<&[u8]>) -> Result
     Ok(())
 }
 
-/// Four bytes want an int, which is what C's `atoi` makes of the prefix. Any other buffer gets the prefix without a
-/// NUL, the rest of it stays as it was, and its size is not reported: a caller clears the buffer beforehand.
+/// A buffer of four bytes gets an int: C's `atoi` of the prefix. Any other buffer gets the prefix without a
+/// NUL and keeps its other bytes. The prefix's length is not reported, so a caller clears the buffer
+/// beforehand.
 fn name_prefix(options: &ContextOptions, out: &mut [u8]) -> Result<usize> {
     let prefix = options.thread_name_prefix.as_bytes();
     let size = out.len();
@@ -155,7 +158,7 @@ fn name_prefix(options: &ContextOptions, out: &mut [u8]) -> Result<usize> {
     Ok(size)
 }
 
-/// The number at the start of `text`, 0 where there is none; what does not fit wraps as it does in the C library.
+/// The number at the start of `text`; 0 where there is none. A number too large wraps as in the C library.
 fn atoi(text: &[u8]) -> i32 {
     let text = text.trim_ascii_start();
     let (negative, digits) = match text {
@@ -163,7 +166,7 @@ fn atoi(text: &[u8]) -> i32 {
         [b'+', digits @ ..] => (false, digits),
         _ => (false, text),
     };
-    // At most 16 digits come here, far from the end of an i64.
+    // At most 16 digits come here, far below the limit of an i64.
     let number = digits
         .iter()
         .take_while(|digit| digit.is_ascii_digit())
@@ -249,8 +252,8 @@ mod tests {
         options.set(ZMQ_THREAD_NAME_PREFIX, b"MyPrefix9876\0").unwrap();
         assert_eq!(options.int(ZMQ_THREAD_NAME_PREFIX), Ok(0), "no number at its start");
         let mut out = [b'#'; 16];
-        assert_eq!(options.get(ZMQ_THREAD_NAME_PREFIX, &mut out), Ok(16), "the size stays as given");
-        assert_eq!(&out, b"MyPrefix9876\0###", "and so does what lies behind");
+        assert_eq!(options.get(ZMQ_THREAD_NAME_PREFIX, &mut out), Ok(16), "the caller's size is reported");
+        assert_eq!(&out, b"MyPrefix9876\0###", "bytes behind the prefix are kept");
         assert_eq!(options.get(ZMQ_THREAD_NAME_PREFIX, &mut out[..12]), Err(Errno::INVAL));
     }
 

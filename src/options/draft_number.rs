@@ -1,5 +1,5 @@
-//! The numbers of draft options and of the values they take: `zmq.h` shows them only where
-//! `ZMQ_BUILD_DRAFT_API` is defined, the library always knows them.
+//! The numbers of draft options and of their values. `zmq.h` shows them only where `ZMQ_BUILD_DRAFT_API` is
+//! defined; the library always knows them.
 
 use std::ffi::c_int;
 

@@ -11,11 +11,11 @@ use crate::errno::{Errno, Result};
 
 /// Longest text of a network.
 const NETWORK_TEXT_MAX: usize = 255;
-/// How many bits stand before the IPv4 address in an IPv4-mapped IPv6 address.
+/// Bits before the IPv4 address in an IPv4-mapped IPv6 address.
 const MAPPED_PREFIX: u8 = 96;
 
 impl SocketOptions {
-    /// Whether the `ZMQ_IPC_FILTER_*` options look at a peer's user, group or process at all.
+    /// Whether any `ZMQ_IPC_FILTER_*` option is set, so that a peer's user, group or process matters.
     pub fn filters_ipc_peers(&self) -> bool {
         !(self.ipc_uid_accept_filters.is_empty()
             && self.ipc_gid_accept_filters.is_empty()
@@ -23,8 +23,8 @@ impl SocketOptions {
     }
 }
 
-/// Whether `ZMQ_TCP_ACCEPT_FILTER`, with these networks, lets a peer in; no network lets everybody in. An IPv4 peer of an
-/// IPv6 listener, whose address comes mapped, counts as the IPv4 peer it is.
+/// Whether `ZMQ_TCP_ACCEPT_FILTER`, with these networks, accepts a peer. An empty list accepts all peers. An
+/// IPv4 peer of an IPv6 listener, whose address comes mapped, counts as an IPv4 peer.
 pub fn accepts_tcp_peer(networks: &[(IpAddr, u8)], peer: IpAddr) -> bool {
     networks.is_empty() || networks.iter().any(|&network| contains(network, peer))
 }
@@ -53,8 +53,8 @@ pub(super) fn set_ipc_pid(options: &mut SocketOptions, value: Option<&[u8]>) -> 
     value::add_or_clear(&mut options.ipc_pid_accept_filters, value, i32::from_ne_bytes)
 }
 
-/// Reads `address` or `address/bits`. With `ipv6`, IPv4 addresses are taken too and the bits may count from the
-/// start of the IPv4-mapped form; without, only IPv4 addresses are. Errors: `EINVAL`.
+/// Reads `address` or `address/bits`. Without `ipv6` only IPv4 addresses are valid. With it both are, and the
+/// bits of an IPv4 address may count from the start of the IPv4-mapped form. Errors: `EINVAL`.
 fn network(text: &str, ipv6: bool) -> Result<(IpAddr, u8)> {
     let (address, bits) = match text.rsplit_once('/') {
         Some((address, bits)) => (address, Some(bits)),
@@ -73,8 +73,8 @@ fn network(text: &str, ipv6: bool) -> Result<(IpAddr, u8)> {
     })
 }
 
-/// The number of bits, read as `strtol` reads: "0" alone is none, otherwise white space and a sign may come before
-/// the digits and anything after them.
+/// The number of bits, read as `strtol` does. "0" alone means no bits. Otherwise white space and a sign may
+/// come before the digits, and any text after them.
 fn prefix(text: &str, widest: u8) -> Result<u8> {
     if text == "0" {
         return Ok(0);
@@ -88,8 +88,8 @@ fn prefix(text: &str, widest: u8) -> Result<u8> {
     }
 }
 
-/// A numeric address, in brackets or not, with a zone or not. The zone, the name or number of an interface, takes no
-/// part in matching, and whether there is such an interface is not looked up.
+/// A numeric address, with or without brackets and a zone. The zone, the name or number of an interface,
+/// takes no part in matching. The interface need not exist.
 fn address(text: &str, ipv6: bool) -> Result<IpAddr> {
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let text = match text.rsplit_once('%') {
@@ -114,8 +114,8 @@ fn is_zone(text: &str) -> bool {
         || text.trim_start_matches('0').starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// An IPv4 address in any of C's notations: one to four numbers, each decimal, octal (leading 0) or hexadecimal
-/// (leading 0x), the last of which fills all bytes that are left.
+/// An IPv4 address in any of C's notations: one to four numbers, each decimal, octal (leading 0) or
+/// hexadecimal (leading 0x). The last number fills all bytes that are left.
 fn inet_aton(text: &str) -> Option<Ipv4Addr> {
     let mut address: u32 = 0;
     let mut free_bits = 32;
@@ -181,7 +181,8 @@ mod tests {
         network(text, ipv6).ok().map(|(address, bits)| format!("{address}/{bits}"))
     }
 
-    /// Measured on libzmq 4.3.4 and 4.3.5, except that an IPv4 prefix stays one where IPv6 is on.
+    /// Measured on libzmq 4.3.4 and 4.3.5. One difference: an IPv4 prefix stays an IPv4 prefix where IPv6 is
+    /// on.
     #[test]
     fn networks_are_read_as_c_reads_them() {
         for (text, plain, ipv6) in [
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_let_in_by_any_network_that_contains_it() {
+    fn a_peer_is_accepted_by_any_network_that_contains_it() {
         let accepts = |network: &str, peer: &str| {
             let network = self::network(network, true).unwrap();
             contains(network, peer.parse().unwrap())
@@ -244,7 +245,7 @@ mod tests {
 
         let mut options = SocketOptions::new(super::super::SocketType::Pair);
         let peer = IpAddr::from([127, 0, 0, 1]);
-        assert!(accepts_tcp_peer(&options.tcp_accept_filters, peer), "no network lets all in");
+        assert!(accepts_tcp_peer(&options.tcp_accept_filters, peer), "an empty list accepts all peers");
         set_tcp_accept(&mut options, Some(b"10.0.0.0/8")).unwrap();
         assert!(!accepts_tcp_peer(&options.tcp_accept_filters, peer));
         set_tcp_accept(&mut options, Some(b"127.0.0.0/8")).unwrap();
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_let_in_their_own() {
+    fn networks_accept_their_members() {
         let admits = |network: &str, bits, peer: &str| {
             accepts_tcp_peer(&[(network.parse().unwrap(), bits)], peer.parse().unwrap())
         };

@@ -1,4 +1,4 @@
-//! What one row of an option table says, and how it reads and writes the option.
+//! One row of an option table, and how it reads and writes the option.
 
 use std::ffi::c_int;
 
@@ -7,7 +7,7 @@ use super::text::Text;
 use super::value::{self, FlagRule};
 use crate::errno::{Errno, Result};
 
-/// One option, of a socket by default: everything the library knows about it.
+/// One option, of a socket by default, with all its properties.
 pub struct Row<S: 'static = SocketOptions> {
     /// The number in `zmq.h`.
     pub number: c_int,
@@ -17,9 +17,9 @@ pub struct Row<S: 'static = SocketOptions> {
     pub kind: Kind,
     /// Whether it can be read, written or both.
     pub access: Access,
-    /// From when on a new value counts.
+    /// When a new value takes effect.
     pub when: When,
-    /// Who answers `zmq_setsockopt` for it.
+    /// The layer that answers `zmq_setsockopt` for it.
     pub owner: Owner,
     pub(super) store: Store<S>,
 }
@@ -48,11 +48,11 @@ pub enum Kind {
 /// How a string option is made empty again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Empty {
-    /// NULL with size 0 does it; a pointer with size 0 is `EINVAL`.
+    /// By NULL with size 0; a pointer with size 0 is `EINVAL`.
     ByNull,
-    /// Size 0 does it, whatever the pointer.
+    /// By size 0, with any pointer.
     BySize,
-    /// Not at all: size 0 is `EINVAL`.
+    /// It cannot be: size 0 is `EINVAL`.
     Never,
 }
 
@@ -63,7 +63,7 @@ pub enum Access {
     Both,
 }
 
-/// From when on a new value counts. Source: zmq_setsockopt(3).
+/// When a new value takes effect. Source: zmq_setsockopt(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// From the next operation on, for existing connections too.
@@ -74,10 +74,10 @@ pub enum When {
     NextStart,
 }
 
-/// Who answers for an option.
+/// The layer that answers for an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The socket, whatever its type: state that is no setting, such as `ZMQ_EVENTS`.
+    /// The socket, of any type: for state such as `ZMQ_EVENTS`, which is not a setting.
     Socket,
     /// The socket types that know the option; all others answer `EINVAL`.
     Pattern,
@@ -85,7 +85,7 @@ pub enum Owner {
     Common,
 }
 
-/// Where the value lives.
+/// The place of the value.
 pub(super) enum Store<S: 'static> {
     Int(Place<S, i32>),
     Flag(Place<S, bool>),
@@ -100,7 +100,7 @@ pub(super) enum Store<S: 'static> {
     },
     /// With the owner, not in the options.
     Elsewhere,
-    /// Nowhere: what the option is for is not part of this library.
+    /// Nowhere: the feature is not part of this build.
     NotBuilt,
 }
 
@@ -119,18 +119,19 @@ impl<S> Row<S> {
         self.access != Access::Get
     }
 
-    /// Whether this library supports the option at all.
+    /// Whether this build supports the option.
     pub fn built(&self) -> bool {
         !matches!(self.store, Store::NotBuilt)
     }
 
-    /// Whether the value is kept in `S`; if not, [`Row::read`] and [`Row::write`] answer `EINVAL`.
+    /// Whether the value is kept in `S`. If not, [`Row::read`] and [`Row::write`] answer `EINVAL`.
     pub fn stored(&self) -> bool {
         !matches!(self.store, Store::NotBuilt | Store::Elsewhere)
     }
 
-    /// Checks `value` and stores it in `options`, whoever the owner is; `None` is C's NULL pointer. A pattern
-    /// uses this for its own options that live in the common struct. Errors: `EINVAL`; nothing has changed then.
+    /// Checks `value` and stores it in `options`, without regard to the owner; `None` is C's NULL pointer. A
+    /// pattern uses this for its own options that live in the common struct. Errors: `EINVAL`, with nothing
+    /// changed.
     pub fn write(&self, options: &mut S, value: Option<&[u8]>) -> Result<()> {
         if !self.settable() {
             return Err(Errno::INVAL);
@@ -162,8 +163,8 @@ impl<S> Row<S> {
         Ok(())
     }
 
-    /// Writes the value into `out`, whoever the owner is, and returns the size to report.
-    /// Errors: `EINVAL`, also where `out` has the wrong size.
+    /// Writes the value into `out`, without regard to the owner, and returns the size to report. Errors:
+    /// `EINVAL`, also where `out` has the wrong size.
     pub fn read(&self, options: &S, out: &mut [u8]) -> Result<usize> {
         if !self.gettable() {
             return Err(Errno::INVAL);
@@ -180,7 +181,7 @@ impl<S> Row<S> {
         }
     }
 
-    /// Puts the default where it is a number. Strings, lists and keys are empty in a blank `S` already.
+    /// Stores the default where it is a number. Strings, lists and keys are empty in a default `S` already.
     pub(super) fn put_default(&self, options: &mut S) {
         match (&self.kind, &self.store) {
             (&Kind::Int { default, .. }, Store::Int(place)) => *(place.of_mut)(options) = default,
@@ -200,9 +201,10 @@ impl Row<SocketOptions> {
     }
 }
 
-/// One row: `row!(number, access, when, kind place)`. The kind is `int(default, min, max)`, `flag(default, rule)`,
-/// `uint64(default)`, `int64(default)`, `binary(min, max)`, `text(max, empty)`, `key()` or `list()`; the place of the
-/// value is `in field`, `in field of Owner`, `by setter, getter`, `of Owner` (who keeps it himself) or `not built`.
+/// One row: `row!(number, access, when, kind place)`. The kind is `int(default, min, max)`, `flag(default,
+/// rule)`, `uint64(default)`, `int64(default)`, `binary(min, max)`, `text(max, empty)`, `key()` or `list()`.
+/// The place of the value is `in field`, `in field of Owner`, `by setter, getter`, `of Owner` (kept by the
+/// owner) or `not built`.
 macro_rules! row {
     ($number:ident, $access:ident, $when:ident, $kind:ident $values:tt in $field:ident) => {
         row!(@ $number, $access, $when, Common, $kind $values, row!(@store $kind $field))

@@ -1,4 +1,5 @@
-//! Security options. Setting one chooses the mechanism and the role as well, so their order counts.
+//! Security options. Setting one chooses the mechanism and the role as well, so the order of the calls
+//! matters.
 //!
 //! Sources: zmq_setsockopt(3), zmq_plain(7), zmq_curve(7).
 
@@ -9,7 +10,7 @@ use crate::errno::{Errno, Result};
 use crate::z85;
 use zeroize::Zeroizing;
 
-/// Longest user name and password: their length is one byte on the wire (RFC 24).
+/// Most bytes of a user name or password: the length is one byte on the wire (RFC 24).
 const PLAIN_MAX: usize = 255;
 const KEY_BYTES: usize = 32;
 const KEY_Z85: usize = 40;
@@ -88,7 +89,7 @@ pub(super) fn mechanism(options: &SocketOptions, out: &mut [u8]) -> Result<usize
     value::put_int(out, options.mechanism as i32)
 }
 
-/// Yes and no both choose the mechanism.
+/// Both values choose the mechanism.
 #[cfg(feature = "gssapi")]
 pub(super) fn set_gssapi_server(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
     options.as_server = value::flag(value.unwrap_or_default(), FlagRule::ZeroOrOne)?;
@@ -113,7 +114,7 @@ pub(super) fn gssapi_principal(options: &SocketOptions, out: &mut [u8]) -> Resul
     value::put_c_str(out, options.gss_principal.as_bytes())
 }
 
-/// Only a client has a service to talk to, so setting it ends the server role.
+/// Only a client names a service to talk to, so setting it ends the server role.
 #[cfg(feature = "gssapi")]
 pub(super) fn set_gssapi_service_principal(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
     options.gss_service_principal = principal(value)?;
@@ -134,7 +135,7 @@ fn principal(value: Option<&[u8]>) -> Result<Text> {
     if name.is_empty() || name.len() > PLAIN_MAX { Err(Errno::INVAL) } else { Ok(Text::from(name)) }
 }
 
-/// Yes chooses the mechanism and the server role; no goes back to `ZMQ_NULL`, whatever was chosen before.
+/// 1 chooses the mechanism and the server role. 0 goes back to `ZMQ_NULL`, from any mechanism.
 fn set_server(options: &mut SocketOptions, value: Option<&[u8]>, mechanism: Mechanism) -> Result<()> {
     let serve = value::flag(value.unwrap_or_default(), FlagRule::ZeroOrOne)?;
     options.as_server = serve;
@@ -160,8 +161,8 @@ fn plain_credential(options: &mut SocketOptions, value: Option<&[u8]>) -> Result
     Ok(Some(Text::from(credential)))
 }
 
-/// A CURVE key as 32 bytes, as 40 characters of Z85, or as those with their NUL; wiped when dropped, as it may be a
-/// secret one. Errors: `EINVAL`.
+/// A CURVE key as 32 bytes, or as 40 characters of Z85 with or without a NUL. Wiped when dropped, as it may
+/// be a secret key. Errors: `EINVAL`.
 pub fn curve_key(value: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
     let z85 = match value {
         [text @ .., 0] if text.len() == KEY_Z85 => text,
@@ -172,7 +173,7 @@ pub fn curve_key(value: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
     bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| Errno::INVAL)
 }
 
-/// Writes a key as bytes into a buffer of 32, as Z85 with a NUL into one of 41. Errors: `EINVAL`.
+/// Writes a key: as bytes into a buffer of 32, as Z85 with a NUL into one of 41. Errors: `EINVAL`.
 fn put_key(out: &mut [u8], key: &[u8; KEY_BYTES]) -> Result<usize> {
     match out.len() {
         KEY_BYTES => value::put_bytes(out, key),

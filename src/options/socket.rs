@@ -12,7 +12,7 @@ use super::value;
 use crate::errno::{Errno, Result};
 use zeroize::Zeroizing;
 
-/// What `ZMQ_IN_BATCH_SIZE` and `ZMQ_OUT_BATCH_SIZE` start with, in bytes.
+/// Default of `ZMQ_IN_BATCH_SIZE` and `ZMQ_OUT_BATCH_SIZE`, in bytes.
 pub(super) const BATCH_SIZE_DFLT: i32 = 8192;
 
 /// `ZMQ_PAIR` and the like; the discriminant is the number in `zmq.h`.
@@ -55,7 +55,7 @@ impl SocketType {
         ]
     };
 
-    /// Whether all that a socket of this type sends are subscriptions, or groups that it joins.
+    /// Whether a socket of this type sends only subscriptions, or groups that it joins.
     pub fn sends_subscriptions_alone(self) -> bool {
         matches!(self, SocketType::Sub | SocketType::Dish)
     }
@@ -70,7 +70,7 @@ impl SocketType {
 impl TryFrom<c_int> for SocketType {
     type Error = Errno;
 
-    /// Of the number in `zmq.h`. Errors: `EINVAL` if there is no such type.
+    /// The type with this number in `zmq.h`. Errors: `EINVAL` if there is none.
     fn try_from(number: c_int) -> Result<SocketType> {
         SocketType::ALL.into_iter().find(|socket_type| *socket_type as c_int == number).ok_or(Errno::INVAL)
     }
@@ -87,11 +87,10 @@ pub enum Mechanism {
     Gssapi = 3,
 }
 
-/// Everything `zmq_setsockopt` can set that is not one pattern's alone. A connection keeps the copy that was in
-/// force when its endpoint was bound or connected, as libzmq does.
+/// All values that `zmq_setsockopt` can set and that are not one pattern's alone. A connection keeps a copy
+/// from when its endpoint was bound or connected, as in libzmq.
 ///
-/// `Default` is the blank sheet on which [`SocketOptions::new`] writes the defaults of the table; it is no set of
-/// options to run a socket with.
+/// `Default` only serves [`SocketOptions::new`], which writes the table's defaults into it.
 #[derive(Clone, Default)]
 pub struct SocketOptions {
     pub socket_type: SocketType,
@@ -121,7 +120,7 @@ pub struct SocketOptions {
     pub sndtimeo_ms: i32,
     pub ipv6: bool,
     pub immediate: bool,
-    /// Of SUB and XSUB: whether what arrives is matched against the subscriptions.
+    /// Of SUB and XSUB: whether incoming messages are matched against the subscriptions.
     pub filter: bool,
     pub invert_matching: bool,
     /// Of ROUTER, REP and the like: the peer's routing id comes first in the pipe.
@@ -137,7 +136,8 @@ pub struct SocketOptions {
     pub tcp_keepalive_cnt: i32,
     pub tcp_keepalive_idle_s: i32,
     pub tcp_keepalive_intvl_s: i32,
-    /// `ZMQ_TCP_ACCEPT_FILTER`: networks in CIDR form, any of which lets a peer in; empty lets all in.
+    /// `ZMQ_TCP_ACCEPT_FILTER`: networks in CIDR form, each of which accepts its peers; an empty list accepts
+    /// all.
     pub tcp_accept_filters: Vec<(IpAddr, u8)>,
     pub ipc_uid_accept_filters: Vec<u32>,
     pub ipc_gid_accept_filters: Vec<u32>,
@@ -161,7 +161,7 @@ pub struct SocketOptions {
     /// A multiple of 100, since the wire counts tenths of a second; at most 6,553,500.
     pub heartbeat_ttl_ms: i32,
     pub heartbeat_ivl_ms: i32,
-    /// -1 means as long as `heartbeat_ivl_ms`.
+    /// -1 means the value of `heartbeat_ivl_ms`.
     pub heartbeat_timeout_ms: i32,
     pub use_fd: i32,
     pub bindtodevice: Text,
@@ -191,18 +191,19 @@ pub struct SocketOptions {
     pub wss_trust_pem: Text,
     pub wss_hostname: Text,
     pub wss_trust_system: bool,
-    /// How many times `maxmsgsize` all frames of one incoming message may weigh together while it is assembled;
-    /// only where `maxmsgsize` is set. An option of ours.
+    /// How many times `maxmsgsize` the frames of one incoming message may take together while it is
+    /// assembled. Only where `maxmsgsize` is set. `ZMQ_FERRO_MAX_MULTIPART_FACTOR`.
     pub max_multipart_factor: i32,
-    /// After how many failed handshakes within a minute an address is refused; 0 is never. An option of ours.
+    /// Failed handshakes within a minute after which an address is refused; 0: never.
+    /// `ZMQ_FERRO_MAX_FAILED_HANDSHAKES`.
     pub max_failed_handshakes: i32,
     pub failed_handshake_ban_ivl_ms: i32,
-    /// Bytes that the topics of one peer may weigh; 0 is no limit. An option of ours.
+    /// Bytes that the topics of one peer may take; 0: no limit. `ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE`.
     pub max_subscriptions_size: i32,
 }
 
 impl SocketOptions {
-    /// What a new socket of this type starts with in a context that has its own defaults.
+    /// The options that a new socket of this type starts with, before its context's defaults.
     pub fn new(socket_type: SocketType) -> SocketOptions {
         use SocketType::{Dgram, Dish, Rep, Router, Stream, Sub, Xsub};
         let mut options = SocketOptions {
@@ -218,74 +219,78 @@ impl SocketOptions {
         for row in table::SOCKET {
             row.put_default(&mut options);
         }
-        // What a subscriber has not sent are subscriptions, of no use to a publisher once it is gone.
+        // A subscriber's unsent messages are subscriptions, useless to a publisher once the subscriber is
+        // gone.
         if matches!(socket_type, Sub | Xsub | Dish) {
             options.linger_ms = 0;
         }
         options
     }
 
-    /// `zmq_setsockopt` for the options that every socket type has: a pattern and the socket are asked first.
+    /// `zmq_setsockopt` for the options that every socket type has. Pattern and socket are asked first.
     ///
-    /// `value` is what the caller's pointer points at, possibly nothing; for the NULL pointer there is
-    /// [`SocketOptions::set_null`], which means something else to most strings and lists.
-    /// Errors: `EINVAL` for an unknown option, one that a pattern or the socket owns, one that is read-only or not
-    /// built, and for a wrong size or value; nothing has changed then. Source: zmq_setsockopt(3).
+    /// `value` is the memory behind the caller's pointer, possibly empty. For the NULL pointer, which most
+    /// strings and lists treat differently, there is [`SocketOptions::set_null`].
+    ///
+    /// Errors: `EINVAL` for an unknown option, one that a pattern or the socket owns, one that is read-only
+    /// or not built, and for a wrong size or value; with nothing changed. Source: zmq_setsockopt(3).
     pub fn set(&mut self, option: c_int, value: &[u8]) -> Result<()> {
         self.set_value(option, Some(value))
     }
 
-    /// `zmq_setsockopt` with the NULL pointer and size 0, which empties lists and strings, and takes PLAIN
-    /// credentials out of use. Errors: as [`SocketOptions::set`]; `EINVAL` where the option has no empty state.
+    /// `zmq_setsockopt` with the NULL pointer and size 0. It empties lists and strings, and takes PLAIN
+    /// credentials out of use. Errors: as [`SocketOptions::set`]; `EINVAL` where the option has no empty
+    /// state.
     pub fn set_null(&mut self, option: c_int) -> Result<()> {
         self.set_value(option, None)
     }
 
-    /// `zmq_getsockopt` for the options that every socket type has: a pattern and the socket are asked first.
-    /// Writes the value into `out`, whose length is the size the caller gave, and returns the size to report back.
-    /// Errors: `EINVAL` for an unknown option, one that is kept elsewhere, write-only or not built, and for a wrong
-    /// size of `out`. Source: zmq_getsockopt(3).
+    /// `zmq_getsockopt` for the options that every socket type has. Pattern and socket are asked first.
+    /// Writes the value into `out`, whose length is the caller's size, and returns the size to report.
+    ///
+    /// Errors: `EINVAL` for an unknown option, one that is kept elsewhere, write-only or not built, and for a
+    /// wrong size of `out`. Source: zmq_getsockopt(3).
     pub fn get(&self, option: c_int, out: &mut [u8]) -> Result<usize> {
         table::row(option).ok_or(Errno::INVAL)?.read(self, out)
     }
 
-    /// Whether only the latest message out is kept (`ZMQ_CONFLATE`). Other types have no use for the option, and
-    /// subscriptions, which go the other way, must not replace one another.
+    /// Whether only the latest outgoing message is kept (`ZMQ_CONFLATE`). Other types ignore the option.
+    /// Subscriptions, which go the other way, must not replace one another.
     pub fn conflates_out(&self) -> bool {
         use SocketType::{Dealer, Pub, Push};
         self.conflate && matches!(self.socket_type, Dealer | Push | Pub)
     }
 
-    /// Whether only the latest message in is kept; see [`conflates_out`](SocketOptions::conflates_out).
+    /// Whether only the latest incoming message is kept; see [`conflates_out`](SocketOptions::conflates_out).
     pub fn conflates_in(&self) -> bool {
         use SocketType::{Dealer, Pull, Sub};
         self.conflate && matches!(self.socket_type, Dealer | Pull | Sub)
     }
 
-    /// `ZMQ_HELLO_MSG`, the first message to every peer, for the types that have one.
+    /// `ZMQ_HELLO_MSG`, the first message to every peer, for the types that support it.
     pub fn hello(&self) -> Option<&[u8]> {
         use SocketType::{Client, Dealer, Peer, Rep, Req, Router, Server};
         self.special(&self.hello_msg, &[Dealer, Req, Router, Rep, Server, Client, Peer])
     }
 
-    /// `ZMQ_DISCONNECT_MSG`, received when a peer that had connected is gone, for the types that have one.
+    /// `ZMQ_DISCONNECT_MSG`, received when a peer that had connected is gone, for the types that support it.
     pub fn disconnect(&self) -> Option<&[u8]> {
         use SocketType::{Peer, Rep, Router, Server};
         self.special(&self.disconnect_msg, &[Router, Rep, Server, Peer])
     }
 
-    /// `ZMQ_HICCUP_MSG`, received when a connection made by this side is gone, for the types that have one.
+    /// `ZMQ_HICCUP_MSG`, received when a connection made by this side is gone, for the types that support it.
     pub fn hiccup(&self) -> Option<&[u8]> {
         use SocketType::{Client, Dealer, Peer, Req};
         self.special(&self.hiccup_msg, &[Dealer, Req, Client, Peer])
     }
 
-    /// `ZMQ_IN_BATCH_SIZE`: bytes to receive at once at most; `None`, as many as is good, while it has its default.
+    /// `ZMQ_IN_BATCH_SIZE`: most bytes to receive at once. `None` at the default: the library chooses.
     pub fn in_batch(&self) -> Option<usize> {
         batch(self.in_batch_size)
     }
 
-    /// `ZMQ_OUT_BATCH_SIZE`: bytes to send at once at most; `None`, as many as is good, while it has its default.
+    /// `ZMQ_OUT_BATCH_SIZE`: most bytes to send at once. `None` at the default: the library chooses.
     pub fn out_batch(&self) -> Option<usize> {
         batch(self.out_batch_size)
     }
@@ -305,7 +310,7 @@ fn batch(bytes: i32) -> Option<usize> {
 }
 
 impl fmt::Debug for SocketOptions {
-    /// The type alone: among the rest are passwords and secret keys, which belong in no log.
+    /// Shows only the type: other fields hold passwords and secret keys, which belong in no log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SocketOptions").field("socket_type", &self.socket_type).finish_non_exhaustive()
     }
@@ -325,8 +330,8 @@ pub(super) fn ipv4only(options: &SocketOptions, out: &mut [u8]) -> Result<usize>
     value::put_int(out, i32::from(!options.ipv6))
 }
 
-/// Milliseconds, rounded towards 0 to the tenths of a second that the wire carries in 16 bits (RFC 37); so -99 is
-/// taken and means 0.
+/// Milliseconds, rounded towards 0 to the tenths of a second that the wire carries in 16 bits (RFC 37). So
+/// -99 is valid and means 0.
 pub(super) fn set_heartbeat_ttl(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
     let deciseconds = value::int(value.unwrap_or_default())? / 100;
     let deciseconds = u16::try_from(deciseconds).map_err(|_| Errno::INVAL)?;
@@ -338,8 +343,8 @@ pub(super) fn heartbeat_ttl(options: &SocketOptions, out: &mut [u8]) -> Result<u
     value::put_int(out, options.heartbeat_ttl_ms)
 }
 
-/// One property, `X-name:value`, for the metadata of each connection. The first value of a name stays. Four bytes
-/// are refused because they could be an int by mistake.
+/// One property, `X-name:value`, for the metadata of each connection. The first value of a name stays. A
+/// value of four bytes is refused: it could be an int by mistake.
 pub(super) fn add_metadata(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
     /// The length of a name is one byte on the wire (RFC 37).
     const NAME_MAX: usize = 255;

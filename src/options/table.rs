@@ -1,6 +1,6 @@
 //! The table of socket options: one row each, in the order of their numbers.
 //!
-//! How to read a row is told at the `row!` macro.
+//! The `row!` macro explains the columns.
 
 use std::ffi::c_int;
 
@@ -12,13 +12,13 @@ use super::{draft_number::*, number::*};
 
 pub(super) const MIN: i32 = i32::MIN;
 pub(super) const MAX: i32 = i32::MAX;
-/// The longest string and routing id: their length is one byte on the wire.
+/// Most bytes of a string or routing id: the length is one byte on the wire.
 const BYTE: usize = 255;
 /// `IFNAMSIZ`, the size of an interface's name with its NUL.
 const INTERFACE: usize = 16;
 const ANY: usize = usize::MAX;
 
-/// The row of an option, whoever owns it; `None` where there is no such option.
+/// The row of an option, whichever layer owns it; `None` where there is no such option.
 pub fn row(option: c_int) -> Option<&'static Row> {
     let index = SOCKET.binary_search_by_key(&option, |row| row.number).ok()?;
     SOCKET.get(index)
@@ -127,7 +127,7 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, Both, NextEndpoint, int(0, 0, 2) not built),
     #[cfg(feature = "gssapi")]
     row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, Both, NextEndpoint, int(0, 0, 2) in gss_service_principal_nt),
-    // Whether the interface exists shows only when a socket is bound to it, at the next bind or connect.
+    // The kernel checks that the interface exists when a socket is bound to it, at the next bind or connect.
     row!(ZMQ_BINDTODEVICE, Both, NextEndpoint, text(INTERFACE, ByNull) in bindtodevice),
     row!(ZMQ_ZAP_ENFORCE_DOMAIN, Both, NextEndpoint, flag(false, Any) in zap_enforce_domain),
     row!(ZMQ_LOOPBACK_FASTPATH, Both, NextEndpoint, flag(false, Any) in loopback_fastpath),

@@ -1,4 +1,4 @@
-//! What programs see of socket options, as measured on libzmq 4.3.5 with drafts.
+//! Behaviour of socket options that programs can observe, measured on libzmq 4.3.5 with drafts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -29,7 +29,7 @@ fn bytes(options: &SocketOptions, option: i32) -> Vec<u8> {
     out[..size].to_vec()
 }
 
-/// Option, default, lowest and highest number taken, and what the highest is read back as.
+/// Option, default, lowest and highest number accepted, and the value read after setting the highest.
 const INTS: &[(i32, i32, i32, i32, i32)] = &[
     (ZMQ_RATE, 100, 1, MAX, MAX),
     (ZMQ_RECOVERY_IVL, 10_000, 0, MAX, MAX),
@@ -254,7 +254,7 @@ fn a_refused_key_leaves_the_old_one_and_the_mechanism() {
         altered(0, b' '),
         altered(20, 0x80),
         altered(0, b'#'),
-        // The padding that some Z85 libraries invented: not a key of 32 bytes.
+        // The padding that some Z85 libraries add: not a key of 32 bytes.
         altered(35, b'#'),
         altered(39, 0),
         [&Z85_KEY[..], b"x"].concat(),
@@ -282,7 +282,7 @@ fn ipv4only_is_the_inverse_of_ipv6() {
 }
 
 #[test]
-fn socket_types_differ_in_what_they_start_with() {
+fn socket_types_differ_in_their_defaults() {
     for number in 0..=20 {
         let socket_type = SOCKET_TYPES[number as usize];
         let options = SocketOptions::new(socket_type);
@@ -302,7 +302,7 @@ const SOCKET_TYPES: [SocketType; 21] = [
 ];
 
 #[test]
-fn conflate_counts_only_where_the_socket_type_supports_it() {
+fn conflate_applies_only_to_socket_types_that_support_it() {
     for socket_type in SOCKET_TYPES {
         let mut options = SocketOptions::new(socket_type);
         set_int(&mut options, ZMQ_CONFLATE, 1).unwrap();
@@ -312,7 +312,7 @@ fn conflate_counts_only_where_the_socket_type_supports_it() {
 }
 
 #[test]
-fn what_others_own_is_refused_here() {
+fn options_of_other_owners_are_refused_here() {
     let mut options = SocketOptions::new(Router);
     for row in rows().iter().filter(|row| row.owner != Owner::Common || !row.built()) {
         assert_eq!(set_int(&mut options, row.number, 1), Err(Errno::INVAL), "{}", row.name);
@@ -349,7 +349,7 @@ fn every_common_row_works_and_the_table_is_sorted() {
 }
 
 #[test]
-fn printing_options_tells_no_secret() {
+fn debug_output_of_options_holds_no_secret() {
     let mut options = SocketOptions::new(Dealer);
     options.set(ZMQ_PLAIN_PASSWORD, b"hunter2").unwrap();
     assert!(!format!("{options:?}").contains("hunter2"));

@@ -1,10 +1,10 @@
-//! Strings that an application gave as an option value.
+//! Strings that the program gave as option values.
 
 use std::fmt;
 use zeroize::Zeroize;
 
-/// A character string from C: most often UTF-8, but any bytes are allowed and kept as they came, so that what
-/// `zmq_getsockopt` returns, and what a peer or an authenticator sees, is what was set. Wiped when dropped: some are
+/// A character string from C: usually UTF-8, but any bytes are allowed and kept unchanged. So
+/// `zmq_getsockopt`, a peer and an authenticator see the bytes that were set. Wiped when dropped: some are
 /// passwords.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Vec<u8>);
@@ -19,7 +19,7 @@ impl Text {
         &self.0
     }
 
-    /// The string up to its first NUL, which is where a C function would stop reading.
+    /// The string up to its first NUL, where a C function stops reading.
     pub fn as_c_bytes(&self) -> &[u8] {
         self.0.split(|&byte| byte == 0).next().unwrap_or_default()
     }

@@ -1,21 +1,24 @@
-//! Option values as C passes them: a pointer and a size, checked the way libzmq checks them.
+//! Option values as C passes them: a pointer and a size, checked as libzmq checks them.
 //!
-//! Reading (`zmq_setsockopt`) always asks for the exact size of a number. Writing (`zmq_getsockopt`) knows two
-//! rules, and programs notice which one applies: most numbers want a buffer of exactly their size ([`put_int`],
-//! [`put_u64`], [`put_i64`]), while strings and the few numbers that the socket itself answers take any buffer that
-//! is large enough, clear what they do not need and report what they wrote ([`put_bytes`], [`put_c_str`],
-//! [`put_int_padded`]). Source: zmq_setsockopt(3), zmq_getsockopt(3).
+//! Reading (`zmq_setsockopt`) always requires the exact size of a number. Writing (`zmq_getsockopt`) has two
+//! rules, and programs notice which one applies. Most numbers require a buffer of exactly their size
+//! ([`put_int`], [`put_u64`], [`put_i64`]).
+//!
+//! Strings, and the few numbers that the socket itself answers, accept any buffer that is large enough. They
+//! clear the unused rest and report the size written ([`put_bytes`], [`put_c_str`], [`put_int_padded`]).
+//! Source: zmq_setsockopt(3), zmq_getsockopt(3).
 
 use crate::errno::{Errno, Result};
 
-/// Which integers a yes-or-no option takes; they differ from option to option, and programs rely on each.
+/// The integers that a yes-or-no option accepts. They differ from option to option, and programs rely on
+/// each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagRule {
     /// 0 and 1, nothing else.
     ZeroOrOne,
     /// 0 is no, every other number is yes, negative ones too.
     Any,
-    /// 0 is no, every positive number is yes. What the socket types and the context ask for.
+    /// 0 is no, every positive number is yes. The rule of the socket types and of the context.
     NotNegative,
 }
 
@@ -51,8 +54,8 @@ pub fn flag(value: &[u8], rule: FlagRule) -> Result<bool> {
     if allowed { Ok(number != 0) } else { Err(Errno::INVAL) }
 }
 
-/// Adds the four-byte number in `value` to a list of accepted peers, once; `None`, C's NULL, empties the list.
-/// Errors: `EINVAL` unless `value` is four bytes long.
+/// Adds the four-byte number in `value` to a list of accepted peers, once. `None`, C's NULL, empties the
+/// list. Errors: `EINVAL` unless `value` is four bytes long.
 pub(super) fn add_or_clear<T: PartialEq>(
     list: &mut Vec<T>,
     value: Option<&[u8]>,
@@ -90,8 +93,8 @@ pub fn put_int_padded(out: &mut [u8], number: i32) -> Result<usize> {
     put_bytes(out, &number.to_ne_bytes())
 }
 
-/// Writes `bytes` and clears the rest of `out`; returns the length of `bytes`.
-/// Errors: `EINVAL` where `out` is too small; it is then left as it was.
+/// Writes `bytes` and clears the rest of `out`; returns the length of `bytes`. Errors: `EINVAL` where `out`
+/// is too small, which is then left unchanged.
 pub fn put_bytes(out: &mut [u8], bytes: &[u8]) -> Result<usize> {
     let (head, rest) = out.split_at_mut_checked(bytes.len()).ok_or(Errno::INVAL)?;
     head.copy_from_slice(bytes);
@@ -99,8 +102,8 @@ pub fn put_bytes(out: &mut [u8], bytes: &[u8]) -> Result<usize> {
     Ok(bytes.len())
 }
 
-/// Writes `text` with a NUL behind it and clears the rest of `out`; returns the length with the NUL.
-/// Errors: `EINVAL` where `out` is too small; it is then left as it was.
+/// Writes `text` with a NUL behind it and clears the rest of `out`; returns the length with the NUL. Errors:
+/// `EINVAL` where `out` is too small, which is then left unchanged.
 pub fn put_c_str(out: &mut [u8], text: &[u8]) -> Result<usize> {
     if out.len() <= text.len() {
         return Err(Errno::INVAL);
@@ -127,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_want_their_exact_size() {
+    fn numbers_require_their_exact_size() {
         assert_eq!(int(&(-7i32).to_ne_bytes()), Ok(-7));
         assert_eq!(u64(&u64::MAX.to_ne_bytes()), Ok(u64::MAX));
         assert_eq!(i64(&(-1i64).to_ne_bytes()), Ok(-1));
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flag_rule_draws_its_own_line() {
+    fn each_flag_rule_accepts_its_own_numbers() {
         let flag = |number: i32, rule| flag(&number.to_ne_bytes(), rule).ok();
         for (number, strict, any, not_negative) in [
             (0, Some(false), Some(false), Some(false)),
