@@ -109,6 +109,19 @@ fn files_that_pages_name_are_there() {
 }
 
 #[test]
+fn every_difference_can_be_linked_to() {
+    let page = read(&root().join("docs/differences.md"));
+    let (_, tables) = page.split_once("| What |").expect("tables of differences");
+    let rows: Vec<&str> =
+        tables.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| What")).collect();
+    let without: Vec<&&str> = rows.iter().filter(|row| row.matches("<a id=\"").count() != 1).collect();
+    assert!(without.is_empty(), "rows without an anchor of their own: {without:#?}");
+    let ids: BTreeSet<&str> =
+        rows.iter().filter_map(|row| row.split("<a id=\"").nth(1)?.split('"').next()).collect();
+    assert!(rows.len() > 100 && ids.len() == rows.len(), "{} rows, {} anchors", rows.len(), ids.len());
+}
+
+#[test]
 fn names_of_the_source_are_there() {
     let source = Source::read();
     let mut missing = Vec::new();
