@@ -14,7 +14,7 @@
 #define ZMQ_MAKE_VERSION(major, minor, patch) ((major) * 10000 + (minor) * 100 + (patch))
 #define ZMQ_VERSION ZMQ_MAKE_VERSION(ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH)
 
-/* Goes before every function. ZMQ_NO_EXPORT and ZMQ_STATIC leave it empty; DLL_EXPORT is for building the library. */
+/* Stands before every function. It is empty with ZMQ_NO_EXPORT or ZMQ_STATIC. DLL_EXPORT is for building the library. */
 #if defined ZMQ_NO_EXPORT
 #define ZMQ_EXPORT
 #elif defined _WIN32
@@ -33,10 +33,10 @@
 #define ZMQ_EXPORT
 #endif
 
-/* Says that this header has brought the types of <stdint.h> along. */
+/* This header includes the types of <stdint.h>. */
 #define ZMQ_DEFINED_STDINT 1
 
-/* Error numbers of our own start here, out of the way of any system's. */
+/* libzmq's own error numbers start here, above those of any system. */
 #define ZMQ_HAUSNUMERO 156384712
 
 /* System errors that some systems lack. */
@@ -101,14 +101,14 @@
 #define ENOCOMPATPROTO (ZMQ_HAUSNUMERO + 52)
 /* The context was terminated. */
 #define ETERM (ZMQ_HAUSNUMERO + 53)
-/* There is no I/O thread to do the work. */
+/* The context has no I/O thread. */
 #define EMTHREAD (ZMQ_HAUSNUMERO + 54)
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* A message: 64 bytes that only the functions zmq_msg_... may look into, aligned as a pointer is. */
+/* A message: 64 bytes, aligned as a pointer. Only the functions zmq_msg_... may read or write them. */
 typedef struct zmq_msg_t
 {
 #if defined _MSC_VER && (defined _M_X64 || defined _M_ARM64)
@@ -156,12 +156,12 @@ typedef void(zmq_thread_fn)(void *arg);
 #define ZMQ_MSG_PROPERTY_PEER_ADDRESS "Peer-Address"
 
 #if !defined _WIN32
-/* Brings sigset_t even where a strict language mode keeps it out of <signal.h>. */
+/* Defines sigset_t, also where a strict language mode keeps it out of <signal.h>. */
 #include <sys/select.h>
 #endif
 #endif
 
-/* Of <sys/uio.h>. */
+/* Defined in <sys/uio.h>. */
 struct iovec;
 
 #define ZMQ_VERSION_MAJOR 4
