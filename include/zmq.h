@@ -739,7 +739,7 @@ ZMQ_EXPORT
 unsigned long zmq_stopwatch_stop(void *watch);
 
 /*
- Sleeps for some seconds, or until a signal is handled on the calling thread. Not at all for negative numbers.
+ Sleeps for some seconds, or until the calling thread handles a signal. Does not sleep for negative numbers.
  */
 ZMQ_EXPORT
 void zmq_sleep(int seconds);
@@ -752,8 +752,8 @@ void zmq_sleep(int seconds);
 ZMQ_EXPORT void *zmq_ctx_new(void);
 
 /*
- Ends a context: sockets can only be closed any more, and the call waits until all are and what they still had to
- send is sent or its ZMQ_LINGER is over. The handle is void afterwards.
+ Ends a context. From then on its sockets can only be closed. The call waits until all sockets are closed, and their
+ messages are sent or ZMQ_LINGER is over. The handle is invalid afterwards.
 
  Returns 0, or -1 with errno `EFAULT` if `context` is none, `EINTR` if a signal came; call it again then.
  */
@@ -761,7 +761,7 @@ ZMQ_EXPORT
 int zmq_ctx_term(void *context);
 
 /*
- Makes all calls on the context's sockets, those that wait too, fail with `ETERM`; sockets are to be closed then.
+ Makes all calls on the context's sockets fail with `ETERM`, those that wait too. The caller then closes the sockets.
 
  Returns 0, or -1 with errno `EFAULT` if `context` is none.
  */
@@ -780,7 +780,7 @@ int zmq_ctx_set(void *context,
                 int optval);
 
 /*
- The value of a context's option that is a number.
+ Returns the value of a context's option that is a number.
 
  Returns -1 with errno `EINVAL` if there is no such option, `EFAULT` if `context` is none.
  */
@@ -802,7 +802,7 @@ int zmq_ctx_set_ext(void *context,
                     size_t optvallen);
 
 /*
- Writes the value of a context's option, of any type, to `optval`, where there is room for `*optvallen` bytes.
+ Writes the value of a context's option, of any type, to `optval`, which has room for `*optvallen` bytes.
 
  Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `EFAULT` if `context` is none or a
  pointer is NULL.
@@ -835,7 +835,7 @@ ZMQ_EXPORT int zmq_term(void *context);
 ZMQ_EXPORT int zmq_ctx_destroy(void *context);
 
 /*
- Makes a fresh CURVE key pair: the public and the secret key as 40 characters of Z85 and a NUL each.
+ Makes a new CURVE key pair. The public and the secret key are 40 characters of Z85 and a NUL each.
 
  Returns 0, or -1 with errno `EFAULT` for NULL, or what the system's random generator failed with; neither buffer
  is written to then.
@@ -867,7 +867,7 @@ ZMQ_EXPORT
 int zmq_errno(void);
 
 /*
- The text for an error number, one of the system's or one of those that only ØMQ has.
+ Returns the text for an error number, the system's or libzmq's own.
 
  The string must not be freed or changed. For unknown numbers it may be overwritten by the thread's next
  call.
@@ -876,8 +876,8 @@ ZMQ_EXPORT
 const char *zmq_strerror(int errnum);
 
 /*
- Sends the `len` bytes at `buf`, as a whole message or, with ZMQ_SNDMORE in `flags`, as a part of one; waits until that
- is possible, unless ZMQ_DONTWAIT is in `flags`.
+ Sends the `len` bytes at `buf`. They are a whole message or, with ZMQ_SNDMORE in `flags`, a part of one. The call
+ waits until that is possible, unless ZMQ_DONTWAIT is in `flags`.
 
  Returns `len`, or -1 with errno `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO), `ENOTSUP` if sockets of this
  type do not send, `EFSM` if it is not this one's turn to, `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`, `ENOTSOCK`, `EINTR`; `EFAULT` for
@@ -892,7 +892,7 @@ int zmq_send(void *socket,
              int flags);
 
 /*
- As zmq_send(), for bytes that never change and are never freed: they are not copied.
+ Sends `len` bytes at `buf` that never change and are never freed. The library does not copy them.
 
  Returns as zmq_send() does.
 
@@ -901,8 +901,8 @@ int zmq_send(void *socket,
 ZMQ_EXPORT int zmq_send_const(void *socket, const void *buf, size_t len, int flags);
 
 /*
- As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was, but says by
- zmq_msg_more() whether it was to be a part.
+ Sends `msg`. On success the library takes its content and `msg` becomes empty. After a failure the content is
+ unchanged, but zmq_msg_more() says whether it was to be a part.
 
  Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
 
@@ -914,14 +914,14 @@ int zmq_msg_send(zmq_msg_t *msg,
                  int flags);
 
 /*
- Older name of zmq_msg_send(), with another order.
+ Older name of zmq_msg_send(), with another order of arguments.
 
  The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT int zmq_sendmsg(void *socket, zmq_msg_t *msg, int flags);
 
 /*
- Sends `count` buffers, with ZMQ_SNDMORE in `flags` as the parts of one message, without as a message each.
+ Sends `count` buffers. With ZMQ_SNDMORE in `flags` they are the parts of one message, without it each is a message.
 
  Returns the size of the last one, or -1 as zmq_send() does, and then some may have been sent; `EINVAL` if there are no
  buffers.
@@ -935,8 +935,8 @@ int zmq_sendiov(void *socket,
                 int flags);
 
 /*
- Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. What there is no room for is gone. Waits
- until there is something, unless ZMQ_DONTWAIT is in `flags`.
+ Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. Bytes beyond `len` are
+ discarded. The call waits until a message is there, unless ZMQ_DONTWAIT is in `flags`.
 
  Returns the size of the message, which may be more than `len`, or -1 with errno `EAGAIN` if there is nothing now (or within
  ZMQ_RCVTIMEO), `ENOTSUP` if sockets of this type do not receive, `EFSM` if it is not this one's turn to, `ETERM`, `ENOTSOCK`,
@@ -951,8 +951,8 @@ int zmq_recv(void *socket,
              int flags);
 
 /*
- As zmq_recv(), into a message of the right size, whose old content is released, also where there was nothing to
- receive; it stays where the socket may not receive at all.
+ Receives a message, or a part of one, into `msg`, which gets the right size. The old content of `msg` is released,
+ also where there is nothing to receive. It stays where the socket may not receive at all.
 
  Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
 
@@ -964,15 +964,15 @@ int zmq_msg_recv(zmq_msg_t *msg,
                  int flags);
 
 /*
- Older name of zmq_msg_recv(), with another order.
+ Older name of zmq_msg_recv(), with another order of arguments.
 
  The caller must ensure that `msg` is NULL or points at a zmq_msg_t that no other thread uses.
  */
 ZMQ_EXPORT int zmq_recvmsg(void *socket, zmq_msg_t *msg, int flags);
 
 /*
- Receives the parts of one message, up to `*count`, each into memory that is to be freed with free(), and sets `*count` to
- how many there are.
+ Receives the parts of one message, at most `*count`, each into memory that the caller frees with free(). Sets
+ `*count` to the number of parts.
 
  Returns how many there are, or -1 as zmq_recv() does, and then `*count` says how many were received before; `EINVAL` if there
  are no buffers, `ENOMEM`.
@@ -986,8 +986,8 @@ int zmq_recviov(void *socket,
                 int flags);
 
 /*
- Has a PAIR socket bound to `addr` (`inproc://...`) that tells what happens to `socket`: those of `events`, which is a sum of
- `ZMQ_EVENT_...`. NULL ends it.
+ Monitors `socket`: binds a PAIR socket to `addr` (`inproc://...`) that sends its events. `events` is a sum of
+ `ZMQ_EVENT_...`. NULL for `addr` ends the monitor.
 
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
 
@@ -1000,8 +1000,8 @@ int zmq_socket_monitor(void *socket,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- As zmq_socket_monitor(), for more events, with messages of this version, from a socket of this type (`ZMQ_PAIR`,
- `ZMQ_PUB` or `ZMQ_PUSH`).
+ Monitors `socket` as zmq_socket_monitor() does, with more events, messages of `event_version`, and a socket of
+ `type_` (`ZMQ_PAIR`, `ZMQ_PUB` or `ZMQ_PUSH`).
 
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
 
@@ -1015,8 +1015,8 @@ int zmq_socket_monitor_versioned(void *socket,
                                  int type);
 
 /*
- Has the monitor of a socket tell of each of its peers how many messages wait for it and how many of it wait here, with
- `ZMQ_EVENT_PIPES_STATS`.
+ Makes the monitor of a socket send `ZMQ_EVENT_PIPES_STATS` for each peer: how many messages wait for the peer, and
+ how many of the peer's wait to be received.
 
  Returns 0, or -1 with errno `EINVAL` if no monitor wants that event, `EAGAIN` if there is no peer, `ENOTSOCK`.
  */
@@ -1025,7 +1025,7 @@ int zmq_socket_monitor_pipes_stats(void *socket);
 #endif
 
 /*
- Makes an empty message. Every message is to be closed with zmq_msg_close() in the end.
+ Makes an empty message. The caller closes every message with zmq_msg_close() in the end.
 
  Returns 0, or -1 with errno `EFAULT` for NULL.
 
@@ -1034,7 +1034,8 @@ int zmq_socket_monitor_pipes_stats(void *socket);
 ZMQ_EXPORT int zmq_msg_init(zmq_msg_t *msg);
 
 /*
- Makes a message with room for `size` bytes, which are to be written through zmq_msg_data() before it is sent.
+ Makes a message with room for `size` bytes. The caller writes them through zmq_msg_data() before it sends the
+ message.
 
  Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` for NULL.
 
@@ -1046,8 +1047,8 @@ int zmq_msg_init_size(zmq_msg_t *msg,
                       size_t size);
 
 /*
- Makes a message of the `size` bytes at `data` without copying them. When the library needs them no longer it
- calls `ffn(data, hint)`, once, on any thread; without `ffn` the data is taken for constant and never freed.
+ Makes a message of the `size` bytes at `data` without copying them. When the library no longer needs them, it calls
+ `ffn(data, hint)` once, on any thread. Without `ffn` the data counts as constant and is never freed.
 
  Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if `msg` is NULL, or `data` is although `size` is not 0. After a failure
  the data is still the caller's.
@@ -1078,7 +1079,7 @@ int zmq_msg_init_buffer(zmq_msg_t *msg,
 #endif
 
 /*
- Ends a message: its data is freed unless it is still in use elsewhere. The zmq_msg_t may be made a message again.
+ Closes a message. Its data is freed unless another message shares it. The zmq_msg_t may be made a message again.
 
  Returns 0, or -1 with errno `EFAULT` if there is no message (it was closed already, or never made).
 
@@ -1088,19 +1089,17 @@ ZMQ_EXPORT
 int zmq_msg_close(zmq_msg_t *msg);
 
 /*
- Moves a message from `src` to `dest`, whose old content is released. `src` is the empty message afterwards.
+ Moves a message from `src` to `dest`, whose old content is released. `src` becomes empty.
 
  Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 
  The caller must ensure that `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
  */
-ZMQ_EXPORT
-int zmq_msg_move(zmq_msg_t *dest,
-                 zmq_msg_t *src);
+ZMQ_EXPORT int zmq_msg_move(zmq_msg_t *dest, zmq_msg_t *src);
 
 /*
- Makes `dest` a copy of `src`; the old content of `dest` is released. Large data is not copied but shared, so it must
- not be written to from now on.
+ Makes `dest` a copy of `src`, and releases the old content of `dest`. The two messages share large data, so the
+ caller must not write to it from now on.
 
  Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 
@@ -1111,7 +1110,7 @@ int zmq_msg_copy(zmq_msg_t *dest,
                  zmq_msg_t *src);
 
 /*
- Where a message's data is. The address holds until the message is closed, moved, sent or received into.
+ Returns the address of a message's data. It is valid until the message is closed, moved, sent or received into.
 
  Returns NULL with errno `EFAULT` if there is no message.
 
@@ -1121,14 +1120,14 @@ ZMQ_EXPORT
 void *zmq_msg_data(zmq_msg_t *msg);
 
 /*
- How many bytes a message has; 0 with errno `EFAULT` if there is no message.
+ Returns the number of bytes of a message; 0 with errno `EFAULT` if there is no message.
 
  The caller must ensure that `msg` is NULL or points at a zmq_msg_t.
  */
 ZMQ_EXPORT size_t zmq_msg_size(const zmq_msg_t *msg);
 
 /*
- Whether more parts of the same message follow: 1 if so, else 0. Also tells it of a message that has been closed.
+ Returns 1 if more parts of the same message follow, else 0; also for a message that has been closed.
 
  Returns -1 with errno `EFAULT` if there never was a message.
 
@@ -1138,7 +1137,7 @@ ZMQ_EXPORT
 int zmq_msg_more(const zmq_msg_t *msg);
 
 /*
- A property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
+ Reads a property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
 
  Returns the value, or -1 with errno `EINVAL` for other properties and where the descriptor is not known, `EFAULT` if there
  is no message.
@@ -1155,8 +1154,8 @@ int zmq_msg_get(const zmq_msg_t *msg,
 ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int optval);
 
 /*
- A property of the connection that a message came from, by name: "Socket-Type", "Routing-Id", "Peer-Address", "User-Id",
- the peer's own "X-..." and what ZAP added.
+ Reads a property of the connection that a message came from, by name: "Socket-Type", "Routing-Id", "Peer-Address",
+ "User-Id", the peer's own "X-..." and those that the authenticator added.
 
  Returns a string that the message owns, or NULL with errno `EINVAL` if there is no such property, `EFAULT` if
  there is no message or no name.
@@ -1178,7 +1177,7 @@ ZMQ_EXPORT
 uint32_t zmq_msg_routing_id(zmq_msg_t *msg);
 
 /*
- Says which peer a message is to go to (SERVER and PEER sockets): the routing id of a message that came from it.
+ Sets the peer that a message goes to (SERVER and PEER sockets), by the routing id of a message from that peer.
 
  Returns 0, or -1 with errno `EINVAL` for routing id 0, `EFAULT` if there is no message.
 
@@ -1226,7 +1225,7 @@ int zmq_poll(struct zmq_pollitem_t *items,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- As zmq_poll(), with the signals of `sigmask`, unless that is NULL, blocked while it waits, and those alone.
+ Waits as zmq_poll() does. Unless `sigmask` is NULL, exactly its signals are blocked during the wait.
 
  The caller must ensure that `items` is NULL or points at `nitems` items, `sigmask` is NULL or points at a mask.
  */
@@ -1259,7 +1258,7 @@ ZMQ_EXPORT int zmq_poller_destroy(void **poller_p);
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- How many sockets and descriptors a poller has.
+ Returns the number of sockets and descriptors of a poller.
 
  Returns -1 with errno `EFAULT` if `poller` is none.
  */
@@ -1268,7 +1267,7 @@ ZMQ_EXPORT int zmq_poller_size(void *poller);
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- Adds a socket, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
+ Adds a socket. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with `user_data`.
 
  Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it is there already or
  there are no such events, `EMFILE`, `ENOMEM`.
@@ -1282,7 +1281,7 @@ int zmq_poller_add(void *poller,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- Changes what is to be told of a socket.
+ Changes the events that the poller reports of a socket.
 
  Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it was not added or
  there are no such events.
@@ -1306,7 +1305,8 @@ int zmq_poller_remove(void *poller,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- Adds a descriptor, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
+ Adds a descriptor. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with
+ `user_data`.
 
  Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it is there already or there are no
  such events.
@@ -1320,7 +1320,7 @@ int zmq_poller_add_fd(void *poller,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- Changes what is to be told of a descriptor.
+ Changes the events that the poller reports of a descriptor.
 
  Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it was not added or there are no such
  events.
@@ -1344,8 +1344,8 @@ int zmq_poller_remove_fd(void *poller,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- Waits until something is ready, for at most `timeout` milliseconds (0: not at all; -1: without end), and tells one of what
- is ready in `event`.
+ Waits until a socket or descriptor is ready, for at most `timeout` milliseconds (0: not at all; -1: without end).
+ Writes one that is ready to `event`.
 
  Returns 0, or -1 with errno `EAGAIN` if the time is over, `EFAULT` if `poller` is none, `event` is NULL, or there is nothing to
  wait for, `ETERM`, `ENOTSOCK` if a socket was closed, `EINTR`, `EMFILE`; then the event is of nothing.
@@ -1360,7 +1360,7 @@ int zmq_poller_wait(void *poller,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- As zmq_poller_wait(), for up to `n_events` of what is ready.
+ Waits as zmq_poller_wait() does. Writes up to `n_events` that are ready to `events`.
 
  Returns how many of the events are filled in, or -1 as zmq_poller_wait() does; `EINVAL` if `n_events` is negative.
 
@@ -1375,8 +1375,8 @@ int zmq_poller_wait_all(void *poller,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- A descriptor that becomes readable when zmq_poller_wait() should be called for a thread-safe socket. It stays the
- poller's.
+ Writes a descriptor to `fd` that becomes readable when zmq_poller_wait() should be called for a thread-safe socket.
+ The poller keeps owning it.
 
  Returns 0, or -1 with errno `EFAULT` if `poller` is none or `fd` is NULL, `EINVAL` if there is no thread-safe socket in it.
 
@@ -1388,8 +1388,8 @@ int zmq_poller_fd(void *poller,
 #endif
 
 /*
- Forwards messages from `frontend` to `backend` and back, and a copy of each to `capture`, unless that is NULL, until
- something fails. Both may be the same socket.
+ Forwards messages from `frontend` to `backend` and back until a call fails. Sends a copy of each to `capture`,
+ unless that is NULL. `frontend` and `backend` may be the same socket.
 
  Returns -1 with errno `ETERM` when the context was ended, `EINTR`, `ENOTSOCK` if a socket is none, `EFAULT` for NULL, and whatever
  sending and receiving may give.
@@ -1400,9 +1400,10 @@ int zmq_proxy(void *frontend,
               void *capture);
 
 /*
- As zmq_proxy(), with commands received from `control`, unless that is NULL: PAUSE, RESUME, TERMINATE, and STATISTICS, which is
- answered with eight parts of a 64-bit number each: messages and bytes that the frontend received and sent, then
- the backend. A REP socket answers the others with an empty message.
+ Forwards as zmq_proxy() does, and obeys commands received from `control`, unless that is NULL: PAUSE, RESUME,
+ TERMINATE and STATISTICS. STATISTICS is answered with eight parts, each a 64-bit number: messages and bytes that the
+ frontend received and sent, then those of the backend. A REP socket answers the other commands with an empty
+ message.
 
  Returns 0 after TERMINATE, or -1 as zmq_proxy() does.
  */
@@ -1428,8 +1429,8 @@ void *zmq_socket(void *context,
                  int type);
 
 /*
- Closes a socket. What it still has to send goes on being sent for as long as ZMQ_LINGER says; what was not received
- is gone.
+ Closes a socket. Its messages are still sent for as long as ZMQ_LINGER says. Messages that were not received are
+ discarded.
 
  Returns 0, or -1 with errno `ENOTSOCK` if `socket` is none.
  */
@@ -1437,7 +1438,7 @@ ZMQ_EXPORT
 int zmq_close(void *socket);
 
 /*
- Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 take some options out of use.
+ Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 unset some options.
 
  Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
  ended, `ENOTSOCK` if `socket` is none.
@@ -1451,7 +1452,7 @@ int zmq_setsockopt(void *socket,
                    size_t optvallen);
 
 /*
- Writes the value of a socket's option to `optval`, where there is room for `*optvallen` bytes, and its length to
+ Writes the value of a socket's option to `optval`, which has room for `*optvallen` bytes, and its length to
  `*optvallen`.
 
  Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `ETERM` if the context was ended,
@@ -1467,7 +1468,7 @@ int zmq_getsockopt(void *socket,
                    size_t *optvallen);
 
 /*
- Makes a socket wait for peers at an endpoint, such as `tcp://127.0.0.1:5555`.
+ Binds a socket to an endpoint, such as `tcp://127.0.0.1:5555`. Peers can then connect to it.
 
  Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `ETERM`,
  `ENOTSOCK`, `EMTHREAD`, `ENOMEM`; `EFAULT` for NULL.
@@ -1491,7 +1492,7 @@ int zmq_connect(void *socket,
                 const char *addr);
 
 /*
- Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.
+ Undoes zmq_bind(). `addr` is the endpoint that ZMQ_LAST_ENDPOINT gave.
 
  Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`.
 
@@ -1514,7 +1515,7 @@ int zmq_disconnect(void *socket,
 
 #if defined(ZMQ_BUILD_DRAFT_API)
 /*
- Connects a PEER socket and tells the routing id of the peer.
+ Connects a PEER socket and returns the routing id of the peer.
 
  Returns 0 with errno `ENOTSUP` if it is no PEER socket, `EFAULT` for NULL or if ZMQ_IMMEDIATE is set, else as zmq_connect().
 
@@ -1559,7 +1560,7 @@ int zmq_leave(void *socket,
               const char *group);
 
 /*
- Whether a message could be sent now to the peer of a ROUTER socket that has this routing id.
+ Returns `ZMQ_POLLOUT` if a message could be sent now to the peer of a ROUTER socket with this routing id, else 0.
 
  Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no ROUTER socket.
 
@@ -1623,7 +1624,7 @@ int zmq_timers_add(void *timers,
                    void *arg);
 
 /*
- Ends a timer. Its handler is not called any more, also when it was due already.
+ Cancels a timer. Its handler is not called any more, even if it was due already.
 
  Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
  */
@@ -1632,7 +1633,7 @@ int zmq_timers_cancel(void *timers,
                       int timer_id);
 
 /*
- Changes a timer's interval (milliseconds) and starts it anew.
+ Changes a timer's interval (milliseconds) and restarts the timer.
 
  Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
  */
@@ -1642,7 +1643,7 @@ int zmq_timers_set_interval(void *timers,
                             size_t interval);
 
 /*
- Starts a timer anew: it falls due one interval from now.
+ Restarts a timer: it falls due one interval from now.
 
  Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
  */
@@ -1651,7 +1652,7 @@ int zmq_timers_reset(void *timers,
                      int timer_id);
 
 /*
- The milliseconds until the next timer falls due, 0 if one is due.
+ Returns the milliseconds until the next timer falls due, 0 if one is due.
 
  Returns -1 without timers (errno is left as it was), and with errno `EFAULT` if `timers` is no set of timers.
  */
@@ -1668,7 +1669,7 @@ ZMQ_EXPORT
 int zmq_timers_execute(void *timers);
 
 /*
- Tells which version of ØMQ the library is: the three numbers are stored where the arguments point; NULL is skipped.
+ Writes the version of libzmq that the library stands in for: three numbers, each unless its pointer is NULL.
 
  The caller must ensure that each pointer is NULL or points at an int.
  */
@@ -1678,7 +1679,7 @@ void zmq_version(int *major,
                  int *patch);
 
 /*
- Whether the library has a capability: 1 if so, else 0.
+ Returns 1 if the library has a capability, else 0.
 
  Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
  mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).

@@ -40,7 +40,7 @@ pub unsafe extern "C" fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong {
     elapsed_us
 }
 
-/// Sleeps for some seconds, or until a signal is handled on the calling thread. Not at all for negative numbers.
+/// Sleeps for some seconds, or until the calling thread handles a signal. Does not sleep for negative numbers.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn zmq_sleep(seconds: c_int) {
     // Declared to unwind: a thread that sleeps here may be cancelled.

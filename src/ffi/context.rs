@@ -26,8 +26,8 @@ pub extern "C" fn zmq_ctx_new() -> *mut c_void {
     pointer(open)
 }
 
-/// Ends a context: sockets can only be closed any more, and the call waits until all are and what they still had to
-/// send is sent or its ZMQ_LINGER is over. The handle is void afterwards.
+/// Ends a context. From then on its sockets can only be closed. The call waits until all sockets are closed, and their
+/// messages are sent or ZMQ_LINGER is over. The handle is invalid afterwards.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `context` is none, `EINTR` if a signal came; call it again then.
 #[unsafe(no_mangle)]
@@ -35,7 +35,7 @@ pub extern "C-unwind" fn zmq_ctx_term(context: *mut c_void) -> c_int {
     wait(|| close(context).map(|()| 0))
 }
 
-/// Makes all calls on the context's sockets, those that wait too, fail with `ETERM`; sockets are to be closed then.
+/// Makes all calls on the context's sockets fail with `ETERM`, those that wait too. The caller then closes the sockets.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `context` is none.
 #[unsafe(no_mangle)]
@@ -55,7 +55,7 @@ pub extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, optval: c_int
     int(|| find(context)?.options().set_int(option, optval).map(|()| 0))
 }
 
-/// The value of a context's option that is a number.
+/// Returns the value of a context's option that is a number.
 ///
 /// Returns -1 with errno `EINVAL` if there is no such option, `EFAULT` if `context` is none.
 #[unsafe(no_mangle)]
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
     })
 }
 
-/// Writes the value of a context's option, of any type, to `optval`, where there is room for `*optvallen` bytes.
+/// Writes the value of a context's option, of any type, to `optval`, which has room for `*optvallen` bytes.
 ///
 /// Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `EFAULT` if `context` is none or a
 /// pointer is NULL.

@@ -10,7 +10,7 @@ use std::ptr;
 /// Characters of a key.
 const TEXT: usize = KEY / 4 * 5;
 
-/// Makes a fresh CURVE key pair: the public and the secret key as 40 characters of Z85 and a NUL each.
+/// Makes a new CURVE key pair. The public and the secret key are 40 characters of Z85 and a NUL each.
 ///
 /// Returns 0, or -1 with errno `EFAULT` for NULL, or what the system's random generator failed with; neither buffer
 /// is written to then.

@@ -12,7 +12,7 @@ pub extern "C" fn zmq_errno() -> c_int {
     unsafe { *location() }
 }
 
-/// The text for an error number, one of the system's or one of those that only ØMQ has.
+/// Returns the text for an error number, the system's or libzmq's own.
 ///
 /// The string must not be freed or changed. For unknown numbers it may be overwritten by the thread's next
 /// call.

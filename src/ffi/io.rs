@@ -10,8 +10,8 @@ use libc::iovec;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-/// Sends the `len` bytes at `buf`, as a whole message or, with ZMQ_SNDMORE in `flags`, as a part of one; waits until that
-/// is possible, unless ZMQ_DONTWAIT is in `flags`.
+/// Sends the `len` bytes at `buf`. They are a whole message or, with ZMQ_SNDMORE in `flags`, a part of one. The call
+/// waits until that is possible, unless ZMQ_DONTWAIT is in `flags`.
 ///
 /// Returns `len`, or -1 with errno `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO), `ENOTSUP` if sockets of this
 /// type do not send, `EFSM` if it is not this one's turn to, `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`, `ENOTSOCK`, `EINTR`; `EFAULT` for
@@ -35,7 +35,7 @@ pub unsafe extern "C-unwind" fn zmq_send(
     }))
 }
 
-/// As zmq_send(), for bytes that never change and are never freed: they are not copied.
+/// Sends `len` bytes at `buf` that never change and are never freed. The library does not copy them.
 ///
 /// Returns as zmq_send() does.
 ///
@@ -60,8 +60,8 @@ pub unsafe extern "C-unwind" fn zmq_send_const(
     })
 }
 
-/// As zmq_send(), for a message, which is the empty message afterwards. After a failure it is what it was, but says by
-/// zmq_msg_more() whether it was to be a part.
+/// Sends `msg`. On success the library takes its content and `msg` becomes empty. After a failure the content is
+/// unchanged, but zmq_msg_more() says whether it was to be a part.
 ///
 /// Returns the size of the message, or -1 as zmq_send() does; `EFAULT` if there is no message.
 ///
@@ -81,7 +81,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     )
 }
 
-/// Older name of zmq_msg_send(), with another order.
+/// Older name of zmq_msg_send(), with another order of arguments.
 ///
 /// # Safety
 /// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
@@ -91,7 +91,7 @@ pub unsafe extern "C-unwind" fn zmq_sendmsg(socket: *mut c_void, msg: *mut zmq_m
     unsafe { zmq_msg_send(msg, socket, flags) }
 }
 
-/// Sends `count` buffers, with ZMQ_SNDMORE in `flags` as the parts of one message, without as a message each.
+/// Sends `count` buffers. With ZMQ_SNDMORE in `flags` they are the parts of one message, without it each is a message.
 ///
 /// Returns the size of the last one, or -1 as zmq_send() does, and then some may have been sent; `EINVAL` if there are no
 /// buffers.
@@ -125,8 +125,8 @@ pub unsafe extern "C-unwind" fn zmq_sendiov(
     })
 }
 
-/// Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. What there is no room for is gone. Waits
-/// until there is something, unless ZMQ_DONTWAIT is in `flags`.
+/// Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. Bytes beyond `len` are
+/// discarded. The call waits until a message is there, unless ZMQ_DONTWAIT is in `flags`.
 ///
 /// Returns the size of the message, which may be more than `len`, or -1 with errno `EAGAIN` if there is nothing now (or within
 /// ZMQ_RCVTIMEO), `ENOTSUP` if sockets of this type do not receive, `EFSM` if it is not this one's turn to, `ETERM`, `ENOTSOCK`,
@@ -148,8 +148,8 @@ pub unsafe extern "C-unwind" fn zmq_recv(
     }))
 }
 
-/// As zmq_recv(), into a message of the right size, whose old content is released, also where there was nothing to
-/// receive; it stays where the socket may not receive at all.
+/// Receives a message, or a part of one, into `msg`, which gets the right size. The old content of `msg` is released,
+/// also where there is nothing to receive. It stays where the socket may not receive at all.
 ///
 /// Returns the size of the message, or -1 as zmq_recv() does; `EFAULT` if there is no message, `ENOMEM`.
 ///
@@ -166,7 +166,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
     transferred(find(socket).and_then(|socket| socket.recv_message(msg?, flags & ZMQ_DONTWAIT).map(size)))
 }
 
-/// Older name of zmq_msg_recv(), with another order.
+/// Older name of zmq_msg_recv(), with another order of arguments.
 ///
 /// # Safety
 /// `msg` is NULL or points at a zmq_msg_t that no other thread uses.
@@ -176,8 +176,8 @@ pub unsafe extern "C-unwind" fn zmq_recvmsg(socket: *mut c_void, msg: *mut zmq_m
     unsafe { zmq_msg_recv(msg, socket, flags) }
 }
 
-/// Receives the parts of one message, up to `*count`, each into memory that is to be freed with free(), and sets `*count` to
-/// how many there are.
+/// Receives the parts of one message, at most `*count`, each into memory that the caller frees with free(). Sets
+/// `*count` to the number of parts.
 ///
 /// Returns how many there are, or -1 as zmq_recv() does, and then `*count` says how many were received before; `EINVAL` if there
 /// are no buffers, `ENOMEM`.

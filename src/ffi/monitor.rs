@@ -6,8 +6,8 @@ use super::socket::{endpoint, find};
 use crate::errno::Result;
 use std::ffi::{c_char, c_int, c_void};
 
-/// Has a PAIR socket bound to `addr` (`inproc://...`) that tells what happens to `socket`: those of `events`, which is a sum of
-/// `ZMQ_EVENT_...`. NULL ends it.
+/// Monitors `socket`: binds a PAIR socket to `addr` (`inproc://...`) that sends its events. `events` is a sum of
+/// `ZMQ_EVENT_...`. NULL for `addr` ends the monitor.
 ///
 /// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
 ///
@@ -24,8 +24,8 @@ pub unsafe extern "C" fn zmq_socket_monitor(
     int(|| unsafe { monitor(socket, addr, events as u64, 1, ZMQ_PAIR) })
 }
 
-/// As zmq_socket_monitor(), for more events, with messages of this version, from a socket of this type (`ZMQ_PAIR`,
-/// `ZMQ_PUB` or `ZMQ_PUSH`).
+/// Monitors `socket` as zmq_socket_monitor() does, with more events, messages of `event_version`, and a socket of
+/// `type_` (`ZMQ_PAIR`, `ZMQ_PUB` or `ZMQ_PUSH`).
 ///
 /// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT` for other transports, `EADDRINUSE`, `ETERM`, `ENOTSOCK`.
 ///
@@ -44,8 +44,8 @@ pub unsafe extern "C" fn zmq_socket_monitor_versioned(
     int(|| unsafe { monitor(socket, addr, events, event_version, r#type) })
 }
 
-/// Has the monitor of a socket tell of each of its peers how many messages wait for it and how many of it wait here, with
-/// `ZMQ_EVENT_PIPES_STATS`.
+/// Makes the monitor of a socket send `ZMQ_EVENT_PIPES_STATS` for each peer: how many messages wait for the peer, and
+/// how many of the peer's wait to be received.
 ///
 /// Returns 0, or -1 with errno `EINVAL` if no monitor wants that event, `EAGAIN` if there is no peer, `ENOTSOCK`.
 #[cfg(zmq_draft)]

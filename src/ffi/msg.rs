@@ -32,7 +32,7 @@ pub const ZMQ_SRCFD: c_int = 2;
 /// Property of a message, for zmq_msg_get(): 1 if its data may be in use by another message too, else 0.
 pub const ZMQ_SHARED: c_int = 3;
 
-/// Makes an empty message. Every message is to be closed with zmq_msg_close() in the end.
+/// Makes an empty message. The caller closes every message with zmq_msg_close() in the end.
 ///
 /// Returns 0, or -1 with errno `EFAULT` for NULL.
 ///
@@ -44,7 +44,8 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     settled(-1, unsafe { Msg::init_empty_at(msg.cast()) }.map(|()| 0))
 }
 
-/// Makes a message with room for `size` bytes, which are to be written through zmq_msg_data() before it is sent.
+/// Makes a message with room for `size` bytes. The caller writes them through zmq_msg_data() before it sends the
+/// message.
 ///
 /// Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` for NULL.
 ///
@@ -56,8 +57,8 @@ pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> 
     settled(-1, unsafe { Msg::init_len_at(msg.cast(), size) }.map(|()| 0))
 }
 
-/// Makes a message of the `size` bytes at `data` without copying them. When the library needs them no longer it
-/// calls `ffn(data, hint)`, once, on any thread; without `ffn` the data is taken for constant and never freed.
+/// Makes a message of the `size` bytes at `data` without copying them. When the library no longer needs them, it calls
+/// `ffn(data, hint)` once, on any thread. Without `ffn` the data counts as constant and is never freed.
 ///
 /// Returns 0, or -1 with errno `ENOMEM`, or `EFAULT` if `msg` is NULL, or `data` is although `size` is not 0. After a failure
 /// the data is still the caller's.
@@ -95,7 +96,7 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(msg: *mut zmq_msg_t, buf: *const c_
     unsafe { init(msg, || Msg::copy_from(memory::bytes(buf, size)?)) }
 }
 
-/// Ends a message: its data is freed unless it is still in use elsewhere. The zmq_msg_t may be made a message again.
+/// Closes a message. Its data is freed unless another message shares it. The zmq_msg_t may be made a message again.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if there is no message (it was closed already, or never made).
 ///
@@ -115,7 +116,7 @@ pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     }
 }
 
-/// Moves a message from `src` to `dest`, whose old content is released. `src` is the empty message afterwards.
+/// Moves a message from `src` to `dest`, whose old content is released. `src` becomes empty.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 ///
@@ -127,8 +128,8 @@ pub unsafe extern "C" fn zmq_msg_move(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
     unsafe { replace(dest, src, Msg::take) }
 }
 
-/// Makes `dest` a copy of `src`; the old content of `dest` is released. Large data is not copied but shared, so it must
-/// not be written to from now on.
+/// Makes `dest` a copy of `src`, and releases the old content of `dest`. The two messages share large data, so the
+/// caller must not write to it from now on.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if either is no message; both are unchanged then.
 ///
@@ -140,7 +141,7 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
     unsafe { replace(dest, src, Msg::copy) }
 }
 
-/// Where a message's data is. The address holds until the message is closed, moved, sent or received into.
+/// Returns the address of a message's data. It is valid until the message is closed, moved, sent or received into.
 ///
 /// Returns NULL with errno `EFAULT` if there is no message.
 ///
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     settled(ptr::null_mut(), unsafe { Msg::data_at(msg.cast()) }.map(<*mut u8>::cast))
 }
 
-/// How many bytes a message has; 0 with errno `EFAULT` if there is no message.
+/// Returns the number of bytes of a message; 0 with errno `EFAULT` if there is no message.
 ///
 /// # Safety
 /// `msg` is NULL or points at a zmq_msg_t.
@@ -162,7 +163,7 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     settled(0, unsafe { Msg::at_ref(msg.cast()) }.map(Msg::len))
 }
 
-/// Whether more parts of the same message follow: 1 if so, else 0. Also tells it of a message that has been closed.
+/// Returns 1 if more parts of the same message follow, else 0; also for a message that has been closed.
 ///
 /// Returns -1 with errno `EFAULT` if there never was a message.
 ///
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     settled(-1, unsafe { Msg::more_at(msg.cast()) }.map(c_int::from))
 }
 
-/// A property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
+/// Reads a property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
 ///
 /// Returns the value, or -1 with errno `EINVAL` for other properties and where the descriptor is not known, `EFAULT` if there
 /// is no message.
@@ -204,8 +205,8 @@ pub unsafe extern "C" fn zmq_msg_set(msg: *mut zmq_msg_t, property: c_int, optva
     lockless(-1, || Err(Errno::INVAL))
 }
 
-/// A property of the connection that a message came from, by name: "Socket-Type", "Routing-Id", "Peer-Address", "User-Id",
-/// the peer's own "X-..." and what ZAP added.
+/// Reads a property of the connection that a message came from, by name: "Socket-Type", "Routing-Id", "Peer-Address",
+/// "User-Id", the peer's own "X-..." and those that the authenticator added.
 ///
 /// Returns a string that the message owns, or NULL with errno `EINVAL` if there is no such property, `EFAULT` if
 /// there is no message or no name.
@@ -235,7 +236,7 @@ pub unsafe extern "C" fn zmq_msg_routing_id(msg: *mut zmq_msg_t) -> u32 {
     unsafe { look(msg, 0, |msg| Ok(msg.routing_id())) }
 }
 
-/// Says which peer a message is to go to (SERVER and PEER sockets): the routing id of a message that came from it.
+/// Sets the peer that a message goes to (SERVER and PEER sockets), by the routing id of a message from that peer.
 ///
 /// Returns 0, or -1 with errno `EINVAL` for routing id 0, `EFAULT` if there is no message.
 ///

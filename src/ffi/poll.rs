@@ -50,7 +50,7 @@ pub unsafe extern "C-unwind" fn zmq_poll(
     lockless_wait(|| unsafe { wait(items, nitems, timeout, None) })
 }
 
-/// As zmq_poll(), with the signals of `sigmask`, unless that is NULL, blocked while it waits, and those alone.
+/// Waits as zmq_poll() does. Unless `sigmask` is NULL, exactly its signals are blocked during the wait.
 ///
 /// # Safety
 /// `items` is NULL or points at `nitems` items, `sigmask` is NULL or points at a mask.

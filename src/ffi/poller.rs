@@ -57,7 +57,7 @@ pub unsafe extern "C" fn zmq_poller_destroy(poller_p: *mut *mut c_void) -> c_int
     })
 }
 
-/// How many sockets and descriptors a poller has.
+/// Returns the number of sockets and descriptors of a poller.
 ///
 /// Returns -1 with errno `EFAULT` if `poller` is none.
 #[cfg(zmq_draft)]
@@ -66,7 +66,7 @@ pub extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
     int(|| Ok(c_int::try_from(find(poller)?.size()?).unwrap_or(c_int::MAX)))
 }
 
-/// Adds a socket, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
+/// Adds a socket. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with `user_data`.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it is there already or
 /// there are no such events, `EMFILE`, `ENOMEM`.
@@ -81,7 +81,7 @@ pub extern "C" fn zmq_poller_add(
     int(|| find(poller)?.add(Subject::Socket(socket.addr()), user_data, events).map(|()| 0))
 }
 
-/// Changes what is to be told of a socket.
+/// Changes the events that the poller reports of a socket.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it was not added or
 /// there are no such events.
@@ -100,7 +100,8 @@ pub extern "C" fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_void) ->
     int(|| find(poller)?.remove(Subject::Socket(socket.addr())).map(|()| 0))
 }
 
-/// Adds a descriptor, of which `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) shall be told, along with `user_data`.
+/// Adds a descriptor. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with
+/// `user_data`.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it is there already or there are no
 /// such events.
@@ -115,7 +116,7 @@ pub extern "C" fn zmq_poller_add_fd(
     int(|| find(poller)?.add(Subject::Descriptor(fd), user_data, events).map(|()| 0))
 }
 
-/// Changes what is to be told of a descriptor.
+/// Changes the events that the poller reports of a descriptor.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it was not added or there are no such
 /// events.
@@ -134,8 +135,8 @@ pub extern "C" fn zmq_poller_remove_fd(poller: *mut c_void, fd: zmq_fd_t) -> c_i
     int(|| find(poller)?.remove(Subject::Descriptor(fd)).map(|()| 0))
 }
 
-/// Waits until something is ready, for at most `timeout` milliseconds (0: not at all; -1: without end), and tells one of what
-/// is ready in `event`.
+/// Waits until a socket or descriptor is ready, for at most `timeout` milliseconds (0: not at all; -1: without end).
+/// Writes one that is ready to `event`.
 ///
 /// Returns 0, or -1 with errno `EAGAIN` if the time is over, `EFAULT` if `poller` is none, `event` is NULL, or there is nothing to
 /// wait for, `ETERM`, `ENOTSOCK` if a socket was closed, `EINTR`, `EMFILE`; then the event is of nothing.
@@ -160,7 +161,7 @@ pub unsafe extern "C-unwind" fn zmq_poller_wait(
     })
 }
 
-/// As zmq_poller_wait(), for up to `n_events` of what is ready.
+/// Waits as zmq_poller_wait() does. Writes up to `n_events` that are ready to `events`.
 ///
 /// Returns how many of the events are filled in, or -1 as zmq_poller_wait() does; `EINVAL` if `n_events` is negative.
 ///
@@ -178,8 +179,8 @@ pub unsafe extern "C-unwind" fn zmq_poller_wait_all(
     lockless_wait(|| unsafe { wait(poller, events, n_events, timeout) })
 }
 
-/// A descriptor that becomes readable when zmq_poller_wait() should be called for a thread-safe socket. It stays the
-/// poller's.
+/// Writes a descriptor to `fd` that becomes readable when zmq_poller_wait() should be called for a thread-safe socket.
+/// The poller keeps owning it.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `poller` is none or `fd` is NULL, `EINVAL` if there is no thread-safe socket in it.
 ///

@@ -7,8 +7,8 @@ use crate::poll;
 use crate::socket::Handle;
 use std::ffi::{c_int, c_void};
 
-/// Forwards messages from `frontend` to `backend` and back, and a copy of each to `capture`, unless that is NULL, until
-/// something fails. Both may be the same socket.
+/// Forwards messages from `frontend` to `backend` and back until a call fails. Sends a copy of each to `capture`,
+/// unless that is NULL. `frontend` and `backend` may be the same socket.
 ///
 /// Returns -1 with errno `ETERM` when the context was ended, `EINTR`, `ENOTSOCK` if a socket is none, `EFAULT` for NULL, and whatever
 /// sending and receiving may give.
@@ -21,9 +21,10 @@ pub extern "C-unwind" fn zmq_proxy(
     run(frontend, backend, capture, std::ptr::null_mut())
 }
 
-/// As zmq_proxy(), with commands received from `control`, unless that is NULL: PAUSE, RESUME, TERMINATE, and STATISTICS, which is
-/// answered with eight parts of a 64-bit number each: messages and bytes that the frontend received and sent, then
-/// the backend. A REP socket answers the others with an empty message.
+/// Forwards as zmq_proxy() does, and obeys commands received from `control`, unless that is NULL: PAUSE, RESUME,
+/// TERMINATE and STATISTICS. STATISTICS is answered with eight parts, each a 64-bit number: messages and bytes that the
+/// frontend received and sent, then those of the backend. A REP socket answers the other commands with an empty
+/// message.
 ///
 /// Returns 0 after TERMINATE, or -1 as zmq_proxy() does.
 #[unsafe(no_mangle)]

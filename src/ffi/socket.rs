@@ -29,8 +29,8 @@ pub extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void
     })
 }
 
-/// Closes a socket. What it still has to send goes on being sent for as long as ZMQ_LINGER says; what was not received
-/// is gone.
+/// Closes a socket. Its messages are still sent for as long as ZMQ_LINGER says. Messages that were not received are
+/// discarded.
 ///
 /// Returns 0, or -1 with errno `ENOTSOCK` if `socket` is none.
 #[unsafe(no_mangle)]
@@ -38,7 +38,7 @@ pub extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
     int(|| find(socket)?.close().map(|()| 0))
 }
 
-/// Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 take some options out of use.
+/// Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 unset some options.
 ///
 /// Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
 /// ended, `ENOTSOCK` if `socket` is none.
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn zmq_setsockopt(
     })
 }
 
-/// Writes the value of a socket's option to `optval`, where there is room for `*optvallen` bytes, and its length to
+/// Writes the value of a socket's option to `optval`, which has room for `*optvallen` bytes, and its length to
 /// `*optvallen`.
 ///
 /// Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `ETERM` if the context was ended,
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn zmq_getsockopt(
     })
 }
 
-/// Makes a socket wait for peers at an endpoint, such as `tcp://127.0.0.1:5555`.
+/// Binds a socket to an endpoint, such as `tcp://127.0.0.1:5555`. Peers can then connect to it.
 ///
 /// Returns 0, or -1 with errno `EINVAL`, `EPROTONOSUPPORT`, `ENOCOMPATPROTO`, `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `ETERM`,
 /// `ENOTSOCK`, `EMTHREAD`, `ENOMEM`; `EFAULT` for NULL.
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn zmq_connect(socket: *mut c_void, addr: *const c_char) -
     })
 }
 
-/// Undoes zmq_bind(), given the endpoint as ZMQ_LAST_ENDPOINT tells it.
+/// Undoes zmq_bind(). `addr` is the endpoint that ZMQ_LAST_ENDPOINT gave.
 ///
 /// Returns 0, or -1 with errno `EINVAL`, `ENOENT` if the socket is not bound to it, `ETERM`, `ENOTSOCK`.
 ///
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn zmq_disconnect(socket: *mut c_void, addr: *const c_char
     int(|| unsafe { terminate_endpoint(socket, addr) })
 }
 
-/// Connects a PEER socket and tells the routing id of the peer.
+/// Connects a PEER socket and returns the routing id of the peer.
 ///
 /// Returns 0 with errno `ENOTSUP` if it is no PEER socket, `EFAULT` for NULL or if ZMQ_IMMEDIATE is set, else as zmq_connect().
 ///
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn zmq_leave(socket: *mut c_void, group: *const c_char) ->
     })
 }
 
-/// Whether a message could be sent now to the peer of a ROUTER socket that has this routing id.
+/// Returns `ZMQ_POLLOUT` if a message could be sent now to the peer of a ROUTER socket with this routing id, else 0.
 ///
 /// Returns -1 with errno `ENOTSOCK` if `socket` is none, `ENOTSUP` if it is no ROUTER socket.
 ///

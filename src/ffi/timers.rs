@@ -94,7 +94,7 @@ pub unsafe extern "C" fn zmq_timers_add(
     })
 }
 
-/// Ends a timer. Its handler is not called any more, also when it was due already.
+/// Cancels a timer. Its handler is not called any more, even if it was due already.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
 #[unsafe(no_mangle)]
@@ -102,7 +102,7 @@ pub extern "C" fn zmq_timers_cancel(timers: *mut c_void, timer_id: c_int) -> c_i
     with(timers, |set| set.timers.lock().cancel(timer_id).map(|()| 0))
 }
 
-/// Changes a timer's interval (milliseconds) and starts it anew.
+/// Changes a timer's interval (milliseconds) and restarts the timer.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
 #[unsafe(no_mangle)]
@@ -110,7 +110,7 @@ pub extern "C" fn zmq_timers_set_interval(timers: *mut c_void, timer_id: c_int, 
     with(timers, |set| set.timers.lock().set_interval(set.now_ms(), timer_id, interval as u64).map(|()| 0))
 }
 
-/// Starts a timer anew: it falls due one interval from now.
+/// Restarts a timer: it falls due one interval from now.
 ///
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
 #[unsafe(no_mangle)]
@@ -118,7 +118,7 @@ pub extern "C" fn zmq_timers_reset(timers: *mut c_void, timer_id: c_int) -> c_in
     with(timers, |set| set.timers.lock().reset(set.now_ms(), timer_id).map(|()| 0))
 }
 
-/// The milliseconds until the next timer falls due, 0 if one is due.
+/// Returns the milliseconds until the next timer falls due, 0 if one is due.
 ///
 /// Returns -1 without timers (errno is left as it was), and with errno `EFAULT` if `timers` is no set of timers.
 #[unsafe(no_mangle)]

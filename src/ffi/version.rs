@@ -30,7 +30,7 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"draft", cfg!(zmq_draft)),
 ];
 
-/// Tells which version of ØMQ the library is: the three numbers are stored where the arguments point; NULL is skipped.
+/// Writes the version of libzmq that the library stands in for: three numbers, each unless its pointer is NULL.
 ///
 /// # Safety
 /// Each pointer is NULL or points at an int.
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
     }
 }
 
-/// Whether the library has a capability: 1 if so, else 0.
+/// Returns 1 if the library has a capability, else 0.
 ///
 /// Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
 /// mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).
