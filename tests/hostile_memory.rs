@@ -30,7 +30,7 @@ fn alone<R>(run: impl FnOnce() -> R) -> R {
 fn pour_until_it_stops(stream: &mut TcpStream, bytes: &[u8], limit: usize) -> usize {
     stream.set_nonblocking(true).unwrap();
     let (mut poured, mut last) = (0, Instant::now());
-    while poured < limit && last.elapsed() < Duration::from_millis(500) {
+    while poured < limit && last.elapsed() < Duration::from_millis(250) {
         match stream.write(&bytes[poured % bytes.len()..]) {
             Ok(n) => (poured, last) = (poured + n, Instant::now()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),

@@ -2,8 +2,8 @@
 
 use crate::support::bench::{
     Bench, PATIENCE, Socket, ZMQ_EVENT_DISCONNECTED, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_HEARTBEAT_IVL, ZMQ_LINGER, ZMQ_MAXMSGSIZE,
-    ZMQ_PULL, ZMQ_PUSH, pour, send, set, set_bytes, set_i64, until_closed,
+    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_HEARTBEAT_IVL, ZMQ_HEARTBEAT_TIMEOUT,
+    ZMQ_LINGER, ZMQ_MAXMSGSIZE, ZMQ_PULL, ZMQ_PUSH, pour, send, set, set_bytes, set_i64, until_closed,
 };
 use crate::support::random::noise;
 use crate::support::wss;
@@ -197,7 +197,10 @@ fn pings_and_farewells_are_answered() {
 
 #[test]
 fn a_peer_that_does_not_answer_pings_is_given_up() {
-    let mut bench = pull(|socket| set(socket, ZMQ_HEARTBEAT_IVL, 50));
+    let mut bench = pull(|socket| {
+        set(socket, ZMQ_HEARTBEAT_IVL, 50);
+        set(socket, ZMQ_HEARTBEAT_TIMEOUT, 500);
+    });
     let mut stream = peer(&bench);
     let mut ping = [0; 2];
     stream.read_exact(&mut ping).unwrap();
