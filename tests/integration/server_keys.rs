@@ -2,7 +2,7 @@
 
 use crate::support::bench::*;
 use std::ffi::{c_int, c_void};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 
 fn try_set(socket: Socket, option: c_int, value: &[u8]) -> Result<(), i32> {
     // SAFETY: a slice's pointer and length.
@@ -112,12 +112,8 @@ fn what_is_no_key_and_what_is_one_too_many() {
 
 /// Opens a connection from another address of this host, which a flooder does not have.
 fn from(address: &str, endpoint: &str) -> TcpStream {
-    let to: SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
-    let from: SocketAddr = format!("{address}:0").parse().unwrap();
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&from.into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    let stream = TcpStream::from(socket);
+    let to = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
+    let stream = connect_from(address.parse().unwrap(), to, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }

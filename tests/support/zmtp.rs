@@ -1,7 +1,17 @@
 //! What raw peers say: greetings and frames of ZMTP, without a socket of the library.
 
+use std::io;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Connects from one of this host's addresses, of which each has ports of its own.
+pub fn connect_from(from: Ipv4Addr, to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    socket.connect_timeout(&to.into(), patience)?;
+    Ok(socket.into())
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
