@@ -8,13 +8,14 @@ mod poller;
 mod proxy;
 mod signal;
 mod timers;
-mod wait;
 
 pub use poll::{PollItem, poll};
 pub use poller::{PollerEvent, PollerHandle, Subject};
 pub use proxy::proxy;
 pub use timers::{Pass, Timers};
 
+use crate::errno::Result;
+use crate::socket::Waiter;
 use std::ffi::c_short;
 
 /// `ZMQ_POLLIN`: a message can be received, or a descriptor can be read.
@@ -25,6 +26,14 @@ pub const POLLOUT: c_short = 2;
 pub const POLLERR: c_short = 4;
 /// `ZMQ_POLLPRI`: a descriptor has urgent data. Never of a socket.
 pub const POLLPRI: c_short = 8;
+
+/// Hands out the thread's waiter for one call.
+fn with_waiter<R>(run: impl FnOnce(&mut Waiter) -> Result<R>) -> Result<R> {
+    let mut waiter = Waiter::take();
+    let outcome = run(&mut waiter);
+    waiter.keep();
+    outcome
+}
 
 /// What `poll(2)` is to be asked for a raw descriptor. Errors it reports unasked.
 fn asked_of_system(events: c_short) -> c_short {

@@ -1,9 +1,8 @@
 //! `zmq_poll`.
 
-use super::wait::{unlocked, with_waiter};
-use super::{POLLIN, asked_of_system, told_by_system};
+use super::{POLLIN, asked_of_system, told_by_system, with_waiter};
 use crate::errno::Result;
-use crate::socket::Handle;
+use crate::socket::{Handle, unlocked};
 use crate::sys::poll::{PollFd, SigMask};
 use std::ffi::{c_int, c_long, c_short, c_void};
 
@@ -38,12 +37,13 @@ pub fn poll(items: &mut [PollItem], timeout_ms: c_long, mask: Option<&SigMask>) 
             return Ok(ready);
         }
         if timeout_ms == 0 {
-            let receive = items.iter().filter(|item| !item.is_raw() && item.events & POLLIN != 0);
-            let came = waiter.receive_pending(receive.map(|item| item.handle()?.owner()))?;
+            let receive = items.iter().filter(|item| !item.is_raw() && item.receives());
+            let came =
+                waiter.receive_pending(receive, |item| item.socket.addr(), |item| item.handle()?.owner())?;
             return if came { unlocked(|| look(items, waiter.told())) } else { Ok(0) };
         }
         for item in items.iter().filter(|item| !item.is_raw()) {
-            waiter.attend(item.socket.addr(), item.events, || item.handle()?.owner())?;
+            waiter.attend(item.socket.addr(), item.receives(), || item.handle()?.owner())?;
         }
         waiter.until(timeout_ms, mask, |told| look(items, told))
     })
@@ -52,6 +52,10 @@ pub fn poll(items: &mut [PollItem], timeout_ms: c_long, mask: Option<&SigMask>) 
 impl PollItem {
     fn is_raw(&self) -> bool {
         self.socket.is_null()
+    }
+
+    fn receives(&self) -> bool {
+        self.events & POLLIN != 0
     }
 
     fn handle(&self) -> Result<Handle> {

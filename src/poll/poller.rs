@@ -1,12 +1,11 @@
 //! `zmq_poller`: a set of sockets and descriptors that is kept from wait to wait.
 
 use super::signal::Signal;
-use super::wait::{unlocked, with_waiter};
-use super::{POLLERR, POLLIN, POLLOUT, POLLPRI, asked_of_system, told_by_system};
+use super::{POLLERR, POLLIN, POLLOUT, POLLPRI, asked_of_system, told_by_system, with_waiter};
 use crate::ctx::{Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::options::number::ZMQ_THREAD_SAFE;
-use crate::socket::{Handle, SocketLink};
+use crate::socket::{Handle, SocketLink, unlocked};
 use crate::sys::poll::PollFd;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::ptr;
@@ -177,14 +176,17 @@ impl PollerHandle {
                 return Ok(found);
             }
             if timeout_ms == 0 {
-                let receive = items.iter().filter(|item| item.events & POLLIN != 0);
-                let came = waiter.receive_pending(receive.filter_map(|item| item.owner.clone()).map(Ok))?;
+                let sockets = items.iter().filter_map(Item::socket);
+                let receive = sockets.filter(|(.., events)| events & POLLIN != 0);
+                let came = waiter.receive_pending(
+                    receive,
+                    |(address, ..)| *address,
+                    |(_, owner, _)| Ok(Arc::clone(owner)),
+                )?;
                 return if came { unlocked(|| look(&items, waiter.told(), room, &mut put)) } else { Ok(0) };
             }
-            for item in items.iter() {
-                if let (Subject::Socket(address), Some(owner)) = (item.subject, &item.owner) {
-                    waiter.attend(address, item.events, || Ok(Arc::clone(owner)))?;
-                }
+            for (address, owner, events) in items.iter().filter_map(Item::socket) {
+                waiter.attend(address, events & POLLIN != 0, || Ok(Arc::clone(owner)))?;
             }
             waiter.until(timeout_ms, None, |told| look(&items, told, room, &mut put))
         })?;
@@ -242,6 +244,14 @@ impl Item {
         matches!(self.subject, Subject::Descriptor(_))
     }
 
+    /// The address, the link and the events of a socket.
+    fn socket(&self) -> Option<(usize, &Arc<SocketLink>, c_short)> {
+        match (self.subject, &self.owner) {
+            (Subject::Socket(address), Some(owner)) => Some((address, owner, self.events)),
+            _ => None,
+        }
+    }
+
     /// The system skips negative descriptors, and so the errors that it would tell of one that is not to be
     /// watched for now.
     fn raw_fd(&self) -> PollFd {
@@ -275,7 +285,7 @@ impl Item {
     }
 }
 
-/// BodyRing what is ready to `put`, in the order of the items, for as long as there is room, and counts it. `told` is what
+/// Hands what is ready to `put`, in the order of the items, for as long as there is room, and counts it. `told` is what
 /// the system said of each item; empty where all are sockets.
 fn look(
     items: &[Item],

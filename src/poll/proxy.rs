@@ -1,6 +1,6 @@
 //! `zmq_proxy`.
 
-use super::wait::with_waiter;
+use super::with_waiter;
 use crate::errno::Result;
 use crate::message::{Msg, OutFrame};
 use crate::options::SocketType;
@@ -40,10 +40,10 @@ pub fn proxy(
     with_waiter(|waiter| {
         // Known to all of them for as long as it runs: whatever comes between a look and the sleep ends the sleep.
         for socket in [Some(frontend), Some(backend), control].into_iter().flatten() {
-            waiter.attend(socket.address(), super::POLLIN, || socket.owner())?;
+            waiter.attend(socket.address(), true, || socket.owner())?;
         }
         if let Some(capture) = capture {
-            waiter.attend(capture.address(), super::POLLOUT, || capture.owner())?;
+            waiter.attend(capture.address(), false, || capture.owner())?;
         }
         loop {
             // Sleeps only if a turn finds nothing to do.

@@ -1,17 +1,18 @@
 //! Sessions: what stands between a socket's pipe and a stream, and the listeners that make them.
 #![forbid(unsafe_code)]
 
-mod borrowed;
 mod connection;
 mod connectionless;
+mod connections;
 mod lifecycle;
 mod monitor;
+mod ordering;
 mod remote;
 mod socket_link;
 #[cfg(test)]
 mod tests;
+mod waiter;
 
-pub use borrowed::{Borrowed, fed};
 pub use connection::MAX_DRAIN_MS;
 pub use connection::recv;
 pub use connection::send::HEAVY;
@@ -21,6 +22,7 @@ pub use lifecycle::session::SessionContext;
 pub use lifecycle::zap::Authenticators;
 pub use monitor::{Endpoints, Monitor, Observer, event};
 pub use socket_link::{Command, SocketEnd, SocketLink};
+pub use waiter::{Deadline, Waiter, unlocked};
 
 use crate::pipe::Pipe;
 use crate::reactor::Handle;

@@ -3,7 +3,7 @@
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use crate::session::SessionHandle;
-use crate::session::borrowed::Connections;
+use crate::session::connections::Connections;
 use crate::session::connection::send_rate::SendRate;
 use crate::session::lifecycle::ban_list::BanList;
 use crate::session::monitor::Monitor;

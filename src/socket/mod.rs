@@ -19,9 +19,8 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
-pub use crate::session::{Borrowed, Command, SocketLink, fed};
+pub use crate::session::{Command, SocketLink, Waiter, unlocked};
 pub use forward::Forwarded;
-pub use waiting::thread_parker;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};

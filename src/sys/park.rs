@@ -42,7 +42,7 @@ pub struct Parker {
     state: AtomicU32,
     /// Made for the first [`poll`](Parker::poll).
     bell: OnceLock<EventFd>,
-    /// Made for the first [`watches`](Parker::watches), with the bell in it. `None`: it could not be.
+    /// Made for the first [`watches`](Parker::has_front_epoll), with the bell in it. `None`: it could not be.
     epoll: OnceLock<Option<Epoll>>,
     born: Born,
 }
@@ -89,13 +89,13 @@ impl Parker {
         self.sleep_polling(fds, timeout, |fds, timeout| ppoll(fds, timeout, mask).map(|_| ()))
     }
 
-    /// Whether [`poll_watched`](Parker::poll_watched) can be had here.
-    pub fn watches(&self) -> bool {
+    /// Whether [`poll_front`](Parker::poll_front) can be had here.
+    pub fn has_front_epoll(&self) -> bool {
         self.epoll().is_some()
     }
 
     /// From now on until [`ignore`](Parker::ignore), or until it is closed, `fd` is among what
-    /// [`poll_watched`](Parker::poll_watched) sleeps for. From any thread. `false`: it cannot be, or is already.
+    /// [`poll_front`](Parker::poll_front) sleeps for. From any thread. `false`: it cannot be, or is already.
     pub fn watch(&self, fd: RawFd) -> bool {
         !self.forked() && self.epoll().is_some_and(|epoll| epoll.watch(fd).is_ok())
     }
@@ -111,7 +111,7 @@ impl Parker {
     }
 
     /// As [`poll`](Parker::poll) over what is [watched](Parker::watch), which are `fds`; the last is the bell.
-    pub fn poll_watched(&self, fds: &mut [PollFd], timeout: Option<Duration>) -> Result<()> {
+    pub fn poll_front(&self, fds: &mut [PollFd], timeout: Option<Duration>) -> Result<()> {
         let Some(epoll) = self.epoll() else { return self.poll(fds, timeout, None) };
         self.sleep_polling(fds, timeout, |fds, timeout| {
             fds.iter_mut().for_each(|fd| fd.revents = 0);

@@ -3,7 +3,7 @@
 //!
 //! A thread of the program that waits for a socket borrows the streams of its connections. It polls them itself and receives
 //! what comes, so that a message costs no hand-over between threads. The calls of such a thread, in order:
-//! [`borrow`](Connection::borrow), then [`feed`](Connection::feed) each time that poll(2) tells of the stream, then
+//! [`borrow`](Connection::borrow), then [`receive_ready`](Connection::receive_ready) each time that poll(2) tells of the stream, then
 //! [`leave`](Connection::leave). The session calls [`take_deferred`](Connection::take_deferred) whenever it is woken, and
 //! [`look_after`](Connection::look_after) when its timer is over.
 
@@ -121,18 +121,18 @@ impl Connection {
 
     /// Receives what there is, on the thread that has borrowed the stream. `hangup`: poll(2) says that the peer has closed,
     /// or tells of an error. `false`: the I/O thread has the stream back.
-    pub fn feed(&self, hangup: bool) -> bool {
+    pub fn receive_ready(&self, hangup: bool) -> bool {
         // The session holds the half for moments only; then it is its turn.
-        self.feed_by(hangup, || self.recv.try_lock())
+        self.receive_ready_by(hangup, || self.recv.try_lock())
     }
 
     /// Receives what there is, on a thread that has been told of that by poll(2) and has to have it now. The session may hold
     /// the half and not receive: it looks after the heartbeat, or has looked before that came.
-    pub fn feed_now(&self, hangup: bool) {
-        self.feed_by(hangup, || Some(self.recv.lock()));
+    pub fn receive_ready_blocking(&self, hangup: bool) {
+        self.receive_ready_by(hangup, || Some(self.recv.lock()));
     }
 
-    fn feed_by<'a>(
+    fn receive_ready_by<'a>(
         &'a self,
         hangup: bool,
         lock: impl Fn() -> Option<LockGuard<'a, Option<RecvHalf>>>,

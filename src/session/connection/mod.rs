@@ -17,12 +17,12 @@ pub(in crate::session) use lend_policy::MIN_LOOK_INTERVAL;
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
 use crate::reactor::{Remote, clock_ms};
-use crate::session::borrowed::note_feed;
 use crate::session::connection::contention::{Half, TurnedAway};
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::session::connection::send::{SendHalf, Sent};
 use crate::session::connection::send_rate::SendRate;
 use crate::session::connection::write_coalescing::WriteCoalescing;
+use crate::session::ordering::mark::note_received;
 use crate::sys::cancel::Closes;
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
@@ -47,7 +47,7 @@ const MIN_DRAINABLE_BYTES: usize = 256 * 1024;
 const UNIX_SEND_BUFFER_BYTES: i32 = 512 * 1024;
 
 /// A stream whose halves lie behind locks that are only tried from the program's threads, but for
-/// [`drain_blocking`](Connection::drain_blocking), [`feed_now`](Connection::feed_now) and [`await_receiver`](Connection::await_receiver).
+/// [`drain_blocking`](Connection::drain_blocking), [`receive_ready_blocking`](Connection::receive_ready_blocking) and [`await_receiver`](Connection::await_receiver).
 /// Dropped, it closes the stream.
 pub struct Connection {
     fd: Closes<OwnedFd>,
@@ -351,7 +351,7 @@ impl Connection {
                 heartbeat.suspend();
             }
             if half.received() > 0 {
-                note_feed();
+                note_received();
             }
             Some(received)
         });

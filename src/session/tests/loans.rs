@@ -4,7 +4,9 @@ use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, pull};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::session::Listening;
-use crate::session::borrowed::{Borrowed, MAX_LENT_CONNECTIONS, fed};
+use crate::session::connections::MAX_LENT_CONNECTIONS;
+use crate::session::ordering::mark::receive_mark;
+use crate::session::waiter::LentConnections;
 use crate::sys::faults::{self, Call};
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, ppoll};
@@ -20,26 +22,26 @@ struct Lending {
     listening: Listening,
     peer: Option<TcpStream>,
     pipe: SocketPipe,
-    thread: Waiter,
+    thread: Thread,
 }
 
 /// As a thread waits in `zmq_recv`.
-struct Waiter {
+struct Thread {
     parker: Arc<Parker>,
-    borrowed: Borrowed,
+    lent: LentConnections,
 }
 
-impl Waiter {
+impl Thread {
     /// With the parker that hears of the pipe.
-    fn new(fixture: &Fixture, parker: Arc<Parker>) -> Waiter {
+    fn new(fixture: &Fixture, parker: Arc<Parker>) -> Thread {
         fixture.owner.mailbox.register(&parker);
-        Waiter { parker, borrowed: Borrowed::default() }
+        Thread { parker, lent: LentConnections::default() }
     }
 
     /// Until something happens, or a moment has passed.
     fn sleep(&mut self, fixture: &Fixture, timeout: Duration) {
         let owners = std::iter::once(&*fixture.owner);
-        self.borrowed.sleep(&self.parker, owners, &mut [], Some(timeout), None).unwrap();
+        self.lent.sleep(&self.parker, owners, &mut [], Some(timeout), None).unwrap();
     }
 }
 
@@ -49,7 +51,7 @@ impl Lending {
         let (listening, address) = fixture.listen();
         let peer = greet(TcpStream::connect(&address).unwrap());
         let pipe = fixture.pipe();
-        let thread = Waiter::new(&fixture, Arc::clone(&pipe.parker));
+        let thread = Thread::new(&fixture, Arc::clone(&pipe.parker));
         let mut lending = Lending { fixture, listening, peer: Some(peer), pipe, thread };
         // The pipe is here before the connection.
         lending.patiently(|lending| lending.fixture.owner.connections.count() == 1);
@@ -64,15 +66,15 @@ impl Lending {
         self.fixture.owner.connections.lent()
     }
 
-    /// Whether the thread's bed watches the stream for good.
-    fn in_bed(&self) -> bool {
+    /// Whether the thread's front epoll instance watches the stream for good.
+    fn in_front(&self) -> bool {
         self.fixture.owner.connections.first().is_some_and(|first| first.hides_the_end())
     }
 
     /// What waits to be sent keeps a connection at home, as the last of the handshake may.
     fn borrow(&mut self) {
         self.patiently(|lending| {
-            lending.thread.borrowed.leave();
+            lending.thread.lent.give_back();
             lending.thread.sleep(&lending.fixture, Duration::ZERO);
             lending.lent() == 1
         });
@@ -91,7 +93,7 @@ impl Lending {
         loop {
             if let Some(frame) = self.pipe.pipe.read() {
                 let data = frame.data().to_vec();
-                self.thread.borrowed.leave();
+                self.thread.lent.give_back();
                 return data;
             }
             assert!(start.elapsed() < PATIENCE, "nothing comes");
@@ -118,7 +120,7 @@ impl Lending {
                 while pipe.pipe.read().is_some() || !pipe.pipe.ended() {
                     thread.sleep(fixture, PATIENCE);
                 }
-                thread.borrowed.leave();
+                thread.lent.give_back();
             });
             while fixture.owner.connections.lent() == 0 {
                 thread::yield_now();
@@ -148,13 +150,13 @@ fn come_back_quickly(lending: &mut Lending) {
     });
 }
 
-/// So that the connection stays in the thread's bed while the reactor watches it, too.
+/// So that the connection stays in the thread's front epoll instance while the reactor watches it, too.
 fn come_back_slowly(lending: &mut Lending) {
     lending.patiently(|lending| {
         thread::sleep(Duration::from_millis(2));
         lending.say(b"\0\x01s");
         assert_eq!(lending.recv(), b"s");
-        lending.in_bed()
+        lending.in_front()
     });
 }
 
@@ -165,12 +167,12 @@ fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
     loop {
         come_back_quickly(&mut first);
         second.borrow();
-        let before = fed();
+        let before = receive_mark();
         first.say(b"\0\x05first");
         first.patiently(|first| first.has_bytes() || first.pipe.pipe.check_read());
         second.say(b"\0\x06second");
         assert_eq!(second.recv(), b"second");
-        if fed() != before {
+        if receive_mark() != before {
             break;
         }
         assert_eq!(first.recv(), b"first");
@@ -194,7 +196,7 @@ fn what_came_while_somebody_held_the_stream_without_looking_is_there() {
     loop {
         assert!(start.elapsed() < PATIENCE);
         second.borrow();
-        let before = fed();
+        let before = receive_mark();
         let (held, go) = (Barrier::new(2), Barrier::new(2));
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -213,7 +215,7 @@ fn what_came_while_somebody_held_the_stream_without_looking_is_there() {
             go.wait();
             first.fixture.owner.connections.receive_pending();
         });
-        if fed() != before {
+        if receive_mark() != before {
             assert_eq!(first.pipe.pipe.read().unwrap().data(), b"first");
             break;
         }
@@ -232,16 +234,16 @@ fn the_thread_that_waits_receives_itself() {
         assert!(start.elapsed() < PATIENCE);
         let mut lending = Lending::new(pull());
         lending.borrow();
-        let before = fed();
+        let before = receive_mark();
         lending.say(b"\0\x05hello");
         lending.thread.sleep(&lending.fixture, PATIENCE);
-        if fed() == before {
+        if receive_mark() == before {
             lending.end();
             continue;
         }
         assert_eq!(lending.lent(), 1, "the I/O thread had no hand in it");
         assert_eq!(lending.pipe.pipe.read().unwrap().data(), b"hello");
-        lending.thread.borrowed.leave();
+        lending.thread.lent.give_back();
         assert_eq!(lending.lent(), 0, "once is not often");
         lending.say(b"\0\x01x");
         assert_eq!(lending.pipe.recv(), b"x", "by the I/O thread");
@@ -275,8 +277,8 @@ fn a_thread_that_comes_back_slowly_has_the_stream_and_so_has_the_io_thread_meanw
         assert_eq!(lending.lent(), 0);
         lending.say(b"\0\x01x");
         assert_eq!(lending.pipe.recv(), b"x", "by the I/O thread");
-        assert!(lending.in_bed());
-        let (mut peer, before) = (lending.peer.take().unwrap(), fed());
+        assert!(lending.in_front());
+        let (mut peer, before) = (lending.peer.take().unwrap(), receive_mark());
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(Duration::from_millis(5));
@@ -286,7 +288,7 @@ fn a_thread_that_comes_back_slowly_has_the_stream_and_so_has_the_io_thread_meanw
         });
         lending.peer = Some(peer);
         // Unless it was not asleep by then.
-        received_by_itself = fed() != before;
+        received_by_itself = receive_mark() != before;
     }
     // A message and the end of the stream, of which the reactor tells the same, with the thread elsewhere.
     lending.say(b"\0\x01z");
@@ -302,14 +304,14 @@ fn a_thread_that_waits_for_something_else_leaves_the_stream_to_the_io_thread() {
     let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
     come_back_slowly(&mut first);
     let owners = [&*second.fixture.owner].into_iter();
-    first.thread.borrowed.sleep(&first.thread.parker, owners, &mut [], Some(Duration::ZERO), None).unwrap();
-    first.thread.borrowed.leave();
-    assert!(!first.in_bed());
+    first.thread.lent.sleep(&first.thread.parker, owners, &mut [], Some(Duration::ZERO), None).unwrap();
+    first.thread.lent.give_back();
+    assert!(!first.in_front());
     first.say(b"\0\x01x");
     assert_eq!(first.pipe.recv(), b"x");
     // Back again.
     come_back_slowly(&mut first);
-    // Another thread's bed.
+    // Another thread's front epoll instance.
     come_back_slowly(&mut second);
     second.fixture.owner.mailbox.register(&first.thread.parker);
     second.pipe.wake(&first.thread.parker);
@@ -322,7 +324,7 @@ fn a_thread_that_waits_for_something_else_leaves_the_stream_to_the_io_thread() {
     come_back_slowly(&mut second);
     second.fixture.owner.mailbox.fd().unwrap();
     second.fixture.owner.connections.recall();
-    assert!(!second.in_bed());
+    assert!(!second.in_front());
     first.end();
     second.end();
 }
@@ -415,7 +417,7 @@ fn many_connections_stay_where_they_are() {
     // One less, and they are few.
     drop(others.pop());
     lending.patiently(|lending| {
-        lending.thread.borrowed.leave();
+        lending.thread.lent.give_back();
         lending.thread.sleep(&lending.fixture, Duration::ZERO);
         lending.lent() == MAX_LENT_CONNECTIONS
     });
@@ -438,12 +440,12 @@ fn a_descriptor_that_was_asked_for_keeps_them_at_home() {
 #[test]
 fn two_threads_at_one_socket_leave_it_to_the_io_thread() {
     let mut lending = Lending::new(pull());
-    let mut other = Waiter::new(&lending.fixture, Arc::new(Parker::new()));
+    let mut other = Thread::new(&lending.fixture, Arc::new(Parker::new()));
     lending.patiently(|lending| {
         lending.borrow();
         other.sleep(&lending.fixture, Duration::ZERO);
-        other.borrowed.leave();
-        lending.thread.borrowed.leave();
+        other.lent.give_back();
+        lending.thread.lent.give_back();
         lending.thread.sleep(&lending.fixture, Duration::ZERO);
         lending.lent() == 0
     });
