@@ -1,18 +1,18 @@
-//! An epoll instance of one thread's own, ahead of the reactor's where both watch the same descriptor.
+//! A front epoll instance: one thread's own, ahead of the reactor's where both watch the same descriptor.
 //!
-//! Who watches with `EPOLLEXCLUSIVE` is woken alone if it sleeps, and otherwise those are asked that began to watch later. So
-//! what a thread waits for wakes that thread; what nobody waits for wakes the reactor; and to begin and to end a wait takes
-//! no call.
+//! The kernel asks instances that watch with `EPOLLEXCLUSIVE` in the order in which they began to. The first one in which a thread
+//! sleeps is woken, and no other. So a stream that a thread waits for wakes that thread, any other stream wakes the reactor, and
+//! neither the beginning nor the end of a wait takes a call.
 
 use crate::errno::{Errno, Result};
 use std::os::fd::RawFd;
 
 /// What one [`wait`](Epoll::wait) tells at most; the rest comes with the next.
-pub const MOST_TOLD: usize = 16;
+pub const MAX_TOLD_DESCRIPTORS: usize = 16;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod sys {
-    use super::{Errno, MOST_TOLD, RawFd, Result};
+    use super::{Errno, MAX_TOLD_DESCRIPTORS, RawFd, Result};
     use crate::sys::cancel::Closes;
     #[cfg(direct_calls)]
     use crate::sys::cancel::SystemCall;
@@ -31,7 +31,7 @@ mod sys {
             if fd < 0 {
                 return Err(Errno::last());
             }
-            // SAFETY: a fresh descriptor that nobody else owns.
+            // SAFETY: a fresh descriptor, owned by nothing else.
             Ok(Epoll(Closes::new(unsafe { OwnedFd::from_raw_fd(fd) })))
         }
 
@@ -55,8 +55,8 @@ mod sys {
             unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
         }
 
-        /// Sleeps until something is ready, for at most `timeout` (`None`: for ever), rounded up to milliseconds. BodyRing each that
-        /// is to `tell`, with what poll(2) would say of it.
+        /// Sleeps until something is ready, for at most `timeout` (`None`: for ever), rounded up to milliseconds. Hands each descriptor that is ready
+        /// to `tell`, with what poll(2) would say of it.
         ///
         /// Errors: `EINTR`, also where the calling thread is cancelled.
         pub fn wait(&self, timeout: Option<Duration>, mut tell: impl FnMut(RawFd, i16)) -> Result<()> {
@@ -64,7 +64,7 @@ mod sys {
                 None => -1,
                 Some(timeout) => timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX),
             };
-            let mut told = [libc::epoll_event { events: 0, u64: 0 }; MOST_TOLD];
+            let mut told = [libc::epoll_event { events: 0, u64: 0 }; MAX_TOLD_DESCRIPTORS];
             if let Some(errno) = faults::next(Call::EpollWait) {
                 return Err(errno);
             }
@@ -96,8 +96,8 @@ mod sys {
         usize::try_from(rc).map_err(|_| Errno::last())
     }
 
-    /// Has the epoll instance `epoll` tell once of each arrival at `fd`, under the number `token`, unless somebody who has watched
-    /// it for longer with `EPOLLEXCLUSIVE` is asleep for it. That the peer will send no more is told as something to read.
+    /// Has the epoll instance `epoll` tell once of each arrival at `fd`, under the number `token`, unless a thread sleeps in an instance that
+    /// has watched it for longer with `EPOLLEXCLUSIVE`. That the peer will send no more is told as something to read.
     ///
     /// Errors: as of [`Epoll::watch`].
     pub fn watch_behind(epoll: RawFd, fd: RawFd, token: usize) -> Result<()> {
@@ -192,13 +192,13 @@ mod tests {
 
     /// What all of this is for.
     #[test]
-    fn who_sleeps_in_front_is_woken_alone_and_who_is_behind_otherwise() {
+    fn sleeper_in_front_is_woken_alone_and_the_instance_behind_otherwise() {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         let (front, behind) = (Epoll::new().unwrap(), Epoll::new().unwrap());
         let fd = there.as_raw_fd();
         front.watch(fd).unwrap();
         watch_behind(behind.as_raw_fd(), fd, 7).unwrap();
-        // Nobody sleeps: both are told.
+        // No thread sleeps: both are told.
         here.write_all(b"x").unwrap();
         assert_eq!(told(&behind, None), [(7, libc::POLLIN)]);
         assert_eq!(told(&front, None), [(fd, libc::POLLIN)]);

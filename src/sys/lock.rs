@@ -264,7 +264,7 @@ mod loom_tests {
     struct Model {
         word: loom::sync::atomic::AtomicU32,
         kernel: Mutex<()>,
-        bed: Condvar,
+        asleep: Condvar,
     }
 
     impl Word for Model {
@@ -284,14 +284,14 @@ mod loom_tests {
         fn sleep(&self) {
             let kernel = self.kernel.lock().unwrap();
             if self.word.load(Ordering::Relaxed) == CONTENDED {
-                drop(self.bed.wait(kernel).unwrap());
+                drop(self.asleep.wait(kernel).unwrap());
             }
         }
 
         fn wake_one(&self) {
             if !WAKES_NOBODY.load(Ordering::Relaxed) {
                 let _kernel = self.kernel.lock().unwrap();
-                self.bed.notify_one();
+                self.asleep.notify_one();
             }
         }
     }
@@ -302,7 +302,7 @@ mod loom_tests {
         builder.preemption_bound = Some(2);
         builder.check(|| {
             let word = loom::sync::atomic::AtomicU32::new(FREE);
-            let raw = Raw(Model { word, kernel: Mutex::new(()), bed: Condvar::new() });
+            let raw = Raw(Model { word, kernel: Mutex::new(()), asleep: Condvar::new() });
             let shared = Arc::new((raw, loom::cell::UnsafeCell::new(0)));
             let add = |shared: &(Raw<Model>, loom::cell::UnsafeCell<u32>)| {
                 shared.0.lock();

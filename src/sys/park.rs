@@ -1,4 +1,8 @@
 //! Putting a thread to sleep until another one wakes it.
+//!
+//! The [token](token) decides; [`Parker`] makes the calls that sleep and wake.
+
+mod token;
 
 use super::cancel::is_cancelled;
 use super::epoll::Epoll;
@@ -10,17 +14,9 @@ use super::poll::{PollFd, SigMask, ppoll};
 use crate::errno::{Errno, Result};
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{
-    AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
-
-const EMPTY: u32 = 0;
-const NOTIFIED: u32 = 1;
-const PARKED: u32 = 2;
-/// As PARKED, but in poll(2) or epoll_wait(2), with the bell among what it polls.
-const POLLING: u32 = 3;
+use token::{PARKED, POLLING, Token, Wake};
 
 /// The kernel restarts a futex wait without a timeout after a signal whose handler was installed with
 /// `SA_RESTART`, one with a timeout never. So there always is one: callers rely on `EINTR`.
@@ -29,30 +25,27 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
 /// How long a thread leaves alone what the system will not do for it.
 const EARLY: Duration = Duration::from_millis(1);
 
-/// One thread's bed. `unpark` leaves a token that one `park` consumes, so a wake between looking for work and
-/// `park` is not lost.
+/// Where one thread sleeps.
 ///
-/// One thread at a time parks on it; any thread unparks.
+/// - `unpark` leaves a token that one `park` consumes: a wake between a look for work and `park` is not lost.
+/// - One thread at a time parks; any thread unparks.
+/// - A `park` may end without a token, by its timeout or a signal. It never loses one.
 #[derive(Debug)]
 pub struct Parker {
-    /// `park` moves NOTIFIED to EMPTY and EMPTY to PARKED or POLLING and back; `unpark` moves anything to NOTIFIED. The
-    /// NOTIFIED that `unpark` writes (release) and `park` takes (acquire) makes everything before the `unpark`
-    /// visible after the `park`. The POLLING that `sleep_polling` writes (release) and `unpark` takes (acquire) makes the
-    /// bell visible, which was made before.
-    state: AtomicU32,
+    token: Token<AtomicU32>,
     /// Made for the first [`poll`](Parker::poll).
     bell: OnceLock<EventFd>,
-    /// Made for the first [`watches`](Parker::has_front_epoll), with the bell in it. `None`: it could not be.
-    epoll: OnceLock<Option<Epoll>>,
+    /// Made for the first [`has_front_epoll`](Parker::has_front_epoll), with the bell in it. `None`: it could not be.
+    front_epoll: OnceLock<Option<Epoll>>,
     born: Born,
 }
 
 impl Parker {
     pub fn new() -> Parker {
         Parker {
-            state: AtomicU32::new(EMPTY),
+            token: Token::default(),
             bell: OnceLock::new(),
-            epoll: OnceLock::new(),
+            front_epoll: OnceLock::new(),
             born: Born::now(),
         }
     }
@@ -91,19 +84,19 @@ impl Parker {
 
     /// Whether [`poll_front`](Parker::poll_front) can be had here.
     pub fn has_front_epoll(&self) -> bool {
-        self.epoll().is_some()
+        self.front_epoll().is_some()
     }
 
     /// From now on until [`ignore`](Parker::ignore), or until it is closed, `fd` is among what
     /// [`poll_front`](Parker::poll_front) sleeps for. From any thread. `false`: it cannot be, or is already.
     pub fn watch(&self, fd: RawFd) -> bool {
-        !self.forked() && self.epoll().is_some_and(|epoll| epoll.watch(fd).is_ok())
+        !self.forked() && self.front_epoll().is_some_and(|epoll| epoll.watch(fd).is_ok())
     }
 
     /// Undoes [`watch`](Parker::watch), from any thread.
     pub fn ignore(&self, fd: RawFd) {
         // A forked child shares the epoll instance with its parent.
-        if let Some(Some(epoll)) = self.epoll.get()
+        if let Some(Some(epoll)) = self.front_epoll.get()
             && !self.forked()
         {
             epoll.ignore(fd);
@@ -112,7 +105,7 @@ impl Parker {
 
     /// As [`poll`](Parker::poll) over what is [watched](Parker::watch), which are `fds`; the last is the bell.
     pub fn poll_front(&self, fds: &mut [PollFd], timeout: Option<Duration>) -> Result<()> {
-        let Some(epoll) = self.epoll() else { return self.poll(fds, timeout, None) };
+        let Some(epoll) = self.front_epoll() else { return self.poll(fds, timeout, None) };
         self.sleep_polling(fds, timeout, |fds, timeout| {
             fds.iter_mut().for_each(|fd| fd.revents = 0);
             let told = epoll.wait(timeout, |told, revents| {
@@ -128,12 +121,12 @@ impl Parker {
         })
     }
 
-    fn epoll(&self) -> Option<&Epoll> {
+    fn front_epoll(&self) -> Option<&Epoll> {
         let make = || {
             let bell = self.bell().ok()?;
             Epoll::new().ok().filter(|epoll| epoll.watch(bell.fd).is_ok())
         };
-        self.epoll.get_or_init(make).as_ref()
+        self.front_epoll.get_or_init(make).as_ref()
     }
 
     fn sleep_polling(
@@ -142,10 +135,9 @@ impl Parker {
         timeout: Option<Duration>,
         poll: impl FnOnce(&mut [PollFd], Option<Duration>) -> Result<()>,
     ) -> Result<()> {
-        let may_sleep =
-            !self.take_token() && self.state.compare_exchange(EMPTY, POLLING, Release, Relaxed).is_ok();
+        let may_sleep = !self.token.take() && self.token.begin_sleep(POLLING);
         let outcome = poll(fds, if may_sleep { timeout } else { Some(Duration::ZERO) });
-        let woken = self.state.swap(EMPTY, Acquire) == NOTIFIED;
+        let woken = self.token.end_sleep();
         match outcome {
             Ok(()) => {}
             // As in `park`: a wake that is here by now counts.
@@ -169,7 +161,7 @@ impl Parker {
     ///
     /// Errors: `EINTR`, also for handlers installed with `SA_RESTART`, and where the thread is cancelled.
     pub fn park(&self, timeout: Option<Duration>) -> Result<bool> {
-        if self.take_token() {
+        if self.token.take() {
             return Ok(true);
         }
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
@@ -177,31 +169,29 @@ impl Parker {
         }
         // A timeout beyond what the clock can count is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        if self.state.compare_exchange(EMPTY, PARKED, Relaxed, Acquire).is_err() {
+        if !self.token.begin_sleep(PARKED) {
             // Unparked in between.
-            return Ok(self.take_token());
+            return Ok(self.token.take());
         }
         let outcome = self.sleep(deadline);
         // Whatever ended the sleep, a token that is here by now counts: it must not be lost to a timeout.
-        match self.state.swap(EMPTY, Acquire) {
-            NOTIFIED if !is_cancelled() => Ok(true),
-            _ => outcome.map(|()| false),
+        if self.token.end_sleep() && !is_cancelled() {
+            return Ok(true);
         }
+        outcome.map(|()| false)
     }
 
     /// Uses up a token that is there.
     pub fn forget(&self) {
-        self.take_token();
+        self.token.take();
     }
 
     /// Wakes the thread in `park`, or makes the next `park` return at once. No system call unless it sleeps.
     pub fn unpark(&self) {
-        // A release on every path, also where a token is there already: the `park` that takes it shall see what
-        // happened before this call too.
-        match self.state.swap(NOTIFIED, AcqRel) {
-            PARKED => futex::wake_one(&self.state),
-            POLLING => self.ring(),
-            _ => {}
+        match self.token.put() {
+            Wake::No => {}
+            Wake::Futex => futex::wake_one(self.token.word()),
+            Wake::Bell => self.ring(),
         }
     }
 
@@ -212,11 +202,7 @@ impl Parker {
         }
     }
 
-    fn take_token(&self) -> bool {
-        self.state.compare_exchange(NOTIFIED, EMPTY, Acquire, Relaxed).is_ok()
-    }
-
-    /// Until the state is no longer PARKED (`Ok`), the deadline (`Ok`) or a signal (`EINTR`).
+    /// Until the token's word is no longer PARKED (`Ok`), the deadline (`Ok`) or a signal (`EINTR`).
     fn sleep(&self, deadline: Option<Instant>) -> Result<()> {
         loop {
             let left = match deadline {
@@ -229,8 +215,8 @@ impl Parker {
                     left.min(LONGEST_SLEEP)
                 }
             };
-            let woken = futex::sleep(&self.state, PARKED, left);
-            if self.state.load(Relaxed) != PARKED && !is_cancelled() {
+            let woken = futex::sleep(self.token.word(), PARKED, left);
+            if !self.token.is_parked() && !is_cancelled() {
                 return Ok(());
             }
             match woken {
@@ -251,16 +237,19 @@ impl Default for Parker {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{
+        AtomicBool,
+        Ordering::{Acquire, Relaxed, Release},
+    };
     use std::thread;
 
     #[test]
-    fn a_token_is_kept_and_used_once() {
+    fn token_is_kept_and_used_once() {
         let parker = Parker::new();
         parker.unpark();
         parker.unpark();
@@ -270,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_never_short() {
+    fn timeout_is_never_short() {
         let parker = Parker::new();
         let start = Instant::now();
         assert_eq!(parker.park(Some(Duration::from_millis(20))), Ok(false));
@@ -302,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_polling_thread_hears_the_bell_and_the_others() {
+    fn polling_thread_is_told_of_the_bell_and_of_the_others() {
         use std::io::Write;
         use std::os::fd::AsRawFd;
         let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -324,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wake_is_lost_between_two_beds() {
+    fn wake_is_not_lost_between_the_futex_and_the_bell() {
         const ROUNDS: usize = 3000;
         let (_here, there) = std::os::unix::net::UnixStream::pair().unwrap();
         let pair = Arc::new((Parker::new(), Parker::new(), std::sync::atomic::AtomicUsize::new(0)));
@@ -340,7 +329,7 @@ mod tests {
         for round in 0..ROUNDS {
             pair.2.store(round + 1, Relaxed);
             pair.1.unpark();
-            // Now in one bed, now in the other. Late rings wake once too often, so the token counts alone.
+            // Now in the one, now in the other. Late rings wake once too often, so the token counts alone.
             match round % 3 {
                 0 => drop(pair.0.park(None).unwrap()),
                 _ => drop(poll(&pair.0, std::os::fd::AsRawFd::as_raw_fd(&there), None).unwrap()),
@@ -352,7 +341,7 @@ mod tests {
     extern "C" fn ignore(_signal: libc::c_int) {}
 
     #[test]
-    fn a_signal_ends_the_sleep_even_with_sa_restart() {
+    fn signal_ends_the_sleep_even_with_sa_restart() {
         // SAFETY: a zeroed sigaction is valid (no flags, empty mask); the handler does nothing.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
