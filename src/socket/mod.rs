@@ -141,10 +141,16 @@ impl Handle {
     /// `ZMQ_EVENTS`: [`POLLIN`], [`POLLOUT`], after processing what other threads said. Errors: `ETERM`, `ENOTSOCK`.
     ///
     /// Takes no lock if nothing has happened since the last time: `zmq_poll` over thousands of sockets hangs on it.
+    #[inline]
     pub fn events(self) -> Result<i32> {
-        if let Some(events) = self.0.cached_events() {
-            return Ok(events.cast_signed());
+        match self.0.cached_events() {
+            Some(events) => Ok(events.cast_signed()),
+            None => self.look_for_events(),
         }
+    }
+
+    #[cold]
+    fn look_for_events(self) -> Result<i32> {
         let mut socket = self.lock()?;
         socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
         socket.process()?;
