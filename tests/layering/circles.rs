@@ -44,9 +44,7 @@ const EXPECTED: &[&[&str]] = &[
         "pipe/notify",
     ],
     &["reactor/cx", "reactor/inbox"],
-    &["session/borrowed", "session/connection", "session/socket_link"],
     &["session/connectionless/datagrams", "session/connectionless/multicast", "session/connectionless/norm"],
-    &["session/lifecycle/handshaking", "session/lifecycle/session"],
     &["socket/endpoints", "socket/inproc", "socket/keys", "socket/state"],
     &["sys/cancel", "sys/contain", "sys/log"],
     &[
