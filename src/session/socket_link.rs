@@ -3,8 +3,8 @@
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use crate::session::SessionHandle;
-use crate::session::connections::Connections;
 use crate::session::connection::send_rate::SendRate;
+use crate::session::connections::Connections;
 use crate::session::lifecycle::ban_list::BanList;
 use crate::session::monitor::Monitor;
 use std::sync::Arc;

@@ -115,11 +115,7 @@ impl LentConnections {
         }
     }
 
-    fn borrow<'a>(
-        &mut self,
-        sockets: impl Iterator<Item = &'a SocketLink>,
-        front: Option<&Arc<Parker>>,
-    ) {
+    fn borrow<'a>(&mut self, sockets: impl Iterator<Item = &'a SocketLink>, front: Option<&Arc<Parker>>) {
         let mut all = std::mem::take(&mut self.connections);
         sockets.for_each(|socket| socket.connections.add_to(&mut all));
         let front = front.filter(|front| self.uses_front(front, &all));
