@@ -19,8 +19,6 @@ pub struct Router {
     routes: Routes,
     /// Pipes that are not read from, and why.
     unnamed: SecondaryMap<PipeId, Unnamed>,
-    /// A pipe that has lost its name to another, to be closed once the message half taken from it is through.
-    superseded: Option<PipeId>,
     /// The rest of the message being sent goes to this pipe; without one it is dropped.
     out: Option<PipeId>,
     /// The next frame sent is not a routing id.
@@ -45,7 +43,6 @@ impl Router {
             queue: FairQueue::default(),
             routes: Routes::new(),
             unnamed: SecondaryMap::new(),
-            superseded: None,
             out: None,
             inside: false,
             mandatory: false,
@@ -57,12 +54,6 @@ impl Router {
 
     /// The pipe to take the next frame from.
     pub(super) fn next(&mut self, pipes: &mut Pipes) -> Option<PipeId> {
-        if let Some(pipe) = self.superseded
-            && self.queue.inside() != Some(pipe)
-        {
-            self.superseded = None;
-            pipes.terminate(pipe);
-        }
         self.queue.next(pipes)
     }
 
@@ -109,21 +100,10 @@ impl Router {
             if !self.handover {
                 return Err(Unnamed::Duplicate);
             }
-            self.supersede(pipes, holder);
+            // What it has sent comes under its name still.
+            pipes.retire(holder);
         }
         Ok(routing_id)
-    }
-
-    /// Takes its name from a pipe and closes it.
-    fn supersede(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.routes.remove(pipes, pipe);
-        let other = self.routes.make_up();
-        self.routes.add(pipes, pipe, other);
-        if self.queue.inside() == Some(pipe) {
-            self.superseded = Some(pipe);
-        } else {
-            pipes.terminate(pipe);
-        }
     }
 
     /// The pipe of the peer so named; `None`: the message is to be dropped.
@@ -237,9 +217,6 @@ impl Behaviour for Router {
         self.queue.terminated(pipe);
         if self.out == Some(pipe) {
             self.out = None;
-        }
-        if self.superseded == Some(pipe) {
-            self.superseded = None;
         }
     }
 
@@ -442,18 +419,28 @@ mod tests {
         assert!(!first.is_open());
         bench.send(&["p", "x"]).unwrap();
         assert_eq!(second.recv(), ["x"]);
-        // The message that is being read from the one that loses its name is read to its end.
+        drop(first);
+        // What the one that loses its name has sent is read to its end, and comes under that name.
         second.send(&["1", "2"]);
-        second.send(&["never read"]);
+        second.send(&["3"]);
         assert_eq!(bench.recv_frame().unwrap().0, "p");
         assert_eq!(bench.recv_frame().unwrap().0, "1");
         let mut third = bench.connect_as("p");
-        assert!(second.is_open());
+        assert!(!second.is_open());
         bench.send(&["p", "y"]).unwrap();
         assert_eq!(bench.recv(), ["2"]);
+        third.send(&["4"]);
+        let mut rest = [bench.recv(), bench.recv()];
+        rest.sort();
+        assert_eq!(rest, [["p", "3"], ["p", "4"]]);
         assert!(!bench.has_in());
-        assert!(!second.is_open());
         assert_eq!(third.recv(), ["y"]);
+        let pipes = bench.pipes.len();
+        drop(second);
+        bench.settle();
+        assert_eq!((bench.pipes.len(), pipes), (1, 2), "it is there until its peer has closed, too");
+        bench.send(&["p", "z"]).unwrap();
+        assert_eq!(third.recv(), ["z"]);
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub struct Pipe {
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
+    /// What the peer wrote is read although this end is closed.
+    drains: bool,
     /// The set has noted that this pipe is closed.
     noted_closed: bool,
 }
@@ -81,6 +83,7 @@ impl Pipe {
             end: End { link, side },
             writer,
             reader,
+            drains: false,
             noted_closed: false,
         }
     }
@@ -95,13 +98,13 @@ impl Pipe {
     /// next publish sends `PipeEvent::Readable`.
     #[inline]
     pub fn check_read(&mut self) -> bool {
-        !self.end.is_closed() && self.reader.check()
+        !self.is_shut() && self.reader.check()
     }
 
     /// As [`check_read`](Pipe::check_read), with the flags of the next frame.
     #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
-        if self.end.is_closed() { None } else { self.reader.next_flags() }
+        if self.is_shut() { None } else { self.reader.next_flags() }
     }
 
     /// The peer's routing id as a frame of its own before the next message, with the properties of the
@@ -123,7 +126,7 @@ impl Pipe {
     /// Takes the next frame.
     #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
-        if self.end.is_closed() {
+        if self.is_shut() {
             return None;
         }
         self.reader.read()
@@ -136,7 +139,7 @@ impl Pipe {
         alone: bool,
         wanted: impl FnOnce(&[u8]) -> bool,
     ) -> Option<InlineFrame<'_>> {
-        if self.end.is_closed() { None } else { self.reader.read_inline(alone, wanted) }
+        if self.is_shut() { None } else { self.reader.read_inline(alone, wanted) }
     }
 
     /// See [`LaneWriter::write_inline`].
@@ -148,7 +151,7 @@ impl Pipe {
     /// See [`LaneReader::read_by_reference`].
     #[inline]
     pub fn read_by_reference(&mut self) -> Option<(Body, bool)> {
-        if self.end.is_closed() { None } else { self.reader.read_by_reference() }
+        if self.is_shut() { None } else { self.reader.read_by_reference() }
     }
 
     /// See [`LaneWriter::write_by_reference`]. A lane that passes nothing by reference takes a copy, where it
@@ -169,7 +172,7 @@ impl Pipe {
 
     /// Returns the next frame without taking it.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
-        if self.end.is_closed() {
+        if self.is_shut() {
             return None;
         }
         self.reader.peek()
@@ -177,13 +180,13 @@ impl Pipe {
 
     /// Whether more can be read than the peer's routing id.
     pub fn holds_message(&mut self) -> bool {
-        !self.end.is_closed() && self.reader.holds_message()
+        !self.is_shut() && self.reader.holds_message()
     }
 
     /// Whether no frame can ever be read again. Then this end is closed, or the other is closed and
     /// everything it wrote was read.
     pub fn ended(&mut self) -> bool {
-        self.end.is_closed() || self.reader.ended()
+        self.is_shut() || self.reader.ended()
     }
 
     /// Whether a message may be written now: both ends open and credit left. `false` for want of credit puts
@@ -314,10 +317,25 @@ impl Pipe {
 
     /// Closes the end. The peer can still read what was flushed.
     pub fn close(&mut self) {
+        self.drains = false;
         if !self.end.is_closed() {
             self.writer.rollback();
             self.end.close();
         }
+    }
+
+    /// As [`close`](Pipe::close), with what the peer has written still to be read here. It ends once the peer has closed its end
+    /// too, and all is read.
+    pub fn close_and_drain(&mut self) {
+        let drains = !self.is_shut();
+        self.close();
+        self.drains = drains;
+    }
+
+    /// Whether nothing is read any more.
+    #[inline(always)]
+    fn is_shut(&self) -> bool {
+        self.end.is_closed() && !self.drains
     }
 
     /// Notes why the end is about to be closed: the peer asks for more than a limit allows.

@@ -168,6 +168,15 @@ impl Pipes {
         }
     }
 
+    /// Closes the end, with what the peer wrote still to be read. The pipe is put among the closed ones after that.
+    pub fn retire(&mut self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.close_and_drain();
+        }
+        // The peer may have closed, and all may be read already.
+        self.check_read(id);
+    }
+
     /// As [`terminate`](Pipes::terminate), for a peer that asks for more than a limit allows. Its session
     /// learns `errno`.
     pub fn refuse(&mut self, id: PipeId, errno: Errno) {
