@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CLEAN_FOLDERS: [&str; 5] = ["queue", "reactor", "ctx", "pipe", "options"];
+const CLEAN_FOLDERS: [&str; 7] = ["queue", "reactor", "ctx", "pipe", "options", "transport", "crypto"];
 /// Files of those folders that are not held to it yet.
 const NOT_CLEAN_YET: [&str; 5] =
     ["ctx/slots.rs", "pipe/body_ring.rs", "pipe/hwm.rs", "pipe/link.rs", "reactor/trim.rs"];

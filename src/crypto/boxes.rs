@@ -1,9 +1,10 @@
-//! Boxes one at a time, for the handshake, where each has a key or a nonce of its own. A box is 16 bytes of tag and the
-//! encrypted text.
+//! Single boxes, for the handshake, where each has a key or a nonce of its own. A box is a tag of 16 bytes
+//! and the encrypted text.
 //!
-//! Two kinds are NaCl's (X25519, XSalsa20-Poly1305), because RFC 26 says so: those of [`HandshakeKey`] are made by
-//! crypto_box; those of [`SharedKey`] by the cipher that also seals what follows the handshake under the same key, so
-//! that the curve is computed once. Cookies are nobody's business but ours and have a [`SealKey`].
+//! Two kinds are NaCl's (X25519, XSalsa20-Poly1305), as RFC 26 requires. crypto_box makes those of
+//! [`HandshakeKey`]. Those of [`SharedKey`] are made by the cipher that also seals the messages after the
+//! handshake, under the same key, so that X25519 is computed once. Only the server itself opens its cookies,
+//! so they have a kind of their own, [`SealKey`].
 
 use super::keys::{KEY, PublicKey, SecretKey};
 use super::random;
@@ -14,15 +15,15 @@ use chacha20poly1305::{AeadInPlace, KeyInit, XChaCha20Poly1305};
 use crypto_box::SalsaBox;
 use zeroize::Zeroizing;
 
-/// Bytes in a nonce.
+/// Bytes of a nonce.
 pub const NONCE: usize = 24;
 
-/// For boxes between a long-term key and the other side's short-term one, which seal parts of the handshake and
-/// nothing else.
+/// For boxes between a long-term key and the other side's short-term one, which seal only parts of the
+/// handshake.
 pub struct HandshakeKey(SalsaBox);
 
 impl HandshakeKey {
-    /// Errors: `EPROTO` for one of the public keys that make the same key with every secret one.
+    /// Errors: `EPROTO` for one of the public keys that yield the same shared key with every secret one.
     pub fn new(public: &PublicKey, secret: &SecretKey) -> Result<HandshakeKey> {
         if public.agrees_with_all() {
             return Err(Errno::PROTO);
@@ -46,12 +47,12 @@ impl HandshakeKey {
     }
 }
 
-/// What a secret key and the other side's public key make (`crypto_box_beforenm`), for the rest of the handshake and
-/// the [`BoxStream`]s of the connection.
+/// The shared key of a secret key and the other side's public key (`crypto_box_beforenm`), for the rest of
+/// the handshake and the [`BoxStream`]s of the connection.
 pub struct SharedKey(Zeroizing<[u8; KEY]>);
 
 impl SharedKey {
-    /// Errors: `EPROTO` for one of the public keys that make the same key with every secret one.
+    /// Errors: `EPROTO` for one of the public keys that yield the same shared key with every secret one.
     pub fn new(public: &PublicKey, secret: &SecretKey) -> Result<SharedKey> {
         let agreed = secret.agree(public);
         if !agreed.was_contributory() {
@@ -77,7 +78,7 @@ impl SharedKey {
         stream.open_in_place(counter, buf)
     }
 
-    /// A box alone is a stream of one message.
+    /// A single box is a stream of one message.
     fn stream(&self, nonce: &[u8; NONCE]) -> (BoxStream, u64) {
         let mut prefix = [0; PREFIX];
         let mut counter = [0; NONCE - PREFIX];
@@ -91,12 +92,12 @@ impl SharedKey {
     }
 }
 
-/// A key for boxes that whoever seals them opens himself, as a server does with cookies: XChaCha20-Poly1305. Wiped
+/// A key for boxes that the sealer itself opens, as a server does with cookies: XChaCha20-Poly1305. Wiped
 /// when dropped.
 pub struct SealKey(XChaCha20Poly1305);
 
 impl SealKey {
-    /// A fresh one. Errors: those of [`random::fill`].
+    /// Generates a key. Errors: those of [`random::fill`].
     pub fn generate() -> Result<SealKey> {
         let mut key = Zeroizing::new([0; KEY]);
         random::fill(&mut *key)?;
@@ -125,7 +126,7 @@ impl Cipher for XChaCha20Poly1305 {}
 
 fn seal(cipher: &impl Cipher, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
     let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::INVAL)?;
-    // Fails for texts that no memory holds.
+    // It fails only for texts larger than memory.
     *tag = cipher.encrypt_in_place_detached(nonce.into(), b"", text).map_err(|_| Errno::INVAL)?.into();
     Ok(())
 }

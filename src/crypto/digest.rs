@@ -1,8 +1,8 @@
-//! Digests. SHA-1 is here for WebSocket alone, which asks for it by name and where nothing hangs on its strength.
+//! Digests. SHA-1 serves only WebSocket, which requires it and does not depend on its strength.
 
 use sha1::{Digest, Sha1};
 
-/// The SHA-1 digest of the parts, one behind the other.
+/// The SHA-1 digest of the parts' concatenation.
 pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     let mut hasher = Sha1::new();
     for part in parts {

@@ -7,12 +7,12 @@ use subtle::ConstantTimeEq;
 use x25519_dalek::{PublicKey as Point, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
-/// Bytes in a key, public or secret.
+/// Bytes of a key, public or secret.
 pub const KEY: usize = 32;
 
-/// The points that make the same key with every secret one, or one of a few; only someone who means harm sends those.
-/// As numbers of 255 bits: 0, 1 and p - 1 of orders 4, 1 and 2, what else stands for the first two (p and p + 1),
-/// and two points of order 8.
+/// The points of small order: they yield the same key with every secret one, or one of a few. Only an
+/// attacker sends them. As numbers of 255 bits: 0, 1 and p - 1 of orders 4, 1 and 2; p and p + 1, which equal
+/// the first two; and two points of order 8.
 const WITHOUT_SECRET: [[u8; KEY]; 7] = [
     [0; KEY],
     number(1, 0, 0),
@@ -34,7 +34,7 @@ const WITHOUT_SECRET: [[u8; KEY]; 7] = [
 pub struct SecretKey(StaticSecret);
 
 impl SecretKey {
-    /// A fresh one. Errors: those of [`random::fill`].
+    /// Generates a key. Errors: those of [`random::fill`].
     pub fn generate() -> Result<SecretKey> {
         let mut bytes = Zeroizing::new([0; KEY]);
         random::fill(&mut *bytes)?;
@@ -46,7 +46,8 @@ impl SecretKey {
         SecretKey(StaticSecret::from(*bytes))
     }
 
-    /// The key itself, for storing and for the socket option that reads it back. Whoever copies it wipes the copy.
+    /// The key itself, for storing and for the socket option that reads it back. A caller that copies it has
+    /// to wipe the copy.
     pub fn as_bytes(&self) -> &[u8; KEY] {
         self.0.as_bytes()
     }
@@ -56,7 +57,7 @@ impl SecretKey {
         PublicKey(Point::from(&self.0).to_bytes())
     }
 
-    /// What both sides get out of one's secret and the other's public key; raw, so to be hashed before use.
+    /// The X25519 result of one side's secret and the other's public key. It is raw, so hash it before use.
     pub(super) fn agree(&self, other: &PublicKey) -> SharedSecret {
         self.0.diffie_hellman(&Point::from(other.0))
     }
@@ -76,8 +77,8 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// A public key. Compared in constant time too: a server compares what peers send with keys that it may not
-/// want to tell.
+/// A public key. Compared in constant time too: a server compares keys of peers with keys that it may not
+/// want to reveal.
 #[derive(Clone, Copy)]
 pub struct PublicKey(pub [u8; KEY]);
 
@@ -86,10 +87,10 @@ impl PublicKey {
         &self.0
     }
 
-    /// Whether what it makes with a secret key is no secret.
+    /// Whether its shared keys are no secret: the point has small order.
     pub(super) fn agrees_with_all(&self) -> bool {
         let mut number = self.0;
-        // What the highest bit says makes no difference to the point.
+        // X25519 ignores the highest bit.
         number[KEY - 1] &= 0x7f;
         WITHOUT_SECRET.contains(&number)
     }
@@ -111,13 +112,13 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A fresh pair. Errors: those of [`random::fill`].
+/// Generates a pair. Errors: those of [`random::fill`].
 pub fn keypair() -> Result<(PublicKey, SecretKey)> {
     let secret = SecretKey::generate()?;
     Ok((secret.public(), secret))
 }
 
-/// A number by its first byte, all those between, and the last.
+/// A number by its first byte, the byte repeated in between, and the last.
 const fn number(first: u8, between: u8, last: u8) -> [u8; KEY] {
     let mut number = [between; KEY];
     number[0] = first;
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_keys_as_crypto_box() {
+    fn shared_keys_equal_those_of_crypto_box() {
         for _ in 0..20 {
             let (public, secret) = keypair().unwrap();
             let theirs = ::crypto_box::SecretKey::from(*secret.as_bytes());
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn points_that_agree_with_all_are_known() {
+    fn points_of_small_order_are_known() {
         let (public, secret) = keypair().unwrap();
         assert!(!public.agrees_with_all());
         for (number, high) in WITHOUT_SECRET.iter().flat_map(|number| [(number, 0), (number, 0x80)]) {

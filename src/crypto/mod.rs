@@ -3,21 +3,22 @@
 //! | File | What |
 //! |---|---|
 //! | `keys` | X25519 keys: [`SecretKey`], [`PublicKey`], pairs |
-//! | `boxes` | one box at a time, for the handshake: [`HandshakeKey`], [`SharedKey`], [`SealKey`] |
+//! | `boxes` | single boxes, for the handshake: [`HandshakeKey`], [`SharedKey`], [`SealKey`] |
 //! | `stream` | the boxes of a connection's MESSAGE commands: [`BoxStream`] |
 //! | `random` | random bytes of the system |
 //! | `digest` | SHA-1, for WebSocket |
 //! | `tls` | TLS: settings from PEM, and a connection that does no I/O |
 //! | `poly1305` | the authenticator |
-//! | `sums` | the authenticators of several texts, while the key stream of the next is computed |
+//! | `sums` | the authenticators of several texts, computed between the rounds of the key stream |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
-//! The curve comes from x25519-dalek, the boxes of the handshake from crypto_box and, those of cookies, from
-//! chacha20poly1305. The cipher of all that follows the handshake is ours: the usual crates compute the key stream
-//! block by block and derive the XSalsa20 subkey anew for each message, which costs a small message several times
-//! what it has to. crypto_box, which is more widely read, is what ours is tested against.
+//! X25519 comes from x25519-dalek. The boxes of the handshake come from crypto_box, those of cookies from
+//! chacha20poly1305. The cipher of the messages after the handshake is this project's own. The usual crates
+//! compute the key stream block by block and derive the XSalsa20 subkey anew for each message. For a small
+//! message that takes several times as long. Tests compare the cipher with crypto_box, which has been
+//! reviewed by more people.
 //!
-//! Nothing in here branches on, or indexes by, secret bytes. Keys are wiped when dropped.
+//! No code here branches on, or indexes by, secret bytes. Keys are wiped when dropped.
 
 pub mod boxes;
 pub mod digest;

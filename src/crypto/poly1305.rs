@@ -2,50 +2,50 @@
 //!
 //! Sources: D. J. Bernstein, "The Poly1305-AES message-authentication code"; RFC 8439, section 2.5.
 //!
-//! Three words of 64 bits, on purpose: it needs only the integer units and general registers, which the key stream
-//! kernels leave alone, so that a processor computes both at once where their instructions are mixed.
+//! It computes in three words of 64 bits. That needs only the integer units and general registers, which the
+//! key stream kernels leave free. So a processor computes both at once where their instructions are mixed.
 
 use super::salsa::Aside;
 use super::stream::TAG;
 use zeroize::Zeroize;
 
-/// Bytes in a block.
+/// Bytes of a block.
 pub(super) const BLOCK: usize = 16;
 
-/// The authenticator of one text, which it is shown piece by piece.
+/// The authenticator of one text, which is added piece by piece.
 pub(super) struct Poly1305 {
     sum: Sum,
     pad: [u64; 2],
-    /// How many bytes of the text are in the sum: whole blocks.
+    /// Bytes of the text in the sum: whole blocks.
     done: usize,
 }
 
 impl Poly1305 {
-    /// For one text only: a key that authenticates two gives itself away.
+    /// For one text only: a key that authenticates two texts is revealed.
     pub(super) fn new(key: &[u8; 32]) -> Poly1305 {
         let (sum, pad) = Sum::new(key);
         Poly1305 { sum, pad, done: 0 }
     }
 
-    /// The work that is left of `text`, to be done aside and then given to [`Poly1305::resume`].
+    /// The remaining work for `text`, to be done aside and then given to [`Poly1305::resume`].
     pub(super) fn aside<'a>(&self, text: &'a [u8]) -> Adding<'a> {
         Adding { sum: self.sum, rest: text.get(self.done..).unwrap_or_default() }
     }
 
-    /// Goes on from where `adding` is with `text`, the same that it was made for.
+    /// Continues from where `adding` ended; `text` is the one that it was made for.
     pub(super) fn resume(&mut self, adding: Adding<'_>, text: &[u8]) {
         self.sum = adding.sum;
         self.done = text.len() - adding.rest.len();
     }
 
-    /// Goes on through all whole blocks of `text`.
+    /// Adds all whole blocks of `text`.
     pub(super) fn absorb(&mut self, text: &[u8]) {
         let (blocks, _) = text.get(self.done..).unwrap_or_default().as_chunks::<BLOCK>();
         self.sum.add(blocks);
         self.done += blocks.len() * BLOCK;
     }
 
-    /// Goes on to the end of `text`, which is now all of it.
+    /// Adds the rest of `text`, which is now complete.
     pub(super) fn conclude(&mut self, text: &[u8]) {
         self.absorb(text);
         let rest = text.get(self.done..).unwrap_or_default();
@@ -82,7 +82,7 @@ pub(super) struct Sum {
 impl Sum {
     pub(super) const ZERO: Sum = Sum { h: [0; 3], r: [0; 2] };
 
-    /// That of a text with nothing in it, and the pad.
+    /// The sum of an empty text, and the pad.
     #[inline(always)]
     pub(super) fn new(key: &[u8; 32]) -> (Sum, [u64; 2]) {
         let (words, _) = key.as_chunks::<8>();
@@ -91,7 +91,7 @@ impl Sum {
         (Sum { h: [0; 3], r }, [word(2), word(3)])
     }
 
-    /// The last block of a text, as [`partial_block`] makes it.
+    /// Adds the last block of a text, as [`partial_block`] makes it.
     #[inline(always)]
     pub(super) fn add_partial(&mut self, block: [u8; BLOCK]) {
         self.h = add_block(self.h, self.r, &block, 0);
@@ -109,7 +109,7 @@ impl Sum {
     }
 }
 
-/// A sum that goes on aside: by value, and without anything to wipe, so that it stays in registers.
+/// A sum computed aside. It is passed by value and has nothing to wipe, so it stays in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Adding<'a> {
     sum: Sum,
@@ -126,7 +126,8 @@ impl Aside for Adding<'_> {
     }
 }
 
-/// The block that ends a text, from the last 16 bytes up to there, of which `len` are its own: 1 to 15.
+/// The last block of a text, of `len` bytes, 1 to 15. `len` of the 16 bytes given, those at the end, are its
+/// own.
 #[inline(always)]
 pub(super) fn partial_block(last: &[u8; BLOCK], len: usize) -> [u8; BLOCK] {
     let bits = 8 * (len as u32 % BLOCK as u32);
@@ -134,7 +135,7 @@ pub(super) fn partial_block(last: &[u8; BLOCK], len: usize) -> [u8; BLOCK] {
     (own | 1 << bits).to_le_bytes()
 }
 
-/// The tag of a text that is in the sum to its end.
+/// The tag of a text whose blocks are all in the sum.
 #[inline(always)]
 pub(super) fn tag_of(sum: &Sum, pad: [u64; 2]) -> [u8; TAG] {
     let pad = u128::from(pad[0]) | u128::from(pad[1]) << 64;
@@ -163,7 +164,7 @@ fn add_block(sum: [u64; 3], r: [u64; 2], block: &[u8; BLOCK], high: u64) -> [u64
     [h0, h1, (d2 & 3) + u64::from(carry)]
 }
 
-/// `sum` modulo 2^130 - 5, of which the lower 128 bits.
+/// `sum` modulo 2^130 - 5: the lower 128 bits of it.
 fn reduced(sum: [u64; 3]) -> u128 {
     let low = u128::from(sum[0]) | u128::from(sum[1]) << 64;
     // As sum is below 2 * (2^130 - 5), it is too large exactly if adding 5 reaches 2^130.

@@ -5,7 +5,7 @@ use crate::sys;
 
 /// Fills `bytes` from the system's random generator.
 ///
-/// Errors: what the system says; `bytes` is then not to be used.
+/// Errors: the system's; the caller must not use `bytes` then.
 pub fn fill(bytes: &mut [u8]) -> Result<()> {
     sys::random::fill(bytes)
 }

@@ -1,14 +1,15 @@
-//! The boxes of a connection, one direction of it: XSalsa20-Poly1305 under one key, a fixed nonce prefix and a message
-//! counter (RFC 26, MESSAGE commands).
+//! The boxes of one direction of a connection: XSalsa20-Poly1305 under one key, a fixed nonce prefix and a
+//! message counter (RFC 26, MESSAGE commands).
 //!
-//! What makes it fast:
-//! - XSalsa20 derives its key from the long-term key and the first 16 bytes of the nonce, which stay the same: once.
-//! - A call of a [`Kernel`] computes as many blocks as there are lanes. Those that a message does not need
-//!   are filled with what the messages after it will: the next ones where they are known, else as many as this message's
-//!   of each counter that follows. So messages share calls even if sealed one by one.
-//! - Authenticators run inside the kernel, between the rounds: other units of the processor. Where messages follow one
-//!   another, those of the last ones ([`Sums`]).
-//! - Text is encrypted on the way to where it has to go, so that it is not copied.
+//! Why it is fast:
+//! - XSalsa20 derives its subkey from the long-term key and the first 16 bytes of the nonce. These stay the
+//!   same, so it is done once.
+//! - A call of a [`Kernel`] computes one block per lane. Blocks that a message does not need are computed for
+//!   the messages after it. Where those are not known, each following counter gets as many blocks as this
+//!   message. So messages share calls even if sealed one by one.
+//! - Authenticators run inside the kernel, between the rounds, on other units of the processor. For
+//!   consecutive messages these are the authenticators of the last ones ([`Sums`]).
+//! - Text is encrypted on the way to its destination, so that it is not copied.
 
 use super::boxes::SharedKey;
 use super::poly1305::Poly1305;
@@ -39,13 +40,13 @@ pub struct BoxStream {
 #[derive(Clone, Copy, Default)]
 pub struct Sealed {
     pub counter: u64,
-    /// Where its tag begins in what was received; the text follows.
+    /// Offset of its tag in the received bytes; the text follows.
     pub at: usize,
     /// Bytes of tag and text; more than the tag's 16.
     pub len: usize,
-    /// Bytes to leave before the text where that goes; they are zeroed.
+    /// Bytes to leave before the text at its destination; they are zeroed.
     pub gap: usize,
-    /// The first byte of the text, which does not go there with the others. 0 as long as it is not known to be good.
+    /// The first byte of the text, which is not written with the others. 0 until the message is verified.
     pub first: u8,
 }
 
@@ -76,24 +77,24 @@ impl BoxStream {
 
     /// Encrypts the text behind the first 16 bytes of `buf` and puts the tag there.
     ///
-    /// A counter must never be used twice; nobody checks that here. Errors: `EINVAL` for less than 16 bytes.
+    /// The caller must never use a counter twice. Errors: `EINVAL` for less than 16 bytes.
     pub fn seal_in_place(&mut self, counter: u64, buf: &mut [u8]) -> Result<()> {
         self.seal(counter, buf)
     }
 
     /// Checks the tag in the first 16 bytes of `buf`, decrypts the text behind it and returns that.
     ///
-    /// Errors: `EPROTO` if it is not what the peer sealed under this counter; the text is zeroed then.
+    /// Errors: `EPROTO` if the peer did not seal it under this counter; the text is zeroed then.
     pub fn open_in_place<'a>(&mut self, counter: u64, buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         self.open(counter, buf)?;
         Ok(buf.get_mut(TAG..).unwrap_or_default())
     }
 
-    /// Appends the tag and the text, `first` and `rest`, encrypted. The tag is right only after
-    /// [`finish`](BoxStream::finish): until then `out` is only appended to, and nothing else done with this stream.
+    /// Appends the tag and the encrypted text, `first` and `rest`. The tag is valid only after
+    /// [`finish`](BoxStream::finish). Until then the caller only appends to `out` and makes no other call on
+    /// this stream.
     ///
-    /// A counter must never be used twice; nobody checks that here. `first` has 31 bytes at most; `out` should have
-    /// room.
+    /// The caller must never use a counter twice. `first` has 31 bytes at most; `out` should have room.
     #[inline]
     pub fn seal_onto(&mut self, counter: u64, first: &[u8], rest: &[u8], out: &mut Vec<u8>) {
         if self.sums.is_full() {
@@ -124,7 +125,7 @@ impl BoxStream {
         self.sums.extend(out.len(), true);
     }
 
-    /// Puts all tags in their places.
+    /// Writes all tags to their places.
     pub fn finish(&mut self, out: &mut [u8]) {
         self.sums.conclude(out);
         while let Some(done) = self.sums.take() {
@@ -135,8 +136,9 @@ impl BoxStream {
         }
     }
 
-    /// Opens messages out of `received` into `room`, one behind the other. Returns what they fill of it, and how
-    /// many are good; the one at this place, if there is one, is a forgery, and its text and all that follows is zeroed.
+    /// Opens messages of `received` into `room`, one behind the other. Returns the filled part and the number
+    /// of good messages. A message behind the good ones is a forgery; its text and all that follows is
+    /// zeroed.
     pub fn open_batch<'a>(
         &mut self,
         received: &[u8],
@@ -172,8 +174,8 @@ impl BoxStream {
         (filled, verdict.good)
     }
 
-    /// Decrypts a message; whether it is good turns out later. Returns how many bytes of `to` it has written, from the
-    /// front; `None`: it has no text, or there is no room for it.
+    /// Decrypts a message, which is verified later. Returns the number of bytes written to the front of `to`.
+    /// `None`: it has no text, or no room for it.
     #[inline(always)]
     fn open_one(
         &mut self,
@@ -210,7 +212,7 @@ impl BoxStream {
             let next = (now.counter, block, blocks);
             stream = self.ahead.stream(self.kernel, &self.key, next, following, &mut self.sums, received);
         }
-        // Nothing is left of `to`, which is as long as the text without its first byte.
+        // `to` has been used up: it is as long as the text without its first byte.
         Some(now.room())
     }
 
@@ -226,13 +228,13 @@ impl BoxStream {
         if words(&right).ct_eq(&words(tag)).into() {
             Ok(())
         } else {
-            // What a forger sent is decrypted by now, and must not be seen.
+            // The text of a forgery is decrypted by now, and must not be seen.
             text.fill(0);
             Err(Errno::PROTO)
         }
     }
 
-    /// Encrypts or decrypts `text`; returns the tag of what is encrypted.
+    /// Encrypts or decrypts `text`; returns the tag of the encrypted text.
     fn crypt(&mut self, way: Way, counter: u64, text: &mut [u8]) -> [u8; TAG] {
         let blocks = blocks_of(text.len());
         let mut mac: Option<Poly1305> = None;
@@ -290,16 +292,16 @@ impl Sealed {
         self.len.saturating_sub(TAG)
     }
 
-    /// Bytes it takes where it goes.
+    /// Bytes that it takes at its destination.
     pub fn room(&self) -> usize {
         self.gap.saturating_add(self.text().saturating_sub(1))
     }
 }
 
-/// No message is known that follows.
+/// No following message is known.
 const NONE: &[Sealed] = &[];
 
-/// How many texts were sealed by the peer, before the first that was not.
+/// Counts the good messages before the first forgery.
 struct Verdict {
     good: usize,
     forged: bool,
@@ -316,7 +318,7 @@ impl Verdict {
     }
 }
 
-/// Appends as much of `text` as there is key stream for, encrypted.
+/// Encrypts and appends as much of `text` as there is key stream for.
 #[inline(always)]
 fn xor_onto(out: &mut Vec<u8>, text: &[u8], stream: &[u8]) {
     let len = text.len().min(stream.len());
@@ -329,26 +331,26 @@ fn xor_onto(out: &mut Vec<u8>, text: &[u8], stream: &[u8]) {
     unsafe { out.set_len(out.len() + len) };
 }
 
-/// Two words are compared faster than sixteen bytes.
+/// Two words compare faster than sixteen bytes.
 fn words(tag: &[u8; TAG]) -> [u64; 2] {
     let tag = u128::from_ne_bytes(*tag);
     [tag as u64, (tag >> 64) as u64]
 }
 
-/// How many blocks of key stream a text takes.
+/// Blocks of key stream for a text.
 fn blocks_of(text_len: usize) -> u64 {
     (MAC_KEY + text_len).div_ceil(salsa::BLOCK) as u64
 }
 
-/// Key stream that is computed but not used yet.
+/// Key stream that is computed and not used yet.
 #[repr(C, align(64))]
 struct Ahead {
     blocks: [Block; MAX_LANES],
-    /// What each of `blocks` is.
+    /// Message and number of each block in `blocks`.
     lanes: Lanes,
-    /// Those before are used up.
+    /// Blocks before this one are used up.
     next: usize,
-    /// Those from here on were never computed.
+    /// Blocks from this one on were never computed.
     end: usize,
 }
 
@@ -357,7 +359,7 @@ impl Ahead {
         Ahead { blocks: [[0; salsa::BLOCK]; MAX_LANES], lanes: Lanes::new(), next: 0, end: 0 }
     }
 
-    /// Whether the block is there; those before it are dropped then.
+    /// Whether the block has been computed. Those before it are dropped then.
     #[inline(always)]
     fn has(&mut self, counter: u64, block: u64) -> bool {
         let found = (self.next..self.end).find(|lane| self.lanes.is(*lane, counter, block));
@@ -365,8 +367,8 @@ impl Ahead {
         found.is_some()
     }
 
-    /// Says what the next call of the kernel is to compute: a message's blocks from `block` to `blocks`, and those of
-    /// the messages that follow or may follow. What was left is dropped.
+    /// Plans the next call of the kernel: a message's blocks from `block` to `blocks`, then those of the
+    /// messages that follow or may follow. Unused blocks are dropped.
     fn plan(
         &mut self,
         lanes: usize,
@@ -389,8 +391,8 @@ impl Ahead {
         (self.next, self.end) = (0, lanes);
     }
 
-    /// As [`take`](Ahead::take), of blocks that are computed now if they are not there; `sums` go on meanwhile, of
-    /// texts in `buffer`.
+    /// As [`take`](Ahead::take), but computes missing blocks now. Meanwhile `sums` of texts in `buffer` go
+    /// on.
     #[inline(always)]
     fn stream(
         &mut self,
@@ -417,7 +419,7 @@ impl Ahead {
         }
     }
 
-    /// The blocks of a message from `block` to `blocks`, as many as there are in a row; they are used up then.
+    /// Takes the blocks of a message from `block` to `blocks`, as far as they lie in a row.
     #[inline(always)]
     fn take(&mut self, counter: u64, block: u64, blocks: u64) -> &[u8] {
         let (from, mut to) = (self.next, self.next);

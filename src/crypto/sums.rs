@@ -1,27 +1,28 @@
-//! The authenticators of several texts, one after the other, computed aside while key stream is.
+//! The authenticators of several texts, one after the other, computed between the rounds of the key stream.
 //!
-//! A short text's sum is a chain of multiplications in which each waits for the one before. Nothing else waits for the
-//! sum, though, until the text leaves or is shown: so texts queue up here, and the kernels work the queue off
-//! between their rounds.
+//! A short text's sum is a chain of multiplications, each of which needs the result of the one before. No
+//! other work needs the sum until the text is sent or shown. So texts queue up here, and the kernels work the
+//! queue off between their rounds.
 
 use super::poly1305::{BLOCK, Sum, partial_block, tag_of};
 use super::salsa::Aside;
 use super::stream::TAG;
 use zeroize::Zeroize;
 
-/// Texts that may wait. More than a call of any kernel has lanes, so that calls and texts keep step.
+/// Most texts in the queue. More than any kernel has lanes, so that calls and texts keep step.
 const MAX_WAITING_TEXTS: usize = 32;
 
-/// Texts in one buffer, each behind room for its tag, in the order in which they were pushed.
+/// Texts in one buffer, each behind room for its tag, in the order of `push`.
 pub(super) struct Sums {
     texts: [Text; MAX_WAITING_TEXTS],
-    /// How many have been pushed, have their tags, and were taken, since the beginning; places are these modulo `MAX_WAITING_TEXTS`.
+    /// Texts pushed, completed and taken since the beginning. Their places are these numbers modulo
+    /// `MAX_WAITING_TEXTS`.
     pushed: usize,
     done: usize,
     taken: usize,
 }
 
-/// A text, from `at` on not in the sum yet.
+/// A text; the bytes from `at` on are not in the sum yet.
 #[derive(Clone, Copy)]
 struct Text {
     sum: Sum,
@@ -29,14 +30,14 @@ struct Text {
     begin: usize,
     at: usize,
     end: usize,
-    /// There is nothing behind `end`.
+    /// The text ends at `end`.
     whole: bool,
     tag: [u8; TAG],
 }
 
-/// A text whose tag is known.
+/// A text with its tag.
 pub(super) struct Done {
-    /// Where the text begins: the tag's place is before it.
+    /// Where the text begins: the tag goes before it.
     pub(super) begin: usize,
     pub(super) tag: [u8; TAG],
 }
@@ -52,12 +53,13 @@ impl Sums {
         self.pushed - self.taken == MAX_WAITING_TEXTS
     }
 
-    /// Whether there is nothing to compute.
+    /// Whether the queue is empty.
     pub(super) fn is_idle(&self) -> bool {
         self.pushed == self.done
     }
 
-    /// A text that begins at `begin` of the buffer, of which nothing is there yet. There must be room.
+    /// Pushes a text that begins at `begin` of the buffer, of which no byte is written yet. The queue must
+    /// not be full.
     #[inline(always)]
     pub(super) fn push(&mut self, key: &[u8; 32], begin: usize) {
         let (sum, pad) = Sum::new(key);
@@ -66,14 +68,14 @@ impl Sums {
         self.pushed += 1;
     }
 
-    /// The text that was pushed last is there up to `end`; if `whole`, that is all of it.
+    /// The text pushed last is written up to `end`; if `whole`, it ends there.
     #[inline(always)]
     pub(super) fn extend(&mut self, end: usize, whole: bool) {
         let last = &mut self.texts[self.pushed.wrapping_sub(1) % MAX_WAITING_TEXTS];
         (last.end, last.whole) = (end, whole);
     }
 
-    /// The work there is, to be done aside and then given to [`Sums::resume`]. `buffer` has the texts.
+    /// The queued work, to be done aside and then given to [`Sums::resume`]. `buffer` has the texts.
     #[inline(always)]
     pub(super) fn aside<'a>(&'a mut self, buffer: &'a [u8]) -> Adding<'a> {
         let mut adding = Adding { sum: Sum::ZERO, rest: &[], sums: self, buffer };
@@ -81,7 +83,7 @@ impl Sums {
         adding
     }
 
-    /// Computes what is left of all whole texts.
+    /// Computes the rest of all complete texts.
     pub(super) fn conclude(&mut self, buffer: &[u8]) {
         let mut adding = self.aside(buffer);
         while !adding.sums.is_idle() {
@@ -94,7 +96,7 @@ impl Sums {
         adding.store();
     }
 
-    /// The next text that is done and was not taken yet.
+    /// The next completed text that was not taken yet.
     #[inline(always)]
     pub(super) fn take(&mut self) -> Option<Done> {
         if self.taken == self.done {
@@ -115,10 +117,10 @@ impl Drop for Sums {
     }
 }
 
-/// Work that goes on aside. The sum at the front is held by value, so that it stays in registers.
+/// Work done aside. The sum at the front is held by value, so that it stays in registers.
 pub(super) struct Adding<'a> {
     sum: Sum,
-    /// What is there of the text at the front and not in the sum.
+    /// The bytes of the first text that are written and not in the sum.
     rest: &'a [u8],
     sums: &'a mut Sums,
     buffer: &'a [u8],
@@ -136,7 +138,7 @@ impl<'a> Adding<'a> {
         self.rest = buffer.get(text.at..text.end).unwrap_or_default();
     }
 
-    /// Puts back what is known of the text at the front.
+    /// Writes back the state of the text at the front.
     #[inline(always)]
     pub(super) fn store(self) {
         if self.sums.done != self.sums.pushed {
@@ -146,9 +148,9 @@ impl<'a> Adding<'a> {
         }
     }
 
-    /// Goes to the end of the text at the front, if that is whole, and on to the next.
+    /// Completes the text at the front, if it is whole, and goes on to the next.
     ///
-    /// Without a call, of memcpy(3) for instance: that would have to save all vector registers.
+    /// It makes no call, such as memcpy(3), which would have to save all vector registers.
     #[inline(always)]
     fn finish(&mut self) {
         let text = &mut self.sums.texts[self.sums.done % MAX_WAITING_TEXTS];
@@ -158,7 +160,7 @@ impl<'a> Adding<'a> {
         let (blocks, rest) = self.rest.as_chunks::<BLOCK>();
         self.sum.add(blocks);
         if !rest.is_empty() {
-            // A tag stands before the text, so that there are always sixteen bytes that end where it ends.
+            // A tag stands before the text, so there are always sixteen bytes that end where it ends.
             let last = self.buffer.get(..text.end).and_then(<[u8]>::last_chunk::<BLOCK>);
             self.sum.add_partial(partial_block(last.unwrap_or(&[0; BLOCK]), rest.len()));
         }

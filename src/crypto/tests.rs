@@ -60,7 +60,7 @@ fn the_box_of_nacl() {
 }
 
 #[test]
-fn the_same_as_crypto_box() {
+fn sealed_boxes_equal_those_of_crypto_box() {
     let (ours, theirs) = pair();
     let mut lengths: Vec<usize> = (0..200).collect();
     lengths.extend((0..if cfg!(miri) { 3 } else { 100 }).map(|_| below(4097)));
@@ -78,7 +78,7 @@ fn the_same_as_crypto_box() {
 }
 
 #[test]
-fn at_every_alignment() {
+fn boxes_work_at_every_alignment() {
     let (ours, theirs) = pair();
     for kernel in kernels() {
         let mut sealer = BoxStream::with_kernel(ours.as_bytes(), PREFIX, kernel);
@@ -90,7 +90,7 @@ fn at_every_alignment() {
     }
 }
 
-/// A counter that jumps, to and fro, leaves none of the key stream that was computed ahead in the wrong place.
+/// A counter that jumps back and forth finds no key stream of another counter.
 #[test]
 fn counters_in_any_order() {
     let (ours, theirs) = pair();
@@ -107,7 +107,7 @@ fn counters_in_any_order() {
 }
 
 #[test]
-fn a_batch_is_what_single_messages_are() {
+fn a_batch_opens_as_single_messages_do() {
     let (key, _) = pair();
     for kernel in kernels() {
         let new = || BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
@@ -176,7 +176,7 @@ fn a_batch_ends_at_a_forgery() {
 }
 
 #[test]
-fn every_changed_bit_is_noticed() {
+fn every_changed_bit_is_detected() {
     let (key, _) = pair();
     for kernel in kernels() {
         for len in [0, 1, 16, 33, 100] {
@@ -208,7 +208,7 @@ fn every_changed_bit_is_noticed() {
 }
 
 #[test]
-fn no_room_for_a_tag() {
+fn buffers_without_room_for_a_tag_are_refused() {
     let (key, _) = pair();
     let mut stream = BoxStream::new(&key, PREFIX);
     assert_eq!(stream.seal_in_place(0, &mut [0; TAG - 1]).unwrap_err(), Errno::INVAL);
@@ -218,7 +218,7 @@ fn no_room_for_a_tag() {
 
 /// All lanes of all kernels against blocks computed one by one, with nonces and block numbers of all widths.
 #[test]
-fn every_lane_of_every_kernel() {
+fn every_lane_of_every_kernel_computes_its_block() {
     let key = salsa::hsalsa20(&array(NACL_KEY), PREFIX);
     let label = |lane: usize| {
         let wide = |seed: u64| (lane as u64 + 1).wrapping_mul(seed);
@@ -243,7 +243,7 @@ fn every_lane_of_every_kernel() {
 }
 
 #[test]
-fn what_is_sealed_for_oneself_opens_with_its_key_alone() {
+fn seal_key_boxes_open_only_with_their_key() {
     let (key, other) = (SealKey::generate().unwrap(), SealKey::generate().unwrap());
     let (nonce, text) = ([9; NONCE], noise(64));
     let mut buf = [&[0; TAG], &text[..]].concat();
@@ -281,9 +281,9 @@ fn handshake_boxes_are_those_of_shared_keys() {
     }
 }
 
-/// Points of small order: the shared key would be the same for everyone.
+/// Points of small order: the shared key would be the same with every secret key.
 #[test]
-fn public_keys_that_agree_on_nothing() {
+fn public_keys_of_small_order_are_refused() {
     let secret = SecretKey::generate().unwrap();
     let one: [u8; KEY] = std::array::from_fn(|at| u8::from(at == 0));
     for point in [[0; KEY], one] {

@@ -1,4 +1,4 @@
-//! Connecting, in steps, none of which waits but [`ConnectPlan::resolve`]: plan, resolve, start, finish.
+//! Connecting in steps: plan, resolve, start, finish. Only [`ConnectPlan::resolve`] blocks.
 
 use super::tuning::{self, Tuning};
 use super::{Layers, ProxyRequest, Scheme, endpoint, ip, tcp};
@@ -12,14 +12,14 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// An address that `zmq_connect` has taken, to be connected to again and again.
+/// An address that `zmq_connect` has accepted, for repeated attempts to connect.
 #[derive(Clone, Debug)]
 pub struct ConnectPlan {
     scheme: Scheme,
     endpoint: String,
     target: Target,
     layers: Layers,
-    /// Behind the address, in endpoints.
+    /// The path behind the address, in endpoints.
     path: String,
 }
 
@@ -28,15 +28,15 @@ pub(super) enum Target {
     Ip {
         /// The `host:port` before the `;`.
         source: Option<String>,
-        /// Who to connect to first: the peer, or the proxy.
+        /// The name to connect to first: the peer's, or the proxy's.
         name: String,
         proxy: Option<ProxyRequest>,
     },
-    /// An address that no name server has to do with.
+    /// An address that needs no name server.
     Fixed(SockAddr),
 }
 
-/// One place to try.
+/// One address to try.
 #[derive(Clone, Debug)]
 pub enum Destination {
     Ip(SocketAddr),
@@ -47,8 +47,9 @@ pub enum Destination {
 #[derive(Debug)]
 pub struct Connecting {
     pub fd: OwnedFd,
-    /// Connected and finished already, or why it has failed at once: `EAGAIN` from a local socket means that the
-    /// listener's queue is full. `false`: once the descriptor is writable, [`proceed`] with it.
+    /// `Ok(true)`: connected and finished. `Ok(false)`: once the descriptor is writable, call [`proceed`]. An
+    /// error: the attempt has failed at once. `EAGAIN` from a local socket means that the listener's queue is
+    /// full.
     pub done: Result<bool>,
 }
 
@@ -70,18 +71,18 @@ impl ConnectPlan {
         self.scheme
     }
 
-    /// What is spoken on the stream, below ZMTP.
+    /// The protocols on the stream below ZMTP.
     pub fn layers(&self) -> &Layers {
         &self.layers
     }
 
-    /// As `ZMQ_LAST_ENDPOINT` and the monitor have it: names are not resolved.
+    /// The endpoint as `ZMQ_LAST_ENDPOINT` and monitor events show it, with names unresolved.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The endpoint with its name resolved, as libzmq's monitor has it from the second attempt on. Through a proxy
-    /// it is the one given: only the proxy knows more.
+    /// The endpoint with its name resolved, as libzmq's monitor shows it from the second attempt on. Through
+    /// a proxy it is the one given: only the proxy resolves the name.
     pub fn resolved_endpoint(&self, destination: &Destination) -> String {
         match (&self.target, destination) {
             (Target::Ip { proxy: None, .. }, Destination::Ip(address)) => {
@@ -91,7 +92,7 @@ impl ConnectPlan {
         }
     }
 
-    /// What to ask the proxy for once connected to it; `None` if there is no proxy in between.
+    /// The request to send to the proxy once connected to it; `None` without a proxy.
     pub fn proxy(&self) -> Option<&ProxyRequest> {
         match &self.target {
             Target::Ip { proxy, .. } => proxy.as_ref(),
@@ -99,7 +100,8 @@ impl ConnectPlan {
         }
     }
 
-    /// The places to try, at least one; libzmq tries only the first. Blocks for as long as name servers take.
+    /// The addresses to try, at least one; libzmq tries only the first. Blocks while name servers are asked.
+    ///
     /// Errors: `EINVAL` for names that are wrong or not found, `ENOMEM`.
     pub fn resolve(&self, options: &SocketOptions) -> Result<Vec<Destination>> {
         match &self.target {
@@ -110,7 +112,7 @@ impl ConnectPlan {
         }
     }
 
-    /// As [`resolve`](ConnectPlan::resolve) if no name server is needed, at once; `None` if one is.
+    /// As [`resolve`](ConnectPlan::resolve), without blocking; `None` if a name server is needed.
     pub fn resolve_literal(&self, options: &SocketOptions) -> Option<Result<Vec<Destination>>> {
         match &self.target {
             Target::Ip { name, .. } => {
@@ -121,8 +123,10 @@ impl ConnectPlan {
         }
     }
 
-    /// Begins to connect. Errors: `EINVAL` for a destination of another kind of plan; those of resolving the source
-    /// address, socket(2) and bind(2), all of which may pass with time. What connect(2) says is in [`Connecting`].
+    /// Begins to connect. The result of connect(2) is in [`Connecting`].
+    ///
+    /// Errors: `EINVAL` for a destination of another kind of plan; those of resolving the source address,
+    /// socket(2) and bind(2), all of which may pass with time.
     pub fn start(&self, destination: &Destination, options: &SocketOptions) -> Result<Connecting> {
         let (socket, peer) = match (&self.target, destination) {
             (Target::Ip { source, .. }, Destination::Ip(peer)) => {
@@ -141,7 +145,8 @@ impl ConnectPlan {
         };
         let done = match connected {
             Ok(()) => finish(self.scheme, socket.as_fd(), options).map(|()| true),
-            // A signal only cuts the call short, not the attempt. If there is none under way, `proceed` sees it.
+            // A signal interrupts only the call, not the attempt. If no attempt is under way, `proceed` finds
+            // out.
             Err(Errno::INPROGRESS | Errno::INTR) => Ok(false),
             Err(error) => Err(error),
         };
@@ -149,25 +154,27 @@ impl ConnectPlan {
     }
 }
 
-/// Goes on with an attempt that [`start`](ConnectPlan::start) has left under way, and sets the connection's options once it
-/// is there; `false` while it is not. Errors: why the attempt has failed; `ENOTCONN` where there is none, whatever
-/// connect(2) has said.
+/// Continues an attempt that [`start`](ConnectPlan::start) has left under way. Sets the connection's options
+/// once it is connected; `false` while it is not.
+///
+/// Errors: the reason why the attempt has failed; `ENOTCONN` where no attempt is under way.
 pub fn proceed(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<bool> {
     match finish(scheme, fd, options) {
         Err(Errno::NOTCONN) if !is_settled(fd) => Ok(false),
-        // It may have been between the two looks.
+        // It may have connected between the two checks.
         Err(Errno::NOTCONN) => finish(scheme, fd, options).map(|()| true),
         outcome => outcome.map(|()| true),
     }
 }
 
-/// Whether nothing is under way: the kernel says neither that there is room nor of an end while it still connects.
+/// Whether no attempt is under way: while the kernel still connects, poll(2) reports neither room to write
+/// nor an end.
 fn is_settled(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
     poll(&mut fds, Some(Duration::ZERO)) == Ok(1)
 }
 
-/// Errors: why there is no connection; `ENOTCONN` where there is none yet.
+/// Errors: the reason why there is no connection; `ENOTCONN` where there is none yet.
 fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<()> {
     let socket = SockRef::from(&fd);
     if let Some(error) = socket.take_error()? {
@@ -177,8 +184,8 @@ fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result
     if !scheme.is_over_tcp() {
         return Ok(());
     }
-    // While nobody listens on a local port, the kernel may choose that very port for our end and connect the socket
-    // to itself; the server could then not have its port back for as long as we hold it.
+    // While no process listens on a local port, the kernel may choose that very port for our end and connect
+    // the socket to itself. The server could not have its port back until we close the socket.
     if peer.as_socket() == socket.local_addr()?.as_socket() {
         return Err(Errno::CONNREFUSED);
     }

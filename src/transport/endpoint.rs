@@ -1,4 +1,4 @@
-//! Endpoints as text: what `ZMQ_LAST_ENDPOINT`, monitor events and message properties show.
+//! Endpoints as text, as `ZMQ_LAST_ENDPOINT`, monitor events and message properties show them.
 
 use super::{Scheme, ip, tcp, tipc, vsock};
 use crate::options::SocketOptions;
@@ -8,16 +8,17 @@ use socket2::{SockAddr, SockRef};
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
-/// The endpoints of a connected descriptor, this side's and the peer's. A side that has no name (a client's local
-/// socket) is `ipc://`; one that the kernel no longer knows is empty.
+/// The endpoints of a connected descriptor, this side's and the peer's. A side without a name (a client's
+/// local socket) is `ipc://`. A side that the kernel no longer knows is empty.
 pub fn endpoints_of(scheme: Scheme, fd: BorrowedFd<'_>) -> (String, String) {
     let socket = SockRef::from(&fd);
     let name = |address: std::io::Result<SockAddr>| address.map(|a| uri(scheme, &a)).unwrap_or_default();
     (name(socket.local_addr()), name(socket.peer_addr()))
 }
 
-/// The peer of a connected descriptor as the property `Peer-Address` and ZAP requests have it: an IP address
-/// without a port, or, of a local socket, `localhost:uid:gid:pid`. Empty when the kernel no longer knows.
+/// The peer of a connected descriptor, as the property `Peer-Address` and ZAP requests show it. It is an IP
+/// address without a port, or, for a local socket, `localhost:uid:gid:pid`. Empty when the kernel no longer
+/// knows it.
 pub fn peer_address(fd: BorrowedFd<'_>) -> String {
     match SockRef::from(&fd).peer_addr() {
         Ok(address) => address_text(fd, &address),
@@ -25,9 +26,10 @@ pub fn peer_address(fd: BorrowedFd<'_>) -> String {
     }
 }
 
-/// Under which other names an endpoint may have been recorded that is not found as it is written, most likely name
-/// first: `tcp://[::ffff:127.0.0.1]:9` and `tcp://127.0.0.1:9`, or `tcp://lo:9` once bound, are the same.
-/// Each name is looked up only when asked for; host names block for as long as a name server takes.
+/// Other names under which an endpoint may have been recorded, for one not found as written; most likely name
+/// first. For example, `tcp://[::ffff:127.0.0.1]:9` and `tcp://127.0.0.1:9` are the same, and so is
+/// `tcp://lo:9` once bound. Each name is resolved only when the iterator reaches it; host names block while a
+/// name server is asked.
 pub fn other_names<'a>(
     scheme: Scheme,
     address: &'a str,
@@ -41,8 +43,8 @@ pub fn other_names<'a>(
         };
         Some(uri(scheme, &address?.into()))
     };
-    // What cannot be connected to is not looked up as something bound either: unbinding `tcp://*:9` is ENOENT in
-    // libzmq, whatever is bound.
+    // A name that cannot be connected to is not resolved as a bound one either: unbinding `tcp://*:9` is
+    // ENOENT in libzmq, bound or not.
     [false, true].into_iter().take(if scheme == Scheme::Tcp { 2 } else { 0 }).map_while(name)
 }
 
@@ -78,15 +80,15 @@ pub(super) fn address_text(fd: BorrowedFd<'_>, address: &SockAddr) -> String {
     if !address.is_unix() {
         return String::new();
     }
-    // `localhost` is what getnameinfo(3) makes of a local socket, and so what programs find there.
+    // `localhost` is what getnameinfo(3) returns for a local socket, so programs expect it.
     match credentials::peer(fd) {
         Ok(ids) => format!("localhost:{}:{}:{}", ids.uid, ids.gid, ids.pid),
         Err(_) => String::from("localhost"),
     }
 }
 
-/// The host of an address as getnameinfo(3) writes it: with the zone where there is one, by name if that is the
-/// zone of a link.
+/// The host of an address as getnameinfo(3) writes it: with the zone where there is one. The zone of a link
+/// is written by name.
 fn host_text(address: &SocketAddr) -> String {
     match address {
         SocketAddr::V4(v4) => v4.ip().to_string(),

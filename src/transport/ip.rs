@@ -1,18 +1,16 @@
-//! `host:port`: from text to addresses, for every transport over IP.
-//!
-//! A host is `*` (where binding), a literal address, with or without brackets and zone, the name of one of this
-//! host's interfaces (where binding), or a host name. A port is a number; `*` and `0` let the system choose one
-//! (where binding). Service names are not looked up.
+//! A host is `*` (where binding), a literal address with or without brackets and zone, the name of one of
+//! this host's interfaces (where binding), or a host name. A port is a number; `*` and `0` let the system
+//! choose one (where binding). Service names are not supported.
 
 use crate::errno::{Errno, Result};
 use crate::sys::{interface, net_resolve};
 use net_resolve::Query;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What a name may be made of.
+/// The forms that a name may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// The name is for bind(2): wildcards and interface names are welcome.
+    /// The name is for bind(2): wildcards and interface names are allowed.
     pub bindable: bool,
     /// Host names may be looked up, which may block.
     pub dns: bool,
@@ -37,8 +35,8 @@ pub(super) fn resolve_source(name: &str, ipv6: bool) -> Result<SocketAddr> {
     first(resolve(name, Rules { bindable: true, dns: false, ipv6 })?)
 }
 
-/// The address of an interface, named without a port: `*`, its name, or the address itself. Errors: `EINVAL`, `ENODEV`,
-/// `ENOMEM`.
+/// The address of an interface, given without a port: `*`, its name, or the address itself. Errors: `EINVAL`,
+/// `ENODEV`, `ENOMEM`.
 pub(super) fn resolve_interface(name: &str, ipv6: bool) -> Result<SocketAddr> {
     first(Parts::of_host(name, 0)?.resolve(Rules { bindable: true, dns: false, ipv6 })?)
 }
@@ -49,7 +47,7 @@ pub(super) fn resolve_remote(name: &str, ipv6: bool) -> Result<Vec<SocketAddr>> 
     resolve(name, Rules { bindable: false, dns: true, ipv6 })
 }
 
-/// As [`resolve_remote`] where that can be answered without asking anybody; `None` means that it cannot.
+/// As [`resolve_remote`], without blocking; `None` if a name server is needed.
 pub(super) fn resolve_literal(name: &str, ipv6: bool) -> Option<Result<Vec<SocketAddr>>> {
     let name = name.rsplit_once(';').map_or(name, |(_, name)| name);
     let rules = Rules { bindable: false, dns: false, ipv6 };
@@ -58,19 +56,19 @@ pub(super) fn resolve_literal(name: &str, ipv6: bool) -> Option<Result<Vec<Socke
         Err(error) => return Some(Err(error)),
     };
     match parts.resolve(rules) {
-        // An address of the other family is an error at once: no name server knows better.
+        // A literal address of the other family is an error at once: a name server could not help.
         Err(Errno::INVAL) if parts.host.parse::<std::net::IpAddr>().is_err() => None,
         answer => Some(answer),
     }
 }
 
-/// All addresses of a name, at least one. Errors: `EINVAL` for bad syntax; for hosts that are not found `ENODEV`
-/// where binding, else `EINVAL`; `ENOMEM`.
+/// All addresses of a name, at least one. Errors: `EINVAL` for bad syntax; for hosts that are not found
+/// `ENODEV` where binding, otherwise `EINVAL`; `ENOMEM`.
 pub(super) fn resolve(name: &str, rules: Rules) -> Result<Vec<SocketAddr>> {
     Parts::of(name, rules.bindable)?.resolve(rules)
 }
 
-/// A name taken apart.
+/// A name split into its parts.
 struct Parts<'a> {
     host: &'a str,
     port: u16,
@@ -80,7 +78,7 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(name: &'a str, bindable: bool) -> Result<Parts<'a>> {
-        // The last colon, because IPv6 addresses are full of them.
+        // The last colon, because IPv6 addresses contain colons.
         let (host, port) = name.rsplit_once(':').ok_or(Errno::INVAL)?;
         Parts::of_host(host, parse_port(port, bindable)?)
     }
@@ -112,8 +110,8 @@ impl<'a> Parts<'a> {
             if self.host == "*" {
                 return Ok(vec![any(rules.ipv6)]);
             }
-            // A machine that cannot list its interfaces has none by this name. No address is a name of one, and to list them
-            // may end the process, in glibc, where somebody disturbs its talk with the kernel.
+            // Literals first: listing interfaces may end the process, in glibc, where another thread closes
+            // its netlink socket. If the system cannot list its interfaces, none has this name.
             let literal = Query { ipv6: rules.ipv6, numeric: true };
             if let Ok(addresses) = net_resolve::lookup(self.host, literal) {
                 return Ok(addresses);
@@ -130,8 +128,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Reads the digits that a port starts with: what follows them is ignored, as libzmq does (`tcp://*:5555/` has
-/// always worked). A number beyond 65535 is refused rather than wrapped around.
+/// Reads the digits that a port starts with. Text behind them is ignored, as in libzmq, where `tcp://*:5555/`
+/// works. A number beyond 65535 is refused rather than wrapped around.
 pub(super) fn parse_port(text: &str, bindable: bool) -> Result<u16> {
     match text {
         "*" if bindable => Ok(0),
@@ -144,7 +142,7 @@ pub(super) fn parse_port(text: &str, bindable: bool) -> Result<u16> {
     }
 }
 
-/// The number of the interface that a zone names, by name or number.
+/// The number of the interface that a zone gives by name or number.
 fn parse_zone(zone: &str) -> Result<u32> {
     let index = match zone.bytes().next() {
         Some(first) if first.is_ascii_alphabetic() => interface::index_of(zone),
@@ -153,7 +151,7 @@ fn parse_zone(zone: &str) -> Result<u32> {
     index.ok_or(Errno::INVAL)
 }
 
-/// Every address of this host.
+/// The wildcard address.
 pub(super) fn any(ipv6: bool) -> SocketAddr {
     match ipv6 {
         true => (Ipv6Addr::UNSPECIFIED, 0).into(),

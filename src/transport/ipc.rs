@@ -12,13 +12,13 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// What fits into `sockaddr_un` with the NUL that libzmq keeps behind it.
+/// Bytes that fit into `sockaddr_un` with the NUL that libzmq keeps behind the path.
 const LONGEST_PATH: usize = 107;
-/// How often another name is tried for a fresh directory.
+/// Names to try for a fresh directory.
 const DIRECTORY_TRIES: usize = 100;
 
-/// See [`super::bind`]. A socket file of the same name is replaced, as a server that has crashed leaves its own
-/// behind; a file with something in it is not.
+/// See [`super::bind`]. A socket file of the same name is replaced: a server that crashed leaves its own
+/// behind. A file with content is not replaced.
 pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     let gate = Gate::Ipc(IpcFilters::of(options));
     if options.use_fd != -1 {
@@ -62,7 +62,7 @@ fn parse(path: &str) -> Result<SockAddr> {
     address.map_err(|_| Errno::INVAL)
 }
 
-/// Which processes `ZMQ_IPC_FILTER_UID`, `_GID` and `_PID` let in: those that any of them names.
+/// The processes that `ZMQ_IPC_FILTER_UID`, `_GID` and `_PID` accept: those that any of the three names.
 #[derive(Clone, Debug)]
 pub(super) struct IpcFilters {
     uids: Vec<u32>,
@@ -79,7 +79,7 @@ impl IpcFilters {
         }
     }
 
-    /// Looks into the group database, which may block, only if the ids themselves do not decide.
+    /// Reads the group database, which may block, only if the ids themselves do not decide.
     pub(super) fn admits(&self, fd: BorrowedFd<'_>) -> bool {
         if self.uids.is_empty() && self.gids.is_empty() && self.pids.is_empty() {
             return true;
@@ -92,12 +92,12 @@ impl IpcFilters {
     }
 }
 
-/// A directory of our own that a socket is about to be bound in; vanishes when that fails.
+/// A directory of our own for a socket about to be bound; removed when that fails.
 struct FreshDirectory(PathBuf);
 
 impl FreshDirectory {
-    /// In the first of `$TMPDIR`, `$TEMPDIR` and `$TMP` that is a directory, else in the working directory; nobody
-    /// else may enter it. Errors: those of mkdir(2).
+    /// Creates the directory, which only this user may enter. Its parent is the first of `$TMPDIR`,
+    /// `$TEMPDIR` and `$TMP` that is a directory, else the working directory. Errors: those of mkdir(2).
     fn create() -> Result<FreshDirectory> {
         let parent = ["TMPDIR", "TEMPDIR", "TMP"]
             .into_iter()
@@ -116,13 +116,13 @@ impl FreshDirectory {
         Err(Errno(libc::EEXIST))
     }
 
-    /// Errors: `EINVAL` when the temporary directory's name is not UTF-8, which endpoints are.
+    /// Errors: `EINVAL` when the temporary directory's name is not UTF-8: endpoints are.
     fn socket_path(&self) -> Result<String> {
         let path = self.0.join("socket").into_os_string();
         path.into_string().map_err(|_| Errno::INVAL)
     }
 
-    /// After bind(2): the socket is there.
+    /// Call it after bind(2), when the socket exists.
     fn hold(mut self) -> SocketFile {
         let directory = std::mem::take(&mut self.0);
         let path = directory.join("socket");
@@ -139,21 +139,21 @@ impl Drop for FreshDirectory {
     }
 }
 
-/// A bound socket in a directory made for it. Both go with the listener; sockets under a name that the program has
-/// chosen stay, as they do in libzmq.
+/// A bound socket in a directory made for it. Both are removed with the listener. Sockets under a name that
+/// the program chose stay, as in libzmq.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     directory: PathBuf,
-    /// Which file was bound; `None` if that could not be found out.
+    /// The file that was bound; `None` if it could not be determined.
     identity: Option<(u64, u64)>,
     /// A forked child that closes its copy of the listener must leave the parent's file alone.
     pid: u32,
 }
 
 impl SocketFile {
-    /// Removes the socket, if it is still the one that was bound, and its directory. Errors: those of unlink(2) and
-    /// rmdir(2).
+    /// Removes the socket, if it is still the one that was bound, and its directory. Errors: those of
+    /// unlink(2) and rmdir(2).
     pub(super) fn remove(&mut self) -> Result<()> {
         let identity_now = fs::symlink_metadata(&self.path).map(identity).ok();
         let path = std::mem::take(&mut self.path);
@@ -177,8 +177,8 @@ fn identity(metadata: Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Removes what a former server may have left at `path`, or what `mkstemp` has reserved it with: a socket, a link,
-/// an empty file. Anything else stays, and bind(2) then says `EADDRINUSE`.
+/// Removes a socket, a link or an empty file at `path`: a former server may have left it, or `mkstemp`
+/// reserved the name with it. Any other file stays, and bind(2) then returns `EADDRINUSE`.
 fn remove_stale(path: &Path) {
     let Ok(found) = fs::symlink_metadata(path) else { return };
     let kind = found.file_type();

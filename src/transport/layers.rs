@@ -1,9 +1,10 @@
-//! What lies between a stream and ZMTP.
+//! The protocols between a stream and ZMTP.
 
 use crate::crypto::tls;
 use crate::engine::ws;
 
-/// From the stream upwards. Nothing at all where the transport is bytes alone, as with TCP.
+/// The layers, from the stream upwards. Both are absent where the transport is a plain byte stream, such as
+/// TCP.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     pub tls: Option<tls::Settings>,

@@ -1,4 +1,4 @@
-//! Listening sockets and what comes in through them.
+//! Listening sockets and the connections they accept.
 
 use super::ipc::{IpcFilters, SocketFile};
 use super::tuning::Tuning;
@@ -15,14 +15,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 #[derive(Debug)]
 pub struct Listener {
     scheme: Scheme,
-    // Before `file`: closed first, so that nobody connects to a name that is about to vanish.
+    // Before `file`: closed first, so that no client connects to a name about to be removed.
     fd: ListeningFd,
     endpoint: String,
     gate: Gate,
     tuning: Tuning,
     file: Option<SocketFile>,
     layers: Layers,
-    /// Behind the address, in endpoints.
+    /// The path behind the address, in endpoints.
     path: String,
 }
 
@@ -32,16 +32,16 @@ enum ListeningFd {
     Adopted(AdoptedFd),
 }
 
-/// Who may come in.
+/// The peers that may connect.
 #[derive(Clone, Debug)]
 pub(super) enum Gate {
     Tcp(Vec<(IpAddr, u8)>),
     Ipc(IpcFilters),
-    /// Everybody.
+    /// All peers.
     Open,
 }
 
-/// A connection that has come in, non-blocking and with the connection's options set.
+/// An accepted connection, non-blocking and with the connection's options set.
 #[derive(Debug)]
 pub struct Accepted {
     pub fd: OwnedFd,
@@ -52,22 +52,22 @@ pub struct Accepted {
     pub peer: String,
     /// See [`peer_address`](super::peer_address).
     pub peer_address: String,
-    /// What is spoken on the stream, below ZMTP.
+    /// The protocols on the stream below ZMTP.
     pub layers: Layers,
 }
 
-/// Why a connection did not come in. All are `ZMQ_EVENT_ACCEPT_FAILED`, with [`errno`](AcceptError::errno) as its
-/// value.
+/// Why accepting a connection failed. All are reported as `ZMQ_EVENT_ACCEPT_FAILED`, with
+/// [`errno`](AcceptError::errno) as the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptError {
-    /// A filter has turned the peer away; there may be others waiting.
+    /// A filter has refused the peer; more connections may be waiting.
     Refused(Errno),
-    /// That one connection is lost; there may be others waiting.
+    /// That one connection is lost; more may be waiting.
     Transient(Errno),
     /// The system has no descriptors or memory left, or forbids the call. The connection is still waiting, so
     /// trying again at once would spin: wait a while.
     Exhausted(Errno),
-    /// The listener seems to be of no use any more. That may be wrong: wait for longer.
+    /// The listener seems to be unusable. That may be wrong: wait for longer.
     Fatal(Errno),
 }
 
@@ -97,9 +97,11 @@ impl Listener {
         })
     }
 
-    /// Takes over `ZMQ_USE_FD`, which the program has bound and made listen. Errors: `EBADF`, `ENOTSOCK`;
-    /// `EADDRINUSE` if another endpoint has it; `EINVAL` if it is bound for another scheme. The descriptor then
-    /// stays the program's.
+    /// Takes over `ZMQ_USE_FD`, which the program has bound and made listen. On an error the descriptor stays
+    /// the program's.
+    ///
+    /// Errors: `EBADF`, `ENOTSOCK`; `EADDRINUSE` if another endpoint has it; `EINVAL` if it is bound for
+    /// another scheme.
     pub(super) fn adopt(scheme: Scheme, gate: Gate, options: &SocketOptions) -> Result<Listener> {
         let fd = AdoptedFd::adopt(options.use_fd)?;
         let local = SockRef::from(&fd).local_addr().map_err(Errno::from);
@@ -127,12 +129,13 @@ impl Listener {
         self.scheme
     }
 
-    /// As `ZMQ_LAST_ENDPOINT` and the monitor have it: wildcards and ports are those that the system has chosen.
+    /// The endpoint as `ZMQ_LAST_ENDPOINT` and monitor events show it, with the address and port that the
+    /// system has chosen.
     pub fn last_endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// For the reactor, which wants to know when it is readable.
+    /// The descriptor, to be registered with the reactor for reading.
     pub fn fd(&self) -> BorrowedFd<'_> {
         match &self.fd {
             ListeningFd::Own(fd) => fd.as_fd(),
@@ -140,7 +143,7 @@ impl Listener {
         }
     }
 
-    /// Takes one connection that is waiting; `None` if none is.
+    /// Accepts one waiting connection; `None` if none is waiting.
     pub fn accept(&self) -> std::result::Result<Option<Accepted>, AcceptError> {
         let (fd, peer) = match net::accept(self.fd()) {
             Ok(accepted) => accepted,
@@ -148,7 +151,7 @@ impl Listener {
             Err(error) => return Err(AcceptError::of(error)),
         };
         if !self.gate.admits(fd.as_fd(), &peer) {
-            // What accept(2) says where a firewall forbids the connection.
+            // The error of accept(2) where a firewall forbids the connection.
             return Err(AcceptError::Refused(Errno::PERM));
         }
         if self.scheme.is_over_tcp() {
@@ -162,8 +165,8 @@ impl Listener {
         Ok(Some(Accepted { fd, scheme: self.scheme, local, peer, peer_address, layers: self.layers.clone() }))
     }
 
-    /// Closes at once and removes what was made for this endpoint alone. Errors: those of unlink(2) and rmdir(2),
-    /// for `ZMQ_EVENT_CLOSE_FAILED`; the socket is closed all the same.
+    /// Closes at once and removes the file and directory made for this endpoint. The socket is closed even on
+    /// an error. Errors: those of unlink(2) and rmdir(2), for `ZMQ_EVENT_CLOSE_FAILED`.
     pub fn close(self) -> Result<()> {
         let Listener { fd, file, .. } = self;
         drop(fd);
@@ -209,11 +212,11 @@ impl AcceptError {
         }
     }
 
-    /// Sorts what accept4(2) may say. What nobody has foreseen is taken as lasting for a while: to wait is always
-    /// safe, to spin or to give up is not.
+    /// Classifies an error of accept4(2). An unknown one counts as exhaustion: waiting is always safe,
+    /// spinning and giving up are not.
     pub(super) fn of(errno: Errno) -> AcceptError {
         match errno.0 {
-            // Errors of the connection that was next in the queue, which is thereby off it.
+            // Errors of the next connection in the queue, which the call has removed.
             libc::ECONNABORTED
             | libc::ECONNRESET
             | libc::EPROTO

@@ -1,5 +1,5 @@
-//! Transports: endpoints parsed, bound, connected and accepted. No protocol is spoken here and nothing waits here,
-//! except where a function says that it asks a name server.
+//! Transports: endpoints parsed, bound, connected and accepted. This layer speaks no protocol. Nothing blocks
+//! here, except where a function says that it asks a name server.
 //!
 //! One file per scheme, and one row for it in [`Scheme::row`].
 
@@ -39,7 +39,7 @@ pub use udp::Datagrams;
 use crate::errno::{Errno, Result};
 use crate::options::{SocketOptions, SocketType};
 
-/// What stands before `://` in an endpoint.
+/// The part of an endpoint before `://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     Inproc,
@@ -56,24 +56,24 @@ pub enum Scheme {
     Norm,
 }
 
-/// What the registry knows of a scheme.
+/// The registry's entry for a scheme.
 struct Row {
     name: &'static str,
     types: Types,
     build: Build,
 }
 
-/// Which socket types a scheme carries.
+/// The socket types that a scheme carries.
 enum Types {
     Any,
-    /// All but STREAM, whose bytes have no frames to go into.
+    /// All but STREAM, which has no frames.
     Messages,
-    /// Multicast has no way back, so only publishers and subscribers fit.
+    /// Multicast has no return path, so only publishers and subscribers fit.
     PubSub,
     Datagram,
 }
 
-/// How endpoints of a scheme come about.
+/// How endpoints of a scheme are made.
 enum Build {
     /// Inside the context, by name.
     InProcess,
@@ -84,11 +84,11 @@ enum Build {
     },
     /// By datagrams, with no connection.
     Datagrams { open: fn(&str, Role, &SocketOptions) -> Result<Unconnected> },
-    /// Not at all: this library is built without the transport.
+    /// Not at all: this build lacks the transport.
     Absent,
 }
 
-/// Which of `zmq_bind` and `zmq_connect`, where a transport has one way for both.
+/// `zmq_bind` or `zmq_connect`, where a transport opens its sockets in one way for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Binds,
@@ -105,7 +105,7 @@ pub enum Unconnected {
 }
 
 impl Unconnected {
-    /// As `ZMQ_LAST_ENDPOINT` has it.
+    /// The endpoint as `ZMQ_LAST_ENDPOINT` shows it.
     pub fn last_endpoint(&self) -> &str {
         match self {
             Unconnected::Datagrams(datagrams) => datagrams.last_endpoint(),
@@ -168,7 +168,7 @@ impl Scheme {
         }
     }
 
-    /// As it stands in endpoints.
+    /// The name, as in endpoints.
     pub fn name(self) -> &'static str {
         self.row().name
     }
@@ -178,12 +178,12 @@ impl Scheme {
         matches!(self, Scheme::Tcp | Scheme::Ws | Scheme::Wss)
     }
 
-    /// Whether this library is built with the transport (for `zmq_has`).
+    /// Whether this build includes the transport (for `zmq_has`).
     pub fn is_built(self) -> bool {
         !matches!(self.row().build, Build::Absent)
     }
 
-    /// Whether the transport knows no connections: see [`datagrams`].
+    /// Whether the transport has no connections: see [`datagrams`].
     pub fn has_datagrams(self) -> bool {
         matches!(self.row().build, Build::Datagrams { .. })
     }
@@ -191,8 +191,8 @@ impl Scheme {
 
 /// Splits an endpoint at its first `://` into the scheme and the address, neither of which may be empty.
 ///
-/// Errors: `EINVAL` for what is no endpoint, `EPROTONOSUPPORT` for schemes that are unknown or not built; scheme
-/// names are in lower case. Source: zmq_bind(3), zmq_connect(3).
+/// Errors: `EINVAL` for text that is no endpoint, `EPROTONOSUPPORT` for schemes that are unknown or not
+/// built. Scheme names are lower case. Source: zmq_bind(3), zmq_connect(3).
 pub fn parse(uri: &str) -> Result<(Scheme, &str)> {
     let (name, address) = uri.split_once("://").ok_or(Errno::INVAL)?;
     if name.is_empty() || address.is_empty() {
@@ -206,7 +206,7 @@ pub fn parse(uri: &str) -> Result<(Scheme, &str)> {
     }
 }
 
-/// Whether sockets of a type may use a scheme at all. Errors: `ENOCOMPATPROTO`.
+/// Whether sockets of a type may use a scheme. Errors: `ENOCOMPATPROTO`.
 pub fn compatible(scheme: Scheme, socket_type: SocketType) -> Result<()> {
     use SocketType::{Dgram, Dish, Pub, Radio, Sub, Xpub, Xsub};
     let fits = match scheme.row().types {
@@ -218,10 +218,11 @@ pub fn compatible(scheme: Scheme, socket_type: SocketType) -> Result<()> {
     if fits { Ok(()) } else { Err(Errno::NOCOMPATPROTO) }
 }
 
-/// Binds and listens. Blocks for as long as a name server takes if the address is a host name.
+/// Binds and listens. Blocks while a name server is asked if the address is a host name.
 ///
-/// Errors: `EPROTONOSUPPORT` for schemes that do not listen; `EINVAL`, `ENODEV`, `ENAMETOOLONG` and `EADDRNOTAVAIL`
-/// for addresses that are wrong or not this host's; `EADDRINUSE`; else those of socket(2), bind(2), listen(2).
+/// Errors: `EPROTONOSUPPORT` for schemes that do not listen; `EINVAL`, `ENODEV`, `ENAMETOOLONG` and
+/// `EADDRNOTAVAIL` for addresses that are wrong or not this host's; `EADDRINUSE`; otherwise those of
+/// socket(2), bind(2), listen(2).
 pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Listener> {
     match scheme.row().build {
         Build::Stream { bind, .. } => bind(address, options),
@@ -229,7 +230,7 @@ pub fn bind(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Li
     }
 }
 
-/// Checks what `zmq_connect` checks, which is syntax alone: no name is looked up.
+/// Checks an address as `zmq_connect` does: only its syntax, without resolving names.
 ///
 /// Errors: `EPROTONOSUPPORT` for schemes that are not connected this way; `EINVAL`, `ENAMETOOLONG`.
 pub fn connect(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
@@ -239,12 +240,12 @@ pub fn connect(scheme: Scheme, address: &str, options: &SocketOptions) -> Result
     }
 }
 
-/// Opens a socket that needs no connection. Blocks for as long as a name server takes if the address is
-/// a host name.
+/// Opens a socket that needs no connection. Blocks while a name server is asked if the address is a host
+/// name.
 ///
-/// Errors: `EPROTONOSUPPORT` for schemes that have connections; `ENOCOMPATPROTO` for socket types that do not bind or
-/// connect here; `EINVAL` and `ENODEV` for addresses that are wrong or not this host's; else those of socket(2),
-/// bind(2) and setsockopt(2).
+/// Errors: `EPROTONOSUPPORT` for schemes that have connections; `ENOCOMPATPROTO` for socket types that do not
+/// bind or connect here; `EINVAL` and `ENODEV` for addresses that are wrong or not this host's; otherwise
+/// those of socket(2), bind(2) and setsockopt(2).
 pub fn datagrams(scheme: Scheme, address: &str, role: Role, options: &SocketOptions) -> Result<Unconnected> {
     match scheme.row().build {
         Build::Datagrams { open } => open(address, role, options),

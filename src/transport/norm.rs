@@ -1,6 +1,7 @@
-//! `norm://`: reliable multicast by way of the system's NORM library. An address is `node,interface;group:port`, of which
-//! the first two may be left out; publishers send to the group, subscribers join it, and binding is the same as
-//! connecting. The group may also be one receiver's address. Source: libzmq, whose manual has no page on it.
+//! `norm://`: reliable multicast through the system's NORM library. An address is
+//! `node,interface;group:port`; node and interface may be left out. Publishers send to the group, subscribers
+//! join it, and binding is the same as connecting. The group may also be one receiver's address. Source:
+//! libzmq, whose manual has no page on it.
 
 use super::{Role, Scheme, Unconnected};
 use crate::errno::{Errno, Result};
@@ -8,7 +9,7 @@ use crate::options::draft_number::{ZMQ_NORM_CC, ZMQ_NORM_CCE, ZMQ_NORM_CCE_ECNON
 use crate::options::{SocketOptions, SocketType};
 use crate::sys::norm::{Mode, NormSocket, Place, Settings};
 
-/// A socket that takes part in a group.
+/// A socket that sends to or receives from a group.
 pub struct Norm {
     pub socket: NormSocket,
     pub receives: bool,
@@ -16,14 +17,14 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// As `ZMQ_LAST_ENDPOINT` has it: as given.
+    /// The endpoint as `ZMQ_LAST_ENDPOINT` shows it: as given.
     pub fn last_endpoint(&self) -> &str {
         &self.endpoint
     }
 }
 
-/// See [`super::datagrams`]. Errors: `EINVAL`, as NORM says nothing more; `EMFILE`; `ENOMEM`; `EPROTONOSUPPORT` where the
-/// system has another NORM than 1.5.
+/// See [`super::datagrams`]. Errors: `EINVAL`, as NORM gives no reason; `EMFILE`; `ENOMEM`; `EPROTONOSUPPORT`
+/// where the system has another NORM than 1.5.
 pub(super) fn open(address: &str, _role: Role, options: &SocketOptions) -> Result<Unconnected> {
     let place = parse(address)?;
     let receives = matches!(options.socket_type, SocketType::Sub | SocketType::Xsub);
@@ -55,7 +56,7 @@ pub(super) fn open(address: &str, _role: Role, options: &SocketOptions) -> Resul
 /// Errors: `EINVAL`.
 fn parse(address: &str) -> Result<Place<'_>> {
     let (node, network) = match address.split_once(',') {
-        // NORM has a meaning of its own for the last number, and for 0.
+        // NORM reserves the largest number and 0.
         Some((node, network)) => {
             let node = node.parse().ok().filter(|node| (1..u32::MAX).contains(node));
             (Some(node.ok_or(Errno::INVAL)?), network)

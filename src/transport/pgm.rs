@@ -1,6 +1,6 @@
-//! `pgm://` and `epgm://`: reliable multicast by way of the system's OpenPGM, bare or in UDP. An address is
-//! `interface;group:port`; publishers send to the group, subscribers join it, and binding is the same as connecting.
-//! Source: zmq_pgm(7).
+//! `pgm://` and `epgm://`: reliable multicast through the system's OpenPGM, bare or in UDP. An address is
+//! `interface;group:port`. Publishers send to the group, subscribers join it, and binding is the same as
+//! connecting. Source: zmq_pgm(7).
 
 use super::{Role, Scheme, Unconnected};
 use crate::errno::{Errno, Result};
@@ -15,7 +15,7 @@ pub struct Multicast {
 }
 
 impl Multicast {
-    /// As `ZMQ_LAST_ENDPOINT` has it: as given.
+    /// The endpoint as `ZMQ_LAST_ENDPOINT` shows it: as given.
     pub fn last_endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -31,7 +31,7 @@ pub(super) fn open_in_udp(address: &str, _role: Role, options: &SocketOptions) -
     open(Scheme::Epgm, address, options)
 }
 
-/// Errors: `EINVAL`, as OpenPGM's own errors say little more.
+/// Errors: `EINVAL`, as OpenPGM's own errors tell little more.
 fn open(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Unconnected> {
     let (network, port) = parse(address)?;
     let receives = matches!(options.socket_type, SocketType::Sub | SocketType::Xsub);
@@ -52,7 +52,7 @@ fn open(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Unconn
 
 /// Interface and group, and the port. Errors: `EINVAL`.
 fn parse(address: &str) -> Result<(&str, u16)> {
-    /// What libzmq keeps of a network.
+    /// Bytes of a network that libzmq keeps.
     const LONGEST: usize = 254;
     let (network, port) = address.rsplit_once(':').ok_or(Errno::INVAL)?;
     let digits = port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len());

@@ -1,26 +1,26 @@
-//! The address side of SOCKS5: what the proxy is asked for. The protocol is `engine::socks`.
+//! The address side of SOCKS5: the request to the proxy. The protocol is `engine::socks`.
 
 use super::ip;
 use crate::engine::socks::Login;
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 
-/// The longest host name that a SOCKS5 request can carry.
+/// Most bytes of a host name in a SOCKS5 request (RFC 1928: the length is one byte).
 const LONGEST_HOST: usize = 255;
 
-/// What to ask a SOCKS5 proxy for, and as whom.
+/// A request to a SOCKS5 proxy, and the login for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyRequest {
     /// The host to connect to, without brackets: a literal address, or a name for the proxy to resolve.
     pub host: String,
     pub port: u16,
-    /// User name and password, if the proxy is to be told.
+    /// User name and password, if the proxy asks for them.
     pub credentials: Option<Login>,
 }
 
 impl ProxyRequest {
-    /// For connecting to `address`; `None` if no proxy is set. Errors: `EINVAL` for port 0 and for hosts that no
-    /// request can carry.
+    /// The request for connecting to `address`; `None` if no proxy is set. Errors: `EINVAL` for port 0 and
+    /// for hosts longer than 255 bytes.
     pub(super) fn of(address: &str, options: &SocketOptions) -> Result<Option<ProxyRequest>> {
         if options.socks_proxy_address.is_empty() {
             return Ok(None);

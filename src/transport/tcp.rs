@@ -1,4 +1,4 @@
-//! `tcp://`: binding to interfaces, and what `zmq_connect` checks of an address.
+//! `tcp://`: binding to interfaces, and the checks of `zmq_connect`.
 
 use super::connect::{ConnectPlan, Target};
 use super::listener::{Gate, Listener};
@@ -9,7 +9,7 @@ use crate::sys::net::{self, IntOption};
 use socket2::Type;
 use std::os::fd::AsFd;
 
-/// See [`super::bind`]. With `ZMQ_USE_FD` set the address is not looked at.
+/// See [`super::bind`]. With `ZMQ_USE_FD` set the address is ignored.
 pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     listen(Scheme::Tcp, address, options)
 }
@@ -27,14 +27,14 @@ pub(super) fn listen(scheme: Scheme, address: &str, options: &SocketOptions) -> 
     }
     let local = ip::resolve_local(address, effective_ipv6(options))?;
     let socket = tuning::open(&local, Type::STREAM, options)?;
-    // Else a restarted server could not have its port back while old connections linger in TIME_WAIT.
+    // Without it, a restarted server could not have its port back while old connections linger in TIME_WAIT.
     net::set_option(socket.as_fd(), IntOption::ReuseAddress, 1)?;
     socket.bind(&local.into())?;
     socket.listen(options.backlog)?;
     Listener::own(scheme, socket.into(), gate, options, None)
 }
 
-/// For every scheme whose stream is TCP; `endpoint` is what the program gave.
+/// For every scheme whose stream is TCP; `endpoint` is the program's text.
 pub(super) fn plan(
     scheme: Scheme,
     address: &str,
@@ -52,13 +52,13 @@ pub(super) fn plan(
     Ok(ConnectPlan::new(scheme, endpoint, target))
 }
 
-/// Whether IPv6 is wanted and to be had: on a kernel without it `ZMQ_IPV6` quietly means IPv4.
+/// Whether `ZMQ_IPV6` is set and the kernel supports it. Without support the option silently means IPv4.
 pub(super) fn effective_ipv6(options: &SocketOptions) -> bool {
     options.ipv6 && net::ipv6_supported()
 }
 
-/// The coarse check of libzmq: plausible characters, and a port that starts with a digit. Everything else shows only
-/// when the name is resolved, and then counts as a host that is not reachable yet.
+/// The coarse check of libzmq: plausible characters, and a port that starts with a digit. Other mistakes show
+/// when the name is resolved, and then count as a host that is not reachable yet.
 fn check_syntax(address: &str) -> Result<()> {
     let bytes = address.as_bytes();
     let starts = |byte: &u8| byte.is_ascii_alphanumeric() || b"[:".contains(byte);

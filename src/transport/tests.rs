@@ -1,4 +1,4 @@
-//! Over real sockets: loopback and temporary directories.
+//! Tests over real sockets: loopback and temporary directories.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a new socket has.
+/// The options of a new socket.
 fn options() -> SocketOptions {
     SocketOptions::new(SocketType::Pair)
 }
@@ -61,7 +61,7 @@ fn has_ipv6() -> bool {
     TcpListener::bind("[::1]:0").is_ok()
 }
 
-/// A directory that goes with its owner.
+/// A temporary directory, removed when dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -135,7 +135,7 @@ fn tcp_connects_and_both_ends_know_each_other() {
 }
 
 #[test]
-fn wildcards_resolve_to_what_the_system_chose() {
+fn wildcards_resolve_to_the_systems_choice() {
     for uri in ["tcp://*:*", "tcp://*:0", "tcp://0.0.0.0:*"] {
         let listener = bound(uri, &options()).unwrap();
         let port = listener.last_endpoint().strip_prefix("tcp://0.0.0.0:").unwrap();
@@ -146,7 +146,7 @@ fn wildcards_resolve_to_what_the_system_chose() {
 }
 
 #[test]
-fn websocket_endpoints_carry_their_path_and_say_what_is_spoken() {
+fn websocket_endpoints_carry_their_path_and_layers() {
     use crate::engine::ws::Role;
     let options = options();
     for (address, path) in
@@ -176,7 +176,7 @@ fn websocket_endpoints_carry_their_path_and_say_what_is_spoken() {
 }
 
 #[test]
-fn tls_wants_a_certificate_where_binding_and_names_where_connecting() {
+fn tls_requires_a_certificate_to_bind_and_a_name_to_connect() {
     let mut options = options();
     assert_eq!(bound("wss://127.0.0.1:*", &options).unwrap_err(), Errno::INVAL);
     options.wss_cert_pem = include_str!("../../tests/wss/cert.pem").into();
@@ -253,7 +253,7 @@ fn options_reach_listeners_and_both_ends() {
         for (option, value) in [
             (IntOption::TypeOfService, 0x28),
             (IntOption::Priority, 3),
-            // The kernel keeps twice what it is asked for.
+            // The kernel keeps twice the requested size.
             (IntOption::ReceiveBuffer, 60_000),
             (IntOption::SendBuffer, 40_000),
             (IntOption::Keepalive, 1),
@@ -281,14 +281,14 @@ fn tcp_filters_turn_peers_away() {
 }
 
 #[test]
-fn connecting_to_nobody_fails_when_finished() {
+fn connecting_to_a_closed_port_fails_when_finished() {
     let options = options();
     let endpoint = bound("tcp://127.0.0.1:*", &options).unwrap().last_endpoint().to_owned();
     assert_eq!(connected(&endpoint, &options).unwrap_err(), Errno::CONNREFUSED);
 }
 
 #[test]
-fn an_attempt_that_is_none_fails_and_one_that_is_goes_on() {
+fn proceeding_without_an_attempt_fails_and_with_one_goes_on() {
     let options = options();
     let listeners = [bound("tcp://127.0.0.1:*", &options).unwrap(), bound("ipc://*", &options).unwrap()];
     for listener in &listeners {
@@ -298,7 +298,7 @@ fn an_attempt_that_is_none_fails_and_one_that_is_goes_on() {
             let destination = plan.resolve_literal(&options).unwrap().unwrap().remove(0);
             let attempt = plan.start(&destination, &options).unwrap();
             assert_eq!(attempt.done, Ok(false));
-            // The reactor tells of it as of any other, and so it is tried again.
+            // The reactor reports it like any other, and so it is tried again.
             ready(attempt.fd.as_fd(), Interest::WRITABLE);
             assert_eq!(proceed(plan.scheme(), attempt.fd.as_fd(), &options), Err(Errno::NOTCONN));
             assert!(connected(listener.last_endpoint(), &options).is_ok());
@@ -309,13 +309,13 @@ fn an_attempt_that_is_none_fails_and_one_that_is_goes_on() {
 #[test]
 fn an_attempt_under_way_is_left_alone() {
     let options = options();
-    // Nobody answers there (RFC 5737).
+    // No host answers at this address (RFC 5737).
     let plan = planned("tcp://192.0.2.1:9", &options).unwrap();
     let destination = plan.resolve_literal(&options).unwrap().unwrap().remove(0);
     let attempt = plan.start(&destination, &options).unwrap();
     if attempt.done == Ok(false) {
         let proceeded = proceed(plan.scheme(), attempt.fd.as_fd(), &options);
-        // Or else this machine has no way there, which it says at once.
+        // Or this machine has no route to it, and the call fails at once.
         assert!(proceeded == Ok(false) || proceeded.is_err_and(|errno| errno != Errno::NOTCONN));
     }
 }
@@ -325,13 +325,13 @@ fn a_socket_connected_to_itself_counts_as_refused() {
     let options = options();
     let endpoint = bound("tcp://127.0.0.1:*", &options).unwrap().last_endpoint().to_owned();
     let address = endpoint.strip_prefix("tcp://").unwrap();
-    // The same port at both ends is what the kernel may choose by chance.
+    // The kernel may choose the same port at both ends by chance.
     let to_itself = connected(&format!("tcp://{address};{address}"), &options);
     assert_eq!(to_itself.unwrap_err(), Errno::CONNREFUSED);
 }
 
 #[test]
-fn source_addresses_are_kept_to() {
+fn source_addresses_are_used() {
     let options = options();
     let listener = bound("tcp://127.0.0.1:*", &options).unwrap();
     let address = listener.last_endpoint().strip_prefix("tcp://").unwrap();
@@ -451,7 +451,7 @@ fn ipc_wildcards_make_a_directory_that_goes_with_the_listener() {
 }
 
 #[test]
-fn a_socket_that_took_the_name_of_ours_is_left_alone() {
+fn a_socket_of_another_owner_under_the_same_name_is_left_alone() {
     let listener = bound("ipc://*", &options()).unwrap();
     let path = PathBuf::from(listener.last_endpoint().strip_prefix("ipc://").unwrap());
     fs::remove_file(&path).unwrap();
@@ -474,7 +474,7 @@ fn named_sockets_stay_and_the_next_server_replaces_them() {
 }
 
 #[test]
-fn only_what_holds_nothing_is_replaced() {
+fn only_files_without_content_are_replaced() {
     let scratch = Scratch::new("ipc-files");
     let uri = format!("ipc://{}", scratch.path("f"));
     fs::write(scratch.path("f"), "data").unwrap();
@@ -485,7 +485,7 @@ fn only_what_holds_nothing_is_replaced() {
 }
 
 #[test]
-fn ipc_filters_let_in_whom_any_of_them_names() {
+fn ipc_filters_accept_a_peer_that_any_of_them_names() {
     let scratch = Scratch::new("ipc-filters");
     let uri = format!("ipc://{}", scratch.path("s"));
     let pid = std::process::id() as i32;
@@ -513,7 +513,7 @@ fn ipc_filters_let_in_whom_any_of_them_names() {
 }
 
 #[test]
-fn a_full_queue_of_a_local_listener_is_told_apart() {
+fn a_full_queue_of_a_local_listener_has_its_own_error() {
     let scratch = Scratch::new("ipc-queue");
     let options = SocketOptions { backlog: 0, ..options() };
     let uri = format!("ipc://{}", scratch.path("s"));

@@ -1,6 +1,7 @@
-//! `tipc://`: services and sockets of a TIPC cluster. `{type,lower,upper}` is a range of services to bind to,
-//! `{type,instance}` with or without `@zone.cluster.node` a service to connect to, `<zone.cluster.node:port>` a socket to
-//! connect to, and `<*>` a socket to bind, of whatever name it gets. Source: zmq_tipc(7).
+//! `tipc://`: services and sockets of a TIPC cluster. `{type,lower,upper}` is a range of services to bind to.
+//! `{type,instance}`, with or without `@zone.cluster.node`, is a service to connect to.
+//! `<zone.cluster.node:port>` is a socket to connect to, and `<*>` a socket to bind under a name of the
+//! system's choice. Source: zmq_tipc(7).
 
 use super::connect::{ConnectPlan, Target};
 use super::listener::{Gate, Listener};
@@ -10,7 +11,7 @@ use crate::options::SocketOptions;
 use crate::sys::tipc::{FAMILY, TipcAddress};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Types below this are TIPC's own.
+/// Lowest type for applications; TIPC reserves those below.
 const FIRST_TYPE: u32 = 64;
 
 /// See [`super::bind`].
@@ -54,7 +55,7 @@ enum Name {
     Address(TipcAddress),
 }
 
-/// Errors: `EINVAL`. What follows a complete name is ignored unless it is a domain, as libzmq does.
+/// Errors: `EINVAL`. Text behind a complete name is ignored unless it is a domain, as in libzmq.
 fn parse(name: &str) -> Result<Name> {
     if name.starts_with("<*>") {
         return Ok(Name::Any);
@@ -82,7 +83,7 @@ fn parse(name: &str) -> Result<Name> {
     }
 }
 
-/// `zone.cluster.node`, and nothing behind it.
+/// `zone.cluster.node`, with no text behind it.
 fn domain_number(text: &str) -> Result<u32> {
     match dotted(text) {
         Some((numbers, "")) => Ok(node_number(numbers)),
@@ -90,7 +91,7 @@ fn domain_number(text: &str) -> Result<u32> {
     }
 }
 
-/// Three numbers with dots between them, and what follows.
+/// Three numbers with dots between them, and the text behind.
 fn dotted(text: &str) -> Option<([u32; 3], &str)> {
     let (zone, rest) = leading_number(text)?;
     let (cluster, rest) = rest.strip_prefix('.').and_then(leading_number)?;
@@ -98,12 +99,12 @@ fn dotted(text: &str) -> Option<([u32; 3], &str)> {
     Some(([zone, cluster, node], rest))
 }
 
-/// Zone, cluster and node in one number, as the kernel has them; what does not fit is cut off.
+/// Zone, cluster and node in one number, as the kernel encodes them; higher bits are cut off.
 fn node_number([zone, cluster, node]: [u32; 3]) -> u32 {
     (zone << 24) | ((cluster & 0xfff) << 12) | (node & 0xfff)
 }
 
-/// The number that a text begins with, blanks before it, and what follows; `None` also if it is too large.
+/// The number that a text begins with, after blanks, and the text behind; `None` also if it is too large.
 fn leading_number(text: &str) -> Option<(u32, &str)> {
     let text = text.trim_start();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_these_is_an_error() {
+    fn other_names_are_errors() {
         for name in [
             "",
             "*",
@@ -177,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_not_bound_by_name_nor_connected_to_by_none() {
+    fn sockets_are_not_bound_by_name_nor_connected_without_one() {
         let options = SocketOptions::new(SocketType::Pair);
         assert_eq!(bind("<1.2.3:77>", &options).map(drop), Err(Errno::INVAL));
         assert_eq!(connect("<*>", &options).map(drop), Err(Errno::INVAL));
         assert_eq!(connect("<1.2.3:77>", &options).unwrap().endpoint(), "tipc://<1.2.3:77>");
-        // A kernel without TIPC says so.
+        // The error of a kernel without TIPC.
         match bind("<*>", &options) {
             Ok(listener) => assert!(listener.last_endpoint().starts_with("tipc://<")),
             Err(errno) => assert_eq!(errno, Errno(libc::EAFNOSUPPORT)),

@@ -1,4 +1,4 @@
-//! Socket options as `SocketOptions` wants them, on descriptors.
+//! Applies `SocketOptions` to descriptors.
 
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
@@ -7,7 +7,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// What every TCP connection gets, however it came about.
+/// The options of every TCP connection, accepted or connected.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tuning {
     tos: i32,
@@ -32,9 +32,10 @@ impl Tuning {
         }
     }
 
-    /// For a connection that is up. Errors: those of setsockopt(2), for one that is down again, say.
+    /// For an established connection. Errors: those of setsockopt(2), for example where the connection is
+    /// down again.
     pub(super) fn connected(self, fd: BorrowedFd<'_>) -> Result<()> {
-        // We batch ourselves, so Nagle's algorithm could only delay.
+        // The session batches by itself, so Nagle's algorithm could only delay.
         set_option(fd, IntOption::Nodelay, 1)?;
         if self.keepalive != -1 {
             set_option(fd, IntOption::Keepalive, self.keepalive)?;
@@ -47,7 +48,7 @@ impl Tuning {
                 set_option(fd, option, value)?;
             }
         }
-        // Only now: set any earlier it would shorten the wait for the connection itself, which has an option of
+        // Only now: set earlier it would shorten the wait for the connection itself, which has an option of
         // its own.
         if self.maxrt_ms > 0 {
             set_option(fd, IntOption::UserTimeout, self.maxrt_ms)?;
@@ -55,7 +56,8 @@ impl Tuning {
         Ok(())
     }
 
-    /// How the packets are marked. Errors: `EPERM` for priorities that need a privilege.
+    /// Sets type of service and priority of the packets. Errors: `EPERM` for priorities that need a
+    /// privilege.
     pub(super) fn marked(self, fd: BorrowedFd<'_>) -> Result<()> {
         if self.tos != 0 {
             set_option(fd, IntOption::TypeOfService, self.tos)?;
@@ -72,16 +74,17 @@ impl Tuning {
     }
 }
 
-/// A socket of a type (TCP, UDP) for the address's family, non-blocking and close-on-exec, with everything set that has
-/// to be set before bind(2), listen(2) or connect(2); accepted sockets inherit it from their listener.
+/// A socket of `kind` (TCP, UDP) for the address's family, non-blocking and close-on-exec. It has all options
+/// that must be set before bind(2), listen(2) or connect(2); accepted sockets inherit them from their
+/// listener.
 ///
-/// Errors: those of socket(2); `EPERM` or `ENODEV` for devices and priorities that cannot be had. Buffer sizes and
-/// busy polling are wishes: that the kernel does not grant one is no error.
+/// Errors: those of socket(2); `EPERM` or `ENODEV` for devices and priorities that are not available. Buffer
+/// sizes and busy polling are hints: a kernel that refuses them causes no error.
 pub(super) fn open(address: &SocketAddr, kind: Type, options: &SocketOptions) -> Result<Socket> {
     let socket = Socket::new(Domain::for_address(*address), kind.nonblocking(), None)?;
     let fd = socket.as_fd();
     if address.is_ipv6() {
-        // IPv4 peers come in through the same socket, whatever the system's default is.
+        // IPv4 peers connect through the same socket, against any default of the system.
         set_option(fd, IntOption::V6Only, 0)?;
     }
     Tuning::of(options).marked(fd)?;

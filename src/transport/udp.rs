@@ -1,7 +1,5 @@
-//! `udp://`: datagrams to and from one host or a multicast group.
-//!
-//! Binding, an address is an interface and a port, or a multicast group to join and a port. Connecting, it is a host or
-//! a group and a port. `interface;` before a group says through which interface. Source: zmq_udp(7).
+//! To bind, an address is an interface and a port, or a multicast group to join and a port. To connect, it is
+//! a host or a group and a port. `interface;` before a group chooses the interface. Source: zmq_udp(7).
 
 use super::{Role, Unconnected, ip, tcp, tuning};
 use crate::errno::{Errno, Result};
@@ -25,17 +23,18 @@ impl Datagrams {
         self.fd.as_fd()
     }
 
-    /// As `ZMQ_LAST_ENDPOINT` has it: as given, but for a port that the system has chosen.
+    /// The endpoint as `ZMQ_LAST_ENDPOINT` shows it: as given, with the port that the system has chosen, if
+    /// any.
     pub fn last_endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Where all that is sent goes; `None` where nothing is sent, or each message says that for itself.
+    /// The destination of all that is sent; `None` where nothing is sent, or each message names its own.
     pub fn target(&self) -> Option<SocketAddr> {
         self.target
     }
 
-    /// Whether anything is received here.
+    /// Whether datagrams are received here.
     pub fn receives(&self) -> bool {
         self.receives
     }
@@ -71,21 +70,21 @@ fn open_socket(name: &str, role: Role, options: &SocketOptions) -> Result<Datagr
     Ok(Datagrams { fd: socket.into(), endpoint, target, receives })
 }
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Debug, PartialEq, Eq)]
 struct Address {
-    /// To bind to, or to send from, with the target's port.
+    /// The address to bind to, or to send from, with the target's port.
     interface: SocketAddr,
-    /// Its number, by which alone IPv6 multicast knows interfaces: 0 where the system is to choose, `None` where it
-    /// is not known.
+    /// The interface's number, the only form that IPv6 multicast accepts: 0 where the system chooses, `None`
+    /// where it is unknown.
     number: Option<u32>,
     /// A peer or a group; the same as `interface` where there is neither.
     target: SocketAddr,
 }
 
 impl Address {
-    /// Errors: `EINVAL`, also for an interface before what is no group; `ENODEV` for interfaces that are not there, and
-    /// for IPv6 groups where the interface is not given by its name; `ENOMEM`.
+    /// Errors: `EINVAL`, also for an interface before an address that is no group; `ENODEV` for missing
+    /// interfaces, and for IPv6 groups where the interface is not given by name; `ENOMEM`.
     fn resolve(name: &str, bindable: bool, ipv6: bool) -> Result<Address> {
         let (source, name) = match name.rsplit_once(';') {
             Some((source, name)) => (Some(source), name),
@@ -125,8 +124,8 @@ impl Address {
     }
 }
 
-/// How multicast leaves. For a socket that names its peers one by one, too: any of them may be a group. Errors: those
-/// of setsockopt(2), such as `EINVAL` for more than 255 hops.
+/// Sets the options for sending multicast. A socket that names its peers one by one needs them too, since any
+/// may be a group. Errors: those of setsockopt(2), such as `EINVAL` for more than 255 hops.
 fn prepare_sending(socket: &Socket, address: &Address, options: &SocketOptions) -> Result<()> {
     let hops = u32::try_from(options.multicast_hops).unwrap_or(1);
     if address.interface.is_ipv6() {
@@ -149,14 +148,14 @@ fn prepare_sending(socket: &Socket, address: &Address, options: &SocketOptions) 
     Ok(())
 }
 
-/// Binds, and joins the group if there is one. Errors: those of bind(2) and setsockopt(2), such as `ENODEV` where no
-/// interface leads to the group.
+/// Binds, and joins the group if there is one. Errors: those of bind(2) and setsockopt(2), such as `ENODEV`
+/// where no interface leads to the group.
 fn bind(socket: &Socket, address: &Address) -> Result<()> {
     socket.set_reuse_address(true)?;
     if !address.is_multicast() {
         return Ok(socket.bind(&address.interface.into())?);
     }
-    // All receivers of a group on this host get each datagram, so several may have the port.
+    // All receivers of a group on this host get each datagram, so several may bind the port.
     socket.set_reuse_port(true)?;
     let mut any = ip::any(address.target.is_ipv6());
     any.set_port(address.target.port());
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_stands_for_itself_and_may_have_an_interface() {
+    fn a_group_is_its_own_target_and_may_have_an_interface() {
         for bindable in [true, false] {
             assert_eq!(resolved("239.0.0.1:5", bindable, false), pair("0.0.0.0:5", "239.0.0.1:5"));
             assert_eq!(resolved("lo;239.0.0.1:5", bindable, false), pair("127.0.0.1:5", "239.0.0.1:5"));
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_groups_want_their_interface_by_name() {
+    fn ipv6_groups_require_their_interface_by_name() {
         let number = |name: &str| Address::resolve(name, true, true).map(|address| address.number);
         assert_eq!(number("[ff02::1]:5"), Ok(Some(0)));
         assert_eq!(number("*;[ff02::1]:5"), Ok(Some(0)));

@@ -1,5 +1,6 @@
-//! `vsock://`: between virtual machines and their host. An address is a context's number, or `*` for any, or `@` for the
-//! own one, and the number of a port, or `*` where the system is to choose. Source: zmq_vsock(7).
+//! `vsock://`: between virtual machines and their host. An address is a context id and a port. The context id
+//! is a number, `*` for any, or `@` for the local one. The port is a number, or `*` where the system chooses.
+//! Source: zmq_vsock(7).
 
 use super::connect::{ConnectPlan, Target};
 use super::listener::{Gate, Listener};
@@ -43,7 +44,7 @@ fn parse(name: &str) -> Result<(u32, u32)> {
     Ok((context, number(port)?))
 }
 
-/// The number that a text begins with: what follows it is ignored, as libzmq does.
+/// The number that a text begins with. Text behind it is ignored, as in libzmq.
 fn number(text: &str) -> Result<u32> {
     if text == "*" || text == "-1" {
         return Ok(ANY);
@@ -87,7 +88,7 @@ mod tests {
                 let port = listener.last_endpoint().strip_prefix("vsock://*:").expect("any context");
                 assert!(port.parse::<u32>().is_ok(), "{port}");
             }
-            // A kernel without vsock says so.
+            // The error of a kernel without vsock.
             Err(errno) => assert_eq!(errno, Errno(libc::EAFNOSUPPORT)),
         }
         assert_eq!(connect("3:5555", &options).unwrap().endpoint(), "vsock://3:5555");

@@ -1,5 +1,5 @@
-//! `ws://host:port/path`: TCP with an HTTP request in front. The path is `/` if there is none; it is part of the
-//! endpoint and of the request, and servers do not look at it.
+//! `ws://host:port/path`: TCP with an HTTP request in front. Without a path it is `/`. The path is part of
+//! the endpoint and of the request; servers ignore it.
 
 use super::connect::ConnectPlan;
 use super::listener::Listener;
@@ -46,7 +46,7 @@ pub(super) fn plan(
     Ok(plan.with_layers(Layers { tls, ws: Some(role) }, path))
 }
 
-/// The address as TCP has it, and the path. Errors: `EINVAL` for a path that no request can carry.
+/// The address for TCP, and the path. Errors: `EINVAL` for a path with bytes that no request can carry.
 pub(super) fn split(address: &str) -> Result<(&str, &str)> {
     let (name, path) = address.split_at(address.find('/').unwrap_or(address.len()));
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,10 +1,6 @@
-//! Salsa20/20: key stream for many blocks at a time.
-//!
-//! Source: D. J. Bernstein, "The Salsa20 family of stream ciphers"; "Extending the Salsa20 nonce" for HSalsa20.
-//!
-//! A block is a hash of key, nonce and block counter: blocks do not depend on one another. A kernel computes one block per
-//! lane of its vector registers, whichever messages the blocks are of. The rounds are written once, for any
-//! [`Vector`]; what a kernel adds is its vector type and the way from there to blocks in memory.
+//! A block is a hash of key, nonce and block counter: blocks do not depend on one another. A kernel computes
+//! one block per lane of its vector registers, of any messages. The rounds are written once, for any
+//! [`Vector`]. A kernel adds its vector type and the way from there to blocks in memory.
 
 mod portable;
 mod rounds;
@@ -18,7 +14,7 @@ mod x86_sse2;
 pub(super) use portable::hsalsa20;
 use zeroize::Zeroizing;
 
-/// Bytes in a block of key stream.
+/// Bytes of a block of key stream.
 pub(super) const BLOCK: usize = 64;
 /// The most blocks that a kernel computes in a call.
 pub(super) const MAX_LANES: usize = 16;
@@ -29,7 +25,7 @@ pub(super) type Key = Zeroizing<[u32; 8]>;
 /// A block of key stream.
 pub(super) type Block = [u8; BLOCK];
 
-/// What the lanes of a call compute: a message's nonce and a block's number each.
+/// The blocks for the lanes of a call: a message's nonce and a block's number each.
 #[derive(Clone)]
 #[repr(C, align(64))]
 pub(super) struct Lanes {
@@ -49,14 +45,14 @@ impl Lanes {
         self.block[lane] = block;
     }
 
-    /// Whether a lane computes this.
+    /// Whether a lane computes this block.
     #[inline(always)]
     pub(super) fn is(&self, lane: usize, counter: u64, block: u64) -> bool {
         self.nonce[lane] == counter.swap_bytes() && self.block[lane] == block
     }
 }
 
-/// A way to compute blocks. Those of an instruction set exist only where [`Kernel::all`] finds it.
+/// A way to compute blocks. Kernels of an instruction set exist only where [`Kernel::all`] detects it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Kernel(Set);
 
@@ -72,17 +68,17 @@ enum Set {
 }
 
 impl Kernel {
-    /// The one that every processor can run.
+    /// The kernel that every processor can run.
     pub(super) fn portable() -> Kernel {
         Kernel(Set::Portable)
     }
 
-    /// The fastest that this processor can run.
+    /// The fastest kernel that this processor can run.
     pub(super) fn best() -> Kernel {
         Kernel::all().last().unwrap_or(Kernel::portable())
     }
 
-    /// All that this processor can run, the fastest last.
+    /// All kernels that this processor can run, the fastest last.
     pub(super) fn all() -> impl Iterator<Item = Kernel> {
         let all = [
             Some(Set::Portable),
@@ -96,7 +92,7 @@ impl Kernel {
         all.into_iter().flatten().map(Kernel)
     }
 
-    /// How many blocks it computes in a call.
+    /// Blocks computed in one call.
     pub(super) fn lanes(self) -> usize {
         match self.0 {
             Set::Portable => portable::LANES,
@@ -109,7 +105,7 @@ impl Kernel {
         }
     }
 
-    /// Computes the first `self.lanes()` blocks of `out`, and lets `aside` go on after each of the 20 rounds.
+    /// Computes the first `self.lanes()` blocks of `out`, and has `aside` go on after each of the 20 rounds.
     #[inline(always)]
     pub(super) fn fill<A: Aside>(
         self,
@@ -132,12 +128,12 @@ impl Kernel {
     }
 }
 
-/// Work for the integer units while the vector units compute blocks: almost for free.
+/// Work for the integer units while the vector units compute blocks, at almost no cost.
 ///
-/// A trait and no closure, so that inlining can be forced: a call would have to save all vector registers. By value, so
-/// that it has registers of its own.
+/// A trait rather than a closure, so that inlining can be forced: a call would have to save all vector
+/// registers. Passed by value, so that it has registers of its own.
 pub(super) trait Aside {
-    /// Does a piece of it, of `len` bytes (a multiple of 16), or nothing if less is left.
+    /// Does `len` bytes of the work (a multiple of 16), or nothing if less is left.
     fn go_on(&mut self, len: usize);
 }
 

@@ -1,5 +1,5 @@
-//! The kernel without instructions of a particular processor, in words that compilers turn into vectors of 128 bits;
-//! and HSalsa20, which is needed too rarely to be more than that.
+//! The kernel for any processor, in words that compilers turn into vectors of 128 bits. Also HSalsa20, which
+//! runs too rarely to need a faster one.
 
 use super::rounds::{Vector, hash, rounds, start};
 use super::{Aside, Block, Key, Lanes, MAX_LANES};
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 4;
-/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover slightly more than a call's blocks.
 const STRIDE: usize = LANES * 4;
 
 pub(super) fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
@@ -20,7 +20,7 @@ pub(super) fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LAN
     aside
 }
 
-/// HSalsa20: a key out of a key and 16 bytes, as XSalsa20 derives one from the first part of its nonce.
+/// HSalsa20: derives a key from a key and 16 bytes, as XSalsa20 does with the first part of its nonce.
 pub(in crate::crypto) fn hsalsa20(key: &[u8; 32], input: &[u8; 16]) -> Key {
     let mut words = Zeroizing::new([0; 8]);
     words_of(key, &mut *words);

@@ -7,7 +7,8 @@ const SIGMA: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 
 /// A word of the state in several blocks at once: one block per lane.
 ///
-/// Every method is inlined, by force: code for an instruction set must end up in a function that is compiled for it.
+/// Every method is force-inlined: code for an instruction set must end up in a function that is compiled for
+/// it.
 pub(super) trait Vector: Copy {
     /// `word` in every lane.
     fn splat(word: u32) -> Self;
@@ -19,7 +20,7 @@ pub(super) trait Vector: Copy {
     fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self;
 }
 
-/// The state that the rounds start from.
+/// The initial state of the rounds.
 #[inline(always)]
 pub(super) fn start<V: Vector>(key: &Key, nonce: [V; 2], block: [V; 2]) -> [V; 16] {
     let k = |at: usize| V::splat(key[at]);

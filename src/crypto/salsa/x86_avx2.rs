@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 8;
-/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover slightly more than a call's blocks.
 const STRIDE: usize = LANES * 4;
 
 /// # Safety
@@ -18,9 +18,9 @@ pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; 
     aside
 }
 
-/// To be given `words` by way of memory, from a `black_box`: so the compiler knows from the start that `fill` needs an
-/// aligned stack. Else it finds room for what does not fit the registers wherever, half of it across cache lines. That this
-/// is not to be inlined does not suffice.
+/// Takes `words` through memory, from a `black_box`. So the compiler knows from the start that `fill` needs
+/// an aligned stack. Otherwise it spills registers to unaligned places, half of them across cache lines.
+/// Forbidding inlining is not enough.
 #[inline(never)]
 #[target_feature(enable = "avx2")]
 fn store(words: &[Words; 16], out: &mut [Block; MAX_LANES]) {
@@ -38,7 +38,7 @@ fn store(words: &[Words; 16], out: &mut [Block; MAX_LANES]) {
 #[target_feature(enable = "avx2")]
 fn transposed(words: &[Words; 8]) -> [__m256i; 8] {
     let w = words.map(|words| words.0);
-    // Names say what is in the lower half of each vector; the upper half has the same of the lanes from 4 on.
+    // Names refer to the lower half of each vector; the upper half has the same of the lanes from 4 on.
     let quads = |at: usize| {
         let low01 = _mm256_unpacklo_epi32(w[at], w[at + 1]);
         let high01 = _mm256_unpackhi_epi32(w[at], w[at + 1]);
@@ -76,7 +76,7 @@ impl Vector for Words {
             let second = _mm256_loadu_ps(numbers[4..].as_ptr().cast());
             let low = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
             let high = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
-            // The shuffles work on each half of the vectors: 0 1 4 5 2 3 6 7 is what comes out.
+            // The shuffles work on each half of the vectors, so the result is in the order 0 1 4 5 2 3 6 7.
             const IN_ORDER: i32 = 0b11_01_10_00;
             [
                 Words(_mm256_permute4x64_epi64::<IN_ORDER>(low)),

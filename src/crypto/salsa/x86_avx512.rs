@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 16;
-/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover slightly more than a call's blocks.
 const STRIDE: usize = LANES * 4;
 
 /// # Safety
@@ -25,7 +25,8 @@ pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; 
     aside
 }
 
-/// Four words from `at` on; the n-th vector has them of the lanes n, n + 4, n + 8 and n + 12, a quarter each.
+/// Four words from `at` on. The n-th vector has those of the lanes n, n + 4, n + 8 and n + 12, a quarter
+/// each.
 #[target_feature(enable = "avx512f")]
 fn quads(words: &[Words; 16], at: usize) -> [__m512i; 4] {
     let w = |word: usize| words[at + word].0;

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 /// Blocks per call.
 pub(super) const LANES: usize = 4;
-/// Bytes of other work between two rounds: 20 of them cover a call's blocks and a little.
+/// Bytes of other work between two rounds: 20 of them cover slightly more than a call's blocks.
 const STRIDE: usize = LANES * 4;
 
 pub(super) fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {

@@ -1,4 +1,4 @@
-//! TLS 1.2 and 1.3: a connection whose bytes somebody else carries.
+//! TLS 1.2 and 1.3: a connection that does no I/O of its own; its caller transports the bytes.
 
 mod settings;
 mod trust;
@@ -13,13 +13,13 @@ use rustls::{ClientConnection, Connection, ServerConnection};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 
-/// One side of a connection. It reads and writes ciphertext where it is told to, and never waits.
+/// One side of a connection. It reads and writes ciphertext where its caller says, and never blocks.
 pub struct Tls {
     connection: Connection,
 }
 
 impl Tls {
-    /// Errors: `EINVAL` for a name that nobody can have, `ENOMEM`.
+    /// Errors: `EINVAL` for an invalid name, `ENOMEM`.
     pub fn new(settings: &Settings) -> Result<Tls> {
         let connection = match settings {
             Settings::Client { config, name } => {
@@ -28,7 +28,7 @@ impl Tls {
             Settings::Server(config) => ServerConnection::new(Arc::clone(config)).map(Connection::from),
         };
         let mut connection = connection.map_err(|_| Errno::INVAL)?;
-        // Whoever writes here looks after that itself, and must never be told that there is no room.
+        // The caller bounds its own writes, and must never be told that there is no room.
         connection.set_buffer_limit(None);
         Ok(Tls { connection })
     }
@@ -38,19 +38,21 @@ impl Tls {
         self.connection.is_handshaking()
     }
 
-    /// Reads what has been decrypted already; 0 at the end of the stream, `None` if there is nothing.
+    /// Reads bytes already decrypted; 0 at the end of the stream, `None` if there are none.
     pub fn read(&mut self, room: &mut [u8]) -> Option<usize> {
         match self.connection.reader().read(room) {
             Ok(n) => Some(n),
-            // Ended without the farewell that TLS has for it: what was to come in between, nobody can tell, but messages
-            // that are cut off are dropped anyway.
+            // The stream ended without TLS's close_notify, so bytes may be missing. Messages cut off are
+            // dropped anyway.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Some(0),
             Err(_) => None,
         }
     }
 
-    /// Takes ciphertext from the stream, once; only where [`read`](Tls::read) has nothing. Errors: the stream's; `EPROTO`
-    /// if the peer broke the protocol or cannot be trusted: [`transmit`](Tls::transmit) then tells it why.
+    /// Takes ciphertext from the stream, once; call it only where [`read`](Tls::read) has nothing.
+    ///
+    /// Errors: the stream's; `EPROTO` if the peer broke the protocol or is not trusted.
+    /// [`transmit`](Tls::transmit) then sends it the reason.
     pub fn receive(&mut self, stream: &mut dyn Read) -> Result<()> {
         self.connection.read_tls(stream)?;
         match self.connection.process_new_packets() {
@@ -59,7 +61,7 @@ impl Tls {
         }
     }
 
-    /// Writes the ciphertext there is to the stream. Errors: the stream's, `EAGAIN` if it does not take all of it.
+    /// Writes pending ciphertext to the stream. Errors: the stream's; `EAGAIN` if it does not take all of it.
     pub fn transmit(&mut self, stream: &mut dyn Write) -> Result<()> {
         while self.connection.wants_write() {
             self.connection.write_tls(stream)?;
@@ -67,12 +69,12 @@ impl Tls {
         Ok(())
     }
 
-    /// Encrypts bytes, all of them, for [`transmit`](Tls::transmit). Errors: `EIO`.
+    /// Encrypts all of `bytes`, for [`transmit`](Tls::transmit). Errors: `EIO`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         Ok(self.connection.writer().write(bytes)?)
     }
 
-    /// Says farewell, with the next [`transmit`](Tls::transmit).
+    /// Queues close_notify, which the next [`transmit`](Tls::transmit) sends.
     pub fn close(&mut self) {
         self.connection.send_close_notify();
     }

@@ -1,4 +1,4 @@
-//! What a side of a TLS connection knows before it begins: who it is, or whom it trusts.
+//! The settings of a side of a TLS connection: its certificate, or the certificates it trusts.
 
 use super::trust::Trust;
 use crate::errno::{Errno, Result};
@@ -9,7 +9,7 @@ use rustls::{ClientConfig, ServerConfig};
 use std::fmt;
 use std::sync::Arc;
 
-/// Made once for an endpoint and shared by all its connections.
+/// Settings made once for an endpoint and shared by all its connections.
 #[derive(Clone)]
 pub enum Settings {
     Client { config: Arc<ClientConfig>, name: ServerName<'static> },
@@ -17,8 +17,8 @@ pub enum Settings {
 }
 
 impl Settings {
-    /// A server's: its certificate, those that vouch for it behind it, and its key, in PEM. Errors: `EINVAL` for what is
-    /// no such thing, or a key that is not the certificate's.
+    /// Settings of a server: its certificate, those of its issuers behind it, and its key, in PEM. Errors:
+    /// `EINVAL` for invalid PEM, or a key that does not belong to the certificate.
     pub fn server(certificates: &[u8], key: &[u8]) -> Result<Settings> {
         let chain = certificates_of(certificates)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Errno::INVAL)?;
@@ -28,10 +28,12 @@ impl Settings {
         Ok(Settings::Server(Arc::new(config)))
     }
 
-    /// A client's. `trusted`: certificates in PEM, of authorities or of servers themselves; with `system` all that the
-    /// system trusts too. `host`: the name or address that is connected to. `name`: the one that the server's
-    /// certificate must be for; empty: `host`, but a certificate that is itself among those trusted then is good for any
-    /// name. Errors: `EINVAL` for what is no PEM or no name.
+    /// Settings of a client. `trusted`: certificates in PEM, of authorities or of servers themselves; with
+    /// `system` also all that the system trusts. `host`: the name or address that is connected to.
+    ///
+    /// `name`: the name that the server's certificate must be for. If it is empty, that is `host`; but a
+    /// certificate listed in `trusted` is then valid for any name. Errors: `EINVAL` for invalid PEM or an
+    /// invalid name.
     pub fn client(trusted: &[u8], system: bool, name: &str, host: &str) -> Result<Settings> {
         let listed = if trusted.is_empty() { Vec::new() } else { certificates_of(trusted)? };
         let provider = provider();
@@ -55,7 +57,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// At least one.
+/// At least one certificate.
 fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let certificates: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     certificates.ok().filter(|list| !list.is_empty()).ok_or(Errno::INVAL)

@@ -1,10 +1,10 @@
-//! Two of us, byte by byte.
+//! Two sides, connected byte by byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 
 const CERTIFICATE: &[u8] = include_bytes!("../../../tests/wss/cert.pem");
 const KEY: &[u8] = include_bytes!("../../../tests/wss/key.pem");
-/// What the certificate calls itself.
+/// The name in the certificate.
 const NAME: &str = "ferrozmq.test";
 
 fn ends(trusted: &[u8], name: &str, host: &str) -> (Tls, Tls) {
@@ -24,7 +24,7 @@ fn carry(from: &mut Tls, to: &mut Tls) -> Result<()> {
     Ok(())
 }
 
-fn shake_hands(client: &mut Tls, server: &mut Tls) -> Result<()> {
+fn complete_handshake(client: &mut Tls, server: &mut Tls) -> Result<()> {
     for _ in 0..5 {
         carry(client, server)?;
         carry(server, client)?;
@@ -33,7 +33,7 @@ fn shake_hands(client: &mut Tls, server: &mut Tls) -> Result<()> {
 }
 
 #[test]
-fn bytes_pass_both_ways_until_one_says_farewell() {
+fn bytes_pass_both_ways_until_one_side_closes() {
     let (mut client, mut server) = ends(CERTIFICATE, NAME, "127.0.0.1");
     assert!(client.is_handshaking());
     shake_hands(&mut client, &mut server).unwrap();
@@ -53,7 +53,7 @@ fn bytes_pass_both_ways_until_one_says_farewell() {
 }
 
 #[test]
-fn only_what_is_trusted_is_trusted_and_by_its_name() {
+fn only_trusted_certificates_are_accepted_and_by_their_name() {
     let outcome = |trusted: &[u8], name: &str, host: &str| {
         let (mut client, mut server) = ends(trusted, name, host);
         shake_hands(&mut client, &mut server).is_ok() && !client.is_handshaking()
@@ -66,7 +66,7 @@ fn only_what_is_trusted_is_trusted_and_by_its_name() {
 }
 
 #[test]
-fn settings_want_pem_and_names() {
+fn settings_require_pem_and_names() {
     let bad = |outcome: Result<Settings>| outcome.err() == Some(Errno::INVAL);
     assert!(bad(Settings::server(b"", b"")));
     assert!(bad(Settings::server(CERTIFICATE, CERTIFICATE)));

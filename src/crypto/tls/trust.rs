@@ -1,4 +1,4 @@
-//! Whom a client trusts.
+//! The certificates that a client trusts.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -16,14 +16,14 @@ use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
 use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
 use x509_cert::der::oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
 
-/// Trusts servers that an authority vouches for, and those whose very certificate is listed, self-signed as most of
-/// these are: the rules for the web would have none of them, libzmq's (GnuTLS) do.
+/// Trusts servers with a certificate of a trusted authority, and servers whose own certificate is listed.
+/// Most of the latter are self-signed. The web's rules reject those; libzmq's (GnuTLS) accept them.
 #[derive(Debug)]
 pub struct Trust {
     listed: Vec<CertificateDer<'static>>,
     /// A listed certificate has to be for the server's name, too.
     named: bool,
-    /// `None` if there is no authority at all.
+    /// `None` if there is no authority.
     authorities: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -38,7 +38,7 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(listed.iter().cloned());
         if system {
-            // What cannot be read is not trusted; that is all.
+            // Certificates that cannot be read are left out.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
@@ -110,7 +110,7 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// Old certificates, and many made by hand, have their name as the subject's common name and nowhere else.
+/// Old certificates, and many made by hand, have their name only in the subject's common name.
 fn is_called(certificate: &Certificate, name: &str) -> bool {
     let certificate = certificate.tbs_certificate();
     let extensions = certificate.extensions().map(Vec::as_slice).unwrap_or_default();
