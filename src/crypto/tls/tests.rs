@@ -36,7 +36,7 @@ fn complete_handshake(client: &mut Tls, server: &mut Tls) -> Result<()> {
 fn bytes_pass_both_ways_until_one_side_closes() {
     let (mut client, mut server) = ends(CERTIFICATE, NAME, "127.0.0.1");
     assert!(client.is_handshaking());
-    shake_hands(&mut client, &mut server).unwrap();
+    complete_handshake(&mut client, &mut server).unwrap();
     assert!(!client.is_handshaking() && !server.is_handshaking());
     for (body, back) in [(&b"to the server"[..], false), (b"and back", true)] {
         let (from, to) = if back { (&mut server, &mut client) } else { (&mut client, &mut server) };
@@ -56,7 +56,7 @@ fn bytes_pass_both_ways_until_one_side_closes() {
 fn only_trusted_certificates_are_accepted_and_by_their_name() {
     let outcome = |trusted: &[u8], name: &str, host: &str| {
         let (mut client, mut server) = ends(trusted, name, host);
-        shake_hands(&mut client, &mut server).is_ok() && !client.is_handshaking()
+        complete_handshake(&mut client, &mut server).is_ok() && !client.is_handshaking()
     };
     assert!(outcome(CERTIFICATE, NAME, "127.0.0.1"));
     assert!(outcome(CERTIFICATE, &NAME.to_uppercase(), "127.0.0.1"));
