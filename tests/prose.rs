@@ -5,10 +5,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CLEAN_FOLDERS: [&str; 7] = ["queue", "reactor", "ctx", "pipe", "options", "transport", "crypto"];
-/// Files of those folders that are not held to it yet.
-const NOT_CLEAN_YET: [&str; 5] =
-    ["ctx/slots.rs", "pipe/body_ring.rs", "pipe/hwm.rs", "pipe/link.rs", "reactor/trim.rs"];
+const CLEAN_FOLDERS: [&str; 8] = ["queue", "reactor", "ctx", "pipe", "options", "transport", "crypto", "sys"];
+/// Files and folders among those that are not held to it yet.
+const NOT_CLEAN_YET: [&str; 12] = [
+    "ctx/slots.rs",
+    "engine/zmtp/heartbeat.rs",
+    "pipe/body_ring.rs",
+    "pipe/hwm.rs",
+    "pipe/link.rs",
+    "reactor/trim.rs",
+    "sys/epoll.rs",
+    "sys/eventfd.rs",
+    "sys/late.rs",
+    "sys/lock.rs",
+    "sys/memory",
+    "sys/park.rs",
+];
 /// Words that stand for an actor or a number without naming it.
 const VAGUE_WORDS: [&str; 11] = [
     "who",
@@ -81,7 +93,7 @@ fn comments() -> Vec<(PathBuf, Comment)> {
         files.extend(Some(source.join(format!("{folder}.rs"))).filter(|file| file.is_file()));
     }
     assert!(files.len() > 40, "the folders have moved");
-    files.retain(|file| !NOT_CLEAN_YET.iter().any(|name| file.ends_with(name)));
+    files.retain(|file| !NOT_CLEAN_YET.iter().any(|name| file.starts_with(source.join(name))));
     let read = |file: PathBuf| {
         let text = fs::read_to_string(&file).expect("a source file");
         comments_of(&text).into_iter().map(move |comment| (file.clone(), comment)).collect::<Vec<_>>()

@@ -26,7 +26,7 @@ pub const TAG: usize = 16;
 pub const PREFIX: usize = 16;
 
 /// The first bytes of key stream are the authenticator's key.
-const MAC_KEY: usize = 32;
+const MAC_KEY_BYTES: usize = 32;
 
 /// Seals, or opens, the messages of one direction of one connection. Key and key stream are wiped when dropped.
 pub struct BoxStream {
@@ -104,7 +104,7 @@ impl BoxStream {
         let begin = out.len() + TAG;
         let stream =
             self.ahead.stream(self.kernel, &self.key, (counter, 0, blocks), NONE, &mut self.sums, out);
-        let Some((mac_key, mut stream)) = stream.split_first_chunk::<MAC_KEY>() else { return };
+        let Some((mac_key, mut stream)) = stream.split_first_chunk::<MAC_KEY_BYTES>() else { return };
         self.sums.push(mac_key, begin);
         out.extend_from_slice(&[0; TAG]);
         let (mut text, mut block) = (rest, 0);
@@ -192,7 +192,7 @@ impl BoxStream {
         let blocks = blocks_of(now.text());
         let next = (now.counter, 0, blocks);
         let stream = self.ahead.stream(self.kernel, &self.key, next, following, &mut self.sums, received);
-        let (mac_key, stream) = stream.split_first_chunk::<MAC_KEY>()?;
+        let (mac_key, stream) = stream.split_first_chunk::<MAC_KEY_BYTES>()?;
         self.sums.push(mac_key, begin);
         self.sums.extend(end, true);
         let (first_stream, mut stream) = stream.split_first()?;
@@ -258,7 +258,7 @@ impl BoxStream {
             let mut stream = self.ahead.take(counter, block, blocks);
             block += (stream.len() / salsa::BLOCK) as u64;
             let mac = mac.get_or_insert_with(|| {
-                let (key, rest) = stream.split_first_chunk().unwrap_or((&[0; MAC_KEY], &[]));
+                let (key, rest) = stream.split_first_chunk().unwrap_or((&[0; MAC_KEY_BYTES], &[]));
                 stream = rest;
                 Poly1305::new(key)
             });
@@ -339,7 +339,7 @@ fn words(tag: &[u8; TAG]) -> [u64; 2] {
 
 /// Blocks of key stream for a text.
 fn blocks_of(text_len: usize) -> u64 {
-    (MAC_KEY + text_len).div_ceil(salsa::BLOCK) as u64
+    (MAC_KEY_BYTES + text_len).div_ceil(salsa::BLOCK) as u64
 }
 
 /// Key stream that is computed and not used yet.

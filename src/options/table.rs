@@ -13,10 +13,10 @@ use super::{draft_number::*, number::*};
 pub(super) const MIN: i32 = i32::MIN;
 pub(super) const MAX: i32 = i32::MAX;
 /// Most bytes of a string or routing id: the length is one byte on the wire.
-const BYTE: usize = 255;
+const ONE_BYTE_MAX: usize = 255;
 /// `IFNAMSIZ`, the size of an interface's name with its NUL.
-const INTERFACE: usize = 16;
-const ANY: usize = usize::MAX;
+const INTERFACE_BYTES: usize = 16;
+const ANY_SIZE: usize = usize::MAX;
 
 /// The row of an option, whichever layer owns it; `None` where there is no such option.
 pub fn row(option: c_int) -> Option<&'static Row> {
@@ -31,9 +31,9 @@ pub fn rows() -> &'static [Row] {
 
 pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_AFFINITY, Both, NextEndpoint, uint64(0) in affinity),
-    row!(ZMQ_ROUTING_ID, Both, NextEndpoint, binary(1, BYTE) in routing_id),
-    row!(ZMQ_SUBSCRIBE, Set, AtOnce, binary(0, ANY) of Pattern),
-    row!(ZMQ_UNSUBSCRIBE, Set, AtOnce, binary(0, ANY) of Pattern),
+    row!(ZMQ_ROUTING_ID, Both, NextEndpoint, binary(1, ONE_BYTE_MAX) in routing_id),
+    row!(ZMQ_SUBSCRIBE, Set, AtOnce, binary(0, ANY_SIZE) of Pattern),
+    row!(ZMQ_UNSUBSCRIBE, Set, AtOnce, binary(0, ANY_SIZE) of Pattern),
     row!(ZMQ_RATE, Both, NextEndpoint, int(100, 1, MAX) in rate_kbit),
     row!(ZMQ_RECOVERY_IVL, Both, NextEndpoint, int(10_000, 0, MAX) in recovery_ivl_ms),
     row!(ZMQ_SNDBUF, Both, NextEndpoint, int(-1, -1, MAX) in sndbuf),
@@ -53,7 +53,7 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_RCVTIMEO, Both, AtOnce, int(-1, -1, MAX) in rcvtimeo_ms),
     row!(ZMQ_SNDTIMEO, Both, AtOnce, int(-1, -1, MAX) in sndtimeo_ms),
     row!(ZMQ_IPV4ONLY, Both, NextEndpoint, flag(true, ZeroOrOne) by set_ipv4only, ipv4only),
-    row!(ZMQ_LAST_ENDPOINT, Get, AtOnce, text(ANY, Never) of Socket),
+    row!(ZMQ_LAST_ENDPOINT, Get, AtOnce, text(ANY_SIZE, Never) of Socket),
     row!(ZMQ_ROUTER_MANDATORY, Set, AtOnce, flag(false, NotNegative) of Pattern),
     row!(ZMQ_TCP_KEEPALIVE, Both, NextEndpoint, int(-1, -1, 1) in tcp_keepalive),
     row!(ZMQ_TCP_KEEPALIVE_CNT, Both, NextEndpoint, int(-1, -1, MAX) in tcp_keepalive_cnt),
@@ -66,8 +66,8 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_IPV6, Both, NextEndpoint, flag(false, ZeroOrOne) in ipv6),
     row!(ZMQ_MECHANISM, Get, AtOnce, int(ZMQ_NULL, ZMQ_NULL, ZMQ_GSSAPI) by refuse_set, mechanism),
     row!(ZMQ_PLAIN_SERVER, Both, NextEndpoint, flag(false, ZeroOrOne) by set_plain_server, plain_server),
-    row!(ZMQ_PLAIN_USERNAME, Both, NextEndpoint, text(BYTE, ByNull) by set_plain_username, plain_username),
-    row!(ZMQ_PLAIN_PASSWORD, Both, NextEndpoint, text(BYTE, ByNull) by set_plain_password, plain_password),
+    row!(ZMQ_PLAIN_USERNAME, Both, NextEndpoint, text(ONE_BYTE_MAX, ByNull) by set_plain_username, plain_username),
+    row!(ZMQ_PLAIN_PASSWORD, Both, NextEndpoint, text(ONE_BYTE_MAX, ByNull) by set_plain_password, plain_password),
     row!(ZMQ_CURVE_SERVER, Both, NextEndpoint, flag(false, ZeroOrOne) by set_curve_server, curve_server),
     row!(ZMQ_CURVE_PUBLICKEY, Both, NextEndpoint, key() by set_curve_publickey, curve_publickey),
     row!(ZMQ_CURVE_SECRETKEY, Both, NextEndpoint, key() by set_curve_secretkey, curve_secretkey),
@@ -76,34 +76,34 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_REQ_CORRELATE, Set, AtOnce, flag(false, NotNegative) of Pattern),
     row!(ZMQ_REQ_RELAXED, Set, AtOnce, flag(false, NotNegative) of Pattern),
     row!(ZMQ_CONFLATE, Both, NextEndpoint, flag(false, ZeroOrOne) in conflate),
-    row!(ZMQ_ZAP_DOMAIN, Both, NextEndpoint, text(BYTE, Never) in zap_domain),
+    row!(ZMQ_ZAP_DOMAIN, Both, NextEndpoint, text(ONE_BYTE_MAX, Never) in zap_domain),
     row!(ZMQ_ROUTER_HANDOVER, Set, AtOnce, flag(false, NotNegative) of Pattern),
     row!(ZMQ_TOS, Both, NextEndpoint, int(0, 0, MAX) in tos),
     row!(ZMQ_IPC_FILTER_PID, Set, NextEndpoint, list() by set_ipc_pid, refuse_get),
     row!(ZMQ_IPC_FILTER_UID, Set, NextEndpoint, list() by set_ipc_uid, refuse_get),
     row!(ZMQ_IPC_FILTER_GID, Set, NextEndpoint, list() by set_ipc_gid, refuse_get),
-    row!(ZMQ_CONNECT_ROUTING_ID, Set, NextEndpoint, binary(1, ANY) of Pattern),
+    row!(ZMQ_CONNECT_ROUTING_ID, Set, NextEndpoint, binary(1, ANY_SIZE) of Pattern),
     #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_SERVER, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
     #[cfg(feature = "gssapi")]
     row!(ZMQ_GSSAPI_SERVER, Both, NextEndpoint, flag(false, ZeroOrOne) by set_gssapi_server, gssapi_server),
     #[cfg(not(feature = "gssapi"))]
-    row!(ZMQ_GSSAPI_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) not built),
+    row!(ZMQ_GSSAPI_PRINCIPAL, Both, NextEndpoint, text(ONE_BYTE_MAX, Never) not built),
     #[cfg(feature = "gssapi")]
-    row!(ZMQ_GSSAPI_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) by set_gssapi_principal, gssapi_principal),
+    row!(ZMQ_GSSAPI_PRINCIPAL, Both, NextEndpoint, text(ONE_BYTE_MAX, Never) by set_gssapi_principal, gssapi_principal),
     #[cfg(not(feature = "gssapi"))]
-    row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) not built),
+    row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL, Both, NextEndpoint, text(ONE_BYTE_MAX, Never) not built),
     #[cfg(feature = "gssapi")]
-    row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL, Both, NextEndpoint, text(BYTE, Never) by set_gssapi_service_principal, gssapi_service_principal),
+    row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL, Both, NextEndpoint, text(ONE_BYTE_MAX, Never) by set_gssapi_service_principal, gssapi_service_principal),
     #[cfg(not(feature = "gssapi"))]
     row!(ZMQ_GSSAPI_PLAINTEXT, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
     #[cfg(feature = "gssapi")]
     row!(ZMQ_GSSAPI_PLAINTEXT, Both, NextEndpoint, flag(false, ZeroOrOne) in gss_plaintext),
     row!(ZMQ_HANDSHAKE_IVL, Both, NextEndpoint, int(30_000, 0, MAX) in handshake_ivl_ms),
-    row!(ZMQ_SOCKS_PROXY, Both, NextEndpoint, text(ANY, ByNull) in socks_proxy_address),
+    row!(ZMQ_SOCKS_PROXY, Both, NextEndpoint, text(ANY_SIZE, ByNull) in socks_proxy_address),
     row!(ZMQ_XPUB_NODROP, Set, AtOnce, flag(false, NotNegative) of Pattern),
     row!(ZMQ_XPUB_MANUAL, Set, AtOnce, flag(false, NotNegative) of Pattern),
-    row!(ZMQ_XPUB_WELCOME_MSG, Set, AtOnce, binary(0, ANY) of Pattern),
+    row!(ZMQ_XPUB_WELCOME_MSG, Set, AtOnce, binary(0, ANY_SIZE) of Pattern),
     row!(ZMQ_STREAM_NOTIFY, Set, NextEndpoint, flag(true, ZeroOrOne) in raw_notify of Pattern),
     row!(ZMQ_INVERT_MATCHING, Both, AtOnce, flag(false, Any) in invert_matching),
     row!(ZMQ_HEARTBEAT_IVL, Both, NextEndpoint, int(0, 0, MAX) in heartbeat_ivl_ms),
@@ -128,29 +128,29 @@ pub(super) static SOCKET: &[Row] = &[
     #[cfg(feature = "gssapi")]
     row!(ZMQ_GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, Both, NextEndpoint, int(0, 0, 2) in gss_service_principal_nt),
     // The kernel checks that the interface exists when a socket is bound to it, at the next bind or connect.
-    row!(ZMQ_BINDTODEVICE, Both, NextEndpoint, text(INTERFACE, ByNull) in bindtodevice),
+    row!(ZMQ_BINDTODEVICE, Both, NextEndpoint, text(INTERFACE_BYTES, ByNull) in bindtodevice),
     row!(ZMQ_ZAP_ENFORCE_DOMAIN, Both, NextEndpoint, flag(false, Any) in zap_enforce_domain),
     row!(ZMQ_LOOPBACK_FASTPATH, Both, NextEndpoint, flag(false, Any) in loopback_fastpath),
     row!(ZMQ_METADATA, Set, NextEndpoint, list() by add_metadata, refuse_get),
     row!(ZMQ_MULTICAST_LOOP, Both, NextEndpoint, flag(true, Any) in multicast_loop),
     row!(ZMQ_ROUTER_NOTIFY, Both, NextEndpoint, int(0, 0, 3) in router_notify of Pattern),
     row!(ZMQ_XPUB_MANUAL_LAST_VALUE, Set, AtOnce, flag(false, NotNegative) of Pattern),
-    row!(ZMQ_SOCKS_USERNAME, Both, NextEndpoint, text(BYTE, BySize) in socks_proxy_username),
-    row!(ZMQ_SOCKS_PASSWORD, Both, NextEndpoint, text(BYTE, BySize) in socks_proxy_password),
+    row!(ZMQ_SOCKS_USERNAME, Both, NextEndpoint, text(ONE_BYTE_MAX, BySize) in socks_proxy_username),
+    row!(ZMQ_SOCKS_PASSWORD, Both, NextEndpoint, text(ONE_BYTE_MAX, BySize) in socks_proxy_password),
     row!(ZMQ_IN_BATCH_SIZE, Both, NextEndpoint, int(BATCH_SIZE_DFLT, 1, MAX) in in_batch_size),
     row!(ZMQ_OUT_BATCH_SIZE, Both, NextEndpoint, int(BATCH_SIZE_DFLT, 1, MAX) in out_batch_size),
-    row!(ZMQ_WSS_KEY_PEM, Set, NextEndpoint, text(ANY, BySize) in wss_key_pem),
-    row!(ZMQ_WSS_CERT_PEM, Set, NextEndpoint, text(ANY, BySize) in wss_cert_pem),
-    row!(ZMQ_WSS_TRUST_PEM, Set, NextEndpoint, text(ANY, BySize) in wss_trust_pem),
-    row!(ZMQ_WSS_HOSTNAME, Set, NextEndpoint, text(ANY, BySize) in wss_hostname),
+    row!(ZMQ_WSS_KEY_PEM, Set, NextEndpoint, text(ANY_SIZE, BySize) in wss_key_pem),
+    row!(ZMQ_WSS_CERT_PEM, Set, NextEndpoint, text(ANY_SIZE, BySize) in wss_cert_pem),
+    row!(ZMQ_WSS_TRUST_PEM, Set, NextEndpoint, text(ANY_SIZE, BySize) in wss_trust_pem),
+    row!(ZMQ_WSS_HOSTNAME, Set, NextEndpoint, text(ANY_SIZE, BySize) in wss_hostname),
     row!(ZMQ_WSS_TRUST_SYSTEM, Set, NextEndpoint, flag(false, ZeroOrOne) in wss_trust_system),
     row!(ZMQ_ONLY_FIRST_SUBSCRIBE, Set, AtOnce, flag(false, NotNegative) of Pattern),
     row!(ZMQ_RECONNECT_STOP, Both, NextEndpoint, int(0, MIN, MAX) in reconnect_stop),
-    row!(ZMQ_HELLO_MSG, Set, NextEndpoint, binary(0, ANY) in hello_msg),
-    row!(ZMQ_DISCONNECT_MSG, Set, NextEndpoint, binary(0, ANY) in disconnect_msg),
+    row!(ZMQ_HELLO_MSG, Set, NextEndpoint, binary(0, ANY_SIZE) in hello_msg),
+    row!(ZMQ_DISCONNECT_MSG, Set, NextEndpoint, binary(0, ANY_SIZE) in disconnect_msg),
     row!(ZMQ_PRIORITY, Both, NextEndpoint, int(0, 0, MAX) in priority),
     row!(ZMQ_BUSY_POLL, Set, NextEndpoint, int(0, MIN, MAX) in busy_poll),
-    row!(ZMQ_HICCUP_MSG, Set, NextEndpoint, binary(0, ANY) in hiccup_msg),
+    row!(ZMQ_HICCUP_MSG, Set, NextEndpoint, binary(0, ANY_SIZE) in hiccup_msg),
     row!(ZMQ_XSUB_VERBOSE_UNSUBSCRIBE, Set, AtOnce, flag(false, Any) of Pattern),
     row!(ZMQ_TOPICS_COUNT, Get, AtOnce, int(0, 0, MAX) of Pattern),
     #[cfg(not(feature = "norm"))]

@@ -1,12 +1,16 @@
-//! `pthread_cancel` of a thread of the program's that is inside of a call.
+//! `pthread_cancel` of a program's thread that is in a call of the library.
 //!
-//! glibc ends a cancelled thread at a *cancellation point*, by unwinding its stack from there. That must not happen inside of the
-//! library: the unwinding ends the process where it meets a [`contain`](super::contain::contain), and nothing would be put in order.
-//! So no call of the library's is a cancellation point, but for those that sleep ([`SystemCall::sleep`]), and there glibc gets no further
-//! than the frame that made the call. It returns `EINTR`, and so does everything up to the outermost frame, which owns nothing. That
-//! one ends the thread ([`end_if_cancelled`]).
+//! glibc ends a cancelled thread at a *cancellation point*, by unwinding its stack from there. That must not
+//! happen inside the library. The unwinding ends the process where it meets a
+//! [`contain`](super::contain::contain), and no destructor would run.
 //!
-//! What else could be a cancellation point is a call without libc's wrapper ([`SystemCall::make`]), or runs under a [`CancelOff`].
+//! So no call of the library is a cancellation point, except those that sleep ([`SystemCall::sleep`]). There
+//! glibc unwinds no further than the frame that made the call. That call returns `EINTR`, and so do its
+//! callers, up to the outermost frame, which owns nothing. The outermost frame then ends the thread
+//! ([`end_if_cancelled`]).
+//!
+//! Other calls that could be cancellation points are made without libc's wrapper ([`SystemCall::make`]), or
+//! run under a [`CancelOff`].
 
 use super::contain::Here;
 use crate::errno::{Errno, Result};
@@ -21,7 +25,7 @@ unsafe extern "C-unwind" {
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
-// All C libraries here agree on these, but for Apple's.
+// All C libraries here agree on these, except Apple's.
 const ENABLE: c_int = if cfg!(target_vendor = "apple") { 1 } else { 0 };
 const DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
 /// `PTHREAD_CANCELED`.
@@ -31,32 +35,32 @@ const CANCELED: *mut c_void = if cfg!(target_vendor = "apple") {
     ptr::without_provenance_mut(usize::MAX)
 };
 
-/// What puts off the cancellation of a thread, if it is put off.
+/// Why the cancellation of a thread is deferred, if it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutOff {
-    /// Nothing of the library's.
+    /// The library does not defer it.
     No,
-    /// A call, which may be cancelled where it sleeps.
+    /// By a call, which may be cancelled where it sleeps.
     ByCall,
-    /// A callback of the program's, which was called with frames below it that own something.
+    /// By a callback of the program, below which frames on the stack own values.
     ByCallback,
 }
 
-/// While it lives, the calling thread is not cancelled, but for where a call sleeps.
+/// While it lives, the calling thread is not cancelled, except where a call sleeps.
 pub struct CancelOff {
     here: &'static Here,
     before: PutOff,
-    /// Of `pthread_setcancelstate`.
+    /// The old state of `pthread_setcancelstate`.
     state: c_int,
 }
 
 impl CancelOff {
-    /// For code that may make cancellation points of libc's.
+    /// For code that may reach cancellation points of libc.
     pub fn for_call(here: &'static Here) -> CancelOff {
         CancelOff::begin(here, PutOff::ByCall)
     }
 
-    /// For the time in which a callback of the program's runs.
+    /// For the time in which a callback of the program runs.
     pub fn for_callback(here: &'static Here) -> CancelOff {
         CancelOff::begin(here, PutOff::ByCallback)
     }
@@ -64,9 +68,9 @@ impl CancelOff {
     fn begin(here: &'static Here, put_off: PutOff) -> CancelOff {
         let mut state = ENABLE;
         here.entered_kernel.set(true);
-        // SAFETY: room for the old state, which cannot be one that the system does not know.
+        // SAFETY: room for the old state; the new one is a state that the system knows.
         unsafe { pthread_setcancelstate(DISABLE, &raw mut state) };
-        // Who has put it off before, the program among them, goes on doing so.
+        // A frame that has deferred it before, or the program, goes on doing so.
         let before = here.put_off.get();
         let open = before == PutOff::No && state == ENABLE || before == PutOff::ByCall;
         here.put_off.set(if open { put_off } else { PutOff::ByCallback });
@@ -77,12 +81,12 @@ impl CancelOff {
 impl Drop for CancelOff {
     fn drop(&mut self) {
         self.here.put_off.set(self.before);
-        // SAFETY: the state that the system told of.
+        // SAFETY: the state that the system returned.
         unsafe { pthread_setcancelstate(self.state, ptr::null_mut()) };
     }
 }
 
-/// Descriptors that whichever thread comes last closes, in whatever call: close(2) is a cancellation point.
+/// Descriptors that any thread may be the last to close, in any call: close(2) is a cancellation point.
 #[derive(Debug)]
 pub struct Closes<T>(ManuallyDrop<T>);
 
@@ -103,19 +107,19 @@ impl<T> Deref for Closes<T> {
 impl<T> Drop for Closes<T> {
     fn drop(&mut self) {
         let _off = CancelOff::for_call(Here::find());
-        // SAFETY: dropped here alone, and not used any more.
+        // SAFETY: dropped only here, and not used after this.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
 }
 
-/// The calling thread, one of the library's own, is never cancelled.
+/// Makes the calling thread, one of the library's own, never be cancelled.
 pub fn never() {
     // SAFETY: the old state is not asked for.
     unsafe { pthread_setcancelstate(DISABLE, ptr::null_mut()) };
 }
 
-/// Ends the calling thread if [`SystemCall::sleep`] has found it cancelled, or if it is cancelled now. To be called where nothing on the
-/// stack, up to the program's own frames, needs dropping; elsewhere (inside of another call's callback) it does nothing.
+/// Ends the calling thread if [`SystemCall::sleep`] has found it cancelled, or if it is cancelled now. Call
+/// it where no frame up to the program's own needs dropping. Inside another call's callback it does nothing.
 #[cold]
 pub fn end_if_cancelled(here: &'static Here) {
     if here.is_contained() {
@@ -130,17 +134,17 @@ pub fn end_if_cancelled(here: &'static Here) {
     unsafe { pthread_testcancel() };
 }
 
-/// A system call: what it is called in `libc`, and its arguments. Pointers are exposed as numbers.
+/// A system call: its number in `libc`, and its arguments. Pointers are exposed as numbers.
 pub struct SystemCall {
     number: c_long,
     arguments: [usize; 6],
-    /// It is to be cancellable, although a [`CancelOff`] has made the thread not so.
+    /// The call may be cancelled, although a [`CancelOff`] has disabled that for the thread.
     opens: bool,
 }
 
 impl SystemCall {
     /// # Safety
-    /// The call with these arguments is one that may be made, for as long as the value lives.
+    /// The call with these arguments may be made for as long as the value lives.
     pub unsafe fn new(number: c_long, arguments: [usize; 6]) -> SystemCall {
         SystemCall { number, arguments, opens: false }
     }
@@ -148,13 +152,13 @@ impl SystemCall {
     /// Makes the call. It is no cancellation point. Errors: those of the call.
     pub fn make(self) -> Result<usize> {
         let [one, two, three, four, five, six] = self.arguments;
-        // SAFETY: `new` was told that it may be made; who needs fewer arguments does not look at the others.
+        // SAFETY: `new` was told that it may be made; calls with fewer arguments ignore the others.
         let outcome = unsafe { libc::syscall(self.number, one, two, three, four, five, six) };
         usize::try_from(outcome).map_err(|_| Errno::last())
     }
 
-    /// Makes the call, which may sleep: if the thread is cancelled meanwhile, or was before, the call has no effect. Then the caller,
-    /// and all of its callers, are to return before long. Errors: `EINTR` then; those of the call.
+    /// Makes the call, which may sleep. If the thread is cancelled meanwhile, or was before, the call has no
+    /// effect; it and all its callers then have to return soon. Errors: `EINTR` then; those of the call.
     pub fn sleep(mut self) -> Result<usize> {
         let here = Here::find();
         if here.cancelled.get() {
@@ -175,12 +179,12 @@ impl SystemCall {
     }
 }
 
-/// Whether the calling thread was found cancelled: what it was woken with is left for others.
+/// Whether the calling thread was found cancelled: it leaves the event that woke it to others.
 pub fn is_cancelled() -> bool {
     Here::find().cancelled.get()
 }
 
-/// Where the unwinding ends that glibc begins in a cancelled thread.
+/// The frame at which the unwinding of a cancelled thread ends.
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod frame {
     use super::{DISABLE, ENABLE, SystemCall, pthread_setcancelstate};
@@ -189,7 +193,7 @@ mod frame {
     use std::mem::MaybeUninit;
     use std::ptr;
 
-    /// Returned in place of what the call returns, which is never this.
+    /// Returned where the call was cancelled; no call returns it.
     pub const CANCELLED: c_long = c_long::MIN;
 
     const DEFERRED: c_int = 0;
@@ -199,7 +203,8 @@ mod frame {
     #[repr(C, align(16))]
     struct UnwindBuffer([MaybeUninit<u64>; 32]);
 
-    // What the C compiler makes of `pthread_cleanup_push` where it cannot unwind. Declared in glibc's <pthread.h>.
+    // What the C compiler makes of `pthread_cleanup_push` where it cannot unwind. Declared in glibc's
+    // <pthread.h>.
     unsafe extern "C-unwind" {
         fn __sigsetjmp(buffer: *mut c_void, save_mask: c_int) -> c_int;
         fn __pthread_register_cancel(buffer: *mut c_void);
@@ -214,18 +219,20 @@ mod frame {
         // SAFETY: both outlive the call, and the buffer is large enough.
         let outcome = unsafe { call_in_frame(call, &raw mut buffer) };
         if outcome == CANCELLED {
-            // SAFETY: the old type is not asked for. It was what `make` had set for the call.
+            // SAFETY: the old type is not asked for. `make` had set this type for the call.
             unsafe { pthread_setcanceltype(DEFERRED, ptr::null_mut()) };
         }
         outcome
     }
 
-    /// The one frame between here and the system call. It needs no dropping, so glibc may unwind it. glibc sends a signal to a
-    /// thread only if that may be cancelled at any instruction; so it may be, for as long as the call takes.
+    /// The one frame between here and the system call. It needs no dropping, so glibc may unwind it. glibc
+    /// sends a signal only to a thread that may be cancelled at any instruction, so this thread may be for as
+    /// long as the call takes.
     unsafe extern "C-unwind" fn make(call: &SystemCall) -> c_long {
         let [one, two, three, four, five, six] = call.arguments;
         let mut kind = DEFERRED;
-        // SAFETY: `SystemCall::new` was told that the call may be made. Nothing else is done here, and nothing is half done in between.
+        // SAFETY: `SystemCall::new` was told that the call may be made. An unwinding at any of these lines
+        // leaves no work half done.
         unsafe {
             if call.opens {
                 pthread_setcancelstate(ENABLE, ptr::null_mut());
@@ -240,8 +247,9 @@ mod frame {
         }
     }
 
-    /// Registers a handler for a cancelled thread, as `pthread_cleanup_push` does, around [`make`]. To glibc the handler runs for as
-    /// long as the thread does from then on; that it ends with `pthread_exit` begins the unwinding anew.
+    /// Registers a handler for a cancelled thread, as `pthread_cleanup_push` does, around [`make`]. To glibc
+    /// the handler runs for as long as the thread does from then on. When the thread ends with
+    /// `pthread_exit`, the unwinding begins anew.
     ///
     /// # Safety
     /// `buffer` is for this call alone.
@@ -264,7 +272,7 @@ mod frame {
             "xor esi, esi",
             "call {sigsetjmp}",
             "endbr64",
-            // Comes here a second time, if the thread is cancelled; rbx, r12 and rsp are what they were.
+            // A cancelled thread comes here a second time; rbx, r12 and rsp are unchanged.
             "test eax, eax",
             "jnz 2f",
             "mov rdi, r12",
@@ -319,7 +327,7 @@ mod frame {
             "mov x0, x1",
             "mov w1, #0",
             "bl {sigsetjmp}",
-            // bti j: comes here a second time, if the thread is cancelled; x19, x20 and sp are what they were.
+            // bti j: a cancelled thread comes here a second time; x19, x20 and sp are unchanged.
             "hint #36",
             "cbnz w0, 2f",
             "mov x0, x20",
@@ -352,7 +360,7 @@ mod frame {
     }
 }
 
-/// Elsewhere a thread that sleeps here is not cancelled before it has woken.
+/// On other systems a thread that sleeps here is not cancelled before it has woken.
 #[cfg(not(all(
     target_os = "linux",
     target_env = "gnu",

@@ -1,4 +1,4 @@
-//! Panics end where they do no harm, and without a word on stderr unless one is asked for.
+//! Contains panics where they do no harm, without a line on stderr unless the environment asks for one.
 
 use super::cancel::{CancelOff, PutOff};
 use super::log;
@@ -8,18 +8,19 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::ptr;
 use std::sync::{Once, OnceLock};
 
-/// What every call wants to know of its thread, in one place: in a shared library each look for a thread's variable is a call.
-/// No destructor, so it stays usable while the thread's locals are torn down.
+/// The per-thread state of every call, in one place: in a shared library each access to a thread-local
+/// variable is a function call. It has no destructor, so it stays usable while the thread's locals are torn
+/// down.
 pub struct Here {
-    /// How many [`contain`]s this thread is inside of.
+    /// Number of [`contain`]s on this thread's stack.
     depth: Cell<u32>,
-    /// For `sys::cancel`: what puts off the thread's cancellation; that it was found cancelled; and that it has made a call since it last
-    /// looked, without which no time goes by.
+    /// For `sys::cancel`: why the thread's cancellation is deferred, and whether it was found cancelled. And
+    /// whether it has made a system call since that was last read; without one, no time passes.
     pub(super) put_off: Cell<PutOff>,
     pub(super) cancelled: Cell<bool>,
     pub entered_kernel: Cell<bool>,
-    /// How many guards against free callbacks live on this thread; and what waits for the last of them, oldest first. For
-    /// `message`, which knows what lies behind the pointers.
+    /// For `message`, which knows the type behind the pointers: number of guards against free callbacks on
+    /// this thread, and the list of messages that wait for the last guard, oldest first.
     pub guards: Cell<usize>,
     pub first: Cell<*mut c_void>,
     pub last: Cell<*mut c_void>,
@@ -40,12 +41,13 @@ thread_local! {
 }
 
 impl Here {
-    /// The calling thread's. Not to be given to another thread (it cannot: `Cell`s are not shared between threads).
+    /// The calling thread's state. It cannot be given to another thread: `Cell`s are not shared between
+    /// threads.
     #[inline]
     pub fn find() -> &'static Here {
         let here = HERE.with(ptr::from_ref);
-        // SAFETY: the variable has no destructor, so it is there for as long as its thread, which the reference does not
-        // leave: `Here` is not `Sync`.
+        // SAFETY: the variable has no destructor, so it lives as long as its thread. The reference does not
+        // leave the thread: `Here` is not `Sync`.
         unsafe { &*here }
     }
 
@@ -55,13 +57,14 @@ impl Here {
     }
 }
 
-/// Runs code whose panics are bugs of ours that must not reach the host. `None` if it panicked: the caller drops, or
-/// checks anew, whatever it was working on, so nobody sees it half done.
+/// Runs `run`, whose panics are bugs of the library and must not reach the program. `None` if it panicked:
+/// the caller then drops the values it was working on, or checks them anew, so no later call sees them half
+/// done.
 pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
     contain_at(Here::find(), run)
 }
 
-/// As [`contain`], for who has found the thread's variables already.
+/// As [`contain`], for a caller that has the thread's state already.
 #[inline]
 pub fn contain_at<T>(here: &'static Here, run: impl FnOnce() -> T) -> Option<T> {
     quieten();
@@ -71,19 +74,19 @@ pub fn contain_at<T>(here: &'static Here, run: impl FnOnce() -> T) -> Option<T> 
     match outcome {
         Ok(value) => Some(value),
         Err(payload) => {
-            // Its drop might panic again, and nobody reads it.
+            // Its drop might panic again, and no code reads it.
             std::mem::forget(payload);
             None
         }
     }
 }
 
-/// The hook that was there before ours, and whether contained panics are to be told of. In a static and not in the hook itself: what
-/// the hook holds stays allocated for good.
+/// The panic hook before ours, and whether contained panics are reported. In a static rather than in the hook
+/// itself: memory owned by a hook stays allocated.
 static OTHERS: OnceLock<(bool, Box<Hook>)> = OnceLock::new();
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
-/// Puts a hook before the one that is there, which keeps all panics but ours.
+/// Installs a hook that passes all panics to the previous one, except contained ones.
 fn quieten() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -107,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_answer() {
+    fn a_contained_panic_is_none() {
         assert_eq!(contain(|| 7), Some(7));
         assert_eq!(contain(|| -> u8 { panic!("contained") }), None);
         assert_eq!(contain(|| contain(|| -> u8 { panic!("contained") })), Some(None));

@@ -1,15 +1,15 @@
-//! Who is at the other end of a local socket, and which groups that user is in.
+//! The process at the other end of a local socket, and the groups of its user.
 
 use crate::errno::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{mem, ptr};
 
-/// Larger user and group records than this are taken as not found: a directory service must not make us allocate
-/// without end.
-const RECORD_LIMIT: usize = 4 << 20;
+/// Largest user or group record, in bytes. Larger ones count as not found: a directory service must not make
+/// the library allocate without end.
+const MAX_RECORD_BYTES: usize = 4 << 20;
 
-/// The ids of a process as they were when it connected.
+/// The ids of a process when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
     pub uid: u32,
@@ -33,8 +33,8 @@ pub fn peer(fd: BorrowedFd<'_>) -> Result<Credentials> {
     }
 }
 
-/// Whether the group database lists the user among the members of group `gid`. `false` where either is unknown.
-/// May ask a directory service, and so may block.
+/// Whether the group database lists the user among the members of group `gid`. `false` where either is
+/// unknown. It may ask a directory service, and so may block.
 pub fn is_member(uid: u32, gid: u32) -> bool {
     let Some(user) = user_name(uid) else { return false };
     let mut buffer = vec![0; 1024];
@@ -107,10 +107,10 @@ unsafe fn lists(mut members: *mut *mut libc::c_char, name: &[u8]) -> bool {
 /// Doubles the buffer; `false` at the limit.
 fn grow(buffer: &mut Vec<libc::c_char>) -> bool {
     let length = buffer.len().saturating_mul(2);
-    if length <= RECORD_LIMIT {
+    if length <= MAX_RECORD_BYTES {
         buffer.resize(length, 0);
     }
-    length <= RECORD_LIMIT
+    length <= MAX_RECORD_BYTES
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Datagram sockets, with no signal, and no `EINTR` unless it comes time and again.
+//! Datagram sockets, without `SIGPIPE`, and without `EINTR` unless signals keep coming.
 
 use super::faults::{self, Call};
 use super::patience::unless_interrupted;
@@ -8,11 +8,14 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-/// How often a call is made again that a signal has cut short.
-const TRIES: u32 = 4;
+/// Calls made in all where signals interrupt them.
+const MAX_TRIES: u32 = 4;
 
-/// Takes one datagram: how long it is, which is more than `room` holds if it was cut, and who sent it. Errors:
-/// `EAGAIN` if there is none; `EAFNOSUPPORT` for a sender that has no IP address; what recvfrom(2) gives.
+/// Receives one datagram. Returns its sender and its length, which is more than `room` holds if the datagram
+/// was cut.
+///
+/// Errors: `EAGAIN` if there is none; `EAFNOSUPPORT` for a sender without an IP address; those of
+/// recvfrom(2).
 pub fn receive(fd: impl AsFd, room: &mut [u8]) -> Result<(usize, SocketAddr)> {
     // SAFETY: a `&mut [u8]` is also a `&mut [MaybeUninit<u8>]` as long as nothing uninitialised is written to it,
     // and recvfrom(2) writes bytes.
@@ -21,13 +24,14 @@ pub fn receive(fd: impl AsFd, room: &mut [u8]) -> Result<(usize, SocketAddr)> {
         return Err(errno);
     }
     let socket = SockRef::from(&fd);
-    // MSG_TRUNC: the true length, of which no more is written than there is room for.
+    // MSG_TRUNC: returns the true length; at most the room's bytes are written.
     let receive = || socket.recv_from_with_flags(room, libc::MSG_TRUNC);
-    let (length, from) = unless_interrupted(TRIES, receive)?;
+    let (length, from) = unless_interrupted(MAX_TRIES, receive)?;
     Ok((length, from.as_socket().ok_or(Errno(libc::EAFNOSUPPORT))?))
 }
 
-/// Sends one datagram. An IPv6 socket takes IPv4 addresses as well. Errors: `EAGAIN` and what sendto(2) gives.
+/// Sends one datagram. An IPv6 socket accepts IPv4 addresses as well. Errors: `EAGAIN` and those of
+/// sendto(2).
 pub fn send(fd: impl AsFd, datagram: &[u8], to: &SocketAddr) -> Result<()> {
     let to = SockAddr::from(*to);
     if let Some(errno) = faults::next(Call::Send) {
@@ -35,7 +39,7 @@ pub fn send(fd: impl AsFd, datagram: &[u8], to: &SocketAddr) -> Result<()> {
     }
     let socket = SockRef::from(&fd);
     let send = || socket.send_to_with_flags(datagram, &to, libc::MSG_NOSIGNAL);
-    Ok(unless_interrupted(TRIES, send).map(|_| ())?)
+    Ok(unless_interrupted(MAX_TRIES, send).map(|_| ())?)
 }
 
 #[cfg(test)]
@@ -45,7 +49,7 @@ mod tests {
     use std::net::UdpSocket;
 
     #[test]
-    fn a_datagram_that_was_cut_says_so() {
+    fn a_datagram_that_was_cut_shows_its_length() {
         let (one, two) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         let (from, to) = (one.local_addr().unwrap(), two.local_addr().unwrap());
         let mut room = [0; 4];

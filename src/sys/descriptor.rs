@@ -1,14 +1,14 @@
-//! Descriptors that somebody else may have closed.
+//! Descriptors that the program may have closed by mistake.
 
 use std::os::fd::RawFd;
 
-/// Gives `number`, which is not open, to what `copy` is a descriptor of, closed on exec. `false` where somebody else has the
-/// number by now: it is left alone.
+/// Duplicates `copy` as descriptor `number`, which is not open, closed on exec. `false` where the number is
+/// in use again by now: that descriptor is left alone.
 pub fn reopen(copy: RawFd, number: RawFd) -> bool {
-    // SAFETY: no pointers. The call takes a number that nobody has, the lowest from `number` on.
+    // SAFETY: no pointers. The call uses the lowest free number from `number` on.
     let fresh = unsafe { libc::fcntl(copy, libc::F_DUPFD_CLOEXEC, number) };
     if fresh >= 0 && fresh != number {
-        // SAFETY: a fresh descriptor that nobody else knows of.
+        // SAFETY: a fresh descriptor that no other code knows.
         unsafe { libc::close(fresh) };
     }
     fresh >= 0 && fresh == number
@@ -23,10 +23,9 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn a_number_is_had_back_unless_somebody_has_it() {
+    fn a_number_is_restored_unless_it_is_in_use() {
         let (mut here, there) = UnixStream::pair().unwrap();
-        // A number that other tests do not come by.
-        // SAFETY: no pointers.
+        // A number that other tests do not reach.
         let number = unsafe { libc::fcntl(there.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 900) };
         assert!(number >= 900);
         assert!(!reopen(there.as_raw_fd(), number), "it is open");
@@ -35,7 +34,7 @@ mod tests {
         assert!(!reopen(-1, number));
         assert!(reopen(there.as_raw_fd(), number));
         here.write_all(b"x").unwrap();
-        // SAFETY: open, and nobody else owns it.
+        // SAFETY: open, and without another owner.
         let mut again = unsafe { UnixStream::from_raw_fd(number) };
         again.read_exact(&mut [0]).unwrap();
     }

@@ -1,6 +1,6 @@
-//! System calls that are refused for the sake of a test, on the thread of that test alone.
+//! Makes system calls fail for a test, only on the thread of that test.
 
-/// The calls that can be.
+/// The calls that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
     /// Signalling an eventfd, by either call.
@@ -15,7 +15,7 @@ pub enum Call {
     Random,
     Receive,
     Send,
-    /// Memory for what can do without it.
+    /// Memory that the caller can do without.
     Allocate,
 }
 
@@ -52,7 +52,7 @@ mod chosen {
         refuse_after(call, errno, 0, times)
     }
 
-    /// As [`refuse`], after so many calls that are let through.
+    /// As [`refuse`], after `after` calls that are let through.
     pub fn refuse_after(call: Call, errno: Errno, after: u32, times: u32) -> Refusal {
         REFUSED.with_borrow_mut(|refused| refused.insert(call, (errno, after, times)));
         Refusal(call)

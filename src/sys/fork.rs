@@ -1,16 +1,17 @@
-//! Telling a forked child from its parent without a system call.
+//! Tells a forked child from its parent without a system call.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// 0 until the handler is registered, then how often this process and its ancestors were forked children,
-/// counted from 1. Written by [`generation`] once and by [`bump`] in a child, which has one thread then; read by
-/// everybody. It makes no edge: `fork` itself orders what the child sees.
+/// 0 until the handler is registered. Then the number of forks from there to this process, counted from 1.
+/// [`generation`] writes it once, and [`bump`] in a child, which has one thread then. Any thread reads it. It
+/// makes no edge: `fork` itself orders what the child sees.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// A number that is another one in a forked child than in its parent. Whoever owns threads or descriptors keeps
-/// the number of its making; where it differs, the threads do not exist and locks may be held by nobody.
+/// A number that differs between a forked child and its parent. An owner of threads or descriptors keeps the
+/// number from when it was made. Where it differs, the threads do not exist, and a lock may be held by a
+/// thread that does not exist.
 ///
-/// One relaxed load after the first call. Never 0. Stays 1 for as long as the system has no memory to register the
+/// One relaxed load after the first call. Never 0. Stays 1 while the system has no memory to register the
 /// handler.
 #[inline]
 pub fn generation() -> u32 {
@@ -23,11 +24,11 @@ pub fn generation() -> u32 {
 /// Whether this is the [`generation`] of the process. One load; never true of 0.
 #[inline(always)]
 pub fn is_current(generation: u32) -> bool {
-    // Nothing can have been made before the handler was registered.
+    // No object can have been made before the handler was registered.
     GENERATION.load(Relaxed) == generation && generation != 0
 }
 
-/// The generation in which something was made.
+/// The generation in which an object was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Born(u32);
 
@@ -36,18 +37,18 @@ impl Born {
         Born(generation())
     }
 
-    /// Whether the process is a forked child of the one in which this was made.
+    /// Whether this process is a forked child of the one in which the object was made.
     #[inline]
     pub fn forked(self) -> bool {
         self.0 != generation()
     }
 }
 
-/// Two threads may both come here; then the handler runs twice in a child and bumps by two, which is as good.
+/// Two threads may both come here. Then the handler runs twice in a child and adds two, which serves as well.
 #[cold]
 fn register() -> u32 {
-    // SAFETY: `bump` is a plain function that lives as long as this library (glibc forgets it at dlclose) and does
-    // nothing but an atomic store, which is allowed between fork and exec.
+    // SAFETY: `bump` is a plain function that lives as long as this library (glibc removes it at dlclose). It
+    // only makes an atomic store, which is allowed between fork and exec.
     let rc = unsafe { libc::pthread_atfork(None, None, Some(bump)) };
     if rc != 0 {
         return 1;

@@ -16,20 +16,21 @@ mod linux {
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
     use std::time::Duration;
 
-    /// The system has refused to let a thread sleep or be woken. Written by that thread, read by who is about to have glibc wait,
-    /// which may be the same one and is a matter of luck otherwise: Relaxed.
+    /// The system has refused to let a thread sleep or be woken. Written by that thread, read by a thread
+    /// about to have glibc wait. That may be the same thread; for another it is only a hint: Relaxed.
     static REFUSED_ONCE: AtomicBool = AtomicBool::new(false);
 
     /// How the call is made.
     type Make = fn(SystemCall) -> Result<usize>;
 
-    /// How often a call is made again before it counts as refused.
-    const TRIES: u32 = 3;
-    /// For so long a thread does not look where the system refuses to let it wait.
-    const REFUSED: Duration = Duration::from_millis(1);
+    /// Calls made in all before one counts as refused.
+    const MAX_TRIES: u32 = 3;
+    /// How long a thread rests where the system refuses to let it wait.
+    const REFUSED_REST: Duration = Duration::from_millis(1);
 
-    /// Sleeps while `word` is `expected`, for no longer than `timeout`. `Ok` may be spurious. Where the system refuses to, it
-    /// takes a millisecond to say so, so that who looks and waits again does not spin.
+    /// Sleeps while `word` is `expected`, for at most `timeout`. `Ok` may be spurious. Where the system
+    /// refuses to wait, the call takes a millisecond, so that a caller that checks and waits again does not
+    /// spin.
     ///
     /// Errors: `ETIMEDOUT`, `EINTR`.
     pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
@@ -42,23 +43,23 @@ mod linux {
     }
 
     fn wait_by(make: Make, word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             match wait_once(make, word, expected, timeout) {
                 Err(Errno::AGAIN) if word.load(Relaxed) != expected => return Ok(()),
-                // Written between the call and the look, or a lie.
+                // The word was written between the call and the load, or the system's answer is false.
                 Err(Errno::AGAIN) => {}
                 Ok(()) => return Ok(()),
                 Err(errno @ (Errno::INTR | Errno::TIMEDOUT)) => return Err(errno),
-                // None of these can come of what is asked for here.
+                // None of these errors can arise for a call like this one.
                 Err(_) => break,
             }
         }
         REFUSED_ONCE.store(true, Relaxed);
-        rest(timeout.min(REFUSED));
+        rest(timeout.min(REFUSED_REST));
         Ok(())
     }
 
-    /// Whether the system was ever found to refuse this: glibc ends the process where that happens to it.
+    /// Whether the system has ever refused to let a thread wait: glibc ends the process where it meets that.
     pub fn was_refused() -> bool {
         REFUSED_ONCE.load(Relaxed)
     }
@@ -74,14 +75,15 @@ mod linux {
         };
         let operation = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
         let [word, timeout] = [word.as_ptr().expose_provenance(), (&raw const timeout).expose_provenance()];
-        // SAFETY: the word is alive and aligned for the whole call, the timeout is a valid timespec, and FUTEX_WAIT
-        // looks at nothing else.
+        // SAFETY: the word is alive and aligned for the whole call, the timeout is a valid timespec, and
+        // FUTEX_WAIT accesses nothing else.
         let call =
             unsafe { SystemCall::new(libc::SYS_futex, [word, operation, expected as usize, timeout, 0, 0]) };
         make(call).map(|_| ())
     }
 
-    /// Wakes one thread that sleeps on `word`; where the system refuses that, as soon as it no longer does.
+    /// Wakes one thread that sleeps on `word`. Where the system refuses, the wake is delivered as soon as it
+    /// no longer does.
     pub fn wake_one(word: &AtomicU32) {
         let address = word.as_ptr() as usize;
         if !wake(address) {
@@ -92,10 +94,11 @@ mod linux {
     #[cold]
     fn refused(address: usize) {
         REFUSED_ONCE.store(true, Relaxed);
-        if (1..TRIES).any(|_| wake(address)) {
+        if (1..MAX_TRIES).any(|_| wake(address)) {
             return;
         }
-        // Whatever lies there by then: who sleeps on a word looks at it when it is woken, for that may be spurious.
+        // Another word may lie there by then. That is harmless: a woken thread checks its word, as every wake
+        // may be spurious.
         late::deliver(address as u64, Box::new(move |_| wake(address)));
     }
 
@@ -103,7 +106,8 @@ mod linux {
         if faults::next(Call::FutexWake).is_some() {
             return false;
         }
-        // SAFETY: FUTEX_WAKE uses the address as a key only. How many it has woken does not matter: nobody may be there.
+        // SAFETY: FUTEX_WAKE uses the address only as a key. The number of threads woken does not matter:
+        // none may be there.
         unsafe {
             libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) >= 0
         }
@@ -117,12 +121,12 @@ mod linux {
         use std::time::Instant;
 
         #[test]
-        fn who_may_not_wait_does_not_spin() {
+        fn a_thread_that_may_not_wait_does_not_spin() {
             for errno in [Errno::AGAIN, Errno::INVAL, Errno::FAULT, Errno(libc::ENOSYS)] {
                 let _refused = faults::refuse(Call::FutexWait, errno, 100);
                 let start = Instant::now();
                 assert_eq!(wait(&AtomicU32::new(1), 1, Duration::from_secs(9)), Ok(()), "{errno}");
-                assert!(start.elapsed() >= REFUSED, "{errno}");
+                assert!(start.elapsed() >= REFUSED_REST, "{errno}");
             }
             let _refused = faults::refuse(Call::FutexWait, Errno::INTR, 1);
             assert_eq!(wait(&AtomicU32::new(1), 1, Duration::from_secs(9)), Err(Errno::INTR));
@@ -130,7 +134,7 @@ mod linux {
 
         #[test]
         fn a_refused_wake_arrives_all_the_same() {
-            for times in [1, TRIES - 1, 1000] {
+            for times in [1, MAX_TRIES - 1, 1000] {
                 let word = AtomicU32::new(1);
                 std::thread::scope(|scope| {
                     let sleeper = scope.spawn(|| {
@@ -138,7 +142,7 @@ mod linux {
                             wait(&word, 1, Duration::from_secs(100)).unwrap();
                         }
                     });
-                    // As soon as it sleeps, or before: either way the word says so.
+                    // The word is right whether the thread sleeps already or not.
                     std::thread::sleep(Duration::from_millis(20));
                     let _refused = faults::refuse(Call::FutexWake, Errno::PERM, times);
                     word.store(2, SeqCst);
@@ -158,7 +162,7 @@ mod elsewhere {
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     use std::time::Duration;
 
-    /// Without a futex the thread looks again every few milliseconds: correct, and slow.
+    /// Without a futex the thread polls the word every millisecond: correct, but slow.
     pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
         if word.load(Relaxed) == expected {
             crate::sys::poll::poll(&mut [], Some(timeout.min(Duration::from_millis(1))))?;
@@ -168,7 +172,7 @@ mod elsewhere {
 
     pub fn wake_one(_word: &AtomicU32) {}
 
-    /// Nothing is asked for.
+    /// No call is refused here.
     pub fn was_refused() -> bool {
         false
     }

@@ -1,11 +1,11 @@
-//! The system's GSSAPI library (MIT Kerberos), RFC 2744. What it needs from elsewhere, such as tickets, it fetches itself,
-//! which may block.
+//! The system's GSSAPI library (MIT Kerberos), RFC 2744. It fetches tickets and the like by itself, which may
+//! block.
 
 use crate::errno::{Errno, Result};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-/// How a principal is written; the numbers of `ZMQ_GSSAPI_NT_*`.
+/// The notation of a principal; the numbers are those of `ZMQ_GSSAPI_NT_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameType {
     /// `service@host`, or `service` on this host.
@@ -18,13 +18,13 @@ pub enum NameType {
 /// A principal's name.
 pub struct Name(*mut c_void);
 
-/// What proves that we are a principal.
+/// Credentials: the proof that this side is a principal.
 pub struct Credentials(*mut c_void);
 
-/// What two sides share, once they have exchanged tokens.
+/// The security context that two sides share once they have exchanged tokens.
 pub struct Context(*mut c_void);
 
-/// What came of a token.
+/// The result of a token.
 pub struct Step {
     /// For the other side; empty if it needs none.
     pub token: Vec<u8>,
@@ -40,7 +40,7 @@ unsafe impl Send for Credentials {}
 unsafe impl Send for Context {}
 
 impl NameType {
-    /// Of a number of `ZMQ_GSSAPI_NT_*`.
+    /// The type with this number of `ZMQ_GSSAPI_NT_*`.
     pub fn of(number: i32) -> NameType {
         match number {
             1 => NameType::User,
@@ -73,7 +73,8 @@ impl Name {
 }
 
 impl Credentials {
-    /// Of a principal, from the key table or the cache of tickets. May block. Errors: `EACCES` if there are none.
+    /// Acquires the credentials of a principal, from the key table or the ticket cache. May block. Errors:
+    /// `EACCES` if there are none.
     pub fn acquire(principal: &Name) -> Result<Credentials> {
         const BOTH: c_int = 0;
         let (mut minor, mut handle) = (0, ptr::null_mut());
@@ -99,12 +100,13 @@ impl Credentials {
 }
 
 impl Context {
-    /// One that no token has come to yet.
+    /// A context that has received no token yet.
     pub fn begin() -> Context {
         Context(ptr::null_mut())
     }
 
-    /// As the side that begins: takes the other's token, empty at first, and gives ours. May block. Errors: `EACCES`.
+    /// Takes the other side's token, empty at first, and returns ours, as the side that begins. May block.
+    /// Errors: `EACCES`.
     pub fn initiate(
         &mut self,
         credentials: Option<&Credentials>,
@@ -136,7 +138,8 @@ impl Context {
         step(major, &ours)
     }
 
-    /// As the other side: takes a token and gives ours, and, once done, who the first side is. Errors: `EACCES`.
+    /// Takes a token and returns ours, as the other side. Also returns the name of the first side, once done.
+    /// Errors: `EACCES`.
     pub fn accept(&mut self, credentials: Option<&Credentials>, token: &[u8]) -> Result<(Step, Vec<u8>)> {
         let (mut minor, mut given, mut ours) = (0, Buffer::lent(token), Buffer::empty());
         let mut peer = Name(ptr::null_mut());
@@ -171,8 +174,8 @@ impl Context {
         if major == COMPLETE && secret != 0 { Ok(wrapped.bytes().to_vec()) } else { Err(Errno::PROTO) }
     }
 
-    /// Opens what the other side has sealed. Errors: `EPROTO` for what was changed on its way, came twice, or was not
-    /// secret.
+    /// Opens bytes that the other side has sealed. Errors: `EPROTO` for bytes that were changed, came twice,
+    /// or were not secret.
     pub fn unwrap(&mut self, wrapped: &[u8]) -> Result<Vec<u8>> {
         let (mut minor, mut secret) = (0, 0);
         let (mut given, mut text) = (Buffer::lent(wrapped), Buffer::empty());
@@ -265,7 +268,8 @@ impl Filled {
         if self.0.value.is_null() {
             return &[];
         }
-        // SAFETY: the library has put so many bytes there, which stay until the buffer is released with `self`.
+        // SAFETY: the library has put `length` bytes there, which stay until the buffer is released with
+        // `self`.
         unsafe { std::slice::from_raw_parts(self.0.value.cast(), self.0.length) }
     }
 }
@@ -363,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_none_is_refused() {
+    fn an_invalid_token_is_refused() {
         for token in [&b""[..], b"x", &[0x60; 500], &[0; 70_000]] {
             assert!(Context::begin().accept(None, token).is_err());
         }

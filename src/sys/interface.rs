@@ -5,10 +5,10 @@ use std::ffi::{CStr, CString};
 use std::net::SocketAddr;
 use std::ptr;
 
-/// The first address, without a port, that the interface called `name` has in the family asked for; `None` if
-/// there is no such interface or it has no such address. Errors: those of getifaddrs(3).
+/// The first address, without a port, of the interface `name` in the family asked for. `None` if there is no
+/// such interface or it has no such address. Errors: those of getifaddrs(3).
 pub fn address_of(name: &str, ipv6: bool) -> Result<Option<SocketAddr>> {
-    // Asked first, for that is one call, and most names are those of hosts.
+    // A cheap check first: this is one call, and most names are those of hosts.
     if index_of(name).is_none() {
         return Ok(None);
     }
@@ -56,13 +56,13 @@ pub fn name_of(index: u32) -> Option<String> {
     unsafe { CStr::from_ptr(name.as_ptr()) }.to_str().ok().map(String::from)
 }
 
-/// What getifaddrs(3) has allocated, or null.
+/// The list of getifaddrs(3), or null.
 struct List(*mut libc::ifaddrs);
 
 impl Drop for List {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: getifaddrs made the list and nobody else frees it.
+            // SAFETY: getifaddrs made the list, and it is freed only here.
             unsafe { libc::freeifaddrs(self.0) };
         }
     }

@@ -1,22 +1,22 @@
-//! Hash maps whose order no peer can guess, made without a call that could fail or be cut short for ever.
+//! Hash maps whose order no peer can guess, made without a call that could fail or be interrupted for ever.
 //!
-//! The standard library asks the system for the keys of its hash maps until it gets them, and ends the process where it gets
-//! none.
+//! The standard library asks the system for the keys of its hash maps until it gets them, and ends the
+//! process where it gets none.
 
 use super::random;
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
 use std::sync::OnceLock;
 
-/// As the standard library's, but for where the keys come from.
+/// As the standard library's, with keys from this module.
 pub type HashMap<K, V> = std::collections::HashMap<K, V, Keyed>;
 
-/// Hashes with what the process has drawn for its first map.
+/// Hashes with the secret that the process has drawn for its first map.
 #[derive(Clone, Debug)]
 pub struct Keyed(DefaultHasher);
 
 impl Default for Keyed {
     fn default() -> Keyed {
-        /// What has taken in the secret already. Written once.
+        /// A hasher that has taken in the secret already. Written once.
         static FRONT: OnceLock<DefaultHasher> = OnceLock::new();
         Keyed(FRONT.get_or_init(draw).clone())
     }
@@ -34,7 +34,7 @@ impl BuildHasher for Keyed {
 fn draw() -> DefaultHasher {
     let mut secret = [0; 32];
     if random::fill(&mut secret).is_err() {
-        // Where the program lies, and when, is what is left that a peer does not know.
+        // The program's address and the time are the remaining facts that a peer does not know.
         let place = std::ptr::from_ref(&secret).addr() as u64;
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let (front, back) = secret.split_at_mut(16);
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_differs_also_where_the_system_gives_nothing() {
+    fn secrets_differ_also_without_the_systems_random_bytes() {
         let hash = |front: &DefaultHasher| {
             let mut hasher = front.clone();
             hasher.write_u32(7);

@@ -1,4 +1,4 @@
-//! Lines on stderr, for who has asked for them.
+//! Lines on stderr, for programs that ask for them.
 
 use super::cancel::CancelOff;
 use super::contain::Here;
@@ -7,13 +7,14 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Set in the environment, this makes the library say what it keeps to itself otherwise: contained panics, and limits that bite.
+/// Name of an environment variable. If it is set, the library reports contained panics and limits that were
+/// reached.
 pub const LOG: &str = "FERROZMQ_LOG";
 
-/// A line of one kind is written again after so long at the earliest: a peer can cause some as often as it likes.
-const AGAIN_MS: u64 = 1000;
+/// Shortest time between two lines of one kind, in milliseconds: a peer can cause some at any rate.
+const MIN_INTERVAL_MS: u64 = 1000;
 
-/// Whether lines are asked for, as the environment was when this was first called.
+/// Whether the environment asked for lines when this was first called.
 pub fn is_asked_for() -> bool {
     static ASKED: OnceLock<bool> = OnceLock::new();
     *ASKED.get_or_init(|| std::env::var_os(LOG).is_some())
@@ -22,8 +23,8 @@ pub fn is_asked_for() -> bool {
 /// Lines of one kind.
 #[derive(Default)]
 pub struct Notice {
-    /// When the last line was written, in milliseconds of the caller's clock and never 0 then. Any thread writes and reads it;
-    /// a line too many does no harm, so Relaxed.
+    /// When the last line was written, in milliseconds of the caller's clock and never 0
+    /// then. Any thread writes and reads it. One line too many does no harm, so Relaxed.
     last_ms: AtomicU64,
 }
 
@@ -32,18 +33,19 @@ impl Notice {
         Notice { last_ms: AtomicU64::new(0) }
     }
 
-    /// Writes a line, at `now_ms` of a clock that does not go back, if any are asked for and there was none of this kind lately.
+    /// Writes a line, if lines are asked for and none of this kind was written lately. `now_ms` is of a clock
+    /// that does not go back.
     pub fn write(&self, now_ms: u64, line: fmt::Arguments<'_>) {
         if is_asked_for() && self.is_due(now_ms) {
             let _off = CancelOff::for_call(Here::find());
-            // Nobody is left to tell where stderr is gone.
+            // An error of stderr has no other place to be reported.
             let _ = writeln!(std::io::stderr(), "ferrozmq: {line}");
         }
     }
 
     fn is_due(&self, now_ms: u64) -> bool {
         let last_ms = self.last_ms.load(Ordering::Relaxed);
-        let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= AGAIN_MS;
+        let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= MIN_INTERVAL_MS;
         if due {
             self.last_ms.store(now_ms.max(1), Ordering::Relaxed);
         }
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_of_line_once_a_second() {
+    fn a_kind_of_line_is_written_once_a_second() {
         let notice = Notice::default();
         let due = [0, 500, 1000, 1001, 2000, 2001].map(|now_ms| notice.is_due(now_ms));
         assert_eq!(due, [true, false, false, true, false, true]);

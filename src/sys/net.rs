@@ -1,5 +1,5 @@
-//! Socket calls that `socket2` does not offer: integer options by name, accepting in one call, and addresses out
-//! of the kernel's structures.
+//! Socket calls that `socket2` lacks: integer options by name, accepting in one call, and addresses out of
+//! the kernel's structures.
 
 use super::faults::{self, Call};
 use super::patience::unless_interrupted;
@@ -8,8 +8,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// How often a call is made again that a signal has cut short.
-const TRIES: u32 = 4;
+/// Calls made in all where signals interrupt them.
+const MAX_TRIES: u32 = 4;
 
 /// A socket option that takes a C `int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum IntOption {
     V6Only,
     /// Read only: whether listen(2) was called.
     AcceptsConnections,
-    /// Read only: which family of addresses.
+    /// Read only: the family of addresses.
     Domain,
 }
 
@@ -86,9 +86,10 @@ pub fn option(fd: BorrowedFd<'_>, option: IntOption) -> Result<i32> {
     if rc == 0 { Ok(value) } else { Err(Errno::last()) }
 }
 
-/// How many of the bytes that were written to a stream the system still holds, for its peer has not taken them. Over
-/// a Unix socket the system counts its own expenses as well. Errors: those of ioctl(2), `ENOTTY` or `EOPNOTSUPP` where the family
-/// of sockets does not tell.
+/// Bytes written to a stream that the system still holds, since the peer has not taken them. Over a Unix
+/// socket the system counts its own overhead as well.
+///
+/// Errors: those of ioctl(2); `ENOTTY` or `EOPNOTSUPP` where the socket's family does not tell.
 pub fn held_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
     let mut held = 0i32;
     // SAFETY: the request writes an `int` to the pointer, which is to a local that outlives the call; the descriptor is
@@ -97,9 +98,10 @@ pub fn held_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
     if rc == 0 { Ok(u64::from(held.max(0).unsigned_abs())) } else { Err(Errno::last()) }
 }
 
-/// Takes one connection off a listener's queue, non-blocking and close-on-exec from the start, so that no other
-/// thread's fork can leak it. A listener in blocking mode waits. Errors: those of accept4(2);
-/// `EINTR` only where it comes time and again.
+/// Accepts one connection of a listener's queue. It is non-blocking and close-on-exec from the start, so that
+/// no other thread's fork can leak it. A listener in blocking mode waits.
+///
+/// Errors: those of accept4(2); `EINTR` only where signals keep coming.
 pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
     if let Some(errno) = faults::next(Call::Accept) {
         return Err(errno);
@@ -117,10 +119,10 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
             })
         }
     };
-    Ok(unless_interrupted(TRIES, accept)?)
+    Ok(unless_interrupted(MAX_TRIES, accept)?)
 }
 
-/// Whether this kernel knows IPv6 sockets at all. `true` when in doubt (no descriptors left, say).
+/// Whether this kernel supports IPv6 sockets. `true` when in doubt, for example without free descriptors.
 pub fn ipv6_supported() -> bool {
     match Socket::new(Domain::IPV6, Type::STREAM, None) {
         Ok(_) => true,
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_peer_has_not_taken_is_held() {
+    fn bytes_not_taken_by_the_peer_are_held() {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         assert_eq!(held_bytes(ours.as_fd()), Ok(0));
         (&ours).write_all(&[7; 1000]).unwrap();

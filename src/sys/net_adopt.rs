@@ -1,8 +1,6 @@
-//! Descriptors that the program hands over (`ZMQ_USE_FD`).
-//!
-//! Owning a descriptor means being the only one to close it. A number alone proves nothing, so the numbers taken
-//! over are kept in a list: giving the same one twice is refused instead of closing, later, whatever file has
-//! meanwhile got that number.
+//! The owner of a descriptor is the only one to close it. A number alone proves nothing, so the numbers taken
+//! over are kept in a list. A program that gives the same number twice gets an error. Otherwise a later close
+//! would hit any file that has got the number meanwhile.
 
 use super::lock::Lock;
 use crate::errno::{Errno, Result};
@@ -36,12 +34,12 @@ impl AdoptedFd {
         SockRef::from(&borrowed).set_cloexec(true)?;
         SockRef::from(&borrowed).set_nonblocking(true)?;
         adopted.insert(fd);
-        // SAFETY: the number is open, and nobody else here owns it: it was not in the list. That the program has
-        // given it away is what setting ZMQ_USE_FD means (zmq_setsockopt(3)).
+        // SAFETY: the number is open and has no other owner here: it was not in the list. By setting
+        // ZMQ_USE_FD the program has given it away (zmq_setsockopt(3)).
         Ok(AdoptedFd(Some(unsafe { OwnedFd::from_raw_fd(fd) }), fd))
     }
 
-    /// Lets go without closing: the descriptor is the program's again.
+    /// Gives the descriptor back to the program without closing it.
     pub fn release(mut self) {
         if let Some(fd) = self.0.take() {
             std::mem::forget(fd);
@@ -68,8 +66,8 @@ impl AsRawFd for AdoptedFd {
 
 impl Drop for AdoptedFd {
     fn drop(&mut self) {
-        // The list stays locked while the file is closed: a thread that opens the next file with this number and
-        // hands it over at once must find the number free.
+        // The list stays locked while the file is closed. A thread that opens the next file with this number,
+        // and hands it over at once, must find the number free.
         let mut adopted = ADOPTED.lock();
         drop(self.0.take());
         adopted.remove(&self.1);

@@ -5,19 +5,19 @@ use std::ffi::CString;
 use std::net::SocketAddr;
 use std::ptr;
 
-/// What to ask the resolver.
+/// A query to the resolver.
 #[derive(Clone, Copy, Debug)]
 pub struct Query {
-    /// IPv6 addresses, with IPv4 ones mapped into them where there are no others; else IPv4 addresses.
+    /// IPv6 addresses; where there are none, IPv4 ones mapped into them. Otherwise IPv4 addresses.
     pub ipv6: bool,
-    /// Literal addresses only: the answer comes at once and no name server is asked.
+    /// Literal addresses only: the call returns at once and asks no name server.
     pub numeric: bool,
 }
 
-/// The addresses of `host`, in the resolver's order, without ports, each once. May block for as long as a name
-/// server takes unless `numeric` is set.
+/// The addresses of `host`, in the resolver's order, without ports, each once. Unless `numeric` is set, it
+/// may block while name servers are asked.
 ///
-/// Errors: `ENOMEM`; `EINVAL` for everything else, as the resolver's own codes have no errno.
+/// Errors: `ENOMEM`; `EINVAL` for all others, as the resolver's own codes have no errno.
 pub fn lookup(host: &str, query: Query) -> Result<Vec<SocketAddr>> {
     let host = CString::new(host).map_err(|_| Errno::INVAL)?;
     let mut flags = 0;
@@ -30,7 +30,7 @@ pub fn lookup(host: &str, query: Query) -> Result<Vec<SocketAddr>> {
     let hints = libc::addrinfo {
         ai_flags: flags,
         ai_family: if query.ipv6 { libc::AF_INET6 } else { libc::AF_INET },
-        // Of no interest, but without it every address comes once per type.
+        // Without it, every address comes once per socket type.
         ai_socktype: libc::SOCK_STREAM,
         ai_protocol: 0,
         ai_addrlen: 0,
@@ -51,7 +51,7 @@ pub fn lookup(host: &str, query: Query) -> Result<Vec<SocketAddr>> {
     if addresses.is_empty() { Err(Errno::INVAL) } else { Ok(addresses) }
 }
 
-/// What getaddrinfo(3) has allocated, or null.
+/// The list of getaddrinfo(3), or null.
 struct List(*mut libc::addrinfo);
 
 impl List {
@@ -76,7 +76,7 @@ impl List {
 impl Drop for List {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: getaddrinfo made the list and nobody else frees it.
+            // SAFETY: getaddrinfo made the list, and it is freed only here.
             unsafe { libc::freeaddrinfo(self.0) };
         }
     }

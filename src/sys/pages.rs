@@ -1,22 +1,23 @@
-//! Memory that the process keeps for good, from the system and not from the allocator.
+//! Memory that the process keeps until it ends, from the system rather than from the allocator.
 //!
-//! What checks a program for leaks lists all that the allocator still has out at the end, also what is meant to stay.
+//! Leak checkers list all memory that the allocator has given out at the end, including memory that is meant
+//! to stay.
 
 use crate::errno::{Errno, Result};
 use std::ffi::c_void;
 use std::ptr;
 
-/// What every system's pages are aligned to at least.
+/// Smallest page alignment of all systems.
 const PAGE_BYTES: usize = 4096;
 
-/// `len` values for as long as the process lives. Errors: `ENOMEM`.
+/// `len` values that live as long as the process. Errors: `ENOMEM`.
 pub fn for_good<T>(len: usize, mut make: impl FnMut() -> T) -> Result<&'static [T]> {
     const { assert!(align_of::<T>() <= PAGE_BYTES) };
     let bytes = len.checked_mul(size_of::<T>()).ok_or(Errno::NOMEM)?;
     if bytes == 0 {
         return Ok(&[]);
     }
-    // SAFETY: a new mapping, wherever the system likes, which touches no other memory.
+    // SAFETY: a new mapping at an address of the system's choice, which touches no other memory.
     let memory = unsafe {
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
         libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0)
@@ -27,14 +28,15 @@ pub fn for_good<T>(len: usize, mut make: impl FnMut() -> T) -> Result<&'static [
     show_to_leak_sanitizer(memory, bytes);
     let first = memory.cast::<T>();
     for index in 0..len {
-        // SAFETY: within the mapping, which is aligned well enough and nobody else's.
+        // SAFETY: within the mapping, which is aligned well enough and has no other user.
         unsafe { first.add(index).write(make()) };
     }
-    // SAFETY: so many values were written, and the mapping is never given back.
+    // SAFETY: `len` values were written, and the mapping is never unmapped.
     Ok(unsafe { std::slice::from_raw_parts(first, len) })
 }
 
-/// LeakSanitizer, where it is in the process, does not look at mappings by itself, and would take all that only they point to for lost.
+/// Registers the mapping with LeakSanitizer, where that is in the process. It does not search mappings by
+/// itself, and would report memory that only they point to as lost.
 fn show_to_leak_sanitizer(memory: *const c_void, bytes: usize) {
     // SAFETY: a NUL-terminated name.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__lsan_register_root_region".as_ptr()) };

@@ -1,4 +1,4 @@
-//! What to do while the system refuses a call that it has no reason to refuse: try again, and not all the time.
+//! Retries for calls that the system refuses without a reason: try again, at a bounded rate.
 
 use super::cancel::CancelOff;
 use super::contain::Here;
@@ -7,39 +7,39 @@ use super::poll::poll;
 use crate::errno::Errno;
 use std::time::Duration;
 
-/// So often in a row a call is made again at once: what fails once need not fail twice.
-const AT_ONCE: u32 = 2;
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_millis(16);
+/// Retries made without a delay: a call that fails once need not fail twice.
+const IMMEDIATE_RETRIES: u32 = 2;
+const MIN_DELAY: Duration = Duration::from_millis(1);
+const MAX_DELAY: Duration = Duration::from_millis(16);
 
-/// How often in a row a call has been refused.
+/// Consecutive refusals of a call.
 #[derive(Debug, Default)]
 pub struct Patience {
     refused: u32,
 }
 
 impl Patience {
-    /// The call has done what it is for.
+    /// The call has succeeded.
     pub fn reset(&mut self) {
         self.refused = 0;
     }
 
-    /// The call was refused. Waits before it is made again, from the third time on, longer each time up to 16 ms, and no
-    /// longer than `most`.
+    /// The call was refused. From the third refusal on, waits before the next try: longer each time, up to 16
+    /// ms and at most `most`.
     pub fn wait(&mut self, most: Option<Duration>) {
         self.refused = self.refused.saturating_add(1);
-        let Some(waits) = self.refused.checked_sub(AT_ONCE + 1) else { return };
-        let time = SHORTEST.saturating_mul(1 << waits.min(8)).min(LONGEST);
+        let Some(waits) = self.refused.checked_sub(IMMEDIATE_RETRIES + 1) else { return };
+        let time = MIN_DELAY.saturating_mul(1 << waits.min(8)).min(MAX_DELAY);
         rest(most.map_or(time, |most| most.min(time)));
     }
 
-    /// How often in a row it was refused.
+    /// Number of consecutive refusals.
     pub fn refused(&self) -> u32 {
         self.refused
     }
 }
 
-/// Sleeps for about so long, by whatever call the system does not refuse.
+/// Sleeps for about `time`, by any call that the system does not refuse.
 pub fn rest(time: Duration) {
     if time.is_zero() || poll(&mut [], Some(time)).is_ok() {
         return;
@@ -56,12 +56,12 @@ fn nanosleep(time: Duration) -> Result<(), Errno> {
         // Below 10^9, which fits any C long.
         tv_nsec: time.subsec_nanos() as _,
     };
-    // SAFETY: the time outlives the call, and what is left of it is not asked for.
+    // SAFETY: the time outlives the call, and the remaining time is not asked for.
     let rc = unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
     if rc == 0 { Ok(()) } else { Err(Errno::last()) }
 }
 
-/// Makes a call again, up to so many `tries` in all, for as long as a signal is said to have cut it short.
+/// Repeats a call while signals interrupt it, for at most `tries` calls in all.
 pub fn unless_interrupted<T>(tries: u32, mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
     let mut left = tries;
     loop {
@@ -81,11 +81,11 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn the_first_refusals_cost_nothing_and_the_later_ones_no_processor() {
+    fn first_refusals_cost_no_delay_and_later_ones_no_processor_time() {
         let mut patience = Patience::default();
         let start = Instant::now();
-        (0..AT_ONCE).for_each(|_| patience.wait(None));
-        assert!(start.elapsed() < SHORTEST);
+        (0..IMMEDIATE_RETRIES).for_each(|_| patience.wait(None));
+        assert!(start.elapsed() < MIN_DELAY);
         let start = Instant::now();
         (0..6).for_each(|_| patience.wait(None));
         assert!(start.elapsed() >= Duration::from_millis(1 + 2 + 4 + 8 + 16 + 16));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn rest_is_had_by_another_call_where_one_is_refused() {
+    fn rest_uses_another_call_where_one_is_refused() {
         let _refused = faults::refuse(Call::Poll, Errno::FAULT, 1);
         let start = Instant::now();
         rest(Duration::from_millis(3));

@@ -1,21 +1,22 @@
-//! A moment in which a thread leaves memory alone that another one writes.
+//! A short pause in which a thread leaves alone the memory that another thread writes.
 
 use std::hint;
 use std::time::{Duration, Instant};
 
-/// How long that is: the time of some ten small messages, and a fraction of what it costs to sleep and to be woken.
-const PAUSE: Duration = Duration::from_micros(1);
-/// Looks at the clock at most, should it stand still.
-const MOST_LOOKS: u32 = 200;
+/// Length of a pause: about the time of ten small messages, and a fraction of the cost of sleeping and being
+/// woken.
+const PAUSE_LENGTH: Duration = Duration::from_micros(1);
+/// Most clock reads in a pause, in case the clock stands still.
+const MAX_CLOCK_READS: u32 = 200;
 
-/// Lets 1 µs pass on the processor.
+/// Spins for 1 µs.
 pub fn pause() {
     let start = Instant::now();
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_CLOCK_READS {
         for _ in 0..4 {
             hint::spin_loop();
         }
-        if start.elapsed() >= PAUSE {
+        if start.elapsed() >= PAUSE_LENGTH {
             return;
         }
     }
@@ -29,6 +30,6 @@ mod tests {
     fn a_pause_has_its_length() {
         let start = Instant::now();
         pause();
-        assert!(start.elapsed() >= PAUSE);
+        assert!(start.elapsed() >= PAUSE_LENGTH);
     }
 }

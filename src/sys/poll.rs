@@ -29,8 +29,8 @@ impl SigMask {
     }
 }
 
-/// Waits until one of `fds` is ready, for at most `timeout` (`None`: for ever), rounded up to what the system can
-/// count. Returns how many have something in `revents`. No cancellation point.
+/// Waits until one of `fds` is ready, for at most `timeout` (`None`: for ever), rounded up to the system's
+/// resolution. Returns the number of entries with a result in `revents`. No cancellation point.
 ///
 /// Errors: `EINTR`, `EINVAL` (more descriptors than the process may have), `ENOMEM`.
 #[cfg(direct_calls)]
@@ -44,8 +44,8 @@ pub fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize> {
     ppoll(fds, timeout, None)
 }
 
-/// As [`poll`], with `mask` in force while it waits and in no other moment. Ends also where the calling thread is cancelled, if it
-/// would sleep (`EINTR`).
+/// As [`poll`], with `mask` in force only while it waits. It also ends, with `EINTR`, where it would sleep
+/// and the calling thread is cancelled.
 #[cfg(direct_calls)]
 pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
     let sleeps = !timeout.is_some_and(|timeout| timeout.is_zero());
@@ -59,7 +59,7 @@ fn poll_by(
     timeout: Option<Duration>,
     mask: Option<&SigMask>,
 ) -> Result<usize> {
-    /// Of the kernel's own signal sets.
+    /// The size of the kernel's own signal sets.
     const MASK_BYTES: usize = 8;
     if let Some(errno) = faults::next(Call::Poll) {
         return Err(errno);
@@ -98,7 +98,7 @@ fn as_timespec(timeout: Duration) -> libc::timespec {
     }
 }
 
-/// As [`poll`]; with a mask `ENOTSUP`, because this system cannot.
+/// As [`poll`]; with a mask `ENOTSUP`, because this system has no such call.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
     if mask.is_some() {

@@ -8,17 +8,18 @@ use crate::errno::{Errno, Result};
 use std::fs::File;
 use std::io::Read;
 
-/// How often a call is made again that a signal is said to have cut short, which none does to one for so few bytes.
-const TRIES: u32 = 8;
-/// What the system gives in one call without being cut short.
-const MOST_AT_ONCE: usize = 256;
+/// Calls made in all where signals interrupt them. None interrupts a call for so few bytes, by the manual
+/// page.
+const MAX_TRIES: u32 = 8;
+/// Bytes that the system returns in one call without being interrupted (getrandom(2)).
+const MAX_CALL_BYTES: usize = 256;
 
-/// Fills `bytes`, by whatever way the system does not refuse.
+/// Fills `bytes`, by any way that the system does not refuse.
 ///
-/// Errors: what the system says; `bytes` is then not to be used.
+/// Errors: the system's; the caller must not use `bytes` then.
 pub fn fill(bytes: &mut [u8]) -> Result<()> {
     let _off = CancelOff::for_call(Here::find());
-    for part in bytes.chunks_mut(MOST_AT_ONCE) {
+    for part in bytes.chunks_mut(MAX_CALL_BYTES) {
         if ask(part).is_err() {
             read(part)?;
         }
@@ -26,7 +27,7 @@ pub fn fill(bytes: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-/// A number, or 0 where the system has none: for what had better not be guessed, and may.
+/// A random number, or 0 where the system has none: for values that should be hard to guess but need not be.
 pub fn number_or_0() -> u32 {
     let mut bytes = [0; 4];
     if fill(&mut bytes).is_ok() { u32::from_ne_bytes(bytes) } else { 0 }
@@ -37,7 +38,7 @@ fn ask(bytes: &mut [u8]) -> Result<()> {
     if let Some(errno) = faults::next(Call::Random) {
         return Err(errno);
     }
-    let given = unless_interrupted(TRIES, || {
+    let given = unless_interrupted(MAX_TRIES, || {
         // SAFETY: the call writes at most that many bytes, which are borrowed for as long.
         let given = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
         usize::try_from(given).map_err(|_| std::io::Error::last_os_error())
@@ -57,7 +58,7 @@ fn read(bytes: &mut [u8]) -> Result<()> {
     let mut device = File::open("/dev/urandom")?;
     let mut at = 0;
     while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
-        match unless_interrupted(TRIES, || device.read(rest))? {
+        match unless_interrupted(MAX_TRIES, || device.read(rest))? {
             0 => return Err(Errno(libc::EIO)),
             given => at += given,
         }
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twice_is_never_the_same_by_either_way() {
+    fn two_fills_differ_by_either_way() {
         for refusals in [0, 1] {
             let _refused = faults::refuse(Call::Random, Errno::FAULT, refusals);
             let mut bytes = [[0; 32]; 2];
@@ -84,13 +85,13 @@ mod tests {
 
     #[test]
     fn more_than_one_call_gives_is_filled_to_the_end() {
-        let mut bytes = vec![0; 3 * MOST_AT_ONCE + 7];
+        let mut bytes = vec![0; 3 * MAX_CALL_BYTES + 7];
         fill(&mut bytes).unwrap();
         assert!(bytes.chunks(64).all(|part| part.len() < 64 || part.iter().any(|byte| *byte != 0)));
     }
 
     #[test]
-    fn a_system_without_says_so() {
+    fn a_system_without_random_bytes_is_an_error() {
         let _refused = faults::refuse(Call::Random, Errno::FAULT, 3);
         assert_eq!(fill(&mut [0; 32]), Err(Errno::FAULT));
         assert_eq!((fill(&mut [0; 32]), number_or_0() == 0), (Ok(()), false));

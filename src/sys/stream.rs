@@ -1,4 +1,5 @@
-//! Reading from and writing to stream sockets, with no signal, and no `EINTR` unless it comes time and again.
+//! Reads from and writes to stream sockets, without `SIGPIPE`, and without `EINTR` unless signals keep
+//! coming.
 
 use super::faults::{self, Call};
 use super::patience::unless_interrupted;
@@ -7,10 +8,10 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
-/// How often a call is made again that a signal has cut short.
-const TRIES: u32 = 4;
+/// Calls made in all where signals interrupt them.
+const MAX_TRIES: u32 = 4;
 
-/// Reads into `room`; 0 at the end of the stream. Errors: `EAGAIN` and what recv(2) gives.
+/// Reads into `room`; 0 at the end of the stream. Errors: `EAGAIN` and those of recv(2).
 pub fn read(fd: impl AsFd, room: &mut [u8]) -> Result<usize> {
     // SAFETY: a `&mut [u8]` is also a `&mut [MaybeUninit<u8>]` as long as nothing uninitialised is written to it,
     // and recv(2) writes bytes.
@@ -19,7 +20,7 @@ pub fn read(fd: impl AsFd, room: &mut [u8]) -> Result<usize> {
 }
 
 /// Reads into uninitialised room and returns the front of it that was filled; empty at the end of the stream.
-/// Errors: `EAGAIN` and what recv(2) gives.
+/// Errors: `EAGAIN` and those of recv(2).
 pub fn read_uninit(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<&mut [u8]> {
     let filled = receive(fd, room)?;
     let front = room.get_mut(..filled).unwrap_or_default();
@@ -32,24 +33,24 @@ fn receive(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
         return Err(errno);
     }
     let fd = fd.as_fd();
-    Ok(unless_interrupted(TRIES, || calls::receive(fd, room))?)
+    Ok(unless_interrupted(MAX_TRIES, || calls::receive(fd, room))?)
 }
 
-/// The most ranges that the kernel takes in one call (`UIO_MAXIOV`); more would be `EMSGSIZE`.
+/// Most ranges of one call (`UIO_MAXIOV`); more give `EMSGSIZE`.
 const MAX_RANGES: usize = 1024;
 
-/// Writes from the first [`MAX_RANGES`] of `ranges` in order, and says how many bytes went. Never raises `SIGPIPE`
-/// in the host. Errors: `EAGAIN`, `EPIPE` and what sendmsg(2) gives.
+/// Writes the first [`MAX_RANGES`] of `ranges` in order, and returns the number of bytes written. Never
+/// raises `SIGPIPE`. Errors: `EAGAIN`, `EPIPE` and those of sendmsg(2).
 pub fn write(fd: impl AsFd, ranges: &[IoSlice<'_>]) -> Result<usize> {
     let ranges = ranges.get(..MAX_RANGES).unwrap_or(ranges);
     if let Some(errno) = faults::next(Call::Send) {
         return Err(errno);
     }
     let fd = fd.as_fd();
-    Ok(unless_interrupted(TRIES, || calls::send(fd, ranges))?)
+    Ok(unless_interrupted(MAX_TRIES, || calls::send(fd, ranges))?)
 }
 
-/// Not by libc's wrappers, which are cancellation points.
+/// Without libc's wrappers, which are cancellation points.
 #[cfg(direct_calls)]
 mod calls {
     use crate::sys::cancel::SystemCall;
@@ -69,7 +70,7 @@ mod calls {
     pub fn send(fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
         // SAFETY: all-zero is a header without address, data and control data.
         let mut header = unsafe { MaybeUninit::<libc::msghdr>::zeroed().assume_init() };
-        // An `IoSlice` is an `iovec`, says its documentation; sendmsg(2) writes to none of them.
+        // An `IoSlice` has the layout of an `iovec`, by its documentation; sendmsg(2) writes to none of them.
         header.msg_iov = ranges.as_ptr().cast_mut().cast();
         header.msg_iovlen = ranges.len() as _;
         let (fd, header) = (fd.as_raw_fd() as usize, (&raw const header).expose_provenance());

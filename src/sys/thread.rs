@@ -1,4 +1,4 @@
-//! Threads of our own: signals blocked, named, scheduled as the context's options say.
+//! The library's own threads: named, with signals blocked, and scheduled as the context's options say.
 
 use super::cancel;
 use super::contain::contain;
@@ -13,15 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Of each thread's stack: address space, of which the system gives what is used.
+/// Size of each thread's stack: address space, of which the system provides the used part.
 const STACK_BYTES: usize = 2 * 1024 * 1024;
 
-/// Who waits for a thread looks again after this time, which makes no difference: it is woken.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
-/// And after this where it may not sleep.
-const CUT_SHORT: Duration = Duration::from_micros(50);
+/// Longest sleep of a thread that joins another. It makes no difference: the joining thread is woken.
+const MAX_JOIN_SLEEP: Duration = Duration::from_secs(3600);
+/// Time between checks where a thread may not sleep.
+const JOIN_POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-/// How a context wants its threads (`ZMQ_THREAD_*` of `zmq_ctx_set`). The default leaves everything as it is.
+/// The settings of a context's threads (`ZMQ_THREAD_*` of `zmq_ctx_set`). The default changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThreadSettings {
     /// Comes before the thread's own name, with a slash between.
@@ -34,19 +34,20 @@ pub struct ThreadSettings {
     pub affinity_cpus: Vec<usize>,
 }
 
-/// A thread started by [`spawn`]; runs on by itself when dropped.
+/// A thread started by [`spawn`]. It runs on by itself when this is dropped.
 #[derive(Debug)]
 pub struct Thread {
-    /// `None` once joined or given up.
+    /// `None` once joined or detached.
     id: Option<libc::pthread_t>,
-    /// 1 once it has done what it is for. Written by the thread (release), read by who joins it (acquire).
+    /// 1 once the thread's function has returned. Written by the thread (release), read by the thread that
+    /// joins it (acquire).
     ended: Arc<AtomicU32>,
     born: Born,
 }
 
 impl Thread {
-    /// Waits until the thread has ended. Returns at once on the thread itself, and in a forked child, where it does
-    /// not exist.
+    /// Waits until the thread has ended. Returns at once on the thread itself, and in a forked child, where
+    /// it does not exist.
     pub fn join(mut self) {
         // SAFETY: no pointers.
         let others = |id: &libc::pthread_t| unsafe { libc::pthread_equal(*id, libc::pthread_self()) } == 0;
@@ -54,7 +55,7 @@ impl Thread {
             && self.id.as_ref().is_some_and(others)
             && let Some(id) = self.id.take()
         {
-            self.wait_for_last_word();
+            self.wait_for_ended();
             if futex::was_refused() && await_end(id) {
                 return;
             }
@@ -65,27 +66,30 @@ impl Thread {
 }
 
 impl Thread {
-    /// glibc ends the process where the system refuses to let it wait for a thread, and we do not.
-    fn wait_for_last_word(&self) {
+    /// Waits for `ended`. glibc ends the process where the system refuses to let it wait for a thread; this
+    /// does not.
+    fn wait_for_ended(&self) {
         while self.ended.load(Ordering::Acquire) == 0 {
-            // Whatever it answers, the word is looked at again; not at once where it says that it has not waited.
-            if futex::wait(&self.ended, 0, LONGEST_SLEEP).is_err() {
-                rest(CUT_SHORT);
+            // The word is checked again after any result, but not at once after an error, which may come
+            // without a wait.
+            if futex::wait(&self.ended, 0, MAX_JOIN_SLEEP).is_err() {
+                rest(JOIN_POLL_INTERVAL);
             }
         }
     }
 }
 
-/// Waits for a thread that has done all it is for to be gone, and asks from time to time. `false`: it takes too long.
+/// Waits for a thread whose function has returned to be gone, with a check from time to time. `false`: it
+/// takes too long.
 #[cfg(target_os = "linux")]
 fn await_end(id: libc::pthread_t) -> bool {
-    /// A thread is gone some microseconds after its last word, unless what the program has it do at its end takes time.
-    const MOST_LOOKS: u32 = 2000;
-    (0..MOST_LOOKS).any(|_| {
+    /// A thread is gone some microseconds after its last store, unless the program's destructors take time.
+    const MAX_JOIN_POLLS: u32 = 2000;
+    (0..MAX_JOIN_POLLS).any(|_| {
         // SAFETY: the thread was neither joined nor detached: this joins it once, if it answers 0.
         let gone = unsafe { libc::pthread_tryjoin_np(id, ptr::null_mut()) } == 0;
         if !gone {
-            rest(CUT_SHORT);
+            rest(JOIN_POLL_INTERVAL);
         }
         gone
     })
@@ -98,7 +102,8 @@ fn await_end(_id: libc::pthread_t) -> bool {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // In a forked child this would write to what a new thread of the child's may be using: its stack is free there.
+        // In a forked child the thread's stack is free, and a new thread of the child may use it. Detaching
+        // would write to it.
         if !self.born.forked()
             && let Some(id) = self.id.take()
         {
@@ -108,7 +113,7 @@ impl Drop for Thread {
     }
 }
 
-/// What a new thread is given.
+/// The values for a new thread.
 struct Start {
     full_name: Vec<u8>,
     settings: ThreadSettings,
@@ -116,10 +121,11 @@ struct Start {
     ended: Arc<AtomicU32>,
 }
 
-/// Starts a thread that no signal is delivered to. `name` comes after the prefix; the system keeps 15 bytes.
-/// Settings that the process has no right to are skipped.
+/// Starts a thread to which no signal is delivered. `name` comes after the prefix; the system keeps 15 bytes.
+/// Settings that need a privilege the process lacks are skipped.
 ///
-/// Not `std::thread::spawn`: that ends the process where it has no memory, and the new thread as well.
+/// `std::thread::spawn` ends the process where it has no memory, on the calling or the new thread, so it is
+/// not used.
 ///
 /// Errors: `EAGAIN`, `ENOMEM`.
 pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 'static) -> Result<Thread> {
@@ -129,25 +135,26 @@ pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 
     }
     full_name.extend_from_slice(name.as_bytes());
     let ended = Arc::new(AtomicU32::new(0));
-    let (settings, run, last_word) = (settings.clone(), Box::new(run), Arc::clone(&ended));
-    let start = Box::new(Start { full_name, settings, run, ended: last_word });
+    let (settings, run, ended_there) = (settings.clone(), Box::new(run), Arc::clone(&ended));
+    let start = Box::new(Start { full_name, settings, run, ended: ended_there });
     let blocked = BlockedSignals::all();
     let id = create(start);
     drop(blocked);
     Ok(Thread { id: Some(id?), ended, born: Born::now() })
 }
 
-/// Creates a thread that does [`start`].
+/// Creates a thread that runs `start`.
 fn create(start: Box<Start>) -> Result<libc::pthread_t> {
     let start = Box::into_raw(start);
     let mut id = MaybeUninit::uninit();
     let mut attributes = MaybeUninit::uninit();
-    // SAFETY: the attributes are used between init and destroy alone; `begin` takes the value over if there is a thread, and
-    // this function takes it back if there is none.
+    // SAFETY: the attributes are used only between init and destroy. `begin` takes the value over if there is
+    // a thread; otherwise this function takes it back.
     let code = unsafe {
         let mut code = libc::pthread_attr_init(attributes.as_mut_ptr());
         if code == 0 {
-            // Where it is too little, for a program with many variables of its threads, the system's own size is taken.
+            // This is too little for a program with many thread-local variables. Then the system's own size
+            // is used.
             libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK_BYTES);
             code = libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), begin, start.cast());
             if code == libc::EINVAL {
@@ -167,7 +174,7 @@ fn create(start: Box<Start>) -> Result<libc::pthread_t> {
 }
 
 extern "C" fn begin(start: *mut c_void) -> *mut c_void {
-    // SAFETY: what `create` has made, for this thread alone.
+    // SAFETY: made by `create`, for this thread alone.
     let Start { full_name, settings, run, ended } = *unsafe { Box::from_raw(start.cast::<Start>()) };
     cancel::never();
     contain(move || {
@@ -198,8 +205,8 @@ pub fn name_current(name: &[u8]) {
     }
 }
 
-/// Policy, priority and processors of the calling thread. What the process has no right to is skipped: a thread
-/// with a lower priority than asked for is better than none.
+/// Sets policy, priority and processors of the calling thread. Settings without the privilege are skipped: a
+/// thread with a lower priority is better than none.
 fn schedule_current(settings: &ThreadSettings) {
     if settings.policy.is_some() || settings.priority.is_some() {
         set_policy(settings.policy, settings.priority.filter(|priority| *priority >= 0));
@@ -246,7 +253,7 @@ fn set_affinity(cpus: &[usize]) {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn set_affinity(_cpus: &[usize]) {}
 
-/// While it lives the calling thread gets no signal; a thread started meanwhile never does.
+/// While it lives, no signal is delivered to the calling thread; a thread started meanwhile never gets one.
 pub struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
@@ -287,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn signals_are_blocked_there_and_not_here() {
+    fn signals_are_blocked_on_the_new_thread_only() {
         let before = blocked(libc::SIGUSR2);
         let (sender, receiver) = mpsc::channel();
         let settings = ThreadSettings {
@@ -303,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_is_joined_where_the_system_lets_nobody_wait() {
+    fn a_thread_is_joined_where_the_system_refuses_waits() {
         for errno in [libc::ENOSYS, libc::EFAULT, libc::EINTR] {
             let (go, goes) = mpsc::channel::<()>();
             let thread = spawn(&ThreadSettings::default(), "test", move || {

@@ -1,7 +1,8 @@
-//! What a thread leaves behind is tidied up when it ends, and registering for that needs no memory.
+//! Functions that run when a thread ends. Registering one needs no memory.
 //!
-//! The standard library registers the destructors of a thread's variables with glibc, which ends the process where it has no
-//! memory for that. A thread's variables are therefore of types without one, and their owners register here.
+//! The standard library registers the destructors of a thread's variables with glibc, which ends the process
+//! where it has no memory for that. So the library's thread-local variables have types without a destructor,
+//! and their owners register here.
 
 use super::cancel::CancelOff;
 use super::contain::{Here, contain};
@@ -10,27 +11,28 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Tasks of one thread at most: one for each [`AtThreadEnd`] there is.
-const MOST_TASKS: usize = 8;
+/// Most tasks of one thread: one for each [`AtThreadEnd`] of the library.
+const MAX_TASKS: usize = 8;
 
-/// A function to be run on every thread that has registered it, when that ends. To be a `static`.
+/// A function to be run at the end of every thread that has registered it. It has to be a `static`.
 pub struct AtThreadEnd(pub fn());
 
 thread_local! {
-    static TASKS: [Cell<Option<&'static AtThreadEnd>>; MOST_TASKS] = const { [const { Cell::new(None) }; MOST_TASKS] };
+    static TASKS: [Cell<Option<&'static AtThreadEnd>>; MAX_TASKS] = const { [const { Cell::new(None) }; MAX_TASKS] };
 }
 
-/// The key whose destructor runs the tasks, plus one; 0 until there is one. Written once, by the first thread that needs it, and read
-/// by all. The key is good in every thread once `pthread_key_create` has returned it, so Relaxed.
-static KEY: AtomicU64 = AtomicU64::new(0);
+/// The key whose destructor runs the tasks, plus one; 0 until there is one. Written once, by the first thread
+/// that needs it, and read by all. A key is valid in every thread once `pthread_key_create` has returned it,
+/// so Relaxed.
+static TASKS_KEY: AtomicU64 = AtomicU64::new(0);
 
-/// The process ends, or unloads the library: nothing is registered any more. Written at that moment, read by who registers.
-/// A thread that does not see it yet leaves some memory behind, so Relaxed.
+/// The process ends, or unloads the library: no more tasks are registered. Written at that moment, read by
+/// threads that register. A thread that does not see it yet leaves some memory behind, so Relaxed.
 static UNLOADED: AtomicBool = AtomicBool::new(false);
 
 impl AtThreadEnd {
-    /// The function runs when the calling thread ends. `false`: it does not, for want of memory or because the process ends;
-    /// then the caller keeps nothing.
+    /// Has the function run when the calling thread ends. `false`: it will not, for want of memory or because
+    /// the process ends; the caller then must keep nothing for the thread.
     #[cold]
     pub fn register(&'static self) -> bool {
         TASKS.with(|tasks| {
@@ -54,12 +56,12 @@ fn watch_for_end() -> bool {
     }
     // Any value but null makes the system call the destructor.
     let value = (&raw const UNLOADED).cast::<c_void>();
-    // SAFETY: a key of `pthread_key_create`; the value is not looked at.
+    // SAFETY: a key of `pthread_key_create`; the value is never dereferenced.
     key().is_some_and(|key| unsafe { libc::pthread_setspecific(key, value) } == 0)
 }
 
 fn key() -> Option<libc::pthread_key_t> {
-    let known = KEY.load(Ordering::Relaxed);
+    let known = TASKS_KEY.load(Ordering::Relaxed);
     if let Some(key) = known.checked_sub(1) {
         return Some(key as libc::pthread_key_t);
     }
@@ -68,10 +70,10 @@ fn key() -> Option<libc::pthread_key_t> {
     if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) } != 0 {
         return None;
     }
-    match KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
+    match TASKS_KEY.compare_exchange(0, u64::from(key) + 1, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => Some(key),
         Err(other) => {
-            // SAFETY: made above, and nobody else knows it.
+            // SAFETY: made above, and not yet known to other threads.
             unsafe { libc::pthread_key_delete(key) };
             Some((other - 1) as libc::pthread_key_t)
         }
@@ -83,7 +85,7 @@ unsafe extern "C" fn thread_ends(_value: *mut c_void) {
 }
 
 fn run_tasks() {
-    // The thread may be cancelled still, and would be unwound from here.
+    // The thread may still be cancelled, and would be unwound from here.
     let _off = CancelOff::for_callback(Here::find());
     TASKS.with(|tasks| {
         for task in tasks {
@@ -94,12 +96,13 @@ fn run_tasks() {
     });
 }
 
-/// The thread that ends the process, or unloads the library, tidies up as well; no other will be called here any more.
+/// Runs the tasks of the thread that ends the process or unloads the library. No other thread will be called
+/// here any more.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 extern "C" fn library_ends() {
     UNLOADED.store(true, Ordering::Relaxed);
-    if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
-        // SAFETY: a key of `pthread_key_create`, deleted here alone.
+    if let Some(key) = TASKS_KEY.load(Ordering::Relaxed).checked_sub(1) {
+        // SAFETY: a key of `pthread_key_create`, deleted only here.
         unsafe { libc::pthread_key_delete(key as libc::pthread_key_t) };
     }
     run_tasks();

@@ -1,4 +1,4 @@
-//! Addresses of TIPC sockets as the kernel has them (`linux/tipc.h`), which no crate we have knows.
+//! Addresses of TIPC sockets as the kernel defines them (`linux/tipc.h`); no crate in use here has them.
 
 use socket2::SockAddr;
 use std::io;
@@ -6,10 +6,10 @@ use std::io;
 /// `AF_TIPC`.
 pub const FAMILY: i32 = 30;
 
-const RANGE: u8 = 1;
-const NAME: u8 = 2;
-const ID: u8 = 3;
-/// `TIPC_ZONE_SCOPE`: a range is to be known in the whole zone.
+const ADDR_RANGE: u8 = 1;
+const ADDR_NAME: u8 = 2;
+const ADDR_ID: u8 = 3;
+/// `TIPC_ZONE_SCOPE`: the range is visible in the whole zone.
 const ZONE_SCOPE: i8 = 1;
 
 /// An address of a TIPC socket.
@@ -35,12 +35,12 @@ struct Raw {
 }
 
 impl TipcAddress {
-    /// For bind(2) and connect(2). `None` never happens but for an error of socket2's, which gives none here.
+    /// The address for bind(2) and connect(2). `None` only for an error of socket2's, which none causes here.
     pub fn to_sock_addr(self) -> Option<SockAddr> {
         let (addrtype, scope, numbers) = match self {
-            TipcAddress::Socket { node, port } => (ID, 0, [port, node, 0]),
-            TipcAddress::Service { kind, instance, domain } => (NAME, 0, [kind, instance, domain]),
-            TipcAddress::Services { kind, lower, upper } => (RANGE, ZONE_SCOPE, [kind, lower, upper]),
+            TipcAddress::Socket { node, port } => (ADDR_ID, 0, [port, node, 0]),
+            TipcAddress::Service { kind, instance, domain } => (ADDR_NAME, 0, [kind, instance, domain]),
+            TipcAddress::Services { kind, lower, upper } => (ADDR_RANGE, ZONE_SCOPE, [kind, lower, upper]),
         };
         let raw = Raw { family: FAMILY as libc::sa_family_t, addrtype, scope, numbers };
         // SAFETY: the storage is larger than `Raw` and aligned for every kind of address; the length says how much of it
@@ -55,7 +55,7 @@ impl TipcAddress {
         address.ok().map(|((), address)| address)
     }
 
-    /// Of what the kernel has given; `None` for other families, and for what is too short.
+    /// Reads an address of the kernel; `None` for other families, and for addresses that are too short.
     pub fn of(address: &SockAddr) -> Option<TipcAddress> {
         if i32::from(address.family()) != FAMILY || (address.len() as usize) < size_of::<Raw>() {
             return None;
@@ -65,9 +65,9 @@ impl TipcAddress {
         let raw = unsafe { address.as_ptr().cast::<Raw>().read_unaligned() };
         let [first, second, third] = raw.numbers;
         match raw.addrtype {
-            ID => Some(TipcAddress::Socket { port: first, node: second }),
-            NAME => Some(TipcAddress::Service { kind: first, instance: second, domain: third }),
-            RANGE => Some(TipcAddress::Services { kind: first, lower: second, upper: third }),
+            ADDR_ID => Some(TipcAddress::Socket { port: first, node: second }),
+            ADDR_NAME => Some(TipcAddress::Service { kind: first, instance: second, domain: third }),
+            ADDR_RANGE => Some(TipcAddress::Services { kind: first, lower: second, upper: third }),
             _ => None,
         }
     }

@@ -1,8 +1,9 @@
-//! Models that loom must find fault with, for the tests of the lock-free parts.
+//! Weakened twins of models, in which loom must find a fault: they show that the tests of lock-free parts can
+//! fail.
 #![allow(clippy::unwrap_used)]
 
-/// Runs the ignored test `twin` of this binary with `variable` set to say what is weakened, in a process of its own, since a model
-/// that fails may end in a double panic. Whether it failed.
+/// Runs the ignored test `twin` of this binary with `variable` set to `weakened`. In a process of its own,
+/// since a model that fails may end in a double panic. Returns whether it failed.
 pub fn fails(twin: &str, variable: &str, weakened: &str) -> bool {
     let own = std::env::current_exe().unwrap();
     let run = std::process::Command::new(own)

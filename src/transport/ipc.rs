@@ -13,9 +13,9 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes that fit into `sockaddr_un` with the NUL that libzmq keeps behind the path.
-const LONGEST_PATH: usize = 107;
+const MAX_PATH_BYTES: usize = 107;
 /// Names to try for a fresh directory.
-const DIRECTORY_TRIES: usize = 100;
+const MAX_DIRECTORY_TRIES: usize = 100;
 
 /// See [`super::bind`]. A socket file of the same name is replaced: a server that crashed leaves its own
 /// behind. A file with content is not replaced.
@@ -49,7 +49,7 @@ pub(super) fn connect(address: &str, _options: &SocketOptions) -> Result<Connect
 
 /// Errors: `ENAMETOOLONG`; `EINVAL` for an abstract name that is empty, and for NULs.
 fn parse(path: &str) -> Result<SockAddr> {
-    if path.len() > LONGEST_PATH {
+    if path.len() > MAX_PATH_BYTES {
         return Err(Errno::NAMETOOLONG);
     }
     if path.is_empty() || path == "@" || path.contains('\0') {
@@ -105,7 +105,7 @@ impl FreshDirectory {
             .map(PathBuf::from)
             .find(|path| path.is_dir())
             .unwrap_or_default();
-        for _ in 0..DIRECTORY_TRIES {
+        for _ in 0..MAX_DIRECTORY_TRIES {
             let path = parent.join(format!("tmp{:06x}", random()? & 0xff_ffff));
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}

@@ -53,11 +53,11 @@ fn open(scheme: Scheme, address: &str, options: &SocketOptions) -> Result<Unconn
 /// Interface and group, and the port. Errors: `EINVAL`.
 fn parse(address: &str) -> Result<(&str, u16)> {
     /// Bytes of a network that libzmq keeps.
-    const LONGEST: usize = 254;
+    const MAX_NETWORK_BYTES: usize = 254;
     let (network, port) = address.rsplit_once(':').ok_or(Errno::INVAL)?;
     let digits = port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len());
     let port = port.get(..digits).unwrap_or_default().parse().unwrap_or(0);
-    if port == 0 || network.len() > LONGEST { Err(Errno::INVAL) } else { Ok((network, port)) }
+    if port == 0 || network.len() > MAX_NETWORK_BYTES { Err(Errno::INVAL) } else { Ok((network, port)) }
 }
 
 #[cfg(test)]

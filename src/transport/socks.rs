@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 
 /// Most bytes of a host name in a SOCKS5 request (RFC 1928: the length is one byte).
-const LONGEST_HOST: usize = 255;
+const MAX_HOST_BYTES: usize = 255;
 
 /// A request to a SOCKS5 proxy, and the login for it.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl ProxyRequest {
         let (host, port) = address.rsplit_once(':').ok_or(Errno::INVAL)?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let port = ip::parse_port(port, false)?;
-        if port == 0 || host.len() > LONGEST_HOST {
+        if port == 0 || host.len() > MAX_HOST_BYTES {
             return Err(Errno::INVAL);
         }
         let (user, password) = (&options.socks_proxy_username, &options.socks_proxy_password);

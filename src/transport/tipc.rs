@@ -12,7 +12,7 @@ use crate::sys::tipc::{FAMILY, TipcAddress};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Lowest type for applications; TIPC reserves those below.
-const FIRST_TYPE: u32 = 64;
+const FIRST_SERVICE_TYPE: u32 = 64;
 
 /// See [`super::bind`].
 pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
@@ -73,10 +73,10 @@ fn parse(name: &str) -> Result<Name> {
     let (kind, rest) = leading_number(service).ok_or(Errno::INVAL)?;
     let (lower, rest) = rest.strip_prefix(',').and_then(leading_number).ok_or(Errno::INVAL)?;
     match rest.strip_prefix(',').and_then(leading_number) {
-        Some((upper, _)) if kind >= FIRST_TYPE && upper >= lower => {
+        Some((upper, _)) if kind >= FIRST_SERVICE_TYPE && upper >= lower => {
             Ok(Name::Address(TipcAddress::Services { kind, lower, upper }))
         }
-        None if kind > FIRST_TYPE => {
+        None if kind > FIRST_SERVICE_TYPE => {
             Ok(Name::Address(TipcAddress::Service { kind, instance: lower, domain }))
         }
         _ => Err(Errno::INVAL),

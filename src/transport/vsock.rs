@@ -10,9 +10,9 @@ use crate::options::SocketOptions;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// `VMADDR_CID_ANY` and `VMADDR_PORT_ANY`.
-const ANY: u32 = u32::MAX;
+const ANY_NUMBER: u32 = u32::MAX;
 /// `VMADDR_CID_LOCAL`: the loopback address.
-const LOCAL: u32 = 1;
+const LOCAL_CONTEXT: u32 = 1;
 
 /// See [`super::bind`].
 pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
@@ -33,21 +33,21 @@ pub(super) fn connect(name: &str, _options: &SocketOptions) -> Result<ConnectPla
 
 /// An address as endpoints show it.
 pub(super) fn text((context, port): (u32, u32)) -> String {
-    let shown = |number: u32| if number == ANY { String::from("*") } else { number.to_string() };
+    let shown = |number: u32| if number == ANY_NUMBER { String::from("*") } else { number.to_string() };
     format!("{}:{}", shown(context), shown(port))
 }
 
 /// Errors: `EINVAL`.
 fn parse(name: &str) -> Result<(u32, u32)> {
     let (context, port) = name.rsplit_once(':').ok_or(Errno::INVAL)?;
-    let context = if context == "@" { LOCAL } else { number(context)? };
+    let context = if context == "@" { LOCAL_CONTEXT } else { number(context)? };
     Ok((context, number(port)?))
 }
 
 /// The number that a text begins with. Text behind it is ignored, as in libzmq.
 fn number(text: &str) -> Result<u32> {
     if text == "*" || text == "-1" {
-        return Ok(ANY);
+        return Ok(ANY_NUMBER);
     }
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.get(..end).unwrap_or_default().parse().map_err(|_| Errno::INVAL)
@@ -65,9 +65,9 @@ mod tests {
             ("3:5555", (3, 5555), "vsock://3:5555"),
             ("@:5555", (1, 5555), "vsock://1:5555"),
             ("2:5555", (2, 5555), "vsock://2:5555"),
-            ("*:*", (ANY, ANY), "vsock://*:*"),
-            ("-1:-1", (ANY, ANY), "vsock://*:*"),
-            ("4294967295:1", (ANY, 1), "vsock://*:1"),
+            ("*:*", (ANY_NUMBER, ANY_NUMBER), "vsock://*:*"),
+            ("-1:-1", (ANY_NUMBER, ANY_NUMBER), "vsock://*:*"),
+            ("4294967295:1", (ANY_NUMBER, 1), "vsock://*:1"),
             ("3:5555/", (3, 5555), "vsock://3:5555"),
         ] {
             assert_eq!(parse(name), Ok(address), "{name}");

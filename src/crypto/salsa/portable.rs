@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 /// Blocks per call.
 pub(super) const LANES: usize = 4;
 /// Bytes of other work between two rounds: 20 of them cover slightly more than a call's blocks.
-const STRIDE: usize = LANES * 4;
+const STRIDE_BYTES: usize = LANES * 4;
 
 pub(super) fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
-    let (words, aside) = hash::<Words<LANES>, A>(key, lanes, aside, STRIDE);
+    let (words, aside) = hash::<Words<LANES>, A>(key, lanes, aside, STRIDE_BYTES);
     for (lane, block) in out.iter_mut().take(LANES).enumerate() {
         for (bytes, word) in block.as_chunks_mut::<4>().0.iter_mut().zip(words) {
             *bytes = word.0[lane].to_le_bytes();

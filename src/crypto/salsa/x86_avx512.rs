@@ -7,13 +7,13 @@ use std::arch::x86_64::*;
 /// Blocks per call.
 pub(super) const LANES: usize = 16;
 /// Bytes of other work between two rounds: 20 of them cover slightly more than a call's blocks.
-const STRIDE: usize = LANES * 4;
+const STRIDE_BYTES: usize = LANES * 4;
 
 /// # Safety
 /// The processor has AVX-512F and BMI2 (which is for `aside`: it multiplies).
 #[target_feature(enable = "avx512f,bmi2")]
 pub(super) unsafe fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
-    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE);
+    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE_BYTES);
     let quads = [quads(&words, 0), quads(&words, 4), quads(&words, 8), quads(&words, 12)];
     for at in 0..4 {
         let rows = transposed(quads.map(|quad| quad[at]));

@@ -7,10 +7,10 @@ use std::arch::x86_64::*;
 /// Blocks per call.
 pub(super) const LANES: usize = 4;
 /// Bytes of other work between two rounds: 20 of them cover slightly more than a call's blocks.
-const STRIDE: usize = LANES * 4;
+const STRIDE_BYTES: usize = LANES * 4;
 
 pub(super) fn fill<A: Aside>(key: &Key, lanes: &Lanes, out: &mut [Block; MAX_LANES], aside: A) -> A {
-    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE);
+    let (words, aside) = hash::<Words, A>(key, lanes, aside, STRIDE_BYTES);
     for (quarter, words) in words.as_chunks::<4>().0.iter().enumerate() {
         for (block, row) in out.iter_mut().zip(transposed(words)) {
             let bytes = &mut block.as_chunks_mut::<16>().0[quarter];

@@ -1,4 +1,4 @@
-//! NORM's header, as far as it is needed here (Debian: libnorm-dev 1.5).
+//! The part of NORM's header that is used here (Debian: libnorm-dev 1.5).
 
 use std::ffi::{c_char, c_double, c_int, c_uint, c_void};
 

@@ -1,4 +1,4 @@
-//! NORM's thread and what it tells.
+//! NORM's thread and its events.
 
 use super::headers::*;
 use crate::errno::{Errno, Result};
@@ -9,31 +9,32 @@ use std::ffi::c_char;
 use std::os::fd::RawFd;
 use std::ptr;
 
-/// Stopped, each with the number of its making. NORM 1.5 never closes one of an instance's descriptors, so that a
-/// program that goes on opening and closing sockets would run out of them: instances are used again.
+/// Stopped instances, each with the generation in which it was made. NORM 1.5 never closes one of an
+/// instance's descriptors. A program that opens and closes sockets repeatedly would run out of them, so
+/// instances are used again.
 static IDLE: Lock<Vec<(usize, Born)>> = Lock::new(Vec::new());
 
-/// An instance of NORM's that runs; it stops when dropped. Its sessions must be gone by then.
+/// A running instance of NORM; it stops when dropped. Its sessions must be gone by then.
 pub(super) struct Instance {
     handle: Handle,
     born: Born,
 }
 
 impl Instance {
-    /// Errors: `EPROTONOSUPPORT` if the library is another than the one whose header this follows; else `EMFILE`, which
-    /// is the only likely one where NORM says nothing.
+    /// Errors: `EPROTONOSUPPORT` if the library's version differs from the header's; otherwise `EMFILE`, the
+    /// only likely error where NORM gives no reason.
     pub(super) fn start() -> Result<Instance> {
         let (mut major, mut minor) = (0, 0);
         // SAFETY: ints; the third may be left out.
         unsafe { NormGetVersion(&raw mut major, &raw mut minor, ptr::null_mut()) };
-        // Another one may number its events otherwise, and what is a sender's handle today be something else.
+        // Another version may number its events differently, and reuse a sender's handle for another object.
         if (major, minor) != (1, 5) {
             return Err(Errno::PROTONOSUPPORT);
         }
-        // The thread takes over what is blocked here; signals are the program's own.
+        // The thread inherits the blocked signals; signals are for the program's own threads.
         let _blocked = BlockedSignals::all();
         while let Some((handle, born)) = { IDLE.lock().pop() } {
-            // A forked child has its parent's, by which both would take each other's events.
+            // A forked child has its parent's descriptors; both would take each other's events.
             if born.forked() {
                 continue;
             }
@@ -42,10 +43,10 @@ impl Instance {
             if unsafe { NormRestartInstance(handle) } {
                 return Ok(Instance { handle, born });
             }
-            // SAFETY: as above; nobody uses it after this.
+            // SAFETY: as above; it is not used after this.
             unsafe { NormDestroyInstance(handle) };
         }
-        // SAFETY: no arguments but a flag. The process may have as many instances as it likes.
+        // SAFETY: its only argument is a flag. A process may have any number of instances.
         let handle = unsafe { NormCreateInstance(false) };
         if handle.is_null() {
             return Err(Errno::MFILE);
@@ -59,27 +60,27 @@ impl Instance {
         self.handle
     }
 
-    /// Readable when there is an event. It stays the instance's.
+    /// Readable when there is an event. The instance still owns it.
     pub(super) fn fd(&self) -> RawFd {
         // SAFETY: an instance of ours.
         unsafe { NormGetDescriptor(self.handle) }
     }
 
-    /// The next event. NORM keeps what it names until it is asked for another.
+    /// The next event. NORM keeps the objects that it names until the next call.
     pub(super) fn next_event(&self) -> Option<Event> {
         let mut event = Event::none();
         // SAFETY: an instance of ours and room for an event.
         unsafe { NormGetNextEvent(self.handle, &raw mut event, false) }.then_some(event)
     }
 
-    /// NORM's thread does nothing until [`resume`](Instance::resume), for this thread alone; every other call goes on
+    /// Stops NORM's thread until the calling thread calls [`resume`](Instance::resume). All other calls work
     /// as usual.
     pub(super) fn suspend(&self) {
         // SAFETY: an instance of ours.
         unsafe { NormSuspendInstance(self.handle) };
     }
 
-    /// By the thread that has called [`suspend`](Instance::suspend), and as often.
+    /// Undoes one [`suspend`](Instance::suspend), on the same thread.
     pub(super) fn resume(&self) {
         // SAFETY: an instance of ours.
         unsafe { NormResumeInstance(self.handle) };
@@ -90,14 +91,15 @@ impl Drop for Instance {
     fn drop(&mut self) {
         // SAFETY: an instance of ours.
         unsafe { NormStopInstance(self.handle) };
-        // Stopping is an event as well, of which the next socket must not hear.
+        // Stopping is an event as well, which the next socket must not see.
         while self.next_event().is_some() {}
         IDLE.lock().push((self.handle.expose_provenance(), self.born));
     }
 }
 
-/// For objects that are no streams: none of our senders' are. NORM would take as much as a sender says such an object
-/// has, and end the process where there is none; without it, the object is refused.
+/// Called for objects that are no streams, which no sender of this library sends. NORM would allocate the
+/// size that a sender claims, and end the process where there is no memory. Without memory from here, it
+/// refuses the object.
 extern "C" fn no_room(_bytes: usize) -> *mut c_char {
     ptr::null_mut()
 }
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn instances_are_used_again() {
         let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-        // Other tests open descriptors too; so many they do not.
+        // Other tests open descriptors too, but fewer than this.
         let before = descriptors();
         for _ in 0..200 {
             let instance = Instance::start().unwrap();

@@ -1,5 +1,5 @@
-//! The system's NORM library 1.5: reliable multicast by negative acknowledgements (RFC 5740). It runs a thread of its own
-//! for each socket, which tells what has happened through a descriptor.
+//! The system's NORM library 1.5: reliable multicast by negative acknowledgements (RFC 5740). It runs a
+//! thread of its own for each socket and reports events through a descriptor.
 
 mod headers;
 mod instance;
@@ -18,70 +18,73 @@ use std::ptr;
 
 pub use settings::{Mode, Settings};
 
-/// Streams that are kept at once. Anybody can claim to be one more sender, each of which takes buffers; the sender least
-/// recently heard goes first.
-const MOST_STREAMS: usize = if cfg!(test) { 4 } else { 256 };
-/// Where a socket takes part.
+/// Most streams kept at once. Any host can claim to be one more sender, and each takes buffers. The sender
+/// least recently heard goes first.
+const MAX_STREAMS: usize = if cfg!(test) { 4 } else { 256 };
+/// The address of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
-    /// Our number among the group's, unlike all others'; chosen at random where there is none.
+    /// This socket's number, unique in the group; random if `None`.
     pub node: Option<u32>,
-    /// The interface to send and receive by, of a multicast address.
+    /// The interface for a multicast address.
     pub interface: Option<&'a str>,
     /// A multicast group, or the receiver's address.
     pub address: &'a str,
     pub port: u16,
 }
 
-/// A session of NORM's, on its own; it ends when dropped.
+/// A session of NORM with an instance of its own; it ends when dropped.
 pub struct NormSocket {
     instance: Instance,
     session: Handle,
-    /// The stream that we send.
+    /// The stream that this socket sends.
     sending: Handle,
     receives: bool,
-    /// The streams that we receive, each retained once, and when it was heard last.
+    /// The streams being received, each retained once, and the time each was last heard.
     streams: HashMap<Stream, u64>,
     clock: u64,
     /// Senders to forget, each retained once.
     leaving: Vec<Handle>,
-    /// Not told yet.
+    /// Events not reported yet.
     events: VecDeque<Event>,
 }
 
-/// What one sender sends.
+/// The stream of one sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stream(usize);
 
-/// What has happened.
+/// An event of the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// There is something to [`read`](NormSocket::read), perhaps of a stream that is new.
+    /// Bytes can be [`read`](NormSocket::read), perhaps of a new stream.
     Readable(Stream),
     /// The stream has ended or its sender has gone. It has nothing more to read.
     Gone(Stream),
-    /// Some of what was written has left, so that there is room.
+    /// Some written bytes have been sent, so there is room again.
     Room,
-    /// All that was written has left.
+    /// All written bytes have been sent.
     Empty,
 }
 
-/// What came of an attempt to read.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
     Bytes(usize),
-    /// Nothing before the next [`Event::Readable`].
+    /// No bytes before the next [`Event::Readable`].
     Nothing,
-    /// Bytes are lost for good: what comes next follows on nothing.
+    /// Bytes are lost for good: the next ones do not follow on the last.
     Lost,
 }
 
-// SAFETY: NORM's calls lock its thread out and are tied to none of ours; this value is the handles' only owner.
+// SAFETY: NORM's calls lock its thread out and depend on no thread of the caller's; this value is the only
+// owner of the handles.
 unsafe impl Send for NormSocket {}
 
 impl NormSocket {
-    /// Opens a socket that takes part at once. Blocks for as long as a name server takes if the address is a host name.
-    /// Errors: `EINVAL` for everything that NORM does not want, as it does not say why; `EMFILE`; `ENOMEM`;
+    /// Opens a socket, which sends or receives at once. Blocks while a name server is asked if the address is
+    /// a host name.
+    ///
+    /// Errors: `EINVAL` for all that NORM refuses, as it gives no reason; `EMFILE`; `ENOMEM`;
     /// `EPROTONOSUPPORT`.
     pub fn open(place: &Place<'_>, settings: &Settings) -> Result<NormSocket> {
         let sizes = Sizes::of(settings)?;
@@ -126,12 +129,12 @@ impl NormSocket {
         Ok(socket)
     }
 
-    /// Readable when there is an event. It stays the socket's.
+    /// Readable when there is an event. The socket still owns it.
     pub fn fd(&self) -> RawFd {
         self.instance.fd()
     }
 
-    /// What has happened since; to be asked until there is nothing more, for the descriptor to tell anew.
+    /// The next event. Call it until it returns `None`; only then does the descriptor become readable again.
     pub fn next_event(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -140,8 +143,8 @@ impl NormSocket {
             match self.instance.next_event() {
                 Some(raw) => {
                     self.take(&raw);
-                    // At once: strangers may see to it that there is always one more event.
-                    if self.streams.len() > MOST_STREAMS {
+                    // At once: hosts of the network may see to it that there is always one more event.
+                    if self.streams.len() > MAX_STREAMS {
                         self.dismiss();
                     }
                 }
@@ -166,14 +169,14 @@ impl NormSocket {
         }
     }
 
-    /// Goes on to where a message begins. `false`: there is none before the next [`Event::Readable`].
+    /// Goes on to the beginning of a message. `false`: there is none before the next [`Event::Readable`].
     pub fn seek(&mut self, stream: Stream) -> bool {
         // SAFETY: a stream that we retain.
         self.streams.contains_key(&stream) && unsafe { NormStreamSeekMsgStart(stream.handle()) }
     }
 
-    /// Writes bytes of messages; how many of them there was room for. Where it was not all, [`Event::Room`] or
-    /// [`Event::Empty`] tell when to go on.
+    /// Writes bytes of messages and returns how many there was room for. If it was not all, [`Event::Room`]
+    /// or [`Event::Empty`] follows.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         if self.sending.is_null() {
             return bytes.len();
@@ -184,7 +187,7 @@ impl NormSocket {
         written.min(bytes.len())
     }
 
-    /// What is written next begins a message: there receivers may begin.
+    /// Marks that the next bytes written begin a message: receivers may begin there.
     pub fn end_message(&mut self) {
         if !self.sending.is_null() {
             // SAFETY: a stream of ours.
@@ -192,7 +195,7 @@ impl NormSocket {
         }
     }
 
-    /// A message ends here and nothing follows for now: sends even what fills no packet.
+    /// Ends a message that no other follows for now: also sends a packet that is not full.
     pub fn flush(&mut self) {
         if !self.sending.is_null() {
             // SAFETY: a stream of ours.
@@ -201,8 +204,8 @@ impl NormSocket {
     }
 
     fn prepare_multicast(&mut self, interface: Option<&CString>, settings: &Settings) {
-        // SAFETY: a session of ours, not started yet; a C string, null where an address may be left out. What an interface
-        // is worth shows when the session starts.
+        // SAFETY: a session of ours, not started yet; a C string, null where an address may be left out. NORM
+        // checks the interface only when the session starts.
         unsafe {
             NormSetTTL(self.session, settings.hops.clamp(0, 255).try_into().unwrap_or(1));
             NormSetRxPortReuse(self.session, true, ptr::null(), ptr::null(), 0);
@@ -247,14 +250,14 @@ impl NormSocket {
                 NormSetAutoParity(self.session, auto_parity);
             }
         }
-        // SAFETY: a session of ours that sends; nothing to go ahead of the stream.
+        // SAFETY: a session of ours that sends; no info precedes the stream.
         self.sending = some(unsafe { NormStreamOpen(self.session, buffer, ptr::null(), 0) })?;
         // SAFETY: a stream of ours.
         unsafe { NormStreamSetPushEnable(self.sending, settings.push) };
         Ok(())
     }
 
-    /// Makes our events of one of NORM's, whose handles it keeps for us until it is asked for the next.
+    /// Converts one of NORM's events. NORM keeps its handles valid until the next is asked for.
     fn take(&mut self, raw: &headers::Event) {
         match raw.kind {
             TX_QUEUE_VACANCY => self.events.push_back(Event::Room),
@@ -266,7 +269,7 @@ impl NormSocket {
         }
     }
 
-    /// `object`: of an event in hand.
+    /// `object`: of the current event.
     fn heard(&mut self, object: Handle) {
         let stream = Stream::of(object);
         self.clock += 1;
@@ -274,10 +277,10 @@ impl NormSocket {
             *heard = self.clock;
             return self.events.push_back(Event::Readable(stream));
         }
-        // SAFETY: the event's object, which NORM keeps until it is asked for the next.
+        // SAFETY: the event's object, which NORM keeps until the next event is asked for.
         if unsafe { NormObjectGetType(object) } != OBJECT_STREAM {
-            // Files and such are none of our senders', and reading them as streams would go wrong.
-            // SAFETY: as above; nothing of ours refers to it, and we do not touch it afterwards.
+            // Files and other objects come from no sender of this library; reading them as streams would go
+            // wrong.
             return unsafe { NormObjectCancel(object) };
         }
         // SAFETY: the event's object, as above.
@@ -286,8 +289,9 @@ impl NormSocket {
         self.events.push_back(Event::Readable(stream));
     }
 
-    /// Has a sender forgotten once all that NORM has to tell is told. `sender`: an event's, or a retained stream's. NORM
-    /// forgets senders when it is told to alone, so this one it still knows, unless it is on the list already.
+    /// Puts a sender on the list of those to forget once all of NORM's events have been read. `sender`: of
+    /// the current event, or of a retained stream. NORM forgets senders only when told to. So it still knows
+    /// this one, unless that is on the list already.
     fn leave(&mut self, sender: Handle) {
         if sender.is_null() || self.leaving.contains(&sender) {
             return;
@@ -297,18 +301,19 @@ impl NormSocket {
         self.leaving.push(sender);
     }
 
-    /// Puts on the list the senders of as many streams as there are too many.
+    /// Lists the senders of the least recently heard streams, one for each stream above the limit.
     fn leave_least_recently_heard(&mut self) {
         let mut streams: Vec<_> = self.streams.iter().map(|(stream, heard)| (*heard, *stream)).collect();
         streams.sort_unstable_by_key(|(heard, _)| *heard);
-        for (_, stream) in streams.iter().take(streams.len().saturating_sub(MOST_STREAMS)) {
+        for (_, stream) in streams.iter().take(streams.len().saturating_sub(MAX_STREAMS)) {
             // SAFETY: a stream that we retain, and with it its sender.
             self.leave(unsafe { NormObjectGetSender(stream.handle()) });
         }
     }
 
-    /// Forgets the senders on the list and all that they send. NORM loses sight of the objects that its events name when
-    /// it deletes their sender, and of those that go with it: so there are to be none of either.
+    /// Forgets the listed senders and their streams. NORM loses track of the objects that its events name
+    /// when it deletes their sender, and of those that go with it. So no events and no streams of the sender
+    /// may be left.
     fn dismiss(&mut self) {
         self.instance.suspend();
         while let Some(raw) = self.instance.next_event() {
@@ -324,7 +329,8 @@ impl NormSocket {
                 unsafe { NormObjectCancel(stream.handle()) };
                 self.release(stream);
             }
-            // SAFETY: a sender that NORM knows, as `leave` says, and that we have retained once; after this it is gone.
+            // SAFETY: a sender that NORM knows, as `leave` explains, and that was retained once; after this
+            // it is gone.
             unsafe {
                 NormNodeDelete(sender);
                 NormNodeRelease(sender);
@@ -353,7 +359,7 @@ impl Drop for NormSocket {
         if self.session.is_null() {
             return;
         }
-        // SAFETY: a session of ours; nobody uses it after this. The events go before it does, as they refer to it.
+        // SAFETY: a session of ours, not used after this. The events go first, as they refer to it.
         unsafe {
             match self.receives {
                 true => NormStopReceiver(self.session),
@@ -375,7 +381,7 @@ impl Stream {
     }
 }
 
-/// Neither of the two numbers that have a meaning of their own: `NORM_NODE_NONE` and `NORM_NODE_ANY`.
+/// Neither of the two reserved numbers, `NORM_NODE_NONE` and `NORM_NODE_ANY`.
 fn random_node() -> Result<u32> {
     let mut node = [0; 4];
     random::fill(&mut node)?;

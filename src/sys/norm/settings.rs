@@ -1,18 +1,18 @@
-//! How a socket is made, in our words and in NORM's.
+//! The settings of a socket, in our units and in NORM's.
 
 use crate::errno::{Errno, Result};
 
-/// The longest segment: with NORM's headers it must fit its buffers of 64 KiB, and a datagram.
-const LONGEST_SEGMENT: i32 = 65_000;
-const MOST_BUFFER_KIB: i32 = 1024 * 1024;
-/// What NORM may take for a sender. It counts in 32 bits, of units of eight bytes, and writes where it should not once
-/// that is too few.
-const MOST_BYTES: u64 = 4 << 30;
-/// What NORM takes for a segment and for a block besides what they hold, rounded up.
-const SEGMENT_OVERHEAD: u64 = 24;
-const BLOCK_OVERHEAD: u64 = 512;
+/// Most bytes of a segment: with NORM's headers it must fit its buffers of 64 KiB, and a datagram.
+const MAX_SEGMENT_BYTES: i32 = 65_000;
+const MAX_BUFFER_KIB: i32 = 1024 * 1024;
+/// Most bytes that NORM may take for a sender. It counts units of eight bytes in 32 bits, and writes out of
+/// bounds when that overflows.
+const MAX_SENDER_BYTES: u64 = 4 << 30;
+/// Bytes that NORM takes for a segment and for a block besides their content, rounded up.
+const SEGMENT_OVERHEAD_BYTES: u64 = 24;
+const BLOCK_OVERHEAD_BYTES: u64 = 512;
 
-/// How a sender's rate comes about.
+/// The control of a sender's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// `ZMQ_RATE`.
@@ -27,27 +27,27 @@ pub enum Mode {
     MarkedOnly,
 }
 
-/// How a socket is made.
+/// The settings of a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Receives, or else sends.
+    /// Receives; otherwise sends.
     pub receives: bool,
     pub hops: i32,
-    /// The IP header's octet of that name.
+    /// The octet of that name in the IP header.
     pub tos: i32,
     pub rate_kbit: i32,
     pub mode: Mode,
-    /// Receivers ask the sender alone for what they miss.
+    /// Receivers send requests for repair only to the sender.
     pub unicast_nack: bool,
     pub buffer_kib: i32,
-    /// Bytes that a packet carries.
+    /// Bytes of payload in a packet.
     pub segment: i32,
-    /// Segments of a coding block, and those of parity for each: as many as can be sent in place of lost ones, and as many
-    /// as are sent without being asked for.
+    /// Segments of a coding block, and its parity segments: those available to replace lost ones, and those
+    /// sent unasked.
     pub block: i32,
     pub parity: i32,
     pub auto_parity: i32,
-    /// New messages take the place of old ones where there is no room.
+    /// New messages replace old ones where there is no room.
     pub push: bool,
 }
 
@@ -62,12 +62,12 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// Errors: `EINVAL` for what NORM has no room for.
+    /// Errors: `EINVAL` for values too large for NORM.
     pub(super) fn of(settings: &Settings) -> Result<Sizes> {
-        if settings.segment > LONGEST_SEGMENT || settings.buffer_kib > MOST_BUFFER_KIB {
+        if settings.segment > MAX_SEGMENT_BYTES || settings.buffer_kib > MAX_BUFFER_KIB {
             return Err(Errno::INVAL);
         }
-        // What is sent unasked is part of the parity, and a block is never without data.
+        // Segments sent unasked are part of the parity, and a block is never without data.
         let parity = settings.parity.max(settings.auto_parity);
         let block = settings.block.max(parity.saturating_add(1));
         let sizes = Sizes {
@@ -77,27 +77,29 @@ impl Sizes {
             parity: parity.try_into().map_err(|_| Errno::INVAL)?,
             auto_parity: settings.auto_parity.try_into().map_err(|_| Errno::INVAL)?,
         };
-        if sizes.segment == 0 || sizes.bytes() > MOST_BYTES { Err(Errno::INVAL) } else { Ok(sizes) }
+        if sizes.segment == 0 || sizes.bytes() > MAX_SENDER_BYTES { Err(Errno::INVAL) } else { Ok(sizes) }
     }
 
-    /// Whether there is memory for a sender. NORM itself ends the process where there is none. Errors: `ENOMEM`.
+    /// Whether there is memory for a sender. NORM itself ends the process where there is none. Errors:
+    /// `ENOMEM`.
     pub(super) fn check_memory(&self) -> Result<()> {
         let bytes = usize::try_from(self.bytes()).map_err(|_| Errno::NOMEM)?;
         Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| Errno::NOMEM)
     }
 
-    /// What a sender takes: a stream of twice the buffer, and the buffer for parity.
+    /// Bytes that a sender takes: a stream of twice the buffer, and the buffer for parity.
     fn bytes(&self) -> u64 {
         let (segment, block, parity) =
             (u64::from(self.segment), u64::from(self.block), u64::from(self.parity));
         let blocks = 2 * (u64::from(self.buffer) / (segment * block).max(1)).max(2);
-        let stream = blocks * (block * (segment + SEGMENT_OVERHEAD) + BLOCK_OVERHEAD);
-        let spare = (u64::from(self.buffer) / SEGMENT_OVERHEAD).min(blocks) * BLOCK_OVERHEAD;
-        stream + spare + u64::from(self.buffer) + 2 * parity * (segment + SEGMENT_OVERHEAD)
+        let stream = blocks * (block * (segment + SEGMENT_OVERHEAD_BYTES) + BLOCK_OVERHEAD_BYTES);
+        let spare = (u64::from(self.buffer) / SEGMENT_OVERHEAD_BYTES).min(blocks) * BLOCK_OVERHEAD_BYTES;
+        stream + spare + u64::from(self.buffer) + 2 * parity * (segment + SEGMENT_OVERHEAD_BYTES)
     }
 }
 
-/// With marks in use the octet's lowest two bits must say so: 1 or 2, where 0 is "not in use" and 3 a mark itself.
+/// With ECN in use the octet's lowest two bits must say so: 1 or 2. 0 means not in use, and 3 is a mark
+/// itself.
 pub(super) fn tos(settings: &Settings) -> u8 {
     let tos = settings.tos.clamp(0, 255).try_into().unwrap_or(0u8);
     match (settings.mode, tos & 3) {
@@ -135,15 +137,15 @@ mod tests {
         assert_eq!(sizes.check_memory(), Ok(()));
         let sizes = Sizes::of(&Settings { auto_parity: 254, ..SETTINGS }).unwrap();
         assert_eq!((sizes.block, sizes.parity, sizes.auto_parity), (255, 254, 254));
-        assert!(Sizes::of(&Settings { buffer_kib: MOST_BUFFER_KIB, ..SETTINGS }).is_ok());
+        assert!(Sizes::of(&Settings { buffer_kib: MAX_BUFFER_KIB, ..SETTINGS }).is_ok());
         for settings in [
             Settings { segment: 65_001, ..SETTINGS },
             Settings { segment: i32::MAX, ..SETTINGS },
             Settings { segment: 0, ..SETTINGS },
             Settings { buffer_kib: i32::MAX, ..SETTINGS },
             // More segments than NORM can count.
-            Settings { buffer_kib: MOST_BUFFER_KIB, segment: 1, ..SETTINGS },
-            Settings { buffer_kib: MOST_BUFFER_KIB, segment: 1, block: 1, parity: 0, ..SETTINGS },
+            Settings { buffer_kib: MAX_BUFFER_KIB, segment: 1, ..SETTINGS },
+            Settings { buffer_kib: MAX_BUFFER_KIB, segment: 1, block: 1, parity: 0, ..SETTINGS },
         ] {
             assert_eq!(Sizes::of(&settings), Err(Errno::INVAL), "{settings:?}");
         }

@@ -1,4 +1,4 @@
-//! Sockets of NORM's, over the loopback device.
+//! Sockets of NORM over the loopback device.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::settings::SETTINGS;
 use super::*;
@@ -11,7 +11,7 @@ fn the_structures_are_those_of_the_header() {
 }
 
 #[test]
-fn places_that_are_none_are_refused() {
+fn invalid_places_are_refused() {
     let place = Place { node: None, interface: None, address: "239.255.77.9", port: 17_521 };
     for place in [
         Place { address: "", ..place },
@@ -23,7 +23,7 @@ fn places_that_are_none_are_refused() {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn written_bytes_are_read() {
     let place = place(17_522);
     let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
     let mut sender = NormSocket::open(&place, &SENDER).unwrap();
@@ -40,28 +40,28 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn of_too_many_senders_the_least_recently_heard_goes() {
+fn the_least_recently_heard_of_too_many_senders_goes() {
     let place = place(17_523);
     let mut receiver = NormSocket::open(&place, &SETTINGS).unwrap();
     let mut senders: Vec<_> =
-        (0..MOST_STREAMS + 2).map(|_| NormSocket::open(&place, &SENDER).unwrap()).collect();
+        (0..MAX_STREAMS + 2).map(|_| NormSocket::open(&place, &SENDER).unwrap()).collect();
     let mut streams = Vec::new();
     for (i, sender) in senders.iter_mut().enumerate() {
         assert_eq!(sender.write(&[i as u8]), 1);
         sender.flush();
         streams.push(read_from(&mut receiver, i as u8));
-        assert!(receiver.streams.len() <= MOST_STREAMS, "{i}");
+        assert!(receiver.streams.len() <= MAX_STREAMS, "{i}");
     }
     let mut room = [0; 8];
     assert_eq!((receiver.read(streams[0], &mut room), receiver.seek(streams[0])), (Read::Nothing, false));
-    // Who has gone may come again.
+    // A sender that has gone may come again.
     assert_eq!(senders[0].write(&[99]), 1);
     senders[0].flush();
     read_from(&mut receiver, 99);
 }
 
 #[test]
-fn objects_that_are_no_streams_are_nothing() {
+fn objects_that_are_no_streams_are_ignored() {
     unsafe extern "C" {
         fn NormDataEnqueue(
             session: Handle,
@@ -85,7 +85,7 @@ fn objects_that_are_no_streams_are_nothing() {
 }
 
 #[test]
-fn what_is_lost_on_the_way_is_sent_again() {
+fn bytes_lost_on_the_way_are_sent_again() {
     unsafe extern "C" {
         fn NormSetTxLoss(session: Handle, percent: f64);
     }
@@ -127,7 +127,7 @@ fn heard(receiver: &mut NormSocket) -> Stream {
     }
 }
 
-/// The stream from which that byte comes, whatever comes before.
+/// Reads until `byte` comes, and returns its stream.
 fn read_from(receiver: &mut NormSocket, byte: u8) -> Stream {
     let mut room = [0; 8];
     loop {

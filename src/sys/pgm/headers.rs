@@ -1,4 +1,4 @@
-//! OpenPGM's headers, as far as they are needed here.
+//! The part of OpenPGM's headers that is used here.
 
 use super::Source;
 use std::ffi::{c_char, c_int, c_void};

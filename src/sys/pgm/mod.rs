@@ -11,12 +11,12 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// How a socket is made.
+/// The settings of a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// In UDP (`epgm://`) rather than bare, which takes a privilege.
+    /// In UDP (`epgm://`) rather than bare, which needs a privilege.
     pub in_udp: bool,
-    /// Receives, or else sends.
+    /// Receives; otherwise sends.
     pub receives: bool,
     /// Bytes of the largest packet with all its headers.
     pub max_tpdu: i32,
@@ -24,37 +24,37 @@ pub struct Settings {
     pub sndbuf: i32,
     pub rcvbuf: i32,
     pub rate_kbit: i32,
-    /// For how long what was sent can be asked for again.
+    /// How long receivers can ask for sent packets again, in milliseconds.
     pub recovery_ivl_ms: i32,
     pub hops: i32,
 }
 
-/// A socket of OpenPGM's; closed when dropped.
+/// A socket of OpenPGM; closed when dropped.
 pub struct PgmSocket {
     raw: NonNull<Sock>,
-    /// The fds behind it, each with whether it is for writing. They are OpenPGM's.
+    /// The descriptors behind it, each with whether it is for writing. OpenPGM owns them.
     fds: Vec<(RawFd, bool)>,
     largest: usize,
 }
 
-/// Which sender a packet is from.
+/// The sender of a packet.
 pub type Source = [u8; 8];
 
-/// What came of an attempt to receive.
+/// The result of a call to receive.
 #[derive(Debug)]
 pub enum Received<'a> {
     Packet(Source, &'a [u8]),
     /// Packets of this sender are lost for good.
     Lost(Source),
-    /// Nothing for now; at the latest after so long, if that is known, there is something to do.
+    /// No packet for now. If a time is given, call again after it at the latest: a timer is due then.
     Nothing(Option<Duration>),
 }
 
-/// What came of an attempt to send.
+/// The result of a call to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     Whole,
-    /// The rate is used up: not before so long.
+    /// The rate is used up for this time.
     NotYet(Duration),
     /// The descriptor takes no more for now.
     Blocked,
@@ -64,8 +64,8 @@ pub enum Sent {
 unsafe impl Send for PgmSocket {}
 
 impl PgmSocket {
-    /// Opens a socket for `interface;group` and a port, bound and working. Errors: `EINVAL` for everything that OpenPGM
-    /// does not want, as libzmq has it.
+    /// Opens a bound and connected socket for `interface;group` and a port. Errors: `EINVAL` for all that
+    /// OpenPGM refuses, as in libzmq.
     pub fn open(network: &str, port: u16, settings: &Settings) -> Result<PgmSocket> {
         initialised()?;
         let addresses = Addresses::resolve(network)?;
@@ -89,7 +89,7 @@ impl PgmSocket {
         socket.set(PGM_MULTICAST_LOOP, &0)?;
         socket.set(PGM_MULTICAST_HOPS, &settings.hops)?;
         if addresses.family() != libc::AF_INET6 {
-            // Expedited forwarding, where it can be had.
+            // Expedited forwarding, where the process may set it.
             let _ = socket.set(PGM_TOS, &(0x2e << 2));
         }
         socket.set(PGM_NOBLOCK, &1)?;
@@ -110,7 +110,8 @@ impl PgmSocket {
         Ok(socket)
     }
 
-    /// The descriptors to watch, each with whether it is for writing; else for reading. They stay the socket's.
+    /// The descriptors to watch, each with whether to watch for writing; otherwise for reading. The socket
+    /// still owns them.
     pub fn fds(&self) -> &[(RawFd, bool)] {
         &self.fds
     }
@@ -120,7 +121,7 @@ impl PgmSocket {
         self.largest
     }
 
-    /// Sends one packet. Errors: `EINVAL` for one that is too large, and whatever else OpenPGM does not want.
+    /// Sends one packet. Errors: `EINVAL` for one that is too large, and for other errors of OpenPGM.
     pub fn send(&mut self, packet: &[u8]) -> Result<Sent> {
         let mut sent = 0;
         // SAFETY: a socket of ours, a slice's pointer and length, and a place for a number.
@@ -132,8 +133,8 @@ impl PgmSocket {
         }
     }
 
-    /// Receives a packet, and does what the protocol wants done, which senders have to ask for as well. Errors: `EIO` if
-    /// the socket is of no use any more.
+    /// Receives a packet, and runs the protocol's timers. Senders have to call it as well. Errors: `EIO` if
+    /// the socket is unusable.
     pub fn receive(&mut self) -> Result<Received<'_>> {
         let mut message = Msgv { len: 0, skb: [ptr::null_mut(); 16] };
         let (mut bytes, mut error) = (0, Error(ptr::null_mut()));
@@ -151,8 +152,8 @@ impl PgmSocket {
         let [first, ..] = message.skb;
         match status {
             STATUS_NORMAL if message.len > 0 && !first.is_null() => {
-                // SAFETY: OpenPGM has put a packet there, which is its own and stays until the next call on the socket;
-                // that wants `&mut self`, which the borrow handed out holds.
+                // SAFETY: OpenPGM has put a packet there, which it owns and keeps until the next call on the
+                // socket. That needs `&mut self`, which the returned borrow holds.
                 let packet: &SkBuff = unsafe { &*first };
                 // SAFETY: `data` and `len` are the packet's content, valid as long as the packet.
                 let data = unsafe { std::slice::from_raw_parts(packet.data.cast::<u8>(), packet.len.into()) };
@@ -160,8 +161,8 @@ impl PgmSocket {
             }
             STATUS_NORMAL => Ok(Received::Nothing(Some(Duration::ZERO))),
             STATUS_RESET if !first.is_null() => {
-                // SAFETY: with MSG_ERRQUEUE a reset comes with a buffer made for it, which names the sender and is the
-                // caller's to free: nobody else has it.
+                // SAFETY: with MSG_ERRQUEUE a reset comes with a buffer made for it. It names the sender, and
+                // the caller alone owns and frees it.
                 let source = unsafe {
                     let source = (*first).tsi;
                     pgm_free(first.cast());
@@ -246,7 +247,7 @@ impl PgmSocket {
         self.set_at(IPPROTO_PGM, option, value)
     }
 
-    /// `T` is what the option takes, in the layout of C.
+    /// `T` is the option's type, in the layout of C.
     fn set_at<T>(&mut self, level: c_int, option: c_int, value: &T) -> Result<()> {
         let length = size_of::<T>() as libc::socklen_t;
         // SAFETY: a socket of ours, and a value of the length given that outlives the call. OpenPGM checks the length.
@@ -266,7 +267,8 @@ impl PgmSocket {
         if known { Ok(value) } else { Err(Errno::INVAL) }
     }
 
-    /// Until the rate allows more, or the next timer is due. At least a millisecond, so that nobody spins.
+    /// Time until the rate allows more, or the next timer is due. At least a millisecond, so that no thread
+    /// spins.
     fn remaining(&self, option: c_int) -> Duration {
         let [seconds, micros] = self.get::<[libc::time_t; 2]>(option).unwrap_or_default();
         let left = Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
@@ -277,12 +279,12 @@ impl PgmSocket {
 
 impl Drop for PgmSocket {
     fn drop(&mut self) {
-        // SAFETY: a socket of ours, used by nobody after this.
+        // SAFETY: a socket of ours, not used after this.
         unsafe { pgm_close(self.raw.as_ptr(), true) };
     }
 }
 
-/// Packets that the window holds: as many as the rate sends while they can be asked for.
+/// Packets in the window: those that the rate sends while receivers can ask for them again.
 fn window(settings: &Settings) -> c_int {
     let rate = i64::from(settings.rate_kbit) / 8;
     let bytes = i64::from(settings.recovery_ivl_ms).saturating_mul(rate);
@@ -290,12 +292,13 @@ fn window(settings: &Settings) -> c_int {
     packets.clamp(1, i64::from(c_int::MAX)).try_into().unwrap_or(1)
 }
 
-/// Starts OpenPGM, once and for all, and keeps it quiet: it would print to the standard output.
+/// Starts OpenPGM, once, and disables its log: it would print to the standard output.
 fn initialised() -> Result<()> {
     static STARTED: OnceLock<bool> = OnceLock::new();
     let started = STARTED.get_or_init(|| {
         let mut error = Error(ptr::null_mut());
-        // SAFETY: a function that ignores its arguments; a place for an error. Nothing else of OpenPGM is called before.
+        // SAFETY: a function that ignores its arguments; a place for an error. No other function of OpenPGM
+        // was called before.
         unsafe {
             pgm_log_set_handler(Some(ignore), ptr::null_mut());
             pgm_init(&raw mut error.0)
@@ -317,7 +320,7 @@ fn make(family: c_int, in_udp: bool) -> Result<NonNull<Sock>> {
     NonNull::new(raw).ok_or(Errno::INVAL)
 }
 
-/// What an address stands for.
+/// The resolved addresses of a network.
 struct Addresses(NonNull<AddrInfo>);
 
 impl Addresses {
@@ -348,12 +351,13 @@ impl Addresses {
     }
 }
 
-/// One of the lists of an answer that is borrowed for as long.
+/// A list of an answer that is borrowed for as long.
 fn list<'a>(first: *const GroupSourceReq, length: u32) -> &'a [GroupSourceReq] {
     if first.is_null() {
         return &[];
     }
-    // SAFETY: OpenPGM has put so many entries there, which live as long as the answer; the callers tie `'a` to it.
+    // SAFETY: OpenPGM has put `length` entries there, which live as long as the answer; the callers tie `'a`
+    // to it.
     unsafe { std::slice::from_raw_parts(first, length as usize) }
 }
 
@@ -369,7 +373,7 @@ impl GroupSourceReq {
         GroupReq { interface: self.interface, group: self.group }
     }
 
-    /// Of the group, if it is IPv6.
+    /// The scope of the group's address, if it is IPv6.
     fn scope_id(&self) -> u32 {
         if c_int::from(self.group.ss_family) != libc::AF_INET6 {
             return 0;
@@ -415,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_none_are_refused() {
+    fn invalid_addresses_are_refused() {
         initialised().unwrap();
         for network in ["nosuchif;239.1.2.3", "lo;127.0.0.1;x;y;z", "\0"] {
             assert!(Addresses::resolve(network).is_err(), "{network}");
