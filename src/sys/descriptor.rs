@@ -26,6 +26,7 @@ mod tests {
     fn a_number_is_restored_unless_it_is_in_use() {
         let (mut here, there) = UnixStream::pair().unwrap();
         // A number that other tests do not reach.
+        // SAFETY: no pointers.
         let number = unsafe { libc::fcntl(there.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 900) };
         assert!(number >= 900);
         assert!(!reopen(there.as_raw_fd(), number), "it is open");

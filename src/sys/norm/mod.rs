@@ -279,8 +279,8 @@ impl NormSocket {
         }
         // SAFETY: the event's object, which NORM keeps until the next event is asked for.
         if unsafe { NormObjectGetType(object) } != OBJECT_STREAM {
-            // Files and other objects come from no sender of this library; reading them as streams would go
-            // wrong.
+            // Files and other objects come from no sender of this library; reading them as streams would fail.
+            // SAFETY: as above; no reference of ours to it exists, and it is not used after this.
             return unsafe { NormObjectCancel(object) };
         }
         // SAFETY: the event's object, as above.
