@@ -2,6 +2,7 @@
 
 use crate::support::bench::*;
 use crate::support::process::{inside, test_name};
+use crate::support::signals::{Signal, Target};
 use std::ffi::{CString, c_int, c_void};
 use std::net::TcpStream;
 use std::ptr;
@@ -221,21 +222,8 @@ const WAITS: [Wait; 4] = [
     |socket| poll_one(socket, ZMQ_POLLOUT).map(drop),
 ];
 
-/// Waits until the thread of this number sleeps.
-fn until_asleep(thread: i32) {
-    let start = Instant::now();
-    loop {
-        let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
-        if stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE);
-        std::thread::yield_now();
-    }
-}
-
 /// Has a thread wait in each way, calls `disturb` once it sleeps, and says what each wait came to.
-fn disturbed(context: *mut c_void, disturb: impl Fn(*mut c_void, libc::pthread_t)) -> Vec<Result<(), i32>> {
+fn disturbed(context: *mut c_void, disturb: impl Fn(*mut c_void, Target)) -> Vec<Result<(), i32>> {
     let wait_for_it = |wait: &Wait| {
         let socket = open(context, ZMQ_DEALER);
         set(socket, ZMQ_RCVTIMEO, -1);
@@ -244,15 +232,14 @@ fn disturbed(context: *mut c_void, disturb: impl Fn(*mut c_void, libc::pthread_t
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let waiter = scope.spawn(move || {
-                // SAFETY: no argument, no failure.
-                sender.send(unsafe { (libc::gettid(), libc::pthread_self()) }).unwrap();
+                sender.send(Target::own()).unwrap();
                 let outcome = wait(shared.get());
                 zmq_close(shared.get());
                 outcome
             });
-            let (number, thread) = receiver.recv().unwrap();
-            until_asleep(number);
-            disturb(socket, thread);
+            let target: Target = receiver.recv().unwrap();
+            target.until_asleep();
+            disturb(socket, target);
             waiter.join().unwrap()
         })
     };
@@ -299,25 +286,11 @@ fn a_context_that_ends_wakes_whoever_waits() {
     }
 }
 
-extern "C" fn ignore(_signal: c_int) {}
-
-fn handle_signal(signal: c_int) {
-    // SAFETY: a zeroed sigaction is valid (no flags, empty mask); the handler does nothing.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = ignore as *const () as usize;
-        assert_eq!(libc::sigaction(signal, &raw const action, ptr::null_mut()), 0);
-    }
-}
-
 #[test]
 fn a_signal_ends_a_wait() {
-    handle_signal(libc::SIGUSR1);
+    let signal = Signal::Plain.handle();
     let context = zmq_ctx_new();
-    let outcomes = disturbed(context, |_, thread| {
-        // SAFETY: the thread has not been joined.
-        assert_eq!(unsafe { libc::pthread_kill(thread, libc::SIGUSR1) }, 0);
-    });
+    let outcomes = disturbed(context, |_, target| target.send(signal));
     assert_eq!(outcomes, [Err(libc::EINTR); 4]);
     // The same for the end of a context that waits for its sockets.
     let socket = open(context, ZMQ_PAIR);
@@ -325,16 +298,14 @@ fn a_signal_ends_a_wait() {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(move || {
-            // SAFETY: no argument, no failure.
-            sender.send(unsafe { (libc::gettid(), libc::pthread_self()) }).unwrap();
+            sender.send(Target::own()).unwrap();
             let first = (zmq_ctx_term(shared.get()), errno());
-            sender.send((0, 0)).unwrap();
+            sender.send(Target::own()).unwrap();
             (first, zmq_ctx_term(shared.get()))
         });
-        let (number, thread) = receiver.recv().unwrap();
-        until_asleep(number);
-        // SAFETY: the thread has not been joined.
-        assert_eq!(unsafe { libc::pthread_kill(thread, libc::SIGUSR1) }, 0);
+        let target = receiver.recv().unwrap();
+        target.until_asleep();
+        target.send(signal);
         receiver.recv().unwrap();
         assert_eq!(zmq_close(socket), 0);
         assert_eq!(waiter.join().unwrap(), ((-1, libc::EINTR), 0));

@@ -1,6 +1,7 @@
 //! Contexts and signals, contexts and `fork`.
 
 use crate::support::process::{inside, test_name};
+use crate::support::signals::{Signal, Target};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
@@ -15,25 +16,16 @@ fn socket(context: &Context) -> Result<(Arc<Mailbox<u8>>, SocketTicket)> {
     Ok((mailbox, context.register_socket(stop)?))
 }
 
-extern "C" fn ignore(_signal: libc::c_int) {}
-
 #[test]
 fn a_signal_interrupts_termination_and_it_can_be_repeated() {
-    // SAFETY: a zeroed sigaction is valid (empty mask); the handler does nothing.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = ignore as *const () as usize;
-        action.sa_flags = libc::SA_RESTART;
-        assert_eq!(libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()), 0);
-    }
+    let signal = Signal::Restarting.handle();
     let context = Context::new(ContextOptions::new());
     let (_mailbox, ticket) = socket(&context).unwrap();
     let interrupted = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         let terminator = scope.spawn(|| {
-            // SAFETY: no argument, no failure.
-            sender.send(unsafe { libc::pthread_self() }).unwrap();
+            sender.send(Target::own()).unwrap();
             let first = context.terminate();
             interrupted.store(true, SeqCst);
             // More signals may be on their way.
@@ -43,10 +35,9 @@ fn a_signal_interrupts_termination_and_it_can_be_repeated() {
             }
             (first, last)
         });
-        let target = receiver.recv().unwrap();
+        let target: Target = receiver.recv().unwrap();
         while !interrupted.load(SeqCst) {
-            // SAFETY: the thread is not joined yet, so its id is valid.
-            unsafe { libc::pthread_kill(target, libc::SIGUSR2) };
+            target.send(signal);
             thread::sleep(Duration::from_millis(1));
         }
         drop(ticket);

@@ -1,11 +1,12 @@
 //! `zmq_poll` and pollers over working sockets.
 
 use crate::support::program::{Context, Socket, poll, raw_item};
+use crate::support::signals::{Signal, Target};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use zmq::errno::Errno;
 use zmq::ffi::constants::*;
@@ -46,11 +47,23 @@ fn the_time_runs_out() {
     context.term();
 }
 
-/// Polls on another thread, and runs `then` once it does or is about to.
-fn while_polling(
-    mut items: Vec<zmq_pollitem_t>,
-    then: impl FnOnce(libc::pthread_t),
-) -> (Result<i32, i32>, Vec<i16>) {
+/// How many items are ready, or errno; and what was told of each.
+type Told = (Result<i32, i32>, Vec<i16>);
+
+/// A thread that polls or is about to.
+struct Sleeper<'a> {
+    target: Target,
+    thread: &'a JoinHandle<Told>,
+}
+
+impl Sleeper<'_> {
+    fn disturb(&self, signal: Signal) {
+        self.target.send_until_finished(signal, self.thread);
+    }
+}
+
+/// Polls on another thread, and runs `then` meanwhile.
+fn while_polling(mut items: Vec<zmq_pollitem_t>, then: impl FnOnce(&Sleeper)) -> Told {
     struct Items(Vec<zmq_pollitem_t>);
     // SAFETY: handles may cross threads.
     unsafe impl Send for Items {}
@@ -58,12 +71,11 @@ fn while_polling(
     let (sender, receiver) = mpsc::channel();
     let polling = thread::spawn(move || {
         let Items(mut items) = { moved };
-        // SAFETY: no argument, no failure.
-        sender.send(unsafe { libc::pthread_self() }).unwrap();
+        sender.send(Target::own()).unwrap();
         let outcome = poll(&mut items, -1);
         (outcome, items.iter().map(|item| item.revents).collect())
     });
-    then(receiver.recv().unwrap());
+    then(&Sleeper { target: receiver.recv().unwrap(), thread: &polling });
     polling.join().unwrap()
 }
 
@@ -125,25 +137,11 @@ fn closing_a_socket_wakes_the_sleeper() {
 
 #[test]
 fn a_signal_wakes_the_sleeper() {
-    extern "C" fn ignore(_: libc::c_int) {}
-    // SAFETY: a zeroed sigaction is valid (empty mask); the handler does nothing.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = ignore as *const () as usize;
-        action.sa_flags = libc::SA_RESTART;
-        assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
-    }
+    let signal = Signal::Restarting.handle();
     let context = Context::new();
     let socket = context.socket(ZMQ_PULL);
     for items in [vec![socket.item(ZMQ_POLLIN)], vec![socket.item(ZMQ_POLLIN), raw_item(-1, 0)], vec![]] {
-        let (outcome, _) = while_polling(items, |target| {
-            // The first ones may come before the sleep.
-            for _ in 0..20 {
-                // SAFETY: the thread is joined after this.
-                unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
+        let (outcome, _) = while_polling(items, |sleeper| sleeper.disturb(signal));
         assert_eq!(outcome, Err(libc::EINTR));
     }
     socket.close();

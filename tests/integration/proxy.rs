@@ -1,6 +1,7 @@
 //! `zmq_proxy` and `zmq_proxy_steerable` over working sockets.
 
 use crate::support::program::{Context, Socket, poll};
+use std::ffi::c_int;
 use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -34,6 +35,26 @@ fn proxy(
     })
 }
 
+/// A proxy between two sockets of these types, which are bound to `inproc://front` and `inproc://back`.
+fn proxy_between(
+    context: Context,
+    (front, back): (c_int, c_int),
+    capture: Option<Socket>,
+    control: Option<Socket>,
+) -> JoinHandle<Ended> {
+    let frontend = context.bound(front, "inproc://front");
+    let backend = context.bound(back, "inproc://back");
+    proxy(frontend, backend, capture, control)
+}
+
+/// Ends the context under a proxy.
+fn end(context: Context, running: JoinHandle<Ended>, sockets: &[Socket]) {
+    sockets.iter().for_each(|socket| socket.close());
+    context.shutdown();
+    assert_eq!(running.join().unwrap().0, Err(Errno::TERM.0));
+    context.term();
+}
+
 /// Of the calling thread.
 fn processor_time() -> Duration {
     // SAFETY: the call fills in the time.
@@ -48,9 +69,7 @@ fn processor_time() -> Duration {
 #[test]
 fn requests_and_replies() {
     let context = Context::new();
-    let frontend = context.bound(ZMQ_ROUTER, "inproc://front");
-    let backend = context.bound(ZMQ_DEALER, "inproc://back");
-    let running = proxy(frontend, backend, None, None);
+    let running = proxy_between(context, (ZMQ_ROUTER, ZMQ_DEALER), None, None);
     let requester = context.connected(ZMQ_REQ, "inproc://front");
     let replier = context.connected(ZMQ_REP, "inproc://back");
     let large = "x".repeat(50_000);
@@ -60,20 +79,14 @@ fn requests_and_replies() {
         replier.send(&[&large, "b"]);
         assert!(requester.recv() == [&large, "b"]);
     }
-    requester.close();
-    replier.close();
-    context.shutdown();
-    assert_eq!(running.join().unwrap().0, Err(Errno::TERM.0));
-    context.term();
+    end(context, running, &[requester, replier]);
 }
 
 #[test]
 fn a_copy_goes_to_the_capture() {
     let context = Context::new();
-    let frontend = context.bound(ZMQ_PULL, "inproc://front");
-    let backend = context.bound(ZMQ_PUSH, "inproc://back");
     let capture = context.bound(ZMQ_PUSH, "inproc://capture");
-    let running = proxy(frontend, backend, Some(capture), None);
+    let running = proxy_between(context, (ZMQ_PULL, ZMQ_PUSH), Some(capture), None);
     let push = context.connected(ZMQ_PUSH, "inproc://front");
     let pull = context.connected(ZMQ_PULL, "inproc://back");
     let witness = context.connected(ZMQ_PULL, "inproc://capture");
@@ -83,10 +96,7 @@ fn a_copy_goes_to_the_capture() {
         assert!(witness.recv() == parts);
         assert!(pull.recv() == parts);
     }
-    [push, pull, witness].into_iter().for_each(Socket::close);
-    context.shutdown();
-    assert_eq!(running.join().unwrap().0, Err(Errno::TERM.0));
-    context.term();
+    end(context, running, &[push, pull, witness]);
 }
 
 /// A capture that takes nothing, for want of a peer or of a peer that reads, stops what is forwarded and no command.
@@ -96,8 +106,6 @@ fn a_stuck_capture_keeps_no_command_waiting() {
         [(ZMQ_PULL, ZMQ_PUSH, false), (ZMQ_PULL, ZMQ_PUSH, true), (ZMQ_ROUTER, ZMQ_DEALER, true)]
     {
         let context = Context::new();
-        let frontend = context.bound(front, "inproc://front");
-        let backend = context.bound(back, "inproc://back");
         let capture = context.socket(ZMQ_PAIR);
         capture.set(ZMQ_SNDHWM, 1);
         let control = context.bound(ZMQ_REP, "inproc://control");
@@ -110,7 +118,7 @@ fn a_stuck_capture_keeps_no_command_waiting() {
             witness.bind("inproc://witness");
             capture.connect("inproc://witness");
         }
-        let running = proxy(frontend, backend, Some(capture), Some(control));
+        let running = proxy_between(context, (front, back), Some(capture), Some(control));
         let commander = context.connected(ZMQ_REQ, "inproc://control");
         for number in 0..100 {
             push.send(&[&number.to_string(), "x"]);
@@ -139,9 +147,7 @@ fn a_stuck_capture_keeps_no_command_waiting() {
 #[test]
 fn subscriptions_go_the_other_way() {
     let context = Context::new();
-    let frontend = context.bound(ZMQ_XSUB, "inproc://front");
-    let backend = context.bound(ZMQ_XPUB, "inproc://back");
-    let running = proxy(frontend, backend, None, None);
+    let running = proxy_between(context, (ZMQ_XSUB, ZMQ_XPUB), None, None);
     let publisher = context.connected(ZMQ_XPUB, "inproc://front");
     let subscriber = context.connected(ZMQ_SUB, "inproc://back");
     subscriber.set_bytes(ZMQ_SUBSCRIBE, b"a");
@@ -149,10 +155,7 @@ fn subscriptions_go_the_other_way() {
     publisher.send(&["b"]);
     publisher.send(&["a", "1"]);
     assert_eq!(subscriber.recv(), ["a", "1"]);
-    [publisher, subscriber].into_iter().for_each(Socket::close);
-    context.shutdown();
-    assert_eq!(running.join().unwrap().0, Err(Errno::TERM.0));
-    context.term();
+    end(context, running, &[publisher, subscriber]);
 }
 
 #[test]
@@ -165,10 +168,7 @@ fn one_socket_talks_to_itself() {
         requester.send(parts);
         assert_eq!(requester.recv(), parts);
     }
-    requester.close();
-    context.shutdown();
-    assert_eq!(running.join().unwrap().0, Err(Errno::TERM.0));
-    context.term();
+    end(context, running, &[requester]);
 }
 
 #[test]
@@ -176,10 +176,8 @@ fn commands() {
     // Every type gets the statistics; only REP has to answer the others.
     for (here, there) in [(ZMQ_PAIR, ZMQ_PAIR), (ZMQ_REP, ZMQ_REQ), (ZMQ_DEALER, ZMQ_DEALER)] {
         let context = Context::new();
-        let frontend = context.bound(ZMQ_PULL, "inproc://front");
-        let backend = context.bound(ZMQ_PUSH, "inproc://back");
         let control = context.bound(here, "inproc://control");
-        let running = proxy(frontend, backend, None, Some(control));
+        let running = proxy_between(context, (ZMQ_PULL, ZMQ_PUSH), None, Some(control));
         let push = context.connected(ZMQ_PUSH, "inproc://front");
         let pull = context.connected(ZMQ_PULL, "inproc://back");
         let steer = context.connected(there, "inproc://control");
@@ -219,10 +217,8 @@ fn commands() {
 #[test]
 fn a_command_of_many_parts_is_one_command() {
     let context = Context::new();
-    let frontend = context.bound(ZMQ_PULL, "inproc://front");
-    let backend = context.bound(ZMQ_PUSH, "inproc://back");
     let control = context.bound(ZMQ_REP, "inproc://control");
-    let running = proxy(frontend, backend, None, Some(control));
+    let running = proxy_between(context, (ZMQ_PULL, ZMQ_PUSH), None, Some(control));
     let steer = context.connected(ZMQ_REQ, "inproc://control");
     steer.send(&["PAUSE", "TERMINATE"]);
     assert_eq!(steer.recv(), [""]);
@@ -321,10 +317,8 @@ fn messages_of_all_sizes_come_in_order_and_are_counted() {
 #[test]
 fn nothing_passes_a_capture_that_has_no_room() {
     let context = Context::new();
-    let frontend = context.bound(ZMQ_PULL, "inproc://front");
-    let backend = context.bound(ZMQ_PUSH, "inproc://back");
     let capture = context.bound(ZMQ_PUSH, "inproc://capture");
-    let running = proxy(frontend, backend, Some(capture), None);
+    let running = proxy_between(context, (ZMQ_PULL, ZMQ_PUSH), Some(capture), None);
     let push = context.connected(ZMQ_PUSH, "inproc://front");
     let pull = context.connected(ZMQ_PULL, "inproc://back");
     push.send(&["a", "b"]);
@@ -336,10 +330,7 @@ fn nothing_passes_a_capture_that_has_no_room() {
         assert_eq!(witness.recv(), parts);
         assert_eq!(pull.recv(), parts);
     }
-    [push, pull, witness].into_iter().for_each(Socket::close);
-    context.shutdown();
-    assert_eq!(running.join().unwrap().0, Err(Errno::TERM.0));
-    context.term();
+    end(context, running, &[push, pull, witness]);
 }
 
 #[test]

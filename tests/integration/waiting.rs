@@ -3,6 +3,7 @@
 use crate::support::PATIENCE_MS;
 use crate::support::process::no_child_begins;
 use crate::support::program::{Context, Socket, poll, raw_item};
+use crate::support::signals::{Signal, Target};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -182,30 +183,17 @@ fn the_time_runs_out_over_a_connection() {
 
 #[test]
 fn a_signal_wakes_a_thread_that_reads() {
-    extern "C" fn nothing(_signal: libc::c_int) {}
-    // SAFETY: a zeroed sigaction is valid; the handler does nothing.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = nothing as *const () as usize;
-        action.sa_flags = libc::SA_RESTART;
-        assert_eq!(libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()), 0);
-    }
+    let signal = Signal::Restarting.handle();
     let (context, pull, push) = pair("tcp://127.0.0.1:0", ZMQ_PULL, ZMQ_PUSH);
     push.send(&["x"]);
     assert_eq!(pull.recv(), ["x"]);
     let (sender, receiver) = channel();
     let receiving = thread::spawn(move || {
-        // SAFETY: no argument, no failure.
-        sender.send(unsafe { libc::pthread_self() }).unwrap();
+        sender.send(Target::own()).unwrap();
         pull.try_recv(0)
     });
-    let id = receiver.recv().unwrap();
-    // Repeated: the first ones may come before it sleeps.
-    while !receiving.is_finished() {
-        // SAFETY: not joined yet, so the id is valid.
-        unsafe { libc::pthread_kill(id, libc::SIGUSR2) };
-        thread::sleep(Duration::from_millis(1));
-    }
+    let target: Target = receiver.recv().unwrap();
+    target.send_until_finished(signal, &receiving);
     assert_eq!(receiving.join().unwrap(), Err(libc::EINTR));
     context.end(&[push, pull]);
 }

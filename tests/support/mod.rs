@@ -9,6 +9,7 @@ pub mod curve;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod signals;
 pub mod wss;
 pub mod zmtp;
 pub mod zws;
