@@ -4,6 +4,7 @@
 mod connection;
 mod connectionless;
 mod connections;
+mod letterbox;
 mod lifecycle;
 mod monitor;
 mod ordering;
@@ -27,16 +28,17 @@ pub use waiter::{Deadline, Waiter, unlocked};
 use crate::pipe::Pipe;
 use crate::reactor::Handle;
 use crate::transport::ConnectPlan;
-use remote::Shared;
+use letterbox::Flags;
+use remote::SessionRemote;
 use std::sync::Arc;
 
 /// A session as its socket knows it.
-pub struct SessionHandle(Arc<Shared>);
+pub struct SessionHandle(Arc<SessionRemote>);
 
 impl SessionHandle {
     /// Says that it is the program that wants the end: to be followed by [`terminate`](SessionHandle::terminate).
     pub fn disconnect(&self) {
-        self.0.note_disconnect();
+        self.0.letterbox.leave(Flags::DISCONNECT);
     }
 
     /// Ends the session once what the socket sent has left, or `ZMQ_LINGER` is over.
@@ -59,10 +61,10 @@ pub fn connect(
     pipe: Option<Pipe>,
     routing_id: Vec<u8>,
 ) -> SessionHandle {
-    let shared = Arc::new(Shared::default());
-    let theirs = Arc::clone(&shared);
+    let remote = Arc::new(SessionRemote::default());
+    let theirs = Arc::clone(&remote);
     io_thread.add(Box::new(move |cx| {
         lifecycle::session::Session::connecting(cx, session_context, theirs, (plan, routing_id), pipe)
     }));
-    SessionHandle(shared)
+    SessionHandle(remote)
 }

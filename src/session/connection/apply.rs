@@ -4,7 +4,8 @@
 //! A thread of the program that waits for a socket borrows the streams of its connections. It polls them itself and receives
 //! what comes, so that a message costs no hand-over between threads. The calls of such a thread, in order:
 //! [`borrow`](Connection::borrow), then [`receive_ready`](Connection::receive_ready) each time that poll(2) tells of the stream, then
-//! [`leave`](Connection::leave). The session calls [`take_deferred`](Connection::take_deferred) whenever it is woken, and
+//! [`leave`](Connection::leave). What they cannot do themselves they leave in the session's letterbox
+//! ([`defer`](crate::session::letterbox::ConnectionLetterbox::defer)). The session calls
 //! [`look_after`](Connection::look_after) when its timer is over.
 
 use super::Connection;
@@ -13,7 +14,6 @@ use super::watch::{Action, Event, Front, Watch, next};
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::session::connection::contention::Half;
-use crate::session::connection::control;
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::sys::contain::contain;
 use crate::sys::lock::{Lock, LockGuard};
@@ -29,22 +29,6 @@ struct State {
     /// Whose front epoll instance watches the stream; `Some` where `watch` has a front.
     front: Option<Arc<Parker>>,
     policy: LendPolicy,
-    deferred: Deferred,
-}
-
-/// What threads of the program leave for the session.
-#[derive(Default)]
-pub struct Deferred {
-    /// Arm the timer that looks after the stream.
-    pub arm_timer: bool,
-    /// Receiving has panicked.
-    pub panicked: bool,
-    /// The stream could not be registered with the reactor: no thread would be told of it any more.
-    pub failed: Option<Errno>,
-    /// The stream took nothing, though it has room, or gave nothing, though there is something: nobody will tell of that.
-    pub refused: bool,
-    /// Answers to the peer's commands.
-    pub answers: Vec<u8>,
 }
 
 /// What becomes of a thread's request for a stream.
@@ -76,7 +60,6 @@ impl Watcher {
             watch: Watch::Reactor { room, claimed: false },
             front: None,
             policy: LendPolicy::default(),
-            deferred: Deferred::default(),
         }))
     }
 }
@@ -153,14 +136,14 @@ impl Connection {
         let sent_before = self.turn_round();
         let mut state = self.watcher.0.lock();
         let policy = &mut state.policy;
+        let mut refused = false;
         let keeps = match received {
             Some(Some((_, true, bytes))) => {
                 let burst = LendPolicy::is_burst(bytes, sent_before);
                 policy.received(bytes, sent_before, begun, if burst { Instant::now() } else { begun });
                 let in_vain = bytes == 0 && policy.told_in_vain(begun);
-                let keeps = !policy.is_backing_off();
-                state.deferred.refused |= in_vain;
-                keeps
+                refused = in_vain;
+                !policy.is_backing_off()
             }
             Some(Some((received, ..))) if received.is_denial() => {
                 policy.never_lend(Instant::now());
@@ -178,12 +161,15 @@ impl Connection {
             }
             None => {
                 policy.refuse_lending(Instant::now());
-                state.deferred.panicked = true;
+                self.letterbox.defer(|deferred| deferred.panicked = true);
                 false
             }
         };
         let wake = !keeps || !answers.is_empty();
-        control::append(&mut state.deferred.answers, &answers);
+        if refused {
+            self.letterbox.defer(|deferred| deferred.refused = true);
+        }
+        self.letterbox.defer_answers(&answers);
         if !keeps {
             self.step(&mut state, Event::Recall, None);
         }
@@ -281,26 +267,6 @@ impl Connection {
         self.step(&mut state, if no_credit { Event::NoCredit } else { Event::Credited }, None);
     }
 
-    /// Leaves answers to the peer's commands for the session.
-    pub(in crate::session) fn leave_answers(&self, answers: Vec<u8>) {
-        control::append(&mut self.watcher.0.lock().deferred.answers, &answers);
-    }
-
-    /// Leaves word that the stream took nothing, though it has room.
-    pub(super) fn leave_refusal(&self) {
-        self.watcher.0.lock().deferred.refused = true;
-    }
-
-    /// Leaves word that receiving has panicked.
-    pub(in crate::session) fn leave_panic(&self) {
-        self.watcher.0.lock().deferred.panicked = true;
-    }
-
-    /// What threads of the program have left.
-    pub fn take_deferred(&self) -> Deferred {
-        std::mem::take(&mut self.watcher.0.lock().deferred)
-    }
-
     /// To be called [`MIN_LOOK_INTERVAL`](super::lend_policy::MIN_LOOK_INTERVAL) after [`Deferred::arm_timer`], and again
     /// after what this answers. `None`: no more.
     pub fn look_after(&self) -> Option<Duration> {
@@ -349,11 +315,11 @@ impl Connection {
                 Action::Deregister => drop(self.remote.deregister(self.raw_fd())),
                 Action::Register { room } => {
                     let registered = self.remote.register(self.raw_fd(), interest(room));
-                    self.note_failure(state, registered);
+                    self.note_failure(registered);
                 }
                 Action::Reregister { room } => {
                     let registered = self.remote.reregister(self.raw_fd(), interest(room));
-                    self.note_failure(state, registered);
+                    self.note_failure(registered);
                 }
                 Action::RegisterBehind => {
                     if self.remote.register_behind(self.raw_fd()).is_err() {
@@ -374,7 +340,7 @@ impl Connection {
                     }
                 }
                 Action::ArmTimer => {
-                    state.deferred.arm_timer = true;
+                    self.letterbox.defer(|deferred| deferred.arm_timer = true);
                     outcome = Outcome::TimerNoted;
                 }
             }
@@ -384,9 +350,9 @@ impl Connection {
         outcome
     }
 
-    fn note_failure(&self, state: &mut State, registered: Result<(), Errno>) {
+    fn note_failure(&self, registered: Result<(), Errno>) {
         if let Err(errno) = registered {
-            state.deferred.failed = Some(errno);
+            self.letterbox.defer(|deferred| deferred.failed = Some(errno));
             self.remote.wake();
         }
     }

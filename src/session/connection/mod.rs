@@ -22,6 +22,7 @@ use crate::session::connection::recv::{Received, RecvHalf};
 use crate::session::connection::send::{SendHalf, Sent};
 use crate::session::connection::send_rate::SendRate;
 use crate::session::connection::write_coalescing::WriteCoalescing;
+use crate::session::letterbox::ConnectionLetterbox;
 use crate::session::ordering::mark::note_received;
 use crate::sys::cancel::Closes;
 use crate::sys::contain::contain;
@@ -59,6 +60,8 @@ pub struct Connection {
     watcher: Watcher,
     /// The session.
     pub(in crate::session) remote: Remote,
+    /// What threads of the program leave for the session to do.
+    letterbox: ConnectionLetterbox,
     /// How fast the socket sends.
     send_rate: Arc<SendRate>,
     /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
@@ -87,9 +90,9 @@ impl Connection {
         fd: OwnedFd,
         for_room: bool,
         has_mechanism: bool,
-        send: SendHalf,
-        recv: RecvHalf,
+        (send, recv): (SendHalf, RecvHalf),
         remote: Remote,
+        letterbox: ConnectionLetterbox,
         send_rate: Arc<SendRate>,
     ) -> Connection {
         Connection {
@@ -105,6 +108,7 @@ impl Connection {
             recv: Lock::new(Some(recv)),
             watcher: Watcher::new(for_room),
             remote,
+            letterbox,
             send_rate,
             one_way: AtomicBool::new(false),
         }
@@ -312,7 +316,7 @@ impl Connection {
             self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(SendHalf::is_refused));
         self.wake_if_contended(Half::Send);
         if refused && self.await_room(Duration::ZERO) {
-            self.leave_refusal();
+            self.letterbox.defer(|deferred| deferred.refused = true);
             self.remote.wake();
         }
     }
@@ -364,11 +368,11 @@ impl Connection {
             }
             // What came of it is the session's business.
             Some(_) => {
-                self.leave_answers(answers);
+                self.letterbox.defer_answers(&answers);
                 false
             }
             None => {
-                self.leave_panic();
+                self.letterbox.defer(|deferred| deferred.panicked = true);
                 false
             }
         }

@@ -7,8 +7,9 @@ use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, OutFrame};
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::{Cx, Handle, Interest, Ready, Source};
+use crate::session::letterbox::Flags;
 use crate::session::lifecycle::timer;
-use crate::session::remote::{PEER_CLOSED, Shared, TERMINATE};
+use crate::session::remote::SessionRemote;
 use crate::session::{SessionContext, SessionHandle, SocketLink};
 use crate::sys::datagram;
 use crate::transport::{Datagrams, Unconnected};
@@ -33,40 +34,40 @@ pub fn exchange(
     socket: Unconnected,
     pipe: Pipe,
 ) -> Result<SessionHandle> {
-    let shared = Arc::new(Shared::default());
-    pipe.set_owner(shared.next_end());
-    let theirs = Arc::clone(&shared);
+    let remote = Arc::new(SessionRemote::default());
+    pipe.set_owner(remote.next_end());
+    let theirs = Arc::clone(&remote);
     let begin: Begin = match socket {
         Unconnected::Datagrams(socket) => {
             let means = Means::of(&session_context, socket)?;
-            Box::new(move |cx, shared, parts| Exchange::begin(cx, session_context, shared, means, parts))
+            Box::new(move |cx, remote, parts| Exchange::begin(cx, session_context, remote, means, parts))
         }
         #[cfg(feature = "pgm")]
-        Unconnected::Multicast(socket) => Box::new(move |cx, shared, parts| {
+        Unconnected::Multicast(socket) => Box::new(move |cx, remote, parts| {
             crate::session::connectionless::multicast::Exchange::begin(
                 cx,
                 session_context,
-                shared,
+                remote,
                 socket,
                 parts,
             )
         }),
         #[cfg(feature = "norm")]
-        Unconnected::Norm(socket) => Box::new(move |cx, shared, parts| {
-            crate::session::connectionless::norm::Exchange::begin(cx, session_context, shared, socket, parts)
+        Unconnected::Norm(socket) => Box::new(move |cx, remote, parts| {
+            crate::session::connectionless::norm::Exchange::begin(cx, session_context, remote, socket, parts)
         }),
     };
     io_thread.add(Box::new(move |cx| {
-        theirs.set_remote(cx.remote());
+        theirs.letterbox.set_remote(cx.remote());
         // Whatever was left for us before we had a place.
         cx.again();
         begin(cx, theirs, pipe.into_parts())
     }));
-    Ok(SessionHandle(shared))
+    Ok(SessionHandle(remote))
 }
 
 /// Makes a source on its I/O thread.
-type Begin = Box<dyn FnOnce(&mut Cx<'_>, Arc<Shared>, Parts) -> Box<dyn Source> + Send>;
+type Begin = Box<dyn FnOnce(&mut Cx<'_>, Arc<SessionRemote>, Parts) -> Box<dyn Source> + Send>;
 
 /// What datagrams need.
 struct Means {
@@ -91,7 +92,7 @@ impl Means {
 /// Lives on an I/O thread.
 struct Exchange {
     owner: Arc<SocketLink>,
-    shared: Arc<Shared>,
+    remote: Arc<SessionRemote>,
     form: Form,
     sends: bool,
     /// For one datagram on its way in; empty where none is received.
@@ -117,7 +118,7 @@ impl Exchange {
     fn begin(
         cx: &mut Cx<'_>,
         session_context: SessionContext,
-        shared: Arc<Shared>,
+        remote: Arc<SessionRemote>,
         means: Means,
         parts: Parts,
     ) -> Box<dyn Source> {
@@ -127,7 +128,7 @@ impl Exchange {
             out: Outgoing::new(form, socket.target()),
             sends: socket.target().is_some() || form == Form::Address,
             owner: session_context.owner,
-            shared,
+            remote,
             form,
             room,
             first: Vec::new(),
@@ -264,7 +265,7 @@ impl Source for Exchange {
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
-        if self.shared.take_flags() & (PEER_CLOSED | TERMINATE) != 0 {
+        if self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return self.close(cx);
         }
         self.send(cx);

@@ -9,8 +9,9 @@ use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
 use crate::session::connection::recv;
 use crate::session::connectionless::datagrams::{Parts, deliver_whole};
+use crate::session::letterbox::Flags;
 use crate::session::lifecycle::timer;
-use crate::session::remote::{PEER_CLOSED, Shared, TERMINATE};
+use crate::session::remote::SessionRemote;
 use crate::session::{SessionContext, SocketLink};
 use crate::sys::keyed::HashMap;
 use crate::sys::norm::{Event, NormSocket, Read, Stream};
@@ -34,7 +35,7 @@ const GIVE_UP: u8 = 2;
 /// Lives on an I/O thread.
 pub struct Exchange {
     owner: Arc<SocketLink>,
-    shared: Arc<Shared>,
+    remote: Arc<SessionRemote>,
     way: Way,
     /// The reactor has a place for the descriptor.
     watched: bool,
@@ -91,7 +92,7 @@ impl Exchange {
     pub fn begin(
         cx: &mut Cx<'_>,
         session_context: SessionContext,
-        shared: Arc<Shared>,
+        remote: Arc<SessionRemote>,
         norm: Norm,
         parts: Parts,
     ) -> Box<dyn Source> {
@@ -109,7 +110,7 @@ impl Exchange {
         }
         Box::new(Exchange {
             owner: session_context.owner,
-            shared,
+            remote,
             way,
             watched,
             closing: false,
@@ -348,7 +349,7 @@ impl Source for Exchange {
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
-        if self.shared.take_flags() & (PEER_CLOSED | TERMINATE) != 0 {
+        if self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return self.close(cx);
         }
         self.go_on(cx);

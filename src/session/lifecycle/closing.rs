@@ -75,7 +75,7 @@ impl Session {
         match &mut self.connecter {
             Some(connecter) if self.end.is_some() && !self.closing => {
                 connecter.end();
-                let session = SessionHandle(Arc::clone(&self.shared));
+                let session = SessionHandle(Arc::clone(&self.remote));
                 self.owner.mailbox.send(Command::Over { session, seen: false });
             }
             // Dropping our end of the pipe tells the socket.
@@ -85,7 +85,7 @@ impl Session {
 
     /// Lets go of the pipe, of which the socket is told. Another one may follow.
     pub(in crate::session) fn forget_pipe(&mut self) {
-        self.shared.forget_pipe();
+        self.remote.forget_pipe();
         self.lanes = None;
         self.end = None;
     }
@@ -148,7 +148,7 @@ impl Session {
 
     /// The program's threads find no connection any more, and whoever waits for it lets go of it.
     fn withdraw(&mut self) -> Option<Arc<Connection>> {
-        let connection = self.shared.take_connection()?;
+        let connection = self.remote.take_connection()?;
         self.owner.connections.remove(&connection);
         if connection.end_lending() {
             self.owner.mailbox.touch();

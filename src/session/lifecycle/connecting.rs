@@ -107,7 +107,7 @@ impl Session {
 
     /// Never connects again.
     pub(in crate::session) fn give_up(&mut self, cx: &mut Cx<'_>) {
-        self.owner.mailbox.send(Command::Gone(SessionHandle(Arc::clone(&self.shared))));
+        self.owner.mailbox.send(Command::Gone(SessionHandle(Arc::clone(&self.remote))));
         cx.finish();
     }
 

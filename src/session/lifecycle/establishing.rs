@@ -120,7 +120,7 @@ impl Session {
 
     /// Asks the authenticator about the peer.
     fn ask(&mut self, request: &ZapRequest) -> Option<Outcome> {
-        let asked = Zap::ask(&*self.authenticators, &self.shared, request);
+        let asked = Zap::ask(&*self.authenticators, &self.remote, request);
         let Stage::Handshaking(handshaking) = &mut self.stage else { return None };
         match asked {
             Ok(Some(zap)) => {
@@ -190,9 +190,9 @@ impl Session {
             fd,
             for_room || has_fd,
             has_mechanism,
-            send,
-            recv,
+            (send, recv),
             cx.remote(),
+            self.remote.letterbox.for_connection(),
             Arc::clone(&self.owner.send_rate),
         ));
         self.stage = Stage::Connected(Arc::clone(&connection));
@@ -204,7 +204,7 @@ impl Session {
 
     /// From here on threads of the program may be there as well.
     fn begin_data_phase(&mut self, cx: &mut Cx<'_>, connection: Arc<Connection>) {
-        self.shared.set_connection(Arc::clone(&connection));
+        self.remote.set_connection(Arc::clone(&connection));
         self.owner.connections.add(connection);
         if let Some(connecter) = &mut self.connecter {
             connecter.established();
@@ -239,7 +239,7 @@ impl Session {
         if let Some(connecter) = &self.connecter {
             theirs.routing_id = connecter.given_id().to_vec();
         }
-        ours.set_owner(self.shared.next_end());
+        ours.set_owner(self.remote.next_end());
         let (reader, writer, end) = ours.into_parts();
         self.end = Some(end);
         Ok((reader, writer, theirs))

@@ -8,7 +8,7 @@ use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
 use crate::session::lifecycle::session::{Session, SessionContext};
 use crate::session::lifecycle::zap::Authenticators;
 use crate::session::monitor::{Endpoints, descriptor_value, event};
-use crate::session::remote::Shared;
+use crate::session::remote::SessionRemote;
 use crate::session::{SocketLink, monitor};
 use crate::sys::lock::Lock;
 use crate::sys::log::Notice;
@@ -46,7 +46,7 @@ struct Both {
     /// `None` once closed.
     listener: Lock<Option<Listener>>,
     /// What came of it. Those that have ended are forgotten from time to time.
-    sessions: Lock<Vec<Weak<Shared>>>,
+    sessions: Lock<Vec<Weak<SessionRemote>>>,
 }
 
 /// Listens on an I/O thread.
@@ -211,7 +211,7 @@ impl Acceptor {
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SessionRemote::default());
         let ticket = self.begin_handshake(&context, &shared, &stream, now_ms);
         let mut sessions = self.shared.sessions.lock();
         if sessions.len() >= self.tidy_at {
@@ -244,14 +244,14 @@ impl Acceptor {
     fn begin_handshake(
         &self,
         context: &Context,
-        shared: &Arc<Shared>,
+        shared: &Arc<SessionRemote>,
         stream: &Accepted,
         now_ms: u64,
     ) -> HandshakeTicket {
         static NOTICE: Notice = Notice::new();
         let bytes = if stream.layers.tls.is_some() { MAX_TLS_HANDSHAKE_BYTES } else { MAX_HANDSHAKE_BYTES };
         let limit = context.options().max_handshakes_size;
-        let weak: Weak<Shared> = Arc::downgrade(shared);
+        let weak: Weak<SessionRemote> = Arc::downgrade(shared);
         let (ticket, stopped) = context.handshakes().begin(bytes, usize::try_from(limit).unwrap_or(0), weak);
         if stopped > 0 {
             let line = format_args!(

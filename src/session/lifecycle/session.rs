@@ -11,13 +11,14 @@ use crate::session::SocketLink;
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::session::connection::send::Sent;
 use crate::session::connection::{Connection, MIN_LOOK_INTERVAL};
+use crate::session::letterbox::{Deferred, Flags, Mail};
 use crate::session::lifecycle::connecter::{Attempt, Connecter};
 use crate::session::lifecycle::handshaking::Handshaking;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::Authenticators;
 use crate::session::monitor::{Endpoints, descriptor_value, event};
-use crate::session::remote::{DISCONNECT, MAKE_ROOM, PEER_CLOSED, READABLE, Shared, TERMINATE, WRITABLE};
+use crate::session::remote::SessionRemote;
 use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan, Layers, Scheme};
 use std::sync::Arc;
@@ -37,13 +38,13 @@ pub struct SessionContext {
     pub guard: Guard,
 }
 
-/// Lives on an I/O thread; others reach it through its [`Shared`].
+/// Lives on an I/O thread; others reach it through its [`SessionRemote`].
 pub struct Session {
     pub(in crate::session) owner: Arc<SocketLink>,
     pub(in crate::session) options: Arc<SocketOptions>,
     pub(in crate::session) security: Security,
     pub(in crate::session) authenticators: Arc<dyn Authenticators>,
-    pub(in crate::session) shared: Arc<Shared>,
+    pub(in crate::session) remote: Arc<SessionRemote>,
     /// How to connect (again); `None` for a connection that was accepted.
     pub(in crate::session) connecter: Option<Connecter>,
     pub(in crate::session) stage: Stage,
@@ -79,11 +80,11 @@ impl Session {
     pub fn accepted(
         cx: &mut Cx<'_>,
         session_context: SessionContext,
-        shared: Arc<Shared>,
+        remote: Arc<SessionRemote>,
         (stream, ticket): (Accepted, HandshakeTicket),
     ) -> Box<dyn Source> {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
-        let mut session = Session::new(cx, session_context, shared, None, (stream.scheme, endpoints));
+        let mut session = Session::new(cx, session_context, remote, None, (stream.scheme, endpoints));
         session.ticket = Some(ticket);
         session.peer_address = stream.peer_address;
         session.layers = stream.layers;
@@ -95,14 +96,14 @@ impl Session {
     pub fn connecting(
         cx: &mut Cx<'_>,
         session_context: SessionContext,
-        shared: Arc<Shared>,
+        remote: Arc<SessionRemote>,
         (plan, routing_id): (ConnectPlan, Vec<u8>),
         pipe: Option<Pipe>,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints::connecting(plan.endpoint());
         let (scheme, layers) = (plan.scheme(), plan.layers().clone());
         let connecter = Connecter::new(plan, Arc::clone(&session_context.options), routing_id);
-        let mut session = Session::new(cx, session_context, shared, Some(connecter), (scheme, endpoints));
+        let mut session = Session::new(cx, session_context, remote, Some(connecter), (scheme, endpoints));
         session.layers = layers;
         if let Some(pipe) = pipe {
             session.take_pipe(pipe);
@@ -114,11 +115,11 @@ impl Session {
     fn new(
         cx: &mut Cx<'_>,
         session_context: SessionContext,
-        shared: Arc<Shared>,
+        remote: Arc<SessionRemote>,
         connecter: Option<Connecter>,
         (scheme, endpoints): (Scheme, Endpoints),
     ) -> Session {
-        shared.set_remote(cx.remote());
+        remote.letterbox.set_remote(cx.remote());
         // Whatever was left for us before we had a place.
         cx.again();
         Session {
@@ -126,7 +127,7 @@ impl Session {
             options: session_context.options,
             security: session_context.security,
             authenticators: session_context.authenticators,
-            shared,
+            remote,
             connecter,
             stage: Stage::Waiting,
             ticket: None,
@@ -144,7 +145,7 @@ impl Session {
     }
 
     fn take_pipe(&mut self, pipe: Pipe) {
-        pipe.set_owner(self.shared.next_end());
+        pipe.set_owner(self.remote.next_end());
         let (reader, writer, end) = pipe.into_parts();
         self.lanes = Some((reader, writer));
         self.end = Some(end);
@@ -250,10 +251,9 @@ impl Session {
         }
     }
 
-    /// Does what a thread of the program that received here has left.
-    fn run_deferred(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        let deferred = connection.take_deferred();
+    /// Does what threads of the program have left to do on the connection.
+    fn run_deferred(&mut self, cx: &mut Cx<'_>, deferred: Deferred) {
+        let Stage::Connected(_) = &self.stage else { return };
         if deferred.panicked {
             // As if it had happened here.
             if !self.panicked(cx) {
@@ -381,19 +381,19 @@ impl Source for Session {
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
-        let flags = self.shared.take_flags();
-        if flags & WRITABLE != 0
+        let Mail { flags, deferred } = self.remote.letterbox.take();
+        if flags.has(Flags::WRITABLE)
             && let Stage::Connected(connection) = &self.stage
             && connection.heartbeats
         {
             let now_ms = cx.now_ms();
             connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
         }
-        self.run_deferred(cx);
-        if flags & DISCONNECT != 0 && self.stops_attempts() {
+        self.run_deferred(cx, deferred);
+        if flags.has(Flags::DISCONNECT) && self.stops_attempts() {
             return cx.finish();
         }
-        if flags & (PEER_CLOSED | TERMINATE) != 0 {
+        if flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return self.close(cx);
         }
         match &self.stage {
@@ -401,8 +401,9 @@ impl Source for Session {
             Stage::Connected(connection) => {
                 // Who is only told that there is something to send need not ask for more; and what is lent is received
                 // by others, but for what lies here already for want of credit.
-                let receives = flags & WRITABLE != 0 || flags & READABLE == 0 && !connection.is_lent();
-                if flags == READABLE {
+                let receives =
+                    flags.has(Flags::WRITABLE) || !flags.has(Flags::READABLE) && !connection.is_lent();
+                if flags == Flags::READABLE {
                     self.send_unless_coalescing(cx);
                 } else {
                     self.send(cx);
@@ -413,7 +414,7 @@ impl Source for Session {
                     self.watch_heartbeat(cx);
                 }
             }
-            Stage::Handshaking(_) if flags & MAKE_ROOM != 0 => {
+            Stage::Handshaking(_) if flags.has(Flags::MAKE_ROOM) => {
                 self.disconnected(cx, Reason::Stream(Errno::NOBUFS));
             }
             Stage::Handshaking(_) => self.shake_hands(cx),
@@ -437,7 +438,7 @@ impl Source for Session {
             Stage::Waiting | Stage::Connecting(_) => None,
         };
         // Whatever was half done goes, and the pipe with it, of which the socket is told.
-        self.shared.forget_pipe();
+        self.remote.forget_pipe();
         self.let_go();
         self.control.clear();
         self.lanes = None;

@@ -5,7 +5,8 @@ use crate::engine::zap::{ZapReply, ZapRequest};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{Notify, Pipe, PipeEvent};
-use crate::session::remote::{Shared, ZAP};
+use crate::session::letterbox::Flags;
+use crate::session::remote::SessionRemote;
 use std::sync::Arc;
 
 /// Frames and bytes of a reply, beyond which it is no reply. A ZAP reply has eight frames.
@@ -27,9 +28,13 @@ pub struct Zap {
 
 impl Zap {
     /// Asks; the session is woken when there is something to read. `None`: there is nobody to ask. Errors: `ENOMEM`.
-    pub fn ask(who: &dyn Authenticators, shared: &Arc<Shared>, request: &ZapRequest) -> Result<Option<Zap>> {
+    pub fn ask(
+        who: &dyn Authenticators,
+        remote: &Arc<SessionRemote>,
+        request: &ZapRequest,
+    ) -> Result<Option<Zap>> {
         let Some(mut pipe) = who.authenticator()? else { return Ok(None) };
-        pipe.set_owner(Arc::new(Asker(Arc::clone(shared))));
+        pipe.set_owner(Arc::new(Asker(Arc::clone(remote))));
         let mut frames = request.frames().peekable();
         while let Some(frame) = frames.next() {
             pipe.write(&mut OutFrame::bytes(frame, frames.peek().is_some()))?;
@@ -57,13 +62,13 @@ impl Zap {
 }
 
 /// The session's end of the pipe.
-struct Asker(Arc<Shared>);
+struct Asker(Arc<SessionRemote>);
 
 impl Notify for Asker {
     fn notify(&self, event: PipeEvent) {
         // An authenticator that goes away without an answer leaves the peer to the handshake's time.
         if matches!(event, PipeEvent::Readable) {
-            self.0.raise(ZAP);
+            self.0.letterbox.raise(Flags::ZAP_REPLY);
         }
     }
 }
