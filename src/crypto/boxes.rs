@@ -9,7 +9,8 @@
 use super::keys::{KEY, PublicKey, SecretKey};
 use super::random;
 use super::salsa::hsalsa20;
-use super::stream::{BoxStream, PREFIX, TAG};
+use super::stream::BoxStream;
+use super::{PREFIX, TAG};
 use crate::errno::{Errno, Result};
 use chacha20poly1305::{AeadInPlace, KeyInit, XChaCha20Poly1305};
 use crypto_box::SalsaBox;
@@ -68,18 +69,23 @@ impl SharedKey {
 
     /// As [`HandshakeKey::seal_in_place`].
     pub fn seal_in_place(&self, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
-        let (mut stream, counter) = self.stream(nonce);
+        let (mut stream, counter) = self.single(nonce);
         stream.seal_in_place(counter, buf)
     }
 
     /// As [`HandshakeKey::open_in_place`].
     pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
-        let (mut stream, counter) = self.stream(nonce);
+        let (mut stream, counter) = self.single(nonce);
         stream.open_in_place(counter, buf)
     }
 
+    /// For one direction of the connection. `prefix` is the part of the nonce before the counter.
+    pub fn stream(&self, prefix: &[u8; PREFIX]) -> BoxStream {
+        BoxStream::with_key(self.as_bytes(), prefix)
+    }
+
     /// A single box is a stream of one message.
-    fn stream(&self, nonce: &[u8; NONCE]) -> (BoxStream, u64) {
+    fn single(&self, nonce: &[u8; NONCE]) -> (BoxStream, u64) {
         let mut prefix = [0; PREFIX];
         let mut counter = [0; NONCE - PREFIX];
         prefix.copy_from_slice(&nonce[..PREFIX]);

@@ -35,4 +35,9 @@ mod tests;
 
 pub use boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
 pub use keys::{KEY, PublicKey, SecretKey};
-pub use stream::{BoxStream, Sealed, TAG};
+pub use stream::{BoxStream, Sealed};
+
+/// Bytes of the authentication tag, which stands before the text.
+pub const TAG: usize = 16;
+/// Bytes of the nonce's fixed part.
+pub const PREFIX: usize = 16;

@@ -5,8 +5,8 @@
 //! It computes in three words of 64 bits. That needs only the integer units and general registers, which the
 //! key stream kernels leave free. So a processor computes both at once where their instructions are mixed.
 
+use super::TAG;
 use super::salsa::Aside;
-use super::stream::TAG;
 use zeroize::Zeroize;
 
 /// Bytes of a block.

@@ -11,19 +11,14 @@
 //!   consecutive messages these are the authenticators of the last ones ([`Sums`]).
 //! - Text is encrypted on the way to its destination, so that it is not copied.
 
-use super::boxes::SharedKey;
 use super::poly1305::Poly1305;
 use super::salsa::{self, Block, Kernel, Key, Lanes, MAX_LANES};
 use super::sums::Sums;
+use super::{PREFIX, TAG};
 use crate::errno::{Errno, Result};
 use std::mem::MaybeUninit;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
-
-/// Bytes of the authentication tag, which stands before the text.
-pub const TAG: usize = 16;
-/// Bytes of the nonce's fixed part.
-pub const PREFIX: usize = 16;
 
 /// The first bytes of key stream are the authenticator's key.
 const MAC_KEY_BYTES: usize = 32;
@@ -58,10 +53,6 @@ enum Way {
 
 impl BoxStream {
     /// `prefix` is the part of the nonce before the counter.
-    pub fn new(key: &SharedKey, prefix: &[u8; PREFIX]) -> BoxStream {
-        BoxStream::with_key(key.as_bytes(), prefix)
-    }
-
     pub(super) fn with_key(key: &[u8; 32], prefix: &[u8; PREFIX]) -> BoxStream {
         BoxStream::with_kernel(key, prefix, Kernel::best())
     }

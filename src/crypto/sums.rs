@@ -4,9 +4,9 @@
 //! other work needs the sum until the text is sent or shown. So texts queue up here, and the kernels work the
 //! queue off between their rounds.
 
+use super::TAG;
 use super::poly1305::{BLOCK, Sum, partial_block, tag_of};
 use super::salsa::Aside;
-use super::stream::TAG;
 use zeroize::Zeroize;
 
 /// Most texts in the queue. More than any kernel has lanes, so that calls and texts keep step.

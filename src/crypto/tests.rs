@@ -1,11 +1,12 @@
 //! The boxes against crypto_box and the published vectors, each with every kernel that this processor has.
 #![allow(clippy::unwrap_used)]
 
+use super::TAG;
 use super::boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
 use super::keys::{self, KEY, PublicKey, SecretKey};
 use super::random;
 use super::salsa::{self, Aside, Kernel, Lanes, MAX_LANES};
-use super::stream::{BoxStream, Sealed, TAG};
+use super::stream::{BoxStream, Sealed};
 use crate::errno::Errno;
 use ::crypto_box::aead::AeadInPlace;
 use ::crypto_box::{PublicKey as TheirPublic, SalsaBox, SecretKey as TheirSecret};
@@ -210,7 +211,7 @@ fn every_changed_bit_is_detected() {
 #[test]
 fn buffers_without_room_for_a_tag_are_refused() {
     let (key, _) = pair();
-    let mut stream = BoxStream::new(&key, PREFIX);
+    let mut stream = key.stream(PREFIX);
     assert_eq!(stream.seal_in_place(0, &mut [0; TAG - 1]).unwrap_err(), Errno::INVAL);
     assert_eq!(stream.open_in_place(0, &mut [0; TAG - 1]).unwrap_err(), Errno::PROTO);
     assert_eq!(stream.open_in_place(0, &mut []).unwrap_err(), Errno::PROTO);

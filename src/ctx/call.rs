@@ -3,7 +3,8 @@
 use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
 use crate::sys::cancel::end_if_cancelled;
-use crate::sys::contain::{Here, contain_at};
+use crate::sys::contain::contain_at;
+use crate::sys::here::Here;
 
 /// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
 /// mistaken for a condition that a program knows how to handle (and `EFAULT` stays the sign of a bad handle).

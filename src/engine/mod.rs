@@ -36,5 +36,6 @@ pub use failure::Failure;
 pub use mechanism::curve::keys::{ClientKeys, KeyRing, ServerKeys};
 pub use opening::Opening;
 pub use zap::{ZapReply, ZapRequest, ZapStatus};
-pub use zmtp::handshake::{Handshake, Peer, Progress};
+pub use zmtp::handshake::{Handshake, Progress};
 pub use zmtp::heartbeat::Heartbeat;
+pub use zmtp::peer::Peer;

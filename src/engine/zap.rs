@@ -2,7 +2,7 @@
 //! it takes the answer. Who carries the frames to `inproc://zeromq.zap.01` and back is the owner's business.
 use super::Failure;
 use super::config::Zap;
-use super::mechanism::properties;
+use super::mechanism::properties::{self, Authenticated};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -84,13 +84,6 @@ pub enum ZapStatus {
     TemporaryError = 300,
     AuthenticationFailure = 400,
     InternalError = 500,
-}
-
-/// What the authenticator told of a peer that is let in.
-#[derive(Debug, Default)]
-pub(super) struct Authenticated {
-    /// The user id and the metadata; the first of a name counts.
-    pub properties: Vec<(String, Vec<u8>)>,
 }
 
 impl ZapReply {

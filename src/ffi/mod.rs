@@ -48,7 +48,7 @@ pub use z85::*;
 use crate::ctx::call::{begin_cancellable, cancelled_before, contained, deferring_frees};
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::{CancelOff, end_if_cancelled};
-use crate::sys::contain::Here;
+use crate::sys::here::Here;
 use std::ffi::c_int;
 use std::ptr;
 

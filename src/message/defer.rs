@@ -1,7 +1,7 @@
 //! Free callbacks run with no lock of ours held.
 
 use super::body::Header;
-use crate::sys::contain::Here;
+use crate::sys::here::Here;
 use std::marker::PhantomData;
 use std::ptr;
 

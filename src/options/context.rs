@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::c_int;
 
 use super::row::{self, Empty, Row, refuse_get, refuse_set, row};
-use super::socket::{SocketOptions, SocketType};
+use super::socket_values::{SocketOptions, SocketType};
 use super::table::MAX;
 use super::text::Text;
 use super::value;

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::row::{self, Empty};
-use super::socket::SocketOptions;
+use super::socket_values::SocketOptions;
 use super::value;
 use crate::errno::{Errno, Result};
 

@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use super::socket::SocketOptions;
+use super::socket_values::SocketOptions;
 use super::text::Text;
 use super::value::{self, FlagRule};
 use crate::errno::{Errno, Result};

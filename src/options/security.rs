@@ -3,7 +3,7 @@
 //!
 //! Sources: zmq_setsockopt(3), zmq_plain(7), zmq_curve(7).
 
-use super::socket::{Mechanism, SocketOptions};
+use super::socket_values::{Mechanism, SocketOptions};
 use super::text::Text;
 use super::value::{self, FlagRule};
 use crate::errno::{Errno, Result};

@@ -7,7 +7,7 @@ use std::ffi::c_int;
 use super::filter::{set_ipc_gid, set_ipc_pid, set_ipc_uid, set_tcp_accept};
 use super::row::{Row, refuse_get, refuse_set, row};
 use super::security::*;
-use super::socket::*;
+use super::socket_values::*;
 use super::{draft_number::*, number::*};
 
 pub(super) const MIN: i32 = i32::MIN;

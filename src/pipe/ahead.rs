@@ -1,7 +1,7 @@
 //! The next frame that a lane's reader comes to.
 
 use super::body_ring::RingReader;
-use super::lane::Tail;
+use super::tail::Tail;
 use super::wire::Header;
 use crate::message::{COMMAND, FrameKind, IN_BODY_RING, MORE, Metadata, ROUTING_ID};
 use crate::queue::blocks::Consumer;

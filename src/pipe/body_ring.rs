@@ -1,7 +1,7 @@
 //! Bodies that go from socket to socket within the process: by reference, in a ring beside the lane's blocks, in which an empty frame
 //! with the flag [`IN_BODY_RING`](crate::message::IN_BODY_RING) stands for each. In the order of their frames, of which they have one each.
 
-use super::lane::Tail;
+use super::tail::{BodyRing, Tail};
 use super::wire::Encoded;
 use crate::errno::Result;
 use crate::message::{Body, IN_BODY_RING, MORE};
@@ -24,9 +24,6 @@ pub struct RingWriter {
 /// The reader's side.
 #[derive(Default)]
 pub struct RingReader(Option<rtrb::Consumer<Body>>);
-
-/// The reader's part of a ring, on its way to it.
-pub struct BodyRing(rtrb::Consumer<Body>);
 
 impl RingWriter {
     /// Whether there is a place for one more.

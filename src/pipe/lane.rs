@@ -11,25 +11,15 @@ pub use reader::LaneReader;
 pub use run::Run;
 pub use writer::LaneWriter;
 
-use super::body_ring::{BodyRing, RingReader};
+use super::body_ring::RingReader;
 use super::hwm;
 use super::latest::Latest;
 use super::link::{Link, Side};
+use super::tail::Tail;
 use crate::errno::Result;
-use crate::message::{Body, Metadata};
 use crate::queue::blocks::{self, Consumer, Producer};
 use std::sync::Arc;
 use weight::Weight;
-
-/// A value between two blocks of a lane.
-pub enum Tail {
-    /// The body of the frame whose header ends the block.
-    Body(Body),
-    /// The connection, by its properties, from which the frames from here on come.
-    Properties(Arc<Metadata>),
-    /// The ring through which the bodies of frames from here on are passed.
-    BodyRing(BodyRing),
-}
 
 /// Settings of a lane.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,6 @@
 //! What the two ends of a pipe know of each other: whether the other is closed, and how to wake its owner.
 
-use super::PipeEvent;
-use super::notify::Notify;
+use super::{Notify, PipeEvent};
 use crate::errno::Errno;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};

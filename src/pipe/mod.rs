@@ -13,20 +13,40 @@ mod hwm;
 mod lane;
 mod latest;
 mod link;
-mod notify;
 mod set;
+mod tail;
 pub mod wire;
 
 pub use budget::Budget;
 pub use hwm::sum as sum_of_hwms;
-pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Tail, Wake};
+pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Wake};
 pub use link::{Link, Side};
-pub use notify::{Notify, PipeEvent};
 pub use set::{PipeId, Pipes};
+pub use tail::Tail;
 
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, FrameBody, MORE, Msg, OutFrame};
 use std::sync::{Arc, OnceLock};
+
+/// An event of the other end.
+pub enum PipeEvent {
+    /// Messages were published while the reader slept.
+    Readable,
+    /// Credit was granted while the writer slept.
+    Writable,
+    /// The peer closed its end: nothing more can be written. What it wrote may still be read.
+    PeerClosed,
+    /// The peer's connection was replaced. Messages not sent are dropped, and this is the lane to write to
+    /// from now on ([`Pipe::replace_writer`](Pipe::replace_writer)).
+    Hiccup(LaneWriter),
+}
+
+/// The owner of a pipe's end, as the other end sees it. Called on the other end's thread, and only while this
+/// side sleeps, and when the other end closes or hiccups. Must not block and must not call back into the
+/// pipe.
+pub trait Notify: Send + Sync {
+    fn notify(&self, event: PipeEvent);
+}
 
 /// Makes a pipe and returns its left end and its right end. The left end writes to the first lane. Errors:
 /// `ENOMEM`.

@@ -2,7 +2,7 @@
 
 use crate::errno::Result;
 use crate::sys::cancel::CancelOff;
-use crate::sys::contain::Here;
+use crate::sys::here::Here;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::os::fd::{AsRawFd, RawFd};

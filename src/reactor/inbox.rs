@@ -1,7 +1,7 @@
 //! The messages of other threads to a reactor.
 
 use super::waker::Waker;
-use super::{Cx, Interest, Source, Token};
+use super::{Interest, Make, Token};
 use crate::errno::{Errno, Result};
 use crate::sys::descriptor::reopen;
 use crate::sys::epoll::watch_behind;
@@ -16,9 +16,6 @@ use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
-
-/// Makes a source on its I/O thread, where it can register descriptors and set timers at once.
-pub type Make = Box<dyn FnOnce(&mut Cx<'_>) -> Box<dyn Source> + Send>;
 
 /// An I/O thread, as other threads see it.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ mod waker;
 mod tests;
 
 pub use cx::Cx;
-pub use inbox::{Handle, Make, Remote};
+pub use inbox::{Handle, Remote};
 pub use mio::Interest;
 pub use table::Token;
 pub use turn::{OnLoss, spawn_reactor};
@@ -54,6 +54,9 @@ pub trait Source: Send {
         false
     }
 }
+
+/// Makes a source on its I/O thread, where it can register descriptors and set timers at once.
+pub type Make = Box<dyn FnOnce(&mut Cx<'_>) -> Box<dyn Source> + Send>;
 
 /// The readiness of a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

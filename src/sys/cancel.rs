@@ -12,7 +12,7 @@
 //! Other calls that could be cancellation points are made without libc's wrapper ([`SystemCall::make`]), or
 //! run under a [`CancelOff`].
 
-use super::contain::Here;
+use super::here::{Here, PutOff};
 use crate::errno::{Errno, Result};
 use std::ffi::{c_int, c_long, c_void};
 use std::mem::ManuallyDrop;
@@ -34,17 +34,6 @@ const CANCELED: *mut c_void = if cfg!(target_vendor = "apple") {
 } else {
     ptr::without_provenance_mut(usize::MAX)
 };
-
-/// Why the cancellation of a thread is deferred, if it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutOff {
-    /// The library does not defer it.
-    No,
-    /// By a call, which may be cancelled where it sleeps.
-    ByCall,
-    /// By a callback of the program, below which frames on the stack own values.
-    ByCallback,
-}
 
 /// While it lives, the calling thread is not cancelled, except where a call sleeps.
 pub struct CancelOff {

@@ -1,8 +1,8 @@
 //! A descriptor that becomes readable when told to.
 
 use super::cancel::{CancelOff, Closes};
-use super::contain::Here;
 use super::faults::{self, Call};
+use super::here::Here;
 use super::late;
 use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};

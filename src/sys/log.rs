@@ -1,7 +1,7 @@
 //! Lines on stderr, for programs that ask for them.
 
 use super::cancel::CancelOff;
-use super::contain::Here;
+use super::here::Here;
 use std::fmt;
 use std::io::Write;
 use std::sync::OnceLock;

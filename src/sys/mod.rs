@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod faults;
 pub mod fork;
+pub mod here;
 mod futex;
 #[cfg(feature = "gssapi")]
 pub mod gssapi;

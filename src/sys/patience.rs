@@ -1,8 +1,8 @@
 //! Retries for calls that the system refuses without a reason: try again, at a bounded rate.
 
 use super::cancel::CancelOff;
-use super::contain::Here;
 use super::faults::{self, Call};
+use super::here::Here;
 use super::poll::poll;
 use crate::errno::Errno;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::cancel::SystemCall;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 use super::faults::{self, Call};
 #[cfg(not(direct_calls))]
-use super::{cancel::CancelOff, contain::Here};
+use super::{cancel::CancelOff, here::Here};
 #[cfg(not(direct_calls))]
 use crate::errno::Errno;
 use crate::errno::Result;

@@ -1,8 +1,8 @@
 //! Random bytes of the system.
 
 use super::cancel::CancelOff;
-use super::contain::Here;
 use super::faults::{self, Call};
+use super::here::Here;
 use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
 use std::fs::File;

@@ -54,7 +54,7 @@ pub fn write(fd: impl AsFd, ranges: &[IoSlice<'_>]) -> Result<usize> {
 #[cfg(direct_calls)]
 mod calls {
     use crate::sys::cancel::SystemCall;
-    use crate::sys::contain::Here;
+    use crate::sys::here::Here;
     use std::io::{Error, IoSlice, Result};
     use std::mem::MaybeUninit;
     use std::os::fd::{AsRawFd, BorrowedFd};
@@ -85,7 +85,7 @@ mod calls {
 #[cfg(not(direct_calls))]
 mod calls {
     use crate::sys::cancel::CancelOff;
-    use crate::sys::contain::Here;
+    use crate::sys::here::Here;
     use socket2::SockRef;
     use std::io::{IoSlice, Result};
     use std::mem::MaybeUninit;

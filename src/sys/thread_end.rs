@@ -5,7 +5,8 @@
 //! and their owners register here.
 
 use super::cancel::CancelOff;
-use super::contain::{Here, contain};
+use super::contain::contain;
+use super::here::Here;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;

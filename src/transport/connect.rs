@@ -1,7 +1,7 @@
 //! Connecting in steps: plan, resolve, start, finish. Only [`ConnectPlan::resolve`] blocks.
 
 use super::tuning::{self, Tuning};
-use super::{Layers, ProxyRequest, Scheme, endpoint, ip, tcp};
+use super::{Layers, ProxyRequest, Scheme, endpoint, ip};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::sys::faults::{self, Call};
@@ -106,7 +106,7 @@ impl ConnectPlan {
     pub fn resolve(&self, options: &SocketOptions) -> Result<Vec<Destination>> {
         match &self.target {
             Target::Ip { name, .. } => {
-                ip::resolve_remote(name, tcp::effective_ipv6(options)).map(destinations)
+                ip::resolve_remote(name, ip::effective_ipv6(options)).map(destinations)
             }
             Target::Fixed(address) => Ok(vec![Destination::Fixed(address.clone())]),
         }
@@ -116,7 +116,7 @@ impl ConnectPlan {
     pub fn resolve_literal(&self, options: &SocketOptions) -> Option<Result<Vec<Destination>>> {
         match &self.target {
             Target::Ip { name, .. } => {
-                let answer = ip::resolve_literal(name, tcp::effective_ipv6(options))?;
+                let answer = ip::resolve_literal(name, ip::effective_ipv6(options))?;
                 Some(answer.map(destinations))
             }
             Target::Fixed(address) => Some(Ok(vec![Destination::Fixed(address.clone())])),

@@ -1,6 +1,6 @@
 //! Endpoints as text, as `ZMQ_LAST_ENDPOINT`, monitor events and message properties show them.
 
-use super::{Scheme, ip, tcp, tipc, vsock};
+use super::{Scheme, ip};
 use crate::options::SocketOptions;
 use crate::sys::tipc::TipcAddress;
 use crate::sys::{credentials, interface};
@@ -36,7 +36,7 @@ pub fn other_names<'a>(
     options: &'a SocketOptions,
 ) -> impl Iterator<Item = String> + use<'a> {
     let name = move |bindable: bool| {
-        let ipv6 = tcp::effective_ipv6(options);
+        let ipv6 = ip::effective_ipv6(options);
         let address = match bindable {
             true => ip::resolve_local(address, ipv6).ok(),
             false => ip::resolve_remote(address, ipv6).ok()?.into_iter().next(),
@@ -57,11 +57,11 @@ pub(super) fn uri(scheme: Scheme, address: &SockAddr) -> String {
             None => String::new(),
         },
         Scheme::Tipc => match TipcAddress::of(address) {
-            Some(address) => format!("{name}://{}", tipc::text(address)),
+            Some(address) => format!("{name}://{}", tipc_text(address)),
             None => String::new(),
         },
         Scheme::Vsock => match address.as_vsock_address() {
-            Some(address) => format!("{name}://{}", vsock::text(address)),
+            Some(address) => format!("{name}://{}", vsock_text(address)),
             None => String::new(),
         },
         _ => match address.as_socket() {
@@ -85,6 +85,23 @@ pub(super) fn address_text(fd: BorrowedFd<'_>, address: &SockAddr) -> String {
         Ok(ids) => format!("localhost:{}:{}:{}", ids.uid, ids.gid, ids.pid),
         Err(_) => String::from("localhost"),
     }
+}
+
+/// A TIPC address: a service's domain in the place of a range's upper end, as libzmq does.
+fn tipc_text(address: TipcAddress) -> String {
+    match address {
+        TipcAddress::Socket { node, port } => {
+            format!("<{}.{}.{}:{port}>", node >> 24, (node >> 12) & 0xfff, node & 0xfff)
+        }
+        TipcAddress::Service { kind, instance, domain } => format!("{{{kind}, {instance}, {domain}}}"),
+        TipcAddress::Services { kind, lower, upper } => format!("{{{kind}, {lower}, {upper}}}"),
+    }
+}
+
+/// An address as endpoints show it.
+fn vsock_text((context, port): (u32, u32)) -> String {
+    let shown = |number: u32| if number == u32::MAX { String::from("*") } else { number.to_string() };
+    format!("{}:{}", shown(context), shown(port))
 }
 
 /// The host of an address as getnameinfo(3) writes it: with the zone where there is one. The zone of a link

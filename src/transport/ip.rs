@@ -3,7 +3,8 @@
 //! choose one (where binding). Service names are not supported.
 
 use crate::errno::{Errno, Result};
-use crate::sys::{interface, net_resolve};
+use crate::options::SocketOptions;
+use crate::sys::{interface, net, net_resolve};
 use net_resolve::Query;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -15,6 +16,11 @@ pub(super) struct Rules {
     /// Host names may be looked up, which may block.
     pub dns: bool,
     pub ipv6: bool,
+}
+
+/// Whether `ZMQ_IPV6` is set and the kernel supports it. Without support the option silently means IPv4.
+pub(super) fn effective_ipv6(options: &SocketOptions) -> bool {
+    options.ipv6 && net::ipv6_supported()
 }
 
 /// The address to bind to. A source address before a `;` is checked and then ignored, as libzmq does.

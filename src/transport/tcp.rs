@@ -25,7 +25,7 @@ pub(super) fn listen(scheme: Scheme, address: &str, options: &SocketOptions) -> 
     if options.use_fd != -1 {
         return Listener::adopt(scheme, gate, options);
     }
-    let local = ip::resolve_local(address, effective_ipv6(options))?;
+    let local = ip::resolve_local(address, ip::effective_ipv6(options))?;
     let socket = tuning::open(&local, Type::STREAM, options)?;
     // Without it, a restarted server could not have its port back while old connections linger in TIME_WAIT.
     net::set_option(socket.as_fd(), IntOption::ReuseAddress, 1)?;
@@ -50,11 +50,6 @@ pub(super) fn plan(
     let source = name.rsplit_once(';').map(|(source, _)| source.to_owned());
     let target = Target::Ip { source, name, proxy };
     Ok(ConnectPlan::new(scheme, endpoint, target))
-}
-
-/// Whether `ZMQ_IPV6` is set and the kernel supports it. Without support the option silently means IPv4.
-pub(super) fn effective_ipv6(options: &SocketOptions) -> bool {
-    options.ipv6 && net::ipv6_supported()
 }
 
 /// The coarse check of libzmq: plausible characters, and a port that starts with a digit. Other mistakes show

@@ -37,17 +37,6 @@ pub(super) fn connect(name: &str, _options: &SocketOptions) -> Result<ConnectPla
     Ok(ConnectPlan::new(Scheme::Tipc, uri, Target::Fixed(address)))
 }
 
-/// An address as endpoints show it: a service's domain in the place of a range's upper end, as libzmq does.
-pub(super) fn text(address: TipcAddress) -> String {
-    match address {
-        TipcAddress::Socket { node, port } => {
-            format!("<{}.{}.{}:{port}>", node >> 24, (node >> 12) & 0xfff, node & 0xfff)
-        }
-        TipcAddress::Service { kind, instance, domain } => format!("{{{kind}, {instance}, {domain}}}"),
-        TipcAddress::Services { kind, lower, upper } => format!("{{{kind}, {lower}, {upper}}}"),
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
     /// `<*>`

@@ -1,7 +1,7 @@
 //! To bind, an address is an interface and a port, or a multicast group to join and a port. To connect, it is
 //! a host or a group and a port. `interface;` before a group chooses the interface. Source: zmq_udp(7).
 
-use super::{Role, Unconnected, ip, tcp, tuning};
+use super::{Role, Unconnected, ip, tuning};
 use crate::errno::{Errno, Result};
 use crate::options::{SocketOptions, SocketType};
 use crate::sys::interface;
@@ -52,7 +52,7 @@ fn open_socket(name: &str, role: Role, options: &SocketOptions) -> Result<Datagr
         (SocketType::Dgram, Role::Binds) => (true, true),
         _ => return Err(Errno::NOCOMPATPROTO),
     };
-    let address = Address::resolve(name, receives, tcp::effective_ipv6(options))?;
+    let address = Address::resolve(name, receives, ip::effective_ipv6(options))?;
     let socket = tuning::open(&address.interface, Type::DGRAM, options)?;
     if sends {
         prepare_sending(&socket, &address, options)?;

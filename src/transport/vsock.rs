@@ -31,12 +31,6 @@ pub(super) fn connect(name: &str, _options: &SocketOptions) -> Result<ConnectPla
     Ok(ConnectPlan::new(Scheme::Vsock, uri, Target::Fixed(address)))
 }
 
-/// An address as endpoints show it.
-pub(super) fn text((context, port): (u32, u32)) -> String {
-    let shown = |number: u32| if number == ANY_NUMBER { String::from("*") } else { number.to_string() };
-    format!("{}:{}", shown(context), shown(port))
-}
-
 /// Errors: `EINVAL`.
 fn parse(name: &str) -> Result<(u32, u32)> {
     let (context, port) = name.rsplit_once(':').ok_or(Errno::INVAL)?;

@@ -19,11 +19,12 @@ pub mod properties;
 pub(super) mod tests;
 
 use super::config::Security;
-use super::zap::{Authenticated, ZapReply, ZapRequest, ZapStatus};
-use super::zmtp::handshake::Peer;
+use super::zap::{ZapReply, ZapRequest, ZapStatus};
+use super::zmtp::peer::Peer;
 use super::zmtp::{PeerGreeting, Version};
 use super::{Config, Failure};
 use crate::options;
+use properties::Authenticated;
 
 /// A mechanism that waits for the peer's next command, or for the authenticator.
 pub(super) enum Mechanism {

@@ -1,10 +1,10 @@
 //! NULL: each side sends READY with its properties (RFC 37), or ERROR. Where a ZAP domain is set, ours waits for the
 //! authenticator's word, whichever side connected; the peer's may come before that.
-use super::properties::{self, PeerProperties};
+use super::properties::{self, Authenticated, PeerProperties};
 use super::{Mechanism, Step, Turn, error};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
-use crate::engine::zap::{Authenticated, ZapReply, ZapRequest};
+use crate::engine::zap::{ZapReply, ZapRequest};
 use crate::engine::zmtp::command::{self, Command};
 
 pub enum State {
@@ -142,7 +142,7 @@ mod tests {
     use crate::engine::Config;
     use crate::engine::mechanism::tests::{reply, turn};
     use crate::engine::zap::ZapStatus;
-    use crate::engine::zmtp::handshake::Peer;
+    use crate::engine::zmtp::peer::Peer;
     use crate::engine::zmtp::tests::config;
     use crate::errno::Errno;
     use crate::options::SocketType;

@@ -2,11 +2,17 @@
 use super::Turn;
 use crate::engine::Config;
 use crate::engine::codec::Codec;
-use crate::engine::zap::Authenticated;
-use crate::engine::zmtp::handshake::Peer;
+use crate::engine::zmtp::peer::Peer;
 use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
+
+/// What the authenticator told of a peer that is let in.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Authenticated {
+    /// The user id and the metadata; the first of a name counts.
+    pub properties: Vec<(String, Vec<u8>)>,
+}
 
 /// More properties than this from one peer break the protocol. Each costs us far more memory than the five
 /// bytes it can be as short as, so the limit on the command's length alone is no bound.

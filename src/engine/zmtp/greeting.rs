@@ -2,7 +2,7 @@
 //!
 //! Ours goes out in pieces, each only when the peer's shows that it will be understood. The first piece reads as
 //! the header of a long routing id frame to a ZMTP 1.0 peer and as a signature to all others.
-use super::Version;
+use super::{PeerGreeting, Version};
 use crate::engine::{Config, mechanism};
 
 const SIGNATURE_LEN: usize = 10;
@@ -53,17 +53,6 @@ pub enum Greeted {
     V1,
     V2,
     V3(PeerGreeting),
-}
-
-/// A greeting of ZMTP 3.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerGreeting {
-    /// V3_0 or V3_1; revisions from the future, and the unused 2, count as 3.1.
-    pub version: Version,
-    /// Padded with zeros; not checked here.
-    pub mechanism: [u8; 20],
-    /// No libzmq sets it, whichever side of the mechanism it is, so it tells nothing.
-    pub as_server: bool,
 }
 
 impl Greeting {

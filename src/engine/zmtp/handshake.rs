@@ -1,6 +1,7 @@
 //! Handshakes: from the first byte to the first message.
 use super::assembler::{Assembler, Form, ROOM};
 use super::greeting::{self, Greeted, Greeting};
+use super::peer::Peer;
 use super::{PeerGreeting, Version, frame, v1};
 use crate::engine::mechanism::{self, Mechanism, Turn};
 use crate::engine::zap::{ZapReply, ZapRequest, ZapStatus};
@@ -35,27 +36,6 @@ pub enum Progress {
     Denied(ZapStatus),
     /// The handshake is over. What was not taken is the beginning of the data phase.
     Done(Peer),
-}
-
-/// Whom we talk to.
-#[derive(Debug)]
-#[cfg_attr(test, derive(PartialEq))]
-pub struct Peer {
-    /// libzmq raises `ZMQ_EVENT_HANDSHAKE_SUCCEEDED` for V3 peers only.
-    pub version: Version,
-    /// Empty if it told none, or if [`Config::recv_routing_id`] is not set.
-    pub routing_id: Vec<u8>,
-    /// As it calls itself; only V3 peers do.
-    pub socket_type: Option<String>,
-    /// What the authenticator told of it, "User-Id" first; then all that it told of itself, with the two above among
-    /// it. Names are unlike each other.
-    pub properties: Vec<(String, Vec<u8>)>,
-    /// It will never send a subscription, being ZMTP 1.0 without a greeting, yet we are PUB or XPUB: it
-    /// counts as subscribed to everything. The pipe gets a subscription to the empty topic right after the
-    /// routing id.
-    pub phantom_subscription: bool,
-    /// How its frames are coded, both ways.
-    pub codec: Codec,
 }
 
 impl Handshake {

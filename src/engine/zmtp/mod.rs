@@ -12,38 +12,15 @@ pub mod greeting;
 pub mod handshake;
 pub mod heartbeat;
 pub mod outgoing;
+pub mod peer;
 pub mod socket_type;
 pub mod subscription;
 pub mod v1;
+mod version;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 pub use assembler::MAX_BODY as MAX_HANDSHAKE_BODY;
-pub(super) use greeting::PeerGreeting;
-
-/// What a peer speaks; what both speak, since ours is the newest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
-    /// ZMTP 1.0, with a greeting or without.
-    V1,
-    /// ZMTP 2.0.
-    V2,
-    /// ZMTP 3.0.
-    V3_0,
-    /// ZMTP 3.1, and whatever comes after it.
-    V3_1,
-}
-
-impl Version {
-    /// Whether a frame with the COMMAND flag means something, PING among others. Where not, such frames of a V2
-    /// peer are dropped, and no heartbeat is kept.
-    pub fn has_commands(self) -> bool {
-        self >= Version::V3_0
-    }
-
-    /// Whether the peer takes SUBSCRIBE and CANCEL commands rather than messages.
-    pub fn takes_subscription_commands(self) -> bool {
-        self >= Version::V3_1
-    }
-}
+pub(super) use peer::PeerGreeting;
+pub use version::Version;

@@ -1,6 +1,7 @@
 //! Whole handshakes: against ourselves, against transcripts of other versions, and against garbage.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use super::handshake::{Handshake, Peer, Progress};
+use super::handshake::{Handshake, Progress};
+use super::peer::Peer;
 use super::{Version, frame, socket_type};
 use crate::engine::config::Zap;
 use crate::engine::mechanism::tests::{Xorshift, securities};

@@ -2,9 +2,10 @@
 //! side sleeps, or a body is passed by reference. The caller then uses [`append`](LaneWriter::append) or
 //! [`read`](LaneReader::read).
 
-use super::{From, Into, LaneReader, LaneWriter, Tail};
+use super::{From, Into, LaneReader, LaneWriter};
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID};
 use crate::pipe::hwm::Granting;
+use crate::pipe::tail::Tail;
 use crate::pipe::wire::{Encoded, Header};
 use crate::queue::blocks::Consumer;
 use std::sync::Arc;

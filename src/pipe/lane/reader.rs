@@ -1,12 +1,13 @@
 //! The reading side.
 
-use super::{From, Tail};
+use super::From;
 use crate::message::{Address, COMMAND, Frame, FrameBody, MORE, Metadata, Msg, ROUTING_ID};
 use crate::pipe::PipeEvent;
 use crate::pipe::ahead::{Ahead, ends_message, find, skip};
 use crate::pipe::body_ring::RingReader;
 use crate::pipe::hwm::Granting;
 use crate::pipe::link::{Link, Side};
+use crate::pipe::tail::Tail;
 use crate::pipe::wire::Header;
 use crate::queue::blocks::Consumer;
 use std::sync::Arc;

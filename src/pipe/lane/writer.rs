@@ -1,13 +1,14 @@
 //! The writing side.
 
+use super::Into;
 use super::weight::Weight;
-use super::{Into, Tail};
 use crate::errno::{Errno, Result};
 use crate::message::{Body, COMMAND, MORE, Metadata, OutFrame, ROUTING_ID};
 use crate::pipe::PipeEvent;
 use crate::pipe::body_ring::RingWriter;
 use crate::pipe::hwm::Spending;
 use crate::pipe::link::{Link, Side};
+use crate::pipe::tail::Tail;
 use crate::pipe::wire::Encoded;
 use crate::queue::blocks::Producer;
 use std::sync::Arc;

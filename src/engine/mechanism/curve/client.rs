@@ -8,9 +8,8 @@ use crate::crypto::keys::keypair;
 use crate::crypto::{HandshakeKey, PublicKey, SecretKey, SharedKey};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
-use crate::engine::mechanism::properties::{self, PeerProperties};
+use crate::engine::mechanism::properties::{self, Authenticated, PeerProperties};
 use crate::engine::mechanism::{Mechanism, Step, Turn, error};
-use crate::engine::zap::Authenticated;
 use std::sync::Arc;
 
 const HELLO_COUNTER: u64 = 1;

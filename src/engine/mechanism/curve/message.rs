@@ -109,8 +109,8 @@ impl CurveCodec {
         version: Version,
     ) -> CurveCodec {
         CurveCodec {
-            sealer: Sealer { stream: BoxStream::new(key, ours), counter: counters.ours, version },
-            opener: Opener { stream: BoxStream::new(key, theirs), counter: counters.theirs },
+            sealer: Sealer { stream: key.stream(ours), counter: counters.ours, version },
+            opener: Opener { stream: key.stream(theirs), counter: counters.theirs },
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::crypto::keys::keypair;
 use crate::crypto::{PublicKey, SharedKey};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
-use crate::engine::mechanism::properties::{self, PeerProperties};
+use crate::engine::mechanism::properties::{self, Authenticated, PeerProperties};
 use crate::engine::mechanism::{Mechanism, Step, Turn, admit, error};
-use crate::engine::zap::{Authenticated, ZapReply, ZapRequest};
+use crate::engine::zap::{ZapReply, ZapRequest};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -74,7 +74,7 @@ impl Server {
     pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(AwaitZap(known)) => match admit(reply, turn.out, error::append) {
-                Ok(told) => known.wake_if_contended(told, turn),
+                Ok(told) => known.let_in(told, turn),
                 Err(status) => Ok(Step::Denied(Server::Denied(Denied(())).into(), status)),
             },
             Server::Hello(_) | Server::Initiate(_) | Server::Denied(_) => Ok(Step::from(self)),
@@ -85,7 +85,7 @@ impl Server {
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
-            Server::Zap(AwaitZap(known)) => known.wake_if_contended(Authenticated::default(), turn),
+            Server::Zap(AwaitZap(known)) => known.let_in(Authenticated::default(), turn),
             Server::Hello(_) | Server::Initiate(_) | Server::Denied(_) => Ok(Step::from(self)),
         }
     }
@@ -118,7 +118,7 @@ impl AwaitInitiate {
         let zap = &turn.config.zap;
         // Without a domain but with the duty to have one there is nothing to ask: encryption alone, as with libzmq.
         if zap.enforce && !zap.has_domain() {
-            return known.wake_if_contended(Authenticated::default(), turn);
+            return known.let_in(Authenticated::default(), turn);
         }
         let credentials = vec![Zeroizing::new(initiate.client.as_bytes().to_vec())];
         let request = ZapRequest::new(zap, &turn.config.routing_id, "CURVE", credentials);
@@ -128,7 +128,7 @@ impl AwaitInitiate {
 
 impl Known {
     /// Appends our READY.
-    fn wake_if_contended(self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+    fn let_in(self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let mut metadata = Vec::new();
         properties::append_ours(&mut metadata, turn.config);
         ready::append(turn.out, &self.key, &Ready { counter: READY_COUNTER, metadata })?;

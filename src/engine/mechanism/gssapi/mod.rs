@@ -5,56 +5,24 @@
 
 mod initiate;
 pub mod message;
+mod settings;
 
-use super::properties::{self, PeerProperties};
+pub use settings::Settings;
+
+use super::properties::{self, Authenticated, PeerProperties};
 use super::{Mechanism, Step, Turn, check_name};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
-use crate::engine::zap::{Authenticated, ZapReply, ZapRequest};
+use crate::engine::zap::{ZapReply, ZapRequest};
 use crate::engine::zmtp::{command, frame};
 use crate::errno::Errno;
 use crate::message::COMMAND;
-use crate::options::SocketOptions;
 use crate::sys::gssapi::{Context, Credentials, Name, NameType};
 use message::GssapiCodec;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 const READY: &[u8] = b"\x05READY";
-
-/// What both sides go by.
-pub struct Settings {
-    /// Whom we are; empty: whoever the system says.
-    principal: Vec<u8>,
-    principal_type: NameType,
-    /// Whom a client wants to talk to.
-    service: Vec<u8>,
-    service_type: NameType,
-    /// Frames stay in clear once both are known to each other.
-    plaintext: bool,
-}
-
-impl From<&SocketOptions> for Settings {
-    fn from(options: &SocketOptions) -> Settings {
-        Settings {
-            principal: options.gss_principal.as_bytes().to_vec(),
-            principal_type: NameType::of(options.gss_principal_nt),
-            service: options.gss_service_principal.as_bytes().to_vec(),
-            service_type: NameType::of(options.gss_service_principal_nt),
-            plaintext: options.gss_plaintext,
-        }
-    }
-}
-
-impl Settings {
-    fn credentials(&self) -> Result<Option<Credentials>, Failure> {
-        if self.principal.is_empty() {
-            return Ok(None);
-        }
-        let name = import(&self.principal, self.principal_type)?;
-        Credentials::acquire(&name).map(Some).map_err(Failure::NoDetail)
-    }
-}
 
 /// What a client waits for.
 pub(in crate::engine) enum Client {
@@ -164,7 +132,7 @@ impl Server {
     pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(known) => match reply.admit() {
-                Ok(told) => known.wake_if_contended(told, turn),
+                Ok(told) => known.let_in(told, turn),
                 Err(status) => Err(Failure::Auth(status.code())),
             },
             other => Ok(Step::from(other)),
@@ -175,7 +143,7 @@ impl Server {
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
-            Server::Zap(known) => known.wake_if_contended(Authenticated::default(), turn),
+            Server::Zap(known) => known.let_in(Authenticated::default(), turn),
             other => Ok(Step::from(other)),
         }
     }
@@ -186,7 +154,7 @@ impl Known {
         Known { codec: (!settings.plaintext).then(|| GssapiCodec::new(context)) }
     }
 
-    fn wake_if_contended(mut self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+    fn let_in(mut self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         self.append_ready(turn)?;
         Ok(Step::from(Server::Ready(self, told)))
     }

@@ -7,11 +7,11 @@ mod initiate;
 mod ready;
 mod welcome;
 
-use super::properties::{self, PeerProperties};
+use super::properties::{self, Authenticated, PeerProperties};
 use super::{Mechanism, Step, Turn};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
-use crate::engine::zap::{Authenticated, ZapReply, ZapRequest};
+use crate::engine::zap::{ZapReply, ZapRequest};
 
 /// What a client waits for.
 pub enum Client {

@@ -1,0 +1,17 @@
+//! What a lane's blocks carry beside their bytes.
+
+use crate::message::{Body, Metadata};
+use std::sync::Arc;
+
+/// A value between two blocks of a lane.
+pub enum Tail {
+    /// The body of the frame whose header ends the block.
+    Body(Body),
+    /// The connection, by its properties, from which the frames from here on come.
+    Properties(Arc<Metadata>),
+    /// The ring through which the bodies of frames from here on are passed.
+    BodyRing(BodyRing),
+}
+
+/// The reader's part of a ring, on its way to it.
+pub struct BodyRing(pub(super) rtrb::Consumer<Body>);
