@@ -282,8 +282,7 @@ pub unsafe extern "C" fn zmq_msg_set_group(msg: *mut zmq_msg_t, group: *const c_
     // SAFETY: as the caller promises.
     unsafe {
         look_mut(msg, -1, |msg| {
-            let group = memory::string(group)?.to_bytes();
-            msg.set_group(group.get(..crate::message::GROUP_MAX_LENGTH).unwrap_or(group))?;
+            msg.set_group(memory::string(group)?.to_bytes())?;
             Ok(0)
         })
     }

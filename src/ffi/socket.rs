@@ -2,8 +2,7 @@
 
 use super::{brief, context, int, memory, pointer, value};
 use crate::errno::{Errno, Result};
-use crate::options::SocketType;
-use crate::options::number::{ZMQ_RCVMORE, ZMQ_TYPE};
+use crate::options::number::ZMQ_RCVMORE;
 use crate::socket::Handle;
 use crate::sys::memory::check as check_memory;
 use std::ffi::{c_char, c_int, c_void};
@@ -18,13 +17,7 @@ pub extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void
     pointer(|| {
         let context = context::find(context)?;
         check_memory()?;
-        let socket_type = SocketType::try_from(r#type);
-        // That there is no room is said first, whatever the type.
-        let socket = Handle::open(&context, socket_type.unwrap_or(SocketType::Pair))?;
-        if let Err(errno) = socket_type {
-            socket.close()?;
-            return Err(errno);
-        }
+        let socket = Handle::open_number(&context, r#type)?;
         Ok(ptr::with_exposed_provenance_mut(socket.address()))
     })
 }
@@ -54,12 +47,10 @@ pub unsafe extern "C" fn zmq_setsockopt(
 ) -> c_int {
     int(|| {
         let socket = find(socket)?;
-        if optval.is_null() && optvallen == 0 {
-            return socket.set_option_null(option).map(|()| 0);
-        }
         // SAFETY: as the caller promises.
         let value = unsafe { memory::bytes(optval, optvallen) }.map_err(|_| Errno::INVAL)?;
-        socket.set_option(option, value).map(|()| 0)
+        let value = if optval.is_null() { None } else { Some(value) };
+        socket.set_option_value(option, value).map(|()| 0)
     })
 }
 
@@ -264,10 +255,7 @@ pub(super) unsafe fn endpoint<'a>(addr: *const c_char) -> Result<&'a str> {
 /// As for [`endpoint`].
 unsafe fn terminate_endpoint(handle: *mut c_void, addr: *const c_char) -> Result<c_int> {
     let socket = find(handle)?;
-    if addr.is_null() {
-        socket.option(ZMQ_TYPE, &mut [0; size_of::<c_int>()])?;
-        return Err(Errno::INVAL);
-    }
     // SAFETY: as the caller promises.
-    socket.terminate_endpoint(unsafe { endpoint(addr) }?).map(|()| 0)
+    let addr = if addr.is_null() { None } else { Some(unsafe { endpoint(addr) }?) };
+    socket.terminate_endpoint(addr).map(|()| 0)
 }

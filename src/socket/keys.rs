@@ -1,6 +1,5 @@
 //! The keys of a CURVE server: made once for all its endpoints, changed while they are bound.
 
-use super::state::Socket;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::engine::{KeyRing, Security, ServerKeys};
 use crate::errno::Result;
@@ -34,18 +33,15 @@ impl Keys {
         self.ring.withdraw(&public)
     }
 
+    /// For the handshakes of an endpoint that is bound or connected now.
+    pub fn security(&mut self, options: &SocketOptions) -> Security {
+        Security::new(options, || self.server(options))
+    }
+
     fn server(&mut self, options: &SocketOptions) -> Arc<ServerKeys> {
         let ring = &self.ring;
         let make = || Arc::new(ring.serve(SecretKey::from_bytes(&options.curve_secret_key)));
         Arc::clone(self.server.get_or_insert_with(make))
-    }
-}
-
-impl Socket {
-    /// For the handshakes of an endpoint that is bound or connected now.
-    pub(super) fn security(&mut self) -> Security {
-        let (keys, options) = (&mut self.keys, &self.options);
-        Security::new(options, || keys.server(options))
     }
 }
 

@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod endpoint_list;
 mod endpoints;
 mod forward;
 mod inproc;
+mod inproc_names;
 mod keys;
 mod monitor;
 mod options;
@@ -64,6 +66,18 @@ impl Handle {
         Ok(handle)
     }
 
+    /// As [`open`](Handle::open), for the number of a type. Errors: `EINVAL`, too. That there is no room is said first, whatever
+    /// the type.
+    pub fn open_number(context: &Context, socket_type: i32) -> Result<Handle> {
+        let socket_type = SocketType::try_from(socket_type);
+        let handle = Handle::open(context, socket_type.unwrap_or(SocketType::Pair))?;
+        if let Err(errno) = socket_type {
+            handle.close()?;
+            return Err(errno);
+        }
+        Ok(handle)
+    }
+
     /// Of the address a program gave us; it may be closed, but it is a handle. Errors: `ENOTSOCK`.
     #[inline]
     pub fn from_address(address: usize) -> Result<Handle> {
@@ -90,17 +104,17 @@ impl Handle {
 
     /// `zmq_bind`.
     pub fn bind(self, endpoint: &str) -> Result<()> {
-        self.lock()?.bind(endpoint)
+        endpoints::bind(&mut *self.lock()?, endpoint)
     }
 
     /// `zmq_connect`.
     pub fn connect(self, endpoint: &str) -> Result<()> {
-        self.lock()?.connect(endpoint).map(drop)
+        endpoints::connect(&mut *self.lock()?, endpoint).map(drop)
     }
 
     /// `zmq_connect_peer`: the routing id of the peer.
     pub fn connect_peer(self, endpoint: &str) -> Result<u32> {
-        self.lock()?.connect_peer(endpoint)
+        endpoints::connect_peer(&mut *self.lock()?, endpoint)
     }
 
     /// `zmq_disconnect_peer`. Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type without such peers; `ETERM`,
@@ -111,24 +125,28 @@ impl Handle {
         socket.disconnect_peer(routing_id)
     }
 
-    /// `zmq_unbind` and `zmq_disconnect`, which libzmq does not tell apart.
-    pub fn terminate_endpoint(self, endpoint: &str) -> Result<()> {
-        self.lock()?.terminate_endpoint(endpoint)
+    /// `zmq_unbind` and `zmq_disconnect`, which libzmq does not tell apart. Errors: `EINVAL` for no endpoint.
+    pub fn terminate_endpoint(self, endpoint: Option<&str>) -> Result<()> {
+        let mut socket = self.lock()?;
+        match endpoint {
+            Some(endpoint) => endpoints::terminate_endpoint(&mut socket, endpoint),
+            None => socket.alive().and(Err(Errno::INVAL)),
+        }
     }
 
     /// `zmq_setsockopt`.
     pub fn set_option(self, option: i32, value: &[u8]) -> Result<()> {
-        self.lock()?.set_option(option, Some(value))
+        self.set_option_value(option, Some(value))
     }
 
-    /// `zmq_setsockopt` with a NULL value of size 0.
-    pub fn set_option_null(self, option: i32) -> Result<()> {
-        self.lock()?.set_option(option, None)
+    /// As [`set_option`](Handle::set_option), with a value or, of size 0, NULL.
+    pub fn set_option_value(self, option: i32, value: Option<&[u8]>) -> Result<()> {
+        options::set(&mut *self.lock()?, option, value)
     }
 
     /// `zmq_getsockopt`: writes the value to `out` and says how many bytes it took.
     pub fn option(self, option: i32, out: &mut [u8]) -> Result<usize> {
-        self.lock()?.option(option, out)
+        options::get(&mut *self.lock()?, option, out)
     }
 
     /// `ZMQ_RCVMORE`, where a frame was received by the last call on the socket: takes no lock. `None`: ask for the

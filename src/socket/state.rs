@@ -1,7 +1,7 @@
 //! The socket behind a handle.
 
-use super::endpoints::Endpoints as Connections;
-use super::inproc::Names;
+use super::endpoint_list::EndpointList;
+use super::inproc_names::Names;
 use super::keys::Keys;
 use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
@@ -21,7 +21,7 @@ pub struct Socket {
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
     pub(super) owner: Arc<SocketLink>,
-    pub(super) endpoints: Connections,
+    pub(super) endpoints: EndpointList,
     /// `ZMQ_LAST_ENDPOINT`.
     pub(super) last_endpoint: String,
     /// `ZMQ_RCVMORE`.
@@ -64,7 +64,7 @@ impl Socket {
             shared_options: None,
             pipes: Pipes::default(),
             owner,
-            endpoints: Connections::default(),
+            endpoints: EndpointList::default(),
             last_endpoint: String::new(),
             rcvmore: false,
             names,
@@ -77,6 +77,11 @@ impl Socket {
 
     pub(super) fn context(&self) -> Context {
         self.ticket.context()
+    }
+
+    /// Errors: `ETERM` once the context is terminating.
+    pub fn alive(&self) -> Result<()> {
+        if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
     }
 
     /// Does what other threads asked for. Cheap when there is nothing. Errors: `ETERM`.
@@ -298,7 +303,7 @@ impl Socket {
         }
         // Closes every end: peers and sessions are told.
         self.pipes = Pipes::default();
-        self.leave_names();
+        self.names.leave(self.ticket.id());
         self.owner.monitor.set(0, None);
         drop(self.owner.mailbox.close());
     }

@@ -2,6 +2,7 @@
 //! that list. Only those marked † there may hold `unsafe`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod boundary;
 mod circles;
 mod tokens;
 

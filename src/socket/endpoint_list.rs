@@ -1,0 +1,88 @@
+//! The endpoints that a socket is bound and connected to.
+
+use crate::pipe::PipeId;
+use crate::session::{Listening, SessionHandle};
+
+/// By endpoint; several connections may share one.
+#[derive(Default)]
+pub struct EndpointList {
+    entries: Vec<Entry>,
+}
+
+pub struct Entry {
+    uri: String,
+    what: What,
+    /// The pipe that came with a connect.
+    pub pipe: Option<PipeId>,
+}
+
+enum What {
+    Bound(Listening),
+    Connected(SessionHandle),
+    /// An inproc connection: there is nothing but the pipe.
+    Pipe,
+}
+
+impl EndpointList {
+    pub fn add_pipe(&mut self, uri: &str, pipe: PipeId) {
+        self.entries.push(Entry { uri: uri.to_string(), what: What::Pipe, pipe: Some(pipe) });
+    }
+
+    pub fn add_bound(&mut self, uri: String, listening: Listening) {
+        self.entries.push(Entry { uri, what: What::Bound(listening), pipe: None });
+    }
+
+    pub fn add_connected(&mut self, uri: &str, session: SessionHandle, pipe: Option<PipeId>) {
+        self.entries.push(Entry { uri: uri.to_string(), what: What::Connected(session), pipe });
+    }
+
+    pub fn contains(&self, uri: &str) -> bool {
+        self.entries.iter().any(|entry| entry.uri == uri)
+    }
+
+    /// Takes out everything under an endpoint.
+    pub fn take(&mut self, uri: &str) -> Vec<Entry> {
+        let (taken, kept) = std::mem::take(&mut self.entries).into_iter().partition(|entry| entry.uri == uri);
+        self.entries = kept;
+        taken
+    }
+
+    /// A pipe is gone; an inproc connection is nothing without.
+    pub fn pipe_closed(&mut self, id: PipeId) {
+        self.entries.retain_mut(|entry| {
+            if entry.pipe == Some(id) {
+                entry.pipe = None;
+                return !matches!(entry.what, What::Pipe);
+            }
+            true
+        });
+    }
+
+    /// A session has given up, unless the program was faster and has ended it.
+    pub fn forget_session(&mut self, session: &SessionHandle) {
+        self.entries.retain(|entry| !matches!(&entry.what, What::Connected(own) if own.is(session)));
+    }
+
+    pub fn terminate_all(&mut self) {
+        for entry in self.entries.drain(..) {
+            entry.terminate();
+        }
+    }
+}
+
+impl Entry {
+    /// The program disconnects or unbinds it; to be said before its pipe closes.
+    pub fn disconnect(&self) {
+        if let What::Connected(session) = &self.what {
+            session.disconnect();
+        }
+    }
+
+    pub fn terminate(&self) {
+        match &self.what {
+            What::Bound(listening) => listening.close(),
+            What::Connected(session) => session.terminate(),
+            What::Pipe => {}
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The inproc names of a context, and what the two sides of a connection need of each other.
+
+use crate::ctx::{Mailbox, SocketId};
+use crate::errno::Result;
+use crate::message::OutFrame;
+use crate::options::SocketOptions;
+use crate::pipe::{self, LaneOptions, Pipe};
+use crate::session::{Authenticators, Command, SocketLink};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+/// The inproc names of a context.
+#[derive(Default)]
+pub struct Names(crate::ctx::Names<SocketId, Bound, Pending>);
+
+impl Names {
+    /// Gives up all names of a socket. What was sent to a name that no socket has bound yet waits on for a binder, as with
+    /// libzmq.
+    pub fn leave(&self, id: SocketId) {
+        drop(self.remove_owner(id, |pending| pending.pipe.holds_message()));
+    }
+}
+
+impl Deref for Names {
+    type Target = crate::ctx::Names<SocketId, Bound, Pending>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// Where the authenticator is bound (RFC 27).
+const AUTHENTICATOR: &str = "inproc://zeromq.zap.01";
+
+impl Authenticators for Names {
+    fn authenticator(&self) -> Result<Option<Pipe>> {
+        let Some(bound) = self.find(AUTHENTICATOR) else { return Ok(None) };
+        let lane = LaneOptions { hwm: 0, conflate: false };
+        let (mut ours, mut theirs) = pipe::pair(lane, lane)?;
+        theirs.local = AUTHENTICATOR.to_string();
+        if bound.marks.wants_routing_id {
+            ours.write_routing_id(b"")?;
+            ours.flush();
+        }
+        // It may have closed since.
+        Ok(bound.owner.mailbox.try_send(Command::Bind(Box::new(theirs))).is_ok().then_some(ours))
+    }
+}
+
+/// What a connecting socket needs of a bound one.
+#[derive(Clone)]
+pub struct Bound {
+    pub owner: Arc<SocketLink>,
+    pub marks: Marks,
+}
+
+/// What a binding socket needs of one that connected too early.
+pub struct Pending {
+    /// The binder's end.
+    pub pipe: Pipe,
+    pub marks: Marks,
+    /// Of the socket that connected, which is woken at the bind: its program may wait for that alone.
+    pub connecter: Arc<Mailbox<Command>>,
+    /// Where the binder puts its marks for the connecter's end.
+    pub boost: Arc<OnceLock<(i32, i32)>>,
+}
+
+/// The options of one side that the other must know.
+#[derive(Clone)]
+pub struct Marks {
+    pub sndhwm: i32,
+    pub rcvhwm: i32,
+    routing_id: Vec<u8>,
+    pub wants_routing_id: bool,
+    /// `ZMQ_HELLO_MSG`.
+    hello: Option<Vec<u8>>,
+    /// `ZMQ_DISCONNECT_MSG`.
+    farewell: Option<Vec<u8>>,
+}
+
+impl Marks {
+    pub fn of(options: &SocketOptions) -> Marks {
+        Marks {
+            sndhwm: options.sndhwm,
+            rcvhwm: options.rcvhwm,
+            routing_id: options.routing_id.clone(),
+            wants_routing_id: options.recv_routing_id,
+            hello: options.hello().map(<[u8]>::to_vec),
+            farewell: options.disconnect().map(<[u8]>::to_vec),
+        }
+    }
+
+    /// Sends what goes first from an end whose owner has these marks. Errors: `ENOMEM`.
+    pub fn begin(&self, pipe: &mut Pipe, with_routing_id: bool) -> Result<()> {
+        if with_routing_id {
+            pipe.write_routing_id(&self.routing_id)?;
+        }
+        if let Some(hello) = &self.hello {
+            pipe.write(&mut OutFrame::bytes(hello, false))?;
+        }
+        pipe.flush();
+        Ok(())
+    }
+
+    /// Says what the owner of this end, who has bound, wants to hear when the other goes.
+    pub fn ask_for_farewell(&self, pipe: &Pipe) {
+        if let Some(farewell) = &self.farewell {
+            pipe.ask_for_farewell(farewell);
+        }
+    }
+}
