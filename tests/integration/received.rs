@@ -311,3 +311,34 @@ fn an_endpoint_that_was_given_up_can_be_connected_to_again() {
     socket.close();
     context.term();
 }
+
+#[test]
+fn a_sender_that_has_lingered_and_gone_is_asked_in_vain_and_loses_nothing() {
+    const MESSAGES: usize = 400;
+    const BYTES: usize = 5000;
+    let context = Context::new();
+    let socket = context.socket(ZMQ_PUSH);
+    socket.set(ZMQ_LINGER, -1);
+    let mut peer = join(socket, Way::Connected, true, "lingered");
+    peer.write(&hello(Version::V3, "PULL", b""));
+    for _ in 0..MESSAGES {
+        socket.try_send(&[7; BYTES], 0).unwrap();
+    }
+    socket.close();
+    let Peer::Tcp(mut stream) = peer else { panic!("a tcp stream was asked for") };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut received = Vec::new();
+    let mut room = vec![0; 50_000];
+    loop {
+        // What a peer says that keeps watch. To a stream that was closed too soon it is what ends it.
+        let _ = stream.write(b"\x04\x07\x04PING\0\0");
+        std::thread::sleep(Duration::from_millis(5));
+        match stream.read(&mut room) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => received.extend_from_slice(&room[..n]),
+        }
+    }
+    let wire: usize = frame(Version::V3, 0, &[7; BYTES]).len();
+    assert!(received.len() >= MESSAGES * wire, "{} of {}", received.len(), MESSAGES * wire);
+    context.term();
+}

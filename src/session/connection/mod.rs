@@ -151,6 +151,15 @@ impl Connection {
         }
     }
 
+    /// Bytes that the system would drop if the stream were closed now and its peer said something. Those of a Unix socket are
+    /// the peer's already.
+    pub(in crate::session) fn untaken_bytes(&self) -> u64 {
+        match net::option(self.fd.as_fd(), IntOption::Domain) {
+            Ok(libc::AF_INET | libc::AF_INET6) => net::held_bytes(self.fd.as_fd()).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// How sending stands. Waits for a thread of the program that is at it.
     pub fn send_state(&self) -> SendState {
         let state = self.send.lock().as_mut().map(|half| {

@@ -12,4 +12,5 @@ pub(in crate::session) mod reason;
 pub(in crate::session) mod resolve;
 pub mod session;
 pub(in crate::session) mod timer;
+pub(in crate::session) mod untaken;
 pub mod zap;

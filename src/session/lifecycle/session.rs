@@ -16,6 +16,7 @@ use crate::session::lifecycle::connecter::{Attempt, Connecter};
 use crate::session::lifecycle::handshaking::Handshaking;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::timer;
+use crate::session::lifecycle::untaken::Untaken;
 use crate::session::lifecycle::zap::Authenticators;
 use crate::session::monitor::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
@@ -63,6 +64,7 @@ pub struct Session {
     pub(in crate::session) closing: bool,
     /// There was no memory for the hiccup that is to come before the next attempt.
     pub(in crate::session) owes_hiccup: bool,
+    untaken: Untaken,
     /// Keeps the context from ending while we are here.
     pub(in crate::session) _guard: Guard,
 }
@@ -140,6 +142,7 @@ impl Session {
             control: Vec::new(),
             closing: false,
             owes_hiccup: false,
+            untaken: Untaken::default(),
             _guard: session_context.guard,
         }
     }
@@ -162,10 +165,12 @@ impl Session {
         let sent = connection.send(&self.control, self.closing);
         self.control.clear();
         match sent {
-            Sent::Ended => cx.finish(),
+            Sent::Ended => self.finish_when_taken(cx),
             Sent::All if self.closing => {
-                connection.part();
-                cx.finish();
+                if !self.untaken.is_waited_for() {
+                    connection.part();
+                }
+                self.finish_when_taken(cx);
             }
             Sent::Over if self.closing => self.disconnected(cx, Reason::Stream(Errno::PIPE)),
             Sent::All | Sent::Over => {}
@@ -173,6 +178,15 @@ impl Session {
             Sent::Yield => cx.again(),
             Sent::NoMemory => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
             Sent::Failed(errno) => self.end_when_read(cx, errno),
+        }
+    }
+
+    /// All is written: the session ends once the peer's system has it.
+    fn finish_when_taken(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        match self.untaken.look(connection.untaken_bytes(), cx.now_ms()) {
+            Some(pause) => cx.set_timer(timer::UNTAKEN, pause),
+            None => cx.finish(),
         }
     }
 
@@ -376,6 +390,7 @@ impl Source for Session {
             timer::LOOK => self.look_after_stream(cx),
             timer::COALESCING => self.send_unless_coalescing(cx),
             timer::REFUSED => self.try_again(cx),
+            timer::UNTAKEN => self.finish_when_taken(cx),
             _ => {}
         }
     }

@@ -1,0 +1,74 @@
+//! The end of a session that has written everything: it waits until the peer's system has taken it.
+//!
+//! A tcp stream that is closed before keeps what it holds only as long as the peer says nothing. The least answer, a PONG for
+//! instance, makes the system reset the connection and drop the rest.
+//!
+//! | the system holds | for how long it has not become less | the session |
+//! |---|---|---|
+//! | nothing | | ends |
+//! | something | less than [`MAX_STANDSTILL_MS`] | looks again |
+//! | something | longer | ends, and leaves the rest to the system |
+
+use std::time::Duration;
+
+/// A peer that takes nothing for so long does not hold the context's end up any longer.
+pub const MAX_STANDSTILL_MS: u64 = 10_000;
+/// Between two looks: at first, and at most.
+const MIN_PAUSE_MS: u64 = 1;
+const MAX_PAUSE_MS: u64 = 64;
+
+/// What the session has seen of that.
+#[derive(Debug, Default)]
+pub struct Untaken {
+    last: Option<Look>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    held_bytes: u64,
+    moved_ms: u64,
+    pause_ms: u64,
+}
+
+impl Untaken {
+    /// Whether the session waits already.
+    pub fn is_waited_for(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// The system holds so many bytes now: after how long the session looks again, or `None`: it ends.
+    pub fn look(&mut self, held_bytes: u64, now_ms: u64) -> Option<Duration> {
+        let moved = self.last.is_none_or(|last| held_bytes < last.held_bytes);
+        let moved_ms = self.last.filter(|_| !moved).map_or(now_ms, |last| last.moved_ms);
+        if held_bytes == 0 || now_ms.saturating_sub(moved_ms) >= MAX_STANDSTILL_MS {
+            return None;
+        }
+        let pause_ms = self.last.map_or(MIN_PAUSE_MS, |last| (last.pause_ms * 2).min(MAX_PAUSE_MS));
+        self.last = Some(Look { held_bytes, moved_ms, pause_ms });
+        Some(Duration::from_millis(pause_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When a session ends whose system holds so many bytes at each time.
+    fn end_ms(held_bytes: impl Fn(u64) -> u64) -> u64 {
+        let (mut untaken, mut now_ms) = (Untaken::default(), 1000);
+        while let Some(pause) = untaken.look(held_bytes(now_ms - 1000), now_ms) {
+            now_ms += u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        }
+        now_ms - 1000
+    }
+
+    #[test]
+    fn session_ends_when_all_is_taken_or_nothing_moves() {
+        assert_eq!(end_ms(|_| 0), 0);
+        assert!((50..200).contains(&end_ms(|ms| if ms < 50 { 7 } else { 0 })));
+        let slow = |ms: u64| 100_u64.saturating_sub(ms / (MAX_STANDSTILL_MS - 1000));
+        assert!(end_ms(slow) > 90 * (MAX_STANDSTILL_MS - 1000), "however slowly");
+        let stops = end_ms(|ms| 9000 - ms.min(5000));
+        assert!((5000 + MAX_STANDSTILL_MS..5200 + MAX_STANDSTILL_MS).contains(&stops), "{stops}");
+    }
+}
