@@ -1,19 +1,20 @@
-//! The tests that use the library as programs do: sockets, peers and time are real.
+//! The tests that use the library as programs do, with real sockets, peers and time.
 //!
-//! One binary, so that the library is linked once and a test waits beside others. Most modules go through the C interface; what
-//! they share is in `tests/support`. A test belongs to the module of what it is about:
+//! They are one binary: the library is linked once, and tests that wait do so side by side. Most modules use the C interface.
+//! `tests/support` holds what they share. A test belongs to the module of its subject:
 //!
 //! - calls and their answers: `answers`, `bad_handles`, `context`, `monitor`, `poll`, `proxy`;
-//! - waiting, and who is woken: `event_loops`, `waiting`;
+//! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `websocket`;
-//! - peers that mean no good: `floods`, `hostile`, `hostile_curve`, `hostile_ws`, `limits`, `server_keys`;
-//! - peers, descriptors and memory that are gone: `dead_peers`, `lost_descriptors`, `memory_returns`.
+//! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_ws`, `limits`, `server_keys`;
+//! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
-//! Tests run side by side here. One that forks, closes or limits what the process has, or counts what it holds, runs itself in a
-//! child: `support::process::inside`. Signals are sent to one thread only, and their handlers do nothing.
+//! Some tests fork, or close, limit or count what the whole process has. They run themselves in a child process:
+//! `support::process::inside`. Signals go to one thread, by `support::signals`. A test that binds again to an address that it has
+//! just let go of holds `support::process::no_child_begins`.
 //!
-//! Binaries of their own stay: `hostile_memory` and `fuzz_replay`, which replace `malloc`; `multicast` and `norm`, which need
-//! features of the package; `symbols`, `header`, `layering` and their like, which look at files.
+//! Other binaries stay: `hostile_memory` and `fuzz_replay` replace `malloc`; `multicast` and `norm` need features of the package;
+//! `symbols`, `header`, `layering` and their like read files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../support/mod.rs"]

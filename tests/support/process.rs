@@ -11,8 +11,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 const ROLE: &str = "FERROZMQ_TEST_ROLE";
 
-/// A child has a copy of every descriptor from its fork until its exec: an address that this process has just let go of is taken
-/// as long. So children begin under the write lock, and a test that binds to one address again and again holds the other.
+/// A child has a copy of every descriptor from its fork until its exec. An address that this process has let go of meanwhile stays
+/// taken until then. So children begin under the write lock, and tests that bind to an address again hold a read lock.
 static BEGINNINGS: RwLock<()> = RwLock::new(());
 
 /// Until the guard is dropped no child begins.
@@ -39,25 +39,20 @@ pub fn inside(test: &str) -> bool {
     if role().is_some() {
         return true;
     }
-    succeeds(test, "inside");
+    let output = spawn(test, "inside", &[]).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("running 1 test"), "no test {test}: {said}");
+    assert!(output.status.success(), "{test}: {}: {said}", output.status);
     false
 }
 
-/// Runs the test once more in a process with this role.
-pub fn succeeds(test: &str, role: &str) {
-    let output = spawn(test, role, &[]).wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("running 1 test"), "no test {test}: {said}");
-    assert!(output.status.success(), "{test} as {role}: {}: {said}", output.status);
-}
-
-/// The test in a process with this role, by the words that stand before the command. Its output is piped. It is killed when the
-/// thread that calls this ends, whatever becomes of the test.
+/// Starts the test in a process with this role; `before` stands before the command. Its output is piped. The kernel kills it when
+/// the calling thread ends.
 pub fn spawn(test: &str, role: &str, before: &[&str]) -> Child {
     let own = std::env::current_exe().unwrap();
     let mut words: Vec<OsString> = before.iter().map(OsString::from).collect();
     words.push(own.into());
-    let options = ["--exact", "--include-ignored", "--nocapture", "--test-threads=1"];
+    let options = ["--exact", "--nocapture", "--test-threads=1"];
     words.push(test.into());
     words.extend(options.map(OsString::from));
     let mut command = Command::new(words.remove(0));

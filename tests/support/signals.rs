@@ -26,7 +26,7 @@ impl Signal {
         }
     }
 
-    /// Has the process bear it.
+    /// Installs the handler.
     pub fn handle(self) -> Signal {
         extern "C" fn ignore(_signal: libc::c_int) {}
         // SAFETY: a zeroed sigaction is valid (no flags, empty mask); the handler does nothing.
