@@ -4,7 +4,7 @@ use crate::errno::{Errno, Result};
 use crate::queue::memo::Memo;
 use crate::sys::fork;
 use crate::sys::lock::{Lock, LockGuard};
-use crate::sys::pages;
+use crate::sys::pages::{self, ForGood};
 use crossbeam::atomic::AtomicCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
@@ -38,7 +38,7 @@ const NO_RCVMORE: u32 = u32::MAX;
 /// Meant for a `static`.
 pub struct Slots<T: 'static> {
     tag: u32,
-    slabs: [OnceLock<&'static [Slot<T>]>; SLABS],
+    slabs: [OnceLock<ForGood<Slot<T>>>; SLABS],
     /// The next slab to make. Changed under the free list's lock; taken before the slab is made, so that a child
     /// forked in between makes another one. Makes no edge.
     next_slab: AtomicUsize,
@@ -124,24 +124,16 @@ impl<T: Send> Slots<T> {
         }
     }
 
-    /// The place of an address among the [`known`](Slots::known) ones. Neighbours in a slab have neighbouring places: counted in
-    /// cache lines, slots of 28 lines would share one place in four.
+    /// The place of an address among the [`known`](Slots::known) ones. Neighbours in a slab have neighbouring places.
     #[inline(always)]
     fn place_of(address: usize) -> usize {
-        (address / size_of::<Slot<T>>()) % KNOWN
+        (address / ForGood::<Slot<T>>::STRIDE_BYTES) % KNOWN
     }
 
     fn search(&self, address: usize) -> Option<&'static Slot<T>> {
         // The latest first: it has as many as all others together. Whoever was told of a handle sees its slab.
         let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
-        for slab in made.iter().rev().filter_map(OnceLock::get) {
-            let offset = address.wrapping_sub(slab.as_ptr().addr());
-            if offset < size_of_val(*slab) {
-                let aligned = offset.is_multiple_of(size_of::<Slot<T>>());
-                return slab.get(offset / size_of::<Slot<T>>()).filter(|_| aligned);
-            }
-        }
-        None
+        made.iter().rev().filter_map(OnceLock::get).find_map(|slab| slab.at(address))
     }
 
     /// Looks up and locks: `None` for a number that is no handle, was closed, or came through a fork.
@@ -189,7 +181,7 @@ impl<T: Send> Slots<T> {
         });
         let slab = made.inspect_err(|_| self.next_slab.store(index, Relaxed))?;
         if place.set(slab).is_ok() {
-            slab.iter().for_each(|slot| free.push_back(slot));
+            place.get().into_iter().flat_map(ForGood::iter).for_each(|slot| free.push_back(slot));
         }
         Ok(())
     }
@@ -388,7 +380,8 @@ mod tests {
         for number in [0, 1, handle + 1, handle - 1, handle + 8, handle ^ (1 << 40), usize::MAX] {
             assert!(SLOTS.lookup(number).is_none(), "{number:#x}");
         }
-        let past_the_end = SLOTS.slabs[0].get().unwrap().as_ptr_range().end.addr();
+        let past_the_end = SLOTS.slabs[0].get().unwrap().iter().last().unwrap().address()
+            + ForGood::<Slot<u64>>::STRIDE_BYTES;
         assert!(SLOTS.lookup(past_the_end).is_none());
         assert!(SLOTS.lock(handle + size_of::<Slot<u64>>()).is_none(), "a slot, but nothing in it");
     }
@@ -404,7 +397,6 @@ mod tests {
 
     #[test]
     fn neighbours_in_a_slab_do_not_share_a_place() {
-        // As many cache lines as are a multiple of four.
         static SLOTS: Slots<[u8; 1700]> = Slots::new(1);
         let mut places: Vec<_> = (0..FIRST_SLAB)
             .map(|_| Slots::<[u8; 1700]>::place_of(SLOTS.insert([0; 1700]).unwrap()))
