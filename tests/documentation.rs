@@ -208,6 +208,73 @@ fn definitions(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+#[test]
+fn tuned_thresholds_have_the_values_of_the_source() {
+    let page = root().join("docs/performance/tuning.md");
+    let rows: Vec<Threshold> = read(&page).lines().filter_map(Threshold::parse).collect();
+    assert!(rows.len() > 40, "{} rows: has the table another form?", rows.len());
+    let wrong: Vec<String> = rows.iter().filter_map(Threshold::complaint).collect();
+    assert!(
+        wrong.is_empty(),
+        "docs/performance/tuning.md differs from the source. Change the rows, and what they were measured with if the \
+         values are new:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// A row of the table of tuned thresholds.
+struct Threshold {
+    constant: String,
+    file: String,
+    value: String,
+}
+
+impl Threshold {
+    fn parse(line: &str) -> Option<Threshold> {
+        let cells: Vec<&str> = line.strip_prefix("| ")?.split(" | ").collect();
+        let code = |cell: &str| cell.strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
+        let file = links(cells.get(2)?).next()?.trim_start_matches("../").to_owned();
+        Some(Threshold { constant: code(cells.get(1)?)?, file, value: code(cells.get(3)?)? })
+    }
+
+    /// What is wrong with the row, and where the constant is now.
+    fn complaint(&self) -> Option<String> {
+        let Threshold { constant, file, value } = self;
+        let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+        match value_of(&text, constant) {
+            Some(there) if there == *value => None,
+            Some(there) => Some(format!("{constant} in {file} is `{there}`, the page says `{value}`")),
+            None => {
+                let mut homes = Vec::new();
+                find_constant(&root().join("src"), constant, &mut homes);
+                let advice = match homes.is_empty() {
+                    true => "no file defines it; was it renamed?".to_owned(),
+                    false => format!("it is in {}", homes.join(", ")),
+                };
+                Some(format!("{constant} is not in {file}: {advice}"))
+            }
+        }
+    }
+}
+
+/// The value that a piece of source gives a constant, as it stands there.
+fn value_of(text: &str, constant: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("const {constant}: "))?;
+    let (_, value) = rest.split(';').next()?.split_once(" = ")?;
+    Some(value.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn find_constant(folder: &Path, constant: &str, homes: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            find_constant(&path, constant, homes);
+        } else if value_of(&read(&path), constant).is_some() {
+            homes.push(name(&path));
+        }
+    }
+}
+
 /// Whether a file is there, or one whose name begins so.
 fn is_there(path: &str, is_beginning: bool) -> bool {
     let path = root().join(path);
