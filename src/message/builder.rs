@@ -1,21 +1,22 @@
 //! A body that is read from a socket bit by bit.
 
 use super::Body;
-use super::body::Header;
+use super::header::Header;
+use super::pool;
 use crate::errno::{Errno, Result};
 use crate::sys::memory::try_realloc;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// Room that a body gets before any of its bytes have arrived.
-const FIRST_ROOM: usize = 64 * 1024;
+const FIRST_ROOM_BYTES: usize = 64 * 1024;
 
 /// A large body on its way in. The peer has announced its length, but memory follows the bytes that have really
-/// arrived: never more than [`FIRST_ROOM`] or twice that many, whatever was announced, unless the peer has shown before
-/// that it sends such bodies.
+/// arrived: never more than [`FIRST_ROOM_BYTES`] or twice that many, unless the peer has shown before that it sends such
+/// bodies.
 pub struct BodyBuilder {
-    /// Room for a header and `capacity` bytes, which may be more than are due, the first `len` of them filled; `None` before
-    /// any byte is due.
+    /// Room for a header and `capacity` bytes, the first `len` of them filled; `None` before any byte is due. The capacity is
+    /// [that of a class](pool::room_for) of the pool, so a quarter more than is due at most.
     header: Option<NonNull<Header>>,
     capacity: usize,
     len: usize,
@@ -33,13 +34,13 @@ unsafe impl Sync for BodyBuilder {}
 impl BodyBuilder {
     /// For a body of `total_len` bytes. Allocates nothing yet.
     pub fn with_expected(total_len: usize) -> BodyBuilder {
-        BodyBuilder { header: None, capacity: 0, len: 0, total: total_len, first_room: FIRST_ROOM }
+        BodyBuilder { header: None, capacity: 0, len: 0, total: total_len, first_room: FIRST_ROOM_BYTES }
     }
 
-    /// Room for so many bytes from the first, for a peer that has just sent a body as long as that: it costs no more
-    /// memory than it has filled once, and the moves are spared.
+    /// Has room for `sent_before` bytes from the first, for a peer that has just sent a body of that length. It costs no more
+    /// memory than that peer has filled once, and no byte is moved.
     pub fn trust(&mut self, sent_before: usize) {
-        self.first_room = sent_before.max(FIRST_ROOM);
+        self.first_room = sent_before.max(FIRST_ROOM_BYTES);
     }
 
     /// Room for the next bytes, to be followed by [`advance`](BodyBuilder::advance); empty only when none
@@ -113,15 +114,16 @@ impl BodyBuilder {
     /// The body: all of what has arrived. Errors: `ENOMEM`.
     pub fn finish(mut self) -> Result<Body> {
         match self.header.take() {
-            Some(header) => Ok(Header::adopt(header, self.len, self.capacity)),
+            Some(header) => Ok(Body::adopt(header, self.len, self.capacity)),
             None => Body::copy_from(&[]),
         }
     }
 
     fn grow(&mut self) -> Result<()> {
-        let capacity = self.len.saturating_mul(2).max(self.first_room).min(self.total);
+        let wanted = self.len.saturating_mul(2).max(self.first_room).min(self.total);
+        let capacity = pool::room_for(wanted);
         let (header, capacity) = match self.header {
-            None => Header::allocate_or_reuse(capacity)?,
+            None => pool::here().obtain(wanted)?,
             Some(header) => {
                 let (old, new) = (Header::layout(self.capacity)?, Header::layout(capacity)?);
                 // SAFETY: `old` is what it was allocated with; the new size is not zero and, by `layout`, not too
@@ -140,7 +142,7 @@ impl Drop for BodyBuilder {
     fn drop(&mut self) {
         if let Some(header) = self.header.take() {
             // SAFETY: allocated with this capacity; no body was made from it, or `finish` had taken it.
-            unsafe { Header::give_back(header.as_ptr(), self.capacity) };
+            unsafe { pool::here().keep(header, self.capacity) };
         }
     }
 }
@@ -151,26 +153,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_sent_as_much_before_gets_the_room_at_once() {
+    fn a_peer_that_has_sent_as_much_before_gets_the_room_at_once() {
         let mut builder = BodyBuilder::with_expected(1_000_000);
         builder.trust(300_000);
-        assert_eq!(builder.spare().unwrap().len(), 300_000);
+        assert_eq!(builder.spare().unwrap().len(), pool::room_for(300_000));
         let mut short = BodyBuilder::with_expected(100);
         short.trust(300_000);
         assert_eq!(short.spare().unwrap().len(), 100);
         let mut new = BodyBuilder::with_expected(1_000_000);
         new.trust(0);
-        assert_eq!(new.spare().unwrap().len(), FIRST_ROOM);
+        assert_eq!(new.spare().unwrap().len(), FIRST_ROOM_BYTES);
     }
 
     #[test]
     fn memory_follows_the_bytes_received() {
         let mut builder = BodyBuilder::with_expected(usize::MAX);
         assert_eq!(builder.capacity, 0);
-        assert_eq!(builder.spare().unwrap().len(), FIRST_ROOM);
+        assert_eq!(builder.spare().unwrap().len(), FIRST_ROOM_BYTES);
         for _ in 0..100 {
             builder.extend(&[7; 10_000]).unwrap();
-            assert!(builder.capacity <= FIRST_ROOM.max(2 * builder.len));
+            assert!(builder.capacity <= FIRST_ROOM_BYTES.max(2 * builder.len));
         }
         assert_eq!(builder.filled().len(), 1_000_000);
         assert!(builder.filled().iter().all(|&byte| byte == 7));
@@ -181,7 +183,7 @@ mod tests {
         let data: Vec<u8> = (0..200_000).map(|i| (i % 251) as u8).collect();
         let mut builder = BodyBuilder::with_expected(150_000);
         assert_eq!(builder.extend(&data).unwrap(), 150_000);
-        assert_eq!((builder.remaining(), builder.capacity), (0, 150_000));
+        assert_eq!((builder.remaining(), builder.capacity), (0, pool::room_for(150_000)));
         assert!(builder.spare().unwrap().is_empty());
         let body = builder.finish().unwrap();
         assert_eq!(body.as_slice(), &data[..150_000]);

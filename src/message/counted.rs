@@ -46,7 +46,7 @@ impl FreeHook {
 
     fn with_data(self, data: &'static [u8]) -> Body {
         let hint = Box::into_raw(Box::new(self)).cast();
-        // SAFETY: constant bytes, which nobody writes to, and a callback that may run anywhere.
+        // SAFETY: constant bytes, which are never written to, and a callback that may run anywhere.
         unsafe { Body::external(data.as_ptr().cast_mut(), data.len(), Some(FreeHook::run), hint) }.unwrap()
     }
 

@@ -1,9 +1,9 @@
 //! Free callbacks run with no lock of ours held.
 
-use super::body::Header;
+use super::header::Header;
 use crate::sys::here::Here;
 use std::marker::PhantomData;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// While one of these lives on a thread, bodies whose last reference drops on that thread keep their free
 /// callbacks until the outermost `DeferFrees` of the thread is dropped. Made first in every entry point and
@@ -20,7 +20,7 @@ impl DeferFrees {
         DeferFrees::at(Here::find())
     }
 
-    /// For who has found the thread's variables already.
+    /// For a caller that has found the thread's variables already.
     #[inline]
     pub fn at(here: &'static Here) -> DeferFrees {
         here.guards.set(here.guards.get() + 1);
@@ -48,9 +48,9 @@ impl Drop for DeferFrees {
 }
 
 #[inline]
-fn take_if_outermost(here: &Here) -> Option<*mut Header> {
-    let header: *mut Header = here.first.get().cast();
-    if here.guards.get() != 1 || header.is_null() {
+fn take_if_outermost(here: &Here) -> Option<NonNull<Header>> {
+    let header = NonNull::new(here.first.get().cast::<Header>())?;
+    if here.guards.get() != 1 {
         return None;
     }
     // SAFETY: everything in the list was put there by `push` and is the list's alone.
@@ -60,23 +60,22 @@ fn take_if_outermost(here: &Here) -> Option<*mut Header> {
 
 /// # Safety
 /// As of [`free_when_unlocked`].
-unsafe fn push(here: &Here, header: *mut Header) {
+unsafe fn push(here: &Here, header: NonNull<Header>) {
     // SAFETY: given up to the list by the caller.
     unsafe { Header::set_next(header, ptr::null_mut()) };
-    if here.first.get().is_null() {
-        here.first.set(header.cast());
-    } else {
+    match NonNull::new(here.last.get().cast()).filter(|_| !here.first.get().is_null()) {
         // SAFETY: `last` is the last of a list that is not empty, and the list's alone.
-        unsafe { Header::set_next(here.last.get().cast(), header) };
+        Some(last) => unsafe { Header::set_next(last, header.as_ptr()) },
+        None => here.first.set(header.as_ptr().cast()),
     }
-    here.last.set(header.cast());
+    here.last.set(header.as_ptr().cast());
 }
 
 /// Runs a body's free callback when the thread's outermost guard is dropped; at once where there is none.
 ///
 /// # Safety
 /// `header` is of an external body, has no references left, and is given up to this call.
-pub(super) unsafe fn free_when_unlocked(header: *mut Header) {
+pub(super) unsafe fn free_when_unlocked(header: NonNull<Header>) {
     let here = Here::find();
     // SAFETY: passed on from this function's own contract.
     unsafe {

@@ -83,7 +83,7 @@ impl<'a> Frame<'a> {
         self.take_msg()
     }
 
-    /// As [`into_msg`](Frame::into_msg), for whoever has the frame by reference: an empty one stays behind.
+    /// As [`into_msg`](Frame::into_msg), for a caller that has the frame by reference: an empty one stays behind.
     #[inline]
     pub fn take_msg(&mut self) -> Result<Msg> {
         let mut msg = match &mut self.body {
@@ -202,7 +202,7 @@ impl<'a> OutFrame<'a> {
         self.more
     }
 
-    /// For a pattern whose messages are single frames, whatever the caller said.
+    /// For a pattern whose messages are single frames: it overrules the caller.
     pub fn set_more(&mut self, more: bool) {
         self.more = more;
     }
@@ -243,7 +243,7 @@ impl<'a> OutFrame<'a> {
         self.as_msg().is_some_and(|msg| msg.has_own_body() && msg.len() >= BODY_RING_MIN_BYTES)
     }
 
-    /// The body by reference, whatever [`is_copied`](OutFrame::is_copied) says. Errors: `ENOMEM`.
+    /// The body by reference, even if it [`is_copied`](OutFrame::is_copied) elsewhere. Errors: `ENOMEM`.
     #[cold]
     pub fn share(&mut self) -> Result<&Body> {
         if self.shared.is_none() {

@@ -1,7 +1,7 @@
 //! Messages in C's memory: nothing vouches for what a `zmq_msg_t` holds but a tag in it.
 
 use super::msg::{CLOSED, INLINE, TAG_BODY, TAG_CONSTANT, TAG_INLINE};
-use super::{Body, MORE, Msg, spares};
+use super::{Body, MORE, Msg, pool};
 use crate::errno::{Errno, Result};
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -122,15 +122,15 @@ impl Msg {
             msg.tag = CLOSED;
             return Ok(None);
         }
-        let spares = spares::here();
+        let cache = pool::here();
         if !msg.metadata.is_null() {
             let metadata = std::mem::replace(&mut msg.metadata, ptr::null());
             // SAFETY: the count that this message held and now gives up.
-            unsafe { spares.let_go(metadata) };
+            unsafe { cache.give_back(metadata) };
         }
         match msg.release(CLOSED) {
             Some(body) if !body.is_lent() => {
-                body.drop_with(spares);
+                body.drop_with(cache);
                 Ok(None)
             }
             lent => Ok(lent),
@@ -148,7 +148,7 @@ impl Msg {
         Ok(if msg.tag == TAG_INLINE { at.cast() } else { msg.data_ptr() })
     }
 
-    /// Makes memory hold no message, whatever it held; nothing is closed. Errors: `EFAULT` for a null or misaligned
+    /// Makes memory hold no message; a message that it held is not closed. Errors: `EFAULT` for a null or misaligned
     /// pointer.
     ///
     /// # Safety

@@ -5,28 +5,29 @@ mod body;
 mod builder;
 mod defer;
 mod frame;
+mod header;
 mod in_place;
-mod large_blocks;
-mod magazine;
 mod metadata;
 mod msg;
-mod spares;
+mod pool;
+mod properties;
+mod refs;
 
 #[cfg(test)]
 pub(crate) mod counted;
 
-pub use body::{Body, FreeFn};
+pub use body::Body;
 pub use builder::BodyBuilder;
 pub use defer::DeferFrees;
 pub use frame::{Address, Frame, FrameBody, FrameKind, OutFrame};
+pub use header::FreeFn;
 pub use metadata::Metadata;
-pub use msg::{GROUP_MAX_LENGTH, Msg};
+pub use msg::Msg;
+pub use properties::GROUP_MAX_LENGTH;
 
-/// Gives the memory that all threads together keep for bodies to come back to the system. What each keeps for itself it gives back when it
-/// ends.
+/// Gives the memory that all threads together keep for bodies to come back to the allocator. A thread gives back its own when it ends.
 pub fn free_spares() {
-    large_blocks::empty();
-    magazine::empty();
+    pool::empty_depot();
 }
 
 /// Wire flag: more frames of the same message follow (RFC 37, also ZMTP 2.0).

@@ -1,17 +1,14 @@
-//! The 64-byte message.
+//! The 64-byte message and its bytes.
 
-use super::{Body, FreeFn, MORE, Metadata, spares};
-use crate::errno::{Errno, Result};
-use std::ffi::{CStr, c_void};
+use super::{Body, FreeFn, MORE, Metadata, pool};
+use crate::errno::Result;
+use std::ffi::c_void;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 use std::sync::Arc;
 
 /// Bodies of up to this many bytes lie inside the message.
 pub(super) const INLINE: usize = 40;
-
-/// `ZMQ_GROUP_MAX_LENGTH`, in bytes.
-pub const GROUP_MAX_LENGTH: usize = 255;
 
 /// Values of [`Msg::tag`]; two bytes that stale memory is unlikely to hold, and never 0: neither a closed message
 /// nor zeroed memory passes for a message.
@@ -27,7 +24,7 @@ pub(super) const TAG_CONSTANT: u16 = 0xb3e3;
 #[repr(C, align(8))]
 pub struct Msg {
     pub(super) content: Content,
-    /// From `Arc::into_raw` or `spares::hold`, one count of it; null without properties.
+    /// From `Arc::into_raw` or `KeptCount::take`, one count of it; null without properties.
     pub(super) metadata: *const Metadata,
     /// The group with a NUL after it.
     pub(super) group: Option<Body>,
@@ -93,9 +90,9 @@ impl Msg {
     #[inline]
     pub fn refill(&mut self, data: &[u8], more: bool, metadata: Option<&Arc<Metadata>>) -> Result<()> {
         let outside = data.len() > INLINE;
-        let spares = (outside || metadata.is_some()).then(spares::here);
-        let body = match spares {
-            Some(spares) if outside => Some(Body::copy_with(spares, data)?),
+        let cache = (outside || metadata.is_some()).then(pool::here);
+        let body = match cache {
+            Some(cache) if outside => Some(Body::copy_with(cache, data)?),
             _ => None,
         };
         drop(self.release(TAG_INLINE));
@@ -108,8 +105,8 @@ impl Msg {
         }
         self.flags = if more { MORE } else { 0 };
         self.routing_id = 0;
-        if let (Some(metadata), Some(spares)) = (metadata, spares) {
-            self.metadata = spares.hold(metadata);
+        if let (Some(metadata), Some(cache)) = (metadata, cache) {
+            self.metadata = cache.metadata.take(metadata);
         }
         Ok(())
     }
@@ -121,11 +118,11 @@ impl Msg {
         self.flags = 0;
         self.routing_id = 0;
         if let Some(body) = body {
-            body.drop_with(spares::here());
+            body.drop_with(pool::here());
         }
     }
 
-    /// The bytes of a message that is nothing but bytes of ours: whoever sends them need not know of the message.
+    /// The bytes of a message that is nothing but bytes of ours: a sender of them need not know of the message.
     #[inline]
     pub fn bare_bytes(&self) -> Option<&[u8]> {
         if self.routing_id != 0 || self.group.is_some() || !self.metadata.is_null() {
@@ -239,7 +236,7 @@ impl Msg {
         if self.tag == TAG_CONSTANT {
             // SAFETY: the tag says that this is the field in use.
             let Constant { data, len } = unsafe { self.content.constant };
-            // SAFETY: whoever made the message promised as much for constant data.
+            // SAFETY: the caller that made the message promised as much for constant data.
             let body = unsafe { Body::external(data, len, None, ptr::null_mut()) }.ok()?;
             self.replace_content(TAG_BODY, Content { body: ManuallyDrop::new(body) });
         }
@@ -293,75 +290,6 @@ impl Msg {
         std::mem::take(self)
     }
 
-    pub fn more(&self) -> bool {
-        self.flags & MORE != 0
-    }
-
-    pub fn set_more(&mut self, more: bool) {
-        self.flags = if more { self.flags | MORE } else { self.flags & !MORE };
-    }
-
-    pub fn metadata(&self) -> Option<&Metadata> {
-        // SAFETY: not null means a count of a live `Arc`, held until the message drops or takes another.
-        unsafe { self.metadata.as_ref() }
-    }
-
-    /// The properties, to be shared with another message.
-    pub fn metadata_arc(&self) -> Option<Arc<Metadata>> {
-        let metadata = self.metadata()?;
-        // SAFETY: the pointer is from `Arc::into_raw` (`set_metadata`) and this message holds a count, so there is
-        // one to add to; the count added here is the one the new `Arc` owns.
-        unsafe {
-            Arc::increment_strong_count(ptr::from_ref(metadata));
-            Some(Arc::from_raw(self.metadata))
-        }
-    }
-
-    pub fn set_metadata(&mut self, metadata: Option<Arc<Metadata>>) {
-        let new = metadata.map_or(ptr::null(), Arc::into_raw);
-        let old = std::mem::replace(&mut self.metadata, new);
-        if !old.is_null() {
-            // SAFETY: from `Arc::into_raw`, with the count that this message held and now gives up.
-            unsafe { spares::here().let_go(old) };
-        }
-    }
-
-    /// The peer's routing id on SERVER and PEER sockets; 0 for none.
-    pub fn routing_id(&self) -> u32 {
-        self.routing_id
-    }
-
-    pub fn set_routing_id(&mut self, routing_id: u32) {
-        self.routing_id = routing_id;
-    }
-
-    /// The RADIO/DISH group; empty for none.
-    pub fn group(&self) -> &CStr {
-        let group = self.group.as_ref().map_or(&b"\0"[..], Body::as_slice);
-        CStr::from_bytes_until_nul(group).unwrap_or_default()
-    }
-
-    /// A NUL ends the group early, and so does [`GROUP_MAX_LENGTH`]. Errors: `ENOMEM`. The old group stays then.
-    pub fn set_group(&mut self, group: &[u8]) -> Result<()> {
-        let group = group.get(..GROUP_MAX_LENGTH).unwrap_or(group);
-        self.group = if group.is_empty() { None } else { Some(Msg::group_body(group)?) };
-        Ok(())
-    }
-
-    /// A group for [`set_group_body`](Msg::set_group_body), to be shared by many messages. Errors: `EINVAL` for more than
-    /// [`GROUP_MAX_LENGTH`] bytes; `ENOMEM`.
-    pub fn group_body(group: &[u8]) -> Result<Body> {
-        let mut with_nul = [0; GROUP_MAX_LENGTH + 1];
-        let place = with_nul.get_mut(..group.len()).filter(|place| place.len() <= GROUP_MAX_LENGTH);
-        place.ok_or(Errno::INVAL)?.copy_from_slice(group);
-        Body::copy_from(with_nul.get(..=group.len()).unwrap_or_default())
-    }
-
-    /// A group that [`group_body`](Msg::group_body) has made.
-    pub fn set_group_body(&mut self, group: Body) {
-        self.group = Some(group);
-    }
-
     fn with_content(tag: u16, content: Content) -> Msg {
         Msg { content, metadata: ptr::null(), group: None, inline_len: 0, flags: 0, tag, routing_id: 0 }
     }
@@ -378,7 +306,7 @@ impl Msg {
     #[inline]
     fn write_inline(&mut self, data: &[u8]) {
         let len = data.len().min(INLINE);
-        // SAFETY: so much room is there, in memory that nobody else has borrowed; any bytes may lie in `inline`.
+        // SAFETY: there is room for `INLINE` bytes, borrowed mutably with `self`; any bytes may lie in `inline`.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), (&raw mut self.content).cast(), len) };
         self.inline_len = len as u8;
     }
@@ -401,7 +329,7 @@ impl Msg {
         if !self.metadata.is_null() {
             self.set_metadata(None);
         }
-        // SAFETY: the old tag says that this is the field in use; with the new one nobody looks at it again.
+        // SAFETY: the old tag says that this is the field in use; with the new one it is not looked at again.
         (old == TAG_BODY)
             .then(|| ManuallyDrop::into_inner(unsafe { ptr::read(&raw const self.content.body) }))
     }
@@ -440,6 +368,7 @@ impl std::fmt::Debug for Msg {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::errno::Errno;
     use crate::message::counted::Counted;
     use std::mem::offset_of;
 
@@ -559,21 +488,5 @@ mod tests {
         drop(kept);
         std::thread::spawn(move || drop(copies.split_off(5))).join().unwrap();
         assert_eq!(counted.freed(), 1);
-    }
-
-    #[test]
-    fn groups() {
-        let mut msg = Msg::new();
-        assert_eq!(msg.group(), c"");
-        for len in [1, 15, 16, 254, 255] {
-            msg.set_group(&vec![b'g'; len]).unwrap();
-            assert_eq!(msg.group().to_bytes(), vec![b'g'; len]);
-        }
-        msg.set_group(&[b'h'; 256]).unwrap();
-        assert_eq!(msg.group().count_bytes(), 255);
-        msg.set_group(b"ab\0cd").unwrap();
-        assert_eq!(msg.group(), c"ab");
-        msg.set_group(b"").unwrap();
-        assert_eq!(msg.group(), c"");
     }
 }

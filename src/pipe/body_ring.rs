@@ -7,9 +7,9 @@ use crate::errno::Result;
 use crate::message::{Body, IN_BODY_RING, MORE};
 use crate::queue::blocks::Producer;
 
-/// Bodies that the first ring of a lane holds; each further one twice as many.
+/// Bodies that the first ring of a lane holds. Each further ring holds twice as many.
 const MIN_RING_BODIES: usize = 64;
-/// And the last one. Whatever finds no place goes with its block.
+/// Bodies that the last ring holds. A body that finds no place goes with its block.
 const MAX_RING_BODIES: usize = 4096;
 
 /// The writer's side.
@@ -77,7 +77,7 @@ impl RingWriter {
     fn give(&mut self) {
         if let Some(ring) = &mut self.ring {
             for body in self.held.drain(..) {
-                // There was room, and nobody else fills it.
+                // There was room, and no other writer fills it.
                 let _ = ring.push(body);
             }
         }
@@ -108,7 +108,7 @@ impl RingReader {
         self.peek().is_some_and(|body| !body.is_lent())
     }
 
-    /// As [`peek`](RingReader::peek), for who takes the frame.
+    /// As [`peek`](RingReader::peek), for a caller that takes the frame.
     #[inline(always)]
     pub fn take(&mut self) -> Option<Body> {
         self.0.as_mut()?.pop().ok()
@@ -189,7 +189,7 @@ mod tests {
         write(&mut left, &mut first, false);
         drop(first);
         assert_eq!(right.read().unwrap().into_msg().unwrap().data_ptr(), at);
-        // From then on the short way is open, for parts as well, whatever the last one is like.
+        // From then on the short way is open, for parts as well, by ring or by copy.
         for last in [3, BODY_RING_MIN_BYTES] {
             let mut parts = [BODY_RING_MIN_BYTES, 2 * BY_REFERENCE_MIN_BYTES]
                 .map(|len| Msg::copy_from(&vec![2; len]).unwrap());
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn lent_bodies_are_given_back_by_whoever_ends_last() {
+    fn lent_bodies_are_given_back_by_the_end_that_drops_last() {
         for reader_first in [true, false] {
             let counted = Counted::new(b"lent");
             let (mut left, mut right) = pipe();
