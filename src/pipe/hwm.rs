@@ -3,9 +3,9 @@
 //! The writer may be ahead of the reader by `hwm` messages. The reader grants credit back in batches of half of
 //! that, so that a writer it has stopped resumes with room for more than one message.
 
+use crate::queue::shim::{AtomicBool, AtomicI32, AtomicU64, Ordering, edge};
 use crossbeam::utils::CachePadded;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
 
 /// What both sides of a lane share.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Spending {
         }
         self.credit.waiting.swap(true, Ordering::AcqRel);
         // Dekker: our flag before their count, as the reader has its count before our flag.
-        fence(Ordering::SeqCst);
+        edge::dekker();
         if !self.has_credit() {
             return false;
         }
@@ -179,7 +179,7 @@ impl Granting {
     fn grant(&mut self, due: u64) -> bool {
         self.told = due;
         self.credit.granted.store(due, Ordering::Release);
-        fence(Ordering::SeqCst);
+        edge::dekker();
         self.credit.waiting.load(Ordering::Relaxed) && self.credit.waiting.swap(false, Ordering::AcqRel)
     }
 
@@ -195,7 +195,7 @@ impl Granting {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -248,5 +248,58 @@ mod tests {
         assert_eq!(sum(0, 5), 0);
         assert_eq!(sum(2, 5), 7);
         assert_eq!(sum(i32::MAX, 5), i32::MAX);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::queue::shim::edge::WEAKENED;
+    use loom::sync::Notify;
+
+    /// A writer that has run out of credit waits while the reader reads. Loom says so if it sleeps on.
+    fn model() {
+        loom::model(|| {
+            let (mut spending, mut granting) = account(1);
+            let wake = Arc::new(Notify::new());
+            let theirs = Arc::clone(&wake);
+            spending.wrote(1);
+            let reader = loom::thread::spawn(move || {
+                if granting.read(1) {
+                    theirs.notify();
+                }
+            });
+            while !spending.check() {
+                wake.wait();
+            }
+            assert!(reader.join().is_ok());
+        });
+    }
+
+    #[test]
+    #[ignore = "run by the tests below"]
+    fn twin() {
+        let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
+        WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+        model();
+    }
+
+    fn fails(edge: &str) -> bool {
+        crate::sys::twin::fails("pipe::hwm::loom_tests::twin", "WEAKENED_EDGE", edge)
+    }
+
+    #[test]
+    fn loom_writer_without_credit_is_told_of_it() {
+        model();
+    }
+
+    #[test]
+    fn loom_passes_credit_with_nothing_weakened() {
+        assert!(!fails("0"));
+    }
+
+    #[test]
+    fn loom_catches_a_writer_that_waits_for_credit_it_has() {
+        assert!(fails("3"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Notify, PipeEvent};
 use crate::errno::Errno;
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use crate::queue::shim::{AtomicI32, AtomicU8, Ordering, edge};
 use std::sync::{Arc, OnceLock};
 
 /// Which end of a pipe.
@@ -62,7 +62,7 @@ impl Link {
 
     /// Closes an end and tells the other. Whether it was open before.
     pub fn close(&self, side: Side) -> bool {
-        if self.closed.fetch_or(side.bit(), Ordering::AcqRel) & side.bit() != 0 {
+        if self.closed.fetch_or(side.bit(), edge::CLOSE()) & side.bit() != 0 {
             return false;
         }
         self.notify(side.other(), PipeEvent::PeerClosed);
@@ -108,5 +108,61 @@ impl Link {
             Side::Left => left,
             Side::Right => right,
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::queue::shim::edge::WEAKENED;
+
+    /// An end publishes something and closes. The other end that sees it closed sees what was published, and why it closed.
+    fn model() {
+        loom::model(|| {
+            let shared = loom::sync::Arc::new((Link::default(), AtomicU8::new(0)));
+            let theirs = loom::sync::Arc::clone(&shared);
+            let closer = loom::thread::spawn(move || {
+                let (link, published) = &*theirs;
+                published.store(7, Ordering::Relaxed);
+                link.refuse(Errno::ACCES);
+                assert!(link.close(Side::Left));
+                assert!(!link.close(Side::Left), "once");
+            });
+            let (link, published) = &*shared;
+            if link.is_closed(Side::Left) {
+                assert_eq!(published.load(Ordering::Relaxed), 7);
+                assert_eq!(link.refusal(), Some(Errno::ACCES));
+                assert!(!link.is_open());
+            }
+            assert!(!link.is_closed(Side::Right));
+            assert!(closer.join().is_ok());
+        });
+    }
+
+    #[test]
+    #[ignore = "run by the tests below"]
+    fn twin() {
+        let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
+        WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+        model();
+    }
+
+    fn fails(edge: &str) -> bool {
+        crate::sys::twin::fails("pipe::link::loom_tests::twin", "WEAKENED_EDGE", edge)
+    }
+
+    #[test]
+    fn loom_what_was_published_before_the_close_is_seen_with_it() {
+        model();
+    }
+
+    #[test]
+    fn loom_passes_a_close_with_nothing_weakened() {
+        assert!(!fails("0"));
+    }
+
+    #[test]
+    fn loom_catches_a_close_without_an_edge() {
+        assert!(fails("5"));
     }
 }

@@ -1,10 +1,14 @@
 //! The atomics and cells of this layer: the standard library's, or loom's under `--cfg loom`.
 
 #[cfg(not(loom))]
-pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence,
+};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
+pub use loom::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence,
+};
 
 #[cfg(not(loom))]
 pub use std::sync::Arc;
@@ -50,6 +54,9 @@ pub mod edge {
     /// Of the swap that caches an answer in a memo.
     pub const REMEMBER: fn() -> Ordering = || Ordering::AcqRel;
 
+    /// Of the exchange that closes an end of a pipe.
+    pub const CLOSE: fn() -> Ordering = || Ordering::AcqRel;
+
     /// The fence between the two halves of the sleep handshake.
     #[inline]
     pub fn dekker() {
@@ -62,7 +69,7 @@ pub mod edge {
     use super::{Ordering, fence};
     use std::sync::atomic::AtomicU8;
 
-    /// The weakened edge: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo. A test sets it
+    /// The weakened edge: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo, 5 the close of a pipe. A test sets it
     /// before its model runs; the model only reads it, so loom need not see it.
     pub static WEAKENED: AtomicU8 = AtomicU8::new(0);
 
@@ -74,6 +81,8 @@ pub mod edge {
     pub const HAND_BACK: fn() -> Ordering = || if weakened(2) { Ordering::Relaxed } else { Ordering::AcqRel };
 
     pub const REMEMBER: fn() -> Ordering = || if weakened(4) { Ordering::Relaxed } else { Ordering::AcqRel };
+
+    pub const CLOSE: fn() -> Ordering = || if weakened(5) { Ordering::Relaxed } else { Ordering::AcqRel };
 
     pub fn dekker() {
         if !weakened(3) {

@@ -1,6 +1,7 @@
 //! A mutex without poison.
 
 use super::futex;
+pub use super::lock_order::Rank;
 use super::patience::rest;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
@@ -34,6 +35,8 @@ const LONGEST_LINGER: u32 = 100;
 #[derive(Debug, Default)]
 pub struct Lock<T: ?Sized> {
     raw: Raw<AtomicU32>,
+    #[cfg(debug_assertions)]
+    rank: Rank,
     value: UnsafeCell<T>,
 }
 
@@ -53,7 +56,23 @@ unsafe impl<T: ?Sized + Sync> Sync for LockGuard<'_, T> {}
 
 impl<T> Lock<T> {
     pub const fn new(value: T) -> Lock<T> {
-        Lock { raw: Raw(AtomicU32::new(FREE)), value: UnsafeCell::new(value) }
+        Lock {
+            raw: Raw(AtomicU32::new(FREE)),
+            #[cfg(debug_assertions)]
+            rank: Rank::NONE,
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// One that a thread takes in the order of the ranks alone, of which debug builds make sure.
+    #[cfg_attr(not(debug_assertions), expect(unused_variables))]
+    pub const fn ranked(rank: Rank, value: T) -> Lock<T> {
+        Lock {
+            raw: Raw(AtomicU32::new(FREE)),
+            #[cfg(debug_assertions)]
+            rank,
+            value: UnsafeCell::new(value),
+        }
     }
 
     pub fn into_inner(self) -> T {
@@ -65,7 +84,11 @@ impl<T: ?Sized> Lock<T> {
     /// Waits until nobody has it. Not to be called by who has it.
     #[inline]
     pub fn lock(&self) -> LockGuard<'_, T> {
+        #[cfg(debug_assertions)]
+        self.rank.check();
         self.raw.lock();
+        #[cfg(debug_assertions)]
+        self.rank.taken();
         LockGuard { lock: self, _not_send: PhantomData }
     }
 
@@ -73,7 +96,11 @@ impl<T: ?Sized> Lock<T> {
     #[inline(always)]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
         // Not made before it is ours: dropped, it would let go of somebody else's.
-        self.raw.try_lock().then(|| LockGuard { lock: self, _not_send: PhantomData })
+        self.raw.try_lock().then(|| {
+            #[cfg(debug_assertions)]
+            self.rank.taken();
+            LockGuard { lock: self, _not_send: PhantomData }
+        })
     }
 }
 
@@ -98,6 +125,8 @@ impl<T: ?Sized> DerefMut for LockGuard<'_, T> {
 impl<T: ?Sized> Drop for LockGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
+        #[cfg(debug_assertions)]
+        self.lock.rank.released();
         self.lock.raw.unlock();
     }
 }

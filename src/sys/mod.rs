@@ -18,6 +18,7 @@ pub mod interface;
 pub mod keyed;
 pub mod late;
 pub mod lock;
+mod lock_order;
 pub mod log;
 pub mod memory;
 pub mod net;
