@@ -13,10 +13,10 @@ use super::lend_policy::LendPolicy;
 use super::watch::{Action, Event, Front, Watch, next};
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
-use crate::session::connection::contention::Half;
+use crate::session::connection::contention::{HalfGuard, rank};
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::sys::contain::contain;
-use crate::sys::lock::{Lock, LockGuard};
+use crate::sys::lock::Lock;
 use crate::sys::park::Parker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,11 +56,14 @@ enum Outcome {
 impl Watcher {
     /// Of a stream that the reactor watches for something to read, and for room if `room`.
     pub fn new(room: bool) -> Watcher {
-        Watcher(Lock::new(State {
-            watch: Watch::Reactor { room, claimed: false },
-            front: None,
-            policy: LendPolicy::default(),
-        }))
+        Watcher(Lock::ranked(
+            rank::WATCHER,
+            State {
+                watch: Watch::Reactor { room, claimed: false },
+                front: None,
+                policy: LendPolicy::default(),
+            },
+        ))
     }
 }
 
@@ -106,19 +109,19 @@ impl Connection {
     /// or tells of an error. `false`: the I/O thread has the stream back.
     pub fn receive_ready(&self, hangup: bool) -> bool {
         // The session holds the half for moments only; then it is its turn.
-        self.receive_ready_by(hangup, || self.recv.try_lock())
+        self.receive_ready_by(hangup, || self.try_recv_half())
     }
 
     /// Receives what there is, on a thread that has been told of that by poll(2) and has to have it now. The session may hold
     /// the half and not receive: it looks after the heartbeat, or has looked before that came.
     pub fn receive_ready_blocking(&self, hangup: bool) {
-        self.receive_ready_by(hangup, || Some(self.recv.lock()));
+        self.receive_ready_by(hangup, || Some(self.recv_half()));
     }
 
     fn receive_ready_by<'a>(
         &'a self,
         hangup: bool,
-        lock: impl Fn() -> Option<LockGuard<'a, Option<RecvHalf>>>,
+        lock: impl Fn() -> Option<HalfGuard<'a, RecvHalf>>,
     ) -> bool {
         let mut answers = Vec::new();
         let begun = Instant::now();
@@ -132,7 +135,6 @@ impl Connection {
                 received == Received::Blocked || received == Received::Yield && !half.is_tunnelled();
             Some((received, all_told, half.received()))
         });
-        self.wake_if_contended(Half::Recv);
         let sent_before = self.turn_round();
         let mut state = self.watcher.0.lock();
         let policy = &mut state.policy;

@@ -1,78 +1,151 @@
-//! Which halves of a connection the I/O thread has found in the hands of a thread of the program.
+//! The lock of one half of a connection: the program's threads try it, and the I/O thread is woken when they let go.
+//!
+//! Laws:
+//! - The I/O thread does not wait for a thread of the program that drives a half, except where it must have the half: it asks with
+//!   [`try_lock_for_session`](HalfLock::try_lock_for_session), and goes on with other sessions where it is turned away.
+//! - If the I/O thread was turned away, the thread that lets go of the half wakes the session. That is the drop of a [`HalfGuard`],
+//!   so it cannot be forgotten. The session may be woken once too often, never too rarely.
+//! - Each half counts for itself. The I/O thread takes and releases the other half meanwhile. If that woke it, it would come back at
+//!   once, be turned away again, and so on while the program's thread sends, or is preempted by the I/O thread itself.
+//! - No half is locked before the watcher of its connection, and the receiving half not before the sending half: see [`rank`].
 
-use crate::queue::shim::{AtomicU8, Ordering, edge};
+use crate::queue::shim::{AtomicBool, Ordering, edge};
+use crate::reactor::Remote;
+use crate::sys::lock::{Lock, LockGuard, Rank};
+use std::ops::{Deref, DerefMut};
 
-/// A half of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    Send = 1,
-    Recv = 2,
+/// The order in which a thread locks what belongs to connections.
+pub mod rank {
+    use crate::sys::lock::Rank;
+
+    pub const WATCHER: Rank = Rank::new(1);
+    pub const SEND_HALF: Rank = Rank::new(2);
+    pub const RECV_HALF: Rank = Rank::new(3);
 }
 
-/// Halves that the I/O thread was turned away from, and is to be woken for when whoever has them lets go.
-///
-/// Each by itself: the I/O thread takes and lets go of the other half meanwhile. Where that woke it, it came back at once, was
-/// turned away again, and so on for as long as the program's thread sent, or lay preempted by the I/O thread itself, a few
-/// milliseconds.
+/// A half, while the connection has it.
+pub struct HalfLock<T> {
+    half: Lock<Option<T>>,
+    turned_away: TurnedAway,
+}
+
+/// A half, locked by a thread of the program. When it is dropped the I/O thread has its turn, if it wanted one.
+pub struct HalfGuard<'a, T> {
+    // Fields are dropped in the order in which they stand: the half is free before the I/O thread is woken for it.
+    half: LockGuard<'a, Option<T>>,
+    _wake: WakeOnRelease<'a>,
+}
+
+struct WakeOnRelease<'a> {
+    turned_away: &'a TurnedAway,
+    session: &'a Remote,
+}
+
+/// Whether the I/O thread was turned away from a half, and is to be woken by the thread that lets go of it.
 #[derive(Debug, Default)]
 pub struct TurnedAway {
-    /// A bit for each [`Half`]. Set by the I/O thread, taken by whoever lets go of that half; the edge is made by the fences around
-    /// it.
-    halves: AtomicU8,
+    /// The I/O thread sets it, the thread that lets go of the half takes it; the edge is made by the fences around it.
+    waits: AtomicBool,
+}
+
+impl<T> HalfLock<T> {
+    pub fn new(half: T, rank: Rank) -> HalfLock<T> {
+        HalfLock { half: Lock::ranked(rank, Some(half)), turned_away: TurnedAway::default() }
+    }
+
+    /// On a thread of the program. `None` while another thread holds it.
+    pub fn try_lock<'a>(&'a self, session: &'a Remote) -> Option<HalfGuard<'a, T>> {
+        let half = self.half.try_lock()?;
+        Some(HalfGuard { half, _wake: WakeOnRelease { turned_away: &self.turned_away, session } })
+    }
+
+    /// Waits for the thread that holds it.
+    pub fn lock<'a>(&'a self, session: &'a Remote) -> HalfGuard<'a, T> {
+        let half = self.half.lock();
+        HalfGuard { half, _wake: WakeOnRelease { turned_away: &self.turned_away, session } }
+    }
+
+    /// On the I/O thread. `None`: another thread holds it, and wakes the session when it lets go.
+    pub fn try_lock_for_session(&self) -> Option<LockGuard<'_, Option<T>>> {
+        self.turned_away.unless_in_use(|| self.half.try_lock())
+    }
+
+    /// On the I/O thread: waits for the thread that holds it.
+    pub fn lock_for_session(&self) -> LockGuard<'_, Option<T>> {
+        self.half.lock()
+    }
+
+    #[cfg(test)]
+    pub fn has_turned_away(&self) -> bool {
+        self.turned_away.waits.load(Ordering::SeqCst)
+    }
+}
+
+impl<T> Deref for HalfGuard<'_, T> {
+    type Target = Option<T>;
+
+    fn deref(&self) -> &Option<T> {
+        &self.half
+    }
+}
+
+impl<T> DerefMut for HalfGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut Option<T> {
+        &mut self.half
+    }
+}
+
+impl Drop for WakeOnRelease<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.turned_away.take() {
+            self.session.wake();
+        }
+    }
 }
 
 impl TurnedAway {
-    /// For the I/O thread: a half by `lock`, unless somebody has it, who then asks whether it [is waiting](TurnedAway::is_waiting).
-    pub fn unless_in_use<G>(&self, half: Half, lock: impl Fn() -> Option<G>) -> Option<G> {
+    /// For the I/O thread: the half by `lock`, unless another thread holds it, which then asks [`take`](TurnedAway::take).
+    pub fn unless_in_use<G>(&self, lock: impl Fn() -> Option<G>) -> Option<G> {
         let guard = lock();
         if guard.is_some() {
             return guard;
         }
-        self.halves.fetch_or(half as u8, Ordering::Relaxed);
+        self.waits.store(true, Ordering::Relaxed);
         // Dekker: our flag before the lock, as the other has the lock before the flag.
         edge::dekker();
         // If it works now, the session is woken once too often.
         lock()
     }
 
-    /// For who has let go of a half: whether the I/O thread wanted it, and is to be woken.
-    pub fn is_waiting(&self, half: Half) -> bool {
+    /// For the thread that has let go of the half: whether the I/O thread wanted it, and is to be woken.
+    pub fn take(&self) -> bool {
         edge::dekker();
-        let bit = half as u8;
-        self.halves.load(Ordering::Relaxed) & bit != 0
-            && self.halves.fetch_and(!bit, Ordering::AcqRel) & bit != 0
-    }
-
-    #[cfg(test)]
-    pub fn from(&self, half: Half) -> bool {
-        self.halves.load(Ordering::SeqCst) & half as u8 != 0
+        self.waits.load(Ordering::Relaxed) && self.waits.swap(false, Ordering::AcqRel)
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::sys::lock::Lock;
 
     #[test]
-    fn who_lets_go_of_one_half_does_not_let_the_io_thread_in_for_the_other() {
-        let (turned_away, send) = (TurnedAway::default(), Lock::new(()));
-        let held = send.lock();
-        assert!(turned_away.unless_in_use(Half::Send, || send.try_lock()).is_none());
-        assert!(!turned_away.is_waiting(Half::Recv));
-        assert!(turned_away.from(Half::Send));
+    fn io_thread_is_let_in_once_by_the_thread_that_turned_it_away() {
+        let (turned_away, half) = (TurnedAway::default(), Lock::new(()));
+        let held = half.lock();
+        assert!(turned_away.unless_in_use(|| half.try_lock()).is_none());
         drop(held);
-        assert!(turned_away.is_waiting(Half::Send));
-        assert!(!turned_away.is_waiting(Half::Send), "once");
-        assert!(turned_away.unless_in_use(Half::Send, || send.try_lock()).is_some());
-        assert!(!turned_away.is_waiting(Half::Send), "it was free");
+        assert!(turned_away.take());
+        assert!(!turned_away.take(), "once");
+        assert!(turned_away.unless_in_use(|| half.try_lock()).is_some());
+        assert!(!turned_away.take(), "it was free");
     }
 }
 
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
-    use crate::queue::shim::{AtomicBool, edge::WEAKENED};
+    use crate::queue::shim::edge::WEAKENED;
     use loom::sync::{Arc, Notify};
 
     /// A thread of the program lets go of a half while the I/O thread asks for it. Loom says so if that sleeps on.
@@ -83,13 +156,13 @@ mod loom_tests {
             let program = loom::thread::spawn(move || {
                 let (turned_away, free, wake) = &*theirs;
                 free.swap(true, Ordering::Release);
-                if turned_away.is_waiting(Half::Send) {
+                if turned_away.take() {
                     wake.notify();
                 }
             });
             let (turned_away, free, wake) = &*shared;
             let lock = || free.compare_exchange(true, false, Ordering::Acquire, Ordering::Relaxed).ok();
-            while turned_away.unless_in_use(Half::Send, lock).is_none() {
+            while turned_away.unless_in_use(lock).is_none() {
                 wake.wait();
             }
             assert!(program.join().is_ok());

@@ -1,11 +1,13 @@
-//! An established connection: a stream and its two halves, driven by whoever is there.
+//! An established connection: a stream and its two halves. Any thread that holds a half may drive it.
 
 mod apply;
 pub(in crate::session) mod contention;
 pub(in crate::session) mod control;
+mod flush_owner;
 mod lend_policy;
 pub mod recv;
 pub mod send;
+pub(in crate::session) mod send_policy;
 pub(in crate::session) mod send_rate;
 pub(in crate::session) mod tls_stream;
 mod watch;
@@ -13,20 +15,22 @@ pub(in crate::session) mod write_coalescing;
 
 pub(in crate::session) use apply::Lending;
 pub(in crate::session) use lend_policy::MIN_LOOK_INTERVAL;
+pub use send_policy::MAX_DRAIN_MS;
 
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
 use crate::reactor::{Remote, clock_ms};
-use crate::session::connection::contention::{Half, TurnedAway};
+use crate::session::connection::contention::{HalfGuard, HalfLock, rank};
+use crate::session::connection::flush_owner::FlushOwner;
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::session::connection::send::{SendHalf, Sent};
+use crate::session::connection::send_policy::{INLINE_SEND_MIN_BYTES, MAX_STALL, Writer};
 use crate::session::connection::send_rate::SendRate;
 use crate::session::connection::write_coalescing::WriteCoalescing;
 use crate::session::letterbox::ConnectionLetterbox;
 use crate::session::ordering::mark::note_received;
 use crate::sys::cancel::Closes;
 use crate::sys::contain::contain;
-use crate::sys::lock::Lock;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
 use apply::Watcher;
@@ -35,27 +39,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a thread that has sent something large waits for a stream that takes nothing.
-const MAX_STALL: Duration = Duration::from_millis(1);
-/// How long it waits in all, for a stream that takes a little now and then, in milliseconds.
-pub const MAX_DRAIN_MS: i32 = 5;
-const MAX_DRAIN: Duration = Duration::from_millis(MAX_DRAIN_MS as u64);
-
-/// Bytes that a stream has to hold for anybody to wait for it. A connection to another host holds little before it has grown.
-const MIN_DRAINABLE_BYTES: usize = 256 * 1024;
 /// What a Unix socket is made to hold, as far as the system allows, by who waits for it: it holds 208 KiB unless asked, and sender
 /// and receiver would take turns. Half of what the system then says that it is, as it counts its own expenses in.
 const UNIX_SEND_BUFFER_BYTES: i32 = 512 * 1024;
 
-/// A stream whose halves lie behind locks that are only tried from the program's threads, but for
-/// [`drain_blocking`](Connection::drain_blocking), [`receive_ready_blocking`](Connection::receive_ready_blocking) and [`await_receiver`](Connection::await_receiver).
-/// Dropped, it closes the stream.
+/// A stream, and its two halves behind [locks](contention). Dropped, it closes the stream.
+///
+/// The session makes it when the handshake is over. While it lives:
+/// - the I/O thread calls [`send`](Connection::send) and [`receive`](Connection::receive) when the reactor or a thread of the program
+///   wakes the session;
+/// - a thread of the program calls [`send_inline`](Connection::send_inline) when it has published,
+///   [`receive_inline`](Connection::receive_inline) when it has granted credit, [`send_for_credit`](Connection::send_for_credit) when it
+///   has none left, and [`drain_blocking`](Connection::drain_blocking) behind a large message;
+/// - a thread of the program that waits borrows the stream: see [`apply`].
+///
+/// At the end the session calls [`end_lending`](Connection::end_lending), then [`dismantle`](Connection::dismantle).
 pub struct Connection {
     fd: Closes<OwnedFd>,
     /// Whether the peers have agreed on a mechanism: ZMTP 3 and later.
     pub has_mechanism: bool,
-    pub(in crate::session) send: Lock<Option<SendHalf>>,
-    pub(in crate::session) recv: Lock<Option<RecvHalf>>,
+    pub(in crate::session) send: HalfLock<SendHalf>,
+    pub(in crate::session) recv: HalfLock<RecvHalf>,
     /// Who watches the stream. Locked before the halves, never after.
     watcher: Watcher,
     /// The session.
@@ -66,7 +70,6 @@ pub struct Connection {
     send_rate: Arc<SendRate>,
     /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
     one_way: AtomicBool,
-    pub(in crate::session) turned_away: TurnedAway,
     /// Whether sending is left to the program for now.
     pub(in crate::session) coalescing: WriteCoalescing,
     /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Whoever asks gets the same, so Relaxed.
@@ -74,13 +77,35 @@ pub struct Connection {
     /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess whoever reads or writes
     /// it, so Relaxed.
     stalled_at: AtomicU64,
-    /// A thread of the program sees to it that what there is to send leaves: the I/O thread does not try, also while that one
-    /// waits for room. That thread writes it, the I/O thread reads it. Relaxed: before it leaves anything to the I/O thread it
-    /// lowers the flag, and then has the reactor watch, or wakes it, which makes the edge. Not for sockets that several threads
-    /// send on: what another one publishes meanwhile would be nobody's.
-    flush_owned: AtomicBool,
+    /// Whether a thread of the program drains the stream.
+    flush_owner: FlushOwner,
     /// Whether the peers have agreed to ask each other for signs of life.
     pub heartbeats: bool,
+}
+
+/// What became of the I/O thread's attempt to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// The I/O thread has tried.
+    Sent(Sent),
+    /// A thread of the program holds the half, and wakes the session when it lets go.
+    Busy,
+    /// A thread of the program owns the flush, and leaves nothing behind without making the I/O thread look.
+    LeftToCaller,
+    /// The program writes by itself for now: the session is to look again after this time.
+    Later(Duration),
+}
+
+/// What became of draining.
+enum Drained {
+    /// All has left, or nothing can leave any more.
+    Over,
+    /// The stream took nothing for [`MAX_STALL`].
+    Stalled,
+    /// The stream has no room, and the thread has waited long enough.
+    OutOfTime,
+    /// What is left, and what came of it, is the session's.
+    LeftToSession,
 }
 
 impl Connection {
@@ -99,13 +124,12 @@ impl Connection {
             fd: Closes::new(fd),
             has_mechanism,
             heartbeats: recv.heartbeat.is_some(),
-            turned_away: TurnedAway::default(),
             coalescing: WriteCoalescing::default(),
-            flush_owned: AtomicBool::new(false),
+            flush_owner: FlushOwner::default(),
             stalled_at: AtomicU64::new(u64::MAX),
             stream_holds: AtomicUsize::new(0),
-            send: Lock::new(Some(send)),
-            recv: Lock::new(Some(recv)),
+            send: HalfLock::new(send, rank::SEND_HALF),
+            recv: HalfLock::new(recv, rank::RECV_HALF),
             watcher: Watcher::new(for_room),
             remote,
             letterbox,
@@ -118,21 +142,27 @@ impl Connection {
         self.fd.as_raw_fd()
     }
 
-    /// On the I/O thread: sends what there is, after `control` frames. `patient`: waits for a thread of the program that is
-    /// at it; else [`Sent::Blocked`] says that the session will be woken.
-    pub fn send(&self, control: &[u8], patient: bool) -> Sent {
+    /// On the I/O thread: sends what there is, after `control` frames, if that is for it to do. `closing`: waits for a thread of the
+    /// program that holds the half. `published`: the socket has published something, and nothing else has happened.
+    pub fn send(&self, control: &[u8], closing: bool, published: bool) -> Flush {
+        let urgent = closing || !control.is_empty();
+        let batches = (published && !urgent).then(|| self.coalescing.take_batches());
+        let last_look = self.coalescing.look();
+        let writer = send_policy::when_told(urgent, batches, last_look, self.flush_owner.is_owned());
+        if batches.is_some() {
+            let look = if let Writer::IoThreadLater(look) = writer { Some(look) } else { None };
+            self.coalescing.set_look(look);
+        }
+        match writer {
+            Writer::IoThreadLater(look) => return Flush::Later(look),
+            Writer::Caller | Writer::CallerDrains(_) => return Flush::LeftToCaller,
+            Writer::IoThread => {}
+        }
         let sent = {
-            let half = if patient || !control.is_empty() {
-                Some(self.send.lock())
-            } else {
-                // Who minds it leaves nothing behind without saying so.
-                if self.flush_owned.load(Ordering::Relaxed) {
-                    return Sent::All;
-                }
-                self.turned_away.unless_in_use(Half::Send, || self.send.try_lock())
-            };
-            let Some(mut half) = half else { return Sent::Blocked };
-            let Some(half) = half.as_mut() else { return Sent::All };
+            let half =
+                if urgent { Some(self.send.lock_for_session()) } else { self.send.try_lock_for_session() };
+            let Some(mut half) = half else { return Flush::Busy };
+            let Some(half) = half.as_mut() else { return Flush::Sent(Sent::Over) };
             if !control.is_empty() {
                 half.queue_control(control);
             }
@@ -141,12 +171,12 @@ impl Connection {
         if sent == Sent::Blocked {
             self.watch_for_room();
         }
-        sent
+        Flush::Sent(sent)
     }
 
     /// On the I/O thread, once all is sent and the session ends: says farewell where the transport has one.
     pub fn part(&self) {
-        if let Some(half) = self.send.lock().as_mut() {
+        if let Some(half) = self.send.lock_for_session().as_mut() {
             half.part(self.fd.as_fd());
         }
     }
@@ -162,72 +192,64 @@ impl Connection {
 
     /// How sending stands. Waits for a thread of the program that is at it.
     pub fn send_state(&self) -> SendState {
-        let state = self.send.lock().as_mut().map(|half| {
+        let state = self.send_half().as_mut().map(|half| {
             let held_bytes = net::held_bytes(self.fd.as_fd()).unwrap_or(0);
             SendState { held_bytes, ..half.state() }
         });
-        self.wake_if_contended(Half::Send);
         state.unwrap_or_default()
     }
 
     /// Bytes sent so far. `None` while somebody else sends.
     pub(in crate::session) fn sent_bytes(&self) -> Option<u64> {
-        let sent_bytes = self.send.try_lock().and_then(|half| half.as_ref().map(SendHalf::sent_bytes));
-        self.wake_if_contended(Half::Send);
-        sent_bytes
+        self.try_send_half().and_then(|half| half.as_ref().map(SendHalf::sent_bytes))
     }
 
     /// Whether the stream has taken nothing since so many bytes were sent, says that it will not, and has room.
     pub(in crate::session) fn refuses_in_spite_of_room(&self, sent_bytes: u64) -> bool {
         let refuses = |half: &SendHalf| half.is_blocked() && half.sent_bytes() == sent_bytes;
-        let blocked = self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(refuses));
-        self.wake_if_contended(Half::Send);
+        let blocked = self.try_send_half().is_some_and(|half| half.as_ref().is_some_and(refuses));
         blocked && self.await_room(Duration::ZERO)
     }
 
     /// Whether the last attempt to receive has brought nothing, though there is something.
     pub(in crate::session) fn withholds_bytes(&self) -> bool {
         let nothing = |half: &RecvHalf| half.received() == 0 && !half.waits_for_credit();
-        let in_vain = self.recv.try_lock().is_some_and(|half| half.as_ref().is_some_and(nothing));
-        self.wake_if_contended(Half::Recv);
+        let in_vain = self.try_recv_half().is_some_and(|half| half.as_ref().is_some_and(nothing));
         let mut fds = [PollFd { fd: self.raw_fd(), events: libc::POLLIN, revents: 0 }];
         in_vain && !self.is_lent() && poll(&mut fds, Some(Duration::ZERO)) == Ok(1)
     }
 
-    /// Whether a control frame would have to wait, where somebody who is sending counts as busy.
+    /// Whether a control frame would have to wait, or another thread holds the half.
     pub(in crate::session) fn seems_busy(&self) -> bool {
-        let Some(half) = self.send.try_lock() else { return true };
-        let busy = half.as_ref().is_none_or(SendHalf::is_busy);
-        drop(half);
-        self.wake_if_contended(Half::Send);
-        busy
+        self.try_send_half().is_none_or(|half| half.as_ref().is_none_or(SendHalf::is_busy))
     }
 
-    /// On a program's thread: sends what there is, unless it is streaming or somebody else is at it. `false`: the
-    /// I/O thread is to be woken.
+    /// On a program's thread that has published something: sends what there is, if that is for this thread to do. `false`: the I/O
+    /// thread is to be woken.
     pub fn send_inline(&self) -> bool {
-        let turn = self.send_rate.begin();
+        let turn = self.send_rate.begin(Instant::now());
         let streaming = self.one_way.swap(true, Ordering::Relaxed) && turn.streaming;
         let sent = {
-            let Some(mut guard) = self.send.try_lock() else { return false };
+            let Some(mut guard) = self.try_send_half() else { return false };
             let Some(half) = guard.as_mut() else { return false };
-            if streaming && !half.is_heavy() || half.outweighs_mark() {
-                drop(guard);
-                self.wake_if_contended(Half::Send);
-                // Ordered behind what was published by the fence of that.
-                return self.coalescing.lasts();
+            let outlet = half.outlet();
+            let much_waits = || half.holds_at_least(INLINE_SEND_MIN_BYTES);
+            let writer =
+                send_policy::after_publishing(streaming, outlet, much_waits, || self.coalescing.next_look());
+            match writer {
+                Writer::Caller | Writer::CallerDrains(_) => half.send(self.fd.as_fd()),
+                Writer::IoThread => return false,
+                Writer::IoThreadLater(_) => return true,
             }
-            half.send(self.fd.as_fd())
         };
-        turn.end();
-        self.wake_if_contended(Half::Send);
+        turn.end(Instant::now());
         match sent {
             Sent::All => true,
             Sent::Blocked => {
                 self.leave_blocked();
                 true
             }
-            // Nobody can do anything for it.
+            // There is nothing to be done for it.
             Sent::Over => true,
             Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => false,
         }
@@ -236,16 +258,15 @@ impl Connection {
     /// On a program's thread that has no credit left: sends what there is, unless somebody else is at it. Whether
     /// something went.
     pub fn send_for_credit(&self) -> bool {
-        let Some(mut half) = self.send.try_lock() else { return false };
+        let Some(mut half) = self.try_send_half() else { return false };
         let Some(sending) = half.as_mut() else { return false };
         let before = sending.sent_bytes();
-        // Who runs out of credit is streaming: the first message of the next batch is not to go alone.
-        let turn = self.send_rate.begin();
+        // A thread that runs out of credit is streaming: the first message of the next batch is not to go alone.
+        let turn = self.send_rate.begin(Instant::now());
         let sent = sending.send(self.fd.as_fd());
-        turn.end();
+        turn.end(Instant::now());
         let progress = sending.sent_bytes() != before;
         drop(half);
-        self.wake_if_contended(Half::Send);
         if progress && matches!(sent, Sent::All | Sent::Yield) {
             self.coalescing.sent(sent == Sent::All);
         }
@@ -263,58 +284,61 @@ impl Connection {
         }
     }
 
-    /// On a program's thread that has just sent something large, and may wait: sends what there is, and waits for the stream to
-    /// take it as long as it goes on taking. A program that is faster than its stream would else fill the pipe up to the
-    /// high-water mark, and all of that memory would be cold when its turn comes. Where the stream takes nothing the thread
-    /// goes on after [`MAX_STALL`], and does not wait again before there is room; after [`MAX_DRAIN`] it does in any case.
-    /// Nothing is waited for where the stream holds little, or less than half of a frame of `len` bytes: its peer would stand
-    /// still while the next one is made.
-    pub fn drain_blocking(&self, len: usize) {
-        // A statement of its own: the half is to be free again before anybody is let in.
+    /// On a program's thread that has just published a large message, and may wait: writes what there is, and waits for the stream
+    /// while it goes on taking, if the [policy](send_policy) has it. A program that is faster than its stream would else fill the
+    /// pipe up to the high-water mark, and all of that memory would be cold when its turn comes. `frame_bytes`: of the last frame.
+    pub fn drain_blocking(&self, frame_bytes: usize) {
         let standing = self
-            .send
-            .lock()
+            .send_half()
             .as_ref()
-            .filter(|half| half.may_be_waited_for())
-            .map(|half| (half.is_blocked().then(|| half.sent_bytes()), half.keeps_size()));
-        let Some((blocked, keeps_size)) = standing else { return self.wake_if_contended(Half::Send) };
-        let holds = self.stream_holds(keeps_size);
-        if holds < MIN_DRAINABLE_BYTES || len / 2 > holds {
-            return self.wake_if_contended(Half::Send);
-        }
-        let stalled = blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed));
-        if stalled && !self.await_room(Duration::ZERO) {
-            return self.wake_if_contended(Half::Send);
-        }
-        let ownership = FlushOwnership::begin(self);
-        let begun = Instant::now();
-        let mut sent = if blocked.is_some() { Sent::Blocked } else { Sent::Yield };
-        let mut stalls = false;
-        // Also where the stream takes all it is offered: what had piled up before may be far more than this message.
-        while matches!(sent, Sent::Yield | Sent::Blocked) && begun.elapsed() < MAX_DRAIN {
-            if sent == Sent::Blocked {
-                self.leave_room_to_program();
-                stalls = !self.await_room(MAX_STALL);
-            }
-            if stalls {
-                break;
-            }
-            sent = self.send.lock().as_mut().map_or(Sent::All, |half| half.send(self.fd.as_fd()));
-        }
+            .map(|half| (half.outlet(), half.is_blocked().then(|| half.sent_bytes()), half.keeps_size()));
+        let Some((outlet, blocked, keeps_size)) = standing else { return };
+        let is_stalled = || {
+            blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed))
+                && !self.await_room(Duration::ZERO)
+        };
+        let holds = || self.stream_holds(keeps_size);
+        let writer = send_policy::after_large_frame(frame_bytes, outlet, holds, is_stalled);
+        let Some(Writer::CallerDrains(limit)) = writer else { return };
+        let ownership = self.flush_owner.begin();
+        let drained = self.drain(blocked.is_some(), limit);
         // Before anything that makes the I/O thread look.
         drop(ownership);
-        match sent {
-            Sent::Blocked => {
-                if stalls {
-                    let sent_bytes = self.send.lock().as_ref().map_or(0, SendHalf::sent_bytes);
-                    self.stalled_at.store(sent_bytes, Ordering::Relaxed);
-                }
+        match drained {
+            Drained::Over => {}
+            Drained::Stalled => {
+                let sent_bytes = self.send_half().as_ref().map_or(0, SendHalf::sent_bytes);
+                self.stalled_at.store(sent_bytes, Ordering::Relaxed);
                 self.leave_blocked();
             }
-            Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => self.remote.wake(),
-            Sent::All | Sent::Over => {}
+            Drained::OutOfTime => self.leave_blocked(),
+            Drained::LeftToSession => self.remote.wake(),
         }
-        self.wake_if_contended(Half::Send);
+    }
+
+    /// Writes what there is, and waits for room between two writes, for `limit` in all. Where the stream takes nothing for
+    /// [`MAX_STALL`] the thread goes on with its program, and does not wait again before there is room. `blocked`: there was no room.
+    fn drain(&self, mut blocked: bool, limit: Duration) -> Drained {
+        let begun = Instant::now();
+        // Also where the stream takes all it is offered: what had piled up before may be far more than this message.
+        loop {
+            if blocked {
+                self.leave_room_to_program();
+                if !self.await_room(MAX_STALL) {
+                    return Drained::Stalled;
+                }
+            }
+            let sent = self.send_half().as_mut().map_or(Sent::Over, |half| half.send(self.fd.as_fd()));
+            blocked = match sent {
+                Sent::Blocked => true,
+                Sent::Yield => false,
+                Sent::NoMemory | Sent::Ended | Sent::Failed(_) => return Drained::LeftToSession,
+                Sent::All | Sent::Over => return Drained::Over,
+            };
+            if begun.elapsed() >= limit {
+                return if blocked { Drained::OutOfTime } else { Drained::LeftToSession };
+            }
+        }
     }
 
     /// On a program's thread that has found the stream full: the reactor is to tell when it has room. Where it has, in spite of
@@ -322,8 +346,7 @@ impl Connection {
     fn leave_blocked(&self) {
         self.watch_for_room();
         let refused =
-            self.send.try_lock().is_some_and(|half| half.as_ref().is_some_and(SendHalf::is_refused));
-        self.wake_if_contended(Half::Send);
+            self.try_send_half().is_some_and(|half| half.as_ref().is_some_and(SendHalf::is_refused));
         if refused && self.await_room(Duration::ZERO) {
             self.letterbox.defer(|deferred| deferred.refused = true);
             self.remote.wake();
@@ -351,7 +374,7 @@ impl Connection {
     pub fn receive_inline(&self) -> bool {
         let mut answers = Vec::new();
         let received = contain(|| {
-            let mut half = self.recv.try_lock()?;
+            let mut half = self.try_recv_half()?;
             let half = half.as_mut()?;
             let now_ms = clock_ms(Instant::now());
             if let Some(heartbeat) = &mut half.heartbeat {
@@ -368,7 +391,6 @@ impl Connection {
             }
             Some(received)
         });
-        self.wake_if_contended(Half::Recv);
         match received {
             Some(Some(received @ (Received::NoCredit | Received::Blocked))) if answers.is_empty() => {
                 self.turn_round();
@@ -393,18 +415,14 @@ impl Connection {
         self.one_way.load(Ordering::Relaxed) && self.one_way.swap(false, Ordering::Relaxed)
     }
 
-    /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`.
-    pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Received {
+    /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`. `None`: a thread of the program holds
+    /// the half, and wakes the session when it lets go.
+    pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Option<Received> {
         let hidden = self.hides_the_end();
         let received = {
-            let half = if hangup {
-                Some(self.recv.lock())
-            } else {
-                self.turned_away.unless_in_use(Half::Recv, || self.recv.try_lock())
-            };
-            // The session will be woken.
-            let Some(mut half) = half else { return Received::Stopped };
-            let Some(half) = half.as_mut() else { return Received::Stopped };
+            let mut half =
+                if hangup { self.recv.lock_for_session() } else { self.recv.try_lock_for_session()? };
+            let Some(half) = half.as_mut() else { return Some(Received::Stopped) };
             if hangup || hidden {
                 half.hang_up();
             }
@@ -415,27 +433,22 @@ impl Connection {
             received
         };
         self.settle(received);
-        received
+        Some(received)
     }
 
-    /// Waits until who is receiving now has done. Whether somebody was.
+    /// Waits until the thread that is receiving now has done. Whether there was one.
     pub(in crate::session) fn await_receiver(&self) -> bool {
         let receiving = self.is_receiving();
         if receiving {
             // The I/O thread, for one burst.
-            drop(self.recv.lock());
-            self.wake_if_contended(Half::Recv);
+            drop(self.recv_half());
         }
         receiving
     }
 
-    /// Whether somebody is receiving now.
+    /// Whether a thread is receiving now.
     pub(in crate::session) fn is_receiving(&self) -> bool {
-        if self.recv.try_lock().is_none() {
-            return true;
-        }
-        self.wake_if_contended(Half::Recv);
-        false
+        self.try_recv_half().is_none()
     }
 
     pub(in crate::session) fn receive_with(
@@ -451,47 +464,54 @@ impl Connection {
         half.receive(self.fd.as_fd(), now_ms, control)
     }
 
-    /// For who has let go of a half: lets the I/O thread have its turn, if it wanted one.
-    pub(in crate::session) fn wake_if_contended(&self, half: Half) {
-        if self.turned_away.is_waiting(half) {
-            self.remote.wake();
-        }
+    /// The sending half, unless another thread holds it.
+    fn try_send_half(&self) -> Option<HalfGuard<'_, SendHalf>> {
+        self.send.try_lock(&self.remote)
     }
 
-    /// Frees what is kept only to be used again, unless somebody is at it.
+    /// The sending half, when no other thread holds it.
+    pub(in crate::session) fn send_half(&self) -> HalfGuard<'_, SendHalf> {
+        self.send.lock(&self.remote)
+    }
+
+    /// The receiving half, unless another thread holds it.
+    pub(in crate::session) fn try_recv_half(&self) -> Option<HalfGuard<'_, RecvHalf>> {
+        self.recv.try_lock(&self.remote)
+    }
+
+    /// The receiving half, when no other thread holds it.
+    pub(in crate::session) fn recv_half(&self) -> HalfGuard<'_, RecvHalf> {
+        self.recv.lock(&self.remote)
+    }
+
+    /// Frees what is kept only to be used again, unless another thread is at it.
     pub fn tidy(&self) {
-        if let Some(mut half) = self.recv.try_lock() {
+        if let Some(mut half) = self.try_recv_half() {
             let _ = half.as_mut().map(RecvHalf::tidy);
-            drop(half);
-            self.wake_if_contended(Half::Recv);
         }
-        if let Some(mut half) = self.send.try_lock() {
+        if let Some(mut half) = self.try_send_half() {
             let _ = half.as_mut().map(SendHalf::tidy);
-            drop(half);
-            self.wake_if_contended(Half::Send);
         }
     }
 
     /// Something about the receiving half.
     pub fn with_recv<R>(&self, f: impl FnOnce(&mut RecvHalf) -> R) -> Option<R> {
-        let answer = self.recv.lock().as_mut().map(f);
-        self.wake_if_contended(Half::Recv);
-        answer
+        self.recv_half().as_mut().map(f)
     }
 
     /// The stream is broken, or nobody would be told of it any more: nothing is sent from now on, and what it holds is
     /// [received](RecvHalf::end_when_read).
     pub fn end_when_read(&self, errno: Errno) {
-        if let Some(half) = self.send.lock().as_mut() {
+        if let Some(half) = self.send_half().as_mut() {
             half.give_up();
         }
-        self.wake_if_contended(Half::Send);
         self.with_recv(|half| half.end_when_read(errno));
     }
 
-    /// Takes the halves away: nobody sends or receives here any more.
+    /// Takes the halves away: nothing is sent or received here any more.
     pub fn dismantle(&self) -> (Option<SendHalf>, Option<RecvHalf>) {
-        (self.send.lock().take(), self.recv.lock().take())
+        let send = self.send.lock_for_session().take();
+        (send, self.recv.lock_for_session().take())
     }
 }
 
@@ -509,25 +529,10 @@ fn room_of(fd: BorrowedFd<'_>, keeps_size: bool) -> usize {
     usize::try_from(ask()).unwrap_or(0)
 }
 
-/// A thread of the program sees to what there is to send, and when it drops this either all has left or the I/O thread is told.
-struct FlushOwnership<'a>(&'a AtomicBool);
-
-impl<'a> FlushOwnership<'a> {
-    fn begin(connection: &'a Connection) -> FlushOwnership<'a> {
-        connection.flush_owned.store(true, Ordering::Relaxed);
-        FlushOwnership(&connection.flush_owned)
-    }
-}
-
-impl Drop for FlushOwnership<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::send_policy::MIN_DRAINABLE_BYTES;
     use super::*;
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;

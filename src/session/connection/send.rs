@@ -9,6 +9,7 @@ use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::pipe::{LaneReader, Tail};
 use crate::session::connection::control;
+use crate::session::connection::send_policy::Outlet;
 use crate::session::connection::tls_stream::{self, Tunnel};
 use crate::sys::memory;
 use std::io::IoSlice;
@@ -55,11 +56,6 @@ const MAX_WRITE_RANGES: usize = 16;
 const SEND_TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes gathered before a write, where frames do not leave as they lie.
 const GATHER_BYTES: usize = 64 * 1024;
-/// Bytes that a program's thread had better send itself, however fast it goes on.
-pub const HEAVY: usize = 32 * 1024;
-/// High-water marks below this are low: so many messages of that size are about what a stream's buffers take.
-const LOW_HWM_MESSAGES: i32 = 100;
-
 /// Everything needed to send. Whoever holds it, the I/O thread or a thread of the program, may send.
 pub struct SendHalf {
     reader: LaneReader,
@@ -185,17 +181,13 @@ impl SendHalf {
         self.sent_bytes
     }
 
-    /// Whether what waits is so much that a hand-over to another thread gains nothing: it would be copied there with cold
-    /// caches, into memory that could have been used again at once. Not where the high-water mark is low: who sets that
-    /// wants to hear of a slow peer soon, and not when the system's buffers are full as well.
-    pub fn is_heavy(&mut self) -> bool {
-        !self.has_low_mark() && matches!(self.form, SendForm::AsTheyLie) && self.holds_much()
-    }
-
-    /// Whether what waits is that much below a low mark: the program's thread had better leave it to the I/O thread even if it
-    /// is not streaming, or it would have its credit back at once and fill the system's buffers.
-    pub fn outweighs_mark(&mut self) -> bool {
-        self.has_low_mark() && self.holds_much()
+    /// How frames leave, for the [policy](super::send_policy).
+    pub fn outlet(&self) -> Outlet {
+        Outlet {
+            hwm: self.reader.hwm(),
+            as_they_lie: matches!(self.form, SendForm::AsTheyLie),
+            tunnelled: self.tunnel.is_some(),
+        }
     }
 
     /// The program has said how many bytes the stream is to hold (`ZMQ_SNDBUF`).
@@ -206,12 +198,6 @@ impl SendHalf {
     /// Whether it has.
     pub fn keeps_size(&self) -> bool {
         self.keeps_size
-    }
-
-    /// Whether the program's thread may wait until the stream has taken what waits: as [`is_heavy`](SendHalf::is_heavy), and
-    /// nothing lies between that holds bytes back.
-    pub fn may_be_waited_for(&self) -> bool {
-        !self.has_low_mark() && matches!(self.form, SendForm::AsTheyLie) && self.tunnel.is_none()
     }
 
     /// Whether the stream took no more when it was last offered something.
@@ -225,11 +211,8 @@ impl SendHalf {
         self.refused
     }
 
-    fn has_low_mark(&self) -> bool {
-        (1..LOW_HWM_MESSAGES).contains(&self.reader.hwm())
-    }
-
-    fn holds_much(&mut self) -> bool {
+    /// Whether this many bytes wait in the pipe at least.
+    pub fn holds_at_least(&mut self, least: usize) -> bool {
         if !self.reader.check_bytes() {
             return false;
         }
@@ -238,9 +221,9 @@ impl SendHalf {
         consumer.spans(|span, tail| {
             let body = if let Some(Tail::Body(body)) = tail { body.len() } else { 0 };
             bytes = bytes.saturating_add(span.len()).saturating_add(body);
-            bytes < HEAVY
+            bytes < least
         });
-        bytes >= HEAVY
+        bytes >= least
     }
 
     /// As [`send`](SendHalf::send), on the I/O thread. What the system did not let a thread of the program do it may let this

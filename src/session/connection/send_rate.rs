@@ -1,7 +1,7 @@
 //! Whether the program's own thread had better send, or the I/O thread, in batches.
 
 use std::cell::Cell;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,6 @@ use std::time::{Duration, Instant};
 /// The time that the thread spends sending does not count: one that publishes to many is streaming however long it
 /// takes to reach them all.
 const MAX_STREAMING_GAP: Duration = Duration::from_micros(20);
-
-/// Where the clock begins: for the whole process, since what a thread has spent sending in all is taken off.
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 thread_local! {
     /// How long this thread has spent sending so far, in nanoseconds.
@@ -21,7 +18,7 @@ thread_local! {
 /// How fast a socket sends, to whichever peer.
 #[derive(Debug, Default)]
 pub struct SendRate {
-    /// When it last sent, in nanoseconds since [`EPOCH`] less what the thread had spent sending by then. A guess whoever
+    /// When it last sent, in nanoseconds since the first that this process sent less what the thread had spent sending by then. A guess whoever
     /// reads or writes it, so Relaxed.
     last_ns: AtomicU64,
 }
@@ -34,8 +31,8 @@ pub struct Turn {
 
 impl SendRate {
     /// The program sends something.
-    pub fn begin(&self) -> Turn {
-        let begun_ns = now_ns();
+    pub fn begin(&self, now: Instant) -> Turn {
+        let begun_ns = clock_ns(now);
         let own_ns = begun_ns.saturating_sub(SENDING_NS.get());
         let last_ns = self.last_ns.swap(own_ns, Ordering::Relaxed);
         Turn { streaming: own_ns.saturating_sub(last_ns) < MAX_STREAMING_GAP.as_nanos() as u64, begun_ns }
@@ -44,14 +41,18 @@ impl SendRate {
 
 impl Turn {
     /// The thread has sent it itself.
-    pub fn end(self) {
-        let spent_ns = now_ns().saturating_sub(self.begun_ns);
+    pub fn end(self, now: Instant) {
+        let spent_ns = clock_ns(now).saturating_sub(self.begun_ns);
         SENDING_NS.set(SENDING_NS.get().wrapping_add(spent_ns));
     }
 }
 
-fn now_ns() -> u64 {
-    u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX)
+/// A point in time as nanoseconds since the first one: one scale for the whole process, since what a thread has spent sending in all
+/// is taken off.
+fn clock_ns(at: Instant) -> u64 {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    let since = at.saturating_duration_since(*EPOCH.get_or_init(|| at));
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -60,16 +61,22 @@ mod tests {
 
     #[test]
     fn time_spent_sending_is_no_time_between() {
-        let rate = SendRate::default();
-        rate.begin().end();
-        let turn = rate.begin();
-        let begun = Instant::now();
-        while begun.elapsed() < 3 * MAX_STREAMING_GAP {}
-        turn.end();
-        // A thread that loses its processor just here streams the next time.
-        assert!((0..100).any(|_| rate.begin().streaming));
-        let paused = Instant::now();
-        while paused.elapsed() < 3 * MAX_STREAMING_GAP {}
-        assert!(!rate.begin().streaming);
+        let (rate, gap) = (SendRate::default(), MAX_STREAMING_GAP);
+        let mut now = Instant::now() + 10 * gap;
+        // The clock begins here, and what other tests of this thread have spent is taken off.
+        rate.begin(now).end(now);
+        let turn = rate.begin(now);
+        assert!(turn.streaming);
+        now += 3 * gap;
+        turn.end(now);
+        let turn = rate.begin(now);
+        assert!(turn.streaming);
+        turn.end(now);
+        now += gap - Duration::from_nanos(1);
+        let turn = rate.begin(now);
+        assert!(turn.streaming);
+        turn.end(now);
+        now += gap;
+        assert!(!rate.begin(now).streaming);
     }
 }

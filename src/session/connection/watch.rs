@@ -670,7 +670,7 @@ mod tests {
 mod loom_tests {
     use super::*;
     use crate::queue::shim::AtomicBool;
-    use crate::session::connection::contention::{Half, TurnedAway};
+    use crate::session::connection::contention::TurnedAway;
     use loom::sync::{Arc, Mutex, MutexGuard, Notify};
     use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -775,7 +775,7 @@ mod loom_tests {
             if lent && self.kernel().unread > 0 {
                 if self.try_lock_recv().is_some() {
                     self.read();
-                    if self.turned_away.is_waiting(Half::Recv) {
+                    if self.turned_away.take() {
                         self.io_thread.notify();
                     }
                 } else {
@@ -789,9 +789,9 @@ mod loom_tests {
         fn io_thread(&self) {
             while !self.over.load(Ordering::Acquire) {
                 self.io_thread.wait();
-                if self.turned_away.unless_in_use(Half::Recv, || self.try_lock_recv()).is_some() {
+                if self.turned_away.unless_in_use(|| self.try_lock_recv()).is_some() {
                     self.read();
-                    self.turned_away.is_waiting(Half::Recv);
+                    self.turned_away.take();
                 }
             }
         }

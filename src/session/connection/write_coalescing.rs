@@ -1,34 +1,25 @@
 //! How long a session leaves sending to a program that does it itself.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::queue::shim::{AtomicBool, AtomicU32, Ordering, edge};
 use std::time::Duration;
 
-/// The least time between two looks of the session, in microseconds.
-const MIN_LOOK_US: u32 = 100;
-/// The most. What the program sends last waits for twice as long.
-const MAX_LOOK_US: u32 = 400;
-/// Looks that find so many batches are too frequent.
-const MANY_BATCHES_PER_LOOK: u32 = 5;
-
 /// A session does not send, and is not woken to, while a thread of the program sends a batch each time that it runs out of credit.
-/// The session looks now and then whether that goes on; what the program has left when it does not is the session's.
+/// The session looks now and then whether that goes on; what the program has left when it does not is the session's. How long it
+/// is until the next look is decided by [`send_policy`](super::send_policy).
 ///
-/// The time between looks follows the program: a look between two batches would take half a batch away from it, and wake the
-/// peer for that. It begins short, so that a program which sends a little more than its credit and stops does not wait for the
-/// rest to leave.
+/// Law: what a thread publishes is found by the session's next look, or the thread finds that there will be none and wakes the
+/// session. The thread publishes, then reads the time to the next look; the session writes that no look will come, then looks for
+/// something to send. Each has a fence between the two, so one of them at least sees the other.
 #[derive(Debug, Default)]
 pub struct WriteCoalescing {
     /// Batches that the program has sent since the last look. Written by both; a count alone, so Relaxed.
     batches: AtomicU32,
-    /// The program has sent a part of a batch that is too large for one turn. A guess whoever of its threads reads or writes it,
+    /// The program has sent a part of a batch that is too large for one turn. A guess whichever of its threads reads or writes it,
     /// so Relaxed.
     large: AtomicBool,
-    /// The session looks by itself whether there is something to send, before long. It writes this; a thread of the
-    /// program that has published something reads it. The edge is made by fences: whoever publishes later than the session's
-    /// last look finds it lowered.
-    lasts: AtomicBool,
-    /// Time to the next look, in microseconds. The session's alone, so Relaxed.
-    length_us: AtomicU32,
+    /// Time between the session's last look and its next, in microseconds; 0: it does not look by itself. The session writes it, a
+    /// thread of the program that has published something reads it. Relaxed, since the edge is made by the fences of the law.
+    look_us: AtomicU32,
 }
 
 impl WriteCoalescing {
@@ -45,75 +36,121 @@ impl WriteCoalescing {
         }
     }
 
-    /// On a program's thread that has published something: whether the session will look without being told.
-    pub fn lasts(&self) -> bool {
-        self.lasts.load(Ordering::Relaxed)
+    /// On a program's thread that has published something: within what time the session looks without being told. `None`: it does
+    /// not.
+    pub fn next_look(&self) -> Option<Duration> {
+        edge::dekker();
+        self.look()
     }
 
-    /// On the I/O thread: whether the session need not send, and is to look again after this time. `None`: it is to send.
+    /// On the I/O thread: batches since it last asked.
+    pub fn take_batches(&self) -> u32 {
+        match self.batches.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.batches.swap(0, Ordering::Relaxed),
+        }
+    }
+
+    /// On the I/O thread: what it last [set](WriteCoalescing::set_look).
     pub fn look(&self) -> Option<Duration> {
-        let mut batches = self.batches.load(Ordering::Relaxed);
-        if batches > 0 {
-            batches = self.batches.swap(0, Ordering::Relaxed);
+        match self.look_us.load(Ordering::Relaxed) {
+            0 => None,
+            look_us => Some(Duration::from_micros(u64::from(look_us))),
         }
-        let lasted = self.lasts();
-        self.set(batches > 0);
-        if batches == 0 {
-            return None;
-        }
-        let length_us = match self.length_us.load(Ordering::Relaxed) {
-            _ if !lasted => MIN_LOOK_US,
-            length_us if batches == 1 => length_us * 2,
-            length_us if batches >= MANY_BATCHES_PER_LOOK => length_us / 2,
-            length_us => length_us,
-        };
-        let length_us = length_us.clamp(MIN_LOOK_US, MAX_LOOK_US);
-        self.length_us.store(length_us, Ordering::Relaxed);
-        Some(Duration::from_micros(u64::from(length_us)))
     }
 
-    fn set(&self, lasts: bool) {
-        if lasts != self.lasts() {
-            self.lasts.store(lasts, Ordering::Relaxed);
-            // Dekker: the flag before we look for something to send, as the program publishes before it looks at the
-            // flag.
-            fence(Ordering::SeqCst);
+    /// On the I/O thread, before it looks for something to send: when it looks next by itself.
+    pub fn set_look(&self, after: Option<Duration>) {
+        let look_us = after.map_or(0, |after| u32::try_from(after.as_micros()).unwrap_or(u32::MAX));
+        if look_us != self.look_us.load(Ordering::Relaxed) {
+            self.look_us.store(look_us, Ordering::Relaxed);
+            edge::dekker();
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
-    fn look_after(nap: &WriteCoalescing, batches: u32) -> Option<u32> {
-        (0..batches).for_each(|_| nap.sent(true));
-        nap.look().map(|length| length.subsec_micros())
-    }
-
-    #[test]
-    fn looks_are_as_rare_as_the_programs_batches() {
-        let nap = WriteCoalescing::default();
-        assert_eq!(look_after(&nap, 0), None);
-        assert_eq!(look_after(&nap, 1), Some(MIN_LOOK_US), "the first is short");
-        assert!(nap.lasts());
-        assert_eq!(look_after(&nap, 1), Some(2 * MIN_LOOK_US));
-        assert_eq!(look_after(&nap, 2), Some(2 * MIN_LOOK_US));
-        assert_eq!(look_after(&nap, 1), Some(4 * MIN_LOOK_US));
-        assert_eq!(look_after(&nap, 1), Some(MAX_LOOK_US), "no longer than that");
-        assert_eq!(look_after(&nap, MANY_BATCHES_PER_LOOK), Some(MAX_LOOK_US / 2));
-        assert_eq!(look_after(&nap, 0), None, "it has stopped");
-        assert!(!nap.lasts());
-        assert_eq!(look_after(&nap, 9), Some(MIN_LOOK_US), "and begins anew");
-    }
-
     #[test]
     fn batches_of_more_than_a_turn_do_not_count() {
-        let nap = WriteCoalescing::default();
+        let coalescing = WriteCoalescing::default();
         for all in [false, false, true, false, true] {
-            nap.sent(all);
+            coalescing.sent(all);
         }
-        assert_eq!(look_after(&nap, 0), None);
-        assert_eq!(look_after(&nap, 1), Some(MIN_LOOK_US));
+        assert_eq!(coalescing.take_batches(), 0);
+        coalescing.sent(true);
+        assert_eq!(coalescing.take_batches(), 1);
+        assert_eq!(coalescing.take_batches(), 0, "once");
+    }
+
+    #[test]
+    fn look_lasts_until_it_is_set_anew() {
+        let coalescing = WriteCoalescing::default();
+        assert_eq!(coalescing.next_look(), None);
+        let look = Some(Duration::from_micros(100));
+        coalescing.set_look(look);
+        assert_eq!((coalescing.next_look(), coalescing.look()), (look, look));
+        coalescing.set_look(None);
+        assert_eq!(coalescing.next_look(), None);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::queue::shim::edge::WEAKENED;
+    use loom::sync::{Arc, Notify};
+
+    /// A thread publishes while the session stops looking by itself. Loom says so if the session sleeps on.
+    fn model() {
+        loom::model(|| {
+            let shared = Arc::new((WriteCoalescing::default(), AtomicBool::new(false), Notify::new()));
+            shared.0.set_look(Some(Duration::from_micros(100)));
+            let theirs = Arc::clone(&shared);
+            let program = loom::thread::spawn(move || {
+                let (coalescing, published, wake) = &*theirs;
+                published.store(true, Ordering::Release);
+                if coalescing.next_look().is_none() {
+                    wake.notify();
+                }
+            });
+            let (coalescing, published, wake) = &*shared;
+            // The timer of the last look.
+            coalescing.set_look(None);
+            while !published.load(Ordering::Acquire) {
+                wake.wait();
+            }
+            assert!(program.join().is_ok());
+        });
+    }
+
+    #[test]
+    #[ignore = "run by the tests below"]
+    fn twin() {
+        let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
+        WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+        model();
+    }
+
+    fn fails(edge: &str) -> bool {
+        let twin = "session::connection::write_coalescing::loom_tests::twin";
+        crate::sys::twin::fails(twin, "WEAKENED_EDGE", edge)
+    }
+
+    #[test]
+    fn loom_what_is_published_is_sent() {
+        model();
+    }
+
+    #[test]
+    fn loom_passes_coalescing_with_nothing_weakened() {
+        assert!(!fails("0"));
+    }
+
+    #[test]
+    fn loom_catches_a_session_that_stops_looking_unseen() {
+        assert!(fails("3"));
     }
 }

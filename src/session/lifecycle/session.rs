@@ -10,7 +10,7 @@ use crate::reactor::{Cx, Ready, Source};
 use crate::session::SocketLink;
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::session::connection::send::Sent;
-use crate::session::connection::{Connection, MIN_LOOK_INTERVAL};
+use crate::session::connection::{Connection, Flush, MIN_LOOK_INTERVAL};
 use crate::session::letterbox::{Deferred, Flags, Mail};
 use crate::session::lifecycle::connecter::{Attempt, Connecter};
 use crate::session::lifecycle::handshaking::Handshaking;
@@ -160,10 +160,21 @@ impl Session {
 }
 
 impl Session {
+    /// Sends what there is.
     pub(in crate::session) fn send(&mut self, cx: &mut Cx<'_>) {
+        self.flush(cx, false);
+    }
+
+    /// `published`: the socket has published something, and nothing else has happened.
+    fn flush(&mut self, cx: &mut Cx<'_>, published: bool) {
         let Stage::Connected(connection) = &self.stage else { return self.close_if_nothing_is_left(cx) };
-        let sent = connection.send(&self.control, self.closing);
+        let flush = connection.send(&self.control, self.closing, published);
         self.control.clear();
+        let sent = match flush {
+            Flush::Sent(sent) => sent,
+            Flush::Later(look) => return cx.set_timer(timer::COALESCING, look),
+            Flush::Busy | Flush::LeftToCaller => return,
+        };
         match sent {
             Sent::Ended => self.finish_when_taken(cx),
             Sent::All if self.closing => {
@@ -224,40 +235,29 @@ impl Session {
         }
     }
 
-    /// Sends what there is, unless the program does that itself for now.
-    fn send_unless_coalescing(&mut self, cx: &mut Cx<'_>) {
-        if let Stage::Connected(connection) = &self.stage
-            && !self.closing
-            && self.control.is_empty()
-            && let Some(length) = connection.coalescing.look()
-        {
-            return cx.set_timer(timer::COALESCING, length);
-        }
-        self.send(cx);
-    }
-
     pub(in crate::session) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
         let Stage::Connected(connection) = &self.stage else { return };
         let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
         match received {
-            Received::Blocked | Received::Stopped => {}
-            Received::NoCredit => {
+            // None: the thread that holds the half wakes the session.
+            None | Some(Received::Blocked | Received::Stopped) => {}
+            Some(Received::NoCredit) => {
                 if connection.heartbeats {
                     let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
                     connection.with_recv(suspend);
                 }
             }
-            Received::Yield => cx.again(),
-            Received::NoMemory => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
-            Received::End => {
+            Some(Received::Yield) => cx.again(),
+            Some(Received::NoMemory) => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
+            Some(Received::End) => {
                 if !self.control.is_empty() {
                     // The answer to a farewell, say. If the stream does not take it, so be it.
-                    connection.send(&self.control, true);
+                    connection.send(&self.control, true, false);
                 }
                 return self.disconnected(cx, Reason::Stream(Errno::PIPE));
             }
-            Received::Broken(failure) => return self.disconnected(cx, Reason::Protocol(failure)),
-            Received::Failed(errno) => return self.disconnected(cx, Reason::Stream(errno)),
+            Some(Received::Broken(failure)) => return self.disconnected(cx, Reason::Protocol(failure)),
+            Some(Received::Failed(errno)) => return self.disconnected(cx, Reason::Stream(errno)),
         }
         self.watch_heartbeat(cx);
         if !self.control.is_empty() {
@@ -388,7 +388,7 @@ impl Source for Session {
             timer::HEARTBEAT => self.beat(cx),
             timer::LINGER => cx.finish(),
             timer::LOOK => self.look_after_stream(cx),
-            timer::COALESCING => self.send_unless_coalescing(cx),
+            timer::COALESCING => self.flush(cx, true),
             timer::REFUSED => self.try_again(cx),
             timer::UNTAKEN => self.finish_when_taken(cx),
             _ => {}
@@ -418,11 +418,7 @@ impl Source for Session {
                 // by others, but for what lies here already for want of credit.
                 let receives =
                     flags.has(Flags::WRITABLE) || !flags.has(Flags::READABLE) && !connection.is_lent();
-                if flags == Flags::READABLE {
-                    self.send_unless_coalescing(cx);
-                } else {
-                    self.send(cx);
-                }
+                self.flush(cx, flags == Flags::READABLE);
                 if receives {
                     self.receive(cx, false);
                 } else {

@@ -4,7 +4,6 @@ use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
 use crate::session::Listening;
-use crate::session::connection::contention::Half;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
@@ -91,7 +90,7 @@ fn who_gives_credit_receives() {
 fn a_stream_that_was_busy_is_put_aside_when_more_arrives() {
     let mut pair = Pair::new(low_mark());
     let connection = pair.fixture.owner.connections.first().unwrap();
-    let sending = connection.send.lock();
+    let sending = connection.send_half();
     pair.peer.write_all(&b"\0\x01x".repeat(20)).unwrap();
     pair.patiently(|_| connection.with_recv(|half| half.waits_for_credit()) == Some(true));
     // So that the I/O thread has found it busy, for the most part.
@@ -178,7 +177,7 @@ fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
                 pair.pipe.pipe.flush();
                 sent += 3;
             } else {
-                naps += usize::from(connection.send_for_credit() && connection.coalescing.lasts());
+                naps += usize::from(connection.send_for_credit() && connection.coalescing.look().is_some());
             }
         }
         // One more, to which the program does nothing else.
@@ -198,15 +197,14 @@ fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
 fn an_io_thread_that_is_turned_away_waits_to_be_let_in() {
     let mut pair = Pair::new(SocketOptions::new(SocketType::Push));
     let connection = pair.fixture.owner.connections.first().unwrap();
-    let sending = connection.send.lock();
+    let sending = connection.send_half();
     assert!(pair.pipe.pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap());
     pair.pipe.pipe.flush();
-    pair.patiently(|_| connection.turned_away.from(Half::Send));
+    pair.patiently(|_| connection.send.has_turned_away());
     // As the I/O thread does while it goes on: it is not to wake itself.
     assert_eq!(connection.with_recv(|half| half.received()), Some(0));
-    assert!(connection.turned_away.from(Half::Send));
+    assert!(connection.send.has_turned_away());
     drop(sending);
-    connection.wake_if_contended(Half::Send);
     let mut bytes = [0; 1];
     while bytes != *b"x" {
         pair.peer.read_exact(&mut bytes).unwrap();

@@ -9,6 +9,7 @@ use crate::pipe::{self, LaneOptions, Pipe};
 use crate::session::connection::control::MAX_CONTROL_BYTES;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
+use crate::session::connection::send_policy::Outlet;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -528,33 +529,21 @@ fn a_message_that_a_lost_connection_began_never_shows() {
 }
 
 #[test]
-fn what_is_heavy_is_much_at_once_above_a_low_mark() {
-    let heavy = |hwm, bytes: usize| {
+fn half_tells_how_much_waits_and_how_it_leaves() {
+    for hwm in [0, 1, 1000] {
         let (mut left, right) = pipes(hwm, false);
         let (reader, _, _end) = right.into_parts();
         let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
-        assert!(!half.is_heavy(), "nothing is there");
-        assert!(left.write(&mut OutFrame::bytes(&vec![0; bytes], false)).unwrap());
+        assert_eq!(half.outlet(), Outlet { hwm, as_they_lie: true, tunnelled: false });
+        assert!(!half.holds_at_least(1), "nothing is there");
+        assert!(left.write(&mut OutFrame::bytes(&vec![0; 40_000], false)).unwrap());
+        assert!(!half.holds_at_least(1), "it is not published");
         left.flush();
-        half.is_heavy()
-    };
-    assert!(heavy(0, 40_000) && heavy(1000, 40_000) && heavy(100, 40_000));
-    assert!(!heavy(1000, 30_000), "a hand-over costs more than the copying");
-    assert!(!heavy(1, 40_000) && !heavy(99, 40_000), "who sets that wants to hear of a slow peer");
-}
-
-#[test]
-fn much_at_once_below_a_low_mark_is_not_for_the_program() {
-    let outweighs = |hwm, bytes: usize| {
-        let (mut left, right) = pipes(hwm, false);
-        let (reader, _, _end) = right.into_parts();
-        let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
-        assert!(left.write(&mut OutFrame::bytes(&vec![0; bytes], false)).unwrap());
-        left.flush();
-        half.outweighs_mark()
-    };
-    assert!(outweighs(1, 65_536) && outweighs(99, 65_536));
-    assert!(!outweighs(1, 100) && !outweighs(100, 65_536) && !outweighs(0, 65_536));
+        assert!(half.holds_at_least(40_000) && !half.holds_at_least(40_100));
+    }
+    let (_left, right) = pipes(10, false);
+    let half = SendHalf::new(right.into_parts().0, SendForm::Raw);
+    assert_eq!(half.outlet(), Outlet { hwm: 10, as_they_lie: false, tunnelled: false });
 }
 
 #[test]
