@@ -5,7 +5,7 @@
 //! belong to it. So the bounds are wide, and a machine that is busy with other things gets more than one chance.
 
 use crate::support::bench::*;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -114,9 +114,12 @@ fn pour_on(from: Ipv4Addr, address: SocketAddr, hello: &[u8], flood: Flood, end:
         // A connection that the system drops, as too many wait to be accepted, is tried again at once.
         let Ok(mut stream) = connect_from(from, address, PEER_PATIENCE) else { continue };
         stream.set_write_timeout(Some(PEER_PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(PEER_PATIENCE)).unwrap();
         let (mut at, mut open) = (0, stream.write_all(hello).is_ok());
         if flood == Flood::Leave {
             let _ = stream.write_all(&bytes[..bytes.len().min(2048)]);
+            // It leaves once it is known: a row of those that are not accepted yet would stand before any other connection.
+            let _ = stream.read(&mut [0; 64]);
             continue;
         }
         while open && Instant::now() < end {
@@ -176,6 +179,8 @@ fn under_flood(socket_type: SocketType, peer: &str, flood: Flood, poured: Durati
     let (other, ticker) = (open(context, ZMQ_PULL), open(context, ZMQ_PUSH));
     let endpoint = bind(socket);
     connect(ticker, &bind(other));
+    send(ticker, b"connected", 0).unwrap();
+    recv(other, 0).unwrap();
     let (over, start) = (AtomicBool::new(false), Instant::now());
     let mut seen = Seen { longest: (Duration::ZERO, ""), late: Duration::ZERO };
     let ticker = ticker.expose_provenance();

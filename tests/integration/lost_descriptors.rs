@@ -2,6 +2,7 @@
 
 use crate::support::process::{inside, test_name};
 use crate::support::program::{Context, Socket};
+use crate::support::signals::until_others_sleep;
 use crate::support::{PATIENCE, PATIENCE_MS};
 use std::os::fd::{IntoRawFd, RawFd};
 use std::thread;
@@ -55,7 +56,9 @@ fn lose(what: Loss) {
     let context = Context::new();
     let (pull, push, other) = sockets(context);
     let (epolls, events) = (all(EPOLL), all(EVENT));
-    // The number is taken by nobody, for nothing is opened before it is had back.
+    // An I/O thread that is awake needs no waking, and would find out only later.
+    until_others_sleep();
+    // Nothing is opened before it is had back, so the number stays free until then.
     let closed = if what == Loss::Event { events[0] } else { epolls[0] };
     match what {
         Loss::Epoll | Loss::Event => {

@@ -65,15 +65,28 @@ impl Target {
 
     /// Waits until the thread sleeps.
     pub fn until_asleep(self) {
-        let start = std::time::Instant::now();
-        loop {
-            let stat = format!("/proc/self/task/{}/stat", self.number);
-            let stat = std::fs::read_to_string(stat).unwrap_or_default();
-            if stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
-                return;
-            }
-            assert!(start.elapsed() < super::PATIENCE);
-            thread::yield_now();
-        }
+        until_asleep(self.number);
     }
+}
+
+/// Waits until the thread of this number sleeps.
+pub fn until_asleep(number: libc::pid_t) {
+    let start = std::time::Instant::now();
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{number}/stat")).unwrap_or_default();
+        if stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
+            return;
+        }
+        assert!(start.elapsed() < super::PATIENCE);
+        thread::yield_now();
+    }
+}
+
+/// Waits until every other thread of the process sleeps.
+pub fn until_others_sleep() {
+    // SAFETY: no arguments, no failure.
+    let own = unsafe { libc::gettid() };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().file_name());
+    let numbers: Vec<libc::pid_t> = tasks.map(|name| name.to_str().unwrap().parse().unwrap()).collect();
+    numbers.into_iter().filter(|number| *number != own).for_each(until_asleep);
 }
