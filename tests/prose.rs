@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CLEAN_FOLDERS: [&str; 8] = ["queue", "reactor", "ctx", "pipe", "options", "transport", "crypto", "sys"];
+const CLEAN_FOLDERS: [&str; 9] =
+    ["queue", "reactor", "ctx", "pipe", "options", "transport", "crypto", "sys", "engine"];
 /// Modules of those folders that are not held to it yet, with the files below them.
 const NOT_CLEAN_YET: [&str; 12] = [
     "ctx/slots",
@@ -92,7 +93,7 @@ fn comments() -> Vec<(PathBuf, Comment)> {
         collect(&source.join(folder), &mut files);
         files.extend(Some(source.join(format!("{folder}.rs"))).filter(|file| file.is_file()));
     }
-    assert!(files.len() > 40, "the folders have moved");
+    assert!(files.len() > 100, "the folders have moved");
     let is_clean = |file: &PathBuf| {
         let module = file.with_extension("");
         !NOT_CLEAN_YET.iter().any(|name| module.starts_with(source.join(name)))

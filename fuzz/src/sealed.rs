@@ -4,7 +4,7 @@
 use super::frames;
 use super::input::Input;
 use std::sync::LazyLock;
-use zmq::crypto::{KEY, SecretKey, SharedKey};
+use zmq::crypto::{KEY_BYTES, SecretKey, SharedKey};
 use zmq::engine::codec::{AnyOpener, Counters, CurveCodec};
 use zmq::engine::zmtp::Version;
 use zmq::engine::{Codec, ws};
@@ -12,7 +12,7 @@ use zmq::session::recv::{Received, RecvForm};
 
 /// The same each time, so that an input means the same.
 static SHARED: LazyLock<SharedKey> = LazyLock::new(|| {
-    let (one, other) = (SecretKey::from_bytes(&[7; KEY]), SecretKey::from_bytes(&[9; KEY]));
+    let (one, other) = (SecretKey::from_bytes(&[7; KEY_BYTES]), SecretKey::from_bytes(&[9; KEY_BYTES]));
     SharedKey::new(&other.public(), &one).unwrap()
 });
 

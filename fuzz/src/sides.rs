@@ -3,7 +3,7 @@
 use super::input::Input;
 use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
-use zmq::crypto::{KEY, SecretKey};
+use zmq::crypto::{KEY_BYTES, SecretKey};
 use zmq::engine::config::Zap;
 use zmq::engine::zmtp::Version;
 use zmq::engine::{ClientKeys, Config, Opening, Peer, Progress, Security, ServerKeys, ZapReply, ZapStatus};
@@ -49,7 +49,7 @@ struct Keys {
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
-    let (client, server) = (SecretKey::from_bytes(&[7; KEY]), SecretKey::from_bytes(&[9; KEY]));
+    let (client, server) = (SecretKey::from_bytes(&[7; KEY_BYTES]), SecretKey::from_bytes(&[9; KEY_BYTES]));
     Keys {
         client: Arc::new(ClientKeys { public: client.public(), secret: client, server: server.public() }),
         server: Arc::new(ServerKeys::new(server)),

@@ -6,18 +6,18 @@
 //! handshake, under the same key, so that X25519 is computed once. Only the server itself opens its cookies,
 //! so they have a kind of their own, [`SealKey`].
 
-use super::keys::{KEY, PublicKey, SecretKey};
+use super::keys::{KEY_BYTES, PublicKey, SecretKey};
 use super::random;
 use super::salsa::hsalsa20;
 use super::stream::BoxStream;
-use super::{PREFIX, TAG};
+use super::{PREFIX_BYTES, TAG_BYTES};
 use crate::errno::{Errno, Result};
 use chacha20poly1305::{AeadInPlace, KeyInit, XChaCha20Poly1305};
 use crypto_box::SalsaBox;
 use zeroize::Zeroizing;
 
 /// Bytes of a nonce.
-pub const NONCE: usize = 24;
+pub const NONCE_BYTES: usize = 24;
 
 /// For boxes between a long-term key and the other side's short-term one, which seal only parts of the
 /// handshake.
@@ -36,21 +36,21 @@ impl HandshakeKey {
     /// Encrypts the text behind the first 16 bytes of `buf` and puts the tag there.
     ///
     /// A nonce must never be used twice. Errors: `EINVAL` for less than 16 bytes.
-    pub fn seal_in_place(&self, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
+    pub fn seal_in_place(&self, nonce: &[u8; NONCE_BYTES], buf: &mut [u8]) -> Result<()> {
         seal(&self.0, nonce, buf)
     }
 
     /// Checks the tag in the first 16 bytes of `buf`, decrypts the text behind it and returns that.
     ///
     /// Errors: `EPROTO` if the other side did not seal it under this nonce; all of `buf` is zero then.
-    pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE_BYTES], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         open(&self.0, nonce, buf)
     }
 }
 
 /// The shared key of a secret key and the other side's public key (`crypto_box_beforenm`), for the rest of
 /// the handshake and the [`BoxStream`]s of the connection.
-pub struct SharedKey(Zeroizing<[u8; KEY]>);
+pub struct SharedKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl SharedKey {
     /// Errors: `EPROTO` for one of the public keys that yield the same shared key with every secret one.
@@ -59,7 +59,7 @@ impl SharedKey {
         if !agreed.was_contributory() {
             return Err(Errno::PROTO);
         }
-        let mut key = Zeroizing::new([0; KEY]);
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
         for (bytes, word) in key.as_chunks_mut::<4>().0.iter_mut().zip(*hsalsa20(agreed.as_bytes(), &[0; 16]))
         {
             *bytes = word.to_le_bytes();
@@ -68,32 +68,32 @@ impl SharedKey {
     }
 
     /// As [`HandshakeKey::seal_in_place`].
-    pub fn seal_in_place(&self, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
+    pub fn seal_in_place(&self, nonce: &[u8; NONCE_BYTES], buf: &mut [u8]) -> Result<()> {
         let (mut stream, counter) = self.single(nonce);
         stream.seal_in_place(counter, buf)
     }
 
     /// As [`HandshakeKey::open_in_place`].
-    pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE_BYTES], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         let (mut stream, counter) = self.single(nonce);
         stream.open_in_place(counter, buf)
     }
 
     /// For one direction of the connection. `prefix` is the part of the nonce before the counter.
-    pub fn stream(&self, prefix: &[u8; PREFIX]) -> BoxStream {
+    pub fn stream(&self, prefix: &[u8; PREFIX_BYTES]) -> BoxStream {
         BoxStream::with_key(self.as_bytes(), prefix)
     }
 
     /// A single box is a stream of one message.
-    fn single(&self, nonce: &[u8; NONCE]) -> (BoxStream, u64) {
-        let mut prefix = [0; PREFIX];
-        let mut counter = [0; NONCE - PREFIX];
-        prefix.copy_from_slice(&nonce[..PREFIX]);
-        counter.copy_from_slice(&nonce[PREFIX..]);
+    fn single(&self, nonce: &[u8; NONCE_BYTES]) -> (BoxStream, u64) {
+        let mut prefix = [0; PREFIX_BYTES];
+        let mut counter = [0; NONCE_BYTES - PREFIX_BYTES];
+        prefix.copy_from_slice(&nonce[..PREFIX_BYTES]);
+        counter.copy_from_slice(&nonce[PREFIX_BYTES..]);
         (BoxStream::with_key(&self.0, &prefix), u64::from_be_bytes(counter))
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8; KEY] {
+    pub(super) fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 }
@@ -105,18 +105,18 @@ pub struct SealKey(XChaCha20Poly1305);
 impl SealKey {
     /// Generates a key. Errors: those of [`random::fill`].
     pub fn generate() -> Result<SealKey> {
-        let mut key = Zeroizing::new([0; KEY]);
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
         random::fill(&mut *key)?;
         Ok(SealKey(XChaCha20Poly1305::new((&*key).into())))
     }
 
     /// As [`HandshakeKey::seal_in_place`].
-    pub fn seal_in_place(&self, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
+    pub fn seal_in_place(&self, nonce: &[u8; NONCE_BYTES], buf: &mut [u8]) -> Result<()> {
         seal(&self.0, nonce, buf)
     }
 
     /// As [`HandshakeKey::open_in_place`].
-    pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    pub fn open_in_place<'a>(&self, nonce: &[u8; NONCE_BYTES], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         open(&self.0, nonce, buf)
     }
 }
@@ -130,19 +130,19 @@ trait Cipher:
 impl Cipher for SalsaBox {}
 impl Cipher for XChaCha20Poly1305 {}
 
-fn seal(cipher: &impl Cipher, nonce: &[u8; NONCE], buf: &mut [u8]) -> Result<()> {
-    let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::INVAL)?;
+fn seal(cipher: &impl Cipher, nonce: &[u8; NONCE_BYTES], buf: &mut [u8]) -> Result<()> {
+    let (tag, text) = buf.split_first_chunk_mut::<TAG_BYTES>().ok_or(Errno::INVAL)?;
     // It fails only for texts larger than memory.
     *tag = cipher.encrypt_in_place_detached(nonce.into(), b"", text).map_err(|_| Errno::INVAL)?.into();
     Ok(())
 }
 
-fn open<'a>(cipher: &impl Cipher, nonce: &[u8; NONCE], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
-    let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::PROTO)?;
+fn open<'a>(cipher: &impl Cipher, nonce: &[u8; NONCE_BYTES], buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
+    let (tag, text) = buf.split_first_chunk_mut::<TAG_BYTES>().ok_or(Errno::PROTO)?;
     let opened = cipher.decrypt_in_place_detached(nonce.into(), b"", text, (&*tag).into());
     if opened.is_err() {
         buf.fill(0);
         return Err(Errno::PROTO);
     }
-    Ok(buf.get_mut(TAG..).unwrap_or_default())
+    Ok(buf.get_mut(TAG_BYTES..).unwrap_or_default())
 }

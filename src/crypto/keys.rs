@@ -8,13 +8,13 @@ use x25519_dalek::{PublicKey as Point, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
 /// Bytes of a key, public or secret.
-pub const KEY: usize = 32;
+pub const KEY_BYTES: usize = 32;
 
 /// The points of small order: they yield the same key with every secret one, or one of a few. Only an
 /// attacker sends them. As numbers of 255 bits: 0, 1 and p - 1 of orders 4, 1 and 2; p and p + 1, which equal
 /// the first two; and two points of order 8.
-const WITHOUT_SECRET: [[u8; KEY]; 7] = [
-    [0; KEY],
+const WITHOUT_SECRET: [[u8; KEY_BYTES]; 7] = [
+    [0; KEY_BYTES],
     number(1, 0, 0),
     [
         0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
@@ -36,19 +36,19 @@ pub struct SecretKey(StaticSecret);
 impl SecretKey {
     /// Generates a key. Errors: those of [`random::fill`].
     pub fn generate() -> Result<SecretKey> {
-        let mut bytes = Zeroizing::new([0; KEY]);
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         random::fill(&mut *bytes)?;
         Ok(SecretKey::from_bytes(&bytes))
     }
 
     /// Any 32 bytes are a secret key.
-    pub fn from_bytes(bytes: &[u8; KEY]) -> SecretKey {
+    pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> SecretKey {
         SecretKey(StaticSecret::from(*bytes))
     }
 
     /// The key itself, for storing and for the socket option that reads it back. A caller that copies it has
     /// to wipe the copy.
-    pub fn as_bytes(&self) -> &[u8; KEY] {
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         self.0.as_bytes()
     }
 
@@ -80,10 +80,10 @@ impl fmt::Debug for SecretKey {
 /// A public key. Compared in constant time too: a server compares keys of peers with keys that it may not
 /// want to reveal.
 #[derive(Clone, Copy)]
-pub struct PublicKey(pub [u8; KEY]);
+pub struct PublicKey(pub [u8; KEY_BYTES]);
 
 impl PublicKey {
-    pub fn as_bytes(&self) -> &[u8; KEY] {
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 
@@ -91,7 +91,7 @@ impl PublicKey {
     pub(super) fn agrees_with_all(&self) -> bool {
         let mut number = self.0;
         // X25519 ignores the highest bit.
-        number[KEY - 1] &= 0x7f;
+        number[KEY_BYTES - 1] &= 0x7f;
         WITHOUT_SECRET.contains(&number)
     }
 }
@@ -119,10 +119,10 @@ pub fn keypair() -> Result<(PublicKey, SecretKey)> {
 }
 
 /// A number by its first byte, the byte repeated in between, and the last.
-const fn number(first: u8, between: u8, last: u8) -> [u8; KEY] {
-    let mut number = [between; KEY];
+const fn number(first: u8, between: u8, last: u8) -> [u8; KEY_BYTES] {
+    let mut number = [between; KEY_BYTES];
     number[0] = first;
-    number[KEY - 1] = last;
+    number[KEY_BYTES - 1] = last;
     number
 }
 
@@ -132,11 +132,11 @@ mod tests {
     use super::*;
 
     /// RFC 7748, section 6.1.
-    const ALICE: [u8; KEY] = [
+    const ALICE: [u8; KEY_BYTES] = [
         0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2, 0x66, 0x45, 0xdf,
         0x4c, 0x2f, 0x87, 0xeb, 0xc0, 0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5, 0x1d, 0xb9, 0x2c, 0x2a,
     ];
-    const ALICE_PUBLIC: [u8; KEY] = [
+    const ALICE_PUBLIC: [u8; KEY_BYTES] = [
         0x85, 0x20, 0xf0, 0x09, 0x89, 0x30, 0xa7, 0x54, 0x74, 0x8b, 0x7d, 0xdc, 0xb4, 0x3e, 0xf7, 0x5a, 0x0d,
         0xbf, 0x3a, 0x0d, 0x26, 0x38, 0x1a, 0xf4, 0xeb, 0xa4, 0xa9, 0x8e, 0xaa, 0x9b, 0x4e, 0x6a,
     ];
@@ -170,7 +170,7 @@ mod tests {
         assert!(!public.agrees_with_all());
         for (number, high) in WITHOUT_SECRET.iter().flat_map(|number| [(number, 0), (number, 0x80)]) {
             let mut point = PublicKey(*number);
-            point.0[KEY - 1] |= high;
+            point.0[KEY_BYTES - 1] |= high;
             assert!(point.agrees_with_all());
             assert!(!secret.agree(&point).was_contributory(), "{point:?}");
         }
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_printed() {
-        assert_eq!(format!("{:?}", SecretKey::from_bytes(&[0xab; KEY])), "SecretKey(..)");
-        assert!(format!("{:?}", PublicKey([0xab; KEY])).contains("abab"));
+        assert_eq!(format!("{:?}", SecretKey::from_bytes(&[0xab; KEY_BYTES])), "SecretKey(..)");
+        assert!(format!("{:?}", PublicKey([0xab; KEY_BYTES])).contains("abab"));
     }
 }

@@ -33,11 +33,11 @@ pub mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
-pub use keys::{KEY, PublicKey, SecretKey};
+pub use boxes::{HandshakeKey, NONCE_BYTES, SealKey, SharedKey};
+pub use keys::{KEY_BYTES, PublicKey, SecretKey};
 pub use stream::{BoxStream, Sealed};
 
 /// Bytes of the authentication tag, which stands before the text.
-pub const TAG: usize = 16;
+pub const TAG_BYTES: usize = 16;
 /// Bytes of the nonce's fixed part.
-pub const PREFIX: usize = 16;
+pub const PREFIX_BYTES: usize = 16;

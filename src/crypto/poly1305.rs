@@ -5,12 +5,12 @@
 //! It computes in three words of 64 bits. That needs only the integer units and general registers, which the
 //! key stream kernels leave free. So a processor computes both at once where their instructions are mixed.
 
-use super::TAG;
+use super::TAG_BYTES;
 use super::salsa::Aside;
 use zeroize::Zeroize;
 
 /// Bytes of a block.
-pub(super) const BLOCK: usize = 16;
+pub(super) const BLOCK_BYTES: usize = 16;
 
 /// The authenticator of one text, which is added piece by piece.
 pub(super) struct Poly1305 {
@@ -40,16 +40,16 @@ impl Poly1305 {
 
     /// Adds all whole blocks of `text`.
     pub(super) fn absorb(&mut self, text: &[u8]) {
-        let (blocks, _) = text.get(self.done..).unwrap_or_default().as_chunks::<BLOCK>();
+        let (blocks, _) = text.get(self.done..).unwrap_or_default().as_chunks::<BLOCK_BYTES>();
         self.sum.add(blocks);
-        self.done += blocks.len() * BLOCK;
+        self.done += blocks.len() * BLOCK_BYTES;
     }
 
     /// Adds the rest of `text`, which is now complete.
     pub(super) fn conclude(&mut self, text: &[u8]) {
         self.absorb(text);
         let rest = text.get(self.done..).unwrap_or_default();
-        let mut last = [0; BLOCK];
+        let mut last = [0; BLOCK_BYTES];
         if let Some(room) = last.get_mut(..rest.len()).filter(|room| !room.is_empty()) {
             room.copy_from_slice(rest);
             last[rest.len()] = 1;
@@ -59,7 +59,7 @@ impl Poly1305 {
     }
 
     /// The tag, after [`Poly1305::conclude`].
-    pub(super) fn tag(&self) -> [u8; TAG] {
+    pub(super) fn tag(&self) -> [u8; TAG_BYTES] {
         tag_of(&self.sum, self.pad)
     }
 }
@@ -93,7 +93,7 @@ impl Sum {
 
     /// Adds the last block of a text, as [`partial_block`] makes it.
     #[inline(always)]
-    pub(super) fn add_partial(&mut self, block: [u8; BLOCK]) {
+    pub(super) fn add_partial(&mut self, block: [u8; BLOCK_BYTES]) {
         self.h = add_block(self.h, self.r, &block, 0);
     }
 
@@ -102,7 +102,7 @@ impl Sum {
     }
 
     #[inline(always)]
-    pub(super) fn add(&mut self, blocks: &[[u8; BLOCK]]) {
+    pub(super) fn add(&mut self, blocks: &[[u8; BLOCK_BYTES]]) {
         for block in blocks {
             self.h = add_block(self.h, self.r, block, 1);
         }
@@ -129,22 +129,22 @@ impl Aside for Adding<'_> {
 /// The last block of a text, of `len` bytes, 1 to 15. `len` of the 16 bytes given, those at the end, are its
 /// own.
 #[inline(always)]
-pub(super) fn partial_block(last: &[u8; BLOCK], len: usize) -> [u8; BLOCK] {
-    let bits = 8 * (len as u32 % BLOCK as u32);
+pub(super) fn partial_block(last: &[u8; BLOCK_BYTES], len: usize) -> [u8; BLOCK_BYTES] {
+    let bits = 8 * (len as u32 % BLOCK_BYTES as u32);
     let own = u128::from_le_bytes(*last) >> ((u128::BITS - bits) % u128::BITS);
     (own | 1 << bits).to_le_bytes()
 }
 
 /// The tag of a text whose blocks are all in the sum.
 #[inline(always)]
-pub(super) fn tag_of(sum: &Sum, pad: [u64; 2]) -> [u8; TAG] {
+pub(super) fn tag_of(sum: &Sum, pad: [u64; 2]) -> [u8; TAG_BYTES] {
     let pad = u128::from(pad[0]) | u128::from(pad[1]) << 64;
     reduced(sum.h).wrapping_add(pad).to_le_bytes()
 }
 
 /// `(sum + block + high * 2^128) * r`, reduced to 2^130 and a little.
 #[inline(always)]
-fn add_block(sum: [u64; 3], r: [u64; 2], block: &[u8; BLOCK], high: u64) -> [u64; 3] {
+fn add_block(sum: [u64; 3], r: [u64; 2], block: &[u8; BLOCK_BYTES], high: u64) -> [u64; 3] {
     let [r0, r1] = r;
     // r1 is a multiple of 4 and 2^130 is 5, so that 2^128 * r1 is 5/4 * r1.
     let s1 = r1 + (r1 >> 2);

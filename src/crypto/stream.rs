@@ -14,7 +14,7 @@
 use super::poly1305::Poly1305;
 use super::salsa::{self, Block, Kernel, Key, Lanes, MAX_LANES};
 use super::sums::Sums;
-use super::{PREFIX, TAG};
+use super::{PREFIX_BYTES, TAG_BYTES};
 use crate::errno::{Errno, Result};
 use std::mem::MaybeUninit;
 use subtle::ConstantTimeEq;
@@ -53,11 +53,11 @@ enum Way {
 
 impl BoxStream {
     /// `prefix` is the part of the nonce before the counter.
-    pub(super) fn with_key(key: &[u8; 32], prefix: &[u8; PREFIX]) -> BoxStream {
+    pub(super) fn with_key(key: &[u8; 32], prefix: &[u8; PREFIX_BYTES]) -> BoxStream {
         BoxStream::with_kernel(key, prefix, Kernel::best())
     }
 
-    pub(super) fn with_kernel(key: &[u8; 32], prefix: &[u8; PREFIX], kernel: Kernel) -> BoxStream {
+    pub(super) fn with_kernel(key: &[u8; 32], prefix: &[u8; PREFIX_BYTES], kernel: Kernel) -> BoxStream {
         BoxStream {
             key: salsa::hsalsa20(key, prefix),
             kernel,
@@ -78,7 +78,7 @@ impl BoxStream {
     /// Errors: `EPROTO` if the peer did not seal it under this counter; the text is zeroed then.
     pub fn open_in_place<'a>(&mut self, counter: u64, buf: &'a mut [u8]) -> Result<&'a mut [u8]> {
         self.open(counter, buf)?;
-        Ok(buf.get_mut(TAG..).unwrap_or_default())
+        Ok(buf.get_mut(TAG_BYTES..).unwrap_or_default())
     }
 
     /// Appends the tag and the encrypted text, `first` and `rest`. The tag is valid only after
@@ -92,17 +92,17 @@ impl BoxStream {
             self.finish(out);
         }
         let blocks = blocks_of(first.len() + rest.len());
-        let begin = out.len() + TAG;
+        let begin = out.len() + TAG_BYTES;
         let stream =
             self.ahead.stream(self.kernel, &self.key, (counter, 0, blocks), NONE, &mut self.sums, out);
         let Some((mac_key, mut stream)) = stream.split_first_chunk::<MAC_KEY_BYTES>() else { return };
         self.sums.push(mac_key, begin);
-        out.extend_from_slice(&[0; TAG]);
+        out.extend_from_slice(&[0; TAG_BYTES]);
         let (mut text, mut block) = (rest, 0);
         xor_onto(out, first, stream);
         stream = stream.get(first.len()..).unwrap_or_default();
         loop {
-            block += (stream.len() as u64).div_ceil(salsa::BLOCK as u64);
+            block += (stream.len() as u64).div_ceil(salsa::BLOCK_BYTES as u64);
             let (now, later) = text.split_at(text.len().min(stream.len()));
             xor_onto(out, now, stream);
             text = later;
@@ -120,7 +120,7 @@ impl BoxStream {
     pub fn finish(&mut self, out: &mut [u8]) {
         self.sums.conclude(out);
         while let Some(done) = self.sums.take() {
-            let place = done.begin.checked_sub(TAG).and_then(|at| out.get_mut(at..done.begin));
+            let place = done.begin.checked_sub(TAG_BYTES).and_then(|at| out.get_mut(at..done.begin));
             if let Some(place) = place {
                 place.copy_from_slice(&done.tag);
             }
@@ -175,7 +175,7 @@ impl BoxStream {
         following: &[Sealed],
         to: &mut [MaybeUninit<u8>],
     ) -> Option<usize> {
-        let begin = now.at.checked_add(TAG)?;
+        let begin = now.at.checked_add(TAG_BYTES)?;
         let end = now.at.checked_add(now.len)?;
         let (first, mut text) = received.get(begin..end)?.split_first()?;
         let (gap, mut to) = to.get_mut(..now.room())?.split_at_mut_checked(now.gap)?;
@@ -190,7 +190,7 @@ impl BoxStream {
         now.first = first ^ first_stream;
         let mut block = 0;
         loop {
-            block += (stream.len() as u64).div_ceil(salsa::BLOCK as u64);
+            block += (stream.len() as u64).div_ceil(salsa::BLOCK_BYTES as u64);
             let len = text.len().min(stream.len());
             let ((now_text, later), (now_to, later_to)) = (text.split_at(len), to.split_at_mut(len));
             for ((to, byte), stream) in now_to.iter_mut().zip(now_text).zip(stream) {
@@ -208,13 +208,13 @@ impl BoxStream {
     }
 
     fn seal(&mut self, counter: u64, buf: &mut [u8]) -> Result<()> {
-        let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::INVAL)?;
+        let (tag, text) = buf.split_first_chunk_mut::<TAG_BYTES>().ok_or(Errno::INVAL)?;
         *tag = self.crypt(Way::Seal, counter, text);
         Ok(())
     }
 
     fn open(&mut self, counter: u64, buf: &mut [u8]) -> Result<()> {
-        let (tag, text) = buf.split_first_chunk_mut::<TAG>().ok_or(Errno::PROTO)?;
+        let (tag, text) = buf.split_first_chunk_mut::<TAG_BYTES>().ok_or(Errno::PROTO)?;
         let right = self.crypt(Way::Open, counter, text);
         if words(&right).ct_eq(&words(tag)).into() {
             Ok(())
@@ -226,7 +226,7 @@ impl BoxStream {
     }
 
     /// Encrypts or decrypts `text`; returns the tag of the encrypted text.
-    fn crypt(&mut self, way: Way, counter: u64, text: &mut [u8]) -> [u8; TAG] {
+    fn crypt(&mut self, way: Way, counter: u64, text: &mut [u8]) -> [u8; TAG_BYTES] {
         let blocks = blocks_of(text.len());
         let mut mac: Option<Poly1305> = None;
         let mut done = 0;
@@ -247,7 +247,7 @@ impl BoxStream {
                 }
             }
             let mut stream = self.ahead.take(counter, block, blocks);
-            block += (stream.len() / salsa::BLOCK) as u64;
+            block += (stream.len() / salsa::BLOCK_BYTES) as u64;
             let mac = mac.get_or_insert_with(|| {
                 let (key, rest) = stream.split_first_chunk().unwrap_or((&[0; MAC_KEY_BYTES], &[]));
                 stream = rest;
@@ -262,7 +262,7 @@ impl BoxStream {
             }
             done = end;
         }
-        mac.map_or([0; TAG], |mut mac| {
+        mac.map_or([0; TAG_BYTES], |mut mac| {
             if way == Way::Seal {
                 mac.conclude(text);
             }
@@ -280,7 +280,7 @@ impl Drop for BoxStream {
 impl Sealed {
     /// Bytes of the text.
     fn text(&self) -> usize {
-        self.len.saturating_sub(TAG)
+        self.len.saturating_sub(TAG_BYTES)
     }
 
     /// Bytes that it takes at its destination.
@@ -301,7 +301,7 @@ struct Verdict {
 impl Verdict {
     fn take(&mut self, sums: &mut Sums, received: &[u8]) {
         while let Some(done) = sums.take() {
-            let tag = received.get(..done.begin).and_then(<[u8]>::last_chunk::<TAG>);
+            let tag = received.get(..done.begin).and_then(<[u8]>::last_chunk::<TAG_BYTES>);
             let right = tag.is_some_and(|tag| words(&done.tag).ct_eq(&words(tag)).into());
             self.forged |= !right;
             self.good += usize::from(!self.forged);
@@ -323,14 +323,14 @@ fn xor_onto(out: &mut Vec<u8>, text: &[u8], stream: &[u8]) {
 }
 
 /// Two words compare faster than sixteen bytes.
-fn words(tag: &[u8; TAG]) -> [u64; 2] {
+fn words(tag: &[u8; TAG_BYTES]) -> [u64; 2] {
     let tag = u128::from_ne_bytes(*tag);
     [tag as u64, (tag >> 64) as u64]
 }
 
 /// Blocks of key stream for a text.
 fn blocks_of(text_len: usize) -> u64 {
-    (MAC_KEY_BYTES + text_len).div_ceil(salsa::BLOCK) as u64
+    (MAC_KEY_BYTES + text_len).div_ceil(salsa::BLOCK_BYTES) as u64
 }
 
 /// Key stream that is computed and not used yet.
@@ -347,7 +347,7 @@ struct Ahead {
 
 impl Ahead {
     fn new() -> Ahead {
-        Ahead { blocks: [[0; salsa::BLOCK]; MAX_LANES], lanes: Lanes::new(), next: 0, end: 0 }
+        Ahead { blocks: [[0; salsa::BLOCK_BYTES]; MAX_LANES], lanes: Lanes::new(), next: 0, end: 0 }
     }
 
     /// Whether the block has been computed. Those before it are dropped then.

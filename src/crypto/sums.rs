@@ -4,8 +4,8 @@
 //! other work needs the sum until the text is sent or shown. So texts queue up here, and the kernels work the
 //! queue off between their rounds.
 
-use super::TAG;
-use super::poly1305::{BLOCK, Sum, partial_block, tag_of};
+use super::TAG_BYTES;
+use super::poly1305::{BLOCK_BYTES, Sum, partial_block, tag_of};
 use super::salsa::Aside;
 use zeroize::Zeroize;
 
@@ -32,20 +32,20 @@ struct Text {
     end: usize,
     /// The text ends at `end`.
     whole: bool,
-    tag: [u8; TAG],
+    tag: [u8; TAG_BYTES],
 }
 
 /// A text with its tag.
 pub(super) struct Done {
     /// Where the text begins: the tag goes before it.
     pub(super) begin: usize,
-    pub(super) tag: [u8; TAG],
+    pub(super) tag: [u8; TAG_BYTES],
 }
 
 impl Sums {
     pub(super) fn new() -> Sums {
         let sum = Sum::ZERO;
-        let text = Text { sum, pad: [0; 2], begin: 0, at: 0, end: 0, whole: false, tag: [0; TAG] };
+        let text = Text { sum, pad: [0; 2], begin: 0, at: 0, end: 0, whole: false, tag: [0; TAG_BYTES] };
         Sums { texts: [text; MAX_WAITING_TEXTS], pushed: 0, done: 0, taken: 0 }
     }
 
@@ -63,7 +63,7 @@ impl Sums {
     #[inline(always)]
     pub(super) fn push(&mut self, key: &[u8; 32], begin: usize) {
         let (sum, pad) = Sum::new(key);
-        let text = Text { sum, pad, begin, at: begin, end: begin, whole: false, tag: [0; TAG] };
+        let text = Text { sum, pad, begin, at: begin, end: begin, whole: false, tag: [0; TAG_BYTES] };
         self.texts[self.pushed % MAX_WAITING_TEXTS] = text;
         self.pushed += 1;
     }
@@ -157,12 +157,12 @@ impl<'a> Adding<'a> {
         if self.sums.done == self.sums.pushed || !text.whole {
             return;
         }
-        let (blocks, rest) = self.rest.as_chunks::<BLOCK>();
+        let (blocks, rest) = self.rest.as_chunks::<BLOCK_BYTES>();
         self.sum.add(blocks);
         if !rest.is_empty() {
             // A tag stands before the text, so there are always sixteen bytes that end where it ends.
-            let last = self.buffer.get(..text.end).and_then(<[u8]>::last_chunk::<BLOCK>);
-            self.sum.add_partial(partial_block(last.unwrap_or(&[0; BLOCK]), rest.len()));
+            let last = self.buffer.get(..text.end).and_then(<[u8]>::last_chunk::<BLOCK_BYTES>);
+            self.sum.add_partial(partial_block(last.unwrap_or(&[0; BLOCK_BYTES]), rest.len()));
         }
         text.tag = tag_of(&self.sum, text.pad);
         self.sums.done += 1;

@@ -1,9 +1,9 @@
 //! The boxes against crypto_box and the published vectors, each with every kernel that this processor has.
 #![allow(clippy::unwrap_used)]
 
-use super::TAG;
-use super::boxes::{HandshakeKey, NONCE, SealKey, SharedKey};
-use super::keys::{self, KEY, PublicKey, SecretKey};
+use super::TAG_BYTES;
+use super::boxes::{HandshakeKey, NONCE_BYTES, SealKey, SharedKey};
+use super::keys::{self, KEY_BYTES, PublicKey, SecretKey};
 use super::random;
 use super::salsa::{self, Aside, Kernel, Lanes, MAX_LANES};
 use super::stream::{BoxStream, Sealed};
@@ -30,10 +30,10 @@ const NACL_BOB_PUBLIC: &str = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674da
 
 #[test]
 fn the_secretbox_of_nacl() {
-    let (key, nonce): ([u8; KEY], [u8; NONCE]) = (array(NACL_KEY), array(NACL_NONCE));
+    let (key, nonce): ([u8; KEY_BYTES], [u8; NONCE_BYTES]) = (array(NACL_KEY), array(NACL_NONCE));
     let (prefix, counter) = split(&nonce);
     for kernel in kernels() {
-        let mut buf = [vec![0; TAG], bytes(NACL_TEXT)].concat();
+        let mut buf = [vec![0; TAG_BYTES], bytes(NACL_TEXT)].concat();
         BoxStream::with_kernel(&key, &prefix, kernel).seal_in_place(counter, &mut buf).unwrap();
         assert_eq!(buf, bytes(NACL_BOX), "{kernel:?}");
         let mut opener = BoxStream::with_kernel(&key, &prefix, kernel);
@@ -46,8 +46,8 @@ fn the_box_of_nacl() {
     let key =
         SharedKey::new(&PublicKey(array(NACL_BOB_PUBLIC)), &SecretKey::from_bytes(&array(NACL_ALICE_SECRET)))
             .unwrap();
-    assert_eq!(key.as_bytes(), &array::<KEY>(NACL_KEY));
-    let mut buf = [vec![0; TAG], bytes(NACL_TEXT)].concat();
+    assert_eq!(key.as_bytes(), &array::<KEY_BYTES>(NACL_KEY));
+    let mut buf = [vec![0; TAG_BYTES], bytes(NACL_TEXT)].concat();
     key.seal_in_place(&array(NACL_NONCE), &mut buf).unwrap();
     assert_eq!(buf, bytes(NACL_BOX));
     let (public, secret) =
@@ -117,7 +117,7 @@ fn a_batch_opens_as_single_messages_do() {
         for round in 0..if cfg!(miri) { 3 } else { 15 } {
             let longest = [100, 700, 3000][round % 3];
             let texts: Vec<Vec<u8>> = (0..below(70)).map(|_| noise(1 + below(longest))).collect();
-            let bufs: Vec<Vec<u8>> = texts.iter().map(|text| [&[0; TAG], &text[..]].concat()).collect();
+            let bufs: Vec<Vec<u8>> = texts.iter().map(|text| [&[0; TAG_BYTES], &text[..]].concat()).collect();
             let first = counter;
             // Every third counter is left out.
             let counter_of = |at: usize| first + at as u64 + at as u64 / 3;
@@ -154,13 +154,13 @@ fn a_batch_ends_at_a_forgery() {
     for kernel in kernels() {
         for len in [1, 50, 700] {
             for bad in [0, 3, 49] {
-                let mut bufs: Vec<Vec<u8>> = (0..50).map(|_| noise(TAG + len)).collect();
+                let mut bufs: Vec<Vec<u8>> = (0..50).map(|_| noise(TAG_BYTES + len)).collect();
                 let mut sealer = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
                 let texts = bufs.clone();
                 for (at, buf) in bufs.iter_mut().enumerate() {
                     sealer.seal_in_place(at as u64, buf).unwrap();
                 }
-                bufs[bad][below(TAG + len)] ^= 1 << below(8);
+                bufs[bad][below(TAG_BYTES + len)] ^= 1 << below(8);
                 let mut opener = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
                 let mut batch = batch_of(&bufs, |at| at as u64);
                 let mut memory = Vec::new();
@@ -169,7 +169,7 @@ fn a_batch_ends_at_a_forgery() {
                 let begin: usize = batch[..bad].iter().map(Sealed::room).sum();
                 assert!(opened[begin..].iter().all(|byte| *byte == 0), "nothing of it can be seen");
                 for (at, sealed) in batch.iter().enumerate() {
-                    assert_eq!(sealed.first, if at < bad { texts[at][TAG] } else { 0 });
+                    assert_eq!(sealed.first, if at < bad { texts[at][TAG_BYTES] } else { 0 });
                 }
             }
         }
@@ -181,14 +181,14 @@ fn every_changed_bit_is_detected() {
     let (key, _) = pair();
     for kernel in kernels() {
         for len in [0, 1, 16, 33, 100] {
-            let mut sealed = noise(TAG + len);
+            let mut sealed = noise(TAG_BYTES + len);
             BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel).seal_in_place(7, &mut sealed).unwrap();
             let mut opener = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
             for bit in (0..sealed.len() * 8).step_by(if cfg!(miri) { 97 } else { 1 }) {
                 let mut forged = sealed.clone();
                 forged[bit / 8] ^= 1 << (bit % 8);
                 assert_eq!(opener.open_in_place(7, &mut forged).unwrap_err(), Errno::PROTO);
-                assert_eq!(forged[TAG..], [0; 100][..len], "nothing of it can be seen");
+                assert_eq!(forged[TAG_BYTES..], [0; 100][..len], "nothing of it can be seen");
             }
             assert_eq!(opener.open_in_place(8, &mut sealed.clone()).unwrap_err(), Errno::PROTO);
             let mut short = sealed[..sealed.len() - 1].to_vec();
@@ -198,12 +198,12 @@ fn every_changed_bit_is_detected() {
         let long = if cfg!(miri) { 2_000 } else { 5_000 };
         let mut sealed = noise(long);
         BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel).seal_in_place(7, &mut sealed).unwrap();
-        for at in [TAG, long / 2, long - 1] {
+        for at in [TAG_BYTES, long / 2, long - 1] {
             let mut forged = sealed.clone();
             forged[at] ^= 0x80;
             let mut opener = BoxStream::with_kernel(key.as_bytes(), PREFIX, kernel);
             assert_eq!(opener.open_in_place(7, &mut forged).unwrap_err(), Errno::PROTO);
-            assert_eq!(forged[TAG..], vec![0; long - TAG]);
+            assert_eq!(forged[TAG_BYTES..], vec![0; long - TAG_BYTES]);
         }
     }
 }
@@ -212,8 +212,8 @@ fn every_changed_bit_is_detected() {
 fn buffers_without_room_for_a_tag_are_refused() {
     let (key, _) = pair();
     let mut stream = key.stream(PREFIX);
-    assert_eq!(stream.seal_in_place(0, &mut [0; TAG - 1]).unwrap_err(), Errno::INVAL);
-    assert_eq!(stream.open_in_place(0, &mut [0; TAG - 1]).unwrap_err(), Errno::PROTO);
+    assert_eq!(stream.seal_in_place(0, &mut [0; TAG_BYTES - 1]).unwrap_err(), Errno::INVAL);
+    assert_eq!(stream.open_in_place(0, &mut [0; TAG_BYTES - 1]).unwrap_err(), Errno::PROTO);
     assert_eq!(stream.open_in_place(0, &mut []).unwrap_err(), Errno::PROTO);
 }
 
@@ -228,11 +228,11 @@ fn every_lane_of_every_kernel_computes_its_block() {
     for kernel in kernels() {
         let mut lanes = Lanes::new();
         (0..MAX_LANES).for_each(|lane| lanes.set(lane, label(lane).0, label(lane).1));
-        let mut out = [[0; salsa::BLOCK]; MAX_LANES];
+        let mut out = [[0; salsa::BLOCK_BYTES]; MAX_LANES];
         let calls = kernel.fill(&key, &lanes, &mut out, Calls(0));
         assert_eq!(calls.0, 20);
         for (lane, block) in out.iter().enumerate() {
-            let mut expected = [[0; salsa::BLOCK]; MAX_LANES];
+            let mut expected = [[0; salsa::BLOCK_BYTES]; MAX_LANES];
             if lane < kernel.lanes() {
                 let mut alone = Lanes::new();
                 alone.set(0, label(lane).0, label(lane).1);
@@ -246,19 +246,19 @@ fn every_lane_of_every_kernel_computes_its_block() {
 #[test]
 fn seal_key_boxes_open_only_with_their_key() {
     let (key, other) = (SealKey::generate().unwrap(), SealKey::generate().unwrap());
-    let (nonce, text) = ([9; NONCE], noise(64));
-    let mut buf = [&[0; TAG], &text[..]].concat();
+    let (nonce, text) = ([9; NONCE_BYTES], noise(64));
+    let mut buf = [&[0; TAG_BYTES], &text[..]].concat();
     key.seal_in_place(&nonce, &mut buf).unwrap();
     let mut copy = buf.clone();
     assert_eq!(key.open_in_place(&nonce, &mut copy).unwrap(), text);
     assert_eq!(other.open_in_place(&nonce, &mut buf.clone()).unwrap_err(), Errno::PROTO);
-    for at in 0..NONCE {
+    for at in 0..NONCE_BYTES {
         let mut changed = nonce;
         changed[at] ^= 1;
         assert_eq!(key.open_in_place(&changed, &mut buf.clone()).unwrap_err(), Errno::PROTO);
     }
-    assert_eq!(key.seal_in_place(&nonce, &mut [0; TAG - 1]), Err(Errno::INVAL));
-    assert_eq!(key.open_in_place(&nonce, &mut [0; TAG - 1]).unwrap_err(), Errno::PROTO);
+    assert_eq!(key.seal_in_place(&nonce, &mut [0; TAG_BYTES - 1]), Err(Errno::INVAL));
+    assert_eq!(key.open_in_place(&nonce, &mut [0; TAG_BYTES - 1]).unwrap_err(), Errno::PROTO);
 }
 
 /// A handshake has boxes of both kinds; to the peer they are the same.
@@ -269,8 +269,9 @@ fn handshake_boxes_are_those_of_shared_keys() {
     let handshake = HandshakeKey::new(&public, &secret).unwrap();
     let shared = SharedKey::new(&public, &secret).unwrap();
     for len in [0, 1, 64, 96, 300] {
-        let (nonce, text) = ([len as u8; NONCE], noise(len));
-        let (mut one, mut other) = ([&[0; TAG], &text[..]].concat(), [&[0; TAG], &text[..]].concat());
+        let (nonce, text) = ([len as u8; NONCE_BYTES], noise(len));
+        let (mut one, mut other) =
+            ([&[0; TAG_BYTES], &text[..]].concat(), [&[0; TAG_BYTES], &text[..]].concat());
         handshake.seal_in_place(&nonce, &mut one).unwrap();
         shared.seal_in_place(&nonce, &mut other).unwrap();
         assert_eq!(one, other);
@@ -278,7 +279,7 @@ fn handshake_boxes_are_those_of_shared_keys() {
         assert_eq!(shared.open_in_place(&nonce, &mut one.clone()).unwrap(), text);
         one[0] ^= 1;
         assert_eq!(handshake.open_in_place(&nonce, &mut one).unwrap_err(), Errno::PROTO);
-        assert_eq!(one, vec![0; TAG + len], "nothing of it can be seen");
+        assert_eq!(one, vec![0; TAG_BYTES + len], "nothing of it can be seen");
     }
 }
 
@@ -286,8 +287,8 @@ fn handshake_boxes_are_those_of_shared_keys() {
 #[test]
 fn public_keys_of_small_order_are_refused() {
     let secret = SecretKey::generate().unwrap();
-    let one: [u8; KEY] = std::array::from_fn(|at| u8::from(at == 0));
-    for point in [[0; KEY], one] {
+    let one: [u8; KEY_BYTES] = std::array::from_fn(|at| u8::from(at == 0));
+    for point in [[0; KEY_BYTES], one] {
         assert_eq!(SharedKey::new(&PublicKey(point), &secret).err(), Some(Errno::PROTO));
         assert_eq!(HandshakeKey::new(&PublicKey(point), &secret).err(), Some(Errno::PROTO));
     }
@@ -313,18 +314,22 @@ fn check(
 ) {
     let text = noise(len);
     let mut expected = text.clone();
-    let mut nonce = [0; NONCE];
+    let mut nonce = [0; NONCE_BYTES];
     nonce[..16].copy_from_slice(PREFIX);
     nonce[16..].copy_from_slice(&counter.to_be_bytes());
     let tag = theirs.encrypt_in_place_detached(&nonce.into(), b"", &mut expected).unwrap();
 
-    let mut room = vec![0x5a; offset + TAG + len + 64];
-    let buf = &mut room[offset..offset + TAG + len];
-    buf[TAG..].copy_from_slice(&text);
+    let mut room = vec![0x5a; offset + TAG_BYTES + len + 64];
+    let buf = &mut room[offset..offset + TAG_BYTES + len];
+    buf[TAG_BYTES..].copy_from_slice(&text);
     sealer.seal_in_place(counter, buf).unwrap();
-    assert_eq!((&buf[..TAG], &buf[TAG..]), (&tag[..], &expected[..]), "length {len}, counter {counter}");
+    assert_eq!(
+        (&buf[..TAG_BYTES], &buf[TAG_BYTES..]),
+        (&tag[..], &expected[..]),
+        "length {len}, counter {counter}"
+    );
     assert_eq!(opener.open_in_place(counter, buf).unwrap(), text, "length {len}, counter {counter}");
-    assert!(room[..offset].iter().chain(&room[offset + TAG + len..]).all(|byte| *byte == 0x5a));
+    assert!(room[..offset].iter().chain(&room[offset + TAG_BYTES + len..]).all(|byte| *byte == 0x5a));
 }
 
 fn kernels() -> Vec<Kernel> {
@@ -353,7 +358,7 @@ fn room(memory: &mut Vec<u8>) -> &mut [MaybeUninit<u8>] {
     memory.spare_capacity_mut()
 }
 
-fn split(nonce: &[u8; NONCE]) -> ([u8; 16], u64) {
+fn split(nonce: &[u8; NONCE_BYTES]) -> ([u8; 16], u64) {
     (nonce[..16].try_into().unwrap(), u64::from_be_bytes(nonce[16..].try_into().unwrap()))
 }
 

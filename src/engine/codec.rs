@@ -1,14 +1,14 @@
-//! How the frames of the data phase are coded.
+//! The encoding of frames in the data phase.
 
 use super::Failure;
-pub use super::mechanism::curve::message::{Counters, CurveCodec, OVERHEAD, Opener, Run, Sealer};
+pub use super::mechanism::curve::message::{Counters, CurveCodec, OVERHEAD_BYTES, Opener, Run, Sealer};
 #[cfg(feature = "gssapi")]
 use super::mechanism::gssapi::message as gssapi;
 
-/// What a connection's frames need before they leave, and after they arrive.
+/// The transformation of a connection's frames before they are sent, and after they arrive.
 #[derive(Debug)]
 pub enum Codec {
-    /// Nothing: they lie on the wire as the peer's [`Version`](super::zmtp::Version) frames them.
+    /// None: they lie on the wire as the peer's [`Version`](super::zmtp::Version) frames them.
     Clear,
     /// Each is sealed into a frame of its own.
     Curve(Box<CurveCodec>),
@@ -37,14 +37,14 @@ impl Codec {
     }
 }
 
-/// Seals what leaves, whatever the mechanism.
+/// Seals outgoing frames, for any mechanism.
 pub enum AnySealer {
     Curve(Sealer),
     #[cfg(feature = "gssapi")]
     Gssapi(gssapi::Sealer),
 }
 
-/// Opens what arrives, whatever the mechanism.
+/// Opens incoming frames, for any mechanism.
 pub enum AnyOpener {
     Curve(Opener),
     #[cfg(feature = "gssapi")]
@@ -98,7 +98,7 @@ impl AnyOpener {
 
 #[cfg(test)]
 impl PartialEq for Codec {
-    /// Two codecs that seal are never alike.
+    /// Two codecs that seal are never equal.
     fn eq(&self, other: &Codec) -> bool {
         matches!((self, other), (Codec::Clear, Codec::Clear))
     }
@@ -113,7 +113,7 @@ pub mod testing {
     use crate::engine::mechanism::curve::message::Counters;
     use crate::engine::zmtp::Version;
 
-    /// A client and a server that have shaken hands.
+    /// A client and a server that have completed a handshake.
     pub fn codecs(version: Version) -> (CurveCodec, CurveCodec) {
         let (client, client_secret) = keypair().unwrap();
         let (server, server_secret) = keypair().unwrap();

@@ -1,4 +1,4 @@
-//! What a handshake has to know of the socket.
+//! The socket's settings that a handshake needs.
 use super::mechanism::curve::keys::{ClientKeys, ServerKeys};
 #[cfg(feature = "gssapi")]
 use super::mechanism::gssapi::Settings;
@@ -8,23 +8,25 @@ use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// The part of the socket's options that shows in a handshake.
+/// The socket's options that matter in a handshake.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub socket_type: SocketType,
-    /// The one mechanism spoken; a peer with any other is refused.
+    /// The only mechanism spoken; a peer with another one is refused.
     pub security: Security,
     pub zap: Zap,
-    /// Ours, at most 255 bytes. ZMTP 1 and 2 peers always get it, later ones from REQ, DEALER and ROUTER alone.
+    /// Our routing id, at most 255 bytes. ZMTP 1 and 2 peers always get it, later ones only from REQ, DEALER
+    /// and ROUTER.
     pub routing_id: Vec<u8>,
-    /// Whether the peer's routing id is wanted; [`Peer::routing_id`](super::Peer) stays empty otherwise.
+    /// Whether the socket uses the peer's routing id; [`Peer::routing_id`](super::Peer) stays empty
+    /// otherwise.
     pub recv_routing_id: bool,
     /// Further properties for the peer (`ZMQ_METADATA`), sorted by name.
     pub app_metadata: BTreeMap<Text, Text>,
 }
 
-/// A mechanism, the side of it that we are, and what that side needs. The side never shows in the greeting: libzmq
-/// leaves that byte zero.
+/// A mechanism, this side's role in it, and the role's keys or credentials. The greeting never shows the
+/// role: libzmq leaves that byte zero.
 #[derive(Clone)]
 pub enum Security {
     Null,
@@ -35,31 +37,31 @@ pub enum Security {
     },
     PlainServer,
     CurveClient(Arc<ClientKeys>),
-    /// Shared by all connections of a server, or keys that are added later would reach nobody.
+    /// Shared by all connections of a server: keys added later must reach each of them.
     CurveServer(Arc<ServerKeys>),
     #[cfg(feature = "gssapi")]
     GssapiClient(Arc<Settings>),
     #[cfg(feature = "gssapi")]
     GssapiServer(Arc<Settings>),
-    /// Never spoken: whoever chose it talks to nobody.
+    /// Never spoken: a socket that chose it connects to no peer.
     #[cfg(not(feature = "gssapi"))]
     Gssapi,
 }
 
-/// How peers are authenticated.
+/// The authentication of peers.
 #[derive(Clone, Debug, Default)]
 pub struct Zap {
-    /// `ZMQ_ZAP_DOMAIN`. Where one is set, NULL peers are authenticated too, and peers that speak ZMTP 1 or 2, which
-    /// cannot be, are refused.
+    /// `ZMQ_ZAP_DOMAIN`. Where one is set, NULL peers are authenticated too. Peers that speak ZMTP 1 or 2
+    /// cannot be, and are refused.
     pub domain: Vec<u8>,
-    /// `ZMQ_ZAP_ENFORCE_DOMAIN`: no authenticator, no connection.
+    /// `ZMQ_ZAP_ENFORCE_DOMAIN`: without an authenticator no peer is accepted.
     pub enforce: bool,
-    /// Where the peer is, as the authenticator is told: its IP address without a port; for ipc as libzmq has it.
+    /// The peer's address for the authenticator: its IP address without a port; for ipc as in libzmq.
     pub peer_address: Vec<u8>,
 }
 
 impl Config {
-    /// Of a connection to or from `peer_address`; see [`Zap::peer_address`].
+    /// The settings of a connection to or from `peer_address`; see [`Zap::peer_address`].
     pub fn new(options: &SocketOptions, security: Security, peer_address: &str) -> Config {
         Config {
             socket_type: options.socket_type,
@@ -75,16 +77,17 @@ impl Config {
         }
     }
 
-    /// Whether only an authenticated peer will do.
+    /// Whether peers have to be authenticated.
     pub fn authenticates(&self) -> bool {
         !matches!(self.security, Security::Null) || self.zap.has_domain()
     }
 }
 
 impl Security {
-    /// As the options say. `server` is asked for the keys of a CURVE server, and for nobody else's.
+    /// The mechanism that the options select. `server` is called only for a CURVE server, and returns its
+    /// keys.
     pub fn new(options: &SocketOptions, server: impl FnOnce() -> Arc<ServerKeys>) -> Security {
-        // Longer than a length byte can say they cannot be: the options see to it.
+        // The options limit these to 255 bytes, the range of a length byte.
         let brief = |text: &Text| {
             let bytes = text.as_bytes();
             Zeroizing::new(bytes.get(..usize::from(u8::MAX)).unwrap_or(bytes).to_vec())
@@ -125,7 +128,7 @@ impl Security {
 }
 
 impl fmt::Debug for Security {
-    /// The kind alone: the rest belongs in no log.
+    /// Only the kind: the rest holds secrets, which belong in no log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Security::Null => "Null",

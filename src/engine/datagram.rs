@@ -1,12 +1,13 @@
-//! What datagrams hold: of RADIO and DISH a group and a body (the length of the group in one byte, the group, the body),
-//! of DGRAM a body alone, whose address travels as a frame before it. A message is these two frames.
+//! The content of datagrams. RADIO and DISH: the length of the group in one byte, the group, the body. DGRAM:
+//! only a body; its address travels as a frame before it. A message has two frames, group or address, and
+//! body.
 //!
-//! Source: zmq_udp(7), RFC 48, and what libzmq sends.
+//! Source: zmq_udp(7), RFC 48, and the datagrams that libzmq sends.
 
 use crate::options::SocketType;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
-/// How a message of two frames and a datagram correspond.
+/// The relation of a message of two frames to a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// RADIO and DISH.
@@ -16,7 +17,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// `None` for types that have nothing to do with datagrams.
+    /// `None` for socket types without datagrams.
     pub fn of(socket_type: SocketType) -> Option<Form> {
         match socket_type {
             SocketType::Radio | SocketType::Dish => Some(Form::Group),
@@ -25,8 +26,8 @@ impl Form {
         }
     }
 
-    /// Bytes of the largest datagram. Groups: what a libzmq peer takes; it would cut a larger one. Addresses: all that
-    /// UDP carries, as the peer may be any program.
+    /// Bytes of the largest datagram. With groups it is the most that a libzmq peer takes; it would cut a
+    /// larger one. With addresses it is the most that UDP carries, as the peer may be any program.
     pub fn largest(self) -> usize {
         match self {
             Form::Group => 8192,
@@ -34,8 +35,8 @@ impl Form {
         }
     }
 
-    /// The two frames in a datagram, the first of which is put into `first`, the second returned. `None` for what is
-    /// no message: an empty datagram, or one that ends before its group does.
+    /// Splits a datagram into two frames: writes the first to `first` and returns the second. `None` for an
+    /// empty datagram, and for one that ends before its group does.
     pub fn decode<'d>(self, datagram: &'d [u8], from: SocketAddr, first: &mut Vec<u8>) -> Option<&'d [u8]> {
         first.clear();
         match self {
@@ -47,7 +48,7 @@ impl Form {
             }
             Form::Address => {
                 first.extend_from_slice(address_text(from).as_bytes());
-                // Programs take the frame for a C string, which is what libzmq makes it.
+                // Programs take the frame for a C string, as libzmq makes it one.
                 first.push(0);
                 Some(datagram)
             }
@@ -65,12 +66,12 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// `to`: where all go (RADIO); `None` where each message says that for itself.
+    /// `to`: the destination of all datagrams (RADIO); `None` where each message names its own.
     pub fn new(form: Form, to: Option<SocketAddr>) -> Outgoing {
         Outgoing { form, bytes: Vec::new(), to, sound: false }
     }
 
-    /// Begins with the first frame of a message.
+    /// Begins a datagram with the first frame of a message.
     pub fn begin(&mut self, first: &[u8]) {
         self.bytes.clear();
         self.sound = match self.form {
@@ -89,8 +90,7 @@ impl Outgoing {
         };
     }
 
-    /// Ends with the second frame. `false`: the message is none that can be sent, for its address, its group or its
-    /// length.
+    /// Ends the datagram with the second frame. `false`: the message's address, group or length is invalid.
     pub fn finish(&mut self, body: &[u8]) -> bool {
         self.sound &= body.len() <= self.form.largest().saturating_sub(self.bytes.len());
         if self.sound {
@@ -99,24 +99,24 @@ impl Outgoing {
         self.sound
     }
 
-    /// The datagram and where it goes; `None` if there is no finished one.
+    /// The datagram and its destination; `None` if none is finished.
     pub fn datagram(&self) -> Option<(&[u8], SocketAddr)> {
         Some((&self.bytes, self.to.filter(|_| self.sound)?))
     }
 }
 
-/// `127.0.0.1:5555`, or `[::1]:5555`; an IPv4 address that an IPv6 socket shows as one of its own is itself again.
+/// `127.0.0.1:5555`, or `[::1]:5555`. An IPv4 address that an IPv6 socket shows mapped is written as IPv4.
 fn address_text(address: SocketAddr) -> String {
     match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()).to_string(),
-        // With its zone, without which a link's own address leads nowhere.
+        // With its zone: a link-local address is useless without it.
         IpAddr::V6(_) => address.to_string(),
     }
 }
 
-/// The address in the frame before a body, with or without a NUL behind it: an IP address, IPv6 in brackets or not and
-/// with the number of a zone or not, a colon, and the digits of a port other than 0. Whatever follows the digits does
-/// not count, as with libzmq.
+/// The address in the frame before a body, with or without a NUL behind it: an IP address, a colon, and the
+/// digits of a port other than 0. IPv6 may have brackets and the number of a zone. Text behind the digits is
+/// ignored, as in libzmq.
 fn parse_address(text: &[u8]) -> Option<SocketAddr> {
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     let (host, port) = std::str::from_utf8(text).ok()?.rsplit_once(':')?;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_before_its_group_does_is_no_message() {
+    fn a_datagram_that_ends_before_its_group_is_no_message() {
         for datagram in [&b""[..], b"\x01", b"\x03TV", b"\xff\xff", &[255; 255]] {
             assert_eq!(decode(Form::Group, datagram), None, "{datagram:?}");
         }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_not_sent() {
+    fn a_message_that_is_too_long_is_not_sent() {
         let mut out = Outgoing::new(Form::Group, Some(peer()));
         out.begin(b"TV");
         assert!(!out.finish(&[0; 8190]));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_none_are_not_sent_to() {
+    fn messages_to_invalid_addresses_are_not_sent() {
         let parsed = |text: &str| parse_address(text.as_bytes()).map(|address| address.to_string());
         for (text, address) in [
             ("127.0.0.1:5", "127.0.0.1:5"),

@@ -1,37 +1,39 @@
 //! Why the engine gave a connection up.
 use crate::errno::Errno;
 
-/// The end of a connection, caused by what the peer sent, or by an authenticator (ZAP) that is not there or does
-/// not keep to its protocol.
+/// The end of a connection, caused by bytes of the peer, or by an authenticator (ZAP) that is missing or
+/// breaks its protocol.
 ///
-/// The owner closes the stream, raises the monitor event named here, then `ZMQ_EVENT_DISCONNECTED`. In the data phase a
-/// connecter does not reconnect after any of these but [`Own`](Failure::Own), as libzmq does not: the peer would only fail again.
+/// The session closes the stream, raises the monitor event named here, and then `ZMQ_EVENT_DISCONNECTED`. In
+/// the data phase a connecter does not reconnect after any of these except [`Own`](Failure::Own), as in
+/// libzmq: the peer would only fail again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` with this `ZMQ_PROTOCOL_ERROR_*` value.
     Protocol(i32),
-    /// The peer refused us with this ZAP status, 300, 400 or 500: raises `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
+    /// The peer refused this side with this ZAP status, 300, 400 or 500: raises
+    /// `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
     Auth(i32),
     /// Raises `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with this errno.
     NoDetail(Errno),
-    /// The system refuses us what the handshake takes: raises the same, and is worth another attempt, for the peer has done
-    /// nothing wrong.
+    /// The system refused a resource for the handshake. Raises the same event, and is worth another attempt:
+    /// the peer is not at fault.
     Own(Errno),
-    /// Raises no event about the handshake: libzmq drops such peers without a word.
+    /// Raises no event about the handshake: libzmq drops such peers without one.
     Errno(Errno),
 }
 
 impl Failure {
     /// A frame or a command is longer than allowed.
     pub const TOO_LARGE: Failure = Failure::Errno(Errno::MSGSIZE);
-    /// The peer broke the protocol in a way that no event tells of.
+    /// The peer broke the protocol in a way that raises no event.
     pub const SILENT: Failure = Failure::Errno(Errno::PROTO);
-    /// A peer would have to be authenticated, and nobody is there to do it.
+    /// The peer has to be authenticated, and there is no authenticator.
     pub const NO_AUTHENTICATOR: Failure = Failure::NoDetail(Errno::FAULT);
 
     /// A command while the peer had to wait.
     pub const UNSPECIFIED: Failure = Failure::Protocol(0x1000_0000);
-    /// A command that has no place at this point.
+    /// A command that is not valid at this point.
     pub const UNEXPECTED_COMMAND: Failure = Failure::Protocol(0x1000_0001);
     /// A nonce that does not rise: a command came twice, or in the wrong order.
     pub const INVALID_SEQUENCE: Failure = Failure::Protocol(0x1000_0002);
@@ -46,16 +48,16 @@ impl Failure {
     pub const MALFORMED_ERROR: Failure = Failure::Protocol(0x1000_0015);
     pub const MALFORMED_READY: Failure = Failure::Protocol(0x1000_0016);
     pub const MALFORMED_WELCOME: Failure = Failure::Protocol(0x1000_0017);
-    /// Properties that are malformed or do not go with ours, where libzmq tells.
+    /// Properties that are malformed or do not match this side, where libzmq raises an event.
     pub const INVALID_METADATA: Failure = Failure::Protocol(0x1000_0018);
-    /// A box that does not open: it was changed on its way, or a key is not the right one.
+    /// A box that does not open: it was changed on the way, or a key is wrong.
     pub const CRYPTOGRAPHIC: Failure = Failure::Protocol(0x1100_0001);
     /// The peer speaks another mechanism than the socket.
     pub const MECHANISM_MISMATCH: Failure = Failure::Protocol(0x1100_0002);
 
-    /// Where the codes begin that are about the authenticator.
+    /// First code about the authenticator.
     const ZAP: i32 = 0x2000_0000;
-    /// Where those of WebSocket begin.
+    /// First code about WebSocket.
     const WS: i32 = 0x3000_0000;
     /// A ZAP reply without the empty frame in front.
     pub const ZAP_UNSPECIFIED: Failure = Failure::Protocol(Failure::ZAP);
@@ -69,7 +71,7 @@ impl Failure {
     /// The upgrade to WebSocket has failed.
     pub const WS_UNSPECIFIED: Failure = Failure::Protocol(Failure::WS);
 
-    /// Whether the peer has brought it about, and not an authenticator or a lack of our own.
+    /// Whether the peer caused it, rather than an authenticator or a lack of resources here.
     pub fn is_the_peers(self) -> bool {
         match self {
             Failure::Protocol(code) => !(Failure::ZAP..Failure::WS).contains(&code),

@@ -1,16 +1,17 @@
-//! The protocol engine, sans I/O: bytes and the time go in; bytes, events and a deadline come out.
+//! The protocol engine, sans I/O. Its input is bytes and the time; its output is bytes, events and a
+//! deadline.
 //!
-//! Nothing here reads a clock, a descriptor or `errno`, and nothing here names a socket or a pipe. A connection
-//! begins as a [`Handshake`]. Once it yields a [`Peer`], the bytes are frames in the form of the peer's
-//! [`Version`](zmtp::Version): [`zmtp::frame`] and [`zmtp::v1`] find their borders in place,
-//! [`zmtp::outgoing`] says what to write before a body, and [`Heartbeat`] keeps watch.
+//! This layer reads no clock, descriptor or `errno`, and names no socket or pipe. A connection begins as a
+//! [`Handshake`]. Once it yields a [`Peer`], the bytes are frames in the form of the peer's
+//! [`Version`](zmtp::Version). [`zmtp::frame`] and [`zmtp::v1`] find their borders in place,
+//! [`zmtp::outgoing`] makes the bytes before a body, and [`Heartbeat`] detects a silent peer.
 //!
-//! Where WebSocket lies underneath, [`ws`] has the upgrade, the handshake and the frames instead.
-//! A [`datagram`] has neither handshake nor frames.
+//! Over WebSocket, [`ws`] has the upgrade, the handshake and the frames instead. A [`datagram`] has neither
+//! handshake nor frames.
 //!
 //! Where a peer must be authenticated, the handshake asks for it with a [`ZapRequest`] and waits.
 //!
-//! All that a peer sends is bounded before it is used, and no input makes this layer panic.
+//! All input from a peer is bounded before it is used, and no input makes this layer panic.
 #![forbid(unsafe_code)]
 
 pub mod codec;

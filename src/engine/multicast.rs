@@ -1,9 +1,9 @@
-//! What the multicast transports share.
+//! Definitions shared by the multicast transports.
 
 /// A whole message, frame by frame.
 pub type Message = Vec<Vec<u8>>;
 
-/// What a sender may send.
+/// The limits on a sender's messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of one frame (`ZMQ_MAXMSGSIZE`); below 0: no limit.

@@ -1,17 +1,17 @@
-//! Messages in the byte stream that a NORM sender sends: frames of ZMTP 2.0, each behind a byte that tells whether it is
-//! the first of a message. NORM knows where some messages begin, and there receivers begin: late, or after a loss.
-//! Source: libzmq, which documents it nowhere else.
+//! Messages in the byte stream of a NORM sender: frames of ZMTP 2.0, each behind a byte that marks the first
+//! of a message. NORM knows where some messages begin. A receiver that comes late, or has lost bytes, begins
+//! there. Source: libzmq, which documents it nowhere.
 
 use super::multicast::{Limits, Message};
 use super::zmtp::frame;
 use crate::message::MORE;
 
 /// Before the first frame of a message.
-const FIRST: u8 = 0;
-/// Before the others.
-const FURTHER: u8 = 0xff;
+const FIRST_FRAME_MARK: u8 = 0;
+/// Before its other frames.
+const FURTHER_FRAME_MARK: u8 = 0xff;
 
-/// Frames on their way into the stream.
+/// Packs frames into the stream.
 #[derive(Debug, Default)]
 pub struct Packer {
     bytes: Vec<u8>,
@@ -23,51 +23,51 @@ pub struct Packer {
 impl Packer {
     /// Adds a frame.
     pub fn add(&mut self, flags: u8, body: &[u8]) {
-        self.bytes.push(if self.inside { FURTHER } else { FIRST });
+        self.bytes.push(if self.inside { FURTHER_FRAME_MARK } else { FIRST_FRAME_MARK });
         frame::append_frame(&mut self.bytes, flags & MORE, body);
         self.inside = flags & MORE != 0;
     }
 
-    /// What is not written yet.
+    /// The bytes that are not written yet.
     pub fn rest(&self) -> &[u8] {
         self.bytes.get(self.written..).unwrap_or_default()
     }
 
-    /// Whether a message is whole with what was added last.
+    /// Whether the frame added last completes a message.
     pub fn is_whole(&self) -> bool {
         !self.inside
     }
 
-    /// So many bytes of [`rest`](Packer::rest) are written.
+    /// Counts `bytes` of [`rest`](Packer::rest) as written.
     pub fn wrote(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes);
         if self.written >= self.bytes.len() {
             self.bytes.clear();
             self.written = 0;
-            // A large message must not hold its memory for ever.
+            // Frees the memory of a large message.
             self.bytes.shrink_to(64 * 1024);
         }
     }
 }
 
-/// What one sender's stream holds.
+/// Unpacks one sender's stream.
 #[derive(Debug, Default)]
 pub struct Unpacker {
     stage: Stage,
     message: Message,
-    /// Bytes of `message`, headers among them.
+    /// Bytes of `message`, headers included.
     weight: u64,
-    /// The frames of `message` are all there are of it so far: its first has been seen and none was dropped.
+    /// `message` has all its frames so far: the first was seen and none was dropped.
     complete: bool,
 }
 
 #[derive(Debug)]
 enum Stage {
-    /// The byte before a frame and its header, as far as they are here.
+    /// The received part of the byte before a frame and its header.
     Header(Vec<u8>),
     /// A frame's body.
     Body { body: Vec<u8>, missing: usize, more: bool },
-    /// A frame that nobody wants.
+    /// A frame to be dropped.
     Skipped { missing: u64 },
 }
 
@@ -78,13 +78,13 @@ impl Default for Stage {
 }
 
 impl Unpacker {
-    /// Bytes are lost: the next are the beginning of a frame.
+    /// Bytes were lost: the next ones begin a frame.
     pub fn lost(&mut self) {
         *self = Unpacker::default();
     }
 
-    /// Takes bytes; messages that are whole now are given to `take`. A message that breaks the rules is dropped. A frame
-    /// longer than any machine could hold has no end, so that nothing follows before a loss.
+    /// Takes bytes, and passes completed messages to `take`. A message that breaks the rules is dropped. A
+    /// frame longer than memory has no end, so nothing follows it before a loss.
     pub fn bytes(&mut self, mut data: &[u8], limits: Limits, mut take: impl FnMut(Message)) {
         while !data.is_empty() {
             match &mut self.stage {
@@ -99,7 +99,7 @@ impl Unpacker {
                     let (taken, rest) = data.split_at((*missing).min(data.len()));
                     *missing -= taken.len();
                     data = rest;
-                    // Memory is taken for what has come, not for what was announced.
+                    // Memory is allocated for bytes received, not for bytes announced.
                     match body.try_reserve(taken.len()) {
                         Ok(()) => body.extend_from_slice(taken),
                         Err(_) => {
@@ -119,11 +119,11 @@ impl Unpacker {
         }
     }
 
-    /// Goes on to the body, once the header is whole.
+    /// Goes on to the body, once the header is complete.
     fn header(&mut self, limits: Limits) {
         let Stage::Header(bytes) = &self.stage else { return };
         let Some((first, bytes)) = bytes.split_first() else { return };
-        let (first, header) = (*first == FIRST, frame::parse_header(bytes));
+        let (first, header) = (*first == FIRST_FRAME_MARK, frame::parse_header(bytes));
         let header = match header {
             Ok(Some(header)) => header,
             Ok(None) => return,
@@ -152,7 +152,7 @@ impl Unpacker {
         }
     }
 
-    /// Adds the frame to its message, once it is whole, and hands on the message, once that is.
+    /// Adds a completed frame to its message, and passes a completed message on.
     fn finish_frame(&mut self, take: &mut impl FnMut(Message)) {
         match &mut self.stage {
             Stage::Body { body, missing: 0, more } => {
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use crate::message::COMMAND;
 
-    const FREE: Limits = Limits { frame: -1, message: u64::MAX };
+    const NO_LIMITS: Limits = Limits { frame: -1, message: u64::MAX };
 
     fn packed(messages: &[&[&[u8]]]) -> Vec<u8> {
         let (mut packer, mut bytes) = (Packer::default(), Vec::new());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_told_apart_by_the_byte_before() {
+    fn frames_are_distinguished_by_the_byte_before() {
         assert_eq!(packed(&[&[b"ab"], &[b"c", b""]]), b"\0\0\x02ab\0\x01\x01c\xff\0\0");
         let long = [7; 256];
         assert_eq!(packed(&[&[&long]])[..11], *b"\0\x02\0\0\0\0\0\0\x01\0\x07");
@@ -219,28 +219,28 @@ mod tests {
         let messages: [&[&[u8]]; 5] = [&[b"one"], &[b"", b""], &[&long, b"x", &long], &[b""], &[&long]];
         let bytes = packed(&messages);
         for at_once in [1, 2, 3, 7, 255, 5000] {
-            assert_eq!(unpacked(&mut Unpacker::default(), &bytes, at_once, FREE), messages, "{at_once}");
+            assert_eq!(unpacked(&mut Unpacker::default(), &bytes, at_once, NO_LIMITS), messages, "{at_once}");
         }
     }
 
     #[test]
-    fn who_comes_in_the_middle_of_a_message_gets_the_next() {
+    fn a_receiver_that_joins_within_a_message_gets_the_next() {
         let bytes = packed(&[&[b"a", b"b", b"c"], &[b"d"]]);
         for skipped in [4, 8] {
-            let late = unpacked(&mut Unpacker::default(), &bytes[skipped..], 3, FREE);
+            let late = unpacked(&mut Unpacker::default(), &bytes[skipped..], 3, NO_LIMITS);
             assert_eq!(late, [[b"d".to_vec()]], "from {skipped}");
         }
         let mut unpacker = Unpacker::default();
-        assert!(unpacked(&mut unpacker, &bytes[..6], 2, FREE).is_empty());
+        assert!(unpacked(&mut unpacker, &bytes[..6], 2, NO_LIMITS).is_empty());
         unpacker.lost();
-        assert_eq!(unpacked(&mut unpacker, &bytes[8..], 2, FREE), [[b"d".to_vec()]]);
-        // A message that ends without its last frame gives way to the next.
+        assert_eq!(unpacked(&mut unpacker, &bytes[8..], 2, NO_LIMITS), [[b"d".to_vec()]]);
+        // The next message replaces one that ends without its last frame.
         let cut = [&bytes[..8], &bytes[12..]].concat();
-        assert_eq!(unpacked(&mut Unpacker::default(), &cut, 5, FREE), [[b"d".to_vec()]]);
+        assert_eq!(unpacked(&mut Unpacker::default(), &cut, 5, NO_LIMITS), [[b"d".to_vec()]]);
     }
 
     #[test]
-    fn what_breaks_the_rules_is_dropped_and_the_next_message_is_fine() {
+    fn an_invalid_message_is_dropped_and_the_next_arrives() {
         let limits = Limits { frame: 3, message: 12 };
         for message in
             [&[&b"abcd"[..]][..], &[b"abc", b"abc", b"a"], &[b"abcd", b"a"], &[b"a", b"abcd", b"a"]]
@@ -249,9 +249,9 @@ mod tests {
             let got = unpacked(&mut Unpacker::default(), &bytes, 4, limits);
             assert_eq!(got, [[b"abc".to_vec(), b"abc".to_vec()]], "{message:?}");
         }
-        let mut bytes = vec![FIRST, COMMAND, 2, 5, 5];
+        let mut bytes = vec![FIRST_FRAME_MARK, COMMAND, 2, 5, 5];
         bytes.extend(packed(&[&[b"ok"]]));
-        assert_eq!(unpacked(&mut Unpacker::default(), &bytes, 100, FREE), [[b"ok".to_vec()]]);
+        assert_eq!(unpacked(&mut Unpacker::default(), &bytes, 100, NO_LIMITS), [[b"ok".to_vec()]]);
     }
 
     #[test]
@@ -259,11 +259,11 @@ mod tests {
         let mut unpacker = Unpacker::default();
         let mut bytes = b"\0\x02\xff\xff\xff\xff\xff\xff\xff\xff".to_vec();
         bytes.extend(packed(&[&[b"never"]]));
-        assert!(unpacked(&mut unpacker, &bytes, 100, FREE).is_empty());
-        // One that could be, but is not there: only what has come takes memory.
+        assert!(unpacked(&mut unpacker, &bytes, 100, NO_LIMITS).is_empty());
+        // A frame that is possible but has not arrived: only received bytes take memory.
         unpacker.lost();
-        assert!(unpacked(&mut unpacker, b"\0\x02\0\0\x7f\xff\xff\xff\xff\xffabc", 100, FREE).is_empty());
+        assert!(unpacked(&mut unpacker, b"\0\x02\0\0\x7f\xff\xff\xff\xff\xffabc", 100, NO_LIMITS).is_empty());
         unpacker.lost();
-        assert_eq!(unpacked(&mut unpacker, &packed(&[&[b"ok"]]), 100, FREE), [[b"ok".to_vec()]]);
+        assert_eq!(unpacked(&mut unpacker, &packed(&[&[b"ok"]]), 100, NO_LIMITS), [[b"ok".to_vec()]]);
     }
 }

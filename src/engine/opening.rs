@@ -1,11 +1,11 @@
-//! The beginning of a connection, whatever lies underneath.
+//! The handshake of a connection, over WebSocket or not.
 
 use super::zap::ZapReply;
 use super::zmtp::handshake::{Handshake, Progress};
 use super::{Config, Failure, ws};
 
 /// A handshake that is under way; see [`Handshake`].
-// There is one of them for each connection that begins, in a box of its owner's.
+// Its owner keeps one, boxed, for each connection that begins.
 #[allow(clippy::large_enum_variant)]
 pub enum Opening {
     Zmtp(Handshake),
@@ -13,7 +13,7 @@ pub enum Opening {
 }
 
 impl Opening {
-    /// Over WebSocket, with the role that is ours there; else plain ZMTP.
+    /// Over WebSocket, with this side's role there; otherwise plain ZMTP.
     pub fn new(ws: Option<&ws::Role>, config: Config) -> Opening {
         match ws {
             Some(role) => Opening::Ws(ws::Handshake::new(role, config)),
@@ -21,7 +21,7 @@ impl Opening {
         }
     }
 
-    /// Appends what must be sent now.
+    /// Appends the bytes that must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
         match self {
             Opening::Zmtp(handshake) => handshake.output(out),

@@ -1,24 +1,24 @@
-//! Messages in the packets of a reliable multicast: a stream of ZMTP 1.0 frames per sender, cut wherever a packet is
-//! full. Each packet begins with where in it the first message begins, so that who comes late finds a border. Source:
-//! zmq_pgm(7), "Wire format".
+//! Messages in the packets of a reliable multicast: per sender a stream of ZMTP 1.0 frames, cut at the end of
+//! each packet. Each packet begins with the offset of the first message in it, so that a late receiver finds
+//! a border. Source: zmq_pgm(7), "Wire format".
 
 use super::Failure;
 use super::multicast::{Limits, Message};
 use super::zmtp::{frame, v1};
 
 /// In place of an offset: no message begins in the packet.
-const NONE: u16 = 0xffff;
+const NO_OFFSET: u16 = 0xffff;
 /// Bytes of the offset.
-const OFFSET: usize = 2;
+const OFFSET_BYTES: usize = 2;
 
-/// Frames on their way into packets.
+/// Packs frames into packets.
 #[derive(Debug)]
 pub struct Packer {
-    /// The packet under construction, its offset among it.
+    /// The packet under construction, with its offset.
     packet: Vec<u8>,
     largest: usize,
     offset: u16,
-    /// Of the last frame, what did not fit, from `rest_at` on.
+    /// The part of the last frame that did not fit, from `rest_at` on.
     rest: Vec<u8>,
     rest_at: usize,
     /// Between the frames of a message.
@@ -26,32 +26,38 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// For packets of at most so many bytes.
+    /// For packets of at most `largest` bytes.
     pub fn new(largest: usize) -> Packer {
-        let mut packer =
-            Packer { packet: Vec::new(), largest, offset: NONE, rest: Vec::new(), rest_at: 0, inside: false };
+        let mut packer = Packer {
+            packet: Vec::new(),
+            largest,
+            offset: NO_OFFSET,
+            rest: Vec::new(),
+            rest_at: 0,
+            inside: false,
+        };
         packer.begin();
         packer
     }
 
-    /// Whether another frame has room, or begins to.
+    /// Whether another frame fits, or begins to.
     pub fn has_room(&self) -> bool {
         self.packet.len() < self.largest
     }
 
-    /// Adds a frame; to be called while there is room.
+    /// Adds a frame. Call it only while there is room.
     pub fn add(&mut self, flags: u8, body: &[u8]) {
-        if !self.inside && self.offset == NONE {
-            self.offset = u16::try_from(self.packet.len().saturating_sub(OFFSET)).unwrap_or(NONE);
+        if !self.inside && self.offset == NO_OFFSET {
+            self.offset = u16::try_from(self.packet.len().saturating_sub(OFFSET_BYTES)).unwrap_or(NO_OFFSET);
         }
         self.inside = flags & crate::message::MORE != 0;
         v1::append_frame(&mut self.rest, flags, body);
         self.fill();
     }
 
-    /// The packet, once anything is in it.
+    /// The packet, if it has any frame bytes.
     pub fn packet(&mut self) -> Option<&[u8]> {
-        if self.packet.len() <= OFFSET {
+        if self.packet.len() <= OFFSET_BYTES {
             return None;
         }
         if let Some(offset) = self.packet.first_chunk_mut() {
@@ -60,7 +66,7 @@ impl Packer {
         Some(&self.packet)
     }
 
-    /// The packet has left: begins the next one.
+    /// Begins the next packet, when this one was sent.
     pub fn sent(&mut self) {
         self.begin();
         self.fill();
@@ -68,8 +74,8 @@ impl Packer {
 
     fn begin(&mut self) {
         self.packet.clear();
-        self.packet.extend_from_slice(&[0; OFFSET]);
-        self.offset = NONE;
+        self.packet.extend_from_slice(&[0; OFFSET_BYTES]);
+        self.offset = NO_OFFSET;
     }
 
     fn fill(&mut self) {
@@ -81,36 +87,36 @@ impl Packer {
         if self.rest_at == self.rest.len() {
             self.rest.clear();
             self.rest_at = 0;
-            // A large message must not hold its memory for ever.
+            // Frees the memory of a large message.
             self.rest.shrink_to(64 * 1024);
         }
     }
 }
 
-/// What one sender's packets hold.
+/// Unpacks one sender's packets.
 #[derive(Debug, Default)]
 pub struct Unpacker {
     /// A border has been found.
     joined: bool,
-    /// Header of the frame under way, then all of it, as far as it is here.
+    /// The received part of the current frame, from its header on.
     bytes: Vec<u8>,
     message: Message,
-    /// Bytes of `message`, headers among them.
+    /// Bytes of `message`, headers included.
     weight: u64,
 }
 
 impl Unpacker {
-    /// Packets are lost: nothing makes sense before the next border.
+    /// Packets were lost: bytes are skipped up to the next border.
     pub fn lost(&mut self) {
         *self = Unpacker::default();
     }
 
-    /// Takes a packet; messages that are whole now are given to `take`. What breaks the rules counts as lost.
+    /// Takes a packet, and passes completed messages to `take`. Invalid bytes count as a loss.
     pub fn packet(&mut self, packet: &[u8], limits: Limits, mut take: impl FnMut(Message)) {
-        let Some((offset, mut data)) = packet.split_first_chunk::<OFFSET>() else { return };
+        let Some((offset, mut data)) = packet.split_first_chunk::<OFFSET_BYTES>() else { return };
         if !self.joined {
             let offset = u16::from_be_bytes(*offset);
-            if offset == NONE {
+            if offset == NO_OFFSET {
                 return;
             }
             let Some(begun) = data.get(usize::from(offset)..) else { return };
@@ -126,7 +132,7 @@ impl Unpacker {
         }
     }
 
-    /// Takes bytes off the front of `data`, at most one frame; the message that ends with it.
+    /// Takes bytes off the front of `data`, at most one frame. Returns the message that ends with it.
     fn frame(&mut self, data: &mut &[u8], limits: Limits) -> Result<Option<Message>, Failure> {
         let header = loop {
             if let Some(header) = v1::parse_header(&self.bytes)? {
@@ -166,7 +172,7 @@ mod tests {
     use super::*;
     use crate::message::MORE;
 
-    const FREE: Limits = Limits { frame: -1, message: u64::MAX };
+    const NO_LIMITS: Limits = Limits { frame: -1, message: u64::MAX };
 
     /// The packets that these messages fill.
     fn packed(largest: usize, messages: &[&[&[u8]]]) -> Vec<Vec<u8>> {
@@ -206,27 +212,27 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_back_whatever_the_packets() {
+    fn messages_come_back_with_packets_of_any_size() {
         let long = vec![7; 1000];
         let messages: [&[&[u8]]; 5] = [&[b"one"], &[b"", b""], &[&long, b"x", &long], &[b""], &[&long]];
         for largest in [3, 4, 7, 50, 255, 1452, 70_000] {
             let packets = packed(largest, &messages);
             assert!(packets.iter().all(|packet| packet.len() <= largest));
-            assert_eq!(unpacked(&mut Unpacker::default(), &packets, FREE), messages, "{largest}");
+            assert_eq!(unpacked(&mut Unpacker::default(), &packets, NO_LIMITS), messages, "{largest}");
         }
     }
 
     #[test]
-    fn who_comes_late_or_misses_something_begins_at_a_border() {
+    fn a_receiver_that_is_late_or_lost_packets_begins_at_a_border() {
         let messages: [&[&[u8]]; 4] = [&[b"abcdef"], &[b"gh", b"ij"], &[b"klm"], &[b"n"]];
         let packets = packed(9, &messages);
         for missed in 0..packets.len() {
-            let late = unpacked(&mut Unpacker::default(), &packets[missed..], FREE);
+            let late = unpacked(&mut Unpacker::default(), &packets[missed..], NO_LIMITS);
             assert_eq!(late, messages[messages.len() - late.len()..], "from {missed}");
             let mut unpacker = Unpacker::default();
-            let mut got = unpacked(&mut unpacker, &packets[..missed], FREE);
+            let mut got = unpacked(&mut unpacker, &packets[..missed], NO_LIMITS);
             unpacker.lost();
-            got.extend(unpacked(&mut unpacker, &packets[missed + 1..], FREE));
+            got.extend(unpacked(&mut unpacker, &packets[missed + 1..], NO_LIMITS));
             assert!(
                 got.iter().all(|message| messages.iter().any(|whole| message == whole)),
                 "without {missed}"
@@ -235,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_rules_is_lost_until_the_next_border() {
+    fn an_invalid_frame_is_a_loss_until_the_next_border() {
         for packet in [
             &b""[..],
             b"\0",
@@ -246,9 +252,9 @@ mod tests {
             b"\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\0",
         ] {
             let mut unpacker = Unpacker::default();
-            assert!(unpacked(&mut unpacker, &[packet.to_vec()], FREE).is_empty());
+            assert!(unpacked(&mut unpacker, &[packet.to_vec()], NO_LIMITS).is_empty());
             let next = b"\0\0\x03\0ok".to_vec();
-            assert_eq!(unpacked(&mut unpacker, &[next], FREE), [[b"ok".to_vec()]], "{packet:?}");
+            assert_eq!(unpacked(&mut unpacker, &[next], NO_LIMITS), [[b"ok".to_vec()]], "{packet:?}");
         }
         let limits = Limits { frame: 3, message: 10 };
         let packets = packed(100, &[&[b"abcd"]]);

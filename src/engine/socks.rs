@@ -1,4 +1,4 @@
-//! The client's side of SOCKS5, sans I/O: what is said to a proxy before the connection is the peer's.
+//! The client's side of SOCKS5, sans I/O: the messages to a proxy before the connection is the peer's.
 //!
 //! Source: RFC 1928, and RFC 1929 for user name and password.
 
@@ -6,25 +6,26 @@ use crate::errno::{Errno, Result};
 use std::net::IpAddr;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Version of the protocol, first in all messages but those about user names.
+/// Version of the protocol, first in all messages except those about user names.
 const VERSION: u8 = 5;
 /// Version of the messages about user names.
 const LOGIN_VERSION: u8 = 1;
-const NO_LOGIN: u8 = 0;
-const LOGIN: u8 = 2;
-const CONNECT: u8 = 1;
-const IPV4: u8 = 1;
-const NAME: u8 = 3;
-const IPV6: u8 = 4;
+const NO_LOGIN_METHOD: u8 = 0;
+const LOGIN_METHOD: u8 = 2;
+const CONNECT_COMMAND: u8 = 1;
+const IPV4_ADDRESS: u8 = 1;
+const NAME_ADDRESS: u8 = 3;
+const IPV6_ADDRESS: u8 = 4;
 
 /// A user name and a password.
 pub type Login = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 
-/// Longer than any message with a password in it: no copy stays behind where a buffer grows.
-const ROOM: usize = 1024;
+/// Bytes allocated at once: longer than any message with a password, so that no copy stays behind where a
+/// buffer grows.
+const BUFFER_BYTES: usize = 1024;
 
-/// A conversation with a proxy: write [`output`](Socks5::output), feed what comes to [`input`](Socks5::input), until
-/// that says that the peer is next.
+/// The messages to a proxy. The session writes [`output`](Socks5::output) and passes received bytes to
+/// [`input`](Socks5::input), until that returns that the bytes to follow are the peer's.
 pub struct Socks5 {
     host: String,
     port: u16,
@@ -34,7 +35,7 @@ pub struct Socks5 {
     pending: Zeroizing<Vec<u8>>,
 }
 
-/// What the proxy is to say next.
+/// The message expected from the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Choice,
@@ -45,34 +46,34 @@ enum State {
 }
 
 impl Socks5 {
-    /// For asking a proxy to connect to `host`, a literal address without brackets or a name for the proxy to
-    /// resolve; `login` is a user name and a password. Errors: `EINVAL` for any of them beyond the 255 bytes that
-    /// a message can carry.
+    /// For asking a proxy to connect to `host`: a literal address without brackets, or a name that the proxy
+    /// resolves. `login` is a user name and a password. Errors: `EINVAL` for any of them beyond the 255 bytes
+    /// that a message can carry.
     pub fn new(host: &str, port: u16, login: Option<Login>) -> Result<Socks5> {
         let fits = |bytes: &[u8]| bytes.len() <= usize::from(u8::MAX);
         let login_fits = login.as_ref().is_none_or(|(user, password)| fits(user) && fits(password));
         if host.is_empty() || !fits(host.as_bytes()) || !login_fits {
             return Err(Errno::INVAL);
         }
-        let method = if login.is_some() { LOGIN } else { NO_LOGIN };
-        let mut pending = Zeroizing::new(Vec::with_capacity(ROOM));
+        let method = if login.is_some() { LOGIN_METHOD } else { NO_LOGIN_METHOD };
+        let mut pending = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
         pending.extend_from_slice(&[VERSION, 1, method]);
         Ok(Socks5 { host: host.to_owned(), port, login, state: State::Choice, pending })
     }
 
-    /// Moves what is to be written now to the end of `out`.
+    /// Moves the bytes to be written now to the end of `out`.
     pub fn output(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.pending);
         self.pending.zeroize();
     }
 
-    /// Takes what the proxy has sent and returns how many bytes were of use, and whether the proxy has connected:
-    /// the bytes that follow are the peer's. What is not of use yet has to be fed again, with more behind it; a
+    /// Takes bytes of the proxy. Returns how many were used, and whether the proxy has connected: bytes
+    /// behind those are the peer's. Bytes not used yet have to be passed again, with more behind them; a
     /// message has at most 262 bytes.
     ///
-    /// Errors: `EPROTO` when the proxy does not speak SOCKS5; `EACCES` when it wants another kind of login or refuses
-    /// ours; for a connection that it could not make the errno that its answer stands for. The conversation is then
-    /// over.
+    /// Errors: `EPROTO` when the proxy does not speak SOCKS5; `EACCES` when it requires another kind of login
+    /// or refuses ours; the errno for its answer when it could not connect. After an error the conversation
+    /// is over.
     pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, bool)> {
         let mut used = 0;
         loop {
@@ -88,13 +89,13 @@ impl Socks5 {
         }
     }
 
-    /// One message, if it is there whole; a prefix that no valid message has is an error at once.
+    /// Takes one complete message. A prefix that no valid message has is an error at once.
     fn step(&mut self, bytes: &[u8]) -> Result<usize> {
         match self.state {
             State::Choice => match *bytes {
                 [] | [VERSION] => Ok(0),
-                [VERSION, NO_LOGIN, ..] => self.request(),
-                [VERSION, LOGIN, ..] => self.log_in(),
+                [VERSION, NO_LOGIN_METHOD, ..] => self.request(),
+                [VERSION, LOGIN_METHOD, ..] => self.log_in(),
                 [VERSION, ..] => Err(Errno(libc::EACCES)),
                 _ => Err(Errno::PROTO),
             },
@@ -116,7 +117,7 @@ impl Socks5 {
         }
     }
 
-    /// RFC 1929, section 2. A proxy that wants a login although none was offered gets none.
+    /// RFC 1929, section 2. Refuses a proxy that asks for a login although none was offered.
     fn log_in(&mut self) -> Result<usize> {
         let (user, password) = self.login.take().ok_or(Errno(libc::EACCES))?;
         self.pending.push(LOGIN_VERSION);
@@ -130,18 +131,18 @@ impl Socks5 {
 
     /// RFC 1928, section 4.
     fn request(&mut self) -> Result<usize> {
-        self.pending.extend_from_slice(&[VERSION, CONNECT, 0]);
+        self.pending.extend_from_slice(&[VERSION, CONNECT_COMMAND, 0]);
         match self.host.parse() {
             Ok(IpAddr::V4(v4)) => {
-                self.pending.push(IPV4);
+                self.pending.push(IPV4_ADDRESS);
                 self.pending.extend_from_slice(&v4.octets());
             }
             Ok(IpAddr::V6(v6)) => {
-                self.pending.push(IPV6);
+                self.pending.push(IPV6_ADDRESS);
                 self.pending.extend_from_slice(&v6.octets());
             }
             Err(_) => {
-                self.pending.push(NAME);
+                self.pending.push(NAME_ADDRESS);
                 self.pending.push(u8::try_from(self.host.len()).map_err(|_| Errno::INVAL)?);
                 self.pending.extend_from_slice(self.host.as_bytes());
             }
@@ -159,8 +160,8 @@ impl std::fmt::Debug for Socks5 {
     }
 }
 
-/// How long a good reply is; 0 while it is not all there. Each byte is judged as soon as it is seen, so that a proxy
-/// which refuses need not send the address it has no use for. RFC 1928, section 6.
+/// Length of a good reply; 0 while it is not complete. Each byte is checked when it arrives, since a proxy
+/// that refuses may leave out the address. RFC 1928, section 6.
 fn reply_length(bytes: &[u8]) -> Result<usize> {
     let mut head = bytes.iter().copied();
     if head.next().is_some_and(|version| version != VERSION) {
@@ -174,9 +175,9 @@ fn reply_length(bytes: &[u8]) -> Result<usize> {
     }
     let Some(kind) = head.next() else { return Ok(0) };
     let address = match kind {
-        IPV4 => 4,
-        IPV6 => 16,
-        NAME => match head.next() {
+        IPV4_ADDRESS => 4,
+        IPV6_ADDRESS => 16,
+        NAME_ADDRESS => match head.next() {
             Some(length) => 1 + usize::from(length),
             None => return Ok(0),
         },
@@ -186,7 +187,7 @@ fn reply_length(bytes: &[u8]) -> Result<usize> {
     Ok(if bytes.len() < length { 0 } else { length })
 }
 
-/// What the codes of RFC 1928, section 6, come to.
+/// The errno for a code of RFC 1928, section 6.
 fn refusal(code: u8) -> Errno {
     Errno(match code {
         1 => libc::ECONNABORTED,
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn literal_addresses_go_as_such() {
+    fn literal_addresses_are_sent_as_such() {
         let request = |host| {
             let mut socks = Socks5::new(host, 80, None).unwrap();
             socks.input(&[5, 0]).unwrap();
@@ -277,12 +278,12 @@ mod tests {
     }
 
     #[test]
-    fn refusals_and_nonsense_are_told_at_the_first_byte_that_shows_them() {
+    fn refusals_and_invalid_bytes_are_errors_at_the_first_byte_that_shows_them() {
         let after_choice = |bytes: &[u8]| {
             let mut socks = Socks5::new("h", 80, None).unwrap();
             socks.input(&[5, 0]).unwrap();
             let first = socks.input(bytes).unwrap_err();
-            assert_eq!(socks.input(&[5, 0, 0]), Err(first), "a conversation that failed is over");
+            assert_eq!(socks.input(&[5, 0, 0]), Err(first), "a failed conversation is over");
             first
         };
         assert_eq!(after_choice(&[4]), Errno::PROTO);
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_message_can_carry_is_refused_at_once() {
+    fn names_too_long_for_a_message_are_refused_at_once() {
         let long = "x".repeat(256);
         assert_eq!(Socks5::new(&long, 80, None).unwrap_err(), Errno::INVAL);
         assert_eq!(Socks5::new("", 80, None).unwrap_err(), Errno::INVAL);

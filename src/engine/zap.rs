@@ -1,5 +1,5 @@
-//! ZAP, the ZeroMQ Authentication Protocol (RFC 27): what a server asks the authenticator about a peer, and how
-//! it takes the answer. Who carries the frames to `inproc://zeromq.zap.01` and back is the owner's business.
+//! ZAP, the ZeroMQ Authentication Protocol (RFC 27): a server's request to the authenticator about a peer,
+//! and the reply. The session carries the frames to `inproc://zeromq.zap.01` and back.
 use super::Failure;
 use super::config::Zap;
 use super::mechanism::properties::{self, Authenticated};
@@ -7,15 +7,15 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 const VERSION: &[u8] = b"1.0";
-/// One connection asks once, so one number does; replies find their way by the pipe that they come from.
+/// One connection sends one request, so one number is enough; replies are told apart by their pipe.
 const REQUEST_ID: &[u8] = b"1";
 
-/// A question about one peer.
+/// A request about one peer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ZapRequest {
     /// The server's `ZMQ_ZAP_DOMAIN`.
     pub domain: Vec<u8>,
-    /// The peer's, without a port.
+    /// The peer's address, without a port.
     pub address: Vec<u8>,
     /// The server's own `ZMQ_ROUTING_ID`.
     pub routing_id: Vec<u8>,
@@ -41,8 +41,8 @@ impl ZapRequest {
         }
     }
 
-    /// The frames of the request, the empty one in front that a REP socket takes for the end of the addresses
-    /// among them.
+    /// The frames of the request. They include the empty one in front, which a REP socket takes for the end
+    /// of the addresses.
     pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
         let fixed = [
             &[][..],
@@ -66,29 +66,29 @@ impl fmt::Debug for ZapRequest {
     }
 }
 
-/// The authenticator's answer.
+/// The authenticator's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZapReply {
     pub status: ZapStatus,
     /// `zmq_msg_gets` calls it "User-Id".
     pub user_id: Vec<u8>,
-    /// Further properties of the peer; names are unlike each other.
+    /// Further properties of the peer; their names differ.
     pub metadata: Vec<(String, Vec<u8>)>,
 }
 
-/// Whether the peer is let in.
+/// The authenticator's decision on the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ZapStatus {
     Success = 200,
-    /// Try again later: the peer is not even told.
+    /// Try again later: the peer is not told.
     TemporaryError = 300,
     AuthenticationFailure = 400,
     InternalError = 500,
 }
 
 impl ZapReply {
-    /// Reads the frames of a reply, all seven: the empty one, version, request id, status code, status text,
-    /// user id, metadata. Fails with a `ZMQ_PROTOCOL_ERROR_ZAP_*` of libzmq's choice.
+    /// Reads the seven frames of a reply: the empty one, version, request id, status code, status text, user
+    /// id, metadata. Fails with the `ZMQ_PROTOCOL_ERROR_ZAP_*` that libzmq uses.
     pub fn parse(frames: &[impl AsRef<[u8]>]) -> Result<ZapReply, Failure> {
         let [empty, version, request_id, status, _text, user_id, metadata] = frames else {
             return Err(Failure::ZAP_MALFORMED_REPLY);
@@ -107,7 +107,7 @@ impl ZapReply {
         Ok(ZapReply { status, user_id: user_id.as_ref().to_vec(), metadata })
     }
 
-    /// What is known of the peer now, or why it is refused.
+    /// The properties of an accepted peer, or the status with which it is refused.
     pub(super) fn admit(self) -> Result<Authenticated, ZapStatus> {
         match self.status {
             ZapStatus::Success => {
@@ -121,12 +121,12 @@ impl ZapReply {
 }
 
 impl ZapStatus {
-    /// The number, as an event's value tells it.
+    /// The number, as in an event's value.
     pub fn code(self) -> i32 {
         self as i32
     }
 
-    /// What an ERROR command tells the peer; `None` where it is told nothing.
+    /// The reason in the ERROR command to the peer; `None` where the peer is told nothing.
     pub(super) fn reason(self) -> Option<&'static [u8]> {
         match self {
             ZapStatus::Success | ZapStatus::TemporaryError => None,
@@ -135,7 +135,7 @@ impl ZapStatus {
         }
     }
 
-    /// What three digits stand for, in a reply or as the reason of an ERROR command.
+    /// The status for three digits, in a reply or as the reason of an ERROR command.
     pub(super) fn parse(digits: &[u8]) -> Option<ZapStatus> {
         match digits {
             b"200" => Some(ZapStatus::Success),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_checked_as_closely_as_an_admission() {
+    fn a_refusal_is_checked_as_strictly_as_an_admission() {
         let mut frames = GOOD;
         frames[3] = b"400";
         assert_eq!(ZapReply::parse(&frames).unwrap().status, ZapStatus::AuthenticationFailure);

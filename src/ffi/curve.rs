@@ -1,14 +1,14 @@
 //! `zmq_curve_keypair`, `zmq_curve_public`.
 
 use super::{lockless, memory};
-use crate::crypto::{KEY, SecretKey, keys};
+use crate::crypto::{KEY_BYTES, SecretKey, keys};
 use crate::errno::{Errno, Result};
 use crate::z85;
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
 /// Characters of a key.
-const TEXT: usize = KEY / 4 * 5;
+const TEXT: usize = KEY_BYTES / 4 * 5;
 
 /// Makes a new CURVE key pair. The public and the secret key are 40 characters of Z85 and a NUL each.
 ///
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn zmq_curve_public(
 ///
 /// # Safety
 /// `to` is writable for 41 bytes.
-unsafe fn put(to: *mut c_char, key: &[u8; KEY]) -> Result<()> {
+unsafe fn put(to: *mut c_char, key: &[u8; KEY_BYTES]) -> Result<()> {
     let text = z85::encode(key)?;
     // SAFETY: 32 bytes make 40 characters, and there is room for those and a NUL.
     unsafe {

@@ -1,4 +1,4 @@
-//! The options of a socket, typed, and those that are read or written in a way of their own.
+//! The options of a socket, typed, and those with a read or write function of their own.
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;

@@ -1,4 +1,4 @@
-//! What a lane's blocks carry beside their bytes.
+//! The values in a lane's blocks beside their bytes.
 
 use crate::message::{Body, Metadata};
 use std::sync::Arc;
@@ -13,5 +13,5 @@ pub enum Tail {
     BodyRing(BodyRing),
 }
 
-/// The reader's part of a ring, on its way to it.
+/// The reader's end of a ring, on its way to the reader.
 pub struct BodyRing(pub(super) rtrb::Consumer<Body>);

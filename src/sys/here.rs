@@ -1,4 +1,4 @@
-//! What the library keeps of a thread.
+//! The library's per-thread state.
 
 use std::cell::Cell;
 use std::ffi::c_void;

@@ -15,7 +15,7 @@ pub(super) use portable::hsalsa20;
 use zeroize::Zeroizing;
 
 /// Bytes of a block of key stream.
-pub(super) const BLOCK: usize = 64;
+pub(super) const BLOCK_BYTES: usize = 64;
 /// The most blocks that a kernel computes in a call.
 pub(super) const MAX_LANES: usize = 16;
 
@@ -23,7 +23,7 @@ pub(super) const MAX_LANES: usize = 16;
 pub(super) type Key = Zeroizing<[u32; 8]>;
 
 /// A block of key stream.
-pub(super) type Block = [u8; BLOCK];
+pub(super) type Block = [u8; BLOCK_BYTES];
 
 /// The blocks for the lanes of a call: a message's nonce and a block's number each.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! ERROR: the peer will have nothing to do with us, and says why. PLAIN has a form of its own besides.
+//! ERROR: the peer refuses this side, with a reason. PLAIN has a form of its own besides.
 use crate::engine::Failure;
 use crate::engine::zap::ZapStatus;
 use crate::engine::zmtp::command;
@@ -15,8 +15,8 @@ pub fn check(body: &[u8]) -> Result<(), Failure> {
     body.strip_prefix(NAME).map_or(Ok(()), |payload| Err(told(payload)))
 }
 
-/// What an ERROR amounts to, given what follows its name. A reason that is a ZAP status tells of failed
-/// authentication; any other is no event, as with libzmq.
+/// The failure for an ERROR, given the bytes behind its name. A reason that is a ZAP status means failed
+/// authentication. Any other reason raises no event, as in libzmq.
 pub fn told(payload: &[u8]) -> Failure {
     match command::error_reason(payload).map(ZapStatus::parse) {
         None => Failure::MALFORMED_ERROR,
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_appended_is_understood() {
+    fn an_appended_error_is_understood() {
         for (reason, code) in [(&b"300"[..], 300), (b"400", 400), (b"500", 500)] {
             let mut out = Vec::new();
             append(&mut out, reason);
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zap_status_alone_is_an_authentication_failure() {
+    fn only_a_zap_status_is_an_authentication_failure() {
         assert_eq!(check(b"\x05ERROR\x03500 and more"), Err(Failure::Auth(500)));
         for silent in [&b"\x05ERROR\x03200"[..], b"\x05ERROR\x03600", b"\x05ERROR\x03foo", b"\x05ERROR\0"] {
             assert_eq!(check(silent), Err(Failure::SILENT));

@@ -1,11 +1,11 @@
 //! Security mechanisms: the commands between the greeting and the first message.
 //!
-//! One folder or file per mechanism, and in it one file per command on the wire; ERROR is much the same in all of them.
-//! A state is a type that takes itself and what happened and gives the next state; [`Mechanism`] is the closed set
-//! of them. None ever falls back to a weaker one.
+//! One folder or file per mechanism, and in it one file per command on the wire; ERROR is much the same in
+//! all of them. A state is a type that takes itself and an event, and returns the next state. [`Mechanism`]
+//! is the closed set of states. No mechanism ever falls back to a weaker one.
 //!
-//! A server may have to ask an authenticator ([`zap`](crate::engine::zap)). While it waits for the answer it
-//! takes no command for good; a peer that sends one all the same is refused, so that nothing piles up.
+//! A server may have to ask an authenticator ([`zap`](crate::engine::zap)). While it waits for the reply it
+//! accepts no command; a peer that sends one is refused, so that commands cannot pile up.
 
 pub mod curve;
 mod error;
@@ -39,28 +39,28 @@ pub(super) enum Mechanism {
     GssapiServer(Box<gssapi::Server>),
 }
 
-/// What something led to.
+/// The result of an event.
 pub(super) enum Step {
     /// A command is due.
     Next(Mechanism),
     /// The authenticator is to be asked.
     Zap(Mechanism, ZapRequest),
-    /// The authenticator said no, and the peer was told as much of it as it may know. Nothing will come of this
-    /// connection any more.
+    /// The authenticator refused the peer, which was told as much of it as it may know. The connection has no
+    /// further use.
     Denied(Mechanism, ZapStatus),
     Ready(Peer),
 }
 
-/// What a state has at hand when it is its turn.
+/// The context that a state gets with an event.
 pub(super) struct Turn<'a> {
     pub config: &'a Config,
     pub version: Version,
-    /// What we have to say is appended here.
+    /// Bytes to send are appended here.
     pub out: &'a mut Vec<u8>,
 }
 
 impl Mechanism {
-    /// Begins the mechanism of the socket, if the peer speaks the same: appends what we have to say first.
+    /// Begins the mechanism of the socket, if the peer speaks the same: appends this side's first command.
     /// Fails with a mechanism mismatch otherwise.
     pub(super) fn start(greeting: &PeerGreeting, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         if greeting.mechanism != name_field(turn.config.security.mechanism()) {
@@ -83,7 +83,8 @@ impl Mechanism {
         }
     }
 
-    /// Takes the body of the peer's next command. The COMMAND flag of its frame does not matter, as with libzmq.
+    /// Takes the body of the peer's next command. The COMMAND flag of its frame does not matter, as in
+    /// libzmq.
     pub(super) fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Mechanism::Null(state) => state.command(body, turn),
@@ -98,7 +99,7 @@ impl Mechanism {
         }
     }
 
-    /// Takes the authenticator's answer. One that nobody asked for is none.
+    /// Takes the authenticator's reply. One without a request is ignored.
     pub(super) fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Mechanism::Null(state) => state.zap_reply(reply, turn),
@@ -127,8 +128,8 @@ impl Mechanism {
     }
 }
 
-/// Admission by the authenticator, or else the end that is to follow: the mechanism's ERROR is appended if the peer may
-/// know.
+/// Accepts the peer if the authenticator does. Otherwise returns the denial, and appends the mechanism's
+/// ERROR if the peer may know.
 fn admit(
     reply: ZapReply,
     out: &mut Vec<u8>,
@@ -141,7 +142,8 @@ fn admit(
     })
 }
 
-/// Commands have a name of at least one byte. Servers tell of its lack; other states find the command unexpected.
+/// Commands have a name of at least one byte. Servers report its lack; in other states the command is
+/// unexpected.
 fn check_name(body: &[u8]) -> Result<(), Failure> {
     match body.split_first() {
         Some((name_len, rest)) if !rest.is_empty() && rest.len() >= usize::from(*name_len) => Ok(()),

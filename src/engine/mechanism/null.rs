@@ -1,5 +1,6 @@
-//! NULL: each side sends READY with its properties (RFC 37), or ERROR. Where a ZAP domain is set, ours waits for the
-//! authenticator's word, whichever side connected; the peer's may come before that.
+//! NULL: each side sends READY with its properties (RFC 37), or ERROR. Where a ZAP domain is set, our READY
+//! waits for the authenticator's reply, on the binding and the connecting side. The peer's READY may come
+//! before that.
 use super::properties::{self, Authenticated, PeerProperties};
 use super::{Mechanism, Step, Turn, error};
 use crate::engine::Failure;
@@ -13,18 +14,18 @@ pub enum State {
     Denied(Denied),
 }
 
-/// Our READY is sent, the peer's READY or ERROR is due.
+/// Our READY is sent; the peer's READY or ERROR is due.
 pub struct AwaitReady {
     known: Authenticated,
 }
 
-/// The authenticator is asked. A peer may say READY meanwhile, once.
+/// The authenticator is asked. A peer may send READY meanwhile, once.
 #[derive(Default)]
 pub struct AwaitZap {
     peer: Option<PeerProperties>,
 }
 
-/// The authenticator said no.
+/// The authenticator refused the peer.
 pub struct Denied {
     ready_came: bool,
 }
@@ -54,7 +55,7 @@ impl State {
         }
     }
 
-    /// Goes on without, unless a domain is enforced.
+    /// Goes on without an authenticator, unless a domain is enforced.
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             State::AwaitZap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
@@ -108,7 +109,7 @@ impl AwaitZap {
 }
 
 impl Denied {
-    /// The peer's READY may have been under way; more is not due.
+    /// The peer's READY may have been under way; no other command is valid.
     fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<State, Failure> {
         error::check(body)?;
         if self.ready_came {
@@ -125,7 +126,7 @@ impl From<State> for Step {
     }
 }
 
-/// Reads the peer's READY. Properties that are malformed or a socket type that does not match ours end the
+/// Reads the peer's READY. Malformed properties, or a socket type that does not match ours, end the
 /// connection without an event.
 fn ready(body: &[u8], turn: &Turn<'_>) -> Result<PeerProperties, Failure> {
     error::check(body)?;
@@ -157,7 +158,7 @@ mod tests {
         }
     }
 
-    /// A server with a domain, asking; what it has sent.
+    /// A server with a domain that waits for its authenticator, and the bytes it has sent.
     fn asking(config: &Config) -> (Mechanism, Vec<u8>) {
         let mut out = Vec::new();
         match start(&mut turn(config, &mut out)) {
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_may_leave_out_the_socket_type_but_not_lie_about_it() {
+    fn ready_may_leave_out_the_socket_type_but_not_give_a_wrong_one() {
         assert_eq!(outcome(b"\x05READY").unwrap().socket_type, None);
         let peer = outcome(b"\x05READY\x0bSocket-Type\0\0\0\x06ROUTER").unwrap();
         assert_eq!(peer.socket_type.as_deref(), Some("ROUTER"));
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_domain_nothing_is_said_before_the_authenticator_has_spoken() {
+    fn with_a_domain_nothing_is_sent_before_the_authenticator_replies() {
         let config = with_domain();
         let (state, mut out) = asking(&config);
         assert_eq!(out, b"");
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_authenticator_it_goes_on_unless_enforced() {
+    fn without_an_authenticator_null_goes_on_unless_enforced() {
         let mut config = with_domain();
         let (state, mut out) = asking(&config);
         let step = state.zap_unavailable(&mut turn(&config, &mut out)).unwrap();
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_denied_is_told_but_for_300_and_may_still_say_ready() {
+    fn a_denied_peer_is_told_except_with_300_and_may_still_send_ready() {
         let said: [(_, &[u8]); 3] = [
             (ZapStatus::TemporaryError, b""),
             (ZapStatus::AuthenticationFailure, b"\x04\x0a\x05ERROR\x03400"),

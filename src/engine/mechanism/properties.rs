@@ -1,4 +1,4 @@
-//! Properties: the name-value pairs that READY and INITIATE carry (RFC 37), and ZAP replies too.
+//! Properties: the name-value pairs in READY and INITIATE (RFC 37), and in ZAP replies.
 use super::Turn;
 use crate::engine::Config;
 use crate::engine::codec::Codec;
@@ -7,23 +7,23 @@ use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 
-/// What the authenticator told of a peer that is let in.
+/// The authenticator's statements about an accepted peer.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Authenticated {
     /// The user id and the metadata; the first of a name counts.
     pub properties: Vec<(String, Vec<u8>)>,
 }
 
-/// More properties than this from one peer break the protocol. Each costs us far more memory than the five
-/// bytes it can be as short as, so the limit on the command's length alone is no bound.
+/// Most properties of one peer; more break the protocol. A property of five bytes takes far more memory than
+/// that here, so the limit on the command's length alone is no bound.
 pub const MAX_PROPERTIES: usize = 256;
 
 const SOCKET_TYPE: &[u8] = b"Socket-Type";
 const IDENTITY: &[u8] = b"Identity";
 
-/// Who the peer is, as the authenticator says (`ZMQ_MSG_PROPERTY_USER_ID`).
+/// The peer's user, by the authenticator's reply (`ZMQ_MSG_PROPERTY_USER_ID`).
 pub const USER_ID: &str = "User-Id";
-/// What we know of a connection and no peer may tell: it could pass for somebody else.
+/// Properties that only this side may set. A peer that set them could pass for another.
 const OURS_TO_TELL: [&str; 3] = [USER_ID, "Peer-Address", "__fd"];
 
 /// The pairs of a run of properties, in order; ends after the first error. Errors: `EPROTO`.
@@ -57,7 +57,7 @@ impl<'a> Iterator for Properties<'a> {
     }
 }
 
-/// What a peer told of itself.
+/// The properties that a peer sent.
 #[derive(Debug, Default)]
 pub struct PeerProperties {
     routing_id: Vec<u8>,
@@ -66,11 +66,12 @@ pub struct PeerProperties {
 }
 
 impl PeerProperties {
-    /// Reads and checks them. Names are compared with regard to case, against RFC 37 but as libzmq does. Of
-    /// several properties of one name the first is kept, but for the routing id the last counts. Names that
-    /// are no UTF-8 are dropped: the RFC allows ASCII only and nobody could ask for them. So are those that only we
-    /// may give.
-    /// Errors: `EPROTO` if malformed or too many, `EINVAL` if the socket type does not go with ours.
+    /// Reads and checks them. Names are case sensitive, against RFC 37 but as in libzmq. Of several
+    /// properties of one name the first is kept, except that the last routing id counts. Names that are no
+    /// UTF-8 are dropped: the RFC allows only ASCII, and no program could ask for them. Names that only this
+    /// side may set are dropped as well.
+    ///
+    /// Errors: `EPROTO` if malformed or too many, `EINVAL` if the socket type does not match ours.
     pub fn parse(bytes: &[u8], config: &Config) -> Result<PeerProperties> {
         let mut peer = PeerProperties::default();
         for (index, property) in Properties::new(bytes).enumerate() {
@@ -89,8 +90,8 @@ impl PeerProperties {
         Ok(peer)
     }
 
-    /// The outcome of a handshake that ended with these. What the authenticator knows (`known`) comes first and counts
-    /// before what the peer said; that holds for the routing id as well, if it gives one.
+    /// The result of a handshake that ended with these properties. The authenticator's properties (`known`)
+    /// come first and take precedence, including a routing id.
     pub(super) fn into_peer(self, turn: &Turn<'_>, known: Authenticated, codec: Codec) -> Peer {
         let mut peer = Peer {
             version: turn.version,
@@ -139,7 +140,7 @@ pub fn collect(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(all)
 }
 
-/// Appends one property. Left out if it cannot be said: a name over 255 bytes, a value over 2 GiB.
+/// Appends one property. Leaves out one that cannot be encoded: a name over 255 bytes, a value over 2 GiB.
 pub fn append(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     let (Ok(name_len), Ok(value_len)) = (u8::try_from(name.len()), i32::try_from(value.len())) else {
         return;
@@ -150,15 +151,15 @@ pub fn append(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// Appends what we tell a peer of ourselves: type, routing id where the type has one to tell, and what the
-/// application added.
+/// Appends our own properties: type, routing id where the type sends one, and those that the application
+/// added.
 pub fn append_ours(out: &mut Vec<u8>, config: &Config) {
     append(out, SOCKET_TYPE, socket_type::name(config.socket_type).as_bytes());
     if matches!(config.socket_type, SocketType::Req | SocketType::Dealer | SocketType::Router) {
         append(out, IDENTITY, &config.routing_id);
     }
     for (name, value) in &config.app_metadata {
-        // A C string to libzmq by the time it is sent.
+        // libzmq sends them as C strings.
         append(out, name.as_c_bytes(), value.as_c_bytes());
     }
 }
@@ -169,7 +170,7 @@ fn keep_first(all: &mut Vec<(String, Vec<u8>)>, name: String, value: Vec<u8>) {
     }
 }
 
-/// Name, value, and what follows.
+/// Splits off one property: name, value, and the rest.
 fn split_property(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (name_len, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*name_len))?;
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_appended_is_read_back() {
+    fn appended_properties_are_read_back() {
         let pairs: [(&[u8], &[u8]); 4] =
             [(b"a", b""), (b"", b"x"), (&[b'n'; 255], &[7; 1000]), (b"b", b"\0")];
         let bytes = encoded(&pairs);
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_routing_id_is_told_only_to_those_who_want_it() {
+    fn the_routing_id_is_kept_only_where_the_socket_uses_it() {
         let config = config(SocketType::Dealer);
         let peer = PeerProperties::parse(&encoded(&[(b"Identity", b"one")]), &config).unwrap();
         assert_eq!(peer.routing_id, b"");
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_to_tell_no_peer_tells() {
+    fn properties_of_this_side_are_not_taken_from_peers() {
         let config = config(SocketType::Dealer);
         let bytes =
             encoded(&[(b"User-Id", b"root"), (b"Peer-Address", b"::1"), (b"__fd", b"0"), (b"a", b"b")]);
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authenticators_word_counts_before_the_peers() {
+    fn the_authenticators_properties_take_precedence() {
         let config = config(SocketType::Router);
         let bytes = encoded(&[(b"Identity", b"eve"), (b"X-a", b"1"), (b"X-b", b"2")]);
         let known =

@@ -1,28 +1,28 @@
-//! Frames of a pipe as WebSocket frames and back, in boxes where the mechanism is CURVE.
+//! Converts between frames of a pipe and WebSocket frames, in boxes where the mechanism is CURVE.
 
 use super::{Masks, Opcode, Role, frame, mask};
-use crate::engine::codec::{AnyOpener, AnySealer, OVERHEAD};
+use crate::engine::codec::{AnyOpener, AnySealer, OVERHEAD_BYTES};
 use crate::engine::zmtp::{self, subscription};
 use crate::engine::{Codec, Failure};
 use crate::errno::Errno;
 use crate::message;
 use crate::sys::memory;
 
-/// How frames leave.
+/// The encoding of outgoing frames.
 pub struct Outgoing {
     masks: Option<Masks>,
     sealer: Option<AnySealer>,
-    /// Of the frame that is being sealed.
+    /// The frame being sealed.
     sealed: Vec<u8>,
 }
 
-/// How frames arrive, and how control frames are answered.
+/// The decoding of incoming frames, and the encoding of control frames in reply.
 pub struct Incoming {
-    /// Whether the peer has to mask what it sends.
+    /// Whether the peer has to mask its frames.
     pub masked: bool,
     masks: Option<Masks>,
     opener: Option<AnyOpener>,
-    /// Of the frame whose body is received into memory of its own.
+    /// Mask of the frame whose body is received into memory of its own.
     body_mask: [u8; 4],
 }
 
@@ -44,7 +44,7 @@ impl Outgoing {
             let header = zmtp::frame::parse_header(&self.sealed)?.ok_or(Failure::SILENT)?;
             let sealed = self.sealed.get(header.header_len..).unwrap_or_default();
             frame::append_binary(out, masks, 0, &[], sealed);
-            if self.sealed.capacity() > KEPT {
+            if self.sealed.capacity() > MAX_KEPT_BYTES {
                 self.sealed = Vec::new();
             }
             return Ok(());
@@ -56,7 +56,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Makes room for a frame of so many bytes, which [`append`](Outgoing::append) then has. Errors: `ENOMEM`.
+    /// Reserves memory for a frame of `bytes`, which [`append`](Outgoing::append) then has. Errors: `ENOMEM`.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), Errno> {
         match self.sealer {
             Some(_) => memory::try_reserve(&mut self.sealed, bytes),
@@ -64,16 +64,16 @@ impl Outgoing {
         }
     }
 
-    /// Appends the farewell.
+    /// Appends a close frame.
     pub fn append_close(&mut self, out: &mut Vec<u8>) {
         /// "Normal closure".
-        const NORMAL: u16 = 1000;
-        frame::append_control(out, Opcode::Close, self.masks.as_mut(), &NORMAL.to_be_bytes());
+        const NORMAL_CLOSURE: u16 = 1000;
+        frame::append_control(out, Opcode::Close, self.masks.as_mut(), &NORMAL_CLOSURE.to_be_bytes());
     }
 }
 
-/// Memory kept between two frames that are sealed, in bytes.
-const KEPT: usize = 64 * 1024;
+/// Most memory kept between two frames that are sealed, in bytes.
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 
 impl Incoming {
     pub fn is_sealed(&self) -> bool {
@@ -92,29 +92,29 @@ impl Incoming {
         frame::append_control(out, opcode, self.masks.as_mut(), payload);
     }
 
-    /// Opens the whole payload of a binary frame where it lies, once: the flags as a pipe has them, and behind how many
-    /// bytes the body begins.
+    /// Opens the whole payload of a binary frame in place, once. Returns the flags as a pipe has them, and
+    /// the offset of the body.
     pub fn open(&mut self, mask: [u8; 4], payload: &mut [u8]) -> Result<(u8, usize), Failure> {
         self.unmask(mask, payload);
         let (first, body) = payload.split_first_mut().ok_or(Failure::SILENT)?;
         match &mut self.opener {
             Some(opener) => {
                 let (flags, _) = opener.open(body)?;
-                Ok((flags, 1 + OVERHEAD))
+                Ok((flags, 1 + OVERHEAD_BYTES))
             }
             None => Ok((pipe_flags(*first), 1)),
         }
     }
 
-    /// Begins to receive the body of a frame that is not sealed into memory of its own: the flags as a pipe has them.
-    /// `begun` is what is here of the payload; it is unmasked.
+    /// Begins to receive the body of an unsealed frame into memory of its own. Returns the flags as a pipe
+    /// has them. `begun` is the part of the payload received; it is unmasked.
     pub fn begin_body(&mut self, mask: [u8; 4], begun: &mut [u8]) -> u8 {
         self.body_mask = mask;
         self.unmask(mask, begun);
         begun.first().map_or(0, |first| pipe_flags(*first))
     }
 
-    /// Unmasks more of that body: bytes that stand at `at` in it.
+    /// Unmasks more of that body: bytes at offset `at` in it.
     pub fn continue_body(&self, at: usize, bytes: &mut [u8]) {
         if self.masked {
             // The byte of flags comes before it.

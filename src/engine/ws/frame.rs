@@ -1,12 +1,12 @@
-//! WebSocket frames (RFC 6455, section 5.2), as far as ZWS has a use for them: binary ones in one piece, ping, pong and
-//! close. Everything else breaks the protocol, fragments among it, as with libzmq.
+//! The WebSocket frames (RFC 6455, section 5.2) that ZWS uses: binary ones in one piece, ping, pong and
+//! close. All others break the protocol, including fragments, as in libzmq.
 
 use super::mask::{self, Masks};
 use crate::engine::Failure;
 
-/// The longest header, mask included.
+/// Most bytes of a header, mask included.
 pub const MAX_HEADER: usize = 14;
-/// The longest payload of a ping, a pong or a close.
+/// Most bytes of the payload of a ping, a pong or a close.
 pub const MAX_CONTROL: u64 = 125;
 
 /// In the first byte of a binary frame's payload: more frames of the message follow.
@@ -17,8 +17,8 @@ pub const COMMAND: u8 = 2;
 /// A longer payload could not be in memory in one piece.
 const MAX_PAYLOAD: u64 = isize::MAX as u64 - MAX_HEADER as u64;
 
-const FINAL: u8 = 0x80;
-const MASKED: u8 = 0x80;
+const FINAL_BIT: u8 = 0x80;
+const MASKED_BIT: u8 = 0x80;
 /// In place of a short length: two bytes of it follow, or eight.
 const TWO_BYTES: u8 = 126;
 const EIGHT_BYTES: u8 = 127;
@@ -36,33 +36,35 @@ pub enum Opcode {
 pub struct Header {
     pub opcode: Opcode,
     pub header_len: usize,
-    /// All zero where nothing is masked.
+    /// All zero where the frame is not masked.
     pub mask: [u8; 4],
-    /// At least 1 for binary frames, at most 125 for all others; never more than memory can hold together with the
-    /// header.
+    /// At least 1 for binary frames, at most 125 for all others; never more than memory can hold together
+    /// with the header.
     pub payload_len: u64,
 }
 
 impl Header {
     /// Header and payload together, in bytes.
     pub fn frame_len(&self) -> usize {
-        // No cut on any machine: the payload is bounded by `isize::MAX` of this very machine.
+        // The cast loses no bits: the payload is bounded by `isize::MAX`.
         self.header_len.saturating_add(self.payload_len as usize)
     }
 }
 
-/// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed to tell. Each byte is judged
-/// as soon as it is there: a frame that is not final, has reserved bits set, is neither binary nor a control frame, is
-/// masked where it must not be or the other way round, or has a payload that cannot be.
+/// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed. Each byte is
+/// checked as soon as it arrives. Invalid are frames that are not final, have reserved bits set, are neither
+/// binary nor control frames, or have an impossible length. So are frames masked where they must not be, and
+/// the other way round.
 pub fn parse_header(buf: &[u8], masked: bool) -> Result<Option<Header>, Failure> {
     let [first, rest @ ..] = buf else { return Ok(None) };
     let opcode = [Opcode::Binary, Opcode::Close, Opcode::Ping, Opcode::Pong];
-    let opcode = opcode.into_iter().find(|opcode| *first == FINAL | *opcode as u8).ok_or(Failure::SILENT)?;
+    let opcode =
+        opcode.into_iter().find(|opcode| *first == FINAL_BIT | *opcode as u8).ok_or(Failure::SILENT)?;
     let [second, rest @ ..] = rest else { return Ok(None) };
-    if (second & MASKED != 0) != masked {
+    if (second & MASKED_BIT != 0) != masked {
         return Err(Failure::SILENT);
     }
-    let short = second & !MASKED;
+    let short = second & !MASKED_BIT;
     if opcode != Opcode::Binary && u64::from(short) > MAX_CONTROL {
         return Err(Failure::SILENT);
     }
@@ -93,12 +95,13 @@ pub fn parse_header(buf: &[u8], masked: bool) -> Result<Option<Header>, Failure>
     Ok(Some(Header { opcode, header_len, mask, payload_len }))
 }
 
-/// Appends a frame of a message, or a command: `flags` are [`MORE`] and [`COMMAND`], the body is `front` and then `body`.
+/// Appends a frame of a message, or a command: `flags` are [`MORE`] and [`COMMAND`], the body is `front` and
+/// then `body`.
 pub fn append_binary(out: &mut Vec<u8>, masks: Option<&mut Masks>, flags: u8, front: &[u8], body: &[u8]) {
     append(out, Opcode::Binary, masks, [&[flags], front, body]);
 }
 
-/// Appends a ping, pong or close. What is beyond 125 bytes of the payload is cut.
+/// Appends a ping, pong or close. Bytes of the payload beyond 125 are cut.
 pub fn append_control(out: &mut Vec<u8>, opcode: Opcode, masks: Option<&mut Masks>, payload: &[u8]) {
     let payload = payload.get(..MAX_CONTROL as usize).unwrap_or(payload);
     append(out, opcode, masks, [payload, &[], &[]]);
@@ -107,8 +110,8 @@ pub fn append_control(out: &mut Vec<u8>, opcode: Opcode, masks: Option<&mut Mask
 fn append(out: &mut Vec<u8>, opcode: Opcode, masks: Option<&mut Masks>, parts: [&[u8]; 3]) {
     let len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
     out.reserve(len.saturating_add(MAX_HEADER));
-    let masked = if masks.is_some() { MASKED } else { 0 };
-    out.push(FINAL | opcode as u8);
+    let masked = if masks.is_some() { MASKED_BIT } else { 0 };
+    out.push(FINAL_BIT | opcode as u8);
     if len < usize::from(TWO_BYTES) {
         out.push(masked | len as u8);
     } else if let Ok(len) = u16::try_from(len) {
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_appended_is_parsed_back() {
+    fn appended_frames_are_parsed_back() {
         for masked in [false, true] {
             let mut masks = masked.then(Masks::default);
             for len in [0, 1, 123, 124, 125, 126, 65_533, 65_534, 65_535, 70_000] {
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_look_as_the_rfc_has_them() {
+    fn frames_have_the_bytes_of_the_rfc() {
         let mut out = Vec::new();
         append_binary(&mut out, None, COMMAND, b"", b"hi");
         assert_eq!(out, b"\x82\x03\x02hi");
@@ -175,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn whatever_else_is_refused_at_the_first_byte_that_shows_it() {
+    fn other_frames_are_refused_at_the_first_byte_that_shows_it() {
         // Fragments, text, unknown opcodes, reserved bits.
         for first in [0x02, 0x00, 0x80, 0x81, 0x83, 0x87, 0x8b, 0x8f, 0xc2, 0xa2, 0x92, 0x08, 0x09] {
             assert_eq!(parse_header(&[first], false), Err(Failure::SILENT), "{first:x}");
         }
-        // Control frames of length, and binary ones of none.
+        // Control frames with a long length, and binary ones without a byte.
         for bytes in [&[0x89, 126][..], &[0x88, 127], &[0x8a, 126], &[0x82, 0], &[0x82, 126, 0, 0]] {
             assert_eq!(parse_header(bytes, false), Err(Failure::SILENT));
         }

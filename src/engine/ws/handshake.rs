@@ -1,4 +1,5 @@
-//! A handshake over WebSocket: the upgrade, then the commands of the mechanism, or the routing ids, in frames.
+//! A handshake over WebSocket: the upgrade, then the commands of the mechanism, or the routing ids, in
+//! frames.
 
 use super::upgrade::{self, Head, Refusal, Subprotocol};
 use super::{Masks, Opcode, Role, frame, mask};
@@ -8,20 +9,20 @@ use crate::engine::{Config, Failure, Peer, Progress};
 use crate::message;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Pings that are answered before the handshake is over. An honest peer hardly sends one; what others make us say stays
-/// little.
-const MOST_PINGS: u8 = 16;
+/// Most pings that are answered before the handshake is over. An honest peer hardly sends one, and an
+/// attacker gets few replies.
+const MAX_PINGS: u8 = 16;
 
-/// Room for most of what we have to say, so that nothing is left behind where it grows.
-const ROOM: usize = 2048;
+/// Bytes allocated for output: enough for most of it, so that no copy is left behind where it grows.
+const OUTPUT_BYTES: usize = 2048;
 
-/// One side of a connection that is being set up; see [`zmtp::handshake::Handshake`], to which it is alike in all that
-/// its owner sees.
+/// One side of a connection that is being set up. To its owner it behaves like
+/// [`zmtp::handshake::Handshake`].
 pub struct Handshake {
     state: State,
     masks: Option<Masks>,
     peer_masks: bool,
-    /// Wiped when it was given away, as all that passes on its way: there may be a password in it.
+    /// Wiped after it was given away, like all buffers here: there may be a password in it.
     out: Zeroizing<Vec<u8>>,
 }
 
@@ -35,23 +36,23 @@ enum State {
 struct Upgrading {
     config: Config,
     head: Head,
-    /// What we as a client have put into our request.
+    /// The key that this side, as a client, has put into its request.
     key: Option<String>,
 }
 
-/// Frames are exchanged: each carries one of those that the handshake underneath knows.
+/// Frames are exchanged: each carries one of those that the handshake within knows.
 struct Framed {
     within: zmtp::handshake::Handshake,
-    /// As a client, for a server that may not mean what it has agreed to.
+    /// Settings of a client, for a server that may not speak the mechanism it has agreed to.
     other: Option<Config>,
-    /// What has come of a frame that is not whole.
+    /// The received part of an incomplete frame.
     begun: Zeroizing<Vec<u8>>,
     pings: u8,
 }
 
 impl Handshake {
     pub fn new(role: &Role, config: Config) -> Handshake {
-        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+        let mut out = Zeroizing::new(Vec::with_capacity(OUTPUT_BYTES));
         let (head, key) = match role {
             Role::Client { host, path } => {
                 let key = upgrade::new_key();
@@ -64,13 +65,13 @@ impl Handshake {
         Handshake { state, masks: role.masks(), peer_masks: role.peer_masks(), out }
     }
 
-    /// Appends what must be sent now.
+    /// Appends the bytes that must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.out);
         self.out.zeroize();
     }
 
-    /// Takes bytes of the peer and says how many, all of them unless the handshake is done.
+    /// Takes bytes of the peer and returns how many: all of them unless the handshake is done.
     pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, Progress), Failure> {
         let mut rest = bytes;
         let mut asked = None;
@@ -81,7 +82,7 @@ impl Handshake {
                 State::Over => return Err(Failure::SILENT),
             };
             match progress {
-                // A wait: all bytes were taken.
+                // More bytes are due: all bytes were taken.
                 None => return Ok((bytes.len(), asked.map_or(Progress::More, Progress::Zap))),
                 Some(Progress::More) => {}
                 Some(Progress::Zap(request)) => asked = Some(request),
@@ -90,7 +91,7 @@ impl Handshake {
         }
     }
 
-    /// Takes the authenticator's answer.
+    /// Takes the authenticator's reply.
     pub fn zap_reply(&mut self, reply: ZapReply) -> Result<Progress, Failure> {
         self.after_zap(|within| within.zap_reply(reply))
     }
@@ -110,7 +111,7 @@ impl Handshake {
         let progress = go_on(&mut state.within);
         self.pass_on(&mut state);
         match progress? {
-            // Nobody may begin the data phase before our last command.
+            // A peer may not begin the data phase before our last command.
             Progress::Done(_) if !state.begun.is_empty() => Err(Failure::UNEXPECTED_COMMAND),
             Progress::Done(peer) => Ok(Progress::Done(told(peer))),
             other => {
@@ -120,7 +121,7 @@ impl Handshake {
         }
     }
 
-    /// `None` while the head is not whole.
+    /// `None` while the head is not complete.
     fn upgrade(&mut self, mut state: Box<Upgrading>, bytes: &mut &[u8]) -> Result<Option<Progress>, Failure> {
         match state.head.input(bytes) {
             Ok(true) => {}
@@ -153,7 +154,7 @@ impl Handshake {
         Ok(Some(progress))
     }
 
-    /// Clients have nobody to turn down.
+    /// Refuses a request. Clients have none to refuse.
     fn refuse(&mut self, state: &Upgrading, refusal: Refusal) -> Failure {
         if state.key.is_none() {
             upgrade::append_refusal(&mut self.out, refusal);
@@ -161,12 +162,12 @@ impl Handshake {
         Failure::WS_UNSPECIFIED
     }
 
-    /// Takes one frame; `None` while it is not whole.
+    /// Takes one frame; `None` while it is not complete.
     fn take_frame(&mut self, mut state: Box<Framed>, bytes: &mut &[u8]) -> Result<Option<Progress>, Failure> {
         let progress = match state.gather(bytes, self.peer_masks)? {
             None => None,
             Some((Opcode::Binary, payload)) => Some(state.feed(&payload)),
-            Some((Opcode::Ping, payload)) if state.pings < MOST_PINGS => {
+            Some((Opcode::Ping, payload)) if state.pings < MAX_PINGS => {
                 state.pings += 1;
                 frame::append_control(&mut self.out, Opcode::Pong, self.masks.as_mut(), &payload);
                 Some(Ok(Progress::More))
@@ -183,9 +184,9 @@ impl Handshake {
         Ok(progress)
     }
 
-    /// Wraps what the handshake within has to say.
+    /// Wraps the output of the handshake within.
     fn pass_on(&mut self, state: &mut Framed) {
-        let mut said = Zeroizing::new(Vec::with_capacity(ROOM));
+        let mut said = Zeroizing::new(Vec::with_capacity(OUTPUT_BYTES));
         state.within.output(&mut said);
         let mut rest = &said[..];
         while let Ok(Some(header)) = zmtp::frame::parse_header(rest) {
@@ -198,11 +199,12 @@ impl Handshake {
     }
 }
 
-/// What a frame is and its payload, unmasked.
+/// The opcode of a frame and its payload, unmasked.
 type Gathered = (Opcode, Zeroizing<Vec<u8>>);
 
 impl Framed {
-    /// Takes bytes off the front of `bytes`, at most up to the end of the frame, and gives its payload, unmasked.
+    /// Takes bytes off the front of `bytes`, at most up to the end of the frame. Returns its payload,
+    /// unmasked.
     fn gather(&mut self, bytes: &mut &[u8], masked: bool) -> Result<Option<Gathered>, Failure> {
         let header = loop {
             if let Some(header) = frame::parse_header(&self.begun, masked)? {
@@ -229,13 +231,13 @@ impl Framed {
         Ok(Some((header.opcode, payload)))
     }
 
-    /// BodyRing the handshake within the frame that a payload stands for.
+    /// Passes the frame in a payload to the handshake within.
     fn feed(&mut self, payload: &[u8]) -> Result<Progress, Failure> {
         let (flags, body) = payload.split_first().ok_or(Failure::SILENT)?;
         if let Some(config) = self.other.take().filter(|_| flags & frame::COMMAND == 0) {
-            // Servers built on a library that knows WebSocket alone (jszmq's) agree to whatever we name first, and then
-            // speak without a mechanism: this is their routing id. Our READY went out already, and they took it for
-            // ours; so the routing id that is due now must not follow.
+            // Servers built on a library that only knows WebSocket (jszmq's) agree to the first name offered,
+            // and then speak no mechanism. This payload is their routing id. They took our READY, which was
+            // sent already, for ours; so the routing id due now must not be sent.
             self.within = zmtp::handshake::Handshake::with_routing_ids(config);
             self.within.output(&mut Vec::new());
         }
@@ -248,7 +250,7 @@ impl Framed {
     }
 }
 
-/// Whatever the handshake within took it for, subscriptions go to the peer as messages, and its frames may be commands.
+/// The peer's version is that of ZWS: subscriptions go to it as messages, and its frames may be commands.
 fn told(peer: Peer) -> Peer {
     Peer { version: Version::V3_0, ..peer }
 }

@@ -1,32 +1,32 @@
-//! Masks (RFC 6455, section 5.3): what a client sends is combined with four bytes of its choice, anew for each frame, so
-//! that no text of a web page's choice lies on the wire.
+//! Masks (RFC 6455, section 5.3): a client combines each frame with four new random bytes. So a web page
+//! cannot choose the bytes on the wire.
 
 use crate::crypto::random;
 
 /// Random bytes fetched at a time: one call of the system serves this many bytes of masks.
-const POOL: usize = 1024;
+const POOL_BYTES: usize = 1024;
 
-/// Where masks come from.
+/// A source of masks.
 #[derive(Debug)]
 pub struct Masks {
-    pool: Box<[u8; POOL]>,
+    pool: Box<[u8; POOL_BYTES]>,
     used: usize,
 }
 
 impl Default for Masks {
     fn default() -> Masks {
-        Masks { pool: Box::new([0; POOL]), used: POOL }
+        Masks { pool: Box::new([0; POOL_BYTES]), used: POOL_BYTES }
     }
 }
 
 impl Masks {
-    /// One for the next frame.
+    /// A mask for the next frame.
     pub fn next_mask(&mut self) -> [u8; 4] {
         if let Some(mask) = self.take() {
             return mask;
         }
-        // Should the system have no random bytes the old ones come round again: masks are for the good of those in
-        // between, and hide nothing.
+        // Without random bytes of the system the old ones are used again. Masks protect intermediaries, and
+        // keep no secret.
         let _ = random::fill(&mut *self.pool);
         self.used = 0;
         self.take().unwrap_or_default()
@@ -39,7 +39,7 @@ impl Masks {
     }
 }
 
-/// Masks or unmasks bytes that stand at `at` in their frame.
+/// Masks or unmasks bytes at offset `at` in their frame.
 pub fn apply(mask: [u8; 4], at: usize, bytes: &mut [u8]) {
     let mut mask = mask;
     mask.rotate_left(at % 4);
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_piece_is_masked_as_the_whole_is() {
+    fn pieces_are_masked_as_the_whole_is() {
         let mask = [1, 20, 33, 240];
         for len in 0..40u8 {
             let plain: Vec<u8> = (0..len).collect();

@@ -1,9 +1,9 @@
 //! ZWS 2.0 (RFC 45): the commands and messages of ZMTP in WebSocket frames (RFC 6455).
 //!
-//! A connection begins with an HTTP request ([`upgrade`]), in which both sides agree on a [`Subprotocol`] and thereby
-//! on a mechanism. Each command and each frame of a message is then a binary frame of its own ([`frame`]), whose first
-//! byte says whether more frames of the message follow, and whether it is a command. Heartbeats are WebSocket's own.
-//! Subscriptions are messages, as in ZMTP 3.0.
+//! A connection begins with an HTTP request ([`upgrade`]), in which both sides agree on a [`Subprotocol`] and
+//! so on a mechanism. Each command and each frame of a message is then a binary frame of its own ([`frame`]).
+//! Its first byte says whether more frames of the message follow, and whether it is a command. Heartbeats are
+//! WebSocket's own. Subscriptions are messages, as in ZMTP 3.0.
 
 pub mod codec;
 pub mod frame;
@@ -20,10 +20,10 @@ pub use handshake::Handshake;
 pub use mask::Masks;
 pub use upgrade::Subprotocol;
 
-/// Which side of the connection we are. Clients mask what they send, servers never do.
+/// This side's role in the connection. Clients mask their frames, servers never do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// `host` and `path` are what the request says: no more than visible ASCII.
+    /// `host` and `path` go into the request: only visible ASCII.
     Client {
         host: String,
         path: String,
@@ -32,7 +32,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The masks for what we send.
+    /// The masks for outgoing frames.
     pub fn masks(&self) -> Option<Masks> {
         match self {
             Role::Client { .. } => Some(Masks::default()),
@@ -40,7 +40,7 @@ impl Role {
         }
     }
 
-    /// Whether the peer has to mask what it sends.
+    /// Whether the peer has to mask its frames.
     pub fn peer_masks(&self) -> bool {
         *self == Role::Server
     }

@@ -1,4 +1,4 @@
-//! Whole handshakes over WebSocket: of two of us, and with those who mean no good.
+//! Whole handshakes over WebSocket: between two sides of this library, and with hostile peers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use crate::engine::mechanism::tests::{Xorshift, reply, securities};
@@ -64,7 +64,7 @@ fn talk(a: Config, b: Config, seed: u64) -> (End, End) {
 }
 
 #[test]
-fn every_mechanism_comes_to_an_end_whatever_the_pieces() {
+fn every_mechanism_completes_with_pieces_of_any_size() {
     for (ours, name) in securities() {
         for (theirs, _) in securities().into_iter().filter(|(_, other)| *other == name && name != "GSSAPI") {
             for seed in 1..20 {
@@ -75,10 +75,10 @@ fn every_mechanism_comes_to_an_end_whatever_the_pieces() {
                 };
                 let mut b = Config { security: theirs.clone(), ..config(SocketType::Router) };
                 b.zap.domain = b"home".to_vec();
-                // Who connects has no part in who is the mechanism's client.
+                // The connecting side need not be the mechanism's client.
                 let fits = name == "NULL" || format!("{ours:?}") != format!("{theirs:?}");
                 let (a, b) = talk(a, b, seed);
-                // The keys are not each other's.
+                // The keys do not belong together.
                 let fits = fits && name != "CURVE";
                 if fits {
                     let (a, b) = (a.outcome.unwrap().unwrap(), b.outcome.unwrap().unwrap());
@@ -117,7 +117,7 @@ fn curve_seals_over_websocket_too() {
     }
 }
 
-/// A server that a client has been granted, with what it has said since.
+/// A server that has granted a client's request, and the bytes it has sent since.
 fn granted(fields: &str) -> (Handshake, Vec<u8>) {
     let mut server = Handshake::new(&Role::Server, config(SocketType::Router));
     let request = format!(
@@ -144,7 +144,7 @@ fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn without_a_mechanism_routing_ids_come_first() {
     let (mut server, said) = granted("Sec-WebSocket-Protocol: ZWS2.0\r\n");
-    assert_eq!(said, b"\x82\x01\0", "ours, which is empty");
+    assert_eq!(said, b"\x82\x01\0", "our routing id, which is empty");
     let mut wire = masked(Opcode::Binary, b"\0ann");
     let taken = wire.len();
     wire.extend_from_slice(b"next");
@@ -191,18 +191,18 @@ fn pings_are_answered_but_not_without_end() {
 }
 
 #[test]
-fn frames_that_are_too_much_for_a_handshake_end_it() {
+fn frames_too_large_for_a_handshake_end_it() {
     let (mut server, _) = granted("Sec-WebSocket-Protocol: ZWS2.0/NULL\r\n");
     assert_eq!(server.input(b"\x82\xff\0\0\0\0\0\x10\0\0mask").unwrap_err(), Failure::TOO_LARGE);
     for bytes in [&b"\x82\x05\x02READ"[..], b"\x02", b"\x81", b"\x88\x80mask", b"\x82\x80mask"] {
         let (mut server, _) = granted("Sec-WebSocket-Protocol: ZWS2.0/NULL\r\n");
         assert_eq!(server.input(bytes).unwrap_err(), Failure::SILENT, "{bytes:?}");
-        assert_eq!(server.input(b"x").unwrap_err(), Failure::SILENT, "over is over");
+        assert_eq!(server.input(b"x").unwrap_err(), Failure::SILENT, "no bytes are taken after a failure");
     }
 }
 
 #[test]
-fn requests_for_something_else_are_told_so() {
+fn other_requests_get_a_refusal() {
     let mut server = Handshake::new(&Role::Server, config(SocketType::Router));
     assert_eq!(server.input(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap_err(), Failure::WS_UNSPECIFIED);
     let mut said = Vec::new();

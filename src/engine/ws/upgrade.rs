@@ -7,17 +7,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use httparse::{EMPTY_HEADER, Request, Response, Status};
 
-/// The longest head of a request or an answer, in bytes. Browsers send some kilobytes of cookies along.
-pub const MAX_HEAD: usize = 16 * 1024;
-/// The most header fields.
+/// Most bytes of the head of a request or an answer. Browsers send some kilobytes of cookies along.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// Most header fields.
 const MAX_FIELDS: usize = 96;
-/// What the accept key is made of, behind the client's key.
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const END: &[u8] = b"\r\n\r\n";
+/// Appended to the client's key to make the accept key (RFC 6455, section 1.3).
+const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const HEAD_END: &[u8] = b"\r\n\r\n";
 const REQUEST_BEGINS: &[u8] = b"GET ";
 const ANSWER_BEGINS: &[u8] = b"HTTP/1.1 101";
 
-/// What both sides agree to speak in the frames (RFC 45).
+/// The subprotocol that both sides agree on for the frames (RFC 45).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subprotocol {
     /// No mechanism: each side's first frame is its routing id.
@@ -27,25 +27,25 @@ pub enum Subprotocol {
     Curve,
 }
 
-/// Why a request is turned down.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It is no request for an upgrade to WebSocket.
     BadRequest,
     /// It asks for another version of WebSocket.
     Version,
-    /// It offers no subprotocol that goes with our mechanism.
+    /// It offers no subprotocol that matches our mechanism.
     Subprotocol,
 }
 
-/// The head of a request or an answer, gathered from whatever pieces it arrives in.
+/// The head of a request or an answer, gathered from pieces of any size.
 #[derive(Debug)]
 pub struct Head {
     begins: &'static [u8],
     bytes: Vec<u8>,
 }
 
-/// The head is too long, or begins as none does.
+/// The head is too long, or begins as no valid one does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadHead;
 
@@ -58,29 +58,31 @@ impl Head {
         Head { begins: ANSWER_BEGINS, bytes: Vec::new() }
     }
 
-    /// Takes bytes off the front of `bytes`, at most up to the end of the head. Whether it is whole.
+    /// Takes bytes off the front of `bytes`, at most up to the end of the head. Returns whether it is
+    /// complete.
     pub fn input(&mut self, bytes: &mut &[u8]) -> Result<bool, BadHead> {
         // The end may have begun in an earlier piece.
-        let from = self.bytes.len().saturating_sub(END.len() - 1);
+        let from = self.bytes.len().saturating_sub(HEAD_END.len() - 1);
         let old = self.bytes.len();
-        let room = MAX_HEAD - old.min(MAX_HEAD);
+        let room = MAX_HEAD_BYTES - old.min(MAX_HEAD_BYTES);
         self.bytes.extend(bytes.iter().take(room));
         let judged = self.begins.len().min(self.bytes.len());
         if self.bytes.get(..judged) != self.begins.get(..judged) {
             return Err(BadHead);
         }
         let new = self.bytes.get(from..).unwrap_or_default();
-        let Some(at) = new.windows(END.len()).position(|window| window == END) else {
+        let Some(at) = new.windows(HEAD_END.len()).position(|window| window == HEAD_END) else {
             let whole_room = bytes.len() >= room;
             *bytes = &[];
             return if whole_room { Err(BadHead) } else { Ok(false) };
         };
-        self.bytes.truncate(from + at + END.len());
+        self.bytes.truncate(from + at + HEAD_END.len());
         *bytes = bytes.get(self.bytes.len() - old..).unwrap_or_default();
         Ok(true)
     }
 
-    /// What a whole request asks for: the answer's accept key, and the first subprotocol offered that goes with ours.
+    /// Reads a complete request. Returns the answer's accept key, and the first offered subprotocol that
+    /// matches ours.
     pub fn read_request(&self, config: &Config) -> Result<(String, Subprotocol), Refusal> {
         let mut fields = [EMPTY_HEADER; MAX_FIELDS];
         let mut request = Request::new(&mut fields);
@@ -91,7 +93,7 @@ impl Head {
         let fields = Fields(request.headers);
         let key = fields.first("Sec-WebSocket-Key").filter(|key| !key.is_empty());
         let key = key.filter(|_| fields.upgrades()).ok_or(Refusal::BadRequest)?;
-        // libzmq does not say which version it speaks to all; there is only one.
+        // libzmq does not always send the version; there is only one.
         if fields.first("Sec-WebSocket-Version").is_some_and(|version| version != "13") {
             return Err(Refusal::Version);
         }
@@ -101,7 +103,8 @@ impl Head {
         Ok((accept_key(key), found.ok_or(Refusal::Subprotocol)?))
     }
 
-    /// Which subprotocol a whole answer to our request with `key` has chosen; `None` for anything but a full yes.
+    /// The subprotocol that a complete answer to our request with `key` has chosen; `None` unless it grants
+    /// the request.
     pub fn read_answer(&self, key: &str, config: &Config) -> Option<Subprotocol> {
         let mut fields = [EMPTY_HEADER; MAX_FIELDS];
         let mut answer = Response::new(&mut fields);
@@ -127,7 +130,7 @@ impl Subprotocol {
         }
     }
 
-    /// What a socket with these settings speaks, best first. The one without a mechanism has no place for
+    /// The subprotocols for a socket with these settings, best first. The one without a mechanism allows no
     /// authentication either.
     pub fn suitable(config: &Config) -> impl Iterator<Item = Subprotocol> + use<> {
         let all: &[Subprotocol] = match config.security.mechanism() {
@@ -141,10 +144,10 @@ impl Subprotocol {
     }
 }
 
-/// A key for a request. It tells a server's answer from one that a cache kept.
+/// A key for a request. It distinguishes a server's answer from one that a cache kept.
 pub fn new_key() -> String {
     let mut nonce = [0; 16];
-    // Nothing is secret here; without chance the keys are all alike, which servers do not mind.
+    // The key is no secret. Without random bytes all keys are equal, which servers accept.
     let _ = random::fill(&mut nonce);
     STANDARD.encode(nonce)
 }
@@ -170,7 +173,7 @@ pub fn append_answer(out: &mut Vec<u8>, accept_key: &str, chosen: Subprotocol) {
     out.extend_from_slice(answer.as_bytes());
 }
 
-/// Appends the answer that turns a request down.
+/// Appends the answer that refuses a request.
 pub fn append_refusal(out: &mut Vec<u8>, refusal: Refusal) {
     let status: &[u8] = match refusal {
         Refusal::BadRequest | Refusal::Subprotocol => b"400 Bad Request",
@@ -182,7 +185,7 @@ pub fn append_refusal(out: &mut Vec<u8>, refusal: Refusal) {
 }
 
 fn accept_key(key: &str) -> String {
-    STANDARD.encode(digest::sha1(&[key.as_bytes(), GUID]))
+    STANDARD.encode(digest::sha1(&[key.as_bytes(), ACCEPT_GUID]))
 }
 
 struct Fields<'h>(&'h [httparse::Header<'h>]);
@@ -264,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn the_mechanism_decides_what_is_spoken() {
+    fn the_mechanism_decides_the_subprotocols() {
         let mut config = config(SocketType::Pull);
         let names =
             |config: &Config| Subprotocol::suitable(config).map(Subprotocol::name).collect::<Vec<_>>();
         assert_eq!(names(&config), ["ZWS2.0/NULL", "ZWS2.0"]);
         config.zap.domain = b"home".to_vec();
-        assert_eq!(names(&config), ["ZWS2.0/NULL"], "nobody comes in unasked");
+        assert_eq!(names(&config), ["ZWS2.0/NULL"], "every peer is authenticated");
         config.security = crate::engine::Security::PlainServer;
         assert_eq!(names(&config), ["ZWS2.0/PLAIN"]);
         #[cfg(not(feature = "gssapi"))]
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_ask_for_we_would_grant() {
+    fn our_requests_would_be_granted_here() {
         let config = config(SocketType::Pull);
         let mut out = Vec::new();
         append_request(&mut out, "host:5", "/a?b", KEY, &config);
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_ends_where_it_ends_whatever_the_pieces() {
+    fn a_head_ends_at_its_end_with_pieces_of_any_size() {
         let text = b"GET / HTTP/1.1\r\nA: b\r\n\r\nrest";
         for piece in 1..text.len() {
             let mut head = Head::of_request();
@@ -323,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_cannot_be_is_no_longer_listened_to() {
+    fn an_invalid_head_ends_the_handshake() {
         for text in [&b"POST"[..], b"\xff\0", b"get ", b"G E"] {
             assert_eq!(Head::of_request().input(&mut &text[..]), Err(BadHead));
         }
@@ -335,10 +338,10 @@ mod tests {
             fed += 5;
             piece = b"aaaaa";
         }
-        assert!(fed <= MAX_HEAD && head.bytes.len() <= MAX_HEAD);
+        assert!(fed <= MAX_HEAD_BYTES && head.bytes.len() <= MAX_HEAD_BYTES);
         let endless = vec![b'a'; 1_000_000];
         let mut head = Head::of_request();
         assert_eq!(head.input(&mut &[b"GET /", &endless[..]].concat()[..]), Err(BadHead));
-        assert!(head.bytes.len() <= MAX_HEAD);
+        assert!(head.bytes.len() <= MAX_HEAD_BYTES);
     }
 }

@@ -1,31 +1,32 @@
-//! One frame of a handshake, gathered from whatever pieces it arrives in.
+//! One frame of a handshake, gathered from pieces of any size.
 use super::frame::{self, Header};
 use super::v1;
 use crate::engine::Failure;
 use zeroize::Zeroizing;
 
-/// The longest body of a command or routing id before the handshake is over, in bytes. libzmq knows no limit but
-/// `ZMQ_MAXMSGSIZE`; here a stranger costs at most this much, and only as its bytes arrive. READY and INITIATE
-/// are the long ones: some hundred bytes, and the application's own `ZMQ_METADATA`.
-pub const MAX_BODY: u64 = 32 * 1024;
+/// Most bytes of the body of a command or routing id before the handshake is over. libzmq's only limit is
+/// `ZMQ_MAXMSGSIZE`. Here an unauthenticated peer takes at most this much memory, and only as its bytes
+/// arrive. READY and INITIATE are the long commands: some hundred bytes, and the application's own
+/// `ZMQ_METADATA`.
+pub const MAX_BODY_BYTES: u64 = 32 * 1024;
 
-/// Bytes of a frame that get their memory at once, so that no copy of them stays behind where it grows: more than a
-/// command with a password has.
-pub const ROOM: usize = 1024;
+/// Bytes allocated at once for a frame, more than a command with a password has: no copy of them stays behind
+/// where the buffer grows.
+pub const FRAME_BUFFER_BYTES: usize = 1024;
 
-/// How frames begin.
+/// The form of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// ZMTP 1.0.
     V1,
-    /// All later.
+    /// All later versions.
     V2,
 }
 
 pub struct Assembler {
     form: Form,
     header: Option<Header>,
-    /// Header and body, as far as they are here.
+    /// The received part of header and body.
     bytes: Zeroizing<Vec<u8>>,
 }
 
@@ -39,8 +40,9 @@ impl Assembler {
         self.bytes.is_empty()
     }
 
-    /// Takes bytes off the front of `bytes`, at most up to the end of the frame, and gives its body once it is
-    /// whole, to be wiped when dropped: there may be a password in it. The next call begins another frame. Fails with `EMSGSIZE` as soon as the header says too much.
+    /// Takes bytes off the front of `bytes`, at most up to the end of the frame. Returns its body once it is
+    /// complete. It is wiped when dropped: there may be a password in it. The next call begins another frame.
+    /// Fails with `EMSGSIZE` as soon as the header shows a body that is too long.
     pub fn input(&mut self, bytes: &mut &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
         let header = loop {
             match self.header {
@@ -54,8 +56,8 @@ impl Assembler {
                 *bytes = rest;
             }
         };
-        frame::check_size(header.body_len, MAX_BODY as i64)?;
-        if header.frame_len() <= ROOM {
+        frame::check_size(header.body_len, MAX_BODY_BYTES as i64)?;
+        if header.frame_len() <= FRAME_BUFFER_BYTES {
             let missing = header.frame_len().saturating_sub(self.bytes.len());
             self.bytes.reserve_exact(missing);
         }
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_out_whole_whatever_the_pieces() {
+    fn frames_are_assembled_from_pieces_of_any_size() {
         let long = vec![7; 300];
         for form in [Form::V1, Form::V2] {
             let mut wire = Vec::new();
@@ -112,10 +114,10 @@ mod tests {
     #[test]
     fn too_long_a_body_is_refused_before_it_arrives() {
         let mut header = Vec::new();
-        frame::append_header(&mut header, 0, MAX_BODY as usize);
+        frame::append_header(&mut header, 0, MAX_BODY_BYTES as usize);
         assert_eq!(Assembler::new(Form::V2).input(&mut &header[..]), Ok(None));
         header.clear();
-        frame::append_header(&mut header, 0, MAX_BODY as usize + 1);
+        frame::append_header(&mut header, 0, MAX_BODY_BYTES as usize + 1);
         assert_eq!(Assembler::new(Form::V2).input(&mut &header[..]), Err(Failure::TOO_LARGE));
     }
 }

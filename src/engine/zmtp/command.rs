@@ -14,11 +14,11 @@ const LEAVE: &[u8] = b"\x05LEAVE";
 const READY: &[u8] = b"\x05READY";
 const ERROR: &[u8] = b"\x05ERROR";
 
-/// The body of a command, understood.
+/// The body of a command, parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// The peer is alive, wants to hear the same of us, and asks to be given up if it stays silent for
-    /// `ttl_ds` tenths of a second; 0 asks nothing.
+    /// The peer is alive, asks for a PONG, and asks to be given up if it stays silent for `ttl_ds` tenths of
+    /// a second; 0 asks for nothing.
     Ping {
         ttl_ds: u16,
         context: &'a [u8],
@@ -36,9 +36,9 @@ pub enum Command<'a> {
     Leave(&'a [u8]),
     /// The properties.
     Ready(&'a [u8]),
-    /// What follows the name; [`error_reason`] reads it.
+    /// The bytes behind the name; [`error_reason`] reads them.
     Error(&'a [u8]),
-    /// Unknown or malformed. After the handshake such commands are ignored, as libzmq does.
+    /// Unknown or malformed. After the handshake such commands are ignored, as in libzmq.
     Other,
 }
 
@@ -67,14 +67,14 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// Whether it says what the peer wants to get, which is for the socket.
+    /// Whether it is a subscription request, which the socket gets.
     pub fn is_subscription_request(&self) -> bool {
         matches!(self, Command::Subscribe(_) | Command::Cancel(_) | Command::Join(_) | Command::Leave(_))
     }
 }
 
-/// The reason in an ERROR command, given what follows its name; `None` if malformed. Bytes beyond the reason are
-/// ignored, as libzmq does.
+/// The reason in an ERROR command, given the bytes behind its name; `None` if malformed. Bytes beyond the
+/// reason are ignored, as in libzmq.
 pub fn error_reason(payload: &[u8]) -> Option<&[u8]> {
     let (len, rest) = payload.split_first()?;
     rest.get(..usize::from(*len))
@@ -85,7 +85,7 @@ pub fn append_ping(out: &mut Vec<u8>, ttl_ds: u16) {
     append(out, PING, &ttl_ds.to_be_bytes());
 }
 
-/// Appends the PONG frame that answers a PING with this context; what is beyond 16 bytes of it is cut.
+/// Appends the PONG frame that answers a PING with this context; bytes of it beyond 16 are cut.
 pub fn append_pong(out: &mut Vec<u8>, context: &[u8]) {
     append(out, PONG, context.get(..MAX_PING_CONTEXT).unwrap_or(context));
 }
@@ -105,7 +105,7 @@ pub fn append_ready(out: &mut Vec<u8>, metadata: &[u8]) {
     append(out, READY, metadata);
 }
 
-/// Appends an ERROR frame; what is beyond 255 bytes of the reason is cut.
+/// Appends an ERROR frame; bytes of the reason beyond 255 are cut.
 pub fn append_error(out: &mut Vec<u8>, reason: &[u8]) {
     let reason = reason.get(..usize::from(u8::MAX)).unwrap_or(reason);
     frame::append_header(out, COMMAND, ERROR.len() + 1 + reason.len());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_appended_is_parsed_back() {
+    fn appended_commands_are_parsed_back() {
         let long = [b't'; 300];
         assert_eq!(Command::parse(&body(|out| append_subscribe(out, &long))), Command::Subscribe(&long));
         assert_eq!(Command::parse(&body(|out| append_cancel(out, b""))), Command::Cancel(b""));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_look_as_libzmq_makes_them() {
+    fn frames_have_the_bytes_of_libzmqs() {
         let mut out = Vec::new();
         append_ping(&mut out, 12);
         append_pong(&mut out, b"abcdefghijklmnopqrst");

@@ -3,12 +3,12 @@ use crate::engine::Failure;
 use crate::message::{COMMAND, LARGE, MORE};
 use crate::pipe::wire;
 
-/// The longest header.
+/// Most bytes of a header.
 pub const MAX_HEADER: usize = wire::MAX_HEADER_BYTES;
 
-/// The flags that mean something on the wire. Receivers ignore the others, as libzmq does. They must not reach
-/// a pipe as they came, where [`ROUTING_ID`](crate::message::ROUTING_ID) is one of them: a peer could forge
-/// routing ids. [`clear_reserved_flags`] does that in place.
+/// The flags with a meaning on the wire. Receivers ignore the others, as in libzmq. They must not reach a
+/// pipe, where [`ROUTING_ID`](crate::message::ROUTING_ID) is one of them: a peer could forge routing ids.
+/// [`clear_reserved_flags`] clears them in place.
 pub const WIRE_FLAGS: u8 = MORE | LARGE | COMMAND;
 
 /// A longer body could not be in memory in one piece, even with its header.
@@ -20,8 +20,8 @@ pub struct Header {
     /// [`MORE`], [`LARGE`], [`COMMAND`]; never any other.
     pub flags: u8,
     pub header_len: usize,
-    /// At most `isize::MAX` less the longest header, so that a frame's length always fits a `usize`. Whether it
-    /// is welcome is for [`check_size`] to say.
+    /// At most `isize::MAX` less the longest header, so that a frame's length always fits a `usize`.
+    /// [`check_size`] checks it against the socket's limit.
     pub body_len: u64,
 }
 
@@ -44,13 +44,13 @@ impl Header {
     /// Header and body together, in bytes.
     #[inline]
     pub fn frame_len(&self) -> usize {
-        // No cut on any machine: `new` bounds the body by `isize::MAX` of this very machine.
+        // The cast loses no bits: `new` bounds the body by `isize::MAX`.
         self.header_len.saturating_add(self.body_len as usize)
     }
 }
 
-/// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed to tell. Fails with
-/// `EMSGSIZE` for a body that no machine can hold.
+/// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed. Fails with
+/// `EMSGSIZE` for a body larger than memory can hold.
 #[inline]
 pub fn parse_header(buf: &[u8]) -> Result<Option<Header>, Failure> {
     let Some(header) = wire::Header::parse(buf) else { return Ok(None) };
@@ -80,8 +80,8 @@ pub fn header(flags: u8, len: usize) -> wire::Encoded {
     wire::Encoded::new(flags & (MORE | COMMAND), len)
 }
 
-/// Fails with `EMSGSIZE` if a body is longer than `ZMQ_MAXMSGSIZE` allows, in bytes; below 0 allows all. libzmq
-/// holds commands to it as well as messages.
+/// Fails with `EMSGSIZE` if a body is longer than `ZMQ_MAXMSGSIZE` allows, in bytes; below 0 allows all. It
+/// applies to commands as well as to messages, as in libzmq.
 #[inline]
 pub fn check_size(body_len: u64, max_msg_size: i64) -> Result<(), Failure> {
     match u64::try_from(max_msg_size) {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_is_parsed_back() {
+    fn encoded_headers_are_parsed_back() {
         for len in [0, 1, 254, 255, 256, 257, 65_535, 65_536, 1 << 40] {
             for flags in [0, MORE, COMMAND, MORE | COMMAND] {
                 let encoded = header(flags, len);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_held_to_the_maximum() {
+    fn sizes_above_the_maximum_are_refused() {
         assert_eq!(check_size(u64::MAX, -1), Ok(()));
         assert_eq!(check_size(0, 0), Ok(()));
         assert_eq!(check_size(1, 0), Err(Failure::TOO_LARGE));

@@ -1,52 +1,52 @@
-//! Greetings: how two peers find out what the other speaks (RFC 37, and RFC 15 on telling ZMTP 1.0 apart).
+//! Greetings: how two peers find out each other's version (RFC 37, and RFC 15 on detecting ZMTP 1.0).
 //!
-//! Ours goes out in pieces, each only when the peer's shows that it will be understood. The first piece reads as
-//! the header of a long routing id frame to a ZMTP 1.0 peer and as a signature to all others.
+//! Ours is sent in pieces, each only when the peer's bytes show that it will be understood. A ZMTP 1.0 peer
+//! reads the first piece as the header of a long routing id frame, all others as a signature.
 use super::{PeerGreeting, Version};
 use crate::engine::{Config, mechanism};
 
-const SIGNATURE_LEN: usize = 10;
-const REVISION: usize = 10;
-const MINOR: usize = 11;
-const MECHANISM: std::ops::Range<usize> = 12..32;
-const AS_SERVER: usize = 32;
-/// Signature, revision, socket type.
-const ELDER_LEN: usize = 12;
-const LEN: usize = 64;
+const SIGNATURE_BYTES: usize = 10;
+const REVISION_AT: usize = 10;
+const MINOR_AT: usize = 11;
+const MECHANISM_RANGE: std::ops::Range<usize> = 12..32;
+const AS_SERVER_AT: usize = 32;
+/// Bytes of the greeting of ZMTP 1.0 and 2.0: signature, revision, socket type.
+const OLD_GREETING_BYTES: usize = 12;
+const GREETING_BYTES: usize = 64;
 
 /// The peer's greeting is due, or the rest of it.
 pub struct Greeting {
-    received: [u8; LEN],
+    received: [u8; GREETING_BYTES],
     len: usize,
     stage: Stage,
 }
 
-/// What the next byte needed decides.
+/// The question that the next byte needed decides.
 #[derive(Clone, Copy)]
 enum Stage {
-    /// Whether there is a greeting at all: the first byte.
+    /// Whether there is a greeting: the first byte.
     First,
-    /// The same once more: the last byte of the signature.
+    /// The same again: the last byte of the signature.
     Signature,
-    /// How long it is.
+    /// The length of the greeting.
     Revision,
-    /// Nothing, up to the end of a greeting of ZMTP 1.0 or 2.0.
-    Elder,
-    /// Nothing, up to the end.
+    /// No question, up to the end of a greeting of ZMTP 1.0 or 2.0.
+    Old,
+    /// No question, up to the end.
     Current,
 }
 
-/// What some bytes led to.
+/// The result of some bytes.
 pub enum Step {
     /// All were taken and more are needed.
     More(Greeting),
     Done(Greeted),
 }
 
-/// How the peer greeted.
+/// The peer's greeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Greeted {
-    /// Not at all: ZMTP 1.0. These bytes, ten at most, already belong to its first frame.
+    /// None: ZMTP 1.0. These bytes, ten at most, already belong to its first frame.
     Unversioned {
         first: Vec<u8>,
     },
@@ -61,49 +61,49 @@ impl Greeting {
         out.push(0xff);
         out.extend_from_slice(&(config.routing_id.len() as u64).saturating_add(1).to_be_bytes());
         out.push(0x7f);
-        Greeting { received: [0; LEN], len: 0, stage: Stage::First }
+        Greeting { received: [0; GREETING_BYTES], len: 0, stage: Stage::First }
     }
 
-    /// Takes bytes off the front of `bytes`, at most up to the end of the greeting; appends those of our own
-    /// pieces that the peer is ready for.
+    /// Takes bytes off the front of `bytes`, at most up to the end of the greeting. Appends those of our
+    /// pieces for which the peer is ready.
     pub fn input(mut self, bytes: &mut &[u8], config: &Config, out: &mut Vec<u8>) -> Step {
         while self.take(bytes) {
             self.stage = match self.stage {
                 Stage::First if self.received[0] != 0xff => return self.unversioned(),
                 Stage::First => Stage::Signature,
                 // The flags of a long routing id frame: MORE is never set there.
-                Stage::Signature if self.received[SIGNATURE_LEN - 1] & 1 == 0 => return self.unversioned(),
+                Stage::Signature if self.received[SIGNATURE_BYTES - 1] & 1 == 0 => return self.unversioned(),
                 Stage::Signature => {
                     out.push(3);
                     Stage::Revision
                 }
-                Stage::Revision if self.received[REVISION] <= 1 => {
+                Stage::Revision if self.received[REVISION_AT] <= 1 => {
                     out.push(config.socket_type as i32 as u8);
-                    Stage::Elder
+                    Stage::Old
                 }
                 Stage::Revision => {
                     out.push(1);
                     out.extend_from_slice(&mechanism::name_field(config.security.mechanism()));
                     // The as-server byte and the filler.
-                    out.extend_from_slice(&[0; LEN - AS_SERVER]);
+                    out.extend_from_slice(&[0; GREETING_BYTES - AS_SERVER_AT]);
                     Stage::Current
                 }
-                Stage::Elder if self.received[REVISION] == 0 => return Step::Done(Greeted::V1),
-                Stage::Elder => return Step::Done(Greeted::V2),
+                Stage::Old if self.received[REVISION_AT] == 0 => return Step::Done(Greeted::V1),
+                Stage::Old => return Step::Done(Greeted::V2),
                 Stage::Current => return Step::Done(Greeted::V3(self.current())),
             };
         }
         Step::More(self)
     }
 
-    /// Moves bytes in, up to what the stage needs; whether it has that.
+    /// Moves bytes in, up to the stage's need. Returns whether it has them all.
     fn take(&mut self, bytes: &mut &[u8]) -> bool {
         let needed = match self.stage {
             Stage::First => 1,
-            Stage::Signature => SIGNATURE_LEN,
-            Stage::Revision => REVISION + 1,
-            Stage::Elder => ELDER_LEN,
-            Stage::Current => LEN,
+            Stage::Signature => SIGNATURE_BYTES,
+            Stage::Revision => REVISION_AT + 1,
+            Stage::Old => OLD_GREETING_BYTES,
+            Stage::Current => GREETING_BYTES,
         };
         let missing = needed.saturating_sub(self.len).min(bytes.len());
         let (taken, rest) = bytes.split_at(missing);
@@ -118,13 +118,13 @@ impl Greeting {
     }
 
     fn current(&self) -> PeerGreeting {
-        let version = match (self.received[REVISION], self.received[MINOR]) {
+        let version = match (self.received[REVISION_AT], self.received[MINOR_AT]) {
             (3, 0) => Version::V3_0,
             _ => Version::V3_1,
         };
         let mut mechanism = [0; 20];
-        mechanism.copy_from_slice(&self.received[MECHANISM]);
-        PeerGreeting { version, mechanism, as_server: self.received[AS_SERVER] & 1 != 0 }
+        mechanism.copy_from_slice(&self.received[MECHANISM_RANGE]);
+        PeerGreeting { version, mechanism, as_server: self.received[AS_SERVER_AT] & 1 != 0 }
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::options::SocketType;
 
-    /// How the peer greeted, what it was answered after the signature, and what was left over.
+    /// The peer's greeting, our reply after the signature, and the bytes left over.
     fn outcome(mut bytes: &[u8]) -> (Option<Greeted>, Vec<u8>, &[u8]) {
         let mut config = config(SocketType::Router);
         config.routing_id = b"me".to_vec();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_told_apart() {
+    fn versions_are_distinguished() {
         let seen = [
             (3, 0, Version::V3_0),
             (3, 1, Version::V3_1),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn elders_get_the_socket_type_instead() {
+    fn older_peers_get_the_socket_type_instead() {
         for (revision, version) in [(0, Greeted::V1), (1, Greeted::V2)] {
             let bytes = [&b"\xff\0\0\0\0\0\0\0\x01\x7f"[..], &[revision, 5], b"rest"].concat();
             assert_eq!(outcome(&bytes), (Some(version), b"\x03\x06".to_vec(), &b"rest"[..]));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_without_a_greeting_are_told_by_either_end_of_the_signature() {
+    fn peers_without_a_greeting_are_detected_by_either_end_of_the_signature() {
         let short = outcome(b"\x04\0abc");
         assert_eq!(short, (Some(Greeted::Unversioned { first: b"\x04".to_vec() }), vec![], &b"\0abc"[..]));
         let long = outcome(b"\xff\0\0\0\0\0\0\0\x04\0abc");

@@ -1,5 +1,5 @@
 //! Handshakes: from the first byte to the first message.
-use super::assembler::{Assembler, Form, ROOM};
+use super::assembler::{Assembler, FRAME_BUFFER_BYTES, Form};
 use super::greeting::{self, Greeted, Greeting};
 use super::peer::Peer;
 use super::{PeerGreeting, Version, frame, v1};
@@ -11,78 +11,80 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// One side of a connection that is being set up.
 ///
-/// The owner writes what [`output`](Handshake::output) gives after making this and after every other call, and
-/// closes the stream if that has not led to a [`Peer`] in time (`ZMQ_HANDSHAKE_IVL`). What is held of the peer is
-/// bounded: a greeting, then one frame of at most 32 KiB.
+/// The session writes the bytes of [`output`](Handshake::output) after making this and after every other
+/// call. It closes the stream if no [`Peer`] results in time (`ZMQ_HANDSHAKE_IVL`). Memory held for the peer
+/// is bounded: a greeting, then one frame of at most 32 KiB.
 pub struct Handshake {
     config: Config,
     state: State,
-    /// Wiped when it was given away, and large enough from the start for a command with a password in it.
+    /// Wiped after it was given away, and large enough from the start for a command with a password in it.
     out: Zeroizing<Vec<u8>>,
 }
 
-/// What a call led to.
+/// The result of a call.
 #[derive(Debug)]
 pub enum Progress {
     /// All bytes were taken; more are due.
     More,
-    /// All bytes were taken. The owner asks the authenticator in the same context, and goes on with
-    /// [`Handshake::zap_reply`] when it has answered, or with [`Handshake::zap_unavailable`] if there is none. It
-    /// keeps feeding bytes meanwhile: an honest peer sends no more than it may, and any other ends it.
+    /// All bytes were taken. The session asks the authenticator in the same context. It goes on with
+    /// [`Handshake::zap_reply`] after the reply, or with [`Handshake::zap_unavailable`] if there is none. It
+    /// goes on passing bytes meanwhile: an honest peer sends none that it may not send, and others end the
+    /// handshake.
     Zap(ZapRequest),
-    /// The authenticator said no; raises `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH` with its status. The stream stays open
-    /// until the peer, which with 300 does not learn of it, closes it, sends what ends it, or the time for the
-    /// handshake is over. Its end raises no further event about the handshake, [`Failure`]s apart.
+    /// The authenticator refused the peer; raises `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH` with its status. The
+    /// stream stays open until the peer closes it, sends an invalid command, or the time for the handshake is
+    /// over. With 300 the peer does not learn of the refusal. The end raises no further event about the
+    /// handshake, except a [`Failure`]'s.
     Denied(ZapStatus),
-    /// The handshake is over. What was not taken is the beginning of the data phase.
+    /// The handshake is over. Bytes not taken begin the data phase.
     Done(Peer),
 }
 
 impl Handshake {
     pub fn new(config: Config) -> Handshake {
-        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+        let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BUFFER_BYTES));
         let state = State::Greeting(Greeting::start(&config, &mut out));
         Handshake { config, state, out }
     }
 
-    /// For frames that need no greeting, because something else has said which mechanism is spoken: an HTTP upgrade, say.
-    /// The authenticator may have to be asked at once.
+    /// For frames that need no greeting, because an HTTP upgrade has chosen the mechanism. The authenticator
+    /// may have to be asked at once.
     pub fn with_mechanism(config: Config) -> Result<(Handshake, Progress), Failure> {
         let mechanism = mechanism::name_field(config.security.mechanism());
         let peer = PeerGreeting { version: Version::V3_0, mechanism, as_server: false };
-        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+        let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BUFFER_BYTES));
         let (state, progress) = match AwaitCommand::start(&peer, &config, &mut out)? {
             Step::Wait(state) | Step::Next(state) => (state, Progress::More),
             Step::Ask(state, request) => (state, Progress::Zap(request)),
-            // Nobody is known before having said anything.
+            // No peer is known before it has sent a byte.
             Step::Done(_) => return Err(Failure::SILENT),
         };
         Ok((Handshake { config, state, out }, progress))
     }
 
-    /// For frames that need no greeting and know no mechanism: each side's first frame is its routing id.
+    /// For frames without greeting and mechanism: each side's first frame is its routing id.
     pub fn with_routing_ids(config: Config) -> Handshake {
-        let mut out = Zeroizing::new(Vec::with_capacity(ROOM));
+        let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BUFFER_BYTES));
         frame::append_frame(&mut out, 0, &config.routing_id);
         let frame = Assembler::new(Form::V2);
         let state = AwaitRoutingId { version: Version::V2, begun: Vec::new(), unversioned: false, frame };
         Handshake { config, state: State::RoutingId(state), out }
     }
 
-    /// Appends what must be sent now.
+    /// Appends the bytes that must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.out);
-        // What was used of it and no more: this is done byte by byte.
+        // Only the used part is wiped: this is done byte by byte.
         self.out.as_mut_slice().zeroize();
         self.out.clear();
     }
 
-    /// Takes bytes of the peer and says how many. That is all of them unless the handshake is done: then the rest
-    /// is not part of it. There may be output even then, and the peer waits for it. Once done or failed, every
-    /// further call fails. A failure may leave output too: the peer's last word from us.
+    /// Takes bytes of the peer and returns how many. That is all of them unless the handshake is done: the
+    /// rest is then not part of it. There may be output even then, for which the peer waits. Once done or
+    /// failed, every further call fails. A failure may leave output too: our last command to the peer.
     pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, Progress), Failure> {
         let mut rest = bytes;
-        // The authenticator is asked once all bytes are seen: they may show that there is no need to.
+        // The authenticator is asked once all bytes are seen: they may make that needless.
         let mut asked = None;
         loop {
             match self.take_state().input(&mut rest, &self.config, &mut self.out)? {
@@ -101,14 +103,14 @@ impl Handshake {
         }
     }
 
-    /// Takes the authenticator's answer to [`Progress::Zap`]; one that was not asked for, or comes twice, changes
-    /// nothing. Fails once the handshake is over, and where the peer has said too much meanwhile.
+    /// Takes the authenticator's reply to [`Progress::Zap`]; one without a request, or a second one, changes
+    /// nothing. Fails once the handshake is over, and where the peer has sent too many bytes meanwhile.
     pub fn zap_reply(&mut self, reply: ZapReply) -> Result<Progress, Failure> {
         self.after_zap(|mechanism, turn| mechanism.zap_reply(reply, turn))
     }
 
-    /// There is no authenticator: `inproc://zeromq.zap.01` is not bound. NULL and CURVE go on, unless the domain is
-    /// enforced; PLAIN never does.
+    /// There is no authenticator: `inproc://zeromq.zap.01` is not bound. NULL and CURVE go on, unless the
+    /// domain is enforced; PLAIN never does.
     pub fn zap_unavailable(&mut self) -> Result<Progress, Failure> {
         self.after_zap(Mechanism::zap_unavailable)
     }
@@ -131,7 +133,7 @@ impl Handshake {
             mechanism::Step::Next(mechanism) => (mechanism, Progress::More),
             mechanism::Step::Denied(mechanism, status) => (mechanism, Progress::Denied(status)),
             mechanism::Step::Zap(mechanism, request) => (mechanism, Progress::Zap(request)),
-            // Nobody may begin the data phase before our last command.
+            // A peer may not begin the data phase before our last command.
             mechanism::Step::Ready(_) if !frame.is_empty() => return Err(Failure::UNEXPECTED_COMMAND),
             mechanism::Step::Ready(peer) => return Ok(Progress::Done(peer)),
         };
@@ -175,10 +177,10 @@ impl State {
     }
 }
 
-/// The routing id of a ZMTP 1.0 or 2.0 peer is due: its first frame, whatever the flags. Ours is sent.
+/// The routing id of a ZMTP 1.0 or 2.0 peer is due: its first frame, with any flags. Ours is sent.
 struct AwaitRoutingId {
     version: Version,
-    /// Of an unversioned peer: begun before the frame was known to be one.
+    /// Of an unversioned peer: the part received before it was known to be a frame.
     begun: Vec<u8>,
     unversioned: bool,
     frame: Assembler,
@@ -205,7 +207,7 @@ impl AwaitRoutingId {
     }
 }
 
-/// A command of a ZMTP 3 peer's mechanism is due, or an answer about it.
+/// A command of a ZMTP 3 peer's mechanism is due, or a reply about it.
 struct AwaitCommand {
     version: Version,
     mechanism: Mechanism,
@@ -231,7 +233,7 @@ impl AwaitCommand {
     fn after(step: mechanism::Step, version: Version, frame: Assembler) -> Step {
         let state = |mechanism| State::Command(AwaitCommand { version, mechanism, frame });
         match step {
-            // A denial comes of a reply only, never of a command.
+            // A denial follows only a reply, never a command.
             mechanism::Step::Next(mechanism) | mechanism::Step::Denied(mechanism, _) => {
                 Step::Next(state(mechanism))
             }
@@ -241,9 +243,9 @@ impl AwaitCommand {
     }
 }
 
-/// What follows the peer's greeting; appends our routing id or the first command.
+/// The step after the peer's greeting; appends our routing id or the first command.
 fn after_greeting(greeted: Greeted, config: &Config, out: &mut Vec<u8>) -> Result<Step, Failure> {
-    let elder = |version, form, begun: Vec<u8>, unversioned| {
+    let await_routing_id = |version, form, begun: Vec<u8>, unversioned| {
         Step::Next(State::RoutingId(AwaitRoutingId {
             version,
             begun,
@@ -253,20 +255,20 @@ fn after_greeting(greeted: Greeted, config: &Config, out: &mut Vec<u8>) -> Resul
     };
     match greeted {
         Greeted::V3(peer) => AwaitCommand::start(&peer, config, out),
-        // Such peers have no mechanism: whoever must authenticate cannot be one of them.
+        // Such peers have no mechanism, so a socket that has to authenticate refuses them.
         _ if config.authenticates() => Err(Failure::SILENT),
         Greeted::V2 => {
             frame::append_frame(out, 0, &config.routing_id);
-            Ok(elder(Version::V2, Form::V2, Vec::new(), false))
+            Ok(await_routing_id(Version::V2, Form::V2, Vec::new(), false))
         }
         Greeted::V1 => {
             v1::append_frame(out, 0, &config.routing_id);
-            Ok(elder(Version::V1, Form::V1, Vec::new(), false))
+            Ok(await_routing_id(Version::V1, Form::V1, Vec::new(), false))
         }
         Greeted::Unversioned { first } => {
             // The signature was this frame's header.
             out.extend_from_slice(&config.routing_id);
-            Ok(elder(Version::V1, Form::V1, first, true))
+            Ok(await_routing_id(Version::V1, Form::V1, first, true))
         }
     }
 }

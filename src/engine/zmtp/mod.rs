@@ -1,9 +1,10 @@
-//! ZMTP, the ZeroMQ Message Transport Protocol: 3.1 (RFC 37), and its elders 3.0 (RFC 23), 2.0 (RFC 15) and
+//! ZMTP, the ZeroMQ Message Transport Protocol: 3.1 (RFC 37), and the older 3.0 (RFC 23), 2.0 (RFC 15) and
 //! 1.0 (RFC 13).
 //!
-//! Data phase, by [`Version`]: V2 and later frame alike ([`frame`]), V1 has its own form ([`v1`]). V3 peers
-//! may send commands ([`command`]) and be sent PING ([`heartbeat`]); a V2 peer's frames with the COMMAND flag
-//! are dropped. V3.1 peers take subscriptions as commands, all others as messages ([`subscription`]).
+//! Data phase, by [`Version`]: V2 and later have the same frames ([`frame`]), V1 has its own form ([`v1`]).
+//! V3 peers may send commands ([`command`]) and be sent PING ([`heartbeat`]); a V2 peer's frames with the
+//! COMMAND flag are dropped. V3.1 peers take subscriptions as commands, all others as messages
+//! ([`subscription`]).
 
 mod assembler;
 pub mod command;
@@ -21,6 +22,6 @@ mod version;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use assembler::MAX_BODY as MAX_HANDSHAKE_BODY;
+pub use assembler::MAX_BODY_BYTES as MAX_HANDSHAKE_BODY;
 pub(super) use peer::PeerGreeting;
 pub use version::Version;

@@ -1,11 +1,11 @@
-//! A pipe's frames on the wire, whatever the peer speaks: new bytes in front, the body untouched.
+//! A pipe's frames on the wire, for a peer of any version: new bytes in front, the body unchanged.
 use super::{Version, frame, subscription, v1};
 
-/// The longest [`Head`].
+/// Most bytes of a [`Head`].
 pub const MAX_HEAD: usize = 11;
 
-/// What replaces the front of a pipe's frame. The peer gets [`bytes`](Head::bytes), then the body without its
-/// first `skip` bytes; nothing needs to be copied.
+/// The replacement for the front of a pipe's frame. The peer gets [`bytes`](Head::bytes), then the body
+/// without its first `skip` bytes; nothing needs to be copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
     bytes: [u8; MAX_HEAD],
@@ -15,8 +15,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// For a frame with these flags and this body, as it lies in a pipe. To V3.1 peers frames go as they lie;
-    /// this says the same, only slower.
+    /// The head for a frame with these flags and this body in a pipe. For V3.1 peers frames are sent as they
+    /// lie; this gives the same bytes, but slower.
     pub fn new(version: Version, flags: u8, body: &[u8]) -> Head {
         if version.takes_subscription_commands() {
             return Head::plain(version, flags, body.len());

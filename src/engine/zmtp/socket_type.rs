@@ -1,7 +1,7 @@
-//! Socket types by the names that peers exchange, and which go together (RFC 28 and others).
+//! Socket types by the names that peers exchange, and which types match (RFC 28 and others).
 use crate::options::SocketType;
 
-/// The name a type has in the Socket-Type property.
+/// The name of a type in the Socket-Type property.
 pub fn name(socket_type: SocketType) -> &'static str {
     match socket_type {
         SocketType::Pair => "PAIR",
@@ -28,7 +28,7 @@ pub fn name(socket_type: SocketType) -> &'static str {
     }
 }
 
-/// Whether a peer that calls itself `theirs` may talk to a socket of type `ours`.
+/// Whether a peer of the type named `theirs` may talk to a socket of type `ours`.
 pub fn compatible(ours: SocketType, theirs: &[u8]) -> bool {
     let peers: &[SocketType] = match ours {
         SocketType::Req => &[SocketType::Rep, SocketType::Router],
@@ -61,7 +61,7 @@ mod tests {
     use crate::engine::zmtp::tests::ALL_TYPES;
 
     #[test]
-    fn whom_we_take_takes_us() {
+    fn compatible_types_are_so_both_ways() {
         for ours in ALL_TYPES {
             for theirs in ALL_TYPES {
                 let forth = compatible(ours, name(theirs).as_bytes());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_go_to_those_who_answer() {
+    fn request_types_match_reply_types() {
         assert!(compatible(SocketType::Req, b"ROUTER"));
         assert!(!compatible(SocketType::Req, b"DEALER"));
         assert!(!compatible(SocketType::Rep, b"ROUTER"));

@@ -1,11 +1,11 @@
-//! Subscriptions for peers older than ZMTP 3.1: a message whose first byte is 1 (subscribe) or 0 (cancel) and
-//! whose rest is the topic (RFC 29). In pipes they are SUBSCRIBE and CANCEL commands.
+//! Subscriptions for peers older than ZMTP 3.1: a message whose first byte is 1 (subscribe) or 0 (cancel),
+//! followed by the topic (RFC 29). In pipes they are SUBSCRIBE and CANCEL commands.
 use super::command::Command;
 use crate::message::COMMAND;
 
-/// What begins the message form of a subscription.
+/// First byte of the message form of a subscription.
 pub const SUBSCRIBE: u8 = 1;
-/// What begins the message form of a cancellation.
+/// First byte of the message form of a cancellation.
 pub const CANCEL: u8 = 0;
 
 /// The first byte and the rest of the message form of a pipe's frame, if it is a SUBSCRIBE or CANCEL command.

@@ -48,14 +48,14 @@ pub fn config(socket_type: SocketType) -> Config {
     }
 }
 
-/// A greeting of ZMTP 3 and what is shaped like it.
+/// A greeting of ZMTP 3, or an older one.
 pub fn greeting(revision: u8, minor: u8, mechanism: &str) -> Vec<u8> {
     let mut bytes = [SIGNATURE, &[revision, minor], mechanism.as_bytes()].concat();
     bytes.resize(64, 0);
     bytes
 }
 
-/// All that can be seen of one handshake.
+/// All that can be observed of one handshake.
 #[derive(Debug, PartialEq)]
 struct Seen {
     /// `None` while more bytes are due.
@@ -84,7 +84,7 @@ fn feed(config: &Config, bytes: &[u8], mut piece: impl FnMut() -> usize) -> Seen
                 seen.outcome = Some(Ok(peer));
             }
             Err(failure) => {
-                // How far into the piece it happened is nobody's business.
+                // The position within the piece is not compared.
                 seen.consumed = 0;
                 seen.outcome = Some(Err(failure));
             }
@@ -92,7 +92,11 @@ fn feed(config: &Config, bytes: &[u8], mut piece: impl FnMut() -> usize) -> Seen
         handshake.output(&mut seen.sent);
     }
     if seen.outcome.is_some() {
-        assert_eq!(handshake.input(b"\0").unwrap_err(), Failure::SILENT, "over is over");
+        assert_eq!(
+            handshake.input(b"\0").unwrap_err(),
+            Failure::SILENT,
+            "no bytes are taken after a failure"
+        );
     }
     seen
 }
@@ -101,7 +105,7 @@ fn at_once(config: &Config, bytes: &[u8]) -> Seen {
     feed(config, bytes, || usize::MAX)
 }
 
-/// A peer and what it was sent; its transcript must end with two bytes that are not for the handshake.
+/// A peer and the bytes it was sent; its transcript must end with two bytes that are not for the handshake.
 fn accepted(config: &Config, bytes: &[u8]) -> (Peer, Vec<u8>) {
     let seen = at_once(config, bytes);
     assert_eq!(seen.consumed, bytes.len() - 2, "{seen:?}");
@@ -116,7 +120,7 @@ fn router() -> Config {
     Config { routing_id: b"me".to_vec(), ..config(SocketType::Router) }
 }
 
-/// A plain peer, without anything told.
+/// A plain peer without properties.
 fn peer(version: Version, routing_id: &[u8]) -> Peer {
     Peer {
         version,
@@ -188,14 +192,14 @@ fn two_of_us_agree_under_any_chunking() {
         let (dealer, router) = pair(dealer, router, seed);
         let of_router = dealer.outcome.unwrap().unwrap();
         assert_eq!(of_router.version, Version::V3_1);
-        assert_eq!(of_router.routing_id, b"", "DEALER wants no routing ids");
+        assert_eq!(of_router.routing_id, b"", "DEALER uses no routing ids");
         assert_eq!(of_router.socket_type.as_deref(), Some("ROUTER"));
         assert_eq!(of_router.properties[1], ("Identity".to_owned(), b"me".to_vec()));
         assert_eq!(of_router.properties[2], ("X-long".to_owned(), vec![b'v'; 300]));
         let of_dealer = router.outcome.unwrap().unwrap();
         assert_eq!(of_dealer.routing_id, b"dee");
         assert_eq!(of_dealer.socket_type.as_deref(), Some("DEALER"));
-        // Either may have finished while the other's first message was under way; none of it is lost.
+        // Either may have finished while the other's first message was under way; no byte of it is lost.
         assert!(b"\0\x05hello".starts_with(&dealer.arriving));
         assert!(b"\0\x05hello".starts_with(&router.arriving));
         assert!(dealer.arriving.len() + router.arriving.len() >= 7);
@@ -261,7 +265,7 @@ fn zmtp_1_without_a_greeting_is_spoken_as_libzmq_speaks_it() {
 }
 
 #[test]
-fn only_subscribers_of_old_without_a_greeting_count_as_subscribed() {
+fn only_zmtp_1_subscribers_without_a_greeting_count_as_subscribed() {
     for (ours, phantom) in [(SocketType::Pub, true), (SocketType::Xpub, true), (SocketType::Push, false)] {
         let (seen, _) = accepted(&config(ours), b"\x01\0\x01\0");
         assert_eq!(seen.phantom_subscription, phantom);
@@ -273,21 +277,21 @@ fn only_subscribers_of_old_without_a_greeting_count_as_subscribed() {
 }
 
 #[test]
-fn routing_ids_of_elders_are_told_only_to_those_who_want_them() {
+fn routing_ids_of_older_peers_are_kept_only_where_the_socket_uses_them() {
     let (seen, _) = accepted(&config(SocketType::Dealer), b"\x04\0abc\x03\0");
     assert_eq!(seen, peer(Version::V1, b""));
 }
 
 #[test]
-fn whoever_must_authenticate_refuses_elders() {
+fn a_socket_that_authenticates_refuses_older_peers() {
     let zap = Zap { domain: b"dom".to_vec(), ..Default::default() };
     let with_domain = Config { zap, ..router() };
     let secured = securities().into_iter().skip(1).map(|(security, _)| Config { security, ..router() });
     for config in secured.chain([with_domain]) {
-        for elder in [&b"\x01\0"[..], b"\x01", b"\xff\0\0\0\0\0\0\0\x01\0"] {
-            let seen = at_once(&config, elder);
+        for older in [&b"\x01\0"[..], b"\x01", b"\xff\0\0\0\0\0\0\0\x01\0"] {
+            let seen = at_once(&config, older);
             assert_eq!(seen.outcome, Some(Err(Failure::SILENT)));
-            assert_eq!(seen.sent.len(), 10, "the routing id is kept from it");
+            assert_eq!(seen.sent.len(), 10, "the peer does not get the routing id");
         }
         for revision in [0, 1] {
             assert_eq!(refused(&config, &[SIGNATURE, &[revision, 5]].concat()), Failure::SILENT);
@@ -305,7 +309,7 @@ fn mechanisms_must_be_the_same_and_never_fall_back() {
                 assert_eq!(seen.outcome, None);
             } else {
                 assert_eq!(seen.outcome, Some(Err(Failure::MECHANISM_MISMATCH)), "{security:?} {theirs}");
-                assert_eq!(seen.sent.len(), 64, "not a word after the greeting");
+                assert_eq!(seen.sent.len(), 64, "no byte after the greeting");
             }
         }
     }
@@ -325,7 +329,7 @@ fn flags_of_commands_do_not_matter_as_with_libzmq() {
 }
 
 #[test]
-fn a_stranger_is_held_to_a_limit() {
+fn an_unauthenticated_peer_is_bounded() {
     let limits: [&[u8]; 3] = [
         &[&greeting(3, 1, "NULL")[..], b"\x06\0\0\0\0\0\0\x80\x01"].concat(),
         &[SIGNATURE, b"\x01\x05\x02\0\0\0\0\0\0\x80\x01"].concat(),
@@ -333,7 +337,7 @@ fn a_stranger_is_held_to_a_limit() {
     ];
     for bytes in limits {
         assert_eq!(refused(&router(), bytes), Failure::TOO_LARGE);
-        // One byte less is let through.
+        // One byte less is accepted.
         let mut bytes = bytes.to_vec();
         let length_end = bytes.len() - usize::from(bytes.last() == Some(&0)) - 1;
         bytes[length_end] -= 1;
@@ -341,7 +345,7 @@ fn a_stranger_is_held_to_a_limit() {
     }
 }
 
-/// Transcripts that lead somewhere, each with something after it.
+/// Transcripts of valid handshakes, each followed by further bytes.
 fn transcripts() -> Vec<Vec<u8>> {
     let null = greeting(3, 1, "NULL");
     vec![

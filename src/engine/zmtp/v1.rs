@@ -1,21 +1,21 @@
 //! Frame headers of ZMTP 1.0 (RFC 13): the length of flags and body in one byte, or 0xFF and eight more; then
-//! the byte of flags, of which MORE alone counts.
+//! the byte of flags, of which only MORE counts.
 use super::frame::Header;
 use crate::engine::Failure;
 use crate::message::MORE;
 
-/// The longest header.
+/// Most bytes of a header.
 pub const MAX_HEADER: usize = 10;
 
 /// In place of a short length: a long one follows.
-const LONG: u8 = 0xff;
+const LONG_LENGTH_MARK: u8 = 0xff;
 
-/// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed to tell. A length of
-/// zero leaves no room for the flags and breaks the protocol; a body that no machine can hold is `EMSGSIZE`.
-/// Both fail as soon as the length is there, before the flags.
+/// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed. A length of zero
+/// leaves no room for the flags and breaks the protocol. A body larger than memory can hold is `EMSGSIZE`.
+/// Both fail as soon as the length has arrived, before the flags.
 pub fn parse_header(buf: &[u8]) -> Result<Option<Header>, Failure> {
     let [first, rest @ ..] = buf else { return Ok(None) };
-    let (len, rest, header_len) = if *first == LONG {
+    let (len, rest, header_len) = if *first == LONG_LENGTH_MARK {
         let Some((len, rest)) = rest.split_first_chunk::<8>() else { return Ok(None) };
         (u64::from_be_bytes(*len), rest, MAX_HEADER)
     } else {
@@ -26,19 +26,18 @@ pub fn parse_header(buf: &[u8]) -> Result<Option<Header>, Failure> {
     Ok(rest.first().map(|flags| Header { flags: flags & MORE, ..header }))
 }
 
-/// Writes a header for a body of `len` bytes and says how long it came out: 2 or 10. Of `flags` only MORE
-/// counts.
+/// Writes a header for a body of `len` bytes and returns its length: 2 or 10. Of `flags` only MORE counts.
 pub fn encode_header(flags: u8, len: usize, header: &mut [u8; MAX_HEADER]) -> usize {
     let flags = flags & MORE;
     let len = (len as u64).saturating_add(1);
     match u8::try_from(len) {
-        Ok(short) if short != LONG => {
+        Ok(short) if short != LONG_LENGTH_MARK => {
             header[0] = short;
             header[1] = flags;
             2
         }
         _ => {
-            header[0] = LONG;
+            header[0] = LONG_LENGTH_MARK;
             header[1..9].copy_from_slice(&len.to_be_bytes());
             header[9] = flags;
             MAX_HEADER
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_is_parsed_back() {
+    fn encoded_headers_are_parsed_back() {
         for len in [0, 1, 252, 253, 254, 255, 256, 65_536, 1 << 40] {
             for flags in [0, MORE] {
                 let mut bytes = [0; MAX_HEADER];

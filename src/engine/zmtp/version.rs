@@ -1,6 +1,6 @@
 //! The versions of ZMTP.
 
-/// What a peer speaks; what both speak, since ours is the newest.
+/// The peer's version, which both sides speak, since ours is the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// ZMTP 1.0, with a greeting or without.
@@ -9,13 +9,13 @@ pub enum Version {
     V2,
     /// ZMTP 3.0.
     V3_0,
-    /// ZMTP 3.1, and whatever comes after it.
+    /// ZMTP 3.1 and later.
     V3_1,
 }
 
 impl Version {
-    /// Whether a frame with the COMMAND flag means something, PING among others. Where not, such frames of a V2
-    /// peer are dropped, and no heartbeat is kept.
+    /// Whether a frame with the COMMAND flag has a meaning. If not, such frames of a V2 peer are dropped, and
+    /// there is no heartbeat.
     pub fn has_commands(self) -> bool {
         self >= Version::V3_0
     }

@@ -1,4 +1,4 @@
-//! Which local processes may connect.
+//! The local processes that may connect.
 
 use crate::options::SocketOptions;
 use crate::sys::credentials;

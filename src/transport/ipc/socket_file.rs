@@ -1,4 +1,4 @@
-//! A socket in a fresh directory, and what removes both.
+//! A socket in a fresh directory, and its removal.
 
 use crate::errno::{Errno, Result};
 use crate::sys;

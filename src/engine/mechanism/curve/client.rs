@@ -15,7 +15,7 @@ use std::sync::Arc;
 const HELLO_COUNTER: u64 = 1;
 const INITIATE_COUNTER: u64 = 2;
 
-/// What a client waits for.
+/// The states of a client, by the command it waits for.
 pub enum Client {
     Welcome(AwaitWelcome),
     Ready(AwaitReady),
@@ -26,18 +26,18 @@ pub struct AwaitWelcome {
     keys: Arc<ClientKeys>,
     public: PublicKey,
     secret: SecretKey,
-    /// Of the server's long-term and our short-term key.
+    /// The key of the server's long-term and our short-term key pair.
     hello_key: HandshakeKey,
 }
 
 /// INITIATE is sent.
 pub struct AwaitReady {
-    /// Of the short-term keys.
+    /// The key of the short-term key pairs.
     key: SharedKey,
 }
 
 impl Client {
-    /// Appends our HELLO. Fails for a server key that no honest server has, all zeros among them.
+    /// Appends our HELLO. Fails for a server key that no honest server has, such as all zeros.
     pub fn start(keys: &Arc<ClientKeys>, turn: &mut Turn<'_>) -> Result<Client, Failure> {
         let (public, secret) = keypair().map_err(Failure::Own)?;
         let hello_key = HandshakeKey::new(&keys.server, &secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
@@ -70,7 +70,7 @@ impl AwaitWelcome {
 impl AwaitReady {
     fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let ready = ready::open(body, &self.key)?;
-        // Nothing counted has come before, and 0 is no counter.
+        // No counted command has come before, and 0 is no valid counter.
         let mut theirs = 0;
         nonce::rise(&mut theirs, ready.counter)?;
         let peer =

@@ -1,39 +1,41 @@
-//! The cookie: what a server would have to remember of a client between WELCOME and INITIATE, sealed for itself alone.
-//! The client brings it back; meanwhile nothing in our memory can open what the two will say.
+//! The cookie: the state of a client between WELCOME and INITIATE, sealed so that only the server can open
+//! it. The client sends it back. Meanwhile the server's memory holds no key that could open the connection's
+//! later messages.
 
 use super::nonce;
-use crate::crypto::{KEY, PublicKey, SealKey, SecretKey, TAG};
+use crate::crypto::{KEY_BYTES, PublicKey, SealKey, SecretKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::sys::lock::Lock;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Bytes of a cookie: the random part of its nonce, and a box around two keys.
-pub const COOKIE: usize = nonce::RANDOM + TAG + 2 * KEY;
+pub const COOKIE_BYTES: usize = nonce::RANDOM_BYTES + TAG_BYTES + 2 * KEY_BYTES;
 
 /// How long a key seals cookies, in milliseconds. It opens them for as long again.
 const KEY_LIFE_MS: u64 = 60_000;
 
 const PREFIX: &[u8; 8] = b"COOKIE--";
 
-/// The keys of all cookies of a server: the one in use and the one before. What was sealed with an older one is dead.
+/// The keys of all cookies of a server: the current one and the one before. Cookies sealed with an older one
+/// no longer open.
 #[derive(Default)]
 pub struct CookieKeys(Lock<Generations>);
 
 #[derive(Default)]
 struct Generations {
-    /// Made when first needed.
+    /// Made when first used.
     current: Option<Arc<SealKey>>,
     previous: Option<Arc<SealKey>>,
     since_ms: u64,
 }
 
-/// What makes one cookie unlike all others; a connection takes its own back and no other.
+/// Distinguishes one cookie from all others; a connection accepts only its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CookieId([u8; nonce::RANDOM]);
+pub struct CookieId([u8; nonce::RANDOM_BYTES]);
 
 impl CookieKeys {
-    /// Changes keys if it is time.
+    /// Changes the key if it is time.
     pub fn rotate(&self, now_ms: u64) {
         let mut keys = self.0.lock();
         if now_ms.saturating_sub(keys.since_ms) >= KEY_LIFE_MS {
@@ -43,22 +45,30 @@ impl CookieKeys {
     }
 
     /// Seals the client's short-term key and our own.
-    pub fn seal(&self, client: &PublicKey, ours: &SecretKey) -> Result<(CookieId, [u8; COOKIE]), Failure> {
+    pub fn seal(
+        &self,
+        client: &PublicKey,
+        ours: &SecretKey,
+    ) -> Result<(CookieId, [u8; COOKIE_BYTES]), Failure> {
         let key = self.current()?;
         let salt = nonce::salt()?;
-        let mut text = Zeroizing::new([0; TAG + 2 * KEY]);
-        text[TAG..TAG + KEY].copy_from_slice(client.as_bytes());
-        text[TAG + KEY..].copy_from_slice(ours.as_bytes());
+        let mut text = Zeroizing::new([0; TAG_BYTES + 2 * KEY_BYTES]);
+        text[TAG_BYTES..TAG_BYTES + KEY_BYTES].copy_from_slice(client.as_bytes());
+        text[TAG_BYTES + KEY_BYTES..].copy_from_slice(ours.as_bytes());
         key.seal_in_place(&nonce::salted(PREFIX, &salt), &mut *text).map_err(Failure::Errno)?;
-        let mut cookie = [0; COOKIE];
-        cookie[..nonce::RANDOM].copy_from_slice(&salt);
-        cookie[nonce::RANDOM..].copy_from_slice(&*text);
+        let mut cookie = [0; COOKIE_BYTES];
+        cookie[..nonce::RANDOM_BYTES].copy_from_slice(&salt);
+        cookie[nonce::RANDOM_BYTES..].copy_from_slice(&*text);
         Ok((CookieId(salt), cookie))
     }
 
-    /// Opens a cookie that came back. Fails if it is not the one that this connection gave (`id`), was changed, or
-    /// is too old.
-    pub fn open(&self, id: &CookieId, cookie: &[u8; COOKIE]) -> Result<(PublicKey, SecretKey), Failure> {
+    /// Opens a cookie that came back. Fails if it is not the one that this connection gave (`id`), was
+    /// changed, or is too old.
+    pub fn open(
+        &self,
+        id: &CookieId,
+        cookie: &[u8; COOKIE_BYTES],
+    ) -> Result<(PublicKey, SecretKey), Failure> {
         let (salt, sealed) = cookie.split_first_chunk().ok_or(Failure::CRYPTOGRAPHIC)?;
         if *salt != id.0 {
             return Err(Failure::CRYPTOGRAPHIC);
@@ -71,7 +81,7 @@ impl CookieKeys {
         for key in [current, previous].into_iter().flatten() {
             let mut text = Zeroizing::new(sealed.to_vec());
             if let Ok(keys) = key.open_in_place(&nonce, &mut text)
-                && let ([client, ours], []) = keys.as_chunks::<KEY>()
+                && let ([client, ours], []) = keys.as_chunks::<KEY_BYTES>()
             {
                 return Ok((PublicKey(*client), SecretKey::from_bytes(ours)));
             }
@@ -96,17 +106,17 @@ mod tests {
     use super::*;
     use crate::crypto::keys::keypair;
 
-    fn opens(keys: &CookieKeys, id: &CookieId, cookie: &[u8; COOKIE]) -> bool {
+    fn opens(keys: &CookieKeys, id: &CookieId, cookie: &[u8; COOKIE_BYTES]) -> bool {
         keys.open(id, cookie).is_ok()
     }
 
     #[test]
-    fn what_is_sealed_opens_again_and_only_whole() {
+    fn a_sealed_cookie_opens_only_unchanged() {
         let keys = CookieKeys::default();
         let (client, ours) = (keypair().unwrap().0, keypair().unwrap().1);
         let (id, cookie) = keys.seal(&client, &ours).unwrap();
         assert_eq!(keys.open(&id, &cookie), Ok((client, ours)));
-        for at in 0..COOKIE {
+        for at in 0..COOKIE_BYTES {
             let mut changed = cookie;
             changed[at] ^= 1;
             assert_eq!(keys.open(&id, &changed), Err(Failure::CRYPTOGRAPHIC));
@@ -124,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn old_cookies_die() {
+    fn old_cookies_do_not_open() {
         let keys = CookieKeys::default();
         keys.rotate(1_000_000);
         let (client, ours) = keypair().unwrap();
         let (id, cookie) = keys.seal(&client, &ours).unwrap();
         keys.rotate(1_000_000 + KEY_LIFE_MS - 1);
-        assert!(opens(&keys, &id, &cookie), "not yet time");
+        assert!(opens(&keys, &id, &cookie), "before the key changes");
         keys.rotate(1_000_000 + KEY_LIFE_MS);
         assert!(opens(&keys, &id, &cookie), "the generation before");
         let (young_id, young) = keys.seal(&client, &ours).unwrap();
@@ -138,6 +148,6 @@ mod tests {
         assert!(!opens(&keys, &id, &cookie));
         assert!(opens(&keys, &young_id, &young));
         keys.rotate(1_000_000 + 3 * KEY_LIFE_MS);
-        assert!(!opens(&keys, &young_id, &young), "even if nobody needed a key meanwhile");
+        assert!(!opens(&keys, &young_id, &young), "even if no key was used meanwhile");
     }
 }

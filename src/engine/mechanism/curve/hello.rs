@@ -1,8 +1,8 @@
-//! HELLO, client to server: the client's short-term key, and a box which shows that it knows the server's key.
+//! HELLO, client to server: the client's short-term key, and a box that proves it knows the server's key.
 
 use super::keys::KeyPair;
 use super::nonce;
-use crate::crypto::{HandshakeKey, KEY, PublicKey, TAG};
+use crate::crypto::{HandshakeKey, KEY_BYTES, PublicKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::command;
@@ -10,34 +10,35 @@ use std::sync::Arc;
 
 const NAME: &[u8] = b"\x05HELLO";
 const VERSION: [u8; 2] = [1, 0];
-/// So that the answer is shorter than the question and no server can be used to flood a third party.
-const PADDING: usize = 72;
-const PROOF: usize = 64;
+/// Makes the reply shorter than the request, so that a server cannot be used to flood a third party.
+const PADDING_BYTES: usize = 72;
+const PROOF_BYTES: usize = 64;
 const PREFIX: &[u8; 16] = b"CurveZMQHELLO---";
-/// What follows the name.
-const ARGUMENTS: usize = VERSION.len() + PADDING + KEY + size_of::<u64>() + TAG + PROOF;
+/// Bytes of the arguments behind the name.
+const ARGUMENTS_BYTES: usize =
+    VERSION.len() + PADDING_BYTES + KEY_BYTES + size_of::<u64>() + TAG_BYTES + PROOF_BYTES;
 
-/// A HELLO whose form is right; whose box is still to be opened.
+/// A HELLO whose form is valid; its box is not opened yet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The client's short-term key.
     pub client: PublicKey,
     pub counter: u64,
-    sealed: [u8; TAG + PROOF],
+    sealed: [u8; TAG_BYTES + PROOF_BYTES],
 }
 
-/// Appends a HELLO frame; `key` is that of the server's long-term and the client's short-term key.
+/// Appends a HELLO frame; `key` is that of the server's long-term and the client's short-term key pair.
 pub fn append(
     out: &mut Vec<u8>,
     key: &HandshakeKey,
     client: &PublicKey,
     counter: u64,
 ) -> Result<(), Failure> {
-    let mut sealed = [0; TAG + PROOF];
+    let mut sealed = [0; TAG_BYTES + PROOF_BYTES];
     key.seal_in_place(&nonce::counted(PREFIX, counter), &mut sealed).map_err(Failure::Errno)?;
-    let mut arguments = Vec::with_capacity(ARGUMENTS);
+    let mut arguments = Vec::with_capacity(ARGUMENTS_BYTES);
     arguments.extend_from_slice(&VERSION);
-    arguments.extend_from_slice(&[0; PADDING]);
+    arguments.extend_from_slice(&[0; PADDING_BYTES]);
     arguments.extend_from_slice(client.as_bytes());
     arguments.extend_from_slice(&counter.to_be_bytes());
     arguments.extend_from_slice(&sealed);
@@ -54,8 +55,8 @@ pub fn parse(body: &[u8]) -> Result<Hello, Failure> {
 
 fn parse_arguments(rest: &[u8]) -> Option<Hello> {
     let (version, rest) = rest.split_first_chunk::<2>()?;
-    let (_, rest) = rest.split_first_chunk::<PADDING>()?;
-    let (client, rest) = rest.split_first_chunk::<KEY>()?;
+    let (_, rest) = rest.split_first_chunk::<PADDING_BYTES>()?;
+    let (client, rest) = rest.split_first_chunk::<KEY_BYTES>()?;
     let (counter, rest) = rest.split_first_chunk::<8>()?;
     let sealed = rest.try_into().ok()?;
     (*version == VERSION).then(|| Hello {
@@ -66,11 +67,11 @@ fn parse_arguments(rest: &[u8]) -> Option<Hello> {
 }
 
 impl Hello {
-    /// Finds the key that the client knows us by, and the key that it shares with the client's. Fails if it is none
-    /// of `pairs`.
+    /// Finds the key pair by which the client knows this server, and the key that it shares with the
+    /// client's. Fails if it is none of `pairs`.
     pub fn open(&self, pairs: Vec<Arc<KeyPair>>) -> Result<(Arc<KeyPair>, HandshakeKey), Failure> {
         for pair in pairs {
-            // A client's key that agrees with every secret one opens nothing.
+            // A client's key of small order opens no box.
             let key = HandshakeKey::new(&self.client, &pair.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
             let mut sealed = self.sealed;
             if key.open_in_place(&nonce::counted(PREFIX, self.counter), &mut sealed).is_ok() {
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_appended_opens_with_whichever_key_it_is_for() {
+    fn an_appended_hello_opens_with_the_key_it_is_for() {
         let first = SecretKey::generate().unwrap();
         let second = SecretKey::generate().unwrap();
         let (first_public, second_public) = (first.public(), second.public());
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_agree_with_all_are_refused() {
+    fn keys_of_small_order_are_refused() {
         let keys = ServerKeys::new(SecretKey::generate().unwrap());
         let (_, mut body) = hello(&keys.pairs()[0].public);
         body[80..112].fill(0);

@@ -1,10 +1,10 @@
-//! INITIATE, client to server: the cookie, the client's long-term key with a vouch that it belongs to the short-term
-//! one, and the client's properties.
+//! INITIATE, client to server: the cookie, the client's long-term key with a vouch that it belongs to the
+//! short-term one, and the client's properties.
 
-use super::cookie::COOKIE;
+use super::cookie::COOKIE_BYTES;
 use super::keys::{ClientKeys, KeyPair};
-use super::nonce::{self, RANDOM};
-use crate::crypto::{HandshakeKey, KEY, PublicKey, SecretKey, SharedKey, TAG};
+use super::nonce::{self, RANDOM_BYTES};
+use crate::crypto::{HandshakeKey, KEY_BYTES, PublicKey, SecretKey, SharedKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::command;
@@ -13,18 +13,18 @@ const NAME: &[u8] = b"\x08INITIATE";
 const PREFIX: &[u8; 16] = b"CurveZMQINITIATE";
 const VOUCH_PREFIX: &[u8; 8] = b"VOUCH---";
 /// A box around the client's short-term and the server's long-term key.
-const VOUCH: usize = TAG + 2 * KEY;
-/// What stands before the properties in the box.
-const FIXED: usize = KEY + RANDOM + VOUCH;
+const VOUCH_BYTES: usize = TAG_BYTES + 2 * KEY_BYTES;
+/// Bytes in the box before the properties.
+const FIXED_BYTES: usize = KEY_BYTES + RANDOM_BYTES + VOUCH_BYTES;
 
-/// What is outside the box.
+/// The part outside the box.
 pub struct Envelope<'a> {
-    pub cookie: &'a [u8; COOKIE],
+    pub cookie: &'a [u8; COOKIE_BYTES],
     pub counter: u64,
     sealed: &'a [u8],
 }
 
-/// What is inside.
+/// The part inside the box.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Initiate {
     /// The client's long-term key.
@@ -37,7 +37,7 @@ pub struct Initiate {
 pub struct ShortTerm<'a> {
     pub client: &'a PublicKey,
     pub server: &'a PublicKey,
-    /// Of the two.
+    /// The key of the two short-term key pairs.
     pub key: &'a SharedKey,
 }
 
@@ -46,11 +46,11 @@ pub fn append(
     out: &mut Vec<u8>,
     keys: &ClientKeys,
     short_term: &ShortTerm<'_>,
-    (cookie, counter): (&[u8; COOKIE], u64),
+    (cookie, counter): (&[u8; COOKIE_BYTES], u64),
     metadata: &[u8],
 ) -> Result<(), Failure> {
     let salt = nonce::salt()?;
-    let mut sealed = vec![0; TAG];
+    let mut sealed = vec![0; TAG_BYTES];
     sealed.extend_from_slice(keys.public.as_bytes());
     sealed.extend_from_slice(&salt);
     sealed.extend_from_slice(&vouch(keys, short_term, &salt)?);
@@ -61,16 +61,20 @@ pub fn append(
     Ok(())
 }
 
-fn vouch(keys: &ClientKeys, short_term: &ShortTerm<'_>, salt: &[u8; RANDOM]) -> Result<[u8; VOUCH], Failure> {
-    let mut vouch = [0; VOUCH];
-    vouch[TAG..TAG + KEY].copy_from_slice(short_term.client.as_bytes());
-    vouch[TAG + KEY..].copy_from_slice(keys.server.as_bytes());
+fn vouch(
+    keys: &ClientKeys,
+    short_term: &ShortTerm<'_>,
+    salt: &[u8; RANDOM_BYTES],
+) -> Result<[u8; VOUCH_BYTES], Failure> {
+    let mut vouch = [0; VOUCH_BYTES];
+    vouch[TAG_BYTES..TAG_BYTES + KEY_BYTES].copy_from_slice(short_term.client.as_bytes());
+    vouch[TAG_BYTES + KEY_BYTES..].copy_from_slice(keys.server.as_bytes());
     let key = HandshakeKey::new(short_term.server, &keys.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
     key.seal_in_place(&nonce::salted(VOUCH_PREFIX, salt), &mut vouch).map_err(Failure::Errno)?;
     Ok(vouch)
 }
 
-/// Reads the body of an INITIATE as far as it is not sealed.
+/// Reads the body of an INITIATE, except its box.
 pub fn parse(body: &[u8]) -> Result<Envelope<'_>, Failure> {
     check_name(body)?;
     let rest = body.strip_prefix(NAME).ok_or(Failure::UNEXPECTED_COMMAND)?;
@@ -78,17 +82,21 @@ pub fn parse(body: &[u8]) -> Result<Envelope<'_>, Failure> {
 }
 
 fn parse_arguments(rest: &[u8]) -> Option<Envelope<'_>> {
-    let (cookie, rest) = rest.split_first_chunk::<COOKIE>()?;
+    let (cookie, rest) = rest.split_first_chunk::<COOKIE_BYTES>()?;
     let (counter, sealed) = rest.split_first_chunk::<8>()?;
-    (sealed.len() >= TAG + FIXED).then(|| Envelope { cookie, counter: u64::from_be_bytes(*counter), sealed })
+    (sealed.len() >= TAG_BYTES + FIXED_BYTES).then(|| Envelope {
+        cookie,
+        counter: u64::from_be_bytes(*counter),
+        sealed,
+    })
 }
 
 impl Envelope<'_> {
-    /// Opens the box and checks who vouches for what. `short_term` is ours and `key` the one that it shares with the
-    /// `client`'s; `server` is the pair that the client knows us by.
+    /// Opens the box and checks the vouch. `short_term` is our key, and `key` the one that it shares with the
+    /// `client`'s. `server` is the pair by which the client knows this server.
     ///
-    /// Fails with a key exchange error if the vouch is for other keys than those in use: an INITIATE that was meant
-    /// for another connection, or for another server.
+    /// Fails with a key exchange error if the vouch is for other keys than those in use. Such an INITIATE was
+    /// meant for another connection or another server.
     pub fn open(
         &self,
         key: &SharedKey,
@@ -100,15 +108,15 @@ impl Envelope<'_> {
         let text = key
             .open_in_place(&nonce::counted(PREFIX, self.counter), &mut sealed)
             .map_err(|_| Failure::CRYPTOGRAPHIC)?;
-        let (long_term, rest) = text.split_first_chunk::<KEY>().ok_or(Failure::MALFORMED_INITIATE)?;
-        let (salt, rest) = rest.split_first_chunk::<RANDOM>().ok_or(Failure::MALFORMED_INITIATE)?;
-        let (vouch, metadata) = rest.split_first_chunk::<VOUCH>().ok_or(Failure::MALFORMED_INITIATE)?;
+        let (long_term, rest) = text.split_first_chunk::<KEY_BYTES>().ok_or(Failure::MALFORMED_INITIATE)?;
+        let (salt, rest) = rest.split_first_chunk::<RANDOM_BYTES>().ok_or(Failure::MALFORMED_INITIATE)?;
+        let (vouch, metadata) = rest.split_first_chunk::<VOUCH_BYTES>().ok_or(Failure::MALFORMED_INITIATE)?;
         let long_term = PublicKey(*long_term);
         let mut vouch = *vouch;
         let vouched = HandshakeKey::new(&long_term, short_term)
             .and_then(|key| key.open_in_place(&nonce::salted(VOUCH_PREFIX, salt), &mut vouch))
             .map_err(|_| Failure::CRYPTOGRAPHIC)?;
-        match vouched.as_chunks::<KEY>() {
+        match vouched.as_chunks::<KEY_BYTES>() {
             ([of_client, of_server], [])
                 if PublicKey(*of_client) == *client && PublicKey(*of_server) == server.public =>
             {
@@ -128,7 +136,7 @@ mod tests {
     use crate::engine::mechanism::tests::body;
     use std::sync::Arc;
 
-    /// All keys that take part.
+    /// All keys of a handshake.
     struct Cast {
         client: ClientKeys,
         client_short: (PublicKey, SecretKey),
@@ -150,7 +158,7 @@ mod tests {
     fn said(cast: &Cast, vouched: &PublicKey) -> Vec<u8> {
         let key = SharedKey::new(&cast.server_short.0, &cast.client_short.1).unwrap();
         let short_term = ShortTerm { client: vouched, server: &cast.server_short.0, key: &key };
-        body(|out| append(out, &cast.client, &short_term, (&[7; COOKIE], 2), b"metadata").unwrap())
+        body(|out| append(out, &cast.client, &short_term, (&[7; COOKIE_BYTES], 2), b"metadata").unwrap())
     }
 
     fn heard(cast: &Cast, body: &[u8]) -> Result<Initiate, Failure> {
@@ -159,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_appended_opens_and_only_whole() {
+    fn an_appended_initiate_opens_only_unchanged() {
         let cast = cast();
         let good = said(&cast, &cast.client_short.0);
         assert_eq!(good.len(), 257 + 8);
         let envelope = parse(&good).unwrap();
-        assert_eq!((envelope.cookie, envelope.counter), (&[7; COOKIE], 2));
+        assert_eq!((envelope.cookie, envelope.counter), (&[7; COOKIE_BYTES], 2));
         let initiate = Initiate { client: cast.client.public, metadata: b"metadata".to_vec() };
         assert_eq!(heard(&cast, &good), Ok(initiate));
         for at in 105..good.len() {
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn a_key_whose_secret_the_client_does_not_have_is_refused() {
         let mut cast = cast();
-        for public in [keypair().unwrap().0, PublicKey([0; KEY])] {
+        for public in [keypair().unwrap().0, PublicKey([0; KEY_BYTES])] {
             cast.client.public = public;
             let body = said(&cast, &cast.client_short.0);
             assert_eq!(heard(&cast, &body), Err(Failure::CRYPTOGRAPHIC));

@@ -1,50 +1,51 @@
 //! The long-term keys of either side.
 
 use super::cookie::CookieKeys;
-use crate::crypto::{KEY, PublicKey, SecretKey};
+use crate::crypto::{KEY_BYTES, PublicKey, SecretKey};
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
 use std::sync::{Arc, Weak};
 
-/// The keys that clients may know one endpoint by. A server opens each HELLO with one after the other, and each try
-/// costs as much as any other step of the handshake: more keys than a change of keys needs would be a present to
-/// whoever floods it.
+/// Most keys by which clients may know one endpoint. A server tries them one after the other on each HELLO.
+/// Each try costs as much as any other step of the handshake, so more keys than a change of keys needs would
+/// help an attacker flood it.
 pub const MAX_SERVER_KEYS: usize = 8;
 
-/// What a client needs.
+/// The keys of a client.
 #[derive(Debug)]
 pub struct ClientKeys {
-    /// Ours, as we say; a server finds out whether the secret one belongs to it.
+    /// Our own, as the program gave them; a server finds out whether the secret key belongs to the public
+    /// one.
     pub public: PublicKey,
     pub secret: SecretKey,
-    /// The server's.
+    /// The server's public key.
     pub server: PublicKey,
 }
 
-/// What all endpoints of a server socket have in common: the keys it is known by, and those of its cookies. Any thread
-/// may change and use them.
+/// The keys that all endpoints of a server socket share: those it is known by, and those of its cookies. Any
+/// thread may change and use them.
 #[derive(Default)]
 pub struct KeyRing {
     known: Lock<Known>,
     cookies: CookieKeys,
 }
 
-/// The keys that a ring opens HELLOs with.
+/// The keys with which a ring opens HELLOs.
 #[derive(Default)]
 struct Known {
-    /// Each belongs to the endpoints that hold it ([`ServerKeys`]) and counts for those alone.
+    /// Each belongs to the endpoints that hold it ([`ServerKeys`]) and applies only to those.
     own: Vec<Weak<KeyPair>>,
-    /// These count for all.
+    /// Apply to all endpoints.
     further: Vec<Arc<KeyPair>>,
 }
 
-/// What the endpoints need that were bound under one value of `ZMQ_CURVE_SECRETKEY`.
+/// The keys of the endpoints that were bound under one value of `ZMQ_CURVE_SECRETKEY`.
 pub struct ServerKeys {
     own: Arc<KeyPair>,
     ring: Arc<KeyRing>,
 }
 
-/// A secret key and the public one that belongs to it.
+/// A secret key and its public key.
 #[derive(Debug)]
 pub struct KeyPair {
     pub public: PublicKey,
@@ -52,7 +53,11 @@ pub struct KeyPair {
 }
 
 impl ClientKeys {
-    pub fn from_bytes(public: &[u8; KEY], secret: &[u8; KEY], server: &[u8; KEY]) -> ClientKeys {
+    pub fn from_bytes(
+        public: &[u8; KEY_BYTES],
+        secret: &[u8; KEY_BYTES],
+        server: &[u8; KEY_BYTES],
+    ) -> ClientKeys {
         ClientKeys {
             public: PublicKey(*public),
             secret: SecretKey::from_bytes(secret),
@@ -62,7 +67,7 @@ impl ClientKeys {
 }
 
 impl KeyRing {
-    /// Keys for endpoints whose own key is this one.
+    /// Keys for endpoints whose own key is `own`.
     pub fn serve(self: &Arc<KeyRing>, own: SecretKey) -> ServerKeys {
         let own = Arc::new(KeyPair::new(own));
         let mut known = self.known.lock();
@@ -71,8 +76,9 @@ impl KeyRing {
         ServerKeys { own, ring: Arc::clone(self) }
     }
 
-    /// Lets clients in that know us by this key, from their next HELLO on, at every endpoint. A key that is there
-    /// already stays where it is. Errors: `ENOBUFS` where there are [`MAX_SERVER_KEYS`], one of them an endpoint's own.
+    /// Adds a key by which clients may know this server, from their next HELLO on, at every endpoint. Adding
+    /// a key again changes nothing. Errors: `ENOBUFS` where there are [`MAX_SERVER_KEYS`], one of them an
+    /// endpoint's own.
     pub fn add(&self, secret: SecretKey) -> Result<()> {
         let pair = KeyPair::new(secret);
         let further = &mut self.known.lock().further;
@@ -86,8 +92,8 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Takes a key back, be it one that was added or an endpoint's own: no HELLO opens with it any more. Connections
-    /// that stand, or have got beyond HELLO, are left alone. Errors: `ENOENT` where it is not there.
+    /// Withdraws a key, added or an endpoint's own: no HELLO opens with it any more. Connections that are
+    /// established, or beyond HELLO, go on. Errors: `ENOENT` where there is no such key.
     pub fn withdraw(&self, public: &PublicKey) -> Result<()> {
         let known = &mut *self.known.lock();
         let before = known.own.len() + known.further.len();
@@ -98,12 +104,12 @@ impl KeyRing {
 }
 
 impl ServerKeys {
-    /// Alone on a ring.
+    /// Keys on a ring of their own.
     pub fn new(own: SecretKey) -> ServerKeys {
         Arc::new(KeyRing::default()).serve(own)
     }
 
-    /// Changes the key of cookies when it is time; `now_ms` is of any clock that does not go back. To be called
+    /// Changes the key of cookies when it is time; `now_ms` is of any clock that does not go back. Call it
     /// whenever a peer is accepted.
     pub fn rotate_cookies(&self, now_ms: u64) {
         self.ring.cookies.rotate(now_ms);
@@ -113,7 +119,7 @@ impl ServerKeys {
         &self.ring.cookies
     }
 
-    /// The keys that clients may know us by, our own first.
+    /// The keys by which clients may know this server, our own first.
     pub(super) fn pairs(&self) -> Vec<Arc<KeyPair>> {
         let known = self.ring.known.lock();
         let own = known.own.iter().any(|pair| std::ptr::eq(pair.as_ptr(), &*self.own)).then_some(&self.own);
@@ -138,11 +144,11 @@ mod tests {
     }
 
     fn secret(number: u8) -> SecretKey {
-        SecretKey::from_bytes(&[number; KEY])
+        SecretKey::from_bytes(&[number; KEY_BYTES])
     }
 
     #[test]
-    fn keys_come_and_go() {
+    fn keys_are_added_and_withdrawn() {
         let ring = Arc::new(KeyRing::default());
         let keys = ring.serve(secret(0));
         for number in 1..MAX_SERVER_KEYS as u8 {
@@ -161,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_key_counts_for_its_endpoints_alone_until_it_is_withdrawn() {
+    fn an_own_key_applies_only_to_its_endpoints_until_withdrawn() {
         let ring = Arc::new(KeyRing::default());
         let (old, new) = (ring.serve(secret(1)), ring.serve(secret(2)));
         ring.add(secret(3)).unwrap();

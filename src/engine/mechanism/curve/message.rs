@@ -1,7 +1,7 @@
 //! MESSAGE, both ways: the frames of the data phase, messages and commands alike, each in a box of its own.
 
 use super::nonce;
-use crate::crypto::{BoxStream, Sealed, SharedKey, TAG};
+use crate::crypto::{BoxStream, Sealed, SharedKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::frame::Header;
@@ -11,42 +11,43 @@ use crate::message::{COMMAND, MORE};
 use std::fmt;
 use std::mem::MaybeUninit;
 
-/// By how many bytes the body of a frame grows when it is sealed. All of them come before it.
-pub const OVERHEAD: usize = HEAD + TAG + 1;
+/// Bytes by which the body of a frame grows when it is sealed. All of them come before it.
+pub const OVERHEAD_BYTES: usize = HEAD_BYTES + TAG_BYTES + 1;
 
 const NAME: &[u8] = b"\x07MESSAGE";
-/// Name and counter.
-const HEAD: usize = NAME.len() + size_of::<u64>();
+/// Bytes of name and counter.
+const HEAD_BYTES: usize = NAME.len() + size_of::<u64>();
 
-/// MORE and COMMAND as the first byte in the box has them: not the bits of a frame's header.
+/// MORE and COMMAND in the first byte of the box. They differ from the bits of a frame's header.
 const SEALED_MORE: u8 = 1;
 const SEALED_COMMAND: u8 = 2;
 
 const FROM_CLIENT: &[u8; 16] = b"CurveZMQMESSAGEC";
 const FROM_SERVER: &[u8; 16] = b"CurveZMQMESSAGES";
 
-/// The two directions of a connection. They have nothing in common any more: each goes to whoever sends or receives.
+/// The two directions of a connection. They share no state: one goes to the send half, the other to the
+/// receive half.
 pub struct CurveCodec {
     pub sealer: Sealer,
     pub opener: Opener,
 }
 
-/// Puts what leaves into boxes.
+/// Seals outgoing frames into boxes.
 pub struct Sealer {
     stream: BoxStream,
-    /// Of what was sent last.
+    /// Counter of the last frame sent.
     counter: u64,
     version: Version,
 }
 
-/// Takes what arrives out of its boxes.
+/// Opens the boxes of incoming frames.
 pub struct Opener {
     stream: BoxStream,
-    /// Of what came last.
+    /// Counter of the last frame received.
     counter: u64,
 }
 
-/// Frames that lie one behind the other, to be opened in one go.
+/// Consecutive frames, to be opened in one call.
 pub struct Run {
     batch: [Sealed; Run::MAX_RUN_FRAMES],
     count: usize,
@@ -64,7 +65,7 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Frames in one go.
+    /// Most frames of a run.
     const MAX_RUN_FRAMES: usize = 64;
 
     pub fn is_empty(&self) -> bool {
@@ -86,7 +87,7 @@ impl Run {
     }
 }
 
-/// How far the counters have got in the handshake.
+/// The counters at the end of the handshake.
 #[derive(Clone, Copy, Debug)]
 pub struct Counters {
     pub ours: u64,
@@ -116,11 +117,11 @@ impl CurveCodec {
 }
 
 impl Sealer {
-    /// Appends a whole frame, header and all, for a frame with these flags and this body as it lies in a pipe; of the
-    /// flags MORE and COMMAND count. Subscriptions get the form that the peer's version takes.
+    /// Appends a complete frame with header, for a frame with these flags and this body in a pipe; only the
+    /// flags MORE and COMMAND count. Subscriptions get the form of the peer's version.
     ///
-    /// Fails with `ENOMEM` where memory is short, and with `EPROTO` once all counters are used up; `out` is then as
-    /// it was.
+    /// Fails with `ENOMEM` where memory is short, and with `EPROTO` once all counters are used up; `out` is
+    /// then unchanged.
     #[inline]
     pub fn append_frame(&mut self, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Failure> {
         self.append_unfinished(out, flags, body)?;
@@ -128,8 +129,8 @@ impl Sealer {
         Ok(())
     }
 
-    /// As [`append_frame`](Sealer::append_frame), faster where frames follow one another: they are whole only
-    /// after [`finish`](Sealer::finish), and `out` is only appended to until then.
+    /// As [`append_frame`](Sealer::append_frame), faster for consecutive frames. They are complete only after
+    /// [`finish`](Sealer::finish); until then the caller only appends to `out`.
     #[inline]
     pub fn append_unfinished(&mut self, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Failure> {
         if flags & COMMAND != 0
@@ -141,14 +142,14 @@ impl Sealer {
         self.append(out, flags, &[], body)
     }
 
-    /// Finishes what was appended.
+    /// Completes the appended frames.
     pub fn finish(&mut self, out: &mut [u8]) {
         self.stream.finish(out);
     }
 
-    /// How long the frame for a body of `body_len` bytes is, header and all.
+    /// Length of the frame for a body of `body_len` bytes, with header.
     pub fn frame_len(body_len: usize) -> usize {
-        let sealed = body_len.saturating_add(OVERHEAD);
+        let sealed = body_len.saturating_add(OVERHEAD_BYTES);
         let header = if sealed <= usize::from(u8::MAX) { 2 } else { frame::MAX_HEADER };
         sealed.saturating_add(header)
     }
@@ -156,7 +157,7 @@ impl Sealer {
     #[inline]
     fn append(&mut self, out: &mut Vec<u8>, flags: u8, first: &[u8], rest: &[u8]) -> Result<(), Failure> {
         let counter = self.counter.checked_add(1).ok_or(Failure::SILENT)?;
-        let len = OVERHEAD.saturating_add(first.len()).saturating_add(rest.len());
+        let len = OVERHEAD_BYTES.saturating_add(first.len()).saturating_add(rest.len());
         out.try_reserve(len.saturating_add(frame::MAX_HEADER)).map_err(|_| Failure::Errno(Errno::NOMEM))?;
         self.counter = counter;
         frame::append_header(out, 0, len);
@@ -171,33 +172,32 @@ impl Sealer {
 }
 
 impl Opener {
-    /// Opens the body of a frame where it lies: its flags, MORE and COMMAND, and the body that was sealed, which is
-    /// what remains behind the first [`OVERHEAD`] bytes. The flags in the frame's own header mean nothing: anybody
-    /// could have changed them.
+    /// Opens the body of a frame in place. Returns its flags, MORE and COMMAND, and the body, which lies
+    /// behind the first [`OVERHEAD_BYTES`] bytes. The flags in the frame's own header are ignored: an
+    /// attacker could have changed them.
     ///
-    /// Fails with libzmq's code for what is wrong; then nothing more may be opened.
+    /// Fails with libzmq's code for the fault; then no more frames may be opened.
     #[inline]
     pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<(u8, &'a mut [u8]), Failure> {
         let counter = self.check(body)?;
-        let sealed = body.get_mut(HEAD..).unwrap_or_default();
+        let sealed = body.get_mut(HEAD_BYTES..).unwrap_or_default();
         let text = self.stream.open_in_place(counter, sealed).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         let (sealed_flags, text) = text.split_first_mut().ok_or(Failure::MALFORMED_MESSAGE)?;
         Ok((flags(*sealed_flags), text))
     }
 
-    /// Puts the frame with this header, the next one behind those of the run, on the run too; `received` is where they
-    /// all are.
+    /// Adds the frame with this header to the run. It has to follow those of the run in `received`.
     ///
-    /// Fails as [`open`](Opener::open) does with what can be seen from outside; then the run is as it was.
+    /// Fails as [`open`](Opener::open) does for faults visible from outside; the run is then unchanged.
     #[inline]
     pub fn add(&mut self, run: &mut Run, header: &Header, received: &[u8]) -> Result<(), Failure> {
         let at = run.received.saturating_add(header.header_len);
         let body = received.get(at..run.received.saturating_add(header.frame_len())).unwrap_or_default();
         let counter = self.check(body)?;
-        let opened = body.len().saturating_sub(OVERHEAD);
+        let opened = body.len().saturating_sub(OVERHEAD_BYTES);
         let gap = frame::header(0, opened).as_slice().len();
         if let Some(sealed) = run.batch.get_mut(run.count) {
-            *sealed = Sealed { counter, at: at + HEAD, len: body.len() - HEAD, gap, first: 0 };
+            *sealed = Sealed { counter, at: at + HEAD_BYTES, len: body.len() - HEAD_BYTES, gap, first: 0 };
             run.count += 1;
             run.received += header.frame_len();
             run.opened += gap + opened;
@@ -205,18 +205,18 @@ impl Opener {
         Ok(())
     }
 
-    /// Takes everything off the run again, before any of it was opened: `last` is what [`last`](Opener::last) was before.
+    /// Empties the run before any of it was opened. `last` is the value of [`last`](Opener::last) before it.
     pub fn take_back(&mut self, last: u64) {
         self.counter = last;
     }
 
-    /// The counter of the frame that came last.
+    /// The counter of the last frame.
     pub fn last(&self) -> u64 {
         self.counter
     }
 
-    /// Opens the frames of a run into `room`: frames in the form a pipe has them in, as many as are good. `false`: the next
-    /// one is a forgery, so nothing more may be opened.
+    /// Opens the frames of a run into `room`, in the form of a pipe, up to the first forgery. `false`: there
+    /// was one, and no more frames may be opened.
     pub fn open_run<'a>(
         &mut self,
         run: &mut Run,
@@ -243,19 +243,19 @@ impl Opener {
         room: &'a mut [MaybeUninit<u8>],
     ) -> Result<(u8, &'a mut [u8]), Failure> {
         let counter = self.check(body)?;
-        let mut batch = [Sealed { counter, at: HEAD, len: body.len() - HEAD, gap: 0, first: 0 }];
+        let mut batch = [Sealed { counter, at: HEAD_BYTES, len: body.len() - HEAD_BYTES, gap: 0, first: 0 }];
         let (text, good) = self.stream.open_batch(body, &mut batch, room);
         if good == 1 { Ok((flags(batch[0].first), text)) } else { Err(Failure::CRYPTOGRAPHIC) }
     }
 
-    /// All that can be seen from outside; gives the counter.
+    /// Checks the parts visible from outside; returns the counter.
     fn check(&mut self, body: &[u8]) -> Result<u64, Failure> {
         let Some(rest) = body.strip_prefix(NAME) else {
             check_name(body)?;
             return Err(Failure::UNEXPECTED_COMMAND);
         };
-        let Some(counter) = rest.first_chunk::<8>().filter(|_| body.len() >= OVERHEAD) else {
-            // A name alone is no command to libzmq.
+        let Some(counter) = rest.first_chunk::<8>().filter(|_| body.len() >= OVERHEAD_BYTES) else {
+            // A name alone is no command in libzmq.
             check_name(body)?;
             return Err(Failure::MALFORMED_MESSAGE);
         };
@@ -272,14 +272,14 @@ impl fmt::Debug for CurveCodec {
     }
 }
 
-/// MORE and COMMAND as the first byte in the box.
+/// MORE and COMMAND for the first byte of the box.
 pub(in crate::engine) fn sealed_flags(flags: u8) -> u8 {
     let more = if flags & MORE == 0 { 0 } else { SEALED_MORE };
     let command = if flags & COMMAND == 0 { 0 } else { SEALED_COMMAND };
     more | command
 }
 
-/// The other way.
+/// The inverse of [`sealed_flags`].
 pub(in crate::engine) fn flags(sealed: u8) -> u8 {
     let more = if sealed & SEALED_MORE == 0 { 0 } else { MORE };
     let command = if sealed & SEALED_COMMAND == 0 { 0 } else { COMMAND };
@@ -299,13 +299,13 @@ mod tests {
         assert_eq!(&out[..6], b"before");
         out.drain(..6);
         let header = parse_header(&out).unwrap().unwrap();
-        assert!(!header.more() && !header.is_command(), "as libzmq sends them");
+        assert!(!header.more() && !header.is_command(), "the outer flags are those of libzmq");
         assert_eq!(header.frame_len(), out.len());
         out.split_off(header.header_len)
     }
 
     #[test]
-    fn what_is_sealed_opens_both_ways() {
+    fn sealed_frames_open_both_ways() {
         let (mut client, mut server) = codecs(Version::V3_1);
         for len in [0, 1, 63, 64, 100, 221, 222, 223, 255, 256, 4096, 100_000] {
             for flags in [0, MORE, COMMAND, MORE | COMMAND] {
@@ -314,11 +314,11 @@ mod tests {
                     [(&mut client.sealer, &mut server.opener), (&mut server.sealer, &mut client.opener)];
                 for (sealer, opener) in pairs {
                     let mut frame = sealed(sealer, flags, &body);
-                    assert_eq!(frame.len(), OVERHEAD + len);
+                    assert_eq!(frame.len(), OVERHEAD_BYTES + len);
                     let header = if frame.len() > 255 { 9 } else { 2 };
                     assert_eq!(Sealer::frame_len(len), header + frame.len());
                     assert_eq!(opener.open(&mut frame).unwrap(), (flags, &mut body.clone()[..]));
-                    assert_eq!(frame[OVERHEAD..], body);
+                    assert_eq!(frame[OVERHEAD_BYTES..], body);
                 }
             }
         }
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_taken_twice_or_out_of_order() {
+    fn no_frame_is_accepted_twice_or_out_of_order() {
         let (mut client, mut server) = codecs(Version::V3_1);
         let frames: Vec<_> = (0..3).map(|_| sealed(&mut client.sealer, 0, b"hi")).collect();
         server.opener.open(&mut frames[1].clone()).unwrap();
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_byte_is_found() {
+    fn every_changed_byte_is_detected() {
         let (mut client, mut server) = codecs(Version::V3_1);
         let good = sealed(&mut client.sealer, 0, b"hello");
         for at in 0..good.len() {
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn short_ones_are_malformed() {
+    fn short_frames_are_malformed() {
         let (mut client, mut server) = codecs(Version::V3_1);
         let good = sealed(&mut client.sealer, 0, b"");
         for cut in 0..good.len() {
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn old_peers_get_subscriptions_as_messages() {
+    fn older_peers_get_subscriptions_as_messages() {
         let subscribe = b"\x09SUBSCRIBEabc";
         let (mut client, mut server) = codecs(Version::V3_0);
         let mut frame = sealed(&mut client.sealer, COMMAND, subscribe);

@@ -1,8 +1,9 @@
-//! CURVE (RFCs 25 and 26): each side proves by what it can open that it has its long-term key, and all that follows is
-//! sealed with short-term keys that die with the connection.
+//! CURVE (RFCs 25 and 26). Each side proves that it has its long-term key by what it can open. All later
+//! frames are sealed with short-term keys, which are wiped with the connection.
 //!
-//! The client says HELLO, the server WELCOME, the client INITIATE; the server may ask the authenticator about the
-//! client's long-term key, and says READY. Then each frame is a MESSAGE. States are in [`client`] and [`server`].
+//! The client sends HELLO, the server WELCOME, the client INITIATE. The server may ask the authenticator
+//! about the client's long-term key, and sends READY. Then each frame is a MESSAGE. The states are in
+//! [`client`] and [`server`].
 
 mod client;
 mod cookie;

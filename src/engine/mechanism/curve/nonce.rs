@@ -1,19 +1,20 @@
-//! Nonces: a prefix that tells one use of a key from another, and what makes each of them new (RFC 26).
+//! Nonces: a prefix that distinguishes the uses of a key, and a counter or random bytes that make each nonce
+//! new (RFC 26).
 //!
-//! One counter numbers all that a side sends, from HELLO or READY on; the other side sees to it that it rises.
+//! One counter numbers all commands of a side, from HELLO or READY on; the other side checks that it rises.
 
-use crate::crypto::{NONCE, random};
+use crate::crypto::{NONCE_BYTES, random};
 use crate::engine::Failure;
 
-/// What the counter and the random part leave of a nonce.
+/// Bytes of a nonce that the counter and the random part leave to the prefix.
 const COUNTED_PREFIX: usize = 16;
 const RANDOM_PREFIX: usize = 8;
 /// Bytes of the random part.
-pub const RANDOM: usize = 16;
+pub const RANDOM_BYTES: usize = 16;
 
 /// A nonce with a counter.
-pub fn counted(prefix: &[u8; COUNTED_PREFIX], counter: u64) -> [u8; NONCE] {
-    let mut nonce = [0; NONCE];
+pub fn counted(prefix: &[u8; COUNTED_PREFIX], counter: u64) -> [u8; NONCE_BYTES] {
+    let mut nonce = [0; NONCE_BYTES];
     let (front, back) = nonce.split_at_mut(COUNTED_PREFIX);
     front.copy_from_slice(prefix);
     back.copy_from_slice(&counter.to_be_bytes());
@@ -21,22 +22,22 @@ pub fn counted(prefix: &[u8; COUNTED_PREFIX], counter: u64) -> [u8; NONCE] {
 }
 
 /// A nonce with random bytes, which are sent along.
-pub fn salted(prefix: &[u8; RANDOM_PREFIX], salt: &[u8; RANDOM]) -> [u8; NONCE] {
-    let mut nonce = [0; NONCE];
+pub fn salted(prefix: &[u8; RANDOM_PREFIX], salt: &[u8; RANDOM_BYTES]) -> [u8; NONCE_BYTES] {
+    let mut nonce = [0; NONCE_BYTES];
     let (front, back) = nonce.split_at_mut(RANDOM_PREFIX);
     front.copy_from_slice(prefix);
     back.copy_from_slice(salt);
     nonce
 }
 
-/// Fresh random bytes. Fails with what the system says if it has none.
-pub fn salt() -> Result<[u8; RANDOM], Failure> {
-    let mut salt = [0; RANDOM];
+/// Fresh random bytes. Fails with the system's error if it has none.
+pub fn salt() -> Result<[u8; RANDOM_BYTES], Failure> {
+    let mut salt = [0; RANDOM_BYTES];
     random::fill(&mut salt).map_err(Failure::Own)?;
     Ok(salt)
 }
 
-/// Takes the peer's next counter: it must be greater than its last, or something came twice or out of order.
+/// Takes the peer's next counter. It must be greater than the last, or a command came twice or out of order.
 pub fn rise(last: &mut u64, next: u64) -> Result<(), Failure> {
     if next <= *last {
         return Err(Failure::INVALID_SEQUENCE);
@@ -52,13 +53,13 @@ mod tests {
     use crate::sys::faults::{self, Call};
 
     #[test]
-    fn nonces_are_laid_out_as_the_rfc_says() {
+    fn nonces_have_the_layout_of_the_rfc() {
         assert_eq!(counted(b"CurveZMQHELLO---", 0x0102), *b"CurveZMQHELLO---\0\0\0\0\0\0\x01\x02");
         assert_eq!(salted(b"COOKIE--", b"0123456789abcdef"), *b"COOKIE--0123456789abcdef");
     }
 
     #[test]
-    fn what_the_system_refuses_us_is_not_the_peers_fault() {
+    fn a_failure_of_the_systems_random_bytes_is_not_the_peers_fault() {
         let _refused = faults::refuse(Call::Random, Errno::FAULT, 2);
         assert_eq!(salt(), Err(Failure::Own(Errno::FAULT)));
         assert!(!Failure::Own(Errno::FAULT).is_the_peers());

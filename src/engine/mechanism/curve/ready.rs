@@ -1,14 +1,14 @@
 //! READY, server to client: the server's properties.
 
 use super::nonce;
-use crate::crypto::{SharedKey, TAG};
+use crate::crypto::{SharedKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::zmtp::command;
 
 const NAME: &[u8] = b"\x05READY";
 const PREFIX: &[u8; 16] = b"CurveZMQREADY---";
 
-/// What a READY tells.
+/// The content of a READY.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ready {
     pub counter: u64,
@@ -16,9 +16,9 @@ pub struct Ready {
     pub metadata: Vec<u8>,
 }
 
-/// Appends a READY frame; `key` is that of the short-term keys.
+/// Appends a READY frame; `key` is that of the short-term key pairs.
 pub fn append(out: &mut Vec<u8>, key: &SharedKey, ready: &Ready) -> Result<(), Failure> {
-    let mut sealed = vec![0; TAG];
+    let mut sealed = vec![0; TAG_BYTES];
     sealed.extend_from_slice(&ready.metadata);
     key.seal_in_place(&nonce::counted(PREFIX, ready.counter), &mut sealed).map_err(Failure::Errno)?;
     command::append(out, NAME, &[&ready.counter.to_be_bytes(), &sealed[..]].concat());
@@ -29,7 +29,7 @@ pub fn append(out: &mut Vec<u8>, key: &SharedKey, ready: &Ready) -> Result<(), F
 pub fn open(body: &[u8], key: &SharedKey) -> Result<Ready, Failure> {
     let rest = body.strip_prefix(NAME).ok_or(Failure::UNEXPECTED_COMMAND)?;
     let (counter, sealed) = rest.split_first_chunk::<8>().ok_or(Failure::MALFORMED_READY)?;
-    if sealed.len() < TAG {
+    if sealed.len() < TAG_BYTES {
         return Err(Failure::MALFORMED_READY);
     }
     let counter = u64::from_be_bytes(*counter);
@@ -49,7 +49,7 @@ mod tests {
     use crate::engine::mechanism::tests::body;
 
     #[test]
-    fn what_is_appended_opens_and_only_whole() {
+    fn an_appended_ready_opens_only_unchanged() {
         let (server, server_secret) = keypair().unwrap();
         let (client, client_secret) = keypair().unwrap();
         let ours = SharedKey::new(&client, &server_secret).unwrap();

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 const READY_COUNTER: u64 = 1;
 
-/// What a server waits for.
+/// The states of a server, by the command it waits for.
 pub enum Server {
     Hello(AwaitHello),
     Initiate(AwaitInitiate),
@@ -26,15 +26,15 @@ pub enum Server {
     Denied(Denied),
 }
 
-/// Nothing is known yet.
+/// Initial state: no command was received.
 pub struct AwaitHello {
     keys: Arc<ServerKeys>,
 }
 
-/// WELCOME is sent. Our short-term key is in the cookie and nowhere else.
+/// WELCOME is sent. Our short-term key is only in the cookie.
 pub struct AwaitInitiate {
     keys: Arc<ServerKeys>,
-    /// The key that the client knows us by.
+    /// The key pair by which the client knows this server.
     pair: Arc<KeyPair>,
     /// The client's short-term key.
     client: PublicKey,
@@ -43,15 +43,15 @@ pub struct AwaitInitiate {
     theirs: u64,
 }
 
-/// The client is who it says it is; whether we want it is for the authenticator to say.
+/// The client has proved its identity; the authenticator decides whether to accept it.
 pub struct AwaitZap(Known);
 
-/// The authenticator said no.
+/// The authenticator refused the client.
 pub struct Denied(());
 
-/// A client that has said all that it has to say.
+/// A client whose INITIATE was accepted.
 struct Known {
-    /// Of the short-term keys.
+    /// The key of the short-term key pairs.
     key: SharedKey,
     /// The client's counter.
     theirs: u64,
@@ -74,18 +74,18 @@ impl Server {
     pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(AwaitZap(known)) => match admit(reply, turn.out, error::append) {
-                Ok(told) => known.let_in(told, turn),
+                Ok(told) => known.finish(told, turn),
                 Err(status) => Ok(Step::Denied(Server::Denied(Denied(())).into(), status)),
             },
             Server::Hello(_) | Server::Initiate(_) | Server::Denied(_) => Ok(Step::from(self)),
         }
     }
 
-    /// Goes on without, unless a domain is enforced.
+    /// Goes on without an authenticator, unless a domain is enforced.
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
-            Server::Zap(AwaitZap(known)) => known.let_in(Authenticated::default(), turn),
+            Server::Zap(AwaitZap(known)) => known.finish(Authenticated::default(), turn),
             Server::Hello(_) | Server::Initiate(_) | Server::Denied(_) => Ok(Step::from(self)),
         }
     }
@@ -103,7 +103,7 @@ impl AwaitHello {
 }
 
 impl AwaitInitiate {
-    /// Bad properties end the connection without an event.
+    /// Invalid properties end the connection without an event.
     fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let envelope = initiate::parse(body)?;
         nonce::rise(&mut self.theirs, envelope.counter)?;
@@ -116,9 +116,10 @@ impl AwaitInitiate {
         let peer = PeerProperties::parse(&initiate.metadata, turn.config).map_err(Failure::Errno)?;
         let known = Known { key, theirs: self.theirs, peer };
         let zap = &turn.config.zap;
-        // Without a domain but with the duty to have one there is nothing to ask: encryption alone, as with libzmq.
+        // Enforcement without a domain gives the authenticator nothing to check: only encryption, as in
+        // libzmq.
         if zap.enforce && !zap.has_domain() {
-            return known.let_in(Authenticated::default(), turn);
+            return known.finish(Authenticated::default(), turn);
         }
         let credentials = vec![Zeroizing::new(initiate.client.as_bytes().to_vec())];
         let request = ZapRequest::new(zap, &turn.config.routing_id, "CURVE", credentials);
@@ -128,7 +129,7 @@ impl AwaitInitiate {
 
 impl Known {
     /// Appends our READY.
-    fn let_in(self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+    fn finish(self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let mut metadata = Vec::new();
         properties::append_ours(&mut metadata, turn.config);
         ready::append(turn.out, &self.key, &Ready { counter: READY_COUNTER, metadata })?;

@@ -1,48 +1,48 @@
 //! WELCOME, server to client: the server's short-term key, and a cookie.
 
-use super::cookie::COOKIE;
-use super::nonce::{self, RANDOM};
-use crate::crypto::{HandshakeKey, KEY, PublicKey, TAG};
+use super::cookie::COOKIE_BYTES;
+use super::nonce::{self, RANDOM_BYTES};
+use crate::crypto::{HandshakeKey, KEY_BYTES, PublicKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::zmtp::command;
 
 const NAME: &[u8] = b"\x07WELCOME";
 const PREFIX: &[u8; 8] = b"WELCOME-";
-const SEALED: usize = TAG + KEY + COOKIE;
+const SEALED_BYTES: usize = TAG_BYTES + KEY_BYTES + COOKIE_BYTES;
 
-/// What a WELCOME tells.
+/// The content of a WELCOME.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Welcome {
     /// The server's short-term key.
     pub server: PublicKey,
-    pub cookie: [u8; COOKIE],
+    pub cookie: [u8; COOKIE_BYTES],
 }
 
-/// Appends a WELCOME frame; `key` is that of the server's long-term and the client's short-term key.
+/// Appends a WELCOME frame; `key` is that of the server's long-term and the client's short-term key pair.
 pub fn append(out: &mut Vec<u8>, key: &HandshakeKey, welcome: &Welcome) -> Result<(), Failure> {
     let salt = nonce::salt()?;
-    let mut arguments = [0; RANDOM + SEALED];
-    let (front, sealed) = arguments.split_at_mut(RANDOM);
+    let mut arguments = [0; RANDOM_BYTES + SEALED_BYTES];
+    let (front, sealed) = arguments.split_at_mut(RANDOM_BYTES);
     front.copy_from_slice(&salt);
-    sealed[TAG..TAG + KEY].copy_from_slice(welcome.server.as_bytes());
-    sealed[TAG + KEY..].copy_from_slice(&welcome.cookie);
+    sealed[TAG_BYTES..TAG_BYTES + KEY_BYTES].copy_from_slice(welcome.server.as_bytes());
+    sealed[TAG_BYTES + KEY_BYTES..].copy_from_slice(&welcome.cookie);
     key.seal_in_place(&nonce::salted(PREFIX, &salt), sealed).map_err(Failure::Errno)?;
     command::append(out, NAME, &arguments);
     Ok(())
 }
 
-/// Opens the body of a WELCOME. A wrong length is no other fault than a wrong box, as with libzmq.
+/// Opens the body of a WELCOME. A wrong length is the same fault as a wrong box, as in libzmq.
 pub fn open(body: &[u8], key: &HandshakeKey) -> Result<Welcome, Failure> {
     let rest = body.strip_prefix(NAME).ok_or(Failure::UNEXPECTED_COMMAND)?;
     open_arguments(rest, key).ok_or(Failure::CRYPTOGRAPHIC)
 }
 
 fn open_arguments(rest: &[u8], key: &HandshakeKey) -> Option<Welcome> {
-    let (salt, sealed) = rest.split_first_chunk::<RANDOM>()?;
-    let mut sealed: [u8; SEALED] = sealed.try_into().ok()?;
+    let (salt, sealed) = rest.split_first_chunk::<RANDOM_BYTES>()?;
+    let mut sealed: [u8; SEALED_BYTES] = sealed.try_into().ok()?;
     let text = key.open_in_place(&nonce::salted(PREFIX, salt), &mut sealed).ok()?;
-    let (server, rest) = text.split_first_chunk::<KEY>()?;
-    let cookie = *rest.first_chunk::<COOKIE>()?;
+    let (server, rest) = text.split_first_chunk::<KEY_BYTES>()?;
+    let cookie = *rest.first_chunk::<COOKIE_BYTES>()?;
     Some(Welcome { server: PublicKey(*server), cookie })
 }
 
@@ -54,10 +54,10 @@ mod tests {
     use crate::engine::mechanism::tests::body;
 
     #[test]
-    fn what_is_appended_opens_and_only_whole() {
+    fn an_appended_welcome_opens_only_unchanged() {
         let (server, server_secret) = keypair().unwrap();
         let (client, client_secret) = keypair().unwrap();
-        let welcome = Welcome { server: keypair().unwrap().0, cookie: [7; COOKIE] };
+        let welcome = Welcome { server: keypair().unwrap().0, cookie: [7; COOKIE_BYTES] };
         let key = HandshakeKey::new(&client, &server_secret).unwrap();
         let good = body(|out| append(out, &key, &welcome).unwrap());
         assert_eq!(good.len(), 168);

@@ -1,4 +1,4 @@
-//! INITIATE, both ways: a token of the library's, its length before it.
+//! INITIATE, both ways: a token of the GSSAPI library, behind its length.
 use super::check_name;
 use crate::engine::Failure;
 use crate::engine::zmtp::command;
@@ -31,7 +31,7 @@ mod tests {
     use crate::engine::mechanism::tests::body;
 
     #[test]
-    fn what_is_appended_is_parsed_back() {
+    fn an_appended_token_is_parsed_back() {
         for token in [&b""[..], b"t", &[7; 3000]] {
             assert_eq!(parse(&body(|out| append(out, token))), Ok(token));
         }

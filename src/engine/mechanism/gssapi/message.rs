@@ -1,8 +1,8 @@
-//! MESSAGE, both ways: the frames of the data phase, sealed by the library; its length before each.
+//! MESSAGE, both ways: the frames of the data phase, sealed by the library, each behind its length.
 
 use super::check_name;
 use crate::engine::Failure;
-use crate::engine::codec::OVERHEAD;
+use crate::engine::codec::OVERHEAD_BYTES;
 use crate::engine::mechanism::curve::message::{flags, sealed_flags};
 use crate::engine::zmtp::{Version, frame, subscription};
 use crate::errno::Errno;
@@ -14,20 +14,20 @@ use std::sync::Arc;
 
 const NAME: &[u8] = b"\x07MESSAGE";
 
-/// The two directions of a connection, each for whoever sends or receives.
+/// The two directions of a connection, one for the send half and one for the receive half.
 pub struct GssapiCodec {
     pub sealer: Sealer,
     pub opener: Opener,
 }
 
-/// Seals what leaves.
+/// Seals outgoing frames.
 pub struct Sealer {
-    /// The library keeps both directions in one, so the halves of a connection take turns.
+    /// The library has one context for both directions, so the halves of a connection share it under a lock.
     context: Arc<Lock<Context>>,
     version: Version,
 }
 
-/// Opens what arrives.
+/// Opens incoming frames.
 pub struct Opener {
     context: Arc<Lock<Context>>,
 }
@@ -41,12 +41,12 @@ impl GssapiCodec {
 }
 
 impl Sealer {
-    /// Subscriptions get the form that this version takes.
+    /// Sets the peer's version, which decides the form of subscriptions.
     pub(super) fn speaks_to(&mut self, version: Version) {
         self.version = version;
     }
 
-    /// Appends a whole frame, header and all, for a frame as it lies in a pipe. Fails with `EPROTO` where the library
+    /// Appends a complete frame with header, for a frame in a pipe. Fails with `EPROTO` where the library
     /// fails.
     pub fn append_frame(&mut self, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Failure> {
         if flags & COMMAND != 0
@@ -58,7 +58,7 @@ impl Sealer {
         self.append(out, 0, flags, body)
     }
 
-    /// Appends a command of the handshake. That it is one shows outside and not inside, as libzmq has it.
+    /// Appends a command of the handshake. The COMMAND flag is set outside and not inside, as in libzmq.
     pub(super) fn append_handshake(&mut self, out: &mut Vec<u8>, body: &[u8]) -> Result<(), Failure> {
         self.append(out, COMMAND, 0, body)
     }
@@ -76,13 +76,13 @@ impl Sealer {
 }
 
 impl Opener {
-    /// Opens the body of a frame: its flags, MORE and COMMAND, and what was sealed, which is put behind the first
-    /// [`OVERHEAD`] bytes. Fails with libzmq's code for what is wrong.
+    /// Opens the body of a frame. Returns its flags, MORE and COMMAND, and the body, which is written behind
+    /// the first [`OVERHEAD_BYTES`] bytes. Fails with libzmq's code for the fault.
     pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<(u8, &'a mut [u8]), Failure> {
         let text = self.unwrap(body)?;
         let (sealed_flags, text) = text.split_first().ok_or(Failure::MALFORMED_MESSAGE)?;
         // The library's own overhead is larger, so there is room.
-        let room = body.get_mut(OVERHEAD..).and_then(|room| room.get_mut(..text.len()));
+        let room = body.get_mut(OVERHEAD_BYTES..).and_then(|room| room.get_mut(..text.len()));
         let room = room.ok_or(Failure::Errno(Errno::PROTO))?;
         room.copy_from_slice(text);
         Ok((flags(*sealed_flags), room))
@@ -112,7 +112,7 @@ impl Opener {
 }
 
 impl fmt::Debug for GssapiCodec {
-    /// Without what is secret.
+    /// Without secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("GssapiCodec(..)")
     }

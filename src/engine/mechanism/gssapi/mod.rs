@@ -1,7 +1,7 @@
-//! GSSAPI (RFC 38): tokens of the system's library, there and back until both sides are content; then READY both ways,
-//! and all frames sealed, unless both sides want that in clear.
+//! GSSAPI (RFC 38): tokens of the system's library, back and forth until both sides are established. Then
+//! READY both ways, and all frames sealed, unless both sides choose clear text.
 //!
-//! The library may ask others while it makes a token, so the I/O thread may wait; libzmq's does, too.
+//! The library may ask servers while it makes a token, so the I/O thread may block; libzmq's does, too.
 
 mod initiate;
 pub mod message;
@@ -24,20 +24,20 @@ use zeroize::Zeroizing;
 
 const READY: &[u8] = b"\x05READY";
 
-/// What a client waits for.
+/// The states of a client.
 pub(in crate::engine) enum Client {
     Token { settings: Arc<Settings>, credentials: Option<Credentials>, service: Name, context: Context },
     Ready(Known),
 }
 
-/// What a server waits for.
+/// The states of a server.
 pub(in crate::engine) enum Server {
     Token {
         settings: Arc<Settings>,
         credentials: Option<Credentials>,
         context: Context,
     },
-    /// The client's word that it is content.
+    /// The client's confirmation that its context is established is due.
     Word {
         known: Known,
         principal: Vec<u8>,
@@ -46,7 +46,7 @@ pub(in crate::engine) enum Server {
     Ready(Known, Authenticated),
 }
 
-/// Both sides are known to each other.
+/// Both sides are authenticated.
 pub(in crate::engine) struct Known {
     codec: Option<GssapiCodec>,
 }
@@ -113,7 +113,7 @@ impl Server {
                     false => Server::Token { settings, credentials, context },
                 }))
             }
-            // Whatever it is: nothing is left to say with it.
+            // Any command is accepted: its content has no meaning.
             Server::Word { known, principal } => {
                 let zap = &turn.config.zap;
                 if zap.enforce && !zap.has_domain() {
@@ -128,22 +128,23 @@ impl Server {
         }
     }
 
-    /// There is no ERROR in this mechanism: who is not wanted is left without a word.
+    /// This mechanism has no ERROR: a refused client gets no reply.
     pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(known) => match reply.admit() {
-                Ok(told) => known.let_in(told, turn),
+                Ok(told) => known.finish(told, turn),
                 Err(status) => Err(Failure::Auth(status.code())),
             },
             other => Ok(Step::from(other)),
         }
     }
 
-    /// Goes on without, unless a domain is enforced: the library has authenticated the client.
+    /// Goes on without an authenticator, unless a domain is enforced: the library has authenticated the
+    /// client.
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
-            Server::Zap(known) => known.let_in(Authenticated::default(), turn),
+            Server::Zap(known) => known.finish(Authenticated::default(), turn),
             other => Ok(Step::from(other)),
         }
     }
@@ -154,7 +155,7 @@ impl Known {
         Known { codec: (!settings.plaintext).then(|| GssapiCodec::new(context)) }
     }
 
-    fn let_in(mut self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+    fn finish(mut self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         self.append_ready(turn)?;
         Ok(Step::from(Server::Ready(self, told)))
     }
@@ -171,7 +172,7 @@ impl Known {
         }
     }
 
-    /// Takes the other side's READY, does what is left to do, and is done.
+    /// Takes the other side's READY, calls `last`, and is done.
     fn ready<F>(mut self, body: &[u8], turn: &mut Turn<'_>, last: F) -> Result<Step, Failure>
     where
         F: FnOnce(&mut Known, &mut Turn<'_>) -> Result<Authenticated, Failure>,

@@ -1,19 +1,19 @@
-//! The options that both sides of GSSAPI go by.
+//! The options of both sides of GSSAPI.
 
 use super::import;
 use crate::engine::Failure;
 use crate::options::SocketOptions;
 use crate::sys::gssapi::{Credentials, NameType};
 
-/// What both sides go by.
+/// The settings of both sides.
 pub struct Settings {
-    /// Whom we are; empty: whoever the system says.
+    /// Our own principal; empty: the system's default.
     pub(super) principal: Vec<u8>,
     pub(super) principal_type: NameType,
-    /// Whom a client wants to talk to.
+    /// The principal of the server that a client connects to.
     pub(super) service: Vec<u8>,
     pub(super) service_type: NameType,
-    /// Frames stay in clear once both are known to each other.
+    /// Frames stay in clear text once both sides are authenticated.
     pub(super) plaintext: bool,
 }
 

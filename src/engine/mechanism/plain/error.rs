@@ -1,8 +1,8 @@
 //! ERROR, server to client: the password was wrong, or the authenticator failed.
 //!
-//! libzmq has misspelt the name since 4.3: in `"\x05ERROR"` C takes the first E for a digit of the escape. A client of
-//! its kind understands no other spelling and would take the right one for a breach of the protocol, so that is what
-//! we send. We understand both.
+//! libzmq has misspelt the name since 4.3: in `"\x05ERROR"` C takes the first E for a digit of the escape.
+//! Such a client understands no other spelling, and would take the right one for a breach of the protocol. So
+//! this server sends the wrong one, and this client understands both.
 
 use crate::engine::Failure;
 use crate::engine::mechanism::error;
@@ -10,7 +10,7 @@ use crate::engine::zmtp::command;
 
 const MISSPELT: &[u8] = b"\x5eRROR";
 
-/// Appends an ERROR frame; what is beyond 255 bytes of the reason is cut.
+/// Appends an ERROR frame; bytes of the reason beyond 255 are cut.
 pub fn append(out: &mut Vec<u8>, reason: &[u8]) {
     let reason = reason.get(..usize::from(u8::MAX)).unwrap_or(reason);
     command::append(out, MISSPELT, &[&[reason.len() as u8], reason].concat());
@@ -29,7 +29,7 @@ mod tests {
     use crate::engine::mechanism::tests::body;
 
     #[test]
-    fn what_is_appended_is_understood() {
+    fn an_appended_error_is_understood() {
         for (reason, code) in [(&b"300"[..], 300), (b"400", 400), (b"500", 500)] {
             assert_eq!(check(&body(|out| append(out, reason))), Err(Failure::Auth(code)));
         }
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn it_looks_as_libzmq_makes_it() {
+    fn error_has_the_bytes_of_libzmqs() {
         let mut out = Vec::new();
         append(&mut out, b"400");
         assert_eq!(out, b"\x04\x09^RROR\x03400");

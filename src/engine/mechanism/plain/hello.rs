@@ -6,14 +6,14 @@ use zeroize::Zeroizing;
 
 const NAME: &[u8] = b"\x05HELLO";
 
-/// Who the client says it is.
+/// The client's claim.
 #[derive(PartialEq, Eq)]
 pub struct Hello {
     pub username: Zeroizing<Vec<u8>>,
     pub password: Zeroizing<Vec<u8>>,
 }
 
-/// Appends a HELLO frame; of both what is beyond 255 bytes is cut.
+/// Appends a HELLO frame; bytes of either beyond 255 are cut.
 pub fn append(out: &mut Vec<u8>, username: &[u8], password: &[u8]) {
     let mut arguments = Zeroizing::new(Vec::with_capacity(2 * (1 + usize::from(u8::MAX))));
     for text in [username, password] {
@@ -50,7 +50,7 @@ mod tests {
     use crate::engine::mechanism::tests::body;
 
     #[test]
-    fn what_is_appended_is_parsed_back() {
+    fn an_appended_hello_is_parsed_back() {
         for (username, password) in [(&b"ann"[..], &b"secret"[..]), (b"", b""), (&[b'u'; 255], &[0; 255])] {
             let hello = parse(&body(|out| append(out, username, password))).ok().unwrap();
             assert_eq!((&hello.username[..], &hello.password[..]), (username, password));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn it_looks_as_libzmq_makes_it() {
+    fn hello_has_the_bytes_of_libzmqs() {
         let mut out = Vec::new();
         append(&mut out, b"admin", b"pw");
         assert_eq!(out, b"\x04\x0f\x05HELLO\x05admin\x02pw");

@@ -20,7 +20,7 @@ mod tests {
     use crate::engine::mechanism::tests::body;
 
     #[test]
-    fn what_is_appended_is_parsed_back() {
+    fn appended_properties_are_parsed_back() {
         for metadata in [&b""[..], b"\x01a\0\0\0\x01b", &[7; 300]] {
             assert_eq!(parse(&body(|out| append(out, metadata))), Ok(metadata));
         }

@@ -1,5 +1,6 @@
-//! PLAIN (RFC 24): user name and password, in the clear. The client says HELLO, the server asks the authenticator and
-//! says WELCOME, the client INITIATE, the server READY. Without an authenticator nobody gets in.
+//! PLAIN (RFC 24): user name and password, in clear text. The client sends HELLO; the server asks the
+//! authenticator and sends WELCOME. The client then sends INITIATE, the server READY. Without an
+//! authenticator no client is accepted.
 
 mod error;
 mod hello;
@@ -13,7 +14,7 @@ use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::zap::{ZapReply, ZapRequest};
 
-/// What a client waits for.
+/// The states of a client, by the command it waits for.
 pub enum Client {
     Welcome(AwaitWelcome),
     Ready(AwaitReady),
@@ -25,7 +26,7 @@ pub struct AwaitWelcome(());
 /// INITIATE is sent.
 pub struct AwaitReady(());
 
-/// What a server waits for.
+/// The states of a server, by the command it waits for.
 pub enum Server {
     Hello(AwaitHello),
     Zap(AwaitZap),
@@ -33,7 +34,7 @@ pub enum Server {
     Denied(Denied),
 }
 
-/// Nothing is known yet.
+/// Initial state: no command was received.
 pub struct AwaitHello(());
 
 /// The authenticator is asked.
@@ -44,7 +45,7 @@ pub struct AwaitInitiate {
     known: Authenticated,
 }
 
-/// The authenticator said no.
+/// The authenticator refused the client.
 pub struct Denied(());
 
 impl Client {
@@ -110,7 +111,7 @@ impl Server {
 }
 
 impl AwaitHello {
-    /// Where a domain is enforced and none is set, nobody can be authenticated; libzmq aborts there.
+    /// Where a domain is enforced and none is set, no client can be authenticated; libzmq aborts there.
     fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let hello = hello::parse(body)?;
         let zap = &turn.config.zap;
@@ -136,7 +137,7 @@ impl AwaitZap {
 }
 
 impl AwaitInitiate {
-    /// Bad properties end the connection without an event.
+    /// Invalid properties end the connection without an event.
     fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let metadata = initiate::parse(body)?;
         let peer = PeerProperties::parse(metadata, turn.config).map_err(Failure::Errno)?;

@@ -9,7 +9,7 @@ pub fn append(out: &mut Vec<u8>) {
     command::append(out, NAME, &[]);
 }
 
-/// Checks the body of a WELCOME; nothing may follow the name.
+/// Checks the body of a WELCOME; no byte may follow the name.
 pub fn parse(body: &[u8]) -> Result<(), Failure> {
     match body.strip_prefix(NAME) {
         Some([]) => Ok(()),
@@ -24,7 +24,7 @@ mod tests {
     use crate::engine::mechanism::tests::body;
 
     #[test]
-    fn what_is_appended_is_parsed_back() {
+    fn an_appended_welcome_is_parsed_back() {
         assert_eq!(body(append), b"\x07WELCOME");
         assert_eq!(parse(&body(append)), Ok(()));
     }

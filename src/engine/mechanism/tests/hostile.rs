@@ -1,4 +1,5 @@
-//! Peers of a server that do not keep to CURVE or PLAIN: what they say is made by hand, the server is a whole one.
+//! Peers of a server that break CURVE or PLAIN. Their commands are made by hand; the server is a complete
+//! one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::{Xorshift, reply, securities};
 use crate::engine::config::{Security, Zap};
@@ -16,11 +17,11 @@ fn configs(name: &str) -> (Config, Config) {
     (client, server)
 }
 
-/// An honest side, led by hand.
+/// An honest side, driven by hand.
 struct Side(Handshake);
 
 impl Side {
-    /// After the greeting; what it said then.
+    /// A side after the greeting, and the bytes it sent then.
     fn greeted(config: &Config, name: &str) -> (Side, Vec<u8>) {
         let mut side = Side(Handshake::new(config.clone()));
         side.hear(&greeting(3, 1, name)).unwrap();
@@ -41,7 +42,7 @@ impl Side {
         out
     }
 
-    /// Hears a frame; what it answers.
+    /// Passes a frame in; returns the reply.
     fn answer(&mut self, frame: &[u8]) -> Vec<u8> {
         self.hear(frame).unwrap();
         self.said()
@@ -49,7 +50,7 @@ impl Side {
 
     fn fails(mut self, frame: &[u8], failure: Failure) {
         assert_eq!(self.hear(frame).unwrap_err(), failure);
-        assert_eq!(self.said(), b"", "not a word");
+        assert_eq!(self.said(), b"", "no reply");
     }
 }
 
@@ -66,7 +67,7 @@ fn changed(good: &[u8], at: usize) -> Vec<u8> {
     bad
 }
 
-/// A server that has said WELCOME, the client's HELLO, its INITIATE, and the client.
+/// A server that has sent WELCOME, the client's HELLO, its INITIATE, and the client.
 fn welcomed() -> (Side, Vec<u8>, Vec<u8>, Side) {
     let (mine, theirs) = configs("CURVE");
     let (mut client, hello) = Side::greeted(&mine, "CURVE");
@@ -76,7 +77,7 @@ fn welcomed() -> (Side, Vec<u8>, Vec<u8>, Side) {
     (server, hello, initiate, client)
 }
 
-/// Two that have shaken hands.
+/// Two sides that have completed a handshake.
 fn connected() -> (Peer, Peer) {
     let (mut server, _, initiate, mut client) = welcomed();
     assert!(matches!(server.hear(&initiate), Ok(Progress::Zap(_))));
@@ -89,7 +90,7 @@ fn connected() -> (Peer, Peer) {
 }
 
 #[test]
-fn what_follows_the_handshake_is_sealed_both_ways() {
+fn frames_after_the_handshake_are_sealed_both_ways() {
     let (of_client, of_server) = connected();
     let (Codec::Curve(mut server), Codec::Curve(mut client)) = (of_client.codec, of_server.codec) else {
         panic!("CURVE")
@@ -160,7 +161,7 @@ fn commands_in_the_wrong_place() {
 }
 
 #[test]
-fn whoever_does_not_wait_for_the_authenticator_is_refused() {
+fn a_peer_that_does_not_wait_for_the_authenticator_is_refused() {
     for name in ["PLAIN", "CURVE"] {
         let (mine, theirs) = configs(name);
         let (mut client, hello) = Side::greeted(&mine, name);
@@ -170,7 +171,7 @@ fn whoever_does_not_wait_for_the_authenticator_is_refused() {
             _ => client.answer(&server.answer(&hello)),
         };
         assert!(matches!(server.hear(&question), Ok(Progress::Zap(_))));
-        // The beginning of a frame may lie there; a whole one may not.
+        // The beginning of a frame may have arrived; a whole one may not.
         let eager = frame(b"\x08INITIATE");
         server.hear(&eager[..5]).unwrap();
         assert_eq!(server.hear(&eager[5..]).unwrap_err(), Failure::UNSPECIFIED);
@@ -179,7 +180,7 @@ fn whoever_does_not_wait_for_the_authenticator_is_refused() {
 }
 
 #[test]
-fn nothing_may_lie_there_when_the_last_command_is_ours() {
+fn no_bytes_may_follow_when_the_last_command_is_ours() {
     let (mut server, _, initiate, _) = welcomed();
     assert!(matches!(server.hear(&initiate), Ok(Progress::Zap(_))));
     server.hear(&[0]).unwrap();
@@ -194,13 +195,13 @@ fn after_a_denial_every_command_is_one_too_many() {
     let denial = server.0.zap_reply(reply(ZapStatus::AuthenticationFailure));
     assert!(matches!(denial, Ok(Progress::Denied(ZapStatus::AuthenticationFailure))));
     assert_eq!(server.said(), b"\x04\x0a\x05ERROR\x03400");
-    // A second thought of the authenticator's is too late.
+    // A later reply of the authenticator has no effect.
     assert!(matches!(server.0.zap_reply(reply(ZapStatus::Success)), Ok(Progress::More)));
     server.fails(&initiate, Failure::UNSPECIFIED);
 }
 
 #[test]
-fn a_server_key_that_is_none_ends_it_before_a_word() {
+fn an_invalid_server_key_ends_the_handshake_before_hello() {
     let (_, theirs) = configs("CURVE");
     let Security::CurveServer(_) = &theirs.security else { panic!("server") };
     let keys = crate::engine::ClientKeys::from_bytes(&[1; 32], &[2; 32], &[0; 32]);

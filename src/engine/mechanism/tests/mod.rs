@@ -1,4 +1,4 @@
-//! What the tests of the mechanisms have in common.
+//! Helpers of the mechanisms' tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::Turn;
 mod hostile;
@@ -26,13 +26,13 @@ pub fn body(append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     out.split_off(header.header_len)
 }
 
-/// What an authenticator may answer.
+/// The replies of an authenticator.
 pub fn reply(status: ZapStatus) -> ZapReply {
     let metadata = vec![("Hello".to_owned(), b"World".to_vec())];
     ZapReply { status, user_id: b"ann".to_vec(), metadata }
 }
 
-/// Every side of every mechanism, and what the mechanism is called; NULL first.
+/// Every side of every mechanism, and the mechanism's name; NULL first.
 pub fn securities() -> Vec<(Security, &'static str)> {
     let plain = Security::PlainClient {
         username: Zeroizing::new(b"ann".to_vec()),

@@ -1,4 +1,4 @@
-//! Whole handshakes of two of us, with an authenticator between them.
+//! Whole handshakes between two sides of this library, with an authenticator between them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::{Xorshift, reply, securities};
 use crate::crypto::keys::keypair;
@@ -11,7 +11,7 @@ use crate::errno::Errno;
 use crate::options::SocketType;
 use std::sync::Arc;
 
-/// What becomes of questions to the authenticator.
+/// The behaviour of the authenticator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Authenticator {
     Absent,
@@ -45,7 +45,7 @@ impl End {
             });
             self.take(progress);
         } else if self.outcome.is_none() && !self.asked.is_empty() && self.denied.is_none() {
-            // A reply that nobody waits for changes nothing, so it may come again and again.
+            // A reply without a request changes nothing, so it may come repeatedly.
             let progress = match authenticator {
                 Authenticator::Absent => self.handshake.zap_unavailable(),
                 Authenticator::Mute => Ok(Progress::More),
@@ -71,7 +71,7 @@ impl End {
     }
 }
 
-/// Lets them talk in pieces of any length until nothing moves.
+/// Exchanges bytes in pieces of any length until none are left.
 pub fn talk(a: Config, b: Config, authenticator: Authenticator, seed: u64) -> (End, End) {
     let mut random = Xorshift(seed);
     let (mut a, mut b) = (End::new(a), End::new(b));
@@ -94,7 +94,7 @@ fn server(security: Security, domain: &[u8], enforce: bool) -> Config {
     Config { security, zap, routing_id: b"srv".to_vec(), ..config(SocketType::Router) }
 }
 
-/// The sides that go together: client, server, and what the mechanism is called.
+/// The sides that belong together: client, server, and the mechanism's name.
 fn pairs() -> Vec<(Security, Security, &'static str)> {
     let mut sides = securities();
     let null = sides.remove(0).0;
@@ -119,7 +119,7 @@ fn admitted_under_any_chunking() {
             assert_eq!(request.mechanism, name);
             assert_eq!((&request.domain[..], &request.address[..]), (&b"dom"[..], &b"127.0.0.1"[..]));
             assert_eq!(request.routing_id, b"srv");
-            assert!(cli.asked.is_empty(), "a client asks nobody");
+            assert!(cli.asked.is_empty(), "a client has no authenticator");
             let of_client = srv.outcome.unwrap().unwrap();
             assert_eq!(of_client.routing_id, b"cli");
             assert_eq!(of_client.socket_type.as_deref(), Some("DEALER"));
@@ -141,7 +141,7 @@ fn denied_under_any_chunking() {
             let says = Authenticator::Says(status);
             let (cli, srv) = talk(client(mine.clone()), server(theirs.clone(), b"dom", false), says, seed);
             assert_eq!(srv.denied, Some(status), "{name}");
-            assert_eq!(srv.outcome, None, "{name}: mute until the peer has gone");
+            assert_eq!(srv.outcome, None, "{name}: silent until the peer has gone");
             match status {
                 ZapStatus::TemporaryError => assert_eq!(cli.outcome, None, "it learns nothing"),
                 _ => assert_eq!(cli.outcome, Some(Err(Failure::Auth(status.code()))), "{name}"),
@@ -151,7 +151,7 @@ fn denied_under_any_chunking() {
 }
 
 #[test]
-fn nobody_is_let_in_while_the_authenticator_is_silent() {
+fn no_client_is_accepted_while_the_authenticator_is_silent() {
     for (mine, theirs, _) in pairs() {
         let (cli, srv) = talk(client(mine), server(theirs, b"dom", true), Authenticator::Mute, 5);
         assert_eq!((cli.outcome, srv.outcome, srv.denied), (None, None, None));
@@ -160,7 +160,7 @@ fn nobody_is_let_in_while_the_authenticator_is_silent() {
 }
 
 #[test]
-fn who_gets_in_without_an_authenticator() {
+fn clients_accepted_without_an_authenticator() {
     for (mine, theirs, name) in pairs() {
         for (domain, enforce) in [(&b""[..], false), (b"", true), (b"dom", false), (b"dom", true)] {
             let server = server(theirs.clone(), domain, enforce);
@@ -180,7 +180,7 @@ fn who_gets_in_without_an_authenticator() {
 }
 
 #[test]
-fn null_without_a_domain_asks_nobody() {
+fn null_without_a_domain_sends_no_request() {
     let (cli, srv) = talk(client(Security::Null), server(Security::Null, b"", false), Authenticator::Mute, 3);
     assert!(srv.asked.is_empty() && srv.is_done() && cli.is_done());
 }
@@ -206,7 +206,7 @@ fn types_that_do_not_go_together_never_agree() {
 }
 
 #[test]
-fn who_takes_long_comes_back_with_a_dead_cookie() {
+fn a_slow_client_comes_back_with_an_expired_cookie() {
     let (public, secret) = keypair().unwrap();
     let keys = Arc::new(ServerKeys::new(secret));
     for (rotations, alive) in [(0, true), (1, true), (2, false)] {

@@ -5,7 +5,7 @@
 use super::copied::more_of;
 use super::{RecvForm, RecvHalf, obey};
 use crate::engine::Failure;
-use crate::engine::codec::{AnyOpener, OVERHEAD, Run};
+use crate::engine::codec::{AnyOpener, OVERHEAD_BYTES, Run};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::frame::{self, Header};
 use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
@@ -91,7 +91,7 @@ impl RecvHalf {
     fn open_large(&mut self, header: &Header) -> Result<(), Failure> {
         let RecvForm::Sealed(_, AnyOpener::Curve(opener)) = &mut self.form else { return Ok(()) };
         let sealed = self.scratch.part(header.header_len..header.frame_len());
-        let len = sealed.len().saturating_sub(OVERHEAD);
+        let len = sealed.len().saturating_sub(OVERHEAD_BYTES);
         let mut builder = BodyBuilder::with_expected(len);
         // All of it has arrived.
         builder.trust(len);
@@ -169,7 +169,7 @@ impl RecvHalf {
                 *self.opened.insert((flags, text.len()))
             }
         };
-        let from = header.header_len + OVERHEAD;
+        let from = header.header_len + OVERHEAD_BYTES;
         Ok((flags, from..from + text_len))
     }
 
@@ -202,5 +202,5 @@ impl RecvHalf {
 
 /// Whether what is in it had better lie in memory of its own.
 fn is_large(header: &Header) -> bool {
-    header.body_len >= (BY_REFERENCE_MIN_BYTES + OVERHEAD) as u64
+    header.body_len >= (BY_REFERENCE_MIN_BYTES + OVERHEAD_BYTES) as u64
 }
