@@ -162,7 +162,9 @@ impl Session {
             // Dropping our end of the pipe tells the socket.
             return cx.finish();
         }
-        if self.closing && (self.is_refused() || !self.something_left()) {
+        // What may be left of a subscriber are subscriptions, of which a peer that comes later has no use.
+        let lingers = !self.options.socket_type.sends_subscriptions_alone() && self.something_left();
+        if self.closing && (self.is_refused() || !lingers) {
             return cx.finish();
         }
         if self.options.immediate {

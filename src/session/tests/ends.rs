@@ -2,15 +2,20 @@
 
 use super::Random;
 use super::halves::{Message, NO_LIMITS, heartbeat, messages, pipes, read_all, streams};
+use super::panics::{Fixture, PATIENCE, greet_as};
 use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::message::{MORE, OutFrame};
+use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{End, Pipe};
 use crate::session::connection::recv::{Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
+use crate::sys::faults::{self, Call};
 use std::io::{ErrorKind, Write};
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::channel;
 
 /// A connection whose session does what it is told, and its peer.
 struct Connection {
@@ -161,4 +166,31 @@ fn a_stream_that_is_to_end_is_read_to_its_end_as_credit_allows() {
         open.recv.receive(open.stream.as_fd(), 0, &mut Vec::new()),
         Received::Failed(Errno::CONNRESET)
     );
+}
+
+#[test]
+fn a_subscriber_that_closes_does_not_wait_for_another_peer_to_tell_it_of_subscriptions() {
+    let mut options = SocketOptions::new(SocketType::Sub);
+    options.reconnect_ivl_ms = 1;
+    let fixture = Fixture::new(options);
+    fixture.owner.set_linger_ms(-1);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut ours, theirs) = pipes(10, false);
+    let _session = fixture.connect(&listener.local_addr().unwrap().to_string(), theirs);
+    let peer = greet_as(b"XPUB", listener.accept().unwrap().0);
+    fixture.until_connected();
+    drop(listener);
+    // The subscription does not leave before the peer is gone, and the socket with it.
+    fixture.refuse_there(Call::Send, Errno::AGAIN, u32::MAX);
+    let _refused = faults::refuse(Call::Send, Errno::AGAIN, u32::MAX);
+    ours.write_subscription(true, b"topic").unwrap();
+    ours.flush();
+    ours.close();
+    drop(peer);
+    let (ended, has_ended) = channel();
+    std::thread::spawn(move || {
+        fixture.end();
+        ended.send(())
+    });
+    assert_eq!(has_ended.recv_timeout(PATIENCE), Ok(()));
 }
