@@ -1,9 +1,11 @@
-//! The C interface: a file per group of manual pages. Each entry point checks its arguments, converts them,
-//! calls one safe function and maps the result; there is no logic here.
-//!
-//! An entry point is a plain `#[unsafe(no_mangle)] pub unsafe extern "C" fn` (`"C-unwind"` where it may sleep). Its body is one call
-//! of [`int`], [`pointer`] or [`value`] (or [`lockless`], for calls that take no lock; or another below) around a closure that returns a
-//! [`Result`]. Doc comments here are read by C programmers: they end up in `zmq.h`.
+//! The C interface, as `zmq.h` and `zmq_ferro.h` declare it: a file per group of manual pages.
+
+// Each entry point checks its arguments, converts them, calls one safe function of the layer below and maps the result; there is no
+// logic here. (`tests/layering` holds it to that.)
+//
+// An entry point is a plain `#[unsafe(no_mangle)] pub unsafe extern "C" fn` (`"C-unwind"` where it may sleep). Its body is one call of
+// `int`, `pointer` or `value` (or `lockless`, for calls that take no lock; or another below) around a closure that returns a `Result`;
+// or of `transferred`, around a function that contains itself. Doc comments here are read by C programmers: they end up in `zmq.h`.
 
 mod atomic_counter;
 mod clock;

@@ -23,9 +23,7 @@ pub use cx::Cx;
 pub use inbox::{Handle, Remote};
 pub use mio::Interest;
 pub use table::Token;
-pub use turn::{OnLoss, spawn_reactor};
-
-pub use crate::sys::thread::{Thread, ThreadSettings};
+pub use turn::spawn_reactor;
 
 use std::sync::OnceLock;
 use std::time::Instant;

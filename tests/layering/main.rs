@@ -14,7 +14,7 @@ const LONGEST_FUNCTION: usize = 70;
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 7] = ["util", "utils", "common", "helper", "helpers", "base", "misc"];
 
-/// One line `pub mod x; // †` of `src/lib.rs`.
+/// One line `pub mod x; // †` of `src/lib.rs`, or `pub(crate) mod x;`.
 struct Layer {
     name: String,
     may_hold_unsafe: bool,
@@ -96,7 +96,10 @@ fn files_and_functions_stay_readable() {
 
 fn layers() -> Vec<Layer> {
     let text = fs::read_to_string(src().join("lib.rs")).unwrap();
-    let entries = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.split_once(';'));
+    let entries = text.lines().filter_map(|line| {
+        let declared = line.strip_prefix("pub mod ").or(line.strip_prefix("pub(crate) mod "));
+        declared?.split_once(';')
+    });
     entries.map(|(name, rest)| Layer { name: name.to_owned(), may_hold_unsafe: rest.contains('†') }).collect()
 }
 
