@@ -8,13 +8,6 @@ use crate::tokens::tokens;
 use crate::{Source, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Circles that are there. Each names all its files.
-const EXPECTED: &[&[&str]] = &[&[
-    "session/connectionless/datagrams",
-    "session/connectionless/multicast",
-    "session/connectionless/norm",
-]];
-
 /// A module's path: `["pipe", "hwm"]`.
 type Module = Vec<String>;
 
@@ -32,20 +25,8 @@ struct Files(BTreeMap<Module, File>);
 #[test]
 fn no_circle_of_files() {
     let files = Files::of(sources());
-    let found = files.circles();
-    let names = |circle: &[Module]| circle.iter().map(|module| module.join("/")).collect::<Vec<_>>();
-    let mut wrong = Vec::new();
-    for circle in &found {
-        if !EXPECTED.iter().any(|expected| names(circle) == *expected) {
-            wrong.push(format!("a circle:\n{}", files.drawn(circle)));
-        }
-    }
-    for expected in EXPECTED {
-        if !found.iter().any(|circle| names(circle) == *expected) {
-            wrong.push(format!("no circle any more: {expected:?}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let circles: Vec<String> = files.circles().iter().map(|circle| files.drawn(circle)).collect();
+    assert!(circles.is_empty(), "circles:\n{}", circles.join("\n\n"));
 }
 
 impl Files {

@@ -1,6 +1,7 @@
 //! What stands between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is
 //! two frames; of what comes in, whatever is no message is dropped.
 
+use super::pipe_end::Parts;
 use crate::ctx::Guard;
 use crate::engine::datagram::{Form, Outgoing};
 use crate::errno::{Errno, Result};
@@ -22,9 +23,6 @@ const TURN_DATAGRAMS: usize = 64;
 /// How long to wait after an error in receiving: asking again at once could spin.
 const TROUBLED: Duration = Duration::from_millis(100);
 const RETRY: u8 = 1;
-
-/// The session's end of a pipe, taken apart.
-pub type Parts = (LaneReader, LaneWriter, End);
 
 /// Sends and receives on an I/O thread. `pipe` is the session's end of the pipe. Errors: `EINVAL` for a socket type
 /// that has no datagrams; `ENOMEM`.
@@ -277,16 +275,6 @@ impl Source for Exchange {
 fn deliver(writer: &mut LaneWriter, first: &[u8], body: &[u8]) -> Result<()> {
     writer.append(&mut OutFrame::bytes(first, true))?;
     writer.append(&mut OutFrame::bytes(body, false))?;
-    writer.flush();
-    Ok(())
-}
-
-/// A message of any number of frames. Errors: `ENOMEM`.
-#[cfg(any(feature = "norm", feature = "pgm"))]
-pub(in crate::session) fn deliver_whole(writer: &mut LaneWriter, message: &[Vec<u8>]) -> Result<()> {
-    for (i, frame) in message.iter().enumerate() {
-        writer.append(&mut OutFrame::bytes(frame, i + 1 < message.len()))?;
-    }
     writer.flush();
     Ok(())
 }

@@ -5,3 +5,4 @@ pub mod datagrams;
 mod multicast;
 #[cfg(feature = "norm")]
 mod norm;
+mod pipe_end;

@@ -8,7 +8,7 @@ use crate::message::COMMAND;
 use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
 use crate::session::connection::recv;
-use crate::session::connectionless::datagrams::{Parts, deliver_whole};
+use crate::session::connectionless::pipe_end::{Parts, deliver_whole};
 use crate::session::letterbox::Flags;
 use crate::session::lifecycle::timer;
 use crate::session::remote::SessionRemote;
