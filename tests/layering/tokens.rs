@@ -57,7 +57,9 @@ fn without_tests(tokens: Vec<String>) -> Vec<String> {
             let end = end_of_group(&tokens, at + 1);
             let attribute = &tokens[at..end.min(tokens.len())];
             let asks = |name: &str| attribute.iter().any(|token| token == name);
-            at = if asks("cfg") && asks("test") && !asks("not") { end_of_item(&tokens, end) } else { end };
+            let asks_for_none = attribute.windows(3).any(|words| words == ["not", "(", "test"]);
+            let for_tests = asks("cfg") && asks("test") && !asks_for_none;
+            at = if for_tests { end_of_item(&tokens, end) } else { end };
             continue;
         }
         kept.push(tokens[at].clone());
@@ -105,7 +107,7 @@ fn tokens_are_without_comments_strings_and_tests() {
         // use crate::no;
         use crate::a::{b, c}; let x = "use crate::no\"; //"; let c = '"'; let d = '\'';
         #[cfg(test)] mod tests { fn f() { crate::no(); } }
-        #[cfg(all(test, loom))] #[path = "x"] mod more;
+        #[cfg(all(test, not(loom)))] #[path = "x"] mod more;
         #[cfg(not(test))] fn g<'a>() {}
     "#;
     let found = tokens(text).join(" ");
