@@ -5,16 +5,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CLEAN_FOLDERS: [&str; 9] =
-    ["queue", "reactor", "ctx", "pipe", "options", "transport", "crypto", "sys", "engine"];
+const CLEAN_FOLDERS: [&str; 10] =
+    ["queue", "reactor", "ctx", "pipe", "message", "options", "transport", "crypto", "sys", "engine"];
 /// Modules of those folders that are not held to it yet, with the files below them.
-const NOT_CLEAN_YET: [&str; 12] = [
+const NOT_CLEAN_YET: [&str; 10] = [
     "ctx/slots",
     "engine/zmtp/heartbeat",
-    "pipe/body_ring",
     "pipe/hwm",
     "pipe/link",
-    "reactor/trim",
     "sys/epoll",
     "sys/eventfd",
     "sys/late",

@@ -166,7 +166,7 @@ fn close(handle: *mut c_void) -> Result<()> {
     {
         CONTEXTS.remove(guard);
         if LIVING.fetch_sub(1, Relaxed) == 1 {
-            message::free_spares();
+            message::free_kept_bodies();
         }
     }
     Ok(())

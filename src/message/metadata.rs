@@ -38,8 +38,8 @@ impl Metadata {
     }
 }
 
-/// A count of some properties that a message has given up, for the next message of the same connection: most messages that a thread receives
-/// are so spared two locked instructions. From `Arc::into_raw`, or null.
+/// A count of some properties that a message has given up, for the next message of the same connection. It spares most messages that a
+/// thread receives two locked instructions. From `Arc::into_raw`, or null.
 pub(super) struct KeptCount(Cell<*const Metadata>);
 
 impl KeptCount {

@@ -25,8 +25,8 @@ pub use metadata::Metadata;
 pub use msg::Msg;
 pub use properties::GROUP_MAX_LENGTH;
 
-/// Gives the memory that all threads together keep for bodies to come back to the allocator. A thread gives back its own when it ends.
-pub fn free_spares() {
+/// Frees the memory that all threads together keep for bodies to come. A thread frees its own when it ends.
+pub fn free_kept_bodies() {
     pool::empty_depot();
 }
 

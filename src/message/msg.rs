@@ -317,8 +317,8 @@ impl Msg {
         self.tag != TAG_BODY && self.group.is_none() && self.metadata.is_null()
     }
 
-    /// Lets go of all that lies outside and leaves `tag` with nothing in it. What a body's free callback finds here is up to
-    /// the caller, who drops the body.
+    /// Lets go of all that lies outside and leaves `tag` with nothing in it. The caller drops
+    /// the body, and so decides what its free callback finds here.
     #[inline]
     pub(super) fn release(&mut self, tag: u16) -> Option<Body> {
         let old = std::mem::replace(&mut self.tag, tag);

@@ -103,7 +103,7 @@ impl Reactor {
         let idle = self.events.is_empty() && self.items.is_empty();
         if self.trim.is_due(memory::freed(), idle, self.core.now) {
             self.core.tidy();
-            message::free_spares();
+            message::free_kept_bodies();
             memory::return_to_system();
         }
     }

@@ -6,10 +6,10 @@ use crate::sys::lock::Lock;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const MAX_BATCHES: usize = 64;
+const MAX_DEPOT_BATCHES: usize = 64;
 /// Large pieces that are under way lie in a cache still if there are few of them. A bound of 1, 2 or 4 MiB makes no difference that can be
 /// measured; this one has room for two of the largest.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+const MAX_DEPOT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Pieces of one class, linked through their first word. Frees them when dropped.
 pub(super) struct Batch {
@@ -33,7 +33,7 @@ const _: () = assert!(CLASSES.len() <= u64::BITS as usize);
 
 /// The batches, oldest first and without gaps.
 struct Shelf {
-    batches: [Option<Batch>; MAX_BATCHES],
+    batches: [Option<Batch>; MAX_DEPOT_BATCHES],
     count: usize,
     bytes: usize,
 }
@@ -64,7 +64,7 @@ impl Depot {
     /// Keeps a batch, in place of those that have lain here for the longest.
     pub(super) fn put(&self, batch: Batch) {
         // As many batches at most make way as find a place. Each is freed without the lock.
-        for _ in 0..=MAX_BATCHES {
+        for _ in 0..=MAX_DEPOT_BATCHES {
             let Some(mut shelf) = self.shelf.try_lock() else { return };
             let Some(oldest) = shelf.make_way(batch.bytes()) else {
                 let stocked = self.stocked.load(Ordering::Relaxed) | bit(batch.class);
@@ -92,7 +92,7 @@ fn bit(class: usize) -> u64 {
 
 impl Shelf {
     const fn new() -> Shelf {
-        Shelf { batches: [const { None }; MAX_BATCHES], count: 0, bytes: 0 }
+        Shelf { batches: [const { None }; MAX_DEPOT_BATCHES], count: 0, bytes: 0 }
     }
 
     /// Of small pieces the oldest batch: the thread that read the newest one has it in its cache, where the next writer would have to fetch
@@ -107,7 +107,7 @@ impl Shelf {
 
     /// The oldest batch, where there is no room for that many bytes more.
     fn make_way(&mut self, bytes: usize) -> Option<Batch> {
-        let fits = self.count < MAX_BATCHES && self.bytes.saturating_add(bytes) <= MAX_BYTES;
+        let fits = self.count < MAX_DEPOT_BATCHES && self.bytes.saturating_add(bytes) <= MAX_DEPOT_BYTES;
         if fits { None } else { self.remove(0) }
     }
 
@@ -214,14 +214,17 @@ mod tests {
     #[test]
     fn no_more_is_held_than_that_and_the_oldest_make_way() {
         let depot = Depot::new();
-        for number in 0..5 * MAX_BATCHES {
+        for number in 0..5 * MAX_DEPOT_BATCHES {
             // Small ones alone at first, which are too many; then all sizes, which are too much.
-            let len =
-                if number < 2 * MAX_BATCHES { 1100 } else { [64, 1100, 40_000, MAX_ROOM_BYTES][number % 4] };
+            let len = if number < 2 * MAX_DEPOT_BATCHES {
+                1100
+            } else {
+                [64, 1100, 40_000, MAX_ROOM_BYTES][number % 4]
+            };
             depot.put(batch(len).0);
             let shelf = depot.shelf.lock();
             let bytes: usize = shelf.batches.iter().flatten().map(Batch::bytes).sum();
-            assert!(shelf.count <= MAX_BATCHES && bytes <= MAX_BYTES && shelf.bytes == bytes);
+            assert!(shelf.count <= MAX_DEPOT_BATCHES && bytes <= MAX_DEPOT_BYTES && shelf.bytes == bytes);
             assert!(shelf.batches.iter().take(shelf.count).all(Option::is_some));
             assert_eq!(
                 shelf.batches[shelf.count - 1].as_ref().unwrap().class,
