@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Constants of other layers that `ffi` may name.
 const CONVERTED: [&str; 1] = [
     // How many bytes a key has: the text that is made of them is longer by a quarter.
-    "crypto::KEY",
+    "crypto::KEY_BYTES",
 ];
 
 /// Entry points that call more than one function of a socket, and which.
