@@ -319,6 +319,7 @@ fn a_sender_that_has_lingered_and_gone_is_asked_in_vain_and_loses_nothing() {
     let context = Context::new();
     let socket = context.socket(ZMQ_PUSH);
     socket.set(ZMQ_LINGER, -1);
+    socket.set(ZMQ_HEARTBEAT_IVL, 60_000);
     let mut peer = join(socket, Way::Connected, true, "lingered");
     peer.write(&hello(Version::V3, "PULL", b""));
     for _ in 0..MESSAGES {

@@ -279,6 +279,11 @@ impl Heartbeat {
         self.is_watched || self.intervals.ttl_ds > 0
     }
 
+    /// Whether the peer sends something by itself: PING, or PONG to a PING of ours.
+    pub fn makes_peer_speak(&self) -> bool {
+        self.is_watched || self.intervals.ping_ms > 0
+    }
+
     /// When [`poll`](Heartbeat::poll) next has something to say; `None` for never.
     pub fn deadline(&self) -> Option<u64> {
         let waiting = match self.hearing {
@@ -522,6 +527,16 @@ mod tests {
         let filling =
             |now: u64| SendState { taken_bytes: now, held_bytes: now - 900, control_ends: None, ..ROOM };
         assert_eq!(run_with(&mut cut_off, 3000, filling).1, Some(1170));
+    }
+
+    #[test]
+    fn peer_speaks_by_itself_where_either_side_keeps_watch() {
+        let none = Intervals { ping_ms: 0, timeout_ms: 0, ttl_ds: 0 };
+        let mut heartbeat = Heartbeat::start(none, 1000);
+        assert!(!heartbeat.makes_peer_speak());
+        heartbeat.on_ping(1000, 0, b"", &mut Vec::new());
+        assert!(heartbeat.makes_peer_speak());
+        assert!(Heartbeat::start(Intervals { ping_ms: 9, ..none }, 1000).makes_peer_speak());
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(in crate::session) use apply::Lending;
 pub(in crate::session) use lend_policy::MIN_LOOK_INTERVAL;
 pub use send_policy::MAX_DRAIN_MS;
 
+use crate::engine::Heartbeat;
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
 use crate::reactor::{Remote, clock_ms};
@@ -181,9 +182,13 @@ impl Connection {
         }
     }
 
-    /// Bytes that the system would drop if the stream were closed now and its peer said something. Those of a Unix socket are
-    /// the peer's already.
+    /// Bytes that the system would drop if the stream were closed now, since the peer's heartbeats go on. Those of a Unix socket
+    /// are the peer's already.
     pub(in crate::session) fn untaken_bytes(&self) -> u64 {
+        let speaks = |half: &mut RecvHalf| half.heartbeat.as_ref().is_some_and(Heartbeat::makes_peer_speak);
+        if !self.with_recv(speaks).unwrap_or(false) {
+            return 0;
+        }
         match net::option(self.fd.as_fd(), IntOption::Domain) {
             Ok(libc::AF_INET | libc::AF_INET6) => net::held_bytes(self.fd.as_fd()).unwrap_or(0),
             _ => 0,

@@ -1,7 +1,8 @@
-//! The end of a session that has written everything: it waits until the peer's system has taken it.
+//! The end of a session that has written everything, with heartbeats: it waits until the peer's system has taken it.
 //!
-//! A tcp stream that is closed before keeps what it holds only as long as the peer says nothing. The least answer, a PONG for
-//! instance, makes the system reset the connection and drop the rest.
+//! A tcp stream that is closed before keeps what it holds only as long as the peer says nothing. The next PING or PONG makes the
+//! system reset the connection and drop the rest. Without heartbeats the session does not wait: a slow peer would hold up
+//! `zmq_ctx_term`, which libzmq ends as soon as the system has everything.
 //!
 //! | the system holds | for how long it has not become less | the session |
 //! |---|---|---|
@@ -11,8 +12,8 @@
 
 use std::time::Duration;
 
-/// A peer that takes nothing for so long does not hold the context's end up any longer.
-pub const MAX_STANDSTILL_MS: u64 = 10_000;
+/// A peer that takes nothing for this long does not hold up `zmq_ctx_term` any longer.
+const MAX_STANDSTILL_MS: u64 = 1000;
 /// Between two looks: at first, and at most.
 const MIN_PAUSE_MS: u64 = 1;
 const MAX_PAUSE_MS: u64 = 64;
@@ -36,7 +37,7 @@ impl Untaken {
         self.last.is_some()
     }
 
-    /// The system holds so many bytes now: after how long the session looks again, or `None`: it ends.
+    /// The pause before the session looks again, or `None`: it ends. `held_bytes`: what the system holds now.
     pub fn look(&mut self, held_bytes: u64, now_ms: u64) -> Option<Duration> {
         let moved = self.last.is_none_or(|last| held_bytes < last.held_bytes);
         let moved_ms = self.last.filter(|_| !moved).map_or(now_ms, |last| last.moved_ms);
@@ -53,7 +54,7 @@ impl Untaken {
 mod tests {
     use super::*;
 
-    /// When a session ends whose system holds so many bytes at each time.
+    /// When a session ends whose system holds `held_bytes` at each time.
     fn end_ms(held_bytes: impl Fn(u64) -> u64) -> u64 {
         let (mut untaken, mut now_ms) = (Untaken::default(), 1000);
         while let Some(pause) = untaken.look(held_bytes(now_ms - 1000), now_ms) {
@@ -66,8 +67,8 @@ mod tests {
     fn session_ends_when_all_is_taken_or_nothing_moves() {
         assert_eq!(end_ms(|_| 0), 0);
         assert!((50..200).contains(&end_ms(|ms| if ms < 50 { 7 } else { 0 })));
-        let slow = |ms: u64| 100_u64.saturating_sub(ms / (MAX_STANDSTILL_MS - 1000));
-        assert!(end_ms(slow) > 90 * (MAX_STANDSTILL_MS - 1000), "however slowly");
+        let slow = |ms: u64| 100_u64.saturating_sub(ms / (MAX_STANDSTILL_MS * 9 / 10));
+        assert!(end_ms(slow) > 90 * (MAX_STANDSTILL_MS * 9 / 10), "however slowly");
         let stops = end_ms(|ms| 9000 - ms.min(5000));
         assert!((5000 + MAX_STANDSTILL_MS..5200 + MAX_STANDSTILL_MS).contains(&stops), "{stops}");
     }
