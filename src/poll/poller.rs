@@ -42,7 +42,7 @@ pub enum Subject {
 
 #[derive(Default)]
 struct Poller {
-    /// Shared with whoever waits, and copied when it changes meanwhile.
+    /// Shared with the threads that wait, and copied when it changes meanwhile.
     items: Arc<Vec<Item>>,
     /// Made for the first thread-safe socket.
     signal: Option<Signal>,

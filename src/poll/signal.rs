@@ -38,7 +38,7 @@ impl Signal {
 
     /// Makes it unreadable.
     pub(super) fn drain(&mut self) {
-        // Each event is told once; a failure leaves it readable, which costs somebody one look in vain.
+        // Each event is told once; a failure leaves it readable, which costs the program one look in vain.
         let _off = CancelOff::for_call(Here::find());
         while self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_ok() && !self.events.is_empty() {}
     }

@@ -135,9 +135,10 @@ impl Parker {
         timeout: Option<Duration>,
         poll: impl FnOnce(&mut [PollFd], Option<Duration>) -> Result<()>,
     ) -> Result<()> {
-        let may_sleep = !self.token.take() && self.token.begin_sleep(POLLING);
+        let had_token = self.token.take();
+        let may_sleep = !had_token && self.token.begin_sleep(POLLING);
         let outcome = poll(fds, if may_sleep { timeout } else { Some(Duration::ZERO) });
-        let woken = self.token.end_sleep();
+        let woken = self.token.end_sleep() || had_token;
         match outcome {
             Ok(()) => {}
             // As in `park`: a wake that is here by now counts.

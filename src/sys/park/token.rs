@@ -171,8 +171,11 @@ mod loom_tests {
 
         /// Whether a token came.
         fn park(&self) -> bool {
-            if self.token.take() || !self.token.begin_sleep(PARKED) {
+            if self.token.take() {
                 return true;
+            }
+            if !self.token.begin_sleep(PARKED) {
+                return self.token.take();
             }
             let kernel = self.kernel.lock().unwrap();
             if self.token.is_parked() {
@@ -185,16 +188,15 @@ mod loom_tests {
 
         /// As `park`, with the bell. `sleeps`: until it rings; else the time is over at once.
         fn poll(&self, sleeps: bool) -> bool {
-            if self.token.take() || !self.token.begin_sleep(POLLING) {
-                return true;
-            }
-            if sleeps {
+            let had_token = self.token.take();
+            let may_sleep = !had_token && self.token.begin_sleep(POLLING);
+            if sleeps && may_sleep {
                 let mut rings = self.kernel.lock().unwrap();
                 while !*rings {
                     rings = self.asleep.wait(rings).unwrap();
                 }
             }
-            self.token.end_sleep()
+            self.token.end_sleep() || had_token
         }
 
         fn unpark(&self) {
