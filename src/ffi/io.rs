@@ -26,10 +26,9 @@ pub unsafe extern "C-unwind" fn zmq_send(
     len: usize,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    let data = unsafe { memory::bytes(buf, len) };
     transferred(find(socket).and_then(|socket| {
-        let data = data?;
+        // SAFETY: as the caller promises.
+        let data = unsafe { memory::bytes(buf, len) }?;
         socket.send_bytes(data, has_more(flags), flags & ZMQ_DONTWAIT)?;
         Ok(size(data.len()))
     }))
@@ -73,12 +72,11 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     socket: *mut c_void,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    let msg = unsafe { Msg::at(msg.cast()) };
-    transferred(
-        find(socket)
-            .and_then(|socket| socket.send_message(msg?, has_more(flags), flags & ZMQ_DONTWAIT).map(size)),
-    )
+    transferred(find(socket).and_then(|socket| {
+        // SAFETY: as the caller promises.
+        let msg = unsafe { Msg::at(msg.cast()) }?;
+        socket.send_message(msg, has_more(flags), flags & ZMQ_DONTWAIT).map(size)
+    }))
 }
 
 /// Older name of zmq_msg_send(), with another order of arguments.
@@ -161,9 +159,11 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
     socket: *mut c_void,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    let msg = unsafe { Msg::at(msg.cast()) };
-    transferred(find(socket).and_then(|socket| socket.recv_message(msg?, flags & ZMQ_DONTWAIT).map(size)))
+    transferred(find(socket).and_then(|socket| {
+        // SAFETY: as the caller promises.
+        let msg = unsafe { Msg::at(msg.cast()) }?;
+        socket.recv_message(msg, flags & ZMQ_DONTWAIT).map(size)
+    }))
 }
 
 /// Older name of zmq_msg_recv(), with another order of arguments.

@@ -82,6 +82,8 @@ use xsub::Xsub;
 pub use xsub::Filter;
 
 /// The pattern of a socket.
+// With a tag of its own: `inline_out` and `inline_queue`, which nearly every call asks, compare one byte.
+#[repr(u8)]
 pub enum Pattern {
     Pair(Pair),
     Pub(Box<Pub>),
