@@ -66,7 +66,7 @@ mod held {
     }
 }
 
-#[cfg(all(test, debug_assertions, not(loom)))]
+#[cfg(all(test, debug_assertions))]
 mod tests {
     use super::*;
     use crate::sys::lock::Lock;

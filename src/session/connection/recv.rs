@@ -254,8 +254,8 @@ impl RecvHalf {
         let mut drained = std::mem::take(&mut self.drained);
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
-                Ok(Some(need)) => need,
-                Ok(None) => break Received::NoCredit,
+                Ok(Parsed::Needs(bytes)) => bytes,
+                Ok(Parsed::NoCredit) => break Received::NoCredit,
                 Err(Failure::Errno(errno)) if errno.is_shortage() => break Received::NoMemory,
                 Err(failure) => break Received::Broken(failure),
             };
@@ -415,11 +415,10 @@ impl RecvHalf {
         Ok(Read { bytes, short: bytes < room && self.tunnel.is_none() })
     }
 
-    /// Takes received bytes apart as far as they and the credit go. `Some(need)`: so many more bytes would help;
-    /// `None`: no credit.
-    fn parse(&mut self, now_ms: u64, control: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
+    /// Takes received bytes apart as far as they and the credit go.
+    fn parse(&mut self, now_ms: u64, control: &mut Vec<u8>) -> Result<Parsed, Failure> {
         if !self.finish_body()? {
-            return Ok(Some(1));
+            return Ok(Parsed::Needs(1));
         }
         let version = match self.form {
             RecvForm::Raw => return self.parse_raw(),
@@ -445,6 +444,14 @@ impl RecvHalf {
     fn wants_subscriptions(&self) -> bool {
         self.limits.subscriptions && !self.inside
     }
+}
+
+/// How far received bytes could be taken apart.
+enum Parsed {
+    /// All of them were, and this many more bytes would help.
+    Needs(usize),
+    /// The pipe takes no more.
+    NoCredit,
 }
 
 struct Read {

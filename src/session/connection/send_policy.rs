@@ -30,7 +30,7 @@
 //! - A thread that is not streaming writes itself what is little. The I/O thread would cost two changes of context.
 //! - A thread drains only what leaves as it lies, into a stream that holds enough for the peer to go on meanwhile.
 //! - What is urgent neither waits nor is left to another thread.
-//! - The time between two looks stays between [`MIN_LOOK`] and [`MAX_LOOK`].
+//! - The time between two looks stays between [`MIN_COALESCING_INTERVAL`] and [`MAX_COALESCING_INTERVAL`].
 
 use std::time::Duration;
 
@@ -48,9 +48,9 @@ const MAX_DRAIN: Duration = Duration::from_millis(MAX_DRAIN_MS as u64);
 pub const MAX_STALL: Duration = Duration::from_millis(1);
 /// The least time between two looks of a session that coalesces writes. A look between two batches would take half a batch away from
 /// the program, and wake the peer for that.
-const MIN_LOOK: Duration = Duration::from_micros(100);
+const MIN_COALESCING_INTERVAL: Duration = Duration::from_micros(100);
 /// The most. What the program sends last waits for twice as long.
-const MAX_LOOK: Duration = Duration::from_micros(400);
+const MAX_COALESCING_INTERVAL: Duration = Duration::from_micros(400);
 /// Looks that find this number of batches are too rare.
 const MANY_BATCHES_PER_LOOK: u32 = 5;
 
@@ -144,12 +144,12 @@ pub fn when_told(urgent: bool, batches: Option<u32>, last_look: Option<Duration>
 fn look_after(batches: u32, last_look: Option<Duration>) -> Option<Duration> {
     let look = match (batches, last_look) {
         (0, _) => return None,
-        (_, None) => MIN_LOOK,
+        (_, None) => MIN_COALESCING_INTERVAL,
         (1, Some(look)) => look.saturating_mul(2),
         (MANY_BATCHES_PER_LOOK.., Some(look)) => look / 2,
         (_, Some(look)) => look,
     };
-    Some(look.clamp(MIN_LOOK, MAX_LOOK))
+    Some(look.clamp(MIN_COALESCING_INTERVAL, MAX_COALESCING_INTERVAL))
 }
 
 #[cfg(test)]
@@ -157,8 +157,12 @@ mod tests {
     use super::*;
 
     const BOTH: [bool; 2] = [false, true];
-    const LOOKS: [Option<Duration>; 4] =
-        [None, Some(MIN_LOOK), Some(Duration::from_micros(150)), Some(MAX_LOOK)];
+    const LOOKS: [Option<Duration>; 4] = [
+        None,
+        Some(MIN_COALESCING_INTERVAL),
+        Some(Duration::from_micros(150)),
+        Some(MAX_COALESCING_INTERVAL),
+    ];
 
     fn outlets() -> impl Iterator<Item = Outlet> {
         [-1, 0, 1, LOW_HWM_MESSAGES - 1, LOW_HWM_MESSAGES, i32::MAX].into_iter().flat_map(|hwm| {
@@ -240,7 +244,7 @@ mod tests {
                 let coalesces = batches.is_some_and(|batches| batches > 0);
                 assert_eq!(matches!(writer, Writer::IoThreadLater(_)), coalesces);
                 if let Writer::IoThreadLater(look) = writer {
-                    assert!((MIN_LOOK..=MAX_LOOK).contains(&look));
+                    assert!((MIN_COALESCING_INTERVAL..=MAX_COALESCING_INTERVAL).contains(&look));
                 } else {
                     assert_eq!(writer, if owned { Writer::Caller } else { Writer::IoThread });
                 }

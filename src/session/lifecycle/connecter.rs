@@ -56,12 +56,12 @@ pub enum Met {
     Stranger,
 }
 
-/// What came of it.
+/// What came of a step of an attempt.
 pub enum Step {
-    /// Wait for the attempt's descriptor, or for its name.
-    Wait(Attempt),
-    /// Wait for the proxy's answer.
-    Proxying(Attempt),
+    /// The attempt has begun: its descriptor, or its name, is waited for.
+    Begun(Attempt),
+    /// The attempt goes on: the stream, the name or the proxy's answer is not there yet.
+    Unfinished(Attempt),
     Connected {
         fd: OwnedFd,
         endpoints: Endpoints,
@@ -182,7 +182,7 @@ impl Connecter {
             None => {
                 let (plan, options, remote) = (self.plan.clone(), Arc::clone(&self.options), remote.clone());
                 match Lookup::start(move || plan.resolve(&options), move || remote.wake()) {
-                    Ok(lookup) => Step::Wait(Attempt::Resolving(lookup)),
+                    Ok(lookup) => Step::Begun(Attempt::Resolving(lookup)),
                     Err(errno) => Step::Failed { fd: None, errno },
                 }
             }
@@ -193,7 +193,7 @@ impl Connecter {
     pub fn proceed(&mut self, attempt: Attempt) -> Step {
         match attempt {
             Attempt::Resolving(lookup) => match lookup.take() {
-                None => Step::Proxying(Attempt::Resolving(lookup)),
+                None => Step::Unfinished(Attempt::Resolving(lookup)),
                 Some(Ok(destinations)) => self.start_first(destinations),
                 Some(Err(errno)) => Step::Failed { fd: None, errno },
             },
@@ -201,7 +201,7 @@ impl Connecter {
                 match transport::proceed(self.plan.scheme(), fd.as_fd(), &self.options) {
                     Ok(true) => self.connected(fd),
                     // Not writable yet: the wake was for something else.
-                    Ok(false) => Step::Proxying(Attempt::Connecting(fd)),
+                    Ok(false) => Step::Unfinished(Attempt::Connecting(fd)),
                     Err(errno) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
                 }
             }
@@ -222,7 +222,7 @@ impl Connecter {
         self.resolved = self.plan.resolved_endpoint(destination);
         match self.plan.start(destination, &self.options) {
             Ok(Connecting { fd, done: Ok(true) }) => self.connected(fd),
-            Ok(Connecting { fd, done: Ok(false) }) => Step::Wait(Attempt::Connecting(fd)),
+            Ok(Connecting { fd, done: Ok(false) }) => Step::Begun(Attempt::Connecting(fd)),
             Ok(Connecting { fd, done: Err(errno) }) => Step::Failed { fd: Some(fd.as_raw_fd()), errno },
             Err(errno) => Step::Failed { fd: None, errno },
         }
@@ -254,7 +254,7 @@ impl Connecter {
     fn ask(&mut self, mut asking: Asking) -> Step {
         match asking.exchange() {
             Ok(true) => self.finished(asking.fd),
-            Ok(false) => Step::Proxying(Attempt::Asking(asking)),
+            Ok(false) => Step::Unfinished(Attempt::Asking(asking)),
             Err(errno) => Step::Failed { fd: Some(asking.fd.as_raw_fd()), errno },
         }
     }

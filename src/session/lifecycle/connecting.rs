@@ -28,7 +28,7 @@ impl Session {
     /// Acts on what came of a step of the connecter. `watched`: the reactor watches the attempt's descriptor already.
     fn follow(&mut self, cx: &mut Cx<'_>, step: Step, watched: bool) {
         match step {
-            Step::Wait(attempt) => {
+            Step::Begun(attempt) => {
                 if let Some(fd) = attempt.fd() {
                     self.tell(event::CONNECT_DELAYED, Errno::INPROGRESS.0.unsigned_abs().into());
                     if let Err(errno) = cx.register(fd, READABLE_AND_WRITABLE) {
@@ -40,7 +40,7 @@ impl Session {
                 }
                 self.stage = Stage::Connecting(attempt);
             }
-            Step::Proxying(attempt) => {
+            Step::Unfinished(attempt) => {
                 // A stream that was connected at once is not registered yet.
                 if let Some(fd) = attempt.fd().filter(|_| !watched)
                     && let Err(errno) = cx.register(fd, READABLE_AND_WRITABLE)

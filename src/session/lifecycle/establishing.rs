@@ -79,7 +79,7 @@ impl Session {
     /// Acts on what came of the handshake. `Some`: something came of that in turn, or the handshake is to be driven on.
     fn act_on(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Option<Outcome> {
         match outcome {
-            Outcome::More => {
+            Outcome::Blocked => {
                 if let Stage::Handshaking(handshaking) = &mut self.stage
                     && handshaking.needs_room()
                     && let Err(errno) = cx.reregister(handshaking.raw_fd(), READABLE_AND_WRITABLE)
@@ -88,6 +88,7 @@ impl Session {
                 }
                 return None;
             }
+            Outcome::DriveOn => return None,
             Outcome::Ask(request) => return self.ask(&request),
             Outcome::Denied(status) => {
                 self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
@@ -99,7 +100,7 @@ impl Session {
                 {
                     cx.set_timer(timer::HANDSHAKE, timer::millis(AUTH_FAILED_SILENCE_MS));
                 }
-                return Some(Outcome::More);
+                return Some(Outcome::DriveOn);
             }
             Outcome::Done { peer, unsent, rest, drained } => {
                 if let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting) {
@@ -125,9 +126,9 @@ impl Session {
         match asked {
             Ok(Some(zap)) => {
                 handshaking.zap = Some(zap);
-                Some(Outcome::More)
+                Some(Outcome::DriveOn)
             }
-            Ok(None) => Some(handshaking.zap_unavailable().unwrap_or(Outcome::More)),
+            Ok(None) => Some(handshaking.zap_unavailable().unwrap_or(Outcome::DriveOn)),
             Err(errno) => Some(Outcome::Failed(errno)),
         }
     }

@@ -67,7 +67,9 @@ impl Drop for Wiped {
 /// What came of driving it.
 pub enum Outcome {
     /// The stream has no more for now.
-    More,
+    Blocked,
+    /// Something was done about the last outcome, and the stream may have more.
+    DriveOn,
     Done {
         peer: Peer,
         /// Of our side's last words, what the stream did not take yet.
@@ -149,7 +151,7 @@ impl Handshaking {
                 Ok(n) => buffer.get_mut(..n).unwrap_or_default(),
                 Err(errno) if errno.would_block() => {
                     self.hangup = false;
-                    return self.write().err().map_or(Outcome::More, Outcome::Failed);
+                    return self.write().err().map_or(Outcome::Blocked, Outcome::Failed);
                 }
                 Err(errno) => return Outcome::Failed(errno),
             };
@@ -166,7 +168,7 @@ impl Handshaking {
             }
             if self.drained {
                 // What comes later is a new event; to be told that there is nothing is a system call of its own.
-                return self.write().err().map_or(Outcome::More, Outcome::Failed);
+                return self.write().err().map_or(Outcome::Blocked, Outcome::Failed);
             }
         }
     }
@@ -236,11 +238,11 @@ mod tests {
         let config = Config::new(&options, Security::Null, "");
         let mut handshaking = Handshaking::new(ours.into(), false, &Layers::default(), config).unwrap();
         assert!(!handshaking.needs_room());
-        assert!(matches!(handshaking.drive(), Outcome::More));
+        assert!(matches!(handshaking.drive(), Outcome::Blocked));
         assert!(handshaking.needs_room());
         assert!(!handshaking.needs_room(), "it is watched for");
         peer.read_exact(&mut vec![0; filled]).unwrap();
-        assert!(matches!(handshaking.drive(), Outcome::More));
+        assert!(matches!(handshaking.drive(), Outcome::Blocked));
         let mut signature = [0; 10];
         peer.read_exact(&mut signature).unwrap();
         assert_eq!((signature[0], signature[9]), (0xff, 0x7f));

@@ -1,6 +1,6 @@
 //! Frames taken apart where they lie: in the blocks of the pipe that they are for.
 
-use super::{RecvHalf, obey};
+use super::{Parsed, RecvHalf, obey};
 use crate::engine::Failure;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
@@ -19,50 +19,52 @@ impl RecvHalf {
         version: Version,
         now_ms: u64,
         control: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Failure> {
+    ) -> Result<Parsed, Failure> {
         loop {
             if !self.inside {
                 self.accept_run();
             }
-            let Some(producer) = self.writer.blocks() else { return Ok(None) };
+            let Some(producer) = self.writer.blocks() else { return Ok(Parsed::NoCredit) };
             let pending = producer.received();
             if let Some(first) = pending.first_mut() {
                 frame::clear_reserved_flags(first);
             }
-            let Some(header) = frame::parse_header(pending)? else { return Ok(Some(frame::MAX_HEADER)) };
+            let Some(header) = frame::parse_header(pending)? else {
+                return Ok(Parsed::Needs(frame::MAX_HEADER));
+            };
             frame::check_size(header.body_len, self.limits.frame)?;
             let (have, len) = (pending.len(), header.frame_len());
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.on_received();
             }
             if len > have && len - header.header_len < self.in_blocks() {
-                return Ok(Some(len - have));
+                return Ok(Parsed::Needs(len - have));
             }
             if header.is_command() {
                 let wanted = self.wants_subscriptions() && (len > have || self.wish_is_here(&header));
                 if wanted && !self.writer.check() {
-                    return Ok(None);
+                    return Ok(Parsed::NoCredit);
                 }
                 if len > have {
                     if !self.inside {
                         self.show_whole_messages();
                     }
                     self.begin_body(&header)?;
-                    return Ok(Some(1));
+                    return Ok(Parsed::Needs(1));
                 }
                 self.accept_command(&header, version, now_ms, control)?;
                 continue;
             }
             let weight = self.weight;
             if !self.begin_frame(&header)? {
-                return Ok(None);
+                return Ok(Parsed::NoCredit);
             }
             if len <= have {
                 self.accept_frame(&header);
             } else {
                 // A frame that is tried again is not to be weighed twice.
                 self.begin_body(&header).inspect_err(|_| self.weight = weight)?;
-                return Ok(Some(1));
+                return Ok(Parsed::Needs(1));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Receiving by way of a buffer, where bytes cannot lie in the pipe as they come: ZMTP 1.0, raw streams, and pipes that
 //! conflate.
 
-use super::{MAX_READ_BYTES, RecvHalf, obey};
+use super::{MAX_READ_BYTES, Parsed, RecvHalf, obey};
 use crate::engine::Failure;
 use crate::engine::zmtp::frame::Header;
 use crate::engine::zmtp::{Version, frame, v1};
@@ -10,18 +10,18 @@ use std::ops::Range;
 
 impl RecvHalf {
     /// Raw bytes: what has been received is a message.
-    pub(super) fn parse_raw(&mut self) -> Result<Option<usize>, Failure> {
+    pub(super) fn parse_raw(&mut self) -> Result<Parsed, Failure> {
         let bytes = self.scratch.pending();
         if bytes.is_empty() {
-            return Ok(Some(1));
+            return Ok(Parsed::Needs(1));
         }
         if !self.writer.check() {
-            return Ok(None);
+            return Ok(Parsed::NoCredit);
         }
         self.writer.append(&mut OutFrame::bytes(bytes, false)).map_err(Failure::Errno)?;
         self.scratch.clear();
         self.content = true;
-        Ok(Some(1))
+        Ok(Parsed::Needs(1))
     }
 
     /// Frames in another form than the pipe's, or for a pipe that conflates.
@@ -30,21 +30,21 @@ impl RecvHalf {
         version: Version,
         now_ms: u64,
         control: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Failure> {
+    ) -> Result<Parsed, Failure> {
         loop {
             let bytes = self.scratch.pending();
             let header = match version {
                 Version::V1 => v1::parse_header(bytes)?,
                 Version::V2 | Version::V3_0 | Version::V3_1 => frame::parse_header(bytes)?,
             };
-            let Some(header) = header else { return Ok(Some(v1::MAX_HEADER)) };
+            let Some(header) = header else { return Ok(Parsed::Needs(v1::MAX_HEADER)) };
             frame::check_size(header.body_len, self.limits.frame)?;
             let len = header.frame_len();
             if !self.inside {
                 self.weight = 0;
             }
             if len > bytes.len() {
-                return Ok(Some(more_of(len, bytes.len())));
+                return Ok(Parsed::Needs(more_of(len, bytes.len())));
             }
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.on_received();
@@ -57,7 +57,7 @@ impl RecvHalf {
                 continue;
             }
             if !self.inside && !self.writer.check() {
-                return Ok(None);
+                return Ok(Parsed::NoCredit);
             }
             self.take_frame(&header, header.header_len..len, header.more())?;
             self.scratch.consume(len);

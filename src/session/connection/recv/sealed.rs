@@ -3,7 +3,7 @@
 //! not CURVE's, opened frame by frame where they lie in the buffer.
 
 use super::copied::more_of;
-use super::{RecvForm, RecvHalf, obey};
+use super::{Parsed, RecvForm, RecvHalf, obey};
 use crate::engine::Failure;
 use crate::engine::codec::{AnyOpener, OVERHEAD_BYTES, Run};
 use crate::engine::zmtp::Version;
@@ -21,27 +21,27 @@ impl RecvHalf {
         version: Version,
         now_ms: u64,
         control: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Failure> {
+    ) -> Result<Parsed, Failure> {
         loop {
             // Opened frames are whole: if it wants more, there is nothing left of them.
-            if self.parse_blocks(version, now_ms, control)?.is_none() {
-                return Ok(None);
+            if matches!(self.parse_blocks(version, now_ms, control)?, Parsed::NoCredit) {
+                return Ok(Parsed::NoCredit);
             }
             if let Some(failure) = self.forged {
                 return Err(failure);
             }
             let Some(header) = frame::parse_header(self.scratch.pending())? else {
-                return Ok(Some(frame::MAX_HEADER));
+                return Ok(Parsed::Needs(frame::MAX_HEADER));
             };
             frame::check_size(header.body_len, self.limits.frame)?;
             let (len, have) = (header.frame_len(), self.scratch.pending().len());
             if len > have {
-                return Ok(Some(more_of(len, have)));
+                return Ok(Parsed::Needs(more_of(len, have)));
             }
             if !is_large(&header) {
                 self.open_run()?;
             } else if !self.inside && !self.writer.check() {
-                return Ok(None);
+                return Ok(Parsed::NoCredit);
             } else {
                 self.open_large(&header)?;
             }
@@ -122,18 +122,16 @@ impl RecvHalf {
 
     /// As [`parse`](RecvHalf::parse), for sealed frames. What a frame is shows in its box alone; the flags outside
     /// were nobody's to trust.
-    pub(super) fn parse_sealed(
-        &mut self,
-        now_ms: u64,
-        control: &mut Vec<u8>,
-    ) -> Result<Option<usize>, Failure> {
+    pub(super) fn parse_sealed(&mut self, now_ms: u64, control: &mut Vec<u8>) -> Result<Parsed, Failure> {
         loop {
             let bytes = self.scratch.pending();
-            let Some(header) = frame::parse_header(bytes)? else { return Ok(Some(frame::MAX_HEADER)) };
+            let Some(header) = frame::parse_header(bytes)? else {
+                return Ok(Parsed::Needs(frame::MAX_HEADER));
+            };
             frame::check_size(header.body_len, self.limits.frame)?;
             let len = header.frame_len();
             if len > bytes.len() {
-                return Ok(Some(more_of(len, bytes.len())));
+                return Ok(Parsed::Needs(more_of(len, bytes.len())));
             }
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.on_received();
@@ -151,7 +149,7 @@ impl RecvHalf {
                 true
             };
             if !taken {
-                return Ok(None);
+                return Ok(Parsed::NoCredit);
             }
             self.opened = None;
             self.scratch.consume(len);

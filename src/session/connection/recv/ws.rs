@@ -2,7 +2,7 @@
 //! there. Large bodies are received into memory of their own, if they are not sealed.
 
 use super::copied::more_of;
-use super::{RecvForm, RecvHalf};
+use super::{Parsed, RecvForm, RecvHalf};
 use crate::engine::Failure;
 use crate::engine::ws::frame::{MAX_HEADER, parse_header};
 use crate::engine::ws::{Header, Opcode};
@@ -13,23 +13,23 @@ use crate::session::connection::control::MAX_CONTROL_BYTES;
 
 impl RecvHalf {
     /// As [`parse`](RecvHalf::parse), for WebSocket frames.
-    pub(super) fn parse_ws(&mut self, control: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
+    pub(super) fn parse_ws(&mut self, control: &mut Vec<u8>) -> Result<Parsed, Failure> {
         loop {
             let RecvForm::Ws(incoming) = &self.form else { return Err(Failure::SILENT) };
             let sealed = incoming.is_sealed();
             let bytes = self.scratch.pending();
             let header = parse_header(bytes, incoming.masked)?;
-            let Some(header) = header else { return Ok(Some(MAX_HEADER)) };
+            let Some(header) = header else { return Ok(Parsed::Needs(MAX_HEADER)) };
             let (len, have) = (header.frame_len(), bytes.len());
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.on_received();
             }
             if header.opcode != Opcode::Binary {
                 if len > have {
-                    return Ok(Some(len - have));
+                    return Ok(Parsed::Needs(len - have));
                 }
                 if !self.take_control(&header, control) {
-                    return Ok(Some(1));
+                    return Ok(Parsed::Needs(1));
                 }
                 continue;
             }
@@ -38,7 +38,7 @@ impl RecvHalf {
             frame::check_size(body_len, self.limits.frame)?;
             if !self.inside {
                 if !self.writer.check() {
-                    return Ok(None);
+                    return Ok(Parsed::NoCredit);
                 }
                 self.weight = 0;
             }
@@ -47,13 +47,13 @@ impl RecvHalf {
                 continue;
             }
             if sealed || body_len < BY_REFERENCE_MIN_BYTES as u64 {
-                return Ok(Some(more_of(len, have)));
+                return Ok(Parsed::Needs(more_of(len, have)));
             }
             if have <= header.header_len {
-                return Ok(Some(1));
+                return Ok(Parsed::Needs(1));
             }
             self.begin_ws_body(&header, body_len)?;
-            return Ok(Some(1));
+            return Ok(Parsed::Needs(1));
         }
     }
 
