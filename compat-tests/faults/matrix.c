@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 /* More of a processor than this, in percent, is too much for a process that waits. */
-#define MOST_IDLE_PERCENT 20
+#define MOST_IDLE_PERCENT 8
 #define MOST_TERM_MS 3000
 
 static struct shared {
