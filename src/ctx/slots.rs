@@ -11,16 +11,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// Slots of the first slab; each further one has twice as many.
-const FIRST_SLAB: usize = 64;
+const FIRST_SLAB_SLOTS: usize = 64;
 /// Enough for a thousand million handles.
-const SLABS: usize = 24;
-/// So many handles rest before one of them is given out again.
-const RESTING: usize = 32;
+const MAX_SLABS: usize = 24;
+/// Free handles that rest before the oldest of them is given out again.
+const MIN_RESTING_HANDLES: usize = 32;
 /// Size of the direct-mapped handle cache: `zmq_poll` over this many sockets finds each of them at one look. With 256 places it took 160
 /// instructions for each of 2,000 sockets, with these 49.
 const CACHED_HANDLES: usize = 2048;
 /// How many forks deep a process may be before it uses a lock that an ancestor may have left locked.
-const FORK_DEPTH: usize = 16;
+const MAX_FORK_DEPTH: usize = 16;
 
 /// [`Slot::born`] of a slot with nothing in it.
 const EMPTY: u32 = 0;
@@ -31,24 +31,25 @@ const NO_RCVMORE: u32 = u32::MAX;
 
 /// The handles of one kind, such as all sockets of the process.
 ///
-/// A handle is the address of a [`Slot`]. Slots are never freed and never become anything else, so a handle that
-/// was closed long ago can be looked at, and any other number can be told from a handle without looking at what it
-/// points to. A closed handle is given out again as late as possible.
+/// A handle is the address of a [`Slot`]. Slots are never freed and never become anything else, so a handle that was closed long
+/// ago can be looked at. Any other number is told from a handle without reading the memory that it points to. A closed handle is
+/// given out again as late as possible.
 ///
 /// Meant for a `static`.
 pub struct Slots<T: 'static> {
     tag: u32,
-    slabs: [OnceLock<ForGood<Slot<T>>>; SLABS],
+    slabs: [OnceLock<ForGood<Slot<T>>>; MAX_SLABS],
     /// The next slab to make. Changed under the free list's lock; taken before the slab is made, so that a child
     /// forked in between makes another one. Makes no edge.
     next_slab: AtomicUsize,
-    /// Handles, each in the place of its address, so that most are found at once. Written by who gives a handle out, read by who
-    /// is given one back. What the writer did before (the cell's release) is visible to who finds it (acquire); who does not
-    /// looks for longer. Slots stay slots, so what stands here is true for ever.
+    /// Handles, each in the place of its address, so that most are found at once. Written by the thread that gives a handle out,
+    /// read by a thread that looks one up. The writer's earlier stores (the cell's release) are visible to a lookup that finds
+    /// the slot (acquire). A lookup that finds another slot here searches the slabs. Slots stay slots, so what stands here is
+    /// true for ever.
     known: [AtomicCell<Option<&'static Slot<T>>>; CACHED_HANDLES],
     /// The free slots, oldest first, by fork generation: the lock may have been held when the process forked, so a
     /// child uses another one. It does without what was free in its parent.
-    free: [Lock<FreeList<T>>; FORK_DEPTH],
+    free: [Lock<FreeList<T>>; MAX_FORK_DEPTH],
 }
 
 /// A place for a value, with a lock that says at the same time whether the value is still there.
@@ -57,8 +58,8 @@ pub struct Slots<T: 'static> {
 #[repr(C, align(64))]
 pub struct Slot<T: 'static> {
     tag: u32,
-    /// The [`fork::generation`] that put the value in; `EMPTY`; `ABANDONED`. Written by who inserts and removes,
-    /// under the lock, and by `abandon`; read without. The lock has the last word, so this makes no edge.
+    /// The [`fork::generation`] that put the value in; `EMPTY`; `ABANDONED`. Written under the lock by `insert` and `remove`, and
+    /// by `abandon`; read without it. The lock has the last word, so this makes no edge.
     born: AtomicU32,
     /// The socket's `ZMQ_EVENTS` as they were last looked at, for threads that ask without the lock. Empty without a value.
     cached_events: Memo,
@@ -94,10 +95,10 @@ impl<T: Send> Slots<T> {
     pub const fn new(tag: u32) -> Slots<T> {
         Slots {
             tag,
-            slabs: [const { OnceLock::new() }; SLABS],
+            slabs: [const { OnceLock::new() }; MAX_SLABS],
             next_slab: AtomicUsize::new(0),
             known: [const { AtomicCell::new(None) }; CACHED_HANDLES],
-            free: [const { Lock::new(FreeList::new()) }; FORK_DEPTH],
+            free: [const { Lock::new(FreeList::new()) }; MAX_FORK_DEPTH],
         }
     }
 
@@ -131,7 +132,7 @@ impl<T: Send> Slots<T> {
     }
 
     fn search(&self, address: usize) -> Option<&'static Slot<T>> {
-        // The latest first: it has as many as all others together. Whoever was told of a handle sees its slab.
+        // The latest first: it has as many as all others together. A thread that was given a handle sees its slab.
         let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
         made.iter().rev().filter_map(OnceLock::get).find_map(|slab| slab.at(address))
     }
@@ -141,7 +142,7 @@ impl<T: Send> Slots<T> {
         self.lookup(address)?.lock()
     }
 
-    /// Ends the handle. Whoever waits for the lock finds it closed.
+    /// Ends the handle. A caller that waits for the lock finds the handle closed.
     pub fn remove(&self, guard: SlotGuard<'static, T>) -> Option<T> {
         let SlotGuard { slot, mut value } = guard;
         let removed = value.take();
@@ -155,7 +156,7 @@ impl<T: Send> Slots<T> {
 
     fn free_slot(&self) -> Result<&'static Slot<T>> {
         let mut free = self.free_list().lock();
-        if free.len <= RESTING {
+        if free.len <= MIN_RESTING_HANDLES {
             let grown = self.grow(&mut free);
             if free.len == 0 {
                 grown?;
@@ -170,7 +171,7 @@ impl<T: Send> Slots<T> {
         let place = self.slabs.get(index).ok_or(Errno::NOMEM)?;
         self.next_slab.store(index + 1, Relaxed);
         // Never freed: that is the point.
-        let made = pages::for_good(FIRST_SLAB << index, || Slot {
+        let made = pages::for_good(FIRST_SLAB_SLOTS << index, || Slot {
             tag: self.tag,
             born: AtomicU32::new(EMPTY),
             cached_events: Memo::new(),
@@ -188,7 +189,7 @@ impl<T: Send> Slots<T> {
 
     fn free_list(&self) -> &Lock<FreeList<T>> {
         let [first, ..] = &self.free;
-        self.free.get(fork::generation() as usize % FORK_DEPTH).unwrap_or(first)
+        self.free.get(fork::generation() as usize % MAX_FORK_DEPTH).unwrap_or(first)
     }
 }
 
@@ -229,7 +230,8 @@ impl<T> Slot<T> {
         value.is_some().then_some(SlotGuard { slot: self, value })
     }
 
-    /// As [`lock`](Slot::lock), unless somebody has it. There may be nothing in the slot: [`SlotGuard::get_mut`] tells.
+    /// As [`lock`](Slot::lock), and `None` while another thread holds the lock. There may be nothing in the slot:
+    /// [`SlotGuard::get_mut`] tells.
     #[inline(always)]
     pub fn try_lock(&self) -> Option<SlotGuard<'_, T>> {
         if !fork::is_current(self.born.load(Relaxed)) {
@@ -348,7 +350,7 @@ mod tests {
         assert_eq!(SLOTS.lock(first).as_deref().map(String::as_str), Some("first"));
         assert_eq!(SLOTS.remove(SLOTS.lock(first).unwrap()).as_deref(), Some("first"));
         assert!(SLOTS.lock(first).is_none());
-        for _ in 0..RESTING {
+        for _ in 0..MIN_RESTING_HANDLES {
             let other = SLOTS.insert("other".into()).unwrap();
             assert_ne!(other, first);
             SLOTS.remove(SLOTS.lock(other).unwrap());
@@ -398,12 +400,12 @@ mod tests {
     #[test]
     fn neighbours_in_a_slab_do_not_share_a_place() {
         static SLOTS: Slots<[u8; 1700]> = Slots::new(1);
-        let mut places: Vec<_> = (0..FIRST_SLAB)
+        let mut places: Vec<_> = (0..FIRST_SLAB_SLOTS)
             .map(|_| Slots::<[u8; 1700]>::place_of(SLOTS.insert([0; 1700]).unwrap()))
             .collect();
         places.sort_unstable();
         places.dedup();
-        assert_eq!(places.len(), FIRST_SLAB);
+        assert_eq!(places.len(), FIRST_SLAB_SLOTS);
     }
 
     #[test]
@@ -416,7 +418,7 @@ mod tests {
                     let mut removed = 0;
                     for round in 0..2000 {
                         SHARED.lock().push(SLOTS.insert(0).unwrap());
-                        // Nobody owns a handle: any thread may use it, close it, or find it closed.
+                        // No thread owns a handle: any thread may use it, close it, or find it closed.
                         let shared = SHARED.lock();
                         let handle = shared[round * 7 % shared.len()];
                         drop(shared);

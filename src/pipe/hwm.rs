@@ -1,7 +1,7 @@
 //! All high-water-mark logic: messages (not frames) that a lane may hold, counted as libzmq counts them.
 //!
-//! The writer may be ahead of the reader by `hwm` messages. The reader grants credit back in batches of half of
-//! that, so that a writer it has stopped resumes with room for more than one message.
+//! The writer may be ahead of the reader by `hwm` messages. The reader grants credit back in batches of half of that. So a writer
+//! that has stopped resumes with room for more than one message.
 
 use crate::queue::shim::{AtomicBool, AtomicI32, AtomicU64, Ordering, edge};
 use crossbeam::utils::CachePadded;
@@ -17,10 +17,10 @@ struct Credit {
     /// The high-water mark; 0 or less: none. Either owner writes it when an option changes, both read it; a late
     /// read does no harm, so Relaxed.
     hwm: AtomicI32,
-    /// Messages read so far, exactly. The reader writes; the writer reads it when the mark changes, since what was
-    /// read but not yet granted under the old mark might otherwise never be, and when somebody wants to know how many
-    /// messages are left. A count alone, so Relaxed. In a cache
-    /// line of its own: it changes with every message, and the writer looks at the others with every message.
+    /// Messages read so far, exactly. The reader writes it. The writer reads it when the mark changes, for credit of messages
+    /// read under the old mark might otherwise never be granted. The writer also reads it to count the messages that are left. A
+    /// count alone, so Relaxed. In a cache line of its own: it changes with every message, and the writer looks at the others
+    /// with every message.
     read: CachePadded<AtomicU64>,
 }
 
@@ -31,8 +31,8 @@ pub struct Spending {
     written: u64,
     /// Messages known to be read when the mark last changed.
     floor: u64,
-    /// So many may be written in all, as was found when credit was last looked for, with this mark: nothing more needs to be
-    /// asked before. 0 where that is not known.
+    /// Messages that may be written in all, as of the last look for credit, and the mark at that look. While the mark stays, no
+    /// further look is needed before. 0 where that is not known.
     limit: (u64, i32),
 }
 
@@ -42,7 +42,8 @@ pub struct Granting {
     credit: Arc<Credit>,
     read: u64,
     told: u64,
-    /// With this mark there is nothing to grant before so many were read: spares a division for each message.
+    /// The mark, and the count of messages read before which there is nothing to grant under it: spares a division for each
+    /// message.
     nothing_before: (i32, u64),
 }
 

@@ -30,7 +30,7 @@ impl Side {
 pub struct Link {
     ends: [End; 2],
     /// Which ends are closed, a bit for each [`Side`]. The owner of an end sets its bit (AcqRel, after its last publish), the
-    /// other end reads it (Acquire): whoever sees it also sees everything published before.
+    /// other end reads it (Acquire). A reader that sees the bit also sees everything published before.
     closed: AtomicU8,
     /// Why an end is closed by its owner, where that is the other's fault; 0: it is not. The owner writes it before it closes the
     /// end, the other reads it once it knows of that, which makes the edge; so Relaxed.
@@ -152,7 +152,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_what_was_published_before_the_close_is_seen_with_it() {
+    fn loom_close_shows_all_that_was_published_before() {
         model();
     }
 

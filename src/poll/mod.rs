@@ -41,7 +41,7 @@ fn asked_of_system(events: c_short) -> c_short {
     bits.iter().filter(|(ours, _)| events & ours != 0).fold(0, |asked, (_, theirs)| asked | theirs)
 }
 
-/// What `poll(2)` said of a raw descriptor; whatever has no name of its own is `POLLERR`.
+/// The events of a raw descriptor, of those that `poll(2)` told; each event without a name of its own is `POLLERR`.
 fn told_by_system(revents: c_short) -> c_short {
     let bits = [(POLLIN, libc::POLLIN), (POLLOUT, libc::POLLOUT), (POLLPRI, libc::POLLPRI)];
     let known = bits.iter().fold(0, |known, (_, theirs)| known | theirs);

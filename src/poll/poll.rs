@@ -15,7 +15,7 @@ pub struct PollItem {
     pub fd: c_int,
     /// What is asked for: `POLLIN` and its like.
     pub events: c_short,
-    /// What there is of it. Errors of a descriptor are told unasked.
+    /// Those of `events` that have come. Errors of a descriptor are told unasked.
     pub revents: c_short,
 }
 
@@ -67,7 +67,7 @@ impl PollItem {
         PollFd { fd, events: asked_of_system(self.events), revents: 0 }
     }
 
-    /// What there is of what is asked for, `told` being what the system said of a descriptor.
+    /// Those of the events asked for that have come; `told` is the system's answer for a descriptor.
     fn look(&self, told: Option<&PollFd>) -> Result<c_short> {
         if self.is_raw() {
             return Ok(told_by_system(told.map_or(0, |fd| fd.revents)));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_that_is_none_is_an_error_unasked() {
+    fn bad_descriptor_is_an_error_unasked() {
         let mut items = [raw(c_int::MAX, 0)];
         assert_eq!(poll(&mut items, -1, None), Ok(1));
         assert_eq!(items[0].revents, POLLERR);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn something_that_is_no_socket() {
+    fn poll_refuses_an_item_that_is_no_socket() {
         let mut number = 0u64;
         let mut item = raw(0, POLLIN);
         item.socket = (&raw mut number).cast();

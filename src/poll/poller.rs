@@ -146,9 +146,9 @@ impl PollerHandle {
         self.lock()?.signal.as_ref().map(Signal::fd).ok_or(Errno::INVAL)
     }
 
-    /// `zmq_poller_wait_all`: hands what is ready to `put`, with its place from 0 to below `room`, fills the places
-    /// that are left with [`PollerEvent::NOTHING`], and returns how many are ready. Waits for at most `timeout_ms` (0: not
-    /// at all; negative: without end).
+    /// `zmq_poller_wait_all`: hands ready items to `put`, with their place from 0 to below `room`. It fills the other places with
+    /// [`PollerEvent::NOTHING`], and returns the number of ready items. Waits for at most `timeout_ms` (0: not at all; negative:
+    /// without end).
     ///
     /// Errors: `EAGAIN` when the time is over; `EFAULT` where it would wait for nothing without end; `EINTR`; `ETERM`;
     /// `ENOTSOCK` if a socket in the set was closed; `EMFILE`.
@@ -327,7 +327,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
-    /// What there is, with room for so many events: descriptor, user data, events.
+    /// The events that have come, at most `room` of them: descriptor, user data, events.
     fn wait(poller: PollerHandle, room: usize, timeout_ms: c_long) -> Result<Vec<(c_int, usize, c_short)>> {
         let mut out = vec![None; room];
         let found = poller.wait(room, timeout_ms, |place, event| {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_wait_for() {
+    fn poller_without_events_is_efault_without_timeout() {
         let poller = PollerHandle::open().unwrap();
         let (_here, there) = UnixStream::pair().unwrap();
         let start = Instant::now();
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_events_than_there_is_room_for() {
+    fn poller_returns_no_more_events_than_there_is_room_for() {
         let poller = PollerHandle::open().unwrap();
         let (here, there) = UnixStream::pair().unwrap();
         for (number, stream) in [&here, &there].into_iter().enumerate() {
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_watched() {
+    fn poller_refuses_subjects_that_cannot_be_watched() {
         let poller = PollerHandle::open().unwrap();
         let none = Subject::Descriptor(-1);
         assert_eq!(poller.add(none, data(0), POLLIN), Err(Errno::BADF));

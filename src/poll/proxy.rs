@@ -8,8 +8,8 @@ use crate::options::number::ZMQ_TYPE;
 use crate::socket::{DONTWAIT, Forwarded, Handle, POLLIN, POLLOUT};
 use std::collections::VecDeque;
 
-/// So many messages go one way before the proxy looks the other way, and for commands.
-const BURST: u64 = 1000;
+/// Messages that go one way before the proxy looks the other way, and for commands.
+const BURST_MESSAGES: u64 = 1000;
 
 /// Forwards whole messages from `frontend` to `backend` and back, and a copy of each to `capture`, until `control`
 /// says TERMINATE (then `Ok`) or something fails. The two may be one socket, which then talks to itself.
@@ -21,8 +21,8 @@ const BURST: u64 = 1000;
 /// frames with a 64-bit number each, in the machine's byte order: messages and bytes received and sent by the
 /// frontend, then by the backend. A REP socket answers everything else with an empty message.
 ///
-/// Errors: `ETERM`; `ENOTSOCK` (also when one of them is closed meanwhile); `EINTR`; and whatever receiving and sending
-/// on these sockets may give, except `EAGAIN`. Source: zmq_proxy(3), zmq_proxy_steerable(3).
+/// Errors: `ETERM`; `ENOTSOCK` (also when one of them is closed meanwhile); `EINTR`; and any error of receiving and sending on
+/// these sockets except `EAGAIN`. Source: zmq_proxy(3), zmq_proxy_steerable(3).
 pub fn proxy(
     frontend: Handle,
     backend: Handle,
@@ -38,7 +38,7 @@ pub fn proxy(
         one_socket: frontend.address() == backend.address(),
     };
     with_waiter(|waiter| {
-        // Known to all of them for as long as it runs: whatever comes between a look and the sleep ends the sleep.
+        // Known to all of them for as long as it runs: an event between a look and the sleep ends the sleep.
         for socket in [Some(frontend), Some(backend), control].into_iter().flatten() {
             waiter.attend(socket.address(), true, || socket.owner())?;
         }
@@ -152,7 +152,7 @@ impl Direction {
         Direction { from, to, frames, within: false, copies, within_copy: false, messages: 0, bytes: 0 }
     }
 
-    /// Forwards what there is and what there is room for, up to a burst: whether there was anything. `from` and `to` are
+    /// Forwards messages up to a burst, as far as there are any and there is room: whether it forwarded one. `from` and `to` are
     /// the events of the two sockets.
     fn turn(&mut self, from: i32, to: i32, capture: Option<Handle>) -> Result<bool> {
         if !self.flush_copies(capture)? {
@@ -176,7 +176,7 @@ impl Direction {
     /// A turn between sockets that are different ones.
     fn together(&mut self, capture: Option<Handle>) -> Result<bool> {
         let Forwarded { messages, bytes, left, uncaptured, inside_capture } =
-            self.from.forward(self.to, capture, BURST)?;
+            self.from.forward(self.to, capture, BURST_MESSAGES)?;
         self.messages += messages;
         self.bytes += bytes;
         self.frames = left;
@@ -189,7 +189,7 @@ impl Direction {
     /// A turn where one socket is asked for two things. If it is both ends it may have room only once a message was
     /// taken from it: REP does.
     fn one_by_one(&mut self, capture: Option<Handle>) -> Result<bool> {
-        for done in 0..BURST {
+        for done in 0..BURST_MESSAGES {
             let is_room = self.is_loop() || has(self.to.events()?, POLLOUT);
             if !is_room || !receive(self.from, &mut self.frames)? {
                 return Ok(done > 0);

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 /// Repeating timers, each with a handler `H` that is handed back when it falls due.
 ///
-/// The set does not call handlers: [`next_due`](Timers::next_due) hands out one at a time, so that no lock around the
-/// set need be held while a handler runs, and handlers may change the set.
+/// The set does not call handlers: [`next_due`](Timers::next_due) hands out one at a time. So no lock around the set need be held
+/// while a handler runs, and handlers may change the set.
 #[derive(Debug)]
 pub struct Timers<H> {
     timers: HashMap<i32, Timer<H>>,
@@ -91,8 +91,8 @@ impl<H: Clone> Timers<H> {
         Pass { now_ms, until_turn: self.turn }
     }
 
-    /// The next timer of the pass and its handler, which the caller is to call. It has been scheduled for
-    /// its next time already, so the handler may reset it, change its interval or cancel it as well as any other.
+    /// The next timer of the pass and its handler, which the caller is to call. Its next time is scheduled already, so the
+    /// handler may reset the timer, change its interval or cancel it as well as any other.
     pub fn next_due(&mut self, pass: Pass) -> Option<(i32, H)> {
         let (&due, &id) = self.queue.first_key_value()?;
         if due.at_ms > pass.now_ms || due.turn >= pass.until_turn {

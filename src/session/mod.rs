@@ -16,7 +16,7 @@ mod waiter;
 
 pub use connection::MAX_DRAIN_MS;
 pub use connection::recv;
-pub use connection::send_policy::INLINE_SEND_MIN_BYTES as HEAVY;
+pub use connection::send_policy::INLINE_SEND_MIN_BYTES;
 pub use connectionless::datagrams::exchange;
 pub use lifecycle::listener::{Listening, listen};
 pub use lifecycle::session::SessionContext;

@@ -21,7 +21,7 @@ pub struct Forwarded {
 }
 
 impl Handle {
-    /// Takes up to `most` messages that lie ready and sends them to `to`, which is another socket, and a copy of each to
+    /// Takes up to `most` messages that lie ready. It sends them to `to`, which is another socket, and a copy of each to
     /// `capture`, a third one. A message is taken only where `to` has room for it. Never waits.
     ///
     /// The sockets are locked once, together, and a frame goes from pipe to pipe without a message of its own in between.
@@ -81,8 +81,8 @@ fn pass_run(from: &mut Socket, to: &mut Socket, most: u64, done: &mut Forwarded)
     Ok(run.messages > 0)
 }
 
-/// Passes one message on: `false` if there was none, or if something of it is left to the caller, as the whole message is
-/// where the capture has no room for its copy.
+/// Passes one message on. `false` if there was none, or if a part is left to the caller: the whole message, where the capture has
+/// no room for its copy.
 fn pass(
     from: &mut Socket,
     to: &mut Socket,

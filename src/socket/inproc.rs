@@ -7,7 +7,7 @@ use crate::pipe::{self, LaneOptions, PipeId};
 use crate::session::Command;
 use std::sync::Arc;
 
-/// Takes the name, and whoever waited for it. Errors: `EADDRINUSE`.
+/// Takes the name, and accepts the connections that waited for it. Errors: `EADDRINUSE`.
 pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     let marks = Marks::of(&socket.options);
     let bound = Bound { owner: Arc::clone(&socket.owner), marks: marks.clone() };
@@ -29,13 +29,13 @@ pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes `ZMQ_FD` readable after a pipe has come without a command. A lane tells of what is written only once its reader has
-/// found it empty, which a program that waits for the descriptor first does not try.
+/// Makes `ZMQ_FD` readable after a pipe has come without a command. A lane announces new messages only once its reader has found
+/// it empty. A program that waits for the descriptor first does not try that.
 fn wake_watchers(socket: &Socket) {
     socket.owner.mailbox.touch();
 }
 
-/// Connects to whoever has the name, or waits for it. Errors: `ENOMEM`.
+/// Connects to the socket that has bound the name, or waits for one. Errors: `ENOMEM`.
 pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
     let marks = Marks::of(&socket.options);
     let out = LaneOptions { hwm: marks.sndhwm, conflate: socket.options.conflates_out() };
@@ -46,7 +46,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
     let socket_ours = &mut ours;
     let connecter = Arc::clone(&socket.owner.mailbox);
     socket.names.connect(endpoint, socket.ticket.id(), move |bound| {
-        // Before there is a binder nobody knows whether it wants a routing id. A reader that does not passes it.
+        // Before there is a binder, it is unknown whether it wants a routing id. A reader that does not passes it.
         marks.begin(socket_ours, bound.is_none_or(|bound| bound.marks.wants_routing_id))?;
         let Some(bound) = bound else {
             let boost = Arc::clone(&socket_ours.hwm_boost);

@@ -102,7 +102,7 @@ impl Marks {
         Ok(())
     }
 
-    /// Says what the owner of this end, who has bound, wants to hear when the other goes.
+    /// Sets the message that the owner of this end, which has bound, gets when the other end goes.
     pub fn ask_for_farewell(&self, pipe: &Pipe) {
         if let Some(farewell) = &self.farewell {
             pipe.ask_for_farewell(farewell);

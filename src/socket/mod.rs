@@ -1,8 +1,7 @@
 //! Sockets: pipes, one pattern, a mailbox, and the endpoints they are bound and connected to.
 //!
-//! A [`Handle`] is what a `void *socket` is validated into. Every call on it takes the socket's lock; a call that
-//! has to wait releases it and sleeps, so that two threads using one socket are serialised and a close in between
-//! is seen as `ENOTSOCK`.
+//! A [`Handle`] is what a `void *socket` is validated into. Every call on it takes the socket's lock; a call that has to wait
+//! releases it and sleeps. So two threads using one socket are serialised, and a close in between is seen as `ENOTSOCK`.
 
 #![forbid(unsafe_code)]
 
@@ -66,8 +65,7 @@ impl Handle {
         Ok(handle)
     }
 
-    /// As [`open`](Handle::open), for the number of a type. Errors: `EINVAL`, too. That there is no room is said first, whatever
-    /// the type.
+    /// As [`open`](Handle::open), for the number of a type. Errors: `EINVAL`, too. A lack of room comes before an unknown type.
     pub fn open_number(context: &Context, socket_type: i32) -> Result<Handle> {
         let socket_type = SocketType::try_from(socket_type);
         let handle = Handle::open(context, socket_type.unwrap_or(SocketType::Pair))?;
@@ -239,7 +237,7 @@ impl Handle {
     fn lock(self) -> Result<Locked> {
         let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
         socket.pipes.budget.begin(CALL_UNITS, Instant::now);
-        // Whatever is done now may change what it said last.
+        // This call may change the cached events and `ZMQ_RCVMORE`.
         self.0.events_cache().forget();
         self.0.forget_last_rcvmore();
         Ok(socket)

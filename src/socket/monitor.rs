@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 
 /// Events kept for a reader that is not there yet or too slow; older ones are kept, later ones dropped. libzmq
 /// would stop the I/O thread instead.
-const MOST_WAITING: usize = 1000;
+const MAX_WAITING_MESSAGES: usize = 1000;
 
 /// Monitors a socket; see [`Handle::monitor`].
 pub fn monitor(
@@ -90,7 +90,7 @@ struct Reporter {
 
 struct Outbox {
     stage: Stage,
-    /// Messages that nobody has taken yet.
+    /// Messages that the monitor's socket has not taken yet.
     waiting: VecDeque<Vec<Vec<u8>>>,
     /// A [`Courier`] has been sent for.
     watched: bool,
@@ -123,8 +123,8 @@ impl Reporter {
         self.deliver(&mut outbox);
     }
 
-    /// The frames of an event (zmq_socket_monitor(3), zmq_socket_monitor_versioned(3)); none in a version that nobody
-    /// knows, which libzmq takes without a word.
+    /// The frames of an event (zmq_socket_monitor(3), zmq_socket_monitor_versioned(3)). None in an unknown version, which libzmq
+    /// accepts without an error.
     fn frames(&self, kind: u64, values: &[u64], endpoints: &Endpoints) -> Option<Vec<Vec<u8>>> {
         let first = values.first().copied().unwrap_or(0);
         if self.version == 1 {
@@ -185,7 +185,7 @@ impl Observer for Reporter {
     fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints) {
         let Some(frames) = self.frames(kind, values, endpoints) else { return };
         let mut outbox = self.outbox.lock();
-        if outbox.waiting.len() < MOST_WAITING && !matches!(outbox.stage, Stage::Stopped) {
+        if outbox.waiting.len() < MAX_WAITING_MESSAGES && !matches!(outbox.stage, Stage::Stopped) {
             outbox.waiting.push_back(frames);
         }
         self.deliver(&mut outbox);
@@ -206,11 +206,11 @@ impl Observer for Reporter {
     }
 }
 
-/// Waits on an I/O thread for whatever lets a monitor's socket send again.
+/// Waits on an I/O thread until a monitor's socket can send again.
 struct Courier {
     reporter: Weak<Reporter>,
-    /// The mailbox's. Readable when a reader has come, has made room, or the socket has closed. Sending takes what the mailbox
-    /// holds, so there is an edge for whatever comes after a send that found nobody.
+    /// The mailbox's. Readable when a reader has come, has made room, or the socket has closed. Sending obeys the mailbox's
+    /// commands, so each event after a send that found no reader makes an edge.
     fd: RawFd,
     /// Keeps `fd` open.
     _mailbox: Arc<Mailbox<Command>>,

@@ -60,7 +60,7 @@ pub(super) fn get(socket: &mut Socket, option: i32, out: &mut [u8]) -> Result<us
         ZMQ_FD if socket.options.socket_type.is_thread_safe() => Err(Errno::INVAL),
         ZMQ_FD => {
             let fd = socket.owner.mailbox.fd()?;
-            // Nobody borrows them any more; none is to be late for who watches the descriptor now.
+            // No thread borrows them any more: a thread that watches the descriptor now must not be told late.
             socket.owner.connections.recall();
             value::put_int_padded(out, fd)
         }

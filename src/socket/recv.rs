@@ -1,11 +1,11 @@
 //! The one way out of a socket. The caller takes the first of these that gives a frame:
 //!
-//! 1. **The fast path.** The socket's lock is free, its mailbox is quiet, the pattern takes frames from one pipe after the other, and
-//!    the pipe has a small frame at hand. The caller copies it out and that is all. This code cannot panic, frees nothing and
-//!    wakes no thread.
+//! 1. **The fast path.** The socket's lock is free and its mailbox is quiet. The pattern takes frames from one pipe after the
+//!    other, and the pipe has a small frame at hand. The caller copies it out and that is all. This code cannot panic, frees
+//!    nothing and wakes no thread.
 //! 2. **The pattern.** The caller obeys the mailbox's commands and asks the pattern for a frame.
-//! 3. **The wait.** The caller registers with the mailbox and sleeps, or receives from the socket's connections itself, until a
-//!    frame is there or the time is over.
+//! 3. **The wait.** Until a frame is there or the time is over, the caller registers with the mailbox and sleeps. Or it receives
+//!    from the socket's connections itself.
 //!
 //! A thread may be cancelled where the fast path finds nothing, so that one gives its lock back.
 

@@ -1,8 +1,8 @@
 //! The one way into a socket. A frame takes the first of these that has room for it:
 //!
-//! 1. **The fast path.** The socket's lock is free, its mailbox is quiet, the pattern has no say in where the frame goes, and the
-//!    pipe has credit, room and a reader that is awake. The frame is copied into the pipe and that is all. This code cannot panic,
-//!    frees nothing and wakes no thread.
+//! 1. **The fast path.** The socket's lock is free and its mailbox is quiet. The pattern has no say in where the frame goes. The
+//!    pipe has credit, room and a reader that is awake. The frame is copied into the pipe and that is all. This code cannot
+//!    panic, frees nothing and wakes no thread.
 //! 2. **The pattern.** The caller obeys the mailbox's commands and gives the frame to the pattern, which picks a pipe.
 //! 3. **The wait.** The caller registers with the mailbox and sleeps, until a pipe has room or the time is over.
 //!
@@ -16,7 +16,7 @@ use crate::errno::{Errno, Result};
 use crate::message::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, Msg, OutFrame};
 use crate::pattern::Pattern;
 use crate::pipe::{PipeId, Wake};
-use crate::session::{HEAVY, MAX_DRAIN_MS};
+use crate::session::{INLINE_SEND_MIN_BYTES, MAX_DRAIN_MS};
 use std::sync::Arc;
 
 /// What the fast path leaves to the slow one.
@@ -190,7 +190,7 @@ pub(super) fn wake_reader(mut socket: Locked, pipe: PipeId) -> Result<()> {
 /// socket's lock.
 #[cold]
 fn drain_blocking(socket: Locked, len: usize) -> Result<()> {
-    if socket.pipes.last_weight() >= HEAVY {
+    if socket.pipes.last_weight() >= INLINE_SEND_MIN_BYTES {
         let owner = Arc::clone(&socket.owner);
         drop(socket);
         owner.connections.drain_blocking(len);

@@ -38,14 +38,14 @@ pub struct Socket {
 
 /// Commands that one call obeys at most: some milliseconds' worth. Peers that come and go all the time while the program is
 /// elsewhere leave any number of them. A publisher is to know of its subscribers before it sends, so this is not less.
-const MOST_COMMANDS: usize = 10_000;
+const MAX_COMMANDS: usize = 10_000;
 
 /// How a pipe has come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// This socket has connected.
     Local,
-    /// Somebody has connected to this socket.
+    /// A peer has connected to this socket.
     Peer,
     /// By datagrams, which carry no wishes of the peer's: it gets everything.
     Datagrams,
@@ -114,18 +114,18 @@ impl Socket {
 
     /// Obeys as many commands as one call may, in the order in which they came.
     fn obey_all(&mut self, commands: &mut Vec<Command>) {
-        if self.late.is_empty() && commands.len() <= MOST_COMMANDS {
+        if self.late.is_empty() && commands.len() <= MAX_COMMANDS {
             commands.drain(..).for_each(|command| self.obey(command));
             return;
         }
         self.late.extend(commands.drain(..));
-        for _ in 0..MOST_COMMANDS {
+        for _ in 0..MAX_COMMANDS {
             let Some(command) = self.late.pop_front() else { break };
             self.obey(command);
         }
     }
 
-    /// A message that is for nobody is gone: a subscription that has come before it was sent must be heard first.
+    /// A message without a subscriber is dropped: a subscription that has come before it was sent must be heard first.
     #[inline(always)]
     pub fn receive_subscriptions(&self) {
         if matches!(self.pattern, Pattern::Pub(_) | Pattern::Xpub(_)) {
@@ -133,8 +133,8 @@ impl Socket {
         }
     }
 
-    /// Whether who sends here may be held up for a moment: not by a subscriber, and not where other threads send as well, which a
-    /// connection whose flush a thread owns would leave waiting.
+    /// Whether a sender may be held up for a moment. Not by a subscriber, and not on thread-safe sockets: a connection whose
+    /// flush one thread owns would leave the other threads waiting.
     pub fn may_drain_blocking(&self) -> bool {
         use SocketType::{Pub, Xpub};
         let socket_type = self.options.socket_type;
@@ -172,20 +172,20 @@ impl Socket {
         }
         let (local, everything) = (origin != Origin::Peer, origin == Origin::Datagrams);
         self.pattern.attach(&mut self.pipes, id, everything, local);
-        // The peer may have closed before there was anybody to tell.
+        // The peer may have closed before this end had an owner to tell.
         if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_peer_closed()) {
             self.peer_closed(id);
         }
         id
     }
 
-    /// The other end of a pipe is closed. What it has sent is still read, unless nobody ever would.
+    /// The other end of a pipe is closed. Its messages are still read, unless the pattern never reads from it.
     fn peer_closed(&mut self, id: PipeId) {
         self.pattern.peer_closed(&mut self.pipes, id);
     }
 
-    /// Lets go of pipes that have closed, and sees to it that somebody comes back to what was left undone: who waits looks again,
-    /// and who watches `ZMQ_FD` is told.
+    /// Lets go of pipes that have closed, and has work that was left undone resumed: a waiting thread looks again, and `ZMQ_FD`
+    /// becomes readable.
     #[inline(always)]
     pub(super) fn drop_closed(&mut self) {
         if self.pipes.is_unsettled() {

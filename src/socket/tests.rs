@@ -56,7 +56,7 @@ fn frames_take_the_fast_path_once_their_way_is_known() {
     use SocketType::{Dealer, Pair, Pull, Push};
     for (from, to) in [(Push, Pull), (Dealer, Dealer), (Pair, Pair)] {
         let (from, to) = pair(from, to, None);
-        // Somebody sleeps, who is woken by it, and there is credit to be looked for.
+        // This wakes a sleeping reader, and there is credit to look for.
         send_slowly(from, b"long");
         assert!(recv_fast(to).is_none(), "the mailbox says that there is something");
         assert_eq!(recv_slowly(to), b"long");
@@ -70,7 +70,7 @@ fn frames_take_the_fast_path_once_their_way_is_known() {
         assert!(recv_fast(to).is_none(), "nothing there");
         assert!(from.send_fast(&[0; BY_REFERENCE_MIN_BYTES], false).is_err(), "by reference");
         let guard = from.0.lock().unwrap();
-        assert!(from.send_fast(b"x", false).is_err(), "somebody has it");
+        assert!(from.send_fast(b"x", false).is_err(), "another caller holds the lock");
         drop(guard);
         close((from, to));
     }
@@ -86,7 +86,7 @@ fn large_message_goes_by_reference() {
         assert_eq!(
             recv_by_reference(to).is_some(),
             round > 0,
-            "somebody was woken, and there was credit to be looked for"
+            "the first message woke the reader, and there was credit to look for"
         );
         if round == 0 {
             assert_eq!(recv_slowly(to), [7; 5000]);
@@ -110,7 +110,7 @@ fn large_message_goes_by_reference() {
 }
 
 #[test]
-fn subscriber_sees_what_it_wants_on_the_fast_path() {
+fn subscriber_receives_its_topics_on_the_fast_path() {
     let (from, to) = pair(SocketType::Pub, SocketType::Sub, Some(b"a"));
     from.events().unwrap();
     send_slowly(from, b"a1");

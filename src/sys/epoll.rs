@@ -1,8 +1,8 @@
 //! A front epoll instance: one thread's own, ahead of the reactor's where both watch the same descriptor.
 //!
-//! The kernel asks instances that watch with `EPOLLEXCLUSIVE` in the order in which they began to. The first one in which a thread
-//! sleeps is woken, and no other. So a stream that a thread waits for wakes that thread, any other stream wakes the reactor, and
-//! neither the beginning nor the end of a wait takes a call.
+//! The kernel asks instances that watch with `EPOLLEXCLUSIVE` in the order in which they began to. The first one in which a
+//! thread sleeps is woken, and no other. So a stream that a thread waits for wakes that thread, and any other stream wakes the
+//! reactor. Neither the beginning nor the end of a wait takes a call.
 
 use crate::errno::{Errno, Result};
 use std::os::fd::RawFd;
@@ -96,8 +96,9 @@ mod sys {
         usize::try_from(rc).map_err(|_| Errno::last())
     }
 
-    /// Has the epoll instance `epoll` tell once of each arrival at `fd`, under the number `token`, unless a thread sleeps in an instance that
-    /// has watched it for longer with `EPOLLEXCLUSIVE`. That the peer will send no more is told as something to read.
+    /// Has the epoll instance `epoll` tell once of each arrival at `fd`, under the number `token`. It does not tell while a
+    /// thread sleeps in an instance that has watched `fd` for longer with `EPOLLEXCLUSIVE`. That the peer will send no more is
+    /// told as something to read.
     ///
     /// Errors: as of [`Epoll::watch`].
     pub fn watch_behind(epoll: RawFd, fd: RawFd, token: usize) -> Result<()> {

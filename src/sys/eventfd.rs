@@ -11,7 +11,7 @@ use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 
 /// How often a call is made again that a signal is said to have cut short: none can, for it does not wait.
-const TRIES: u32 = 3;
+const MAX_TRIES: u32 = 3;
 
 /// Readable from [`signal`](EventFd::signal) to [`drain`](EventFd::drain). Non-blocking, closed on exec.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ impl EventFd {
         open(1)
     }
 
-    /// Whether who is told of each signal (edge-triggered) never has to [`drain`](EventFd::drain): signals are counted, and not
-    /// kept.
+    /// Whether a reader that hears of each signal (edge-triggered) never has to [`drain`](EventFd::drain): signals are counted,
+    /// and not kept.
     pub const COUNTS: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"));
 
     /// Makes it readable; where the system refuses that, as soon as it no longer does, by a thread of its own.
@@ -47,7 +47,7 @@ impl EventFd {
         }
     }
 
-    /// Makes it readable, as so many signals.
+    /// Makes it readable, as `times` signals.
     ///
     /// Errors: what the system says where it refuses each of the calls that could.
     pub fn try_signal(&self, times: u64) -> Result<()> {
@@ -83,10 +83,10 @@ impl EventFd {
 
     fn read(&self, buffer: &mut [u8; 8]) -> Result<usize> {
         let mut end: &File = &self.read;
-        match unless_interrupted(TRIES, || end.read(buffer)).map_err(Errno::from) {
+        match unless_interrupted(MAX_TRIES, || end.read(buffer)).map_err(Errno::from) {
             Err(errno) if !errno.would_block() => {
                 // As in `try_signal`.
-                Ok(unless_interrupted(TRIES, || end.read_vectored(&mut [IoSliceMut::new(buffer)]))?)
+                Ok(unless_interrupted(MAX_TRIES, || end.read_vectored(&mut [IoSliceMut::new(buffer)]))?)
             }
             read => read,
         }
@@ -106,7 +106,7 @@ impl EventFd {
 fn attempt(write: impl FnMut() -> std::io::Result<usize>) -> Result<()> {
     match faults::next(Call::Signal) {
         Some(errno) => Err(errno),
-        None => Ok(unless_interrupted(TRIES, write).map(|_| ())?),
+        None => Ok(unless_interrupted(MAX_TRIES, write).map(|_| ())?),
     }
 }
 
@@ -117,7 +117,7 @@ fn open(signals: u32) -> Result<EventFd> {
     if fd < 0 {
         return Err(Errno::last());
     }
-    // SAFETY: a fresh descriptor that nobody else owns.
+    // SAFETY: a fresh descriptor without another owner.
     Ok(EventFd { read: Closes::new(unsafe { File::from_raw_fd(fd) }), write: None, id: late::new_id() })
 }
 
@@ -129,7 +129,7 @@ fn open(signals: u32) -> Result<EventFd> {
         return Err(Errno::last());
     }
     let [read, write] = fds;
-    // SAFETY: fresh descriptors that nobody else owns.
+    // SAFETY: fresh descriptors without another owner.
     let (read, write) = unsafe { (File::from_raw_fd(read), Some(File::from_raw_fd(write))) };
     let event = EventFd { read, write, id: late::new_id() };
     for fd in fds {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_altogether_arrives_late_and_is_counted() {
+    fn refused_signal_arrives_late_and_is_counted() {
         let event = EventFd::new().unwrap();
         {
             let _refused = faults::refuse(Call::Signal, Errno::PERM, 1000);

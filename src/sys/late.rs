@@ -1,5 +1,5 @@
-//! Wakes that the system has refused to deliver. A thread that lives as long as there are any delivers them as soon as it can:
-//! who is to be woken sleeps until then, and nobody else may come by who would try again.
+//! Wakes that the system has refused to deliver. While there are any, one thread lives that delivers them as soon as it can: the
+//! sleeper sleeps until then, and no other thread may come by to try again.
 
 use super::fork::Born;
 use super::lock::{Lock, LockGuard};
@@ -8,18 +8,18 @@ use super::thread::{self, ThreadSettings};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Makes the call that was refused, as so many of it. Whether it was not refused this time.
+/// Makes the refused call, as the given number of signals. Whether it was not refused this time.
 pub type Deliver = Box<dyn FnMut(u64) -> bool + Send>;
 
-/// How often who has a wake delivered tries itself where there is no thread to be had.
-const TRIES: u32 = 8;
-/// Before the list is tried again that somebody else has locked.
-const MOMENT: Duration = Duration::from_micros(50);
+/// Rounds of delivery that the calling thread makes itself where no thread can be spawned.
+const MAX_TRIES: u32 = 8;
+/// The wait before another try for the list while another thread has it locked.
+const LIST_RETRY_PAUSE: Duration = Duration::from_micros(50);
 
 static OWED: Lock<Owed> = Lock::new(Owed { wakes: Vec::new(), delivered_by: None });
 
 struct Owed {
-    /// One for each who is to be woken.
+    /// One entry for each sleeper to wake.
     wakes: Vec<Wake>,
     /// The process in which there is a thread that delivers them.
     delivered_by: Option<Born>,
@@ -40,7 +40,7 @@ pub fn new_id() -> u64 {
     NEXT.fetch_add(1, Relaxed)
 }
 
-/// Delivers a wake later. `id` says who is to be woken: wakes of the same id become one call.
+/// Delivers a wake later. `id` names the sleeper: wakes of the same id become one call.
 #[cold]
 pub fn deliver(id: u64, deliver: Deliver) {
     let starts = {
@@ -57,28 +57,28 @@ pub fn deliver(id: u64, deliver: Deliver) {
         owed.delivered_by.replace(Born::now()).is_none()
     };
     if starts && thread::spawn(&ThreadSettings::default(), "ZMQbg/late", || work(u32::MAX)).is_err() {
-        work(TRIES);
+        work(MAX_TRIES);
     }
 }
 
-/// Locked by nobody who sleeps for it, so that to let go of it wakes nobody: that may be what is refused.
+/// No thread sleeps for this lock, so its release wakes none: the system may refuse that wake, too.
 fn owed() -> LockGuard<'static, Owed> {
     loop {
         match OWED.try_lock() {
             Some(owed) => return owed,
-            None => rest(MOMENT),
+            None => rest(LIST_RETRY_PAUSE),
         }
     }
 }
 
-/// Delivers what there is, with so many tries, until there is nothing left.
+/// Delivers the wakes until none is left, or until the system has refused `tries` rounds in a row.
 fn work(tries: u32) {
     let mut patience = Patience::default();
     loop {
         let mut wakes = {
             let mut owed = owed();
             if owed.wakes.is_empty() || patience.refused() >= tries {
-                // Under the lock: whoever adds one more after this starts a thread.
+                // Under the lock: a thread that adds a wake after this starts another.
                 owed.delivered_by = None;
                 return;
             }

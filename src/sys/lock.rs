@@ -9,11 +9,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Nobody has it.
+/// The lock is free.
 const FREE: u32 = 0;
-/// Somebody has it, and nobody waits.
+/// A thread holds the lock, and none waits.
 const TAKEN: u32 = 1;
-/// Somebody has it, and others may be asleep until it is free.
+/// A thread holds the lock, and others may be asleep until it is free.
 const CONTENDED: u32 = 2;
 
 /// A sleeper looks again after this time, which makes no difference: it is always woken.
@@ -28,10 +28,10 @@ const LONGEST_LINGER: u32 = 100;
 /// A mutex that goes on after a panic under it: a panic is contained where it happened (see ARCHITECTURE), and
 /// what it broke is dropped there.
 ///
-/// It is neither `parking_lot`'s, which keeps a table for the process whose buckets a thread that does not exist in a forked
-/// child may have locked, nor the standard library's, which asks at both ends whether the thread panics: every call on a
-/// socket takes a lock, and those questions were 13 instructions of the 395 of `zmq_send`, 48 of the 372 of `zmq_recv`. To
-/// take it where nobody has it is one locked instruction, and so is to let go.
+/// It is not `parking_lot`'s, which keeps a table for the process: a thread that a forked child does not have may have locked its
+/// buckets. Nor is it the standard library's, which asks at both ends whether the thread panics. Every call on a socket takes a
+/// lock, and those questions were 13 instructions of the 395 of `zmq_send`, 48 of the 372 of `zmq_recv`. To take a free lock is
+/// one locked instruction, and so is to let go.
 #[derive(Debug, Default)]
 pub struct Lock<T: ?Sized> {
     raw: Raw<AtomicU32>,
@@ -81,7 +81,7 @@ impl<T> Lock<T> {
 }
 
 impl<T: ?Sized> Lock<T> {
-    /// Waits until nobody has it. Not to be called by who has it.
+    /// Waits until the lock is free. The holder must not call it.
     #[inline]
     pub fn lock(&self) -> LockGuard<'_, T> {
         #[cfg(debug_assertions)]
@@ -92,10 +92,10 @@ impl<T: ?Sized> Lock<T> {
         LockGuard { lock: self, _not_send: PhantomData }
     }
 
-    /// `None` while somebody else holds it.
+    /// `None` while another thread holds it.
     #[inline(always)]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
-        // Not made before it is ours: dropped, it would let go of somebody else's.
+        // The guard is not made before the lock is ours: a guard that is dropped would release another thread's lock.
         self.raw.try_lock().then(|| {
             #[cfg(debug_assertions)]
             self.rank.taken();
@@ -166,7 +166,7 @@ impl Word for AtomicU32 {
     }
 
     fn sleep(&self) {
-        // Whatever it answers, the caller looks again; not at once where it says that it has not waited.
+        // On either answer the caller looks again; not at once if the system says that it has not waited.
         if futex::wait(self, CONTENDED, LONGEST_SLEEP).is_err() {
             rest(CUT_SHORT);
         }
@@ -177,9 +177,10 @@ impl Word for AtomicU32 {
     }
 }
 
-/// The lock alone. Its word is FREE, TAKEN or CONTENDED; any thread writes it, by taking it and letting go: what was done
-/// before it was let go of (release) is visible to who takes it next (acquire). Who waits has made it CONTENDED since it
-/// was last free, so whoever lets go wakes one; and who was woken takes it as CONTENDED, for there may be others.
+/// The lock alone. Its word is FREE, TAKEN or CONTENDED; any thread writes it, by taking it and letting go. Everything before the
+/// release of the lock (release) is visible to the thread that takes it next (acquire). A waiter has made the word CONTENDED
+/// since it was last free, so the holder wakes one on release. The woken thread takes the lock as CONTENDED, for there may be
+/// more waiters.
 #[derive(Debug, Default)]
 struct Raw<W>(W);
 
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_woken() {
+    fn release_wakes_a_waiter() {
         let lock = Arc::new(Lock::new(false));
         let guard = lock.lock();
         assert!(lock.try_lock().is_none());
@@ -365,7 +366,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_one_at_a_time_and_nobody_sleeps_on() {
+    fn loom_lock_excludes_and_wakes_its_waiters() {
         model();
     }
 
@@ -380,7 +381,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_catches_a_lock_that_wakes_nobody() {
+    fn loom_catches_a_lock_that_wakes_no_waiter() {
         assert!(fails("wake"));
     }
 }

@@ -175,7 +175,7 @@ impl Parker {
             return Ok(self.token.take());
         }
         let outcome = self.sleep(deadline);
-        // Whatever ended the sleep, a token that is here by now counts: it must not be lost to a timeout.
+        // Whichever way the sleep ended, a token that is here by now counts: it must not be lost to a timeout.
         if self.token.end_sleep() && !is_cancelled() {
             return Ok(true);
         }

@@ -1,9 +1,8 @@
 //! Heartbeats (RFC 37): PING at an interval, and giving up a peer that stays silent.
 //!
-//! Three times are kept. *Next PING* comes round at the interval, whatever else is sent; where nobody waits for it, counted from
-//! what the peer sent last. *Timeout* begins when a
-//! PING is due and ends with any byte of the peer's, not just PONG. *TTL* is the peer's own wish: it begins with its
-//! PING and ends with the next byte; the next PING begins it anew.
+//! Three times are kept. *Next PING* comes round at the interval, beside all other frames; where the peer does not wait for
+//! PINGs, it counts from the peer's last bytes. *Timeout* begins when a PING is due and ends with any byte of the peer's, not
+//! just PONG. *TTL* is the peer's own wish: it begins with its PING and ends with the next byte; the next PING begins it anew.
 //!
 //! A peer that is slow to read is slow to answer as well. So what the stream has done since the last look decides what
 //! becomes of the timeout ([`wait`]):
@@ -17,14 +16,15 @@
 //! | not read any more, as the socket has closed | yes | no | runs |
 //! | not read any more | else | else | begins anew |
 //!
-//! Where there is no memory for what is to be sent the timeout begins anew. A timeout that begins anew is [`GAP_FACTOR`] times as long as the stream has stood still before and gone on, if that is longer
-//! than the option says: a tcp peer's system tells of what was read in large steps alone, and a slow reader needs long for one.
+//! Where there is no memory for what is to be sent the timeout begins anew. A timeout that begins anew is [`GAP_FACTOR`] times
+//! the longest standstill of the stream so far, if that is longer than the option says. A tcp peer's system tells in large steps
+//! alone of the bytes that were read, and a slow reader needs long for one step.
 use super::command;
 use crate::options::SocketOptions;
 
-/// So often a full stream is looked at in the time of the timeout.
+/// Looks at a full stream within one timeout.
 const LOOKS_PER_TIMEOUT: u64 = 8;
-/// So many times as long as before a slow peer may take for its next step.
+/// Factor between the longest standstill of a stream and the timeout that a slow peer gets for its next step.
 const GAP_FACTOR: u64 = 3;
 
 /// All times are milliseconds of one clock that never goes back.
@@ -268,7 +268,7 @@ impl Heartbeat {
         if state.no_memory { Wait::BeginsAnew } else { wait(self.hearing, pressed, moved) }
     }
 
-    /// Whether anybody makes use of a PING. Where the answer is not read, only a peer that waits for signs of life does.
+    /// Whether a PING has a use. Where the answer is not read, only a peer that waits for signs of life does.
     fn is_ping_of_use(&self) -> bool {
         self.hearing == Hearing::Open || self.is_ping_wanted()
     }
@@ -346,7 +346,7 @@ impl Timer {
         self.ends = (self.period_ms > 0).then(|| now_ms.saturating_add(self.period_ms));
     }
 
-    /// As [`start`](Timer::start), for longer if so many milliseconds are.
+    /// As [`start`](Timer::start), for `least_ms` if that is longer.
     fn start_at_least(&mut self, now_ms: u64, least_ms: u64) {
         self.ends = (self.period_ms > 0).then(|| now_ms.saturating_add(self.period_ms.max(least_ms)));
     }
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_come_at_the_interval_whatever_is_received() {
+    fn pings_come_at_the_interval_despite_received_bytes() {
         let mut heartbeat = heartbeat(50, 1000);
         assert_eq!(heartbeat.poll(1049, &ROOM), Action::None);
         heartbeat.on_received();
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_takes_a_byte_now_and_then_lives_whatever_it_does_not_say() {
+    fn silent_peer_that_takes_a_byte_now_and_then_lives() {
         let by_taking = |now: u64| SendState { taken_bytes: FULL.taken_bytes + now / 100, ..FULL };
         let by_passing = |now: u64| SendState { held_bytes: FULL.held_bytes - now / 100, ..FULL };
         // Full now and then: what was sent before is still on its way.
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_whose_system_takes_what_comes_has_no_longer_than_others() {
+    fn silent_peer_without_backlog_gets_no_longer_timeout() {
         // It has the PING, and there is always room: that it takes more is its system's doing.
         let mut stopped = heartbeat(50, 120);
         let roomy =
@@ -590,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_that_nobody_makes_use_of_is_not_sent() {
+    fn ping_without_use_is_not_sent() {
         for (ttl_ds, pings) in [(0, vec![1400, 1500]), (3, vec![1100, 1200, 1300, 1400, 1500])] {
             let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 100, timeout_ms: 1000, ttl_ds }, 1000);
             heartbeat.suspend();
@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_send_alone_tells_of_the_peer_once_nothing_is_read() {
+    fn unread_peer_is_judged_by_the_stream_alone() {
         let mut silent = heartbeat(50, 120);
         silent.stop_hearing();
         assert_eq!(run(&mut silent, 9000).1, None, "its answers would not be heard");

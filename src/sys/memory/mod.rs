@@ -1,8 +1,8 @@
 //! The library's allocator: the system's, with a reserve for when that has nothing left.
 //!
 //! Few programs of a language without `malloc`'s NULL survive its NULL: what grows by a node or a string ends the process. So
-//! requests of up to 4 MiB that the system refuses come from the reserve, and everything that can grow asks [`is_short`] first and
-//! does without while it is. What is large, or as large as a peer likes, is asked for with [`try_alloc`] or `try_reserve`.
+//! requests of up to 4 MiB that the system refuses come from the reserve. Code that can grow asks [`is_short`] first, and does
+//! not grow while memory is short. What is large, or as large as a peer likes, is asked for with [`try_alloc`] or `try_reserve`.
 
 mod reserve;
 mod returned;
@@ -19,13 +19,13 @@ use std::time::Duration;
 
 /// What the system must be able to give at once for a shortage to be over.
 const PROBE_BYTES: usize = 256 * 1024;
-/// So much of the reserve taken is a shortage, whatever the system says: what comes is to find the rest.
-const MOST_TAKEN_BYTES: usize = RESERVE_BYTES / 8;
+/// Bytes taken of the reserve that make a shortage, even if the system has memory again: later requests are to find the rest.
+const MAX_TAKEN_BYTES: usize = RESERVE_BYTES / 8;
 /// Requests up to this size are waited for. Those whose maker can do without are larger, as a rule.
-const LARGEST_AWAITED_BYTES: usize = 64 * 1024;
+const MAX_AWAITED_BYTES: usize = 64 * 1024;
 /// How often a thread for which the reserve has nothing looks again, a millisecond later each, before it gives up.
-const MOST_LOOKS: u32 = 2000;
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+const MAX_LOOKS: u32 = 2000;
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 /// The library's allocator.
 pub struct Allocator;
@@ -36,8 +36,8 @@ static ALLOCATOR: Allocator = Allocator;
 
 static RESERVE: Reserve = Reserve::new();
 
-/// The system has refused something since it was asked last. Written by whoever meets that, and by whoever finds it over;
-/// read by everybody. A hint alone, so Relaxed.
+/// The system has refused something since it was asked last. Written by a thread that meets a refusal, and by one that finds the
+/// shortage over; read by all. A hint alone, so Relaxed.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Whether memory is short, so that nothing is to grow. One load while there was no refusal; else the system is asked.
@@ -85,7 +85,7 @@ pub unsafe fn try_realloc(at: *mut u8, layout: Layout, new_size: usize) -> *mut 
     moved
 }
 
-/// Room for so many more bytes. Errors: `ENOMEM`.
+/// Room for `more` further bytes. Errors: `ENOMEM`.
 #[inline]
 pub fn try_reserve(bytes: &mut Vec<u8>, more: usize) -> Result<()> {
     if bytes.capacity() - bytes.len() >= more {
@@ -114,7 +114,7 @@ pub unsafe fn try_alloc_zeroed(layout: Layout) -> *mut u8 {
 #[cfg(feature = "reserve")]
 const SOURCE: System = System;
 
-/// Whatever the program has chosen.
+/// The program's own global allocator.
 #[cfg(not(feature = "reserve"))]
 const SOURCE: Chosen = Chosen;
 
@@ -140,8 +140,8 @@ unsafe impl GlobalAlloc for Chosen {
     }
 }
 
-// SAFETY: the system's allocator, but for pieces of the reserve, which are nobody else's, large and aligned enough, and go
-// back to it; nothing here unwinds.
+// SAFETY: the system's allocator, but for pieces of the reserve. Each piece has one owner, is large and aligned enough, and goes
+// back to the reserve; nothing here unwinds.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -190,7 +190,7 @@ unsafe fn give(at: *mut u8, layout: Layout) {
 
 #[cold]
 fn is_still_short() -> bool {
-    if RESERVE.taken_bytes() > MOST_TAKEN_BYTES {
+    if RESERVE.taken_bytes() > MAX_TAKEN_BYTES {
         return true;
     }
     let Ok(layout) = Layout::from_size_align(PROBE_BYTES, 16) else { return true };
@@ -212,14 +212,14 @@ fn is_still_short() -> bool {
 fn refused(layout: Layout) -> *mut u8 {
     REFUSED.store(true, Ordering::Relaxed);
     let mut at = RESERVE.take(layout);
-    if layout.size() > LARGEST_AWAITED_BYTES {
+    if layout.size() > MAX_AWAITED_BYTES {
         return at;
     }
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_LOOKS {
         if !at.is_null() {
             break;
         }
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(LOOK_PAUSE);
         // SAFETY: a layout that is not empty, as `GlobalAlloc::alloc` demands.
         at = unsafe { System.alloc(layout) };
         if at.is_null() {
@@ -233,7 +233,7 @@ fn refused(layout: Layout) -> *mut u8 {
 fn refused_zeroed(layout: Layout) -> *mut u8 {
     let at = refused(layout);
     if !at.is_null() {
-        // SAFETY: just allocated with this size, and nobody else's.
+        // SAFETY: just allocated with this size, and this thread's alone.
         unsafe { at.write_bytes(0, layout.size()) };
     }
     at
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_refuses_comes_from_the_reserve_and_goes_back() {
+    fn refused_request_comes_from_the_reserve_and_goes_back() {
         // As after a refusal: nothing else in this process takes from the reserve.
         let at = refused_zeroed(layout(300));
         assert!(RESERVE.holds(at));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_is_refused_at_once_and_nothing_is_lost() {
+    fn request_beyond_all_memory_is_refused_at_once_and_nothing_is_lost() {
         // SAFETY: the layouts are not empty; what is given back was allocated with the layout said.
         unsafe {
             let at = Allocator.alloc(layout(100));

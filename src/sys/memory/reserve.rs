@@ -26,7 +26,7 @@ pub const RESERVE_BYTES: usize = SMALL_BYTES + LARGE_BYTES + HUGE_BYTES;
 /// front is full.
 #[repr(C, align(4096))]
 pub struct Reserve {
-    /// Whoever has marked a granule as taken has its bytes.
+    /// The thread that has marked a granule as taken owns its bytes.
     bytes: UnsafeCell<[u8; RESERVE_BYTES]>,
     small: Map<AtomicU64, SMALL_WORDS>,
     large: Map<AtomicU64, LARGE_WORDS>,
@@ -68,7 +68,7 @@ impl Reserve {
     /// Takes a piece back.
     ///
     /// # Safety
-    /// [`take`](Reserve::take) gave it for this layout, and nobody uses it any more.
+    /// [`take`](Reserve::take) gave it for this layout, and it is not used any more.
     pub unsafe fn give(&self, at: *mut u8, layout: Layout) {
         let offset = at.addr().wrapping_sub(self.bytes.get().addr());
         if offset < SMALL_BYTES {
@@ -242,7 +242,7 @@ mod tests {
                         let layout = layout(1 + (round * mark * 37) % 3000, 16);
                         let at = reserve.take(layout);
                         assert!(!at.is_null());
-                        // SAFETY: the piece has so many bytes, and is this thread's.
+                        // SAFETY: the piece has `layout.size()` bytes, and is this thread's.
                         unsafe {
                             at.write_bytes(mark as u8, layout.size());
                             std::thread::yield_now();

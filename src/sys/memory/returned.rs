@@ -7,23 +7,25 @@ use crate::sys::lock::Lock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-/// Bytes that were freed so far, about: who frees bodies and blocks adds, threads that look after it read. Two that add at once may
-/// lose one of both, so that it costs no locked instruction; it decides nothing but when to look, so Relaxed.
+/// Bytes that were freed so far, about. Threads that free bodies and blocks add to it, threads with a keeper read it. Two that
+/// add at once may lose one of both, so that it costs no locked instruction; it decides nothing but when to look, so Relaxed.
 static FREED: AtomicU64 = AtomicU64::new(0);
 
-/// With so many bytes freed somebody wants to know of it. Written by those who want to know, and by who tells them; Relaxed, as above.
+/// The count of [`FREED`] at which the keepers are told. Written by the keepers' threads, and by the thread that tells them;
+/// Relaxed, as above.
 static TELL_AT: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Only tried: who is not in the list is told nothing and looks now and then, and a forked child may find it locked for ever.
+/// Only tried. A keeper that is not in the list is not told and looks now and then, and a forked child may find it locked for
+/// ever.
 static KEEPERS: Lock<Vec<Weak<dyn Keeper>>> = Lock::new(Vec::new());
 
-/// Who looks after memory.
+/// Looks after memory of one owner, such as an I/O thread.
 pub trait Keeper: Send + Sync {
-    /// As much was freed as somebody wanted to know of: look at [`freed`].
+    /// [`FREED`] has reached the count of [`tell_at`]: look at [`freed`].
     fn look(&self);
 }
 
-/// So many bytes were freed.
+/// Counts `bytes` as freed.
 #[inline]
 pub fn add_freed(bytes: usize) {
     let total = FREED.load(Ordering::Relaxed).wrapping_add(bytes as u64);
@@ -54,7 +56,7 @@ pub fn forget_keepers() {
     }
 }
 
-/// Tells all keepers, once, when so many bytes were freed; or earlier, where another wants it.
+/// Has all keepers told once, when [`freed`] reaches `bytes`; or earlier, where another keeper asked for that.
 pub fn tell_at(bytes: u64) {
     TELL_AT.fetch_min(bytes, Ordering::Relaxed);
 }
@@ -64,14 +66,14 @@ fn tell() {
     TELL_AT.store(u64::MAX, Ordering::Relaxed);
     let keepers: Vec<Arc<dyn Keeper>> = match KEEPERS.try_lock() {
         Some(keepers) => keepers.iter().filter_map(Weak::upgrade).collect(),
-        // Somebody comes or goes; the next to free something tries again.
+        // Another thread has the list locked; the next thread to free something tries again.
         None => return tell_at(freed()),
     };
     // Unlocked: dropped here as the last, a keeper leaves the list.
     keepers.iter().for_each(|keeper| keeper.look());
 }
 
-/// Has the allocator give back to the system what nobody has allocated. It locks the heaps one after the other, for as long as that takes.
+/// Has the allocator give back its free memory to the system. It locks the heaps one after the other, for as long as that takes.
 pub fn return_to_system() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: no pointers.
