@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CLEAN_FOLDERS: [&str; 12] = [
+const CLEAN_FOLDERS: [&str; 14] = [
     "queue",
     "reactor",
     "ctx",
@@ -18,6 +18,8 @@ const CLEAN_FOLDERS: [&str; 12] = [
     "engine",
     "poll",
     "socket",
+    "ffi",
+    "pattern",
 ];
 /// Words that stand for an actor or a number without naming it.
 const VAGUE_WORDS: [&str; 11] = [

@@ -4,8 +4,8 @@ use super::{lockless, memory};
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Written and read by the program's threads. Programs count references with it, so every change is ordered: what
-/// happened before a decrement is seen by whoever counts down to zero.
+/// Written and read by the program's threads. Programs count references with it, so every change is ordered: the thread that
+/// counts down to zero sees everything before the other threads' decrements.
 struct Counter(AtomicI32);
 
 /// Creates an atomic counter set to zero; free it with zmq_atomic_counter_destroy().

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// All contexts by their handles. The tag is libzmq's.
 static CONTEXTS: Slots<Arc<Context>> = Slots::new(0xabad_cafe);
 
-/// How many of them there are. Whoever ends the last one frees what they have shared; a count alone, so it makes no edge.
+/// How many of them there are. The thread that ends the last one frees the data that they have shared; a count alone, so it makes
+/// no edge.
 static LIVING: AtomicUsize = AtomicUsize::new(0);
 
 /// Creates a context. End it with zmq_ctx_term().
@@ -88,7 +89,7 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
 
 /// Writes the value of a context's option, of any type, to `optval`, which has room for `*optvallen` bytes.
 ///
-/// Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `EFAULT` if `context` is none or a
+/// Returns 0, or -1 with errno: `EINVAL` if there is no such option or not the room for it; `EFAULT` if `context` is none or a
 /// pointer is NULL.
 ///
 /// # Safety

@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_int};
 use std::ptr;
 
 /// Characters of a key.
-const TEXT: usize = KEY_BYTES / 4 * 5;
+const KEY_TEXT_CHARS: usize = KEY_BYTES / 4 * 5;
 
 /// Makes a new CURVE key pair. The public and the secret key are 40 characters of Z85 and a NUL each.
 ///
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn zmq_curve_public(
         // SAFETY: as the caller promises.
         let text = unsafe { memory::string(z85_secret_key) }?.to_bytes();
         // libzmq takes any length that Z85 has, and reads or writes past its own 32 bytes for all but this one.
-        if text.len() != TEXT {
+        if text.len() != KEY_TEXT_CHARS {
             return Err(Errno::INVAL);
         }
         let secret = z85::decode(text)?;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_key() {
+    fn public_key_of_a_malformed_secret_key_is_refused() {
         let long = [b'0'; 45];
         let longer = [&long[..], &long[..35], b"\0"].concat();
         let texts = [

@@ -13,9 +13,9 @@ use std::ptr;
 /// Sends the `len` bytes at `buf`. They are a whole message or, with ZMQ_SNDMORE in `flags`, a part of one. The call
 /// waits until that is possible, unless ZMQ_DONTWAIT is in `flags`.
 ///
-/// Returns `len`, or -1 with errno `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO), `ENOTSUP` if sockets of this
-/// type do not send, `EFSM` if it is not this one's turn to, `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`, `ENOTSOCK`, `EINTR`; `EFAULT` for
-/// NULL.
+/// Returns `len`, or -1 with errno: `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO); `ENOTSUP` if sockets of this
+/// type do not send; `EFSM` if it is not this one's turn to; `EFAULT` for NULL; `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`,
+/// `ENOTSOCK`, `EINTR`.
 ///
 /// # Safety
 /// `buf` is readable for `len` bytes.
@@ -49,7 +49,7 @@ pub unsafe extern "C-unwind" fn zmq_send_const(
 ) -> c_int {
     transfer(|| {
         let socket = find(socket)?;
-        // SAFETY: as the caller promises, who also lends the bytes for good.
+        // SAFETY: as the caller promises; it also lends the bytes for good.
         let mut msg = unsafe {
             memory::bytes(buf, len)?;
             Msg::external(buf.cast_mut().cast(), len, None, ptr::null_mut())
@@ -126,9 +126,9 @@ pub unsafe extern "C-unwind" fn zmq_sendiov(
 /// Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. Bytes beyond `len` are
 /// discarded. The call waits until a message is there, unless ZMQ_DONTWAIT is in `flags`.
 ///
-/// Returns the size of the message, which may be more than `len`, or -1 with errno `EAGAIN` if there is nothing now (or within
-/// ZMQ_RCVTIMEO), `ENOTSUP` if sockets of this type do not receive, `EFSM` if it is not this one's turn to, `ETERM`, `ENOTSOCK`,
-/// `EINTR`; `EFAULT` for NULL.
+/// Returns the size of the message, which may be more than `len`, or -1 with errno: `EAGAIN` if there is nothing now (or within
+/// ZMQ_RCVTIMEO); `ENOTSUP` if sockets of this type do not receive; `EFSM` if it is not this one's turn to; `EFAULT` for NULL;
+/// `ETERM`, `ENOTSOCK`, `EINTR`.
 ///
 /// # Safety
 /// `buf` is writable for `len` bytes.
@@ -217,7 +217,7 @@ pub unsafe extern "C-unwind" fn zmq_recviov(
     })
 }
 
-/// Copies what there is room for, and says how much there was.
+/// Copies as many bytes as there is room for, and returns the size of the whole frame.
 ///
 /// # Safety
 /// `buf` is writable for `len` bytes; without bytes it may be null.

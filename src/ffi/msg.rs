@@ -208,8 +208,8 @@ pub unsafe extern "C" fn zmq_msg_set(msg: *mut zmq_msg_t, property: c_int, optva
 /// Reads a property of the connection that a message came from, by name: "Socket-Type", "Routing-Id", "Peer-Address",
 /// "User-Id", the peer's own "X-..." and those that the authenticator added.
 ///
-/// Returns a string that the message owns, or NULL with errno `EINVAL` if there is no such property, `EFAULT` if
-/// there is no message or no name.
+/// Returns a string that the message owns, or NULL with errno: `EINVAL` if there is no such property; `EFAULT` if there is no
+/// message or no name.
 ///
 /// # Safety
 /// `msg` is NULL or points at a zmq_msg_t; `property` is NULL or a NUL-terminated string.
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message() {
+    fn calls_on_no_message_are_efault() {
         let (mut closed, mut never, mut room) = (garbage(), garbage(), garbage());
         let msg = &raw mut room;
         // SAFETY: room for messages, or NULL.
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_made_can_be_closed() {
+    fn message_that_could_not_be_made_is_none() {
         let mut room = garbage();
         let msg = &raw mut room;
         // SAFETY: room for a message.

@@ -20,7 +20,7 @@ pub struct zmq_pollitem_t {
     pub fd: zmq_fd_t,
     /// What is asked for: a sum of `ZMQ_POLL...`.
     pub events: c_short,
-    /// What there is of it.
+    /// Those of `events` that have come; for a descriptor also ZMQ_POLLERR.
     pub revents: c_short,
 }
 
@@ -35,8 +35,8 @@ const _: () = assert!(
 
 /// Waits until one of the items is ready, for at most `timeout` milliseconds (0: not at all; -1: without end).
 ///
-/// Returns how many are ready, 0 if the time is over, or -1 with errno `ETERM` if the context of a socket was ended, `ENOTSOCK` if
-/// one is none, `EINTR`, `EMFILE`; `EINVAL` for a negative number of items, `EFAULT` for NULL.
+/// Returns the number of ready items, 0 if the time is over, or -1 with errno: `ETERM` if the context of a socket was ended;
+/// `ENOTSOCK` if one is none; `EINVAL` for a negative number of items; `EFAULT` for NULL; `EINTR`, `EMFILE`.
 ///
 /// # Safety
 /// `items` is NULL or points at `nitems` items.
@@ -82,8 +82,8 @@ unsafe fn wait(
     let items = match len {
         0 => &mut [],
         _ if items.is_null() => return Err(Errno::FAULT),
-        // SAFETY: not null; so many, says the caller; of the same layout, see above. `revents` need not have been
-        // written, but as it comes from C it has some value.
+        // SAFETY: not null; `len` items, says the caller; of the same layout, see above. `revents` need not have been written,
+        // but as it comes from C it has some value.
         _ => unsafe { std::slice::from_raw_parts_mut(items.cast::<PollItem>(), len) },
     };
     let ready = poll::poll(items, timeout_ms, mask)?;

@@ -68,8 +68,8 @@ pub extern "C" fn zmq_poller_size(poller: *mut c_void) -> c_int {
 
 /// Adds a socket. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with `user_data`.
 ///
-/// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it is there already or
-/// there are no such events, `EMFILE`, `ENOMEM`.
+/// Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `ENOTSOCK` if `socket` is none; `EINVAL` if it is there already or
+/// there are no such events; `EMFILE`, `ENOMEM`.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_poller_add(
@@ -83,7 +83,7 @@ pub extern "C" fn zmq_poller_add(
 
 /// Changes the events that the poller reports of a socket.
 ///
-/// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it was not added or
+/// Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `ENOTSOCK` if `socket` is none; `EINVAL` if it was not added or
 /// there are no such events.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
@@ -103,7 +103,7 @@ pub extern "C" fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_void) ->
 /// Adds a descriptor. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with
 /// `user_data`.
 ///
-/// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it is there already or there are no
+/// Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `EBADF` for -1; `EINVAL` if it is there already or there are no
 /// such events.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
@@ -118,7 +118,7 @@ pub extern "C" fn zmq_poller_add_fd(
 
 /// Changes the events that the poller reports of a descriptor.
 ///
-/// Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it was not added or there are no such
+/// Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `EBADF` for -1; `EINVAL` if it was not added or there are no such
 /// events.
 #[cfg(zmq_draft)]
 #[unsafe(no_mangle)]
@@ -138,8 +138,8 @@ pub extern "C" fn zmq_poller_remove_fd(poller: *mut c_void, fd: zmq_fd_t) -> c_i
 /// Waits until a socket or descriptor is ready, for at most `timeout` milliseconds (0: not at all; -1: without end).
 /// Writes one that is ready to `event`.
 ///
-/// Returns 0, or -1 with errno `EAGAIN` if the time is over, `EFAULT` if `poller` is none, `event` is NULL, or there is nothing to
-/// wait for, `ETERM`, `ENOTSOCK` if a socket was closed, `EINTR`, `EMFILE`; then the event is of nothing.
+/// Returns 0, or -1 with errno: `EAGAIN` if the time is over; `EFAULT` if `poller` is none, `event` is NULL, or there is nothing
+/// to wait for; `ENOTSOCK` if a socket was closed; `ETERM`, `EINTR`, `EMFILE`. After a failure the event is of nothing.
 ///
 /// # Safety
 /// `event` is NULL or points at an event.

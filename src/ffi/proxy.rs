@@ -10,8 +10,8 @@ use std::ffi::{c_int, c_void};
 /// Forwards messages from `frontend` to `backend` and back until a call fails. Sends a copy of each to `capture`,
 /// unless that is NULL. `frontend` and `backend` may be the same socket.
 ///
-/// Returns -1 with errno `ETERM` when the context was ended, `EINTR`, `ENOTSOCK` if a socket is none, `EFAULT` for NULL, and whatever
-/// sending and receiving may give.
+/// Returns -1 with errno: `ETERM` when the context was ended; `ENOTSOCK` if a socket is none; `EFAULT` for NULL; `EINTR`, and the
+/// errors of sending and receiving.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn zmq_proxy(
     frontend: *mut c_void,

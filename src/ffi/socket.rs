@@ -10,8 +10,8 @@ use std::ptr;
 
 /// Creates a socket of this type (`ZMQ_REQ` and its like). Close it with zmq_close().
 ///
-/// Returns NULL with errno `EINVAL` if there is no such type, `EFAULT` if `context` is none, `EMFILE` if there are too many
-/// sockets or the process has no descriptors left, `ETERM` if the context was ended.
+/// Returns NULL with errno: `EINVAL` if there is no such type; `EFAULT` if `context` is none; `EMFILE` if there are too many
+/// sockets or the process has no descriptors left; `ETERM` if the context was ended.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_socket(context: *mut c_void, r#type: c_int) -> *mut c_void {
     pointer(|| {
@@ -33,8 +33,8 @@ pub extern "C" fn zmq_close(socket: *mut c_void) -> c_int {
 
 /// Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 unset some options.
 ///
-/// Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
-/// ended, `ENOTSOCK` if `socket` is none.
+/// Returns 0, or -1 with errno: `EINVAL` if there is no such option or it cannot have this value; `ETERM` if the context was
+/// ended; `ENOTSOCK` if `socket` is none.
 ///
 /// # Safety
 /// `optval` is NULL or readable for `optvallen` bytes.
@@ -57,8 +57,8 @@ pub unsafe extern "C" fn zmq_setsockopt(
 /// Writes the value of a socket's option to `optval`, which has room for `*optvallen` bytes, and its length to
 /// `*optvallen`.
 ///
-/// Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `ETERM` if the context was ended,
-/// `ENOTSOCK` if `socket` is none, `EFAULT` if a pointer is NULL.
+/// Returns 0, or -1 with errno: `EINVAL` if there is no such option or not the room for it; `ETERM` if the context was ended;
+/// `ENOTSOCK` if `socket` is none; `EFAULT` if a pointer is NULL.
 ///
 /// # Safety
 /// `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen` bytes.
@@ -164,8 +164,8 @@ pub extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c
 
 /// Lets a DISH socket receive the messages of a group.
 ///
-/// Returns 0, or -1 with errno `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH, `ENOTSUP` if
-/// it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket` is none; `EFAULT` for NULL.
+/// Returns 0, or -1 with errno: `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH; `ENOTSUP`
+/// if it is no DISH socket; `ENOTSOCK` if `socket` is none; `EFAULT` for NULL; `ETERM`.
 ///
 /// # Safety
 /// `group` is NULL or a string.
@@ -182,8 +182,8 @@ pub unsafe extern "C" fn zmq_join(socket: *mut c_void, group: *const c_char) -> 
 
 /// Undoes zmq_join().
 ///
-/// Returns 0, or -1 with errno `EINVAL` if it is not in the group, `ENOTSUP` if it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket`
-/// is none; `EFAULT` for NULL.
+/// Returns 0, or -1 with errno: `EINVAL` if it is not in the group; `ENOTSUP` if it is no DISH socket; `ENOTSOCK` if `socket` is
+/// none; `EFAULT` for NULL; `ETERM`.
 ///
 /// # Safety
 /// `group` is NULL or a string.
@@ -230,7 +230,7 @@ unsafe fn tell_more(socket: *mut c_void, optval: *mut c_void, optvallen: *const 
         return None;
     }
     let more = find(socket).ok()?.rcvmore()?;
-    // SAFETY: not null, and the caller says that there is room for so many bytes; they need not be aligned.
+    // SAFETY: not null, and the caller says that there is room for an `int`; it need not be aligned.
     unsafe { optval.cast::<c_int>().write_unaligned(c_int::from(more)) };
     Some(())
 }

@@ -40,7 +40,7 @@ pub unsafe extern "C" fn zmq_threadstart(func: Option<zmq_thread_fn>, arg: *mut 
         let start = match memory::boxed(Start { run, arg }) {
             Ok(start) => start,
             Err(error) => {
-                // SAFETY: from `boxed`, used by nobody.
+                // SAFETY: from `boxed`, and no longer used.
                 drop(unsafe { memory::unboxed(handle) });
                 return Err(error);
             }

@@ -3,17 +3,17 @@
 use super::{lockless, memory};
 use std::ffi::{CStr, c_char, c_int};
 
-/// The environment variable that, set to 0, has [`zmq_has`] say that there is no draft interface, for programs that were compiled
-/// without it and ask the library alone.
-const DRAFTS: &str = "FERROZMQ_DRAFTS";
+/// The environment variable that, set to 0, has [`zmq_has`] deny the draft interface. For programs that were compiled without it
+/// and ask the library alone.
+const DRAFTS_VARIABLE: &str = "FERROZMQ_DRAFTS";
 
 /// The version of libzmq that this library stands in for.
 pub const ZMQ_VERSION_MAJOR: c_int = 4;
 pub const ZMQ_VERSION_MINOR: c_int = 3;
 pub const ZMQ_VERSION_PATCH: c_int = 5;
 
-/// What this build can do, by the names that `zmq_has` knows; whatever is not listed it cannot.
-/// libzmq has the WebSocket transports in upper case only; people ask in lower case.
+/// The capabilities of this build, by the names that `zmq_has` knows; it denies all others. libzmq has the WebSocket transports
+/// in upper case only; programs ask in lower case.
 const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ipc", true),
     (c"curve", true),
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn zmq_has(capability: *const c_char) -> c_int {
 }
 
 fn are_drafts_hidden() -> bool {
-    std::env::var_os(DRAFTS).is_some_and(|value| value == "0")
+    std::env::var_os(DRAFTS_VARIABLE).is_some_and(|value| value == "0")
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
             let program = std::env::current_exe().unwrap();
             let child = std::process::Command::new(program)
                 .args([test, "--exact", "--ignored"])
-                .env(DRAFTS, value)
+                .env(DRAFTS_VARIABLE, value)
                 .output()
                 .unwrap();
             assert_eq!(child.status.success(), hides, "{value:?}");

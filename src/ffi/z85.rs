@@ -8,7 +8,7 @@ use std::ptr;
 use zeroize::Zeroizing;
 
 /// Bytes that are coded at a time: a multiple of 4 and of 5.
-const BLOCK: usize = 1000;
+const BLOCK_BYTES: usize = 1000;
 
 /// Writes `size` bytes of `data` as Z85 text to `dest`, which needs room for size * 5 / 4 characters and a NUL.
 ///
@@ -36,8 +36,8 @@ pub unsafe extern "C" fn zmq_z85_encode(dest: *mut c_char, data: *const u8, size
 
 /// Writes the bytes that the Z85 text `string` stands for to `dest`, which needs room for strlen(string) * 4 / 5 bytes.
 ///
-/// Returns `dest`, or NULL with errno `EINVAL` if the text's length is 0 or not a multiple of 5, or if it is no
-/// Z85 (`EFAULT` for NULL pointers). What `dest` holds then is undefined.
+/// Returns `dest`, or NULL with errno: `EINVAL` if the text's length is 0 or not a multiple of 5, or if it is no Z85; `EFAULT`
+/// for NULL pointers. What `dest` holds then is undefined.
 ///
 /// # Safety
 /// `string` is a NUL-terminated string and `dest` writable for strlen(string) * 4 / 5 bytes.
@@ -66,9 +66,9 @@ unsafe fn by_blocks(
     mut to: *mut u8,
     code: impl Fn(&[u8]) -> Result<Zeroizing<Vec<u8>>>,
 ) -> Result<()> {
-    let mut block = Zeroizing::new([0; BLOCK]);
-    for start in (0..len).step_by(BLOCK) {
-        let now = BLOCK.min(len - start);
+    let mut block = Zeroizing::new([0; BLOCK_BYTES]);
+    for start in (0..len).step_by(BLOCK_BYTES) {
+        let now = BLOCK_BYTES.min(len - start);
         // Copied out first: were `from` borrowed as a slice, `to` could not lie over it.
         // SAFETY: `start + now` is at most `len`; `now` is at most the block's size.
         unsafe { ptr::copy(from.add(start), block.as_mut_ptr(), now) };

@@ -6,8 +6,9 @@ use crate::pipe::{PipeId, Pipes};
 use slotmap::SecondaryMap;
 use std::collections::VecDeque;
 
-/// So many frames of one pipe are read before others have their turn: a peer that pours does not keep the others from being heard.
-const SHARE_FRAMES: u32 = 256;
+/// Frames of one pipe that are read before other pipes have their turn: a peer that floods must not keep the other peers from
+/// being heard.
+const TURN_FRAMES: u32 = 256;
 
 /// Pipes that may have something to read, in the order of their turns.
 #[derive(Default)]
@@ -16,7 +17,7 @@ pub struct Backlog {
     listed: SecondaryMap<PipeId, ()>,
 }
 
-/// Who reads them.
+/// The reader of the frames.
 pub trait Listener {
     /// Whether nothing more is to be read for now.
     fn is_full(&self) -> bool {
@@ -61,7 +62,7 @@ enum Left {
 }
 
 fn read_share(pipes: &mut Pipes, pipe: PipeId, listener: &mut impl Listener) -> Left {
-    for _ in 0..SHARE_FRAMES {
+    for _ in 0..TURN_FRAMES {
         if !pipes.check_read(pipe) {
             return Left::Nothing;
         }

@@ -16,7 +16,7 @@ mod tests {
     #[test]
     fn a_second_peer_is_turned_away_until_the_first_has_gone() {
         let mut bench = Bench::new(SocketType::Channel);
-        assert_eq!(bench.send(&["nobody"]), Err(Errno::AGAIN));
+        assert_eq!(bench.send(&["no peer"]), Err(Errno::AGAIN));
         let mut one = bench.connect();
         let two = bench.connect();
         bench.settle();

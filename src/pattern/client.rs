@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn servers_take_turns() {
         let mut bench = Bench::new(SocketType::Client);
-        assert_eq!(bench.send(&["nobody"]), Err(Errno::AGAIN));
+        assert_eq!(bench.send(&["no peer"]), Err(Errno::AGAIN));
         let mut servers = [bench.connect(), bench.connect()];
         for text in ["1", "2", "3"] {
             bench.send(&[text]).unwrap();

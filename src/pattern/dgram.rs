@@ -1,5 +1,5 @@
-//! DGRAM: datagrams to and from anybody; the frame before a body says to whom, and from whom. Source: zmq_socket(3),
-//! zmq_udp(7), and what libzmq does.
+//! DGRAM: datagrams to and from any address; the frame before a body holds the address. Source: zmq_socket(3), zmq_udp(7), and
+//! what libzmq does.
 
 use super::{Behaviour, Sent};
 use crate::errno::{Errno, Result};

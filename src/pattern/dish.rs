@@ -5,7 +5,7 @@
 use super::Behaviour;
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
-use super::telling::{SOME_WISHES, Telling, Told};
+use super::telling::{TURN_WISHES, Telling, Told};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, MORE, Msg};
 use crate::pipe::{PipeId, Pipes};
@@ -69,7 +69,7 @@ impl Dish {
         let behind = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut groups = self.groups.range::<[u8], _>((behind, Bound::Unbounded));
         let (mut count, mut told, mut heard) = (0, Told::Some, None);
-        while told == Told::Some && count < SOME_WISHES {
+        while told == Told::Some && count < TURN_WISHES {
             told = match groups.next() {
                 None => Told::All,
                 Some((group, _)) if pipes.write_membership(pipe, true, group).is_err() => Told::NoMemory,
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_group_and_a_body_is_dropped() {
+    fn message_other_than_group_and_body_is_dropped() {
         let mut bench = Bench::new(SocketType::Dish);
         let (mut peer, mut other) = (bench.connect(), bench.connect());
         bench.join_group("g").unwrap();

@@ -5,8 +5,8 @@ use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
 
-/// So many pipes before its turn a pipe is prepared for it.
-const AHEAD: usize = 3;
+/// Distance in pipes at which a pipe is prepared for its turn.
+const PREFETCH_DISTANCE_PIPES: usize = 3;
 
 /// The pipes that a socket distributes to, in four groups, each the front part of the next:
 ///
@@ -34,7 +34,7 @@ impl Distribution {
         self.pipes.contains(pipe)
     }
 
-    /// Whatever their credit.
+    /// All pipes, with or without credit.
     pub fn all(&self) -> impl Iterator<Item = PipeId> + '_ {
         self.pipes.iter()
     }
@@ -68,7 +68,7 @@ impl Distribution {
         self.pipes.remove(pipe);
     }
 
-    /// Before a message's first frame: nobody is to get it yet.
+    /// Before a message's first frame: no pipe is to get it yet.
     pub fn unmatch(&mut self) {
         self.matching = 0;
     }
@@ -120,7 +120,7 @@ impl Distribution {
         let mut place = 0;
         while place < self.matching {
             let Some(pipe) = self.pipes.get(place) else { break };
-            if let Some(soon) = self.pipes.get(place + AHEAD) {
+            if let Some(soon) = self.pipes.get(place + PREFETCH_DISTANCE_PIPES) {
                 pipes.prepare_write(soon);
             }
             // A pipe that fails gives its place to another.

@@ -15,7 +15,7 @@ pub struct FairQueue {
     current: usize,
     /// The pipe of the message of which a frame has been taken and more are to come.
     inside: Option<PipeId>,
-    /// The rest of that message is for nobody: it is dropped as the budgets of calls allow.
+    /// The rest of that message is not wanted: it is dropped as the budgets of calls allow.
     skipping: bool,
     /// A pipe that waits until the others have been read, asleep so far.
     last: Option<PipeId>,
@@ -80,9 +80,9 @@ impl FairQueue {
         self.inside = Some(pipe);
     }
 
-    /// The next message will be that of the pipe that [`next`](FairQueue::next) named, whatever else arrives before it
-    /// is taken. A message of one frame counts as taken for whose turn is next: the order in which peers are served is
-    /// that of a socket that has taken the message to look at it.
+    /// The next message will be that of the pipe that [`next`](FairQueue::next) named, even if others arrive before it is taken.
+    /// A message of one frame counts as taken for whose turn is next: the order in which peers are served is that of a socket
+    /// that has taken the message to look at it.
     pub fn announce(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         if self.inside.is_none() && self.announced.is_none() {
             let single = pipes.next_flags(pipe).is_some_and(|flags| flags & MORE == 0);
@@ -141,8 +141,8 @@ impl FairQueue {
         }
     }
 
-    /// Takes the next frame of the pipe that [`next`](FairQueue::next) named. A message that was half taken when its
-    /// pipe went ends in an empty frame: whoever reads it would else take the next message for the rest of it.
+    /// Takes the next frame of the pipe that [`next`](FairQueue::next) named. A message that was half taken when its pipe went
+    /// ends in an empty frame: the caller would else take the next message for the rest of it.
     #[inline(always)]
     pub fn take<'p>(&mut self, pipes: &'p mut Pipes, pipe: PipeId) -> Result<Frame<'p>> {
         match pipes.read(pipe) {
@@ -165,7 +165,7 @@ impl FairQueue {
         self.take(pipes, pipe)
     }
 
-    /// The pipe that the next frame comes from if it has one: what [`recv`](FairQueue::recv) would try first. Whoever takes
+    /// The pipe that the next frame comes from if it has one: what [`recv`](FairQueue::recv) would try first. A caller that takes
     /// a frame from it says so with [`taken`](FairQueue::taken).
     #[inline(always)]
     pub fn first_choice(&self) -> Option<PipeId> {
@@ -179,7 +179,7 @@ impl FairQueue {
         }
     }
 
-    /// Whether a message that is for nobody is being dropped: nothing may be taken before that is done.
+    /// Whether an unwanted message is being dropped: no frame may be taken before that is done.
     #[inline(always)]
     pub fn is_skipping(&self) -> bool {
         self.skipping
@@ -191,7 +191,7 @@ impl FairQueue {
         self.active <= 1
     }
 
-    /// Whether the next frame of the pipe's is one that the program was told of, or the rest of a message it has begun to take.
+    /// Whether the pipe's next frame was announced to the program, or belongs to a message it has begun to take.
     #[inline(always)]
     pub fn is_promised(&self, pipe: PipeId) -> bool {
         self.inside.is_some() || self.announced(pipe)

@@ -1,7 +1,7 @@
-//! All socket types under all floods: whatever a peer pours, and however long, a call of the program's is over once its budget
-//! is, and what others have to say is heard.
+//! All socket types under all floods. A call of the program's ends with its budget, even if a peer never stops sending, and the
+//! other peers are heard.
 //!
-//! A new socket type does not compile here before it says what is poured into it; a new flood is poured into all of them.
+//! A new socket type does not compile here before it says which flood it gets; a new flood is sent to all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::testing::{Bench, Peer};
@@ -14,7 +14,7 @@ use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// What a peer pours.
+/// The frames that a peer sends without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flood {
     /// Messages of one frame.
@@ -23,7 +23,7 @@ enum Flood {
     Doubles,
     /// Messages of two frames, the first of which is empty.
     Envelopes,
-    /// Messages of so many frames that one takes longer than a call may.
+    /// Messages of [`ENDLESS_FRAMES`]: one takes longer than a call may.
     Endless,
     /// SUBSCRIBE and CANCEL of one topic.
     Churn,
@@ -54,50 +54,50 @@ const ALL: [Flood; 10] = [
 
 /// The budget of a call. Smaller than it is, so that the floods may be.
 const CALL_UNITS: u32 = 256;
-/// The flood would go on for ever; a call that drinks so much has been caught.
-const SEA_FRAMES: u32 = 20 * CALL_UNITS;
+/// The flood would go on for ever; a call that takes this many frames does not end by itself.
+const FLOOD_FRAMES: u32 = 20 * CALL_UNITS;
 const ENDLESS_FRAMES: u32 = 3 * CALL_UNITS;
-const HWM: i32 = 64;
-/// A call may take so many frames: its budget's, what had been poured before and what it has made room for at last.
-const MOST_FRAMES: u32 = CALL_UNITS + 2 * HWM.unsigned_abs();
+const HWM_MESSAGES: i32 = 64;
+/// Most frames that one call may take: its budget's, those that had been sent before, and those it has made room for at last.
+const MAX_CALL_FRAMES: u32 = CALL_UNITS + 2 * HWM_MESSAGES.unsigned_abs();
 
 /// A peer that fills the pipe again whenever there is room, as one does whose stream is read by the program's own thread.
-struct Pouring {
+struct Flooder {
     flood: Flood,
-    state: Mutex<Option<Poured>>,
+    state: Mutex<Option<FloodPipe>>,
 }
 
-struct Poured {
+struct FloodPipe {
     pipe: Pipe,
     frames: u32,
 }
 
-impl Pouring {
+impl Flooder {
     fn go(&self) {
-        if let Some(poured) = &mut *self.state.lock() {
-            while poured.frames < SEA_FRAMES && poured.pipe.check_write() {
-                self.pour_one(poured);
-                poured.pipe.flush();
+        if let Some(open) = &mut *self.state.lock() {
+            while open.frames < FLOOD_FRAMES && open.pipe.check_write() {
+                self.send_one(open);
+                open.pipe.flush();
             }
         }
     }
 
-    fn pour_one(&self, poured: &mut Poured) {
-        let number = poured.frames;
-        let pipe = &mut poured.pipe;
+    fn send_one(&self, open: &mut FloodPipe) {
+        let number = open.frames;
+        let pipe = &mut open.pipe;
         let mut write = |bytes: &[u8], more| assert!(pipe.write(&mut OutFrame::bytes(bytes, more)).unwrap());
-        poured.frames += 1;
+        open.frames += 1;
         match self.flood {
             Flood::Singles => write(b"other", false),
             Flood::Doubles | Flood::Envelopes => {
                 write(if self.flood == Flood::Doubles { b"other" } else { b"" }, true);
                 write(b"x", false);
-                poured.frames += 1;
+                open.frames += 1;
             }
             Flood::Endless => {
                 (1..ENDLESS_FRAMES).for_each(|_| write(b"other", true));
                 write(b"x", false);
-                poured.frames += ENDLESS_FRAMES - 1;
+                open.frames += ENDLESS_FRAMES - 1;
             }
             Flood::Spoken => write(if number.is_multiple_of(2) { b"\x01topic" } else { b"\0topic" }, false),
             Flood::Churn => pipe.write_subscription(number.is_multiple_of(2), b"topic").unwrap(),
@@ -110,11 +110,11 @@ impl Pouring {
 
     /// Frames that the socket has taken: all but what fits into the pipe.
     fn frames(&self) -> u32 {
-        self.state.lock().as_ref().map_or(0, |poured| poured.frames)
+        self.state.lock().as_ref().map_or(0, |open| open.frames)
     }
 }
 
-impl Notify for Pouring {
+impl Notify for Flooder {
     fn notify(&self, event: PipeEvent) {
         if matches!(event, PipeEvent::Writable) {
             self.go();
@@ -122,22 +122,22 @@ impl Notify for Pouring {
     }
 }
 
-/// A socket, a peer of good will and one that pours.
+/// A socket, a well-behaved peer and one that floods.
 struct Scene {
     bench: Bench,
     good: Option<Peer>,
-    pouring: Arc<Pouring>,
+    flooder: Arc<Flooder>,
 }
 
-/// How a socket type is set up so that the most of what comes is for nobody, and what the peer of good will sends to be heard.
+/// The options of a socket type that make most frames of a flood unwanted, and the role of the well-behaved peer.
 fn role(socket_type: SocketType) -> (&'static [(i32, i32)], Role) {
     use SocketType::*;
     const VERBOSE: &[(i32, i32)] = &[(ZMQ_XPUB_VERBOSE, 1)];
     const CORRELATE: &[(i32, i32)] = &[(ZMQ_REQ_CORRELATE, 0)];
     match socket_type {
-        // One peer alone, which is the one that pours.
+        // One peer alone, which is the one that floods.
         Pair | Channel | Dgram => (&[], Role::Alone),
-        Push | Scatter => (&[], Role::Deaf),
+        Push | Scatter => (&[], Role::NeverReads),
         Pull | Gather | Dealer | Client | Xsub => (&[], Role::Hears(&["good"], &["good"])),
         Server | Peer => (&[], Role::Hears(&["good"], &["good"])),
         Router | Stream => (&[], Role::Hears(&["good"], &["good"])),
@@ -155,7 +155,7 @@ fn role(socket_type: SocketType) -> (&'static [(i32, i32)], Role) {
 enum Role {
     Alone,
     /// Never reads.
-    Deaf,
+    NeverReads,
     /// What the peer sends, and the end of what the program gets.
     Hears(&'static [&'static str], &'static [&'static str]),
     Subscribes,
@@ -182,19 +182,20 @@ impl Scene {
                 pipe.flush();
             }
         };
-        let good = (role != Role::Alone).then(|| bench.connect_with(HWM, |pipe| named(pipe, "good")));
+        let good =
+            (role != Role::Alone).then(|| bench.connect_with(HWM_MESSAGES, |pipe| named(pipe, "good")));
         if role == Role::Asks {
             bench.send(&["question"]).unwrap();
         }
-        let (id, mut theirs) = bench.insert(HWM);
+        let (id, mut theirs) = bench.insert(HWM_MESSAGES);
         named(&mut theirs, "bad");
         let state = Mutex::new(None);
-        let pouring = Arc::new(Pouring { flood, state });
-        theirs.set_owner(pouring.clone());
-        *pouring.state.lock() = Some(Poured { pipe: theirs, frames: 0 });
-        let mut scene = Scene { bench, good, pouring };
+        let flooder = Arc::new(Flooder { flood, state });
+        theirs.set_owner(flooder.clone());
+        *flooder.state.lock() = Some(FloodPipe { pipe: theirs, frames: 0 });
+        let mut scene = Scene { bench, good, flooder };
         scene.attach(id);
-        scene.pouring.go();
+        scene.flooder.go();
         scene
     }
 
@@ -202,7 +203,7 @@ impl Scene {
         self.bench.pattern.attach(&mut self.bench.pipes, id, false, false);
     }
 
-    /// Every call that a program may make. None drinks up the sea.
+    /// Every call that a program may make. None takes all of the flood.
     fn call_everything(&mut self, what: &str) {
         type Call = fn(&mut Bench);
         let calls: [(&str, Call); 6] = [
@@ -220,20 +221,20 @@ impl Scene {
             ("recv again", |bench| drop(bench.recv_frame())),
         ];
         for (name, call) in calls {
-            let before = self.pouring.frames();
+            let before = self.flooder.frames();
             call(&mut self.bench);
-            let taken = self.pouring.frames() - before;
+            let taken = self.flooder.frames() - before;
             let most =
-                if self.pouring.flood == Flood::Endless { ENDLESS_FRAMES * 3 } else { MOST_FRAMES * 2 };
+                if self.flooder.flood == Flood::Endless { ENDLESS_FRAMES * 3 } else { MAX_CALL_FRAMES * 2 };
             assert!(taken <= most, "{what}: {name} took {taken} frames");
         }
     }
 
-    /// Whether what the peer of good will wants comes through, while the other one pours.
+    /// Whether the well-behaved peer is served while the other one floods.
     fn is_served(&mut self, role: Role) -> bool {
         let Some(good) = &mut self.good else { return true };
         match role {
-            Role::Alone | Role::Deaf => true,
+            Role::Alone | Role::NeverReads => true,
             Role::Hears(sent, expected) => {
                 good.send(sent);
                 self.hears(expected)
@@ -306,27 +307,31 @@ fn no_call_takes_more_than_its_budget_and_the_others_are_heard() {
 }
 
 #[test]
-fn what_is_left_of_a_call_is_not_forgotten() {
+fn call_over_its_budget_announces_the_rest() {
     for socket_type in SocketType::ALL {
         for flood in ALL {
             let what = format!("{socket_type:?} under {flood:?}");
             let mut scene = Scene::new(socket_type, flood);
             let mut calls = 0;
-            // Until the sea is empty or the program is to receive, each call either says that more is to do or has done all.
+            // Until the flood has ended or the program is to receive, each call either says that more is to do or has done all.
             loop {
-                let before = scene.pouring.frames();
+                let before = scene.flooder.frames();
                 let readable = scene.bench.has_in();
                 let undone = scene.bench.pipes.budget.take_undone();
                 calls += 1;
-                if !undone && (readable || scene.pouring.frames() == before) {
+                if !undone && (readable || scene.flooder.frames() == before) {
                     break;
                 }
                 assert!(calls < 1000, "{what}: no end");
             }
-            if !scene.bench.has_in() && scene.pouring.frames() < SEA_FRAMES {
-                // Who never reads leaves it in the pipe.
-                let deaf = role(socket_type).1 == Role::Deaf;
-                assert!(deaf, "{what}: stopped in the middle, at {} after {calls}", scene.pouring.frames());
+            if !scene.bench.has_in() && scene.flooder.frames() < FLOOD_FRAMES {
+                // A socket that never reads leaves it in the pipe.
+                let never_reads = role(socket_type).1 == Role::NeverReads;
+                assert!(
+                    never_reads,
+                    "{what}: stopped in the middle, at {} after {calls}",
+                    scene.flooder.frames()
+                );
             }
         }
     }

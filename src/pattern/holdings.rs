@@ -6,7 +6,7 @@ use crate::sys::memory;
 use slotmap::SecondaryMap;
 
 /// What a topic weighs beyond its own bytes.
-const TOPIC_BYTES: usize = 64;
+const TOPIC_OVERHEAD_BYTES: usize = 64;
 
 /// The topics or groups of each pipe, counted.
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Holdings {
 }
 
 fn weight(topic_len: usize) -> usize {
-    topic_len.saturating_add(TOPIC_BYTES)
+    topic_len.saturating_add(TOPIC_OVERHEAD_BYTES)
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
         let (a, b): (PipeId, PipeId) = (ids.insert(()), ids.insert(()));
         let mut holdings = Holdings::default();
         assert_eq!(holdings.allow(a, usize::MAX), Ok(()), "no limit");
-        holdings.set_limit(2 * TOPIC_BYTES as i32 + 10);
+        holdings.set_limit(2 * TOPIC_OVERHEAD_BYTES as i32 + 10);
         for (pipe, len, allowed) in
             [(a, 5, true), (a, 5, true), (a, 0, false), (b, 100, false), (b, 10, true)]
         {

@@ -84,8 +84,8 @@ impl LoadBalancer {
         }
     }
 
-    /// The pipe that the next frame goes to if that takes it: what [`send`](LoadBalancer::send) would try first. Whoever writes
-    /// a frame to it, and flushes it at the end of its message, says so with [`written`](LoadBalancer::written).
+    /// The pipe that the next frame goes to if that takes it: what [`send`](LoadBalancer::send) would try first. A caller that
+    /// writes a frame to it, and flushes it at the end of its message, says so with [`written`](LoadBalancer::written).
     #[inline(always)]
     pub fn first_choice(&self) -> Option<PipeId> {
         match self.state {

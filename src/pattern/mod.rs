@@ -321,8 +321,8 @@ impl Pattern {
         each!(self, pattern => pattern.only_source())
     }
 
-    /// The pipe that the next message goes to, and all after it for as long as it has credit and no other pipe is said
-    /// to be writable; whole messages may be written to it as they are, without [`send`](Pattern::send). `None`: ask for each.
+    /// The pipe that the next message goes to, and all after it while the pipe has credit and no other pipe becomes writable.
+    /// Whole messages may be written to it as they are, without [`send`](Pattern::send). `None`: ask for each.
     pub fn only_sink(&self) -> Option<PipeId> {
         each!(self, pattern => pattern.only_sink())
     }

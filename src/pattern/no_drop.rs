@@ -36,7 +36,7 @@ impl NoDrop {
             return true;
         }
         if self.known == 0 {
-            // Without subscribers nobody is waited for.
+            // Without subscribers there is none to wait for.
             let Some(credit) = out.credit(pipes) else { return true };
             if !std::mem::replace(&mut self.told, true) {
                 return false;

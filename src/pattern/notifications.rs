@@ -1,18 +1,19 @@
 //! What the program of an XPUB is to hear: subscriptions, and what else the peers send.
 //!
 //! A program may be slower than its peers, or never listen at all, and they must not fill its memory for it. So there is a bound
-//! ([`MOST_UNREAD`]), beside as many notifications as there are subscriptions. What happens there depends on what the program is
-//! to see: one that sees a topic's first subscription and its last end misses nothing by not hearing of topics that have come and
-//! gone meanwhile, so these are [folded](Notifications::tell). One that sees everything is waited for.
+//! ([`MAX_UNREAD_NOTIFICATIONS`]), beside as many notifications as there are subscriptions. What happens at the bound depends on the
+//! notifications that the program wants. If it wants a topic's first subscription and its last end, it need not hear of topics
+//! that have come and gone meanwhile: these are [folded](Notifications::tell). If it wants all notifications, the peers wait for
+//! it. One that sees everything is waited for.
 
 use crate::message::Msg;
 use crate::pipe::PipeId;
 use std::collections::BTreeMap;
 
 /// Notifications that wait for the program, beside those of the topics that are subscribed to, and messages that do. One of more
-/// than [`UNIT_BYTES`] counts for more.
-pub const MOST_UNREAD: usize = 1000;
-const UNIT_BYTES: usize = 1024;
+/// than [`NOTIFICATION_UNIT_BYTES`] counts for more.
+pub const MAX_UNREAD_NOTIFICATIONS: usize = 1000;
+const NOTIFICATION_UNIT_BYTES: usize = 1024;
 
 #[derive(Default)]
 pub struct Notifications {
@@ -34,21 +35,21 @@ pub struct Notification {
     pub news: Option<News>,
 }
 
-/// That somebody has subscribed to a topic, or has ended that.
+/// A peer has subscribed to a topic, or has ended that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct News {
     /// Whose doing it is, where the program is to hear of each peer.
     pub of: Option<PipeId>,
-    /// Nobody was subscribed to what was ended.
+    /// No peer was subscribed to the topic that was ended.
     pub is_idle: bool,
 }
 
 /// How many notifications may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tolerance {
-    /// All that there are: who brings them is stopped in time.
+    /// All: the peers that send them are stopped in time.
     All,
-    /// [`MOST_UNREAD`] beside those of so many subscriptions.
+    /// [`MAX_UNREAD_NOTIFICATIONS`] beside one for each of this number of subscriptions.
     Beside(usize),
 }
 
@@ -60,14 +61,14 @@ impl Notifications {
         self.waiting.is_empty()
     }
 
-    /// Whether more messages wait than should, or more notifications beside those of so many subscriptions.
+    /// Whether too many messages wait, or too many notifications beside one for each subscription.
     pub fn are_many(&self, subscriptions: usize) -> bool {
-        self.exceed(subscriptions, MOST_UNREAD)
+        self.exceed(subscriptions, MAX_UNREAD_NOTIFICATIONS)
     }
 
-    /// Whether there is room again for who has waited until there is.
+    /// Whether there is room again for peers that wait for it.
     pub fn have_room(&self, subscriptions: usize) -> bool {
-        !self.exceed(subscriptions, MOST_UNREAD / 2)
+        !self.exceed(subscriptions, MAX_UNREAD_NOTIFICATIONS / 2)
     }
 
     /// Whether more messages of the peers' own wait than should.
@@ -95,7 +96,7 @@ impl Notifications {
             self.foldable.clear();
             return self.push(notification);
         };
-        let many = self.news_weight >= MOST_UNREAD.saturating_add(subscriptions);
+        let many = self.news_weight >= MAX_UNREAD_NOTIFICATIONS.saturating_add(subscriptions);
         let Some((way, topic)) = notification.msg.data().split_first() else { return };
         if !many && self.foldable.is_empty() {
             return self.push(notification);
@@ -166,7 +167,7 @@ fn subject(news: News, topic: &[u8]) -> Option<Subject> {
 }
 
 fn weight(msg: &Msg) -> usize {
-    1 + msg.len() / UNIT_BYTES
+    1 + msg.len() / NOTIFICATION_UNIT_BYTES
 }
 
 #[cfg(test)]
@@ -175,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// Nobody is subscribed to anything.
+    /// There are no subscriptions.
     const NONE: Tolerance = Tolerance::Beside(0);
 
     fn news(subscribe: bool, topic: &str) -> Notification {
@@ -193,7 +194,7 @@ mod tests {
     /// As many as there may be.
     fn many() -> Notifications {
         let mut notifications = Notifications::default();
-        for i in 0..MOST_UNREAD {
+        for i in 0..MAX_UNREAD_NOTIFICATIONS {
             assert!(!notifications.are_many(0));
             notifications.tell(news(i % 2 == 0, "before"), NONE);
         }
@@ -209,22 +210,22 @@ mod tests {
         {
             notifications.tell(news(subscribe, topic), NONE);
         }
-        for _ in 0..10 * MOST_UNREAD {
+        for _ in 0..10 * MAX_UNREAD_NOTIFICATIONS {
             notifications.tell(news(true, "flood"), NONE);
             notifications.tell(news(false, "flood"), NONE);
         }
         let told = all(&mut notifications);
-        assert_eq!(told.len(), MOST_UNREAD + 2);
-        assert_eq!(told[MOST_UNREAD..], ["\u{1}c", "\u{1}b"]);
+        assert_eq!(told.len(), MAX_UNREAD_NOTIFICATIONS + 2);
+        assert_eq!(told[MAX_UNREAD_NOTIFICATIONS..], ["\u{1}c", "\u{1}b"]);
         assert!(notifications.foldable.is_empty() && notifications.news_weight == 0);
     }
 
     #[test]
-    fn what_was_heard_of_is_taken_back() {
+    fn subscription_that_was_announced_is_taken_back() {
         let mut notifications = many();
         notifications.tell(news(true, "a"), NONE);
         while notifications.pop().unwrap().msg.data() != b"\x01a" {}
-        for _ in 0..MOST_UNREAD {
+        for _ in 0..MAX_UNREAD_NOTIFICATIONS {
             notifications.push(news(true, "x"));
         }
         notifications.tell(news(false, "a"), NONE);
@@ -232,20 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_what_never_began_is_not_heard_of_without_end() {
+    fn ends_of_unknown_subscriptions_are_bounded() {
         let mut notifications = many();
-        for i in 0..MOST_UNREAD {
+        for i in 0..MAX_UNREAD_NOTIFICATIONS {
             let mut idle = news(false, &i.to_string());
             idle.news = Some(News { of: None, is_idle: true });
             notifications.tell(idle, NONE);
         }
-        assert_eq!(all(&mut notifications).len(), MOST_UNREAD);
+        assert_eq!(all(&mut notifications).len(), MAX_UNREAD_NOTIFICATIONS);
     }
 
     #[test]
     fn large_ones_count_for_more() {
         let mut notifications = Notifications::default();
-        let msg = Msg::copy_from(&[1; UNIT_BYTES * MOST_UNREAD]).unwrap();
+        let msg = Msg::copy_from(&[1; NOTIFICATION_UNIT_BYTES * MAX_UNREAD_NOTIFICATIONS]).unwrap();
         notifications.push(Notification { msg, wish: None, news: None });
         assert!(notifications.are_many(usize::MAX) && !notifications.have_room(0));
         notifications.pop().unwrap();

@@ -16,7 +16,7 @@ mod tests {
     #[test]
     fn a_second_peer_is_turned_away_until_the_first_has_gone() {
         let mut bench = Bench::new(SocketType::Pair);
-        assert_eq!(bench.send(&["nobody"]), Err(Errno::AGAIN));
+        assert_eq!(bench.send(&["no peer"]), Err(Errno::AGAIN));
         let mut one = bench.connect();
         let two = bench.connect();
         bench.settle();
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_has_ended_makes_room_before_anybody_has_noticed() {
+    fn peer_that_has_ended_makes_room_before_its_end_is_noticed() {
         let mut bench = Bench::new(SocketType::Pair);
         let (old, options) = (bench.connect(), crate::pipe::LaneOptions { hwm: 0, conflate: false });
         drop(old);

@@ -1,4 +1,4 @@
-//! PUB: every subscriber gets what it has subscribed to (RFC 29).
+//! PUB: every subscriber gets the topics it has subscribed to (RFC 29).
 
 use super::xpub::Xpub;
 use super::{Behaviour, Sent};
@@ -83,7 +83,7 @@ mod tests {
     use crate::pattern::testing::Bench;
 
     #[test]
-    fn each_gets_what_it_subscribed_to_once() {
+    fn subscriber_gets_each_message_of_its_topics_once() {
         let mut bench = Bench::new(SocketType::Pub);
         let (mut a, mut b, mut none) = (bench.connect(), bench.connect(), bench.connect());
         a.subscribe(true, "a");
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_credit_misses_the_message_whole() {
+    fn subscriber_without_credit_misses_the_message_whole() {
         let mut bench = Bench::new(SocketType::Pub);
         let (mut slow, mut fast) = (bench.connect_with(1, |_| {}), bench.connect());
         slow.subscribe(true, "");
@@ -163,7 +163,7 @@ mod tests {
         fast.subscribe(true, "");
         bench.send(&["1"]).unwrap();
         assert_eq!(bench.send(&["2"]), Err(Errno::AGAIN));
-        assert_eq!(fast.recv_all(), ["1"], "nobody gets what was not taken");
+        assert_eq!(fast.recv_all(), ["1"], "no subscriber gets a message that was refused");
         assert_eq!(slow.recv(), ["1"]);
         bench.send(&["2"]).unwrap();
         assert_eq!(bench.send(&["3"]), Err(Errno::AGAIN));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publisher_that_drops_nothing_does_not_wait_for_nobody() {
+    fn publisher_that_drops_nothing_does_not_wait_without_subscribers() {
         let mut bench = Bench::new(SocketType::Pub);
         bench.set(ZMQ_XPUB_NODROP, 1);
         for _ in 0..5 {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn inverted_matching_is_for_those_who_did_not_ask() {
+    fn inverted_matching_serves_peers_without_the_subscription() {
         let mut bench = Bench::new(SocketType::Pub);
         let (mut a, mut b) = (bench.connect(), bench.connect());
         a.subscribe(true, "a");

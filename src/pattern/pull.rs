@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_wrote_outlives_it() {
+    fn messages_of_a_peer_outlive_it() {
         let mut bench = Bench::new(SocketType::Pull);
         let mut peer = bench.connect();
         peer.send(&["last"]);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_passed_over() {
+    fn command_is_passed_over() {
         let mut bench = Bench::new(SocketType::Pull);
         let mut peer = bench.connect_as("name");
         peer.subscribe(true, "topic");

@@ -38,7 +38,7 @@ impl Behaviour for Push {
     }
 
     fn peer_closed(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        // Nobody reads what the peer may have written.
+        // The socket never reads the peer's messages.
         pipes.terminate(pipe);
     }
 
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn whole_messages_go_round() {
         let mut bench = Bench::new(SocketType::Push);
-        assert_eq!(bench.send(&["nobody"]), Err(Errno::AGAIN));
+        assert_eq!(bench.send(&["no peer"]), Err(Errno::AGAIN));
         assert!(!bench.has_out());
         let mut peers = [bench.connect(), bench.connect(), bench.connect()];
         for i in 0..6 {
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_goes_is_forgotten_at_once_whatever_it_wrote() {
+    fn peer_that_goes_is_forgotten_at_once_with_its_messages() {
         let mut bench = Bench::new(SocketType::Push);
         let mut peer = bench.connect();
-        peer.send(&["nobody reads this"]);
+        peer.send(&["never read"]);
         drop(peer);
         bench.settle();
         assert!(bench.pipes.is_empty());

@@ -35,9 +35,9 @@ pub struct Radio {
     group: Vec<u8>,
 }
 
-/// Memberships that are looked at in one go for pipes that leave, and so many are taken from them at most.
-const SOME_MEMBERS: usize = 256;
-/// So many cost a unit of a [`Budget`](crate::pipe::Budget).
+/// Memberships that one pass looks at for pipes that leave, and at most as many are removed in it.
+const PASS_MEMBERS: usize = 256;
+/// Memberships looked at for one unit of a [`Budget`](crate::pipe::Budget).
 const MEMBERS_PER_UNIT: usize = 2;
 
 impl Radio {
@@ -96,7 +96,7 @@ impl Radio {
         let from = after.as_deref().map_or(Unbounded, Excluded);
         let mut through = after.as_ref();
         for (group, members) in self.groups.range::<[u8], _>((from, Unbounded)) {
-            let room = SOME_MEMBERS.saturating_sub(found.len());
+            let room = PASS_MEMBERS.saturating_sub(found.len());
             looks += 1 + self.leaving.len().min(members.len());
             // Whichever are fewer are looked for among the others.
             if self.leaving.len() < members.len() {
@@ -107,11 +107,11 @@ impl Radio {
                 found.extend(gone.take(room).map(|&pipe| (group.clone(), pipe)));
             }
             // There may be more of this one, which is then looked at again.
-            let is_full = found.len() == SOME_MEMBERS;
+            let is_full = found.len() == PASS_MEMBERS;
             if !is_full {
                 through = Some(group);
             }
-            if is_full || looks >= SOME_MEMBERS {
+            if is_full || looks >= PASS_MEMBERS {
                 self.looked_at = through.cloned();
                 break;
             }
@@ -169,7 +169,7 @@ impl Behaviour for Radio {
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {
-        // Who gets a message, and so whether it has to wait, shows when it is sent.
+        // A message's pipes are known, and so whether it has to wait, once it is sent.
         true
     }
 
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn who_joins_twice_gets_a_message_once_and_has_to_leave_twice() {
+    fn peer_that_joins_twice_gets_a_message_once_and_has_to_leave_twice() {
         let mut bench = Bench::new(SocketType::Radio);
         let mut peer = bench.connect();
         peer.join(true, "g");
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn many_groups_and_many_members_go_in_steps() {
-        const MANY: usize = 3 * super::SOME_MEMBERS;
+        const MANY: usize = 3 * super::PASS_MEMBERS;
         let mut bench = Bench::new(SocketType::Radio);
         let mut stays = bench.connect();
         stays.join(true, "all");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_join_gets_everything() {
+    fn peer_that_cannot_join_gets_everything() {
         let mut bench = Bench::new(SocketType::Radio);
         let mut peer = bench.connect();
         bench.pattern.attach(&mut bench.pipes, peer.id, true, false);

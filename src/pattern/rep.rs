@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_passed_over() {
+    fn malformed_request_is_passed_over() {
         let mut bench = Bench::new(SocketType::Rep);
         let mut peer = bench.connect_as("");
         peer.send(&["no delimiter"]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_to_nobody_is_dropped() {
+    fn reply_without_a_peer_is_dropped() {
         let mut bench = Bench::new(SocketType::Rep);
         let mut gone = bench.connect_as("");
         gone.send(&["", "a"]);
@@ -288,6 +288,6 @@ mod tests {
         assert_eq!(bench.recv_frame().unwrap().0, "1");
         bench.pipes.terminate(other.id);
         assert_eq!(bench.recv(), [""]);
-        bench.send(&["to nobody"]).unwrap();
+        bench.send(&["to no peer"]).unwrap();
     }
 }

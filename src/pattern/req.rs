@@ -70,7 +70,7 @@ impl Req {
         sent
     }
 
-    /// Replies to earlier requests that nobody will ask for any more. Those that the budget does not reach count as what a peer
+    /// Replies to earlier requests that the program no longer asks for. Those that the budget does not reach count as what a peer
     /// sends unasked: the program takes only what has the form of a reply and comes from the peer that it has asked.
     fn drop_old_replies(&mut self, pipes: &mut Pipes) {
         while let Some(pipe) = self.dealer.queue.next(pipes) {
@@ -149,12 +149,12 @@ impl Behaviour for Req {
             return Err(Errno::FSM);
         }
         if !matches!(self.state, State::Idle | State::Requesting) {
-            // The request before is given up, even if there is nobody to send this one to.
+            // The request before is given up, even if there is no peer for this one.
             self.state = State::Idle;
         }
         if self.state == State::Requesting {
-            // A request that has lost its peer half way goes on as if nothing had happened, and gets no reply, as one
-            // whose peer goes right after it.
+            // A request that has lost its peer half way goes on as if nothing had happened. It gets no reply, as one whose peer
+            // goes right after it.
             self.dealer.out.send(pipes, frame)?;
         } else {
             self.send_first(pipes, frame)?;
@@ -230,7 +230,7 @@ mod tests {
     fn requests_and_replies_alternate() {
         let mut bench = Bench::new(SocketType::Req);
         assert_eq!(bench.try_recv(), Err(Errno::FSM));
-        assert_eq!(bench.send(&["nobody"]), Err(Errno::AGAIN));
+        assert_eq!(bench.send(&["no peer"]), Err(Errno::AGAIN));
         let (mut one, mut two) = (bench.connect(), bench.connect());
         for (peer, round) in [(&mut one, "1"), (&mut two, "2")] {
             assert!(bench.has_out() && !bench.has_in());
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relaxed_request_that_nobody_takes_gives_up_the_one_before() {
+    fn relaxed_request_without_a_peer_gives_up_the_one_before() {
         let mut bench = Bench::new(SocketType::Req);
         bench.set(ZMQ_REQ_RELAXED, 1);
         let peer = bench.connect();

@@ -100,7 +100,7 @@ impl Router {
             if !self.handover {
                 return Err(Unnamed::Duplicate);
             }
-            // What it has sent comes under its name still.
+            // Its messages still come under its name.
             pipes.retire(holder);
         }
         Ok(routing_id)
@@ -293,7 +293,7 @@ mod tests {
         assert!(!bench.has_in());
         b.send(&["1"]);
         assert!(bench.has_in());
-        // With nobody else awake, the turn comes round to "b" again, before "a".
+        // With no other peer awake, the turn comes round to "b" again, before "a".
         a.send(&["2"]);
         b.send(&["3"]);
         bench.settle();
@@ -340,13 +340,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_delivered_is_dropped_unless_told_otherwise() {
+    fn undeliverable_message_is_dropped_unless_mandatory() {
         let mut bench = Bench::new(SocketType::Router);
         let mut peer = bench.connect_with(1, |pipe| {
             pipe.write_routing_id(b"p").unwrap();
             pipe.flush();
         });
-        bench.send(&["nobody", "x", "y"]).unwrap();
+        bench.send(&["no peer", "x", "y"]).unwrap();
         bench.send(&["alone"]).unwrap();
         bench.send(&["p", "1"]).unwrap();
         bench.send(&["p", "2"]).unwrap();
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(bench.pattern.can_reach(&bench.pipes, b"p"), Ok(false));
         assert_eq!(bench.send(&["p", "4"]), Err(Errno::AGAIN));
         assert!(!bench.has_out());
-        assert_eq!(bench.send(&["nobody", "x"]), Err(Errno::HOSTUNREACH));
+        assert_eq!(bench.send(&["no peer", "x"]), Err(Errno::HOSTUNREACH));
         assert_eq!(peer.recv_all(), ["3"]);
         assert!(bench.has_out());
         bench.send(&["p", "4"]).unwrap();

@@ -8,7 +8,7 @@ use crate::sys::random::number_or_0;
 /// Peers by routing id. Each pipe carries its own id as well ([`Pipes::routing_id`]).
 pub struct Routes {
     by_id: HashMap<Vec<u8>, PipeId>,
-    /// The pipe found last: who talks to one peer for a while does not look it up each time.
+    /// The pipe found last: spares a program that talks to one peer for a while the look-up.
     last: Option<PipeId>,
     /// The next routing id made up here, without its leading zero byte.
     next: u32,

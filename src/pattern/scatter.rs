@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn messages_of_one_frame_go_round() {
         let mut bench = Bench::new(SocketType::Scatter);
-        assert_eq!(bench.send(&["nobody"]), Err(Errno::AGAIN));
+        assert_eq!(bench.send(&["no peer"]), Err(Errno::AGAIN));
         let mut peers = [bench.connect(), bench.connect()];
         assert_eq!(bench.send_frame("half", true), Err(Errno::INVAL));
         for text in ["1", "2", "3"] {

@@ -78,7 +78,7 @@ impl Behaviour for Server {
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {
-        // Whether it has to wait shows when it is known for whom a message is.
+        // A message's pipe is known, and so whether it has to wait, once it is sent.
         true
     }
 
@@ -140,8 +140,8 @@ mod tests {
         assert_eq!(recv(&mut bench), (id_of_a, b"from a".to_vec()));
         send(&mut bench, id_of_a, "to a").unwrap();
         assert_eq!((a.recv_all(), b.recv_all()), (vec!["to a".into()], vec![]));
-        assert_eq!(send(&mut bench, 0, "to nobody"), Err(Errno::HOSTUNREACH));
-        assert_eq!(bench.send(&["to nobody"]), Err(Errno::HOSTUNREACH));
+        assert_eq!(send(&mut bench, 0, "to no peer"), Err(Errno::HOSTUNREACH));
+        assert_eq!(bench.send(&["to no peer"]), Err(Errno::HOSTUNREACH));
         assert_eq!(bench.send_frame("half", true), Err(Errno::INVAL));
         drop(a);
         assert_eq!(send(&mut bench, id_of_a, "gone"), Err(Errno::HOSTUNREACH));

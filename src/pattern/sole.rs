@@ -5,7 +5,7 @@ use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
 
-/// A socket type that takes turns among its peers, held to one: a second is turned away until the first has gone and has
+/// A socket type that takes turns among its peers, held to one. A second peer is turned away until the first has gone and has
 /// been read, and a message is never split between a peer and the next. One that the program itself has connected to does not
 /// wait for that: what it sends is read after all of the first's.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl<P: Behaviour> Behaviour for Sole<P> {
                 (self.former, self.peer) = (Some(peer), Some(pipe));
                 return self.pattern.attach_last(pipes, pipe);
             }
-            // Closed and read, though nobody has said so yet.
+            // Closed and read, though the socket has not been told yet.
             self.terminated(pipes, peer);
         }
         self.peer = Some(pipe);

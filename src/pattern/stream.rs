@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_full_or_unknown_peer_is_an_error() {
         let mut bench = Bench::new(SocketType::Stream);
-        assert_eq!(send(&mut bench, b"who", true), Err(Errno::HOSTUNREACH));
+        assert_eq!(send(&mut bench, b"unknown", true), Err(Errno::HOSTUNREACH));
         bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"p").unwrap();
         let mut peer = bench.join(1, true, |_| {});
         send(&mut bench, b"p", true).unwrap();

@@ -1,4 +1,4 @@
-//! SUB: receives what it has subscribed to (RFC 29).
+//! SUB: receives the topics it has subscribed to (RFC 29).
 
 use super::Behaviour;
 use super::xsub::Xsub;

@@ -1,4 +1,4 @@
-//! Who has subscribed to what, on a publisher's side.
+//! The subscriptions of each peer, on a publisher's side.
 
 use super::holdings::Holdings;
 use super::topic_tree::{Cursor, Step, TopicTree, Value};
@@ -21,11 +21,11 @@ pub struct Subscribers {
     look: Cursor,
 }
 
-/// Topics that are looked at in one go for pipes that leave, and so many are taken from them at most.
-const SOME_TOPICS: usize = 256;
+/// Topics that one pass looks at for pipes that leave, and at most as many are removed in it.
+const PASS_TOPICS: usize = 256;
 /// Bytes of topics that are copied for that, unless a single topic is longer: a peer chooses how long its topics are.
-const SOME_TOPIC_BYTES: usize = 64 * 1024;
-/// What it costs to take a topic out of the tree, in units of a [`Budget`]. A look at so many costs one.
+const PASS_TOPIC_BYTES: usize = 64 * 1024;
+/// What it costs to take a topic out of the tree, in units of a [`Budget`]. Topics looked at for one unit.
 const REMOVAL_UNITS: usize = 16;
 const LOOKS_PER_UNIT: usize = 4;
 
@@ -36,7 +36,7 @@ pub enum Removed {
     Nothing,
     /// Others are still subscribed to the topic.
     OneOfMany,
-    /// Nobody is any more.
+    /// The topic has no subscriber any more.
     Last,
 }
 
@@ -97,12 +97,12 @@ impl Subscribers {
     }
 
     /// Whether topics of pipes that are gone are still there.
-    pub fn is_anybody_leaving(&self) -> bool {
+    pub fn has_leaving_pipes(&self) -> bool {
         !self.leaving.is_empty()
     }
 
-    /// Forgets some topics of pipes that are gone, in ascending order, round and round until there are none. `each` hears of
-    /// them, whose each was, and of which nobody is subscribed to any more.
+    /// Forgets some topics of pipes that are gone, in ascending order, round and round until there are none. `each` hears of each
+    /// topic, of the pipe that had it, and whether no subscriber is left.
     pub fn forget_some(&mut self, budget: &mut Budget, mut each: impl FnMut(&[u8], PipeId, bool)) {
         let (mut found, mut looks, mut copied_bytes) = (Vec::new(), 0, 0_usize);
         let (leaving, mut in_place) = (&self.leaving, None);
@@ -110,7 +110,7 @@ impl Subscribers {
             looks += 1;
             for pipe in holders.among(leaving) {
                 copied_bytes = copied_bytes.saturating_add(topic.len());
-                if found.len() == SOME_TOPICS || copied_bytes > SOME_TOPIC_BYTES {
+                if found.len() == PASS_TOPICS || copied_bytes > PASS_TOPIC_BYTES {
                     // The first one is taken out where it lies, however long it is.
                     in_place = found.is_empty().then_some(pipe);
                     return Step::StopBefore;
@@ -123,7 +123,7 @@ impl Subscribers {
                     }
                 }
             }
-            if looks == SOME_TOPICS { Step::StopBehind } else { Step::GoOn }
+            if looks == PASS_TOPICS { Step::StopBehind } else { Step::GoOn }
         });
         if walked.is_err() {
             budget.leave_undone();
@@ -296,10 +296,10 @@ mod tests {
         }
         subscribers.add(b"both", b).unwrap();
         let (mut gone, mut budget) = (Vec::new(), Budget::default());
-        assert!(subscribers.leave(a) && subscribers.is_anybody_leaving());
+        assert!(subscribers.leave(a) && subscribers.has_leaving_pipes());
         subscribers.forget_some(&mut budget, |topic, _, last| gone.push((topic.to_vec(), last)));
         assert_eq!(gone, [(b"".to_vec(), true), (b"both".to_vec(), false), (b"mine".to_vec(), true)]);
-        assert!(!subscribers.leave(a) && !subscribers.is_anybody_leaving(), "forgotten already");
+        assert!(!subscribers.leave(a) && !subscribers.has_leaving_pipes(), "forgotten already");
         assert_eq!(matching(&subscribers, b"both"), [b]);
         assert_eq!(subscribers.total(), 1);
     }
@@ -307,13 +307,13 @@ mod tests {
     #[test]
     fn long_topics_are_forgotten_a_few_at_a_time() {
         let (mut subscribers, pipes) = (Subscribers::default(), pipes::<3>());
-        let topic = |number: u8| vec![number; SOME_TOPIC_BYTES / 2 + 1];
+        let topic = |number: u8| vec![number; PASS_TOPIC_BYTES / 2 + 1];
         for number in 0..5 {
             pipes.iter().for_each(|&pipe| assert!(subscribers.add(&topic(number), pipe).is_ok()));
         }
         pipes.iter().for_each(|&pipe| assert!(subscribers.leave(pipe)));
         let mut steps = 0;
-        while subscribers.is_anybody_leaving() {
+        while subscribers.has_leaving_pipes() {
             let mut forgotten = 0;
             subscribers.forget_some(&mut Budget::default(), |_, _, _| forgotten += 1);
             assert!(forgotten <= 1, "{forgotten} copies at once");
@@ -340,7 +340,7 @@ mod tests {
                 assert_eq!((pipe, last), (a, false));
             });
         }
-        assert!(!subscribers.is_anybody_leaving());
+        assert!(!subscribers.has_leaving_pipes());
         assert_eq!(gone, topics);
         assert_eq!(matching(&subscribers, b""), [b]);
     }
@@ -357,7 +357,7 @@ mod tests {
         }
         subscribers.leave(a);
         let (mut gone, mut steps, mut budget) = (Vec::new(), 0, Budget::default());
-        while subscribers.is_anybody_leaving() {
+        while subscribers.has_leaving_pipes() {
             subscribers.forget_some(&mut budget, |topic, pipe, last| gone.push((topic.to_vec(), pipe, last)));
             subscribers.add(&topic(MANY * 2 + steps), c).unwrap();
             subscribers.remove(&topic(MANY / 2 + steps), b);
@@ -366,7 +366,7 @@ mod tests {
             }
             steps += 1;
         }
-        assert!(steps > 3 * MANY / 2 / SOME_TOPICS, "{steps}");
+        assert!(steps > 3 * MANY / 2 / PASS_TOPICS, "{steps}");
         let of = |pipe| gone.iter().filter(|(_, whose, _)| *whose == pipe).count();
         assert_eq!(of(a), MANY);
         assert!(of(b) + steps >= MANY && of(c) == 0);

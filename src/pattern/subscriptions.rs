@@ -51,7 +51,7 @@ impl Subscriptions {
         found
     }
 
-    /// Whether everything matches, whatever it begins with.
+    /// Whether every topic matches.
     #[inline]
     pub fn match_all(&self) -> bool {
         self.topics.has_empty_topic()

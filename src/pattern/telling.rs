@@ -1,16 +1,16 @@
 //! Peers that have not heard yet of all that a subscriber wants.
 //!
-//! What a socket is subscribed to can be much, and a peer that comes and goes has it told time and again. So new peers are told in
-//! turn, a part at a time, as far as the budget of the call goes. What the program subscribes to meanwhile is told at once to
-//! those who have come past it, and to the others when they get there.
+//! What a socket is subscribed to can be much, and a peer that comes and goes has it told time and again. So new peers are told
+//! in turn, a part at a time, as far as the budget of the call goes. Topics that the program subscribes to meanwhile are told at
+//! once to the peers that are past them, and to the others in their turn.
 
 use crate::pipe::PipeId;
 use std::collections::VecDeque;
 
-/// So much is told in one go, before another peer has its turn.
-pub const SOME_WISHES: u32 = 64;
+/// Topics that one peer is told in one go, before another has its turn.
+pub const TURN_WISHES: u32 = 64;
 /// Bytes that are told in one go, unless the first wish is longer.
-pub const SOME_WISH_BYTES: usize = 64 * 1024;
+pub const TURN_WISH_BYTES: usize = 64 * 1024;
 
 /// The peers, each with how far it has heard.
 pub struct Telling<C> {

@@ -1,8 +1,8 @@
 //! A compact radix tree from topics to values.
 //!
-//! Every node holds the bytes that lead to it from its parent, so a topic costs one node and at most one more
-//! where it parts from others. Nodes lie in one arena and refer to each other by number: nothing here recurses,
-//! whatever topics a peer thinks up.
+//! Every node holds the bytes that lead to it from its parent. So a topic costs one node and at most one more where it parts from
+//! others. Nodes lie in one arena and refer to each other by number: nothing here recurses, so no topic of a peer's can exhaust
+//! the stack.
 
 mod walk;
 
@@ -42,14 +42,14 @@ struct Child {
 
 /// The bytes between a node and its parent. Only the root's are none.
 enum Label {
-    Short { len: u8, bytes: [u8; SHORT] },
+    Short { len: u8, bytes: [u8; MAX_INLINE_LABEL_BYTES] },
     Long(Box<[u8]>),
 }
 
 /// Bytes that make a label no larger than it has to be for a boxed slice.
-const SHORT: usize = 22;
+const MAX_INLINE_LABEL_BYTES: usize = 22;
 
-const ROOT: u32 = 0;
+const ROOT_NODE: u32 = 0;
 
 impl<V: Value> TopicTree<V> {
     /// Topics with a value.
@@ -128,7 +128,7 @@ impl<V: Value> TopicTree<V> {
 
     /// The node of a topic, and its parent (the root is its own).
     fn find(&self, topic: &[u8]) -> Option<(u32, u32)> {
-        let (mut at, mut parent, mut rest) = (ROOT, ROOT, topic);
+        let (mut at, mut parent, mut rest) = (ROOT_NODE, ROOT_NODE, topic);
         while let Some(&first) = rest.first() {
             let node = self.node(at)?;
             let child = node.children.get(node.slot(first).ok()?)?.node;
@@ -143,7 +143,7 @@ impl<V: Value> TopicTree<V> {
         if self.nodes.is_empty() {
             self.add_node(&[])?;
         }
-        let (mut at, mut rest) = (ROOT, topic);
+        let (mut at, mut rest) = (ROOT_NODE, topic);
         while let Some(&first) = rest.first() {
             let node = self.node(at).ok_or(Errno::NOMEM)?;
             let slot = match node.slot(first) {
@@ -208,7 +208,7 @@ impl<V: Value> TopicTree<V> {
         }
         let Some((at, parent)) = self.find(topic) else { return };
         let Some(node) = self.node(at) else { return };
-        if at == ROOT || !node.value.is_empty() || node.children.len() > 1 {
+        if at == ROOT_NODE || !node.value.is_empty() || node.children.len() > 1 {
             return;
         }
         if node.children.len() == 1 {
@@ -218,7 +218,7 @@ impl<V: Value> TopicTree<V> {
         self.drop_node(at);
         let Some(parent_node) = self.node_mut(parent) else { return };
         parent_node.remove_child(first);
-        if parent != ROOT && parent_node.value.is_empty() && parent_node.children.len() == 1 {
+        if parent != ROOT_NODE && parent_node.value.is_empty() && parent_node.children.len() == 1 {
             self.merge(parent);
         }
     }
@@ -301,14 +301,14 @@ impl<V> Node<V> {
 
 impl Label {
     fn empty() -> Label {
-        Label::Short { len: 0, bytes: [0; SHORT] }
+        Label::Short { len: 0, bytes: [0; MAX_INLINE_LABEL_BYTES] }
     }
 
     /// Of these parts, one after the other. Errors: `ENOMEM`.
     fn new(parts: &[&[u8]]) -> Result<Label> {
         let len = parts.iter().map(|part| part.len()).sum();
-        if len <= SHORT {
-            let mut bytes = [0; SHORT];
+        if len <= MAX_INLINE_LABEL_BYTES {
+            let mut bytes = [0; MAX_INLINE_LABEL_BYTES];
             let all = parts.iter().copied().flatten();
             bytes.iter_mut().zip(all).for_each(|(to, from)| *to = *from);
             return Ok(Label::Short { len: len as u8, bytes });
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn it_agrees_with_a_map_whatever_is_done() {
+    fn tree_agrees_with_a_map() {
         let (mut tree, mut map, mut random) = (TopicTree::default(), BTreeMap::new(), Random(7));
         for step in 0..20_000 {
             let len = random.below(if step % 50 == 0 { 60 } else { 5 });

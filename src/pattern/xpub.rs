@@ -1,9 +1,9 @@
-//! XPUB: every subscriber gets what it has subscribed to, and the program hears of subscriptions (RFC 29).
+//! XPUB: every subscriber gets the topics it has subscribed to, and the program hears of subscriptions (RFC 29).
 
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::no_drop::NoDrop;
-use super::notifications::{MOST_UNREAD, News, Notification, Notifications, Tolerance};
+use super::notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
 use super::subscribers::{Removed, Subscribers};
 use super::xsub::subscription;
 use super::{Behaviour, Sent, flag, set_common};
@@ -30,7 +30,7 @@ pub struct Xpub {
     notifications: Notifications,
     /// The program has tried to receive: it is not one that only sends.
     listens: bool,
-    /// Nothing is read, and nobody forgotten, before the program has received more.
+    /// Nothing is read, and no peer forgotten, before the program has received more.
     stalled: bool,
     /// What the peers have said and was not read yet.
     backlog: Backlog,
@@ -39,7 +39,7 @@ pub struct Xpub {
     no_drop: NoDrop,
     /// The next frame sent is not a message's first.
     inside: bool,
-    /// Manual mode: what the peers have asked for, whatever the program made of it.
+    /// Manual mode: the topics that the peers have asked for, whether or not the program has granted them.
     wishes: Subscribers,
     /// Manual mode: the peer whose subscription the program has received last, for which it may now subscribe.
     last_pipe: Option<PipeId>,
@@ -176,7 +176,7 @@ impl Xpub {
         Ok((tell, removed == Removed::Nothing))
     }
 
-    /// So many subscriptions the program may have been told of, with none of them taken back.
+    /// Subscriptions that the program may have been told of, with none of them taken back.
     fn subscriptions(&self) -> usize {
         if self.settings.manual { self.wishes.total() } else { self.subscribers.total() }
     }
@@ -186,7 +186,7 @@ impl Xpub {
     fn must_wait(&self) -> bool {
         match self.tolerance() {
             Tolerance::All => self.notifications.are_many(self.subscriptions()),
-            Tolerance::Beside(_) => self.notifications.messages_exceed(MOST_UNREAD),
+            Tolerance::Beside(_) => self.notifications.messages_exceed(MAX_UNREAD_NOTIFICATIONS),
         }
     }
 
@@ -201,7 +201,7 @@ impl Xpub {
 
     /// Forgets what has gone with its peer, and tells the program, as far as the budget goes and the program listens.
     fn forget_leavers(&mut self, pipes: &mut Pipes) {
-        while self.subscribers.is_anybody_leaving() && !self.is_full() && pipes.budget.allows() {
+        while self.subscribers.has_leaving_pipes() && !self.is_full() && pipes.budget.allows() {
             let (speaks, manual, settings) = (self.speaks, self.settings.manual, &self.settings);
             let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
             self.subscribers.forget_some(&mut pipes.budget, |topic, pipe, last| {
@@ -210,7 +210,7 @@ impl Xpub {
                 }
             });
         }
-        while self.wishes.is_anybody_leaving() && !self.is_full() && pipes.budget.allows() {
+        while self.wishes.has_leaving_pipes() && !self.is_full() && pipes.budget.allows() {
             let (speaks, settings) = (self.speaks && self.settings.manual, &self.settings);
             let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
             self.wishes.forget_some(&mut pipes.budget, |topic, pipe, _| {
@@ -245,7 +245,7 @@ impl Xpub {
         Ok(())
     }
 
-    /// Chooses who gets the message that begins with this frame.
+    /// Chooses the pipes that get the message that begins with this frame.
     #[inline]
     fn choose(&mut self, data: &[u8]) {
         let only = self.only_receiver();
@@ -401,7 +401,7 @@ impl Behaviour for Xpub {
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {
-        // Who gets a message, and so whether it has to wait, shows when it is sent.
+        // A message's pipes are known, and so whether it has to wait, once it is sent.
         true
     }
 
@@ -486,7 +486,7 @@ mod tests {
         ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE,
     };
     use crate::options::number::*;
-    use crate::pattern::notifications::MOST_UNREAD;
+    use crate::pattern::notifications::MAX_UNREAD_NOTIFICATIONS;
     use crate::pattern::testing::Bench;
 
     fn all(bench: &mut Bench) -> Vec<String> {
@@ -570,11 +570,11 @@ mod tests {
         bench.set_bytes(ZMQ_UNSUBSCRIBE, b"B").unwrap();
         bench.send(&["B"]).unwrap();
         assert_eq!(two.recv_all(), [""; 0]);
-        // Whoever goes takes back what it wished for, and what the program made of that.
+        // A peer that goes takes its wishes back, and the subscriptions that the program made of them.
         drop(one);
         assert_eq!(bench.recv(), ["\0a"]);
         assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 0);
-        bench.set_bytes(ZMQ_SUBSCRIBE, b"for nobody").unwrap();
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"for no peer").unwrap();
         assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 0);
     }
 
@@ -607,7 +607,7 @@ mod tests {
         assert_eq!(two.recv_all(), ["cached 2|rest", "both"]);
     }
 
-    /// Has the peer subscribe to a topic and end that, so often.
+    /// Has the peer subscribe to a topic and end that, `times` times.
     fn churn(bench: &mut Bench, peer: &mut crate::pattern::testing::Peer, times: usize) {
         for _ in 0..times {
             peer.send(&["\u{1}churn"]);
@@ -622,47 +622,47 @@ mod tests {
             let mut bench = Bench::new(SocketType::Xpub);
             option.into_iter().for_each(|option| bench.set(option, 1));
             let mut peer = bench.connect_with(0, |_| {});
-            churn(&mut bench, &mut peer, 5 * MOST_UNREAD);
+            churn(&mut bench, &mut peer, 5 * MAX_UNREAD_NOTIFICATIONS);
             peer.subscribe(true, "late");
             bench.send(&["late"]).unwrap();
             assert_eq!(peer.recv_all(), ["late"], "{option:?}");
             let told = all(&mut bench);
-            assert!(told.len() <= MOST_UNREAD + 9, "{option:?}: {}", told.len());
+            assert!(told.len() <= MAX_UNREAD_NOTIFICATIONS + 9, "{option:?}: {}", told.len());
             assert_eq!(told.last().unwrap(), "\u{1}late");
         }
     }
 
     #[test]
-    fn a_program_that_has_stopped_receiving_is_told_in_the_end_what_is_and_what_is_not() {
+    fn program_that_stops_receiving_hears_the_subscriptions_that_remain() {
         let mut bench = Bench::new(SocketType::Xpub);
         let mut peer = bench.connect_with(0, |_| {});
         peer.subscribe(true, "a");
         peer.subscribe(true, "b");
         assert_eq!(all(&mut bench), ["\u{1}a", "\u{1}b"]);
-        churn(&mut bench, &mut peer, 5 * MOST_UNREAD);
+        churn(&mut bench, &mut peer, 5 * MAX_UNREAD_NOTIFICATIONS);
         peer.subscribe(false, "a");
         peer.subscribe(true, "c");
         let told = all(&mut bench);
-        assert!(told.len() <= MOST_UNREAD + 9, "{}", told.len());
+        assert!(told.len() <= MAX_UNREAD_NOTIFICATIONS + 9, "{}", told.len());
         assert_eq!(told[told.len() - 2..], ["\0a", "\u{1}c"]);
         assert_eq!(bench.get(ZMQ_TOPICS_COUNT), 2);
     }
 
     #[test]
-    fn who_is_to_see_everything_sees_everything_and_the_peer_waits() {
+    fn verbose_and_manual_xpub_miss_nothing_and_the_peer_waits() {
         for option in [ZMQ_XPUB_VERBOSE, ZMQ_XPUB_VERBOSER, ZMQ_XPUB_MANUAL] {
             let mut bench = Bench::new(SocketType::Xpub);
             bench.set(option, 1);
             let mut peer = bench.connect_with(0, |_| {});
             assert_eq!(all(&mut bench), [""; 0], "it listens");
-            churn(&mut bench, &mut peer, 5 * MOST_UNREAD);
+            churn(&mut bench, &mut peer, 5 * MAX_UNREAD_NOTIFICATIONS);
             let waiting = |bench: &mut Bench| bench.pipes.pipe(peer.id).unwrap().queued().1 as usize;
-            assert!(waiting(&mut bench) >= 8 * MOST_UNREAD, "{option}: left unread");
+            assert!(waiting(&mut bench) >= 8 * MAX_UNREAD_NOTIFICATIONS, "{option}: left unread");
             let mut told = 0;
             while bench.recv_frame().is_ok() || bench.pipes.budget.take_undone() {
                 told += 1;
             }
-            assert!(told >= 10 * MOST_UNREAD, "{option}: {told}");
+            assert!(told >= 10 * MAX_UNREAD_NOTIFICATIONS, "{option}: {told}");
             assert_eq!(waiting(&mut bench), 0);
         }
     }
@@ -671,17 +671,17 @@ mod tests {
     fn messages_of_peers_wait_in_their_pipes() {
         let mut bench = Bench::new(SocketType::Xpub);
         let mut peer = bench.connect_with(0, |_| {});
-        for _ in 0..3 * MOST_UNREAD {
+        for _ in 0..3 * MAX_UNREAD_NOTIFICATIONS {
             peer.send(&["two", "frames"]);
         }
         bench.settle();
-        assert!(bench.pipes.pipe(peer.id).unwrap().queued().1 as usize >= 2 * MOST_UNREAD);
+        assert!(bench.pipes.pipe(peer.id).unwrap().queued().1 as usize >= 2 * MAX_UNREAD_NOTIFICATIONS);
         let mut messages = 0;
         while let Ok(frames) = bench.try_recv() {
             assert_eq!(frames, ["two", "frames"]);
             messages += 1;
         }
-        assert_eq!(messages, 3 * MOST_UNREAD);
+        assert_eq!(messages, 3 * MAX_UNREAD_NOTIFICATIONS);
     }
 
     #[test]
@@ -694,7 +694,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_subscribe_gets_everything() {
+    fn peer_that_cannot_subscribe_gets_everything() {
         let mut bench = Bench::new(SocketType::Xpub);
         let mut peer = bench.connect();
         bench.pattern.attach(&mut bench.pipes, peer.id, true, false);

@@ -3,7 +3,7 @@
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
 use super::subscriptions::Subscriptions;
-use super::telling::{SOME_WISH_BYTES, SOME_WISHES, Telling, Told};
+use super::telling::{TURN_WISH_BYTES, TURN_WISHES, Telling, Told};
 use super::topic_tree::{Cursor, Step, Walked};
 use super::{Behaviour, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
@@ -22,7 +22,7 @@ pub struct Xsub {
     subscriptions: Subscriptions,
     /// Peers that have not heard of all of them yet.
     telling: Telling<Cursor>,
-    /// Messages without a matching subscription are dropped, whatever made the peer send them.
+    /// Messages without a matching subscription are dropped: a peer may send them unasked.
     filter: bool,
     invert_matching: bool,
     verbose_unsubscribe: bool,
@@ -85,7 +85,7 @@ impl Xsub {
         Ok(())
     }
 
-    /// Tells all peers, those without credit too: a subscription is never lost. Those who have not heard of all topics yet hear
+    /// Tells all peers, those without credit too: a subscription is never lost. Peers that have not heard of all topics yet hear
     /// of this one in its turn.
     fn tell_all(&mut self, pipes: &mut Pipes, subscribe: bool, topic: &[u8]) -> Result<()> {
         let mut result = Ok(());
@@ -117,7 +117,7 @@ impl Xsub {
     fn tell_some(&self, pipes: &mut Pipes, pipe: PipeId, cursor: &mut Cursor) -> Told {
         let (mut count, mut bytes, mut refused) = (0, 0_usize, false);
         let walked = self.subscriptions.walk(cursor, |topic| {
-            if count > 0 && bytes.saturating_add(topic.len()) > SOME_WISH_BYTES {
+            if count > 0 && bytes.saturating_add(topic.len()) > TURN_WISH_BYTES {
                 return Step::StopBefore;
             }
             refused = pipes.write_subscription(pipe, true, topic).is_err();
@@ -125,7 +125,7 @@ impl Xsub {
                 return Step::StopBefore;
             }
             (count, bytes) = (count + 1, bytes.saturating_add(topic.len()));
-            if count == SOME_WISHES { Step::StopBehind } else { Step::GoOn }
+            if count == TURN_WISHES { Step::StopBehind } else { Step::GoOn }
         });
         pipes.flush(pipe);
         pipes.budget.spend(count.max(1));
@@ -243,7 +243,7 @@ impl Behaviour for Xsub {
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {
-        // Whoever has no credit misses the message.
+        // A peer without credit misses the message.
         true
     }
 
@@ -302,7 +302,7 @@ mod tests {
         ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE,
     };
     use crate::options::number::{ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE};
-    use crate::pattern::telling::SOME_WISHES;
+    use crate::pattern::telling::TURN_WISHES;
     use crate::pattern::testing::{Bench, Peer};
     use crate::pipe::budget::CALL_UNITS;
     use crate::sys::faults::{self, Call};
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_that_come_are_told_in_steps_and_each_topic_once_whatever_the_program_does_meanwhile() {
+    fn new_peers_are_told_each_topic_once_in_steps() {
         const MANY: usize = 3000;
         const UNITS: u32 = 200;
         let topic = |i: usize| format!("{:06}", i * 7919 % 1_000_003);
@@ -353,7 +353,7 @@ mod tests {
                 }
             }
             // At most what four calls have told, and a turn beyond the budget of each.
-            assert!(told <= 4 * (UNITS + SOME_WISHES) as usize, "{told} in a few calls");
+            assert!(told <= 4 * (UNITS + TURN_WISHES) as usize, "{told} in a few calls");
             steps += 1;
             assert!(steps < 100, "no end");
             if steps > 8 {
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_dropped_with_all_its_frames() {
+    fn unsubscribed_message_is_dropped_with_all_its_frames() {
         let mut bench = Bench::new(SocketType::Sub);
         let mut peer = bench.connect();
         bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap();
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn an_xsub_takes_what_comes_and_sends_what_it_is_told() {
+    fn xsub_receives_unfiltered_and_forwards_subscriptions() {
         let mut bench = Bench::new(SocketType::Xsub);
         let mut peer = bench.connect();
         peer.send(&["anything"]);

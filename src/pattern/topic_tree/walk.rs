@@ -1,9 +1,9 @@
 //! A walk through the topics of a tree, in ascending order and in as many steps as the caller likes.
 //!
-//! The walk needs memory for the longest topic, since nodes hold only parts of topics. A peer chooses how long that is, and the
-//! walk may be what gives its memory back, so that memory is set aside when the topic comes: [`Cursor::reserve`].
+//! The walk needs memory for the longest topic, since nodes hold only parts of topics. A peer chooses that length, and the walk
+//! may run to free memory during a shortage. So [`Cursor::reserve`] sets it aside when the topic comes.
 
-use super::{Node, ROOT, TopicTree, Value};
+use super::{Node, ROOT_NODE, TopicTree, Value};
 use crate::errno::{Errno, Result};
 use crate::sys::memory;
 
@@ -105,10 +105,10 @@ impl<V: Value> TopicTree<V> {
 
     /// The nodes behind the cursor, or at it, with what is below each. The cursor's topic begins with what leads to their parents.
     fn ahead_of(&self, cursor: &Cursor) -> Result<Ahead> {
-        let (mut ahead, mut at, mut len) = (Ahead::new(), ROOT, 0);
+        let (mut ahead, mut at, mut len) = (Ahead::new(), ROOT_NODE, 0);
         let topic = cursor.topic.as_slice();
         if cursor.place == Place::Beginning || cursor.place == Place::Before && topic.is_empty() {
-            push(&mut ahead, (ROOT, 0))?;
+            push(&mut ahead, (ROOT_NODE, 0))?;
             return Ok(ahead);
         }
         while let Some(node) = self.node(at) {
