@@ -645,7 +645,7 @@ typedef struct zmq_pollitem_t {
      */
     short events;
     /*
-     What there is of it.
+     Those of `events` that have come; for a descriptor also ZMQ_POLLERR.
      */
     short revents;
 } zmq_pollitem_t;
@@ -804,7 +804,7 @@ int zmq_ctx_set_ext(void *context,
 /*
  Writes the value of a context's option, of any type, to `optval`, which has room for `*optvallen` bytes.
 
- Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `EFAULT` if `context` is none or a
+ Returns 0, or -1 with errno: `EINVAL` if there is no such option or not the room for it; `EFAULT` if `context` is none or a
  pointer is NULL.
 
  The caller must ensure that `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen`
@@ -879,9 +879,9 @@ const char *zmq_strerror(int errnum);
  Sends the `len` bytes at `buf`. They are a whole message or, with ZMQ_SNDMORE in `flags`, a part of one. The call
  waits until that is possible, unless ZMQ_DONTWAIT is in `flags`.
 
- Returns `len`, or -1 with errno `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO), `ENOTSUP` if sockets of this
- type do not send, `EFSM` if it is not this one's turn to, `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`, `ENOTSOCK`, `EINTR`; `EFAULT` for
- NULL.
+ Returns `len`, or -1 with errno: `EAGAIN` if it is not possible now (or within ZMQ_SNDTIMEO); `ENOTSUP` if sockets of this
+ type do not send; `EFSM` if it is not this one's turn to; `EFAULT` for NULL; `EHOSTUNREACH`, `EINVAL`, `ENOMEM`, `ETERM`,
+ `ENOTSOCK`, `EINTR`.
 
  The caller must ensure that `buf` is readable for `len` bytes.
  */
@@ -938,9 +938,9 @@ int zmq_sendiov(void *socket,
  Receives a message, or a part of one (see ZMQ_RCVMORE), into the `len` bytes at `buf`. Bytes beyond `len` are
  discarded. The call waits until a message is there, unless ZMQ_DONTWAIT is in `flags`.
 
- Returns the size of the message, which may be more than `len`, or -1 with errno `EAGAIN` if there is nothing now (or within
- ZMQ_RCVTIMEO), `ENOTSUP` if sockets of this type do not receive, `EFSM` if it is not this one's turn to, `ETERM`, `ENOTSOCK`,
- `EINTR`; `EFAULT` for NULL.
+ Returns the size of the message, which may be more than `len`, or -1 with errno: `EAGAIN` if there is nothing now (or within
+ ZMQ_RCVTIMEO); `ENOTSUP` if sockets of this type do not receive; `EFSM` if it is not this one's turn to; `EFAULT` for NULL;
+ `ETERM`, `ENOTSOCK`, `EINTR`.
 
  The caller must ensure that `buf` is writable for `len` bytes.
  */
@@ -1157,8 +1157,8 @@ ZMQ_EXPORT int zmq_msg_set(zmq_msg_t *msg, int property, int optval);
  Reads a property of the connection that a message came from, by name: "Socket-Type", "Routing-Id", "Peer-Address",
  "User-Id", the peer's own "X-..." and those that the authenticator added.
 
- Returns a string that the message owns, or NULL with errno `EINVAL` if there is no such property, `EFAULT` if
- there is no message or no name.
+ Returns a string that the message owns, or NULL with errno: `EINVAL` if there is no such property; `EFAULT` if there is no
+ message or no name.
 
  The caller must ensure that `msg` is NULL or points at a zmq_msg_t; `property` is NULL or a NUL-terminated string.
  */
@@ -1213,8 +1213,8 @@ int zmq_msg_set_group(zmq_msg_t *msg,
 /*
  Waits until one of the items is ready, for at most `timeout` milliseconds (0: not at all; -1: without end).
 
- Returns how many are ready, 0 if the time is over, or -1 with errno `ETERM` if the context of a socket was ended, `ENOTSOCK` if
- one is none, `EINTR`, `EMFILE`; `EINVAL` for a negative number of items, `EFAULT` for NULL.
+ Returns the number of ready items, 0 if the time is over, or -1 with errno: `ETERM` if the context of a socket was ended;
+ `ENOTSOCK` if one is none; `EINVAL` for a negative number of items; `EFAULT` for NULL; `EINTR`, `EMFILE`.
 
  The caller must ensure that `items` is NULL or points at `nitems` items.
  */
@@ -1269,8 +1269,8 @@ ZMQ_EXPORT int zmq_poller_size(void *poller);
 /*
  Adds a socket. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with `user_data`.
 
- Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it is there already or
- there are no such events, `EMFILE`, `ENOMEM`.
+ Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `ENOTSOCK` if `socket` is none; `EINVAL` if it is there already or
+ there are no such events; `EMFILE`, `ENOMEM`.
  */
 ZMQ_EXPORT
 int zmq_poller_add(void *poller,
@@ -1283,7 +1283,7 @@ int zmq_poller_add(void *poller,
 /*
  Changes the events that the poller reports of a socket.
 
- Returns 0, or -1 with errno `EFAULT` if `poller` is none, `ENOTSOCK` if `socket` is none, `EINVAL` if it was not added or
+ Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `ENOTSOCK` if `socket` is none; `EINVAL` if it was not added or
  there are no such events.
  */
 ZMQ_EXPORT
@@ -1308,7 +1308,7 @@ int zmq_poller_remove(void *poller,
  Adds a descriptor. The poller reports its `events` (a sum of `ZMQ_POLL...`, or 0 for none yet) along with
  `user_data`.
 
- Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it is there already or there are no
+ Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `EBADF` for -1; `EINVAL` if it is there already or there are no
  such events.
  */
 ZMQ_EXPORT
@@ -1322,7 +1322,7 @@ int zmq_poller_add_fd(void *poller,
 /*
  Changes the events that the poller reports of a descriptor.
 
- Returns 0, or -1 with errno `EFAULT` if `poller` is none, `EBADF` for -1, `EINVAL` if it was not added or there are no such
+ Returns 0, or -1 with errno: `EFAULT` if `poller` is none; `EBADF` for -1; `EINVAL` if it was not added or there are no such
  events.
  */
 ZMQ_EXPORT
@@ -1347,8 +1347,8 @@ int zmq_poller_remove_fd(void *poller,
  Waits until a socket or descriptor is ready, for at most `timeout` milliseconds (0: not at all; -1: without end).
  Writes one that is ready to `event`.
 
- Returns 0, or -1 with errno `EAGAIN` if the time is over, `EFAULT` if `poller` is none, `event` is NULL, or there is nothing to
- wait for, `ETERM`, `ENOTSOCK` if a socket was closed, `EINTR`, `EMFILE`; then the event is of nothing.
+ Returns 0, or -1 with errno: `EAGAIN` if the time is over; `EFAULT` if `poller` is none, `event` is NULL, or there is nothing
+ to wait for; `ENOTSOCK` if a socket was closed; `ETERM`, `EINTR`, `EMFILE`. After a failure the event is of nothing.
 
  The caller must ensure that `event` is NULL or points at an event.
  */
@@ -1391,8 +1391,8 @@ int zmq_poller_fd(void *poller,
  Forwards messages from `frontend` to `backend` and back until a call fails. Sends a copy of each to `capture`,
  unless that is NULL. `frontend` and `backend` may be the same socket.
 
- Returns -1 with errno `ETERM` when the context was ended, `EINTR`, `ENOTSOCK` if a socket is none, `EFAULT` for NULL, and whatever
- sending and receiving may give.
+ Returns -1 with errno: `ETERM` when the context was ended; `ENOTSOCK` if a socket is none; `EFAULT` for NULL; `EINTR`, and the
+ errors of sending and receiving.
  */
 ZMQ_EXPORT
 int zmq_proxy(void *frontend,
@@ -1421,8 +1421,8 @@ ZMQ_EXPORT int zmq_device(int type, void *frontend, void *backend);
 /*
  Creates a socket of this type (`ZMQ_REQ` and its like). Close it with zmq_close().
 
- Returns NULL with errno `EINVAL` if there is no such type, `EFAULT` if `context` is none, `EMFILE` if there are too many
- sockets or the process has no descriptors left, `ETERM` if the context was ended.
+ Returns NULL with errno: `EINVAL` if there is no such type; `EFAULT` if `context` is none; `EMFILE` if there are too many
+ sockets or the process has no descriptors left; `ETERM` if the context was ended.
  */
 ZMQ_EXPORT
 void *zmq_socket(void *context,
@@ -1440,8 +1440,8 @@ int zmq_close(void *socket);
 /*
  Sets an option of a socket to the `optvallen` bytes at `optval`. NULL and 0 unset some options.
 
- Returns 0, or -1 with errno `EINVAL` if there is no such option or it cannot have this value, `ETERM` if the context was
- ended, `ENOTSOCK` if `socket` is none.
+ Returns 0, or -1 with errno: `EINVAL` if there is no such option or it cannot have this value; `ETERM` if the context was
+ ended; `ENOTSOCK` if `socket` is none.
 
  The caller must ensure that `optval` is NULL or readable for `optvallen` bytes.
  */
@@ -1455,8 +1455,8 @@ int zmq_setsockopt(void *socket,
  Writes the value of a socket's option to `optval`, which has room for `*optvallen` bytes, and its length to
  `*optvallen`.
 
- Returns 0, or -1 with errno `EINVAL` if there is no such option or not the room for it, `ETERM` if the context was ended,
- `ENOTSOCK` if `socket` is none, `EFAULT` if a pointer is NULL.
+ Returns 0, or -1 with errno: `EINVAL` if there is no such option or not the room for it; `ETERM` if the context was ended;
+ `ENOTSOCK` if `socket` is none; `EFAULT` if a pointer is NULL.
 
  The caller must ensure that `optvallen` is NULL or points at a number, and `optval` is writable for `*optvallen`
  bytes.
@@ -1538,8 +1538,8 @@ int zmq_disconnect_peer(void *socket,
 /*
  Lets a DISH socket receive the messages of a group.
 
- Returns 0, or -1 with errno `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH, `ENOTSUP` if
- it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket` is none; `EFAULT` for NULL.
+ Returns 0, or -1 with errno: `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH; `ENOTSUP`
+ if it is no DISH socket; `ENOTSOCK` if `socket` is none; `EFAULT` for NULL; `ETERM`.
 
  The caller must ensure that `group` is NULL or a string.
  */
@@ -1550,8 +1550,8 @@ int zmq_join(void *socket,
 /*
  Undoes zmq_join().
 
- Returns 0, or -1 with errno `EINVAL` if it is not in the group, `ENOTSUP` if it is no DISH socket, `ETERM`, `ENOTSOCK` if `socket`
- is none; `EFAULT` for NULL.
+ Returns 0, or -1 with errno: `EINVAL` if it is not in the group; `ENOTSUP` if it is no DISH socket; `ENOTSOCK` if `socket` is
+ none; `EFAULT` for NULL; `ETERM`.
 
  The caller must ensure that `group` is NULL or a string.
  */
@@ -1704,8 +1704,8 @@ char *zmq_z85_encode(char *dest,
 /*
  Writes the bytes that the Z85 text `string` stands for to `dest`, which needs room for strlen(string) * 4 / 5 bytes.
 
- Returns `dest`, or NULL with errno `EINVAL` if the text's length is 0 or not a multiple of 5, or if it is no
- Z85 (`EFAULT` for NULL pointers). What `dest` holds then is undefined.
+ Returns `dest`, or NULL with errno: `EINVAL` if the text's length is 0 or not a multiple of 5, or if it is no Z85; `EFAULT`
+ for NULL pointers. What `dest` holds then is undefined.
 
  The caller must ensure that `string` is a NUL-terminated string and `dest` writable for strlen(string) * 4 / 5
  bytes.

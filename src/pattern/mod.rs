@@ -6,9 +6,9 @@
 //! What peers send and the program never sees is dealt with as far as the [`Budget`](crate::pipe::Budget) of a call goes. So each
 //! loop over it asks the budget first, and leaves what it does not reach where it is.
 //!
-//! Semantics: RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB, XSUB), RFC 30 (PUSH, PULL), RFC 31 (PAIR),
-//! RFC 41 (CLIENT, SERVER), RFC 48 (RADIO, DISH), RFC 49 (SCATTER, GATHER), RFC 52 (CHANNEL), RFC 51 (PEER),
-//! zmq_socket(3), zmq_setsockopt(3).
+//! Semantics: RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB, XSUB), RFC 30 (PUSH, PULL), RFC 31 (PAIR), RFC 41
+//! (CLIENT, SERVER); RFC 48 (RADIO, DISH), RFC 49 (SCATTER, GATHER), RFC 52 (CHANNEL), RFC 51 (PEER), zmq_socket(3),
+//! zmq_setsockopt(3).
 
 #![forbid(unsafe_code)]
 
