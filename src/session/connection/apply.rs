@@ -34,7 +34,7 @@ struct State {
 /// What becomes of a thread's request for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lending {
-    /// Another thread watches it.
+    /// It is not lent: another thread has it, the I/O thread keeps it for a while, or it is over.
     Refused,
     /// The thread alone watches it.
     Alone,
