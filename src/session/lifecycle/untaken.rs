@@ -18,35 +18,39 @@ const MAX_STANDSTILL_MS: u64 = 1000;
 const MIN_PAUSE_MS: u64 = 1;
 const MAX_PAUSE_MS: u64 = 64;
 
-/// What the session has seen of that.
-#[derive(Debug, Default)]
+/// What the session has seen of that. Plain numbers: an `Option` around them becomes code that valgrind complains of.
+#[derive(Debug)]
 pub struct Untaken {
-    last: Option<Look>,
+    /// At the last look; before the first, more than there can be.
+    held_bytes: u64,
+    /// When they last became less.
+    moved_ms: u64,
+    /// The last pause; 0 before the first.
+    pause_ms: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    held_bytes: u64,
-    moved_ms: u64,
-    pause_ms: u64,
+impl Default for Untaken {
+    fn default() -> Untaken {
+        Untaken { held_bytes: u64::MAX, moved_ms: 0, pause_ms: 0 }
+    }
 }
 
 impl Untaken {
     /// Whether the session waits already.
     pub fn is_waited_for(&self) -> bool {
-        self.last.is_some()
+        self.pause_ms > 0
     }
 
-    /// The pause before the session looks again, or `None`: it ends. `held_bytes`: what the system holds now.
+    /// The system holds so many bytes now: after how long the session looks again, or `None`: it ends.
     pub fn look(&mut self, held_bytes: u64, now_ms: u64) -> Option<Duration> {
-        let moved = self.last.is_none_or(|last| held_bytes < last.held_bytes);
-        let moved_ms = self.last.filter(|_| !moved).map_or(now_ms, |last| last.moved_ms);
-        if held_bytes == 0 || now_ms.saturating_sub(moved_ms) >= MAX_STANDSTILL_MS {
+        if held_bytes < self.held_bytes {
+            (self.held_bytes, self.moved_ms) = (held_bytes, now_ms);
+        }
+        if held_bytes == 0 || now_ms.saturating_sub(self.moved_ms) >= MAX_STANDSTILL_MS {
             return None;
         }
-        let pause_ms = self.last.map_or(MIN_PAUSE_MS, |last| (last.pause_ms * 2).min(MAX_PAUSE_MS));
-        self.last = Some(Look { held_bytes, moved_ms, pause_ms });
-        Some(Duration::from_millis(pause_ms))
+        self.pause_ms = (self.pause_ms * 2).clamp(MIN_PAUSE_MS, MAX_PAUSE_MS);
+        Some(Duration::from_millis(self.pause_ms))
     }
 }
 
