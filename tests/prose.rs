@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CLEAN_FOLDERS: [&str; 14] = [
+const CLEAN_FOLDERS: [&str; 15] = [
     "queue",
     "reactor",
     "ctx",
@@ -20,6 +20,7 @@ const CLEAN_FOLDERS: [&str; 14] = [
     "socket",
     "ffi",
     "pattern",
+    "session",
 ];
 /// Words that stand for an actor or a number without naming it.
 const VAGUE_WORDS: [&str; 11] = [

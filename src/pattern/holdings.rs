@@ -54,7 +54,7 @@ impl Holdings {
         held.topics = held.topics.saturating_sub(1);
         held.bytes = held.bytes.saturating_sub(weight(topic_len));
         self.total = self.total.saturating_sub(1);
-        // What is given back in bulk is what a peer leaves behind.
+        // Memory is freed in bulk when a peer leaves.
         memory::add_freed(weight(topic_len));
         let last = held.topics == 0;
         if last {

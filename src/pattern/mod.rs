@@ -119,7 +119,7 @@ pub enum Sent {
     Broken,
 }
 
-/// What a socket type has to say for itself; what it leaves out does nothing, or is refused.
+/// The behaviour of a socket type; a function that it leaves out does nothing, or is refused.
 trait Behaviour {
     /// See [`Pattern::attach`].
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool);

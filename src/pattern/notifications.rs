@@ -31,7 +31,7 @@ pub struct Notification {
     pub msg: Msg,
     /// In manual mode: this tells of a wish, and whose.
     pub wish: Option<Option<PipeId>>,
-    /// What it tells of; `None`: it is a frame of a peer's own message.
+    /// Its subject; `None`: it is a frame of a peer's own message.
     pub news: Option<News>,
 }
 

@@ -12,7 +12,7 @@ pub struct Rep {
     state: State,
     /// Where the reply goes. `None`: that pipe is gone, and the reply is dropped.
     reply_pipe: Option<PipeId>,
-    /// What comes before the request's own frames, up to and with the empty one; goes back before the reply's.
+    /// The frames before the request's own, up to and with the empty one; they go back before the reply's.
     envelope: Vec<Msg>,
 }
 
@@ -20,7 +20,7 @@ pub struct Rep {
 enum State {
     /// No request.
     Idle,
-    /// What comes before the request's own frames has been taken.
+    /// The frames before the request's own have been taken.
     Opened,
     /// Some of the request's own frames have been taken.
     Receiving,

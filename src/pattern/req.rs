@@ -30,7 +30,7 @@ enum State {
     Requesting,
     /// The request was sent; nothing has come of its reply.
     Waiting,
-    /// What comes before the reply's own frames has been taken.
+    /// The frames before the reply's own have been taken.
     Opened,
     /// Some of the reply's own frames have been taken.
     Replying,

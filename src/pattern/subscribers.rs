@@ -25,8 +25,9 @@ pub struct Subscribers {
 const PASS_TOPICS: usize = 256;
 /// Bytes of topics that are copied for that, unless a single topic is longer: a peer chooses how long its topics are.
 const PASS_TOPIC_BYTES: usize = 64 * 1024;
-/// What it costs to take a topic out of the tree, in units of a [`Budget`]. Topics looked at for one unit.
+/// The cost of taking a topic out of the tree, in units of a [`Budget`].
 const REMOVAL_UNITS: usize = 16;
+/// Topics looked at for one unit.
 const LOOKS_PER_UNIT: usize = 4;
 
 /// What [`Subscribers::remove`] did.
@@ -157,8 +158,8 @@ impl Subscribers {
         });
     }
 
-    /// What it costs to add a topic or take one out, beside the frame that says so, in units of a [`Budget`]: the more there are, the
-    /// less of them lies in a cache.
+    /// The cost of adding a topic or taking one out, beside the frame that says so, in units of a [`Budget`]: the more there are,
+    /// the less of them lies in a cache.
     pub fn change_units(&self) -> u32 {
         match self.topics.len() {
             0..16_384 => 0,

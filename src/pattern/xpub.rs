@@ -45,7 +45,7 @@ pub struct Xpub {
     last_pipe: Option<PipeId>,
 }
 
-/// What it costs to tell the program of a subscription, beside all else, in units of a [`Budget`](crate::pipe::Budget).
+/// The cost of telling the program of a subscription, beside all else, in units of a [`Budget`](crate::pipe::Budget).
 const TELLING_UNITS: u32 = 2;
 
 #[derive(Default)]

@@ -38,7 +38,7 @@ struct Due {
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
     now_ms: u64,
-    /// What was scheduled from this turn on waits for the next pass; else an interval of 0 would never end.
+    /// A timer scheduled from this turn on waits for the next pass; else an interval of 0 would never end.
     until_turn: u64,
 }
 

@@ -65,9 +65,9 @@ impl Connections {
         (list.all.len() <= MAX_LENT_CONNECTIONS).then(|| list.all.clone())
     }
 
-    /// For a thread that has to wait until something is sent: the thread sends what there is itself, which takes less time than a
-    /// hand-over to the I/O thread and back. Whether something was sent. Where there are many connections the I/O threads send
-    /// side by side.
+    /// For a thread that has to wait until something is sent: the thread sends the published messages itself, which takes less
+    /// time than a hand-over to the I/O thread and back. Whether something was sent. Where there are many connections the I/O
+    /// threads send side by side.
     pub fn send_for_credit(&self) -> bool {
         let few = self.few().unwrap_or_default();
         few.iter().fold(false, |any, connection| connection.send_for_credit() | any)

@@ -1,4 +1,4 @@
-//! What a socket's connections go through, told to whoever monitors it (`zmq_socket_monitor`).
+//! The events of a socket's connections, told to the socket's monitor (`zmq_socket_monitor`).
 
 use crate::sys::lock::Lock;
 use std::os::fd::RawFd;
@@ -67,12 +67,12 @@ pub trait Observer: Send + Sync {
     fn stop(&self) {}
 }
 
-/// Whoever monitors a socket; nobody at first.
+/// The monitor of a socket; none at first.
 #[derive(Default)]
 pub struct Monitor {
-    /// The events wanted. Written with the observer, under its lock; read without it by threads that have an event
-    /// to tell, so that nobody pays for a monitor that is not there. A late read loses or adds an event at the
-    /// moment of change, which nobody can tell; so Relaxed.
+    /// The events wanted. Written with the observer, under its lock. Threads that have an event to tell read it without the lock,
+    /// so that a socket without a monitor pays nothing. A late read loses or adds an event at the moment of change, which no
+    /// program can tell; so Relaxed.
     mask: AtomicU64,
     observer: Lock<Option<Arc<dyn Observer>>>,
 }
@@ -93,7 +93,7 @@ impl Monitor {
         self.mask.load(Ordering::Relaxed) & kind != 0
     }
 
-    /// Tells an event, if anybody wants it.
+    /// Tells an event, if the monitor wants it.
     pub fn tell(&self, kind: u64, value: u64, endpoints: &Endpoints) {
         self.tell_all(kind, &[value], endpoints);
     }

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg};
 use std::collections::VecDeque;
 
-/// What came of [`Handle::forward`].
+/// The outcome of [`Handle::forward`].
 #[derive(Default)]
 pub struct Forwarded {
     /// Messages and bytes that were sent.

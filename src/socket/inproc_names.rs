@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 pub struct Names(crate::ctx::Names<SocketId, Bound, Pending>);
 
 impl Names {
-    /// Gives up all names of a socket. What was sent to a name that no socket has bound yet waits on for a binder, as with
+    /// Gives up all names of a socket. A message sent to a name that no socket has bound yet waits on for a binder, as with
     /// libzmq.
     pub fn leave(&self, id: SocketId) {
         drop(self.remove_owner(id, |pending| pending.pipe.holds_message()));

@@ -90,7 +90,7 @@ impl Handle {
     /// `zmq_close`. Errors: `ENOTSOCK`.
     pub fn close(self) -> Result<()> {
         if self.0.forked() {
-            // What it stands for lives on in the parent: leave it alone.
+            // The socket behind it lives on in the parent: leave it alone.
             return if self.0.abandon() { Ok(()) } else { Err(Errno::NOTSOCK) };
         }
         let guard = self.lock()?;

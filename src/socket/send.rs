@@ -136,7 +136,7 @@ impl Handle {
         }
         let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
         loop {
-            // What came while the caller was not registered.
+            // Commands that came while the caller was not registered.
             socket.process()?;
             match socket.try_send(frame, timeout_ms) {
                 Err(Errno::AGAIN) => {}

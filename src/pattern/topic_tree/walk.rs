@@ -7,7 +7,7 @@ use super::{Node, ROOT_NODE, TopicTree, Value};
 use crate::errno::{Errno, Result};
 use crate::sys::memory;
 
-/// Where a walk stands. What is added to the tree behind that is met by the walk, what is added before is not.
+/// Where a walk stands. A topic that is added to the tree behind that is met by the walk, one that is added before is not.
 #[derive(Debug, Default)]
 pub struct Cursor {
     topic: Vec<u8>,

@@ -21,7 +21,7 @@ use crate::sys::park::Parker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Who watches the stream of a connection.
+/// The state of a connection's stream: [`Watch`], with the policy that it is lent by.
 pub struct Watcher(Lock<State>);
 
 struct State {
@@ -105,15 +105,15 @@ impl Connection {
         if state.watch.hides_the_end() { Lending::InFront } else { Lending::Alone }
     }
 
-    /// Receives what there is, on the thread that has borrowed the stream. `hangup`: poll(2) says that the peer has closed,
-    /// or tells of an error. `false`: the I/O thread has the stream back.
+    /// Receives the bytes that the stream has, on the thread that has borrowed it. `hangup`: poll(2) says that the peer has
+    /// closed, or tells of an error. `false`: the I/O thread has the stream back.
     pub fn receive_ready(&self, hangup: bool) -> bool {
         // The session holds the half for moments only; then it is its turn.
         self.receive_ready_by(hangup, || self.try_recv_half())
     }
 
-    /// Receives what there is, on a thread that has been told of that by poll(2) and has to have it now. The session may hold
-    /// the half and not receive: it looks after the heartbeat, or has looked before that came.
+    /// Receives the bytes that the stream has, on a thread that poll(2) has told of them and that has to have them now. The
+    /// session may hold the half and not receive: it looks after the heartbeat, or has looked before that came.
     pub fn receive_ready_blocking(&self, hangup: bool) {
         self.receive_ready_by(hangup, || Some(self.recv_half()));
     }
@@ -151,7 +151,7 @@ impl Connection {
                 policy.never_lend(Instant::now());
                 false
             }
-            // How the stream ended, what there is no credit for, and what poll(2) does not see is the session's business.
+            // The session deals with the end of the stream, with a lack of credit, and with bytes that poll(2) does not see.
             Some(Some(_)) => {
                 policy.refuse_lending(Instant::now());
                 false
@@ -187,7 +187,7 @@ impl Connection {
         let mut state = self.watcher.0.lock();
         let timed_or_full = state.watch.is_timed() || state.watch.waits_for_credit();
         if timed_or_full || matches!(state.watch, Watch::Reactor { .. } | Watch::Closed) {
-            // It goes nowhere, whatever the policy says, so the clock need not be asked.
+            // The stream goes nowhere under any policy, so the clock need not be asked.
             self.step(&mut state, Event::Leave(super::watch::Leave::ToFront), None);
             return;
         }

@@ -5,8 +5,9 @@
 //!   [`try_lock_for_session`](HalfLock::try_lock_for_session), and goes on with other sessions where it is turned away.
 //! - If the I/O thread was turned away, the thread that lets go of the half wakes the session. That is the drop of a [`HalfGuard`],
 //!   so it cannot be forgotten. The session may be woken once too often, never too rarely.
-//! - Each half counts for itself. The I/O thread takes and releases the other half meanwhile. If that woke it, it would come back at
-//!   once, be turned away again, and so on while the program's thread sends, or is preempted by the I/O thread itself.
+//! - Each half counts for itself. The I/O thread takes and releases the other half meanwhile. A release of the other half must
+//!   not wake it: it would come back at once and be turned away again. So it would go on while the program's thread sends, or is
+//!   preempted by the I/O thread itself.
 //! - No half is locked before the watcher of its connection, and the receiving half not before the sending half: see [`rank`].
 
 use crate::queue::shim::{AtomicBool, Ordering, edge};

@@ -1,4 +1,4 @@
-//! Whether a thread of the program sees to it that what there is to send leaves.
+//! Whether a thread of the program makes sure that published messages leave.
 //!
 //! A thread that drains a stream waits for room again and again. Between two writes the half is free, and the I/O thread would take
 //! the rest: it would copy with cold caches what the thread is about to write. So that thread owns the flush, and the I/O thread
@@ -28,7 +28,7 @@ impl FlushOwner {
         Ownership(self)
     }
 
-    /// On the I/O thread: whether what there is to send is left to a thread of the program.
+    /// On the I/O thread: whether the published messages are left to a thread of the program.
     pub fn is_owned(&self) -> bool {
         self.owned.load(Ordering::Relaxed)
     }
@@ -93,7 +93,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_the_io_thread_writes_what_the_owner_leaves() {
+    fn loom_io_thread_writes_the_rest_of_the_owner() {
         model();
     }
 

@@ -1,7 +1,7 @@
 //! Whether a stream is lent to a thread of the program that waits for it, and where it goes afterwards.
 //!
-//! The policy is pure: the caller passes the time, and the policy keeps what it has seen. Who watches the stream is decided
-//! by [`watch`](super::watch), which asks nothing but what is answered here.
+//! The policy is pure: the caller passes the time, and the policy keeps its own observations. The watcher of the stream is
+//! decided by [`watch`](super::watch), which asks for nothing but the answers of this file.
 
 use super::watch::Leave;
 use std::time::{Duration, Instant};
@@ -12,23 +12,23 @@ pub const MIN_LOOK_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_LOOK_INTERVAL: Duration = Duration::from_millis(8);
 /// A thread that comes back within this time is quick, and a wait that is over within it was short.
 const MAX_QUICK_RETURN: Duration = Duration::from_millis(1);
-/// After so many quick returns in a row the stream stays away from the reactor between two waits.
+/// After this number of quick returns in a row the stream stays away from the reactor between two waits.
 const MIN_QUICK_RETURNS: u8 = 2;
-/// The I/O thread keeps a stream that is not for lending for this long. That is one that fills whole blocks while the
-/// program, which only receives, works on what has come, or one that two threads want at once.
+/// The I/O thread keeps a stream that is not for lending for this long. That is a stream that fills whole blocks while the
+/// program, which only receives, works on received messages. Or it is one that two threads want at once.
 const LEND_BACKOFF: Duration = Duration::from_millis(50);
-/// So often in a row the system tells a thread of something to read that is not there. Another thread may have received it
-/// meanwhile, but not each time.
+/// Times in a row that the system tells a thread of bytes that are not there. Another thread may have received it meanwhile, but
+/// not each time.
 const MIN_VAIN_WAKES: u8 = 16;
 const MAX_VAIN_WAKE_GAP: Duration = Duration::from_millis(10);
 /// Longer than any process runs.
 const LEND_NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-/// A burst is at least so many bytes at once.
+/// A burst has at least this number of bytes at once.
 const MIN_BURST_BYTES: usize = 8 * 1024;
-/// After so many slow bursts in a row the I/O thread receives. A burst is slow if the program worked longer on it than it took
-/// to receive, as it does with small messages. A thread is soon done with large ones, which it finds in its cache.
+/// After this number of slow bursts in a row the I/O thread receives. A burst is slow if the program worked longer on it than it
+/// took to receive, as it does with small messages. A thread is soon done with large ones, which it finds in its cache.
 const MIN_SLOW_BURSTS: u8 = 3;
-/// After so many wake-ups in a row for room that nothing waits for, the reactor watches for room no more.
+/// After this number of wake-ups in a row for room that no bytes wait for, the reactor watches for room no more.
 const MIN_IDLE_ROOM_WAKES: u8 = 4;
 /// Wake-ups that follow each other faster do not count: they find the I/O thread awake.
 const MIN_IDLE_ROOM_WAKE_GAP_MS: u64 = 2;
@@ -171,7 +171,7 @@ impl LendPolicy {
         self.burst = Some(Burst { took, until: now });
     }
 
-    /// Whether so much at once counts as a burst.
+    /// Whether this number of bytes at once counts as a burst.
     pub fn is_burst(bytes: usize, sent_before: bool) -> bool {
         bytes >= MIN_BURST_BYTES && !sent_before
     }

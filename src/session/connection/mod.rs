@@ -40,8 +40,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a Unix socket is made to hold, as far as the system allows, by who waits for it: it holds 208 KiB unless asked, and sender
-/// and receiver would take turns. Half of what the system then says that it is, as it counts its own expenses in.
+/// The send buffer that a thread which waits for a Unix socket gives it, as far as the system allows. It holds 208 KiB unless
+/// asked, and sender and receiver would take turns. Half of what the system then says that it is, as it counts its own expenses
+/// in.
 const UNIX_SEND_BUFFER_BYTES: i32 = 512 * 1024;
 
 /// A stream, and its two halves behind [locks](contention). Dropped, it closes the stream.
@@ -49,9 +50,9 @@ const UNIX_SEND_BUFFER_BYTES: i32 = 512 * 1024;
 /// The session makes it when the handshake is over. While it lives:
 /// - the I/O thread calls [`send`](Connection::send) and [`receive`](Connection::receive) when the reactor or a thread of the program
 ///   wakes the session;
-/// - a thread of the program calls [`send_inline`](Connection::send_inline) when it has published,
-///   [`receive_inline`](Connection::receive_inline) when it has granted credit, [`send_for_credit`](Connection::send_for_credit) when it
-///   has none left, and [`drain_blocking`](Connection::drain_blocking) behind a large message;
+/// - a thread of the program calls [`send_inline`](Connection::send_inline) when it has published; it calls
+///   [`receive_inline`](Connection::receive_inline) when it has granted credit, [`send_for_credit`](Connection::send_for_credit)
+///   when it has none left, and [`drain_blocking`](Connection::drain_blocking) behind a large message;
 /// - a thread of the program that waits borrows the stream: see [`apply`].
 ///
 /// At the end the session calls [`end_lending`](Connection::end_lending), then [`dismantle`](Connection::dismantle).
@@ -61,7 +62,7 @@ pub struct Connection {
     pub has_mechanism: bool,
     pub(in crate::session) send: HalfLock<SendHalf>,
     pub(in crate::session) recv: HalfLock<RecvHalf>,
-    /// Who watches the stream. Locked before the halves, never after.
+    /// The watcher of the stream. Locked before the halves, never after.
     watcher: Watcher,
     /// The session.
     pub(in crate::session) remote: Remote,
@@ -69,14 +70,15 @@ pub struct Connection {
     letterbox: ConnectionLetterbox,
     /// How fast the socket sends.
     send_rate: Arc<SendRate>,
-    /// The program has sent something and received nothing since. A guess whoever reads or writes it, so Relaxed.
+    /// The program has sent something and received nothing since. A guess for all threads that read or write it, so Relaxed.
     one_way: AtomicBool,
     /// Whether sending is left to the program for now.
     pub(in crate::session) coalescing: WriteCoalescing,
-    /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Whoever asks gets the same, so Relaxed.
+    /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Each thread that asks gets the same,
+    /// so Relaxed.
     stream_holds: AtomicUsize,
-    /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess whoever reads or writes
-    /// it, so Relaxed.
+    /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess for all threads that read
+    /// or write it, so Relaxed.
     stalled_at: AtomicU64,
     /// Whether a thread of the program drains the stream.
     flush_owner: FlushOwner,
@@ -105,7 +107,7 @@ enum Drained {
     Stalled,
     /// The stream has no room, and the thread has waited long enough.
     OutOfTime,
-    /// What is left, and what came of it, is the session's.
+    /// The rest, and the outcome, are the session's.
     LeftToSession,
 }
 
@@ -143,8 +145,9 @@ impl Connection {
         self.fd.as_raw_fd()
     }
 
-    /// On the I/O thread: sends what there is, after `control` frames, if that is for it to do. `closing`: waits for a thread of the
-    /// program that holds the half. `published`: the socket has published something, and nothing else has happened.
+    /// On the I/O thread: sends published messages, after `control` frames, if the policy leaves it to this thread. `closing`:
+    /// waits for a thread of the program that holds the half. `published`: the socket has published something, and nothing else
+    /// has happened.
     pub fn send(&self, control: &[u8], closing: bool, published: bool) -> Flush {
         let urgent = closing || !control.is_empty();
         let batches = (published && !urgent).then(|| self.coalescing.take_batches());
@@ -204,12 +207,12 @@ impl Connection {
         state.unwrap_or_default()
     }
 
-    /// Bytes sent so far. `None` while somebody else sends.
+    /// Bytes sent so far. `None` while another thread sends.
     pub(in crate::session) fn sent_bytes(&self) -> Option<u64> {
         self.try_send_half().and_then(|half| half.as_ref().map(SendHalf::sent_bytes))
     }
 
-    /// Whether the stream has taken nothing since so many bytes were sent, says that it will not, and has room.
+    /// Whether the stream has taken nothing since its count of sent bytes was `sent_bytes`, says that it will not, and has room.
     pub(in crate::session) fn refuses_in_spite_of_room(&self, sent_bytes: u64) -> bool {
         let refuses = |half: &SendHalf| half.is_blocked() && half.sent_bytes() == sent_bytes;
         let blocked = self.try_send_half().is_some_and(|half| half.as_ref().is_some_and(refuses));
@@ -229,8 +232,8 @@ impl Connection {
         self.try_send_half().is_none_or(|half| half.as_ref().is_none_or(SendHalf::is_busy))
     }
 
-    /// On a program's thread that has published something: sends what there is, if that is for this thread to do. `false`: the I/O
-    /// thread is to be woken.
+    /// On a program's thread that has published something: sends published messages, if the policy leaves it to this thread.
+    /// `false`: the I/O thread is to be woken.
     pub fn send_inline(&self) -> bool {
         let turn = self.send_rate.begin(Instant::now());
         let streaming = self.one_way.swap(true, Ordering::Relaxed) && turn.streaming;
@@ -260,8 +263,8 @@ impl Connection {
         }
     }
 
-    /// On a program's thread that has no credit left: sends what there is, unless somebody else is at it. Whether
-    /// something went.
+    /// On a program's thread that has no credit left: sends published messages, unless another thread does. Whether something
+    /// went.
     pub fn send_for_credit(&self) -> bool {
         let Some(mut half) = self.try_send_half() else { return false };
         let Some(sending) = half.as_mut() else { return false };
@@ -281,7 +284,7 @@ impl Connection {
                 self.leave_blocked();
                 progress
             }
-            // What is left, and what came of it, is the I/O thread's.
+            // The rest, and the outcome, are the I/O thread's.
             Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => {
                 self.remote.wake();
                 sent == Sent::Yield
@@ -289,9 +292,10 @@ impl Connection {
         }
     }
 
-    /// On a program's thread that has just published a large message, and may wait: writes what there is, and waits for the stream
-    /// while it goes on taking, if the [policy](send_policy) has it. A program that is faster than its stream would else fill the
-    /// pipe up to the high-water mark, and all of that memory would be cold when its turn comes. `frame_bytes`: of the last frame.
+    /// On a program's thread that has just published a large message, and may wait. It writes published messages, and waits for
+    /// the stream while that goes on taking, if the [policy](send_policy) has it. A program that is faster than its stream would
+    /// else fill the pipe up to the high-water mark. All of that memory would be cold when its turn comes. `frame_bytes`: of the
+    /// last frame.
     pub fn drain_blocking(&self, frame_bytes: usize) {
         let standing = self
             .send_half()
@@ -321,8 +325,9 @@ impl Connection {
         }
     }
 
-    /// Writes what there is, and waits for room between two writes, for `limit` in all. Where the stream takes nothing for
-    /// [`MAX_STALL`] the thread goes on with its program, and does not wait again before there is room. `blocked`: there was no room.
+    /// Writes published messages, and waits for room between two writes, for `limit` in all. Where the stream takes nothing for
+    /// [`MAX_STALL`] the thread goes on with its program, and does not wait again before there is room. `blocked`: there was no
+    /// room.
     fn drain(&self, mut blocked: bool, limit: Duration) -> Drained {
         let begun = Instant::now();
         // Also where the stream takes all it is offered: what had piled up before may be far more than this message.
@@ -374,8 +379,8 @@ impl Connection {
         poll(&mut fds, Some(patience)) == Ok(1)
     }
 
-    /// On a program's thread that has just given credit to a pipe that took no more: receives what the stream has, unless
-    /// somebody else is at it. `false`: the I/O thread is to be woken.
+    /// On a program's thread that has just given credit to a full pipe: receives the bytes that the stream has, unless another
+    /// thread does. `false`: the I/O thread is to be woken.
     pub fn receive_inline(&self) -> bool {
         let mut answers = Vec::new();
         let received = contain(|| {
@@ -402,7 +407,7 @@ impl Connection {
                 self.settle(received);
                 true
             }
-            // What came of it is the session's business.
+            // The session deals with the outcome.
             Some(_) => {
                 self.letterbox.defer_answers(&answers);
                 false
@@ -420,8 +425,8 @@ impl Connection {
         self.one_way.load(Ordering::Relaxed) && self.one_way.swap(false, Ordering::Relaxed)
     }
 
-    /// On the I/O thread: receives what there is; answers to the peer's commands go to `control`. `None`: a thread of the program holds
-    /// the half, and wakes the session when it lets go.
+    /// On the I/O thread: receives the bytes that the stream has; answers to the peer's commands go to `control`. `None`: a
+    /// thread of the program holds the half, and wakes the session when it lets go.
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Option<Received> {
         let hidden = self.hides_the_end();
         let received = {
@@ -504,8 +509,8 @@ impl Connection {
         self.recv_half().as_mut().map(f)
     }
 
-    /// The stream is broken, or nobody would be told of it any more: nothing is sent from now on, and what it holds is
-    /// [received](RecvHalf::end_when_read).
+    /// The stream is broken, or the I/O thread would not be told of it any more. Nothing is sent from now on, and the bytes that
+    /// it holds are [received](RecvHalf::end_when_read).
     pub fn end_when_read(&self, errno: Errno) {
         if let Some(half) = self.send_half().as_mut() {
             half.give_up();
@@ -520,8 +525,8 @@ impl Connection {
     }
 }
 
-/// How many bytes a stream holds, once it holds as many as somebody who waits for it wants, unless the program has said how many
-/// (`keeps_size`). A tcp connection grows by itself, unless it is told how large it is.
+/// The bytes that a stream holds, once it holds as many as a thread that waits for it wants. The stream is left alone if the
+/// program has set the size (`keeps_size`). A tcp connection grows by itself, unless it is told how large it is.
 fn room_of(fd: BorrowedFd<'_>, keeps_size: bool) -> usize {
     let ask = || net::option(fd, IntOption::SendBuffer).unwrap_or(0);
     if !keeps_size

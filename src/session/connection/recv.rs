@@ -97,7 +97,7 @@ const MAX_READ_BYTES: usize = 64 * 1024;
 /// A block's end shorter than this is not worth a read.
 const MIN_READ_BYTES: usize = 4096;
 
-/// Everything needed to receive. Whoever holds it may receive.
+/// Everything needed to receive. The thread that holds it may receive.
 pub struct RecvHalf {
     writer: LaneWriter,
     form: RecvForm,
@@ -114,7 +114,7 @@ pub struct RecvHalf {
     /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is; of a
     /// WebSocket frame, that it is unmasked and out of its box: its flags, and behind how many bytes its body begins.
     opened: Option<(u8, usize)>,
-    /// What is wrong with the frame behind those that have been opened already.
+    /// The fault of the frame behind those that have been opened already.
     forged: Option<Failure>,
     /// What lies between the stream and us.
     tunnel: Option<Arc<Tunnel>>,
@@ -140,7 +140,7 @@ pub struct RecvHalf {
     stopped: bool,
     /// What the stream has is received, and then that is its end, for this reason.
     ends: Option<Errno>,
-    /// How the stream ended, which is the answer from then on: whoever drives the half next is to learn it too.
+    /// How the stream ended, which is the answer from then on: each later driver of the half is to learn it too.
     outcome: Option<Received>,
     /// Bytes received by the last call, and commands and control frames that it has met with.
     received: usize,
@@ -233,7 +233,7 @@ impl RecvHalf {
         received
     }
 
-    /// Receives what there is. Answers to the peer's commands are appended to `control`.
+    /// Receives the bytes that the stream has. Answers to the peer's commands are appended to `control`.
     pub fn receive(&mut self, fd: BorrowedFd<'_>, now_ms: u64, control: &mut Vec<u8>) -> Received {
         #[cfg(test)]
         if self.panics {
@@ -337,7 +337,7 @@ impl RecvHalf {
         (self.hangup, self.drained) = (true, false);
     }
 
-    /// The system says that there is something in the stream, whatever was known before.
+    /// The system says that there are bytes in the stream, against anything known before.
     pub fn expect_bytes(&mut self) {
         self.drained = false;
     }
@@ -355,13 +355,13 @@ impl RecvHalf {
         self.writer.free_spares();
     }
 
-    /// Gives the pipe's lane back; the connection is gone. What was complete is flushed, the rest dropped.
+    /// Gives the pipe's lane back; the connection is gone. Complete messages are flushed, the rest dropped.
     pub fn into_writer(mut self) -> LaneWriter {
         self.writer.rollback();
         self.writer
     }
 
-    /// Makes complete messages visible. Inside a message nothing is: what came before it was flushed then.
+    /// Makes complete messages visible. Inside a message there are none: earlier messages were flushed at its beginning.
     fn flush(&mut self) {
         if self.inside || self.body.is_some() || self.whole_body.is_some() {
             return;

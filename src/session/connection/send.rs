@@ -56,7 +56,7 @@ const MAX_WRITE_RANGES: usize = 16;
 const SEND_TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes gathered before a write, where frames do not leave as they lie.
 const GATHER_BYTES: usize = 64 * 1024;
-/// Everything needed to send. Whoever holds it, the I/O thread or a thread of the program, may send.
+/// Everything needed to send. The thread that holds it, the I/O thread or a thread of the program, may send.
 pub struct SendHalf {
     reader: LaneReader,
     form: SendForm,
@@ -206,7 +206,7 @@ impl SendHalf {
     }
 
     /// Whether the stream says that it takes no more right after it has taken all. That is so where it was just full, and where
-    /// the system is not to be believed: then nobody tells of room.
+    /// the system is not to be believed: then no event tells of room.
     pub fn is_refused(&self) -> bool {
         self.refused
     }
@@ -239,7 +239,7 @@ impl SendHalf {
         outcome
     }
 
-    /// Sends what there is.
+    /// Sends control frames and published messages.
     pub fn send(&mut self, fd: BorrowedFd<'_>) -> Sent {
         if self.over {
             return Sent::Over;
@@ -343,7 +343,7 @@ impl SendHalf {
                 return self.write_blocks(fd);
             } else {
                 let encoded = self.encode();
-                // What is there already may leave.
+                // Frames that are encoded already may leave.
                 encoded.or_else(|errno| {
                     if self.out.is_empty() || !errno.is_shortage() { Err(errno) } else { Ok(()) }
                 })?;

@@ -1,7 +1,7 @@
-//! Who writes what waits to be sent: a thread of the program, or the I/O thread, and when.
+//! The writer of published messages: a thread of the program, or the I/O thread, and when.
 //!
-//! The decisions are pure. The caller passes what it knows, and passes what costs something to find out as a closure, which is
-//! called only where the answer depends on it. [`Connection`](super::Connection) carries the decisions out.
+//! The decisions are pure. The caller passes plain facts as values, and facts that cost a system call or a lock as closures. A
+//! closure is called only where the answer depends on it. [`Connection`](super::Connection) carries the decisions out.
 //!
 //! | a thread of the program | and | writes |
 //! |---|---|---|
@@ -22,14 +22,14 @@
 //! | | a thread of the program owns the flush | the caller |
 //! | | else | the I/O thread |
 //!
-//! A thread that finds the half in the hands of another leaves it to the I/O thread, by [`contention`](super::contention).
+//! A thread that finds the half locked leaves the writing to the I/O thread, by [`contention`](super::contention).
 //!
 //! Laws, which the tests check over all inputs:
-//! - Where the mark is low no thread of the program writes much: whoever sets it wants to hear of a slow peer soon, and not when the
-//!   system's buffers are full as well.
+//! - Where the mark is low no thread of the program writes much: a program that sets it wants to hear of a slow peer soon. It
+//!   must not hear only when the system's buffers are full as well.
 //! - A thread that is not streaming writes itself what is little. The I/O thread would cost two changes of context.
 //! - A thread drains only what leaves as it lies, into a stream that holds enough for the peer to go on meanwhile.
-//! - What is urgent neither waits nor is left to another thread.
+//! - Urgent frames neither wait nor are left to another thread.
 //! - The time between two looks stays between [`MIN_COALESCING_INTERVAL`] and [`MAX_COALESCING_INTERVAL`].
 
 use std::time::Duration;
@@ -54,7 +54,7 @@ const MAX_COALESCING_INTERVAL: Duration = Duration::from_micros(400);
 /// Looks that find this number of batches are too rare.
 const MANY_BATCHES_PER_LOOK: u32 = 5;
 
-/// Who writes.
+/// The writer, and when it writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
     /// The thread of the program, as far as the stream takes it at once.
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_is_asked_only_where_it_matters() {
+    fn costly_facts_are_asked_only_where_they_matter() {
         let outlet = Outlet { hwm: 1000, as_they_lie: true, tunnelled: false };
         let never = || -> bool { unreachable!("no need to ask") };
         let no_look = || -> Option<Duration> { unreachable!("no need to ask") };
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn thread_drains_what_leaves_as_it_lies_into_a_stream_that_holds_enough() {
+    fn thread_drains_unconverted_frames_into_a_stream_that_holds_enough() {
         let sizes = [0, 1, 32 * 1024, 512 * 1024, 512 * 1024 + 1, 512 * 1024 + 2, usize::MAX];
         let holds = [0, 1, MIN_DRAINABLE_BYTES - 1, MIN_DRAINABLE_BYTES, 1 << 30, usize::MAX];
         for outlet in outlets() {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn io_thread_writes_what_is_urgent_and_leaves_the_rest_by_the_table() {
+    fn io_thread_writes_urgent_frames_and_leaves_the_rest_by_the_table() {
         for batches in [None, Some(0), Some(1), Some(2), Some(MANY_BATCHES_PER_LOOK), Some(u32::MAX)] {
             for (last_look, owned) in LOOKS.into_iter().flat_map(|look| BOTH.map(|owned| (look, owned))) {
                 assert_eq!(when_told(true, batches, last_look, owned), Writer::IoThread);

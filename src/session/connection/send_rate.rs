@@ -18,8 +18,8 @@ thread_local! {
 /// How fast a socket sends, to whichever peer.
 #[derive(Debug, Default)]
 pub struct SendRate {
-    /// When it last sent, in nanoseconds since the first that this process sent less what the thread had spent sending by then. A guess whoever
-    /// reads or writes it, so Relaxed.
+    /// When it last sent, in nanoseconds since the first that this process sent less what the thread had spent sending by then. A
+    /// guess for all threads that read or write it, so Relaxed.
     last_ns: AtomicU64,
 }
 

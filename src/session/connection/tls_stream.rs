@@ -35,8 +35,8 @@ impl Tunnel {
                 return Ok(n);
             }
             let received = tls.receive(&mut Stream(fd));
-            // What the peer has said may want an answer; so may what it should not have said. If the stream does not take it, what
-            // else the peer has said is to be heard all the same: who writes hears of that.
+            // What the peer has said may want an answer; so may what it should not have said. If the stream does not take it, the
+            // rest of the peer's bytes is to be received all the same: the next write fails with that error.
             let _ = tls.transmit(&mut Stream(fd));
             received?;
         }

@@ -1,8 +1,8 @@
-//! Who watches a stream: the states, the events, and the one function that decides.
+//! The watcher of a stream: the states, the events, and the one function that decides.
 //!
 //! The decision is pure. [`apply`](super::apply) carries out the actions, and nothing else touches a registration.
 //!
-//! | state | who reads when bytes come | registration |
+//! | state | reader of bytes that come | registration |
 //! |---|---|---|
 //! | `Reactor` | the I/O thread | with the reactor, edge-triggered, for room as well if `room` |
 //! | `Front` | the thread that sleeps in its front epoll instance, else the I/O thread | with both; the reactor's is exclusive, for reading only |
@@ -31,10 +31,10 @@
 //! - A stream in `Front` is never registered anew with other interests: Linux refuses that for an exclusive registration.
 //! - Only `Reactor` watches for room. Every event that needs room leads there.
 //! - A stream leaves the reactor by [`Action::TakeFromReactor`] alone, which refuses while bytes wait to be sent.
-//! - A thread that borrowed the stream keeps its claim until it leaves, whatever happens meanwhile.
+//! - A thread that borrowed the stream keeps its claim until it leaves.
 //! - `Closed` is final and does nothing.
 
-/// Who watches a stream.
+/// The watcher of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
     /// The reactor, and no thread of the program.
@@ -87,7 +87,7 @@ pub enum Event {
     BehindFailed,
     /// The thread whose front epoll instance this is waits for something else.
     LeaveFront,
-    /// The I/O thread is to read, for whatever reason.
+    /// The I/O thread is to read.
     Recall,
     /// Bytes wait to be sent, and the stream has no room.
     NeedRoom,
@@ -126,7 +126,7 @@ pub enum Leave {
     ToReactor,
 }
 
-/// What is to be done, in this order.
+/// The actions of a transition, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Deregister from the reactor, unless bytes wait to be sent. Always the first action. Where it fails or is refused, the
@@ -148,7 +148,7 @@ pub enum Action {
     ArmTimer,
 }
 
-/// At most so many actions follow from an event.
+/// The most actions that follow from an event.
 const MAX_ACTIONS: usize = 3;
 
 /// The actions of one transition.
@@ -164,7 +164,7 @@ impl Watch {
         )
     }
 
-    /// Whether bytes that come are read by somebody else than the I/O thread.
+    /// Whether a thread other than the I/O thread reads the bytes that come.
     pub fn is_lent(self) -> bool {
         !matches!(self, Watch::Reactor { .. } | Watch::Front { held: false } | Watch::Closed)
     }
@@ -217,7 +217,7 @@ impl Actions {
     }
 }
 
-/// Who watches the stream after an event, and what is to be done for that.
+/// The watcher of the stream after an event, and the actions for that.
 pub fn next(watch: Watch, event: Event) -> (Watch, Actions) {
     match event {
         _ if watch == Watch::Closed => same(watch),
@@ -388,7 +388,7 @@ fn to_reactor(watch: Watch, need_room: bool) -> (Watch, Actions) {
         }
         Watch::Reactor { .. } | Watch::Closed => same(watch),
         Watch::Front { .. } => {
-            // What came meanwhile shows when the stream is registered anew.
+            // Bytes that came meanwhile show when the stream is registered anew.
             let register = Some(Action::Register { room: need_room });
             (after, Actions::of([unwatch_front(watch), Some(Action::Deregister), register]))
         }
@@ -576,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn registration_is_what_the_table_gives_for_the_state() {
+    fn registration_is_the_one_of_the_table() {
         for_each_transition(|_, _, _, _| {});
     }
 
@@ -753,7 +753,7 @@ mod loom_tests {
             free.ok().map(|_| ())
         }
 
-        /// With the receiving half: reads what there is, and lets go.
+        /// With the receiving half: reads all bytes, and lets go.
         fn read(&self) {
             let mut kernel = self.kernel();
             if std::mem::take(&mut kernel.unread) > 0 {
@@ -843,12 +843,12 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_message_is_read_whoever_watches() {
+    fn loom_message_is_read_under_any_watcher() {
         model(false);
     }
 
     #[test]
-    fn loom_close_is_final_whoever_watches() {
+    fn loom_close_is_final_under_any_watcher() {
         model(true);
     }
 

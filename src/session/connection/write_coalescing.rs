@@ -3,9 +3,9 @@
 use crate::queue::shim::{AtomicBool, AtomicU32, Ordering, edge};
 use std::time::Duration;
 
-/// A session does not send, and is not woken to, while a thread of the program sends a batch each time that it runs out of credit.
-/// The session looks now and then whether that goes on; what the program has left when it does not is the session's. How long it
-/// is until the next look is decided by [`send_policy`](super::send_policy).
+/// A thread of the program may send a batch each time that it runs out of credit. Meanwhile the session does not send, and is not
+/// woken to. The session looks now and then whether that goes on; what the program has left when it does not is the session's.
+/// How long it is until the next look is decided by [`send_policy`](super::send_policy).
 ///
 /// Law: what a thread publishes is found by the session's next look, or the thread finds that there will be none and wakes the
 /// session. The thread publishes, then reads the time to the next look; the session writes that no look will come, then looks for
@@ -140,7 +140,7 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_what_is_published_is_sent() {
+    fn loom_published_message_is_sent() {
         model();
     }
 

@@ -1,5 +1,5 @@
-//! What stands between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is
-//! two frames; of what comes in, whatever is no message is dropped.
+//! What stands between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is two
+//! frames; a datagram that is no message is dropped.
 
 use super::pipe_end::Parts;
 use crate::ctx::Guard;
@@ -21,8 +21,8 @@ use std::time::Duration;
 /// Datagrams received or sent in one go, before others have their turn.
 const TURN_DATAGRAMS: usize = 64;
 /// How long to wait after an error in receiving: asking again at once could spin.
-const TROUBLED: Duration = Duration::from_millis(100);
-const RETRY: u8 = 1;
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+const RETRY_TIMER: u8 = 1;
 
 /// Sends and receives on an I/O thread. `pipe` is the session's end of the pipe. Errors: `EINVAL` for a socket type
 /// that has no datagrams; `ENOMEM`.
@@ -57,7 +57,7 @@ pub fn exchange(
     };
     io_thread.add(Box::new(move |cx| {
         theirs.letterbox.set_remote(cx.remote());
-        // Whatever was left for us before we had a place.
+        // Flags that were set before we had a place.
         cx.again();
         begin(cx, theirs, pipe.into_parts())
     }));
@@ -152,7 +152,7 @@ impl Exchange {
         };
         self.registered = cx.register(self.socket.fd().as_raw_fd(), interest).is_ok();
         if !self.registered {
-            cx.set_timer(RETRY, TROUBLED);
+            cx.set_timer(RETRY_TIMER, ERROR_PAUSE);
         }
     }
 
@@ -169,7 +169,7 @@ impl Exchange {
             }
             match datagram::receive(self.socket.fd(), &mut self.room) {
                 Ok((length, from)) => {
-                    // What was cut is no message either.
+                    // A datagram that was cut is no message either.
                     let Some(datagram) = self.room.get(..length) else { continue };
                     let Some(body) = self.form.decode(datagram, from, &mut self.first) else { continue };
                     if deliver(&mut self.writer, &self.first, body).is_err() {
@@ -178,7 +178,7 @@ impl Exchange {
                     }
                 }
                 Err(errno) if errno.would_block() => return,
-                Err(_) => return cx.set_timer(RETRY, TROUBLED),
+                Err(_) => return cx.set_timer(RETRY_TIMER, ERROR_PAUSE),
             }
         }
         cx.again();
@@ -198,7 +198,7 @@ impl Exchange {
                 Err(errno) if errno.would_block() => {
                     self.waiting = true;
                     if !self.registered {
-                        cx.set_timer(RETRY, TROUBLED);
+                        cx.set_timer(RETRY_TIMER, ERROR_PAUSE);
                     }
                     return;
                 }

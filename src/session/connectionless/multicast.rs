@@ -1,5 +1,5 @@
-//! What stands between a socket's pipe and a reliable multicast: a publisher's messages go out to whoever listens, a
-//! subscriber's come in from all senders, each sender's apart. Subscriptions do not travel; the socket filters.
+//! Between a socket's pipe and a reliable multicast. A publisher's messages go out to all listeners, a subscriber's come in from
+//! all senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
@@ -22,21 +22,21 @@ use std::time::Duration;
 
 /// Packets received or sent in one go, before others have their turn.
 const TURN_PACKETS: usize = 64;
-/// Senders that are kept apart. Anybody can claim to be one more; the least recently heard goes first.
-const MOST_SENDERS: usize = 1024;
-/// After an error: asking again at once could spin.
-const TROUBLED: Duration = Duration::from_millis(100);
+/// Senders that are kept apart. Any host can claim to be one more; the least recently heard goes first.
+const MAX_SENDERS: usize = 1024;
+/// The wait after an error: asking again at once could spin.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// The protocol itself has something to do, or packets to ask for.
-const PROTOCOL: u8 = 1;
+const PROTOCOL_TIMER: u8 = 1;
 /// The rate allows to send again.
-const RATE: u8 = 2;
+const RATE_TIMER: u8 = 2;
 
 /// Lives on an I/O thread.
 pub struct Exchange {
     owner: Arc<SocketLink>,
     remote: Arc<SessionRemote>,
     way: Way,
-    /// Not before `RATE` rings.
+    /// No sending before `RATE_TIMER` is over.
     limited: bool,
     /// The socket wants no more of us but that we send what is left.
     closing: bool,
@@ -57,7 +57,7 @@ enum Way {
 /// What has come in.
 struct Incoming {
     senders: HashMap<Sender, (u64, Unpacker)>,
-    /// Counts packets, so that it shows who was heard last.
+    /// Counts packets, so that it shows which sender was heard last.
     clock: u64,
     limits: Limits,
     /// Whole messages for which the pipe had no room. Nothing is received while there are any.
@@ -102,7 +102,7 @@ impl Exchange {
             // A descriptor that the reactor has no place for goes without: the timers look after it.
             let interest = if writable { Interest::WRITABLE } else { Interest::READABLE };
             if cx.register(fd, interest).is_err() {
-                cx.set_timer(PROTOCOL, TROUBLED);
+                cx.set_timer(PROTOCOL_TIMER, ERROR_PAUSE);
             }
         }
         Box::new(exchange)
@@ -133,8 +133,8 @@ impl Exchange {
                 }
                 (Ok(Received::Packet(..) | Received::Lost(_)), Way::Out(_)) => {}
                 (Ok(Received::Nothing(None)), _) => return,
-                (Ok(Received::Nothing(Some(after))), _) => return cx.set_timer(PROTOCOL, after),
-                (Err(_), _) => return cx.set_timer(PROTOCOL, TROUBLED),
+                (Ok(Received::Nothing(Some(after))), _) => return cx.set_timer(PROTOCOL_TIMER, after),
+                (Err(_), _) => return cx.set_timer(PROTOCOL_TIMER, ERROR_PAUSE),
             }
         }
         cx.again();
@@ -163,7 +163,7 @@ impl Exchange {
                 Ok(Sent::Whole) | Err(_) => packer.sent(),
                 Ok(Sent::NotYet(after)) => {
                     self.limited = true;
-                    return cx.set_timer(RATE, after);
+                    return cx.set_timer(RATE_TIMER, after);
                 }
                 // Its descriptor says when.
                 Ok(Sent::Blocked) => return,
@@ -193,7 +193,7 @@ impl Exchange {
 impl Incoming {
     fn packet(&mut self, sender: Sender, packet: &[u8]) {
         self.clock += 1;
-        if !self.senders.contains_key(&sender) && self.senders.len() >= MOST_SENDERS {
+        if !self.senders.contains_key(&sender) && self.senders.len() >= MAX_SENDERS {
             let oldest = self.senders.iter().min_by_key(|(_, (heard, _))| *heard).map(|(sender, _)| *sender);
             if let Some(oldest) = oldest {
                 self.senders.remove(&oldest);
@@ -218,7 +218,7 @@ impl Source for Exchange {
     fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
         match id {
             timer::LINGER => cx.finish(),
-            RATE => {
+            RATE_TIMER => {
                 self.limited = false;
                 self.send(cx);
             }

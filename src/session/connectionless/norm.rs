@@ -1,5 +1,5 @@
-//! What stands between a socket's pipe and a NORM session: a publisher's messages go out to whoever listens, a
-//! subscriber's come in from all senders, each sender's apart. Subscriptions do not travel; the socket filters.
+//! Between a socket's pipe and a NORM session. A publisher's messages go out to all listeners, a subscriber's come in from all
+//! senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
@@ -23,14 +23,14 @@ use std::time::Duration;
 /// Steps taken in one go, before others have their turn.
 const TURN_STEPS: usize = 64;
 /// Bytes read in one step, and written where a message is longer.
-const PORTION: usize = 64 * 1024;
-/// Asking without a descriptor that tells.
-const UNWATCHED: Duration = Duration::from_millis(10);
-const LOOK: u8 = 1;
-/// How long NORM may take to send what it holds, even where the socket lingers for ever: a rate that nobody's answers
-/// raise may fall so low that it would be hours.
-const EMPTYING: Duration = Duration::from_secs(10);
-const GIVE_UP: u8 = 2;
+const STEP_BYTES: usize = 64 * 1024;
+/// Time between two looks for events where the reactor cannot watch NORM's descriptor.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+const LOOK_TIMER: u8 = 1;
+/// How long NORM may take to send what it holds, even where the socket lingers for ever: a rate that no receiver's answers raise
+/// may fall so low that it would be hours.
+const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
+const GIVE_UP_TIMER: u8 = 2;
 
 /// Lives on an I/O thread.
 pub struct Exchange {
@@ -60,7 +60,7 @@ struct Outgoing {
     packer: Packer,
     /// NORM has had no room, and has not told that there is some.
     blocked: bool,
-    /// What was written last may lie with NORM until a packet is full.
+    /// The last bytes written may lie with NORM until a packet is full.
     unflushed: bool,
     /// Anything was ever written.
     begun: bool,
@@ -106,7 +106,7 @@ impl Exchange {
         };
         let watched = cx.register(norm.socket.fd(), Interest::READABLE).is_ok();
         if !watched {
-            cx.set_timer(LOOK, UNWATCHED);
+            cx.set_timer(LOOK_TIMER, LOOK_INTERVAL);
         }
         Box::new(Exchange {
             owner: session_context.owner,
@@ -145,7 +145,7 @@ impl Exchange {
                             return cx.finish();
                         }
                         if outgoing.empty(&mut self.socket) {
-                            cx.set_timer(GIVE_UP, EMPTYING);
+                            cx.set_timer(GIVE_UP_TIMER, MAX_DRAIN_TIME);
                         }
                     }
                     Step::Idle => {}
@@ -169,7 +169,7 @@ impl Exchange {
     }
 }
 
-/// What came of sending.
+/// The outcome of sending.
 enum Step {
     /// NORM will tell.
     Later,
@@ -201,7 +201,7 @@ impl Outgoing {
             return Step::Later;
         }
         for _ in 0..TURN_STEPS {
-            while self.packer.rest().len() < PORTION
+            while self.packer.rest().len() < STEP_BYTES
                 && let Some(frame) = reader.read()
             {
                 if frame.flags & COMMAND == 0 {
@@ -232,8 +232,8 @@ impl Outgoing {
         Step::Again
     }
 
-    /// Has NORM tell when it has sent what it holds. What it has told before may be older than what was written last.
-    /// `true` the first time.
+    /// Has NORM tell when it has sent what it holds. An earlier announcement may be older than the last write. `true` the first
+    /// time.
     fn empty(&mut self, socket: &mut NormSocket) -> bool {
         let first = !std::mem::replace(&mut self.emptying, true);
         if first {
@@ -251,11 +251,11 @@ impl Incoming {
             readable: VecDeque::new(),
             limits,
             waiting: VecDeque::new(),
-            room: vec![0; PORTION],
+            room: vec![0; STEP_BYTES],
         }
     }
 
-    /// Takes what there is, as long as the pipe does. `true`: there may be more.
+    /// Receives messages, as long as the pipe takes them. `true`: there may be more.
     fn receive(&mut self, socket: &mut NormSocket, writer: &mut LaneWriter) -> bool {
         for _ in 0..TURN_STEPS {
             // Events come first, also where the pipe has no room: with them go senders that are too many.
@@ -336,13 +336,13 @@ impl Source for Exchange {
     }
 
     fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
-        if id == timer::LINGER || id == GIVE_UP {
+        if id == timer::LINGER || id == GIVE_UP_TIMER {
             return cx.finish();
         }
         if !self.watched {
             self.watched = cx.register(self.socket.fd(), Interest::READABLE).is_ok();
             if !self.watched {
-                cx.set_timer(LOOK, UNWATCHED);
+                cx.set_timer(LOOK_TIMER, LOOK_INTERVAL);
             }
         }
         self.go_on(cx);

@@ -2,10 +2,10 @@
 
 use crate::options::SocketOptions;
 
-/// Who was refused waits at least so long: each attempt asks an authenticator again, and tells the monitor. Programs know from
-/// libzmq that a refusal is told once, and look for a second within a second.
+/// A refused connecter waits at least this long: each attempt asks an authenticator again, and tells the monitor. Programs know
+/// from libzmq that a refusal is told once, and look for a second within a second.
 const MIN_REFUSED_BACKOFF_MS: i32 = 1250;
-/// Who is refused over and over waits no longer, unless `ZMQ_RECONNECT_IVL_MAX` says so.
+/// A connecter that is refused over and over waits no longer, unless `ZMQ_RECONNECT_IVL_MAX` says so.
 const MAX_REFUSED_BACKOFF_MS: i32 = 40_000;
 
 /// Grows while attempts fail, handshakes among them; made anew by every success.
@@ -35,8 +35,8 @@ impl Backoff {
         self.least_ms > 0
     }
 
-    /// The next interval in milliseconds, up to a whole basic interval longer by chance, so that peers of a
-    /// restarted server do not all come at once.
+    /// The next interval in milliseconds. It is up to a whole basic interval longer by chance, so that peers of a restarted
+    /// server do not all come at once.
     pub fn next_ms(&mut self, random: u32) -> i32 {
         let jitter = i64::from(random) % i64::from(self.least_ms.max(1));
         let interval = i64::from(self.current_ms) + jitter;
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn after_refusals_it_doubles_whatever_the_maximum() {
+    fn refused_backoff_doubles_under_any_maximum() {
         for (least, most) in [(100, 0), (100, 300), (10, 40_000)] {
             let mut backoff = backoff(least, most);
             assert_eq!(

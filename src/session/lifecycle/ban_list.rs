@@ -12,15 +12,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// For how long the failures of an address are counted together, in milliseconds.
 const BAN_WINDOW_MS: u64 = 60_000;
 
-/// Addresses that are remembered. Whoever has more of them than this can make us forget; nobody can make us grow.
+/// Addresses that are remembered. An attacker that has more of them than this can make us forget; none can make us grow.
 const MAX_ADDRESSES: usize = 4096;
 
 /// Failures of all the peers that a socket's listeners have accepted. Any thread may tell and ask.
 #[derive(Default)]
 pub struct BanList {
-    /// How many failures are too many; 0 counts none. The socket writes it and `ban_ms`, I/O threads read both at
-    /// every accept without a lock, so that nobody pays for a limit that is not set. Nothing else hangs on them, so
-    /// Relaxed.
+    /// How many failures are too many; 0 counts none. The socket writes it and `ban_ms`. I/O threads read both at every accept
+    /// without a lock, so that a limit that is not set costs nothing. Nothing else hangs on them, so Relaxed.
     limit: AtomicU32,
     ban_ms: AtomicU32,
     book: Lock<Book>,
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn who_counts_as_one() {
+    fn addresses_of_one_network_count_as_one() {
         for (one, other, same) in [
             ("2001:db8::1", "2001:db8::ffff:0:2", true),
             ("2001:db8::1", "2001:db8:0:1::1", false),
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_what_is_old_goes_first() {
+    fn memory_is_bounded_and_the_oldest_goes_first() {
         let bans = bans(1, 500);
         let address = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
         for number in 0..MAX_ADDRESSES + 10 {

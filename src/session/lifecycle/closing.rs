@@ -19,7 +19,7 @@ use crate::sys::log::Notice;
 use std::sync::Arc;
 
 impl Session {
-    /// The stream has ended, in whatever stage.
+    /// The stream has ended, in any stage.
     pub(in crate::session) fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
         for id in timer::OF_A_CONNECTION {
             cx.cancel_timer(id);
@@ -69,8 +69,8 @@ impl Session {
         self.lost(cx);
     }
 
-    /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at the
-    /// socket's second look, as programs know it from libzmq, where the send that follows a refusal does not fail yet.
+    /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at
+    /// the socket's second look. Programs know that from libzmq, where the send that follows a refusal does not fail yet.
     fn end_for_good(&mut self, cx: &mut Cx<'_>) {
         match &mut self.connecter {
             Some(connecter) if self.end.is_some() && !self.closing => {
@@ -138,15 +138,15 @@ impl Session {
         notifies.then_some(&b""[..]).into_iter().chain(farewell)
     }
 
-    /// Drops the connection, if there is one, and its lanes. Its halves may be in the hands of the socket's thread, and
-    /// the lanes are to go before the pipe's end does.
+    /// Drops the connection, if there is one, and its lanes. The socket's thread may hold its halves, and the lanes are to go
+    /// before the pipe's end does.
     pub(in crate::session) fn let_go(&mut self) {
         if let Some(connection) = self.withdraw() {
             drop(connection.dismantle());
         }
     }
 
-    /// The program's threads find no connection any more, and whoever waits for it lets go of it.
+    /// The program's threads find no connection any more, and a thread that waits for it lets go of it.
     fn withdraw(&mut self) -> Option<Arc<Connection>> {
         let connection = self.remote.take_connection()?;
         self.owner.connections.remove(&connection);
@@ -207,7 +207,7 @@ impl Session {
             end.close();
         }
         if let Stage::Connected(connection) = &self.stage {
-            // Nobody receives any more, but that the peer goes is to be noticed.
+            // The program receives no more, but that the peer goes is to be noticed.
             connection.with_recv(RecvHalf::stop);
             connection.recall();
         }

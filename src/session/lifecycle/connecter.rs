@@ -46,7 +46,7 @@ pub enum Attempt {
     Asking(Asking),
 }
 
-/// Who is at the other end, compared with the last time.
+/// The peer at the other end, compared with the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Met {
     First,
@@ -56,7 +56,7 @@ pub enum Met {
     Stranger,
 }
 
-/// What came of a step of an attempt.
+/// The outcome of a step of an attempt.
 pub enum Step {
     /// The attempt has begun: its descriptor, or its name, is waited for.
     Begun(Attempt),
@@ -155,8 +155,8 @@ impl Connecter {
         self.refused
     }
 
-    /// A handshake has succeeded: the next time it begins to back off from the start. A connection alone is no success,
-    /// or a server that accepts us only to turn us away would hear from us at the highest rate for ever.
+    /// A handshake has succeeded: the next time it begins to back off from the start. A connection alone is no success. A server
+    /// that accepts us only to turn us away would else hear from us at the highest rate for ever.
     pub fn established(&mut self) {
         self.backoff = Backoff::new(&self.options);
     }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_another_name_is_a_stranger_unless_the_socket_calls_it_what_it_wants() {
+    fn peer_of_another_name_is_a_stranger_unless_the_socket_names_it() {
         let meet_all = |given_id: &[u8]| {
             let mut connecter = connecter(given_id);
             [&b""[..], b"", b"a", b"a", b"b", b""].map(|name| connecter.meet(name))

@@ -25,7 +25,7 @@ impl Session {
         self.follow(cx, step, false);
     }
 
-    /// Acts on what came of a step of the connecter. `watched`: the reactor watches the attempt's descriptor already.
+    /// Acts on the outcome of a step of the connecter. `watched`: the reactor watches the attempt's descriptor already.
     fn follow(&mut self, cx: &mut Cx<'_>, step: Step, watched: bool) {
         match step {
             Step::Begun(attempt) => {

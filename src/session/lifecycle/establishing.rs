@@ -1,4 +1,4 @@
-//! From a stream to a connection: the handshake, the pipe, and who the peer is.
+//! From a stream to a connection: the handshake, the pipe, and the peer's properties.
 
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
@@ -25,8 +25,9 @@ use crate::session::monitor::{descriptor_value, event};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-/// A peer whose authentication has failed for now is told nothing (RFC 25, RFC 27): after so many milliseconds the connection
-/// ends, so that the peer comes back. At once, and it would be back at once, with a question for the same authenticator.
+/// A peer whose authentication has failed for now is told nothing (RFC 25, RFC 27): after this number of milliseconds the
+/// connection ends, so that the peer comes back. At once, and it would be back at once, with a question for the same
+/// authenticator.
 const AUTH_FAILED_SILENCE_MS: i32 = 1100;
 
 impl Session {
@@ -76,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Acts on what came of the handshake. `Some`: something came of that in turn, or the handshake is to be driven on.
+    /// Acts on the outcome of the handshake. `Some`: the next outcome, or the handshake is to be driven on.
     fn act_on(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Option<Outcome> {
         match outcome {
             Outcome::Blocked => {
@@ -211,7 +212,8 @@ impl Session {
             connecter.established();
         }
         self.watch_heartbeat(cx);
-        // First: where the peer has gone already, to send would fail, and what it has said before would be lost.
+        // Receiving comes first: where the peer has gone already, a send would fail, and the bytes that the peer sent before
+        // would be lost.
         self.receive(cx, false);
         self.send(cx);
         if let Stage::Connected(connection) = &self.stage {
@@ -220,8 +222,8 @@ impl Session {
         }
     }
 
-    /// Compares the peer with the last one. A stranger gets a pipe of its own: what waits in the one there is was meant for somebody
-    /// else, and has come from somebody else.
+    /// Compares the peer with the last one. A stranger gets a pipe of its own: messages in the present pipe are for the last
+    /// peer, or from it.
     fn meet(&mut self, peer: Option<&Peer>) -> Met {
         let (Some(connecter), Some(peer)) = (&mut self.connecter, peer) else { return Met::First };
         let met = connecter.meet(&peer.routing_id);
@@ -246,7 +248,7 @@ impl Session {
         Ok((reader, writer, theirs))
     }
 
-    /// Tells the socket who is there.
+    /// Tells the socket of the peer: its properties and its routing id.
     pub(in crate::session) fn introduce(
         &self,
         writer: &mut LaneWriter,

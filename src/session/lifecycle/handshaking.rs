@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
-/// Bytes read in one call. What comes behind the handshake in the same read is handed on.
+/// Bytes read in one call. Bytes behind the handshake in the same read are handed on.
 const READ_BYTES: usize = 2048;
 /// Room for what we say ourselves: all of it where there is a password in it, which growing would leave behind unwiped; else
 /// what is said as a rule. Where many connect at once this is what makes up the most memory at the same time.
@@ -64,7 +64,7 @@ impl Drop for Wiped {
     }
 }
 
-/// What came of driving it.
+/// The outcome of driving it.
 pub enum Outcome {
     /// The stream has no more for now.
     Blocked,
@@ -167,13 +167,13 @@ impl Handshaking {
                 return outcome;
             }
             if self.drained {
-                // What comes later is a new event; to be told that there is nothing is a system call of its own.
+                // Later bytes are a new event; a read that finds none costs a system call of its own.
                 return self.write().err().map_or(Outcome::Blocked, Outcome::Failed);
             }
         }
     }
 
-    /// There is nobody to ask about the peer.
+    /// There is no authenticator to ask about the peer.
     pub fn zap_unavailable(&mut self) -> Option<Outcome> {
         let progress = self.handshake.zap_unavailable();
         self.outcome(progress, Vec::new())

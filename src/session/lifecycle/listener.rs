@@ -25,9 +25,9 @@ const LISTENER_TURN_ACCEPTS: usize = 64;
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// And when it says what it only says of a listener that is none.
 const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
-/// So many connections in a row are lost before anybody could have them that it may as well be the system's fault.
+/// After this number of connections in a row that were lost before they were accepted, it may as well be the system's fault.
 const MAX_LOST_ACCEPTS: u32 = 16;
-const RETRY: u8 = 1;
+const RETRY_TIMER: u8 = 1;
 
 /// What a handshake holds at most, as measured with all mechanisms, and with TLS below.
 const MAX_HANDSHAKE_BYTES: usize = 4096;
@@ -45,7 +45,7 @@ pub struct Listening {
 struct Both {
     /// `None` once closed.
     listener: Lock<Option<Listener>>,
-    /// What came of it. Those that have ended are forgotten from time to time.
+    /// The sessions of accepted connections. Those that have ended are forgotten from time to time.
     sessions: Lock<Vec<Weak<SessionRemote>>>,
 }
 
@@ -135,7 +135,7 @@ impl Acceptor {
             Some(Ok(())) => self.registered = true,
             Some(Err(errno)) => {
                 self.tell(event::ACCEPT_FAILED, errno);
-                cx.set_timer(RETRY, EXHAUSTED_PAUSE);
+                cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
             }
             // Closed meanwhile; the wake that says so is on its way.
             None => {}
@@ -149,21 +149,21 @@ impl Acceptor {
     fn accept(&mut self, cx: &mut Cx<'_>) {
         for taken in 0..LISTENER_TURN_ACCEPTS {
             if memory::is_short() {
-                // Whoever waits to be accepted costs us nothing.
+                // A peer that waits to be accepted costs us nothing.
                 self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
-                return cx.set_timer(RETRY, EXHAUSTED_PAUSE);
+                return cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
             }
             let (accepted, more) = match &*self.shared.listener.lock() {
                 Some(listener) => {
                     let accepted = listener.accept();
-                    // Where nothing came of being told that there is something, nobody tells of it again.
+                    // An event that led to nothing is not told again while the listener stays readable.
                     let more = taken == 0 && matches!(accepted, Ok(None)) && is_readable(listener.fd());
                     (accepted, more)
                 }
                 None => return,
             };
             match accepted {
-                Ok(None) if more => return cx.set_timer(RETRY, EXHAUSTED_PAUSE),
+                Ok(None) if more => return cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE),
                 Ok(None) => return,
                 Ok(Some(stream)) => {
                     self.lost = 0;
@@ -172,7 +172,7 @@ impl Acceptor {
                 Err(error) => {
                     self.tell(event::ACCEPT_FAILED, error.errno());
                     if let Some(pause) = self.pause_after(error) {
-                        return cx.set_timer(RETRY, pause);
+                        return cx.set_timer(RETRY_TIMER, pause);
                     }
                 }
             }
@@ -286,7 +286,7 @@ impl Source for Acceptor {
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
         // It costs the connection that was being taken. Not at once again: what panics every time must not spin.
-        cx.set_timer(RETRY, EXHAUSTED_PAUSE);
+        cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
         true
     }
 }

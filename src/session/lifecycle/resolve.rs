@@ -1,4 +1,4 @@
-//! Names are resolved on threads of their own, so that a slow name server holds up nobody else.
+//! Names are resolved on threads of their own, so that a slow name server holds up no I/O thread.
 
 use crate::errno::Result;
 use crate::sys::lock::Lock;

@@ -56,7 +56,7 @@ pub struct Session {
     pub(in crate::session) endpoints: Endpoints,
     pub(in crate::session) peer_address: String,
     pub(in crate::session) scheme: Scheme,
-    /// What is spoken on the stream, below ZMTP.
+    /// The protocol on the stream, below ZMTP.
     pub(in crate::session) layers: Layers,
     /// Frames of our own, waiting to be sent.
     pub(in crate::session) control: Vec<u8>,
@@ -122,7 +122,7 @@ impl Session {
         (scheme, endpoints): (Scheme, Endpoints),
     ) -> Session {
         remote.letterbox.set_remote(cx.remote());
-        // Whatever was left for us before we had a place.
+        // Flags that were set before we had a place.
         cx.again();
         Session {
             owner: session_context.owner,
@@ -160,7 +160,7 @@ impl Session {
 }
 
 impl Session {
-    /// Sends what there is.
+    /// Sends published messages.
     pub(in crate::session) fn send(&mut self, cx: &mut Cx<'_>) {
         self.flush(cx, false);
     }
@@ -201,7 +201,7 @@ impl Session {
         }
     }
 
-    /// Nothing more can be sent, or nobody would tell of the stream any more. What it holds has been received by the system and
+    /// Nothing more can be sent, or no event would tell of the stream any more. What it holds has been received by the system and
     /// is the program's: the connection ends when that is in the pipe, which may have to wait for credit.
     fn end_when_read(&mut self, cx: &mut Cx<'_>, errno: Errno) {
         let Stage::Connected(connection) = &self.stage else { return };
@@ -212,7 +212,8 @@ impl Session {
         self.receive(cx, true);
     }
 
-    /// Sends what there is, now that the stream has room. Where it still takes nothing nobody would tell of the room again.
+    /// Sends published messages, now that the stream has room. Where it still takes nothing, no event would tell of the room
+    /// again.
     fn send_into_room(&mut self, cx: &mut Cx<'_>) {
         let Stage::Connected(connection) = &self.stage else { return };
         let before = connection.sent_bytes();
@@ -331,7 +332,7 @@ impl Session {
         }
     }
 
-    /// What the heartbeat has to say now. A PING that is due is among what is to be sent.
+    /// The heartbeat's action for now. A PING that is due is appended to `control`.
     fn poll_heartbeat(&mut self, cx: &mut Cx<'_>) -> Action {
         let Stage::Connected(connection) = &self.stage else { return Action::None };
         let state = connection.send_state();
@@ -367,7 +368,7 @@ impl Source for Session {
                     self.receive(cx, ready.hangup || ready.error);
                 }
                 if self.closing && (ready.hangup || ready.error) {
-                    // Nobody reads any more, so nothing else would notice.
+                    // The program reads no more, so nothing else would notice.
                     self.disconnected(cx, Reason::Stream(Errno::PIPE));
                 }
             }
@@ -414,8 +415,8 @@ impl Source for Session {
         match &self.stage {
             Stage::Connecting(_) => self.attempt_ready(cx),
             Stage::Connected(connection) => {
-                // Who is only told that there is something to send need not ask for more; and what is lent is received
-                // by others, but for what lies here already for want of credit.
+                // A session that is only told of published messages need not ask for more bytes. Bytes of a lent stream are
+                // received by its borrower, but for those that lie here already for want of credit.
                 let receives =
                     flags.has(Flags::WRITABLE) || !flags.has(Flags::READABLE) && !connection.is_lent();
                 self.flush(cx, flags == Flags::READABLE);
@@ -448,7 +449,7 @@ impl Source for Session {
             Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),
             Stage::Waiting | Stage::Connecting(_) => None,
         };
-        // Whatever was half done goes, and the pipe with it, of which the socket is told.
+        // The half-done work goes, and the pipe with it, of which the socket is told.
         self.remote.forget_pipe();
         self.let_go();
         self.control.clear();

@@ -1,4 +1,4 @@
-//! The way to the authenticator and back (RFC 27): a pipe to whoever is bound to `inproc://zeromq.zap.01`.
+//! The way to the authenticator and back (RFC 27): a pipe to the socket that is bound to `inproc://zeromq.zap.01`.
 
 use crate::engine::Failure;
 use crate::engine::zap::{ZapReply, ZapRequest};
@@ -27,7 +27,7 @@ pub struct Zap {
 }
 
 impl Zap {
-    /// Asks; the session is woken when there is something to read. `None`: there is nobody to ask. Errors: `ENOMEM`.
+    /// Asks; the session is woken when there is something to read. `None`: there is no authenticator. Errors: `ENOMEM`.
     pub fn ask(
         who: &dyn Authenticators,
         remote: &Arc<SessionRemote>,
@@ -47,7 +47,7 @@ impl Zap {
     pub fn reply(&mut self) -> Option<std::result::Result<ZapReply, Failure>> {
         while let Some(frame) = self.pipe.read() {
             let (more, data) = (frame.more(), frame.data());
-            // What is too long is kept cut, and fails to be a reply.
+            // A reply that is too long is kept cut, and fails to parse.
             self.bytes = self.bytes.saturating_add(data.len());
             if self.frames.len() < MAX_REPLY_FRAMES && self.bytes <= MAX_REPLY_BYTES {
                 self.frames.push(data.to_vec());

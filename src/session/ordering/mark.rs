@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A thread takes this many marks at a time, so that it nearly always counts alone.
-const RANGE_MARKS: u64 = 1 << 20;
+const MARKS_PER_RANGE: u64 = 1 << 20;
 
 thread_local! {
     static MARK: Cell<u64> = const { Cell::new(0) };
@@ -32,11 +32,11 @@ pub(in crate::session) fn note_received() -> u64 {
 /// `None`: the thread has no range yet, or has used it up. A multiple of the range is never a mark, so that 0 is none.
 fn next_in_range(mark: u64) -> Option<u64> {
     let next = mark.wrapping_add(1);
-    (mark != 0 && !next.is_multiple_of(RANGE_MARKS)).then_some(next)
+    (mark != 0 && !next.is_multiple_of(MARKS_PER_RANGE)).then_some(next)
 }
 
 fn first_of(range: u64) -> u64 {
-    range.wrapping_mul(RANGE_MARKS).wrapping_add(1)
+    range.wrapping_mul(MARKS_PER_RANGE).wrapping_add(1)
 }
 
 /// The mark that some thread had when it last looked at a socket.
@@ -90,8 +90,8 @@ mod tests {
         assert_eq!(next_in_range(0), None);
         assert_eq!(first_of(0), 1);
         assert_eq!(next_in_range(1), Some(2));
-        assert_eq!(next_in_range(RANGE_MARKS - 1), None);
-        assert_eq!(next_in_range(first_of(1)), Some(RANGE_MARKS + 2));
+        assert_eq!(next_in_range(MARKS_PER_RANGE - 1), None);
+        assert_eq!(next_in_range(first_of(1)), Some(MARKS_PER_RANGE + 2));
         assert_eq!(next_in_range(u64::MAX), None);
     }
 }

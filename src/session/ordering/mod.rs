@@ -18,8 +18,8 @@
 //! | polls without waiting, and finds nothing | the same, for all sockets that it polls for messages |
 //! | waits | it polls the streams before it sleeps: the waiter notes the mark with the socket |
 //!
-//! A look polls the streams. It receives from each that has something, and waits where an I/O thread is in the middle of
-//! receiving, for at most one turn of that.
+//! A look polls the streams. It receives from each that has bytes. It waits where an I/O thread is in the middle of receiving,
+//! for at most one turn of that.
 //!
 //! **Where it is not kept.** A socket with more than [`MAX_LENT_CONNECTIONS`](super::connections::MAX_LENT_CONNECTIONS)
 //! connections is left to the I/O threads: to poll all of its streams for each message would cost more than the message.

@@ -1,4 +1,4 @@
-//! Messages that have come whole are delivered, whatever stands behind them in the stream.
+//! Messages that have come whole are delivered, with anything behind them in the stream.
 
 use super::halves::{Message, append_frame, pipes, read_all, recv_half, streams};
 use crate::engine::zmtp::Version;
@@ -31,7 +31,7 @@ fn bad_ends(version: Version) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_complete_is_delivered_whatever_ends_the_stream_behind_it() {
+fn complete_messages_are_delivered_before_any_end_of_the_stream() {
     let limits = [(500, u64::MAX), (-1, 800), (-1, u64::MAX)];
     for version in [Version::V1, Version::V2, Version::V3_0, Version::V3_1] {
         for (number, end) in bad_ends(version).iter().enumerate() {

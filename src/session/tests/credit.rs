@@ -61,7 +61,7 @@ fn low_mark() -> SocketOptions {
 }
 
 #[test]
-fn who_gives_credit_receives() {
+fn thread_that_grants_credit_receives() {
     let mut pair = Pair::new(low_mark());
     let start = Instant::now();
     let mut by_itself = false;
@@ -100,7 +100,7 @@ fn a_stream_that_was_busy_is_put_aside_when_more_arrives() {
     pair.patiently(|pair| {
         (&pair.peer).write_all(b"\0\x01x").unwrap();
         arrived += 1;
-        // No more than a stream takes that nobody reads.
+        // No more than a stream takes that is not read.
         thread::sleep(Duration::from_millis(1));
         pair.fixture.owner.connections.lent() == 1
     });
@@ -112,7 +112,7 @@ fn a_stream_that_was_busy_is_put_aside_when_more_arrives() {
 }
 
 #[test]
-fn what_comes_of_it_is_the_sessions_business() {
+fn outcome_of_receiving_for_credit_is_left_to_the_session() {
     let mut pair = Pair::new(low_mark());
     // A PING, which is to be answered, and what is no frame.
     pair.fill(b"\x04\x09\x04PING\0\0ab\x02\xff\xff\xff\xff\xff\xff\xff\xff");
@@ -153,7 +153,7 @@ fn a_panic_on_the_way_ends_the_connection() {
 }
 
 #[test]
-fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
+fn session_coalesces_while_the_program_sends_and_sends_the_rest() {
     let mut options = SocketOptions::new(SocketType::Push);
     options.sndhwm = 10;
     let mut pair = Pair::new(options);
@@ -169,22 +169,23 @@ fn a_session_naps_while_the_program_sends_and_sends_what_it_leaves() {
             }
             bytes
         });
-        let (mut sent, mut naps) = (0usize, 0);
+        let (mut sent, mut coalesced_batches) = (0usize, 0);
         let start = Instant::now();
-        while naps < 3 {
+        while coalesced_batches < 3 {
             assert!(start.elapsed() < PATIENCE);
             if pair.pipe.pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap() {
                 pair.pipe.pipe.flush();
                 sent += 3;
             } else {
-                naps += usize::from(connection.send_for_credit() && connection.coalescing.look().is_some());
+                coalesced_batches +=
+                    usize::from(connection.send_for_credit() && connection.coalescing.look().is_some());
             }
         }
         // One more, to which the program does nothing else.
         let greeting = 64 + 28;
         total.store(greeting + sent + 3, std::sync::atomic::Ordering::SeqCst);
         while !pair.pipe.pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap() {
-            assert_eq!(pair.pipe.parker.park(Some(PATIENCE)), Ok(true), "nobody sends");
+            assert_eq!(pair.pipe.parker.park(Some(PATIENCE)), Ok(true), "the I/O thread sends");
         }
         pair.pipe.pipe.flush();
         assert!(reading.join().unwrap() >= sent);
@@ -214,11 +215,11 @@ fn an_io_thread_that_is_turned_away_waits_to_be_let_in() {
 }
 
 #[test]
-fn who_keeps_up_goes_on_when_the_stream_takes_no_more() {
+fn draining_thread_goes_on_when_the_stream_takes_no_more() {
     let mut pair = Pair::new(SocketOptions::new(SocketType::Push));
     let connection = pair.fixture.owner.connections.first().unwrap();
     let body = vec![7; 64 * 1024];
-    // Far more than a stream takes that nobody reads.
+    // Far more than a stream takes that is not read.
     const COUNT: usize = 500;
     for _ in 0..COUNT {
         assert!(pair.pipe.pipe.write(&mut OutFrame::bytes(&body, false)).unwrap());
@@ -227,7 +228,7 @@ fn who_keeps_up_goes_on_when_the_stream_takes_no_more() {
     }
     drop(connection);
     let sent = COUNT * (9 + body.len());
-    assert!(pair.pipe.pipe.queued().0 > 0, "nobody would have waited for that");
+    assert!(pair.pipe.pipe.queued().0 > 0, "the stream was never full");
     pair.peer.set_read_timeout(Some(PATIENCE)).unwrap();
     let (mut bytes, mut buffer) = (0, vec![0; 1024 * 1024]);
     while bytes < 64 + 28 + sent {

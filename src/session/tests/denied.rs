@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 #[test]
-fn what_a_thread_may_not_do_is_left_to_the_io_thread_for_good() {
+fn denied_call_is_left_to_the_io_thread_for_good() {
     for errno in [Errno::PERM, Errno::ACCES, Errno(libc::ENOSYS)] {
         let (ours, mut theirs) = streams();
         let (mut left, right) = pipes(0, false);

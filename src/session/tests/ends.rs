@@ -25,7 +25,7 @@ struct Connection {
     end: End,
 }
 
-/// The peer, and what it has not written yet.
+/// The peer, and the bytes that it has not written yet.
 struct Sender<'w> {
     stream: Option<UnixStream>,
     rest: &'w [u8],
@@ -143,7 +143,7 @@ fn interleave(seed: u64) {
 }
 
 #[test]
-fn a_prefix_of_whole_messages_is_read_and_all_of_them_where_the_peer_lingered() {
+fn whole_messages_are_read_and_all_of_them_where_the_peer_lingered() {
     (0..200).for_each(interleave);
 }
 
@@ -159,7 +159,7 @@ fn a_stream_that_is_to_end_is_read_to_its_end_as_credit_allows() {
         assert_eq!(received, expected);
         assert_eq!(left.read().unwrap().data(), number);
     }
-    // The reason that was first, whatever comes later.
+    // The first reason stays, also when others follow.
     peer.write_all(b"\0\x01x").unwrap();
     open.recv.end_when_read(Errno::PIPE);
     assert_eq!(

@@ -89,7 +89,7 @@ pub fn recv_half(right: Pipe, version: Version, limits: Limits) -> (RecvHalf, pi
 }
 
 #[test]
-fn what_is_received_comes_out_however_it_was_cut() {
+fn received_frames_come_out_under_any_cut() {
     for (seed, version) in
         [Version::V1, Version::V2, Version::V3_0, Version::V3_1].repeat(3).iter().enumerate()
     {
@@ -145,7 +145,7 @@ fn what_is_received_comes_out_however_it_was_cut() {
 }
 
 #[test]
-fn what_is_told_of_is_received_although_the_handshake_had_left_nothing() {
+fn bytes_after_the_handshake_are_received_on_their_event() {
     let (ours, mut theirs) = streams();
     let (mut left, right) = pipes(5, false);
     let (mut half, _end) = recv_half(right, Version::V3_1, NO_LIMITS);
@@ -309,7 +309,7 @@ fn batches_are_as_large_as_they_may_be() {
     half.read_at_most(30);
     theirs.send(&[0, 1, b'x'].repeat(100)).unwrap();
     assert_eq!(half.receive(ours.as_fd(), 0, &mut Vec::new()), Received::Blocked);
-    // What was not asked for of a datagram is lost.
+    // The bytes of a datagram beyond the read are lost.
     assert_eq!((0..99).take_while(|_| left.read().is_some()).count(), 10);
 
     let (mut left, right) = pipes(0, false);
@@ -382,7 +382,7 @@ pub fn write_some(left: &mut Pipe, rest: &mut &[Message]) {
 }
 
 #[test]
-fn what_is_sent_arrives_however_the_stream_takes_it() {
+fn sent_frames_arrive_under_any_cut() {
     // As they lie, or framed for a version.
     let forms = [None, Some(Version::V1), Some(Version::V2), Some(Version::V3_0)];
     for (seed, framed) in forms.repeat(3).into_iter().enumerate() {

@@ -80,7 +80,7 @@ impl Lending {
         });
     }
 
-    /// Whether the system has something from the peer that nobody has received.
+    /// Whether the system has bytes of the peer that are not received yet.
     fn has_bytes(&self) -> bool {
         let fd = self.fixture.owner.connections.first().unwrap().raw_fd();
         let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
@@ -101,7 +101,7 @@ impl Lending {
         }
     }
 
-    /// Looks again and again until it is so, with the streams in the I/O thread's hands or on their way there.
+    /// Looks again and again until it is so, with the streams watched by the I/O thread or on their way there.
     fn patiently(&mut self, mut is_so: impl FnMut(&mut Lending) -> bool) {
         let start = Instant::now();
         while !is_so(self) {
@@ -161,7 +161,7 @@ fn come_back_slowly(lending: &mut Lending) {
 }
 
 #[test]
-fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
+fn message_that_came_before_the_loan_is_received_without_the_io_thread() {
     let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
     // Again if the I/O thread was faster after all.
     loop {
@@ -188,7 +188,7 @@ fn what_came_before_is_there_although_the_io_thread_has_not_been_told() {
 }
 
 #[test]
-fn what_came_while_somebody_held_the_stream_without_looking_is_there() {
+fn message_that_came_during_an_idle_loan_is_received() {
     let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
     let connection = first.fixture.owner.connections.first().unwrap();
     let start = Instant::now();
@@ -252,13 +252,13 @@ fn the_thread_that_waits_receives_itself() {
 }
 
 #[test]
-fn a_connection_whose_thread_stays_away_is_taken_back() {
+fn connection_is_taken_back_from_a_thread_that_stays_away() {
     let mut lending = Lending::new(pull());
     come_back_quickly(&mut lending);
     lending.patiently(|lending| lending.lent() == 0);
     lending.say(b"\0\x01x");
     assert_eq!(lending.pipe.recv(), b"x");
-    // What comes before that is received as well.
+    // Bytes that come before that are received as well.
     come_back_quickly(&mut lending);
     lending.say(b"\0\x01y");
     assert_eq!(lending.pipe.recv(), b"y");
@@ -497,13 +497,13 @@ fn a_thread_that_may_not_receive_is_served_by_the_io_thread_for_good() {
 }
 
 #[test]
-fn a_stream_that_gives_nothing_in_spite_of_what_it_has_makes_nobody_spin() {
+fn stream_that_withholds_its_bytes_makes_no_thread_spin() {
     let mut lending = Lending::new(pull());
     lending.borrow();
     lending.fixture.refuse_there(Call::Receive, Errno::AGAIN, 5);
     lending.say(b"\0\x01a");
     let _refused = faults::refuse(Call::Receive, Errno::AGAIN, 1000);
-    // Sooner or later the I/O thread has it, and asks again until it has what there is.
+    // Sooner or later the I/O thread has the stream, and asks again until it has the bytes.
     assert_eq!(lending.recv(), b"a");
     let asked = (0..1000).take_while(|_| faults::next(Call::Receive).is_some()).count();
     assert!(asked > 800, "asked {} times", 1000 - asked);

@@ -1,5 +1,5 @@
-//! A panic on the I/O thread costs the connection it happened in. The injection point is the monitor: whoever observes
-//! is called in the middle of a session's work.
+//! A panic on the I/O thread costs the connection it happened in. The injection point is the monitor: its observer is called in
+//! the middle of a session's work.
 
 use crate::ctx::{Context, SocketTicket};
 use crate::engine::Security;
@@ -98,7 +98,7 @@ impl Fixture {
         self.context.choose_io_thread(0).unwrap()
     }
 
-    /// Refuses a call to the I/O thread so many times. Returns when that has begun.
+    /// Refuses a call to the I/O thread `times` times. Returns when that has begun.
     pub(super) fn refuse_there(&self, call: Call, errno: Errno, times: u32) {
         let (begun, has_begun) = channel();
         self.io_thread().add(Box::new(move |cx| {

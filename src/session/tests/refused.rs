@@ -50,7 +50,7 @@ fn a_stream_that_takes_nothing_in_spite_of_its_room_is_offered_it_again() {
         }
         let _refused = (!there).then(|| crate::sys::faults::refuse(Call::Send, Errno::AGAIN, 1));
         for byte in b"ab" {
-            // The second goes behind the first, whoever sends it.
+            // The second goes behind the first, from either sender.
             pipe.pipe.write(&mut crate::message::OutFrame::bytes(&[*byte], false)).unwrap();
         }
         pipe.pipe.flush();

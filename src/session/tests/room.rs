@@ -42,7 +42,7 @@ fn is_watched_for_room(fixture: &Fixture, n: usize) -> (bool, SocketPipe) {
 }
 
 #[test]
-fn a_local_stream_is_watched_for_room_where_somebody_watches_the_descriptor() {
+fn local_stream_is_watched_for_room_where_the_program_watches_the_descriptor() {
     let fixture = Fixture::new(pull());
     let name = format!("ferrozmq-room-{}", std::process::id());
     let (listening, _) = fixture.listen_at(Scheme::Ipc, &format!("@{name}"));

@@ -115,7 +115,7 @@ fn commands_need_no_credit_and_subscriptions_do() {
 }
 
 #[test]
-fn what_does_not_open_ends_the_connection() {
+fn box_that_does_not_open_ends_the_connection() {
     let open = [0, 5];
     type Spoil = fn(&mut Vec<u8>);
     let cases: [(Spoil, Failure); 3] = [
@@ -138,7 +138,7 @@ fn what_does_not_open_ends_the_connection() {
 }
 
 #[test]
-fn limits_hold_for_what_is_in_the_boxes_and_around_them() {
+fn limits_hold_for_boxes_and_their_contents() {
     let limits = Limits { frame: 100, message: 400, subscriptions: false };
     let outcome = |frames: &[(usize, u8)]| {
         let (ours, mut theirs) = streams();

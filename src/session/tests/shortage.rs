@@ -93,7 +93,7 @@ fn all_that_is_sent_arrives_although_memory_is_refused_time_and_again() {
 }
 
 #[test]
-fn a_peer_is_not_held_to_be_dead_while_there_is_no_memory_for_what_it_says() {
+fn peer_is_not_held_dead_while_memory_for_its_messages_is_short() {
     let intervals = Intervals { ping_ms: 100, timeout_ms: 100, ttl_ds: 1 };
     let (ours, mut theirs) = streams();
     let (_left, right) = pipes(0, false);

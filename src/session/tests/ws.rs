@@ -16,7 +16,7 @@ fn roles() -> [Role; 2] {
     [Role::Client { host: "a:1".into(), path: "/".into() }, Role::Server]
 }
 
-/// Of the one who sends and the one who receives.
+/// Of the sender and of the receiver.
 pub fn ends(role: usize, sealed: bool) -> (ws::Outgoing, ws::Incoming) {
     let (near, far) = match sealed {
         true => {

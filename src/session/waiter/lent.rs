@@ -1,8 +1,8 @@
 //! The connections that a waiting thread has borrowed, and its sleep over them.
 //!
-//! The thread polls their streams and receives what comes, so a round trip wakes no I/O thread. It borrows before it sleeps, keeps
-//! what it has from sleep to sleep of one wait, and gives everything back when the wait is over. What is borrowed is decided by
-//! [`front_policy`](super::front_policy), and for each stream by its connection.
+//! The thread polls their streams and receives what comes, so a round trip wakes no I/O thread. It borrows before it sleeps, and
+//! keeps the loans from sleep to sleep of one wait. When the wait is over it gives everything back. What is borrowed is decided
+//! by [`front_policy`](super::front_policy), and for each stream by its connection.
 
 use super::front_policy::{Borrowing, FrontPolicy, FrontUse, Wanted, borrowing};
 use crate::errno::{Errno, Result};
@@ -31,13 +31,13 @@ pub struct LentConnections {
     last: Vec<Weak<Connection>>,
     /// Whose front epoll instance may watch some of `last`.
     front: Option<Arc<Parker>>,
-    /// What is polled. Kept from call to call, so that nothing is allocated.
+    /// The descriptors to poll. Kept from call to call, so that nothing is allocated.
     fds: Vec<PollFd>,
 }
 
 impl LentConnections {
-    /// Sleeps until `parker` is unparked, one of `raw` is ready, or something has been received for one of `sockets`. The parker is
-    /// registered with their mailboxes. `raw` is up to date afterwards. What is borrowed stays for the next sleep.
+    /// Sleeps until `parker` is unparked, one of `raw` is ready, or something has been received for one of `sockets`. The parker
+    /// is registered with their mailboxes. `raw` is up to date afterwards. The loans stay for the next sleep.
     ///
     /// Errors: `EINTR`, as [`Parker::park`]; over `raw` and with a mask those of [`Parker::poll`] and [`Parker::bell`].
     pub fn sleep<'a>(
@@ -95,8 +95,8 @@ impl LentConnections {
         self.in_front = false;
     }
 
-    /// Borrows what there is, if that has changed since the last sleep. `front`: the thread's parker, if the thread can sleep in its
-    /// front epoll instance.
+    /// Borrows the connections of the wait, if those have changed since the last sleep. `front`: the thread's parker, if the
+    /// thread can sleep in its front epoll instance.
     fn refresh<'a>(
         &mut self,
         sockets: impl Iterator<Item = &'a SocketLink> + Clone,

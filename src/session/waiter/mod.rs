@@ -1,10 +1,10 @@
 //! How a thread of the program waits for sockets, in `zmq_send`, `zmq_recv`, `zmq_poll` and their like.
 //!
-//! Each thread has one [`Waiter`]: a [`Parker`] with its bell and its front epoll instance, the connections that the thread has
-//! [borrowed](lent), and the mailboxes that the parker is registered with. The order of a wait:
+//! Each thread has one [`Waiter`]. It has a [`Parker`] with its bell and its front epoll instance. It has the connections that
+//! the thread has [borrowed](lent), and the mailboxes that the parker is registered with. The order of a wait:
 //!
 //! 1. [`Waiter::take`]; the parker is registered with the mailbox of each socket.
-//! 2. The thread looks at the sockets. What comes from then on ends the sleep.
+//! 2. The thread looks at the sockets. Any later event ends the sleep.
 //! 3. The thread sleeps, receiving for itself meanwhile, and looks again.
 //! 4. [`Waiter::keep`]: the connections go back.
 //!
@@ -105,7 +105,7 @@ impl Waiter {
     /// Lets the socket wake the thread, to be undone by [`unregister`](Waiter::unregister).
     pub fn register(&self, socket: &SocketLink) {
         socket.mailbox.register(&self.parker);
-        // What an earlier call has left would end the first sleep for nothing. What comes from now on shows in the look that
+        // What an earlier call has left would end the first sleep for nothing. An event from now on shows in the look that
         // follows.
         self.parker.forget();
     }

@@ -7,9 +7,9 @@ use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::{self, Header};
 use crate::message::{BY_REFERENCE_MIN_BYTES, LARGE, MORE};
 
-/// Bodies shorter than this are received into the pipe's blocks, several at a time, and cut out of there, once the peer has
-/// sent one as long. That takes fewer system calls than to read each into memory of its own. Not before: for a length that is only
-/// announced no room is made.
+/// Bodies shorter than this are received into the pipe's blocks, several at a time, and cut out of there. That begins once the
+/// peer has sent one as long. That takes fewer system calls than to read each into memory of its own. Not before: for a length
+/// that is only announced no room is made.
 const IN_BLOCKS_MAX_BYTES: usize = 32 * 1024;
 
 impl RecvHalf {
@@ -111,8 +111,8 @@ impl RecvHalf {
         }
     }
 
-    /// Whether the frame may enter the pipe. At the beginning of a message that asks for credit, and everything
-    /// complete is flushed, so that the message can show whole or not at all.
+    /// Whether the frame may enter the pipe. At the beginning of a message that asks for credit, and flushes all complete
+    /// messages. So the message can show whole or not at all.
     fn begin_frame(&mut self, header: &Header) -> Result<bool, Failure> {
         let mut weight = header.body_len;
         if self.inside {
@@ -130,7 +130,7 @@ impl RecvHalf {
         Ok(true)
     }
 
-    /// Makes visible what came before a message or a command that is not here whole.
+    /// Makes all messages visible that came before an incomplete message or command.
     fn show_whole_messages(&mut self) {
         if self.content {
             self.content = false;
@@ -183,8 +183,8 @@ impl RecvHalf {
         Command::parse(body).is_subscription_request()
     }
 
-    /// A command stays where it lies. What the socket does not want is made into one that the pipe's reader passes
-    /// over, whatever the peer sent and wherever it came.
+    /// A command stays where it lies. An unwanted command, of any kind and from anywhere, is made into one that the pipe's reader
+    /// passes over.
     fn accept_command(
         &mut self,
         header: &Header,

@@ -61,7 +61,7 @@ impl Scratch {
         Ok(self.bytes.get_mut(self.to..).unwrap_or_default())
     }
 
-    /// So many bytes of the room have been filled.
+    /// Counts `bytes` of the room as filled.
     pub fn filled(&mut self, bytes: usize) {
         self.to = self.to.saturating_add(bytes).min(self.bytes.len());
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_stays_when_room_is_made() {
+    fn waiting_bytes_stay_when_room_is_made() {
         let mut scratch = Scratch::default();
         put(&mut scratch, b"abcdef");
         scratch.consume(4);

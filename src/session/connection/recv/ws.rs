@@ -57,7 +57,7 @@ impl RecvHalf {
         }
     }
 
-    /// Appends a ping of ours to `control`, if somebody keeps watch.
+    /// Appends a ping of ours to `control`, if there is a heartbeat.
     pub fn append_ping(&mut self, control: &mut Vec<u8>) {
         let Some(heartbeat) = &mut self.heartbeat else { return };
         match &mut self.form {
@@ -128,7 +128,7 @@ impl RecvHalf {
         let len = usize::try_from(body_len).map_err(|_| Failure::TOO_LARGE)?;
         let have = self.scratch.pending().len();
         let mut builder = BodyBuilder::with_expected(len);
-        // What is here is unmasked where it lies, once: there is to be memory for it.
+        // Received bytes are unmasked where they lie, once: there is to be memory for it.
         builder.trust(have);
         builder.spare().map_err(Failure::Errno)?;
         let weight = if self.inside { header.header_len as u64 } else { 0 };
