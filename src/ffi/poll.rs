@@ -7,7 +7,7 @@ use crate::sys::poll::SigMask;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::mem::offset_of;
 
-/// What `poll` waits on.
+/// A descriptor that `poll` waits on.
 #[allow(non_camel_case_types)]
 pub type zmq_fd_t = c_int;
 

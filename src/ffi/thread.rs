@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// What a thread runs.
+/// The function that a thread runs.
 #[allow(non_camel_case_types)]
 pub type zmq_thread_fn = unsafe extern "C-unwind" fn(arg: *mut c_void);
 
@@ -19,7 +19,7 @@ struct Thread {
     born: Born,
 }
 
-/// What is handed to the new thread.
+/// The function and its argument, handed to the new thread.
 struct Start {
     run: zmq_thread_fn,
     arg: *mut c_void,

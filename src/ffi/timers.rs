@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is called when a timer falls due.
+/// The handler of a timer, called when it falls due.
 #[allow(non_camel_case_types)]
 pub type zmq_timer_fn = unsafe extern "C-unwind" fn(timer_id: c_int, arg: *mut c_void);
 
@@ -21,7 +21,7 @@ struct Set {
     timers: Lock<Timers<Handler>>,
 }
 
-/// What the program wants called, and with what.
+/// The program's handler and its argument.
 #[derive(Clone, Copy)]
 struct Handler {
     run: zmq_timer_fn,

@@ -1,4 +1,4 @@
-//! What the peers of a publisher have said and it has not read yet.
+//! Frames of a publisher's peers that it has not read yet.
 
 use crate::errno::Result;
 use crate::message::Frame;
@@ -29,7 +29,8 @@ pub trait Listener {
         0
     }
 
-    /// Takes a frame in. Errors: `ENOMEM`, `ENOBUFS` for more than the peer may want; better no peer then than one whose wishes are not what it thinks.
+    /// Takes a frame in. Errors: `ENOMEM`; `ENOBUFS` for more than the peer may subscribe to. The peer is dropped then: it would
+    /// believe in subscriptions that it does not have.
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()>;
 }
 
@@ -53,7 +54,7 @@ impl Backlog {
     }
 }
 
-/// What a turn has left of a pipe.
+/// The state of a pipe after its turn.
 enum Left {
     Nothing,
     More,

@@ -373,7 +373,7 @@ fn a_subscriber_that_leaves_is_forgotten_in_steps() {
             bench.settle();
             let gone = before - bench.get(ZMQ_TOPICS_COUNT);
             assert!(gone <= CALL_UNITS.cast_signed(), "{socket_type:?} {option:?}: {gone} at once");
-            // What a program receives without another look at what has happened.
+            // Frames that a program receives without another look at events.
             while bench.pattern.recv(&mut bench.pipes).is_ok() {
                 told -= 1;
             }

@@ -5,7 +5,7 @@ use crate::pipe::PipeId;
 use crate::sys::memory;
 use slotmap::SecondaryMap;
 
-/// What a topic weighs beyond its own bytes.
+/// Weight of a topic beyond its own bytes.
 const TOPIC_OVERHEAD_BYTES: usize = 64;
 
 /// The topics or groups of each pipe, counted.
@@ -14,7 +14,7 @@ pub struct Holdings {
     pipes: SecondaryMap<PipeId, Held>,
     /// Topics of all pipes.
     total: usize,
-    /// What those of one pipe may weigh; 0: no limit.
+    /// Most weight of one pipe's topics; 0: no limit.
     limit_bytes: usize,
 }
 

@@ -1,10 +1,10 @@
-//! What each socket type does with its pipes.
+//! The behaviour of each socket type towards its pipes.
 //!
 //! A pattern knows pipes by their ids and nothing of descriptors, mailboxes or waiting: every operation is done at
 //! once or answers `EAGAIN`. The socket tells it what happens to the pipes and calls again when something has.
 //!
-//! What peers send and the program never sees is dealt with as far as the [`Budget`](crate::pipe::Budget) of a call goes. So each
-//! loop over it asks the budget first, and leaves what it does not reach where it is.
+//! Frames that the program never sees are handled as far as the [`Budget`](crate::pipe::Budget) of a call goes. So each loop over
+//! them asks the budget first, and leaves the rest in the pipe.
 //!
 //! Semantics: RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB, XSUB), RFC 30 (PUSH, PULL), RFC 31 (PAIR), RFC 41
 //! (CLIENT, SERVER); RFC 48 (RADIO, DISH), RFC 49 (SCATTER, GATHER), RFC 52 (CHANNEL), RFC 51 (PEER), zmq_socket(3),
@@ -108,7 +108,7 @@ pub enum Pattern {
     Channel(Channel),
 }
 
-/// What became of a frame that was sent.
+/// The outcome of sending a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// The pattern has dealt with the frame, which may mean that it was dropped.
@@ -224,7 +224,7 @@ trait Behaviour {
     }
 }
 
-/// The same expression for whichever pattern it is.
+/// The same expression for each pattern.
 macro_rules! each {
     ($pattern:expr, $name:ident => $call:expr) => {
         match $pattern {
@@ -391,7 +391,7 @@ impl Pattern {
         each!(self, pattern => pattern.terminated(pipes, pipe));
     }
 
-    /// `zmq_setsockopt` for what is this type's alone; `None`: the option is not.
+    /// `zmq_setsockopt` for this type's own options; `None`: the option is another's.
     pub fn set_option(
         &mut self,
         pipes: &mut Pipes,
@@ -402,8 +402,8 @@ impl Pattern {
         each!(self, pattern => pattern.set_option(pipes, options, option, value))
     }
 
-    /// `zmq_getsockopt` for what is this type's alone; `None`: the option is not. Answers how many bytes of `out` the
-    /// value takes.
+    /// `zmq_getsockopt` for this type's own options; `None`: the option is another's. Answers how many bytes of `out` the value
+    /// takes.
     pub fn option(&self, option: i32, out: &mut [u8]) -> Option<Result<usize>> {
         each!(self, pattern => pattern.option(option, out))
     }
@@ -414,7 +414,7 @@ impl Pattern {
         each!(self, pattern => pattern.join(pipes, join, group))
     }
 
-    /// What messages of the pipe's peer carry (SERVER, PEER).
+    /// The routing id that messages of the pipe's peer carry (SERVER, PEER).
     pub fn routing_id(&self, pipe: PipeId) -> Option<u32> {
         each!(self, pattern => pattern.routing_id(pipe))
     }

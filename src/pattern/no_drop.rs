@@ -5,10 +5,10 @@ use crate::pipe::Pipes;
 
 /// When a publisher that drops nothing is told to wait.
 ///
-/// Beside the credit there is what the publisher knows of it. libzmq's hears of credit that came back only now and
-/// then, so a burst above the high-water mark meets `EAGAIN` however fast the messages leave; programs, and libzmq's
-/// own tests, count on the burst being noticed. So here: what is known is used up first, then the publisher is told
-/// to wait once, and the next look finds what has come back meanwhile. One that waits looks again before it sleeps.
+/// The publisher does not know of all its credit. libzmq's hears of returned credit only now and then, so a burst above the
+/// high-water mark meets `EAGAIN` however fast the messages leave. Programs, and libzmq's own tests, count on that. So here:
+/// known credit is used up first, then the publisher is told to wait once, and the next look finds the credit that has come back
+/// meanwhile. One that waits looks again before it sleeps.
 #[derive(Debug)]
 pub struct NoDrop {
     /// Messages that may be sent before the next look.

@@ -1,10 +1,10 @@
-//! What the program of an XPUB is to hear: subscriptions, and what else the peers send.
+//! Notifications for the program of an XPUB: subscriptions, and the peers' own messages.
 //!
 //! A program may be slower than its peers, or never listen at all, and they must not fill its memory for it. So there is a bound
-//! ([`MAX_UNREAD_NOTIFICATIONS`]), beside as many notifications as there are subscriptions. What happens at the bound depends on the
-//! notifications that the program wants. If it wants a topic's first subscription and its last end, it need not hear of topics
-//! that have come and gone meanwhile: these are [folded](Notifications::tell). If it wants all notifications, the peers wait for
-//! it. One that sees everything is waited for.
+//! ([`MAX_UNREAD_NOTIFICATIONS`]), beside as many notifications as there are subscriptions. What happens at the bound depends on
+//! the notifications that the program wants. If it wants a topic's first subscription and its last end, it need not hear of
+//! topics that have come and gone meanwhile: these are [folded](Notifications::tell). If it wants all notifications, the peers
+//! wait for it.
 
 use crate::message::Msg;
 use crate::pipe::PipeId;
@@ -38,7 +38,7 @@ pub struct Notification {
 /// A peer has subscribed to a topic, or has ended that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Whose doing it is, where the program is to hear of each peer.
+    /// The peer, where the program is to hear of each peer.
     pub of: Option<PipeId>,
     /// No peer was subscribed to the topic that was ended.
     pub is_idle: bool,
@@ -158,7 +158,7 @@ impl Notifications {
     }
 }
 
-/// What a notification tells of; `None` where there is no memory for the topic, which is as long as a peer likes.
+/// The subject of a notification; `None` where there is no memory for the topic, which is as long as a peer likes.
 fn subject(news: News, topic: &[u8]) -> Option<Subject> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(topic.len()).ok()?;

@@ -25,7 +25,7 @@ pub struct Radio {
     leaving: BTreeSet<PipeId>,
     /// The last group that was looked at for them; `None`: the next look begins with the first.
     looked_at: Option<Vec<u8>>,
-    /// What the peers have said and was not read yet.
+    /// Pipes with frames that were not read yet.
     backlog: Backlog,
     /// Pipes that cannot join, so get every message.
     all_groups: Vec<PipeId>,

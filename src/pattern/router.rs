@@ -420,7 +420,7 @@ mod tests {
         bench.send(&["p", "x"]).unwrap();
         assert_eq!(second.recv(), ["x"]);
         drop(first);
-        // What the one that loses its name has sent is read to its end, and comes under that name.
+        // Messages of the peer that loses its name are read to the end, and come under that name.
         second.send(&["1", "2"]);
         second.send(&["3"]);
         assert_eq!(bench.recv_frame().unwrap().0, "p");
@@ -479,7 +479,7 @@ mod tests {
         first.pipe.write_routing_id(b"its own").unwrap();
         first.send(&["x"]);
         assert_eq!(bench.recv(), ["given", "x"]);
-        // While that one is there the name is taken, and the peer is called what it calls itself.
+        // While that one is there the name is taken, and the peer keeps its own name.
         let mut second = join(&mut bench);
         second.pipe.write_routing_id(b"its own").unwrap();
         second.send(&["y"]);

@@ -1,4 +1,4 @@
-//! Which peer is called what, for sockets that address their peers.
+//! The names of peers, for sockets that address them.
 
 use crate::errno::{Errno, Result};
 use crate::pipe::{PipeId, Pipes};

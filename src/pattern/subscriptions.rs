@@ -1,4 +1,4 @@
-//! What a subscriber has subscribed to: how often each topic, as `ZMQ_UNSUBSCRIBE` takes back one subscription only.
+//! The topics of a subscriber, each with a count, as `ZMQ_UNSUBSCRIBE` takes back one subscription only.
 
 use super::topic_tree::{Cursor, Step, TopicTree, Value, Walked};
 use crate::errno::Result;

@@ -1,7 +1,7 @@
 //! Peers that have not heard yet of all that a subscriber wants.
 //!
-//! What a socket is subscribed to can be much, and a peer that comes and goes has it told time and again. So new peers are told
-//! in turn, a part at a time, as far as the budget of the call goes. Topics that the program subscribes to meanwhile are told at
+//! A socket may have many subscriptions, and a peer that comes and goes is told all of them each time. So new peers are told in
+//! turn, a part at a time, as far as the budget of the call goes. Topics that the program subscribes to meanwhile are told at
 //! once to the peers that are past them, and to the others in their turn.
 
 use crate::pipe::PipeId;
@@ -17,7 +17,7 @@ pub struct Telling<C> {
     turns: VecDeque<(PipeId, C)>,
 }
 
-/// What a turn has left of a peer.
+/// The state of a peer after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     All,

@@ -26,13 +26,13 @@ pub struct Xpub {
     settings: Settings,
     /// The program hears of subscriptions and of what else the peers send.
     speaks: bool,
-    /// What the program is to receive.
+    /// The messages that the program is to receive.
     notifications: Notifications,
     /// The program has tried to receive: it is not one that only sends.
     listens: bool,
     /// Nothing is read, and no peer forgotten, before the program has received more.
     stalled: bool,
-    /// What the peers have said and was not read yet.
+    /// Pipes with frames that were not read yet.
     backlog: Backlog,
     /// Messages of peers of which some frames were read.
     readings: SecondaryMap<PipeId, Reading>,
@@ -141,7 +141,7 @@ impl Xpub {
         Ok(())
     }
 
-    /// Does what a subscription asks for. What the program is to hear of it. Errors: `ENOMEM`.
+    /// Does what a subscription asks for. The notification for the program. Errors: `ENOMEM`.
     fn hear(
         &mut self,
         pipe: PipeId,
@@ -190,7 +190,8 @@ impl Xpub {
         }
     }
 
-    /// What may wait for the program without its peers having to: one that sees each subscription misses none.
+    /// Notifications that may wait for the program before its peers have to wait: a program that sees each subscription misses
+    /// none.
     fn tolerance(&self) -> Tolerance {
         if self.listens && self.settings.tells_all() {
             Tolerance::All
@@ -199,7 +200,8 @@ impl Xpub {
         }
     }
 
-    /// Forgets what has gone with its peer, and tells the program, as far as the budget goes and the program listens.
+    /// Forgets the subscriptions of peers that are gone, and tells the program, as far as the budget goes and the program
+    /// listens.
     fn forget_leavers(&mut self, pipes: &mut Pipes) {
         while self.subscribers.has_leaving_pipes() && !self.is_full() && pipes.budget.allows() {
             let (speaks, manual, settings) = (self.speaks, self.settings.manual, &self.settings);

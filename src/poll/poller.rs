@@ -203,7 +203,7 @@ impl PollerHandle {
 }
 
 impl PollerEvent {
-    /// What fills places where nothing is ready.
+    /// Fills places of items that are not ready.
     pub const NOTHING: PollerEvent =
         PollerEvent { socket: ptr::null_mut(), fd: -1, user_data: ptr::null_mut(), events: 0 };
 }
@@ -285,8 +285,8 @@ impl Item {
     }
 }
 
-/// Hands what is ready to `put`, in the order of the items, for as long as there is room, and counts it. `told` is what
-/// the system said of each item; empty where all are sockets.
+/// Hands ready items to `put`, in their order, for as long as there is room, and counts them. `told` is what the system said of
+/// each item; empty where all are sockets.
 fn look(
     items: &[Item],
     told: &[PollFd],

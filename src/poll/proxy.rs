@@ -98,7 +98,7 @@ impl Proxy {
             self.obey(control)?;
             done = true;
         }
-        // Asked in every state: a proxy that rests ends with its context all the same.
+        // Asked in every state: a paused proxy ends with its context, too.
         let frontend = self.requests.from.events()?;
         let backend = if self.one_socket { frontend } else { self.replies.from.events()? };
         if self.state == State::Active {
@@ -220,7 +220,7 @@ impl Direction {
         Ok(self.frames.is_empty())
     }
 
-    /// Sends what the capture is to have: `false` if it has no room, which it will tell of.
+    /// Sends the capture's copies: `false` if it has no room; its events will tell of room.
     fn flush_copies(&mut self, capture: Option<Handle>) -> Result<bool> {
         if let Some(capture) = capture {
             while send_first(capture, &mut self.copies, &mut self.within_copy)?.is_some() {}

@@ -1,4 +1,4 @@
-//! Sessions: what stands between a socket's pipe and a stream, and the listeners that make them.
+//! Sessions, each between a socket's pipe and a stream, and the listeners that make them.
 #![forbid(unsafe_code)]
 
 mod connection;
@@ -52,8 +52,8 @@ impl SessionHandle {
     }
 }
 
-/// Connects on an I/O thread, again and again. `pipe` is the session's end of the pipe, where the socket has made
-/// one already (it has not with `ZMQ_IMMEDIATE`). `routing_id` is what the socket calls the peer; empty: what that calls itself.
+/// Connects on an I/O thread, again and again. `pipe` is the session's end of the pipe, where the socket has made one already (it
+/// has not with `ZMQ_IMMEDIATE`). `routing_id` is the socket's name for the peer; empty: the peer's own.
 pub fn connect(
     io_thread: &Handle,
     session_context: SessionContext,

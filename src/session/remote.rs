@@ -50,7 +50,7 @@ impl SessionRemote {
         self.letterbox.raise(Flags::TERMINATE);
     }
 
-    /// The pipe there was is no longer the session's: what becomes of it does not matter.
+    /// The present pipe is no longer the session's: its events are ignored from now on.
     pub fn forget_pipe(&self) {
         self.pipes.fetch_add(1, Ordering::Relaxed);
     }

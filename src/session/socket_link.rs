@@ -1,4 +1,4 @@
-//! What a socket and its sessions and listeners share.
+//! State that a socket and its sessions and listeners share.
 
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
@@ -10,7 +10,7 @@ use crate::session::monitor::Monitor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// What other threads tell a socket.
+/// Commands of other threads to a socket.
 pub enum Command {
     /// Something happened on the other end of one of its pipes.
     Pipe(PipeId, PipeEvent),

@@ -1,4 +1,4 @@
-//! The inproc names of a context, and what the two sides of a connection need of each other.
+//! The inproc names of a context, and the data that the two sides of a connection need of each other.
 
 use crate::ctx::{Mailbox, SocketId};
 use crate::errno::Result;
@@ -47,14 +47,14 @@ impl Authenticators for Names {
     }
 }
 
-/// What a connecting socket needs of a bound one.
+/// The data that a connecting socket needs of a bound one.
 #[derive(Clone)]
 pub struct Bound {
     pub owner: Arc<SocketLink>,
     pub marks: Marks,
 }
 
-/// What a binding socket needs of one that connected too early.
+/// The data that a binding socket needs of one that connected too early.
 pub struct Pending {
     /// The binder's end.
     pub pipe: Pipe,

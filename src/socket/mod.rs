@@ -154,7 +154,7 @@ impl Handle {
         self.0.last_rcvmore()
     }
 
-    /// `ZMQ_EVENTS`: [`POLLIN`], [`POLLOUT`], after processing what other threads said. Errors: `ETERM`, `ENOTSOCK`.
+    /// `ZMQ_EVENTS`: [`POLLIN`], [`POLLOUT`], after processing other threads' commands. Errors: `ETERM`, `ENOTSOCK`.
     ///
     /// Takes no lock if nothing has happened since the last time: `zmq_poll` over thousands of sockets hangs on it.
     #[inline]

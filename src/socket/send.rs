@@ -19,7 +19,7 @@ use crate::pipe::{PipeId, Wake};
 use crate::session::{INLINE_SEND_MIN_BYTES, MAX_DRAIN_MS};
 use std::sync::Arc;
 
-/// What the fast path leaves to the slow one.
+/// The part of a call that the fast path leaves to the slow one.
 pub(super) enum Left {
     /// All of it; and the lock, where it was free.
     Everything(Option<Locked>),
@@ -39,8 +39,8 @@ impl Handle {
         }
     }
 
-    /// As [`send_bytes`](Handle::send_bytes), for a message, which is the empty message afterwards. After a failure it is what it
-    /// was, but says whether it was to be a part. Returns how many bytes it had.
+    /// As [`send_bytes`](Handle::send_bytes), for a message. On success its content is taken and it becomes empty. After a
+    /// failure it is unchanged, but says whether it was to be a part. Returns how many bytes it had.
     #[inline(always)]
     pub fn send_message(self, message: &mut Msg, more: bool, flags: i32) -> Result<usize> {
         let mut left = Left::Everything(None);
@@ -186,8 +186,8 @@ pub(super) fn wake_reader(mut socket: Locked, pipe: PipeId) -> Result<()> {
     Ok(())
 }
 
-/// The last frame of a message was large, `len` bytes. If all of the message is heavy, sees to it that it leaves, without the
-/// socket's lock.
+/// The last frame of a message was large, `len` bytes. If the whole message has [`INLINE_SEND_MIN_BYTES`], it is drained into the
+/// stream without the socket's lock.
 #[cold]
 fn drain_blocking(socket: Locked, len: usize) -> Result<()> {
     if socket.pipes.last_weight() >= INLINE_SEND_MIN_BYTES {

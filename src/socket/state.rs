@@ -36,8 +36,8 @@ pub struct Socket {
     pub(super) ticket: SocketTicket,
 }
 
-/// Commands that one call obeys at most: some milliseconds' worth. Peers that come and go all the time while the program is
-/// elsewhere leave any number of them. A publisher is to know of its subscribers before it sends, so this is not less.
+/// Commands that one call obeys at most: some milliseconds' worth. Peers that come and go while the program calls nothing leave
+/// any number of them. A publisher is to know of its subscribers before it sends, so this is not less.
 const MAX_COMMANDS: usize = 10_000;
 
 /// How a pipe has come about.
@@ -156,7 +156,7 @@ impl Socket {
             }
             Command::Gone(session) => self.endpoints.forget_session(&session),
             Command::Over { session, seen: true } => session.terminate(),
-            // Nothing of it shows in the call that hears of it.
+            // The call that first hears of it must not show it: the session ends at the next look.
             Command::Over { session, seen: false } => {
                 self.owner.mailbox.send(Command::Over { session, seen: true });
             }

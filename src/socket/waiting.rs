@@ -4,7 +4,7 @@ use crate::errno::{Errno, Result};
 use crate::session::{Deadline, SocketLink, Waiter};
 use std::sync::Arc;
 
-/// What a thread waits for.
+/// The event that a thread waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum For {
     Sending,

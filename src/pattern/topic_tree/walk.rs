@@ -35,7 +35,7 @@ pub enum Step {
     StopBefore,
 }
 
-/// What became of a walk.
+/// The outcome of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Walked {
     /// There are no more topics. The next walk begins with the first.

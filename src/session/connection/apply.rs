@@ -31,7 +31,7 @@ struct State {
     policy: LendPolicy,
 }
 
-/// What becomes of a thread's request for a stream.
+/// The answer to a thread's request for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lending {
     /// It is not lent: another thread has it, the I/O thread keeps it for a while, or it is over.
@@ -42,7 +42,7 @@ pub enum Lending {
     InFront,
 }
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// The transition has happened.

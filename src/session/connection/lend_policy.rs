@@ -17,8 +17,8 @@ const MIN_QUICK_RETURNS: u8 = 2;
 /// The I/O thread keeps a stream that is not for lending for this long. That is a stream that fills whole blocks while the
 /// program, which only receives, works on received messages. Or it is one that two threads want at once.
 const LEND_BACKOFF: Duration = Duration::from_millis(50);
-/// Times in a row that the system tells a thread of bytes that are not there. Another thread may have received it meanwhile, but
-/// not each time.
+/// Times in a row that the system tells a thread of bytes that are not there. Another thread may have received them meanwhile,
+/// but not each time.
 const MIN_VAIN_WAKES: u8 = 16;
 const MAX_VAIN_WAKE_GAP: Duration = Duration::from_millis(10);
 /// Longer than any process runs.
@@ -33,7 +33,7 @@ const MIN_IDLE_ROOM_WAKES: u8 = 4;
 /// Wake-ups that follow each other faster do not count: they find the I/O thread awake.
 const MIN_IDLE_ROOM_WAKE_GAP_MS: u64 = 2;
 
-/// What the policy has seen of one stream.
+/// The policy's observations of one stream.
 #[derive(Debug, Default)]
 pub struct LendPolicy {
     /// The stream is not lent before this.
@@ -207,7 +207,7 @@ impl LendPolicy {
 mod tests {
     use super::*;
 
-    /// A burst that took so long to receive, and a thread that asks again after `worked`.
+    /// A burst that took `took` to receive, and a thread that asks again after `worked`.
     fn burst(policy: &mut LendPolicy, now: &mut Instant, bytes: usize, took: Duration, worked: Duration) {
         let begun = *now;
         *now += took;

@@ -86,7 +86,7 @@ pub struct Connection {
     pub heartbeats: bool,
 }
 
-/// What became of the I/O thread's attempt to send.
+/// The outcome of the I/O thread's attempt to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
     /// The I/O thread has tried.
@@ -99,7 +99,7 @@ pub enum Flush {
     Later(Duration),
 }
 
-/// What became of draining.
+/// The outcome of draining.
 enum Drained {
     /// All has left, or nothing can leave any more.
     Over,
@@ -178,7 +178,7 @@ impl Connection {
         Flush::Sent(sent)
     }
 
-    /// On the I/O thread, once all is sent and the session ends: says farewell where the transport has one.
+    /// On the I/O thread, once all is sent and the session ends: sends the closing frame where the protocol has one.
     pub fn part(&self) {
         if let Some(half) = self.send.lock_for_session().as_mut() {
             half.part(self.fd.as_fd());
@@ -198,7 +198,7 @@ impl Connection {
         }
     }
 
-    /// How sending stands. Waits for a thread of the program that is at it.
+    /// The state of sending. Waits for a thread of the program that is sending.
     pub fn send_state(&self) -> SendState {
         let state = self.send_half().as_mut().map(|half| {
             let held_bytes = net::held_bytes(self.fd.as_fd()).unwrap_or(0);
@@ -257,7 +257,7 @@ impl Connection {
                 self.leave_blocked();
                 true
             }
-            // There is nothing to be done for it.
+            // The half is gone: there is nothing to send.
             Sent::Over => true,
             Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => false,
         }
@@ -373,7 +373,7 @@ impl Connection {
         holds
     }
 
-    /// Waits for so long for the stream to take more. Whether it does.
+    /// Waits for at most `patience` for the stream to take more. Whether it does.
     fn await_room(&self, patience: Duration) -> bool {
         let mut fds = [PollFd { fd: self.raw_fd(), events: libc::POLLOUT, revents: 0 }];
         poll(&mut fds, Some(patience)) == Ok(1)
@@ -494,7 +494,7 @@ impl Connection {
         self.recv.lock(&self.remote)
     }
 
-    /// Frees what is kept only to be used again, unless another thread is at it.
+    /// Frees buffers that are kept only to be used again, unless another thread holds a half.
     pub fn tidy(&self) {
         if let Some(mut half) = self.try_recv_half() {
             let _ = half.as_mut().map(RecvHalf::tidy);

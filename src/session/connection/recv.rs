@@ -34,7 +34,7 @@ pub enum RecvForm {
     Raw,
 }
 
-/// What became of an attempt to receive.
+/// The outcome of an attempt to receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     /// The stream has no more for now.
@@ -71,7 +71,7 @@ pub struct Limits {
     /// Bytes of all frames of one message together, the headers of all but the first among them: frames with nothing
     /// in them cost something too.
     pub message: u64,
-    /// The socket wants what says what the peer wants: SUBSCRIBE and CANCEL, JOIN and LEAVE.
+    /// The socket wants the peer's subscriptions: SUBSCRIBE and CANCEL, JOIN and LEAVE.
     pub subscriptions: bool,
 }
 
@@ -116,9 +116,9 @@ pub struct RecvHalf {
     opened: Option<(u8, usize)>,
     /// The fault of the frame behind those that have been opened already.
     forged: Option<Failure>,
-    /// What lies between the stream and us.
+    /// The tunnel between the stream and this half.
     tunnel: Option<Arc<Tunnel>>,
-    /// The peer has said farewell: what comes behind it is nothing.
+    /// The peer has sent a closing frame: bytes behind it are dropped.
     farewell: bool,
     /// Between the frames of a message.
     inside: bool,

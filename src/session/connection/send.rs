@@ -30,7 +30,7 @@ pub enum SendForm {
     Raw,
 }
 
-/// What became of an attempt to send.
+/// The outcome of an attempt to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// Everything left; the pipe's writer wakes us.
@@ -88,7 +88,7 @@ pub struct SendHalf {
     sent_bytes: u64,
     /// What lies between the stream and us.
     tunnel: Option<Arc<Tunnel>>,
-    /// The farewell that the protocol has is said.
+    /// The closing frame of the protocol (a WebSocket's CLOSE) is appended.
     farewell: bool,
     /// See [`keep_size`](SendHalf::keep_size).
     keeps_size: bool,
@@ -293,7 +293,8 @@ impl SendHalf {
         }
     }
 
-    /// For a session that ends while the socket has not closed the pipe yet: says farewell, as far as the stream takes it.
+    /// For a session that ends while the socket has not closed the pipe yet: sends the protocol's closing frame, as far as the
+    /// stream takes it.
     pub fn part(&mut self, fd: BorrowedFd<'_>) {
         let ended = self.say_farewell() && self.send_for_session(fd) == Sent::Ended;
         if let Some(tunnel) = &self.tunnel

@@ -27,8 +27,8 @@
 //! Laws, which the tests check over all inputs:
 //! - Where the mark is low no thread of the program writes much: a program that sets it wants to hear of a slow peer soon. It
 //!   must not hear only when the system's buffers are full as well.
-//! - A thread that is not streaming writes itself what is little. The I/O thread would cost two changes of context.
-//! - A thread drains only what leaves as it lies, into a stream that holds enough for the peer to go on meanwhile.
+//! - A thread that is not streaming writes few bytes itself. The I/O thread would cost two changes of context.
+//! - A thread drains only frames that leave as they lie, into a stream that holds enough for the peer to go on meanwhile.
 //! - Urgent frames neither wait nor are left to another thread.
 //! - The time between two looks stays between [`MIN_COALESCING_INTERVAL`] and [`MAX_COALESCING_INTERVAL`].
 
@@ -83,7 +83,7 @@ impl Outlet {
         (1..LOW_HWM_MESSAGES).contains(&self.hwm)
     }
 
-    /// Whether a thread of the program may wait until the stream has taken what waits.
+    /// Whether a thread of the program may wait until the stream has taken all waiting bytes.
     pub fn is_drainable(self) -> bool {
         !self.has_low_mark() && self.as_they_lie && !self.tunnelled
     }

@@ -15,7 +15,7 @@ thread_local! {
     static SENDING_NS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How fast a socket sends, to whichever peer.
+/// How fast a socket sends, to all its peers together.
 #[derive(Debug, Default)]
 pub struct SendRate {
     /// When it last sent, in nanoseconds since the first that this process sent less what the thread had spent sending by then. A

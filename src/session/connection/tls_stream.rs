@@ -21,7 +21,7 @@ impl Tunnel {
         Ok(Tunnel(Lock::new(Tls::new(settings)?)))
     }
 
-    /// Says farewell, if the stream takes it.
+    /// Sends TLS's close_notify, if the stream takes it.
     pub fn close(&self, fd: BorrowedFd<'_>) {
         let mut tls = self.0.lock();
         tls.close();
@@ -57,7 +57,7 @@ impl Tunnel {
             }
         }
         match tls.transmit(&mut Stream(fd)) {
-            // It is ours to send from here on; the next write begins with it, maybe on a thread that may.
+            // The tunnel holds the bytes from here on. The next write begins with them, maybe on a thread that is permitted to.
             Err(errno) if errno.would_block() || errno.is_denial() || errno.is_shortage() => Ok(written),
             outcome => outcome.map(|()| written),
         }

@@ -14,8 +14,8 @@ use std::time::Duration;
 pub struct WriteCoalescing {
     /// Batches that the program has sent since the last look. Written by both; a count alone, so Relaxed.
     batches: AtomicU32,
-    /// The program has sent a part of a batch that is too large for one turn. A guess whichever of its threads reads or writes it,
-    /// so Relaxed.
+    /// The program has sent a part of a batch that is too large for one turn. A guess for all threads that read or write it, so
+    /// Relaxed.
     large: AtomicBool,
     /// Time between the session's last look and its next, in microseconds; 0: it does not look by itself. The session writes it, a
     /// thread of the program that has published something reads it. Relaxed, since the edge is made by the fences of the law.

@@ -1,5 +1,5 @@
-//! What stands between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is two
-//! frames; a datagram that is no message is dropped.
+//! Between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is two frames; a datagram
+//! that is no message is dropped.
 
 use super::pipe_end::Parts;
 use crate::ctx::Guard;
@@ -101,7 +101,7 @@ struct Exchange {
     /// `out` holds a datagram that the system would not take yet.
     waiting: bool,
     registered: bool,
-    /// The socket wants no more of us but that we send what is left.
+    /// The socket has closed its end: only the rest is sent.
     closing: bool,
     // The lanes go before the end does.
     reader: LaneReader,
@@ -156,8 +156,8 @@ impl Exchange {
         }
     }
 
-    /// BodyRing datagrams to the socket while there are any and it takes them. Where it does not, the system keeps some
-    /// and drops the rest, as it does with any receiver that is too slow.
+    /// Passes datagrams to the socket while there are any and it takes them. Where it does not, the system keeps some and drops
+    /// the rest, as it does with any receiver that is too slow.
     fn receive(&mut self, cx: &mut Cx<'_>) {
         if !self.socket.receives() || self.closing {
             return;
@@ -173,7 +173,7 @@ impl Exchange {
                     let Some(datagram) = self.room.get(..length) else { continue };
                     let Some(body) = self.form.decode(datagram, from, &mut self.first) else { continue };
                     if deliver(&mut self.writer, &self.first, body).is_err() {
-                        // There is no memory for it. Others come.
+                        // There is no memory for this one: it is lost, as datagrams may be.
                         self.writer.rollback();
                     }
                 }
@@ -202,15 +202,15 @@ impl Exchange {
                     }
                     return;
                 }
-                // What cannot be sent is lost, as it may be anywhere on its way.
+                // A datagram that cannot be sent is lost, as it may be anywhere on its way.
                 Ok(()) | Err(_) => {}
             }
         }
         cx.again();
     }
 
-    /// Takes a message out of the pipe and makes a datagram of it. `false`: there is none. What comes without a way to
-    /// send, or is no message of two frames, goes nowhere.
+    /// Takes a message out of the pipe and makes a datagram of it. `false`: there is none. A message without a way to send, or of
+    /// another number of frames than two, is dropped.
     fn take(&mut self) -> bool {
         loop {
             let Some(first) = self.reader.read() else { return false };
@@ -229,7 +229,7 @@ impl Exchange {
         }
     }
 
-    /// The socket wants no more of us.
+    /// The socket has closed its end.
     fn close(&mut self, cx: &mut Cx<'_>) {
         if std::mem::replace(&mut self.closing, true) {
             return;

@@ -38,7 +38,7 @@ pub struct Exchange {
     way: Way,
     /// No sending before `RATE_TIMER` is over.
     limited: bool,
-    /// The socket wants no more of us but that we send what is left.
+    /// The socket has closed its end: only the rest is sent.
     closing: bool,
     // The lanes go before the end does.
     reader: LaneReader,
@@ -99,7 +99,7 @@ impl Exchange {
             _guard: session_context.guard,
         };
         for &(fd, writable) in exchange.socket.fds() {
-            // A descriptor that the reactor has no place for goes without: the timers look after it.
+            // A descriptor that the reactor cannot register is served by the timers alone.
             let interest = if writable { Interest::WRITABLE } else { Interest::READABLE };
             if cx.register(fd, interest).is_err() {
                 cx.set_timer(PROTOCOL_TIMER, ERROR_PAUSE);
@@ -108,7 +108,7 @@ impl Exchange {
         Box::new(exchange)
     }
 
-    /// Lets the protocol have its way and takes what has come in.
+    /// Runs the protocol and receives packets.
     fn receive(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..TURN_PACKETS {
             if let Way::In(incoming) = &mut self.way {
@@ -118,7 +118,7 @@ impl Exchange {
                         return;
                     }
                     if deliver_whole(&mut self.writer, message).is_err() {
-                        // There is no memory for it. Others come.
+                        // There is no memory for this message: it is dropped.
                         self.writer.rollback();
                     }
                     incoming.waiting.pop_front();
@@ -178,7 +178,7 @@ impl Exchange {
         }
     }
 
-    /// The socket wants no more of us.
+    /// The socket has closed its end.
     fn close(&mut self, cx: &mut Cx<'_>) {
         if std::mem::replace(&mut self.closing, true) {
             return;

@@ -39,7 +39,7 @@ pub struct Exchange {
     way: Way,
     /// The reactor has a place for the descriptor.
     watched: bool,
-    /// The socket wants no more of us but that we send what is left.
+    /// The socket has closed its end: only the rest is sent.
     closing: bool,
     // The lanes go before the end does.
     reader: LaneReader,
@@ -157,7 +157,7 @@ impl Exchange {
         }
     }
 
-    /// The socket wants no more of us.
+    /// The socket has closed its end.
     fn close(&mut self, cx: &mut Cx<'_>) {
         if std::mem::replace(&mut self.closing, true) {
             return;
@@ -171,7 +171,7 @@ impl Exchange {
 
 /// The outcome of sending.
 enum Step {
-    /// NORM will tell.
+    /// NORM is full, and will tell of room.
     Later,
     /// There is more, but others have their turn.
     Again,
@@ -180,7 +180,7 @@ enum Step {
 }
 
 impl Outgoing {
-    /// Takes what NORM tells. `true`: all has been sent and nothing more comes.
+    /// Handles NORM's events. `true`: all has been sent and nothing more comes.
     fn hear(&mut self, socket: &mut NormSocket) -> bool {
         let mut done = false;
         while let Some(event) = socket.next_event() {
@@ -283,14 +283,14 @@ impl Incoming {
         true
     }
 
-    /// BodyRing on what waits. `false`: the pipe has no room for all of it.
+    /// Passes waiting messages to the pipe. `false`: the pipe has no room for all of it.
     fn deliver(&mut self, writer: &mut LaneWriter) -> bool {
         while let Some(message) = self.waiting.front() {
             if !writer.check() {
                 return false;
             }
             if deliver_whole(writer, message).is_err() {
-                // There is no memory for it. Others come.
+                // There is no memory for this message: it is dropped.
                 writer.rollback();
             }
             self.waiting.pop_front();

@@ -117,7 +117,7 @@ impl Session {
         if let (Some(send), Some(recv)) = connection.dismantle() {
             let mut writer = recv.into_writer();
             for message in self.last_words() {
-                // Without memory the program has to do without.
+                // Without memory the program does not get them.
                 if writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
                     writer.flush();
                 }
@@ -126,7 +126,7 @@ impl Session {
         }
     }
 
-    /// What the program is to receive when a connection has ended.
+    /// The messages that the program receives when a connection has ended.
     fn last_words(&self) -> impl Iterator<Item = &[u8]> {
         let options = &*self.options;
         let notifies = if options.raw_socket {
@@ -194,7 +194,7 @@ impl Session {
         self.owes_hiccup = false;
     }
 
-    /// The socket wants no more of us.
+    /// The socket has closed its end.
     pub(in crate::session) fn close(&mut self, cx: &mut Cx<'_>) {
         if std::mem::replace(&mut self.closing, true) {
             return;
@@ -224,7 +224,7 @@ impl Session {
         }
     }
 
-    /// The socket wants no more of a peer that wants too much.
+    /// The socket drops a peer that subscribes to too much.
     fn tell_refusal(&self, errno: Errno, now_ms: u64) {
         static NOTICE: Notice = Notice::new();
         let limit = self.options.max_subscriptions_size;

@@ -20,9 +20,9 @@ pub struct Connecter {
     plan: ConnectPlan,
     options: Arc<SocketOptions>,
     backoff: Backoff,
-    /// What the socket calls the peer (`ZMQ_CONNECT_ROUTING_ID`); empty: what that calls itself.
+    /// The socket's name for the peer (`ZMQ_CONNECT_ROUTING_ID`); empty: the peer's own.
     given_id: Vec<u8>,
-    /// What the last peer called itself.
+    /// The last peer's own name.
     met: Option<Vec<u8>>,
     /// The session waits only for its socket to see that there is no connection and will be none.
     over: bool,
@@ -52,7 +52,7 @@ pub enum Met {
     First,
     /// The same peer, or one that has the same name.
     Again,
-    /// One of another name: what was meant for the last peer is not meant for it.
+    /// One of another name: messages for the last peer are not for it.
     Stranger,
 }
 
@@ -74,13 +74,13 @@ pub enum Step {
     },
 }
 
-/// A talk with the proxy.
+/// The exchange with the proxy.
 pub struct Asking {
     fd: OwnedFd,
     socks: Box<Socks5>,
-    /// What the stream has not taken yet.
+    /// The bytes that the stream has not taken yet.
     out: Zeroizing<Vec<u8>>,
-    /// What the proxy said and the protocol has not taken yet.
+    /// The proxy's bytes that the protocol has not taken yet.
     heard: Vec<u8>,
 }
 
@@ -121,7 +121,7 @@ impl Connecter {
         self.endpoint.clone_from(&self.resolved);
     }
 
-    /// What the socket calls the peer; empty: what that calls itself.
+    /// The socket's name for the peer; empty: the peer's own.
     pub fn given_id(&self) -> &[u8] {
         &self.given_id
     }
@@ -261,7 +261,7 @@ impl Connecter {
 }
 
 impl Asking {
-    /// Talks as far as the stream goes; `true` when the proxy has connected us.
+    /// Goes on with the exchange as far as the stream allows; `true` when the proxy has connected us.
     fn exchange(&mut self) -> Result<bool> {
         loop {
             self.socks.output(&mut self.out);

@@ -26,7 +26,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 /// A peer whose authentication has failed for now is told nothing (RFC 25, RFC 27): after this number of milliseconds the
-/// connection ends, so that the peer comes back. At once, and it would be back at once, with a question for the same
+/// connection ends, so that the peer comes back. If it ended at once, the peer would be back at once, and would ask the same
 /// authenticator.
 const AUTH_FAILED_SILENCE_MS: i32 = 1100;
 
@@ -37,7 +37,7 @@ impl Session {
         // A Unix socket has room again each time that its peer reads, which would wake us in each step of the handshake.
         let for_room = is_raw || self.scheme.is_over_tcp();
         let registered = match (watched, for_room) {
-            // What has happened since is found by trying.
+            // Events in between are found by trying.
             (true, true) => Ok(()),
             (true, false) => cx.reregister(fd.as_raw_fd(), Interest::READABLE),
             (false, true) => cx.register(fd.as_raw_fd(), READABLE_AND_WRITABLE),
@@ -204,7 +204,7 @@ impl Session {
         }
     }
 
-    /// From here on threads of the program may be there as well.
+    /// From here on threads of the program may use the connection, too.
     fn begin_data_phase(&mut self, cx: &mut Cx<'_>, connection: Arc<Connection>) {
         self.remote.set_connection(Arc::clone(&connection));
         self.owner.connections.add(connection);
@@ -217,7 +217,7 @@ impl Session {
         self.receive(cx, false);
         self.send(cx);
         if let Stage::Connected(connection) = &self.stage {
-            // What had to be sent kept a stream without credit from being put aside.
+            // Bytes to send kept a stream without credit with the reactor.
             connection.settle(Received::NoCredit);
         }
     }

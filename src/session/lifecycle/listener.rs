@@ -1,4 +1,4 @@
-//! A listening socket on an I/O thread, and the sessions that came of it.
+//! A listening socket on an I/O thread, and the sessions of its connections.
 
 use crate::ctx::{Context, Guard, HandshakeTicket};
 use crate::engine::Security;
@@ -23,13 +23,13 @@ use std::time::Duration;
 const LISTENER_TURN_ACCEPTS: usize = 64;
 /// How long to wait when the system has no descriptors left: asking again at once would spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
-/// And when it says what it only says of a listener that is none.
+/// How long to wait after an error that the system gives only for a broken listener.
 const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
 /// After this number of connections in a row that were lost before they were accepted, it may as well be the system's fault.
 const MAX_LOST_ACCEPTS: u32 = 16;
 const RETRY_TIMER: u8 = 1;
 
-/// What a handshake holds at most, as measured with all mechanisms, and with TLS below.
+/// Memory that a handshake holds at most, as measured with all mechanisms, and with TLS below.
 const MAX_HANDSHAKE_BYTES: usize = 4096;
 const MAX_TLS_HANDSHAKE_BYTES: usize = 64 * 1024;
 
@@ -285,7 +285,7 @@ impl Source for Acceptor {
     }
 
     fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
-        // It costs the connection that was being taken. Not at once again: what panics every time must not spin.
+        // The connection that was being accepted is lost. The next attempt waits: a panic at each attempt must not spin.
         cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
         true
     }

@@ -5,14 +5,14 @@ use crate::sys::lock::Lock;
 use crate::sys::thread::{self, ThreadSettings};
 use std::sync::Arc;
 
-/// A question that a thread is at.
+/// A lookup that runs on a thread of its own.
 pub struct Lookup<A> {
     answer: Arc<Lock<Option<Result<A>>>>,
 }
 
 impl<A: Send + 'static> Lookup<A> {
-    /// Asks on a new thread; `done` is called there once [`take`](Lookup::take) has something. A lookup that is
-    /// dropped goes unheard; its thread ends when the system's resolver lets it. Errors: `EAGAIN` (no more threads).
+    /// Asks on a new thread; `done` is called there once [`take`](Lookup::take) has something. The answer of a dropped lookup is
+    /// discarded; its thread ends when the system's resolver lets it. Errors: `EAGAIN` (no more threads).
     pub fn start(
         ask: impl FnOnce() -> Result<A> + Send + 'static,
         done: impl FnOnce() + Send + 'static,

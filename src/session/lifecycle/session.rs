@@ -29,11 +29,11 @@ use std::time::Duration;
 /// which there was no memory.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
-/// What the socket gives a session.
+/// The part of a socket that a session gets.
 pub struct SessionContext {
     pub owner: Arc<SocketLink>,
     pub options: Arc<SocketOptions>,
-    /// What the options and the socket's keys make of its handshakes.
+    /// The configuration of its handshakes, by the options and the socket's keys.
     pub security: Security,
     pub authenticators: Arc<dyn Authenticators>,
     pub guard: Guard,
@@ -60,7 +60,7 @@ pub struct Session {
     pub(in crate::session) layers: Layers,
     /// Frames of our own, waiting to be sent.
     pub(in crate::session) control: Vec<u8>,
-    /// The socket wants no more of us but that we send what is left.
+    /// The socket has closed its end: only the rest is sent.
     pub(in crate::session) closing: bool,
     /// There was no memory for the hiccup that is to come before the next attempt.
     pub(in crate::session) owes_hiccup: bool,
@@ -252,7 +252,7 @@ impl Session {
             Some(Received::NoMemory) => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
             Some(Received::End) => {
                 if !self.control.is_empty() {
-                    // The answer to a farewell, say. If the stream does not take it, so be it.
+                    // Such as the answer to a closing frame. It is dropped if the stream does not take it.
                     connection.send(&self.control, true, false);
                 }
                 return self.disconnected(cx, Reason::Stream(Errno::PIPE));
@@ -266,7 +266,7 @@ impl Session {
         }
     }
 
-    /// Does what threads of the program have left to do on the connection.
+    /// Does the work that threads of the program have deferred on the connection.
     fn run_deferred(&mut self, cx: &mut Cx<'_>, deferred: Deferred) {
         let Stage::Connected(_) = &self.stage else { return };
         if deferred.panicked {
@@ -312,7 +312,7 @@ impl Session {
     }
 
     fn beat(&mut self, cx: &mut Cx<'_>) {
-        // What the stream takes by now is a sign of life, and so is what lies in it.
+        // Bytes that the stream has taken by now are a sign of life, and so are bytes that lie in it.
         self.send(cx);
         self.receive(cx, true);
         if self.poll_heartbeat(cx) == Action::Expired {

@@ -41,7 +41,7 @@ impl Untaken {
         self.pause_ms > 0
     }
 
-    /// The system holds so many bytes now: after how long the session looks again, or `None`: it ends.
+    /// The system holds `held_bytes` now. Returns the time until the session looks again, or `None`: it ends.
     pub fn look(&mut self, held_bytes: u64, now_ms: u64) -> Option<Duration> {
         if held_bytes < self.held_bytes {
             (self.held_bytes, self.moved_ms) = (held_bytes, now_ms);

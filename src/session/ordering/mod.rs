@@ -1,4 +1,4 @@
-//! What a peer said first is seen first.
+//! Messages that arrived first are seen first, across sockets.
 //!
 //! **The law.** A thread of the program has received something for itself, on one socket. From then on it sees on every other
 //! socket what had arrived there before.

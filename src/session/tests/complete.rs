@@ -6,7 +6,7 @@ use crate::session::connection::recv::{Limits, Received};
 use std::io::Write;
 use std::os::fd::AsFd;
 
-/// What stands behind a message in the same read, and ends the connection or never comes whole.
+/// Bytes behind a message in the same read that end the connection or are never complete.
 fn bad_ends(version: Version) -> Vec<Vec<u8>> {
     let framed = |parts: &[(bool, &[u8])]| {
         let mut wire = Vec::new();

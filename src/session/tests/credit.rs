@@ -1,4 +1,4 @@
-//! What a thread of the program does itself when it gives credit, and when it has none left.
+//! The work of a thread of the program when it gives credit, and when it has none left.
 
 use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
 use crate::message::OutFrame;

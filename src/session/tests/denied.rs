@@ -1,4 +1,4 @@
-//! What the system does not let a thread of the program do, and lets the I/O thread.
+//! Calls that the system denies to a thread of the program and permits to the I/O thread.
 
 use super::halves::{NO_LIMITS, pipes, streams};
 use crate::engine::zmtp::Version;
@@ -35,7 +35,7 @@ fn denied_call_is_left_to_the_io_thread_for_good() {
         // The program's threads are not let in again, and ask the system nothing.
         assert_eq!(send.send(ours.as_fd()), Sent::Failed(errno));
         assert_eq!(recv.receive(ours.as_fd(), 0, &mut Vec::new()), Received::Failed(errno));
-        // What the I/O thread may not do either is the end.
+        // A call that is denied to the I/O thread, too, ends the connection.
         left.write(&mut OutFrame::bytes(b"out", false)).unwrap();
         left.flush();
         let _refused = [Call::Send, Call::Receive].map(|call| faults::refuse(call, errno, 1));

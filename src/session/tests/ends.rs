@@ -1,4 +1,4 @@
-//! What becomes of what has been received when a connection ends, in any order of events.
+//! Received bytes when a connection ends, in any order of events.
 
 use super::Random;
 use super::halves::{Message, NO_LIMITS, heartbeat, messages, pipes, read_all, streams};

@@ -71,7 +71,7 @@ impl Lending {
         self.fixture.owner.connections.first().is_some_and(|first| first.hides_the_end())
     }
 
-    /// What waits to be sent keeps a connection at home, as the last of the handshake may.
+    /// Bytes that wait to be sent keep a connection with the reactor, as the last of the handshake may.
     fn borrow(&mut self) {
         self.patiently(|lending| {
             lending.thread.lent.give_back();

@@ -253,13 +253,13 @@ fn a_panic_ends_its_own_connection_alone() {
     let mut good = greet(TcpStream::connect(&address).unwrap());
     let mut good_pipe = fixture.pipe();
     for round in 0..3u8 {
-        // While it shakes ring: there is no pipe yet.
+        // During the handshake: there is no pipe yet.
         fixture.bomb.arm(event::HANDSHAKE_SUCCEEDED);
         drain(greet(TcpStream::connect(&address).unwrap()));
         // While it is taken: it costs the listener nothing.
         fixture.bomb.arm(event::ACCEPTED);
         drain(TcpStream::connect(&address).unwrap());
-        // In the midst of its life: the socket is told.
+        // In the data phase: the socket is told.
         let mut other = greet(TcpStream::connect(&address).unwrap());
         let mut other_pipe = fixture.pipe();
         fixture.bomb.arm(event::DISCONNECTED);

@@ -65,7 +65,7 @@ fn messages_arrive_however_they_are_cut() {
         }
         assert!(got == sent, "{seed}");
         drop(left);
-        // The end, and the farewell before it.
+        // The end, and the CLOSE frame before it.
         assert!(matches!(send.send(near.as_fd()), Sent::Ended));
         tapped.read_to_end(&mut seen).unwrap_err();
         onward.write_all(&seen[passed..]).unwrap();

@@ -69,8 +69,8 @@ impl RecvHalf {
         }
     }
 
-    /// The fast path: accepts whole messages one after the other, as far as the credit goes. What is not there whole, is out of
-    /// the ordinary or may be too large is left to be looked at frame by frame.
+    /// The fast path: accepts whole messages one after the other, as far as the credit goes. An incomplete or unusual frame, or
+    /// one that may be too large, is left to the path that goes frame by frame.
     fn accept_run(&mut self) {
         let credit = self.writer.credit();
         let most_frame = u64::try_from(self.limits.frame).unwrap_or(u64::MAX);
@@ -176,7 +176,7 @@ impl RecvHalf {
         }
     }
 
-    /// Whether the command with this header, which has been received, says what the peer wants. Others cost no credit.
+    /// Whether the command with this header, which has been received, is a subscription. Other commands cost no credit.
     fn wish_is_here(&mut self, header: &Header) -> bool {
         let Some(producer) = self.writer.blocks() else { return false };
         let body = producer.received().get(header.header_len..header.frame_len()).unwrap_or_default();

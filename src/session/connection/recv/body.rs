@@ -64,7 +64,7 @@ impl RecvHalf {
         Ok(())
     }
 
-    /// A large command: of any use only where it says what the peer wants.
+    /// A large command: of use only if it is a subscription.
     fn finish_command(&mut self, body: &[u8]) -> Result<(), Errno> {
         if !self.wants_subscriptions() {
             return Ok(());

@@ -67,7 +67,7 @@ impl RecvHalf {
             }
             match opener.add(&mut run, &header, pending) {
                 Ok(()) => {}
-                // Its turn comes when it is the first.
+                // It is opened when it is the first.
                 Err(_) if !run.is_empty() => break,
                 Err(failure) => return Err(failure),
             }
@@ -120,8 +120,8 @@ impl RecvHalf {
         self.finish_body().map(|_| ())
     }
 
-    /// As [`parse`](RecvHalf::parse), for sealed frames. What a frame is shows in its box alone; the flags outside
-    /// were nobody's to trust.
+    /// As [`parse`](RecvHalf::parse), for sealed frames. The kind of a frame shows in its box alone; the flags outside are not
+    /// authenticated.
     pub(super) fn parse_sealed(&mut self, now_ms: u64, control: &mut Vec<u8>) -> Result<Parsed, Failure> {
         loop {
             let bytes = self.scratch.pending();
