@@ -2,7 +2,7 @@
 
 use super::fair_queue::FairQueue;
 use super::load_balance::LoadBalancer;
-use super::{Behaviour, Sent, single};
+use super::{Behaviour, Origin, Sent, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -14,7 +14,7 @@ pub struct Client {
 }
 
 impl Behaviour for Client {
-    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: Origin) {
         self.queue.attach(pipe);
         self.out.attach(pipe);
     }

@@ -2,7 +2,7 @@
 
 use super::fair_queue::FairQueue;
 use super::load_balance::LoadBalancer;
-use super::{Behaviour, Sent, flag};
+use super::{Behaviour, Origin, Sent, flag};
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketOptions;
@@ -25,7 +25,7 @@ pub(super) fn send_probe(pipes: &mut Pipes, pipe: PipeId) {
 }
 
 impl Behaviour for Dealer {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: Origin) {
         if self.probe_router {
             send_probe(pipes, pipe);
         }

@@ -1,7 +1,7 @@
 //! DGRAM: datagrams to and from any address; the frame before a body holds the address. Source: zmq_socket(3), zmq_udp(7), and
 //! what libzmq does.
 
-use super::{Behaviour, Sent};
+use super::{Behaviour, Origin, Sent};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -15,7 +15,7 @@ pub struct Dgram {
 }
 
 impl Behaviour for Dgram {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: Origin) {
         match self.endpoint {
             Some(endpoint) if pipes.is_open(endpoint) => pipes.terminate(pipe),
             _ => self.endpoint = Some(pipe),

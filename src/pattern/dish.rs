@@ -3,6 +3,7 @@
 //! In a pipe, as on the wire, a message is two frames: the group and the body. Anything else is dropped.
 
 use super::Behaviour;
+use super::Origin;
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
 use super::telling::{TURN_WISHES, Telling, Told};
@@ -90,10 +91,10 @@ impl Dish {
 }
 
 impl Behaviour for Dish {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, locally_initiated: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         self.queue.attach(pipe);
         self.out.attach(pipe);
-        self.begin_telling(pipes, pipe, locally_initiated);
+        self.begin_telling(pipes, pipe, origin.is_asked_for());
     }
 
     fn go_on(&mut self, pipes: &mut Pipes) {

@@ -4,6 +4,7 @@
 //! A new socket type does not compile here before it says which flood it gets; a new flood is sent to all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::Origin;
 use super::testing::{Bench, Peer};
 use crate::errno::Errno;
 use crate::message::OutFrame;
@@ -200,7 +201,7 @@ impl Scene {
     }
 
     fn attach(&mut self, id: PipeId) {
-        self.bench.pattern.attach(&mut self.bench.pipes, id, false, false);
+        self.bench.pattern.attach(&mut self.bench.pipes, id, Origin::Accepted);
     }
 
     /// Every call that a program may make. None takes all of the flood.

@@ -1,6 +1,7 @@
 //! GATHER: a message, of one frame, from each peer, in turn (RFC 49).
 
 use super::Behaviour;
+use super::Origin;
 use super::fair_queue::FairQueue;
 use crate::errno::{Errno, Result};
 use crate::message::Frame;
@@ -12,7 +13,7 @@ pub struct Gather {
 }
 
 impl Behaviour for Gather {
-    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: Origin) {
         self.queue.attach(pipe);
     }
 

@@ -119,15 +119,35 @@ pub enum Sent {
     Broken,
 }
 
+/// How a pipe has come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By `zmq_connect` on this socket, for which `ZMQ_CONNECT_ROUTING_ID` is meant.
+    Connected,
+    /// By `zmq_bind` on this socket, to an inproc name for which the peer has waited.
+    Awaited,
+    /// A peer has connected to this socket.
+    Accepted,
+    /// By datagrams: the peer cannot subscribe, so it gets everything.
+    Datagrams,
+}
+
+impl Origin {
+    /// Whether the caller's own `zmq_connect` or `zmq_bind` has made the pipe.
+    pub fn is_asked_for(self) -> bool {
+        self != Origin::Accepted
+    }
+}
+
 /// The behaviour of a socket type; a function that it leaves out does nothing, or is refused.
 trait Behaviour {
     /// See [`Pattern::attach`].
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool);
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin);
 
     /// As [`attach`](Behaviour::attach), by `zmq_connect`, for a pipe from which nothing is to be read before the others, which
     /// have closed, are empty.
     fn attach_last(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.attach(pipes, pipe, false, true);
+        self.attach(pipes, pipe, Origin::Connected);
     }
 
     /// See [`Pattern::send`].
@@ -279,16 +299,9 @@ impl Pattern {
         }
     }
 
-    /// A pipe has joined the socket. `subscribe_to_all`: its peer cannot say what it wants, so it gets everything.
-    /// `locally_initiated`: by `zmq_connect`, for which `ZMQ_CONNECT_ROUTING_ID` is meant.
-    pub fn attach(
-        &mut self,
-        pipes: &mut Pipes,
-        pipe: PipeId,
-        subscribe_to_all: bool,
-        locally_initiated: bool,
-    ) {
-        each!(self, pattern => pattern.attach(pipes, pipe, subscribe_to_all, locally_initiated));
+    /// A pipe has joined the socket.
+    pub fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
+        each!(self, pattern => pattern.attach(pipes, pipe, origin));
     }
 
     /// Sends one frame of a message. Errors, with nothing taken: `EAGAIN` where it has to wait; `EFSM`;

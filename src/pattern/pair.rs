@@ -9,6 +9,7 @@ pub type Pair = Sole<Dealer>;
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use super::super::Origin;
     use crate::errno::Errno;
     use crate::options::SocketType;
     use crate::pattern::testing::Bench;
@@ -41,7 +42,7 @@ mod tests {
         drop(old);
         let (ours, mut theirs) = crate::pipe::pair(options, options).unwrap();
         let id = bench.pipes.insert(ours);
-        bench.pattern.attach(&mut bench.pipes, id, false, false);
+        bench.pattern.attach(&mut bench.pipes, id, Origin::Accepted);
         bench.send(&["x"]).unwrap();
         assert_eq!(theirs.read().unwrap().data(), b"x");
     }
@@ -49,17 +50,17 @@ mod tests {
     #[test]
     fn one_that_is_connected_to_takes_over_from_one_that_has_gone_and_is_read_after_it() {
         let mut bench = Bench::new(SocketType::Pair);
-        let mut one = bench.join(0, true, |_| {});
+        let mut one = bench.join(0, Origin::Connected, |_| {});
         one.send(&["1", "half"]);
         one.send(&["2"]);
         assert_eq!(bench.recv_frame().unwrap(), ("1".into(), true));
         drop(one);
         assert!(!bench.connect().is_open(), "a stranger has to wait");
-        let mut two = bench.join(0, true, |_| {});
+        let mut two = bench.join(0, Origin::Connected, |_| {});
         two.send(&["3"]);
         bench.send(&["to two"]).unwrap();
         assert_eq!(two.recv(), ["to two"]);
-        assert!(!bench.join(0, true, |_| {}).is_open(), "there is one");
+        assert!(!bench.join(0, Origin::Connected, |_| {}).is_open(), "there is one");
         for message in ["half", "2", "3"] {
             assert!(bench.has_in());
             assert_eq!(bench.recv(), [message]);
@@ -70,7 +71,7 @@ mod tests {
         // One that goes before it is its turn.
         two.send(&["5"]);
         drop(two);
-        let mut three = bench.join(0, true, |_| {});
+        let mut three = bench.join(0, Origin::Connected, |_| {});
         three.send(&["6"]);
         drop(three);
         assert_eq!((bench.recv(), bench.recv()), (vec!["5".into()], vec!["6".into()]));

@@ -1,7 +1,7 @@
 //! PUB: every subscriber gets the topics it has subscribed to (RFC 29).
 
 use super::xpub::Xpub;
-use super::{Behaviour, Sent};
+use super::{Behaviour, Origin, Sent};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::options::SocketOptions;
@@ -19,8 +19,8 @@ impl Pub {
 }
 
 impl Behaviour for Pub {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
-        self.xpub.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
+        self.xpub.attach(pipes, pipe, origin);
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! PULL: a message from each peer, in turn (RFC 30).
 
 use super::Behaviour;
+use super::Origin;
 use super::fair_queue::FairQueue;
 use crate::errno::Result;
 use crate::message::Frame;
@@ -12,7 +13,7 @@ pub struct Pull {
 }
 
 impl Behaviour for Pull {
-    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: Origin) {
         self.queue.attach(pipe);
     }
 

@@ -1,7 +1,7 @@
 //! PUSH: each message to one peer, in turn (RFC 30).
 
 use super::load_balance::LoadBalancer;
-use super::{Behaviour, Sent};
+use super::{Behaviour, Origin, Sent};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
@@ -12,7 +12,7 @@ pub struct Push {
 }
 
 impl Behaviour for Push {
-    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: Origin) {
         self.out.attach(pipe);
     }
 

@@ -5,7 +5,7 @@
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::holdings::Holdings;
-use super::{Behaviour, Sent, flag, set_common, single};
+use super::{Behaviour, Origin, Sent, flag, set_common, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};
 use crate::options::SocketOptions;
@@ -139,9 +139,9 @@ impl Listener for Radio {
 }
 
 impl Behaviour for Radio {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, _: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         self.out.attach(pipe);
-        if subscribe_to_all {
+        if origin == Origin::Datagrams {
             self.all_groups.push(pipe);
         }
         // It may have joined groups before it came.
@@ -230,6 +230,7 @@ impl Behaviour for Radio {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use super::super::Origin;
     use crate::errno::Errno;
     use crate::options::SocketType;
     use crate::options::number::ZMQ_XPUB_NODROP;
@@ -333,7 +334,7 @@ mod tests {
     fn peer_that_cannot_join_gets_everything() {
         let mut bench = Bench::new(SocketType::Radio);
         let mut peer = bench.connect();
-        bench.pattern.attach(&mut bench.pipes, peer.id, true, false);
+        bench.pattern.attach(&mut bench.pipes, peer.id, Origin::Datagrams);
         bench.send_to("g", "x").unwrap();
         assert_eq!(peer.recv_all(), ["g|x"]);
     }

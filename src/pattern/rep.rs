@@ -1,7 +1,7 @@
 //! REP: a request, then its reply, and so on (RFC 28).
 
 use super::router::Router;
-use super::{Behaviour, Sent};
+use super::{Behaviour, Origin, Sent};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketOptions;
@@ -107,8 +107,8 @@ impl Rep {
 }
 
 impl Behaviour for Rep {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
-        self.router.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
+        self.router.attach(pipes, pipe, origin);
     }
 
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {

@@ -1,7 +1,7 @@
 //! REQ: a request, then its reply, and so on (RFC 28).
 
 use super::dealer::Dealer;
-use super::{Behaviour, Sent, flag};
+use super::{Behaviour, Origin, Sent, flag};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketOptions;
@@ -140,8 +140,8 @@ impl Req {
 }
 
 impl Behaviour for Req {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
-        self.dealer.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
+        self.dealer.attach(pipes, pipe, origin);
     }
 
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {

@@ -3,7 +3,7 @@
 use super::dealer::send_probe;
 use super::fair_queue::FairQueue;
 use super::routes::Routes;
-use super::{Behaviour, Sent, flag, set_common};
+use super::{Behaviour, Origin, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, Frame, OutFrame, ROUTING_ID};
 use crate::options::SocketOptions;
@@ -58,9 +58,9 @@ impl Router {
     }
 
     /// Names a pipe if that can be done by now.
-    fn identify(&mut self, pipes: &mut Pipes, pipe: PipeId, locally_initiated: bool) {
+    fn identify(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         let assigned = self.routes.assigned(pipes, pipe);
-        let given = if locally_initiated { self.routes.take_connect_id() } else { None };
+        let given = if origin == Origin::Connected { self.routes.take_connect_id() } else { None };
         let state = match assigned.or(given) {
             Some(routing_id) => Ok(routing_id),
             None if self.raw => Ok(self.routes.make_up()),
@@ -134,11 +134,11 @@ impl Router {
 }
 
 impl Behaviour for Router {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, locally_initiated: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         if self.probe_router {
             send_probe(pipes, pipe);
         }
-        self.identify(pipes, pipe, locally_initiated);
+        self.identify(pipes, pipe, origin);
     }
 
     #[inline]
@@ -188,7 +188,7 @@ impl Behaviour for Router {
 
     fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         match self.unnamed.get(pipe) {
-            Some(Unnamed::Waiting) => self.identify(pipes, pipe, false),
+            Some(Unnamed::Waiting) => self.identify(pipes, pipe, Origin::Accepted),
             Some(Unnamed::Duplicate) => {}
             None => self.queue.activated(pipe),
         }
@@ -261,6 +261,7 @@ impl Behaviour for Router {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use super::super::Origin;
     use crate::errno::Errno;
     use crate::message::Metadata;
     use crate::options::SocketType;
@@ -449,7 +450,7 @@ mod tests {
         assert_eq!(bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b""), Err(Errno::INVAL));
         bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"mine").unwrap();
         let accepted = bench.connect();
-        let mut connected = bench.join(0, true, |_| {});
+        let mut connected = bench.join(0, Origin::Connected, |_| {});
         bench.send(&["mine", "x"]).unwrap();
         assert_eq!(connected.recv(), ["x"]);
         connected.pipe.write_routing_id(b"its own").unwrap();
@@ -457,7 +458,7 @@ mod tests {
         assert_eq!(bench.recv(), ["mine", "y"]);
         // Given once, and not twice.
         bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"mine").unwrap();
-        let _other = bench.join(0, true, |pipe| {
+        let _other = bench.join(0, Origin::Connected, |pipe| {
             pipe.write_routing_id(b"other").unwrap();
             pipe.flush();
         });
@@ -471,7 +472,7 @@ mod tests {
         let join = |bench: &mut Bench| {
             let (id, pipe) = bench.insert(0);
             bench.pipes.set_routing_id(id, b"given".to_vec());
-            bench.pattern.attach(&mut bench.pipes, id, false, false);
+            bench.pattern.attach(&mut bench.pipes, id, Origin::Accepted);
             bench.settle();
             Peer { id, pipe }
         };

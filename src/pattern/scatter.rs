@@ -1,7 +1,7 @@
 //! SCATTER: each message, of one frame, to one peer, in turn (RFC 49).
 
 use super::push::Push;
-use super::{Behaviour, Sent, single};
+use super::{Behaviour, Origin, Sent, single};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
@@ -12,8 +12,8 @@ pub struct Scatter {
 }
 
 impl Behaviour for Scatter {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
-        self.push.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
+        self.push.attach(pipes, pipe, origin);
     }
 
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {

@@ -2,7 +2,7 @@
 //! (RFC 51).
 
 use super::fair_queue::FairQueue;
-use super::{Behaviour, Sent, single};
+use super::{Behaviour, Origin, Sent, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Frame, Msg, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -49,7 +49,7 @@ impl Server {
 }
 
 impl Behaviour for Server {
-    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: bool, _: bool) {
+    fn attach(&mut self, _: &mut Pipes, pipe: PipeId, _: Origin) {
         let routing_id = self.make_up();
         self.peers.insert(routing_id, pipe);
         self.routing_ids.insert(pipe, routing_id);

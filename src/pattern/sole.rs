@@ -1,6 +1,6 @@
 //! One peer, and no other.
 
-use super::{Behaviour, Sent};
+use super::{Behaviour, Origin, Sent};
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -17,10 +17,10 @@ pub struct Sole<P> {
 }
 
 impl<P: Behaviour> Behaviour for Sole<P> {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         if let Some(peer) = self.peer {
             let unread = pipes.check_read(peer);
-            if pipes.is_open(peer) || unread && (!locally_initiated || self.former.is_some()) {
+            if pipes.is_open(peer) || unread && (origin != Origin::Connected || self.former.is_some()) {
                 return pipes.terminate(pipe);
             }
             if unread {
@@ -31,7 +31,7 @@ impl<P: Behaviour> Behaviour for Sole<P> {
             self.terminated(pipes, peer);
         }
         self.peer = Some(pipe);
-        self.pattern.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+        self.pattern.attach(pipes, pipe, origin);
     }
 
     #[inline]

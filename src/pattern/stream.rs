@@ -3,7 +3,7 @@
 
 use super::fair_queue::FairQueue;
 use super::routes::Routes;
-use super::{Behaviour, Sent, set_common};
+use super::{Behaviour, Origin, Sent, set_common};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketOptions;
@@ -43,9 +43,9 @@ impl Stream {
 }
 
 impl Behaviour for Stream {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, locally_initiated: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         let assigned = self.routes.assigned(pipes, pipe);
-        let given = if locally_initiated { self.routes.take_connect_id() } else { None };
+        let given = if origin == Origin::Connected { self.routes.take_connect_id() } else { None };
         let routing_id = assigned.or(given).unwrap_or_else(|| {
             self.made_up = self.routes.make_up();
             self.made_up.clone()
@@ -190,7 +190,7 @@ mod tests {
         let mut bench = Bench::new(SocketType::Stream);
         assert_eq!(send(&mut bench, b"unknown", true), Err(Errno::HOSTUNREACH));
         bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"p").unwrap();
-        let mut peer = bench.join(1, true, |_| {});
+        let mut peer = bench.join(1, super::Origin::Connected, |_| {});
         send(&mut bench, b"p", true).unwrap();
         send(&mut bench, b"1", false).unwrap();
         assert_eq!(send(&mut bench, b"p", true), Err(Errno::AGAIN));

@@ -1,6 +1,7 @@
 //! SUB: receives the topics it has subscribed to (RFC 29).
 
 use super::Behaviour;
+use super::Origin;
 use super::xsub::Xsub;
 use crate::errno::Result;
 use crate::message::Frame;
@@ -20,8 +21,8 @@ impl Sub {
 }
 
 impl Behaviour for Sub {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, locally_initiated: bool) {
-        self.xsub.attach(pipes, pipe, subscribe_to_all, locally_initiated);
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
+        self.xsub.attach(pipes, pipe, origin);
     }
 
     fn go_on(&mut self, pipes: &mut Pipes) {

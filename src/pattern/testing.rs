@@ -1,7 +1,7 @@
 //! A pattern with real pipes, and the part of a socket that carries their events to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{Pattern, Sent};
+use super::{Origin, Pattern, Sent};
 use crate::errno::{Errno, Result};
 use crate::message::{FrameKind, Msg, OutFrame};
 use crate::options::{SocketOptions, SocketType};
@@ -58,13 +58,13 @@ impl Bench {
 
     /// A pipe with this high-water mark in both directions, to which the peer has written before it is attached.
     pub fn connect_with(&mut self, hwm: i32, first: impl FnOnce(&mut Pipe)) -> Peer {
-        self.join(hwm, false, first)
+        self.join(hwm, Origin::Accepted, first)
     }
 
-    pub fn join(&mut self, hwm: i32, locally_initiated: bool, first: impl FnOnce(&mut Pipe)) -> Peer {
+    pub fn join(&mut self, hwm: i32, origin: Origin, first: impl FnOnce(&mut Pipe)) -> Peer {
         let (id, mut theirs) = self.insert(hwm);
         first(&mut theirs);
-        self.pattern.attach(&mut self.pipes, id, false, locally_initiated);
+        self.pattern.attach(&mut self.pipes, id, origin);
         self.settle();
         Peer { id, pipe: theirs }
     }

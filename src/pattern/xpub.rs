@@ -6,7 +6,7 @@ use super::no_drop::NoDrop;
 use super::notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
 use super::subscribers::{Removed, Subscribers};
 use super::xsub::subscription;
-use super::{Behaviour, Sent, flag, set_common};
+use super::{Behaviour, Origin, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, Msg, OutFrame};
 use crate::options::SocketOptions;
@@ -352,9 +352,9 @@ fn tell_of_end(
 }
 
 impl Behaviour for Xpub {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, subscribe_to_all: bool, _: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         self.out.attach(pipe);
-        if subscribe_to_all && self.subscribers.add(b"", pipe).is_err() {
+        if origin == Origin::Datagrams && self.subscribers.add(b"", pipe).is_err() {
             return pipes.terminate(pipe);
         }
         if !self.settings.welcome.is_empty()
@@ -482,6 +482,7 @@ impl Behaviour for Xpub {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use super::super::Origin;
     use crate::errno::Errno;
     use crate::options::SocketType;
     use crate::options::draft_number::{
@@ -699,7 +700,7 @@ mod tests {
     fn peer_that_cannot_subscribe_gets_everything() {
         let mut bench = Bench::new(SocketType::Xpub);
         let mut peer = bench.connect();
-        bench.pattern.attach(&mut bench.pipes, peer.id, true, false);
+        bench.pattern.attach(&mut bench.pipes, peer.id, Origin::Datagrams);
         bench.send(&["x"]).unwrap();
         assert_eq!(peer.recv(), ["x"]);
         assert!(!bench.has_in());

@@ -5,7 +5,7 @@ use super::fair_queue::FairQueue;
 use super::subscriptions::Subscriptions;
 use super::telling::{TURN_WISH_BYTES, TURN_WISHES, Telling, Told};
 use super::topic_tree::{Cursor, Step, Walked};
-use super::{Behaviour, Sent, flag, set_common};
+use super::{Behaviour, Origin, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::draft_number::{
@@ -198,10 +198,10 @@ pub(super) fn subscription(data: &[u8]) -> Option<(bool, &[u8])> {
 }
 
 impl Behaviour for Xsub {
-    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: bool, locally_initiated: bool) {
+    fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         self.queue.attach(pipe);
         self.out.attach(pipe);
-        self.begin_telling(pipes, pipe, locally_initiated);
+        self.begin_telling(pipes, pipe, origin.is_asked_for());
     }
 
     fn go_on(&mut self, pipes: &mut Pipes) {
@@ -296,6 +296,7 @@ impl Behaviour for Xsub {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use super::super::Origin;
     use crate::errno::Errno;
     use crate::options::SocketType;
     use crate::options::draft_number::{
@@ -369,24 +370,28 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_the_program_connects_to_is_told_at_once() {
+    fn peer_that_the_program_asked_for_is_told_before_the_call_ends() {
         const MANY: usize = 3 * CALL_UNITS as usize;
         let mut bench = Bench::new(SocketType::Sub);
         for i in 0..MANY {
             bench.set_bytes(ZMQ_SUBSCRIBE, format!("{i:06}").as_bytes()).unwrap();
         }
-        assert_eq!(bench.join(0, true, |_| {}).recv_all().len(), MANY);
+        for origin in [Origin::Connected, Origin::Awaited] {
+            let (id, pipe) = bench.insert(0);
+            bench.pattern.attach(&mut bench.pipes, id, origin);
+            assert_eq!(Peer { id, pipe }.recv_all().len(), MANY, "{origin:?}");
+        }
     }
 
     #[test]
     fn a_peer_hears_of_all_once_there_is_memory() {
-        for locally in [false, true] {
+        for origin in [Origin::Accepted, Origin::Connected, Origin::Awaited] {
             let mut bench = Bench::new(SocketType::Sub);
             let topics: Vec<_> = (0..100).map(|i| format!("{i:0>200}")).collect();
             topics.iter().for_each(|topic| bench.set_bytes(ZMQ_SUBSCRIBE, topic.as_bytes()).unwrap());
             let (id, pipe) = bench.insert(0);
             let refused = faults::refuse_after(Call::Allocate, Errno::NOMEM, 1, u32::MAX);
-            bench.pattern.attach(&mut bench.pipes, id, false, locally);
+            bench.pattern.attach(&mut bench.pipes, id, origin);
             bench.settle();
             drop(refused);
             bench.settle();

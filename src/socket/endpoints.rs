@@ -1,9 +1,10 @@
 //! Binding and connecting a socket, and undoing both.
 
 use super::inproc;
-use super::state::{Origin, Socket};
+use super::state::Socket;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
+use crate::pattern::Origin;
 use crate::pipe::{self, LaneOptions, PipeId};
 use crate::session::{self, SessionContext, event};
 use crate::transport::{self, Role, Scheme};
@@ -91,7 +92,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<Option<Pipe
         (Some(ours), Some(theirs))
     };
     let session_context = session_context(socket);
-    let pipe = ours.map(|pipe| socket.attach(pipe, Origin::Local));
+    let pipe = ours.map(|pipe| socket.attach(pipe, Origin::Connected));
     let session = session::connect(&io_thread, session_context, plan, theirs, routing_id);
     socket.last_endpoint = last_endpoint;
     socket.endpoints.add_connected(endpoint, session, pipe);

@@ -1,8 +1,9 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 
 use super::inproc_names::{Bound, Marks, Pending};
-use super::state::{Origin, Socket};
+use super::state::Socket;
 use crate::errno::Result;
+use crate::pattern::Origin;
 use crate::pipe::{self, LaneOptions, PipeId};
 use crate::session::Command;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
         pipe.set_hwms(socket.options.sndhwm, socket.options.rcvhwm);
         marks.begin(&mut pipe, theirs.wants_routing_id)?;
         marks.ask_for_farewell(&pipe);
-        socket.attach(pipe, Origin::Peer);
+        socket.attach(pipe, Origin::Awaited);
         connecter.touch();
     }
     socket.drop_closed();
@@ -60,7 +61,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
         bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
         Ok(None)
     })?;
-    let id = socket.attach(ours, Origin::Local);
+    let id = socket.attach(ours, Origin::Connected);
     socket.endpoints.add_pipe(endpoint, id);
     socket.drop_closed();
     wake_watchers(socket);

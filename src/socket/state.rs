@@ -7,7 +7,7 @@ use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
-use crate::pattern::{Pattern, Sent};
+use crate::pattern::{Origin, Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
 use crate::session::{Command, Endpoints, SocketEnd, SocketLink, event};
 use std::collections::VecDeque;
@@ -39,17 +39,6 @@ pub struct Socket {
 /// Commands that one call obeys at most: some milliseconds' worth. Peers that come and go while the program calls nothing leave
 /// any number of them. A publisher is to know of its subscribers before it sends, so this is not less.
 const MAX_COMMANDS: usize = 10_000;
-
-/// How a pipe has come about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// This socket has connected.
-    Local,
-    /// A peer has connected to this socket.
-    Peer,
-    /// By datagrams, which carry no wishes of the peer's: it gets everything.
-    Datagrams,
-}
 
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
@@ -152,7 +141,7 @@ impl Socket {
                 self.pattern.hiccuped(&mut self.pipes, id);
             }
             Command::Bind(pipe) => {
-                self.attach(*pipe, Origin::Peer);
+                self.attach(*pipe, Origin::Accepted);
             }
             Command::Gone(session) => self.endpoints.forget_session(&session),
             Command::Over { session, seen: true } => session.terminate(),
@@ -170,8 +159,7 @@ impl Socket {
         if let Some(pipe) = self.pipes.pipe(id) {
             pipe.set_owner(Arc::new(end));
         }
-        let (local, everything) = (origin != Origin::Peer, origin == Origin::Datagrams);
-        self.pattern.attach(&mut self.pipes, id, everything, local);
+        self.pattern.attach(&mut self.pipes, id, origin);
         // The peer may have closed before this end had an owner to tell.
         if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_peer_closed()) {
             self.peer_closed(id);
