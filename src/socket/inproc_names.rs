@@ -30,14 +30,14 @@ impl Deref for Names {
 }
 
 /// Where the authenticator is bound (RFC 27).
-const AUTHENTICATOR: &str = "inproc://zeromq.zap.01";
+const AUTHENTICATOR_ENDPOINT: &str = "inproc://zeromq.zap.01";
 
 impl Authenticators for Names {
     fn authenticator(&self) -> Result<Option<Pipe>> {
-        let Some(bound) = self.find(AUTHENTICATOR) else { return Ok(None) };
+        let Some(bound) = self.find(AUTHENTICATOR_ENDPOINT) else { return Ok(None) };
         let lane = LaneOptions { hwm: 0, conflate: false };
         let (mut ours, mut theirs) = pipe::pair(lane, lane)?;
-        theirs.local = AUTHENTICATOR.to_string();
+        theirs.local = AUTHENTICATOR_ENDPOINT.to_string();
         if bound.marks.wants_routing_id {
             ours.write_routing_id(b"")?;
             ours.flush();

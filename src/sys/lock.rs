@@ -17,13 +17,13 @@ const TAKEN: u32 = 1;
 const CONTENDED: u32 = 2;
 
 /// A sleeper looks again after this time, which makes no difference: it is always woken.
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
 /// How long a thread waits whose sleep a signal is said to have ended.
-const CUT_SHORT: Duration = Duration::from_micros(50);
+const SHORT_WAIT_PAUSE: Duration = Duration::from_micros(50);
 
 /// How often a thread looks, a microsecond or so in all, before it goes to sleep.
-const LONGEST_LINGER: u32 = 100;
+const MAX_LINGER_SPINS: u32 = 100;
 
 /// A mutex that goes on after a panic under it: a panic is contained where it happened (see ARCHITECTURE), and
 /// what it broke is dropped there.
@@ -157,7 +157,7 @@ impl Word for AtomicU32 {
     }
 
     fn linger(&self) {
-        for _ in 0..LONGEST_LINGER {
+        for _ in 0..MAX_LINGER_SPINS {
             if self.load(Ordering::Relaxed) != TAKEN {
                 return;
             }
@@ -167,8 +167,8 @@ impl Word for AtomicU32 {
 
     fn sleep(&self) {
         // On either answer the caller looks again; not at once if the system says that it has not waited.
-        if futex::wait(self, CONTENDED, LONGEST_SLEEP).is_err() {
-            rest(CUT_SHORT);
+        if futex::wait(self, CONTENDED, MAX_SLEEP).is_err() {
+            rest(SHORT_WAIT_PAUSE);
         }
     }
 

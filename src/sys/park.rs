@@ -20,10 +20,10 @@ use token::{PARKED, POLLING, Token, Wake};
 
 /// The kernel restarts a futex wait without a timeout after a signal whose handler was installed with
 /// `SA_RESTART`, one with a timeout never. So there always is one: callers rely on `EINTR`.
-const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);
+const MAX_SLEEP: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a thread leaves alone what the system will not do for it.
-const EARLY: Duration = Duration::from_millis(1);
+const EARLY_WAKE_SLACK: Duration = Duration::from_millis(1);
 
 /// Where one thread sleeps.
 ///
@@ -152,7 +152,7 @@ impl Parker {
             && bell.drain().is_err()
         {
             // It stays readable, and every sleep would end at once.
-            rest(EARLY);
+            rest(EARLY_WAKE_SLACK);
         }
         Ok(())
     }
@@ -207,13 +207,13 @@ impl Parker {
     fn sleep(&self, deadline: Option<Instant>) -> Result<()> {
         loop {
             let left = match deadline {
-                None => LONGEST_SLEEP,
+                None => MAX_SLEEP,
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return Ok(());
                     }
-                    left.min(LONGEST_SLEEP)
+                    left.min(MAX_SLEEP)
                 }
             };
             let woken = futex::sleep(self.token.word(), PARKED, left);
@@ -224,7 +224,7 @@ impl Parker {
                 Err(Errno::TIMEDOUT) => {
                     // The system is never early; where it says that it is over before it is, to ask again would spin.
                     let left = deadline.map_or(left, |at| at.saturating_duration_since(Instant::now()));
-                    rest(left.min(EARLY));
+                    rest(left.min(EARLY_WAKE_SLACK));
                 }
                 outcome => outcome?,
             }

@@ -6,19 +6,19 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Granules that one word of a map tells of.
-const GRANULES_A_WORD: usize = 64;
+const GRANULES_PER_WORD: usize = 64;
 /// Alignment of the reserve's bytes, and of what is taken from them at most.
-const LARGEST_ALIGN: usize = 4096;
+const MAX_ALIGN_BYTES: usize = 4096;
 
 const SMALL_GRANULE_BYTES: usize = 128;
 const SMALL_WORDS: usize = 64;
-const SMALL_BYTES: usize = SMALL_GRANULE_BYTES * SMALL_WORDS * GRANULES_A_WORD;
+const SMALL_BYTES: usize = SMALL_GRANULE_BYTES * SMALL_WORDS * GRANULES_PER_WORD;
 const LARGE_GRANULE_BYTES: usize = 1024;
 const LARGE_WORDS: usize = 24;
-const LARGE_BYTES: usize = LARGE_GRANULE_BYTES * LARGE_WORDS * GRANULES_A_WORD;
+const LARGE_BYTES: usize = LARGE_GRANULE_BYTES * LARGE_WORDS * GRANULES_PER_WORD;
 const HUGE_GRANULE_BYTES: usize = 64 * 1024;
 const HUGE_WORDS: usize = 2;
-const HUGE_BYTES: usize = HUGE_GRANULE_BYTES * HUGE_WORDS * GRANULES_A_WORD;
+const HUGE_BYTES: usize = HUGE_GRANULE_BYTES * HUGE_WORDS * GRANULES_PER_WORD;
 /// Bytes of the whole reserve. They lie in zero pages, of which the system gives none before one is written to.
 pub const RESERVE_BYTES: usize = SMALL_BYTES + LARGE_BYTES + HUGE_BYTES;
 
@@ -54,7 +54,7 @@ impl Reserve {
 
     /// A piece for this layout; null where there is none. Its bytes have no defined content.
     pub fn take(&self, layout: Layout) -> *mut u8 {
-        if layout.align() > LARGEST_ALIGN {
+        if layout.align() > MAX_ALIGN_BYTES {
             return ptr::null_mut();
         }
         let start = self.bytes.get().cast::<u8>();
@@ -130,15 +130,15 @@ impl<W: Word, const N: usize> Map<W, N> {
         let ones = run_of_ones(count)?;
         self.0.iter().enumerate().find_map(|(word, bits)| {
             let index = take_bits(bits, ones, count, step)?;
-            Some(word * GRANULES_A_WORD + index)
+            Some(word * GRANULES_PER_WORD + index)
         })
     }
 
     fn give(&self, index: usize, count: usize) {
-        let (Some(word), Some(ones)) = (self.0.get(index / GRANULES_A_WORD), run_of_ones(count)) else {
+        let (Some(word), Some(ones)) = (self.0.get(index / GRANULES_PER_WORD), run_of_ones(count)) else {
             return;
         };
-        word.clear(ones << (index % GRANULES_A_WORD));
+        word.clear(ones << (index % GRANULES_PER_WORD));
     }
 
     fn taken(&self) -> usize {
@@ -148,14 +148,14 @@ impl<W: Word, const N: usize> Map<W, N> {
 
 /// As many low bits as there are granules; `None` for none and for more than a word has.
 fn run_of_ones(count: usize) -> Option<u64> {
-    (1..=GRANULES_A_WORD).contains(&count).then(|| u64::MAX >> (GRANULES_A_WORD - count))
+    (1..=GRANULES_PER_WORD).contains(&count).then(|| u64::MAX >> (GRANULES_PER_WORD - count))
 }
 
 fn take_bits<W: Word>(word: &W, ones: u64, count: usize, step: usize) -> Option<usize> {
     loop {
         let bits = word.load();
         let fits = |&index: &usize| bits & (ones << index) == 0;
-        let index = (0..=GRANULES_A_WORD - count).step_by(step).find(fits)?;
+        let index = (0..=GRANULES_PER_WORD - count).step_by(step).find(fits)?;
         // Where it fails another thread has changed the word, so one of them gets on.
         if word.change(bits, bits | ones << index) {
             return Some(index);
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn what_is_too_large_is_refused() {
         let reserve = reserve();
-        assert!(reserve.take(layout(HUGE_GRANULE_BYTES * GRANULES_A_WORD + 1, 1)).is_null());
+        assert!(reserve.take(layout(HUGE_GRANULE_BYTES * GRANULES_PER_WORD + 1, 1)).is_null());
         assert!(reserve.take(layout(usize::MAX / 4, 1)).is_null());
         assert!(reserve.take(layout(8, 8192)).is_null());
         assert_eq!(reserve.taken_bytes(), 0);
@@ -223,7 +223,7 @@ mod tests {
         for _ in 0..2 {
             let pieces: Vec<_> =
                 std::iter::repeat_with(|| reserve.take(one)).take_while(|at| !at.is_null()).collect();
-            assert_eq!(pieces.len(), (SMALL_WORDS + LARGE_WORDS + HUGE_WORDS) * GRANULES_A_WORD);
+            assert_eq!(pieces.len(), (SMALL_WORDS + LARGE_WORDS + HUGE_WORDS) * GRANULES_PER_WORD);
             assert_eq!(reserve.taken_bytes(), RESERVE_BYTES);
             // SAFETY: taken above for this layout.
             pieces.into_iter().for_each(|at| unsafe { reserve.give(at, one) });
