@@ -19,10 +19,10 @@ const CONTENDED: u32 = 2;
 /// A sleeper looks again after this time, which makes no difference: it is always woken.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
-/// How long a thread waits whose sleep a signal is said to have ended.
+/// The pause of a thread whose sleep the system says was cut short, before it sleeps again.
 const SHORT_WAIT_PAUSE: Duration = Duration::from_micros(50);
 
-/// How often a thread looks, a microsecond or so in all, before it goes to sleep.
+/// Looks of a thread, a microsecond or so in all, before it goes to sleep.
 const MAX_LINGER_SPINS: u32 = 100;
 
 /// A mutex that goes on after a panic under it: a panic is contained where it happened (see ARCHITECTURE), and

@@ -22,8 +22,8 @@ use token::{PARKED, POLLING, Token, Wake};
 /// `SA_RESTART`, one with a timeout never. So there always is one: callers rely on `EINTR`.
 const MAX_SLEEP: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a thread leaves alone what the system will not do for it.
-const EARLY_WAKE_SLACK: Duration = Duration::from_millis(1);
+/// The pause of a thread before it repeats a call that the system has refused.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Where one thread sleeps.
 ///
@@ -152,7 +152,7 @@ impl Parker {
             && bell.drain().is_err()
         {
             // It stays readable, and every sleep would end at once.
-            rest(EARLY_WAKE_SLACK);
+            rest(REFUSAL_PAUSE);
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ impl Parker {
                 Err(Errno::TIMEDOUT) => {
                     // The system is never early; where it says that it is over before it is, to ask again would spin.
                     let left = deadline.map_or(left, |at| at.saturating_duration_since(Instant::now()));
-                    rest(left.min(EARLY_WAKE_SLACK));
+                    rest(left.min(REFUSAL_PAUSE));
                 }
                 outcome => outcome?,
             }
