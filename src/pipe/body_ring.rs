@@ -170,6 +170,7 @@ mod tests {
             for number in 0..count - 1 {
                 let expected = (message(number).data().to_vec(), number % 5 == 1);
                 if number % 7 == 0 {
+                    assert_eq!(right.reader.next_len(), Some(expected.0.len()));
                     assert_eq!(right.peek().unwrap().data(), expected.0);
                 }
                 assert_eq!(read(&mut right).unwrap(), expected, "{number}");

@@ -54,9 +54,11 @@ fn frames_of_all_sizes_arrive_and_peek_takes_nothing() {
     }
     for (i, &size) in sizes.iter().enumerate() {
         let expected = vec![i as u8; size];
+        assert_eq!(right.reader.next_len(), Some(size));
         assert_eq!(right.peek().unwrap().data(), expected);
         assert_eq!(recv(&mut right).unwrap(), (expected, i + 1 < sizes.len()));
     }
+    assert_eq!(right.reader.next_len(), None);
     assert!(right.read().is_none());
 }
 
@@ -219,6 +221,7 @@ fn a_conflating_pipe_keeps_the_latest() {
         assert!(send(&mut left, &[i], false));
     }
     assert_eq!(log.take(), ["readable"]);
+    assert_eq!(right.reader.next_len(), Some(1));
     assert_eq!(right.peek().unwrap().data(), [9]);
     assert_eq!(recv(&mut right).unwrap().0, [9]);
     assert!(right.read().is_none());

@@ -226,6 +226,7 @@ impl Handle {
     }
 
     /// The socket for the rest of a call that began with [`try_lock`](Handle::try_lock).
+    #[inline(always)]
     fn keep(self, locked: Option<Locked>) -> Result<Locked> {
         let Some(mut locked) = locked else { return self.lock() };
         let socket = locked.get_mut().ok_or(Errno::NOTSOCK)?;

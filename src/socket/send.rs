@@ -122,18 +122,31 @@ impl Handle {
     }
 
     /// The pattern, else the wait.
+    #[inline(always)]
     fn send_locked(self, mut socket: Locked, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
         socket.receive_subscriptions();
         socket.process()?;
         let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
         let len = frame.data().len();
-        let patient = !(0..=MAX_DRAIN_MS).contains(&timeout_ms);
-        let large = len >= BY_REFERENCE_MIN_BYTES && !frame.more() && patient && socket.may_drain_blocking();
+        let large = len >= BY_REFERENCE_MIN_BYTES && !frame.more() && may_drain_blocking(&socket, timeout_ms);
         match socket.try_send(frame, timeout_ms) {
-            Err(Errno::AGAIN) => {}
-            Ok(()) if large => return drain_blocking(socket, len),
-            outcome => return outcome,
+            Err(Errno::AGAIN) => self.wait_and_send(socket, frame, timeout_ms, large),
+            Ok(()) if large => drain_blocking(socket, len),
+            outcome => outcome,
         }
+    }
+
+    /// Sends once a pipe has room, or the time is over. After sending, a `large` frame is [drained](drain_blocking).
+    #[cold]
+    #[inline(never)]
+    fn wait_and_send(
+        self,
+        mut socket: Locked,
+        frame: &mut OutFrame<'_>,
+        timeout_ms: i32,
+        large: bool,
+    ) -> Result<()> {
+        let len = frame.data().len();
         let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
         loop {
             // Commands that came while the caller was not registered.
@@ -184,6 +197,12 @@ pub(super) fn wake_reader(mut socket: Locked, pipe: PipeId) -> Result<()> {
         pipe.wake_reader();
     }
     Ok(())
+}
+
+/// Whether a send that may last this long may be held up until its connection has taken a large message.
+#[cold]
+fn may_drain_blocking(socket: &Socket, timeout_ms: i32) -> bool {
+    !(0..=MAX_DRAIN_MS).contains(&timeout_ms) && socket.may_drain_blocking()
 }
 
 /// The last frame of a message was large, `len` bytes. If the whole message has [`INLINE_SEND_MIN_BYTES`], it is drained into the

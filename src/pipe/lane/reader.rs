@@ -132,6 +132,26 @@ impl LaneReader {
         Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
+    /// Bytes of the next frame's body; `None` if there is no frame. Unlike [`peek`](LaneReader::peek) this touches no count of a
+    /// shared body.
+    #[inline(always)]
+    pub fn next_len(&mut self) -> Option<usize> {
+        self.next_flags()?;
+        let consumer = match &self.from {
+            From::Blocks(consumer) => consumer,
+            From::Latest(latest) => return latest.peek().map(|message| message.data().len()),
+        };
+        let ahead = self.found?;
+        match ahead.body_len() {
+            Some(len) if !ahead.is_by_reference() => Some(len),
+            Some(_) => self.ring.peek().map(|body| body.len()),
+            None => match consumer.tail() {
+                Some(Tail::Body(body)) => Some(body.len()),
+                _ => Some(0),
+            },
+        }
+    }
+
     /// Messages that can be read, including the rest of one begun.
     pub fn queued(&mut self) -> u64 {
         if !self.check() {

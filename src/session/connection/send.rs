@@ -137,7 +137,8 @@ impl SendHalf {
 
     /// A message that goes before all of the pipe's. Errors: what sealing it gives.
     pub fn begin_with_message(&mut self, body: &[u8]) -> Result<(), Errno> {
-        encode(&mut self.form, &mut self.out, 0, body)?;
+        make_room(&mut self.form, &mut self.out, body.len())?;
+        append_frame(&mut self.form, &mut self.out, 0, body)?;
         if let SendForm::Sealed(sealer) = &mut self.form {
             sealer.finish(&mut self.out);
         }
@@ -461,7 +462,7 @@ impl SendHalf {
     fn encode(&mut self) -> Result<(), Errno> {
         let mut encoded = Ok(());
         while encoded.is_ok() && self.out.len() < GATHER_BYTES.min(self.batch) {
-            let Some(len) = self.reader.peek().map(|frame| frame.data().len()) else {
+            let Some(len) = self.reader.next_len() else {
                 self.inside = false;
                 break;
             };
@@ -470,7 +471,7 @@ impl SendHalf {
                 break;
             }
             let Some(frame) = self.reader.read() else { break };
-            encoded = encode(&mut self.form, &mut self.out, frame.flags, frame.data());
+            encoded = append_frame(&mut self.form, &mut self.out, frame.flags, frame.data());
             self.inside = frame.more();
         }
         if let SendForm::Sealed(sealer) = &mut self.form {
@@ -490,25 +491,27 @@ enum Step {
 /// Bytes that a form puts around a body, at most.
 const MAX_FRAMING_BYTES: usize = 64;
 
-/// Appends a frame in the form in which frames leave; sealed ones have to be finished. Errors: `ENOMEM`, and what sealing says.
-fn encode(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
-    make_room(form, out, body.len())?;
+/// Makes room for the frame of a body. Errors: `ENOMEM`.
+#[inline(always)]
+fn make_room(form: &mut SendForm, out: &mut Vec<u8>, body_len: usize) -> Result<(), Errno> {
+    let len = body_len.saturating_add(MAX_FRAMING_BYTES);
+    memory::try_reserve(out, len)?;
+    if let SendForm::Ws(outgoing) = form {
+        outgoing.reserve(len)?;
+    }
+    Ok(())
+}
+
+/// Appends a frame in the form in which frames leave, where there is [room](make_room) for it. Sealed ones have to be finished.
+/// Errors: what sealing gives.
+#[inline(always)]
+fn append_frame(form: &mut SendForm, out: &mut Vec<u8>, flags: u8, body: &[u8]) -> Result<(), Errno> {
     match form {
         SendForm::Raw => out.extend_from_slice(body),
         SendForm::AsTheyLie => append(out, Version::V3_1, flags, body),
         SendForm::Framed(version) => append(out, *version, flags, body),
         SendForm::Sealed(sealer) => sealer.append_unfinished(out, flags, body).map_err(errno)?,
         SendForm::Ws(outgoing) => outgoing.append(out, flags, body).map_err(errno)?,
-    }
-    Ok(())
-}
-
-/// Makes room for the frame of a body. Errors: `ENOMEM`.
-fn make_room(form: &mut SendForm, out: &mut Vec<u8>, body_len: usize) -> Result<(), Errno> {
-    let len = body_len.saturating_add(MAX_FRAMING_BYTES);
-    memory::try_reserve(out, len)?;
-    if let SendForm::Ws(outgoing) = form {
-        outgoing.reserve(len)?;
     }
     Ok(())
 }
