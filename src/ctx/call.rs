@@ -6,8 +6,8 @@ use crate::sys::cancel::end_if_cancelled;
 use crate::sys::contain::contain_at;
 use crate::sys::here::Here;
 
-/// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so that it cannot be
-/// mistaken for a condition that a program knows how to handle (and `EFAULT` stays the sign of a bad handle).
+/// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so a program cannot mistake it for a
+/// condition that it knows how to handle. `EFAULT` stays the sign of a bad handle.
 const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
 
 /// A panic must not unwind into C: it ends here, and costs the program this one call.

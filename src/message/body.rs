@@ -1,7 +1,7 @@
 //! Reference-counted message bodies.
 //!
-//! A body is one heap header with an atomic count. Its bytes either follow the header in the same allocation,
-//! or belong to a `Vec` that was taken over, or to the program that lent them with a free callback.
+//! A body is one heap header with an atomic count. Its bytes follow the header in the same allocation, or belong to a `Vec` that
+//! was taken over. Or they belong to the program, which lent them with a free callback.
 
 use super::defer;
 use super::header::{Extent, FreeFn, Header, Owner};

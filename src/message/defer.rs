@@ -5,9 +5,9 @@ use crate::sys::here::Here;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-/// While one of these lives on a thread, bodies whose last reference drops on that thread keep their free
-/// callbacks until the outermost `DeferFrees` of the thread is dropped. Made first in every entry point and
-/// reactor turn, so that it is dropped after every lock guard.
+/// While one of these lives on a thread, the free callbacks of bodies that drop there wait. They are called when the outermost
+/// `DeferFrees` of the thread is dropped. Made first in every entry point and reactor turn, so that it is dropped after every
+/// lock guard.
 ///
 /// Callbacks may call back into the library: what such a call lets go of is freed by the same outermost guard, in
 /// turn, so the stack does not grow with the number of callbacks.

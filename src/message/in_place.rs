@@ -69,8 +69,8 @@ impl Msg {
     /// that holds none.
     ///
     /// # Safety
-    /// `at` is null or points at 64 readable and writable bytes that nothing else uses during `'a`, and if they
-    /// hold a message then it was made by [`init_at`](Msg::init_at) (or moved there whole).
+    /// `at` is null or points at 64 readable and writable bytes that nothing else uses during `'a`. A message in them was made by
+    /// [`init_at`](Msg::init_at), or moved there whole.
     pub unsafe fn at<'a>(at: *mut Msg) -> Result<&'a mut Msg> {
         // SAFETY: as the caller promises.
         match unsafe { Msg::peek_tag(at) }? {

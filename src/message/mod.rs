@@ -1,5 +1,5 @@
-//! Messages: the 64-byte [`Msg`], the reference-counted [`Body`] behind large ones, the [`Frame`] a pipe
-//! hands out and the [`OutFrame`] it takes, and the properties of the connection a message came from.
+//! Messages: the 64-byte [`Msg`], and the reference-counted [`Body`] behind large ones; the [`Frame`] a pipe hands out, and the
+//! [`OutFrame`] it takes; and the properties of the connection a message came from.
 
 mod body;
 mod builder;

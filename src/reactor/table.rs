@@ -1,7 +1,7 @@
 //! Values by generational token.
 
-/// Names a source on its reactor, and in epoll. A place in the table repeats a token only after 2³¹ sources
-/// (2¹¹ on 32-bit systems), so a late event of a source that is gone finds no source.
+/// Names a source on its reactor, and in epoll. A place in the table repeats a token only after 2³¹ sources (2¹¹ on 32-bit
+/// systems). So a late event of a source that is gone finds no source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(usize);
 

@@ -1,6 +1,6 @@
-//! A host is `*` (where binding), a literal address with or without brackets and zone, the name of one of
-//! this host's interfaces (where binding), or a host name. A port is a number; `*` and `0` let the system
-//! choose one (where binding). Service names are not supported.
+//! A host is a host name, or a literal address with or without brackets and zone. Where binding, it may also be `*` or the name
+//! of one of this host's interfaces. A port is a number; `*` and `0` let the system choose one (where binding). Service names are
+//! not supported.
 
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;

@@ -20,9 +20,9 @@ pub(super) const SEALED_BIT: u64 = 0x8000_0000;
 /// In a state word the count of messages that end in the block begins at this bit.
 pub(super) const MESSAGES_SHIFT: u32 = 32;
 
-/// Most bytes of emptied blocks, over all queues, that wait to be filled again. Blocks beyond it are freed. A
-/// queue that swells and shrinks between two threads would otherwise have `malloc` take memory from the
-/// system and return it each time, which costs more than the copying.
+/// Most bytes of emptied blocks, over all queues, that wait to be filled again. Blocks beyond it are freed. A queue that grows
+/// and shrinks between two threads would otherwise have `malloc` take memory from the system and return it each time. That costs
+/// more than the copying.
 const MAX_SPARE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Bytes that wait so now. Changed by the consumer that puts a block aside and by either side when it takes

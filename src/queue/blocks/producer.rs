@@ -31,9 +31,9 @@ pub struct Producer<T> {
     pub(super) oldest_word: u64,
 }
 
-// SAFETY: the queue moves `T` values and bytes from one thread to another, which is sound when `T: Send`. A block
-// is the producer's up to what it has published and the consumer's after, ordered by the Release and Acquire on
-// `state`, so no access races with another.
+// SAFETY: the queue moves `T` values and bytes from one thread to another, which is sound when `T: Send`. Bytes of a block are
+// the producer's until they are published, and the consumer's after. The Release and Acquire on `state` order the two, so no
+// access races with another.
 unsafe impl<T: Send> Send for Producer<T> {}
 
 impl<T> Producer<T> {
