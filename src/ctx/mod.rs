@@ -6,14 +6,14 @@
 pub mod call;
 mod context;
 mod handshakes;
+mod inproc_names;
 mod mailbox;
-mod names;
 mod slots;
 
 pub use context::{Context, Guard, SocketId, SocketTicket};
 pub use handshakes::{HandshakeTicket, Handshakes};
+pub use inproc_names::{Left, Names};
 pub use mailbox::{Mailbox, State};
-pub use names::{Left, Names};
 pub use slots::{Slot, SlotGuard, Slots};
 
 /// An object that a context can stop: a socket's mailbox, or a handshake.

@@ -26,7 +26,6 @@ mod distribution;
 mod fair_queue;
 mod load_balance;
 mod no_drop;
-mod notifications;
 mod pair;
 mod pipe_array;
 mod pub_;
@@ -45,6 +44,7 @@ mod subscriptions;
 mod telling;
 pub mod topic_tree;
 mod xpub;
+mod xpub_notifications;
 mod xsub;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The names of peers, for sockets that address them.
+//! The table of peers by routing id, for sockets that address them: ROUTER and STREAM.
 
 use crate::errno::{Errno, Result};
 use crate::pipe::{PipeId, Pipes};

@@ -1,10 +1,11 @@
 //! XPUB: every subscriber gets the topics it has subscribed to, and the program hears of subscriptions (RFC 29).
+//! What waits for the program is in [`xpub_notifications`](super::xpub_notifications).
 
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::no_drop::NoDrop;
-use super::notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
 use super::subscribers::{Removed, Subscribers};
+use super::xpub_notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
 use super::xsub::subscription;
 use super::{Behaviour, Origin, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
@@ -489,8 +490,8 @@ mod tests {
         ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE,
     };
     use crate::options::number::*;
-    use crate::pattern::notifications::MAX_UNREAD_NOTIFICATIONS;
     use crate::pattern::testing::Bench;
+    use crate::pattern::xpub_notifications::MAX_UNREAD_NOTIFICATIONS;
 
     fn all(bench: &mut Bench) -> Vec<String> {
         let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! `zmq_poll`.
+//! `zmq_poll`: which of the items are ready. The loop of sleeping and looking again is [`Waiter::until`](crate::session::Waiter::until).
 
 use super::{POLLIN, asked_of_system, told_by_system, with_waiter};
 use crate::errno::Result;

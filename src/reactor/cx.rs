@@ -1,4 +1,4 @@
-//! The calls that a source may make while it is being called.
+//! The calls that a source may make while it is being called: registering descriptors, timers, other sources.
 
 use super::inbox::{Item, Shared};
 use super::table::Table;

@@ -6,7 +6,7 @@ mod connectionless;
 mod connections;
 mod letterbox;
 mod lifecycle;
-mod monitor;
+mod monitor_events;
 mod ordering;
 mod remote;
 mod socket_link;
@@ -21,7 +21,7 @@ pub use connectionless::datagrams::exchange;
 pub use lifecycle::listener::{Listening, listen};
 pub use lifecycle::session::SessionContext;
 pub use lifecycle::zap::Authenticators;
-pub use monitor::{Endpoints, Monitor, Observer, event};
+pub use monitor_events::{Endpoints, Monitor, Observer, event};
 pub use socket_link::{Command, SocketEnd, SocketLink};
 pub use waiter::{Deadline, Waiter, unlocked};
 

@@ -6,7 +6,7 @@ use crate::session::SessionHandle;
 use crate::session::connection::send_rate::SendRate;
 use crate::session::connections::Connections;
 use crate::session::lifecycle::ban_list::BanList;
-use crate::session::monitor::Monitor;
+use crate::session::monitor_events::Monitor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 

@@ -1,4 +1,6 @@
 //! `zmq_socket_monitor`: events as messages of a socket that is bound inside the context.
+//!
+//! The events are told in `session::monitor_events`.
 
 use super::{Command, DONTWAIT, Handle};
 use crate::ctx::{Context, Mailbox};

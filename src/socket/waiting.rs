@@ -1,4 +1,4 @@
-//! The wait of a call on one socket, as long as the call lasts.
+//! The wait of a call on one socket, as long as the call lasts. The thread sleeps in `session::waiter`.
 
 use crate::errno::{Errno, Result};
 use crate::session::{Deadline, SocketLink, Waiter};

@@ -6,10 +6,10 @@ pub mod copying;
 pub mod credentials;
 pub mod datagram;
 pub mod descriptor;
-pub mod epoll;
 pub mod eventfd;
 pub mod faults;
 pub mod fork;
+pub mod front_epoll;
 pub mod here;
 mod futex;
 #[cfg(feature = "gssapi")]

@@ -5,9 +5,9 @@
 mod token;
 
 use super::cancel::is_cancelled;
-use super::epoll::Epoll;
 use super::eventfd::EventFd;
 use super::fork::Born;
+use super::front_epoll::Epoll;
 use super::futex;
 use super::patience::rest;
 use super::poll::{PollFd, SigMask, ppoll};

@@ -1,4 +1,7 @@
 //! Frame headers of ZMTP 2.0 and later: a byte of flags, then the body's length in one byte or eight (RFC 37).
+//!
+//! Frames of the program get theirs where they enter the pipe (`pipe::lane::writer`), and leave as they lie.
+
 use crate::engine::Failure;
 use crate::message::{COMMAND, LARGE, MORE};
 use crate::pipe::wire;

@@ -1,4 +1,4 @@
-//! What threads have too much of, for other threads.
+//! The batches that threads have too much of, for other threads; and each piece of more than 32 KiB.
 
 use super::class::{CLASSES, MAX_THREAD_ROOM_BYTES, room_of};
 use crate::message::header::Header;

@@ -1,4 +1,4 @@
-//! The reading side.
+//! The reading side of a lane: takes frames out of their wire form.
 
 use super::From;
 use crate::message::{Address, COMMAND, Frame, FrameBody, MORE, Metadata, Msg, ROUTING_ID};

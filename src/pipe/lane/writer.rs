@@ -1,4 +1,4 @@
-//! The writing side.
+//! The writing side of a lane: lays each frame out in wire form, and publishes whole messages.
 
 use super::Into;
 use super::weight::Weight;

@@ -1,4 +1,5 @@
 //! The lock of one half of a connection: the program's threads try it, and the I/O thread is woken when they let go.
+//! The I/O thread is turned away where a thread of the program holds the half.
 //!
 //! Laws:
 //! - The I/O thread does not wait for a thread of the program that drives a half, except where it must have the half: it asks with

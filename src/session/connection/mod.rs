@@ -1,11 +1,24 @@
 //! An established connection: a stream and its two halves. Any thread that holds a half may drive it.
+//!
+//! `zmq_send` writes the stream itself in [`Connection::send_inline`], and wakes the I/O thread where that answers `false`.
+//!
+//! | term | meaning |
+//! |---|---|
+//! | half | one direction of the stream, with its end of the pipe: [`SendHalf`] or [`RecvHalf`] |
+//! | room | space in the stream's send buffer; a stream without room is blocked |
+//! | lent, borrowed | a thread of the program that waits receives from the stream itself: [`registration`] |
+//! | front epoll instance | that of a waiting thread, which the kernel asks before the reactor's: [`front_epoll`](crate::sys::front_epoll) |
+//! | streaming | the socket sends again and again, and receives nothing meanwhile: [`send_rate`] |
+//! | coalescing | the I/O thread lets published messages collect before it looks: [`write_coalescing`] |
+//! | draining | a thread of the program writes, and waits for room: [`Connection::drain_blocking`] |
+//! | owner of the flush | the thread that drains, and so makes sure that published messages leave: [`flush_owner`] |
 
-mod apply;
 pub(in crate::session) mod contention;
 pub(in crate::session) mod control;
 mod flush_owner;
 mod lend_policy;
 pub mod recv;
+mod registration;
 pub mod send;
 pub(in crate::session) mod send_policy;
 pub(in crate::session) mod send_rate;
@@ -13,8 +26,8 @@ pub(in crate::session) mod tls_stream;
 mod watch;
 pub(in crate::session) mod write_coalescing;
 
-pub(in crate::session) use apply::Lending;
 pub(in crate::session) use lend_policy::MIN_LOOK_INTERVAL;
+pub(in crate::session) use registration::Lending;
 pub use send_policy::MAX_DRAIN_MS;
 
 use crate::engine::Heartbeat;
@@ -34,7 +47,7 @@ use crate::sys::cancel::Closes;
 use crate::sys::contain::contain;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
-use apply::Watcher;
+use registration::Watcher;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -53,7 +66,7 @@ const UNIX_SEND_BUFFER_BYTES: i32 = 512 * 1024;
 /// - a thread of the program calls [`send_inline`](Connection::send_inline) when it has published; it calls
 ///   [`receive_inline`](Connection::receive_inline) when it has granted credit, [`send_for_credit`](Connection::send_for_credit)
 ///   when it has none left, and [`drain_blocking`](Connection::drain_blocking) behind a large message;
-/// - a thread of the program that waits borrows the stream: see [`apply`].
+/// - a thread of the program that waits borrows the stream: see [`registration`].
 ///
 /// At the end the session calls [`end_lending`](Connection::end_lending), then [`dismantle`](Connection::dismantle).
 pub struct Connection {

@@ -1,4 +1,6 @@
 //! The sending half of a connection: what the socket wrote, out of the pipe and into the stream.
+//!
+//! The thread that writes is not chosen here: [`Connection`](super::Connection) asks [`send_policy`](super::send_policy).
 
 use crate::engine::Failure;
 use crate::engine::codec::AnySealer;

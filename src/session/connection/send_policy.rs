@@ -3,6 +3,8 @@
 //! The decisions are pure. The caller passes plain facts as values, and facts that cost a system call or a lock as closures. A
 //! closure is called only where the answer depends on it. [`Connection`](super::Connection) carries the decisions out.
 //!
+//! The mark is the high-water mark of the pipe. The other terms are those of [`connection`](super).
+//!
 //! | a thread of the program | and | writes |
 //! |---|---|---|
 //! | has published something | the mark is low, and it is streaming or [`INLINE_SEND_MIN_BYTES`] wait | the I/O thread, later while it coalesces |

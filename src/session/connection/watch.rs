@@ -1,6 +1,7 @@
 //! The watcher of a stream: the states, the events, and the one function that decides.
 //!
-//! The decision is pure. [`apply`](super::apply) carries out the actions, and nothing else touches a registration.
+//! The decision is pure. [`registration`](super::registration) carries out the actions, and nothing else touches a registration.
+//! [`Watch`] explains the fields of the states, and [`connection`](super) the terms.
 //!
 //! | state | reader of bytes that come | registration |
 //! |---|---|---|

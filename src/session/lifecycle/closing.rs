@@ -13,7 +13,7 @@ use crate::session::lifecycle::connecter::Connecter;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::session::{Session, Stage};
 use crate::session::lifecycle::timer;
-use crate::session::monitor::{Endpoints, descriptor_value, event};
+use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::{Command, SessionHandle};
 use crate::sys::log::Notice;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use crate::options::SocketOptions;
 use crate::reactor::Remote;
 use crate::session::lifecycle::backoff::Backoff;
 use crate::session::lifecycle::resolve::Lookup;
-use crate::session::monitor::Endpoints;
+use crate::session::monitor_events::Endpoints;
 use crate::sys::random::number_or_0;
 use crate::sys::stream;
 use crate::transport::{self, ConnectPlan, Connecting, Destination};

@@ -6,7 +6,7 @@ use crate::reactor::{Cx, Interest};
 use crate::session::lifecycle::connecter::Step;
 use crate::session::lifecycle::session::{Session, Stage};
 use crate::session::lifecycle::timer;
-use crate::session::monitor::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
+use crate::session::monitor_events::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
 use crate::session::{Command, SessionHandle};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;

@@ -21,7 +21,7 @@ use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::session::{Session, Stage};
 use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::Zap;
-use crate::session::monitor::{descriptor_value, event};
+use crate::session::monitor_events::{descriptor_value, event};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 

@@ -5,11 +5,11 @@ use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
+use crate::session::SocketLink;
 use crate::session::lifecycle::session::{Session, SessionContext};
 use crate::session::lifecycle::zap::Authenticators;
-use crate::session::monitor::{Endpoints, descriptor_value, event};
+use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
-use crate::session::{SocketLink, monitor};
 use crate::sys::lock::Lock;
 use crate::sys::log::Notice;
 use crate::sys::memory;
@@ -206,8 +206,7 @@ impl Acceptor {
             keys.rotate_cookies(now_ms);
         }
         let fd = descriptor_value(stream.fd.as_raw_fd());
-        let endpoints =
-            monitor::Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
+        let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };

@@ -18,7 +18,7 @@ use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::timer;
 use crate::session::lifecycle::untaken::Untaken;
 use crate::session::lifecycle::zap::Authenticators;
-use crate::session::monitor::{Endpoints, descriptor_value, event};
+use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
 use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan, Layers, Scheme};

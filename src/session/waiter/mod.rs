@@ -1,12 +1,20 @@
 //! How a thread of the program waits for sockets, in `zmq_send`, `zmq_recv`, `zmq_poll` and their like.
 //!
 //! Each thread has one [`Waiter`]. It has a [`Parker`] with its bell and its front epoll instance. It has the connections that
-//! the thread has [borrowed](lent), and the mailboxes that the parker is registered with. The order of a wait:
+//! the thread has [borrowed](sleep), and the mailboxes that the parker is registered with. The order of a wait:
 //!
 //! 1. [`Waiter::take`]; the parker is registered with the mailbox of each socket.
 //! 2. The thread looks at the sockets. Any later event ends the sleep.
 //! 3. The thread sleeps, receiving for itself meanwhile, and looks again.
 //! 4. [`Waiter::keep`]: the connections go back.
+//!
+//! | the thread waits for | it sleeps in ([`sleep`]) |
+//! |---|---|
+//! | sockets, none of whose connections it has borrowed | futex(2), on the token of its parker |
+//! | the same borrowed connections, again and again | its front epoll instance: their streams and the bell |
+//! | other borrowed connections, or raw descriptors | ppoll(2): their streams, the descriptors, and the bell |
+//!
+//! The bell is an eventfd by which another thread ends a sleep in epoll or ppoll(2).
 //!
 //! The waiter is kept in the thread from wait to wait, so that a wait allocates nothing. It is away while the thread waits: a
 //! thread that waits inside of a wait, as a free callback may, gets a fresh one. So does a thread that can keep none, and a forked
@@ -14,11 +22,11 @@
 
 mod deadline;
 mod front_policy;
-mod lent;
+mod sleep;
 
 pub use deadline::Deadline;
 #[cfg(test)]
-pub use lent::LentConnections;
+pub use sleep::LentConnections;
 
 use super::ordering::Looked;
 use super::ordering::mark::receive_mark;
@@ -56,7 +64,7 @@ pub struct Waiter {
     registered: Vec<Registered>,
     /// How many of `registered` this call waits for: the first ones.
     attended: usize,
-    lent: lent::LentConnections,
+    lent: sleep::LentConnections,
     /// What poll(2) is asked for besides.
     raw: Vec<PollFd>,
     looked: Looked,

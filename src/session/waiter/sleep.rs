@@ -1,4 +1,4 @@
-//! The connections that a waiting thread has borrowed, and its sleep over them.
+//! The sleep of a waiting thread, over the connections that it has borrowed.
 //!
 //! The thread polls their streams and receives what comes, so a round trip wakes no I/O thread. It borrows before it sleeps, and
 //! keeps the loans from sleep to sleep of one wait. When the wait is over it gives everything back. What is borrowed is decided

@@ -1,5 +1,5 @@
-//! Carries out what [`watch`](super::watch) decides: the only file that registers a stream with the reactor or with a
-//! front epoll instance.
+//! Registers the stream of a connection with the reactor's epoll instance, or with a front epoll instance. It carries out what
+//! [`watch`](super::watch) decides, and no other file registers such a stream.
 //!
 //! A thread of the program that waits for a socket borrows the streams of its connections. It polls them itself and receives
 //! what comes, so that a message costs no hand-over between threads. The calls of such a thread, in order:

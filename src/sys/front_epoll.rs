@@ -1,4 +1,4 @@
-//! A front epoll instance: one thread's own, ahead of the reactor's where both watch the same descriptor.
+//! A front epoll instance: one thread's own, ahead of the reactor's where both watch the same descriptor. The reactor's own is mio's.
 //!
 //! The kernel asks instances that watch with `EPOLLEXCLUSIVE` in the order in which they began to. The first one in which a
 //! thread sleeps is woken, and no other. So a stream that a thread waits for wakes that thread, and any other stream wakes the

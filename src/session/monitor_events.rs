@@ -1,4 +1,6 @@
 //! The events of a socket's connections, told to the socket's monitor (`zmq_socket_monitor`).
+//!
+//! Sessions and listeners tell them with [`Monitor::tell`]. The [`Observer`] of `socket::monitor` makes messages of them.
 
 use crate::sys::lock::Lock;
 use std::os::fd::RawFd;
