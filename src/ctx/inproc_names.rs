@@ -1,4 +1,4 @@
-//! The inproc names of a context.
+//! The table of inproc names, with the sockets that have connected before the bind.
 
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;

@@ -1,4 +1,5 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
+//! Where the connect comes first, the table of names keeps the binder's end (`ctx::inproc_names`).
 
 use super::inproc_names::{Bound, Marks, Pending};
 use super::state::Socket;

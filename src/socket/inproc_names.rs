@@ -1,4 +1,4 @@
-//! The inproc names of a context, and the data that the two sides of a connection need of each other.
+//! The inproc names of a context (`ctx::Names`), and the data that the two sides of a connection need of each other.
 
 use crate::ctx::{Mailbox, SocketId};
 use crate::errno::Result;

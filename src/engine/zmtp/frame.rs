@@ -1,6 +1,6 @@
 //! Frame headers of ZMTP 2.0 and later: a byte of flags, then the body's length in one byte or eight (RFC 37).
 //!
-//! Frames of the program get theirs where they enter the pipe (`pipe::lane::writer`), and leave as they lie.
+//! A frame that the program sends gets its header where it enters the pipe (`pipe::lane::writer`).
 
 use crate::engine::Failure;
 use crate::message::{COMMAND, LARGE, MORE};
