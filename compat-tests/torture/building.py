@@ -32,7 +32,8 @@ def worker(lib):
 
 def sanitized(kind):
     """Against ours, built anew with AddressSanitizer or ThreadSanitizer. The flag is one of unstable Rust, which any toolchain
-    takes that is told to; the standard library is the one of the toolchain, which the sanitizer does not see into."""
+    takes that is told to. AddressSanitizer does with the toolchain's standard library. ThreadSanitizer does not: it would not see
+    how `Arc` and its like order memory, so the standard library is built with it."""
     host = f"{platform.machine()}-unknown-linux-gnu"
     target = places.TARGET / f"sanitizer-{kind}"
     settings = {
@@ -45,6 +46,10 @@ def sanitized(kind):
         "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
     }
     command = ["cargo", "rustc", "--release", "--locked", "--quiet", "--lib", "--crate-type", "cdylib", "--target", host]
+    if kind == "thread":
+        if not Path(sysroot(), "lib", "rustlib", "src", "rust", "library").is_dir():
+            raise places.Problem("ThreadSanitizer needs the source of the standard library: rustup component add rust-src")
+        command += ["-Zbuild-std=std,panic_unwind"]
     if subprocess.run(command, cwd=places.PROJECT, env=settings).returncode:
         raise places.Problem(f"the library does not build with the sanitizer for {kind}")
     folder = target / "library"
@@ -68,12 +73,16 @@ def sanitized(kind):
 
 def runtime_of(kind, host):
     """The sanitizer's own code, as the toolchain has it."""
-    root = subprocess.run(["rustc", "--print", "sysroot"], cwd=places.PROJECT, capture_output=True, text=True).stdout.strip()
     short = {"address": "asan", "thread": "tsan"}[kind]
-    found = sorted(Path(root, "lib", "rustlib", host, "lib").glob(f"librustc-*_rt.{short}.a"))
+    found = sorted(Path(sysroot(), "lib", "rustlib", host, "lib").glob(f"librustc-*_rt.{short}.a"))
     if not found:
         raise places.Problem(f"this toolchain has no sanitizer for {kind}")
     return found[0]
+
+
+def sysroot():
+    command = ["rustc", "--print", "sysroot"]
+    return subprocess.run(command, cwd=places.PROJECT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def compile_to(program, arguments):
