@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { MOST = 8000, TOPICS = 10000, TOPIC = 30 };
+enum { MOST = 8000, TOPICS = 10000, TOPIC = 30, POLLED = 100 };
 
 static void *context;
 
@@ -86,6 +86,40 @@ static void in_process_msg(int sending, size_t size, long count)
     }
     zmq_close(from);
     zmq_close(to);
+}
+
+/* Each message finds its reader asleep: the reader has looked for one and found none. Of this zmq_send alone is counted. */
+static void send_idle(size_t size, long count)
+{
+    static char data[65536];
+    void *from = open_socket(ZMQ_PUSH), *to = open_socket(ZMQ_PULL);
+    join(to, from, "inproc://a");
+    for (long i = 0; i < count; i++) {
+        check(zmq_recv(to, data, size, ZMQ_DONTWAIT) == -1 && errno == EAGAIN, "zmq_recv of nothing");
+        check(zmq_send(from, data, size, 0) == (int)size, "zmq_send");
+        check(zmq_recv(to, data, size, 0) == (int)size, "zmq_recv");
+    }
+    zmq_close(from);
+    zmq_close(to);
+}
+
+/* Sockets with a peer each, which has sent nothing. */
+static void poll_idle(size_t size, long count)
+{
+    (void)size;
+    zmq_pollitem_t items[POLLED];
+    void *from = open_socket(ZMQ_PUSH);
+    for (int i = 0; i < POLLED; i++) {
+        char endpoint[20];
+        snprintf(endpoint, sizeof endpoint, "inproc://%d", i);
+        items[i] = (zmq_pollitem_t){.socket = open_socket(ZMQ_PULL), .events = ZMQ_POLLIN};
+        join(items[i].socket, from, endpoint);
+    }
+    for (long i = 0; i < count; i++)
+        check(zmq_poll(items, POLLED, 0) == 0, "zmq_poll");
+    zmq_close(from);
+    for (int i = 0; i < POLLED; i++)
+        zmq_close(items[i].socket);
 }
 
 static void topic_of(long number, char topic[TOPIC + 1])
@@ -278,6 +312,8 @@ static const struct {
     {"receive-msg-64", receive_msg, 64},
     {"send-msg-16384", send_msg, 16384},
     {"receive-msg-16384", receive_msg, 16384},
+    {"send-idle-64", send_idle, 64},
+    {"poll-100", poll_idle, 0},
     {"encode-64", encode, 64},
     {"encode-1024", encode, 1024},
     {"decode-64", decode, 64},
