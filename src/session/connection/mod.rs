@@ -225,9 +225,19 @@ impl Connection {
         self.try_send_half().and_then(|half| half.as_ref().map(SendHalf::sent_bytes))
     }
 
+    /// Whether the stream, which had room before, has taken nothing and has room still: no event would tell of that again.
+    pub(in crate::session) fn refuses_at_once(&self) -> bool {
+        let refused =
+            self.try_send_half().is_some_and(|half| half.as_ref().is_some_and(SendHalf::is_refused));
+        refused && self.await_room(Duration::ZERO)
+    }
+
     /// Whether the stream has taken nothing since its count of sent bytes was `sent_bytes`, says that it will not, and has room.
-    pub(in crate::session) fn refuses_in_spite_of_room(&self, sent_bytes: u64) -> bool {
-        let refuses = |half: &SendHalf| half.is_blocked() && half.sent_bytes() == sent_bytes;
+    /// `None`: another thread was sending then, and may have found the same.
+    pub(in crate::session) fn refuses_in_spite_of_room(&self, sent_bytes: Option<u64>) -> bool {
+        let refuses = |half: &SendHalf| {
+            half.is_blocked() && sent_bytes.is_none_or(|sent_bytes| half.sent_bytes() == sent_bytes)
+        };
         let blocked = self.try_send_half().is_some_and(|half| half.as_ref().is_some_and(refuses));
         blocked && self.await_room(Duration::ZERO)
     }
@@ -368,9 +378,7 @@ impl Connection {
     /// what it said, the session tries again by its timer.
     fn leave_blocked(&self) {
         self.watch_for_room();
-        let refused =
-            self.try_send_half().is_some_and(|half| half.as_ref().is_some_and(SendHalf::is_refused));
-        if refused && self.await_room(Duration::ZERO) {
+        if self.refuses_at_once() {
             self.letterbox.defer(|deferred| deferred.refused = true);
             self.remote.wake();
         }

@@ -259,6 +259,7 @@ impl SendHalf {
 
     fn send_all(&mut self, fd: BorrowedFd<'_>) -> Sent {
         let mut sent = 0;
+        self.refused = false;
         loop {
             let step = match self.step(fd) {
                 Ok(step) => step,

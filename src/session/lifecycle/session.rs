@@ -185,7 +185,12 @@ impl Session {
             }
             Sent::Over if self.closing => self.disconnected(cx, Reason::Stream(Errno::PIPE)),
             Sent::All | Sent::Over => {}
-            Sent::Blocked => self.note_full(cx),
+            Sent::Blocked => {
+                if connection.refuses_at_once() {
+                    cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
+                }
+                self.note_full(cx);
+            }
             Sent::Yield => cx.again(),
             Sent::NoMemory => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
             Sent::Failed(errno) => self.end_when_read(cx, errno),
@@ -219,7 +224,7 @@ impl Session {
         let before = connection.sent_bytes();
         self.send(cx);
         if let Stage::Connected(connection) = &self.stage
-            && before.is_some_and(|before| connection.refuses_in_spite_of_room(before))
+            && connection.refuses_in_spite_of_room(before)
         {
             cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
         }
