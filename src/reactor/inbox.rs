@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::sys::descriptor::reopen;
 use crate::sys::fork::Born;
 use crate::sys::front_epoll::watch_behind;
-use crate::sys::late;
+use crate::sys::late_wakes;
 use crate::sys::lock::Lock;
 use crate::sys::memory::{self, Keeper};
 use mio::unix::SourceFd;
@@ -245,7 +245,7 @@ impl Shared {
         drop(inbox);
         let shared = Arc::clone(self);
         let id = Arc::as_ptr(self).addr() as u64;
-        late::deliver(id, Box::new(move |_| shared.waker.wake(&shared.registry).is_ok()));
+        late_wakes::deliver(id, Box::new(move |_| shared.waker.wake(&shared.registry).is_ok()));
     }
 
     /// For the reactor: whether its epoll instance is still the one with which the descriptors are

@@ -8,8 +8,8 @@ use super::ordering::mark::MarkCell;
 use crate::sys::lock::Lock;
 use std::sync::Arc;
 
-/// A thread that would have to watch more streams than this leaves all of them to the I/O threads. The reactor tells those of the
-/// ready streams alone.
+/// A thread that would have to watch more streams than this leaves all of them to the I/O threads. The reactor tells
+/// them of the ready streams alone.
 pub(super) const MAX_LENT_CONNECTIONS: usize = 8;
 
 /// The connections of a socket.

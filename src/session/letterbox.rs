@@ -1,6 +1,6 @@
 //! What other threads leave for a session, until the I/O thread wakes it.
 //!
-//! A thread leaves word by one call and the session takes all of it by another. Two kinds of word lie here:
+//! A thread leaves something by one call, and the session takes everything by another. Two kinds of things are left here:
 //! - [`Flags`]: something has happened to the session. A flag that is raised twice is one flag.
 //! - [`Deferred`]: work that a thread of the program could not do on a connection itself.
 //!

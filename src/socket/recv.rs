@@ -7,7 +7,7 @@
 //! 3. **The wait.** Until a frame is there or the time is over, the caller registers with the mailbox and sleeps. Or it receives
 //!    from the socket's connections itself.
 //!
-//! A thread may be cancelled where the fast path finds nothing, so that one gives its lock back.
+//! A thread may be cancelled in `zmq_recv` once the fast path has found nothing. So the fast path gives its lock back then.
 
 use super::state::Socket;
 use super::waiting::{For, Waiting};

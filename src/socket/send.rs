@@ -6,7 +6,7 @@
 //! 2. **The pattern.** The caller obeys the mailbox's commands and gives the frame to the pattern, which picks a pipe.
 //! 3. **The wait.** The caller registers with the mailbox and sleeps, until a pipe has room or the time is over.
 //!
-//! The lock that the fast path has taken is kept for the rest.
+//! The lock that the fast path has taken is kept for the rest. A mailbox is quiet while it holds no command.
 
 use super::state::Socket;
 use super::waiting::{For, Waiting};

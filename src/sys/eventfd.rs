@@ -3,7 +3,7 @@
 use super::cancel::{CancelOff, Closes};
 use super::faults::{self, Call};
 use super::here::Here;
-use super::late;
+use super::late_wakes;
 use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
 use std::fs::File;
@@ -43,7 +43,7 @@ impl EventFd {
         if self.try_signal(1).is_err()
             && let Ok(copy) = self.try_clone()
         {
-            late::deliver(self.id, Box::new(move |times| copy.try_signal(times).is_ok()));
+            late_wakes::deliver(self.id, Box::new(move |times| copy.try_signal(times).is_ok()));
         }
     }
 
@@ -118,7 +118,7 @@ fn open(signals: u32) -> Result<EventFd> {
         return Err(Errno::last());
     }
     // SAFETY: a fresh descriptor without another owner.
-    Ok(EventFd { read: Closes::new(unsafe { File::from_raw_fd(fd) }), write: None, id: late::new_id() })
+    Ok(EventFd { read: Closes::new(unsafe { File::from_raw_fd(fd) }), write: None, id: late_wakes::new_id() })
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -131,7 +131,7 @@ fn open(signals: u32) -> Result<EventFd> {
     let [read, write] = fds;
     // SAFETY: fresh descriptors without another owner.
     let (read, write) = unsafe { (File::from_raw_fd(read), Some(File::from_raw_fd(write))) };
-    let event = EventFd { read, write, id: late::new_id() };
+    let event = EventFd { read, write, id: late_wakes::new_id() };
     for fd in fds {
         // SAFETY: no pointers; `event` keeps the descriptors open.
         let rc = unsafe {

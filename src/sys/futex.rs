@@ -10,7 +10,7 @@ pub use elsewhere::{wait, wait as sleep, wake_one, was_refused};
 mod linux {
     use super::super::cancel::SystemCall;
     use super::super::faults::{self, Call};
-    use super::super::late;
+    use super::super::late_wakes;
     use super::super::patience::rest;
     use crate::errno::{Errno, Result};
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -99,7 +99,7 @@ mod linux {
         }
         // Another word may lie there by then. That is harmless: a woken thread checks its word, as every wake
         // may be spurious.
-        late::deliver(address as u64, Box::new(move |_| wake(address)));
+        late_wakes::deliver(address as u64, Box::new(move |_| wake(address)));
     }
 
     fn wake(address: usize) -> bool {

@@ -16,7 +16,7 @@ mod futex;
 pub mod gssapi;
 pub mod interface;
 pub mod keyed;
-pub mod late;
+pub mod late_wakes;
 pub mod lock;
 mod lock_order;
 pub mod log;
