@@ -3,8 +3,7 @@
 use crate::errno::Result;
 use crate::message::Frame;
 use crate::pipe::{PipeId, Pipes};
-use slotmap::SecondaryMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Frames of one pipe that are read before other pipes have their turn: a peer that floods must not keep the other peers from
 /// being heard.
@@ -14,7 +13,8 @@ const TURN_FRAMES: u32 = 256;
 #[derive(Default)]
 pub struct Backlog {
     turns: VecDeque<PipeId>,
-    listed: SecondaryMap<PipeId, ()>,
+    /// Those in `turns`. No slot map: even an empty one takes memory of its own.
+    listed: BTreeSet<PipeId>,
 }
 
 /// The reader of the frames.
@@ -37,7 +37,7 @@ pub trait Listener {
 impl Backlog {
     /// The pipe has something to read.
     pub fn add(&mut self, pipe: PipeId) {
-        if self.listed.insert(pipe, ()).is_none() {
+        if self.listed.insert(pipe) {
             self.turns.push_back(pipe);
         }
     }
@@ -46,7 +46,9 @@ impl Backlog {
     pub fn read(&mut self, pipes: &mut Pipes, listener: &mut impl Listener) {
         while let Some(pipe) = self.turns.pop_front() {
             match read_share(pipes, pipe, listener) {
-                Left::Nothing => drop(self.listed.remove(pipe)),
+                Left::Nothing => {
+                    self.listed.remove(&pipe);
+                }
                 Left::More => self.turns.push_back(pipe),
                 Left::NoMoreNow => return self.turns.push_back(pipe),
             }

@@ -19,7 +19,7 @@ use crate::options::number::{
 use crate::options::value::put_int_padded;
 use crate::pipe::{PipeId, Pipes};
 use crate::sys::memory;
-use slotmap::SecondaryMap;
+use std::collections::BTreeMap;
 
 pub struct Xpub {
     out: Distribution,
@@ -36,12 +36,13 @@ pub struct Xpub {
     /// Pipes with frames that were not read yet.
     backlog: Backlog,
     /// Messages of peers of which some frames were read.
-    readings: SecondaryMap<PipeId, Reading>,
+    readings: BTreeMap<PipeId, Reading>,
     no_drop: NoDrop,
     /// The next frame sent is not a message's first.
     inside: bool,
-    /// Manual mode: the topics that the peers have asked for, whether or not the program has granted them.
-    wishes: Subscribers,
+    /// Manual mode: the topics that the peers have asked for, whether or not the program has granted them. Made when that mode
+    /// begins: few publishers have it.
+    wishes: Option<Box<Subscribers>>,
     /// Manual mode: the peer whose subscription the program has received last, for which it may now subscribe.
     last_pipe: Option<PipeId>,
 }
@@ -81,9 +82,8 @@ struct Reading {
 impl Xpub {
     pub fn new(options: &SocketOptions) -> Xpub {
         let settings = Settings { invert_matching: options.invert_matching, ..Settings::default() };
-        let (mut subscribers, mut wishes) = (Subscribers::default(), Subscribers::default());
+        let mut subscribers = Subscribers::default();
         subscribers.set_limit(options.max_subscriptions_size);
-        wishes.set_limit(options.max_subscriptions_size);
         Xpub {
             out: Distribution::default(),
             subscribers,
@@ -93,10 +93,10 @@ impl Xpub {
             listens: false,
             stalled: false,
             backlog: Backlog::default(),
-            readings: SecondaryMap::new(),
+            readings: BTreeMap::new(),
             no_drop: NoDrop::default(),
             inside: false,
-            wishes,
+            wishes: None,
             last_pipe: None,
         }
     }
@@ -123,7 +123,7 @@ impl Xpub {
     }
 
     fn read_message(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
-        let mut reading = self.readings.remove(pipe).unwrap_or_default();
+        let mut reading = self.readings.remove(&pipe).unwrap_or_default();
         let told = match reading.subscription(&frame, self.settings.only_first) {
             Some((subscribe, topic)) => self.hear(pipe, subscribe, topic, &frame)?,
             None if self.speaks => Some(Notification { msg: frame.into_msg()?, wish: None, news: None }),
@@ -179,7 +179,11 @@ impl Xpub {
 
     /// Subscriptions that the program may have been told of, with none of them taken back.
     fn subscriptions(&self) -> usize {
-        if self.settings.manual { self.wishes.total() } else { self.subscribers.total() }
+        if self.settings.manual {
+            self.wishes.as_ref().map_or(0, |wishes| wishes.total())
+        } else {
+            self.subscribers.total()
+        }
     }
 
     /// Whether the peers have to wait until the program has received more: it is one that sees each subscription, or there are too
@@ -213,10 +217,11 @@ impl Xpub {
                 }
             });
         }
-        while self.wishes.has_leaving_pipes() && !self.is_full() && pipes.budget.allows() {
+        while self.have_leaving_wishes() && !self.is_full() && pipes.budget.allows() {
             let (speaks, settings) = (self.speaks && self.settings.manual, &self.settings);
             let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
-            self.wishes.forget_some(&mut pipes.budget, |topic, pipe, _| {
+            let Some(wishes) = &mut self.wishes else { return };
+            wishes.forget_some(&mut pipes.budget, |topic, pipe, _| {
                 if speaks {
                     tell_of_end(notifications, topic, settings.tells_apart(pipe), Some(None), tolerance);
                 }
@@ -224,11 +229,15 @@ impl Xpub {
         }
     }
 
+    fn have_leaving_wishes(&self) -> bool {
+        self.wishes.as_ref().is_some_and(|wishes| wishes.has_leaving_pipes())
+    }
+
     fn note_wish(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<()> {
-        if subscribe {
-            self.wishes.add(topic, pipe)?;
-        } else {
-            self.wishes.remove(topic, pipe);
+        match &mut self.wishes {
+            Some(wishes) if subscribe => drop(wishes.add(topic, pipe)?),
+            Some(wishes) => drop(wishes.remove(topic, pipe)),
+            None => {}
         }
         Ok(())
     }
@@ -305,7 +314,8 @@ impl Listener for Xpub {
 
     fn units(&self) -> u32 {
         let told = if self.speaks { TELLING_UNITS } else { 0 };
-        told + self.subscribers.change_units().max(self.wishes.change_units())
+        let wishes = self.wishes.as_ref().map_or(0, |wishes| wishes.change_units());
+        told + self.subscribers.change_units().max(wishes)
     }
 
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
@@ -433,12 +443,13 @@ impl Behaviour for Xpub {
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.terminated(pipe);
-        self.readings.remove(pipe);
+        self.readings.remove(&pipe);
         if self.last_pipe == Some(pipe) {
             self.last_pipe = None;
         }
         let has_subscribed = self.subscribers.leave(pipe);
-        if self.wishes.leave(pipe) || has_subscribed {
+        let has_wished = self.wishes.as_mut().is_some_and(|wishes| wishes.leave(pipe));
+        if has_wished || has_subscribed {
             pipes.budget.leave_undone();
         }
     }
@@ -456,7 +467,12 @@ impl Behaviour for Xpub {
             | ZMQ_XPUB_MANUAL_LAST_VALUE
             | ZMQ_XPUB_MANUAL
             | ZMQ_XPUB_NODROP
-            | ZMQ_ONLY_FIRST_SUBSCRIBE => flag(value).map(|yes| self.set_flag(option, yes)),
+            | ZMQ_ONLY_FIRST_SUBSCRIBE => flag(value).map(|yes| {
+                self.set_flag(option, yes);
+                if self.settings.manual {
+                    self.wishes.get_or_insert_default().set_limit(options.max_subscriptions_size);
+                }
+            }),
             ZMQ_SUBSCRIBE => self.answer_wish(true, value),
             ZMQ_UNSUBSCRIBE => self.answer_wish(false, value),
             ZMQ_XPUB_WELCOME_MSG => {
@@ -465,7 +481,9 @@ impl Behaviour for Xpub {
             }
             ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE => set_common(options, option, value).map(|()| {
                 self.subscribers.set_limit(options.max_subscriptions_size);
-                self.wishes.set_limit(options.max_subscriptions_size);
+                if let Some(wishes) = &mut self.wishes {
+                    wishes.set_limit(options.max_subscriptions_size);
+                }
             }),
             ZMQ_INVERT_MATCHING => set_common(options, option, value)
                 .map(|()| self.settings.invert_matching = options.invert_matching),
