@@ -3,8 +3,8 @@
 //! The policy is pure: the caller passes the time, and the policy keeps its own observations. The watcher of the stream is
 //! decided by [`watch`](super::watch), which asks for nothing but the answers of this file.
 //!
-//! A burst is [`MIN_BURST_BYTES`] or more at once, before which the program has sent nothing. A thread is told in vain where poll(2) says that the stream is
-//! readable, and there is nothing to read.
+//! A burst is [`MIN_BURST_BYTES`] or more at once, before which the program has sent nothing. A thread is told in vain where
+//! poll(2) says that the stream is readable, and there is nothing to read.
 
 use super::watch::Leave;
 use std::time::{Duration, Instant};
