@@ -47,6 +47,9 @@ pub struct Xpub {
     last_pipe: Option<PipeId>,
 }
 
+// Every idle publisher has one.
+const _: () = assert!(size_of::<Xpub>() <= 512);
+
 /// The cost of telling the program of a subscription, beside all else, in units of a [`Budget`](crate::pipe::Budget).
 const TELLING_UNITS: u32 = 2;
 
