@@ -40,6 +40,8 @@ class Person:
         if self.process.poll() is None:
             self.killed = True
             self.process.send_signal(signal.SIGKILL)
+            # What it was bound to is free for its successor once the system has closed all that it had.
+            self.process.wait()
 
     def wait(self, seconds):
         """Waits for its end; sees what is wrong."""

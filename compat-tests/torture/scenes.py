@@ -55,7 +55,10 @@ class Scene:
             "unordered": int(strict),
             "most-bytes": chance.choice((300, 20_000, 70_000)),
         }
-        self.kills = self.transport != "inproc" and self.kind not in ALONE and chance.random() < 0.4
+        # The echoes for a sender that was bound and shot go to its successor: to the receiver that is one peer, come back.
+        echoed_to_successors = self.sender_binds and self.kind in ECHOING
+        can_be_killed = self.transport != "inproc" and self.kind not in ALONE and not echoed_to_successors
+        self.kills = can_be_killed and chance.random() < 0.4
         self.stops = self.transport != "inproc" and chance.random() < 0.4
         self.strict = strict
         self.chance = chance
