@@ -205,14 +205,15 @@ impl Behaviour for Xsub {
     }
 
     fn go_on(&mut self, pipes: &mut Pipes) {
-        while !self.telling.is_empty() && pipes.budget.allows() {
+        // In the middle of a message a topic would become one of its frames.
+        while !self.inside && !self.telling.is_empty() && pipes.budget.allows() {
             let Some((pipe, mut cursor)) = self.telling.next() else { return };
             let told = self.tell_some(pipes, pipe, &mut cursor);
             if told != Told::All {
                 self.telling.begin(pipe, cursor);
             }
             if told == Told::NoMemory {
-                return pipes.budget.leave_undone();
+                return pipes.budget.leave_for_want_of_memory();
             }
         }
     }
@@ -225,6 +226,9 @@ impl Behaviour for Xsub {
             _ => {
                 self.send_part(pipes, frame)?;
                 self.inside = frame.more();
+                if !self.inside && !self.telling.is_empty() {
+                    pipes.budget.leave_undone();
+                }
             }
         }
         Ok(Sent::Taken)
@@ -327,6 +331,33 @@ mod tests {
         assert_eq!((early.recv_all(), late.recv_all()), (vec!["-a".into()], vec!["-a".into()]));
         assert_eq!(bench.send(&["x"]), Err(Errno::NOTSUP));
         assert!(!bench.has_out());
+    }
+
+    #[test]
+    fn no_peer_is_told_of_a_topic_in_the_middle_of_a_message() {
+        const MANY: usize = 1000;
+        let mut bench = Bench::new(SocketType::Xsub);
+        for i in 0..MANY {
+            bench.send(&[&format!("\u{1}{i:04}")]).unwrap();
+        }
+        bench.units = 100;
+        let mut peer = bench.connect();
+        let mut heard = peer.recv_all();
+        assert!(heard.len() < MANY);
+        for frames in [["\u{1}more", "\u{1}topics"], ["x", "y"]] {
+            // Before each frame the socket goes on with what is left to tell.
+            bench.send(&frames).unwrap();
+            assert!(bench.pipes.budget.take_undone(), "the waiting thread is to come back");
+        }
+        while heard.len() < MANY + 2 {
+            bench.settle();
+            let before = heard.len();
+            heard.extend(peer.recv_all());
+            assert!(heard.len() > before, "{before}");
+        }
+        let (messages, topics): (Vec<_>, Vec<_>) = heard.into_iter().partition(|one| one.contains('|'));
+        assert_eq!(messages, ["\u{1}more|\u{1}topics", "x|y"]);
+        assert!(topics.iter().all(|topic| topic.starts_with('+')), "{topics:?}");
     }
 
     #[test]
