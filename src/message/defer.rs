@@ -26,6 +26,11 @@ impl DeferFrees {
         here.guards.set(here.guards.get() + 1);
         DeferFrees(here, PhantomData)
     }
+
+    /// Whether free callbacks wait for the outermost guard.
+    pub fn holds_any(&self) -> bool {
+        !self.0.first.get().is_null()
+    }
 }
 
 impl Default for DeferFrees {

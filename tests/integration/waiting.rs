@@ -4,13 +4,18 @@ use crate::support::PATIENCE_MS;
 use crate::support::process::no_child_begins;
 use crate::support::program::{Context, Socket, poll, raw_item};
 use crate::support::signals::{Signal, Target};
-use std::sync::mpsc::channel;
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use zmq::errno::Errno;
 use zmq::ffi::constants::*;
-use zmq::ffi::zmq_errno;
-use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD, ZMQ_RCVHWM, ZMQ_RCVTIMEO, ZMQ_SNDHWM};
+use zmq::ffi::{zmq_errno, zmq_msg_init_data, zmq_msg_send};
+use zmq::options::number::{
+    ZMQ_EVENTS, ZMQ_FD, ZMQ_RCVHWM, ZMQ_RCVTIMEO, ZMQ_SNDHWM, ZMQ_SUBSCRIBE, ZMQ_XPUB_MANUAL,
+};
 
 fn endpoints() -> [&'static str; 2] {
     ["tcp://127.0.0.1:0", "ipc://*"]
@@ -302,4 +307,57 @@ fn who_waits_comes_back_to_what_a_call_has_left_undone() {
         assert_eq!(rep.recv(), ["request"]);
         context.end(&[rep, dealer]);
     }
+}
+
+/// Of a message whose free callback waits for a socket.
+struct Freed {
+    socket: Socket,
+    begun: Sender<()>,
+    received: Sender<Result<Vec<u8>, c_int>>,
+}
+
+unsafe extern "C" fn receive_when_freed(_: *mut c_void, hint: *mut c_void) {
+    // SAFETY: the hint is a `Freed` that outlives the message.
+    let freed = unsafe { &*hint.cast::<Freed>() };
+    freed.begun.send(()).unwrap();
+    freed.received.send(freed.socket.try_recv(0)).unwrap();
+}
+
+#[test]
+fn a_free_callback_inside_of_a_wait_receives_from_what_its_thread_had_borrowed() {
+    static DATA: [u8; 20_000] = [b'x'; 20_000];
+    let (context, pull, push) = pair("tcp://127.0.0.1:0", ZMQ_PULL, ZMQ_PUSH);
+    let publisher = context.bound(ZMQ_XPUB, "inproc://dropped");
+    let subscriber = context.connected(ZMQ_SUB, "inproc://dropped");
+    // What does not begin with the topic comes all the same, and the subscriber drops it when it looks.
+    publisher.set(ZMQ_XPUB_MANUAL, 1);
+    subscriber.set_bytes(ZMQ_SUBSCRIBE, b"a");
+    assert_eq!(publisher.recv(), ["\u{1}a"]);
+    publisher.set_bytes(ZMQ_SUBSCRIBE, b"");
+    let ((begun, began), (received, outcome)) = (channel(), channel());
+    let freed = Freed { socket: pull, begun, received };
+    let hint = ptr::from_ref(&freed).expose_provenance();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            // The thread has borrowed by the second time at the latest: it slept before.
+            for _ in 0..3 {
+                let mut msg = MaybeUninit::uninit();
+                let (data, hint) = (DATA.as_ptr().cast_mut().cast(), ptr::with_exposed_provenance_mut(hint));
+                // SAFETY: constant bytes, which the callback leaves alone; the hint outlives the message.
+                unsafe {
+                    let msg = msg.as_mut_ptr();
+                    assert_eq!(zmq_msg_init_data(msg, data, DATA.len(), Some(receive_when_freed), hint), 0);
+                    assert_eq!(zmq_msg_send(msg, publisher.0, 0), 20_000);
+                }
+                began.recv().unwrap();
+                push.send(&["for the callback"]);
+                assert_eq!(outcome.recv().unwrap(), Ok(b"for the callback".to_vec()));
+            }
+            publisher.send(&["a last one"]);
+        });
+        let mut items = [pull.item(ZMQ_POLLIN), subscriber.item(ZMQ_POLLIN)];
+        assert_eq!(poll(&mut items, -1), Ok(1));
+    });
+    assert_eq!(subscriber.recv(), ["a last one"]);
+    context.end(&[pull, push, publisher, subscriber]);
 }

@@ -196,10 +196,22 @@ impl Waiter {
             self.lent.sleep(&self.parker, sockets, &mut self.raw, deadline.left(), mask)?;
             // Something may have come in the last moment: look before giving up.
             over = deadline.left().is_some_and(|left| left.is_zero());
-            found = unlocked(|| look(&self.raw))?;
+            found = self.look_between_sleeps(&mut look)?;
         }
         self.lent.give_back();
         Ok(found)
+    }
+
+    /// As [`unlocked`]. Before free callbacks run the connections go back: a callback may wait for one of the same sockets, and no
+    /// thread receives from a connection that this thread has borrowed and does not poll.
+    fn look_between_sleeps(&mut self, look: &mut impl FnMut(&[PollFd]) -> Result<usize>) -> Result<usize> {
+        let frees = DeferFrees::new();
+        let found = look(&self.raw);
+        if frees.holds_any() {
+            self.lent.give_back();
+        }
+        drop(frees);
+        found
     }
 
     /// For a thread that polls without waiting: receives what was [pending](super::ordering) for the sockets of `items`, each of
