@@ -105,7 +105,7 @@ impl Behaviour for Dish {
                 self.telling.begin(pipe, last);
             }
             if told == Told::NoMemory {
-                return pipes.budget.leave_undone();
+                return pipes.budget.leave_for_want_of_memory();
             }
         }
     }

@@ -127,7 +127,7 @@ impl Subscribers {
             if looks == PASS_TOPICS { Step::StopBehind } else { Step::GoOn }
         });
         if walked.is_err() {
-            budget.leave_undone();
+            budget.leave_for_want_of_memory();
         }
         let taken = found.len() + usize::from(in_place.is_some());
         let units = looks / LOOKS_PER_UNIT + 1 + taken * REMOVAL_UNITS;

@@ -40,11 +40,13 @@ pub struct Budget {
     /// When units last came back; without meaning while the stock is full.
     since: Option<Instant>,
     undone: bool,
+    /// Work was left undone for want of memory.
+    short_of_memory: bool,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { left: CALL_UNITS, stock: CALL_UNITS, since: None, undone: false }
+        Budget { left: CALL_UNITS, stock: CALL_UNITS, since: None, undone: false, short_of_memory: false }
     }
 }
 
@@ -95,6 +97,17 @@ impl Budget {
     /// Notes that work was found and left for the next call.
     pub fn leave_undone(&mut self) {
         self.undone = true;
+    }
+
+    /// As [`leave_undone`](Budget::leave_undone), where there was no memory to do the work.
+    pub fn leave_for_want_of_memory(&mut self) {
+        self.undone = true;
+        self.short_of_memory = true;
+    }
+
+    /// Whether work was left for want of memory since the last call of this.
+    pub fn take_short_of_memory(&mut self) -> bool {
+        std::mem::take(&mut self.short_of_memory)
     }
 
     #[inline(always)]

@@ -10,8 +10,10 @@ use crate::options::{SocketOptions, SocketType};
 use crate::pattern::{Origin, Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
 use crate::session::{Command, Endpoints, SocketEnd, SocketLink, event};
+use crate::sys::patience::Patience;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Pipes, one pattern, a mailbox, and endpoints. Only ever touched under its handle's lock.
 pub struct Socket {
@@ -32,6 +34,8 @@ pub struct Socket {
     commands: Vec<Command>,
     /// Commands that earlier calls have not come to.
     late: VecDeque<Command>,
+    /// Calls in a row that have left work undone for want of memory.
+    shortage: Patience,
     /// Last: once it is dropped the context may end.
     pub(super) ticket: SocketTicket,
 }
@@ -39,6 +43,9 @@ pub struct Socket {
 /// Commands that one call obeys at most: some milliseconds' worth. Peers that come and go while the program calls nothing leave
 /// any number of them. A publisher is to know of its subscribers before it sends, so this is not less.
 const MAX_COMMANDS: usize = 10_000;
+/// The longest pause before work is tried again that there was no memory for. The caller has the socket's lock meanwhile, so this is no
+/// more than a call's budget allows.
+const MAX_SHORTAGE_REST: Duration = Duration::from_millis(2);
 
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
@@ -60,6 +67,7 @@ impl Socket {
             keys: Keys::default(),
             commands: Vec::new(),
             late: VecDeque::new(),
+            shortage: Patience::default(),
             ticket,
         })
     }
@@ -97,8 +105,18 @@ impl Socket {
         if !self.late.is_empty() {
             self.pipes.budget.leave_undone();
         }
+        self.rest_while_memory_is_short();
         self.drop_closed();
         if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
+    }
+
+    /// Work that is left undone wakes the waiting thread at once. While memory is short that thread would try again without a pause.
+    fn rest_while_memory_is_short(&mut self) {
+        if self.pipes.budget.take_short_of_memory() {
+            self.shortage.wait(Some(MAX_SHORTAGE_REST));
+        } else {
+            self.shortage.reset();
+        }
     }
 
     /// Obeys as many commands as one call may, in the order in which they came.

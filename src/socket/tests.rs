@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::{DONTWAIT, FAST_RECV, FAST_SEND, Handle, POLLIN, quiet, send};
 use crate::ctx::Context;
+use crate::errno::Errno;
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg, OutFrame};
 use crate::options::number::ZMQ_SUBSCRIBE;
 use crate::options::{ContextOptions, SocketType};
 use crate::pipe::Wake;
+use crate::sys::faults::{self, Call};
+use std::time::{Duration, Instant};
 
 /// Two sockets, the first connected to the second, each of which has taken note of the other.
 fn pair(from: SocketType, to: SocketType, topic: Option<&[u8]>) -> (Handle, Handle) {
@@ -134,4 +137,27 @@ fn sleeping_reader_is_woken_by_wake_reader() {
     send::wake_reader(from.lock().unwrap(), id).unwrap();
     assert!(to.owner().unwrap().mailbox.pending());
     close((from, to));
+}
+
+#[test]
+fn calls_pause_while_there_is_no_memory_to_tell_a_peer_what_is_subscribed_to() {
+    let context = Context::new(ContextOptions::new());
+    let open = |socket_type| Handle::open(&context, socket_type).unwrap();
+    let (subscriber, publisher) = (open(SocketType::Sub), open(SocketType::Xpub));
+    subscriber.set_option(ZMQ_SUBSCRIBE, b"a").unwrap();
+    subscriber.bind("inproc://short-of-memory").unwrap();
+    publisher.connect("inproc://short-of-memory").unwrap();
+    let refused = faults::refuse(Call::Allocate, Errno::NOMEM, u32::MAX);
+    let begun = Instant::now();
+    for _ in 0..10 {
+        subscriber.events().unwrap();
+        assert!(subscriber.owner().unwrap().mailbox.pending(), "a waiting thread comes back at once");
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(10), "{:?}", begun.elapsed());
+    drop(refused);
+    subscriber.events().unwrap();
+    assert!(!subscriber.owner().unwrap().mailbox.pending());
+    assert_eq!(recv_slowly(publisher), b"\x01a");
+    publisher.close().unwrap();
+    subscriber.close().unwrap();
 }
