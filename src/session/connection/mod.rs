@@ -1,6 +1,6 @@
 //! An established connection: a stream and its two halves. Any thread that holds a half may drive it.
 //!
-//! `zmq_send` writes the stream itself in [`Connection::send_inline`], and wakes the I/O thread where that answers `false`.
+//! `zmq_send` writes the stream itself in [`caller_io`], and wakes the I/O thread where that answers `false`.
 //!
 //! | term | meaning |
 //! |---|---|
@@ -15,6 +15,7 @@
 
 pub(in crate::session) mod contention;
 pub(in crate::session) mod control;
+mod caller_io;
 mod flush_owner;
 mod lend_policy;
 pub mod recv;
@@ -33,30 +34,23 @@ pub use send_policy::MAX_DRAIN_MS;
 use crate::engine::Heartbeat;
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
-use crate::reactor::{Remote, clock_ms};
+use crate::reactor::Remote;
 use crate::session::connection::contention::{HalfGuard, HalfLock, rank};
 use crate::session::connection::flush_owner::FlushOwner;
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::session::connection::send::{SendHalf, Sent};
-use crate::session::connection::send_policy::{INLINE_SEND_MIN_BYTES, MAX_STALL, Writer};
+use crate::session::connection::send_policy::Writer;
 use crate::session::connection::send_rate::SendRate;
 use crate::session::connection::write_coalescing::WriteCoalescing;
 use crate::session::letterbox::ConnectionLetterbox;
-use crate::session::ordering::mark::note_received;
 use crate::sys::cancel::Closes;
-use crate::sys::contain::contain;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
+use caller_io::CallerIo;
 use registration::Watcher;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-/// The send buffer that a thread which waits for a Unix socket gives it, as far as the system allows. It holds 208 KiB unless
-/// asked, and sender and receiver would take turns. Half of what the system then says that it is, as it counts its own expenses
-/// in.
-const UNIX_SEND_BUFFER_BYTES: i32 = 512 * 1024;
+use std::time::Duration;
 
 /// A stream, and its two halves behind [locks](contention). Dropped, it closes the stream.
 ///
@@ -81,18 +75,9 @@ pub struct Connection {
     pub(in crate::session) remote: Remote,
     /// What threads of the program leave for the session to do.
     letterbox: ConnectionLetterbox,
-    /// How fast the socket sends.
-    send_rate: Arc<SendRate>,
-    /// The program has sent something and received nothing since. A guess for all threads that read or write it, so Relaxed.
-    one_way: AtomicBool,
     /// Whether sending is left to the program for now.
     pub(in crate::session) coalescing: WriteCoalescing,
-    /// Bytes that the stream holds, asked for when something large is sent first; 0 before. Each thread that asks gets the same,
-    /// so Relaxed.
-    stream_holds: AtomicUsize,
-    /// How many bytes had been sent when a thread of the program last waited for room in vain. A guess for all threads that read
-    /// or write it, so Relaxed.
-    stalled_at: AtomicU64,
+    caller_io: CallerIo,
     /// Whether a thread of the program drains the stream.
     flush_owner: FlushOwner,
     /// Whether the peers have agreed to ask each other for signs of life.
@@ -110,18 +95,6 @@ pub enum Flush {
     LeftToCaller,
     /// The program writes by itself for now: the session is to look again after this time.
     Later(Duration),
-}
-
-/// The outcome of draining.
-enum Drained {
-    /// All has left, or nothing can leave any more.
-    Over,
-    /// The stream took nothing for [`MAX_STALL`].
-    Stalled,
-    /// The stream has no room, and the thread has waited long enough.
-    OutOfTime,
-    /// The rest, and the outcome, are the session's.
-    LeftToSession,
 }
 
 impl Connection {
@@ -142,15 +115,12 @@ impl Connection {
             heartbeats: recv.heartbeat.is_some(),
             coalescing: WriteCoalescing::default(),
             flush_owner: FlushOwner::default(),
-            stalled_at: AtomicU64::new(u64::MAX),
-            stream_holds: AtomicUsize::new(0),
             send: HalfLock::new(send, rank::SEND_HALF),
             recv: HalfLock::new(recv, rank::RECV_HALF),
             watcher: Watcher::new(for_room),
             remote,
             letterbox,
-            send_rate,
-            one_way: AtomicBool::new(false),
+            caller_io: CallerIo::new(send_rate),
         }
     }
 
@@ -255,195 +225,10 @@ impl Connection {
         self.try_send_half().is_none_or(|half| half.as_ref().is_none_or(SendHalf::is_busy))
     }
 
-    /// On a program's thread that has published something: sends published messages, if the policy leaves it to this thread.
-    /// `false`: the I/O thread is to be woken.
-    pub fn send_inline(&self) -> bool {
-        let turn = self.send_rate.begin(Instant::now());
-        let streaming = self.one_way.swap(true, Ordering::Relaxed) && turn.streaming;
-        let sent = {
-            let Some(mut guard) = self.try_send_half() else { return false };
-            let Some(half) = guard.as_mut() else { return false };
-            let outlet = half.outlet();
-            let much_waits = || half.holds_at_least(INLINE_SEND_MIN_BYTES);
-            let writer =
-                send_policy::after_publishing(streaming, outlet, much_waits, || self.coalescing.next_look());
-            match writer {
-                Writer::Caller | Writer::CallerDrains(_) => half.send(self.fd.as_fd()),
-                Writer::IoThread => return false,
-                Writer::IoThreadLater(_) => return true,
-            }
-        };
-        turn.end(Instant::now());
-        match sent {
-            Sent::All => true,
-            Sent::Blocked => {
-                self.leave_blocked();
-                true
-            }
-            // The half is gone: there is nothing to send.
-            Sent::Over => true,
-            Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => false,
-        }
-    }
-
-    /// On a program's thread that has no credit left: sends published messages, unless another thread does. Whether something
-    /// went.
-    pub fn send_for_credit(&self) -> bool {
-        let Some(mut half) = self.try_send_half() else { return false };
-        let Some(sending) = half.as_mut() else { return false };
-        let before = sending.sent_bytes();
-        // A thread that runs out of credit is streaming: the first message of the next batch is not to go alone.
-        let turn = self.send_rate.begin(Instant::now());
-        let sent = sending.send(self.fd.as_fd());
-        turn.end(Instant::now());
-        let progress = sending.sent_bytes() != before;
-        drop(half);
-        if progress && matches!(sent, Sent::All | Sent::Yield) {
-            self.coalescing.sent(sent == Sent::All);
-        }
-        match sent {
-            Sent::All | Sent::Over => progress,
-            Sent::Blocked => {
-                self.leave_blocked();
-                progress
-            }
-            // The rest, and the outcome, are the I/O thread's.
-            Sent::Yield | Sent::NoMemory | Sent::Ended | Sent::Failed(_) => {
-                self.remote.wake();
-                sent == Sent::Yield
-            }
-        }
-    }
-
-    /// On a program's thread that has just published a large message, and may wait. It writes published messages, and waits for
-    /// the stream while that goes on taking, if the [policy](send_policy) has it. A program that is faster than its stream would
-    /// else fill the pipe up to the high-water mark. All of that memory would be cold when its turn comes. `frame_bytes`: of the
-    /// last frame.
-    pub fn drain_blocking(&self, frame_bytes: usize) {
-        let standing = self
-            .send_half()
-            .as_ref()
-            .map(|half| (half.outlet(), half.is_blocked().then(|| half.sent_bytes()), half.keeps_size()));
-        let Some((outlet, blocked, keeps_size)) = standing else { return };
-        let is_stalled = || {
-            blocked.is_some_and(|sent_bytes| sent_bytes == self.stalled_at.load(Ordering::Relaxed))
-                && !self.await_room(Duration::ZERO)
-        };
-        let holds = || self.stream_holds(keeps_size);
-        let writer = send_policy::after_large_frame(frame_bytes, outlet, holds, is_stalled);
-        let Some(Writer::CallerDrains(limit)) = writer else { return };
-        let ownership = self.flush_owner.begin();
-        let drained = self.drain(blocked.is_some(), limit);
-        // Before anything that makes the I/O thread look.
-        drop(ownership);
-        match drained {
-            Drained::Over => {}
-            Drained::Stalled => {
-                let sent_bytes = self.send_half().as_ref().map_or(0, SendHalf::sent_bytes);
-                self.stalled_at.store(sent_bytes, Ordering::Relaxed);
-                self.leave_blocked();
-            }
-            Drained::OutOfTime => self.leave_blocked(),
-            Drained::LeftToSession => self.remote.wake(),
-        }
-    }
-
-    /// Writes published messages, and waits for room between two writes, for `limit` in all. Where the stream takes nothing for
-    /// [`MAX_STALL`] the thread goes on with its program, and does not wait again before there is room. `blocked`: there was no
-    /// room.
-    fn drain(&self, mut blocked: bool, limit: Duration) -> Drained {
-        let begun = Instant::now();
-        // Also where the stream takes all it is offered: what had piled up before may be far more than this message.
-        loop {
-            if blocked {
-                self.leave_room_to_program();
-                if !self.await_room(MAX_STALL) {
-                    return Drained::Stalled;
-                }
-            }
-            let sent = self.send_half().as_mut().map_or(Sent::Over, |half| half.send(self.fd.as_fd()));
-            blocked = match sent {
-                Sent::Blocked => true,
-                Sent::Yield => false,
-                Sent::NoMemory | Sent::Ended | Sent::Failed(_) => return Drained::LeftToSession,
-                Sent::All | Sent::Over => return Drained::Over,
-            };
-            if begun.elapsed() >= limit {
-                return if blocked { Drained::OutOfTime } else { Drained::LeftToSession };
-            }
-        }
-    }
-
-    /// On a program's thread that has found the stream full: the reactor is to tell when it has room. Where it has, in spite of
-    /// what it said, the session tries again by its timer.
-    fn leave_blocked(&self) {
-        self.watch_for_room();
-        if self.refuses_at_once() {
-            self.letterbox.defer(|deferred| deferred.refused = true);
-            self.remote.wake();
-        }
-    }
-
-    fn stream_holds(&self, keeps_size: bool) -> usize {
-        let known = self.stream_holds.load(Ordering::Relaxed);
-        if known != 0 {
-            return known;
-        }
-        let holds = room_of(self.fd.as_fd(), keeps_size).max(1);
-        self.stream_holds.store(holds, Ordering::Relaxed);
-        holds
-    }
-
     /// Waits for at most `patience` for the stream to take more. Whether it does.
     fn await_room(&self, patience: Duration) -> bool {
         let mut fds = [PollFd { fd: self.raw_fd(), events: libc::POLLOUT, revents: 0 }];
         poll(&mut fds, Some(patience)) == Ok(1)
-    }
-
-    /// On a program's thread that has just given credit to a full pipe: receives the bytes that the stream has, unless another
-    /// thread does. `false`: the I/O thread is to be woken.
-    pub fn receive_inline(&self) -> bool {
-        let mut answers = Vec::new();
-        let received = contain(|| {
-            let mut half = self.try_recv_half()?;
-            let half = half.as_mut()?;
-            let now_ms = clock_ms(Instant::now());
-            if let Some(heartbeat) = &mut half.heartbeat {
-                heartbeat.resume(now_ms);
-            }
-            let received = self.receive_with(half, false, now_ms, &mut answers);
-            if received == Received::NoCredit
-                && let Some(heartbeat) = &mut half.heartbeat
-            {
-                heartbeat.suspend();
-            }
-            if half.received() > 0 {
-                note_received();
-            }
-            Some(received)
-        });
-        match received {
-            Some(Some(received @ (Received::NoCredit | Received::Blocked))) if answers.is_empty() => {
-                self.turn_round();
-                self.settle(received);
-                true
-            }
-            // The session deals with the outcome.
-            Some(_) => {
-                self.letterbox.defer_answers(&answers);
-                false
-            }
-            None => {
-                self.letterbox.defer(|deferred| deferred.panicked = true);
-                false
-            }
-        }
-    }
-
-    /// Notes that something was received. Whether the program's thread had sent something before that.
-    pub(in crate::session) fn turn_round(&self) -> bool {
-        // Written only if there is something to say: the sender's thread may be another one.
-        self.one_way.load(Ordering::Relaxed) && self.one_way.swap(false, Ordering::Relaxed)
     }
 
     /// On the I/O thread: receives the bytes that the stream has; answers to the peer's commands go to `control`. `None`: a
@@ -543,43 +328,5 @@ impl Connection {
     pub fn dismantle(&self) -> (Option<SendHalf>, Option<RecvHalf>) {
         let send = self.send.lock_for_session().take();
         (send, self.recv.lock_for_session().take())
-    }
-}
-
-/// The bytes that a stream holds, once it holds as many as a thread that waits for it wants. The stream is left alone if the
-/// program has set the size (`keeps_size`). A tcp connection grows by itself, unless it is told how large it is.
-fn room_of(fd: BorrowedFd<'_>, keeps_size: bool) -> usize {
-    let ask = || net::option(fd, IntOption::SendBuffer).unwrap_or(0);
-    if !keeps_size
-        && net::option(fd, IntOption::Domain) == Ok(libc::AF_UNIX)
-        && ask() < UNIX_SEND_BUFFER_BYTES
-    {
-        // A wish: the system's limit may be lower.
-        let _ = net::set_option(fd, IntOption::SendBuffer, UNIX_SEND_BUFFER_BYTES);
-    }
-    usize::try_from(ask()).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::send_policy::MIN_DRAINABLE_BYTES;
-    use super::*;
-    use std::net::{TcpListener, TcpStream};
-    use std::os::unix::net::UnixStream;
-
-    #[test]
-    fn a_unix_socket_is_made_to_hold_more_and_a_tcp_connection_is_left_alone() {
-        let holds = |fd| usize::try_from(net::option(fd, IntOption::SendBuffer).unwrap()).unwrap();
-        let (local, _peer) = UnixStream::pair().unwrap();
-        let before = holds(local.as_fd());
-        assert_eq!(room_of(local.as_fd(), true), before, "the program has said how many");
-        let room = room_of(local.as_fd(), false);
-        assert!(room >= before.max(MIN_DRAINABLE_BYTES), "{room} after {before}");
-        assert_eq!((room_of(local.as_fd(), false), holds(local.as_fd())), (room, room));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let before = holds(tcp.as_fd());
-        assert_eq!((room_of(tcp.as_fd(), false), holds(tcp.as_fd())), (before, before));
     }
 }
