@@ -25,6 +25,8 @@ const MAX_PATH_BYTES: usize = 107;
 pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     let gate = Gate::Ipc(IpcFilters::of(options));
     if options.use_fd != -1 {
+        // An address that could not be bound is refused with a descriptor too, as by libzmq.
+        parse(address)?;
         return Listener::adopt(Scheme::Ipc, gate, options);
     }
     let fresh = if address.starts_with('*') { Some(FreshDirectory::create()?) } else { None };

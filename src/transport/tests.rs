@@ -559,6 +559,7 @@ fn descriptors_that_do_not_fit_stay_the_programs() {
     assert_eq!(bound("tcp://x", &options).unwrap_err(), Errno::NOTSOCK);
     let options = SocketOptions { use_fd: 1_000_000_000, ..super::tests::options() };
     assert_eq!(bound("tcp://x", &options).unwrap_err(), Errno::BADF);
+    assert_eq!(bound("ipc://@", &options).unwrap_err(), Errno::INVAL, "the address comes first");
 }
 
 #[test]
