@@ -23,6 +23,8 @@ static struct sender {
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static double end;
 static unsigned sockets_used;
+/* Sockets of a sender. More would linger side by side until the process had no descriptor left to connect them with. */
+enum { MAX_SOCKETS = 400 };
 static char *bytes;
 
 static int is_passing(void)
@@ -173,7 +175,8 @@ static void *take_turns(void *unused)
     while (seconds_now() < end) {
         pthread_mutex_lock(&turn);
         send_run(settings.handover ? settings.handover : 1000);
-        if (settings.churn && sender.sent >= (uint64_t) settings.churn && seconds_now() < end) {
+        if (settings.churn && sender.sent >= (uint64_t) settings.churn && sockets_used < MAX_SOCKETS
+            && seconds_now() < end) {
             finish();
             begin();
         }
