@@ -255,7 +255,6 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
-    use crate::queue::shim::edge::WEAKENED;
     use loom::sync::Notify;
 
     /// A writer that has run out of credit waits while the reader reads. Loom says so if it sleeps on.
@@ -277,17 +276,7 @@ mod loom_tests {
         });
     }
 
-    #[test]
-    #[ignore = "run by the tests below"]
-    fn twin() {
-        let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
-        WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
-        model();
-    }
-
-    fn fails(edge: &str) -> bool {
-        crate::sys::twin::fails("pipe::hwm::loom_tests::twin", "WEAKENED_EDGE", edge)
-    }
+    crate::queue::shim::twin_with_weakened_edge!(model);
 
     #[test]
     fn loom_writer_without_credit_is_told_of_it() {

@@ -114,7 +114,6 @@ impl Link {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
-    use crate::queue::shim::edge::WEAKENED;
 
     /// An end publishes something and closes. The other end that sees it closed sees what was published, and why it closed.
     fn model() {
@@ -139,17 +138,7 @@ mod loom_tests {
         });
     }
 
-    #[test]
-    #[ignore = "run by the tests below"]
-    fn twin() {
-        let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
-        WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
-        model();
-    }
-
-    fn fails(edge: &str) -> bool {
-        crate::sys::twin::fails("pipe::link::loom_tests::twin", "WEAKENED_EDGE", edge)
-    }
+    crate::queue::shim::twin_with_weakened_edge!(model);
 
     #[test]
     fn loom_close_shows_all_that_was_published_before() {

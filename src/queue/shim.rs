@@ -90,3 +90,24 @@ pub mod edge {
         }
     }
 }
+
+/// The twin of a model whose edges are in [`edge`], and `fails`, which runs it with one of them weakened.
+#[cfg(all(test, loom))]
+macro_rules! twin_with_weakened_edge {
+    ($model:path) => {
+        /// The model with the edge weakened that the environment names. It fails, unless that is edge 0.
+        #[test]
+        #[ignore = "run by the tests below"]
+        fn twin() {
+            let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
+            crate::queue::shim::edge::WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+            $model();
+        }
+
+        fn fails(edge: &str) -> bool {
+            crate::sys::twin::fails(concat!(module_path!(), "::twin"), "WEAKENED_EDGE", edge)
+        }
+    };
+}
+#[cfg(all(test, loom))]
+pub(crate) use twin_with_weakened_edge;

@@ -2,10 +2,11 @@
 //! fail.
 #![allow(clippy::unwrap_used)]
 
-/// Runs the ignored test `twin` of this binary with `variable` set to `weakened`. In a process of its own,
+/// Runs the ignored test `twin` of this binary, a path with or without the crate, with `variable` set to `weakened`. In a process of its own,
 /// since a model that fails may end in a double panic. Returns whether it failed.
 pub fn fails(twin: &str, variable: &str, weakened: &str) -> bool {
     let own = std::env::current_exe().unwrap();
+    let twin = twin.strip_prefix(concat!(env!("CARGO_CRATE_NAME"), "::")).unwrap_or(twin);
     let run = std::process::Command::new(own)
         .args(["--exact", twin, "--ignored"])
         .env(variable, weakened)

@@ -147,7 +147,6 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
-    use crate::queue::shim::edge::WEAKENED;
     use loom::sync::{Arc, Notify};
 
     /// A thread of the program lets go of a half while the I/O thread asks for it. Loom says so if that sleeps on.
@@ -171,18 +170,7 @@ mod loom_tests {
         });
     }
 
-    /// The model with the fences weakened, if the environment says so.
-    #[test]
-    #[ignore = "run by the tests below"]
-    fn twin() {
-        let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
-        WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
-        model();
-    }
-
-    fn fails(edge: &str) -> bool {
-        crate::sys::twin::fails("session::connection::contention::loom_tests::twin", "WEAKENED_EDGE", edge)
-    }
+    crate::queue::shim::twin_with_weakened_edge!(model);
 
     #[test]
     fn loom_the_io_thread_is_let_in() {

@@ -100,7 +100,6 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
-    use crate::queue::shim::edge::WEAKENED;
     use loom::sync::{Arc, Notify};
 
     /// A thread publishes while the session stops looking by itself. Loom says so if the session sleeps on.
@@ -126,18 +125,7 @@ mod loom_tests {
         });
     }
 
-    #[test]
-    #[ignore = "run by the tests below"]
-    fn twin() {
-        let edge = std::env::var("WEAKENED_EDGE").ok().and_then(|edge| edge.parse().ok());
-        WEAKENED.store(edge.unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
-        model();
-    }
-
-    fn fails(edge: &str) -> bool {
-        let twin = "session::connection::write_coalescing::loom_tests::twin";
-        crate::sys::twin::fails(twin, "WEAKENED_EDGE", edge)
-    }
+    crate::queue::shim::twin_with_weakened_edge!(model);
 
     #[test]
     fn loom_published_message_is_sent() {
