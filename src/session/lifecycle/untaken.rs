@@ -4,16 +4,21 @@
 //! system reset the connection and drop the rest. Without heartbeats the session does not wait: a slow peer would hold up
 //! `zmq_ctx_term`, which libzmq ends as soon as the system has everything.
 //!
-//! | the system holds | for how long it has not become less | the session |
-//! |---|---|---|
-//! | nothing | | ends |
-//! | something | less than [`MAX_STANDSTILL_MS`] | looks again |
-//! | something | longer | ends, and leaves the rest to the system |
+//! A peer may send PING on purpose and read slowly, so the wait has a bound of its own.
+//!
+//! | the system holds | for how long it has not become less | since the first look | the session |
+//! |---|---|---|---|
+//! | nothing | | | ends |
+//! | something | less than [`MAX_STANDSTILL_MS`] | less than [`MAX_WAIT_MS`] | looks again |
+//! | something | longer | | ends, and leaves the rest to the system |
+//! | something | | longer | ends, and leaves the rest to the system |
 
 use std::time::Duration;
 
 /// A peer that takes nothing for this long does not hold up `zmq_ctx_term` any longer.
 const MAX_STANDSTILL_MS: u64 = 1000;
+/// A peer that takes a little now and then does not hold it up for longer than this.
+const MAX_WAIT_MS: u64 = 10_000;
 /// Between two looks: at first, and at most.
 const MIN_PAUSE_MS: u64 = 1;
 const MAX_PAUSE_MS: u64 = 64;
@@ -23,6 +28,8 @@ const MAX_PAUSE_MS: u64 = 64;
 pub struct Untaken {
     /// At the last look; before the first, more than there can be.
     held_bytes: u64,
+    /// The first look; before it, later than any.
+    first_ms: u64,
     /// When they last became less.
     moved_ms: u64,
     /// The last pause; 0 before the first.
@@ -31,7 +38,7 @@ pub struct Untaken {
 
 impl Default for Untaken {
     fn default() -> Untaken {
-        Untaken { held_bytes: u64::MAX, moved_ms: 0, pause_ms: 0 }
+        Untaken { held_bytes: u64::MAX, first_ms: u64::MAX, moved_ms: 0, pause_ms: 0 }
     }
 }
 
@@ -46,7 +53,9 @@ impl Untaken {
         if held_bytes < self.held_bytes {
             (self.held_bytes, self.moved_ms) = (held_bytes, now_ms);
         }
-        if held_bytes == 0 || now_ms.saturating_sub(self.moved_ms) >= MAX_STANDSTILL_MS {
+        self.first_ms = self.first_ms.min(now_ms);
+        let stands_still = now_ms.saturating_sub(self.moved_ms) >= MAX_STANDSTILL_MS;
+        if held_bytes == 0 || stands_still || now_ms.saturating_sub(self.first_ms) >= MAX_WAIT_MS {
             return None;
         }
         self.pause_ms = (self.pause_ms * 2).clamp(MIN_PAUSE_MS, MAX_PAUSE_MS);
@@ -71,8 +80,15 @@ mod tests {
     fn session_ends_when_all_is_taken_or_nothing_moves() {
         assert_eq!(end_ms(|_| 0), 0);
         assert!((50..200).contains(&end_ms(|ms| if ms < 50 { 7 } else { 0 })));
-        let slow = |ms: u64| 100_u64.saturating_sub(ms / (MAX_STANDSTILL_MS * 9 / 10));
-        assert!(end_ms(slow) > 90 * (MAX_STANDSTILL_MS * 9 / 10), "however slowly");
+        let step_ms = MAX_STANDSTILL_MS * 9 / 10;
+        let slow = |steps: u64| move |ms: u64| steps.saturating_sub(ms / step_ms);
+        let whole = end_ms(slow(9));
+        assert!((9 * step_ms..9 * step_ms + 100).contains(&whole), "{whole}: slowly, but to its end");
+        let endless = end_ms(slow(100));
+        assert!(
+            (MAX_WAIT_MS..MAX_WAIT_MS + 100).contains(&endless),
+            "{endless}: a peer that wants to hold it up"
+        );
         let stops = end_ms(|ms| 9000 - ms.min(5000));
         assert!((5000 + MAX_STANDSTILL_MS..5200 + MAX_STANDSTILL_MS).contains(&stops), "{stops}");
     }
