@@ -20,33 +20,26 @@ pub struct Forwarded {
     pub inside_capture: bool,
 }
 
-impl Handle {
-    /// Takes up to `most` messages that lie ready. It sends them to `to`, which is another socket, and a copy of each to
-    /// `capture`, a third one. A message is taken only where `to` has room for it. Never waits.
-    ///
-    /// The sockets are locked once, together, and a frame goes from pipe to pipe without a message of its own in between.
-    ///
-    /// Errors: `ETERM`, `ENOTSOCK`, and those of receiving and sending but `EAGAIN`.
-    pub fn forward(self, to: Handle, capture: Option<Handle>, most: u64) -> Result<Forwarded> {
-        let (mut from, mut to, mut capture) = lock_all(self, to, capture)?;
-        from.process()?;
-        to.receive_subscriptions();
-        to.process()?;
-        if let Some(capture) = &mut capture {
-            capture.receive_subscriptions();
-            capture.process()?;
-        }
-        let mut done = Forwarded::default();
-        while done.messages < most {
-            if capture.is_none() && pass_run(&mut from, &mut to, most, &mut done)? {
-                continue;
-            }
-            if !to.has_out() || !pass(&mut from, &mut to, capture.as_deref_mut(), &mut done)? {
-                break;
-            }
-        }
-        Ok(done)
+/// [`Handle::forward`].
+pub(super) fn forward(from: Handle, to: Handle, capture: Option<Handle>, most: u64) -> Result<Forwarded> {
+    let (mut from, mut to, mut capture) = lock_all(from, to, capture)?;
+    from.process()?;
+    to.receive_subscriptions();
+    to.process()?;
+    if let Some(capture) = &mut capture {
+        capture.receive_subscriptions();
+        capture.process()?;
     }
+    let mut done = Forwarded::default();
+    while done.messages < most {
+        if capture.is_none() && pass_run(&mut from, &mut to, most, &mut done)? {
+            continue;
+        }
+        if !to.has_out() || !pass(&mut from, &mut to, capture.as_deref_mut(), &mut done)? {
+            break;
+        }
+    }
+    Ok(done)
 }
 
 /// Locks them in the order of their addresses: another proxy may want the same ones the other way round.

@@ -25,6 +25,7 @@ pub use forward::Forwarded;
 
 use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
+use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketType;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
 use state::Socket;
@@ -132,6 +133,57 @@ impl Handle {
         }
     }
 
+    /// Sends `data` as one frame, and says whether more of its message follow. Of `flags` only `ZMQ_DONTWAIT` counts. Waits
+    /// according to `ZMQ_SNDTIMEO`. On any error nothing was taken. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK` and the
+    /// pattern's own.
+    #[inline(always)]
+    pub fn send_bytes(self, data: &[u8], more: bool, flags: i32) -> Result<()> {
+        send::bytes(self, data, more, flags)
+    }
+
+    /// As [`send_bytes`](Handle::send_bytes), for a message. On success its content is taken and it becomes empty. After a
+    /// failure it is unchanged, but says whether it was to be a part. Returns how many bytes it had.
+    #[inline(always)]
+    pub fn send_message(self, message: &mut Msg, more: bool, flags: i32) -> Result<usize> {
+        send::message(self, message, more, flags)
+    }
+
+    /// As [`send_bytes`](Handle::send_bytes), for any frame, which says itself whether more follow, and for callers inside of the
+    /// library: without the fast path.
+    pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
+        send::frame(self, frame, flags)
+    }
+
+    /// Receives one frame and gives its bytes to `take`, which calls nothing that could fail. Of `flags` only `ZMQ_DONTWAIT`
+    /// counts. Waits according to `ZMQ_RCVTIMEO`. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK` and the pattern's own.
+    #[inline(always)]
+    pub fn recv_bytes<R>(self, flags: i32, take: impl Fn(&[u8]) -> R) -> Result<R> {
+        recv::bytes(self, flags, take)
+    }
+
+    /// As [`recv_bytes`](Handle::recv_bytes), into a message, whose old content is released, also where there is nothing to receive. It
+    /// stays where the socket may not receive at all. Returns how many bytes the message has. Errors: `ENOMEM`, too.
+    #[inline(always)]
+    pub fn recv_message(self, message: &mut Msg, flags: i32) -> Result<usize> {
+        recv::message(self, message, flags)
+    }
+
+    /// Receives one frame and gives it to `take` while it still lies in the pipe, for callers inside of the library: without the
+    /// fast path. Errors: as [`recv_bytes`](Handle::recv_bytes), and those of `take`, the frame being lost then.
+    pub fn recv<R>(self, flags: i32, take: impl FnOnce(&mut Frame<'_>) -> Result<R>) -> Result<R> {
+        recv::frame(self, flags, take)
+    }
+
+    /// Takes up to `most` messages that lie ready. It sends them to `to`, which is another socket, and a copy of each to
+    /// `capture`, a third one. A message is taken only where `to` has room for it. Never waits.
+    ///
+    /// The sockets are locked once, together, and a frame goes from pipe to pipe without a message of its own in between.
+    ///
+    /// Errors: `ETERM`, `ENOTSOCK`, and those of receiving and sending but `EAGAIN`.
+    pub fn forward(self, to: Handle, capture: Option<Handle>, most: u64) -> Result<Forwarded> {
+        forward::forward(self, to, capture, most)
+    }
+
     /// `zmq_setsockopt`.
     pub fn set_option(self, option: i32, value: &[u8]) -> Result<()> {
         self.set_option_value(option, Some(value))
@@ -210,6 +262,12 @@ impl Handle {
     /// no pipe, `ENOTSOCK`.
     pub fn report_pipes(self) -> Result<()> {
         self.lock()?.report_pipes()
+    }
+
+    /// What [`rcvmore`](Handle::rcvmore) is to answer. The caller has the lock.
+    #[inline(always)]
+    fn note_rcvmore(self, more: bool) {
+        self.0.set_last_rcvmore(more);
     }
 
     /// The socket for a call on the fast path: `None` where there is no such path (of [`FAST_SEND`] and [`FAST_RECV`]), or another

@@ -18,133 +18,132 @@ use crate::message::{Body, Frame, Msg};
 use crate::pattern::Pattern;
 use crate::pipe::InlineFrame;
 
-impl Handle {
-    /// Receives one frame and gives its bytes to `take`, which calls nothing that could fail. Of `flags` only `ZMQ_DONTWAIT`
-    /// counts. Waits according to `ZMQ_RCVTIMEO`. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK` and the pattern's own.
-    #[inline(always)]
-    pub fn recv_bytes<R>(self, flags: i32, take: impl Fn(&[u8]) -> R) -> Result<R> {
-        match self.recv_fast(|frame| take(frame.body)) {
-            Some(taken) => Ok(taken),
-            None => self.recv_bytes_slow(flags, take),
-        }
+/// [`Handle::recv_bytes`].
+#[inline(always)]
+pub(super) fn bytes<R>(handle: Handle, flags: i32, take: impl Fn(&[u8]) -> R) -> Result<R> {
+    match recv_fast(handle, |frame| take(frame.body)) {
+        Some(taken) => Ok(taken),
+        None => recv_bytes_slow(handle, flags, take),
     }
+}
 
-    /// As [`recv_bytes`](Handle::recv_bytes), into a message, whose old content is released, also where there is nothing to receive. It
-    /// stays where the socket may not receive at all. Returns how many bytes the message has. Errors: `ENOMEM`, too.
-    #[inline(always)]
-    pub fn recv_message(self, message: &mut Msg, flags: i32) -> Result<usize> {
-        // The old content is released under the socket's lock.
-        if !message.may_call_back()
-            && let Some(received) = self.recv_fast(|frame| {
-                message.refill(frame.body, frame.more, frame.metadata).map(|()| frame.body.len())
-            })
-        {
-            return received;
-        }
-        self.recv_message_slow(message, flags)
-    }
-
-    /// Receives one frame and gives it to `take` while it still lies in the pipe, for callers inside of the library: without the
-    /// fast path. Errors: as [`recv_bytes`](Handle::recv_bytes), and those of `take`, the frame being lost then.
-    pub fn recv<R>(self, flags: i32, take: impl FnOnce(&mut Frame<'_>) -> Result<R>) -> Result<R> {
-        self.recv_locked(self.lock()?, flags, take)
-    }
-
-    /// `None`: there is none, or it has to take the slow path.
-    #[inline(always)]
-    pub(super) fn recv_fast<R>(self, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<R> {
-        let mut locked = self.try_lock(FAST_RECV)?;
-        let (taken, more) = read_inline(quiet(&mut locked)?, take)?;
-        self.0.set_last_rcvmore(more);
-        Some(taken)
-    }
-
-    #[inline(never)]
-    fn recv_bytes_slow<R>(self, flags: i32, take: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        call::cancelled_before(|| {
-            let mut locked = self.try_lock(FAST_RECV);
-            match locked.as_mut().and_then(|locked| self.recv_by_reference(locked)) {
-                Some((body, _)) => Ok(take(body.as_slice())),
-                None => self.recv_locked(self.keep(locked)?, flags, |frame| Ok(take(frame.data()))),
-            }
+/// [`Handle::recv_message`].
+#[inline(always)]
+pub(super) fn message(handle: Handle, message: &mut Msg, flags: i32) -> Result<usize> {
+    // The old content is released under the socket's lock.
+    if !message.may_call_back()
+        && let Some(received) = recv_fast(handle, |frame| {
+            message.refill(frame.body, frame.more, frame.metadata).map(|()| frame.body.len())
         })
+    {
+        return received;
     }
+    recv_message_slow(handle, message, flags)
+}
 
-    #[inline(never)]
-    fn recv_message_slow(self, message: &mut Msg, flags: i32) -> Result<usize> {
-        call::cancelled_before(|| {
-            let mut locked = self.try_lock(FAST_RECV);
-            if let Some((body, more)) = locked.as_mut().and_then(|locked| self.recv_by_reference(locked)) {
-                drop(locked);
-                *message = Msg::from_body(body);
-                message.set_more(more);
-                return Ok(message.len());
-            }
-            match self.recv_locked(self.keep(locked)?, flags, |frame| frame.take_into(message)) {
-                Ok(()) => Ok(message.len()),
-                Err(errno) => {
-                    if matches!(errno, Errno::AGAIN | Errno::INTR) {
-                        message.clear();
-                    }
-                    Err(errno)
+/// [`Handle::recv`].
+pub(super) fn frame<R>(
+    handle: Handle,
+    flags: i32,
+    take: impl FnOnce(&mut Frame<'_>) -> Result<R>,
+) -> Result<R> {
+    recv_locked(handle, handle.lock()?, flags, take)
+}
+
+/// `None`: there is none, or it has to take the slow path.
+#[inline(always)]
+pub(super) fn recv_fast<R>(handle: Handle, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<R> {
+    let mut socket = handle.try_lock(FAST_RECV)?;
+    let (taken, more) = read_inline(quiet(&mut socket)?, take)?;
+    handle.note_rcvmore(more);
+    Some(taken)
+}
+
+#[inline(never)]
+fn recv_bytes_slow<R>(handle: Handle, flags: i32, take: impl FnOnce(&[u8]) -> R) -> Result<R> {
+    call::cancelled_before(|| {
+        let mut socket = handle.try_lock(FAST_RECV);
+        match socket.as_mut().and_then(|socket| recv_by_reference(handle, socket)) {
+            Some((body, _)) => Ok(take(body.as_slice())),
+            None => recv_locked(handle, handle.keep(socket)?, flags, |frame| Ok(take(frame.data()))),
+        }
+    })
+}
+
+#[inline(never)]
+fn recv_message_slow(handle: Handle, message: &mut Msg, flags: i32) -> Result<usize> {
+    call::cancelled_before(|| {
+        let mut socket = handle.try_lock(FAST_RECV);
+        if let Some((body, more)) = socket.as_mut().and_then(|socket| recv_by_reference(handle, socket)) {
+            drop(socket);
+            *message = Msg::from_body(body);
+            message.set_more(more);
+            return Ok(message.len());
+        }
+        match recv_locked(handle, handle.keep(socket)?, flags, |frame| frame.take_into(message)) {
+            Ok(()) => Ok(message.len()),
+            Err(errno) => {
+                if matches!(errno, Errno::AGAIN | Errno::INTR) {
+                    message.clear();
                 }
+                Err(errno)
             }
-        })
-    }
+        }
+    })
+}
 
-    /// A frame whose body the pipe gives away, and whether more follow. `None` as of [`recv_fast`](Handle::recv_fast).
-    #[inline]
-    pub(super) fn recv_by_reference(self, locked: &mut Locked) -> Option<(Body, bool)> {
-        let (body, more) = read_by_reference(quiet(locked)?)?;
-        self.0.set_last_rcvmore(more);
-        Some((body, more))
-    }
+/// A frame whose body the pipe gives away, and whether more follow. `None` as of [`recv_fast`].
+#[inline]
+pub(super) fn recv_by_reference(handle: Handle, socket: &mut Locked) -> Option<(Body, bool)> {
+    let (body, more) = read_by_reference(quiet(socket)?)?;
+    handle.note_rcvmore(more);
+    Some((body, more))
+}
 
-    /// The pattern, else the wait.
-    fn recv_locked<R>(
-        self,
-        mut socket: Locked,
-        flags: i32,
-        take: impl FnOnce(&mut Frame<'_>) -> Result<R>,
-    ) -> Result<R> {
-        let mut take = Some(take);
+/// The pattern, else the wait.
+fn recv_locked<R>(
+    handle: Handle,
+    mut socket: Locked,
+    flags: i32,
+    take: impl FnOnce(&mut Frame<'_>) -> Result<R>,
+) -> Result<R> {
+    let mut take = Some(take);
+    socket.process()?;
+    match try_recv(handle, &mut socket, &mut take) {
+        Err(Errno::AGAIN) if take.is_some() => {}
+        outcome => return outcome,
+    }
+    let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
+    if timeout_ms == 0 && socket.owner.connections.receive_pending() {
         socket.process()?;
-        match self.try_recv(&mut socket, &mut take) {
+        return try_recv(handle, &mut socket, &mut take);
+    }
+    let mut waiting = Waiting::begin(&socket.owner, For::Receiving, timeout_ms)?;
+    loop {
+        socket.process()?;
+        match try_recv(handle, &mut socket, &mut take) {
             Err(Errno::AGAIN) if take.is_some() => {}
             outcome => return outcome,
         }
-        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
-        if timeout_ms == 0 && socket.owner.connections.receive_pending() {
-            socket.process()?;
-            return self.try_recv(&mut socket, &mut take);
-        }
-        let mut waiting = Waiting::begin(&socket.owner, For::Receiving, timeout_ms)?;
-        loop {
-            socket.process()?;
-            match self.try_recv(&mut socket, &mut take) {
-                Err(Errno::AGAIN) if take.is_some() => {}
-                outcome => return outcome,
-            }
-            drop(socket);
-            let waited = waiting.wait();
-            socket = self.lock()?;
-            waited?;
-        }
+        drop(socket);
+        let waited = waiting.wait();
+        socket = handle.lock()?;
+        waited?;
     }
+}
 
-    /// As [`Socket::try_recv`], and remembers for [`rcvmore`](Handle::rcvmore) whether more frames follow.
-    #[inline(always)]
-    fn try_recv<R>(
-        self,
-        socket: &mut Socket,
-        take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
-    ) -> Result<R> {
-        let outcome = socket.try_recv(take);
-        if outcome.is_ok() {
-            self.0.set_last_rcvmore(socket.rcvmore);
-        }
-        outcome
+/// As [`Socket::try_recv`], and remembers for [`Handle::rcvmore`] whether more frames follow.
+#[inline(always)]
+fn try_recv<R>(
+    handle: Handle,
+    socket: &mut Socket,
+    take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
+) -> Result<R> {
+    let outcome = socket.try_recv(take);
+    if outcome.is_ok() {
+        handle.note_rcvmore(socket.rcvmore);
     }
+    outcome
 }
 
 /// Whether sockets of this pattern have a fast path out.

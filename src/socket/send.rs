@@ -27,143 +27,137 @@ pub(super) enum Left {
     Wake(Locked, PipeId),
 }
 
-impl Handle {
-    /// Sends `data` as one frame, and says whether more of its message follow. Of `flags` only `ZMQ_DONTWAIT` counts. Waits
-    /// according to `ZMQ_SNDTIMEO`. On any error nothing was taken. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK` and the
-    /// pattern's own.
-    #[inline(always)]
-    pub fn send_bytes(self, data: &[u8], more: bool, flags: i32) -> Result<()> {
-        match self.send_fast(data, more) {
-            Ok(()) => Ok(()),
-            Err(left) => self.send_bytes_slow(left, data, more, flags),
-        }
+/// [`Handle::send_bytes`].
+#[inline(always)]
+pub(super) fn bytes(handle: Handle, data: &[u8], more: bool, flags: i32) -> Result<()> {
+    match send_fast(handle, data, more) {
+        Ok(()) => Ok(()),
+        Err(left) => send_bytes_slow(handle, left, data, more, flags),
     }
+}
 
-    /// As [`send_bytes`](Handle::send_bytes), for a message. On success its content is taken and it becomes empty. After a
-    /// failure it is unchanged, but says whether it was to be a part. Returns how many bytes it had.
-    #[inline(always)]
-    pub fn send_message(self, message: &mut Msg, more: bool, flags: i32) -> Result<usize> {
-        let mut left = Left::Everything(None);
-        if let Some(bytes) = message.bare_bytes()
-            && bytes.len() < BODY_RING_MIN_BYTES
-        {
-            let len = bytes.len();
-            match self.send_fast(bytes, more) {
-                Ok(()) => {
-                    message.clear();
-                    return Ok(len);
-                }
-                Err(kept) => left = kept,
+/// [`Handle::send_message`].
+#[inline(always)]
+pub(super) fn message(handle: Handle, message: &mut Msg, more: bool, flags: i32) -> Result<usize> {
+    let mut left = Left::Everything(None);
+    if let Some(bytes) = message.bare_bytes()
+        && bytes.len() < BODY_RING_MIN_BYTES
+    {
+        let len = bytes.len();
+        match send_fast(handle, bytes, more) {
+            Ok(()) => {
+                message.clear();
+                return Ok(len);
             }
-        }
-        self.send_message_slow(left, message, more, flags)
-    }
-
-    /// As [`send_bytes`](Handle::send_bytes), for any frame, which says itself whether more follow, and for callers inside of the
-    /// library: without the fast path.
-    pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
-        self.send_locked(self.lock()?, frame, flags)
-    }
-
-    #[inline(always)]
-    pub(super) fn send_fast(self, data: &[u8], more: bool) -> std::result::Result<(), Left> {
-        if data.len() >= BY_REFERENCE_MIN_BYTES {
-            return Err(Left::Everything(None));
-        }
-        let Some(mut locked) = self.try_lock(FAST_SEND) else { return Err(Left::Everything(None)) };
-        match quiet(&mut locked).and_then(|socket| write_inline(socket, data, more)) {
-            Some((Wake::NotNeeded, _)) => Ok(()),
-            Some((Wake::Reader, pipe)) => Err(Left::Wake(locked, pipe)),
-            None => Err(Left::Everything(Some(locked))),
+            Err(kept) => left = kept,
         }
     }
+    send_message_slow(handle, left, message, more, flags)
+}
 
-    #[cold]
-    #[inline(never)]
-    fn send_bytes_slow(self, left: Left, data: &[u8], more: bool, flags: i32) -> Result<()> {
-        call::cancelled_after(|| match left {
-            Left::Wake(locked, pipe) => wake_reader(locked, pipe),
-            Left::Everything(locked) => {
-                self.send_locked(self.keep(locked)?, &mut OutFrame::bytes(data, more), flags)
+/// [`Handle::send`].
+pub(super) fn frame(handle: Handle, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
+    send_locked(handle, handle.lock()?, frame, flags)
+}
+
+#[inline(always)]
+pub(super) fn send_fast(handle: Handle, data: &[u8], more: bool) -> std::result::Result<(), Left> {
+    if data.len() >= BY_REFERENCE_MIN_BYTES {
+        return Err(Left::Everything(None));
+    }
+    let Some(mut locked) = handle.try_lock(FAST_SEND) else { return Err(Left::Everything(None)) };
+    match quiet(&mut locked).and_then(|socket| write_inline(socket, data, more)) {
+        Some((Wake::NotNeeded, _)) => Ok(()),
+        Some((Wake::Reader, pipe)) => Err(Left::Wake(locked, pipe)),
+        None => Err(Left::Everything(Some(locked))),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn send_bytes_slow(handle: Handle, left: Left, data: &[u8], more: bool, flags: i32) -> Result<()> {
+    call::cancelled_after(|| match left {
+        Left::Wake(socket, pipe) => wake_reader(socket, pipe),
+        Left::Everything(socket) => {
+            send_locked(handle, handle.keep(socket)?, &mut OutFrame::bytes(data, more), flags)
+        }
+    })
+}
+
+#[inline(never)]
+fn send_message_slow(handle: Handle, left: Left, message: &mut Msg, more: bool, flags: i32) -> Result<usize> {
+    call::cancelled_after(|| {
+        let len = message.len();
+        let sent = match (left, message.bare_bytes()) {
+            (Left::Wake(socket, pipe), _) => wake_reader(socket, pipe),
+            (_, Some(_)) if len >= BODY_RING_MIN_BYTES => send_by_reference(handle, message, more, flags),
+            (Left::Everything(socket), Some(bytes)) => {
+                send_locked(handle, handle.keep(socket)?, &mut OutFrame::bytes(bytes, more), flags)
             }
-        })
-    }
-
-    #[inline(never)]
-    fn send_message_slow(self, left: Left, message: &mut Msg, more: bool, flags: i32) -> Result<usize> {
-        call::cancelled_after(|| {
-            let len = message.len();
-            let sent = match (left, message.bare_bytes()) {
-                (Left::Wake(locked, pipe), _) => wake_reader(locked, pipe),
-                (_, Some(_)) if len >= BODY_RING_MIN_BYTES => self.send_by_reference(message, more, flags),
-                (Left::Everything(locked), Some(bytes)) => {
-                    self.send_locked(self.keep(locked)?, &mut OutFrame::bytes(bytes, more), flags)
-                }
-                (_, None) => self.send(&mut OutFrame::msg(message, more), flags),
-            };
-            match sent {
-                Ok(()) => message.clear(),
-                Err(Errno::TERM) => {}
-                Err(_) => message.set_more(more),
-            }
-            sent.map(|()| len)
-        })
-    }
-
-    /// Sends a large message of the library's own memory. The pipe takes the body itself, if it can at once.
-    fn send_by_reference(self, message: &mut Msg, more: bool, flags: i32) -> Result<()> {
-        let mut locked = self.try_lock(FAST_SEND);
-        let socket = locked.as_mut().and_then(quiet);
-        match socket.and_then(|socket| write_message(socket, message, more)) {
-            Some((Wake::NotNeeded, _)) => Ok(()),
-            Some((Wake::Reader, pipe)) => locked.map_or(Ok(()), |locked| wake_reader(locked, pipe)),
-            None => self.send_locked(self.keep(locked)?, &mut OutFrame::msg(message, more), flags),
+            (_, None) => frame(handle, &mut OutFrame::msg(message, more), flags),
+        };
+        match sent {
+            Ok(()) => message.clear(),
+            Err(Errno::TERM) => {}
+            Err(_) => message.set_more(more),
         }
-    }
+        sent.map(|()| len)
+    })
+}
 
-    /// The pattern, else the wait.
-    #[inline(always)]
-    fn send_locked(self, mut socket: Locked, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
-        socket.receive_subscriptions();
+/// Sends a large message of the library's own memory. The pipe takes the body itself, if it can at once.
+fn send_by_reference(handle: Handle, message: &mut Msg, more: bool, flags: i32) -> Result<()> {
+    let mut socket = handle.try_lock(FAST_SEND);
+    let open = socket.as_mut().and_then(quiet);
+    match open.and_then(|open| write_message(open, message, more)) {
+        Some((Wake::NotNeeded, _)) => Ok(()),
+        Some((Wake::Reader, pipe)) => socket.map_or(Ok(()), |socket| wake_reader(socket, pipe)),
+        None => send_locked(handle, handle.keep(socket)?, &mut OutFrame::msg(message, more), flags),
+    }
+}
+
+/// The pattern, else the wait.
+#[inline(always)]
+fn send_locked(handle: Handle, mut socket: Locked, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
+    socket.receive_subscriptions();
+    socket.process()?;
+    let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
+    let len = frame.data().len();
+    let large = len >= BY_REFERENCE_MIN_BYTES && !frame.more() && may_drain_blocking(&socket, timeout_ms);
+    match socket.try_send(frame, timeout_ms) {
+        Err(Errno::AGAIN) => wait_and_send(handle, socket, frame, timeout_ms, large),
+        Ok(()) if large => drain_blocking(socket, len),
+        outcome => outcome,
+    }
+}
+
+/// Sends once a pipe has room, or the time is over. After sending, a `large` frame is [drained](drain_blocking).
+#[cold]
+#[inline(never)]
+fn wait_and_send(
+    handle: Handle,
+    mut socket: Locked,
+    frame: &mut OutFrame<'_>,
+    timeout_ms: i32,
+    large: bool,
+) -> Result<()> {
+    let len = frame.data().len();
+    let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
+    loop {
+        // Commands that came while the caller was not registered.
         socket.process()?;
-        let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
-        let len = frame.data().len();
-        let large = len >= BY_REFERENCE_MIN_BYTES && !frame.more() && may_drain_blocking(&socket, timeout_ms);
         match socket.try_send(frame, timeout_ms) {
-            Err(Errno::AGAIN) => self.wait_and_send(socket, frame, timeout_ms, large),
-            Ok(()) if large => drain_blocking(socket, len),
-            outcome => outcome,
+            Err(Errno::AGAIN) => {}
+            Ok(()) if large => return drain_blocking(socket, len),
+            outcome => return outcome,
         }
-    }
-
-    /// Sends once a pipe has room, or the time is over. After sending, a `large` frame is [drained](drain_blocking).
-    #[cold]
-    #[inline(never)]
-    fn wait_and_send(
-        self,
-        mut socket: Locked,
-        frame: &mut OutFrame<'_>,
-        timeout_ms: i32,
-        large: bool,
-    ) -> Result<()> {
-        let len = frame.data().len();
-        let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
-        loop {
-            // Commands that came while the caller was not registered.
-            socket.process()?;
-            match socket.try_send(frame, timeout_ms) {
-                Err(Errno::AGAIN) => {}
-                Ok(()) if large => return drain_blocking(socket, len),
-                outcome => return outcome,
-            }
-            if socket.owner.connections.send_for_credit() {
-                continue;
-            }
-            drop(socket);
-            let waited = waiting.wait();
-            socket = self.lock()?;
-            waited?;
+        if socket.owner.connections.send_for_credit() {
+            continue;
         }
+        drop(socket);
+        let waited = waiting.wait();
+        socket = handle.lock()?;
+        waited?;
     }
 }
 
