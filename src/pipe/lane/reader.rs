@@ -1,11 +1,19 @@
 //! The reading side of a lane: takes frames out of their wire form.
+//!
+//! A frame has a fast path, by [`read_inline`](LaneReader::read_inline) and [`read_by_reference`](LaneReader::read_by_reference). It
+//! gives up where the current block has no whole frame, or credit has to be granted. The caller then uses
+//! [`read`](LaneReader::read).
 
-use super::From;
-use crate::message::{Address, COMMAND, Frame, FrameBody, MORE, Metadata, Msg, ROUTING_ID};
+use super::run::Run;
+use crate::errno::Result;
+use crate::message::{
+    Address, Body, COMMAND, Frame, FrameBody, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID,
+};
 use crate::pipe::PipeEvent;
 use crate::pipe::ahead::{Ahead, ends_message, find, skip};
 use crate::pipe::body_ring::RingReader;
 use crate::pipe::hwm::Granting;
+use crate::pipe::latest::Latest;
 use crate::pipe::link::{Link, Side};
 use crate::pipe::tail::Tail;
 use crate::pipe::wire::Header;
@@ -14,21 +22,49 @@ use std::sync::Arc;
 
 /// The reading side of a lane.
 pub struct LaneReader {
-    pub(super) from: From,
-    pub(super) granting: Granting,
-    pub(super) link: Arc<Link>,
-    pub(super) side: Side,
+    from: ReadFrom,
+    granting: Granting,
+    link: Arc<Link>,
+    side: Side,
     /// Properties of the connection that the current frames come from.
-    pub(super) metadata: Option<Arc<Metadata>>,
+    metadata: Option<Arc<Metadata>>,
     /// The last frame read was not its message's last.
-    pub(super) incomplete: bool,
+    incomplete: bool,
     /// The next frame, cached from when it was found until it is taken or the reader moves on by another
     /// call.
-    pub(super) found: Option<Ahead>,
-    pub(super) ring: RingReader,
+    found: Option<Ahead>,
+    ring: RingReader,
+}
+
+/// A frame of a message whose body lies in its block.
+pub struct InlineFrame<'a> {
+    pub more: bool,
+    pub body: &'a [u8],
+    /// Properties of the connection that the frame came from.
+    pub metadata: Option<&'a Arc<Metadata>>,
+}
+
+/// Where frames are read from.
+pub(super) enum ReadFrom {
+    Blocks(Consumer<Tail>),
+    Latest(Latest),
 }
 
 impl LaneReader {
+    /// The reading side of the lane that the owner of `side` reads from.
+    pub(super) fn new(from: ReadFrom, granting: Granting, link: Arc<Link>, side: Side) -> LaneReader {
+        LaneReader {
+            from,
+            granting,
+            link,
+            side,
+            metadata: None,
+            incomplete: false,
+            found: None,
+            ring: RingReader::default(),
+        }
+    }
+
     /// Whether a frame can be read. `false` leaves the reader asleep until [`PipeEvent::Readable`].
     #[inline]
     pub fn check(&mut self) -> bool {
@@ -42,11 +78,11 @@ impl LaneReader {
             return Some(found.flags());
         }
         match &mut self.from {
-            From::Blocks(consumer) => {
+            ReadFrom::Blocks(consumer) => {
                 self.found = find(consumer, &mut self.metadata, &mut self.ring);
                 self.found.as_ref().map(|found| found.flags())
             }
-            From::Latest(latest) => latest.check().then_some(0),
+            ReadFrom::Latest(latest) => latest.check().then_some(0),
         }
     }
 
@@ -73,8 +109,8 @@ impl LaneReader {
     #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
         let consumer = match &mut self.from {
-            From::Blocks(consumer) => consumer,
-            From::Latest(latest) => {
+            ReadFrom::Blocks(consumer) => consumer,
+            ReadFrom::Latest(latest) => {
                 let message = latest.check().then(|| latest.take())??;
                 return Some(Frame::owned(message));
             }
@@ -109,14 +145,67 @@ impl LaneReader {
         Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
+    /// Takes a frame that lies whole in the current block. `None`: there is none, `wanted` refused its body,
+    /// or the fast path cannot take it. Nothing was taken then, and the reader does not sleep. `alone`: the
+    /// thread has no other lane to read, and may be made to pause for 1 µs.
+    #[inline(always)]
+    pub fn read_inline(
+        &mut self,
+        alone: bool,
+        wanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Option<InlineFrame<'_>> {
+        let ReadFrom::Blocks(consumer) = &mut self.from else { return None };
+        if !consumer.ready_here(alone) {
+            return None;
+        }
+        let bytes = consumer.bytes();
+        let header = Header::parse(bytes)?;
+        let len = header.frame_len();
+        if header.flags & (COMMAND | ROUTING_ID | IN_BODY_RING) != 0 || len > bytes.len() {
+            return None;
+        }
+        if !wanted(bytes.get(header.len..len)?) {
+            return None;
+        }
+        let more = header.flags & MORE != 0;
+        if !more && !count(consumer, &mut self.granting) {
+            return None;
+        }
+        self.found = None;
+        self.incomplete = more;
+        consumer.pass(len);
+        Some(InlineFrame { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
+    }
+
+    /// As [`read_inline`](LaneReader::read_inline), for a body in the ring. The flag: more frames follow.
+    #[inline]
+    pub fn read_by_reference(&mut self) -> Option<(Body, bool)> {
+        let ReadFrom::Blocks(consumer) = &mut self.from else { return None };
+        if !consumer.ready_here(false) || self.metadata.is_some() {
+            return None;
+        }
+        let header = Header::parse(consumer.bytes())?;
+        if header.flags & IN_BODY_RING == 0 || !self.ring.has_ours() {
+            return None;
+        }
+        let more = header.flags & MORE != 0;
+        if !more && !count(consumer, &mut self.granting) {
+            return None;
+        }
+        self.found = None;
+        self.incomplete = more;
+        consumer.pass(header.len);
+        self.ring.take().map(|body| (body, more))
+    }
+
     /// Returns the next frame without taking it.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
         if !self.check() {
             return None;
         }
         let consumer = match &self.from {
-            From::Blocks(consumer) => consumer,
-            From::Latest(latest) => return latest.peek().map(Frame::owned),
+            ReadFrom::Blocks(consumer) => consumer,
+            ReadFrom::Latest(latest) => return latest.peek().map(Frame::owned),
         };
         let ahead = Ahead::look(consumer)?;
         let body = match ahead.body_len() {
@@ -138,8 +227,8 @@ impl LaneReader {
     pub fn next_len(&mut self) -> Option<usize> {
         self.next_flags()?;
         let consumer = match &self.from {
-            From::Blocks(consumer) => consumer,
-            From::Latest(latest) => return latest.peek().map(|message| message.data().len()),
+            ReadFrom::Blocks(consumer) => consumer,
+            ReadFrom::Latest(latest) => return latest.peek().map(|message| message.data().len()),
         };
         let ahead = self.found?;
         match ahead.body_len() {
@@ -157,7 +246,7 @@ impl LaneReader {
         if !self.check() {
             return 0;
         }
-        let From::Blocks(consumer) = &self.from else { return 1 };
+        let ReadFrom::Blocks(consumer) = &self.from else { return 1 };
         let mut messages = 0;
         consumer.spans(|mut bytes, _| {
             while let Some(header) = Header::parse(bytes) {
@@ -174,7 +263,7 @@ impl LaneReader {
         if !self.check() {
             return false;
         }
-        let From::Blocks(consumer) = &self.from else { return true };
+        let ReadFrom::Blocks(consumer) = &self.from else { return true };
         let Some(first) = Ahead::look(consumer) else { return false };
         if first.flags() & ROUTING_ID == 0 {
             return true;
@@ -187,6 +276,25 @@ impl LaneReader {
         bytes > first.header_len() + first.body_len().unwrap_or(0)
     }
 
+    /// Passes up to `most` messages at the front to `take`, as bytes in wire form and their number. The lane
+    /// moves past them unless `take` fails. The run is empty where something else comes first, such as a body
+    /// by reference. Errors: those of `take`.
+    pub fn pass_run(&mut self, most: u32, take: impl FnOnce(&[u8], u32) -> Result<()>) -> Result<Run> {
+        if self.incomplete || !self.check() {
+            return Ok(Run::default());
+        }
+        let ReadFrom::Blocks(consumer) = &mut self.from else { return Ok(Run::default()) };
+        let run = Run::ahead(consumer.bytes(), most);
+        if run.messages > 0 {
+            take(consumer.bytes().get(..run.len).unwrap_or_default(), run.messages)?;
+            self.found = None;
+            consumer.tell(run.messages);
+            consumer.advance(run.len);
+            self.count_messages(run.messages);
+        }
+        Ok(run)
+    }
+
     /// Drops the rest of a message of which frames have been read.
     pub fn skip_incomplete(&mut self) {
         while self.incomplete && self.read().is_some() {}
@@ -196,14 +304,14 @@ impl LaneReader {
     /// The latest message of a conflating lane; `None` where the lane does not conflate or has none.
     pub fn take_latest(&mut self) -> Option<Msg> {
         match &self.from {
-            From::Latest(latest) => latest.take(),
-            From::Blocks(_) => None,
+            ReadFrom::Latest(latest) => latest.take(),
+            ReadFrom::Blocks(_) => None,
         }
     }
 
     /// Frees spare blocks.
     pub fn free_spares(&mut self) {
-        if let From::Blocks(consumer) = &mut self.from {
+        if let ReadFrom::Blocks(consumer) = &mut self.from {
             consumer.free_spares();
         }
     }
@@ -212,8 +320,8 @@ impl LaneReader {
     pub fn blocks(&mut self) -> Option<&mut Consumer<Tail>> {
         self.found = None;
         match &mut self.from {
-            From::Blocks(consumer) => Some(consumer),
-            From::Latest(_) => None,
+            ReadFrom::Blocks(consumer) => Some(consumer),
+            ReadFrom::Latest(_) => None,
         }
     }
 
@@ -222,8 +330,8 @@ impl LaneReader {
     #[inline]
     pub fn check_bytes(&mut self) -> bool {
         match &mut self.from {
-            From::Blocks(consumer) => consumer.check(),
-            From::Latest(latest) => latest.check(),
+            ReadFrom::Blocks(consumer) => consumer.check(),
+            ReadFrom::Latest(latest) => latest.check(),
         }
     }
 
@@ -231,7 +339,7 @@ impl LaneReader {
     /// rest of a message of which some bytes have been sent.
     pub fn resync(&mut self) {
         self.found = None;
-        let From::Blocks(consumer) = &mut self.from else { return };
+        let ReadFrom::Blocks(consumer) = &mut self.from else { return };
         let (bytes, passed, mut inside) = consumer.whole_block();
         let (mut start, mut ended) = (0, 0u32);
         // Blocks begin with a frame.
@@ -278,8 +386,18 @@ impl LaneReader {
 
     /// Sets the high-water mark in messages.
     pub fn set_hwm(&mut self, hwm: i32) {
-        if matches!(self.from, From::Blocks(_)) && self.granting.set_hwm(hwm) {
+        if matches!(self.from, ReadFrom::Blocks(_)) && self.granting.set_hwm(hwm) {
             self.link.notify(self.side.other(), PipeEvent::Writable);
         }
     }
+}
+
+/// Counts a message as read. `false`: credit has to be granted, which the slow path does.
+#[inline(always)]
+fn count(consumer: &mut Consumer<Tail>, granting: &mut Granting) -> bool {
+    let within = granting.read_within_batch();
+    if within {
+        consumer.tell(1);
+    }
+    within
 }

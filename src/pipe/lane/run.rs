@@ -1,7 +1,5 @@
-//! Whole consecutive messages, moved from lane to lane as they are.
+//! Whole consecutive messages, which can be moved from lane to lane as they are.
 
-use super::{From, Into, LaneReader, LaneWriter};
-use crate::errno::Result;
 use crate::message::{LARGE, MORE};
 use crate::pipe::ahead::ends_message;
 use crate::pipe::wire::Header;
@@ -17,14 +15,14 @@ pub struct Run {
     /// Bytes of the messages' bodies.
     pub bytes: u64,
     /// Bytes of the frames, headers and all.
-    len: usize,
+    pub(super) len: usize,
 }
 
 impl Run {
     /// Up to `most` messages at the front of `bytes` that lie there whole. A frame that is no part of a
     /// message ends the run. So does an unknown flag, which must not be passed on.
     #[inline]
-    fn ahead(bytes: &[u8], most: u32) -> Run {
+    pub(super) fn ahead(bytes: &[u8], most: u32) -> Run {
         let (mut run, mut len, mut bodies) = (Run::default(), 0usize, 0);
         while run.messages < most
             && let Some(header) = bytes.get(len..).and_then(Header::parse)
@@ -40,52 +38,6 @@ impl Run {
             }
         }
         run
-    }
-}
-
-impl LaneReader {
-    /// Passes up to `most` messages at the front to `take`, as bytes in wire form and their number. The lane
-    /// moves past them unless `take` fails. The run is empty where something else comes first, such as a body
-    /// by reference. Errors: those of `take`.
-    pub fn pass_run(&mut self, most: u32, take: impl FnOnce(&[u8], u32) -> Result<()>) -> Result<Run> {
-        if self.incomplete || !self.check() {
-            return Ok(Run::default());
-        }
-        let From::Blocks(consumer) = &mut self.from else { return Ok(Run::default()) };
-        let run = Run::ahead(consumer.bytes(), most);
-        if run.messages > 0 {
-            take(consumer.bytes().get(..run.len).unwrap_or_default(), run.messages)?;
-            self.found = None;
-            consumer.tell(run.messages);
-            consumer.advance(run.len);
-            self.count_messages(run.messages);
-        }
-        Ok(run)
-    }
-}
-
-impl LaneWriter {
-    /// Appends `messages` whole messages in wire form; the caller keeps within the credit. Errors: `ENOMEM`,
-    /// with nothing appended.
-    pub fn append_run(&mut self, frames: &[u8], messages: u32) -> Result<()> {
-        if let Into::Blocks(producer) = &mut self.into {
-            producer.append([frames, b""])?;
-            self.count_messages(messages);
-        }
-        Ok(())
-    }
-
-    /// See [`Producer::prepare`](crate::queue::blocks::Producer::prepare).
-    #[inline(always)]
-    pub fn prepare(&self) {
-        if let Into::Blocks(producer) = &self.into {
-            producer.prepare();
-        }
-    }
-
-    /// Whether messages may be appended in wire form.
-    pub fn takes_runs(&self) -> bool {
-        matches!(self.into, Into::Blocks(_))
     }
 }
 

@@ -1,12 +1,18 @@
 //! The writing side of a lane: lays each frame out in wire form, and publishes whole messages.
+//!
+//! A frame has a fast path, by [`write_inline`](LaneWriter::write_inline) and
+//! [`write_by_reference`](LaneWriter::write_by_reference). It gives up where a new block is needed, the reader sleeps, or credit has
+//! to be looked for. The caller then uses [`append`](LaneWriter::append).
 
-use super::Into;
 use super::weight::Weight;
 use crate::errno::{Errno, Result};
-use crate::message::{Body, COMMAND, MORE, Metadata, OutFrame, ROUTING_ID};
+use crate::message::{
+    BY_REFERENCE_MIN_BYTES, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, OutFrame, ROUTING_ID,
+};
 use crate::pipe::PipeEvent;
 use crate::pipe::body_ring::RingWriter;
 use crate::pipe::hwm::Spending;
+use crate::pipe::latest::Latest;
 use crate::pipe::link::{Link, Side};
 use crate::pipe::tail::Tail;
 use crate::pipe::wire::Encoded;
@@ -15,20 +21,48 @@ use std::sync::Arc;
 
 /// The writing side of a lane.
 pub struct LaneWriter {
-    pub(super) into: Into,
-    pub(super) spending: Spending,
-    pub(super) link: Arc<Link>,
-    pub(super) side: Side,
+    to: WriteTo,
+    spending: Spending,
+    link: Arc<Link>,
+    side: Side,
     /// The next flush has to wake the conflating lane's reader.
-    pub(super) wake: bool,
-    pub(super) weight: Weight,
+    wake: bool,
+    weight: Weight,
     /// Present where the reader is a socket of this process.
-    pub(super) ring: Option<Box<RingWriter>>,
+    ring: Option<Box<RingWriter>>,
     /// The ring holds bodies whose frames are not published yet.
-    pub(super) bodies_unpublished: bool,
+    bodies_unpublished: bool,
+}
+
+/// The thread that the writer has to wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    NotNeeded,
+    Reader,
+}
+
+/// Where frames are written to.
+pub(super) enum WriteTo {
+    Blocks(Producer<Tail>),
+    /// The flag: the frames of a multipart message are being dropped.
+    Latest(Latest, bool),
 }
 
 impl LaneWriter {
+    /// The writing side of the lane that the owner of `side` writes to.
+    pub(super) fn new(to: WriteTo, spending: Spending, link: Arc<Link>, side: Side) -> LaneWriter {
+        LaneWriter {
+            to,
+            spending,
+            link,
+            side,
+            wake: false,
+            weight: Weight::default(),
+            ring: None,
+            bodies_unpublished: false,
+        }
+    }
+
     /// Has large bodies passed by reference, where the reader is a socket of this process as well.
     pub fn go_by_reference(&mut self) {
         self.ring = Some(Box::default());
@@ -55,7 +89,7 @@ impl LaneWriter {
     #[inline(always)]
     pub fn append(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let flags = if frame.more() { MORE } else { 0 };
-        let Into::Blocks(producer) = &mut self.into else {
+        let WriteTo::Blocks(producer) = &mut self.to else {
             return self.append_latest(frame);
         };
         if frame.is_copied() && !(self.ring.is_some() && frame.has_body_to_hand_over()) {
@@ -83,6 +117,72 @@ impl LaneWriter {
         Ok(())
     }
 
+    /// Writes a small frame of the program, and publishes the message if the frame ends it. `None`: the fast
+    /// path cannot take it, and nothing was written.
+    #[inline(always)]
+    pub fn write_inline(&mut self, body: &[u8], more: bool) -> Option<Wake> {
+        let WriteTo::Blocks(producer) = &mut self.to else { return None };
+        if producer.reader_sleeps()
+            || !self.link.is_open()
+            || !self.spending.within_limit()
+            || self.bodies_unpublished
+        {
+            return None;
+        }
+        let flags = if more { MORE } else { 0 };
+        let written = match u8::try_from(body.len()) {
+            Ok(len) => producer.append_here(&[flags, len], body),
+            Err(_) if body.len() < BY_REFERENCE_MIN_BYTES => {
+                producer.append_here(Encoded::new(flags, body.len()).as_slice(), body)
+            }
+            Err(_) => false,
+        };
+        if !written {
+            return None;
+        }
+        if more {
+            return Some(Wake::NotNeeded);
+        }
+        producer.end_messages(1);
+        self.spending.wrote(1);
+        Some(if producer.publish() { Wake::Reader } else { Wake::NotNeeded })
+    }
+
+    /// As [`write_inline`](LaneWriter::write_inline), for the large body of a message that owns it. The reader
+    /// gets the body itself, and `message` becomes empty.
+    #[inline]
+    pub fn write_by_reference(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
+        let (WriteTo::Blocks(producer), Some(ring)) = (&mut self.to, &mut self.ring) else { return None };
+        if producer.reader_sleeps()
+            || !self.link.is_open()
+            || !self.spending.within_limit()
+            || !ring.has_room()
+        {
+            return None;
+        }
+        let flags = if more { MORE | IN_BODY_RING } else { IN_BODY_RING };
+        if !message.has_own_body() || !producer.append_here(&[flags, 0], &[]) {
+            return None;
+        }
+        if let Some(body) = message.take_body() {
+            ring.hold(body);
+        }
+        self.bodies_unpublished = more;
+        if more {
+            return Some(Wake::NotNeeded);
+        }
+        ring.publish();
+        producer.end_messages(1);
+        self.spending.wrote(1);
+        Some(if producer.publish() { Wake::Reader } else { Wake::NotNeeded })
+    }
+
+    /// Whether large bodies may be passed by reference.
+    #[inline(always)]
+    pub fn goes_by_reference(&self) -> bool {
+        self.ring.is_some()
+    }
+
     /// Bytes of the large bodies of the last message appended.
     pub fn last_weight(&self) -> usize {
         self.weight.of(self.spending.written().wrapping_sub(1))
@@ -91,7 +191,7 @@ impl LaneWriter {
     #[cold]
     fn append_latest(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let message = frame.to_msg()?;
-        if let Into::Latest(latest, dropping) = &mut self.into {
+        if let WriteTo::Latest(latest, dropping) = &mut self.to {
             // Frames of a multipart message are dropped: the option promises single frames.
             if !frame.more() && !*dropping {
                 self.wake |= latest.put(message);
@@ -101,9 +201,32 @@ impl LaneWriter {
         Ok(())
     }
 
+    /// Appends `messages` whole messages in wire form; the caller keeps within the credit. Errors: `ENOMEM`,
+    /// with nothing appended.
+    pub fn append_run(&mut self, frames: &[u8], messages: u32) -> Result<()> {
+        if let WriteTo::Blocks(producer) = &mut self.to {
+            producer.append([frames, b""])?;
+            self.count_messages(messages);
+        }
+        Ok(())
+    }
+
+    /// See [`Producer::prepare`](crate::queue::blocks::Producer::prepare).
+    #[inline(always)]
+    pub fn prepare(&self) {
+        if let WriteTo::Blocks(producer) = &self.to {
+            producer.prepare();
+        }
+    }
+
+    /// Whether messages may be appended in wire form.
+    pub fn takes_runs(&self) -> bool {
+        matches!(self.to, WriteTo::Blocks(_))
+    }
+
     /// Appends a frame that is part of no message and costs no credit. Errors: `ENOMEM`.
     fn append_aside(&mut self, flags: u8, parts: [&[u8]; 2]) -> Result<()> {
-        let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
+        let WriteTo::Blocks(producer) = &mut self.to else { return Ok(()) };
         let [first, second] = parts;
         let header = Encoded::new(flags, first.len() + second.len());
         let mut frame = Vec::new();
@@ -143,9 +266,9 @@ impl LaneWriter {
 
     /// Notes that frames from here on come from another connection. Errors: `ENOMEM`.
     pub fn append_properties(&mut self, metadata: Arc<Metadata>) -> Result<()> {
-        match &mut self.into {
-            Into::Blocks(producer) => producer.attach(Tail::Properties(metadata)),
-            Into::Latest(..) => Ok(()),
+        match &mut self.to {
+            WriteTo::Blocks(producer) => producer.attach(Tail::Properties(metadata)),
+            WriteTo::Latest(..) => Ok(()),
         }
     }
 
@@ -155,9 +278,9 @@ impl LaneWriter {
         if self.bodies_unpublished {
             self.publish_bodies();
         }
-        let wake = match &mut self.into {
-            Into::Blocks(producer) => producer.publish(),
-            Into::Latest(..) => std::mem::take(&mut self.wake),
+        let wake = match &mut self.to {
+            WriteTo::Blocks(producer) => producer.publish(),
+            WriteTo::Latest(..) => std::mem::take(&mut self.wake),
         };
         if wake {
             self.wake_reader();
@@ -172,9 +295,9 @@ impl LaneWriter {
     /// Removes an incomplete message.
     pub fn rollback(&mut self) {
         self.weight = Weight::default();
-        match &mut self.into {
-            Into::Blocks(producer) => producer.rollback(),
-            Into::Latest(_, dropping) => *dropping = false,
+        match &mut self.to {
+            WriteTo::Blocks(producer) => producer.rollback(),
+            WriteTo::Latest(_, dropping) => *dropping = false,
         }
         // After the blocks, which may hold the ring's switch.
         self.bodies_unpublished = false;
@@ -197,38 +320,38 @@ impl LaneWriter {
 
     /// Sets the high-water mark in messages.
     pub fn set_hwm(&mut self, hwm: i32) {
-        if matches!(self.into, Into::Blocks(_)) {
+        if matches!(self.to, WriteTo::Blocks(_)) {
             self.spending.set_hwm(hwm);
         }
     }
 
     /// Whether something was appended since the last flush.
     pub fn unpublished(&self) -> bool {
-        match &self.into {
-            Into::Blocks(producer) => producer.unpublished(),
-            Into::Latest(..) => false,
+        match &self.to {
+            WriteTo::Blocks(producer) => producer.unpublished(),
+            WriteTo::Latest(..) => false,
         }
     }
 
     /// Frees spare blocks.
     pub fn free_spares(&mut self) {
-        if let Into::Blocks(producer) = &mut self.into {
+        if let WriteTo::Blocks(producer) = &mut self.to {
             producer.free_spares();
         }
     }
 
     /// The blocks, for a connection that receives into them; `None` where the lane conflates.
     pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
-        match &mut self.into {
-            Into::Blocks(producer) => Some(producer),
-            Into::Latest(..) => None,
+        match &mut self.to {
+            WriteTo::Blocks(producer) => Some(producer),
+            WriteTo::Latest(..) => None,
         }
     }
 
     /// Appends the body, by reference, of a frame whose header has just been accepted into
     /// [`blocks`](LaneWriter::blocks). Errors: `ENOMEM`, with the body dropped and nothing else changed.
     pub fn append_body(&mut self, more: bool, body: Body) -> Result<()> {
-        let Into::Blocks(producer) = &mut self.into else { return Ok(()) };
+        let WriteTo::Blocks(producer) = &mut self.to else { return Ok(()) };
         if !more {
             // Before the tail: the reader counts the message when it passes the header's block.
             producer.end_messages(1);
@@ -245,7 +368,7 @@ impl LaneWriter {
     /// [`blocks`](LaneWriter::blocks).
     #[inline]
     pub fn count_messages(&mut self, messages: u32) {
-        if let Into::Blocks(producer) = &mut self.into {
+        if let WriteTo::Blocks(producer) = &mut self.to {
             producer.end_messages(messages);
             self.spending.wrote(u64::from(messages));
         }
