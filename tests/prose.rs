@@ -36,8 +36,8 @@ const VAGUE_WORDS: [&str; 11] = [
     "so much",
     "so often",
 ];
-/// The rule is 25 words; lists of errors and values take more.
-const MAX_SENTENCE_WORDS: usize = 28;
+/// The words of a sentence.
+const MAX_SENTENCE_WORDS: usize = 25;
 
 #[test]
 fn comments_name_their_actors() {

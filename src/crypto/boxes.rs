@@ -3,8 +3,8 @@
 //!
 //! Two kinds are NaCl's (X25519, XSalsa20-Poly1305), as RFC 26 requires. crypto_box makes those of
 //! [`HandshakeKey`]. Those of [`SharedKey`] are made by the cipher that also seals the messages after the
-//! handshake, under the same key, so that X25519 is computed once. Only the server itself opens its cookies,
-//! so they have a kind of their own, [`SealKey`].
+//! handshake. Both use the same key, so that X25519 is computed once. Only the server itself opens its
+//! cookies, so they have a kind of their own, [`SealKey`].
 
 use super::keys::{KEY_BYTES, PublicKey, SecretKey};
 use super::random;
@@ -48,8 +48,8 @@ impl HandshakeKey {
     }
 }
 
-/// The shared key of a secret key and the other side's public key (`crypto_box_beforenm`), for the rest of
-/// the handshake and the [`BoxStream`]s of the connection.
+/// The shared key of a secret key and the other side's public key (`crypto_box_beforenm`). It serves the rest
+/// of the handshake and the [`BoxStream`]s of the connection.
 pub struct SharedKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl SharedKey {

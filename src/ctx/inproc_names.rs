@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// The sockets bound to inproc names, and those that wait for a name to be bound.
 ///
-/// `O` identifies owners (sockets). `E` is the data that a connecting socket needs of a bound one, `P` the
+/// `O` identifies owners (sockets). `E` is the data that a connecting socket needs of a bound one. `P` is the
 /// data that a binding socket needs of one that connected first. Every call is one step under one lock, so a
 /// connect and a bind that race always find each other. Removed values are returned, to be dropped with no
 /// lock held.
@@ -75,7 +75,7 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
     }
 
     /// Connects or waits. `meet` is given the bound endpoint, if any. The lock is held while it runs, so the
-    /// owner cannot unbind meanwhile, and a command that `meet` sends reaches the owner's mailbox before it
+    /// owner cannot unbind meanwhile. A command that `meet` sends reaches the owner's mailbox before the mailbox
     /// closes. A value that `meet` returns waits for a bind. `meet` has to be short and must not call this
     /// object. Errors: those of `meet`.
     pub fn connect(

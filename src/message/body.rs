@@ -68,8 +68,8 @@ impl Body {
     /// Errors: `ENOMEM` (then `free` is not called).
     ///
     /// # Safety
-    /// `data` is readable for `len` bytes (or `len` is 0) and stays so, unchanged, until `free` is called or, without
-    /// `free`, for as long as the program runs. `free` may be called once on any thread.
+    /// `data` is readable for `len` bytes (or `len` is 0) and stays so, unchanged, until `free` is called. Without `free` it stays
+    /// so for as long as the program runs. `free` may be called once on any thread.
     pub unsafe fn external(
         data: *mut u8,
         len: usize,

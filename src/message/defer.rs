@@ -9,8 +9,8 @@ use std::ptr::{self, NonNull};
 /// `DeferFrees` of the thread is dropped. Made first in every entry point and reactor turn, so that it is dropped after every
 /// lock guard.
 ///
-/// Callbacks may call back into the library: what such a call lets go of is freed by the same outermost guard, in
-/// turn, so the stack does not grow with the number of callbacks.
+/// Callbacks may call back into the library. What such a call lets go of is freed by the same outermost guard, in turn. So the
+/// stack does not grow with the number of callbacks.
 #[must_use]
 pub struct DeferFrees(&'static Here, PhantomData<*mut ()>);
 

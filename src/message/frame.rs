@@ -223,9 +223,9 @@ impl<'a> OutFrame<'a> {
         }
     }
 
-    /// The body by reference, if it is large enough to travel so, or lent: a program takes the call of its free callback as
-    /// word that the message has been sent, so it must not come because we had rather copied. Made once, then shared by
-    /// every pipe. Errors: `ENOMEM`.
+    /// The body by reference, if it is large enough to travel so, or lent. A program takes the call of its free callback as
+    /// word that the message has been sent. A copy would bring that call too early. Made once, then shared by every pipe.
+    /// Errors: `ENOMEM`.
     #[inline]
     pub fn shared(&mut self) -> Result<Option<&Body>> {
         if self.is_copied() { Ok(None) } else { self.share().map(Some) }

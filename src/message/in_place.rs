@@ -165,8 +165,8 @@ impl Msg {
         Ok(())
     }
 
-    /// All but the content, field by field: a whole message would be made elsewhere and moved here, and read in other pieces
-    /// than it was written in, for which a processor has to wait.
+    /// All but the content, field by field. A whole message would be made elsewhere and moved here. The move would read it in other
+    /// pieces than it was written in, for which a processor has to wait.
     ///
     /// # Safety
     /// `at` is aligned and writable for 64 bytes, and the content is what the tag says or becomes it before it is looked at.

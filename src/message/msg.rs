@@ -84,9 +84,8 @@ impl Msg {
         Ok(msg)
     }
 
-    /// Makes this the message of a copy of `data`, where it lies: made elsewhere and moved here it would be read back in
-    /// wide pieces after it was written in narrow ones, for which a processor has to wait. Errors: `ENOMEM`, and it
-    /// stays what it was.
+    /// Makes this the message of a copy of `data`, where it lies. Made elsewhere and moved here, it would be written in narrow pieces
+    /// and read back in wide ones, for which a processor has to wait. Errors: `ENOMEM`, and it stays what it was.
     #[inline]
     pub fn refill(&mut self, data: &[u8], more: bool, metadata: Option<&Arc<Metadata>>) -> Result<()> {
         let outside = data.len() > INLINE;

@@ -37,8 +37,8 @@ impl SocketOptions {
     /// `value` is the memory behind the caller's pointer, possibly empty. For the NULL pointer, which most
     /// strings and lists treat differently, there is [`SocketOptions::set_null`].
     ///
-    /// Errors: `EINVAL` for an unknown option, one that a pattern or the socket owns, one that is read-only
-    /// or not built, and for a wrong size or value; with nothing changed. Source: zmq_setsockopt(3).
+    /// Errors: `EINVAL` for an option that is unknown, read-only, not built, or owned by a pattern or the socket, and for a
+    /// wrong size or value; with nothing changed. Source: zmq_setsockopt(3).
     pub fn set(&mut self, option: c_int, value: &[u8]) -> Result<()> {
         self.set_value(option, Some(value))
     }

@@ -6,9 +6,9 @@ use crate::pipe::Pipes;
 /// When a publisher that drops nothing is told to wait.
 ///
 /// The publisher does not know of all its credit. libzmq's hears of returned credit only now and then, so a burst above the
-/// high-water mark meets `EAGAIN` however fast the messages leave. Programs, and libzmq's own tests, count on that. So here:
-/// known credit is used up first, then the publisher is told to wait once, and the next look finds the credit that has come back
-/// meanwhile. One that waits looks again before it sleeps.
+/// high-water mark meets `EAGAIN` however fast the messages leave. Programs, and libzmq's own tests, count on that. So here
+/// known credit is used up first, and then the publisher is told to wait once. The next look finds the credit that has come back
+/// meanwhile. A publisher that waits looks again before it sleeps.
 #[derive(Debug)]
 pub struct NoDrop {
     /// Messages that may be sent before the next look.

@@ -6,8 +6,8 @@ use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
 
 /// A socket type that takes turns among its peers, held to one. A second peer is turned away until the first has gone and has
-/// been read, and a message is never split between a peer and the next. One that the program itself has connected to does not
-/// wait for that: what it sends is read after all of the first's.
+/// been read. A message is never split between a peer and the next. One that the program itself has connected to does not wait
+/// for that: what it sends is read after all of the first's.
 #[derive(Default)]
 pub struct Sole<P> {
     peer: Option<PipeId>,

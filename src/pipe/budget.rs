@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 /// Work units for one call. A unit is about the time to read a small frame and look a topic up, 100 to 400
-/// ns, so a call ends after a few milliseconds. Used units come back in time.
+/// ns. So a call ends after a few milliseconds. Used units come back in time.
 pub const CALL_UNITS: u32 = 8 * 1024;
 /// Units for one look at a socket: a thread that polls many sockets looks at all of them before it comes back
 /// to the first.

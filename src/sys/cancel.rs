@@ -215,8 +215,8 @@ mod frame {
     }
 
     /// The one frame between here and the system call. It needs no dropping, so glibc may unwind it. glibc
-    /// sends a signal only to a thread that may be cancelled at any instruction, so this thread may be for as
-    /// long as the call takes.
+    /// sends a signal only to a thread that may be cancelled at any instruction. So this thread may be, for
+    /// as long as the call takes.
     unsafe extern "C-unwind" fn make(call: &SystemCall) -> c_long {
         let [one, two, three, four, five, six] = call.arguments;
         let mut kind = DEFERRED;

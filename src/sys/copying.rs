@@ -15,10 +15,9 @@ const PAGE_BYTES: usize = 4096;
 
 /// As `memcpy`, for copies of any length.
 ///
-/// From 2 KiB on the C library copies with `rep movsb`. AMD's Zen 3 does that at 2 instead of 40 GB/s where
-/// the target lies 1 to 31 bytes further in its page than the source. So one copy in 128 is twenty times
-/// slower, and a program whose buffers happen to lie so is slow for as long as it runs. Copies in pieces are
-/// not.
+/// From 2 KiB on the C library copies with `rep movsb`. On AMD's Zen 3 that is slow if the target lies 1 to 31
+/// bytes further in its page than the source: 2 instead of 40 GB/s. So one copy in 128 is twenty times slower.
+/// A program whose buffers happen to lie so is slow for as long as it runs. Copies in pieces are not.
 ///
 /// # Safety
 /// `from` is readable and `to` writable for `len` bytes, and the two do not overlap.

@@ -143,7 +143,7 @@ impl Context {
     pub fn accept(&mut self, credentials: Option<&Credentials>, token: &[u8]) -> Result<(Step, Vec<u8>)> {
         let (mut minor, mut given, mut ours) = (0, Buffer::lent(token), Buffer::empty());
         let mut peer = Name(ptr::null_mut());
-        // SAFETY: places for numbers and a name, our context, credentials, a buffer lent for the call, one to be filled,
+        // SAFETY: places for numbers and a name, our context, and credentials; a buffer lent for the call, one to be filled,
         // and null where the library takes null.
         let major = unsafe {
             gss_accept_sec_context(

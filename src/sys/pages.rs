@@ -15,7 +15,7 @@ const CACHE_LINE_BYTES: usize = 64;
 
 /// Values for as long as the process lives, in one piece of memory.
 ///
-/// They lie an odd number of cache lines apart. A thread that looks at the same field of many, as `zmq_poll` does, would else find all
+/// They lie an odd number of cache lines apart. A thread may look at the same field of many, as `zmq_poll` does. It would else find all
 /// those fields in a few sets of its cache: with 24 lines in an eighth of it, which holds 64 sockets.
 #[derive(Debug)]
 pub struct ForGood<T: 'static> {

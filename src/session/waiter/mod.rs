@@ -202,8 +202,8 @@ impl Waiter {
         Ok(found)
     }
 
-    /// As [`unlocked`]. Before free callbacks run the connections go back: a callback may wait for one of the same sockets, and no
-    /// thread receives from a connection that this thread has borrowed and does not poll.
+    /// As [`unlocked`]. Before free callbacks run the connections go back. A callback may wait for one of the same sockets. No thread
+    /// receives from a connection that this thread has borrowed and does not poll.
     fn look_between_sleeps(&mut self, look: &mut impl FnMut(&[PollFd]) -> Result<usize>) -> Result<usize> {
         let frees = DeferFrees::new();
         let found = look(&self.raw);

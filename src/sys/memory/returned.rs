@@ -15,8 +15,8 @@ static FREED: AtomicU64 = AtomicU64::new(0);
 /// Relaxed, as above.
 static TELL_AT: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Only tried. A keeper that is not in the list is not told and looks now and then, and a forked child may find it locked for
-/// ever.
+/// Only tried, since a forked child may find it locked for ever. A keeper that is not in the list is not told, and looks now
+/// and then.
 static KEEPERS: Lock<Vec<Weak<dyn Keeper>>> = Lock::new(Vec::new());
 
 /// Looks after memory of one owner, such as an I/O thread.

@@ -7,7 +7,7 @@ use crate::sys::lock::Lock;
 use std::sync::{Arc, Weak};
 
 /// Most keys by which clients may know one endpoint. A server tries them one after the other on each HELLO.
-/// Each try costs as much as any other step of the handshake, so more keys than a change of keys needs would
+/// Each try costs as much as any other step of the handshake. More keys than a change of keys needs would
 /// help an attacker flood it.
 pub const MAX_SERVER_KEYS: usize = 8;
 
