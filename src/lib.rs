@@ -36,3 +36,8 @@ pub mod pattern;
 pub(crate) mod socket;
 pub(crate) mod poll;
 pub mod ffi; // †
+
+/// For tests, which share it with those in `tests/`.
+#[cfg(test)]
+#[path = "../tests/support/random.rs"]
+mod random;

@@ -333,6 +333,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+    use crate::random::Random;
     use std::collections::BTreeMap;
 
     #[derive(Default)]
@@ -388,21 +389,9 @@ mod tests {
         own.sum::<usize>() + size_of::<Node<Number>>() * tree.nodes.capacity() + 4 * tree.free.capacity()
     }
 
-    /// A generator of numbers that is the same on every run.
-    pub struct Random(pub u64);
-
-    impl Random {
-        pub fn below(&mut self, limit: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % limit
-        }
-    }
-
     #[test]
     fn tree_agrees_with_a_map() {
-        let (mut tree, mut map, mut random) = (TopicTree::default(), BTreeMap::new(), Random(7));
+        let (mut tree, mut map, mut random) = (TopicTree::default(), BTreeMap::new(), Random::seeded(7));
         for step in 0..20_000 {
             let len = random.below(if step % 50 == 0 { 60 } else { 5 });
             let topic: Vec<u8> = (0..len).map(|_| b'a' + random.below(3) as u8).collect();
@@ -477,7 +466,7 @@ mod tests {
             |i, _| format!("{:030b}", i.reverse_bits() >> 34),
         ];
         for topic in topics {
-            let (mut tree, mut random) = (TopicTree::default(), Random(3));
+            let (mut tree, mut random) = (TopicTree::default(), Random::seeded(3));
             for i in 0..20_000 {
                 add(&mut tree, topic(i, &mut random).as_bytes());
             }

@@ -183,13 +183,13 @@ fn run(seed: u64) {
     ]);
     let way = random.one_of(&[Way::Bound, Way::ConnectedOnce, Way::ConnectedUntilRefused, Way::Connected]);
     let end = random.one_of(&[End::Closes, End::Breaks, End::Resets]);
-    let tcp = random.below(2) == 0;
+    let tcp = random.one_in(2);
     let what = format!("seed {seed}: {peer_type} to {kind} {way:?} {end:?} tcp {tcp}");
     let context = Context::new();
     let socket = context.socket(kind);
     socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
     socket.set(ZMQ_RCVHWM, random.one_of(&[1, 2, 5, 1000]));
-    if random.below(2) == 0 {
+    if random.one_in(2) {
         socket.set(ZMQ_HEARTBEAT_IVL, 1);
         socket.set(ZMQ_HEARTBEAT_TTL, 60_000);
         socket.set(ZMQ_HEARTBEAT_TIMEOUT, 60_000);
@@ -211,7 +211,7 @@ fn run(seed: u64) {
     for message in rest.by_ref().take(random.below(messages.len() + 1)) {
         expect(socket, kind, message, &what);
     }
-    if random.below(2) == 0 {
+    if random.one_in(2) {
         peer.read_some();
     }
     if let End::Breaks = end {

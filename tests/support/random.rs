@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same in each run (xorshift64*).
+//! Numbers that look random and are the same in each run (xorshift64*). The library's own tests include this file as well.
 
 pub struct Random(u64);
 
@@ -14,8 +14,13 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
     }
 
+    /// A number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
+    }
+
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
     }
 
     pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {

@@ -1,11 +1,12 @@
 //! Whole handshakes over WebSocket: between two sides of this library, and with hostile peers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
-use crate::engine::mechanism::tests::{Xorshift, reply, securities};
+use crate::engine::mechanism::tests::{reply, securities};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::tests::config;
 use crate::engine::{Config, Failure, Peer, Progress, ZapStatus};
 use crate::options::SocketType;
+use crate::random::{Random, noise};
 
 struct End {
     handshake: Handshake,
@@ -51,7 +52,7 @@ impl End {
 }
 
 fn talk(a: Config, b: Config, seed: u64) -> (End, End) {
-    let mut random = Xorshift(seed);
+    let mut random = Random::seeded(seed);
     let (mut a, mut b) = (End::new(&client(), a), End::new(&Role::Server, b));
     for _ in 0..3000 {
         let piece = 1 + random.below(90);
@@ -212,10 +213,9 @@ fn other_requests_get_a_refusal() {
 
 #[test]
 fn no_bytes_make_it_panic_or_hold_much() {
-    let mut random = Xorshift(77);
     for round in 0..300 {
         let (mut server, _) = granted("Sec-WebSocket-Protocol: ZWS2.0/NULL\r\n");
-        let noise: Vec<u8> = (0..200).map(|_| random.below(256) as u8).collect();
+        let noise = noise(round, 200);
         let mut bytes = if round % 2 == 0 { masked(Opcode::Binary, &noise[..100]) } else { Vec::new() };
         bytes.extend(noise);
         let _ = server.input(&bytes);

@@ -4,10 +4,11 @@ use super::handshake::{Handshake, Progress};
 use super::peer::Peer;
 use super::{Version, frame, socket_type};
 use crate::engine::config::Zap;
-use crate::engine::mechanism::tests::{Xorshift, securities};
+use crate::engine::mechanism::tests::securities;
 use crate::engine::{Codec, Config, Failure, Security};
 use crate::errno::Errno;
 use crate::options::SocketType;
+use crate::random::Random;
 
 pub const ALL_TYPES: [SocketType; 21] = [
     SocketType::Pair,
@@ -166,7 +167,7 @@ impl End {
 }
 
 fn pair(a: Config, b: Config, seed: u64) -> (End, End) {
-    let mut random = Xorshift(seed);
+    let mut random = Random::seeded(seed);
     let (mut a, mut b) = (End::new(a), End::new(b));
     for _ in 0..10_000 {
         let piece = 1 + random.below(90);
@@ -365,7 +366,7 @@ fn transcripts() -> Vec<Vec<u8>> {
 
 #[test]
 fn chunking_never_changes_the_outcome() {
-    let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::seeded(0x9e37_79b9_7f4a_7c15);
     let configs =
         [router(), config(SocketType::Xpub), Config { security: Security::PlainServer, ..router() }];
     for bytes in transcripts() {
@@ -381,7 +382,7 @@ fn chunking_never_changes_the_outcome() {
 
 #[test]
 fn garbage_never_panics_and_is_judged_the_same_in_any_pieces() {
-    let mut random = Xorshift(0xdead_beef_cafe_f00d);
+    let mut random = Random::seeded(0xdead_beef_cafe_f00d);
     let transcripts = transcripts();
     let configs =
         [router(), config(SocketType::Dealer), Config { security: Security::PlainServer, ..router() }];

@@ -162,11 +162,12 @@ fn push(ahead: &mut Ahead, next: (u32, usize)) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::tests::{Number, Random, add, all};
+    use super::super::tests::{Number, add, all};
     use super::*;
+    use crate::random::Random;
     use crate::sys::faults::{self, Call};
 
-    fn topic(random: &mut Random, most: u64) -> Vec<u8> {
+    fn topic(random: &mut Random, most: usize) -> Vec<u8> {
         (0..random.below(most)).map(|_| b'a' + random.below(3) as u8).collect()
     }
 
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn walk_goes_on_at_or_behind_any_topic_whether_it_is_there_or_not() {
-        let mut random = Random(11);
+        let mut random = Random::seeded(11);
         let tree = tree(&mut random);
         let all = all(&tree);
         for round in 0..1000 {
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn walk_in_steps_shows_each_topic_once_and_those_it_stops_before_twice() {
-        let mut random = Random(5);
+        let mut random = Random::seeded(5);
         let tree = tree(&mut random);
         let (mut cursor, mut seen) = (Cursor::default(), Vec::new());
         loop {

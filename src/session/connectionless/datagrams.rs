@@ -1,17 +1,16 @@
 //! Between a socket's pipe and a datagram socket: no connection, no handshake, no reconnects. A message is two frames; a datagram
 //! that is no message is dropped.
 
-use super::pipe_end::Parts;
+use super::pipe_end::{PipeEnd, Wake};
 use crate::ctx::Guard;
 use crate::engine::datagram::{Form, Outgoing};
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, OutFrame};
-use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
+use crate::pipe::{LaneWriter, Pipe};
 use crate::reactor::{Cx, Handle, Interest, Ready, Source};
-use crate::session::letterbox::Flags;
 use crate::session::lifecycle::timer;
 use crate::session::remote::SessionRemote;
-use crate::session::{SessionContext, SessionHandle, SocketLink};
+use crate::session::{SessionContext, SessionHandle};
 use crate::sys::datagram;
 use crate::transport::{Datagrams, Unconnected};
 use std::os::fd::AsRawFd;
@@ -35,37 +34,32 @@ pub fn exchange(
     let remote = Arc::new(SessionRemote::default());
     pipe.set_owner(remote.next_end());
     let theirs = Arc::clone(&remote);
+    let owner = Arc::clone(&session_context.owner);
     let begin: Begin = match socket {
         Unconnected::Datagrams(socket) => {
             let means = Means::of(&session_context, socket)?;
-            Box::new(move |cx, remote, parts| Exchange::begin(cx, session_context, remote, means, parts))
+            Box::new(move |cx, pipe| Exchange::begin(cx, session_context.guard, means, pipe))
         }
         #[cfg(feature = "pgm")]
-        Unconnected::Multicast(socket) => Box::new(move |cx, remote, parts| {
-            crate::session::connectionless::multicast::Exchange::begin(
-                cx,
-                session_context,
-                remote,
-                socket,
-                parts,
-            )
-        }),
+        Unconnected::Multicast(socket) => {
+            Box::new(move |cx, pipe| super::multicast::Exchange::begin(cx, session_context, socket, pipe))
+        }
         #[cfg(feature = "norm")]
-        Unconnected::Norm(socket) => Box::new(move |cx, remote, parts| {
-            crate::session::connectionless::norm::Exchange::begin(cx, session_context, remote, socket, parts)
-        }),
+        Unconnected::Norm(socket) => {
+            Box::new(move |cx, pipe| super::norm::Exchange::begin(cx, session_context, socket, pipe))
+        }
     };
     io_thread.add(Box::new(move |cx| {
         theirs.letterbox.set_remote(cx.remote());
         // Flags that were set before we had a place.
         cx.again();
-        begin(cx, theirs, pipe.into_parts())
+        begin(cx, PipeEnd::new(owner, theirs, pipe))
     }));
     Ok(SessionHandle(remote))
 }
 
 /// Makes a source on its I/O thread.
-type Begin = Box<dyn FnOnce(&mut Cx<'_>, Arc<SessionRemote>, Parts) -> Box<dyn Source> + Send>;
+type Begin = Box<dyn FnOnce(&mut Cx<'_>, PipeEnd) -> Box<dyn Source> + Send>;
 
 /// What datagrams need.
 struct Means {
@@ -89,8 +83,6 @@ impl Means {
 
 /// Lives on an I/O thread.
 struct Exchange {
-    owner: Arc<SocketLink>,
-    remote: Arc<SessionRemote>,
     form: Form,
     sends: bool,
     /// For one datagram on its way in; empty where none is received.
@@ -101,43 +93,26 @@ struct Exchange {
     /// `out` holds a datagram that the system would not take yet.
     waiting: bool,
     registered: bool,
-    /// The socket has closed its end: only the rest is sent.
-    closing: bool,
-    // The lanes go before the end does.
-    reader: LaneReader,
-    writer: LaneWriter,
-    end: End,
+    pipe: PipeEnd,
     socket: Datagrams,
     /// Keeps the context from ending while we are here.
     _guard: Guard,
 }
 
 impl Exchange {
-    fn begin(
-        cx: &mut Cx<'_>,
-        session_context: SessionContext,
-        remote: Arc<SessionRemote>,
-        means: Means,
-        parts: Parts,
-    ) -> Box<dyn Source> {
+    fn begin(cx: &mut Cx<'_>, guard: Guard, means: Means, pipe: PipeEnd) -> Box<dyn Source> {
         let Means { socket, form, room } = means;
-        let (reader, writer, end) = parts;
         let mut exchange = Exchange {
             out: Outgoing::new(form, socket.target()),
             sends: socket.target().is_some() || form == Form::Address,
-            owner: session_context.owner,
-            remote,
             form,
             room,
             first: Vec::new(),
             waiting: false,
             registered: false,
-            closing: false,
-            reader,
-            writer,
-            end,
+            pipe,
             socket,
-            _guard: session_context.guard,
+            _guard: guard,
         };
         exchange.register(cx);
         Box::new(exchange)
@@ -159,11 +134,11 @@ impl Exchange {
     /// Passes datagrams to the socket while there are any and it takes them. Where it does not, the system keeps some and drops
     /// the rest, as it does with any receiver that is too slow.
     fn receive(&mut self, cx: &mut Cx<'_>) {
-        if !self.socket.receives() || self.closing {
+        if !self.socket.receives() || self.pipe.closing {
             return;
         }
         for _ in 0..TURN_DATAGRAMS {
-            if !self.writer.check() {
+            if !self.pipe.writer.check() {
                 // The pipe's reader wakes us.
                 return;
             }
@@ -172,9 +147,9 @@ impl Exchange {
                     // A datagram that was cut is no message either.
                     let Some(datagram) = self.room.get(..length) else { continue };
                     let Some(body) = self.form.decode(datagram, from, &mut self.first) else { continue };
-                    if deliver(&mut self.writer, &self.first, body).is_err() {
+                    if deliver(&mut self.pipe.writer, &self.first, body).is_err() {
                         // There is no memory for this one: it is lost, as datagrams may be.
-                        self.writer.rollback();
+                        self.pipe.writer.rollback();
                     }
                 }
                 Err(errno) if errno.would_block() => return,
@@ -187,10 +162,7 @@ impl Exchange {
     fn send(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..TURN_DATAGRAMS {
             if !self.waiting && !self.take() {
-                if self.closing || self.reader.bytes_ended() {
-                    cx.finish();
-                }
-                return;
+                return self.pipe.finish_if_over(cx);
             }
             self.waiting = false;
             let Some((datagram, to)) = self.out.datagram() else { continue };
@@ -213,30 +185,19 @@ impl Exchange {
     /// another number of frames than two, is dropped.
     fn take(&mut self) -> bool {
         loop {
-            let Some(first) = self.reader.read() else { return false };
+            let Some(first) = self.pipe.reader.read() else { return false };
             if first.flags & COMMAND != 0 || !first.more() {
                 continue;
             }
             self.out.begin(first.data());
-            let whole = match self.reader.read() {
+            let whole = match self.pipe.reader.read() {
                 Some(body) => !body.more() && self.out.finish(body.data()),
                 None => false,
             };
-            self.reader.skip_incomplete();
+            self.pipe.reader.skip_incomplete();
             if whole && self.sends {
                 return true;
             }
-        }
-    }
-
-    /// The socket has closed its end.
-    fn close(&mut self, cx: &mut Cx<'_>) {
-        if std::mem::replace(&mut self.closing, true) {
-            return;
-        }
-        self.end.close();
-        if timer::linger(cx, self.owner.linger_ms()) {
-            self.send(cx);
         }
     }
 }
@@ -263,11 +224,14 @@ impl Source for Exchange {
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
-        if self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
-            return self.close(cx);
+        match self.pipe.wake(cx) {
+            Wake::GoOn => {
+                self.send(cx);
+                self.receive(cx);
+            }
+            Wake::SendRest => self.send(cx),
+            Wake::Rest => {}
         }
-        self.send(cx);
-        self.receive(cx);
     }
 }
 

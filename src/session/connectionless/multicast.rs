@@ -5,19 +5,14 @@ use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::pgm::{Packer, Unpacker};
 use crate::message::COMMAND;
-use crate::pipe::{End, LaneReader, LaneWriter};
 use crate::reactor::{Cx, Interest, Ready, Source};
-use crate::session::connection::recv;
-use crate::session::connectionless::pipe_end::{Parts, deliver_whole};
-use crate::session::letterbox::Flags;
+use crate::session::SessionContext;
+use crate::session::connectionless::pipe_end::{self, PipeEnd, Wake};
 use crate::session::lifecycle::timer;
-use crate::session::remote::SessionRemote;
-use crate::session::{SessionContext, SocketLink};
 use crate::sys::keyed::HashMap;
 use crate::sys::pgm::{PgmSocket, Received, Sent, Source as Sender};
 use crate::transport::Multicast;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Packets received or sent in one go, before others have their turn.
@@ -33,17 +28,10 @@ const RATE_TIMER: u8 = 2;
 
 /// Lives on an I/O thread.
 pub struct Exchange {
-    owner: Arc<SocketLink>,
-    remote: Arc<SessionRemote>,
     way: Way,
     /// No sending before `RATE_TIMER` is over.
     limited: bool,
-    /// The socket has closed its end: only the rest is sent.
-    closing: bool,
-    // The lanes go before the end does.
-    reader: LaneReader,
-    writer: LaneWriter,
-    end: End,
+    pipe: PipeEnd,
     socket: PgmSocket,
     /// Keeps the context from ending while we are here.
     _guard: Guard,
@@ -69,35 +57,20 @@ impl Exchange {
     pub fn begin(
         cx: &mut Cx<'_>,
         session_context: SessionContext,
-        remote: Arc<SessionRemote>,
         multicast: Multicast,
-        parts: Parts,
+        pipe: PipeEnd,
     ) -> Box<dyn Source> {
-        let (reader, writer, end) = parts;
         let way = match multicast.receives {
-            true => {
-                let limits = recv::Limits::of(&session_context.options);
-                Way::In(Incoming {
-                    senders: HashMap::default(),
-                    clock: 0,
-                    limits: Limits { frame: limits.frame, message: limits.message },
-                    waiting: VecDeque::new(),
-                })
-            }
+            true => Way::In(Incoming {
+                senders: HashMap::default(),
+                clock: 0,
+                limits: pipe_end::limits(&session_context.options),
+                waiting: VecDeque::new(),
+            }),
             false => Way::Out(Packer::new(multicast.socket.largest())),
         };
-        let exchange = Exchange {
-            owner: session_context.owner,
-            remote,
-            way,
-            limited: false,
-            closing: false,
-            reader,
-            writer,
-            end,
-            socket: multicast.socket,
-            _guard: session_context.guard,
-        };
+        let exchange =
+            Exchange { way, limited: false, pipe, socket: multicast.socket, _guard: session_context.guard };
         for &(fd, writable) in exchange.socket.fds() {
             // A descriptor that the reactor cannot register is served by the timers alone.
             let interest = if writable { Interest::WRITABLE } else { Interest::READABLE };
@@ -111,18 +84,10 @@ impl Exchange {
     /// Runs the protocol and receives packets.
     fn receive(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..TURN_PACKETS {
-            if let Way::In(incoming) = &mut self.way {
-                while let Some(message) = incoming.waiting.front() {
-                    if !self.writer.check() {
-                        // The pipe's reader wakes us.
-                        return;
-                    }
-                    if deliver_whole(&mut self.writer, message).is_err() {
-                        // There is no memory for this message: it is dropped.
-                        self.writer.rollback();
-                    }
-                    incoming.waiting.pop_front();
-                }
+            if let Way::In(incoming) = &mut self.way
+                && !self.pipe.deliver(&mut incoming.waiting)
+            {
+                return;
             }
             match (self.socket.receive(), &mut self.way) {
                 (Ok(Received::Packet(sender, packet)), Way::In(incoming)) => incoming.packet(sender, packet),
@@ -142,22 +107,21 @@ impl Exchange {
 
     fn send(&mut self, cx: &mut Cx<'_>) {
         let Way::Out(packer) = &mut self.way else {
-            // Subscriptions.
-            while self.reader.read().is_some() {}
-            return self.end_if_closed(cx);
+            self.pipe.drop_subscriptions();
+            return self.pipe.finish_if_over(cx);
         };
         if self.limited {
             return;
         }
         for _ in 0..TURN_PACKETS {
             while packer.has_room()
-                && let Some(frame) = self.reader.read()
+                && let Some(frame) = self.pipe.reader.read()
             {
                 if frame.flags & COMMAND == 0 {
                     packer.add(frame.flags, frame.data());
                 }
             }
-            let Some(packet) = packer.packet() else { return self.end_if_closed(cx) };
+            let Some(packet) = packer.packet() else { return self.pipe.finish_if_over(cx) };
             match self.socket.send(packet) {
                 // What OpenPGM does not want at all would only be in the way of what follows.
                 Ok(Sent::Whole) | Err(_) => packer.sent(),
@@ -170,23 +134,6 @@ impl Exchange {
             }
         }
         cx.again();
-    }
-
-    fn end_if_closed(&mut self, cx: &mut Cx<'_>) {
-        if self.closing || self.reader.bytes_ended() {
-            cx.finish();
-        }
-    }
-
-    /// The socket has closed its end.
-    fn close(&mut self, cx: &mut Cx<'_>) {
-        if std::mem::replace(&mut self.closing, true) {
-            return;
-        }
-        self.end.close();
-        if timer::linger(cx, self.owner.linger_ms()) {
-            self.send(cx);
-        }
     }
 }
 
@@ -227,10 +174,13 @@ impl Source for Exchange {
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
-        if self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
-            return self.close(cx);
+        match self.pipe.wake(cx) {
+            Wake::GoOn => {
+                self.send(cx);
+                self.receive(cx);
+            }
+            Wake::SendRest => self.send(cx),
+            Wake::Rest => {}
         }
-        self.send(cx);
-        self.receive(cx);
     }
 }

@@ -5,19 +5,15 @@ use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::norm::{Packer, Unpacker};
 use crate::message::COMMAND;
-use crate::pipe::{End, LaneReader, LaneWriter};
+use crate::pipe::LaneReader;
 use crate::reactor::{Cx, Interest, Ready, Source};
-use crate::session::connection::recv;
-use crate::session::connectionless::pipe_end::{Parts, deliver_whole};
-use crate::session::letterbox::Flags;
+use crate::session::SessionContext;
+use crate::session::connectionless::pipe_end::{self, PipeEnd, Wake};
 use crate::session::lifecycle::timer;
-use crate::session::remote::SessionRemote;
-use crate::session::{SessionContext, SocketLink};
 use crate::sys::keyed::HashMap;
 use crate::sys::norm::{Event, NormSocket, Read, Stream};
 use crate::transport::Norm;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Steps taken in one go, before others have their turn.
@@ -34,17 +30,10 @@ const GIVE_UP_TIMER: u8 = 2;
 
 /// Lives on an I/O thread.
 pub struct Exchange {
-    owner: Arc<SocketLink>,
-    remote: Arc<SessionRemote>,
     way: Way,
     /// The reactor has a place for the descriptor.
     watched: bool,
-    /// The socket has closed its end: only the rest is sent.
-    closing: bool,
-    // The lanes go before the end does.
-    reader: LaneReader,
-    writer: LaneWriter,
-    end: End,
+    pipe: PipeEnd,
     socket: NormSocket,
     /// Keeps the context from ending while we are here.
     _guard: Guard,
@@ -92,55 +81,38 @@ impl Exchange {
     pub fn begin(
         cx: &mut Cx<'_>,
         session_context: SessionContext,
-        remote: Arc<SessionRemote>,
         norm: Norm,
-        parts: Parts,
+        pipe: PipeEnd,
     ) -> Box<dyn Source> {
-        let (reader, writer, end) = parts;
         let way = match norm.receives {
-            true => {
-                let limits = recv::Limits::of(&session_context.options);
-                Way::In(Incoming::new(Limits { frame: limits.frame, message: limits.message }))
-            }
+            true => Way::In(Incoming::new(pipe_end::limits(&session_context.options))),
             false => Way::Out(Outgoing::default()),
         };
         let watched = cx.register(norm.socket.fd(), Interest::READABLE).is_ok();
         if !watched {
             cx.set_timer(LOOK_TIMER, LOOK_INTERVAL);
         }
-        Box::new(Exchange {
-            owner: session_context.owner,
-            remote,
-            way,
-            watched,
-            closing: false,
-            reader,
-            writer,
-            end,
-            socket: norm.socket,
-            _guard: session_context.guard,
-        })
+        Box::new(Exchange { way, watched, pipe, socket: norm.socket, _guard: session_context.guard })
     }
 
     fn go_on(&mut self, cx: &mut Cx<'_>) {
         let mut again = false;
         match &mut self.way {
             Way::In(incoming) => {
-                // Subscriptions.
-                while self.reader.read().is_some() {}
-                match self.closing || self.reader.bytes_ended() {
+                self.pipe.drop_subscriptions();
+                match self.pipe.is_over() {
                     true => cx.finish(),
-                    false => again = incoming.receive(&mut self.socket, &mut self.writer),
+                    false => again = incoming.receive(&mut self.socket, &mut self.pipe),
                 }
             }
             Way::Out(outgoing) => {
                 if outgoing.hear(&mut self.socket) {
                     return cx.finish();
                 }
-                match outgoing.send(&mut self.socket, &mut self.reader) {
+                match outgoing.send(&mut self.socket, &mut self.pipe.reader) {
                     Step::Later => {}
                     Step::Again => again = true,
-                    Step::Idle if self.closing || self.reader.bytes_ended() => {
+                    Step::Idle if self.pipe.is_over() => {
                         if !outgoing.begun {
                             return cx.finish();
                         }
@@ -154,17 +126,6 @@ impl Exchange {
         }
         if again {
             cx.again();
-        }
-    }
-
-    /// The socket has closed its end.
-    fn close(&mut self, cx: &mut Cx<'_>) {
-        if std::mem::replace(&mut self.closing, true) {
-            return;
-        }
-        self.end.close();
-        if timer::linger(cx, self.owner.linger_ms()) {
-            self.go_on(cx);
         }
     }
 }
@@ -256,7 +217,7 @@ impl Incoming {
     }
 
     /// Receives messages, as long as the pipe takes them. `true`: there may be more.
-    fn receive(&mut self, socket: &mut NormSocket, writer: &mut LaneWriter) -> bool {
+    fn receive(&mut self, socket: &mut NormSocket, pipe: &mut PipeEnd) -> bool {
         for _ in 0..TURN_STEPS {
             // Events come first, also where the pipe has no room: with them go senders that are too many.
             match socket.next_event() {
@@ -271,29 +232,13 @@ impl Incoming {
                 Some(Event::Room | Event::Empty) => continue,
                 None => {}
             }
-            if !self.deliver(writer) {
-                // The pipe's reader wakes us.
+            if !pipe.deliver(&mut self.waiting) {
                 return false;
             }
             match self.readable.pop_front() {
                 Some(stream) => self.read(socket, stream),
                 None => return false,
             }
-        }
-        true
-    }
-
-    /// Passes waiting messages to the pipe. `false`: the pipe has no room for all of it.
-    fn deliver(&mut self, writer: &mut LaneWriter) -> bool {
-        while let Some(message) = self.waiting.front() {
-            if !writer.check() {
-                return false;
-            }
-            if deliver_whole(writer, message).is_err() {
-                // There is no memory for this message: it is dropped.
-                writer.rollback();
-            }
-            self.waiting.pop_front();
         }
         true
     }
@@ -349,9 +294,8 @@ impl Source for Exchange {
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
-        if self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
-            return self.close(cx);
+        if !matches!(self.pipe.wake(cx), Wake::Rest) {
+            self.go_on(cx);
         }
-        self.go_on(cx);
     }
 }

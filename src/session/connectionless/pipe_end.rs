@@ -1,18 +1,112 @@
-//! The session's end of a pipe, without a connection.
+//! The session's end of a pipe, without a connection: what all exchanges do with it.
 
-use crate::pipe::{End, LaneReader, LaneWriter};
-#[cfg(any(feature = "norm", feature = "pgm"))]
-use crate::{errno::Result, message::OutFrame};
+use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
+use crate::reactor::Cx;
+use crate::session::SocketLink;
+use crate::session::letterbox::Flags;
+use crate::session::lifecycle::timer;
+use crate::session::remote::SessionRemote;
+use std::sync::Arc;
 
-/// The session's end of a pipe, taken apart.
-pub type Parts = (LaneReader, LaneWriter, End);
-
-/// A message of any number of frames. Errors: `ENOMEM`.
-#[cfg(any(feature = "norm", feature = "pgm"))]
-pub(in crate::session) fn deliver_whole(writer: &mut LaneWriter, message: &[Vec<u8>]) -> Result<()> {
-    for (i, frame) in message.iter().enumerate() {
-        writer.append(&mut OutFrame::bytes(frame, i + 1 < message.len()))?;
-    }
-    writer.flush();
-    Ok(())
+/// The session's end of a pipe, and the way to the socket at its other end.
+pub struct PipeEnd {
+    owner: Arc<SocketLink>,
+    remote: Arc<SessionRemote>,
+    /// The socket has closed its end: only the rest is sent.
+    pub closing: bool,
+    // The lanes go before the end does.
+    pub reader: LaneReader,
+    pub writer: LaneWriter,
+    end: End,
 }
+
+/// What an exchange does once it has read its letterbox.
+pub enum Wake {
+    /// It sends and receives.
+    GoOn,
+    /// It sends what is left: the socket has closed its end.
+    SendRest,
+    /// Nothing: the socket had closed its end before, or does not linger.
+    Rest,
+}
+
+impl PipeEnd {
+    pub fn new(owner: Arc<SocketLink>, remote: Arc<SessionRemote>, pipe: Pipe) -> PipeEnd {
+        let (reader, writer, end) = pipe.into_parts();
+        PipeEnd { owner, remote, closing: false, reader, writer, end }
+    }
+
+    /// Another thread has left flags in the letterbox, or has written to the pipe or read from it.
+    pub fn wake(&mut self, cx: &mut Cx<'_>) -> Wake {
+        if !self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
+            return Wake::GoOn;
+        }
+        if std::mem::replace(&mut self.closing, true) {
+            return Wake::Rest;
+        }
+        self.end.close();
+        if timer::linger(cx, self.owner.linger_ms()) { Wake::SendRest } else { Wake::Rest }
+    }
+
+    /// The pipe is empty. Whether it stays so.
+    pub fn is_over(&mut self) -> bool {
+        self.closing || self.reader.bytes_ended()
+    }
+
+    pub fn finish_if_over(&mut self, cx: &mut Cx<'_>) {
+        if self.is_over() {
+            cx.finish();
+        }
+    }
+}
+
+#[cfg(any(feature = "norm", feature = "pgm"))]
+mod multicast {
+    use super::PipeEnd;
+    use crate::engine::multicast::{Limits, Message};
+    use crate::errno::Result;
+    use crate::message::OutFrame;
+    use crate::options::SocketOptions;
+    use crate::pipe::LaneWriter;
+    use crate::session::connection::recv;
+    use std::collections::VecDeque;
+
+    impl PipeEnd {
+        /// Passes whole messages to the socket. `false`: the pipe has no room for all of them, and its reader will wake the exchange.
+        pub fn deliver(&mut self, messages: &mut VecDeque<Message>) -> bool {
+            while let Some(message) = messages.front() {
+                if !self.writer.check() {
+                    return false;
+                }
+                if append(&mut self.writer, message).is_err() {
+                    // There is no memory for this message: it is dropped.
+                    self.writer.rollback();
+                }
+                messages.pop_front();
+            }
+            true
+        }
+
+        /// Drops subscriptions, which do not travel.
+        pub fn drop_subscriptions(&mut self) {
+            while self.reader.read().is_some() {}
+        }
+    }
+
+    /// A message of any number of frames. Errors: `ENOMEM`.
+    fn append(writer: &mut LaneWriter, message: &[Vec<u8>]) -> Result<()> {
+        for (i, frame) in message.iter().enumerate() {
+            writer.append(&mut OutFrame::bytes(frame, i + 1 < message.len()))?;
+        }
+        writer.flush();
+        Ok(())
+    }
+
+    pub fn limits(options: &SocketOptions) -> Limits {
+        let limits = recv::Limits::of(options);
+        Limits { frame: limits.frame, message: limits.message }
+    }
+}
+
+#[cfg(any(feature = "norm", feature = "pgm"))]
+pub use multicast::limits;

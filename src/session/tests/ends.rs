@@ -1,6 +1,5 @@
 //! Received bytes when a connection ends, in any order of events.
 
-use super::Random;
 use super::halves::{Message, NO_LIMITS, heartbeat, messages, pipes, read_all, streams};
 use super::panics::{Fixture, PATIENCE, greet_as};
 use crate::engine::zmtp::{Version, frame};
@@ -8,6 +7,7 @@ use crate::errno::Errno;
 use crate::message::{MORE, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{End, Pipe};
+use crate::random::Random;
 use crate::session::connection::recv::{Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use crate::sys::faults::{self, Call};

@@ -1,11 +1,11 @@
 //! The two halves of a connection over a pair of streams, with bytes cut up in any way.
 
-use super::Random;
 use crate::engine::Heartbeat;
 use crate::engine::zmtp::heartbeat::Intervals;
 use crate::engine::zmtp::{Version, frame, v1};
 use crate::message::{BY_REFERENCE_MIN_BYTES, COMMAND, FrameKind, MORE, OutFrame};
 use crate::pipe::{self, LaneOptions, Pipe};
+use crate::random::Random;
 use crate::session::connection::control::MAX_CONTROL_BYTES;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};

@@ -1,6 +1,5 @@
 //! The two halves of a connection with CURVE between them.
 
-use super::Random;
 use super::halves::{
     Message, NO_LIMITS, PING, PONG, heartbeat, messages, pipes, read_all, streams, write_some,
 };
@@ -10,6 +9,7 @@ use crate::engine::codec::{AnyOpener, AnySealer, Opener, Sealer};
 use crate::engine::zmtp::Version;
 use crate::message::{COMMAND, FrameKind, MORE};
 use crate::pipe;
+use crate::random::Random;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use std::io::{ErrorKind, Read, Write};

@@ -1,6 +1,5 @@
 //! Memory that is refused while a connection sends and receives: it waits, and nothing is lost, doubled or out of order.
 
-use super::Random;
 use super::halves::{Message, NO_LIMITS, heartbeat, messages, pipes, read_all, streams, write_some};
 use super::panics::{Fixture, PATIENCE, SocketPipe, greet, greet_as, hello, pull};
 use super::ws::ends;
@@ -12,6 +11,7 @@ use crate::engine::zmtp::heartbeat::{Action, Intervals};
 use crate::errno::Errno;
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
+use crate::random::Random;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use crate::sys::faults::{self, Call};

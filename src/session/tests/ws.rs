@@ -1,12 +1,12 @@
 //! The two halves of a connection with WebSocket between them, with CURVE in it or not.
 
-use super::Random;
 use super::halves::{Message, NO_LIMITS, heartbeat, messages, pipes, read_all, streams, write_some};
 use crate::engine::codec::testing::codecs;
 use crate::engine::ws::{self, Role};
 use crate::engine::zmtp::Version;
 use crate::engine::{Codec, Failure};
 use crate::message::FrameKind;
+use crate::random::Random;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use std::io::{ErrorKind, Read, Write};

@@ -51,15 +51,3 @@ pub fn securities() -> Vec<(Security, &'static str)> {
         (Security::Gssapi, "GSSAPI"),
     ]
 }
-
-/// A generator of numbers that look random; the seed makes a failure repeatable.
-pub struct Xorshift(pub u64);
-
-impl Xorshift {
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}

@@ -1,6 +1,6 @@
 //! Whole handshakes between two sides of this library, with an authenticator between them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use super::{Xorshift, reply, securities};
+use super::{reply, securities};
 use crate::crypto::keys::keypair;
 use crate::engine::config::{Security, Zap};
 use crate::engine::zmtp::tests::config;
@@ -9,6 +9,7 @@ use crate::engine::{
 };
 use crate::errno::Errno;
 use crate::options::SocketType;
+use crate::random::Random;
 use std::sync::Arc;
 
 /// The behaviour of the authenticator.
@@ -73,7 +74,7 @@ impl End {
 
 /// Exchanges bytes in pieces of any length until none are left.
 pub fn talk(a: Config, b: Config, authenticator: Authenticator, seed: u64) -> (End, End) {
-    let mut random = Xorshift(seed);
+    let mut random = Random::seeded(seed);
     let (mut a, mut b) = (End::new(a), End::new(b));
     for _ in 0..3000 {
         let piece = 1 + random.below(90);
