@@ -4,11 +4,11 @@
 //! Why it is fast:
 //! - XSalsa20 derives its subkey from the long-term key and the first 16 bytes of the nonce. These stay the
 //!   same, so it is done once.
-//! - A call of a [`Kernel`] computes one block per lane. Blocks that a message does not need are computed for
+//! - A call of a `Kernel` computes one block per lane. Blocks that a message does not need are computed for
 //!   the messages after it. Where those are not known, each following counter gets as many blocks as this
 //!   message. So messages share calls even if sealed one by one.
 //! - Authenticators run inside the kernel, between the rounds, on other units of the processor. For
-//!   consecutive messages these are the authenticators of the last ones ([`Sums`]).
+//!   consecutive messages these are the authenticators of the last ones (`Sums`).
 //! - Text is encrypted on the way to its destination, so that it is not copied.
 
 use super::poly1305::Poly1305;

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 const FIRST_ROOM_BYTES: usize = 64 * 1024;
 
 /// A large body on its way in. The peer has announced its length, but memory follows the bytes that have really
-/// arrived: never more than [`FIRST_ROOM_BYTES`] or twice that many, unless the peer has shown before that it sends such
+/// arrived: never more than `FIRST_ROOM_BYTES` or twice that many, unless the peer has shown before that it sends such
 /// bodies.
 pub struct BodyBuilder {
     /// Room for a header and `capacity` bytes, the first `len` of them filled; `None` before any byte is due. The capacity is

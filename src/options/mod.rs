@@ -1,4 +1,4 @@
-//! Options of sockets and contexts: one row per option in [`table`], typed structs that hold the values, and the
+//! Options of sockets and contexts: one row per option in `table`, typed structs that hold the values, and the
 //! checks that `zmq_setsockopt`, `zmq_getsockopt`, `zmq_ctx_set` and `zmq_ctx_get` make.
 //!
 //! A new option is a number in [`number`] (or [`draft_number`]), a field, and a row.

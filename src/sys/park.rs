@@ -1,6 +1,6 @@
 //! Putting a thread to sleep until another one wakes it.
 //!
-//! The [token](token) decides; [`Parker`] makes the calls that sleep and wake.
+//! The token (`park::token`) decides; [`Parker`] makes the calls that sleep and wake.
 
 mod token;
 

@@ -39,7 +39,7 @@ fn receive(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
 /// Most ranges of one call (`UIO_MAXIOV`); more give `EMSGSIZE`.
 const MAX_RANGES: usize = 1024;
 
-/// Writes the first [`MAX_RANGES`] of `ranges` in order, and returns the number of bytes written. Never
+/// Writes the first `MAX_RANGES` of `ranges` in order, and returns the number of bytes written. Never
 /// raises `SIGPIPE`. Errors: `EAGAIN`, `EPIPE` and those of sendmsg(2).
 pub fn write(fd: impl AsFd, ranges: &[IoSlice<'_>]) -> Result<usize> {
     let ranges = ranges.get(..MAX_RANGES).unwrap_or(ranges);

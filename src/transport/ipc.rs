@@ -45,7 +45,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     Listener::own(Scheme::Ipc, socket.into(), gate, options, file)
 }
 
-/// See [`super::connect`].
+/// See `transport::connect`.
 pub(super) fn connect(address: &str, _options: &SocketOptions) -> Result<ConnectPlan> {
     let address = parse(address)?;
     let uri = endpoint::uri(Scheme::Ipc, &address);

@@ -1,7 +1,7 @@
 //! Transports: endpoints parsed, bound, connected and accepted. This layer speaks no protocol. Nothing blocks
 //! here, except where a function says that it asks a name server.
 //!
-//! One file per scheme, and one row for it in [`Scheme::row`].
+//! One file per scheme, and one row for it in `Scheme::row`.
 
 #![forbid(unsafe_code)]
 

@@ -14,7 +14,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     listen(Scheme::Tcp, address, options)
 }
 
-/// See [`super::connect`].
+/// See `transport::connect`.
 pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
     plan(Scheme::Tcp, address, format!("tcp://{address}"), options)
 }

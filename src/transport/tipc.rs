@@ -29,7 +29,7 @@ pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
     Listener::own(Scheme::Tipc, socket.into(), Gate::Open, options, None)
 }
 
-/// See [`super::connect`].
+/// See `transport::connect`.
 pub(super) fn connect(name: &str, _options: &SocketOptions) -> Result<ConnectPlan> {
     let Name::Address(address) = parse(name)? else { return Err(Errno::INVAL) };
     let address = sock_addr(address)?;

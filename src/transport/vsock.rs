@@ -23,7 +23,7 @@ pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
     Listener::own(Scheme::Vsock, socket.into(), Gate::Open, options, None)
 }
 
-/// See [`super::connect`].
+/// See `transport::connect`.
 pub(super) fn connect(name: &str, _options: &SocketOptions) -> Result<ConnectPlan> {
     let (context, port) = parse(name)?;
     let address = SockAddr::vsock(context, port);

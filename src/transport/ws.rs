@@ -14,7 +14,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     listen(Scheme::Ws, address, None, options)
 }
 
-/// See [`super::connect`].
+/// See `transport::connect`.
 pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
     plan(Scheme::Ws, address, None, options)
 }

@@ -13,7 +13,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     ws::listen(Scheme::Wss, address, Some(tls::Settings::server(certificates, key)?), options)
 }
 
-/// See [`super::connect`]. Errors: also `EINVAL` for trusted certificates that are no PEM.
+/// See `transport::connect`. Errors: also `EINVAL` for trusted certificates that are no PEM.
 pub(super) fn connect(address: &str, options: &SocketOptions) -> Result<ConnectPlan> {
     let (name, _) = ws::split(address)?;
     let (_, name) = name.rsplit_once(';').unwrap_or(("", name));

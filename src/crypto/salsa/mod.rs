@@ -1,6 +1,6 @@
 //! A block is a hash of key, nonce and block counter: blocks do not depend on one another. A kernel computes
 //! one block per lane of its vector registers, of any messages. The rounds are written once, for any
-//! [`Vector`]. A kernel adds its vector type and the way from there to blocks in memory.
+//! `Vector` (`salsa::rounds`). A kernel adds its vector type and the way from there to blocks in memory.
 
 mod portable;
 mod rounds;

@@ -1,7 +1,7 @@
 //! Security mechanisms: the commands between the greeting and the first message.
 //!
 //! One folder or file per mechanism, and in it one file per command on the wire; ERROR is much the same in
-//! all of them. A state is a type that takes itself and an event, and returns the next state. [`Mechanism`]
+//! all of them. A state is a type that takes itself and an event, and returns the next state. `Mechanism`
 //! is the closed set of states. No mechanism ever falls back to a weaker one.
 //!
 //! A server may have to ask an authenticator ([`zap`](crate::engine::zap)). While it waits for the reply it

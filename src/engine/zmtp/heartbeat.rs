@@ -5,7 +5,7 @@
 //! just PONG. *TTL* is the peer's own wish: it begins with its PING and ends with the next byte; the next PING begins it anew.
 //!
 //! A peer that is slow to read is slow to answer as well. So what the stream has done since the last look decides what
-//! becomes of the timeout ([`wait`]):
+//! becomes of the timeout (`wait`):
 //!
 //! | what the peer sends is | the stream was full, or holds the PING still | the stream has moved | the timeout |
 //! |---|---|---|---|
@@ -16,7 +16,7 @@
 //! | not read any more, as the socket has closed | yes | no | runs |
 //! | not read any more | else | else | begins anew |
 //!
-//! Where there is no memory for what is to be sent the timeout begins anew. A timeout that begins anew is [`GAP_FACTOR`] times
+//! Where there is no memory for what is to be sent the timeout begins anew. A timeout that begins anew is `GAP_FACTOR` times
 //! the longest standstill of the stream so far, if that is longer than the option says. A tcp peer's system tells in large steps
 //! alone of the bytes that were read, and a slow reader needs long for one step.
 use super::command;

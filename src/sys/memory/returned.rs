@@ -21,7 +21,7 @@ static KEEPERS: Lock<Vec<Weak<dyn Keeper>>> = Lock::new(Vec::new());
 
 /// Looks after memory of one owner, such as an I/O thread.
 pub trait Keeper: Send + Sync {
-    /// [`FREED`] has reached the count of [`tell_at`]: look at [`freed`].
+    /// `FREED` has reached the count of [`tell_at`]: look at [`freed`].
     fn look(&self);
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The client sends HELLO, the server WELCOME, the client INITIATE. The server may ask the authenticator
 //! about the client's long-term key, and sends READY. Then each frame is a MESSAGE. The states are in
-//! [`client`] and [`server`].
+//! `client` and `server`.
 
 mod client;
 mod cookie;
