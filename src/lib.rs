@@ -14,6 +14,8 @@ pub mod sys; // †
 #[doc(hidden)]
 pub mod crypto; // †
 #[doc(hidden)]
+pub mod audit;
+#[doc(hidden)]
 pub mod z85;
 #[doc(hidden)]
 pub mod message; // †

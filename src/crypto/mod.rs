@@ -7,6 +7,7 @@
 //! | `stream` | the boxes of a connection's MESSAGE commands: [`BoxStream`] |
 //! | `random` | random bytes of the system |
 //! | `digest` | SHA-1, for WebSocket |
+//! | `fingerprint` | public keys as people compare them: [`fingerprint()`] |
 //! | `tls` | TLS: settings from PEM, and a connection that does no I/O |
 //! | `poly1305` | the authenticator |
 //! | `sums` | the authenticators of several texts, computed between the rounds of the key stream |
@@ -22,6 +23,7 @@
 
 pub mod boxes;
 pub mod digest;
+pub mod fingerprint;
 pub mod keys;
 mod poly1305;
 pub mod random;
@@ -34,6 +36,7 @@ pub mod tls;
 mod tests;
 
 pub use boxes::{HandshakeKey, NONCE_BYTES, SealKey, SharedKey};
+pub use fingerprint::fingerprint;
 pub use keys::{KEY_BYTES, PublicKey, SecretKey};
 pub use stream::{BoxStream, Sealed};
 

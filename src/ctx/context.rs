@@ -1,6 +1,7 @@
 //! The context itself.
 
 use super::{Handshakes, Stop};
+use crate::audit;
 use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
 use crate::reactor::{Handle, spawn_reactor};
@@ -76,6 +77,7 @@ struct Io {
 
 impl Context {
     pub fn new(options: ContextOptions) -> Context {
+        audit::begin_by_environment();
         let (options, state) = (Lock::new(options), Lock::new(State::default()));
         Context(Arc::new(Shared {
             options,
@@ -193,6 +195,9 @@ impl Context {
         let outcome = self.0.wait_for_the_end(&parker);
         let mut state = self.0.state.lock();
         state.terminators.retain(|other| !Arc::ptr_eq(other, &parker));
+        drop(state);
+        // The program may end now, without a call of exit(3).
+        audit::flush();
         outcome
     }
 }

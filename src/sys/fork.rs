@@ -1,6 +1,7 @@
 //! Tells a forked child from its parent without a system call.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU32};
 
 /// 0 until the handler is registered. Then the number of forks from there to this process, counted from 1.
 /// [`generation`] writes it once, and [`bump`] in a child, which has one thread then. Any thread reads it. It
@@ -44,6 +45,52 @@ impl Born {
     }
 }
 
+/// A value that each process makes for itself when it first asks for it: a forked child leaves its parent's alone, whose locks
+/// may be held by threads that the child does not have. It lives until the process ends.
+pub struct PerProcess<T> {
+    /// Null, or what this process or an ancestor has made. Written by the thread that has made one (release), read by any
+    /// (acquire), which so sees the value whole.
+    made: AtomicPtr<(Born, T)>,
+}
+
+impl<T: Send + Sync> PerProcess<T> {
+    pub const fn new() -> PerProcess<T> {
+        PerProcess { made: AtomicPtr::new(std::ptr::null_mut()) }
+    }
+
+    /// The value, if this process has made it already.
+    pub fn find(&'static self) -> Option<&'static T> {
+        // SAFETY: null, or from `Box::into_raw` and never freed.
+        let made = unsafe { self.made.load(Acquire).as_ref() };
+        made.filter(|(born, _)| !born.forked()).map(|(_, value)| value)
+    }
+
+    /// The value, made by `make` if there is none. Threads that make one at the same time all get the first.
+    pub fn find_or_make(&'static self, make: impl FnOnce() -> T) -> &'static T {
+        let before = self.made.load(Acquire);
+        if let Some(value) = self.find() {
+            return value;
+        }
+        let fresh = Box::into_raw(Box::new((Born::now(), make())));
+        match self.made.compare_exchange(before, fresh, AcqRel, Acquire) {
+            // SAFETY: from `Box::into_raw` just now; from here on it is never freed.
+            Ok(_) => unsafe { &(*fresh).1 },
+            Err(other) => {
+                // SAFETY: no other thread has seen it.
+                drop(unsafe { Box::from_raw(fresh) });
+                // SAFETY: another thread of this process has put it there, and it is never freed.
+                unsafe { &(*other).1 }
+            }
+        }
+    }
+}
+
+impl<T: Send + Sync> Default for PerProcess<T> {
+    fn default() -> PerProcess<T> {
+        PerProcess::new()
+    }
+}
+
 /// Two threads may both come here. Then the handler runs twice in a child and adds two, which serves as well.
 #[cold]
 fn register() -> u32 {
@@ -67,21 +114,53 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
-    #[test]
-    fn a_child_differs_and_the_parent_does_not_change() {
-        let born = Born::now();
-        assert!(!born.forked());
-        // SAFETY: the child calls nothing but atomic loads and `_exit`.
+    /// The exit code of a child that does what `inside` says.
+    fn child(inside: impl FnOnce() -> i32) -> i32 {
+        // SAFETY: the child runs `inside`, which waits for no other thread, and ends without running anything of the parent's.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
-            let code = if born.forked() && !Born::now().forked() { 0 } else { 1 };
-            // SAFETY: ends the child without running anything of the parent's.
+            let code = inside();
+            // SAFETY: as above.
             unsafe { libc::_exit(code) };
         }
         let mut status = 0;
         // SAFETY: `status` is a valid place for the result.
         assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-        assert_eq!(status, 0);
+        libc::WEXITSTATUS(status)
+    }
+
+    #[test]
+    fn each_process_has_a_value_of_its_own() {
+        static VALUE: PerProcess<u32> = PerProcess::new();
+        assert_eq!(VALUE.find(), None);
+        assert_eq!((VALUE.find_or_make(|| 1), VALUE.find_or_make(|| 2)), (&1, &1));
+        let code = child(|| {
+            let before = VALUE.find().is_none();
+            i32::from(!before || *VALUE.find_or_make(|| 3) != 3 || VALUE.find() != Some(&3))
+        });
+        assert_eq!((code, VALUE.find()), (0, Some(&1)));
+    }
+
+    #[test]
+    fn threads_that_make_a_value_at_once_get_the_same() {
+        static VALUE: PerProcess<u32> = PerProcess::new();
+        let barrier = std::sync::Barrier::new(4);
+        let got: Vec<u32> = std::thread::scope(|scope| {
+            let make = |number| {
+                barrier.wait();
+                *VALUE.find_or_make(|| number)
+            };
+            let threads = [0, 1, 2, 3].map(|number| scope.spawn(move || make(number)));
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(got.iter().all(|value| Some(value) == VALUE.find()), "{got:?}");
+    }
+
+    #[test]
+    fn a_child_differs_and_the_parent_does_not_change() {
+        let born = Born::now();
+        assert!(!born.forked());
+        assert_eq!(child(|| i32::from(!born.forked() || Born::now().forked())), 0);
         assert!(!born.forked());
     }
 }

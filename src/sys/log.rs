@@ -20,6 +20,13 @@ pub fn is_asked_for() -> bool {
     *ASKED.get_or_init(|| std::env::var_os(LOG).is_some())
 }
 
+/// Writes a line, asked for or not: something that the environment asks for cannot be done.
+pub fn complain(line: fmt::Arguments<'_>) {
+    let _off = CancelOff::for_call(Here::find());
+    // An error of stderr has no other place to be reported.
+    let _ = writeln!(std::io::stderr(), "ferrozmq: {line}");
+}
+
 /// Lines of one kind.
 #[derive(Default)]
 pub struct Notice {
@@ -37,9 +44,7 @@ impl Notice {
     /// that does not go back.
     pub fn write(&self, now_ms: u64, line: fmt::Arguments<'_>) {
         if is_asked_for() && self.is_due(now_ms) {
-            let _off = CancelOff::for_call(Here::find());
-            // An error of stderr has no other place to be reported.
-            let _ = writeln!(std::io::stderr(), "ferrozmq: {line}");
+            complain(line);
         }
     }
 

@@ -1,0 +1,233 @@
+//! The file of the trail: opened with care, followed when it is moved, and written by whole lines.
+//!
+//! Several processes may write to one file. Each write(2) appends whole lines in one piece, so lines of different processes never
+//! mix. A write that the system cuts short (a full disk, a process that is killed) leaves the beginning of a line. Whoever writes
+//! next ends it first.
+
+use super::record::MAX_LINE_BYTES;
+use crate::errno::{Errno, Result};
+use crate::sys::cancel::CancelOff;
+use crate::sys::here::Here;
+use crate::sys::poll::{PollFd, poll};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Whether the file has been moved is looked at so often at most.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of one write to a file.
+const MAX_WRITE_BYTES: usize = 64 * 1024;
+/// Nobody but the user that runs the program may read what is written.
+const MODE: u32 = 0o600;
+
+pub struct TrailFile {
+    path: PathBuf,
+    file: File,
+    /// Pipes and terminals have no end that could be looked at, and are never moved.
+    is_regular: bool,
+    /// The last write ended in the middle of a line.
+    torn: bool,
+    looked_at: Instant,
+}
+
+impl TrailFile {
+    /// Opens the file, and makes it if there is none. A pipe without a reader is an error, not a wait. Errors: those of open(2).
+    pub fn open(path: &Path) -> Result<TrailFile> {
+        let _off = CancelOff::for_call(Here::find());
+        let is_other = path.metadata().is_ok_and(|there| is_other(&there));
+        let file =
+            if is_other { open(path, false) } else { open(path, true).or_else(|_| open(path, false)) }?;
+        let is_regular = file.metadata()?.is_file();
+        Ok(TrailFile { path: path.to_owned(), file, is_regular, torn: false, looked_at: Instant::now() })
+    }
+
+    /// Writes the lines at the beginning of `lines`, as many as go into one write; how many bytes of whole lines that were, at
+    /// least one. A pipe that is full is waited for, `patience` at most. Errors: those of write(2); `ENOSPC` where no whole line was
+    /// taken; `EAGAIN` where a pipe stays full.
+    pub fn write(&mut self, lines: &[u8], patience: Duration) -> Result<usize> {
+        self.follow();
+        if self.ends_in_a_cut_line()? {
+            self.put(b"\n", patience)?;
+            self.torn = false;
+        }
+        let piece = whole_lines(lines, if self.is_regular { MAX_WRITE_BYTES } else { MAX_LINE_BYTES });
+        let written = self.put(piece, patience)?;
+        let whole = piece.get(..written).map_or(0, |written| whole_lines(written, MAX_WRITE_BYTES).len());
+        self.torn = whole < written;
+        if whole == 0 { Err(Errno(libc::ENOSPC)) } else { Ok(whole) }
+    }
+
+    fn put(&mut self, bytes: &[u8], patience: Duration) -> Result<usize> {
+        loop {
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience) => {}
+                written => return Ok(written?),
+            }
+        }
+    }
+
+    /// Waits until the pipe is read.
+    fn has_room(&self, patience: Duration) -> bool {
+        let mut fds = [PollFd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
+        poll(&mut fds, Some(patience)) == Ok(1)
+    }
+
+    /// Whether what was written last, by this process or another, is no whole line.
+    fn ends_in_a_cut_line(&self) -> Result<bool> {
+        if !self.is_regular {
+            return Ok(self.torn);
+        }
+        let Some(last) = self.file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+        let mut byte = [0];
+        match self.file.read_at(&mut byte, last) {
+            Ok(1) => Ok(byte != *b"\n"),
+            // It was cut off meanwhile, or may only be written.
+            _ => Ok(self.torn),
+        }
+    }
+
+    /// Opens what is at the path now, if the file was moved away or removed. Where that cannot be, the old file serves on.
+    fn follow(&mut self) {
+        if !self.is_regular || self.looked_at.elapsed() < LOOK_INTERVAL {
+            return;
+        }
+        self.looked_at = Instant::now();
+        let id = |file: &Metadata| (file.dev(), file.ino());
+        let (there, ours) = (self.path.metadata().ok(), self.file.metadata().ok());
+        if there.as_ref().map(id) != ours.as_ref().map(id)
+            && let Ok(fresh) = TrailFile::open(&self.path)
+        {
+            *self = fresh;
+        }
+    }
+}
+
+fn open(path: &Path, readable: bool) -> Result<File> {
+    // O_NONBLOCK: a pipe that nobody reads would hold the thread up. Files do not mind it.
+    let flags = libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(readable).append(true).create(true).mode(MODE).custom_flags(flags);
+    Ok(options.open(path)?)
+}
+
+/// Whether it is something that must not be opened for reading: a pipe that its writer reads has a reader.
+fn is_other(there: &Metadata) -> bool {
+    let kind = there.file_type();
+    kind.is_fifo() || kind.is_char_device()
+}
+
+/// The whole lines at the beginning, of at most so many bytes. None is longer than [`MAX_LINE_BYTES`], so there is one.
+fn whole_lines(lines: &[u8], most: usize) -> &[u8] {
+    let piece = lines.get(..most).unwrap_or(lines);
+    let end = piece.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    piece.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::audit::testing::Folder;
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn put(file: &mut TrailFile, lines: &[u8]) -> Result<usize> {
+        file.write(lines, Duration::ZERO)
+    }
+
+    #[test]
+    fn a_file_is_made_for_its_user_alone_and_appended_to() {
+        let folder = Folder::new("file");
+        let path = folder.path("trail");
+        let mut file = TrailFile::open(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, MODE);
+        assert_eq!(put(&mut file, b"one\ntwo\n"), Ok(8));
+        let mut other = TrailFile::open(&path).unwrap();
+        assert_eq!((put(&mut other, b"three\n"), put(&mut file, b"four\nfi")), (Ok(6), Ok(5)));
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nthree\nfour\n");
+        assert_eq!(TrailFile::open(&folder.path("none/trail")).err(), Some(Errno::NOENT));
+        assert_eq!(TrailFile::open(&folder.path("")).err(), Some(Errno(libc::EISDIR)));
+    }
+
+    #[test]
+    fn a_line_that_somebody_left_unfinished_is_ended_first() {
+        let folder = Folder::new("torn");
+        let path = folder.path("trail");
+        fs::write(&path, "whole\ncut o").unwrap();
+        let mut file = TrailFile::open(&path).unwrap();
+        assert_eq!((put(&mut file, b"next\n"), put(&mut file, b"last\n")), (Ok(5), Ok(5)));
+        assert_eq!(fs::read(&path).unwrap(), b"whole\ncut o\nnext\nlast\n");
+    }
+
+    #[test]
+    fn a_file_that_is_moved_or_removed_is_made_anew_and_one_that_shrinks_is_gone_on_with() {
+        let folder = Folder::new("moved");
+        let (path, moved) = (folder.path("trail"), folder.path("trail.1"));
+        let mut file = TrailFile::open(&path).unwrap();
+        put(&mut file, b"one\n").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        // Before it looks again.
+        put(&mut file, b"two\n").unwrap();
+        let mut write_later = |line: &[u8]| {
+            file.looked_at = Instant::now().checked_sub(LOOK_INTERVAL).unwrap();
+            put(&mut file, line).unwrap();
+        };
+        write_later(b"three\n");
+        assert_eq!(fs::read(&moved).unwrap(), b"one\ntwo\n");
+        fs::remove_file(&path).unwrap();
+        write_later(b"four\n");
+        assert_eq!(fs::read(&path).unwrap(), b"four\n");
+        fs::write(&path, "").unwrap();
+        write_later(b"five\n");
+        assert_eq!(fs::read(&path).unwrap(), b"five\n");
+        // Where there is no place for a new one the old one serves.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        write_later(b"six\n");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let mut file = TrailFile::open(Path::new("/dev/full")).unwrap();
+        assert_eq!(put(&mut file, b"line\n"), Err(Errno(libc::ENOSPC)));
+    }
+
+    #[test]
+    fn a_pipe_is_written_by_pieces_that_stay_whole_and_never_waited_for() {
+        let folder = Folder::new("pipe");
+        let path = folder.fifo("pipe");
+        assert_eq!(TrailFile::open(&path).err(), Some(Errno(libc::ENXIO)));
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || File::open(path)
+        });
+        let mut file = loop {
+            match TrailFile::open(&path) {
+                Ok(file) => break file,
+                Err(errno) => assert_eq!(errno, Errno(libc::ENXIO)),
+            }
+        };
+        let mut reader = reader.join().unwrap().unwrap();
+        let lines = [b"x".repeat(99), b"\n".to_vec()].concat().repeat(100);
+        let mut written = 0;
+        let refusal = loop {
+            match put(&mut file, &lines) {
+                Ok(bytes) => {
+                    assert_eq!(bytes, MAX_LINE_BYTES / 100 * 100);
+                    written += bytes;
+                }
+                Err(errno) => break errno,
+            }
+        };
+        assert_eq!(refusal, Errno::AGAIN);
+        drop(file);
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert!(read.len() == written && read.starts_with(&lines) && read.ends_with(b"x\n"));
+    }
+}

@@ -1,0 +1,113 @@
+//! The audit trail: a line of JSON for each authentication, denial, ban, refused bind or connect, change of keys and fallback
+//! (`FERROZMQ_AUDIT=FILE`).
+//!
+//! | file | what |
+//! |---|---|
+//! | `record` | a record, and its line |
+//! | `queue` | the lines that wait, and the count of those that did not fit |
+//! | `writer` | the one thread that writes, and waiting for it |
+//! | `file` | the file: opened, followed when it is moved, whole lines |
+//!
+//! Whoever has something to record asks [`is_on`] first, and makes the [`Record`] only then. [`record`] never waits for the file.
+//! A forked child writes to the same file, with a queue and a writer of its own.
+//!
+//! No record holds a secret, a password, or a part of a message.
+
+#![forbid(unsafe_code)]
+
+mod file;
+mod queue;
+mod record;
+#[cfg(test)]
+mod testing;
+mod writer;
+
+pub use record::{Direction, Event, Outcome, Process, Record};
+
+use crate::errno::{Errno, Result};
+use crate::sys::cancel::CancelOff;
+use crate::sys::environment;
+use crate::sys::fork::PerProcess;
+use crate::sys::here::Here;
+use crate::sys::log;
+use file::TrailFile;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
+use writer::Trail;
+
+/// The variable of the environment that names the file.
+pub const AUDIT: &str = "FERROZMQ_AUDIT";
+
+/// Written once, when `PATH` is set, by any thread; read by any thread before it makes a record. A late read loses a record at the
+/// moment of switching on. `PATH` has its own edge; so Relaxed.
+static ON: AtomicBool = AtomicBool::new(false);
+static PATH: OnceLock<PathBuf> = OnceLock::new();
+static TRAIL: PerProcess<Trail> = PerProcess::new();
+
+/// Whether records are written.
+#[inline]
+pub fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
+/// Switches the trail on if the environment asks for it; looks at the first call alone. A file that cannot be written does not
+/// stop the program: that is said on stderr, and the records wait for it.
+pub fn begin_by_environment() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let Some(path) = environment::variable(AUDIT) else { return };
+        if let Err(errno) = switch_on(Path::new(&path)) {
+            let (path, why) = (Path::new(&path).display(), std::io::Error::from_raw_os_error(errno.0));
+            log::complain(format_args!("{AUDIT}={path}: {why}"));
+        }
+    });
+}
+
+/// Writes the trail of this process to `path` from now on, and to no other file later: where there is one already it stays, as that
+/// of the environment does. The file is opened once, so that a mistake is known at once; also then the trail is on, and
+/// the file is tried again.
+///
+/// Errors: those of open(2); `EEXIST` where the trail is written to another file.
+pub fn switch_on(path: &Path) -> Result<()> {
+    let _off = CancelOff::for_call(Here::find());
+    // The program may change its directory.
+    let path = std::path::absolute(path)?;
+    let tried = TrailFile::open(&path).map(drop);
+    if PATH.get_or_init(|| path.clone()) != &path {
+        return Err(Errno::EXIST);
+    }
+    ON.store(true, Ordering::Relaxed);
+    tried
+}
+
+/// Adds a record to the trail, if that is on.
+pub fn record(record: &Record) {
+    if let Some(trail) = trail() {
+        trail.push(&record.line(trail.process()));
+    }
+}
+
+/// The line of a record, as it would be written.
+pub fn line(record: &Record) -> String {
+    static PROCESS: PerProcess<Process> = PerProcess::new();
+    match trail() {
+        Some(trail) => record.line(trail.process()),
+        None => record.line(PROCESS.find_or_make(writer::this_process)),
+    }
+}
+
+/// Waits until what was recorded is written, for a second at most.
+pub fn flush() {
+    if let Some(trail) = TRAIL.find() {
+        trail.flush();
+    }
+}
+
+fn trail() -> Option<&'static Trail> {
+    if !is_on() {
+        return None;
+    }
+    let path = PATH.get()?;
+    Some(TRAIL.find_or_make(|| Trail::new(path.clone())))
+}
