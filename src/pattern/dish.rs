@@ -6,7 +6,7 @@ use super::Behaviour;
 use super::Origin;
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
-use super::telling::{TURN_WISHES, Telling, Told};
+use super::telling::{ASKED_FOR_TURNS, TURN_WISHES, Telling, Told};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, MORE, Msg};
 use crate::pipe::{PipeId, Pipes};
@@ -51,13 +51,14 @@ impl Dish {
         if frame.more() { self.groups.get(frame.data()).cloned() } else { None }
     }
 
-    /// A new peer is to hear of all groups. `at_once`: the program has asked for it, and may call no more before it sees what the
-    /// peer sends.
+    /// A new peer is to hear of all groups. `at_once`: the program has asked for it.
     fn begin_telling(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
         let mut last = None;
         let mut told = if self.groups.is_empty() { Told::All } else { Told::Some };
-        while at_once && told == Told::Some {
+        let mut turns = if at_once { ASKED_FOR_TURNS } else { 0 };
+        while turns > 0 && told == Told::Some {
             told = self.tell_some(pipes, pipe, &mut last);
+            turns -= 1;
         }
         if told != Told::All {
             self.telling.begin(pipe, last);

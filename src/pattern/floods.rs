@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::Origin;
+use super::telling::{ASKED_FOR_TURNS, TURN_WISHES};
 use super::testing::{Bench, Peer};
 use crate::errno::Errno;
 use crate::message::OutFrame;
@@ -385,5 +386,60 @@ fn a_subscriber_that_leaves_is_forgotten_in_steps() {
             assert!(steps < 1000, "{socket_type:?} {option:?}: {told} were not taken back");
         }
         assert!(steps > 5 && told == 0, "{socket_type:?} {option:?}: {steps}, {told}");
+    }
+}
+
+/// How a program makes a socket of this type want the message that begins so; `None`: its peers are told nothing.
+fn wish(socket_type: SocketType) -> Option<fn(&mut Bench, &str)> {
+    use SocketType::*;
+    match socket_type {
+        Sub => Some(|bench, topic| bench.set_bytes(ZMQ_SUBSCRIBE, topic.as_bytes()).unwrap()),
+        Xsub => Some(|bench, topic| bench.send(&[&format!("\u{1}{topic}")]).unwrap()),
+        Dish => Some(|bench, group| bench.join_group(group).unwrap()),
+        Pair | Channel | Dgram | Push | Scatter | Pull | Gather | Dealer | Client | Server | Peer
+        | Router | Stream | Rep | Req | Pub | Xpub | Radio => None,
+    }
+}
+
+/// Calls until the peer has heard `all`, each of which tells at most what its budget allows, and a turn.
+fn hears_in_steps(
+    bench: &mut Bench,
+    what: &str,
+    all: usize,
+    mut heard: usize,
+    mut hear: impl FnMut() -> usize,
+) {
+    while heard < all {
+        assert!(bench.pipes.budget.take_undone(), "{what}: nobody comes back for the rest");
+        // A call tells twice where it lets go of pipes between.
+        bench.settle();
+        let told = hear();
+        assert!(told > 0 && told <= (CALL_UNITS + 2 * TURN_WISHES) as usize, "{what}: {told} in one call");
+        heard += told;
+    }
+    assert_eq!(heard, all, "{what}: each once");
+}
+
+#[test]
+fn peers_hear_of_many_wishes_in_steps() {
+    const ASKED_FOR: usize = (ASKED_FOR_TURNS * TURN_WISHES) as usize;
+    const MANY: usize = ASKED_FOR + 20 * CALL_UNITS as usize;
+    for (socket_type, wish) in SocketType::ALL.into_iter().filter_map(|of| Some((of, wish(of)?))) {
+        let mut bench = Bench::new(socket_type);
+        (0..MANY).for_each(|i| wish(&mut bench, &i.to_string()));
+        bench.units = CALL_UNITS;
+        for origin in [Origin::Accepted, Origin::Connected, Origin::Awaited] {
+            let what = format!("{socket_type:?} {origin:?}");
+            let (id, pipe) = bench.insert(0);
+            let mut peer = Peer { id, pipe };
+            bench.pattern.attach(&mut bench.pipes, id, origin);
+            let heard = peer.recv_all().len();
+            assert_eq!(heard, if origin.is_asked_for() { ASKED_FOR } else { 0 }, "{what}: at once");
+            hears_in_steps(&mut bench, &what, MANY, heard, || peer.recv_all().len());
+            let (mut reader, _writer, _end) = peer.hiccup();
+            let hear = move || std::iter::from_fn(|| reader.read().map(drop)).count();
+            bench.pipes.budget.leave_undone();
+            hears_in_steps(&mut bench, &format!("{what}, connected again"), MANY, 0, hear);
+        }
     }
 }

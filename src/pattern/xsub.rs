@@ -3,7 +3,7 @@
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
 use super::subscriptions::Subscriptions;
-use super::telling::{TURN_WISH_BYTES, TURN_WISHES, Telling, Told};
+use super::telling::{ASKED_FOR_TURNS, TURN_WISH_BYTES, TURN_WISHES, Telling, Told};
 use super::topic_tree::{Cursor, Step, Walked};
 use super::{Behaviour, Origin, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
@@ -104,8 +104,10 @@ impl Xsub {
     fn begin_telling(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
         let mut cursor = Cursor::default();
         let mut told = if self.subscriptions.is_empty() { Told::All } else { Told::Some };
-        while at_once && told == Told::Some {
+        let mut turns = if at_once { ASKED_FOR_TURNS } else { 0 };
+        while turns > 0 && told == Told::Some {
             told = self.tell_some(pipes, pipe, &mut cursor);
+            turns -= 1;
         }
         if told != Told::All {
             self.telling.begin(pipe, cursor);

@@ -28,6 +28,7 @@ use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketType;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
+use crate::sys::patience;
 use state::Socket;
 use std::sync::Arc;
 use std::time::Instant;
@@ -196,7 +197,10 @@ impl Handle {
 
     /// `zmq_getsockopt`: writes the value to `out` and says how many bytes it took.
     pub fn option(self, option: i32, out: &mut [u8]) -> Result<usize> {
-        options::get(&mut *self.lock()?, option, out)
+        let mut socket = self.lock()?;
+        let outcome = options::get(&mut socket, option, out);
+        release(socket);
+        outcome
     }
 
     /// `ZMQ_RCVMORE`, where a frame was received by the last call on the socket: takes no lock. `None`: ask for the
@@ -224,6 +228,7 @@ impl Handle {
         socket.process()?;
         let events = socket.readiness();
         self.0.events_cache().set(events.cast_unsigned(), || socket.owner.mailbox.state().is_quiet());
+        release(socket);
         Ok(events)
     }
 
@@ -301,6 +306,15 @@ impl Handle {
         self.0.forget_last_rcvmore();
         Ok(socket)
     }
+}
+
+/// Releases the socket's lock in a call that the program, or a loop, makes again as soon as the socket asks for it. Where memory is
+/// short the thread pauses then: other threads may have what frees some.
+#[inline]
+fn release(mut socket: Locked) {
+    let rest = socket.take_shortage_rest();
+    drop(socket);
+    patience::rest(rest);
 }
 
 /// The socket, if it is open and no command waits in its mailbox.

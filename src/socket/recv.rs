@@ -11,7 +11,7 @@
 
 use super::state::Socket;
 use super::waiting::{For, Waiting};
-use super::{DONTWAIT, FAST_RECV, Handle, Locked, quiet};
+use super::{DONTWAIT, FAST_RECV, Handle, Locked, quiet, release};
 use crate::ctx::call;
 use crate::errno::{Errno, Result};
 use crate::message::{Body, Frame, Msg};
@@ -125,7 +125,7 @@ fn recv_locked<R>(
             Err(Errno::AGAIN) if take.is_some() => {}
             outcome => return outcome,
         }
-        drop(socket);
+        release(socket);
         let waited = waiting.wait();
         socket = handle.lock()?;
         waited?;

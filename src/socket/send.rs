@@ -10,7 +10,7 @@
 
 use super::state::Socket;
 use super::waiting::{For, Waiting};
-use super::{DONTWAIT, FAST_SEND, Handle, Locked, quiet};
+use super::{DONTWAIT, FAST_SEND, Handle, Locked, quiet, release};
 use crate::ctx::call;
 use crate::errno::{Errno, Result};
 use crate::message::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, Msg, OutFrame};
@@ -154,7 +154,7 @@ fn wait_and_send(
         if socket.owner.connections.send_for_credit() {
             continue;
         }
-        drop(socket);
+        release(socket);
         let waited = waiting.wait();
         socket = handle.lock()?;
         waited?;

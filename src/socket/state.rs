@@ -36,6 +36,8 @@ pub struct Socket {
     late: VecDeque<Command>,
     /// Calls in a row that have left work undone for want of memory.
     shortage: Patience,
+    /// The pause that the caller is to make for it, once it has released the socket's lock.
+    shortage_rest: Duration,
     /// Last: once it is dropped the context may end.
     pub(super) ticket: SocketTicket,
 }
@@ -43,8 +45,7 @@ pub struct Socket {
 /// Commands that one call obeys at most: some milliseconds' worth. Peers that come and go while the program calls nothing leave
 /// any number of them. A publisher is to know of its subscribers before it sends, so this is not less.
 const MAX_COMMANDS: usize = 10_000;
-/// The longest pause before work is tried again that there was no memory for. The caller has the socket's lock meanwhile, so this is no
-/// more than a call's budget allows.
+/// The longest pause before work is tried again that there was no memory for.
 const MAX_SHORTAGE_REST: Duration = Duration::from_millis(2);
 
 impl Socket {
@@ -68,6 +69,7 @@ impl Socket {
             commands: Vec::new(),
             late: VecDeque::new(),
             shortage: Patience::default(),
+            shortage_rest: Duration::ZERO,
             ticket,
         })
     }
@@ -105,18 +107,24 @@ impl Socket {
         if !self.late.is_empty() {
             self.pipes.budget.leave_undone();
         }
-        self.rest_while_memory_is_short();
+        self.note_shortage();
         self.drop_closed();
         if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
     }
 
     /// Work that is left undone wakes the waiting thread at once. While memory is short that thread would try again without a pause.
-    fn rest_while_memory_is_short(&mut self) {
+    fn note_shortage(&mut self) {
         if self.pipes.budget.take_short_of_memory() {
-            self.shortage.wait(Some(MAX_SHORTAGE_REST));
+            self.shortage_rest = self.shortage.refuse().min(MAX_SHORTAGE_REST);
         } else {
             self.shortage.reset();
         }
+    }
+
+    /// The pause that a caller which comes back by itself is to make without the socket's lock.
+    #[inline]
+    pub fn take_shortage_rest(&mut self) -> Duration {
+        std::mem::take(&mut self.shortage_rest)
     }
 
     /// Obeys as many commands as one call may, in the order in which they came.

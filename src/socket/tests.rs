@@ -155,7 +155,12 @@ fn calls_pause_while_there_is_no_memory_to_tell_a_peer_what_is_subscribed_to() {
         assert!(subscriber.owner().unwrap().mailbox.pending(), "a waiting thread comes back at once");
     }
     assert!(begun.elapsed() >= Duration::from_millis(10), "{:?}", begun.elapsed());
-    drop(refused);
+    let pauses = faults::refuse(Call::Poll, Errno::NOMEM, 1);
+    let mut locked = subscriber.lock().unwrap();
+    locked.process().unwrap();
+    assert!(faults::next(Call::Poll).is_some(), "no pause under the lock, which other threads wait for");
+    assert!(!locked.take_shortage_rest().is_zero(), "the pause is left to the caller");
+    drop((locked, pauses, refused));
     subscriber.events().unwrap();
     assert!(!subscriber.owner().unwrap().mailbox.pending());
     assert_eq!(recv_slowly(publisher), b"\x01a");

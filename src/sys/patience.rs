@@ -27,10 +27,17 @@ impl Patience {
     /// The call was refused. From the third refusal on, waits before the next try: longer each time, up to 16
     /// ms and at most `most`.
     pub fn wait(&mut self, most: Option<Duration>) {
-        self.refused = self.refused.saturating_add(1);
-        let Some(waits) = self.refused.checked_sub(IMMEDIATE_RETRIES + 1) else { return };
-        let time = MIN_DELAY.saturating_mul(1 << waits.min(8)).min(MAX_DELAY);
+        let time = self.refuse();
         rest(most.map_or(time, |most| most.min(time)));
+    }
+
+    /// As [`wait`](Patience::wait), for a caller that waits by itself, for this long.
+    pub fn refuse(&mut self) -> Duration {
+        self.refused = self.refused.saturating_add(1);
+        match self.refused.checked_sub(IMMEDIATE_RETRIES + 1) {
+            Some(waits) => MIN_DELAY.saturating_mul(1 << waits.min(8)).min(MAX_DELAY),
+            None => Duration::ZERO,
+        }
     }
 
     /// Number of consecutive refusals.
