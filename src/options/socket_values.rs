@@ -58,6 +58,11 @@ impl SocketType {
         matches!(self, SocketType::Sub | SocketType::Dish)
     }
 
+    /// Whether a socket of this type sends, and receives no messages.
+    pub fn sends_alone(self) -> bool {
+        matches!(self, SocketType::Push | SocketType::Pub | SocketType::Radio | SocketType::Scatter)
+    }
+
     /// Whether several threads may use a socket of this type at once (`ZMQ_THREAD_SAFE`).
     pub fn is_thread_safe(self) -> bool {
         use SocketType::{Channel, Client, Dish, Gather, Peer, Radio, Scatter, Server};

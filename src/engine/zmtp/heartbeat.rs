@@ -19,7 +19,10 @@
 //! Where there is no memory for what is to be sent the timeout begins anew. A timeout that begins anew is `GAP_FACTOR` times
 //! the longest standstill of the stream so far, if that is longer than the option says. A tcp peer's system tells in large steps
 //! alone of the bytes that were read, and a slow reader needs long for one step.
+//!
+//! A side that is slow itself, and does not read for want of credit, says by [`signs`](super::signs) that it lives.
 use super::command;
+use super::signs::Signs;
 use crate::options::SocketOptions;
 
 /// Looks at a full stream within one timeout.
@@ -36,8 +39,8 @@ pub struct Heartbeat {
     ttl: Timer,
     hearing: Hearing,
     ping: Ping,
-    /// The peer has sent PING: it keeps watch itself.
-    is_watched: bool,
+    /// To a peer that has sent PING: it keeps watch itself.
+    signs: Signs,
     /// When bytes came last.
     heard_ms: u64,
     /// The sending side at the last look.
@@ -135,6 +138,8 @@ pub enum Action {
     None,
     /// A PING is due: call [`Heartbeat::append_ping`]. Should another fall due before it has left, one is enough for both.
     SendPing,
+    /// A PONG that nobody has asked for is due.
+    SendPong,
     /// The peer is gone. libzmq closes as on a timeout: no event but `ZMQ_EVENT_DISCONNECTED`, then reconnect.
     Expired,
 }
@@ -152,7 +157,7 @@ impl Heartbeat {
             ttl: Timer::new(0),
             hearing: Hearing::Open,
             ping: Ping::Taken(0),
-            is_watched: false,
+            signs: Signs::default(),
             heard_ms: now_ms,
             last: SendState::default(),
             moved_ms: now_ms,
@@ -178,10 +183,16 @@ impl Heartbeat {
     /// the product to 16 bits.
     pub fn on_ping(&mut self, now_ms: u64, ttl_ds: u16, context: &[u8], out: &mut Vec<u8>) {
         self.on_received();
-        self.is_watched = true;
-        self.ttl = Timer::new(u64::from(ttl_ds) * 100);
+        let ttl_ms = u64::from(ttl_ds) * 100;
+        self.signs.be_watched(ttl_ms);
+        self.ttl = Timer::new(ttl_ms);
         self.ttl.start(now_ms);
         command::append_pong(out, context);
+    }
+
+    /// The peer sent a PING of another form, which is answered elsewhere.
+    pub fn be_watched(&mut self) {
+        self.signs.be_watched(0);
     }
 
     /// Appends the PING frame that [`poll`](Heartbeat::poll) asked for.
@@ -207,22 +218,32 @@ impl Heartbeat {
         if self.hearing == Hearing::Open && self.ttl.is_over(now_ms) {
             return Action::Expired;
         }
-        match self.next_ping {
-            Some(at) if at <= now_ms => {
-                let silent_at = self.heard_ms.saturating_add(self.intervals.ping_ms);
-                if silent_at > now_ms && !self.is_ping_wanted() {
-                    self.next_ping = Some(silent_at);
-                    return Action::None;
-                }
-                self.next_ping = Some(now_ms.saturating_add(self.intervals.ping_ms));
-                let of_use = self.is_ping_of_use();
-                if (of_use || self.hearing == Hearing::Over) && !self.timeout.is_running() {
-                    self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(GAP_FACTOR));
-                }
-                if of_use && self.ping != Ping::Waits { Action::SendPing } else { Action::None }
-            }
-            _ => Action::None,
+        let sign = self.signs.poll(now_ms, self.hearing == Hearing::Suspended, state.control_ends.is_none());
+        if self.is_ping_due(now_ms) {
+            Action::SendPing
+        } else if sign {
+            Action::SendPong
+        } else {
+            Action::None
         }
+    }
+
+    /// Whether a PING is to be sent now. Its timeout begins.
+    fn is_ping_due(&mut self, now_ms: u64) -> bool {
+        if self.next_ping.is_none_or(|at| at > now_ms) {
+            return false;
+        }
+        let silent_at = self.heard_ms.saturating_add(self.intervals.ping_ms);
+        if silent_at > now_ms && !self.is_ping_wanted() {
+            self.next_ping = Some(silent_at);
+            return false;
+        }
+        self.next_ping = Some(now_ms.saturating_add(self.intervals.ping_ms));
+        let of_use = self.is_ping_of_use();
+        if (of_use || self.hearing == Hearing::Over) && !self.timeout.is_running() {
+            self.timeout.start_at_least(now_ms, self.gap_ms.saturating_mul(GAP_FACTOR));
+        }
+        of_use && self.ping != Ping::Waits
     }
 
     /// The stream takes no more. Whether the [`deadline`](Heartbeat::deadline) may have changed by that.
@@ -276,12 +297,17 @@ impl Heartbeat {
     /// Whether the peer waits for signs of life. One that does not is not sent any while it speaks: the system of a peer that has
     /// said all and gone answers them by taking back what it had not passed on yet.
     fn is_ping_wanted(&self) -> bool {
-        self.is_watched || self.intervals.ttl_ds > 0
+        self.signs.is_watched() || self.intervals.ttl_ds > 0
+    }
+
+    /// Whether PINGs are sent at all.
+    pub fn sends_pings(&self) -> bool {
+        self.intervals.ping_ms > 0
     }
 
     /// Whether the peer sends something by itself: PING, or PONG to a PING of ours.
     pub fn makes_peer_speak(&self) -> bool {
-        self.is_watched || self.intervals.ping_ms > 0
+        self.signs.is_watched() || self.intervals.ping_ms > 0
     }
 
     /// When [`poll`](Heartbeat::poll) next has something to say; `None` for never.
@@ -291,15 +317,18 @@ impl Heartbeat {
             Hearing::Over => [self.timeout.ends, None, self.next_look],
             Hearing::Suspended => [None; 3],
         };
-        waiting.into_iter().flatten().chain(self.next_ping).min()
+        let sign = if self.hearing == Hearing::Over { None } else { self.signs.deadline() };
+        waiting.into_iter().chain([sign]).flatten().chain(self.next_ping).min()
     }
 
     /// We stop reading from the peer because our own reader is slow. What it sends lies unseen from here on, so
-    /// its silence says nothing.
-    pub fn suspend(&mut self) {
+    /// its silence says nothing. Whether the [`deadline`](Heartbeat::deadline) may have changed by that, for our own silence must not
+    /// be taken for an end.
+    pub fn suspend(&mut self, now_ms: u64) -> bool {
         if self.hearing == Hearing::Open {
             self.hearing = Hearing::Suspended;
         }
+        self.hearing == Hearing::Suspended && self.signs.on_unread(now_ms)
     }
 
     /// We read from the peer again: what was waited for has its full time once more.
@@ -401,7 +430,7 @@ mod tests {
                     pings.push(now);
                 }
                 Action::Expired => return (pings, Some(now)),
-                Action::None => {}
+                Action::None | Action::SendPong => {}
             }
         }
         (pings, None)
@@ -582,7 +611,7 @@ mod tests {
         heartbeat.on_ping(1000, 3, b"", &mut Vec::new());
         assert_eq!(heartbeat.poll(1100, &ROOM), Action::SendPing);
         heartbeat.append_ping(&mut Vec::new());
-        heartbeat.suspend();
+        heartbeat.suspend(1000);
         let stuck = SendState { was_full: true, is_full: true, ..ROOM };
         assert_eq!(run_with(&mut heartbeat, 2000, |_| stuck).1, None);
         heartbeat.resume(2000);
@@ -593,7 +622,7 @@ mod tests {
     fn ping_without_use_is_not_sent() {
         for (ttl_ds, pings) in [(0, vec![1400, 1500]), (3, vec![1100, 1200, 1300, 1400, 1500])] {
             let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 100, timeout_ms: 1000, ttl_ds }, 1000);
-            heartbeat.suspend();
+            heartbeat.suspend(1000);
             let (mut sent, expired) = run(&mut heartbeat, 1350);
             assert_eq!(expired, None);
             heartbeat.resume(1350);
@@ -602,11 +631,11 @@ mod tests {
         }
         let mut watched = Heartbeat::start(Intervals { ping_ms: 100, timeout_ms: 0, ttl_ds: 0 }, 1000);
         watched.on_ping(1000, 0, b"", &mut Vec::new());
-        watched.suspend();
+        watched.suspend(1000);
         assert_eq!(run(&mut watched, 1200), (vec![1100, 1200], None), "the peer waits for signs of life");
         // Nor does its time begin.
         let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 1000, timeout_ms: 100, ttl_ds: 0 }, 1000);
-        heartbeat.suspend();
+        heartbeat.suspend(1000);
         assert_eq!(run(&mut heartbeat, 2050), (vec![], None));
         heartbeat.resume(2060);
         assert_eq!(run(&mut heartbeat, 5000), (vec![3000], Some(3100)));
@@ -623,7 +652,7 @@ mod tests {
         assert_eq!(run_with(&mut slow, 9000, slowly).1, None);
         let mut dead = heartbeat(50, 120);
         dead.stop_hearing();
-        dead.suspend();
+        dead.suspend(1000);
         assert_eq!(run_with(&mut dead, 9000, |_| FULL).1, Some(1170));
     }
 

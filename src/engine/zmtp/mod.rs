@@ -14,6 +14,7 @@ pub mod handshake;
 pub mod heartbeat;
 pub mod outgoing;
 pub mod peer;
+mod signs;
 pub mod socket_type;
 pub mod subscription;
 pub mod v1;

@@ -210,18 +210,17 @@ impl Connection {
                 heartbeat.resume(now_ms);
             }
             let received = self.receive_with(half, false, now_ms, &mut answers);
-            if received == Received::NoCredit
-                && let Some(heartbeat) = &mut half.heartbeat
-            {
-                heartbeat.suspend();
-            }
+            let sets_timer = received == Received::NoCredit
+                && half.heartbeat.as_mut().is_some_and(|heartbeat| heartbeat.suspend(now_ms));
             if half.received() > 0 {
                 note_received();
             }
-            Some(received)
+            Some((received, sets_timer))
         });
         match received {
-            Some(Some(received @ (Received::NoCredit | Received::Blocked))) if answers.is_empty() => {
+            Some(Some((received @ (Received::NoCredit | Received::Blocked), false)))
+                if answers.is_empty() =>
+            {
                 self.turn_round();
                 self.settle(received);
                 true

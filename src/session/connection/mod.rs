@@ -190,6 +190,11 @@ impl Connection {
         state.unwrap_or_default()
     }
 
+    /// Whether messages wait to be sent.
+    pub(in crate::session) fn has_messages(&self) -> bool {
+        self.send_half().as_mut().is_some_and(|half| half.holds_at_least(1))
+    }
+
     /// Bytes sent so far. `None` while another thread sends.
     pub(in crate::session) fn sent_bytes(&self) -> Option<u64> {
         self.try_send_half().and_then(|half| half.as_ref().map(SendHalf::sent_bytes))

@@ -292,7 +292,7 @@ impl RecvHalf {
             }
         };
         self.flush();
-        self.note_shortage(outcome);
+        self.note_shortage(outcome, now_ms);
         self.no_credit = outcome == Received::NoCredit;
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
             self.outcome = Some(outcome);
@@ -301,12 +301,12 @@ impl RecvHalf {
     }
 
     /// What the peer says is not heard while there is no memory for it.
-    fn note_shortage(&mut self, outcome: Received) {
+    fn note_shortage(&mut self, outcome: Received, now_ms: u64) {
         self.no_memory = outcome == Received::NoMemory;
         if self.no_memory
             && let Some(heartbeat) = &mut self.heartbeat
         {
-            heartbeat.suspend();
+            heartbeat.suspend(now_ms);
         }
     }
 

@@ -215,11 +215,29 @@ impl Session {
         // Receiving comes first: where the peer has gone already, a send would fail, and the bytes that the peer sent before
         // would be lost.
         self.receive(cx, false);
+        self.ping_first();
         self.send(cx);
         if let Stage::Connected(connection) = &self.stage {
             // Bytes to send kept a stream without credit with the reactor.
             connection.settle(Received::NoCredit);
         }
+    }
+
+    /// A PING before the first message. Later ones lie behind messages, where a slow peer does not see that it is watched.
+    ///
+    /// The system of a peer that has said all and gone answers by taking back what it has not passed on yet. So there is none where
+    /// such a peer would otherwise be sent nothing.
+    fn ping_first(&mut self) {
+        let Stage::Connected(connection) = &self.stage else { return };
+        if !connection.heartbeats || !self.options.socket_type.sends_alone() && !connection.has_messages() {
+            return;
+        }
+        let control = &mut self.control;
+        connection.with_recv(|recv| {
+            if recv.heartbeat.as_ref().is_some_and(Heartbeat::sends_pings) {
+                recv.append_ping(control);
+            }
+        });
     }
 
     /// Compares the peer with the last one. A stranger gets a pipe of its own: messages in the present pipe are for the last

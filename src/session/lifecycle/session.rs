@@ -249,7 +249,9 @@ impl Session {
             None | Some(Received::Blocked | Received::Stopped) => {}
             Some(Received::NoCredit) => {
                 if connection.heartbeats {
-                    let suspend = |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(Heartbeat::suspend);
+                    let now_ms = cx.now_ms();
+                    let suspend =
+                        |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(|beat| beat.suspend(now_ms));
                     connection.with_recv(suspend);
                 }
             }
@@ -337,15 +339,17 @@ impl Session {
         }
     }
 
-    /// The heartbeat's action for now. A PING that is due is appended to `control`.
+    /// The heartbeat's action for now. A PING or PONG that is due is appended to `control`.
     fn poll_heartbeat(&mut self, cx: &mut Cx<'_>) -> Action {
         let Stage::Connected(connection) = &self.stage else { return Action::None };
         let state = connection.send_state();
         let control = &mut self.control;
         let action = connection.with_recv(|recv| {
             let action = recv.heartbeat.as_mut()?.poll(cx.now_ms(), &state);
-            if action == Action::SendPing {
-                recv.append_ping(control);
+            match action {
+                Action::SendPing => recv.append_ping(control),
+                Action::SendPong => recv.append_pong(control),
+                Action::None | Action::Expired => {}
             }
             Some(action)
         });

@@ -6,7 +6,7 @@ use super::{Parsed, RecvForm, RecvHalf};
 use crate::engine::Failure;
 use crate::engine::ws::frame::{MAX_HEADER, parse_header};
 use crate::engine::ws::{Header, Opcode};
-use crate::engine::zmtp::command::Command;
+use crate::engine::zmtp::command::{self, Command};
 use crate::engine::zmtp::frame::{self, Header as FrameHeader};
 use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
 use crate::session::connection::control::MAX_CONTROL_BYTES;
@@ -69,12 +69,25 @@ impl RecvHalf {
         }
     }
 
+    /// Appends a pong of ours that nobody has asked for.
+    pub fn append_pong(&mut self, control: &mut Vec<u8>) {
+        match &mut self.form {
+            RecvForm::Ws(incoming) => incoming.append_control(control, Opcode::Pong, &[]),
+            _ => command::append_pong(control, &[]),
+        }
+    }
+
     /// Does what a whole control frame asks for; `false`: it was the last.
     fn take_control(&mut self, header: &Header, control: &mut Vec<u8>) -> bool {
         self.commands += 1;
         let RecvForm::Ws(incoming) = &mut self.form else { return true };
         let payload = self.scratch.part_mut(header.header_len..header.frame_len());
         incoming.unmask(header.mask, payload);
+        if header.opcode == Opcode::Ping
+            && let Some(heartbeat) = &mut self.heartbeat
+        {
+            heartbeat.be_watched();
+        }
         let room = control.len() + payload.len() + MAX_HEADER <= MAX_CONTROL_BYTES;
         match header.opcode {
             Opcode::Ping if room => incoming.append_control(control, Opcode::Pong, payload),
