@@ -641,6 +641,68 @@ mod tests {
         assert_eq!(run(&mut heartbeat, 5000), (vec![3000], Some(3100)));
     }
 
+    /// A sender and a receiver whose program reads slowly: after the first PING nothing is read, for want of credit, but for a moment
+    /// each second. The sender's stream is full and moves each 2.9 s, as a tcp peer's system opens its window. When the sender gives
+    /// the receiver up, within a minute.
+    fn slow_reader_is_given_up_at(sender: Intervals, receiver: Intervals, first_ping: bool) -> Option<u64> {
+        let mut sender = Heartbeat::start(sender, 0);
+        let mut receiver = Heartbeat::start(receiver, 0);
+        let mut frames = Vec::new();
+        if first_ping {
+            sender.append_ping(&mut frames);
+            receiver.on_ping(1, sender.intervals.ttl_ds, b"", &mut frames);
+            sender.on_bytes(2);
+        }
+        sender.on_full(3);
+        receiver.suspend(3);
+        let stepwise = |now: u64| SendState { taken_bytes: 2_000_000 + now / 2900, ..FULL };
+        for now in 3..60_000 {
+            if now % 1000 == 0 {
+                receiver.resume(now);
+                receiver.on_bytes(now);
+            } else if now % 1000 == 1 {
+                receiver.suspend(now);
+            }
+            if receiver.deadline().is_some_and(|at| at <= now) {
+                let said = receiver.poll(now, &ROOM);
+                assert_ne!(said, Action::Expired);
+                if said != Action::None {
+                    sender.on_bytes(now);
+                }
+            }
+            if sender.deadline().is_some_and(|at| at <= now) {
+                match sender.poll(now, &stepwise(now)) {
+                    // It waits for the end of a message, behind the full stream.
+                    Action::SendPing => sender.append_ping(&mut frames),
+                    Action::Expired => return Some(now),
+                    Action::SendPong | Action::None => {}
+                }
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn slow_reader_that_knows_that_it_is_watched_is_not_given_up() {
+        let none = Intervals { ping_ms: 0, timeout_ms: 0, ttl_ds: 0 };
+        let often = |ttl_ds| Intervals { ping_ms: 300, timeout_ms: 300, ttl_ds };
+        let watcher = |ttl_ds| Intervals { ping_ms: 500, timeout_ms: 1000, ttl_ds };
+        for sender in [often(0), often(3), watcher(0), watcher(10), watcher(600)] {
+            for receiver in [none, often(0), watcher(0), watcher(10)] {
+                assert_eq!(
+                    slow_reader_is_given_up_at(sender, receiver, true),
+                    None,
+                    "{sender:?} {receiver:?}"
+                );
+            }
+            // It cannot know.
+            assert!(
+                slow_reader_is_given_up_at(sender, none, false).is_some_and(|at| at < 5000),
+                "{sender:?}"
+            );
+        }
+    }
+
     #[test]
     fn unread_peer_is_judged_by_the_stream_alone() {
         let mut silent = heartbeat(50, 120);

@@ -6,6 +6,7 @@ mod credit;
 mod denied;
 mod ends;
 mod halves;
+mod heartbeats;
 mod loans;
 mod panics;
 mod refused;

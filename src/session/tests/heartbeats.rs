@@ -1,0 +1,125 @@
+//! Heartbeats over real streams: what a side says unasked.
+
+use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
+use crate::message::OutFrame;
+use crate::options::{SocketOptions, SocketType};
+use crate::pipe::{LaneOptions, pair};
+use crate::session::Listening;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+const PING: &[u8] = b"\x04\x07\x04PING\0\0";
+const PONG: &[u8] = b"\x04\x05\x04PONG";
+
+fn watching(socket_type: SocketType) -> SocketOptions {
+    let mut options = SocketOptions::new(socket_type);
+    // None but the first comes in the time of a test.
+    options.heartbeat_ivl_ms = 3_600_000;
+    options
+}
+
+/// A peer that has connected and shaken hands.
+fn accept(options: SocketOptions, peer_type: &[u8; 4]) -> (Fixture, Listening, TcpStream, SocketPipe) {
+    let fixture = Fixture::new(options);
+    let (listening, address) = fixture.listen();
+    let peer = greet_as(peer_type, TcpStream::connect(&address).unwrap());
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let pipe = fixture.pipe();
+    fixture.until_connected();
+    (fixture, listening, peer, pipe)
+}
+
+/// The bytes behind what the library says of itself, as many as these.
+fn expect(peer: &mut TcpStream, expected: &[u8]) {
+    let mut bytes = vec![0; expected.len()];
+    peer.read_exact(&mut bytes).unwrap();
+    assert_eq!(bytes, expected);
+}
+
+/// Reads the greeting and READY, which end so.
+fn skip_handshake(peer: &mut TcpStream) {
+    let mut seen = vec![0; 66];
+    peer.read_exact(&mut seen).unwrap();
+    let mut ready = vec![0; usize::from(seen[65])];
+    peer.read_exact(&mut ready).unwrap();
+}
+
+#[test]
+fn side_that_does_not_read_says_that_it_lives_to_a_peer_that_keeps_watch() {
+    let mut options = pull();
+    options.rcvhwm = 10;
+    let (fixture, listening, mut peer, mut pipe) = accept(options, b"PUSH");
+    skip_handshake(&mut peer);
+    peer.write_all(PING).unwrap();
+    expect(&mut peer, PONG);
+    for number in 0..100 {
+        peer.write_all(&[0, 1, number]).unwrap();
+    }
+    for round in 0..3 {
+        // The program reads some, and the stream is read by its own thread, or by the I/O thread.
+        (0..round * 10).for_each(|_| drop(pipe.recv()));
+        expect(&mut peer, &PONG.repeat(3));
+    }
+    listening.close();
+    drop(pipe);
+    fixture.end();
+}
+
+#[test]
+fn side_whose_program_reads_first_learns_that_it_is_watched_from_the_threads_that_read() {
+    let mut options = pull();
+    options.rcvhwm = 10;
+    let (fixture, listening, mut peer, mut pipe) = accept(options, b"PUSH");
+    skip_handshake(&mut peer);
+    let mut bytes: Vec<u8> = (0..50).flat_map(|number| [0, 1, number]).collect();
+    bytes.extend_from_slice(PING);
+    bytes.extend((50..150).flat_map(|number| [0, 1, number]));
+    peer.write_all(&bytes).unwrap();
+    (0..60).for_each(|number| assert_eq!(pipe.recv(), [number]));
+    // The answer, and the signs.
+    expect(&mut peer, &PONG.repeat(5));
+    listening.close();
+    drop(pipe);
+    fixture.end();
+}
+
+#[test]
+fn the_first_ping_goes_before_the_first_message() {
+    for (socket_type, peer_type) in [(SocketType::Push, b"PULL"), (SocketType::Radio, b"DISH")] {
+        let (fixture, listening, mut peer, pipe) = accept(watching(socket_type), peer_type);
+        skip_handshake(&mut peer);
+        expect(&mut peer, PING);
+        listening.close();
+        drop(pipe);
+        fixture.end();
+    }
+}
+
+#[test]
+fn a_peer_that_may_have_said_all_gets_no_first_ping_but_with_messages() {
+    for waiting in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let fixture = Fixture::new(watching(SocketType::Pair));
+        let options = LaneOptions { hwm: 10, conflate: false };
+        let (ours, theirs) = pair(options, options).unwrap();
+        let mut pipe = SocketPipe::new(ours);
+        let mut send = || {
+            assert!(pipe.pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap());
+            pipe.pipe.flush();
+        };
+        if waiting {
+            send();
+        }
+        let session = fixture.connect(&listener.local_addr().unwrap().to_string(), theirs);
+        let mut peer = greet_as(b"PAIR", listener.accept().unwrap().0);
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        fixture.until_connected();
+        if !waiting {
+            send();
+        }
+        skip_handshake(&mut peer);
+        expect(&mut peer, &if waiting { [PING, b"\0\x01x"].concat() } else { b"\0\x01x".to_vec() });
+        drop((session, pipe));
+        fixture.end();
+    }
+}
