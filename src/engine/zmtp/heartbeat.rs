@@ -138,7 +138,7 @@ pub enum Action {
     None,
     /// A PING is due: call [`Heartbeat::append_ping`]. Should another fall due before it has left, one is enough for both.
     SendPing,
-    /// A PONG that nobody has asked for is due.
+    /// An unasked PONG is due.
     SendPong,
     /// The peer is gone. libzmq closes as on a timeout: no event but `ZMQ_EVENT_DISCONNECTED`, then reconnect.
     Expired,

@@ -69,7 +69,7 @@ impl RecvHalf {
         }
     }
 
-    /// Appends a pong of ours that nobody has asked for.
+    /// Appends an unasked pong of ours.
     pub fn append_pong(&mut self, control: &mut Vec<u8>) {
         match &mut self.form {
             RecvForm::Ws(incoming) => incoming.append_control(control, Opcode::Pong, &[]),
