@@ -13,7 +13,7 @@ pub const ZMQ_VERSION_MINOR: c_int = 3;
 pub const ZMQ_VERSION_PATCH: c_int = 5;
 
 /// The capabilities of this build, by the names that `zmq_has` knows; it denies all others. libzmq has the WebSocket transports
-/// in upper case only; programs ask in lower case.
+/// in upper case only; programs ask in lower case. It has no `tls`.
 const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ipc", true),
     (c"curve", true),
@@ -27,6 +27,7 @@ const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ws", true),
     (c"WSS", true),
     (c"wss", true),
+    (c"tls", true),
     (c"draft", cfg!(zmq_draft)),
 ];
 
@@ -46,7 +47,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 
 /// Returns 1 if the library has a capability, else 0.
 ///
-/// Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS" (transports), "curve", "gssapi" (security
+/// Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS", "tls" (transports), "curve", "gssapi" (security
 /// mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).
 ///
 /// # Safety
@@ -84,6 +85,7 @@ mod tests {
         // SAFETY: strings or NULL.
         unsafe {
             assert_eq!(zmq_has(c"ipc".as_ptr()), 1);
+            assert_eq!(zmq_has(c"tls".as_ptr()), 1);
             assert_eq!(zmq_has(c"norm".as_ptr()), c_int::from(cfg!(feature = "norm")));
             assert_eq!(zmq_has(c"pgm".as_ptr()), c_int::from(cfg!(feature = "pgm")));
             for not in [c"IPC", c"vmci", c"", c"nonsense"] {

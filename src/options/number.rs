@@ -167,10 +167,26 @@ pub const ZMQ_FERRO_MAX_FAILED_HANDSHAKES: c_int = 0x4600_0004;
 /// Type int, at least 1, default 60,000.
 pub const ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL: c_int = 0x4600_0005;
 
+/// Has a bound `tls://` or `wss://` endpoint ask its clients for certificates, and says which it trusts.
+///
+/// PEM text: certificates of authorities, or of clients themselves; write only, default none. It counts for endpoints bound from
+/// then on. A client without a certificate that leads to one of these gets in nowhere, unless `ZMQ_FERRO_TLS_CLIENT_OPTIONAL` is
+/// set. A client shows the certificate that `ZMQ_WSS_CERT_PEM` and `ZMQ_WSS_KEY_PEM` give it.
+///
+/// The certificate's subject is the property `X-TLS-Subject` of each message from the client (`zmq_msg_gets`), and of each frame
+/// of the request to the ZAP handler. `zmq_bind` fails with `EINVAL` if the value is no PEM.
+pub const ZMQ_FERRO_TLS_CLIENT_TRUST_PEM: c_int = 0x4600_0020;
+
+/// Lets clients in that show no certificate, where `ZMQ_FERRO_TLS_CLIENT_TRUST_PEM` asks for one.
+///
+/// Type int, 0 or 1, default 0. It counts for endpoints bound from then on. A certificate that is shown must be trusted all the
+/// same. Messages of a client without one have no `X-TLS-Subject`.
+pub const ZMQ_FERRO_TLS_CLIENT_OPTIONAL: c_int = 0x4600_0021;
+
 /// Limits the memory of all handshakes with peers that have connected to a context's endpoints, in bytes.
 ///
 /// An option of the context (`zmq_ctx_set`). Type int, at least 0, default 67,108,864; 0 is no limit. The option takes effect
-/// at once. Each handshake counts as 4,096 bytes until it is over, with TLS (`wss://`) as 65,536. Where one more would exceed
+/// at once. Each handshake counts as 4,096 bytes until it is over, with TLS (`tls://`, `wss://`) as 65,536. Where one more would exceed
 /// the limit, the oldest handshake ends. The monitor reports it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
 pub const ZMQ_FERRO_MAX_HANDSHAKES_SIZE: c_int = 0x4600_0010;
 

@@ -25,7 +25,7 @@ pub use set::{PipeId, Pipes};
 pub use tail::Tail;
 
 use crate::errno::{Errno, Result};
-use crate::message::{Address, Body, Frame, FrameBody, MORE, Msg, OutFrame};
+use crate::message::{Address, Body, Frame, FrameBody, MORE, Metadata, Msg, OutFrame};
 use std::sync::{Arc, OnceLock};
 
 /// An event of the other end.
@@ -259,6 +259,11 @@ impl Pipe {
     /// Appends this end's routing id for the peer; costs no credit. Errors: `ENOMEM`.
     pub fn write_routing_id(&mut self, routing_id: &[u8]) -> Result<()> {
         self.writer.append_routing_id(routing_id)
+    }
+
+    /// Notes that frames from here on have these properties. Errors: `ENOMEM`.
+    pub fn write_properties(&mut self, metadata: Arc<Metadata>) -> Result<()> {
+        self.writer.append_properties(metadata)
     }
 
     /// Appends a SUBSCRIBE or CANCEL command. It needs no credit, so that no subscription is lost to the

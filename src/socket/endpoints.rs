@@ -141,7 +141,7 @@ pub(super) fn terminate_endpoint(socket: &mut Socket, endpoint: &str) -> Result<
     let found = match forget_endpoint(socket, endpoint) {
         Ok(()) => Ok(()),
         // The program may know it by a name that was resolved since.
-        Err(errno) if scheme == Scheme::Tcp => {
+        Err(errno) if matches!(scheme, Scheme::Tcp | Scheme::Tls) => {
             let known = transport::other_names(scheme, address, &socket.options)
                 .find(|name| socket.endpoints.contains(name));
             known.map_or(Err(errno), |name| forget_endpoint(socket, &name))

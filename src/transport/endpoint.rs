@@ -45,7 +45,10 @@ pub fn other_names<'a>(
     };
     // A name that cannot be connected to is not resolved as a bound one either: unbinding `tcp://*:9` is
     // ENOENT in libzmq, bound or not.
-    [false, true].into_iter().take(if scheme == Scheme::Tcp { 2 } else { 0 }).map_while(name)
+    [false, true]
+        .into_iter()
+        .take(if matches!(scheme, Scheme::Tcp | Scheme::Tls) { 2 } else { 0 })
+        .map_while(name)
 }
 
 /// An address of a scheme as an endpoint; empty if the address is of another family.

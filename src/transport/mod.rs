@@ -19,6 +19,7 @@ mod pgm;
 mod socks;
 mod tcp;
 mod tipc;
+mod tls;
 mod tuning;
 mod udp;
 mod vsock;
@@ -48,6 +49,7 @@ pub enum Scheme {
     Udp,
     Ws,
     Wss,
+    Tls,
     Tipc,
     Vsock,
     Vmci,
@@ -119,13 +121,14 @@ impl Unconnected {
 
 impl Scheme {
     /// Every scheme, in no particular order.
-    pub const ALL: [Scheme; 12] = [
+    pub const ALL: [Scheme; 13] = [
         Scheme::Inproc,
         Scheme::Tcp,
         Scheme::Ipc,
         Scheme::Udp,
         Scheme::Ws,
         Scheme::Wss,
+        Scheme::Tls,
         Scheme::Tipc,
         Scheme::Vsock,
         Scheme::Vmci,
@@ -141,6 +144,7 @@ impl Scheme {
         let ipc = Build::Stream { bind: ipc::bind, connect: ipc::connect };
         let ws = Build::Stream { bind: ws::bind, connect: ws::connect };
         let wss = Build::Stream { bind: wss::bind, connect: wss::connect };
+        let tls = Build::Stream { bind: tls::bind, connect: tls::connect };
         let tipc = Build::Stream { bind: tipc::bind, connect: tipc::connect };
         let vsock = Build::Stream { bind: vsock::bind, connect: vsock::connect };
         match self {
@@ -150,6 +154,7 @@ impl Scheme {
             Scheme::Udp => row("udp", Types::Datagram, Build::Datagrams { open: udp::open }),
             Scheme::Ws => row("ws", Types::Messages, ws),
             Scheme::Wss => row("wss", Types::Messages, wss),
+            Scheme::Tls => row("tls", Types::Messages, tls),
             Scheme::Tipc => row("tipc", Types::Any, tipc),
             Scheme::Vsock => row("vsock", Types::Any, vsock),
             Scheme::Vmci => row("vmci", Types::Any, Build::Absent),
@@ -175,7 +180,7 @@ impl Scheme {
 
     /// Whether the stream underneath is TCP, and so takes TCP's options.
     pub fn is_over_tcp(self) -> bool {
-        matches!(self, Scheme::Tcp | Scheme::Ws | Scheme::Wss)
+        matches!(self, Scheme::Tcp | Scheme::Ws | Scheme::Wss | Scheme::Tls)
     }
 
     /// Whether this build includes the transport (for `zmq_has`).

@@ -1,6 +1,8 @@
 //! Tests over real sockets: loopback and temporary directories.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod tls;
+
 use super::*;
 use crate::sys::faults::{self, Call};
 use crate::sys::net::{self, IntOption};
@@ -173,21 +175,6 @@ fn websocket_endpoints_carry_their_path_and_layers() {
         assert_eq!(planned(bad, &options).unwrap_err(), Errno::INVAL, "{bad}");
     }
     assert_eq!(compatible(Scheme::Ws, SocketType::Stream), Err(Errno::NOCOMPATPROTO));
-}
-
-#[test]
-fn tls_requires_a_certificate_to_bind_and_a_name_to_connect() {
-    let mut options = options();
-    assert_eq!(bound("wss://127.0.0.1:*", &options).unwrap_err(), Errno::INVAL);
-    options.wss_cert_pem = include_str!("../../tests/wss/cert.pem").into();
-    assert_eq!(bound("wss://127.0.0.1:*", &options).unwrap_err(), Errno::INVAL, "no key");
-    options.wss_key_pem = include_str!("../../tests/wss/key.pem").into();
-    let listener = bound("wss://127.0.0.1:*", &options).unwrap();
-    assert!(listener.last_endpoint().starts_with("wss://127.0.0.1:"));
-    let _client = connected(listener.last_endpoint(), &options).unwrap();
-    assert!(accepted(&listener).unwrap().layers.tls.is_some());
-    options.wss_trust_pem = "nonsense".into();
-    assert_eq!(planned("wss://127.0.0.1:5", &options).unwrap_err(), Errno::INVAL);
 }
 
 #[test]

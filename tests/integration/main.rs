@@ -5,8 +5,9 @@
 //!
 //! - calls and their answers: `answers`, `bad_handles`, `context`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
-//! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `websocket`;
-//! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_ws`, `limits`, `server_keys`;
+//! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
+//! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`,
+//!   `server_keys`;
 //! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
 //! Some tests fork, or close, limit or count what the whole process has. They run themselves in a child process:
@@ -30,6 +31,7 @@ mod floods;
 mod handed_over;
 mod hostile;
 mod hostile_curve;
+mod hostile_tls;
 mod hostile_ws;
 mod limits;
 #[cfg(target_os = "linux")]
@@ -42,5 +44,6 @@ mod proxy;
 mod received;
 mod reconnects;
 mod server_keys;
+mod tls;
 mod waiting;
 mod websocket;

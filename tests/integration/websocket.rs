@@ -1,4 +1,4 @@
-//! Sockets over `ws://` and `wss://`.
+//! Sockets over `ws://`, `wss://` and `tls://`: full streams and closing ones.
 
 use crate::support::program::{Context, Socket};
 use crate::support::wss;
@@ -28,7 +28,8 @@ fn pair(context: Context, scheme: &str) -> (Socket, Socket) {
     server.set_bytes(ZMQ_WSS_KEY_PEM, wss::KEY);
     client.set_bytes(ZMQ_WSS_TRUST_PEM, wss::CERTIFICATE);
     client.set_bytes(ZMQ_WSS_HOSTNAME, wss::HOSTNAME);
-    server.bind(&format!("{scheme}://127.0.0.1:*/path"));
+    let path = if scheme == "tls" { "" } else { "/path" };
+    server.bind(&format!("{scheme}://127.0.0.1:*{path}"));
     client.connect(&server.last_endpoint());
     (server, client)
 }
@@ -40,7 +41,7 @@ fn body(i: usize) -> Vec<u8> {
 /// A reader that is slower than the writer, which has to wait at every layer.
 #[test]
 fn large_messages_both_ways_through_full_streams() {
-    for scheme in ["ws", "wss"] {
+    for scheme in ["ws", "wss", "tls"] {
         let context = Context::new();
         let (server, client) = pair(context, scheme);
         for (from, to) in [(client, server), (server, client)] {
@@ -71,7 +72,7 @@ fn large_messages_both_ways_through_full_streams() {
 /// What was sent arrives although the sender closes right behind it: farewells of WebSocket and TLS come after it.
 #[test]
 fn nothing_is_lost_when_a_socket_closes() {
-    for scheme in ["ws", "wss"] {
+    for scheme in ["ws", "wss", "tls"] {
         let context = Context::new();
         let (server, client) = pair(context, scheme);
         client.set(zmq::options::number::ZMQ_LINGER, -1);

@@ -6,12 +6,17 @@ mod trust;
 #[cfg(test)]
 mod tests;
 
-pub use settings::Settings;
+pub use settings::{Clients, Identity, Servers, Settings, Versions};
 
 use crate::errno::{Errno, Result};
 use rustls::{ClientConnection, Connection, ServerConnection};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+
+/// A subject with more bytes than this is none: what is known of a peer stays as long as its connection.
+const MAX_SUBJECT_BYTES: usize = 1024;
 
 /// One side of a connection. It reads and writes ciphertext where its caller says, and never blocks.
 pub struct Tls {
@@ -36,6 +41,17 @@ impl Tls {
     /// Whether nothing can be written yet.
     pub fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
+    }
+
+    /// The subject of the certificate that the peer has shown, once the handshake is over: in the form of RFC 4514, with control
+    /// characters escaped. `None` if it has shown none, or one whose subject is too long or cannot be read.
+    pub fn peer_subject(&self) -> Option<String> {
+        if self.is_handshaking() {
+            return None;
+        }
+        let shown = self.connection.peer_certificates()?.first()?;
+        let subject = Certificate::from_der(shown).ok()?.tbs_certificate().subject().to_string();
+        (subject.len() <= MAX_SUBJECT_BYTES).then_some(subject)
     }
 
     /// Reads bytes already decrypted; 0 at the end of the stream, `None` if there are none.

@@ -1,4 +1,4 @@
-//! The certificates that a client trusts.
+//! The certificates that a side trusts.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -7,8 +7,11 @@ use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 use std::sync::Arc;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
@@ -52,14 +55,7 @@ impl Trust {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let certificate = Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
-        let validity = certificate.tbs_certificate().validity();
-        if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
-            return Err(CertificateError::NotValidYet.into());
-        }
-        if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
-            return Err(CertificateError::Expired.into());
-        }
+        let certificate = valid_at(der, now)?;
         if !self.named || verify_server_name(&ParsedCertificate::try_from(der)?, name).is_ok() {
             return Ok(());
         }
@@ -108,6 +104,90 @@ impl ServerCertVerifier for Trust {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// Trusts clients in the same way: by authorities, and by their own certificates.
+#[derive(Debug)]
+pub struct ClientTrust {
+    listed: Vec<CertificateDer<'static>>,
+    /// A client without a certificate is refused.
+    demanded: bool,
+    /// `None` if there is no authority.
+    authorities: Option<Arc<dyn ClientCertVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientTrust {
+    pub fn new(
+        listed: Vec<CertificateDer<'static>>,
+        demanded: bool,
+        provider: &Arc<CryptoProvider>,
+    ) -> ClientTrust {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(listed.iter().cloned());
+        let authorities = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let algorithms = provider.signature_verification_algorithms;
+        ClientTrust { listed, demanded, authorities: authorities.build().ok(), algorithms }
+    }
+}
+
+impl ClientCertVerifier for ClientTrust {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.authorities.as_ref().map_or(&[], |authorities| authorities.root_hint_subjects())
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.demanded
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if self.listed.contains(end_entity) {
+            valid_at(end_entity, now)?;
+            return Ok(ClientCertVerified::assertion());
+        }
+        let authorities = self.authorities.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        authorities.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// A certificate, if it is valid at a time.
+fn valid_at(der: &CertificateDer<'_>, now: UnixTime) -> Result<Certificate, Error> {
+    let certificate = Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
+    let validity = certificate.tbs_certificate().validity();
+    if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
+        return Err(CertificateError::Expired.into());
+    }
+    Ok(certificate)
 }
 
 /// Old certificates, and many made by hand, have their name only in the subject's common name.

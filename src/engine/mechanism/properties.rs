@@ -23,8 +23,10 @@ const IDENTITY: &[u8] = b"Identity";
 
 /// The peer's user, by the authenticator's reply (`ZMQ_MSG_PROPERTY_USER_ID`).
 pub const USER_ID: &str = "User-Id";
+/// The subject of the certificate that the peer has shown below ZMTP, where there is TLS.
+pub const TLS_SUBJECT: &str = "X-TLS-Subject";
 /// Properties that only this side may set. A peer that set them could pass for another.
-const OURS_TO_TELL: [&str; 3] = [USER_ID, "Peer-Address", "__fd"];
+const OURS_TO_TELL: [&str; 4] = [USER_ID, TLS_SUBJECT, "Peer-Address", "__fd"];
 
 /// The pairs of a run of properties, in order; ends after the first error. Errors: `EPROTO`.
 pub struct Properties<'a> {

@@ -91,6 +91,8 @@ impl Limits {
 const RECEIVE_TURN_BYTES: usize = 512 * 1024;
 /// Commands and control frames after which others have their turn: they are short, and each is answered.
 const RECEIVE_TURN_COMMANDS: u32 = 2048;
+/// Reads after which others have their turn. Of a tunnel each may bring next to nothing, and have cost a record of padding.
+const RECEIVE_TURN_READS: u32 = 1024;
 /// Bytes asked for at first, and at most where frames are small.
 const FIRST_READ_BYTES: usize = 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
@@ -252,6 +254,7 @@ impl RecvHalf {
             heartbeat.resume(now_ms);
         }
         let mut drained = std::mem::take(&mut self.drained);
+        let mut reads = 0;
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
                 Ok(Parsed::Needs(bytes)) => bytes,
@@ -265,13 +268,17 @@ impl RecvHalf {
             if drained {
                 break self.no_more();
             }
-            if self.received >= RECEIVE_TURN_BYTES || self.commands >= RECEIVE_TURN_COMMANDS {
+            if self.received >= RECEIVE_TURN_BYTES
+                || self.commands >= RECEIVE_TURN_COMMANDS
+                || reads >= RECEIVE_TURN_READS
+            {
                 break Received::Yield;
             }
             if !self.content {
                 // What commands leave behind must not add up while there is more to read.
                 self.flush();
             }
+            reads += 1;
             match self.read(fd, need) {
                 Ok(Read { bytes: 0, .. }) => break Received::End,
                 Ok(read) => {

@@ -372,6 +372,7 @@ impl SendHalf {
     fn write_blocks(&mut self, fd: BorrowedFd<'_>) -> Result<Step, Errno> {
         if !self.reader.check_bytes() {
             self.inside = false;
+            tls_stream::flush(fd, self.tunnel.as_deref())?;
             return Ok(Step::Nothing);
         }
         let Some(consumer) = self.reader.blocks() else { return Ok(Step::Nothing) };
@@ -412,8 +413,9 @@ impl SendHalf {
             )
         };
         self.pass(written);
-        let short = written < total;
-        self.inside = short || !whole;
+        self.inside = written < total || !whole;
+        // A tunnel takes no more than it can hold, whatever room the stream has.
+        let short = written < total && self.tunnel.is_none();
         Ok(if short { Step::Short(written) } else { Step::Wrote(written) })
     }
 

@@ -10,6 +10,9 @@ use std::os::fd::BorrowedFd;
 
 /// Bytes encrypted in one go. They are held until the stream has taken them all.
 const MAX_HELD_BYTES: usize = 64 * 1024;
+/// Reads of the stream that may bring no byte of data, one after the other. A handshake takes a few; a peer that makes no end of
+/// tickets or keys is cut off, for no turn of the thread would end either.
+const MAX_FRUITLESS_READS: u32 = 256;
 /// Bytes decrypted in one go, where they cannot go where they belong directly.
 const DECRYPTED_BYTES: usize = 16 * 1024;
 
@@ -21,6 +24,11 @@ impl Tunnel {
         Ok(Tunnel(Lock::new(Tls::new(settings)?)))
     }
 
+    /// See [`Tls::peer_subject`].
+    pub fn peer_subject(&self) -> Option<String> {
+        self.0.lock().peer_subject()
+    }
+
     /// Sends TLS's close_notify, if the stream takes it.
     pub fn close(&self, fd: BorrowedFd<'_>) {
         let mut tls = self.0.lock();
@@ -30,7 +38,7 @@ impl Tunnel {
 
     fn read(&self, fd: BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {
         let mut tls = self.0.lock();
-        loop {
+        for _ in 0..MAX_FRUITLESS_READS {
             if let Some(n) = tls.read(room) {
                 return Ok(n);
             }
@@ -40,6 +48,7 @@ impl Tunnel {
             let _ = tls.transmit(&mut Stream(fd));
             received?;
         }
+        tls.read(room).ok_or(Errno::PROTO)
     }
 
     fn write(&self, fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {

@@ -1,5 +1,6 @@
 //! From a stream to a connection: the handshake, the pipe, and the peer's properties.
 
+use crate::engine::mechanism::properties::TLS_SUBJECT;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
@@ -14,6 +15,7 @@ use crate::session::Command;
 use crate::session::connection::Connection;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf};
+use crate::session::connection::tls_stream::Tunnel;
 use crate::session::lifecycle::connecter::Met;
 use crate::session::lifecycle::connecting::READABLE_AND_WRITABLE;
 use crate::session::lifecycle::handshaking::{Handshaking, Outcome, Stream};
@@ -122,8 +124,10 @@ impl Session {
 
     /// Asks the authenticator about the peer.
     fn ask(&mut self, request: &ZapRequest) -> Option<Outcome> {
-        let asked = Zap::ask(&*self.authenticators, &self.remote, request);
         let Stage::Handshaking(handshaking) = &mut self.stage else { return None };
+        let subject = handshaking.peer_subject();
+        let properties = subject.map(|subject| Metadata::new([subject_property(subject)]));
+        let asked = Zap::ask(&*self.authenticators, &self.remote, request, properties);
         match asked {
             Ok(Some(zap)) => {
                 handshaking.zap = Some(zap);
@@ -159,7 +163,8 @@ impl Session {
                 Err(_) => return self.lost(cx),
             },
         };
-        let introduced = self.introduce(&mut writer, peer.as_ref(), raw_fd);
+        let subject = tunnel.as_deref().and_then(Tunnel::peer_subject);
+        let introduced = self.introduce(&mut writer, peer.as_ref(), subject, raw_fd);
         // A new pipe is probed by the socket.
         let probes = self.options.probe_router && fresh.is_none() && met == Met::Again;
         if let Some(pipe) = fresh {
@@ -271,9 +276,12 @@ impl Session {
         &self,
         writer: &mut LaneWriter,
         peer: Option<&Peer>,
+        subject: Option<String>,
         fd: RawFd,
     ) -> Result<(), Errno> {
-        let mut properties = peer.map(|peer| peer.properties.clone()).unwrap_or_default();
+        // The first of a name counts, and no authenticator knows the certificate better than TLS does.
+        let mut properties: Vec<_> = subject.map(subject_property).into_iter().collect();
+        properties.extend(peer.into_iter().flat_map(|peer| peer.properties.iter().cloned()));
         if !self.peer_address.is_empty() {
             properties.push(("Peer-Address".to_string(), self.peer_address.clone().into_bytes()));
         }
@@ -297,6 +305,10 @@ impl Session {
         writer.flush();
         Ok(())
     }
+}
+
+fn subject_property(subject: String) -> (String, Vec<u8>) {
+    (TLS_SUBJECT.to_string(), subject.into_bytes())
 }
 
 /// How frames leave and arrive.

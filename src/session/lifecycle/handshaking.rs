@@ -108,6 +108,11 @@ impl Handshaking {
         })
     }
 
+    /// The subject of the certificate that the peer has shown.
+    pub fn peer_subject(&self) -> Option<String> {
+        self.tunnel.as_deref().and_then(Tunnel::peer_subject)
+    }
+
     pub fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }

@@ -3,7 +3,7 @@
 use crate::engine::Failure;
 use crate::engine::zap::{ZapReply, ZapRequest};
 use crate::errno::Result;
-use crate::message::OutFrame;
+use crate::message::{Metadata, OutFrame};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::session::letterbox::Flags;
 use crate::session::remote::SessionRemote;
@@ -27,14 +27,21 @@ pub struct Zap {
 }
 
 impl Zap {
-    /// Asks; the session is woken when there is something to read. `None`: there is no authenticator. Errors: `ENOMEM`.
+    /// Asks; the session is woken when there is something to read. The frames of the request carry `properties`, as a message
+    /// of the peer would: RFC 27 has no frame for what lies below the mechanism, and stock authenticators count the frames.
+    ///
+    /// `None`: there is no authenticator. Errors: `ENOMEM`.
     pub fn ask(
         who: &dyn Authenticators,
         remote: &Arc<SessionRemote>,
         request: &ZapRequest,
+        properties: Option<Metadata>,
     ) -> Result<Option<Zap>> {
         let Some(mut pipe) = who.authenticator()? else { return Ok(None) };
         pipe.set_owner(Arc::new(Asker(Arc::clone(remote))));
+        if let Some(properties) = properties {
+            pipe.write_properties(Arc::new(properties))?;
+        }
         let mut frames = request.frames().peekable();
         while let Some(frame) = frames.next() {
             pipe.write(&mut OutFrame::bytes(frame, frames.peek().is_some()))?;
