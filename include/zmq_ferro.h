@@ -6,6 +6,17 @@
 #define ZMQ_FERRO_H_INCLUDED
 
 /*
+ The monitor tells what the audit trail would say (`FERROZMQ_AUDIT`), whether or not there is one.
+
+ An event of zmq_socket_monitor() and zmq_socket_monitor_versioned(). Add it to `ZMQ_EVENT_ALL`, which does not contain it.
+
+ A message begins with the frames of any event. The first version has 16 bits for the event: its number is 0x8000 there. The
+ value is the status. Four frames follow: the peer's address, the peer's routing id, its user id, and the record in JSON. The
+ first three may be empty.
+ */
+#define ZMQ_FERRO_EVENT_AUDIT 1073774592
+
+/*
  Limits the size of an incoming multipart message, as a multiple of `ZMQ_MAXMSGSIZE`.
 
  Type int, at least 1, default 16; takes effect with `ZMQ_MAXMSGSIZE` alone. All frames of one message together may have this

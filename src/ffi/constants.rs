@@ -58,6 +58,15 @@ pub const ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: c_int = 0x2000;
 pub const ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: c_int = 0x4000;
 pub const ZMQ_EVENT_ALL: c_int = 0xFFFF;
 
+/// The monitor tells what the audit trail would say (`FERROZMQ_AUDIT`), whether or not there is one.
+///
+/// An event of zmq_socket_monitor() and zmq_socket_monitor_versioned(). Add it to `ZMQ_EVENT_ALL`, which does not contain it.
+///
+/// A message begins with the frames of any event. The first version has 16 bits for the event: its number is 0x8000 there. The
+/// value is the status. Four frames follow: the peer's address, the peer's routing id, its user id, and the record in JSON. The
+/// first three may be empty.
+pub const ZMQ_FERRO_EVENT_AUDIT: c_int = 0x4000_8000;
+
 // What ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL says: errors of ZMTP, ...
 pub const ZMQ_PROTOCOL_ERROR_ZMTP_UNSPECIFIED: c_int = 0x10000000;
 pub const ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND: c_int = 0x10000001;

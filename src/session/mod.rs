@@ -12,6 +12,7 @@ mod remote;
 mod socket_link;
 #[cfg(test)]
 mod tests;
+pub mod trail;
 mod waiter;
 
 pub use connection::MAX_DRAIN_MS;

@@ -2,6 +2,7 @@
 //!
 //! Sessions and listeners tell them with [`Monitor::tell`]. The [`Observer`] of `socket::monitor` makes messages of them.
 
+use crate::audit::Record;
 use crate::sys::lock::Lock;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub mod event {
     pub const HANDSHAKE_FAILED_PROTOCOL: u64 = 0x2000;
     pub const HANDSHAKE_FAILED_AUTH: u64 = 0x4000;
     pub const PIPES_STATS: u64 = 0x10000;
+    /// `ZMQ_FERRO_EVENT_AUDIT`. The first version of monitors tells of its lower 16 bits, of which libzmq has no event.
+    pub const AUDIT: u64 = 0x4000_8000;
 }
 
 /// The value of an event about a descriptor where there is none: -1, as wide as it is told.
@@ -50,6 +53,11 @@ impl Endpoints {
         Endpoints { local: local.to_string(), remote: String::new(), bound: true }
     }
 
+    /// The same for both.
+    pub fn both(endpoint: &str) -> Endpoints {
+        Endpoints { local: endpoint.to_string(), remote: endpoint.to_string(), bound: false }
+    }
+
     /// Of a connecter.
     pub fn connecting(remote: &str) -> Endpoints {
         Endpoints { local: String::new(), remote: remote.to_string(), bound: false }
@@ -64,6 +72,9 @@ impl Endpoints {
 /// Takes events, on the thread where they happen. Must not block.
 pub trait Observer: Send + Sync {
     fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints);
+
+    /// As [`event`](Observer::event), of [`AUDIT`](event::AUDIT).
+    fn record(&self, record: &Record, endpoints: &Endpoints);
 
     /// Is to take no more events. Another thread may still be in the middle of telling one, and may have others to tell.
     fn stop(&self) {}
@@ -92,7 +103,7 @@ impl Monitor {
     }
 
     pub fn wants(&self, kind: u64) -> bool {
-        self.mask.load(Ordering::Relaxed) & kind != 0
+        self.mask.load(Ordering::Relaxed) & kind == kind
     }
 
     /// Tells an event, if the monitor wants it.
@@ -106,6 +117,16 @@ impl Monitor {
             let observer = self.observer.lock().clone();
             if let Some(observer) = observer {
                 observer.event(kind, values, endpoints);
+            }
+        }
+    }
+
+    /// As [`tell`](Monitor::tell), for what the audit trail says.
+    pub fn tell_record(&self, record: &Record, endpoints: &Endpoints) {
+        if self.wants(event::AUDIT) {
+            let observer = self.observer.lock().clone();
+            if let Some(observer) = observer {
+                observer.record(record, endpoints);
             }
         }
     }

@@ -2,17 +2,24 @@
 
 use super::inproc;
 use super::state::Socket;
+use crate::audit::Event;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pattern::Origin;
 use crate::pipe::{self, LaneOptions, PipeId};
-use crate::session::{self, SessionContext, event};
+use crate::session::{self, SessionContext, event, trail};
 use crate::transport::{self, Role, Scheme};
 use std::sync::Arc;
 
 /// `zmq_bind`.
 pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     socket.process()?;
+    let bound = open_bound(socket, endpoint);
+    tell_refusal(socket, Event::BindRefused, endpoint, bound);
+    bound
+}
+
+fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<()> {
     let (scheme, address) = transport::parse(endpoint)?;
     transport::compatible(scheme, socket.options.socket_type)?;
     if scheme == Scheme::Inproc {
@@ -64,6 +71,19 @@ pub(super) fn connect_peer(socket: &mut Socket, endpoint: &str) -> Result<u32> {
 /// `zmq_connect`; answers the pipe, if there is a new one already.
 pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>> {
     socket.process()?;
+    let connected = open_connected(socket, endpoint);
+    tell_refusal(socket, Event::ConnectRefused, endpoint, connected.map(drop));
+    connected
+}
+
+/// The audit trail has what the program was refused.
+fn tell_refusal(socket: &Socket, event: Event, endpoint: &str, outcome: Result<()>) {
+    if let Err(errno) = outcome {
+        trail::tell_refusal(&socket.owner, &socket.options, event, endpoint, errno);
+    }
+}
+
+fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>> {
     let (scheme, address) = transport::parse(endpoint)?;
     transport::compatible(scheme, socket.options.socket_type)?;
     if scheme == Scheme::Inproc {

@@ -20,17 +20,19 @@ impl Keys {
         self.server = None;
     }
 
-    /// `ZMQ_FERRO_CURVE_SERVER_KEY_ADD`. Errors: `EINVAL`, `ENOBUFS`.
-    pub fn add(&self, value: &[u8]) -> Result<()> {
-        self.ring.add(SecretKey::from_bytes(&*curve_key(value)?))
+    /// `ZMQ_FERRO_CURVE_SERVER_KEY_ADD`: the public key of the one that was added. Errors: `EINVAL`, `ENOBUFS`.
+    pub fn add(&self, value: &[u8]) -> Result<PublicKey> {
+        let secret = SecretKey::from_bytes(&*curve_key(value)?);
+        let public = secret.public();
+        self.ring.add(secret).map(|()| public)
     }
 
-    /// `ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW`. Errors: `EINVAL`, `ENOENT`.
-    pub fn withdraw(&mut self, value: &[u8], options: &SocketOptions) -> Result<()> {
+    /// `ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW`: the key. Errors: `EINVAL`, `ENOENT`.
+    pub fn withdraw(&mut self, value: &[u8], options: &SocketOptions) -> Result<PublicKey> {
         let public = PublicKey(*curve_key(value)?);
         // The own key can be withdrawn before anything is bound.
         let _ = self.server(options);
-        self.ring.withdraw(&public)
+        self.ring.withdraw(&public).map(|()| public)
     }
 
     /// For the handshakes of an endpoint that is bound or connected now.
@@ -73,16 +75,16 @@ mod tests {
     fn keys_are_added_by_the_secret_and_withdrawn_by_the_public_one() {
         let (mut keys, options) = (Keys::default(), server());
         for value in [&[7; 31][..], &[7; 33], b"", b"short"] {
-            assert_eq!(keys.add(value), Err(Errno::INVAL));
-            assert_eq!(keys.withdraw(value, &options), Err(Errno::INVAL));
+            assert_eq!(keys.add(value).err(), Some(Errno::INVAL));
+            assert_eq!(keys.withdraw(value, &options).err(), Some(Errno::INVAL));
         }
-        keys.add(&[7; 32]).unwrap();
         let public = |secret: [u8; 32]| *SecretKey::from_bytes(&secret).public().as_bytes();
-        assert_eq!(keys.withdraw(&[7; 32], &options), Err(Errno::NOENT), "that is the secret one");
+        assert!(keys.add(&[7; 32]).unwrap() == PublicKey(public([7; 32])));
+        assert_eq!(keys.withdraw(&[7; 32], &options).err(), Some(Errno::NOENT), "that is the secret one");
         keys.withdraw(&public([7; 32]), &options).unwrap();
-        assert_eq!(keys.withdraw(&public([7; 32]), &options), Err(Errno::NOENT));
+        assert_eq!(keys.withdraw(&public([7; 32]), &options).err(), Some(Errno::NOENT));
         keys.withdraw(&public([1; 32]), &options).unwrap();
         let more: Vec<_> = (10..20).map(|number| keys.add(&[number; 32])).collect();
-        assert_eq!((more[6], more[7]), (Ok(()), Err(Errno::NOBUFS)));
+        assert_eq!((more[6].is_ok(), more[7].err()), (true, Some(Errno::NOBUFS)));
     }
 }

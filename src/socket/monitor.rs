@@ -3,6 +3,7 @@
 //! The events are told in `session::monitor_events`.
 
 use super::{Command, DONTWAIT, Handle};
+use crate::audit::{self, Record};
 use crate::ctx::{Context, Mailbox};
 use crate::errno::{Errno, Result};
 use crate::message::OutFrame;
@@ -33,10 +34,7 @@ pub fn monitor(
         socket.alive()?;
         (Arc::clone(&socket.owner), socket.context())
     };
-    // The first version counts events with 16 bits.
-    if version == 1 && events >> 16 != 0 {
-        return Err(Errno::INVAL);
-    }
+    let events = wanted(version, events)?;
     let Some(endpoint) = endpoint else {
         owner.monitor.set(0, None);
         return Ok(());
@@ -59,6 +57,20 @@ pub fn monitor(
             Err(errno)
         }
     }
+}
+
+/// The events of a mask. That of the audit trail is one only where it is asked for by itself: neither all bits together nor the
+/// lower 16 mean it. Errors: `EINVAL` for bits that the first version has not, which counts events with 16.
+fn wanted(version: i32, events: u64) -> Result<u64> {
+    /// `ZMQ_EVENT_ALL_V2`.
+    const OF_LIBZMQ: u64 = 0xffff | event::PIPES_STATS;
+    let audit = event::AUDIT & !OF_LIBZMQ;
+    let asks = events & event::AUDIT == event::AUDIT && events & !(OF_LIBZMQ | audit) == 0;
+    let others = if asks { events & !audit } else { events };
+    if version == 1 && others >> 16 != 0 {
+        return Err(Errno::INVAL);
+    }
+    Ok(if asks { events } else { events & !audit })
 }
 
 /// The socket that events are sent by.
@@ -145,6 +157,14 @@ impl Reporter {
         Some(frames)
     }
 
+    fn send(&self, frames: Vec<Vec<u8>>) {
+        let mut outbox = self.outbox.lock();
+        if outbox.waiting.len() < MAX_WAITING_MESSAGES && !matches!(outbox.stage, Stage::Stopped) {
+            outbox.waiting.push_back(frames);
+        }
+        self.deliver(&mut outbox);
+    }
+
     /// Sends what waits, as far as the reader takes it.
     fn deliver(&self, outbox: &mut Outbox) {
         let Stage::Open(socket) = outbox.stage else { return };
@@ -185,12 +205,19 @@ impl Reporter {
 
 impl Observer for Reporter {
     fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints) {
-        let Some(frames) = self.frames(kind, values, endpoints) else { return };
-        let mut outbox = self.outbox.lock();
-        if outbox.waiting.len() < MAX_WAITING_MESSAGES && !matches!(outbox.stage, Stage::Stopped) {
-            outbox.waiting.push_back(frames);
+        if let Some(frames) = self.frames(kind, values, endpoints) {
+            self.send(frames);
         }
-        self.deliver(&mut outbox);
+    }
+
+    /// The frames of any event, and behind them: the peer's address, its routing id, its user id, and the record.
+    fn record(&self, record: &Record, endpoints: &Endpoints) {
+        let status = record.status.unwrap_or(0).into();
+        if let Some(mut frames) = self.frames(event::AUDIT, &[status], endpoints) {
+            frames.push(record.peer.as_bytes().to_vec());
+            frames.extend([record.routing_id.clone(), record.user.clone(), audit::line(record).into_bytes()]);
+            self.send(frames);
+        }
     }
 
     fn stop(&self) {
@@ -234,4 +261,31 @@ impl Source for Courier {
     fn timer(&mut self, _cx: &mut Cx<'_>, _id: u8) {}
 
     fn wake(&mut self, _cx: &mut Cx<'_>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs of libzmq ask for 16 bits, for those and one more, or for all that there are.
+    #[test]
+    fn the_trail_is_told_to_those_alone_that_ask_for_it() {
+        const INVAL: Result<u64> = Err(Errno::INVAL);
+        let audit = event::AUDIT;
+        for (version, events, expected) in [
+            (1, 0xffff, Ok(0xffff)),
+            (1, audit, Ok(audit)),
+            (1, audit | 0xffff, Ok(audit | 0xffff)),
+            (1, audit | 0x1_0000, INVAL),
+            (1, 0x4000_0000, INVAL),
+            (1, 0x1_0000, INVAL),
+            (1, u64::MAX, INVAL),
+            (2, 0x1_ffff, Ok(0x1_ffff)),
+            (2, audit | 0x1_ffff, Ok(audit | 0x1_ffff)),
+            (2, 0x4000_0000, Ok(0)),
+            (2, u64::MAX, Ok(!0x4000_0000)),
+        ] {
+            assert_eq!(wanted(version, events), expected, "{version}, {events:#x}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! `zmq_setsockopt` and `zmq_getsockopt`: the pattern's options, the socket's own, and those that all have.
 
 use super::state::Socket;
+use crate::audit::Event;
+use crate::crypto::PublicKey;
 use crate::errno::{Errno, Result};
 use crate::options::number::{
     ZMQ_CURVE_SECRETKEY, ZMQ_EVENTS, ZMQ_FD, ZMQ_FERRO_CURVE_SERVER_KEY_ADD,
@@ -9,6 +11,7 @@ use crate::options::number::{
 };
 use crate::options::value;
 use crate::pipe::budget::LOOK_UNITS;
+use crate::session::trail;
 use std::time::Instant;
 
 /// Sets an option; `None` is a NULL pointer.
@@ -22,8 +25,8 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
         return outcome;
     }
     match option {
-        ZMQ_FERRO_CURVE_SERVER_KEY_ADD => return socket.keys.add(bytes),
-        ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW => return socket.keys.withdraw(bytes, &socket.options),
+        ZMQ_FERRO_CURVE_SERVER_KEY_ADD => return change_keys(socket, Event::KeyAdded, bytes),
+        ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW => return change_keys(socket, Event::KeyWithdrawn, bytes),
         _ => {}
     }
     match value {
@@ -46,6 +49,18 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
         _ => {}
     }
     Ok(())
+}
+
+/// Adds a key of a CURVE server or withdraws one, which the audit trail has.
+fn change_keys(socket: &mut Socket, event: Event, value: &[u8]) -> Result<()> {
+    let outcome = match event {
+        Event::KeyAdded => socket.keys.add(value),
+        _ => socket.keys.withdraw(value, &socket.options),
+    };
+    let place = (event, socket.last_endpoint.as_str());
+    let public = outcome.as_ref().map(PublicKey::as_bytes).map_err(|errno| *errno);
+    trail::tell_key_change(&socket.owner, &socket.options, place, public);
+    outcome.map(drop)
 }
 
 /// Writes an option's value to `out` and says how many bytes it took.

@@ -10,6 +10,7 @@ use crate::session::lifecycle::session::{Session, SessionContext};
 use crate::session::lifecycle::zap::Authenticators;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
+use crate::session::trail;
 use crate::sys::lock::Lock;
 use crate::sys::log::Notice;
 use crate::sys::memory;
@@ -199,14 +200,15 @@ impl Acceptor {
 
     fn welcome(&mut self, cx: &mut Cx<'_>, stream: Accepted) {
         let now_ms = cx.now_ms();
+        let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
         if self.owner.ban_list.refuse(&stream.peer_address, now_ms) {
+            trail::tell_ban(&self.owner, &self.options, &endpoints, &stream.peer_address);
             return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
         }
         if let Security::CurveServer(keys) = &self.security {
             keys.rotate_cookies(now_ms);
         }
         let fd = descriptor_value(stream.fd.as_raw_fd());
-        let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };

@@ -1,6 +1,7 @@
 //! A panic on the I/O thread costs the connection it happened in. The injection point is the monitor: its observer is called in
 //! the middle of a session's work.
 
+use crate::audit::Record;
 use crate::ctx::{Context, SocketTicket};
 use crate::engine::Security;
 use crate::errno::Errno;
@@ -43,6 +44,10 @@ impl Observer for Bomb {
         if self.0.compare_exchange(kind, 0, SeqCst, SeqCst).is_ok() {
             panic!("injected");
         }
+    }
+
+    fn record(&self, _record: &Record, endpoints: &Endpoints) {
+        self.event(event::AUDIT, &[], endpoints);
     }
 }
 

@@ -1,0 +1,147 @@
+//! What the audit trail is told of a socket's peers, endpoints and keys; and monitors that ask for it
+//! (`ZMQ_FERRO_EVENT_AUDIT`).
+//!
+//! A record is made only where one of them wants it. Where none does, [`tell`] costs two loads.
+
+use crate::audit::{self, Direction, Event, Outcome, Record};
+use crate::crypto::{KEY_BYTES, fingerprint};
+use crate::errno::{Errno, Result};
+use crate::options::{Mechanism, SocketOptions};
+use crate::session::SocketLink;
+use crate::session::monitor_events::{Endpoints, event};
+
+/// Whether a record would be heard.
+pub fn is_wanted(owner: &SocketLink) -> bool {
+    audit::is_on() || owner.monitor.wants(event::AUDIT)
+}
+
+/// Makes a record, if one is wanted, and passes it on. `endpoints` are those of the socket's monitor.
+pub fn tell(owner: &SocketLink, endpoints: &Endpoints, make: impl FnOnce() -> Record) {
+    let (recorded, monitored) = (audit::is_on(), owner.monitor.wants(event::AUDIT));
+    if recorded || monitored {
+        let record = make();
+        if monitored {
+            owner.monitor.tell_record(&record, endpoints);
+        }
+        if recorded {
+            audit::record(&record);
+        }
+    }
+}
+
+/// A bind or a connect was refused.
+pub fn tell_refusal(owner: &SocketLink, options: &SocketOptions, event: Event, endpoint: &str, errno: Errno) {
+    let endpoints = Endpoints { bound: event == Event::BindRefused, ..Endpoints::both(endpoint) };
+    tell(owner, &endpoints, || Record {
+        outcome: Some(Outcome::Refused),
+        endpoint: endpoint.to_owned(),
+        status: Some(errno.0.unsigned_abs()),
+        reason: text_of(errno),
+        ..of_socket(event, options)
+    });
+}
+
+/// A key of a CURVE server was added or withdrawn, or was not.
+pub fn tell_key_change(
+    owner: &SocketLink,
+    options: &SocketOptions,
+    (event, endpoint): (Event, &str),
+    public: Result<&[u8; KEY_BYTES]>,
+) {
+    let endpoints = Endpoints { bound: true, ..Endpoints::both(endpoint) };
+    tell(owner, &endpoints, || Record {
+        outcome: Some(if public.is_ok() { Outcome::Ok } else { Outcome::Refused }),
+        endpoint: endpoint.to_owned(),
+        mechanism: Some(name_of(Mechanism::Curve)),
+        key: public.ok().map(|key| fingerprint(key)),
+        status: public.err().map(|errno| errno.0.unsigned_abs()),
+        reason: public.err().map(text_of).unwrap_or_default(),
+        ..of_socket(event, options)
+    });
+}
+
+/// A connection of an address that is refused for a while was closed as soon as it was accepted.
+pub fn tell_ban(owner: &SocketLink, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) {
+    tell(owner, endpoints, || Record {
+        outcome: Some(Outcome::Refused),
+        status: Some(Errno::ACCES.0.unsigned_abs()),
+        reason: b"too many failed handshakes".to_vec(),
+        ..of_peer(Event::Ban, options, endpoints, peer_address)
+    });
+}
+
+/// What is known of a socket before a peer is there.
+fn of_socket(event: Event, options: &SocketOptions) -> Record {
+    Record {
+        domain: options.zap_domain.as_bytes().to_vec(),
+        mechanism: Some(name_of(options.mechanism)),
+        ..Record::new(event)
+    }
+}
+
+/// What is known of a connection before a byte is exchanged.
+fn of_peer(event: Event, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) -> Record {
+    Record {
+        direction: Some(if endpoints.bound { Direction::In } else { Direction::Out }),
+        endpoint: endpoints.identifier().to_owned(),
+        peer: peer_address.to_owned(),
+        port: port_of(&endpoints.remote),
+        ..of_socket(event, options)
+    }
+}
+
+/// The port in an endpoint of a transport over TCP.
+fn port_of(endpoint: &str) -> Option<u16> {
+    let (scheme, rest) = endpoint.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let port = authority.rsplit_once(':')?.1;
+    if matches!(scheme, "tcp" | "ws" | "wss" | "tls") { port.parse().ok() } else { None }
+}
+
+fn name_of(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::Null => "NULL",
+        Mechanism::Plain => "PLAIN",
+        Mechanism::Curve => "CURVE",
+        Mechanism::Gssapi => "GSSAPI",
+    }
+}
+
+fn text_of(errno: Errno) -> Vec<u8> {
+    match errno.own_text() {
+        Some(text) => text.to_bytes().to_vec(),
+        None => {
+            let text = std::io::Error::from_raw_os_error(errno.0).to_string();
+            text.split(" (os error").next().unwrap_or_default().as_bytes().to_vec()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_over_tcp_have_ports() {
+        let ports = [
+            ("tcp://127.0.0.1:5555", Some(5555)),
+            ("tcp://[::1]:5555", Some(5555)),
+            ("wss://host:443/path:9", Some(443)),
+            ("tcp://host", None),
+            ("tcp://host:*", None),
+            ("tcp://host:65536", None),
+            ("ipc:///tmp/socket:1", None),
+            ("ipc://@name:1", None),
+            ("", None),
+        ];
+        for (endpoint, port) in ports {
+            assert_eq!(port_of(endpoint), port, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn an_errno_has_a_text_without_its_number() {
+        assert_eq!(text_of(Errno::ACCES), b"Permission denied");
+        assert_eq!(text_of(Errno::NOCOMPATPROTO), b"The protocol is not compatible with the socket type");
+    }
+}
