@@ -173,7 +173,7 @@ fn messages_that_nobody_reads() {
         for (version, len) in
             [(Version::V3, 100), (Version::V3, 9000), (Version::V3, 100_000), (Version::V1, 9000)]
         {
-            let mut bench = Bench::new(ZMQ_PULL, ZMQ_PUSH, |socket| set(socket, ZMQ_RCVHWM, 100));
+            let mut bench = Bench::new(ZMQ_PULL, ZMQ_PUSH, |socket| socket.set(ZMQ_RCVHWM, 100));
             let mut stream = bench.peer(version, "PUSH");
             let bytes = frame(version, 0, &vec![3; len]).repeat(200);
             let held = most_held(|| {

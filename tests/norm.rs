@@ -7,7 +7,7 @@ mod arrival;
 #[allow(dead_code, unused_imports, unused_macros)]
 mod support;
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use support::bench::*;
 use zmq::errno::Errno;
 use zmq::options::draft_number::*;
@@ -17,106 +17,106 @@ use zmq::sys::norm::{Mode, NormSocket, Place, Settings};
 const NETWORK: &str = "lo;239.255.77.9";
 
 /// A socket that sends as fast as the loopback interface likes, which congestion control takes long to find out.
-fn open_fast(context: *mut c_void, kind: c_int) -> Socket {
-    let socket = open(context, kind);
-    set(socket, ZMQ_NORM_MODE, ZMQ_NORM_FIXED);
-    set(socket, ZMQ_RATE, 100_000);
+fn open_fast(context: Context, kind: c_int) -> Socket {
+    let socket = context.patient(kind);
+    socket.set(ZMQ_NORM_MODE, ZMQ_NORM_FIXED);
+    socket.set(ZMQ_RATE, 100_000);
     socket
 }
 
 /// A subscriber to everything and a publisher, connected.
-fn subscriber_and_publisher(context: *mut c_void, port: u16) -> (Socket, Socket) {
-    let (subscriber, publisher) = (open(context, ZMQ_SUB), open_fast(context, ZMQ_PUB));
-    set_bytes(subscriber, ZMQ_SUBSCRIBE, b"");
-    connect(subscriber, &format!("norm://{NETWORK}:{port}"));
-    connect(publisher, &format!("norm://{NETWORK}:{port}"));
+fn subscriber_and_publisher(context: Context, port: u16) -> (Socket, Socket) {
+    let (subscriber, publisher) = (context.patient(ZMQ_SUB), open_fast(context, ZMQ_PUB));
+    subscriber.set_bytes(ZMQ_SUBSCRIBE, b"");
+    subscriber.connect(&format!("norm://{NETWORK}:{port}"));
+    publisher.connect(&format!("norm://{NETWORK}:{port}"));
     (subscriber, publisher)
 }
 
 #[test]
 fn messages_of_every_size_pass_in_order() {
-    let context = zmq_ctx_new();
+    let context = Context::new();
     let (subscriber, publisher) = subscriber_and_publisher(context, 17_601);
     arrival::all_arrives_in_order(
         publisher,
         subscriber,
         &[0, 1, 254, 255, 256, 1400, 1500, 10_000, 100_000, 1_000_000],
     );
-    zmq_close(publisher);
-    zmq_close(subscriber);
-    assert_eq!(zmq_ctx_term(context), 0);
+    publisher.close();
+    subscriber.close();
+    context.term();
 }
 
 #[test]
 fn messages_of_several_publishers_stay_whole() {
-    let context = zmq_ctx_new();
+    let context = Context::new();
     let (subscriber, first) = subscriber_and_publisher(context, 17_602);
     let second = open_fast(context, ZMQ_XPUB);
-    connect(second, &format!("norm://77,{NETWORK}:17602"));
+    second.connect(&format!("norm://77,{NETWORK}:17602"));
     let body = vec![5; 5000];
     for i in 0..50u8 {
         for (name, publisher) in [(1, first), (2, second)] {
-            send(publisher, &[name, i], ZMQ_SNDMORE).unwrap();
-            send(publisher, &body, ZMQ_SNDMORE).unwrap();
-            send(publisher, &[name, i], 0).unwrap();
+            publisher.try_send(&[name, i], ZMQ_SNDMORE).unwrap();
+            publisher.try_send(&body, ZMQ_SNDMORE).unwrap();
+            publisher.try_send(&[name, i], 0).unwrap();
         }
     }
     let mut next = [0; 3];
     for _ in 0..100 {
-        let message = recv_all(subscriber, 0).unwrap();
+        let message = subscriber.try_frames(0).unwrap();
         let (name, i) = (message[0][0], message[0][1]);
         assert!(message == [vec![name, i], body.clone(), vec![name, i]]);
         assert_eq!(i, next[usize::from(name)], "of {name}");
         next[usize::from(name)] += 1;
     }
     for socket in [first, second, subscriber] {
-        zmq_close(socket);
+        socket.close();
     }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.term();
 }
 
 #[test]
 fn a_subscriber_gets_what_it_asked_for_and_what_was_sent_before_it_came() {
-    let context = zmq_ctx_new();
+    let context = Context::new();
     let publisher = open_fast(context, ZMQ_PUB);
-    connect(publisher, &format!("norm://{NETWORK}:17603"));
+    publisher.connect(&format!("norm://{NETWORK}:17603"));
     for message in [b"a1", b"b1", b"c1"] {
-        send(publisher, message, 0).unwrap();
+        publisher.try_send(message, 0).unwrap();
     }
-    let subscriber = open(context, ZMQ_XSUB);
-    send(subscriber, b"\x01b", 0).unwrap();
-    try_bind(subscriber, &format!("norm://{NETWORK}:17603")).unwrap();
+    let subscriber = context.patient(ZMQ_XSUB);
+    subscriber.try_send(b"\x01b", 0).unwrap();
+    subscriber.try_bind(&format!("norm://{NETWORK}:17603")).unwrap();
     for message in [b"a2", b"b2"] {
-        send(publisher, message, 0).unwrap();
+        publisher.try_send(message, 0).unwrap();
     }
     // XSUB does not filter, so what comes is all there is, from the beginning of NORM's buffer.
     for message in [b"a1", b"b1", b"c1", b"a2", b"b2"] {
-        assert_eq!(recv_all(subscriber, 0).unwrap(), [message]);
+        assert_eq!(subscriber.try_frames(0).unwrap(), [message]);
     }
-    let filtering = open(context, ZMQ_SUB);
-    set_bytes(filtering, ZMQ_SUBSCRIBE, b"b");
-    connect(filtering, &format!("norm://{NETWORK}:17603"));
-    send(publisher, b"b3", 0).unwrap();
+    let filtering = context.patient(ZMQ_SUB);
+    filtering.set_bytes(ZMQ_SUBSCRIBE, b"b");
+    filtering.connect(&format!("norm://{NETWORK}:17603"));
+    publisher.try_send(b"b3", 0).unwrap();
     for message in [b"b1", b"b2", b"b3"] {
-        assert_eq!(recv_all(filtering, 0).unwrap(), [message]);
+        assert_eq!(filtering.try_frames(0).unwrap(), [message]);
     }
     for socket in [publisher, subscriber, filtering] {
-        zmq_close(socket);
+        socket.close();
     }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.term();
 }
 
 /// What comes in a stream is a stranger's word. None of it reaches the program, none of it is in another's way, and what
 /// a stream has after it is received.
 #[test]
 fn streams_that_break_the_rules_hurt_nobody() {
-    let context = zmq_ctx_new();
-    let subscriber = open(context, ZMQ_SUB);
-    set_bytes(subscriber, ZMQ_SUBSCRIBE, b"");
-    set_bytes(subscriber, ZMQ_MAXMSGSIZE, &1000i64.to_ne_bytes());
-    connect(subscriber, &format!("norm://{NETWORK}:17610"));
+    let context = Context::new();
+    let subscriber = context.patient(ZMQ_SUB);
+    subscriber.set_bytes(ZMQ_SUBSCRIBE, b"");
+    subscriber.set_bytes(ZMQ_MAXMSGSIZE, &1000i64.to_ne_bytes());
+    subscriber.connect(&format!("norm://{NETWORK}:17610"));
     let good = open_fast(context, ZMQ_PUB);
-    connect(good, &format!("norm://{NETWORK}:17610"));
+    good.connect(&format!("norm://{NETWORK}:17610"));
     let long = [7; 2000];
     let too_long = [&b"\0\x02\0\0\0\0\0\0\x07\xd0"[..], &long].concat();
     // What ends in the middle of something has what follows taken for the rest of that; `true`: it does not.
@@ -139,15 +139,15 @@ fn streams_that_break_the_rules_hurt_nobody() {
         }
         stranger.flush();
         if goes_on {
-            assert_eq!(recv_all(subscriber, 0).unwrap(), [b"ok"], "{i}");
+            assert_eq!(subscriber.try_frames(0).unwrap(), [b"ok"], "{i}");
         }
-        send(good, &[i as u8], 0).unwrap();
-        assert_eq!(recv_all(subscriber, 0).unwrap(), [[i as u8]]);
+        good.try_send(&[i as u8], 0).unwrap();
+        assert_eq!(subscriber.try_frames(0).unwrap(), [[i as u8]]);
     }
     for socket in [good, subscriber] {
-        zmq_close(socket);
+        socket.close();
     }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.term();
 }
 
 /// Sends what it likes.
@@ -172,37 +172,37 @@ fn stranger(port: u16) -> NormSocket {
 
 #[test]
 fn what_was_sent_before_the_end_arrives() {
-    let context = zmq_ctx_new();
+    let context = Context::new();
     let (subscriber, publisher) = subscriber_and_publisher(context, 17_604);
-    set(publisher, ZMQ_LINGER, -1);
+    publisher.set(ZMQ_LINGER, -1);
     // No more than the receiver's buffer holds, as nobody is there any more to send again what is lost.
     for i in 0..100u32 {
-        send(publisher, &i.to_be_bytes(), 0).unwrap();
+        publisher.try_send(&i.to_be_bytes(), 0).unwrap();
     }
-    zmq_close(publisher);
+    publisher.close();
     for i in 0..100u32 {
-        assert_eq!(recv_all(subscriber, 0).unwrap(), [i.to_be_bytes()]);
+        assert_eq!(subscriber.try_frames(0).unwrap(), [i.to_be_bytes()]);
     }
-    zmq_close(subscriber);
-    assert_eq!(zmq_ctx_term(context), 0);
+    subscriber.close();
+    context.term();
 }
 
 #[test]
 fn closing_waits_for_nobody_who_has_nothing_to_send() {
-    let context = zmq_ctx_new();
+    let context = Context::new();
     for (kind, port) in [(ZMQ_PUB, 17_605), (ZMQ_SUB, 17_606)] {
-        let socket = open(context, kind);
-        set(socket, ZMQ_LINGER, -1);
-        connect(socket, &format!("norm://{NETWORK}:{port}"));
-        zmq_close(socket);
+        let socket = context.patient(kind);
+        socket.set(ZMQ_LINGER, -1);
+        socket.connect(&format!("norm://{NETWORK}:{port}"));
+        socket.close();
     }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.term();
 }
 
 #[test]
 fn options_are_read_back_and_bounded() {
-    let context = zmq_ctx_new();
-    let socket = open(context, ZMQ_PUB);
+    let context = Context::new();
+    let socket = context.patient(ZMQ_PUB);
     let defaults = [
         (ZMQ_NORM_MODE, ZMQ_NORM_CC, 5),
         (ZMQ_NORM_UNICAST_NACK, 0, 2),
@@ -214,57 +214,47 @@ fn options_are_read_back_and_bounded() {
         (ZMQ_NORM_PUSH, 0, 2),
     ];
     for (option, default, bad) in defaults {
-        assert_eq!(get(socket, option), default, "{option}");
-        // SAFETY: a pointer to an int and its size.
-        let rc = unsafe { zmq_setsockopt(socket, option, (&raw const bad).cast(), size_of::<c_int>()) };
-        assert_eq!((rc, errno()), (-1, libc::EINVAL), "{option}");
-        set(socket, option, 1);
-        assert_eq!(get(socket, option), 1, "{option}");
+        assert_eq!(socket.int(option), Ok(default), "{option}");
+        assert_eq!(socket.try_set(option, &c_int::to_ne_bytes(bad)), Err(libc::EINVAL), "{option}");
+        socket.set(option, 1);
+        assert_eq!(socket.int(option), Ok(1), "{option}");
     }
-    zmq_close(socket);
+    socket.close();
     for mode in ZMQ_NORM_FIXED..=ZMQ_NORM_CCE_ECNONLY {
-        let socket = open(context, ZMQ_PUB);
+        let socket = context.patient(ZMQ_PUB);
         for (option, value) in [
             (ZMQ_NORM_MODE, mode),
             (ZMQ_NORM_NUM_AUTOPARITY, 6),
             (ZMQ_NORM_PUSH, 1),
             (ZMQ_NORM_BLOCK_SIZE, 1),
         ] {
-            set(socket, option, value);
+            socket.set(option, value);
         }
-        connect(socket, &format!("norm://{NETWORK}:17607"));
-        send(socket, b"into the void", 0).unwrap();
-        zmq_close(socket);
+        socket.connect(&format!("norm://{NETWORK}:17607"));
+        socket.try_send(b"into the void", 0).unwrap();
+        socket.close();
     }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.term();
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let context = zmq_ctx_new();
-    let socket = open(context, ZMQ_PUSH);
-    assert_eq!(try_connect(socket, &format!("norm://{NETWORK}:17608")), Err(Errno::NOCOMPATPROTO.0));
-    zmq_close(socket);
-    let socket = open(context, ZMQ_SUB);
+    let context = Context::new();
+    let socket = context.patient(ZMQ_PUSH);
+    assert_eq!(socket.try_connect(&format!("norm://{NETWORK}:17608")), Err(Errno::NOCOMPATPROTO.0));
+    socket.close();
+    let socket = context.patient(ZMQ_SUB);
     for endpoint in
         ["norm://nosuchif;239.1.2.3:5", "norm://239.1.2.3", "norm://lo;239.1.2.3:0", "norm://0,239.1.2.3:5"]
     {
-        assert_eq!(try_connect(socket, endpoint), Err(libc::EINVAL), "{endpoint}");
+        assert_eq!(socket.try_connect(endpoint), Err(libc::EINVAL), "{endpoint}");
     }
-    zmq_close(socket);
-    let socket = open(context, ZMQ_PUB);
-    set(socket, ZMQ_NORM_SEGMENT_SIZE, 65_001);
-    assert_eq!(try_connect(socket, &format!("norm://{NETWORK}:17609")), Err(libc::EINVAL));
-    zmq_close(socket);
-    assert_eq!(zmq_ctx_term(context), 0);
+    socket.close();
+    let socket = context.patient(ZMQ_PUB);
+    socket.set(ZMQ_NORM_SEGMENT_SIZE, 65_001);
+    assert_eq!(socket.try_connect(&format!("norm://{NETWORK}:17609")), Err(libc::EINVAL));
+    socket.close();
+    context.term();
     // SAFETY: a C string.
     assert_eq!(unsafe { zmq_has(c"norm".as_ptr()) }, 1);
-}
-
-fn get(socket: Socket, option: c_int) -> c_int {
-    let (mut value, mut length) = (-1, size_of::<c_int>());
-    // SAFETY: room for an int, and its size.
-    let rc = unsafe { zmq_getsockopt(socket, option, (&raw mut value).cast(), &raw mut length) };
-    assert_eq!(rc, 0, "{}", errno());
-    value
 }

@@ -9,12 +9,12 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 /// Runs `test` on a socket of this type, in a context of its own.
-fn with(kind: c_int, test: impl FnOnce(*mut c_void, Socket)) {
-    let context = zmq_ctx_new();
-    let socket = open(context, kind);
+fn with(kind: c_int, test: impl FnOnce(Context, Socket)) {
+    let context = Context::new();
+    let socket = context.patient(kind);
     test(context, socket);
-    assert_eq!(zmq_close(socket), 0);
-    assert_eq!(zmq_ctx_term(context), 0);
+    socket.close();
+    context.term();
 }
 
 #[test]
@@ -22,10 +22,10 @@ fn null_is_no_endpoint_to_unbind_but_the_end_of_the_context_comes_first() {
     with(ZMQ_PAIR, |context, socket| {
         // SAFETY: NULL is allowed.
         unsafe {
-            assert_eq!((zmq_unbind(socket, ptr::null()), errno()), (-1, libc::EINVAL));
-            assert_eq!((zmq_disconnect(socket, ptr::null()), errno()), (-1, libc::EINVAL));
-            assert_eq!(zmq_ctx_shutdown(context), 0);
-            assert_eq!((zmq_disconnect(socket, ptr::null()), errno()), (-1, zmq::errno::Errno::TERM.0));
+            assert_eq!((zmq_unbind(socket.0, ptr::null()), zmq_errno()), (-1, libc::EINVAL));
+            assert_eq!((zmq_disconnect(socket.0, ptr::null()), zmq_errno()), (-1, libc::EINVAL));
+            context.shutdown();
+            assert_eq!((zmq_disconnect(socket.0, ptr::null()), zmq_errno()), (-1, zmq::errno::Errno::TERM.0));
         }
     });
 }
@@ -33,30 +33,24 @@ fn null_is_no_endpoint_to_unbind_but_the_end_of_the_context_comes_first() {
 #[test]
 fn that_there_is_no_room_for_a_socket_is_said_before_that_there_is_no_such_type() {
     with(ZMQ_PAIR, |context, _| {
-        assert!(zmq_socket(context, 99).is_null());
-        assert_eq!(errno(), libc::EINVAL);
+        assert!(zmq_socket(context.0, 99).is_null());
+        assert_eq!(zmq_errno(), libc::EINVAL);
     });
-    let context = zmq_ctx_new();
-    assert_eq!(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 1), 0);
-    let socket = open(context, ZMQ_PAIR);
-    assert!(zmq_socket(context, 99).is_null());
-    assert_eq!(errno(), libc::EMFILE);
-    assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
+    let context = Context::new();
+    assert_eq!(zmq_ctx_set(context.0, ZMQ_MAX_SOCKETS, 1), 0);
+    let socket = context.patient(ZMQ_PAIR);
+    assert!(zmq_socket(context.0, 99).is_null());
+    assert_eq!(zmq_errno(), libc::EMFILE);
+    assert_eq!((zmq_close(socket.0), zmq_ctx_term(context.0)), (0, 0));
 }
 
 /// Whether another thread can use the socket of `hint` while its callback runs.
 static UNLOCKED: Mutex<Vec<bool>> = Mutex::new(Vec::new());
 
 unsafe extern "C" fn use_socket(_: *mut c_void, hint: *mut c_void) {
-    let (socket, (sender, receiver)) = (hint.addr(), mpsc::channel());
+    let (socket, (sender, receiver)) = (Socket(hint), mpsc::channel());
     std::thread::spawn(move || {
-        let (mut kind, mut size) = (0, size_of::<c_int>());
-        // SAFETY: the places are as large as said.
-        unsafe {
-            let socket = ptr::without_provenance_mut(socket);
-            zmq_getsockopt(socket, ZMQ_TYPE, (&raw mut kind).cast(), &raw mut size);
-        }
-        let _ = sender.send(kind == ZMQ_PAIR);
+        let _ = sender.send(socket.int(ZMQ_TYPE) == Ok(ZMQ_PAIR));
     });
     let used = receiver.recv_timeout(Duration::from_secs(10)) == Ok(true);
     UNLOCKED.lock().unwrap().push(used);
@@ -65,10 +59,9 @@ unsafe extern "C" fn use_socket(_: *mut c_void, hint: *mut c_void) {
 #[test]
 fn what_a_message_held_before_it_is_received_into_is_given_back_with_the_socket_unlocked() {
     with(ZMQ_PAIR, |context, socket| {
-        let peer = open(context, ZMQ_PAIR);
-        // SAFETY: the endpoint is a string.
-        assert_eq!(unsafe { zmq_bind(socket, c"inproc://held".as_ptr()) }, 0);
-        connect(peer, "inproc://held");
+        let peer = context.patient(ZMQ_PAIR);
+        socket.bind("inproc://held");
+        peer.connect("inproc://held");
         for size in [0, 8, 100] {
             let mut msg = MaybeUninit::<zmq_msg_t>::uninit();
             let msg = msg.as_mut_ptr();
@@ -76,18 +69,18 @@ fn what_a_message_held_before_it_is_received_into_is_given_back_with_the_socket_
             // SAFETY: a message of ours, of bytes that outlive it.
             unsafe {
                 assert_eq!(
-                    zmq_msg_init_data(msg, data.as_mut_ptr().cast(), size, Some(use_socket), socket),
+                    zmq_msg_init_data(msg, data.as_mut_ptr().cast(), size, Some(use_socket), socket.0),
                     0
                 );
-                assert_eq!(zmq_send(peer, b"x".as_ptr().cast(), 1, 0), 1);
+                assert_eq!(zmq_send(peer.0, b"x".as_ptr().cast(), 1, 0), 1);
                 // Once for the command, which goes the long way.
-                assert_eq!(zmq_send(peer, b"y".as_ptr().cast(), 1, 0), 1);
+                assert_eq!(zmq_send(peer.0, b"y".as_ptr().cast(), 1, 0), 1);
                 let mut first = 0u8;
-                assert_eq!(zmq_recv(socket, (&raw mut first).cast(), 1, 0), 1);
-                assert_eq!((zmq_msg_recv(msg, socket, 0), zmq_msg_close(msg)), (1, 0));
+                assert_eq!(zmq_recv(socket.0, (&raw mut first).cast(), 1, 0), 1);
+                assert_eq!((zmq_msg_recv(msg, socket.0, 0), zmq_msg_close(msg)), (1, 0));
             }
         }
-        assert_eq!(zmq_close(peer), 0);
+        peer.close();
     });
     assert_eq!(*UNLOCKED.lock().unwrap(), [true; 3]);
 }
@@ -101,7 +94,7 @@ fn a_message_outlives_a_receive_that_the_socket_cannot_do_at_all() {
             // SAFETY: a message of ours.
             unsafe {
                 assert_eq!(zmq_msg_init_size(msg, 40), 0);
-                assert_eq!(zmq_msg_recv(msg, socket, ZMQ_DONTWAIT), -1);
+                assert_eq!(zmq_msg_recv(msg, socket.0, ZMQ_DONTWAIT), -1);
                 assert_eq!(zmq_msg_size(msg), left, "type {kind}");
                 assert_eq!(zmq_msg_close(msg), 0);
             }
@@ -117,9 +110,9 @@ fn a_message_that_could_not_be_sent_says_whether_it_was_a_part() {
         // SAFETY: a message of ours.
         unsafe {
             assert_eq!(zmq_msg_init_size(msg, 3), 0);
-            assert_eq!(zmq_msg_send(msg, socket, ZMQ_DONTWAIT | ZMQ_SNDMORE), -1);
+            assert_eq!(zmq_msg_send(msg, socket.0, ZMQ_DONTWAIT | ZMQ_SNDMORE), -1);
             assert_eq!((zmq_msg_size(msg), zmq_msg_more(msg)), (3, 1));
-            assert_eq!(zmq_msg_send(msg, socket, ZMQ_DONTWAIT), -1);
+            assert_eq!(zmq_msg_send(msg, socket.0, ZMQ_DONTWAIT), -1);
             assert_eq!((zmq_msg_size(msg), zmq_msg_more(msg)), (3, 0));
             assert_eq!(zmq_msg_close(msg), 0);
         }
@@ -129,36 +122,36 @@ fn a_message_that_could_not_be_sent_says_whether_it_was_a_part() {
 #[test]
 fn a_mark_changed_before_anybody_was_bound_counts_on_top_of_the_binders() {
     with(ZMQ_PULL, |context, late| {
-        let early = open(context, ZMQ_PUSH);
-        connect(early, "inproc://marks");
-        set(late, ZMQ_RCVHWM, 2);
+        let early = context.patient(ZMQ_PUSH);
+        early.connect("inproc://marks");
+        late.set(ZMQ_RCVHWM, 2);
         // SAFETY: C strings and a slice.
         unsafe {
-            assert_eq!(zmq_bind(late, c"inproc://marks".as_ptr()), 0);
-            set(early, ZMQ_SNDHWM, 1);
+            assert_eq!(zmq_bind(late.0, c"inproc://marks".as_ptr()), 0);
+            early.set(ZMQ_SNDHWM, 1);
             let sent =
-                (0..10).take_while(|_| zmq_send(early, c"x".as_ptr().cast(), 1, ZMQ_DONTWAIT) == 1).count();
+                (0..10).take_while(|_| zmq_send(early.0, c"x".as_ptr().cast(), 1, ZMQ_DONTWAIT) == 1).count();
             assert_eq!(sent, 3);
         }
-        assert_eq!(zmq_close(early), 0);
+        early.close();
     });
 }
 
 /// Has `socket` connect to a port where nobody listens, and waits until it knows.
-fn connect_in_vain(context: *mut c_void, socket: Socket) -> CString {
+fn connect_in_vain(context: Context, socket: Socket) -> CString {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = CString::new(format!("tcp://127.0.0.1:{port}")).unwrap();
     let events = CString::new(format!("inproc://events-{port}")).unwrap();
-    let monitor = open(context, ZMQ_PAIR);
+    let monitor = context.patient(ZMQ_PAIR);
     // SAFETY: C strings.
     unsafe {
-        assert_eq!(zmq_socket_monitor(socket, events.as_ptr(), ZMQ_EVENT_CLOSED), 0);
-        assert_eq!(zmq_connect(monitor, events.as_ptr()), 0);
-        assert_eq!(zmq_connect(socket, endpoint.as_ptr()), 0);
-        recv_all(monitor, 0).unwrap();
-        assert_eq!(zmq_socket_monitor(socket, ptr::null(), 0), 0);
+        assert_eq!(zmq_socket_monitor(socket.0, events.as_ptr(), ZMQ_EVENT_CLOSED), 0);
+        assert_eq!(zmq_connect(monitor.0, events.as_ptr()), 0);
+        assert_eq!(zmq_connect(socket.0, endpoint.as_ptr()), 0);
+        monitor.try_frames(0).unwrap();
+        assert_eq!(zmq_socket_monitor(socket.0, ptr::null(), 0), 0);
     }
-    assert_eq!(zmq_close(monitor), 0);
+    monitor.close();
     endpoint
 }
 
@@ -166,20 +159,20 @@ fn connect_in_vain(context: *mut c_void, socket: Socket) -> CString {
 fn an_endpoint_whose_only_attempt_has_failed_takes_messages_until_it_is_disconnected() {
     for interval_ms in [0, -1] {
         with(ZMQ_PUSH, |context, socket| {
-            set(socket, ZMQ_RECONNECT_IVL, interval_ms);
+            socket.set(ZMQ_RECONNECT_IVL, interval_ms);
             let endpoint = connect_in_vain(context, socket);
             // The I/O thread is done with the first once it has told of the second.
-            let other = open(context, ZMQ_PUSH);
+            let other = context.patient(ZMQ_PUSH);
             connect_in_vain(context, other);
             // SAFETY: C strings.
             unsafe {
-                let send = || zmq_send(socket, c"x".as_ptr().cast(), 1, ZMQ_DONTWAIT);
+                let send = || zmq_send(socket.0, c"x".as_ptr().cast(), 1, ZMQ_DONTWAIT);
                 assert_eq!(send(), 1);
-                assert_eq!(zmq_disconnect(socket, endpoint.as_ptr()), 0);
-                assert_eq!((send(), errno()), (-1, libc::EAGAIN));
-                assert_eq!((zmq_disconnect(socket, endpoint.as_ptr()), errno()), (-1, libc::ENOENT));
+                assert_eq!(zmq_disconnect(socket.0, endpoint.as_ptr()), 0);
+                assert_eq!((send(), zmq_errno()), (-1, libc::EAGAIN));
+                assert_eq!((zmq_disconnect(socket.0, endpoint.as_ptr()), zmq_errno()), (-1, libc::ENOENT));
             }
-            assert_eq!(zmq_close(other), 0);
+            other.close();
         });
     }
 }
@@ -188,57 +181,57 @@ fn an_endpoint_whose_only_attempt_has_failed_takes_messages_until_it_is_disconne
 fn a_version_of_events_that_nobody_knows_is_taken_and_nothing_is_told() {
     with(ZMQ_PUSH, |context, socket| {
         let name = c"inproc://events".as_ptr();
-        let monitor = open(context, ZMQ_PAIR);
+        let monitor = context.patient(ZMQ_PAIR);
         // SAFETY: C strings.
         unsafe {
             let tcp = c"tcp://127.0.0.1:*".as_ptr();
             assert_eq!(
-                (zmq_socket_monitor_versioned(socket, tcp, 1, 3, 0), errno()),
+                (zmq_socket_monitor_versioned(socket.0, tcp, 1, 3, 0), zmq_errno()),
                 (-1, libc::EPROTONOSUPPORT)
             );
-            assert_eq!(zmq_socket_monitor_versioned(socket, name, 0xffff, 3, ZMQ_PAIR), 0);
-            assert_eq!(zmq_connect(monitor, name), 0);
-            assert_eq!(zmq_bind(socket, tcp), 0);
-            assert_eq!(recv_all(monitor, ZMQ_DONTWAIT), Err(libc::EAGAIN));
+            assert_eq!(zmq_socket_monitor_versioned(socket.0, name, 0xffff, 3, ZMQ_PAIR), 0);
+            assert_eq!(zmq_connect(monitor.0, name), 0);
+            assert_eq!(zmq_bind(socket.0, tcp), 0);
+            assert_eq!(monitor.try_frames(ZMQ_DONTWAIT), Err(libc::EAGAIN));
         }
-        assert_eq!(zmq_close(monitor), 0);
+        monitor.close();
     });
 }
 
 #[test]
 fn whether_more_follows_is_told_of_the_last_frame_received_whatever_comes_between() {
     with(ZMQ_PAIR, |context, socket| {
-        let peer = open(context, ZMQ_PAIR);
-        let more = |socket: *mut c_void, room: usize| {
+        let peer = context.patient(ZMQ_PAIR);
+        let more = |socket: Socket, room: usize| {
             let (mut told, mut len) = ([-1; 2], room);
             // SAFETY: room for two numbers.
-            let rc = unsafe { zmq_getsockopt(socket, ZMQ_RCVMORE, told.as_mut_ptr().cast(), &raw mut len) };
-            if rc == 0 { Ok((told[0], len)) } else { Err(errno()) }
+            let rc = unsafe { zmq_getsockopt(socket.0, ZMQ_RCVMORE, told.as_mut_ptr().cast(), &raw mut len) };
+            if rc == 0 { Ok((told[0], len)) } else { Err(zmq_errno()) }
         };
         // SAFETY: strings and buffers of ours.
         unsafe {
-            assert_eq!(zmq_bind(socket, c"inproc://more".as_ptr()), 0);
-            assert_eq!(zmq_connect(peer, c"inproc://more".as_ptr()), 0);
+            assert_eq!(zmq_bind(socket.0, c"inproc://more".as_ptr()), 0);
+            assert_eq!(zmq_connect(peer.0, c"inproc://more".as_ptr()), 0);
             assert_eq!(more(socket, 4), Ok((0, 4)));
             for flags in [ZMQ_SNDMORE, ZMQ_SNDMORE, 0] {
-                assert_eq!(zmq_send(peer, ptr::null(), 0, flags), 0);
+                assert_eq!(zmq_send(peer.0, ptr::null(), 0, flags), 0);
             }
             let mut byte = 0u8;
             for expected in [1, 1, 0] {
-                assert_eq!(zmq_recv(socket, (&raw mut byte).cast(), 1, 0), 0);
+                assert_eq!(zmq_recv(socket.0, (&raw mut byte).cast(), 1, 0), 0);
                 assert_eq!(more(socket, 4), Ok((expected, 4)));
                 // What is sent, or not received, changes nothing.
-                assert_eq!(zmq_send(socket, ptr::null(), 0, 0), 0);
+                assert_eq!(zmq_send(socket.0, ptr::null(), 0, 0), 0);
                 assert_eq!(more(socket, 8), Ok((expected, 4)));
             }
-            assert_eq!(zmq_recv(socket, (&raw mut byte).cast(), 1, ZMQ_DONTWAIT), -1);
+            assert_eq!(zmq_recv(socket.0, (&raw mut byte).cast(), 1, ZMQ_DONTWAIT), -1);
             assert_eq!(more(socket, 4), Ok((0, 4)));
             assert_eq!(more(socket, 3), Err(libc::EINVAL));
-            assert_eq!(zmq_ctx_shutdown(context), 0);
-            assert_eq!(zmq_recv(socket, (&raw mut byte).cast(), 1, 0), -1);
+            context.shutdown();
+            assert_eq!(zmq_recv(socket.0, (&raw mut byte).cast(), 1, 0), -1);
             assert_eq!(more(socket, 4), Err(zmq::errno::Errno::TERM.0));
         }
-        assert_eq!(zmq_close(peer), 0);
+        peer.close();
         assert_eq!(more(peer, 4), Err(libc::ENOTSOCK));
     });
 }

@@ -150,58 +150,48 @@ impl Seen {
 }
 
 fn events(socket: Socket) {
-    let (mut value, mut len) = (0, size_of::<i32>());
-    // SAFETY: room for an int, and its size.
-    let rc = unsafe { zmq_getsockopt(socket, ZMQ_EVENTS, (&raw mut value).cast(), &raw mut len) };
-    assert_eq!(rc, 0, "{}", errno());
-}
-
-fn poll(sockets: [Socket; 2]) {
-    let mut items =
-        sockets.map(|socket| zmq_pollitem_t { socket, fd: 0, events: ZMQ_POLLIN as i16, revents: 0 });
-    // SAFETY: two items.
-    let rc = unsafe { zmq_poll(items.as_mut_ptr(), 2, TIMEOUT.as_millis() as _) };
-    assert!(rc >= 0, "{}", errno());
+    socket.int(ZMQ_EVENTS).unwrap();
 }
 
 /// All that a program may call, again and again while the peer pours.
 fn under_flood(socket_type: SocketType, peer: &str, flood: Flood, poured: Duration) -> Seen {
-    let context = zmq_ctx_new();
-    let socket = open(context, socket_type as i32);
-    set(socket, ZMQ_RCVTIMEO, TIMEOUT.as_millis() as i32);
-    set(socket, ZMQ_SNDTIMEO, TIMEOUT.as_millis() as i32);
+    let context = Context::new();
+    let socket = context.patient(socket_type as i32);
+    socket.set(ZMQ_RCVTIMEO, TIMEOUT.as_millis() as i32);
+    socket.set(ZMQ_SNDTIMEO, TIMEOUT.as_millis() as i32);
     match socket_type {
-        SocketType::Sub => set_bytes(socket, ZMQ_SUBSCRIBE, b"match"),
+        SocketType::Sub => socket.set_bytes(ZMQ_SUBSCRIBE, b"match"),
         // SAFETY: a C string.
-        SocketType::Dish => assert_eq!(unsafe { zmq_join(socket, c"match".as_ptr()) }, 0),
+        SocketType::Dish => assert_eq!(unsafe { zmq_join(socket.0, c"match".as_ptr()) }, 0),
         _ => {}
     }
-    let (other, ticker) = (open(context, ZMQ_PULL), open(context, ZMQ_PUSH));
-    let endpoint = bind(socket);
-    connect(ticker, &bind(other));
-    send(ticker, b"connected", 0).unwrap();
-    recv(other, 0).unwrap();
+    let (other, ticker) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    let endpoint = socket.bind_anywhere();
+    ticker.connect(&other.bind_anywhere());
+    ticker.try_send(b"connected", 0).unwrap();
+    other.try_frame(0).unwrap();
     let (over, start) = (AtomicBool::new(false), Instant::now());
     let mut seen = Seen { longest: (Duration::ZERO, ""), late: Duration::ZERO };
-    let ticker = ticker.expose_provenance();
     let address: SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
     // Connections that were closed keep their ports for a minute: those of other tests are to be left for them.
     let from = Ipv4Addr::new(127, 1 + socket_type as u8, 1 + flood as u8, 1);
     thread::scope(|scope| {
         scope.spawn(|| pour_on(from, address, &hello(Version::V3, peer, b""), flood, start + poured));
         scope.spawn(|| {
-            let ticker = std::ptr::with_exposed_provenance_mut(ticker);
             while !over.load(Ordering::Relaxed) {
                 let now = u64::try_from(start.elapsed().as_micros()).unwrap();
-                send(ticker, &now.to_ne_bytes(), 0).unwrap();
+                ticker.try_send(&now.to_ne_bytes(), 0).unwrap();
                 // It ticks; nothing waits for it.
                 thread::sleep(Duration::from_millis(2));
             }
         });
         let mut heard = start;
         while start.elapsed() < poured {
-            seen.time("poll", TIMEOUT, || poll([socket, other]));
-            while let Ok((told, _)) = recv(other, ZMQ_DONTWAIT) {
+            seen.time("poll", TIMEOUT, || {
+                poll(&mut [socket, other].map(|socket| socket.item(ZMQ_POLLIN)), TIMEOUT.as_millis() as i64)
+                    .unwrap()
+            });
+            while let Ok((told, _)) = other.try_frame(ZMQ_DONTWAIT) {
                 let sent = Duration::from_micros(u64::from_ne_bytes(told.try_into().unwrap()));
                 seen.late = seen.late.max(start.elapsed().saturating_sub(sent));
                 heard = Instant::now();
@@ -209,18 +199,16 @@ fn under_flood(socket_type: SocketType, peer: &str, flood: Flood, poured: Durati
             // One that never comes is late as well.
             seen.late = seen.late.max(heard.elapsed());
             seen.time("events", Duration::ZERO, || events(socket));
-            let _ = seen.time("send", Duration::ZERO, || send(socket, b"x", ZMQ_DONTWAIT));
+            let _ = seen.time("send", Duration::ZERO, || socket.try_send(b"x", ZMQ_DONTWAIT));
             for _ in 0..5 {
-                let _ = seen.time("recv", Duration::ZERO, || recv(socket, ZMQ_DONTWAIT));
+                let _ = seen.time("recv", Duration::ZERO, || socket.try_frame(ZMQ_DONTWAIT));
             }
-            let _ = seen.time("recv that waits", TIMEOUT, || recv(socket, 0));
+            let _ = seen.time("recv that waits", TIMEOUT, || socket.try_frame(0));
         }
         over.store(true, Ordering::Relaxed);
     });
-    seen.time("close", Duration::ZERO, || zmq_close(socket));
-    zmq_close(other);
-    zmq_close(std::ptr::with_exposed_provenance_mut(ticker));
-    assert_eq!(zmq_ctx_term(context), 0);
+    seen.time("close", Duration::ZERO, || socket.close());
+    context.end(&[other, ticker]);
     seen
 }
 

@@ -13,27 +13,24 @@ unsafe extern "C" fn freed(_data: *mut c_void, _hint: *mut c_void) {
 }
 
 /// A pair over inproc.
-fn pair(from: c_int, to: c_int, test: impl FnOnce(*mut c_void, *mut c_void)) {
-    let context = zmq_ctx_new();
-    let (from, to) = (open(context, from), open(context, to));
-    // SAFETY: valid endpoints, live sockets.
-    unsafe {
-        assert_eq!(zmq_bind(to, c"inproc://handed over".as_ptr()), 0);
-        assert_eq!(zmq_connect(from, c"inproc://handed over".as_ptr()), 0);
-    }
+fn pair(from: c_int, to: c_int, test: impl FnOnce(Socket, Socket)) {
+    let context = Context::new();
+    let (from, to) = (context.patient(from), context.patient(to));
+    to.bind("inproc://handed over");
+    from.connect("inproc://handed over");
     test(from, to);
-    assert_eq!((zmq_close(from), zmq_close(to), zmq_ctx_term(context)), (0, 0, 0));
+    context.end(&[from, to]);
 }
 
 /// Sends `len` bytes of `byte` as a message; where they lie.
-fn send(socket: *mut c_void, byte: u8, len: usize, flags: c_int) -> *mut c_void {
+fn send(socket: Socket, byte: u8, len: usize, flags: c_int) -> *mut c_void {
     let mut msg = MaybeUninit::<zmq_msg_t>::uninit();
     // SAFETY: the message is made before it is used, and its bytes are written.
     unsafe {
         assert_eq!(zmq_msg_init_size(msg.as_mut_ptr(), len), 0);
         let data = zmq_msg_data(msg.as_mut_ptr());
         ptr::write_bytes(data.cast::<u8>(), byte, len);
-        assert_eq!(zmq_msg_send(msg.as_mut_ptr(), socket, flags), c_int::try_from(len).unwrap());
+        assert_eq!(zmq_msg_send(msg.as_mut_ptr(), socket.0, flags), c_int::try_from(len).unwrap());
         assert_eq!(zmq_msg_size(msg.as_ptr()), 0, "the empty message stays");
         assert_eq!(zmq_msg_close(msg.as_mut_ptr()), 0);
         data
@@ -41,12 +38,12 @@ fn send(socket: *mut c_void, byte: u8, len: usize, flags: c_int) -> *mut c_void 
 }
 
 /// Receives a message: its bytes, where they lie, and whether more follow.
-fn recv(socket: *mut c_void) -> (Vec<u8>, *mut c_void, bool) {
+fn recv(socket: Socket) -> (Vec<u8>, *mut c_void, bool) {
     let mut msg = MaybeUninit::<zmq_msg_t>::uninit();
     // SAFETY: the message is made before it is used.
     unsafe {
         assert_eq!(zmq_msg_init(msg.as_mut_ptr()), 0);
-        let size = zmq_msg_recv(msg.as_mut_ptr(), socket, 0);
+        let size = zmq_msg_recv(msg.as_mut_ptr(), socket.0, 0);
         let data = zmq_msg_data(msg.as_mut_ptr());
         let bytes = std::slice::from_raw_parts(data.cast::<u8>(), usize::try_from(size).unwrap()).to_vec();
         let more = zmq_msg_more(msg.as_ptr()) == 1;
@@ -67,7 +64,7 @@ fn messages_of_all_sizes_arrive_in_order_and_in_parts() {
                 // SAFETY: closed below.
                 assert_eq!(unsafe { zmq_msg_init_size(holder.as_mut_ptr(), len) }, 0);
                 send(from, byte, 3000, 0);
-                if to_router(to) {
+                if to.int(ZMQ_TYPE) == Ok(ZMQ_ROUTER) {
                     assert!(recv(to).2, "a routing id");
                 }
                 let (bytes, there, more) = recv(to);
@@ -77,19 +74,11 @@ fn messages_of_all_sizes_arrive_in_order_and_in_parts() {
                 assert_eq!(unsafe { zmq_msg_close(holder.as_mut_ptr()) }, 0);
                 let mut buffer = [0u8; 100];
                 // SAFETY: a buffer of that length.
-                let size = unsafe { zmq_recv(to, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+                let size = unsafe { zmq_recv(to.0, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
                 assert_eq!((size, buffer), (3000, [byte; 100]), "cut off, but told of");
             }
         });
     }
-}
-
-/// Whether it is a ROUTER.
-fn to_router(socket: *mut c_void) -> bool {
-    let (mut kind, mut size) = (0 as c_int, size_of::<c_int>());
-    // SAFETY: an int and its size.
-    let asked = unsafe { zmq_getsockopt(socket, ZMQ_TYPE, (&raw mut kind).cast(), &raw mut size) };
-    asked == 0 && kind == ZMQ_ROUTER
 }
 
 #[test]
@@ -102,7 +91,7 @@ fn a_lent_message_is_given_back_once_it_was_read() {
             unsafe {
                 let data = DATA.as_ptr().cast_mut().cast();
                 assert_eq!(zmq_msg_init_data(msg.as_mut_ptr(), data, 4000, Some(freed), ptr::null_mut()), 0);
-                assert_eq!(zmq_msg_send(msg.as_mut_ptr(), from, 0), 4000);
+                assert_eq!(zmq_msg_send(msg.as_mut_ptr(), from.0, 0), 4000);
                 assert_eq!(FREED.load(Ordering::SeqCst), number, "not before");
             }
             let (bytes, at, more) = recv(to);

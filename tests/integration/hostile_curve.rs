@@ -3,7 +3,6 @@
 
 use crate::support::bench::*;
 use crate::support::curve::{self, Claims, Client, SERVER, message, public};
-use std::ffi::c_void;
 
 const UNEXPECTED_COMMAND: u32 = ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND as u32;
 const INVALID_SEQUENCE: u32 = ZMQ_PROTOCOL_ERROR_ZMTP_INVALID_SEQUENCE as u32;
@@ -33,12 +32,12 @@ fn an_honest_client_made_by_hand_gets_in() {
         let sealed = client.message(&key, flags, text);
         pour(&mut client.stream, &frame(Version::V3, 0, &sealed));
     }
-    assert_eq!(recv_all(bench.socket, 0).unwrap(), [b"one", b"two"]);
-    assert_eq!(recv_all(bench.socket, 0).unwrap(), [vec![9; 100_000]]);
+    assert_eq!(bench.socket.try_frames(0).unwrap(), [b"one", b"two"]);
+    assert_eq!(bench.socket.try_frames(0).unwrap(), [vec![9; 100_000]]);
     // Counters may leave numbers out.
     let sealed = message(&key, client.counter() + 1000, 0, b"far ahead");
     pour(&mut client.stream, &frame(Version::V3, 0, &sealed));
-    assert_eq!(recv_all(bench.socket, 0).unwrap(), [b"far ahead"]);
+    assert_eq!(bench.socket.try_frames(0).unwrap(), [b"far ahead"]);
     bench.good();
 }
 
@@ -74,7 +73,7 @@ fn a_recorded_handshake() {
     let key = client.key(&welcome);
     let sealed = client.message(&key, 0, b"still in");
     pour(&mut client.stream, &frame(Version::V3, 0, &sealed));
-    assert_eq!(recv_all(bench.socket, 0).unwrap(), [b"still in"]);
+    assert_eq!(bench.socket.try_frames(0).unwrap(), [b"still in"]);
     // The same INITIATE on the same connection is no MESSAGE.
     client.say(&initiate);
     dropped(&mut bench, client, UNEXPECTED_COMMAND);
@@ -195,7 +194,7 @@ fn messages_that_come_again() {
             pour(&mut client.stream, &frame(Version::V3, 0, &sealed));
         }
         for _ in 0..=others {
-            assert_eq!(recv_all(bench.socket, 0).unwrap(), [b"once"]);
+            assert_eq!(bench.socket.try_frames(0).unwrap(), [b"once"]);
         }
         pour(&mut client.stream, &frame(Version::V3, 0, &first));
         dropped(&mut bench, client, INVALID_SEQUENCE);
@@ -208,7 +207,7 @@ fn counters_that_go_down() {
     for (high, low) in [(1000, 999), (u64::MAX, 5), (7, 0), (1 << 32, 1 << 31)] {
         let (mut client, key) = Client::connected(&bench);
         pour(&mut client.stream, &frame(Version::V3, 0, &message(&key, high, 0, b"high")));
-        assert_eq!(recv_all(bench.socket, 0).unwrap(), [b"high"]);
+        assert_eq!(bench.socket.try_frames(0).unwrap(), [b"high"]);
         pour(&mut client.stream, &frame(Version::V3, 0, &message(&key, low, 0, b"low")));
         dropped(&mut bench, client, INVALID_SEQUENCE);
     }
@@ -225,7 +224,7 @@ fn what_the_server_has_said_thrown_back_at_it() {
     let (mut client, _) = Client::connected_as(&bench, b"DEALER");
     // To one of the two each.
     for _ in 0..2 {
-        send(bench.socket, b"to whoever", 0).unwrap();
+        bench.socket.try_send(b"to whoever", 0).unwrap();
     }
     let said = client.read_command();
     assert_eq!(&said[..8], b"\x07MESSAGE");
@@ -296,26 +295,23 @@ fn downgrade(bench: &mut Bench, own: &str) {
 }
 
 /// An authenticator that knows no better, until the context ends.
-fn let_everybody_in(context: *mut c_void) {
-    let handler = open(context, ZMQ_REP);
-    // SAFETY: a C string.
-    assert_eq!(unsafe { zmq_bind(handler, c"inproc://zeromq.zap.01".as_ptr()) }, 0);
-    let handler = handler as usize;
+fn let_everybody_in(context: Context) {
+    let handler = context.patient(ZMQ_REP);
+    handler.bind("inproc://zeromq.zap.01");
     std::thread::spawn(move || {
-        let handler = handler as Socket;
         loop {
-            match recv_all(handler, 0) {
+            match handler.try_frames(0) {
                 Ok(request) => {
                     let reply: [&[u8]; 6] = [b"1.0", &request[1], b"200", b"OK", b"", b""];
                     for (i, frame) in reply.into_iter().enumerate() {
-                        let _ = send(handler, frame, if i < 5 { ZMQ_SNDMORE } else { 0 });
+                        let _ = handler.try_send(frame, if i < 5 { ZMQ_SNDMORE } else { 0 });
                     }
                 }
                 Err(libc::EAGAIN) => {}
                 Err(_) => break,
             }
         }
-        zmq_close(handler);
+        handler.close();
     });
 }
 
@@ -331,12 +327,12 @@ fn downgrades_from_plain() {
         ZMQ_PUSH,
         |context, socket| {
             let_everybody_in(context);
-            set(socket, ZMQ_PLAIN_SERVER, 1);
-            set_bytes(socket, ZMQ_ZAP_DOMAIN, b"global");
+            socket.set(ZMQ_PLAIN_SERVER, 1);
+            socket.set_bytes(ZMQ_ZAP_DOMAIN, b"global");
         },
         |socket| {
-            set_bytes(socket, ZMQ_PLAIN_USERNAME, b"alice");
-            set_bytes(socket, ZMQ_PLAIN_PASSWORD, b"rabbit");
+            socket.set_bytes(ZMQ_PLAIN_USERNAME, b"alice");
+            socket.set_bytes(ZMQ_PLAIN_PASSWORD, b"rabbit");
         },
     );
     downgrade(&mut bench, "PLAIN");
@@ -354,34 +350,31 @@ const SECRET: &[u8] = b"for the server's eyes only";
 /// its monitor told of the handshake.
 fn impostor(says: &[u8], honest_key: bool) -> (Vec<u8>, Vec<(i32, u32)>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let context = zmq_ctx_new();
-    let client = open(context, ZMQ_PUSH);
+    let context = Context::new();
+    let client = context.patient(ZMQ_PUSH);
     let server_key = if honest_key { public(&SERVER) } else { [0; 32] };
-    set_bytes(client, ZMQ_CURVE_SECRETKEY, &curve::HONEST);
-    set_bytes(client, ZMQ_CURVE_PUBLICKEY, &public(&curve::HONEST));
-    set_bytes(client, ZMQ_CURVE_SERVERKEY, &server_key);
-    set(client, ZMQ_HANDSHAKE_IVL, 1000);
-    set(client, ZMQ_RECONNECT_IVL, -1);
-    let monitor = monitor(context, client);
-    connect(client, &format!("tcp://{}", listener.local_addr().unwrap()));
+    client.set_bytes(ZMQ_CURVE_SECRETKEY, &curve::HONEST);
+    client.set_bytes(ZMQ_CURVE_PUBLICKEY, &public(&curve::HONEST));
+    client.set_bytes(ZMQ_CURVE_SERVERKEY, &server_key);
+    client.set(ZMQ_HANDSHAKE_IVL, 1000);
+    client.set(ZMQ_RECONNECT_IVL, -1);
+    let monitor = Monitor::of(context, client);
+    client.connect(&format!("tcp://{}", listener.local_addr().unwrap()));
     // It may be gone already.
-    let _ = send(client, SECRET, ZMQ_DONTWAIT);
+    let _ = client.try_send(SECRET, ZMQ_DONTWAIT);
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     pour(&mut stream, says);
     let heard = until_closed(&mut stream);
     let mut told = Vec::new();
     loop {
-        match event(monitor).unwrap() {
-            (ZMQ_EVENT_DISCONNECTED, _) => break,
-            (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED, _) => {}
-            event => told.push(event),
+        match monitor.try_event(0).unwrap() {
+            (ZMQ_EVENT_DISCONNECTED, ..) => break,
+            (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED, ..) => {}
+            (kind, value, _) => told.push((kind, value.cast_unsigned())),
         }
     }
-    for socket in [client, monitor] {
-        zmq_close(socket);
-    }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.end(&[client, monitor.0]);
     (heard, told)
 }
 

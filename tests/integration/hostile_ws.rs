@@ -1,10 +1,7 @@
 //! As hostile.rs, over WebSocket: whoever breaks HTTP, WebSocket, ZWS or TLS is dropped, and all others go on.
 
-use crate::support::bench::{
-    Bench, PATIENCE, Socket, ZMQ_EVENT_DISCONNECTED, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL, ZMQ_HANDSHAKE_IVL, ZMQ_HEARTBEAT_IVL, ZMQ_HEARTBEAT_TIMEOUT,
-    ZMQ_LINGER, ZMQ_MAXMSGSIZE, ZMQ_PULL, ZMQ_PUSH, pour, send, set, set_bytes, set_i64, until_closed,
-};
+use crate::support::bench::{Bench, PATIENCE, Socket, pour, until_closed};
+use crate::support::program::*;
 use crate::support::random::noise;
 use crate::support::wss;
 use crate::support::zws::{BINARY, CLOSE, COMMAND, MORE, PING, PONG, control, frame, header, peer, request};
@@ -70,22 +67,10 @@ fn a_request_of_a_megabyte() {
 
 #[test]
 fn a_slow_request_is_given_so_long_and_no_longer() {
-    let mut bench = pull(|socket| set(socket, ZMQ_HANDSHAKE_IVL, 200));
+    let mut bench = pull(|socket| socket.set(ZMQ_HANDSHAKE_IVL, 200));
     let whole = [request("ZWS2.0"), frame(0, b"me")].concat();
     let cuts = [0, 1, 4, 20, 100, whole.len() - 9, whole.len() - 8, whole.len() - 1];
-    let mut streams: Vec<_> = cuts
-        .iter()
-        .map(|cut| {
-            let mut stream = bench.attack();
-            stream.write_all(&whole[..*cut]).unwrap();
-            stream
-        })
-        .collect();
-    bench.good();
-    for stream in &mut streams {
-        until_closed(stream);
-        assert_eq!(bench.wait_for(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL), libc::ETIMEDOUT as u32);
-    }
+    bench.times_out(cuts.map(|cut| &whole[..cut]));
     // One byte at a time, for ever: it is the whole that has to be there in time.
     let mut stream = bench.attack();
     while stream.write_all(b"G").is_ok() && stream.write_all(b"ET / HTTP/1.1\r\nX: ").is_ok() {
@@ -142,7 +127,7 @@ fn noise_behind_a_handshake() {
 
 #[test]
 fn messages_longer_than_allowed() {
-    let mut bench = pull(|socket| set_i64(socket, ZMQ_MAXMSGSIZE, 20_000));
+    let mut bench = pull(|socket| socket.set_i64(ZMQ_MAXMSGSIZE, 20_000));
     for len in [20_002, 1 << 30, 1 << 50] {
         let mut stream = peer(&bench);
         pour(&mut stream, &frame(0, &[1; 20_000]));
@@ -198,8 +183,8 @@ fn pings_and_farewells_are_answered() {
 #[test]
 fn a_peer_that_does_not_answer_pings_is_given_up() {
     let mut bench = pull(|socket| {
-        set(socket, ZMQ_HEARTBEAT_IVL, 50);
-        set(socket, ZMQ_HEARTBEAT_TIMEOUT, 500);
+        socket.set(ZMQ_HEARTBEAT_IVL, 50);
+        socket.set(ZMQ_HEARTBEAT_TIMEOUT, 500);
     });
     let mut stream = peer(&bench);
     let mut ping = [0; 2];
@@ -221,12 +206,12 @@ fn a_socket_that_closes_says_farewell() {
     stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     let mut said = Vec::new();
     while said.is_empty() {
-        send(bench.socket, b"to whoever is there", 0).unwrap();
+        bench.socket.try_send(b"to whoever is there", 0).unwrap();
         let mut bytes = [0; 64];
         said.extend(stream.read(&mut bytes).map_or(&[][..], |n| &bytes[..n]));
     }
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    set(bench.socket, ZMQ_LINGER, 10_000);
+    bench.socket.set(ZMQ_LINGER, 10_000);
     drop(bench);
     said.extend(until_closed(&mut stream));
     assert!(said.ends_with(b"\x88\x02\x03\xe8"), "{said:?}");
@@ -234,26 +219,21 @@ fn a_socket_that_closes_says_farewell() {
 
 #[test]
 fn tls_or_nothing() {
-    let prepare = |_, socket| {
-        set_bytes(socket, ZMQ_WSS_CERT_PEM, wss::CERTIFICATE);
-        set_bytes(socket, ZMQ_WSS_KEY_PEM, wss::KEY);
-        set(socket, ZMQ_HANDSHAKE_IVL, 5000);
+    let prepare = |_, socket: Socket| {
+        socket.set_bytes(ZMQ_WSS_CERT_PEM, wss::CERTIFICATE);
+        socket.set_bytes(ZMQ_WSS_KEY_PEM, wss::KEY);
+        socket.set(ZMQ_HANDSHAKE_IVL, 5000);
     };
-    let prepare_good = |socket| {
-        set_bytes(socket, ZMQ_WSS_TRUST_PEM, wss::CERTIFICATE);
-        set_bytes(socket, ZMQ_WSS_HOSTNAME, wss::HOSTNAME);
+    let prepare_good = |socket: Socket| {
+        socket.set_bytes(ZMQ_WSS_TRUST_PEM, wss::CERTIFICATE);
+        socket.set_bytes(ZMQ_WSS_HOSTNAME, wss::HOSTNAME);
     };
     let mut bench = Bench::over("wss", ZMQ_PULL, ZMQ_PUSH, prepare, prepare_good);
     let mut attacks =
         vec![request("ZWS2.0"), vec![0; 5000], vec![0x16; 100_000], b"\x16\x03\x01\xff\xff".to_vec()];
     attacks.extend((1..20).map(|seed| noise(seed, 3000)));
     for bytes in attacks {
-        let mut stream = bench.attack();
-        if pour(&mut stream, &bytes) {
-            let _ = stream.shutdown(Shutdown::Write);
-        }
-        until_closed(&mut stream);
-        bench.wait_for(ZMQ_EVENT_DISCONNECTED);
+        bench.turns_away(&bytes);
         bench.good();
     }
     // What is large is many records.

@@ -1,7 +1,7 @@
 //! Who connects again: to a peer that turned it away, to another peer under the same address, and what each is owed.
 
-use crate::support::bench::curve_keypair;
 use crate::support::process::no_child_begins;
+use crate::support::program::curve_keypair;
 use crate::support::program::{Context, Monitor, Socket, poll};
 use crate::support::{PATIENCE, PATIENCE_MS};
 use std::collections::HashMap;

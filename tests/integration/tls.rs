@@ -12,25 +12,25 @@ use zmq::options::draft_number::{ZMQ_WSS_CERT_PEM, ZMQ_WSS_HOSTNAME, ZMQ_WSS_KEY
 type Seen = (Vec<u8>, Option<String>);
 
 fn serve(socket: Socket) {
-    set_bytes(socket, ZMQ_WSS_CERT_PEM, tls::SERVER);
-    set_bytes(socket, ZMQ_WSS_KEY_PEM, tls::SERVER_KEY);
+    socket.set_bytes(ZMQ_WSS_CERT_PEM, tls::SERVER);
+    socket.set_bytes(ZMQ_WSS_KEY_PEM, tls::SERVER_KEY);
 }
 
 /// Clients need a certificate of the authority.
 fn ask(socket: Socket) {
     serve(socket);
-    set_bytes(socket, ZMQ_FERRO_TLS_CLIENT_TRUST_PEM, tls::AUTHORITY);
+    socket.set_bytes(ZMQ_FERRO_TLS_CLIENT_TRUST_PEM, tls::AUTHORITY);
 }
 
 fn trust(socket: Socket) {
-    set_bytes(socket, ZMQ_WSS_TRUST_PEM, tls::AUTHORITY);
-    set_bytes(socket, ZMQ_WSS_HOSTNAME, tls::HOSTNAME);
+    socket.set_bytes(ZMQ_WSS_TRUST_PEM, tls::AUTHORITY);
+    socket.set_bytes(ZMQ_WSS_HOSTNAME, tls::HOSTNAME);
 }
 
 fn show(socket: Socket) {
     trust(socket);
-    set_bytes(socket, ZMQ_WSS_CERT_PEM, tls::CLIENT);
-    set_bytes(socket, ZMQ_WSS_KEY_PEM, tls::CLIENT_KEY);
+    socket.set_bytes(ZMQ_WSS_CERT_PEM, tls::CLIENT);
+    socket.set_bytes(ZMQ_WSS_KEY_PEM, tls::CLIENT_KEY);
 }
 
 /// A whole message.
@@ -42,7 +42,7 @@ fn see(socket: Socket) -> Vec<Seen> {
         // SAFETY: the message is initialised first and closed last, and what it holds is copied in between.
         let more = unsafe {
             zmq_msg_init(msg);
-            assert!(zmq_msg_recv(msg, socket, 0) >= 0, "{}", errno());
+            assert!(zmq_msg_recv(msg, socket.0, 0) >= 0, "{}", zmq_errno());
             let data = std::slice::from_raw_parts(zmq_msg_data(msg).cast::<u8>(), zmq_msg_size(msg)).to_vec();
             let subject = zmq_msg_gets(msg, c"X-TLS-Subject".as_ptr());
             let subject = (!subject.is_null()).then(|| CStr::from_ptr(subject).to_str().unwrap().to_owned());
@@ -62,31 +62,27 @@ fn authenticate(zap: Socket) -> Vec<Seen> {
     let question = see(zap);
     let answer = [&b"1.0"[..], &question[1].0, b"200", b"OK", b"user", b""];
     for (i, frame) in answer.iter().enumerate() {
-        send(zap, frame, if i + 1 < answer.len() { ZMQ_SNDMORE } else { 0 }).unwrap();
+        zap.try_send(frame, if i + 1 < answer.len() { ZMQ_SNDMORE } else { 0 }).unwrap();
     }
     question
 }
 
 /// What the authenticator and the receiver see of a client over a transport; `prepare` sets up server and client.
 fn introduced(scheme: &str, prepare: impl FnOnce(Socket, Socket)) -> (Vec<Seen>, Vec<Seen>) {
-    let context = zmq_ctx_new();
-    let [zap, server, client] = [ZMQ_REP, ZMQ_PULL, ZMQ_PUSH].map(|kind| open(context, kind));
-    try_bind(zap, "inproc://zeromq.zap.01").unwrap();
-    let zap = zap.addr();
-    let asked = thread::spawn(move || authenticate(std::ptr::with_exposed_provenance_mut(zap)));
-    set_bytes(server, ZMQ_ZAP_DOMAIN, b"domain");
+    let context = Context::new();
+    let [zap, server, client] = [ZMQ_REP, ZMQ_PULL, ZMQ_PUSH].map(|kind| context.patient(kind));
+    zap.bind("inproc://zeromq.zap.01");
+    let asked = thread::spawn(move || authenticate(zap));
+    server.set_bytes(ZMQ_ZAP_DOMAIN, b"domain");
     // Whoever says of himself what only we can know.
-    set_bytes(client, zmq::options::draft_number::ZMQ_METADATA, b"X-TLS-Subject:CN=root");
+    client.set_bytes(zmq::options::draft_number::ZMQ_METADATA, b"X-TLS-Subject:CN=root");
     prepare(server, client);
-    let endpoint = try_bind(server, &format!("{scheme}://127.0.0.1:*")).unwrap();
-    connect(client, &endpoint);
-    send(client, b"hello", 0).unwrap();
+    let endpoint = server.try_bind(&format!("{scheme}://127.0.0.1:*")).unwrap();
+    client.connect(&endpoint);
+    client.try_send(b"hello", 0).unwrap();
     let seen = see(server);
     let asked = asked.join().unwrap();
-    for socket in [std::ptr::with_exposed_provenance_mut(zap), server, client] {
-        zmq_close(socket);
-    }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.end(&[zap, server, client]);
     (asked, seen)
 }
 
@@ -110,9 +106,9 @@ fn mechanisms_go_on_inside_the_tunnel() {
     let (asked, seen) = introduced("tls", |server, client| {
         ask(server);
         show(client);
-        set(server, ZMQ_PLAIN_SERVER, 1);
-        set_bytes(client, ZMQ_PLAIN_USERNAME, b"ann");
-        set_bytes(client, ZMQ_PLAIN_PASSWORD, b"secret");
+        server.set(ZMQ_PLAIN_SERVER, 1);
+        client.set_bytes(ZMQ_PLAIN_USERNAME, b"ann");
+        client.set_bytes(ZMQ_PLAIN_PASSWORD, b"secret");
     });
     assert_eq!(seen[0].1.as_deref(), Some(SUBJECT));
     let frames: Vec<&[u8]> = asked[5..].iter().map(|(frame, _)| frame.as_slice()).collect();
@@ -121,11 +117,11 @@ fn mechanisms_go_on_inside_the_tunnel() {
         ask(server);
         show(client);
         let ((public, secret), (client_public, client_secret)) = (curve_keypair(), curve_keypair());
-        set(server, ZMQ_CURVE_SERVER, 1);
-        set_bytes(server, ZMQ_CURVE_SECRETKEY, &secret);
-        set_bytes(client, ZMQ_CURVE_SERVERKEY, &public);
-        set_bytes(client, ZMQ_CURVE_PUBLICKEY, &client_public);
-        set_bytes(client, ZMQ_CURVE_SECRETKEY, &client_secret);
+        server.set(ZMQ_CURVE_SERVER, 1);
+        server.set_bytes(ZMQ_CURVE_SECRETKEY, &secret);
+        client.set_bytes(ZMQ_CURVE_SERVERKEY, &public);
+        client.set_bytes(ZMQ_CURVE_PUBLICKEY, &client_public);
+        client.set_bytes(ZMQ_CURVE_SECRETKEY, &client_secret);
     });
     assert_eq!(seen, [(b"hello".to_vec(), Some(SUBJECT.to_owned()))]);
     assert_eq!((asked[5].0.as_slice(), asked[6].0.len(), asked.len()), (&b"CURVE"[..], 32, 7));
@@ -135,7 +131,7 @@ fn mechanisms_go_on_inside_the_tunnel() {
 fn no_peer_can_say_itself_what_its_certificate_says() {
     let prepare = |server, client| {
         ask(server);
-        set(server, ZMQ_FERRO_TLS_CLIENT_OPTIONAL, 1);
+        server.set(ZMQ_FERRO_TLS_CLIENT_OPTIONAL, 1);
         trust(client);
     };
     for (scheme, outcome) in [("tls", introduced("tls", prepare)), ("tcp", introduced("tcp", |_, _| ()))] {
@@ -146,21 +142,21 @@ fn no_peer_can_say_itself_what_its_certificate_says() {
 
 /// A client that gives up on a server; `server` and `client` set them up.
 fn refused(server: impl FnOnce(Socket), client: impl FnOnce(Socket)) {
-    let context = zmq_ctx_new();
-    let [bound, connecting] = [ZMQ_PULL, ZMQ_PUSH].map(|kind| open(context, kind));
+    let context = Context::new();
+    let [bound, connecting] = [ZMQ_PULL, ZMQ_PUSH].map(|kind| context.patient(kind));
     server(bound);
     client(connecting);
-    let events = monitor(context, bound);
-    let endpoint = try_bind(bound, "tls://127.0.0.1:*").unwrap();
-    connect(connecting, &endpoint);
+    let events = Monitor::of(context, bound);
+    let endpoint = bound.try_bind("tls://127.0.0.1:*").unwrap();
+    connecting.connect(&endpoint);
     let mut explained = false;
     // It comes back, and is no more welcome.
     for _ in 0..2 {
         loop {
-            let (kind, value) = event(events).unwrap();
+            let (kind, value, _) = events.try_event(0).unwrap();
             assert_ne!(kind, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
             if kind == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL {
-                assert_eq!(value, libc::EPROTO.cast_unsigned());
+                assert_eq!(value, libc::EPROTO);
                 explained = true;
             }
             if kind == ZMQ_EVENT_DISCONNECTED {
@@ -170,27 +166,24 @@ fn refused(server: impl FnOnce(Socket), client: impl FnOnce(Socket)) {
     }
     assert!(explained);
     assert_eq!(
-        send(connecting, b"hello", ZMQ_DONTWAIT).and_then(|()| recv(bound, ZMQ_DONTWAIT)),
+        connecting.try_send(b"hello", ZMQ_DONTWAIT).and_then(|()| bound.try_frame(ZMQ_DONTWAIT)),
         Err(libc::EAGAIN)
     );
-    for socket in [bound, connecting, events] {
-        zmq_close(socket);
-    }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.end(&[bound, connecting, events.0]);
 }
 
 #[test]
 fn servers_that_are_not_trusted_get_no_messages() {
-    refused(serve, |client| set_bytes(client, ZMQ_WSS_HOSTNAME, tls::HOSTNAME));
+    refused(serve, |client| client.set_bytes(ZMQ_WSS_HOSTNAME, tls::HOSTNAME));
     refused(serve, |client| {
         trust(client);
-        set_bytes(client, ZMQ_WSS_HOSTNAME, b"other.ferrozmq.test");
+        client.set_bytes(ZMQ_WSS_HOSTNAME, b"other.ferrozmq.test");
     });
-    refused(serve, |client| set_bytes(client, ZMQ_WSS_TRUST_PEM, tls::CLIENT));
+    refused(serve, |client| client.set_bytes(ZMQ_WSS_TRUST_PEM, tls::CLIENT));
     refused(
         |server| {
-            set_bytes(server, ZMQ_WSS_CERT_PEM, tls::EXPIRED_SERVER);
-            set_bytes(server, ZMQ_WSS_KEY_PEM, tls::SERVER_KEY);
+            server.set_bytes(ZMQ_WSS_CERT_PEM, tls::EXPIRED_SERVER);
+            server.set_bytes(ZMQ_WSS_KEY_PEM, tls::SERVER_KEY);
         },
         trust,
     );
@@ -201,13 +194,13 @@ fn clients_that_are_not_trusted_are_refused() {
     refused(ask, trust);
     refused(ask, |client| {
         show(client);
-        set_bytes(client, ZMQ_WSS_CERT_PEM, tls::EXPIRED_CLIENT);
+        client.set_bytes(ZMQ_WSS_CERT_PEM, tls::EXPIRED_CLIENT);
     });
     refused(
         |server| {
             serve(server);
-            set_bytes(server, ZMQ_FERRO_TLS_CLIENT_TRUST_PEM, tls::SERVER);
-            set(server, ZMQ_FERRO_TLS_CLIENT_OPTIONAL, 1);
+            server.set_bytes(ZMQ_FERRO_TLS_CLIENT_TRUST_PEM, tls::SERVER);
+            server.set(ZMQ_FERRO_TLS_CLIENT_OPTIONAL, 1);
         },
         show,
     );
@@ -217,41 +210,41 @@ fn clients_that_are_not_trusted_are_refused() {
 #[test]
 fn a_client_comes_back_to_a_server_that_does() {
     let _addresses_are_free_at_once = no_child_begins();
-    let context = zmq_ctx_new();
-    let client = open(context, ZMQ_PUSH);
-    set_bytes(client, ZMQ_WSS_TRUST_PEM, tls::AUTHORITY);
+    let context = Context::new();
+    let client = context.patient(ZMQ_PUSH);
+    client.set_bytes(ZMQ_WSS_TRUST_PEM, tls::AUTHORITY);
     let mut endpoint = "tls://127.0.0.1:*".to_owned();
     for turn in 0..3 {
-        let server = open(context, ZMQ_PULL);
+        let server = context.patient(ZMQ_PULL);
         serve(server);
-        endpoint = try_bind(server, &endpoint).unwrap();
+        endpoint = server.try_bind(&endpoint).unwrap();
         if turn == 0 {
-            connect(client, &endpoint);
+            client.connect(&endpoint);
         }
-        set(server, ZMQ_RCVTIMEO, 50);
+        server.set(ZMQ_RCVTIMEO, 50);
         // What the last server had in its buffers is lost.
         loop {
-            send(client, &[turn], 0).unwrap();
-            if recv(server, 0).is_ok_and(|(body, _)| body == [turn]) {
+            client.try_send(&[turn], 0).unwrap();
+            if server.try_frame(0).is_ok_and(|(body, _)| body == [turn]) {
                 break;
             }
         }
-        zmq_close(server);
+        server.close();
     }
-    zmq_close(client);
-    assert_eq!(zmq_ctx_term(context), 0);
+    client.close();
+    context.term();
 }
 
 #[test]
 fn raw_sockets_have_no_tls() {
-    let context = zmq_ctx_new();
-    let [stream, router] = [ZMQ_STREAM, ZMQ_ROUTER].map(|kind| open(context, kind));
-    set(router, ZMQ_ROUTER_RAW, 1);
+    let context = Context::new();
+    let [stream, router] = [ZMQ_STREAM, ZMQ_ROUTER].map(|kind| context.patient(kind));
+    router.set(ZMQ_ROUTER_RAW, 1);
     for socket in [stream, router] {
         serve(socket);
-        assert_eq!(try_bind(socket, "tls://127.0.0.1:*"), Err(Errno::NOCOMPATPROTO.0));
-        assert_eq!(try_connect(socket, "tls://127.0.0.1:9"), Err(Errno::NOCOMPATPROTO.0));
-        zmq_close(socket);
+        assert_eq!(socket.try_bind("tls://127.0.0.1:*"), Err(Errno::NOCOMPATPROTO.0));
+        assert_eq!(socket.try_connect("tls://127.0.0.1:9"), Err(Errno::NOCOMPATPROTO.0));
+        socket.close();
     }
-    assert_eq!(zmq_ctx_term(context), 0);
+    context.term();
 }

@@ -16,16 +16,16 @@ pub fn public(secret: &[u8; 32]) -> [u8; 32] {
 
 /// A CURVE server under attack, and an honest client.
 pub fn bench(kind: i32, good_kind: i32, prepare: impl FnOnce(Socket)) -> Bench {
-    let serve = |_, socket| {
-        set(socket, ZMQ_CURVE_SERVER, 1);
-        set_bytes(socket, ZMQ_CURVE_SECRETKEY, &SERVER);
-        set_bytes(socket, ZMQ_CURVE_PUBLICKEY, &public(&SERVER));
+    let serve = |_, socket: Socket| {
+        socket.set(ZMQ_CURVE_SERVER, 1);
+        socket.set_bytes(ZMQ_CURVE_SECRETKEY, &SERVER);
+        socket.set_bytes(ZMQ_CURVE_PUBLICKEY, &public(&SERVER));
         prepare(socket);
     };
     Bench::with(kind, good_kind, serve, |socket| {
-        set_bytes(socket, ZMQ_CURVE_SECRETKEY, &HONEST);
-        set_bytes(socket, ZMQ_CURVE_PUBLICKEY, &public(&HONEST));
-        set_bytes(socket, ZMQ_CURVE_SERVERKEY, &public(&SERVER));
+        socket.set_bytes(ZMQ_CURVE_SECRETKEY, &HONEST);
+        socket.set_bytes(ZMQ_CURVE_PUBLICKEY, &public(&HONEST));
+        socket.set_bytes(ZMQ_CURVE_SERVERKEY, &public(&SERVER));
     })
 }
 

@@ -1,7 +1,6 @@
 //! What the integration tests share.
 //!
-//! `bench` and `program` are two ways to the C interface. `bench` has its calls under short names, which return errno; and a socket
-//! under attack, with a good connection and a monitor. `program` has contexts and sockets as values that cross threads.
+//! `program` is the way to the C interface. `bench` is a socket under attack, with a good connection and a monitor.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod bench;

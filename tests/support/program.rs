@@ -1,11 +1,13 @@
-//! The C interface as a short-spoken program uses it.
+//! The C interface in few words: contexts and sockets as values that cross threads, as handles do in C. What is called `try_` returns
+//! errno, the rest fails the test.
 
 use super::PATIENCE_MS;
 use std::ffi::{CString, c_int, c_void};
-use zmq::ffi::constants::*;
-use zmq::ffi::*;
+use std::mem::MaybeUninit;
+pub use zmq::ffi::constants::*;
+pub use zmq::ffi::*;
+pub use zmq::options::number::*;
 
-/// Handles cross threads here as they do in C.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Context(pub *mut c_void);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +30,15 @@ impl Context {
     pub fn socket(self, socket_type: c_int) -> Socket {
         let socket = Socket(zmq_socket(self.0, socket_type));
         assert!(!socket.0.is_null(), "errno {}", zmq_errno());
-        socket.set(zmq::options::number::ZMQ_LINGER, 0);
+        socket.set(ZMQ_LINGER, 0);
+        socket
+    }
+
+    /// A socket that receives and sends for so long that only a failure takes longer.
+    pub fn patient(self, socket_type: c_int) -> Socket {
+        let socket = self.socket(socket_type);
+        socket.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+        socket.set(ZMQ_SNDTIMEO, PATIENCE_MS);
         socket
     }
 
@@ -57,23 +67,41 @@ impl Context {
     }
 
     pub fn term(self) {
-        while zmq_ctx_term(self.0) != 0 {
-            assert_eq!(zmq_errno(), libc::EINTR);
+        while let Err(errno) = self.try_term() {
+            assert_eq!(errno, libc::EINTR);
         }
+    }
+
+    pub fn try_term(self) -> Result<(), c_int> {
+        outcome(zmq_ctx_term(self.0))
     }
 }
 
 impl Socket {
     pub fn bind(self, endpoint: &str) {
+        self.try_bind(endpoint).unwrap_or_else(|errno| panic!("{endpoint}: errno {errno}"));
+    }
+
+    /// Binds to a free TCP port. The endpoint that it got.
+    pub fn bind_anywhere(self) -> String {
+        self.try_bind("tcp://127.0.0.1:*").unwrap()
+    }
+
+    /// Binds. The endpoint that it got.
+    pub fn try_bind(self, endpoint: &str) -> Result<String, c_int> {
         let endpoint = CString::new(endpoint).unwrap();
         // SAFETY: a string.
-        assert_eq!(unsafe { zmq_bind(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
+        outcome(unsafe { zmq_bind(self.0, endpoint.as_ptr()) }).map(|()| self.last_endpoint())
     }
 
     pub fn connect(self, endpoint: &str) {
+        assert_eq!(self.try_connect(endpoint), Ok(()), "{endpoint}");
+    }
+
+    pub fn try_connect(self, endpoint: &str) -> Result<(), c_int> {
         let endpoint = CString::new(endpoint).unwrap();
         // SAFETY: a string.
-        assert_eq!(unsafe { zmq_connect(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
+        outcome(unsafe { zmq_connect(self.0, endpoint.as_ptr()) })
     }
 
     pub fn disconnect(self, endpoint: &str) {
@@ -83,15 +111,20 @@ impl Socket {
     }
 
     pub fn set(self, option: c_int, value: c_int) {
-        // SAFETY: four readable bytes.
-        let rc = unsafe { zmq_setsockopt(self.0, option, (&raw const value).cast(), 4) };
-        assert_eq!(rc, 0, "errno {}", zmq_errno());
+        self.set_bytes(option, &value.to_ne_bytes());
+    }
+
+    pub fn set_i64(self, option: c_int, value: i64) {
+        self.set_bytes(option, &value.to_ne_bytes());
     }
 
     pub fn set_bytes(self, option: c_int, value: &[u8]) {
+        assert_eq!(self.try_set(option, value), Ok(()), "option {option}");
+    }
+
+    pub fn try_set(self, option: c_int, value: &[u8]) -> Result<(), c_int> {
         // SAFETY: that many readable bytes.
-        let rc = unsafe { zmq_setsockopt(self.0, option, value.as_ptr().cast(), value.len()) };
-        assert_eq!(rc, 0, "errno {}", zmq_errno());
+        outcome(unsafe { zmq_setsockopt(self.0, option, value.as_ptr().cast(), value.len()) })
     }
 
     pub fn int(self, option: c_int) -> Result<c_int, c_int> {
@@ -104,7 +137,7 @@ impl Socket {
     /// The endpoint that a bind to port 0 has chosen.
     pub fn last_endpoint(self) -> String {
         let (mut value, mut len) = ([0u8; 256], 256);
-        let option = zmq::options::number::ZMQ_LAST_ENDPOINT;
+        let option = ZMQ_LAST_ENDPOINT;
         // SAFETY: that many writable bytes.
         let rc = unsafe { zmq_getsockopt(self.0, option, value.as_mut_ptr().cast(), &raw mut len) };
         assert_eq!(rc, 0, "errno {}", zmq_errno());
@@ -114,7 +147,35 @@ impl Socket {
     pub fn try_send(self, data: &[u8], flags: c_int) -> Result<(), c_int> {
         // SAFETY: that many readable bytes.
         let rc = unsafe { zmq_send(self.0, data.as_ptr().cast(), data.len(), flags) };
-        if rc == -1 { Err(zmq_errno()) } else { Ok(()) }
+        outcome(rc)
+    }
+
+    /// A frame as a message, and whether more follow.
+    pub fn try_frame(self, flags: c_int) -> Result<(Vec<u8>, bool), c_int> {
+        let mut msg = MaybeUninit::<zmq_msg_t>::uninit();
+        let msg = msg.as_mut_ptr();
+        // SAFETY: the message is initialised first and closed last.
+        unsafe {
+            zmq_msg_init(msg);
+            let result = outcome(zmq_msg_recv(msg, self.0, flags)).map(|()| {
+                let data = std::slice::from_raw_parts(zmq_msg_data(msg).cast::<u8>(), zmq_msg_size(msg));
+                (data.to_vec(), zmq_msg_more(msg) != 0)
+            });
+            zmq_msg_close(msg);
+            result
+        }
+    }
+
+    /// All frames of a message.
+    pub fn try_frames(self, flags: c_int) -> Result<Vec<Vec<u8>>, c_int> {
+        let mut frames = Vec::new();
+        loop {
+            let (frame, more) = self.try_frame(flags)?;
+            frames.push(frame);
+            if !more {
+                return Ok(frames);
+            }
+        }
     }
 
     /// Sends all parts of a message.
@@ -139,7 +200,7 @@ impl Socket {
         let mut parts = Vec::new();
         loop {
             parts.push(String::from_utf8_lossy(&self.try_recv(0).unwrap()).into_owned());
-            if self.int(zmq::options::number::ZMQ_RCVMORE) == Ok(0) {
+            if self.int(ZMQ_RCVMORE) == Ok(0) {
                 return parts;
             }
         }
@@ -184,7 +245,7 @@ impl Monitor {
     /// A reader of a socket that is monitored already.
     pub fn read(context: Context, socket: Socket) -> Monitor {
         let reader = context.connected(ZMQ_PAIR, &Monitor::endpoint(socket));
-        reader.set(zmq::options::number::ZMQ_RCVTIMEO, PATIENCE_MS);
+        reader.set(ZMQ_RCVTIMEO, PATIENCE_MS);
         Monitor(reader)
     }
 
@@ -205,9 +266,30 @@ impl Monitor {
         self.try_event(0).expect("an event").0
     }
 
-    pub fn until(self, event: c_int) {
-        while self.event() != event {}
+    /// Waits for an event of this kind. Its value.
+    pub fn until(self, kind: c_int) -> u32 {
+        loop {
+            let (other, value, _) =
+                self.try_event(0).unwrap_or_else(|errno| panic!("no event {kind:#x}: {errno}"));
+            if other == kind {
+                return value.cast_unsigned();
+            }
+        }
     }
+}
+
+/// What a call that returns -1 and sets errno has come to.
+fn outcome(rc: c_int) -> Result<(), c_int> {
+    if rc == -1 { Err(zmq_errno()) } else { Ok(()) }
+}
+
+/// Keys as text with a NUL: the public one and the secret one.
+pub fn curve_keypair() -> ([u8; 41], [u8; 41]) {
+    let (mut public, mut secret) = ([0u8; 41], [0u8; 41]);
+    // SAFETY: 41 writable bytes each.
+    let rc = unsafe { zmq_curve_keypair(public.as_mut_ptr().cast(), secret.as_mut_ptr().cast()) };
+    assert_eq!(rc, 0);
+    (public, secret)
 }
 
 /// A raw descriptor to poll.
