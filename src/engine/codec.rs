@@ -85,6 +85,15 @@ impl AnySealer {
 }
 
 impl AnyOpener {
+    /// CURVE's, which opens several frames in one go.
+    pub fn curve(&mut self) -> Option<&mut Opener> {
+        match self {
+            AnyOpener::Curve(opener) => Some(opener),
+            #[cfg(feature = "gssapi")]
+            AnyOpener::Gssapi(_) => None,
+        }
+    }
+
     /// See [`Opener::open`].
     #[inline]
     pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<(u8, &'a mut [u8]), Failure> {

@@ -1,6 +1,7 @@
 //! A session as other threads reach it, and the ends of its pipes.
 
 use crate::pipe::{Notify, PipeEvent};
+use crate::session::SocketLink;
 use crate::session::connection::Connection;
 use crate::session::connection::recv::RecvHalf;
 use crate::session::letterbox::{Flags, Letterbox};
@@ -26,16 +27,24 @@ pub struct SessionEnd {
 }
 
 impl SessionRemote {
-    pub fn set_connection(&self, connection: Arc<Connection>) {
-        let old = self.connection.lock().replace(connection);
+    /// From here on the program's threads may use the connection: those of its `socket`, and the one that publishes.
+    pub fn publish(&self, connection: Arc<Connection>, socket: &SocketLink) {
+        let old = self.connection.lock().replace(Arc::clone(&connection));
         drop(old);
+        socket.connections.add(connection);
     }
 
-    /// The program's threads find no connection any more, and what they have deferred is void.
-    pub fn take_connection(&self) -> Option<Arc<Connection>> {
+    /// The program's threads find no connection any more, a thread that waits for it lets go of it, and what they have deferred
+    /// is void.
+    pub fn withdraw(&self, socket: &SocketLink) -> Option<Arc<Connection>> {
         let connection = self.connection.lock().take();
         self.letterbox.end_connection();
-        connection
+        let connection = connection?;
+        socket.connections.remove(&connection);
+        if connection.end_lending() {
+            socket.mailbox.touch();
+        }
+        Some(connection)
     }
 
     /// Ends the session; nothing that the peer has sent reaches the socket once this returns, but for what has

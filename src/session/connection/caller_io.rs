@@ -206,12 +206,12 @@ impl Connection {
             let mut half = self.try_recv_half()?;
             let half = half.as_mut()?;
             let now_ms = clock_ms(Instant::now());
-            if let Some(heartbeat) = &mut half.heartbeat {
+            if let Some(heartbeat) = half.heartbeat_mut() {
                 heartbeat.resume(now_ms);
             }
             let received = self.receive_with(half, false, now_ms, &mut answers);
             let sets_timer = received == Received::NoCredit
-                && half.heartbeat.as_mut().is_some_and(|heartbeat| heartbeat.suspend(now_ms));
+                && half.heartbeat_mut().is_some_and(|heartbeat| heartbeat.suspend(now_ms));
             if half.received() > 0 {
                 note_received();
             }

@@ -112,7 +112,7 @@ impl Connection {
         Connection {
             fd: Closes::new(fd),
             has_mechanism,
-            heartbeats: recv.heartbeat.is_some(),
+            heartbeats: recv.heartbeat().is_some(),
             coalescing: WriteCoalescing::default(),
             flush_owner: FlushOwner::default(),
             send: HalfLock::new(send, rank::SEND_HALF),
@@ -170,8 +170,8 @@ impl Connection {
 
     /// Bytes that the system would drop if the stream were closed now, since the peer's heartbeats go on. Those of a Unix socket
     /// are the peer's already.
-    pub(in crate::session) fn untaken_bytes(&self) -> u64 {
-        let speaks = |half: &mut RecvHalf| half.heartbeat.as_ref().is_some_and(Heartbeat::makes_peer_speak);
+    pub(in crate::session) fn undelivered_bytes(&self) -> u64 {
+        let speaks = |half: &mut RecvHalf| half.heartbeat().is_some_and(Heartbeat::makes_peer_speak);
         if !self.with_recv(speaks).unwrap_or(false) {
             return 0;
         }

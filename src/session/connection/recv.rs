@@ -2,26 +2,30 @@
 
 mod blocks;
 mod body;
+mod commands;
 mod copied;
+mod messages;
 mod scratch;
 mod sealed;
 mod ws;
 
 use crate::engine::codec::AnyOpener;
 use crate::engine::ws::Incoming;
-use crate::engine::zmtp::Version;
-use crate::engine::zmtp::command::Command;
+use crate::engine::zmtp::{Version, command};
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::message::{Body, BodyBuilder};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{LaneWriter, Tail};
 use crate::queue::blocks::Producer;
-use crate::session::connection::control::MAX_CONTROL_BYTES;
 use crate::session::connection::tls_stream::{self, Tunnel};
+use body::LargeBody;
+use commands::PeerCommands;
+use messages::Messages;
 use scratch::Scratch;
+use sealed::SealedFrames;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use ws::WsFrames;
 
 /// How bytes become frames.
 pub enum RecvForm {
@@ -89,8 +93,6 @@ impl Limits {
 
 /// Bytes received in one go, before others have their turn.
 const RECEIVE_TURN_BYTES: usize = 512 * 1024;
-/// Commands and control frames after which others have their turn: they are short, and each is answered.
-const RECEIVE_TURN_COMMANDS: u32 = 2048;
 /// Reads after which others have their turn. Of a tunnel each may bring next to nothing, and have cost a record of padding.
 const RECEIVE_TURN_READS: u32 = 1024;
 /// Bytes asked for at first, and at most where frames are small.
@@ -101,33 +103,10 @@ const MIN_READ_BYTES: usize = 4096;
 
 /// Everything needed to receive. The thread that holds it may receive.
 pub struct RecvHalf {
-    writer: LaneWriter,
-    form: RecvForm,
-    limits: Limits,
-    pub heartbeat: Option<Heartbeat>,
-    /// A large body on its way in, and the flags of its frame.
-    body: Option<(u8, BodyBuilder)>,
-    /// One that is here whole, and the flags of its frame: the pipe had no memory for it.
-    whole_body: Option<(u8, Body)>,
-    /// How long the last one was.
-    last_body_bytes: usize,
-    /// Received bytes that are not in the pipe's blocks: forms other than the pipe's own.
-    scratch: Scratch,
-    /// The frame at the front of `scratch` has been taken out of its box already: its flags, and how long its text is; of a
-    /// WebSocket frame, that it is unmasked and out of its box: its flags, and behind how many bytes its body begins.
-    opened: Option<(u8, usize)>,
-    /// The fault of the frame behind those that have been opened already.
-    forged: Option<Failure>,
+    frames: Frames,
+    intake: Intake,
     /// The tunnel between the stream and this half.
     tunnel: Option<Arc<Tunnel>>,
-    /// The peer has sent a closing frame: bytes behind it are dropped.
-    farewell: bool,
-    /// Between the frames of a message.
-    inside: bool,
-    /// Weight of the message so far, in bytes.
-    weight: u64,
-    /// Something a reader wants was accepted since the last flush.
-    content: bool,
     /// Bytes to ask the stream for.
     want: usize,
     /// Bytes to ask the stream for at most, unless a frame needs more.
@@ -144,9 +123,8 @@ pub struct RecvHalf {
     ends: Option<Errno>,
     /// How the stream ended, which is the answer from then on: each later driver of the half is to learn it too.
     outcome: Option<Received>,
-    /// Bytes received by the last call, and commands and control frames that it has met with.
+    /// Bytes received by the last call.
     received: usize,
-    commands: u32,
     /// The last call ended for want of credit, or of memory.
     no_credit: bool,
     no_memory: bool,
@@ -155,24 +133,39 @@ pub struct RecvHalf {
     pub panics: bool,
 }
 
+/// What takes received bytes apart: a [`RecvForm`], and what it remembers of the frame at the front.
+enum Frames {
+    Zmtp(Version),
+    Sealed(SealedFrames),
+    Ws(WsFrames),
+    Raw,
+}
+
+/// Where received bytes go, for all kinds of [`Frames`].
+struct Intake {
+    messages: Messages,
+    large: LargeBody,
+    /// Received bytes that are not in the pipe's blocks: forms other than the pipe's own.
+    scratch: Scratch,
+    commands: PeerCommands,
+}
+
 impl RecvHalf {
     pub fn new(writer: LaneWriter, form: RecvForm, limits: Limits, heartbeat: Option<Heartbeat>) -> RecvHalf {
         RecvHalf {
-            writer,
-            form,
-            limits,
-            heartbeat,
-            body: None,
-            whole_body: None,
-            last_body_bytes: 0,
-            scratch: Scratch::default(),
-            opened: None,
-            forged: None,
+            frames: match form {
+                RecvForm::Zmtp(version) => Frames::Zmtp(version),
+                RecvForm::Sealed(version, opener) => Frames::Sealed(SealedFrames::new(version, opener)),
+                RecvForm::Ws(incoming) => Frames::Ws(WsFrames::new(incoming)),
+                RecvForm::Raw => Frames::Raw,
+            },
+            intake: Intake {
+                messages: Messages::new(writer, limits),
+                large: LargeBody::default(),
+                scratch: Scratch::default(),
+                commands: PeerCommands::new(heartbeat),
+            },
             tunnel: None,
-            farewell: false,
-            inside: false,
-            weight: 0,
-            content: false,
             want: FIRST_READ_BYTES,
             most_read: usize::MAX,
             hangup: true,
@@ -181,7 +174,6 @@ impl RecvHalf {
             ends: None,
             outcome: None,
             received: 0,
-            commands: 0,
             no_credit: false,
             no_memory: false,
             #[cfg(test)]
@@ -212,13 +204,42 @@ impl RecvHalf {
         if bytes.is_empty() {
             return Ok(());
         }
-        if let Some(producer) = in_place(&mut self.writer, &self.form) {
+        let Intake { messages, scratch, .. } = &mut self.intake;
+        if let Some(producer) = in_place(messages, &self.frames) {
             producer.receive_from(bytes)?;
         } else {
-            self.scratch.room(bytes.len())?.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
-            self.scratch.filled(bytes.len());
+            scratch.room(bytes.len())?.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
+            scratch.filled(bytes.len());
         }
         Ok(())
+    }
+
+    pub fn heartbeat(&self) -> Option<&Heartbeat> {
+        self.intake.commands.heartbeat()
+    }
+
+    pub fn heartbeat_mut(&mut self) -> Option<&mut Heartbeat> {
+        self.intake.commands.heartbeat_mut()
+    }
+
+    /// Appends a ping of ours to `control`, if there is a heartbeat.
+    pub fn append_ping(&mut self, control: &mut Vec<u8>) {
+        let Some(heartbeat) = self.intake.commands.heartbeat_mut() else { return };
+        if let Frames::Ws(ws) = &mut self.frames {
+            ws.append_ping(control);
+            heartbeat.ping_appended();
+        } else {
+            heartbeat.append_ping(control);
+        }
+    }
+
+    /// Appends an unasked pong of ours to `control`.
+    pub fn append_pong(&mut self, control: &mut Vec<u8>) {
+        if let Frames::Ws(ws) = &mut self.frames {
+            ws.append_pong(control);
+        } else {
+            command::append_pong(control, &[]);
+        }
     }
 
     /// As [`receive`](RecvHalf::receive), on the I/O thread. What the system did not let a thread of the program do it may let
@@ -241,7 +262,8 @@ impl RecvHalf {
         if self.panics {
             std::panic::resume_unwind(Box::new("injected"));
         }
-        (self.received, self.commands) = (0, 0);
+        self.received = 0;
+        self.intake.commands.begin_turn();
         if self.stopped {
             return Received::Stopped;
         }
@@ -249,7 +271,7 @@ impl RecvHalf {
             return outcome;
         }
         if std::mem::take(&mut self.no_memory)
-            && let Some(heartbeat) = &mut self.heartbeat
+            && let Some(heartbeat) = self.heartbeat_mut()
         {
             heartbeat.resume(now_ms);
         }
@@ -262,19 +284,22 @@ impl RecvHalf {
                 Err(Failure::Errno(errno)) if errno.is_shortage() => break Received::NoMemory,
                 Err(failure) => break Received::Broken(failure),
             };
-            if self.farewell {
+            if matches!(&self.frames, Frames::Ws(ws) if ws.has_farewell()) {
                 break Received::End;
             }
             if drained {
                 break self.no_more();
             }
             if self.received >= RECEIVE_TURN_BYTES
-                || self.commands >= RECEIVE_TURN_COMMANDS
+                || self.intake.commands.turn_is_over()
                 || reads >= RECEIVE_TURN_READS
             {
                 break Received::Yield;
             }
-            if !self.content {
+            if !self.intake.messages.has_content() {
+                break Received::Yield;
+            }
+            if !self.intake.messages.has_content() {
                 // What commands leave behind must not add up while there is more to read.
                 self.flush();
             }
@@ -283,7 +308,7 @@ impl RecvHalf {
                 Ok(Read { bytes: 0, .. }) => break Received::End,
                 Ok(read) => {
                     self.received += read.bytes;
-                    if let Some(heartbeat) = &mut self.heartbeat {
+                    if let Some(heartbeat) = self.heartbeat_mut() {
                         // A part of a frame is a sign of life as well.
                         heartbeat.on_bytes(now_ms);
                     }
@@ -311,7 +336,7 @@ impl RecvHalf {
     fn note_shortage(&mut self, outcome: Received, now_ms: u64) {
         self.no_memory = outcome == Received::NoMemory;
         if self.no_memory
-            && let Some(heartbeat) = &mut self.heartbeat
+            && let Some(heartbeat) = self.heartbeat_mut()
         {
             heartbeat.suspend(now_ms);
         }
@@ -352,54 +377,50 @@ impl RecvHalf {
     /// Receives nothing any more.
     pub fn stop(&mut self) {
         (self.stopped, self.no_credit) = (true, false);
-        if let Some(heartbeat) = &mut self.heartbeat {
+        if let Some(heartbeat) = self.heartbeat_mut() {
             heartbeat.stop_hearing();
         }
     }
 
     /// Frees what is kept only to be used again.
     pub fn tidy(&mut self) {
-        self.writer.free_spares();
+        self.intake.messages.tidy();
     }
 
     /// Gives the pipe's lane back; the connection is gone. Complete messages are flushed, the rest dropped.
-    pub fn into_writer(mut self) -> LaneWriter {
-        self.writer.rollback();
-        self.writer
+    pub fn into_writer(self) -> LaneWriter {
+        self.intake.messages.into_writer()
     }
 
-    /// Makes complete messages visible. Inside a message there are none: earlier messages were flushed at its beginning.
+    /// Makes complete messages visible.
     fn flush(&mut self) {
-        if self.inside || self.body.is_some() || self.whole_body.is_some() {
-            return;
-        }
-        if self.content {
-            self.content = false;
-            self.writer.flush();
-        } else if let Some(producer) = self.writer.blocks() {
-            // Commands alone leave nothing behind, however many a peer sends.
-            producer.drop_unpublished();
+        if !self.intake.large.is_under_way() {
+            self.intake.messages.flush();
         }
     }
 
     /// Reads once; `need` bytes at least would get us further.
     fn read(&mut self, fd: BorrowedFd<'_>, need: usize) -> Result<Read, Errno> {
-        if let Some((_, builder)) = &mut self.body {
+        let Intake { messages, large, scratch, .. } = &mut self.intake;
+        let tunnel = self.tunnel.as_deref();
+        if let Some(builder) = large.growing() {
             let mut room = 0;
-            let (at, form, tunnel) = (builder.filled().len(), &self.form, self.tunnel.as_deref());
+            let (at, frames) = (builder.filled().len(), &self.frames);
             let bytes = builder.fill(|spare| {
                 room = spare.len();
                 let filled = tls_stream::read_uninit(fd, tunnel, spare)?;
-                ws::unmask_body(form, at, filled);
+                if let Frames::Ws(ws) = frames {
+                    ws.unmask_body(at, filled);
+                }
                 Ok(filled)
             })?;
             return Ok(Read { bytes, short: bytes < room && tunnel.is_none() });
         }
         let least = need.max(self.want.min(MIN_READ_BYTES));
         let most = self.most_read.max(need);
-        let (bytes, room) = match in_place(&mut self.writer, &self.form) {
+        let (bytes, room) = match in_place(messages, &self.frames) {
             Some(producer) => {
-                let (mut asked, tunnel) = (0, self.tunnel.as_deref());
+                let mut asked = 0;
                 let (bytes, _) = producer.receive(least, |room| {
                     asked = room.len().min(most);
                     tls_stream::read_uninit(fd, tunnel, room.get_mut(..asked).unwrap_or_default())
@@ -407,11 +428,10 @@ impl RecvHalf {
                 (bytes, asked)
             }
             None => {
-                let spare = self.scratch.room(least.max(self.want))?;
+                let spare = scratch.room(least.max(self.want))?;
                 let asked = spare.len().min(most);
-                let bytes =
-                    tls_stream::read(fd, self.tunnel.as_deref(), spare.get_mut(..asked).unwrap_or_default())?;
-                self.scratch.filled(bytes);
+                let bytes = tls_stream::read(fd, tunnel, spare.get_mut(..asked).unwrap_or_default())?;
+                scratch.filled(bytes);
                 (bytes, asked)
             }
         };
@@ -419,37 +439,24 @@ impl RecvHalf {
             self.want = (self.want * 2).min(MAX_READ_BYTES);
         }
         // Of a tunnel it only means that a record has ended.
-        Ok(Read { bytes, short: bytes < room && self.tunnel.is_none() })
+        Ok(Read { bytes, short: bytes < room && tunnel.is_none() })
     }
 
     /// Takes received bytes apart as far as they and the credit go.
     fn parse(&mut self, now_ms: u64, control: &mut Vec<u8>) -> Result<Parsed, Failure> {
-        if !self.finish_body()? {
+        let (frames, intake) = (&mut self.frames, &mut self.intake);
+        // Only ZMTP's own headers go ahead of the body.
+        if !intake.large.finish(&mut intake.messages, matches!(frames, Frames::Zmtp(_)))? {
             return Ok(Parsed::Needs(1));
         }
-        let version = match self.form {
-            RecvForm::Raw => return self.parse_raw(),
-            RecvForm::Sealed(version, AnyOpener::Curve(_)) if self.writer.blocks().is_some() => {
-                return self.parse_runs(version, now_ms, control);
-            }
-            RecvForm::Sealed(..) => return self.parse_sealed(now_ms, control),
-            RecvForm::Ws(_) => return self.parse_ws(control),
-            RecvForm::Zmtp(version) => version,
-        };
-        if in_place(&mut self.writer, &self.form).is_none() {
-            return self.parse_scratch(version, now_ms, control);
+        let in_place = in_place(&mut intake.messages, frames).is_some();
+        match frames {
+            Frames::Zmtp(version) if in_place => blocks::parse(intake, *version, now_ms, control),
+            Frames::Zmtp(version) => copied::parse_frames(intake, *version, now_ms, control),
+            Frames::Sealed(sealed) => sealed.parse(intake, now_ms, control),
+            Frames::Ws(ws) => ws.parse(intake, control),
+            Frames::Raw => copied::parse_raw(intake),
         }
-        self.parse_blocks(version, now_ms, control)
-    }
-
-    fn weigh(&mut self, bytes: u64) -> Result<(), Failure> {
-        self.weight = self.weight.saturating_add(bytes);
-        if self.weight > self.limits.message { Err(Failure::TOO_LARGE) } else { Ok(()) }
-    }
-
-    /// Between messages, the socket gets the subscriptions it wants.
-    fn wants_subscriptions(&self) -> bool {
-        self.limits.subscriptions && !self.inside
     }
 }
 
@@ -468,35 +475,9 @@ struct Read {
 }
 
 /// The pipe's blocks, where what the peer sends may lie in them as it comes.
-fn in_place<'a>(writer: &'a mut LaneWriter, form: &RecvForm) -> Option<&'a mut Producer<Tail>> {
-    match form {
-        RecvForm::Zmtp(Version::V2 | Version::V3_0 | Version::V3_1) => writer.blocks(),
-        RecvForm::Zmtp(Version::V1) | RecvForm::Sealed(..) | RecvForm::Ws(_) | RecvForm::Raw => None,
-    }
-}
-
-/// Does what a command asks for. Whether the socket wants to know of it.
-fn obey(
-    body: &[u8],
-    version: Version,
-    now_ms: u64,
-    heartbeat: &mut Option<Heartbeat>,
-    control: &mut Vec<u8>,
-) -> bool {
-    if !version.has_commands() {
-        return false;
-    }
-    match Command::parse(body) {
-        Command::Ping { ttl_ds, context } => {
-            let before = control.len();
-            if let Some(heartbeat) = heartbeat {
-                heartbeat.on_ping(now_ms, ttl_ds, context, control);
-            }
-            if control.len() > MAX_CONTROL_BYTES {
-                control.truncate(before);
-            }
-            false
-        }
-        command => command.is_subscription_request(),
+fn in_place<'a>(messages: &'a mut Messages, frames: &Frames) -> Option<&'a mut Producer<Tail>> {
+    match frames {
+        Frames::Zmtp(Version::V2 | Version::V3_0 | Version::V3_1) => messages.blocks(),
+        Frames::Zmtp(Version::V1) | Frames::Sealed(_) | Frames::Ws(_) | Frames::Raw => None,
     }
 }

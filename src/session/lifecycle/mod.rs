@@ -2,15 +2,17 @@
 
 pub(in crate::session) mod backoff;
 pub(in crate::session) mod ban_list;
-pub(in crate::session) mod closing;
 pub(in crate::session) mod connecter;
 pub(in crate::session) mod connecting;
+pub(in crate::session) mod data_phase;
+pub(in crate::session) mod delivery_wait;
 pub(in crate::session) mod establishing;
+pub(in crate::session) mod events;
 pub(in crate::session) mod handshaking;
 pub mod listener;
 pub(in crate::session) mod reason;
 pub(in crate::session) mod resolve;
 pub mod session;
+pub(in crate::session) mod session_pipe;
 pub(in crate::session) mod timer;
-pub(in crate::session) mod untaken;
 pub mod zap;

@@ -1,33 +1,46 @@
 //! A session: one connection of a socket, from the first attempt or the accept to the end, on one I/O thread.
+//!
+//! [`Session`] goes from stage to stage. What happens in a stage has a file of its own, which tells how the stage has ended:
+//!
+//! | stage | file | goes on with |
+//! |---|---|---|
+//! | [`Waiting`](Stage::Waiting) | [`backoff`](super::backoff) | `Connecting`, when the timer goes off |
+//! | [`Connecting`](Stage::Connecting) | [`connecting`](super::connecting) | `Handshaking`; `Waiting`, if the attempt fails |
+//! | [`Handshaking`](Stage::Handshaking) | [`establishing`](super::establishing) | `Connected`; `Waiting`, if it fails |
+//! | [`Connected`](Stage::Connected) | [`data_phase`](super::data_phase) | `Waiting`, when the connection ends |
+//!
+//! Where the peer has come to us there is nothing to wait for, and the session ends instead. The pipe to the socket, which
+//! outlasts connections, is in [`session_pipe`](super::session_pipe).
 
 use crate::ctx::{Guard, HandshakeTicket};
-use crate::engine::zmtp::heartbeat::Action;
-use crate::engine::{Heartbeat, Security};
+use crate::engine::zmtp::Version;
+use crate::engine::{Config, Peer, Security};
 use crate::errno::Errno;
-use crate::options::SocketOptions;
-use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
+use crate::options::draft_number::{
+    ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED,
+};
+use crate::options::{SocketOptions, SocketType};
+use crate::pipe::Pipe;
 use crate::reactor::{Cx, Ready, Source};
-use crate::session::SocketLink;
-use crate::session::connection::recv::{Received, RecvHalf};
-use crate::session::connection::send::Sent;
-use crate::session::connection::{Connection, Flush, MIN_LOOK_INTERVAL};
-use crate::session::letterbox::{Deferred, Flags, Mail};
-use crate::session::lifecycle::connecter::{Attempt, Connecter};
-use crate::session::lifecycle::handshaking::Handshaking;
+use crate::session::connection::Connection;
+use crate::session::letterbox::{Flags, Mail};
+use crate::session::lifecycle::connecter::{Attempt, Connecter, Met};
+use crate::session::lifecycle::connecting::{Connecting, Next, READABLE_AND_WRITABLE};
+use crate::session::lifecycle::data_phase::DataPhase;
+use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress};
+use crate::session::lifecycle::events::SessionEvents;
+use crate::session::lifecycle::handshaking::{Handshaking, Stream};
 use crate::session::lifecycle::reason::Reason;
+use crate::session::lifecycle::session_pipe::{SessionPipe, last_words};
 use crate::session::lifecycle::timer;
-use crate::session::lifecycle::untaken::Untaken;
 use crate::session::lifecycle::zap::Authenticators;
-use crate::session::monitor_events::{Endpoints, descriptor_value, event};
+use crate::session::monitor_events::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
 use crate::session::remote::SessionRemote;
+use crate::session::{Command, SessionHandle, SocketLink};
 use crate::sys::contain::contain;
 use crate::transport::{Accepted, ConnectPlan, Layers, Scheme};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Before a stream is asked again that says that it takes nothing, though it has room, or has nothing, though it has; or for
-/// which there was no memory.
-const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 /// The part of a socket that a session gets.
 pub struct SessionContext {
@@ -36,57 +49,47 @@ pub struct SessionContext {
     /// The configuration of its handshakes, by the options and the socket's keys.
     pub security: Security,
     pub authenticators: Arc<dyn Authenticators>,
+    /// Keeps the context from ending while the session is there.
     pub guard: Guard,
 }
 
 /// Lives on an I/O thread; others reach it through its [`SessionRemote`].
 pub struct Session {
-    pub(in crate::session) owner: Arc<SocketLink>,
-    pub(in crate::session) options: Arc<SocketOptions>,
-    pub(in crate::session) security: Security,
-    pub(in crate::session) authenticators: Arc<dyn Authenticators>,
-    pub(in crate::session) remote: Arc<SessionRemote>,
+    socket: SessionContext,
+    remote: Arc<SessionRemote>,
     /// How to connect (again); `None` for a connection that was accepted.
-    pub(in crate::session) connecter: Option<Connecter>,
-    pub(in crate::session) stage: Stage,
+    connecter: Option<Connecter>,
+    stage: Stage,
     /// Of a peer that has come to us, until its handshake is over.
-    pub(in crate::session) ticket: Option<HandshakeTicket>,
-    pub(in crate::session) lanes: Option<(LaneReader, LaneWriter)>,
-    pub(in crate::session) end: Option<End>,
-    pub(in crate::session) endpoints: Endpoints,
-    pub(in crate::session) peer_address: String,
-    pub(in crate::session) scheme: Scheme,
+    ticket: Option<HandshakeTicket>,
+    pipe: SessionPipe,
+    events: SessionEvents,
+    peer_address: String,
+    scheme: Scheme,
     /// The protocol on the stream, below ZMTP.
-    pub(in crate::session) layers: Layers,
-    /// Frames of our own, waiting to be sent.
-    pub(in crate::session) control: Vec<u8>,
+    layers: Layers,
     /// The socket has closed its end: only the rest is sent.
-    pub(in crate::session) closing: bool,
-    /// There was no memory for the hiccup that is to come before the next attempt.
-    pub(in crate::session) owes_hiccup: bool,
-    untaken: Untaken,
-    /// Keeps the context from ending while we are here.
-    pub(in crate::session) _guard: Guard,
+    closing: bool,
 }
 
-pub(in crate::session) enum Stage {
+enum Stage {
     /// Between two attempts, or before the first.
     Waiting,
     Connecting(Attempt),
     Handshaking(Box<Handshaking>),
-    Connected(Arc<Connection>),
+    Connected(DataPhase),
 }
 
 impl Session {
     /// For a connection that a listener has accepted.
     pub fn accepted(
         cx: &mut Cx<'_>,
-        session_context: SessionContext,
+        socket: SessionContext,
         remote: Arc<SessionRemote>,
         (stream, ticket): (Accepted, HandshakeTicket),
     ) -> Box<dyn Source> {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
-        let mut session = Session::new(cx, session_context, remote, None, (stream.scheme, endpoints));
+        let mut session = Session::new(cx, socket, remote, None, (stream.scheme, endpoints));
         session.ticket = Some(ticket);
         session.peer_address = stream.peer_address;
         session.layers = stream.layers;
@@ -97,18 +100,18 @@ impl Session {
     /// For an endpoint to connect to, with the pipe's session end if the socket has made one already.
     pub fn connecting(
         cx: &mut Cx<'_>,
-        session_context: SessionContext,
+        socket: SessionContext,
         remote: Arc<SessionRemote>,
         (plan, routing_id): (ConnectPlan, Vec<u8>),
         pipe: Option<Pipe>,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints::connecting(plan.endpoint());
         let (scheme, layers) = (plan.scheme(), plan.layers().clone());
-        let connecter = Connecter::new(plan, Arc::clone(&session_context.options), routing_id);
-        let mut session = Session::new(cx, session_context, remote, Some(connecter), (scheme, endpoints));
+        let connecter = Connecter::new(plan, Arc::clone(&socket.options), routing_id);
+        let mut session = Session::new(cx, socket, remote, Some(connecter), (scheme, endpoints));
         session.layers = layers;
         if let Some(pipe) = pipe {
-            session.take_pipe(pipe);
+            session.pipe.set(pipe);
         }
         session.connect(cx);
         Box::new(session)
@@ -116,7 +119,7 @@ impl Session {
 
     fn new(
         cx: &mut Cx<'_>,
-        session_context: SessionContext,
+        socket: SessionContext,
         remote: Arc<SessionRemote>,
         connecter: Option<Connecter>,
         (scheme, endpoints): (Scheme, Endpoints),
@@ -125,235 +128,355 @@ impl Session {
         // Flags that were set before we had a place.
         cx.again();
         Session {
-            owner: session_context.owner,
-            options: session_context.options,
-            security: session_context.security,
-            authenticators: session_context.authenticators,
+            events: SessionEvents::new(Arc::clone(&socket.owner), endpoints),
+            socket,
+            pipe: SessionPipe::new(Arc::clone(&remote)),
             remote,
             connecter,
             stage: Stage::Waiting,
             ticket: None,
-            lanes: None,
-            end: None,
-            endpoints,
             peer_address: String::new(),
             scheme,
             layers: Layers::default(),
-            control: Vec::new(),
             closing: false,
-            owes_hiccup: false,
-            untaken: Untaken::default(),
-            _guard: session_context.guard,
         }
     }
 
-    fn take_pipe(&mut self, pipe: Pipe) {
-        pipe.set_owner(self.remote.next_end());
-        let (reader, writer, end) = pipe.into_parts();
-        self.lanes = Some((reader, writer));
-        self.end = Some(end);
-    }
-
-    pub(in crate::session) fn tell(&self, kind: u64, value: u64) {
-        self.owner.monitor.tell(kind, value, &self.endpoints);
-    }
-}
-
-impl Session {
-    /// Sends published messages.
-    pub(in crate::session) fn send(&mut self, cx: &mut Cx<'_>) {
-        self.flush(cx, false);
-    }
-
-    /// `published`: the socket has published something, and nothing else has happened.
-    fn flush(&mut self, cx: &mut Cx<'_>, published: bool) {
-        let Stage::Connected(connection) = &self.stage else { return self.close_if_nothing_is_left(cx) };
-        let flush = connection.send(&self.control, self.closing, published);
-        self.control.clear();
-        let sent = match flush {
-            Flush::Sent(sent) => sent,
-            Flush::Later(look) => return cx.set_timer(timer::COALESCING, look),
-            Flush::Busy | Flush::LeftToCaller => return,
-        };
-        match sent {
-            Sent::Ended => self.finish_when_taken(cx),
-            Sent::All if self.closing => {
-                if !self.untaken.is_waited_for() {
-                    connection.part();
-                }
-                self.finish_when_taken(cx);
-            }
-            Sent::Over if self.closing => self.disconnected(cx, Reason::Stream(Errno::PIPE)),
-            Sent::All | Sent::Over => {}
-            Sent::Blocked => {
-                if connection.refuses_at_once() {
-                    cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
-                }
-                self.note_full(cx);
-            }
-            Sent::Yield => cx.again(),
-            Sent::NoMemory => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
-            Sent::Failed(errno) => self.end_when_read(cx, errno),
+    fn connect(&mut self, cx: &mut Cx<'_>) {
+        if !self.pipe.hiccup(self.socket.options.sndhwm) {
+            return self.connect_later(cx);
         }
-    }
-
-    /// All is written: the session ends once the peer's system has it.
-    fn finish_when_taken(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        match self.untaken.look(connection.untaken_bytes(), cx.now_ms()) {
-            Some(pause) => cx.set_timer(timer::UNTAKEN, pause),
+        match self.attempts() {
+            Some(mut attempts) => {
+                let next = attempts.begin(cx);
+                self.follow(cx, next);
+            }
             None => cx.finish(),
         }
     }
 
-    /// Nothing more can be sent, or no event would tell of the stream any more. What it holds has been received by the system and
-    /// is the program's: the connection ends when that is in the pipe, which may have to wait for credit.
-    fn end_when_read(&mut self, cx: &mut Cx<'_>, errno: Errno) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        connection.end_when_read(errno);
-        if self.closing {
-            return self.disconnected(cx, Reason::Stream(errno));
-        }
-        self.receive(cx, true);
+    fn attempts(&mut self) -> Option<Connecting<'_>> {
+        let (options, events, closing) = (&self.socket.options, &self.events, self.closing);
+        self.connecter.as_mut().map(|connecter| Connecting { connecter, options, events, closing })
     }
 
-    /// Sends published messages, now that the stream has room. Where it still takes nothing, no event would tell of the room
-    /// again.
-    fn send_into_room(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        let before = connection.sent_bytes();
-        self.send(cx);
-        if let Stage::Connected(connection) = &self.stage
-            && connection.refuses_in_spite_of_room(before)
+    fn proceed(&mut self, cx: &mut Cx<'_>) {
+        self.attempt(cx, |attempts, cx, attempt| attempts.proceed(cx, attempt));
+    }
+
+    /// Takes the attempt that is under way a step further.
+    fn attempt(
+        &mut self,
+        cx: &mut Cx<'_>,
+        step: impl FnOnce(&mut Connecting<'_>, &mut Cx<'_>, Attempt) -> Next,
+    ) {
+        if let Stage::Connecting(_) = &self.stage
+            && let Stage::Connecting(attempt) = std::mem::replace(&mut self.stage, Stage::Waiting)
+            && let Some(mut attempts) = self.attempts()
         {
-            cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
+            let next = step(&mut attempts, cx, attempt);
+            self.follow(cx, next);
         }
     }
 
-    /// A while after the stream has taken or given nothing in spite of what the system says of it, or after there was no memory.
-    fn try_again(&mut self, cx: &mut Cx<'_>) {
-        self.send_into_room(cx);
-        self.receive(cx, false);
-        if let Stage::Connected(connection) = &self.stage
-            && connection.withholds_bytes()
-        {
-            cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
-        }
-    }
-
-    pub(in crate::session) fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        let received = connection.receive(hangup, cx.now_ms(), &mut self.control);
-        match received {
-            // None: the thread that holds the half wakes the session.
-            None | Some(Received::Blocked | Received::Stopped) => {}
-            Some(Received::NoCredit) => {
-                if connection.heartbeats {
-                    let now_ms = cx.now_ms();
-                    let suspend =
-                        |recv: &mut RecvHalf| recv.heartbeat.as_mut().map(|beat| beat.suspend(now_ms));
-                    connection.with_recv(suspend);
-                }
+    /// Acts on where an attempt has led.
+    fn follow(&mut self, cx: &mut Cx<'_>, next: Next) {
+        match next {
+            Next::Wait(attempt) => self.stage = Stage::Connecting(attempt),
+            Next::Connected { fd, watched, endpoints, peer_address } => {
+                self.events.set_endpoints(endpoints);
+                self.peer_address = peer_address;
+                self.events.tell(event::CONNECTED, descriptor_value(fd.as_raw_fd()));
+                self.begin_handshake(cx, fd, watched);
             }
-            Some(Received::Yield) => cx.again(),
-            Some(Received::NoMemory) => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
-            Some(Received::End) => {
-                if !self.control.is_empty() {
-                    // Such as the answer to a closing frame. It is dropped if the stream does not take it.
-                    connection.send(&self.control, true, false);
-                }
-                return self.disconnected(cx, Reason::Stream(Errno::PIPE));
+            Next::Failed => self.stage = Stage::Waiting,
+            Next::GiveUp => {
+                self.stage = Stage::Waiting;
+                self.give_up(cx);
             }
-            Some(Received::Broken(failure)) => return self.disconnected(cx, Reason::Protocol(failure)),
-            Some(Received::Failed(errno)) => return self.disconnected(cx, Reason::Stream(errno)),
-        }
-        self.watch_heartbeat(cx);
-        if !self.control.is_empty() {
-            self.send(cx);
         }
     }
 
-    /// Does the work that threads of the program have deferred on the connection.
-    fn run_deferred(&mut self, cx: &mut Cx<'_>, deferred: Deferred) {
-        let Stage::Connected(_) = &self.stage else { return };
-        if deferred.panicked {
-            // As if it had happened here.
-            if !self.panicked(cx) {
-                cx.finish();
+    /// Connects again after a while, or gives up where the program does not want that.
+    fn connect_later(&mut self, cx: &mut Cx<'_>) {
+        let later = self.attempts().is_some_and(|mut attempts| attempts.try_later(cx));
+        if !later {
+            self.give_up(cx);
+        }
+    }
+
+    /// Never connects again.
+    fn give_up(&mut self, cx: &mut Cx<'_>) {
+        self.socket.owner.mailbox.send(Command::Gone(SessionHandle(Arc::clone(&self.remote))));
+        cx.finish();
+    }
+
+    /// Whether an endpoint that the program has disconnected is not to be tried again while it waits for that; tells of it.
+    fn stops_attempts(&self) -> bool {
+        let stops = self.socket.options.reconnect_stop & ZMQ_RECONNECT_STOP_AFTER_DISCONNECT != 0
+            && self.connecter.is_some()
+            && matches!(self.stage, Stage::Waiting);
+        if stops {
+            self.events.tell(event::CLOSED, NO_DESCRIPTOR);
+        }
+        stops
+    }
+
+    /// `watched`: the reactor has watched the stream for being connected.
+    fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd, watched: bool) {
+        let is_raw = self.socket.options.raw_socket && self.layers.ws.is_none();
+        // A Unix socket has room again each time that its peer reads, which would wake us in each step of the handshake.
+        let for_room = is_raw || self.scheme.is_over_tcp();
+        let raw_fd = fd.as_raw_fd();
+        if establishing::watch(cx, raw_fd, watched, for_room).is_err() {
+            self.events.closed(raw_fd);
+            drop(fd);
+            return self.lost(cx);
+        }
+        if is_raw {
+            let stream = Stream { fd, tunnel: None, for_room };
+            return self.establish(cx, stream, Introduction::default());
+        }
+        if self.socket.options.handshake_ivl_ms > 0 {
+            cx.set_timer(timer::HANDSHAKE, timer::millis(self.socket.options.handshake_ivl_ms));
+        }
+        let config = Config::new(&self.socket.options, self.socket.security.clone(), &self.peer_address);
+        match Handshaking::new(fd, for_room, &self.layers, config) {
+            Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
+            Err(_) => {
+                self.events.closed(raw_fd);
+                return self.lost(cx);
             }
-            return;
         }
-        if deferred.refused {
-            cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
-        }
-        if deferred.arm_timer {
-            cx.set_timer(timer::LOOK, MIN_LOOK_INTERVAL);
-        }
-        self.control.extend_from_slice(&deferred.answers);
-        if let Some(errno) = deferred.failed {
-            self.end_when_read(cx, errno);
-        }
+        self.shake_hands(cx);
     }
 
-    fn look_after_stream(&mut self, cx: &mut Cx<'_>) {
-        if let Stage::Connected(connection) = &self.stage
-            && let Some(after) = connection.look_after()
-        {
-            cx.set_timer(timer::LOOK, after);
-        }
-    }
-
-    pub(in crate::session) fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        if !connection.heartbeats {
-            return;
-        }
-        let deadline = connection.with_recv(|recv| recv.heartbeat.as_ref().and_then(Heartbeat::deadline));
-        match deadline.flatten() {
-            Some(at_ms) => {
-                let after = Duration::from_millis(at_ms.saturating_sub(cx.now_ms()));
-                cx.set_timer(timer::HEARTBEAT, after);
+    fn shake_hands(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Handshaking(handshaking) = &mut self.stage else { return };
+        let lent = Establishing {
+            options: &self.socket.options,
+            events: &self.events,
+            authenticators: &*self.socket.authenticators,
+            remote: &self.remote,
+        };
+        let accepted = self.connecter.is_none();
+        let progress = lent.shake_hands(cx, handshaking, |now_ms| {
+            if accepted {
+                self.socket.owner.ban_list.failed(&self.peer_address, now_ms);
             }
-            None => cx.cancel_timer(timer::HEARTBEAT),
-        }
-    }
-
-    fn beat(&mut self, cx: &mut Cx<'_>) {
-        // Bytes that the stream has taken by now are a sign of life, and so are bytes that lie in it.
-        self.send(cx);
-        self.receive(cx, true);
-        if self.poll_heartbeat(cx) == Action::Expired {
-            return self.disconnected(cx, Reason::Timeout);
-        }
-        self.watch_heartbeat(cx);
-        self.send(cx);
-    }
-
-    /// The stream takes no more: what it does is a sign of life from now on.
-    fn note_full(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Connected(connection) = &self.stage else { return };
-        let note =
-            |recv: &mut RecvHalf| recv.heartbeat.as_mut().is_some_and(|beat| beat.on_full(cx.now_ms()));
-        if connection.heartbeats && connection.with_recv(note) == Some(true) {
-            self.watch_heartbeat(cx);
-        }
-    }
-
-    /// The heartbeat's action for now. A PING or PONG that is due is appended to `control`.
-    fn poll_heartbeat(&mut self, cx: &mut Cx<'_>) -> Action {
-        let Stage::Connected(connection) = &self.stage else { return Action::None };
-        let state = connection.send_state();
-        let control = &mut self.control;
-        let action = connection.with_recv(|recv| {
-            let action = recv.heartbeat.as_mut()?.poll(cx.now_ms(), &state);
-            match action {
-                Action::SendPing => recv.append_ping(control),
-                Action::SendPong => recv.append_pong(control),
-                Action::None | Action::Expired => {}
-            }
-            Some(action)
         });
-        action.flatten().unwrap_or(Action::None)
+        match progress {
+            Progress::Wait => {}
+            Progress::Over(reason) => self.disconnected(cx, reason),
+            Progress::Done(introduction) => {
+                if let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting) {
+                    self.establish(cx, handshaking.into_stream(), introduction);
+                }
+            }
+        }
+    }
+
+    /// The handshake is over: connects the stream and the pipe.
+    fn establish(&mut self, cx: &mut Cx<'_>, stream: Stream, introduction: Introduction) {
+        self.ticket = None;
+        let Stream { fd, tunnel, for_room } = stream;
+        let raw_fd = fd.as_raw_fd();
+        // See `Connections::recall`.
+        let has_fd = self.socket.owner.mailbox.state().has_fd();
+        if has_fd && !for_room && cx.reregister(raw_fd, READABLE_AND_WRITABLE).is_err() {
+            return self.lost(cx);
+        }
+        let peer = introduction.peer.as_ref();
+        let has_mechanism = peer.is_some_and(|peer| peer.version >= Version::V3_0);
+        let met = self.meet(peer);
+        let routing_id = self.connecter.as_ref().map_or(&b""[..], Connecter::given_id);
+        let lanes = self.pipe.lanes(&self.socket.options, self.events.endpoints(), routing_id);
+        let Ok((reader, mut writer, fresh)) = lanes else { return self.lost(cx) };
+        let introduced =
+            establishing::introduce(&mut writer, &self.socket.options, peer, (&self.peer_address, raw_fd));
+        // A new pipe is probed by the socket.
+        let probes = self.socket.options.probe_router && fresh.is_none() && met == Met::Again;
+        if let Some(pipe) = fresh {
+            self.socket.owner.mailbox.send(Command::Bind(Box::new(pipe)));
+        }
+        let makings = Makings {
+            options: &self.socket.options,
+            role: self.layers.ws.as_ref(),
+            lanes: (reader, writer),
+            tunnel,
+            introduction,
+            probes,
+        };
+        let (halves, begun) = establishing::halves(makings, cx.now_ms());
+        let connection = Arc::new(Connection::new(
+            fd,
+            for_room || has_fd,
+            has_mechanism,
+            halves,
+            cx.remote(),
+            self.remote.letterbox.for_connection(),
+            Arc::clone(&self.socket.owner.send_rate),
+        ));
+        self.stage = Stage::Connected(DataPhase::new(Arc::clone(&connection), self.closing));
+        match introduced.and(begun) {
+            Ok(()) => self.begin_data_phase(cx, connection),
+            Err(errno) => self.disconnected(cx, Reason::Stream(errno)),
+        }
+    }
+
+    /// From here on threads of the program may use the connection, too.
+    fn begin_data_phase(&mut self, cx: &mut Cx<'_>, connection: Arc<Connection>) {
+        self.remote.publish(connection, &self.socket.owner);
+        if let Some(connecter) = &mut self.connecter {
+            connecter.established();
+        }
+        let sends_alone = self.socket.options.socket_type.sends_alone();
+        self.in_data_phase(cx, |data_phase, cx| data_phase.begin(cx, sends_alone));
+    }
+
+    /// Does something with the connection, if there is one, and acts on its end.
+    fn in_data_phase(
+        &mut self,
+        cx: &mut Cx<'_>,
+        act: impl FnOnce(&mut DataPhase, &mut Cx<'_>) -> Result<(), Reason>,
+    ) {
+        if let Stage::Connected(data_phase) = &mut self.stage
+            && let Err(reason) = act(data_phase, cx)
+        {
+            self.disconnected(cx, reason);
+        }
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        if let Stage::Connected(data_phase) = &self.stage { Some(data_phase.connection()) } else { None }
+    }
+
+    /// Compares the peer with the last one. A stranger gets a pipe of its own: messages in the present pipe are for the last
+    /// peer, or from it.
+    fn meet(&mut self, peer: Option<&Peer>) -> Met {
+        let (Some(connecter), Some(peer)) = (&mut self.connecter, peer) else { return Met::First };
+        let met = connecter.meet(&peer.routing_id);
+        if met == Met::Stranger {
+            self.pipe.forget();
+        }
+        met
+    }
+
+    /// The stream has ended, in any stage.
+    fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+        for id in timer::OF_A_CONNECTION {
+            cx.cancel_timer(id);
+        }
+        let mut for_good = false;
+        match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Handshaking(handshaking) => {
+                for_good = self.socket.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0;
+                if self.connecter.is_none() && handshaking.is_the_peers_fault(reason) {
+                    self.socket.owner.ban_list.failed(&self.peer_address, cx.now_ms());
+                }
+                self.events.handshake_ended(reason, handshaking.denied, handshaking.raw_fd());
+                let refused = handshaking.denied || matches!(reason, Reason::Protocol(_));
+                if let Some(connecter) = self.connecter.as_mut().filter(|_| refused) {
+                    connecter.refused();
+                }
+            }
+            Stage::Connected(data_phase) => {
+                let connection = data_phase.connection();
+                self.events.connection_ended(reason, connection.has_mechanism, connection.raw_fd());
+                drop(self.remote.withdraw(&self.socket.owner));
+                self.pipe.take_back(connection, last_words(&self.socket.options, self.connecter.is_none()));
+                for_good = matches!(reason, Reason::Protocol(_));
+            }
+            Stage::Waiting | Stage::Connecting(_) => {}
+        }
+        if for_good {
+            return self.end_for_good(cx);
+        }
+        self.lost(cx);
+    }
+
+    /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at
+    /// the socket's second look. Programs know that from libzmq, where the send that follows a refusal does not fail yet.
+    fn end_for_good(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.connecter {
+            Some(connecter) if self.pipe.exists() && !self.closing => {
+                connecter.end();
+                let session = SessionHandle(Arc::clone(&self.remote));
+                self.socket.owner.mailbox.send(Command::Over { session, seen: false });
+            }
+            // Dropping our end of the pipe tells the socket.
+            _ => cx.finish(),
+        }
+    }
+
+    /// Drops the connection, if there is one, and its lanes. The socket's thread may hold its halves, and the lanes are to go
+    /// before the pipe's end does.
+    fn let_go(&mut self) {
+        if let Some(connection) = self.remote.withdraw(&self.socket.owner) {
+            drop(connection.dismantle());
+        }
+    }
+
+    /// There is no stream: connects again, or ends.
+    fn lost(&mut self, cx: &mut Cx<'_>) {
+        let Some(connecter) = &mut self.connecter else {
+            // Dropping our end of the pipe tells the socket.
+            return cx.finish();
+        };
+        // What may be left of a subscriber are subscriptions, of which a peer that comes later has no use.
+        let lingers =
+            !self.socket.options.socket_type.sends_subscriptions_alone() && self.pipe.something_left();
+        if self.closing && (connecter.is_refused() || !lingers) {
+            return cx.finish();
+        }
+        if self.socket.options.immediate {
+            // The pipe goes with the connection; the next one brings its own.
+            self.pipe.forget();
+        }
+        if matches!(self.socket.options.socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish) {
+            self.pipe.owe_hiccup();
+            self.pipe.hiccup(self.socket.options.sndhwm);
+        }
+        connecter.lost();
+        self.events.set_endpoints(Endpoints::connecting(connecter.endpoint()));
+        self.connect_later(cx);
+    }
+
+    /// The socket has closed its end.
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        if let Some(errno) = self.pipe.refusal() {
+            let fd = self.connection().map(Connection::raw_fd);
+            let limit = self.socket.options.max_subscriptions_size;
+            self.events.cut_off(errno, limit, &self.peer_address, fd, cx.now_ms());
+            return cx.finish();
+        }
+        self.pipe.close();
+        let connected = if let Stage::Connected(data_phase) = &mut self.stage {
+            data_phase.close();
+            true
+        } else {
+            false
+        };
+        // Messages for a peer that has refused us do not outlive the socket, or a context whose client was turned away could
+        // never end.
+        if self.connecter.as_ref().is_some_and(|connecter| connecter.is_refused() || connecter.is_over()) {
+            return cx.finish();
+        }
+        // What waits without a connection are subscriptions, of which a peer that comes later has no use.
+        if !connected && self.socket.options.socket_type.sends_subscriptions_alone() {
+            return cx.finish();
+        }
+        if !timer::linger(cx, self.socket.owner.linger_ms()) {
+            return;
+        }
+        if connected {
+            self.in_data_phase(cx, DataPhase::send);
+        } else if !self.pipe.something_left() {
+            cx.finish();
+        }
     }
 }
 
@@ -361,60 +484,38 @@ impl Source for Session {
     fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
         match &mut self.stage {
             Stage::Waiting => {}
-            Stage::Connecting(_) => self.attempt_ready(cx),
+            Stage::Connecting(_) => self.proceed(cx),
             Stage::Handshaking(handshaking) => {
                 handshaking.hangup |= ready.hangup || ready.error;
                 self.shake_hands(cx);
             }
-            Stage::Connected(connection) => {
-                if ready.writable {
-                    if !ready.readable {
-                        connection.told_of_room(cx.now_ms());
-                    }
-                    self.send_into_room(cx);
-                }
-                if ready.readable || ready.hangup || ready.error {
-                    self.receive(cx, ready.hangup || ready.error);
-                }
-                if self.closing && (ready.hangup || ready.error) {
-                    // The program reads no more, so nothing else would notice.
-                    self.disconnected(cx, Reason::Stream(Errno::PIPE));
-                }
-            }
+            Stage::Connected(_) => self.in_data_phase(cx, |data_phase, cx| data_phase.ready(cx, ready)),
         }
     }
 
     fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
         match id {
             timer::RECONNECT => self.connect(cx),
-            timer::CONNECT => {
-                let fd = match &self.stage {
-                    Stage::Connecting(attempt) => attempt.fd(),
-                    _ => None,
-                };
-                self.attempt_failed(cx, fd, Errno::TIMEDOUT);
-            }
+            timer::CONNECT => self.attempt(cx, |attempts, cx, attempt| attempts.time_out(cx, attempt)),
             timer::HANDSHAKE => self.disconnected(cx, Reason::Timeout),
-            timer::HEARTBEAT => self.beat(cx),
             timer::LINGER => cx.finish(),
-            timer::LOOK => self.look_after_stream(cx),
-            timer::COALESCING => self.flush(cx, true),
-            timer::REFUSED => self.try_again(cx),
-            timer::UNTAKEN => self.finish_when_taken(cx),
-            _ => {}
+            id => self.in_data_phase(cx, |data_phase, cx| data_phase.timer(cx, id)),
         }
     }
 
     fn wake(&mut self, cx: &mut Cx<'_>) {
         let Mail { flags, deferred } = self.remote.letterbox.take();
-        if flags.has(Flags::WRITABLE)
-            && let Stage::Connected(connection) = &self.stage
-            && connection.heartbeats
-        {
-            let now_ms = cx.now_ms();
-            connection.with_recv(|recv| recv.heartbeat.as_mut().map(|heartbeat| heartbeat.resume(now_ms)));
+        if let Stage::Connected(data_phase) = &mut self.stage {
+            if flags.has(Flags::WRITABLE) {
+                data_phase.resume_heartbeat(cx.now_ms());
+            }
+            if !deferred.panicked {
+                self.in_data_phase(cx, |data_phase, cx| data_phase.run_deferred(cx, deferred));
+            } else if !self.panicked(cx) {
+                // As if it had happened here.
+                cx.finish();
+            }
         }
-        self.run_deferred(cx, deferred);
         if flags.has(Flags::DISCONNECT) && self.stops_attempts() {
             return cx.finish();
         }
@@ -422,19 +523,8 @@ impl Source for Session {
             return self.close(cx);
         }
         match &self.stage {
-            Stage::Connecting(_) => self.attempt_ready(cx),
-            Stage::Connected(connection) => {
-                // A session that is only told of published messages need not ask for more bytes. Bytes of a lent stream are
-                // received by its borrower, but for those that lie here already for want of credit.
-                let receives =
-                    flags.has(Flags::WRITABLE) || !flags.has(Flags::READABLE) && !connection.is_lent();
-                self.flush(cx, flags == Flags::READABLE);
-                if receives {
-                    self.receive(cx, false);
-                } else {
-                    self.watch_heartbeat(cx);
-                }
-            }
+            Stage::Connecting(_) => self.proceed(cx),
+            Stage::Connected(_) => self.in_data_phase(cx, |data_phase, cx| data_phase.wake(cx, flags)),
             Stage::Handshaking(_) if flags.has(Flags::MAKE_ROOM) => {
                 self.disconnected(cx, Reason::Stream(Errno::NOBUFS));
             }
@@ -444,7 +534,7 @@ impl Source for Session {
     }
 
     fn tidy(&mut self) {
-        if let Stage::Connected(connection) = &self.stage {
+        if let Some(connection) = self.connection() {
             connection.tidy();
         }
     }
@@ -454,23 +544,17 @@ impl Source for Session {
             cx.cancel_timer(id);
         }
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::Connected(connection) => Some(connection.raw_fd()),
+            Stage::Connected(data_phase) => Some(data_phase.connection().raw_fd()),
             Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),
             Stage::Waiting | Stage::Connecting(_) => None,
         };
         // The half-done work goes, and the pipe with it, of which the socket is told.
-        self.remote.forget_pipe();
         self.let_go();
-        self.control.clear();
-        self.lanes = None;
-        self.end = None;
+        self.pipe.forget();
         if let Some(fd) = fd {
-            contain(|| self.tell(event::DISCONNECTED, descriptor_value(fd)));
+            contain(|| self.events.tell(event::DISCONNECTED, descriptor_value(fd)));
         }
-        if self.closing {
-            return false;
-        }
-        if self.connecter.is_none() {
+        if self.closing || self.connecter.is_none() {
             return false;
         }
         self.connect_later(cx);

@@ -105,13 +105,13 @@ fn peer_is_not_held_dead_while_memory_for_its_messages_is_short() {
     let refused = faults::refuse(Call::Allocate, Errno::NOMEM, u32::MAX);
     for now in (0..2000).step_by(10) {
         assert_eq!(half.receive(ours.as_fd(), now, &mut Vec::new()), Received::NoMemory);
-        let beat = half.heartbeat.as_mut().unwrap();
+        let beat = half.heartbeat_mut().unwrap();
         assert_ne!(beat.poll(now, &state), Action::Expired, "at {now}");
         beat.append_ping(&mut Vec::new());
     }
     drop(refused);
     assert_eq!(half.receive(ours.as_fd(), 2000, &mut Vec::new()), Received::Blocked);
-    let beat = half.heartbeat.as_mut().unwrap();
+    let beat = half.heartbeat_mut().unwrap();
     let expires = (2010..3000).step_by(10).find(|now| beat.poll(*now, &state) == Action::Expired);
     assert!(expires.is_some(), "it is heard again, and so its silence is");
 }

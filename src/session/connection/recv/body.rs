@@ -1,19 +1,44 @@
 //! Large bodies, received into memory of their own.
 
-use super::{RecvForm, RecvHalf};
+use super::messages::Messages;
 use crate::engine::Failure;
 use crate::engine::zmtp::command::Command;
 use crate::engine::zmtp::frame::Header;
 use crate::errno::Errno;
-use crate::message::{Body, BodyBuilder, COMMAND, MORE, Msg, OutFrame};
+use crate::message::{Body, BodyBuilder, COMMAND, MORE};
 
-impl RecvHalf {
-    /// Begins to receive a large body into memory of its own. Where there is none nothing has changed.
-    pub(super) fn begin_body(&mut self, header: &Header) -> Result<(), Failure> {
+/// The large body that is under way, if there is one.
+#[derive(Default)]
+pub struct LargeBody {
+    /// One on its way in, and the flags of its frame.
+    growing: Option<(u8, BodyBuilder)>,
+    /// One that is here whole, and the flags of its frame: the pipe had no memory for it.
+    whole: Option<(u8, Body)>,
+    /// How long the last one was.
+    last_bytes: usize,
+}
+
+impl LargeBody {
+    pub fn is_under_way(&self) -> bool {
+        self.growing.is_some() || self.whole.is_some()
+    }
+
+    /// How long the last one was.
+    pub fn last_bytes(&self) -> usize {
+        self.last_bytes
+    }
+
+    /// The memory that received bytes belong in, while one is on its way in.
+    pub fn growing(&mut self) -> Option<&mut BodyBuilder> {
+        self.growing.as_mut().map(|(_, builder)| builder)
+    }
+
+    /// Begins with the body of the frame whose first bytes lie in the pipe's blocks. Where there is no memory nothing has changed.
+    pub fn begin_in_blocks(&mut self, header: &Header, messages: &mut Messages) -> Result<(), Failure> {
         let len = usize::try_from(header.body_len).map_err(|_| Failure::TOO_LARGE)?;
         let mut builder = BodyBuilder::with_expected(len);
-        builder.trust(self.last_body_bytes);
-        if let Some(producer) = self.writer.blocks() {
+        builder.trust(self.last_bytes);
+        if let Some(producer) = messages.blocks() {
             let begun = producer.received().get(header.header_len..).unwrap_or_default();
             builder.extend(begun).map_err(Failure::Errno)?;
             if !header.is_command() {
@@ -21,59 +46,46 @@ impl RecvHalf {
             }
             producer.discard_received();
         }
-        self.body = Some((header.flags, builder));
+        self.begin(header.flags, builder);
         Ok(())
     }
 
-    /// Puts a large body into the pipe once it is complete; `false` while it is not.
-    pub(super) fn finish_body(&mut self) -> Result<bool, Failure> {
-        if self.body.as_ref().is_some_and(|(_, builder)| builder.remaining() > 0) {
+    /// Begins with a body whose first bytes, or all of them, are in `builder`.
+    pub fn begin(&mut self, flags: u8, builder: BodyBuilder) {
+        self.growing = Some((flags, builder));
+    }
+
+    /// Puts it into the pipe once it is complete; `false` while it is not. `header_is_there`: its header is in the pipe already.
+    pub fn finish(&mut self, messages: &mut Messages, header_is_there: bool) -> Result<bool, Failure> {
+        if self.growing.as_ref().is_some_and(|(_, builder)| builder.remaining() > 0) {
             return Ok(false);
         }
-        if let Some((flags, builder)) = self.body.take() {
+        if let Some((flags, builder)) = self.growing.take() {
             let body = builder
                 .finish()
-                .inspect_err(|_| self.body = Some((flags, BodyBuilder::with_expected(0))))
+                .inspect_err(|_| self.growing = Some((flags, BodyBuilder::with_expected(0))))
                 .map_err(Failure::Errno)?;
-            self.last_body_bytes = body.len();
-            self.whole_body = Some((flags, body));
+            self.last_bytes = body.len();
+            self.whole = Some((flags, body));
         }
-        let Some((flags, body)) = &self.whole_body else { return Ok(true) };
+        let Some((flags, body)) = &self.whole else { return Ok(true) };
         let (flags, body) = (*flags, body.clone());
-        self.append_whole_body(flags, body).map_err(Failure::Errno)?;
+        let appended = if flags & COMMAND != 0 {
+            append_command(body.as_slice(), messages)
+        } else {
+            messages.append_body(body, flags & MORE != 0, header_is_there)
+        };
+        appended.map_err(Failure::Errno)?;
         // Before the pipe's reader sees it, which is to have it alone.
-        self.whole_body = None;
+        self.whole = None;
         Ok(true)
     }
+}
 
-    /// Puts a body that is here whole into the pipe. Errors: `ENOMEM`, with nothing changed.
-    fn append_whole_body(&mut self, flags: u8, body: Body) -> Result<(), Errno> {
-        if flags & COMMAND != 0 {
-            return self.finish_command(body.as_slice());
-        }
-        let more = flags & MORE != 0;
-        match self.form {
-            // Its header is not in the pipe yet.
-            RecvForm::Ws(_) | RecvForm::Sealed(..) => {
-                self.writer.append(&mut OutFrame::msg(&mut Msg::from_body(body), more))?;
-            }
-            _ => self.writer.append_body(more, body)?,
-        }
-        self.inside = more;
-        self.content = true;
-        Ok(())
+/// A large command: of use only if it is a subscription.
+fn append_command(body: &[u8], messages: &mut Messages) -> Result<(), Errno> {
+    if messages.wants_subscriptions() && Command::parse(body).is_subscription_request() {
+        messages.append_subscription(body)?;
     }
-
-    /// A large command: of use only if it is a subscription.
-    fn finish_command(&mut self, body: &[u8]) -> Result<(), Errno> {
-        if !self.wants_subscriptions() {
-            return Ok(());
-        }
-        if !Command::parse(body).is_subscription_request() {
-            return Ok(());
-        }
-        self.writer.append_subscription_request(body, b"")?;
-        self.content = true;
-        Ok(())
-    }
+    Ok(())
 }

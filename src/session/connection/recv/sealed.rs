@@ -3,7 +3,8 @@
 //! not CURVE's, opened frame by frame where they lie in the buffer.
 
 use super::copied::more_of;
-use super::{Parsed, RecvForm, RecvHalf, obey};
+use super::scratch::Scratch;
+use super::{Intake, Parsed, blocks};
 use crate::engine::Failure;
 use crate::engine::codec::{AnyOpener, OVERHEAD_BYTES, Run};
 use crate::engine::zmtp::Version;
@@ -14,54 +15,81 @@ use std::ops::Range;
 /// Bytes opened in one go, give or take a frame.
 const OPENED_RUN_BYTES: usize = 32 * 1024;
 
-impl RecvHalf {
-    /// As [`parse`](RecvHalf::parse), for frames in CURVE's boxes and a pipe with blocks.
-    pub(super) fn parse_runs(
+/// How boxes are opened, and the one at the front of the buffer.
+pub struct SealedFrames {
+    version: Version,
+    opener: AnyOpener,
+    /// The frame at the front of the buffer has been taken out of its box already: its flags, and how long its text is.
+    opened: Option<(u8, usize)>,
+    /// The fault of the frame behind those that have been opened already.
+    forged: Option<Failure>,
+}
+
+impl SealedFrames {
+    pub fn new(version: Version, opener: AnyOpener) -> SealedFrames {
+        SealedFrames { version, opener, opened: None, forged: None }
+    }
+
+    /// Takes apart what lies in the buffer.
+    pub fn parse(
         &mut self,
-        version: Version,
+        intake: &mut Intake,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Result<Parsed, Failure> {
+        if self.opener.curve().is_some() && intake.messages.blocks().is_some() {
+            self.parse_runs(intake, now_ms, control)
+        } else {
+            self.parse_singly(intake, now_ms, control)
+        }
+    }
+
+    /// Frames in CURVE's boxes, for a pipe with blocks.
+    fn parse_runs(
+        &mut self,
+        intake: &mut Intake,
         now_ms: u64,
         control: &mut Vec<u8>,
     ) -> Result<Parsed, Failure> {
         loop {
             // Opened frames are whole: if it wants more, there is nothing left of them.
-            if matches!(self.parse_blocks(version, now_ms, control)?, Parsed::NoCredit) {
+            if matches!(blocks::parse(intake, self.version, now_ms, control)?, Parsed::NoCredit) {
                 return Ok(Parsed::NoCredit);
             }
             if let Some(failure) = self.forged {
                 return Err(failure);
             }
-            let Some(header) = frame::parse_header(self.scratch.pending())? else {
+            let Some(header) = frame::parse_header(intake.scratch.pending())? else {
                 return Ok(Parsed::Needs(frame::MAX_HEADER));
             };
-            frame::check_size(header.body_len, self.limits.frame)?;
-            let (len, have) = (header.frame_len(), self.scratch.pending().len());
+            intake.messages.check_size(header.body_len)?;
+            let (len, have) = (header.frame_len(), intake.scratch.pending().len());
             if len > have {
                 return Ok(Parsed::Needs(more_of(len, have)));
             }
             if !is_large(&header) {
-                self.open_run()?;
-            } else if !self.inside && !self.writer.check() {
+                self.open_run(intake)?;
+            } else if !intake.messages.takes_frame() {
                 return Ok(Parsed::NoCredit);
             } else {
-                self.open_large(&header)?;
+                self.open_large(&header, intake)?;
             }
-            if let Some(heartbeat) = &mut self.heartbeat {
-                heartbeat.on_received();
-            }
+            intake.commands.note_frame();
         }
     }
 
     /// Opens the frame at the front of the buffer and those behind it, up to the first that is large, not whole or wrong.
-    fn open_run(&mut self) -> Result<(), Failure> {
-        let RecvForm::Sealed(_, AnyOpener::Curve(opener)) = &mut self.form else { return Ok(()) };
-        let Some(producer) = self.writer.blocks() else { return Ok(()) };
-        let pending = self.scratch.pending();
+    fn open_run(&mut self, Intake { messages, scratch, .. }: &mut Intake) -> Result<(), Failure> {
+        let Some(opener) = self.opener.curve() else { return Ok(()) };
+        let most_frame = messages.limits().frame;
+        let Some(producer) = messages.blocks() else { return Ok(()) };
+        let pending = scratch.pending();
         let mut run = Run::default();
         let last = opener.last();
         while !run.is_full() && run.opened() < OPENED_RUN_BYTES {
             let rest = pending.get(run.received()..).unwrap_or_default();
             let Ok(Some(header)) = frame::parse_header(rest) else { break };
-            let fits = frame::check_size(header.body_len, self.limits.frame).is_ok();
+            let fits = frame::check_size(header.body_len, most_frame).is_ok();
             if !fits || header.frame_len() > rest.len() || is_large(&header) {
                 break;
             }
@@ -83,14 +111,15 @@ impl RecvHalf {
         if !all {
             self.forged = Some(Failure::CRYPTOGRAPHIC);
         }
-        self.scratch.consume(run.received());
+        scratch.consume(run.received());
         Ok(())
     }
 
     /// Opens the frame at the front of the buffer into memory of its own.
-    fn open_large(&mut self, header: &Header) -> Result<(), Failure> {
-        let RecvForm::Sealed(_, AnyOpener::Curve(opener)) = &mut self.form else { return Ok(()) };
-        let sealed = self.scratch.part(header.header_len..header.frame_len());
+    fn open_large(&mut self, header: &Header, intake: &mut Intake) -> Result<(), Failure> {
+        let Some(opener) = self.opener.curve() else { return Ok(()) };
+        let Intake { messages, large, scratch, .. } = intake;
+        let sealed = scratch.part(header.header_len..header.frame_len());
         let len = sealed.len().saturating_sub(OVERHEAD_BYTES);
         let mut builder = BodyBuilder::with_expected(len);
         // All of it has arrived.
@@ -106,64 +135,58 @@ impl RecvHalf {
         });
         filled.map_err(Failure::Errno)?;
         let flags = opened?;
-        if !self.inside {
-            self.weight = 0;
+        messages.weigh_frame(header.header_len, len as u64)?;
+        if !messages.is_inside() && flags & MORE != 0 {
+            messages.show_content();
         }
-        let header_weight = if self.inside { header.header_len as u64 } else { 0 };
-        self.weigh((len as u64).saturating_add(header_weight))?;
-        if !self.inside && flags & MORE != 0 && self.content {
-            self.content = false;
-            self.writer.flush();
-        }
-        self.scratch.consume(header.frame_len());
-        self.body = Some((flags, builder));
-        self.finish_body().map(|_| ())
+        scratch.consume(header.frame_len());
+        large.begin(flags, builder);
+        large.finish(messages, false).map(|_| ())
     }
 
-    /// As [`parse`](RecvHalf::parse), for sealed frames. The kind of a frame shows in its box alone; the flags outside are not
-    /// authenticated.
-    pub(super) fn parse_sealed(&mut self, now_ms: u64, control: &mut Vec<u8>) -> Result<Parsed, Failure> {
+    /// Frame by frame, where they lie. The kind of a frame shows in its box alone; the flags outside are not authenticated.
+    fn parse_singly(
+        &mut self,
+        intake: &mut Intake,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Result<Parsed, Failure> {
         loop {
-            let bytes = self.scratch.pending();
+            let bytes = intake.scratch.pending();
             let Some(header) = frame::parse_header(bytes)? else {
                 return Ok(Parsed::Needs(frame::MAX_HEADER));
             };
-            frame::check_size(header.body_len, self.limits.frame)?;
+            intake.messages.check_size(header.body_len)?;
             let len = header.frame_len();
             if len > bytes.len() {
                 return Ok(Parsed::Needs(more_of(len, bytes.len())));
             }
-            if let Some(heartbeat) = &mut self.heartbeat {
-                heartbeat.on_received();
-            }
-            let (flags, text) = self.open(&header)?;
-            if !self.inside {
-                self.weight = 0;
-            }
+            intake.commands.note_frame();
+            let (flags, text) = self.open(&header, &mut intake.scratch)?;
             let taken = if flags & COMMAND != 0 {
-                self.take_command(&header, text, now_ms, control)?
-            } else if !self.inside && !self.writer.check() {
-                false
-            } else {
-                self.take_frame(&header, text, flags & MORE != 0)?;
+                self.take_command(&header, text, intake, now_ms, control)?
+            } else if intake.messages.takes_frame() {
+                let weight = (header.header_len, header.body_len);
+                intake.messages.append_frame(weight, intake.scratch.part(text), flags & MORE != 0)?;
                 true
+            } else {
+                false
             };
             if !taken {
                 return Ok(Parsed::NoCredit);
             }
             self.opened = None;
-            self.scratch.consume(len);
+            intake.scratch.consume(len);
         }
     }
 
     /// Opens the frame at the front of the buffer, once: its flags, and where its text is, counted from there.
-    fn open(&mut self, header: &Header) -> Result<(u8, Range<usize>), Failure> {
+    fn open(&mut self, header: &Header, scratch: &mut Scratch) -> Result<(u8, Range<usize>), Failure> {
         let (flags, text_len) = match self.opened {
             Some(opened) => opened,
             None => {
-                let RecvForm::Sealed(_, opener) = &mut self.form else { return Err(Failure::SILENT) };
-                let body = self.scratch.part_mut(header.header_len..header.frame_len());
-                let (flags, text) = opener.open(body)?;
+                let body = scratch.part_mut(header.header_len..header.frame_len());
+                let (flags, text) = self.opener.open(body)?;
                 *self.opened.insert((flags, text.len()))
             }
         };
@@ -173,27 +196,22 @@ impl RecvHalf {
 
     /// `false`: there is no credit for it.
     fn take_command(
-        &mut self,
+        &self,
         header: &Header,
         text: Range<usize>,
+        Intake { messages, scratch, commands, .. }: &mut Intake,
         now_ms: u64,
         control: &mut Vec<u8>,
     ) -> Result<bool, Failure> {
-        let RecvForm::Sealed(version, _) = self.form else { return Ok(true) };
-        let wanted = self.wants_subscriptions();
-        if self.inside {
-            self.weigh(header.frame_len() as u64)?;
-        }
-        self.commands += 1;
-        let body = self.scratch.part(text);
-        if !obey(body, version, now_ms, &mut self.heartbeat, control) || !wanted {
+        messages.weigh_command(header.frame_len())?;
+        let body = scratch.part(text);
+        if !commands.obey(body, self.version, now_ms, control) || !messages.wants_subscriptions() {
             return Ok(true);
         }
-        if !self.writer.check() {
+        if !messages.check_credit() {
             return Ok(false);
         }
-        self.writer.append_subscription_request(body, b"").map_err(Failure::Errno)?;
-        self.content = true;
+        messages.append_subscription(body).map_err(Failure::Errno)?;
         Ok(true)
     }
 }

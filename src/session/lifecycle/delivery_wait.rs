@@ -25,7 +25,7 @@ const MAX_PAUSE_MS: u64 = 64;
 
 /// What the session has seen of that. Plain numbers: an `Option` around them becomes code that valgrind complains of.
 #[derive(Debug)]
-pub struct Untaken {
+pub struct DeliveryWait {
     /// At the last look; before the first, more than there can be.
     held_bytes: u64,
     /// The first look; before it, later than any.
@@ -36,13 +36,13 @@ pub struct Untaken {
     pause_ms: u64,
 }
 
-impl Default for Untaken {
-    fn default() -> Untaken {
-        Untaken { held_bytes: u64::MAX, first_ms: u64::MAX, moved_ms: 0, pause_ms: 0 }
+impl Default for DeliveryWait {
+    fn default() -> DeliveryWait {
+        DeliveryWait { held_bytes: u64::MAX, first_ms: u64::MAX, moved_ms: 0, pause_ms: 0 }
     }
 }
 
-impl Untaken {
+impl DeliveryWait {
     /// Whether the session waits already.
     pub fn is_waited_for(&self) -> bool {
         self.pause_ms > 0
@@ -69,8 +69,8 @@ mod tests {
 
     /// When a session ends whose system holds `held_bytes` at each time.
     fn end_ms(held_bytes: impl Fn(u64) -> u64) -> u64 {
-        let (mut untaken, mut now_ms) = (Untaken::default(), 1000);
-        while let Some(pause) = untaken.look(held_bytes(now_ms - 1000), now_ms) {
+        let (mut wait, mut now_ms) = (DeliveryWait::default(), 1000);
+        while let Some(pause) = wait.look(held_bytes(now_ms - 1000), now_ms) {
             now_ms += u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         }
         now_ms - 1000

@@ -1,0 +1,132 @@
+//! A session's end of the pipe to its socket. It outlasts connections: what waits in it is for the next one.
+
+use crate::errno::{Errno, Result};
+use crate::message::OutFrame;
+use crate::options::SocketOptions;
+use crate::options::draft_number::ZMQ_NOTIFY_DISCONNECT;
+use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
+use crate::session::connection::Connection;
+use crate::session::monitor_events::Endpoints;
+use crate::session::remote::SessionRemote;
+use std::sync::Arc;
+
+pub struct SessionPipe {
+    remote: Arc<SessionRemote>,
+    /// While no connection has them.
+    lanes: Option<(LaneReader, LaneWriter)>,
+    /// While there is a pipe. Dropped, it tells the socket, for which the lanes are to be gone.
+    end: Option<End>,
+    /// There was no memory for the hiccup that is to come before the next attempt.
+    owes_hiccup: bool,
+}
+
+impl SessionPipe {
+    pub fn new(remote: Arc<SessionRemote>) -> SessionPipe {
+        SessionPipe { remote, lanes: None, end: None, owes_hiccup: false }
+    }
+
+    /// Takes a pipe's end that the socket has made.
+    pub fn set(&mut self, pipe: Pipe) {
+        self.lanes = Some(self.own(pipe));
+    }
+
+    fn own(&mut self, pipe: Pipe) -> (LaneReader, LaneWriter) {
+        pipe.set_owner(self.remote.next_end());
+        let (reader, writer, end) = pipe.into_parts();
+        self.end = Some(end);
+        (reader, writer)
+    }
+
+    /// The lanes, for a connection. Where there is no pipe they are those of a new one, and its other end comes with them, under
+    /// these names. Errors: `ENOMEM`.
+    pub fn lanes(
+        &mut self,
+        options: &SocketOptions,
+        endpoints: &Endpoints,
+        routing_id: &[u8],
+    ) -> Result<(LaneReader, LaneWriter, Option<Pipe>)> {
+        if let Some((reader, writer)) = self.lanes.take() {
+            return Ok((reader, writer, None));
+        }
+        let to_socket = LaneOptions { hwm: options.rcvhwm, conflate: options.conflates_in() };
+        let from_socket = LaneOptions { hwm: options.sndhwm, conflate: options.conflates_out() };
+        let (ours, mut theirs) = pipe::pair(to_socket, from_socket)?;
+        theirs.local.clone_from(&endpoints.local);
+        theirs.remote.clone_from(&endpoints.remote);
+        theirs.routing_id = routing_id.to_vec();
+        let (reader, writer) = self.own(ours);
+        Ok((reader, writer, Some(theirs)))
+    }
+
+    /// Takes the lanes back from a connection that has ended, and puts `last_words` into the one to the socket.
+    pub fn take_back<'a>(&mut self, connection: &Connection, last_words: impl Iterator<Item = &'a [u8]>) {
+        if let (Some(send), Some(recv)) = connection.dismantle() {
+            let mut writer = recv.into_writer();
+            for message in last_words {
+                // Without memory the program does not get them.
+                if writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
+                    writer.flush();
+                }
+            }
+            self.lanes = Some((send.into_reader(), writer));
+        }
+    }
+
+    /// Lets go of the pipe, of which the socket is told. Another one may follow.
+    pub fn forget(&mut self) {
+        self.remote.forget_pipe();
+        self.lanes = None;
+        self.end = None;
+    }
+
+    /// Whether there is a pipe.
+    pub fn exists(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Whether the socket has sent something that is not in a connection's hands.
+    pub fn something_left(&mut self) -> bool {
+        self.lanes.as_mut().is_some_and(|(reader, _)| reader.check_bytes())
+    }
+
+    /// Why the socket drops the peer, if it does.
+    pub fn refusal(&self) -> Option<Errno> {
+        self.end.as_ref().and_then(End::refusal)
+    }
+
+    /// The socket has closed its end.
+    pub fn close(&self) {
+        if let Some(end) = &self.end {
+            end.close();
+        }
+    }
+
+    /// A subscriber's pipe is to begin anew before the next attempt to connect: what waits in it are subscriptions, and the
+    /// socket tells the next peer of all.
+    pub fn owe_hiccup(&mut self) {
+        self.owes_hiccup = true;
+    }
+
+    /// Makes a hiccup that is owed. `false`: there was no memory for it, and the attempt to connect is to wait too.
+    pub fn hiccup(&mut self, hwm: i32) -> bool {
+        if self.owes_hiccup
+            && let (Some(end), Some((reader, _))) = (&self.end, &mut self.lanes)
+        {
+            let Ok(fresh) = end.hiccup(LaneOptions { hwm, conflate: false }) else { return false };
+            *reader = fresh;
+        }
+        self.owes_hiccup = false;
+        true
+    }
+}
+
+/// The messages that the program receives when a connection has ended. `accepted`: the peer had come to us.
+pub fn last_words(options: &SocketOptions, accepted: bool) -> impl Iterator<Item = &[u8]> {
+    let notifies = if options.raw_socket {
+        options.raw_notify
+    } else {
+        options.router_notify & ZMQ_NOTIFY_DISCONNECT != 0
+    };
+    let farewell = if accepted { options.disconnect() } else { options.hiccup() };
+    notifies.then_some(&b""[..]).into_iter().chain(farewell)
+}
