@@ -58,7 +58,7 @@ pub fn run(data: &[u8]) {
     let mut all = Vec::new();
     // In steps that the topics themselves decide on.
     let mut cursor = Cursor::default();
-    while tree.walk(&mut cursor, |topic, count| {
+    while cursor.walk(&tree, |topic, count| {
         all.push((topic.to_vec(), count.0));
         if topic.len() % 2 == 0 { Step::GoOn } else { Step::StopBehind }
     }) == Ok(Walked::Stopped)

@@ -14,15 +14,6 @@ const NETWORK_TEXT_MAX: usize = 255;
 /// Bits before the IPv4 address in an IPv4-mapped IPv6 address.
 const MAPPED_PREFIX: u8 = 96;
 
-impl SocketOptions {
-    /// Whether any `ZMQ_IPC_FILTER_*` option is set, so that a peer's user, group or process matters.
-    pub fn filters_ipc_peers(&self) -> bool {
-        !(self.ipc_uid_accept_filters.is_empty()
-            && self.ipc_gid_accept_filters.is_empty()
-            && self.ipc_pid_accept_filters.is_empty())
-    }
-}
-
 /// Whether `ZMQ_TCP_ACCEPT_FILTER`, with these networks, accepts a peer. An empty list accepts all peers. An
 /// IPv4 peer of an IPv6 listener, whose address comes mapped, counts as an IPv4 peer.
 pub fn accepts_tcp_peer(networks: &[(IpAddr, u8)], peer: IpAddr) -> bool {
@@ -278,7 +269,6 @@ mod tests {
     #[test]
     fn ipc_filters_are_sets() {
         let mut options = SocketOptions::new(super::super::SocketType::Pair);
-        assert!(!options.filters_ipc_peers());
         set_ipc_uid(&mut options, Some(&1000u32.to_ne_bytes())).unwrap();
         set_ipc_uid(&mut options, Some(&1000u32.to_ne_bytes())).unwrap();
         set_ipc_gid(&mut options, Some(&u32::MAX.to_ne_bytes())).unwrap();
@@ -286,7 +276,6 @@ mod tests {
         assert_eq!(options.ipc_uid_accept_filters, [1000]);
         assert_eq!(options.ipc_gid_accept_filters, [u32::MAX]);
         assert_eq!(options.ipc_pid_accept_filters, [-1]);
-        assert!(options.filters_ipc_peers());
         assert_eq!(set_ipc_uid(&mut options, Some(b"")), Err(Errno::INVAL));
         assert_eq!(set_ipc_uid(&mut options, Some(&[0; 8])), Err(Errno::INVAL));
         set_ipc_uid(&mut options, None).unwrap();

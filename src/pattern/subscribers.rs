@@ -107,7 +107,7 @@ impl Subscribers {
     pub fn forget_some(&mut self, budget: &mut Budget, mut each: impl FnMut(&[u8], PipeId, bool)) {
         let (mut found, mut looks, mut copied_bytes) = (Vec::new(), 0, 0_usize);
         let (leaving, mut in_place) = (&self.leaving, None);
-        let walked = self.topics.walk(&mut self.look, |topic, holders| {
+        let walked = self.look.walk(&self.topics, |topic, holders| {
             looks += 1;
             for pipe in holders.among(leaving) {
                 copied_bytes = copied_bytes.saturating_add(topic.len());

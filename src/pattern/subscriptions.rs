@@ -60,7 +60,7 @@ impl Subscriptions {
     /// Shows topics from the cursor on, in ascending order, until `visit` stops. Errors: `ENOMEM`, with the cursor not behind any
     /// topic that was not shown.
     pub fn walk(&self, cursor: &mut Cursor, mut visit: impl FnMut(&[u8]) -> Step) -> Result<Walked> {
-        self.topics.walk(cursor, |topic, _| visit(topic))
+        cursor.walk(&self.topics, |topic, _| visit(topic))
     }
 
     pub fn is_empty(&self) -> bool {

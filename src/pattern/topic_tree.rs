@@ -371,7 +371,7 @@ mod tests {
 
     pub fn all(tree: &TopicTree<Number>) -> Vec<(Vec<u8>, u32)> {
         let mut all = Vec::new();
-        let walked = tree.walk(&mut Cursor::default(), |topic, number| {
+        let walked = Cursor::default().walk(tree, |topic, number| {
             all.push((topic.to_vec(), number.0));
             Step::GoOn
         });

@@ -4,7 +4,8 @@
 //! ([`waiter`](super::waiter)), writes for credit, and receives what came first ([`ordering`](super::ordering)).
 
 use super::connection::Connection;
-use super::ordering::mark::MarkCell;
+use super::ordering;
+use super::ordering::mark::{MarkCell, receive_mark};
 use crate::sys::lock::Lock;
 use std::sync::Arc;
 
@@ -63,6 +64,20 @@ impl Connections {
     pub(super) fn few(&self) -> Option<Vec<Arc<Connection>>> {
         let list = self.list.lock();
         (list.all.len() <= MAX_LENT_CONNECTIONS).then(|| list.all.clone())
+    }
+
+    /// Receives on the calling thread what had come before the thread last received for itself, unless it has looked here since.
+    /// To be called before anything is concluded from there being nothing. Whether something may have come.
+    #[inline]
+    pub fn receive_pending(&self) -> bool {
+        let mark = receive_mark();
+        mark != 0 && !self.received_pending.is(mark) && self.receive_all(mark)
+    }
+
+    #[cold]
+    fn receive_all(&self, mark: u64) -> bool {
+        self.received_pending.set(mark);
+        ordering::receive_all(&self.few().unwrap_or_default())
     }
 
     /// For a thread that has to wait until something is sent: the thread sends the published messages itself, which takes less

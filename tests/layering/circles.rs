@@ -153,7 +153,7 @@ fn child(module: &[String], name: &str) -> Module {
 }
 
 /// A file or folder of a name that only tests have. (`tokens` leaves out what is under `#[cfg(test)]` in other files.)
-fn is_for_tests(module: &Module) -> bool {
+pub fn is_for_tests(module: &Module) -> bool {
     module.iter().any(|name| ["tests", "loom_tests", "testing", "floods", "counted"].contains(&name.as_str()))
 }
 

@@ -4,6 +4,7 @@
 
 mod boundary;
 mod circles;
+mod impls;
 mod tokens;
 
 use std::fs;

@@ -69,19 +69,18 @@ impl Cursor {
         self.topic.clear();
         self.place = Place::Beginning;
     }
-}
 
-/// Nodes whose turn comes later, the next one last, with the length of the topic that leads to each one's parent.
-type Ahead = Vec<(u32, usize)>;
-
-impl<V: Value> TopicTree<V> {
-    /// Shows topics and their values from the cursor on, in ascending order, until `visit` stops. Errors: `ENOMEM`, with the cursor
-    /// not behind any topic that was not shown.
-    pub fn walk(&self, cursor: &mut Cursor, mut visit: impl FnMut(&[u8], &V) -> Step) -> Result<Walked> {
-        let mut ahead = self.ahead_of(cursor)?;
+    /// Shows topics of a tree and their values from the cursor on, in ascending order, until `visit` stops. Errors: `ENOMEM`,
+    /// with the cursor not behind any topic that was not shown.
+    pub fn walk<V: Value>(
+        &mut self,
+        tree: &TopicTree<V>,
+        mut visit: impl FnMut(&[u8], &V) -> Step,
+    ) -> Result<Walked> {
+        let mut ahead = self.ahead_in(tree)?;
         while let Some((at, parent_len)) = ahead.pop() {
-            let Some(node) = self.node(at) else { continue };
-            let Cursor { topic, place } = &mut *cursor;
+            let Some(node) = tree.node(at) else { continue };
+            let Cursor { topic, place } = &mut *self;
             topic.truncate(parent_len);
             *place = Place::Before;
             memory::try_reserve(topic, node.label.as_slice().len())?;
@@ -99,19 +98,19 @@ impl<V: Value> TopicTree<V> {
             *place = Place::Behind;
             push_children(&mut ahead, node, topic.len(), |_| true)?;
         }
-        cursor.restart();
+        self.restart();
         Ok(Walked::Through)
     }
 
     /// The nodes behind the cursor, or at it, with what is below each. The cursor's topic begins with what leads to their parents.
-    fn ahead_of(&self, cursor: &Cursor) -> Result<Ahead> {
+    fn ahead_in<V: Value>(&self, tree: &TopicTree<V>) -> Result<Ahead> {
         let (mut ahead, mut at, mut len) = (Ahead::new(), ROOT_NODE, 0);
-        let topic = cursor.topic.as_slice();
-        if cursor.place == Place::Beginning || cursor.place == Place::Before && topic.is_empty() {
+        let topic = self.topic.as_slice();
+        if self.place == Place::Beginning || self.place == Place::Before && topic.is_empty() {
             push(&mut ahead, (ROOT_NODE, 0))?;
             return Ok(ahead);
         }
-        while let Some(node) = self.node(at) {
+        while let Some(node) = tree.node(at) {
             let rest = topic.get(len..).unwrap_or_default();
             let first = rest.first().copied();
             // All that begin with the topic are behind it.
@@ -119,10 +118,10 @@ impl<V: Value> TopicTree<V> {
             let child =
                 first.and_then(|first| node.slot(first).ok()).and_then(|slot| node.children.get(slot));
             let Some(child) = child else { break };
-            let Some(below) = self.node(child.node) else { break };
+            let Some(below) = tree.node(child.node) else { break };
             let label = below.label.as_slice();
             match rest.strip_prefix(label) {
-                Some([]) if cursor.place == Place::Before => {
+                Some([]) if self.place == Place::Before => {
                     push(&mut ahead, (child.node, len))?;
                     break;
                 }
@@ -138,6 +137,9 @@ impl<V: Value> TopicTree<V> {
         Ok(ahead)
     }
 }
+
+/// Nodes whose turn comes later, the next one last, with the length of the topic that leads to each one's parent.
+type Ahead = Vec<(u32, usize)>;
 
 /// The children whose first byte is `wanted`, the first of them last.
 fn push_children<V>(
@@ -189,7 +191,7 @@ mod tests {
             let mut cursor = Cursor { topic: topic(&mut random, 8), place };
             let passed: Vec<_> = all.iter().map(|(topic, _)| cursor.has_passed(topic)).collect();
             let mut seen = Vec::new();
-            let walked = tree.walk(&mut cursor, |topic, _| {
+            let walked = cursor.walk(&tree, |topic, _| {
                 seen.push(topic.to_vec());
                 Step::GoOn
             });
@@ -206,7 +208,7 @@ mod tests {
         let tree = tree(&mut random);
         let (mut cursor, mut seen) = (Cursor::default(), Vec::new());
         loop {
-            let walked = tree.walk(&mut cursor, |topic, _| match random.below(4) {
+            let walked = cursor.walk(&tree, |topic, _| match random.below(4) {
                 0 => Step::StopBefore,
                 way => {
                     seen.push(topic.to_vec());
@@ -232,12 +234,12 @@ mod tests {
         let _refused = faults::refuse(Call::Allocate, Errno::NOMEM, u32::MAX);
         for _ in 0..2 {
             let mut seen = 0;
-            let walked = tree.walk(&mut cursor, |_, _| {
+            let walked = cursor.walk(&tree, |_, _| {
                 seen += 1;
                 Step::GoOn
             });
             assert_eq!((walked, seen), (Ok(Walked::Through), 3));
         }
-        assert_eq!(tree.walk(&mut Cursor::default(), |_, _| Step::GoOn), Err(Errno::NOMEM));
+        assert_eq!(Cursor::default().walk(&tree, |_, _| Step::GoOn), Err(Errno::NOMEM));
     }
 }

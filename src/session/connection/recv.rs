@@ -290,10 +290,7 @@ impl RecvHalf {
             if drained {
                 break self.no_more();
             }
-            if self.received >= RECEIVE_TURN_BYTES
-                || self.intake.commands.turn_is_over()
-                || reads >= RECEIVE_TURN_READS
-            {
+            if self.turn_is_over(reads) {
                 break Received::Yield;
             }
             if !self.intake.messages.has_content() {
@@ -308,10 +305,7 @@ impl RecvHalf {
                 Ok(Read { bytes: 0, .. }) => break Received::End,
                 Ok(read) => {
                     self.received += read.bytes;
-                    if let Some(heartbeat) = self.heartbeat_mut() {
-                        // A part of a frame is a sign of life as well.
-                        heartbeat.on_bytes(now_ms);
-                    }
+                    self.intake.commands.note_bytes(now_ms);
                     // A short read means that the stream has no more: what comes later is a new event.
                     drained = read.short && !self.hangup;
                 }
@@ -330,6 +324,13 @@ impl RecvHalf {
             self.outcome = Some(outcome);
         }
         outcome
+    }
+
+    /// Whether others have their turn.
+    fn turn_is_over(&self, reads: u32) -> bool {
+        self.received >= RECEIVE_TURN_BYTES
+            || self.intake.commands.turn_is_over()
+            || reads >= RECEIVE_TURN_READS
     }
 
     /// What the peer says is not heard while there is no memory for it.

@@ -4,7 +4,7 @@ use crate::engine::socks::Socks5;
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::reactor::Remote;
-use crate::session::lifecycle::backoff::Backoff;
+use crate::session::lifecycle::backoff::{Backoff, Setback};
 use crate::session::lifecycle::resolve::Lookup;
 use crate::session::monitor_events::Endpoints;
 use crate::sys::random::number_or_0;
@@ -161,14 +161,15 @@ impl Connecter {
         self.backoff = Backoff::new(&self.options);
     }
 
-    /// Milliseconds until the next attempt; `None`: there is none (`ZMQ_RECONNECT_IVL`).
-    pub fn backoff_ms(&mut self) -> Option<i32> {
+    /// Milliseconds until the next attempt; `None`: there is none (`ZMQ_RECONNECT_IVL`). `setback`: what the last one has met
+    /// with; that it was refused counts for more.
+    pub fn backoff_ms(&mut self, setback: Setback) -> Option<i32> {
         if !self.backoff.reconnects() {
             return None;
         }
+        let setback = if self.refused { Setback::Refused } else { setback };
         // Without chance all peers of a server come back at once, which is no reason not to.
-        let random = number_or_0();
-        Some(if self.refused { self.backoff.next_refused_ms(random) } else { self.backoff.next_ms(random) })
+        Some(self.backoff.next_ms(setback, number_or_0()))
     }
 
     /// Begins an attempt. `remote` is woken when a name has been resolved.

@@ -4,6 +4,7 @@ use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
 use crate::reactor::{Cx, Interest};
+use crate::session::lifecycle::backoff::Setback;
 use crate::session::lifecycle::connecter::{Attempt, Connecter, Step};
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::timer;
@@ -55,8 +56,8 @@ impl Connecting<'_> {
     }
 
     /// Whether there is to be another attempt (`ZMQ_RECONNECT_IVL`), for which the timer is set then.
-    pub fn try_later(&mut self, cx: &mut Cx<'_>) -> bool {
-        let Some(interval_ms) = self.connecter.backoff_ms() else { return false };
+    pub fn try_later(&mut self, cx: &mut Cx<'_>, setback: Setback) -> bool {
+        let Some(interval_ms) = self.connecter.backoff_ms(setback) else { return false };
         self.events.retried(interval_ms, self.connecter.endpoint());
         cx.set_timer(timer::RECONNECT, timer::millis(interval_ms));
         true
@@ -112,7 +113,7 @@ impl Connecting<'_> {
         if errno == Errno::CONNREFUSED && self.options.reconnect_stop & stop != 0 {
             return Next::GiveUp;
         }
-        self.try_later(cx);
+        self.try_later(cx, Setback::of(errno));
         Next::Failed
     }
 }

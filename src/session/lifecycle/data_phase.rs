@@ -45,9 +45,7 @@ impl DataPhase {
         // Receiving comes first: where the peer has gone already, a send would fail, and the bytes that the peer sent before
         // would be lost.
         self.receive(cx, false)?;
-        if sends_alone || self.connection.has_messages() {
-            self.ping_first();
-        }
+        self.ping_first(sends_alone);
         self.send(cx)?;
         // Bytes to send kept a stream without credit with the reactor.
         self.connection.settle(Received::NoCredit);
@@ -58,8 +56,8 @@ impl DataPhase {
     ///
     /// The system of a peer that has said all and gone answers by taking back what it has not passed on yet. So there is none where
     /// such a peer would otherwise be sent nothing.
-    fn ping_first(&mut self) {
-        if !self.connection.heartbeats {
+    fn ping_first(&mut self, sends_alone: bool) {
+        if !self.connection.heartbeats || !sends_alone && !self.connection.has_messages() {
             return;
         }
         let control = &mut self.control;

@@ -23,7 +23,9 @@ use crate::options::{SocketOptions, SocketType};
 use crate::pipe::Pipe;
 use crate::reactor::{Cx, Ready, Source};
 use crate::session::connection::Connection;
+use crate::session::connection::tls_stream::Tunnel;
 use crate::session::letterbox::{Flags, Mail};
+use crate::session::lifecycle::backoff::Setback;
 use crate::session::lifecycle::connecter::{Attempt, Connecter, Met};
 use crate::session::lifecycle::connecting::{Connecting, Next, READABLE_AND_WRITABLE};
 use crate::session::lifecycle::data_phase::DataPhase;
@@ -199,7 +201,7 @@ impl Session {
 
     /// Connects again after a while, or gives up where the program does not want that.
     fn connect_later(&mut self, cx: &mut Cx<'_>) {
-        let later = self.attempts().is_some_and(|mut attempts| attempts.try_later(cx));
+        let later = self.attempts().is_some_and(|mut attempts| attempts.try_later(cx, Setback::Failed));
         if !later {
             self.give_up(cx);
         }
@@ -292,8 +294,9 @@ impl Session {
         let routing_id = self.connecter.as_ref().map_or(&b""[..], Connecter::given_id);
         let lanes = self.pipe.lanes(&self.socket.options, self.events.endpoints(), routing_id);
         let Ok((reader, mut writer, fresh)) = lanes else { return self.lost(cx) };
-        let introduced =
-            establishing::introduce(&mut writer, &self.socket.options, peer, (&self.peer_address, raw_fd));
+        let subject = tunnel.as_deref().and_then(Tunnel::peer_subject);
+        let names = (self.peer_address.as_str(), raw_fd);
+        let introduced = establishing::introduce(&mut writer, &self.socket.options, peer, subject, names);
         // A new pipe is probed by the socket.
         let probes = self.socket.options.probe_router && fresh.is_none() && met == Met::Again;
         if let Some(pipe) = fresh {

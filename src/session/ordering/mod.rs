@@ -13,7 +13,7 @@
 //!
 //! | the thread | the look |
 //! |---|---|
-//! | receives without waiting, and finds nothing | [`Connections::receive_pending`] |
+//! | receives without waiting, and finds nothing | [`Connections::receive_pending`](super::connections::Connections::receive_pending) |
 //! | publishes | the same |
 //! | polls without waiting, and finds nothing | the same, for all sockets that it polls for messages |
 //! | waits | it polls the streams before it sleeps: the waiter notes the mark with the socket |
@@ -27,40 +27,30 @@
 pub mod mark;
 
 use super::connection::Connection;
-use super::connections::Connections;
 use crate::sys::poll::{PollFd, ppoll};
-use mark::receive_mark;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The peer has closed, or there was an error.
 pub(super) const HANGUP: i16 = libc::POLLHUP | libc::POLLERR;
 
-impl Connections {
-    /// Receives on the calling thread what had come before the thread last received for itself, unless it has looked here since.
-    /// To be called before anything is concluded from there being nothing. Whether something may have come.
-    #[inline]
-    pub fn receive_pending(&self) -> bool {
-        let mark = receive_mark();
-        mark != 0 && !self.received_pending.is(mark) && self.receive_all(mark)
+/// Receives on the calling thread what these connections have. Whether something may have come.
+#[cold]
+pub(super) fn receive_all(connections: &[Arc<Connection>]) -> bool {
+    let mut fds: Vec<_> = connections.iter().map(readable).collect();
+    if fds.is_empty() {
+        return false;
     }
-
-    #[cold]
-    fn receive_all(&self, mark: u64) -> bool {
-        self.received_pending.set(mark);
-        let Some(few) = self.few().filter(|few| !few.is_empty()) else { return false };
-        let mut fds: Vec<_> = few.iter().map(readable).collect();
-        // Where poll(2) fails, the I/O threads receive, as ever.
-        let ready = ppoll(&mut fds, Some(Duration::ZERO), None).unwrap_or(0);
-        let mut waited = false;
-        for (connection, fd) in few.iter().zip(&fds) {
-            if fd.revents != 0 {
-                connection.receive_ready_blocking(fd.revents & HANGUP != 0);
-            }
-            waited |= connection.await_receiver();
+    // Where poll(2) fails, the I/O threads receive, as ever.
+    let ready = ppoll(&mut fds, Some(Duration::ZERO), None).unwrap_or(0);
+    let mut waited = false;
+    for (connection, fd) in connections.iter().zip(&fds) {
+        if fd.revents != 0 {
+            connection.receive_ready_blocking(fd.revents & HANGUP != 0);
         }
-        ready > 0 || waited
+        waited |= connection.await_receiver();
     }
+    ready > 0 || waited
 }
 
 /// The stream of a connection, to be polled for something to read.

@@ -3,9 +3,10 @@
 use super::panics::{Fixture, greet, pull};
 use crate::errno::Errno;
 use crate::options::{SocketOptions, SocketType};
+use crate::pipe::{self, LaneOptions};
 use crate::sys::faults::Call;
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -33,6 +34,21 @@ fn a_listener_waits_between_attempts_that_fail_and_goes_on() {
         listening.close();
         fixture.end();
     }
+}
+
+#[test]
+fn a_connecter_without_descriptors_waits_longer_each_time_and_goes_on() {
+    let fixture = Fixture::new(pull());
+    let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+    let lane = LaneOptions { hwm: 10, conflate: false };
+    let (_ours, theirs) = pipe::pair(lane, lane).unwrap();
+    fixture.refuse_there(Call::Connect, Errno::MFILE, 2);
+    let start = Instant::now();
+    let session = fixture.connect(&peer.local_addr().unwrap().to_string(), theirs);
+    drop(peer.accept().unwrap());
+    assert!(start.elapsed() >= Duration::from_millis(250 + 500), "{:?}", start.elapsed());
+    session.terminate();
+    fixture.end();
 }
 
 #[test]

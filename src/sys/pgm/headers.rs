@@ -65,6 +65,21 @@ pub(super) struct GroupSourceReq {
     _address: libc::sockaddr_storage,
 }
 
+impl GroupSourceReq {
+    pub(super) fn as_group_req(&self) -> GroupReq {
+        GroupReq { interface: self.interface, group: self.group }
+    }
+
+    /// The scope of the group's address, if it is IPv6.
+    pub(super) fn scope_id(&self) -> u32 {
+        if c_int::from(self.group.ss_family) != libc::AF_INET6 {
+            return 0;
+        }
+        // SAFETY: the family says that a `sockaddr_in6` lies here, for which the storage has room.
+        unsafe { (&raw const self.group).cast::<libc::sockaddr_in6>().read() }.sin6_scope_id
+    }
+}
+
 /// `struct pgm_addrinfo_t`.
 #[repr(C)]
 pub(super) struct AddrInfo {

@@ -368,21 +368,6 @@ impl Drop for Addresses {
     }
 }
 
-impl GroupSourceReq {
-    fn as_group_req(&self) -> GroupReq {
-        GroupReq { interface: self.interface, group: self.group }
-    }
-
-    /// The scope of the group's address, if it is IPv6.
-    fn scope_id(&self) -> u32 {
-        if c_int::from(self.group.ss_family) != libc::AF_INET6 {
-            return 0;
-        }
-        // SAFETY: the family says that a `sockaddr_in6` lies here, for which the storage has room.
-        unsafe { (&raw const self.group).cast::<libc::sockaddr_in6>().read() }.sin6_scope_id
-    }
-}
-
 fn zeroed_storage() -> libc::sockaddr_storage {
     // SAFETY: integers and bytes, for which zero is a value.
     unsafe { std::mem::zeroed() }

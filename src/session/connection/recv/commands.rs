@@ -37,6 +37,13 @@ impl PeerCommands {
         self.met >= RECEIVE_TURN_COMMANDS
     }
 
+    /// Bytes have arrived: a part of a frame is a sign of life as well.
+    pub fn note_bytes(&mut self, now_ms: u64) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.on_bytes(now_ms);
+        }
+    }
+
     /// A frame has begun to arrive.
     pub fn note_frame(&mut self) {
         if let Some(heartbeat) = &mut self.heartbeat {
