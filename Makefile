@@ -2,6 +2,7 @@
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share/ferrozmq
 MANDIR ?= $(PREFIX)/share/man
@@ -11,23 +12,32 @@ DRAFTS ?= 0
 DEBUGINFO ?= 0
 # Where the built libraries are.
 RELEASE ?= $(or $(CARGO_TARGET_DIR),target)/release
+# The built command-line tool. It is installed if it is there.
+TOOL ?= $(or $(CARGO_TARGET_DIR),target)/tool/ferrozmq
+# One that runs on this machine, and writes the tool's manual pages and completions.
+TOOL_HERE ?= $(TOOL)
 
 SONAME := libzmq.so.5
 FILE := $(SONAME).2.5
 PKGCONFIG := $(DESTDIR)$(LIBDIR)/pkgconfig
 CMAKE := $(DESTDIR)$(LIBDIR)/cmake/ZeroMQ
 SHARED := $(DESTDIR)$(LIBDIR)/$(FILE)
+MAN1 := $(DESTDIR)$(MANDIR)/man1
+BASH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 INSTALL ?= install
 OBJCOPY ?= objcopy
 STRIP ?= strip
 # Those that packaging/archive looks for.
 export OBJCOPY LD AR READELF
 
-.PHONY: build test demo bench bench-quick install uninstall header deps clean
+.PHONY: build test demo bench bench-quick install install-tool uninstall header deps clean
 
 build:
 	cargo build --release --locked
 	packaging/archive $(RELEASE)/libzmq.a $(RELEASE)/libzmq.a
+	cargo build --profile tool --package ferrozmq-tool --locked
 
 test: deps
 	compat-tests/all
@@ -81,8 +91,21 @@ install:
 	    pkgconfig/libzmq.pc.in > $(PKGCONFIG)/libzmq.pc
 	$(INSTALL) -m 644 cmake/ZeroMQConfig.cmake cmake/ZeroMQConfigVersion.cmake $(CMAKE)
 	$(if $(filter 1,$(DRAFTS)),$(INSTALL) -m 644 cmake/ZeroMQDrafts.cmake $(CMAKE),rm -f $(CMAKE)/ZeroMQDrafts.cmake)
+	@test ! -f $(TOOL) || $(MAKE) --no-print-directory install-tool
+
+# The tool, its manual pages, and completions for three shells.
+install-tool:
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(MAN1) $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS)
+	$(INSTALL) -m 755 $(TOOL) $(DESTDIR)$(BINDIR)/ferrozmq
+	$(TOOL_HERE) man --out $(MAN1)
+	$(TOOL_HERE) completions bash > $(BASH_COMPLETIONS)/ferrozmq
+	$(TOOL_HERE) completions zsh > $(ZSH_COMPLETIONS)/_ferrozmq
+	$(TOOL_HERE) completions fish > $(FISH_COMPLETIONS)/ferrozmq.fish
+	chmod 644 $(MAN1)/ferrozmq.1 $(MAN1)/ferrozmq-*.1 $(BASH_COMPLETIONS)/ferrozmq $(ZSH_COMPLETIONS)/_ferrozmq $(FISH_COMPLETIONS)/ferrozmq.fish
 
 uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/ferrozmq $(MAN1)/ferrozmq.1 $(wildcard $(MAN1)/ferrozmq-*.1)
+	rm -f $(BASH_COMPLETIONS)/ferrozmq $(ZSH_COMPLETIONS)/_ferrozmq $(FISH_COMPLETIONS)/ferrozmq.fish
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(wildcard docs/man/*.7)))

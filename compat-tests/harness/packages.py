@@ -10,6 +10,7 @@ from .places import Problem
 NEEDED = {
     "libzmq5": "the original libzmq that everything is compared with",
     "libzmq3-dev": "the original's header, for programs built against it",
+    "libczmq-dev": "reads the certificates that the tool makes",
     "libsodium-dev": "libzmq's own test of CURVE links it",
     "libpgm-dev": "the feature pgm links it",
     "libnorm-dev": "the feature norm links it",

@@ -33,6 +33,14 @@ def programs(page):
     return found
 
 
+def blocks(page, language):
+    """The text of all fenced blocks of a language, in order."""
+    found = [match.group(2) for match in _FENCE.finditer(page.read_text()) if match.group(1) == language]
+    if not found:
+        raise Problem(f"no blocks of {language} in {page}")
+    return found
+
+
 def commands(page, word):
     """The lines of the one fenced block of shell commands in which `word` stands, without their comments."""
     blocks = [match.group(2) for match in _FENCE.finditer(page.read_text()) if match.group(1) == "sh"]

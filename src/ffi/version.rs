@@ -12,6 +12,44 @@ pub const ZMQ_VERSION_MAJOR: c_int = 4;
 pub const ZMQ_VERSION_MINOR: c_int = 3;
 pub const ZMQ_VERSION_PATCH: c_int = 5;
 
+/// A note in the library's file, and in every program that the static library is linked into. A reader of the file knows our
+/// library by it, as the symbols are those of every libzmq. Linkers keep notes, though no code refers to them.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".note.ferrozmq")]
+static NOTE: Note = Note::new();
+
+/// An ELF note whose text is the version of this crate.
+#[cfg(target_os = "linux")]
+#[repr(C, align(4))]
+struct Note {
+    name_len: u32,
+    text_len: u32,
+    kind: u32,
+    name: [u8; 12],
+    text: [u8; NOTE_TEXT_BYTES],
+}
+
+#[cfg(target_os = "linux")]
+const NOTE_TEXT_BYTES: usize = 32;
+
+#[cfg(target_os = "linux")]
+impl Note {
+    const fn new() -> Note {
+        let version = env!("CARGO_PKG_VERSION").as_bytes();
+        let mut text = [0; NOTE_TEXT_BYTES];
+        // The compiler complains of a version that leaves no room for a NUL.
+        text[version.len()] = 0;
+        let mut at = 0;
+        while at != version.len() {
+            text[at] = version[at];
+            at += 1;
+        }
+        let name_len = "ferrozmq\0".len() as u32;
+        Note { name_len, text_len: NOTE_TEXT_BYTES as u32, kind: 1, name: *b"ferrozmq\0\0\0\0", text }
+    }
+}
+
 /// The capabilities of this build, by the names that `zmq_has` knows; it denies all others. libzmq has the WebSocket transports
 /// in upper case only; programs ask in lower case. It has no `tls`.
 const CAPABILITIES: &[(&CStr, bool)] = &[

@@ -1,0 +1,5 @@
+/* Has nothing to do with libzmq. */
+int main (void)
+{
+    return 0;
+}

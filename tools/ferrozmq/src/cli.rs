@@ -1,0 +1,209 @@
+//! The command line.
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER: &str = "\
+Exit codes:
+  0  done, or the answer is yes
+  1  the answer is no
+  2  the command line was not understood, the work could not be done, or there is no answer
+`run` has the codes of env(1): 125, 126 and 127 for its own failures, else the program's.
+
+Colours are used on a terminal alone, and not where NO_COLOR is set.";
+
+/// Keys, starts and diagnoses for programs that run on ferrozmq.
+#[derive(Debug, Parser)]
+#[command(name = "ferrozmq", version, styles = STYLES, after_help = AFTER, max_term_width = 110)]
+#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Keygen(Keygen),
+    Passwd(Passwd),
+    Run(Run),
+    Doctor(Doctor),
+    Completions(Completions),
+    Man(Man),
+}
+
+const KEYGEN_AFTER: &str = "\
+Examples:
+  ferrozmq keygen --name server --out /etc/ferrozmq/keys
+  ferrozmq keygen --name alice --metadata email=alice@example.org
+  ferrozmq keygen --name alice --json | jq -r .fingerprint
+
+Exit codes:
+  0  both files are there
+  2  neither file was written; one of them is there already, or the folder takes no file";
+
+/// Make a CURVE key pair: NAME.key, which goes to others, and NAME.key_secret, which stays.
+///
+/// Both are certificates that pyzmq (zmq.auth.load_certificate) and czmq (zcert_load) read. The secret one is readable for its owner
+/// alone from its first byte. No file is ever overwritten, and there are both files or none.
+#[derive(Args, Debug)]
+#[command(after_help = KEYGEN_AFTER)]
+pub struct Keygen {
+    /// What the files are called; this machine's name by default
+    #[arg(long, short)]
+    pub name: Option<String>,
+    /// The folder to put them into; made if it is not there, for its owner alone
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// A line for the metadata part of both files; may be given several times
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub metadata: Vec<String>,
+    /// Print what was made as a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const PASSWD_AFTER: &str = "\
+Examples:
+  ferrozmq passwd alice >> /etc/ferrozmq/users
+  pass show zmq/alice | head -n 1 | ferrozmq passwd alice >> /etc/ferrozmq/users
+
+Exit codes:
+  0  the line is printed
+  2  no line is printed";
+
+/// Print a line for a file of PLAIN users: the name and the argon2id hash of a password.
+///
+/// The password is asked for on a terminal, twice. Otherwise it is the first line of standard input. It is never an argument, which
+/// other users of the machine could read.
+#[derive(Args, Debug)]
+#[command(after_help = PASSWD_AFTER)]
+pub struct Passwd {
+    /// The name that the client gives
+    pub user: String,
+}
+
+const RUN_AFTER: &str = "\
+Examples:
+  ferrozmq run python3 server.py
+  ferrozmq run --security /etc/ferrozmq/security.toml --audit /var/log/zmq.jsonl -- ./server --port 5555
+
+The library is $FERROZMQ_LIBRARY if that is set; else the first of these that is there, from the folder of this tool:
+libzmq.so.5, ../release/libzmq.so, ../lib/libzmq.so.5, ../lib/TRIPLET/libzmq.so.5, ../lib64/libzmq.so.5.
+
+Exit codes:
+  125  the program was not started: no library, an option that it does not know, or a program that would ignore it
+  126  the program cannot be executed
+  127  there is no such program
+  else the program's own";
+
+/// Start a program on this library, whatever libzmq it was linked with or carries.
+///
+/// Sets LD_PRELOAD and the variables for this one start, and becomes the program. A program that the loader would not give the library
+/// to is not started: one that is static, setuid or of another architecture, or has a libzmq linked into it.
+#[derive(Args, Debug)]
+#[command(after_help = RUN_AFTER)]
+pub struct Run {
+    /// The security file (FERROZMQ_SECURITY)
+    #[arg(long, value_name = "FILE")]
+    pub security: Option<PathBuf>,
+    /// The file that the audit trail goes to (FERROZMQ_AUDIT)
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
+    /// The folder that the counters are mapped in (FERROZMQ_STATS)
+    #[arg(long, value_name = "DIR")]
+    pub stats: Option<PathBuf>,
+    /// The program, looked for in PATH, and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub program: Vec<OsString>,
+}
+
+const DOCTOR_AFTER: &str = "\
+Examples:
+  ferrozmq doctor                    what a program that is linked with libzmq would get here
+  ferrozmq doctor ./server           this program, under this environment
+  ferrozmq doctor venv/bin/python    what `import zmq` would use there
+  ferrozmq doctor $(pidof server)    a process that runs
+
+The program is read, never run.
+
+Exit codes:
+  0  ferrozmq
+  1  another libzmq
+  2  cannot tell: no libzmq found, no permission to look, or not a program";
+
+/// Tell which libzmq a program uses or would use, and how to switch it.
+#[derive(Args, Debug)]
+#[command(after_help = DOCTOR_AFTER)]
+pub struct Doctor {
+    /// A process id, or a program that is looked for in PATH
+    #[arg(value_name = "PID | PROGRAM")]
+    pub subject: Option<OsString>,
+    /// Print the findings as a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const COMPLETIONS_AFTER: &str = "\
+Examples:
+  source <(ferrozmq completions bash)
+  ferrozmq completions zsh > ~/.zfunc/_ferrozmq
+  ferrozmq completions fish > ~/.config/fish/completions/ferrozmq.fish";
+
+/// Print a shell's completions.
+#[derive(Args, Debug)]
+#[command(after_help = COMPLETIONS_AFTER)]
+pub struct Completions {
+    pub shell: clap_complete::Shell,
+}
+
+const MAN_AFTER: &str = "\
+Examples:
+  ferrozmq man | man -l -
+  ferrozmq man --out /usr/local/share/man/man1";
+
+/// Print the manual page ferrozmq(1), or write the pages of all subcommands.
+#[derive(Args, Debug)]
+#[command(after_help = MAN_AFTER)]
+pub struct Man {
+    /// Write ferrozmq.1 and a page for each subcommand into this folder
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("Examples:\n  "), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn what_follows_the_program_is_the_programs() {
+        let cli =
+            Cli::try_parse_from(["ferrozmq", "run", "--audit", "a", "prog", "--audit", "b", "-x"]).unwrap();
+        let Command::Run(run) = cli.command else { unreachable!() };
+        assert_eq!(run.audit, Some("a".into()));
+        assert_eq!(run.program, ["prog", "--audit", "b", "-x"]);
+    }
+}
