@@ -414,7 +414,7 @@ impl SendHalf {
         };
         self.pass(written);
         self.inside = written < total || !whole;
-        // A tunnel takes no more than it can hold, whatever room the stream has.
+        // A tunnel takes no more than it can hold, also where the stream has more room.
         let short = written < total && self.tunnel.is_none();
         Ok(if short { Step::Short(written) } else { Step::Wrote(written) })
     }
