@@ -1,8 +1,8 @@
 //! The file of the trail: opened with care, followed when it is moved, and written by whole lines.
 //!
 //! Several processes may write to one file. Each write(2) appends whole lines in one piece, so lines of different processes never
-//! mix. A write that the system cuts short (a full disk, a process that is killed) leaves the beginning of a line. Whoever writes
-//! next ends it first.
+//! mix. A write that the system cuts short (a full disk, a process that is killed) leaves the beginning of a line. The next write
+//! ends it first.
 
 use super::record::MAX_LINE_BYTES;
 use crate::errno::{Errno, Result};
@@ -16,11 +16,11 @@ use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Whether the file has been moved is looked at so often at most.
+/// Time between two looks whether the file has been moved, at least.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of one write to a file.
 const MAX_WRITE_BYTES: usize = 64 * 1024;
-/// Nobody but the user that runs the program may read what is written.
+/// Only the user that runs the program may read what is written.
 const MODE: u32 = 0o600;
 
 pub struct TrailFile {
@@ -107,7 +107,7 @@ impl TrailFile {
 }
 
 fn open(path: &Path, readable: bool) -> Result<File> {
-    // O_NONBLOCK: a pipe that nobody reads would hold the thread up. Files do not mind it.
+    // O_NONBLOCK: a pipe without a reader would hold the thread up. Files do not mind it.
     let flags = libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
     let mut options = OpenOptions::new();
     options.read(readable).append(true).create(true).mode(MODE).custom_flags(flags);
@@ -120,7 +120,7 @@ fn is_other(there: &Metadata) -> bool {
     kind.is_fifo() || kind.is_char_device()
 }
 
-/// The whole lines at the beginning, of at most so many bytes. None is longer than [`MAX_LINE_BYTES`], so there is one.
+/// The whole lines at the beginning, of at most `most` bytes. None is longer than [`MAX_LINE_BYTES`], so there is one.
 fn whole_lines(lines: &[u8], most: usize) -> &[u8] {
     let piece = lines.get(..most).unwrap_or(lines);
     let end = piece.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);

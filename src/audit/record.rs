@@ -41,7 +41,7 @@ pub enum Outcome {
     Refused,
 }
 
-/// Who has connected.
+/// Which side has connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The peer has.
@@ -270,7 +270,7 @@ impl fmt::Display for Timestamp {
 
 /// Year, month and day of the Gregorian calendar, of a number of days after the first of January 1970.
 fn date(days: u64) -> (u64, u64, u64) {
-    /// The calendar repeats itself after so many.
+    /// The calendar repeats itself after this number of days.
     const ERA_DAYS: u64 = 146_097;
     /// From the first of March of the year 0.
     const EPOCH_DAYS: u64 = 719_468;

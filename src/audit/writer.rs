@@ -1,4 +1,4 @@
-//! Who writes: one thread of the process, made at its first record. A disk that stalls holds up this thread alone.
+//! One thread of the process writes, made at its first record. A disk that stalls holds up this thread alone.
 //!
 //! What cannot be written waits, and is tried again every second: first with the writer, then in the queue, until that is full.
 //! Only then is a record lost, and counted.
