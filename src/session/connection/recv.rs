@@ -294,9 +294,6 @@ impl RecvHalf {
                 break Received::Yield;
             }
             if !self.intake.messages.has_content() {
-                break Received::Yield;
-            }
-            if !self.intake.messages.has_content() {
                 // What commands leave behind must not add up while there is more to read.
                 self.flush();
             }
