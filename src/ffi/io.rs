@@ -4,7 +4,7 @@ use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
 use super::socket::find;
 use super::{memory, transfer, transferred, zmq_msg_t};
 use crate::errno::{Errno, Result};
-use crate::message::{Msg, OutFrame};
+use crate::message::{Msg, OutFrame, in_place};
 use crate::sys::copying;
 use libc::iovec;
 use std::ffi::{c_int, c_void};
@@ -74,7 +74,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
 ) -> c_int {
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
-        let msg = unsafe { Msg::at(msg.cast()) }?;
+        let msg = unsafe { in_place::message(msg.cast()) }?;
         socket.send_message(msg, has_more(flags), flags & ZMQ_DONTWAIT).map(size)
     }))
 }
@@ -161,7 +161,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
 ) -> c_int {
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
-        let msg = unsafe { Msg::at(msg.cast()) }?;
+        let msg = unsafe { in_place::message(msg.cast()) }?;
         socket.recv_message(msg, flags & ZMQ_DONTWAIT).map(size)
     }))
 }

@@ -5,7 +5,7 @@
 
 use super::{lockless, memory, settled};
 use crate::errno::{Errno, Result};
-use crate::message::{FreeFn, Msg};
+use crate::message::{FreeFn, Msg, in_place};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
@@ -41,7 +41,7 @@ pub const ZMQ_SHARED: c_int = 3;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    settled(-1, unsafe { Msg::init_empty_at(msg.cast()) }.map(|()| 0))
+    settled(-1, unsafe { in_place::init_empty(msg.cast()) }.map(|()| 0))
 }
 
 /// Makes a message with room for `size` bytes. The caller writes them through zmq_msg_data() before it sends the
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     // SAFETY: as the caller promises; it is the program that writes the bytes, through the pointer that leaves here.
-    settled(-1, unsafe { Msg::init_len_at(msg.cast(), size) }.map(|()| 0))
+    settled(-1, unsafe { in_place::init_len(msg.cast(), size) }.map(|()| 0))
 }
 
 /// Makes a message of the `size` bytes at `data` without copying them. When the library no longer needs them, it calls
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(msg: *mut zmq_msg_t, buf: *const c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    let closed = unsafe { Msg::close_at(msg.cast()) };
+    let closed = unsafe { in_place::close(msg.cast()) };
     match closed {
         Ok(Some(body)) => lockless(-1, || {
             drop(body);
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     // SAFETY: as the caller promises.
-    settled(ptr::null_mut(), unsafe { Msg::data_at(msg.cast()) }.map(<*mut u8>::cast))
+    settled(ptr::null_mut(), unsafe { in_place::data(msg.cast()) }.map(<*mut u8>::cast))
 }
 
 /// Returns the number of bytes of a message; 0 with errno `EFAULT` if there is no message.
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     // SAFETY: as the caller promises.
-    settled(0, unsafe { Msg::at_ref(msg.cast()) }.map(Msg::len))
+    settled(0, unsafe { in_place::message_ref(msg.cast()) }.map(Msg::len))
 }
 
 /// Returns 1 if more parts of the same message follow, else 0; also for a message that has been closed.
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    settled(-1, unsafe { Msg::more_at(msg.cast()) }.map(c_int::from))
+    settled(-1, unsafe { in_place::more(msg.cast()) }.map(c_int::from))
 }
 
 /// Reads a property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
@@ -296,8 +296,8 @@ unsafe fn init(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int 
         // where there can be no message nothing is made, so that lent data stays the caller's.
         // SAFETY: as the caller promises.
         unsafe {
-            Msg::void_at(at.cast())?;
-            Msg::init_at(at.cast(), make()?)?;
+            in_place::void(at.cast())?;
+            in_place::init(at.cast(), make()?)?;
         }
         Ok(0)
     })
@@ -311,9 +311,9 @@ unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) 
     lockless(-1, || {
         // SAFETY: as the caller promises; each borrow ends before the next begins.
         unsafe {
-            Msg::at(dest.cast())?;
-            let msg = take(Msg::at(src.cast())?);
-            let old = std::mem::replace(Msg::at(dest.cast())?, msg);
+            in_place::message(dest.cast())?;
+            let msg = take(in_place::message(src.cast())?);
+            let old = std::mem::replace(in_place::message(dest.cast())?, msg);
             // Only now: its free callback may use both messages.
             drop(old);
         }
@@ -325,14 +325,14 @@ unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) 
 /// `at` is NULL or points at a zmq_msg_t that no thread writes to meanwhile.
 unsafe fn look<T>(at: *const zmq_msg_t, on_failure: T, run: impl FnOnce(&Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
-    lockless(on_failure, || run(unsafe { Msg::at_ref(at.cast()) }?))
+    lockless(on_failure, || run(unsafe { in_place::message_ref(at.cast()) }?))
 }
 
 /// # Safety
 /// `at` is NULL or points at a zmq_msg_t that no other thread uses.
 unsafe fn look_mut<T>(at: *mut zmq_msg_t, on_failure: T, run: impl FnOnce(&mut Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
-    lockless(on_failure, || run(unsafe { Msg::at(at.cast()) }?))
+    lockless(on_failure, || run(unsafe { in_place::message(at.cast()) }?))
 }
 
 fn property_of<'m>(msg: &'m Msg, name: &CStr) -> Option<&'m CStr> {
@@ -481,7 +481,7 @@ mod tests {
             assert_eq!(failed(zmq_msg_get(msg, ZMQ_SRCFD)), libc::EINVAL);
             assert_eq!(failed(zmq_msg_get(msg, 99)), libc::EINVAL);
             assert_eq!(failed(zmq_msg_set(msg, ZMQ_MORE, 1)), libc::EINVAL);
-            Msg::at(msg.cast()).unwrap().set_metadata(Some(Arc::new(Metadata::new(properties))));
+            in_place::message(msg.cast()).unwrap().set_metadata(Some(Arc::new(Metadata::new(properties))));
             assert_eq!(zmq_msg_get(msg, ZMQ_SRCFD), 17);
             assert_eq!(CStr::from_ptr(zmq_msg_gets(msg, c"Identity".as_ptr())), c"me");
             assert!(zmq_msg_gets(msg, c"User-Id".as_ptr()).is_null());

@@ -21,7 +21,7 @@ pub enum Address {
     None,
     /// Of the peer that it comes from (SERVER, PEER).
     RoutingId(u32),
-    /// Which it was sent to, with a NUL after it (DISH); see [`Msg::group_body`].
+    /// Which it was sent to, with a NUL after it (DISH); see [`group_body`](super::group_body).
     Group(Body),
 }
 
@@ -274,6 +274,7 @@ impl<'a> OutFrame<'a> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::message::group_body;
 
     #[test]
     fn commands_are_told_apart_by_their_names() {
@@ -294,7 +295,7 @@ mod tests {
     fn a_message_has_the_address_of_its_frame() {
         let msg = |address| Frame { address, ..Frame::owned(Msg::new()) }.into_msg().unwrap();
         assert_eq!(msg(Address::RoutingId(7)).routing_id(), 7);
-        assert_eq!(msg(Address::Group(Msg::group_body(b"group").unwrap())).group(), c"group");
+        assert_eq!(msg(Address::Group(group_body(b"group").unwrap())).group(), c"group");
         let plain = msg(Address::None);
         assert_eq!((plain.routing_id(), plain.group()), (0, c""));
     }

@@ -1,21 +1,22 @@
 //! Messages: the 64-byte [`Msg`], and the reference-counted [`Body`] behind large ones; the [`Frame`] a pipe hands out, and the
 //! [`OutFrame`] it takes; and the properties of the connection a message came from.
 
+mod attached;
 mod body;
 mod builder;
 mod defer;
 mod frame;
 mod header;
-mod in_place;
+pub mod in_place;
 mod metadata;
 mod msg;
 mod pool;
-mod properties;
 mod refs;
 
 #[cfg(test)]
 pub(crate) mod counted;
 
+pub use attached::{GROUP_MAX_LENGTH, group_body};
 pub use body::Body;
 pub use builder::BodyBuilder;
 pub use defer::DeferFrees;
@@ -23,7 +24,6 @@ pub use frame::{Address, Frame, FrameBody, FrameKind, OutFrame};
 pub use header::FreeFn;
 pub use metadata::Metadata;
 pub use msg::Msg;
-pub use properties::GROUP_MAX_LENGTH;
 
 /// Frees the memory that all threads together keep for bodies to come. A thread frees its own when it ends.
 pub fn free_kept_bodies() {

@@ -1,48 +1,45 @@
 //! The 64-byte message and its bytes.
 
+use super::attached::{Attached, GROUP_MAX_LENGTH, group_body};
 use super::{Body, FreeFn, MORE, Metadata, pool};
 use crate::errno::Result;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 use std::sync::Arc;
 
 /// Bodies of up to this many bytes lie inside the message.
-pub(super) const INLINE: usize = 40;
+pub(super) const MAX_INLINE_BYTES: usize = 40;
 
 /// Values of [`Msg::tag`]; two bytes that stale memory is unlikely to hold, and never 0: neither a closed message
 /// nor zeroed memory passes for a message.
-pub(super) const CLOSED: u16 = 0;
-pub(super) const TAG_INLINE: u16 = 0xb3e1;
-pub(super) const TAG_BODY: u16 = 0xb3e2;
-pub(super) const TAG_CONSTANT: u16 = 0xb3e3;
+const TAG_CLOSED: u16 = 0;
+const TAG_INLINE: u16 = 0xb3e1;
+const TAG_BODY: u16 = 0xb3e2;
+const TAG_CONSTANT: u16 = 0xb3e3;
 
 /// What `zmq_msg_t` holds: 64 bytes, pointer-aligned, no self-pointers. Up to 40 bytes of body lie inside.
 ///
-/// A message may lie in C's memory. There it is made by [`Msg::init_at`], reached by [`Msg::at`], which tells a
-/// message from a closed one or garbage, and ended by [`Msg::close_at`].
+/// A message may lie in C's memory: see [`in_place`](super::in_place).
 #[repr(C, align(8))]
 pub struct Msg {
-    pub(super) content: Content,
-    /// From `Arc::into_raw` or `KeptCount::take`, one count of it; null without properties.
-    pub(super) metadata: *const Metadata,
-    /// The group with a NUL after it.
-    pub(super) group: Option<Body>,
+    content: Content,
+    attached: Attached,
     /// Of an inline body.
-    pub(super) inline_len: u8,
-    pub(super) flags: u8,
+    inline_len: u8,
+    flags: u8,
     /// Which field of `content` counts. Plain memory may hold anything, so no enum.
-    pub(super) tag: u16,
-    pub(super) routing_id: u32,
+    tag: u16,
+    routing_id: u32,
 }
 
 const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
 
 #[repr(C)]
-pub(super) union Content {
+union Content {
     /// The first `inline_len` bytes are written.
-    inline: [MaybeUninit<u8>; INLINE],
-    pub(super) body: ManuallyDrop<Body>,
+    inline: [MaybeUninit<u8>; MAX_INLINE_BYTES],
+    body: ManuallyDrop<Body>,
     constant: Constant,
 }
 
@@ -53,6 +50,13 @@ struct Constant {
     len: usize,
 }
 
+/// What memory of C's holds.
+pub(super) enum Held {
+    Message,
+    ClosedMessage,
+    Garbage,
+}
+
 // SAFETY: everything behind the pointers (`Body`, `Arc<Metadata>`, constant bytes) may be used from any thread.
 unsafe impl Send for Msg {}
 // SAFETY: as above; `&Msg` only reads.
@@ -61,22 +65,23 @@ unsafe impl Sync for Msg {}
 impl Msg {
     /// The empty message.
     pub fn new() -> Msg {
-        Msg::with_content(TAG_INLINE, Content { inline: [MaybeUninit::uninit(); INLINE] })
+        Msg::with_content(TAG_INLINE, Content { inline: [MaybeUninit::uninit(); MAX_INLINE_BYTES] })
     }
 
     /// `len` bytes to be filled in (zeroed). Errors: `ENOMEM`.
     pub fn with_len(len: usize) -> Result<Msg> {
-        if len > INLINE {
+        if len > MAX_INLINE_BYTES {
             return Ok(Msg::from_body(Body::with_len(len)?));
         }
-        let mut msg = Msg::with_content(TAG_INLINE, Content { inline: [MaybeUninit::new(0); INLINE] });
+        let mut msg =
+            Msg::with_content(TAG_INLINE, Content { inline: [MaybeUninit::new(0); MAX_INLINE_BYTES] });
         msg.inline_len = len as u8;
         Ok(msg)
     }
 
     /// Errors: `ENOMEM`.
     pub fn copy_from(data: &[u8]) -> Result<Msg> {
-        if data.len() > INLINE {
+        if data.len() > MAX_INLINE_BYTES {
             return Ok(Msg::from_body(Body::copy_from(data)?));
         }
         let mut msg = Msg::new();
@@ -88,7 +93,7 @@ impl Msg {
     /// and read back in wide ones, for which a processor has to wait. Errors: `ENOMEM`, and it stays what it was.
     #[inline]
     pub fn refill(&mut self, data: &[u8], more: bool, metadata: Option<&Arc<Metadata>>) -> Result<()> {
-        let outside = data.len() > INLINE;
+        let outside = data.len() > MAX_INLINE_BYTES;
         let cache = (outside || metadata.is_some()).then(pool::here);
         let body = match cache {
             Some(cache) if outside => Some(Body::copy_with(cache, data)?),
@@ -105,7 +110,7 @@ impl Msg {
         self.flags = if more { MORE } else { 0 };
         self.routing_id = 0;
         if let (Some(metadata), Some(cache)) = (metadata, cache) {
-            self.metadata = cache.metadata.take(metadata);
+            self.attached.share_metadata(metadata, cache);
         }
         Ok(())
     }
@@ -124,7 +129,7 @@ impl Msg {
     /// The bytes of a message that is nothing but bytes of ours: a sender of them need not know of the message.
     #[inline]
     pub fn bare_bytes(&self) -> Option<&[u8]> {
-        if self.routing_id != 0 || self.group.is_some() || !self.metadata.is_null() {
+        if self.routing_id != 0 || !self.attached.is_nothing() {
             return None;
         }
         match self.tag {
@@ -279,8 +284,7 @@ impl Msg {
         msg.inline_len = self.inline_len;
         msg.flags = self.flags;
         msg.routing_id = self.routing_id;
-        msg.group = self.group.clone();
-        msg.set_metadata(self.metadata_arc());
+        msg.attached = self.attached.clone();
         msg
     }
 
@@ -289,8 +293,159 @@ impl Msg {
         std::mem::take(self)
     }
 
+    pub fn more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    pub fn set_more(&mut self, more: bool) {
+        self.flags = if more { self.flags | MORE } else { self.flags & !MORE };
+    }
+
+    /// The peer's routing id on SERVER and PEER sockets; 0 for none.
+    pub fn routing_id(&self) -> u32 {
+        self.routing_id
+    }
+
+    pub fn set_routing_id(&mut self, routing_id: u32) {
+        self.routing_id = routing_id;
+    }
+
+    /// The properties of the connection that the message came from.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.attached.metadata()
+    }
+
+    pub fn set_metadata(&mut self, metadata: Option<Arc<Metadata>>) {
+        self.attached.set_metadata(metadata);
+    }
+
+    /// The RADIO/DISH group; empty for none.
+    pub fn group(&self) -> &CStr {
+        self.attached.group()
+    }
+
+    /// A NUL ends the group early, and so does [`GROUP_MAX_LENGTH`]. Errors: `ENOMEM`. The old group stays then.
+    pub fn set_group(&mut self, group: &[u8]) -> Result<()> {
+        let group = group.get(..GROUP_MAX_LENGTH).unwrap_or(group);
+        self.attached.set_group(if group.is_empty() { None } else { Some(group_body(group)?) });
+        Ok(())
+    }
+
+    /// A group that [`group_body`] has made.
+    pub fn set_group_body(&mut self, group: Body) {
+        self.attached.set_group(Some(group));
+    }
+
+    /// What the tag in this memory says.
+    ///
+    /// # Safety
+    /// `at` is aligned and readable for 64 bytes.
+    #[inline(always)]
+    pub(super) unsafe fn held_at(at: *const Msg) -> Held {
+        // SAFETY: as the caller promises. Read through the raw pointer: a reference would claim that the memory already is a message.
+        match unsafe { (&raw const (*at).tag).read() } {
+            TAG_INLINE | TAG_BODY | TAG_CONSTANT => Held::Message,
+            TAG_CLOSED => Held::ClosedMessage,
+            _ => Held::Garbage,
+        }
+    }
+
+    /// The MORE flag in this memory.
+    ///
+    /// # Safety
+    /// As of [`held_at`](Msg::held_at).
+    #[inline(always)]
+    pub(super) unsafe fn more_at(at: *const Msg) -> bool {
+        // SAFETY: as the caller promises; any byte is a `u8`.
+        unsafe { (&raw const (*at).flags).read() & MORE != 0 }
+    }
+
+    /// Where the bytes are, derived from `at` itself. A pointer from a `&mut Msg` would be void as soon as the next call borrows the
+    /// message.
+    ///
+    /// # Safety
+    /// A message lies at `at`, and nothing writes to it meanwhile.
+    #[inline(always)]
+    pub(super) unsafe fn data_at(at: *mut Msg) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let msg = unsafe { &*at };
+        if msg.tag == TAG_INLINE { at.cast() } else { msg.data_ptr() }
+    }
+
+    /// Writes a message of `len` bytes that lie inside and are not written yet.
+    ///
+    /// # Safety
+    /// `at` is aligned and writable for 64 bytes; `len` is no more than [`MAX_INLINE_BYTES`]; the bytes are written before they are
+    /// read.
+    #[inline(always)]
+    pub(super) unsafe fn write_inline_at(at: *mut Msg, len: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { Msg::write_fields_at(at, TAG_INLINE, len as u8) };
+    }
+
+    /// Writes a message that refers to the body.
+    ///
+    /// # Safety
+    /// `at` is aligned and writable for 64 bytes.
+    #[inline(always)]
+    pub(super) unsafe fn write_body_at(at: *mut Msg, body: Body) {
+        // SAFETY: as the caller promises; the tag goes with the content.
+        unsafe {
+            (&raw mut (*at).content.body).write(ManuallyDrop::new(body));
+            Msg::write_fields_at(at, TAG_BODY, 0);
+        }
+    }
+
+    /// Writes what closing a message leaves.
+    ///
+    /// # Safety
+    /// `at` is aligned and writable for 64 bytes.
+    pub(super) unsafe fn write_closed_at(at: *mut Msg) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            (&raw mut (*at).tag).write(TAG_CLOSED);
+            (&raw mut (*at).flags).write(0);
+        }
+    }
+
+    /// All but the content, field by field. A whole message would be made elsewhere and moved here. The move would read it in other
+    /// pieces than it was written in, for which a processor has to wait.
+    ///
+    /// # Safety
+    /// `at` is aligned and writable for 64 bytes, and the content is what the tag says or becomes it before it is looked at.
+    #[inline(always)]
+    unsafe fn write_fields_at(at: *mut Msg, tag: u16, inline_len: u8) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            (&raw mut (*at).attached).write(Attached::nothing());
+            (&raw mut (*at).inline_len).write(inline_len);
+            (&raw mut (*at).flags).write(0);
+            (&raw mut (*at).tag).write(tag);
+            (&raw mut (*at).routing_id).write(0);
+        }
+    }
+
+    /// Leaves a closed message behind, before anything of it is dropped. The caller drops the body, if one is returned: that calls
+    /// the program.
+    #[inline(always)]
+    pub(super) fn close(&mut self) -> Option<Body> {
+        if self.tag != TAG_BODY && self.attached.is_nothing() {
+            self.tag = TAG_CLOSED;
+            return None;
+        }
+        let cache = pool::here();
+        self.attached.release_metadata(cache);
+        match self.release(TAG_CLOSED) {
+            Some(body) if !body.is_lent() => {
+                body.drop_with(cache);
+                None
+            }
+            lent => lent,
+        }
+    }
+
     fn with_content(tag: u16, content: Content) -> Msg {
-        Msg { content, metadata: ptr::null(), group: None, inline_len: 0, flags: 0, tag, routing_id: 0 }
+        Msg { content, attached: Attached::nothing(), inline_len: 0, flags: 0, tag, routing_id: 0 }
     }
 
     fn body_mut(&mut self) -> Option<&mut Body> {
@@ -301,33 +456,22 @@ impl Msg {
         }
     }
 
-    /// At most `INLINE` bytes, where nothing outside is held.
+    /// At most `MAX_INLINE_BYTES` bytes, where nothing outside is held.
     #[inline]
     fn write_inline(&mut self, data: &[u8]) {
-        let len = data.len().min(INLINE);
-        // SAFETY: there is room for `INLINE` bytes, borrowed mutably with `self`; any bytes may lie in `inline`.
+        let len = data.len().min(MAX_INLINE_BYTES);
+        // SAFETY: there is room for `MAX_INLINE_BYTES` bytes, borrowed mutably with `self`; any bytes may lie in `inline`.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), (&raw mut self.content).cast(), len) };
         self.inline_len = len as u8;
-    }
-
-    /// Whether the 64 bytes are all there is.
-    #[inline]
-    pub(super) fn is_bare(&self) -> bool {
-        self.tag != TAG_BODY && self.group.is_none() && self.metadata.is_null()
     }
 
     /// Lets go of all that lies outside and leaves `tag` with nothing in it. The caller drops
     /// the body, and so decides what its free callback finds here.
     #[inline]
-    pub(super) fn release(&mut self, tag: u16) -> Option<Body> {
+    fn release(&mut self, tag: u16) -> Option<Body> {
         let old = std::mem::replace(&mut self.tag, tag);
         self.inline_len = 0;
-        if self.group.is_some() {
-            self.group = None;
-        }
-        if !self.metadata.is_null() {
-            self.set_metadata(None);
-        }
+        self.attached.release();
         // SAFETY: the old tag says that this is the field in use; with the new one it is not looked at again.
         (old == TAG_BODY)
             .then(|| ManuallyDrop::into_inner(unsafe { ptr::read(&raw const self.content.body) }))
@@ -364,128 +508,4 @@ impl std::fmt::Debug for Msg {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::errno::Errno;
-    use crate::message::counted::Counted;
-    use std::mem::offset_of;
-
-    fn lent(counted: &Counted) -> Msg {
-        Msg::from_body(counted.body())
-    }
-
-    #[test]
-    fn sixty_four_bytes() {
-        assert_eq!((size_of::<Msg>(), align_of::<Msg>()), (64, 8));
-        assert_eq!(offset_of!(Msg, metadata), INLINE);
-        assert_eq!(size_of::<Content>(), INLINE);
-    }
-
-    #[test]
-    fn small_bodies_lie_inside_and_large_ones_outside() {
-        let data: Vec<u8> = (0..=255).collect();
-        for len in [0, 1, 33, 39, 40, 41, 64, 256] {
-            let msg = Msg::copy_from(&data[..len]).unwrap();
-            assert_eq!(msg.data(), &data[..len]);
-            let start = ptr::from_ref(&msg) as usize;
-            let inside = (start..start + 64).contains(&(msg.data_ptr() as usize));
-            assert_eq!(inside, len <= INLINE, "{len}");
-            let moved = Box::new(msg);
-            assert_eq!(moved.data(), &data[..len]);
-        }
-    }
-
-    #[test]
-    fn new_lengths_are_zeroed_and_writable() {
-        for len in [0, 40, 41, 100_000] {
-            let mut msg = Msg::with_len(len).unwrap();
-            assert!(msg.len() == len && msg.data().iter().all(|&byte| byte == 0));
-            msg.data_mut().fill(9);
-            assert!(msg.data().iter().all(|&byte| byte == 9));
-        }
-        assert_eq!(Msg::with_len(usize::MAX).unwrap_err(), Errno::NOMEM);
-    }
-
-    #[test]
-    fn a_copy_carries_everything() {
-        let metadata = Arc::new(Metadata::new([("X-a".to_owned(), b"b".to_vec())]));
-        for len in [5, 5000] {
-            let mut msg = Msg::copy_from(&vec![1; len]).unwrap();
-            msg.set_more(true);
-            msg.set_routing_id(77);
-            msg.set_group(b"gr").unwrap();
-            msg.set_metadata(Some(Arc::clone(&metadata)));
-            let copy = msg.copy();
-            drop(msg);
-            assert_eq!(copy.data(), vec![1; len]);
-            assert!(copy.more() && copy.routing_id() == 77 && copy.group() == c"gr");
-            assert_eq!(copy.metadata().unwrap().property(c"X-a"), Some(c"b"));
-        }
-        // This thread may keep one for the next message.
-        Msg::new().refill(b"", false, Some(&Arc::new(Metadata::default()))).unwrap();
-        assert_eq!(Arc::strong_count(&metadata), 1);
-    }
-
-    #[test]
-    fn writing_to_a_copy_leaves_the_original_alone() {
-        let mut msg = Msg::copy_from(&[1; 100]).unwrap();
-        let mut copy = msg.copy();
-        assert!(msg.is_shared() && copy.is_shared());
-        assert_eq!(msg.data_ptr(), copy.data_ptr());
-        copy.data_mut()[0] = 2;
-        assert_eq!((msg.data()[0], copy.data()[0], copy.len()), (1, 2, 100));
-        assert!(!msg.is_shared() && !copy.is_shared());
-    }
-
-    #[test]
-    fn shared_as_zmq_msg_get_tells() {
-        let mut inline = Msg::copy_from(b"small").unwrap();
-        let copy = inline.copy();
-        assert!(!inline.is_shared() && !copy.is_shared() && inline.share().is_none());
-        let mut large = Msg::with_len(1024).unwrap();
-        assert!(!large.is_shared());
-        let kept = large.share().unwrap();
-        assert!(large.is_shared());
-        drop(kept);
-        assert!(!large.is_shared());
-    }
-
-    #[test]
-    fn constants_are_used_where_they_lie() {
-        let data = b"constant";
-        // SAFETY: constant data.
-        let mut msg = unsafe { Msg::external(data.as_ptr().cast_mut(), 8, None, ptr::null_mut()) }.unwrap();
-        assert!(msg.is_shared());
-        let copy = msg.copy();
-        let body = msg.share().unwrap();
-        for at in [msg.data_ptr(), copy.data_ptr(), body.as_ptr()] {
-            assert_eq!(at.cast_const(), data.as_ptr());
-        }
-        assert!(msg.is_shared() && copy.is_shared());
-        drop(body);
-        assert!(msg.is_shared());
-        msg.data_mut()[0] = b'C';
-        assert_eq!((msg.data(), copy.data()), (&b"Constant"[..], &b"constant"[..]));
-    }
-
-    #[test]
-    fn nothing_lent() {
-        // SAFETY: no bytes.
-        let mut msg = unsafe { Msg::external(ptr::null_mut(), 0, None, ptr::null_mut()) }.unwrap();
-        assert!(msg.data().is_empty() && msg.data_mut().is_empty());
-    }
-
-    #[test]
-    fn the_callback_runs_once_across_copies() {
-        let counted = Counted::new(b"lent bytes");
-        let mut msg = lent(&counted);
-        let mut copies: Vec<Msg> = (0..10).map(|_| msg.copy()).collect();
-        let kept = msg.share().unwrap();
-        copies[3].data_mut()[0] = b'L';
-        drop(msg);
-        drop(kept);
-        std::thread::spawn(move || drop(copies.split_off(5))).join().unwrap();
-        assert_eq!(counted.freed(), 1);
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
 use super::telling::{ASKED_FOR_TURNS, TURN_WISHES, Telling, Told};
 use crate::errno::{Errno, Result};
-use crate::message::{Address, Body, Frame, MORE, Msg};
+use crate::message::{Address, Body, Frame, MORE, group_body};
 use crate::pipe::{PipeId, Pipes};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -159,7 +159,7 @@ impl Behaviour for Dish {
             if self.groups.contains_key(group) {
                 return Err(Errno::INVAL);
             }
-            self.groups.insert(group.to_vec(), Msg::group_body(group)?);
+            self.groups.insert(group.to_vec(), group_body(group)?);
         } else {
             self.groups.remove(group).ok_or(Errno::INVAL)?;
         }
