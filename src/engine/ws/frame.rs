@@ -5,9 +5,9 @@ use super::mask::{self, Masks};
 use crate::engine::Failure;
 
 /// Most bytes of a header, mask included.
-pub const MAX_HEADER: usize = 14;
+pub const MAX_HEADER_BYTES: usize = 14;
 /// Most bytes of the payload of a ping, a pong or a close.
-pub const MAX_CONTROL: u64 = 125;
+pub const MAX_CONTROL_PAYLOAD_BYTES: u64 = 125;
 
 /// In the first byte of a binary frame's payload: more frames of the message follow.
 pub const MORE: u8 = 1;
@@ -15,7 +15,7 @@ pub const MORE: u8 = 1;
 pub const COMMAND: u8 = 2;
 
 /// A longer payload could not be in memory in one piece.
-const MAX_PAYLOAD: u64 = isize::MAX as u64 - MAX_HEADER as u64;
+const MAX_PAYLOAD_BYTES: u64 = isize::MAX as u64 - MAX_HEADER_BYTES as u64;
 
 const FINAL_BIT: u8 = 0x80;
 const MASKED_BIT: u8 = 0x80;
@@ -33,7 +33,7 @@ pub enum Opcode {
 
 /// The beginning of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct WsHeader {
     pub opcode: Opcode,
     pub header_len: usize,
     /// All zero where the frame is not masked.
@@ -43,8 +43,8 @@ pub struct Header {
     pub payload_len: u64,
 }
 
-impl Header {
-    /// Header and payload together, in bytes.
+impl WsHeader {
+    /// WsHeader and payload together, in bytes.
     pub fn frame_len(&self) -> usize {
         // The cast loses no bits: the payload is bounded by `isize::MAX`.
         self.header_len.saturating_add(self.payload_len as usize)
@@ -55,7 +55,7 @@ impl Header {
 /// checked as soon as it arrives. Invalid are frames that are not final, have reserved bits set, are neither
 /// binary nor control frames, or have an impossible length. So are frames masked where they must not be, and
 /// the other way round.
-pub fn parse_header(buf: &[u8], masked: bool) -> Result<Option<Header>, Failure> {
+pub fn parse_header(buf: &[u8], masked: bool) -> Result<Option<WsHeader>, Failure> {
     let [first, rest @ ..] = buf else { return Ok(None) };
     let opcode = [Opcode::Binary, Opcode::Close, Opcode::Ping, Opcode::Pong];
     let opcode =
@@ -65,7 +65,7 @@ pub fn parse_header(buf: &[u8], masked: bool) -> Result<Option<Header>, Failure>
         return Err(Failure::SILENT);
     }
     let short = second & !MASKED_BIT;
-    if opcode != Opcode::Binary && u64::from(short) > MAX_CONTROL {
+    if opcode != Opcode::Binary && u64::from(short) > MAX_CONTROL_PAYLOAD_BYTES {
         return Err(Failure::SILENT);
     }
     let (payload_len, rest) = match short {
@@ -79,7 +79,7 @@ pub fn parse_header(buf: &[u8], masked: bool) -> Result<Option<Header>, Failure>
         },
         short => (u64::from(short), rest),
     };
-    if payload_len > MAX_PAYLOAD {
+    if payload_len > MAX_PAYLOAD_BYTES {
         return Err(Failure::TOO_LARGE);
     }
     if opcode == Opcode::Binary && payload_len == 0 {
@@ -92,7 +92,7 @@ pub fn parse_header(buf: &[u8], masked: bool) -> Result<Option<Header>, Failure>
         mask = *four;
         header_len += mask.len();
     }
-    Ok(Some(Header { opcode, header_len, mask, payload_len }))
+    Ok(Some(WsHeader { opcode, header_len, mask, payload_len }))
 }
 
 /// Appends a frame of a message, or a command: `flags` are [`MORE`] and [`COMMAND`], the body is `front` and
@@ -103,13 +103,13 @@ pub fn append_binary(out: &mut Vec<u8>, masks: Option<&mut Masks>, flags: u8, fr
 
 /// Appends a ping, pong or close. Bytes of the payload beyond 125 are cut.
 pub fn append_control(out: &mut Vec<u8>, opcode: Opcode, masks: Option<&mut Masks>, payload: &[u8]) {
-    let payload = payload.get(..MAX_CONTROL as usize).unwrap_or(payload);
+    let payload = payload.get(..MAX_CONTROL_PAYLOAD_BYTES as usize).unwrap_or(payload);
     append(out, opcode, masks, [payload, &[], &[]]);
 }
 
 fn append(out: &mut Vec<u8>, opcode: Opcode, masks: Option<&mut Masks>, parts: [&[u8]; 3]) {
     let len = parts.iter().map(|part| part.len()).fold(0, usize::saturating_add);
-    out.reserve(len.saturating_add(MAX_HEADER));
+    out.reserve(len.saturating_add(MAX_HEADER_BYTES));
     let masked = if masks.is_some() { MASKED_BIT } else { 0 };
     out.push(FINAL_BIT | opcode as u8);
     if len < usize::from(TWO_BYTES) {
@@ -187,12 +187,12 @@ mod tests {
         for bytes in [&[0x89, 126][..], &[0x88, 127], &[0x8a, 126], &[0x82, 0], &[0x82, 126, 0, 0]] {
             assert_eq!(parse_header(bytes, false), Err(Failure::SILENT));
         }
-        for len in [u64::MAX, 1 << 63, MAX_PAYLOAD + 1] {
+        for len in [u64::MAX, 1 << 63, MAX_PAYLOAD_BYTES + 1] {
             let bytes = [&[0x82, 127][..], &len.to_be_bytes()].concat();
             assert_eq!(parse_header(&bytes, false), Err(Failure::TOO_LARGE));
         }
-        let bytes = [&[0x82, 127][..], &MAX_PAYLOAD.to_be_bytes()].concat();
-        assert_eq!(parse_header(&bytes, false).unwrap().unwrap().payload_len, MAX_PAYLOAD);
+        let bytes = [&[0x82, 127][..], &MAX_PAYLOAD_BYTES.to_be_bytes()].concat();
+        assert_eq!(parse_header(&bytes, false).unwrap().unwrap().payload_len, MAX_PAYLOAD_BYTES);
     }
 
     #[test]

@@ -243,7 +243,7 @@ impl Framed {
         }
         let command = if flags & frame::COMMAND != 0 { message::COMMAND } else { 0 };
         let mut whole =
-            Zeroizing::new(Vec::with_capacity(payload.len().saturating_add(zmtp::frame::MAX_HEADER)));
+            Zeroizing::new(Vec::with_capacity(payload.len().saturating_add(zmtp::frame::MAX_HEADER_BYTES)));
         zmtp::frame::append_frame(&mut whole, command, body);
         let (_, progress) = self.within.input(&whole)?;
         Ok(progress)

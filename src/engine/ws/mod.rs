@@ -15,7 +15,7 @@ pub mod upgrade;
 mod tests;
 
 pub use codec::{Incoming, Outgoing, codec};
-pub use frame::{Header, Opcode};
+pub use frame::{Opcode, WsHeader};
 pub use handshake::Handshake;
 pub use mask::Masks;
 pub use upgrade::Subprotocol;

@@ -1,5 +1,5 @@
 //! One frame of a handshake, gathered from pieces of any size.
-use super::frame::{self, Header};
+use super::frame::{self, FrameHeader};
 use super::v1;
 use crate::engine::Failure;
 use zeroize::Zeroizing;
@@ -25,7 +25,7 @@ pub enum Form {
 
 pub struct Assembler {
     form: Form,
-    header: Option<Header>,
+    header: Option<FrameHeader>,
     /// The received part of header and body.
     bytes: Zeroizing<Vec<u8>>,
 }
@@ -75,7 +75,7 @@ impl Assembler {
     }
 }
 
-fn parse(form: Form, bytes: &[u8]) -> Result<Option<Header>, Failure> {
+fn parse(form: Form, bytes: &[u8]) -> Result<Option<FrameHeader>, Failure> {
     match form {
         Form::V1 => v1::parse_header(bytes),
         Form::V2 => frame::parse_header(bytes),

@@ -3,7 +3,7 @@ use super::frame;
 use crate::message::COMMAND;
 
 /// PONG echoes no more than this many bytes of a PING's context.
-pub const MAX_PING_CONTEXT: usize = 16;
+pub const MAX_PING_CONTEXT_BYTES: usize = 16;
 
 const PING: &[u8] = b"\x04PING";
 const PONG: &[u8] = b"\x04PONG";
@@ -87,7 +87,7 @@ pub fn append_ping(out: &mut Vec<u8>, ttl_ds: u16) {
 
 /// Appends the PONG frame that answers a PING with this context; bytes of it beyond 16 are cut.
 pub fn append_pong(out: &mut Vec<u8>, context: &[u8]) {
-    append(out, PONG, context.get(..MAX_PING_CONTEXT).unwrap_or(context));
+    append(out, PONG, context.get(..MAX_PING_CONTEXT_BYTES).unwrap_or(context));
 }
 
 /// Appends a SUBSCRIBE frame.

@@ -7,7 +7,7 @@ use crate::message::{COMMAND, LARGE, MORE};
 use crate::pipe::wire;
 
 /// Most bytes of a header.
-pub const MAX_HEADER: usize = wire::MAX_HEADER_BYTES;
+pub const MAX_HEADER_BYTES: usize = wire::MAX_HEADER_BYTES;
 
 /// The flags with a meaning on the wire. Receivers ignore the others, as in libzmq. They must not reach a
 /// pipe, where [`ROUTING_ID`](crate::message::ROUTING_ID) is one of them: a peer could forge routing ids.
@@ -15,11 +15,11 @@ pub const MAX_HEADER: usize = wire::MAX_HEADER_BYTES;
 pub const WIRE_FLAGS: u8 = MORE | LARGE | COMMAND;
 
 /// A longer body could not be in memory in one piece, even with its header.
-const MAX_BODY: u64 = isize::MAX as u64 - MAX_HEADER as u64;
+const MAX_ADDRESSABLE_BODY_BYTES: u64 = isize::MAX as u64 - MAX_HEADER_BYTES as u64;
 
 /// The beginning of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct FrameHeader {
     /// [`MORE`], [`LARGE`], [`COMMAND`]; never any other.
     pub flags: u8,
     pub header_len: usize,
@@ -28,12 +28,12 @@ pub struct Header {
     pub body_len: u64,
 }
 
-impl Header {
-    pub(super) fn new(flags: u8, header_len: usize, body_len: u64) -> Result<Header, Failure> {
-        if body_len > MAX_BODY {
+impl FrameHeader {
+    pub(super) fn new(flags: u8, header_len: usize, body_len: u64) -> Result<FrameHeader, Failure> {
+        if body_len > MAX_ADDRESSABLE_BODY_BYTES {
             return Err(Failure::TOO_LARGE);
         }
-        Ok(Header { flags, header_len, body_len })
+        Ok(FrameHeader { flags, header_len, body_len })
     }
 
     pub fn more(&self) -> bool {
@@ -44,7 +44,7 @@ impl Header {
         self.flags & COMMAND != 0
     }
 
-    /// Header and body together, in bytes.
+    /// FrameHeader and body together, in bytes.
     #[inline]
     pub fn frame_len(&self) -> usize {
         // The cast loses no bits: `new` bounds the body by `isize::MAX`.
@@ -55,9 +55,9 @@ impl Header {
 /// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed. Fails with
 /// `EMSGSIZE` for a body larger than memory can hold.
 #[inline]
-pub fn parse_header(buf: &[u8]) -> Result<Option<Header>, Failure> {
+pub fn parse_header(buf: &[u8]) -> Result<Option<FrameHeader>, Failure> {
     let Some(header) = wire::Header::parse(buf) else { return Ok(None) };
-    Header::new(header.flags & WIRE_FLAGS, header.len, header.body_len).map(Some)
+    FrameHeader::new(header.flags & WIRE_FLAGS, header.len, header.body_len).map(Some)
 }
 
 /// Clears the flags without meaning of a frame whose header begins with `first`.
@@ -107,7 +107,7 @@ mod tests {
                 assert_eq!(bytes.len(), header_len);
                 let header = parse_header(bytes).unwrap().unwrap();
                 let large = if len <= 255 { 0 } else { LARGE };
-                assert_eq!(header, Header { flags: flags | large, header_len, body_len: len as u64 });
+                assert_eq!(header, FrameHeader { flags: flags | large, header_len, body_len: len as u64 });
                 assert_eq!(header.frame_len(), header_len + len);
                 for cut in 0..header_len {
                     assert_eq!(parse_header(&bytes[..cut]), Ok(None));
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn reserved_flags_are_ignored() {
         let header = parse_header(b"\xf8\x02hi").unwrap().unwrap();
-        assert_eq!(header, Header { flags: 0, header_len: 2, body_len: 2 });
+        assert_eq!(header, FrameHeader { flags: 0, header_len: 2, body_len: 2 });
         let mut first = 0xff;
         clear_reserved_flags(&mut first);
         assert_eq!(first, MORE | LARGE | COMMAND);
@@ -133,18 +133,18 @@ mod tests {
     #[test]
     fn a_large_header_may_carry_a_small_length() {
         let header = parse_header(b"\x02\0\0\0\0\0\0\0\x03foo").unwrap().unwrap();
-        assert_eq!(header, Header { flags: LARGE, header_len: 9, body_len: 3 });
+        assert_eq!(header, FrameHeader { flags: LARGE, header_len: 9, body_len: 3 });
     }
 
     #[test]
     fn lengths_that_no_machine_can_hold_are_refused() {
-        for len in [u64::MAX, 1 << 63, MAX_BODY + 1] {
+        for len in [u64::MAX, 1 << 63, MAX_ADDRESSABLE_BODY_BYTES + 1] {
             let mut bytes = vec![LARGE];
             bytes.extend_from_slice(&len.to_be_bytes());
             assert_eq!(parse_header(&bytes), Err(Failure::TOO_LARGE));
         }
         let mut bytes = vec![LARGE];
-        bytes.extend_from_slice(&MAX_BODY.to_be_bytes());
+        bytes.extend_from_slice(&MAX_ADDRESSABLE_BODY_BYTES.to_be_bytes());
         assert_eq!(parse_header(&bytes).unwrap().unwrap().frame_len(), isize::MAX as usize);
     }
 

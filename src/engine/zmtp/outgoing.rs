@@ -2,13 +2,13 @@
 use super::{Version, frame, subscription, v1};
 
 /// Most bytes of a [`Head`].
-pub const MAX_HEAD: usize = 11;
+pub const MAX_HEAD_BYTES: usize = 11;
 
 /// The replacement for the front of a pipe's frame. The peer gets [`bytes`](Head::bytes), then the body
 /// without its first `skip` bytes; nothing needs to be copied.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
-    bytes: [u8; MAX_HEAD],
+    bytes: [u8; MAX_HEAD_BYTES],
     len: usize,
     /// At most the length of the body.
     pub skip: usize,
@@ -38,12 +38,12 @@ impl Head {
     }
 
     fn plain(version: Version, flags: u8, body_len: usize) -> Head {
-        let mut bytes = [0; MAX_HEAD];
+        let mut bytes = [0; MAX_HEAD_BYTES];
         let len = match version {
             Version::V1 => {
-                let mut header = [0; v1::MAX_HEADER];
+                let mut header = [0; v1::MAX_HEADER_BYTES];
                 let len = v1::encode_header(flags, body_len, &mut header);
-                bytes[..v1::MAX_HEADER].copy_from_slice(&header);
+                bytes[..v1::MAX_HEADER_BYTES].copy_from_slice(&header);
                 len
             }
             Version::V2 | Version::V3_0 | Version::V3_1 => {

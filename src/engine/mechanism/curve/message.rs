@@ -4,7 +4,7 @@ use super::nonce;
 use crate::crypto::{BoxStream, Sealed, SharedKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
-use crate::engine::zmtp::frame::Header;
+use crate::engine::zmtp::frame::FrameHeader;
 use crate::engine::zmtp::{Version, frame, subscription};
 use crate::errno::Errno;
 use crate::message::{COMMAND, MORE};
@@ -150,7 +150,7 @@ impl Sealer {
     /// Length of the frame for a body of `body_len` bytes, with header.
     pub fn frame_len(body_len: usize) -> usize {
         let sealed = body_len.saturating_add(OVERHEAD_BYTES);
-        let header = if sealed <= usize::from(u8::MAX) { 2 } else { frame::MAX_HEADER };
+        let header = if sealed <= usize::from(u8::MAX) { 2 } else { frame::MAX_HEADER_BYTES };
         sealed.saturating_add(header)
     }
 
@@ -158,7 +158,8 @@ impl Sealer {
     fn append(&mut self, out: &mut Vec<u8>, flags: u8, first: &[u8], rest: &[u8]) -> Result<(), Failure> {
         let counter = self.counter.checked_add(1).ok_or(Failure::SILENT)?;
         let len = OVERHEAD_BYTES.saturating_add(first.len()).saturating_add(rest.len());
-        out.try_reserve(len.saturating_add(frame::MAX_HEADER)).map_err(|_| Failure::Errno(Errno::NOMEM))?;
+        out.try_reserve(len.saturating_add(frame::MAX_HEADER_BYTES))
+            .map_err(|_| Failure::Errno(Errno::NOMEM))?;
         self.counter = counter;
         frame::append_header(out, 0, len);
         out.extend_from_slice(NAME);
@@ -190,7 +191,7 @@ impl Opener {
     ///
     /// Fails as [`open`](Opener::open) does for faults visible from outside; the run is then unchanged.
     #[inline]
-    pub fn add(&mut self, run: &mut Run, header: &Header, received: &[u8]) -> Result<(), Failure> {
+    pub fn add(&mut self, run: &mut Run, header: &FrameHeader, received: &[u8]) -> Result<(), Failure> {
         let at = run.received.saturating_add(header.header_len);
         let body = received.get(at..run.received.saturating_add(header.frame_len())).unwrap_or_default();
         let counter = self.check(body)?;

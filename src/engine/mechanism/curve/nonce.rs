@@ -7,24 +7,24 @@ use crate::crypto::{NONCE_BYTES, random};
 use crate::engine::Failure;
 
 /// Bytes of a nonce that the counter and the random part leave to the prefix.
-const COUNTED_PREFIX: usize = 16;
-const RANDOM_PREFIX: usize = 8;
+const COUNTED_PREFIX_BYTES: usize = 16;
+const RANDOM_PREFIX_BYTES: usize = 8;
 /// Bytes of the random part.
 pub const RANDOM_BYTES: usize = 16;
 
 /// A nonce with a counter.
-pub fn counted(prefix: &[u8; COUNTED_PREFIX], counter: u64) -> [u8; NONCE_BYTES] {
+pub fn counted(prefix: &[u8; COUNTED_PREFIX_BYTES], counter: u64) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
-    let (front, back) = nonce.split_at_mut(COUNTED_PREFIX);
+    let (front, back) = nonce.split_at_mut(COUNTED_PREFIX_BYTES);
     front.copy_from_slice(prefix);
     back.copy_from_slice(&counter.to_be_bytes());
     nonce
 }
 
 /// A nonce with random bytes, which are sent along.
-pub fn salted(prefix: &[u8; RANDOM_PREFIX], salt: &[u8; RANDOM_BYTES]) -> [u8; NONCE_BYTES] {
+pub fn salted(prefix: &[u8; RANDOM_PREFIX_BYTES], salt: &[u8; RANDOM_BYTES]) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
-    let (front, back) = nonce.split_at_mut(RANDOM_PREFIX);
+    let (front, back) = nonce.split_at_mut(RANDOM_PREFIX_BYTES);
     front.copy_from_slice(prefix);
     back.copy_from_slice(salt);
     nonce

@@ -7,7 +7,7 @@ use super::{Intake, Parsed};
 use crate::engine::Failure;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::command::Command;
-use crate::engine::zmtp::frame::{self, Header};
+use crate::engine::zmtp::frame::{self, FrameHeader};
 use crate::message::{BY_REFERENCE_MIN_BYTES, LARGE, MORE};
 
 /// Bodies shorter than this are received into the pipe's blocks, several at a time, and cut out of there. That begins once the
@@ -33,7 +33,7 @@ pub fn parse(
             frame::clear_reserved_flags(first);
         }
         let Some(header) = frame::parse_header(pending)? else {
-            return Ok(Parsed::Needs(frame::MAX_HEADER));
+            return Ok(Parsed::Needs(frame::MAX_HEADER_BYTES));
         };
         let (have, len) = (pending.len(), header.frame_len());
         messages.check_size(header.body_len)?;
@@ -107,7 +107,7 @@ fn accept_run(messages: &mut Messages, commands: &mut PeerCommands) {
 
 /// Whether the frame may enter the pipe. At the beginning of a message that asks for credit, and flushes all complete
 /// messages. So the message can show whole or not at all.
-fn begin_frame(header: &Header, messages: &mut Messages) -> Result<bool, Failure> {
+fn begin_frame(header: &FrameHeader, messages: &mut Messages) -> Result<bool, Failure> {
     if !messages.takes_frame() {
         return Ok(false);
     }
@@ -143,7 +143,7 @@ fn in_blocks(large: &LargeBody) -> usize {
     large.last_bytes().saturating_mul(2).clamp(BY_REFERENCE_MIN_BYTES, IN_BLOCKS_MAX_BYTES)
 }
 
-fn accept_frame(header: &Header, messages: &mut Messages) {
+fn accept_frame(header: &FrameHeader, messages: &mut Messages) {
     if let Some(producer) = messages.blocks() {
         producer.accept(header.frame_len());
     }
@@ -151,7 +151,7 @@ fn accept_frame(header: &Header, messages: &mut Messages) {
 }
 
 /// Whether the command with this header, which has been received, is a subscription. Other commands cost no credit.
-fn wish_is_here(header: &Header, messages: &mut Messages) -> bool {
+fn wish_is_here(header: &FrameHeader, messages: &mut Messages) -> bool {
     let Some(producer) = messages.blocks() else { return false };
     let body = producer.received().get(header.header_len..header.frame_len()).unwrap_or_default();
     Command::parse(body).is_subscription_request()
@@ -160,7 +160,7 @@ fn wish_is_here(header: &Header, messages: &mut Messages) -> bool {
 /// A command stays where it lies. An unwanted command, of any kind and from anywhere, is made into one that the pipe's reader
 /// passes over. `obey` says whether it is a subscription.
 fn accept_command(
-    header: &Header,
+    header: &FrameHeader,
     messages: &mut Messages,
     obey: impl FnOnce(&[u8]) -> bool,
 ) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use super::messages::Messages;
 use crate::engine::Failure;
 use crate::engine::zmtp::command::Command;
-use crate::engine::zmtp::frame::Header;
+use crate::engine::zmtp::frame::FrameHeader;
 use crate::errno::Errno;
 use crate::message::{Body, BodyBuilder, COMMAND, MORE};
 
@@ -34,7 +34,7 @@ impl LargeBody {
     }
 
     /// Begins with the body of the frame whose first bytes lie in the pipe's blocks. Where there is no memory nothing has changed.
-    pub fn begin_in_blocks(&mut self, header: &Header, messages: &mut Messages) -> Result<(), Failure> {
+    pub fn begin_in_blocks(&mut self, header: &FrameHeader, messages: &mut Messages) -> Result<(), Failure> {
         let len = usize::try_from(header.body_len).map_err(|_| Failure::TOO_LARGE)?;
         let mut builder = BodyBuilder::with_expected(len);
         builder.trust(self.last_bytes);

@@ -33,7 +33,7 @@ pub fn parse_frames(
             Version::V1 => v1::parse_header(bytes)?,
             Version::V2 | Version::V3_0 | Version::V3_1 => frame::parse_header(bytes)?,
         };
-        let Some(header) = header else { return Ok(Parsed::Needs(v1::MAX_HEADER)) };
+        let Some(header) = header else { return Ok(Parsed::Needs(v1::MAX_HEADER_BYTES)) };
         messages.check_size(header.body_len)?;
         let len = header.frame_len();
         let Some(body) = bytes.get(header.header_len..len) else {

@@ -8,7 +8,7 @@ use super::{Intake, Parsed, blocks};
 use crate::engine::Failure;
 use crate::engine::codec::{AnyOpener, OVERHEAD_BYTES, Run};
 use crate::engine::zmtp::Version;
-use crate::engine::zmtp::frame::{self, Header};
+use crate::engine::zmtp::frame::{self, FrameHeader};
 use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
 use std::ops::Range;
 
@@ -60,7 +60,7 @@ impl SealedFrames {
                 return Err(failure);
             }
             let Some(header) = frame::parse_header(intake.scratch.pending())? else {
-                return Ok(Parsed::Needs(frame::MAX_HEADER));
+                return Ok(Parsed::Needs(frame::MAX_HEADER_BYTES));
             };
             intake.messages.check_size(header.body_len)?;
             let (len, have) = (header.frame_len(), intake.scratch.pending().len());
@@ -116,7 +116,7 @@ impl SealedFrames {
     }
 
     /// Opens the frame at the front of the buffer into memory of its own.
-    fn open_large(&mut self, header: &Header, intake: &mut Intake) -> Result<(), Failure> {
+    fn open_large(&mut self, header: &FrameHeader, intake: &mut Intake) -> Result<(), Failure> {
         let Some(opener) = self.opener.curve() else { return Ok(()) };
         let Intake { messages, large, scratch, .. } = intake;
         let sealed = scratch.part(header.header_len..header.frame_len());
@@ -154,7 +154,7 @@ impl SealedFrames {
         loop {
             let bytes = intake.scratch.pending();
             let Some(header) = frame::parse_header(bytes)? else {
-                return Ok(Parsed::Needs(frame::MAX_HEADER));
+                return Ok(Parsed::Needs(frame::MAX_HEADER_BYTES));
             };
             intake.messages.check_size(header.body_len)?;
             let len = header.frame_len();
@@ -181,7 +181,7 @@ impl SealedFrames {
     }
 
     /// Opens the frame at the front of the buffer, once: its flags, and where its text is, counted from there.
-    fn open(&mut self, header: &Header, scratch: &mut Scratch) -> Result<(u8, Range<usize>), Failure> {
+    fn open(&mut self, header: &FrameHeader, scratch: &mut Scratch) -> Result<(u8, Range<usize>), Failure> {
         let (flags, text_len) = match self.opened {
             Some(opened) => opened,
             None => {
@@ -197,7 +197,7 @@ impl SealedFrames {
     /// `false`: there is no credit for it.
     fn take_command(
         &self,
-        header: &Header,
+        header: &FrameHeader,
         text: Range<usize>,
         Intake { messages, scratch, commands, .. }: &mut Intake,
         now_ms: u64,
@@ -217,6 +217,6 @@ impl SealedFrames {
 }
 
 /// Whether what is in it had better lie in memory of its own.
-fn is_large(header: &Header) -> bool {
+fn is_large(header: &FrameHeader) -> bool {
     header.body_len >= (BY_REFERENCE_MIN_BYTES + OVERHEAD_BYTES) as u64
 }

@@ -4,7 +4,7 @@
 use super::copied::more_of;
 use super::{Intake, Parsed};
 use crate::engine::Failure;
-use crate::engine::ws::frame::{MAX_HEADER, parse_header};
+use crate::engine::ws::frame::{MAX_HEADER_BYTES, parse_header};
 use crate::engine::ws::{Header, Incoming, Opcode};
 use crate::engine::zmtp::command::Command;
 use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
@@ -34,7 +34,7 @@ impl WsFrames {
         loop {
             let bytes = intake.scratch.pending();
             let header = parse_header(bytes, self.incoming.masked)?;
-            let Some(header) = header else { return Ok(Parsed::Needs(MAX_HEADER)) };
+            let Some(header) = header else { return Ok(Parsed::Needs(MAX_HEADER_BYTES)) };
             let (len, have) = (header.frame_len(), bytes.len());
             intake.commands.note_frame();
             if header.opcode != Opcode::Binary {
@@ -83,7 +83,7 @@ impl WsFrames {
     }
 
     /// Does what a whole control frame asks for; `false`: it was the last.
-    fn take_control(&mut self, header: &Header, intake: &mut Intake, control: &mut Vec<u8>) -> bool {
+    fn take_control(&mut self, header: &WsHeader, intake: &mut Intake, control: &mut Vec<u8>) -> bool {
         intake.commands.count();
         let payload = intake.scratch.part_mut(header.header_len..header.frame_len());
         self.incoming.unmask(header.mask, payload);
@@ -92,7 +92,7 @@ impl WsFrames {
         {
             heartbeat.be_watched();
         }
-        let room = control.len() + payload.len() + MAX_HEADER <= MAX_CONTROL_BYTES;
+        let room = control.len() + payload.len() + MAX_HEADER_BYTES <= MAX_CONTROL_BYTES;
         match header.opcode {
             Opcode::Ping if room => self.incoming.append_control(control, Opcode::Pong, payload),
             Opcode::Close => {
@@ -110,7 +110,7 @@ impl WsFrames {
     /// Puts a whole binary frame into the pipe, or obeys it. One that the pipe has no memory for stays, opened.
     fn take_binary(
         &mut self,
-        header: &Header,
+        header: &WsHeader,
         body_len: u64,
         Intake { messages, scratch, commands, .. }: &mut Intake,
     ) -> Result<(), Failure> {
@@ -140,7 +140,7 @@ impl WsFrames {
     /// Begins to receive a large body into memory of its own. Where there is none nothing has changed.
     fn begin_body(
         &mut self,
-        header: &Header,
+        header: &WsHeader,
         body_len: u64,
         Intake { messages, large, scratch, .. }: &mut Intake,
     ) -> Result<(), Failure> {
