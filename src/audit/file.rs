@@ -7,7 +7,7 @@
 use super::record::MAX_LINE_BYTES;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 use crate::sys::poll::{PollFd, poll};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -36,7 +36,7 @@ pub struct TrailFile {
 impl TrailFile {
     /// Opens the file, and makes it if there is none. A pipe without a reader is an error, not a wait. Errors: those of open(2).
     pub fn open(path: &Path) -> Result<TrailFile> {
-        let _off = CancelOff::for_call(Here::find());
+        let _off = CancelOff::for_call(ThreadState::current());
         let is_other = path.metadata().is_ok_and(|there| is_other(&there));
         let file =
             if is_other { open(path, false) } else { open(path, true).or_else(|_| open(path, false)) }?;

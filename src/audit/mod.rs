@@ -28,7 +28,7 @@ use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::environment;
 use crate::sys::fork::PerProcess;
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 use crate::sys::log;
 use file::TrailFile;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ pub fn begin_by_environment() {
 ///
 /// Errors: those of open(2); `EEXIST` where the trail is written to another file.
 pub fn switch_on(path: &Path) -> Result<()> {
-    let _off = CancelOff::for_call(Here::find());
+    let _off = CancelOff::for_call(ThreadState::current());
     // The program may change its directory.
     let path = std::path::absolute(path)?;
     let tried = TrailFile::open(&path).map(drop);

@@ -11,7 +11,7 @@ use crate::sys::cancel::CancelOff;
 use crate::sys::contain::contain;
 use crate::sys::exit::at_exit;
 use crate::sys::fork::PerProcess;
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 use crate::sys::lock::Lock;
 use crate::sys::log;
 use crate::sys::park::Parker;
@@ -174,7 +174,7 @@ pub fn this_process() -> Process {
 
 /// The name that the system shows for the process.
 fn process_name() -> Vec<u8> {
-    let _off = CancelOff::for_call(Here::find());
+    let _off = CancelOff::for_call(ThreadState::current());
     let name = std::fs::read("/proc/self/comm").ok().filter(|name| !name.is_empty());
     let mut name = name.unwrap_or_else(|| {
         let program = std::env::current_exe().unwrap_or_default();

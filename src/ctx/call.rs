@@ -4,21 +4,21 @@ use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
 use crate::sys::cancel::end_if_cancelled;
 use crate::sys::contain::contain_at;
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 
 /// What a call that panicked reports. Panics are bugs of ours; no call documents this code, so a program cannot mistake it for a
 /// condition that it knows how to handle. `EFAULT` stays the sign of a bad handle.
 const PANICKED: Errno = Errno(libc::ENOTRECOVERABLE);
 
 /// A panic must not unwind into C: it ends here, and costs the program this one call.
-pub fn contained<T>(here: &'static Here, run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn contained<T>(here: &'static ThreadState, run: impl FnOnce() -> Result<T>) -> Result<T> {
     // Unwind safety: what a panic left half done is behind locks and types that are dropped or checked anew on their
     // next use; nothing captured by the closure is looked at again.
     contain_at(here, run).unwrap_or(Err(PANICKED))
 }
 
 /// As [`contained`]. Free callbacks that the call causes run after everything in it has dropped, so with no lock held.
-pub fn deferring_frees<T>(here: &'static Here, run: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn deferring_frees<T>(here: &'static ThreadState, run: impl FnOnce() -> Result<T>) -> Result<T> {
     let _frees = DeferFrees::at(here);
     contained(here, run)
 }
@@ -35,7 +35,7 @@ pub fn cancelled_before<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
 ///
 /// The frames between this and the program own nothing that needs dropping.
 pub fn cancelled_after<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
-    let here = Here::find();
+    let here = ThreadState::current();
     let result = deferring_frees(here, run);
     if here.entered_kernel.get() {
         end_if_cancelled(here);
@@ -46,8 +46,8 @@ pub fn cancelled_after<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Ends the thread if it is cancelled. A thread that never sleeps, because there always is something to do, is cancelled
 /// between two calls.
 #[inline]
-pub fn begin_cancellable() -> &'static Here {
-    let here = Here::find();
+pub fn begin_cancellable() -> &'static ThreadState {
+    let here = ThreadState::current();
     if here.entered_kernel.get() {
         end_if_cancelled(here);
     }

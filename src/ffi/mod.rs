@@ -50,7 +50,7 @@ pub use z85::*;
 use crate::ctx::call::{begin_cancellable, cancelled_before, contained, deferring_frees};
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::{CancelOff, end_if_cancelled};
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -73,7 +73,7 @@ pub(crate) fn pointer<T>(run: impl FnOnce() -> Result<*mut T>) -> *mut T {
 /// Free callbacks that the call causes run after everything in it has dropped, so with no lock held; errno is set
 /// after those, since they may set it too.
 pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
-    let here = Here::find();
+    let here = ThreadState::current();
     let result = {
         let _off = CancelOff::for_call(here);
         deferring_frees(here, run)
@@ -83,7 +83,7 @@ pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
 
 /// As [`int`], for a call that makes no cancellation point of libc's.
 pub(crate) fn brief(run: impl FnOnce() -> Result<c_int>) -> c_int {
-    let here = Here::find();
+    let here = ThreadState::current();
     let result = deferring_frees(here, run);
     settled(-1, result)
 }
@@ -121,12 +121,12 @@ fn transferred(result: Result<c_int>) -> c_int {
 
 #[cold]
 fn given_up(error: Errno) -> c_int {
-    end_if_cancelled(Here::find());
+    end_if_cancelled(ThreadState::current());
     failed(-1, error)
 }
 
 #[inline]
-fn settled_or_cancelled(here: &'static Here, result: Result<c_int>) -> c_int {
+fn settled_or_cancelled(here: &'static ThreadState, result: Result<c_int>) -> c_int {
     match result {
         Ok(value) => value,
         Err(error) => {
@@ -140,7 +140,7 @@ fn settled_or_cancelled(here: &'static Here, result: Result<c_int>) -> c_int {
 /// callbacks run where they fall due. Spares small calls the guard, and lets callbacks of the program (timer
 /// handlers) see the free callbacks of what they themselves let go of.
 pub(crate) fn lockless<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
-    let result = contained(Here::find(), run);
+    let result = contained(ThreadState::current(), run);
     settled(on_failure, result)
 }
 

@@ -1,7 +1,7 @@
 //! Free callbacks run with no lock of ours held.
 
 use super::header::Header;
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
@@ -12,17 +12,17 @@ use std::ptr::{self, NonNull};
 /// Callbacks may call back into the library. What such a call lets go of is freed by the same outermost guard, in turn. So the
 /// stack does not grow with the number of callbacks.
 #[must_use]
-pub struct DeferFrees(&'static Here, PhantomData<*mut ()>);
+pub struct DeferFrees(&'static ThreadState, PhantomData<*mut ()>);
 
 impl DeferFrees {
     #[inline]
     pub fn new() -> DeferFrees {
-        DeferFrees::at(Here::find())
+        DeferFrees::at(ThreadState::current())
     }
 
     /// For a caller that has found the thread's variables already.
     #[inline]
-    pub fn at(here: &'static Here) -> DeferFrees {
+    pub fn at(here: &'static ThreadState) -> DeferFrees {
         here.guards.set(here.guards.get() + 1);
         DeferFrees(here, PhantomData)
     }
@@ -53,7 +53,7 @@ impl Drop for DeferFrees {
 }
 
 #[inline]
-fn take_if_outermost(here: &Here) -> Option<NonNull<Header>> {
+fn take_if_outermost(here: &ThreadState) -> Option<NonNull<Header>> {
     let header = NonNull::new(here.first.get().cast::<Header>())?;
     if here.guards.get() != 1 {
         return None;
@@ -65,7 +65,7 @@ fn take_if_outermost(here: &Here) -> Option<NonNull<Header>> {
 
 /// # Safety
 /// As of [`free_when_unlocked`].
-unsafe fn push(here: &Here, header: NonNull<Header>) {
+unsafe fn push(here: &ThreadState, header: NonNull<Header>) {
     // SAFETY: given up to the list by the caller.
     unsafe { Header::set_next(header, ptr::null_mut()) };
     match NonNull::new(here.last.get().cast()).filter(|_| !here.first.get().is_null()) {
@@ -81,7 +81,7 @@ unsafe fn push(here: &Here, header: NonNull<Header>) {
 /// # Safety
 /// `header` is of an external body, has no references left, and is given up to this call.
 pub(super) unsafe fn free_when_unlocked(header: NonNull<Header>) {
-    let here = Here::find();
+    let here = ThreadState::current();
     // SAFETY: passed on from this function's own contract.
     unsafe {
         match here.guards.get() {

@@ -3,7 +3,7 @@
 use super::refs::Refs;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 use crate::sys::memory;
 use std::alloc::{Layout, dealloc};
 use std::ffi::c_void;
@@ -90,7 +90,7 @@ impl Header {
         unsafe { Header::free(header, 0) };
         if let Owner::External { free, hint } = owner {
             // A callback that is cancelled, by what it calls, would unwind frames that own something.
-            let _off = CancelOff::for_callback(Here::find());
+            let _off = CancelOff::for_callback(ThreadState::current());
             // SAFETY: the caller of `Body::external` promised that the callback may be called once, on any thread.
             unsafe { free(data.cast(), hint) };
         }

@@ -1,9 +1,9 @@
 //! CHANNEL: one peer, and no other, messages of one frame each (RFC 52).
 
 use super::client::Client;
-use super::sole::Sole;
+use super::single_peer::SinglePeer;
 
-pub type Channel = Sole<Client>;
+pub type Channel = SinglePeer<Client>;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use super::Behaviour;
 use super::Origin;
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
-use super::telling::{ASKED_FOR_TURNS, TURN_WISHES, Telling, Told};
+use super::pending_announcements::{ASKED_FOR_TURNS, TURN_WISHES, PendingAnnouncements, Told};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, MORE, group_body};
 use crate::pipe::{PipeId, Pipes};
@@ -20,7 +20,7 @@ pub struct Dish {
     /// The groups joined, and each as messages carry it.
     groups: BTreeMap<Vec<u8>, Body>,
     /// Peers that have not heard of all groups yet, each with the last one that it has heard of.
-    telling: Telling<Option<Vec<u8>>>,
+    announcements: PendingAnnouncements<Option<Vec<u8>>>,
     /// The group of a message whose body lies ahead in the pipe.
     ahead: Option<(PipeId, Body)>,
 }
@@ -52,7 +52,7 @@ impl Dish {
     }
 
     /// A new peer is to hear of all groups. `at_once`: the program has asked for it.
-    fn begin_telling(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
+    fn begin_announcing(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
         let mut last = None;
         let mut told = if self.groups.is_empty() { Told::All } else { Told::Some };
         let mut turns = if at_once { ASKED_FOR_TURNS } else { 0 };
@@ -61,7 +61,7 @@ impl Dish {
             turns -= 1;
         }
         if told != Told::All {
-            self.telling.begin(pipe, last);
+            self.announcements.begin(pipe, last);
             pipes.budget.leave_undone();
         }
     }
@@ -95,15 +95,15 @@ impl Behaviour for Dish {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         self.queue.attach(pipe);
         self.out.attach(pipe);
-        self.begin_telling(pipes, pipe, origin.is_asked_for());
+        self.begin_announcing(pipes, pipe, origin.is_asked_for());
     }
 
     fn go_on(&mut self, pipes: &mut Pipes) {
-        while !self.telling.is_empty() && pipes.budget.allows() {
-            let Some((pipe, mut last)) = self.telling.next() else { return };
+        while !self.announcements.is_empty() && pipes.budget.allows() {
+            let Some((pipe, mut last)) = self.announcements.next() else { return };
             let told = self.tell_some(pipes, pipe, &mut last);
             if told != Told::All {
-                self.telling.begin(pipe, last);
+                self.announcements.begin(pipe, last);
             }
             if told == Told::NoMemory {
                 return pipes.budget.leave_for_want_of_memory();
@@ -141,8 +141,8 @@ impl Behaviour for Dish {
 
     fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.hiccuped(pipe);
-        self.telling.remove(pipe);
-        self.begin_telling(pipes, pipe, false);
+        self.announcements.remove(pipe);
+        self.begin_announcing(pipes, pipe, false);
     }
 
     fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
@@ -151,7 +151,7 @@ impl Behaviour for Dish {
         }
         self.queue.terminated(pipe);
         self.out.terminated(pipe);
-        self.telling.remove(pipe);
+        self.announcements.remove(pipe);
     }
 
     fn join(&mut self, pipes: &mut Pipes, join: bool, group: &[u8]) -> Result<()> {
@@ -165,7 +165,7 @@ impl Behaviour for Dish {
         }
         let mut told = Ok(());
         for pipe in self.out.all() {
-            let last = self.telling.progress(pipe);
+            let last = self.announcements.progress(pipe);
             if last.is_some_and(|last| last.as_deref().is_none_or(|last| group > last)) {
                 // In its turn.
                 continue;

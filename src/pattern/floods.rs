@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::Origin;
-use super::telling::{ASKED_FOR_TURNS, TURN_WISHES};
+use super::pending_announcements::{ASKED_FOR_TURNS, TURN_WISHES};
 use super::testing::{Bench, Peer};
 use crate::errno::Errno;
 use crate::message::OutFrame;

@@ -1,9 +1,9 @@
 //! PAIR: one peer, and no other (RFC 31).
 
 use super::dealer::Dealer;
-use super::sole::Sole;
+use super::single_peer::SinglePeer;
 
-pub type Pair = Sole<Dealer>;
+pub type Pair = SinglePeer<Dealer>;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
 use super::subscriptions::Subscriptions;
-use super::telling::{ASKED_FOR_TURNS, TURN_WISH_BYTES, TURN_WISHES, Telling, Told};
+use super::pending_announcements::{ASKED_FOR_TURNS, TURN_WISH_BYTES, TURN_WISHES, PendingAnnouncements, Told};
 use super::topic_tree::{Cursor, Step, Walked};
 use super::{Behaviour, Origin, Sent, flag, set_common};
 use crate::errno::{Errno, Result};
@@ -21,7 +21,7 @@ pub struct Xsub {
     out: Distribution,
     subscriptions: Subscriptions,
     /// Peers that have not heard of all of them yet.
-    telling: Telling<Cursor>,
+    announcements: PendingAnnouncements<Cursor>,
     /// Messages without a matching subscription are dropped: a peer may send them unasked.
     filter: bool,
     invert_matching: bool,
@@ -55,7 +55,7 @@ impl Xsub {
             queue: FairQueue::default(),
             out: Distribution::default(),
             subscriptions: Subscriptions::default(),
-            telling: Telling::default(),
+            announcements: PendingAnnouncements::default(),
             filter: false,
             invert_matching: options.invert_matching,
             verbose_unsubscribe: false,
@@ -90,7 +90,7 @@ impl Xsub {
     fn tell_all(&mut self, pipes: &mut Pipes, subscribe: bool, topic: &[u8]) -> Result<()> {
         let mut result = Ok(());
         for pipe in self.out.all() {
-            if self.telling.progress(pipe).is_some_and(|cursor| !cursor.has_passed(topic)) {
+            if self.announcements.progress(pipe).is_some_and(|cursor| !cursor.has_passed(topic)) {
                 continue;
             }
             result = result.and(pipes.write_subscription(pipe, subscribe, topic));
@@ -101,7 +101,7 @@ impl Xsub {
 
     /// A new peer is to hear of all subscriptions. `at_once`: the program has asked for it, and may call no more before it sees
     /// what the peer sends.
-    fn begin_telling(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
+    fn begin_announcing(&mut self, pipes: &mut Pipes, pipe: PipeId, at_once: bool) {
         let mut cursor = Cursor::default();
         let mut told = if self.subscriptions.is_empty() { Told::All } else { Told::Some };
         let mut turns = if at_once { ASKED_FOR_TURNS } else { 0 };
@@ -110,7 +110,7 @@ impl Xsub {
             turns -= 1;
         }
         if told != Told::All {
-            self.telling.begin(pipe, cursor);
+            self.announcements.begin(pipe, cursor);
             pipes.budget.leave_undone();
         }
     }
@@ -203,16 +203,16 @@ impl Behaviour for Xsub {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         self.queue.attach(pipe);
         self.out.attach(pipe);
-        self.begin_telling(pipes, pipe, origin.is_asked_for());
+        self.begin_announcing(pipes, pipe, origin.is_asked_for());
     }
 
     fn go_on(&mut self, pipes: &mut Pipes) {
         // In the middle of a message a topic would become one of its frames.
-        while !self.inside && !self.telling.is_empty() && pipes.budget.allows() {
-            let Some((pipe, mut cursor)) = self.telling.next() else { return };
+        while !self.inside && !self.announcements.is_empty() && pipes.budget.allows() {
+            let Some((pipe, mut cursor)) = self.announcements.next() else { return };
             let told = self.tell_some(pipes, pipe, &mut cursor);
             if told != Told::All {
-                self.telling.begin(pipe, cursor);
+                self.announcements.begin(pipe, cursor);
             }
             if told == Told::NoMemory {
                 return pipes.budget.leave_for_want_of_memory();
@@ -228,7 +228,7 @@ impl Behaviour for Xsub {
             _ => {
                 self.send_part(pipes, frame)?;
                 self.inside = frame.more();
-                if !self.inside && !self.telling.is_empty() {
+                if !self.inside && !self.announcements.is_empty() {
                     pipes.budget.leave_undone();
                 }
             }
@@ -263,14 +263,14 @@ impl Behaviour for Xsub {
 
     fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.hiccuped(pipe);
-        self.telling.remove(pipe);
-        self.begin_telling(pipes, pipe, false);
+        self.announcements.remove(pipe);
+        self.begin_announcing(pipes, pipe, false);
     }
 
     fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
         self.queue.terminated(pipe);
         self.out.terminated(pipe);
-        self.telling.remove(pipe);
+        self.announcements.remove(pipe);
     }
 
     fn set_option(
@@ -309,7 +309,7 @@ mod tests {
         ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XSUB_VERBOSE_UNSUBSCRIBE,
     };
     use crate::options::number::{ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE};
-    use crate::pattern::telling::TURN_WISHES;
+    use crate::pattern::pending_announcements::TURN_WISHES;
     use crate::pattern::testing::{Bench, Peer};
     use crate::pipe::budget::CALL_UNITS;
     use crate::sys::faults::{self, Call};

@@ -2,7 +2,7 @@
 
 use crate::errno::Result;
 use crate::sys::cancel::CancelOff;
-use crate::sys::here::Here;
+use crate::sys::thread_state::ThreadState;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::os::fd::{AsRawFd, RawFd};
@@ -39,7 +39,7 @@ impl Signal {
     /// Makes it unreadable.
     pub(super) fn drain(&mut self) {
         // Each event is told once; a failure leaves it readable, which costs the program one look in vain.
-        let _off = CancelOff::for_call(Here::find());
+        let _off = CancelOff::for_call(ThreadState::current());
         while self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_ok() && !self.events.is_empty() {}
     }
 }

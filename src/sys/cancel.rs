@@ -12,7 +12,7 @@
 //! Other calls that could be cancellation points are made without libc's wrapper ([`SystemCall::make`]), or
 //! run under a [`CancelOff`].
 
-use super::here::{Here, PutOff};
+use super::thread_state::{ThreadState, PutOff};
 use crate::errno::{Errno, Result};
 use std::ffi::{c_int, c_long, c_void};
 use std::mem::ManuallyDrop;
@@ -37,7 +37,7 @@ const CANCELED: *mut c_void = if cfg!(target_vendor = "apple") {
 
 /// While it lives, the calling thread is not cancelled, except where a call sleeps.
 pub struct CancelOff {
-    here: &'static Here,
+    here: &'static ThreadState,
     before: PutOff,
     /// The old state of `pthread_setcancelstate`.
     state: c_int,
@@ -45,16 +45,16 @@ pub struct CancelOff {
 
 impl CancelOff {
     /// For code that may reach cancellation points of libc.
-    pub fn for_call(here: &'static Here) -> CancelOff {
+    pub fn for_call(here: &'static ThreadState) -> CancelOff {
         CancelOff::begin(here, PutOff::ByCall)
     }
 
     /// For the time in which a callback of the program runs.
-    pub fn for_callback(here: &'static Here) -> CancelOff {
+    pub fn for_callback(here: &'static ThreadState) -> CancelOff {
         CancelOff::begin(here, PutOff::ByCallback)
     }
 
-    fn begin(here: &'static Here, put_off: PutOff) -> CancelOff {
+    fn begin(here: &'static ThreadState, put_off: PutOff) -> CancelOff {
         let mut state = ENABLE;
         here.entered_kernel.set(true);
         // SAFETY: room for the old state; the new one is a state that the system knows.
@@ -95,7 +95,7 @@ impl<T> Deref for Closes<T> {
 
 impl<T> Drop for Closes<T> {
     fn drop(&mut self) {
-        let _off = CancelOff::for_call(Here::find());
+        let _off = CancelOff::for_call(ThreadState::current());
         // SAFETY: dropped only here, and not used after this.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
@@ -110,7 +110,7 @@ pub fn never() {
 /// Ends the calling thread if [`SystemCall::sleep`] has found it cancelled, or if it is cancelled now. Call
 /// it where no frame up to the program's own needs dropping. Inside another call's callback it does nothing.
 #[cold]
-pub fn end_if_cancelled(here: &'static Here) {
+pub fn end_if_cancelled(here: &'static ThreadState) {
     if here.is_contained() {
         return;
     }
@@ -149,7 +149,7 @@ impl SystemCall {
     /// Makes the call, which may sleep. If the thread is cancelled meanwhile, or was before, the call has no
     /// effect; it and all its callers then have to return soon. Errors: `EINTR` then; those of the call.
     pub fn sleep(mut self) -> Result<usize> {
-        let here = Here::find();
+        let here = ThreadState::current();
         if here.cancelled.get() {
             return Err(Errno::INTR);
         }
@@ -170,7 +170,7 @@ impl SystemCall {
 
 /// Whether the calling thread was found cancelled: it leaves the event that woke it to others.
 pub fn is_cancelled() -> bool {
-    Here::find().cancelled.get()
+    ThreadState::current().cancelled.get()
 }
 
 /// The frame at which the unwinding of a cancelled thread ends.

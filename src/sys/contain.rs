@@ -1,7 +1,7 @@
 //! Contains panics where they do no harm, without a line on stderr unless the environment asks for one.
 
 use super::cancel::CancelOff;
-use super::here::Here;
+use super::thread_state::ThreadState;
 use super::log;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Once, OnceLock};
@@ -10,12 +10,12 @@ use std::sync::{Once, OnceLock};
 /// the caller then drops the values it was working on, or checks them anew, so no later call sees them half
 /// done.
 pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
-    contain_at(Here::find(), run)
+    contain_at(ThreadState::current(), run)
 }
 
 /// As [`contain`], for a caller that has the thread's state already.
 #[inline]
-pub fn contain_at<T>(here: &'static Here, run: impl FnOnce() -> T) -> Option<T> {
+pub fn contain_at<T>(here: &'static ThreadState, run: impl FnOnce() -> T) -> Option<T> {
     quieten();
     here.depth.set(here.depth.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(run));
@@ -43,9 +43,9 @@ fn quieten() {
         if OTHERS.set((asked, std::panic::take_hook())).is_ok() {
             std::panic::set_hook(Box::new(|info| {
                 if let Some((asked, others)) = OTHERS.get()
-                    && (*asked || Here::find().depth.get() == 0)
+                    && (*asked || ThreadState::current().depth.get() == 0)
                 {
-                    let _off = CancelOff::for_call(Here::find());
+                    let _off = CancelOff::for_call(ThreadState::current());
                     others(info);
                 }
             }));
@@ -63,6 +63,6 @@ mod tests {
         assert_eq!(contain(|| 7), Some(7));
         assert_eq!(contain(|| -> u8 { panic!("contained") }), None);
         assert_eq!(contain(|| contain(|| -> u8 { panic!("contained") })), Some(None));
-        assert_eq!(Here::find().depth.get(), 0);
+        assert_eq!(ThreadState::current().depth.get(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cancel::{CancelOff, Closes};
 use super::faults::{self, Call};
-use super::here::Here;
+use super::thread_state::ThreadState;
 use super::late_wakes;
 use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
@@ -51,7 +51,7 @@ impl EventFd {
     ///
     /// Errors: what the system says where it refuses each of the calls that could.
     pub fn try_signal(&self, times: u64) -> Result<()> {
-        let _off = CancelOff::for_call(Here::find());
+        let _off = CancelOff::for_call(ThreadState::current());
         let mut end: &File = self.write.as_ref().unwrap_or(&self.read);
         let bytes = times.to_ne_bytes();
         let mut written = attempt(|| end.write(&bytes));
@@ -66,7 +66,7 @@ impl EventFd {
     ///
     /// Errors: what the system says where it refuses each of the calls that could; it is still readable then.
     pub fn drain(&self) -> Result<u64> {
-        let _off = CancelOff::for_call(Here::find());
+        let _off = CancelOff::for_call(ThreadState::current());
         let mut undone = 0;
         loop {
             let mut buffer = [0; 8];

@@ -89,8 +89,8 @@ mod sys {
 
     #[cfg(not(direct_calls))]
     fn sleep(epoll: RawFd, told: &mut [libc::epoll_event], timeout_ms: i32) -> Result<usize> {
-        use crate::sys::{cancel::CancelOff, here::Here};
-        let _off = CancelOff::for_call(Here::find());
+        use crate::sys::{cancel::CancelOff, thread_state::ThreadState};
+        let _off = CancelOff::for_call(ThreadState::current());
         // SAFETY: `told` has room for that many events.
         let rc = unsafe { libc::epoll_wait(epoll, told.as_mut_ptr(), told.len() as i32, timeout_ms) };
         usize::try_from(rc).map_err(|_| Errno::last())

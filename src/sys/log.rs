@@ -1,7 +1,7 @@
 //! Lines on stderr, for programs that ask for them.
 
 use super::cancel::CancelOff;
-use super::here::Here;
+use super::thread_state::ThreadState;
 use std::fmt;
 use std::io::Write;
 use std::sync::OnceLock;
@@ -22,7 +22,7 @@ pub fn is_asked_for() -> bool {
 
 /// Writes a line, asked for or not: something that the environment asks for cannot be done.
 pub fn complain(line: fmt::Arguments<'_>) {
-    let _off = CancelOff::for_call(Here::find());
+    let _off = CancelOff::for_call(ThreadState::current());
     // An error of stderr has no other place to be reported.
     let _ = writeln!(std::io::stderr(), "ferrozmq: {line}");
 }

@@ -12,7 +12,7 @@ pub mod exit;
 pub mod faults;
 pub mod fork;
 pub mod front_epoll;
-pub mod here;
+pub mod thread_state;
 mod futex;
 #[cfg(feature = "gssapi")]
 pub mod gssapi;

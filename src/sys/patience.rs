@@ -2,7 +2,7 @@
 
 use super::cancel::CancelOff;
 use super::faults::{self, Call};
-use super::here::Here;
+use super::thread_state::ThreadState;
 use super::poll::poll;
 use crate::errno::Errno;
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub fn rest(time: Duration) {
 }
 
 fn nanosleep(time: Duration) -> Result<(), Errno> {
-    let _off = CancelOff::for_call(Here::find());
+    let _off = CancelOff::for_call(ThreadState::current());
     let time = libc::timespec {
         tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         // Below 10^9, which fits any C long.

@@ -5,7 +5,7 @@ use super::cancel::SystemCall;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 use super::faults::{self, Call};
 #[cfg(not(direct_calls))]
-use super::{cancel::CancelOff, here::Here};
+use super::{cancel::CancelOff, thread_state::ThreadState};
 #[cfg(not(direct_calls))]
 use crate::errno::Errno;
 use crate::errno::Result;
@@ -82,7 +82,7 @@ pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMas
     let timeout = timeout.map(as_timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mask = mask.map_or(std::ptr::null(), |mask| &raw const mask.0);
-    let _off = CancelOff::for_call(Here::find());
+    let _off = CancelOff::for_call(ThreadState::current());
     // SAFETY: `fds` is a valid array of that many pollfds; `timeout` and `mask` are null or point at values that
     // outlive the call.
     let rc = unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout, mask) };
@@ -108,7 +108,7 @@ pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMas
         None => -1,
         Some(timeout) => timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX),
     };
-    let _off = CancelOff::for_call(Here::find());
+    let _off = CancelOff::for_call(ThreadState::current());
     // SAFETY: `fds` is a valid array of that many pollfds.
     let rc = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
     usize::try_from(rc).map_err(|_| Errno::last())

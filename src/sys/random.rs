@@ -2,7 +2,7 @@
 
 use super::cancel::CancelOff;
 use super::faults::{self, Call};
-use super::here::Here;
+use super::thread_state::ThreadState;
 use super::patience::unless_interrupted;
 use crate::errno::{Errno, Result};
 use std::fs::File;
@@ -18,7 +18,7 @@ const MAX_CALL_BYTES: usize = 256;
 ///
 /// Errors: the system's; the caller must not use `bytes` then.
 pub fn fill(bytes: &mut [u8]) -> Result<()> {
-    let _off = CancelOff::for_call(Here::find());
+    let _off = CancelOff::for_call(ThreadState::current());
     for part in bytes.chunks_mut(MAX_CALL_BYTES) {
         if ask(part).is_err() {
             read(part)?;

@@ -54,14 +54,14 @@ pub fn write(fd: impl AsFd, ranges: &[IoSlice<'_>]) -> Result<usize> {
 #[cfg(direct_calls)]
 mod calls {
     use crate::sys::cancel::SystemCall;
-    use crate::sys::here::Here;
+    use crate::sys::thread_state::ThreadState;
     use std::io::{Error, IoSlice, Result};
     use std::mem::MaybeUninit;
     use std::os::fd::{AsRawFd, BorrowedFd};
 
     pub fn receive(fd: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
         let (fd, at) = (fd.as_raw_fd() as usize, room.as_mut_ptr().expose_provenance());
-        Here::find().entered_kernel.set(true);
+        ThreadState::current().entered_kernel.set(true);
         // SAFETY: the room is writable for that many bytes, and no address is asked for.
         let call = unsafe { SystemCall::new(libc::SYS_recvfrom, [fd, at, room.len(), 0, 0, 0]) };
         call.make().map_err(|errno| Error::from_raw_os_error(errno.0))
@@ -74,7 +74,7 @@ mod calls {
         header.msg_iov = ranges.as_ptr().cast_mut().cast();
         header.msg_iovlen = ranges.len() as _;
         let (fd, header) = (fd.as_raw_fd() as usize, (&raw const header).expose_provenance());
-        Here::find().entered_kernel.set(true);
+        ThreadState::current().entered_kernel.set(true);
         // SAFETY: the header outlives the call, and so do the ranges.
         let call =
             unsafe { SystemCall::new(libc::SYS_sendmsg, [fd, header, libc::MSG_NOSIGNAL as usize, 0, 0, 0]) };
@@ -85,19 +85,19 @@ mod calls {
 #[cfg(not(direct_calls))]
 mod calls {
     use crate::sys::cancel::CancelOff;
-    use crate::sys::here::Here;
+    use crate::sys::thread_state::ThreadState;
     use socket2::SockRef;
     use std::io::{IoSlice, Result};
     use std::mem::MaybeUninit;
     use std::os::fd::BorrowedFd;
 
     pub fn receive(fd: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
-        let _off = CancelOff::for_call(Here::find());
+        let _off = CancelOff::for_call(ThreadState::current());
         SockRef::from(&fd).recv(room)
     }
 
     pub fn send(fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
-        let _off = CancelOff::for_call(Here::find());
+        let _off = CancelOff::for_call(ThreadState::current());
         SockRef::from(&fd).send_vectored_with_flags(ranges, libc::MSG_NOSIGNAL)
     }
 }

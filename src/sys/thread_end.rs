@@ -6,7 +6,7 @@
 
 use super::cancel::CancelOff;
 use super::contain::contain;
-use super::here::Here;
+use super::thread_state::ThreadState;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
@@ -87,7 +87,7 @@ unsafe extern "C" fn thread_ends(_value: *mut c_void) {
 
 fn run_tasks() {
     // The thread may still be cancelled, and would be unwound from here.
-    let _off = CancelOff::for_callback(Here::find());
+    let _off = CancelOff::for_callback(ThreadState::current());
     TASKS.with(|tasks| {
         for task in tasks {
             if let Some(AtThreadEnd(run)) = task.take() {

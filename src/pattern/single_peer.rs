@@ -9,14 +9,14 @@ use crate::pipe::{PipeId, Pipes};
 /// been read. A message is never split between a peer and the next. One that the program itself has connected to does not wait
 /// for that: what it sends is read after all of the first's.
 #[derive(Default)]
-pub struct Sole<P> {
+pub struct SinglePeer<P> {
     peer: Option<PipeId>,
     /// The peer before, which has gone and has not been read.
     former: Option<PipeId>,
     pub(super) pattern: P,
 }
 
-impl<P: Behaviour> Behaviour for Sole<P> {
+impl<P: Behaviour> Behaviour for SinglePeer<P> {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         if let Some(peer) = self.peer {
             let unread = pipes.check_read(peer);

@@ -7,7 +7,7 @@ use std::ptr;
 /// The per-thread state of every call, in one place: in a shared library each access to a thread-local
 /// variable is a function call. It has no destructor, so it stays usable while the thread's locals are torn
 /// down.
-pub struct Here {
+pub struct ThreadState {
     /// Number of [`contain`](super::contain::contain)s on this thread's stack.
     pub(super) depth: Cell<u32>,
     /// For `sys::cancel`: why the thread's cancellation is deferred, and whether it was found cancelled. And
@@ -23,8 +23,8 @@ pub struct Here {
 }
 
 thread_local! {
-    static HERE: Here = const {
-        Here {
+    static STATE: ThreadState = const {
+        ThreadState {
             depth: Cell::new(0),
             put_off: Cell::new(PutOff::No),
             cancelled: Cell::new(false),
@@ -36,14 +36,14 @@ thread_local! {
     };
 }
 
-impl Here {
+impl ThreadState {
     /// The calling thread's state. It cannot be given to another thread: `Cell`s are not shared between
     /// threads.
     #[inline]
-    pub fn find() -> &'static Here {
-        let here = HERE.with(ptr::from_ref);
+    pub fn current() -> &'static ThreadState {
+        let here = STATE.with(ptr::from_ref);
         // SAFETY: the variable has no destructor, so it lives as long as its thread. The reference does not
-        // leave the thread: `Here` is not `Sync`.
+        // leave the thread: `ThreadState` is not `Sync`.
         unsafe { &*here }
     }
 

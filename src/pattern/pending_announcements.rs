@@ -20,7 +20,7 @@ pub const TURN_WISH_BYTES: usize = 64 * 1024;
 pub const ASKED_FOR_TURNS: u32 = 1024;
 
 /// The peers, each with how far it has heard. There may be many thousand, so no step looks at all of them.
-pub struct Telling<C> {
+pub struct PendingAnnouncements<C> {
     /// In the order of their turns.
     turns: BTreeMap<u64, PipeId>,
     /// Each with the key of its turn.
@@ -37,13 +37,13 @@ pub enum Told {
     NoMemory,
 }
 
-impl<C> Default for Telling<C> {
-    fn default() -> Telling<C> {
-        Telling { turns: BTreeMap::new(), peers: BTreeMap::new(), last_turn: 0 }
+impl<C> Default for PendingAnnouncements<C> {
+    fn default() -> PendingAnnouncements<C> {
+        PendingAnnouncements { turns: BTreeMap::new(), peers: BTreeMap::new(), last_turn: 0 }
     }
 }
 
-impl<C> Telling<C> {
+impl<C> PendingAnnouncements<C> {
     /// The pipe is to hear of everything from `from` on.
     pub fn begin(&mut self, pipe: PipeId, from: C) {
         self.remove(pipe);
