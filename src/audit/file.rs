@@ -7,8 +7,8 @@
 use super::record::MAX_LINE_BYTES;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
-use crate::sys::thread_state::ThreadState;
 use crate::sys::poll::{PollFd, poll};
+use crate::sys::thread_state::ThreadState;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;

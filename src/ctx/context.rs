@@ -370,9 +370,9 @@ mod tests {
     struct Idle;
 
     impl crate::reactor::Source for Idle {
-        fn ready(&mut self, _: &mut crate::reactor::Cx<'_>, _: crate::reactor::Ready) {}
-        fn timer(&mut self, _: &mut crate::reactor::Cx<'_>, _: u8) {}
-        fn wake(&mut self, _: &mut crate::reactor::Cx<'_>) {}
+        fn ready(&mut self, _: &mut crate::reactor::SourceContext<'_>, _: crate::reactor::Ready) {}
+        fn timer(&mut self, _: &mut crate::reactor::SourceContext<'_>, _: u8) {}
+        fn wake(&mut self, _: &mut crate::reactor::SourceContext<'_>) {}
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::refs::Refs;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
-use crate::sys::thread_state::ThreadState;
 use crate::sys::memory;
+use crate::sys::thread_state::ThreadState;
 use std::alloc::{Layout, dealloc};
 use std::ffi::c_void;
 use std::ptr::NonNull;

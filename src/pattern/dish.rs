@@ -6,7 +6,7 @@ use super::Behaviour;
 use super::Origin;
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
-use super::pending_announcements::{ASKED_FOR_TURNS, TURN_WISHES, PendingAnnouncements, Told};
+use super::pending_announcements::{ASKED_FOR_TURNS, PendingAnnouncements, TURN_WISHES, Told};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, MORE, group_body};
 use crate::pipe::{PipeId, Pipes};

@@ -2,8 +2,10 @@
 
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
+use super::pending_announcements::{
+    ASKED_FOR_TURNS, PendingAnnouncements, TURN_WISH_BYTES, TURN_WISHES, Told,
+};
 use super::subscriptions::Subscriptions;
-use super::pending_announcements::{ASKED_FOR_TURNS, TURN_WISH_BYTES, TURN_WISHES, PendingAnnouncements, Told};
 use super::topic_tree::{Cursor, Step, Walked};
 use super::{Behaviour, Origin, Sent, flag, set_common};
 use crate::errno::{Errno, Result};

@@ -1,7 +1,7 @@
 //! The next frame that a lane's reader comes to.
 
+use super::block_tail::BlockTail;
 use super::body_ring::RingReader;
-use super::tail::Tail;
 use super::wire::Header;
 use crate::message::{COMMAND, FrameKind, IN_BODY_RING, MORE, Metadata, ROUTING_ID};
 use crate::queue::blocks::Consumer;
@@ -23,7 +23,7 @@ const BODY_SHIFT: u32 = 16;
 impl Ahead {
     /// The next frame in the blocks; `None` where a block ends in anything but a frame's body.
     #[inline(always)]
-    pub fn look(consumer: &Consumer<Tail>) -> Option<Ahead> {
+    pub fn look(consumer: &Consumer<BlockTail>) -> Option<Ahead> {
         let bytes = consumer.bytes();
         let header = Header::parse(bytes)?;
         let flags = header.flags & (MORE | COMMAND | ROUTING_ID | IN_BODY_RING);
@@ -59,7 +59,7 @@ impl Ahead {
 /// Finds the next frame that the socket gets. `None` leaves the consumer asleep.
 #[inline(always)]
 pub fn find(
-    consumer: &mut Consumer<Tail>,
+    consumer: &mut Consumer<BlockTail>,
     metadata: &mut Option<Arc<Metadata>>,
     ring_reader: &mut RingReader,
 ) -> Option<Ahead> {
@@ -70,8 +70,8 @@ pub fn find(
         let Some(ahead) = Ahead::look(consumer) else {
             // Between two blocks: the properties of another connection, or another ring.
             match consumer.take_tail() {
-                Some(Tail::Properties(new)) => *metadata = Some(new),
-                Some(Tail::BodyRing(ring)) => ring_reader.switch_ring(ring),
+                Some(BlockTail::Properties(new)) => *metadata = Some(new),
+                Some(BlockTail::BodyRing(ring)) => ring_reader.switch_ring(ring),
                 _ => return None,
             }
             continue;
@@ -91,11 +91,11 @@ pub fn ends_message(flags: u8) -> bool {
 }
 
 /// Whether a command is a subscription request: SUBSCRIBE, CANCEL, JOIN or LEAVE.
-fn is_subscription_request(consumer: &Consumer<Tail>, ahead: Ahead) -> bool {
+fn is_subscription_request(consumer: &Consumer<BlockTail>, ahead: Ahead) -> bool {
     let body = match ahead.body_len() {
         Some(len) => consumer.bytes().get(ahead.header_len()..ahead.header_len() + len),
         None => match consumer.tail() {
-            Some(Tail::Body(body)) => Some(body.as_slice()),
+            Some(BlockTail::Body(body)) => Some(body.as_slice()),
             _ => None,
         },
     };
@@ -104,7 +104,7 @@ fn is_subscription_request(consumer: &Consumer<Tail>, ahead: Ahead) -> bool {
 }
 
 /// Passes over the frame.
-pub fn skip(consumer: &mut Consumer<Tail>, ahead: &Ahead) {
+pub fn skip(consumer: &mut Consumer<BlockTail>, ahead: &Ahead) {
     consumer.advance(ahead.header_len() + ahead.body_len().unwrap_or(0));
     if ahead.body_len().is_none() {
         drop(consumer.take_tail());

@@ -1,7 +1,7 @@
 //! Bodies that go from socket to socket within the process: by reference, in a ring beside the lane's blocks, in which an empty frame
 //! with the flag [`IN_BODY_RING`](crate::message::IN_BODY_RING) stands for each. In the order of their frames, of which they have one each.
 
-use super::tail::{BodyRing, Tail};
+use super::block_tail::{BlockTail, BodyRing};
 use super::wire::Encoded;
 use crate::errno::Result;
 use crate::message::{Body, IN_BODY_RING, MORE};
@@ -36,7 +36,7 @@ impl RingWriter {
     }
 
     /// As [`has_room`](RingWriter::has_room), with a larger ring if need be. Errors: `ENOMEM`.
-    pub fn offer(&mut self, producer: &mut Producer<Tail>) -> Result<bool> {
+    pub fn offer(&mut self, producer: &mut Producer<BlockTail>) -> Result<bool> {
         if self.has_room() {
             return Ok(true);
         }
@@ -46,13 +46,13 @@ impl RingWriter {
         }
         let size = (self.size * 2).max(MIN_RING_BODIES);
         let (ours, theirs) = rtrb::RingBuffer::new(size);
-        producer.attach(Tail::BodyRing(BodyRing(theirs)))?;
+        producer.attach(BlockTail::BodyRing(BodyRing(theirs)))?;
         (self.ring, self.size) = (Some(ours), size);
         Ok(true)
     }
 
     /// Appends a frame, and takes its body, for which there [is room](RingWriter::has_room). Errors: `ENOMEM`.
-    pub fn append(&mut self, producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result<()> {
+    pub fn append(&mut self, producer: &mut Producer<BlockTail>, flags: u8, body: Body) -> Result<()> {
         producer.append([Encoded::new(flags | IN_BODY_RING, 0).as_slice(), b""])?;
         producer.end_messages(u32::from(flags & MORE == 0));
         self.hold(body);

@@ -8,21 +8,21 @@
 
 mod ahead;
 pub mod budget;
+mod block_tail;
 mod body_ring;
 mod hwm;
 mod lane;
 mod latest;
 mod link;
 mod set;
-mod tail;
 pub mod wire;
 
+pub use block_tail::BlockTail;
 pub use budget::Budget;
 pub use hwm::sum as sum_of_hwms;
 pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Wake};
 pub use link::{Link, Side};
 pub use set::{PipeId, Pipes};
-pub use tail::Tail;
 
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, FrameBody, MORE, Metadata, Msg, OutFrame};

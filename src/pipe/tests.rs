@@ -269,7 +269,7 @@ fn reading_after_a_broken_connection_goes_on_at_a_message_border() {
             consumer.advance(n);
             rest -= n;
             if n == 0 {
-                let Some(Tail::Body(body)) = consumer.tail() else { unreachable!() };
+                let Some(BlockTail::Body(body)) = consumer.tail() else { unreachable!() };
                 of_tail = body.len().min(rest);
                 rest -= of_tail;
                 if of_tail == body.len() {

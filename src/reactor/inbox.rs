@@ -114,7 +114,7 @@ impl Remote {
         Handle(Arc::clone(&self.0.shared))
     }
 
-    /// As [`Cx::register`](super::Cx::register), from any thread: for a thread that gives a borrowed connection back.
+    /// As [`SourceContext::register`](super::SourceContext::register), from any thread: for a thread that gives a borrowed connection back.
     ///
     /// Errors: `ENOENT` before the source has arrived, after it has gone, and in a forked child; otherwise as
     /// there.
@@ -134,13 +134,13 @@ impl Remote {
         watch_behind(self.0.shared.registry.as_raw_fd(), fd, token)
     }
 
-    /// As [`Cx::reregister`](super::Cx::reregister), from any thread.
+    /// As [`SourceContext::reregister`](super::SourceContext::reregister), from any thread.
     pub fn reregister(&self, fd: RawFd, interest: Interest) -> Result<()> {
         let token = mio::Token(self.live_token()?.raw());
         Ok(self.0.shared.registry.reregister(&mut SourceFd(&fd), token, interest)?)
     }
 
-    /// As [`Cx::deregister`](super::Cx::deregister), from any thread. An event already taken from the kernel still arrives.
+    /// As [`SourceContext::deregister`](super::SourceContext::deregister), from any thread. An event already taken from the kernel still arrives.
     pub fn deregister(&self, fd: RawFd) -> Result<()> {
         self.live_token()?;
         Ok(self.0.shared.registry.deregister(&mut SourceFd(&fd))?)

@@ -5,11 +5,11 @@
 //! that crosses threads goes through a [`Handle`], which adds a source, or a [`Remote`], which wakes one.
 //!
 //! A turn is: sleep, then the ready descriptors, then the items from other threads, then the timers that are
-//! due. Last come the sources that asked for another call in the turn before ([`Cx::again`]).
+//! due. Last come the sources that asked for another call in the turn before ([`SourceContext::again`]).
 #![forbid(unsafe_code)]
 
-mod cx;
 mod inbox;
+mod source_context;
 mod table;
 mod timers;
 mod trim;
@@ -19,9 +19,9 @@ mod waker;
 #[cfg(test)]
 mod tests;
 
-pub use cx::Cx;
 pub use inbox::{Handle, Remote};
 pub use mio::Interest;
+pub use source_context::SourceContext;
 pub use table::Token;
 pub use turn::spawn_reactor;
 
@@ -34,27 +34,27 @@ use std::time::Instant;
 /// A panic in one of these calls ends only this source, unless [`panicked`](Source::panicked) says otherwise.
 pub trait Source: Send {
     /// A registered descriptor has become ready. Edge-triggered: readiness is not reported again before a
-    /// read or write has returned `EAGAIN`. A source that stops earlier calls [`Cx::again`].
-    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready);
+    /// read or write has returned `EAGAIN`. A source that stops earlier calls [`SourceContext::again`].
+    fn ready(&mut self, cx: &mut SourceContext<'_>, ready: Ready);
 
     /// The timer `id` has fired. Set it again to repeat it.
-    fn timer(&mut self, cx: &mut Cx<'_>, id: u8);
+    fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8);
 
-    /// A thread called [`Remote::wake`], once or several times, or this source called [`Cx::again`].
-    fn wake(&mut self, cx: &mut Cx<'_>);
+    /// A thread called [`Remote::wake`], once or several times, or this source called [`SourceContext::again`].
+    fn wake(&mut self, cx: &mut SourceContext<'_>);
 
     /// The process has freed much memory and is idle now: the source frees its spare buffers.
     fn tidy(&mut self) {}
 
     /// A call has panicked. `true`: the source has discarded the work left half done and lives on. `false`:
     /// the reactor drops it.
-    fn panicked(&mut self, _cx: &mut Cx<'_>) -> bool {
+    fn panicked(&mut self, _cx: &mut SourceContext<'_>) -> bool {
         false
     }
 }
 
 /// Makes a source on its I/O thread, where it can register descriptors and set timers at once.
-pub type Make = Box<dyn FnOnce(&mut Cx<'_>) -> Box<dyn Source> + Send>;
+pub type Make = Box<dyn FnOnce(&mut SourceContext<'_>) -> Box<dyn Source> + Send>;
 
 /// The readiness of a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -26,17 +26,17 @@ struct Probe<F> {
     dropped: Option<Sender<()>>,
 }
 
-impl<F: FnMut(&mut Cx<'_>, Call) + Send> Source for Probe<F> {
-    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
+impl<F: FnMut(&mut SourceContext<'_>, Call) + Send> Source for Probe<F> {
+    fn ready(&mut self, cx: &mut SourceContext<'_>, ready: Ready) {
         (self.on_call)(cx, Call::Ready(ready));
     }
-    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+    fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) {
         (self.on_call)(cx, Call::Timer(id));
     }
-    fn wake(&mut self, cx: &mut Cx<'_>) {
+    fn wake(&mut self, cx: &mut SourceContext<'_>) {
         (self.on_call)(cx, Call::Wake);
     }
-    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+    fn panicked(&mut self, cx: &mut SourceContext<'_>) -> bool {
         (self.on_call)(cx, Call::Panicked);
         false
     }
@@ -50,7 +50,7 @@ impl<F> Drop for Probe<F> {
     }
 }
 
-fn probe(on_call: impl FnMut(&mut Cx<'_>, Call) + Send + 'static) -> Box<dyn Source> {
+fn probe(on_call: impl FnMut(&mut SourceContext<'_>, Call) + Send + 'static) -> Box<dyn Source> {
     Box::new(Probe { on_call, dropped: None })
 }
 
@@ -78,7 +78,7 @@ fn settle(handle: &Handle) {
     let (dropped, is_dropped) = channel();
     handle.add(Box::new(move |cx| {
         cx.finish();
-        Box::new(Probe { on_call: |_: &mut Cx<'_>, _| {}, dropped: Some(dropped) })
+        Box::new(Probe { on_call: |_: &mut SourceContext<'_>, _| {}, dropped: Some(dropped) })
     }));
     next(&is_dropped);
 }
@@ -92,7 +92,7 @@ fn a_descriptor_is_announced_until_the_source_finishes() {
     let (dropped, is_dropped) = channel();
     reactor.0.add(Box::new(move |cx| {
         cx.register(there.as_raw_fd(), Interest::READABLE).unwrap();
-        let on_call = move |cx: &mut Cx<'_>, call| {
+        let on_call = move |cx: &mut SourceContext<'_>, call| {
             assert!(matches!(call, Call::Ready(Ready { readable: true, .. })));
             let mut buffer = [0; 16];
             while let Ok(count) = there.read(&mut buffer) {
@@ -229,7 +229,7 @@ fn a_panic_ends_the_source_and_nothing_else() {
     let reports = sender.clone();
     let bad = reactor.0.add(Box::new(move |cx| {
         cx.set_timer(1, Duration::from_secs(1000));
-        let on_call = move |_: &mut Cx<'_>, call| match call {
+        let on_call = move |_: &mut SourceContext<'_>, call| match call {
             Call::Panicked => reports.send(call).unwrap(),
             _ => std::panic::resume_unwind(Box::new("on purpose")),
         };
@@ -255,8 +255,11 @@ fn stop_drops_everything_and_later_sources_too() {
     let late = dropped.clone();
     reactor.0.add(Box::new(move |cx| {
         let inner = dropped.clone();
-        cx.spawn(move |_| Box::new(Probe { on_call: |_: &mut Cx<'_>, _| {}, dropped: Some(inner) })).unwrap();
-        Box::new(Probe { on_call: |_: &mut Cx<'_>, _| {}, dropped: Some(dropped) })
+        cx.spawn(move |_| {
+            Box::new(Probe { on_call: |_: &mut SourceContext<'_>, _| {}, dropped: Some(inner) })
+        })
+        .unwrap();
+        Box::new(Probe { on_call: |_: &mut SourceContext<'_>, _| {}, dropped: Some(dropped) })
     }));
     settle(&reactor.0);
     assert_eq!(reactor.0.load(), 2);
@@ -264,7 +267,7 @@ fn stop_drops_everything_and_later_sources_too() {
     end(reactor);
     next(&is_dropped);
     next(&is_dropped);
-    let carried = Probe { on_call: |_: &mut Cx<'_>, _| {}, dropped: Some(late) };
+    let carried = Probe { on_call: |_: &mut SourceContext<'_>, _| {}, dropped: Some(late) };
     let remote = handle.add(Box::new(move |_| Box::new(carried)));
     next(&is_dropped);
     remote.wake();

@@ -1,7 +1,7 @@
 //! The loop of the I/O thread.
 
-use super::cx::Core;
 use super::inbox::{Item, Shared};
+use super::source_context::Core;
 use super::trim::Trim;
 use super::{Handle, Ready, Token};
 use crate::errno::{Errno, Result};

@@ -9,7 +9,7 @@ use crate::errno::{Errno, Result};
 use crate::message::OutFrame;
 use crate::options::SocketType;
 use crate::options::number::ZMQ_LINGER;
-use crate::reactor::{self, Cx, Interest, Ready, Source};
+use crate::reactor::{self, Interest, Ready, Source, SourceContext};
 use crate::session::{Endpoints, Observer, event};
 use crate::sys::lock::Lock;
 use crate::transport::{self, Scheme};
@@ -246,7 +246,7 @@ struct Courier {
 }
 
 impl Source for Courier {
-    fn ready(&mut self, cx: &mut Cx<'_>, _ready: Ready) {
+    fn ready(&mut self, cx: &mut SourceContext<'_>, _ready: Ready) {
         if let Some(reporter) = self.reporter.upgrade() {
             let mut outbox = reporter.outbox.lock();
             if let Stage::Open(_) = outbox.stage {
@@ -258,9 +258,9 @@ impl Source for Courier {
         cx.finish();
     }
 
-    fn timer(&mut self, _cx: &mut Cx<'_>, _id: u8) {}
+    fn timer(&mut self, _cx: &mut SourceContext<'_>, _id: u8) {}
 
-    fn wake(&mut self, _cx: &mut Cx<'_>) {}
+    fn wake(&mut self, _cx: &mut SourceContext<'_>) {}
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! Other calls that could be cancellation points are made without libc's wrapper ([`SystemCall::make`]), or
 //! run under a [`CancelOff`].
 
-use super::thread_state::{ThreadState, PutOff};
+use super::thread_state::{PutOff, ThreadState};
 use crate::errno::{Errno, Result};
 use std::ffi::{c_int, c_long, c_void};
 use std::mem::ManuallyDrop;

@@ -1,8 +1,8 @@
 //! Contains panics where they do no harm, without a line on stderr unless the environment asks for one.
 
 use super::cancel::CancelOff;
-use super::thread_state::ThreadState;
 use super::log;
+use super::thread_state::ThreadState;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Once, OnceLock};
 

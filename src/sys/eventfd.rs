@@ -2,9 +2,9 @@
 
 use super::cancel::{CancelOff, Closes};
 use super::faults::{self, Call};
-use super::thread_state::ThreadState;
 use super::late_wakes;
 use super::patience::unless_interrupted;
+use super::thread_state::ThreadState;
 use crate::errno::{Errno, Result};
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};

@@ -12,7 +12,6 @@ pub mod exit;
 pub mod faults;
 pub mod fork;
 pub mod front_epoll;
-pub mod thread_state;
 mod futex;
 #[cfg(feature = "gssapi")]
 pub mod gssapi;
@@ -39,6 +38,7 @@ pub mod random;
 pub mod stream;
 pub mod thread;
 pub mod thread_end;
+pub mod thread_state;
 pub mod tipc;
 #[cfg(all(test, loom))]
 pub mod twin;

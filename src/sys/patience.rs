@@ -2,8 +2,8 @@
 
 use super::cancel::CancelOff;
 use super::faults::{self, Call};
-use super::thread_state::ThreadState;
 use super::poll::poll;
+use super::thread_state::ThreadState;
 use crate::errno::Errno;
 use std::time::Duration;
 

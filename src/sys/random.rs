@@ -2,8 +2,8 @@
 
 use super::cancel::CancelOff;
 use super::faults::{self, Call};
-use super::thread_state::ThreadState;
 use super::patience::unless_interrupted;
+use super::thread_state::ThreadState;
 use crate::errno::{Errno, Result};
 use std::fs::File;
 use std::io::Read;

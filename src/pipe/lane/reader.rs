@@ -11,11 +11,11 @@ use crate::message::{
 };
 use crate::pipe::PipeEvent;
 use crate::pipe::ahead::{Ahead, ends_message, find, skip};
+use crate::pipe::block_tail::BlockTail;
 use crate::pipe::body_ring::RingReader;
 use crate::pipe::hwm::Granting;
 use crate::pipe::latest::Latest;
 use crate::pipe::link::{Link, Side};
-use crate::pipe::tail::Tail;
 use crate::pipe::wire::Header;
 use crate::queue::blocks::Consumer;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub struct InlineFrame<'a> {
 
 /// Where frames are read from.
 pub(super) enum ReadFrom {
-    Blocks(Consumer<Tail>),
+    Blocks(Consumer<BlockTail>),
     Latest(Latest),
 }
 
@@ -137,7 +137,7 @@ impl LaneReader {
             None => {
                 consumer.advance(ahead.header_len());
                 match consumer.take_tail() {
-                    Some(Tail::Body(body)) => FrameBody::Shared(body),
+                    Some(BlockTail::Body(body)) => FrameBody::Shared(body),
                     _ => FrameBody::Slice(&[]),
                 }
             }
@@ -214,7 +214,7 @@ impl LaneReader {
                 FrameBody::Slice(consumer.bytes().get(ahead.header_len()..ahead.header_len() + len)?)
             }
             None => match consumer.tail() {
-                Some(Tail::Body(body)) => FrameBody::Shared(body.clone()),
+                Some(BlockTail::Body(body)) => FrameBody::Shared(body.clone()),
                 _ => FrameBody::Slice(&[]),
             },
         };
@@ -235,7 +235,7 @@ impl LaneReader {
             Some(len) if !ahead.is_by_reference() => Some(len),
             Some(_) => self.ring.peek().map(|body| body.len()),
             None => match consumer.tail() {
-                Some(Tail::Body(body)) => Some(body.len()),
+                Some(BlockTail::Body(body)) => Some(body.len()),
                 _ => Some(0),
             },
         }
@@ -317,7 +317,7 @@ impl LaneReader {
     }
 
     /// The blocks, for a connection that writes them as they are; `None` where the lane conflates.
-    pub fn blocks(&mut self) -> Option<&mut Consumer<Tail>> {
+    pub fn blocks(&mut self) -> Option<&mut Consumer<BlockTail>> {
         self.found = None;
         match &mut self.from {
             ReadFrom::Blocks(consumer) => Some(consumer),
@@ -394,7 +394,7 @@ impl LaneReader {
 
 /// Counts a message as read. `false`: credit has to be granted, which the slow path does.
 #[inline(always)]
-fn count(consumer: &mut Consumer<Tail>, granting: &mut Granting) -> bool {
+fn count(consumer: &mut Consumer<BlockTail>, granting: &mut Granting) -> bool {
     let within = granting.read_within_batch();
     if within {
         consumer.tell(1);

@@ -10,11 +10,11 @@ use crate::message::{
     BY_REFERENCE_MIN_BYTES, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, OutFrame, ROUTING_ID,
 };
 use crate::pipe::PipeEvent;
+use crate::pipe::block_tail::BlockTail;
 use crate::pipe::body_ring::RingWriter;
 use crate::pipe::hwm::Spending;
 use crate::pipe::latest::Latest;
 use crate::pipe::link::{Link, Side};
-use crate::pipe::tail::Tail;
 use crate::pipe::wire::Encoded;
 use crate::queue::blocks::Producer;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub enum Wake {
 
 /// Where frames are written to.
 pub(super) enum WriteTo {
-    Blocks(Producer<Tail>),
+    Blocks(Producer<BlockTail>),
     /// The flag: the frames of a multipart message are being dropped.
     Latest(Latest, bool),
 }
@@ -267,7 +267,7 @@ impl LaneWriter {
     /// Notes that frames from here on come from another connection. Errors: `ENOMEM`.
     pub fn append_properties(&mut self, metadata: Arc<Metadata>) -> Result<()> {
         match &mut self.to {
-            WriteTo::Blocks(producer) => producer.attach(Tail::Properties(metadata)),
+            WriteTo::Blocks(producer) => producer.attach(BlockTail::Properties(metadata)),
             WriteTo::Latest(..) => Ok(()),
         }
     }
@@ -341,7 +341,7 @@ impl LaneWriter {
     }
 
     /// The blocks, for a connection that receives into them; `None` where the lane conflates.
-    pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
+    pub fn blocks(&mut self) -> Option<&mut Producer<BlockTail>> {
         match &mut self.to {
             WriteTo::Blocks(producer) => Some(producer),
             WriteTo::Latest(..) => None,
@@ -357,7 +357,7 @@ impl LaneWriter {
             producer.end_messages(1);
         }
         let ended = u32::from(!more);
-        producer.attach(Tail::Body(body)).inspect_err(|_| producer.take_back(0, ended))?;
+        producer.attach(BlockTail::Body(body)).inspect_err(|_| producer.take_back(0, ended))?;
         if !more {
             self.spending.wrote(1);
         }
@@ -381,7 +381,7 @@ impl LaneWriter {
     }
 }
 
-fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result<()> {
+fn append_shared(producer: &mut Producer<BlockTail>, flags: u8, body: Body) -> Result<()> {
     let header = Encoded::new(flags, body.len());
     producer.append([header.as_slice(), b""])?;
     let ended = u32::from(flags & MORE == 0);
@@ -389,5 +389,5 @@ fn append_shared(producer: &mut Producer<Tail>, flags: u8, body: Body) -> Result
         producer.end_messages(ended);
     }
     // A header without its body would corrupt the frames that follow.
-    producer.attach(Tail::Body(body)).inspect_err(|_| producer.take_back(header.as_slice().len(), ended))
+    producer.attach(BlockTail::Body(body)).inspect_err(|_| producer.take_back(header.as_slice().len(), ended))
 }

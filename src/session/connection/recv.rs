@@ -15,7 +15,7 @@ use crate::engine::zmtp::{Version, command};
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
 use crate::options::{SocketOptions, SocketType};
-use crate::pipe::{LaneWriter, Tail};
+use crate::pipe::{BlockTail, LaneWriter};
 use crate::queue::blocks::Producer;
 use crate::session::connection::tls_stream::{self, Tunnel};
 use body::LargeBody;
@@ -473,7 +473,7 @@ struct Read {
 }
 
 /// The pipe's blocks, where what the peer sends may lie in them as it comes.
-fn in_place<'a>(messages: &'a mut Messages, frames: &Frames) -> Option<&'a mut Producer<Tail>> {
+fn in_place<'a>(messages: &'a mut Messages, frames: &Frames) -> Option<&'a mut Producer<BlockTail>> {
     match frames {
         Frames::Zmtp(Version::V2 | Version::V3_0 | Version::V3_1) => messages.blocks(),
         Frames::Zmtp(Version::V1) | Frames::Sealed(_) | Frames::Ws(_) | Frames::Raw => None,

@@ -9,7 +9,7 @@ use crate::engine::zmtp::heartbeat::SendState;
 use crate::engine::zmtp::outgoing::Head;
 use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
-use crate::pipe::{LaneReader, Tail};
+use crate::pipe::{BlockTail, LaneReader};
 use crate::session::connection::control;
 use crate::session::connection::send_policy::Outlet;
 use crate::session::connection::tls_stream::{self, Tunnel};
@@ -222,7 +222,7 @@ impl SendHalf {
         let Some(consumer) = self.reader.blocks() else { return false };
         let mut bytes = 0usize;
         consumer.spans(|span, tail| {
-            let body = if let Some(Tail::Body(body)) = tail { body.len() } else { 0 };
+            let body = if let Some(BlockTail::Body(body)) = tail { body.len() } else { 0 };
             bytes = bytes.saturating_add(span.len()).saturating_add(body);
             bytes < least
         });
@@ -383,7 +383,7 @@ impl SendHalf {
             let (mut body_at, batch) = (self.body_at, self.batch);
             consumer.spans(|bytes, tail| {
                 let body = match tail {
-                    Some(Tail::Body(body)) => body.as_slice().get(body_at..).unwrap_or_default(),
+                    Some(BlockTail::Body(body)) => body.as_slice().get(body_at..).unwrap_or_default(),
                     _ => &[],
                 };
                 body_at = 0;
@@ -430,7 +430,7 @@ impl SendHalf {
                 if n > 0 {
                     continue;
                 }
-                let Some(Tail::Body(body)) = consumer.tail() else { break };
+                let Some(BlockTail::Body(body)) = consumer.tail() else { break };
                 let n = (body.len() - self.body_at).min(written);
                 written -= n;
                 self.body_at += n;

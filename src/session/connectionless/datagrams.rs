@@ -7,7 +7,7 @@ use crate::engine::datagram::{Form, Outgoing};
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, OutFrame};
 use crate::pipe::{LaneWriter, Pipe};
-use crate::reactor::{Cx, Handle, Interest, Ready, Source};
+use crate::reactor::{Handle, Interest, Ready, Source, SourceContext};
 use crate::session::lifecycle::timer;
 use crate::session::remote::SessionRemote;
 use crate::session::{SessionContext, SessionHandle};
@@ -59,7 +59,7 @@ pub fn exchange(
 }
 
 /// Makes a source on its I/O thread.
-type Begin = Box<dyn FnOnce(&mut Cx<'_>, PipeEnd) -> Box<dyn Source> + Send>;
+type Begin = Box<dyn FnOnce(&mut SourceContext<'_>, PipeEnd) -> Box<dyn Source> + Send>;
 
 /// What datagrams need.
 struct Means {
@@ -100,7 +100,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn begin(cx: &mut Cx<'_>, guard: Guard, means: Means, pipe: PipeEnd) -> Box<dyn Source> {
+    fn begin(cx: &mut SourceContext<'_>, guard: Guard, means: Means, pipe: PipeEnd) -> Box<dyn Source> {
         let Means { socket, form, room } = means;
         let mut exchange = Exchange {
             out: Outgoing::new(form, socket.target()),
@@ -119,7 +119,7 @@ impl Exchange {
     }
 
     /// Has the reactor watch the socket; tried again later where the system has no place for it.
-    fn register(&mut self, cx: &mut Cx<'_>) {
+    fn register(&mut self, cx: &mut SourceContext<'_>) {
         let interest = match (self.socket.receives(), self.sends) {
             (true, true) => Interest::READABLE | Interest::WRITABLE,
             (true, false) => Interest::READABLE,
@@ -133,7 +133,7 @@ impl Exchange {
 
     /// Passes datagrams to the socket while there are any and it takes them. Where it does not, the system keeps some and drops
     /// the rest, as it does with any receiver that is too slow.
-    fn receive(&mut self, cx: &mut Cx<'_>) {
+    fn receive(&mut self, cx: &mut SourceContext<'_>) {
         if !self.socket.receives() || self.pipe.closing {
             return;
         }
@@ -159,7 +159,7 @@ impl Exchange {
         cx.again();
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>) {
+    fn send(&mut self, cx: &mut SourceContext<'_>) {
         for _ in 0..TURN_DATAGRAMS {
             if !self.waiting && !self.take() {
                 return self.pipe.finish_if_over(cx);
@@ -203,7 +203,7 @@ impl Exchange {
 }
 
 impl Source for Exchange {
-    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
+    fn ready(&mut self, cx: &mut SourceContext<'_>, ready: Ready) {
         if ready.writable {
             self.send(cx);
         }
@@ -212,7 +212,7 @@ impl Source for Exchange {
         }
     }
 
-    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+    fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) {
         if id == timer::LINGER {
             return cx.finish();
         }
@@ -223,7 +223,7 @@ impl Source for Exchange {
         self.receive(cx);
     }
 
-    fn wake(&mut self, cx: &mut Cx<'_>) {
+    fn wake(&mut self, cx: &mut SourceContext<'_>) {
         match self.pipe.wake(cx) {
             Wake::GoOn => {
                 self.send(cx);

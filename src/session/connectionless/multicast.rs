@@ -5,7 +5,7 @@ use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::pgm::{Packer, Unpacker};
 use crate::message::COMMAND;
-use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::reactor::{Interest, Ready, Source, SourceContext};
 use crate::session::SessionContext;
 use crate::session::connectionless::pipe_end::{self, PipeEnd, Wake};
 use crate::session::lifecycle::timer;
@@ -55,7 +55,7 @@ struct Incoming {
 impl Exchange {
     /// Makes the source, on its I/O thread.
     pub fn begin(
-        cx: &mut Cx<'_>,
+        cx: &mut SourceContext<'_>,
         session_context: SessionContext,
         multicast: Multicast,
         pipe: PipeEnd,
@@ -82,7 +82,7 @@ impl Exchange {
     }
 
     /// Runs the protocol and receives packets.
-    fn receive(&mut self, cx: &mut Cx<'_>) {
+    fn receive(&mut self, cx: &mut SourceContext<'_>) {
         for _ in 0..TURN_PACKETS {
             if let Way::In(incoming) = &mut self.way
                 && !self.pipe.deliver(&mut incoming.waiting)
@@ -105,7 +105,7 @@ impl Exchange {
         cx.again();
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>) {
+    fn send(&mut self, cx: &mut SourceContext<'_>) {
         let Way::Out(packer) = &mut self.way else {
             self.pipe.drop_subscriptions();
             return self.pipe.finish_if_over(cx);
@@ -153,7 +153,7 @@ impl Incoming {
 }
 
 impl Source for Exchange {
-    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
+    fn ready(&mut self, cx: &mut SourceContext<'_>, ready: Ready) {
         if ready.writable {
             self.send(cx);
         }
@@ -162,7 +162,7 @@ impl Source for Exchange {
         }
     }
 
-    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+    fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) {
         match id {
             timer::LINGER => cx.finish(),
             RATE_TIMER => {
@@ -173,7 +173,7 @@ impl Source for Exchange {
         }
     }
 
-    fn wake(&mut self, cx: &mut Cx<'_>) {
+    fn wake(&mut self, cx: &mut SourceContext<'_>) {
         match self.pipe.wake(cx) {
             Wake::GoOn => {
                 self.send(cx);

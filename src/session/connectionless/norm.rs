@@ -6,7 +6,7 @@ use crate::engine::multicast::{Limits, Message};
 use crate::engine::norm::{Packer, Unpacker};
 use crate::message::COMMAND;
 use crate::pipe::LaneReader;
-use crate::reactor::{Cx, Interest, Ready, Source};
+use crate::reactor::{Interest, Ready, Source, SourceContext};
 use crate::session::SessionContext;
 use crate::session::connectionless::pipe_end::{self, PipeEnd, Wake};
 use crate::session::lifecycle::timer;
@@ -79,7 +79,7 @@ struct Unpacking {
 impl Exchange {
     /// Makes the source, on its I/O thread.
     pub fn begin(
-        cx: &mut Cx<'_>,
+        cx: &mut SourceContext<'_>,
         session_context: SessionContext,
         norm: Norm,
         pipe: PipeEnd,
@@ -95,7 +95,7 @@ impl Exchange {
         Box::new(Exchange { way, watched, pipe, socket: norm.socket, _guard: session_context.guard })
     }
 
-    fn go_on(&mut self, cx: &mut Cx<'_>) {
+    fn go_on(&mut self, cx: &mut SourceContext<'_>) {
         let mut again = false;
         match &mut self.way {
             Way::In(incoming) => {
@@ -276,11 +276,11 @@ impl Incoming {
 }
 
 impl Source for Exchange {
-    fn ready(&mut self, cx: &mut Cx<'_>, _ready: Ready) {
+    fn ready(&mut self, cx: &mut SourceContext<'_>, _ready: Ready) {
         self.go_on(cx);
     }
 
-    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+    fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) {
         if id == timer::LINGER || id == GIVE_UP_TIMER {
             return cx.finish();
         }
@@ -293,7 +293,7 @@ impl Source for Exchange {
         self.go_on(cx);
     }
 
-    fn wake(&mut self, cx: &mut Cx<'_>) {
+    fn wake(&mut self, cx: &mut SourceContext<'_>) {
         if !matches!(self.pipe.wake(cx), Wake::Rest) {
             self.go_on(cx);
         }

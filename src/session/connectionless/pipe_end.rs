@@ -1,7 +1,7 @@
 //! The session's end of a pipe, without a connection: what all exchanges do with it.
 
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
-use crate::reactor::Cx;
+use crate::reactor::SourceContext;
 use crate::session::SocketLink;
 use crate::session::letterbox::Flags;
 use crate::session::lifecycle::timer;
@@ -37,7 +37,7 @@ impl PipeEnd {
     }
 
     /// Another thread has left flags in the letterbox, or has written to the pipe or read from it.
-    pub fn wake(&mut self, cx: &mut Cx<'_>) -> Wake {
+    pub fn wake(&mut self, cx: &mut SourceContext<'_>) -> Wake {
         if !self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return Wake::GoOn;
         }
@@ -53,7 +53,7 @@ impl PipeEnd {
         self.closing || self.reader.bytes_ended()
     }
 
-    pub fn finish_if_over(&mut self, cx: &mut Cx<'_>) {
+    pub fn finish_if_over(&mut self, cx: &mut SourceContext<'_>) {
         if self.is_over() {
             cx.finish();
         }

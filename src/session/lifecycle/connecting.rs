@@ -3,7 +3,7 @@
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
-use crate::reactor::{Cx, Interest};
+use crate::reactor::{Interest, SourceContext};
 use crate::session::lifecycle::backoff::Setback;
 use crate::session::lifecycle::connecter::{Attempt, Connecter, Step};
 use crate::session::lifecycle::events::SessionEvents;
@@ -38,25 +38,25 @@ pub enum Next {
 }
 
 impl Connecting<'_> {
-    pub fn begin(&mut self, cx: &mut Cx<'_>) -> Next {
+    pub fn begin(&mut self, cx: &mut SourceContext<'_>) -> Next {
         let step = self.connecter.begin(&cx.remote());
         self.follow(cx, step, false)
     }
 
     /// Goes on with an attempt of which the reactor tells, or whose name may be resolved.
-    pub fn proceed(&mut self, cx: &mut Cx<'_>, attempt: Attempt) -> Next {
+    pub fn proceed(&mut self, cx: &mut SourceContext<'_>, attempt: Attempt) -> Next {
         let watched = attempt.fd().is_some();
         let step = self.connecter.proceed(attempt);
         self.follow(cx, step, watched)
     }
 
     /// `ZMQ_CONNECT_TIMEOUT` is over.
-    pub fn time_out(&mut self, cx: &mut Cx<'_>, attempt: Attempt) -> Next {
+    pub fn time_out(&mut self, cx: &mut SourceContext<'_>, attempt: Attempt) -> Next {
         self.abandon(cx, attempt, Errno::TIMEDOUT)
     }
 
     /// Whether there is to be another attempt (`ZMQ_RECONNECT_IVL`), for which the timer is set then.
-    pub fn try_later(&mut self, cx: &mut Cx<'_>, setback: Setback) -> bool {
+    pub fn try_later(&mut self, cx: &mut SourceContext<'_>, setback: Setback) -> bool {
         let Some(interval_ms) = self.connecter.backoff_ms(setback) else { return false };
         self.events.retried(interval_ms, self.connecter.endpoint());
         cx.set_timer(timer::RECONNECT, timer::millis(interval_ms));
@@ -64,7 +64,7 @@ impl Connecting<'_> {
     }
 
     /// Acts on the outcome of a step of the connecter. `watched`: the reactor watches the attempt's descriptor already.
-    fn follow(&mut self, cx: &mut Cx<'_>, step: Step, watched: bool) -> Next {
+    fn follow(&mut self, cx: &mut SourceContext<'_>, step: Step, watched: bool) -> Next {
         match step {
             Step::Begun(attempt) => {
                 let Some(fd) = attempt.fd() else { return Next::Wait(attempt) };
@@ -94,14 +94,14 @@ impl Connecting<'_> {
         }
     }
 
-    fn abandon(&mut self, cx: &mut Cx<'_>, attempt: Attempt, errno: Errno) -> Next {
+    fn abandon(&mut self, cx: &mut SourceContext<'_>, attempt: Attempt, errno: Errno) -> Next {
         let fd = attempt.fd();
         drop(attempt);
         self.failed(cx, fd, errno)
     }
 
     /// `fd` is closed already.
-    fn failed(&mut self, cx: &mut Cx<'_>, fd: Option<RawFd>, errno: Errno) -> Next {
+    fn failed(&mut self, cx: &mut SourceContext<'_>, fd: Option<RawFd>, errno: Errno) -> Next {
         cx.cancel_timer(timer::CONNECT);
         if let Some(fd) = fd {
             self.events.closed(fd);

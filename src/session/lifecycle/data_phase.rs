@@ -5,7 +5,7 @@
 use crate::engine::Heartbeat;
 use crate::engine::zmtp::heartbeat::Action;
 use crate::errno::Errno;
-use crate::reactor::{Cx, Ready};
+use crate::reactor::{Ready, SourceContext};
 use crate::session::connection::recv::{Received, RecvHalf};
 use crate::session::connection::send::Sent;
 use crate::session::connection::{Connection, Flush, MIN_LOOK_INTERVAL};
@@ -40,7 +40,7 @@ impl DataPhase {
     }
 
     /// Begins, once threads of the program may use the connection too. `sends_alone`: the socket never receives.
-    pub fn begin(&mut self, cx: &mut Cx<'_>, sends_alone: bool) -> Result<(), Reason> {
+    pub fn begin(&mut self, cx: &mut SourceContext<'_>, sends_alone: bool) -> Result<(), Reason> {
         self.watch_heartbeat(cx);
         // Receiving comes first: where the peer has gone already, a send would fail, and the bytes that the peer sent before
         // would be lost.
@@ -76,7 +76,7 @@ impl DataPhase {
     }
 
     /// The reactor tells of the stream.
-    pub fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) -> Result<(), Reason> {
+    pub fn ready(&mut self, cx: &mut SourceContext<'_>, ready: Ready) -> Result<(), Reason> {
         let is_over = ready.hangup || ready.error;
         if ready.writable {
             if !ready.readable {
@@ -92,7 +92,7 @@ impl DataPhase {
     }
 
     /// The socket or a thread of the program has woken the session.
-    pub fn wake(&mut self, cx: &mut Cx<'_>, flags: Flags) -> Result<(), Reason> {
+    pub fn wake(&mut self, cx: &mut SourceContext<'_>, flags: Flags) -> Result<(), Reason> {
         // A session that is only told of published messages need not ask for more bytes. Bytes of a lent stream are received by
         // its borrower, but for those that lie here already for want of credit.
         let receives =
@@ -107,7 +107,7 @@ impl DataPhase {
     }
 
     /// One of the connection's timers has gone off.
-    pub fn timer(&mut self, cx: &mut Cx<'_>, id: u8) -> Result<(), Reason> {
+    pub fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) -> Result<(), Reason> {
         match id {
             timer::HEARTBEAT => self.beat(cx)?,
             timer::LOOK => self.look_after_stream(cx),
@@ -120,12 +120,12 @@ impl DataPhase {
     }
 
     /// Sends published messages.
-    pub fn send(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+    pub fn send(&mut self, cx: &mut SourceContext<'_>) -> Result<(), Reason> {
         self.flush(cx, false)
     }
 
     /// Does the work that threads of the program have deferred on the connection.
-    pub fn run_deferred(&mut self, cx: &mut Cx<'_>, deferred: Deferred) -> Result<(), Reason> {
+    pub fn run_deferred(&mut self, cx: &mut SourceContext<'_>, deferred: Deferred) -> Result<(), Reason> {
         if deferred.refused {
             cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
         }
@@ -144,7 +144,7 @@ impl DataPhase {
     }
 
     /// `published`: the socket has published something, and nothing else has happened.
-    fn flush(&mut self, cx: &mut Cx<'_>, published: bool) -> Result<(), Reason> {
+    fn flush(&mut self, cx: &mut SourceContext<'_>, published: bool) -> Result<(), Reason> {
         let flush = self.connection.send(&self.control, self.closing, published);
         self.control.clear();
         let sent = match flush {
@@ -179,7 +179,7 @@ impl DataPhase {
     }
 
     /// All is written: the session ends once the peer's system has it.
-    fn finish_when_delivered(&mut self, cx: &mut Cx<'_>) {
+    fn finish_when_delivered(&mut self, cx: &mut SourceContext<'_>) {
         match self.delivery.look(self.connection.undelivered_bytes(), cx.now_ms()) {
             Some(pause) => cx.set_timer(timer::DELIVERY, pause),
             None => cx.finish(),
@@ -188,7 +188,7 @@ impl DataPhase {
 
     /// Nothing more can be sent, or no event would tell of the stream any more. What it holds has been received by the system and
     /// is the program's: the connection ends when that is in the pipe, which may have to wait for credit.
-    fn end_when_read(&mut self, cx: &mut Cx<'_>, errno: Errno) -> Result<(), Reason> {
+    fn end_when_read(&mut self, cx: &mut SourceContext<'_>, errno: Errno) -> Result<(), Reason> {
         self.connection.end_when_read(errno);
         if self.closing {
             return Err(Reason::Stream(errno));
@@ -198,7 +198,7 @@ impl DataPhase {
 
     /// Sends published messages, now that the stream has room. Where it still takes nothing, no event would tell of the room
     /// again.
-    fn send_into_room(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+    fn send_into_room(&mut self, cx: &mut SourceContext<'_>) -> Result<(), Reason> {
         let before = self.connection.sent_bytes();
         self.send(cx)?;
         if self.connection.refuses_in_spite_of_room(before) {
@@ -208,7 +208,7 @@ impl DataPhase {
     }
 
     /// A while after the stream has taken or given nothing in spite of what the system says of it, or after there was no memory.
-    fn try_again(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+    fn try_again(&mut self, cx: &mut SourceContext<'_>) -> Result<(), Reason> {
         self.send_into_room(cx)?;
         self.receive(cx, false)?;
         if self.connection.withholds_bytes() {
@@ -217,7 +217,7 @@ impl DataPhase {
         Ok(())
     }
 
-    fn receive(&mut self, cx: &mut Cx<'_>, hangup: bool) -> Result<(), Reason> {
+    fn receive(&mut self, cx: &mut SourceContext<'_>, hangup: bool) -> Result<(), Reason> {
         let received = self.connection.receive(hangup, cx.now_ms(), &mut self.control);
         match received {
             // None: the thread that holds the half wakes the session.
@@ -245,13 +245,13 @@ impl DataPhase {
         if self.control.is_empty() { Ok(()) } else { self.send(cx) }
     }
 
-    fn look_after_stream(&mut self, cx: &mut Cx<'_>) {
+    fn look_after_stream(&mut self, cx: &mut SourceContext<'_>) {
         if let Some(after) = self.connection.look_after() {
             cx.set_timer(timer::LOOK, after);
         }
     }
 
-    fn watch_heartbeat(&mut self, cx: &mut Cx<'_>) {
+    fn watch_heartbeat(&mut self, cx: &mut SourceContext<'_>) {
         if !self.connection.heartbeats {
             return;
         }
@@ -265,7 +265,7 @@ impl DataPhase {
         }
     }
 
-    fn beat(&mut self, cx: &mut Cx<'_>) -> Result<(), Reason> {
+    fn beat(&mut self, cx: &mut SourceContext<'_>) -> Result<(), Reason> {
         // Bytes that the stream has taken by now are a sign of life, and so are bytes that lie in it.
         self.send(cx)?;
         self.receive(cx, true)?;
@@ -277,7 +277,7 @@ impl DataPhase {
     }
 
     /// The stream takes no more: what it does is a sign of life from now on.
-    fn note_full(&mut self, cx: &mut Cx<'_>) {
+    fn note_full(&mut self, cx: &mut SourceContext<'_>) {
         let note = |recv: &mut RecvHalf| recv.heartbeat_mut().is_some_and(|beat| beat.on_full(cx.now_ms()));
         if self.connection.heartbeats && self.connection.with_recv(note) == Some(true) {
             self.watch_heartbeat(cx);
@@ -285,7 +285,7 @@ impl DataPhase {
     }
 
     /// The heartbeat's action for now. A PING or PONG that is due is appended to `control`.
-    fn poll_heartbeat(&mut self, cx: &mut Cx<'_>) -> Action {
+    fn poll_heartbeat(&mut self, cx: &mut SourceContext<'_>) -> Action {
         let state = self.connection.send_state();
         let control = &mut self.control;
         let action = self.connection.with_recv(|recv| {

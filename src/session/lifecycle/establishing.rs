@@ -10,7 +10,7 @@ use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{LaneReader, LaneWriter};
-use crate::reactor::{Cx, Interest};
+use crate::reactor::{Interest, SourceContext};
 use crate::session::connection::recv::{Limits, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf};
 use crate::session::connection::tls_stream::Tunnel;
@@ -64,7 +64,7 @@ impl Establishing<'_> {
     /// Drives the handshake as far as it goes. `denied`: called where the authenticator has turned the peer away.
     pub fn shake_hands(
         &self,
-        cx: &mut Cx<'_>,
+        cx: &mut SourceContext<'_>,
         handshaking: &mut Handshaking,
         mut denied: impl FnMut(u64),
     ) -> Progress {
@@ -117,7 +117,7 @@ impl Establishing<'_> {
         }
     }
 
-    fn note_denial(&self, cx: &mut Cx<'_>, status: ZapStatus) {
+    fn note_denial(&self, cx: &mut SourceContext<'_>, status: ZapStatus) {
         self.events.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
         if status == ZapStatus::TemporaryError
             && !(1..=AUTH_FAILED_SILENCE_MS).contains(&self.options.handshake_ivl_ms)
@@ -128,7 +128,7 @@ impl Establishing<'_> {
 }
 
 /// Has the reactor watch a stream. `watched`: it has watched it for being connected.
-pub fn watch(cx: &mut Cx<'_>, fd: RawFd, watched: bool, for_room: bool) -> Result<()> {
+pub fn watch(cx: &mut SourceContext<'_>, fd: RawFd, watched: bool, for_room: bool) -> Result<()> {
     match (watched, for_room) {
         // Events in between are found by trying.
         (true, true) => Ok(()),

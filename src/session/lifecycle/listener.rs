@@ -4,7 +4,7 @@ use crate::ctx::{Context, Guard, HandshakeTicket};
 use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
-use crate::reactor::{Cx, Handle, Interest, Ready, Remote, Source};
+use crate::reactor::{Handle, Interest, Ready, Remote, Source, SourceContext};
 use crate::session::SocketLink;
 use crate::session::lifecycle::session::{Session, SessionContext};
 use crate::session::lifecycle::zap::Authenticators;
@@ -121,14 +121,14 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn begin(mut self, cx: &mut Cx<'_>) -> Box<dyn Source> {
+    fn begin(mut self, cx: &mut SourceContext<'_>) -> Box<dyn Source> {
         self.register(cx);
         cx.again();
         Box::new(self)
     }
 
     /// Has the reactor watch the listener; tried again later where the system has no place for it.
-    fn register(&mut self, cx: &mut Cx<'_>) {
+    fn register(&mut self, cx: &mut SourceContext<'_>) {
         let shared = Arc::clone(&self.shared);
         // Locked all along: closed meanwhile, the number could be another descriptor's already.
         let listener = shared.listener.lock();
@@ -147,7 +147,7 @@ impl Acceptor {
         self.owner.monitor.tell(kind, errno.0.unsigned_abs().into(), &self.endpoints);
     }
 
-    fn accept(&mut self, cx: &mut Cx<'_>) {
+    fn accept(&mut self, cx: &mut SourceContext<'_>) {
         for taken in 0..LISTENER_TURN_ACCEPTS {
             if memory::is_short() {
                 // A peer that waits to be accepted costs us nothing.
@@ -198,7 +198,7 @@ impl Acceptor {
         }
     }
 
-    fn welcome(&mut self, cx: &mut Cx<'_>, stream: Accepted) {
+    fn welcome(&mut self, cx: &mut SourceContext<'_>, stream: Accepted) {
         let now_ms = cx.now_ms();
         let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
         if self.owner.ban_list.refuse(&stream.peer_address, now_ms) {
@@ -228,7 +228,9 @@ impl Acceptor {
             authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };
-        let make = move |cx: &mut Cx<'_>| Session::accepted(cx, session_context, shared, (stream, ticket));
+        let make = move |cx: &mut SourceContext<'_>| {
+            Session::accepted(cx, session_context, shared, (stream, ticket))
+        };
         if io_thread.same(&cx.remote().handle()) {
             // At once, so that the first peer's handshake is not overtaken by those of peers that have connected meanwhile:
             // programs count on REQ, PUSH and DEALER taking turns in the order in which peers came. Where there is no place
@@ -265,18 +267,18 @@ impl Acceptor {
 }
 
 impl Source for Acceptor {
-    fn ready(&mut self, cx: &mut Cx<'_>, _ready: Ready) {
+    fn ready(&mut self, cx: &mut SourceContext<'_>, _ready: Ready) {
         self.accept(cx);
     }
 
-    fn timer(&mut self, cx: &mut Cx<'_>, _id: u8) {
+    fn timer(&mut self, cx: &mut SourceContext<'_>, _id: u8) {
         if !self.registered {
             self.register(cx);
         }
         self.accept(cx);
     }
 
-    fn wake(&mut self, cx: &mut Cx<'_>) {
+    fn wake(&mut self, cx: &mut SourceContext<'_>) {
         if self.shared.listener.lock().is_some() {
             return self.accept(cx);
         }
@@ -285,7 +287,7 @@ impl Source for Acceptor {
         cx.finish();
     }
 
-    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+    fn panicked(&mut self, cx: &mut SourceContext<'_>) -> bool {
         // The connection that was being accepted is lost. The next attempt waits: a panic at each attempt must not spin.
         cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
         true

@@ -21,7 +21,7 @@ use crate::options::draft_number::{
 };
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::Pipe;
-use crate::reactor::{Cx, Ready, Source};
+use crate::reactor::{Ready, Source, SourceContext};
 use crate::session::connection::Connection;
 use crate::session::connection::tls_stream::Tunnel;
 use crate::session::letterbox::{Flags, Mail};
@@ -85,7 +85,7 @@ enum Stage {
 impl Session {
     /// For a connection that a listener has accepted.
     pub fn accepted(
-        cx: &mut Cx<'_>,
+        cx: &mut SourceContext<'_>,
         socket: SessionContext,
         remote: Arc<SessionRemote>,
         (stream, ticket): (Accepted, HandshakeTicket),
@@ -101,7 +101,7 @@ impl Session {
 
     /// For an endpoint to connect to, with the pipe's session end if the socket has made one already.
     pub fn connecting(
-        cx: &mut Cx<'_>,
+        cx: &mut SourceContext<'_>,
         socket: SessionContext,
         remote: Arc<SessionRemote>,
         (plan, routing_id): (ConnectPlan, Vec<u8>),
@@ -120,7 +120,7 @@ impl Session {
     }
 
     fn new(
-        cx: &mut Cx<'_>,
+        cx: &mut SourceContext<'_>,
         socket: SessionContext,
         remote: Arc<SessionRemote>,
         connecter: Option<Connecter>,
@@ -144,7 +144,7 @@ impl Session {
         }
     }
 
-    fn connect(&mut self, cx: &mut Cx<'_>) {
+    fn connect(&mut self, cx: &mut SourceContext<'_>) {
         if !self.pipe.hiccup(self.socket.options.sndhwm) {
             return self.connect_later(cx);
         }
@@ -162,15 +162,15 @@ impl Session {
         self.connecter.as_mut().map(|connecter| Connecting { connecter, options, events, closing })
     }
 
-    fn proceed(&mut self, cx: &mut Cx<'_>) {
+    fn proceed(&mut self, cx: &mut SourceContext<'_>) {
         self.attempt(cx, |attempts, cx, attempt| attempts.proceed(cx, attempt));
     }
 
     /// Takes the attempt that is under way a step further.
     fn attempt(
         &mut self,
-        cx: &mut Cx<'_>,
-        step: impl FnOnce(&mut Connecting<'_>, &mut Cx<'_>, Attempt) -> Next,
+        cx: &mut SourceContext<'_>,
+        step: impl FnOnce(&mut Connecting<'_>, &mut SourceContext<'_>, Attempt) -> Next,
     ) {
         if let Stage::Connecting(_) = &self.stage
             && let Stage::Connecting(attempt) = std::mem::replace(&mut self.stage, Stage::Waiting)
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Acts on where an attempt has led.
-    fn follow(&mut self, cx: &mut Cx<'_>, next: Next) {
+    fn follow(&mut self, cx: &mut SourceContext<'_>, next: Next) {
         match next {
             Next::Wait(attempt) => self.stage = Stage::Connecting(attempt),
             Next::Connected { fd, watched, endpoints, peer_address } => {
@@ -200,7 +200,7 @@ impl Session {
     }
 
     /// Connects again after a while, or gives up where the program does not want that.
-    fn connect_later(&mut self, cx: &mut Cx<'_>) {
+    fn connect_later(&mut self, cx: &mut SourceContext<'_>) {
         let later = self.attempts().is_some_and(|mut attempts| attempts.try_later(cx, Setback::Failed));
         if !later {
             self.give_up(cx);
@@ -208,7 +208,7 @@ impl Session {
     }
 
     /// Never connects again.
-    fn give_up(&mut self, cx: &mut Cx<'_>) {
+    fn give_up(&mut self, cx: &mut SourceContext<'_>) {
         self.socket.owner.mailbox.send(Command::Gone(SessionHandle(Arc::clone(&self.remote))));
         cx.finish();
     }
@@ -225,7 +225,7 @@ impl Session {
     }
 
     /// `watched`: the reactor has watched the stream for being connected.
-    fn begin_handshake(&mut self, cx: &mut Cx<'_>, fd: OwnedFd, watched: bool) {
+    fn begin_handshake(&mut self, cx: &mut SourceContext<'_>, fd: OwnedFd, watched: bool) {
         let is_raw = self.socket.options.raw_socket && self.layers.ws.is_none();
         // A Unix socket has room again each time that its peer reads, which would wake us in each step of the handshake.
         let for_room = is_raw || self.scheme.is_over_tcp();
@@ -253,7 +253,7 @@ impl Session {
         self.shake_hands(cx);
     }
 
-    fn shake_hands(&mut self, cx: &mut Cx<'_>) {
+    fn shake_hands(&mut self, cx: &mut SourceContext<'_>) {
         let Stage::Handshaking(handshaking) = &mut self.stage else { return };
         let lent = Establishing {
             options: &self.socket.options,
@@ -279,7 +279,7 @@ impl Session {
     }
 
     /// The handshake is over: connects the stream and the pipe.
-    fn establish(&mut self, cx: &mut Cx<'_>, stream: Stream, introduction: Introduction) {
+    fn establish(&mut self, cx: &mut SourceContext<'_>, stream: Stream, introduction: Introduction) {
         self.ticket = None;
         let Stream { fd, tunnel, for_room } = stream;
         let raw_fd = fd.as_raw_fd();
@@ -328,7 +328,7 @@ impl Session {
     }
 
     /// From here on threads of the program may use the connection, too.
-    fn begin_data_phase(&mut self, cx: &mut Cx<'_>, connection: Arc<Connection>) {
+    fn begin_data_phase(&mut self, cx: &mut SourceContext<'_>, connection: Arc<Connection>) {
         self.remote.publish(connection, &self.socket.owner);
         if let Some(connecter) = &mut self.connecter {
             connecter.established();
@@ -340,8 +340,8 @@ impl Session {
     /// Does something with the connection, if there is one, and acts on its end.
     fn in_data_phase(
         &mut self,
-        cx: &mut Cx<'_>,
-        act: impl FnOnce(&mut DataPhase, &mut Cx<'_>) -> Result<(), Reason>,
+        cx: &mut SourceContext<'_>,
+        act: impl FnOnce(&mut DataPhase, &mut SourceContext<'_>) -> Result<(), Reason>,
     ) {
         if let Stage::Connected(data_phase) = &mut self.stage
             && let Err(reason) = act(data_phase, cx)
@@ -366,7 +366,7 @@ impl Session {
     }
 
     /// The stream has ended, in any stage.
-    fn disconnected(&mut self, cx: &mut Cx<'_>, reason: Reason) {
+    fn disconnected(&mut self, cx: &mut SourceContext<'_>, reason: Reason) {
         for id in timer::OF_A_CONNECTION {
             cx.cancel_timer(id);
         }
@@ -400,7 +400,7 @@ impl Session {
 
     /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at
     /// the socket's second look. Programs know that from libzmq, where the send that follows a refusal does not fail yet.
-    fn end_for_good(&mut self, cx: &mut Cx<'_>) {
+    fn end_for_good(&mut self, cx: &mut SourceContext<'_>) {
         match &mut self.connecter {
             Some(connecter) if self.pipe.exists() && !self.closing => {
                 connecter.end();
@@ -421,7 +421,7 @@ impl Session {
     }
 
     /// There is no stream: connects again, or ends.
-    fn lost(&mut self, cx: &mut Cx<'_>) {
+    fn lost(&mut self, cx: &mut SourceContext<'_>) {
         let Some(connecter) = &mut self.connecter else {
             // Dropping our end of the pipe tells the socket.
             return cx.finish();
@@ -446,7 +446,7 @@ impl Session {
     }
 
     /// The socket has closed its end.
-    fn close(&mut self, cx: &mut Cx<'_>) {
+    fn close(&mut self, cx: &mut SourceContext<'_>) {
         if std::mem::replace(&mut self.closing, true) {
             return;
         }
@@ -484,7 +484,7 @@ impl Session {
 }
 
 impl Source for Session {
-    fn ready(&mut self, cx: &mut Cx<'_>, ready: Ready) {
+    fn ready(&mut self, cx: &mut SourceContext<'_>, ready: Ready) {
         match &mut self.stage {
             Stage::Waiting => {}
             Stage::Connecting(_) => self.proceed(cx),
@@ -496,7 +496,7 @@ impl Source for Session {
         }
     }
 
-    fn timer(&mut self, cx: &mut Cx<'_>, id: u8) {
+    fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) {
         match id {
             timer::RECONNECT => self.connect(cx),
             timer::CONNECT => self.attempt(cx, |attempts, cx, attempt| attempts.time_out(cx, attempt)),
@@ -506,7 +506,7 @@ impl Source for Session {
         }
     }
 
-    fn wake(&mut self, cx: &mut Cx<'_>) {
+    fn wake(&mut self, cx: &mut SourceContext<'_>) {
         let Mail { flags, deferred } = self.remote.letterbox.take();
         if let Stage::Connected(data_phase) = &mut self.stage {
             if flags.has(Flags::WRITABLE) {
@@ -542,7 +542,7 @@ impl Source for Session {
         }
     }
 
-    fn panicked(&mut self, cx: &mut Cx<'_>) -> bool {
+    fn panicked(&mut self, cx: &mut SourceContext<'_>) -> bool {
         for id in timer::OF_A_CONNECTION {
             cx.cancel_timer(id);
         }

@@ -1,6 +1,6 @@
 //! The timers of a session, and of the sources that linger as a session does.
 
-use crate::reactor::Cx;
+use crate::reactor::SourceContext;
 use std::time::Duration;
 
 pub const CONNECT: u8 = 1;
@@ -18,7 +18,7 @@ pub const OF_A_CONNECTION: [u8; 7] = [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALE
 
 /// The socket has closed its end: the source goes on for `linger_ms` milliseconds (`ZMQ_LINGER`) to send what is left, for ever
 /// below 0. `false`: it ends at once.
-pub fn linger(cx: &mut Cx<'_>, linger_ms: i32) -> bool {
+pub fn linger(cx: &mut SourceContext<'_>, linger_ms: i32) -> bool {
     match linger_ms {
         0 => cx.finish(),
         1.. => cx.set_timer(LINGER, millis(linger_ms)),

@@ -7,7 +7,7 @@ use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::{ContextOptions, SocketOptions, SocketType};
 use crate::pipe::{Notify, Pipe, PipeEvent};
-use crate::reactor::{Cx, Handle, Ready, Source};
+use crate::reactor::{Handle, Ready, Source, SourceContext};
 use crate::session::{
     Command, Endpoints, Listening, Observer, SessionContext, SessionHandle, SocketLink, connect, event,
     listen,
@@ -166,9 +166,9 @@ impl Fixture {
 struct Nothing;
 
 impl Source for Nothing {
-    fn ready(&mut self, _cx: &mut Cx<'_>, _ready: Ready) {}
-    fn timer(&mut self, _cx: &mut Cx<'_>, _id: u8) {}
-    fn wake(&mut self, _cx: &mut Cx<'_>) {}
+    fn ready(&mut self, _cx: &mut SourceContext<'_>, _ready: Ready) {}
+    fn timer(&mut self, _cx: &mut SourceContext<'_>, _id: u8) {}
+    fn wake(&mut self, _cx: &mut SourceContext<'_>) {}
 }
 
 /// A pipe whose owner only wakes up.

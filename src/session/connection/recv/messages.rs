@@ -5,7 +5,7 @@ use crate::engine::Failure;
 use crate::engine::zmtp::frame;
 use crate::errno::Errno;
 use crate::message::{Body, Msg, OutFrame};
-use crate::pipe::{LaneWriter, Tail};
+use crate::pipe::{BlockTail, LaneWriter};
 use crate::queue::blocks::Producer;
 
 /// The pipe's end, and where in a message it stands.
@@ -66,7 +66,7 @@ impl Messages {
     }
 
     /// The pipe's blocks; a pipe that conflates has none.
-    pub fn blocks(&mut self) -> Option<&mut Producer<Tail>> {
+    pub fn blocks(&mut self) -> Option<&mut Producer<BlockTail>> {
         self.writer.blocks()
     }
 

@@ -5,7 +5,7 @@ use super::copied::more_of;
 use super::{Intake, Parsed};
 use crate::engine::Failure;
 use crate::engine::ws::frame::{MAX_HEADER_BYTES, parse_header};
-use crate::engine::ws::{Header, Incoming, Opcode};
+use crate::engine::ws::{Incoming, Opcode, WsHeader};
 use crate::engine::zmtp::command::Command;
 use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
 use crate::session::connection::control::MAX_CONTROL_BYTES;

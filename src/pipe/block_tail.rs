@@ -4,7 +4,7 @@ use crate::message::{Body, Metadata};
 use std::sync::Arc;
 
 /// A value between two blocks of a lane.
-pub enum Tail {
+pub enum BlockTail {
     /// The body of the frame whose header ends the block.
     Body(Body),
     /// The connection, by its properties, from which the frames from here on come.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The reactor as seen by the source that is being called.
-pub struct Cx<'a> {
+pub struct SourceContext<'a> {
     core: &'a mut Core,
     token: Token,
 }
@@ -38,7 +38,7 @@ pub struct Entry {
     finished: bool,
 }
 
-impl Cx<'_> {
+impl SourceContext<'_> {
     pub fn token(&self) -> Token {
         self.token
     }
@@ -48,7 +48,7 @@ impl Cx<'_> {
         self.core.now
     }
 
-    /// [`clock_ms`] of [`now`](Cx::now).
+    /// [`clock_ms`] of [`now`](SourceContext::now).
     pub fn now_ms(&self) -> u64 {
         clock_ms(self.core.now)
     }
@@ -118,7 +118,7 @@ impl Cx<'_> {
     /// Adds another source to this thread, made at once.
     ///
     /// Errors: `ENOBUFS` when the table of sources is full; `make` is dropped then.
-    pub fn spawn(&mut self, make: impl FnOnce(&mut Cx<'_>) -> Box<dyn Source>) -> Result<Remote> {
+    pub fn spawn(&mut self, make: impl FnOnce(&mut SourceContext<'_>) -> Box<dyn Source>) -> Result<Remote> {
         let remote = Remote::new(&self.core.shared);
         self.core.shared.count_one_more();
         if self.core.admit(make, &remote) { Ok(remote) } else { Err(Errno::NOBUFS) }
@@ -182,11 +182,11 @@ impl Core {
     }
 
     /// Calls a source, if it still exists. Drops it where it has finished, or has panicked and cannot go on.
-    pub fn call(&mut self, token: Token, call: impl FnOnce(&mut dyn Source, &mut Cx<'_>)) {
+    pub fn call(&mut self, token: Token, call: impl FnOnce(&mut dyn Source, &mut SourceContext<'_>)) {
         let Some(mut source) = self.entries.value(token).and_then(|entry| entry.source.take()) else {
             return;
         };
-        let mut cx = Cx { core: self, token };
+        let mut cx = SourceContext { core: self, token };
         let fine = contain(|| call(&mut *source, &mut cx)).is_some()
             || contain(|| source.panicked(&mut cx)).unwrap_or(false);
         match self.entries.value(token) {
@@ -210,7 +210,11 @@ impl Core {
     }
 
     /// Makes a source and gives it a place in the table; `false` if the table is full.
-    fn admit(&mut self, make: impl FnOnce(&mut Cx<'_>) -> Box<dyn Source>, remote: &Remote) -> bool {
+    fn admit(
+        &mut self,
+        make: impl FnOnce(&mut SourceContext<'_>) -> Box<dyn Source>,
+        remote: &Remote,
+    ) -> bool {
         let (timers, remote_here) = (Timers::default(), remote.clone());
         let entry = Entry { source: None, remote: remote_here, timers, again: false, finished: false };
         let Ok(token) = self.entries.insert(entry) else {
@@ -219,7 +223,7 @@ impl Core {
             return false;
         };
         remote.arrived(token);
-        let source = contain(|| make(&mut Cx { core: self, token }));
+        let source = contain(|| make(&mut SourceContext { core: self, token }));
         match self.entries.value(token) {
             Some(entry) if source.is_some() && !entry.finished => entry.source = source,
             _ => self.dismiss(token, source),
