@@ -8,7 +8,7 @@
 //! | `writer` | the one thread that writes, and waiting for it |
 //! | `file` | the file: opened, followed when it is moved, whole lines |
 //!
-//! A file with something to record asks [`is_on`] first, and makes the [`Record`] only then. [`record`] never waits for the file.
+//! A file with something to record asks [`is_on`] first, and makes the [`Record`] only then. [`record()`] never waits for the file.
 //! A forked child writes to the same file, with a queue and a writer of its own.
 //!
 //! No record holds a secret, a password, or a part of a message.

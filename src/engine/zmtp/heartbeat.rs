@@ -20,7 +20,7 @@
 //! the longest standstill of the stream so far, if that is longer than the option says. A tcp peer's system tells in large steps
 //! alone of the bytes that were read, and a slow reader needs long for one step.
 //!
-//! A side that is slow itself, and does not read for want of credit, says by [`signs`](super::signs) that it lives.
+//! A side that is slow itself, and does not read for want of credit, says by `zmtp::signs` that it lives.
 use super::command;
 use super::signs::Signs;
 use crate::options::SocketOptions;
