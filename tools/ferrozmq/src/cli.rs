@@ -36,6 +36,7 @@ pub enum Command {
     Passwd(Passwd),
     Run(Run),
     Doctor(Doctor),
+    Audit(Audit),
     Completions(Completions),
     Man(Man),
 }
@@ -148,6 +149,50 @@ pub struct Doctor {
     #[arg(value_name = "PID | PROGRAM")]
     pub subject: Option<OsString>,
     /// Print the findings as a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const AUDIT_AFTER: &str = "\
+Examples:
+  ferrozmq audit /var/log/zmq.jsonl --event denial --since 1h
+  ferrozmq audit /var/log/zmq.jsonl --follow --peer 10.0.0.0/8
+  ferrozmq audit /var/log/zmq.jsonl --event denial --count-by peer
+  zcat /var/log/zmq.jsonl.2.gz | ferrozmq audit - --where user=alice --json | jq .duration_us
+
+Exit codes:
+  0  there are such records
+  1  there are none
+  2  the file cannot be read, or the command line was not understood";
+
+/// Show, filter and count the records of an audit trail.
+///
+/// A line for each record; what a peer has chosen in it is shown without control characters. Gaps and lines that are no records are
+/// counted on standard error.
+#[derive(Args, Debug)]
+#[command(after_help = AUDIT_AFTER)]
+pub struct Audit {
+    /// The trail, or `-` for standard input; $FERROZMQ_AUDIT by default
+    pub file: Option<PathBuf>,
+    /// Go on with what is written from now on, also where the file is moved away and made anew
+    #[arg(long, short, conflicts_with = "count_by")]
+    pub follow: bool,
+    /// Only this event, as `denial`; may be given several times
+    #[arg(long, short, value_name = "EVENT")]
+    pub event: Vec<String>,
+    /// Only this peer, or the peers of this network, as 10.0.0.0/8
+    #[arg(long, short, value_name = "ADDRESS")]
+    pub peer: Option<String>,
+    /// Only from this time on, as `2026-11-30 05:58`, or from this long ago, as `2h`
+    #[arg(long, short, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only where this field has this value; may be given several times
+    #[arg(long = "where", short = 'w', value_name = "FIELD=VALUE")]
+    pub fields: Vec<String>,
+    /// Print how often each value of this field occurs, the most frequent first
+    #[arg(long, short, value_name = "FIELD")]
+    pub count_by: Option<String>,
+    /// Print the records as they stand in the file, or the counts as JSON objects
     #[arg(long)]
     pub json: bool,
 }

@@ -2,6 +2,7 @@
 //!
 //! [`cli`] says what the command line looks like; each subcommand has a module of its own, whose `run` carries it out.
 
+mod audit;
 mod certificate;
 mod cli;
 mod doctor;
@@ -39,6 +40,7 @@ fn carry_out(command: Command) -> Result<Outcome, Failure> {
         Command::Passwd(options) => passwd::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Audit(options) => audit::run(&options),
         Command::Completions(options) => pages::completions(&options),
         Command::Man(options) => pages::man(&options),
     }
