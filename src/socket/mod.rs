@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blocking_call;
 mod endpoint_list;
 mod endpoints;
 mod forward;
@@ -16,7 +17,6 @@ mod options;
 mod recv;
 mod send;
 mod state;
-mod waiting;
 #[cfg(test)]
 mod tests;
 

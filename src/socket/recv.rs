@@ -9,8 +9,8 @@
 //!
 //! A thread may be cancelled in `zmq_recv` once the fast path has found nothing. So the fast path gives its lock back then.
 
+use super::blocking_call::{BlockingCall, For};
 use super::state::Socket;
-use super::waiting::{For, Waiting};
 use super::{DONTWAIT, FAST_RECV, Handle, Locked, quiet, release};
 use crate::ctx::call;
 use crate::errno::{Errno, Result};
@@ -118,7 +118,7 @@ fn recv_locked<R>(
         socket.process()?;
         return try_recv(handle, &mut socket, &mut take);
     }
-    let mut waiting = Waiting::begin(&socket.owner, For::Receiving, timeout_ms)?;
+    let mut blocking = BlockingCall::begin(&socket.owner, For::Receiving, timeout_ms)?;
     loop {
         socket.process()?;
         match try_recv(handle, &mut socket, &mut take) {
@@ -126,7 +126,7 @@ fn recv_locked<R>(
             outcome => return outcome,
         }
         release(socket);
-        let waited = waiting.wait();
+        let waited = blocking.wait();
         socket = handle.lock()?;
         waited?;
     }

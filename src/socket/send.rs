@@ -8,8 +8,8 @@
 //!
 //! The lock that the fast path has taken is kept for the rest. A mailbox is quiet while it holds no command.
 
+use super::blocking_call::{BlockingCall, For};
 use super::state::Socket;
-use super::waiting::{For, Waiting};
 use super::{DONTWAIT, FAST_SEND, Handle, Locked, quiet, release};
 use crate::ctx::call;
 use crate::errno::{Errno, Result};
@@ -142,7 +142,7 @@ fn wait_and_send(
     large: bool,
 ) -> Result<()> {
     let len = frame.data().len();
-    let mut waiting = Waiting::begin(&socket.owner, For::Sending, timeout_ms)?;
+    let mut blocking = BlockingCall::begin(&socket.owner, For::Sending, timeout_ms)?;
     loop {
         // Commands that came while the caller was not registered.
         socket.process()?;
@@ -155,7 +155,7 @@ fn wait_and_send(
             continue;
         }
         release(socket);
-        let waited = waiting.wait();
+        let waited = blocking.wait();
         socket = handle.lock()?;
         waited?;
     }

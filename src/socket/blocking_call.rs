@@ -1,4 +1,4 @@
-//! The wait of a call on one socket, as long as the call lasts. The thread sleeps in `session::waiter`.
+//! A call on one socket that waits, for as long as it lasts. The thread sleeps in `session::waiter`.
 
 use crate::errno::{Errno, Result};
 use crate::session::{Deadline, SocketLink, Waiter};
@@ -12,7 +12,7 @@ pub enum For {
 }
 
 /// Registered with a socket's mailbox for as long as it lives.
-pub struct Waiting {
+pub struct BlockingCall {
     socket: Arc<SocketLink>,
     /// `Some` until it is dropped.
     waiter: Option<Box<Waiter>>,
@@ -20,17 +20,17 @@ pub struct Waiting {
     deadline: Deadline,
 }
 
-impl Waiting {
+impl BlockingCall {
     /// Registers the calling thread. `timeout_ms`: negative waits for ever. Errors: `EAGAIN` for a timeout of 0,
     /// with which a thread does not wait.
-    pub fn begin(socket: &Arc<SocketLink>, what: For, timeout_ms: i32) -> Result<Waiting> {
+    pub fn begin(socket: &Arc<SocketLink>, what: For, timeout_ms: i32) -> Result<BlockingCall> {
         if timeout_ms == 0 {
             return Err(Errno::AGAIN);
         }
         let deadline = Deadline::after_ms(timeout_ms);
         let waiter = Waiter::take();
         waiter.register(socket);
-        Ok(Waiting { socket: Arc::clone(socket), waiter: Some(waiter), what, deadline })
+        Ok(BlockingCall { socket: Arc::clone(socket), waiter: Some(waiter), what, deadline })
     }
 
     /// Sleeps until the mailbox has something. A thread that waits for messages receives them from the socket's connections
@@ -48,7 +48,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for BlockingCall {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
             waiter.unregister(&self.socket);
