@@ -87,6 +87,18 @@
 #define ZMQ_FERRO_TLS_CLIENT_OPTIONAL 1174405153
 
 /*
+ Names the file by which sockets are secured on which the program has set no mechanism; see docs/security.md.
+
+ An option of the context (`zmq_ctx_set_ext`) and of the socket. A path of at most 4,095 bytes, empty by default: the file is
+ then the one that the environment names in `FERROZMQ_SECURITY`. The context's file takes effect with the first `zmq_bind` or
+ `zmq_connect` of any of its sockets, the socket's with the next one. The socket's file comes before the context's.
+
+ Where the file is at fault, or refuses the endpoint, `zmq_bind` and `zmq_connect` fail with `EINVAL` or `EACCES`. A line on
+ stderr then says where the fault is, and what to do. Fails with `EINVAL` for a context whose file is in use already.
+ */
+#define ZMQ_FERRO_SECURITY 1174405126
+
+/*
  Limits the memory of all handshakes with peers that have connected to a context's endpoints, in bytes.
 
  An option of the context (`zmq_ctx_set`). Type int, at least 0, default 67,108,864; 0 is no limit. The option takes effect

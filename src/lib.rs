@@ -28,6 +28,8 @@ pub mod pipe;
 pub mod engine;
 #[doc(hidden)]
 pub mod transport;
+#[doc(hidden)]
+pub mod security;
 pub(crate) mod reactor;
 #[doc(hidden)]
 pub mod ctx;

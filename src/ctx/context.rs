@@ -4,14 +4,23 @@ use super::{Handshakes, Stop};
 use crate::audit;
 use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
+use crate::options::number::ZMQ_FERRO_SECURITY;
 use crate::reactor::{Handle, spawn_reactor};
+use crate::security::SecurityFile;
+use crate::sys::environment;
 use crate::sys::fork::Born;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
 use crate::sys::thread::{Thread, ThreadSettings};
 use slotmap::SlotMap;
 use std::any::Any;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
+
+/// Name of an environment variable: the path of the file that secures sockets.
+pub const SECURITY: &str = "FERROZMQ_SECURITY";
 
 slotmap::new_key_type! {
     /// Identifies a socket of a context; never reused.
@@ -45,6 +54,8 @@ struct Shared {
     state: Lock<State>,
     extension: OnceLock<Arc<dyn Any + Send + Sync>>,
     handshakes: Arc<Handshakes>,
+    /// Found out at the first endpoint.
+    security: OnceLock<Option<Arc<SecurityFile>>>,
     born: Born,
 }
 
@@ -84,6 +95,7 @@ impl Context {
             state,
             extension: OnceLock::new(),
             handshakes: Arc::default(),
+            security: OnceLock::new(),
             born: Born::now(),
         }))
     }
@@ -151,6 +163,25 @@ impl Context {
     /// The handshakes with peers of all its endpoints.
     pub fn handshakes(&self) -> &Arc<Handshakes> {
         &self.0.handshakes
+    }
+
+    /// The file that secures its sockets, by `ZMQ_FERRO_SECURITY` or the environment, as it was when this was first called.
+    pub fn security(&self) -> Option<&Arc<SecurityFile>> {
+        let find = || {
+            let named = PathBuf::from(OsStr::from_bytes(self.options().security.as_c_bytes()));
+            let named = Some(named).filter(|path| !path.as_os_str().is_empty());
+            let path = named.or_else(|| environment::variable(SECURITY).map(PathBuf::from));
+            path.map(|path| Arc::new(SecurityFile::new(path)))
+        };
+        self.0.security.get_or_init(find).as_ref()
+    }
+
+    /// `zmq_ctx_set_ext`. Errors: as [`ContextOptions::set`]; `EINVAL` for a security file that comes too late to count.
+    pub fn set_option(&self, option: i32, value: &[u8]) -> Result<()> {
+        if option == ZMQ_FERRO_SECURITY && self.0.security.get().is_some() {
+            return Err(Errno::INVAL);
+        }
+        self.options().set(option, value)
     }
 
     /// Whether the context was shut down or is being terminated.

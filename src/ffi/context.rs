@@ -83,7 +83,7 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
         let context = find(context)?;
         // SAFETY: as the caller promises.
         let value = unsafe { memory::bytes(optval, optvallen) }?;
-        context.options().set(option, value).map(|()| 0)
+        context.set_option(option, value).map(|()| 0)
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 
 use super::row::{self, Empty, Row, refuse_get, refuse_set, row};
 use super::socket_values::{SocketOptions, SocketType};
-use super::table::MAX;
+use super::table::{MAX, PATH_MAX};
 use super::text::Text;
 use super::value;
 use super::{draft_number::*, number::*};
@@ -42,6 +42,8 @@ pub struct ContextOptions {
     pub thread_name_prefix: Text,
     /// Bytes that the handshakes of all peers that have connected to this context may hold; 0: no limit.
     pub max_handshakes_size: i32,
+    /// The path of the file that secures the sockets; empty: the one that the environment names.
+    pub security: Text,
 }
 
 impl ContextOptions {
@@ -109,6 +111,7 @@ static CONTEXT: &[Row<ContextOptions>] = &[
     row!(ZMQ_IPV6, Both, NextStart, flag(false, NotNegative) in ipv6),
     row!(ZMQ_BLOCKY, Both, NextStart, flag(true, NotNegative) in blocky),
     row!(ZMQ_FERRO_MAX_HANDSHAKES_SIZE, Both, AtOnce, int(MAX_HANDSHAKES_BYTES, 0, MAX) in max_handshakes_size),
+    row!(ZMQ_FERRO_SECURITY, Both, NextStart, text(PATH_MAX, BySize) in security),
 ];
 
 fn find(option: c_int, usable: fn(&Row<ContextOptions>) -> bool) -> Result<&'static Row<ContextOptions>> {

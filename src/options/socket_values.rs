@@ -207,6 +207,8 @@ pub struct SocketOptions {
     pub tls_client_trust_pem: Text,
     /// They may also show none. `ZMQ_FERRO_TLS_CLIENT_OPTIONAL`.
     pub tls_client_optional: bool,
+    /// The path of the file that secures the socket; empty: the context's. `ZMQ_FERRO_SECURITY`.
+    pub security: Text,
 }
 
 impl fmt::Debug for SocketOptions {

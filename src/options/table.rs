@@ -16,6 +16,8 @@ pub(super) const MAX: i32 = i32::MAX;
 const ONE_BYTE_MAX: usize = 255;
 /// `IFNAMSIZ`, the size of an interface's name with its NUL.
 const INTERFACE_BYTES: usize = 16;
+/// Bytes of a path, without its NUL (limits.h).
+pub(super) const PATH_MAX: usize = 4095;
 const ANY_SIZE: usize = usize::MAX;
 
 /// The row of an option, whichever layer owns it; `None` where there is no such option.
@@ -190,6 +192,7 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, Set, AtOnce, key() of Socket),
     row!(ZMQ_FERRO_MAX_FAILED_HANDSHAKES, Both, AtOnce, int(0, 0, MAX) in max_failed_handshakes),
     row!(ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, Both, AtOnce, int(60_000, 1, MAX) in failed_handshake_ban_ivl_ms),
+    row!(ZMQ_FERRO_SECURITY, Both, NextEndpoint, text(PATH_MAX, BySize) in security),
     row!(ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, Both, AtOnce, int(128 << 20, 0, MAX) in max_subscriptions_size),
     row!(ZMQ_FERRO_TLS_CLIENT_TRUST_PEM, Set, NextEndpoint, text(ANY_SIZE, BySize) in tls_client_trust_pem),
     row!(ZMQ_FERRO_TLS_CLIENT_OPTIONAL, Both, NextEndpoint, flag(false, ZeroOrOne) in tls_client_optional),

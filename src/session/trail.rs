@@ -70,6 +70,16 @@ pub fn tell_ban(owner: &SocketLink, options: &SocketOptions, endpoints: &Endpoin
     });
 }
 
+/// A connection was closed as soon as it was accepted, since the security file keeps its address out.
+pub fn tell_kept_out(owner: &SocketLink, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) {
+    tell(owner, endpoints, || Record {
+        outcome: Some(Outcome::Refused),
+        status: Some(Errno::ACCES.0.unsigned_abs()),
+        reason: b"the security file keeps this address out".to_vec(),
+        ..of_peer(Event::Denial, options, endpoints, peer_address)
+    });
+}
+
 /// What is known of a socket before a peer is there.
 fn of_socket(event: Event, options: &SocketOptions) -> Record {
     Record {

@@ -1,12 +1,13 @@
 //! Binding and connecting a socket, and undoing both.
 
-use super::inproc;
 use super::state::Socket;
+use super::{inproc, protection};
 use crate::audit::Event;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pattern::Origin;
 use crate::pipe::{self, LaneOptions, PipeId};
+use crate::security::{Protection, rules::on_loopback};
 use crate::session::{self, SessionContext, event, trail};
 use crate::transport::{self, Role, Scheme};
 use std::sync::Arc;
@@ -36,8 +37,11 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<()> {
         };
     }
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
-    let listener = match transport::bind(scheme, address, &socket.options) {
-        Ok(listener) => listener,
+    let bound = protection::of(socket, scheme, address, Role::Binds).and_then(|protection| {
+        Ok((protection::listener(socket, scheme, address, protection.as_ref())?, protection))
+    });
+    let (listener, protection) = match bound {
+        Ok(bound) => bound,
         Err(errno) => {
             let endpoints = session::Endpoints::bound(address);
             socket.owner.monitor.tell(event::BIND_FAILED, errno.0.unsigned_abs().into(), &endpoints);
@@ -45,7 +49,7 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<()> {
         }
     };
     socket.last_endpoint = listener.last_endpoint().to_string();
-    let listening = session::listen(&io_thread, session_context(socket), listener);
+    let listening = session::listen(&io_thread, session_context(socket, protection), listener);
     // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
     let uri = if scheme == Scheme::Tipc { endpoint } else { &socket.last_endpoint }.to_string();
     socket.endpoints.add_bound(uri, listening);
@@ -99,6 +103,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>>
     }
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
     let plan = transport::connect(scheme, address, &socket.options)?;
+    let protection = protection::of(socket, scheme, address, Role::Connects)?;
     let last_endpoint = plan.endpoint().to_string();
     let routing_id = socket.pattern.take_connect_id().unwrap_or_default();
     let (ours, theirs) = if socket.options.immediate {
@@ -111,7 +116,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>>
         ours.routing_id.clone_from(&routing_id);
         (Some(ours), Some(theirs))
     };
-    let session_context = session_context(socket);
+    let session_context = session_context(socket, protection);
     let pipe = ours.map(|pipe| socket.attach(pipe, Origin::Connected));
     let session = session::connect(&io_thread, session_context, plan, theirs, routing_id);
     socket.last_endpoint = last_endpoint;
@@ -131,6 +136,8 @@ fn has_connected(socket: &Socket, endpoint: &str) -> bool {
 /// Binds or connects where there are no connections: what can go wrong goes wrong at once.
 fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role) -> Result<PipeId> {
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
+    let protection = protection::of(socket, scheme, address, role)?;
+    let address = protection.as_ref().and_then(|protection| protection.address.as_deref()).unwrap_or(address);
     let datagrams = transport::datagrams(scheme, address, role, &socket.options)?;
     let out = LaneOptions { hwm: socket.options.sndhwm, conflate: socket.options.conflates_out() };
     let back = LaneOptions { hwm: socket.options.rcvhwm, conflate: socket.options.conflates_in() };
@@ -140,7 +147,7 @@ fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role
         Role::Binds => ours.local.clone_from(&endpoint),
         Role::Connects => ours.remote.clone_from(&endpoint),
     }
-    let session = session::exchange(&io_thread, session_context(socket), datagrams, theirs)?;
+    let session = session::exchange(&io_thread, session_context(socket, None), datagrams, theirs)?;
     let pipe = socket.attach(ours, Origin::Datagrams);
     socket.last_endpoint.clone_from(&endpoint);
     socket.endpoints.add_connected(&endpoint, session, Some(pipe));
@@ -162,7 +169,9 @@ pub(super) fn terminate_endpoint(socket: &mut Socket, endpoint: &str) -> Result<
         Ok(()) => Ok(()),
         // The program may know it by a name that was resolved since.
         Err(errno) if matches!(scheme, Scheme::Tcp | Scheme::Tls) => {
+            let on_loopback = on_loopback(address).map(|address| format!("{}://{address}", scheme.name()));
             let known = transport::other_names(scheme, address, &socket.options)
+                .chain(on_loopback)
                 .find(|name| socket.endpoints.contains(name));
             known.map_or(Err(errno), |name| forget_endpoint(socket, &name))
         }
@@ -191,11 +200,12 @@ fn forget_endpoint(socket: &mut Socket, endpoint: &str) -> Result<()> {
     Ok(())
 }
 
-fn session_context(socket: &mut Socket) -> SessionContext {
+fn session_context(socket: &mut Socket, protection: Option<Arc<Protection>>) -> SessionContext {
     SessionContext {
         owner: Arc::clone(&socket.owner),
         security: socket.keys.security(&socket.options),
         options: Arc::clone(socket.shared_options.get_or_insert_with(|| Arc::new(socket.options.clone()))),
+        protection,
         authenticators: Arc::clone(&socket.names) as Arc<dyn session::Authenticators>,
         guard: socket.context().guard(),
     }

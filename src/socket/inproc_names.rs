@@ -19,6 +19,11 @@ impl Names {
     pub fn leave(&self, id: SocketId) {
         drop(self.remove_owner(id, |pending| pending.pipe.holds_message()));
     }
+
+    /// Whether an authenticator is bound.
+    pub fn has_authenticator(&self) -> bool {
+        self.find(AUTHENTICATOR_ENDPOINT).is_some()
+    }
 }
 
 impl Deref for Names {

@@ -14,6 +14,8 @@ mod inproc_names;
 mod keys;
 mod monitor;
 mod options;
+mod own_security;
+mod protection;
 mod recv;
 mod send;
 mod state;

@@ -3,6 +3,7 @@
 use super::endpoint_list::EndpointList;
 use super::inproc_names::Names;
 use super::keys::Keys;
+use super::own_security::OwnSecurity;
 use crate::ctx::{Context, SocketTicket};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -30,6 +31,7 @@ pub struct Socket {
     pub(super) rcvmore: bool,
     pub(super) names: Arc<Names>,
     pub(super) keys: Keys,
+    pub(super) own_security: OwnSecurity,
     /// Emptied and filled again by [`process`](Socket::process), so that it need not allocate.
     commands: Vec<Command>,
     /// Commands that earlier calls have not come to.
@@ -66,6 +68,7 @@ impl Socket {
             rcvmore: false,
             names,
             keys: Keys::default(),
+            own_security: OwnSecurity::default(),
             commands: Vec::new(),
             late: VecDeque::new(),
             shortage: Patience::default(),

@@ -17,6 +17,12 @@ pub struct Credentials {
     pub pid: i32,
 }
 
+/// The user that this process acts for.
+pub fn effective_uid() -> u32 {
+    // SAFETY: no pointers; the call cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// The credentials of a local socket's peer (`SO_PEERCRED`). Errors: those of getsockopt(2).
 pub fn peer(fd: BorrowedFd<'_>) -> Result<Credentials> {
     let mut ids = libc::ucred { pid: 0, uid: 0, gid: 0 };

@@ -48,6 +48,13 @@ impl Notice {
         }
     }
 
+    /// As [`write`](Notice::write), asked for or not.
+    pub fn complain(&self, now_ms: u64, line: fmt::Arguments<'_>) {
+        if self.is_due(now_ms) {
+            complain(line);
+        }
+    }
+
     fn is_due(&self, now_ms: u64) -> bool {
         let last_ms = self.last_ms.load(Ordering::Relaxed);
         let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= MIN_INTERVAL_MS;

@@ -183,6 +183,11 @@ impl Scheme {
         matches!(self, Scheme::Tcp | Scheme::Ws | Scheme::Wss | Scheme::Tls)
     }
 
+    /// Whether each of its connections begins with a mechanism.
+    pub fn carries_mechanisms(self) -> bool {
+        matches!(self.row().build, Build::Stream { .. })
+    }
+
     /// Whether this build includes the transport (for `zmq_has`).
     pub fn is_built(self) -> bool {
         !matches!(self.row().build, Build::Absent)

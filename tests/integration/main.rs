@@ -6,7 +6,7 @@
 //! - calls and their answers: `answers`, `bad_handles`, `context`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
-//! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`,
+//! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
 //!   `server_keys`;
 //! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
@@ -43,6 +43,7 @@ mod poll;
 mod proxy;
 mod received;
 mod reconnects;
+mod secured;
 mod server_keys;
 mod tls;
 mod waiting;

@@ -4,13 +4,14 @@ use crate::engine::mechanism::properties::TLS_SUBJECT;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Failure, Heartbeat, Peer, ws};
+use crate::engine::{Config, Failure, Heartbeat, Peer, ws};
 use crate::errno::Result;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{LaneReader, LaneWriter};
 use crate::reactor::{Interest, SourceContext};
+use crate::security::Protection;
 use crate::session::connection::recv::{Limits, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf};
 use crate::session::connection::tls_stream::Tunnel;
@@ -22,6 +23,7 @@ use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::{Authenticators, Zap};
 use crate::session::monitor_events::event;
 use crate::session::remote::SessionRemote;
+use crate::sys::log::Notice;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ const AUTH_FAILED_SILENCE_MS: i32 = 1100;
 pub struct Establishing<'a> {
     pub options: &'a SocketOptions,
     pub events: &'a SessionEvents,
+    /// What a security file says. It answers where no authenticator is bound.
+    pub protection: Option<&'a Protection>,
     pub authenticators: &'a dyn Authenticators,
     pub remote: &'a Arc<SessionRemote>,
 }
@@ -70,7 +74,7 @@ impl Establishing<'_> {
     ) -> Progress {
         loop {
             let outcome = match handshaking.drive() {
-                Outcome::Ask(request) => self.ask(&request, handshaking),
+                Outcome::Ask(request) => self.ask(&request, handshaking, cx.now_ms()),
                 outcome => outcome,
             };
             match outcome {
@@ -104,10 +108,12 @@ impl Establishing<'_> {
     }
 
     /// Asks the authenticator about the peer.
-    fn ask(&self, request: &ZapRequest, handshaking: &mut Handshaking) -> Outcome {
+    fn ask(&self, request: &ZapRequest, handshaking: &mut Handshaking, now_ms: u64) -> Outcome {
         let subject = handshaking.peer_subject();
         let properties = subject.map(|subject| Metadata::new([subject_property(subject)]));
-        match Zap::ask(self.authenticators, self.remote, request, properties) {
+        let asked = Zap::ask(self.authenticators, self.remote, request, properties);
+        let built_in = || self.protection.map(|protection| protection.answer(request, now_ms));
+        match asked.map(|asked| asked.or_else(|| built_in().map(Zap::answered))) {
             Ok(Some(zap)) => {
                 handshaking.zap = Some(zap);
                 Outcome::DriveOn
@@ -125,6 +131,24 @@ impl Establishing<'_> {
             cx.set_timer(timer::HANDSHAKE, timer::millis(AUTH_FAILED_SILENCE_MS));
         }
     }
+}
+
+/// What a handshake is made with where a security file has its say, which it has each time. Where it is at fault there is no handshake.
+pub fn secured(
+    protection: &Protection,
+    options: &SocketOptions,
+    peer_address: &str,
+    now_ms: u64,
+) -> Result<Config> {
+    static NOTICE: Notice = Notice::new();
+    let security = protection.security(now_ms).map_err(|fault| {
+        NOTICE.complain(now_ms, format_args!("no connection for now: {fault}"));
+        fault.errno
+    })?;
+    let mut config = Config::new(options, security, peer_address);
+    // With that option alone a CURVE server asks about no client.
+    config.zap.enforce = false;
+    Ok(config)
 }
 
 /// Has the reactor watch a stream. `watched`: it has watched it for being connected.

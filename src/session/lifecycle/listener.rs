@@ -5,6 +5,7 @@ use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::reactor::{Handle, Interest, Ready, Remote, Source, SourceContext};
+use crate::security::Protection;
 use crate::session::SocketLink;
 use crate::session::lifecycle::session::{Session, SessionContext};
 use crate::session::lifecycle::zap::Authenticators;
@@ -65,6 +66,7 @@ pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Lis
             owner: session_context.owner,
             options: session_context.options,
             security: session_context.security,
+            protection: session_context.protection,
             authenticators: session_context.authenticators,
             guard: session_context.guard,
             endpoints: names,
@@ -110,6 +112,7 @@ struct Acceptor {
     owner: Arc<SocketLink>,
     options: Arc<SocketOptions>,
     security: Security,
+    protection: Option<Arc<Protection>>,
     authenticators: Arc<dyn Authenticators>,
     guard: Guard,
     endpoints: Endpoints,
@@ -201,6 +204,10 @@ impl Acceptor {
     fn welcome(&mut self, cx: &mut SourceContext<'_>, stream: Accepted) {
         let now_ms = cx.now_ms();
         let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
+        if self.protection.as_ref().is_some_and(|protection| !protection.admits(&stream.peer_address)) {
+            trail::tell_kept_out(&self.owner, &self.options, &endpoints, &stream.peer_address);
+            return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
+        }
         if self.owner.ban_list.refuse(&stream.peer_address, now_ms) {
             trail::tell_ban(&self.owner, &self.options, &endpoints, &stream.peer_address);
             return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
@@ -225,6 +232,7 @@ impl Acceptor {
             owner: Arc::clone(&self.owner),
             options: Arc::clone(&self.options),
             security: self.security.clone(),
+            protection: self.protection.clone(),
             authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };

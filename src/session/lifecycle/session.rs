@@ -22,6 +22,7 @@ use crate::options::draft_number::{
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::Pipe;
 use crate::reactor::{Ready, Source, SourceContext};
+use crate::security::Protection;
 use crate::session::connection::Connection;
 use crate::session::connection::tls_stream::Tunnel;
 use crate::session::letterbox::{Flags, Mail};
@@ -50,6 +51,8 @@ pub struct SessionContext {
     pub options: Arc<SocketOptions>,
     /// The configuration of its handshakes, by the options and the socket's keys.
     pub security: Security,
+    /// What a security file says; it comes before `security`.
+    pub protection: Option<Arc<Protection>>,
     pub authenticators: Arc<dyn Authenticators>,
     /// Keeps the context from ending while the session is there.
     pub guard: Guard,
@@ -242,8 +245,16 @@ impl Session {
         if self.socket.options.handshake_ivl_ms > 0 {
             cx.set_timer(timer::HANDSHAKE, timer::millis(self.socket.options.handshake_ivl_ms));
         }
-        let config = Config::new(&self.socket.options, self.socket.security.clone(), &self.peer_address);
-        match Handshaking::new(fd, for_room, &self.layers, config) {
+        let config = match &self.socket.protection {
+            Some(protection) => {
+                establishing::secured(protection, &self.socket.options, &self.peer_address, cx.now_ms())
+            }
+            None => {
+                let security = self.socket.security.clone();
+                Ok(Config::new(&self.socket.options, security, &self.peer_address))
+            }
+        };
+        match config.and_then(|config| Handshaking::new(fd, for_room, &self.layers, config)) {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
             Err(_) => {
                 self.events.closed(raw_fd);
@@ -258,6 +269,7 @@ impl Session {
         let lent = Establishing {
             options: &self.socket.options,
             events: &self.events,
+            protection: self.socket.protection.as_deref(),
             authenticators: &*self.socket.authenticators,
             remote: &self.remote,
         };

@@ -20,7 +20,15 @@ pub trait Authenticators: Send + Sync {
 }
 
 /// A question that is under way. Dropped, it is forgotten, and so is a late reply.
-pub struct Zap {
+pub enum Zap {
+    /// The program's authenticator thinks.
+    Asked(Box<Asked>),
+    /// The answer is there; `None` once it was taken.
+    Answered(Option<ZapReply>),
+}
+
+/// The program's authenticator, and what it has said.
+pub struct Asked {
     pipe: Pipe,
     frames: Vec<Vec<u8>>,
     bytes: usize,
@@ -47,11 +55,24 @@ impl Zap {
             pipe.write(&mut OutFrame::bytes(frame, frames.peek().is_some()))?;
         }
         pipe.flush();
-        Ok(Some(Zap { pipe, frames: Vec::new(), bytes: 0 }))
+        Ok(Some(Zap::Asked(Box::new(Asked { pipe, frames: Vec::new(), bytes: 0 }))))
+    }
+
+    pub fn answered(reply: ZapReply) -> Zap {
+        Zap::Answered(Some(reply))
     }
 
     /// The reply, once it is there whole.
     pub fn reply(&mut self) -> Option<std::result::Result<ZapReply, Failure>> {
+        match self {
+            Zap::Asked(asked) => asked.reply(),
+            Zap::Answered(reply) => reply.take().map(Ok),
+        }
+    }
+}
+
+impl Asked {
+    fn reply(&mut self) -> Option<std::result::Result<ZapReply, Failure>> {
         while let Some(frame) = self.pipe.read() {
             let (more, data) = (frame.more(), frame.data());
             // A reply that is too long is kept cut, and fails to parse.

@@ -94,6 +94,7 @@ impl Fixture {
             owner,
             options,
             security,
+            protection: None,
             authenticators: Arc::new(Nobody),
             guard: self.context.guard(),
         }

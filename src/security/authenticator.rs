@@ -1,0 +1,88 @@
+//! The answer about one peer, where no ZAP handler of the program is bound. Pure.
+
+use super::allowed::{Names, Owner};
+use super::certificate::public_z85;
+use crate::crypto::{KEY_BYTES, PublicKey, fingerprint};
+use crate::engine::{ZapReply, ZapRequest, ZapStatus};
+use std::sync::Arc;
+
+/// The property that holds the key by which a client has proved itself.
+pub const FINGERPRINT: &str = "Fingerprint";
+
+/// The clients that are let in.
+#[derive(Clone, Debug)]
+pub enum Clients {
+    Any,
+    Named(Arc<Names>),
+}
+
+/// The answer about a client that has proved to have the key in the request.
+pub fn curve(request: &ZapRequest, clients: &Clients) -> ZapReply {
+    let [credential] = request.credentials.as_slice() else { return refuse(ZapStatus::InternalError) };
+    let Ok(key) = <&[u8; KEY_BYTES]>::try_from(credential.as_slice()) else {
+        return refuse(ZapStatus::InternalError);
+    };
+    let fingerprint = fingerprint(key);
+    let owner = match clients {
+        Clients::Any => Some(Owner::Unnamed),
+        Clients::Named(names) => names.owner(&fingerprint),
+    };
+    let user_id = match owner {
+        Some(Owner::Named(name)) => name.to_owned(),
+        // As pyzmq's authenticator names it.
+        Some(Owner::Unnamed) => public_z85(&PublicKey(*key)),
+        None => return refuse(ZapStatus::AuthenticationFailure),
+    };
+    ZapReply {
+        status: ZapStatus::Success,
+        user_id: user_id.into_bytes(),
+        metadata: vec![(FINGERPRINT.to_owned(), fingerprint.into_bytes())],
+    }
+}
+
+/// The answer that lets a peer not in.
+pub fn refuse(status: ZapStatus) -> ZapReply {
+    ZapReply { status, user_id: Vec::new(), metadata: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroize::Zeroizing;
+
+    fn request(credentials: &[&[u8]]) -> ZapRequest {
+        ZapRequest {
+            domain: Vec::new(),
+            address: b"192.0.2.1".to_vec(),
+            routing_id: Vec::new(),
+            mechanism: "CURVE",
+            credentials: credentials.iter().map(|bytes| Zeroizing::new(bytes.to_vec())).collect(),
+        }
+    }
+
+    #[test]
+    fn known_keys_are_let_in_by_their_owners_names() {
+        let known = fingerprint(&[7; KEY_BYTES]);
+        let clients = Clients::Named(Arc::new([known.clone()].iter().collect()));
+        let reply = curve(&request(&[&[7; KEY_BYTES]]), &clients);
+        let user_id = public_z85(&PublicKey([7; KEY_BYTES])).into_bytes();
+        assert_eq!((reply.status, reply.user_id), (ZapStatus::Success, user_id));
+        assert_eq!(reply.metadata, [(FINGERPRINT.to_owned(), known.into_bytes())]);
+        let reply = curve(&request(&[&[8; KEY_BYTES]]), &clients);
+        assert_eq!((reply.status, reply.user_id), (ZapStatus::AuthenticationFailure, Vec::new()));
+    }
+
+    #[test]
+    fn any_key_is_let_in_by_its_own_name() {
+        let reply = curve(&request(&[&[8; KEY_BYTES]]), &Clients::Any);
+        assert_eq!(reply.status, ZapStatus::Success);
+        assert_eq!(reply.user_id, public_z85(&PublicKey([8; KEY_BYTES])).into_bytes());
+    }
+
+    #[test]
+    fn what_is_no_key_is_nobodys() {
+        for credentials in [&[][..], &[&[7; 31][..]], &[&[7; 33]], &[b""], &[&[7; 32], &[7; 32]]] {
+            assert_eq!(curve(&request(credentials), &Clients::Any).status, ZapStatus::InternalError);
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Key files in the form that pyzmq and czmq give certificates: ZPL (RFC 4), with the sections `metadata` and `curve`.
+
+use super::fault::Fault;
+use super::reload::{self, Content};
+use crate::crypto::{KEY_BYTES, PublicKey, SecretKey, fingerprint};
+use crate::errno::{Errno, Result as Outcome};
+use crate::z85;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Characters of a key in Z85.
+const KEY_Z85: usize = 40;
+/// The form of [`fingerprint()`].
+const FINGERPRINT_FORM: &str = "0000-0000-0000-0000-0000-0000-0000-0000";
+/// Bytes of a name; as a User-Id it is sent along with every message inside of the process.
+const MAX_NAME_BYTES: usize = 255;
+/// The modes of new files.
+const SECRET_MODE: u32 = 0o600;
+const PUBLIC_MODE: u32 = 0o644;
+
+/// A pair of keys, or a public key alone, and its owner's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// `name` among the metadata.
+    pub name: Option<String>,
+    pub public: PublicKey,
+    pub secret: Option<SecretKey>,
+}
+
+impl Certificate {
+    /// A fresh pair. Errors: those of the system's random numbers.
+    pub fn generate(name: Option<String>) -> Outcome<Certificate> {
+        let secret = SecretKey::generate()?;
+        Ok(Certificate { name, public: secret.public(), secret: Some(secret) })
+    }
+
+    /// Reads a certificate for its public key. A secret key beside it is read too, and must belong to it.
+    pub fn read_public(path: &Path) -> Result<Certificate, Fault> {
+        Certificate::of_public(path, &reload::read(path)?)
+    }
+
+    /// Reads a certificate for its secret key, which no other user may be able to read.
+    pub fn read_secret(path: &Path) -> Result<Certificate, Fault> {
+        Certificate::of_secret(path, &reload::read(path)?)
+    }
+
+    pub(super) fn of_public(path: &Path, content: &Content) -> Result<Certificate, Fault> {
+        Certificate::parse(path, &content.text)
+    }
+
+    pub(super) fn of_secret(path: &Path, content: &Content) -> Result<Certificate, Fault> {
+        check_privacy(path, content)?;
+        let certificate = Certificate::parse(path, &content.text)?;
+        if certificate.secret.is_none() {
+            let what_to_do = "name the file with the secret key, which ends with .key_secret as a rule";
+            return Err(Fault::mistake(path, None, "it holds no secret key", what_to_do));
+        }
+        Ok(certificate)
+    }
+
+    /// Reads the text of a certificate; `path` is for the faults.
+    pub fn parse(path: &Path, text: &str) -> Result<Certificate, Fault> {
+        let fields = Fields::parse(path, text)?;
+        let secret = fields.secret.as_ref().map(|(key, _)| SecretKey::from_bytes(key));
+        let public = match (fields.public, &secret) {
+            (Some((public, line)), Some(secret)) if secret.public() != public => {
+                let what = "the public key is not the one of the secret key";
+                return Err(Fault::mistake(path, Some(line), what, "take both from one pair"));
+            }
+            (Some((public, _)), _) => public,
+            (None, Some(secret)) => secret.public(),
+            (None, None) => {
+                let what = "it holds no CURVE key";
+                let what_to_do = "a certificate has a section `curve` with a line `public-key = \"...\"`";
+                return Err(Fault::mistake(path, None, what, what_to_do));
+            }
+        };
+        Ok(Certificate { name: fields.name, public, secret })
+    }
+
+    /// The public key in Z85, as programs and other files have it.
+    pub fn public_z85(&self) -> String {
+        public_z85(&self.public)
+    }
+
+    /// The public key as people compare it, and as lists of clients may have it.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.public.as_bytes())
+    }
+
+    /// The text of the file with the public key alone.
+    pub fn public_text(&self) -> String {
+        let mut text = String::from(
+            "# CURVE certificate: the public key, for the other side.\n# Bring it there on a way that cannot be tampered with.\n",
+        );
+        self.append_sections(&mut text);
+        text
+    }
+
+    /// The text of the file with both keys; `None` where there is no secret one.
+    pub fn secret_text(&self) -> Option<Zeroizing<String>> {
+        let secret = z85::encode(self.secret.as_ref()?.as_bytes()).ok()?;
+        // Growing would leave a part of the key behind.
+        let mut text = Zeroizing::new(String::with_capacity(1024));
+        text.push_str("# CURVE certificate with the SECRET key: for its owner alone.\n");
+        self.append_sections(&mut text);
+        let _ = writeln!(text, "    secret-key = \"{}\"", *secret);
+        Some(text)
+    }
+
+    /// Writes the pair as `stem.key` and `stem.key_secret`. Neither may be there already. No other user can read the secret file, not
+    /// even before its content is there. Errors: those of the file system; `AlreadyExists`.
+    pub fn write_pair(&self, stem: &Path) -> io::Result<()> {
+        let with_suffix = |suffix: &str| {
+            let mut name = stem.as_os_str().to_owned();
+            name.push(suffix);
+            std::path::PathBuf::from(name)
+        };
+        let secret = self.secret_text().ok_or(io::ErrorKind::InvalidInput)?;
+        let secret_file = with_suffix(".key_secret");
+        write_new(&secret_file, SECRET_MODE, secret.as_bytes())?;
+        let written = write_new(&with_suffix(".key"), PUBLIC_MODE, self.public_text().as_bytes());
+        if written.is_err() {
+            // A secret key without its public one is of no use, and would be in the way of the next attempt.
+            let _ = std::fs::remove_file(&secret_file);
+        }
+        written
+    }
+
+    fn append_sections(&self, text: &mut String) {
+        text.push_str("\nmetadata\n");
+        if let Some(name) = &self.name {
+            let _ = writeln!(text, "    name = \"{}\"", name.replace(['"', '\n'], "_"));
+        }
+        let _ = writeln!(text, "curve\n    public-key = \"{}\"", self.public_z85());
+    }
+}
+
+/// A public key in Z85.
+pub fn public_z85(public: &PublicKey) -> String {
+    z85::encode(public.as_bytes()).map(|text| text.to_string()).unwrap_or_default()
+}
+
+/// The fingerprint that a text stands for: one, or a public key in Z85. Errors: `EINVAL`.
+pub fn parse_fingerprint(text: &str) -> Outcome<String> {
+    let is_one = text.len() == FINGERPRINT_FORM.len()
+        && text.bytes().zip(FINGERPRINT_FORM.bytes()).all(|(byte, form)| match form {
+            b'-' => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    if is_one { Ok(text.to_ascii_lowercase()) } else { key(text).map(|key| fingerprint(&*key)) }
+}
+
+/// The lines of a certificate that matter, each with its number.
+#[derive(Default)]
+struct Fields {
+    name: Option<String>,
+    public: Option<(PublicKey, usize)>,
+    secret: Option<(Zeroizing<[u8; KEY_BYTES]>, usize)>,
+}
+
+impl Fields {
+    fn parse(path: &Path, text: &str) -> Result<Fields, Fault> {
+        let mut fields = Fields::default();
+        let mut section = "";
+        for (number, line) in (1..).zip(text.lines()) {
+            let words = line.trim();
+            if words.is_empty() || words.starts_with('#') {
+                continue;
+            }
+            if !line.starts_with([' ', '\t']) && !words.contains('=') {
+                section = words;
+                continue;
+            }
+            let Some((name, value)) = words.split_once('=') else { continue };
+            let value = unquoted(value.trim());
+            match (section, name.trim()) {
+                ("metadata", "name") if value.len() <= MAX_NAME_BYTES && !value.is_empty() => {
+                    fields.name = Some(value.to_owned());
+                }
+                ("curve", "public-key") => {
+                    let key = key(value).map_err(|_| no_key(path, number))?;
+                    fields.public = Some((PublicKey(*key), number));
+                }
+                ("curve", "secret-key") => {
+                    fields.secret = Some((key(value).map_err(|_| no_key(path, number))?, number));
+                }
+                // Other libraries put what they like beside it.
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn no_key(path: &Path, line: usize) -> Fault {
+    let what = "this is no CURVE key";
+    Fault::mistake(path, Some(line), what, format!("a key has {KEY_Z85} characters of Z85 between quotes"))
+}
+
+fn unquoted(value: &str) -> &str {
+    let between = |quote| value.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote));
+    between('"').or_else(|| between('\'')).unwrap_or(value)
+}
+
+/// Errors: `EINVAL`.
+fn key(text: &str) -> Outcome<Zeroizing<[u8; KEY_BYTES]>> {
+    if text.len() != KEY_Z85 {
+        return Err(Errno::INVAL);
+    }
+    let bytes = z85::decode(text.as_bytes())?;
+    bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| Errno::INVAL)
+}
+
+/// A secret that others may read is none.
+pub(super) fn check_privacy(path: &Path, content: &Content) -> Result<(), Fault> {
+    if content.stamp.is_open_to_others() {
+        let what = format!("other users may read this secret (mode {:04o})", content.stamp.permissions());
+        return Err(Fault::denial(path, None, what, format!("chmod 600 {}", path.display())));
+    }
+    Ok(())
+}
+
+fn write_new(path: &Path, mode: u32, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let written = file.write_all(text).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testing;
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    const FILE: &str = "some.key";
+
+    fn parse(text: &str) -> Result<Certificate, Fault> {
+        Certificate::parse(Path::new(FILE), text)
+    }
+
+    #[test]
+    fn certificates_of_pyzmq_and_czmq_are_read() {
+        let pair = Certificate::generate(None).unwrap();
+        let (public, secret) =
+            (pair.public_z85(), z85::encode(pair.secret.as_ref().unwrap().as_bytes()).unwrap());
+        let pyzmq = format!(
+            "#   ****  Generated on 2026-01-01 by pyzmq  ****\n\nmetadata\ncurve\n    public-key = \"{public}\"\n    secret-key = \"{}\"\n",
+            *secret
+        );
+        assert_eq!(parse(&pyzmq).unwrap(), pair);
+        let czmq = format!(
+            "#   ZeroMQ CURVE Public Certificate\nmetadata\n    name = \"alice\"\n    email = \"a@b\"\ncurve\n    public-key = \"{public}\"\n"
+        );
+        let read = parse(&czmq).unwrap();
+        assert_eq!((read.name.as_deref(), read.public, read.secret), (Some("alice"), pair.public, None));
+        let bare = format!("curve\n\tsecret-key = {}\n", *secret);
+        assert_eq!(parse(&bare).unwrap(), pair);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for name in [None, Some("alice".to_owned())] {
+            let pair = Certificate::generate(name).unwrap();
+            assert_eq!(parse(&pair.secret_text().unwrap()).unwrap(), pair);
+            let public = Certificate { secret: None, ..pair };
+            assert_eq!(parse(&public.public_text()).unwrap(), public);
+            assert!(public.secret_text().is_none());
+            for text in [public.public_z85(), public.fingerprint(), public.fingerprint().to_uppercase()] {
+                assert_eq!(parse_fingerprint(&text).unwrap(), public.fingerprint(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_fingerprint() {
+        let good = fingerprint(&[7; KEY_BYTES]);
+        for text in [
+            "",
+            "x",
+            &good[1..],
+            &format!("{good}00"),
+            &good.replace('-', "+"),
+            &good.replacen('-', "0", 1),
+            &"g".repeat(39),
+        ] {
+            assert_eq!(parse_fingerprint(text), Err(Errno::INVAL), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_lines() {
+        let (one, other) = (Certificate::generate(None).unwrap(), Certificate::generate(None).unwrap());
+        let secret = z85::encode(one.secret.as_ref().unwrap().as_bytes()).unwrap();
+        let mixed =
+            format!("curve\n    public-key = \"{}\"\n    secret-key = \"{}\"\n", other.public_z85(), *secret);
+        let fault = parse(&mixed).unwrap_err();
+        assert_eq!((fault.line, fault.errno), (Some(2), Errno::INVAL));
+        for (text, line) in [
+            ("", None),
+            ("metadata\n    name = \"x\"\n", None),
+            ("curve\n", None),
+            ("# public-key = \"x\"\n", None),
+            ("curve\n\n    public-key = \"short\"\n", Some(3)),
+            ("curve\n    public-key = \"\"\n", Some(2)),
+            ("curve\n    secret-key = \"0000000000000000000000000000000000000000000\"\n", Some(2)),
+            ("curve\n    public-key = \"\u{e4}000000000000000000000000000000000000\"\n", Some(2)),
+        ] {
+            let fault = parse(text).unwrap_err();
+            assert_eq!((fault.line, fault.file.to_str()), (line, Some(FILE)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_pair_is_written_once_and_for_its_owner_alone() {
+        let folder = testing::folder();
+        let stem = folder.join("server.one");
+        let pair = Certificate::generate(None).unwrap();
+        pair.write_pair(&stem).unwrap();
+        let (public, secret) = (folder.join("server.one.key"), folder.join("server.one.key_secret"));
+        assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Certificate::read_secret(&secret).unwrap(), pair);
+        assert_eq!(Certificate::read_public(&public).unwrap().public, pair.public);
+        assert!(Certificate::read_secret(&public).is_err());
+        let other = Certificate::generate(None).unwrap();
+        assert_eq!(other.write_pair(&stem).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        fs::remove_file(&secret).unwrap();
+        assert_eq!(other.write_pair(&stem).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(!secret.exists(), "half a pair is none");
+        assert_eq!(Certificate::read_public(&public).unwrap().public, pair.public);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_refused() {
+        let folder = testing::folder();
+        Certificate::generate(None).unwrap().write_pair(&folder.join("pair")).unwrap();
+        let secret = folder.join("pair.key_secret");
+        for (mode, refused) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
+            fs::set_permissions(&secret, Permissions::from_mode(mode)).unwrap();
+            let outcome = Certificate::read_secret(&secret).map_err(|fault| fault.errno);
+            assert_eq!(outcome.err(), refused.then_some(Errno::ACCES), "{mode:o}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,32 @@
+//! Security by configuration: a TOML file says how sockets are secured on which the program set no mechanism.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `fault` | a mistake in a file, or a refusal: where, what, and what to do |
+//! | `file` | the TOML file as a typed [`Policy`] |
+//! | `reader` | TOML values with their lines, and what is said of those that do not fit |
+//! | `certificate` | key files, as pyzmq and czmq write them |
+//! | `allowed` | whose keys are let in |
+//! | `reload` | files that are looked at again when they are needed |
+//! | `rules` | the decision for one endpoint, pure |
+//! | `authenticator` | the answer about one peer, pure |
+//! | `protection` | what an endpoint's handshakes get, from the files as they are then |
+//!
+//! A mistake is loud and closed: `zmq_bind` and `zmq_connect` fail, and handshakes do. None falls back to NULL.
+#![forbid(unsafe_code)]
+
+pub mod allowed;
+pub mod authenticator;
+pub mod certificate;
+pub mod fault;
+pub mod file;
+pub mod protection;
+mod reader;
+mod reload;
+pub mod rules;
+#[cfg(test)]
+mod testing;
+
+pub use fault::Fault;
+pub use file::Policy;
+pub use protection::{Protection, SecurityFile};

@@ -1,0 +1,267 @@
+//! What the handshakes of one endpoint get, from the files as they are then.
+//!
+//! The I/O thread reads files here. Their number and sizes have bounds, each is looked at once a second at most, and only those that
+//! have changed are read.
+
+use super::allowed::Folder;
+use super::authenticator::{self, Clients};
+use super::certificate::Certificate;
+use super::fault::Fault;
+use super::file::{Addresses, Allow, Limits, Place, Policy, Side};
+use super::reload::Watched;
+use super::rules::{Scene, Terms, Verdict, decide, exposed, is_loopback};
+use crate::crypto::PublicKey;
+use crate::engine::{ClientKeys, KeyRing, Security, ServerKeys, ZapReply, ZapRequest, ZapStatus};
+use crate::options::Mechanism;
+use crate::sys::lock::Lock;
+use crate::sys::log::{self, Notice};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A security file and the files that it names, as they are when they are needed. Any thread may ask.
+pub struct SecurityFile {
+    path: PathBuf,
+    state: Lock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    policy: Watched<Policy>,
+    files: Files,
+}
+
+/// What the policy names; forgotten when the policy changes.
+#[derive(Default)]
+struct Files {
+    public: HashMap<PathBuf, Watched<Certificate>>,
+    secret: HashMap<PathBuf, Watched<Certificate>>,
+    folders: HashMap<PathBuf, Folder>,
+    /// The client's pair where the policy names none.
+    fresh: Option<Arc<Certificate>>,
+}
+
+/// An endpoint that a security file decides about.
+pub struct Protection {
+    file: Arc<SecurityFile>,
+    scene: Scene,
+    /// To be bound instead of what the program wrote.
+    pub address: Option<String>,
+    pub ipc_same_user: bool,
+    pub limits: Limits,
+    addresses: Addresses,
+    only_loopback: bool,
+    served: Lock<Option<Served>>,
+}
+
+/// A server's keys, and the certificates that they came from.
+struct Served {
+    from: Vec<Arc<Certificate>>,
+    keys: Arc<ServerKeys>,
+}
+
+impl SecurityFile {
+    /// Nothing is read yet.
+    pub fn new(path: PathBuf) -> SecurityFile {
+        SecurityFile { path, state: Lock::default() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What an endpoint that is about to be bound or connected gets; `None` where it is left alone. All that its handshakes will need
+    /// is looked at now.
+    pub fn protect(self: &Arc<Self>, scene: &Scene) -> Result<Option<Protection>, Fault> {
+        let policy = self.policy()?;
+        let terms = match decide(&policy, scene) {
+            Verdict::Alone(_) => return Ok(None),
+            Verdict::Refused(fault) => return Err(fault),
+            Verdict::Secured(terms) => terms,
+        };
+        if let Some(warning) = &terms.warning {
+            log::complain(format_args!("warning: {warning}"));
+        }
+        let protection = Protection {
+            file: Arc::clone(self),
+            address: terms.address.clone(),
+            ipc_same_user: terms.settings.ipc_same_user,
+            limits: terms.settings.limits,
+            addresses: terms.settings.addresses.clone(),
+            only_loopback: terms.only_loopback,
+            served: Lock::default(),
+            scene: scene.clone(),
+        };
+        protection.keys(&terms)?;
+        if terms.side == Side::Server && terms.mechanism == Mechanism::Curve {
+            self.clients(&terms)?;
+        }
+        Ok(Some(protection))
+    }
+
+    /// The policy now. What earlier policies named is forgotten.
+    fn policy(&self) -> Result<Arc<Policy>, Fault> {
+        let state = &mut *self.state.lock();
+        let mut changed = false;
+        let policy = state.policy.now(&self.path, |content| {
+            changed = true;
+            Policy::parse(&self.path, &content.text).map_err(|mut faults| faults.swap_remove(0))
+        });
+        if changed {
+            let fresh = state.files.fresh.take();
+            state.files = Files { fresh, ..Files::default() };
+        }
+        policy
+    }
+
+    fn public(&self, place: &Place) -> Result<Arc<Certificate>, Fault> {
+        let state = &mut *self.state.lock();
+        let watched = state.files.public.entry(place.path.clone()).or_default();
+        let certificate = watched.now(&place.path, |content| Certificate::of_public(&place.path, content));
+        certificate.map_err(|fault| fault.named_by(&self.path, place.line))
+    }
+
+    fn secret(&self, place: &Place) -> Result<Arc<Certificate>, Fault> {
+        let state = &mut *self.state.lock();
+        let watched = state.files.secret.entry(place.path.clone()).or_default();
+        let certificate = watched.now(&place.path, |content| Certificate::of_secret(&place.path, content));
+        certificate.map_err(|fault| fault.named_by(&self.path, place.line))
+    }
+
+    fn fresh(&self) -> Result<Arc<Certificate>, Fault> {
+        let state = &mut *self.state.lock();
+        if let Some(pair) = &state.files.fresh {
+            return Ok(Arc::clone(pair));
+        }
+        let made = Certificate::generate(None).map_err(|errno| {
+            let fault =
+                Fault::mistake(&self.path, None, "no key can be made", "the system has no random numbers");
+            Fault { errno, ..fault }
+        })?;
+        Ok(Arc::clone(state.files.fresh.insert(Arc::new(made))))
+    }
+
+    /// The clients that the terms let in now. A certificate among them that is broken is told of.
+    fn clients(&self, terms: &Terms<'_>) -> Result<Clients, Fault> {
+        match &terms.settings.allow {
+            // Rules refuse an endpoint without it.
+            None => Ok(Clients::Named(Arc::default())),
+            Some(Allow::Any) => Ok(Clients::Any),
+            Some(Allow::Keys(keys)) => Ok(Clients::Named(Arc::new(keys.iter().collect()))),
+            Some(Allow::Folder(place)) => {
+                let state = &mut *self.state.lock();
+                let folder = state.files.folders.entry(place.path.clone()).or_default();
+                let names =
+                    folder.now(&place.path).map_err(|fault| fault.named_by(&self.path, place.line))?;
+                for fault in folder.take_news() {
+                    log::complain(format_args!("a certificate lets nobody in: {fault}"));
+                }
+                Ok(Clients::Named(names))
+            }
+        }
+    }
+}
+
+impl Protection {
+    /// The mechanism and keys for a handshake that begins now. `now_ms` is of any clock that does not go back.
+    pub fn security(&self, now_ms: u64) -> Result<Security, Fault> {
+        let policy = self.file.policy()?;
+        let security = self.keys(&self.terms(&policy)?)?;
+        if let Security::CurveServer(keys) = &security {
+            keys.rotate_cookies(now_ms);
+        }
+        Ok(security)
+    }
+
+    /// The answer about a peer, where the program has no ZAP handler. Where a file is at fault the peer may come again.
+    pub fn answer(&self, request: &ZapRequest, now_ms: u64) -> ZapReply {
+        static NOTICE: Notice = Notice::new();
+        self.clients().map_or_else(
+            |fault| {
+                NOTICE.complain(now_ms, format_args!("a peer is refused for now: {fault}"));
+                authenticator::refuse(ZapStatus::TemporaryError)
+            },
+            |clients| match request.mechanism {
+                "CURVE" => authenticator::curve(request, &clients),
+                _ => authenticator::refuse(ZapStatus::AuthenticationFailure),
+            },
+        )
+    }
+
+    /// Whether a peer may connect, by its address as the authenticator is told it.
+    pub fn admits(&self, peer_address: &str) -> bool {
+        let (address, _zone) = peer_address.split_once('%').unwrap_or((peer_address, ""));
+        self.addresses.are_all() || address.parse::<IpAddr>().map_or(true, |peer| self.addresses.admit(peer))
+    }
+
+    /// Whether the endpoint that was bound in the end is one that may be: a name may stand for any address.
+    pub fn check_bound(&self, endpoint: &str) -> Result<(), Fault> {
+        let address = endpoint.split_once("://").map_or(endpoint, |(_, address)| address);
+        if !self.only_loopback || is_loopback(address) {
+            return Ok(());
+        }
+        let policy = self.file.policy()?;
+        Err(exposed(&policy, &Scene { endpoint: endpoint.to_owned(), ..self.scene.clone() }, None))
+    }
+
+    fn clients(&self) -> Result<Clients, Fault> {
+        let policy = self.file.policy()?;
+        self.file.clients(&self.terms(&policy)?)
+    }
+
+    fn terms<'p>(&self, policy: &'p Policy) -> Result<Terms<'p>, Fault> {
+        match decide(policy, &self.scene) {
+            Verdict::Secured(terms) => Ok(terms),
+            Verdict::Refused(fault) => Err(fault),
+            Verdict::Alone(why) => {
+                Err(Fault::mistake(&policy.file, None, why, "bind or connect the endpoint again"))
+            }
+        }
+    }
+
+    fn keys(&self, terms: &Terms<'_>) -> Result<Security, Fault> {
+        match (terms.mechanism, terms.side) {
+            (Mechanism::Curve, Side::Server) => self.server_keys(terms).map(Security::CurveServer),
+            (Mechanism::Curve, Side::Client) => self.client_keys(terms).map(Security::CurveClient),
+            _ => Ok(Security::Null),
+        }
+    }
+
+    /// The same keys as long as their files are the same: a handshake that is under way has its cookie's key there.
+    fn server_keys(&self, terms: &Terms<'_>) -> Result<Arc<ServerKeys>, Fault> {
+        let read = terms.settings.server_key.iter().map(|place| self.file.secret(place));
+        let from = read.collect::<Result<Vec<_>, Fault>>()?;
+        let mut served = self.served.lock();
+        if let Some(served) = &*served
+            && served.from.len() == from.len()
+            && served.from.iter().zip(&from).all(|(one, other)| Arc::ptr_eq(one, other))
+        {
+            return Ok(Arc::clone(&served.keys));
+        }
+        let mut secrets = from.iter().filter_map(|certificate| certificate.secret.clone());
+        let lack = || Fault::mistake(&self.file.path, terms.rule, "there is no \"server_key\"", "name one");
+        let ring = Arc::new(KeyRing::default());
+        let keys = Arc::new(ring.serve(secrets.next().ok_or_else(lack)?));
+        for secret in secrets {
+            ring.add(secret).map_err(|_| {
+                Fault::mistake(&self.file.path, terms.rule, "there are too many server keys", "take some out")
+            })?;
+        }
+        Ok(Arc::clone(&served.insert(Served { from, keys }).keys))
+    }
+
+    fn client_keys(&self, terms: &Terms<'_>) -> Result<Arc<ClientKeys>, Fault> {
+        let lack = || Fault::mistake(&self.file.path, terms.rule, "there is no \"server_public\"", "name it");
+        let server: PublicKey =
+            self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?)?.public;
+        let own = match &terms.settings.client_key {
+            Some(place) => self.file.secret(place)?,
+            None => self.file.fresh()?,
+        };
+        let secret = own.secret.clone().ok_or_else(|| {
+            Fault::mistake(&self.file.path, terms.rule, "the client has no secret key", "name its file")
+        })?;
+        Ok(Arc::new(ClientKeys { public: own.public, secret, server }))
+    }
+}

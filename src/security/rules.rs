@@ -1,0 +1,399 @@
+//! What one endpoint gets: a pure function of the policy and of the [`Scene`].
+//!
+//! The first row that fits decides.
+//!
+//! | transport | the program has | where | verdict |
+//! |---|---|---|---|
+//! | inproc | anything | | alone |
+//! | any | chosen a mechanism, or a ZAP domain with a handler | | alone |
+//! | one of `transports`, and the socket speaks ZMTP | nothing | | `mechanism`, if that is not NULL |
+//! | ipc | nothing | | NULL |
+//! | wss, tls | nothing | | NULL, inside of TLS |
+//! | any other | nothing | on loopback | NULL |
+//! | any other | nothing | anywhere else | as `null_off_loopback` says: NULL, NULL with a warning, refused |
+//!
+//! With `wildcard_bind = "loopback"`, a bind to all interfaces is a bind to loopback, before the place is looked at.
+//!
+//! Laws:
+//! - A socket that is left alone is left alone altogether: its address, its limits and its peers too.
+//! - Where a mechanism is due, what it needs is there, or the endpoint is refused. It is never NULL instead.
+//! - With `null_off_loopback = "refuse"` nothing of a program that set nothing leaves the machine in the clear.
+
+use super::fault::Fault;
+use super::file::{Clear, Policy, Rule, Settings, Side, Wildcard};
+use crate::options::{Mechanism, SocketType};
+use crate::transport::{Role, Scheme};
+use std::net::IpAddr;
+
+/// An endpoint that a program binds or connects, and what it has set for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scene {
+    /// As the program wrote it.
+    pub endpoint: String,
+    pub scheme: Scheme,
+    /// The endpoint behind its `://`.
+    pub address: String,
+    pub socket_type: SocketType,
+    pub role: Role,
+    pub own: Own,
+    /// The listening descriptor is the program's (`ZMQ_USE_FD`), so its address says nothing about it.
+    pub adopted: bool,
+}
+
+/// What the program has set itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    Nothing,
+    /// A mechanism, by any of its options.
+    Mechanism,
+    /// A ZAP domain, with a handler in the context that answers for it.
+    Handler,
+}
+
+/// The decision.
+#[derive(Clone, Debug)]
+pub enum Verdict<'p> {
+    /// The socket keeps what the program has set; the reason for people.
+    Alone(&'static str),
+    Secured(Terms<'p>),
+    Refused(Fault),
+}
+
+/// What an endpoint gets.
+#[derive(Clone, Debug)]
+pub struct Terms<'p> {
+    /// The rule that matched, by its line; `None`: the default alone.
+    pub rule: Option<usize>,
+    pub settings: &'p Settings,
+    pub mechanism: Mechanism,
+    pub side: Side,
+    /// To be bound instead of what the program wrote.
+    pub address: Option<String>,
+    /// Said once the endpoint is there.
+    pub warning: Option<Fault>,
+    /// The address that a name has been resolved to must be on loopback.
+    pub only_loopback: bool,
+}
+
+/// Decides about an endpoint.
+pub fn decide<'p>(policy: &'p Policy, scene: &Scene) -> Verdict<'p> {
+    if scene.scheme == Scheme::Inproc {
+        return Verdict::Alone("inproc:// never leaves the process");
+    }
+    match scene.own {
+        Own::Mechanism => return Verdict::Alone("the program has chosen a mechanism"),
+        Own::Handler => return Verdict::Alone("the program has a ZAP domain and a handler"),
+        Own::Nothing => {}
+    }
+    let rule = policy.rules.iter().find(|rule| matches(rule, scene));
+    let settings = rule.map_or(&policy.default, |rule| &rule.settings);
+    let rule = rule.map(|rule| rule.line);
+    let side = settings.side.unwrap_or(match scene.role {
+        Role::Binds => Side::Server,
+        Role::Connects => Side::Client,
+    });
+    let address = loopback_instead(settings, scene);
+    let mechanism = mechanism(settings, scene);
+    let only_loopback = address.is_some();
+    let mut terms = Terms { rule, settings, mechanism, side, address, warning: None, only_loopback };
+    if mechanism != Mechanism::Null {
+        return match lack(policy, &terms) {
+            Some(fault) => Verdict::Refused(fault),
+            None => Verdict::Secured(terms),
+        };
+    }
+    let is_exposed = is_exposed(scene, terms.address.as_deref().unwrap_or(&scene.address));
+    match settings.null_off_loopback {
+        Clear::Allow => {}
+        Clear::Warn if is_exposed => terms.warning = Some(exposed(policy, scene, rule)),
+        Clear::Warn => {}
+        Clear::Refuse if is_exposed => return Verdict::Refused(exposed(policy, scene, rule)),
+        Clear::Refuse => terms.only_loopback |= matches!(scene.scheme, Scheme::Tcp | Scheme::Ws),
+    }
+    Verdict::Secured(terms)
+}
+
+/// That an endpoint is in the clear where others are.
+pub fn exposed(policy: &Policy, scene: &Scene, rule: Option<usize>) -> Fault {
+    let what = format!("{} is in the clear for others (null_off_loopback)", scene.endpoint);
+    let what_to_do = "give it a mechanism, or let it be by a [[rule]] with null_off_loopback = \"allow\"";
+    Fault::denial(&policy.file, rule, what, what_to_do)
+}
+
+fn matches(rule: &Rule, scene: &Scene) -> bool {
+    rule.endpoint.as_ref().is_none_or(|pattern| pattern.matches(&scene.endpoint))
+        && (rule.sockets.is_empty() || rule.sockets.contains(&scene.socket_type))
+        && rule.role.is_none_or(|role| role == scene.role)
+}
+
+fn mechanism(settings: &Settings, scene: &Scene) -> Mechanism {
+    let speaks = !matches!(scene.socket_type, SocketType::Stream | SocketType::Dgram);
+    if speaks && settings.transports.contains(&scene.scheme) { settings.mechanism } else { Mechanism::Null }
+}
+
+/// The setting without which the mechanism cannot be spoken.
+fn lack(policy: &Policy, terms: &Terms<'_>) -> Option<Fault> {
+    let settings = terms.settings;
+    let (name, what_to_do) = match (terms.mechanism, terms.side) {
+        (Mechanism::Curve, Side::Server) if settings.server_key.is_empty() => {
+            ("server_key", "name the file with the server's secret key: server_key = \"server.key_secret\"")
+        }
+        (Mechanism::Curve, Side::Server) if settings.allow.is_none() => {
+            ("allow", "say whose keys are let in: allow = { folder = \"allowed\" }, or allow = \"any\"")
+        }
+        (Mechanism::Curve, Side::Client) if settings.server_public.is_none() => {
+            ("server_public", "name the file with the server's public key: server_public = \"server.key\"")
+        }
+        _ => return None,
+    };
+    Some(Fault::mistake(&policy.file, terms.rule, format!("there is no \"{name}\""), what_to_do))
+}
+
+/// Whether others could reach the endpoint, or read what goes there, where it has no mechanism.
+fn is_exposed(scene: &Scene, address: &str) -> bool {
+    match scene.scheme {
+        // Other users of this machine are kept out by the socket's file, or by `ipc_same_user`.
+        Scheme::Inproc | Scheme::Ipc => false,
+        // Inside of TLS.
+        Scheme::Wss | Scheme::Tls => false,
+        Scheme::Tcp | Scheme::Ws | Scheme::Udp => scene.adopted || !is_loopback(address),
+        Scheme::Tipc | Scheme::Vsock | Scheme::Vmci | Scheme::Pgm | Scheme::Epgm | Scheme::Norm => true,
+    }
+}
+
+/// The address on loopback, for a bind to all interfaces that is to be none.
+fn loopback_instead(settings: &Settings, scene: &Scene) -> Option<String> {
+    let turns = settings.wildcard_bind == Wildcard::Loopback
+        && scene.role == Role::Binds
+        && (scene.scheme.is_over_tcp() || scene.scheme == Scheme::Udp)
+        && !scene.adopted;
+    if turns { on_loopback(&scene.address) } else { None }
+}
+
+/// The address on loopback instead of on all interfaces; `None` where it is not on all.
+pub fn on_loopback(address: &str) -> Option<String> {
+    let (before, host, after) = parts(address);
+    let loopback = match host {
+        "*" => "127.0.0.1",
+        _ => match ip(host)? {
+            IpAddr::V4(address) if address.is_unspecified() => "127.0.0.1",
+            IpAddr::V6(address) if address.is_unspecified() => "[::1]",
+            _ => return None,
+        },
+    };
+    Some(format!("{before}{loopback}{after}"))
+}
+
+/// Whether an address names this machine's loopback. A name other than `localhost` may stand for anything.
+pub fn is_loopback(address: &str) -> bool {
+    let (_, host, _) = parts(address);
+    host == "localhost" || ip(host).is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+/// An address as what is before its host, which ends with `;`, the host, and the port and path behind it.
+fn parts(address: &str) -> (&str, &str, &str) {
+    let end = address.find('/').unwrap_or(address.len());
+    let (named, _) = address.split_at_checked(end).unwrap_or((address, ""));
+    let begin = named.rfind(';').map_or(0, |at| at + 1);
+    let end = named.rfind(':').filter(|colon| *colon >= begin).unwrap_or(end);
+    let part = |range| address.get(range).unwrap_or_default();
+    (part(0..begin), part(begin..end), part(end..address.len()))
+}
+
+fn ip(host: &str) -> Option<IpAddr> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let (host, _zone) = host.split_once('%').unwrap_or((host, ""));
+    host.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::errno::Errno;
+    use std::path::Path;
+
+    fn policy(text: &str) -> Policy {
+        Policy::parse(Path::new("security.toml"), text).unwrap()
+    }
+
+    fn scene(endpoint: &str, socket_type: SocketType, role: Role) -> Scene {
+        let (scheme, address) = endpoint.split_once("://").unwrap();
+        let scheme = Scheme::ALL.into_iter().find(|row| row.name() == scheme).unwrap();
+        let (endpoint, address) = (endpoint.to_owned(), address.to_owned());
+        Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false }
+    }
+
+    const KEYS: &str = "server_key = \"s\"\nserver_public = \"p\"\nallow = \"any\"\n";
+
+    /// All scenes: transports, places, socket types, roles, and what the program has set.
+    fn scenes() -> Vec<Scene> {
+        let mut scenes = Vec::new();
+        for scheme in Scheme::ALL {
+            for host in
+                ["*", "127.0.0.1", "[::1]", "localhost", "192.0.2.1", "example.org", "0.0.0.0", "[::]"]
+            {
+                for socket_type in SocketType::ALL {
+                    for (role, own, adopted) in [
+                        (Role::Binds, Own::Nothing, false),
+                        (Role::Binds, Own::Nothing, true),
+                        (Role::Binds, Own::Mechanism, false),
+                        (Role::Binds, Own::Handler, false),
+                        (Role::Connects, Own::Nothing, false),
+                        (Role::Connects, Own::Mechanism, false),
+                    ] {
+                        let endpoint = format!("{}://{host}:5555", scheme.name());
+                        scenes.push(Scene { own, adopted, ..scene(&endpoint, socket_type, role) });
+                    }
+                }
+            }
+        }
+        scenes
+    }
+
+    #[test]
+    fn laws_hold_for_all_scenes() {
+        for mechanism in ["curve", "null"] {
+            for clear in ["allow", "warn", "refuse"] {
+                for wildcard in ["keep", "loopback"] {
+                    for keys in ["", KEYS] {
+                        let policy = policy(&format!(
+                            "[default]\nmechanism = \"{mechanism}\"\nnull_off_loopback = \"{clear}\"\nwildcard_bind = \"{wildcard}\"\n{keys}"
+                        ));
+                        for scene in scenes() {
+                            check(&policy, &scene, keys.is_empty());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(policy: &Policy, scene: &Scene, lacks_keys: bool) {
+        let settings = &policy.default;
+        let alone = scene.scheme == Scheme::Inproc || scene.own != Own::Nothing;
+        let speaks = !matches!(scene.socket_type, SocketType::Stream | SocketType::Dgram);
+        let due = speaks
+            && matches!(scene.scheme, Scheme::Tcp | Scheme::Ws)
+            && settings.mechanism != Mechanism::Null;
+        match decide(policy, scene) {
+            Verdict::Alone(_) => assert!(alone, "{scene:?}"),
+            Verdict::Secured(terms) => {
+                assert!(!alone, "{scene:?}");
+                assert_eq!(terms.mechanism != Mechanism::Null, due, "{scene:?}");
+                assert!(!(due && lacks_keys), "{scene:?}");
+                let address = terms.address.as_deref().unwrap_or(&scene.address);
+                let named = match scene.scheme {
+                    Scheme::Ipc | Scheme::Wss | Scheme::Tls => true,
+                    Scheme::Tcp | Scheme::Ws | Scheme::Udp => is_loopback(address) && !scene.adopted,
+                    _ => false,
+                };
+                if terms.mechanism == Mechanism::Null && settings.null_off_loopback == Clear::Refuse {
+                    assert!(named, "in the clear: {scene:?}");
+                }
+                if terms.warning.is_some() {
+                    assert!(!named && settings.null_off_loopback == Clear::Warn && !due, "{scene:?}");
+                }
+                if settings.wildcard_bind == Wildcard::Loopback
+                    && scene.role == Role::Binds
+                    && !scene.adopted
+                    && (scene.scheme.is_over_tcp() || scene.scheme == Scheme::Udp)
+                {
+                    assert_eq!(on_loopback(address), None, "{scene:?}");
+                } else {
+                    assert_eq!(terms.address, None, "{scene:?}");
+                }
+            }
+            Verdict::Refused(fault) => {
+                assert!(!alone, "{scene:?}");
+                match fault.errno {
+                    Errno::INVAL => assert!(due && lacks_keys, "{scene:?}: {fault}"),
+                    errno => {
+                        assert_eq!(errno, Errno::ACCES);
+                        assert!(!due && settings.null_off_loopback == Clear::Refuse, "{scene:?}: {fault}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_counts() {
+        let policy = policy(&format!(
+            "[default]\n{KEYS}[[rule]]\nendpoint = \"tcp://*:5555\"\nsocket = \"REP\"\nmechanism = \"null\"\n\
+             [[rule]]\nrole = \"connect\"\nside = \"server\"\n[[rule]]\nside = \"client\"\n"
+        ));
+        let decided = |scene: Scene| match decide(&policy, &scene) {
+            Verdict::Secured(terms) => (terms.rule, terms.mechanism, terms.side),
+            other => panic!("{other:?}"),
+        };
+        use SocketType::{Pub, Rep};
+        let rep = scene("tcp://*:5555", Rep, Role::Binds);
+        assert_eq!(decided(rep), (Some(5), Mechanism::Null, Side::Server));
+        let named = scene("tcp://192.0.2.1:5555", Rep, Role::Connects);
+        assert_eq!(decided(named), (Some(5), Mechanism::Null, Side::Client), "a pattern's * is any text");
+        let other = scene("tcp://*:5556", Rep, Role::Connects);
+        assert_eq!(decided(other), (Some(9), Mechanism::Curve, Side::Server));
+        let publisher = scene("tcp://*:5555", Pub, Role::Binds);
+        assert_eq!(decided(publisher), (Some(12), Mechanism::Curve, Side::Client));
+    }
+
+    #[test]
+    fn each_side_lacks_its_own() {
+        let lack = |text: &str, role| match decide(&policy(text), &scene("tcp://*:1", SocketType::Rep, role))
+        {
+            Verdict::Refused(fault) => fault.what,
+            other => panic!("{other:?}"),
+        };
+        assert!(lack("", Role::Binds).contains("server_key"));
+        assert!(lack("[default]\nserver_key = \"s\"", Role::Binds).contains("allow"));
+        assert!(lack("", Role::Connects).contains("server_public"));
+        assert!(lack("[default]\nside = \"server\"", Role::Connects).contains("server_key"));
+    }
+
+    #[test]
+    fn wildcards_are_turned_to_loopback() {
+        for (address, turned) in [
+            ("*:5555", Some("127.0.0.1:5555")),
+            ("*:*", Some("127.0.0.1:*")),
+            ("0.0.0.0:5555", Some("127.0.0.1:5555")),
+            ("[::]:5555", Some("[::1]:5555")),
+            ("*:80/path:x", Some("127.0.0.1:80/path:x")),
+            ("eth0;*:5555", Some("eth0;127.0.0.1:5555")),
+            ("127.0.0.1:5555", None),
+            ("eth0:5555", None),
+            ("example.org:5555", None),
+            ("", None),
+        ] {
+            assert_eq!(on_loopback(address).as_deref(), turned, "{address}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_known_by_its_addresses_and_by_one_name() {
+        for address in [
+            "127.0.0.1:1",
+            "127.9.9.9:1",
+            "[::1]:1",
+            "localhost:1",
+            "[::ffff:127.0.0.1]:1",
+            "::1:1",
+            "192.0.2.1:5;127.0.0.1:1",
+        ] {
+            assert!(is_loopback(address), "{address}");
+        }
+        for address in [
+            "*:1",
+            "0.0.0.0:1",
+            "192.0.2.1:1",
+            "localhost.example.org:1",
+            "lo:1",
+            "127.0.0.1:5;192.0.2.1:1",
+            "",
+            ":1",
+            "x/127.0.0.1:1",
+        ] {
+            assert!(!is_loopback(address), "{address}");
+        }
+    }
+}

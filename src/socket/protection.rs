@@ -1,0 +1,103 @@
+//! The security file of a socket, and what it says about an endpoint that is about to be bound or connected.
+
+use super::state::Socket;
+use crate::errno::Result;
+use crate::options::{Mechanism, SocketOptions};
+use crate::security::rules::{Own, Scene};
+use crate::security::{Fault, Protection};
+use crate::sys::{credentials, log};
+use crate::transport::{self, Listener, Role, Scheme};
+use std::sync::Arc;
+
+/// What the security file says about an endpoint; `None` where there is no file, or the file leaves the endpoint alone. A fault is
+/// told in a line on stderr. Errors: `EACCES`, `EINVAL`.
+pub(super) fn of(
+    socket: &mut Socket,
+    scheme: Scheme,
+    address: &str,
+    role: Role,
+) -> Result<Option<Arc<Protection>>> {
+    let context = socket.context();
+    let file = if socket.options.security.is_empty() {
+        let Some(file) = context.security() else { return Ok(None) };
+        file
+    } else {
+        socket.own_security.file(&socket.options.security)
+    };
+    let options = &socket.options;
+    let own = if options.mechanism != Mechanism::Null {
+        Own::Mechanism
+    } else if !options.zap_domain.is_empty() && socket.names.has_authenticator() {
+        Own::Handler
+    } else {
+        Own::Nothing
+    };
+    let scene = Scene {
+        endpoint: format!("{}://{address}", scheme.name()),
+        scheme,
+        address: address.to_owned(),
+        socket_type: options.socket_type,
+        role,
+        own,
+        adopted: options.use_fd != -1 && role == Role::Binds,
+    };
+    let protection =
+        file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, &fault))?.map(Arc::new);
+    if let Some(protection) = &protection {
+        limit(socket, protection);
+    }
+    Ok(protection)
+}
+
+/// Binds as the security file says.
+pub(super) fn listener(
+    socket: &Socket,
+    scheme: Scheme,
+    address: &str,
+    protection: Option<&Arc<Protection>>,
+) -> Result<Listener> {
+    let Some(protection) = protection else { return transport::bind(scheme, address, &socket.options) };
+    let address = protection.address.as_deref().unwrap_or(address);
+    let listener = if protection.ipc_same_user && scheme == Scheme::Ipc && !chooses_ipc_peers(&socket.options)
+    {
+        let mut options = socket.options.clone();
+        options.ipc_uid_accept_filters.push(credentials::effective_uid());
+        transport::bind(scheme, address, &options)?
+    } else {
+        transport::bind(scheme, address, &socket.options)?
+    };
+    let checked = protection.check_bound(listener.last_endpoint());
+    checked.map_err(|fault| failed(Role::Binds, listener.last_endpoint(), &fault))?;
+    Ok(listener)
+}
+
+/// Whether the program has said itself which users, groups or processes may connect.
+fn chooses_ipc_peers(options: &SocketOptions) -> bool {
+    !options.ipc_uid_accept_filters.is_empty()
+        || !options.ipc_gid_accept_filters.is_empty()
+        || !options.ipc_pid_accept_filters.is_empty()
+}
+
+/// Takes over the file's limits, where the program has set none.
+fn limit(socket: &Socket, protection: &Protection) {
+    if socket.options.max_failed_handshakes == 0
+        && let Some(failed_handshakes) = protection.limits.failed_handshakes
+    {
+        let mut options = socket.options.clone();
+        options.max_failed_handshakes = i32::try_from(failed_handshakes).unwrap_or(i32::MAX);
+        if let Some(seconds) = protection.limits.ban_seconds {
+            options.failed_handshake_ban_ivl_ms =
+                i32::try_from(seconds.saturating_mul(1000)).unwrap_or(i32::MAX);
+        }
+        socket.owner.ban_list.configure(&options);
+    }
+}
+
+fn failed(role: Role, endpoint: &str, fault: &Fault) -> crate::errno::Errno {
+    let call = match role {
+        Role::Binds => "zmq_bind",
+        Role::Connects => "zmq_connect",
+    };
+    log::complain(format_args!("{call} {endpoint} refused: {fault}"));
+    fault.errno
+}
