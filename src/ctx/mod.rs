@@ -5,6 +5,7 @@
 
 pub mod call;
 mod context;
+pub mod contexts;
 mod handshakes;
 mod inproc_names;
 mod mailbox;

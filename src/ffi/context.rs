@@ -1,23 +1,12 @@
 //! `zmq_ctx_*`.
 
 use super::{int, memory, pointer, wait};
-use crate::ctx::{Context, Slots};
+use crate::ctx::{Context, contexts};
 use crate::errno::{Errno, Result};
-use crate::message;
-use crate::options::ContextOptions;
 use crate::options::number::ZMQ_IO_THREADS;
-use crate::sys::memory::check as check_memory;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-/// All contexts by their handles. The tag is libzmq's.
-static CONTEXTS: Slots<Arc<Context>> = Slots::new(0xabad_cafe);
-
-/// How many of them there are. The thread that ends the last one frees the data that they have shared; a count alone, so it makes
-/// no edge.
-static LIVING: AtomicUsize = AtomicUsize::new(0);
 
 /// Creates a context. End it with zmq_ctx_term().
 ///
@@ -33,7 +22,7 @@ pub extern "C" fn zmq_ctx_new() -> *mut c_void {
 /// Returns 0, or -1 with errno `EFAULT` if `context` is none, `EINTR` if a signal came; call it again then.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn zmq_ctx_term(context: *mut c_void) -> c_int {
-    wait(|| close(context).map(|()| 0))
+    wait(|| contexts::close(context.addr()).map(|()| 0))
 }
 
 /// Makes all calls on the context's sockets fail with `ETERM`, those that wait too. The caller then closes the sockets.
@@ -138,39 +127,12 @@ pub extern "C-unwind" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
 }
 
 fn open() -> Result<*mut c_void> {
-    check_memory()?;
-    let address = CONTEXTS.insert(Arc::new(Context::new(ContextOptions::new())))?;
-    LIVING.fetch_add(1, Relaxed);
-    Ok(ptr::with_exposed_provenance_mut(address))
+    Ok(ptr::with_exposed_provenance_mut(contexts::open()?))
 }
 
 /// What a handle stands for. Errors: `EFAULT`; `ETERM` for a context that came through a fork.
 pub(super) fn find(handle: *mut c_void) -> Result<Arc<Context>> {
-    let slot = CONTEXTS.lookup(handle.addr()).ok_or(Errno::FAULT)?;
-    match slot.lock() {
-        Some(context) => Ok(Arc::clone(&context)),
-        None if slot.forked() => Err(Errno::TERM),
-        None => Err(Errno::FAULT),
-    }
-}
-
-fn close(handle: *mut c_void) -> Result<()> {
-    let slot = CONTEXTS.lookup(handle.addr()).ok_or(Errno::FAULT)?;
-    if slot.abandon() {
-        return Ok(());
-    }
-    let context = find(handle)?;
-    context.terminate()?;
-    // Another thread may have ended it too, and the handle may already stand for another context.
-    if let Some(guard) = slot.lock()
-        && Arc::ptr_eq(&guard, &context)
-    {
-        CONTEXTS.remove(guard);
-        if LIVING.fetch_sub(1, Relaxed) == 1 {
-            message::free_kept_bodies();
-        }
-    }
-    Ok(())
+    contexts::find(handle.addr())
 }
 
 #[cfg(test)]
