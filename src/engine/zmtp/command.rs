@@ -80,9 +80,12 @@ pub fn error_reason(payload: &[u8]) -> Option<&[u8]> {
     rest.get(..usize::from(*len))
 }
 
-/// Appends a PING frame with no context, as libzmq sends it.
-pub fn append_ping(out: &mut Vec<u8>, ttl_ds: u16) {
-    append(out, PING, &ttl_ds.to_be_bytes());
+/// Appends a PING frame. libzmq's have no context.
+pub fn append_ping(out: &mut Vec<u8>, ttl_ds: u16, context: &[u8]) {
+    frame::append_header(out, COMMAND, (PING.len() + 2).saturating_add(context.len()));
+    out.extend_from_slice(PING);
+    out.extend_from_slice(&ttl_ds.to_be_bytes());
+    out.extend_from_slice(context);
 }
 
 /// Appends the PONG frame that answers a PING with this context; bytes of it beyond 16 are cut.
@@ -145,8 +148,8 @@ mod tests {
         assert_eq!(Command::parse(&body(|out| append_cancel(out, b""))), Command::Cancel(b""));
         assert_eq!(Command::parse(&body(|out| append_ready(out, &long))), Command::Ready(&long));
         assert_eq!(Command::parse(&body(|out| append_error(out, b"no"))), Command::Error(b"\x02no"));
-        let ping = Command::Ping { ttl_ds: 0x0102, context: b"" };
-        assert_eq!(Command::parse(&body(|out| append_ping(out, 0x0102))), ping);
+        let ping = Command::Ping { ttl_ds: 0x0102, context: b"ctx" };
+        assert_eq!(Command::parse(&body(|out| append_ping(out, 0x0102, b"ctx"))), ping);
         assert_eq!(Command::parse(&body(|out| append_pong(out, b"ctx"))), Command::Pong { context: b"ctx" });
     }
 
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn frames_have_the_bytes_of_libzmqs() {
         let mut out = Vec::new();
-        append_ping(&mut out, 12);
+        append_ping(&mut out, 12, b"");
         append_pong(&mut out, b"abcdefghijklmnopqrst");
         append_error(&mut out, b"400");
         assert_eq!(out, b"\x04\x07\x04PING\0\x0c\x04\x15\x04PONGabcdefghijklmnop\x04\x0a\x05ERROR\x03400");

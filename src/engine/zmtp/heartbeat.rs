@@ -22,7 +22,7 @@
 //!
 //! A side that is slow itself, and does not read for want of credit, says by `zmtp::signs` that it lives.
 use super::command;
-use super::signs::Signs;
+use super::signs::{self, Signs};
 use crate::options::SocketOptions;
 
 /// Looks at a full stream within one timeout.
@@ -39,7 +39,8 @@ pub struct Heartbeat {
     ttl: Timer,
     hearing: Hearing,
     ping: Ping,
-    /// To a peer that has sent PING: it keeps watch itself.
+    /// The peer has sent PING: it keeps watch itself.
+    is_watched: bool,
     signs: Signs,
     /// When bytes came last.
     heard_ms: u64,
@@ -157,6 +158,7 @@ impl Heartbeat {
             ttl: Timer::new(0),
             hearing: Hearing::Open,
             ping: Ping::Taken(0),
+            is_watched: false,
             signs: Signs::default(),
             heard_ms: now_ms,
             last: SendState::default(),
@@ -183,22 +185,30 @@ impl Heartbeat {
     /// the product to 16 bits.
     pub fn on_ping(&mut self, now_ms: u64, ttl_ds: u16, context: &[u8], out: &mut Vec<u8>) {
         self.on_received();
-        let ttl_ms = u64::from(ttl_ds) * 100;
-        self.signs.be_watched(ttl_ms);
-        self.ttl = Timer::new(ttl_ms);
+        self.is_watched = true;
+        self.on_context(context);
+        self.ttl = Timer::new(u64::from(ttl_ds) * 100);
         self.ttl.start(now_ms);
         command::append_pong(out, context);
     }
 
-    /// The peer sent a PING of another form, which is answered elsewhere.
-    pub fn be_watched(&mut self) {
-        self.signs.be_watched(0);
+    /// The peer sent a PING with this context. Of another form than RFC 37's it is answered elsewhere.
+    pub fn on_context(&mut self, context: &[u8]) {
+        self.signs.on_context(context);
     }
 
-    /// Appends the PING frame that [`poll`](Heartbeat::poll) asked for.
-    pub fn append_ping(&mut self, out: &mut Vec<u8>) {
+    /// The context of the first PING. It asks for signs of life, if their absence matters.
+    pub fn first_context(&self) -> Vec<u8> {
+        match self.timeout.period_ms {
+            0 => Vec::new(),
+            timeout_ms => signs::request(timeout_ms).to_vec(),
+        }
+    }
+
+    /// Appends a PING frame: the one that [`poll`](Heartbeat::poll) asked for, without a context, or the first one.
+    pub fn append_ping(&mut self, context: &[u8], out: &mut Vec<u8>) {
         self.ping_appended();
-        command::append_ping(out, self.intervals.ttl_ds);
+        command::append_ping(out, self.intervals.ttl_ds, context);
     }
 
     /// As [`append_ping`](Heartbeat::append_ping), where the PING has another form and is not our business.
@@ -297,7 +307,7 @@ impl Heartbeat {
     /// Whether the peer waits for signs of life. One that does not is not sent any while it speaks: the system of a peer that has
     /// said all and gone answers them by taking back what it had not passed on yet.
     fn is_ping_wanted(&self) -> bool {
-        self.signs.is_watched() || self.intervals.ttl_ds > 0
+        self.is_watched || self.intervals.ttl_ds > 0
     }
 
     /// Whether PINGs are sent at all.
@@ -307,7 +317,7 @@ impl Heartbeat {
 
     /// Whether the peer sends something by itself: PING, or PONG to a PING of ours.
     pub fn makes_peer_speak(&self) -> bool {
-        self.signs.is_watched() || self.intervals.ping_ms > 0
+        self.is_watched || self.intervals.ping_ms > 0
     }
 
     /// When [`poll`](Heartbeat::poll) next has something to say; `None` for never.

@@ -223,13 +223,13 @@ impl RecvHalf {
     }
 
     /// Appends a ping of ours to `control`, if there is a heartbeat.
-    pub fn append_ping(&mut self, control: &mut Vec<u8>) {
+    pub fn append_ping(&mut self, context: &[u8], control: &mut Vec<u8>) {
         let Some(heartbeat) = self.intake.commands.heartbeat_mut() else { return };
         if let Frames::Ws(ws) = &mut self.frames {
-            ws.append_ping(control);
+            ws.append_ping(context, control);
             heartbeat.ping_appended();
         } else {
-            heartbeat.append_ping(control);
+            heartbeat.append_ping(context, control);
         }
     }
 

@@ -62,8 +62,9 @@ impl DataPhase {
         }
         let control = &mut self.control;
         self.connection.with_recv(|recv| {
-            if recv.heartbeat().is_some_and(Heartbeat::sends_pings) {
-                recv.append_ping(control);
+            let pings = recv.heartbeat().filter(|heartbeat| heartbeat.sends_pings());
+            if let Some(context) = pings.map(Heartbeat::first_context) {
+                recv.append_ping(&context, control);
             }
         });
     }
@@ -291,7 +292,7 @@ impl DataPhase {
         let action = self.connection.with_recv(|recv| {
             let action = recv.heartbeat_mut()?.poll(cx.now_ms(), &state);
             match action {
-                Action::SendPing => recv.append_ping(control),
+                Action::SendPing => recv.append_ping(b"", control),
                 Action::SendPong => recv.append_pong(control),
                 Action::None | Action::Expired => {}
             }

@@ -8,13 +8,16 @@ use crate::session::Listening;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-const PING: &[u8] = b"\x04\x07\x04PING\0\0";
+/// Asks for signs within 300 ms, and the answer.
+const PING: &[u8] = b"\x04\x0f\x04PING\0\0LIFE\0\0\x01\x2c";
+const ANSWER: &[u8] = b"\x04\x0d\x04PONGLIFE\0\0\x01\x2c";
 const PONG: &[u8] = b"\x04\x05\x04PONG";
 
 fn watching(socket_type: SocketType) -> SocketOptions {
     let mut options = SocketOptions::new(socket_type);
     // None but the first comes in the time of a test.
     options.heartbeat_ivl_ms = 3_600_000;
+    options.heartbeat_timeout_ms = 300;
     options
 }
 
@@ -45,13 +48,13 @@ fn skip_handshake(peer: &mut TcpStream) {
 }
 
 #[test]
-fn side_that_does_not_read_says_that_it_lives_to_a_peer_that_keeps_watch() {
+fn side_that_does_not_read_says_that_it_lives_to_a_peer_that_asks_for_it() {
     let mut options = pull();
     options.rcvhwm = 10;
     let (fixture, listening, mut peer, mut pipe) = accept(options, b"PUSH");
     skip_handshake(&mut peer);
     peer.write_all(PING).unwrap();
-    expect(&mut peer, PONG);
+    expect(&mut peer, ANSWER);
     for number in 0..100 {
         peer.write_all(&[0, 1, number]).unwrap();
     }
@@ -66,7 +69,7 @@ fn side_that_does_not_read_says_that_it_lives_to_a_peer_that_keeps_watch() {
 }
 
 #[test]
-fn side_whose_program_reads_first_learns_that_it_is_watched_from_the_threads_that_read() {
+fn signs_begin_as_well_where_a_thread_of_the_program_has_read_the_ping() {
     let mut options = pull();
     options.rcvhwm = 10;
     let (fixture, listening, mut peer, mut pipe) = accept(options, b"PUSH");
@@ -76,8 +79,7 @@ fn side_whose_program_reads_first_learns_that_it_is_watched_from_the_threads_tha
     bytes.extend((50..150).flat_map(|number| [0, 1, number]));
     peer.write_all(&bytes).unwrap();
     (0..60).for_each(|number| assert_eq!(pipe.recv(), [number]));
-    // The answer, and the signs.
-    expect(&mut peer, &PONG.repeat(5));
+    expect(&mut peer, &[ANSWER, &PONG.repeat(3)].concat());
     listening.close();
     drop(pipe);
     fixture.end();

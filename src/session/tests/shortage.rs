@@ -107,7 +107,7 @@ fn peer_is_not_held_dead_while_memory_for_its_messages_is_short() {
         assert_eq!(half.receive(ours.as_fd(), now, &mut Vec::new()), Received::NoMemory);
         let beat = half.heartbeat_mut().unwrap();
         assert_ne!(beat.poll(now, &state), Action::Expired, "at {now}");
-        beat.append_ping(&mut Vec::new());
+        beat.append_ping(b"", &mut Vec::new());
     }
     drop(refused);
     assert_eq!(half.receive(ours.as_fd(), 2000, &mut Vec::new()), Received::Blocked);

@@ -29,7 +29,7 @@ fn run_with(
     while let Some(now) = heartbeat.deadline().filter(|at| *at <= until) {
         match heartbeat.poll(now, &state(now)) {
             Action::SendPing => {
-                heartbeat.append_ping(&mut Vec::new());
+                heartbeat.append_ping(b"", &mut Vec::new());
                 pings.push(now);
             }
             Action::Expired => return (pings, Some(now)),
@@ -203,7 +203,7 @@ fn the_longest_ttl_is_not_cut() {
 #[test]
 fn a_ping_carries_our_ttl() {
     let mut out = Vec::new();
-    heartbeat(50, 0).append_ping(&mut out);
+    heartbeat(50, 0).append_ping(b"", &mut out);
     assert_eq!(out, b"\x04\x07\x04PING\0\x0c");
 }
 
@@ -212,7 +212,7 @@ fn nothing_expires_while_we_do_not_read() {
     let mut heartbeat = heartbeat(100, 150);
     heartbeat.on_ping(1000, 3, b"", &mut Vec::new());
     assert_eq!(heartbeat.poll(1100, &ROOM), Action::SendPing);
-    heartbeat.append_ping(&mut Vec::new());
+    heartbeat.append_ping(b"", &mut Vec::new());
     heartbeat.suspend(1000);
     let stuck = SendState { was_full: true, is_full: true, ..ROOM };
     assert_eq!(run_with(&mut heartbeat, 2000, |_| stuck).1, None);
@@ -251,8 +251,9 @@ fn slow_reader_is_given_up_at(sender: Intervals, receiver: Intervals, first_ping
     let mut receiver = Heartbeat::start(receiver, 0);
     let mut frames = Vec::new();
     if first_ping {
-        sender.append_ping(&mut frames);
-        receiver.on_ping(1, sender.intervals.ttl_ds, b"", &mut frames);
+        let context = sender.first_context();
+        sender.append_ping(&context, &mut frames);
+        receiver.on_ping(1, sender.intervals.ttl_ds, &context, &mut frames);
         sender.on_bytes(2);
     }
     sender.on_full(3);
@@ -275,7 +276,7 @@ fn slow_reader_is_given_up_at(sender: Intervals, receiver: Intervals, first_ping
         if sender.deadline().is_some_and(|at| at <= now) {
             match sender.poll(now, &stepwise(now)) {
                 // It waits for the end of a message, behind the full stream.
-                Action::SendPing => sender.append_ping(&mut frames),
+                Action::SendPing => sender.append_ping(b"", &mut frames),
                 Action::Expired => return Some(now),
                 Action::SendPong | Action::None => {}
             }
@@ -334,7 +335,7 @@ fn a_peer_that_speaks_is_asked_once_it_is_silent_for_the_interval() {
 fn the_end_of_time_is_no_overflow() {
     let mut heartbeat = Heartbeat::start(Intervals { ping_ms: 9, timeout_ms: 9, ttl_ds: 9 }, u64::MAX);
     assert_eq!(heartbeat.poll(u64::MAX, &ROOM), Action::SendPing);
-    heartbeat.append_ping(&mut Vec::new());
+    heartbeat.append_ping(b"", &mut Vec::new());
     heartbeat.on_ping(u64::MAX, 9, b"", &mut Vec::new());
     assert_eq!(heartbeat.deadline(), Some(u64::MAX));
 }

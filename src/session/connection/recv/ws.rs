@@ -68,8 +68,8 @@ impl WsFrames {
     }
 
     /// Appends a ping of ours to `control`.
-    pub fn append_ping(&mut self, control: &mut Vec<u8>) {
-        self.incoming.append_control(control, Opcode::Ping, &[]);
+    pub fn append_ping(&mut self, context: &[u8], control: &mut Vec<u8>) {
+        self.incoming.append_control(control, Opcode::Ping, context);
     }
 
     /// Appends an unasked pong of ours.
@@ -90,7 +90,7 @@ impl WsFrames {
         if header.opcode == Opcode::Ping
             && let Some(heartbeat) = intake.commands.heartbeat_mut()
         {
-            heartbeat.be_watched();
+            heartbeat.on_context(payload);
         }
         let room = control.len() + payload.len() + MAX_HEADER_BYTES <= MAX_CONTROL_BYTES;
         match header.opcode {
