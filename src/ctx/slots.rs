@@ -4,7 +4,7 @@ use crate::errno::{Errno, Result};
 use crate::queue::memo::Memo;
 use crate::sys::fork;
 use crate::sys::lock::{Lock, LockGuard};
-use crate::sys::pages::{self, ForGood};
+use crate::sys::pages::ForGood;
 use crossbeam::atomic::AtomicCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// Slots of the first slab; each further one has twice as many.
 const FIRST_SLAB_SLOTS: usize = 64;
+/// Slots that are made at a time. The rest of a slab takes no memory.
+const MADE_AT_ONCE: usize = 64;
 /// Enough for a thousand million handles.
 const MAX_SLABS: usize = 24;
 /// Free handles that rest before the oldest of them is given out again.
@@ -80,6 +82,8 @@ struct FreeList<T: 'static> {
     first: Option<&'static Slot<T>>,
     last: Option<&'static Slot<T>>,
     len: usize,
+    /// The slab in which slots are made next; none at first.
+    begun: usize,
 }
 
 /// A slot's value, locked.
@@ -165,13 +169,20 @@ impl<T: Send> Slots<T> {
         free.pop_front().ok_or(Errno::NOMEM)
     }
 
-    /// Makes the next slab.
+    /// Makes more slots: in the slab that this list has begun, or in the next one.
     fn grow(&self, free: &mut FreeList<T>) -> Result<()> {
-        let index = self.next_slab.load(Relaxed);
-        let place = self.slabs.get(index).ok_or(Errno::NOMEM)?;
-        self.next_slab.store(index + 1, Relaxed);
-        // Never freed: that is the point.
-        let made = pages::for_good(FIRST_SLAB_SLOTS << index, || Slot {
+        if !self.make_slots(free) {
+            free.begun = self.make_slab()?;
+            self.make_slots(free);
+        }
+        Ok(())
+    }
+
+    /// Whether the list's slab had room for any.
+    fn make_slots(&self, free: &mut FreeList<T>) -> bool {
+        let Some(slab) = self.slabs.get(free.begun).and_then(OnceLock::get) else { return false };
+        let before = free.len;
+        let slots = slab.make(MADE_AT_ONCE, || Slot {
             tag: self.tag,
             born: AtomicU32::new(EMPTY),
             cached_events: Memo::new(),
@@ -180,11 +191,19 @@ impl<T: Send> Slots<T> {
             value: Lock::new(None),
             next_free: AtomicCell::new(None),
         });
+        slots.for_each(|slot| free.push_back(slot));
+        free.len > before
+    }
+
+    /// Makes the next slab, with no slots yet. Which it is.
+    fn make_slab(&self) -> Result<usize> {
+        let index = self.next_slab.load(Relaxed);
+        let place = self.slabs.get(index).ok_or(Errno::NOMEM)?;
+        self.next_slab.store(index + 1, Relaxed);
+        // Never freed: that is the point.
+        let made = ForGood::with_capacity(FIRST_SLAB_SLOTS << index);
         let slab = made.inspect_err(|_| self.next_slab.store(index, Relaxed))?;
-        if place.set(slab).is_ok() {
-            place.get().into_iter().flat_map(ForGood::iter).for_each(|slot| free.push_back(slot));
-        }
-        Ok(())
+        place.set(slab).map(|()| index).map_err(|_| Errno::NOMEM)
     }
 
     fn free_list(&self) -> &Lock<FreeList<T>> {
@@ -195,7 +214,7 @@ impl<T: Send> Slots<T> {
 
 impl<T> FreeList<T> {
     const fn new() -> FreeList<T> {
-        FreeList { first: None, last: None, len: 0 }
+        FreeList { first: None, last: None, len: 0, begun: MAX_SLABS }
     }
 
     fn push_back(&mut self, slot: &'static Slot<T>) {
