@@ -102,7 +102,7 @@ impl Bench {
                     PipeEvent::Writable => pattern.write_activated(pipes, id),
                     PipeEvent::PeerClosed => pattern.peer_closed(pipes, id),
                     PipeEvent::Hiccup(writer) => {
-                        pipes.replace_writer(id, writer);
+                        pipes.replace_writer(id, *writer);
                         pattern.hiccuped(pipes, id);
                     }
                 }

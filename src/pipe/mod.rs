@@ -38,7 +38,8 @@ pub enum PipeEvent {
     PeerClosed,
     /// The peer's connection was replaced. Messages not sent are dropped, and this is the lane to write to
     /// from now on ([`Pipe::replace_writer`](Pipe::replace_writer)).
-    Hiccup(LaneWriter),
+    /// Boxed, as it is rare: every event is passed on by value several times.
+    Hiccup(Box<LaneWriter>),
 }
 
 /// The owner of a pipe's end, as the other end sees it. Called on the other end's thread, and only while this
@@ -397,7 +398,7 @@ impl End {
     /// the new writer. Errors: `ENOMEM`, with nothing changed.
     pub fn hiccup(&self, options: LaneOptions) -> Result<LaneReader> {
         let (writer, reader) = lane::lane(&self.link, self.side.other(), options)?;
-        self.link.notify(self.side.other(), PipeEvent::Hiccup(writer));
+        self.link.notify(self.side.other(), PipeEvent::Hiccup(Box::new(writer)));
         Ok(reader)
     }
 }

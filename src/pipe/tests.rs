@@ -177,7 +177,7 @@ fn a_hiccup_drops_what_was_unread_and_hands_over_a_new_lane() {
     impl Notify for Keep {
         fn notify(&self, event: PipeEvent) {
             if let PipeEvent::Hiccup(writer) = event {
-                *self.0.lock() = Some(writer);
+                *self.0.lock() = Some(*writer);
             }
         }
     }

@@ -166,7 +166,7 @@ impl Socket {
             Command::Pipe(id, PipeEvent::Writable) => self.pattern.write_activated(&mut self.pipes, id),
             Command::Pipe(id, PipeEvent::PeerClosed) => self.peer_closed(id),
             Command::Pipe(id, PipeEvent::Hiccup(writer)) => {
-                self.pipes.replace_writer(id, writer);
+                self.pipes.replace_writer(id, *writer);
                 self.pattern.hiccuped(&mut self.pipes, id);
             }
             Command::Bind(pipe) => {
