@@ -1,37 +1,17 @@
 //! Keys of X25519 (RFC 7748), as CURVE uses them.
 
-use super::random;
+use super::{random, x25519};
 use crate::errno::Result;
 use std::fmt;
 use subtle::ConstantTimeEq;
-use x25519_dalek::{PublicKey as Point, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
 
 /// Bytes of a key, public or secret.
 pub const KEY_BYTES: usize = 32;
 
-/// The points of small order: they yield the same key with every secret one, or one of a few. Only an
-/// attacker sends them. As numbers of 255 bits: 0, 1 and p - 1 of orders 4, 1 and 2; p and p + 1, which equal
-/// the first two; and two points of order 8.
-const WITHOUT_SECRET: [[u8; KEY_BYTES]; 7] = [
-    [0; KEY_BYTES],
-    number(1, 0, 0),
-    [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
-        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
-    ],
-    [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
-        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
-    ],
-    number(0xec, 0xff, 0x7f),
-    number(0xed, 0xff, 0x7f),
-    number(0xee, 0xff, 0x7f),
-];
-
 /// A secret key. Wiped when dropped, compared in constant time, never printed.
 #[derive(Clone)]
-pub struct SecretKey(StaticSecret);
+pub struct SecretKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl SecretKey {
     /// Generates a key. Errors: those of [`random::fill`].
@@ -43,23 +23,23 @@ impl SecretKey {
 
     /// Any 32 bytes are a secret key.
     pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> SecretKey {
-        SecretKey(StaticSecret::from(*bytes))
+        SecretKey(Zeroizing::new(*bytes))
     }
 
     /// The key itself, for storing and for the socket option that reads it back. A caller that copies it has
     /// to wipe the copy.
     pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
-        self.0.as_bytes()
+        &self.0
     }
 
     /// The public key that belongs to it.
     pub fn public(&self) -> PublicKey {
-        PublicKey(Point::from(&self.0).to_bytes())
+        PublicKey(x25519::public(&self.0))
     }
 
-    /// The X25519 result of one side's secret and the other's public key. It is raw, so hash it before use.
-    pub(super) fn agree(&self, other: &PublicKey) -> SharedSecret {
-        self.0.diffie_hellman(&Point::from(other.0))
+    /// See [`x25519::agree`].
+    pub(super) fn agree(&self, other: &PublicKey) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+        x25519::agree(&self.0, &other.0)
     }
 }
 
@@ -86,14 +66,6 @@ impl PublicKey {
     pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
-
-    /// Whether its shared keys are no secret: the point has small order.
-    pub(super) fn agrees_with_all(&self) -> bool {
-        let mut number = self.0;
-        // X25519 ignores the highest bit.
-        number[KEY_BYTES - 1] &= 0x7f;
-        WITHOUT_SECRET.contains(&number)
-    }
 }
 
 impl PartialEq for PublicKey {
@@ -116,14 +88,6 @@ impl fmt::Debug for PublicKey {
 pub fn keypair() -> Result<(PublicKey, SecretKey)> {
     let secret = SecretKey::generate()?;
     Ok((secret.public(), secret))
-}
-
-/// A number by its first byte, the byte repeated in between, and the last.
-const fn number(first: u8, between: u8, last: u8) -> [u8; KEY_BYTES] {
-    let mut number = [between; KEY_BYTES];
-    number[0] = first;
-    number[KEY_BYTES - 1] = last;
-    number
 }
 
 #[cfg(test)]
@@ -152,7 +116,7 @@ mod tests {
         let (other, other_secret) = keypair().unwrap();
         assert_ne!(one, other);
         assert_ne!(one_secret, other_secret);
-        assert_eq!(one_secret.agree(&other).as_bytes(), other_secret.agree(&one).as_bytes());
+        assert_eq!(one_secret.agree(&other).unwrap(), other_secret.agree(&one).unwrap());
     }
 
     #[test]
@@ -161,22 +125,6 @@ mod tests {
             let (public, secret) = keypair().unwrap();
             let theirs = ::crypto_box::SecretKey::from(*secret.as_bytes());
             assert_eq!(theirs.public_key().as_bytes(), public.as_bytes());
-        }
-    }
-
-    #[test]
-    fn points_of_small_order_are_known() {
-        let (public, secret) = keypair().unwrap();
-        assert!(!public.agrees_with_all());
-        for (number, high) in WITHOUT_SECRET.iter().flat_map(|number| [(number, 0), (number, 0x80)]) {
-            let mut point = PublicKey(*number);
-            point.0[KEY_BYTES - 1] |= high;
-            assert!(point.agrees_with_all());
-            assert!(!secret.agree(&point).was_contributory(), "{point:?}");
-        }
-        for first in 2..=0xff {
-            let point = PublicKey(super::number(first, 0, 0));
-            assert!(!point.agrees_with_all() && secret.agree(&point).was_contributory(), "{point:?}");
         }
     }
 

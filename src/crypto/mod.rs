@@ -2,8 +2,9 @@
 //!
 //! | File | What |
 //! |---|---|
-//! | `keys` | X25519 keys: [`SecretKey`], [`PublicKey`], pairs |
-//! | `boxes` | single boxes, for the handshake: [`HandshakeKey`], [`SharedKey`], [`SealKey`] |
+//! | `x25519` | X25519 itself |
+//! | `keys` | its keys: [`SecretKey`], [`PublicKey`], pairs |
+//! | `boxes` | single boxes, for the handshake: [`SharedKey`], [`SealKey`] |
 //! | `stream` | the boxes of a connection's MESSAGE commands: [`BoxStream`] |
 //! | `random` | random bytes of the system |
 //! | `digest` | SHA-1, for WebSocket |
@@ -13,11 +14,10 @@
 //! | `sums` | the authenticators of several texts, computed between the rounds of the key stream |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
-//! X25519 comes from x25519-dalek. The boxes of the handshake come from crypto_box, those of cookies from
-//! chacha20poly1305. The cipher of the messages after the handshake is this project's own. The usual crates
-//! compute the key stream block by block and derive the XSalsa20 subkey anew for each message. For a small
-//! message that takes several times as long. Tests compare the cipher with crypto_box, which has been
-//! reviewed by more people.
+//! X25519 comes from graviola, or from x25519-dalek where the processor is not one for graviola. The boxes of cookies come from
+//! chacha20poly1305. The cipher of all other boxes is this project's own. The usual crates compute the key stream
+//! block by block and derive the XSalsa20 subkey anew for each message. For a small message that takes several times
+//! as long. Tests compare the cipher with crypto_box, which has been reviewed by more people.
 //!
 //! No code here branches on, or indexes by, secret bytes. Keys are wiped when dropped.
 
@@ -31,11 +31,12 @@ mod salsa;
 pub mod stream;
 mod sums;
 pub mod tls;
+mod x25519;
 
 #[cfg(test)]
 mod tests;
 
-pub use boxes::{HandshakeKey, NONCE_BYTES, SealKey, SharedKey};
+pub use boxes::{NONCE_BYTES, SealKey, SharedKey};
 pub use fingerprint::fingerprint;
 pub use keys::{KEY_BYTES, PublicKey, SecretKey};
 pub use stream::{BoxStream, Sealed};

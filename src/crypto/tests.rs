@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::TAG_BYTES;
-use super::boxes::{HandshakeKey, NONCE_BYTES, SealKey, SharedKey};
+use super::boxes::{NONCE_BYTES, SealKey, SharedKey};
 use super::keys::{self, KEY_BYTES, PublicKey, SecretKey};
 use super::random;
 use super::salsa::{self, Aside, Kernel, Lanes, MAX_LANES};
@@ -43,21 +43,14 @@ fn the_secretbox_of_nacl() {
 
 #[test]
 fn the_box_of_nacl() {
-    let key =
-        SharedKey::new(&PublicKey(array(NACL_BOB_PUBLIC)), &SecretKey::from_bytes(&array(NACL_ALICE_SECRET)))
-            .unwrap();
+    let (public, secret) =
+        (PublicKey(array(NACL_BOB_PUBLIC)), SecretKey::from_bytes(&array(NACL_ALICE_SECRET)));
+    let key = SharedKey::new(&public, &secret).unwrap();
     assert_eq!(key.as_bytes(), &array::<KEY_BYTES>(NACL_KEY));
     let mut buf = [vec![0; TAG_BYTES], bytes(NACL_TEXT)].concat();
     key.seal_in_place(&array(NACL_NONCE), &mut buf).unwrap();
     assert_eq!(buf, bytes(NACL_BOX));
-    let (public, secret) =
-        (PublicKey(array(NACL_BOB_PUBLIC)), SecretKey::from_bytes(&array(NACL_ALICE_SECRET)));
-    let text = HandshakeKey::new(&public, &secret)
-        .unwrap()
-        .open_in_place(&array(NACL_NONCE), &mut buf)
-        .unwrap()
-        .to_vec();
-    assert_eq!(text, bytes(NACL_TEXT));
+    assert_eq!(key.open_in_place(&array(NACL_NONCE), &mut buf).unwrap(), bytes(NACL_TEXT));
 }
 
 #[test]
@@ -263,23 +256,25 @@ fn seal_key_boxes_open_only_with_their_key() {
 
 /// A handshake has boxes of both kinds; to the peer they are the same.
 #[test]
-fn handshake_boxes_are_those_of_shared_keys() {
+fn single_boxes_are_those_of_crypto_box() {
     let (public, _) = keys::keypair().unwrap();
     let (_, secret) = keys::keypair().unwrap();
-    let handshake = HandshakeKey::new(&public, &secret).unwrap();
-    let shared = SharedKey::new(&public, &secret).unwrap();
+    let ours = SharedKey::new(&public, &secret).unwrap();
+    let theirs = SalsaBox::new(&TheirPublic::from(public.0), &TheirSecret::from(*secret.as_bytes()));
     for len in [0, 1, 64, 96, 300] {
         let (nonce, text) = ([len as u8; NONCE_BYTES], noise(len));
-        let (mut one, mut other) =
-            ([&[0; TAG_BYTES], &text[..]].concat(), [&[0; TAG_BYTES], &text[..]].concat());
-        handshake.seal_in_place(&nonce, &mut one).unwrap();
-        shared.seal_in_place(&nonce, &mut other).unwrap();
-        assert_eq!(one, other);
-        assert_eq!(handshake.open_in_place(&nonce, &mut other).unwrap(), text);
-        assert_eq!(shared.open_in_place(&nonce, &mut one.clone()).unwrap(), text);
-        one[0] ^= 1;
-        assert_eq!(handshake.open_in_place(&nonce, &mut one).unwrap_err(), Errno::PROTO);
-        assert_eq!(one, vec![0; TAG_BYTES + len], "nothing of it can be seen");
+        let mut sealed = [&[0; TAG_BYTES], &text[..]].concat();
+        ours.seal_in_place(&nonce, &mut sealed).unwrap();
+        let mut expected = text.clone();
+        let tag = theirs.encrypt_in_place_detached(&nonce.into(), b"", &mut expected).unwrap();
+        assert_eq!(sealed, [&tag[..], &expected].concat());
+        assert_eq!(ours.open_in_place(&nonce, &mut sealed.clone()).unwrap(), text);
+        for at in 0..sealed.len() {
+            let mut forged = sealed.clone();
+            forged[at] ^= 1;
+            assert_eq!(ours.open_in_place(&nonce, &mut forged).unwrap_err(), Errno::PROTO);
+            assert_eq!(forged, vec![0; TAG_BYTES + len], "nothing of it can be seen");
+        }
     }
 }
 
@@ -290,7 +285,6 @@ fn public_keys_of_small_order_are_refused() {
     let one: [u8; KEY_BYTES] = std::array::from_fn(|at| u8::from(at == 0));
     for point in [[0; KEY_BYTES], one] {
         assert_eq!(SharedKey::new(&PublicKey(point), &secret).err(), Some(Errno::PROTO));
-        assert_eq!(HandshakeKey::new(&PublicKey(point), &secret).err(), Some(Errno::PROTO));
     }
 }
 

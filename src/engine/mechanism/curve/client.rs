@@ -5,7 +5,7 @@ use super::keys::ClientKeys;
 use super::message::{Counters, CurveCodec};
 use super::{hello, initiate, nonce, ready, welcome};
 use crate::crypto::keys::keypair;
-use crate::crypto::{HandshakeKey, PublicKey, SecretKey, SharedKey};
+use crate::crypto::{PublicKey, SecretKey, SharedKey};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::mechanism::properties::{self, Authenticated, PeerProperties};
@@ -27,7 +27,7 @@ pub struct AwaitWelcome {
     public: PublicKey,
     secret: SecretKey,
     /// The key of the server's long-term and our short-term key pair.
-    hello_key: HandshakeKey,
+    hello_key: SharedKey,
 }
 
 /// INITIATE is sent.
@@ -40,7 +40,7 @@ impl Client {
     /// Appends our HELLO. Fails for a server key that no honest server has, such as all zeros.
     pub fn start(keys: &Arc<ClientKeys>, turn: &mut Turn<'_>) -> Result<Client, Failure> {
         let (public, secret) = keypair().map_err(Failure::Own)?;
-        let hello_key = HandshakeKey::new(&keys.server, &secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+        let hello_key = SharedKey::new(&keys.server, &secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         hello::append(turn.out, &hello_key, &public, HELLO_COUNTER)?;
         Ok(Client::Welcome(AwaitWelcome { keys: Arc::clone(keys), public, secret, hello_key }))
     }

@@ -2,7 +2,7 @@
 
 use super::keys::KeyPair;
 use super::nonce;
-use crate::crypto::{HandshakeKey, KEY_BYTES, PublicKey, TAG_BYTES};
+use crate::crypto::{KEY_BYTES, PublicKey, SharedKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::command;
@@ -28,12 +28,7 @@ pub struct Hello {
 }
 
 /// Appends a HELLO frame; `key` is that of the server's long-term and the client's short-term key pair.
-pub fn append(
-    out: &mut Vec<u8>,
-    key: &HandshakeKey,
-    client: &PublicKey,
-    counter: u64,
-) -> Result<(), Failure> {
+pub fn append(out: &mut Vec<u8>, key: &SharedKey, client: &PublicKey, counter: u64) -> Result<(), Failure> {
     let mut sealed = [0; TAG_BYTES + PROOF_BYTES];
     key.seal_in_place(&nonce::counted(PREFIX, counter), &mut sealed).map_err(Failure::Errno)?;
     let mut arguments = Vec::with_capacity(ARGUMENTS_BYTES);
@@ -69,10 +64,10 @@ fn parse_arguments(rest: &[u8]) -> Option<Hello> {
 impl Hello {
     /// Finds the key pair by which the client knows this server, and the key that it shares with the
     /// client's. Fails if it is none of `pairs`.
-    pub fn open(&self, pairs: Vec<Arc<KeyPair>>) -> Result<(Arc<KeyPair>, HandshakeKey), Failure> {
+    pub fn open(&self, pairs: Vec<Arc<KeyPair>>) -> Result<(Arc<KeyPair>, SharedKey), Failure> {
         for pair in pairs {
             // A client's key of small order opens no box.
-            let key = HandshakeKey::new(&self.client, &pair.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+            let key = SharedKey::new(&self.client, &pair.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
             let mut sealed = self.sealed;
             if key.open_in_place(&nonce::counted(PREFIX, self.counter), &mut sealed).is_ok() {
                 return Ok((pair, key));
@@ -93,7 +88,7 @@ mod tests {
 
     fn hello(server: &PublicKey) -> (PublicKey, Vec<u8>) {
         let (client, secret) = keypair().unwrap();
-        let key = HandshakeKey::new(server, &secret).unwrap();
+        let key = SharedKey::new(server, &secret).unwrap();
         (client, body(|out| append(out, &key, &client, 7).unwrap()))
     }
 

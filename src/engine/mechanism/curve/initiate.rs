@@ -4,7 +4,7 @@
 use super::cookie::COOKIE_BYTES;
 use super::keys::{ClientKeys, KeyPair};
 use super::nonce::{self, RANDOM_BYTES};
-use crate::crypto::{HandshakeKey, KEY_BYTES, PublicKey, SecretKey, SharedKey, TAG_BYTES};
+use crate::crypto::{KEY_BYTES, PublicKey, SecretKey, SharedKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 use crate::engine::zmtp::command;
@@ -69,7 +69,7 @@ fn vouch(
     let mut vouch = [0; VOUCH_BYTES];
     vouch[TAG_BYTES..TAG_BYTES + KEY_BYTES].copy_from_slice(short_term.client.as_bytes());
     vouch[TAG_BYTES + KEY_BYTES..].copy_from_slice(keys.server.as_bytes());
-    let key = HandshakeKey::new(short_term.server, &keys.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+    let key = SharedKey::new(short_term.server, &keys.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
     key.seal_in_place(&nonce::salted(VOUCH_PREFIX, salt), &mut vouch).map_err(Failure::Errno)?;
     Ok(vouch)
 }
@@ -113,7 +113,7 @@ impl Envelope<'_> {
         let (vouch, metadata) = rest.split_first_chunk::<VOUCH_BYTES>().ok_or(Failure::MALFORMED_INITIATE)?;
         let long_term = PublicKey(*long_term);
         let mut vouch = *vouch;
-        let vouched = HandshakeKey::new(&long_term, short_term)
+        let vouched = SharedKey::new(&long_term, short_term)
             .and_then(|key| key.open_in_place(&nonce::salted(VOUCH_PREFIX, salt), &mut vouch))
             .map_err(|_| Failure::CRYPTOGRAPHIC)?;
         match vouched.as_chunks::<KEY_BYTES>() {

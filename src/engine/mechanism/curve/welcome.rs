@@ -2,7 +2,7 @@
 
 use super::cookie::COOKIE_BYTES;
 use super::nonce::{self, RANDOM_BYTES};
-use crate::crypto::{HandshakeKey, KEY_BYTES, PublicKey, TAG_BYTES};
+use crate::crypto::{KEY_BYTES, PublicKey, SharedKey, TAG_BYTES};
 use crate::engine::Failure;
 use crate::engine::zmtp::command;
 
@@ -19,7 +19,7 @@ pub struct Welcome {
 }
 
 /// Appends a WELCOME frame; `key` is that of the server's long-term and the client's short-term key pair.
-pub fn append(out: &mut Vec<u8>, key: &HandshakeKey, welcome: &Welcome) -> Result<(), Failure> {
+pub fn append(out: &mut Vec<u8>, key: &SharedKey, welcome: &Welcome) -> Result<(), Failure> {
     let salt = nonce::salt()?;
     let mut arguments = [0; RANDOM_BYTES + SEALED_BYTES];
     let (front, sealed) = arguments.split_at_mut(RANDOM_BYTES);
@@ -32,12 +32,12 @@ pub fn append(out: &mut Vec<u8>, key: &HandshakeKey, welcome: &Welcome) -> Resul
 }
 
 /// Opens the body of a WELCOME. A wrong length is the same fault as a wrong box, as in libzmq.
-pub fn open(body: &[u8], key: &HandshakeKey) -> Result<Welcome, Failure> {
+pub fn open(body: &[u8], key: &SharedKey) -> Result<Welcome, Failure> {
     let rest = body.strip_prefix(NAME).ok_or(Failure::UNEXPECTED_COMMAND)?;
     open_arguments(rest, key).ok_or(Failure::CRYPTOGRAPHIC)
 }
 
-fn open_arguments(rest: &[u8], key: &HandshakeKey) -> Option<Welcome> {
+fn open_arguments(rest: &[u8], key: &SharedKey) -> Option<Welcome> {
     let (salt, sealed) = rest.split_first_chunk::<RANDOM_BYTES>()?;
     let mut sealed: [u8; SEALED_BYTES] = sealed.try_into().ok()?;
     let text = key.open_in_place(&nonce::salted(PREFIX, salt), &mut sealed).ok()?;
@@ -58,10 +58,10 @@ mod tests {
         let (server, server_secret) = keypair().unwrap();
         let (client, client_secret) = keypair().unwrap();
         let welcome = Welcome { server: keypair().unwrap().0, cookie: [7; COOKIE_BYTES] };
-        let key = HandshakeKey::new(&client, &server_secret).unwrap();
+        let key = SharedKey::new(&client, &server_secret).unwrap();
         let good = body(|out| append(out, &key, &welcome).unwrap());
         assert_eq!(good.len(), 168);
-        let key = HandshakeKey::new(&server, &client_secret).unwrap();
+        let key = SharedKey::new(&server, &client_secret).unwrap();
         assert_eq!(open(&good, &key), Ok(welcome));
         for at in 8..good.len() {
             let mut changed = good.clone();
