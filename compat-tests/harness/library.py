@@ -16,7 +16,7 @@ import ctypes, json
 lib = ctypes.CDLL("libzmq.so.5")
 parts = [ctypes.c_int() for _ in range(3)]
 lib.zmq_version(*map(ctypes.byref, parts))
-names = "ipc pgm tipc norm curve gssapi vmci vsock draft ws wss WS WSS".split()
+names = "ipc pgm tipc norm curve gssapi vmci vsock draft ws wss WS WSS tls".split()
 paths = {line.split()[-1] for line in open("/proc/self/maps") if "/libzmq" in line}
 print(json.dumps({
     "version": ".".join(str(part.value) for part in parts),

@@ -19,6 +19,7 @@ NEEDED = {
     "krb5-admin-server": "puts principals into that realm",
     "g++": "compiles libzmq's own test programs",
     "pkg-config": "finds an installed libzmq, as programs' builds do",
+    "openssl": "makes certificates, and speaks TLS with tls://",
     "cmake": "checks find_package(ZeroMQ)",
     "mandoc": "checks the manual pages",
     "iproute2": "brings up the loopback device in a test's network namespace",

@@ -6,6 +6,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+from harness import places
 from people import Person
 
 # Kinds of worker.c that lose nothing as long as nobody is shot, those that may drop, and those with one peer alone.
@@ -15,9 +16,10 @@ LOSSY = {"pub-sub", "xpub-xsub", "radio-dish"}
 KINDS = sorted(LOSSLESS | LOSSY)
 ECHOING = {"req-rep", "req-router", "dealer-router", "dealer-rep", "client-server", "peer-peer"}
 ALONE = {"pair-pair", "channel-channel"}
-# Over ws there are no raw streams; inside a process neither.
-NO_STREAM = {"ws", "inproc"}
-TRANSPORTS = ("tcp", "ipc", "inproc", "ws")
+# Over ws and tls there are no raw streams; inside a process neither.
+NO_STREAM = {"ws", "tls", "inproc"}
+TRANSPORTS = ("tcp", "ipc", "inproc", "ws", "tls")
+CERTIFICATES = places.PROJECT / "tests" / "tls"
 MARKS = (1, 2, 10, 100, 1000)
 SECONDS = (1, 2, 3)
 # Sooner than any timeout of these a stopped process goes on; later than the other.
@@ -66,7 +68,7 @@ class Scene:
         # yet: so the end may be missing where the receiver says something of its own, echoes or PINGs. No library can help that
         # without waiting for its peer.
         answered = self.kind in ECHOING or self.words["heartbeat"]
-        self.arrives_whole = not (answered and self.transport in ("tcp", "ws"))
+        self.arrives_whole = not (answered and self.transport in ("tcp", "ws", "tls"))
 
     def __str__(self):
         words = " ".join(f"{name}={value}" for name, value in self.words.items() if value)
@@ -87,6 +89,7 @@ class Scene:
             words = [f"kind={self.kind}", f"role={role}", f"seconds={self.seconds}", f"seed={self.seed % 100_000}"]
             words += [f"{name}={value}" for name, value in {**self.words, **more}.items()]
             words += [f"endpoint={self._endpoint(folder)}", f"bind={'sender' if self.sender_binds else 'receiver'}"]
+            words.append(f"certificates={CERTIFICATES}")
             person = Person(worker, words)
             people.append(person)
             return person

@@ -10,6 +10,9 @@
 #define CLIENT_PUBLIC "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 #define PATIENCE_MS 500
 
+/* Options that only a draft build of the original shows. */
+enum { WSS_KEY_PEM = 103, WSS_CERT_PEM = 104, WSS_TRUST_PEM = 105, LARGEST_PEM = 4096 };
+
 static void set_int(void *socket, int option, int value)
 {
     if (zmq_setsockopt(socket, option, &value, sizeof value))
@@ -26,6 +29,29 @@ static void use_curve(void *socket, int server)
     zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, SERVER_PUBLIC, 41);
     zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, CLIENT_PUBLIC, 41);
     zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, CLIENT_SECRET, 41);
+}
+
+static void set_file(void *socket, int option, const char *name)
+{
+    char path[512], text[LARGEST_PEM];
+    snprintf(path, sizeof path, "%s/%s", settings.certificates, name);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        wrong("no file %s", path);
+    size_t size = fread(text, 1, sizeof text, file);
+    fclose(file);
+    if (zmq_setsockopt(socket, option, text, size))
+        wrong("option %d", option);
+}
+
+static void use_tls(void *socket, int server)
+{
+    if (!server) {
+        set_file(socket, WSS_TRUST_PEM, "authority.pem");
+        return;
+    }
+    set_file(socket, WSS_CERT_PEM, "server.pem");
+    set_file(socket, WSS_KEY_PEM, "server.key.pem");
 }
 
 static void *new_socket(int type, int binds)
@@ -46,6 +72,8 @@ static void *new_socket(int type, int binds)
     }
     if (settings.curve)
         use_curve(socket, binds);
+    if (strncmp(settings.endpoint, "tls:", 4) == 0)
+        use_tls(socket, binds);
     if (type == ZMQ_REQ) {
         set_int(socket, ZMQ_REQ_RELAXED, 1);
         set_int(socket, ZMQ_REQ_CORRELATE, 1);

@@ -18,7 +18,8 @@ struct kind {
 /* The command line: NAME=VALUE words. */
 struct settings {
     const struct kind *kind;
-    const char *role, *endpoint, *bind_side;
+    /* The folder has PEM files, for TLS. */
+    const char *role, *endpoint, *bind_side, *certificates;
     int seconds, hwm, heartbeat_ivl_ms, heartbeat_timeout_ms, unordered, churn, handover, curve, linger_ms, most_bytes;
     unsigned seed;
 };

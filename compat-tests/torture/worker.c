@@ -96,6 +96,8 @@ static void read_word(const char *word)
         settings.endpoint = word + 9;
     else if (strncmp(word, "bind=", 5) == 0)
         settings.bind_side = word + 5;
+    else if (strncmp(word, "certificates=", 13) == 0)
+        settings.certificates = word + 13;
     else
         wrong("what is %s?", word);
 }

@@ -1,9 +1,9 @@
-"""One side of a conversation over ws://, on whatever libzmq.so.5 the loader finds.
+"""One side of a conversation over ws:// or another transport, on whatever libzmq.so.5 the loader finds.
 
     peer.py ask|echo|publish|subscribe bind|connect ENDPOINT null|plain|curve
 
 Prints its endpoint, and "done" once everything was as it should be. Where CURVE is spoken, who binds makes the keys and
-prints the public one behind its endpoint; who connects is given it behind the mechanism, as curve:KEY.
+prints the public one behind its endpoint; who connects is given it behind the mechanism, as curve:KEY. Over tls:// both sides show certificates of the authority in tests/tls.
 """
 
 import ctypes
@@ -19,6 +19,8 @@ DEALER, REP, ROUTER, SUB, XPUB = 5, 4, 6, 2, 9
 SUBSCRIBE, SNDHWM, RCVHWM = 6, 23, 24
 PLAIN_SERVER, PLAIN_USERNAME, PLAIN_PASSWORD = 44, 45, 46
 CURVE_SERVER, CURVE_PUBLICKEY, CURVE_SECRETKEY, CURVE_SERVERKEY = 47, 48, 49, 50
+WSS_KEY_PEM, WSS_CERT_PEM, WSS_TRUST_PEM, WSS_HOSTNAME, CLIENT_TRUST_PEM = 103, 104, 105, 106, 0x46000020
+CERTIFICATES = Path(__file__).resolve().parents[2] / "tests" / "tls"
 TIMEOUT_MS = 30_000
 TYPES = {"ask": DEALER, "echo": ROUTER, "publish": XPUB, "subscribe": SUB}
 SIZES = [0, 1, 60, 123, 124, 125, 126, 127, 253, 254, 255, 256, 5000, 8192, 65_533, 65_534, 65_535, 65_536, 300_000]
@@ -32,6 +34,8 @@ def main(role, way, endpoint, security):
         authenticator = opened(context, REP)
         authenticator.bind("inproc://zeromq.zap.01")
         threading.Thread(target=authenticate_one, args=(authenticator,)).start()
+    if endpoint.startswith("tls:"):
+        certify(socket, way)
     key = secure(socket, way, *security.split(":", 1))
     if role == "subscribe":
         socket.set(SUBSCRIBE, b"news")
@@ -50,6 +54,15 @@ def opened(context, kind):
     for option in (SNDHWM, RCVHWM):
         socket.set_int(option, 0)
     return socket
+
+
+def certify(socket, way):
+    name, trust = ("server", CLIENT_TRUST_PEM) if way == "bind" else ("client", WSS_TRUST_PEM)
+    files = {WSS_CERT_PEM: f"{name}.pem", WSS_KEY_PEM: f"{name}.key.pem", trust: "authority.pem"}
+    for option, file in files.items():
+        socket.set(option, (CERTIFICATES / file).read_bytes())
+    if way == "connect":
+        socket.set(WSS_HOSTNAME, b"server.ferrozmq.test")
 
 
 def secure(socket, way, mechanism, server_key=""):
