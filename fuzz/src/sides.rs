@@ -127,7 +127,7 @@ impl Authenticator {
             Authenticator::Absent => opening.zap_unavailable(),
             Authenticator::Says(status) => {
                 let metadata = vec![("Hello".to_owned(), b"World".to_vec())];
-                opening.zap_reply(ZapReply { status, user_id: b"ann".to_vec(), metadata })
+                opening.zap_reply(ZapReply { status, text: Vec::new(), user_id: b"ann".to_vec(), metadata })
             }
         }
     }

@@ -70,6 +70,8 @@ impl fmt::Debug for ZapRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZapReply {
     pub status: ZapStatus,
+    /// For people.
+    pub text: Vec<u8>,
     /// `zmq_msg_gets` calls it "User-Id".
     pub user_id: Vec<u8>,
     /// Further properties of the peer; their names differ.
@@ -90,7 +92,7 @@ impl ZapReply {
     /// Reads the seven frames of a reply: the empty one, version, request id, status code, status text, user
     /// id, metadata. Fails with the `ZMQ_PROTOCOL_ERROR_ZAP_*` that libzmq uses.
     pub fn parse(frames: &[impl AsRef<[u8]>]) -> Result<ZapReply, Failure> {
-        let [empty, version, request_id, status, _text, user_id, metadata] = frames else {
+        let [empty, version, request_id, status, text, user_id, metadata] = frames else {
             return Err(Failure::ZAP_MALFORMED_REPLY);
         };
         if !empty.as_ref().is_empty() {
@@ -104,7 +106,8 @@ impl ZapReply {
         }
         let status = ZapStatus::parse(status.as_ref()).ok_or(Failure::ZAP_INVALID_STATUS_CODE)?;
         let metadata = properties::collect(metadata.as_ref()).map_err(|_| Failure::ZAP_INVALID_METADATA)?;
-        Ok(ZapReply { status, user_id: user_id.as_ref().to_vec(), metadata })
+        let (text, user_id) = (text.as_ref().to_vec(), user_id.as_ref().to_vec());
+        Ok(ZapReply { status, text, user_id, metadata })
     }
 
     /// The properties of an accepted peer, or the status with which it is refused.
@@ -178,7 +181,7 @@ mod tests {
     fn a_reply_is_read() {
         let reply = ZapReply::parse(&GOOD).unwrap();
         assert_eq!(reply.status, ZapStatus::Success);
-        assert_eq!(reply.user_id, b"ann");
+        assert_eq!((reply.text.as_slice(), reply.user_id.as_slice()), (&b"OK"[..], &b"ann"[..]));
         assert_eq!(reply.metadata, [("Hello".to_owned(), b"World".to_vec())]);
     }
 

@@ -35,6 +35,7 @@ pub fn curve(request: &ZapRequest, clients: &Clients) -> ZapReply {
     };
     ZapReply {
         status: ZapStatus::Success,
+        text: Vec::new(),
         user_id: user_id.into_bytes(),
         metadata: vec![(FINGERPRINT.to_owned(), fingerprint.into_bytes())],
     }
@@ -42,7 +43,12 @@ pub fn curve(request: &ZapRequest, clients: &Clients) -> ZapReply {
 
 /// The answer that lets a peer not in.
 pub fn refuse(status: ZapStatus) -> ZapReply {
-    ZapReply { status, user_id: Vec::new(), metadata: Vec::new() }
+    let text: &[u8] = match status {
+        ZapStatus::AuthenticationFailure => b"not among those that the security file lets in",
+        ZapStatus::TemporaryError => b"the security file is at fault",
+        _ => b"",
+    };
+    ZapReply { status, text: text.to_vec(), user_id: Vec::new(), metadata: Vec::new() }
 }
 
 #[cfg(test)]

@@ -9,6 +9,21 @@ use crate::errno::{Errno, Result};
 use crate::options::{Mechanism, SocketOptions};
 use crate::session::SocketLink;
 use crate::session::monitor_events::{Endpoints, event};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a socket has let a peer in on less than it should ask of one.
+#[derive(Default)]
+pub struct Fallbacks {
+    /// Any I/O thread sets and reads it. It orders nothing; so Relaxed.
+    some: AtomicBool,
+}
+
+impl Fallbacks {
+    /// Notes one. `true`: it is the socket's first.
+    pub fn is_first(&self) -> bool {
+        !self.some.swap(true, Ordering::Relaxed)
+    }
+}
 
 /// Whether a record would be heard.
 pub fn is_wanted(owner: &SocketLink) -> bool {
@@ -63,21 +78,34 @@ pub fn tell_key_change(
 /// A connection of an address that is refused for a while was closed as soon as it was accepted.
 pub fn tell_ban(owner: &SocketLink, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) {
     tell(owner, endpoints, || Record {
-        outcome: Some(Outcome::Refused),
-        status: Some(Errno::ACCES.0.unsigned_abs()),
         reason: b"too many failed handshakes".to_vec(),
-        ..of_peer(Event::Ban, options, endpoints, peer_address)
+        ..of_turned_away(Event::Ban, options, endpoints, peer_address)
     });
 }
 
 /// A connection was closed as soon as it was accepted, since the security file keeps its address out.
 pub fn tell_kept_out(owner: &SocketLink, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) {
     tell(owner, endpoints, || Record {
-        outcome: Some(Outcome::Refused),
-        status: Some(Errno::ACCES.0.unsigned_abs()),
         reason: b"the security file keeps this address out".to_vec(),
-        ..of_peer(Event::Denial, options, endpoints, peer_address)
+        ..of_turned_away(Event::Denial, options, endpoints, peer_address)
     });
+}
+
+fn of_turned_away(
+    event: Event,
+    options: &SocketOptions,
+    endpoints: &Endpoints,
+    peer_address: &str,
+) -> Record {
+    Record {
+        outcome: Some(Outcome::Refused),
+        direction: Some(Direction::In),
+        endpoint: endpoints.local.clone(),
+        peer: peer_address.to_owned(),
+        port: port_of(&endpoints.remote),
+        status: Some(Errno::ACCES.0.unsigned_abs()),
+        ..of_socket(event, options)
+    }
 }
 
 /// What is known of a socket before a peer is there.
@@ -89,26 +117,16 @@ fn of_socket(event: Event, options: &SocketOptions) -> Record {
     }
 }
 
-/// What is known of a connection before a byte is exchanged.
-fn of_peer(event: Event, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) -> Record {
-    Record {
-        direction: Some(if endpoints.bound { Direction::In } else { Direction::Out }),
-        endpoint: endpoints.identifier().to_owned(),
-        peer: peer_address.to_owned(),
-        port: port_of(&endpoints.remote),
-        ..of_socket(event, options)
-    }
-}
-
 /// The port in an endpoint of a transport over TCP.
-fn port_of(endpoint: &str) -> Option<u16> {
+pub fn port_of(endpoint: &str) -> Option<u16> {
     let (scheme, rest) = endpoint.split_once("://")?;
     let authority = rest.split('/').next()?;
     let port = authority.rsplit_once(':')?.1;
     if matches!(scheme, "tcp" | "ws" | "wss" | "tls") { port.parse().ok() } else { None }
 }
 
-fn name_of(mechanism: Mechanism) -> &'static str {
+/// As ZMTP has it.
+pub fn name_of(mechanism: Mechanism) -> &'static str {
     match mechanism {
         Mechanism::Null => "NULL",
         Mechanism::Plain => "PLAIN",
@@ -117,7 +135,8 @@ fn name_of(mechanism: Mechanism) -> &'static str {
     }
 }
 
-fn text_of(errno: Errno) -> Vec<u8> {
+/// The text of an error, without its number.
+pub fn text_of(errno: Errno) -> Vec<u8> {
     match errno.own_text() {
         Some(text) => text.to_bytes().to_vec(),
         None => {

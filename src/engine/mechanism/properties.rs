@@ -100,6 +100,7 @@ impl PeerProperties {
             routing_id: self.routing_id,
             socket_type: self.socket_type,
             properties: known.properties,
+            public_key: None,
             phantom_subscription: false,
             codec,
         };

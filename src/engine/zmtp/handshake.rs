@@ -201,6 +201,7 @@ impl AwaitRoutingId {
             routing_id: if config.recv_routing_id { std::mem::take(&mut *body) } else { Vec::new() },
             socket_type: None,
             properties: Vec::new(),
+            public_key: None,
             phantom_subscription: self.unversioned && publishes,
             codec: Codec::Clear,
         }))

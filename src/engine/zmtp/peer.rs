@@ -1,6 +1,7 @@
 //! The facts about the other side: from its greeting, and after the handshake.
 
 use super::Version;
+use crate::crypto::PublicKey;
 use crate::engine::Codec;
 
 /// The peer of a connection.
@@ -17,6 +18,8 @@ pub struct Peer {
     /// The authenticator's properties, "User-Id" first; then all that the peer sent, including the two above.
     /// Their names differ.
     pub properties: Vec<(String, Vec<u8>)>,
+    /// Of a client of CURVE, which has proved it to be its own.
+    pub public_key: Option<PublicKey>,
     /// It will never send a subscription, as a ZMTP 1.0 peer without a greeting, although this socket is PUB
     /// or XPUB. It counts as subscribed to everything: the pipe gets a subscription to the empty topic right
     /// after the routing id.

@@ -128,6 +128,7 @@ fn peer(version: Version, routing_id: &[u8]) -> Peer {
         routing_id: routing_id.to_vec(),
         socket_type: None,
         properties: Vec::new(),
+        public_key: None,
         phantom_subscription: false,
         codec: Codec::Clear,
     }

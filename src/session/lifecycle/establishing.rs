@@ -89,6 +89,7 @@ impl Establishing<'_> {
                 Outcome::DriveOn | Outcome::Ask(_) => {}
                 Outcome::Denied(status) => {
                     self.note_denial(cx, status);
+                    self.events.record(&handshaking.trail, |trail| trail.denied(status));
                     if status == ZapStatus::AuthenticationFailure {
                         denied(cx.now_ms());
                     }
@@ -109,6 +110,9 @@ impl Establishing<'_> {
 
     /// Asks the authenticator about the peer.
     fn ask(&self, request: &ZapRequest, handshaking: &mut Handshaking, now_ms: u64) -> Outcome {
+        if let Some(trail) = &mut handshaking.trail {
+            trail.ask(request);
+        }
         let subject = handshaking.peer_subject();
         let properties = subject.map(|subject| Metadata::new([subject_property(subject)]));
         let asked = Zap::ask(self.authenticators, self.remote, request, properties);

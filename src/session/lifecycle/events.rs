@@ -1,10 +1,13 @@
-//! What a session tells its socket's monitor, and under which endpoints.
+//! What a session tells its socket's monitor and the audit trail, and under which endpoints.
 
-use crate::engine::Failure;
+use crate::audit::{self, Record};
+use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
-use crate::session::SocketLink;
+use crate::session::lifecycle::handshake_trail::{self, HandshakeTrail};
+use crate::session::lifecycle::handshaking::Handshaking;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
+use crate::session::{SocketLink, trail};
 use crate::sys::log::Notice;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -13,11 +16,13 @@ use std::sync::Arc;
 pub struct SessionEvents {
     owner: Arc<SocketLink>,
     endpoints: Endpoints,
+    /// What the audit trail has of the peer, once that is in.
+    admitted: Option<Box<Record>>,
 }
 
 impl SessionEvents {
     pub fn new(owner: Arc<SocketLink>, endpoints: Endpoints) -> SessionEvents {
-        SessionEvents { owner, endpoints }
+        SessionEvents { owner, endpoints, admitted: None }
     }
 
     pub fn endpoints(&self) -> &Endpoints {
@@ -44,21 +49,54 @@ impl SessionEvents {
         self.tell(event::CLOSED, descriptor_value(fd));
     }
 
-    /// A handshake has ended. `denied`: by the authenticator, and that has been told.
-    pub fn handshake_ended(&self, reason: Reason, denied: bool, fd: RawFd) {
+    /// A handshake has ended. Where the authenticator has denied the peer, that has been told.
+    pub fn handshake_ended(&self, reason: Reason, handshaking: &Handshaking) {
+        if !handshaking.denied {
+            self.record(&handshaking.trail, |trail| trail.failed(reason, handshaking.zap.is_some()));
+        }
         match reason {
-            Reason::Stream(_) | Reason::Own(_) | Reason::Timeout if denied => {}
+            Reason::Stream(_) | Reason::Own(_) | Reason::Timeout if handshaking.denied => {}
             Reason::Stream(errno) | Reason::Own(errno) => self.failed_without_detail(errno),
             Reason::Timeout => self.failed_without_detail(Errno::TIMEDOUT),
             Reason::Protocol(failure) => self.failed(failure),
         }
-        self.tell(event::DISCONNECTED, descriptor_value(fd));
+        self.tell(event::DISCONNECTED, descriptor_value(handshaking.raw_fd()));
+    }
+
+    /// A trail for a handshake that begins, if one is wanted.
+    pub fn trail(&self, config: &Config) -> Option<Box<HandshakeTrail>> {
+        let wanted = trail::is_wanted(&self.owner);
+        wanted.then(|| Box::new(HandshakeTrail::begin(config, &self.endpoints)))
+    }
+
+    pub fn record(&self, trail: &Option<Box<HandshakeTrail>>, make: impl FnOnce(&HandshakeTrail) -> Record) {
+        if let Some(trail) = trail {
+            trail::tell(&self.owner, &self.endpoints, || make(trail));
+        }
+    }
+
+    /// A handshake has succeeded. That less was asked of a peer than the socket should ask is told of the socket's first.
+    pub fn admitted(&mut self, trail: Option<Box<HandshakeTrail>>, peer: Option<&Peer>) {
+        self.admitted = None;
+        let (Some(trail), Some(peer)) = (trail, peer) else { return };
+        let admitted = trail.admitted(peer);
+        if trail.lack(peer).is_some() && self.owner.fallbacks.is_first() {
+            let fallback = || Record { event: audit::Event::Fallback, ..admitted.clone() };
+            trail::tell(&self.owner, &self.endpoints, fallback);
+        }
+        trail::tell(&self.owner, &self.endpoints, || admitted.clone());
+        self.admitted = Some(Box::new(admitted));
     }
 
     /// A connection has ended. `has_mechanism`: the peers had agreed on one.
     pub fn connection_ended(&self, reason: Reason, has_mechanism: bool, fd: RawFd) {
         match reason {
-            Reason::Protocol(failure) => self.failed(failure),
+            Reason::Protocol(failure) => {
+                if let Some(admitted) = &self.admitted {
+                    trail::tell(&self.owner, &self.endpoints, || handshake_trail::broken(admitted, failure));
+                }
+                self.failed(failure);
+            }
             // Programs know this from libzmq: where no mechanism was agreed on, the handshake counts as failed at the end.
             Reason::Stream(errno) if !has_mechanism => self.failed_without_detail(errno),
             Reason::Stream(_) | Reason::Own(_) | Reason::Timeout => {}

@@ -4,6 +4,7 @@ use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Opening, Peer, Progress, Security};
 use crate::errno::Errno;
 use crate::session::connection::tls_stream::{self, Tunnel};
+use crate::session::lifecycle::handshake_trail::HandshakeTrail;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::zap::Zap;
 use crate::transport::Layers;
@@ -37,6 +38,8 @@ pub struct Handshaking {
     pub zap: Option<Zap>,
     /// The authenticator has said no, and that has been told: the end of the stream is no news.
     pub denied: bool,
+    /// What the audit trail is to have of it.
+    pub trail: Option<Box<HandshakeTrail>>,
 }
 
 /// A stream on which the peers have introduced themselves.
@@ -105,7 +108,12 @@ impl Handshaking {
             drained: false,
             zap: None,
             denied: false,
+            trail: None,
         })
+    }
+
+    pub fn recorded_in(self, trail: Option<Box<HandshakeTrail>>) -> Handshaking {
+        Handshaking { trail, ..self }
     }
 
     /// The subject of the certificate that the peer has shown.
@@ -144,6 +152,9 @@ impl Handshaking {
     pub fn drive(&mut self) -> Outcome {
         if let Some(reply) = self.zap.as_mut().and_then(Zap::reply) {
             self.zap = None;
+            if let (Some(trail), Ok(reply)) = (&mut self.trail, &reply) {
+                trail.hear(reply);
+            }
             let progress = reply.and_then(|reply| self.handshake.zap_reply(reply));
             if let Some(outcome) = self.outcome(progress, Vec::new()) {
                 return outcome;
@@ -180,6 +191,9 @@ impl Handshaking {
 
     /// There is no authenticator to ask about the peer.
     pub fn zap_unavailable(&mut self) -> Option<Outcome> {
+        if let Some(trail) = &mut self.trail {
+            trail.find_no_authenticator();
+        }
         let progress = self.handshake.zap_unavailable();
         self.outcome(progress, Vec::new())
     }

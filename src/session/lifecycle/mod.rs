@@ -8,6 +8,7 @@ pub(in crate::session) mod data_phase;
 pub(in crate::session) mod delivery_wait;
 pub(in crate::session) mod establishing;
 pub(in crate::session) mod events;
+pub(in crate::session) mod handshake_trail;
 pub(in crate::session) mod handshaking;
 pub mod listener;
 pub(in crate::session) mod reason;

@@ -254,7 +254,12 @@ impl Session {
                 Ok(Config::new(&self.socket.options, security, &self.peer_address))
             }
         };
-        match config.and_then(|config| Handshaking::new(fd, for_room, &self.layers, config)) {
+        let handshaking = config.and_then(|config| {
+            let trail = self.events.trail(&config);
+            Handshaking::new(fd, for_room, &self.layers, config)
+                .map(|handshaking| handshaking.recorded_in(trail))
+        });
+        match handshaking {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
             Err(_) => {
                 self.events.closed(raw_fd);
@@ -283,7 +288,10 @@ impl Session {
             Progress::Wait => {}
             Progress::Over(reason) => self.disconnected(cx, reason),
             Progress::Done(introduction) => {
-                if let Stage::Handshaking(handshaking) = std::mem::replace(&mut self.stage, Stage::Waiting) {
+                if let Stage::Handshaking(mut handshaking) =
+                    std::mem::replace(&mut self.stage, Stage::Waiting)
+                {
+                    self.events.admitted(handshaking.trail.take(), introduction.peer.as_ref());
                     self.establish(cx, handshaking.into_stream(), introduction);
                 }
             }
@@ -389,7 +397,7 @@ impl Session {
                 if self.connecter.is_none() && handshaking.is_the_peers_fault(reason) {
                     self.socket.owner.ban_list.failed(&self.peer_address, cx.now_ms());
                 }
-                self.events.handshake_ended(reason, handshaking.denied, handshaking.raw_fd());
+                self.events.handshake_ended(reason, &handshaking);
                 let refused = handshaking.denied || matches!(reason, Reason::Protocol(_));
                 if let Some(connecter) = self.connecter.as_mut().filter(|_| refused) {
                     connecter.refused();

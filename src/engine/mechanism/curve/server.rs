@@ -13,6 +13,7 @@ use crate::engine::codec::Codec;
 use crate::engine::mechanism::properties::{self, Authenticated, PeerProperties};
 use crate::engine::mechanism::{Mechanism, Step, Turn, admit, error};
 use crate::engine::zap::{ZapReply, ZapRequest};
+use crate::engine::zmtp::peer::Peer;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -53,6 +54,7 @@ pub struct Denied(());
 struct Known {
     /// The key of the short-term key pairs.
     key: SharedKey,
+    client: PublicKey,
     /// The client's counter.
     theirs: u64,
     peer: PeerProperties,
@@ -114,7 +116,7 @@ impl AwaitInitiate {
         let key = SharedKey::new(&client, &secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         let initiate = envelope.open(&key, &secret, &client, &self.pair)?;
         let peer = PeerProperties::parse(&initiate.metadata, turn.config).map_err(Failure::Errno)?;
-        let known = Known { key, theirs: self.theirs, peer };
+        let known = Known { key, client: initiate.client, theirs: self.theirs, peer };
         let zap = &turn.config.zap;
         // Enforcement without a domain gives the authenticator nothing to check: only encryption, as in
         // libzmq.
@@ -135,7 +137,8 @@ impl Known {
         ready::append(turn.out, &self.key, &Ready { counter: READY_COUNTER, metadata })?;
         let counters = Counters { ours: READY_COUNTER, theirs: self.theirs };
         let codec = Codec::curve(CurveCodec::of_server(&self.key, counters, turn.version));
-        Ok(Step::Ready(self.peer.into_peer(turn, told, codec)))
+        let peer = self.peer.into_peer(turn, told, codec);
+        Ok(Step::Ready(Peer { public_key: Some(self.client), ..peer }))
     }
 }
 

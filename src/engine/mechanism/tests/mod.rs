@@ -29,7 +29,7 @@ pub fn body(append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 /// The replies of an authenticator.
 pub fn reply(status: ZapStatus) -> ZapReply {
     let metadata = vec![("Hello".to_owned(), b"World".to_vec())];
-    ZapReply { status, user_id: b"ann".to_vec(), metadata }
+    ZapReply { status, text: Vec::new(), user_id: b"ann".to_vec(), metadata }
 }
 
 /// Every side of every mechanism, and the mechanism's name; NULL first.

@@ -1,0 +1,239 @@
+//! What the audit trail has of a handshake: it gathers what becomes known, and words the end.
+
+use crate::audit::{Direction, Event, Outcome, Record};
+use crate::crypto::fingerprint;
+use crate::engine::zmtp::Version;
+use crate::engine::{Config, Failure, Peer, Security, ZapReply, ZapRequest, ZapStatus};
+use crate::errno::Errno;
+use crate::session::lifecycle::reason::Reason;
+use crate::session::monitor_events::Endpoints;
+use crate::session::trail::{name_of, port_of, text_of};
+use std::time::Instant;
+
+/// The property in which a peer tells its routing id.
+const IDENTITY: &str = "Identity";
+const USER_ID: &str = "User-Id";
+
+/// One handshake. There is one only where a record is wanted.
+pub struct HandshakeTrail {
+    began: Instant,
+    known: Record,
+    /// The authenticator's words, with a refusal.
+    text: Vec<u8>,
+    /// The peer was to be authenticated, and there is no authenticator.
+    unasked: bool,
+}
+
+impl HandshakeTrail {
+    pub fn begin(config: &Config, endpoints: &Endpoints) -> HandshakeTrail {
+        let key = match &config.security {
+            Security::CurveClient(keys) => Some(fingerprint(keys.server.as_bytes())),
+            _ => None,
+        };
+        let known = Record { key, ..of_connection(Event::Authentication, config, endpoints) };
+        HandshakeTrail { began: Instant::now(), known, text: Vec::new(), unasked: false }
+    }
+
+    /// The authenticator is to be asked. A password is among the credentials, and stays there.
+    pub fn ask(&mut self, request: &ZapRequest) {
+        let credential = request.credentials.first().map(|credential| credential.as_slice());
+        match (request.mechanism, credential) {
+            ("CURVE", Some(key)) => self.known.key = Some(fingerprint(key)),
+            (_, Some(user)) => self.known.user = user.to_vec(),
+            (_, None) => {}
+        }
+    }
+
+    /// There is none.
+    pub fn find_no_authenticator(&mut self) {
+        self.unasked = true;
+    }
+
+    pub fn hear(&mut self, reply: &ZapReply) {
+        self.known.status = Some(reply.status.code().unsigned_abs());
+        self.text.clone_from(&reply.text);
+    }
+
+    /// The handshake has succeeded.
+    pub fn admitted(&self, peer: &Peer) -> Record {
+        let property = |wanted: &str| {
+            let found = peer.properties.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let versed = peer.version >= Version::V3_0;
+        Record {
+            outcome: Some(Outcome::Ok),
+            mechanism: self.known.mechanism.filter(|_| versed),
+            key: peer.public_key.as_ref().map(|key| fingerprint(key.as_bytes())).or(self.known.key.clone()),
+            user: property(USER_ID),
+            routing_id: property(IDENTITY),
+            reason: self.lack(peer).unwrap_or_default().as_bytes().to_vec(),
+            ..self.at_end(Event::Authentication)
+        }
+    }
+
+    /// On what less than was asked for the peer was let in, if it was.
+    pub fn lack(&self, peer: &Peer) -> Option<&'static str> {
+        match self.known.mechanism {
+            _ if peer.version < Version::V3_0 => Some("the peer speaks a version of ZMTP without mechanisms"),
+            Some("CURVE") if self.unasked => Some("no authenticator is bound: any key is let in"),
+            _ if self.unasked => Some("no authenticator is bound: any peer is let in"),
+            _ => None,
+        }
+    }
+
+    /// The authenticator has turned the peer away.
+    pub fn denied(&self, status: ZapStatus) -> Record {
+        let mut reason = b"refused by the authenticator".to_vec();
+        if !self.text.is_empty() {
+            reason.extend_from_slice(b": ");
+            reason.extend_from_slice(&self.text);
+        }
+        let status = Some(status.code().unsigned_abs());
+        Record { outcome: Some(Outcome::Denied), status, reason, ..self.at_end(Event::Denial) }
+    }
+
+    /// The handshake has failed. `waits`: the authenticator had been asked and had not answered.
+    pub fn failed(&self, reason: Reason, waits: bool) -> Record {
+        let (status, reason) = match reason {
+            Reason::Timeout if waits => (Errno::TIMEDOUT.0, b"the authenticator does not answer".to_vec()),
+            reason => words(reason),
+        };
+        let status = Some(status.unsigned_abs());
+        Record { outcome: Some(Outcome::Denied), status, reason, ..self.at_end(Event::Denial) }
+    }
+
+    fn at_end(&self, event: Event) -> Record {
+        let now = Record::new(event);
+        Record { event, time: now.time, duration: Some(self.began.elapsed()), ..self.known.clone() }
+    }
+}
+
+/// The peer, which was `admitted`, has broken the protocol since.
+pub fn broken(admitted: &Record, failure: Failure) -> Record {
+    let (status, reason) = words(Reason::Protocol(failure));
+    let (status, outcome) = (Some(status.unsigned_abs()), Some(Outcome::Denied));
+    let Record { event, time, .. } = Record::new(Event::Denial);
+    Record { event, time, outcome, status, reason, duration: None, ..admitted.clone() }
+}
+
+/// What is known of a connection before a byte is exchanged.
+fn of_connection(event: Event, config: &Config, endpoints: &Endpoints) -> Record {
+    Record {
+        direction: Some(if endpoints.bound { Direction::In } else { Direction::Out }),
+        endpoint: endpoints.identifier().to_owned(),
+        peer: String::from_utf8_lossy(&config.zap.peer_address).into_owned(),
+        port: port_of(&endpoints.remote),
+        domain: config.zap.domain.clone(),
+        mechanism: Some(name_of(config.security.mechanism())),
+        ..Record::new(event)
+    }
+}
+
+/// The number and the words for the end of a connection.
+fn words(reason: Reason) -> (i32, Vec<u8>) {
+    match reason {
+        Reason::Timeout => (Errno::TIMEDOUT.0, b"the handshake took too long".to_vec()),
+        Reason::Stream(Errno::PIPE | Errno::CONNRESET) => {
+            (Errno::PIPE.0, b"the peer has hung up in the handshake".to_vec())
+        }
+        Reason::Stream(Errno::NOBUFS) => {
+            (Errno::NOBUFS.0, b"ended to make room for other handshakes".to_vec())
+        }
+        Reason::Stream(errno) | Reason::Own(errno) => (errno.0, text_of(errno)),
+        Reason::Protocol(Failure::NO_AUTHENTICATOR) => {
+            (Errno::FAULT.0, b"no authenticator is bound, and one is demanded".to_vec())
+        }
+        Reason::Protocol(Failure::NoDetail(errno) | Failure::Own(errno)) => (errno.0, text_of(errno)),
+        Reason::Protocol(Failure::Errno(errno)) => {
+            (errno.0, [b"the peer has broken the protocol: ", &*text_of(errno)].concat())
+        }
+        Reason::Protocol(Failure::Auth(status)) => (status, b"refused by the peer".to_vec()),
+        Reason::Protocol(failure @ Failure::Protocol(code)) => {
+            (code, of_protocol(failure).as_bytes().to_vec())
+        }
+    }
+}
+
+/// The words for a `ZMQ_PROTOCOL_ERROR_*`.
+fn of_protocol(failure: Failure) -> &'static str {
+    match failure {
+        Failure::MECHANISM_MISMATCH => "the peer has another mechanism",
+        Failure::CRYPTOGRAPHIC => "a key is wrong, or bytes were changed on the way",
+        Failure::KEY_EXCHANGE => "the client vouches for another connection",
+        Failure::INVALID_SEQUENCE => "a command came twice or too late",
+        Failure::UNEXPECTED_COMMAND => "the peer sends a command that has no place here",
+        Failure::INVALID_METADATA => "the peer's properties are malformed, or do not suit this socket",
+        Failure::WS_UNSPECIFIED => "the upgrade to WebSocket has failed",
+        failure if failure.is_the_peers() => "the peer has broken the protocol",
+        _ => "the authenticator's reply is malformed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::options::{SocketOptions, SocketType};
+    use zeroize::Zeroizing;
+
+    fn trail(security: Security) -> HandshakeTrail {
+        let config = Config::new(&SocketOptions::new(SocketType::Rep), security, "10.0.0.9");
+        let (local, remote) = ("tcp://10.0.0.1:5555".into(), "tcp://10.0.0.9:50112".into());
+        HandshakeTrail::begin(&config, &Endpoints { local, remote, bound: true })
+    }
+
+    fn text(bytes: &[u8]) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    /// A password is nowhere in a record, whoever may read it.
+    #[test]
+    fn a_refused_name_is_recorded_without_its_password() {
+        let mut trail = trail(Security::PlainServer);
+        let credentials = [&b"ann"[..], b"secret"].map(|text| Zeroizing::new(text.to_vec())).to_vec();
+        trail.ask(&ZapRequest {
+            domain: Vec::new(),
+            address: Vec::new(),
+            routing_id: Vec::new(),
+            mechanism: "PLAIN",
+            credentials,
+        });
+        let status = ZapStatus::AuthenticationFailure;
+        trail.hear(&ZapReply {
+            status,
+            text: b"No access".to_vec(),
+            user_id: Vec::new(),
+            metadata: Vec::new(),
+        });
+        let record = trail.denied(status);
+        assert_eq!((record.user.as_slice(), record.status), (&b"ann"[..], Some(400)));
+        assert_eq!((record.peer.as_str(), record.port), ("10.0.0.9", Some(50112)));
+        assert_eq!(text(&record.reason), "refused by the authenticator: No access");
+        assert!(!format!("{record:?}").contains("secret"));
+    }
+
+    #[test]
+    fn each_end_has_a_number_and_words() {
+        let trail = trail(Security::Null);
+        let failures = [
+            (Failure::MECHANISM_MISMATCH, 0x1100_0002, "the peer has another mechanism"),
+            (Failure::MALFORMED_HELLO, 0x1000_0013, "the peer has broken the protocol"),
+            (Failure::ZAP_BAD_VERSION, 0x2000_0003, "the authenticator's reply is malformed"),
+            (Failure::WS_UNSPECIFIED, 0x3000_0000, "the upgrade to WebSocket has failed"),
+            (Failure::NO_AUTHENTICATOR, 14, "no authenticator is bound, and one is demanded"),
+            (Failure::Auth(400), 400, "refused by the peer"),
+            (Failure::SILENT, 71, "the peer has broken the protocol: Protocol error"),
+        ];
+        for (failure, status, words) in failures {
+            let record = trail.failed(Reason::Protocol(failure), false);
+            assert_eq!((record.status, text(&record.reason)), (Some(status), words));
+        }
+        let timeouts = [false, true].map(|waits| trail.failed(Reason::Timeout, waits));
+        assert_eq!(timeouts.each_ref().map(|record| record.status), [Some(110); 2]);
+        assert_eq!(text(&timeouts[0].reason), "the handshake took too long");
+        assert_eq!(text(&timeouts[1].reason), "the authenticator does not answer");
+        let record = trail.failed(Reason::Stream(Errno::CONNRESET), false);
+        assert_eq!(text(&record.reason), "the peer has hung up in the handshake");
+    }
+}
