@@ -34,6 +34,15 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Who a server says the key's owner is, whatever the file is called.
+    pub fn name(name: &str) -> Result<Metadata, Failure> {
+        Metadata::parse(&format!("name={name}"))
+    }
+
+    pub fn is_name(&self) -> bool {
+        self.name == "name"
+    }
+
     /// From `NAME=VALUE`. Both readers must find the same in it, so names and values that one of them takes apart are refused.
     pub fn parse(text: &str) -> Result<Metadata, Failure> {
         let refuse = |why: &str| Err(Failure::new(format!("--metadata {text:?}: {why}")));

@@ -36,6 +36,7 @@ pub enum Command {
     Passwd(Passwd),
     Run(Run),
     Doctor(Doctor),
+    Check(Check),
     Audit(Audit),
     Completions(Completions),
     Man(Man),
@@ -148,6 +149,43 @@ pub struct Doctor {
     /// A process id, or a program that is looked for in PATH
     #[arg(value_name = "PID | PROGRAM")]
     pub subject: Option<OsString>,
+    /// Print the findings as a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const CHECK_AFTER: &str = "\
+Examples:
+  ferrozmq check /etc/ferrozmq/security.toml
+  ferrozmq check security.toml --bind 'tcp://*:5555' --socket ROUTER
+  ferrozmq check server.toml --with client.toml     are the two sides' keys in step?
+
+Exit codes:
+  0  there are no problems
+  1  there are problems: each is one line that says what to do
+  2  the file is not there, or the command line was not understood";
+
+/// Explain a security file: what endpoints would get, and what is wrong with it and with the files that it names.
+///
+/// Finds mistakes in the file, keys that cannot be read, are open to other users or do not belong together, and files and folders that
+/// other users may write to. Run it as the user that runs the program.
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_AFTER)]
+pub struct Check {
+    /// The security file
+    pub file: PathBuf,
+    /// An endpoint that a program binds; may be given several times
+    #[arg(long, short, value_name = "ENDPOINT")]
+    pub bind: Vec<String>,
+    /// An endpoint that a program connects; may be given several times
+    #[arg(long, short, value_name = "ENDPOINT")]
+    pub connect: Vec<String>,
+    /// The socket's type, as ROUTER; DEALER by default
+    #[arg(long, short, value_name = "TYPE")]
+    pub socket: Option<String>,
+    /// The other side's security file, with its keys beside it as there
+    #[arg(long, short, value_name = "FILE")]
+    pub with: Option<PathBuf>,
     /// Print the findings as a JSON object
     #[arg(long)]
     pub json: bool,

@@ -12,7 +12,11 @@ use zmq::z85;
 pub fn run(options: &Keygen) -> Result<Outcome, Failure> {
     let name = options.name.clone().unwrap_or_else(host);
     let files = Files::new(&options.out, &name)?;
-    let metadata = options.metadata.iter().map(|text| Metadata::parse(text)).collect::<Result<_, _>>()?;
+    let mut metadata =
+        options.metadata.iter().map(|text| Metadata::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    if !metadata.iter().any(Metadata::is_name) {
+        metadata.insert(0, Metadata::name(&name)?);
+    }
     let (public, secret) = keypair().map_err(|_| Failure::new("the system gives no random numbers"))?;
     // Keys of 32 bytes can be written as Z85.
     let text = |key: &[u8]| z85::encode(key).map_err(|_| Failure::new("a key of the wrong size"));

@@ -4,6 +4,7 @@
 
 mod audit;
 mod certificate;
+mod check;
 mod cli;
 mod doctor;
 mod elf;
@@ -41,6 +42,7 @@ fn carry_out(command: Command) -> Result<Outcome, Failure> {
         Command::Run(options) => run::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Audit(options) => audit::run(&options),
+        Command::Check(options) => check::run(&options),
         Command::Completions(options) => pages::completions(&options),
         Command::Man(options) => pages::man(&options),
     }

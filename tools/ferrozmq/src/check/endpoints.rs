@@ -1,0 +1,138 @@
+//! What endpoints would get.
+
+use crate::cli::Check;
+use crate::failure::Failure;
+use serde::Serialize;
+use std::fmt::{self, Display};
+use zmq::engine::zmtp::socket_type;
+use zmq::options::{Mechanism, SocketType};
+use zmq::security::Policy;
+use zmq::security::file::{Allow, Side};
+use zmq::security::rules::{Own, Scene, Terms, Verdict, decide};
+use zmq::transport::{Role, Scheme};
+
+/// What is looked at where the command line names no endpoint. The address is one of those for documentation (RFC 5737).
+const EXAMPLES: [(Role, &str); 6] = [
+    (Role::Binds, "tcp://*:5555"),
+    (Role::Binds, "tcp://127.0.0.1:5555"),
+    (Role::Connects, "tcp://127.0.0.1:5555"),
+    (Role::Connects, "tcp://192.0.2.1:5555"),
+    (Role::Binds, "ipc:///run/example"),
+    (Role::Connects, "ipc:///run/example"),
+];
+
+/// An endpoint and what it would get.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    role: &'static str,
+    endpoint: String,
+    /// `alone`, `null`, `curve` or `refused`.
+    verdict: &'static str,
+    /// The line of the rule that matches; none: the default.
+    rule: Option<usize>,
+    words: Vec<String>,
+}
+
+/// The endpoints that the command line names, or the examples.
+pub fn scenes(options: &Check) -> Result<Vec<Scene>, Failure> {
+    let socket_type = match &options.socket {
+        Some(name) => named(name)?,
+        None => SocketType::Dealer,
+    };
+    let bound = options.bind.iter().map(|endpoint| (Role::Binds, endpoint.as_str()));
+    let connected = options.connect.iter().map(|endpoint| (Role::Connects, endpoint.as_str()));
+    let mut named: Vec<(Role, &str)> = bound.chain(connected).collect();
+    if named.is_empty() {
+        named.extend(EXAMPLES);
+    }
+    named.into_iter().map(|(role, endpoint)| scene(role, endpoint, socket_type)).collect()
+}
+
+fn named(name: &str) -> Result<SocketType, Failure> {
+    let found =
+        SocketType::ALL.into_iter().find(|socket| socket_type::name(*socket).eq_ignore_ascii_case(name));
+    found.ok_or_else(|| {
+        let names: Vec<&str> = SocketType::ALL.into_iter().map(socket_type::name).collect();
+        Failure::new(format!("--socket {name}: there are {}", names.join(", ")))
+    })
+}
+
+fn scene(role: Role, endpoint: &str, socket_type: SocketType) -> Result<Scene, Failure> {
+    let parts = endpoint.split_once("://");
+    let known = parts.and_then(|(name, address)| {
+        Some((Scheme::ALL.into_iter().find(|scheme| scheme.name() == name)?, address))
+    });
+    let (scheme, address) = known
+        .ok_or_else(|| Failure::new(format!("{endpoint}: write TRANSPORT://ADDRESS, as tcp://*:5555")))?;
+    let (endpoint, address) = (endpoint.to_owned(), address.to_owned());
+    Ok(Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false })
+}
+
+pub fn row(policy: &Policy, scene: &Scene) -> Row {
+    let role = if scene.role == Role::Binds { "bind" } else { "connect" };
+    let mut row =
+        Row { role, endpoint: scene.endpoint.clone(), verdict: "alone", rule: None, words: Vec::new() };
+    match decide(policy, scene) {
+        Verdict::Alone(why) => row.words.push(why.to_owned()),
+        Verdict::Refused(fault) => {
+            row.verdict = "refused";
+            row.words.push(fault.to_string());
+        }
+        Verdict::Secured(terms) => {
+            row.rule = terms.rule;
+            row.verdict = if terms.mechanism == Mechanism::Null { "null" } else { "curve" };
+            row.words = words(scene, &terms);
+        }
+    }
+    row
+}
+
+fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
+    let settings = terms.settings;
+    let mut words = Vec::new();
+    match (terms.mechanism, terms.side) {
+        (Mechanism::Null, _) => words.push("in the clear, no authentication".to_owned()),
+        (_, Side::Server) => {
+            words.push("as server".to_owned());
+            words.extend(settings.server_key.iter().map(|key| format!("key {}", key.path.display())));
+            words.push(match &settings.allow {
+                Some(Allow::Any) => "lets in any key".to_owned(),
+                Some(Allow::Folder(folder)) => format!("lets in the keys in {}", folder.path.display()),
+                Some(Allow::Keys(keys)) => format!("lets in {} keys by fingerprint", keys.len()),
+                None => "lets in none".to_owned(),
+            });
+        }
+        (_, Side::Client) => {
+            words.push("as client".to_owned());
+            words.extend(
+                settings.server_public.iter().map(|key| format!("of the server {}", key.path.display())),
+            );
+            words.push(match &settings.client_key {
+                Some(key) => format!("key {}", key.path.display()),
+                None => "a key of its own for each process".to_owned(),
+            });
+        }
+    }
+    if let Some(address) = &terms.address {
+        words.push(format!("bound as {}://{address}", scene.scheme.name()));
+    }
+    if settings.ipc_same_user && scene.scheme == Scheme::Ipc {
+        words.push("peers of the same user alone".to_owned());
+    }
+    if scene.role == Role::Binds && !settings.addresses.are_all() {
+        words.push("not from every address".to_owned());
+    }
+    words.extend(terms.warning.as_ref().map(|warning| format!("warns: {warning}")));
+    words
+}
+
+impl Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = self.rule.map_or("the default".to_owned(), |line| format!("the rule in line {line}"));
+        write!(f, "{} {}\n    {}", self.role, self.endpoint, self.verdict.to_uppercase())?;
+        if matches!(self.verdict, "null" | "curve") {
+            write!(f, " by {rule}")?;
+        }
+        self.words.iter().try_for_each(|word| write!(f, "\n    {word}"))
+    }
+}

@@ -1,0 +1,162 @@
+//! The files that a policy names: whether they can be read, are private, fit together, and lie where no other user can change them.
+
+use super::Report;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use zmq::security::Policy;
+use zmq::security::allowed::{Folder, Owner};
+use zmq::security::certificate::Certificate;
+use zmq::security::file::{Allow, Place, Settings};
+
+/// Write permission for the group and for others.
+const OTHERS_WRITE: u32 = 0o022;
+const SECRET_SUFFIX: &str = "key_secret";
+const PUBLIC_SUFFIX: &str = "key";
+
+/// The keys in the files, by their fingerprints.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Those that this side serves with.
+    pub serves: BTreeMap<String, PathBuf>,
+    /// Those of the servers that this side connects to.
+    pub trusts: BTreeMap<String, PathBuf>,
+    /// Those that this side has as a client.
+    pub own: BTreeMap<String, PathBuf>,
+    /// Those of the clients that are let in; `None`: of any.
+    pub lets_in: Option<BTreeMap<String, String>>,
+}
+
+impl Files {
+    /// Reads all files of the default and of the rules. What is wrong with them goes to the report.
+    pub fn read(policy: &Policy, report: &mut Report) -> Files {
+        let mut files = Files { lets_in: Some(BTreeMap::new()), ..Files::default() };
+        look_at_writers(&policy.file, report);
+        let rules = policy.rules.iter().map(|rule| &rule.settings);
+        for settings in std::iter::once(&policy.default).chain(rules) {
+            files.read_settings(policy, settings, report);
+        }
+        files
+    }
+
+    fn read_settings(&mut self, policy: &Policy, settings: &Settings, report: &mut Report) {
+        for place in &settings.server_key {
+            note(secret(policy, place, report), place, &mut self.serves);
+        }
+        if let Some(place) = &settings.client_key {
+            note(secret(policy, place, report), place, &mut self.own);
+        }
+        if let Some(place) = &settings.server_public {
+            note(public(policy, place, report), place, &mut self.trusts);
+        }
+        match &settings.allow {
+            Some(Allow::Any) => self.lets_in = None,
+            Some(Allow::Keys(keys)) => {
+                let names = keys.iter().map(|key| (key.clone(), String::new()));
+                self.lets_in.iter_mut().for_each(|lets_in| lets_in.extend(names.clone()));
+            }
+            Some(Allow::Folder(place)) => self.read_folder(policy, place, report),
+            None => {}
+        }
+    }
+
+    fn read_folder(&mut self, policy: &Policy, place: &Place, report: &mut Report) {
+        look_at_writers(&place.path, report);
+        let mut folder = Folder::default();
+        let names = match folder.now(&place.path) {
+            Ok(names) => names,
+            Err(fault) => return report.add(fault.named_by(&policy.file, place.line).to_string()),
+        };
+        for fault in folder.take_news() {
+            report.add(format!("a certificate lets no client in: {fault}"));
+        }
+        if names.iter().next().is_none() {
+            report.warn(format!("{}: no certificate (*.key): no client is let in", place.path.display()));
+        }
+        let Some(lets_in) = &mut self.lets_in else { return };
+        for (key, owner) in names.iter() {
+            let name = if let Owner::Named(name) = owner { name } else { "" };
+            lets_in.insert(key.to_owned(), name.to_owned());
+        }
+    }
+}
+
+impl Report {
+    fn add(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+}
+
+fn note(certificate: Option<Certificate>, place: &Place, keys: &mut BTreeMap<String, PathBuf>) {
+    keys.extend(certificate.map(|certificate| (certificate.fingerprint(), place.path.clone())));
+}
+
+fn secret(policy: &Policy, place: &Place, report: &mut Report) -> Option<Certificate> {
+    look_at_writers(&place.path, report);
+    match Certificate::read_secret(&place.path) {
+        Ok(certificate) => {
+            look_at_public_half(&place.path, &certificate, report);
+            Some(certificate)
+        }
+        Err(fault) => {
+            report.add(fault.named_by(&policy.file, place.line).to_string());
+            None
+        }
+    }
+}
+
+fn public(policy: &Policy, place: &Place, report: &mut Report) -> Option<Certificate> {
+    look_at_writers(&place.path, report);
+    match Certificate::read_public(&place.path) {
+        Ok(certificate) => {
+            if certificate.secret.is_some() {
+                report.warn(format!(
+                    "{}: holds a secret key, of which this side needs the public half alone",
+                    place.path.display()
+                ));
+            }
+            Some(certificate)
+        }
+        Err(fault) => {
+            report.add(fault.named_by(&policy.file, place.line).to_string());
+            None
+        }
+    }
+}
+
+/// NAME.key beside NAME.key_secret is what other sides are given: it must be of the same pair.
+fn look_at_public_half(secret: &Path, certificate: &Certificate, report: &mut Report) {
+    if secret.extension().is_none_or(|suffix| suffix != SECRET_SUFFIX) {
+        return;
+    }
+    let beside = secret.with_extension(PUBLIC_SUFFIX);
+    if let Ok(public) = Certificate::read_public(&beside)
+        && public.public != certificate.public
+    {
+        let (beside, secret) = (beside.display(), secret.display());
+        report
+            .add(format!("{beside}: not the public key of {secret}: give other sides that of the same pair"));
+    }
+}
+
+/// Whoever may write to a file or into its folder decides whom the policy lets in.
+fn look_at_writers(path: &Path, report: &mut Report) {
+    let Ok(metadata) = fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode();
+    if mode & OTHERS_WRITE != 0 {
+        let path = path.display();
+        report.add(format!(
+            "{path}: other users may write to it (mode {:04o}): chmod go-w {path}",
+            mode & 0o7777
+        ));
+    }
+}
