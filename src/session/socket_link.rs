@@ -7,9 +7,8 @@ use crate::session::connection::send_rate::SendRate;
 use crate::session::connections::Connections;
 use crate::session::lifecycle::ban_list::BanList;
 use crate::session::monitor_events::Monitor;
-use crate::session::trail::Fallbacks;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Commands of other threads to a socket.
 pub enum Command {
@@ -57,6 +56,20 @@ impl SocketLink {
 
     pub fn set_linger_ms(&self, linger_ms: i32) {
         self.linger_ms.store(linger_ms, Ordering::Relaxed);
+    }
+}
+
+/// Whether a socket has let a peer in on less than it should ask of one.
+#[derive(Default)]
+pub struct Fallbacks {
+    /// Any I/O thread sets and reads it. It orders nothing; so Relaxed.
+    some: AtomicBool,
+}
+
+impl Fallbacks {
+    /// Notes one. `true`: it is the socket's first.
+    pub fn is_first(&self) -> bool {
+        !self.some.swap(true, Ordering::Relaxed)
     }
 }
 

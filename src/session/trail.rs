@@ -9,21 +9,6 @@ use crate::errno::{Errno, Result};
 use crate::options::{Mechanism, SocketOptions};
 use crate::session::SocketLink;
 use crate::session::monitor_events::{Endpoints, event};
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Whether a socket has let a peer in on less than it should ask of one.
-#[derive(Default)]
-pub struct Fallbacks {
-    /// Any I/O thread sets and reads it. It orders nothing; so Relaxed.
-    some: AtomicBool,
-}
-
-impl Fallbacks {
-    /// Notes one. `true`: it is the socket's first.
-    pub fn is_first(&self) -> bool {
-        !self.some.swap(true, Ordering::Relaxed)
-    }
-}
 
 /// Whether a record would be heard.
 pub fn is_wanted(owner: &SocketLink) -> bool {
