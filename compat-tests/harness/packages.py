@@ -10,7 +10,7 @@ from .places import Problem
 NEEDED = {
     "libzmq5": "the original libzmq that everything is compared with",
     "libzmq3-dev": "the original's header, for programs built against it",
-    "libczmq-dev": "reads the certificates that the tool makes",
+    "libczmq-dev": "reads the certificates that the tool makes, and makes a server that is secured from outside",
     "libsodium-dev": "libzmq's own test of CURVE links it",
     "libpgm-dev": "the feature pgm links it",
     "libnorm-dev": "the feature norm links it",
@@ -22,7 +22,7 @@ NEEDED = {
     "openssl": "makes certificates, and speaks TLS with tls://",
     "cmake": "checks find_package(ZeroMQ)",
     "mandoc": "checks the manual pages",
-    "iproute2": "brings up the loopback device in a test's network namespace",
+    "iproute2": "brings up the devices of a test's network namespaces",
     "python3-venv": "a private place for pyzmq",
     "python3-dev": "pyzmq is built from its sources, too",
     "gdb": "shows where the threads of a process stand that does not end",

@@ -2,37 +2,8 @@
 
 import pytest
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
-from conftest import DEFAULT, ask
-
-PATIENCE_MS = 30_000
-
-
-def refusal(context, endpoint, keys=None, server=None):
-    """How a handshake of a client ends: the event."""
-    socket = context.socket(zmq.DEALER)
-    socket.linger = 0
-    if keys:
-        socket.curve_publickey, socket.curve_secretkey = keys
-        socket.curve_serverkey = server
-    events = socket.get_monitor_socket()
-    socket.connect(endpoint)
-    ends = {
-        zmq.EVENT_HANDSHAKE_SUCCEEDED,
-        zmq.EVENT_HANDSHAKE_FAILED_AUTH,
-        zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
-        zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL,
-    }
-    try:
-        while events.poll(PATIENCE_MS):
-            event = recv_monitor_message(events)
-            if event["event"] in ends:
-                return event["event"]
-        raise AssertionError("no end of the handshake")
-    finally:
-        socket.disable_monitor()
-        socket.close()
+from conftest import DEFAULT, ask, refusal
 
 
 def test_a_client_without_a_key(place, context):

@@ -1,0 +1,147 @@
+"""Two hosts whose folders of certificates are in step or not: each side says what is wrong in words."""
+
+import shutil
+
+import hosts
+import pytest
+from conftest import DEFAULT, Place, ask
+
+
+@pytest.fixture
+def host():
+    try:
+        host = hosts.Host()
+    except hosts.Unavailable as why:
+        pytest.skip(str(why))
+    yield host
+    host.end()
+
+
+@pytest.fixture
+def places(tmp_path):
+    """The folders of the server's host and of the client's, each with keys of its own."""
+    places = Place(tmp_path / "server"), Place(tmp_path / "client")
+    for place in places:
+        place.keep_out("alice")
+    yield places
+    for place in places:
+        place.end()
+
+
+def bring(what, source, target):
+    """Copies a public key to another host."""
+    fresh = target.with_suffix(".new")
+    shutil.copy(source.folder / what, fresh)
+    fresh.replace(target)
+
+
+def let_in_alice(server, client):
+    bring("alice.key", client, server.folder / "allowed" / "alice.key")
+
+
+def tell_of_the_server(server, client):
+    bring("server.key", server, client.folder / "server.key")
+
+
+def begin(places, host):
+    """The trails of a server here and of a client there, and the client, which has been asked to ask."""
+    server, client = places
+    trails = server.trail("trail"), client.trail("trail")
+    [endpoint] = server.serve("rep.py", security=server.security(), FERROZMQ_AUDIT=trails[0].path)
+    endpoint = endpoint.replace("127.0.0.1", hosts.HERE)
+    process = client.run("req.py", endpoint, host=host, security=client.security(), FERROZMQ_AUDIT=trails[1].path)
+    process.stdin.write("a question\n")
+    process.stdin.flush()
+    return *trails, process
+
+
+def answered(process):
+    return process.stdout.readline() == "the answer to a question\n"
+
+
+def test_in_step(places, host):
+    let_in_alice(*places)
+    tell_of_the_server(*places)
+    here, there, process = begin(places, host)
+    assert answered(process)
+    server, client = places
+    admitted = here.next("authentication", direction="in")
+    assert admitted["peer"] == hosts.THERE and admitted["user"] == "alice"
+    assert admitted["key"] == client.fingerprint("alice")
+    assert there.next("authentication", direction="out")["key"] == server.fingerprint("server")
+
+
+def test_the_clients_key_is_not_in_the_servers_folder(places, host):
+    tell_of_the_server(*places)
+    here, there, process = begin(places, host)
+    server, client = places
+    denied = here.next("denial")
+    assert denied["peer"] == hosts.THERE and denied["key"] == client.fingerprint("alice") and denied["status"] == 400
+    assert denied["reason"] == "refused by the authenticator: not among those that the security file lets in"
+    denied = there.next("denial")
+    assert denied["endpoint"].startswith(f"tcp://{hosts.HERE}:") and denied["status"] == 400
+    # The client has not been touched, and asks again by itself.
+    let_in_alice(*places)
+    assert answered(process)
+
+
+def test_the_client_has_another_servers_public_key(places, host):
+    let_in_alice(*places)
+    here, there, process = begin(places, host)
+    assert here.next("denial")["reason"] == "a key is wrong, or bytes were changed on the way"
+    assert there.next("denial")["reason"] == "the peer has hung up in the handshake"
+    tell_of_the_server(*places)
+    assert answered(process)
+
+
+VULNERABLE = """
+[default]
+mechanism = "null"
+{setting}
+"""
+
+
+def served(places, text):
+    """A service that unpickles, under a security file; `None` where it did not begin."""
+    server, _ = places
+    security = server.security(text, client="server") if text else None
+    process = server.run("unpickle.py", "5555", security=security)
+    return process, process.stdout.readline().strip() == "ready"
+
+
+def attack(places, host, tmp_path):
+    """What a stranger at the other host meets, who has the stock libzmq, and whether the service did what it was told."""
+    _, client = places
+    done = tmp_path / "done"
+    process = client.run("stranger.py", f"tcp://{hosts.HERE}:5555", str(done), host=host, LD_PRELOAD="")
+    return process.stdout.readline().strip(), done.exists()
+
+
+def test_a_service_that_unpickles_is_open_to_every_host(places, host, tmp_path):
+    _, ready = served(places, None)
+    assert ready and attack(places, host, tmp_path) == ("answered", True)
+
+
+def test_a_service_that_unpickles_may_not_listen_without_a_mechanism(places, host, tmp_path):
+    process, ready = served(places, VULNERABLE.format(setting='null_off_loopback = "refuse"'))
+    _, errors = process.communicate()
+    assert not ready and "zmq.error.ZMQError: Permission denied" in errors
+    assert attack(places, host, tmp_path) == ("CONNECT_RETRIED", False)
+
+
+def test_a_service_that_unpickles_is_kept_to_its_host(places, host, tmp_path):
+    _, ready = served(places, VULNERABLE.format(setting='wildcard_bind = "loopback"'))
+    assert ready and attack(places, host, tmp_path) == ("CONNECT_RETRIED", False)
+    server, _ = places
+    stranger = server.run("stranger.py", "tcp://127.0.0.1:5555", str(tmp_path / "done"), LD_PRELOAD="")
+    assert stranger.stdout.readline() == "answered\n"
+
+
+def test_a_service_that_unpickles_serves_those_alone_that_are_let_in(places, host, tmp_path):
+    let_in_alice(*places)
+    tell_of_the_server(*places)
+    _, ready = served(places, DEFAULT)
+    assert ready and attack(places, host, tmp_path) == ("HANDSHAKE_FAILED_PROTOCOL", False)
+    _, client = places
+    friend = client.run("stranger.py", f"tcp://{hosts.HERE}:5555", str(tmp_path / "done"), host=host, security=client.security())
+    assert friend.stdout.readline() == "answered\n"
