@@ -10,6 +10,7 @@
 //! | `digest` | SHA-1, for WebSocket |
 //! | `fingerprint` | public keys as people compare them: [`fingerprint()`] |
 //! | `tls` | TLS: settings from PEM, and a connection that does no I/O |
+//! | `password` | hashed passwords: Argon2id |
 //! | `poly1305` | the authenticator |
 //! | `sums` | the authenticators of several texts, computed between the rounds of the key stream |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
@@ -25,6 +26,7 @@ pub mod boxes;
 pub mod digest;
 pub mod fingerprint;
 pub mod keys;
+pub mod password;
 mod poly1305;
 pub mod random;
 mod salsa;

@@ -2,9 +2,13 @@
 
 use super::allowed::{Names, Owner};
 use super::certificate::public_z85;
+use super::passwords::{Comparison, Users};
+use super::verifier;
 use crate::crypto::{KEY_BYTES, PublicKey, fingerprint};
 use crate::engine::{ZapReply, ZapRequest, ZapStatus};
+use crate::errno::Result;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The property that holds the key by which a client has proved itself.
 pub const FINGERPRINT: &str = "Fingerprint";
@@ -41,11 +45,59 @@ pub fn curve(request: &ZapRequest, clients: &Clients) -> ZapReply {
     }
 }
 
+/// The answer, or what it takes to have one.
+pub enum Answer {
+    Now(ZapReply),
+    /// A password is to be compared, which takes time.
+    Later(Check),
+}
+
+/// A password that is to be compared with a hash.
+pub struct Check {
+    comparison: Comparison,
+    password: Zeroizing<Vec<u8>>,
+    user: Vec<u8>,
+}
+
+/// The answer about a client with a name and a password.
+pub fn plain(request: &ZapRequest, users: &Users) -> Answer {
+    let [user, password] = request.credentials.as_slice() else {
+        return Answer::Now(refuse(ZapStatus::InternalError));
+    };
+    match users.comparison(user) {
+        Some(comparison) => {
+            Answer::Later(Check { comparison, password: password.clone(), user: user.to_vec() })
+        }
+        None => Answer::Now(refuse(ZapStatus::AuthenticationFailure)),
+    }
+}
+
+impl Check {
+    /// Compares on a thread, which calls `deliver` with the answer. Where the thread has too much to do the peer is to come again: then
+    /// the answer is there at once.
+    pub fn begin(self, deliver: impl FnOnce(ZapReply) + Send + 'static) -> Option<ZapReply> {
+        let Check { comparison, password, user } = self;
+        let done = move |outcome| deliver(after_comparison(comparison.is_known, outcome, user));
+        let begun = verifier::compare(comparison.hash, password, done);
+        begun.err().map(|_| refuse(ZapStatus::TemporaryError))
+    }
+}
+
+fn after_comparison(is_known: bool, outcome: Result<bool>, user: Vec<u8>) -> ZapReply {
+    match (is_known, outcome) {
+        (true, Ok(true)) => {
+            ZapReply { status: ZapStatus::Success, text: Vec::new(), user_id: user, metadata: Vec::new() }
+        }
+        (_, Ok(_)) => refuse(ZapStatus::AuthenticationFailure),
+        (_, Err(_)) => refuse(ZapStatus::TemporaryError),
+    }
+}
+
 /// The answer that lets a peer not in.
 pub fn refuse(status: ZapStatus) -> ZapReply {
     let text: &[u8] = match status {
         ZapStatus::AuthenticationFailure => b"not among those that the security file lets in",
-        ZapStatus::TemporaryError => b"the security file is at fault",
+        ZapStatus::TemporaryError => b"the security file is at fault, or too many passwords wait",
         _ => b"",
     };
     ZapReply { status, text: text.to_vec(), user_id: Vec::new(), metadata: Vec::new() }
@@ -54,7 +106,7 @@ pub fn refuse(status: ZapStatus) -> ZapReply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zeroize::Zeroizing;
+    use crate::errno::Errno;
 
     fn request(credentials: &[&[u8]]) -> ZapRequest {
         ZapRequest {
@@ -76,6 +128,29 @@ mod tests {
         assert_eq!(reply.metadata, [(FINGERPRINT.to_owned(), known.into_bytes())]);
         let reply = curve(&request(&[&[8; KEY_BYTES]]), &clients);
         assert_eq!((reply.status, reply.user_id), (ZapStatus::AuthenticationFailure, Vec::new()));
+    }
+
+    #[test]
+    fn only_a_known_users_right_password_lets_in() {
+        for is_known in [true, false] {
+            for outcome in [Ok(true), Ok(false), Err(Errno::NOMEM)] {
+                let reply = after_comparison(is_known, outcome, b"ann".to_vec());
+                let status = match (is_known, outcome) {
+                    (true, Ok(true)) => ZapStatus::Success,
+                    (_, Err(_)) => ZapStatus::TemporaryError,
+                    _ => ZapStatus::AuthenticationFailure,
+                };
+                assert_eq!(reply.status, status);
+                assert_eq!(reply.user_id.is_empty(), status != ZapStatus::Success);
+            }
+        }
+        let users = Users::default();
+        assert!(
+            matches!(plain(&request(&[b"ann", b"x"]), &users), Answer::Now(reply) if reply == refuse(ZapStatus::AuthenticationFailure))
+        );
+        assert!(
+            matches!(plain(&request(&[b"ann"]), &users), Answer::Now(reply) if reply == refuse(ZapStatus::InternalError))
+        );
     }
 
     #[test]

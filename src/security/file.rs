@@ -17,11 +17,16 @@ pub use super::reader::Place;
 /// Keys by which clients may know one server; see `engine::mechanism::curve::keys`.
 const MAX_SERVER_KEYS: usize = crate::engine::mechanism::curve::keys::MAX_SERVER_KEYS;
 
+/// Bytes of a user name: its length is one byte on the wire (RFC 24).
+const MAX_USERNAME_BYTES: usize = 255;
+
 /// What a file says.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub file: PathBuf,
     pub default: Settings,
+    /// Where the audit trail goes (`FERROZMQ_AUDIT`).
+    pub audit: Option<Place>,
     /// In the order of the file.
     pub rules: Vec<Rule>,
 }
@@ -51,6 +56,11 @@ pub struct Settings {
     pub client_key: Option<Place>,
     pub server_public: Option<Place>,
     pub allow: Option<Allow>,
+    /// The users of a PLAIN server.
+    pub users: Option<Place>,
+    /// A PLAIN client's name, and the file with its password.
+    pub username: Option<String>,
+    pub password_file: Option<Place>,
     pub null_off_loopback: Clear,
     pub wildcard_bind: Wildcard,
     pub ipc_same_user: bool,
@@ -105,7 +115,7 @@ pub struct Limits {
 }
 
 /// The names of [`Settings`] in the file.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 15] = [
     "mechanism",
     "side",
     "transports",
@@ -113,6 +123,9 @@ const SETTINGS: [&str; 12] = [
     "client_key",
     "server_public",
     "allow",
+    "users",
+    "username",
+    "password_file",
     "null_off_loopback",
     "wildcard_bind",
     "ipc_same_user",
@@ -122,7 +135,8 @@ const SETTINGS: [&str; 12] = [
 /// What a rule has besides.
 const CONDITIONS: [&str; 3] = ["endpoint", "socket", "role"];
 
-const MECHANISMS: [(&str, Mechanism); 2] = [("curve", Mechanism::Curve), ("null", Mechanism::Null)];
+const MECHANISMS: [(&str, Mechanism); 3] =
+    [("curve", Mechanism::Curve), ("plain", Mechanism::Plain), ("null", Mechanism::Null)];
 const SIDES: [(&str, Side); 2] = [("server", Side::Server), ("client", Side::Client)];
 const ROLES: [(&str, Role); 2] = [("bind", Role::Binds), ("connect", Role::Connects)];
 const CLEAR: [(&str, Clear); 3] = [("allow", Clear::Allow), ("warn", Clear::Warn), ("refuse", Clear::Refuse)];
@@ -138,7 +152,8 @@ impl Policy {
     /// Reads the text of a file. Relative paths in it count from the folder of `file`.
     pub fn parse(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
         let mut reader = Reader::new(file, text);
-        let mut policy = Policy { file: file.to_owned(), default: Settings::default(), rules: Vec::new() };
+        let mut policy =
+            Policy { file: file.to_owned(), default: Settings::default(), audit: None, rules: Vec::new() };
         if let Some(document) = reader.document() {
             read_document(&mut reader, &entries(document.get_ref()), &mut policy);
         }
@@ -157,6 +172,9 @@ impl Default for Settings {
             client_key: None,
             server_public: None,
             allow: None,
+            users: None,
+            username: None,
+            password_file: None,
             null_off_loopback: Clear::Warn,
             wildcard_bind: Wildcard::Keep,
             ipc_same_user: false,
@@ -202,7 +220,15 @@ fn read_document(reader: &mut Reader<'_>, document: &[Entry<'_>], policy: &mut P
                 }
             }
             ("rule", _) => reader.mistake(entry, "rules are no list", "begin each rule with [[rule]]"),
-            _ => reader.unknown(entry, &["default", "rule"]),
+            ("audit", _) => {
+                for setting in reader.table(entry).unwrap_or_default() {
+                    match setting.name {
+                        "file" => policy.audit = reader.place(&setting),
+                        _ => reader.unknown(&setting, &["file"]),
+                    }
+                }
+            }
+            _ => reader.unknown(entry, &["default", "rule", "audit"]),
         }
     }
 }
@@ -245,6 +271,15 @@ fn read_setting(reader: &mut Reader<'_>, entry: &Entry<'_>, settings: &mut Setti
         "client_key" => settings.client_key = reader.place(entry),
         "server_public" => settings.server_public = reader.place(entry),
         "allow" => settings.allow = read_allow(reader, entry),
+        "users" => settings.users = reader.place(entry),
+        "username" => {
+            settings.username = reader.text(entry);
+            if settings.username.as_ref().is_some_and(|name| name.len() > MAX_USERNAME_BYTES) {
+                let what = format!("a user name has {MAX_USERNAME_BYTES} bytes at most");
+                reader.mistake(entry, what, "take a shorter one");
+            }
+        }
+        "password_file" => settings.password_file = reader.place(entry),
         "null_off_loopback" => put(&mut settings.null_off_loopback, reader.choice(entry, &CLEAR)),
         "wildcard_bind" => put(&mut settings.wildcard_bind, reader.choice(entry, &WILDCARDS)),
         "ipc_same_user" => put(&mut settings.ipc_same_user, reader.yes_or_no(entry)),
@@ -478,6 +513,13 @@ mod tests {
         }
         let many = format!("[default]\nserver_key = [{}]", "\"a\",".repeat(MAX_SERVER_KEYS + 1));
         assert!(faults(&many).1.what.contains("at most"));
+    }
+
+    #[test]
+    fn the_audit_trail_has_a_file() {
+        let audit = parse("[audit]\nfile = \"audit.jsonl\"").audit.unwrap();
+        assert_eq!((audit.path.to_str(), audit.line), (Some("/etc/ferrozmq/audit.jsonl"), 2));
+        assert_eq!(faults("[audit]\nfiles = \"x\"").0, [2]);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! | `reader` | TOML values with their lines, and what is said of those that do not fit |
 //! | `certificate` | key files, as pyzmq and czmq write them |
 //! | `allowed` | whose keys are let in |
+//! | `passwords` | the users of PLAIN |
+//! | `verifier` | the thread that compares passwords with hashes |
 //! | `reload` | files that are looked at again when they are needed |
 //! | `rules` | the decision for one endpoint, pure |
 //! | `authenticator` | the answer about one peer, pure |
@@ -20,10 +22,12 @@ pub mod authenticator;
 pub mod certificate;
 pub mod fault;
 pub mod file;
+pub mod passwords;
 pub mod protection;
 mod reader;
 mod reload;
 pub mod rules;
+mod verifier;
 #[cfg(test)]
 mod testing;
 

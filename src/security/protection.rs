@@ -4,14 +4,17 @@
 //! have changed are read.
 
 use super::allowed::Folder;
-use super::authenticator::{self, Clients};
+use super::authenticator::{self, Answer, Clients};
 use super::certificate::Certificate;
 use super::fault::Fault;
 use super::file::{Addresses, Allow, Limits, Place, Policy, Side};
+use super::passwords::{Users, read_password};
 use super::reload::Watched;
 use super::rules::{Scene, Terms, Verdict, decide, exposed, is_loopback};
+use crate::audit;
 use crate::crypto::PublicKey;
-use crate::engine::{ClientKeys, KeyRing, Security, ServerKeys, ZapReply, ZapRequest, ZapStatus};
+use crate::engine::{ClientKeys, KeyRing, Security, ServerKeys, ZapRequest, ZapStatus};
+use crate::errno::Errno;
 use crate::options::Mechanism;
 use crate::sys::lock::Lock;
 use crate::sys::log::{self, Notice};
@@ -19,6 +22,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A security file and the files that it names, as they are when they are needed. Any thread may ask.
 pub struct SecurityFile {
@@ -38,6 +42,8 @@ struct Files {
     public: HashMap<PathBuf, Watched<Certificate>>,
     secret: HashMap<PathBuf, Watched<Certificate>>,
     folders: HashMap<PathBuf, Folder>,
+    users: HashMap<PathBuf, Watched<Users>>,
+    passwords: HashMap<PathBuf, Watched<Zeroizing<Vec<u8>>>>,
     /// The client's pair where the policy names none.
     fresh: Option<Arc<Certificate>>,
 }
@@ -75,6 +81,9 @@ impl SecurityFile {
     /// is looked at now.
     pub fn protect(self: &Arc<Self>, scene: &Scene) -> Result<Option<Protection>, Fault> {
         let policy = self.policy()?;
+        if let Some(place) = &policy.audit {
+            self.begin_audit(place)?;
+        }
         let terms = match decide(&policy, scene) {
             Verdict::Alone(_) => return Ok(None),
             Verdict::Refused(fault) => return Err(fault),
@@ -94,10 +103,25 @@ impl SecurityFile {
             scene: scene.clone(),
         };
         protection.keys(&terms)?;
-        if terms.side == Side::Server && terms.mechanism == Mechanism::Curve {
-            self.clients(&terms)?;
+        match (terms.side, terms.mechanism) {
+            (Side::Server, Mechanism::Curve) => drop(self.clients(&terms)?),
+            (Side::Server, Mechanism::Plain) => drop(self.users(&terms)?),
+            _ => {}
         }
         Ok(Some(protection))
+    }
+
+    /// Switches the audit trail on. A program without the trail that it was to have is not to run on.
+    fn begin_audit(&self, place: &Place) -> Result<(), Fault> {
+        audit::switch_on(&place.path).map_err(|errno| {
+            let line = Some(place.line);
+            if errno == Errno::EXIST {
+                let what = "the audit trail is written to another file already";
+                return Fault::mistake(&self.path, line, what, "name the same file, or none");
+            }
+            let what = format!("the audit trail cannot be written to {}: {errno}", place.path.display());
+            Fault::denial(&self.path, line, what, "let the user that runs the program write there")
+        })
     }
 
     /// The policy now. What earlier policies named is forgotten.
@@ -127,6 +151,27 @@ impl SecurityFile {
         let watched = state.files.secret.entry(place.path.clone()).or_default();
         let certificate = watched.now(&place.path, |content| Certificate::of_secret(&place.path, content));
         certificate.map_err(|fault| fault.named_by(&self.path, place.line))
+    }
+
+    fn users(&self, terms: &Terms<'_>) -> Result<Arc<Users>, Fault> {
+        let place = terms.settings.users.as_ref().ok_or_else(|| self.lack(terms, "users"))?;
+        let state = &mut *self.state.lock();
+        let watched = state.files.users.entry(place.path.clone()).or_default();
+        let users = watched.now(&place.path, |content| Users::parse(&place.path, content));
+        users.map_err(|fault| fault.named_by(&self.path, place.line))
+    }
+
+    fn password(&self, terms: &Terms<'_>) -> Result<Arc<Zeroizing<Vec<u8>>>, Fault> {
+        let place = terms.settings.password_file.as_ref().ok_or_else(|| self.lack(terms, "password_file"))?;
+        let state = &mut *self.state.lock();
+        let watched = state.files.passwords.entry(place.path.clone()).or_default();
+        let password = watched.now(&place.path, |content| read_password(&place.path, content));
+        password.map_err(|fault| fault.named_by(&self.path, place.line))
+    }
+
+    /// Rules refuse an endpoint without it.
+    fn lack(&self, terms: &Terms<'_>, name: &str) -> Fault {
+        Fault::mistake(&self.path, terms.rule, format!("there is no \"{name}\""), "name it")
     }
 
     fn fresh(&self) -> Result<Arc<Certificate>, Fault> {
@@ -175,18 +220,25 @@ impl Protection {
     }
 
     /// The answer about a peer, where the program has no ZAP handler. Where a file is at fault the peer may come again.
-    pub fn answer(&self, request: &ZapRequest, now_ms: u64) -> ZapReply {
+    pub fn answer(&self, request: &ZapRequest, now_ms: u64) -> Answer {
         static NOTICE: Notice = Notice::new();
-        self.clients().map_or_else(
-            |fault| {
-                NOTICE.complain(now_ms, format_args!("a peer is refused for now: {fault}"));
-                authenticator::refuse(ZapStatus::TemporaryError)
-            },
-            |clients| match request.mechanism {
-                "CURVE" => authenticator::curve(request, &clients),
-                _ => authenticator::refuse(ZapStatus::AuthenticationFailure),
-            },
-        )
+        self.try_to_answer(request).unwrap_or_else(|fault| {
+            NOTICE.complain(now_ms, format_args!("a peer is refused for now: {fault}"));
+            Answer::Now(authenticator::refuse(ZapStatus::TemporaryError))
+        })
+    }
+
+    fn try_to_answer(&self, request: &ZapRequest) -> Result<Answer, Fault> {
+        let policy = self.file.policy()?;
+        let terms = self.terms(&policy)?;
+        Ok(match (terms.mechanism, request.mechanism) {
+            (Mechanism::Curve, "CURVE") => {
+                Answer::Now(authenticator::curve(request, &self.file.clients(&terms)?))
+            }
+            (Mechanism::Plain, "PLAIN") => authenticator::plain(request, &*self.file.users(&terms)?),
+            // The policy has changed since the handshake began.
+            _ => Answer::Now(authenticator::refuse(ZapStatus::TemporaryError)),
+        })
     }
 
     /// Whether a peer may connect, by its address as the authenticator is told it.
@@ -205,11 +257,6 @@ impl Protection {
         Err(exposed(&policy, &Scene { endpoint: endpoint.to_owned(), ..self.scene.clone() }, None))
     }
 
-    fn clients(&self) -> Result<Clients, Fault> {
-        let policy = self.file.policy()?;
-        self.file.clients(&self.terms(&policy)?)
-    }
-
     fn terms<'p>(&self, policy: &'p Policy) -> Result<Terms<'p>, Fault> {
         match decide(policy, &self.scene) {
             Verdict::Secured(terms) => Ok(terms),
@@ -224,6 +271,11 @@ impl Protection {
         match (terms.mechanism, terms.side) {
             (Mechanism::Curve, Side::Server) => self.server_keys(terms).map(Security::CurveServer),
             (Mechanism::Curve, Side::Client) => self.client_keys(terms).map(Security::CurveClient),
+            (Mechanism::Plain, Side::Server) => Ok(Security::PlainServer),
+            (Mechanism::Plain, Side::Client) => Ok(Security::PlainClient {
+                username: Zeroizing::new(terms.settings.username.clone().unwrap_or_default().into_bytes()),
+                password: Zeroizing::clone(&*self.file.password(terms)?),
+            }),
             _ => Ok(Security::Null),
         }
     }
@@ -240,7 +292,7 @@ impl Protection {
             return Ok(Arc::clone(&served.keys));
         }
         let mut secrets = from.iter().filter_map(|certificate| certificate.secret.clone());
-        let lack = || Fault::mistake(&self.file.path, terms.rule, "there is no \"server_key\"", "name one");
+        let lack = || self.file.lack(terms, "server_key");
         let ring = Arc::new(KeyRing::default());
         let keys = Arc::new(ring.serve(secrets.next().ok_or_else(lack)?));
         for secret in secrets {
@@ -252,7 +304,7 @@ impl Protection {
     }
 
     fn client_keys(&self, terms: &Terms<'_>) -> Result<Arc<ClientKeys>, Fault> {
-        let lack = || Fault::mistake(&self.file.path, terms.rule, "there is no \"server_public\"", "name it");
+        let lack = || self.file.lack(terms, "server_public");
         let server: PublicKey =
             self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?)?.public;
         let own = match &terms.settings.client_key {

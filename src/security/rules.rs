@@ -144,6 +144,15 @@ fn lack(policy: &Policy, terms: &Terms<'_>) -> Option<Fault> {
         (Mechanism::Curve, Side::Client) if settings.server_public.is_none() => {
             ("server_public", "name the file with the server's public key: server_public = \"server.key\"")
         }
+        (Mechanism::Plain, Side::Server) if settings.users.is_none() => {
+            ("users", "name the file with the users and their hashed passwords: users = \"users\"")
+        }
+        (Mechanism::Plain, Side::Client) if settings.username.is_none() => {
+            ("username", "say who this client is: username = \"...\"")
+        }
+        (Mechanism::Plain, Side::Client) if settings.password_file.is_none() => {
+            ("password_file", "name the file with the password: password_file = \"password\"")
+        }
         _ => return None,
     };
     Some(Fault::mistake(&policy.file, terms.rule, format!("there is no \"{name}\""), what_to_do))
@@ -224,7 +233,7 @@ mod tests {
         Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false }
     }
 
-    const KEYS: &str = "server_key = \"s\"\nserver_public = \"p\"\nallow = \"any\"\n";
+    const KEYS: &str = "server_key = \"s\"\nserver_public = \"p\"\nallow = \"any\"\nusers = \"u\"\nusername = \"n\"\npassword_file = \"f\"\n";
 
     /// All scenes: transports, places, socket types, roles, and what the program has set.
     fn scenes() -> Vec<Scene> {
@@ -253,7 +262,7 @@ mod tests {
 
     #[test]
     fn laws_hold_for_all_scenes() {
-        for mechanism in ["curve", "null"] {
+        for mechanism in ["curve", "plain", "null"] {
             for clear in ["allow", "warn", "refuse"] {
                 for wildcard in ["keep", "loopback"] {
                     for keys in ["", KEYS] {
@@ -329,13 +338,13 @@ mod tests {
         };
         use SocketType::{Pub, Rep};
         let rep = scene("tcp://*:5555", Rep, Role::Binds);
-        assert_eq!(decided(rep), (Some(5), Mechanism::Null, Side::Server));
+        assert_eq!(decided(rep), (Some(8), Mechanism::Null, Side::Server));
         let named = scene("tcp://192.0.2.1:5555", Rep, Role::Connects);
-        assert_eq!(decided(named), (Some(5), Mechanism::Null, Side::Client), "a pattern's * is any text");
+        assert_eq!(decided(named), (Some(8), Mechanism::Null, Side::Client), "a pattern's * is any text");
         let other = scene("tcp://*:5556", Rep, Role::Connects);
-        assert_eq!(decided(other), (Some(9), Mechanism::Curve, Side::Server));
+        assert_eq!(decided(other), (Some(12), Mechanism::Curve, Side::Server));
         let publisher = scene("tcp://*:5555", Pub, Role::Binds);
-        assert_eq!(decided(publisher), (Some(12), Mechanism::Curve, Side::Client));
+        assert_eq!(decided(publisher), (Some(15), Mechanism::Curve, Side::Client));
     }
 
     #[test]
@@ -349,6 +358,10 @@ mod tests {
         assert!(lack("[default]\nserver_key = \"s\"", Role::Binds).contains("allow"));
         assert!(lack("", Role::Connects).contains("server_public"));
         assert!(lack("[default]\nside = \"server\"", Role::Connects).contains("server_key"));
+        let plain = "[default]\nmechanism = \"plain\"\n";
+        assert!(lack(plain, Role::Binds).contains("users"));
+        assert!(lack(plain, Role::Connects).contains("username"));
+        assert!(lack(&format!("{plain}username = \"u\""), Role::Connects).contains("password_file"));
     }
 
     #[test]

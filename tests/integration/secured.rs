@@ -2,7 +2,8 @@
 
 use crate::support::bench::*;
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use zmq::security::certificate::Certificate;
@@ -43,6 +44,11 @@ impl Setup {
 
     fn write(&self, file: &str, text: &str) {
         fs::write(self.folder.join(file), text).unwrap();
+    }
+
+    fn write_secret(&self, file: &str, text: &str) {
+        self.write(file, text);
+        fs::set_permissions(self.folder.join(file), Permissions::from_mode(0o600)).unwrap();
     }
 
     /// A context whose sockets the file secures.
@@ -217,4 +223,111 @@ fn the_option_of_a_socket_comes_before_the_contexts() {
     server.bind_anywhere();
     assert_eq!(set_path(context, Path::new("/late")), Err(libc::EINVAL));
     context.end(&[server]);
+}
+
+/// A cheap hash of "password", made by the reference implementation of Argon2.
+const OF_PASSWORD: &str =
+    "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+#[test]
+fn users_are_let_in_by_their_hashed_passwords() {
+    let setup = Setup::new(
+        "[default]\nmechanism = \"plain\"\nusers = \"users\"\nusername = \"ann\"\npassword_file = \"password\"\n",
+    );
+    setup.write_secret("users", &format!("ann:{OF_PASSWORD}\n"));
+    setup.write_secret("password", "password\n");
+    let (context, stranger) = (setup.context(), Context::new());
+    let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    let events = Monitor::of(context, server);
+    let endpoint = server.bind_anywhere();
+    client.connect(&endpoint);
+    client.try_send(b"hello", 0).unwrap();
+    assert_eq!(property(server, "User-Id"), "ann");
+    let mut clients = Vec::new();
+    for (name, password) in [("ann", "Password"), ("bob", "password"), ("\u{fc}", "x")] {
+        let other = stranger.patient(ZMQ_PUSH);
+        other.set(ZMQ_RECONNECT_IVL, -1);
+        other.set_bytes(ZMQ_PLAIN_USERNAME, name.as_bytes());
+        other.set_bytes(ZMQ_PLAIN_PASSWORD, password.as_bytes());
+        other.connect(&endpoint);
+        assert_eq!(events.until(ZMQ_EVENT_HANDSHAKE_FAILED_AUTH), 400, "{name}");
+        clients.push(other);
+    }
+    stranger.end(&clients);
+    context.end(&[client, server, events.0]);
+}
+
+#[test]
+fn a_password_that_others_may_read_is_none() {
+    let setup = Setup::new(
+        "[default]\nmechanism = \"plain\"\nusers = \"users\"\nusername = \"ann\"\npassword_file = \"users\"\n",
+    );
+    setup.write("users", &format!("ann:{OF_PASSWORD}\n"));
+    let context = setup.context();
+    let socket = context.patient(ZMQ_PAIR);
+    assert_eq!(socket.try_bind("tcp://127.0.0.1:*"), Err(libc::EACCES));
+    assert_eq!(socket.try_connect("tcp://127.0.0.1:9"), Err(libc::EACCES));
+    context.end(&[socket]);
+}
+
+#[test]
+fn addresses_are_kept_out_and_let_in() {
+    for (networks, admitted) in [
+        ("deny = [\"127.0.0.0/8\"]", false),
+        ("allow = [\"10.0.0.0/8\"]", false),
+        ("allow = [\"127.0.0.0/8\"]", true),
+        ("allow = [\"127.0.0.0/8\"], deny = [\"127.0.0.1\"]", false),
+    ] {
+        let setup = Setup::new(&format!("[default]\nmechanism = \"null\"\naddresses = {{ {networks} }}\n"));
+        let context = setup.context();
+        let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+        let events = Monitor::of(context, server);
+        client.set(ZMQ_RECONNECT_IVL, -1);
+        client.connect(&server.bind_anywhere());
+        if admitted {
+            events.until(ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+        } else {
+            assert_eq!(events.until(ZMQ_EVENT_ACCEPT_FAILED), libc::EACCES.cast_unsigned(), "{networks}");
+        }
+        context.end(&[client, server, events.0]);
+    }
+}
+
+#[test]
+fn the_files_limits_ban_an_address() {
+    let setup = Setup::curve();
+    setup.write(
+        "security.toml",
+        "[default]\nserver_key = \"server.key_secret\"\nallow = { folder = \"allowed\" }\n\
+         limits = { failed_handshakes = 2, ban_seconds = 60 }\n",
+    );
+    let (context, plain) = (setup.context(), Context::new());
+    let server = context.patient(ZMQ_PULL);
+    let events = Monitor::of(context, server);
+    let endpoint = server.bind_anywhere();
+    let clients = [(); 3].map(|()| {
+        let client = plain.patient(ZMQ_PUSH);
+        client.set(ZMQ_RECONNECT_IVL, -1);
+        client
+    });
+    for client in &clients[..2] {
+        client.connect(&endpoint);
+        events.until(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
+        events.until(ZMQ_EVENT_DISCONNECTED);
+    }
+    clients[2].connect(&endpoint);
+    assert_eq!(events.until(ZMQ_EVENT_ACCEPT_FAILED), libc::EACCES.cast_unsigned());
+    plain.end(&clients);
+    context.end(&[server, events.0]);
+}
+
+#[test]
+fn processes_of_the_same_user_connect_by_ipc() {
+    let setup = Setup::new("[default]\ntransports = [\"tcp\"]\nipc_same_user = true\n");
+    let context = setup.context();
+    let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    client.connect(&server.try_bind("ipc://*").unwrap());
+    client.try_send(b"hello", 0).unwrap();
+    assert_eq!(server.try_frame(0).unwrap().0, b"hello");
+    context.end(&[client, server]);
 }

@@ -48,6 +48,12 @@ class Place:
     def keep_out(self, name):
         (self.folder / "allowed" / f"{name}.key").unlink()
 
+    def write_secret(self, name, text):
+        fresh = self.folder / f"{name}.new"
+        fresh.touch(0o600)
+        fresh.write_text(text)
+        fresh.replace(self.folder / name)
+
     def key(self, name):
         return zmq.auth.load_certificate(self.folder / f"{name}.key_secret")
 
@@ -152,10 +158,15 @@ def ask(process, question):
 def refusal(context, endpoint, keys=None, server=None, kind=zmq.DEALER):
     """How a handshake of a client ends: the event. `kind` is one that suits the server's socket."""
     socket = context.socket(kind)
-    socket.linger = 0
     if keys:
         socket.curve_publickey, socket.curve_secretkey = keys
         socket.curve_serverkey = server
+    return ending(socket, endpoint)
+
+
+def ending(socket, endpoint):
+    """How the handshake of this socket ends: the event. The socket is closed."""
+    socket.linger = 0
     events = socket.get_monitor_socket()
     socket.connect(endpoint)
     ends = {

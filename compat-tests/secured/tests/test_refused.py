@@ -3,7 +3,7 @@
 import pytest
 import zmq
 
-from conftest import DEFAULT, ask, refusal
+from conftest import DEFAULT, ask, ending, refusal
 
 
 def test_a_client_without_a_key(place, context):
@@ -57,6 +57,35 @@ def test_the_servers_key_changes_while_clients_go_on(place, context):
         assert ask(client, "meanwhile") == "the answer to meanwhile"
     assert refusal(context, server, place.key("alice"), new) == zmq.EVENT_HANDSHAKE_SUCCEEDED
     assert ask(client, "after") == "the answer to after"
+
+
+PLAIN = """
+[default]
+mechanism = "plain"
+users = "users"
+username = "{client}"
+password_file = "password"
+"""
+# A cheap hash of "password", made by the reference implementation of Argon2.
+HASH = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+
+
+def test_users_with_passwords(place, context):
+    place.write_secret("users", f"alice:{HASH}\n")
+    place.write_secret("password", "password\n")
+    [server] = place.serve("rep.py", security=place.security(PLAIN))
+    client = place.run("req.py", server, security=place.security(PLAIN))
+    assert ask(client, "hello") == "the answer to hello"
+
+    def of_bob():
+        socket = context.socket(zmq.DEALER)
+        socket.plain_username, socket.plain_password = b"bob", b"password"
+        return ending(socket, server)
+
+    assert of_bob() == zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    place.write_secret("users", f"alice:{HASH}\nbob:{HASH}\n")
+    while of_bob() != zmq.EVENT_HANDSHAKE_SUCCEEDED:
+        assert ask(client, "meanwhile") == "the answer to meanwhile"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 //! From a stream to a connection: the handshake, and the two halves.
 
+use crate::ctx::Guard;
 use crate::engine::mechanism::properties::TLS_SUBJECT;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
@@ -39,6 +40,7 @@ pub struct Establishing<'a> {
     /// What a security file says. It answers where no authenticator is bound.
     pub protection: Option<&'a Protection>,
     pub authenticators: &'a dyn Authenticators,
+    pub guard: &'a Guard,
     pub remote: &'a Arc<SessionRemote>,
 }
 
@@ -117,7 +119,9 @@ impl Establishing<'_> {
         let properties = subject.map(|subject| Metadata::new([subject_property(subject)]));
         let asked = Zap::ask(self.authenticators, self.remote, request, properties);
         let built_in = || self.protection.map(|protection| protection.answer(request, now_ms));
-        match asked.map(|asked| asked.or_else(|| built_in().map(Zap::answered))) {
+        match asked.map(|asked| {
+            asked.or_else(|| built_in().map(|answer| Zap::built_in(answer, self.remote, self.guard.clone())))
+        }) {
             Ok(Some(zap)) => {
                 handshaking.zap = Some(zap);
                 Outcome::DriveOn

@@ -276,6 +276,7 @@ impl Session {
             events: &self.events,
             protection: self.socket.protection.as_deref(),
             authenticators: &*self.socket.authenticators,
+            guard: &self.socket.guard,
             remote: &self.remote,
         };
         let accepted = self.connecter.is_none();

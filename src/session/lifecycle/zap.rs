@@ -1,12 +1,15 @@
 //! The way to the authenticator and back (RFC 27): a pipe to the socket that is bound to `inproc://zeromq.zap.01`.
 
+use crate::ctx::Guard;
 use crate::engine::Failure;
 use crate::engine::zap::{ZapReply, ZapRequest};
 use crate::errno::Result;
 use crate::message::{Metadata, OutFrame};
 use crate::pipe::{Notify, Pipe, PipeEvent};
+use crate::security::authenticator::Answer;
 use crate::session::letterbox::Flags;
 use crate::session::remote::SessionRemote;
+use crate::sys::lock::Lock;
 use std::sync::Arc;
 
 /// Frames and bytes of a reply, beyond which it is no reply. A ZAP reply has eight frames.
@@ -25,6 +28,8 @@ pub enum Zap {
     Asked(Box<Asked>),
     /// The answer is there; `None` once it was taken.
     Answered(Option<ZapReply>),
+    /// A password is being compared; the reply comes here.
+    Compared(Arc<Lock<Option<ZapReply>>>),
 }
 
 /// The program's authenticator, and what it has said.
@@ -58,8 +63,20 @@ impl Zap {
         Ok(Some(Zap::Asked(Box::new(Asked { pipe, frames: Vec::new(), bytes: 0 }))))
     }
 
-    pub fn answered(reply: ZapReply) -> Zap {
-        Zap::Answered(Some(reply))
+    /// The answer of a security file. The session is woken when it is there; `guard` keeps the context until then.
+    pub fn built_in(answer: Answer, remote: &Arc<SessionRemote>, guard: Guard) -> Zap {
+        let check = match answer {
+            Answer::Now(reply) => return Zap::Answered(Some(reply)),
+            Answer::Later(check) => check,
+        };
+        let place = Arc::new(Lock::new(None));
+        let (there, remote) = (Arc::clone(&place), Arc::clone(remote));
+        let at_once = check.begin(move |reply| {
+            *there.lock() = Some(reply);
+            remote.letterbox.raise(Flags::ZAP_REPLY);
+            drop(guard);
+        });
+        at_once.map_or(Zap::Compared(place), |reply| Zap::Answered(Some(reply)))
     }
 
     /// The reply, once it is there whole.
@@ -67,6 +84,7 @@ impl Zap {
         match self {
             Zap::Asked(asked) => asked.reply(),
             Zap::Answered(reply) => reply.take().map(Ok),
+            Zap::Compared(place) => place.lock().take().map(Ok),
         }
     }
 }

@@ -1,0 +1,125 @@
+//! The users of PLAIN: their names and hashed passwords, in a file with a line `name:hash` for each.
+
+use super::certificate::check_privacy;
+use super::fault::Fault;
+use super::reload::Content;
+use crate::crypto::password::PasswordHash;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Bytes of a name or password: the length is one byte on the wire (RFC 24).
+const MAX_PLAIN_BYTES: usize = 255;
+
+/// The users of a file.
+#[derive(Default)]
+pub struct Users(BTreeMap<String, Arc<PasswordHash>>);
+
+/// What a password is compared with.
+pub struct Comparison {
+    pub hash: Arc<PasswordHash>,
+    /// The user exists. For one that does not, the hash is another's, so that the answer takes as long.
+    pub is_known: bool,
+}
+
+impl Users {
+    pub(super) fn parse(path: &Path, content: &Content) -> Result<Users, Fault> {
+        check_privacy(path, content)?;
+        let mut users = BTreeMap::new();
+        for (number, line) in (1..).zip(content.text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let mistake = |what: &str, what_to_do: &str| Fault::mistake(path, Some(number), what, what_to_do);
+            let form = "write `name:hash`, with an Argon2id hash as $argon2id$v=19$...";
+            let (name, hash) = line.split_once(':').ok_or_else(|| mistake("this is no user", form))?;
+            if name.is_empty() || name.len() > MAX_PLAIN_BYTES {
+                return Err(mistake("a name has 1 to 255 bytes", form));
+            }
+            let hash =
+                PasswordHash::parse(hash).map_err(|_| mistake("this is no hash of a password", form))?;
+            if users.insert(name.to_owned(), Arc::new(hash)).is_some() {
+                return Err(mistake("this user is there twice", "take one of the lines out"));
+            }
+        }
+        Ok(Users(users))
+    }
+
+    /// What the password of a user is compared with; `None` where there is no user at all.
+    pub fn comparison(&self, name: &[u8]) -> Option<Comparison> {
+        let known = std::str::from_utf8(name).ok().and_then(|name| self.0.get(name));
+        let hash = known.or_else(|| self.0.values().next())?;
+        Some(Comparison { hash: Arc::clone(hash), is_known: known.is_some() })
+    }
+}
+
+/// The password in a client's file: its first line.
+pub(super) fn read_password(path: &Path, content: &Content) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    check_privacy(path, content)?;
+    let line = content.text.lines().next().unwrap_or_default();
+    if line.is_empty() || line.len() > MAX_PLAIN_BYTES {
+        let what = "its first line is no password of 1 to 255 bytes";
+        return Err(Fault::mistake(path, Some(1), what, "write the password into it"));
+    }
+    Ok(Zeroizing::new(line.as_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::{reload, testing};
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A cheap hash of "password", by the reference implementation.
+    const OF_PASSWORD: &str =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+    fn with_file<R>(text: &str, mode: u32, test: impl FnOnce(&Path, &Content) -> R) -> R {
+        let folder = testing::folder();
+        let path = folder.join("file");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let outcome = test(&path, &reload::read(&path).unwrap());
+        fs::remove_dir_all(folder).unwrap();
+        outcome
+    }
+
+    #[test]
+    fn users_are_known_by_their_passwords() {
+        let text = format!("# users\n\nann:{OF_PASSWORD}\n");
+        let users = with_file(&text, 0o600, Users::parse).unwrap();
+        let ann = users.comparison(b"ann").unwrap();
+        assert!(ann.is_known && ann.hash.verify(b"password").unwrap());
+        let nobody = users.comparison(b"\xff").unwrap();
+        assert!(!nobody.is_known, "and the answer takes as long");
+        assert!(with_file("", 0o600, Users::parse).unwrap().comparison(b"ann").is_none());
+    }
+
+    #[test]
+    fn mistakes_have_their_lines() {
+        let hash = OF_PASSWORD;
+        for (text, line) in [
+            ("ann\n".to_owned(), 1),
+            (format!("\nann:{hash}\nbob:secret\n"), 3),
+            (format!(":{hash}\n"), 1),
+            (format!("ann:{hash}\nann:{hash}\n"), 2),
+        ] {
+            let fault = with_file(&text, 0o600, Users::parse).err().unwrap();
+            assert_eq!(fault.line, Some(line), "{text}: {fault}");
+        }
+        assert!(with_file("", 0o644, Users::parse).is_err(), "others may read it");
+    }
+
+    #[test]
+    fn a_password_is_the_first_line() {
+        assert_eq!(with_file("secret\nmore\n", 0o600, read_password).unwrap().as_slice(), b"secret");
+        for (text, mode) in [("", 0o600), ("\n", 0o600), ("secret", 0o640)] {
+            assert!(with_file(text, mode, read_password).is_err());
+        }
+        assert!(with_file(&"x".repeat(256), 0o600, read_password).is_err());
+    }
+}
