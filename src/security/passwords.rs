@@ -2,7 +2,7 @@
 
 use super::certificate::check_privacy;
 use super::fault::Fault;
-use super::reload::Content;
+use super::reload::{self, Content};
 use crate::crypto::password::PasswordHash;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +24,11 @@ pub struct Comparison {
 }
 
 impl Users {
+    /// Reads a file of users.
+    pub fn read(path: &Path) -> Result<Users, Fault> {
+        Users::parse(path, &reload::read(path)?)
+    }
+
     pub(super) fn parse(path: &Path, content: &Content) -> Result<Users, Fault> {
         check_privacy(path, content)?;
         let mut users = BTreeMap::new();
@@ -55,6 +60,11 @@ impl Users {
     }
 }
 
+/// Reads a client's file with its password.
+pub fn read_password_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    read_password(path, &reload::read(path)?)
+}
+
 /// The password in a client's file: its first line.
 pub(super) fn read_password(path: &Path, content: &Content) -> Result<Zeroizing<Vec<u8>>, Fault> {
     check_privacy(path, content)?;
@@ -69,7 +79,7 @@ pub(super) fn read_password(path: &Path, content: &Content) -> Result<Zeroizing<
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{reload, testing};
+    use super::super::testing;
     use super::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;

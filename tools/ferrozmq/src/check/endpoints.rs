@@ -80,7 +80,12 @@ pub fn row(policy: &Policy, scene: &Scene) -> Row {
         }
         Verdict::Secured(terms) => {
             row.rule = terms.rule;
-            row.verdict = if terms.mechanism == Mechanism::Null { "null" } else { "curve" };
+            row.verdict = match terms.mechanism {
+                Mechanism::Null => "null",
+                Mechanism::Plain => "plain",
+                Mechanism::Curve => "curve",
+                Mechanism::Gssapi => "gssapi",
+            };
             row.words = words(scene, &terms);
         }
     }
@@ -92,6 +97,16 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
     let mut words = Vec::new();
     match (terms.mechanism, terms.side) {
         (Mechanism::Null, _) => words.push("in the clear, no authentication".to_owned()),
+        (Mechanism::Plain, Side::Server) => {
+            words.push("as server, in the clear".to_owned());
+            words.extend(
+                settings.users.iter().map(|users| format!("lets in the users in {}", users.path.display())),
+            );
+        }
+        (Mechanism::Plain, Side::Client) => {
+            words.push("as client, in the clear".to_owned());
+            words.extend(settings.username.iter().map(|name| format!("user {name}")));
+        }
         (_, Side::Server) => {
             words.push("as server".to_owned());
             words.extend(settings.server_key.iter().map(|key| format!("key {}", key.path.display())));
@@ -130,7 +145,7 @@ impl Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = self.rule.map_or("the default".to_owned(), |line| format!("the rule in line {line}"));
         write!(f, "{} {}\n    {}", self.role, self.endpoint, self.verdict.to_uppercase())?;
-        if matches!(self.verdict, "null" | "curve") {
+        if !matches!(self.verdict, "alone" | "refused") {
             write!(f, " by {rule}")?;
         }
         self.words.iter().try_for_each(|word| write!(f, "\n    {word}"))

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use zmq::security::Policy;
 use zmq::security::allowed::{Folder, Owner};
 use zmq::security::certificate::Certificate;
 use zmq::security::file::{Allow, Place, Settings};
+use zmq::security::passwords::{Users, read_password_file};
+use zmq::security::{Fault, Policy};
 
 /// Write permission for the group and for others.
 const OTHERS_WRITE: u32 = 0o022;
@@ -49,6 +50,14 @@ impl Files {
         }
         if let Some(place) = &settings.server_public {
             note(public(policy, place, report), place, &mut self.trusts);
+        }
+        if let Some(place) = &settings.users {
+            look_at_writers(&place.path, report);
+            tell(Users::read(&place.path).err(), policy, place, report);
+        }
+        if let Some(place) = &settings.password_file {
+            look_at_writers(&place.path, report);
+            tell(read_password_file(&place.path).err(), policy, place, report);
         }
         match &settings.allow {
             Some(Allow::Any) => self.lets_in = None,
@@ -93,6 +102,12 @@ impl Report {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+}
+
+fn tell(fault: Option<Fault>, policy: &Policy, place: &Place, report: &mut Report) {
+    if let Some(fault) = fault {
+        report.add(fault.named_by(&policy.file, place.line).to_string());
     }
 }
 
