@@ -107,11 +107,17 @@ pub struct Addresses {
     pub deny: Vec<(IpAddr, u8)>,
 }
 
-/// See `ZMQ_FERRO_MAX_FAILED_HANDSHAKES` and `ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL`.
+/// What peers may take up. Of each, 0 is no limit, but of `ban_seconds`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
+    /// `ZMQ_FERRO_MAX_FAILED_HANDSHAKES` and `ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL`.
     pub failed_handshakes: Option<u32>,
     pub ban_seconds: Option<u32>,
+    /// Connections of a bound endpoint at a time: all, and those of one address.
+    pub connections: Option<u32>,
+    pub connections_per_address: Option<u32>,
+    /// Handshakes of a bound endpoint at a time.
+    pub handshakes_under_way: Option<u32>,
 }
 
 /// The names of [`Settings`] in the file.
@@ -132,6 +138,9 @@ const SETTINGS: [&str; 15] = [
     "addresses",
     "limits",
 ];
+/// The names of [`Limits`].
+const LIMITS: [&str; 5] =
+    ["failed_handshakes", "ban_seconds", "connections", "connections_per_address", "handshakes_under_way"];
 /// What a rule has besides.
 const CONDITIONS: [&str; 3] = ["endpoint", "socket", "role"];
 
@@ -359,7 +368,12 @@ fn read_limits(reader: &mut Reader<'_>, entry: &Entry<'_>, limits: &mut Limits) 
         match limit.name {
             "failed_handshakes" => limits.failed_handshakes = reader.number(&limit, 0..1_000_001),
             "ban_seconds" => limits.ban_seconds = reader.number(&limit, 1..86_401),
-            _ => reader.unknown(&limit, &["failed_handshakes", "ban_seconds"]),
+            "connections" => limits.connections = reader.number(&limit, 0..1_000_001),
+            "connections_per_address" => {
+                limits.connections_per_address = reader.number(&limit, 0..1_000_001);
+            }
+            "handshakes_under_way" => limits.handshakes_under_way = reader.number(&limit, 0..1_000_001),
+            _ => reader.unknown(&limit, &LIMITS),
         }
     }
 }
@@ -420,6 +434,9 @@ mod tests {
             [default.limits]
             failed_handshakes = 10
             ban_seconds = 60
+            connections = 1000
+            connections_per_address = 20
+            handshakes_under_way = 100
             "#
         ));
         let settings = policy.default;
@@ -436,7 +453,14 @@ mod tests {
         {
             assert_eq!(settings.addresses.admit(peer.parse().unwrap()), admitted, "{peer}");
         }
-        assert_eq!(settings.limits, Limits { failed_handshakes: Some(10), ban_seconds: Some(60) });
+        let limits = Limits {
+            failed_handshakes: Some(10),
+            ban_seconds: Some(60),
+            connections: Some(1000),
+            connections_per_address: Some(20),
+            handshakes_under_way: Some(100),
+        };
+        assert_eq!(settings.limits, limits);
     }
 
     #[test]
@@ -496,7 +520,9 @@ mod tests {
             ("[default.limits]\nban_seconds = 0", 2, "from 1 to"),
             ("[default.limits]\nban_seconds = 1.5", 2, "from 1 to"),
             ("[default.limits]\nfailed_handshakes = -1", 2, "from 0 to"),
-            ("[default.limits]\nconnections = 1", 2, "write one of"),
+            ("[default.limits]\nconnections = \"few\"", 2, "from 0 to"),
+            ("[default.limits]\nconections = 1", 2, "did you mean \"connections\"?"),
+            ("[default.limits]\nmemory = 1", 2, "write one of"),
             ("[rule]\nsocket = \"REP\"", 1, "[[rule]]"),
             ("rule = [1]", 1, "[[rule]]"),
             ("[[rule]]\nsocket = \"REPP\"", 2, "did you mean \"REP\"?"),

@@ -76,6 +76,20 @@ pub fn tell_kept_out(owner: &SocketLink, options: &SocketOptions, endpoints: &En
     });
 }
 
+/// A connection was closed as soon as it was accepted, since a limit of its endpoint was reached.
+pub fn tell_full(
+    owner: &SocketLink,
+    options: &SocketOptions,
+    endpoints: &Endpoints,
+    (peer_address, reason): (&str, impl std::fmt::Display),
+) {
+    tell(owner, endpoints, || Record {
+        reason: reason.to_string().into_bytes(),
+        status: Some(Errno::NOBUFS.0.unsigned_abs()),
+        ..of_turned_away(Event::Denial, options, endpoints, peer_address)
+    });
+}
+
 fn of_turned_away(
     event: Event,
     options: &SocketOptions,

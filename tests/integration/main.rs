@@ -7,7 +7,7 @@
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
 //! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
-//!   `server_keys`;
+//!   `secured_limits`, `server_keys`;
 //! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
 //! Some tests fork, or close, limit or count what the whole process has. They run themselves in a child process:
@@ -44,6 +44,7 @@ mod proxy;
 mod received;
 mod reconnects;
 mod secured;
+mod secured_limits;
 mod server_keys;
 mod tls;
 mod waiting;

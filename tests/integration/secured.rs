@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use zmq::security::certificate::Certificate;
 
 /// A folder with keys and a security file.
-struct Setup {
+pub struct Setup {
     folder: PathBuf,
 }
 
 impl Setup {
     /// `text` is what the file's `[default]` begins with.
-    fn new(text: &str) -> Setup {
+    pub fn new(text: &str) -> Setup {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("ferrozmq-secured-{}-{number}", std::process::id()));
@@ -52,7 +52,7 @@ impl Setup {
     }
 
     /// A context whose sockets the file secures.
-    fn context(&self) -> Context {
+    pub fn context(&self) -> Context {
         let context = Context::new();
         assert_eq!(set_path(context, &self.folder.join("security.toml")), Ok(()));
         context

@@ -1,12 +1,12 @@
 //! Addresses whose peers fail handshake after handshake, and are refused for a while
 //! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`).
 
+use super::place::Place;
 use crate::options::SocketOptions;
 use crate::sys::keyed::HashMap;
 use crate::sys::lock::Lock;
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// For how long the failures of an address are counted together, in milliseconds.
@@ -30,13 +30,6 @@ struct Book {
     records: HashMap<Place, Record>,
     /// The places of all records, the one first written of first.
     order: VecDeque<Place>,
-}
-
-/// Where peers count as one: an IPv4 address, or the network of an IPv6 address, within which a host may choose.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
-    V4(Ipv4Addr),
-    V6([u8; 8]),
 }
 
 /// Times are in milliseconds, of any clock that does not go back.
@@ -125,17 +118,6 @@ impl Book {
 impl Record {
     fn is_old(&self, now_ms: u64) -> bool {
         self.refused_until_ms <= now_ms && now_ms.saturating_sub(self.since_ms) >= BAN_WINDOW_MS
-    }
-}
-
-impl Place {
-    /// Of an address as the authenticator is told it.
-    fn of(address: &str) -> Option<Place> {
-        let (address, _zone) = address.split_once('%').unwrap_or((address, ""));
-        match address.parse::<IpAddr>().ok()?.to_canonical() {
-            IpAddr::V4(address) => Some(Place::V4(address)),
-            IpAddr::V6(address) => address.octets().first_chunk().map(|network| Place::V6(*network)),
-        }
     }
 }
 

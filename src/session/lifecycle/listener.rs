@@ -1,12 +1,13 @@
 //! A listening socket on an I/O thread, and the sessions of its connections.
 
-use crate::ctx::{Context, Guard, HandshakeTicket};
+use crate::ctx::{Context, Guard};
 use crate::engine::Security;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::reactor::{Handle, Interest, Ready, Remote, Source, SourceContext};
 use crate::security::Protection;
 use crate::session::SocketLink;
+use crate::session::lifecycle::admission::{Admission, Arrival, Counted, Full, Tickets};
 use crate::session::lifecycle::session::{Session, SessionContext};
 use crate::session::lifecycle::zap::Authenticators;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
@@ -59,6 +60,8 @@ pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Lis
     owner.monitor.tell(event::LISTENING, fd, &endpoints);
     let shared = Arc::new(Both { listener: Lock::new(Some(listener)), sessions: Lock::default() });
     let theirs = Arc::clone(&shared);
+    let limits = session_context.protection.as_ref().map(|protection| protection.limits);
+    let admission = limits.and_then(|limits| Admission::new(&limits));
     let names = endpoints.clone();
     let remote = io_thread.add(Box::new(move |cx| {
         let acceptor = Acceptor {
@@ -69,6 +72,7 @@ pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Lis
             protection: session_context.protection,
             authenticators: session_context.authenticators,
             guard: session_context.guard,
+            admission,
             endpoints: names,
             registered: false,
             lost: 0,
@@ -115,6 +119,8 @@ struct Acceptor {
     protection: Option<Arc<Protection>>,
     authenticators: Arc<dyn Authenticators>,
     guard: Guard,
+    /// `None`: the endpoint has no limits.
+    admission: Option<Arc<Admission>>,
     endpoints: Endpoints,
     registered: bool,
     /// Connections lost in a row.
@@ -212,6 +218,14 @@ impl Acceptor {
             trail::tell_ban(&self.owner, &self.options, &endpoints, &stream.peer_address);
             return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
         }
+        let counted = match self.count(&stream.peer_address) {
+            Ok(counted) => counted,
+            Err(full) => {
+                self.note_full(full, now_ms);
+                trail::tell_full(&self.owner, &self.options, &endpoints, (&stream.peer_address, full));
+                return self.tell(event::ACCEPT_FAILED, Errno::NOBUFS);
+            }
+        };
         if let Security::CurveServer(keys) = &self.security {
             keys.rotate_cookies(now_ms);
         }
@@ -220,7 +234,8 @@ impl Acceptor {
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
         let shared = Arc::new(SessionRemote::default());
-        let ticket = self.begin_handshake(&context, &shared, &stream, now_ms);
+        let tickets = self.begin_handshake(&context, &shared, &stream, now_ms);
+        let arrival = Arrival { stream, tickets, counted };
         let mut sessions = self.shared.sessions.lock();
         if sessions.len() >= self.tidy_at {
             sessions.retain(|session| session.strong_count() > 0);
@@ -236,9 +251,7 @@ impl Acceptor {
             authenticators: Arc::clone(&self.authenticators),
             guard: self.guard.clone(),
         };
-        let make = move |cx: &mut SourceContext<'_>| {
-            Session::accepted(cx, session_context, shared, (stream, ticket))
-        };
+        let make = move |cx: &mut SourceContext<'_>| Session::accepted(cx, session_context, shared, arrival);
         if io_thread.same(&cx.remote().handle()) {
             // At once, so that the first peer's handshake is not overtaken by those of peers that have connected meanwhile:
             // programs count on REQ, PUSH and DEALER taking turns in the order in which peers came. Where there is no place
@@ -251,6 +264,17 @@ impl Acceptor {
 }
 
 impl Acceptor {
+    /// Counts a connection, where the endpoint has limits.
+    fn count(&self, peer_address: &str) -> Result<Option<Counted>, Full> {
+        self.admission.as_ref().map(|admission| admission.admit(peer_address)).transpose()
+    }
+
+    fn note_full(&self, full: Full, now_ms: u64) {
+        static NOTICE: Notice = Notice::new();
+        let endpoint = &self.endpoints.local;
+        NOTICE.write(now_ms, format_args!("{endpoint} closes connections as they come: {full}"));
+    }
+
     /// Counts a handshake that is about to begin, and tells others to make room for it.
     fn begin_handshake(
         &self,
@@ -258,11 +282,23 @@ impl Acceptor {
         shared: &Arc<SessionRemote>,
         stream: &Accepted,
         now_ms: u64,
-    ) -> HandshakeTicket {
+    ) -> Tickets {
         static NOTICE: Notice = Notice::new();
+        static ENDPOINTS_NOTICE: Notice = Notice::new();
         let bytes = if stream.layers.tls.is_some() { MAX_TLS_HANDSHAKE_BYTES } else { MAX_HANDSHAKE_BYTES };
         let limit = context.options().max_handshakes_size;
         let weak: Weak<SessionRemote> = Arc::downgrade(shared);
+        let bounded = self.admission.as_ref().map(|admission| admission.begin_handshake(weak.clone()));
+        let (of_endpoint, stopped) = bounded.unwrap_or_default();
+        if stopped > 0 {
+            let endpoint = &self.endpoints.local;
+            ENDPOINTS_NOTICE.write(
+                now_ms,
+                format_args!(
+                    "{endpoint} has too many handshakes (limits: handshakes_under_way): the oldest end"
+                ),
+            );
+        }
         let (ticket, stopped) = context.handshakes().begin(bytes, usize::try_from(limit).unwrap_or(0), weak);
         if stopped > 0 {
             let line = format_args!(
@@ -270,7 +306,7 @@ impl Acceptor {
             );
             NOTICE.write(now_ms, line);
         }
-        ticket
+        [Some(ticket), of_endpoint]
     }
 }
 

@@ -1,5 +1,6 @@
 //! The life of a session: connecting or accepted, handshake, established, closing; and the listeners that accept.
 
+pub(in crate::session) mod admission;
 pub(in crate::session) mod backoff;
 pub(in crate::session) mod ban_list;
 pub(in crate::session) mod connecter;
@@ -11,6 +12,7 @@ pub(in crate::session) mod events;
 pub(in crate::session) mod handshake_trail;
 pub(in crate::session) mod handshaking;
 pub mod listener;
+pub(in crate::session) mod place;
 pub(in crate::session) mod reason;
 pub(in crate::session) mod resolve;
 pub mod session;

@@ -12,7 +12,7 @@
 //! Where the peer has come to us there is nothing to wait for, and the session ends instead. The pipe to the socket, which
 //! outlasts connections, is in [`session_pipe`](super::session_pipe).
 
-use crate::ctx::{Guard, HandshakeTicket};
+use crate::ctx::Guard;
 use crate::engine::zmtp::Version;
 use crate::engine::{Config, Peer, Security};
 use crate::errno::Errno;
@@ -26,6 +26,7 @@ use crate::security::Protection;
 use crate::session::connection::Connection;
 use crate::session::connection::tls_stream::Tunnel;
 use crate::session::letterbox::{Flags, Mail};
+use crate::session::lifecycle::admission::{Arrival, Counted, Tickets};
 use crate::session::lifecycle::backoff::Setback;
 use crate::session::lifecycle::connecter::{Attempt, Connecter, Met};
 use crate::session::lifecycle::connecting::{Connecting, Next, READABLE_AND_WRITABLE};
@@ -41,7 +42,7 @@ use crate::session::monitor_events::{Endpoints, NO_DESCRIPTOR, descriptor_value,
 use crate::session::remote::SessionRemote;
 use crate::session::{Command, SessionHandle, SocketLink};
 use crate::sys::contain::contain;
-use crate::transport::{Accepted, ConnectPlan, Layers, Scheme};
+use crate::transport::{ConnectPlan, Layers, Scheme};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -66,7 +67,9 @@ pub struct Session {
     connecter: Option<Connecter>,
     stage: Stage,
     /// Of a peer that has come to us, until its handshake is over.
-    ticket: Option<HandshakeTicket>,
+    tickets: Tickets,
+    /// Of a peer that has come to us, where the endpoint has limits. Dropped with the session.
+    _counted: Option<Counted>,
     pipe: SessionPipe,
     events: SessionEvents,
     peer_address: String,
@@ -91,11 +94,12 @@ impl Session {
         cx: &mut SourceContext<'_>,
         socket: SessionContext,
         remote: Arc<SessionRemote>,
-        (stream, ticket): (Accepted, HandshakeTicket),
+        Arrival { stream, tickets, counted }: Arrival,
     ) -> Box<dyn Source> {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
         let mut session = Session::new(cx, socket, remote, None, (stream.scheme, endpoints));
-        session.ticket = Some(ticket);
+        session.tickets = tickets;
+        session._counted = counted;
         session.peer_address = stream.peer_address;
         session.layers = stream.layers;
         session.begin_handshake(cx, stream.fd, false);
@@ -139,7 +143,8 @@ impl Session {
             remote,
             connecter,
             stage: Stage::Waiting,
-            ticket: None,
+            tickets: [None, None],
+            _counted: None,
             peer_address: String::new(),
             scheme,
             layers: Layers::default(),
@@ -301,7 +306,7 @@ impl Session {
 
     /// The handshake is over: connects the stream and the pipe.
     fn establish(&mut self, cx: &mut SourceContext<'_>, stream: Stream, introduction: Introduction) {
-        self.ticket = None;
+        self.tickets = [None, None];
         let Stream { fd, tunnel, for_room } = stream;
         let raw_fd = fd.as_raw_fd();
         // See `Connections::recall`.
