@@ -184,6 +184,8 @@ pub fn on_loopback(address: &str) -> Option<String> {
     let (before, host, after) = parts(address);
     let loopback = match host {
         "*" => "127.0.0.1",
+        // C's other notations of 0.0.0.0, as `0` and `0x0.0`.
+        _ if !host.is_empty() && host.bytes().all(|byte| b"0xX.".contains(&byte)) => "127.0.0.1",
         _ => match ip(host)? {
             IpAddr::V4(address) if address.is_unspecified() => "127.0.0.1",
             IpAddr::V6(address) if address.is_unspecified() => "[::1]",
@@ -370,6 +372,9 @@ mod tests {
             ("*:5555", Some("127.0.0.1:5555")),
             ("*:*", Some("127.0.0.1:*")),
             ("0.0.0.0:5555", Some("127.0.0.1:5555")),
+            ("0:5555", Some("127.0.0.1:5555")),
+            ("0x0.0:5555", Some("127.0.0.1:5555")),
+            ("10:5555", None),
             ("[::]:5555", Some("[::1]:5555")),
             ("*:80/path:x", Some("127.0.0.1:80/path:x")),
             ("eth0;*:5555", Some("eth0;127.0.0.1:5555")),
