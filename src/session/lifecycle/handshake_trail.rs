@@ -187,7 +187,7 @@ mod tests {
         std::str::from_utf8(bytes).unwrap()
     }
 
-    /// A password is nowhere in a record, whoever may read it.
+    /// A password is nowhere in a record, so that readers of the trail learn none.
     #[test]
     fn a_refused_name_is_recorded_without_its_password() {
         let mut trail = trail(Security::PlainServer);
