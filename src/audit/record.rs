@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const MAX_LINE_BYTES: usize = 4096;
 /// A field's text as it stands in the line. Seven of them and what is between them stay within a line.
 const MAX_TEXT_BYTES: usize = 480;
+/// A peer chooses some of it.
+const MAX_SUMMARY_CHARS: usize = 600;
 /// What stands in front of the hexadecimal digits of a value that is no text.
 const HEX: &str = "hex:";
 /// The end of a text that was cut.
@@ -108,6 +110,21 @@ impl Record {
             duration: None,
             lost: None,
         }
+    }
+
+    /// For people, in one line: the event, the endpoint, the peer, and why.
+    pub fn summary(&self) -> String {
+        let mut text = format!("{} at {}", self.event.name(), self.endpoint);
+        let user = String::from_utf8_lossy(&self.user);
+        let key = self.key.as_deref().unwrap_or("");
+        for (name, value) in [("peer", self.peer.as_str()), ("key", key), ("user", &*user)] {
+            if !value.is_empty() {
+                text.push_str(&format!(", {name} {value}"));
+            }
+        }
+        text.push_str(": ");
+        text.push_str(&String::from_utf8_lossy(&self.reason));
+        text.chars().take(MAX_SUMMARY_CHARS).map(|c| if is_hidden(c) { '?' } else { c }).collect()
     }
 
     /// The line, without its newline.
@@ -331,6 +348,22 @@ mod tests {
     }
 
     /// As `date -u -d @SECONDS` has them.
+    /// A user's name is the peer's to choose: it begins no line of its own.
+    #[test]
+    fn a_summary_is_one_line() {
+        let record = Record {
+            endpoint: "tcp://10.0.0.1:5555".to_owned(),
+            peer: "10.0.0.9".to_owned(),
+            user: b"ann\nferrozmq: all is well".to_vec(),
+            reason: b"refused by the authenticator".to_vec(),
+            ..Record::new(Event::Denial)
+        };
+        let line = "denial at tcp://10.0.0.1:5555, peer 10.0.0.9, user ann?ferrozmq: all is well: refused by the authenticator";
+        assert_eq!(record.summary(), line);
+        let long = Record { user: vec![b'a'; 100_000], ..record };
+        assert_eq!(long.summary().chars().count(), MAX_SUMMARY_CHARS);
+    }
+
     #[test]
     fn days_have_their_dates() {
         let dates = [

@@ -1,7 +1,7 @@
-//! What the audit trail is told of a socket's peers, endpoints and keys; and monitors that ask for it
-//! (`ZMQ_FERRO_EVENT_AUDIT`).
+//! What the audit trail is told of a socket's peers, endpoints and keys; monitors that ask for it
+//! (`ZMQ_FERRO_EVENT_AUDIT`); and, of peers that are turned away, the log ([`LOG`](log::LOG)).
 //!
-//! A record is made only where one of them wants it. Where none does, [`tell`] costs two loads.
+//! A record is made only where one of them wants it. Where none does, [`tell`] costs three loads.
 
 use crate::audit::{self, Direction, Event, Outcome, Record};
 use crate::crypto::{KEY_BYTES, fingerprint};
@@ -9,23 +9,42 @@ use crate::errno::{Errno, Result};
 use crate::options::{Mechanism, SocketOptions};
 use crate::session::SocketLink;
 use crate::session::monitor_events::{Endpoints, event};
+use crate::sys::log::{self, Notice};
+use std::sync::OnceLock;
+use std::time::Instant;
 
 /// Whether a record would be heard.
 pub fn is_wanted(owner: &SocketLink) -> bool {
-    audit::is_on() || owner.monitor.wants(event::AUDIT)
+    audit::is_on() || owner.monitor.wants(event::AUDIT) || log::is_asked_for()
 }
 
 /// Makes a record, if one is wanted, and passes it on. `endpoints` are those of the socket's monitor.
 pub fn tell(owner: &SocketLink, endpoints: &Endpoints, make: impl FnOnce() -> Record) {
     let (recorded, monitored) = (audit::is_on(), owner.monitor.wants(event::AUDIT));
-    if recorded || monitored {
+    let logged = log::is_asked_for();
+    if recorded || monitored || logged {
         let record = make();
+        if logged {
+            note(&record);
+        }
         if monitored {
             owner.monitor.tell_record(&record, endpoints);
         }
         if recorded {
             audit::record(&record);
         }
+    }
+}
+
+/// Writes a line about a peer that is turned away, or that turns this side away; one of either kind each second.
+fn note(record: &Record) {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    static NOTICES: [Notice; 2] = [Notice::new(), Notice::new()];
+    if let Event::Denial | Event::Ban = record.event {
+        let now_ms = BEGAN.get_or_init(Instant::now).elapsed().as_millis();
+        let [incoming, outgoing] = &NOTICES;
+        let notice = if record.direction == Some(Direction::Out) { outgoing } else { incoming };
+        notice.write(u64::try_from(now_ms).unwrap_or(u64::MAX), format_args!("{}", record.summary()));
     }
 }
 

@@ -123,9 +123,13 @@ class Trail:
 
     def next(self, event, **fields):
         """The next record of this event with these fields; waits for it."""
+        return self.of(event=event, **fields)
+
+    def of(self, **fields):
+        """The next record with these fields."""
         while True:
             record = self._next()
-            if record["event"] == event and fields.items() <= record.items():
+            if fields.items() <= record.items():
                 return record
 
     def _next(self):

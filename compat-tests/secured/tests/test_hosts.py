@@ -6,6 +6,12 @@ import hosts
 import pytest
 from conftest import DEFAULT, Place, ask
 
+MISTAKEN_SERVER = (
+    "a key is wrong, or bytes were changed on the way:"
+    " does the client have this server's public key, and does each pair belong together?"
+)
+MISTAKEN_CLIENT = "the peer has hung up in the handshake: is its public key the one that this client has?"
+
 
 @pytest.fixture
 def host():
@@ -44,15 +50,23 @@ def tell_of_the_server(server, client):
 
 
 def begin(places, host):
-    """The trails of a server here and of a client there, and the client, which has been asked to ask."""
+    """The trails of a server here and of a client there, and the client, which has been asked to ask. Both have a log."""
     server, client = places
     trails = server.trail("trail"), client.trail("trail")
-    [endpoint] = server.serve("rep.py", security=server.security(), FERROZMQ_AUDIT=trails[0].path)
+    [endpoint] = server.serve("rep.py", security=server.security(), FERROZMQ_AUDIT=trails[0].path, FERROZMQ_LOG=1)
     endpoint = endpoint.replace("127.0.0.1", hosts.HERE)
-    process = client.run("req.py", endpoint, host=host, security=client.security(), FERROZMQ_AUDIT=trails[1].path)
+    settings = {"FERROZMQ_AUDIT": trails[1].path, "FERROZMQ_LOG": 1}
+    process = client.run("req.py", endpoint, host=host, security=client.security(), **settings)
     process.stdin.write("a question\n")
     process.stdin.flush()
     return *trails, process
+
+
+def logged(process, record):
+    """Whether a line on stderr says what the record of the audit trail says."""
+    line = f"ferrozmq: denial at {record['endpoint']}, peer {record['peer']}"
+    line += f", key {record['key']}" if "key" in record else ""
+    return process.stderr.readline() == f"{line}: {record['reason']}\n"
 
 
 def answered(process):
@@ -78,8 +92,11 @@ def test_the_clients_key_is_not_in_the_servers_folder(places, host):
     denied = here.next("denial")
     assert denied["peer"] == hosts.THERE and denied["key"] == client.fingerprint("alice") and denied["status"] == 400
     assert denied["reason"] == "refused by the authenticator: not among those that the security file lets in"
+    assert logged(server.processes[0], denied)
     denied = there.next("denial")
     assert denied["endpoint"].startswith(f"tcp://{hosts.HERE}:") and denied["status"] == 400
+    assert denied["reason"] == "refused by the peer: is this client's key among those that it lets in?"
+    assert logged(process, denied)
     # The client has not been touched, and asks again by itself.
     let_in_alice(*places)
     assert answered(process)
@@ -88,8 +105,10 @@ def test_the_clients_key_is_not_in_the_servers_folder(places, host):
 def test_the_client_has_another_servers_public_key(places, host):
     let_in_alice(*places)
     here, there, process = begin(places, host)
-    assert here.next("denial")["reason"] == "a key is wrong, or bytes were changed on the way"
-    assert there.next("denial")["reason"] == "the peer has hung up in the handshake"
+    denied = here.next("denial")
+    assert denied["reason"] == MISTAKEN_SERVER and logged(places[0].processes[0], denied)
+    denied = there.next("denial")
+    assert denied["reason"] == MISTAKEN_CLIENT and logged(process, denied)
     tell_of_the_server(*places)
     assert answered(process)
 

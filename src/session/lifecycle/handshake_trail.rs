@@ -22,16 +22,26 @@ pub struct HandshakeTrail {
     text: Vec<u8>,
     /// The peer was to be authenticated, and there is no authenticator.
     unasked: bool,
+    part: Part,
+}
+
+/// This side's in the handshake: what a mistake looks like depends on it.
+#[derive(Clone, Copy)]
+enum Part {
+    CurveServer,
+    CurveClient,
+    Other,
 }
 
 impl HandshakeTrail {
     pub fn begin(config: &Config, endpoints: &Endpoints) -> HandshakeTrail {
-        let key = match &config.security {
-            Security::CurveClient(keys) => Some(fingerprint(keys.server.as_bytes())),
-            _ => None,
+        let (part, key) = match &config.security {
+            Security::CurveClient(keys) => (Part::CurveClient, Some(fingerprint(keys.server.as_bytes()))),
+            Security::CurveServer(_) => (Part::CurveServer, None),
+            _ => (Part::Other, None),
         };
         let known = Record { key, ..of_connection(Event::Authentication, config, endpoints) };
-        HandshakeTrail { began: Instant::now(), known, text: Vec::new(), unasked: false }
+        HandshakeTrail { began: Instant::now(), known, text: Vec::new(), unasked: false, part }
     }
 
     /// The authenticator is to be asked. A password is among the credentials, and stays there.
@@ -97,10 +107,36 @@ impl HandshakeTrail {
     pub fn failed(&self, reason: Reason, waits: bool) -> Record {
         let (status, reason) = match reason {
             Reason::Timeout if waits => (Errno::TIMEDOUT.0, b"the authenticator does not answer".to_vec()),
-            reason => words(reason),
+            reason => {
+                let (status, mut words) = words(reason);
+                words.extend_from_slice(self.likely_cause(reason).as_bytes());
+                (status, words)
+            }
         };
         let status = Some(status.unsigned_abs());
         Record { outcome: Some(Outcome::Denied), status, reason, ..self.at_end(Event::Denial) }
+    }
+
+    /// What an operator looks for first, to be added to the words for the end.
+    fn likely_cause(&self, reason: Reason) -> &'static str {
+        match (self.part, reason) {
+            (Part::CurveServer, Reason::Protocol(Failure::CRYPTOGRAPHIC)) => {
+                ": does the client have this server's public key, and does each pair belong together?"
+            }
+            (Part::CurveClient, Reason::Stream(Errno::PIPE | Errno::CONNRESET)) => {
+                ": is its public key the one that this client has?"
+            }
+            (Part::CurveClient, Reason::Protocol(Failure::Auth(_))) => {
+                ": is this client's key among those that it lets in?"
+            }
+            (Part::CurveServer | Part::CurveClient, Reason::Protocol(Failure::MECHANISM_MISMATCH)) => {
+                ": this side demands CURVE"
+            }
+            (Part::Other, Reason::Protocol(Failure::MECHANISM_MISMATCH)) => {
+                ": is it secured, and this side is not?"
+            }
+            _ => "",
+        }
     }
 
     fn at_end(&self, event: Event) -> Record {
@@ -217,7 +253,11 @@ mod tests {
     fn each_end_has_a_number_and_words() {
         let trail = trail(Security::Null);
         let failures = [
-            (Failure::MECHANISM_MISMATCH, 0x1100_0002, "the peer has another mechanism"),
+            (
+                Failure::MECHANISM_MISMATCH,
+                0x1100_0002,
+                "the peer has another mechanism: is it secured, and this side is not?",
+            ),
             (Failure::MALFORMED_HELLO, 0x1000_0013, "the peer has broken the protocol"),
             (Failure::ZAP_BAD_VERSION, 0x2000_0003, "the authenticator's reply is malformed"),
             (Failure::WS_UNSPECIFIED, 0x3000_0000, "the upgrade to WebSocket has failed"),
@@ -229,6 +269,9 @@ mod tests {
             let record = trail.failed(Reason::Protocol(failure), false);
             assert_eq!((record.status, text(&record.reason)), (Some(status), words));
         }
+        let curve = HandshakeTrail { part: Part::CurveServer, ..self::trail(Security::Null) };
+        let record = curve.failed(Reason::Protocol(Failure::MECHANISM_MISMATCH), false);
+        assert_eq!(text(&record.reason), "the peer has another mechanism: this side demands CURVE");
         let timeouts = [false, true].map(|waits| trail.failed(Reason::Timeout, waits));
         assert_eq!(timeouts.each_ref().map(|record| record.status), [Some(110); 2]);
         assert_eq!(text(&timeouts[0].reason), "the handshake took too long");
