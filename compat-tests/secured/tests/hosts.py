@@ -17,26 +17,27 @@ class Host:
         # The namespace is there for as long as this process.
         holder = ["unshare", "--net", "sh", "-c", "ip link set lo up && echo ready && exec cat"]
         self.holder = subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain())
-        if self.holder.stdout.readline() != "ready\n":
-            self.end()
-            raise Unavailable("this system allows no second network namespace")
-        namespace = str(self.holder.pid)
-        self.prefix = ["nsenter", f"--net=/proc/{namespace}/ns/net", "--"]
-        command("ip", "link", "add", "here", "type", "veth", "peer", "name", "there", "netns", namespace)
+        ready = self.holder.stdout.readline() == "ready\n"
+        self.prefix = ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "--"]
+        if not ready or not self._lay_cable():
+            self._leave()
+            raise Unavailable("this system allows no second network namespace, or no cable to it")
         for place, device, address in (([], "here", HERE), (self.prefix, "there", THERE)):
-            command(*place, "ip", "address", "add", f"{address}/24", "dev", device)
-            command(*place, "ip", "link", "set", device, "up")
+            subprocess.run([*place, "ip", "address", "add", f"{address}/24", "dev", device], check=True, env=plain())
+            subprocess.run([*place, "ip", "link", "set", device, "up"], check=True, env=plain())
 
     def end(self):
-        """The cable goes with the namespace."""
+        # The namespace takes it along as well, but some time later.
+        subprocess.run(["ip", "link", "delete", "here"], check=True, env=plain())
+        self._leave()
+
+    def _leave(self):
         self.holder.kill()
         self.holder.communicate()
 
-
-def command(*words):
-    done = subprocess.run(words, capture_output=True, text=True, env=plain())
-    if done.returncode:
-        raise Unavailable(f"{' '.join(words)}: {done.stderr.strip()}")
+    def _lay_cable(self):
+        ends = ["here", "type", "veth", "peer", "name", "there", "netns", str(self.holder.pid)]
+        return subprocess.run(["ip", "link", "add", *ends], capture_output=True, env=plain()).returncode == 0
 
 
 def plain():

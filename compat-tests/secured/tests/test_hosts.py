@@ -6,6 +6,8 @@ import hosts
 import pytest
 from conftest import DEFAULT, Place, ask
 
+# ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+MECHANISM_MISMATCH = 0x11000002
 MISTAKEN_SERVER = (
     "a key is wrong, or bytes were changed on the way:"
     " does the client have this server's public key, and does each pair belong together?"
@@ -13,7 +15,7 @@ MISTAKEN_SERVER = (
 MISTAKEN_CLIENT = "the peer has hung up in the handshake: is its public key the one that this client has?"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def host():
     try:
         host = hosts.Host()
@@ -49,14 +51,16 @@ def tell_of_the_server(server, client):
     bring("server.key", server, client.folder / "server.key")
 
 
-def begin(places, host):
-    """The trails of a server here and of a client there, and the client, which has been asked to ask. Both have a log."""
+def begin(places, host, secured=(True, True), text=DEFAULT):
+    """The trails of a server here and of a client there, and the client, which has been asked to ask. Both have a log. `secured`:
+    whether each of them has a security file, and `text` is the server's."""
     server, client = places
+    files = [place.security(text) if has_file else None for place, text, has_file in zip(places, (text, DEFAULT), secured)]
     trails = server.trail("trail"), client.trail("trail")
-    [endpoint] = server.serve("rep.py", security=server.security(), FERROZMQ_AUDIT=trails[0].path, FERROZMQ_LOG=1)
+    [endpoint] = server.serve("rep.py", security=files[0], FERROZMQ_AUDIT=trails[0].path, FERROZMQ_LOG=1)
     endpoint = endpoint.replace("127.0.0.1", hosts.HERE)
     settings = {"FERROZMQ_AUDIT": trails[1].path, "FERROZMQ_LOG": 1}
-    process = client.run("req.py", endpoint, host=host, security=client.security(), **settings)
+    process = client.run("req.py", endpoint, host=host, security=files[1], **settings)
     process.stdin.write("a question\n")
     process.stdin.flush()
     return *trails, process
@@ -111,6 +115,25 @@ def test_the_client_has_another_servers_public_key(places, host):
     assert denied["reason"] == MISTAKEN_CLIENT and logged(process, denied)
     tell_of_the_server(*places)
     assert answered(process)
+
+
+@pytest.mark.parametrize("secured", [(True, False), (False, True)], ids=["the server alone", "the client alone"])
+def test_one_host_has_no_security_file(places, host, secured):
+    let_in_alice(*places)
+    tell_of_the_server(*places)
+    here, there, process = begin(places, host, secured)
+    for trail, is_secured in zip((here, there), secured):
+        cause = "this side demands CURVE" if is_secured else "is it secured, and this side is not?"
+        assert trail.next("denial", status=MECHANISM_MISMATCH)["reason"] == f"the peer has another mechanism: {cause}"
+
+
+def test_the_clients_host_is_kept_out(places, host):
+    let_in_alice(*places)
+    tell_of_the_server(*places)
+    here, _, process = begin(places, host, text=f'{DEFAULT}addresses = {{{{ deny = ["10.77.0.0/24"] }}}}\n')
+    denied = here.next("denial")
+    assert denied["peer"] == hosts.THERE and denied["reason"] == "the security file keeps this address out"
+    assert logged(places[0].processes[0], denied)
 
 
 VULNERABLE = """
