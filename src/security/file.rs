@@ -118,6 +118,9 @@ pub struct Limits {
     pub connections_per_address: Option<u32>,
     /// Handshakes of a bound endpoint at a time.
     pub handshakes_under_way: Option<u32>,
+    /// What is read of a peer.
+    pub messages_per_second: Option<u32>,
+    pub bytes_per_second: Option<u32>,
 }
 
 /// The names of [`Settings`] in the file.
@@ -139,8 +142,15 @@ const SETTINGS: [&str; 15] = [
     "limits",
 ];
 /// The names of [`Limits`].
-const LIMITS: [&str; 5] =
-    ["failed_handshakes", "ban_seconds", "connections", "connections_per_address", "handshakes_under_way"];
+const LIMITS: [&str; 7] = [
+    "failed_handshakes",
+    "ban_seconds",
+    "connections",
+    "connections_per_address",
+    "handshakes_under_way",
+    "messages_per_second",
+    "bytes_per_second",
+];
 /// What a rule has besides.
 const CONDITIONS: [&str; 3] = ["endpoint", "socket", "role"];
 
@@ -373,6 +383,8 @@ fn read_limits(reader: &mut Reader<'_>, entry: &Entry<'_>, limits: &mut Limits) 
                 limits.connections_per_address = reader.number(&limit, 0..1_000_001);
             }
             "handshakes_under_way" => limits.handshakes_under_way = reader.number(&limit, 0..1_000_001),
+            "messages_per_second" => limits.messages_per_second = reader.number(&limit, 0..u32::MAX),
+            "bytes_per_second" => limits.bytes_per_second = reader.number(&limit, 0..u32::MAX),
             _ => reader.unknown(&limit, &LIMITS),
         }
     }
@@ -437,6 +449,8 @@ mod tests {
             connections = 1000
             connections_per_address = 20
             handshakes_under_way = 100
+            messages_per_second = 1000
+            bytes_per_second = 1000000
             "#
         ));
         let settings = policy.default;
@@ -459,6 +473,8 @@ mod tests {
             connections: Some(1000),
             connections_per_address: Some(20),
             handshakes_under_way: Some(100),
+            messages_per_second: Some(1000),
+            bytes_per_second: Some(1_000_000),
         };
         assert_eq!(settings.limits, limits);
     }

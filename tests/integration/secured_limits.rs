@@ -4,6 +4,7 @@ use crate::secured::Setup;
 use crate::support::bench::*;
 use crate::support::zmtp::until_closed;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// A file with limits alone.
 fn limited(limits: &str) -> Setup {
@@ -84,5 +85,108 @@ fn the_oldest_handshake_ends_for_one_too_many() {
     one.try_send(b"still here", 0).unwrap();
     assert_eq!(server.try_frame(0).unwrap().0, b"still here");
     clients.end(&[one, two]);
+    context.end(&[server, events.0]);
+}
+
+/// A peer whose messages wait in itself and in the stream, however many there are.
+fn flooding(clients: Context, endpoint: &str) -> Socket {
+    let client = clients.patient(ZMQ_PUSH);
+    client.set(ZMQ_SNDHWM, 0);
+    client.connect(endpoint);
+    client
+}
+
+/// What the rates of this test give in two seconds, less what two clocks may differ by.
+const TWO_SECONDS: Duration = Duration::from_millis(1950);
+
+#[test]
+fn a_flood_of_messages_arrives_whole_and_in_order_at_the_rate() {
+    for mechanism in ["\"null\"", "\"curve\""] {
+        let setup = Setup::new(&format!(
+            "[default]\nmechanism = {mechanism}\nserver_key = \"server.key_secret\"\nserver_public = \"server.key\"\n\
+             allow = \"any\"\n[[rule]]\nrole = \"bind\"\nlimits = {{ messages_per_second = 1000 }}\n"
+        ));
+        let (context, clients) = (setup.context(), setup.context());
+        let (server, events, endpoint) = server(context);
+        let begun = Instant::now();
+        let flood = flooding(clients, &endpoint);
+        for number in 0..3000u32 {
+            flood.try_send(&number.to_be_bytes(), 0).unwrap();
+        }
+        assert_eq!(server.try_frame(0).unwrap().0, 0u32.to_be_bytes());
+        let other = inside_beside(clients, &endpoint);
+        let (mut next, mut came_at) = (1u32, None);
+        while next < 3000 || came_at.is_none() {
+            let body = server.try_frame(0).unwrap().0;
+            if body == b"other" {
+                came_at = Some(next);
+            } else {
+                assert_eq!(body, next.to_be_bytes());
+                next += 1;
+            }
+        }
+        // The first thousand are let in at once.
+        assert!(begun.elapsed() >= TWO_SECONDS, "{mechanism}: {:?}", begun.elapsed());
+        assert!(came_at < Some(3000), "{mechanism}: another peer waited for the flood to end");
+        clients.end(&[flood, other]);
+        context.end(&[server, events.0]);
+    }
+}
+
+/// Another peer, which has sent its only message.
+fn inside_beside(clients: Context, endpoint: &str) -> Socket {
+    let other = clients.patient(ZMQ_PUSH);
+    other.connect(endpoint);
+    other.try_send(b"other", 0).unwrap();
+    other
+}
+
+#[test]
+fn large_messages_arrive_whole_at_the_rate_of_their_bytes() {
+    const BODY_BYTES: usize = 300_000;
+    let setup = limited("bytes_per_second = 1000000");
+    let (context, clients) = (setup.context(), Context::new());
+    let (server, events, endpoint) = server(context);
+    let begun = Instant::now();
+    let flood = flooding(clients, &endpoint);
+    for number in 0..10u8 {
+        flood.try_send(&[number; BODY_BYTES], ZMQ_SNDMORE).unwrap();
+        flood.try_send(&[number], 0).unwrap();
+    }
+    for number in 0..10u8 {
+        assert!(server.try_frame(0).unwrap().0 == [number; BODY_BYTES]);
+        assert_eq!(server.try_frame(0).unwrap().0, [number]);
+    }
+    // Three million bytes, of which the first million is let in at once.
+    assert!(begun.elapsed() >= TWO_SECONDS, "{:?}", begun.elapsed());
+    clients.end(&[flood]);
+    context.end(&[server, events.0]);
+}
+
+#[test]
+fn heartbeats_of_both_sides_leave_a_peer_alone_whose_messages_wait() {
+    let setup = limited("messages_per_second = 4");
+    let (context, clients) = (setup.context(), Context::new());
+    let server = context.patient(ZMQ_PULL);
+    let flood = clients.patient(ZMQ_PUSH);
+    for socket in [server, flood] {
+        socket.set(ZMQ_HEARTBEAT_IVL, 150);
+        socket.set(ZMQ_HEARTBEAT_TIMEOUT, 500);
+        socket.set(ZMQ_HEARTBEAT_TTL, 500);
+    }
+    let (events, theirs) = (Monitor::of(context, server), Monitor::of(clients, flood));
+    flood.connect(&server.bind_anywhere());
+    for number in 0..16u8 {
+        flood.try_send(&[number], 0).unwrap();
+    }
+    for number in 0..16u8 {
+        assert_eq!(server.try_frame(0).unwrap().0, [number]);
+    }
+    for events in [events, theirs] {
+        while let Ok((kind, ..)) = events.try_event(ZMQ_DONTWAIT) {
+            assert_ne!(kind, ZMQ_EVENT_DISCONNECTED);
+        }
+    }
+    clients.end(&[flood, theirs.0]);
     context.end(&[server, events.0]);
 }

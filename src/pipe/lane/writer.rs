@@ -32,6 +32,8 @@ pub struct LaneWriter {
     ring: Option<Box<RingWriter>>,
     /// The ring holds bodies whose frames are not published yet.
     bodies_unpublished: bool,
+    /// Messages of the conflating lane, where credit plays no part.
+    latest_written: u64,
 }
 
 /// The thread that the writer has to wake.
@@ -60,6 +62,7 @@ impl LaneWriter {
             weight: Weight::default(),
             ring: None,
             bodies_unpublished: false,
+            latest_written: 0,
         }
     }
 
@@ -195,6 +198,7 @@ impl LaneWriter {
             // Frames of a multipart message are dropped: the option promises single frames.
             if !frame.more() && !*dropping {
                 self.wake |= latest.put(message);
+                self.latest_written = self.latest_written.wrapping_add(1);
             }
             *dropping = frame.more();
         }
@@ -372,6 +376,11 @@ impl LaneWriter {
             producer.end_messages(messages);
             self.spending.wrote(u64::from(messages));
         }
+    }
+
+    /// Number of messages written so far, of those too that were replaced.
+    pub fn written(&self) -> u64 {
+        self.spending.written().wrapping_add(self.latest_written)
     }
 
     /// Number of messages that may be written now; 0 where an end is closed.

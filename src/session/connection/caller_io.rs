@@ -201,6 +201,9 @@ impl Connection {
     /// On a program's thread that has just given credit to a full pipe: receives the bytes that the stream has, unless another
     /// thread does. `false`: the I/O thread is to be woken.
     pub fn receive_inline(&self) -> bool {
+        if self.is_rated {
+            return false;
+        }
         let mut answers = Vec::new();
         let received = contain(|| {
             let mut half = self.try_recv_half()?;

@@ -18,6 +18,7 @@ pub(in crate::session) mod control;
 mod caller_io;
 mod flush_owner;
 mod lend_policy;
+pub(in crate::session) mod rate;
 pub mod recv;
 mod registration;
 pub mod send;
@@ -82,6 +83,8 @@ pub struct Connection {
     flush_owner: FlushOwner,
     /// Whether the peers have agreed to ask each other for signs of life.
     pub heartbeats: bool,
+    /// Whether the peer has a rate: then the I/O thread alone receives.
+    pub is_rated: bool,
 }
 
 /// The outcome of the I/O thread's attempt to send.
@@ -113,6 +116,7 @@ impl Connection {
             fd: Closes::new(fd),
             has_mechanism,
             heartbeats: recv.heartbeat().is_some(),
+            is_rated: recv.is_rated(),
             coalescing: WriteCoalescing::default(),
             flush_owner: FlushOwner::default(),
             send: HalfLock::new(send, rank::SEND_HALF),
@@ -219,7 +223,8 @@ impl Connection {
 
     /// Whether the last attempt to receive has brought nothing, though there is something.
     pub(in crate::session) fn withholds_bytes(&self) -> bool {
-        let nothing = |half: &RecvHalf| half.received() == 0 && !half.waits_for_credit();
+        let nothing =
+            |half: &RecvHalf| half.received() == 0 && !half.waits_for_credit() && !half.is_over_rate();
         let in_vain = self.try_recv_half().is_some_and(|half| half.as_ref().is_some_and(nothing));
         let mut fds = [PollFd { fd: self.raw_fd(), events: libc::POLLIN, revents: 0 }];
         in_vain && !self.is_lent() && poll(&mut fds, Some(Duration::ZERO)) == Ok(1)

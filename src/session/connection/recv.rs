@@ -17,6 +17,7 @@ use crate::errno::Errno;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{BlockTail, LaneWriter};
 use crate::queue::blocks::Producer;
+use crate::session::connection::rate::{Allowance, Throttle};
 use crate::session::connection::tls_stream::{self, Tunnel};
 use body::LargeBody;
 use commands::PeerCommands;
@@ -52,6 +53,8 @@ pub enum Received {
     NoMemory,
     /// The endpoint is gone: nothing is received any more.
     Stopped,
+    /// The peer's rate lets nothing in for this number of milliseconds. The next call is to come then, since nothing tells of time.
+    OverRate(u64),
     /// The peer closed the stream.
     End,
     /// The peer broke the protocol.
@@ -128,9 +131,22 @@ pub struct RecvHalf {
     /// The last call ended for want of credit, or of memory.
     no_credit: bool,
     no_memory: bool,
+    rated: Option<Box<Rated>>,
+    /// Bytes to receive in one go, and of a large body in one read.
+    most_turn: usize,
+    most_body: usize,
     /// The next call panics.
     #[cfg(test)]
     pub panics: bool,
+}
+
+/// The half of a connection with a rate.
+struct Rated {
+    throttle: Throttle,
+    /// Bytes to ask the stream for at most, by the options.
+    most_read: usize,
+    /// The last call ended since there was nothing to be let in.
+    pauses: bool,
 }
 
 /// What takes received bytes apart: a [`RecvForm`], and what it remembers of the frame at the front.
@@ -176,6 +192,9 @@ impl RecvHalf {
             received: 0,
             no_credit: false,
             no_memory: false,
+            rated: None,
+            most_turn: RECEIVE_TURN_BYTES,
+            most_body: usize::MAX,
             #[cfg(test)]
             panics: false,
         }
@@ -195,6 +214,22 @@ impl RecvHalf {
     /// Reads no more than this at once, as far as frames allow it.
     pub fn read_at_most(&mut self, bytes: usize) {
         self.most_read = bytes;
+    }
+
+    /// Receives no more than the rate lets in. From then on only the I/O thread is to receive, which has a timer.
+    pub fn at_rate(mut self, throttle: Option<Throttle>) -> RecvHalf {
+        let most_read = self.most_read;
+        self.rated = throttle.map(|throttle| Box::new(Rated { throttle, most_read, pauses: false }));
+        self
+    }
+
+    pub fn is_rated(&self) -> bool {
+        self.rated.is_some()
+    }
+
+    /// Whether the last call ended since the rate let nothing in.
+    pub fn is_over_rate(&self) -> bool {
+        self.rated.as_ref().is_some_and(|rated| rated.pauses)
     }
 
     /// Bytes that came with the handshake's last; `drained`: there is no more for now, which need not be asked then.
@@ -251,9 +286,65 @@ impl RecvHalf {
         control: &mut Vec<u8>,
     ) -> Received {
         let denied = self.outcome.take_if(|outcome| outcome.is_denial());
-        let received = self.receive(fd, now_ms, control);
+        let received = match self.rated.take() {
+            None => self.receive(fd, now_ms, control),
+            Some(mut rated) => {
+                let received = self.receive_at_rate(&mut rated, fd, now_ms, control);
+                self.rated = Some(rated);
+                received
+            }
+        };
         self.outcome = self.outcome.or(denied);
         received
+    }
+
+    /// As [`receive`](RecvHalf::receive), as much as the rate lets in.
+    fn receive_at_rate(
+        &mut self,
+        rated: &mut Rated,
+        fd: BorrowedFd<'_>,
+        now_ms: u64,
+        control: &mut Vec<u8>,
+    ) -> Received {
+        if self.stopped || self.outcome.is_some() {
+            return self.receive(fd, now_ms, control);
+        }
+        match rated.throttle.allow(now_ms) {
+            Ok(Allowance { messages, bytes }) => {
+                self.most_turn = RECEIVE_TURN_BYTES.min(bytes);
+                (self.most_read, self.most_body) = (rated.most_read.min(bytes), bytes);
+                self.intake.messages.allow(messages);
+            }
+            Err(pause_ms) => {
+                self.received = 0;
+                return self.pause(rated, pause_ms, now_ms);
+            }
+        }
+        if std::mem::take(&mut rated.pauses)
+            && let Some(heartbeat) = self.heartbeat_mut()
+        {
+            heartbeat.resume(now_ms);
+        }
+        let before = self.intake.messages.written();
+        let received = self.receive(fd, now_ms, control);
+        rated.throttle.spend(self.intake.messages.written().wrapping_sub(before), self.received);
+        let stopped_by_rate = received == Received::NoCredit && self.intake.messages.is_over_rate();
+        match rated.throttle.allow(now_ms) {
+            Err(pause_ms) if stopped_by_rate || received == Received::Yield => {
+                self.no_credit = false;
+                self.pause(rated, pause_ms, now_ms)
+            }
+            _ => received,
+        }
+    }
+
+    /// What the peer says is not heard meanwhile.
+    fn pause(&mut self, rated: &mut Rated, pause_ms: u64, now_ms: u64) -> Received {
+        rated.pauses = true;
+        if let Some(heartbeat) = self.heartbeat_mut() {
+            heartbeat.suspend(now_ms);
+        }
+        Received::OverRate(pause_ms)
     }
 
     /// Receives the bytes that the stream has. Answers to the peer's commands are appended to `control`.
@@ -325,9 +416,7 @@ impl RecvHalf {
 
     /// Whether others have their turn.
     fn turn_is_over(&self, reads: u32) -> bool {
-        self.received >= RECEIVE_TURN_BYTES
-            || self.intake.commands.turn_is_over()
-            || reads >= RECEIVE_TURN_READS
+        self.received >= self.most_turn || self.intake.commands.turn_is_over() || reads >= RECEIVE_TURN_READS
     }
 
     /// What the peer says is not heard while there is no memory for it.
@@ -403,10 +492,10 @@ impl RecvHalf {
         let tunnel = self.tunnel.as_deref();
         if let Some(builder) = large.growing() {
             let mut room = 0;
-            let (at, frames) = (builder.filled().len(), &self.frames);
+            let (at, frames, most) = (builder.filled().len(), &self.frames, self.most_body);
             let bytes = builder.fill(|spare| {
-                room = spare.len();
-                let filled = tls_stream::read_uninit(fd, tunnel, spare)?;
+                room = spare.len().min(most);
+                let filled = tls_stream::read_uninit(fd, tunnel, spare.get_mut(..room).unwrap_or_default())?;
                 if let Frames::Ws(ws) = frames {
                     ws.unmask_body(at, filled);
                 }

@@ -34,7 +34,7 @@ struct State {
 /// The answer to a thread's request for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lending {
-    /// It is not lent: another thread has it, the I/O thread keeps it for a while, or it is over.
+    /// It is not lent: another thread has it, the I/O thread keeps it for a while, or it is over. One with a rate never is.
     Refused,
     /// The thread alone watches it.
     Alone,
@@ -72,6 +72,9 @@ impl Connection {
     /// Asks for the stream, on a thread that is about to wait. `front`: its parker, whose front epoll instance watches the
     /// stream from now on, also between two waits.
     pub fn borrow(&self, front: Option<&Arc<Parker>>) -> Lending {
+        if self.is_rated {
+            return Lending::Refused;
+        }
         let mut state = self.watcher.0.lock();
         if state.watch == Watch::Closed {
             return Lending::Refused;

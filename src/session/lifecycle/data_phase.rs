@@ -114,6 +114,7 @@ impl DataPhase {
             timer::LOOK => self.look_after_stream(cx),
             timer::COALESCING => self.flush(cx, true)?,
             timer::REFUSED => self.try_again(cx)?,
+            timer::RATE => self.receive(cx, false)?,
             timer::DELIVERY => self.finish_when_delivered(cx),
             _ => {}
         }
@@ -231,6 +232,9 @@ impl DataPhase {
                 }
             }
             Some(Received::Yield) => cx.again(),
+            Some(Received::OverRate(pause_ms)) => {
+                cx.set_timer(timer::RATE, Duration::from_millis(pause_ms));
+            }
             Some(Received::NoMemory) => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
             Some(Received::End) => {
                 if !self.control.is_empty() {

@@ -13,6 +13,7 @@ use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{LaneReader, LaneWriter};
 use crate::reactor::{Interest, SourceContext};
 use crate::security::Protection;
+use crate::session::connection::rate::{Rates, Throttle};
 use crate::session::connection::recv::{Limits, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf};
 use crate::session::connection::tls_stream::Tunnel;
@@ -159,6 +160,15 @@ pub fn secured(
     Ok(config)
 }
 
+/// How much of what the peer sends is read, by the security file.
+pub fn rates(protection: &Protection) -> Rates {
+    let of = |limit: Option<u32>| limit.filter(|limit| *limit > 0);
+    Rates {
+        messages_per_second: of(protection.limits.messages_per_second),
+        bytes_per_second: of(protection.limits.bytes_per_second),
+    }
+}
+
 /// Has the reactor watch a stream. `watched`: it has watched it for being connected.
 pub fn watch(cx: &mut SourceContext<'_>, fd: RawFd, watched: bool, for_room: bool) -> Result<()> {
     match (watched, for_room) {
@@ -178,13 +188,14 @@ pub struct Makings<'a> {
     pub lanes: (LaneReader, LaneWriter),
     pub tunnel: Option<Arc<Tunnel>>,
     pub introduction: Introduction,
+    pub rates: Rates,
     /// The peer is to be probed (`ZMQ_PROBE_ROUTER`).
     pub probes: bool,
 }
 
 /// Makes the halves. Errors: `ENOMEM`, beside the halves, which hold the lanes.
 pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Result<()>) {
-    let Makings { options, role, lanes: (reader, writer), tunnel, introduction, probes } = makings;
+    let Makings { options, role, lanes: (reader, writer), tunnel, introduction, rates, probes } = makings;
     let Introduction { peer, unsent, rest, drained } = introduction;
     let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
     let (send_form, recv_form) = forms(peer, role, options);
@@ -203,6 +214,7 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
     if let Some(bytes) = options.in_batch() {
         recv.read_at_most(bytes);
     }
+    let mut recv = recv.at_rate(Throttle::new(rates, now_ms));
     let begun = greeted.and(probed).and_then(|()| recv.begin_with(&rest, drained));
     ((send, recv), begun)
 }

@@ -31,7 +31,7 @@ use crate::session::lifecycle::backoff::Setback;
 use crate::session::lifecycle::connecter::{Attempt, Connecter, Met};
 use crate::session::lifecycle::connecting::{Connecting, Next, READABLE_AND_WRITABLE};
 use crate::session::lifecycle::data_phase::DataPhase;
-use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress};
+use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress, rates};
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshaking::{Handshaking, Stream};
 use crate::session::lifecycle::reason::Reason;
@@ -334,6 +334,7 @@ impl Session {
             lanes: (reader, writer),
             tunnel,
             introduction,
+            rates: self.socket.protection.as_deref().map(rates).unwrap_or_default(),
             probes,
         };
         let (halves, begun) = establishing::halves(makings, cx.now_ms());

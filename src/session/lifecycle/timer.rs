@@ -12,9 +12,11 @@ pub const LOOK: u8 = 6;
 pub const COALESCING: u8 = 7;
 pub const REFUSED: u8 = 8;
 pub const DELIVERY: u8 = 9;
+pub const RATE: u8 = 10;
 
 /// Those that end with a connection.
-pub const OF_A_CONNECTION: [u8; 7] = [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED, DELIVERY];
+pub const OF_A_CONNECTION: [u8; 8] =
+    [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED, DELIVERY, RATE];
 
 /// The socket has closed its end: the source goes on for `linger_ms` milliseconds (`ZMQ_LINGER`) to send what is left, for ever
 /// below 0. `false`: it ends at once.

@@ -22,7 +22,8 @@
 //! for at most one turn of that.
 //!
 //! **Where it is not kept.** A socket with more than [`MAX_LENT_CONNECTIONS`](super::connections::MAX_LENT_CONNECTIONS)
-//! connections is left to the I/O threads: to poll all of its streams for each message would cost more than the message.
+//! connections is left to the I/O threads: to poll all of its streams for each message would cost more than the message. A
+//! connection with a [rate](super::connection::rate) is left to them as well: what waits in its stream is to wait.
 
 pub mod mark;
 
@@ -37,14 +38,15 @@ pub(super) const HANGUP: i16 = libc::POLLHUP | libc::POLLERR;
 /// Receives on the calling thread what these connections have. Whether something may have come.
 #[cold]
 pub(super) fn receive_all(connections: &[Arc<Connection>]) -> bool {
-    let mut fds: Vec<_> = connections.iter().map(readable).collect();
+    let connections = || connections.iter().filter(|connection| !connection.is_rated);
+    let mut fds: Vec<_> = connections().map(readable).collect();
     if fds.is_empty() {
         return false;
     }
     // Where poll(2) fails, the I/O threads receive, as ever.
     let ready = ppoll(&mut fds, Some(Duration::ZERO), None).unwrap_or(0);
     let mut waited = false;
-    for (connection, fd) in connections.iter().zip(&fds) {
+    for (connection, fd) in connections().zip(&fds) {
         if fd.revents != 0 {
             connection.receive_ready_blocking(fd.revents & HANGUP != 0);
         }

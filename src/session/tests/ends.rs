@@ -76,7 +76,9 @@ fn receive(connection: &mut Connection) -> bool {
     match received {
         Received::Blocked | Received::NoCredit | Received::Yield => true,
         Received::End | Received::Failed(_) => false,
-        Received::Stopped | Received::NoMemory | Received::Broken(_) => panic!("{received:?}"),
+        Received::Stopped | Received::NoMemory | Received::OverRate(_) | Received::Broken(_) => {
+            panic!("{received:?}")
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use crate::message::{Body, Msg, OutFrame};
 use crate::pipe::{BlockTail, LaneWriter};
 use crate::queue::blocks::Producer;
 
+/// More messages than any connection sees.
+const NO_RATE: u64 = u64::MAX;
+
 /// The pipe's end, and where in a message it stands.
 pub struct Messages {
     writer: LaneWriter,
@@ -18,11 +21,13 @@ pub struct Messages {
     weight: u64,
     /// Something a reader wants was accepted since the last flush.
     content: bool,
+    /// The pipe's count of messages up to which the connection's rate lets them in; without a rate no count reaches it.
+    rated_until: u64,
 }
 
 impl Messages {
     pub fn new(writer: LaneWriter, limits: Limits) -> Messages {
-        Messages { writer, limits, inside: false, weight: 0, content: false }
+        Messages { writer, limits, inside: false, weight: 0, content: false, rated_until: NO_RATE }
     }
 
     /// What the peer may send.
@@ -52,17 +57,38 @@ impl Messages {
 
     /// How many messages the pipe takes.
     pub fn credit(&self) -> u64 {
-        self.writer.credit()
+        let credit = self.writer.credit();
+        if self.rated_until == NO_RATE { credit } else { credit.min(self.allowance()) }
+    }
+
+    /// How many messages have gone into the pipe.
+    pub fn written(&self) -> u64 {
+        self.writer.written()
+    }
+
+    /// The rate lets in this number of messages, from now on until the next call.
+    pub fn allow(&mut self, messages: u64) {
+        self.rated_until = self.written().saturating_add(messages);
+    }
+
+    /// Whether the rate lets in no further message.
+    pub fn is_over_rate(&self) -> bool {
+        self.rated_until != NO_RATE && self.allowance() == 0
+    }
+
+    #[cold]
+    fn allowance(&self) -> u64 {
+        self.rated_until.saturating_sub(self.written())
     }
 
     /// Whether the pipe takes one more message; if not, its reader tells when it does.
     pub fn check_credit(&mut self) -> bool {
-        self.writer.check()
+        !self.is_over_rate() && self.writer.check()
     }
 
     /// Whether the pipe takes the next frame: one inside of a message needs no credit.
     pub fn takes_frame(&mut self) -> bool {
-        self.inside || self.writer.check()
+        self.inside || self.check_credit()
     }
 
     /// The pipe's blocks; a pipe that conflates has none.
