@@ -11,6 +11,8 @@ use std::time::{Instant, SystemTime};
 
 /// Files in one folder. Each certificate costs a look a second while peers come.
 pub const MAX_FOLDER_FILES: usize = 4096;
+/// Bytes of one of them: the I/O thread reads all when it first looks at the folder.
+const MAX_CERTIFICATE_BYTES: u64 = 16 * 1024;
 /// Broken certificates that one look tells of.
 const MAX_NEWS: usize = 8;
 /// How the names of certificates end, in a folder. Files of other names are none of ours.
@@ -120,7 +122,7 @@ impl Entry {
         if let Some(entry) = before.filter(looks_the_same) {
             return entry;
         }
-        let content = reload::read(path);
+        let content = reload::read_at_most(path, MAX_CERTIFICATE_BYTES);
         let stamp = content.as_ref().ok().map(|content| content.stamp);
         Entry {
             stamp: stamp.filter(|stamp| is_settled(stamp, SystemTime::now())),

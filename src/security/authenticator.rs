@@ -73,12 +73,16 @@ pub fn plain(request: &ZapRequest, users: &Users) -> Answer {
 }
 
 impl Check {
-    /// Compares on a thread, which calls `deliver` with the answer. Where the thread has too much to do the peer is to come again: then
+    /// Compares on a thread, which calls `deliver` with the answer, if `is_wanted` says that it is wanted still. Where the thread has too much to do the peer is to come again: then
     /// the answer is there at once.
-    pub fn begin(self, deliver: impl FnOnce(ZapReply) + Send + 'static) -> Option<ZapReply> {
+    pub fn begin(
+        self,
+        is_wanted: impl Fn() -> bool + Send + 'static,
+        deliver: impl FnOnce(ZapReply) + Send + 'static,
+    ) -> Option<ZapReply> {
         let Check { comparison, password, user } = self;
         let done = move |outcome| deliver(after_comparison(comparison.is_known, outcome, user));
-        let begun = verifier::compare(comparison.hash, password, done);
+        let begun = verifier::compare(comparison.hash, password, is_wanted, done);
         begun.err().map(|_| refuse(ZapStatus::TemporaryError))
     }
 }

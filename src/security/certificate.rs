@@ -49,6 +49,7 @@ impl Certificate {
     }
 
     pub(super) fn of_public(path: &Path, content: &Content) -> Result<Certificate, Fault> {
+        reload::check_writers(path, content)?;
         Certificate::parse(path, &content.text)
     }
 
@@ -195,6 +196,11 @@ impl Fields {
         }
         Ok(fields)
     }
+}
+
+/// Whether a text has the form of a key, public or secret.
+pub(super) fn is_key(text: &str) -> bool {
+    key(text).is_ok()
 }
 
 fn no_key(path: &Path, line: usize) -> Fault {

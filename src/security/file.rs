@@ -3,7 +3,7 @@
 use super::certificate::parse_fingerprint;
 use super::fault::Fault;
 use super::reader::{Entry, Reader, entries};
-use super::reload;
+use super::reload::{self, Content};
 use crate::engine::zmtp::socket_type;
 use crate::options::{Mechanism, SocketType};
 use crate::transport::{Role, Scheme};
@@ -165,6 +165,11 @@ impl Policy {
     /// Reads a file. The first fault is the one that a program is told of.
     pub fn read(file: &Path) -> Result<Policy, Vec<Fault>> {
         let content = reload::read(file).map_err(|fault| vec![fault])?;
+        Policy::of(file, &content)
+    }
+
+    pub(super) fn of(file: &Path, content: &Content) -> Result<Policy, Vec<Fault>> {
+        reload::check_writers(file, content).map_err(|fault| vec![fault])?;
         Policy::parse(file, &content.text)
     }
 
@@ -354,7 +359,10 @@ fn read_allow(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Allow> {
 fn read_addresses(reader: &mut Reader<'_>, entry: &Entry<'_>, addresses: &mut Addresses) {
     for list in reader.table(entry).unwrap_or_default() {
         let networks = match list.name {
-            "allow" => &mut addresses.allow,
+            "allow" => {
+                reader.refuse_empty(&list);
+                &mut addresses.allow
+            }
             "deny" => &mut addresses.deny,
             _ => {
                 reader.unknown(&list, &["allow", "deny"]);
@@ -522,6 +530,9 @@ mod tests {
             ("[default]\nmechanism = 7", 2, "write a text"),
             ("[default]\nmechanism = \"\"", 2, "leave it out"),
             ("[default]\ntransports = [\"tcp\",\n\"inproc\"]", 3, "write one of"),
+            ("[default]\ntransports = []", 2, "leave it out"),
+            ("[[rule]]\nsocket = []", 2, "leave it out"),
+            ("[default]\naddresses = { allow = [] }", 2, "leave it out"),
             ("[default]\nserver_key = 1", 2, "write a text"),
             ("[default]\nserver_key = [\"a\",\n 1]", 3, "write a text"),
             ("[default]\nallow = \"all\"", 2, "\"any\""),
@@ -552,6 +563,15 @@ mod tests {
             let (lines, fault) = faults(text);
             assert_eq!(lines, [line], "{text:?}: {fault}");
             assert!(fault.what_to_do.contains(what_to_do), "{text:?}: {fault}");
+        }
+        // A secret key that stands where its file should is not shown.
+        let secret = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
+        for name in ["server_key", "client_key", "server_public"] {
+            let (lines, fault) = faults(&format!("[default]\n{name} = \"{secret}\""));
+            assert!(
+                lines == [2] && fault.what.contains("a key") && !fault.to_string().contains(secret),
+                "{fault}"
+            );
         }
         let many = format!("[default]\nserver_key = [{}]", "\"a\",".repeat(MAX_SERVER_KEYS + 1));
         assert!(faults(&many).1.what.contains("at most"));

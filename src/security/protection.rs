@@ -7,7 +7,7 @@ use super::allowed::Folder;
 use super::authenticator::{self, Answer, Clients};
 use super::certificate::Certificate;
 use super::fault::Fault;
-use super::file::{Addresses, Allow, Limits, Place, Policy, Side};
+use super::file::{Allow, Limits, Place, Policy, Side};
 use super::passwords::{Users, read_password};
 use super::reload::Watched;
 use super::rules::{Scene, Terms, Verdict, decide, exposed, is_loopback};
@@ -56,7 +56,6 @@ pub struct Protection {
     pub address: Option<String>,
     pub ipc_same_user: bool,
     pub limits: Limits,
-    addresses: Addresses,
     only_loopback: bool,
     served: Lock<Option<Served>>,
 }
@@ -97,7 +96,6 @@ impl SecurityFile {
             address: terms.address.clone(),
             ipc_same_user: terms.settings.ipc_same_user,
             limits: terms.settings.limits,
-            addresses: terms.settings.addresses.clone(),
             only_loopback: terms.only_loopback,
             served: Lock::default(),
             scene: scene.clone(),
@@ -130,7 +128,7 @@ impl SecurityFile {
         let mut changed = false;
         let policy = state.policy.now(&self.path, |content| {
             changed = true;
-            Policy::parse(&self.path, &content.text).map_err(|mut faults| faults.swap_remove(0))
+            Policy::of(&self.path, content).map_err(|mut faults| faults.swap_remove(0))
         });
         if changed {
             let fresh = state.files.fresh.take();
@@ -220,31 +218,44 @@ impl Protection {
     }
 
     /// The answer about a peer, where the program has no ZAP handler. Where a file is at fault the peer may come again.
-    pub fn answer(&self, request: &ZapRequest, now_ms: u64) -> Answer {
+    ///
+    /// `None`: the file has no say, as the mechanism is to be NULL. The program's ZAP domain has the peer asked about, and nobody answers.
+    pub fn answer(&self, request: &ZapRequest, now_ms: u64) -> Option<Answer> {
         static NOTICE: Notice = Notice::new();
         self.try_to_answer(request).unwrap_or_else(|fault| {
             NOTICE.complain(now_ms, format_args!("a peer is refused for now: {fault}"));
-            Answer::Now(authenticator::refuse(ZapStatus::TemporaryError))
+            Some(Answer::Now(authenticator::refuse(ZapStatus::TemporaryError)))
         })
     }
 
-    fn try_to_answer(&self, request: &ZapRequest) -> Result<Answer, Fault> {
+    fn try_to_answer(&self, request: &ZapRequest) -> Result<Option<Answer>, Fault> {
         let policy = self.file.policy()?;
         let terms = self.terms(&policy)?;
-        Ok(match (terms.mechanism, request.mechanism) {
+        Ok(Some(match (terms.mechanism, request.mechanism) {
             (Mechanism::Curve, "CURVE") => {
                 Answer::Now(authenticator::curve(request, &self.file.clients(&terms)?))
             }
             (Mechanism::Plain, "PLAIN") => authenticator::plain(request, &*self.file.users(&terms)?),
+            (Mechanism::Null, "NULL") => return Ok(None),
             // The policy has changed since the handshake began.
             _ => Answer::Now(authenticator::refuse(ZapStatus::TemporaryError)),
-        })
+        }))
     }
 
-    /// Whether a peer may connect, by its address as the authenticator is told it.
-    pub fn admits(&self, peer_address: &str) -> bool {
+    /// Whether a peer may connect now, by its address as the authenticator is told it. Where the file is at fault none may.
+    pub fn admits(&self, peer_address: &str, now_ms: u64) -> bool {
+        static NOTICE: Notice = Notice::new();
         let (address, _zone) = peer_address.split_once('%').unwrap_or((peer_address, ""));
-        self.addresses.are_all() || address.parse::<IpAddr>().map_or(true, |peer| self.addresses.admit(peer))
+        // Peers of `ipc://` have no address.
+        let Ok(peer) = address.parse::<IpAddr>() else { return true };
+        let admitted = self.file.policy().and_then(|policy| {
+            let terms = self.terms(&policy)?;
+            Ok(terms.settings.addresses.admit(peer))
+        });
+        admitted.unwrap_or_else(|fault| {
+            NOTICE.complain(now_ms, format_args!("a peer is kept out for now: {fault}"));
+            false
+        })
     }
 
     /// Whether the endpoint that was bound in the end is one that may be: a name may stand for any address.
@@ -280,14 +291,14 @@ impl Protection {
         }
     }
 
-    /// The same keys as long as their files are the same: a handshake that is under way has its cookie's key there.
+    /// The same keys as long as their files say the same: a handshake that is under way has its cookie's key there. A file that was
+    /// written just now, or in the future by this clock, is read again at each look.
     fn server_keys(&self, terms: &Terms<'_>) -> Result<Arc<ServerKeys>, Fault> {
         let read = terms.settings.server_key.iter().map(|place| self.file.secret(place));
         let from = read.collect::<Result<Vec<_>, Fault>>()?;
         let mut served = self.served.lock();
         if let Some(served) = &*served
-            && served.from.len() == from.len()
-            && served.from.iter().zip(&from).all(|(one, other)| Arc::ptr_eq(one, other))
+            && served.from == from
         {
             return Ok(Arc::clone(&served.keys));
         }

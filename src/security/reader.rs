@@ -1,6 +1,7 @@
 //! TOML values with their lines, and what is said of those that do not fit. A value that does not fit is noted as a fault, and reading
 //! goes on: all mistakes of a file are told at once.
 
+use super::certificate::is_key;
 use super::fault::Fault;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -134,25 +135,46 @@ impl<'f> Reader<'f> {
         self.chosen(&text, line, choices)
     }
 
-    /// Of a list of words, each one of a few.
+    /// Of a list of words, each one of a few. An empty list is a mistake.
     pub fn choices<T: Copy>(&mut self, entry: &Entry<'_>, choices: &[(&str, T)]) -> Vec<T> {
+        self.refuse_empty(entry);
         let texts = self.texts(entry);
         texts.iter().filter_map(|(text, line)| self.chosen(text, *line, choices)).collect()
+    }
+
+    /// Of a list that says whom or what a setting is for: an empty one may be meant to be for none, or for all.
+    pub fn refuse_empty(&mut self, entry: &Entry<'_>) {
+        if matches!(entry.value, DeValue::Array(array) if array.is_empty()) {
+            self.mistake(entry, format!("\"{}\" is empty", entry.name), "leave it out, or say it");
+        }
     }
 
     /// A path; a relative one counts from the file's folder.
     pub fn place(&mut self, entry: &Entry<'_>) -> Option<Place> {
         let text = self.text(entry)?;
-        Some(Place { path: self.path(&text), line: self.line(entry) })
+        let line = self.line(entry);
+        self.path(&text, line).map(|path| Place { path, line })
     }
 
     pub fn places(&mut self, entry: &Entry<'_>) -> Vec<Place> {
         let texts = self.texts(entry);
-        texts.into_iter().map(|(text, line)| Place { path: self.path(&text), line }).collect()
+        let place = |(text, line): (String, usize)| self.path(&text, line).map(|path| Place { path, line });
+        texts.into_iter().filter_map(place).collect()
     }
 
-    fn path(&self, text: &str) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(text)
+    /// The fault about a key that stands where its file should does not show the key: it may be the secret one.
+    fn path(&mut self, text: &str, line: usize) -> Option<PathBuf> {
+        if is_key(text) {
+            let what = "this is a key and not the file with it";
+            self.faults.push(Fault::mistake(
+                self.file,
+                Some(line),
+                what,
+                "write the key into a file, and its name here",
+            ));
+            return None;
+        }
+        Some(self.file.parent().unwrap_or(Path::new("")).join(text))
     }
 
     fn chosen<T: Copy>(&mut self, text: &str, line: usize, choices: &[(&str, T)]) -> Option<T> {

@@ -105,6 +105,11 @@ impl Stamp {
         self.mode & 0o077 != 0
     }
 
+    /// Whether any user may write the file.
+    fn is_writable_by_all(&self) -> bool {
+        self.mode & 0o002 != 0
+    }
+
     /// The mode without the file's kind.
     pub fn permissions(&self) -> u32 {
         self.mode & 0o7777
@@ -123,8 +128,22 @@ pub fn is_settled(stamp: &Stamp, now: SystemTime) -> bool {
     now.duration_since(written).is_ok_and(|age| age >= UNSETTLED)
 }
 
+/// What any user may write says nothing about who is let in.
+pub fn check_writers(path: &Path, content: &Content) -> Result<(), Fault> {
+    if content.stamp.is_writable_by_all() {
+        let what = format!("all users may write it (mode {:04o})", content.stamp.permissions());
+        return Err(Fault::denial(path, None, what, format!("chmod o-w {}", path.display())));
+    }
+    Ok(())
+}
+
 /// Reads a text file, a regular one of at most [`MAX_FILE_BYTES`]. The faults say what is wrong with the file.
 pub fn read(path: &Path) -> Result<Content, Fault> {
+    read_at_most(path, MAX_FILE_BYTES)
+}
+
+/// As [`read`], a smaller one.
+pub fn read_at_most(path: &Path, most_bytes: u64) -> Result<Content, Fault> {
     let unreadable = |error: std::io::Error| unreadable(path, &error);
     // A named pipe would hold up the thread until a writer comes.
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
@@ -134,17 +153,17 @@ pub fn read(path: &Path) -> Result<Content, Fault> {
         return Err(Fault::mistake(path, None, "it is no regular file", "name a file here"));
     }
     let too_large = || {
-        let what = format!("it has more than {MAX_FILE_BYTES} bytes");
+        let what = format!("it has more than {most_bytes} bytes");
         Fault::mistake(path, None, what, "is it the file that was meant?")
     };
-    if metadata.size() > MAX_FILE_BYTES {
+    if metadata.size() > most_bytes {
         return Err(too_large());
     }
     let size = usize::try_from(metadata.size()).unwrap_or(0);
     // Large enough from the start: growing would leave a key behind that is not wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
+    file.take(most_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most_bytes {
         return Err(too_large());
     }
     let text = std::str::from_utf8(&bytes)
@@ -219,6 +238,10 @@ mod tests {
         assert!(now(&mut watched).is_err());
         std::fs::create_dir(&path).unwrap();
         assert!(now(&mut watched).unwrap_err().what.contains("regular"));
+        assert!(read(Path::new("/dev/zero")).is_err_and(|fault| fault.what.contains("regular")));
+        std::fs::write(folder.join("large"), [b'#'; 17]).unwrap();
+        assert!(read_at_most(&folder.join("large"), 16).is_err_and(|fault| fault.what.contains("16 bytes")));
+        assert!(read_at_most(&folder.join("large"), 17).is_ok());
         std::fs::remove_dir_all(folder).unwrap();
     }
 

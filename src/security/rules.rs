@@ -23,7 +23,7 @@ use super::fault::Fault;
 use super::file::{Clear, Policy, Rule, Settings, Side, Wildcard};
 use crate::options::{Mechanism, SocketType};
 use crate::transport::{Role, Scheme};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// An endpoint that a program binds or connects, and what it has set for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,10 @@ pub struct Scene {
     pub socket_type: SocketType,
     pub role: Role,
     pub own: Own,
-    /// The listening descriptor is the program's (`ZMQ_USE_FD`), so its address says nothing about it.
+    /// The address does not say where the bytes go: the listening descriptor is the program's (`ZMQ_USE_FD`), or there is a proxy.
     pub adopted: bool,
+    /// The socket sends bytes as they are (`ZMQ_ROUTER_RAW`), and so speaks no mechanism.
+    pub raw: bool,
 }
 
 /// What the program has set itself.
@@ -127,7 +129,7 @@ fn matches(rule: &Rule, scene: &Scene) -> bool {
 }
 
 fn mechanism(settings: &Settings, scene: &Scene) -> Mechanism {
-    let speaks = !matches!(scene.socket_type, SocketType::Stream | SocketType::Dgram);
+    let speaks = !scene.raw && !matches!(scene.socket_type, SocketType::Stream | SocketType::Dgram);
     if speaks && settings.transports.contains(&scene.scheme) { settings.mechanism } else { Mechanism::Null }
 }
 
@@ -187,7 +189,8 @@ pub fn on_loopback(address: &str) -> Option<String> {
         // C's other notations of 0.0.0.0, as `0` and `0x0.0`.
         _ if !host.is_empty() && host.bytes().all(|byte| b"0xX.".contains(&byte)) => "127.0.0.1",
         _ => match ip(host)? {
-            IpAddr::V4(address) if address.is_unspecified() => "127.0.0.1",
+            // Of the IPv4 addresses, also as an IPv6 socket has them.
+            address if address.to_canonical() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) => "127.0.0.1",
             IpAddr::V6(address) if address.is_unspecified() => "[::1]",
             _ => return None,
         },
@@ -232,7 +235,7 @@ mod tests {
         let (scheme, address) = endpoint.split_once("://").unwrap();
         let scheme = Scheme::ALL.into_iter().find(|row| row.name() == scheme).unwrap();
         let (endpoint, address) = (endpoint.to_owned(), address.to_owned());
-        Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false }
+        Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false, raw: false }
     }
 
     const KEYS: &str = "server_key = \"s\"\nserver_public = \"p\"\nallow = \"any\"\nusers = \"u\"\nusername = \"n\"\npassword_file = \"f\"\n";
@@ -251,10 +254,12 @@ mod tests {
                         (Role::Binds, Own::Mechanism, false),
                         (Role::Binds, Own::Handler, false),
                         (Role::Connects, Own::Nothing, false),
+                        (Role::Connects, Own::Nothing, true),
                         (Role::Connects, Own::Mechanism, false),
                     ] {
                         let endpoint = format!("{}://{host}:5555", scheme.name());
-                        scenes.push(Scene { own, adopted, ..scene(&endpoint, socket_type, role) });
+                        let raw = socket_type == SocketType::Router && host == "192.0.2.1";
+                        scenes.push(Scene { own, adopted, raw, ..scene(&endpoint, socket_type, role) });
                     }
                 }
             }
@@ -283,7 +288,7 @@ mod tests {
     fn check(policy: &Policy, scene: &Scene, lacks_keys: bool) {
         let settings = &policy.default;
         let alone = scene.scheme == Scheme::Inproc || scene.own != Own::Nothing;
-        let speaks = !matches!(scene.socket_type, SocketType::Stream | SocketType::Dgram);
+        let speaks = !scene.raw && !matches!(scene.socket_type, SocketType::Stream | SocketType::Dgram);
         let due = speaks
             && matches!(scene.scheme, Scheme::Tcp | Scheme::Ws)
             && settings.mechanism != Mechanism::Null;
@@ -376,6 +381,7 @@ mod tests {
             ("0x0.0:5555", Some("127.0.0.1:5555")),
             ("10:5555", None),
             ("[::]:5555", Some("[::1]:5555")),
+            ("[::ffff:0.0.0.0]:5555", Some("127.0.0.1:5555")),
             ("*:80/path:x", Some("127.0.0.1:80/path:x")),
             ("eth0;*:5555", Some("eth0;127.0.0.1:5555")),
             ("127.0.0.1:5555", None),

@@ -22,6 +22,8 @@ const THREAD_NAME: &str = "ZMQpasswords";
 struct Job {
     hash: Arc<PasswordHash>,
     password: Zeroizing<Vec<u8>>,
+    /// Whether somebody still waits for the outcome.
+    is_wanted: Box<dyn Fn() -> bool + Send>,
     done: Box<dyn FnOnce(Result<bool>) + Send>,
 }
 
@@ -34,10 +36,12 @@ struct Queue {
 /// A forked child has a queue of its own: the thread is the parent's.
 static QUEUE: PerProcess<Lock<Queue>> = PerProcess::new();
 
-/// Has a password compared. `done` is called on the thread. Errors: `EAGAIN` where too many wait; those of a thread that cannot begin.
+/// Has a password compared. `done` is called on the thread, unless `is_wanted` says no by then: peers that hang up cost no time, and
+/// a context that ends does not wait for the comparisons of its peers. Errors: `EAGAIN` where too many wait; those of a thread that cannot begin.
 pub fn compare(
     hash: Arc<PasswordHash>,
     password: Zeroizing<Vec<u8>>,
+    is_wanted: impl Fn() -> bool + Send + 'static,
     done: impl FnOnce(Result<bool>) + Send + 'static,
 ) -> Result<()> {
     let queue = QUEUE.find_or_make(Lock::default);
@@ -45,7 +49,7 @@ pub fn compare(
     if state.waiting.len() >= MAX_WAITING {
         return Err(Errno::AGAIN);
     }
-    state.waiting.push_back(Job { hash, password, done: Box::new(done) });
+    state.waiting.push_back(Job { hash, password, is_wanted: Box::new(is_wanted), done: Box::new(done) });
     if !state.runs {
         match thread::spawn(&ThreadSettings::default(), THREAD_NAME, run) {
             Ok(_runs_by_itself) => state.runs = true,
@@ -68,7 +72,11 @@ fn run() {
         };
         drop(state);
         // A panic must not leave the queue without its thread.
-        contain(|| (job.done)(job.hash.verify(&job.password)));
+        contain(|| {
+            if (job.is_wanted)() {
+                (job.done)(job.hash.verify(&job.password));
+            }
+        });
     }
 }
 
@@ -89,7 +97,12 @@ mod tests {
         let ask = |password: &[u8]| {
             let sender = sender.clone();
             let password = Zeroizing::new(password.to_vec());
-            compare(Arc::clone(&hash), password, move |outcome| sender.send(outcome).unwrap_or_default())
+            compare(
+                Arc::clone(&hash),
+                password,
+                || true,
+                move |outcome| sender.send(outcome).unwrap_or_default(),
+            )
         };
         ask(b"password").unwrap();
         ask(b"wrong").unwrap();
@@ -99,6 +112,11 @@ mod tests {
         for _ in 0..taken {
             assert_eq!(receiver.recv().unwrap(), Ok(false));
         }
+        // What nobody waits for any more is not compared: the sender goes without a word.
+        let (unwanted, outcome) = mpsc::channel::<Result<bool>>();
+        let done = move |result| unwanted.send(result).unwrap_or_default();
+        compare(Arc::clone(&hash), Zeroizing::new(b"password".to_vec()), || false, done).unwrap();
+        assert_eq!(outcome.recv(), Err(mpsc::RecvError));
         // Another thread begins for those that come later.
         ask(b"password").unwrap();
         assert_eq!(receiver.recv().unwrap(), Ok(true));

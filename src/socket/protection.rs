@@ -39,7 +39,12 @@ pub(super) fn of(
         socket_type: options.socket_type,
         role,
         own,
-        adopted: options.use_fd != -1 && role == Role::Binds,
+        adopted: match role {
+            Role::Binds => options.use_fd != -1,
+            Role::Connects => !options.socks_proxy_address.is_empty(),
+        },
+        // A WebSocket has ZMTP in its frames in any case.
+        raw: options.raw_socket && !matches!(scheme, Scheme::Ws | Scheme::Wss),
     };
     let protection =
         file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, &fault))?.map(Arc::new);

@@ -1,11 +1,14 @@
 //! Lines on stderr, for programs that ask for them.
 
 use super::cancel::CancelOff;
+use super::poll::{PollFd, poll};
 use super::thread_state::ThreadState;
 use std::fmt;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Name of an environment variable. If it is set, the library reports contained panics and limits that were
 /// reached.
@@ -14,17 +17,29 @@ pub const LOG: &str = "FERROZMQ_LOG";
 /// Shortest time between two lines of one kind, in milliseconds: a peer can cause some at any rate.
 const MIN_INTERVAL_MS: u64 = 1000;
 
+/// Bytes of a line without its end. A pipe with room takes a page at once (poll(2), PIPE_BUF).
+const MAX_LINE_BYTES: usize = 4000;
+
 /// Whether the environment asked for lines when this was first called.
 pub fn is_asked_for() -> bool {
     static ASKED: OnceLock<bool> = OnceLock::new();
     *ASKED.get_or_init(|| std::env::var_os(LOG).is_some())
 }
 
-/// Writes a line, asked for or not: something that the environment asks for cannot be done.
+/// Writes a line, asked for or not: something that the environment asks for cannot be done. A line for which stderr has no room is
+/// left out: I/O threads complain too, and a pipe that nobody reads would hold them up for ever.
 pub fn complain(line: fmt::Arguments<'_>) {
     let _off = CancelOff::for_call(ThreadState::current());
-    // An error of stderr has no other place to be reported.
-    let _ = writeln!(std::io::stderr(), "ferrozmq: {line}");
+    let mut stderr = std::io::stderr();
+    let mut fds = [PollFd { fd: stderr.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
+    if poll(&mut fds, Some(Duration::ZERO)) != Ok(1) {
+        return;
+    }
+    // One piece, which is within the room that was found. An error of stderr has no other place to be reported.
+    let mut text = format!("ferrozmq: {line}");
+    text.truncate(text.floor_char_boundary(MAX_LINE_BYTES));
+    text.push('\n');
+    let _ = stderr.write_all(text.as_bytes());
 }
 
 /// Lines of one kind.

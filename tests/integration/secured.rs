@@ -331,3 +331,97 @@ fn processes_of_the_same_user_connect_by_ipc() {
     assert_eq!(server.try_frame(0).unwrap().0, b"hello");
     context.end(&[client, server]);
 }
+
+/// A socket without mechanism under a file that has one is refused where it could be reached: what it sends is in the clear.
+#[test]
+fn a_raw_router_is_none_that_speaks_a_mechanism() {
+    let setup = Setup::new(
+        "[default]\nserver_key = \"server.key_secret\"\nserver_public = \"server.key\"\n\
+         allow = { folder = \"allowed\" }\nnull_off_loopback = \"refuse\"\n",
+    );
+    let context = setup.context();
+    let router = context.patient(ZMQ_ROUTER);
+    router.set(ZMQ_ROUTER_RAW, 1);
+    assert_eq!(router.try_bind("tcp://*:*"), Err(libc::EACCES));
+    assert_eq!(router.try_connect("tcp://192.0.2.1:9"), Err(libc::EACCES));
+    context.end(&[router]);
+}
+
+/// A connection to this machine goes elsewhere, where a proxy makes it.
+#[test]
+fn a_proxy_takes_a_connection_off_the_machine() {
+    let setup = Setup::new("[default]\nmechanism = \"null\"\nnull_off_loopback = \"refuse\"\n");
+    let context = setup.context();
+    let socket = context.patient(ZMQ_REQ);
+    assert_eq!(socket.try_connect("tcp://127.0.0.1:9"), Ok(()));
+    socket.set_bytes(ZMQ_SOCKS_PROXY, b"192.0.2.1:1080");
+    assert_eq!(socket.try_connect("tcp://127.0.0.1:10"), Err(libc::EACCES));
+    context.end(&[socket]);
+}
+
+#[test]
+fn addresses_count_as_they_are_when_a_peer_comes() {
+    let setup = Setup::new("[default]\nmechanism = \"null\"\n");
+    let context = setup.context();
+    let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    let events = Monitor::of(context, server);
+    let endpoint = server.bind_anywhere();
+    client.connect(&endpoint);
+    events.until(ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+    let address = endpoint.strip_prefix("tcp://").unwrap();
+    for file in ["[default]\nmechanism = \"null\"\naddresses = { deny = [\"127.0.0.1\"] }\n", "[defualt]\n"] {
+        setup.write("security.toml", file);
+        // The file is looked at once a second: until then peers get in.
+        let outcome = || {
+            let _peer = std::net::TcpStream::connect(address).unwrap();
+            let ends = [ZMQ_EVENT_ACCEPTED, ZMQ_EVENT_ACCEPT_FAILED];
+            std::iter::from_fn(|| events.try_event(0).ok()).find(|(kind, ..)| ends.contains(kind)).unwrap()
+        };
+        let (_, value, _) =
+            std::iter::repeat_with(outcome).find(|(kind, ..)| *kind == ZMQ_EVENT_ACCEPT_FAILED).unwrap();
+        assert_eq!(value, libc::EACCES);
+    }
+    context.end(&[client, server, events.0]);
+}
+
+/// Where the file has a socket speak NULL, a ZAP domain of the program means what it means without the file.
+#[test]
+fn a_domain_without_a_handler_keeps_nobody_out_of_null() {
+    for (enforced, outcome) in [(0, ZMQ_EVENT_HANDSHAKE_SUCCEEDED), (1, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)]
+    {
+        let setup = Setup::new("[default]\nmechanism = \"null\"\n");
+        let context = setup.context();
+        let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+        server.set_bytes(ZMQ_ZAP_DOMAIN, b"global");
+        server.set(zmq::options::draft_number::ZMQ_ZAP_ENFORCE_DOMAIN, enforced);
+        let events = Monitor::of(context, server);
+        client.connect(&server.bind_anywhere());
+        events.until(outcome);
+        context.end(&[client, server, events.0]);
+    }
+}
+
+/// What all users may write says nothing about who is let in.
+#[test]
+fn files_that_all_may_write_are_refused() {
+    let bind = |setup: &Setup| {
+        let context = setup.context();
+        let server = context.patient(ZMQ_PULL);
+        let bound = server.try_bind("tcp://127.0.0.1:*");
+        context.end(&[server]);
+        bound.map(drop)
+    };
+    let setup = Setup::curve();
+    assert_eq!(bind(&setup), Ok(()));
+    fs::set_permissions(setup.folder.join("security.toml"), Permissions::from_mode(0o646)).unwrap();
+    assert_eq!(bind(&setup), Err(libc::EACCES));
+    let setup = Setup::curve();
+    let alice = setup.folder.join("allowed").join("alice.key");
+    fs::set_permissions(alice, Permissions::from_mode(0o666)).unwrap();
+    let context = setup.context();
+    let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    let events = Monitor::of(context, server);
+    client.connect(&server.bind_anywhere());
+    assert_eq!(events.until(ZMQ_EVENT_HANDSHAKE_FAILED_AUTH), 400);
+    context.end(&[client, server, events.0]);
+}

@@ -5,7 +5,7 @@ use crate::engine::mechanism::properties::TLS_SUBJECT;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Config, Failure, Heartbeat, Peer, ws};
+use crate::engine::{Config, Failure, Heartbeat, Peer, Security, ws};
 use crate::errno::Result;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
@@ -119,7 +119,7 @@ impl Establishing<'_> {
         let subject = handshaking.peer_subject();
         let properties = subject.map(|subject| Metadata::new([subject_property(subject)]));
         let asked = Zap::ask(self.authenticators, self.remote, request, properties);
-        let built_in = || self.protection.map(|protection| protection.answer(request, now_ms));
+        let built_in = || self.protection.and_then(|protection| protection.answer(request, now_ms));
         match asked.map(|asked| {
             asked.or_else(|| built_in().map(|answer| Zap::built_in(answer, self.remote, self.guard.clone())))
         }) {
@@ -154,9 +154,10 @@ pub fn secured(
         NOTICE.complain(now_ms, format_args!("no connection for now: {fault}"));
         fault.errno
     })?;
+    let is_null = matches!(security, Security::Null);
     let mut config = Config::new(options, security, peer_address);
-    // With that option alone a CURVE server asks about no client.
-    config.zap.enforce = false;
+    // The file answers about each client. With that option alone a CURVE server asks about none.
+    config.zap.enforce &= is_null;
     Ok(config)
 }
 

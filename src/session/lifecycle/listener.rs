@@ -210,7 +210,8 @@ impl Acceptor {
     fn welcome(&mut self, cx: &mut SourceContext<'_>, stream: Accepted) {
         let now_ms = cx.now_ms();
         let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
-        if self.protection.as_ref().is_some_and(|protection| !protection.admits(&stream.peer_address)) {
+        if self.protection.as_ref().is_some_and(|protection| !protection.admits(&stream.peer_address, now_ms))
+        {
             trail::tell_kept_out(&self.owner, &self.options, &endpoints, &stream.peer_address);
             return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
         }

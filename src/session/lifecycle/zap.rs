@@ -10,7 +10,7 @@ use crate::security::authenticator::Answer;
 use crate::session::letterbox::Flags;
 use crate::session::remote::SessionRemote;
 use crate::sys::lock::Lock;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Frames and bytes of a reply, beyond which it is no reply. A ZAP reply has eight frames.
 const MAX_REPLY_FRAMES: usize = 32;
@@ -63,16 +63,23 @@ impl Zap {
         Ok(Some(Zap::Asked(Box::new(Asked { pipe, frames: Vec::new(), bytes: 0 }))))
     }
 
-    /// The answer of a security file. The session is woken when it is there; `guard` keeps the context until then.
+    /// The answer of a security file. The session is woken when it is there; `guard` keeps the context until then. Where the session has
+    /// forgotten its question by then, nothing is compared.
     pub fn built_in(answer: Answer, remote: &Arc<SessionRemote>, guard: Guard) -> Zap {
         let check = match answer {
             Answer::Now(reply) => return Zap::Answered(Some(reply)),
             Answer::Later(check) => check,
         };
         let place = Arc::new(Lock::new(None));
-        let (there, remote) = (Arc::clone(&place), Arc::clone(remote));
-        let at_once = check.begin(move |reply| {
-            *there.lock() = Some(reply);
+        let (there, remote) = (Arc::downgrade(&place), Arc::clone(remote));
+        let is_wanted = {
+            let there = Weak::clone(&there);
+            move || there.strong_count() > 0
+        };
+        let at_once = check.begin(is_wanted, move |reply| {
+            if let Some(there) = there.upgrade() {
+                *there.lock() = Some(reply);
+            }
             remote.letterbox.raise(Flags::ZAP_REPLY);
             drop(guard);
         });

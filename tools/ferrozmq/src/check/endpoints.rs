@@ -65,7 +65,7 @@ fn scene(role: Role, endpoint: &str, socket_type: SocketType) -> Result<Scene, F
     let (scheme, address) = known
         .ok_or_else(|| Failure::new(format!("{endpoint}: write TRANSPORT://ADDRESS, as tcp://*:5555")))?;
     let (endpoint, address) = (endpoint.to_owned(), address.to_owned());
-    Ok(Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false })
+    Ok(Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false, raw: false })
 }
 
 pub fn row(policy: &Policy, scene: &Scene) -> Row {
