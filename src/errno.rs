@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 
 /// What every fallible function of this crate returns.
-pub type Result<T> = std::result::Result<T, Errno>;
+pub type Result<T, E = Errno> = std::result::Result<T, E>;
 
 /// Codes below this are the system's own (`ZMQ_HAUSNUMERO` in `zmq.h`).
 pub const HAUSNUMERO: i32 = 156_384_712;

@@ -48,14 +48,20 @@ fn note(record: &Record) {
     }
 }
 
-/// A bind or a connect was refused.
-pub fn tell_refusal(owner: &SocketLink, options: &SocketOptions, event: Event, endpoint: &str, errno: Errno) {
+/// A bind or a connect was refused; `why` is what the security file says about that.
+pub fn tell_refusal(
+    owner: &SocketLink,
+    options: &SocketOptions,
+    (event, endpoint): (Event, &str),
+    errno: Errno,
+    why: Option<String>,
+) {
     let endpoints = Endpoints { bound: event == Event::BindRefused, ..Endpoints::both(endpoint) };
     tell(owner, &endpoints, || Record {
         outcome: Some(Outcome::Refused),
         endpoint: endpoint.to_owned(),
         status: Some(errno.0.unsigned_abs()),
-        reason: text_of(errno),
+        reason: why.map_or_else(|| text_of(errno), String::into_bytes),
         ..of_socket(event, options)
     });
 }

@@ -1,5 +1,6 @@
 //! Binding and connecting a socket, and undoing both.
 
+use super::protection::Refusal;
 use super::state::Socket;
 use super::{inproc, protection};
 use crate::audit::Event;
@@ -16,11 +17,10 @@ use std::sync::Arc;
 pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     socket.process()?;
     let bound = open_bound(socket, endpoint);
-    tell_refusal(socket, Event::BindRefused, endpoint, bound);
-    bound
+    bound.map_err(|refusal| told(socket, Event::BindRefused, endpoint, &refusal))
 }
 
-fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<()> {
+fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
     let (scheme, address) = transport::parse(endpoint)?;
     transport::compatible(scheme, socket.options.socket_type)?;
     if scheme == Scheme::Inproc {
@@ -42,10 +42,10 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<()> {
     });
     let (listener, protection) = match bound {
         Ok(bound) => bound,
-        Err(errno) => {
+        Err(refusal) => {
             let endpoints = session::Endpoints::bound(address);
-            socket.owner.monitor.tell(event::BIND_FAILED, errno.0.unsigned_abs().into(), &endpoints);
-            return Err(errno);
+            socket.owner.monitor.tell(event::BIND_FAILED, refusal.errno.0.unsigned_abs().into(), &endpoints);
+            return Err(refusal);
         }
     };
     socket.last_endpoint = listener.last_endpoint().to_string();
@@ -76,18 +76,17 @@ pub(super) fn connect_peer(socket: &mut Socket, endpoint: &str) -> Result<u32> {
 pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>> {
     socket.process()?;
     let connected = open_connected(socket, endpoint);
-    tell_refusal(socket, Event::ConnectRefused, endpoint, connected.map(drop));
-    connected
+    connected.map_err(|refusal| told(socket, Event::ConnectRefused, endpoint, &refusal))
 }
 
-/// The audit trail has what the program was refused.
-fn tell_refusal(socket: &Socket, event: Event, endpoint: &str, outcome: Result<()>) {
-    if let Err(errno) = outcome {
-        trail::tell_refusal(&socket.owner, &socket.options, event, endpoint, errno);
-    }
+/// The audit trail has what the program was refused. The program gets the errno alone.
+fn told(socket: &Socket, event: Event, endpoint: &str, refusal: &Refusal) -> Errno {
+    let why = refusal.fault.as_ref().map(ToString::to_string);
+    trail::tell_refusal(&socket.owner, &socket.options, (event, endpoint), refusal.errno, why);
+    refusal.errno
 }
 
-fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>> {
+fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>, Refusal> {
     let (scheme, address) = transport::parse(endpoint)?;
     transport::compatible(scheme, socket.options.socket_type)?;
     if scheme == Scheme::Inproc {
@@ -134,7 +133,7 @@ fn has_connected(socket: &Socket, endpoint: &str) -> bool {
 }
 
 /// Binds or connects where there are no connections: what can go wrong goes wrong at once.
-fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role) -> Result<PipeId> {
+fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role) -> Result<PipeId, Refusal> {
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
     let protection = protection::of(socket, scheme, address, role)?;
     let address = protection.as_ref().and_then(|protection| protection.address.as_deref()).unwrap_or(address);

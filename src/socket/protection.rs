@@ -1,13 +1,27 @@
 //! The security file of a socket, and what it says about an endpoint that is about to be bound or connected.
 
 use super::state::Socket;
-use crate::errno::Result;
+use crate::errno::Errno;
 use crate::options::{Mechanism, SocketOptions};
 use crate::security::rules::{Own, Scene};
 use crate::security::{Fault, Protection};
 use crate::sys::{credentials, log};
 use crate::transport::{self, Listener, Role, Scheme};
 use std::sync::Arc;
+
+/// Why an endpoint is not bound or connected.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub errno: Errno,
+    /// Where the security file refuses it, or is at fault; `None` where the errno says it all.
+    pub fault: Option<Fault>,
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Refusal {
+        Refusal { errno, fault: None }
+    }
+}
 
 /// What the security file says about an endpoint; `None` where there is no file, or the file leaves the endpoint alone. A fault is
 /// told in a line on stderr. Errors: `EACCES`, `EINVAL`.
@@ -16,7 +30,7 @@ pub(super) fn of(
     scheme: Scheme,
     address: &str,
     role: Role,
-) -> Result<Option<Arc<Protection>>> {
+) -> Result<Option<Arc<Protection>>, Refusal> {
     let context = socket.context();
     let file = if socket.options.security.is_empty() {
         let Some(file) = context.security() else { return Ok(None) };
@@ -47,7 +61,7 @@ pub(super) fn of(
         raw: options.raw_socket && !matches!(scheme, Scheme::Ws | Scheme::Wss),
     };
     let protection =
-        file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, &fault))?.map(Arc::new);
+        file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, fault))?.map(Arc::new);
     if let Some(protection) = &protection {
         limit(socket, protection);
     }
@@ -60,8 +74,8 @@ pub(super) fn listener(
     scheme: Scheme,
     address: &str,
     protection: Option<&Arc<Protection>>,
-) -> Result<Listener> {
-    let Some(protection) = protection else { return transport::bind(scheme, address, &socket.options) };
+) -> Result<Listener, Refusal> {
+    let Some(protection) = protection else { return Ok(transport::bind(scheme, address, &socket.options)?) };
     let address = protection.address.as_deref().unwrap_or(address);
     let listener = if protection.ipc_same_user && scheme == Scheme::Ipc && !chooses_ipc_peers(&socket.options)
     {
@@ -72,7 +86,7 @@ pub(super) fn listener(
         transport::bind(scheme, address, &socket.options)?
     };
     let checked = protection.check_bound(listener.last_endpoint());
-    checked.map_err(|fault| failed(Role::Binds, listener.last_endpoint(), &fault))?;
+    checked.map_err(|fault| failed(Role::Binds, listener.last_endpoint(), fault))?;
     Ok(listener)
 }
 
@@ -98,11 +112,11 @@ fn limit(socket: &Socket, protection: &Protection) {
     }
 }
 
-fn failed(role: Role, endpoint: &str, fault: &Fault) -> crate::errno::Errno {
+fn failed(role: Role, endpoint: &str, fault: Fault) -> Refusal {
     let call = match role {
         Role::Binds => "zmq_bind",
         Role::Connects => "zmq_connect",
     };
     log::complain(format_args!("{call} {endpoint} refused: {fault}"));
-    fault.errno
+    Refusal { errno: fault.errno, fault: Some(fault) }
 }

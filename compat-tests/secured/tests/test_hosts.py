@@ -143,11 +143,11 @@ mechanism = "null"
 """
 
 
-def served(places, text):
-    """A service that unpickles, under a security file; `None` where it did not begin."""
+def served(places, text, **settings):
+    """A service that unpickles, under a security file, and whether it has begun."""
     server, _ = places
     security = server.security(text, client="server") if text else None
-    process = server.run("unpickle.py", "5555", security=security)
+    process = server.run("unpickle.py", "5555", security=security, **settings)
     return process, process.stdout.readline().strip() == "ready"
 
 
@@ -165,9 +165,14 @@ def test_a_service_that_unpickles_is_open_to_every_host(places, host, tmp_path):
 
 
 def test_a_service_that_unpickles_may_not_listen_without_a_mechanism(places, host, tmp_path):
-    process, ready = served(places, VULNERABLE.format(setting='null_off_loopback = "refuse"'))
+    trail = places[0].trail("trail")
+    text = VULNERABLE.format(setting='null_off_loopback = "refuse"')
+    process, ready = served(places, text, FERROZMQ_AUDIT=trail.path)
     _, errors = process.communicate()
     assert not ready and "zmq.error.ZMQError: Permission denied" in errors
+    refused = trail.next("bind_refused", endpoint="tcp://*:5555")
+    assert "null_off_loopback" in refused["reason"]
+    assert f"ferrozmq: zmq_bind tcp://*:5555 refused: {refused['reason']}" in errors
     assert attack(places, host, tmp_path) == ("CONNECT_RETRIED", False)
 
 
