@@ -32,11 +32,17 @@ STRIP ?= strip
 # Those that packaging/archive looks for.
 export OBJCOPY LD AR READELF
 
-.PHONY: build test demo bench bench-quick install install-tool uninstall header deps clean
+.PHONY: build library tool test demo bench bench-quick install install-tool uninstall header deps clean
 
-build:
+build: library tool
+
+# The library alone takes less than half of the time. `make install` then installs no tool.
+library:
 	cargo build --release --locked
 	packaging/archive $(RELEASE)/libzmq.a $(RELEASE)/libzmq.a
+
+# After the library: two cargo commands at once would wait for each other.
+tool: library
 	cargo build --profile tool --package ferrozmq-tool --locked
 
 test: deps

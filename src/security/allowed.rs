@@ -183,11 +183,11 @@ mod tests {
         let mut folder = Folder::default();
         assert_eq!(look(&mut folder, &path), [""; 0]);
         let alice = Certificate::generate(None).unwrap();
-        alice.write_pair(&path.join("alice")).unwrap();
+        testing::write_pair(&path, "alice", &alice);
         assert_eq!(look(&mut folder, &path), ["alice"]);
         assert_eq!(folder.now(&path).unwrap().owner(&alice.fingerprint()), Some(Owner::Named("alice")));
         let bob = Certificate::generate(Some("robert".to_owned())).unwrap();
-        bob.write_pair(&path.join("bob")).unwrap();
+        testing::write_pair(&path, "bob", &bob);
         assert_eq!(look(&mut folder, &path), ["alice", "robert"]);
         fs::remove_file(path.join("alice.key")).unwrap();
         assert_eq!(look(&mut folder, &path), ["robert"]);
@@ -203,7 +203,7 @@ mod tests {
         let path = testing::folder();
         let mut folder = Folder::default();
         for name in ["alice", "bob"] {
-            Certificate::generate(None).unwrap().write_pair(&path.join(name)).unwrap();
+            testing::write_pair(&path, name, &Certificate::generate(None).unwrap());
         }
         assert_eq!(look(&mut folder, &path), ["alice", "bob"]);
         fs::write(path.join("alice.key"), "curve\n    public-key = \"\"\n").unwrap();

@@ -5,10 +5,6 @@ use super::reload::{self, Content};
 use crate::crypto::{KEY_BYTES, PublicKey, SecretKey, fingerprint};
 use crate::errno::{Errno, Result as Outcome};
 use crate::z85;
-use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -18,9 +14,6 @@ const KEY_Z85: usize = 40;
 const FINGERPRINT_FORM: &str = "0000-0000-0000-0000-0000-0000-0000-0000";
 /// Bytes of a name; as a User-Id it is sent along with every message inside of the process.
 const MAX_NAME_BYTES: usize = 255;
-/// The modes of new files.
-const SECRET_MODE: u32 = 0o600;
-const PUBLIC_MODE: u32 = 0o644;
 
 /// A pair of keys, or a public key alone, and its owner's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,53 +84,6 @@ impl Certificate {
     /// The public key as people compare it, and as lists of clients may have it.
     pub fn fingerprint(&self) -> String {
         fingerprint(self.public.as_bytes())
-    }
-
-    /// The text of the file with the public key alone.
-    pub fn public_text(&self) -> String {
-        let mut text = String::from(
-            "# CURVE certificate: the public key, for the other side.\n# Bring it there on a way that cannot be tampered with.\n",
-        );
-        self.append_sections(&mut text);
-        text
-    }
-
-    /// The text of the file with both keys; `None` where there is no secret one.
-    pub fn secret_text(&self) -> Option<Zeroizing<String>> {
-        let secret = z85::encode(self.secret.as_ref()?.as_bytes()).ok()?;
-        // Growing would leave a part of the key behind.
-        let mut text = Zeroizing::new(String::with_capacity(1024));
-        text.push_str("# CURVE certificate with the SECRET key: for its owner alone.\n");
-        self.append_sections(&mut text);
-        let _ = writeln!(text, "    secret-key = \"{}\"", *secret);
-        Some(text)
-    }
-
-    /// Writes the pair as `stem.key` and `stem.key_secret`. Neither may be there already. No other user can read the secret file, not
-    /// even before its content is there. Errors: those of the file system; `AlreadyExists`.
-    pub fn write_pair(&self, stem: &Path) -> io::Result<()> {
-        let with_suffix = |suffix: &str| {
-            let mut name = stem.as_os_str().to_owned();
-            name.push(suffix);
-            std::path::PathBuf::from(name)
-        };
-        let secret = self.secret_text().ok_or(io::ErrorKind::InvalidInput)?;
-        let secret_file = with_suffix(".key_secret");
-        write_new(&secret_file, SECRET_MODE, secret.as_bytes())?;
-        let written = write_new(&with_suffix(".key"), PUBLIC_MODE, self.public_text().as_bytes());
-        if written.is_err() {
-            // A secret key without its public one is of no use, and would be in the way of the next attempt.
-            let _ = std::fs::remove_file(&secret_file);
-        }
-        written
-    }
-
-    fn append_sections(&self, text: &mut String) {
-        text.push_str("\nmetadata\n");
-        if let Some(name) = &self.name {
-            let _ = writeln!(text, "    name = \"{}\"", name.replace(['"', '\n'], "_"));
-        }
-        let _ = writeln!(text, "curve\n    public-key = \"{}\"", self.public_z85());
     }
 }
 
@@ -231,15 +177,6 @@ pub(super) fn check_privacy(path: &Path, content: &Content) -> Result<(), Fault>
     Ok(())
 }
 
-fn write_new(path: &Path, mode: u32, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    let written = file.write_all(text).and_then(|()| file.sync_all());
-    if written.is_err() {
-        let _ = std::fs::remove_file(path);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -274,16 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
-        for name in [None, Some("alice".to_owned())] {
-            let pair = Certificate::generate(name).unwrap();
-            assert_eq!(parse(&pair.secret_text().unwrap()).unwrap(), pair);
-            let public = Certificate { secret: None, ..pair };
-            assert_eq!(parse(&public.public_text()).unwrap(), public);
-            assert!(public.secret_text().is_none());
-            for text in [public.public_z85(), public.fingerprint(), public.fingerprint().to_uppercase()] {
-                assert_eq!(parse_fingerprint(&text).unwrap(), public.fingerprint(), "{text}");
-            }
+    fn a_fingerprint_is_one_or_a_key() {
+        let pair = Certificate::generate(None).unwrap();
+        for text in [pair.public_z85(), pair.fingerprint(), pair.fingerprint().to_uppercase()] {
+            assert_eq!(parse_fingerprint(&text).unwrap(), pair.fingerprint(), "{text}");
         }
     }
 
@@ -327,29 +258,21 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_written_once_and_for_its_owner_alone() {
+    fn a_file_with_the_public_key_alone_is_no_secret_one() {
         let folder = testing::folder();
-        let stem = folder.join("server.one");
         let pair = Certificate::generate(None).unwrap();
-        pair.write_pair(&stem).unwrap();
+        testing::write_pair(&folder, "server.one", &pair);
         let (public, secret) = (folder.join("server.one.key"), folder.join("server.one.key_secret"));
-        assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(Certificate::read_secret(&secret).unwrap(), pair);
         assert_eq!(Certificate::read_public(&public).unwrap().public, pair.public);
         assert!(Certificate::read_secret(&public).is_err());
-        let other = Certificate::generate(None).unwrap();
-        assert_eq!(other.write_pair(&stem).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        fs::remove_file(&secret).unwrap();
-        assert_eq!(other.write_pair(&stem).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert!(!secret.exists(), "half a pair is none");
-        assert_eq!(Certificate::read_public(&public).unwrap().public, pair.public);
         fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn a_secret_that_others_may_read_is_refused() {
         let folder = testing::folder();
-        Certificate::generate(None).unwrap().write_pair(&folder.join("pair")).unwrap();
+        testing::write_pair(&folder, "pair", &Certificate::generate(None).unwrap());
         let secret = folder.join("pair.key_secret");
         for (mode, refused) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o620, true)] {
             fs::set_permissions(&secret, Permissions::from_mode(mode)).unwrap();

@@ -6,7 +6,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use zmq::crypto::SecretKey;
 use zmq::security::certificate::Certificate;
+use zmq::z85;
 
 /// A folder with keys and a security file.
 pub struct Setup {
@@ -65,8 +67,15 @@ impl Drop for Setup {
     }
 }
 
+/// A fresh pair as `stem.key` and `stem.key_secret`.
 fn pair(stem: &Path) {
-    Certificate::generate(None).unwrap().write_pair(stem).unwrap();
+    let secret = SecretKey::generate().unwrap();
+    let text = |name: &str, key: &[u8]| format!("    {name} = \"{}\"\n", *z85::encode(key).unwrap());
+    let public = format!("curve\n{}", text("public-key", secret.public().as_bytes()));
+    fs::write(stem.with_extension("key"), &public).unwrap();
+    let secret_file = stem.with_extension("key_secret");
+    fs::write(&secret_file, public + &text("secret-key", secret.as_bytes())).unwrap();
+    fs::set_permissions(secret_file, Permissions::from_mode(0o600)).unwrap();
 }
 
 fn set_path(context: Context, path: &Path) -> Result<(), i32> {

@@ -16,6 +16,8 @@ const SECRET_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 const MAX_NAME_BYTES: usize = 200;
 const MAX_METADATA_BYTES: usize = 1024;
+/// A server takes a longer `name` for none.
+const MAX_OWNER_BYTES: usize = 255;
 
 const PUBLIC_HEAD: &str = "\
 # ZeroMQ CURVE public certificate, made by ferrozmq keygen.
@@ -59,6 +61,9 @@ impl Metadata {
         }
         if text.len() > MAX_METADATA_BYTES {
             return refuse("too long");
+        }
+        if name == "name" && !(1..=MAX_OWNER_BYTES).contains(&value.len()) {
+            return refuse("the name of the key's owner has 1 to 255 bytes");
         }
         Ok(Metadata { name: name.to_owned(), value: value.to_owned() })
     }
@@ -179,6 +184,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use zmq::security::certificate::Certificate as Read;
+    use zmq::z85;
 
     fn certificate() -> Certificate {
         Certificate {
@@ -201,6 +208,18 @@ mod tests {
         )));
         assert!(!public.contains("SSSS") && secret.contains(&"S".repeat(40)));
         assert_eq!(fs::metadata(&files.secret).unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn the_library_reads_what_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(folder.path(), "alice").unwrap();
+        let made = Read::generate(Some("Alice = it's # her".to_owned())).unwrap();
+        let secret = z85::encode(made.secret.as_ref().unwrap().as_bytes()).unwrap();
+        let metadata = vec![Metadata::name(made.name.as_ref().unwrap()).unwrap()];
+        files.write(&Certificate { metadata, public: made.public_z85(), secret }).unwrap();
+        assert_eq!(Read::read_secret(&files.secret).unwrap(), made);
+        assert_eq!(Read::read_public(&files.public).unwrap(), Read { secret: None, ..made });
     }
 
     #[test]
@@ -238,9 +257,12 @@ mod tests {
         for name in ["", ".", "..", ".hidden", "a/b", "-x", "a\nb", &"n".repeat(201)] {
             assert!(Files::new(Path::new("."), name).is_err(), "{name:?}");
         }
-        for text in ["none", "=v", "a b=c", "n=\"", "n=a\nb", "public-key=x", "secret-keys=x", "curve=1"] {
+        for text in
+            ["none", "=v", "a b=c", "n=\"", "n=a\nb", "public-key=x", "secret-keys=x", "curve=1", "name="]
+        {
             assert!(Metadata::parse(text).is_err(), "{text:?}");
         }
+        assert!(Metadata::name(&"n".repeat(256)).is_err());
         assert!(Metadata::parse("name=it's # = all right").is_ok());
     }
 }

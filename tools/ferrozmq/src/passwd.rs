@@ -3,10 +3,9 @@
 use crate::cli::Passwd;
 use crate::failure::{self, Failure, plain};
 use crate::outcome::Outcome;
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher;
 use std::io::{self, BufRead, IsTerminal};
 use zeroize::Zeroizing;
+use zmq::crypto::password::hash_password;
 
 /// The most that PLAIN (RFC 24) carries of a name and of a password.
 const MAX_PLAIN_BYTES: usize = 255;
@@ -67,10 +66,10 @@ fn check_password(password: Zeroizing<String>) -> Result<Zeroizing<String>, Fail
     }
 }
 
-/// `user:HASH`, the hash as a PHC string: argon2id with the crate's own cost, 19 MiB and two passes, which is OWASP's.
+/// A line of a file of users, as the library reads it.
 fn line(user: &str, password: &str) -> Result<String, Failure> {
-    let hash = Argon2::default().hash_password(password.as_bytes());
-    let hash = hash.map_err(|error| Failure::new(format!("the password cannot be hashed: {error}")))?;
+    let hash = hash_password(password.as_bytes());
+    let hash = hash.map_err(|_| Failure::new("the system gives no random numbers"))?;
     Ok(format!("{user}:{hash}"))
 }
 
@@ -78,18 +77,25 @@ fn line(user: &str, password: &str) -> Result<String, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use argon2::password_hash::PasswordVerifier;
-    use argon2::password_hash::phc::PasswordHash;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use zmq::security::passwords::Users;
 
     #[test]
-    fn a_line_verifies_its_password_alone() {
-        let line = line("alice", "wonderland").unwrap();
-        let (user, hash) = line.split_once(':').unwrap();
-        assert_eq!(user, "alice");
-        let hash = PasswordHash::new(hash).unwrap();
-        assert!(Argon2::default().verify_password(b"wonderland", &hash).is_ok());
-        assert!(Argon2::default().verify_password(b"wonderlanD", &hash).is_err());
-        assert_ne!(line, super::line("alice", "wonderland").unwrap());
+    fn the_library_reads_the_lines() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let line = |user, password| line(user, password).unwrap();
+        fs::write(&file, format!("{}\n{}\n", line("alice", "wonderland"), line("bob b", "wonderland")))
+            .unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        let users = Users::read(file.path()).unwrap();
+        for user in ["alice", "bob b"] {
+            let user = users.comparison(user.as_bytes()).unwrap();
+            assert!(user.is_known && user.hash.verify(b"wonderland").unwrap());
+            assert!(!user.hash.verify(b"wonderlanD").unwrap());
+        }
+        assert!(!users.comparison(b"eve").unwrap().is_known);
+        assert_ne!(line("alice", "wonderland"), line("alice", "wonderland"));
     }
 
     #[test]

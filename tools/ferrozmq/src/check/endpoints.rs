@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use zmq::engine::zmtp::socket_type;
 use zmq::options::{Mechanism, SocketType};
 use zmq::security::Policy;
-use zmq::security::file::{Allow, Side};
+use zmq::security::file::{Allow, Limits, Side};
 use zmq::security::rules::{Own, Scene, Terms, Verdict, decide};
 use zmq::transport::{Role, Scheme};
 
@@ -26,7 +26,7 @@ const EXAMPLES: [(Role, &str); 6] = [
 pub struct Row {
     role: &'static str,
     endpoint: String,
-    /// `alone`, `null`, `curve` or `refused`.
+    /// `alone`, `null`, `plain`, `curve` or `refused`.
     verdict: &'static str,
     /// The line of the rule that matches; none: the default.
     rule: Option<usize>,
@@ -137,8 +137,33 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
     if scene.role == Role::Binds && !settings.addresses.are_all() {
         words.push("not from every address".to_owned());
     }
+    words.extend(limits(scene, &settings.limits));
     words.extend(terms.warning.as_ref().map(|warning| format!("warns: {warning}")));
     words
+}
+
+/// What peers may take up of a bound endpoint. 0 is no limit.
+fn limits(scene: &Scene, limits: &Limits) -> Option<String> {
+    let of = |limit: Option<u32>, words: &str| {
+        limit.filter(|most| *most > 0).map(|most| format!("{most} {words}"))
+    };
+    let ban = of(limits.failed_handshakes, "failed handshakes of an address").map(|most| {
+        match limits.ban_seconds {
+            Some(seconds) => format!("{most}, which is then refused for {seconds} seconds"),
+            None => format!("{most}, which is then refused for a while"),
+        }
+    });
+    let words: Vec<String> = [
+        of(limits.connections, "connections"),
+        of(limits.connections_per_address, "connections of an address"),
+        of(limits.handshakes_under_way, "handshakes under way"),
+        ban,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let binds = scene.role == Role::Binds && !words.is_empty();
+    binds.then(|| format!("at most {}", words.join(", ")))
 }
 
 impl Display for Row {

@@ -1,10 +1,14 @@
 //! The files that a policy names: whether they can be read, are private, fit together, and lie where no other user can change them.
 
 use super::Report;
+use crate::failure::plain;
+use rustix::fs::Access;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 use zmq::security::allowed::{Folder, Owner};
 use zmq::security::certificate::Certificate;
 use zmq::security::file::{Allow, Place, Settings};
@@ -16,8 +20,8 @@ const OTHERS_WRITE: u32 = 0o022;
 const SECRET_SUFFIX: &str = "key_secret";
 const PUBLIC_SUFFIX: &str = "key";
 
-/// The keys in the files, by their fingerprints.
-#[derive(Debug, Default)]
+/// The keys in the files, by their fingerprints, and the users.
+#[derive(Default)]
 pub struct Files {
     /// Those that this side serves with.
     pub serves: BTreeMap<String, PathBuf>,
@@ -27,6 +31,16 @@ pub struct Files {
     pub own: BTreeMap<String, PathBuf>,
     /// Those of the clients that are let in; `None`: of any.
     pub lets_in: Option<BTreeMap<String, String>>,
+    /// PLAIN: whom this side lets in, and who it is.
+    pub users: Vec<(PathBuf, Users)>,
+    pub logins: Vec<Login>,
+}
+
+/// A PLAIN client's name and password.
+pub struct Login {
+    pub user: String,
+    pub file: PathBuf,
+    pub password: Zeroizing<Vec<u8>>,
 }
 
 impl Files {
@@ -34,6 +48,10 @@ impl Files {
     pub fn read(policy: &Policy, report: &mut Report) -> Files {
         let mut files = Files { lets_in: Some(BTreeMap::new()), ..Files::default() };
         look_at_writers(&policy.file, report);
+        if let Some(place) = &policy.audit {
+            look_at_writers(&place.path, report);
+            tell(unwritable(&place.path), policy, place, report);
+        }
         let rules = policy.rules.iter().map(|rule| &rule.settings);
         for settings in std::iter::once(&policy.default).chain(rules) {
             files.read_settings(policy, settings, report);
@@ -53,11 +71,29 @@ impl Files {
         }
         if let Some(place) = &settings.users {
             look_at_writers(&place.path, report);
-            tell(Users::read(&place.path).err(), policy, place, report);
+            match Users::read(&place.path) {
+                Ok(users) if users.comparison(b"").is_none() => {
+                    report.warn(format!("{}: no user in it: no client is let in", place.path.display()));
+                }
+                Ok(users) if !self.users.iter().any(|(path, _)| *path == place.path) => {
+                    self.users.push((place.path.clone(), users));
+                }
+                Ok(_) => {}
+                Err(fault) => tell(Some(fault), policy, place, report),
+            }
         }
         if let Some(place) = &settings.password_file {
             look_at_writers(&place.path, report);
-            tell(read_password_file(&place.path).err(), policy, place, report);
+            match (read_password_file(&place.path), &settings.username) {
+                (Ok(password), Some(user)) => {
+                    let login = Login { user: user.clone(), file: place.path.clone(), password };
+                    if !self.logins.contains(&login) {
+                        self.logins.push(login);
+                    }
+                }
+                (Ok(_), None) => {}
+                (Err(fault), _) => tell(Some(fault), policy, place, report),
+            }
         }
         match &settings.allow {
             Some(Allow::Any) => self.lets_in = None,
@@ -88,6 +124,12 @@ impl Files {
             let name = if let Owner::Named(name) = owner { name } else { "" };
             lets_in.insert(key.to_owned(), name.to_owned());
         }
+    }
+}
+
+impl PartialEq for Login {
+    fn eq(&self, other: &Login) -> bool {
+        (&self.user, &self.file) == (&other.user, &other.file)
     }
 }
 
@@ -161,6 +203,26 @@ fn look_at_public_half(secret: &Path, certificate: &Certificate, report: &mut Re
         report
             .add(format!("{beside}: not the public key of {secret}: give other sides that of the same pair"));
     }
+}
+
+/// Why the audit trail cannot be written there. The file itself is made by the first program that writes it.
+fn unwritable(path: &Path) -> Option<Fault> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (needed, rights, what_to_do) = match path.exists() {
+        true => (path, Access::WRITE_OK, "let the program's user write to it"),
+        false => (
+            folder,
+            Access::WRITE_OK | Access::EXEC_OK,
+            "make the folder, and let the program's user write to it",
+        ),
+    };
+    let error = io::Error::from(rustix::fs::access(needed, rights).err()?);
+    Some(Fault::denial(
+        path,
+        None,
+        format!("the audit trail cannot be written: {}", plain(&error)),
+        what_to_do,
+    ))
 }
 
 /// Whoever may write to a file or into its folder decides whom the policy lets in.

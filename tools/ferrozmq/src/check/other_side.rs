@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// What keeps clients of the one from servers of the other, both ways.
 pub fn differences(one: (&Path, &Files), other: (&Path, &Files)) -> Vec<String> {
-    [towards(one, other), towards(other, one)].concat()
+    [towards(one, other), towards(other, one), logins(one, other), logins(other, one)].concat()
 }
 
 /// What keeps the clients of one file from the servers of the other.
@@ -36,6 +36,33 @@ fn towards((client_file, client): (&Path, &Files), (server_file, server): (&Path
         problems.push(format!(
             "{client_file} names no client_key, and {server_file} lets in known keys alone: name one"
         ));
+    }
+    problems
+}
+
+/// What keeps the PLAIN clients of one file from the servers of the other.
+fn logins((client_file, client): (&Path, &Files), (server_file, server): (&Path, &Files)) -> Vec<String> {
+    let (client_file, server_file) = (client_file.display(), server_file.display());
+    let mut problems = Vec::new();
+    for (login, (users, there)) in
+        client.logins.iter().flat_map(|login| server.users.iter().map(move |users| (login, users)))
+    {
+        let (user, users) = (&login.user, users.display());
+        let Some(comparison) = there.comparison(user.as_bytes()).filter(|comparison| comparison.is_known)
+        else {
+            problems.push(format!(
+                "{client_file} has the user {user:?}, who is not in {users} of {server_file}: \
+                 add a line by `ferrozmq passwd`"
+            ));
+            continue;
+        };
+        if comparison.hash.verify(&login.password) == Ok(false) {
+            let file = login.file.display();
+            problems.push(format!(
+                "{file} of {client_file} holds another password than the one of {user:?} in {users}: \
+                 renew one of the two"
+            ));
+        }
     }
     problems
 }
