@@ -1,6 +1,6 @@
 """A Jupyter kernel (ipykernel) with its client (jupyter_client), both as they come from PyPI.
 
-They bind and connect five sockets, and one more where a cell forks. Their newest versions know CURVE themselves
+A kernel binds five sockets, and one more for children where a cell forks. It is a client of itself for these and for its debugger. Their newest versions know CURVE themselves
 (`transport_encryption`), which is off by default. Where it is on, it wins over the security file.
 """
 
@@ -16,6 +16,8 @@ from relay import Relay
 PYTHON = os.environ["SECURED_JUPYTER"]
 CHANNELS = "shell", "iopub", "stdin", "control", "hb"
 SECRET = "what a notebook holds"
+# The kernel begins its debugger, and talks to it over TCP as it is (ZMQ_STREAM).
+DEBUG = {"type": "request", "seq": 1, "command": "initialize", "arguments": {"clientID": "test", "adapterID": "python"}}
 FORK = """
 import os
 child = os.fork()
@@ -67,6 +69,7 @@ def test_a_kernel_and_its_client(place, secured):
     status, outputs = run(FORK)
     assert status == "ok" and ["result", "0"] in outputs
     assert "".join(text for name, text in outputs if name == "stdout") == "the child speaks\n"
+    assert run(DEBUG)["success"]
     for channel, relay in zip(CHANNELS, relays):
         to_kernel, to_client = relay.wire
         mechanism = b"CURVE" if secured else b"NULL"
@@ -86,6 +89,16 @@ def test_strangers_are_refused_at_each_channel(place, context):
         assert end() == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, channel
         assert end(place.key("bob"), public) == zmq.EVENT_HANDSHAKE_FAILED_AUTH, channel
         assert end(place.key("alice"), public) == zmq.EVENT_HANDSHAKE_SUCCEEDED, channel
+
+
+def test_a_kernel_is_its_own_client(place):
+    """Where the file has the server's part alone, the kernel ends with a line that says so."""
+    file = place.security('[default]\nserver_key = "server.key_secret"\nallow = {{ folder = "allowed" }}\n')
+    kernel(place, file)
+    _, errors = place.processes[-1].communicate()
+    assert place.processes[-1].returncode != 0
+    [line] = [line for line in errors.splitlines() if line.startswith("ferrozmq: zmq_connect tcp://127.0.0.1:")]
+    assert "server_public" in line
 
 
 @pytest.mark.parametrize(
