@@ -206,6 +206,27 @@ fn others() -> Vec<Known> {
         ("endpoints", "udp", b"\x05\0\x07239.0.0.1:5".to_vec()),
         ("options", "hwm", b"\x05\x10\x04\xe8\x03\0\0\x02\x10\0\x02\0".to_vec()),
         ("options", "strings", b"\x05\x02\x05hello\x08\x03\x0dX-name:a long\x08".to_vec()),
+        (
+            "security",
+            "a-security-file",
+            b"\0[default]\nserver_key = [\"a\", \"b\"]\nserver_public = \"c\"\nallow = { folder = \"d\" }\n\
+              addresses = { deny = [\"10.0.0.0/8\"] }\nlimits = { connections = 9 }\n[[rule]]\nendpoint = \"tcp://*:1\"\n\
+              socket = [\"REP\"]\nrole = \"bind\"\nmechanism = \"null\"\nnull_off_loopback = \"refuse\"\n"
+                .to_vec(),
+        ),
+        ("security", "a-name-with-a-newline", b"\0[default]\n\"a\\n\\u001b[31m\" = 1\nmechanism = \"\\u0007\"\n".to_vec()),
+        (
+            "security",
+            "a-certificate",
+            b"\x01# text\nmetadata\n    name = \"ann\"\ncurve\n    public-key = \"Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID\"\n\
+              \x20   secret-key = \"D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs\"\n"
+                .to_vec(),
+        ),
+        (
+            "security",
+            "a-hash",
+            b"\x02$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4".to_vec(),
+        ),
         ("z85", "the-example-of-the-rfc", b"HelloWorld".to_vec()),
         ("z85", "padding", b"#0000".to_vec()),
     ]

@@ -15,6 +15,7 @@ pub mod known;
 pub mod metadata;
 pub mod options;
 pub mod sealed;
+pub mod security;
 pub mod sides;
 pub mod socks;
 pub mod topics;
@@ -25,7 +26,7 @@ pub mod zap;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("handshake", handshake::any),
     ("curve", handshake::curve),
     ("websocket", handshake::websocket),
@@ -39,5 +40,6 @@ pub const TARGETS: [Target; 14] = [
     ("endpoints", endpoints::run),
     ("options", options::run),
     ("topics", topics::run),
+    ("security", security::run),
     ("z85", z85::run),
 ];

@@ -1,7 +1,7 @@
 //! A mistake in a file, or what a file refuses: where it stands, what it is, and what to do about it.
 
 use crate::errno::Errno;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Shown in one line: `FILE:LINE: what it is: what to do`.
@@ -54,11 +54,13 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, "{line}:")?;
+        let line = self.line.map(|line| format!("{line}:")).unwrap_or_default();
+        let text = format!("{}:{line} {}: {}", self.file.display(), self.what, self.what_to_do);
+        // It shows names and values of the file, and stays one line with all of them.
+        for c in text.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
         }
-        write!(f, " {}: {}", self.what, self.what_to_do)
+        Ok(())
     }
 }
 
@@ -74,6 +76,9 @@ mod tests {
         let fault = Fault::mistake(file, Some(3), "no such setting: \"alow\"", "did you mean \"allow\"?");
         let shown = "/etc/ferrozmq/security.toml:3: no such setting: \"alow\": did you mean \"allow\"?";
         assert_eq!((fault.to_string().as_str(), fault.errno), (shown, Errno::INVAL));
+        let forged = Fault::mistake(file, None, "\"a\nferrozmq: all is well\u{1b}[2J\"", "say it");
+        let shown = "/etc/ferrozmq/security.toml: \"a\\nferrozmq: all is well\\u{1b}[2J\": say it";
+        assert_eq!(forged.to_string(), shown);
         let fault = Fault::denial(file, None, "it cannot be read", "let this user read it");
         let shown = "/etc/ferrozmq/security.toml: it cannot be read: let this user read it";
         assert_eq!((fault.to_string().as_str(), fault.errno), (shown, Errno::ACCES));

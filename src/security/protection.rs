@@ -219,7 +219,7 @@ impl Protection {
 
     /// The answer about a peer, where the program has no ZAP handler. Where a file is at fault the peer may come again.
     ///
-    /// `None`: the file has no say, as the mechanism is to be NULL. The program's ZAP domain has the peer asked about, and nobody answers.
+    /// `None`: the file has no say, as the mechanism is to be NULL. The program's ZAP domain has the session ask, and no authenticator answers.
     pub fn answer(&self, request: &ZapRequest, now_ms: u64) -> Option<Answer> {
         static NOTICE: Notice = Notice::new();
         self.try_to_answer(request).unwrap_or_else(|fault| {

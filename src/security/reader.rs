@@ -142,7 +142,7 @@ impl<'f> Reader<'f> {
         texts.iter().filter_map(|(text, line)| self.chosen(text, *line, choices)).collect()
     }
 
-    /// Of a list that says whom or what a setting is for: an empty one may be meant to be for none, or for all.
+    /// Of a list that says what a setting is for: an empty one may be meant to be for none, or for all.
     pub fn refuse_empty(&mut self, entry: &Entry<'_>) {
         if matches!(entry.value, DeValue::Array(array) if array.is_empty()) {
             self.mistake(entry, format!("\"{}\" is empty", entry.name), "leave it out, or say it");

@@ -128,7 +128,7 @@ pub fn is_settled(stamp: &Stamp, now: SystemTime) -> bool {
     now.duration_since(written).is_ok_and(|age| age >= UNSETTLED)
 }
 
-/// What any user may write says nothing about who is let in.
+/// Refuses a file that any user may write: each of them could let in clients.
 pub fn check_writers(path: &Path, content: &Content) -> Result<(), Fault> {
     if content.stamp.is_writable_by_all() {
         let what = format!("all users may write it (mode {:04o})", content.stamp.permissions());

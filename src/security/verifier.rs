@@ -22,7 +22,7 @@ const THREAD_NAME: &str = "ZMQpasswords";
 struct Job {
     hash: Arc<PasswordHash>,
     password: Zeroizing<Vec<u8>>,
-    /// Whether somebody still waits for the outcome.
+    /// Whether the session still waits for the outcome.
     is_wanted: Box<dyn Fn() -> bool + Send>,
     done: Box<dyn FnOnce(Result<bool>) + Send>,
 }
@@ -112,7 +112,7 @@ mod tests {
         for _ in 0..taken {
             assert_eq!(receiver.recv().unwrap(), Ok(false));
         }
-        // What nobody waits for any more is not compared: the sender goes without a word.
+        // What is not wanted any more is not compared: the sender goes without a word.
         let (unwanted, outcome) = mpsc::channel::<Result<bool>>();
         let done = move |result| unwanted.send(result).unwrap_or_default();
         compare(Arc::clone(&hash), Zeroizing::new(b"password".to_vec()), || false, done).unwrap();

@@ -27,7 +27,7 @@ pub fn is_asked_for() -> bool {
 }
 
 /// Writes a line, asked for or not: something that the environment asks for cannot be done. A line for which stderr has no room is
-/// left out: I/O threads complain too, and a pipe that nobody reads would hold them up for ever.
+/// left out: I/O threads complain too, and a full pipe without a reader would hold them up for ever.
 pub fn complain(line: fmt::Arguments<'_>) {
     let _off = CancelOff::for_call(ThreadState::current());
     let mut stderr = std::io::stderr();
