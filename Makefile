@@ -36,7 +36,7 @@ export OBJCOPY LD AR READELF
 
 build: library tool
 
-# The library alone takes less than half of the time. `make install` then installs no tool.
+# The library alone takes less than half of the time. `make install` installs the tool only where it was built.
 library:
 	cargo build --release --locked
 	packaging/archive $(RELEASE)/libzmq.a $(RELEASE)/libzmq.a

@@ -75,6 +75,7 @@ pub struct Keygen {
 
 const PASSWD_AFTER: &str = "\
 Examples:
+  install -m 600 /dev/null /etc/ferrozmq/users      once: the library refuses a file that others may read
   ferrozmq passwd alice >> /etc/ferrozmq/users
   pass show zmq/alice | head -n 1 | ferrozmq passwd alice >> /etc/ferrozmq/users
 
