@@ -142,7 +142,7 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
     words
 }
 
-/// What peers may take up of a bound endpoint. 0 is no limit.
+/// What peers may take up. 0 is no limit; all but the rates are of bound endpoints.
 fn limits(scene: &Scene, limits: &Limits) -> Option<String> {
     let of = |limit: Option<u32>, words: &str| {
         limit.filter(|most| *most > 0).map(|most| format!("{most} {words}"))
@@ -153,17 +153,19 @@ fn limits(scene: &Scene, limits: &Limits) -> Option<String> {
             None => format!("{most}, which is then refused for a while"),
         }
     });
-    let words: Vec<String> = [
+    let of_bound = [
         of(limits.connections, "connections"),
         of(limits.connections_per_address, "connections of an address"),
         of(limits.handshakes_under_way, "handshakes under way"),
         ban,
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let binds = scene.role == Role::Binds && !words.is_empty();
-    binds.then(|| format!("at most {}", words.join(", ")))
+    ];
+    let rates = [
+        of(limits.messages_per_second, "messages per second of a peer"),
+        of(limits.bytes_per_second, "bytes per second of a peer"),
+    ];
+    let binds = scene.role == Role::Binds;
+    let words: Vec<String> = of_bound.into_iter().filter(|_| binds).chain(rates).flatten().collect();
+    (!words.is_empty()).then(|| format!("at most {}", words.join(", ")))
 }
 
 impl Display for Row {
@@ -174,5 +176,32 @@ impl Display for Row {
             write!(f, " by {rule}")?;
         }
         self.words.iter().try_for_each(|word| write!(f, "\n    {word}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn limits_are_told_where_they_count() {
+        let told = |role, limited| {
+            limits(&scene(role, "tcp://192.0.2.1:5555", SocketType::Dealer).unwrap(), &limited)
+        };
+        let all = Limits {
+            failed_handshakes: Some(3),
+            ban_seconds: Some(60),
+            connections: Some(9),
+            connections_per_address: Some(0),
+            handshakes_under_way: None,
+            messages_per_second: Some(1000),
+            bytes_per_second: None,
+        };
+        let bound = "at most 9 connections, 3 failed handshakes of an address, which is then refused for 60 seconds, \
+                     1000 messages per second of a peer";
+        assert_eq!(told(Role::Binds, all).as_deref(), Some(bound));
+        assert_eq!(told(Role::Connects, all).as_deref(), Some("at most 1000 messages per second of a peer"));
+        assert_eq!(told(Role::Binds, Limits::default()), None);
     }
 }
