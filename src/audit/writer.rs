@@ -14,7 +14,7 @@ use crate::sys::fork::PerProcess;
 use crate::sys::lock::Lock;
 use crate::sys::log;
 use crate::sys::park::Parker;
-use crate::sys::patience::rest;
+use crate::sys::retry::rest;
 use crate::sys::thread::{self, ThreadSettings};
 use crate::sys::thread_state::ThreadState;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! The commands of other threads to a socket.
 
 use crate::errno::{Errno, Result};
-use crate::queue::memo::Memo;
+use crate::queue::cached_answer::Memo;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::Born;
 use crate::sys::lock::{Lock, LockGuard};

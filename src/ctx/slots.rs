@@ -1,7 +1,7 @@
 //! Handles: addresses that may be asked about for ever.
 
 use crate::errno::{Errno, Result};
-use crate::queue::memo::Memo;
+use crate::queue::cached_answer::Memo;
 use crate::sys::fork;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::pages::ForGood;

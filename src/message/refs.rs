@@ -148,7 +148,11 @@ mod loom_tests {
     }
 
     fn fails(which: u8) -> bool {
-        crate::sys::twin::fails("message::refs::loom_tests::twin", "WEAKENED_REFS", &which.to_string())
+        crate::sys::weakened_twin::fails(
+            "message::refs::loom_tests::twin",
+            "WEAKENED_REFS",
+            &which.to_string(),
+        )
     }
 
     #[test]

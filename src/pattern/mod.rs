@@ -16,7 +16,7 @@ mod backlog;
 mod channel;
 mod client;
 mod gather;
-mod holdings;
+mod subscription_sizes;
 mod scatter;
 mod server;
 mod dealer;

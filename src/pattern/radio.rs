@@ -4,7 +4,7 @@
 
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
-use super::holdings::Holdings;
+use super::subscription_sizes::Holdings;
 use super::{Behaviour, Origin, Sent, flag, set_common, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};

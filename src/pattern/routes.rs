@@ -2,7 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::pipe::{PipeId, Pipes};
-use crate::sys::keyed::HashMap;
+use crate::sys::hash_map::HashMap;
 use crate::sys::random::number_or_0;
 
 /// Peers by routing id. Each pipe carries its own id as well ([`Pipes::routing_id`]).

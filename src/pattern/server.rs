@@ -6,7 +6,7 @@ use super::{Behaviour, Origin, Sent, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Frame, Msg, OutFrame};
 use crate::pipe::{PipeId, Pipes};
-use crate::sys::keyed::HashMap;
+use crate::sys::hash_map::HashMap;
 use crate::sys::random::number_or_0;
 use slotmap::SecondaryMap;
 

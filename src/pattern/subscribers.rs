@@ -1,6 +1,6 @@
 //! The subscriptions of each peer, on a publisher's side.
 
-use super::holdings::Holdings;
+use super::subscription_sizes::Holdings;
 use super::topic_tree::{Cursor, Step, TopicTree, Value};
 use crate::errno::{Errno, Result};
 use crate::pipe::{Budget, PipeId};

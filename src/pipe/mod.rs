@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-mod ahead;
+mod next_frame;
 pub mod budget;
 mod block_tail;
 mod body_ring;

@@ -3,7 +3,7 @@
 //! The set knows no clock: every call is told the time, in milliseconds since any fixed moment.
 
 use crate::errno::{Errno, Result};
-use crate::sys::keyed::HashMap;
+use crate::sys::hash_map::HashMap;
 use std::collections::BTreeMap;
 
 /// Repeating timers, each with a handler `H` that is handed back when it falls due.

@@ -5,7 +5,7 @@
 
 use super::blocks::{Consumer, Producer, queue};
 use super::shim::edge::WEAKENED;
-use crate::sys::twin::fails;
+use crate::sys::weakened_twin::fails;
 use loom::sync::Notify;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,7 +52,7 @@ fn model(tails: u32) {
 
 /// A number is published while an answer is computed: the memo must not keep the answer computed before.
 fn memo_model() {
-    use super::memo::Memo;
+    use super::cached_answer::Memo;
     use super::shim::{
         AtomicU64,
         Ordering::{Acquire, Release},

@@ -5,7 +5,7 @@
 //! one answer of a socket, so that a caller need not take the socket's lock to ask again.
 
 pub mod blocks;
-pub mod memo;
+pub mod cached_answer;
 pub mod shim;
 
 #[cfg(all(test, loom))]

@@ -105,7 +105,7 @@ macro_rules! twin_with_weakened_edge {
         }
 
         fn fails(edge: &str) -> bool {
-            crate::sys::twin::fails(concat!(module_path!(), "::twin"), "WEAKENED_EDGE", edge)
+            crate::sys::weakened_twin::fails(concat!(module_path!(), "::twin"), "WEAKENED_EDGE", edge)
         }
     };
 }

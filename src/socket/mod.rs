@@ -30,7 +30,7 @@ use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketType;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
-use crate::sys::patience;
+use crate::sys::retry;
 use state::Socket;
 use std::sync::Arc;
 use std::time::Instant;
@@ -316,7 +316,7 @@ impl Handle {
 fn release(mut socket: Locked) {
     let rest = socket.take_shortage_rest();
     drop(socket);
-    patience::rest(rest);
+    retry::rest(rest);
 }
 
 /// The socket, if it is open and no command waits in its mailbox.

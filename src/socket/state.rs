@@ -11,7 +11,7 @@ use crate::options::{SocketOptions, SocketType};
 use crate::pattern::{Origin, Pattern, Sent};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
 use crate::session::{Command, Endpoints, SocketEnd, SocketLink, event};
-use crate::sys::patience::Patience;
+use crate::sys::retry::Patience;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;

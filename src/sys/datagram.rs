@@ -1,7 +1,7 @@
 //! Datagram sockets, without `SIGPIPE`, and without `EINTR` unless signals keep coming.
 
 use super::faults::{self, Call};
-use super::patience::unless_interrupted;
+use super::retry::unless_interrupted;
 use crate::errno::{Errno, Result};
 use socket2::{SockAddr, SockRef};
 use std::mem::MaybeUninit;

@@ -3,7 +3,7 @@
 use super::cancel::{CancelOff, Closes};
 use super::faults::{self, Call};
 use super::late_wakes;
-use super::patience::unless_interrupted;
+use super::retry::unless_interrupted;
 use super::thread_state::ThreadState;
 use crate::errno::{Errno, Result};
 use std::fs::File;

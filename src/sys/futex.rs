@@ -11,7 +11,7 @@ mod linux {
     use super::super::cancel::SystemCall;
     use super::super::faults::{self, Call};
     use super::super::late_wakes;
-    use super::super::patience::rest;
+    use super::super::retry::rest;
     use crate::errno::{Errno, Result};
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
     use std::time::Duration;

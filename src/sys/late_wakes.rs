@@ -3,7 +3,7 @@
 
 use super::fork::Born;
 use super::lock::{Lock, LockGuard};
-use super::patience::{Patience, rest};
+use super::retry::{Patience, rest};
 use super::thread::{self, ThreadSettings};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::futex;
 pub use super::lock_order::Rank;
-use super::patience::rest;
+use super::retry::rest;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -353,7 +353,7 @@ mod loom_tests {
     }
 
     fn fails(how: &str) -> bool {
-        crate::sys::twin::fails("sys::lock::loom_tests::twin", "WEAKENED_LOCK", how)
+        crate::sys::weakened_twin::fails("sys::lock::loom_tests::twin", "WEAKENED_LOCK", how)
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod futex;
 #[cfg(feature = "gssapi")]
 pub mod gssapi;
 pub mod interface;
-pub mod keyed;
+pub mod hash_map;
 pub mod late_wakes;
 pub mod lock;
 mod lock_order;
@@ -29,7 +29,7 @@ pub mod net_resolve;
 pub mod norm;
 pub mod pages;
 pub mod park;
-pub mod patience;
+pub mod retry;
 pub mod pause;
 #[cfg(feature = "pgm")]
 pub mod pgm;
@@ -41,4 +41,4 @@ pub mod thread_end;
 pub mod thread_state;
 pub mod tipc;
 #[cfg(all(test, loom))]
-pub mod twin;
+pub mod weakened_twin;

@@ -2,7 +2,7 @@
 //! the kernel's structures.
 
 use super::faults::{self, Call};
-use super::patience::unless_interrupted;
+use super::retry::unless_interrupted;
 use crate::errno::{Errno, Result};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};

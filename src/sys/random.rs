@@ -2,7 +2,7 @@
 
 use super::cancel::CancelOff;
 use super::faults::{self, Call};
-use super::patience::unless_interrupted;
+use super::retry::unless_interrupted;
 use super::thread_state::ThreadState;
 use crate::errno::{Errno, Result};
 use std::fs::File;

@@ -2,7 +2,7 @@
 //! coming.
 
 use super::faults::{self, Call};
-use super::patience::unless_interrupted;
+use super::retry::unless_interrupted;
 use crate::errno::Result;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;

@@ -4,7 +4,7 @@ use super::cancel;
 use super::contain::contain;
 use super::fork::Born;
 use super::futex;
-use super::patience::rest;
+use super::retry::rest;
 use crate::errno::{Errno, Result};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;

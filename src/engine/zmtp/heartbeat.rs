@@ -20,9 +20,9 @@
 //! the longest standstill of the stream so far, if that is longer than the option says. A tcp peer's system tells in large steps
 //! alone of the bytes that were read, and a slow reader needs long for one step.
 //!
-//! A side that is slow itself, and does not read for want of credit, says by `zmtp::signs` that it lives.
+//! A side that is slow itself, and does not read for want of credit, says by `zmtp::signs_of_life` that it lives.
 use super::command;
-use super::signs::{self, Signs};
+use super::signs_of_life::{self, Signs};
 use crate::options::SocketOptions;
 
 /// Looks at a full stream within one timeout.
@@ -201,7 +201,7 @@ impl Heartbeat {
     pub fn first_context(&self) -> Vec<u8> {
         match self.timeout.period_ms {
             0 => Vec::new(),
-            timeout_ms => signs::request(timeout_ms).to_vec(),
+            timeout_ms => signs_of_life::request(timeout_ms).to_vec(),
         }
     }
 

@@ -14,7 +14,7 @@ pub mod handshake;
 pub mod heartbeat;
 pub mod outgoing;
 pub mod peer;
-mod signs;
+mod signs_of_life;
 pub mod socket_type;
 pub mod subscription;
 pub mod v1;

@@ -10,12 +10,12 @@ use crate::message::{
     Address, Body, COMMAND, Frame, FrameBody, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID,
 };
 use crate::pipe::PipeEvent;
-use crate::pipe::ahead::{Ahead, ends_message, find, skip};
 use crate::pipe::block_tail::BlockTail;
 use crate::pipe::body_ring::RingReader;
 use crate::pipe::hwm::Granting;
 use crate::pipe::latest::Latest;
 use crate::pipe::link::{Link, Side};
+use crate::pipe::next_frame::{Ahead, ends_message, find, skip};
 use crate::pipe::wire::Header;
 use crate::queue::blocks::Consumer;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Whole consecutive messages, which can be moved from lane to lane as they are.
 
 use crate::message::{LARGE, MORE};
-use crate::pipe::ahead::ends_message;
+use crate::pipe::next_frame::ends_message;
 use crate::pipe::wire::Header;
 
 /// Most bytes moved at once. A run that does not fit into a block begins the next one, so up to this much may

@@ -89,7 +89,7 @@ mod loom_tests {
     }
 
     fn fails(when: &str) -> bool {
-        crate::sys::twin::fails("session::connection::flush_owner::loom_tests::twin", "WAKES", when)
+        crate::sys::weakened_twin::fails("session::connection::flush_owner::loom_tests::twin", "WAKES", when)
     }
 
     #[test]

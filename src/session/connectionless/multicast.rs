@@ -9,7 +9,7 @@ use crate::reactor::{Interest, Ready, Source, SourceContext};
 use crate::session::SessionContext;
 use crate::session::connectionless::pipe_end::{self, PipeEnd, Wake};
 use crate::session::lifecycle::timer;
-use crate::sys::keyed::HashMap;
+use crate::sys::hash_map::HashMap;
 use crate::sys::pgm::{PgmSocket, Received, Sent, Source as Sender};
 use crate::transport::Multicast;
 use std::collections::VecDeque;

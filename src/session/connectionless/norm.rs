@@ -10,7 +10,7 @@ use crate::reactor::{Interest, Ready, Source, SourceContext};
 use crate::session::SessionContext;
 use crate::session::connectionless::pipe_end::{self, PipeEnd, Wake};
 use crate::session::lifecycle::timer;
-use crate::sys::keyed::HashMap;
+use crate::sys::hash_map::HashMap;
 use crate::sys::norm::{Event, NormSocket, Read, Stream};
 use crate::transport::Norm;
 use std::collections::VecDeque;

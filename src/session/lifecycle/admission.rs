@@ -9,10 +9,10 @@
 //! Laws: a connection counts from its accept until its session is dropped. One that is refused counts for nothing. No count passes
 //! its limit. There is an entry for an address only while it has a connection.
 
-use super::place::Place;
+use super::peer_network::Place;
 use crate::ctx::{HandshakeTicket, Handshakes, Stop};
 use crate::security::file::Limits;
-use crate::sys::keyed::HashMap;
+use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use crate::transport::Accepted;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! Addresses whose peers fail handshake after handshake, and are refused for a while
 //! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`).
 
-use super::place::Place;
+use super::peer_network::Place;
 use crate::options::SocketOptions;
-use crate::sys::keyed::HashMap;
+use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;

@@ -312,7 +312,7 @@ mod loom_tests {
     }
 
     fn fails(how: &str) -> bool {
-        crate::sys::twin::fails("sys::memory::reserve::loom_tests::twin", "WEAKENED_RESERVE", how)
+        crate::sys::weakened_twin::fails("sys::memory::reserve::loom_tests::twin", "WEAKENED_RESERVE", how)
     }
 
     #[test]

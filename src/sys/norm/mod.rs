@@ -5,7 +5,7 @@ mod headers;
 mod instance;
 mod settings;
 
-use super::keyed::HashMap;
+use super::hash_map::HashMap;
 use super::random;
 use crate::errno::{Errno, Result};
 use headers::*;

@@ -250,7 +250,11 @@ mod loom_tests {
     }
 
     fn fails(what: u8) -> bool {
-        crate::sys::twin::fails("sys::park::token::loom_tests::twin", "WEAKENED_PARKER", &what.to_string())
+        crate::sys::weakened_twin::fails(
+            "sys::park::token::loom_tests::twin",
+            "WEAKENED_PARKER",
+            &what.to_string(),
+        )
     }
 
     #[test]

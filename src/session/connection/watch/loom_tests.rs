@@ -165,7 +165,11 @@ fn twin() {
 }
 
 fn fails(left_out: u8) -> bool {
-    crate::sys::twin::fails("session::connection::watch::loom_tests::twin", "LEFT_OUT", &left_out.to_string())
+    crate::sys::weakened_twin::fails(
+        "session::connection::watch::loom_tests::twin",
+        "LEFT_OUT",
+        &left_out.to_string(),
+    )
 }
 
 #[test]
