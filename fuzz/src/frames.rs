@@ -2,6 +2,7 @@
 
 use super::input::Input;
 use std::io::{ErrorKind, Write};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use zmq::engine::zmtp::Version;
@@ -85,7 +86,8 @@ pub fn receive(form: RecvForm, limits: Limits, hwm: i32, pieces: &[&[u8]]) -> (F
             }
         }
     }
-    drop(theirs);
+    // Closing would do no more: another process that looks at this one's descriptors puts it off by a moment.
+    theirs.shutdown(Shutdown::Both).unwrap();
     half.hang_up();
     half.expect_bytes();
     let end = drive(&mut half, &ours, &mut control, &mut reader, &mut frames);
