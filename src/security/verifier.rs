@@ -54,7 +54,10 @@ pub fn compare(
         match thread::spawn(&ThreadSettings::default(), THREAD_NAME, run) {
             Ok(_runs_by_itself) => state.runs = true,
             Err(errno) => {
-                state.waiting.clear();
+                // Dropped without the lock, as a session may go with it.
+                let never_made = std::mem::take(&mut state.waiting);
+                drop(state);
+                drop(never_made);
                 return Err(errno);
             }
         }
