@@ -1,7 +1,7 @@
 //! Lock-free building blocks that know nothing of ØMQ.
 //!
 //! [`blocks`] is the queue of the data plane: a single-producer single-consumer list of byte blocks. Its
-//! atomics come from [`shim`], so that loom can run the same code under every interleaving. [`memo`] caches
+//! atomics come from [`shim`], so that loom can run the same code under every interleaving. [`cached_answer`] caches
 //! one answer of a socket, so that a caller need not take the socket's lock to ask again.
 
 pub mod blocks;
