@@ -57,6 +57,9 @@ pub fn begin_by_environment() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let Some(path) = environment::variable(AUDIT) else { return };
+        if path.is_empty() {
+            return log::complain(format_args!("{AUDIT} is set and names no file: no records are written"));
+        }
         if let Err(errno) = switch_on(Path::new(&path)) {
             let (path, why) = (Path::new(&path).display(), std::io::Error::from_raw_os_error(errno.0));
             log::complain(format_args!("{AUDIT}={path}: {why}"));

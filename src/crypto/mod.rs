@@ -7,7 +7,7 @@
 //! | `boxes` | single boxes, for the handshake: [`SharedKey`], [`SealKey`] |
 //! | `stream` | the boxes of a connection's MESSAGE commands: [`BoxStream`] |
 //! | `random` | random bytes of the system |
-//! | `digest` | SHA-1, for WebSocket |
+//! | `digest` | SHA-256, and SHA-1 for WebSocket |
 //! | `fingerprint` | public keys as people compare them: [`fingerprint()`] |
 //! | `tls` | TLS: settings from PEM, and a connection that does no I/O |
 //! | `password` | hashed passwords: Argon2id |

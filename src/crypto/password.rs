@@ -38,6 +38,12 @@ impl PasswordHash {
         Ok(PasswordHash { argon2: Argon2::new(Algorithm::Argon2id, version, params), salt, output })
     }
 
+    /// Memory in KiB, passes and lanes: what a comparison takes.
+    pub fn costs(&self) -> (u32, u32, u32) {
+        let params = self.argon2.params();
+        (params.m_cost(), params.t_cost(), params.p_cost())
+    }
+
     /// Whether it is the hash of this password. Takes tens of milliseconds and megabytes. Errors: `ENOMEM`.
     pub fn verify(&self, password: &[u8]) -> Result<bool> {
         let mut output = Zeroizing::new(vec![0; self.output.len()]);

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
 use crate::options::number::ZMQ_FERRO_SECURITY;
 use crate::reactor::{Handle, spawn_reactor};
-use crate::security::SecurityFile;
+use crate::security::{SECURITY, SecurityFile};
 use crate::sys::environment;
 use crate::sys::fork::Born;
 use crate::sys::lock::{Lock, LockGuard};
@@ -18,9 +18,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
-
-/// Name of an environment variable: the path of the file that secures sockets.
-pub const SECURITY: &str = "FERROZMQ_SECURITY";
 
 slotmap::new_key_type! {
     /// Identifies a socket of a context; never reused.

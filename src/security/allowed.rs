@@ -57,8 +57,16 @@ pub struct Folder {
     looked: Option<Instant>,
     files: BTreeMap<OsString, Entry>,
     names: Option<Result<Arc<Names>, Fault>>,
-    /// Faults that were not there at the look before.
-    news: Vec<Fault>,
+    news: News,
+}
+
+/// Faults of certificates that were not there at the look before.
+#[derive(Default)]
+pub struct News {
+    /// The first ones.
+    pub told: Vec<Fault>,
+    /// How many more there are.
+    pub untold: usize,
 }
 
 struct Entry {
@@ -82,12 +90,13 @@ impl Folder {
     }
 
     /// The faults of single certificates that were not told yet.
-    pub fn take_news(&mut self) -> Vec<Fault> {
+    pub fn take_news(&mut self) -> News {
         std::mem::take(&mut self.news)
     }
 
     fn look(&mut self, folder: &Path) -> Result<Arc<Names>, Fault> {
         let mut before = std::mem::take(&mut self.files);
+        check_folder_writers(folder)?;
         for path in certificates(folder)? {
             let Some(name) = path.file_name() else { continue };
             let known = before.remove(name);
@@ -95,9 +104,8 @@ impl Folder {
             let entry = Entry::now(&path, known);
             if let Err(fault) = &entry.read
                 && told.as_ref() != Some(fault)
-                && self.news.len() < MAX_NEWS
             {
-                self.news.push(fault.clone());
+                self.news.add(fault);
             }
             self.files.insert(name.to_owned(), entry);
         }
@@ -109,6 +117,16 @@ impl Folder {
             }
         }
         Ok(Arc::new(Names(names)))
+    }
+}
+
+impl News {
+    fn add(&mut self, fault: &Fault) {
+        if self.told.len() < MAX_NEWS {
+            self.told.push(fault.clone());
+        } else {
+            self.untold += 1;
+        }
     }
 }
 
@@ -129,6 +147,12 @@ impl Entry {
             read: content.and_then(|content| Certificate::of_public(path, &content)),
         }
     }
+}
+
+/// Refuses a folder in which any user may put files. The sticky bit, as that of /tmp, does not keep them from it.
+fn check_folder_writers(folder: &Path) -> Result<(), Fault> {
+    let metadata = std::fs::metadata(folder).map_err(|error| reload::unreadable(folder, &error))?;
+    reload::check_writers(folder, &Stamp::of(&metadata))
 }
 
 /// The certificates in a folder, by name.
@@ -163,7 +187,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::testing;
     use super::*;
-    use std::fs;
+    use crate::errno::Errno;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     fn look(folder: &mut Folder, path: &Path) -> Vec<String> {
         folder.looked = None;
@@ -209,13 +235,46 @@ mod tests {
         fs::write(path.join("alice.key"), "curve\n    public-key = \"\"\n").unwrap();
         assert_eq!(look(&mut folder, &path), ["bob"]);
         let lines =
-            |folder: &mut Folder| folder.take_news().iter().map(|fault| fault.line).collect::<Vec<_>>();
+            |folder: &mut Folder| folder.take_news().told.iter().map(|fault| fault.line).collect::<Vec<_>>();
         assert_eq!(lines(&mut folder), [Some(2)]);
         look(&mut folder, &path);
         assert_eq!(lines(&mut folder), [None; 0], "told once");
         fs::remove_dir_all(&path).unwrap();
         folder.looked = None;
         assert!(folder.now(&path).is_err());
+    }
+
+    #[test]
+    fn many_broken_certificates_are_told_by_their_number() {
+        let path = testing::folder();
+        for number in 0..MAX_NEWS + 3 {
+            fs::write(path.join(format!("{number}.key")), "").unwrap();
+        }
+        let mut folder = Folder::default();
+        look(&mut folder, &path);
+        let news = folder.take_news();
+        assert_eq!((news.told.len(), news.untold), (MAX_NEWS, 3));
+        look(&mut folder, &path);
+        let news = folder.take_news();
+        assert_eq!((news.told.len(), news.untold), (0, 0), "told once");
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_all_may_write_lets_nobody_in() {
+        let path = testing::folder();
+        testing::write_pair(&path, "alice", &Certificate::generate(None).unwrap());
+        let mut folder = Folder::default();
+        for (mode, refused) in
+            [(0o755, None), (0o775, None), (0o777, Some(Errno::ACCES)), (0o1777, Some(Errno::ACCES))]
+        {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            folder.looked = None;
+            assert_eq!(folder.now(&path).err().map(|fault| fault.errno), refused, "{mode:o}");
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(look(&mut folder, &path), ["alice"]);
+        fs::remove_dir_all(path).unwrap();
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Policy {
     }
 
     pub(super) fn of(file: &Path, content: &Content) -> Result<Policy, Vec<Fault>> {
-        reload::check_writers(file, content).map_err(|fault| vec![fault])?;
+        reload::check_writers(file, &content.stamp).map_err(|fault| vec![fault])?;
         Policy::parse(file, &content.text)
     }
 

@@ -33,4 +33,4 @@ mod testing;
 
 pub use fault::Fault;
 pub use file::Policy;
-pub use protection::{Protection, SecurityFile};
+pub use protection::{Protection, SECURITY, SecurityFile};

@@ -3,6 +3,7 @@
 use super::certificate::check_privacy;
 use super::fault::Fault;
 use super::reload::{self, Content};
+use crate::crypto::digest::sha256;
 use crate::crypto::password::PasswordHash;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,12 +15,16 @@ const MAX_PLAIN_BYTES: usize = 255;
 
 /// The users of a file.
 #[derive(Default)]
-pub struct Users(BTreeMap<String, Arc<PasswordHash>>);
+pub struct Users {
+    by_name: BTreeMap<String, Arc<PasswordHash>>,
+    /// The digest of the file. Peers do not know it, as the file holds hashes.
+    secret: [u8; 32],
+}
 
 /// What a password is compared with.
 pub struct Comparison {
     pub hash: Arc<PasswordHash>,
-    /// The user exists. For one that does not, the hash is another's, so that the answer takes as long.
+    /// The user exists. For one that does not, the hash is another's; see [`Users::comparison`].
     pub is_known: bool,
 }
 
@@ -49,14 +54,26 @@ impl Users {
                 return Err(mistake("this user is there twice", "take one of the lines out"));
             }
         }
-        Ok(Users(users))
+        Ok(Users { by_name: users, secret: sha256(&[content.text.as_bytes()]) })
     }
 
     /// What the password of a user is compared with; `None` where there is no user at all.
+    ///
+    /// A name that is not listed stands for one that is, and always for the same one. So its answers take as long as those of a listed
+    /// name. Where hashes differ in their costs, the time tells which cost a name has, and not whether it is listed.
     pub fn comparison(&self, name: &[u8]) -> Option<Comparison> {
-        let known = std::str::from_utf8(name).ok().and_then(|name| self.0.get(name));
-        let hash = known.or_else(|| self.0.values().next())?;
+        // Made for listed names as well, so that it takes no time of its own.
+        let stand_in = self.by_name.values().nth(self.place_of(name));
+        let known = std::str::from_utf8(name).ok().and_then(|name| self.by_name.get(name));
+        let hash = known.or(stand_in)?;
         Some(Comparison { hash: Arc::clone(hash), is_known: known.is_some() })
+    }
+
+    /// One of the places in the list, by the name and what no peer knows.
+    fn place_of(&self, name: &[u8]) -> usize {
+        let [a, b, c, d, ..] = sha256(&[&self.secret, name]);
+        let drawn = u32::from_le_bytes([a, b, c, d]) as usize;
+        drawn.checked_rem(self.by_name.len()).unwrap_or(0)
     }
 }
 
@@ -107,6 +124,28 @@ mod tests {
         let nobody = users.comparison(b"\xff").unwrap();
         assert!(!nobody.is_known, "and the answer takes as long");
         assert!(with_file("", 0o600, Users::parse).unwrap().comparison(b"ann").is_none());
+    }
+
+    /// An attacker asks for names, and compares times.
+    #[test]
+    fn names_that_are_not_listed_cost_what_listed_ones_cost() {
+        const DEARER: &str =
+            "$argon2id$v=19$m=512,t=3,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let text = format!("ann:{OF_PASSWORD}\nbob:{DEARER}\ncid:{OF_PASSWORD}\n");
+        let users = with_file(&text, 0o600, Users::parse).unwrap();
+        let of = |name: &str| users.comparison(name.as_bytes()).unwrap().hash.costs();
+        let listed = [of("ann"), of("bob")];
+        assert_ne!(listed[0], listed[1]);
+        let names = |number: usize| format!("name{number}");
+        let strangers: Vec<_> = (0..300).map(|number| of(&names(number))).collect();
+        let dear = strangers.iter().filter(|costs| **costs == listed[1]).count();
+        assert!(strangers.iter().all(|costs| listed.contains(costs)));
+        assert!((50..150).contains(&dear), "a third of the listed: {dear} of 300");
+        let again: Vec<_> = (0..300).map(|number| of(&names(number))).collect();
+        assert_eq!(strangers, again, "a name that changed its cost would be none that is listed");
+        let other = with_file(&format!("{text}# other\n"), 0o600, Users::parse).unwrap();
+        let of_other = |number| other.comparison(names(number).as_bytes()).unwrap().hash.costs();
+        assert!((0..300).any(|number| of_other(number) != strangers[number]), "no peer can compute it");
     }
 
     #[test]

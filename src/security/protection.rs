@@ -3,7 +3,7 @@
 //! The I/O thread reads files here. Their number and sizes have bounds, each is looked at once a second at most, and only those that
 //! have changed are read.
 
-use super::allowed::Folder;
+use super::allowed::{Folder, News};
 use super::authenticator::{self, Answer, Clients};
 use super::certificate::Certificate;
 use super::fault::Fault;
@@ -23,6 +23,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// The variable of the environment that names the file of all contexts. One that is set and empty is a mistake.
+pub const SECURITY: &str = "FERROZMQ_SECURITY";
 
 /// A security file and the files that it names, as they are when they are needed. Any thread may ask.
 pub struct SecurityFile {
@@ -124,11 +127,16 @@ impl SecurityFile {
 
     /// The policy now. What earlier policies named is forgotten.
     fn policy(&self) -> Result<Arc<Policy>, Fault> {
+        if self.path.as_os_str().is_empty() {
+            // Of a script whose own variable was not set, as a rule: it is not to run in the clear for that.
+            let (what, what_to_do) = ("it is set and names no file", "name the file, or unset the variable");
+            return Err(Fault::mistake(Path::new(SECURITY), None, what, what_to_do));
+        }
         let state = &mut *self.state.lock();
         let mut changed = false;
         let policy = state.policy.now(&self.path, |content| {
             changed = true;
-            Policy::of(&self.path, content).map_err(|mut faults| faults.swap_remove(0))
+            Policy::of(&self.path, content).map_err(|faults| first(&self.path, faults))
         });
         if changed {
             let fresh = state.files.fresh.take();
@@ -197,12 +205,27 @@ impl SecurityFile {
                 let folder = state.files.folders.entry(place.path.clone()).or_default();
                 let names =
                     folder.now(&place.path).map_err(|fault| fault.named_by(&self.path, place.line))?;
-                for fault in folder.take_news() {
-                    log::complain(format_args!("a certificate lets nobody in: {fault}"));
-                }
+                tell(&place.path, folder.take_news());
                 Ok(Clients::Named(names))
             }
         }
+    }
+}
+
+/// The fault that a program is told of.
+fn first(file: &Path, faults: Vec<Fault>) -> Fault {
+    let unsaid = || Fault::mistake(file, None, "it is at fault", "see what `ferrozmq check` says");
+    faults.into_iter().next().unwrap_or_else(unsaid)
+}
+
+/// Writes a line for each of the first broken certificates in a folder, and one with the number of the others.
+fn tell(folder: &Path, News { told, untold }: News) {
+    for fault in told {
+        log::complain(format_args!("a certificate lets nobody in: {fault}"));
+    }
+    if untold > 0 {
+        let folder = folder.display();
+        log::complain(format_args!("{untold} more certificates in {folder} let nobody in"));
     }
 }
 

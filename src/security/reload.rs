@@ -128,10 +128,10 @@ pub fn is_settled(stamp: &Stamp, now: SystemTime) -> bool {
     now.duration_since(written).is_ok_and(|age| age >= UNSETTLED)
 }
 
-/// Refuses a file that any user may write: each of them could let in clients.
-pub fn check_writers(path: &Path, content: &Content) -> Result<(), Fault> {
-    if content.stamp.is_writable_by_all() {
-        let what = format!("all users may write it (mode {:04o})", content.stamp.permissions());
+/// Refuses a file or folder that any user may write: each of them could let in clients.
+pub fn check_writers(path: &Path, stamp: &Stamp) -> Result<(), Fault> {
+    if stamp.is_writable_by_all() {
+        let what = format!("all users may write it (mode {:04o})", stamp.permissions());
         return Err(Fault::denial(path, None, what, format!("chmod o-w {}", path.display())));
     }
     Ok(())

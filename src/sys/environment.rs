@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 
-/// The variable's value, if it is set and not empty. A program that runs with more rights than its caller (`AT_SECURE`, as
+/// The variable's value, if it is set, also to nothing. A program that runs with more rights than its caller (`AT_SECURE`, as
 /// setuid programs do) has none: the caller would decide what is done with those rights.
 pub fn variable(name: &str) -> Option<OsString> {
     if is_secure() {
         return None;
     }
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    std::env::var_os(name)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -1,6 +1,7 @@
 //! Sockets that a security file secures, in programs that set no mechanism.
 
 use crate::support::bench::*;
+use crate::support::process::{role, spawn, test_name};
 use std::ffi::CString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -433,4 +434,21 @@ fn files_that_all_may_write_are_refused() {
     client.connect(&server.bind_anywhere());
     assert_eq!(events.until(ZMQ_EVENT_HANDSHAKE_FAILED_AUTH), 400);
     context.end(&[client, server, events.0]);
+}
+
+/// As a script says it whose own variable was not set.
+#[test]
+fn a_variable_that_names_no_file_is_a_mistake() {
+    let name = test_name!(a_variable_that_names_no_file_is_a_mistake);
+    if role().is_none() {
+        let output = spawn(name, "no file", &["env", "FERROZMQ_SECURITY="]).wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let context = Context::new();
+    let socket = context.patient(ZMQ_PAIR);
+    assert_eq!(socket.try_bind("tcp://127.0.0.1:*"), Err(libc::EINVAL));
+    assert_eq!(socket.try_connect("tcp://127.0.0.1:9"), Err(libc::EINVAL));
+    socket.try_bind("inproc://fine").unwrap();
+    context.end(&[socket]);
 }

@@ -113,8 +113,16 @@ impl Files {
             Ok(names) => names,
             Err(fault) => return report.add(fault.named_by(&policy.file, place.line).to_string()),
         };
-        for fault in folder.take_news() {
+        let news = folder.take_news();
+        for fault in news.told {
             report.add(format!("a certificate lets no client in: {fault}"));
+        }
+        if news.untold > 0 {
+            report.add(format!(
+                "{}: {} more certificates let no client in",
+                place.path.display(),
+                news.untold
+            ));
         }
         if names.iter().next().is_none() {
             report.warn(format!("{}: no certificate (*.key): no client is let in", place.path.display()));
