@@ -45,6 +45,7 @@ fn policy(text: &str) {
                             socket_type,
                             role,
                             own: Own::Nothing,
+                            settled: false,
                             adopted,
                             raw: socket_type == SocketType::Stream,
                         },

@@ -10,14 +10,16 @@ use super::fault::Fault;
 use super::file::{Allow, Limits, Place, Policy, Side};
 use super::passwords::{Users, read_password};
 use super::reload::Watched;
-use super::rules::{Scene, Terms, Verdict, decide, exposed, is_loopback};
+use super::rules::{Scene, Terms, Verdict, decide, wildcard};
 use crate::audit;
 use crate::crypto::PublicKey;
 use crate::engine::{ClientKeys, KeyRing, Security, ServerKeys, ZapRequest, ZapStatus};
 use crate::errno::Errno;
 use crate::options::Mechanism;
+use crate::sys::credentials::effective_uid;
 use crate::sys::lock::Lock;
 use crate::sys::log::{self, Notice};
+use crate::transport::{Role, Scheme, local_user};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -57,9 +59,11 @@ pub struct Protection {
     scene: Scene,
     /// To be bound instead of what the program wrote.
     pub address: Option<String>,
+    /// Peers of other users are kept out of a bound `ipc://` endpoint.
     pub ipc_same_user: bool,
     pub limits: Limits,
-    only_loopback: bool,
+    /// The place was not known when the endpoint was decided about.
+    is_open: bool,
     served: Lock<Option<Served>>,
 }
 
@@ -99,7 +103,7 @@ impl SecurityFile {
             address: terms.address.clone(),
             ipc_same_user: terms.settings.ipc_same_user,
             limits: terms.settings.limits,
-            only_loopback: terms.only_loopback,
+            is_open: terms.is_open,
             served: Lock::default(),
             scene: scene.clone(),
         };
@@ -281,14 +285,35 @@ impl Protection {
         })
     }
 
-    /// Whether the endpoint that was bound in the end is one that may be: a name may stand for any address.
-    pub fn check_bound(&self, endpoint: &str) -> Result<(), Fault> {
-        let address = endpoint.split_once("://").map_or(endpoint, |(_, address)| address);
-        if !self.only_loopback || is_loopback(address) {
+    /// Refuses a listener of another user, where those are none to connect to. The superuser listens for others, as systemd does.
+    pub fn check_listener(&self, peer_address: &str) -> Result<(), Fault> {
+        if self.scene.scheme != Scheme::Ipc || self.scene.role != Role::Connects {
             return Ok(());
         }
         let policy = self.file.policy()?;
-        Err(exposed(&policy, &Scene { endpoint: endpoint.to_owned(), ..self.scene.clone() }, None))
+        let terms = self.terms(&policy)?;
+        let user = local_user(peer_address);
+        if !terms.settings.ipc_same_user || user.is_some_and(|user| [0, effective_uid()].contains(&user)) {
+            return Ok(());
+        }
+        let what = format!("another user listens at {} (ipc_same_user)", self.scene.endpoint);
+        Err(Fault::denial(&policy.file, terms.rule, what, "see whose process it is"))
+    }
+
+    /// Decides about the endpoint as the system has bound it, or as it sends there: a name, an interface or a descriptor of the program may
+    /// stand for any address. From then on that place counts.
+    pub fn settle(mut self, endpoint: &str) -> Result<Protection, Fault> {
+        let address = endpoint.split_once("://").map_or(endpoint, |(_, address)| address);
+        self.scene = Scene { address: address.to_owned(), settled: true, ..self.scene };
+        let policy = self.file.policy()?;
+        let terms = self.terms(&policy)?;
+        if let Some(fault) = wildcard(&policy, &self.scene, &terms) {
+            return Err(fault);
+        }
+        if let Some(warning) = terms.warning.filter(|_| self.is_open) {
+            log::complain(format_args!("warning: {warning}"));
+        }
+        Ok(self)
     }
 
     fn terms<'p>(&self, policy: &'p Policy) -> Result<Terms<'p>, Fault> {

@@ -7,17 +7,22 @@
 //! | inproc | anything | | alone |
 //! | any | chosen a mechanism, or a ZAP domain with a handler | | alone |
 //! | one of `transports`, and the socket speaks ZMTP | nothing | | `mechanism`, if that is not NULL |
-//! | ipc | nothing | | NULL |
+//! | ipc by a path, or with `ipc_same_user` | nothing | | NULL |
 //! | wss, tls | nothing | | NULL, inside of TLS |
 //! | any other | nothing | on loopback | NULL |
 //! | any other | nothing | anywhere else | as `null_off_loopback` says: NULL, NULL with a warning, refused |
 //!
 //! With `wildcard_bind = "loopback"`, a bind to all interfaces is a bind to loopback, before the place is looked at.
 //!
+//! Names, interfaces and descriptors of the program may stand for any address. Where one is bound, the place is looked at once the
+//! system has bound it: the scene is [settled](Scene::settled) then, and is decided again. A name that is connected to counts as
+//! anywhere else, but for `localhost`.
+//!
 //! Laws:
 //! - A socket that is left alone is left alone altogether: its address, its limits and its peers too.
 //! - Where a mechanism is due, what it needs is there, or the endpoint is refused. It is never NULL instead.
 //! - With `null_off_loopback = "refuse"` nothing of a program that set nothing leaves the machine in the clear.
+//! - With `wildcard_bind = "loopback"` no endpoint over TCP or UDP is bound to all interfaces, however it was written.
 
 use super::fault::Fault;
 use super::file::{Clear, Policy, Rule, Settings, Side, Wildcard};
@@ -31,8 +36,10 @@ pub struct Scene {
     /// As the program wrote it.
     pub endpoint: String,
     pub scheme: Scheme,
-    /// The endpoint behind its `://`.
+    /// The endpoint behind its `://`; of a settled scene, what the system has bound, or sends to.
     pub address: String,
+    /// The address is known, and no name.
+    pub settled: bool,
     pub socket_type: SocketType,
     pub role: Role,
     pub own: Own,
@@ -73,8 +80,8 @@ pub struct Terms<'p> {
     pub address: Option<String>,
     /// Said once the endpoint is there.
     pub warning: Option<Fault>,
-    /// The address that a name has been resolved to must be on loopback.
-    pub only_loopback: bool,
+    /// The place is known once the endpoint is bound, and decided about again.
+    pub is_open: bool,
 }
 
 /// Decides about an endpoint.
@@ -96,28 +103,44 @@ pub fn decide<'p>(policy: &'p Policy, scene: &Scene) -> Verdict<'p> {
     });
     let address = loopback_instead(settings, scene);
     let mechanism = mechanism(settings, scene);
-    let only_loopback = address.is_some();
-    let mut terms = Terms { rule, settings, mechanism, side, address, warning: None, only_loopback };
+    let is_open = is_open(scene);
+    let mut terms = Terms { rule, settings, mechanism, side, address, warning: None, is_open };
     if mechanism != Mechanism::Null {
         return match lack(policy, &terms) {
             Some(fault) => Verdict::Refused(fault),
             None => Verdict::Secured(terms),
         };
     }
-    let is_exposed = is_exposed(scene, terms.address.as_deref().unwrap_or(&scene.address));
-    match settings.null_off_loopback {
-        Clear::Allow => {}
-        Clear::Warn if is_exposed => terms.warning = Some(exposed(policy, scene, rule)),
-        Clear::Warn => {}
-        Clear::Refuse if is_exposed => return Verdict::Refused(exposed(policy, scene, rule)),
-        Clear::Refuse => terms.only_loopback |= matches!(scene.scheme, Scheme::Tcp | Scheme::Ws),
+    if !is_open && is_exposed(scene, terms.address.as_deref().unwrap_or(&scene.address), settings) {
+        match settings.null_off_loopback {
+            Clear::Allow => {}
+            Clear::Warn => terms.warning = Some(exposed(policy, scene, rule)),
+            Clear::Refuse => return Verdict::Refused(exposed(policy, scene, rule)),
+        }
     }
     Verdict::Secured(terms)
 }
 
+/// That a settled scene is a bind to all interfaces, of which there is to be none; `None` where it is not.
+pub fn wildcard(policy: &Policy, scene: &Scene, terms: &Terms<'_>) -> Option<Fault> {
+    let is_wildcard = terms.settings.wildcard_bind == Wildcard::Loopback
+        && scene.settled
+        && scene.role == Role::Binds
+        && has_ip(scene.scheme)
+        && on_loopback(&scene.address).is_some();
+    let what_to_do = "bind it to 127.0.0.1, or let it be by a [[rule]] with wildcard_bind = \"keep\"";
+    is_wildcard.then(|| {
+        let what = format!("{} is bound to all interfaces (wildcard_bind)", scene.endpoint);
+        Fault::denial(&policy.file, terms.rule, what, what_to_do)
+    })
+}
+
 /// That an endpoint is in the clear where others are.
-pub fn exposed(policy: &Policy, scene: &Scene, rule: Option<usize>) -> Fault {
-    let what = format!("{} is in the clear for others (null_off_loopback)", scene.endpoint);
+fn exposed(policy: &Policy, scene: &Scene, rule: Option<usize>) -> Fault {
+    let settled = Some(format!(", which is {}", scene.address));
+    let settled = settled.filter(|_| scene.settled && !scene.endpoint.ends_with(&scene.address));
+    let settled = settled.unwrap_or_default();
+    let what = format!("{}{settled} is in the clear for others (null_off_loopback)", scene.endpoint);
     let what_to_do = "give it a mechanism, or let it be by a [[rule]] with null_off_loopback = \"allow\"";
     Fault::denial(&policy.file, rule, what, what_to_do)
 }
@@ -160,14 +183,34 @@ fn lack(policy: &Policy, terms: &Terms<'_>) -> Option<Fault> {
     Some(Fault::mistake(&policy.file, terms.rule, format!("there is no \"{name}\""), what_to_do))
 }
 
+/// Whether only the system can tell where the endpoint is, once it is bound.
+fn is_open(scene: &Scene) -> bool {
+    let binds = scene.role == Role::Binds;
+    // A name that datagrams go to is resolved once and for all, too.
+    (binds || scene.scheme == Scheme::Udp)
+        && !scene.settled
+        && match scene.scheme {
+            Scheme::Ipc => scene.adopted,
+            scheme => has_ip(scheme) && (binds && scene.adopted || is_name(&scene.address)),
+        }
+}
+
+/// Whether endpoints of the scheme have IP addresses.
+fn has_ip(scheme: Scheme) -> bool {
+    scheme.is_over_tcp() || scheme == Scheme::Udp
+}
+
 /// Whether others could reach the endpoint, or read what goes there, where it has no mechanism.
-fn is_exposed(scene: &Scene, address: &str) -> bool {
+fn is_exposed(scene: &Scene, address: &str, settings: &Settings) -> bool {
+    let proxied = scene.adopted && scene.role == Role::Connects;
     match scene.scheme {
-        // Other users of this machine are kept out by the socket's file, or by `ipc_same_user`.
-        Scheme::Inproc | Scheme::Ipc => false,
+        Scheme::Inproc => false,
+        // Other users of this machine are kept out by the socket's file, or by `ipc_same_user`. An abstract name has no file: any
+        // user of the network namespace may connect to it, or bind it first.
+        Scheme::Ipc => address.starts_with('@') && !settings.ipc_same_user,
         // Inside of TLS.
         Scheme::Wss | Scheme::Tls => false,
-        Scheme::Tcp | Scheme::Ws | Scheme::Udp => scene.adopted || !is_loopback(address),
+        Scheme::Tcp | Scheme::Ws | Scheme::Udp => proxied || !is_loopback(address),
         Scheme::Tipc | Scheme::Vsock | Scheme::Vmci | Scheme::Pgm | Scheme::Epgm | Scheme::Norm => true,
     }
 }
@@ -176,8 +219,9 @@ fn is_exposed(scene: &Scene, address: &str) -> bool {
 fn loopback_instead(settings: &Settings, scene: &Scene) -> Option<String> {
     let turns = settings.wildcard_bind == Wildcard::Loopback
         && scene.role == Role::Binds
-        && (scene.scheme.is_over_tcp() || scene.scheme == Scheme::Udp)
-        && !scene.adopted;
+        && has_ip(scene.scheme)
+        && !scene.adopted
+        && !scene.settled;
     if turns { on_loopback(&scene.address) } else { None }
 }
 
@@ -202,6 +246,12 @@ pub fn on_loopback(address: &str) -> Option<String> {
 pub fn is_loopback(address: &str) -> bool {
     let (_, host, _) = parts(address);
     host == "localhost" || ip(host).is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+/// Whether a name server or the interfaces of the machine say what the address stands for.
+fn is_name(address: &str) -> bool {
+    let (_, host, _) = parts(address);
+    host != "*" && ip(host).is_none()
 }
 
 /// An address as what is before its host, which ends with `;`, the host, and the port and path behind it.
@@ -235,7 +285,8 @@ mod tests {
         let (scheme, address) = endpoint.split_once("://").unwrap();
         let scheme = Scheme::ALL.into_iter().find(|row| row.name() == scheme).unwrap();
         let (endpoint, address) = (endpoint.to_owned(), address.to_owned());
-        Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false, raw: false }
+        let (own, settled) = (Own::Nothing, false);
+        Scene { endpoint, scheme, address, settled, socket_type, role, own, adopted: false, raw: false }
     }
 
     const KEYS: &str = "server_key = \"s\"\nserver_public = \"p\"\nallow = \"any\"\nusers = \"u\"\nusername = \"n\"\npassword_file = \"f\"\n";
@@ -244,9 +295,17 @@ mod tests {
     fn scenes() -> Vec<Scene> {
         let mut scenes = Vec::new();
         for scheme in Scheme::ALL {
-            for host in
-                ["*", "127.0.0.1", "[::1]", "localhost", "192.0.2.1", "example.org", "0.0.0.0", "[::]"]
-            {
+            for host in [
+                "*",
+                "127.0.0.1",
+                "[::1]",
+                "localhost",
+                "192.0.2.1",
+                "example.org",
+                "0.0.0.0",
+                "[::]",
+                "@name",
+            ] {
                 for socket_type in SocketType::ALL {
                     for (role, own, adopted) in [
                         (Role::Binds, Own::Nothing, false),
@@ -288,6 +347,27 @@ mod tests {
     fn check(policy: &Policy, scene: &Scene, lacks_keys: bool) {
         let settings = &policy.default;
         let alone = scene.scheme == Scheme::Inproc || scene.own != Own::Nothing;
+        let is_name =
+            ["localhost", "example.org", "@name"].iter().any(|name| scene.address.starts_with(name));
+        let resolves = scene.role == Role::Binds || scene.scheme == Scheme::Udp;
+        let is_open = resolves
+            && !scene.settled
+            && match scene.scheme {
+                Scheme::Ipc => scene.adopted,
+                scheme => has_ip(scheme) && (is_name || scene.adopted && scene.role == Role::Binds),
+            };
+        // Any address may come of it.
+        if is_open && !alone {
+            for address in
+                ["127.0.0.1:5555", "[::1]:5555", "192.0.2.1:5555", "0.0.0.0:5555", "[::]:5555", "@name"]
+            {
+                check(
+                    policy,
+                    &Scene { address: address.to_owned(), settled: true, ..scene.clone() },
+                    lacks_keys,
+                );
+            }
+        }
         let speaks = !scene.raw && !matches!(scene.socket_type, SocketType::Stream | SocketType::Dgram);
         let due = speaks
             && matches!(scene.scheme, Scheme::Tcp | Scheme::Ws)
@@ -299,12 +379,17 @@ mod tests {
                 assert_eq!(terms.mechanism != Mechanism::Null, due, "{scene:?}");
                 assert!(!(due && lacks_keys), "{scene:?}");
                 let address = terms.address.as_deref().unwrap_or(&scene.address);
+                let proxied = scene.adopted && scene.role == Role::Connects;
                 let named = match scene.scheme {
-                    Scheme::Ipc | Scheme::Wss | Scheme::Tls => true,
-                    Scheme::Tcp | Scheme::Ws | Scheme::Udp => is_loopback(address) && !scene.adopted,
+                    Scheme::Ipc => !address.starts_with('@'),
+                    Scheme::Wss | Scheme::Tls => true,
+                    Scheme::Tcp | Scheme::Ws | Scheme::Udp => is_loopback(address) && !proxied,
                     _ => false,
                 };
-                if terms.mechanism == Mechanism::Null && settings.null_off_loopback == Clear::Refuse {
+                assert_eq!(terms.is_open, is_open, "{scene:?}");
+                if terms.is_open {
+                    assert!(terms.warning.is_none() && terms.address.is_none(), "{scene:?}");
+                } else if terms.mechanism == Mechanism::Null && settings.null_off_loopback == Clear::Refuse {
                     assert!(named, "in the clear: {scene:?}");
                 }
                 if terms.warning.is_some() {
@@ -312,12 +397,14 @@ mod tests {
                 }
                 if settings.wildcard_bind == Wildcard::Loopback
                     && scene.role == Role::Binds
-                    && !scene.adopted
-                    && (scene.scheme.is_over_tcp() || scene.scheme == Scheme::Udp)
+                    && has_ip(scene.scheme)
                 {
-                    assert_eq!(on_loopback(address), None, "{scene:?}");
+                    let refused = wildcard(policy, scene, &terms).is_some();
+                    assert!(refused || terms.is_open || on_loopback(address).is_none(), "{scene:?}");
+                    assert!(!refused || scene.settled, "{scene:?}");
                 } else {
                     assert_eq!(terms.address, None, "{scene:?}");
+                    assert!(wildcard(policy, scene, &terms).is_none(), "{scene:?}");
                 }
             }
             Verdict::Refused(fault) => {
@@ -327,6 +414,7 @@ mod tests {
                     errno => {
                         assert_eq!(errno, Errno::ACCES);
                         assert!(!due && settings.null_off_loopback == Clear::Refuse, "{scene:?}: {fault}");
+                        assert!(!is_open, "{scene:?}: {fault}");
                     }
                 }
             }

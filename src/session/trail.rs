@@ -7,6 +7,7 @@ use crate::audit::{self, Direction, Event, Outcome, Record};
 use crate::crypto::{KEY_BYTES, fingerprint};
 use crate::errno::{Errno, Result};
 use crate::options::{Mechanism, SocketOptions};
+use crate::security::Fault;
 use crate::session::SocketLink;
 use crate::session::monitor_events::{Endpoints, event};
 use crate::sys::log::{self, Notice};
@@ -115,6 +116,20 @@ pub fn tell_full(
     });
 }
 
+/// A connection was closed before its handshake, since the security file does not let it be or is at fault.
+pub fn tell_fault(
+    owner: &SocketLink,
+    options: &SocketOptions,
+    endpoints: &Endpoints,
+    (peer_address, fault): (&str, &Fault),
+) {
+    tell(owner, endpoints, || Record {
+        reason: fault.to_string().into_bytes(),
+        status: Some(fault.errno.0.unsigned_abs()),
+        ..of_turned_away(Event::Denial, options, endpoints, peer_address)
+    });
+}
+
 fn of_turned_away(
     event: Event,
     options: &SocketOptions,
@@ -123,8 +138,8 @@ fn of_turned_away(
 ) -> Record {
     Record {
         outcome: Some(Outcome::Refused),
-        direction: Some(Direction::In),
-        endpoint: endpoints.local.clone(),
+        direction: Some(if endpoints.bound { Direction::In } else { Direction::Out }),
+        endpoint: endpoints.identifier().to_owned(),
         peer: peer_address.to_owned(),
         port: port_of(&endpoints.remote),
         status: Some(Errno::ACCES.0.unsigned_abs()),

@@ -37,9 +37,8 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
         };
     }
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
-    let bound = protection::of(socket, scheme, address, Role::Binds).and_then(|protection| {
-        Ok((protection::listener(socket, scheme, address, protection.as_ref())?, protection))
-    });
+    let bound = protection::of(socket, scheme, address, Role::Binds)
+        .and_then(|protection| protection::listener(socket, scheme, address, protection));
     let (listener, protection) = match bound {
         Ok(bound) => bound,
         Err(refusal) => {
@@ -102,7 +101,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
     }
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
     let plan = transport::connect(scheme, address, &socket.options)?;
-    let protection = protection::of(socket, scheme, address, Role::Connects)?;
+    let protection = protection::of(socket, scheme, address, Role::Connects)?.map(Arc::new);
     let last_endpoint = plan.endpoint().to_string();
     let routing_id = socket.pattern.take_connect_id().unwrap_or_default();
     let (ours, theirs) = if socket.options.immediate {
@@ -136,8 +135,7 @@ fn has_connected(socket: &Socket, endpoint: &str) -> bool {
 fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role) -> Result<PipeId, Refusal> {
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
     let protection = protection::of(socket, scheme, address, role)?;
-    let address = protection.as_ref().and_then(|protection| protection.address.as_deref()).unwrap_or(address);
-    let datagrams = transport::datagrams(scheme, address, role, &socket.options)?;
+    let datagrams = protection::datagrams(socket, scheme, address, role, protection)?;
     let out = LaneOptions { hwm: socket.options.sndhwm, conflate: socket.options.conflates_out() };
     let back = LaneOptions { hwm: socket.options.rcvhwm, conflate: socket.options.conflates_in() };
     let (mut ours, theirs) = pipe::pair(out, back)?;
@@ -166,15 +164,14 @@ pub(super) fn terminate_endpoint(socket: &mut Socket, endpoint: &str) -> Result<
     }
     let found = match forget_endpoint(socket, endpoint) {
         Ok(()) => Ok(()),
-        // The program may know it by a name that was resolved since.
-        Err(errno) if matches!(scheme, Scheme::Tcp | Scheme::Tls) => {
+        // The program may know it by a name that was resolved since, or by a wildcard that the security file has turned to loopback.
+        Err(errno) => {
             let on_loopback = on_loopback(address).map(|address| format!("{}://{address}", scheme.name()));
             let known = transport::other_names(scheme, address, &socket.options)
                 .chain(on_loopback)
                 .find(|name| socket.endpoints.contains(name));
             known.map_or(Err(errno), |name| forget_endpoint(socket, &name))
         }
-        Err(errno) => Err(errno),
     };
     socket.drop_closed();
     found

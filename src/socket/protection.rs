@@ -1,4 +1,4 @@
-//! The security file of a socket, and what it says about an endpoint that is about to be bound or connected.
+//! The security file of a socket, and what it says about an endpoint that is bound or connected.
 
 use super::state::Socket;
 use crate::errno::Errno;
@@ -6,6 +6,7 @@ use crate::options::{Mechanism, SocketOptions};
 use crate::security::rules::{Own, Scene};
 use crate::security::{Fault, Protection};
 use crate::sys::{credentials, log};
+use crate::transport::Unconnected;
 use crate::transport::{self, Listener, Role, Scheme};
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub(super) fn of(
     scheme: Scheme,
     address: &str,
     role: Role,
-) -> Result<Option<Arc<Protection>>, Refusal> {
+) -> Result<Option<Protection>, Refusal> {
     let context = socket.context();
     let file = if socket.options.security.is_empty() {
         let Some(file) = context.security() else { return Ok(None) };
@@ -50,6 +51,7 @@ pub(super) fn of(
         endpoint: format!("{}://{address}", scheme.name()),
         scheme,
         address: address.to_owned(),
+        settled: false,
         socket_type: options.socket_type,
         role,
         own,
@@ -60,8 +62,7 @@ pub(super) fn of(
         // A WebSocket has ZMTP in its frames in any case.
         raw: options.raw_socket && !matches!(scheme, Scheme::Ws | Scheme::Wss),
     };
-    let protection =
-        file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, fault))?.map(Arc::new);
+    let protection = file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, fault))?;
     if let Some(protection) = &protection {
         limit(socket, protection);
     }
@@ -73,9 +74,11 @@ pub(super) fn listener(
     socket: &Socket,
     scheme: Scheme,
     address: &str,
-    protection: Option<&Arc<Protection>>,
-) -> Result<Listener, Refusal> {
-    let Some(protection) = protection else { return Ok(transport::bind(scheme, address, &socket.options)?) };
+    protection: Option<Protection>,
+) -> Result<(Listener, Option<Arc<Protection>>), Refusal> {
+    let Some(protection) = protection else {
+        return Ok((transport::bind(scheme, address, &socket.options)?, None));
+    };
     let address = protection.address.as_deref().unwrap_or(address);
     let listener = if protection.ipc_same_user && scheme == Scheme::Ipc && !chooses_ipc_peers(&socket.options)
     {
@@ -85,9 +88,33 @@ pub(super) fn listener(
     } else {
         transport::bind(scheme, address, &socket.options)?
     };
-    let checked = protection.check_bound(listener.last_endpoint());
-    checked.map_err(|fault| failed(Role::Binds, listener.last_endpoint(), fault))?;
-    Ok(listener)
+    match settle(protection, Role::Binds, listener.last_endpoint()) {
+        Ok(protection) => Ok((listener, Some(Arc::new(protection)))),
+        Err(refusal) => {
+            listener.give_back();
+            Err(refusal)
+        }
+    }
+}
+
+/// Opens a socket without connections as the security file says.
+pub(super) fn datagrams(
+    socket: &Socket,
+    scheme: Scheme,
+    address: &str,
+    role: Role,
+    protection: Option<Protection>,
+) -> Result<Unconnected, Refusal> {
+    let turned = protection.as_ref().and_then(|protection| protection.address.as_deref());
+    let datagrams = transport::datagrams(scheme, turned.unwrap_or(address), role, &socket.options)?;
+    if let (Some(protection), Some(place)) = (protection, datagrams.place()) {
+        settle(protection, role, &format!("{}://{place}", scheme.name()))?;
+    }
+    Ok(datagrams)
+}
+
+fn settle(protection: Protection, role: Role, endpoint: &str) -> Result<Protection, Refusal> {
+    protection.settle(endpoint).map_err(|fault| failed(role, endpoint, fault))
 }
 
 /// Whether the program has said itself which users, groups or processes may connect.

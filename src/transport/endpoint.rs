@@ -90,6 +90,12 @@ pub(super) fn address_text(fd: BorrowedFd<'_>, address: &SockAddr) -> String {
     }
 }
 
+/// The user whose process is at the other end of a local socket, by its [`peer_address`]; `None` of other transports, and where the
+/// kernel does not know.
+pub fn local_user(peer_address: &str) -> Option<u32> {
+    peer_address.strip_prefix("localhost:")?.split(':').next()?.parse().ok()
+}
+
 /// A TIPC address: a service's domain in the place of a range's upper end, as libzmq does.
 fn tipc_text(address: TipcAddress) -> String {
     match address {

@@ -165,6 +165,13 @@ impl Listener {
         Ok(Some(Accepted { fd, scheme: self.scheme, local, peer, peer_address, layers: self.layers.clone() }))
     }
 
+    /// The endpoint is not to be: a descriptor of the program stays the program's, and any other is closed.
+    pub fn give_back(self) {
+        if let ListeningFd::Adopted(fd) = self.fd {
+            fd.release();
+        }
+    }
+
     /// Closes at once and removes the file and directory made for this endpoint. The socket is closed even on
     /// an error. Errors: those of unlink(2) and rmdir(2), for `ZMQ_EVENT_CLOSE_FAILED`.
     pub fn close(self) -> Result<()> {

@@ -27,7 +27,7 @@ mod ws;
 mod wss;
 
 pub use connect::{ConnectPlan, Connecting, Destination, proceed};
-pub use endpoint::{endpoints_of, other_names, peer_address};
+pub use endpoint::{endpoints_of, local_user, other_names, peer_address};
 pub use layers::Layers;
 pub use listener::{AcceptError, Accepted, Listener};
 #[cfg(feature = "norm")]
@@ -39,6 +39,7 @@ pub use udp::Datagrams;
 
 use crate::errno::{Errno, Result};
 use crate::options::{SocketOptions, SocketType};
+use std::net::SocketAddr;
 
 /// The part of an endpoint before `://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +108,17 @@ pub enum Unconnected {
 }
 
 impl Unconnected {
+    /// The address that is bound, or else sent to; `None` for multicast by a library, whose groups others can always join.
+    pub fn place(&self) -> Option<SocketAddr> {
+        match self {
+            Unconnected::Datagrams(datagrams) => Some(datagrams.place()),
+            #[cfg(feature = "pgm")]
+            Unconnected::Multicast(_) => None,
+            #[cfg(feature = "norm")]
+            Unconnected::Norm(_) => None,
+        }
+    }
+
     /// The endpoint as `ZMQ_LAST_ENDPOINT` shows it.
     pub fn last_endpoint(&self) -> &str {
         match self {

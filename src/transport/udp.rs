@@ -16,6 +16,7 @@ pub struct Datagrams {
     endpoint: String,
     target: Option<SocketAddr>,
     receives: bool,
+    place: SocketAddr,
 }
 
 impl Datagrams {
@@ -32,6 +33,11 @@ impl Datagrams {
     /// The destination of all that is sent; `None` where nothing is sent, or each message names its own.
     pub fn target(&self) -> Option<SocketAddr> {
         self.target
+    }
+
+    /// The address that is bound, or else the target. A group to be received is bound on all interfaces.
+    pub fn place(&self) -> SocketAddr {
+        self.place
     }
 
     /// Whether datagrams are received here.
@@ -61,13 +67,15 @@ fn open_socket(name: &str, role: Role, options: &SocketOptions) -> Result<Datagr
         bind(&socket, &address)?;
     }
     let mut endpoint = format!("udp://{name}");
+    let local = if receives { socket.local_addr()?.as_socket() } else { None };
+    let place = local.unwrap_or(address.target);
     if receives && address.target.port() == 0 {
-        let chosen = socket.local_addr()?.as_socket().map_or(0, |local| local.port());
+        let chosen = place.port();
         let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
         endpoint = format!("udp://{host}:{chosen}");
     }
     let target = (!receives).then_some(address.target);
-    Ok(Datagrams { fd: socket.into(), endpoint, target, receives })
+    Ok(Datagrams { fd: socket.into(), endpoint, target, receives, place })
 }
 
 /// The meaning of a name.

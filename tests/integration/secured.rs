@@ -1,13 +1,15 @@
 //! Sockets that a security file secures, in programs that set no mechanism.
 
 use crate::support::bench::*;
-use crate::support::process::{role, spawn, test_name};
+use crate::support::process::{inside, role, spawn, test_name};
 use std::ffi::CString;
 use std::fs::{self, Permissions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use zmq::crypto::SecretKey;
+use zmq::ffi::draft_constants::{ZMQ_DGRAM, ZMQ_DISH, ZMQ_RADIO};
 use zmq::security::certificate::Certificate;
 use zmq::z85;
 
@@ -451,4 +453,112 @@ fn a_variable_that_names_no_file_is_a_mistake() {
     assert_eq!(socket.try_connect("tcp://127.0.0.1:9"), Err(libc::EINVAL));
     socket.try_bind("inproc://fine").unwrap();
     context.end(&[socket]);
+}
+
+/// A name, an interface or a descriptor of the program counts as the address that the system has bound.
+#[test]
+fn what_is_bound_counts_and_not_what_was_written() {
+    let refusing = |more: &str| {
+        Setup::new(&format!("[default]\nmechanism = \"null\"\nnull_off_loopback = \"refuse\"\n{more}"))
+    };
+    let outcome = |setup: &Setup, kind, endpoint: &str| {
+        let context = setup.context();
+        let socket = context.patient(kind);
+        let bound = socket.try_bind(endpoint).map(drop);
+        context.end(&[socket]);
+        bound
+    };
+    let (strict, exempt) = (refusing(""), refusing("ipc_same_user = true\n"));
+    for (kind, endpoint, expected) in [
+        (ZMQ_REP, "tcp://lo:*", Ok(())),
+        (ZMQ_REP, "tcp://localhost:*", Ok(())),
+        (ZMQ_REP, "ws://lo:*", Ok(())),
+        (ZMQ_REP, "tcp://*:*", Err(libc::EACCES)),
+        (ZMQ_REP, "tcp://0:*", Err(libc::EACCES)),
+        (ZMQ_REP, "ws://0:*", Err(libc::EACCES)),
+        (ZMQ_DGRAM, "udp://lo:*", Ok(())),
+        (ZMQ_DGRAM, "udp://127.0.0.1:*", Ok(())),
+        (ZMQ_DGRAM, "udp://0:*", Err(libc::EACCES)),
+        (ZMQ_DISH, "udp://*:*", Err(libc::EACCES)),
+        // A group is received on all interfaces, whatever it was joined on.
+        (ZMQ_DISH, "udp://lo;239.0.0.1:*", Err(libc::EACCES)),
+        (ZMQ_REP, "ipc://*", Ok(())),
+        (ZMQ_REP, "ipc://@ferrozmq-what-is-bound", Err(libc::EACCES)),
+    ] {
+        assert_eq!(outcome(&strict, kind, endpoint), expected, "{endpoint}");
+    }
+    assert_eq!(outcome(&exempt, ZMQ_REP, "ipc://@ferrozmq-what-is-bound"), Ok(()));
+    let context = strict.context();
+    let radio = context.patient(ZMQ_RADIO);
+    assert_eq!(radio.try_connect("udp://192.0.2.1:9"), Err(libc::EACCES));
+    assert_eq!(radio.try_connect("udp://localhost:9"), Ok(()));
+    let dealer = context.patient(ZMQ_DEALER);
+    assert_eq!(dealer.try_connect("ipc://@ferrozmq-what-is-bound"), Err(libc::EACCES));
+    context.end(&[radio, dealer]);
+}
+
+#[test]
+fn no_endpoint_is_bound_to_all_interfaces_where_none_is_to_be() {
+    let setup = Setup::new("[default]\nmechanism = \"null\"\nwildcard_bind = \"loopback\"\n");
+    let context = setup.context();
+    for (kind, endpoint) in [(ZMQ_REP, "tcp://*:*"), (ZMQ_REP, "ws://0:*"), (ZMQ_DGRAM, "udp://*:*")] {
+        let socket = context.patient(kind);
+        let bound = socket.try_bind(endpoint).unwrap();
+        assert!(bound.contains("://127.0.0.1:"), "{bound}");
+        let written = CString::new(bound.replace("127.0.0.1", "*")).unwrap();
+        // SAFETY: a C string.
+        assert_eq!(unsafe { zmq_unbind(socket.0, written.as_ptr()) }, 0, "{bound}: {}", zmq_errno());
+        socket.close();
+    }
+    let dish = context.patient(ZMQ_DISH);
+    assert_eq!(dish.try_bind("udp://239.0.0.1:*"), Err(libc::EACCES));
+    // The program has bound it before the library sees it.
+    let server = context.patient(ZMQ_REP);
+    for (address, expected) in [("0.0.0.0:0", Err(libc::EACCES)), ("127.0.0.1:0", Ok(()))] {
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        server.set(ZMQ_USE_FD, listener.as_raw_fd());
+        assert_eq!(server.try_bind("tcp://127.0.0.1:*").map(drop), expected, "{address}");
+        if expected.is_ok() {
+            // It is the socket's from now on. One that was refused is the program's still, and closed here.
+            std::mem::forget(listener);
+        }
+    }
+    context.end(&[dish, server]);
+}
+
+/// Another user has taken the name of the server. This needs the superuser, which can become one.
+#[test]
+fn no_client_connects_to_the_listener_of_another_user() {
+    const NOBODY: u32 = 65_534;
+    if !inside(test_name!(no_client_connects_to_the_listener_of_another_user)) {
+        return;
+    }
+    // SAFETY: no pointers.
+    if unsafe { libc::geteuid() } != 0 {
+        return eprintln!("not the superuser: this test does nothing");
+    }
+    let setup = Setup::new("[default]\nmechanism = \"null\"\nipc_same_user = true\n");
+    let (clients, others) = (setup.context(), Context::new());
+    let other = others.patient(ZMQ_PULL);
+    // Two users besides the superuser: its own processes listen for others. Its effective user alone changes.
+    // SAFETY: no pointers.
+    let become_user = |user| assert_eq!(unsafe { libc::seteuid(user) }, 0);
+    become_user(NOBODY);
+    let endpoint = other.try_bind("ipc://@ferrozmq-another-user").unwrap();
+    become_user(0);
+    let client = clients.patient(ZMQ_PUSH);
+    let events = Monitor::of(clients, client);
+    client.connect(&endpoint);
+    events.until(ZMQ_EVENT_CONNECTED);
+    events.until(ZMQ_EVENT_CLOSED);
+    client.try_send(b"secret", 0).unwrap();
+    events.until(ZMQ_EVENT_CONNECTED);
+    events.until(ZMQ_EVENT_CLOSED);
+    assert_eq!(other.try_frame(ZMQ_DONTWAIT), Err(libc::EAGAIN));
+    // Its own user may.
+    become_user(NOBODY);
+    assert_eq!(other.try_frame(0).unwrap().0, b"secret");
+    become_user(0);
+    clients.end(&[client, events.0]);
+    others.end(&[other]);
 }

@@ -144,14 +144,16 @@ impl Establishing<'_> {
 
 /// What a handshake is made with where a security file has its say, which it has each time. Where it is at fault there is no handshake.
 pub fn secured(
-    protection: &Protection,
-    options: &SocketOptions,
+    (protection, options): (&Protection, &SocketOptions),
+    events: &SessionEvents,
     peer_address: &str,
     now_ms: u64,
 ) -> Result<Config> {
     static NOTICE: Notice = Notice::new();
-    let security = protection.security(now_ms).map_err(|fault| {
+    let checked = protection.check_listener(peer_address).and_then(|()| protection.security(now_ms));
+    let security = checked.map_err(|fault| {
         NOTICE.complain(now_ms, format_args!("no connection for now: {fault}"));
+        events.kept_away(options, peer_address, &fault);
         fault.errno
     })?;
     let is_null = matches!(security, Security::Null);

@@ -3,6 +3,8 @@
 use crate::audit::{self, Record};
 use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
+use crate::options::SocketOptions;
+use crate::security::Fault;
 use crate::session::lifecycle::handshake_trail::{self, HandshakeTrail};
 use crate::session::lifecycle::handshaking::Handshaking;
 use crate::session::lifecycle::reason::Reason;
@@ -47,6 +49,11 @@ impl SessionEvents {
     /// A descriptor is closed that has not been a connection yet.
     pub fn closed(&self, fd: RawFd) {
         self.tell(event::CLOSED, descriptor_value(fd));
+    }
+
+    /// There is no handshake, since the security file is at fault or does not let it be.
+    pub fn kept_away(&self, options: &SocketOptions, peer_address: &str, fault: &Fault) {
+        trail::tell_fault(&self.owner, options, &self.endpoints, (peer_address, fault));
     }
 
     /// A handshake has ended. Where the authenticator has denied the peer, that has been told.

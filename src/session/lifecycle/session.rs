@@ -89,7 +89,7 @@ enum Stage {
 }
 
 impl Session {
-    /// For a connection that a listener has accepted.
+    /// For an accepted connection.
     pub fn accepted(
         cx: &mut SourceContext<'_>,
         socket: SessionContext,
@@ -252,7 +252,8 @@ impl Session {
         }
         let config = match &self.socket.protection {
             Some(protection) => {
-                establishing::secured(protection, &self.socket.options, &self.peer_address, cx.now_ms())
+                let file = (&**protection, &*self.socket.options);
+                establishing::secured(file, &self.events, &self.peer_address, cx.now_ms())
             }
             None => {
                 let security = self.socket.security.clone();

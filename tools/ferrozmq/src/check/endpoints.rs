@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use zmq::engine::zmtp::socket_type;
 use zmq::options::{Mechanism, SocketType};
 use zmq::security::Policy;
-use zmq::security::file::{Allow, Limits, Side};
+use zmq::security::file::{Allow, Clear, Limits, Side};
 use zmq::security::rules::{Own, Scene, Terms, Verdict, decide};
 use zmq::transport::{Role, Scheme};
 
@@ -65,7 +65,8 @@ fn scene(role: Role, endpoint: &str, socket_type: SocketType) -> Result<Scene, F
     let (scheme, address) = known
         .ok_or_else(|| Failure::new(format!("{endpoint}: write TRANSPORT://ADDRESS, as tcp://*:5555")))?;
     let (endpoint, address) = (endpoint.to_owned(), address.to_owned());
-    Ok(Scene { endpoint, scheme, address, socket_type, role, own: Own::Nothing, adopted: false, raw: false })
+    let (own, settled) = (Own::Nothing, false);
+    Ok(Scene { endpoint, scheme, address, settled, socket_type, role, own, adopted: false, raw: false })
 }
 
 pub fn row(policy: &Policy, scene: &Scene) -> Row {
@@ -130,6 +131,19 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
     }
     if let Some(address) = &terms.address {
         words.push(format!("bound as {}://{address}", scene.scheme.name()));
+    }
+    if terms.is_open
+        && terms.mechanism == Mechanism::Null
+        && !matches!(scene.scheme, Scheme::Wss | Scheme::Tls)
+    {
+        let outcome = match settings.null_off_loopback {
+            Clear::Allow => None,
+            Clear::Warn => Some("warns"),
+            Clear::Refuse => Some("refused"),
+        };
+        let words_of =
+            |outcome| format!("{outcome} where the name stands for an address that others can reach");
+        words.extend(outcome.map(words_of));
     }
     if settings.ipc_same_user && scene.scheme == Scheme::Ipc {
         words.push("peers of the same user alone".to_owned());
