@@ -28,7 +28,7 @@ use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::environment;
 use crate::sys::fork::PerProcess;
-use crate::sys::log;
+use crate::sys::log::{self, Level, Subsystem};
 use crate::sys::thread_state::ThreadState;
 use file::TrailFile;
 use std::path::{Path, PathBuf};
@@ -58,11 +58,14 @@ pub fn begin_by_environment() {
     ONCE.call_once(|| {
         let Some(path) = environment::variable(AUDIT) else { return };
         if path.is_empty() {
-            return log::complain(format_args!("{AUDIT} is set and names no file: no records are written"));
+            return log::complain(
+                (Subsystem::Security, Level::Error),
+                format_args!("{AUDIT} is set and names no file: no records are written"),
+            );
         }
         if let Err(errno) = switch_on(Path::new(&path)) {
             let (path, why) = (Path::new(&path).display(), std::io::Error::from_raw_os_error(errno.0));
-            log::complain(format_args!("{AUDIT}={path}: {why}"));
+            log::complain((Subsystem::Security, Level::Error), format_args!("{AUDIT}={path}: {why}"));
         }
     });
 }

@@ -12,7 +12,7 @@ use crate::sys::contain::contain;
 use crate::sys::exit::at_exit;
 use crate::sys::fork::PerProcess;
 use crate::sys::lock::Lock;
-use crate::sys::log;
+use crate::sys::log::{self, Level, Subsystem};
 use crate::sys::park::Parker;
 use crate::sys::retry::rest;
 use crate::sys::thread::{self, ThreadSettings};
@@ -163,7 +163,10 @@ impl Trail {
             && !was_stuck
         {
             let (path, why) = (self.path.display(), std::io::Error::from_raw_os_error(errno.0));
-            log::complain(format_args!("the audit trail cannot be written to {path}: {why}; records wait"));
+            log::complain(
+                (Subsystem::Security, Level::Error),
+                format_args!("the audit trail cannot be written to {path}: {why}; records wait"),
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ use super::reader::{Entry, Reader, entries};
 use super::reload::{self, Content};
 use crate::engine::zmtp::socket_type;
 use crate::options::{Mechanism, SocketType};
+use crate::sys::log::{Filter, Level};
 use crate::transport::{Role, Scheme};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,17 @@ pub struct Policy {
     pub default: Settings,
     /// Where the audit trail goes (`FERROZMQ_AUDIT`).
     pub audit: Option<Place>,
+    /// What is logged (`FERROZMQ_LOG`).
+    pub log: Option<LogSettings>,
     /// In the order of the file.
     pub rules: Vec<Rule>,
+}
+
+/// What is logged, and where: stderr where there is no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    pub filter: Filter,
+    pub file: Option<Place>,
 }
 
 /// Settings for some endpoints.
@@ -176,8 +186,13 @@ impl Policy {
     /// Reads the text of a file. Relative paths in it count from the folder of `file`.
     pub fn parse(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
         let mut reader = Reader::new(file, text);
-        let mut policy =
-            Policy { file: file.to_owned(), default: Settings::default(), audit: None, rules: Vec::new() };
+        let mut policy = Policy {
+            file: file.to_owned(),
+            default: Settings::default(),
+            audit: None,
+            log: None,
+            rules: Vec::new(),
+        };
         if let Some(document) = reader.document() {
             read_document(&mut reader, &entries(document.get_ref()), &mut policy);
         }
@@ -252,9 +267,31 @@ fn read_document(reader: &mut Reader<'_>, document: &[Entry<'_>], policy: &mut P
                     }
                 }
             }
-            _ => reader.unknown(entry, &["default", "rule", "audit"]),
+            ("log", _) => policy.log = read_log(reader, entry),
+            _ => reader.unknown(entry, &["default", "rule", "audit", "log"]),
         }
     }
+}
+
+/// Without a level, warnings are logged.
+fn read_log(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<LogSettings> {
+    let mut settings = LogSettings { filter: Filter::parse(Level::Warn.name()).0, file: None };
+    for setting in reader.table(entry)? {
+        match setting.name {
+            "file" => settings.file = reader.place(&setting),
+            "level" => {
+                let parsed = reader.text(&setting).map(|text| Filter::parse(&text));
+                if let Some((filter, complaint)) = parsed {
+                    settings.filter = filter;
+                    if let Some(complaint) = complaint {
+                        reader.mistake(&setting, complaint, "see docs/observability.md");
+                    }
+                }
+            }
+            _ => reader.unknown(&setting, &["file", "level"]),
+        }
+    }
+    Some(settings)
 }
 
 fn read_rule(reader: &mut Reader<'_>, table: &[Entry<'_>], line: usize, default: &Settings) -> Rule {
@@ -582,6 +619,24 @@ mod tests {
         let audit = parse("[audit]\nfile = \"audit.jsonl\"").audit.unwrap();
         assert_eq!((audit.path.to_str(), audit.line), (Some("/etc/ferrozmq/audit.jsonl"), 2));
         assert_eq!(faults("[audit]\nfiles = \"x\"").0, [2]);
+    }
+
+    #[test]
+    fn the_log_has_levels_and_a_file() {
+        let log = parse("[log]\nlevel = \"warn,security=info\"\nfile = \"log\"").log.unwrap();
+        assert_eq!(log.filter, Filter::parse("security=info,warn").0);
+        let file = log.file.unwrap();
+        assert_eq!((file.path.to_str(), file.line), (Some("/etc/ferrozmq/log"), 3));
+        assert_eq!(parse("[log]").log, Some(LogSettings { filter: Filter::parse("warn").0, file: None }));
+        assert_eq!(parse("").log, None);
+        for (text, lines) in [
+            ("[log]\nlevels = \"warn\"", [2]),
+            ("[log]\nlevel = \"warm\"", [2]),
+            ("[log]\nlevel = 1", [2]),
+            ("log = \"warn\"", [1]),
+        ] {
+            assert_eq!(faults(text).0, lines, "{text}");
+        }
     }
 
     #[test]

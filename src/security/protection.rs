@@ -7,7 +7,7 @@ use super::allowed::{Folder, News};
 use super::authenticator::{self, Answer, Clients};
 use super::certificate::Certificate;
 use super::fault::Fault;
-use super::file::{Allow, Limits, Place, Policy, Side};
+use super::file::{Allow, Limits, LogSettings, Place, Policy, Side};
 use super::passwords::{Users, read_password};
 use super::reload::Watched;
 use super::rules::{Scene, Terms, Verdict, decide, wildcard};
@@ -18,7 +18,7 @@ use crate::errno::Errno;
 use crate::options::Mechanism;
 use crate::sys::credentials::effective_uid;
 use crate::sys::lock::Lock;
-use crate::sys::log::{self, Notice};
+use crate::sys::log::{self, Filter, Level, Notice, Subsystem};
 use crate::transport::{Role, Scheme, local_user};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -39,7 +39,11 @@ pub struct SecurityFile {
 struct State {
     policy: Watched<Policy>,
     files: Files,
+    /// The last policy said what is logged.
+    logs: bool,
 }
+
+static READ: Notice = Notice::new(Subsystem::Security, Level::Info);
 
 /// What the policy names; forgotten when the policy changes.
 #[derive(Default)]
@@ -96,7 +100,7 @@ impl SecurityFile {
             Verdict::Secured(terms) => terms,
         };
         if let Some(warning) = &terms.warning {
-            log::complain(format_args!("warning: {warning}"));
+            log::complain((Subsystem::Security, Level::Warn), format_args!("warning: {warning}"));
         }
         let protection = Protection {
             file: Arc::clone(self),
@@ -129,6 +133,24 @@ impl SecurityFile {
         })
     }
 
+    /// Has the log be as the policy says, where the environment does not say it. A policy that says nothing any more ends what an
+    /// earlier one began. Answers whether this one says something.
+    fn begin_log(&self, policy: &Policy, logged: bool) -> bool {
+        let Some(LogSettings { filter, file }) = &policy.log else {
+            if logged {
+                log::configure(Filter::OFF, None);
+            }
+            return false;
+        };
+        if !log::configure(*filter, file.as_ref().map(|place| place.path.as_path())) {
+            let what = "the log is written to another file already";
+            let line = file.as_ref().map(|place| place.line);
+            let fault = Fault::mistake(&self.path, line, what, "name the same file, or none");
+            log::complain((Subsystem::Security, Level::Warn), format_args!("{fault}"));
+        }
+        true
+    }
+
     /// The policy now. What earlier policies named is forgotten.
     fn policy(&self) -> Result<Arc<Policy>, Fault> {
         if self.path.as_os_str().is_empty() {
@@ -143,6 +165,16 @@ impl SecurityFile {
             Policy::of(&self.path, content).map_err(|faults| first(&self.path, faults))
         });
         if changed {
+            if let Ok(policy) = &policy {
+                // The log may end with this policy, or begin.
+                let line = format_args!("{}: read", self.path.display());
+                let told = READ.is_on();
+                READ.write(line);
+                state.logs = self.begin_log(policy, state.logs);
+                if !told {
+                    READ.write(line);
+                }
+            }
             let fresh = state.files.fresh.take();
             state.files = Files { fresh, ..Files::default() };
         }
@@ -225,11 +257,17 @@ fn first(file: &Path, faults: Vec<Fault>) -> Fault {
 /// Writes a line for each of the first broken certificates in a folder, and one with the number of the others.
 fn tell(folder: &Path, News { told, untold }: News) {
     for fault in told {
-        log::complain(format_args!("a certificate lets nobody in: {fault}"));
+        log::complain(
+            (Subsystem::Security, Level::Error),
+            format_args!("a certificate lets nobody in: {fault}"),
+        );
     }
     if untold > 0 {
         let folder = folder.display();
-        log::complain(format_args!("{untold} more certificates in {folder} let nobody in"));
+        log::complain(
+            (Subsystem::Security, Level::Error),
+            format_args!("{untold} more certificates in {folder} let nobody in"),
+        );
     }
 }
 
@@ -247,10 +285,10 @@ impl Protection {
     /// The answer about a peer, where the program has no ZAP handler. Where a file is at fault the peer may come again.
     ///
     /// `None`: the file has no say, as the mechanism is to be NULL. The program's ZAP domain has the session ask, and no authenticator answers.
-    pub fn answer(&self, request: &ZapRequest, now_ms: u64) -> Option<Answer> {
-        static NOTICE: Notice = Notice::new();
+    pub fn answer(&self, request: &ZapRequest) -> Option<Answer> {
+        static NOTICE: Notice = Notice::new(Subsystem::Security, Level::Error);
         self.try_to_answer(request).unwrap_or_else(|fault| {
-            NOTICE.complain(now_ms, format_args!("a peer is refused for now: {fault}"));
+            NOTICE.complain(format_args!("a peer is refused for now: {fault}"));
             Some(Answer::Now(authenticator::refuse(ZapStatus::TemporaryError)))
         })
     }
@@ -270,8 +308,8 @@ impl Protection {
     }
 
     /// Whether a peer may connect now, by its address as the authenticator is told it. Where the file is at fault none may.
-    pub fn admits(&self, peer_address: &str, now_ms: u64) -> bool {
-        static NOTICE: Notice = Notice::new();
+    pub fn admits(&self, peer_address: &str) -> bool {
+        static NOTICE: Notice = Notice::new(Subsystem::Security, Level::Error);
         let (address, _zone) = peer_address.split_once('%').unwrap_or((peer_address, ""));
         // Peers of `ipc://` have no address.
         let Ok(peer) = address.parse::<IpAddr>() else { return true };
@@ -280,7 +318,7 @@ impl Protection {
             Ok(terms.settings.addresses.admit(peer))
         });
         admitted.unwrap_or_else(|fault| {
-            NOTICE.complain(now_ms, format_args!("a peer is kept out for now: {fault}"));
+            NOTICE.complain(format_args!("a peer is kept out for now: {fault}"));
             false
         })
     }
@@ -311,7 +349,7 @@ impl Protection {
             return Err(fault);
         }
         if let Some(warning) = terms.warning.filter(|_| self.is_open) {
-            log::complain(format_args!("warning: {warning}"));
+            log::complain((Subsystem::Security, Level::Warn), format_args!("warning: {warning}"));
         }
         Ok(self)
     }

@@ -1,5 +1,5 @@
 //! What the audit trail is told of a socket's peers, endpoints and keys; monitors that ask for it
-//! (`ZMQ_FERRO_EVENT_AUDIT`); and, of peers that are turned away, the log ([`LOG`](log::LOG)).
+//! (`ZMQ_FERRO_EVENT_AUDIT`); and the log ([`LOG`](log::LOG)).
 //!
 //! A record is made only where one of them wants it. Where none does, [`tell`] costs three loads.
 
@@ -10,19 +10,17 @@ use crate::options::{Mechanism, SocketOptions};
 use crate::security::Fault;
 use crate::session::SocketLink;
 use crate::session::monitor_events::{Endpoints, event};
-use crate::sys::log::{self, Notice};
-use std::sync::OnceLock;
-use std::time::Instant;
+use crate::sys::log::{self, Level, Notice, Subsystem};
 
 /// Whether a record would be heard.
 pub fn is_wanted(owner: &SocketLink) -> bool {
-    audit::is_on() || owner.monitor.wants(event::AUDIT) || log::is_asked_for()
+    audit::is_on() || owner.monitor.wants(event::AUDIT) || is_logged()
 }
 
 /// Makes a record, if one is wanted, and passes it on. `endpoints` are those of the socket's monitor.
 pub fn tell(owner: &SocketLink, endpoints: &Endpoints, make: impl FnOnce() -> Record) {
     let (recorded, monitored) = (audit::is_on(), owner.monitor.wants(event::AUDIT));
-    let logged = log::is_asked_for();
+    let logged = is_logged();
     if recorded || monitored || logged {
         let record = make();
         if logged {
@@ -37,15 +35,36 @@ pub fn tell(owner: &SocketLink, endpoints: &Endpoints, make: impl FnOnce() -> Re
     }
 }
 
-/// Writes a line about a peer that is turned away, or that turns this side away; one of either kind each second.
+/// Whether there may be a line about a record in the log.
+fn is_logged() -> bool {
+    log::is_on(Subsystem::Handshake, Level::Warn) || log::is_on(Subsystem::Security, Level::Warn)
+}
+
+/// Writes a line about what has become of a peer, or of this side at a peer, or of a key.
 fn note(record: &Record) {
-    static BEGAN: OnceLock<Instant> = OnceLock::new();
-    static NOTICES: [Notice; 2] = [Notice::new(), Notice::new()];
-    if let Event::Denial | Event::Ban = record.event {
-        let now_ms = BEGAN.get_or_init(Instant::now).elapsed().as_millis();
-        let [incoming, outgoing] = &NOTICES;
-        let notice = if record.direction == Some(Direction::Out) { outgoing } else { incoming };
-        notice.write(u64::try_from(now_ms).unwrap_or(u64::MAX), format_args!("{}", record.summary()));
+    static SHAKEN: Notice = Notice::new(Subsystem::Handshake, Level::Info);
+    static FAILED: [Notice; 2] =
+        [Notice::new(Subsystem::Handshake, Level::Warn), Notice::new(Subsystem::Handshake, Level::Warn)];
+    static TURNED_AWAY: Notice = Notice::new(Subsystem::Security, Level::Warn);
+    static OTHER: Notice = Notice::new(Subsystem::Security, Level::Info);
+    let [incoming, outgoing] = &FAILED;
+    match record.event {
+        Event::Authentication => {
+            let (mechanism, time) = (record.mechanism.unwrap_or("no mechanism"), record.duration);
+            let text = record.summary().replacen(record.event.name(), "handshake", 1);
+            SHAKEN.write(format_args!("{text} ({mechanism}, {:?})", time.unwrap_or_default()));
+        }
+        Event::Denial if record.duration.is_none() => TURNED_AWAY.write(format_args!("{}", record.summary())),
+        Event::Denial if record.direction == Some(Direction::Out) => {
+            outgoing.write(format_args!("{}", record.summary()));
+        }
+        Event::Denial => incoming.write(format_args!("{}", record.summary())),
+        Event::Ban => TURNED_AWAY.write(format_args!("{}", record.summary())),
+        Event::KeyAdded | Event::KeyWithdrawn | Event::Fallback => {
+            OTHER.write(format_args!("{}", record.summary()));
+        }
+        // The socket tells of these; a gap is the trail's own.
+        Event::BindRefused | Event::ConnectRefused | Event::Gap => {}
     }
 }
 
@@ -183,6 +202,11 @@ pub fn text_of(errno: Errno) -> Vec<u8> {
             text.split(" (os error").next().unwrap_or_default().as_bytes().to_vec()
         }
     }
+}
+
+/// The same, for a line of the log.
+pub fn shown(errno: Errno) -> String {
+    String::from_utf8_lossy(&text_of(errno)).into_owned()
 }
 
 #[cfg(test)]

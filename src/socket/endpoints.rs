@@ -4,19 +4,26 @@ use super::protection::Refusal;
 use super::state::Socket;
 use super::{inproc, protection};
 use crate::audit::Event;
+use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
 use crate::pattern::Origin;
 use crate::pipe::{self, LaneOptions, PipeId};
 use crate::security::{Protection, rules::on_loopback};
 use crate::session::{self, SessionContext, event, trail};
+use crate::sys::log::{Level, Notice, Subsystem};
 use crate::transport::{self, Role, Scheme};
 use std::sync::Arc;
+
+static OPENED: Notice = Notice::new(Subsystem::Connection, Level::Info);
 
 /// `zmq_bind`.
 pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     socket.process()?;
     let bound = open_bound(socket, endpoint);
+    if bound.is_ok() {
+        OPENED.write(format_args!("{} is bound to {}", name(socket), socket.last_endpoint));
+    }
     bound.map_err(|refusal| told(socket, Event::BindRefused, endpoint, &refusal))
 }
 
@@ -75,12 +82,26 @@ pub(super) fn connect_peer(socket: &mut Socket, endpoint: &str) -> Result<u32> {
 pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>> {
     socket.process()?;
     let connected = open_connected(socket, endpoint);
+    if connected.is_ok() {
+        OPENED.write(format_args!("{} connects to {endpoint}", name(socket)));
+    }
     connected.map_err(|refusal| told(socket, Event::ConnectRefused, endpoint, &refusal))
 }
 
-/// The audit trail has what the program was refused. The program gets the errno alone.
+/// The socket, for people.
+fn name(socket: &Socket) -> &'static str {
+    socket_type::name(socket.options.socket_type)
+}
+
+/// The audit trail has what the program was refused, and so has the log. The program gets the errno alone.
 fn told(socket: &Socket, event: Event, endpoint: &str, refusal: &Refusal) -> Errno {
     let why = refusal.fault.as_ref().map(ToString::to_string);
+    // A fault was told of where it was found.
+    if why.is_none() {
+        let act = if event == Event::BindRefused { "be bound" } else { "connect" };
+        let why = trail::shown(refusal.errno);
+        OPENED.write(format_args!("{} cannot {act} to {endpoint}: {why}", name(socket)));
+    }
     trail::tell_refusal(&socket.owner, &socket.options, (event, endpoint), refusal.errno, why);
     refusal.errno
 }
@@ -162,6 +183,7 @@ pub(super) fn terminate_endpoint(socket: &mut Socket, endpoint: &str) -> Result<
     if scheme == Scheme::Inproc && inproc::unbind(socket, endpoint) {
         return Ok(());
     }
+    OPENED.write(format_args!("{} leaves {endpoint}", name(socket)));
     let found = match forget_endpoint(socket, endpoint) {
         Ok(()) => Ok(()),
         // The program may know it by a name that was resolved since, or by a wildcard that the security file has turned to loopback.

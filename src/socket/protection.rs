@@ -5,7 +5,8 @@ use crate::errno::Errno;
 use crate::options::{Mechanism, SocketOptions};
 use crate::security::rules::{Own, Scene};
 use crate::security::{Fault, Protection};
-use crate::sys::{credentials, log};
+use crate::sys::credentials;
+use crate::sys::log::{self, Level, Subsystem};
 use crate::transport::Unconnected;
 use crate::transport::{self, Listener, Role, Scheme};
 use std::sync::Arc;
@@ -144,6 +145,6 @@ fn failed(role: Role, endpoint: &str, fault: Fault) -> Refusal {
         Role::Binds => "zmq_bind",
         Role::Connects => "zmq_connect",
     };
-    log::complain(format_args!("{call} {endpoint} refused: {fault}"));
+    log::complain((Subsystem::Security, Level::Error), format_args!("{call} {endpoint} refused: {fault}"));
     Refusal { errno: fault.errno, fault: Some(fault) }
 }

@@ -1,7 +1,7 @@
-//! Contains panics where they do no harm, without a line on stderr unless the environment asks for one.
+//! Contains panics where they do no harm, without a line on stderr unless the log is to have one.
 
 use super::cancel::CancelOff;
-use super::log;
+use super::log::{self, Level, Notice, Subsystem};
 use super::thread_state::ThreadState;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Once, OnceLock};
@@ -30,21 +30,28 @@ pub fn contain_at<T>(here: &'static ThreadState, run: impl FnOnce() -> T) -> Opt
     }
 }
 
-/// The panic hook before ours, and whether contained panics are reported. In a static rather than in the hook
-/// itself: memory owned by a hook stays allocated.
-static OTHERS: OnceLock<(bool, Box<Hook>)> = OnceLock::new();
+/// The panic hook before ours. In a static rather than in the hook itself: memory owned by a hook stays allocated.
+static OTHERS: OnceLock<Box<Hook>> = OnceLock::new();
+static PANICS: Notice = Notice::new(Subsystem::Panic, Level::Error);
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
-/// Installs a hook that passes all panics to the previous one, except contained ones.
+/// Installs a hook that passes all panics to the previous one, except contained ones. Those are passed on where the log is to have
+/// them on stderr, and stand in its file where it has one.
 fn quieten() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let asked = log::is_asked_for();
-        if OTHERS.set((asked, std::panic::take_hook())).is_ok() {
+        if OTHERS.set(std::panic::take_hook()).is_ok() {
             std::panic::set_hook(Box::new(|info| {
-                if let Some((asked, others)) = OTHERS.get()
-                    && (*asked || ThreadState::current().depth.get() == 0)
-                {
+                let is_contained = ThreadState::current().depth.get() > 0;
+                if is_contained && !PANICS.is_on() {
+                    return;
+                }
+                if is_contained && log::has_file() {
+                    let place = info.location().map(ToString::to_string).unwrap_or_default();
+                    let words = info.payload_as_str().unwrap_or_default();
+                    return PANICS.write(format_args!("contained at {place}: {words}"));
+                }
+                if let Some(others) = OTHERS.get() {
                     let _off = CancelOff::for_call(ThreadState::current());
                     others(info);
                 }

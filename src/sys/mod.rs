@@ -39,6 +39,7 @@ pub mod stream;
 pub mod thread;
 pub mod thread_end;
 pub mod thread_state;
+pub mod timestamp;
 pub mod tipc;
 #[cfg(all(test, loom))]
 pub mod weakened_twin;

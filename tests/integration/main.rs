@@ -3,7 +3,7 @@
 //! They are one binary: the library is linked once, and tests that wait do so side by side. Most modules use the C interface.
 //! `tests/support` holds what they share. A test belongs to the module of its subject:
 //!
-//! - calls and their answers: `answers`, `bad_handles`, `context`, `monitor`, `poll`, `proxy`;
+//! - calls and their answers: `answers`, `bad_handles`, `context`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
 //! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
@@ -34,6 +34,7 @@ mod hostile_curve;
 mod hostile_tls;
 mod hostile_ws;
 mod limits;
+mod logged;
 #[cfg(target_os = "linux")]
 mod lost_descriptors;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -104,6 +104,12 @@ impl Socket {
         outcome(unsafe { zmq_connect(self.0, endpoint.as_ptr()) })
     }
 
+    pub fn unbind(self, endpoint: &str) {
+        let endpoint = CString::new(endpoint).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { zmq_unbind(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
+    }
+
     pub fn disconnect(self, endpoint: &str) {
         let endpoint = CString::new(endpoint).unwrap();
         // SAFETY: a string.

@@ -132,6 +132,11 @@ impl Connection {
         self.fd.as_raw_fd()
     }
 
+    /// Without its port.
+    pub fn peer_address(&self) -> String {
+        crate::transport::peer_address(self.fd.as_fd())
+    }
+
     /// On the I/O thread: sends published messages, after `control` frames, if the policy leaves it to this thread. `closing`:
     /// waits for a thread of the program that holds the half. `published`: the socket has published something, and nothing else
     /// has happened.

@@ -106,6 +106,7 @@ impl Connecting<'_> {
         if let Some(fd) = fd {
             self.events.closed(fd);
         }
+        self.events.attempt_failed(self.connecter.endpoint(), errno);
         let mut stop = ZMQ_RECONNECT_STOP_CONN_REFUSED;
         if self.closing {
             stop |= ZMQ_RECONNECT_STOP_AFTER_DISCONNECT;

@@ -13,12 +13,16 @@ use crate::session::letterbox::{Deferred, Flags};
 use crate::session::lifecycle::delivery_wait::DeliveryWait;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::timer;
+use crate::sys::log::{Level, Notice, Subsystem};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Before a stream is asked again that says that it takes nothing, though it has room, or has nothing, though it has; or for
 /// which there was no memory.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);
+
+static OVER_RATE: Notice = Notice::new(Subsystem::Limits, Level::Info);
+static SHORT: Notice = Notice::new(Subsystem::Memory, Level::Warn);
 
 /// The connection, and what the I/O thread remembers of it.
 pub struct DataPhase {
@@ -233,9 +237,18 @@ impl DataPhase {
             }
             Some(Received::Yield) => cx.again(),
             Some(Received::OverRate(pause_ms)) => {
+                if OVER_RATE.is_on() {
+                    let peer = self.connection.peer_address();
+                    OVER_RATE.write(format_args!(
+                        "a peer ({peer}) is over its rate: the rest waits in its stream"
+                    ));
+                }
                 cx.set_timer(timer::RATE, Duration::from_millis(pause_ms));
             }
-            Some(Received::NoMemory) => cx.set_timer(timer::REFUSED, REFUSED_PAUSE),
+            Some(Received::NoMemory) => {
+                SHORT.write(format_args!("a peer's messages wait: memory is short"));
+                cx.set_timer(timer::REFUSED, REFUSED_PAUSE);
+            }
             Some(Received::End) => {
                 if !self.control.is_empty() {
                     // Such as the answer to a closing frame. It is dropped if the stream does not take it.

@@ -25,7 +25,7 @@ use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::{Authenticators, Zap};
 use crate::session::monitor_events::event;
 use crate::session::remote::SessionRemote;
-use crate::sys::log::Notice;
+use crate::sys::log::{Level, Notice, Subsystem};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ impl Establishing<'_> {
     ) -> Progress {
         loop {
             let outcome = match handshaking.drive() {
-                Outcome::Ask(request) => self.ask(&request, handshaking, cx.now_ms()),
+                Outcome::Ask(request) => self.ask(&request, handshaking),
                 outcome => outcome,
             };
             match outcome {
@@ -112,14 +112,14 @@ impl Establishing<'_> {
     }
 
     /// Asks the authenticator about the peer.
-    fn ask(&self, request: &ZapRequest, handshaking: &mut Handshaking, now_ms: u64) -> Outcome {
+    fn ask(&self, request: &ZapRequest, handshaking: &mut Handshaking) -> Outcome {
         if let Some(trail) = &mut handshaking.trail {
             trail.ask(request);
         }
         let subject = handshaking.peer_subject();
         let properties = subject.map(|subject| Metadata::new([subject_property(subject)]));
         let asked = Zap::ask(self.authenticators, self.remote, request, properties);
-        let built_in = || self.protection.and_then(|protection| protection.answer(request, now_ms));
+        let built_in = || self.protection.and_then(|protection| protection.answer(request));
         match asked.map(|asked| {
             asked.or_else(|| built_in().map(|answer| Zap::built_in(answer, self.remote, self.guard.clone())))
         }) {
@@ -149,10 +149,10 @@ pub fn secured(
     peer_address: &str,
     now_ms: u64,
 ) -> Result<Config> {
-    static NOTICE: Notice = Notice::new();
+    static NOTICE: Notice = Notice::new(Subsystem::Security, Level::Error);
     let checked = protection.check_listener(peer_address).and_then(|()| protection.security(now_ms));
     let security = checked.map_err(|fault| {
-        NOTICE.complain(now_ms, format_args!("no connection for now: {fault}"));
+        NOTICE.complain(format_args!("no connection for now: {fault}"));
         events.kept_away(options, peer_address, &fault);
         fault.errno
     })?;

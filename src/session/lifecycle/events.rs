@@ -1,4 +1,4 @@
-//! What a session tells its socket's monitor and the audit trail, and under which endpoints.
+//! What a session tells its socket's monitor, the audit trail and the log, and under which endpoints.
 
 use crate::audit::{self, Record};
 use crate::engine::{Config, Failure, Peer};
@@ -10,7 +10,8 @@ use crate::session::lifecycle::handshaking::Handshaking;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::{SocketLink, trail};
-use crate::sys::log::Notice;
+use crate::sys::log::{Level, Notice, Subsystem};
+use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -20,11 +21,18 @@ pub struct SessionEvents {
     endpoints: Endpoints,
     /// What the audit trail has of the peer, once that is in.
     admitted: Option<Box<Record>>,
+    /// There is a connection of which no end was told.
+    is_open: bool,
 }
+
+static CONNECTED: Notice = Notice::new(Subsystem::Connection, Level::Info);
+static DISCONNECTED: Notice = Notice::new(Subsystem::Connection, Level::Info);
+static ATTEMPT_FAILED: Notice = Notice::new(Subsystem::Reconnect, Level::Info);
+static RETRIED: Notice = Notice::new(Subsystem::Reconnect, Level::Debug);
 
 impl SessionEvents {
     pub fn new(owner: Arc<SocketLink>, endpoints: Endpoints) -> SessionEvents {
-        SessionEvents { owner, endpoints, admitted: None }
+        SessionEvents { owner, endpoints, admitted: None, is_open: false }
     }
 
     pub fn endpoints(&self) -> &Endpoints {
@@ -42,8 +50,25 @@ impl SessionEvents {
 
     /// Another attempt to connect to `endpoint` is to come after this time.
     pub fn retried(&self, interval_ms: i32, endpoint: &str) {
+        RETRIED.write(format_args!("{endpoint} is tried again in {interval_ms} ms"));
         let endpoints = Endpoints::connecting(endpoint);
         self.owner.monitor.tell(event::CONNECT_RETRIED, u64::from(interval_ms.unsigned_abs()), &endpoints);
+    }
+
+    /// An attempt to connect to `endpoint` has failed.
+    pub fn attempt_failed(&self, endpoint: &str, errno: Errno) {
+        ATTEMPT_FAILED.write(format_args!("{endpoint} cannot be reached: {}", trail::shown(errno)));
+    }
+
+    /// A stream is connected.
+    pub fn connected(&self, fd: RawFd) {
+        CONNECTED.write(format_args!("connected to {}", self.peer()));
+        self.tell(event::CONNECTED, descriptor_value(fd));
+    }
+
+    /// There is a connection: messages may pass.
+    pub fn opened(&mut self) {
+        self.is_open = true;
     }
 
     /// A descriptor is closed that has not been a connection yet.
@@ -96,7 +121,8 @@ impl SessionEvents {
     }
 
     /// A connection has ended. `has_mechanism`: the peers had agreed on one.
-    pub fn connection_ended(&self, reason: Reason, has_mechanism: bool, fd: RawFd) {
+    pub fn connection_ended(&mut self, reason: Reason, has_mechanism: bool, fd: RawFd) {
+        self.closed_for(&words_of_end(reason));
         match reason {
             Reason::Protocol(failure) => {
                 if let Some(admitted) = &self.admitted {
@@ -112,16 +138,29 @@ impl SessionEvents {
     }
 
     /// The socket drops a peer that subscribes to too much. `fd`: of the connection.
-    pub fn cut_off(&self, errno: Errno, limit_bytes: i32, peer: &str, fd: Option<RawFd>, now_ms: u64) {
-        static NOTICE: Notice = Notice::new();
+    pub fn cut_off(&mut self, errno: Errno, limit_bytes: i32, peer: &str, fd: Option<RawFd>) {
+        static NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
         let line = format_args!(
             "a peer ({peer}) subscribes to more than {limit_bytes} bytes (ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE), or memory is short: it is cut off"
         );
-        NOTICE.write(now_ms, line);
+        NOTICE.write(line);
+        self.closed_for("it subscribes to too much");
         self.failed_without_detail(errno);
         if let Some(fd) = fd {
             self.tell(event::DISCONNECTED, descriptor_value(fd));
         }
+    }
+
+    /// Writes a line, if there was a connection.
+    fn closed_for(&mut self, why: &str) {
+        if std::mem::take(&mut self.is_open) {
+            DISCONNECTED.write(format_args!("disconnected from {}: {why}", self.peer()));
+        }
+    }
+
+    /// The peer, for people.
+    fn peer(&self) -> PeerName<'_> {
+        PeerName(&self.endpoints)
     }
 
     fn failed(&self, failure: Failure) {
@@ -137,5 +176,34 @@ impl SessionEvents {
 
     fn failed_without_detail(&self, errno: Errno) {
         self.tell(event::HANDSHAKE_FAILED_NO_DETAIL, errno.0.unsigned_abs().into());
+    }
+}
+
+impl Drop for SessionEvents {
+    fn drop(&mut self) {
+        self.closed_for("this side has closed it");
+    }
+}
+
+/// The peer of a connection, and where it has come to this side.
+struct PeerName<'a>(&'a Endpoints);
+
+impl fmt::Display for PeerName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Endpoints { local, remote, bound } = self.0;
+        let remote = if remote.is_empty() { "a peer" } else { remote };
+        if *bound { write!(f, "{remote} at {local}") } else { f.write_str(remote) }
+    }
+}
+
+/// Why a connection has ended, for people.
+fn words_of_end(reason: Reason) -> String {
+    match reason {
+        Reason::Stream(Errno::PIPE | Errno::CONNRESET) => "the peer has hung up".to_owned(),
+        Reason::Timeout => "the peer was silent for too long (heartbeat)".to_owned(),
+        Reason::Stream(_) | Reason::Own(_) | Reason::Protocol(_) => {
+            let (_, words) = handshake_trail::words(reason);
+            String::from_utf8_lossy(&words).into_owned()
+        }
     }
 }

@@ -167,7 +167,7 @@ fn of_connection(event: Event, config: &Config, endpoints: &Endpoints) -> Record
 }
 
 /// The number and the words for the end of a connection.
-fn words(reason: Reason) -> (i32, Vec<u8>) {
+pub fn words(reason: Reason) -> (i32, Vec<u8>) {
     match reason {
         Reason::Timeout => (Errno::TIMEDOUT.0, b"the handshake took too long".to_vec()),
         Reason::Stream(Errno::PIPE | Errno::CONNRESET) => {

@@ -14,7 +14,7 @@ use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
 use crate::session::trail;
 use crate::sys::lock::Lock;
-use crate::sys::log::Notice;
+use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::memory;
 use crate::sys::poll::{PollFd, poll};
 use crate::transport::{AcceptError, Accepted, Listener};
@@ -35,6 +35,9 @@ const RETRY_TIMER: u8 = 1;
 /// Memory that a handshake holds at most, as measured with all mechanisms, and with TLS below.
 const MAX_HANDSHAKE_BYTES: usize = 4096;
 const MAX_TLS_HANDSHAKE_BYTES: usize = 64 * 1024;
+
+static ACCEPTED: Notice = Notice::new(Subsystem::Connection, Level::Debug);
+static ACCEPT_FAILED: Notice = Notice::new(Subsystem::Connection, Level::Info);
 
 /// A listener as its socket knows it. Dropped without [`close`](Listening::close), it goes on.
 pub struct Listening {
@@ -160,6 +163,7 @@ impl Acceptor {
         for taken in 0..LISTENER_TURN_ACCEPTS {
             if memory::is_short() {
                 // A peer that waits to be accepted costs us nothing.
+                self.note_shortage();
                 self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
                 return cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
             }
@@ -181,6 +185,8 @@ impl Acceptor {
                 }
                 Err(error) => {
                     self.tell(event::ACCEPT_FAILED, error.errno());
+                    let (endpoint, why) = (&self.endpoints.local, trail::shown(error.errno()));
+                    ACCEPT_FAILED.write(format_args!("{endpoint} could not accept a peer: {why}"));
                     if let Some(pause) = self.pause_after(error) {
                         return cx.set_timer(RETRY_TIMER, pause);
                     }
@@ -210,8 +216,7 @@ impl Acceptor {
     fn welcome(&mut self, cx: &mut SourceContext<'_>, stream: Accepted) {
         let now_ms = cx.now_ms();
         let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
-        if self.protection.as_ref().is_some_and(|protection| !protection.admits(&stream.peer_address, now_ms))
-        {
+        if self.protection.as_ref().is_some_and(|protection| !protection.admits(&stream.peer_address)) {
             trail::tell_kept_out(&self.owner, &self.options, &endpoints, &stream.peer_address);
             return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
         }
@@ -222,7 +227,7 @@ impl Acceptor {
         let counted = match self.count(&stream.peer_address) {
             Ok(counted) => counted,
             Err(full) => {
-                self.note_full(full, now_ms);
+                self.note_full(full);
                 trail::tell_full(&self.owner, &self.options, &endpoints, (&stream.peer_address, full));
                 return self.tell(event::ACCEPT_FAILED, Errno::NOBUFS);
             }
@@ -232,10 +237,11 @@ impl Acceptor {
         }
         let fd = descriptor_value(stream.fd.as_raw_fd());
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
+        ACCEPTED.write(format_args!("{} has accepted {}", endpoints.local, stream.peer));
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
         let shared = Arc::new(SessionRemote::default());
-        let tickets = self.begin_handshake(&context, &shared, &stream, now_ms);
+        let tickets = self.begin_handshake(&context, &shared, &stream);
         let arrival = Arrival { stream, tickets, counted };
         let mut sessions = self.shared.sessions.lock();
         if sessions.len() >= self.tidy_at {
@@ -270,22 +276,21 @@ impl Acceptor {
         self.admission.as_ref().map(|admission| admission.admit(peer_address)).transpose()
     }
 
-    fn note_full(&self, full: Full, now_ms: u64) {
-        static NOTICE: Notice = Notice::new();
+    fn note_full(&self, full: Full) {
+        static NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
         let endpoint = &self.endpoints.local;
-        NOTICE.write(now_ms, format_args!("{endpoint} closes connections as they come: {full}"));
+        NOTICE.write(format_args!("{endpoint} closes connections as they come: {full}"));
+    }
+
+    fn note_shortage(&self) {
+        static NOTICE: Notice = Notice::new(Subsystem::Memory, Level::Warn);
+        NOTICE.write(format_args!("{} accepts no peers: memory is short", self.endpoints.local));
     }
 
     /// Counts a handshake that is about to begin, and tells others to make room for it.
-    fn begin_handshake(
-        &self,
-        context: &Context,
-        shared: &Arc<SessionRemote>,
-        stream: &Accepted,
-        now_ms: u64,
-    ) -> Tickets {
-        static NOTICE: Notice = Notice::new();
-        static ENDPOINTS_NOTICE: Notice = Notice::new();
+    fn begin_handshake(&self, context: &Context, shared: &Arc<SessionRemote>, stream: &Accepted) -> Tickets {
+        static NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
+        static ENDPOINTS_NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
         let bytes = if stream.layers.tls.is_some() { MAX_TLS_HANDSHAKE_BYTES } else { MAX_HANDSHAKE_BYTES };
         let limit = context.options().max_handshakes_size;
         let weak: Weak<SessionRemote> = Arc::downgrade(shared);
@@ -293,19 +298,16 @@ impl Acceptor {
         let (of_endpoint, stopped) = bounded.unwrap_or_default();
         if stopped > 0 {
             let endpoint = &self.endpoints.local;
-            ENDPOINTS_NOTICE.write(
-                now_ms,
-                format_args!(
-                    "{endpoint} has too many handshakes (limits: handshakes_under_way): the oldest end"
-                ),
-            );
+            ENDPOINTS_NOTICE.write(format_args!(
+                "{endpoint} has too many handshakes (limits: handshakes_under_way): the oldest end"
+            ));
         }
         let (ticket, stopped) = context.handshakes().begin(bytes, usize::try_from(limit).unwrap_or(0), weak);
         if stopped > 0 {
             let line = format_args!(
                 "handshakes hold more than {limit} bytes (ZMQ_FERRO_MAX_HANDSHAKES_SIZE): the oldest end unfinished"
             );
-            NOTICE.write(now_ms, line);
+            NOTICE.write(line);
         }
         [Some(ticket), of_endpoint]
     }

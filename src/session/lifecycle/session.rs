@@ -196,7 +196,7 @@ impl Session {
             Next::Connected { fd, watched, endpoints, peer_address } => {
                 self.events.set_endpoints(endpoints);
                 self.peer_address = peer_address;
-                self.events.tell(event::CONNECTED, descriptor_value(fd.as_raw_fd()));
+                self.events.connected(fd.as_raw_fd());
                 self.begin_handshake(cx, fd, watched);
             }
             Next::Failed => self.stage = Stage::Waiting,
@@ -358,6 +358,7 @@ impl Session {
     /// From here on threads of the program may use the connection, too.
     fn begin_data_phase(&mut self, cx: &mut SourceContext<'_>, connection: Arc<Connection>) {
         self.remote.publish(connection, &self.socket.owner);
+        self.events.opened();
         if let Some(connecter) = &mut self.connecter {
             connecter.established();
         }
@@ -395,9 +396,7 @@ impl Session {
 
     /// The stream has ended, in any stage.
     fn disconnected(&mut self, cx: &mut SourceContext<'_>, reason: Reason) {
-        for id in timer::OF_A_CONNECTION {
-            cx.cancel_timer(id);
-        }
+        timer::cancel_those_of_a_connection(cx);
         let mut for_good = false;
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
@@ -481,7 +480,7 @@ impl Session {
         if let Some(errno) = self.pipe.refusal() {
             let fd = self.connection().map(Connection::raw_fd);
             let limit = self.socket.options.max_subscriptions_size;
-            self.events.cut_off(errno, limit, &self.peer_address, fd, cx.now_ms());
+            self.events.cut_off(errno, limit, &self.peer_address, fd);
             return cx.finish();
         }
         self.pipe.close();
@@ -571,9 +570,7 @@ impl Source for Session {
     }
 
     fn panicked(&mut self, cx: &mut SourceContext<'_>) -> bool {
-        for id in timer::OF_A_CONNECTION {
-            cx.cancel_timer(id);
-        }
+        timer::cancel_those_of_a_connection(cx);
         let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Connected(data_phase) => Some(data_phase.connection().raw_fd()),
             Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),

@@ -15,8 +15,14 @@ pub const DELIVERY: u8 = 9;
 pub const RATE: u8 = 10;
 
 /// Those that end with a connection.
-pub const OF_A_CONNECTION: [u8; 8] =
-    [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED, DELIVERY, RATE];
+const OF_A_CONNECTION: [u8; 8] = [HANDSHAKE, HEARTBEAT, CONNECT, LOOK, COALESCING, REFUSED, DELIVERY, RATE];
+
+/// A connection has ended.
+pub fn cancel_those_of_a_connection(cx: &mut SourceContext<'_>) {
+    for id in OF_A_CONNECTION {
+        cx.cancel_timer(id);
+    }
+}
 
 /// The socket has closed its end: the source goes on for `linger_ms` milliseconds (`ZMQ_LINGER`) to send what is left, for ever
 /// below 0. `false`: it ends at once.

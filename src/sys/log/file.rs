@@ -1,0 +1,117 @@
+//! The file of the log: for its user alone, appended to by whole lines, and followed when it is moved.
+
+use crate::sys::cancel::CancelOff;
+use crate::sys::thread_state::ThreadState;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Only the user that runs the program may read what is written.
+const MODE: u32 = 0o600;
+
+/// An open file, and which one it is.
+#[derive(Debug)]
+pub struct LogFile {
+    file: File,
+    /// `None` for a pipe or a terminal, which are never moved.
+    id: Option<(u64, u64)>,
+}
+
+impl LogFile {
+    /// Opens the file, and makes it where there is none. A symbolic link is refused (`ELOOP`): where others may write to the folder,
+    /// it could lead anywhere. A pipe without a reader is an error and not a wait (`ENXIO`). Other errors: those of open(2).
+    pub fn open(path: &Path) -> io::Result<LogFile> {
+        let _off = CancelOff::for_call(ThreadState::current());
+        let flags = libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(MODE).custom_flags(flags);
+        let file = options.open(path)?;
+        let metadata = file.metadata()?;
+        Ok(LogFile { file, id: metadata.is_file().then(|| id(&metadata)) })
+    }
+
+    /// The file that is at the path now, opened anew if this one was moved away or removed. Where that cannot be, this one serves
+    /// on.
+    pub fn followed(self: &Arc<Self>, path: &Path) -> Arc<LogFile> {
+        let there = path.symlink_metadata().ok().map(|metadata| id(&metadata));
+        if self.id.is_none() || self.id == there {
+            return Arc::clone(self);
+        }
+        LogFile::open(path).map_or_else(|_| Arc::clone(self), Arc::new)
+    }
+
+    /// Appends a line in one write, which the system does not mix with those of other processes. A pipe that has no room, and a disk
+    /// that is full, get nothing, or a part: no thread waits for them.
+    pub fn append(&self, line: &[u8]) {
+        let _off = CancelOff::for_call(ThreadState::current());
+        let _ = (&self.file).write(line);
+    }
+}
+
+fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("ferrozmq-log-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_file_is_for_its_user_alone_and_appended_to() {
+        let folder = folder("append");
+        let path = folder.join("log");
+        LogFile::open(&path).unwrap().append(b"one\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        LogFile::open(&path).unwrap().append(b"two\n");
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_link_a_folder_and_a_pipe_without_a_reader_are_refused() {
+        let folder = folder("refused");
+        let (link, target) = (folder.join("link"), folder.join("target"));
+        symlink(&target, &link).unwrap();
+        let refused = |path: &Path| LogFile::open(path).unwrap_err().raw_os_error();
+        assert_eq!(refused(&link), Some(libc::ELOOP));
+        assert!(!target.exists());
+        assert_eq!(refused(&folder), Some(libc::EISDIR));
+        assert_eq!(refused(&folder.join("none/log")), Some(libc::ENOENT));
+        let fifo = std::ffi::CString::new(folder.join("fifo").to_str().unwrap()).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+        assert_eq!(refused(&folder.join("fifo")), Some(libc::ENXIO));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_made_anew_and_one_that_cannot_be_serves_on() {
+        let folder = folder("moved");
+        let path = folder.join("log");
+        let first = Arc::new(LogFile::open(&path).unwrap());
+        assert!(Arc::ptr_eq(&first.followed(&path), &first));
+        fs::rename(&path, folder.join("log.1")).unwrap();
+        let second = first.followed(&path);
+        second.append(b"second\n");
+        assert_eq!(fs::read(&path).unwrap(), b"second\n");
+        fs::remove_file(&path).unwrap();
+        symlink(folder.join("log.1"), &path).unwrap();
+        assert!(Arc::ptr_eq(&second.followed(&path), &second), "a link is not followed");
+        let full = Arc::new(LogFile::open(Path::new("/dev/full")).unwrap());
+        full.append(b"line\n");
+        assert!(Arc::ptr_eq(&full.followed(Path::new("/none")), &full));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,185 @@
+//! The log: a line for each event that the program asks for, on stderr or in a file (`FERROZMQ_LOG`, `FERROZMQ_LOG_FILE`).
+//!
+//! | file | what |
+//! |---|---|
+//! | `filter` | levels and subsystems, and the text that stands for them; pure |
+//! | `notice` | lines of one kind, and the number of those left out |
+//! | `line` | a line as text; pure |
+//! | `file` | the file: opened, followed when it is moved |
+//!
+//! Laws: nothing is written that was not asked for, but for complaints about what was asked for in vain. No line is about a
+//! message. A thread that writes a line never waits for the place where it goes: a line for which there is no room is left out.
+
+mod file;
+mod filter;
+mod line;
+mod notice;
+
+pub use filter::{Filter, Level, Subsystem};
+pub use line::is_hidden;
+pub use notice::Notice;
+
+use super::cancel::CancelOff;
+use super::environment;
+use super::fork::PerProcess;
+use super::lock::Lock;
+use super::poll::{PollFd, poll};
+use super::thread_state::ThreadState;
+use file::LogFile;
+use std::fmt;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Name of an environment variable: what is logged.
+pub const LOG: &str = "FERROZMQ_LOG";
+/// Name of an environment variable: the file that lines go to.
+pub const LOG_FILE: &str = "FERROZMQ_LOG_FILE";
+
+/// Says in [`FILTER`] that the environment was looked at.
+const LOOKED: u64 = 1 << 63;
+/// Says in [`FILTER`] that the environment has its say, and nothing else has.
+const BY_ENVIRONMENT: u64 = 1 << 62;
+
+/// The bits of the [`Filter`], and above them what is known of the environment. Written by the thread that looks first, and where a
+/// security file is read. Any thread reads it. A late read loses a line at the moment of change, so Relaxed.
+static FILTER: AtomicU64 = AtomicU64::new(0);
+/// Set once. A forked child goes on with it.
+static PATH: OnceLock<PathBuf> = OnceLock::new();
+
+/// What a line is about, and how much it matters.
+pub type About = (Subsystem, Level);
+
+/// Where lines go to in this process, if that is a file.
+#[derive(Default)]
+struct Output {
+    file: Lock<Option<Arc<LogFile>>>,
+    /// That it cannot be opened was told. Any thread sets and reads it; it orders nothing, so Relaxed.
+    told: AtomicBool,
+}
+
+/// Whether lines of a subsystem and a level are written. One load, but for the first time in a process.
+#[inline]
+pub fn is_on(subsystem: Subsystem, level: Level) -> bool {
+    filter().lets(subsystem, level)
+}
+
+/// Writes a line, asked for or not: something that was asked for cannot be done. It goes to stderr, and to the file as well where
+/// there is one.
+pub fn complain(about: About, line: fmt::Arguments<'_>) {
+    filter();
+    tell_anyway(about, line);
+}
+
+/// Takes over what a security file says of the log. What the environment says wins. The first file of lines that is named stays the
+/// process's: `false` where that is another one.
+pub fn configure(filter: Filter, path: Option<&Path>) -> bool {
+    let known = FILTER.load(Ordering::Relaxed);
+    let known = if known & LOOKED == 0 { look() } else { known };
+    if known & BY_ENVIRONMENT == 0 {
+        FILTER.store(LOOKED | u64::from(filter.bits()), Ordering::Relaxed);
+    }
+    path.is_none_or(|path| PATH.get_or_init(|| absolute(path)) == &absolute(path))
+}
+
+#[inline]
+fn filter() -> Filter {
+    let known = FILTER.load(Ordering::Relaxed);
+    let known = if known & LOOKED == 0 { look() } else { known };
+    // The filter's own bits.
+    Filter::of_bits(u32::try_from(known & u64::from(u32::MAX)).unwrap_or(0))
+}
+
+/// Looks at the environment, once in a process.
+#[cold]
+fn look() -> u64 {
+    static ONCE: OnceLock<u64> = OnceLock::new();
+    *ONCE.get_or_init(|| {
+        // A program with more rights than its caller may be asked for lines on the caller's stderr, and for no file.
+        let text = std::env::var_os(LOG).filter(|text| !text.is_empty());
+        let (filter, complaint) =
+            text.as_ref().map(|text| Filter::parse(&text.to_string_lossy())).unwrap_or_default();
+        if let Some(path) = environment::variable(LOG_FILE).filter(|path| !path.is_empty()) {
+            let _ = PATH.set(absolute(Path::new(&path)));
+        }
+        let known = LOOKED | if text.is_some() { BY_ENVIRONMENT } else { 0 } | u64::from(filter.bits());
+        FILTER.store(known, Ordering::Relaxed);
+        if let Some(complaint) = complaint {
+            tell_anyway((Subsystem::Stats, Level::Error), format_args!("{LOG}: {complaint}"));
+        }
+        known
+    })
+}
+
+/// The program may change its directory.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Milliseconds since the first line.
+fn now_ms() -> u64 {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(BEGAN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes a line to the file, or to stderr where there is none.
+fn tell(about: About, text: fmt::Arguments<'_>) {
+    if !to_file(about, text) {
+        to_stderr(text);
+    }
+}
+
+/// Writes a line to stderr, and to the file as well.
+fn tell_anyway(about: About, text: fmt::Arguments<'_>) {
+    to_file(about, text);
+    to_stderr(text);
+}
+
+/// Whether lines go to a file.
+pub fn has_file() -> bool {
+    filter();
+    PATH.get().is_some()
+}
+
+/// Writes a line to the file alone, if there is one; whether it could.
+fn to_file(about: About, text: fmt::Arguments<'_>) -> bool {
+    static OUTPUT: PerProcess<Output> = PerProcess::new();
+    let Some(path) = PATH.get() else { return false };
+    let output = OUTPUT.find_or_make(Output::default);
+    // No lock is held over a system call: a thread may be stuck in one.
+    let known = output.file.lock().clone();
+    let opened = match &known {
+        Some(file) => Ok(file.followed(path)),
+        None => LogFile::open(path).map(Arc::new),
+    };
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) => {
+            if !output.told.swap(true, Ordering::Relaxed) {
+                to_stderr(format_args!("{LOG_FILE}={}: {error}: lines go to stderr", path.display()));
+            }
+            return false;
+        }
+    };
+    if known.is_none_or(|known| !Arc::ptr_eq(&known, &file)) {
+        *output.file.lock() = Some(Arc::clone(&file));
+    }
+    file.append(line::in_file(SystemTime::now(), std::process::id(), about, text).as_bytes());
+    true
+}
+
+/// Writes a line to stderr, if that has room for it: I/O threads write lines too, and a full pipe without a reader would hold them
+/// up for ever.
+fn to_stderr(text: fmt::Arguments<'_>) {
+    let _off = CancelOff::for_call(ThreadState::current());
+    let mut stderr = std::io::stderr();
+    let mut fds = [PollFd { fd: stderr.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
+    if poll(&mut fds, Some(Duration::ZERO)) != Ok(1) {
+        return;
+    }
+    // One piece, which is within the room that was found. An error of stderr has no other place to be reported.
+    let _ = stderr.write_all(line::on_stderr(text).as_bytes());
+}
