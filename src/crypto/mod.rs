@@ -13,6 +13,9 @@
 //! | `password` | hashed passwords: Argon2id |
 //! | `poly1305` | the authenticator |
 //! | `sums` | the authenticators of several texts, computed between the rounds of the key stream |
+//! | `kem` | X-Wing and ML-KEM-1024, for QZMQ: [`KemSecret`], [`KemPublic`] |
+//! | `aead` | AES-256-GCM and ChaCha20-Poly1305, for QZMQ's boxes and records: [`AeadKey`] |
+//! | `hkdf` | the hash functions of QZMQ and its key derivation: [`Digest`], [`DerivationKey`] |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
 //! X25519 comes from graviola, or from x25519-dalek where the processor is not one for graviola. The boxes of cookies come from
@@ -20,11 +23,19 @@
 //! block by block and derive the XSalsa20 subkey anew for each message. For a small message that takes several times
 //! as long. Tests compare the cipher with crypto_box, which has been reviewed by more people.
 //!
+//! What QZMQ uses comes with the feature `qzmq`, from libcrux, ring and hkdf. [docs/qzmq.md](../../docs/qzmq.md) says why.
+//!
 //! No code here branches on, or indexes by, secret bytes. Keys are wiped when dropped.
 
+#[cfg(feature = "qzmq")]
+pub mod aead;
 pub mod boxes;
 pub mod digest;
 pub mod fingerprint;
+#[cfg(feature = "qzmq")]
+pub mod hkdf;
+#[cfg(feature = "qzmq")]
+pub mod kem;
 pub mod keys;
 pub mod password;
 mod poly1305;
@@ -38,8 +49,14 @@ mod x25519;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "qzmq")]
+pub use aead::{AeadKey, AeadSuite};
 pub use boxes::{NONCE_BYTES, SealKey, SharedKey};
 pub use fingerprint::fingerprint;
+#[cfg(feature = "qzmq")]
+pub use hkdf::{DerivationKey, Digest, HashSuite};
+#[cfg(feature = "qzmq")]
+pub use kem::{KemPublic, KemSecret, KemSuite};
 pub use keys::{KEY_BYTES, PublicKey, SecretKey};
 pub use stream::{BoxStream, Sealed};
 
