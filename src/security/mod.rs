@@ -12,6 +12,7 @@
 //! | `reload` | files that are looked at again when they are needed |
 //! | `rules` | the decision for one endpoint, pure |
 //! | `authenticator` | the answer about one peer, pure |
+//! | `key_changes` | keys that have come and gone since an endpoint was last looked at |
 //! | `protection` | what an endpoint's handshakes get, from the files as they are then |
 //!
 //! A mistake is loud and closed: `zmq_bind` and `zmq_connect` fail, and handshakes do. None falls back to NULL.
@@ -22,6 +23,7 @@ pub mod authenticator;
 pub mod certificate;
 pub mod fault;
 pub mod file;
+pub mod key_changes;
 pub mod passwords;
 pub mod protection;
 mod reader;

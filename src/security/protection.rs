@@ -8,6 +8,7 @@ use super::authenticator::{self, Answer, Clients};
 use super::certificate::Certificate;
 use super::fault::Fault;
 use super::file::{Allow, Limits, LogSettings, Place, Policy, Side};
+use super::key_changes;
 use super::passwords::{Users, read_password};
 use super::reload::Watched;
 use super::rules::{Scene, Terms, Verdict, decide, wildcard};
@@ -69,6 +70,8 @@ pub struct Protection {
     /// The place was not known when the endpoint was decided about.
     is_open: bool,
     served: Lock<Option<Served>>,
+    /// For the audit trail.
+    told: Lock<key_changes::Keys>,
 }
 
 /// A server's keys, and the certificates that they came from.
@@ -109,11 +112,12 @@ impl SecurityFile {
             limits: terms.settings.limits,
             is_open: terms.is_open,
             served: Lock::default(),
+            told: Lock::default(),
             scene: scene.clone(),
         };
         protection.keys(&terms)?;
         match (terms.side, terms.mechanism) {
-            (Side::Server, Mechanism::Curve) => drop(self.clients(&terms)?),
+            (Side::Server, Mechanism::Curve) => protection.told.lock().let_in(&self.clients(&terms)?),
             (Side::Server, Mechanism::Plain) => drop(self.users(&terms)?),
             _ => {}
         }
@@ -298,13 +302,20 @@ impl Protection {
         let terms = self.terms(&policy)?;
         Ok(Some(match (terms.mechanism, request.mechanism) {
             (Mechanism::Curve, "CURVE") => {
-                Answer::Now(authenticator::curve(request, &self.file.clients(&terms)?))
+                let clients = self.file.clients(&terms)?;
+                self.told.lock().let_in(&clients);
+                Answer::Now(authenticator::curve(request, &clients))
             }
             (Mechanism::Plain, "PLAIN") => authenticator::plain(request, &*self.file.users(&terms)?),
             (Mechanism::Null, "NULL") => return Ok(None),
             // The policy has changed since the handshake began.
             _ => Answer::Now(authenticator::refuse(ZapStatus::TemporaryError)),
         }))
+    }
+
+    /// The keys that have come and gone since this was last called, as far as a handshake has met with that.
+    pub fn take_key_news(&self) -> key_changes::News {
+        self.told.lock().take_news()
     }
 
     /// Whether a peer may connect now, by its address as the authenticator is told it. Where the file is at fault none may.
@@ -397,6 +408,8 @@ impl Protection {
                 Fault::mistake(&self.file.path, terms.rule, "there are too many server keys", "take some out")
             })?;
         }
+        let fingerprints = from.iter().map(|certificate| certificate.fingerprint()).collect();
+        self.told.lock().serve(fingerprints);
         Ok(Arc::clone(&served.insert(Served { from, keys }).keys))
     }
 

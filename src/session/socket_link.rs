@@ -6,6 +6,7 @@ use crate::session::SessionHandle;
 use crate::session::connection::send_rate::SendRate;
 use crate::session::connections::Connections;
 use crate::session::lifecycle::ban_list::BanList;
+use crate::session::lifecycle::turned_away::TurnedAway;
 use crate::session::monitor_events::Monitor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -30,6 +31,7 @@ pub struct SocketLink {
     /// Where threads that wait for the socket may look for themselves.
     pub connections: Connections,
     pub ban_list: BanList,
+    pub turned_away: TurnedAway,
     pub fallbacks: Fallbacks,
     pub send_rate: Arc<SendRate>,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
@@ -44,6 +46,7 @@ impl SocketLink {
             monitor: Monitor::default(),
             connections: Connections::default(),
             ban_list: BanList::default(),
+            turned_away: TurnedAway::default(),
             fallbacks: Fallbacks::default(),
             send_rate: Arc::default(),
             linger_ms: AtomicI32::new(linger_ms),

@@ -7,10 +7,12 @@ use crate::audit::{self, Direction, Event, Outcome, Record};
 use crate::crypto::{KEY_BYTES, fingerprint};
 use crate::errno::{Errno, Result};
 use crate::options::{Mechanism, SocketOptions};
-use crate::security::Fault;
+use crate::security::key_changes::{KeyChange, News, Whose};
 use crate::session::SocketLink;
+use crate::session::lifecycle::turned_away::{Kind, MAX_RECORDS};
 use crate::session::monitor_events::{Endpoints, event};
 use crate::sys::log::{self, Level, Notice, Subsystem};
+use std::fmt::Display;
 
 /// Whether a record would be heard.
 pub fn is_wanted(owner: &SocketLink) -> bool {
@@ -105,48 +107,77 @@ pub fn tell_key_change(
     });
 }
 
-/// A connection of an address that is refused for a while was closed as soon as it was accepted.
-pub fn tell_ban(owner: &SocketLink, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) {
-    tell(owner, endpoints, || Record {
-        reason: b"too many failed handshakes".to_vec(),
-        ..of_turned_away(Event::Ban, options, endpoints, peer_address)
-    });
+/// Keys that have come and gone with the files that the security file names.
+pub fn tell_key_news(owner: &SocketLink, options: &SocketOptions, endpoint: &str, news: News) {
+    let endpoints = Endpoints { bound: true, ..Endpoints::both(endpoint) };
+    for KeyChange { added, whose, key, name } in news.changes {
+        let event = if added { Event::KeyAdded } else { Event::KeyWithdrawn };
+        let reason = match (whose, &key) {
+            (Whose::Server, _) => "a key of the server, by the security file",
+            (Whose::Client, Some(_)) => "a key of a client, by the security file",
+            (Whose::Client, None) => "any key of a client, by the security file",
+        };
+        tell(owner, &endpoints, || Record {
+            outcome: Some(Outcome::Ok),
+            endpoint: endpoint.to_owned(),
+            mechanism: Some(name_of(Mechanism::Curve)),
+            key,
+            user: name.into_bytes(),
+            reason: reason.as_bytes().to_vec(),
+            ..of_socket(event, options)
+        });
+    }
+    if news.left_out > 0 {
+        tell(owner, &endpoints, || Record {
+            endpoint: endpoint.to_owned(),
+            lost: Some(news.left_out),
+            reason: b"keys that have come or gone by the security file: too many at once".to_vec(),
+            ..Record::new(Event::Gap)
+        });
+    }
 }
 
-/// A connection was closed as soon as it was accepted, since the security file keeps its address out.
-pub fn tell_kept_out(owner: &SocketLink, options: &SocketOptions, endpoints: &Endpoints, peer_address: &str) {
-    tell(owner, endpoints, || Record {
-        reason: b"the security file keeps this address out".to_vec(),
-        ..of_turned_away(Event::Denial, options, endpoints, peer_address)
-    });
-}
-
-/// A connection was closed as soon as it was accepted, since a limit of its endpoint was reached.
-pub fn tell_full(
-    owner: &SocketLink,
-    options: &SocketOptions,
+/// A connection is closed before its handshake; `errno` and `reason` say why. One of too many is only counted: `true` then, and
+/// [`tell_left_out`] is due a second later.
+pub fn tell_turned_away(
+    (owner, options): (&SocketLink, &SocketOptions),
     endpoints: &Endpoints,
-    (peer_address, reason): (&str, impl std::fmt::Display),
-) {
+    (kind, peer_address): (Kind, &str),
+    (errno, reason): (Errno, &dyn Display),
+    now_ms: u64,
+) -> bool {
+    if !is_wanted(owner) {
+        return false;
+    }
+    tell_left_out(owner, endpoints, now_ms, false);
+    if !owner.turned_away.admit(kind, now_ms) {
+        return true;
+    }
+    let event = if kind == Kind::Ban { Event::Ban } else { Event::Denial };
     tell(owner, endpoints, || Record {
         reason: reason.to_string().into_bytes(),
-        status: Some(Errno::NOBUFS.0.unsigned_abs()),
-        ..of_turned_away(Event::Denial, options, endpoints, peer_address)
+        status: Some(errno.0.unsigned_abs()),
+        ..of_turned_away(event, options, endpoints, peer_address)
     });
+    false
 }
 
-/// A connection was closed before its handshake, since the security file does not let it be or is at fault.
-pub fn tell_fault(
-    owner: &SocketLink,
-    options: &SocketOptions,
-    endpoints: &Endpoints,
-    (peer_address, fault): (&str, &Fault),
-) {
-    tell(owner, endpoints, || Record {
-        reason: fault.to_string().into_bytes(),
-        status: Some(fault.errno.0.unsigned_abs()),
-        ..of_turned_away(Event::Denial, options, endpoints, peer_address)
-    });
+/// Tells how many connections were turned away without a record, once their second is over; `ends`: of any second.
+pub fn tell_left_out(owner: &SocketLink, endpoints: &Endpoints, now_ms: u64, ends: bool) {
+    for (kind, number) in owner.turned_away.take_left_out(now_ms, ends) {
+        let which = match kind {
+            Kind::Ban => "connections of refused addresses",
+            Kind::Network => "connections of addresses that the security file keeps out",
+            Kind::Full => "connections over a limit",
+            Kind::Fault => "connections while the security file is at fault",
+        };
+        tell(owner, endpoints, || Record {
+            endpoint: endpoints.identifier().to_owned(),
+            lost: Some(number),
+            reason: format!("{which}: more than {MAX_RECORDS} in a second").into_bytes(),
+            ..Record::new(Event::Gap)
+        });
+    }
 }
 
 fn of_turned_away(
@@ -161,7 +192,6 @@ fn of_turned_away(
         endpoint: endpoints.identifier().to_owned(),
         peer: peer_address.to_owned(),
         port: port_of(&endpoints.remote),
-        status: Some(Errno::ACCES.0.unsigned_abs()),
         ..of_socket(event, options)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::protection::Refusal;
 use super::state::Socket;
-use super::{inproc, protection};
+use super::{inproc, options, protection};
 use crate::audit::Event;
 use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
@@ -55,7 +55,9 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
         }
     };
     socket.last_endpoint = listener.last_endpoint().to_string();
-    let listening = session::listen(&io_thread, session_context(socket, protection), listener);
+    let session_context = session_context(socket, protection);
+    tell_keys(socket, &session_context, &socket.last_endpoint.clone());
+    let listening = session::listen(&io_thread, session_context, listener);
     // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
     let uri = if scheme == Scheme::Tipc { endpoint } else { &socket.last_endpoint }.to_string();
     socket.endpoints.add_bound(uri, listening);
@@ -136,6 +138,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
         (Some(ours), Some(theirs))
     };
     let session_context = session_context(socket, protection);
+    tell_keys(socket, &session_context, &last_endpoint);
     let pipe = ours.map(|pipe| socket.attach(pipe, Origin::Connected));
     let session = session::connect(&io_thread, session_context, plan, theirs, routing_id);
     socket.last_endpoint = last_endpoint;
@@ -216,6 +219,14 @@ fn forget_endpoint(socket: &mut Socket, endpoint: &str) -> Result<()> {
         entry.terminate();
     }
     Ok(())
+}
+
+/// The audit trail has the keys by which a CURVE server is known from now on.
+fn tell_keys(socket: &mut Socket, session_context: &SessionContext, endpoint: &str) {
+    options::tell_own_key(socket, endpoint);
+    if let Some(protection) = &session_context.protection {
+        trail::tell_key_news(&socket.owner, &socket.options, endpoint, protection.take_key_news());
+    }
 }
 
 fn session_context(socket: &mut Socket, protection: Option<Arc<Protection>>) -> SessionContext {

@@ -12,6 +12,8 @@ pub struct Keys {
     ring: Arc<KeyRing>,
     /// Made for the present value of `ZMQ_CURVE_SECRETKEY` when first needed.
     server: Option<Arc<ServerKeys>>,
+    /// The own key is new, and was not told of yet.
+    is_new: bool,
 }
 
 impl Keys {
@@ -40,9 +42,18 @@ impl Keys {
         Security::new(options, || self.server(options))
     }
 
+    /// The own key, where it counts since this was last called.
+    pub fn take_new_own(&mut self, options: &SocketOptions) -> Option<PublicKey> {
+        let is_new = std::mem::take(&mut self.is_new);
+        is_new.then(|| SecretKey::from_bytes(&options.curve_secret_key).public())
+    }
+
     fn server(&mut self, options: &SocketOptions) -> Arc<ServerKeys> {
-        let ring = &self.ring;
-        let make = || Arc::new(ring.serve(SecretKey::from_bytes(&options.curve_secret_key)));
+        let (ring, is_new) = (&self.ring, &mut self.is_new);
+        let make = || {
+            *is_new = true;
+            Arc::new(ring.serve(SecretKey::from_bytes(&options.curve_secret_key)))
+        };
         Arc::clone(self.server.get_or_insert_with(make))
     }
 }
@@ -68,7 +79,12 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &keys.server(&options)));
         options.set(ZMQ_CURVE_SECRETKEY, &[2; 32]).unwrap();
         keys.secret_changed();
+        assert!(keys.take_new_own(&options).is_some());
         assert!(!Arc::ptr_eq(&first, &keys.server(&options)));
+        let own = *SecretKey::from_bytes(&[2; 32]).public().as_bytes();
+        assert!(keys.take_new_own(&options) == Some(PublicKey(own)), "it counts from the bind on");
+        keys.server(&options);
+        assert!(keys.take_new_own(&options).is_none(), "told once");
     }
 
     #[test]

@@ -57,10 +57,19 @@ fn change_keys(socket: &mut Socket, event: Event, value: &[u8]) -> Result<()> {
         Event::KeyAdded => socket.keys.add(value),
         _ => socket.keys.withdraw(value, &socket.options),
     };
+    tell_own_key(socket, &socket.last_endpoint.clone());
     let place = (event, socket.last_endpoint.as_str());
     let public = outcome.as_ref().map(PublicKey::as_bytes).map_err(|errno| *errno);
     trail::tell_key_change(&socket.owner, &socket.options, place, public);
     outcome.map(drop)
+}
+
+/// The audit trail has the key of `ZMQ_CURVE_SECRETKEY`, once it counts.
+pub(super) fn tell_own_key(socket: &mut Socket, endpoint: &str) {
+    if let Some(own) = socket.keys.take_new_own(&socket.options) {
+        let place = (Event::KeyAdded, endpoint);
+        trail::tell_key_change(&socket.owner, &socket.options, place, Ok(own.as_bytes()));
+    }
 }
 
 /// Writes an option's value to `out` and says how many bytes it took.

@@ -22,6 +22,7 @@
 mod support;
 
 mod answers;
+mod audited;
 mod bad_handles;
 mod context;
 mod datagrams;

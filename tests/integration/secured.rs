@@ -15,7 +15,7 @@ use zmq::z85;
 
 /// A folder with keys and a security file.
 pub struct Setup {
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 impl Setup {
@@ -35,14 +35,14 @@ impl Setup {
     }
 
     /// A server and a client with a key, each from its file.
-    fn curve() -> Setup {
+    pub fn curve() -> Setup {
         Setup::new(
             "[default]\nserver_key = \"server.key_secret\"\nclient_key = \"alice.key_secret\"\n\
              server_public = \"server.key\"\nallow = { folder = \"allowed\" }\n",
         )
     }
 
-    fn let_in(&self, name: &str) {
+    pub fn let_in(&self, name: &str) {
         let file = format!("{name}.key");
         fs::copy(self.folder.join(&file), self.folder.join("allowed").join(file)).unwrap();
     }
@@ -71,7 +71,7 @@ impl Drop for Setup {
 }
 
 /// A fresh pair as `stem.key` and `stem.key_secret`.
-fn pair(stem: &Path) {
+pub fn pair(stem: &Path) {
     let secret = SecretKey::generate().unwrap();
     let text = |name: &str, key: &[u8]| format!("    {name} = \"{}\"\n", *z85::encode(key).unwrap());
     let public = format!("curve\n{}", text("public-key", secret.public().as_bytes()));

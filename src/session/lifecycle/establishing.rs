@@ -119,7 +119,12 @@ impl Establishing<'_> {
         let subject = handshaking.peer_subject();
         let properties = subject.map(|subject| Metadata::new([subject_property(subject)]));
         let asked = Zap::ask(self.authenticators, self.remote, request, properties);
-        let built_in = || self.protection.and_then(|protection| protection.answer(request));
+        let built_in = || {
+            let protection = self.protection?;
+            let answer = protection.answer(request);
+            self.events.keys_changed(self.options, protection);
+            answer
+        };
         match asked.map(|asked| {
             asked.or_else(|| built_in().map(|answer| Zap::built_in(answer, self.remote, self.guard.clone())))
         }) {
@@ -153,9 +158,10 @@ pub fn secured(
     let checked = protection.check_listener(peer_address).and_then(|()| protection.security(now_ms));
     let security = checked.map_err(|fault| {
         NOTICE.complain(format_args!("no connection for now: {fault}"));
-        events.kept_away(options, peer_address, &fault);
+        events.kept_away(options, peer_address, &fault, now_ms);
         fault.errno
     })?;
+    events.keys_changed(options, protection);
     let is_null = matches!(security, Security::Null);
     let mut config = Config::new(options, security, peer_address);
     // The file answers about each client. With that option alone a CURVE server asks about none.

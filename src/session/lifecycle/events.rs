@@ -4,14 +4,15 @@ use crate::audit::{self, Record};
 use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
-use crate::security::Fault;
+use crate::security::{Fault, Protection};
 use crate::session::lifecycle::handshake_trail::{self, HandshakeTrail};
 use crate::session::lifecycle::handshaking::Handshaking;
 use crate::session::lifecycle::reason::Reason;
+use crate::session::lifecycle::turned_away::Kind;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::{SocketLink, trail};
 use crate::sys::log::{Level, Notice, Subsystem};
-use std::fmt;
+use std::fmt::{self, Display};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -76,9 +77,17 @@ impl SessionEvents {
         self.tell(event::CLOSED, descriptor_value(fd));
     }
 
+    /// Keys have come and gone, as a handshake of the endpoint finds.
+    pub fn keys_changed(&self, options: &SocketOptions, protection: &Protection) {
+        let news = protection.take_key_news();
+        trail::tell_key_news(&self.owner, options, self.endpoints.identifier(), news);
+    }
+
     /// There is no handshake, since the security file is at fault or does not let it be.
-    pub fn kept_away(&self, options: &SocketOptions, peer_address: &str, fault: &Fault) {
-        trail::tell_fault(&self.owner, options, &self.endpoints, (peer_address, fault));
+    pub fn kept_away(&self, options: &SocketOptions, peer_address: &str, fault: &Fault, now_ms: u64) {
+        let (peer, why) = ((Kind::Fault, peer_address), (fault.errno, fault as &dyn Display));
+        // The next record tells how many were left out.
+        trail::tell_turned_away((&self.owner, options), &self.endpoints, peer, why, now_ms);
     }
 
     /// A handshake has ended. Where the authenticator has denied the peer, that has been told.

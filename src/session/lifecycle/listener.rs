@@ -9,6 +9,7 @@ use crate::security::Protection;
 use crate::session::SocketLink;
 use crate::session::lifecycle::admission::{Admission, Arrival, Counted, Full, Tickets};
 use crate::session::lifecycle::session::{Session, SessionContext};
+use crate::session::lifecycle::turned_away::{Kind, WINDOW_MS};
 use crate::session::lifecycle::zap::Authenticators;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
@@ -18,6 +19,7 @@ use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::memory;
 use crate::sys::poll::{PollFd, poll};
 use crate::transport::{AcceptError, Accepted, Listener};
+use std::fmt::Display;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -31,6 +33,8 @@ const HOPELESS_PAUSE: Duration = Duration::from_secs(1);
 /// After this number of connections in a row that were lost before they were accepted, it may as well be the system's fault.
 const MAX_LOST_ACCEPTS: u32 = 16;
 const RETRY_TIMER: u8 = 1;
+/// Set where a connection was turned away without a record.
+const LEFT_OUT_TIMER: u8 = 2;
 
 /// Memory that a handshake holds at most, as measured with all mechanisms, and with TLS below.
 const MAX_HANDSHAKE_BYTES: usize = 4096;
@@ -217,19 +221,29 @@ impl Acceptor {
         let now_ms = cx.now_ms();
         let endpoints = Endpoints { local: stream.local.clone(), remote: stream.peer.clone(), bound: true };
         if self.protection.as_ref().is_some_and(|protection| !protection.admits(&stream.peer_address)) {
-            trail::tell_kept_out(&self.owner, &self.options, &endpoints, &stream.peer_address);
-            return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
+            let reason = "the security file keeps this address out";
+            return self.turn_away(
+                cx,
+                &endpoints,
+                (Kind::Network, &stream.peer_address),
+                (Errno::ACCES, &reason),
+            );
         }
         if self.owner.ban_list.refuse(&stream.peer_address, now_ms) {
-            trail::tell_ban(&self.owner, &self.options, &endpoints, &stream.peer_address);
-            return self.tell(event::ACCEPT_FAILED, Errno::ACCES);
+            let reason = "too many failed handshakes";
+            return self.turn_away(
+                cx,
+                &endpoints,
+                (Kind::Ban, &stream.peer_address),
+                (Errno::ACCES, &reason),
+            );
         }
         let counted = match self.count(&stream.peer_address) {
             Ok(counted) => counted,
             Err(full) => {
                 self.note_full(full);
-                trail::tell_full(&self.owner, &self.options, &endpoints, (&stream.peer_address, full));
-                return self.tell(event::ACCEPT_FAILED, Errno::NOBUFS);
+                let peer = (Kind::Full, stream.peer_address.as_str());
+                return self.turn_away(cx, &endpoints, peer, (Errno::NOBUFS, &full));
             }
         };
         if let Security::CurveServer(keys) = &self.security {
@@ -271,6 +285,21 @@ impl Acceptor {
 }
 
 impl Acceptor {
+    /// Tells of a connection that is closed at once.
+    fn turn_away(
+        &self,
+        cx: &mut SourceContext<'_>,
+        endpoints: &Endpoints,
+        peer: (Kind, &str),
+        (errno, reason): (Errno, &dyn Display),
+    ) {
+        let socket = (&*self.owner, &*self.options);
+        if trail::tell_turned_away(socket, endpoints, peer, (errno, reason), cx.now_ms()) {
+            cx.set_timer(LEFT_OUT_TIMER, Duration::from_millis(WINDOW_MS));
+        }
+        self.tell(event::ACCEPT_FAILED, errno);
+    }
+
     /// Counts a connection, where the endpoint has limits.
     fn count(&self, peer_address: &str) -> Result<Option<Counted>, Full> {
         self.admission.as_ref().map(|admission| admission.admit(peer_address)).transpose()
@@ -318,7 +347,10 @@ impl Source for Acceptor {
         self.accept(cx);
     }
 
-    fn timer(&mut self, cx: &mut SourceContext<'_>, _id: u8) {
+    fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) {
+        if id == LEFT_OUT_TIMER {
+            return trail::tell_left_out(&self.owner, &self.endpoints, cx.now_ms(), false);
+        }
         if !self.registered {
             self.register(cx);
         }
@@ -329,6 +361,7 @@ impl Source for Acceptor {
         if self.shared.listener.lock().is_some() {
             return self.accept(cx);
         }
+        trail::tell_left_out(&self.owner, &self.endpoints, cx.now_ms(), true);
         let sessions = std::mem::take(&mut *self.shared.sessions.lock());
         sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate());
         cx.finish();

@@ -18,4 +18,5 @@ pub(in crate::session) mod resolve;
 pub mod session;
 pub(in crate::session) mod session_pipe;
 pub(in crate::session) mod timer;
+pub(in crate::session) mod turned_away;
 pub mod zap;

@@ -1,0 +1,193 @@
+//! What the audit trail and the log have, read from their files. Each test is run once more in a process that has them.
+
+use crate::secured::{Setup, pair};
+use crate::support::bench::*;
+use crate::support::process::{role, spawn, test_name};
+use crate::support::zmtp::until_closed;
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+/// The files of a process with an audit trail and a log.
+struct Files {
+    folder: PathBuf,
+}
+
+impl Files {
+    /// Runs the test once more in a process that has them, whose role is the folder.
+    fn of(test: &str) -> Files {
+        let name = test.replace(':', "-");
+        let folder = std::env::temp_dir().join(format!("ferrozmq-audited-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let files = Files { folder };
+        let (trail, log) = (files.path("trail"), files.path("log"));
+        let (trail, log) = (trail.to_str().unwrap(), log.to_str().unwrap());
+        let shell = format!("FERROZMQ_AUDIT={trail} FERROZMQ_LOG=1 exec \"$0\" \"$@\" 2>{log}");
+        let folder = files.folder.to_str().unwrap();
+        let output = spawn(test, folder, &["sh", "-c", &shell]).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}\n{}", files.text("log"));
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The records of an event.
+    fn records(&self, event: &str) -> Vec<String> {
+        records(&self.path("trail"), event)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn records(trail: &Path, event: &str) -> Vec<String> {
+    let text = fs::read_to_string(trail).unwrap_or_default();
+    let event = format!("\"event\":\"{event}\"");
+    text.lines().filter(|line| line.contains(&event)).map(str::to_owned).collect()
+}
+
+fn number(record: &str, name: &str) -> u64 {
+    let (_, rest) = record.split_once(&format!("\"{name}\":")).unwrap();
+    rest.split([',', '}']).next().unwrap().parse().unwrap()
+}
+
+fn stranger(endpoint: &str) -> TcpStream {
+    TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap()
+}
+
+#[test]
+fn a_connection_over_a_limit_is_in_the_trail_and_in_the_log() {
+    let Some(_) = role() else {
+        let files = Files::of(test_name!(a_connection_over_a_limit_is_in_the_trail_and_in_the_log));
+        let denials = files.records("denial");
+        let [full, of_address] = denials.as_slice() else { panic!("{denials:?}") };
+        for (record, limit) in [(full, "connections"), (of_address, "connections_per_address")] {
+            assert!(record.contains("\"outcome\":\"refused\",\"direction\":\"in\""), "{record}");
+            assert!(record.contains("\"endpoint\":\"tcp://127.0.0.1:"), "{record}");
+            assert!(record.contains("\"peer\":\"127.0.0.1\""), "{record}");
+            assert!(record.contains(&format!("has 1 connections (limits: {limit})\"")), "{record}");
+            assert_eq!(number(record, "status"), libc::ENOBUFS as u64);
+        }
+        let log = files.text("log");
+        assert!(log.contains("closes connections as they come: the endpoint has 1 connections"), "{log}");
+        assert!(log.contains("denial at tcp://127.0.0.1:"), "{log}");
+        return;
+    };
+    for limit in ["connections", "connections_per_address"] {
+        let setup = Setup::new(&format!("[default]\nmechanism = \"null\"\nlimits = {{ {limit} = 1 }}\n"));
+        let context = setup.context();
+        let server = context.patient(ZMQ_PULL);
+        let events = Monitor::of(context, server);
+        let endpoint = server.bind_anywhere();
+        let _inside = stranger(&endpoint);
+        events.until(ZMQ_EVENT_ACCEPTED);
+        until_closed(&mut stranger(&endpoint));
+        assert_eq!(events.until(ZMQ_EVENT_ACCEPT_FAILED), libc::ENOBUFS as u32);
+        context.end(&[server, events.0]);
+    }
+}
+
+/// Connections of strangers who go on knocking.
+const KNOCKS: u64 = 200;
+
+#[test]
+fn refused_connections_are_recorded_at_a_bounded_rate_and_none_is_lost_from_the_numbers() {
+    let Some(_) = role() else {
+        let files = Files::of(test_name!(
+            refused_connections_are_recorded_at_a_bounded_rate_and_none_is_lost_from_the_numbers
+        ));
+        let (bans, gaps) = (files.records("ban"), files.records("gap"));
+        let left_out: u64 = gaps.iter().map(|gap| number(gap, "lost")).sum();
+        assert_eq!(bans.len() as u64 + left_out, KNOCKS, "{gaps:?}");
+        assert!(left_out > 0, "the knocks of a second are more than it has records");
+        // Eight a second. A second of the clock has parts of two of those.
+        let second = |ban: &String| ban.split('.').next().unwrap().to_owned();
+        let most = bans.chunk_by(|one, other| second(one) == second(other)).map(<[String]>::len).max();
+        assert!(most <= Some(16), "{most:?} in a second");
+        assert!(gaps.iter().all(|gap| gap.contains("connections of refused addresses")), "{gaps:?}");
+        return;
+    };
+    let context = Context::new();
+    let server = context.patient(ZMQ_PULL);
+    server.set(ZMQ_FERRO_MAX_FAILED_HANDSHAKES, 1);
+    server.set(ZMQ_CURVE_SERVER, 1);
+    server.set_bytes(ZMQ_CURVE_SECRETKEY, &curve_keypair().1);
+    let events = Monitor::of(context, server);
+    let endpoint = server.bind_anywhere();
+    let mut first = stranger(&endpoint);
+    std::io::Write::write_all(&mut first, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    until_closed(&mut first);
+    for _ in 0..KNOCKS {
+        until_closed(&mut stranger(&endpoint));
+        assert_eq!(events.until(ZMQ_EVENT_ACCEPT_FAILED), libc::EACCES as u32);
+    }
+    context.end(&[server, events.0]);
+}
+
+#[test]
+fn keys_that_come_and_go_with_files_are_in_the_trail() {
+    let Some(folder) = role() else {
+        let files = Files::of(test_name!(keys_that_come_and_go_with_files_are_in_the_trail));
+        let (added, withdrawn) = (files.records("key_added"), files.records("key_withdrawn"));
+        let has = |records: &[String], words: &[&str]| {
+            let found =
+                records.iter().filter(|record| words.iter().all(|word| record.contains(word))).count();
+            assert_eq!(found, 1, "{words:?} in {records:?}");
+        };
+        let server = "a key of the server, by the security file";
+        let client = "a key of a client, by the security file";
+        assert_eq!(added.iter().filter(|record| record.contains(server)).count(), 2, "{added:?}");
+        has(&added, &["\"user\":\"bob\"", client, "\"endpoint\":\"tcp://127.0.0.1:", "\"key\":\""]);
+        let own = added.iter().filter(|record| !record.contains("\"reason\"")).count();
+        assert_eq!(own, 1, "bound twice, and told once: {added:?}");
+        assert_eq!(added.len(), 4, "{added:?}");
+        has(&withdrawn, &[server]);
+        has(&withdrawn, &["\"user\":\"carol\"", client]);
+        assert_eq!(withdrawn.len(), 2, "{withdrawn:?}");
+        return;
+    };
+    let trail = Path::new(&folder).join("trail");
+    let setup = Setup::curve();
+    pair(&setup.folder.join("carol"));
+    setup.let_in("carol");
+    let context = setup.context();
+    let server = context.patient(ZMQ_PULL);
+    let endpoint = server.bind_anywhere();
+    // Files are looked at when a peer comes, once a second.
+    let meet_until = |event: &str, number: usize| {
+        while records(&trail, event).len() < number {
+            let client = context.patient(ZMQ_PUSH);
+            client.connect(&endpoint);
+            client.try_send(b"hello", 0).unwrap();
+            assert_eq!(server.try_frame(0).unwrap().0, b"hello");
+            client.close();
+        }
+    };
+    meet_until("key_added", 1);
+    setup.let_in("bob");
+    meet_until("key_added", 2);
+    fs::remove_file(setup.folder.join("allowed").join("carol.key")).unwrap();
+    meet_until("key_withdrawn", 1);
+    // Another server key, which clients learn of as well.
+    pair(&setup.folder.join("server"));
+    meet_until("key_withdrawn", 2);
+    context.end(&[server]);
+    // A program's own.
+    let context = Context::new();
+    let server = context.patient(ZMQ_PULL);
+    server.set(ZMQ_CURVE_SERVER, 1);
+    server.set_bytes(ZMQ_CURVE_SECRETKEY, &curve_keypair().1);
+    server.bind_anywhere();
+    server.bind_anywhere();
+    context.end(&[server]);
+}
