@@ -1,0 +1,136 @@
+"""The client's side of the handshake."""
+
+import os
+import time
+from dataclasses import dataclass
+
+from . import commands
+from .commands import ANONYMOUS, FULL, PUBLIC_KEY, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
+from .records import Records, Secrets
+from .schedule import Schedule
+from .suites import SECRET_BYTES, SUITES, TAG_BYTES, Fault, suites_of
+
+_NOTHING = bytes(SECRET_BYTES)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a client keeps to resume."""
+
+    data: bytes
+    psk: bytes
+    server: bytes
+    ends_at: float
+
+
+class Client:
+    """One handshake: `begin`, then `receive` for each command of the server's until `records` is there."""
+
+    def __init__(self, server, kem, suites=None, pair=None, properties=b"", ticket=None, ephemeral_seed=None, identity=None):
+        """`server` is the server's public key, `pair` the client's own key (without it the client is anonymous), `identity`
+        a text that stands in for the usual one."""
+        self.server, self.kem, self.pair, self.properties = server, kem, pair, properties
+        self.suites = tuple(suites or suites_of(kem))
+        self.ticket = ticket if ticket and ticket.server == server and ticket.ends_at > time.monotonic() else None
+        self.ephemeral_seed = ephemeral_seed
+        kind, content = (PUBLIC_KEY, pair.public) if pair else (ANONYMOUS, b"")
+        self.identity = identity or commands.encode_identity(kem, kind, content)
+        self.records = self.peer_properties = self.new_ticket = self.status = self.reason = None
+        self.retried = set()
+        self.transcripts = {}
+        self.receive = self._on_first
+
+    def begin(self, greetings):
+        """The first HELLO. `greetings` are the client's and the server's as they went over the wire."""
+        self.greetings = greetings
+        return self._hello().encode()
+
+    def _hello(self):
+        self.ephemeral = self.kem.keypair(self.ephemeral_seed)
+        mode = RESUMING if self.ticket else FULL
+        self.schedule = Schedule(self.kem, self.greetings, self.server, self.ticket.psk if self.ticket else None)
+        proof, secret = (self.ticket.data, _NOTHING) if self.ticket else self.kem.encapsulate(self.server)
+        text = b"" if self.ticket else self.identity
+        key_id, size = self.kem.key_id(self.server), len(text) + TAG_BYTES
+        hello = Hello(mode, self.kem, os.urandom(RANDOM_BYTES), self.suites, self.ephemeral.public, key_id, proof, size)
+        self.schedule.absorb(hello.head)
+        self.schedule.mix(secret)
+        self.hello = hello.with_box(self.schedule.seal("hello", text, hello.suite))
+        self.before_cookie = self.schedule.h
+        self._absorb_cookie()
+        return self.hello
+
+    def _absorb_cookie(self):
+        self.schedule.h = self.before_cookie
+        self.schedule.absorb(self.hello.cookie_field)
+        self.transcripts["hello"] = self.schedule.h
+
+    def _on_first(self, body):
+        """What the client says to RETRY or WELCOME; `None` after an ERROR."""
+        name = commands.name_of(body)
+        if name == b"RETRY":
+            return self._on_retry(Retry.parse(body))
+        if name == b"ERROR":
+            self.reason = commands.error_reason(body)
+            self.receive = self._on_nothing
+            return None
+        return self._on_welcome(Welcome.parse(body, self.hello.mode, self.suites, self.kem))
+
+    def _on_retry(self, retry):
+        if retry.refused:
+            if self.hello.mode != RESUMING:
+                raise Fault("a ticket is refused that was not there")
+            self.ticket = None
+            self.retried.add("ticket")
+            return self._hello().encode()
+        if self.hello.cookie:
+            raise Fault("a second cookie")
+        self.retried.add("cookie")
+        self.hello = self.hello.with_cookie(retry.cookie)
+        self._absorb_cookie()
+        return self.hello.encode()
+
+    def _on_welcome(self, welcome):
+        schedule, self.suite = self.schedule, welcome.suite
+        schedule.absorb(welcome.head)
+        schedule.mix(self.kem.decapsulate(self.ephemeral, welcome.ciphertext))
+        ciphertext = schedule.open("welcome", welcome.box, self.suite)
+        secret = _NOTHING
+        if self.hello.mode == FULL:
+            if self.pair:
+                secret = self.kem.decapsulate(self.pair, ciphertext)
+            elif any(ciphertext):
+                raise Fault("a ciphertext for an anonymous client")
+        schedule.mix(secret)
+        self.transcripts["welcome"] = schedule.h
+        name = commands.named(b"INITIATE")
+        schedule.absorb(name)
+        box = schedule.seal("initiate", commands.padded(commands.properties_text(self.properties)), self.suite)
+        self.psk = schedule.derive("resumption")
+        self.transcripts["initiate"] = schedule.h
+        self.receive = self._on_last
+        return name + box
+
+    def _on_last(self, body):
+        """READY, or the ERROR that is there instead; the client says nothing to either."""
+        name = commands.name_of(body)
+        if name == b"ERROR":
+            self.schedule.absorb(commands.named(name))
+            status = self.schedule.open("error", commands.boxed(body, name), self.suite)
+            if status not in commands.STATUS_CODES:
+                raise Fault("an unknown status code")
+            self.status, self.receive = status, self._on_nothing
+            return None
+        box = commands.boxed(body, b"READY")
+        self.schedule.absorb(commands.named(b"READY"))
+        text = self.schedule.open("ready", box, self.suite)
+        self.peer_properties, life_s, data = commands.parse_ready_text(text)
+        self.transcripts["ready"] = self.schedule.h
+        if data and life_s:
+            self.new_ticket = Ticket(data, self.psk, self.server, time.monotonic() + life_s)
+        self.records = Records(self.suite, Secrets.of(self.schedule), is_client=True)
+        self.receive = self._on_nothing
+        return None
+
+    def _on_nothing(self, _):
+        raise Fault("a command after the last one")

@@ -1,0 +1,61 @@
+"""Test vectors: this implementation's own ones, and edits of them that must be noticed. Those of the repository."""
+
+import json
+
+import pytest
+
+from qzmq import vectors
+from qzmq.server import Cookies
+from qzmq.suites import SUITES, Fault
+
+
+@pytest.fixture(scope="module")
+def made():
+    found = []
+    for suite in SUITES:
+        full, kept = vectors.make("full", [suite], True, Cookies())
+        resuming, _ = vectors.make("resuming", [suite], False, ticket_from=kept, pad=256)
+        found += [full, resuming, vectors.make("anonymous", [suite], False)[0]]
+    return found
+
+
+def test_own_vectors(made, tmp_path):
+    file = tmp_path / "vectors.json"
+    file.write_text(vectors.dump(made))
+    loaded = vectors.load(file)
+    assert len(loaded) == 3 * len(SUITES)
+    for vector in loaded:
+        vectors.verify(vector)
+
+
+def test_every_member_is_looked_at(made):
+    vector = made[0]
+    for member in vector.keys() - {"name"}:
+        for edited in edits(vector[member]):
+            with pytest.raises((AssertionError, Fault, KeyError, IndexError, ValueError)):
+                vectors.verify({**vector, member: edited})
+
+
+def edits(value):
+    """`value` with one thing about it changed."""
+    if isinstance(value, bytes):
+        yield bytes([value[0] ^ 1]) + value[1:] if value else b"x" * 32
+        if value:
+            yield value[:-1] + bytes([value[-1] ^ 128])
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            for edited in edits(member):
+                yield {**value, name: edited}
+    elif isinstance(value, list):
+        for at, member in enumerate(value):
+            for edited in edits(member):
+                yield [*value[:at], edited, *value[at + 1 :]]
+    elif isinstance(value, int):
+        yield value + 1
+    else:
+        yield "resuming"
+
+
+def test_json(made):
+    handshake = json.loads(vectors.dump(made[:1]))["handshakes"][0]
+    assert handshake["suite"] == 1 and bytes.fromhex(handshake["hello"]) == made[0]["hello"]
