@@ -38,6 +38,8 @@ pub enum Command {
     Doctor(Doctor),
     Check(Check),
     Audit(Audit),
+    Top(Top),
+    Metrics(Metrics),
     Completions(Completions),
     Man(Man),
 }
@@ -234,6 +236,111 @@ pub struct Audit {
     /// Print the records as they stand in the file, or the counts as JSON objects
     #[arg(long)]
     pub json: bool,
+}
+
+const TOP_AFTER: &str = "\
+Examples:
+  ferrozmq top                                      all sockets of all processes; ? shows the keys
+  ferrozmq top --filter PUB                         only what holds these words
+  ferrozmq top --once                               three tables, of processes, sockets and connections
+  ferrozmq top --once --json | jq '.processes[].sockets[] | {type, dropped}'
+
+Files:
+  DIR/ferrozmq.PID    the counters of a process that was started with FERROZMQ_STATS=DIR
+
+DIR is what --stats says, else FERROZMQ_STATS, else the folder `ferrozmq` in XDG_RUNTIME_DIR, else /run/ferrozmq.
+The file of a process that was killed is shown for 10 minutes, and then removed.
+
+Exit codes:
+  0  there are processes
+  1  there are none (with --once)
+  2  the folder cannot be read, or this is no terminal";
+
+/// Show what programs on this library do: sockets and connections with rates, queues, drops and peers.
+///
+/// Reads the counters that a program keeps in a file where FERROZMQ_STATS names a folder. The program does nothing for it, and may be
+/// stopped. Run it as the user that runs the program, or as root.
+#[derive(Args, Debug)]
+#[command(after_help = TOP_AFTER)]
+pub struct Top {
+    /// The folder that programs keep their counters in
+    #[arg(long, short, value_name = "DIR")]
+    pub stats: Option<PathBuf>,
+    /// Print tables and end; rates are those of one interval
+    #[arg(long)]
+    pub once: bool,
+    /// Print a JSON object for each look, on a line of its own
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds from look to look
+    #[arg(long, short, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub interval: f64,
+    /// What the table is about
+    #[arg(long, value_name = "VIEW", conflicts_with = "json")]
+    pub view: Option<crate::top::View>,
+    /// Only rows that hold these words, in upper or lower case
+    #[arg(long, short, value_name = "WORDS", conflicts_with = "json")]
+    pub filter: Option<String>,
+    /// Remove no files of processes that have gone
+    #[arg(long)]
+    pub keep: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.05..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "write seconds, from 0.05 to 86400".to_owned())
+}
+
+const METRICS_AFTER: &str = "\
+Examples:
+  ferrozmq metrics                                  at http://127.0.0.1:9464/metrics
+  ferrozmq metrics --listen 10.0.0.5:9464 --stats /run/orders
+  ferrozmq metrics --textfile /var/lib/prometheus/node-exporter
+  ferrozmq metrics --once | grep dropped
+
+Paths:
+  /metrics         all counters, as Prometheus text 0.0.4 or OpenMetrics 1.0, as the client asks for
+  /qzmq/metrics    those of the QZMQ mechanism
+  /qzmq/status     the same as a JSON object
+
+Exit codes:
+  0  printed or written (--once)
+  2  the address is taken, or the folder cannot be read or written";
+
+/// Hand the counters of programs on this library to Prometheus.
+///
+/// Reads the files that `ferrozmq top` reads. There is no authentication and no encryption, so it listens on the loopback alone unless
+/// it is told otherwise.
+#[derive(Args, Debug)]
+#[command(after_help = METRICS_AFTER)]
+pub struct Metrics {
+    /// The folder that programs keep their counters in; as for `ferrozmq top`
+    #[arg(long, short, value_name = "DIR")]
+    pub stats: Option<PathBuf>,
+    /// Where to answer HTTP requests
+    #[arg(long, short, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9464")]
+    pub listen: String,
+    /// Write DIR/ferrozmq.prom for node_exporter again and again, and do not listen
+    #[arg(long, value_name = "DIR", conflicts_with = "listen")]
+    pub textfile: Option<PathBuf>,
+    /// Seconds from writing to writing
+    #[arg(long, short, value_name = "SECONDS", default_value = "15", value_parser = seconds, requires = "textfile")]
+    pub interval: f64,
+    /// Print or write once, and end
+    #[arg(long, conflicts_with = "listen")]
+    pub once: bool,
+    /// Print OpenMetrics
+    #[arg(long, requires = "once", conflicts_with = "textfile")]
+    pub openmetrics: bool,
+    /// Also a series for each connection, with its peer, mechanism and user
+    #[arg(long)]
+    pub connections: bool,
+    /// Series at most; what is beyond is left out and counted
+    #[arg(long, value_name = "NUMBER", default_value = "10000")]
+    pub max_series: usize,
+    /// Remove no files of processes that have gone
+    #[arg(long)]
+    pub keep: bool,
 }
 
 const COMPLETIONS_AFTER: &str = "\

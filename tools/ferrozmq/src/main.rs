@@ -12,11 +12,15 @@ mod failure;
 mod keygen;
 mod library;
 mod loader;
+mod metrics;
 mod outcome;
 mod pages;
 mod passwd;
 mod program;
 mod run;
+mod stats;
+mod top;
+mod units;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -43,6 +47,8 @@ fn carry_out(command: Command) -> Result<Outcome, Failure> {
         Command::Doctor(options) => doctor::run(&options),
         Command::Audit(options) => audit::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Top(options) => top::run(&options),
+        Command::Metrics(options) => metrics::run(&options),
         Command::Completions(options) => pages::completions(&options),
         Command::Man(options) => pages::man(&options),
     }

@@ -4,6 +4,8 @@ mod filter;
 mod record;
 mod tail;
 
+pub use record::printable;
+
 use crate::cli::Audit;
 use crate::failure::{self, Failure};
 use crate::outcome::Outcome;

@@ -1,0 +1,172 @@
+//! The metrics of the QZMQ mechanism, under the names that its document has promised. Pure.
+//!
+//! The counters of a library that begin with `qzmq_` are added up for each process. A library that has none of them has no such
+//! metrics: a 0 would say that there was nothing to count.
+
+use super::exposition::{Family, Labels, Sample, Type, Value};
+use crate::stats::Observation;
+use crate::stats::layout::{Form, Record};
+use crate::stats::process::State;
+use crate::stats::tree::Process;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+const PREFIX: &str = "qzmq_";
+const MECHANISM: &str = "QZMQ";
+/// The promised names that do not end as the names of counters do.
+const WITHOUT_TOTAL: [&str; 4] =
+    ["qzmq_messages_encrypted", "qzmq_messages_decrypted", "qzmq_auth_failures", "qzmq_replay_attempts"];
+/// The only one in milliseconds.
+const DURATION: &str = "qzmq_handshake_duration";
+
+/// What one process has counted.
+struct Counted<'a> {
+    process: &'a Process,
+    connections: u64,
+    numbers: BTreeMap<&'a str, (u64, &'a str)>,
+    buckets: BTreeMap<&'a str, Vec<(f64, u64)>>,
+}
+
+fn count(observation: &Observation) -> Vec<Counted<'_>> {
+    let is_there = |process: &&Process| !matches!(process.state, State::Gone | State::Zombie);
+    observation.processes.iter().filter(is_there).map(Counted::of).collect()
+}
+
+impl<'a> Counted<'a> {
+    fn of(process: &'a Process) -> Counted<'a> {
+        let connections = || process.sockets.iter().flat_map(|socket| &socket.connections);
+        let is_ours = |record: &Record| record.text("mechanism") == MECHANISM;
+        let number = connections().filter(|connection| is_ours(&connection.record)).count() as u64;
+        let mut counted =
+            Counted { process, connections: number, numbers: BTreeMap::new(), buckets: BTreeMap::new() };
+        process.parts.iter().for_each(|part| counted.add(part));
+        process.sockets.iter().for_each(|socket| counted.add(&socket.record));
+        counted
+    }
+
+    fn add(&mut self, record: &'a Record) {
+        for (field, number) in record.numbers().filter(|(field, _)| field.name.starts_with(PREFIX)) {
+            if let Form::Bucket(bound) = field.form {
+                let buckets = self.buckets.entry(&field.name).or_default();
+                match buckets.iter_mut().find(|(known, _)| *known == bound) {
+                    Some((_, sum)) => *sum = sum.saturating_add(number),
+                    None => buckets.push((bound, number)),
+                }
+                continue;
+            }
+            let sum = self.numbers.entry(&field.name).or_insert((0, &field.help));
+            sum.0 = sum.0.saturating_add(number);
+        }
+    }
+
+    fn labels(&self) -> Labels {
+        Labels::new(&[("pid", &self.process.pid.to_string()), ("process", &self.process.name)])
+    }
+}
+
+pub fn families(observation: &Observation) -> Vec<Family> {
+    let counted = count(observation);
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut add = |name: &str, help: &str, form, labels, value| {
+        let family = || Family { name: name.to_owned(), help: help.to_owned(), form, samples: Vec::new() };
+        families.entry(name.to_owned()).or_insert_with(family).samples.push(Sample { labels, value });
+    };
+    for process in &counted {
+        let labels = || process.labels();
+        let help = "Connections with the QZMQ mechanism.";
+        add("qzmq_connections", help, Type::Gauge, labels(), Value::Integer(process.connections));
+        for (name, (number, help)) in &process.numbers {
+            match *name {
+                _ if name.ends_with("_sum") => {}
+                _ if WITHOUT_TOTAL.contains(name) => {
+                    add(name, help, Type::Unknown, labels(), Value::Integer(*number));
+                }
+                _ => add(name, help, Type::Counter, labels(), Value::Integer(*number)),
+            }
+        }
+        for (name, buckets) in &process.buckets {
+            let mut buckets: Vec<(f64, u64)> =
+                buckets.iter().map(|(bound, number)| (bound / 1e6, *number)).collect();
+            buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+            if buckets.last().is_none_or(|(bound, _)| bound.is_finite()) {
+                buckets.push((f64::INFINITY, 0));
+            }
+            let sum = process.numbers.get(format!("{name}_sum").as_str()).map_or(0, |sum| sum.0) as f64 / 1e6;
+            if *name == DURATION {
+                let value = Value::Histogram { buckets, sum };
+                add(
+                    "qzmq_handshake_duration_ms",
+                    "How long handshakes took.",
+                    Type::Histogram,
+                    labels(),
+                    value,
+                );
+            }
+        }
+    }
+    families.into_values().collect()
+}
+
+pub fn status(observation: &Observation) -> Json {
+    let process = |counted: &Counted| {
+        let counters: BTreeMap<&str, u64> =
+            counted.numbers.iter().map(|(name, sum)| (*name, sum.0)).collect();
+        json!({
+            "pid": counted.process.pid,
+            "name": counted.process.name,
+            "state": counted.process.state.word(),
+            "connections": counted.connections,
+            "counters": counters,
+        })
+    };
+    let processes: Vec<Json> = count(observation).iter().map(process).collect();
+    json!({ "version": 1, "mechanism": MECHANISM, "time": observation.time, "processes": processes })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+    use crate::metrics::exposition::{Format, text};
+    use crate::metrics::families::tests::observation;
+    use crate::stats::written::Written;
+
+    fn with(rows: &str) -> Observation {
+        observation(&Written { names: rows.to_owned(), ..Written::example() })
+    }
+
+    #[test]
+    fn a_library_without_these_counters_has_none_of_them() {
+        let before = observation(&Written::example());
+        let text = text(&families(&before), Format::Prometheus);
+        assert!(text.contains("qzmq_connections{pid=\"42\",process=\"orders\"} 0\n"), "{text}");
+        assert!(
+            !text.contains("handshakes") && status(&before)["processes"][0]["counters"] == json!({}),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_promised_names_are_those_of_the_document() {
+        let rows = "\
+            socket\tqzmq_handshakes\t16\tcount\tcounter\tHandshakes.\nsocket\tqzmq_key_updates\t24\tcount\tcounter\t\n\
+            socket\tqzmq_auth_failures\t32\tcount\tcounter\t\nprocess\tqzmq_replay_attempts\t16\tcount\tcounter\t\n\
+            socket\tqzmq_handshake_duration\t40\tnanoseconds\tbucket 1000000\t\n\
+            socket\tqzmq_handshake_duration_sum\t48\tnanoseconds\tcounter\t\n";
+        let found = with(rows);
+        let prometheus = text(&families(&found), Format::Prometheus);
+        let labels = "{pid=\"42\",process=\"orders\"";
+        for line in [
+            format!("# TYPE qzmq_handshakes_total counter\nqzmq_handshakes_total{labels}}} 100\n"),
+            format!("qzmq_key_updates_total{labels}}} 1000\n"),
+            format!("qzmq_auth_failures{labels}}} 100\n"),
+            format!("qzmq_replay_attempts{labels}}} 77\n"),
+            format!("qzmq_handshake_duration_ms_bucket{labels},le=\"1.0\"}} 0\n"),
+            format!("qzmq_handshake_duration_ms_sum{labels}}} 0.0\n"),
+        ] {
+            assert!(prometheus.contains(&line), "{line}{prometheus}");
+        }
+        assert!(text(&families(&found), Format::OpenMetrics).contains("# TYPE qzmq_auth_failures unknown\n"));
+        assert_eq!(status(&found)["processes"][0]["counters"]["qzmq_handshakes"], json!(100));
+    }
+}
