@@ -116,4 +116,23 @@
  */
 #define ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE 1174405137
 
+/*
+ Keeps the last message of each topic, and sends it to peers that subscribe later (PUB, XPUB); see docs/last-value.md.
+
+ Type int, at least 0, default 0: nothing is kept. Otherwise the number of topics whose last messages are kept; where there are
+ more, those that were published longest ago are let go of. The option takes effect at once. The first frame of a message is
+ its topic, and all its frames are kept. A peer gets what is kept of the topics that begin with its subscription, in the order
+ of publication, as often as it subscribes.
+ */
+#define ZMQ_FERRO_LAST_VALUE 1174405168
+
+/*
+ Limits the memory of the messages that `ZMQ_FERRO_LAST_VALUE` keeps, in bytes.
+
+ Type int, at least 0, default 67,108,864; 0 is no limit. The option takes effect at once. Each message counts as the length of
+ its frames, its topic once more, and 64 bytes for each frame. A message that is larger than the limit is not kept, and leaves
+ its topic without a last message.
+ */
+#define ZMQ_FERRO_LAST_VALUE_SIZE 1174405169
+
 #endif  /* ZMQ_FERRO_H_INCLUDED */

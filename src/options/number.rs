@@ -206,3 +206,18 @@ pub const ZMQ_FERRO_MAX_HANDSHAKES_SIZE: c_int = 0x4600_0010;
 /// topic or group counts as its length and 64 bytes more. The connection of a peer that wants more ends. The monitor reports
 /// it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`, then `ZMQ_EVENT_DISCONNECTED`.
 pub const ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE: c_int = 0x4600_0011;
+
+/// Keeps the last message of each topic, and sends it to peers that subscribe later (PUB, XPUB); see docs/last-value.md.
+///
+/// Type int, at least 0, default 0: nothing is kept. Otherwise the number of topics whose last messages are kept; where there are
+/// more, those that were published longest ago are let go of. The option takes effect at once. The first frame of a message is
+/// its topic, and all its frames are kept. A peer gets what is kept of the topics that begin with its subscription, in the order
+/// of publication, as often as it subscribes.
+pub const ZMQ_FERRO_LAST_VALUE: c_int = 0x4600_0030;
+
+/// Limits the memory of the messages that `ZMQ_FERRO_LAST_VALUE` keeps, in bytes.
+///
+/// Type int, at least 0, default 67,108,864; 0 is no limit. The option takes effect at once. Each message counts as the length of
+/// its frames, its topic once more, and 64 bytes for each frame. A message that is larger than the limit is not kept, and leaves
+/// its topic without a last message.
+pub const ZMQ_FERRO_LAST_VALUE_SIZE: c_int = 0x4600_0031;

@@ -203,6 +203,10 @@ pub struct SocketOptions {
     pub failed_handshake_ban_ivl_ms: i32,
     /// Bytes that the topics of one peer may take; 0: no limit. `ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE`.
     pub max_subscriptions_size: i32,
+    /// Topics whose last message is kept; 0: none. `ZMQ_FERRO_LAST_VALUE`.
+    pub last_value: i32,
+    /// Bytes that those messages may take; 0: no limit. `ZMQ_FERRO_LAST_VALUE_SIZE`.
+    pub last_value_size: i32,
     /// Certificates in PEM that clients are trusted by; empty: they are not asked for any. `ZMQ_FERRO_TLS_CLIENT_TRUST_PEM`.
     pub tls_client_trust_pem: Text,
     /// They may also show none. `ZMQ_FERRO_TLS_CLIENT_OPTIONAL`.

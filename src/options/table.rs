@@ -196,4 +196,6 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, Both, AtOnce, int(128 << 20, 0, MAX) in max_subscriptions_size),
     row!(ZMQ_FERRO_TLS_CLIENT_TRUST_PEM, Set, NextEndpoint, text(ANY_SIZE, BySize) in tls_client_trust_pem),
     row!(ZMQ_FERRO_TLS_CLIENT_OPTIONAL, Both, NextEndpoint, flag(false, ZeroOrOne) in tls_client_optional),
+    row!(ZMQ_FERRO_LAST_VALUE, Both, AtOnce, int(0, 0, MAX) in last_value of Pattern),
+    row!(ZMQ_FERRO_LAST_VALUE_SIZE, Both, AtOnce, int(64 << 20, 0, MAX) in last_value_size of Pattern),
 ];

@@ -316,7 +316,8 @@ fn options_of_other_owners_are_refused_here() {
     let mut options = SocketOptions::new(Router);
     for row in rows().iter().filter(|row| row.owner != Owner::Common || !row.built()) {
         assert_eq!(set_int(&mut options, row.number, 1), Err(Errno::INVAL), "{}", row.name);
-        if row.number != ZMQ_ROUTER_NOTIFY {
+        let readable = [ZMQ_ROUTER_NOTIFY, ZMQ_FERRO_LAST_VALUE, ZMQ_FERRO_LAST_VALUE_SIZE];
+        if !readable.contains(&row.number) {
             assert_eq!(int(&options, row.number), Err(Errno::INVAL), "{}", row.name);
         }
     }
@@ -326,6 +327,14 @@ fn options_of_other_owners_are_refused_here() {
     assert_eq!(notify.write(&mut options, Some(&4i32.to_ne_bytes())), Err(Errno::INVAL));
     notify.write(&mut options, Some(&3i32.to_ne_bytes())).unwrap();
     assert_eq!(int(&options, ZMQ_ROUTER_NOTIFY), Ok(3));
+    // And these a PUB or XPUB.
+    for (option, default) in [(ZMQ_FERRO_LAST_VALUE, 0), (ZMQ_FERRO_LAST_VALUE_SIZE, 64 << 20)] {
+        assert_eq!(int(&options, option), Ok(default));
+        let row = row(option).unwrap();
+        assert_eq!(row.write(&mut options, Some(&(-1i32).to_ne_bytes())), Err(Errno::INVAL));
+        row.write(&mut options, Some(&i32::MAX.to_ne_bytes())).unwrap();
+        assert_eq!(int(&options, option), Ok(i32::MAX));
+    }
     for unknown in [-1, 0, 1, 10, 20, 29, 70, 125, 0x4600_0000, 0x4600_0007, MAX] {
         assert!(row(unknown).is_none());
         assert_eq!(set_int(&mut options, unknown, 1), Err(Errno::INVAL));

@@ -24,6 +24,11 @@ pub trait Listener {
         false
     }
 
+    /// Whether nothing more is to be read from this pipe, until it is [added](Backlog::add) again.
+    fn holds_up(&self, _pipe: PipeId) -> bool {
+        false
+    }
+
     /// What taking a frame in costs beside reading it, in units of a [`Budget`](crate::pipe::Budget).
     fn units(&self) -> u32 {
         0
@@ -46,7 +51,7 @@ impl Backlog {
     pub fn read(&mut self, pipes: &mut Pipes, listener: &mut impl Listener) {
         while let Some(pipe) = self.turns.pop_front() {
             match read_share(pipes, pipe, listener) {
-                Left::Nothing => {
+                Left::Nothing | Left::HeldUp => {
                     self.listed.remove(&pipe);
                 }
                 Left::More => self.turns.push_back(pipe),
@@ -59,6 +64,7 @@ impl Backlog {
 /// The state of a pipe after its turn.
 enum Left {
     Nothing,
+    HeldUp,
     More,
     /// The budget is used up, or the listener full.
     NoMoreNow,
@@ -68,6 +74,9 @@ fn read_share(pipes: &mut Pipes, pipe: PipeId, listener: &mut impl Listener) -> 
     for _ in 0..TURN_FRAMES {
         if !pipes.check_read(pipe) {
             return Left::Nothing;
+        }
+        if listener.holds_up(pipe) {
+            return Left::HeldUp;
         }
         if listener.is_full() || !pipes.budget.allows() {
             return Left::NoMoreNow;

@@ -11,7 +11,9 @@ use crate::errno::Errno;
 use crate::message::OutFrame;
 use crate::options::SocketType;
 use crate::options::draft_number::ZMQ_TOPICS_COUNT;
-use crate::options::number::{ZMQ_REQ_CORRELATE, ZMQ_SUBSCRIBE, ZMQ_XPUB_MANUAL, ZMQ_XPUB_VERBOSE};
+use crate::options::number::{
+    ZMQ_FERRO_LAST_VALUE, ZMQ_REQ_CORRELATE, ZMQ_SUBSCRIBE, ZMQ_XPUB_MANUAL, ZMQ_XPUB_VERBOSE,
+};
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -386,6 +388,39 @@ fn a_subscriber_that_leaves_is_forgotten_in_steps() {
             assert!(steps < 1000, "{socket_type:?} {option:?}: {told} were not taken back");
         }
         assert!(steps > 5 && told == 0, "{socket_type:?} {option:?}: {steps}, {told}");
+    }
+}
+
+#[test]
+fn last_values_go_out_in_steps_and_the_others_are_served() {
+    const MANY: usize = 20 * CALL_UNITS as usize;
+    for socket_type in [SocketType::Pub, SocketType::Xpub] {
+        let mut bench = Bench::new(socket_type);
+        bench.set(ZMQ_FERRO_LAST_VALUE, MANY as i32);
+        (0..MANY).for_each(|topic| bench.send(&[&format!("{topic:06}"), "x"]).unwrap());
+        bench.units = CALL_UNITS;
+        // Each asks for everything, again and again.
+        let mut greedy: Vec<_> = (0..3).map(|_| bench.connect_with(0, |_| {})).collect();
+        greedy.iter_mut().for_each(|peer| (0..10).for_each(|_| peer.subscribe(true, "")));
+        let mut modest = bench.connect();
+        modest.subscribe(true, "000007");
+        let (mut got, mut served) = (0, None);
+        for call in 0.. {
+            assert!(call < 10_000, "{socket_type:?}: no end");
+            bench.pipes.budget.take_undone();
+            bench.settle();
+            let some: usize = greedy.iter_mut().map(|peer| peer.recv_all().len()).sum();
+            assert!(some <= CALL_UNITS as usize, "{socket_type:?}: {some} in one call");
+            got += some;
+            if served.is_none() && modest.recv_all() == ["000007|x"] {
+                served = Some(call);
+            }
+            if !bench.pipes.budget.is_anything_undone() {
+                break;
+            }
+        }
+        assert!(got >= 3 * MANY, "{socket_type:?}: {got}");
+        assert!(served.is_some_and(|call| call < 100), "{socket_type:?}: served in call {served:?}");
     }
 }
 

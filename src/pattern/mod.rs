@@ -24,6 +24,7 @@ mod dgram;
 mod dish;
 mod distribution;
 mod fair_queue;
+mod last_values;
 mod load_balance;
 mod no_drop;
 mod pair;

@@ -158,6 +158,16 @@ impl Subscribers {
         });
     }
 
+    /// Whether the pipe wants `data`.
+    pub fn match_for(&self, data: &[u8], pipe: PipeId) -> bool {
+        let mut wanted = false;
+        self.topics.for_each_prefix(data, |holders| {
+            wanted = holders.as_slice().binary_search(&pipe).is_ok();
+            if wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        wanted
+    }
+
     /// The cost of adding a topic or taking one out, beside the frame that says so, in units of a [`Budget`]: the more there are,
     /// the less of them lies in a cache.
     pub fn change_units(&self) -> u32 {

@@ -1,6 +1,9 @@
 //! XPUB: every subscriber gets the topics it has subscribed to, and the program hears of subscriptions (RFC 29).
 //! What waits for the program is in [`xpub_notifications`](super::xpub_notifications).
 
+mod last_value;
+
+use self::last_value::{LateSubscribers, Now, Published};
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::no_drop::NoDrop;
@@ -13,8 +16,9 @@ use crate::message::{Frame, FrameKind, Msg, OutFrame};
 use crate::options::SocketOptions;
 use crate::options::draft_number::{ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE};
 use crate::options::number::{
-    ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, ZMQ_INVERT_MATCHING, ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE, ZMQ_XPUB_MANUAL,
-    ZMQ_XPUB_NODROP, ZMQ_XPUB_VERBOSE, ZMQ_XPUB_VERBOSER, ZMQ_XPUB_WELCOME_MSG,
+    ZMQ_FERRO_LAST_VALUE, ZMQ_FERRO_LAST_VALUE_SIZE, ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, ZMQ_INVERT_MATCHING,
+    ZMQ_SUBSCRIBE, ZMQ_UNSUBSCRIBE, ZMQ_XPUB_MANUAL, ZMQ_XPUB_NODROP, ZMQ_XPUB_VERBOSE, ZMQ_XPUB_VERBOSER,
+    ZMQ_XPUB_WELCOME_MSG,
 };
 use crate::options::value::put_int_padded;
 use crate::pipe::{PipeId, Pipes};
@@ -40,6 +44,9 @@ pub struct Xpub {
     no_drop: NoDrop,
     /// The next frame sent is not a message's first.
     inside: bool,
+    /// More is to be done for a frame than to send it to the matching pipes.
+    has_send_rules: bool,
+    late: LateSubscribers,
     /// Manual mode: the topics that the peers have asked for, whether or not the program has granted them. Made when that mode
     /// begins: few publishers have it.
     wishes: Option<Box<Subscribers>>,
@@ -99,6 +106,8 @@ impl Xpub {
             readings: BTreeMap::new(),
             no_drop: NoDrop::default(),
             inside: false,
+            has_send_rules: false,
+            late: LateSubscribers::default(),
             wishes: None,
             last_pipe: None,
         }
@@ -145,7 +154,7 @@ impl Xpub {
         Ok(())
     }
 
-    /// Does what a subscription asks for. The notification for the program. Errors: `ENOMEM`.
+    /// Does what a subscription asks for. The notification for the program. Errors: `ENOMEM`, `ENOBUFS`.
     fn hear(
         &mut self,
         pipe: PipeId,
@@ -173,9 +182,12 @@ impl Xpub {
     /// `ENOMEM`.
     fn subscribe(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<(bool, bool)> {
         if subscribe {
-            return Ok((self.subscribers.add(topic, pipe)? || self.settings.verbose_subscribe, false));
+            let first = self.subscribers.add(topic, pipe)?;
+            self.hear_late(true, topic, pipe)?;
+            return Ok((first || self.settings.verbose_subscribe, false));
         }
         let removed = self.subscribers.remove(topic, pipe);
+        self.hear_late(false, topic, pipe)?;
         let tell = removed != Removed::OneOfMany || self.settings.verbose_unsubscribe;
         Ok((tell, removed == Removed::Nothing))
     }
@@ -211,7 +223,7 @@ impl Xpub {
     /// Forgets the subscriptions of peers that are gone, and tells the program, as far as the budget goes and the program
     /// listens.
     fn forget_leavers(&mut self, pipes: &mut Pipes) {
-        while self.subscribers.has_leaving_pipes() && !self.is_full() && pipes.budget.allows() {
+        while self.subscribers.has_leaving_pipes() && !self.must_wait() && pipes.budget.allows() {
             let (speaks, manual, settings) = (self.speaks, self.settings.manual, &self.settings);
             let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
             self.subscribers.forget_some(&mut pipes.budget, |topic, pipe, last| {
@@ -220,7 +232,7 @@ impl Xpub {
                 }
             });
         }
-        while self.have_leaving_wishes() && !self.is_full() && pipes.budget.allows() {
+        while self.have_leaving_wishes() && !self.must_wait() && pipes.budget.allows() {
             let (speaks, settings) = (self.speaks && self.settings.manual, &self.settings);
             let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
             let Some(wishes) = &mut self.wishes else { return };
@@ -256,8 +268,35 @@ impl Xpub {
             } else {
                 self.subscribers.remove(topic, pipe);
             }
+            self.hear_late(subscribe, topic, pipe)?;
         }
         Ok(())
+    }
+
+    /// The peer may be due the last values of the topic. Errors: `ENOMEM`.
+    fn hear_late(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<()> {
+        let now = now(&self.subscribers, &self.settings, self.inside);
+        self.late.hear(now, subscribe, topic, pipe)
+    }
+
+    /// As `send`, with all that few publishers ask for.
+    #[cold]
+    fn send_by_rules(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+        if self.settings.no_drop && !self.no_drop.check(&self.out, pipes, self.inside) {
+            return Err(Errno::AGAIN);
+        }
+        self.out.send_to_matching(pipes, frame)?;
+        let first = !std::mem::replace(&mut self.inside, frame.more());
+        // What goes to one peer alone is not published.
+        let is_directed = first && self.only_receiver().is_some();
+        if first && self.settings.to_last_pipe {
+            self.last_pipe = None;
+        }
+        self.late.keep(frame, Published { is_first: first, is_directed });
+        if self.late.have_work(self.inside) {
+            pipes.budget.leave_undone();
+        }
+        Ok(Sent::Taken)
     }
 
     /// Chooses the pipes that get the message that begins with this frame.
@@ -315,6 +354,10 @@ impl Listener for Xpub {
         self.must_wait()
     }
 
+    fn holds_up(&self, pipe: PipeId) -> bool {
+        self.late.hold_up(pipe)
+    }
+
     fn units(&self) -> u32 {
         let told = if self.speaks { TELLING_UNITS } else { 0 };
         let wishes = self.wishes.as_ref().map_or(0, |wishes| wishes.change_units());
@@ -336,6 +379,10 @@ impl Reading {
         }
         found
     }
+}
+
+fn now<'x>(subscribers: &'x Subscribers, settings: &Settings, inside: bool) -> Now<'x> {
+    Now { subscribers, inverted: settings.invert_matching, inside }
 }
 
 /// How the program hears of a subscription: one byte that says which way, then the topic. Errors: `ENOMEM`.
@@ -376,6 +423,9 @@ impl Behaviour for Xpub {
         {
             pipes.flush(pipe);
         }
+        if origin != Origin::Datagrams && self.hear_late(false, b"", pipe).is_err() {
+            return pipes.refuse(pipe, Errno::NOMEM);
+        }
         // Subscriptions may have come before the pipe.
         self.backlog.add(pipe);
         pipes.budget.leave_undone();
@@ -386,13 +436,10 @@ impl Behaviour for Xpub {
         if !self.inside {
             self.choose(frame.data());
         }
-        if self.settings.no_drop && !self.no_drop.check(&self.out, pipes, self.inside) {
-            return Err(Errno::AGAIN);
+        if self.has_send_rules {
+            return self.send_by_rules(pipes, frame);
         }
         self.out.send_to_matching(pipes, frame)?;
-        if !self.inside && self.settings.to_last_pipe {
-            self.last_pipe = None;
-        }
         self.inside = frame.more();
         Ok(Sent::Taken)
     }
@@ -426,27 +473,41 @@ impl Behaviour for Xpub {
     }
 
     fn go_on(&mut self, pipes: &mut Pipes) {
-        if self.stalled {
-            return;
+        loop {
+            // First of all, so that no flood of subscriptions keeps them back.
+            if let Some(pipe) = self.late.serve(pipes, now(&self.subscribers, &self.settings, self.inside)) {
+                // It may have more to say.
+                self.backlog.add(pipe);
+            }
+            if !self.stalled {
+                let mut backlog = std::mem::take(&mut self.backlog);
+                backlog.read(pipes, self);
+                self.backlog = backlog;
+            }
+            if !self.late.have_work(self.inside) || !pipes.budget.allows() {
+                break;
+            }
         }
-        let mut backlog = std::mem::take(&mut self.backlog);
-        backlog.read(pipes, self);
-        self.backlog = backlog;
-        self.forget_leavers(pipes);
-        self.stalled = self.must_wait();
+        if !self.stalled {
+            self.forget_leavers(pipes);
+            self.stalled = self.must_wait();
+        }
     }
 
     fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
         self.out.activated(pipe);
+        self.late.activated(pipe);
     }
 
     fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
         self.out.hiccuped(pipe);
+        self.late.activated(pipe);
     }
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.terminated(pipe);
         self.readings.remove(&pipe);
+        self.late.leave(pipe);
         if self.last_pipe == Some(pipe) {
             self.last_pipe = None;
         }
@@ -459,12 +520,12 @@ impl Behaviour for Xpub {
 
     fn set_option(
         &mut self,
-        _: &mut Pipes,
+        pipes: &mut Pipes,
         options: &mut SocketOptions,
         option: i32,
         value: &[u8],
     ) -> Option<Result<()>> {
-        Some(match option {
+        let outcome = match option {
             ZMQ_XPUB_VERBOSE
             | ZMQ_XPUB_VERBOSER
             | ZMQ_XPUB_MANUAL_LAST_VALUE
@@ -488,10 +549,18 @@ impl Behaviour for Xpub {
                     wishes.set_limit(options.max_subscriptions_size);
                 }
             }),
+            ZMQ_FERRO_LAST_VALUE | ZMQ_FERRO_LAST_VALUE_SIZE => {
+                set_common(options, option, value).map(|()| self.late.configure(options))
+            }
             ZMQ_INVERT_MATCHING => set_common(options, option, value)
                 .map(|()| self.settings.invert_matching = options.invert_matching),
             _ => return None,
-        })
+        };
+        self.has_send_rules = self.settings.no_drop || self.settings.to_last_pipe || self.late.are_served();
+        if self.late.have_work(self.inside) {
+            pipes.budget.leave_undone();
+        }
+        Some(outcome)
     }
 
     fn option(&self, option: i32, out: &mut [u8]) -> Option<Result<usize>> {

@@ -5,6 +5,7 @@
 //!
 //! - calls and their answers: `answers`, `bad_handles`, `context`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
+//! - what a socket type does: `last_value`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
 //! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
 //!   `secured_limits`, `server_keys`;
@@ -34,6 +35,7 @@ mod hostile;
 mod hostile_curve;
 mod hostile_tls;
 mod hostile_ws;
+mod last_value;
 mod limits;
 mod logged;
 #[cfg(target_os = "linux")]
