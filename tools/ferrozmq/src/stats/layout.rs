@@ -6,14 +6,17 @@
 //! |---|---|---|
 //! | 0 | 8 | `FZMQSTAT` |
 //! | 8 | 4 | version |
-//! | 12 | 4 | bytes of the header, with its table of sections |
+//! | 12 | 4 | bytes of the header, with its table of sections and its name table |
 //! | 16 | 8 | process id |
 //! | 24 | 8 | when the process started: field 22 of `/proc/PID/stat` |
 //! | 32 | 8 | when the file was made, in nanoseconds since 1970 |
 //! | 40 | 8 | the last sign of life of an I/O thread, likewise |
 //! | 48 | 8 | generation: odd while records are made or ended |
 //! | 56 | 4, 4 | place and bytes of the name table |
-//! | 64 | 16 each | sections: kind, place, bytes from record to record, number of records |
+//! | 64 | 4 | number of sections |
+//! | 72 | 16 each | sections: kind, place, bytes from record to record, number of records |
+//!
+//! The library's `src/counters/layout.rs` has the last word. A reader knows this table, and learns all else from the name table.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +24,12 @@ use std::sync::Arc;
 const MAGIC: &[u8; 8] = b"FZMQSTAT";
 const VERSION: u32 = 1;
 const GENERATION_OFFSET: usize = 48;
-const SECTIONS_OFFSET: usize = 64;
+const SECTIONS_OFFSET: usize = 72;
 const SECTION_BYTES: usize = 16;
 
 /// More than any file of the library has. They bound what one file can make the tool read and keep.
-const MAX_HEADER_BYTES: usize = 4096;
-const MAX_NAMES_BYTES: usize = 1 << 20;
+const MAX_HEADER_BYTES: usize = 1 << 20;
+const MAX_SECTIONS: usize = 64;
 const MAX_RECORD_BYTES: usize = 1 << 16;
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 const MAX_FIELDS: usize = 4096;
@@ -87,6 +90,16 @@ impl Kind {
         KINDS.iter().find(|row| row.0 == number).map(|row| row.2)
     }
 
+    /// The field that names the record that one of this kind belongs to.
+    fn parent(self) -> Option<&'static str> {
+        match self {
+            Kind::Process | Kind::Context => None,
+            Kind::IoThread | Kind::Socket => Some("context"),
+            Kind::Connection => Some("socket"),
+            Kind::Lane => Some("connection"),
+        }
+    }
+
     fn of_name(name: &str) -> Option<Kind> {
         KINDS.iter().find(|row| row.1 == name).map(|row| row.2)
     }
@@ -97,7 +110,9 @@ impl Kind {
 pub enum Form {
     Counter,
     Gauge,
-    /// Counts what was at most so large; the unit is the field's. Infinite in the last bucket.
+    /// The number of a record or a context.
+    Id,
+    /// Counts what was at most so large, in the base unit: seconds. Infinite in the last bucket.
     Bucket(f64),
     /// UTF-8 in at most this number of bytes; zeroes follow it.
     Text(usize),
@@ -162,17 +177,20 @@ impl Record {
         self.fields.iter().zip(&self.values)
     }
 
-    /// Those that are numbers.
+    /// What was counted or measured.
     pub fn numbers(&self) -> impl Iterator<Item = (&Field, u64)> {
         self.fields().filter_map(|(field, value)| match value {
-            Value::Number(number) => Some((field, *number)),
-            Value::Text(_) => None,
+            Value::Number(number) if field.form != Form::Id => Some((field, *number)),
+            _ => None,
         })
     }
 
     /// Nothing where the library has no such number.
     pub fn number(&self, name: &str) -> Option<u64> {
-        self.numbers().find_map(|(field, number)| (field.name == name).then_some(number))
+        self.fields().find_map(|(field, value)| match value {
+            Value::Number(number) if field.name == name => Some(*number),
+            _ => None,
+        })
     }
 
     /// Adds to a number, if the library has it.
@@ -226,12 +244,15 @@ pub fn header(source: &impl Source, length: u64) -> Result<Header, Fault> {
     if !(SECTIONS_OFFSET..=MAX_HEADER_BYTES).contains(&bytes) {
         return Err(Fault::Header);
     }
-    let mut table = vec![0; bytes - SECTIONS_OFFSET];
-    source.fill(SECTIONS_OFFSET as u64, &mut table)?;
     let names = Span { offset: word(&fixed, 56)?.into(), bytes: word(&fixed, 60)? as usize };
-    if names.bytes > MAX_NAMES_BYTES || !names.is_within(length) {
+    let sections_bytes = (word(&fixed, 64)? as usize).min(MAX_SECTIONS + 1) * SECTION_BYTES;
+    let is_sound =
+        sections_bytes <= MAX_SECTIONS * SECTION_BYTES && SECTIONS_OFFSET + sections_bytes <= bytes;
+    if !is_sound || !names.is_within(bytes as u64) {
         return Err(Fault::Header);
     }
+    let mut table = vec![0; sections_bytes];
+    source.fill(SECTIONS_OFFSET as u64, &mut table)?;
     Ok(Header {
         pid: double_word(&fixed, 16)?,
         started: double_word(&fixed, 24)?,
@@ -266,9 +287,6 @@ fn sections(table: &[u8], length: u64) -> Result<Vec<Section>, Fault> {
     for (index, row) in table.chunks_exact(SECTION_BYTES).enumerate() {
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let kind = word(row, 0)?;
-        if kind == 0 {
-            break;
-        }
         let (stride, slots) = (word(row, 8)? as usize, word(row, 12)? as usize);
         let bytes = stride.checked_mul(slots).ok_or(Fault::Section(number))?;
         let span = Span { offset: word(row, 4)?.into(), bytes };
@@ -283,9 +301,10 @@ fn sections(table: &[u8], length: u64) -> Result<Vec<Section>, Fault> {
 /// Nothing where the slot is free.
 fn record(kind: Kind, fields: &Arc<[Field]>, slot: &[u8]) -> Option<Record> {
     let serial = double_word(slot, 0).ok().filter(|serial| *serial != 0)?;
-    let parent = double_word(slot, 8).ok()?;
     let values = fields.iter().map(|field| value(field, slot)).collect::<Option<_>>()?;
-    Some(Record { kind, serial, parent, fields: fields.clone(), values })
+    let mut record = Record { kind, serial, parent: 0, fields: fields.clone(), values };
+    record.parent = kind.parent().and_then(|name| record.number(name)).unwrap_or_default();
+    Some(record)
 }
 
 fn value(field: &Field, slot: &[u8]) -> Option<Value> {
@@ -373,6 +392,7 @@ impl Form {
         match text.split_once(' ') {
             None if text == "counter" => Some(Form::Counter),
             None if text == "gauge" => Some(Form::Gauge),
+            None if text == "number" => Some(Form::Id),
             Some(("bucket", bound)) => match bound {
                 "+Inf" | "inf" => Some(Form::Bucket(f64::INFINITY)),
                 _ => bound.parse().ok().filter(|bound: &f64| bound.is_finite()).map(Form::Bucket),
@@ -460,14 +480,16 @@ mod tests {
         assert_eq!(with(0, b"ELF"), Fault::NoMagic);
         assert_eq!(with(8, &[2, 0, 0, 0]), Fault::Version(2));
         assert_eq!(with(12, &[63, 0, 0, 0]), Fault::Header);
-        assert_eq!(with(12, &[1, 16, 0, 0]), Fault::Header);
+        assert_eq!(with(12, &[1, 0, 16, 0]), Fault::Header);
         assert_eq!(with(56, &[0xff; 4]), Fault::Header);
         assert_eq!(with(60, &[0xff; 4]), Fault::Header);
-        for (offset, bytes) in [(68, [0xff; 4]), (72, [15, 0, 0, 0]), (72, [0xff; 4]), (76, [0xff; 4])] {
+        assert_eq!(with(64, &[65, 0, 0, 0]), Fault::Header);
+        assert_eq!(with(64, &[0xff; 4]), Fault::Header);
+        for (offset, bytes) in [(76, [0xff; 4]), (80, [15, 0, 0, 0]), (80, [0xff; 4]), (84, [0xff; 4])] {
             assert_eq!(with(offset, &bytes), Fault::Section(0), "{offset}");
         }
         // A stride that the fields of the kind do not fit into.
-        assert!(matches!(with(72 + 16, &[16, 0, 0, 0]), Fault::Section(1)));
+        assert!(matches!(with(80 + 16, &[16, 0, 0, 0]), Fault::Section(1)));
         for length in [0, 7, 63, 64, 80, 4096, whole.len() - 1] {
             assert!(parse(&whole[..length]).is_err(), "{length}");
         }
@@ -506,7 +528,7 @@ mod tests {
             let mut spoilt = whole.clone();
             // Most flips hit the header and the name table.
             for _ in 0..=random.below(4) {
-                let end = if random.below(2) == 0 { 160 } else { whole.len() };
+                let end = if random.below(2) == 0 { 4000 } else { whole.len() };
                 let (place, bit) = (random.below(end), random.below(8));
                 spoilt[place] ^= 1 << bit;
             }
@@ -529,7 +551,7 @@ mod tests {
             let mut bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
             // A right beginning, so that more than the magic is looked at.
             let right = Written::new().bytes();
-            let kept = random.below(88).min(length);
+            let kept = random.below(100).min(length);
             bytes.splice(..kept, right[..kept].iter().copied());
             let _ = parse(&bytes);
         }

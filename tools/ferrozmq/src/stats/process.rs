@@ -34,11 +34,11 @@ pub struct Process {
 
 impl Process {
     /// The process with this id that started at this time, in the system's ticks since it was booted. A process id is used again;
-    /// with the time it is not.
+    /// with the time it is not. A time of 0 is not known: then any process with the id will do.
     pub fn find(pid: u64, started: u64) -> Process {
         let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
         match parse(&String::from_utf8_lossy(&stat)) {
-            Some((state, name, at)) if at == started => Process { state, name },
+            Some((state, name, at)) if at == started || started == 0 => Process { state, name },
             _ => Process { state: State::Gone, name: String::new() },
         }
     }
@@ -85,6 +85,7 @@ mod tests {
         let me = std::process::id();
         assert_eq!(Process::find(me.into(), started(me)).state, State::Running);
         assert_eq!(Process::find(me.into(), started(me) + 1).state, State::Gone);
+        assert_eq!(Process::find(me.into(), 0).state, State::Running);
         assert_eq!(Process::find(u64::MAX, 1).state, State::Gone);
     }
 }
