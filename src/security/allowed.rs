@@ -2,12 +2,14 @@
 
 use super::certificate::Certificate;
 use super::fault::Fault;
-use super::reload::{self, Stamp, is_due, is_settled};
+use super::reload::{self, Stamp, is_settled};
+use super::watch::Look;
+use crate::sys::log::{self, Level, Subsystem};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// Files in one folder. Each certificate costs a look a second while peers come.
 pub const MAX_FOLDER_FILES: usize = 4096;
@@ -15,6 +17,7 @@ pub const MAX_FOLDER_FILES: usize = 4096;
 const MAX_CERTIFICATE_BYTES: u64 = 16 * 1024;
 /// Broken certificates that one look tells of.
 const MAX_NEWS: usize = 8;
+const BROKEN: (Subsystem, Level) = (Subsystem::Security, Level::Warn);
 /// How the names of certificates end, in a folder. Files of other names are none of ours.
 const SUFFIX: &str = "key";
 
@@ -52,11 +55,9 @@ impl<'k> FromIterator<&'k String> for Names {
 /// A folder of certificates, as it is when it is needed.
 ///
 /// A certificate that cannot be read or understood lets no client in; the others count. The folder itself must be readable.
-#[derive(Default)]
 pub struct Folder {
-    looked: Option<Instant>,
+    path: PathBuf,
     files: BTreeMap<OsString, Entry>,
-    names: Option<Result<Arc<Names>, Fault>>,
     news: News,
 }
 
@@ -76,17 +77,8 @@ struct Entry {
 }
 
 impl Folder {
-    /// The keys in the folder now.
-    pub fn now(&mut self, folder: &Path) -> Result<Arc<Names>, Fault> {
-        let now = Instant::now();
-        if let Some(names) = &self.names
-            && !is_due(self.looked, now)
-        {
-            return names.clone();
-        }
-        self.looked = Some(now);
-        let names = self.look(folder);
-        self.names.insert(names).clone()
+    pub fn new(path: &Path) -> Folder {
+        Folder { path: path.to_owned(), files: BTreeMap::new(), news: News::default() }
     }
 
     /// The faults of single certificates that were not told yet.
@@ -94,7 +86,9 @@ impl Folder {
         std::mem::take(&mut self.news)
     }
 
-    fn look(&mut self, folder: &Path) -> Result<Arc<Names>, Fault> {
+    /// The keys in the folder now.
+    pub fn read(&mut self) -> Result<Arc<Names>, Fault> {
+        let folder = &self.path;
         let mut before = std::mem::take(&mut self.files);
         check_folder_writers(folder)?;
         for path in certificates(folder)? {
@@ -117,6 +111,24 @@ impl Folder {
             }
         }
         Ok(Arc::new(Names(names)))
+    }
+}
+
+/// A certificate that is broken is told of.
+impl Look for Folder {
+    type Value = Names;
+
+    fn look(&mut self) -> Result<Arc<Names>, Fault> {
+        let names = self.read();
+        let News { told, untold } = self.take_news();
+        for fault in told {
+            log::complain(BROKEN, format_args!("a certificate lets nobody in: {fault}"));
+        }
+        if untold > 0 {
+            let folder = self.path.display();
+            log::complain(BROKEN, format_args!("{untold} more certificates in {folder} let nobody in"));
+        }
+        names
     }
 }
 
@@ -191,9 +203,8 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    fn look(folder: &mut Folder, path: &Path) -> Vec<String> {
-        folder.looked = None;
-        let names = folder.now(path).unwrap();
+    fn look(folder: &mut Folder) -> Vec<String> {
+        let names = folder.read().unwrap();
         let name = |(_, owner)| match owner {
             Owner::Named(name) => str::to_owned(name),
             Owner::Unnamed => String::new(),
@@ -206,42 +217,41 @@ mod tests {
     #[test]
     fn keys_come_and_go_with_their_files() {
         let path = testing::folder();
-        let mut folder = Folder::default();
-        assert_eq!(look(&mut folder, &path), [""; 0]);
+        let mut folder = Folder::new(&path);
+        assert_eq!(look(&mut folder), [""; 0]);
         let alice = Certificate::generate(None).unwrap();
         testing::write_pair(&path, "alice", &alice);
-        assert_eq!(look(&mut folder, &path), ["alice"]);
-        assert_eq!(folder.now(&path).unwrap().owner(&alice.fingerprint()), Some(Owner::Named("alice")));
+        assert_eq!(look(&mut folder), ["alice"]);
+        assert_eq!(folder.read().unwrap().owner(&alice.fingerprint()), Some(Owner::Named("alice")));
         let bob = Certificate::generate(Some("robert".to_owned())).unwrap();
         testing::write_pair(&path, "bob", &bob);
-        assert_eq!(look(&mut folder, &path), ["alice", "robert"]);
+        assert_eq!(look(&mut folder), ["alice", "robert"]);
         fs::remove_file(path.join("alice.key")).unwrap();
-        assert_eq!(look(&mut folder, &path), ["robert"]);
-        assert_eq!(folder.now(&path).unwrap().owner(&alice.fingerprint()), None);
+        assert_eq!(look(&mut folder), ["robert"]);
+        assert_eq!(folder.read().unwrap().owner(&alice.fingerprint()), None);
         // The secret file of the one, and what else lies there, count for nothing.
         fs::write(path.join("README"), "keys").unwrap();
-        assert_eq!(look(&mut folder, &path), ["robert"]);
+        assert_eq!(look(&mut folder), ["robert"]);
         fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn a_broken_certificate_lets_its_owner_in_no_more() {
         let path = testing::folder();
-        let mut folder = Folder::default();
+        let mut folder = Folder::new(&path);
         for name in ["alice", "bob"] {
             testing::write_pair(&path, name, &Certificate::generate(None).unwrap());
         }
-        assert_eq!(look(&mut folder, &path), ["alice", "bob"]);
+        assert_eq!(look(&mut folder), ["alice", "bob"]);
         fs::write(path.join("alice.key"), "curve\n    public-key = \"\"\n").unwrap();
-        assert_eq!(look(&mut folder, &path), ["bob"]);
+        assert_eq!(look(&mut folder), ["bob"]);
         let lines =
             |folder: &mut Folder| folder.take_news().told.iter().map(|fault| fault.line).collect::<Vec<_>>();
         assert_eq!(lines(&mut folder), [Some(2)]);
-        look(&mut folder, &path);
+        look(&mut folder);
         assert_eq!(lines(&mut folder), [None; 0], "told once");
         fs::remove_dir_all(&path).unwrap();
-        folder.looked = None;
-        assert!(folder.now(&path).is_err());
+        assert!(folder.read().is_err());
     }
 
     #[test]
@@ -250,11 +260,11 @@ mod tests {
         for number in 0..MAX_NEWS + 3 {
             fs::write(path.join(format!("{number}.key")), "").unwrap();
         }
-        let mut folder = Folder::default();
-        look(&mut folder, &path);
+        let mut folder = Folder::new(&path);
+        look(&mut folder);
         let news = folder.take_news();
         assert_eq!((news.told.len(), news.untold), (MAX_NEWS, 3));
-        look(&mut folder, &path);
+        look(&mut folder);
         let news = folder.take_news();
         assert_eq!((news.told.len(), news.untold), (0, 0), "told once");
         fs::remove_dir_all(path).unwrap();
@@ -264,16 +274,15 @@ mod tests {
     fn a_folder_that_all_may_write_lets_nobody_in() {
         let path = testing::folder();
         testing::write_pair(&path, "alice", &Certificate::generate(None).unwrap());
-        let mut folder = Folder::default();
+        let mut folder = Folder::new(&path);
         for (mode, refused) in
             [(0o755, None), (0o775, None), (0o777, Some(Errno::ACCES)), (0o1777, Some(Errno::ACCES))]
         {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            folder.looked = None;
-            assert_eq!(folder.now(&path).err().map(|fault| fault.errno), refused, "{mode:o}");
+            assert_eq!(folder.read().err().map(|fault| fault.errno), refused, "{mode:o}");
         }
         fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(look(&mut folder, &path), ["alice"]);
+        assert_eq!(look(&mut folder), ["alice"]);
         fs::remove_dir_all(path).unwrap();
     }
 
@@ -283,7 +292,7 @@ mod tests {
         for number in 0..=MAX_FOLDER_FILES {
             fs::write(path.join(format!("{number}.key")), "").unwrap();
         }
-        assert!(Folder::default().now(&path).unwrap_err().what.contains("more than"));
+        assert!(Folder::new(&path).read().unwrap_err().what.contains("more than"));
         fs::remove_dir_all(path).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 use super::allowed::{Names, Owner};
 use super::certificate::public_z85;
 use super::passwords::{Comparison, Users};
+use super::peer_network::Place;
 use super::verifier;
 use crate::crypto::{KEY_BYTES, PublicKey, fingerprint};
 use crate::engine::{ZapReply, ZapRequest, ZapStatus};
@@ -54,6 +55,8 @@ pub enum Answer {
 
 /// A password that is to be compared with a hash.
 pub struct Check {
+    /// Of the peer.
+    place: Option<Place>,
     comparison: Comparison,
     password: Zeroizing<Vec<u8>>,
     user: Vec<u8>,
@@ -66,7 +69,8 @@ pub fn plain(request: &ZapRequest, users: &Users) -> Answer {
     };
     match users.comparison(user) {
         Some(comparison) => {
-            Answer::Later(Check { comparison, password: password.clone(), user: user.to_vec() })
+            let place = std::str::from_utf8(&request.address).ok().and_then(Place::of);
+            Answer::Later(Check { place, comparison, password: password.clone(), user: user.to_vec() })
         }
         None => Answer::Now(refuse(ZapStatus::AuthenticationFailure)),
     }
@@ -80,9 +84,9 @@ impl Check {
         is_wanted: impl Fn() -> bool + Send + 'static,
         deliver: impl FnOnce(ZapReply) + Send + 'static,
     ) -> Option<ZapReply> {
-        let Check { comparison, password, user } = self;
+        let Check { place, comparison, password, user } = self;
         let done = move |outcome| deliver(after_comparison(comparison.is_known, outcome, user));
-        let begun = verifier::compare(comparison.hash, password, is_wanted, done);
+        let begun = verifier::compare(place, (comparison.hash, password), is_wanted, done);
         begun.err().map(|_| refuse(ZapStatus::TemporaryError))
     }
 }

@@ -201,6 +201,22 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// All files and folders that it has endpoints read.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        let settings = self.rules.iter().map(|rule| &rule.settings).chain([&self.default]);
+        settings.flat_map(|settings| {
+            let folder = match &settings.allow {
+                Some(Allow::Folder(place)) => Some(place),
+                _ => None,
+            };
+            let single =
+                [&settings.client_key, &settings.server_public, &settings.users, &settings.password_file];
+            settings.server_key.iter().chain(folder).chain(single.into_iter().flatten())
+        })
+    }
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {

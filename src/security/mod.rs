@@ -8,8 +8,10 @@
 //! | `certificate` | key files, as pyzmq and czmq write them |
 //! | `allowed` | whose keys are let in |
 //! | `passwords` | the users of PLAIN |
+//! | `peer_network` | where peers count as one |
 //! | `verifier` | the thread that compares passwords with hashes |
 //! | `reload` | files that are looked at again when they are needed |
+//! | `watch` | looks that hold up no I/O thread |
 //! | `rules` | the decision for one endpoint, pure |
 //! | `authenticator` | the answer about one peer, pure |
 //! | `key_changes` | keys that have come and gone since an endpoint was last looked at |
@@ -25,11 +27,13 @@ pub mod fault;
 pub mod file;
 pub mod key_changes;
 pub mod passwords;
+pub mod peer_network;
 pub mod protection;
 mod reader;
 mod reload;
 pub mod rules;
 mod verifier;
+mod watch;
 #[cfg(test)]
 mod testing;
 

@@ -1,17 +1,18 @@
 //! What the handshakes of one endpoint get, from the files as they are then.
 //!
-//! The I/O thread reads files here. Their number and sizes have bounds, each is looked at once a second at most, and only those that
-//! have changed are read.
+//! The number of files and their sizes have bounds. Each is looked at once a second at most, and only those that have changed are read.
+//! No I/O thread waits for a file system that hangs ([`watch`](super::watch)).
 
-use super::allowed::{Folder, News};
+use super::allowed::Folder;
 use super::authenticator::{self, Answer, Clients};
 use super::certificate::Certificate;
 use super::fault::Fault;
 use super::file::{Allow, Limits, LogSettings, Place, Policy, Side};
 use super::key_changes;
 use super::passwords::{Users, read_password};
-use super::reload::Watched;
+use super::reload::{Content, FileLook};
 use super::rules::{Scene, Terms, Verdict, decide, wildcard};
+use super::watch::{Look, Patience, Watch};
 use crate::audit;
 use crate::crypto::PublicKey;
 use crate::engine::{ClientKeys, KeyRing, Security, ServerKeys, ZapRequest, ZapStatus};
@@ -21,7 +22,7 @@ use crate::sys::credentials::effective_uid;
 use crate::sys::lock::Lock;
 use crate::sys::log::{self, Filter, Level, Notice, Subsystem};
 use crate::transport::{Role, Scheme, local_user};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,12 +34,14 @@ pub const SECURITY: &str = "FERROZMQ_SECURITY";
 /// A security file and the files that it names, as they are when they are needed. Any thread may ask.
 pub struct SecurityFile {
     path: PathBuf,
+    policy: Arc<Watch<FileLook<Policy>>>,
     state: Lock<State>,
 }
 
 #[derive(Default)]
 struct State {
-    policy: Watched<Policy>,
+    /// The policy that was last acted on.
+    policy: Option<Arc<Policy>>,
     files: Files,
     /// The last policy said what is logged.
     logs: bool,
@@ -46,14 +49,16 @@ struct State {
 
 static READ: Notice = Notice::new(Subsystem::Security, Level::Info);
 
-/// What the policy names; forgotten when the policy changes.
+type Watches<L> = HashMap<PathBuf, Arc<Watch<L>>>;
+
+/// What the policy names. What it names no more is forgotten when it changes.
 #[derive(Default)]
 struct Files {
-    public: HashMap<PathBuf, Watched<Certificate>>,
-    secret: HashMap<PathBuf, Watched<Certificate>>,
-    folders: HashMap<PathBuf, Folder>,
-    users: HashMap<PathBuf, Watched<Users>>,
-    passwords: HashMap<PathBuf, Watched<Zeroizing<Vec<u8>>>>,
+    public: Watches<FileLook<Certificate>>,
+    secret: Watches<FileLook<Certificate>>,
+    folders: Watches<Folder>,
+    users: Watches<FileLook<Users>>,
+    passwords: Watches<FileLook<Zeroizing<Vec<u8>>>>,
     /// The client's pair where the policy names none.
     fresh: Option<Arc<Certificate>>,
 }
@@ -83,7 +88,10 @@ struct Served {
 impl SecurityFile {
     /// Nothing is read yet.
     pub fn new(path: PathBuf) -> SecurityFile {
-        SecurityFile { path, state: Lock::default() }
+        let read =
+            |path: &Path, content: &Content| Policy::of(path, content).map_err(|faults| first(path, faults));
+        let policy = Watch::new(path.clone(), FileLook::new(&path, read));
+        SecurityFile { path, policy, state: Lock::default() }
     }
 
     pub fn path(&self) -> &Path {
@@ -93,7 +101,7 @@ impl SecurityFile {
     /// What an endpoint that is about to be bound or connected gets; `None` where it is left alone. All that its handshakes will need
     /// is looked at now.
     pub fn protect(self: &Arc<Self>, scene: &Scene) -> Result<Option<Protection>, Fault> {
-        let policy = self.policy()?;
+        let policy = self.policy(Patience::Call)?;
         if let Some(place) = &policy.audit {
             self.begin_audit(place)?;
         }
@@ -115,10 +123,12 @@ impl SecurityFile {
             told: Lock::default(),
             scene: scene.clone(),
         };
-        protection.keys(&terms)?;
+        protection.keys(&terms, Patience::Call)?;
         match (terms.side, terms.mechanism) {
-            (Side::Server, Mechanism::Curve) => protection.told.lock().let_in(&self.clients(&terms)?),
-            (Side::Server, Mechanism::Plain) => drop(self.users(&terms)?),
+            (Side::Server, Mechanism::Curve) => {
+                protection.told.lock().let_in(&self.clients(&terms, Patience::Call)?)
+            }
+            (Side::Server, Mechanism::Plain) => drop(self.users(&terms, Patience::Call)?),
             _ => {}
         }
         Ok(Some(protection))
@@ -155,64 +165,63 @@ impl SecurityFile {
         true
     }
 
-    /// The policy now. What earlier policies named is forgotten.
-    fn policy(&self) -> Result<Arc<Policy>, Fault> {
+    /// The policy now.
+    fn policy(&self, patience: Patience) -> Result<Arc<Policy>, Fault> {
         if self.path.as_os_str().is_empty() {
             // Of a script whose own variable was not set, as a rule: it is not to run in the clear for that.
             let (what, what_to_do) = ("it is set and names no file", "name the file, or unset the variable");
             return Err(Fault::mistake(Path::new(SECURITY), None, what, what_to_do));
         }
+        let policy = self.policy.now(patience)?;
         let state = &mut *self.state.lock();
-        let mut changed = false;
-        let policy = state.policy.now(&self.path, |content| {
-            changed = true;
-            Policy::of(&self.path, content).map_err(|faults| first(&self.path, faults))
-        });
-        if changed {
-            if let Ok(policy) = &policy {
-                // The log may end with this policy, or begin.
-                let line = format_args!("{}: read", self.path.display());
-                let told = READ.is_on();
+        if state.policy.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &policy)) {
+            // The log may end with this policy, or begin.
+            let line = format_args!("{}: read", self.path.display());
+            let told = READ.is_on();
+            READ.write(line);
+            state.logs = self.begin_log(&policy, state.logs);
+            if !told {
                 READ.write(line);
-                state.logs = self.begin_log(policy, state.logs);
-                if !told {
-                    READ.write(line);
-                }
             }
-            let fresh = state.files.fresh.take();
-            state.files = Files { fresh, ..Files::default() };
+            state.files.keep(&policy);
+            state.policy = Some(Arc::clone(&policy));
         }
-        policy
+        Ok(policy)
     }
 
-    fn public(&self, place: &Place) -> Result<Arc<Certificate>, Fault> {
-        let state = &mut *self.state.lock();
-        let watched = state.files.public.entry(place.path.clone()).or_default();
-        let certificate = watched.now(&place.path, |content| Certificate::of_public(&place.path, content));
-        certificate.map_err(|fault| fault.named_by(&self.path, place.line))
+    fn public(&self, place: &Place, patience: Patience) -> Result<Arc<Certificate>, Fault> {
+        self.watched(|files| &mut files.public, place, Certificate::of_public, patience)
     }
 
-    fn secret(&self, place: &Place) -> Result<Arc<Certificate>, Fault> {
-        let state = &mut *self.state.lock();
-        let watched = state.files.secret.entry(place.path.clone()).or_default();
-        let certificate = watched.now(&place.path, |content| Certificate::of_secret(&place.path, content));
-        certificate.map_err(|fault| fault.named_by(&self.path, place.line))
+    fn secret(&self, place: &Place, patience: Patience) -> Result<Arc<Certificate>, Fault> {
+        self.watched(|files| &mut files.secret, place, Certificate::of_secret, patience)
     }
 
-    fn users(&self, terms: &Terms<'_>) -> Result<Arc<Users>, Fault> {
+    fn users(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<Users>, Fault> {
         let place = terms.settings.users.as_ref().ok_or_else(|| self.lack(terms, "users"))?;
-        let state = &mut *self.state.lock();
-        let watched = state.files.users.entry(place.path.clone()).or_default();
-        let users = watched.now(&place.path, |content| Users::parse(&place.path, content));
-        users.map_err(|fault| fault.named_by(&self.path, place.line))
+        self.watched(|files| &mut files.users, place, Users::parse, patience)
     }
 
-    fn password(&self, terms: &Terms<'_>) -> Result<Arc<Zeroizing<Vec<u8>>>, Fault> {
+    fn password(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<Zeroizing<Vec<u8>>>, Fault> {
         let place = terms.settings.password_file.as_ref().ok_or_else(|| self.lack(terms, "password_file"))?;
-        let state = &mut *self.state.lock();
-        let watched = state.files.passwords.entry(place.path.clone()).or_default();
-        let password = watched.now(&place.path, |content| read_password(&place.path, content));
-        password.map_err(|fault| fault.named_by(&self.path, place.line))
+        self.watched(|files| &mut files.passwords, place, read_password, patience)
+    }
+
+    /// The value of a file that the policy names. No lock is held while that is read.
+    fn watched<T: Send + Sync + 'static>(
+        &self,
+        of: fn(&mut Files) -> &mut Watches<FileLook<T>>,
+        place: &Place,
+        make: fn(&Path, &Content) -> Result<T, Fault>,
+        patience: Patience,
+    ) -> Result<Arc<T>, Fault> {
+        let path = &place.path;
+        let watch = {
+            let files = &mut self.state.lock().files;
+            let new = || Watch::new(path.clone(), FileLook::new(path, make));
+            Arc::clone(of(files).entry(path.clone()).or_insert_with(new))
+        };
+        watch.now(patience).map_err(|fault| fault.named_by(&self.path, place.line))
     }
 
     /// Rules refuse an endpoint without it.
@@ -233,22 +242,39 @@ impl SecurityFile {
         Ok(Arc::clone(state.files.fresh.insert(Arc::new(made))))
     }
 
-    /// The clients that the terms let in now. A certificate among them that is broken is told of.
-    fn clients(&self, terms: &Terms<'_>) -> Result<Clients, Fault> {
+    /// The clients that the terms let in now.
+    fn clients(&self, terms: &Terms<'_>, patience: Patience) -> Result<Clients, Fault> {
         match &terms.settings.allow {
             // Rules refuse an endpoint without it.
             None => Ok(Clients::Named(Arc::default())),
             Some(Allow::Any) => Ok(Clients::Any),
             Some(Allow::Keys(keys)) => Ok(Clients::Named(Arc::new(keys.iter().collect()))),
             Some(Allow::Folder(place)) => {
-                let state = &mut *self.state.lock();
-                let folder = state.files.folders.entry(place.path.clone()).or_default();
-                let names =
-                    folder.now(&place.path).map_err(|fault| fault.named_by(&self.path, place.line))?;
-                tell(&place.path, folder.take_news());
+                let path = &place.path;
+                let watch = {
+                    let folders = &mut self.state.lock().files.folders;
+                    let new = || Watch::new(path.clone(), Folder::new(path));
+                    Arc::clone(folders.entry(path.clone()).or_insert_with(new))
+                };
+                let names = watch.now(patience).map_err(|fault| fault.named_by(&self.path, place.line))?;
                 Ok(Clients::Named(names))
             }
         }
+    }
+}
+
+impl Files {
+    /// Forgets what the policy does not name.
+    fn keep(&mut self, policy: &Policy) {
+        fn only<L: Look>(watches: &mut Watches<L>, named: &HashSet<&Path>) {
+            watches.retain(|path, _| named.contains(path.as_path()));
+        }
+        let named = policy.places().map(|place| place.path.as_path()).collect();
+        only(&mut self.public, &named);
+        only(&mut self.secret, &named);
+        only(&mut self.folders, &named);
+        only(&mut self.users, &named);
+        only(&mut self.passwords, &named);
     }
 }
 
@@ -258,28 +284,11 @@ fn first(file: &Path, faults: Vec<Fault>) -> Fault {
     faults.into_iter().next().unwrap_or_else(unsaid)
 }
 
-/// Writes a line for each of the first broken certificates in a folder, and one with the number of the others.
-fn tell(folder: &Path, News { told, untold }: News) {
-    for fault in told {
-        log::complain(
-            (Subsystem::Security, Level::Error),
-            format_args!("a certificate lets nobody in: {fault}"),
-        );
-    }
-    if untold > 0 {
-        let folder = folder.display();
-        log::complain(
-            (Subsystem::Security, Level::Error),
-            format_args!("{untold} more certificates in {folder} let nobody in"),
-        );
-    }
-}
-
 impl Protection {
     /// The mechanism and keys for a handshake that begins now. `now_ms` is of any clock that does not go back.
     pub fn security(&self, now_ms: u64) -> Result<Security, Fault> {
-        let policy = self.file.policy()?;
-        let security = self.keys(&self.terms(&policy)?)?;
+        let policy = self.file.policy(Patience::Moment)?;
+        let security = self.keys(&self.terms(&policy)?, Patience::Moment)?;
         if let Security::CurveServer(keys) = &security {
             keys.rotate_cookies(now_ms);
         }
@@ -298,15 +307,17 @@ impl Protection {
     }
 
     fn try_to_answer(&self, request: &ZapRequest) -> Result<Option<Answer>, Fault> {
-        let policy = self.file.policy()?;
+        let policy = self.file.policy(Patience::Moment)?;
         let terms = self.terms(&policy)?;
         Ok(Some(match (terms.mechanism, request.mechanism) {
             (Mechanism::Curve, "CURVE") => {
-                let clients = self.file.clients(&terms)?;
+                let clients = self.file.clients(&terms, Patience::Moment)?;
                 self.told.lock().let_in(&clients);
                 Answer::Now(authenticator::curve(request, &clients))
             }
-            (Mechanism::Plain, "PLAIN") => authenticator::plain(request, &*self.file.users(&terms)?),
+            (Mechanism::Plain, "PLAIN") => {
+                authenticator::plain(request, &*self.file.users(&terms, Patience::Moment)?)
+            }
             (Mechanism::Null, "NULL") => return Ok(None),
             // The policy has changed since the handshake began.
             _ => Answer::Now(authenticator::refuse(ZapStatus::TemporaryError)),
@@ -324,7 +335,7 @@ impl Protection {
         let (address, _zone) = peer_address.split_once('%').unwrap_or((peer_address, ""));
         // Peers of `ipc://` have no address.
         let Ok(peer) = address.parse::<IpAddr>() else { return true };
-        let admitted = self.file.policy().and_then(|policy| {
+        let admitted = self.file.policy(Patience::Moment).and_then(|policy| {
             let terms = self.terms(&policy)?;
             Ok(terms.settings.addresses.admit(peer))
         });
@@ -339,7 +350,7 @@ impl Protection {
         if self.scene.scheme != Scheme::Ipc || self.scene.role != Role::Connects {
             return Ok(());
         }
-        let policy = self.file.policy()?;
+        let policy = self.file.policy(Patience::Moment)?;
         let terms = self.terms(&policy)?;
         let user = local_user(peer_address);
         if !terms.settings.ipc_same_user || user.is_some_and(|user| [0, effective_uid()].contains(&user)) {
@@ -354,7 +365,7 @@ impl Protection {
     pub fn settle(mut self, endpoint: &str) -> Result<Protection, Fault> {
         let address = endpoint.split_once("://").map_or(endpoint, |(_, address)| address);
         self.scene = Scene { address: address.to_owned(), settled: true, ..self.scene };
-        let policy = self.file.policy()?;
+        let policy = self.file.policy(Patience::Call)?;
         let terms = self.terms(&policy)?;
         if let Some(fault) = wildcard(&policy, &self.scene, &terms) {
             return Err(fault);
@@ -375,14 +386,14 @@ impl Protection {
         }
     }
 
-    fn keys(&self, terms: &Terms<'_>) -> Result<Security, Fault> {
+    fn keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Security, Fault> {
         match (terms.mechanism, terms.side) {
-            (Mechanism::Curve, Side::Server) => self.server_keys(terms).map(Security::CurveServer),
-            (Mechanism::Curve, Side::Client) => self.client_keys(terms).map(Security::CurveClient),
+            (Mechanism::Curve, Side::Server) => self.server_keys(terms, patience).map(Security::CurveServer),
+            (Mechanism::Curve, Side::Client) => self.client_keys(terms, patience).map(Security::CurveClient),
             (Mechanism::Plain, Side::Server) => Ok(Security::PlainServer),
             (Mechanism::Plain, Side::Client) => Ok(Security::PlainClient {
                 username: Zeroizing::new(terms.settings.username.clone().unwrap_or_default().into_bytes()),
-                password: Zeroizing::clone(&*self.file.password(terms)?),
+                password: Zeroizing::clone(&*self.file.password(terms, patience)?),
             }),
             _ => Ok(Security::Null),
         }
@@ -390,8 +401,8 @@ impl Protection {
 
     /// The same keys as long as their files say the same: a handshake that is under way has its cookie's key there. A file that was
     /// written just now, or in the future by this clock, is read again at each look.
-    fn server_keys(&self, terms: &Terms<'_>) -> Result<Arc<ServerKeys>, Fault> {
-        let read = terms.settings.server_key.iter().map(|place| self.file.secret(place));
+    fn server_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<ServerKeys>, Fault> {
+        let read = terms.settings.server_key.iter().map(|place| self.file.secret(place, patience));
         let from = read.collect::<Result<Vec<_>, Fault>>()?;
         let mut served = self.served.lock();
         if let Some(served) = &*served
@@ -413,12 +424,12 @@ impl Protection {
         Ok(Arc::clone(&served.insert(Served { from, keys }).keys))
     }
 
-    fn client_keys(&self, terms: &Terms<'_>) -> Result<Arc<ClientKeys>, Fault> {
+    fn client_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<ClientKeys>, Fault> {
         let lack = || self.file.lack(terms, "server_public");
         let server: PublicKey =
-            self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?)?.public;
+            self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?, patience)?.public;
         let own = match &terms.settings.client_key {
-            Some(place) => self.file.secret(place)?,
+            Some(place) => self.file.secret(place, patience)?,
             None => self.file.fresh()?,
         };
         let secret = own.secret.clone().ok_or_else(|| {

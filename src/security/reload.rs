@@ -1,7 +1,6 @@
 //! Files that are looked at again when they are needed.
 //!
 //! Laws:
-//! - A file is looked at when it is needed, and not again within [`LOOK_INTERVAL`] of that.
 //! - It is read when it looks different: by device, inode, size, mode, owner, and the times of its content and inode.
 //! - A file that was written within [`UNSETTLED`] of the look is read at the next look as well. The file system's clock is coarse, so a
 //!   second write in the same instant would look the same.
@@ -9,16 +8,15 @@
 //!   said before: a key that was withdrawn by a broken file stays withdrawn.
 
 use super::Fault;
+use super::watch::Look;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
-/// Shortest time between two looks at a file.
-pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A file that was written this recently may change again and look the same.
 pub const UNSETTLED: Duration = Duration::from_secs(2);
 /// Bytes of the largest file that is read: of 5,000 users with their passwords, or of the largest policy.
@@ -43,46 +41,34 @@ pub struct Content {
     pub text: Zeroizing<String>,
 }
 
-/// A file's value, as long as the file looks the same.
-pub struct Watched<T> {
-    looked: Option<Instant>,
+/// A file's value, which is made anew where the file has changed.
+pub struct FileLook<T> {
+    path: PathBuf,
+    make: fn(&Path, &Content) -> Result<T, Fault>,
     /// Of the file that the value came from; `None` where the file must be read again.
     stamp: Option<Stamp>,
     value: Option<Result<Arc<T>, Fault>>,
 }
 
-impl<T> Default for Watched<T> {
-    fn default() -> Watched<T> {
-        Watched { looked: None, stamp: None, value: None }
+impl<T> FileLook<T> {
+    pub fn new(path: &Path, make: fn(&Path, &Content) -> Result<T, Fault>) -> FileLook<T> {
+        FileLook { path: path.to_owned(), make, stamp: None, value: None }
     }
 }
 
-impl<T> Watched<T> {
-    /// The value of the file now. `make` is called where the file has changed.
-    pub fn now(
-        &mut self,
-        path: &Path,
-        make: impl FnOnce(&Content) -> Result<T, Fault>,
-    ) -> Result<Arc<T>, Fault> {
-        let now = Instant::now();
-        if let Some(value) = &self.value
-            && !is_due(self.looked, now)
-        {
-            return value.clone();
-        }
-        self.looked = Some(now);
+impl<T: Send + Sync + 'static> Look for FileLook<T> {
+    type Value = T;
+
+    fn look(&mut self) -> Result<Arc<T>, Fault> {
         if let (Some(value), Some(known)) = (&self.value, self.stamp)
-            && std::fs::metadata(path).is_ok_and(|metadata| Stamp::of(&metadata) == known)
+            && std::fs::metadata(&self.path).is_ok_and(|metadata| Stamp::of(&metadata) == known)
         {
             return value.clone();
         }
-        let content = read(path);
-        self.stamp = content
-            .as_ref()
-            .ok()
-            .map(|content| content.stamp)
-            .filter(|stamp| is_settled(stamp, SystemTime::now()));
-        let value = content.and_then(|content| make(&content)).map(Arc::new);
+        let content = read(&self.path);
+        let stamp = content.as_ref().ok().map(|content| content.stamp);
+        self.stamp = stamp.filter(|stamp| is_settled(stamp, SystemTime::now()));
+        let value = content.and_then(|content| (self.make)(&self.path, &content)).map(Arc::new);
         self.value.insert(value).clone()
     }
 }
@@ -114,11 +100,6 @@ impl Stamp {
     pub fn permissions(&self) -> u32 {
         self.mode & 0o7777
     }
-}
-
-/// Whether a file is to be looked at again.
-pub fn is_due(looked: Option<Instant>, now: Instant) -> bool {
-    looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK_INTERVAL)
 }
 
 /// Whether a later state of the file is sure to look different. A time in the future says nothing.
@@ -192,19 +173,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_looked_at_once_a_second() {
-        let start = Instant::now();
-        assert!(is_due(None, start));
-        for (after_ms, due) in [(0, false), (999, false), (1000, true), (5000, true)] {
-            assert_eq!(is_due(Some(start), start + Duration::from_millis(after_ms)), due, "{after_ms}");
-        }
-        assert!(
-            !is_due(Some(start + LOOK_INTERVAL), start),
-            "a clock that goes back does not look at each handshake"
-        );
-    }
-
-    #[test]
     fn a_file_that_was_just_written_may_change_unseen() {
         let folder = tempfile();
         let path = folder.join("file");
@@ -221,11 +189,8 @@ mod tests {
     fn what_counts_is_what_the_file_says_now() {
         let folder = tempfile();
         let path = folder.join("file");
-        let mut watched = Watched::default();
-        let now = |watched: &mut Watched<String>| {
-            watched.looked = None;
-            watched.now(&path, |content| Ok(content.text.to_string())).map(|text| text.to_string())
-        };
+        let mut watched = FileLook::new(&path, |_, content| Ok(content.text.to_string()));
+        let now = |watched: &mut FileLook<String>| watched.look().map(|text| text.to_string());
         assert!(now(&mut watched).unwrap_err().what.contains("no such file"));
         for text in ["one", "two"] {
             // Of the same size, and within the same second.
@@ -245,22 +210,35 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
+    /// The clock of another machine, or a clock that was set back, dates files in the future.
     #[test]
-    fn within_the_interval_nothing_is_read() {
+    fn a_file_from_the_future_is_read_at_each_look() {
         let folder = tempfile();
         let path = folder.join("file");
         std::fs::write(&path, "one").unwrap();
-        let mut watched = Watched::default();
-        let mut reads = 0;
-        for _ in 0..3 {
-            watched
-                .now(&path, |_| {
-                    reads += 1;
-                    Ok(())
-                })
-                .unwrap();
+        let future = SystemTime::now() + Duration::from_secs(1_000_000);
+        let date = || OpenOptions::new().append(true).open(&path).unwrap().set_modified(future).unwrap();
+        date();
+        let mut watched = FileLook::new(&path, |_, content| Ok(content.text.to_string()));
+        for text in ["one", "two", "six"] {
+            std::fs::write(&path, text).unwrap();
+            // It has the size and the time that it had before.
+            date();
+            assert_eq!(*watched.look().unwrap(), text);
         }
-        assert_eq!(reads, 1);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_looks_the_same_is_not_read() {
+        let folder = tempfile();
+        let path = folder.join("file");
+        std::fs::write(&path, "one").unwrap();
+        let mut watched = FileLook::new(&path, |_, content| Ok(content.text.to_string()));
+        let first = watched.look().unwrap();
+        // As if it had been written a while ago.
+        watched.stamp = Some(Stamp::of(&std::fs::metadata(&path).unwrap()));
+        assert!(Arc::ptr_eq(&first, &watched.look().unwrap()));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

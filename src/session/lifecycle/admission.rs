@@ -9,9 +9,9 @@
 //! Laws: a connection counts from its accept until its session is dropped. One that is refused counts for nothing. No count passes
 //! its limit. There is an entry for an address only while it has a connection.
 
-use super::peer_network::Place;
 use crate::ctx::{HandshakeTicket, Handshakes, Stop};
 use crate::security::file::Limits;
+use crate::security::peer_network::Place;
 use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use crate::transport::Accepted;

@@ -1,8 +1,8 @@
 //! Addresses whose peers fail handshake after handshake, and are refused for a while
 //! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`).
 
-use super::peer_network::Place;
 use crate::options::SocketOptions;
+use crate::security::peer_network::Place;
 use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use std::collections::VecDeque;

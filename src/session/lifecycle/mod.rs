@@ -12,7 +12,6 @@ pub(in crate::session) mod events;
 pub(in crate::session) mod handshake_trail;
 pub(in crate::session) mod handshaking;
 pub mod listener;
-pub(in crate::session) mod peer_network;
 pub(in crate::session) mod reason;
 pub(in crate::session) mod resolve;
 pub mod session;

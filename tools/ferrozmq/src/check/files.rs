@@ -108,8 +108,8 @@ impl Files {
 
     fn read_folder(&mut self, policy: &Policy, place: &Place, report: &mut Report) {
         look_at_writers(&place.path, report);
-        let mut folder = Folder::default();
-        let names = match folder.now(&place.path) {
+        let mut folder = Folder::new(&place.path);
+        let names = match folder.read() {
             Ok(names) => names,
             Err(fault) => return report.add(fault.named_by(&policy.file, place.line).to_string()),
         };

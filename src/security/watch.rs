@@ -1,0 +1,277 @@
+//! Looks at files that hold up no I/O thread: each is made on a thread of its own, for which the I/O thread waits [`MOMENT`] at most.
+//!
+//! | the last look | the value is asked for | answer |
+//! |---|---|---|
+//! | is over, less than a second ago | | what it found |
+//! | is over, a second ago or more | | another look begins, and its answer is waited for |
+//! | goes on | for a handshake | what the look before it found, at once |
+//! | goes on, the first of all | for a handshake | waited for; a fault after [`MOMENT`] |
+//! | none, or the first goes on | for a bind or connect | made on the calling thread, or waited for, as long as it takes |
+//!
+//! Law: what was looked at is not looked at again within [`LOOK_INTERVAL`].
+//!
+//! A look that takes long leaves valid what was known: a file server that hangs holds up its files, and no connection. Once it answers
+//! that counts. There is no thread while no peer comes.
+
+use super::fault::Fault;
+use crate::sys::contain::contain;
+use crate::sys::lock::Lock;
+use crate::sys::log::{Level, Notice, Subsystem};
+use crate::sys::park::Parker;
+use crate::sys::thread::{self, ThreadSettings};
+#[cfg(test)]
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Shortest time between two looks at a file.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long an I/O thread waits for a look. A file system of this machine takes microseconds.
+pub const MOMENT: Duration = Duration::from_millis(100);
+/// The thread's name, of which the system shows 15 bytes.
+const THREAD_NAME: &str = "ZMQbg/security";
+
+/// A look at a file or a folder.
+pub trait Look: Send + 'static {
+    type Value: Send + Sync;
+
+    /// What is there now. It may take as long as the file system likes.
+    fn look(&mut self) -> Result<Arc<Self::Value>, Fault>;
+}
+
+/// For how long the answer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The program has made a call, and waits for it.
+    Call,
+    /// An I/O thread has other peers, too.
+    Moment,
+}
+
+/// What a look finds, each time that it is asked for.
+pub struct Watch<L: Look> {
+    path: PathBuf,
+    known: Lock<Known<L::Value>>,
+    /// Held while a look is made.
+    look: Lock<L>,
+}
+
+struct Known<V> {
+    looked: Option<Instant>,
+    /// A look goes on.
+    looking: bool,
+    value: Option<Result<Arc<V>, Fault>>,
+    /// Threads that wait for the look to be over.
+    waiting: Vec<Arc<Parker>>,
+}
+
+impl<L: Look> Watch<L> {
+    pub fn new(path: PathBuf, look: L) -> Arc<Watch<L>> {
+        let known = Known { looked: None, looking: false, value: None, waiting: Vec::new() };
+        Arc::new(Watch { path, known: Lock::new(known), look: Lock::new(look) })
+    }
+
+    /// The value now.
+    pub fn now(self: &Arc<Self>, patience: Patience) -> Result<Arc<L::Value>, Fault> {
+        let mut known = self.known.lock();
+        let (value, now) = (known.value.clone(), Instant::now());
+        if let Some(value) = &value
+            && (known.looking || !is_due(known.looked, now))
+        {
+            return value.clone();
+        }
+        let begins = !std::mem::replace(&mut known.looking, true);
+        drop(known);
+        match (begins, patience) {
+            (true, Patience::Call) if value.is_none() => self.look(),
+            (true, _) => {
+                let this = Arc::clone(self);
+                if thread::spawn(&ThreadSettings::default(), THREAD_NAME, move || this.look()).is_err() {
+                    // Without threads of its own the library is slow at worst.
+                    self.look();
+                }
+            }
+            (false, _) => {}
+        }
+        let for_long = value.is_none() && patience == Patience::Call;
+        self.wait(if for_long { None } else { Some(now + MOMENT) })
+    }
+
+    /// Looks, and says so. A panic is the end of the look and not of later ones.
+    fn look(&self) {
+        let found = contain(|| self.look.lock().look());
+        let mut known = self.known.lock();
+        if let Some(found) = found {
+            known.value = Some(found);
+        }
+        known.looked = Some(Instant::now());
+        known.looking = false;
+        let waiting = std::mem::take(&mut known.waiting);
+        drop(known);
+        waiting.iter().for_each(|parker| parker.unpark());
+    }
+
+    /// The value once the look is over; after the deadline what was known before.
+    fn wait(&self, deadline: Option<Instant>) -> Result<Arc<L::Value>, Fault> {
+        let parker = Arc::new(Parker::new());
+        loop {
+            let mut known = self.known.lock();
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if !known.looking || left == Some(Duration::ZERO) {
+                known.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &parker));
+                let (value, is_late) = (known.value.clone(), known.looking);
+                drop(known);
+                return value.map_or_else(|| Err(self.unanswered()), |value| self.noted(value, is_late));
+            }
+            if !known.waiting.iter().any(|waiting| Arc::ptr_eq(waiting, &parker)) {
+                known.waiting.push(Arc::clone(&parker));
+            }
+            drop(known);
+            // A signal ends a wait early.
+            let _ = parker.park(left);
+        }
+    }
+
+    fn noted<T>(&self, value: T, is_late: bool) -> T {
+        static NOTICE: Notice = Notice::new(Subsystem::Security, Level::Warn);
+        if is_late {
+            let path = self.path.display();
+            NOTICE.complain(format_args!("{path}: the file system is slow: what was read before counts"));
+        }
+        value
+    }
+
+    fn unanswered(&self) -> Fault {
+        Fault::denial(
+            &self.path,
+            None,
+            "the file system does not answer",
+            "see why, or name a file of another one",
+        )
+    }
+}
+
+/// Whether a file is to be looked at again.
+fn is_due(looked: Option<Instant>, now: Instant) -> bool {
+    looked.is_none_or(|looked| now.saturating_duration_since(looked) >= LOOK_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    #[test]
+    fn a_file_is_looked_at_once_a_second() {
+        let start = Instant::now();
+        assert!(is_due(None, start));
+        for (after_ms, due) in [(0, false), (999, false), (1000, true), (5000, true)] {
+            assert_eq!(is_due(Some(start), start + Duration::from_millis(after_ms)), due, "{after_ms}");
+        }
+        assert!(
+            !is_due(Some(start + LOOK_INTERVAL), start),
+            "a clock that goes back does not look at each handshake"
+        );
+    }
+
+    /// A file system that answers when the test says what.
+    struct Slow(Receiver<u32>);
+
+    impl Look for Slow {
+        type Value = u32;
+
+        fn look(&mut self) -> Result<Arc<u32>, Fault> {
+            let answer = self.0.recv().map_err(|_| Fault::mistake(Path::new("file"), None, "gone", "wait"));
+            assert_ne!(answer, Ok(0), "a panic");
+            answer.map(Arc::new)
+        }
+    }
+
+    fn watch() -> (Arc<Watch<Slow>>, Sender<u32>) {
+        let (answers, asked) = channel();
+        (Watch::new(PathBuf::from("file"), Slow(asked)), answers)
+    }
+
+    /// Has the next call look again.
+    fn forget(watch: &Watch<Slow>) {
+        watch.known.lock().looked = None;
+    }
+
+    fn settle(watch: &Watch<Slow>) {
+        while watch.known.lock().looking {
+            std::thread::yield_now();
+        }
+    }
+
+    fn value(watch: &Arc<Watch<Slow>>, patience: Patience) -> Option<u32> {
+        watch.now(patience).ok().map(|value| *value)
+    }
+
+    #[test]
+    fn an_answer_that_is_there_at_once_counts_at_once() {
+        let (watch, answers) = watch();
+        for (number, patience) in [(1, Patience::Call), (2, Patience::Moment), (3, Patience::Call)] {
+            answers.send(number).unwrap();
+            forget(&watch);
+            // The thread of a look may be late on a busy machine: then what was known counts until it is there.
+            while value(&watch, patience) != Some(number) {
+                settle(&watch);
+            }
+            assert_eq!(value(&watch, patience), Some(number), "not looked at twice within a second");
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_hangs_holds_nobody_up_and_leaves_valid_what_was_known() {
+        let (watch, answers) = watch();
+        answers.send(1).unwrap();
+        assert_eq!(value(&watch, Patience::Call), Some(1));
+        forget(&watch);
+        let began = Instant::now();
+        assert_eq!(value(&watch, Patience::Moment), Some(1), "after a moment");
+        assert!(began.elapsed() >= MOMENT);
+        for _ in 0..1000 {
+            assert_eq!(value(&watch, Patience::Moment), Some(1));
+        }
+        // Each of the thousand would have waited for a moment: a minute.
+        assert!(began.elapsed() < 500 * MOMENT);
+        assert_eq!(value(&watch, Patience::Call), Some(1), "a bind has what is known");
+        answers.send(2).unwrap();
+        settle(&watch);
+        assert_eq!(value(&watch, Patience::Moment), Some(2), "it answers again");
+        drop(answers);
+        forget(&watch);
+        while value(&watch, Patience::Moment).is_some() {}
+    }
+
+    #[test]
+    fn what_was_never_read_is_a_fault_for_now() {
+        let (watch, answers) = watch();
+        let fault = watch.now(Patience::Moment).unwrap_err();
+        assert!(fault.what.contains("does not answer"), "{fault}");
+        assert!(watch.now(Patience::Moment).is_err(), "another peer, and the same look");
+        let caller = {
+            let watch = Arc::clone(&watch);
+            std::thread::spawn(move || value(&watch, Patience::Call))
+        };
+        answers.send(7).unwrap();
+        assert_eq!(caller.join().unwrap(), Some(7), "a call waits for the look of another thread");
+        assert_eq!(value(&watch, Patience::Moment), Some(7));
+    }
+
+    #[test]
+    fn a_panic_ends_one_look_alone() {
+        let (watch, answers) = watch();
+        answers.send(1).unwrap();
+        assert_eq!(value(&watch, Patience::Call), Some(1));
+        forget(&watch);
+        answers.send(0).unwrap();
+        assert_eq!(value(&watch, Patience::Moment), Some(1));
+        settle(&watch);
+        forget(&watch);
+        answers.send(2).unwrap();
+        while value(&watch, Patience::Moment) != Some(2) {}
+    }
+}
