@@ -3,12 +3,12 @@
 //! They are one binary: the library is linked once, and tests that wait do so side by side. Most modules use the C interface.
 //! `tests/support` holds what they share. A test belongs to the module of its subject:
 //!
-//! - calls and their answers: `answers`, `bad_handles`, `context`, `logged`, `monitor`, `poll`, `proxy`;
+//! - calls and their answers: `answers`, `audited`, `bad_handles`, `context`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - what a socket type does: `last_value`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
 //! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
-//!   `secured_limits`, `server_keys`;
+//!   `secured_limits`, `secured_rates`, `server_keys`;
 //! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
 //! Some tests fork, or close, limit or count what the whole process has. They run themselves in a child process:
@@ -49,6 +49,7 @@ mod received;
 mod reconnects;
 mod secured;
 mod secured_limits;
+mod secured_rates;
 mod server_keys;
 mod tls;
 mod waiting;
