@@ -1,6 +1,6 @@
 //! The context itself.
 
-use super::{Handshakes, Stop};
+use super::{Handshakes, Stop, io_threads};
 use crate::audit;
 use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
@@ -328,7 +328,7 @@ impl Drop for Io {
 /// ever.
 fn start(shared: &Arc<Shared>, options: &ContextOptions) -> Result<Io> {
     let settings = thread_settings(options);
-    let count = usize::try_from(options.io_threads).unwrap_or(0);
+    let count = io_threads::number(options.io_threads);
     let max_sockets = usize::try_from(options.max_sockets).unwrap_or(0);
     let mut io = Io { reactors: Vec::new(), max_sockets };
     for number in 0..count {

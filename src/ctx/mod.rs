@@ -8,6 +8,7 @@ mod context;
 pub mod contexts;
 mod handshakes;
 mod inproc_names;
+mod io_threads;
 mod mailbox;
 mod slots;
 

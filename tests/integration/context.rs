@@ -1,6 +1,6 @@
 //! Contexts and signals, contexts and `fork`.
 
-use crate::support::process::{inside, test_name};
+use crate::support::process::{inside, role, spawn, test_name};
 use crate::support::signals::{Signal, Target};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Weak, mpsc};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use zmq::ctx::{Context, Mailbox, Slots, SocketTicket};
 use zmq::errno::{Errno, Result};
 use zmq::options::ContextOptions;
+use zmq::options::number::ZMQ_IO_THREADS;
 
 fn socket(context: &Context) -> Result<(Arc<Mailbox<u8>>, SocketTicket)> {
     let mailbox = Arc::new(Mailbox::new());
@@ -123,4 +124,45 @@ fn a_forked_child_lets_go_and_starts_afresh_while_the_parent_is_busy() {
     assert!(mailbox.state().is_quiet());
     drop(SLOTS.remove(SLOTS.lock(handle).unwrap()));
     assert_eq!(context.terminate(), Ok(()));
+}
+
+/// The threads of this process.
+#[cfg(target_os = "linux")]
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// What `FERROZMQ_IO_THREADS` asks for, what the program sets, and the I/O threads that there are then.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_environment_says_how_many_io_threads_there_are_where_the_program_does_not() {
+    if let Some(role) = role() {
+        let (set, expected) = role.split_once(' ').unwrap();
+        let (set, expected): (i32, usize) = (set.parse().unwrap(), expected.parse().unwrap());
+        let mut options = ContextOptions::new();
+        if set >= 0 {
+            options.set_int(ZMQ_IO_THREADS, set).unwrap();
+        }
+        let (context, before) = (Context::new(options), threads());
+        let (_mailbox, ticket) = socket(&context).unwrap();
+        assert_eq!(threads() - before, expected);
+        drop(ticket);
+        return assert_eq!(context.terminate(), Ok(()));
+    }
+    let name = test_name!(the_environment_says_how_many_io_threads_there_are_where_the_program_does_not);
+    for (wish, set, expected) in [
+        ("3", -1, 3),
+        // As pyzmq does for each context.
+        ("3", 1, 3),
+        ("3", 2, 2),
+        ("3", 0, 0),
+        ("0", -1, 1),
+        ("65", -1, 1),
+        ("many", 2, 2),
+    ] {
+        let before = ["env", &format!("FERROZMQ_IO_THREADS={wish}")];
+        let output = spawn(name, &format!("{set} {expected}"), &before).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{wish} {set}: {said}");
+    }
 }
