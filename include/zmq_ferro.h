@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What ferrozmq has beyond libzmq. Include it after zmq.h; with any other library the options here are EINVAL.
+/* What ferrozmq has beyond libzmq. Include it after zmq.h; with any other library the options here are EINVAL, and the
+   functions are missing.
    Made from the Rust source by `make header`: do not edit. */
 
 #ifndef ZMQ_FERRO_H_INCLUDED
@@ -134,5 +135,29 @@
  its topic without a last message.
  */
 #define ZMQ_FERRO_LAST_VALUE_SIZE 1174405169
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/*
+ Writes what the sockets of a context have counted to `buffer`, as one JSON text that ends in a NUL: messages and bytes each way,
+ messages dropped by reason, what is queued, handshakes, and the same for each connection. With NULL for `context` they are all
+ sockets of the process. Any thread may call it, at any time.
+
+ `size` points at the bytes that there is room for at `buffer`, and gets the bytes that the text takes, with the NUL. A text
+ that does not fit is not written. Ask with a size of 0, and allow for some more: the next text may be longer.
+
+ Returns 0, or -1 with errno: `ENOBUFS` if the text does not fit, and `*size` says what it takes; `EFAULT` if `context` is none, if
+ `size` is NULL, or if `buffer` is NULL and `*size` is not 0; `ETERM` for a context from before a fork.
+
+ The caller must ensure that `size` is NULL or points at a number, and `buffer` is writable for `*size` bytes.
+ */
+int zmq_ferro_stats(void *context,
+                    char *buffer,
+                    size_t *size);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
 
 #endif  /* ZMQ_FERRO_H_INCLUDED */

@@ -23,6 +23,8 @@ pub mod message; // †
 pub mod options;
 pub(crate) mod queue; // †
 #[doc(hidden)]
+pub mod counters;
+#[doc(hidden)]
 pub mod pipe;
 #[doc(hidden)]
 pub mod engine;

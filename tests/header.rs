@@ -15,7 +15,7 @@ const INTERFACE: [&str; 2] = ["src/ffi", "src/options"];
 struct Header {
     file: &'static str,
     config: &'static str,
-    /// Whether a constant belongs into it.
+    /// Whether a constant or function belongs into it.
     holds: fn(&str) -> bool,
 }
 
@@ -24,7 +24,7 @@ const HEADERS: [Header; 2] = [
     Header {
         file: "zmq.h",
         config: "cbindgen.toml",
-        holds: |name| name.starts_with("ZMQ_") && !is_ours(name),
+        holds: |name| name.to_ascii_uppercase().starts_with("ZMQ_") && !is_ours(name),
     },
     Header { file: "zmq_ferro.h", config: "cbindgen-ferro.toml", holds: is_ours },
 ];
@@ -131,7 +131,7 @@ impl Header {
         polish(String::from_utf8(bytes).unwrap())
     }
 
-    /// Constants that do not belong into it.
+    /// Constants and functions that do not belong into it.
     fn left_out(&self, folder: &Path) -> Vec<String> {
         let mut names = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {
@@ -140,7 +140,8 @@ impl Header {
                 names.extend(self.left_out(&path));
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                names.extend(constants(&text).filter(|name| !(self.holds)(name)).map(str::to_owned));
+                let items = constants(&text).chain(functions(&text));
+                names.extend(items.filter(|name| !(self.holds)(name)).map(str::to_owned));
             }
         }
         names
@@ -154,15 +155,21 @@ fn constants(text: &str) -> impl Iterator<Item = &str> {
     names.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
+/// The names of all functions in a piece of source that C can call.
+fn functions(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("fn zmq_").filter_map(|(at, _)| text.get(at + "fn ".len()..)?.split('(').next())
+}
+
 fn is_ours(name: &str) -> bool {
-    name.starts_with("ZMQ_FERRO_")
+    name.starts_with("ZMQ_FERRO_") || name.starts_with("zmq_ferro_")
 }
 
 /// The options of `zmq_ferro.h` as a list in mdoc.
 fn options_of_the_manual(header: &str) -> String {
     let mut list = ".Bl -tag -width Ds\n".to_owned();
     for comment in header.split("/*\n").skip(1) {
-        let (words, rest) = comment.split_once(" */\n#define ").expect("a comment and its constant");
+        // Functions have a section of their own.
+        let Some((words, rest)) = comment.split_once(" */\n#define ") else { continue };
         let (name, number) = rest.lines().next().and_then(|line| line.split_once(' ')).expect("a number");
         let number: u32 = number.parse().expect("a number");
         list.push_str(&format!(".It Dv {name} Pq {number:#x}\n"));

@@ -27,6 +27,9 @@ const DRAFT: &str = "
     zmq_poller_remove zmq_poller_remove_fd zmq_poller_size zmq_poller_wait zmq_poller_wait_all zmq_ppoll
     zmq_socket_get_peer_state zmq_socket_monitor_pipes_stats zmq_socket_monitor_versioned";
 
+/// Those of `zmq_ferro.h`.
+const OURS: &str = "zmq_ferro_stats";
+
 #[test]
 fn the_shared_library_exports_these_functions_and_nothing_else() {
     let listing = run("nm", &["-D", "--defined-only", "--format=posix"], "libzmq.so");
@@ -47,6 +50,17 @@ fn the_header_declares_all_of_them() {
     let words: BTreeSet<&str> = header.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).collect();
     let missing: Vec<_> = wanted().into_iter().filter(|name| !words.contains(name)).collect();
     assert!(missing.is_empty(), "include/zmq.h lacks {missing:?}");
+}
+
+#[test]
+fn the_extension_declares_ours() {
+    let header =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/include/zmq_ferro.h")).unwrap();
+    let words: BTreeSet<&str> = header.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).collect();
+    assert!(
+        OURS.split_whitespace().all(|name| words.contains(name)),
+        "include/zmq_ferro.h lacks some of {OURS}"
+    );
 }
 
 #[test]
@@ -72,6 +86,7 @@ fn wanted() -> BTreeSet<&'static str> {
 fn compare(found: &BTreeSet<&str>, file: &str) {
     let wanted = wanted();
     assert_eq!(wanted.len(), 97);
+    let wanted: BTreeSet<&str> = wanted.into_iter().chain(OURS.split_whitespace()).collect();
     let missing: Vec<_> = wanted.difference(found).collect();
     let surplus: Vec<_> = found.difference(&wanted).collect();
     assert!(missing.is_empty() && surplus.is_empty(), "{file}: missing {missing:?}, surplus {surplus:?}");

@@ -2,6 +2,7 @@
 
 use super::{Handshakes, Stop, io_threads};
 use crate::audit;
+use crate::counters;
 use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
 use crate::options::number::ZMQ_FERRO_SECURITY;
@@ -47,6 +48,8 @@ pub struct SocketTicket {
 pub struct Guard(Arc<Shared>);
 
 struct Shared {
+    /// By which its records name it.
+    number: u64,
     options: Lock<ContextOptions>,
     state: Lock<State>,
     extension: OnceLock<Arc<dyn Any + Send + Sync>>,
@@ -88,6 +91,7 @@ impl Context {
         audit::begin_by_environment();
         let (options, state) = (Lock::new(options), Lock::new(State::default()));
         Context(Arc::new(Shared {
+            number: counters::next_number(),
             options,
             state,
             extension: OnceLock::new(),
@@ -95,6 +99,11 @@ impl Context {
             security: OnceLock::new(),
             born: Born::now(),
         }))
+    }
+
+    /// The number by which the records of its sockets name it.
+    pub fn number(&self) -> u64 {
+        self.0.number
     }
 
     /// The options, locked. I/O threads and sockets made before keep their old values.

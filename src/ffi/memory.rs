@@ -52,6 +52,30 @@ pub(crate) unsafe fn fill<T>(
     Ok(())
 }
 
+/// Writes `text` and a NUL to the program's buffer, for which `*size` says how much room there is. Sets `*size` to how much the two
+/// take. Errors: `ENOBUFS` where they do not fit, with nothing but `*size` written; `EFAULT` for NULL, where `size` is, or the
+/// buffer although there should be room.
+///
+/// # Safety
+/// `size` is NULL or points at a number that no other thread uses, and `buffer` is writable for `*size` bytes unless it is NULL.
+pub(crate) unsafe fn give_text(buffer: *mut c_char, size: *mut usize, text: &[u8]) -> Result<()> {
+    // SAFETY: the caller vouches for it unless it is null.
+    let room = *unsafe { borrowed(size) }?;
+    check_room(buffer, room)?;
+    let needed = text.len().saturating_add(1);
+    // SAFETY: not null, and the caller says that it is a number's place.
+    unsafe { size.write(needed) };
+    if needed > room {
+        return Err(Errno::NOBUFS);
+    }
+    // SAFETY: there is room for more than the text, so the buffer is not null, and the caller vouches for the rest.
+    unsafe {
+        std::ptr::copy_nonoverlapping(text.as_ptr().cast::<c_char>(), buffer, text.len());
+        buffer.add(text.len()).write(0);
+    }
+    Ok(())
+}
+
 /// The program's NUL-terminated string. Errors: `EFAULT` for NULL.
 ///
 /// # Safety
@@ -100,6 +124,29 @@ pub(crate) unsafe fn borrowed<'a, T>(handle: *const T) -> Result<&'a T> {
 mod tests {
     use super::*;
     use std::ptr;
+
+    #[test]
+    fn a_text_is_given_whole_or_not_at_all() {
+        let mut buffer = [1; 4];
+        let mut give = |size: Option<&mut usize>, text: &[u8]| {
+            let size = size.map_or(ptr::null_mut(), ptr::from_mut);
+            // SAFETY: the sizes below are no more than the buffer has.
+            let given = unsafe { give_text(buffer.as_mut_ptr(), size, text) };
+            (given, buffer)
+        };
+        let mut size = 4;
+        assert_eq!(give(Some(&mut size), b"abcd"), (Err(Errno::NOBUFS), [1; 4]));
+        assert_eq!(size, 5);
+        size = 4;
+        assert_eq!(give(Some(&mut size), b"ab"), (Ok(()), [97, 98, 0, 1]));
+        assert_eq!(size, 3);
+        assert_eq!(give(None, b"ab").0, Err(Errno::FAULT));
+        // SAFETY: null.
+        let nowhere = |size: &mut usize| unsafe { give_text(ptr::null_mut(), size, b"ab") };
+        assert_eq!(nowhere(&mut size), Err(Errno::FAULT));
+        size = 0;
+        assert_eq!((nowhere(&mut size), size), (Err(Errno::NOBUFS), 3));
+    }
 
     #[test]
     fn nothing_is_a_buffer_and_null_with_a_length_is_not() {

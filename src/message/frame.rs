@@ -36,6 +36,20 @@ pub enum FrameBody<'a> {
     Owned(Box<Msg>),
 }
 
+impl FrameBody<'_> {
+    pub fn len(&self) -> usize {
+        match self {
+            FrameBody::Slice(data) => data.len(),
+            FrameBody::Shared(body) => body.len(),
+            FrameBody::Owned(message) => message.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What a frame is for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FrameKind<'f> {

@@ -3,62 +3,42 @@
 //! The writer may be ahead of the reader by `hwm` messages. The reader grants credit back in batches of half of that. So a writer
 //! that has stopped resumes with room for more than one message.
 
-use crate::queue::shim::{AtomicBool, AtomicI32, AtomicU64, Ordering, edge};
-use crossbeam::utils::CachePadded;
-use std::sync::Arc;
-
-/// What both sides of a lane share.
-#[derive(Debug)]
-struct Credit {
-    /// Messages read so far, told in batches. The reader writes (Release), the writer reads (Acquire).
-    granted: AtomicU64,
-    /// The writer has run out and waits. Written by both; the edge is made by the fences around it.
-    waiting: AtomicBool,
-    /// The high-water mark; 0 or less: none. Either owner writes it when an option changes, both read it; a late
-    /// read does no harm, so Relaxed.
-    hwm: AtomicI32,
-    /// Messages read so far, exactly. The reader writes it. The writer reads it when the mark changes, for credit of messages
-    /// read under the old mark might otherwise never be granted. The writer also reads it to count the messages that are left. A
-    /// count alone, so Relaxed. In a cache line of its own: it changes with every message, and the writer looks at the others
-    /// with every message.
-    read: CachePadded<AtomicU64>,
-}
+use crate::counters::LaneRecord;
+use crate::queue::shim::{Ordering, edge};
 
 /// The writer's count.
 #[derive(Debug)]
 pub struct Spending {
-    credit: Arc<Credit>,
-    written: u64,
+    lane: LaneRecord,
     /// Messages known to be read when the mark last changed.
     floor: u64,
     /// Messages that may be written in all, as of the last look for credit, and the mark at that look. While the mark stays, no
     /// further look is needed before. 0 where that is not known.
-    limit: (u64, i32),
+    limit: (u64, u64),
 }
 
 /// The reader's count.
 #[derive(Debug)]
 pub struct Granting {
-    credit: Arc<Credit>,
-    read: u64,
+    lane: LaneRecord,
     told: u64,
     /// The mark, and the count of messages read before which there is nothing to grant under it: spares a division for each
     /// message.
-    nothing_before: (i32, u64),
+    nothing_before: (u64, u64),
 }
 
 /// A fresh account with this high-water mark in messages; 0 or less: no limit.
 pub fn account(hwm: i32) -> (Spending, Granting) {
-    let credit = Arc::new(Credit {
-        granted: AtomicU64::new(0),
-        waiting: AtomicBool::new(false),
-        hwm: AtomicI32::new(hwm),
-        read: CachePadded::new(AtomicU64::new(0)),
-    });
+    let lane = LaneRecord::new(cell_of(hwm));
     (
-        Spending { credit: Arc::clone(&credit), written: 0, floor: 0, limit: (0, 0) },
-        Granting { credit, read: 0, told: 0, nothing_before: (0, 0) },
+        Spending { lane: lane.clone(), floor: 0, limit: (0, 0) },
+        Granting { lane, told: 0, nothing_before: (0, 0) },
     )
+}
+
+/// The mark as the record has it: 0 for none.
+fn cell_of(hwm: i32) -> u64 {
+    u64::try_from(hwm).unwrap_or(0)
 }
 
 /// The mark of a pipe that both of its owners limit: the sum, and no limit where either has none.
@@ -67,26 +47,37 @@ pub fn sum(one: i32, other: i32) -> i32 {
 }
 
 impl Spending {
+    /// The record of the lane.
+    #[inline(always)]
+    pub fn record(&self) -> &LaneRecord {
+        &self.lane
+    }
+
+    #[inline(always)]
+    fn hwm(&self) -> u64 {
+        self.lane.hwm.load(Ordering::Relaxed)
+    }
+
     /// Whether a message may be written, with no other effect.
     #[inline(always)]
     pub fn has_credit(&self) -> bool {
-        let hwm = self.credit.hwm.load(Ordering::Relaxed);
-        hwm <= 0 || self.ahead() < u64::from(hwm.unsigned_abs())
+        let hwm = self.hwm();
+        hwm == 0 || self.ahead() < hwm
     }
 
     /// As [`has_credit`](Spending::has_credit), by what was found last: `false` says nothing.
     #[inline(always)]
     pub fn within_limit(&self) -> bool {
         let (limit, hwm) = self.limit;
-        self.written < limit && self.credit.hwm.load(Ordering::Relaxed) == hwm
+        self.written() < limit && self.hwm() == hwm
     }
 
     /// How many messages may be written.
     #[inline]
     pub fn credit(&self) -> u64 {
-        match u64::try_from(self.credit.hwm.load(Ordering::Relaxed)) {
-            Ok(hwm) if hwm > 0 => hwm.saturating_sub(self.ahead()),
-            _ => u64::MAX,
+        match self.hwm() {
+            0 => u64::MAX,
+            hwm => hwm.saturating_sub(self.ahead()),
         }
     }
 
@@ -94,105 +85,120 @@ impl Spending {
     /// `true`.
     #[inline(always)]
     pub fn check(&mut self) -> bool {
-        let hwm = self.credit.hwm.load(Ordering::Relaxed);
+        let hwm = self.hwm();
         let credit = self.credit();
-        self.limit = (self.written.saturating_add(credit), hwm);
+        self.limit = (self.written().saturating_add(credit), hwm);
         if credit > 0 {
             return true;
         }
-        self.credit.waiting.swap(true, Ordering::AcqRel);
+        self.lane.note_depth_written(hwm);
+        self.lane.waiting.swap(1, Ordering::AcqRel);
         // Dekker: our flag before their count, as the reader has its count before our flag.
         edge::dekker();
         if !self.has_credit() {
             return false;
         }
-        self.credit.waiting.swap(false, Ordering::AcqRel);
+        self.lane.waiting.swap(0, Ordering::AcqRel);
         true
     }
 
     /// Counts messages as written.
     #[inline(always)]
     pub fn wrote(&mut self, messages: u64) {
-        self.written = self.written.wrapping_add(messages);
+        self.lane.wrote(messages);
     }
 
     /// How many messages were written in all.
+    #[inline(always)]
     pub fn written(&self) -> u64 {
-        self.written
+        self.lane.written.load(Ordering::Relaxed)
     }
 
     /// How many messages the writer is ahead by, as far as it has been told.
     #[inline(always)]
     pub fn ahead(&self) -> u64 {
-        self.written.wrapping_sub(self.credit.granted.load(Ordering::Acquire).max(self.floor))
+        self.written().wrapping_sub(self.lane.granted.load(Ordering::Acquire).max(self.floor))
     }
 
     /// As [`ahead`](Spending::ahead), and exactly where there is no mark and the writer is never told.
     pub fn queued(&self) -> u64 {
-        if self.credit.hwm.load(Ordering::Relaxed) > 0 {
-            return self.ahead();
-        }
-        self.written.wrapping_sub(self.credit.read.load(Ordering::Relaxed))
+        if self.hwm() > 0 { self.ahead() } else { self.lane.depth() }
     }
 
     /// Sets the mark in messages; 0 or less: none.
     pub fn set_hwm(&mut self, hwm: i32) {
-        self.credit.hwm.store(hwm, Ordering::Relaxed);
-        self.floor = self.credit.read.load(Ordering::Relaxed);
+        self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
+        self.floor = self.lane.read.load(Ordering::Relaxed);
         self.limit = (0, 0);
     }
 }
 
 impl Granting {
+    /// The record of the lane.
+    #[inline(always)]
+    pub fn record(&self) -> &LaneRecord {
+        &self.lane
+    }
+
+    #[inline(always)]
+    fn count(&self, messages: u64) -> u64 {
+        let read = self.lane.read.load(Ordering::Relaxed).wrapping_add(messages);
+        self.lane.read.store(read, Ordering::Relaxed);
+        read
+    }
+
     /// Counts messages as read. `true`: the writer waits and must be told by the caller.
     #[inline(always)]
     pub fn read(&mut self, messages: u64) -> bool {
-        self.read = self.read.wrapping_add(messages);
-        self.credit.read.store(self.read, Ordering::Relaxed);
-        let hwm = self.credit.hwm.load(Ordering::Relaxed);
-        if hwm <= 0 || (self.nothing_before.0 == hwm && self.read < self.nothing_before.1) {
+        let read = self.count(messages);
+        let hwm = self.lane.hwm.load(Ordering::Relaxed);
+        if hwm == 0 || (self.nothing_before.0 == hwm && read < self.nothing_before.1) {
             return false;
         }
-        self.grant_batches(hwm)
+        self.grant_batches(hwm, read)
     }
 
     /// As [`read`](Granting::read) of one message, unless there may be something to grant then: `false`, and it is not counted.
     #[inline(always)]
     pub fn read_within_batch(&mut self) -> bool {
-        let hwm = self.credit.hwm.load(Ordering::Relaxed);
-        let read = self.read.wrapping_add(1);
+        let hwm = self.lane.hwm.load(Ordering::Relaxed);
+        let read = self.lane.read.load(Ordering::Relaxed).wrapping_add(1);
         if hwm > 0 && (self.nothing_before.0 != hwm || read >= self.nothing_before.1) {
             return false;
         }
-        self.read = read;
-        self.credit.read.store(read, Ordering::Relaxed);
+        self.lane.read.store(read, Ordering::Relaxed);
         true
     }
 
-    fn grant_batches(&mut self, hwm: i32) -> bool {
-        let batch = u64::from(hwm.unsigned_abs()).div_ceil(2);
+    /// How many messages were read in all.
+    pub fn messages_read(&self) -> u64 {
+        self.lane.read.load(Ordering::Relaxed)
+    }
+
+    fn grant_batches(&mut self, hwm: u64, read: u64) -> bool {
+        let batch = hwm.div_ceil(2);
         // Whole batches, as libzmq grants them: a reader that takes many messages at once gives no more.
-        let due = self.read - self.read % batch;
+        let due = read - read % batch;
         self.nothing_before = (hwm, due.saturating_add(batch));
         due > self.told && self.grant(due)
     }
 
     fn grant(&mut self, due: u64) -> bool {
         self.told = due;
-        self.credit.granted.store(due, Ordering::Release);
+        self.lane.granted.store(due, Ordering::Release);
         edge::dekker();
-        self.credit.waiting.load(Ordering::Relaxed) && self.credit.waiting.swap(false, Ordering::AcqRel)
+        self.lane.waiting.load(Ordering::Relaxed) != 0 && self.lane.waiting.swap(0, Ordering::AcqRel) != 0
     }
 
-    /// The mark in messages; 0 or less: none.
+    /// The mark in messages; 0: none.
     pub fn hwm(&self) -> i32 {
-        self.credit.hwm.load(Ordering::Relaxed)
+        i32::try_from(self.lane.hwm.load(Ordering::Relaxed)).unwrap_or(i32::MAX)
     }
 
     /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.
     pub fn set_hwm(&mut self, hwm: i32) -> bool {
-        self.credit.hwm.store(hwm, Ordering::Relaxed);
-        self.grant(self.read)
+        self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
+        self.grant(self.lane.read.load(Ordering::Relaxed))
     }
 }
 
@@ -256,6 +262,7 @@ mod tests {
 mod loom_tests {
     use super::*;
     use loom::sync::Notify;
+    use std::sync::Arc;
 
     /// A writer that has run out of credit waits while the reader reads. Loom says so if it sleeps on.
     fn model() {

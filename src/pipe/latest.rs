@@ -10,6 +10,14 @@ pub struct Latest {
     state: Arc<Mutex<State>>,
 }
 
+/// What the new message has met.
+pub struct Put {
+    /// The reader slept, and the caller has to wake it.
+    pub wake: bool,
+    /// There was one that was not read.
+    pub replaced: bool,
+}
+
 #[derive(Default)]
 struct State {
     message: Option<Msg>,
@@ -18,16 +26,16 @@ struct State {
 }
 
 impl Latest {
-    /// Replaces the message. `true`: the reader slept, and the caller has to wake it.
-    pub fn put(&self, message: Msg) -> bool {
+    /// Puts the message in the place of the one before.
+    pub fn put(&self, message: Msg) -> Put {
         let mut state = self.state.lock();
         // The replaced message is dropped after the lock is released: its free callback is the program's
         // code.
         let replaced = state.message.replace(message);
-        let wake = std::mem::take(&mut state.asleep);
+        let put = Put { wake: std::mem::take(&mut state.asleep), replaced: replaced.is_some() };
         drop(state);
         drop(replaced);
-        wake
+        put
     }
 
     /// Whether there is a message; `false` leaves the reader asleep.

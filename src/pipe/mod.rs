@@ -24,6 +24,7 @@ pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Wake};
 pub use link::{Link, Side};
 pub use set::{PipeId, Pipes};
 
+use crate::counters::SocketRecord;
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, FrameBody, MORE, Metadata, Msg, OutFrame};
 use std::sync::{Arc, OnceLock};
@@ -113,6 +114,12 @@ impl Pipe {
     /// Then check whether the other end has been closed meanwhile.
     pub fn set_owner(&self, owner: Arc<dyn Notify>) {
         self.end.link.set_owner(self.end.side, owner);
+    }
+
+    /// Has the lanes counted for the socket that owns this end.
+    pub fn count_for(&self, socket: &SocketRecord) {
+        self.writer.record().written_by(socket);
+        self.reader.record().read_by(socket);
     }
 
     /// Whether a frame of a complete message can be read now. `false` puts the reader to sleep: the peer's
@@ -252,7 +259,7 @@ impl Pipe {
         if credit == 0 || self.end.is_closed() || !to.writer.takes_runs() {
             return Ok(Run::default());
         }
-        let run = self.reader.pass_run(credit, |frames, messages| to.writer.append_run(frames, messages))?;
+        let run = self.reader.pass_run(credit, |frames, run| to.writer.append_run(frames, run))?;
         to.writer.flush();
         Ok(run)
     }
@@ -409,5 +416,7 @@ impl Drop for End {
     }
 }
 
+#[cfg(test)]
+mod counted;
 #[cfg(test)]
 mod tests;

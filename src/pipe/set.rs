@@ -2,6 +2,7 @@
 
 use super::budget::{Budget, frame_units};
 use super::{LaneWriter, Pipe};
+use crate::counters::SocketRecord;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use slotmap::SlotMap;
@@ -21,10 +22,18 @@ pub struct Pipes {
     closed: Vec<PipeId>,
     /// Work that the peers may cause in the current call on the socket.
     pub budget: Budget,
+    /// What the socket counts.
+    pub record: SocketRecord,
 }
 
 impl Pipes {
+    /// The pipes of the socket with this record.
+    pub fn of(record: SocketRecord) -> Pipes {
+        Pipes { pipes: SlotMap::default(), closed: Vec::new(), budget: Budget::default(), record }
+    }
+
     pub fn insert(&mut self, pipe: Pipe) -> PipeId {
+        pipe.count_for(&self.record);
         self.pipes.insert(pipe)
     }
 
@@ -188,6 +197,7 @@ impl Pipes {
 
     pub fn replace_writer(&mut self, id: PipeId, writer: LaneWriter) {
         if let Some(pipe) = self.pipes.get_mut(id) {
+            writer.record().written_by(&self.record);
             pipe.replace_writer(writer);
         }
     }

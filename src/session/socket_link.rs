@@ -1,5 +1,6 @@
 //! State that a socket and its sessions and listeners share.
 
+use crate::counters::SocketRecord;
 use crate::ctx::Mailbox;
 use crate::pipe::{Notify, Pipe, PipeEvent, PipeId};
 use crate::session::SessionHandle;
@@ -27,6 +28,8 @@ pub enum Command {
 /// The socket as its sessions and listeners see it.
 pub struct SocketLink {
     pub mailbox: Arc<Mailbox<Command>>,
+    /// What the socket counts.
+    pub record: SocketRecord,
     pub monitor: Monitor,
     /// Where threads that wait for the socket may look for themselves.
     pub connections: Connections,
@@ -40,9 +43,10 @@ pub struct SocketLink {
 }
 
 impl SocketLink {
-    pub fn new(linger_ms: i32) -> SocketLink {
+    pub fn new(linger_ms: i32, record: SocketRecord) -> SocketLink {
         SocketLink {
             mailbox: Arc::new(Mailbox::new()),
+            record,
             monitor: Monitor::default(),
             connections: Connections::default(),
             ban_list: BanList::default(),

@@ -1,5 +1,6 @@
 //! A call on one socket that waits, for as long as it lasts. The thread sleeps in `session::waiter`.
 
+use crate::counters::SocketCounter;
 use crate::errno::{Errno, Result};
 use crate::session::{Deadline, SocketLink, Waiter};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ impl BlockingCall {
     /// with which a thread does not wait.
     pub fn begin(socket: &Arc<SocketLink>, what: For, timeout_ms: i32) -> Result<BlockingCall> {
         if timeout_ms == 0 {
+            what.count_refusal(socket);
             return Err(Errno::AGAIN);
         }
         let deadline = Deadline::after_ms(timeout_ms);
@@ -38,6 +40,7 @@ impl BlockingCall {
     pub fn wait(&mut self) -> Result<()> {
         let timeout = self.deadline.left();
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            self.what.count_refusal(&self.socket);
             return Err(Errno::AGAIN);
         }
         let Some(waiter) = &mut self.waiter else { return Ok(()) };
@@ -45,6 +48,17 @@ impl BlockingCall {
             For::Sending => waiter.sleep_for_room(timeout),
             For::Receiving => waiter.sleep_for_messages(&self.socket, timeout),
         }
+    }
+}
+
+impl For {
+    /// The call does not wait, or has waited long enough.
+    fn count_refusal(self, socket: &SocketLink) {
+        let counter = match self {
+            For::Sending => SocketCounter::SendsRefused,
+            For::Receiving => SocketCounter::ReceivesRefused,
+        };
+        socket.record.add(counter, 1);
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     let bound = open_bound(socket, endpoint);
     if bound.is_ok() {
         OPENED.write(format_args!("{} is bound to {}", name(socket), socket.last_endpoint));
+        socket.owner.record.add_endpoint(&socket.last_endpoint);
     }
     bound.map_err(|refusal| told(socket, Event::BindRefused, endpoint, &refusal))
 }
@@ -86,6 +87,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<Option<Pipe
     let connected = open_connected(socket, endpoint);
     if connected.is_ok() {
         OPENED.write(format_args!("{} connects to {endpoint}", name(socket)));
+        socket.owner.record.add_endpoint(endpoint);
     }
     connected.map_err(|refusal| told(socket, Event::ConnectRefused, endpoint, &refusal))
 }

@@ -4,7 +4,9 @@ use super::endpoint_list::EndpointList;
 use super::inproc_names::Names;
 use super::keys::Keys;
 use super::own_security::OwnSecurity;
+use crate::counters::SocketRecord;
 use crate::ctx::{Context, SocketTicket};
+use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
@@ -53,7 +55,8 @@ const MAX_SHORTAGE_REST: Duration = Duration::from_millis(2);
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
         let options = context.options().socket_options(socket_type);
-        let owner = Arc::new(SocketLink::new(options.linger_ms));
+        let record = SocketRecord::of(context.number(), socket_type::name(socket_type));
+        let owner = Arc::new(SocketLink::new(options.linger_ms, record.clone()));
         let stop: Weak<SocketLink> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
@@ -61,7 +64,7 @@ impl Socket {
             pattern: Pattern::new(socket_type, &options),
             options,
             shared_options: None,
-            pipes: Pipes::default(),
+            pipes: Pipes::of(record),
             owner,
             endpoints: EndpointList::default(),
             last_endpoint: String::new(),
@@ -319,7 +322,7 @@ impl Socket {
             }
         }
         // Closes every end: peers and sessions are told.
-        self.pipes = Pipes::default();
+        self.pipes = Pipes::of(self.owner.record.clone());
         self.names.leave(self.ticket.id());
         self.owner.monitor.set(0, None);
         drop(self.owner.mailbox.close());

@@ -5,10 +5,9 @@
 //! [`read`](LaneReader::read).
 
 use super::run::Run;
+use crate::counters::LaneRecord;
 use crate::errno::Result;
-use crate::message::{
-    Address, Body, COMMAND, Frame, FrameBody, IN_BODY_RING, MORE, Metadata, Msg, ROUTING_ID,
-};
+use crate::message::{Address, Body, COMMAND, Frame, FrameBody, IN_BODY_RING, MORE, Metadata, ROUTING_ID};
 use crate::pipe::PipeEvent;
 use crate::pipe::block_tail::BlockTail;
 use crate::pipe::body_ring::RingReader;
@@ -65,6 +64,11 @@ impl LaneReader {
         }
     }
 
+    /// The lane's record.
+    pub fn record(&self) -> &LaneRecord {
+        self.granting.record()
+    }
+
     /// Whether a frame can be read. `false` leaves the reader asleep until [`PipeEvent::Readable`].
     #[inline]
     pub fn check(&mut self) -> bool {
@@ -112,6 +116,8 @@ impl LaneReader {
             ReadFrom::Blocks(consumer) => consumer,
             ReadFrom::Latest(latest) => {
                 let message = latest.check().then(|| latest.take())??;
+                self.granting.record().read_frame(message.len(), false);
+                self.granting.read(1);
                 return Some(Frame::owned(message));
             }
         };
@@ -142,6 +148,7 @@ impl LaneReader {
                 }
             }
         };
+        count_frame(&self.granting, ahead.flags(), &body);
         Some(Frame { flags: ahead.flags(), body, metadata: self.metadata.as_ref(), address: Address::None })
     }
 
@@ -174,6 +181,7 @@ impl LaneReader {
         self.found = None;
         self.incomplete = more;
         consumer.pass(len);
+        self.granting.record().read_frame(len - header.len, more);
         Some(InlineFrame { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
     }
 
@@ -195,7 +203,9 @@ impl LaneReader {
         self.found = None;
         self.incomplete = more;
         consumer.pass(header.len);
-        self.ring.take().map(|body| (body, more))
+        let body = self.ring.take()?;
+        self.granting.record().read_frame(body.len(), more);
+        Some((body, more))
     }
 
     /// Returns the next frame without taking it.
@@ -247,15 +257,7 @@ impl LaneReader {
             return 0;
         }
         let ReadFrom::Blocks(consumer) = &self.from else { return 1 };
-        let mut messages = 0;
-        consumer.spans(|mut bytes, _| {
-            while let Some(header) = Header::parse(bytes) {
-                messages += u64::from(ends_message(header.flags) && header.flags & COMMAND == 0);
-                bytes = bytes.get(header.frame_len()..).unwrap_or_default();
-            }
-            true
-        });
-        messages
+        count_ahead(consumer, |flags| ends_message(flags) && flags & COMMAND == 0)
     }
 
     /// Whether more can be read than a routing id.
@@ -276,20 +278,21 @@ impl LaneReader {
         bytes > first.header_len() + first.body_len().unwrap_or(0)
     }
 
-    /// Passes up to `most` messages at the front to `take`, as bytes in wire form and their number. The lane
+    /// Passes up to `most` messages at the front to `take`, as bytes in wire form and what they are. The lane
     /// moves past them unless `take` fails. The run is empty where something else comes first, such as a body
     /// by reference. Errors: those of `take`.
-    pub fn pass_run(&mut self, most: u32, take: impl FnOnce(&[u8], u32) -> Result<()>) -> Result<Run> {
+    pub fn pass_run(&mut self, most: u32, take: impl FnOnce(&[u8], Run) -> Result<()>) -> Result<Run> {
         if self.incomplete || !self.check() {
             return Ok(Run::default());
         }
         let ReadFrom::Blocks(consumer) = &mut self.from else { return Ok(Run::default()) };
         let run = Run::ahead(consumer.bytes(), most);
         if run.messages > 0 {
-            take(consumer.bytes().get(..run.len).unwrap_or_default(), run.messages)?;
+            take(consumer.bytes().get(..run.len).unwrap_or_default(), run)?;
             self.found = None;
             consumer.tell(run.messages);
             consumer.advance(run.len);
+            self.record().read_frames(run.bytes, run.continuations);
             self.count_messages(run.messages);
         }
         Ok(run)
@@ -299,14 +302,6 @@ impl LaneReader {
     pub fn skip_incomplete(&mut self) {
         while self.incomplete && self.read().is_some() {}
         self.incomplete = false;
-    }
-
-    /// The latest message of a conflating lane; `None` where the lane does not conflate or has none.
-    pub fn take_latest(&mut self) -> Option<Msg> {
-        match &self.from {
-            ReadFrom::Latest(latest) => latest.take(),
-            ReadFrom::Blocks(_) => None,
-        }
     }
 
     /// Frees spare blocks.
@@ -374,9 +369,15 @@ impl LaneReader {
 
     /// Counts messages that were sent through [`blocks`](LaneReader::blocks).
     pub fn count_messages(&mut self, messages: u32) {
+        self.record().note_depth_read(self.record().depth());
         if messages > 0 && self.granting.read(u64::from(messages)) {
             self.link.notify(self.side.other(), PipeEvent::Writable);
         }
+    }
+
+    /// Number of messages read so far, subscriptions among them.
+    pub fn messages_read(&self) -> u64 {
+        self.granting.messages_read()
     }
 
     /// The high-water mark in messages; 0 or less: none.
@@ -390,6 +391,42 @@ impl LaneReader {
             self.link.notify(self.side.other(), PipeEvent::Writable);
         }
     }
+}
+
+impl Drop for LaneReader {
+    /// What is left is lost, but subscriptions are no messages.
+    fn drop(&mut self) {
+        let record = self.granting.record();
+        let left = match (record.requests_left(), &self.from) {
+            (Some(left), _) => left,
+            (None, ReadFrom::Blocks(consumer)) => count_ahead(consumer, |flags| flags & COMMAND != 0),
+            (None, ReadFrom::Latest(_)) => 0,
+        };
+        record.leave_requests(left);
+    }
+}
+
+/// Counts a frame of a message as read, or a subscription. A routing id is neither.
+#[inline(always)]
+fn count_frame(granting: &Granting, flags: u8, body: &FrameBody<'_>) {
+    match flags & (COMMAND | ROUTING_ID) {
+        0 => granting.record().read_frame(body.len(), flags & MORE != 0),
+        COMMAND => granting.record().read_request(),
+        _ => {}
+    }
+}
+
+/// The frames ahead whose flags are wanted.
+fn count_ahead(consumer: &Consumer<BlockTail>, wanted: impl Fn(u8) -> bool) -> u64 {
+    let mut frames = 0;
+    consumer.spans(|mut bytes, _| {
+        while let Some(header) = Header::parse(bytes) {
+            frames += u64::from(wanted(header.flags));
+            bytes = bytes.get(header.frame_len()..).unwrap_or_default();
+        }
+        true
+    });
+    frames
 }
 
 /// Counts a message as read. `false`: credit has to be granted, which the slow path does.

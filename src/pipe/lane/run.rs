@@ -14,6 +14,8 @@ pub struct Run {
     pub messages: u32,
     /// Bytes of the messages' bodies.
     pub bytes: u64,
+    /// Frames that are not the last of their message.
+    pub continuations: u64,
     /// Bytes of the frames, headers and all.
     pub(super) len: usize,
 }
@@ -23,7 +25,7 @@ impl Run {
     /// message ends the run. So does an unknown flag, which must not be passed on.
     #[inline]
     pub(super) fn ahead(bytes: &[u8], most: u32) -> Run {
-        let (mut run, mut len, mut bodies) = (Run::default(), 0usize, 0);
+        let (mut run, mut len, mut bodies, mut continuations) = (Run::default(), 0usize, 0, 0);
         while run.messages < most
             && let Some(header) = bytes.get(len..).and_then(Header::parse)
             && header.flags & !(MORE | LARGE) == 0
@@ -34,7 +36,9 @@ impl Run {
             }
             bodies += header.body_len;
             if ends_message(header.flags) {
-                run = Run { messages: run.messages + 1, bytes: bodies, len };
+                run = Run { messages: run.messages + 1, bytes: bodies, continuations, len };
+            } else {
+                continuations += 1;
             }
         }
         run
@@ -59,10 +63,11 @@ mod tests {
     #[test]
     fn a_run_is_of_whole_messages() {
         let bytes = frames(&[(0, 3), (MORE, 300), (0, 0), (MORE, 5)]);
-        let whole = Run { messages: 2, bytes: 303, len: bytes.len() - 7 };
+        let whole = Run { messages: 2, bytes: 303, continuations: 1, len: bytes.len() - 7 };
         assert_eq!(Run::ahead(&bytes, 9), whole);
-        assert_eq!(Run::ahead(&bytes, 1), Run { messages: 1, bytes: 3, len: 5 });
-        assert_eq!(Run::ahead(&bytes[..bytes.len() - 8], 9), Run { messages: 1, bytes: 3, len: 5 });
+        let first = Run { messages: 1, bytes: 3, continuations: 0, len: 5 };
+        assert_eq!(Run::ahead(&bytes, 1), first);
+        assert_eq!(Run::ahead(&bytes[..bytes.len() - 8], 9), first);
         for other in [COMMAND, 0x80] {
             let bytes = frames(&[(0, 3), (other, 3), (0, 3)]);
             assert_eq!(Run::ahead(&bytes, 9).messages, 1);
@@ -74,6 +79,6 @@ mod tests {
         let bytes = frames(&[(0, 3000), (0, 3000), (0, 3000), (0, 10_000), (0, 1)]);
         assert_eq!(Run::ahead(&bytes, 9).messages, 2);
         let rest = bytes.get(3 * 3009..).unwrap_or_default();
-        assert_eq!(Run::ahead(rest, 9), Run { messages: 1, bytes: 10_000, len: 10_009 });
+        assert_eq!(Run::ahead(rest, 9), Run { messages: 1, bytes: 10_000, continuations: 0, len: 10_009 });
     }
 }

@@ -4,7 +4,9 @@
 //! [`write_by_reference`](LaneWriter::write_by_reference). It gives up where a new block is needed, the reader sleeps, or credit has
 //! to be looked for. The caller then uses [`append`](LaneWriter::append).
 
+use super::run::Run;
 use super::weight::Weight;
+use crate::counters::LaneRecord;
 use crate::errno::{Errno, Result};
 use crate::message::{
     BY_REFERENCE_MIN_BYTES, Body, COMMAND, IN_BODY_RING, MORE, Metadata, Msg, OutFrame, ROUTING_ID,
@@ -32,8 +34,6 @@ pub struct LaneWriter {
     ring: Option<Box<RingWriter>>,
     /// The ring holds bodies whose frames are not published yet.
     bodies_unpublished: bool,
-    /// Messages of the conflating lane, where credit plays no part.
-    latest_written: u64,
 }
 
 /// The thread that the writer has to wake.
@@ -62,8 +62,12 @@ impl LaneWriter {
             weight: Weight::default(),
             ring: None,
             bodies_unpublished: false,
-            latest_written: 0,
         }
+    }
+
+    /// The lane's record.
+    pub fn record(&self) -> &LaneRecord {
+        self.spending.record()
     }
 
     /// Has large bodies passed by reference, where the reader is a socket of this process as well.
@@ -95,12 +99,13 @@ impl LaneWriter {
         let WriteTo::Blocks(producer) = &mut self.to else {
             return self.append_latest(frame);
         };
-        if frame.is_copied() && !(self.ring.is_some() && frame.has_body_to_hand_over()) {
+        let len = if frame.is_copied() && !(self.ring.is_some() && frame.has_body_to_hand_over()) {
             let body = frame.data();
             producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
             if flags == 0 {
                 producer.end_messages(1);
             }
+            body.len()
         } else {
             let body = frame.share()?.clone();
             let len = body.len();
@@ -113,7 +118,9 @@ impl LaneWriter {
                 append_shared(producer, flags, body)?;
                 self.weight.add(self.spending.written(), len);
             }
-        }
+            len
+        };
+        self.record().wrote_frame(len, flags != 0);
         if flags == 0 {
             self.spending.wrote(1);
         }
@@ -143,6 +150,7 @@ impl LaneWriter {
         if !written {
             return None;
         }
+        self.spending.record().wrote_frame(body.len(), more);
         if more {
             return Some(Wake::NotNeeded);
         }
@@ -168,6 +176,7 @@ impl LaneWriter {
             return None;
         }
         if let Some(body) = message.take_body() {
+            self.spending.record().wrote_frame(body.len(), more);
             ring.hold(body);
         }
         self.bodies_unpublished = more;
@@ -195,22 +204,34 @@ impl LaneWriter {
     fn append_latest(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let message = frame.to_msg()?;
         if let WriteTo::Latest(latest, dropping) = &mut self.to {
-            // Frames of a multipart message are dropped: the option promises single frames.
-            if !frame.more() && !*dropping {
-                self.wake |= latest.put(message);
-                self.latest_written = self.latest_written.wrapping_add(1);
+            let record = self.spending.record();
+            record.wrote_frame(message.len(), frame.more());
+            if frame.more() {
+                *dropping = true;
+                return Ok(());
             }
-            *dropping = frame.more();
+            record.wrote(1);
+            // Frames of a multipart message are dropped: the option promises single frames.
+            if std::mem::take(dropping) {
+                record.replaced();
+                return Ok(());
+            }
+            let put = latest.put(message);
+            if put.replaced {
+                record.replaced();
+            }
+            self.wake |= put.wake;
         }
         Ok(())
     }
 
-    /// Appends `messages` whole messages in wire form; the caller keeps within the credit. Errors: `ENOMEM`,
+    /// Appends a run of whole messages in wire form; the caller keeps within the credit. Errors: `ENOMEM`,
     /// with nothing appended.
-    pub fn append_run(&mut self, frames: &[u8], messages: u32) -> Result<()> {
+    pub fn append_run(&mut self, frames: &[u8], run: Run) -> Result<()> {
         if let WriteTo::Blocks(producer) = &mut self.to {
             producer.append([frames, b""])?;
-            self.count_messages(messages);
+            self.count_messages(run.messages);
+            self.record().wrote_frames(run.bytes, run.continuations);
         }
         Ok(())
     }
@@ -265,6 +286,7 @@ impl LaneWriter {
     pub fn append_subscription_request(&mut self, name: &[u8], what: &[u8]) -> Result<()> {
         self.append_aside(COMMAND, [name, what])?;
         self.count_messages(1);
+        self.record().wrote_request();
         Ok(())
     }
 
@@ -360,8 +382,9 @@ impl LaneWriter {
             // Before the tail: the reader counts the message when it passes the header's block.
             producer.end_messages(1);
         }
-        let ended = u32::from(!more);
+        let (ended, len) = (u32::from(!more), body.len());
         producer.attach(BlockTail::Body(body)).inspect_err(|_| producer.take_back(0, ended))?;
+        self.record().wrote_frame(len, more);
         if !more {
             self.spending.wrote(1);
         }
@@ -378,9 +401,14 @@ impl LaneWriter {
         }
     }
 
+    /// Counts a subscription, which [`count_messages`](LaneWriter::count_messages) has counted as a message.
+    pub fn count_request(&self) {
+        self.record().wrote_request();
+    }
+
     /// Number of messages written so far, of those too that were replaced.
     pub fn written(&self) -> u64 {
-        self.spending.written().wrapping_add(self.latest_written)
+        self.spending.written()
     }
 
     /// Number of messages that may be written now; 0 where an end is closed.

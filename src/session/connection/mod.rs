@@ -32,6 +32,7 @@ pub(in crate::session) use lend_policy::MIN_LOOK_INTERVAL;
 pub(in crate::session) use registration::Lending;
 pub use send_policy::MAX_DRAIN_MS;
 
+use crate::counters::{ConnectionCounter, ConnectionRecord};
 use crate::engine::Heartbeat;
 use crate::engine::zmtp::heartbeat::SendState;
 use crate::errno::Errno;
@@ -85,6 +86,8 @@ pub struct Connection {
     pub heartbeats: bool,
     /// Whether the peer has a rate: then the I/O thread alone receives.
     pub is_rated: bool,
+    /// What it counts; `None` in tests of the halves alone.
+    record: Option<ConnectionRecord>,
 }
 
 /// The outcome of the I/O thread's attempt to send.
@@ -117,6 +120,7 @@ impl Connection {
             has_mechanism,
             heartbeats: recv.heartbeat().is_some(),
             is_rated: recv.is_rated(),
+            record: recv.record().cloned(),
             coalescing: WriteCoalescing::default(),
             flush_owner: FlushOwner::default(),
             send: HalfLock::new(send, rank::SEND_HALF),
@@ -125,6 +129,13 @@ impl Connection {
             remote,
             letterbox,
             caller_io: CallerIo::new(send_rate),
+        }
+    }
+
+    /// The I/O thread was woken for it.
+    pub fn count_wakeup(&self) {
+        if let Some(record) = &self.record {
+            record.add(ConnectionCounter::Wakeups, 1);
         }
     }
 

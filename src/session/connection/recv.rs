@@ -9,6 +9,7 @@ mod scratch;
 mod sealed;
 mod ws;
 
+use crate::counters::{ConnectionCounter, ConnectionRecord};
 use crate::engine::codec::AnyOpener;
 use crate::engine::ws::Incoming;
 use crate::engine::zmtp::{Version, command};
@@ -135,6 +136,7 @@ pub struct RecvHalf {
     /// Bytes to receive in one go, and of a large body in one read.
     most_turn: usize,
     most_body: usize,
+    record: Option<ConnectionRecord>,
     /// The next call panics.
     #[cfg(test)]
     pub panics: bool,
@@ -195,6 +197,7 @@ impl RecvHalf {
             rated: None,
             most_turn: RECEIVE_TURN_BYTES,
             most_body: usize::MAX,
+            record: None,
             #[cfg(test)]
             panics: false,
         }
@@ -204,6 +207,18 @@ impl RecvHalf {
     pub fn through(mut self, tunnel: Option<Arc<Tunnel>>) -> RecvHalf {
         self.tunnel = tunnel;
         self
+    }
+
+    /// Counts what it receives for this connection.
+    pub fn counted_in(mut self, record: &ConnectionRecord) -> RecvHalf {
+        self.intake.messages.record().carried_by(record);
+        self.record = Some(record.clone());
+        self
+    }
+
+    /// What it counts in.
+    pub fn record(&self) -> Option<&ConnectionRecord> {
+        self.record.as_ref()
     }
 
     /// Whether something received may lie where poll(2) does not see it.
@@ -238,6 +253,9 @@ impl RecvHalf {
         self.hangup = !drained;
         if bytes.is_empty() {
             return Ok(());
+        }
+        if let Some(record) = &self.record {
+            record.add(ConnectionCounter::BytesReceived, bytes.len() as u64);
         }
         let Intake { messages, scratch, .. } = &mut self.intake;
         if let Some(producer) = in_place(messages, &self.frames) {
@@ -367,7 +385,8 @@ impl RecvHalf {
             heartbeat.resume(now_ms);
         }
         let mut drained = std::mem::take(&mut self.drained);
-        let mut reads = 0;
+        let before = self.intake.messages.written();
+        let (mut reads, mut empty) = (0, 0);
         let outcome = loop {
             let need = match self.parse(now_ms, control) {
                 Ok(Parsed::Needs(bytes)) => bytes,
@@ -398,6 +417,7 @@ impl RecvHalf {
                     drained = read.short && !self.hangup;
                 }
                 Err(errno) if errno.would_block() => {
+                    empty = 1;
                     self.hangup = false;
                     break self.no_more();
                 }
@@ -406,12 +426,22 @@ impl RecvHalf {
             }
         };
         self.flush();
+        self.count(before, reads, empty);
         self.note_shortage(outcome, now_ms);
         self.no_credit = outcome == Received::NoCredit;
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
             self.outcome = Some(outcome);
         }
         outcome
+    }
+
+    /// Counts one turn: the messages since there were `before`, and the calls.
+    fn count(&self, before: u64, reads: u32, empty: u32) {
+        let Some(record) = &self.record else { return };
+        record.add(ConnectionCounter::MessagesReceived, self.intake.messages.written().wrapping_sub(before));
+        record.add(ConnectionCounter::BytesReceived, self.received as u64);
+        record.add(ConnectionCounter::ReceiveCalls, reads.into());
+        record.add(ConnectionCounter::ReceivesEmpty, empty.into());
     }
 
     /// Whether others have their turn.

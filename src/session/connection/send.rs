@@ -2,6 +2,7 @@
 //!
 //! The thread that writes is not chosen here: [`Connection`](super::Connection) asks [`send_policy`](super::send_policy).
 
+use crate::counters::{ConnectionCounter, ConnectionRecord};
 use crate::engine::Failure;
 use crate::engine::codec::AnySealer;
 use crate::engine::ws::Outgoing;
@@ -94,6 +95,7 @@ pub struct SendHalf {
     farewell: bool,
     /// See [`keep_size`](SendHalf::keep_size).
     keeps_size: bool,
+    record: Option<ConnectionRecord>,
 }
 
 impl SendHalf {
@@ -118,6 +120,7 @@ impl SendHalf {
             tunnel: None,
             farewell: false,
             keeps_size: false,
+            record: None,
         }
     }
 
@@ -125,6 +128,19 @@ impl SendHalf {
     pub fn through(mut self, tunnel: Option<Arc<Tunnel>>) -> SendHalf {
         self.tunnel = tunnel;
         self
+    }
+
+    /// Counts what it sends for this connection.
+    pub fn counted_in(mut self, record: &ConnectionRecord) -> SendHalf {
+        self.reader.record().carried_by(record);
+        self.record = Some(record.clone());
+        self
+    }
+
+    fn count(&self, counter: ConnectionCounter, count: u64) {
+        if let Some(record) = &self.record {
+            record.add(counter, count);
+        }
     }
 
     /// Hands no more than this to the stream at once, give or take a frame where frames are encoded. Not 0.
@@ -250,7 +266,9 @@ impl SendHalf {
         if let Some(errno) = self.failed {
             return Sent::Failed(errno);
         }
+        let before = self.reader.messages_read();
         let sent = self.send_all(fd);
+        self.count(ConnectionCounter::MessagesSent, self.reader.messages_read().wrapping_sub(before));
         self.no_memory = sent == Sent::NoMemory;
         self.blocked = matches!(sent, Sent::Blocked | Sent::NoMemory);
         self.was_blocked |= self.blocked;
@@ -264,6 +282,8 @@ impl SendHalf {
             let step = match self.step(fd) {
                 Ok(step) => step,
                 Err(errno) if errno.would_block() => {
+                    self.count(ConnectionCounter::SendCalls, 1);
+                    self.count(ConnectionCounter::SendsBlocked, 1);
                     self.refused = sent == 0 && !self.blocked;
                     return Sent::Blocked;
                 }
@@ -276,10 +296,10 @@ impl SendHalf {
             match step {
                 Step::Wrote(n) => {
                     sent += n;
-                    self.sent_bytes = self.sent_bytes.wrapping_add(n as u64);
+                    self.count_bytes(n);
                 }
                 Step::Short(n) => {
-                    self.sent_bytes = self.sent_bytes.wrapping_add(n as u64);
+                    self.count_bytes(n);
                     return Sent::Blocked;
                 }
                 Step::Nothing if !self.reader.bytes_ended() => return Sent::All,
@@ -295,6 +315,13 @@ impl SendHalf {
                 return Sent::Yield;
             }
         }
+    }
+
+    /// One call has sent this.
+    fn count_bytes(&mut self, bytes: usize) {
+        self.sent_bytes = self.sent_bytes.wrapping_add(bytes as u64);
+        self.count(ConnectionCounter::SendCalls, 1);
+        self.count(ConnectionCounter::BytesSent, bytes as u64);
     }
 
     /// For a session that ends while the socket has not closed the pipe yet: sends the protocol's closing frame, as far as the

@@ -82,6 +82,7 @@ impl DataPhase {
 
     /// The reactor tells of the stream.
     pub fn ready(&mut self, cx: &mut SourceContext<'_>, ready: Ready) -> Result<(), Reason> {
+        self.connection.count_wakeup();
         let is_over = ready.hangup || ready.error;
         if ready.writable {
             if !ready.readable {
@@ -98,6 +99,7 @@ impl DataPhase {
 
     /// The socket or a thread of the program has woken the session.
     pub fn wake(&mut self, cx: &mut SourceContext<'_>, flags: Flags) -> Result<(), Reason> {
+        self.connection.count_wakeup();
         // A session that is only told of published messages need not ask for more bytes. Bytes of a lent stream are received by
         // its borrower, but for those that lie here already for want of credit.
         let receives =

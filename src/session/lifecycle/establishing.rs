@@ -1,5 +1,6 @@
 //! From a stream to a connection: the handshake, and the two halves.
 
+use crate::counters::ConnectionRecord;
 use crate::ctx::Guard;
 use crate::engine::mechanism::properties::TLS_SUBJECT;
 use crate::engine::zap::{ZapRequest, ZapStatus};
@@ -196,6 +197,7 @@ pub struct Makings<'a> {
     pub role: Option<&'a ws::Role>,
     pub lanes: (LaneReader, LaneWriter),
     pub tunnel: Option<Arc<Tunnel>>,
+    pub record: ConnectionRecord,
     pub introduction: Introduction,
     pub rates: Rates,
     /// The peer is to be probed (`ZMQ_PROBE_ROUTER`).
@@ -204,12 +206,13 @@ pub struct Makings<'a> {
 
 /// Makes the halves. Errors: `ENOMEM`, beside the halves, which hold the lanes.
 pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Result<()>) {
-    let Makings { options, role, lanes: (reader, writer), tunnel, introduction, rates, probes } = makings;
+    let Makings { options, role, lanes: (reader, writer), tunnel, record, introduction, rates, probes } =
+        makings;
     let Introduction { peer, unsent, rest, drained } = introduction;
     let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
     let (send_form, recv_form) = forms(peer, role, options);
     let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(options), now_ms));
-    let mut send = SendHalf::new(reader, send_form).through(tunnel.clone());
+    let mut send = SendHalf::new(reader, send_form).through(tunnel.clone()).counted_in(&record);
     if let Some(bytes) = options.out_batch() {
         send.write_at_most(bytes);
     }
@@ -219,7 +222,8 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
     send.begin_with(&unsent);
     let greeted = options.hello().map_or(Ok(()), |hello| send.begin_with_message(hello));
     let probed = if probes { send.begin_with_message(b"") } else { Ok(()) };
-    let mut recv = RecvHalf::new(writer, recv_form, Limits::of(options), heartbeat).through(tunnel);
+    let recv = RecvHalf::new(writer, recv_form, Limits::of(options), heartbeat);
+    let mut recv = recv.through(tunnel).counted_in(&record);
     if let Some(bytes) = options.in_batch() {
         recv.read_at_most(bytes);
     }

@@ -1,6 +1,8 @@
 //! What a session tells its socket's monitor, the audit trail and the log, and under which endpoints.
 
 use crate::audit::{self, Record};
+use crate::counters::{ConnectionCounter, ConnectionRecord, SocketCounter};
+use crate::engine::zmtp::Version;
 use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
@@ -15,6 +17,8 @@ use crate::sys::log::{Level, Notice, Subsystem};
 use std::fmt::{self, Display};
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// The events of one session.
 pub struct SessionEvents {
@@ -24,6 +28,8 @@ pub struct SessionEvents {
     admitted: Option<Box<Record>>,
     /// There is a connection of which no end was told.
     is_open: bool,
+    /// When the last handshake began, and the name of its mechanism.
+    handshake: Option<(Instant, &'static str)>,
 }
 
 static CONNECTED: Notice = Notice::new(Subsystem::Connection, Level::Info);
@@ -31,9 +37,13 @@ static DISCONNECTED: Notice = Notice::new(Subsystem::Connection, Level::Info);
 static ATTEMPT_FAILED: Notice = Notice::new(Subsystem::Reconnect, Level::Info);
 static RETRIED: Notice = Notice::new(Subsystem::Reconnect, Level::Debug);
 
+/// Properties of a peer that its connection's record shows.
+const IDENTITY: &str = "Identity";
+const USER_ID: &str = "User-Id";
+
 impl SessionEvents {
     pub fn new(owner: Arc<SocketLink>, endpoints: Endpoints) -> SessionEvents {
-        SessionEvents { owner, endpoints, admitted: None, is_open: false }
+        SessionEvents { owner, endpoints, admitted: None, is_open: false, handshake: None }
     }
 
     pub fn endpoints(&self) -> &Endpoints {
@@ -105,7 +115,8 @@ impl SessionEvents {
     }
 
     /// A trail for a handshake that begins, if one is wanted.
-    pub fn trail(&self, config: &Config) -> Option<Box<HandshakeTrail>> {
+    pub fn trail(&mut self, config: &Config) -> Option<Box<HandshakeTrail>> {
+        self.handshake = Some((Instant::now(), trail::name_of(config.security.mechanism())));
         let wanted = trail::is_wanted(&self.owner);
         wanted.then(|| Box::new(HandshakeTrail::begin(config, &self.endpoints)))
     }
@@ -127,6 +138,31 @@ impl SessionEvents {
         }
         trail::tell(&self.owner, &self.endpoints, || admitted.clone());
         self.admitted = Some(Box::new(admitted));
+    }
+
+    /// The record of a connection that begins. `peer`: what it has said of itself; `None` for a raw stream.
+    pub fn connection_record(&mut self, peer: Option<&Peer>, peer_address: &str) -> ConnectionRecord {
+        let handshake = self.handshake.take();
+        let took = handshake.map(|(began, _)| u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        if let Some(took) = took {
+            self.owner.record.handshake_took(took);
+            self.owner.record.add(SocketCounter::HandshakesSucceeded, 1);
+        }
+        let property = |wanted: &str| {
+            let properties = peer.map(|peer| peer.properties.as_slice()).unwrap_or_default();
+            properties.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_slice())
+        };
+        ConnectionRecord::of(&self.owner.record, |cells| {
+            cells.accepted.store(self.endpoints.bound.into(), Ordering::Relaxed);
+            cells.peer.set(if peer_address.is_empty() { &self.endpoints.remote } else { peer_address });
+            cells.endpoint.set(self.endpoints.identifier());
+            let versed = peer.is_some_and(|peer| peer.version >= Version::V3_0);
+            cells.mechanism.set(handshake.filter(|_| versed).map_or("", |(_, name)| name));
+            cells.user_id.set(&String::from_utf8_lossy(property(USER_ID).unwrap_or_default()));
+            let routing_id = property(IDENTITY).unwrap_or_default();
+            cells.routing_id.set(&routing_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+            cells.set(ConnectionCounter::HandshakeTime, took.unwrap_or_default());
+        })
     }
 
     /// A connection has ended. `has_mechanism`: the peers had agreed on one.

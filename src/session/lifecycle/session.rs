@@ -334,6 +334,7 @@ impl Session {
             role: self.layers.ws.as_ref(),
             lanes: (reader, writer),
             tunnel,
+            record: self.events.connection_record(peer, &self.peer_address),
             introduction,
             rates: self.socket.protection.as_deref().map(rates).unwrap_or_default(),
             probes,

@@ -2,6 +2,7 @@
 //! the middle of a session's work.
 
 use crate::audit::Record;
+use crate::counters::SocketRecord;
 use crate::ctx::{Context, SocketTicket};
 use crate::engine::Security;
 use crate::errno::Errno;
@@ -70,7 +71,7 @@ pub(super) struct Fixture {
 impl Fixture {
     pub(super) fn new(options: SocketOptions) -> Fixture {
         let context = Context::new(ContextOptions::new());
-        let owner = Arc::new(SocketLink::new(0));
+        let owner = Arc::new(SocketLink::new(0, SocketRecord::default()));
         let stop: Weak<SocketLink> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop).unwrap();
         let bomb = Arc::new(Bomb::default());

@@ -77,12 +77,15 @@ fn accept_run(messages: &mut Messages, commands: &mut PeerCommands) {
     let pending = &*producer.received();
     // `at`: where the last whole message ends; `end`: where the last frame does.
     let (mut at, mut end, mut whole) = (0usize, 0usize, 0u32);
+    // Of the frames, and of those of whole messages: their number, and the bytes of their headers.
+    let (mut frames, mut headers) = (0u32, 0u64);
+    let (mut whole_frames, mut whole_headers) = (0, 0);
     while u64::from(whole) < credit {
-        let (flags, len) = match pending.get(end..) {
-            Some([flags @ (0 | MORE), short, ..]) => (*flags, 2 + usize::from(*short)),
+        let (flags, header, len) = match pending.get(end..) {
+            Some([flags @ (0 | MORE), short, ..]) => (*flags, 2, 2 + usize::from(*short)),
             Some([flags, rest @ ..]) if flags & !MORE == LARGE => match rest.first_chunk::<8>() {
                 Some(long) => match usize::try_from(u64::from_be_bytes(*long)) {
-                    Ok(body) => (*flags, body.saturating_add(9)),
+                    Ok(body) => (*flags, 9, body.saturating_add(9)),
                     Err(_) => break,
                 },
                 None => break,
@@ -93,14 +96,18 @@ fn accept_run(messages: &mut Messages, commands: &mut PeerCommands) {
             break;
         }
         end += len;
+        frames += 1;
+        headers += header;
         if flags & MORE == 0 {
             at = end;
             whole += 1;
+            (whole_frames, whole_headers) = (frames, headers);
         }
     }
     if whole > 0 {
         producer.accept(at);
-        messages.note_messages(whole);
+        let continuations = whole_frames.saturating_sub(whole);
+        messages.note_messages(whole, (at as u64).saturating_sub(whole_headers), continuations);
         commands.note_frame();
     }
 }
@@ -147,7 +154,7 @@ fn accept_frame(header: &FrameHeader, messages: &mut Messages) {
     if let Some(producer) = messages.blocks() {
         producer.accept(header.frame_len());
     }
-    messages.note_frame(header.more());
+    messages.note_frame(header.body_len, header.more());
 }
 
 /// Whether the command with this header, which has been received, is a subscription. Other commands cost no credit.
@@ -179,7 +186,7 @@ fn accept_command(
     }
     producer.accept(len);
     if subscription {
-        messages.note_messages(1);
+        messages.note_subscription();
     } else if !inside {
         producer.end_aside();
     }

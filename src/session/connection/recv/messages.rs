@@ -1,6 +1,7 @@
 //! The messages on their way into the pipe: what they weigh, whether the pipe takes them, and when they show.
 
 use super::Limits;
+use crate::counters::LaneRecord;
 use crate::engine::Failure;
 use crate::engine::zmtp::frame;
 use crate::errno::Errno;
@@ -28,6 +29,11 @@ pub struct Messages {
 impl Messages {
     pub fn new(writer: LaneWriter, limits: Limits) -> Messages {
         Messages { writer, limits, inside: false, weight: 0, content: false, rated_until: NO_RATE }
+    }
+
+    /// The record of the pipe's lane.
+    pub fn record(&self) -> &LaneRecord {
+        self.writer.record()
     }
 
     /// What the peer may send.
@@ -176,16 +182,25 @@ impl Messages {
     }
 
     /// A frame was accepted in the pipe's blocks.
-    pub fn note_frame(&mut self, more: bool) {
+    pub fn note_frame(&mut self, body_bytes: u64, more: bool) {
         self.accept_frame(more);
+        self.record().wrote_frames(body_bytes, more.into());
         if !more {
             self.writer.count_messages(1);
         }
     }
 
-    /// Whole messages were accepted in the pipe's blocks, or a subscription.
-    pub fn note_messages(&mut self, messages: u32) {
+    /// Whole messages were accepted in the pipe's blocks, with bodies of this size, and frames that were not the last of theirs.
+    pub fn note_messages(&mut self, messages: u32, body_bytes: u64, continuations: u32) {
         self.writer.count_messages(messages);
+        self.record().wrote_frames(body_bytes, continuations.into());
+        self.content = true;
+    }
+
+    /// A subscription was accepted in the pipe's blocks.
+    pub fn note_subscription(&mut self) {
+        self.writer.count_messages(1);
+        self.writer.count_request();
         self.content = true;
     }
 

@@ -1,0 +1,310 @@
+//! All records of the process, and their holders, which write them.
+//!
+//! A record lives as long as there is a [`Held`] of it. Its counts are then folded into the record above it, under the registry's lock.
+//! So a snapshot, which takes that lock, has each count once.
+
+use super::cells::{Cell, value};
+use super::connection::ConnectionCells;
+use super::lane::LaneCells;
+use super::rows::{Reason, SocketCounter};
+use super::socket::SocketCells;
+use crate::sys::fork::{Born, PerProcess};
+use crate::sys::lock::Lock;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A forked child begins anew.
+static REGISTRY: PerProcess<Lock<Registry>> = PerProcess::new();
+
+/// The numbers given out so far, of records and contexts. Any thread adds to it. A number alone, so Relaxed.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+/// The record of a socket.
+pub type SocketRecord = Held<Socket>;
+/// The record of a connection.
+pub type ConnectionRecord = Held<Connection>;
+/// The record of a lane.
+pub type LaneRecord = Held<Lane>;
+
+/// The records that can be found.
+#[derive(Default)]
+pub struct Registry {
+    pub sockets: BTreeMap<u64, Arc<Kept<Socket>>>,
+    pub connections: BTreeMap<u64, Arc<Kept<Connection>>>,
+    pub lanes: BTreeMap<u64, Arc<Kept<Lane>>>,
+}
+
+/// A kind of record: the part of it that no other process sees.
+pub trait Record: Sized + Send + Sync + 'static {
+    type Cells: Send + Sync;
+
+    fn state(cells: &Self::Cells) -> &Cell;
+
+    /// Where its records are.
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Self>>>;
+
+    /// The record ends: its counts go to the record above it.
+    fn fold(&self, _cells: &Self::Cells) {}
+}
+
+/// A record that is in use. Cheap to clone. Its holder may add to the counts.
+pub struct Held<R: Record>(Arc<Kept<R>>);
+
+/// A record.
+pub struct Kept<R: Record> {
+    pub cells: R::Cells,
+    pub own: R,
+    /// How many [`Held`] there are. The last one ends the record. It is dropped after all others (AcqRel), so it sees their counts.
+    users: AtomicUsize,
+    born: Born,
+}
+
+/// What is known of a socket beside its counts: nothing.
+pub struct Socket;
+
+/// What is known of a connection beside its counts.
+pub struct Connection {
+    _socket: SocketRecord,
+}
+
+/// What is known of a lane beside its counts. Each owner is set once.
+#[derive(Default)]
+pub struct Lane {
+    pub writer: OnceLock<SocketRecord>,
+    pub reader: OnceLock<SocketRecord>,
+    /// The place among all [`Reason`]s, from 1 on, of the one for which messages are lost that are left at the end. Any owner writes it, the last one reads it, which
+    /// `users` orders; so Relaxed.
+    loss: AtomicU64,
+    /// Subscriptions that were left. Written by the reader's end where it goes, read as `loss` is.
+    requests_left: AtomicU64,
+}
+
+/// A number that no other record or context of the process has.
+pub fn next_number() -> u64 {
+    NUMBERS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+pub fn registry() -> &'static Lock<Registry> {
+    REGISTRY.find_or_make(Lock::default)
+}
+
+impl<R: Record> Held<R> {
+    fn make(cells: R::Cells, own: R) -> Held<R> {
+        Held(Arc::new(Kept { cells, own, users: AtomicUsize::new(1), born: Born::now() }))
+    }
+
+    /// Shows the record, if that was not done before.
+    fn show(&self) {
+        let mut registry = registry().lock();
+        let state = R::state(&self.0.cells);
+        if value(state) == 0 {
+            let number = next_number();
+            state.store(number, Ordering::Release);
+            R::shelf(&mut registry).insert(number, Arc::clone(&self.0));
+        }
+    }
+
+    /// The record's number; 0: it is not shown.
+    pub fn number(&self) -> u64 {
+        value(R::state(&self.0.cells))
+    }
+
+    /// Takes the record out of sight. Nothing is dropped while the registry is locked.
+    #[cold]
+    fn end(&self) {
+        if self.number() == 0 || self.0.born.forked() {
+            return;
+        }
+        let mut registry = registry().lock();
+        self.0.own.fold(&self.0.cells);
+        let gone = R::shelf(&mut registry).remove(&self.number());
+        R::state(&self.0.cells).store(0, Ordering::Relaxed);
+        drop(registry);
+        drop(gone);
+    }
+}
+
+impl<R: Record> Deref for Held<R> {
+    type Target = R::Cells;
+
+    #[inline(always)]
+    fn deref(&self) -> &R::Cells {
+        &self.0.cells
+    }
+}
+
+impl<R: Record> Clone for Held<R> {
+    fn clone(&self) -> Held<R> {
+        self.0.users.fetch_add(1, Ordering::Relaxed);
+        Held(Arc::clone(&self.0))
+    }
+}
+
+impl<R: Record> Drop for Held<R> {
+    fn drop(&mut self) {
+        if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.end();
+        }
+    }
+}
+
+impl<R: Record> fmt::Debug for Held<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {}", self.number())
+    }
+}
+
+impl Record for Socket {
+    type Cells = SocketCells;
+
+    fn state(cells: &SocketCells) -> &Cell {
+        &cells.state
+    }
+
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Socket>>> {
+        &mut registry.sockets
+    }
+}
+
+impl Record for Connection {
+    type Cells = ConnectionCells;
+
+    fn state(cells: &ConnectionCells) -> &Cell {
+        &cells.state
+    }
+
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Connection>>> {
+        &mut registry.connections
+    }
+}
+
+impl Record for Lane {
+    type Cells = LaneCells;
+
+    fn state(cells: &LaneCells) -> &Cell {
+        &cells.state
+    }
+
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Lane>>> {
+        &mut registry.lanes
+    }
+
+    fn fold(&self, cells: &LaneCells) {
+        if let Some(writer) = self.writer.get() {
+            add_sent(cells, |counter, count| writer.add(counter, count));
+        }
+        if let Some(reader) = self.reader.get() {
+            add_received(cells, |counter, count| reader.add(counter, count));
+        }
+        // A message is lost once, though two sockets may know of it.
+        if let Some(loser) = self.writer.get().or(self.reader.get()) {
+            loser.dropped(Reason::Conflate, value(&cells.conflated));
+            let place = usize::try_from(value(&self.loss)).ok().and_then(|place| place.checked_sub(1));
+            let loss = place.and_then(|place| Reason::ALL.get(place));
+            let unread = cells.unread(self.requests_left(cells));
+            loser.dropped(loss.copied().unwrap_or(Reason::Disconnected), unread);
+        }
+    }
+}
+
+impl Lane {
+    /// Subscriptions that are left in it. A socket that reads has counted those that it has read.
+    fn requests_left(&self, cells: &LaneCells) -> u64 {
+        match self.reader.get() {
+            Some(_) => value(&cells.requests_written).saturating_sub(value(&cells.requests_read)),
+            None => value(&self.requests_left),
+        }
+    }
+}
+
+/// Adds what the writer of a lane has sent.
+pub fn add_sent(cells: &LaneCells, mut add: impl FnMut(SocketCounter, u64)) {
+    let messages = cells.messages_written();
+    add(SocketCounter::MessagesSent, messages);
+    add(SocketCounter::BytesSent, value(&cells.bytes_written));
+    add(SocketCounter::FramesSent, messages.wrapping_add(value(&cells.continuation_frames_written)));
+}
+
+/// Adds what the reader of a lane has received.
+pub fn add_received(cells: &LaneCells, mut add: impl FnMut(SocketCounter, u64)) {
+    let messages = cells.messages_read();
+    add(SocketCounter::MessagesReceived, messages);
+    add(SocketCounter::BytesReceived, value(&cells.bytes_read));
+    add(SocketCounter::FramesReceived, messages.wrapping_add(value(&cells.continuation_frames_read)));
+}
+
+impl Held<Socket> {
+    /// Of a socket of this type, in the context with this number.
+    pub fn of(context: u64, socket_type: &str) -> SocketRecord {
+        let record = Held::make(SocketCells::new(context), Socket);
+        record.socket_type.set(socket_type);
+        record.show();
+        record
+    }
+}
+
+impl Default for Held<Socket> {
+    /// One that is not shown.
+    fn default() -> SocketRecord {
+        Held::make(SocketCells::new(0), Socket)
+    }
+}
+
+impl Held<Connection> {
+    /// Of a connection of this socket. `describe` sets its texts before it is shown.
+    pub fn of(socket: &SocketRecord, describe: impl FnOnce(&ConnectionCells)) -> ConnectionRecord {
+        let cells = ConnectionCells::new(socket.number());
+        describe(&cells);
+        let record = Held::make(cells, Connection { _socket: socket.clone() });
+        record.show();
+        record
+    }
+}
+
+impl Default for Held<Connection> {
+    /// One that is not shown.
+    fn default() -> ConnectionRecord {
+        Held::make(ConnectionCells::new(0), Connection { _socket: SocketRecord::default() })
+    }
+}
+
+impl Held<Lane> {
+    /// Of a lane with this high-water mark; 0: none. It is not shown before a socket has an end.
+    pub fn new(hwm: u64) -> LaneRecord {
+        Held::make(LaneCells::new(hwm), Lane::default())
+    }
+
+    /// The socket has the writer's end.
+    pub fn written_by(&self, socket: &SocketRecord) {
+        if self.0.own.writer.set(socket.clone()).is_ok() {
+            self.writer_socket.store(socket.number(), Ordering::Relaxed);
+            self.show();
+        }
+    }
+
+    /// The socket has the reader's end.
+    pub fn read_by(&self, socket: &SocketRecord) {
+        if self.0.own.reader.set(socket.clone()).is_ok() {
+            self.reader_socket.store(socket.number(), Ordering::Relaxed);
+            self.show();
+        }
+    }
+
+    /// The session's end belongs to this connection, for now.
+    pub fn carried_by(&self, connection: &ConnectionRecord) {
+        self.connection.store(connection.number(), Ordering::Relaxed);
+    }
+
+    /// Why messages are lost that will be left in it.
+    pub fn lose_by(&self, reason: Reason) {
+        self.0.own.loss.store(reason as u64 + 1, Ordering::Relaxed);
+    }
+
+    /// The reader's end goes, and this number of subscriptions is left.
+    pub fn leave_requests(&self, requests: u64) {
+        self.0.own.requests_left.store(requests, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,216 @@
+//! The one table of all counters. The names in the file, in the JSON text and in the documentation are made from it.
+//!
+//! A counter that is added here appears everywhere. Its name never changes its meaning once it is published.
+
+/// A unit of what is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Messages,
+    Frames,
+    Bytes,
+    Nanoseconds,
+    /// As the name says.
+    Count,
+}
+
+/// How a value behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+/// What a reader needs to know of a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description {
+    pub name: &'static str,
+    pub unit: Unit,
+    pub behaviour: Behaviour,
+    /// A sentence.
+    pub help: &'static str,
+}
+
+/// An enum of counters, and the description of each.
+macro_rules! counters {
+    ($(#[$doc:meta])* $enum:ident { $(#[doc = $help:literal] $variant:ident = $name:literal, $unit:ident, $behaviour:ident;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $enum {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl $enum {
+            pub const ALL: &'static [$enum] = &[$($enum::$variant),*];
+            pub const COUNT: usize = $enum::ALL.len();
+
+            pub const fn description(self) -> Description {
+                match self {
+                    $($enum::$variant => Description {
+                        name: $name,
+                        unit: Unit::$unit,
+                        behaviour: Behaviour::$behaviour,
+                        help: $help.trim_ascii_start(),
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// What is counted for a socket. The first six are those of ended lanes, until a snapshot adds those of the others.
+    SocketCounter {
+        /// Messages that the program has sent, each as often as there are peers that it went to.
+        MessagesSent = "messages_sent", Messages, Counter;
+        /// Bytes of their bodies.
+        BytesSent = "bytes_sent", Bytes, Counter;
+        /// Frames that the program has sent, as messages.
+        FramesSent = "frames_sent", Frames, Counter;
+        /// Messages that the socket has taken from its peers.
+        MessagesReceived = "messages_received", Messages, Counter;
+        /// Bytes of their bodies.
+        BytesReceived = "bytes_received", Bytes, Counter;
+        /// Frames that the socket has taken from its peers.
+        FramesReceived = "frames_received", Frames, Counter;
+        /// Calls that could not send and did not wait, or waited too long.
+        SendsRefused = "sends_refused", Count, Counter;
+        /// Calls that found nothing to receive and did not wait, or waited too long.
+        ReceivesRefused = "receives_refused", Count, Counter;
+        /// Connections that this side has opened.
+        Connects = "connects", Count, Counter;
+        /// Connections that peers have opened.
+        Accepts = "accepts", Count, Counter;
+        /// Attempts to connect that follow another one.
+        Reconnects = "reconnects", Count, Counter;
+        /// Connections whose handshake is over.
+        HandshakesSucceeded = "handshakes_succeeded", Count, Counter;
+        /// Handshakes in which a peer was turned away, or turned this side away.
+        HandshakesFailedAuth = "handshakes_failed_auth", Count, Counter;
+        /// Handshakes that broke the protocol.
+        HandshakesFailedProtocol = "handshakes_failed_protocol", Count, Counter;
+        /// Handshakes that took too long.
+        HandshakesFailedTimeout = "handshakes_failed_timeout", Count, Counter;
+        /// Handshakes whose stream has ended or broken.
+        HandshakesFailedStream = "handshakes_failed_stream", Count, Counter;
+        /// Connections that the peer has closed, or whose stream has broken.
+        DisconnectsStream = "disconnects_stream", Count, Counter;
+        /// Connections that have ended since the peer broke the protocol.
+        DisconnectsProtocol = "disconnects_protocol", Count, Counter;
+        /// Connections that have ended since the peer gave no sign of life.
+        DisconnectsTimeout = "disconnects_timeout", Count, Counter;
+        /// Connections that this side has ended.
+        DisconnectsOwn = "disconnects_own", Count, Counter;
+        /// Connections that were closed at once, since their address is refused for a while.
+        Bans = "bans", Count, Counter;
+        /// Connections that were closed at once, since a limit was reached or a rule keeps their address out.
+        ConnectionsRefused = "connections_refused", Count, Counter;
+        /// Subscriptions of peers that were refused by a limit.
+        SubscriptionsRefused = "subscriptions_refused", Count, Counter;
+        /// Subscriptions of peers, at present.
+        Subscriptions = "subscriptions", Count, Gauge;
+    }
+}
+
+counters! {
+    /// Why a message did not arrive.
+    Reason {
+        /// The high-water mark was reached.
+        HighWaterMark = "high_water_mark", Messages, Counter;
+        /// No peer had subscribed to it.
+        NoSubscriber = "no_subscriber", Messages, Counter;
+        /// It was for a peer that is not known.
+        Unroutable = "unroutable", Messages, Counter;
+        /// A newer one has taken its place.
+        Conflate = "conflate", Messages, Counter;
+        /// It was larger than the socket takes.
+        OverSize = "over_size", Messages, Counter;
+        /// ZMQ_LINGER was over before it had left.
+        LingerOver = "linger_over", Messages, Counter;
+        /// The connection or the pipe has ended with it in between.
+        Disconnected = "disconnected", Messages, Counter;
+        /// Its envelope was wrong, or the socket was in no state that takes it.
+        Malformed = "malformed", Messages, Counter;
+        /// The socket has not subscribed to it, or has not joined its group.
+        Filtered = "filtered", Messages, Counter;
+    }
+}
+
+counters! {
+    /// What is counted for a connection. The first six belong to the sending half, the next six to the receiving half.
+    ConnectionCounter {
+        /// Messages that have gone to the stream, and subscriptions.
+        MessagesSent = "messages_sent", Messages, Counter;
+        /// Bytes that have gone to the stream since the handshake, and what the stream had not taken of that.
+        BytesSent = "bytes_sent", Bytes, Counter;
+        /// System calls for sending.
+        SendCalls = "send_calls", Count, Counter;
+        /// System calls for sending that the stream had no room for.
+        SendsBlocked = "sends_blocked", Count, Counter;
+        /// Heartbeats and answers to those of the peer.
+        ControlSent = "control_sent", Count, Counter;
+        /// Key updates of this side.
+        KeyUpdatesSent = "key_updates_sent", Count, Counter;
+        /// Messages that have come from the stream, and subscriptions.
+        MessagesReceived = "messages_received", Messages, Counter;
+        /// Bytes that have come from the stream since the handshake.
+        BytesReceived = "bytes_received", Bytes, Counter;
+        /// System calls for receiving.
+        ReceiveCalls = "receive_calls", Count, Counter;
+        /// System calls for receiving that found nothing.
+        ReceivesEmpty = "receives_empty", Count, Counter;
+        /// Key updates of the peer.
+        KeyUpdatesReceived = "key_updates_received", Count, Counter;
+        /// Boxes that had come before, or were too old to tell.
+        Replays = "replays", Count, Counter;
+        /// Times that the I/O thread was woken for it.
+        Wakeups = "wakeups", Count, Counter;
+        /// How long the handshake took.
+        HandshakeTime = "handshake_time", Nanoseconds, Gauge;
+    }
+}
+
+/// Upper ends of the classes of handshake times, in nanoseconds. A last class has all that took longer.
+pub const HANDSHAKE_CLASSES_NS: [u64; 11] = [
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    500_000_000,
+    1_000_000_000,
+    5_000_000_000,
+];
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_fit_for_every_form_and_differ() {
+        let of_socket = SocketCounter::ALL.iter().map(|counter| counter.description());
+        let of_connection = ConnectionCounter::ALL.iter().map(|counter| counter.description());
+        let reasons = Reason::ALL.iter().map(|reason| reason.description());
+        for descriptions in [of_socket.collect::<Vec<_>>(), of_connection.collect(), reasons.collect()] {
+            let names: BTreeSet<_> = descriptions.iter().map(|description| description.name).collect();
+            assert_eq!(names.len(), descriptions.len());
+            for description in descriptions {
+                let fit = |c: char| c.is_ascii_lowercase() || c == '_';
+                assert!(description.name.chars().all(fit), "{}", description.name);
+                assert!(description.help.ends_with('.') && !description.help.starts_with(' '));
+                assert!(!description.help.contains(['\t', '\n']));
+            }
+        }
+    }
+
+    #[test]
+    fn classes_of_times_grow() {
+        assert!(HANDSHAKE_CLASSES_NS.is_sorted());
+    }
+}

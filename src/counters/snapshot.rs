@@ -1,0 +1,215 @@
+//! A copy of all counts of one moment.
+
+use super::cells::value;
+use super::connection::ConnectionCells;
+use super::lane::LaneCells;
+use super::registry::{Kept, Record, Registry, add_received, add_sent, registry};
+use super::rows::{ConnectionCounter, Reason, SocketCounter};
+use super::socket::{HANDSHAKE_CLASSES, SocketCells};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The counts of a context's sockets, or of all.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub pid: u32,
+    /// Since 1970.
+    pub time: Duration,
+    pub sockets: Vec<SocketCounts>,
+}
+
+/// The counts of a socket.
+#[derive(Clone, Debug)]
+pub struct SocketCounts {
+    pub number: u64,
+    pub context: u64,
+    pub socket_type: String,
+    pub endpoints: String,
+    counters: [u64; SocketCounter::COUNT],
+    dropped: [u64; Reason::COUNT],
+    pub handshakes: [u64; HANDSHAKE_CLASSES],
+    /// In nanoseconds.
+    pub handshake_time: u64,
+    pub queues: Queues,
+    pub connections: Vec<ConnectionCounts>,
+}
+
+/// The counts of a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionCounts {
+    pub number: u64,
+    pub accepted: bool,
+    pub peer: String,
+    pub endpoint: String,
+    pub mechanism: String,
+    pub user_id: String,
+    pub routing_id: String,
+    counters: [u64; ConnectionCounter::COUNT],
+    pub queues: Queues,
+}
+
+/// Messages between a socket and its peers, or one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    pub to_send: u64,
+    /// The most that were found so far.
+    pub to_send_max: u64,
+    pub to_receive: u64,
+    pub to_receive_max: u64,
+}
+
+impl Snapshot {
+    /// Of one context's sockets, or of all.
+    pub fn take(context: Option<u64>) -> Snapshot {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let registry = registry().lock();
+        let sockets =
+            sockets(&registry, |cells| context.is_none_or(|context| value(&cells.context) == context));
+        drop(registry);
+        Snapshot { pid: std::process::id(), time, sockets }
+    }
+
+    /// Of one socket.
+    pub fn of_socket(number: u64) -> Option<SocketCounts> {
+        let registry = registry().lock();
+        let found = sockets(&registry, |cells| value(&cells.state) == number);
+        drop(registry);
+        found.into_iter().next()
+    }
+}
+
+impl SocketCounts {
+    fn of(cells: &SocketCells) -> SocketCounts {
+        SocketCounts {
+            number: value(&cells.state),
+            context: value(&cells.context),
+            socket_type: cells.socket_type.get(),
+            endpoints: cells.endpoints.get(),
+            counters: of_all(SocketCounter::ALL, |counter| cells.counter(counter)),
+            dropped: of_all(Reason::ALL, |reason| cells.drops(reason)),
+            handshakes: cells.handshakes(),
+            handshake_time: cells.handshake_time(),
+            queues: Queues::default(),
+            connections: Vec::new(),
+        }
+    }
+
+    pub fn counter(&self, counter: SocketCounter) -> u64 {
+        self.counters.get(counter as usize).copied().unwrap_or_default()
+    }
+
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.dropped.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, counter: SocketCounter, count: u64) {
+        if let Some(sum) = self.counters.get_mut(counter as usize) {
+            *sum = sum.wrapping_add(count);
+        }
+    }
+
+    fn drop_conflated(&mut self, lane: &LaneCells) {
+        if let Some(sum) = self.dropped.get_mut(Reason::Conflate as usize) {
+            *sum = sum.wrapping_add(value(&lane.conflated));
+        }
+    }
+}
+
+impl ConnectionCounts {
+    fn of(cells: &ConnectionCells) -> ConnectionCounts {
+        ConnectionCounts {
+            number: value(&cells.state),
+            accepted: value(&cells.accepted) != 0,
+            peer: cells.peer.get(),
+            endpoint: cells.endpoint.get(),
+            mechanism: cells.mechanism.get(),
+            user_id: cells.user_id.get(),
+            routing_id: cells.routing_id.get(),
+            counters: of_all(ConnectionCounter::ALL, |counter| cells.counter(counter)),
+            queues: Queues::default(),
+        }
+    }
+
+    pub fn counter(&self, counter: ConnectionCounter) -> u64 {
+        self.counters.get(counter as usize).copied().unwrap_or_default()
+    }
+}
+
+impl Queues {
+    /// Adds a lane that the socket writes to.
+    fn add_to_send(&mut self, lane: &LaneCells) {
+        let (depth, greatest) = depths(lane);
+        self.to_send = self.to_send.saturating_add(depth);
+        self.to_send_max = self.to_send_max.max(greatest);
+    }
+
+    /// Adds a lane that the socket reads from.
+    fn add_to_receive(&mut self, lane: &LaneCells) {
+        let (depth, greatest) = depths(lane);
+        self.to_receive = self.to_receive.saturating_add(depth);
+        self.to_receive_max = self.to_receive_max.max(greatest);
+    }
+}
+
+/// Messages in a lane now, and the most that were found so far.
+fn depths(lane: &LaneCells) -> (u64, u64) {
+    let depth = lane.depth();
+    (depth, depth.max(value(&lane.greatest_depth_read)).max(value(&lane.greatest_depth_written)))
+}
+
+fn of_all<T: Copy, const N: usize>(all: &[T], count: impl Fn(T) -> u64) -> [u64; N] {
+    std::array::from_fn(|index| all.get(index).map_or(0, |counter| count(*counter)))
+}
+
+/// The sockets that are wanted, with their connections.
+fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<SocketCounts> {
+    let mut sockets = copies(&registry.sockets, wanted, SocketCounts::of);
+    let mut connections = copies(
+        &registry.connections,
+        |cells| sockets.contains_key(&value(&cells.socket)),
+        |cells| (value(&cells.socket), ConnectionCounts::of(cells)),
+    );
+    for kept in registry.lanes.values() {
+        let lane = &kept.cells;
+        let (writer, reader) = (value(&lane.writer_socket), value(&lane.reader_socket));
+        let mut connection = connections.get_mut(&value(&lane.connection)).map(|(_, counts)| counts);
+        if let Some(socket) = sockets.get_mut(&writer) {
+            add_sent(lane, |counter, count| socket.add(counter, count));
+            socket.queues.add_to_send(lane);
+            socket.drop_conflated(lane);
+            if let Some(connection) = &mut connection {
+                connection.queues.add_to_send(lane);
+            }
+        }
+        if let Some(socket) = sockets.get_mut(&reader) {
+            add_received(lane, |counter, count| socket.add(counter, count));
+            socket.queues.add_to_receive(lane);
+            if writer == 0 {
+                socket.drop_conflated(lane);
+            }
+            if let Some(connection) = &mut connection {
+                connection.queues.add_to_receive(lane);
+            }
+        }
+    }
+    for (socket, counts) in connections.into_values() {
+        if let Some(socket) = sockets.get_mut(&socket) {
+            socket.connections.push(counts);
+        }
+    }
+    sockets.into_values().collect()
+}
+
+/// Copies of the records that are wanted, by their numbers.
+fn copies<R: Record, T>(
+    shelf: &BTreeMap<u64, Arc<Kept<R>>>,
+    wanted: impl Fn(&R::Cells) -> bool,
+    copy: impl Fn(&R::Cells) -> T,
+) -> BTreeMap<u64, T> {
+    shelf
+        .iter()
+        .filter(|(_, kept)| wanted(&kept.cells))
+        .map(|(number, kept)| (*number, copy(&kept.cells)))
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! Every way into a lane and out of it is counted, and what is left is lost for one reason.
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::counters::{Reason, Snapshot, SocketCounter, SocketCounts};
+use crate::message::BY_REFERENCE_MIN_BYTES;
+
+const NO_MARK: LaneOptions = LaneOptions { hwm: 0, conflate: false };
+
+/// Two sockets' records.
+struct Sockets {
+    left: SocketRecord,
+    right: SocketRecord,
+}
+
+impl Sockets {
+    fn new() -> Sockets {
+        Sockets { left: SocketRecord::of(0, "LEFT"), right: SocketRecord::of(0, "RIGHT") }
+    }
+
+    /// Ends that belong to them.
+    fn own(&self, (left, right): (Pipe, Pipe)) -> (Pipe, Pipe) {
+        left.count_for(&self.left);
+        right.count_for(&self.right);
+        (left, right)
+    }
+
+    fn counts(&self) -> [SocketCounts; 2] {
+        [&self.left, &self.right].map(|record| Snapshot::of_socket(record.number()).unwrap())
+    }
+
+    /// Messages, bytes and frames that the left one has sent, and the right one received.
+    fn passed(&self) -> ([u64; 3], [u64; 3]) {
+        use SocketCounter::{
+            BytesReceived, BytesSent, FramesReceived, FramesSent, MessagesReceived, MessagesSent,
+        };
+        let [left, right] = self.counts();
+        let sent = [MessagesSent, BytesSent, FramesSent].map(|counter| left.counter(counter));
+        let received =
+            [MessagesReceived, BytesReceived, FramesReceived].map(|counter| right.counter(counter));
+        (sent, received)
+    }
+}
+
+fn send(pipe: &mut Pipe, data: &[u8], more: bool) {
+    assert!(pipe.write(&mut OutFrame::bytes(data, more)).unwrap());
+    if !more {
+        pipe.flush();
+    }
+}
+
+#[test]
+fn frames_of_all_kinds_are_counted_on_both_sides() {
+    let sockets = Sockets::new();
+    for pair in [pair, pair_of_sockets] {
+        let (mut left, mut right) = sockets.own(pair(NO_MARK, NO_MARK).unwrap());
+        let (before, _) = sockets.passed();
+        left.write_routing_id(b"id").unwrap();
+        send(&mut left, b"first", true);
+        send(&mut left, &vec![0; BY_REFERENCE_MIN_BYTES], false);
+        let mut large = Msg::with_len(20_000).unwrap();
+        left.write(&mut OutFrame::msg(&mut large, false)).unwrap();
+        left.flush();
+        let now = [before[0] + 2, before[1] + 5 + BY_REFERENCE_MIN_BYTES as u64 + 20_000, before[2] + 3];
+        assert_eq!(sockets.passed().0, now);
+        assert_eq!(sockets.counts()[1].queues.to_receive, 2);
+        while right.read().is_some() {}
+        assert_eq!(sockets.passed(), (now, now));
+        // The fast paths.
+        assert!(left.write_inline(b"abc", true).is_none(), "the reader sleeps");
+        assert!(!right.check_read());
+        send(&mut left, b"wakes", false);
+        assert!(right.read().is_some());
+        for more in [true, false] {
+            left.write_inline(b"abc", more).unwrap();
+        }
+        let mut large = Msg::with_len(20_000).unwrap();
+        left.write_message(&mut large, false);
+        let sent = sockets.passed().0;
+        assert!(right.read_inline(false, |_| true).unwrap().more);
+        assert!(right.read_inline(false, |_| true).is_some());
+        while right.read_by_reference().is_some() {}
+        assert_eq!(sockets.passed(), (sent, sent));
+    }
+    let left = sockets.counts()[0].clone();
+    assert!(Reason::ALL.iter().all(|reason| left.dropped(*reason) == 0), "{left:?}");
+}
+
+#[test]
+fn runs_are_counted_in_both_pipes() {
+    let (sockets, behind) = (Sockets::new(), Sockets::new());
+    let (mut left, mut right) = sockets.own(pair(NO_MARK, NO_MARK).unwrap());
+    let (mut on, _end) = behind.own(pair(NO_MARK, NO_MARK).unwrap());
+    for _ in 0..10 {
+        send(&mut left, b"one", true);
+        send(&mut left, b"another", false);
+    }
+    assert_eq!(right.pass_run(&mut on, 7).unwrap().messages, 7);
+    assert_eq!(sockets.passed(), ([10, 100, 20], [7, 70, 14]));
+    assert_eq!(behind.passed().0, [7, 70, 14]);
+    assert_eq!(behind.counts()[0].queues.to_send, 7);
+}
+
+#[test]
+fn what_is_left_in_a_pipe_is_lost_once() {
+    let sockets = Sockets::new();
+    let (mut left, mut right) = sockets.own(pair(NO_MARK, NO_MARK).unwrap());
+    for _ in 0..5 {
+        send(&mut left, b"x", false);
+    }
+    left.write_subscription(true, b"topic").unwrap();
+    left.flush();
+    assert!(right.read().is_some());
+    right.writer.record().lose_by(Reason::LingerOver);
+    send(&mut right, b"back", false);
+    drop((left, right));
+    let [left, right] = sockets.counts();
+    assert_eq!(left.counter(SocketCounter::MessagesSent), 5, "a subscription is no message");
+    assert_eq!((left.dropped(Reason::Disconnected), left.dropped(Reason::LingerOver)), (4, 0));
+    assert_eq!((right.dropped(Reason::Disconnected), right.dropped(Reason::LingerOver)), (0, 1));
+    assert_eq!((left.queues.to_send, right.queues.to_receive), (0, 0));
+}
+
+/// A session takes subscriptions and messages alike, without a look at each.
+#[test]
+fn subscriptions_left_by_a_session_are_no_lost_messages() {
+    for (messages, taken, lost) in [(0, 0, 0), (3, 0, 3), (3, 1, 2)] {
+        let sockets = Sockets::new();
+        let (mut left, right) = pair(NO_MARK, NO_MARK).unwrap();
+        left.count_for(&sockets.left);
+        for _ in 0..messages {
+            send(&mut left, b"x", false);
+        }
+        left.write_subscription(true, b"topic").unwrap();
+        left.flush();
+        let (mut reader, writer, end) = right.into_parts();
+        for _ in 0..taken {
+            assert!(reader.check_bytes());
+            reader.blocks().unwrap().advance(3);
+            reader.count_messages(1);
+        }
+        drop((left, reader, writer, end));
+        assert_eq!(sockets.counts()[0].dropped(Reason::Disconnected), lost);
+    }
+}
+
+#[test]
+fn a_message_that_is_replaced_is_dropped_for_that() {
+    let sockets = Sockets::new();
+    let options = LaneOptions { hwm: 1, conflate: true };
+    let (mut left, mut right) = sockets.own(pair(options, options).unwrap());
+    for _ in 0..10 {
+        send(&mut left, b"x", false);
+    }
+    send(&mut left, b"more than", true);
+    send(&mut left, b"one frame", false);
+    assert_eq!(sockets.counts()[0].queues.to_send, 1);
+    assert!(right.read().is_some());
+    let check = |sockets: &Sockets| {
+        let ([sent, ..], [received, ..]) = sockets.passed();
+        let [left, right] = sockets.counts();
+        assert_eq!((sent, received, left.dropped(Reason::Conflate)), (11, 1, 10));
+        assert_eq!((left.queues.to_send, right.dropped(Reason::Conflate)), (0, 0));
+    };
+    check(&sockets);
+    drop((left, right));
+    check(&sockets);
+}
