@@ -23,7 +23,7 @@ pub mod message; // †
 pub mod options;
 pub(crate) mod queue; // †
 #[doc(hidden)]
-pub mod counters;
+pub mod counters; // †
 #[doc(hidden)]
 pub mod pipe;
 #[doc(hidden)]

@@ -1,4 +1,5 @@
 //! What records are made of: 64-bit cells and short texts.
+#![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,6 +34,7 @@ pub fn value(cell: &Cell) -> u64 {
 
 /// A text of at most 8 × `WORDS` bytes. A longer one is cut between two characters. Zeros fill what it leaves.
 #[derive(Debug)]
+#[repr(transparent)]
 pub struct Text<const WORDS: usize>([Cell; WORDS]);
 
 impl<const WORDS: usize> Text<WORDS> {

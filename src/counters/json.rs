@@ -1,6 +1,7 @@
 //! The JSON text of counts.
+#![forbid(unsafe_code)]
 
-use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, Reason, SocketCounter};
+use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, Reason, SocketCounter, seconds};
 use super::snapshot::{ConnectionCounts, Queues, Snapshot, SocketCounts};
 use std::fmt::{self, Write};
 
@@ -62,11 +63,6 @@ fn handshake_time(json: &mut Json, counts: &SocketCounts) {
     });
     json.number("count", sum);
     json.number("sum", seconds(counts.handshake_time));
-}
-
-fn seconds(nanoseconds: u64) -> String {
-    let text = format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
 fn connection(json: &mut Json, counts: &ConnectionCounts) {

@@ -2,9 +2,12 @@
 //!
 //! In a lane between a socket and a session, one side is the socket's. Over inproc both are. A session takes messages out by the batch,
 //! without a look at each. So it counts the messages alone, and subscriptions with them.
+#![forbid(unsafe_code)]
 
 use super::cells::{Cell, add, raise, value};
+use super::rows::{Behaviour, Row, Unit};
 use crate::queue::shim;
+use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
 /// The reader's line, a line that both read, and the writer's. So that a line which changes with each message has a quiet neighbour:
@@ -12,8 +15,8 @@ use std::sync::atomic::Ordering;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct LaneCells {
-    /// 0, or the record's number. Written under the registry's lock.
-    pub state: Cell,
+    /// 0, or the record's number: see `slot`. Written under the registry's lock.
+    pub state: shim::AtomicU64,
     /// The number of the connection that has the session's side; 0: none. The session writes it.
     pub connection: Cell,
     /// Messages read, subscriptions among them. The reader writes it. The writer reads it when the mark changes, for credit of
@@ -57,11 +60,11 @@ pub struct LaneCells {
     writer_spare: Cell,
 }
 
-impl LaneCells {
-    pub fn new(hwm: u64) -> LaneCells {
+impl Default for LaneCells {
+    fn default() -> LaneCells {
         let zero = || Cell::new(0);
         LaneCells {
-            state: zero(),
+            state: shim::AtomicU64::new(0),
             connection: zero(),
             read: shim::AtomicU64::new(0),
             requests_read: zero(),
@@ -71,7 +74,7 @@ impl LaneCells {
             reader_socket: zero(),
             granted: shim::AtomicU64::new(0),
             waiting: shim::AtomicU64::new(0),
-            hwm: shim::AtomicU64::new(hwm),
+            hwm: shim::AtomicU64::new(0),
             control_spare: std::array::from_fn(|_| zero()),
             written: zero(),
             requests_written: zero(),
@@ -82,6 +85,56 @@ impl LaneCells {
             writer_socket: zero(),
             writer_spare: zero(),
         }
+    }
+}
+
+impl LaneCells {
+    /// What lies where.
+    pub fn rows() -> Vec<Row> {
+        use Behaviour::{Counter, Gauge};
+        use LaneCells as Cells;
+        use Unit::{Bytes, Count, Frames, Messages};
+        let row = |name, offset, unit, behaviour: Behaviour, help| {
+            Row::new(name, offset, unit, behaviour.name(), help)
+        };
+        let (frames_read, frames_written) =
+            (offset_of!(Cells, continuation_frames_read), offset_of!(Cells, continuation_frames_written));
+        let (depth_read, depth_written) =
+            (offset_of!(Cells, greatest_depth_read), offset_of!(Cells, greatest_depth_written));
+        let messages = "Messages, subscriptions among them.";
+        let requests = "Subscriptions, where each was looked at.";
+        let bytes = "Bytes of the bodies, where each was looked at.";
+        let frames = "Frames but the last of each message, where each was looked at.";
+        let depth = "The most messages that were found waiting.";
+        let socket = "The number of the socket; 0: a session.";
+        vec![
+            row("read", offset_of!(Cells, read), Messages, Counter, messages),
+            row("requests_read", offset_of!(Cells, requests_read), Messages, Counter, requests),
+            row("bytes_read", offset_of!(Cells, bytes_read), Bytes, Counter, bytes),
+            row("continuation_frames_read", frames_read, Frames, Counter, frames),
+            row("greatest_depth_read", depth_read, Messages, Gauge, depth),
+            row("reader_socket", offset_of!(Cells, reader_socket), Count, Gauge, socket),
+            row(
+                "high_water_mark",
+                offset_of!(Cells, hwm),
+                Messages,
+                Gauge,
+                "Messages that it holds at most; 0: any number.",
+            ),
+            row("written", offset_of!(Cells, written), Messages, Counter, messages),
+            row("requests_written", offset_of!(Cells, requests_written), Messages, Counter, requests),
+            row("bytes_written", offset_of!(Cells, bytes_written), Bytes, Counter, bytes),
+            row("continuation_frames_written", frames_written, Frames, Counter, frames),
+            row(
+                "conflated",
+                offset_of!(Cells, conflated),
+                Messages,
+                Counter,
+                "Messages that another one has replaced.",
+            ),
+            row("greatest_depth_written", depth_written, Messages, Gauge, depth),
+            row("writer_socket", offset_of!(Cells, writer_socket), Count, Gauge, socket),
+        ]
     }
 
     /// The writer has written messages, whose frames it counts besides.

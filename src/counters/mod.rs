@@ -9,19 +9,26 @@
 //! | [`ConnectionRecord`] | both halves of the connection | bytes on the stream, system calls |
 //! | [`LaneRecord`] | both ends of a lane | messages and their bytes |
 //!
+//! Records lie in slots of a file where `FERROZMQ_STATS` asks for one, else on the heap: see [`layout`] and `arena`, the only file here with
+//! `unsafe` code.
+//!
 //! To count something new, add a line to [`rows`], and call `add` or `dropped` where it happens.
-#![forbid(unsafe_code)]
 
+mod arena;
 mod cells;
 mod connection;
+mod file;
 pub mod json;
 mod lane;
+mod layout;
 mod registry;
 mod rows;
+mod slot;
 mod snapshot;
 mod socket;
 
 pub use connection::ConnectionCells;
+pub use file::{InUse, STATS, StatsFile};
 pub use lane::LaneCells;
 pub use registry::{ConnectionRecord, LaneRecord, SocketRecord, next_number};
 pub use rows::{ConnectionCounter, Reason, SocketCounter};

@@ -2,19 +2,24 @@
 //!
 //! A record lives as long as there is a [`Held`] of it. Its counts are then folded into the record above it, under the registry's lock.
 //! So a snapshot, which takes that lock, has each count once.
+#![forbid(unsafe_code)]
 
-use super::cells::{Cell, value};
+use super::arena::{Cells, Placed};
+use super::cells::value;
 use super::connection::ConnectionCells;
+use super::file::StatsFile;
 use super::lane::LaneCells;
 use super::rows::{Reason, SocketCounter};
+use super::slot;
 use super::socket::SocketCells;
+use crate::queue::shim;
 use crate::sys::fork::{Born, PerProcess};
 use crate::sys::lock::Lock;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// A forked child begins anew.
 static REGISTRY: PerProcess<Lock<Registry>> = PerProcess::new();
@@ -32,31 +37,33 @@ pub type LaneRecord = Held<Lane>;
 /// The records that can be found.
 #[derive(Default)]
 pub struct Registry {
-    pub sockets: BTreeMap<u64, Arc<Kept<Socket>>>,
-    pub connections: BTreeMap<u64, Arc<Kept<Connection>>>,
-    pub lanes: BTreeMap<u64, Arc<Kept<Lane>>>,
+    pub sockets: BTreeMap<u64, Kept<Socket>>,
+    pub connections: BTreeMap<u64, Kept<Connection>>,
+    pub lanes: BTreeMap<u64, Kept<Lane>>,
 }
 
 /// A kind of record: the part of it that no other process sees.
 pub trait Record: Sized + Send + Sync + 'static {
-    type Cells: Send + Sync;
+    type Cells: Cells;
 
-    fn state(cells: &Self::Cells) -> &Cell;
+    fn state(cells: &Self::Cells) -> &shim::AtomicU64;
 
     /// Where its records are.
-    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Self>>>;
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<Self>>;
 
     /// The record ends: its counts go to the record above it.
     fn fold(&self, _cells: &Self::Cells) {}
 }
 
-/// A record that is in use. Cheap to clone. Its holder may add to the counts.
-pub struct Held<R: Record>(Arc<Kept<R>>);
-
 /// A record.
-pub struct Kept<R: Record> {
-    pub cells: R::Cells,
-    pub own: R,
+pub type Kept<R> = Placed<<R as Record>::Cells, Own<R>>;
+
+/// A record that is in use. Cheap to clone. Its holder may add to the counts.
+pub struct Held<R: Record>(Kept<R>);
+
+/// A record's part on the heap.
+pub struct Own<R> {
+    record: R,
     /// How many [`Held`] there are. The last one ends the record. It is dropped after all others (AcqRel), so it sees their counts.
     users: AtomicUsize,
     born: Born,
@@ -92,38 +99,52 @@ pub fn registry() -> &'static Lock<Registry> {
 }
 
 impl<R: Record> Held<R> {
-    fn make(cells: R::Cells, own: R) -> Held<R> {
-        Held(Arc::new(Kept { cells, own, users: AtomicUsize::new(1), born: Born::now() }))
+    fn make(record: R) -> Held<R> {
+        Held(Placed::new(Own { record, users: AtomicUsize::new(1), born: Born::now() }))
     }
 
     /// Shows the record, if that was not done before.
     fn show(&self) {
         let mut registry = registry().lock();
-        let state = R::state(&self.0.cells);
-        if value(state) == 0 {
+        if self.number() == 0 {
             let number = next_number();
-            state.store(number, Ordering::Release);
-            R::shelf(&mut registry).insert(number, Arc::clone(&self.0));
+            changing(|| slot::show(R::state(&self.0), number));
+            R::shelf(&mut registry).insert(number, self.0.clone());
         }
     }
 
     /// The record's number; 0: it is not shown.
     pub fn number(&self) -> u64 {
-        value(R::state(&self.0.cells))
+        R::state(&self.0).load(Ordering::Relaxed)
     }
 
     /// Takes the record out of sight. Nothing is dropped while the registry is locked.
     #[cold]
     fn end(&self) {
-        if self.number() == 0 || self.0.born.forked() {
+        let number = self.number();
+        if number == 0 || self.0.own().born.forked() {
             return;
         }
         let mut registry = registry().lock();
-        self.0.own.fold(&self.0.cells);
-        let gone = R::shelf(&mut registry).remove(&self.number());
-        R::state(&self.0.cells).store(0, Ordering::Relaxed);
+        changing(|| {
+            self.0.own().record.fold(&self.0);
+            slot::withdraw(R::state(&self.0));
+        });
+        let gone = R::shelf(&mut registry).remove(&number);
         drop(registry);
         drop(gone);
+    }
+}
+
+/// Has readers in other processes try again that come meanwhile. The caller has the registry's lock.
+fn changing(change: impl FnOnce()) {
+    let file = StatsFile::current();
+    if let Some(file) = &file {
+        file.begin_change();
+    }
+    change();
+    if let Some(file) = &file {
+        file.end_change();
     }
 }
 
@@ -132,20 +153,20 @@ impl<R: Record> Deref for Held<R> {
 
     #[inline(always)]
     fn deref(&self) -> &R::Cells {
-        &self.0.cells
+        &self.0
     }
 }
 
 impl<R: Record> Clone for Held<R> {
     fn clone(&self) -> Held<R> {
-        self.0.users.fetch_add(1, Ordering::Relaxed);
-        Held(Arc::clone(&self.0))
+        self.0.own().users.fetch_add(1, Ordering::Relaxed);
+        Held(self.0.clone())
     }
 }
 
 impl<R: Record> Drop for Held<R> {
     fn drop(&mut self) {
-        if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.own().users.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.end();
         }
     }
@@ -160,11 +181,11 @@ impl<R: Record> fmt::Debug for Held<R> {
 impl Record for Socket {
     type Cells = SocketCells;
 
-    fn state(cells: &SocketCells) -> &Cell {
+    fn state(cells: &SocketCells) -> &shim::AtomicU64 {
         &cells.state
     }
 
-    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Socket>>> {
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<Socket>> {
         &mut registry.sockets
     }
 }
@@ -172,11 +193,11 @@ impl Record for Socket {
 impl Record for Connection {
     type Cells = ConnectionCells;
 
-    fn state(cells: &ConnectionCells) -> &Cell {
+    fn state(cells: &ConnectionCells) -> &shim::AtomicU64 {
         &cells.state
     }
 
-    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Connection>>> {
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<Connection>> {
         &mut registry.connections
     }
 }
@@ -184,11 +205,11 @@ impl Record for Connection {
 impl Record for Lane {
     type Cells = LaneCells;
 
-    fn state(cells: &LaneCells) -> &Cell {
+    fn state(cells: &LaneCells) -> &shim::AtomicU64 {
         &cells.state
     }
 
-    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Arc<Kept<Lane>>> {
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<Lane>> {
         &mut registry.lanes
     }
 
@@ -239,7 +260,8 @@ pub fn add_received(cells: &LaneCells, mut add: impl FnMut(SocketCounter, u64)) 
 impl Held<Socket> {
     /// Of a socket of this type, in the context with this number.
     pub fn of(context: u64, socket_type: &str) -> SocketRecord {
-        let record = Held::make(SocketCells::new(context), Socket);
+        let record = Held::make(Socket);
+        record.context.store(context, Ordering::Relaxed);
         record.socket_type.set(socket_type);
         record.show();
         record
@@ -249,37 +271,32 @@ impl Held<Socket> {
 impl Default for Held<Socket> {
     /// One that is not shown.
     fn default() -> SocketRecord {
-        Held::make(SocketCells::new(0), Socket)
+        Held::make(Socket)
     }
 }
 
 impl Held<Connection> {
     /// Of a connection of this socket. `describe` sets its texts before it is shown.
     pub fn of(socket: &SocketRecord, describe: impl FnOnce(&ConnectionCells)) -> ConnectionRecord {
-        let cells = ConnectionCells::new(socket.number());
-        describe(&cells);
-        let record = Held::make(cells, Connection { _socket: socket.clone() });
+        let record = Held::make(Connection { _socket: socket.clone() });
+        record.socket.store(socket.number(), Ordering::Relaxed);
+        describe(&record);
         record.show();
         record
-    }
-}
-
-impl Default for Held<Connection> {
-    /// One that is not shown.
-    fn default() -> ConnectionRecord {
-        Held::make(ConnectionCells::new(0), Connection { _socket: SocketRecord::default() })
     }
 }
 
 impl Held<Lane> {
     /// Of a lane with this high-water mark; 0: none. It is not shown before a socket has an end.
     pub fn new(hwm: u64) -> LaneRecord {
-        Held::make(LaneCells::new(hwm), Lane::default())
+        let record = Held::make(Lane::default());
+        record.hwm.store(hwm, Ordering::Relaxed);
+        record
     }
 
     /// The socket has the writer's end.
     pub fn written_by(&self, socket: &SocketRecord) {
-        if self.0.own.writer.set(socket.clone()).is_ok() {
+        if self.0.own().record.writer.set(socket.clone()).is_ok() {
             self.writer_socket.store(socket.number(), Ordering::Relaxed);
             self.show();
         }
@@ -287,7 +304,7 @@ impl Held<Lane> {
 
     /// The socket has the reader's end.
     pub fn read_by(&self, socket: &SocketRecord) {
-        if self.0.own.reader.set(socket.clone()).is_ok() {
+        if self.0.own().record.reader.set(socket.clone()).is_ok() {
             self.reader_socket.store(socket.number(), Ordering::Relaxed);
             self.show();
         }
@@ -300,11 +317,11 @@ impl Held<Lane> {
 
     /// Why messages are lost that will be left in it.
     pub fn lose_by(&self, reason: Reason) {
-        self.0.own.loss.store(reason as u64 + 1, Ordering::Relaxed);
+        self.0.own().record.loss.store(reason as u64 + 1, Ordering::Relaxed);
     }
 
     /// The reader's end goes, and this number of subscriptions is left.
     pub fn leave_requests(&self, requests: u64) {
-        self.0.own.requests_left.store(requests, Ordering::Relaxed);
+        self.0.own().record.requests_left.store(requests, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,54 @@
 //! The one table of all counters. The names in the file, in the JSON text and in the documentation are made from it.
 //!
 //! A counter that is added here appears everywhere. Its name never changes its meaning once it is published.
+#![forbid(unsafe_code)]
+
+/// A value of a record, as the file's table of names has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub name: String,
+    /// Of its first byte in the record.
+    pub offset: usize,
+    pub unit: &'static str,
+    pub behaviour: String,
+    /// A sentence.
+    pub help: String,
+}
+
+impl Row {
+    pub fn new(name: &str, offset: usize, unit: Unit, behaviour: &str, help: &str) -> Row {
+        Row {
+            name: name.to_string(),
+            offset,
+            unit: unit.name(),
+            behaviour: behaviour.to_string(),
+            help: help.to_string(),
+        }
+    }
+
+    pub fn counter(name: &str, offset: usize, help: &str) -> Row {
+        Row::new(name, offset, Unit::Count, Behaviour::Counter.name(), help)
+    }
+
+    pub fn gauge(name: &str, offset: usize, help: &str) -> Row {
+        Row::new(name, offset, Unit::Count, Behaviour::Gauge.name(), help)
+    }
+
+    /// Of a text of at most `bytes`.
+    pub fn text(name: &str, offset: usize, bytes: usize, help: &str) -> Row {
+        Row { unit: "", ..Row::new(name, offset, Unit::Count, &format!("text {bytes}"), help) }
+    }
+
+    /// One row for each counter of a table, which lie one behind the other.
+    pub fn all(counters: impl Iterator<Item = Description>, prefix: &str, offset: usize) -> Vec<Row> {
+        let rows = counters.enumerate().map(|(index, counter)| {
+            let name = format!("{prefix}{}", counter.name);
+            let at = offset + index * size_of::<u64>();
+            Row::new(&name, at, counter.unit, counter.behaviour.name(), counter.help)
+        });
+        rows.collect()
+    }
+}
 
 /// A unit of what is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +61,18 @@ pub enum Unit {
     Count,
 }
 
+impl Unit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Messages => "messages",
+            Unit::Frames => "frames",
+            Unit::Bytes => "bytes",
+            Unit::Nanoseconds => "nanoseconds",
+            Unit::Count => "count",
+        }
+    }
+}
+
 /// How a value behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
@@ -20,6 +80,15 @@ pub enum Behaviour {
     Counter,
     /// It goes up and down.
     Gauge,
+}
+
+impl Behaviour {
+    pub fn name(self) -> &'static str {
+        match self {
+            Behaviour::Counter => "counter",
+            Behaviour::Gauge => "gauge",
+        }
+    }
 }
 
 /// What a reader needs to know of a counter.
@@ -185,6 +254,12 @@ pub const HANDSHAKE_CLASSES_NS: [u64; 11] = [
     1_000_000_000,
     5_000_000_000,
 ];
+
+/// A time as decimals.
+pub fn seconds(nanoseconds: u64) -> String {
+    let text = format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
 
 #[cfg(all(test, not(loom)))]
 mod tests {

@@ -1,4 +1,5 @@
 //! A copy of all counts of one moment.
+#![forbid(unsafe_code)]
 
 use super::cells::value;
 use super::connection::ConnectionCells;
@@ -7,7 +8,7 @@ use super::registry::{Kept, Record, Registry, add_received, add_sent, registry};
 use super::rows::{ConnectionCounter, Reason, SocketCounter};
 use super::socket::{HANDSHAKE_CLASSES, SocketCells};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The counts of a context's sockets, or of all.
@@ -73,7 +74,7 @@ impl Snapshot {
     /// Of one socket.
     pub fn of_socket(number: u64) -> Option<SocketCounts> {
         let registry = registry().lock();
-        let found = sockets(&registry, |cells| value(&cells.state) == number);
+        let found = sockets(&registry, |cells| cells.state.load(Ordering::Relaxed) == number);
         drop(registry);
         found.into_iter().next()
     }
@@ -82,7 +83,7 @@ impl Snapshot {
 impl SocketCounts {
     fn of(cells: &SocketCells) -> SocketCounts {
         SocketCounts {
-            number: value(&cells.state),
+            number: cells.state.load(Ordering::Relaxed),
             context: value(&cells.context),
             socket_type: cells.socket_type.get(),
             endpoints: cells.endpoints.get(),
@@ -119,7 +120,7 @@ impl SocketCounts {
 impl ConnectionCounts {
     fn of(cells: &ConnectionCells) -> ConnectionCounts {
         ConnectionCounts {
-            number: value(&cells.state),
+            number: cells.state.load(Ordering::Relaxed),
             accepted: value(&cells.accepted) != 0,
             peer: cells.peer.get(),
             endpoint: cells.endpoint.get(),
@@ -171,7 +172,7 @@ fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<So
         |cells| (value(&cells.socket), ConnectionCounts::of(cells)),
     );
     for kept in registry.lanes.values() {
-        let lane = &kept.cells;
+        let lane: &LaneCells = kept;
         let (writer, reader) = (value(&lane.writer_socket), value(&lane.reader_socket));
         let mut connection = connections.get_mut(&value(&lane.connection)).map(|(_, counts)| counts);
         if let Some(socket) = sockets.get_mut(&writer) {
@@ -203,13 +204,9 @@ fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<So
 
 /// Copies of the records that are wanted, by their numbers.
 fn copies<R: Record, T>(
-    shelf: &BTreeMap<u64, Arc<Kept<R>>>,
+    shelf: &BTreeMap<u64, Kept<R>>,
     wanted: impl Fn(&R::Cells) -> bool,
     copy: impl Fn(&R::Cells) -> T,
 ) -> BTreeMap<u64, T> {
-    shelf
-        .iter()
-        .filter(|(_, kept)| wanted(&kept.cells))
-        .map(|(number, kept)| (*number, copy(&kept.cells)))
-        .collect()
+    shelf.iter().filter(|(_, kept)| wanted(kept)).map(|(number, kept)| (*number, copy(kept))).collect()
 }

@@ -1,7 +1,10 @@
 //! The record of a socket.
+#![forbid(unsafe_code)]
 
 use super::cells::{Cell, Text, add_shared, value};
-use super::rows::{HANDSHAKE_CLASSES_NS, Reason, SocketCounter};
+use super::rows::{HANDSHAKE_CLASSES_NS, Reason, Row, SocketCounter, Unit};
+use crate::queue::shim;
+use std::mem::offset_of;
 
 /// A class for each of [`HANDSHAKE_CLASSES_NS`], and one for what is above.
 pub const HANDSHAKE_CLASSES: usize = HANDSHAKE_CLASSES_NS.len() + 1;
@@ -10,8 +13,8 @@ pub const HANDSHAKE_CLASSES: usize = HANDSHAKE_CLASSES_NS.len() + 1;
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct SocketCells {
-    /// 0, or the record's number. Written under the registry's lock.
-    pub state: Cell,
+    /// 0, or the record's number: see `slot`. Written under the registry's lock.
+    pub state: shim::AtomicU64,
     /// The number of the context.
     pub context: Cell,
     counters: [Cell; SocketCounter::COUNT],
@@ -25,12 +28,12 @@ pub struct SocketCells {
     pub endpoints: Text<24>,
 }
 
-impl SocketCells {
-    pub fn new(context: u64) -> SocketCells {
+impl Default for SocketCells {
+    fn default() -> SocketCells {
         let zero = || Cell::new(0);
         SocketCells {
-            state: zero(),
-            context: Cell::new(context),
+            state: shim::AtomicU64::new(0),
+            context: zero(),
             counters: std::array::from_fn(|_| zero()),
             dropped: std::array::from_fn(|_| zero()),
             handshakes: std::array::from_fn(|_| zero()),
@@ -38,6 +41,37 @@ impl SocketCells {
             socket_type: Text::default(),
             endpoints: Text::default(),
         }
+    }
+}
+
+impl SocketCells {
+    /// What lies where.
+    pub fn rows() -> Vec<Row> {
+        let counters = SocketCounter::ALL.iter().map(|counter| counter.description());
+        let mut rows = Row::all(counters, "", offset_of!(SocketCells, counters));
+        let reasons = Reason::ALL.iter().map(|reason| reason.description());
+        rows.extend(Row::all(reasons, "dropped_", offset_of!(SocketCells, dropped)));
+        let ends = HANDSHAKE_CLASSES_NS.iter().map(u64::to_string).chain(["+Inf".to_string()]);
+        rows.extend(ends.enumerate().map(|(index, end)| {
+            let (at, behaviour) = (index * size_of::<Cell>(), format!("bucket {end}"));
+            let at = offset_of!(SocketCells, handshakes) + at;
+            Row::new(
+                "handshake_time",
+                at,
+                Unit::Nanoseconds,
+                &behaviour,
+                "Handshakes, by the time that they took.",
+            )
+        }));
+        let (at, help) =
+            (offset_of!(SocketCells, handshake_time), "The time that all handshakes have taken.");
+        rows.push(Row::new("handshake_time_sum", at, Unit::Nanoseconds, "counter", help));
+        let (at, help) = (offset_of!(SocketCells, socket_type), "The name of its type.");
+        rows.push(Row::text("type", at, Text::<2>::BYTES, help));
+        let (at, help) =
+            (offset_of!(SocketCells, endpoints), "Its first endpoints, with a blank between two.");
+        rows.push(Row::text("endpoints", at, Text::<24>::BYTES, help));
+        rows
     }
 
     /// Adds to a counter. Any thread may.
@@ -106,7 +140,7 @@ mod tests {
 
     #[test]
     fn handshakes_are_counted_in_their_class() {
-        let cells = SocketCells::new(1);
+        let cells = SocketCells::default();
         for took in [0, 500_000, 500_001, 4_999_999_999, 5_000_000_001, u64::MAX >> 1] {
             cells.handshake_took(took);
         }
@@ -115,7 +149,7 @@ mod tests {
 
     #[test]
     fn endpoints_are_listed_once() {
-        let cells = SocketCells::new(1);
+        let cells = SocketCells::default();
         for endpoint in ["tcp://1", "ipc://a", "tcp://1"] {
             cells.add_endpoint(endpoint);
         }

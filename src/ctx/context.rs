@@ -50,6 +50,7 @@ pub struct Guard(Arc<Shared>);
 struct Shared {
     /// By which its records name it.
     number: u64,
+    _counted: counters::InUse,
     options: Lock<ContextOptions>,
     state: Lock<State>,
     extension: OnceLock<Arc<dyn Any + Send + Sync>>,
@@ -92,6 +93,7 @@ impl Context {
         let (options, state) = (Lock::new(options), Lock::new(State::default()));
         Context(Arc::new(Shared {
             number: counters::next_number(),
+            _counted: counters::InUse::begin(),
             options,
             state,
             extension: OnceLock::new(),

@@ -57,6 +57,15 @@ pub mod edge {
     /// Of the exchange that closes an end of a pipe.
     pub const CLOSE: fn() -> Ordering = || Ordering::AcqRel;
 
+    /// Of the store that shows a record of counts.
+    pub const SHOW: fn() -> Ordering = || Ordering::Release;
+
+    /// The fence between a record's withdrawal and what its slot holds next.
+    #[inline]
+    pub fn withdraw() {
+        fence(Ordering::Release);
+    }
+
     /// The fence between the two halves of the sleep handshake.
     #[inline]
     pub fn dekker() {
@@ -69,7 +78,8 @@ pub mod edge {
     use super::{Ordering, fence};
     use std::sync::atomic::AtomicU8;
 
-    /// The weakened edge: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo, 5 the close of a pipe. A test sets it
+    /// The weakened edge: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo, 5 the close of a pipe. Of a record of counts: 6
+    /// the store that shows it, 7 the fence behind its withdrawal. A test sets it
     /// before its model runs; the model only reads it, so loom need not see it.
     pub static WEAKENED: AtomicU8 = AtomicU8::new(0);
 
@@ -83,6 +93,14 @@ pub mod edge {
     pub const REMEMBER: fn() -> Ordering = || if weakened(4) { Ordering::Relaxed } else { Ordering::AcqRel };
 
     pub const CLOSE: fn() -> Ordering = || if weakened(5) { Ordering::Relaxed } else { Ordering::AcqRel };
+
+    pub const SHOW: fn() -> Ordering = || if weakened(6) { Ordering::Relaxed } else { Ordering::Release };
+
+    pub fn withdraw() {
+        if !weakened(7) {
+            fence(Ordering::Release);
+        }
+    }
 
     pub fn dekker() {
         if !weakened(3) {

@@ -4,6 +4,7 @@ use super::inbox::{Item, Shared};
 use super::source_context::Core;
 use super::trim::Trim;
 use super::{Handle, Ready, Token};
+use crate::counters::StatsFile;
 use crate::errno::{Errno, Result};
 use crate::message::{self, DeferFrees};
 use crate::sys;
@@ -26,9 +27,14 @@ struct Reactor {
     core: Core,
     items: Vec<Item>,
     trim: Trim,
+    /// The file that shows that the thread is at work, and when that was last said.
+    file: Option<(Arc<StatsFile>, Instant)>,
     /// Delay between polls that fail.
     patience: Patience,
 }
+
+/// Time between two signs of a thread at work.
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Called on an I/O thread whose epoll instance is lost. Its sources are dropped next, and it takes no
 /// others.
@@ -46,7 +52,9 @@ pub fn spawn_reactor(settings: &ThreadSettings, number: usize, on_loss: OnLoss) 
     let thread = thread::spawn(settings, &format!("ZMQbg/IO/{number}"), move || {
         let (events, core) = (mio::Events::with_capacity(TURN_EVENTS), Core::new(shared));
         let trim = Trim::new(Instant::now());
-        Reactor { events, core, items: Vec::new(), trim, patience: Patience::default() }.run(poll, on_loss);
+        let file = StatsFile::current().map(|file| (file, Instant::now()));
+        Reactor { events, core, items: Vec::new(), trim, file, patience: Patience::default() }
+            .run(poll, on_loss);
     })?;
     Ok((handle, thread))
 }
@@ -81,11 +89,22 @@ impl Reactor {
             Err(_) => self.patience.wait(timeout),
         }
         self.core.now = Instant::now();
+        self.beat();
         self.core.shared.wake_up(&mut self.items);
         self.give_back_memory();
         match polled {
             Err(Errno::INTR) => Ok(()),
             polled => polled,
+        }
+    }
+
+    /// Shows other processes that the thread is at work.
+    fn beat(&mut self) {
+        if let Some((file, last)) = &mut self.file
+            && self.core.now.saturating_duration_since(*last) >= BEAT_INTERVAL
+        {
+            *last = self.core.now;
+            file.beat();
         }
     }
 

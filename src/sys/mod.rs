@@ -21,6 +21,7 @@ pub mod late_wakes;
 pub mod lock;
 mod lock_order;
 pub mod log;
+pub mod mapped_file;
 pub mod memory;
 pub mod net;
 pub mod net_adopt;

@@ -1,0 +1,105 @@
+//! A file of our own in memory that other processes may read, and may go on reading when this one is gone.
+
+use crate::errno::{Errno, Result};
+use std::fs::{File, OpenOptions, remove_file};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::AtomicU64;
+
+/// The whole of a file. Dropped, it is no longer in memory, and the file stays.
+#[derive(Debug)]
+pub struct MappedFile {
+    cells: NonNull<AtomicU64>,
+    count: usize,
+}
+
+// SAFETY: the memory is the value's own, and is reached as atomics alone.
+unsafe impl Send for MappedFile {}
+// SAFETY: as above.
+unsafe impl Sync for MappedFile {}
+
+impl MappedFile {
+    /// Makes a file of `count` numbers, all 0, that only this user may open. The room for it is taken at once: a full disk is an error
+    /// here, and no signal later. Errors: `EEXIST` for any file of that name, a link too; `ENOSPC`, and those of open(2) and mmap(2).
+    pub fn create(path: &Path, count: usize) -> Result<MappedFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        // Rust's library adds O_CLOEXEC.
+        let file = options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| errno(&error))?;
+        let mapped = MappedFile::of(&file, count);
+        if mapped.is_err() {
+            // It stays where that fails, too.
+            let _ = remove_file(path);
+        }
+        mapped
+    }
+
+    fn of(file: &File, count: usize) -> Result<MappedFile> {
+        let bytes =
+            count.checked_mul(size_of::<AtomicU64>()).filter(|bytes| *bytes > 0).ok_or(Errno::INVAL)?;
+        let length = libc::off_t::try_from(bytes).map_err(|_| Errno::INVAL)?;
+        // SAFETY: no pointers; the descriptor is open.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
+            0 => {}
+            error => return Err(Errno(error)),
+        }
+        // SAFETY: a new mapping at an address of the system's choice, which touches no other memory.
+        let memory = unsafe {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let cells = NonNull::new(memory.cast::<AtomicU64>()).ok_or(Errno::NOMEM)?;
+        Ok(MappedFile { cells, count })
+    }
+
+    /// The numbers of the file.
+    #[inline]
+    pub fn cells(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping holds that many numbers, aligned as pages are, and lives as long as `self`. Any bits are a number.
+        unsafe { std::slice::from_raw_parts(self.cells.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is the value's own, and what `cells` has lent out is gone.
+        unsafe { libc::munmap(self.cells.as_ptr().cast(), self.count * size_of::<AtomicU64>()) };
+    }
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn what_is_stored_can_be_read_in_the_file() {
+        let path = std::env::temp_dir().join(format!("ferrozmq-mapped-{}", std::process::id()));
+        let mapped = MappedFile::create(&path, 512).unwrap();
+        assert!(mapped.cells().iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+        mapped.cells()[3].store(7, Ordering::Relaxed);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!((bytes.len(), &bytes[24..32]), (4096, &7u64.to_ne_bytes()[..]));
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!((metadata.mode() & 0o777, metadata.blocks() >= 8), (0o600, true));
+        assert_eq!(MappedFile::create(&path, 512).unwrap_err(), Errno(libc::EEXIST));
+        drop(mapped);
+        remove_file(&path).unwrap();
+        symlink("/nonexistent/ferrozmq", &path).unwrap();
+        assert_eq!(MappedFile::create(&path, 512).unwrap_err(), Errno(libc::EEXIST));
+        remove_file(&path).unwrap();
+        assert_eq!(MappedFile::create(&path, 0).unwrap_err(), Errno::INVAL);
+        assert!(!path.exists(), "a file that could not be made is gone");
+    }
+}
