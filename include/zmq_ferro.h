@@ -135,6 +135,7 @@
  its topic without a last message.
  */
 #define ZMQ_FERRO_LAST_VALUE_SIZE 1174405169
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
