@@ -63,6 +63,11 @@ impl Endpoints {
         Endpoints { local: String::new(), remote: remote.to_string(), bound: false }
     }
 
+    /// The peer's, else the one that it has come to.
+    pub fn peer(&self) -> &str {
+        if self.remote.is_empty() { &self.local } else { &self.remote }
+    }
+
     /// The endpoint that events are told under.
     pub fn identifier(&self) -> &str {
         if self.bound { &self.local } else { &self.remote }

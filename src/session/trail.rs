@@ -12,6 +12,7 @@ use crate::session::SocketLink;
 use crate::session::lifecycle::turned_away::{Kind, MAX_RECORDS};
 use crate::session::monitor_events::{Endpoints, event};
 use crate::sys::log::{self, Level, Notice, Subsystem};
+use crate::sys::probes;
 use std::fmt::Display;
 
 /// Whether a record would be heard.
@@ -96,6 +97,9 @@ pub fn tell_key_change(
     public: Result<&[u8; KEY_BYTES]>,
 ) {
     let endpoints = Endpoints { bound: true, ..Endpoints::both(endpoint) };
+    if public.is_ok() {
+        probes::key_update(endpoint, event == Event::KeyAdded);
+    }
     tell(owner, &endpoints, || Record {
         outcome: Some(if public.is_ok() { Outcome::Ok } else { Outcome::Refused }),
         endpoint: endpoint.to_owned(),
@@ -112,6 +116,9 @@ pub fn tell_key_news(owner: &SocketLink, options: &SocketOptions, endpoint: &str
     let endpoints = Endpoints { bound: true, ..Endpoints::both(endpoint) };
     for KeyChange { added, whose, key, name } in news.changes {
         let event = if added { Event::KeyAdded } else { Event::KeyWithdrawn };
+        if matches!(whose, Whose::Server) {
+            probes::key_update(endpoint, added);
+        }
         let reason = match (whose, &key) {
             (Whose::Server, _) => "a key of the server, by the security file",
             (Whose::Client, Some(_)) => "a key of a client, by the security file",

@@ -30,6 +30,7 @@ use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketType;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
+use crate::sys::probes;
 use crate::sys::retry;
 use state::Socket;
 use std::sync::Arc;
@@ -141,40 +142,63 @@ impl Handle {
     /// pattern's own.
     #[inline(always)]
     pub fn send_bytes(self, data: &[u8], more: bool, flags: i32) -> Result<()> {
-        send::bytes(self, data, more, flags)
+        let sent = send::bytes(self, data, more, flags);
+        if sent.is_ok() {
+            probes::send(self.address(), data.len());
+        }
+        sent
     }
 
     /// As [`send_bytes`](Handle::send_bytes), for a message. On success its content is taken and it becomes empty. After a
     /// failure it is unchanged, but says whether it was to be a part. Returns how many bytes it had.
     #[inline(always)]
     pub fn send_message(self, message: &mut Msg, more: bool, flags: i32) -> Result<usize> {
-        send::message(self, message, more, flags)
+        let sent = send::message(self, message, more, flags);
+        if let Ok(bytes) = sent {
+            probes::send(self.address(), bytes);
+        }
+        sent
     }
 
     /// As [`send_bytes`](Handle::send_bytes), for any frame, which says itself whether more follow, and for callers inside of the
     /// library: without the fast path.
     pub fn send(self, frame: &mut OutFrame<'_>, flags: i32) -> Result<()> {
-        send::frame(self, frame, flags)
+        let bytes = frame.data().len();
+        let sent = send::frame(self, frame, flags);
+        if sent.is_ok() {
+            probes::send(self.address(), bytes);
+        }
+        sent
     }
 
     /// Receives one frame and gives its bytes to `take`, which calls nothing that could fail. Of `flags` only `ZMQ_DONTWAIT`
     /// counts. Waits according to `ZMQ_RCVTIMEO`. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK` and the pattern's own.
     #[inline(always)]
     pub fn recv_bytes<R>(self, flags: i32, take: impl Fn(&[u8]) -> R) -> Result<R> {
-        recv::bytes(self, flags, take)
+        recv::bytes(self, flags, |data| {
+            probes::receive(self.address(), data.len());
+            take(data)
+        })
     }
 
     /// As [`recv_bytes`](Handle::recv_bytes), into a message, whose old content is released, also where there is nothing to receive. It
     /// stays where the socket may not receive at all. Returns how many bytes the message has. Errors: `ENOMEM`, too.
     #[inline(always)]
     pub fn recv_message(self, message: &mut Msg, flags: i32) -> Result<usize> {
-        recv::message(self, message, flags)
+        let received = recv::message(self, message, flags);
+        if let Ok(bytes) = received {
+            probes::receive(self.address(), bytes);
+        }
+        received
     }
 
     /// Receives one frame and gives it to `take` while it still lies in the pipe, for callers inside of the library: without the
     /// fast path. Errors: as [`recv_bytes`](Handle::recv_bytes), and those of `take`, the frame being lost then.
     pub fn recv<R>(self, flags: i32, take: impl FnOnce(&mut Frame<'_>) -> Result<R>) -> Result<R> {
-        recv::frame(self, flags, take)
+        recv::frame(self, flags, |frame| {
+            probes::receive(self.address(), frame.data().len());
+            take(frame)
+        })
     }
 
     /// Takes up to `most` messages that lie ready. It sends them to `to`, which is another socket, and a copy of each to

@@ -35,6 +35,7 @@ pub mod pause;
 #[cfg(feature = "pgm")]
 pub mod pgm;
 pub mod poll;
+pub mod probes;
 pub mod random;
 pub mod stream;
 pub mod thread;

@@ -24,7 +24,6 @@ use crate::session::lifecycle::handshaking::{Handshaking, Outcome};
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::{Authenticators, Zap};
-use crate::session::monitor_events::event;
 use crate::session::remote::SessionRemote;
 use crate::sys::log::{Level, Notice, Subsystem};
 use std::os::fd::RawFd;
@@ -92,7 +91,7 @@ impl Establishing<'_> {
                 }
                 Outcome::DriveOn | Outcome::Ask(_) => {}
                 Outcome::Denied(status) => {
-                    self.note_denial(cx, status);
+                    self.note_denial(cx, status, handshaking);
                     self.events.record(&handshaking.trail, |trail| trail.denied(status));
                     if status == ZapStatus::AuthenticationFailure {
                         denied(cx.now_ms());
@@ -100,9 +99,7 @@ impl Establishing<'_> {
                 }
                 Outcome::Done { peer, unsent, rest, drained } => {
                     cx.cancel_timer(timer::HANDSHAKE);
-                    if peer.version >= Version::V3_0 {
-                        self.events.tell(event::HANDSHAKE_SUCCEEDED, 0);
-                    }
+                    self.events.handshake_succeeded(&peer, handshaking.duration());
                     return Progress::Done(Introduction { peer: Some(peer), unsent, rest, drained });
                 }
                 Outcome::Failed(errno) => return Progress::Over(Reason::Stream(errno)),
@@ -138,8 +135,8 @@ impl Establishing<'_> {
         }
     }
 
-    fn note_denial(&self, cx: &mut SourceContext<'_>, status: ZapStatus) {
-        self.events.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
+    fn note_denial(&self, cx: &mut SourceContext<'_>, status: ZapStatus, handshaking: &Handshaking) {
+        self.events.handshake_denied(status, handshaking.duration());
         if status == ZapStatus::TemporaryError
             && !(1..=AUTH_FAILED_SILENCE_MS).contains(&self.options.handshake_ivl_ms)
         {

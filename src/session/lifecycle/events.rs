@@ -2,6 +2,7 @@
 
 use crate::audit::{self, Record};
 use crate::counters::{ConnectionCounter, ConnectionRecord, SocketCounter};
+use crate::engine::zap::ZapStatus;
 use crate::engine::zmtp::Version;
 use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
@@ -14,11 +15,12 @@ use crate::session::lifecycle::turned_away::Kind;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::{SocketLink, trail};
 use crate::sys::log::{Level, Notice, Subsystem};
+use crate::sys::probes;
 use std::fmt::{self, Display};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The events of one session.
 pub struct SessionEvents {
@@ -74,6 +76,7 @@ impl SessionEvents {
     /// A stream is connected.
     pub fn connected(&self, fd: RawFd) {
         CONNECTED.write(format_args!("connected to {}", self.peer()));
+        probes::connect(self.endpoints.peer(), fd);
         self.tell(event::CONNECTED, descriptor_value(fd));
     }
 
@@ -100,9 +103,24 @@ impl SessionEvents {
         trail::tell_turned_away((&self.owner, options), &self.endpoints, peer, why, now_ms);
     }
 
+    /// A handshake has succeeded. Programs know from libzmq that older versions of ZMTP have none.
+    pub fn handshake_succeeded(&self, peer: &Peer, duration: Duration) {
+        if peer.version >= Version::V3_0 {
+            self.tell(event::HANDSHAKE_SUCCEEDED, 0);
+        }
+        self.handshake_over(0, duration);
+    }
+
+    /// The authenticator has denied the peer.
+    pub fn handshake_denied(&self, status: ZapStatus, duration: Duration) {
+        self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
+        self.handshake_over(status.code(), duration);
+    }
+
     /// A handshake has ended. Where the authenticator has denied the peer, that has been told.
     pub fn handshake_ended(&self, reason: Reason, handshaking: &Handshaking) {
         if !handshaking.denied {
+            self.handshake_over(reason.code(), handshaking.duration());
             self.record(&handshaking.trail, |trail| trail.failed(reason, handshaking.zap.is_some()));
         }
         match reason {
@@ -167,7 +185,7 @@ impl SessionEvents {
 
     /// A connection has ended. `has_mechanism`: the peers had agreed on one.
     pub fn connection_ended(&mut self, reason: Reason, has_mechanism: bool, fd: RawFd) {
-        self.closed_for(&words_of_end(reason));
+        self.closed_for(reason.code(), || words_of_end(reason));
         match reason {
             Reason::Protocol(failure) => {
                 if let Some(admitted) = &self.admitted {
@@ -189,18 +207,26 @@ impl SessionEvents {
             "a peer ({peer}) subscribes to more than {limit_bytes} bytes (ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE), or memory is short: it is cut off"
         );
         NOTICE.write(line);
-        self.closed_for("it subscribes to too much");
+        self.closed_for(errno.0, || "it subscribes to too much".to_owned());
         self.failed_without_detail(errno);
         if let Some(fd) = fd {
             self.tell(event::DISCONNECTED, descriptor_value(fd));
         }
     }
 
-    /// Writes a line, if there was a connection.
-    fn closed_for(&mut self, why: &str) {
+    /// Tells of the end, if there was a connection.
+    fn closed_for(&mut self, code: i32, why: impl FnOnce() -> String) {
         if std::mem::take(&mut self.is_open) {
-            DISCONNECTED.write(format_args!("disconnected from {}: {why}", self.peer()));
+            if DISCONNECTED.is_on() {
+                DISCONNECTED.write(format_args!("disconnected from {}: {}", self.peer(), why()));
+            }
+            probes::disconnect(self.endpoints.peer(), code);
         }
+    }
+
+    fn handshake_over(&self, code: i32, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        probes::handshake(self.endpoints.peer(), code, micros);
     }
 
     /// The peer, for people.
@@ -226,7 +252,7 @@ impl SessionEvents {
 
 impl Drop for SessionEvents {
     fn drop(&mut self) {
-        self.closed_for("this side has closed it");
+        self.closed_for(0, || "this side has closed it".to_owned());
     }
 }
 

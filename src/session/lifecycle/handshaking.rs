@@ -11,6 +11,7 @@ use crate::transport::Layers;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
 /// Bytes read in one call. Bytes behind the handshake in the same read are handed on.
@@ -29,6 +30,7 @@ pub struct Handshaking {
     out_at: usize,
     /// The reactor watches the stream for room as well.
     for_room: bool,
+    began: Instant,
     /// The end of the stream may be there already, of which no event will tell again. Until the stream has no more; then once
     /// the peer has closed its side.
     pub hangup: bool,
@@ -104,12 +106,18 @@ impl Handshaking {
             out,
             out_at: 0,
             for_room,
+            began: Instant::now(),
             hangup: true,
             drained: false,
             zap: None,
             denied: false,
             trail: None,
         })
+    }
+
+    /// Since it began.
+    pub fn duration(&self) -> Duration {
+        self.began.elapsed()
     }
 
     pub fn recorded_in(self, trail: Option<Box<HandshakeTrail>>) -> Handshaking {

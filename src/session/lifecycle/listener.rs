@@ -18,6 +18,7 @@ use crate::sys::lock::Lock;
 use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::memory;
 use crate::sys::poll::{PollFd, poll};
+use crate::sys::probes;
 use crate::transport::{AcceptError, Accepted, Listener};
 use std::fmt::Display;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -251,6 +252,7 @@ impl Acceptor {
         }
         let fd = descriptor_value(stream.fd.as_raw_fd());
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
+        probes::connect(endpoints.peer(), stream.fd.as_raw_fd());
         ACCEPTED.write(format_args!("{} has accepted {}", endpoints.local, stream.peer));
         let context: Context = self.guard.context();
         let Some(io_thread) = context.choose_io_thread(self.options.affinity) else { return };
