@@ -4,6 +4,18 @@ use super::Failure;
 pub use super::mechanism::curve::message::{Counters, CurveCodec, OVERHEAD_BYTES, Opener, Run, Sealer};
 #[cfg(feature = "gssapi")]
 use super::mechanism::gssapi::message as gssapi;
+#[cfg(feature = "qzmq")]
+pub use super::mechanism::qzmq::traffic::Traffic;
+
+/// Records, for the session, which transports them.
+#[cfg(feature = "qzmq")]
+pub mod records {
+    pub use crate::engine::mechanism::qzmq::record::{
+        HEAD_BYTES, Kind, MAX_BOX_BYTES, MAX_CONTENT_BYTES, RecordKey, box_len,
+    };
+    #[cfg(test)]
+    pub use crate::engine::mechanism::qzmq::traffic::testing;
+}
 
 /// The transformation of a connection's frames before they are sent, and after they arrive.
 #[derive(Debug)]
@@ -12,7 +24,10 @@ pub enum Codec {
     Clear,
     /// Each is sealed into a frame of its own.
     Curve(Box<CurveCodec>),
-    /// The same, by the system's library.
+    /// In records, which have borders of their own.
+    #[cfg(feature = "qzmq")]
+    Qzmq(Box<Traffic>),
+    /// The same as CURVE's, by the system's library.
     #[cfg(feature = "gssapi")]
     Gssapi(Box<gssapi::GssapiCodec>),
 }
@@ -26,10 +41,18 @@ impl Codec {
     pub fn halves(self) -> Option<(AnySealer, AnyOpener)> {
         match self {
             Codec::Clear => None,
+            // The stream is in records, not the frames.
+            #[cfg(feature = "qzmq")]
+            Codec::Qzmq(_) => None,
             Codec::Curve(codec) => Some((AnySealer::Curve(codec.sealer), AnyOpener::Curve(codec.opener))),
             #[cfg(feature = "gssapi")]
             Codec::Gssapi(codec) => Some((AnySealer::Gssapi(codec.sealer), AnyOpener::Gssapi(codec.opener))),
         }
+    }
+
+    #[cfg(feature = "qzmq")]
+    pub(super) fn qzmq(traffic: Traffic) -> Codec {
+        Codec::Qzmq(Box::new(traffic))
     }
 
     pub(super) fn curve(codec: CurveCodec) -> Codec {

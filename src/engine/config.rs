@@ -2,6 +2,8 @@
 use super::mechanism::curve::keys::{ClientKeys, ServerKeys};
 #[cfg(feature = "gssapi")]
 use super::mechanism::gssapi::Settings;
+#[cfg(feature = "qzmq")]
+use super::mechanism::qzmq::keys as qzmq;
 use crate::options::{Mechanism, SocketOptions, SocketType, Text};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +41,10 @@ pub enum Security {
     CurveClient(Arc<ClientKeys>),
     /// Shared by all connections of a server: keys added later must reach each of them.
     CurveServer(Arc<ServerKeys>),
+    #[cfg(feature = "qzmq")]
+    QzmqClient(Arc<qzmq::ClientKeys>),
+    #[cfg(feature = "qzmq")]
+    QzmqServer(Arc<qzmq::ServerKeys>),
     #[cfg(feature = "gssapi")]
     GssapiClient(Arc<Settings>),
     #[cfg(feature = "gssapi")]
@@ -105,6 +111,8 @@ impl Security {
                 &options.curve_secret_key,
                 &options.curve_server_key,
             ))),
+            // No option has this value: the keys decide.
+            (Mechanism::Qzmq, _) => Security::Null,
             #[cfg(feature = "gssapi")]
             (Mechanism::Gssapi, true) => Security::GssapiServer(Arc::new(Settings::from(options))),
             #[cfg(feature = "gssapi")]
@@ -119,6 +127,8 @@ impl Security {
             Security::Null => Mechanism::Null,
             Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
             Security::CurveClient(_) | Security::CurveServer(_) => Mechanism::Curve,
+            #[cfg(feature = "qzmq")]
+            Security::QzmqClient(_) | Security::QzmqServer(_) => Mechanism::Qzmq,
             #[cfg(feature = "gssapi")]
             Security::GssapiClient(_) | Security::GssapiServer(_) => Mechanism::Gssapi,
             #[cfg(not(feature = "gssapi"))]
@@ -136,6 +146,10 @@ impl fmt::Debug for Security {
             Security::PlainServer => "PlainServer",
             Security::CurveClient(_) => "CurveClient",
             Security::CurveServer(_) => "CurveServer",
+            #[cfg(feature = "qzmq")]
+            Security::QzmqClient(_) => "QzmqClient",
+            #[cfg(feature = "qzmq")]
+            Security::QzmqServer(_) => "QzmqServer",
             #[cfg(feature = "gssapi")]
             Security::GssapiClient(_) => "GssapiClient",
             #[cfg(feature = "gssapi")]

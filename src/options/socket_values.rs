@@ -88,6 +88,8 @@ pub enum Mechanism {
     Plain = 1,
     Curve = 2,
     Gssapi = 3,
+    /// CURVE's options with QZMQ's keys. Programs see `ZMQ_CURVE`, so that those that look for it go on; connections see this.
+    Qzmq = 1000,
 }
 
 /// All values that `zmq_setsockopt` can set and that are not one pattern's alone. A connection keeps a copy

@@ -226,6 +226,7 @@ pub fn name_of(mechanism: Mechanism) -> &'static str {
         Mechanism::Null => "NULL",
         Mechanism::Plain => "PLAIN",
         Mechanism::Curve => "CURVE",
+        Mechanism::Qzmq => "QZMQ",
         Mechanism::Gssapi => "GSSAPI",
     }
 }

@@ -14,16 +14,18 @@ pub mod gssapi;
 mod null;
 mod plain;
 pub mod properties;
+#[cfg(feature = "qzmq")]
+pub mod qzmq;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 use super::config::Security;
 use super::zap::{ZapReply, ZapRequest, ZapStatus};
+use super::zmtp::greeting;
 use super::zmtp::peer::Peer;
 use super::zmtp::{PeerGreeting, Version};
 use super::{Config, Failure};
-use crate::options;
 use properties::Authenticated;
 
 /// A mechanism that waits for the peer's next command, or for the authenticator.
@@ -33,6 +35,10 @@ pub(super) enum Mechanism {
     PlainServer(plain::Server),
     CurveClient(Box<curve::Client>),
     CurveServer(Box<curve::Server>),
+    #[cfg(feature = "qzmq")]
+    QzmqClient(Box<qzmq::Client>),
+    #[cfg(feature = "qzmq")]
+    QzmqServer(Box<qzmq::Server>),
     #[cfg(feature = "gssapi")]
     GssapiClient(Box<gssapi::Client>),
     #[cfg(feature = "gssapi")]
@@ -62,8 +68,8 @@ pub(super) struct Turn<'a> {
 impl Mechanism {
     /// Begins the mechanism of the socket, if the peer speaks the same: appends this side's first command.
     /// Fails with a mechanism mismatch otherwise.
-    pub(super) fn start(greeting: &PeerGreeting, turn: &mut Turn<'_>) -> Result<Step, Failure> {
-        if greeting.mechanism != name_field(turn.config.security.mechanism()) {
+    pub(super) fn start(peer: &PeerGreeting, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        if peer.mechanism != greeting::name_field(turn.config.security.mechanism()) {
             return Err(Failure::MECHANISM_MISMATCH);
         }
         match &turn.config.security {
@@ -74,6 +80,16 @@ impl Mechanism {
             Security::PlainServer => Ok(Step::from(plain::Server::start())),
             Security::CurveClient(keys) => curve::Client::start(keys, turn).map(Step::from),
             Security::CurveServer(keys) => Ok(Step::from(curve::Server::start(keys))),
+            #[cfg(feature = "qzmq")]
+            Security::QzmqClient(keys) => {
+                let (ours, theirs) = greetings(peer, turn.config);
+                qzmq::Client::start(keys, [&ours, &theirs], turn).map(Step::from)
+            }
+            #[cfg(feature = "qzmq")]
+            Security::QzmqServer(keys) => {
+                let (ours, theirs) = greetings(peer, turn.config);
+                Ok(Step::from(qzmq::Server::start(keys, [&theirs, &ours])))
+            }
             #[cfg(feature = "gssapi")]
             Security::GssapiClient(settings) => gssapi::Client::start(settings, turn).map(Step::from),
             #[cfg(feature = "gssapi")]
@@ -83,8 +99,17 @@ impl Mechanism {
         }
     }
 
+    /// Whether a command is refused whose frame has another header than it needs.
+    pub(super) fn is_strict(&self) -> bool {
+        match self {
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqClient(_) | Mechanism::QzmqServer(_) => true,
+            _ => false,
+        }
+    }
+
     /// Takes the body of the peer's next command. The COMMAND flag of its frame does not matter, as in
-    /// libzmq.
+    /// libzmq, unless the mechanism is strict.
     pub(super) fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Mechanism::Null(state) => state.command(body, turn),
@@ -92,6 +117,10 @@ impl Mechanism {
             Mechanism::PlainServer(state) => state.command(body, turn),
             Mechanism::CurveClient(state) => state.command(body, turn),
             Mechanism::CurveServer(state) => state.command(body, turn),
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqClient(state) => state.command(body, turn),
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqServer(state) => state.command(body, turn),
             #[cfg(feature = "gssapi")]
             Mechanism::GssapiClient(state) => state.command(body, turn),
             #[cfg(feature = "gssapi")]
@@ -105,6 +134,10 @@ impl Mechanism {
             Mechanism::Null(state) => state.zap_reply(reply, turn),
             Mechanism::PlainServer(state) => state.zap_reply(reply, turn),
             Mechanism::CurveServer(state) => state.zap_reply(reply, turn),
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqServer(state) => state.zap_reply(reply, turn),
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqClient(_) => Ok(Step::Next(self)),
             #[cfg(feature = "gssapi")]
             Mechanism::GssapiServer(state) => state.zap_reply(reply, turn),
             #[cfg(feature = "gssapi")]
@@ -119,6 +152,10 @@ impl Mechanism {
             Mechanism::Null(state) => state.zap_unavailable(turn),
             Mechanism::PlainServer(state) => state.zap_unavailable(),
             Mechanism::CurveServer(state) => state.zap_unavailable(turn),
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqServer(state) => state.zap_unavailable(turn),
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqClient(_) => Ok(Step::Next(self)),
             #[cfg(feature = "gssapi")]
             Mechanism::GssapiServer(state) => state.zap_unavailable(turn),
             #[cfg(feature = "gssapi")]
@@ -142,21 +179,20 @@ fn admit(
     })
 }
 
+/// Our greeting and the peer's; both are empty where an HTTP upgrade took their place.
+#[cfg(feature = "qzmq")]
+fn greetings(peer: &PeerGreeting, config: &Config) -> (Vec<u8>, Vec<u8>) {
+    match &peer.bytes {
+        Some(theirs) => (greeting::ours(config).to_vec(), theirs.to_vec()),
+        None => Default::default(),
+    }
+}
+
 /// Commands have a name of at least one byte. Servers report its lack; in other states the command is
 /// unexpected.
 fn check_name(body: &[u8]) -> Result<(), Failure> {
     match body.split_first() {
         Some((name_len, rest)) if !rest.is_empty() && rest.len() >= usize::from(*name_len) => Ok(()),
         _ => Err(Failure::MALFORMED_COMMAND),
-    }
-}
-
-/// The name as a greeting carries it: 20 bytes, padded with zeros.
-pub(super) fn name_field(mechanism: options::Mechanism) -> [u8; 20] {
-    match mechanism {
-        options::Mechanism::Null => *b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        options::Mechanism::Plain => *b"PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        options::Mechanism::Curve => *b"CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        options::Mechanism::Gssapi => *b"GSSAPI\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     }
 }

@@ -138,6 +138,7 @@ impl Subprotocol {
             Mechanism::Null => &[Subprotocol::Null, Subprotocol::Bare],
             Mechanism::Plain => &[Subprotocol::Plain],
             Mechanism::Curve => &[Subprotocol::Curve],
+            Mechanism::Qzmq => &[],
             Mechanism::Gssapi => &[],
         };
         all.iter().copied()

@@ -2,6 +2,7 @@
 use super::frame::{self, FrameHeader};
 use super::v1;
 use crate::engine::Failure;
+use crate::message::COMMAND;
 use zeroize::Zeroizing;
 
 /// Most bytes of the body of a command or routing id before the handshake is over. libzmq's only limit is
@@ -28,16 +29,23 @@ pub struct Assembler {
     header: Option<FrameHeader>,
     /// The received part of header and body.
     bytes: Zeroizing<Vec<u8>>,
+    /// See [`was_canonical`](Assembler::was_canonical).
+    canonical: bool,
 }
 
 impl Assembler {
     pub fn new(form: Form) -> Assembler {
-        Assembler { form, header: None, bytes: Zeroizing::default() }
+        Assembler { form, header: None, bytes: Zeroizing::default(), canonical: false }
     }
 
     /// Whether no frame has begun.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Whether the header of the last frame was the one that a command of its length has, to the bit.
+    pub fn was_canonical(&self) -> bool {
+        self.canonical
     }
 
     /// Takes bytes off the front of `bytes`, at most up to the end of the frame. Returns its body once it is
@@ -70,6 +78,9 @@ impl Assembler {
         }
         self.header = None;
         let mut whole = std::mem::take(&mut self.bytes);
+        let canonical = frame::header(COMMAND, whole.len() - header.header_len);
+        self.canonical =
+            whole.starts_with(canonical.as_slice()) && canonical.as_slice().len() == header.header_len;
         whole.drain(..header.header_len);
         Ok(Some(whole))
     }

@@ -2,17 +2,21 @@
 //!
 //! Ours is sent in pieces, each only when the peer's bytes show that it will be understood. A ZMTP 1.0 peer
 //! reads the first piece as the header of a long routing id frame, all others as a signature.
+use super::peer::GREETING_BYTES;
 use super::{PeerGreeting, Version};
-use crate::engine::{Config, mechanism};
+use crate::engine::Config;
+use crate::options::Mechanism;
 
 const SIGNATURE_BYTES: usize = 10;
 const REVISION_AT: usize = 10;
 const MINOR_AT: usize = 11;
 const MECHANISM_RANGE: std::ops::Range<usize> = 12..32;
 const AS_SERVER_AT: usize = 32;
+/// Our version: 3.1.
+const REVISION: u8 = 3;
+const MINOR: u8 = 1;
 /// Bytes of the greeting of ZMTP 1.0 and 2.0: signature, revision, socket type.
 const OLD_GREETING_BYTES: usize = 12;
-const GREETING_BYTES: usize = 64;
 
 /// The peer's greeting is due, or the rest of it.
 pub struct Greeting {
@@ -55,12 +59,39 @@ pub enum Greeted {
     V3(PeerGreeting),
 }
 
+/// The name as a greeting carries it: 20 bytes, padded with zeros.
+pub fn name_field(mechanism: Mechanism) -> [u8; 20] {
+    match mechanism {
+        Mechanism::Null => *b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        Mechanism::Plain => *b"PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        Mechanism::Curve => *b"CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        Mechanism::Qzmq => *b"QZMQ\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        Mechanism::Gssapi => *b"GSSAPI\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    }
+}
+
+/// Our greeting, as a peer has it once all pieces are sent.
+pub fn ours(config: &Config) -> [u8; GREETING_BYTES] {
+    let mut greeting = [0; GREETING_BYTES];
+    greeting[..SIGNATURE_BYTES].copy_from_slice(&signature(config));
+    greeting[REVISION_AT] = REVISION;
+    greeting[MINOR_AT] = MINOR;
+    greeting[MECHANISM_RANGE].copy_from_slice(&name_field(config.security.mechanism()));
+    greeting
+}
+
+/// Its first piece: the header of a routing id frame of ZMTP 1.0.
+fn signature(config: &Config) -> [u8; SIGNATURE_BYTES] {
+    let mut signature = [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f];
+    let len = (config.routing_id.len() as u64).saturating_add(1);
+    signature[1..SIGNATURE_BYTES - 1].copy_from_slice(&len.to_be_bytes());
+    signature
+}
+
 impl Greeting {
     /// Appends the signature.
     pub fn start(config: &Config, out: &mut Vec<u8>) -> Greeting {
-        out.push(0xff);
-        out.extend_from_slice(&(config.routing_id.len() as u64).saturating_add(1).to_be_bytes());
-        out.push(0x7f);
+        out.extend_from_slice(&signature(config));
         Greeting { received: [0; GREETING_BYTES], len: 0, stage: Stage::First }
     }
 
@@ -74,7 +105,7 @@ impl Greeting {
                 // The flags of a long routing id frame: MORE is never set there.
                 Stage::Signature if self.received[SIGNATURE_BYTES - 1] & 1 == 0 => return self.unversioned(),
                 Stage::Signature => {
-                    out.push(3);
+                    out.push(REVISION);
                     Stage::Revision
                 }
                 Stage::Revision if self.received[REVISION_AT] <= 1 => {
@@ -82,10 +113,7 @@ impl Greeting {
                     Stage::Old
                 }
                 Stage::Revision => {
-                    out.push(1);
-                    out.extend_from_slice(&mechanism::name_field(config.security.mechanism()));
-                    // The as-server byte and the filler.
-                    out.extend_from_slice(&[0; GREETING_BYTES - AS_SERVER_AT]);
+                    out.extend_from_slice(&ours(config)[MINOR_AT..]);
                     Stage::Current
                 }
                 Stage::Old if self.received[REVISION_AT] == 0 => return Step::Done(Greeted::V1),
@@ -124,7 +152,8 @@ impl Greeting {
         };
         let mut mechanism = [0; 20];
         mechanism.copy_from_slice(&self.received[MECHANISM_RANGE]);
-        PeerGreeting { version, mechanism, as_server: self.received[AS_SERVER_AT] & 1 != 0 }
+        let as_server = self.received[AS_SERVER_AT] & 1 != 0;
+        PeerGreeting { version, mechanism, as_server, bytes: Some(self.received) }
     }
 }
 

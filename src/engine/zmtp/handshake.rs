@@ -50,8 +50,8 @@ impl Handshake {
     /// For frames that need no greeting, because an HTTP upgrade has chosen the mechanism. The authenticator
     /// may have to be asked at once.
     pub fn with_mechanism(config: Config) -> Result<(Handshake, Progress), Failure> {
-        let mechanism = mechanism::name_field(config.security.mechanism());
-        let peer = PeerGreeting { version: Version::V3_0, mechanism, as_server: false };
+        let mechanism = greeting::name_field(config.security.mechanism());
+        let peer = PeerGreeting { version: Version::V3_0, mechanism, as_server: false, bytes: None };
         let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BUFFER_BYTES));
         let (state, progress) = match AwaitCommand::start(&peer, &config, &mut out)? {
             Step::Wait(state) | Step::Next(state) => (state, Progress::More),
@@ -227,6 +227,9 @@ impl AwaitCommand {
         let Some(body) = frame.input(bytes)? else {
             return Ok(Step::Wait(State::Command(AwaitCommand { version, mechanism, frame })));
         };
+        if mechanism.is_strict() && !frame.was_canonical() {
+            return Err(Failure::MALFORMED_COMMAND);
+        }
         let step = mechanism.command(&body, &mut Turn { config, version, out })?;
         Ok(AwaitCommand::after(step, version, frame))
     }

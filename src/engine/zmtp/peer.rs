@@ -4,6 +4,9 @@ use super::Version;
 use crate::crypto::PublicKey;
 use crate::engine::Codec;
 
+/// Bytes of a greeting of ZMTP 3.
+pub const GREETING_BYTES: usize = 64;
+
 /// The peer of a connection.
 #[derive(Debug)]
 #[cfg_attr(test, derive(PartialEq))]
@@ -37,4 +40,6 @@ pub struct PeerGreeting {
     pub mechanism: [u8; 20],
     /// No libzmq sets it, on either side of the mechanism, so it carries no information.
     pub as_server: bool,
+    /// All of it; `None` where an HTTP upgrade took its place.
+    pub bytes: Option<[u8; GREETING_BYTES]>,
 }

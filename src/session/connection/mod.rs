@@ -19,8 +19,11 @@ mod caller_io;
 mod flush_owner;
 mod lend_policy;
 pub(in crate::session) mod rate;
+#[cfg(feature = "qzmq")]
+pub(in crate::session) mod records;
 pub mod recv;
 mod registration;
+mod scratch;
 pub mod send;
 pub(in crate::session) mod send_policy;
 pub(in crate::session) mod send_rate;

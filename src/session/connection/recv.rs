@@ -5,7 +5,6 @@ mod body;
 mod commands;
 mod copied;
 mod messages;
-mod scratch;
 mod sealed;
 mod ws;
 
@@ -19,11 +18,11 @@ use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{BlockTail, LaneWriter};
 use crate::queue::blocks::Producer;
 use crate::session::connection::rate::{Allowance, Throttle};
+use crate::session::connection::scratch::Scratch;
 use crate::session::connection::tls_stream::{self, Tunnel};
 use body::LargeBody;
 use commands::PeerCommands;
 use messages::Messages;
-use scratch::Scratch;
 use sealed::SealedFrames;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -531,7 +530,7 @@ impl RecvHalf {
                 }
                 Ok(filled)
             })?;
-            return Ok(Read { bytes, short: bytes < room && tunnel.is_none() });
+            return Ok(Read { bytes, short: tls_stream::is_drained(tunnel, bytes < room) });
         }
         let least = need.max(self.want.min(MIN_READ_BYTES));
         let most = self.most_read.max(need);
@@ -555,8 +554,7 @@ impl RecvHalf {
         if bytes == room {
             self.want = (self.want * 2).min(MAX_READ_BYTES);
         }
-        // Of a tunnel it only means that a record has ended.
-        Ok(Read { bytes, short: bytes < room && tunnel.is_none() })
+        Ok(Read { bytes, short: tls_stream::is_drained(tunnel, bytes < room) })
     }
 
     /// Takes received bytes apart as far as they and the credit go.

@@ -1,12 +1,16 @@
-//! Reading and writing a connection's stream, through TLS where that lies in between.
+//! Reading and writing a connection's stream, through TLS and QZMQ's records where those lie in between.
 
 use crate::crypto::tls::{Settings, Tls};
 use crate::errno::{Errno, Result};
+#[cfg(feature = "qzmq")]
+use crate::session::connection::records::Records;
 use crate::sys::lock::Lock;
 use crate::sys::stream;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
+#[cfg(feature = "qzmq")]
+use std::sync::Arc;
 
 /// Bytes encrypted in one go. They are held until the stream has taken them all.
 const MAX_HELD_BYTES: usize = 64 * 1024;
@@ -16,28 +20,104 @@ const MAX_FRUITLESS_READS: u32 = 256;
 /// Bytes decrypted in one go, where they cannot go where they belong directly.
 const DECRYPTED_BYTES: usize = 16 * 1024;
 
-/// The TLS on a stream, which both halves of a connection share.
-pub struct Tunnel(Lock<Tls>);
+/// What lies between a stream and a connection, whose halves share it.
+pub enum Tunnel {
+    Tls(Box<Lock<Tls>>),
+    /// QZMQ's records, and the tunnel that they go through.
+    #[cfg(feature = "qzmq")]
+    Records(Box<Records>, Option<Arc<Tunnel>>),
+}
 
 impl Tunnel {
     pub fn new(settings: &Settings) -> Result<Tunnel> {
-        Ok(Tunnel(Lock::new(Tls::new(settings)?)))
+        Ok(Tunnel::Tls(Box::new(Lock::new(Tls::new(settings)?))))
     }
 
     /// See [`Tls::peer_subject`].
     pub fn peer_subject(&self) -> Option<String> {
-        self.0.lock().peer_subject()
+        match self {
+            Tunnel::Tls(tls) => tls.lock().peer_subject(),
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(_, below) => below.as_deref().and_then(Tunnel::peer_subject),
+        }
     }
 
     /// Sends TLS's close_notify, if the stream takes it.
     pub fn close(&self, fd: BorrowedFd<'_>) {
-        let mut tls = self.0.lock();
-        tls.close();
-        let _ = tls.transmit(&mut Stream(fd));
+        match self {
+            Tunnel::Tls(tls) => {
+                let mut tls = tls.lock();
+                tls.close();
+                let _ = tls.transmit(&mut Stream(fd));
+            }
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(_, below) => {
+                if let Some(below) = below {
+                    below.close(fd);
+                }
+            }
+        }
+    }
+
+    fn flush(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        match self {
+            Tunnel::Tls(tls) => tls.lock().transmit(&mut Stream(fd)),
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(records, below) => {
+                let below = below.as_deref();
+                records.flush(&mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))?;
+                flush(fd, below)
+            }
+        }
     }
 
     fn read(&self, fd: BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {
-        let mut tls = self.0.lock();
+        match self {
+            Tunnel::Tls(tls) => Tunnel::read_tls(tls, fd, room),
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(..) => {
+                // Only the handshake reads into such room, and no records are there before it is over.
+                let mut bytes = [MaybeUninit::uninit(); DECRYPTED_BYTES];
+                let len = room.len().min(DECRYPTED_BYTES);
+                let bytes = self.read_uninit(fd, bytes.get_mut(..len).unwrap_or_default())?;
+                room.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    fn read_uninit<'r>(&self, fd: BorrowedFd<'_>, room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
+        match self {
+            Tunnel::Tls(tls) => {
+                let mut bytes = [0; DECRYPTED_BYTES];
+                let len = room.len().min(DECRYPTED_BYTES);
+                let n = Tunnel::read_tls(tls, fd, bytes.get_mut(..len).unwrap_or_default())?;
+                let bytes = bytes.get(..n).unwrap_or_default();
+                Ok(room.get_mut(..bytes.len()).unwrap_or_default().write_copy_of_slice(bytes))
+            }
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(records, below) => {
+                let below = below.as_deref();
+                records.read(room, &mut |room| read(fd, below, room), &mut |bytes| {
+                    write(fd, below, &[IoSlice::new(bytes)])
+                })
+            }
+        }
+    }
+
+    fn write(&self, fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
+        match self {
+            Tunnel::Tls(tls) => Tunnel::write_tls(tls, fd, ranges),
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(records, below) => {
+                let below = below.as_deref();
+                records.write(ranges, &mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))
+            }
+        }
+    }
+
+    fn read_tls(tls: &Lock<Tls>, fd: BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {
+        let mut tls = tls.lock();
         for _ in 0..MAX_FRUITLESS_READS {
             if let Some(n) = tls.read(room) {
                 return Ok(n);
@@ -51,8 +131,8 @@ impl Tunnel {
         tls.read(room).ok_or(Errno::PROTO)
     }
 
-    fn write(&self, fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
-        let mut tls = self.0.lock();
+    fn write_tls(tls: &Lock<Tls>, fd: BorrowedFd<'_>, ranges: &[IoSlice<'_>]) -> Result<usize> {
+        let mut tls = tls.lock();
         tls.transmit(&mut Stream(fd))?;
         if tls.is_handshaking() {
             return Err(Errno::AGAIN);
@@ -87,12 +167,21 @@ pub fn read_uninit<'r>(
     tunnel: Option<&Tunnel>,
     room: &'r mut [MaybeUninit<u8>],
 ) -> Result<&'r mut [u8]> {
-    let Some(tunnel) = tunnel else { return stream::read_uninit(fd, room) };
-    let mut bytes = [0; DECRYPTED_BYTES];
-    let len = room.len().min(DECRYPTED_BYTES);
-    let n = tunnel.read(fd, bytes.get_mut(..len).unwrap_or_default())?;
-    let bytes = bytes.get(..n).unwrap_or_default();
-    Ok(room.get_mut(..bytes.len()).unwrap_or_default().write_copy_of_slice(bytes))
+    match tunnel {
+        None => stream::read_uninit(fd, room),
+        Some(tunnel) => tunnel.read_uninit(fd, room),
+    }
+}
+
+/// Whether the stream has no more for now, after a read that was `short` of its room or not. Of TLS that is not known: a record of
+/// it may have ended.
+pub fn is_drained(tunnel: Option<&Tunnel>, short: bool) -> bool {
+    match tunnel {
+        None => short,
+        Some(Tunnel::Tls(_)) => false,
+        #[cfg(feature = "qzmq")]
+        Some(Tunnel::Records(records, below)) => below.is_none() && records.is_drained(),
+    }
 }
 
 /// As [`stream::write`]. That not all of it was taken means that the stream is full only where there is no tunnel.
@@ -107,7 +196,7 @@ pub fn write(fd: BorrowedFd<'_>, tunnel: Option<&Tunnel>, ranges: &[IoSlice<'_>]
 pub fn flush(fd: BorrowedFd<'_>, tunnel: Option<&Tunnel>) -> Result<()> {
     match tunnel {
         None => Ok(()),
-        Some(tunnel) => tunnel.0.lock().transmit(&mut Stream(fd)),
+        Some(tunnel) => tunnel.flush(fd),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::engine::mechanism::properties::TLS_SUBJECT;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Config, Failure, Heartbeat, Peer, Security, ws};
+use crate::engine::{Codec, Config, Failure, Heartbeat, Peer, Security, ws};
 use crate::errno::Result;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
@@ -15,6 +15,8 @@ use crate::pipe::{LaneReader, LaneWriter};
 use crate::reactor::{Interest, SourceContext};
 use crate::security::Protection;
 use crate::session::connection::rate::{Rates, Throttle};
+#[cfg(feature = "qzmq")]
+use crate::session::connection::records::Records;
 use crate::session::connection::recv::{Limits, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf};
 use crate::session::connection::tls_stream::Tunnel;
@@ -205,7 +207,10 @@ pub struct Makings<'a> {
 pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Result<()>) {
     let Makings { options, role, lanes: (reader, writer), tunnel, record, introduction, rates, probes } =
         makings;
-    let Introduction { peer, unsent, rest, drained } = introduction;
+    let Introduction { mut peer, mut unsent, mut rest, mut drained } = introduction;
+    let recorded = through_records(peer.as_mut(), tunnel, (&mut unsent, &mut rest, &mut drained));
+    // Without memory for the records nothing is sent: the connection ends.
+    let (tunnel, recorded) = recorded.map_or_else(|errno| (None, Err(errno)), |tunnel| (tunnel, Ok(())));
     let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
     let (send_form, recv_form) = forms(peer, role, options);
     let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(options), now_ms));
@@ -225,7 +230,7 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
         recv.read_at_most(bytes);
     }
     let mut recv = recv.at_rate(Throttle::new(rates, now_ms));
-    let begun = greeted.and(probed).and_then(|()| recv.begin_with(&rest, drained));
+    let begun = recorded.and(greeted).and(probed).and_then(|()| recv.begin_with(&rest, drained));
     ((send, recv), begun)
 }
 
@@ -266,6 +271,40 @@ pub fn introduce(
 
 fn subject_property(subject: String) -> (String, Vec<u8>) {
     (TLS_SUBJECT.to_string(), subject.into_bytes())
+}
+
+/// The bytes at the end of a handshake: ours that are not sent, the peer's behind it, and whether the stream has no more.
+type Ends<'a> = (&'a mut Vec<u8>, &'a mut Vec<u8>, &'a mut bool);
+
+/// The tunnel of a peer whose stream is in records, which takes what is left of the handshake. For other peers that is `tunnel`.
+#[cfg(feature = "qzmq")]
+fn through_records(
+    peer: Option<&mut Peer>,
+    tunnel: Option<Arc<Tunnel>>,
+    (unsent, rest, drained): Ends<'_>,
+) -> Result<Option<Arc<Tunnel>>> {
+    let Some(peer) = peer else { return Ok(tunnel) };
+    let traffic = match std::mem::replace(&mut peer.codec, Codec::Clear) {
+        Codec::Qzmq(traffic) => traffic,
+        other => {
+            peer.codec = other;
+            return Ok(tunnel);
+        }
+    };
+    let records = Records::new(*traffic, unsent, rest)?;
+    (*unsent, *rest, *drained) = (Vec::new(), Vec::new(), false);
+    // The stream in records has the form of ZMTP 3.1. The greetings make no difference.
+    peer.version = Version::V3_1;
+    Ok(Some(Arc::new(Tunnel::Records(Box::new(records), tunnel))))
+}
+
+#[cfg(not(feature = "qzmq"))]
+fn through_records(
+    _peer: Option<&mut Peer>,
+    tunnel: Option<Arc<Tunnel>>,
+    _ends: Ends<'_>,
+) -> Result<Option<Arc<Tunnel>>> {
+    Ok(tunnel)
 }
 
 /// How frames leave and arrive.

@@ -41,12 +41,18 @@ pub fn securities() -> Vec<(Security, &'static str)> {
     let (client, client_secret) = keypair().unwrap();
     let (server, server_secret) = keypair().unwrap();
     let curve = ClientKeys { public: client, secret: client_secret, server };
+    #[cfg(feature = "qzmq")]
+    let (qzmq_client, qzmq_server) = super::qzmq::keys::testing::pair(crate::crypto::KemSuite::XWing);
     vec![
         (Security::Null, "NULL"),
         (plain, "PLAIN"),
         (Security::PlainServer, "PLAIN"),
         (Security::CurveClient(Arc::new(curve)), "CURVE"),
         (Security::CurveServer(Arc::new(ServerKeys::new(server_secret))), "CURVE"),
+        #[cfg(feature = "qzmq")]
+        (Security::QzmqClient(qzmq_client), "QZMQ"),
+        #[cfg(feature = "qzmq")]
+        (Security::QzmqServer(qzmq_server), "QZMQ"),
         #[cfg(not(feature = "gssapi"))]
         (Security::Gssapi, "GSSAPI"),
     ]

@@ -3,13 +3,13 @@
 //! not CURVE's, opened frame by frame where they lie in the buffer.
 
 use super::copied::more_of;
-use super::scratch::Scratch;
 use super::{Intake, Parsed, blocks};
 use crate::engine::Failure;
 use crate::engine::codec::{AnyOpener, OVERHEAD_BYTES, Run};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::frame::{self, FrameHeader};
 use crate::message::{BY_REFERENCE_MIN_BYTES, BodyBuilder, COMMAND, MORE};
+use crate::session::connection::scratch::Scratch;
 use std::ops::Range;
 
 /// Bytes opened in one go, give or take a frame.

@@ -85,6 +85,7 @@ pub fn row(policy: &Policy, scene: &Scene) -> Row {
                 Mechanism::Null => "null",
                 Mechanism::Plain => "plain",
                 Mechanism::Curve => "curve",
+                Mechanism::Qzmq => "qzmq",
                 Mechanism::Gssapi => "gssapi",
             };
             row.words = words(scene, &terms);

@@ -1,9 +1,11 @@
 //! The buffer between a stream and a pipe, where bytes cannot lie in the pipe as they come.
 
-use super::MAX_READ_BYTES;
 use crate::errno::Errno;
 use crate::sys::memory;
 use std::ops::Range;
+
+/// Memory kept where longer frames have gone is at most twice this.
+const MAX_READ_BYTES: usize = 64 * 1024;
 
 /// Received bytes that wait to be taken apart.
 #[derive(Default)]

@@ -1,0 +1,114 @@
+//! The long-term keys of either side, and what goes with them.
+
+use super::suite::{KEY_ID_BYTES, Suites, key_id};
+use super::traffic::Limits;
+use crate::crypto::{KemPublic, KemSecret};
+use crate::errno::{Errno, Result};
+use crate::sys::lock::Lock;
+use std::sync::Arc;
+
+/// Most keys by which clients may know one server. Each costs a comparison of eight bytes in a handshake.
+pub const MAX_SERVER_KEYS: usize = 8;
+
+/// How a side speaks, apart from its keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    pub suites: Suites,
+    pub limits: Limits,
+    /// The authenticator is told of the mechanism `QZMQ` and the whole public key, instead of `CURVE` and the fingerprint.
+    pub asks_as_qzmq: bool,
+}
+
+/// The keys of a client.
+#[derive(Debug)]
+pub struct ClientKeys {
+    /// The server's public key.
+    pub server: Arc<KemPublic>,
+    /// Our own, of the same KEM; `None` for an anonymous client.
+    pub own: Option<Arc<KemSecret>>,
+    pub settings: Settings,
+}
+
+/// The keys by which clients know a server. Any thread may change and use them.
+#[derive(Debug)]
+pub struct ServerKeys {
+    pairs: Lock<Vec<Arc<Pair>>>,
+    pub settings: Settings,
+}
+
+/// A key pair and its id in HELLOs.
+#[derive(Debug)]
+pub struct Pair {
+    pub secret: Arc<KemSecret>,
+    id: [u8; KEY_ID_BYTES],
+}
+
+impl ClientKeys {
+    /// Errors: `EINVAL` where the own key is of another KEM than the server's.
+    pub fn new(
+        server: Arc<KemPublic>,
+        own: Option<Arc<KemSecret>>,
+        settings: Settings,
+    ) -> Result<ClientKeys> {
+        if own.as_ref().is_some_and(|own| own.suite() != server.suite()) {
+            return Err(Errno::INVAL);
+        }
+        Ok(ClientKeys { server, own, settings })
+    }
+}
+
+impl ServerKeys {
+    pub fn new(own: Arc<KemSecret>, settings: Settings) -> ServerKeys {
+        ServerKeys { pairs: Lock::new(vec![Arc::new(Pair::new(own))]), settings }
+    }
+
+    /// Adds a key by which clients may know this server, from their next HELLO on. Adding a key again changes nothing. Errors:
+    /// `ENOBUFS` where there are [`MAX_SERVER_KEYS`].
+    pub fn add(&self, secret: Arc<KemSecret>) -> Result<()> {
+        let pair = Pair::new(secret);
+        let mut pairs = self.pairs.lock();
+        if pairs.iter().any(|known| known.secret.public() == pair.secret.public()) {
+            return Ok(());
+        }
+        if pairs.len() >= MAX_SERVER_KEYS {
+            return Err(Errno::NOBUFS);
+        }
+        pairs.push(Arc::new(pair));
+        Ok(())
+    }
+
+    /// Withdraws a key: no HELLO opens with it any more. Connections beyond HELLO go on. Errors: `ENOENT` where there is no such key.
+    pub fn withdraw(&self, public: &KemPublic) -> Result<()> {
+        let mut pairs = self.pairs.lock();
+        let before = pairs.len();
+        pairs.retain(|pair| pair.secret.public() != public);
+        if pairs.len() < before { Ok(()) } else { Err(Errno::NOENT) }
+    }
+
+    /// The pair with this id.
+    pub(super) fn pair(&self, id: &[u8; KEY_ID_BYTES]) -> Option<Arc<Pair>> {
+        self.pairs.lock().iter().find(|pair| pair.id == *id).cloned()
+    }
+}
+
+impl Pair {
+    fn new(secret: Arc<KemSecret>) -> Pair {
+        Pair { id: key_id(secret.public()), secret }
+    }
+}
+
+#[cfg(test)]
+pub mod testing {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::crypto::KemSuite;
+
+    /// A client with a key of its own, and the server that it knows.
+    pub fn pair(kem: KemSuite) -> (Arc<ClientKeys>, Arc<ServerKeys>) {
+        let server = Arc::new(KemSecret::generate(kem).unwrap());
+        let own = Some(Arc::new(KemSecret::generate(kem).unwrap()));
+        let known = Arc::new(server.public().clone());
+        let client = ClientKeys::new(known, own, Settings::default()).unwrap();
+        (Arc::new(client), Arc::new(ServerKeys::new(server, Settings::default())))
+    }
+}

@@ -1,0 +1,33 @@
+//! QZMQ: a post-quantum mechanism, by the document [docs/qzmq.md](../../../../docs/qzmq.md).
+//!
+//! | File | What |
+//! |---|---|
+//! | `client`, `server` | the states of either side |
+//! | `hello`, `welcome`, `initiate`, `ready`, `refusal` | the commands; `fields` takes them apart |
+//! | `suite` | the suites |
+//! | `schedule` | the key schedule of the handshake |
+//! | `derivation` | keys of boxes and records |
+//! | `traffic` | the keys of records, and how they are replaced |
+//! | `record` | records |
+//! | `keys` | the long-term keys of either side |
+
+mod client;
+mod derivation;
+mod fields;
+pub mod hello;
+mod initiate;
+pub mod keys;
+mod ready;
+pub mod record;
+mod refusal;
+mod schedule;
+mod server;
+pub mod suite;
+pub mod traffic;
+mod welcome;
+
+pub(super) use client::Client;
+pub(super) use server::Server;
+
+#[cfg(test)]
+mod tests;
