@@ -6,6 +6,14 @@
 #ifndef ZMQ_FERRO_H_INCLUDED
 #define ZMQ_FERRO_H_INCLUDED
 
+
+/* Stands before every function. */
+#if defined __GNUC__ && !defined _WIN32
+#define ZMQ_FERRO_EXPORT __attribute__((visibility("default")))
+#else
+#define ZMQ_FERRO_EXPORT
+#endif
+
 /*
  The monitor tells what the audit trail would say (`FERROZMQ_AUDIT`), whether or not there is one.
 
@@ -16,6 +24,20 @@
  first three may be empty.
  */
 #define ZMQ_FERRO_EVENT_AUDIT 1073774592
+
+/*
+ A pair of keys for X-Wing, which is X25519 and ML-KEM-768: for `zmq_ferro_keypair`.
+
+ The public key has 1,525 characters, the secret one 45.
+ */
+#define ZMQ_FERRO_XWING 1174437889
+
+/*
+ A pair of keys for ML-KEM-1024 alone: for `zmq_ferro_keypair`.
+
+ The public key has 1,965 characters, the secret one 85.
+ */
+#define ZMQ_FERRO_MLKEM1024 1174437890
 
 /*
  Limits the size of an incoming multipart message, as a multiple of `ZMQ_MAXMSGSIZE`.
@@ -156,9 +178,59 @@ extern "C" {
 int zmq_ferro_stats(void *context,
                     char *buffer,
                     size_t *size);
+ Makes a new key pair of QZMQ, of the kind `ZMQ_FERRO_XWING` or `ZMQ_FERRO_MLKEM1024`.
+
+ The keys are text in Z85 with a NUL behind it. The options `ZMQ_CURVE_SERVERKEY`, `ZMQ_CURVE_PUBLICKEY` and
+ `ZMQ_CURVE_SECRETKEY` take them. Buffers of 2,048 bytes for the public key and 128 for the secret one suffice for each kind.
+
+ Returns 0, or -1 with an errno and neither buffer written to. It is `EINVAL` for another kind or a buffer that is too small, and
+ `EFAULT` for NULL. It is `ENOTSUP` in a library built without QZMQ. Else it is what the system's random generator failed with.
+
+ The caller must ensure that `z85_public_key` has room for `public_size` bytes and `z85_secret_key` for
+ `secret_size` bytes.
+ */
+ZMQ_FERRO_EXPORT
+int zmq_ferro_keypair(int kind,
+                      char *z85_public_key,
+                      size_t public_size,
+                      char *z85_secret_key,
+                      size_t secret_size);
+
+/*
+ Derives the public key of QZMQ from a secret one; both are text in Z85 with a NUL behind it.
+
+ `zmq_curve_public` does not take such keys: the buffers that programs give it have no room for them.
+
+ Returns 0, or -1 with an errno and the buffer not written to. It is `EINVAL` if the text is no secret key of QZMQ or the buffer
+ is too small. It is `EFAULT` for NULL, and `ENOTSUP` in a library built without QZMQ.
+
+ The caller must ensure that `z85_public_key` has room for `public_size` bytes; `z85_secret_key` is a NUL-terminated
+ string.
+ */
+ZMQ_FERRO_EXPORT
+int zmq_ferro_public_key(char *z85_public_key,
+                         size_t public_size,
+                         const char *z85_secret_key);
+
+/*
+ Writes the fingerprint of a public key of QZMQ, 40 characters of Z85 with a NUL behind them.
+
+ It stands where CURVE has its 32-byte public key: in the request to the ZAP handler, as the User-Id of messages, and in the
+ certificate files of allowed clients.
+
+ Returns 0, or -1 with an errno. It is `EINVAL` if the text is no public key of QZMQ, `EFAULT` for NULL, `ENOTSUP` in a library
+ built without QZMQ. The buffer is not written to then.
+
+ The caller must ensure that `z85_fingerprint` has room for 41 bytes; `z85_public_key` is a NUL-terminated string.
+ */
+ZMQ_FERRO_EXPORT
+int zmq_ferro_fingerprint(char *z85_fingerprint,
+                          const char *z85_public_key);
 
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
 
 #endif  /* ZMQ_FERRO_H_INCLUDED */
+
+#undef ZMQ_FERRO_EXPORT

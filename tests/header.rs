@@ -29,6 +29,9 @@ const HEADERS: [Header; 2] = [
     Header { file: "zmq_ferro.h", config: "cbindgen-ferro.toml", holds: is_ours },
 ];
 
+/// Numbers from here on are arguments of functions.
+const FIRST_ARGUMENT: u32 = 0x4600_8000;
+
 /// What lies between them in the manual page is made from the header.
 const OPTIONS_BEGIN: &str = ".\\\" Made from zmq_ferro.h by `make header` from here on.\n";
 const OPTIONS_END: &str = ".\\\" To here.\n";
@@ -172,6 +175,10 @@ fn options_of_the_manual(header: &str) -> String {
         let Some((words, rest)) = comment.split_once(" */\n#define ") else { continue };
         let (name, number) = rest.lines().next().and_then(|line| line.split_once(' ')).expect("a number");
         let number: u32 = number.parse().expect("a number");
+        // The page describes the arguments of functions with those.
+        if number >= FIRST_ARGUMENT {
+            continue;
+        }
         list.push_str(&format!(".It Dv {name} Pq {number:#x}\n"));
         let paragraphs = words.trim().split("\n\n").map(in_mdoc);
         list.push_str(&paragraphs.collect::<Vec<_>>().join(".Pp\n"));

@@ -23,6 +23,7 @@ mod poll;
 #[cfg(zmq_draft)]
 mod poller;
 mod proxy;
+mod qzmq;
 mod socket;
 mod stats;
 mod thread;
@@ -42,6 +43,7 @@ pub use poll::*;
 #[cfg(zmq_draft)]
 pub use poller::*;
 pub use proxy::*;
+pub use qzmq::*;
 pub use socket::*;
 pub use stats::*;
 pub use thread::*;

@@ -39,7 +39,7 @@ pub enum Kind {
     Binary { min: usize, max: usize },
     /// A string of at most `max` bytes; read with a NUL behind it. Empty by default.
     Text { max: usize, empty: Empty },
-    /// A CURVE key: 32 bytes, or 40 characters of Z85 with or without a NUL. All zero by default.
+    /// A CURVE key: 32 bytes, or 40 characters of Z85 with or without a NUL. All zero by default. Or a key of QZMQ in the same forms.
     Key,
     /// Each value is one more entry of a list; NULL empties the list. Empty by default.
     List,

@@ -3,6 +3,8 @@
 //!
 //! Sources: zmq_setsockopt(3), zmq_plain(7), zmq_curve(7).
 
+#[cfg(feature = "qzmq")]
+use super::qzmq;
 use super::socket_values::{Mechanism, SocketOptions};
 use super::text::Text;
 use super::value::{self, FlagRule};
@@ -54,34 +56,64 @@ pub(super) fn curve_server(options: &SocketOptions, out: &mut [u8]) -> Result<us
 }
 
 pub(super) fn set_curve_publickey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
-    options.curve_public_key = *curve_key(value.unwrap_or_default())?;
+    let value = value.unwrap_or_default();
+    let curve = curve_part(value)?;
+    #[cfg(feature = "qzmq")]
+    {
+        options.qzmq.public = qzmq::public(value)?;
+    }
+    options.curve_public_key = *curve;
     options.mechanism = Mechanism::Curve;
     Ok(())
 }
 
 pub(super) fn curve_publickey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    #[cfg(feature = "qzmq")]
+    if let Some(public) = &options.qzmq.public {
+        return put_key(out, &public.tagged());
+    }
     put_key(out, &options.curve_public_key)
 }
 
 pub(super) fn set_curve_secretkey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
-    options.curve_secret_key = curve_key(value.unwrap_or_default())?;
+    let value = value.unwrap_or_default();
+    let curve = curve_part(value)?;
+    #[cfg(feature = "qzmq")]
+    {
+        options.qzmq.secret = qzmq::secret(value)?;
+    }
+    options.curve_secret_key = curve;
     options.mechanism = Mechanism::Curve;
     Ok(())
 }
 
 pub(super) fn curve_secretkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
-    put_key(out, &options.curve_secret_key)
+    #[cfg(feature = "qzmq")]
+    if let Some(secret) = &options.qzmq.secret {
+        return put_key(out, &secret.tagged());
+    }
+    put_key(out, &*options.curve_secret_key)
 }
 
 /// Only a client has a server's key, so setting it ends the server role.
 pub(super) fn set_curve_serverkey(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
-    options.curve_server_key = *curve_key(value.unwrap_or_default())?;
+    let value = value.unwrap_or_default();
+    let curve = curve_part(value)?;
+    #[cfg(feature = "qzmq")]
+    {
+        options.qzmq.server = qzmq::public(value)?;
+    }
+    options.curve_server_key = *curve;
     options.mechanism = Mechanism::Curve;
     options.as_server = false;
     Ok(())
 }
 
 pub(super) fn curve_serverkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    #[cfg(feature = "qzmq")]
+    if let Some(server) = &options.qzmq.server {
+        return put_key(out, &server.tagged());
+    }
     put_key(out, &options.curve_server_key)
 }
 
@@ -173,11 +205,22 @@ pub fn curve_key(value: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
     bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| Errno::INVAL)
 }
 
-/// Writes a key: as bytes into a buffer of 32, as Z85 with a NUL into one of 41. Errors: `EINVAL`.
-fn put_key(out: &mut [u8], key: &[u8; KEY_BYTES]) -> Result<usize> {
+/// What a value leaves in CURVE's own place: zeros for a key of QZMQ. Errors: `EINVAL` for what is neither.
+fn curve_part(value: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
+    #[cfg(feature = "qzmq")]
+    if qzmq::is_key(value) {
+        return Ok(Zeroizing::new([0; KEY_BYTES]));
+    }
+    curve_key(value)
+}
+
+/// Writes a key: as bytes into a buffer of just their number, as Z85 with a NUL into one of just that. Errors: `EINVAL`.
+fn put_key(out: &mut [u8], key: &[u8]) -> Result<usize> {
     match out.len() {
-        KEY_BYTES => value::put_bytes(out, key),
-        size if size == KEY_Z85 + 1 => value::put_c_str(out, z85::encode(key)?.as_bytes()),
+        size if size == key.len() => value::put_bytes(out, key),
+        size if size == z85::encoded_len(key.len())?.saturating_add(1) => {
+            value::put_c_str(out, z85::encode(key)?.as_bytes())
+        }
         _ => Err(Errno::INVAL),
     }
 }

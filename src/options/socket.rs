@@ -2,7 +2,11 @@
 
 use std::ffi::c_int;
 
+#[cfg(feature = "qzmq")]
+use super::qzmq::QzmqKeys;
 use super::row::{Owner, Row};
+#[cfg(feature = "qzmq")]
+use super::socket_values::Mechanism;
 use super::socket_values::{BATCH_SIZE_DFLT, SocketOptions, SocketType};
 use super::table;
 use crate::errno::{Errno, Result};
@@ -57,6 +61,19 @@ impl SocketOptions {
     /// wrong size of `out`. Source: zmq_getsockopt(3).
     pub fn get(&self, option: c_int, out: &mut [u8]) -> Result<usize> {
         table::row(option).ok_or(Errno::INVAL)?.read(self, out)
+    }
+
+    /// The keys for an endpoint that is bound or connected now; `None` where the socket's mechanism is another one.
+    ///
+    /// Errors: `EINVAL` in four cases: some keys are CURVE's and some QZMQ's; the role lacks its key; a public key is not that of
+    /// the secret one; the client's keys are of another KEM than the server's.
+    #[cfg(feature = "qzmq")]
+    pub fn qzmq_keys(&self) -> Result<Option<QzmqKeys>> {
+        if self.mechanism != Mechanism::Curve {
+            return Ok(None);
+        }
+        let curve = [&self.curve_public_key, &*self.curve_secret_key, &self.curve_server_key];
+        self.qzmq.keys(self.as_server, curve)
     }
 
     /// Whether only the latest outgoing message is kept (`ZMQ_CONFLATE`). Other types ignore the option.

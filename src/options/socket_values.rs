@@ -156,6 +156,9 @@ pub struct SocketOptions {
     pub curve_public_key: [u8; 32],
     pub curve_secret_key: Zeroizing<[u8; 32]>,
     pub curve_server_key: [u8; 32],
+    /// Keys that the same three options were given, but of QZMQ.
+    #[cfg(feature = "qzmq")]
+    pub qzmq: super::qzmq::QzmqValues,
     pub gss_principal: Text,
     pub gss_service_principal: Text,
     pub gss_plaintext: bool,

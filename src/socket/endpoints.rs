@@ -55,8 +55,8 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
             return Err(refusal);
         }
     };
+    let session_context = session_context(socket, protection)?;
     socket.last_endpoint = listener.last_endpoint().to_string();
-    let session_context = session_context(socket, protection);
     tell_keys(socket, &session_context, &socket.last_endpoint.clone());
     let listening = session::listen(&io_thread, session_context, listener);
     // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
@@ -139,7 +139,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
         ours.routing_id.clone_from(&routing_id);
         (Some(ours), Some(theirs))
     };
-    let session_context = session_context(socket, protection);
+    let session_context = session_context(socket, protection)?;
     tell_keys(socket, &session_context, &last_endpoint);
     let pipe = ours.map(|pipe| socket.attach(pipe, Origin::Connected));
     let session = session::connect(&io_thread, session_context, plan, theirs, routing_id);
@@ -170,7 +170,7 @@ fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role
         Role::Binds => ours.local.clone_from(&endpoint),
         Role::Connects => ours.remote.clone_from(&endpoint),
     }
-    let session = session::exchange(&io_thread, session_context(socket, None), datagrams, theirs)?;
+    let session = session::exchange(&io_thread, session_context(socket, None)?, datagrams, theirs)?;
     let pipe = socket.attach(ours, Origin::Datagrams);
     socket.last_endpoint.clone_from(&endpoint);
     socket.endpoints.add_connected(&endpoint, session, Some(pipe));
@@ -231,13 +231,14 @@ fn tell_keys(socket: &mut Socket, session_context: &SessionContext, endpoint: &s
     }
 }
 
-fn session_context(socket: &mut Socket, protection: Option<Arc<Protection>>) -> SessionContext {
-    SessionContext {
+/// Errors: as of [`Keys::security`](super::keys::Keys::security).
+fn session_context(socket: &mut Socket, protection: Option<Arc<Protection>>) -> Result<SessionContext> {
+    Ok(SessionContext {
         owner: Arc::clone(&socket.owner),
-        security: socket.keys.security(&socket.options),
+        security: socket.keys.security(&socket.options)?,
         options: Arc::clone(socket.shared_options.get_or_insert_with(|| Arc::new(socket.options.clone()))),
         protection,
         authenticators: Arc::clone(&socket.names) as Arc<dyn session::Authenticators>,
         guard: socket.context().guard(),
-    }
+    })
 }

@@ -38,8 +38,14 @@ impl Keys {
     }
 
     /// For the handshakes of an endpoint that is bound or connected now.
-    pub fn security(&mut self, options: &SocketOptions) -> Security {
-        Security::new(options, || self.server(options))
+    ///
+    /// Errors: `EINVAL` for keys that do not fit together; `EPROTONOSUPPORT` for keys of QZMQ, which no endpoint speaks so far.
+    pub fn security(&mut self, options: &SocketOptions) -> Result<Security> {
+        #[cfg(feature = "qzmq")]
+        if options.qzmq_keys()?.is_some() {
+            return Err(crate::errno::Errno::PROTONOSUPPORT);
+        }
+        Ok(Security::new(options, || self.server(options)))
     }
 
     /// The own key, where it counts since this was last called.
@@ -64,7 +70,7 @@ mod tests {
     use super::*;
     use crate::errno::Errno;
     use crate::options::SocketType;
-    use crate::options::number::ZMQ_CURVE_SECRETKEY;
+    use crate::options::number::{ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVERKEY};
 
     fn server() -> SocketOptions {
         let mut options = SocketOptions::new(SocketType::Dealer);
@@ -102,5 +108,16 @@ mod tests {
         keys.withdraw(&public([1; 32]), &options).unwrap();
         let more: Vec<_> = (10..20).map(|number| keys.add(&[number; 32])).collect();
         assert_eq!((more[6].is_ok(), more[7].err()), (true, Some(Errno::NOBUFS)));
+    }
+
+    #[cfg(feature = "qzmq")]
+    #[test]
+    fn keys_of_two_kinds_are_refused() {
+        let (mut keys, mut options) = (Keys::default(), server());
+        let qzmq = crate::crypto::KemSecret::generate(crate::crypto::KemSuite::XWing).unwrap();
+        options.set(ZMQ_CURVE_SERVERKEY, &qzmq.public().tagged()).unwrap();
+        assert_eq!(keys.security(&options).err(), Some(Errno::INVAL));
+        options.set(ZMQ_CURVE_SERVERKEY, &[7; 32]).unwrap();
+        assert!(keys.security(&options).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mlkem` | ML-KEM by libcrux |
 //! | `xwing` | X-Wing over it |
+//! | `tagged` | keys as programs and files have them, and fingerprints |
 //!
 //! Encapsulating to a public key gives a ciphertext and a secret of 32 bytes; decapsulating the ciphertext gives the secret again.
 //! Decapsulation tells nothing about a ciphertext of the right length: a wrong one gives another secret (implicit rejection).
@@ -11,6 +12,7 @@
 //! Nothing here allocates what a peer's bytes ask for. Secrets are wiped when dropped, but for what libcrux leaves on the stack.
 
 mod mlkem;
+mod tagged;
 #[cfg(test)]
 mod tests;
 mod xwing;
@@ -18,9 +20,13 @@ mod xwing;
 use super::random;
 use crate::errno::{Errno, Result};
 use mlkem::mlkem1024;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
+use tagged::What;
 use zeroize::Zeroizing;
+
+pub use tagged::{FINGERPRINT_BYTES, KEY_TAG_BYTES};
 
 /// Bytes of a shared secret, in both suites.
 pub const SHARED_SECRET_BYTES: usize = 32;
@@ -80,6 +86,16 @@ impl KemSuite {
         }
     }
 
+    /// Bytes of a public key with its tag.
+    pub const fn tagged_public_bytes(self) -> usize {
+        KEY_TAG_BYTES + self.public_bytes()
+    }
+
+    /// Bytes of a secret key with its tag.
+    pub const fn tagged_secret_bytes(self) -> usize {
+        KEY_TAG_BYTES + self.seed_bytes()
+    }
+
     /// Bytes of a ciphertext.
     pub const fn ciphertext_bytes(self) -> usize {
         match self {
@@ -123,6 +139,18 @@ impl KemSecret {
         let seed = bytes.get_mut(..suite.seed_bytes()).unwrap_or_default();
         random::fill(seed)?;
         KemSecret::from_seed(suite, seed)
+    }
+
+    /// Reads a key with its tag. Errors: `EINVAL` for what is none.
+    pub fn from_tagged(bytes: &[u8]) -> Result<KemSecret> {
+        let (suite, seed) = What::Secret.untag(bytes)?;
+        KemSecret::from_seed(suite, seed)
+    }
+
+    /// The key with its tag; wiped when dropped.
+    pub fn tagged(&self) -> Zeroizing<Vec<u8>> {
+        // Not grown afterwards, which would leave a copy behind.
+        Zeroizing::new([&What::Secret.tag(self.suite())[..], self.seed()].concat())
     }
 
     pub fn suite(&self) -> KemSuite {
@@ -182,6 +210,26 @@ impl KemPublic {
             }
         };
         if is_public { Ok(KemPublic(public)) } else { Err(Errno::INVAL) }
+    }
+
+    /// Reads a key with its tag. Errors: `EINVAL` for what is none, as of [`KemPublic::parse`].
+    pub fn from_tagged(bytes: &[u8]) -> Result<KemPublic> {
+        let (suite, raw) = What::Public.untag(bytes)?;
+        KemPublic::parse(suite, raw)
+    }
+
+    /// The key with its tag.
+    pub fn tagged(&self) -> Vec<u8> {
+        [&What::Public.tag(self.suite())[..], self.bytes()].concat()
+    }
+
+    /// SHA-256 of the key with its tag: what stands for the key where 32 bytes have room.
+    pub fn fingerprint(&self) -> [u8; FINGERPRINT_BYTES] {
+        Sha256::new()
+            .chain_update(What::Public.tag(self.suite()))
+            .chain_update(self.bytes())
+            .finalize()
+            .into()
     }
 
     pub fn suite(&self) -> KemSuite {

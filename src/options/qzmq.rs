@@ -1,0 +1,281 @@
+//! QZMQ's keys in CURVE's options.
+//!
+//! A program chooses QZMQ by giving keys of QZMQ to `ZMQ_CURVE_PUBLICKEY`, `ZMQ_CURVE_SECRETKEY` and `ZMQ_CURVE_SERVERKEY`. The length of
+//! a value says which kind it is, and its tag says so again. Each of the three holds one key at a time, of either kind.
+
+use crate::crypto::{KemPublic, KemSecret, KemSuite};
+use crate::errno::{Errno, Result};
+use crate::z85;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The keys of QZMQ that a socket has been given. Where one is set, CURVE's own place for it is zero.
+#[derive(Clone, Default)]
+pub struct QzmqValues {
+    pub(super) public: Option<Arc<KemPublic>>,
+    pub(super) secret: Option<Arc<KemSecret>>,
+    pub(super) server: Option<Arc<KemPublic>>,
+}
+
+/// The keys of an endpoint that speaks QZMQ. They fit together.
+#[derive(Clone, Debug)]
+pub enum QzmqKeys {
+    Server(Arc<KemSecret>),
+    /// A client without a key of its own is anonymous.
+    Client {
+        server: Arc<KemPublic>,
+        own: Option<Arc<KemSecret>>,
+    },
+}
+
+impl QzmqValues {
+    /// The keys for a server, or for a client; `None` where none is set. `curve` are the three places of CURVE's keys.
+    ///
+    /// Errors: `EINVAL` as of [`SocketOptions::qzmq_keys`](super::SocketOptions::qzmq_keys).
+    pub fn keys(&self, as_server: bool, curve: [&[u8; 32]; 3]) -> Result<Option<QzmqKeys>> {
+        let QzmqValues { public, secret, server } = self;
+        if public.is_none() && secret.is_none() && server.is_none() {
+            return Ok(None);
+        }
+        if curve.iter().any(|key| **key != [0; 32]) {
+            return Err(Errno::INVAL);
+        }
+        if public.as_deref().is_some_and(|public| secret.as_deref().map(KemSecret::public) != Some(public)) {
+            return Err(Errno::INVAL);
+        }
+        if as_server {
+            return secret.clone().map(|secret| Some(QzmqKeys::Server(secret))).ok_or(Errno::INVAL);
+        }
+        let server = server.clone().ok_or(Errno::INVAL)?;
+        if secret.as_ref().is_some_and(|own| own.suite() != server.suite()) {
+            return Err(Errno::INVAL);
+        }
+        Ok(Some(QzmqKeys::Client { server, own: secret.clone() }))
+    }
+}
+
+/// Whether a value has the length of a key of QZMQ, and so is one or a mistake.
+pub fn is_key(value: &[u8]) -> bool {
+    KemSuite::ALL
+        .iter()
+        .flat_map(|suite| [suite.tagged_public_bytes(), suite.tagged_secret_bytes()])
+        .any(|bytes| [Ok(bytes), z85::encoded_len(bytes)].contains(&Ok(without_nul(value, bytes).len())))
+}
+
+/// A public key; `None` for a value of another length than those of QZMQ's keys. Errors: `EINVAL`.
+pub fn public(value: &[u8]) -> Result<Option<Arc<KemPublic>>> {
+    tagged(value, KemSuite::tagged_public_bytes, KemPublic::from_tagged)
+}
+
+/// A secret key; `None` for a value of another length than those of QZMQ's keys. Errors: `EINVAL`.
+pub fn secret(value: &[u8]) -> Result<Option<Arc<KemSecret>>> {
+    tagged(value, KemSuite::tagged_secret_bytes, KemSecret::from_tagged)
+}
+
+fn tagged<K>(
+    value: &[u8],
+    bytes_of: impl Fn(KemSuite) -> usize,
+    parse: impl FnOnce(&[u8]) -> Result<K>,
+) -> Result<Option<Arc<K>>> {
+    for bytes in KemSuite::ALL.map(bytes_of) {
+        if value.len() == bytes {
+            return parse(value).map(Arc::new).map(Some);
+        }
+        let text = without_nul(value, bytes);
+        if Ok(text.len()) == z85::encoded_len(bytes) {
+            let key: Zeroizing<Vec<u8>> = z85::decode(text)?;
+            return parse(&key).map(Arc::new).map(Some);
+        }
+    }
+    // A public key in the secret one's place, or the other way round.
+    if is_key(value) { Err(Errno::INVAL) } else { Ok(None) }
+}
+
+/// The text without the NUL behind it, if it has the length of the Z85 of `bytes` bytes then.
+fn without_nul(value: &[u8], bytes: usize) -> &[u8] {
+    match value {
+        [text @ .., 0] if Ok(text.len()) == z85::encoded_len(bytes) => text,
+        _ => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::options::number::{
+        ZMQ_CURVE, ZMQ_CURVE_PUBLICKEY, ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY,
+        ZMQ_MECHANISM, ZMQ_PLAIN_SERVER,
+    };
+    use crate::options::{SocketOptions, SocketType};
+
+    fn options() -> SocketOptions {
+        SocketOptions::new(SocketType::Dealer)
+    }
+
+    fn pair(suite: KemSuite) -> (Vec<u8>, Vec<u8>) {
+        let secret = KemSecret::generate(suite).unwrap();
+        (secret.public().tagged(), secret.tagged().to_vec())
+    }
+
+    fn text(key: &[u8]) -> Vec<u8> {
+        z85::encode(key).unwrap().as_bytes().to_vec()
+    }
+
+    fn with(values: &[(i32, &[u8])]) -> SocketOptions {
+        let mut options = options();
+        values.iter().for_each(|(option, value)| options.set(*option, value).unwrap());
+        options
+    }
+
+    const YES: &[u8] = &1_i32.to_ne_bytes();
+
+    #[test]
+    fn keys_come_in_three_forms_and_leave_in_two() {
+        for suite in KemSuite::ALL {
+            let (public, secret) = pair(suite);
+            for (option, key) in [
+                (ZMQ_CURVE_PUBLICKEY, &public),
+                (ZMQ_CURVE_SERVERKEY, &public),
+                (ZMQ_CURVE_SECRETKEY, &secret),
+            ] {
+                let text = text(key);
+                let with_nul = [&text[..], &[0]].concat();
+                for form in [key, &text, &with_nul] {
+                    let mut options = options();
+                    options.set(option, form).unwrap();
+                    let mut raw = vec![0; key.len()];
+                    assert_eq!(options.get(option, &mut raw), Ok(key.len()));
+                    assert_eq!(&raw, key);
+                    let mut room = vec![0; with_nul.len()];
+                    assert_eq!(options.get(option, &mut room), Ok(with_nul.len()));
+                    assert_eq!(room, with_nul);
+                    for size in [0, 32, 41, key.len() - 1, key.len() + 1, text.len(), text.len() + 2] {
+                        assert_eq!(options.get(option, &mut vec![0; size]), Err(Errno::INVAL), "{size}");
+                    }
+                    let mut mechanism = [0; 4];
+                    options.get(ZMQ_MECHANISM, &mut mechanism).unwrap();
+                    assert_eq!(i32::from_ne_bytes(mechanism), ZMQ_CURVE);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_and_leaves_the_old_one() {
+        for suite in KemSuite::ALL {
+            let (public, secret) = pair(suite);
+            let altered = |key: &[u8], at: usize, byte: u8| {
+                let mut key = key.to_vec();
+                key[at] = byte;
+                key
+            };
+            for option in [ZMQ_CURVE_PUBLICKEY, ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVERKEY] {
+                let is_secret = option == ZMQ_CURVE_SECRETKEY;
+                let (right, wrong) = if is_secret { (&secret, &public) } else { (&public, &secret) };
+                let mut options = with(&[(option, right)]);
+                for refused in [
+                    wrong.clone(),
+                    text(wrong),
+                    altered(right, 0, b'q'),
+                    altered(right, 1, if is_secret { b'P' } else { b'S' }),
+                    altered(right, 2, 3 - suite.number()),
+                    altered(right, 3, 2),
+                    altered(&text(right), 7, b' '),
+                    [&right[..], &[0]].concat(),
+                    [&text(right)[..], b"\0\0"].concat(),
+                    [&text(right)[..], b"x"].concat(),
+                    right[..right.len() - 1].to_vec(),
+                ] {
+                    assert_eq!(options.set(option, &refused), Err(Errno::INVAL), "{} bytes", refused.len());
+                }
+                let mut raw = vec![0; right.len()];
+                options.get(option, &mut raw).unwrap();
+                assert_eq!(&raw, right, "the old one is left");
+            }
+        }
+    }
+
+    /// A public key with a coefficient that is too large.
+    #[test]
+    fn public_keys_are_checked() {
+        let (mut public, _) = pair(KemSuite::XWing);
+        public[4..7].fill(0xff);
+        assert_eq!(options().set(ZMQ_CURVE_SERVERKEY, &public), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn each_role_has_its_keys() {
+        for suite in KemSuite::ALL {
+            let ((server, server_secret), (public, secret)) = (pair(suite), pair(suite));
+            let roles = [
+                with(&[(ZMQ_CURVE_SERVER, YES), (ZMQ_CURVE_SECRETKEY, &server_secret)]),
+                with(&[
+                    (ZMQ_CURVE_SERVER, YES),
+                    (ZMQ_CURVE_SECRETKEY, &server_secret),
+                    (ZMQ_CURVE_PUBLICKEY, &server),
+                ]),
+            ];
+            for options in roles {
+                let Ok(Some(QzmqKeys::Server(own))) = options.qzmq_keys() else { unreachable!() };
+                assert_eq!(own.public().tagged(), server);
+            }
+            let anonymous = with(&[(ZMQ_CURVE_SERVERKEY, &server)]);
+            let Ok(Some(QzmqKeys::Client { own: None, .. })) = anonymous.qzmq_keys() else { unreachable!() };
+            let client = with(&[
+                (ZMQ_CURVE_SERVERKEY, &text(&server)),
+                (ZMQ_CURVE_PUBLICKEY, &public),
+                (ZMQ_CURVE_SECRETKEY, &text(&secret)),
+            ]);
+            let Ok(Some(QzmqKeys::Client { server: key, own: Some(own) })) = client.qzmq_keys() else {
+                unreachable!()
+            };
+            assert_eq!((key.tagged(), own.public().tagged()), (server, public));
+        }
+    }
+
+    #[test]
+    fn keys_that_do_not_fit_together_are_refused() {
+        let (public, secret) = pair(KemSuite::XWing);
+        let (other, other_secret) = pair(KemSuite::XWing);
+        let (large, large_secret) = pair(KemSuite::MlKem1024);
+        let curve = [7; 32];
+        let wrong: [&[(i32, &[u8])]; 10] = [
+            // Mixed kinds, in either order.
+            &[(ZMQ_CURVE_SERVERKEY, &other), (ZMQ_CURVE_SECRETKEY, &curve)],
+            &[(ZMQ_CURVE_SERVERKEY, &curve), (ZMQ_CURVE_SECRETKEY, &secret)],
+            &[(ZMQ_CURVE_SERVERKEY, &other), (ZMQ_CURVE_SECRETKEY, &secret), (ZMQ_CURVE_PUBLICKEY, &curve)],
+            &[(ZMQ_CURVE_SERVER, YES), (ZMQ_CURVE_SECRETKEY, &secret), (ZMQ_CURVE_PUBLICKEY, &curve)],
+            // A role without its key.
+            &[(ZMQ_CURVE_SECRETKEY, &secret)],
+            &[(ZMQ_CURVE_SERVERKEY, &other), (ZMQ_CURVE_SERVER, YES)],
+            // A public key without its secret one, and with another one.
+            &[(ZMQ_CURVE_SERVERKEY, &other), (ZMQ_CURVE_PUBLICKEY, &public)],
+            &[
+                (ZMQ_CURVE_SERVERKEY, &other),
+                (ZMQ_CURVE_PUBLICKEY, &public),
+                (ZMQ_CURVE_SECRETKEY, &other_secret),
+            ],
+            // Two KEMs.
+            &[(ZMQ_CURVE_SERVERKEY, &large), (ZMQ_CURVE_SECRETKEY, &secret)],
+            &[(ZMQ_CURVE_SERVERKEY, &other), (ZMQ_CURVE_SECRETKEY, &large_secret)],
+        ];
+        for (number, values) in wrong.iter().enumerate() {
+            assert_eq!(with(values).qzmq_keys().err(), Some(Errno::INVAL), "{number}");
+        }
+    }
+
+    #[test]
+    fn the_last_key_of_a_place_counts() {
+        let (public, secret) = pair(KemSuite::XWing);
+        let mut options = with(&[(ZMQ_CURVE_SERVERKEY, &public), (ZMQ_CURVE_SECRETKEY, &secret)]);
+        options.set(ZMQ_CURVE_SERVERKEY, &[7; 32]).unwrap();
+        options.set(ZMQ_CURVE_SECRETKEY, &[8; 32]).unwrap();
+        assert!(options.qzmq_keys().unwrap().is_none(), "CURVE again");
+        options.set(ZMQ_CURVE_SERVERKEY, &public).unwrap();
+        options.set(ZMQ_CURVE_SECRETKEY, &secret).unwrap();
+        assert!(options.qzmq_keys().unwrap().is_some());
+        options.set(ZMQ_PLAIN_SERVER, YES).unwrap();
+        assert!(options.qzmq_keys().unwrap().is_none(), "the mechanism is another one");
+    }
+}
