@@ -163,21 +163,6 @@ extern "C" {
 #endif // __cplusplus
 
 /*
- Writes what the sockets of a context have counted to `buffer`, as one JSON text that ends in a NUL: messages and bytes each way,
- messages dropped by reason, what is queued, handshakes, and the same for each connection. With NULL for `context` they are all
- sockets of the process. Any thread may call it, at any time.
-
- `size` points at the bytes that there is room for at `buffer`, and gets the bytes that the text takes, with the NUL. A text
- that does not fit is not written. Ask with a size of 0, and allow for some more: the next text may be longer.
-
- Returns 0, or -1 with errno: `ENOBUFS` if the text does not fit, and `*size` says what it takes; `EFAULT` if `context` is none, if
- `size` is NULL, or if `buffer` is NULL and `*size` is not 0; `ETERM` for a context from before a fork.
-
- The caller must ensure that `size` is NULL or points at a number, and `buffer` is writable for `*size` bytes.
- */
-int zmq_ferro_stats(void *context,
-                    char *buffer,
-                    size_t *size);
  Makes a new key pair of QZMQ, of the kind `ZMQ_FERRO_XWING` or `ZMQ_FERRO_MLKEM1024`.
 
  The keys are text in Z85 with a NUL behind it. The options `ZMQ_CURVE_SERVERKEY`, `ZMQ_CURVE_PUBLICKEY` and
@@ -226,6 +211,24 @@ int zmq_ferro_public_key(char *z85_public_key,
 ZMQ_FERRO_EXPORT
 int zmq_ferro_fingerprint(char *z85_fingerprint,
                           const char *z85_public_key);
+
+/*
+ Writes what the sockets of a context have counted to `buffer`, as one JSON text that ends in a NUL: messages and bytes each way,
+ messages dropped by reason, what is queued, handshakes, and the same for each connection. With NULL for `context` they are all
+ sockets of the process. Any thread may call it, at any time.
+
+ `size` points at the bytes that there is room for at `buffer`, and gets the bytes that the text takes, with the NUL. A text
+ that does not fit is not written. Ask with a size of 0, and allow for some more: the next text may be longer.
+
+ Returns 0, or -1 with errno: `ENOBUFS` if the text does not fit, and `*size` says what it takes; `EFAULT` if `context` is none, if
+ `size` is NULL, or if `buffer` is NULL and `*size` is not 0; `ETERM` for a context from before a fork.
+
+ The caller must ensure that `size` is NULL or points at a number, and `buffer` is writable for `*size` bytes.
+ */
+ZMQ_FERRO_EXPORT
+int zmq_ferro_stats(void *context,
+                    char *buffer,
+                    size_t *size);
 
 #ifdef __cplusplus
 }  // extern "C"
