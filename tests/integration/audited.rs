@@ -6,6 +6,7 @@ use crate::support::process::{role, spawn, test_name};
 use crate::support::zmtp::until_closed;
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The files of a process with an audit trail and a log.
@@ -189,5 +190,93 @@ fn keys_that_come_and_go_with_files_are_in_the_trail() {
     server.set_bytes(ZMQ_CURVE_SECRETKEY, &curve_keypair().1);
     server.bind_anywhere();
     server.bind_anywhere();
+    context.end(&[server]);
+}
+
+/// Programs with more rights than their caller do not look at the variables: the caller would say what is done with those rights.
+/// This needs the superuser, as the owner of such a program, and a folder on which programs may have more rights.
+#[test]
+fn setuid_programs_ignore_the_variables() {
+    const NOBODY: &str = "65534";
+    if role().is_some() {
+        // SAFETY: no pointers.
+        let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+        let context = Context::new();
+        let socket = context.patient(ZMQ_PULL);
+        let bound = socket.try_bind("tcp://127.0.0.1:*").map(drop);
+        println!("\nsecure {is_secure}, bound {bound:?}");
+        return context.end(&[socket]);
+    }
+    // SAFETY: no pointers.
+    if unsafe { libc::geteuid() } != 0 {
+        return eprintln!("not the superuser: this test does nothing");
+    }
+    let folder = std::env::temp_dir().join(format!("ferrozmq-setuid-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (program, trail) = (folder.join("program"), folder.join("trail"));
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let outcome = |mode| {
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+        let shell = format!(
+            "FERROZMQ_SECURITY=/nowhere/security.toml FERROZMQ_AUDIT={} exec setpriv --reuid {NOBODY} --regid {NOBODY} \
+             --clear-groups {} \"$@\"",
+            trail.display(),
+            program.display()
+        );
+        let test = test_name!(setuid_programs_ignore_the_variables);
+        let output = spawn(test, "bind", &["sh", "-c", &shell]).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.lines().find_map(|line| line.strip_prefix("secure ")).unwrap_or(&said).to_owned()
+    };
+    assert_eq!(outcome(0o755), format!("false, bound Err({})", libc::EINVAL));
+    assert!(!records(&trail, "bind_refused").is_empty());
+    fs::remove_file(&trail).unwrap();
+    let secure = outcome(0o4755);
+    if secure.starts_with("false") {
+        return eprintln!("{}: no program has more rights there: this test does nothing", folder.display());
+    }
+    assert_eq!(secure, "true, bound Ok(())");
+    assert!(!trail.exists());
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Puts a pipe in the place of stderr, which is full and which no thread reads.
+fn fill_stderr() {
+    let mut ends = [0; 2];
+    // SAFETY: a place for two descriptors; they are this test's own, and stay open until the process ends.
+    unsafe {
+        assert_eq!(libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK), 0);
+        while libc::write(ends[1], [b'x'; 4096].as_ptr().cast(), 4096) > 0 {}
+        // A program's stderr waits for room.
+        assert_eq!(libc::fcntl(ends[1], libc::F_SETFL, 0), 0);
+        assert_eq!(libc::dup2(ends[1], 2), 2);
+    }
+}
+
+#[test]
+fn a_stderr_that_is_full_holds_up_no_io_thread() {
+    let name = test_name!(a_stderr_that_is_full_holds_up_no_io_thread);
+    if role().is_none() {
+        let output = spawn(name, "full", &["env", "FERROZMQ_LOG=debug"]).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        // Signal 14 is the alarm: a thread hangs.
+        return assert!(output.status.success(), "{}: {said}", output.status);
+    }
+    let setup = Setup::new("[default]\nmechanism = \"null\"\nlimits = { connections = 1 }\n");
+    let (context, clients) = (setup.context(), Context::new());
+    let (server, client) = (context.patient(ZMQ_PULL), clients.patient(ZMQ_PUSH));
+    // SAFETY: ends the process if it hangs, as would a panic's message, which goes to stderr as well.
+    unsafe { libc::alarm(60) };
+    fill_stderr();
+    let endpoint = server.bind_anywhere();
+    client.connect(&endpoint);
+    for number in 0..20u8 {
+        client.try_send(&[number], 0).unwrap();
+        assert_eq!(server.try_frame(0).unwrap().0, [number]);
+        // The one I/O thread has a line to write about each.
+        until_closed(&mut stranger(&endpoint));
+    }
+    clients.end(&[client]);
     context.end(&[server]);
 }

@@ -3,6 +3,7 @@
 mod findings;
 mod process;
 mod python;
+mod shim;
 
 use crate::cli::Doctor;
 use crate::elf::{Elf, Zmq};
@@ -72,9 +73,25 @@ fn program(name: &OsStr) -> Result<Findings, Failure> {
         true => Surroundings::default(),
         false => Surroundings::here(),
     };
+    // A shim is a script of a shell, also where a script names it as its interpreter.
+    if let Some(shim) = [&program.image, &program.path].into_iter().find(|path| shim::is_shim(path)) {
+        match shim::behind(shim, &shim::Surroundings::here()) {
+            Some(interpreter) => {
+                findings.note(format!("{} is a shim of pyenv for {}", shim.display(), interpreter.display()));
+                python::look(&interpreter, &surroundings, &mut findings);
+            }
+            None => {
+                findings.note(format!("{} is a shim of pyenv, which has no such version", shim.display()))
+            }
+        }
+        return Ok(findings);
+    }
     if python::is_interpreter(&program.image) {
         python::look(&program.image, &surroundings, &mut findings);
         return Ok(findings);
+    }
+    if python::is_interpreter(&program.path) {
+        findings.note("it starts another program, which is the one to name here");
     }
     let elf = Elf::read(&program.image).map_err(|error| Failure::of(&program.image, &error))?;
     let elf = elf.ok_or_else(|| Failure::new(format!("{}: not a program", program.image.display())))?;
