@@ -5,12 +5,14 @@
 //! belong to it. So the bounds are wide, and a machine that is busy with other things gets more than one chance.
 
 use crate::support::bench::*;
+use crate::support::tls;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use zmq::options::SocketType;
+use zmq::options::draft_number::{ZMQ_WSS_CERT_PEM, ZMQ_WSS_KEY_PEM};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flood {
@@ -107,26 +109,54 @@ fn is_worth_it(socket_type: SocketType, flood: Flood) -> bool {
     }
 }
 
+/// The transports that are tried. What TLS adds is below the sockets: one that receives, one that sends, and one that does both will do.
+fn schemes(socket_type: SocketType) -> &'static [&'static str] {
+    match socket_type {
+        SocketType::Pull | SocketType::Pub | SocketType::Dealer => &["tcp", "tls"],
+        _ => &["tcp"],
+    }
+}
+
 /// Pours until `end`.
-fn pour_on(from: Ipv4Addr, address: SocketAddr, hello: &[u8], flood: Flood, end: Instant) {
-    let bytes = bytes(flood);
+fn pour_on(from: Ipv4Addr, address: SocketAddr, (scheme, hello): (&str, &[u8]), flood: Flood, end: Instant) {
     while Instant::now() < end {
         // A connection that the system drops, as too many wait to be accepted, is tried again at once.
         let Ok(mut stream) = connect_from(from, address, PEER_PATIENCE) else { continue };
-        stream.set_write_timeout(Some(PEER_PATIENCE)).unwrap();
-        stream.set_read_timeout(Some(PEER_PATIENCE)).unwrap();
-        let (mut at, mut open) = (0, stream.write_all(hello).is_ok());
-        if flood == Flood::Leave {
-            let _ = stream.write_all(&bytes[..bytes.len().min(2048)]);
-            // It leaves once it is known: a row of those that are not accepted yet would stand before any other connection.
-            let _ = stream.read(&mut [0; 64]);
-            continue;
-        }
-        while open && Instant::now() < end {
-            match stream.write(&bytes[at..]) {
-                Ok(written) => at = (at + written) % bytes.len(),
-                Err(error) => open = error.kind() == std::io::ErrorKind::WouldBlock,
+        let patience = stream.try_clone().unwrap();
+        let set_patience = |time| {
+            patience.set_write_timeout(Some(time)).unwrap();
+            patience.set_read_timeout(Some(time)).unwrap();
+        };
+        if scheme == "tls" {
+            let mut stream = tls::client(stream, rustls::ALL_VERSIONS, false);
+            // It shakes hands with the first byte, for which it has more time.
+            if stream.write_all(hello).and_then(|()| stream.flush()).is_ok() {
+                set_patience(PEER_PATIENCE);
+                pour_into(&mut stream, flood, end);
             }
+        } else {
+            set_patience(PEER_PATIENCE);
+            if stream.write_all(hello).is_ok() {
+                pour_into(&mut stream, flood, end);
+            }
+        }
+    }
+}
+
+/// Pours into a stream until `end`, or until that is closed.
+fn pour_into(stream: &mut (impl Read + Write), flood: Flood, end: Instant) {
+    let bytes = bytes(flood);
+    if flood == Flood::Leave {
+        let _ = stream.write_all(&bytes[..bytes.len().min(2048)]);
+        // It leaves once it is known: a row of those that are not accepted yet would stand before any other connection.
+        let _ = stream.read(&mut [0; 64]);
+        return;
+    }
+    let (mut at, mut open) = (0, true);
+    while open && Instant::now() < end {
+        match stream.write(&bytes[at..]) {
+            Ok(written) => at = (at + written) % bytes.len(),
+            Err(error) => open = error.kind() == std::io::ErrorKind::WouldBlock,
         }
     }
 }
@@ -154,7 +184,12 @@ fn events(socket: Socket) {
 }
 
 /// All that a program may call, again and again while the peer pours.
-fn under_flood(socket_type: SocketType, peer: &str, flood: Flood, poured: Duration) -> Seen {
+fn under_flood(
+    socket_type: SocketType,
+    peer: &str,
+    (scheme, flood): (&str, Flood),
+    poured: Duration,
+) -> Seen {
     let context = Context::new();
     let socket = context.patient(socket_type as i32);
     socket.set(ZMQ_RCVTIMEO, TIMEOUT.as_millis() as i32);
@@ -166,17 +201,23 @@ fn under_flood(socket_type: SocketType, peer: &str, flood: Flood, poured: Durati
         _ => {}
     }
     let (other, ticker) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
-    let endpoint = socket.bind_anywhere();
+    if scheme == "tls" {
+        socket.set_bytes(ZMQ_WSS_CERT_PEM, tls::SERVER);
+        socket.set_bytes(ZMQ_WSS_KEY_PEM, tls::SERVER_KEY);
+    }
+    let endpoint = socket.try_bind(&format!("{scheme}://127.0.0.1:*")).unwrap();
     ticker.connect(&other.bind_anywhere());
     ticker.try_send(b"connected", 0).unwrap();
     other.try_frame(0).unwrap();
     let (over, start) = (AtomicBool::new(false), Instant::now());
     let mut seen = Seen { longest: (Duration::ZERO, ""), late: Duration::ZERO };
-    let address: SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
+    let address: SocketAddr = endpoint.split_once("://").unwrap().1.parse().unwrap();
     // Connections that were closed keep their ports for a minute: those of other tests are to be left for them.
     let from = Ipv4Addr::new(127, 1 + socket_type as u8, 1 + flood as u8, 1);
     thread::scope(|scope| {
-        scope.spawn(|| pour_on(from, address, &hello(Version::V3, peer, b""), flood, start + poured));
+        scope.spawn(|| {
+            pour_on(from, address, (scheme, &hello(Version::V3, peer, b"")), flood, start + poured);
+        });
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 let now = u64::try_from(start.elapsed().as_micros()).unwrap();
@@ -213,16 +254,18 @@ fn under_flood(socket_type: SocketType, peer: &str, flood: Flood, poured: Durati
 }
 
 /// What was wrong with it, as an attempt sees it.
-fn fault(socket_type: SocketType, flood: Flood, attempt: &Attempt) -> Option<String> {
+fn fault(socket_type: SocketType, (scheme, flood): (&str, Flood), attempt: &Attempt) -> Option<String> {
     let peer = peer_of(socket_type)?;
-    let seen = under_flood(socket_type, peer, flood, attempt.poured);
+    let seen = under_flood(socket_type, peer, (scheme, flood), attempt.poured);
     let (longest, call) = seen.longest;
     if longest >= attempt.grace {
-        return Some(format!("{socket_type:?} under {flood:?}: {call} took {longest:?} too long"));
+        return Some(format!(
+            "{socket_type:?} over {scheme} under {flood:?}: {call} took {longest:?} too long"
+        ));
     }
     let late = seen.late;
     (late >= attempt.grace)
-        .then(|| format!("{socket_type:?} under {flood:?}: another socket waited for {late:?}"))
+        .then(|| format!("{socket_type:?} over {scheme} under {flood:?}: another socket waited for {late:?}"))
 }
 
 /// One after the other: they would measure each other.
@@ -230,9 +273,12 @@ fn fault(socket_type: SocketType, flood: Flood, attempt: &Attempt) -> Option<Str
 fn no_peer_keeps_a_thread_of_the_program() {
     for flood in FLOODS {
         for socket_type in SocketType::ALL.into_iter().filter(|one| is_worth_it(*one, flood)) {
-            let faults = ATTEMPTS.iter().map_while(|attempt| fault(socket_type, flood, attempt));
-            let faults: Vec<_> = faults.collect();
-            assert!(faults.len() < ATTEMPTS.len(), "{}", faults.join("; "));
+            for scheme in schemes(socket_type) {
+                let faults =
+                    ATTEMPTS.iter().map_while(|attempt| fault(socket_type, (scheme, flood), attempt));
+                let faults: Vec<_> = faults.collect();
+                assert!(faults.len() < ATTEMPTS.len(), "{}", faults.join("; "));
+            }
         }
     }
 }
