@@ -7,6 +7,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -25,6 +26,31 @@ static void must(int fine, const char *what)
     if (!fine) {
         fprintf(stderr, "%s: %s\n", what, zmq_strerror(zmq_errno()));
         exit(1);
+    }
+}
+
+/* ZMQ_WSS_KEY_PEM and its like, which are drafts in zmq.h. */
+enum { KEY_PEM = 103, CERT_PEM = 104, TRUST_PEM = 105, HOSTNAME = 106 };
+
+static void set_file(int option, const char *folder, const char *name)
+{
+    char path[4096], text[16384];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "r");
+    must(file != NULL, path);
+    size_t size = fread(text, 1, sizeof text, file);
+    fclose(file);
+    must(zmq_setsockopt(sock, option, text, size) == 0, path);
+}
+
+static void use_tls(const char *folder, int binds)
+{
+    if (binds) {
+        set_file(CERT_PEM, folder, "server.pem");
+        set_file(KEY_PEM, folder, "server.key.pem");
+    } else {
+        set_file(TRUST_PEM, folder, "authority.pem");
+        must(zmq_setsockopt(sock, HOSTNAME, "server.ferrozmq.test", 20) == 0, "HOSTNAME");
     }
 }
 
@@ -210,6 +236,8 @@ int main(int argc, char **argv)
     must(zmq_setsockopt(sock, ZMQ_RCVHWM, &no_limit, sizeof no_limit) == 0, "ZMQ_RCVHWM");
     if (role->type == ZMQ_SUB)
         must(zmq_setsockopt(sock, ZMQ_SUBSCRIBE, "", 0) == 0, "ZMQ_SUBSCRIBE");
+    if (getenv("DEMO_CERTIFICATES"))
+        use_tls(getenv("DEMO_CERTIFICATES"), strcmp(argv[2], "bind") == 0);
     must((strcmp(argv[2], "bind") == 0 ? zmq_bind : zmq_connect)(sock, argv[3]) == 0, argv[3]);
     must(zmq_getsockopt(sock, ZMQ_LAST_ENDPOINT, endpoint, &size) == 0, "ZMQ_LAST_ENDPOINT");
     printf("at %s\n", endpoint);

@@ -5,14 +5,18 @@
 
 import hashlib
 import json
+import os
 import select
 import sys
 import time
+from pathlib import Path
 
 import zmq
 
 WINDOW = 100
 LARGEST = 4096
+# ZMQ_WSS_KEY_PEM and its like, which are drafts in zmq.h.
+KEY_PEM, CERT_PEM, TRUST_PEM, HOSTNAME = 103, 104, 105, 106
 
 
 class Peer:
@@ -27,8 +31,18 @@ class Peer:
         self.socket.set_hwm(0)
         if role == "SUB":
             self.socket.subscribe(b"")
+        if folder := os.environ.get("DEMO_CERTIFICATES"):
+            self.use_tls(Path(folder), way == "bind")
         (self.socket.bind if way == "bind" else self.socket.connect)(endpoint)
         print("at", self.socket.last_endpoint.decode(), flush=True)
+
+    def use_tls(self, folder, binds):
+        if binds:
+            self.socket.setsockopt(CERT_PEM, (folder / "server.pem").read_bytes())
+            self.socket.setsockopt(KEY_PEM, (folder / "server.key.pem").read_bytes())
+        else:
+            self.socket.setsockopt(TRUST_PEM, (folder / "authority.pem").read_bytes())
+            self.socket.setsockopt(HOSTNAME, b"server.ferrozmq.test")
 
     def run(self):
         getattr(self, f"run_{self.role.lower()}")()
