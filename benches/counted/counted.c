@@ -257,6 +257,29 @@ static void seal(size_t size, long count)
     zmq_close(to);
 }
 
+/* Connections one after the other, each with its handshake and a message. */
+static void handshake(size_t size, long count)
+{
+    void *to = open_socket(ZMQ_PULL);
+    char public_key[41], secret[41];
+    int on = 1;
+    check(zmq_curve_keypair(public_key, secret) == 0, "zmq_curve_keypair");
+    check(zmq_setsockopt(to, ZMQ_CURVE_SERVER, &on, sizeof on) == 0, "ZMQ_CURVE_SERVER");
+    check(zmq_setsockopt(to, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+    check(zmq_bind(to, endpoint()) == 0, "zmq_bind");
+    for (long i = 0; i < count; i++) {
+        void *from = open_socket(ZMQ_PUSH);
+        check(zmq_setsockopt(from, ZMQ_CURVE_SERVERKEY, public_key, 40) == 0, "ZMQ_CURVE_SERVERKEY");
+        check(zmq_setsockopt(from, ZMQ_CURVE_PUBLICKEY, public_key, 40) == 0, "ZMQ_CURVE_PUBLICKEY");
+        check(zmq_setsockopt(from, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+        check(zmq_connect(from, endpoint()) == 0, "zmq_connect");
+        send_some(from, size, 1, 1);
+        recv_some(to, size, 1, 1);
+        zmq_close(from);
+    }
+    zmq_close(to);
+}
+
 static void send_frame(size_t size, long count)
 {
     in_process(1, size, 1, count);
@@ -321,6 +344,7 @@ static const struct {
     {"match-wanted", match_somebody, TOPIC},
     {"seal-64", seal, 64},
     {"seal-1024", seal, 1024},
+    {"handshake-curve", handshake, 64},
 };
 
 static int run(const char *path, long count)
