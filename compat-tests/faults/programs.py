@@ -8,6 +8,7 @@ from harness import places
 
 HERE = Path(__file__).resolve().parent
 FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-DZMQ_BUILD_DRAFT_API=1", "-pthread"]
+FLAGS += [f'-DTLS_FOLDER="{places.PROJECT / "tests" / "tls"}"']
 
 
 def build(lib, name, *sources):

@@ -13,9 +13,9 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { TCP_REQREP, IPC_PUBSUB, TCP_PUSH, TCP_CURVE, INPROC, WS, IPC_DEALER, TCP_HOST, IPC_STALE };
+enum { TCP_REQREP, IPC_PUBSUB, TCP_PUSH, TCP_CURVE, INPROC, WS, IPC_DEALER, TCP_HOST, IPC_STALE, TLS };
 const char *const pair_names[PAIRS] = {"reqrep-tcp", "pubsub-ipc", "push-tcp", "curve-tcp", "pair-inproc",
-                                       "push-ws", "dealer-ipc", "push-host", "push-ipc-stale"};
+                                       "push-ws", "dealer-ipc", "push-host", "push-ipc-stale", "push-tls"};
 static const struct {
     int binds, connects;
     const char *endpoint;
@@ -23,6 +23,7 @@ static const struct {
     {ZMQ_REP, ZMQ_REQ, "tcp://127.0.0.1:*"},   {ZMQ_SUB, ZMQ_PUB, "ipc://a"},      {ZMQ_PULL, ZMQ_PUSH, "tcp://lo:*"},
     {ZMQ_PULL, ZMQ_PUSH, "tcp://127.0.0.1:*"}, {ZMQ_PAIR, ZMQ_PAIR, "inproc://p"}, {ZMQ_PULL, ZMQ_PUSH, "ws://127.0.0.1:*"},
     {ZMQ_DEALER, ZMQ_DEALER, "ipc://*"},       {ZMQ_PULL, ZMQ_PUSH, "tcp://127.0.0.1:*"}, {ZMQ_PULL, ZMQ_PUSH, "ipc://stale"},
+    {ZMQ_PULL, ZMQ_PUSH, "tls://127.0.0.1:*"},
 };
 /* Milliseconds for one exchange: while calls fail, and once they do not. */
 #define EXCHANGE_DURING_MS 250
@@ -106,6 +107,39 @@ static int use_curve(void *server, void *client)
         && !zmq_setsockopt(client, ZMQ_CURVE_SERVERKEY, public_key, 41);
 }
 
+static struct {
+    const char *name;
+    int option, of_server;
+    char text[8192];
+    size_t size;
+} certificates[] = {
+    {TLS_FOLDER "/server.pem", ZMQ_WSS_CERT_PEM, 1, "", 0},
+    {TLS_FOLDER "/server.key.pem", ZMQ_WSS_KEY_PEM, 1, "", 0},
+    {TLS_FOLDER "/authority.pem", ZMQ_WSS_TRUST_PEM, 0, "", 0},
+};
+enum { CERTIFICATES = sizeof certificates / sizeof *certificates };
+
+/* Before any call is made to fail. */
+static void read_certificates(void)
+{
+    for (int i = 0; i < CERTIFICATES; ++i) {
+        FILE *file = fopen(certificates[i].name, "r");
+        if (file) {
+            certificates[i].size = fread(certificates[i].text, 1, sizeof certificates[i].text, file);
+            fclose(file);
+        }
+    }
+}
+
+static int use_tls(void *server, void *client)
+{
+    for (int i = 0; i < CERTIFICATES; ++i)
+        if (zmq_setsockopt(certificates[i].of_server ? server : client, certificates[i].option, certificates[i].text,
+                           certificates[i].size))
+            return 0;
+    return !zmq_setsockopt(client, ZMQ_WSS_HOSTNAME, "server.ferrozmq.test", 20);
+}
+
 /* What a server of the same name has left behind; before any call is made to fail. */
 static void leave_stale_socket(void)
 {
@@ -139,6 +173,10 @@ static void make_pair(int i)
     }
     if (i == TCP_CURVE && !use_curve(binder, connecter))
         return;
+    if (i == TLS && !use_tls(binder, connecter)) {
+        note("tls");
+        return;
+    }
     if (i == IPC_PUBSUB)
         zmq_setsockopt(binder, ZMQ_SUBSCRIBE, "", 0);
     if (zmq_bind(binder, KINDS[i].endpoint)) {
@@ -307,6 +345,7 @@ void workload(struct report *shared, char when)
 {
     report = shared;
     leave_stale_socket();
+    read_certificates();
     if (pipe(quiet_pipe))
         quiet_pipe[0] = -1;
     report->armed = when == 's';
@@ -319,7 +358,7 @@ void workload(struct report *shared, char when)
         return;
     }
     for (int i = 0; i < PAIRS; ++i)
-        if (i != WS || zmq_has("draft"))
+        if (i == WS ? zmq_has("draft") : i == TLS ? zmq_has("tls") : 1)
             make_pair(i);
     report->phase = MADE;
     if (when == 'e') {

@@ -1,9 +1,9 @@
-/* What one process does while its system calls fail: nine pairs of sockets over every transport, messages between them before,
+/* What one process does while its system calls fail: ten pairs of sockets over every transport, messages between them before,
  * during and after the fault, and the end of it all. */
 #ifndef WORKLOAD_H
 #define WORKLOAD_H
 
-#define PAIRS 9
+#define PAIRS 10
 
 enum phase { BEGINNING, MAKING, MADE, DURING, IDLE, RECOVERING, FRESH, CLOSING, TERMINATING, FINISHED };
 
