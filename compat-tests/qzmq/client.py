@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass
 
 from . import commands
-from .commands import ANONYMOUS, FULL, PUBLIC_KEY, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
+from .commands import ANONYMOUS, CERTIFICATE, FULL, PUBLIC_KEY, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
 from .records import Records, Secrets
 from .schedule import Schedule
-from .suites import SECRET_BYTES, SUITES, TAG_BYTES, Fault, suites_of
+from .suites import SECRET_BYTES, TAG_BYTES, Fault, suite_of_hello, suites_of
 
 _NOTHING = bytes(SECRET_BYTES)
 
@@ -26,14 +26,16 @@ class Ticket:
 class Client:
     """One handshake: `begin`, then `receive` for each command of the server's until `records` is there."""
 
-    def __init__(self, server, kem, suites=None, pair=None, properties=b"", ticket=None, ephemeral_seed=None, identity=None):
-        """`server` is the server's public key, `pair` the client's own key (without it the client is anonymous), `identity`
-        a text that stands in for the usual one."""
+    def __init__(self, server, kem, suites=None, pair=None, properties=b"", ticket=None, ephemeral_seed=None, certificate=None, identity=None):
+        """`server` is the server's public key, `pair` the client's own key (without it the client is anonymous),
+        `certificate` is shown in place of the public key, and `identity` is a text that stands in for the usual one."""
         self.server, self.kem, self.pair, self.properties = server, kem, pair, properties
         self.suites = tuple(suites or suites_of(kem))
         self.ticket = ticket if ticket and ticket.server == server and ticket.ends_at > time.monotonic() else None
         self.ephemeral_seed = ephemeral_seed
         kind, content = (PUBLIC_KEY, pair.public) if pair else (ANONYMOUS, b"")
+        if certificate:
+            kind, content = CERTIFICATE, certificate
         self.identity = identity or commands.encode_identity(kem, kind, content)
         self.records = self.peer_properties = self.new_ticket = self.status = self.reason = None
         self.retried = set()
@@ -55,7 +57,7 @@ class Client:
         hello = Hello(mode, self.kem, os.urandom(RANDOM_BYTES), self.suites, self.ephemeral.public, key_id, proof, size)
         self.schedule.absorb(hello.head)
         self.schedule.mix(secret)
-        self.hello = hello.with_box(self.schedule.seal("hello", text, hello.suite))
+        self.hello = hello.with_box(self.schedule.seal("hello", text, suite_of_hello(self.kem)))
         self.before_cookie = self.schedule.h
         self._absorb_cookie()
         return self.hello
@@ -105,11 +107,14 @@ class Client:
         self.transcripts["welcome"] = schedule.h
         name = commands.named(b"INITIATE")
         schedule.absorb(name)
-        box = schedule.seal("initiate", commands.padded(commands.properties_text(self.properties)), self.suite)
+        box = schedule.seal("initiate", self.initiate_text(), self.suite)
         self.psk = schedule.derive("resumption")
         self.transcripts["initiate"] = schedule.h
         self.receive = self._on_last
         return name + box
+
+    def initiate_text(self):
+        return commands.padded(commands.properties_text(self.properties))
 
     def _on_last(self, body):
         """READY, or the ERROR that is there instead; the client says nothing to either."""

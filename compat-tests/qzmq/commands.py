@@ -60,11 +60,6 @@ class Hello:
     minor: int = 0
 
     @property
-    def suite(self):
-        """That of the box."""
-        return SUITES[self.suites[0]]
-
-    @property
     def head(self):
         parts = [
             named(b"HELLO"),
@@ -107,7 +102,7 @@ class Hello:
             raise Fault("an unknown mode or KEM")
         random, count = reader.take(RANDOM_BYTES), reader.number()
         suites = tuple(reader.take(count))
-        if not 1 <= count <= MAX_SUITES or suites[0] not in SUITES or SUITES[suites[0]].kem is not kem:
+        if not 1 <= count <= MAX_SUITES:
             raise Fault("a list of suites that is none")
         ephemeral, key_id = reader.take(kem.public_bytes), reader.take(KEY_ID_BYTES)
         if mode == FULL:

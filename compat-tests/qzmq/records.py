@@ -9,6 +9,8 @@ DATA, KEY_UPDATE, KEY_UPDATE_ACK, KEY_UPDATE_DONE = 1, 2, 3, 4
 MAX_CONTENT_BYTES = 16_384
 MAX_BOX_BYTES = MAX_CONTENT_BYTES + 1 + TAG_BYTES
 MAX_RECORDS_PER_KEY = 23_726_566
+# The last ones of a key are for KEY_UPDATE_ACK and KEY_UPDATE_DONE.
+KEPT_RECORDS = 2
 UPDATE_INTERVAL_S = 0.25
 MAX_FAST_UPDATES = 16
 _WAITING, _ANSWERED = "waits for KEY_UPDATE_ACK", "waits for KEY_UPDATE_DONE"
@@ -144,6 +146,8 @@ class Records:
             raise Fault("a flood of updates")
 
     def _send(self, kind, content):
+        if kind in (DATA, KEY_UPDATE) and self.sending.count >= MAX_RECORDS_PER_KEY - KEPT_RECORDS:
+            raise Fault("no update in time")
         text = content + bytes([kind])
         size = min(-(-len(text) // self.pad) * self.pad, MAX_CONTENT_BYTES + 1)
         self.outgoing.append(self.sending.seal(text.ljust(size, b"\0")))

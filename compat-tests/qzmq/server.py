@@ -11,7 +11,7 @@ from . import commands
 from .commands import ANONYMOUS, FULL, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
 from .records import Records, Secrets
 from .schedule import Schedule
-from .suites import KEMS, NONCE_BYTES, SECRET_BYTES, SUITES, TAG_BYTES, Fault
+from .suites import KEMS, NONCE_BYTES, SECRET_BYTES, SUITES, TAG_BYTES, Fault, suite_of_hello
 
 COOKIE_LIFE_S, TICKET_LIFE_S = 60, 7_200
 _NOTHING = bytes(SECRET_BYTES)
@@ -48,9 +48,9 @@ class Tickets:
         """No ticket that was made before opens any more."""
         self.key = AESGCM(os.urandom(32))
 
-    def make(self, kem, key_id, identity, psk, ends_at=None):
-        """The ticket and its life. One that comes of a ticket ends when that does."""
-        ends_at = ends_at or int(self.now()) + self.life_s
+    def make(self, kem, key_id, identity, psk, ends_at=None, latest=None):
+        """The ticket and its life. One that comes of a ticket ends when that does, and none ends after `latest`."""
+        ends_at = min(ends_at or int(self.now()) + self.life_s, latest or 1 << 62)
         text = bytes([kem.number]) + ends_at.to_bytes(8) + key_id + psk + identity
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self.key.encrypt(nonce, text, None), max(0, ends_at - int(self.now()))
@@ -72,13 +72,14 @@ class Tickets:
 class Server:
     """One handshake: `begin`, then `receive` for each command of the client's until `records` is there."""
 
-    def __init__(self, pairs, suites=None, properties=b"", authenticate=None, cookies=None, tickets=None, address=b""):
+    def __init__(self, pairs, suites=None, properties=b"", authenticate=None, cookies=None, tickets=None, address=b"", trust=None):
         """`pairs` are key pairs with their KEMs. `suites` are those that are switched on, the favourite first.
-        `authenticate` takes kind and content of an identity and answers with a status code, or `None` if it is welcome."""
+        `authenticate` takes kind and content of an identity and answers with a status code, or `None` if it is welcome. `trust` says whose certificates are accepted."""
         self.pairs = {(kem.number, kem.key_id(pair.public)): pair for kem, pair in pairs}
         self.suites = tuple(suites or SUITES)
         self.properties, self.authenticate = properties, authenticate
         self.cookies, self.tickets, self.address = cookies, tickets, address
+        self.trust, self.certificate = trust, None
         self.records = self.peer_properties = self.identity = self.error = None
         self.resumed, self.refused_ticket = False, False
         self.transcripts = {}
@@ -118,17 +119,18 @@ class Server:
         schedule = self.schedule = Schedule(kem, self.greetings, pair.public, psk)
         schedule.absorb(hello.head)
         schedule.mix(kem.decapsulate(pair, hello.proof) if hello.mode == FULL else _NOTHING)
-        text = schedule.open("hello", hello.box, hello.suite)
+        text = schedule.open("hello", hello.box, suite_of_hello(kem))
         self.resumed = hello.mode == RESUMING
         self.identity_text = kept if self.resumed else text
         kind, content = self.identity = commands.parse_identity(kem, self.identity_text)
         schedule.absorb(hello.cookie_field)
         self.transcripts["hello"] = schedule.h
         secret, sealed = _NOTHING, b""
+        public = self._public_key(kind, content)
         if hello.mode == FULL:
             sealed = bytes(kem.ciphertext_bytes)
             if kind != ANONYMOUS:
-                sealed, secret = kem.encapsulate(self._public_key(kind, content))
+                sealed, secret = kem.encapsulate(public)
         ciphertext, fresh = kem.encapsulate(hello.ephemeral)
         welcome = Welcome(suite, os.urandom(RANDOM_BYTES), ciphertext, len(sealed) + TAG_BYTES)
         schedule.absorb(welcome.head)
@@ -140,9 +142,13 @@ class Server:
         return welcome.encode()
 
     def _public_key(self, kind, content):
-        if kind != commands.PUBLIC_KEY:
-            raise Fault("a certificate")
-        return content
+        """That of an identity. A certificate is checked, also when a client resumes."""
+        if kind != commands.CERTIFICATE:
+            return content
+        if self.trust is None:
+            raise Fault("certificates are not accepted")
+        self.certificate = self.trust.check(self.kem, content)
+        return self.certificate.public
 
     def _on_initiate(self, body):
         """READY, or the ERROR in its place."""
@@ -158,7 +164,8 @@ class Server:
             return self._fail(name + schedule.seal("error", status, self.suite), f"refused with {status.decode()}")
         ticket, life_s = b"", 0
         if self.tickets:
-            ticket, life_s = self.tickets.make(self.kem, self.key_id, self.identity_text, psk, self.ends_at)
+            end = self.certificate.ends if self.certificate else None
+            ticket, life_s = self.tickets.make(self.kem, self.key_id, self.identity_text, psk, self.ends_at, end)
         name = commands.named(b"READY")
         schedule.absorb(name)
         sealed = schedule.seal("ready", commands.ready_text(self.properties, life_s, ticket), self.suite)

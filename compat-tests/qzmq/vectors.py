@@ -9,10 +9,10 @@ import os
 from . import commands
 from .client import Client
 from .commands import ANONYMOUS, FULL, PUBLIC_KEY, RESUMING, Hello, Welcome
-from .records import DATA, KEY_UPDATE, MAX_CONTENT_BYTES, Direction, Records, Secrets
+from .records import DATA, KEY_UPDATE, Direction, Secrets
 from .schedule import Schedule
-from .server import Server, Tickets
-from .suites import SECRET_BYTES, SUITES, Fault
+from .server import Cookies, Server, Tickets
+from .suites import SECRET_BYTES, SUITES, suite_of_hello, suites_of
 
 GREETINGS = [bytes.fromhex("ff00000000000000017f0301") + b"QZMQ".ljust(20, b"\0") + bytes(32)] * 2
 _MODES = {"full": FULL, "resuming": RESUMING}
@@ -46,7 +46,7 @@ def verify(vector):
     schedule = Schedule(kem, vector["client_greeting"] + vector["server_greeting"], server.public, vector["psk"] or None)
     schedule.absorb(hello.head)
     schedule.mix(_NOTHING if resuming else kem.decapsulate(server, hello.proof))
-    identity = schedule.open("hello", hello.box, hello.suite)
+    identity = schedule.open("hello", hello.box, suite_of_hello(kem))
     known = (PUBLIC_KEY, client.public) if client else (ANONYMOUS, b"")
     expect("client_seed", None if resuming else commands.parse_identity(kem, identity), None if resuming else known)
     schedule.absorb(hello.cookie_field)
@@ -100,6 +100,18 @@ def check_record(what, direction, record):
 
 def secrets_in(members):
     return Secrets(*(members[f"{side}_secret"] for side in ("client", "server", "update")))
+
+
+def make_all():
+    """Of each suite: a known client that is sent a cookie, the same one that resumes, with padded records, and an anonymous one."""
+    made = []
+    for number, suite in SUITES.items():
+        full, kept = make(f"{suite}, known, with a cookie", [number], True, Cookies())
+        resuming, _ = make(f"{suite}, resuming, padded records", [number], False, ticket_from=kept, pad=256)
+        # The other suite of the KEM is the client's favourite, and the server's is not.
+        offered = [*(other for other in suites_of(suite.kem) if other != number), number]
+        made += [full, resuming, make(f"{suite}, anonymous, by the server's choice", offered, False)[0]]
+    return made
 
 
 def make(name, suites, known, cookies=None, ticket_from=None, pad=1):
@@ -157,7 +169,7 @@ def _talk(mine, theirs, pad):
     initial = []
     for side in (mine, theirs):
         side.pad = pad
-        contents = [b"\0\5hello", bytes(MAX_CONTENT_BYTES), os.urandom(300)]
+        contents = [b"\0\5hello", b"\0" * 40, os.urandom(300)]
         for content in contents:
             side.send(content)
         initial.append([_record(DATA, content, wire) for content, wire in zip(contents, side.outgoing)])

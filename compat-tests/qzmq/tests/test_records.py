@@ -6,7 +6,7 @@ import pytest
 
 from qzmq import vectors
 from qzmq.records import (
-    DATA,
+    KEPT_RECORDS,
     KEY_UPDATE,
     KEY_UPDATE_ACK,
     KEY_UPDATE_DONE,
@@ -218,15 +218,28 @@ def test_what_stolen_keys_open():
             direction.open(data)
 
 
-def test_the_last_record_of_a_key():
+def test_the_last_records_of_a_key():
+    """Data stops two before the limit. What an update needs still has room, and it gives new keys."""
     client, server, _ = pair()
-    client.sending.count = server.receiving.count = MAX_RECORDS_PER_KEY - 1
-    client._send(DATA, b"last")
-    assert server.receive(taken(client)[0]) == b"last"
-    with pytest.raises(Fault, match="too many"):
-        client._send(DATA, b"beyond")
-    with pytest.raises(Fault, match="too many"):
-        server.receive(bytes(20))
+    for side in (client, server):
+        side.sending.count = side.receiving.count = MAX_RECORDS_PER_KEY - KEPT_RECORDS - 1
+    client.begin_update()
+    server.begin_update()
+    for side in (client, server):
+        with pytest.raises(Fault, match="no update in time"):
+            side.send(b"too late")
+    vectors.exchange(client, server)
+    assert client.updates == server.updates == 1 and client.secrets == server.secrets
+    client.send(b"in time")
+    assert vectors.exchange(client, server) == (b"", b"in time")
+
+
+def test_records_beyond_the_last():
+    client, server, _ = pair()
+    client.sending.count = server.receiving.count = MAX_RECORDS_PER_KEY
+    for opened in (lambda: client.sending.seal(b"x\1"), lambda: server.receive(bytes(20))):
+        with pytest.raises(Fault, match="too many"):
+            opened()
 
 
 def test_a_public_key_that_is_none(sides):

@@ -5,18 +5,12 @@ import json
 import pytest
 
 from qzmq import vectors
-from qzmq.server import Cookies
 from qzmq.suites import SUITES, Fault
 
 
 @pytest.fixture(scope="module")
 def made():
-    found = []
-    for suite in SUITES:
-        full, kept = vectors.make("full", [suite], True, Cookies())
-        resuming, _ = vectors.make("resuming", [suite], False, ticket_from=kept, pad=256)
-        found += [full, resuming, vectors.make("anonymous", [suite], False)[0]]
-    return found
+    return vectors.make_all()
 
 
 def test_own_vectors(made, tmp_path):
