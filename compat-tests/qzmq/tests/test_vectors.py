@@ -4,13 +4,26 @@ import json
 
 import pytest
 
+from harness import places
 from qzmq import vectors
 from qzmq.suites import SUITES, Fault
+
+
+FILE = places.PROJECT / "tests" / "qzmq" / "vectors.json"
 
 
 @pytest.fixture(scope="module")
 def made():
     return vectors.make_all()
+
+
+@pytest.mark.parametrize("vector", vectors.load(FILE), ids=lambda vector: vector["name"])
+def test_vectors_of_the_library(vector):
+    vectors.verify(vector)
+
+
+def test_all_suites_have_vectors():
+    assert {vector["suite"] for vector in vectors.load(FILE)} == set(SUITES)
 
 
 def test_own_vectors(made, tmp_path):
