@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 
 STRIDE = 1024
-NAMES_AT = 512
-HEADER_BYTES = 12288
+NAMES_AT = 4096
 KINDS = {"process": 1, "context": 2, "io_thread": 3, "socket": 4, "connection": 5, "lane": 6}
 SOCKET = (
     "messages_sent bytes_sent frames_sent messages_received bytes_received frames_received sends_refused receives_refused connects accepts "
@@ -16,22 +15,20 @@ SOCKET = (
 )
 CONNECTION = "messages_sent bytes_sent send_calls messages_received bytes_received receive_calls"
 LANE = (
-    "messages_read requests_read bytes_read continuation_frames_read greatest_depth_read reader_socket messages_written requests_written "
-    "bytes_written continuation_frames_written conflated greatest_depth_written writer_socket"
+    "read requests_read bytes_read continuation_frames_read greatest_depth_read reader_socket written requests_written bytes_written "
+    "continuation_frames_written conflated greatest_depth_written writer_socket"
 )
-PARENTS = {"socket": "context", "connection": "socket", "lane": "connection"}
-BUCKETS = "0.001", "+Inf"
+BUCKETS = "1000000", "+Inf"
 
 
 def _rows():
     rows = []
     for kind, names in {"socket": SOCKET, "connection": CONNECTION, "lane": LANE}.items():
-        rows += [(kind, PARENTS[kind], 8, "1", "number", "")]
         rows += [(kind, name, 16 + 8 * index, "count", "counter", f"What {name} counts.") for index, name in enumerate(names.split())]
-    rows += [("socket", "handshake_time", 400 + 8 * index, "1", f"bucket {end}", "Handshakes.") for index, end in enumerate(BUCKETS)]
-    rows += [("socket", "handshake_time_sum", 416, "ns", "counter", "Their time.")]
+    rows += [("socket", "handshake_time", 400 + 8 * index, "nanoseconds", f"bucket {end}", "Handshakes.") for index, end in enumerate(BUCKETS)]
+    rows += [("socket", "handshake_time_sum", 416, "nanoseconds", "counter", "Their time.")]
     rows += [("socket", "type", 512, "", "text 16", ""), ("socket", "endpoints", 528, "", "text 192", "")]
-    rows += [("connection", "handshake_time", 504, "ns", "gauge", "How long it took."), ("connection", "accepted", 496, "", "gauge", "")]
+    rows += [("connection", "handshake_time", 504, "nanoseconds", "gauge", "How long it took."), ("connection", "accepted", 496, "", "gauge", "")]
     texts = ("peer", "endpoint", "user_id", "mechanism")
     return rows + [("connection", name, 512 + 96 * index, "", "text 96", "") for index, name in enumerate(texts)]
 
@@ -65,15 +62,16 @@ class File:
 
     def contents(self):
         names = "".join("\t".join(map(str, row)) + "\n" for row in ROWS).encode()
+        start = NAMES_AT + -(-len(names) // STRIDE) * STRIDE
         sections, body = b"", b""
         for kind, records in self.records.items():
             if records:
-                sections += struct.pack("IIII", KINDS[kind], HEADER_BYTES + len(body), STRIDE, len(records))
+                sections += struct.pack("IIII", KINDS[kind], start + len(body), STRIDE, len(records))
                 body += b"".join(records.values())
-        head = b"FZMQSTAT" + struct.pack("II", 1, HEADER_BYTES)
+        head = b"FZMQSTAT" + struct.pack("II", 1, 64 + len(sections))
         head += struct.pack("QQQQQ", self.pid, self.started, self.opened, time.time_ns(), 2)
-        head += struct.pack("IIII", NAMES_AT, len(names), len(sections) // 16, 0) + sections
-        return (head.ljust(NAMES_AT, b"\0") + names).ljust(HEADER_BYTES, b"\0") + body
+        head += struct.pack("II", NAMES_AT, len(names)) + sections
+        return (head.ljust(NAMES_AT, b"\0") + names).ljust(start, b"\0") + body
 
     def write(self):
         new = self.path.with_suffix(".new")

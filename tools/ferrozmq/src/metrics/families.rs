@@ -251,8 +251,7 @@ fn of_record(record: &Record, prefix: &str, labels: &Labels) -> Vec<Point> {
         }
     }
     for (field, buckets) in histograms {
-        let name = format!("{}_sum", field.name);
-        let sum = record.numbers().find(|(known, _)| known.name == name);
+        let sum = record.number(&format!("{}_sum", field.name)).unwrap_or_default();
         points.push(of_histogram(field, buckets, sum, prefix, labels));
     }
     points
@@ -275,19 +274,19 @@ fn of_number(field: &Field, number: u64, prefix: &str, labels: &Labels) -> Point
 fn of_histogram(
     field: &Field,
     mut buckets: Vec<(f64, u64)>,
-    sum: Option<(&Field, u64)>,
+    sum: u64,
     prefix: &str,
     labels: &Labels,
 ) -> Point {
-    // The buckets are in the base unit already. The unit of the sum tells which one that is.
-    let (end, factor) = sum.map_or(("", 1.0), |(field, _)| scale(field));
+    let (end, factor) = scale(field);
     buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
     buckets.dedup_by(|one, other| one.0 == other.0);
     if buckets.last().is_none_or(|(bound, _)| bound.is_finite()) {
         buckets.push((f64::INFINITY, 0));
     }
-    let sum = sum.map_or(0.0, |(_, number)| number as f64 * factor);
-    let sample = Sample { labels: labels.clone(), value: Value::Histogram { buckets, sum } };
+    let buckets = buckets.into_iter().map(|(bound, number)| (scaled(bound, factor), number)).collect();
+    let value = Value::Histogram { buckets, sum: sum as f64 * factor };
+    let sample = Sample { labels: labels.clone(), value };
     Point {
         name: format!("zmq_{prefix}{}{end}", field.name),
         help: help(field),
@@ -298,7 +297,12 @@ fn of_histogram(
 
 /// Base units: what is behind the name, and what a number is multiplied by.
 fn scale(field: &Field) -> (&'static str, f64) {
-    if field.unit == "ns" { ("_seconds", 1e-9) } else { ("", 1.0) }
+    if field.unit == "nanoseconds" { ("_seconds", 1e-9) } else { ("", 1.0) }
+}
+
+/// 500000 nanoseconds are 0.0005 seconds and not 0.0005000000000000001.
+fn scaled(bound: f64, factor: f64) -> f64 {
+    if factor == 1.0 { bound } else { bound / (1.0 / factor).round() }
 }
 
 fn help(field: &Field) -> String {

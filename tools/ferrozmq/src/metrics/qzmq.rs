@@ -86,7 +86,7 @@ pub fn families(observation: &Observation) -> Vec<Family> {
         }
         for (name, buckets) in &process.buckets {
             let mut buckets: Vec<(f64, u64)> =
-                buckets.iter().map(|(bound, number)| (bound * 1e3, *number)).collect();
+                buckets.iter().map(|(bound, number)| (bound / 1e6, *number)).collect();
             buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
             if buckets.last().is_none_or(|(bound, _)| bound.is_finite()) {
                 buckets.push((f64::INFINITY, 0));
@@ -151,8 +151,8 @@ mod tests {
         let rows = "\
             socket\tqzmq_handshakes\t16\tcount\tcounter\tHandshakes.\nsocket\tqzmq_key_updates\t24\tcount\tcounter\t\n\
             socket\tqzmq_auth_failures\t32\tcount\tcounter\t\nprocess\tqzmq_replay_attempts\t16\tcount\tcounter\t\n\
-            socket\tqzmq_handshake_duration\t40\t1\tbucket 0.001\t\n\
-            socket\tqzmq_handshake_duration_sum\t48\tns\tcounter\t\n";
+            socket\tqzmq_handshake_duration\t40\tnanoseconds\tbucket 1000000\t\n\
+            socket\tqzmq_handshake_duration_sum\t48\tnanoseconds\tcounter\t\n";
         let found = with(rows);
         let prometheus = text(&families(&found), Format::Prometheus);
         let labels = "{pid=\"42\",process=\"orders\"";

@@ -84,7 +84,8 @@ fn histograms(record: &Record) -> Map<String, Json> {
         let Form::Bucket(bound) = field.form else { continue };
         let (buckets, count) = counts.entry(&field.name).or_default();
         *count = count.saturating_add(number);
-        let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+        // In seconds.
+        let bound = if bound.is_finite() { (bound / 1e9).to_string() } else { "+Inf".to_owned() };
         buckets.insert(bound, (*count).into());
     }
     for (name, (buckets, count)) in counts {

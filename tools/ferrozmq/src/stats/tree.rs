@@ -115,8 +115,8 @@ impl Tree {
     /// one; over inproc there are two.
     fn add_lane(&mut self, lane: &Record) {
         let number = |name| lane.number(name).unwrap_or_default();
-        let gone = number("messages_read").wrapping_add(number("conflated"));
-        let depth = number("messages_written").saturating_sub(gone);
+        let gone = number("read").wrapping_add(number("conflated"));
+        let depth = number("written").saturating_sub(gone);
         let queue = Queue {
             now: depth,
             max: number("greatest_depth_written").max(number("greatest_depth_read")).max(depth),
@@ -127,14 +127,14 @@ impl Tree {
             queues.add(queue);
         }
         if let Some(socket) = self.sockets.get_mut(&writer) {
-            let messages = number("messages_written").saturating_sub(number("requests_written"));
+            let messages = number("written").saturating_sub(number("requests_written"));
             socket.to_send.add(queue);
             socket.record.add("messages_sent", messages);
             socket.record.add("bytes_sent", number("bytes_written"));
             socket.record.add("frames_sent", messages.wrapping_add(number("continuation_frames_written")));
         }
         if let Some(socket) = self.sockets.get_mut(&reader) {
-            let messages = number("messages_read").saturating_sub(number("requests_read"));
+            let messages = number("read").saturating_sub(number("requests_read"));
             socket.to_receive.add(queue);
             socket.record.add("messages_received", messages);
             socket.record.add("bytes_received", number("bytes_read"));
@@ -215,8 +215,8 @@ pub mod tests {
     fn records_without_their_parents_are_passed_over() {
         let orphans = Written::new()
             .record("connection", 5, 4, &[], &[])
-            .record("lane", 6, 5, &[("messages_written", 1), ("writer_socket", 4)], &[])
-            .record("lane", 7, 99, &[("messages_read", u64::MAX), ("conflated", u64::MAX)], &[]);
+            .record("lane", 6, 5, &[("written", 1), ("writer_socket", 4)], &[])
+            .record("lane", 7, 99, &[("read", u64::MAX), ("conflated", u64::MAX)], &[]);
         assert!(process(&orphans).sockets.is_empty());
     }
 }

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-const NAMES_OFFSET: usize = 512;
-const HEADER_BYTES: usize = 8192;
+const NAMES_OFFSET: usize = 4096;
 const STRIDE: usize = 512;
 
 /// A library that is smaller than ours, and has a counter and a kind that this tool knows nothing of.
 const ROWS: &str = "\
-socket\tcontext\t8\t1\tnumber\tThe number of its context.
 socket\tmessages_sent\t16\tmessages\tcounter\tMessages that the program has sent.
 socket\tbytes_sent\t24\tbytes\tcounter\tBytes of their bodies.
 socket\tframes_sent\t32\tframes\tcounter\tFrames that the program has sent.
@@ -19,28 +17,26 @@ socket\tdropped_high_water_mark\t64\tmessages\tcounter\tThe high-water mark was 
 socket\tdropped_conflate\t72\tmessages\tcounter\tA newer one has taken its place.
 socket\thandshakes_failed_auth\t80\tcount\tcounter\tHandshakes in which a peer was turned away.
 socket\tsubscriptions\t88\tcount\tgauge\tSubscriptions of peers.
-socket\thandshake_time\t96\t1\tbucket 0.001\tHandshakes by the time that they took.
-socket\thandshake_time\t104\t1\tbucket +Inf\tHandshakes by the time that they took.
-socket\thandshake_time_sum\t112\tns\tcounter\tThe time that all handshakes have taken.
+socket\thandshake_time\t96\tnanoseconds\tbucket 1000000\tHandshakes by the time that they took.
+socket\thandshake_time\t104\tnanoseconds\tbucket +Inf\tHandshakes by the time that they took.
+socket\thandshake_time_sum\t112\tnanoseconds\tcounter\tThe time that all handshakes have taken.
 socket\ttype\t128\t\ttext 16\tThe type.
 socket\tendpoints\t144\t\ttext 192\tThe first endpoints.
-connection\tsocket\t8\t1\tnumber\tThe number of its socket.
 connection\tmessages_sent\t16\tmessages\tcounter\tMessages that have gone to the stream.
-connection\thandshake_time\t24\tns\tgauge\tHow long the handshake took.
+connection\thandshake_time\t24\tnanoseconds\tgauge\tHow long the handshake took.
 connection\tpeer\t32\t\ttext 64\tThe peer's address.
 connection\tmechanism\t96\t\ttext 8\tThe mechanism.
 connection\tuser_id\t104\t\ttext 32\tThe user id.
 connection\tfuture\t136\tparsecs\tcounter\tWhat a newer library counts.\tand a column more
-lane\tconnection\t8\t1\tnumber\tThe number of the connection that has it.
-lane\tmessages_read\t16\tmessages\tcounter\t
+lane\tread\t16\tmessages\tcounter\t
 lane\tbytes_read\t24\tbytes\tcounter\t
-lane\treader_socket\t32\t1\tnumber\t
-lane\tmessages_written\t40\tmessages\tcounter\t
+lane\treader_socket\t32\t\tgauge\t
+lane\twritten\t40\tmessages\tcounter\t
 lane\tbytes_written\t48\tbytes\tcounter\t
 lane\tcontinuation_frames_written\t56\tframes\tcounter\t
 lane\trequests_written\t64\tmessages\tcounter\t
 lane\tgreatest_depth_written\t72\tmessages\tgauge\t
-lane\twriter_socket\t80\t1\tnumber\t
+lane\twriter_socket\t80\t\tgauge\t
 lane\tconflated\t88\tmessages\tcounter\t
 process\twakeups\t16\tcount\tcounter\tTimes that an I/O thread was woken.
 tomorrow\tthings\t16\tcount\tcounter\tA kind that this tool does not know.
@@ -128,25 +124,25 @@ impl Written {
                 20,
                 12,
                 &[
-                    ("messages_written", 40),
+                    ("written", 40),
                     ("requests_written", 1),
                     ("bytes_written", 400),
                     ("continuation_frames_written", 3),
-                    ("messages_read", 30),
+                    ("read", 30),
                     ("greatest_depth_written", 25),
                     ("writer_socket", 7),
                 ],
                 &[],
             )
-            .record("lane", 21, 12, &[("messages_written", 2), ("reader_socket", 7)], &[])
+            .record("lane", 21, 12, &[("written", 2), ("reader_socket", 7)], &[])
             .record(
                 "lane",
                 22,
                 0,
                 &[
-                    ("messages_written", 9),
+                    ("written", 9),
                     ("bytes_written", 90),
-                    ("messages_read", 4),
+                    ("read", 4),
                     ("bytes_read", 40),
                     ("conflated", 2),
                     ("writer_socket", 7),
@@ -160,16 +156,15 @@ impl Written {
     pub fn bytes(&self) -> Vec<u8> {
         let mut header = b"FZMQSTAT".to_vec();
         let count = self.records.len();
+        let header_bytes = (64 + 16 * count) as u32;
         header.extend(1_u32.to_ne_bytes());
-        header.extend((HEADER_BYTES as u32).to_ne_bytes());
+        header.extend(header_bytes.to_ne_bytes());
         for number in [self.pid, self.started, 1_000_000_000, self.heartbeat_ns, self.generation] {
             header.extend(number.to_ne_bytes());
         }
         header.extend((NAMES_OFFSET as u32).to_ne_bytes());
         header.extend((self.names.len() as u32).to_ne_bytes());
-        header.extend((count as u32).to_ne_bytes());
-        header.extend(0_u32.to_ne_bytes());
-        let mut offset = HEADER_BYTES;
+        let mut offset = NAMES_OFFSET + self.names.len().next_multiple_of(STRIDE);
         let mut body = Vec::new();
         for (kind, records) in &self.records {
             for number in [*kind, offset as u32, STRIDE as u32, records.len() as u32] {
@@ -180,7 +175,7 @@ impl Written {
         }
         header.resize(NAMES_OFFSET, 0);
         header.extend(self.names.as_bytes());
-        header.resize(HEADER_BYTES, 0);
+        header.resize(NAMES_OFFSET + self.names.len().next_multiple_of(STRIDE), 0);
         header.extend(body);
         header
     }

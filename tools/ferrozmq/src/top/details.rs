@@ -136,7 +136,10 @@ fn others(record: &Record, known: &[&str]) -> Vec<String> {
     const MAX_LINE_CHARS: usize = 78;
     let is_other = |name: &str| !known.contains(&name) && !name.starts_with(DROPPED);
     let words = record.numbers().filter(|(field, number)| {
-        *number > 0 && is_other(&field.name) && !matches!(field.form, Form::Bucket(_)) && field.unit != "ns"
+        *number > 0
+            && is_other(&field.name)
+            && !matches!(field.form, Form::Bucket(_))
+            && field.unit != "nanoseconds"
     });
     let mut lines: Vec<String> = Vec::new();
     for (field, number) in words {

@@ -434,7 +434,7 @@ impl Look<'_> {
             let subject = Subject { counter: Some(format!("{} {name}", record.serial)), ..scope.clone() };
             self.row(subject, View::Counters, false, |column| match column {
                 Column::Counter => text(&name),
-                Column::Value if field.unit == "ns" && field.form == Form::Gauge => {
+                Column::Value if field.unit == "nanoseconds" && field.form == Form::Gauge => {
                     Cell::Seconds(Some(number as f64 / 1e9))
                 }
                 Column::Value => Cell::Whole(number),
