@@ -19,6 +19,7 @@ pub use connection::MAX_DRAIN_MS;
 pub use connection::recv;
 pub use connection::send_policy::INLINE_SEND_MIN_BYTES;
 pub use connectionless::datagrams::exchange;
+pub use connectionless::stats::answer as answer_with_stats;
 pub use lifecycle::listener::{Listening, listen};
 pub use lifecycle::session::SessionContext;
 pub use lifecycle::zap::Authenticators;

@@ -3,10 +3,11 @@
 
 use super::inproc_names::{Bound, Marks, Pending};
 use super::state::Socket;
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
+use crate::options::SocketType;
 use crate::pattern::Origin;
 use crate::pipe::{self, LaneOptions, PipeId};
-use crate::session::Command;
+use crate::session::{self, Command};
 use std::sync::Arc;
 
 /// Takes the name, and accepts the connections that waited for it. Errors: `EADDRINUSE`.
@@ -37,8 +38,15 @@ fn wake_watchers(socket: &Socket) {
     socket.owner.mailbox.touch();
 }
 
-/// Connects to the socket that has bound the name, or waits for one. Errors: `ENOMEM`.
+/// Where sockets of types that ask get the counts of their context, unless another socket has bound the name.
+const STATS_ENDPOINT: &str = "inproc://ferrozmq.stats";
+
+/// Connects to the socket that has bound the name, or waits for one. Errors: `ENOMEM`; `EMTHREAD` for the counts of a context
+/// without I/O threads.
 pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
+    let asks = matches!(socket.options.socket_type, SocketType::Req | SocketType::Dealer);
+    let asks = asks && endpoint == STATS_ENDPOINT;
+    let mut asked = None;
     let marks = Marks::of(&socket.options);
     let out = LaneOptions { hwm: marks.sndhwm, conflate: socket.options.conflates_out() };
     let back = LaneOptions { hwm: marks.rcvhwm, conflate: socket.options.conflates_in() };
@@ -47,7 +55,12 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
     theirs.local = endpoint.to_string();
     let socket_ours = &mut ours;
     let connecter = Arc::clone(&socket.owner.mailbox);
+    let to_ask = &mut asked;
     socket.names.connect(endpoint, socket.ticket.id(), move |bound| {
+        if asks && bound.is_none() {
+            *to_ask = Some(theirs);
+            return Ok(None);
+        }
         // Before there is a binder, it is unknown whether it wants a routing id. A reader that does not passes it.
         marks.begin(socket_ours, bound.is_none_or(|bound| bound.marks.wants_routing_id))?;
         let Some(bound) = bound else {
@@ -62,6 +75,11 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
         bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
         Ok(None)
     })?;
+    if let Some(theirs) = asked {
+        let context = socket.context();
+        let io_thread = context.choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
+        session::answer_with_stats(&io_thread, Arc::clone(&socket.owner), context.guard(), theirs);
+    }
     let id = socket.attach(ours, Origin::Connected);
     socket.endpoints.add_pipe(endpoint, id);
     socket.drop_closed();

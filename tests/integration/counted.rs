@@ -168,3 +168,58 @@ fn a_text_without_room_is_not_written() {
     assert_eq!(zmq_errno(), Errno::FAULT.0);
     context.term();
 }
+
+#[test]
+fn a_socket_of_the_context_can_ask_for_the_counts() {
+    let context = Context::new();
+    let (push, pull) = pair_over(context, "inproc://counted", (ZMQ_PUSH, ZMQ_PULL));
+    push.send(&["a task"]);
+    let ask = |types: c_int, request: &[&str], frames: usize| {
+        let asking = context.patient(types);
+        asking.connect("inproc://ferrozmq.stats");
+        for _ in 0..20 {
+            asking.send(request);
+            let answer = asking.try_frames(0).unwrap();
+            assert_eq!(answer.len(), frames);
+            let stats: Value = serde_json::from_slice(answer.last().unwrap()).unwrap();
+            assert_eq!(of_type(&stats, "PULL")["queued_to_receive"], 1);
+        }
+        asking.close();
+    };
+    ask(ZMQ_REQ, &["anything"], 1);
+    ask(ZMQ_REQ, &["of", "", "several frames"], 1);
+    ask(ZMQ_DEALER, &["an id", "", "x"], 3);
+    ask(ZMQ_DEALER, &["no envelope"], 1);
+    // A request whose answer is not waited for, and one that waits for no turn.
+    let hasty = context.socket(ZMQ_DEALER);
+    hasty.connect("inproc://ferrozmq.stats");
+    for _ in 0..100 {
+        hasty.send(&["", "x"]);
+    }
+    context.end(&[push, pull, hasty]);
+}
+
+#[test]
+fn the_name_of_the_counts_is_the_programs_if_it_binds_it() {
+    let context = Context::new();
+    let before = context.patient(ZMQ_REQ);
+    before.connect("inproc://ferrozmq.stats");
+    let rep = context.patient(ZMQ_REP);
+    rep.bind("inproc://ferrozmq.stats");
+    let after = context.patient(ZMQ_REQ);
+    after.connect("inproc://ferrozmq.stats");
+    after.send(&["question"]);
+    assert_eq!(rep.recv(), ["question"]);
+    rep.send(&["answer"]);
+    assert_eq!(after.recv(), ["answer"]);
+    before.send(&["x"]);
+    assert!(before.recv()[0].starts_with('{'));
+    // Types that ask nothing wait for a socket of the program, as for any name.
+    rep.close();
+    let (pull, push) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    push.connect("inproc://ferrozmq.stats");
+    pull.bind("inproc://ferrozmq.stats");
+    push.send(&["a task"]);
+    assert_eq!(pull.recv(), ["a task"]);
+    context.end(&[before, after, pull, push]);
+}

@@ -1,4 +1,4 @@
-//! Transports without connections: datagrams, and the multicast of OpenPGM and NORM.
+//! Transports without connections: datagrams, the multicast of OpenPGM and NORM, and the counters' own.
 
 pub mod datagrams;
 #[cfg(feature = "pgm")]
@@ -6,3 +6,4 @@ mod multicast;
 #[cfg(feature = "norm")]
 mod norm;
 mod pipe_end;
+pub mod stats;
