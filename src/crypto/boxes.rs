@@ -65,7 +65,8 @@ impl SharedKey {
         (BoxStream::with_key(&self.0, &prefix), u64::from_be_bytes(counter))
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+    /// The key itself; a reader of it can open all boxes.
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 }

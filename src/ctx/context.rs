@@ -10,6 +10,7 @@ use crate::reactor::{Handle, spawn_reactor};
 use crate::security::{SECURITY, SecurityFile};
 use crate::sys::environment;
 use crate::sys::fork::Born;
+use crate::sys::keylog;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
 use crate::sys::thread::{Thread, ThreadSettings};
@@ -90,6 +91,8 @@ struct Io {
 impl Context {
     pub fn new(options: ContextOptions) -> Context {
         audit::begin_by_environment();
+        // It says at once that keys are written.
+        keylog::key_log();
         let (options, state) = (Lock::new(options), Lock::new(State::default()));
         Context(Arc::new(Shared {
             number: counters::next_number(),

@@ -5,6 +5,7 @@ use super::mechanism::gssapi::Settings;
 #[cfg(feature = "qzmq")]
 use super::mechanism::qzmq::keys as qzmq;
 use crate::options::{Mechanism, SocketOptions, SocketType, Text};
+use crate::sys::keylog::{KeyLog, key_log};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Config {
     pub recv_routing_id: bool,
     /// Further properties for the peer (`ZMQ_METADATA`), sorted by name.
     pub app_metadata: BTreeMap<Text, Text>,
+    /// What writes the keys of connections for dissectors.
+    pub key_log: Option<KeyLog>,
 }
 
 /// A mechanism, this side's role in it, and the role's keys or credentials. The greeting never shows the
@@ -80,6 +83,7 @@ impl Config {
             routing_id: options.routing_id.clone(),
             recv_routing_id: options.recv_routing_id,
             app_metadata: options.app_metadata.clone(),
+            key_log: key_log(),
         }
     }
 

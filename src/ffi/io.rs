@@ -142,7 +142,8 @@ pub unsafe extern "C-unwind" fn zmq_recv(
     transferred(find(socket).and_then(|socket| {
         memory::check_room(buf, len)?;
         // SAFETY: as the caller promises, and there is room.
-        socket.recv_bytes(flags & ZMQ_DONTWAIT, |data| unsafe { copy_out(data, buf, len) })
+        let copied = socket.recv_bytes(flags & ZMQ_DONTWAIT, |data| unsafe { copy_out(data, buf, len) });
+        copied.map(size)
     }))
 }
 
@@ -222,10 +223,10 @@ pub unsafe extern "C-unwind" fn zmq_recviov(
 /// # Safety
 /// `buf` is writable for `len` bytes; without bytes it may be null.
 #[inline(always)]
-unsafe fn copy_out(data: &[u8], buf: *mut c_void, len: usize) -> c_int {
+unsafe fn copy_out(data: &[u8], buf: *mut c_void, len: usize) -> usize {
     // SAFETY: as the caller promises. The data is ours, so the two do not overlap.
     unsafe { copying::copy(data.as_ptr(), buf.cast(), data.len().min(len)) };
-    size(data.len())
+    data.len()
 }
 
 fn has_more(flags: c_int) -> bool {

@@ -17,6 +17,7 @@ mod futex;
 pub mod gssapi;
 pub mod interface;
 pub mod hash_map;
+pub mod keylog;
 pub mod late_wakes;
 pub mod lock;
 mod lock_order;

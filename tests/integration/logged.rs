@@ -14,21 +14,21 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// A folder with the log, and with what was said on stderr.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
+    pub fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("ferrozmq-logged-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Runs the test in a process with these variables and its stderr in a file. What it said there.
-    fn run(&self, test: &str, variables: &[(&str, &str)]) -> String {
+    pub fn run(&self, test: &str, variables: &[(&str, &str)]) -> String {
         let stderr = self.file("stderr");
         let script = format!("exec \"$@\" 2>{}", stderr.display());
         let settings: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -49,7 +49,7 @@ impl Drop for Folder {
 }
 
 /// In the process of a test: the folder.
-fn inside() -> Option<PathBuf> {
+pub fn inside() -> Option<PathBuf> {
     role().map(PathBuf::from)
 }
 

@@ -3,7 +3,7 @@
 //! They are one binary: the library is linked once, and tests that wait do so side by side. Most modules use the C interface.
 //! `tests/support` holds what they share. A test belongs to the module of its subject:
 //!
-//! - calls and their answers: `answers`, `audited`, `bad_handles`, `context`, `counted`, `counted_file`, `logged`, `monitor`, `poll`, `proxy`;
+//! - calls and their answers: `answers`, `audited`, `bad_handles`, `context`, `counted`, `counted_file`, `keys_logged`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - what a socket type does: `last_value`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
@@ -38,6 +38,7 @@ mod hostile;
 mod hostile_curve;
 mod hostile_tls;
 mod hostile_ws;
+mod keys_logged;
 mod last_value;
 mod limits;
 mod logged;

@@ -2,13 +2,14 @@
 
 use super::trust::{ClientTrust, Trust};
 use crate::errno::{Errno, Result};
+use crate::sys::keylog::{KeyLog, key_log};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::NoClientAuth;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 use std::fmt;
 use std::sync::Arc;
 
@@ -65,7 +66,8 @@ impl Settings {
         let verifier = clients.verifier(&provider)?;
         let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions.list());
         let builder = builder.map_err(|_| Errno::INVAL)?.with_client_cert_verifier(verifier);
-        let config = builder.with_single_cert(chain, key).map_err(|_| Errno::INVAL)?;
+        let mut config = builder.with_single_cert(chain, key).map_err(|_| Errno::INVAL)?;
+        config.key_log = logged_keys();
         Ok(Settings::Server(Arc::new(config)))
     }
 
@@ -81,16 +83,35 @@ impl Settings {
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions.list());
         let builder = builder.map_err(|_| Errno::INVAL)?.dangerous();
         let builder = builder.with_custom_certificate_verifier(Arc::new(trust));
-        let config = match own {
+        let mut config = match own {
             None => builder.with_no_client_auth(),
             Some(own) => {
                 let (chain, key) = own.parse()?;
                 builder.with_client_auth_cert(chain, key).map_err(|_| Errno::INVAL)?
             }
         };
+        config.key_log = logged_keys();
         let name = if servers.name.is_empty() { servers.host } else { servers.name };
         let name = ServerName::try_from(name.to_owned()).map_err(|_| Errno::INVAL)?;
         Ok(Settings::Client { config: Arc::new(config), name })
+    }
+}
+
+/// Writes secrets for dissectors.
+#[derive(Debug)]
+struct LoggedKeys(KeyLog);
+
+impl rustls::KeyLog for LoggedKeys {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        (self.0)(label, client_random, secret);
+    }
+}
+
+/// Where secrets go for dissectors: nowhere, unless they are asked for.
+fn logged_keys() -> Arc<dyn rustls::KeyLog> {
+    match key_log() {
+        Some(log) => Arc::new(LoggedKeys(log)),
+        None => Arc::new(NoKeyLog),
     }
 }
 

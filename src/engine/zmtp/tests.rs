@@ -46,6 +46,7 @@ pub fn config(socket_type: SocketType) -> Config {
         routing_id: Vec::new(),
         recv_routing_id: matches!(socket_type, SocketType::Router | SocketType::Rep),
         app_metadata: Default::default(),
+        key_log: None,
     }
 }
 

@@ -32,6 +32,11 @@ impl LogFile {
         Ok(LogFile { file, id: metadata.is_file().then(|| id(&metadata)) })
     }
 
+    /// Errors: those of fstat(2).
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
     /// The file that is at the path now, opened anew if this one was moved away or removed. Where that cannot be, this one serves
     /// on.
     pub fn followed(self: &Arc<Self>, path: &Path) -> Arc<LogFile> {

@@ -15,6 +15,7 @@ mod filter;
 mod line;
 mod notice;
 
+pub use file::LogFile;
 pub use filter::{Filter, Level, Subsystem};
 pub use line::is_hidden;
 pub use notice::Notice;
@@ -25,7 +26,6 @@ use super::fork::PerProcess;
 use super::lock::Lock;
 use super::poll::{PollFd, poll};
 use super::thread_state::ThreadState;
-use file::LogFile;
 use std::fmt;
 use std::io::Write;
 use std::os::fd::AsRawFd;

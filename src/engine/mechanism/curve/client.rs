@@ -3,7 +3,7 @@
 use super::initiate::ShortTerm;
 use super::keys::ClientKeys;
 use super::message::{Counters, CurveCodec};
-use super::{hello, initiate, nonce, ready, welcome};
+use super::{hello, initiate, log_key, nonce, ready, welcome};
 use crate::crypto::keys::keypair;
 use crate::crypto::{PublicKey, SecretKey, SharedKey};
 use crate::engine::Failure;
@@ -58,6 +58,7 @@ impl AwaitWelcome {
     fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitReady, Failure> {
         let welcome = welcome::open(body, &self.hello_key)?;
         let key = SharedKey::new(&welcome.server, &self.secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+        log_key(turn.config, &self.public, &key);
         let short_term = ShortTerm { client: &self.public, server: &welcome.server, key: &key };
         let mut metadata = Vec::new();
         properties::append_ours(&mut metadata, turn.config);

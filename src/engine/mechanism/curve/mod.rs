@@ -18,3 +18,17 @@ mod welcome;
 
 pub(super) use client::Client;
 pub(super) use server::Server;
+
+use crate::crypto::{PublicKey, SharedKey};
+use crate::engine::Config;
+
+/// The label of a connection's key. What is behind it is described in `docs/observability.md`.
+const KEY_LABEL: &str = "CURVE_SESSION_KEY";
+
+/// Writes the key of the short-term key pairs for a dissector, if it is to be written. It knows the connection by the client's
+/// short-term public key, which HELLO shows to all.
+fn log_key(config: &Config, client: &PublicKey, key: &SharedKey) {
+    if let Some(log) = config.key_log {
+        log(KEY_LABEL, client.as_bytes(), key.as_bytes());
+    }
+}

@@ -5,7 +5,7 @@ use super::keys::{KeyPair, ServerKeys};
 use super::message::{Counters, CurveCodec};
 use super::ready::Ready;
 use super::welcome::{self, Welcome};
-use super::{hello, initiate, nonce, ready};
+use super::{hello, initiate, log_key, nonce, ready};
 use crate::crypto::keys::keypair;
 use crate::crypto::{PublicKey, SharedKey};
 use crate::engine::Failure;
@@ -114,6 +114,7 @@ impl AwaitInitiate {
             return Err(Failure::CRYPTOGRAPHIC);
         }
         let key = SharedKey::new(&client, &secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+        log_key(turn.config, &client, &key);
         let initiate = envelope.open(&key, &secret, &client, &self.pair)?;
         let peer = PeerProperties::parse(&initiate.metadata, turn.config).map_err(Failure::Errno)?;
         let known = Known { key, client: initiate.client, theirs: self.theirs, peer };
