@@ -110,6 +110,37 @@
 #define ZMQ_FERRO_TLS_CLIENT_OPTIONAL 1174405153
 
 /*
+ Trusts an authority: clients of QZMQ that show a certificate signed by it get in.
+
+ A key that `ferrozmq cert authority` made, as bytes or as Z85 with or without a NUL; write only. Each value adds one, NULL removes
+ all. It counts for endpoints bound from then on. Clients whose keys the authenticator knows need no certificate.
+
+ Fails with `EINVAL` if the value is no key of an authority, and with `ENOBUFS` for more than 64.
+ */
+#define ZMQ_FERRO_QZMQ_AUTHORITY 1174405184
+
+/*
+ Shows a certificate of QZMQ to the other side, in place of the bare public key.
+
+ A certificate that `ferrozmq cert sign` made, as bytes or as Z85 with or without a NUL; write only, NULL removes it. It counts for
+ endpoints connected from then on.
+
+ Fails with `EINVAL` if the value is no certificate. `zmq_connect` fails with `EINVAL` if it is of another key than
+ `ZMQ_CURVE_SECRETKEY`.
+ */
+#define ZMQ_FERRO_QZMQ_CERTIFICATE 1174405185
+
+/*
+ Revokes a key of QZMQ, or an authority's: no certificate of it is accepted, however long it is valid.
+
+ A fingerprint: 32 bytes, or 40 characters of Z85 with or without a NUL; write only. Each value adds one, NULL removes all. It
+ counts for endpoints bound from then on.
+
+ Fails with `EINVAL` for anything else.
+ */
+#define ZMQ_FERRO_QZMQ_REVOKED 1174405186
+
+/*
  Names the file by which sockets are secured on which the program has set no mechanism; see docs/security.md.
 
  An option of the context (`zmq_ctx_set_ext`) and of the socket. A path of at most 4,095 bytes, empty by default: the file is

@@ -1,6 +1,7 @@
 //! Inputs by hand: a good conversation for each target to begin with, and one for each vulnerability that libzmq has had.
 //! None may do harm here; what the targets check is in their own files.
 
+use zmq::crypto::{Certificate, Claims, DsaSecret, DsaSuite, KemSecret, KemSuite, Roles};
 use zmq::engine::zmtp::frame;
 use zmq::message::{COMMAND, MORE};
 
@@ -14,7 +15,28 @@ const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConn
 
 /// All of them.
 pub fn all() -> Vec<Known> {
-    [handshakes(), dialogues(), data_phase(), others()].concat()
+    [handshakes(), dialogues(), data_phase(), others(), certificates()].concat()
+}
+
+/// One of an authority that the target trusts, one of another, and keys.
+fn certificates() -> Vec<Known> {
+    let secret = KemSecret::from_seed(KemSuite::XWing, &[1; 32]).unwrap();
+    let claims = |name: &str| Claims {
+        name: name.to_owned(),
+        public: secret.public().clone(),
+        roles: Roles::Both,
+        not_before_s: 1,
+        not_after_s: 2,
+    };
+    let signed = |authority, name| Certificate::sign(authority, claims(name)).unwrap().bytes().to_vec();
+    let other = DsaSecret::from_seed(DsaSuite::MlDsa65, &[8; 32]).unwrap();
+    vec![
+        ("certificates", "trusted", signed(&super::certificates::authority(), "alice")),
+        ("certificates", "of-another", signed(&other, "a")),
+        ("certificates", "public-key", secret.public().tagged()),
+        ("certificates", "secret-key", secret.tagged().to_vec()),
+        ("certificates", "authority", other.public().tagged()),
+    ]
 }
 
 /// A greeting of ZMTP 3.

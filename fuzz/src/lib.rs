@@ -5,6 +5,7 @@
 //! shows each the inputs in `corpus` and in [`known`] again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod certificates;
 pub mod datagrams;
 pub mod dialogue;
 pub mod endpoints;
@@ -26,7 +27,7 @@ pub mod zap;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("handshake", handshake::any),
     ("curve", handshake::curve),
     ("websocket", handshake::websocket),
@@ -42,4 +43,5 @@ pub const TARGETS: [Target; 15] = [
     ("topics", topics::run),
     ("security", security::run),
     ("z85", z85::run),
+    ("certificates", certificates::run),
 ];

@@ -15,6 +15,8 @@
 //! | `sums` | the authenticators of several texts, computed between the rounds of the key stream |
 //! | `kem` | X-Wing and ML-KEM-1024, for QZMQ: [`KemSecret`], [`KemPublic`] |
 //! | `aead` | AES-256-GCM and ChaCha20-Poly1305, for QZMQ's boxes and records: [`AeadKey`] |
+//! | `dsa` | ML-DSA, for certificates: [`DsaSecret`], [`DsaPublic`] |
+//! | `certificate` | certificates of QZMQ, and which ones a socket trusts: [`Certificate`], [`Trust`] |
 //! | `hkdf` | the hash functions of QZMQ and its key derivation: [`Digest`], [`DerivationKey`] |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
@@ -30,7 +32,11 @@
 #[cfg(feature = "qzmq")]
 pub mod aead;
 pub mod boxes;
+#[cfg(feature = "qzmq")]
+pub mod certificate;
 pub mod digest;
+#[cfg(feature = "qzmq")]
+pub mod dsa;
 pub mod fingerprint;
 #[cfg(feature = "qzmq")]
 pub mod hkdf;
@@ -52,6 +58,10 @@ mod tests;
 #[cfg(feature = "qzmq")]
 pub use aead::{AeadKey, AeadSuite};
 pub use boxes::{NONCE_BYTES, SealKey, SharedKey};
+#[cfg(feature = "qzmq")]
+pub use certificate::{Certificate, Claims, Roles, Trust};
+#[cfg(feature = "qzmq")]
+pub use dsa::{DsaPublic, DsaSecret, DsaSuite};
 pub use fingerprint::fingerprint;
 #[cfg(feature = "qzmq")]
 pub use hkdf::{DerivationKey, Digest, HashSuite};

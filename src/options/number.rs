@@ -183,6 +183,31 @@ pub const ZMQ_FERRO_TLS_CLIENT_TRUST_PEM: c_int = 0x4600_0020;
 /// same. Messages of a client without one have no `X-TLS-Subject`.
 pub const ZMQ_FERRO_TLS_CLIENT_OPTIONAL: c_int = 0x4600_0021;
 
+/// Trusts an authority: clients of QZMQ that show a certificate signed by it get in.
+///
+/// A key that `ferrozmq cert authority` made, as bytes or as Z85 with or without a NUL; write only. Each value adds one, NULL removes
+/// all. It counts for endpoints bound from then on. Clients whose keys the authenticator knows need no certificate.
+///
+/// Fails with `EINVAL` if the value is no key of an authority, and with `ENOBUFS` for more than 64.
+pub const ZMQ_FERRO_QZMQ_AUTHORITY: c_int = 0x4600_0040;
+
+/// Shows a certificate of QZMQ to the other side, in place of the bare public key.
+///
+/// A certificate that `ferrozmq cert sign` made, as bytes or as Z85 with or without a NUL; write only, NULL removes it. It counts for
+/// endpoints connected from then on.
+///
+/// Fails with `EINVAL` if the value is no certificate. `zmq_connect` fails with `EINVAL` if it is of another key than
+/// `ZMQ_CURVE_SECRETKEY`.
+pub const ZMQ_FERRO_QZMQ_CERTIFICATE: c_int = 0x4600_0041;
+
+/// Revokes a key of QZMQ, or an authority's: no certificate of it is accepted, however long it is valid.
+///
+/// A fingerprint: 32 bytes, or 40 characters of Z85 with or without a NUL; write only. Each value adds one, NULL removes all. It
+/// counts for endpoints bound from then on.
+///
+/// Fails with `EINVAL` for anything else.
+pub const ZMQ_FERRO_QZMQ_REVOKED: c_int = 0x4600_0042;
+
 /// Names the file by which sockets are secured on which the program has set no mechanism; see docs/security.md.
 ///
 /// An option of the context (`zmq_ctx_set_ext`) and of the socket. A path of at most 4,095 bytes, empty by default: the file is

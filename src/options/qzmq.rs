@@ -3,9 +3,12 @@
 //! A program chooses QZMQ by giving keys of QZMQ to `ZMQ_CURVE_PUBLICKEY`, `ZMQ_CURVE_SECRETKEY` and `ZMQ_CURVE_SERVERKEY`. The length of
 //! a value says which kind it is, and its tag says so again. Each of the three holds one key at a time, of either kind.
 
-use crate::crypto::{KemPublic, KemSecret, KemSuite};
+use crate::crypto::certificate::MAX_CERTIFICATE_BYTES;
+use crate::crypto::kem::{FINGERPRINT_BYTES, KEY_TAG_BYTES};
+use crate::crypto::{Certificate, DsaPublic, KemPublic, KemSecret, KemSuite, Trust};
 use crate::errno::{Errno, Result};
 use crate::z85;
+use std::borrow::Cow;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -15,6 +18,10 @@ pub struct QzmqValues {
     pub(super) public: Option<Arc<KemPublic>>,
     pub(super) secret: Option<Arc<KemSecret>>,
     pub(super) server: Option<Arc<KemPublic>>,
+    /// What is shown in place of the public key. `ZMQ_FERRO_QZMQ_CERTIFICATE`.
+    pub(super) certificate: Option<Arc<Certificate>>,
+    /// `ZMQ_FERRO_QZMQ_AUTHORITY` and `ZMQ_FERRO_QZMQ_REVOKED`.
+    trust: Trust,
 }
 
 /// The keys of an endpoint that speaks QZMQ. They fit together.
@@ -25,6 +32,8 @@ pub enum QzmqKeys {
     Client {
         server: Arc<KemPublic>,
         own: Option<Arc<KemSecret>>,
+        /// Shown in place of the public key; of that key.
+        certificate: Option<Arc<Certificate>>,
     },
 }
 
@@ -33,7 +42,7 @@ impl QzmqValues {
     ///
     /// Errors: `EINVAL` as of [`SocketOptions::qzmq_keys`](super::SocketOptions::qzmq_keys).
     pub fn keys(&self, as_server: bool, curve: [&[u8; 32]; 3]) -> Result<Option<QzmqKeys>> {
-        let QzmqValues { public, secret, server } = self;
+        let QzmqValues { public, secret, server, certificate, .. } = self;
         if public.is_none() && secret.is_none() && server.is_none() {
             return Ok(None);
         }
@@ -50,8 +59,53 @@ impl QzmqValues {
         if secret.as_ref().is_some_and(|own| own.suite() != server.suite()) {
             return Err(Errno::INVAL);
         }
-        Ok(Some(QzmqKeys::Client { server, own: secret.clone() }))
+        let certified = certificate.as_deref().map(|certificate| &certificate.claims.public);
+        if certified.is_some_and(|public| secret.as_deref().map(KemSecret::public) != Some(public)) {
+            return Err(Errno::INVAL);
+        }
+        Ok(Some(QzmqKeys::Client { server, own: secret.clone(), certificate: certificate.clone() }))
     }
+
+    /// Whose certificates are accepted.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Adds an authority; NULL removes all, and leaves what was revoked. Errors: `EINVAL`, `ENOBUFS`.
+    pub(super) fn set_authority(&mut self, value: Option<&[u8]>) -> Result<()> {
+        let Some(value) = value else {
+            self.trust.forget_authorities();
+            return Ok(());
+        };
+        self.trust.add(DsaPublic::from_tagged(&binary(value)?)?)
+    }
+
+    /// NULL removes it. Errors: `EINVAL`.
+    pub(super) fn set_certificate(&mut self, value: Option<&[u8]>) -> Result<()> {
+        let parse = |value: &[u8]| Certificate::parse(&binary(value)?).map(Arc::new);
+        self.certificate = value.map(parse).transpose()?;
+        Ok(())
+    }
+
+    /// Adds a fingerprint; `None` removes all.
+    pub(super) fn set_revoked(&mut self, fingerprint: Option<[u8; FINGERPRINT_BYTES]>) {
+        match fingerprint {
+            Some(fingerprint) => self.trust.revoke(fingerprint),
+            None => self.trust.forget_revoked(),
+        }
+    }
+}
+
+/// The bytes of a value that may be Z85. The tags of what these options take have a byte that Z85 has not. Errors: `EINVAL`.
+fn binary(value: &[u8]) -> Result<Cow<'_, [u8]>> {
+    if value.iter().take(KEY_TAG_BYTES).any(|byte| !byte.is_ascii_graphic()) {
+        return Ok(Cow::Borrowed(value));
+    }
+    let text = value.strip_suffix(&[0]).unwrap_or(value);
+    if text.len() > MAX_CERTIFICATE_BYTES.saturating_mul(2) {
+        return Err(Errno::INVAL);
+    }
+    z85::decode(text).map(|bytes| Cow::Owned(bytes.to_vec()))
 }
 
 /// Whether a value has the length of a key of QZMQ, and so is one or a mistake.
@@ -103,9 +157,11 @@ fn without_nul(value: &[u8], bytes: usize) -> &[u8] {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::crypto::{Claims, DsaSecret, DsaSuite, Roles};
     use crate::options::number::{
         ZMQ_CURVE, ZMQ_CURVE_PUBLICKEY, ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY,
-        ZMQ_MECHANISM, ZMQ_PLAIN_SERVER,
+        ZMQ_FERRO_QZMQ_AUTHORITY, ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_REVOKED, ZMQ_MECHANISM,
+        ZMQ_PLAIN_SERVER,
     };
     use crate::options::{SocketOptions, SocketType};
 
@@ -227,7 +283,7 @@ mod tests {
                 (ZMQ_CURVE_PUBLICKEY, &public),
                 (ZMQ_CURVE_SECRETKEY, &text(&secret)),
             ]);
-            let Ok(Some(QzmqKeys::Client { server: key, own: Some(own) })) = client.qzmq_keys() else {
+            let Ok(Some(QzmqKeys::Client { server: key, own: Some(own), .. })) = client.qzmq_keys() else {
                 unreachable!()
             };
             assert_eq!((key.tagged(), own.public().tagged()), (server, public));
@@ -277,5 +333,67 @@ mod tests {
         assert!(options.qzmq_keys().unwrap().is_some());
         options.set(ZMQ_PLAIN_SERVER, YES).unwrap();
         assert!(options.qzmq_keys().unwrap().is_none(), "the mechanism is another one");
+    }
+
+    fn certified(authority: &DsaSecret, public: &KemPublic) -> Certificate {
+        let claims = Claims {
+            name: "alice".to_owned(),
+            public: public.clone(),
+            roles: Roles::Client,
+            not_before_s: 1,
+            not_after_s: 5,
+        };
+        Certificate::sign(authority, claims).unwrap()
+    }
+
+    #[test]
+    fn authorities_certificates_and_revocations_are_taken_and_forgotten() {
+        let authority = DsaSecret::generate(DsaSuite::MlDsa44).unwrap();
+        let own = KemSecret::generate(KemSuite::XWing).unwrap();
+        let certificate = certified(&authority, own.public());
+        let trusts =
+            |options: &SocketOptions| options.qzmq.trust().check(&certificate, Roles::Client, 1).is_ok();
+        let key = authority.public().tagged();
+        for form in [key.clone(), text(&key), [&text(&key)[..], &[0]].concat()] {
+            let mut options = with(&[(ZMQ_FERRO_QZMQ_AUTHORITY, &form)]);
+            assert!(trusts(&options));
+            for revoked in [own.public().fingerprint(), authority.public().fingerprint()] {
+                options.set(ZMQ_FERRO_QZMQ_REVOKED, &text(&revoked)).unwrap();
+                assert!(!trusts(&options));
+                options.set_null(ZMQ_FERRO_QZMQ_REVOKED).unwrap();
+                assert!(trusts(&options));
+            }
+            options.set_null(ZMQ_FERRO_QZMQ_AUTHORITY).unwrap();
+            assert!(!trusts(&options));
+        }
+        let mut options = options();
+        for wrong in [&b""[..], b"x", &key[1..], &own.public().tagged(), &[0; 32], &[b'0'; 20_000]] {
+            assert_eq!(options.set(ZMQ_FERRO_QZMQ_AUTHORITY, wrong), Err(Errno::INVAL));
+            assert_eq!(options.set(ZMQ_FERRO_QZMQ_CERTIFICATE, wrong), Err(Errno::INVAL));
+        }
+        assert_eq!(options.set(ZMQ_FERRO_QZMQ_REVOKED, &[7; 31]), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn a_certificate_has_to_be_of_the_clients_own_key() {
+        let authority = DsaSecret::generate(DsaSuite::MlDsa65).unwrap();
+        let server = KemSecret::generate(KemSuite::XWing).unwrap();
+        let own = KemSecret::generate(KemSuite::XWing).unwrap();
+        let certificate = certified(&authority, own.public()).bytes().to_vec();
+        for form in [certificate.clone(), text(&certificate)] {
+            let mut client = with(&[
+                (ZMQ_CURVE_SERVERKEY, &server.public().tagged()),
+                (ZMQ_CURVE_SECRETKEY, &own.tagged()),
+                (ZMQ_FERRO_QZMQ_CERTIFICATE, &form),
+            ]);
+            let Ok(Some(QzmqKeys::Client { certificate: Some(shown), .. })) = client.qzmq_keys() else {
+                unreachable!()
+            };
+            assert_eq!(shown.bytes(), certificate);
+            client.set(ZMQ_CURVE_SECRETKEY, &server.tagged()).unwrap();
+            assert_eq!(client.qzmq_keys().err(), Some(Errno::INVAL));
+            client.set_null(ZMQ_FERRO_QZMQ_CERTIFICATE).unwrap();
+            assert!(client.qzmq_keys().is_ok());
+        }
     }
 }

@@ -117,6 +117,23 @@ pub(super) fn curve_serverkey(options: &SocketOptions, out: &mut [u8]) -> Result
     put_key(out, &options.curve_server_key)
 }
 
+#[cfg(feature = "qzmq")]
+pub(super) fn set_authority(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.qzmq.set_authority(value)
+}
+
+#[cfg(feature = "qzmq")]
+pub(super) fn set_certificate(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.qzmq.set_certificate(value)
+}
+
+#[cfg(feature = "qzmq")]
+pub(super) fn set_revoked(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    let fingerprint = value.map(curve_key).transpose()?;
+    options.qzmq.set_revoked(fingerprint.map(|fingerprint| *fingerprint));
+    Ok(())
+}
+
 pub(super) fn mechanism(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
     value::put_int(out, options.mechanism as i32)
 }

@@ -198,4 +198,16 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_TLS_CLIENT_OPTIONAL, Both, NextEndpoint, flag(false, ZeroOrOne) in tls_client_optional),
     row!(ZMQ_FERRO_LAST_VALUE, Both, AtOnce, int(0, 0, MAX) in last_value of Pattern),
     row!(ZMQ_FERRO_LAST_VALUE_SIZE, Both, AtOnce, int(64 << 20, 0, MAX) in last_value_size of Pattern),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_AUTHORITY, Set, NextEndpoint, list() by set_authority, refuse_get),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_AUTHORITY, Set, NextEndpoint, list() not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_CERTIFICATE, Set, NextEndpoint, list() by set_certificate, refuse_get),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_CERTIFICATE, Set, NextEndpoint, list() not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_REVOKED, Set, NextEndpoint, list() by set_revoked, refuse_get),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_REVOKED, Set, NextEndpoint, list() not built),
 ];

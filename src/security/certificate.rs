@@ -1,16 +1,19 @@
 //! Key files in the form that pyzmq and czmq give certificates: ZPL (RFC 4), with the sections `metadata` and `curve`.
+//!
+//! The keys are CURVE's or QZMQ's.
 
 use super::fault::Fault;
+use super::keys::{CURVE_Z85, Public, Secret};
 use super::reload::{self, Content};
-use crate::crypto::{KEY_BYTES, PublicKey, SecretKey, fingerprint};
-use crate::errno::{Errno, Result as Outcome};
-use crate::z85;
+#[cfg(feature = "qzmq")]
+use crate::crypto::{KemSecret, KemSuite};
+use crate::crypto::{PublicKey, SecretKey};
+use crate::errno::Result as Outcome;
 use std::path::Path;
-use zeroize::Zeroizing;
+#[cfg(feature = "qzmq")]
+use std::sync::Arc;
 
-/// Characters of a key in Z85.
-const KEY_Z85: usize = 40;
-/// The form of [`fingerprint()`].
+/// The form of a [fingerprint](crate::crypto::fingerprint()).
 const FINGERPRINT_FORM: &str = "0000-0000-0000-0000-0000-0000-0000-0000";
 /// Bytes of a name; as a User-Id it is sent along with every message inside of the process.
 const MAX_NAME_BYTES: usize = 255;
@@ -20,15 +23,24 @@ const MAX_NAME_BYTES: usize = 255;
 pub struct Certificate {
     /// `name` among the metadata.
     pub name: Option<String>,
-    pub public: PublicKey,
-    pub secret: Option<SecretKey>,
+    pub public: Public,
+    pub secret: Option<Secret>,
 }
 
 impl Certificate {
-    /// A fresh pair. Errors: those of the system's random numbers.
+    /// A fresh pair of CURVE. Errors: those of the system's random numbers.
     pub fn generate(name: Option<String>) -> Outcome<Certificate> {
-        let secret = SecretKey::generate()?;
-        Ok(Certificate { name, public: secret.public(), secret: Some(secret) })
+        SecretKey::generate().map(|secret| Certificate::of_pair(name, Secret::Curve(secret)))
+    }
+
+    /// A fresh pair of QZMQ. Errors: those of the system's random numbers.
+    #[cfg(feature = "qzmq")]
+    pub fn generate_qzmq(name: Option<String>, suite: KemSuite) -> Outcome<Certificate> {
+        KemSecret::generate(suite).map(|secret| Certificate::of_pair(name, Secret::Qzmq(Arc::new(secret))))
+    }
+
+    fn of_pair(name: Option<String>, secret: Secret) -> Certificate {
+        Certificate { name, public: secret.public(), secret: Some(secret) }
     }
 
     /// Reads a certificate for its public key. A secret key beside it is read too, and must belong to it.
@@ -59,7 +71,7 @@ impl Certificate {
     /// Reads the text of a certificate; `path` is for the faults.
     pub fn parse(path: &Path, text: &str) -> Result<Certificate, Fault> {
         let fields = Fields::parse(path, text)?;
-        let secret = fields.secret.as_ref().map(|(key, _)| SecretKey::from_bytes(key));
+        let secret = fields.secret;
         let public = match (fields.public, &secret) {
             (Some((public, line)), Some(secret)) if secret.public() != public => {
                 let what = "the public key is not the one of the secret key";
@@ -68,7 +80,7 @@ impl Certificate {
             (Some((public, _)), _) => public,
             (None, Some(secret)) => secret.public(),
             (None, None) => {
-                let what = "it holds no CURVE key";
+                let what = "it holds no key";
                 let what_to_do = "a certificate has a section `curve` with a line `public-key = \"...\"`";
                 return Err(Fault::mistake(path, None, what, what_to_do));
             }
@@ -76,20 +88,39 @@ impl Certificate {
         Ok(Certificate { name: fields.name, public, secret })
     }
 
+    /// As [`of_public`](Self::of_public), for an endpoint that speaks CURVE: a key of QZMQ is a fault.
+    pub(super) fn of_curve_public(path: &Path, content: &Content) -> Result<Certificate, Fault> {
+        Certificate::of_public(path, content)?.only_curve(path)
+    }
+
+    /// As [`of_secret`](Self::of_secret), for an endpoint that speaks CURVE: a key of QZMQ is a fault.
+    pub(super) fn of_curve_secret(path: &Path, content: &Content) -> Result<Certificate, Fault> {
+        Certificate::of_secret(path, content)?.only_curve(path)
+    }
+
+    fn only_curve(self, path: &Path) -> Result<Certificate, Fault> {
+        if self.public.curve().is_none() {
+            let what = "it holds a key of QZMQ, and the endpoint speaks CURVE";
+            let what_to_do = "make a key of CURVE with `ferrozmq keygen`, or have the program set this one";
+            return Err(Fault::mistake(path, None, what, what_to_do));
+        }
+        Ok(self)
+    }
+
     /// The public key in Z85, as programs and other files have it.
     pub fn public_z85(&self) -> String {
-        public_z85(&self.public)
+        self.public.z85()
     }
 
     /// The public key as people compare it, and as lists of clients may have it.
     pub fn fingerprint(&self) -> String {
-        fingerprint(self.public.as_bytes())
+        self.public.fingerprint()
     }
 }
 
-/// A public key in Z85.
+/// A public key of CURVE in Z85.
 pub fn public_z85(public: &PublicKey) -> String {
-    z85::encode(public.as_bytes()).map(|text| text.to_string()).unwrap_or_default()
+    Public::Curve(*public).z85()
 }
 
 /// The fingerprint that a text stands for: one, or a public key in Z85. Errors: `EINVAL`.
@@ -99,15 +130,15 @@ pub fn parse_fingerprint(text: &str) -> Outcome<String> {
             b'-' => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         });
-    if is_one { Ok(text.to_ascii_lowercase()) } else { key(text).map(|key| fingerprint(&*key)) }
+    if is_one { Ok(text.to_ascii_lowercase()) } else { Public::parse(text).map(|key| key.fingerprint()) }
 }
 
 /// The lines of a certificate that matter, each with its number.
 #[derive(Default)]
 struct Fields {
     name: Option<String>,
-    public: Option<(PublicKey, usize)>,
-    secret: Option<(Zeroizing<[u8; KEY_BYTES]>, usize)>,
+    public: Option<(Public, usize)>,
+    secret: Option<Secret>,
 }
 
 impl Fields {
@@ -130,11 +161,11 @@ impl Fields {
                     fields.name = Some(value.to_owned());
                 }
                 ("curve", "public-key") => {
-                    let key = key(value).map_err(|_| no_key(path, number))?;
-                    fields.public = Some((PublicKey(*key), number));
+                    let key = Public::parse(value).map_err(|_| no_key(path, number))?;
+                    fields.public = Some((key, number));
                 }
                 ("curve", "secret-key") => {
-                    fields.secret = Some((key(value).map_err(|_| no_key(path, number))?, number));
+                    fields.secret = Some(Secret::parse(value).map_err(|_| no_key(path, number))?);
                 }
                 // Other libraries put what they like beside it.
                 _ => {}
@@ -146,26 +177,18 @@ impl Fields {
 
 /// Whether a text has the form of a key, public or secret.
 pub(super) fn is_key(text: &str) -> bool {
-    key(text).is_ok()
+    Public::parse(text).is_ok() || Secret::parse(text).is_ok()
 }
 
 fn no_key(path: &Path, line: usize) -> Fault {
-    let what = "this is no CURVE key";
-    Fault::mistake(path, Some(line), what, format!("a key has {KEY_Z85} characters of Z85 between quotes"))
+    let what_to_do =
+        format!("a key of CURVE has {CURVE_Z85} characters of Z85 between quotes, one of QZMQ has more");
+    Fault::mistake(path, Some(line), "this is no key", what_to_do)
 }
 
 fn unquoted(value: &str) -> &str {
     let between = |quote| value.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote));
     between('"').or_else(|| between('\'')).unwrap_or(value)
-}
-
-/// Errors: `EINVAL`.
-fn key(text: &str) -> Outcome<Zeroizing<[u8; KEY_BYTES]>> {
-    if text.len() != KEY_Z85 {
-        return Err(Errno::INVAL);
-    }
-    let bytes = z85::decode(text.as_bytes())?;
-    bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| Errno::INVAL)
 }
 
 /// A secret that others may read is none.
@@ -182,6 +205,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::testing;
     use super::*;
+    use crate::crypto::{KEY_BYTES, fingerprint};
+    use crate::errno::Errno;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
@@ -194,8 +219,7 @@ mod tests {
     #[test]
     fn certificates_of_pyzmq_and_czmq_are_read() {
         let pair = Certificate::generate(None).unwrap();
-        let (public, secret) =
-            (pair.public_z85(), z85::encode(pair.secret.as_ref().unwrap().as_bytes()).unwrap());
+        let (public, secret) = (pair.public_z85(), pair.secret.as_ref().unwrap().z85());
         let pyzmq = format!(
             "#   ****  Generated on 2026-01-01 by pyzmq  ****\n\nmetadata\ncurve\n    public-key = \"{public}\"\n    secret-key = \"{}\"\n",
             *secret
@@ -205,9 +229,33 @@ mod tests {
             "#   ZeroMQ CURVE Public Certificate\nmetadata\n    name = \"alice\"\n    email = \"a@b\"\ncurve\n    public-key = \"{public}\"\n"
         );
         let read = parse(&czmq).unwrap();
-        assert_eq!((read.name.as_deref(), read.public, read.secret), (Some("alice"), pair.public, None));
+        let public = pair.public.clone();
+        assert_eq!((read.name.as_deref(), read.public, read.secret), (Some("alice"), public, None));
         let bare = format!("curve\n\tsecret-key = {}\n", *secret);
         assert_eq!(parse(&bare).unwrap(), pair);
+    }
+
+    #[cfg(feature = "qzmq")]
+    #[test]
+    fn keys_of_qzmq_are_read_and_not_mixed() {
+        let curve = Certificate::generate(None).unwrap();
+        for suite in KemSuite::ALL {
+            let pair = Certificate::generate_qzmq(Some("alice".to_owned()), suite).unwrap();
+            let (public, secret) = (pair.public_z85(), pair.secret.as_ref().unwrap().z85());
+            let file = |public: &str, secret: &str| {
+                parse(&format!(
+                    "metadata\n    name = \"alice\"\ncurve\n    public-key = \"{public}\"\n    secret-key = \"{secret}\"\n"
+                ))
+            };
+            assert_eq!(file(&public, &secret).unwrap(), pair);
+            assert_eq!(parse(&format!("curve\n\tsecret-key = {}\n", *secret)).unwrap().public, pair.public);
+            let told = parse_fingerprint(&public).unwrap();
+            assert_eq!(told, pair.fingerprint());
+            let (other, other_secret) = (curve.public_z85(), curve.secret.as_ref().unwrap().z85());
+            for (public, secret) in [(&other, &secret), (&public, &other_secret)] {
+                assert_eq!(file(public, secret).unwrap_err().errno, Errno::INVAL);
+            }
+        }
     }
 
     #[test]
@@ -237,7 +285,7 @@ mod tests {
     #[test]
     fn mistakes_are_told_with_their_lines() {
         let (one, other) = (Certificate::generate(None).unwrap(), Certificate::generate(None).unwrap());
-        let secret = z85::encode(one.secret.as_ref().unwrap().as_bytes()).unwrap();
+        let secret = one.secret.as_ref().unwrap().z85();
         let mixed =
             format!("curve\n    public-key = \"{}\"\n    secret-key = \"{}\"\n", other.public_z85(), *secret);
         let fault = parse(&mixed).unwrap_err();

@@ -26,6 +26,7 @@ pub mod certificate;
 pub mod fault;
 pub mod file;
 pub mod key_changes;
+pub mod keys;
 pub mod passwords;
 pub mod peer_network;
 pub mod protection;

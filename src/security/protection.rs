@@ -9,12 +9,12 @@ use super::certificate::Certificate;
 use super::fault::Fault;
 use super::file::{Allow, Limits, LogSettings, Place, Policy, Side};
 use super::key_changes;
+use super::keys::Secret;
 use super::passwords::{Users, read_password};
 use super::reload::{Content, FileLook};
 use super::rules::{Scene, Terms, Verdict, decide, wildcard};
 use super::watch::{Look, Patience, Watch};
 use crate::audit;
-use crate::crypto::PublicKey;
 use crate::engine::{ClientKeys, KeyRing, Security, ServerKeys, ZapRequest, ZapStatus};
 use crate::errno::Errno;
 use crate::options::Mechanism;
@@ -190,11 +190,11 @@ impl SecurityFile {
     }
 
     fn public(&self, place: &Place, patience: Patience) -> Result<Arc<Certificate>, Fault> {
-        self.watched(|files| &mut files.public, place, Certificate::of_public, patience)
+        self.watched(|files| &mut files.public, place, Certificate::of_curve_public, patience)
     }
 
     fn secret(&self, place: &Place, patience: Patience) -> Result<Arc<Certificate>, Fault> {
-        self.watched(|files| &mut files.secret, place, Certificate::of_secret, patience)
+        self.watched(|files| &mut files.secret, place, Certificate::of_curve_secret, patience)
     }
 
     fn users(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<Users>, Fault> {
@@ -410,7 +410,7 @@ impl Protection {
         {
             return Ok(Arc::clone(&served.keys));
         }
-        let mut secrets = from.iter().filter_map(|certificate| certificate.secret.clone());
+        let mut secrets = from.iter().filter_map(|certificate| certificate.secret.as_ref()?.curve());
         let lack = || self.file.lack(terms, "server_key");
         let ring = Arc::new(KeyRing::default());
         let keys = Arc::new(ring.serve(secrets.next().ok_or_else(lack)?));
@@ -426,15 +426,15 @@ impl Protection {
 
     fn client_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<ClientKeys>, Fault> {
         let lack = || self.file.lack(terms, "server_public");
-        let server: PublicKey =
-            self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?, patience)?.public;
+        let known = self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?, patience)?;
+        let server = known.public.curve().ok_or_else(lack)?;
         let own = match &terms.settings.client_key {
             Some(place) => self.file.secret(place, patience)?,
             None => self.file.fresh()?,
         };
-        let secret = own.secret.clone().ok_or_else(|| {
+        let secret = own.secret.as_ref().and_then(Secret::curve).ok_or_else(|| {
             Fault::mistake(&self.file.path, terms.rule, "the client has no secret key", "name its file")
         })?;
-        Ok(Arc::new(ClientKeys { public: own.public, secret, server }))
+        Ok(Arc::new(ClientKeys { public: secret.public(), secret, server }))
     }
 }

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 use super::certificate::Certificate;
-use crate::z85;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ pub fn folder() -> PathBuf {
 pub fn write_pair(folder: &Path, name: &str, pair: &Certificate) {
     let owner = pair.name.iter().map(|owner| format!("    name = \"{owner}\"\n")).collect::<String>();
     let public = format!("metadata\n{owner}curve\n    public-key = \"{}\"\n", pair.public_z85());
-    let secret = z85::encode(pair.secret.as_ref().unwrap().as_bytes()).unwrap();
+    let secret = pair.secret.as_ref().unwrap().z85();
     let secret_file = folder.join(format!("{name}.key_secret"));
     fs::write(folder.join(format!("{name}.key")), &public).unwrap();
     fs::write(&secret_file, format!("{public}    secret-key = \"{}\"\n", *secret)).unwrap();

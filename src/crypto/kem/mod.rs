@@ -178,6 +178,14 @@ impl KemSecret {
     }
 }
 
+impl PartialEq for KemSecret {
+    fn eq(&self, other: &KemSecret) -> bool {
+        self.suite() == other.suite() && bool::from(self.seed().ct_eq(other.seed()))
+    }
+}
+
+impl Eq for KemSecret {}
+
 impl fmt::Debug for KemSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KemSecret({}, ..)", self.suite().name())

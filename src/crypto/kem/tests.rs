@@ -98,6 +98,31 @@ fn the_vector_of_the_draft() {
 const PUBLIC_DIGEST: &str = "2e816deebcd76c5c80d0cd2d174478871658e8e2ff42bc9d4a6e486372e856bb";
 const CIPHERTEXT_DIGEST: &str = "17cd532d657e44c897ca6583e548a5424fc70bf54f99515a4d2bcf99e3469f33";
 
+/// What libsodium computed: compat-tests/qzmq/libsodium makes the file, and checks it.
+#[test]
+fn the_vectors_of_libsodium() {
+    let lines = include_str!("../../../tests/qzmq/xwing.txt").lines();
+    let count = lines.map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [seed, randomness, public, ciphertext, expected, at, rejected] = words[..] else {
+            panic!("{line}")
+        };
+        let secret = KemSecret::from_seed(KemSuite::XWing, &bytes(seed)).unwrap();
+        assert_eq!(digest(secret.public().bytes()), public);
+        let randomness = bytes(randomness).try_into().unwrap();
+        let (made, shared) = secret.public().encapsulate_with(&randomness).unwrap();
+        assert_eq!(
+            (digest(made.bytes()).as_str(), &shared.as_bytes()[..]),
+            (ciphertext, &bytes(expected)[..])
+        );
+        assert_eq!(secret.decapsulate(made.bytes()).unwrap(), shared);
+        let mut wrong = made.bytes().to_vec();
+        wrong[at.parse::<usize>().unwrap()] ^= 1;
+        assert_eq!(secret.decapsulate(&wrong).unwrap().as_bytes()[..], bytes(rejected));
+    });
+    assert_eq!(count.count(), 16);
+}
+
 /// Another author's X-Wing: the same keys, the same encapsulations, the same decapsulations also of wrong ciphertexts.
 #[test]
 fn another_x_wing_agrees() {

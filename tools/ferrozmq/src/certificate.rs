@@ -8,11 +8,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+use zmq::security::certificate::Certificate as Pair;
+use zmq::z85;
 
 const PUBLIC_SUFFIX: &str = ".key";
+const FINGERPRINT_SUFFIX: &str = ".fingerprint.key";
 const SECRET_SUFFIX: &str = ".key_secret";
-const PUBLIC_MODE: u32 = 0o644;
-const SECRET_MODE: u32 = 0o600;
+pub const PUBLIC_MODE: u32 = 0o644;
+pub const SECRET_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 const MAX_NAME_BYTES: usize = 200;
 const MAX_METADATA_BYTES: usize = 1024;
@@ -20,11 +23,15 @@ const MAX_METADATA_BYTES: usize = 1024;
 const MAX_OWNER_BYTES: usize = 255;
 
 const PUBLIC_HEAD: &str = "\
-# ZeroMQ CURVE public certificate, made by ferrozmq keygen.
+# ZeroMQ public certificate, made by ferrozmq keygen.
 # Give it to the other side on a way on which no one can change it.
 ";
+const FINGERPRINT_HEAD: &str = "\
+# ZeroMQ QZMQ fingerprint, made by ferrozmq keygen.
+# For a server's folder of clients: it stands where the public key of CURVE would.
+";
 const SECRET_HEAD: &str = "\
-# ZeroMQ CURVE secret certificate, made by ferrozmq keygen.
+# ZeroMQ secret certificate, made by ferrozmq keygen.
 # Keep it on this machine, readable for its owner alone.
 ";
 
@@ -74,62 +81,94 @@ impl Metadata {
 pub struct Certificate {
     pub metadata: Vec<Metadata>,
     pub public: String,
+    /// Of a key of QZMQ: 32 bytes that stand for it, in Z85. Authenticators are told these.
+    pub fingerprint: Option<String>,
     pub secret: Zeroizing<String>,
 }
 
-/// The two files of a certificate.
+/// The files of a certificate.
 #[derive(Debug)]
 pub struct Files {
     pub public: PathBuf,
+    /// Of a key of QZMQ alone.
+    pub fingerprint: PathBuf,
     pub secret: PathBuf,
 }
 
 impl Files {
     pub fn new(folder: &Path, name: &str) -> Result<Files, Failure> {
-        let is_fit = !name.is_empty()
-            && name.len() <= MAX_NAME_BYTES
-            && !name.starts_with(['.', '-'])
-            && !name.chars().any(|c| c == '/' || c.is_control());
-        if !is_fit {
-            return Err(Failure::new(format!(
-                "--name {name:?}: a name has 1 to {MAX_NAME_BYTES} bytes, no slash, and does not begin with a dot or dash"
-            )));
-        }
+        is_file_name(name)?;
         let file = |suffix| folder.join(format!("{name}{suffix}"));
-        Ok(Files { public: file(PUBLIC_SUFFIX), secret: file(SECRET_SUFFIX) })
+        Ok(Files {
+            public: file(PUBLIC_SUFFIX),
+            fingerprint: file(FINGERPRINT_SUFFIX),
+            secret: file(SECRET_SUFFIX),
+        })
     }
 
-    /// Writes both, or leaves neither behind. Errors: one is there already; the folder takes no file.
+    /// Writes all, or leaves none behind. Errors: one is there already; the folder takes no file.
     pub fn write(&self, certificate: &Certificate) -> Result<(), Failure> {
         let folder = self.public.parent().unwrap_or(Path::new("."));
         make_folder(folder)?;
-        create(&self.secret, SECRET_MODE, &certificate.text(Half::Secret))?;
+        let fingerprint =
+            certificate.fingerprint.as_ref().map(|_| (&self.fingerprint, PUBLIC_MODE, Half::Fingerprint));
         // The public file comes last, in one write: a server that watches the folder does not see half of it.
-        let written = create(&self.public, PUBLIC_MODE, &certificate.text(Half::Public))
-            .and_then(|()| sync_folder(folder).inspect_err(|_| remove(&self.public)));
-        written.inspect_err(|_| remove(&self.secret))
+        let files = [
+            Some((&self.secret, SECRET_MODE, Half::Secret)),
+            fingerprint,
+            Some((&self.public, PUBLIC_MODE, Half::Public)),
+        ];
+        let mut made = Vec::new();
+        let written = files
+            .into_iter()
+            .flatten()
+            .try_for_each(|(file, mode, half)| {
+                create(file, mode, &certificate.text(half)).inspect(|()| made.push(file))
+            })
+            .and_then(|()| sync_folder(folder));
+        written.inspect_err(|_| made.iter().for_each(|file| remove(file)))
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Half {
     Public,
+    Fingerprint,
     Secret,
 }
 
 impl Certificate {
+    /// What the files of a pair say.
+    pub fn of(metadata: Vec<Metadata>, pair: &Pair) -> Result<Certificate, Failure> {
+        let secret = pair.secret.as_ref().ok_or_else(|| Failure::new("there is no secret key"))?.z85();
+        let fingerprint = match pair.public.curve() {
+            Some(_) => None,
+            None => {
+                let text = z85::encode(&pair.public.credential());
+                Some(text.map_err(|_| Failure::new("a fingerprint of the wrong size"))?.to_string())
+            }
+        };
+        Ok(Certificate { metadata, public: pair.public_z85(), fingerprint, secret })
+    }
+
     fn text(&self, half: Half) -> Zeroizing<String> {
         let lines: usize = self.metadata.iter().map(|line| line.name.len() + line.value.len() + 16).sum();
         // Of its full size at once: a String that grows leaves copies of the secret behind.
-        let mut text = Zeroizing::new(String::with_capacity(1024 + lines));
-        text.push_str(if half == Half::Public { PUBLIC_HEAD } else { SECRET_HEAD });
+        let mut text =
+            Zeroizing::new(String::with_capacity(1024 + lines + self.public.len() + self.secret.len()));
+        text.push_str(match half {
+            Half::Public => PUBLIC_HEAD,
+            Half::Fingerprint => FINGERPRINT_HEAD,
+            Half::Secret => SECRET_HEAD,
+        });
         text.push_str("metadata\n");
         for Metadata { name, value } in &self.metadata {
             // Writing into a String does not fail.
             let _ = writeln!(text, "    {name} = \"{value}\"");
         }
         text.push_str("curve\n");
-        let _ = writeln!(text, "    public-key = \"{}\"", self.public);
+        let public = if half == Half::Fingerprint { self.fingerprint.as_ref() } else { None };
+        let _ = writeln!(text, "    public-key = \"{}\"", public.unwrap_or(&self.public));
         if half == Half::Secret {
             let _ = writeln!(text, "    secret-key = \"{}\"", *self.secret);
         }
@@ -137,8 +176,22 @@ impl Certificate {
     }
 }
 
+/// Errors: a name that no file should have.
+pub fn is_file_name(name: &str) -> Result<(), Failure> {
+    let is_fit = !name.is_empty()
+        && name.len() <= MAX_NAME_BYTES
+        && !name.starts_with(['.', '-'])
+        && !name.chars().any(|c| c == '/' || c == '"' || c.is_control());
+    if is_fit {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "--name {name:?}: a name has 1 to {MAX_NAME_BYTES} bytes, no slash or quotation mark, and does not begin with a dot or dash"
+    )))
+}
+
 /// Makes the folder, for its owner alone, unless it is there.
-fn make_folder(folder: &Path) -> Result<(), Failure> {
+pub fn make_folder(folder: &Path) -> Result<(), Failure> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
@@ -146,7 +199,7 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 /// A new file with this text and no more rights than `mode`, on disk when this returns.
-fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
+pub fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
     let flags = OFlags::NOFOLLOW.bits() as i32;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode).custom_flags(flags);
@@ -164,7 +217,7 @@ fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
 }
 
 /// Puts the names on disk as well.
-fn sync_folder(folder: &Path) -> Result<(), Failure> {
+pub fn sync_folder(folder: &Path) -> Result<(), Failure> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     match File::open(folder).and_then(|folder| folder.sync_all()) {
         // Some file systems cannot.
@@ -173,7 +226,7 @@ fn sync_folder(folder: &Path) -> Result<(), Failure> {
     }
 }
 
-fn remove(path: &Path) {
+pub fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
         anstream::eprintln!("ferrozmq: {} is left behind: {}", path.display(), plain(&error));
     }
@@ -184,13 +237,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use zmq::crypto::KemSuite;
     use zmq::security::certificate::Certificate as Read;
-    use zmq::z85;
 
     fn certificate() -> Certificate {
         Certificate {
             metadata: vec![Metadata::parse("mail=a@b.c").unwrap()],
             public: "P".repeat(40),
+            fingerprint: None,
             secret: Zeroizing::new("S".repeat(40)),
         }
     }
@@ -215,11 +269,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = Files::new(folder.path(), "alice").unwrap();
         let made = Read::generate(Some("Alice = it's # her".to_owned())).unwrap();
-        let secret = z85::encode(made.secret.as_ref().unwrap().as_bytes()).unwrap();
+        let secret = made.secret.as_ref().unwrap().z85();
         let metadata = vec![Metadata::name(made.name.as_ref().unwrap()).unwrap()];
-        files.write(&Certificate { metadata, public: made.public_z85(), secret }).unwrap();
+        files.write(&Certificate { metadata, public: made.public_z85(), fingerprint: None, secret }).unwrap();
         assert_eq!(Read::read_secret(&files.secret).unwrap(), made);
         assert_eq!(Read::read_public(&files.public).unwrap(), Read { secret: None, ..made });
+    }
+
+    /// The folder of allowed clients takes either public file.
+    #[test]
+    fn the_library_reads_the_files_of_qzmq() {
+        for suite in KemSuite::ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let files = Files::new(folder.path(), "alice").unwrap();
+            let made = Read::generate_qzmq(Some("alice".to_owned()), suite).unwrap();
+            files.write(&Certificate::of(vec![Metadata::name("alice").unwrap()], &made).unwrap()).unwrap();
+            assert_eq!(Read::read_secret(&files.secret).unwrap(), made);
+            assert_eq!(fs::metadata(&files.secret).unwrap().permissions().mode() & 0o7777, 0o600);
+            let (public, fingerprint) =
+                (Read::read_public(&files.public).unwrap(), Read::read_public(&files.fingerprint).unwrap());
+            assert_eq!(public, Read { secret: None, ..made });
+            assert_eq!(fingerprint.fingerprint(), public.fingerprint());
+            assert_eq!(fingerprint.public_z85().len(), 40);
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use zmq::crypto::{DsaSuite, KemSuite, Roles};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -33,6 +34,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Keygen(Keygen),
+    Cert(CertCommand),
     Passwd(Passwd),
     Run(Run),
     Doctor(Doctor),
@@ -49,15 +51,19 @@ Examples:
   ferrozmq keygen --name server --out /etc/ferrozmq/keys
   ferrozmq keygen --name alice --metadata email=alice@example.org
   ferrozmq keygen --name alice --json | jq -r .fingerprint
+  ferrozmq keygen --name server --qzmq
 
 Exit codes:
-  0  both files are there
-  2  neither file was written; one of them is there already, or the folder takes no file";
+  0  the files are there
+  2  no file was written; one of them is there already, or the folder takes no file";
 
-/// Make a CURVE key pair: NAME.key, which goes to others, and NAME.key_secret, which stays.
+/// Make a key pair of CURVE or QZMQ: NAME.key, which goes to others, and NAME.key_secret, which stays.
 ///
-/// Both are certificates that pyzmq (zmq.auth.load_certificate) and czmq (zcert_load) read. The secret one is readable for its owner
-/// alone from its first byte. No file is ever overwritten, and there are both files or none.
+/// Both are certificates that pyzmq (zmq.auth.load_certificate) reads; czmq (zcert_load) reads those of CURVE. The secret one is readable
+/// for its owner alone from its first byte. No file is ever overwritten, and there are all files or none.
+///
+/// With --qzmq there is NAME.fingerprint.key too, which is as long as a certificate of CURVE. It goes into the folder of a server whose
+/// authenticator is pyzmq's or czmq's.
 #[derive(Args, Debug)]
 #[command(after_help = KEYGEN_AFTER)]
 pub struct Keygen {
@@ -70,9 +76,164 @@ pub struct Keygen {
     /// A line for the metadata part of both files; may be given several times
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub metadata: Vec<String>,
+    /// Make a key pair of QZMQ, the post-quantum mechanism
+    #[arg(long)]
+    pub qzmq: bool,
+    /// What the keys of QZMQ are of
+    #[arg(long, value_enum, default_value_t = Suite::XWing, requires = "qzmq")]
+    pub suite: Suite,
     /// Print what was made as a JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Suite {
+    /// X25519 and ML-KEM-768
+    #[value(name = "x-wing")]
+    XWing,
+    /// ML-KEM-1024 alone
+    #[value(name = "ml-kem-1024")]
+    MlKem1024,
+}
+
+impl From<Suite> for KemSuite {
+    fn from(suite: Suite) -> KemSuite {
+        match suite {
+            Suite::XWing => KemSuite::XWing,
+            Suite::MlKem1024 => KemSuite::MlKem1024,
+        }
+    }
+}
+
+const CERT_AFTER: &str = "\
+Examples:
+  ferrozmq cert authority --name home --out ca
+  ferrozmq cert sign --authority ca/home.authority_secret alice.key --days 90
+  ferrozmq cert show alice.certificate --authority ca/home.authority --revoked revoked
+  ferrozmq cert revoke alice.key --list revoked
+
+Exit codes:
+  0  done, or the certificate is good
+  1  the certificate is not good
+  2  no file was written, or a file is not what it should be";
+
+/// Make an authority of QZMQ, sign keys with it, show and revoke what it has signed.
+///
+/// A certificate says whose a public key of QZMQ is, for which role, and how long. A server that trusts the authority
+/// (ZMQ_FERRO_QZMQ_AUTHORITY) lets the key in without knowing it.
+#[derive(Args, Debug)]
+#[command(after_help = CERT_AFTER, subcommand_required = true, arg_required_else_help = true)]
+pub struct CertCommand {
+    #[command(subcommand)]
+    pub command: Cert,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Cert {
+    /// Make an authority: NAME.authority, which goes to servers, and NAME.authority_secret, which signs
+    Authority(CertAuthority),
+    /// Sign a public key of QZMQ
+    Sign(CertSign),
+    /// Show a certificate, and say whether it is good
+    Show(CertShow),
+    /// Add a key, an authority or the key of a certificate to a list of revoked ones
+    Revoke(CertRevoke),
+}
+
+#[derive(Args, Debug)]
+pub struct CertAuthority {
+    /// What the files are called
+    #[arg(long, short)]
+    pub name: String,
+    /// The folder to put them into; made if it is not there, for its owner alone
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// What the signatures are of
+    #[arg(long, value_enum, default_value_t = AuthoritySuite::MlDsa65)]
+    pub suite: AuthoritySuite,
+}
+
+#[derive(Args, Debug)]
+pub struct CertSign {
+    /// The secret file of the authority
+    #[arg(long, short, value_name = "FILE")]
+    pub authority: PathBuf,
+    /// The public key that is signed, as NAME.key
+    pub key: PathBuf,
+    /// The owner's name; the one in the file by default
+    #[arg(long, short)]
+    pub name: Option<String>,
+    /// What the key may be used for
+    #[arg(long, short, value_enum, default_value_t = Role::Client)]
+    pub role: Role,
+    /// How long the certificate is valid, from now on
+    #[arg(long, short, default_value_t = 365)]
+    pub days: u32,
+    /// The file to write; NAME.certificate beside the key by default
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct CertShow {
+    /// The certificate
+    pub file: PathBuf,
+    /// The public file of the authority that is trusted
+    #[arg(long, short, value_name = "FILE")]
+    pub authority: Option<PathBuf>,
+    /// The list of revoked keys
+    #[arg(long, value_name = "FILE", requires = "authority")]
+    pub revoked: Option<PathBuf>,
+    /// The role that it is checked for
+    #[arg(long, short, value_enum, default_value_t = Role::Client)]
+    pub role: Role,
+    /// Print the findings as a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct CertRevoke {
+    /// The file of the key, of the authority, or of the certificate
+    pub key: PathBuf,
+    /// The list that the fingerprint is added to; made if it is not there
+    #[arg(long, short, value_name = "FILE")]
+    pub list: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AuthoritySuite {
+    #[value(name = "ml-dsa-65")]
+    MlDsa65,
+    #[value(name = "ml-dsa-44")]
+    MlDsa44,
+}
+
+impl From<AuthoritySuite> for DsaSuite {
+    fn from(suite: AuthoritySuite) -> DsaSuite {
+        match suite {
+            AuthoritySuite::MlDsa65 => DsaSuite::MlDsa65,
+            AuthoritySuite::MlDsa44 => DsaSuite::MlDsa44,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Role {
+    Client,
+    Server,
+    Both,
+}
+
+impl From<Role> for Roles {
+    fn from(role: Role) -> Roles {
+        match role {
+            Role::Client => Roles::Client,
+            Role::Server => Roles::Server,
+            Role::Both => Roles::Both,
+        }
+    }
 }
 
 const PASSWD_AFTER: &str = "\

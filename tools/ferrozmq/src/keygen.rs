@@ -5,9 +5,7 @@ use crate::cli::Keygen;
 use crate::failure::{self, Failure};
 use crate::outcome::Outcome;
 use serde_json::json;
-use zmq::crypto::fingerprint;
-use zmq::crypto::keys::keypair;
-use zmq::z85;
+use zmq::security::certificate::Certificate as Pair;
 
 pub fn run(options: &Keygen) -> Result<Outcome, Failure> {
     let name = options.name.clone().unwrap_or_else(host);
@@ -17,17 +15,16 @@ pub fn run(options: &Keygen) -> Result<Outcome, Failure> {
     if !metadata.iter().any(Metadata::is_name) {
         metadata.insert(0, Metadata::name(&name)?);
     }
-    let (public, secret) = keypair().map_err(|_| Failure::new("the system gives no random numbers"))?;
-    // Keys of 32 bytes can be written as Z85.
-    let text = |key: &[u8]| z85::encode(key).map_err(|_| Failure::new("a key of the wrong size"));
-    let certificate = Certificate {
-        metadata,
-        public: text(public.as_bytes())?.to_string(),
-        secret: text(secret.as_bytes())?,
+    let pair = match options.qzmq {
+        true => Pair::generate_qzmq(None, options.suite.into()),
+        false => Pair::generate(None),
     };
+    let pair = pair.map_err(|_| Failure::new("the system gives no random numbers"))?;
+    let certificate = Certificate::of(metadata, &pair)?;
     files.write(&certificate)?;
-    let fingerprint = fingerprint(public.as_bytes());
+    let fingerprint = pair.fingerprint();
     let (public_file, secret_file) = (files.public.display(), files.secret.display());
+    let fingerprint_file = certificate.fingerprint.as_ref().map(|_| files.fingerprint.display().to_string());
     failure::print(&match options.json {
         true => format!(
             "{}\n",
@@ -35,14 +32,21 @@ pub fn run(options: &Keygen) -> Result<Outcome, Failure> {
                 "name": name,
                 "public_file": public_file.to_string(),
                 "secret_file": secret_file.to_string(),
+                "fingerprint_file": fingerprint_file,
                 "public_key": certificate.public,
                 "fingerprint": fingerprint,
             })
         ),
-        false => format!(
-            "public file  {public_file}\nsecret file  {secret_file}\npublic key   {}\nfingerprint  {fingerprint}\n",
-            certificate.public
-        ),
+        // A public key of QZMQ would fill the screen.
+        false => match fingerprint_file {
+            Some(file) => format!(
+                "public file  {public_file}\nsecret file  {secret_file}\nfor folders  {file}\nfingerprint  {fingerprint}\n"
+            ),
+            None => format!(
+                "public file  {public_file}\nsecret file  {secret_file}\npublic key   {}\nfingerprint  {fingerprint}\n",
+                certificate.public
+            ),
+        },
     })?;
     Ok(Outcome::Yes)
 }

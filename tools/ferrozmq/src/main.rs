@@ -3,6 +3,7 @@
 //! [`cli`] says what the command line looks like; each subcommand has a module of its own, whose `run` carries it out.
 
 mod audit;
+mod cert;
 mod certificate;
 mod check;
 mod cli;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
 fn carry_out(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Keygen(options) => keygen::run(&options),
+        Command::Cert(options) => cert::run(&options.command),
         Command::Passwd(options) => passwd::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Doctor(options) => doctor::run(&options),
