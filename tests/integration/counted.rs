@@ -35,7 +35,7 @@ fn stats(context: Context) -> Value {
 }
 
 /// The only socket of this type.
-fn of_type<'a>(stats: &'a Value, name: &str) -> &'a Value {
+pub fn of_type<'a>(stats: &'a Value, name: &str) -> &'a Value {
     let found: Vec<_> =
         stats["sockets"].as_array().unwrap().iter().filter(|socket| socket["type"] == name).collect();
     assert_eq!(found.len(), 1, "{name}: {stats}");
@@ -43,7 +43,7 @@ fn of_type<'a>(stats: &'a Value, name: &str) -> &'a Value {
 }
 
 /// Asks until the answer is right.
-fn until(context: Context, is_so: impl Fn(&Value) -> bool) -> Value {
+pub fn until(context: Context, is_so: impl Fn(&Value) -> bool) -> Value {
     let start = Instant::now();
     loop {
         let stats = stats(context);

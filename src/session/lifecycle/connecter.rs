@@ -26,6 +26,8 @@ pub struct Connecter {
     met: Option<Vec<u8>>,
     /// The session waits only for its socket to see that there is no connection and will be none.
     over: bool,
+    /// There was an attempt.
+    tried: bool,
     /// The last connection ended in a refusal: its handshake was broken off by what one side said.
     refused: bool,
     /// Places that the name stands for and that were not tried yet.
@@ -104,6 +106,7 @@ impl Connecter {
             given_id,
             met: None,
             over: false,
+            tried: false,
             refused: false,
             untried: Vec::new(),
             endpoint,
@@ -143,6 +146,11 @@ impl Connecter {
 
     pub fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Notes an attempt. Whether there was one before.
+    pub fn is_tried_again(&mut self) -> bool {
+        std::mem::replace(&mut self.tried, true)
     }
 
     /// A handshake has ended in a refusal.

@@ -1,5 +1,6 @@
 //! Attempts to connect, as they show in a session: registered, timed, told of, tried again.
 
+use crate::counters::SocketCounter;
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::options::draft_number::{ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_CONN_REFUSED};
@@ -39,6 +40,9 @@ pub enum Next {
 
 impl Connecting<'_> {
     pub fn begin(&mut self, cx: &mut SourceContext<'_>) -> Next {
+        if self.connecter.is_tried_again() {
+            self.events.count(SocketCounter::Reconnects);
+        }
         let step = self.connecter.begin(&cx.remote());
         self.follow(cx, step, false)
     }

@@ -61,6 +61,11 @@ impl SessionEvents {
         self.owner.monitor.tell(kind, value, &self.endpoints);
     }
 
+    /// Counts one for the socket.
+    pub fn count(&self, counter: SocketCounter) {
+        self.owner.record.add(counter, 1);
+    }
+
     /// Another attempt to connect to `endpoint` is to come after this time.
     pub fn retried(&self, interval_ms: i32, endpoint: &str) {
         RETRIED.write(format_args!("{endpoint} is tried again in {interval_ms} ms"));
@@ -75,13 +80,15 @@ impl SessionEvents {
 
     /// A stream is connected.
     pub fn connected(&self, fd: RawFd) {
+        self.count(SocketCounter::Connects);
         CONNECTED.write(format_args!("connected to {}", self.peer()));
         probes::connect(self.endpoints.peer(), fd);
         self.tell(event::CONNECTED, descriptor_value(fd));
     }
 
-    /// There is a connection: messages may pass.
+    /// There is a connection: messages may pass. A panic may have ended the last one untold.
     pub fn opened(&mut self) {
+        self.closed_by_this_side();
         self.is_open = true;
     }
 
@@ -99,6 +106,7 @@ impl SessionEvents {
     /// There is no handshake, since the security file is at fault or does not let it be.
     pub fn kept_away(&self, options: &SocketOptions, peer_address: &str, fault: &Fault, now_ms: u64) {
         let (peer, why) = ((Kind::Fault, peer_address), (fault.errno, fault as &dyn Display));
+        self.count(Kind::Fault.counter());
         // The next record tells how many were left out.
         trail::tell_turned_away((&self.owner, options), &self.endpoints, peer, why, now_ms);
     }
@@ -114,13 +122,13 @@ impl SessionEvents {
     /// The authenticator has denied the peer.
     pub fn handshake_denied(&self, status: ZapStatus, duration: Duration) {
         self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
-        self.handshake_over(status.code(), duration);
+        self.handshake_failed(SocketCounter::HandshakesFailedAuth, status.code(), duration);
     }
 
     /// A handshake has ended. Where the authenticator has denied the peer, that has been told.
     pub fn handshake_ended(&self, reason: Reason, handshaking: &Handshaking) {
         if !handshaking.denied {
-            self.handshake_over(reason.code(), handshaking.duration());
+            self.handshake_failed(reason.failed_handshake(), reason.code(), handshaking.duration());
             self.record(&handshaking.trail, |trail| trail.failed(reason, handshaking.zap.is_some()));
         }
         match reason {
@@ -185,7 +193,7 @@ impl SessionEvents {
 
     /// A connection has ended. `has_mechanism`: the peers had agreed on one.
     pub fn connection_ended(&mut self, reason: Reason, has_mechanism: bool, fd: RawFd) {
-        self.closed_for(reason.code(), || words_of_end(reason));
+        self.closed_for(reason.disconnect(), reason.code(), || words_of_end(reason));
         match reason {
             Reason::Protocol(failure) => {
                 if let Some(admitted) = &self.admitted {
@@ -207,7 +215,8 @@ impl SessionEvents {
             "a peer ({peer}) subscribes to more than {limit_bytes} bytes (ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE), or memory is short: it is cut off"
         );
         NOTICE.write(line);
-        self.closed_for(errno.0, || "it subscribes to too much".to_owned());
+        self.count(SocketCounter::SubscriptionsRefused);
+        self.closed_for(SocketCounter::DisconnectsOwn, errno.0, || "it subscribes to too much".to_owned());
         self.failed_without_detail(errno);
         if let Some(fd) = fd {
             self.tell(event::DISCONNECTED, descriptor_value(fd));
@@ -215,13 +224,24 @@ impl SessionEvents {
     }
 
     /// Tells of the end, if there was a connection.
-    fn closed_for(&mut self, code: i32, why: impl FnOnce() -> String) {
+    fn closed_for(&mut self, counter: SocketCounter, code: i32, why: impl FnOnce() -> String) {
         if std::mem::take(&mut self.is_open) {
+            self.count(counter);
             if DISCONNECTED.is_on() {
                 DISCONNECTED.write(format_args!("disconnected from {}: {}", self.peer(), why()));
             }
             probes::disconnect(self.endpoints.peer(), code);
         }
+    }
+
+    fn closed_by_this_side(&mut self) {
+        self.closed_for(SocketCounter::DisconnectsOwn, 0, || "this side has closed it".to_owned());
+    }
+
+    fn handshake_failed(&self, counter: SocketCounter, code: i32, duration: Duration) {
+        self.count(counter);
+        self.owner.record.handshake_took(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.handshake_over(code, duration);
     }
 
     fn handshake_over(&self, code: i32, duration: Duration) {
@@ -252,7 +272,7 @@ impl SessionEvents {
 
 impl Drop for SessionEvents {
     fn drop(&mut self) {
-        self.closed_for(0, || "this side has closed it".to_owned());
+        self.closed_by_this_side();
     }
 }
 

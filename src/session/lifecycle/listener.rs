@@ -1,5 +1,6 @@
 //! A listening socket on an I/O thread, and the sessions of its connections.
 
+use crate::counters::SocketCounter;
 use crate::ctx::{Context, Guard};
 use crate::engine::Security;
 use crate::errno::Errno;
@@ -252,6 +253,7 @@ impl Acceptor {
         }
         let fd = descriptor_value(stream.fd.as_raw_fd());
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
+        self.owner.record.add(SocketCounter::Accepts, 1);
         probes::connect(endpoints.peer(), stream.fd.as_raw_fd());
         ACCEPTED.write(format_args!("{} has accepted {}", endpoints.local, stream.peer));
         let context: Context = self.guard.context();
@@ -295,6 +297,7 @@ impl Acceptor {
         peer: (Kind, &str),
         (errno, reason): (Errno, &dyn Display),
     ) {
+        self.owner.record.add(peer.0.counter(), 1);
         let socket = (&*self.owner, &*self.options);
         if trail::tell_turned_away(socket, endpoints, peer, (errno, reason), cx.now_ms()) {
             cx.set_timer(LEFT_OUT_TIMER, Duration::from_millis(WINDOW_MS));

@@ -1,5 +1,6 @@
 //! Why a connection ends.
 
+use crate::counters::SocketCounter;
 use crate::engine::Failure;
 use crate::errno::Errno;
 
@@ -16,6 +17,26 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What a handshake that ends so is counted as.
+    pub fn failed_handshake(self) -> SocketCounter {
+        match self {
+            Reason::Stream(_) | Reason::Own(_) => SocketCounter::HandshakesFailedStream,
+            Reason::Timeout => SocketCounter::HandshakesFailedTimeout,
+            Reason::Protocol(Failure::Auth(_)) => SocketCounter::HandshakesFailedAuth,
+            Reason::Protocol(_) => SocketCounter::HandshakesFailedProtocol,
+        }
+    }
+
+    /// What a connection that ends so is counted as.
+    pub fn disconnect(self) -> SocketCounter {
+        match self {
+            Reason::Stream(_) => SocketCounter::DisconnectsStream,
+            Reason::Own(_) => SocketCounter::DisconnectsOwn,
+            Reason::Timeout => SocketCounter::DisconnectsTimeout,
+            Reason::Protocol(_) => SocketCounter::DisconnectsProtocol,
+        }
+    }
+
     /// An errno, a `ZMQ_PROTOCOL_ERROR_*`, or an authenticator's status.
     pub fn code(self) -> i32 {
         match self {

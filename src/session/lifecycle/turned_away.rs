@@ -7,6 +7,7 @@
 //!
 //! Law: each connection is in one record, or in the number of one gap, as soon as the gap is due and asked for.
 
+use crate::counters::SocketCounter;
 use crate::sys::lock::Lock;
 
 /// Records of one kind in a window.
@@ -29,6 +30,14 @@ pub enum Kind {
 
 impl Kind {
     pub const ALL: [Kind; 4] = [Kind::Ban, Kind::Network, Kind::Full, Kind::Fault];
+
+    /// What the connection is counted as.
+    pub fn counter(self) -> SocketCounter {
+        match self {
+            Kind::Ban => SocketCounter::Bans,
+            Kind::Network | Kind::Full | Kind::Fault => SocketCounter::ConnectionsRefused,
+        }
+    }
 
     fn index(self) -> usize {
         Kind::ALL.into_iter().take_while(|kind| *kind != self).count()
