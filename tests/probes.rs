@@ -14,7 +14,7 @@ type Probes = BTreeMap<String, usize>;
 #[test]
 fn the_page_has_the_probes_of_the_library() {
     let built = notes(&library());
-    assert!(built.len() >= 6, "{built:?}");
+    assert!(built.len() >= 7, "{built:?}");
     assert_eq!(built, table(), "the notes of the library, and the table of the page");
 }
 

@@ -4,6 +4,7 @@
 use super::cells::{Cell, Text, add_shared, value};
 use super::rows::{HANDSHAKE_CLASSES_NS, Reason, Row, SocketCounter, Unit};
 use crate::queue::shim;
+use crate::sys::probes;
 use std::mem::offset_of;
 
 /// A class for each of [`HANDSHAKE_CLASSES_NS`], and one for what is above.
@@ -91,6 +92,9 @@ impl SocketCells {
     /// Messages were dropped. Any thread may say so.
     #[inline]
     pub fn dropped(&self, reason: Reason, messages: u64) {
+        if messages > 0 {
+            probes::drop(value(&self.state), reason.description().name, messages);
+        }
         if let Some(cell) = self.dropped.get(reason as usize) {
             add_shared(cell, messages);
         }

@@ -19,6 +19,12 @@ pub fn receive(socket: usize, bytes: usize) {
     probe!(ferrozmq, receive, socket, bytes);
 }
 
+/// Messages are lost. `socket` is the number that the counters have for it; `reason` is their name for that.
+#[inline]
+pub fn drop(socket: u64, reason: &str, messages: u64) {
+    probe!(ferrozmq, drop, socket, reason.as_ptr(), reason.len(), messages);
+}
+
 /// A stream is connected to the peer, or was accepted from it.
 pub fn connect(peer: &str, fd: i32) {
     probe!(ferrozmq, connect, peer.as_ptr(), peer.len(), fd);
