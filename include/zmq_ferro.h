@@ -26,6 +26,18 @@
 #define ZMQ_FERRO_EVENT_AUDIT 1073774592
 
 /*
+ The monitor tells by name which peers arrive and leave.
+
+ An event of zmq_socket_monitor() and zmq_socket_monitor_versioned(). Add it to `ZMQ_EVENT_ALL`, which does not contain it.
+
+ A message begins with the frames of any event. The first version has 16 bits for the event: its number is 0x8001 there. The
+ value is 1 for a peer that has arrived, so that messages may pass, and 0 for one that has left. Four frames follow: the peer's
+ endpoint, the routing id that it has given itself, its user id, and the mechanism (`NULL`, `PLAIN`, `CURVE`, `GSSAPI`). Each
+ may be empty. Peers that were there before the monitor, and those over inproc, are not told of.
+ */
+#define ZMQ_FERRO_EVENT_PEER 536903680
+
+/*
  A pair of keys for X-Wing, which is X25519 and ML-KEM-768: for `zmq_ferro_keypair`.
 
  The public key has 1,525 characters, the secret one 45.
@@ -242,6 +254,27 @@ int zmq_ferro_public_key(char *z85_public_key,
 ZMQ_FERRO_EXPORT
 int zmq_ferro_fingerprint(char *z85_fingerprint,
                           const char *z85_public_key);
+
+/*
+ Ends the connection to one peer of a ROUTER, STREAM, SERVER or PEER socket, named by its routing id.
+
+ `routing_id` points at `size` bytes: those of the frame that names the peer in messages of a ROUTER or STREAM. For a SERVER or
+ PEER it is a `uint32_t`, the number of zmq_msg_routing_id(). The caller keeps them. Like the other calls on a socket it is for
+ one thread at a time, unless the type is thread-safe.
+
+ What the peer has sent and this side has received can still be received. What was not sent to it is dropped,
+ without regard to `ZMQ_LINGER`. The peer sees the end of the stream, and may connect again. An endpoint that this socket has connected itself
+ is not connected again.
+
+ Returns 0, or -1 with errno: `EHOSTUNREACH` if there is no such peer; `EINVAL` if a SERVER's or PEER's id has not four bytes;
+ `ENOTSUP` if the socket's type has no such peers; `ENOTSOCK` if `socket` is none; `EFAULT` for NULL; `ETERM`.
+
+ The caller must ensure that `routing_id` is readable for `size` bytes.
+ */
+ZMQ_FERRO_EXPORT
+int zmq_ferro_disconnect_peer(void *socket,
+                              const void *routing_id,
+                              size_t size);
 
 /*
  Writes what the sockets of a context have counted to `buffer`, as one JSON text that ends in a NUL: messages and bytes each way,

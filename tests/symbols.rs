@@ -28,7 +28,8 @@ const DRAFT: &str = "
     zmq_socket_get_peer_state zmq_socket_monitor_pipes_stats zmq_socket_monitor_versioned";
 
 /// Those that only this library has, which `zmq_ferro.h` declares.
-const OURS: &str = "zmq_ferro_fingerprint zmq_ferro_keypair zmq_ferro_public_key zmq_ferro_stats";
+const OURS: &str = "zmq_ferro_disconnect_peer zmq_ferro_fingerprint zmq_ferro_keypair zmq_ferro_public_key
+    zmq_ferro_stats";
 
 #[test]
 fn the_shared_library_exports_these_functions_and_nothing_else() {

@@ -67,6 +67,16 @@ pub const ZMQ_EVENT_ALL: c_int = 0xFFFF;
 /// first three may be empty.
 pub const ZMQ_FERRO_EVENT_AUDIT: c_int = 0x4000_8000;
 
+/// The monitor tells by name which peers arrive and leave.
+///
+/// An event of zmq_socket_monitor() and zmq_socket_monitor_versioned(). Add it to `ZMQ_EVENT_ALL`, which does not contain it.
+///
+/// A message begins with the frames of any event. The first version has 16 bits for the event: its number is 0x8001 there. The
+/// value is 1 for a peer that has arrived, so that messages may pass, and 0 for one that has left. Four frames follow: the peer's
+/// endpoint, the routing id that it has given itself, its user id, and the mechanism (`NULL`, `PLAIN`, `CURVE`, `GSSAPI`). Each
+/// may be empty. Peers that were there before the monitor, and those over inproc, are not told of.
+pub const ZMQ_FERRO_EVENT_PEER: c_int = 0x2000_8000;
+
 // What ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL says: errors of ZMTP, ...
 pub const ZMQ_PROTOCOL_ERROR_ZMTP_UNSPECIFIED: c_int = 0x10000000;
 pub const ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND: c_int = 0x10000001;

@@ -162,6 +162,34 @@ pub extern "C" fn zmq_disconnect_peer(socket: *mut c_void, routing_id: u32) -> c
     int(|| find(socket)?.disconnect_peer(routing_id).map(|()| 0))
 }
 
+/// Ends the connection to one peer of a ROUTER, STREAM, SERVER or PEER socket, named by its routing id.
+///
+/// `routing_id` points at `size` bytes: those of the frame that names the peer in messages of a ROUTER or STREAM. For a SERVER or
+/// PEER it is a `uint32_t`, the number of zmq_msg_routing_id(). The caller keeps them. Like the other calls on a socket it is for
+/// one thread at a time, unless the type is thread-safe.
+///
+/// What the peer has sent and this side has received can still be received. What was not sent to it is dropped,
+/// without regard to `ZMQ_LINGER`. The peer sees the end of the stream, and may connect again. An endpoint that this socket has connected itself
+/// is not connected again.
+///
+/// Returns 0, or -1 with errno: `EHOSTUNREACH` if there is no such peer; `EINVAL` if a SERVER's or PEER's id has not four bytes;
+/// `ENOTSUP` if the socket's type has no such peers; `ENOTSOCK` if `socket` is none; `EFAULT` for NULL; `ETERM`.
+///
+/// # Safety
+/// `routing_id` is readable for `size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zmq_ferro_disconnect_peer(
+    socket: *mut c_void,
+    routing_id: *const c_void,
+    size: usize,
+) -> c_int {
+    int(|| {
+        // SAFETY: as the caller promises.
+        let routing_id = unsafe { memory::bytes(routing_id, size) }?;
+        find(socket)?.disconnect_peer_by_id(routing_id).map(|()| 0)
+    })
+}
+
 /// Lets a DISH socket receive the messages of a group.
 ///
 /// Returns 0, or -1 with errno: `EINVAL` if it is in the group already or the name is longer than ZMQ_GROUP_MAX_LENGTH; `ENOTSUP`

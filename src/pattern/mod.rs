@@ -234,6 +234,11 @@ trait Behaviour {
         Err(Errno::NOTSUP)
     }
 
+    /// See [`Pattern::find_peer`].
+    fn find_peer(&self, _pipes: &Pipes, _routing_id: &[u8]) -> Result<PipeId> {
+        Err(Errno::NOTSUP)
+    }
+
     /// See [`Pattern::take_connect_id`].
     fn take_connect_id(&mut self) -> Option<Vec<u8>> {
         None
@@ -436,6 +441,12 @@ impl Pattern {
     /// `zmq_disconnect_peer`. Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type without such peers.
     pub fn disconnect_peer(&mut self, pipes: &mut Pipes, routing_id: u32) -> Result<()> {
         each!(self, pattern => pattern.disconnect_peer(pipes, routing_id))
+    }
+
+    /// The pipe of the peer with this routing id, in the form that the type has it in: bytes, or a number of four bytes. Errors:
+    /// `EHOSTUNREACH` for an unknown peer; `EINVAL` for what is no such id; `ENOTSUP` for a type without such peers.
+    pub fn find_peer(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<PipeId> {
+        each!(self, pattern => pattern.find_peer(pipes, routing_id))
     }
 
     /// `ZMQ_CONNECT_ROUTING_ID`, for the endpoint that is being connected to: given once. `None` where it was not set, or belongs to

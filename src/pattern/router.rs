@@ -251,6 +251,10 @@ impl Behaviour for Router {
         self.routes.take_connect_id()
     }
 
+    fn find_peer(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<PipeId> {
+        self.routes.find_open(pipes, routing_id)
+    }
+
     fn can_reach(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<bool> {
         let pipe = self.routes.find(routing_id).ok_or(Errno::HOSTUNREACH)?;
         Ok(pipes.check_hwm(pipe))
@@ -285,6 +289,34 @@ mod tests {
         bench.send(&["b", "again"]).unwrap();
         assert_eq!(a.recv_all(), [""]);
         assert_eq!(b.recv_all(), ["to|b", "again"]);
+    }
+
+    #[test]
+    fn a_peer_that_is_disconnected_is_heard_to_its_last_message_and_its_name_is_free() {
+        let mut bench = Bench::new(SocketType::Router);
+        bench.set(ZMQ_ROUTER_MANDATORY, 1);
+        let (mut a, mut b) = (bench.connect_as("a"), bench.connect_as("b"));
+        a.send(&["1"]);
+        a.send(&["2"]);
+        bench.settle();
+        let found = bench.pattern.find_peer(&bench.pipes, b"a").unwrap();
+        assert_eq!(found, a.id);
+        bench.pipes.disconnect(found);
+        assert!(!a.is_open() && b.is_open());
+        assert_eq!(bench.pattern.find_peer(&bench.pipes, b"a"), Err(Errno::HOSTUNREACH));
+        assert_eq!(bench.pattern.find_peer(&bench.pipes, b"none"), Err(Errno::HOSTUNREACH));
+        assert_eq!(bench.send(&["a", "x"]), Err(Errno::HOSTUNREACH));
+        let mut again = bench.connect_as("a");
+        bench.send(&["a", "y"]).unwrap();
+        assert_eq!(again.recv_all(), ["y"]);
+        b.send(&["from b"]);
+        let mut received: Vec<_> = (0..3).map(|_| bench.recv().join("|")).collect();
+        received.sort();
+        assert_eq!(received, ["a|1", "a|2", "b|from b"]);
+        drop(a);
+        bench.settle();
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+        assert_eq!(bench.pattern.find_peer(&bench.pipes, b"a"), Ok(again.id));
     }
 
     #[test]

@@ -81,6 +81,11 @@ impl Routes {
         self.by_id.get(routing_id).copied()
     }
 
+    /// As [`find`](Routes::find), for a peer that is still there. Errors: `EHOSTUNREACH`.
+    pub fn find_open(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<PipeId> {
+        self.find(routing_id).filter(|&pipe| pipes.is_open(pipe)).ok_or(Errno::HOSTUNREACH)
+    }
+
     /// As [`find`](Routes::find), for one message after the other.
     #[inline]
     pub fn find_next(&mut self, pipes: &Pipes, routing_id: &[u8]) -> Option<PipeId> {

@@ -97,6 +97,11 @@ impl Behaviour for Server {
         self.routing_ids.get(pipe).copied()
     }
 
+    fn find_peer(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<PipeId> {
+        let number = <[u8; 4]>::try_from(routing_id).map_err(|_| Errno::INVAL)?;
+        self.find(pipes, u32::from_ne_bytes(number))
+    }
+
     fn disconnect_peer(&mut self, pipes: &mut Pipes, routing_id: u32) -> Result<()> {
         pipes.terminate(self.find(pipes, routing_id)?);
         Ok(())
@@ -126,6 +131,24 @@ mod tests {
 
     fn routing_id(bench: &Bench, peer: &Peer) -> u32 {
         bench.pattern.routing_id(peer.id).unwrap()
+    }
+
+    #[test]
+    fn peers_are_found_by_the_bytes_of_their_number() {
+        let mut bench = Bench::new(SocketType::Server);
+        let mut peer = bench.connect();
+        let id = routing_id(&bench, &peer).to_ne_bytes();
+        assert_eq!(bench.pattern.find_peer(&bench.pipes, &id), Ok(peer.id));
+        for wrong in [&id[..3], b"", b"12345"] {
+            assert_eq!(bench.pattern.find_peer(&bench.pipes, wrong), Err(Errno::INVAL));
+        }
+        assert_eq!(bench.pattern.find_peer(&bench.pipes, &[0; 4]), Err(Errno::HOSTUNREACH));
+        peer.send(&["1"]);
+        bench.settle();
+        bench.pipes.disconnect(peer.id);
+        assert!(!peer.is_open());
+        assert_eq!(bench.pattern.find_peer(&bench.pipes, &id), Err(Errno::HOSTUNREACH));
+        assert_eq!(recv(&mut bench), (u32::from_ne_bytes(id), b"1".to_vec()), "what has come is read");
     }
 
     #[test]

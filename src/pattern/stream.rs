@@ -116,6 +116,10 @@ impl Behaviour for Stream {
         self.routes.take_connect_id()
     }
 
+    fn find_peer(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<PipeId> {
+        self.routes.find_open(pipes, routing_id)
+    }
+
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.routes.remove(pipes, pipe);
         self.queue.terminated(pipe);

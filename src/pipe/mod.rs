@@ -50,6 +50,9 @@ pub trait Notify: Send + Sync {
     fn notify(&self, event: PipeEvent);
 }
 
+/// The errno of an end that was closed since the program has disconnected the peer, which is not at fault.
+pub const DISCONNECTED: Errno = Errno::NOTCONN;
+
 /// Makes a pipe and returns its left end and its right end. The left end writes to the first lane. Errors:
 /// `ENOMEM`.
 pub fn pair(left_to_right: LaneOptions, right_to_left: LaneOptions) -> Result<(Pipe, Pipe)> {
@@ -371,7 +374,7 @@ impl Pipe {
         self.end.is_closed() && !self.drains
     }
 
-    /// Notes why the end is about to be closed: the peer asks for more than a limit allows.
+    /// Notes why the end is about to be closed: the peer asks for more than a limit allows, or is [`DISCONNECTED`].
     pub fn refuse(&self, errno: Errno) {
         self.end.link.refuse(errno);
     }
@@ -392,7 +395,7 @@ impl End {
         self.link.is_closed(self.side)
     }
 
-    /// The errno for which the other end was closed, where this end's peer is at fault.
+    /// The errno for which the other end was closed, where this end's peer is at fault or [`DISCONNECTED`].
     pub fn refusal(&self) -> Option<Errno> {
         self.link.refusal()
     }

@@ -1,7 +1,7 @@
 //! The pipes of one socket.
 
 use super::budget::{Budget, frame_units};
-use super::{LaneWriter, Pipe};
+use super::{DISCONNECTED, LaneWriter, Pipe};
 use crate::counters::SocketRecord;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -184,6 +184,14 @@ impl Pipes {
         }
         // The peer may have closed, and all may be read already.
         self.check_read(id);
+    }
+
+    /// As [`retire`](Pipes::retire), for a peer that the program disconnects: its session drops what was not sent, and ends.
+    pub fn disconnect(&mut self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.refuse(DISCONNECTED);
+        }
+        self.retire(id);
     }
 
     /// As [`terminate`](Pipes::terminate), for a peer that asks for more than a limit allows. Its session

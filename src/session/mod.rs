@@ -23,7 +23,7 @@ pub use connectionless::stats::answer as answer_with_stats;
 pub use lifecycle::listener::{Listening, listen};
 pub use lifecycle::session::SessionContext;
 pub use lifecycle::zap::Authenticators;
-pub use monitor_events::{Endpoints, Monitor, Observer, event};
+pub use monitor_events::{Endpoints, Monitor, Observer, PeerNames, event};
 pub use socket_link::{Command, SocketEnd, SocketLink};
 pub use waiter::{Deadline, Waiter, unlocked};
 

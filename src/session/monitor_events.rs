@@ -28,6 +28,10 @@ pub mod event {
     pub const PIPES_STATS: u64 = 0x10000;
     /// `ZMQ_FERRO_EVENT_AUDIT`. The first version of monitors tells of its lower 16 bits, of which libzmq has no event.
     pub const AUDIT: u64 = 0x4000_8000;
+    /// `ZMQ_FERRO_EVENT_PEER`. The first version of monitors tells it as [`PEER_V1`], since the lower 16 bits are those of
+    /// [`AUDIT`].
+    pub const PEER: u64 = 0x2000_8000;
+    pub const PEER_V1: u16 = 0x8001;
 }
 
 /// The value of an event about a descriptor where there is none: -1, as wide as it is told.
@@ -74,12 +78,26 @@ impl Endpoints {
     }
 }
 
+/// The names of the peer of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerNames {
+    /// The name that the peer has given itself; empty if none.
+    pub routing_id: Vec<u8>,
+    /// The name that the authenticator has given it; empty if none.
+    pub user_id: Vec<u8>,
+    /// As ZMTP has it; empty where the peer's protocol has none.
+    pub mechanism: &'static str,
+}
+
 /// Takes events, on the thread where they happen. Must not block.
 pub trait Observer: Send + Sync {
     fn event(&self, kind: u64, values: &[u64], endpoints: &Endpoints);
 
     /// As [`event`](Observer::event), of [`AUDIT`](event::AUDIT).
     fn record(&self, record: &Record, endpoints: &Endpoints);
+
+    /// As [`event`](Observer::event), of [`PEER`](event::PEER): one has arrived or left.
+    fn peer(&self, _arrived: bool, _names: &PeerNames, _endpoints: &Endpoints) {}
 
     /// Is to take no more events. Another thread may still be in the middle of telling one, and may have others to tell.
     fn stop(&self) {}
@@ -122,6 +140,16 @@ impl Monitor {
             let observer = self.observer.lock().clone();
             if let Some(observer) = observer {
                 observer.event(kind, values, endpoints);
+            }
+        }
+    }
+
+    /// As [`tell`](Monitor::tell), of a peer that has arrived or left.
+    pub fn tell_peer(&self, arrived: bool, names: &PeerNames, endpoints: &Endpoints) {
+        if self.wants(event::PEER) {
+            let observer = self.observer.lock().clone();
+            if let Some(observer) = observer {
+                observer.peer(arrived, names, endpoints);
             }
         }
     }

@@ -128,6 +128,14 @@ impl Handle {
         socket.disconnect_peer(routing_id)
     }
 
+    /// `zmq_ferro_disconnect_peer`. Errors: `EHOSTUNREACH` for an unknown peer; `EINVAL` for what is no routing id of this type;
+    /// `ENOTSUP` for a type without such peers; `ETERM`, `ENOTSOCK`.
+    pub fn disconnect_peer_by_id(self, routing_id: &[u8]) -> Result<()> {
+        let mut socket = self.lock()?;
+        socket.process()?;
+        socket.disconnect_peer_by_id(routing_id)
+    }
+
     /// `zmq_unbind` and `zmq_disconnect`, which libzmq does not tell apart. Errors: `EINVAL` for no endpoint.
     pub fn terminate_endpoint(self, endpoint: Option<&str>) -> Result<()> {
         let mut socket = self.lock()?;

@@ -10,7 +10,7 @@ use crate::message::OutFrame;
 use crate::options::SocketType;
 use crate::options::number::ZMQ_LINGER;
 use crate::reactor::{self, Interest, Ready, Source, SourceContext};
-use crate::session::{Endpoints, Observer, event};
+use crate::session::{Endpoints, Observer, PeerNames, event};
 use crate::sys::lock::Lock;
 use crate::transport::{self, Scheme};
 use std::collections::VecDeque;
@@ -59,18 +59,19 @@ pub fn monitor(
     }
 }
 
-/// The events of a mask. That of the audit trail is one only where it is asked for by itself: neither all bits together nor the
-/// lower 16 mean it. Errors: `EINVAL` for bits that the first version has not, which counts events with 16.
+/// The events of a mask. Those of the audit trail and of peers are events only where they are asked for by themselves: neither all
+/// bits together nor the lower 16 mean them. Errors: `EINVAL` for bits that the first version has not, which counts events with 16.
 fn wanted(version: i32, events: u64) -> Result<u64> {
     /// `ZMQ_EVENT_ALL_V2`.
     const OF_LIBZMQ: u64 = 0xffff | event::PIPES_STATS;
-    let audit = event::AUDIT & !OF_LIBZMQ;
-    let asks = events & event::AUDIT == event::AUDIT && events & !(OF_LIBZMQ | audit) == 0;
-    let others = if asks { events & !audit } else { events };
+    let ours = (event::AUDIT | event::PEER) & !OF_LIBZMQ;
+    let is_asked_for = |event| events & event == event;
+    let asks = (is_asked_for(event::AUDIT) || is_asked_for(event::PEER)) && events & !(OF_LIBZMQ | ours) == 0;
+    let others = if asks { events & !ours } else { events };
     if version == 1 && others >> 16 != 0 {
         return Err(Errno::INVAL);
     }
-    Ok(if asks { events } else { events & !audit })
+    Ok(if asks { events } else { events & !ours })
 }
 
 /// The socket that events are sent by.
@@ -143,7 +144,8 @@ impl Reporter {
         let first = values.first().copied().unwrap_or(0);
         if self.version == 1 {
             // Both numbers are cut to the widths that the first version has for them.
-            let mut event = (kind as u16).to_ne_bytes().to_vec();
+            let kind = if kind == event::PEER { event::PEER_V1 } else { kind as u16 };
+            let mut event = kind.to_ne_bytes().to_vec();
             event.extend_from_slice(&(first as u32).to_ne_bytes());
             return Some(vec![event, endpoints.identifier().as_bytes().to_vec()]);
         }
@@ -220,6 +222,16 @@ impl Observer for Reporter {
         }
     }
 
+    /// The frames of any event, and behind them: the peer's endpoint, its routing id, its user id, and the mechanism.
+    fn peer(&self, arrived: bool, names: &PeerNames, endpoints: &Endpoints) {
+        if let Some(mut frames) = self.frames(event::PEER, &[arrived.into()], endpoints) {
+            let PeerNames { routing_id, user_id, mechanism } = names;
+            frames.push(endpoints.remote.as_bytes().to_vec());
+            frames.extend([routing_id.clone(), user_id.clone(), mechanism.as_bytes().to_vec()]);
+            self.send(frames);
+        }
+    }
+
     fn stop(&self) {
         if self.events & event::MONITOR_STOPPED != 0 {
             self.event(event::MONITOR_STOPPED, &[0], &Endpoints::default());
@@ -269,21 +281,27 @@ mod tests {
 
     /// Programs of libzmq ask for 16 bits, for those and one more, or for all that there are.
     #[test]
-    fn the_trail_is_told_to_those_alone_that_ask_for_it() {
+    fn the_trail_and_peers_are_told_to_those_alone_that_ask_for_them() {
         const INVAL: Result<u64> = Err(Errno::INVAL);
-        let audit = event::AUDIT;
+        let (audit, peer) = (event::AUDIT, event::PEER);
         for (version, events, expected) in [
             (1, 0xffff, Ok(0xffff)),
             (1, audit, Ok(audit)),
             (1, audit | 0xffff, Ok(audit | 0xffff)),
             (1, audit | 0x1_0000, INVAL),
+            (1, peer, Ok(peer)),
+            (1, peer | audit | 0xffff, Ok(peer | audit | 0xffff)),
+            (1, peer | 0x1000_0000, INVAL),
+            (1, 0x2000_0000, INVAL),
+            (2, peer | 0x1_ffff, Ok(peer | 0x1_ffff)),
+            (2, 0x2000_0000, Ok(0)),
             (1, 0x4000_0000, INVAL),
             (1, 0x1_0000, INVAL),
             (1, u64::MAX, INVAL),
             (2, 0x1_ffff, Ok(0x1_ffff)),
             (2, audit | 0x1_ffff, Ok(audit | 0x1_ffff)),
             (2, 0x4000_0000, Ok(0)),
-            (2, u64::MAX, Ok(!0x4000_0000)),
+            (2, u64::MAX, Ok(!0x6000_0000)),
         ] {
             assert_eq!(wanted(version, events), expected, "{version}, {events:#x}");
         }

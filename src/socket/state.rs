@@ -282,6 +282,15 @@ impl Socket {
         outcome
     }
 
+    /// Ends the connection to the peer with this routing id. What it has sent is still received. Errors: those of
+    /// [`Pattern::find_peer`].
+    pub fn disconnect_peer_by_id(&mut self, routing_id: &[u8]) -> Result<()> {
+        let pipe = self.pattern.find_peer(&self.pipes, routing_id)?;
+        self.pipes.disconnect(pipe);
+        self.drop_closed();
+        Ok(())
+    }
+
     /// Has the monitor told how full each pipe is. Errors: `EINVAL` if it does not want to know, `EAGAIN` if there is no
     /// pipe.
     pub fn report_pipes(&mut self) -> Result<()> {

@@ -5,7 +5,7 @@
 //!
 //! - calls and their answers: `answers`, `audited`, `bad_handles`, `context`, `counted`, `counted_connections`, `counted_file`, `keys_logged`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
-//! - what a socket type does: `last_value`;
+//! - what a socket type does: `disconnect_peer`, `last_value`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
 //! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
 //!   `secured_limits`, `secured_rates`, `server_keys`;
@@ -32,6 +32,7 @@ mod counted_connections;
 mod counted_file;
 mod datagrams;
 mod dead_peers;
+mod disconnect_peer;
 mod event_loops;
 mod floods;
 mod handed_over;

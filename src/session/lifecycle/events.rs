@@ -7,12 +7,13 @@ use crate::engine::zmtp::Version;
 use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
+use crate::pipe::DISCONNECTED as DISCONNECTED_BY_PROGRAM;
 use crate::security::{Fault, Protection};
 use crate::session::lifecycle::handshake_trail::{self, HandshakeTrail};
 use crate::session::lifecycle::handshaking::Handshaking;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::turned_away::Kind;
-use crate::session::monitor_events::{Endpoints, descriptor_value, event};
+use crate::session::monitor_events::{Endpoints, PeerNames, descriptor_value, event};
 use crate::session::{SocketLink, trail};
 use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::probes;
@@ -32,6 +33,8 @@ pub struct SessionEvents {
     is_open: bool,
     /// When the last handshake began, and the name of its mechanism.
     handshake: Option<(Instant, &'static str)>,
+    /// Its peer, where a monitor wants to know.
+    names: Option<Box<PeerNames>>,
 }
 
 static CONNECTED: Notice = Notice::new(Subsystem::Connection, Level::Info);
@@ -45,7 +48,7 @@ const USER_ID: &str = "User-Id";
 
 impl SessionEvents {
     pub fn new(owner: Arc<SocketLink>, endpoints: Endpoints) -> SessionEvents {
-        SessionEvents { owner, endpoints, admitted: None, is_open: false, handshake: None }
+        SessionEvents { owner, endpoints, admitted: None, is_open: false, names: None, handshake: None }
     }
 
     pub fn endpoints(&self) -> &Endpoints {
@@ -90,6 +93,11 @@ impl SessionEvents {
     pub fn opened(&mut self) {
         self.closed_by_this_side();
         self.is_open = true;
+        if self.owner.monitor.wants(event::PEER) {
+            // A raw stream has no names.
+            let names = self.names.get_or_insert_default();
+            self.owner.monitor.tell_peer(true, names, &self.endpoints);
+        }
     }
 
     /// A descriptor is closed that has not been a connection yet.
@@ -178,12 +186,17 @@ impl SessionEvents {
             let properties = peer.map(|peer| peer.properties.as_slice()).unwrap_or_default();
             properties.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_slice())
         };
+        let versed = peer.is_some_and(|peer| peer.version >= Version::V3_0);
+        let mechanism = handshake.filter(|_| versed).map_or("", |(_, name)| name);
+        self.names = peer.filter(|_| self.owner.monitor.wants(event::PEER)).map(|peer| {
+            let (routing_id, user_id) = (handshake_trail::routing_id(peer), handshake_trail::user_id(peer));
+            Box::new(PeerNames { routing_id, user_id, mechanism })
+        });
         ConnectionRecord::of(&self.owner.record, |cells| {
             cells.accepted.store(self.endpoints.bound.into(), Ordering::Relaxed);
             cells.peer.set(if peer_address.is_empty() { &self.endpoints.remote } else { peer_address });
             cells.endpoint.set(self.endpoints.identifier());
-            let versed = peer.is_some_and(|peer| peer.version >= Version::V3_0);
-            cells.mechanism.set(handshake.filter(|_| versed).map_or("", |(_, name)| name));
+            cells.mechanism.set(mechanism);
             cells.user_id.set(&String::from_utf8_lossy(property(USER_ID).unwrap_or_default()));
             let routing_id = property(IDENTITY).unwrap_or_default();
             cells.routing_id.set(&routing_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
@@ -208,16 +221,27 @@ impl SessionEvents {
         self.tell(event::DISCONNECTED, descriptor_value(fd));
     }
 
-    /// The socket drops a peer that subscribes to too much. `fd`: of the connection.
+    /// The socket drops a peer that subscribes to too much, or that the program disconnects. `fd`: of the connection.
     pub fn cut_off(&mut self, errno: Errno, limit_bytes: i32, peer: &str, fd: Option<RawFd>) {
         static NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
         let line = format_args!(
             "a peer ({peer}) subscribes to more than {limit_bytes} bytes (ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE), or memory is short: it is cut off"
         );
+        if errno == DISCONNECTED_BY_PROGRAM {
+            return self.disconnected_by_program(fd);
+        }
         NOTICE.write(line);
         self.count(SocketCounter::SubscriptionsRefused);
         self.closed_for(SocketCounter::DisconnectsOwn, errno.0, || "it subscribes to too much".to_owned());
         self.failed_without_detail(errno);
+        if let Some(fd) = fd {
+            self.tell(event::DISCONNECTED, descriptor_value(fd));
+        }
+    }
+
+    /// The program has disconnected the peer by name. `fd`: of the connection.
+    fn disconnected_by_program(&mut self, fd: Option<RawFd>) {
+        self.closed_for(0, || "the program has disconnected it".to_owned());
         if let Some(fd) = fd {
             self.tell(event::DISCONNECTED, descriptor_value(fd));
         }
@@ -231,6 +255,9 @@ impl SessionEvents {
                 DISCONNECTED.write(format_args!("disconnected from {}: {}", self.peer(), why()));
             }
             probes::disconnect(self.endpoints.peer(), code);
+            if let Some(names) = self.names.take() {
+                self.owner.monitor.tell_peer(false, &names, &self.endpoints);
+            }
         }
     }
 

@@ -66,17 +66,13 @@ impl HandshakeTrail {
 
     /// The handshake has succeeded.
     pub fn admitted(&self, peer: &Peer) -> Record {
-        let property = |wanted: &str| {
-            let found = peer.properties.iter().find(|(name, _)| name == wanted);
-            found.map(|(_, value)| value.clone()).unwrap_or_default()
-        };
         let versed = peer.version >= Version::V3_0;
         Record {
             outcome: Some(Outcome::Ok),
             mechanism: self.known.mechanism.filter(|_| versed),
             key: peer.public_key.as_ref().map(|key| fingerprint(key.as_bytes())).or(self.known.key.clone()),
-            user: property(USER_ID),
-            routing_id: property(IDENTITY),
+            user: user_id(peer),
+            routing_id: routing_id(peer),
             reason: self.lack(peer).unwrap_or_default().as_bytes().to_vec(),
             ..self.at_end(Event::Authentication)
         }
@@ -143,6 +139,21 @@ impl HandshakeTrail {
         let now = Record::new(event);
         Record { event, time: now.time, duration: Some(self.began.elapsed()), ..self.known.clone() }
     }
+}
+
+/// The name that the peer has given itself; empty if none.
+pub fn routing_id(peer: &Peer) -> Vec<u8> {
+    property(peer, IDENTITY)
+}
+
+/// The name that the authenticator has given the peer; empty if none.
+pub fn user_id(peer: &Peer) -> Vec<u8> {
+    property(peer, USER_ID)
+}
+
+fn property(peer: &Peer, wanted: &str) -> Vec<u8> {
+    let found = peer.properties.iter().find(|(name, _)| name == wanted);
+    found.map(|(_, value)| value.clone()).unwrap_or_default()
 }
 
 /// The peer, which was `admitted`, has broken the protocol since.
