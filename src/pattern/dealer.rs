@@ -75,13 +75,13 @@ impl Behaviour for Dealer {
         self.out.activated(pipe);
     }
 
-    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
-        self.out.hiccuped(pipe);
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.out.hiccuped(pipes, pipe);
     }
 
-    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.queue.terminated(pipe);
-        self.out.terminated(pipe);
+        self.out.terminated(pipes, pipe);
     }
 
     fn set_option(

@@ -2,6 +2,7 @@
 //! what libzmq does.
 
 use super::{Behaviour, Origin, Sent};
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -35,7 +36,11 @@ impl Behaviour for Dgram {
             _ if !taken && !self.inside => return Err(Errno::AGAIN),
             Some(endpoint) if self.inside && taken => pipes.flush(endpoint),
             // Half a message is none: the endpoint has gone, or its mark was lowered meanwhile.
-            Some(endpoint) if self.inside => pipes.rollback(endpoint),
+            Some(endpoint) if self.inside => {
+                pipes.record.dropped(Reason::Disconnected, 1);
+                pipes.rollback(endpoint);
+            }
+            None if self.inside => pipes.record.dropped(Reason::Disconnected, 1),
             _ => {}
         }
         self.inside = !self.inside;

@@ -7,6 +7,7 @@ use super::Origin;
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
 use super::pending_announcements::{ASKED_FOR_TURNS, PendingAnnouncements, TURN_WISHES, Told};
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, MORE, group_body};
 use crate::pipe::{PipeId, Pipes};
@@ -33,15 +34,17 @@ impl Dish {
         }
         loop {
             let pipe = self.queue.next(pipes)?;
-            let group = self.group_ahead(pipes, pipe);
-            let (Some(group), Ok(_)) = (group, self.queue.take(pipes, pipe)) else {
-                self.queue.skip_message(pipes, pipe);
+            let is_alone = pipes.next_flags(pipe).is_none_or(|flags| flags & MORE == 0);
+            let Some(group) = self.group_ahead(pipes, pipe) else {
+                let reason = if is_alone { Reason::Malformed } else { Reason::Filtered };
+                self.queue.skip_message(pipes, pipe, reason);
                 continue;
             };
+            self.queue.take(pipes, pipe).ok()?;
             if pipes.next_flags(pipe).is_some_and(|flags| flags & MORE == 0) {
                 return Some((pipe, group));
             }
-            self.queue.skip_message(pipes, pipe);
+            self.queue.skip_message(pipes, pipe, Reason::Malformed);
         }
     }
 
@@ -140,17 +143,17 @@ impl Behaviour for Dish {
     }
 
     fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.out.hiccuped(pipe);
+        self.out.hiccuped(pipes, pipe);
         self.announcements.remove(pipe);
         self.begin_announcing(pipes, pipe, false);
     }
 
-    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         if self.ahead.take_if(|(from, _)| *from == pipe).is_some() {
             self.queue.forget();
         }
         self.queue.terminated(pipe);
-        self.out.terminated(pipe);
+        self.out.terminated(pipes, pipe);
         self.announcements.remove(pipe);
     }
 
@@ -271,6 +274,7 @@ mod tests {
             peer.send(message);
         }
         assert!(!bench.has_in());
+        peer.send(&["g"]);
         peer.send(&["g", ""]);
         other.send(&["", "to no group"]);
         let mut got = [bench.recv_group(), bench.recv_group()];

@@ -1,6 +1,7 @@
 //! Writing each message to many pipes at once.
 
 use super::pipe_array::PipeArray;
+use crate::counters::Reason;
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
@@ -13,19 +14,21 @@ const PREFETCH_DISTANCE_PIPES: usize = 3;
 /// - matching: get the message that is being sent;
 /// - active: could have got it;
 /// - eligible: can get the next message, but not the one being sent, of which they have missed a part;
-/// - all others have no credit, until [`Distribution::activated`].
+/// - all others have no credit, until [`Distribution::activated`]. The last of them are to get the message and miss it.
 #[derive(Default)]
 pub struct Distribution {
     pipes: PipeArray,
     matching: usize,
     active: usize,
     eligible: usize,
+    missing: usize,
     /// Some frames of a message were sent and more are to come.
     inside: bool,
 }
 
 impl Distribution {
     pub fn attach(&mut self, pipe: PipeId) {
+        self.missing = 0;
         self.pipes.push(pipe);
         self.activated(pipe);
     }
@@ -45,6 +48,8 @@ impl Distribution {
         if place < self.eligible {
             return;
         }
+        // Between two messages nothing is missed.
+        self.missing = 0;
         self.pipes.swap(place, self.eligible);
         self.eligible += 1;
         if !self.inside {
@@ -54,15 +59,18 @@ impl Distribution {
     }
 
     /// The pipe's lane was replaced: what was unsent is lost, and there is credit.
-    pub fn hiccuped(&mut self, pipe: PipeId) {
+    pub fn hiccuped(&mut self, pipes: &Pipes, pipe: PipeId) {
         if self.inside && self.pipes.place(pipe).is_some_and(|place| place < self.active) {
+            self.lose_rest(pipes, pipe);
             self.exclude(pipe);
         }
         self.activated(pipe);
     }
 
     /// The pipe is about to go.
-    pub fn terminated(&mut self, pipe: PipeId) {
+    pub fn terminated(&mut self, pipes: &Pipes, pipe: PipeId) {
+        self.lose_rest(pipes, pipe);
+        self.missing = 0;
         self.exclude(pipe);
         self.retire(pipe);
         self.pipes.remove(pipe);
@@ -71,6 +79,14 @@ impl Distribution {
     /// Before a message's first frame: no pipe is to get it yet.
     pub fn unmatch(&mut self) {
         self.matching = 0;
+        self.missing = 0;
+    }
+
+    /// The pipe does not get the rest of a message that it has got some frames of.
+    fn lose_rest(&self, pipes: &Pipes, pipe: PipeId) {
+        if self.inside && self.pipes.place(pipe).is_some_and(|place| place < self.matching) {
+            pipes.record.dropped(Reason::Disconnected, 1);
+        }
     }
 
     /// The pipe is to get the message.
@@ -81,16 +97,37 @@ impl Distribution {
         {
             self.pipes.swap(place, self.matching);
             self.matching += 1;
+        } else {
+            self.note_missing(pipe);
+        }
+    }
+
+    /// The pipe is to get the message, and may be without credit.
+    #[cold]
+    fn note_missing(&mut self, pipe: PipeId) {
+        let present = self.pipes.len().saturating_sub(self.missing);
+        if let Some(place) = self.pipes.place(pipe)
+            && (self.eligible..present).contains(&place)
+        {
+            self.pipes.swap(place, present - 1);
+            self.missing += 1;
         }
     }
 
     /// All pipes are to get the message.
     pub fn match_all(&mut self) {
         self.matching = self.active;
+        self.missing = self.pipes.len().saturating_sub(self.eligible);
     }
 
     /// Those that were not to get the message are, and the other way round.
     pub fn invert_match(&mut self) {
+        let (others, missed) = (self.pipes.len().saturating_sub(self.eligible), self.missing);
+        // Those that miss it are last, and now the others are to be.
+        for place in 0..missed.min(others.saturating_sub(missed)) {
+            self.pipes.swap(self.eligible + place, self.pipes.len() - 1 - place);
+        }
+        self.missing = others.saturating_sub(missed);
         let matched = std::mem::take(&mut self.matching);
         for place in matched..self.active {
             self.pipes.swap(place, self.matching);
@@ -117,6 +154,7 @@ impl Distribution {
             // Made now if ever, so that no pipe has the frame yet where memory is lacking.
             frame.shared()?;
         }
+        let mut missed = self.missing > 0 && !self.inside && self.count_missing(pipes);
         let mut place = 0;
         while place < self.matching {
             let Some(pipe) = self.pipes.get(place) else { break };
@@ -132,12 +170,15 @@ impl Distribution {
                     place += 1;
                 }
                 Ok(false) => {
-                    self.miss(pipes, pipe);
+                    missed |= self.miss(pipes, pipe);
                     self.retire(pipe);
                 }
                 // For want of memory; its turn comes with the next message.
-                Err(_) => self.miss(pipes, pipe),
+                Err(_) => missed |= self.miss(pipes, pipe),
             }
+        }
+        if self.matching == 0 && !self.inside && !missed {
+            no_subscriber(pipes);
         }
         self.inside = frame.more();
         if !self.inside {
@@ -154,12 +195,30 @@ impl Distribution {
         self.send_to_matching(pipes, frame)
     }
 
-    /// The pipe does not get the rest of the message, nor any of it.
-    fn miss(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+    /// Counts a message that pipes without credit miss. Whether there are any: closed ones are no peers.
+    #[cold]
+    fn count_missing(&mut self, pipes: &Pipes) -> bool {
+        let missing = std::mem::take(&mut self.missing);
+        let first = self.pipes.len().saturating_sub(missing);
+        let open = (first..self.pipes.len()).filter_map(|place| self.pipes.get(place));
+        let open = open.filter(|&pipe| pipes.is_open(pipe)).count();
+        pipes.record.dropped(Reason::HighWaterMark, open as u64);
+        open > 0
+    }
+
+    /// The pipe does not get the rest of the message, nor any of it. Whether it was to: a closed one is no peer when a message
+    /// begins.
+    fn miss(&mut self, pipes: &mut Pipes, pipe: PipeId) -> bool {
+        let is_open = pipes.is_open(pipe);
+        let is_missed = is_open || self.inside;
+        if is_missed {
+            pipes.record.dropped(if is_open { Reason::HighWaterMark } else { Reason::Disconnected }, 1);
+        }
         if self.inside {
             pipes.rollback(pipe);
         }
         self.exclude(pipe);
+        is_missed
     }
 
     /// Moves a pipe out of the matching and active groups.
@@ -182,4 +241,10 @@ impl Distribution {
             *group(self) = len - 1;
         }
     }
+}
+
+/// Counts a message that no peer is to get.
+#[cold]
+fn no_subscriber(pipes: &Pipes) {
+    pipes.record.dropped(Reason::NoSubscriber, 1);
 }

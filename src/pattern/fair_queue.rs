@@ -1,6 +1,7 @@
 //! Reading from many pipes in turn, a message from each.
 
 use super::pipe_array::PipeArray;
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, Frame, MORE, Msg, ROUTING_ID};
 use crate::pipe::{PipeId, Pipes};
@@ -204,13 +205,14 @@ impl FairQueue {
             if pipes.next_flags(pipe).is_none_or(|flags| flags & MORE == 0) {
                 return Some(pipe);
             }
-            self.skip_message(pipes, pipe);
+            self.skip_message(pipes, pipe, Reason::Malformed);
         }
     }
 
     /// Drops the message that lies ahead in the pipe that [`next`](FairQueue::next) named, or the rest of it. What the budget does
     /// not reach is dropped by `next`, before it names another.
-    pub fn skip_message(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+    pub fn skip_message(&mut self, pipes: &mut Pipes, pipe: PipeId, reason: Reason) {
+        pipes.record.dropped(reason, 1);
         self.inside = Some(pipe);
         self.skipping = true;
         self.skip_rest(pipes);

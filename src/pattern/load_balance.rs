@@ -2,6 +2,7 @@
 
 use super::Sent;
 use super::pipe_array::PipeArray;
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
@@ -45,14 +46,14 @@ impl LoadBalancer {
     }
 
     /// The pipe's lane was replaced: what was unsent is lost, and there is credit.
-    pub fn hiccuped(&mut self, pipe: PipeId) {
-        self.drop_message_of(pipe);
+    pub fn hiccuped(&mut self, pipes: &Pipes, pipe: PipeId) {
+        self.drop_message_of(pipes, pipe);
         self.activated(pipe);
     }
 
     /// The pipe is about to go.
-    pub fn terminated(&mut self, pipe: PipeId) {
-        self.drop_message_of(pipe);
+    pub fn terminated(&mut self, pipes: &Pipes, pipe: PipeId) {
+        self.drop_message_of(pipes, pipe);
         if let Some(place) = self.pipes.place(pipe)
             && place < self.active
         {
@@ -141,6 +142,7 @@ impl LoadBalancer {
             return Ok(Sent::Taken);
         }
         // A message's later frames need no credit, so the peer has closed the pipe.
+        pipes.record.dropped(Reason::Disconnected, 1);
         pipes.rollback(pipe);
         self.state = if frame.more() { State::Dropping } else { State::Border };
         Ok(Sent::Broken)
@@ -170,8 +172,9 @@ impl LoadBalancer {
         }
     }
 
-    fn drop_message_of(&mut self, pipe: PipeId) {
+    fn drop_message_of(&mut self, pipes: &Pipes, pipe: PipeId) {
         if self.state == State::Inside(pipe) {
+            pipes.record.dropped(Reason::Disconnected, 1);
             self.state = State::Dropping;
         }
     }

@@ -49,6 +49,8 @@ mod xpub_notifications;
 mod xsub;
 
 #[cfg(test)]
+mod conservation;
+#[cfg(test)]
 mod floods;
 #[cfg(test)]
 mod testing;

@@ -22,6 +22,10 @@ impl PipeArray {
         self.places.get(pipe).copied()
     }
 
+    pub fn len(&self) -> usize {
+        self.pipes.len()
+    }
+
     pub fn contains(&self, pipe: PipeId) -> bool {
         self.places.contains_key(pipe)
     }

@@ -33,8 +33,8 @@ impl Behaviour for Push {
         self.out.activated(pipe);
     }
 
-    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
-        self.out.hiccuped(pipe);
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.out.hiccuped(pipes, pipe);
     }
 
     fn peer_closed(&mut self, pipes: &mut Pipes, pipe: PipeId) {
@@ -42,8 +42,8 @@ impl Behaviour for Push {
         pipes.terminate(pipe);
     }
 
-    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
-        self.out.terminated(pipe);
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.out.terminated(pipes, pipe);
     }
 }
 

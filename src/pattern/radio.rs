@@ -190,8 +190,8 @@ impl Behaviour for Radio {
         self.out.activated(pipe);
     }
 
-    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
-        self.out.hiccuped(pipe);
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.out.hiccuped(pipes, pipe);
     }
 
     fn peer_closed(&mut self, pipes: &mut Pipes, pipe: PipeId) {
@@ -200,7 +200,7 @@ impl Behaviour for Radio {
     }
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.out.terminated(pipe);
+        self.out.terminated(pipes, pipe);
         self.all_groups.retain(|&other| other != pipe);
         if self.holdings.has_any(pipe) {
             self.leaving.insert(pipe);

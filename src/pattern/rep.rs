@@ -2,6 +2,7 @@
 
 use super::router::Router;
 use super::{Behaviour, Origin, Sent};
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketOptions;
@@ -63,12 +64,15 @@ impl Rep {
             let room = self.envelope.try_reserve(1).map_err(|_| Errno::NOMEM);
             let label = more.then(|| room.and_then(|()| frame.into_msg()));
             pipes.spend_frame(pipe, bytes);
-            let Some(label) = label else { return Ok(false) };
+            let Some(label) = label else {
+                pipes.record.dropped(Reason::Malformed, 1);
+                return Ok(false);
+            };
             let bottom = bytes == 0;
             match label {
                 Ok(label) => self.envelope.push(label),
                 Err(errno) => {
-                    self.router.queue.skip_message(pipes, pipe);
+                    self.router.queue.skip_message(pipes, pipe, Reason::Malformed);
                     return Err(errno);
                 }
             }
@@ -87,6 +91,9 @@ impl Rep {
             pipes.rollback(pipe);
         }
         if !written? {
+            // A message's later frames need no credit.
+            let is_full = first && pipes.is_open(pipe);
+            pipes.record.dropped(if is_full { Reason::HighWaterMark } else { Reason::Disconnected }, 1);
             self.reply_pipe = None;
         } else if !frame.more() {
             pipes.flush(pipe);
@@ -117,6 +124,8 @@ impl Behaviour for Rep {
         }
         if let Some(pipe) = self.reply_pipe {
             self.reply(pipes, pipe, frame)?;
+        } else if self.state == State::Replying {
+            pipes.record.dropped(Reason::Disconnected, 1);
         }
         self.state = if frame.more() { State::Sending } else { State::Idle };
         Ok(Sent::Taken)
@@ -150,9 +159,10 @@ impl Behaviour for Rep {
         self.router.read_activated(pipes, pipe);
     }
 
-    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         if self.state == State::Sending && self.reply_pipe == Some(pipe) {
             // The peer has lost the first frames.
+            pipes.record.dropped(Reason::Disconnected, 1);
             self.reply_pipe = None;
         }
     }
@@ -164,6 +174,9 @@ impl Behaviour for Rep {
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         if self.reply_pipe == Some(pipe) {
             self.reply_pipe = None;
+            if self.state == State::Sending {
+                pipes.record.dropped(Reason::Disconnected, 1);
+            }
             if self.state == State::Opened {
                 // Nothing of the request has been seen: as if it had not come.
                 self.router.queue.forget();

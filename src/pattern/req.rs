@@ -2,6 +2,7 @@
 
 use super::dealer::Dealer;
 use super::{Behaviour, Origin, Sent, flag};
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketOptions;
@@ -74,7 +75,7 @@ impl Req {
     /// sends unasked: the program takes only what has the form of a reply and comes from the peer that it has asked.
     fn drop_old_replies(&mut self, pipes: &mut Pipes) {
         while let Some(pipe) = self.dealer.queue.next(pipes) {
-            self.dealer.queue.skip_message(pipes, pipe);
+            self.dealer.queue.skip_message(pipes, pipe, Reason::Malformed);
         }
     }
 
@@ -97,7 +98,7 @@ impl Req {
             if self.reply_pipe.is_none_or(|reply_pipe| reply_pipe == pipe) {
                 return Ok(pipe);
             }
-            self.dealer.queue.skip_message(pipes, pipe);
+            self.dealer.queue.skip_message(pipes, pipe, Reason::Malformed);
         }
     }
 
@@ -116,8 +117,11 @@ impl Req {
                     drop(frame);
                     pipes.spend_frame(pipe, bytes);
                     if more {
-                        self.dealer.queue.skip_message(pipes, pipe);
-                    } else if !pipes.budget.allows() {
+                        self.dealer.queue.skip_message(pipes, pipe, Reason::Malformed);
+                        continue 'message;
+                    }
+                    pipes.record.dropped(Reason::Malformed, 1);
+                    if !pipes.budget.allows() {
                         return Err(Errno::AGAIN);
                     }
                     continue 'message;

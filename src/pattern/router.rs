@@ -4,6 +4,7 @@ use super::dealer::send_probe;
 use super::fair_queue::FairQueue;
 use super::routes::Routes;
 use super::{Behaviour, Origin, Sent, flag, set_common};
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, Frame, OutFrame, ROUTING_ID};
 use crate::options::SocketOptions;
@@ -110,7 +111,12 @@ impl Router {
     fn route(&mut self, pipes: &mut Pipes, routing_id: &[u8]) -> Result<Option<PipeId>> {
         match self.routes.find_next(pipes, routing_id) {
             Some(pipe) if pipes.check_write(pipe) => Ok(Some(pipe)),
-            _ if !self.mandatory => Ok(None),
+            found if !self.mandatory => {
+                let is_full = found.is_some_and(|pipe| pipes.is_open(pipe));
+                let reason = if is_full { Reason::HighWaterMark } else { Reason::Unroutable };
+                pipes.record.dropped(reason, 1);
+                Ok(None)
+            }
             Some(pipe) if pipes.is_open(pipe) => Err(Errno::AGAIN),
             _ => Err(Errno::HOSTUNREACH),
         }
@@ -123,6 +129,7 @@ impl Router {
             self.out = None;
         } else if !pipes.write(pipe, frame)? {
             // There was credit for the message, so the pipe is closed.
+            pipes.record.dropped(Reason::Disconnected, 1);
             pipes.rollback(pipe);
             self.out = None;
         } else if !frame.more() {
@@ -148,6 +155,8 @@ impl Behaviour for Router {
             if frame.more() {
                 self.out = self.route(pipes, frame.data())?;
                 self.inside = true;
+            } else {
+                pipes.record.dropped(Reason::Malformed, 1);
             }
             return Ok(Sent::Taken);
         }
@@ -194,9 +203,10 @@ impl Behaviour for Router {
         }
     }
 
-    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         if self.out == Some(pipe) {
             // The peer has lost the first frames.
+            pipes.record.dropped(Reason::Disconnected, 1);
             self.out = None;
         }
     }
@@ -216,6 +226,7 @@ impl Behaviour for Router {
         self.routes.remove(pipes, pipe);
         self.queue.terminated(pipe);
         if self.out == Some(pipe) {
+            pipes.record.dropped(Reason::Disconnected, 1);
             self.out = None;
         }
     }

@@ -4,6 +4,7 @@
 use super::fair_queue::FairQueue;
 use super::routes::Routes;
 use super::{Behaviour, Origin, Sent, set_common};
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketOptions;
@@ -70,12 +71,18 @@ impl Behaviour for Stream {
                 // A stream has no messages.
                 let more = frame.more();
                 frame.set_more(false);
-                if let Err(errno) = pipes.write(pipe, frame) {
-                    frame.set_more(more);
-                    return Err(errno);
+                match pipes.write(pipe, frame) {
+                    Ok(true) => pipes.flush(pipe),
+                    // There was credit for it, so the connection has gone.
+                    Ok(false) => pipes.record.dropped(Reason::Disconnected, 1),
+                    Err(errno) => {
+                        frame.set_more(more);
+                        return Err(errno);
+                    }
                 }
-                pipes.flush(pipe);
             }
+        } else {
+            pipes.record.dropped(Reason::Disconnected, 1);
         }
         self.out = None;
         self.inside = false;

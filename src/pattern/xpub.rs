@@ -499,13 +499,13 @@ impl Behaviour for Xpub {
         self.late.activated(pipe);
     }
 
-    fn hiccuped(&mut self, _: &mut Pipes, pipe: PipeId) {
-        self.out.hiccuped(pipe);
+    fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
+        self.out.hiccuped(pipes, pipe);
         self.late.activated(pipe);
     }
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.out.terminated(pipe);
+        self.out.terminated(pipes, pipe);
         self.readings.remove(&pipe);
         self.late.leave(pipe);
         if self.last_pipe == Some(pipe) {

@@ -8,6 +8,7 @@ use super::pending_announcements::{
 use super::subscriptions::Subscriptions;
 use super::topic_tree::{Cursor, Step, Walked};
 use super::{Behaviour, Origin, Sent, flag, set_common};
+use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::draft_number::{
@@ -171,7 +172,7 @@ impl Xsub {
             if settled || self.wants(pipes, pipe) {
                 return Some(pipe);
             }
-            self.queue.skip_message(pipes, pipe);
+            self.queue.skip_message(pipes, pipe, Reason::Filtered);
         }
     }
 
@@ -264,14 +265,14 @@ impl Behaviour for Xsub {
     }
 
     fn hiccuped(&mut self, pipes: &mut Pipes, pipe: PipeId) {
-        self.out.hiccuped(pipe);
+        self.out.hiccuped(pipes, pipe);
         self.announcements.remove(pipe);
         self.begin_announcing(pipes, pipe, false);
     }
 
-    fn terminated(&mut self, _: &mut Pipes, pipe: PipeId) {
+    fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.queue.terminated(pipe);
-        self.out.terminated(pipe);
+        self.out.terminated(pipes, pipe);
         self.announcements.remove(pipe);
     }
 

@@ -24,9 +24,10 @@ pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Wake};
 pub use link::{Link, Side};
 pub use set::{PipeId, Pipes};
 
-use crate::counters::SocketRecord;
+use crate::counters::{Reason, SocketRecord};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, FrameBody, MORE, Metadata, Msg, OutFrame};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 /// An event of the other end.
@@ -339,6 +340,14 @@ impl Pipe {
         // Without memory for it, the message is left out.
         if self.is_open() && self.writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
             self.writer.flush();
+        }
+    }
+
+    /// Why messages are lost that were written and that the session will leave. A socket at the other end may read them still.
+    pub fn lose_by(&self, reason: Reason) {
+        let record = self.writer.record();
+        if record.reader_socket.load(Ordering::Relaxed) == 0 {
+            record.lose_by(reason);
         }
     }
 

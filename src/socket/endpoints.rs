@@ -4,6 +4,7 @@ use super::protection::Refusal;
 use super::state::Socket;
 use super::{inproc, options, protection};
 use crate::audit::Event;
+use crate::counters::Reason;
 use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;
@@ -213,8 +214,12 @@ fn forget_endpoint(socket: &mut Socket, endpoint: &str) -> Result<()> {
     for entry in entries {
         entry.disconnect();
         if let Some(id) = entry.pipe {
+            let lingers = socket.options.linger_ms >= 0;
             if let Some(pipe) = socket.pipes.pipe(id) {
                 pipe.bid_farewell();
+                if lingers {
+                    pipe.lose_by(Reason::LingerOver);
+                }
             }
             socket.pipes.terminate(id);
         }

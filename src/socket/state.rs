@@ -4,7 +4,7 @@ use super::endpoint_list::EndpointList;
 use super::inproc_names::Names;
 use super::keys::Keys;
 use super::own_security::OwnSecurity;
-use crate::counters::SocketRecord;
+use crate::counters::{Reason, SocketRecord};
 use crate::ctx::{Context, SocketTicket};
 use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
@@ -328,6 +328,9 @@ impl Socket {
         for id in self.pipes.ids() {
             if let Some(pipe) = self.pipes.pipe(id) {
                 pipe.bid_farewell();
+                if self.options.linger_ms >= 0 {
+                    pipe.lose_by(Reason::LingerOver);
+                }
             }
         }
         // Closes every end: peers and sessions are told.

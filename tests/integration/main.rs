@@ -3,7 +3,7 @@
 //! They are one binary: the library is linked once, and tests that wait do so side by side. Most modules use the C interface.
 //! `tests/support` holds what they share. A test belongs to the module of its subject:
 //!
-//! - calls and their answers: `answers`, `audited`, `bad_handles`, `context`, `counted`, `counted_connections`, `counted_file`, `keys_logged`, `logged`, `monitor`, `poll`, `proxy`;
+//! - calls and their answers: `answers`, `audited`, `bad_handles`, `conservation`, `context`, `counted`, `counted_connections`, `counted_file`, `keys_logged`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - what a socket type does: `disconnect_peer`, `last_value`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
@@ -25,6 +25,7 @@ mod support;
 mod answers;
 mod audited;
 mod bad_handles;
+mod conservation;
 mod context;
 mod counted;
 mod counted_connections;

@@ -2,6 +2,7 @@
 //! that is no message is dropped.
 
 use super::pipe_end::{PipeEnd, Wake};
+use crate::counters::Reason;
 use crate::ctx::Guard;
 use crate::engine::datagram::{Form, Outgoing};
 use crate::errno::{Errno, Result};
@@ -165,7 +166,10 @@ impl Exchange {
                 return self.pipe.finish_if_over(cx);
             }
             self.waiting = false;
-            let Some((datagram, to)) = self.out.datagram() else { continue };
+            let Some((datagram, to)) = self.out.datagram() else {
+                self.pipe.dropped(Reason::Unroutable);
+                continue;
+            };
             match datagram::send(self.socket.fd(), datagram, &to) {
                 Err(errno) if errno.would_block() => {
                     self.waiting = true;
@@ -175,7 +179,9 @@ impl Exchange {
                     return;
                 }
                 // A datagram that cannot be sent is lost, as it may be anywhere on its way.
-                Ok(()) | Err(_) => {}
+                Err(Errno::MSGSIZE) => self.pipe.dropped(Reason::OverSize),
+                Err(_) => self.pipe.dropped(Reason::Unroutable),
+                Ok(()) => {}
             }
         }
         cx.again();
@@ -186,7 +192,11 @@ impl Exchange {
     fn take(&mut self) -> bool {
         loop {
             let Some(first) = self.pipe.reader.read() else { return false };
-            if first.flags & COMMAND != 0 || !first.more() {
+            if first.flags & COMMAND != 0 {
+                continue;
+            }
+            if !first.more() {
+                self.pipe.dropped(Reason::Malformed);
                 continue;
             }
             self.out.begin(first.data());
@@ -198,6 +208,7 @@ impl Exchange {
             if whole && self.sends {
                 return true;
             }
+            self.pipe.dropped(if whole { Reason::Unroutable } else { Reason::Malformed });
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The session's end of a pipe, without a connection: what all exchanges do with it.
 
+use crate::counters::Reason;
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::SourceContext;
 use crate::session::SocketLink;
@@ -46,6 +47,11 @@ impl PipeEnd {
         }
         self.end.close();
         if timer::linger(cx, self.owner.linger_ms()) { Wake::SendRest } else { Wake::Rest }
+    }
+
+    /// A message of the socket's was dropped.
+    pub fn dropped(&self, reason: Reason) {
+        self.owner.record.dropped(reason, 1);
     }
 
     /// The pipe is empty. Whether it stays so.

@@ -1,7 +1,7 @@
 //! What a session tells its socket's monitor, the audit trail and the log, and under which endpoints.
 
 use crate::audit::{self, Record};
-use crate::counters::{ConnectionCounter, ConnectionRecord, SocketCounter};
+use crate::counters::{self, ConnectionCounter, ConnectionRecord, SocketCounter};
 use crate::engine::zap::ZapStatus;
 use crate::engine::zmtp::Version;
 use crate::engine::{Config, Failure, Peer};
@@ -207,6 +207,9 @@ impl SessionEvents {
     /// A connection has ended. `has_mechanism`: the peers had agreed on one.
     pub fn connection_ended(&mut self, reason: Reason, has_mechanism: bool, fd: RawFd) {
         self.closed_for(reason.disconnect(), reason.code(), || words_of_end(reason));
+        if reason == Reason::Protocol(Failure::TOO_LARGE) {
+            self.owner.record.dropped(counters::Reason::OverSize, 1);
+        }
         match reason {
             Reason::Protocol(failure) => {
                 if let Some(admitted) = &self.admitted {
