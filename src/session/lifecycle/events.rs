@@ -244,7 +244,7 @@ impl SessionEvents {
 
     /// The program has disconnected the peer by name. `fd`: of the connection.
     fn disconnected_by_program(&mut self, fd: Option<RawFd>) {
-        self.closed_for(0, || "the program has disconnected it".to_owned());
+        self.closed_for(SocketCounter::DisconnectsOwn, 0, || "the program has disconnected it".to_owned());
         if let Some(fd) = fd {
             self.tell(event::DISCONNECTED, descriptor_value(fd));
         }
