@@ -154,7 +154,7 @@ fn without_nul(value: &[u8], bytes: usize) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::crypto::{Claims, DsaSecret, DsaSuite, Roles};
@@ -344,6 +344,14 @@ mod tests {
             not_after_s: 5,
         };
         Certificate::sign(authority, claims).unwrap()
+    }
+
+    /// An authority's public key and a certificate, as the options take them.
+    pub(in crate::options) fn samples() -> [Vec<u8>; 2] {
+        let authority = DsaSecret::generate(DsaSuite::MlDsa44).unwrap();
+        let own = KemSecret::generate(KemSuite::XWing).unwrap();
+        let certificate = certified(&authority, own.public());
+        [authority.public().tagged().to_vec(), certificate.bytes().to_vec()]
     }
 
     #[test]
