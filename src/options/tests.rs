@@ -349,7 +349,7 @@ fn every_common_row_works_and_the_table_is_sorted() {
     #[cfg(feature = "qzmq")]
     let certified = super::qzmq::tests::samples();
     #[cfg(not(feature = "qzmq"))]
-    let certified = [Vec::new(); 0];
+    let certified: [Vec<u8>; 0] = [];
     for row in rows().iter().filter(|row| row.owner == Owner::Common && row.built()) {
         let mut options = SocketOptions::new(Dealer);
         let candidates = [&1i32.to_ne_bytes()[..], &[0; 8], &[0; 32], b"X-name:value", b"127.0.0.1", b"text"];
