@@ -110,6 +110,18 @@ class Peer:
         except (TimeoutError, Fault):
             return False
 
+    def is_closed(self, patience_s=PATIENCE_S):
+        """As `ends`, whatever is said before."""
+        self.stream.settimeout(patience_s)
+        try:
+            while self.stream.recv(1 << 16):
+                pass
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            return False
+        return True
+
     def close(self):
         self.stream.close()
 
