@@ -1,6 +1,6 @@
 //! What sockets and connections count, always: messages, bytes, drops by reason, handshakes, system calls.
 //!
-//! A record is a few cache lines of 64-bit cells ([`rows`] names them). Its holder adds to it without a lock, and [`Snapshot`] copies
+//! A record is a few cache lines of 64-bit cells (`rows` names them). Its holder adds to it without a lock, and [`Snapshot`] copies
 //! all of them.
 //!
 //! | record | held by | counts |
@@ -9,10 +9,10 @@
 //! | [`ConnectionRecord`] | both halves of the connection | bytes on the stream, system calls |
 //! | [`LaneRecord`] | both ends of a lane | messages and their bytes |
 //!
-//! Records lie in slots of a file where `FERROZMQ_STATS` asks for one, else on the heap: see [`layout`] and `arena`, the only file here with
+//! Records lie in slots of a file where `FERROZMQ_STATS` asks for one, else on the heap: see `layout` and `arena`, the only file here with
 //! `unsafe` code.
 //!
-//! To count something new, add a line to [`rows`], and call `add` or `dropped` where it happens.
+//! To count something new, add a line to `rows`, and call `add` or `dropped` where it happens.
 
 mod arena;
 mod cells;

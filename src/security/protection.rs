@@ -1,7 +1,7 @@
 //! What the handshakes of one endpoint get, from the files as they are then.
 //!
 //! The number of files and their sizes have bounds. Each is looked at once a second at most, and only those that have changed are read.
-//! No I/O thread waits for a file system that hangs ([`watch`](super::watch)).
+//! No I/O thread waits for a file system that hangs (`watch`).
 
 use super::allowed::Folder;
 use super::authenticator::{self, Answer, Clients};
