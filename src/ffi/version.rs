@@ -55,6 +55,7 @@ impl Note {
 const CAPABILITIES: &[(&CStr, bool)] = &[
     (c"ipc", true),
     (c"curve", true),
+    (c"qzmq", cfg!(feature = "qzmq")),
     (c"gssapi", cfg!(feature = "gssapi")),
     (c"pgm", cfg!(feature = "pgm")),
     (c"norm", cfg!(feature = "norm")),
@@ -85,7 +86,7 @@ pub unsafe extern "C" fn zmq_version(major: *mut c_int, minor: *mut c_int, patch
 
 /// Returns 1 if the library has a capability, else 0.
 ///
-/// Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS", "tls" (transports), "curve", "gssapi" (security
+/// Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS", "tls" (transports), "curve", "qzmq", "gssapi" (security
 /// mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).
 ///
 /// # Safety
@@ -124,6 +125,7 @@ mod tests {
         unsafe {
             assert_eq!(zmq_has(c"ipc".as_ptr()), 1);
             assert_eq!(zmq_has(c"tls".as_ptr()), 1);
+            assert_eq!(zmq_has(c"qzmq".as_ptr()), c_int::from(cfg!(feature = "qzmq")));
             assert_eq!(zmq_has(c"norm".as_ptr()), c_int::from(cfg!(feature = "norm")));
             assert_eq!(zmq_has(c"pgm".as_ptr()), c_int::from(cfg!(feature = "pgm")));
             for not in [c"IPC", c"vmci", c"", c"nonsense"] {

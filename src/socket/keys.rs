@@ -1,8 +1,16 @@
 //! The keys of a CURVE server: made once for all its endpoints, changed while they are bound.
 
+#[cfg(feature = "qzmq")]
+use crate::crypto::Trust;
 use crate::crypto::{PublicKey, SecretKey};
+#[cfg(feature = "qzmq")]
+use crate::engine::mechanism::qzmq::keys as qzmq;
 use crate::engine::{KeyRing, Security, ServerKeys};
+#[cfg(feature = "qzmq")]
+use crate::errno::Errno;
 use crate::errno::Result;
+#[cfg(feature = "qzmq")]
+use crate::options::QzmqKeys;
 use crate::options::{SocketOptions, curve_key};
 use std::sync::Arc;
 
@@ -39,11 +47,16 @@ impl Keys {
 
     /// For the handshakes of an endpoint that is bound or connected now.
     ///
-    /// Errors: `EINVAL` for keys that do not fit together; `EPROTONOSUPPORT` for keys of QZMQ, which no endpoint speaks so far.
+    /// Errors: `EINVAL` for keys that do not fit together; `EPROTONOSUPPORT` for certificates, which no handshake shows so far. A
+    /// socket that is to trust an authority must not let clients in without that.
     pub fn security(&mut self, options: &SocketOptions) -> Result<Security> {
         #[cfg(feature = "qzmq")]
-        if options.qzmq_keys()?.is_some() {
-            return Err(crate::errno::Errno::PROTONOSUPPORT);
+        if let Some(keys) = options.qzmq_keys()? {
+            if !options.qzmq.trust().is_empty() {
+                return Err(Errno::PROTONOSUPPORT);
+            }
+            let trust = options.qzmq.trust().clone();
+            return qzmq_security(keys, trust);
         }
         Ok(Security::new(options, || self.server(options)))
     }
@@ -64,10 +77,26 @@ impl Keys {
     }
 }
 
+/// For an endpoint with keys of QZMQ. Errors: as of [`Keys::security`].
+#[cfg(feature = "qzmq")]
+fn qzmq_security(keys: QzmqKeys, trust: Trust) -> Result<Security> {
+    let settings = qzmq::Settings::default();
+    Ok(match keys {
+        QzmqKeys::Server(own) => {
+            Security::QzmqServer(Arc::new(qzmq::ServerKeys::new(own, settings).with_trust(trust)))
+        }
+        QzmqKeys::Client { certificate: Some(_), .. } => return Err(Errno::PROTONOSUPPORT),
+        QzmqKeys::Client { server, own, certificate: None } => {
+            Security::QzmqClient(Arc::new(qzmq::ClientKeys::new(server, own, settings)?))
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    #[cfg(not(feature = "qzmq"))]
     use crate::errno::Errno;
     use crate::options::SocketType;
     use crate::options::number::{ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVERKEY};

@@ -52,6 +52,7 @@ mod memory_returns;
 mod monitor;
 mod poll;
 mod proxy;
+mod qzmq;
 mod received;
 mod reconnects;
 mod secured;

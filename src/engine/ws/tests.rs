@@ -67,7 +67,10 @@ fn talk(a: Config, b: Config, seed: u64) -> (End, End) {
 #[test]
 fn every_mechanism_completes_with_pieces_of_any_size() {
     for (ours, name) in securities() {
-        for (theirs, _) in securities().into_iter().filter(|(_, other)| *other == name && name != "GSSAPI") {
+        if ["GSSAPI", "QZMQ"].contains(&name) {
+            continue;
+        }
+        for (theirs, _) in securities().into_iter().filter(|(_, other)| *other == name) {
             for seed in 1..20 {
                 let a = Config {
                     security: ours.clone(),
@@ -91,6 +94,18 @@ fn every_mechanism_completes_with_pieces_of_any_size() {
             }
         }
     }
+}
+
+/// Its records would need frames of their own, which are not written so far. Nothing leaves in clear instead.
+#[cfg(feature = "qzmq")]
+#[test]
+fn qzmq_is_refused_over_websocket() {
+    let sides: Vec<_> = securities().into_iter().filter(|(_, name)| *name == "QZMQ").collect();
+    let [(ours, _), (theirs, _)] = &sides[..] else { panic!("two sides") };
+    let a = Config { security: ours.clone(), ..config(SocketType::Dealer) };
+    let b = Config { security: theirs.clone(), ..config(SocketType::Router) };
+    let (a, b) = talk(a, b, 3);
+    assert!(matches!(b.outcome, Some(Err(_))) && !matches!(a.outcome, Some(Ok(_))));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::initiate;
 use super::keys::ClientKeys;
 use super::ready::{self, Ready};
 use super::refusal;
+use super::retry;
 use super::schedule::{Purpose, Schedule};
 use super::suite::{Suite, key_id};
 use super::traffic::Role;
@@ -20,6 +21,9 @@ use crate::engine::zmtp::frame;
 use crate::message::COMMAND;
 use std::sync::Arc;
 
+/// The cookie field of a HELLO without a cookie.
+const NO_COOKIE: [u8; 1] = [0];
+
 /// The states of a client, by the command it waits for.
 pub enum Client {
     Welcome(AwaitWelcome),
@@ -32,7 +36,11 @@ pub struct AwaitWelcome {
     ephemeral: Box<KemSecret>,
     /// The suites that HELLO offers.
     offered: Vec<Suite>,
+    /// Up to our HELLO's cookie field.
     schedule: Schedule,
+    /// HELLO without its cookie field, and that field.
+    hello: Vec<u8>,
+    cookie_field: Vec<u8>,
 }
 
 /// INITIATE is sent.
@@ -74,11 +82,16 @@ impl Client {
         schedule.absorb(&body);
         schedule.mix(Some(secret.as_bytes()))?;
         schedule.seal(Purpose::Hello, BOX_AEAD, &text, &mut body)?;
-        let cookie_field = [0];
-        schedule.absorb(&cookie_field);
-        body.extend_from_slice(&cookie_field);
-        frame::append_frame(turn.out, COMMAND, &body);
-        Ok(Client::Welcome(AwaitWelcome { keys: Arc::clone(keys), ephemeral, offered, schedule }))
+        let state = AwaitWelcome {
+            keys: Arc::clone(keys),
+            ephemeral,
+            offered,
+            schedule,
+            hello: body,
+            cookie_field: NO_COOKIE.to_vec(),
+        };
+        state.append_hello(turn.out);
+        Ok(Client::Welcome(state))
     }
 
     #[cfg(test)]
@@ -91,6 +104,9 @@ impl Client {
 
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
+            Client::Welcome(state) if retry::is_retry(body) => {
+                state.retry(body, turn).map(|next| Step::from(Client::Welcome(next)))
+            }
             Client::Welcome(state) => state.command(body, turn).map(|next| Step::from(Client::Ready(next))),
             Client::Ready(state) => state.command(body, turn),
         }
@@ -98,12 +114,27 @@ impl Client {
 }
 
 impl AwaitWelcome {
+    fn append_hello(&self, out: &mut Vec<u8>) {
+        frame::append_frame(out, COMMAND, &[&self.hello[..], &self.cookie_field].concat());
+    }
+
+    /// The server wants a cookie, once.
+    fn retry(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitWelcome, Failure> {
+        if self.cookie_field != NO_COOKIE {
+            return Err(Failure::UNEXPECTED_COMMAND);
+        }
+        self.cookie_field = retry::cookie_field(body)?.to_vec();
+        self.append_hello(turn.out);
+        Ok(self)
+    }
+
     fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitReady, Failure> {
         // In clear, and so no more than a hint.
         error::check(body).map_err(|_| Failure::SILENT)?;
         let kem = self.keys.server.suite();
         let welcome = welcome::parse(body, kem, &self.offered, true)?;
         let (suite, schedule) = (welcome.suite, &mut self.schedule);
+        schedule.absorb(&self.cookie_field);
         schedule.absorb(welcome.head);
         let secret = self.ephemeral.decapsulate(welcome.ciphertext).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         schedule.mix(Some(secret.as_bytes()))?;

@@ -1,8 +1,9 @@
 //! The long-term keys of either side, and what goes with them.
 
+use super::cookie::Cookies;
 use super::suite::{KEY_ID_BYTES, Suites, key_id};
 use super::traffic::Limits;
-use crate::crypto::{KemPublic, KemSecret};
+use crate::crypto::{KemPublic, KemSecret, Trust};
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
 use std::sync::Arc;
@@ -10,13 +11,29 @@ use std::sync::Arc;
 /// Most keys by which clients may know one server. Each costs a comparison of eight bytes in a handshake.
 pub const MAX_SERVER_KEYS: usize = 8;
 
+/// A server does without cookies up to here: a tenth of a core for key exchanges, give or take.
+const MAX_CONNECTIONS_PER_SECOND: u32 = 500;
+
 /// How a side speaks, apart from its keys.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub suites: Suites,
     pub limits: Limits,
     /// The authenticator is told of the mechanism `QZMQ` and the whole public key, instead of `CURVE` and the fingerprint.
     pub asks_as_qzmq: bool,
+    /// Connections in a second beyond which a server wants a cookie of each client.
+    pub most_connections: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            suites: Suites::default(),
+            limits: Limits::default(),
+            asks_as_qzmq: false,
+            most_connections: MAX_CONNECTIONS_PER_SECOND,
+        }
+    }
 }
 
 /// The keys of a client.
@@ -33,6 +50,9 @@ pub struct ClientKeys {
 #[derive(Debug)]
 pub struct ServerKeys {
     pairs: Lock<Vec<Arc<Pair>>>,
+    cookies: Cookies,
+    /// Keys that are refused.
+    trust: Trust,
     pub settings: Settings,
 }
 
@@ -59,7 +79,21 @@ impl ClientKeys {
 
 impl ServerKeys {
     pub fn new(own: Arc<KemSecret>, settings: Settings) -> ServerKeys {
-        ServerKeys { pairs: Lock::new(vec![Arc::new(Pair::new(own))]), settings }
+        ServerKeys {
+            pairs: Lock::new(vec![Arc::new(Pair::new(own))]),
+            cookies: Cookies::default(),
+            trust: Trust::default(),
+            settings,
+        }
+    }
+
+    /// Refuses the keys that `trust` has revoked.
+    pub fn with_trust(self, trust: Trust) -> ServerKeys {
+        ServerKeys { trust, ..self }
+    }
+
+    pub(super) fn refuses(&self, public: &KemPublic) -> bool {
+        self.trust.is_revoked(&public.fingerprint())
     }
 
     /// Adds a key by which clients may know this server, from their next HELLO on. Adding a key again changes nothing. Errors:
@@ -83,6 +117,16 @@ impl ServerKeys {
         let before = pairs.len();
         pairs.retain(|pair| pair.secret.public() != public);
         if pairs.len() < before { Ok(()) } else { Err(Errno::NOENT) }
+    }
+
+    /// A connection has come; `now_ms` is of any clock that does not go back. Call it whenever a peer is accepted.
+    pub fn note_connection(&self, now_ms: u64) {
+        self.cookies.note_connection(now_ms);
+    }
+
+    /// The cookies, and whether clients need one.
+    pub(super) fn cookies(&self) -> (&Cookies, bool) {
+        (&self.cookies, self.cookies.is_under_load(self.settings.most_connections))
     }
 
     /// The pair with this id.

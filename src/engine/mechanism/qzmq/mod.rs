@@ -3,7 +3,8 @@
 //! | File | What |
 //! |---|---|
 //! | `client`, `server` | the states of either side |
-//! | `hello`, `welcome`, `initiate`, `ready`, `refusal` | the commands; `fields` takes them apart |
+//! | `hello`, `retry`, `welcome`, `initiate`, `ready`, `refusal` | the commands; `fields` takes them apart |
+//! | `cookie` | when a server wants a cookie, and what it is |
 //! | `suite` | the suites |
 //! | `schedule` | the key schedule of the handshake |
 //! | `derivation` | keys of boxes and records |
@@ -12,6 +13,7 @@
 //! | `keys` | the long-term keys of either side |
 
 mod client;
+mod cookie;
 mod derivation;
 mod fields;
 pub mod hello;
@@ -20,6 +22,7 @@ pub mod keys;
 mod ready;
 pub mod record;
 mod refusal;
+mod retry;
 mod schedule;
 mod server;
 pub mod suite;

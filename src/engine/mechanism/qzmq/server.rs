@@ -1,15 +1,17 @@
 //! The server's side.
 
+use super::cookie::{Bond, CONNECTION_BYTES};
 use super::hello::{self, Hello, Identity, Mode};
 use super::initiate;
 use super::keys::ServerKeys;
 use super::ready::{self, Ready};
 use super::refusal;
+use super::retry;
 use super::schedule::{Purpose, Schedule};
 use super::suite::Suite;
 use super::traffic::{Limits, Role};
 use super::welcome;
-use crate::crypto::KemPublic;
+use crate::crypto::{KemPublic, random};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::mechanism::error;
@@ -34,6 +36,8 @@ pub struct AwaitHello {
     keys: Arc<ServerKeys>,
     /// The client's and ours, empty where there are none.
     greetings: [Vec<u8>; 2],
+    /// What cookies of this connection are bound to, once one is given.
+    bound: Option<[u8; CONNECTION_BYTES]>,
 }
 
 /// WELCOME is sent.
@@ -62,14 +66,12 @@ impl Server {
     /// `greetings`: the client's and ours, empty where there are none.
     pub fn start(keys: &Arc<ServerKeys>, greetings: [&[u8]; 2]) -> Server {
         let greetings = greetings.map(<[u8]>::to_vec);
-        Server::Hello(AwaitHello { keys: Arc::clone(keys), greetings })
+        Server::Hello(AwaitHello { keys: Arc::clone(keys), greetings, bound: None })
     }
 
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
-            Server::Hello(state) => {
-                state.command(body, turn).map(|next| Step::from(Server::Initiate(Box::new(next))))
-            }
+            Server::Hello(state) => state.command(body, turn),
             Server::Initiate(state) => state.command(body, turn),
             Server::Zap(_) | Server::Denied(_) => Err(Failure::UNSPECIFIED),
         }
@@ -101,8 +103,11 @@ impl Server {
 }
 
 impl AwaitHello {
-    fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitInitiate, Failure> {
+    fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let hello = hello::parse(body)?;
+        if self.wants_cookie(&hello, turn)? {
+            return Ok(Step::from(Server::Hello(self)));
+        }
         let Some(suite) = self.keys.settings.suites.choose(hello.kem, hello.suites) else {
             error::append(turn.out, refusal::NO_SUITE);
             return Err(Failure::MECHANISM_MISMATCH);
@@ -119,6 +124,7 @@ impl AwaitHello {
                 schedule.seal(Purpose::Welcome, suite.aead(), &nothing, &mut body)?;
                 schedule.mix(None)?;
             }
+            Identity::PublicKey(client) if self.keys.refuses(client) => return Err(Failure::CRYPTOGRAPHIC),
             Identity::PublicKey(client) => {
                 let (ciphertext, secret) = client.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
                 schedule.seal(Purpose::Welcome, suite.aead(), ciphertext.bytes(), &mut body)?;
@@ -126,7 +132,30 @@ impl AwaitHello {
             }
         }
         frame::append_frame(turn.out, COMMAND, &body);
-        Ok(AwaitInitiate { keys: self.keys, suite, schedule, identity })
+        let state = AwaitInitiate { keys: self.keys, suite, schedule, identity };
+        Ok(Step::from(Server::Initiate(Box::new(state))))
+    }
+
+    /// Checks the cookie, if there is one. Where one is missing under load, appends RETRY with it.
+    fn wants_cookie(&mut self, hello: &Hello<'_>, turn: &mut Turn<'_>) -> Result<bool, Failure> {
+        let (cookies, is_under_load) = self.keys.cookies();
+        let cookie = hello.cookie_field.get(1..).unwrap_or_default();
+        if cookie.is_empty() && (!is_under_load || self.bound.is_some()) {
+            // A client that leaves its cookie out is one that did not get it.
+            return if self.bound.is_some() { Err(Failure::CRYPTOGRAPHIC) } else { Ok(false) };
+        }
+        let mut connection = self.bound.unwrap_or_default();
+        if self.bound.is_none() {
+            random::fill(&mut connection).map_err(Failure::Own)?;
+        }
+        let address = &turn.config.zap.peer_address;
+        let bond = Bond { connection: &connection, address, hello: [hello.head, hello.sealed] };
+        if !cookie.is_empty() {
+            return cookies.check(cookie, &bond).map(|()| false);
+        }
+        retry::append(turn.out, &cookies.make(&bond)?);
+        self.bound = Some(connection);
+        Ok(true)
     }
 
     /// Opens the box: the client knows our key.
@@ -174,7 +203,7 @@ fn credential(identity: &Identity, as_qzmq: bool) -> (&'static str, Vec<u8>) {
     match identity {
         Identity::PublicKey(public) if as_qzmq => ("QZMQ", public.bytes().to_vec()),
         Identity::Anonymous if as_qzmq => ("QZMQ", Vec::new()),
-        Identity::PublicKey(public) => ("CURVE", fingerprint(public).to_vec()),
+        Identity::PublicKey(public) => ("CURVE", public.fingerprint().to_vec()),
         Identity::Anonymous => ("CURVE", vec![0; 32]),
     }
 }
@@ -215,10 +244,4 @@ impl From<Server> for Step {
     fn from(state: Server) -> Step {
         Step::Next(state.into())
     }
-}
-
-/// The 32 bytes that stand for a client's key where CURVE's key would.
-pub fn fingerprint(public: &KemPublic) -> [u8; 32] {
-    let digest = crate::crypto::HashSuite::Sha256.digest(&[&[public.suite().number()], public.bytes()]);
-    digest.bytes().first_chunk().copied().unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod relay;
+mod retry;
 mod suites;
 mod vectors;
 

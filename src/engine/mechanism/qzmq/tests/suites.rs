@@ -1,12 +1,11 @@
 //! Every suite, and every kind of client.
 
 use super::{client, configs, server, talk};
-use crate::crypto::{KemSecret, KemSuite};
+use crate::crypto::{KemSecret, KemSuite, Trust};
 use crate::engine::codec::{Codec, Traffic};
 use crate::engine::config::Security;
 use crate::engine::mechanism::qzmq::keys::{ClientKeys, ServerKeys, Settings, testing};
 use crate::engine::mechanism::qzmq::record::{HEAD_BYTES, Kind, RecordKey};
-use crate::engine::mechanism::qzmq::server::fingerprint;
 use crate::engine::mechanism::qzmq::suite::{Suite, Suites};
 use crate::engine::{Config, Failure, Handshake, Progress};
 use std::sync::Arc;
@@ -121,7 +120,7 @@ fn the_authenticator_is_told_of_the_key() {
         let mut keys = ServerKeys::new(secret, Settings::default());
         let named = Arc::new(ClientKeys::new(known.clone(), Some(own), Settings::default()).unwrap());
         let anonymous = Arc::new(ClientKeys::new(known, None, Settings::default()).unwrap());
-        let fingerprint = fingerprint(&public).to_vec();
+        let fingerprint = public.fingerprint().to_vec();
         let plain = server(&Arc::new(keys));
         assert_eq!(asked(&client(&named), &plain), ("CURVE", fingerprint));
         assert_eq!(asked(&client(&anonymous), &plain), ("CURVE", vec![0; 32]));
@@ -161,4 +160,19 @@ fn a_server_is_known_by_several_keys() {
     server_keys.withdraw(&public).unwrap();
     assert!(agree(&client(&client_keys), &bound) && !agree(&client(&other), &bound));
     server_keys.withdraw(&public).unwrap_err();
+}
+
+#[test]
+fn a_revoked_key_is_refused() {
+    let (client_keys, server_keys) = testing::pair(KemSuite::XWing);
+    let own = client_keys.own.as_ref().unwrap().public().fingerprint();
+    for revoked in [false, true] {
+        let mut trust = Trust::default();
+        trust.revoke(if revoked { own } else { [0; 32] });
+        let secret = secret_of(KemSuite::XWing);
+        let known = Arc::new(secret.public().clone());
+        let mine = ClientKeys::new(known, client_keys.own.clone(), server_keys.settings).unwrap();
+        let theirs = ServerKeys::new(secret, server_keys.settings).with_trust(trust);
+        assert_eq!(agree(&client(&Arc::new(mine)), &server(&Arc::new(theirs))), !revoked);
+    }
 }

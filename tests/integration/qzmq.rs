@@ -1,0 +1,143 @@
+//! QZMQ as programs get it: CURVE's options with longer keys, on real sockets.
+
+use crate::support::bench::*;
+use zmq::crypto::{KemSecret, KemSuite};
+
+/// A secret key, and its public one, as options take them.
+fn pair(kem: KemSuite) -> (Vec<u8>, Vec<u8>) {
+    let secret = KemSecret::generate(kem).unwrap();
+    (secret.tagged().to_vec(), secret.public().tagged())
+}
+
+fn serve(socket: Socket, secret: &[u8]) {
+    socket.set(ZMQ_CURVE_SERVER, 1);
+    socket.set_bytes(ZMQ_CURVE_SECRETKEY, secret);
+}
+
+fn know(socket: Socket, server: &[u8], own: Option<&(Vec<u8>, Vec<u8>)>) {
+    socket.set_bytes(ZMQ_CURVE_SERVERKEY, server);
+    if let Some((secret, public)) = own {
+        socket.set_bytes(ZMQ_CURVE_PUBLICKEY, public);
+        socket.set_bytes(ZMQ_CURVE_SECRETKEY, secret);
+    }
+}
+
+#[test]
+fn messages_of_all_sizes_pass_both_ways_over_every_kem_and_stream() {
+    for kem in KemSuite::ALL {
+        for scheme in ["tcp://127.0.0.1:*", "ipc://*"] {
+            let context = Context::new();
+            let (server, client) = (context.patient(ZMQ_PAIR), context.patient(ZMQ_PAIR));
+            let (keys, own) = (pair(kem), pair(kem));
+            serve(server, &keys.0);
+            let endpoint = server.try_bind(scheme).unwrap();
+            know(client, &keys.1, Some(&own));
+            client.connect(&endpoint);
+            for len in [0, 1, 64, 255, 256, 8_192, 16_384, 16_385, 100_000, 1_000_000] {
+                let body: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+                for (from, to) in [(client, server), (server, client)] {
+                    from.try_send(&body, 0).unwrap();
+                    assert!(to.try_frame(0).unwrap().0 == body, "{kem:?} {scheme} {len}");
+                }
+            }
+            for number in 0..2_000_u32 {
+                client.try_send(&number.to_be_bytes(), ZMQ_SNDMORE).unwrap();
+                client.try_send(b"second", 0).unwrap();
+            }
+            for number in 0..2_000_u32 {
+                assert_eq!(server.try_frame(0).unwrap().0, number.to_be_bytes());
+                assert_eq!(server.try_frame(0).unwrap().0, b"second");
+            }
+            context.end(&[server, client]);
+        }
+    }
+}
+
+#[test]
+fn subscribers_get_what_they_have_asked_for() {
+    let context = Context::new();
+    let (publisher, subscriber) = (context.patient(ZMQ_XPUB), context.patient(ZMQ_SUB));
+    let keys = pair(KemSuite::XWing);
+    serve(publisher, &keys.0);
+    let endpoint = publisher.bind_anywhere();
+    know(subscriber, &keys.1, None);
+    subscriber.set_bytes(ZMQ_SUBSCRIBE, b"market");
+    subscriber.connect(&endpoint);
+    assert_eq!(publisher.try_frame(0).unwrap().0, b"\x01market");
+    publisher.try_send(b"weather", 0).unwrap();
+    publisher.try_send(b"market up", 0).unwrap();
+    assert_eq!(subscriber.try_frame(0).unwrap().0, b"market up");
+    context.end(&[publisher, subscriber]);
+}
+
+#[test]
+fn nothing_of_a_message_is_in_clear() {
+    let (context, far) = (Context::new(), Context::new());
+    let (server, client) = (far.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    let keys = pair(KemSuite::XWing);
+    serve(server, &keys.0);
+    let endpoint = server.bind_anywhere();
+    let relay = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let through = format!("tcp://{}", relay.local_addr().unwrap());
+    let onward = endpoint.strip_prefix("tcp://").unwrap().to_owned();
+    let relaying = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut near, _) = relay.accept().unwrap();
+        let mut far = std::net::TcpStream::connect(onward).unwrap();
+        let (mut back, mut there) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+        let backwards = std::thread::spawn(move || std::io::copy(&mut back, &mut there));
+        let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+        while let Ok(bytes @ 1..) = near.read(&mut buffer) {
+            seen.extend_from_slice(&buffer[..bytes]);
+            far.write_all(&buffer[..bytes]).unwrap();
+        }
+        drop((near, far));
+        let _ = backwards.join();
+        seen
+    });
+    know(client, &keys.1, None);
+    client.connect(&through);
+    client.try_send(b"a text that is to stay secret", 0).unwrap();
+    assert_eq!(server.try_frame(0).unwrap().0, b"a text that is to stay secret");
+    context.end(&[client]);
+    far.end(&[server]);
+    let seen = relaying.join().unwrap();
+    assert!(seen.windows(4).any(|bytes| bytes == b"QZMQ"));
+    assert!(!seen.windows(6).any(|bytes| bytes == b"secret"));
+}
+
+#[test]
+fn a_client_with_a_wrong_key_is_turned_away_and_told_nothing() {
+    let context = Context::new();
+    let server = context.patient(ZMQ_PULL);
+    let monitor = Monitor::of(context, server);
+    serve(server, &pair(KemSuite::XWing).0);
+    let endpoint = server.bind_anywhere();
+    let client = context.patient(ZMQ_PUSH);
+    client.set(ZMQ_RECONNECT_IVL, -1);
+    know(client, &pair(KemSuite::XWing).1, None);
+    client.connect(&endpoint);
+    assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0001);
+    context.end(&[client, server, monitor.0]);
+}
+
+#[test]
+fn curve_and_null_do_not_get_in() {
+    let context = Context::new();
+    let server = context.patient(ZMQ_PULL);
+    let monitor = Monitor::of(context, server);
+    serve(server, &pair(KemSuite::XWing).0);
+    let endpoint = server.bind_anywhere();
+    let null = context.patient(ZMQ_PUSH);
+    null.set(ZMQ_RECONNECT_IVL, -1);
+    null.connect(&endpoint);
+    assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0002);
+    let (curve, own) = (context.patient(ZMQ_PUSH), curve_keypair());
+    curve.set(ZMQ_RECONNECT_IVL, -1);
+    curve.set_bytes(ZMQ_CURVE_SERVERKEY, &curve_keypair().0);
+    curve.set_bytes(ZMQ_CURVE_PUBLICKEY, &own.0);
+    curve.set_bytes(ZMQ_CURVE_SECRETKEY, &own.1);
+    curve.connect(&endpoint);
+    assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0002);
+    context.end(&[null, curve, server, monitor.0]);
+}
