@@ -37,6 +37,16 @@
  */
 #define ZMQ_FERRO_EVENT_PEER 536903680
 
+ The monitor tells what the socket has counted, again and again (`ZMQ_FERRO_STATS_IVL`).
+
+ An event of zmq_socket_monitor() and zmq_socket_monitor_versioned(). Add it to `ZMQ_EVENT_ALL`, which does not contain it. A
+ context without I/O threads has none.
+
+ A message begins with the frames of any event. The first version has 16 bits for the event: its number is 0x8002 there. The
+ value is the time between two such events, in milliseconds. One frame follows: the socket's object of what zmq_ferro_stats() says.
+ */
+#define ZMQ_FERRO_EVENT_STATS 268468224
+
 /*
  A pair of keys for X-Wing, which is X25519 and ML-KEM-768: for `zmq_ferro_keypair`.
 
@@ -181,6 +191,13 @@
  it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`, then `ZMQ_EVENT_DISCONNECTED`.
  */
 #define ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE 1174405137
+
+/*
+ Time between two events `ZMQ_FERRO_EVENT_STATS` of the socket's monitor, in milliseconds.
+
+ Type int, at least 0, default 0: there are none. The option takes effect with the next monitor of the socket.
+ */
+#define ZMQ_FERRO_STATS_IVL 1174405138
 
 /*
  Keeps the last message of each topic, and sends it to peers that subscribe later (PUB, XPUB); see docs/last-value.md.

@@ -15,6 +15,13 @@ struct Json {
     follows: bool,
 }
 
+/// The text of a socket alone.
+pub fn of_socket(counts: &SocketCounts) -> String {
+    let mut json = Json { text: String::new(), follows: false };
+    socket(&mut json, counts);
+    json.text
+}
+
 /// The text of all.
 pub fn of_snapshot(snapshot: &Snapshot) -> String {
     let mut json = Json { text: String::new(), follows: false };

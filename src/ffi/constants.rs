@@ -77,6 +77,15 @@ pub const ZMQ_FERRO_EVENT_AUDIT: c_int = 0x4000_8000;
 /// may be empty. Peers that were there before the monitor, and those over inproc, are not told of.
 pub const ZMQ_FERRO_EVENT_PEER: c_int = 0x2000_8000;
 
+/// The monitor tells what the socket has counted, again and again (`ZMQ_FERRO_STATS_IVL`).
+///
+/// An event of zmq_socket_monitor() and zmq_socket_monitor_versioned(). Add it to `ZMQ_EVENT_ALL`, which does not contain it. A
+/// context without I/O threads has none.
+///
+/// A message begins with the frames of any event. The first version has 16 bits for the event: its number is 0x8002 there. The
+/// value is the time between two such events, in milliseconds. One frame follows: the socket's object of what zmq_ferro_stats() says.
+pub const ZMQ_FERRO_EVENT_STATS: c_int = 0x1000_8000;
+
 // What ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL says: errors of ZMTP, ...
 pub const ZMQ_PROTOCOL_ERROR_ZMTP_UNSPECIFIED: c_int = 0x10000000;
 pub const ZMQ_PROTOCOL_ERROR_ZMTP_UNEXPECTED_COMMAND: c_int = 0x10000001;

@@ -232,6 +232,11 @@ pub const ZMQ_FERRO_MAX_HANDSHAKES_SIZE: c_int = 0x4600_0010;
 /// it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`, then `ZMQ_EVENT_DISCONNECTED`.
 pub const ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE: c_int = 0x4600_0011;
 
+/// Time between two events `ZMQ_FERRO_EVENT_STATS` of the socket's monitor, in milliseconds.
+///
+/// Type int, at least 0, default 0: there are none. The option takes effect with the next monitor of the socket.
+pub const ZMQ_FERRO_STATS_IVL: c_int = 0x4600_0012;
+
 /// Keeps the last message of each topic, and sends it to peers that subscribe later (PUB, XPUB); see docs/last-value.md.
 ///
 /// Type int, at least 0, default 0: nothing is kept. Otherwise the number of topics whose last messages are kept; where there are

@@ -208,6 +208,8 @@ pub struct SocketOptions {
     pub failed_handshake_ban_ivl_ms: i32,
     /// Bytes that the topics of one peer may take; 0: no limit. `ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE`.
     pub max_subscriptions_size: i32,
+    /// Milliseconds between two events of the socket's counts; 0: there are none. `ZMQ_FERRO_STATS_IVL`.
+    pub stats_ivl_ms: i32,
     /// Topics whose last message is kept; 0: none. `ZMQ_FERRO_LAST_VALUE`.
     pub last_value: i32,
     /// Bytes that those messages may take; 0: no limit. `ZMQ_FERRO_LAST_VALUE_SIZE`.

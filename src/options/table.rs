@@ -194,6 +194,7 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, Both, AtOnce, int(60_000, 1, MAX) in failed_handshake_ban_ivl_ms),
     row!(ZMQ_FERRO_SECURITY, Both, NextEndpoint, text(PATH_MAX, BySize) in security),
     row!(ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE, Both, AtOnce, int(128 << 20, 0, MAX) in max_subscriptions_size),
+    row!(ZMQ_FERRO_STATS_IVL, Both, NextEndpoint, int(0, 0, MAX) in stats_ivl_ms),
     row!(ZMQ_FERRO_TLS_CLIENT_TRUST_PEM, Set, NextEndpoint, text(ANY_SIZE, BySize) in tls_client_trust_pem),
     row!(ZMQ_FERRO_TLS_CLIENT_OPTIONAL, Both, NextEndpoint, flag(false, ZeroOrOne) in tls_client_optional),
     row!(ZMQ_FERRO_LAST_VALUE, Both, AtOnce, int(0, 0, MAX) in last_value of Pattern),

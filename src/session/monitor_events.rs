@@ -32,6 +32,9 @@ pub mod event {
     /// [`AUDIT`].
     pub const PEER: u64 = 0x2000_8000;
     pub const PEER_V1: u16 = 0x8001;
+    /// `ZMQ_FERRO_EVENT_STATS`. The first version of monitors tells it as [`STATS_V1`].
+    pub const STATS: u64 = 0x1000_8000;
+    pub const STATS_V1: u16 = 0x8002;
 }
 
 /// The value of an event about a descriptor where there is none: -1, as wide as it is told.

@@ -4,6 +4,7 @@
 
 use super::{Command, DONTWAIT, Handle};
 use crate::audit::{self, Record};
+use crate::counters::{Snapshot, json};
 use crate::ctx::{Context, Mailbox};
 use crate::errno::{Errno, Result};
 use crate::message::OutFrame;
@@ -16,6 +17,7 @@ use crate::transport::{self, Scheme};
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Events kept for a reader that is not there yet or too slow; older ones are kept, later ones dropped. libzmq
 /// would stop the I/O thread instead.
@@ -29,10 +31,10 @@ pub fn monitor(
     version: i32,
     socket_type: i32,
 ) -> Result<()> {
-    let (owner, context) = {
+    let (owner, context, stats_ivl_ms) = {
         let socket = handle.lock()?;
         socket.alive()?;
-        (Arc::clone(&socket.owner), socket.context())
+        (Arc::clone(&socket.owner), socket.context(), socket.options.stats_ivl_ms)
     };
     let events = wanted(version, events)?;
     let Some(endpoint) = endpoint else {
@@ -50,6 +52,9 @@ pub fn monitor(
     match open(&context, socket_type, endpoint) {
         Ok(socket) => {
             reporter.begin(socket);
+            if events & event::STATS == event::STATS {
+                reporter.tell_counts(owner.record.number(), stats_ivl_ms);
+            }
             Ok(())
         }
         Err(errno) => {
@@ -59,14 +64,15 @@ pub fn monitor(
     }
 }
 
-/// The events of a mask. Those of the audit trail and of peers are events only where they are asked for by themselves: neither all
+/// The events of a mask. Those of the audit trail, of peers and of counts are events only where they are asked for by themselves: neither all
 /// bits together nor the lower 16 mean them. Errors: `EINVAL` for bits that the first version has not, which counts events with 16.
 fn wanted(version: i32, events: u64) -> Result<u64> {
     /// `ZMQ_EVENT_ALL_V2`.
     const OF_LIBZMQ: u64 = 0xffff | event::PIPES_STATS;
-    let ours = (event::AUDIT | event::PEER) & !OF_LIBZMQ;
-    let is_asked_for = |event| events & event == event;
-    let asks = (is_asked_for(event::AUDIT) || is_asked_for(event::PEER)) && events & !(OF_LIBZMQ | ours) == 0;
+    const OURS: [u64; 3] = [event::AUDIT, event::PEER, event::STATS];
+    let ours = OURS.iter().fold(0, |all, event| all | event) & !OF_LIBZMQ;
+    let is_asked_for = |event: &u64| events & event == *event;
+    let asks = OURS.iter().any(is_asked_for) && events & !(OF_LIBZMQ | ours) == 0;
     let others = if asks { events & !ours } else { events };
     if version == 1 && others >> 16 != 0 {
         return Err(Errno::INVAL);
@@ -144,7 +150,11 @@ impl Reporter {
         let first = values.first().copied().unwrap_or(0);
         if self.version == 1 {
             // Both numbers are cut to the widths that the first version has for them.
-            let kind = if kind == event::PEER { event::PEER_V1 } else { kind as u16 };
+            let kind = match kind {
+                event::PEER => event::PEER_V1,
+                event::STATS => event::STATS_V1,
+                kind => kind as u16,
+            };
             let mut event = kind.to_ne_bytes().to_vec();
             event.extend_from_slice(&(first as u32).to_ne_bytes());
             return Some(vec![event, endpoints.identifier().as_bytes().to_vec()]);
@@ -157,6 +167,28 @@ impl Reporter {
         frames.push(endpoints.local.as_bytes().to_vec());
         frames.push(endpoints.remote.as_bytes().to_vec());
         Some(frames)
+    }
+
+    /// Has the counts of the socket with this number told, again and again.
+    fn tell_counts(&self, number: u64, ivl_ms: i32) {
+        let (Some(io_thread), Ok(ivl_ms @ 1..)) = (&self.io_thread, u64::try_from(ivl_ms)) else { return };
+        let reporter = Weak::clone(&self.itself);
+        io_thread.add(Box::new(move |cx| {
+            let ivl = Duration::from_millis(ivl_ms);
+            cx.set_timer(COUNTS_TIMER, ivl);
+            Box::new(Counts { reporter, number, ivl })
+        }));
+    }
+
+    /// The frames of any event, and behind them the counts. `false`: there is no more to tell.
+    fn counts(&self, number: u64, ivl: Duration) -> bool {
+        let Some(counts) = Snapshot::of_socket(number) else { return false };
+        let ivl_ms = u64::try_from(ivl.as_millis()).unwrap_or(u64::MAX);
+        if let Some(mut frames) = self.frames(event::STATS, &[ivl_ms], &Endpoints::default()) {
+            frames.push(json::of_socket(&counts).into_bytes());
+            self.send(frames);
+        }
+        !matches!(self.outbox.lock().stage, Stage::Stopped)
     }
 
     fn send(&self, frames: Vec<Vec<u8>>) {
@@ -247,6 +279,29 @@ impl Observer for Reporter {
     }
 }
 
+/// The only timer of [`Counts`].
+const COUNTS_TIMER: u8 = 1;
+
+/// Tells a socket's counts on an I/O thread, again and again, until the monitor is stopped or the socket is gone.
+struct Counts {
+    reporter: Weak<Reporter>,
+    number: u64,
+    ivl: Duration,
+}
+
+impl Source for Counts {
+    fn ready(&mut self, _cx: &mut SourceContext<'_>, _ready: Ready) {}
+
+    fn timer(&mut self, cx: &mut SourceContext<'_>, _id: u8) {
+        match self.reporter.upgrade() {
+            Some(reporter) if reporter.counts(self.number, self.ivl) => cx.set_timer(COUNTS_TIMER, self.ivl),
+            _ => cx.finish(),
+        }
+    }
+
+    fn wake(&mut self, _cx: &mut SourceContext<'_>) {}
+}
+
 /// Waits on an I/O thread until a monitor's socket can send again.
 struct Courier {
     reporter: Weak<Reporter>,
@@ -291,7 +346,7 @@ mod tests {
             (1, audit | 0x1_0000, INVAL),
             (1, peer, Ok(peer)),
             (1, peer | audit | 0xffff, Ok(peer | audit | 0xffff)),
-            (1, peer | 0x1000_0000, INVAL),
+            (1, peer | 0x0800_0000, INVAL),
             (1, 0x2000_0000, INVAL),
             (2, peer | 0x1_ffff, Ok(peer | 0x1_ffff)),
             (2, 0x2000_0000, Ok(0)),
@@ -301,7 +356,11 @@ mod tests {
             (2, 0x1_ffff, Ok(0x1_ffff)),
             (2, audit | 0x1_ffff, Ok(audit | 0x1_ffff)),
             (2, 0x4000_0000, Ok(0)),
-            (2, u64::MAX, Ok(!0x6000_0000)),
+            (2, u64::MAX, Ok(!0x7000_0000)),
+            (1, event::STATS, Ok(event::STATS)),
+            (2, event::STATS | audit | 0x1_ffff, Ok(event::STATS | audit | 0x1_ffff)),
+            (2, 0x1000_0000, Ok(0)),
+            (1, event::STATS | 0x1_0000, INVAL),
         ] {
             assert_eq!(wanted(version, events), expected, "{version}, {events:#x}");
         }

@@ -3,12 +3,13 @@
 use crate::support::PATIENCE;
 use crate::support::program::{Context, Socket};
 use serde_json::Value;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Instant;
 use zmq::errno::Errno;
 use zmq::ffi::constants::*;
 use zmq::ffi::*;
+use zmq::options::number::ZMQ_FERRO_STATS_IVL;
 
 const TRANSPORTS: [&str; 3] = ["inproc://counted", "tcp://127.0.0.1:*", "ipc://*"];
 
@@ -222,4 +223,36 @@ fn the_name_of_the_counts_is_the_programs_if_it_binds_it() {
     push.send(&["a task"]);
     assert_eq!(pull.recv(), ["a task"]);
     context.end(&[before, after, pull, push]);
+}
+
+#[test]
+fn a_monitor_tells_the_counts_again_and_again() {
+    let context = Context::new();
+    let (push, pull) = pair_over(context, "inproc://counted", (ZMQ_PUSH, ZMQ_PULL));
+    for (version, events) in [(1, ZMQ_EVENT_ALL | ZMQ_FERRO_EVENT_STATS), (2, ZMQ_FERRO_EVENT_STATS)] {
+        push.set(ZMQ_FERRO_STATS_IVL, 5);
+        let name = CString::new(format!("inproc://counts-{version}")).unwrap();
+        // SAFETY: a string.
+        let rc =
+            unsafe { zmq_socket_monitor_versioned(push.0, name.as_ptr(), events as u64, version, ZMQ_PAIR) };
+        assert_eq!(rc, 0);
+        let monitor = context.patient(ZMQ_PAIR);
+        monitor.connect(name.to_str().unwrap());
+        for _ in 0..3 {
+            push.send(&["a task"]);
+            let frames = monitor.try_frames(0).unwrap();
+            let (first, number) = if version == 1 {
+                (2, 0x8002u16.to_ne_bytes().to_vec())
+            } else {
+                (5, (ZMQ_FERRO_EVENT_STATS as u64).to_ne_bytes().to_vec())
+            };
+            assert_eq!(frames.len(), first + 1);
+            assert!(frames[0].starts_with(&number));
+            let counts: Value = serde_json::from_slice(&frames[first]).unwrap();
+            assert_eq!(counts["type"], "PUSH");
+            assert!(counts["counters"]["messages_sent"].as_u64().unwrap() <= 6);
+        }
+        monitor.close();
+    }
+    context.end(&[push, pull]);
 }
