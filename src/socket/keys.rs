@@ -99,7 +99,9 @@ mod tests {
     #[cfg(not(feature = "qzmq"))]
     use crate::errno::Errno;
     use crate::options::SocketType;
-    use crate::options::number::{ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVERKEY};
+    use crate::options::number::ZMQ_CURVE_SECRETKEY;
+    #[cfg(feature = "qzmq")]
+    use crate::options::number::ZMQ_CURVE_SERVERKEY;
 
     fn server() -> SocketOptions {
         let mut options = SocketOptions::new(SocketType::Dealer);

@@ -2,11 +2,13 @@
 
 use crate::counters::ConnectionRecord;
 use crate::ctx::Guard;
+#[cfg(feature = "qzmq")]
+use crate::engine::Codec;
 use crate::engine::mechanism::properties::TLS_SUBJECT;
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::Intervals;
-use crate::engine::{Codec, Config, Failure, Heartbeat, Peer, Security, ws};
+use crate::engine::{Config, Failure, Heartbeat, Peer, Security, ws};
 use crate::errno::Result;
 use crate::message::{Metadata, OutFrame};
 use crate::options::draft_number::ZMQ_NOTIFY_CONNECT;
