@@ -133,6 +133,11 @@ unsafe impl Cells for super::socket::SocketCells {
 }
 
 // SAFETY: as above.
+unsafe impl Cells for super::context::ContextCells {
+    const KIND: Kind = Kind::Context;
+}
+
+// SAFETY: as above.
 unsafe impl Cells for super::connection::ConnectionCells {
     const KIND: Kind = Kind::Connection;
 }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, Reason, SocketCounter, seconds};
-use super::snapshot::{ConnectionCounts, Queues, Snapshot, SocketCounts};
+use super::snapshot::{ConnectionCounts, ContextCounts, Queues, Snapshot, SocketCounts};
 use std::fmt::{self, Write};
 
 /// Of the shape. A reader of this version passes over names that it does not know.
@@ -30,9 +30,33 @@ pub fn of_snapshot(snapshot: &Snapshot) -> String {
         json.number("pid", snapshot.pid);
         json.number("time", format_args!("{}.{:06}", snapshot.time.as_secs(), snapshot.time.subsec_micros()));
         json.text("library", env!("CARGO_PKG_VERSION"));
+        json.list("contexts", &snapshot.contexts, context);
         json.list("sockets", &snapshot.sockets, socket);
     });
     json.text
+}
+
+/// What its closed sockets have counted.
+fn context(json: &mut Json, counts: &ContextCounts) {
+    json.object(|json| {
+        json.number("id", counts.number);
+        json.named_object("closed_sockets", |json| {
+            counters(json, |counter| counts.counter(counter), |reason| counts.dropped(reason));
+        });
+    });
+}
+
+fn counters(json: &mut Json, count: impl Fn(SocketCounter) -> u64, dropped: impl Fn(Reason) -> u64) {
+    json.named_object("counters", |json| {
+        for counter in SocketCounter::ALL {
+            json.number(counter.description().name, count(*counter));
+        }
+    });
+    json.named_object("dropped", |json| {
+        for reason in Reason::ALL {
+            json.number(reason.description().name, dropped(*reason));
+        }
+    });
 }
 
 fn socket(json: &mut Json, counts: &SocketCounts) {
@@ -42,16 +66,7 @@ fn socket(json: &mut Json, counts: &SocketCounts) {
         json.text("type", &counts.socket_type);
         let endpoints: Vec<&str> = counts.endpoints.split(' ').filter(|name| !name.is_empty()).collect();
         json.list("endpoints", &endpoints, |json, endpoint| json.string(endpoint));
-        json.named_object("counters", |json| {
-            for counter in SocketCounter::ALL {
-                json.number(counter.description().name, counts.counter(*counter));
-            }
-        });
-        json.named_object("dropped", |json| {
-            for reason in Reason::ALL {
-                json.number(reason.description().name, counts.dropped(*reason));
-            }
-        });
+        counters(json, |counter| counts.counter(counter), |reason| counts.dropped(reason));
         json.named_object("handshake_time", |json| handshake_time(json, counts));
         queues(json, &counts.queues);
         json.list("connections", &counts.connections, connection);

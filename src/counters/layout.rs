@@ -18,7 +18,7 @@
 //!
 //! A section of kind 0, or the end of the header, ends the list of sections.
 //!
-//! Kinds: 1 process, 4 socket, 5 connection, 6 lane. A reader passes over kinds and rows that it does not know.
+//! Kinds: 1 process, 2 context, 4 socket, 5 connection, 6 lane. A reader passes over kinds and rows that it does not know.
 //!
 //! **Names.** Lines of UTF-8, each with six fields between tabs: kind, name, offset in the record, unit, type, help. Types:
 //!
@@ -41,11 +41,14 @@
 //! - queued in a lane are `written` - `read` - `conflated`. They are to be sent where a socket writes, and to be received
 //!   where a socket reads.
 //!
+//! A context has the sums of its closed sockets, under the same names behind `closed_`.
+//!
 //! **The end.** The file is removed with the last context, and by exit(3). After a crash it stays until a reader removes it: its process is
 //! gone, or began at another time. It is never truncated while the process lives.
 #![forbid(unsafe_code)]
 
 use super::connection::ConnectionCells;
+use super::context::ContextCells;
 use super::lane::LaneCells;
 use super::rows::Row;
 use super::socket::SocketCells;
@@ -77,6 +80,7 @@ pub mod process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Process = 1,
+    Context = 2,
     Socket = 4,
     Connection = 5,
     Lane = 6,
@@ -99,11 +103,12 @@ const PAGE_BYTES: usize = 4096;
 const PROCESS_BYTES: usize = LINE_BYTES;
 
 impl Kind {
-    pub const ALL: [Kind; 4] = [Kind::Process, Kind::Socket, Kind::Connection, Kind::Lane];
+    pub const ALL: [Kind; 5] = [Kind::Process, Kind::Context, Kind::Socket, Kind::Connection, Kind::Lane];
 
     pub fn name(self) -> &'static str {
         match self {
             Kind::Process => "process",
+            Kind::Context => "context",
             Kind::Socket => "socket",
             Kind::Connection => "connection",
             Kind::Lane => "lane",
@@ -114,6 +119,7 @@ impl Kind {
     fn slots(self) -> usize {
         match self {
             Kind::Process => 1,
+            Kind::Context => 64,
             Kind::Socket => 512,
             Kind::Connection => 2048,
             // Two for each connection, and two for each pipe between sockets.
@@ -124,6 +130,7 @@ impl Kind {
     fn record_bytes(self) -> usize {
         match self {
             Kind::Process => PROCESS_BYTES,
+            Kind::Context => size_of::<ContextCells>(),
             Kind::Socket => size_of::<SocketCells>(),
             Kind::Connection => size_of::<ConnectionCells>(),
             Kind::Lane => size_of::<LaneCells>(),
@@ -133,6 +140,7 @@ impl Kind {
     fn rows(self) -> Vec<Row> {
         match self {
             Kind::Process => process_rows(),
+            Kind::Context => ContextCells::rows(),
             Kind::Socket => SocketCells::rows(),
             Kind::Connection => ConnectionCells::rows(),
             Kind::Lane => LaneCells::rows(),

@@ -5,6 +5,7 @@
 //!
 //! | record | held by | counts |
 //! |---|---|---|
+//! | [`ContextRecord`] | the context and its sockets | what closed sockets have counted |
 //! | [`SocketRecord`] | the socket, its sessions, listeners and pipes | drops, handshakes, what ended lanes have carried |
 //! | [`ConnectionRecord`] | both halves of the connection | bytes on the stream, system calls |
 //! | [`LaneRecord`] | both ends of a lane | messages and their bytes |
@@ -17,6 +18,7 @@
 mod arena;
 mod cells;
 mod connection;
+mod context;
 mod file;
 pub mod json;
 mod lane;
@@ -30,6 +32,6 @@ mod socket;
 pub use connection::ConnectionCells;
 pub use file::{InUse, STATS, StatsFile};
 pub use lane::LaneCells;
-pub use registry::{ConnectionRecord, LaneRecord, SocketRecord, next_number};
+pub use registry::{ConnectionRecord, ContextRecord, LaneRecord, SocketRecord};
 pub use rows::{ConnectionCounter, Reason, SocketCounter};
 pub use snapshot::{ConnectionCounts, Queues, Snapshot, SocketCounts};

@@ -7,6 +7,7 @@
 use super::arena::{Cells, Placed};
 use super::cells::value;
 use super::connection::ConnectionCells;
+use super::context::ContextCells;
 use super::file::StatsFile;
 use super::lane::LaneCells;
 use super::rows::{Reason, SocketCounter};
@@ -24,9 +25,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// A forked child begins anew.
 static REGISTRY: PerProcess<Lock<Registry>> = PerProcess::new();
 
-/// The numbers given out so far, of records and contexts. Any thread adds to it. A number alone, so Relaxed.
+/// The numbers given out so far, of records. Any thread adds to it. A number alone, so Relaxed.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
+/// The record of a context.
+pub type ContextRecord = Held<Context>;
 /// The record of a socket.
 pub type SocketRecord = Held<Socket>;
 /// The record of a connection.
@@ -37,6 +40,7 @@ pub type LaneRecord = Held<Lane>;
 /// The records that can be found.
 #[derive(Default)]
 pub struct Registry {
+    pub contexts: BTreeMap<u64, Kept<Context>>,
     pub sockets: BTreeMap<u64, Kept<Socket>>,
     pub connections: BTreeMap<u64, Kept<Connection>>,
     pub lanes: BTreeMap<u64, Kept<Lane>>,
@@ -69,8 +73,14 @@ pub struct Own<R> {
     born: Born,
 }
 
-/// What is known of a socket beside its counts: nothing.
-pub struct Socket;
+/// What is known of a context beside its counts: nothing.
+pub struct Context;
+
+/// What is known of a socket beside its counts.
+pub struct Socket {
+    /// `None` in tests of what a socket is made of.
+    context: Option<ContextRecord>,
+}
 
 /// What is known of a connection beside its counts.
 pub struct Connection {
@@ -89,8 +99,8 @@ pub struct Lane {
     requests_left: AtomicU64,
 }
 
-/// A number that no other record or context of the process has.
-pub fn next_number() -> u64 {
+/// A number that no other record of the process has.
+fn next_number() -> u64 {
     NUMBERS.fetch_add(1, Ordering::Relaxed) + 1
 }
 
@@ -178,6 +188,18 @@ impl<R: Record> fmt::Debug for Held<R> {
     }
 }
 
+impl Record for Context {
+    type Cells = ContextCells;
+
+    fn state(cells: &ContextCells) -> &shim::AtomicU64 {
+        &cells.state
+    }
+
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<Context>> {
+        &mut registry.contexts
+    }
+}
+
 impl Record for Socket {
     type Cells = SocketCells;
 
@@ -187,6 +209,12 @@ impl Record for Socket {
 
     fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<Socket>> {
         &mut registry.sockets
+    }
+
+    fn fold(&self, cells: &SocketCells) {
+        if let Some(context) = &self.context {
+            context.add(cells);
+        }
     }
 }
 
@@ -257,11 +285,20 @@ pub fn add_received(cells: &LaneCells, mut add: impl FnMut(SocketCounter, u64)) 
     add(SocketCounter::FramesReceived, messages.wrapping_add(value(&cells.continuation_frames_read)));
 }
 
+impl Held<Context> {
+    /// Of a context that begins.
+    pub fn begin() -> ContextRecord {
+        let record = Held::make(Context);
+        record.show();
+        record
+    }
+}
+
 impl Held<Socket> {
-    /// Of a socket of this type, in the context with this number.
-    pub fn of(context: u64, socket_type: &str) -> SocketRecord {
-        let record = Held::make(Socket);
-        record.context.store(context, Ordering::Relaxed);
+    /// Of a socket of this type, in this context.
+    pub fn of(context: &ContextRecord, socket_type: &str) -> SocketRecord {
+        let record = Held::make(Socket { context: Some(context.clone()) });
+        record.context.store(context.number(), Ordering::Relaxed);
         record.socket_type.set(socket_type);
         record.show();
         record
@@ -271,7 +308,7 @@ impl Held<Socket> {
 impl Default for Held<Socket> {
     /// One that is not shown.
     fn default() -> SocketRecord {
-        Held::make(Socket)
+        Held::make(Socket { context: None })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::cells::value;
 use super::connection::ConnectionCells;
+use super::context::ContextCells;
 use super::lane::LaneCells;
 use super::registry::{Kept, Record, Registry, add_received, add_sent, registry};
 use super::rows::{ConnectionCounter, Reason, SocketCounter};
@@ -17,7 +18,16 @@ pub struct Snapshot {
     pub pid: u32,
     /// Since 1970.
     pub time: Duration,
+    pub contexts: Vec<ContextCounts>,
     pub sockets: Vec<SocketCounts>,
+}
+
+/// What the closed sockets of a context have counted.
+#[derive(Clone, Debug)]
+pub struct ContextCounts {
+    pub number: u64,
+    counters: [u64; SocketCounter::COUNT],
+    dropped: [u64; Reason::COUNT],
 }
 
 /// The counts of a socket.
@@ -65,10 +75,15 @@ impl Snapshot {
     pub fn take(context: Option<u64>) -> Snapshot {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let registry = registry().lock();
-        let sockets =
-            sockets(&registry, |cells| context.is_none_or(|context| value(&cells.context) == context));
+        let is_wanted = |number| context.is_none_or(|context| context == number);
+        let contexts = copies(
+            &registry.contexts,
+            |cells: &ContextCells| is_wanted(cells.state.load(Ordering::Relaxed)),
+            ContextCounts::of,
+        );
+        let sockets = sockets(&registry, |cells| is_wanted(value(&cells.context)));
         drop(registry);
-        Snapshot { pid: std::process::id(), time, sockets }
+        Snapshot { pid: std::process::id(), time, contexts: contexts.into_values().collect(), sockets }
     }
 
     /// Of one socket.
@@ -77,6 +92,24 @@ impl Snapshot {
         let found = sockets(&registry, |cells| cells.state.load(Ordering::Relaxed) == number);
         drop(registry);
         found.into_iter().next()
+    }
+}
+
+impl ContextCounts {
+    fn of(cells: &ContextCells) -> ContextCounts {
+        ContextCounts {
+            number: cells.state.load(Ordering::Relaxed),
+            counters: of_all(SocketCounter::ALL, |counter| cells.counter(counter)),
+            dropped: of_all(Reason::ALL, |reason| cells.drops(reason)),
+        }
+    }
+
+    pub fn counter(&self, counter: SocketCounter) -> u64 {
+        self.counters.get(counter as usize).copied().unwrap_or_default()
+    }
+
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 }
 

@@ -49,8 +49,8 @@ pub struct SocketTicket {
 pub struct Guard(Arc<Shared>);
 
 struct Shared {
-    /// By which its records name it.
-    number: u64,
+    /// What its closed sockets have counted. Before what keeps the file of counters.
+    record: counters::ContextRecord,
     _counted: counters::InUse,
     options: Lock<ContextOptions>,
     state: Lock<State>,
@@ -95,8 +95,9 @@ impl Context {
         keylog::key_log();
         let (options, state) = (Lock::new(options), Lock::new(State::default()));
         Context(Arc::new(Shared {
-            number: counters::next_number(),
+            // The file comes before the records in it.
             _counted: counters::InUse::begin(),
+            record: counters::ContextRecord::begin(),
             options,
             state,
             extension: OnceLock::new(),
@@ -108,7 +109,12 @@ impl Context {
 
     /// The number by which the records of its sockets name it.
     pub fn number(&self) -> u64 {
-        self.0.number
+        self.0.record.number()
+    }
+
+    /// What its closed sockets have counted.
+    pub fn record(&self) -> &counters::ContextRecord {
+        &self.0.record
     }
 
     /// The options, locked. I/O threads and sockets made before keep their old values.

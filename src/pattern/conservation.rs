@@ -7,7 +7,7 @@
 
 use super::Sent;
 use super::testing::{Bench, Peer};
-use crate::counters::{Reason, Snapshot, SocketCounts, SocketRecord};
+use crate::counters::{ContextRecord, Reason, Snapshot, SocketCounts, SocketRecord};
 use crate::errno::{Errno, Result};
 use crate::message::{Msg, OutFrame};
 use crate::options::SocketType;
@@ -62,7 +62,7 @@ fn way(socket_type: SocketType) -> Option<Way> {
 impl Scene {
     fn new(socket_type: SocketType, seed: u64) -> Scene {
         let mut bench = Bench::new(socket_type);
-        bench.pipes = Pipes::of(SocketRecord::of(0, "TESTED"));
+        bench.pipes = Pipes::of(SocketRecord::of(&ContextRecord::begin(), "TESTED"));
         let mut random = Random::seeded(seed);
         match socket_type {
             SocketType::Sub => bench.set_bytes(ZMQ_SUBSCRIBE, b"a").unwrap(),

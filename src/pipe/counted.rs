@@ -1,7 +1,7 @@
 //! Every way into a lane and out of it is counted, and what is left is lost for one reason.
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::counters::{Reason, Snapshot, SocketCounter, SocketCounts};
+use crate::counters::{ContextRecord, Reason, Snapshot, SocketCounter, SocketCounts};
 use crate::message::BY_REFERENCE_MIN_BYTES;
 
 const NO_MARK: LaneOptions = LaneOptions { hwm: 0, conflate: false };
@@ -14,7 +14,8 @@ struct Sockets {
 
 impl Sockets {
     fn new() -> Sockets {
-        Sockets { left: SocketRecord::of(0, "LEFT"), right: SocketRecord::of(0, "RIGHT") }
+        let context = ContextRecord::begin();
+        Sockets { left: SocketRecord::of(&context, "LEFT"), right: SocketRecord::of(&context, "RIGHT") }
     }
 
     /// Ends that belong to them.

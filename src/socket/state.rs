@@ -55,7 +55,7 @@ const MAX_SHORTAGE_REST: Duration = Duration::from_millis(2);
 impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
         let options = context.options().socket_options(socket_type);
-        let record = SocketRecord::of(context.number(), socket_type::name(socket_type));
+        let record = SocketRecord::of(context.record(), socket_type::name(socket_type));
         let owner = Arc::new(SocketLink::new(options.linger_ms, record.clone()));
         let stop: Weak<SocketLink> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop)?;

@@ -256,3 +256,26 @@ fn a_monitor_tells_the_counts_again_and_again() {
     }
     context.end(&[push, pull]);
 }
+
+#[test]
+fn what_a_closed_socket_has_counted_is_its_contexts() {
+    let context = Context::new();
+    // No peer is there.
+    let push = context.socket(ZMQ_PUSH);
+    push.connect("ipc://@no-peer-of-the-counted");
+    for _ in 0..5 {
+        push.send(&["lost", "message"]);
+    }
+    push.close();
+    let stats = until(context, |stats| stats["sockets"].as_array().unwrap().is_empty());
+    let closed = &stats["contexts"][0]["closed_sockets"];
+    assert_eq!(
+        (&closed["counters"]["messages_sent"], &closed["counters"]["frames_sent"]),
+        (&5.into(), &10.into())
+    );
+    assert_eq!(
+        (&closed["dropped"]["linger_over"], &closed["dropped"]["disconnected"]),
+        (&5.into(), &0.into())
+    );
+    context.term();
+}
