@@ -1681,7 +1681,7 @@ void zmq_version(int *major,
 /*
  Returns 1 if the library has a capability, else 0.
 
- Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS", "tls" (transports), "curve", "gssapi" (security
+ Names: "ipc", "pgm", "tipc", "norm", "vmci", "vsock", "WS", "WSS", "tls" (transports), "curve", "qzmq", "gssapi" (security
  mechanisms), "draft" (the draft API; not where the environment has `FERROZMQ_DRAFTS=0`).
 
  The caller must ensure that `capability` is NULL or a NUL-terminated string.

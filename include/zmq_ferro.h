@@ -37,6 +37,7 @@
  */
 #define ZMQ_FERRO_EVENT_PEER 536903680
 
+/*
  The monitor tells what the socket has counted, again and again (`ZMQ_FERRO_STATS_IVL`).
 
  An event of zmq_socket_monitor() and zmq_socket_monitor_versioned(). Add it to `ZMQ_EVENT_ALL`, which does not contain it. A
