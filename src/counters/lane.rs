@@ -172,6 +172,30 @@ impl LaneCells {
         }
     }
 
+    /// The writer has written bytes of a message's frame.
+    #[inline(always)]
+    pub fn wrote_bytes(&self, bytes: usize) {
+        add(&self.bytes_written, bytes as u64);
+    }
+
+    /// The writer has written a frame that is not the last of its message.
+    #[inline(always)]
+    pub fn wrote_continuation(&self) {
+        add(&self.continuation_frames_written, 1);
+    }
+
+    /// The reader has read bytes of a message's frame.
+    #[inline(always)]
+    pub fn read_bytes(&self, bytes: usize) {
+        add(&self.bytes_read, bytes as u64);
+    }
+
+    /// The reader has read a frame that is not the last of its message.
+    #[inline(always)]
+    pub fn read_continuation(&self) {
+        add(&self.continuation_frames_read, 1);
+    }
+
     /// The writer has written frames of messages, some of which were not the last of theirs.
     #[inline]
     pub fn wrote_frames(&self, bytes: u64, continuations: u64) {

@@ -90,7 +90,7 @@ impl SocketCells {
     }
 
     /// Messages were dropped. Any thread may say so.
-    #[inline]
+    #[inline(always)]
     pub fn dropped(&self, reason: Reason, messages: u64) {
         if messages > 0 {
             probes::drop(value(&self.state), reason.description().name, messages);

@@ -175,13 +175,15 @@ impl LaneReader {
             return None;
         }
         let more = header.flags & MORE != 0;
-        if !more && !count(consumer, &mut self.granting) {
+        if more {
+            self.granting.record().read_continuation();
+        } else if !count(consumer, &mut self.granting) {
             return None;
         }
+        self.granting.record().read_bytes(len - header.len);
         self.found = None;
         self.incomplete = more;
         consumer.pass(len);
-        self.granting.record().read_frame(len - header.len, more);
         Some(InlineFrame { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
     }
 

@@ -150,8 +150,9 @@ impl LaneWriter {
         if !written {
             return None;
         }
-        self.spending.record().wrote_frame(body.len(), more);
+        self.spending.record().wrote_bytes(body.len());
         if more {
+            self.spending.record().wrote_continuation();
             return Some(Wake::NotNeeded);
         }
         producer.end_messages(1);
