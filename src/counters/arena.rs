@@ -4,13 +4,13 @@
 
 use super::file::StatsFile;
 use super::layout::Kind;
-use super::slot;
+use crate::queue::shim::edge;
 use crate::sys::fork::Born;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// The numbers of a record.
 ///
@@ -91,7 +91,8 @@ impl<C: Cells> Slot<C> {
         }
         // What its last owner has left. This thread's own fence keeps readers from mixing it with what comes.
         if let Some(state) = cells.first() {
-            slot::withdraw(state);
+            state.store(0, Ordering::Relaxed);
+            edge::withdraw();
         }
         cells.iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
         let cells = NonNull::from(cells).cast::<C>();
@@ -148,4 +149,5 @@ unsafe impl Cells for super::lane::LaneCells {
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<AtomicU64>() == 8 && align_of::<super::lane::LaneCells>() == 64);
+const _: () =
+    assert!(size_of::<std::sync::atomic::AtomicU64>() == 8 && align_of::<super::lane::LaneCells>() == 64);

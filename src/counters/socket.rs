@@ -6,6 +6,7 @@ use super::rows::{HANDSHAKE_CLASSES_NS, Reason, Row, SocketCounter, Unit};
 use crate::queue::shim;
 use crate::sys::probes;
 use std::mem::offset_of;
+use std::sync::atomic::Ordering;
 
 /// A class for each of [`HANDSHAKE_CLASSES_NS`], and one for what is above.
 pub const HANDSHAKE_CLASSES: usize = HANDSHAKE_CLASSES_NS.len() + 1;
@@ -93,7 +94,7 @@ impl SocketCells {
     #[inline(always)]
     pub fn dropped(&self, reason: Reason, messages: u64) {
         if messages > 0 {
-            probes::drop(value(&self.state), reason.description().name, messages);
+            probes::drop(self.state.load(Ordering::Relaxed), reason.description().name, messages);
         }
         if let Some(cell) = self.dropped.get(reason as usize) {
             add_shared(cell, messages);
