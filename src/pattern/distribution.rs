@@ -149,7 +149,21 @@ impl Distribution {
 
     /// Writes a frame to the matching pipes. Those without credit miss the whole message. Errors: `ENOMEM`, with
     /// nothing written.
+    #[inline]
     pub fn send_to_matching(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
+        // A publisher may have many messages that nothing is subscribed to: they cost no look at the pipes.
+        if self.matching == 0 && self.missing == 0 {
+            if !self.inside {
+                pipes.record.dropped(Reason::NoSubscriber, 1);
+            }
+            self.frame_sent(frame.more());
+            return Ok(());
+        }
+        self.send_to_some(pipes, frame)
+    }
+
+    /// As [`send_to_matching`](Distribution::send_to_matching), with a pipe that is to get it or misses it.
+    fn send_to_some(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         if self.matching > 0 {
             // Made now if ever, so that no pipe has the frame yet where memory is lacking.
             frame.shared()?;
@@ -178,14 +192,19 @@ impl Distribution {
             }
         }
         if self.matching == 0 && !self.inside && !missed {
-            no_subscriber(pipes);
+            pipes.record.dropped(Reason::NoSubscriber, 1);
         }
-        self.inside = frame.more();
-        if !self.inside {
+        self.frame_sent(frame.more());
+        Ok(())
+    }
+
+    #[inline]
+    fn frame_sent(&mut self, more: bool) {
+        self.inside = more;
+        if !more {
             self.active = self.eligible;
             self.matching = 0;
         }
-        Ok(())
     }
 
     pub fn send_to_all(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
@@ -241,10 +260,4 @@ impl Distribution {
             *group(self) = len - 1;
         }
     }
-}
-
-/// Counts a message that no peer is to get.
-#[cold]
-fn no_subscriber(pipes: &Pipes) {
-    pipes.record.dropped(Reason::NoSubscriber, 1);
 }
