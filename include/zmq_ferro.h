@@ -6,6 +6,7 @@
 #ifndef ZMQ_FERRO_H_INCLUDED
 #define ZMQ_FERRO_H_INCLUDED
 
+#include <stddef.h>
 
 /* Stands before every function. */
 #if defined __GNUC__ && !defined _WIN32

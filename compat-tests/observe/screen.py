@@ -43,6 +43,10 @@ class Screen:
 
     def _tmux(self, *words):
         done = subprocess.run([*self.server, *words], capture_output=True, text=True)
+        # A server that is just going away takes a new session and ends.
+        deadline = time.monotonic() + PATIENCE_S
+        while "server exited" in done.stderr and words[0] == "new-session" and time.monotonic() < deadline:
+            done = subprocess.run([*self.server, *words], capture_output=True, text=True)
         if done.returncode != 0:
             raise Problem(f"tmux {words[0]}: {done.stderr}")
         return done.stdout

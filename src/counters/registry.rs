@@ -140,9 +140,12 @@ impl<R: Record> Held<R> {
             self.0.own().record.fold(&self.0);
             slot::withdraw(R::state(&self.0));
         });
-        let gone = R::shelf(&mut registry).remove(&number);
+        let shelf = R::shelf(&mut registry);
+        let gone = shelf.remove(&number);
+        // An empty map keeps its memory, which would look like a leak once the last context is gone.
+        let emptied = shelf.is_empty().then(|| std::mem::take(shelf));
         drop(registry);
-        drop(gone);
+        drop((gone, emptied));
     }
 }
 

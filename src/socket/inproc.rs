@@ -72,6 +72,8 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
         let _ = socket_ours.hwm_boost.set((bound.marks.rcvhwm, bound.marks.sndhwm));
         let _ = theirs.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
         socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
+        // Its program may call nothing for long, and what waits for it is to be seen all the same.
+        theirs.count_for(&bound.owner.record);
         bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
         Ok(None)
     })?;

@@ -1,7 +1,9 @@
 //! Tells a forked child from its parent without a system call.
 
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicPtr, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 /// 0 until the handler is registered. Then the number of forks from there to this process, counted from 1.
 /// [`generation`] writes it once, and [`bump`] in a child, which has one thread then. Any thread reads it. It
@@ -51,16 +53,28 @@ pub struct PerProcess<T> {
     /// Null, or what this process or an ancestor has made. Written by the thread that has made one (release), read by any
     /// (acquire), which so sees the value whole.
     made: AtomicPtr<(Born, T)>,
+    /// The place of the first value. On the heap it would look like a leak once the last context is gone. Forked children, and a
+    /// thread that comes second, take the heap.
+    first: UnsafeCell<MaybeUninit<(Born, T)>>,
+    /// A thread has taken that place. Any thread takes it, at most one gets it; `made` makes the edge, so Relaxed.
+    is_first_taken: AtomicBool,
 }
+
+// SAFETY: `first` is written by the one thread that has taken it, before `made` shows it to others; from then on it is only read.
+unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
 
 impl<T: Send + Sync> PerProcess<T> {
     pub const fn new() -> PerProcess<T> {
-        PerProcess { made: AtomicPtr::new(std::ptr::null_mut()) }
+        PerProcess {
+            made: AtomicPtr::new(std::ptr::null_mut()),
+            first: UnsafeCell::new(MaybeUninit::uninit()),
+            is_first_taken: AtomicBool::new(false),
+        }
     }
 
     /// The value, if this process has made it already.
     pub fn find(&'static self) -> Option<&'static T> {
-        // SAFETY: null, or from `Box::into_raw` and never freed.
+        // SAFETY: null, or a value that is never freed.
         let made = unsafe { self.made.load(Acquire).as_ref() };
         made.filter(|(born, _)| !born.forked()).map(|(_, value)| value)
     }
@@ -71,16 +85,35 @@ impl<T: Send + Sync> PerProcess<T> {
         if let Some(value) = self.find() {
             return value;
         }
-        let fresh = Box::into_raw(Box::new((Born::now(), make())));
+        let fresh = self.place((Born::now(), make()));
         match self.made.compare_exchange(before, fresh, AcqRel, Acquire) {
-            // SAFETY: from `Box::into_raw` just now; from here on it is never freed.
+            // SAFETY: this thread has made it just now; from here on it is never freed.
             Ok(_) => unsafe { &(*fresh).1 },
             Err(other) => {
-                // SAFETY: no other thread has seen it.
-                drop(unsafe { Box::from_raw(fresh) });
+                self.discard(fresh);
                 // SAFETY: another thread of this process has put it there, and it is never freed.
                 unsafe { &(*other).1 }
             }
+        }
+    }
+
+    /// Puts a value where it can stay. No other thread knows of it so far.
+    fn place(&'static self, value: (Born, T)) -> *mut (Born, T) {
+        if self.is_first_taken.swap(true, Relaxed) {
+            return Box::into_raw(Box::new(value));
+        }
+        // SAFETY: only the thread that has taken the place writes there.
+        unsafe { (*self.first.get()).write(value) }
+    }
+
+    /// Drops a value that no other thread has seen.
+    fn discard(&'static self, value: *mut (Born, T)) {
+        if value == self.first.get().cast() {
+            // SAFETY: this thread has written it, and it is shown to none.
+            unsafe { std::ptr::drop_in_place(value) };
+        } else {
+            // SAFETY: from `Box::into_raw`, and shown to none.
+            drop(unsafe { Box::from_raw(value) });
         }
     }
 }

@@ -327,6 +327,7 @@ impl Session {
         // A new pipe is probed by the socket.
         let probes = self.socket.options.probe_router && fresh.is_none() && met == Met::Again;
         if let Some(pipe) = fresh {
+            pipe.count_for(&self.socket.owner.record);
             self.socket.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
         let makings = Makings {
