@@ -32,7 +32,11 @@ STRIP ?= strip
 # Those that packaging/archive looks for.
 export OBJCOPY LD AR READELF
 
-.PHONY: build library tool test demo bench bench-quick install install-tool uninstall header deps clean
+# Where `make dist` puts the products, and which of those in packaging/dist/products it builds; all of them where it is empty.
+DIST ?= dist
+PRODUCTS ?=
+
+.PHONY: build library tool test demo bench bench-quick install install-tool uninstall dist header deps clean
 
 build: library tool
 
@@ -98,6 +102,14 @@ install:
 	$(INSTALL) -m 644 cmake/ZeroMQConfig.cmake cmake/ZeroMQConfigVersion.cmake $(CMAKE)
 	$(if $(filter 1,$(DRAFTS)),$(INSTALL) -m 644 cmake/ZeroMQDrafts.cmake $(CMAKE),rm -f $(CMAKE)/ZeroMQDrafts.cmake)
 	@test ! -f $(TOOL) || $(MAKE) --no-print-directory install-tool
+
+# Source and binary tarballs, packages: packaging/dist/products lists them. `make dist-NAME` builds one of them alone. It builds the library
+# and the tool before, unless RELEASE says where they are.
+dist:
+	@RELEASE="$(if $(filter file,$(origin RELEASE)),,$(RELEASE))" packaging/dist/make "$(DIST)" $(PRODUCTS)
+
+dist-%:
+	@$(MAKE) --no-print-directory dist PRODUCTS="$*"
 
 # The tool, its manual pages, and completions for three shells.
 install-tool:

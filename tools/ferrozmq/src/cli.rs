@@ -263,7 +263,8 @@ Examples:
   ferrozmq run --security /etc/ferrozmq/security.toml --audit /var/log/zmq.jsonl -- ./server --port 5555
 
 The library is $FERROZMQ_LIBRARY if that is set; else the first of these that is there, from the folder of this tool:
-libzmq.so.5, ../release/libzmq.so, ../lib/libzmq.so.5, ../lib/TRIPLET/libzmq.so.5, ../lib64/libzmq.so.5.
+libzmq.so.5, ../release/libzmq.so, ../lib/TRIPLET/ferrozmq/libzmq.so.5, ../lib64/ferrozmq/libzmq.so.5, ../lib/libzmq.so.5,
+../lib/TRIPLET/libzmq.so.5, ../lib64/libzmq.so.5.
 
 Exit codes:
   125  the program was not started: no library, an option that it does not know, or a program that would ignore it

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// Names the library, where it is not beside the tool.
 pub const VARIABLE: &str = "FERROZMQ_LIBRARY";
-/// Where it is, from the folder of the tool: beside it, in a build, installed, installed on Debian, on Fedora.
-const PLACES: [&str; 5] = [
+/// Where it is, from the folder of the tool: beside it, in a build, in a package that leaves the system's libzmq alone, on Debian and on
+/// Fedora, installed, in the place of the system's.
+const PLACES: [&str; 7] = [
     "libzmq.so.5",
     "../release/libzmq.so",
+    "../lib/TRIPLET/ferrozmq/libzmq.so.5",
+    "../lib64/ferrozmq/libzmq.so.5",
     "../lib/libzmq.so.5",
     "../lib/TRIPLET/libzmq.so.5",
     "../lib64/libzmq.so.5",
