@@ -36,7 +36,8 @@ export OBJCOPY LD AR READELF
 DIST ?= dist
 PRODUCTS ?=
 
-.PHONY: build library tool test demo bench bench-quick install install-tool uninstall dist header deps clean
+.PHONY: build library tool test test-rust demo bench bench-quick install install-tool uninstall dist header deps clean
+.PHONY: reproducible release release-check release-verify
 
 build: library tool
 
@@ -51,6 +52,10 @@ tool: library
 
 test: deps
 	compat-tests/all
+
+# Rust's tests alone, on any machine: they install nothing.
+test-rust:
+	cargo test --locked --no-fail-fast --quiet
 
 demo:
 	@compat-tests/deps demo
@@ -128,6 +133,22 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(wildcard docs/man/*.7)))
 	rm -rf $(CMAKE) $(DESTDIR)$(DATADIR)
+
+# The libraries and the tool, built twice in different folders: the same bytes.
+reproducible:
+	packaging/reproducible
+
+# docs/releasing.md. A release of what is committed, with VERSION or the one in Cargo.toml: a commit and a tag, and nothing is pushed.
+release:
+	packaging/release $(VERSION)
+
+# The same, but it only says what it would do.
+release-check:
+	packaging/release --dry-run $(VERSION)
+
+# Whether TAG is that of the version in all files.
+release-verify:
+	packaging/release --verify $(TAG)
 
 clean:
 	cargo clean
