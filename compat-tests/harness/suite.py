@@ -41,7 +41,7 @@ class Suite:
         with tempfile.TemporaryDirectory() as folder:
             record = Path(folder, "record")
             environment = {**library.plain_environment(), **bindings.ask(record)}
-            environment |= dict(setting.split("=", 1) for setting in settings)
+            environment |= _dictionary(settings)
             subprocess.run([self.python, "-c", "import zmq; zmq.Context().term()"], env=environment, timeout=60)
             bindings.check(record, file, "pyzmq")
 
@@ -67,12 +67,17 @@ class Suite:
         return found
 
     def _pytest(self, name, settings, events, without):
+        folders = ":".join(filter(None, (str(COMPAT), _dictionary(settings).get("PYTHONPATH"))))
         settings = [*settings, f"WITNESS_EVENTS={events}", f"WITNESS_TIMEOUT_S={self.timeout}"]
-        command = ["env", *settings, f"PYTHONPATH={COMPAT}", "PYTHONDONTWRITEBYTECODE=1", str(self.python)]
+        command = ["env", *settings, f"PYTHONPATH={folders}", "PYTHONDONTWRITEBYTECODE=1", str(self.python)]
         command += ["-m", "pytest", "-p", "harness.witness", "-p", "no:cacheprovider", "-q", "--no-header", *self.arguments]
         command += [word for test in without for word in ("--deselect", test)]
         command.append(str(self.tests / name))
         return self.sandbox.run(command, library.plain_environment(), 1800)
+
+
+def _dictionary(settings):
+    return dict(setting.split("=", 1) for setting in settings)
 
 
 def read(events, found):

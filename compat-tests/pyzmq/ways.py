@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import library, original, page, places, pyzmq, sources
+from harness import library, original, page, places, pyzmq, sources, wheel
 from harness.suite import REQUIREMENTS
 
 PURPOSE = "pyzmq's own tests and what they need"
@@ -32,10 +32,18 @@ class Way:
         suite.check(self.here, self.ours)
 
 
-def wheel(ours):
+def preloaded(ours):
     """The stock wheel with LD_PRELOAD; the original is the one inside."""
     preload = f"LD_PRELOAD={ours.folder / 'libzmq.so.5'}"
     return Way("wheel", pyzmq.python(PURPOSE, *REQUIREMENTS), (), None, (preload,), ours.file)
+
+
+def activated(ours):
+    """The stock wheel with ours beside it, by the hook that pyzmq has for it; the original is the one inside."""
+    folder = wheel.unpacked(wheel.build(ours.file))
+    settings = (f"PYTHONPATH={folder}", "PYZMQ_BACKEND=ferrozmq.backend")
+    library_inside = (folder / "ferrozmq" / "lib" / "libzmq.so.5").resolve()
+    return Way("activated", pyzmq.python(PURPOSE, *REQUIREMENTS), (), None, settings, library_inside)
 
 
 def built(ours):
@@ -48,7 +56,7 @@ def drafts(ours):
     return _built("drafts", ours, library.original(original.draft(sources.published()[0])))
 
 
-WAYS = {"wheel": wheel, "built": built, "drafts": drafts}
+WAYS = {"wheel": preloaded, "activated": activated, "built": built, "drafts": drafts}
 
 
 def _built(name, ours, there):

@@ -1,0 +1,45 @@
+"""What ``FERROZMQ=1`` does: `ferrozmq.pth` imports this module when Python starts, where the variable is set.
+
+The library is loaded when ``zmq`` is imported, and not before: most processes of an environment never do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Optional, Sequence
+
+VARIABLE = "FERROZMQ"
+# Python looks twice at the `.pth` files of a virtual environment.
+_begun = False
+
+
+class BeforeZmq:
+    """Finds nothing. It loads the library when Python looks for ``zmq``."""
+
+    def find_spec(
+        self, name: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        """Called for each import of a module that is not there yet."""
+        if name == "zmq":
+            sys.meta_path.remove(self)
+            # Imported here: a Python that never imports zmq is to start as fast as before.
+            from ._library import load
+
+            load()
+        return None
+
+
+def begin() -> None:
+    """Heeds the variable. A value that is neither 0 nor 1 is told of on stderr and taken for 0."""
+    global _begun
+    if _begun:
+        return
+    _begun = True
+    value = os.environ.get(VARIABLE, "")
+    if value == "1":
+        sys.meta_path.insert(0, BeforeZmq())
+    elif value not in ("", "0"):
+        print(f"ferrozmq: {VARIABLE}={value}: it takes 0 or 1, and pyzmq is left as it is", file=sys.stderr)
