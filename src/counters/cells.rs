@@ -51,6 +51,16 @@ impl<const WORDS: usize> Text<WORDS> {
         }
     }
 
+    /// Whether this is what stands there. It allocates nothing.
+    pub fn is(&self, text: &str) -> bool {
+        let mut bytes = text.bytes().chain(std::iter::repeat(0));
+        text.len() <= Self::BYTES
+            && self.0.iter().all(|cell| {
+                let word = std::array::from_fn(|_| bytes.next().unwrap_or_default());
+                value(cell) == u64::from_ne_bytes(word)
+            })
+    }
+
     /// What stands there; of a text that is just changing, a mixture.
     pub fn get(&self) -> String {
         let bytes: Vec<u8> = self.0.iter().flat_map(|cell| value(cell).to_ne_bytes()).collect();
@@ -83,6 +93,7 @@ mod tests {
         ] {
             text.set(given);
             assert_eq!(text.get(), kept);
+            assert!(text.is(kept) && (given == kept || !text.is(given)) && !text.is("tcp://"));
         }
     }
 

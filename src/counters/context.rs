@@ -3,7 +3,8 @@
 
 use super::cells::{Cell, add_shared, value};
 use super::rows::{Behaviour, Reason, Row, SocketCounter};
-use super::socket::SocketCells;
+use super::socket::{QZMQ_HELP, QZMQ_TIMES, SocketCells};
+use super::times::Times;
 use crate::queue::shim;
 use std::mem::offset_of;
 
@@ -17,6 +18,7 @@ pub struct ContextCells {
     parent: Cell,
     counters: [Cell; SocketCounter::COUNT],
     dropped: [Cell; Reason::COUNT],
+    qzmq_handshakes: Times,
 }
 
 impl Default for ContextCells {
@@ -27,6 +29,7 @@ impl Default for ContextCells {
             parent: zero(),
             counters: std::array::from_fn(|_| zero()),
             dropped: std::array::from_fn(|_| zero()),
+            qzmq_handshakes: Times::default(),
         }
     }
 }
@@ -38,6 +41,8 @@ impl ContextCells {
         let mut rows = Row::all(counters, "closed_", offset_of!(ContextCells, counters));
         let reasons = Reason::ALL.iter().map(|reason| reason.description());
         rows.extend(Row::all(reasons, "closed_dropped_", offset_of!(ContextCells, dropped)));
+        let (name, at) = (format!("closed_{QZMQ_TIMES}"), offset_of!(ContextCells, qzmq_handshakes));
+        rows.extend(Times::rows(&name, at, QZMQ_HELP));
         rows
     }
 
@@ -50,6 +55,7 @@ impl ContextCells {
                 add_shared(cell, socket.counter(*counter));
             }
         }
+        self.qzmq_handshakes.add_all(socket.qzmq_handshakes());
         for reason in Reason::ALL {
             if let Some(cell) = self.dropped.get(*reason as usize) {
                 add_shared(cell, socket.drops(*reason));

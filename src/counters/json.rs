@@ -3,6 +3,7 @@
 
 use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, Reason, SocketCounter, seconds};
 use super::snapshot::{ConnectionCounts, ContextCounts, Queues, Snapshot, SocketCounts};
+use super::times::TimeCounts;
 use std::fmt::{self, Write};
 
 /// Of the shape. A reader of this version passes over names that it does not know.
@@ -67,24 +68,25 @@ fn socket(json: &mut Json, counts: &SocketCounts) {
         let endpoints: Vec<&str> = counts.endpoints.split(' ').filter(|name| !name.is_empty()).collect();
         json.list("endpoints", &endpoints, |json, endpoint| json.string(endpoint));
         counters(json, |counter| counts.counter(counter), |reason| counts.dropped(reason));
-        json.named_object("handshake_time", |json| handshake_time(json, counts));
+        json.named_object("handshake_time", |json| handshake_time(json, &counts.handshakes));
+        json.named_object("qzmq_handshake_duration", |json| handshake_time(json, &counts.qzmq_handshakes));
         queues(json, &counts.queues);
         json.list("connections", &counts.connections, connection);
     });
 }
 
 /// Each class counts those below it as well, as Prometheus has it. Times are in seconds.
-fn handshake_time(json: &mut Json, counts: &SocketCounts) {
+fn handshake_time(json: &mut Json, counts: &TimeCounts) {
     let ends = HANDSHAKE_CLASSES_NS.iter().map(|end| seconds(*end)).chain(["+Inf".to_string()]);
     let mut sum = 0u64;
     json.named_object("buckets", |json| {
-        for (end, count) in ends.zip(counts.handshakes) {
+        for (end, count) in ends.zip(counts.classes) {
             sum = sum.saturating_add(count);
             json.number(&end, sum);
         }
     });
     json.number("count", sum);
-    json.number("sum", seconds(counts.handshake_time));
+    json.number("sum", seconds(counts.sum));
 }
 
 fn connection(json: &mut Json, counts: &ConnectionCounts) {

@@ -39,7 +39,11 @@
 //!   `continuation_frames_written`, bytes `bytes_written`, dropped by conflation `conflated`;
 //! - of lanes whose `reader_socket` is the socket: the same of what was read; `conflated`, where `writer_socket` is 0;
 //! - queued in a lane are `written` - `read` - `conflated`. They are to be sent where a socket writes, and to be received
-//!   where a socket reads.
+//!   where a socket reads;
+//! - a socket's `qzmq_` counters but those of handshakes are of connections that have ended. The reader adds those of connections whose
+//!   `mechanism` is `QZMQ`: `messages_sent` to `qzmq_messages_encrypted`, `messages_received` to `qzmq_messages_decrypted`,
+//!   `key_updates_sent` and `key_updates_received` to `qzmq_key_updates`, `auth_failures` to `qzmq_auth_failures`, `replays` to
+//!   `qzmq_replay_attempts`.
 //!
 //! A context has the sums of its closed sockets, under the same names behind `closed_`.
 //!

@@ -28,10 +28,11 @@ mod rows;
 mod slot;
 mod snapshot;
 mod socket;
+mod times;
 
 pub use connection::ConnectionCells;
 pub use file::{InUse, STATS, StatsFile};
 pub use lane::LaneCells;
 pub use registry::{ConnectionRecord, ContextRecord, LaneRecord, SocketRecord};
-pub use rows::{ConnectionCounter, Reason, SocketCounter};
+pub use rows::{ConnectionCounter, QZMQ, Reason, SocketCounter};
 pub use snapshot::{ConnectionCounts, Queues, Snapshot, SocketCounts};

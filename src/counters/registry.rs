@@ -10,7 +10,7 @@ use super::connection::ConnectionCells;
 use super::context::ContextCells;
 use super::file::StatsFile;
 use super::lane::LaneCells;
-use super::rows::{Reason, SocketCounter};
+use super::rows::{OF_QZMQ, QZMQ, Reason, SocketCounter};
 use super::slot;
 use super::socket::SocketCells;
 use crate::queue::shim;
@@ -84,7 +84,7 @@ pub struct Socket {
 
 /// What is known of a connection beside its counts.
 pub struct Connection {
-    _socket: SocketRecord,
+    socket: SocketRecord,
 }
 
 /// What is known of a lane beside its counts. Each owner is set once.
@@ -231,6 +231,12 @@ impl Record for Connection {
     fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<Connection>> {
         &mut registry.connections
     }
+
+    fn fold(&self, cells: &ConnectionCells) {
+        for (counted, sum) in OF_QZMQ.iter().filter(|_| cells.mechanism.is(QZMQ)) {
+            self.socket.add(*sum, cells.counter(*counted));
+        }
+    }
 }
 
 impl Record for Lane {
@@ -318,7 +324,7 @@ impl Default for Held<Socket> {
 impl Held<Connection> {
     /// Of a connection of this socket. `describe` sets its texts before it is shown.
     pub fn of(socket: &SocketRecord, describe: impl FnOnce(&ConnectionCells)) -> ConnectionRecord {
-        let record = Held::make(Connection { _socket: socket.clone() });
+        let record = Held::make(Connection { socket: socket.clone() });
         record.socket.store(socket.number(), Ordering::Relaxed);
         describe(&record);
         record.show();

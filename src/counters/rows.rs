@@ -179,6 +179,26 @@ counters! {
         SubscriptionsRefused = "subscriptions_refused", Count, Counter;
         /// Subscriptions of peers, at present.
         Subscriptions = "subscriptions", Count, Gauge;
+        /// Handshakes of QZMQ that have succeeded.
+        QzmqHandshakesSucceeded = "qzmq_handshakes_succeeded", Count, Counter;
+        /// Handshakes of QZMQ in which a peer was turned away, or turned this side away.
+        QzmqHandshakesFailedAuth = "qzmq_handshakes_failed_auth", Count, Counter;
+        /// Handshakes of QZMQ that broke the protocol, or in which a key was wrong.
+        QzmqHandshakesFailedProtocol = "qzmq_handshakes_failed_protocol", Count, Counter;
+        /// Handshakes of QZMQ that took too long.
+        QzmqHandshakesFailedTimeout = "qzmq_handshakes_failed_timeout", Count, Counter;
+        /// Handshakes of QZMQ whose stream has ended or broken.
+        QzmqHandshakesFailedStream = "qzmq_handshakes_failed_stream", Count, Counter;
+        /// Messages that have gone out in records of QZMQ, and subscriptions. Of ended connections.
+        QzmqMessagesEncrypted = "qzmq_messages_encrypted", Messages, Counter;
+        /// Messages that have come in records of QZMQ, and subscriptions. Of ended connections.
+        QzmqMessagesDecrypted = "qzmq_messages_decrypted", Messages, Counter;
+        /// Times that either side has begun to replace the keys of a connection of QZMQ. Of ended connections.
+        QzmqKeyUpdates = "qzmq_key_updates", Count, Counter;
+        /// Handshakes and records of QZMQ that were not authentic: a wrong key, tag or certificate, or a refusal.
+        QzmqAuthFailures = "qzmq_auth_failures", Count, Counter;
+        /// Records among them that had come before. Of ended connections.
+        QzmqReplayAttempts = "qzmq_replay_attempts", Count, Counter;
     }
 }
 
@@ -237,6 +257,8 @@ counters! {
         Wakeups = "wakeups", Count, Counter;
         /// How long the handshake took.
         HandshakeTime = "handshake_time", Nanoseconds, Gauge;
+        /// Boxes that were not authentic.
+        AuthFailures = "auth_failures", Count, Counter;
     }
 }
 
@@ -254,6 +276,33 @@ pub const HANDSHAKE_CLASSES_NS: [u64; 11] = [
     1_000_000_000,
     5_000_000_000,
 ];
+
+/// The name of QZMQ, as records of connections have it.
+pub const QZMQ: &str = "QZMQ";
+
+/// What connections of QZMQ count, and what it is for their socket.
+pub const OF_QZMQ: [(ConnectionCounter, SocketCounter); 6] = [
+    (ConnectionCounter::MessagesSent, SocketCounter::QzmqMessagesEncrypted),
+    (ConnectionCounter::MessagesReceived, SocketCounter::QzmqMessagesDecrypted),
+    (ConnectionCounter::KeyUpdatesSent, SocketCounter::QzmqKeyUpdates),
+    (ConnectionCounter::KeyUpdatesReceived, SocketCounter::QzmqKeyUpdates),
+    (ConnectionCounter::AuthFailures, SocketCounter::QzmqAuthFailures),
+    (ConnectionCounter::Replays, SocketCounter::QzmqReplayAttempts),
+];
+
+impl SocketCounter {
+    /// What a handshake of QZMQ that ends so is counted as besides.
+    pub fn of_qzmq(self) -> Option<SocketCounter> {
+        match self {
+            SocketCounter::HandshakesSucceeded => Some(SocketCounter::QzmqHandshakesSucceeded),
+            SocketCounter::HandshakesFailedAuth => Some(SocketCounter::QzmqHandshakesFailedAuth),
+            SocketCounter::HandshakesFailedProtocol => Some(SocketCounter::QzmqHandshakesFailedProtocol),
+            SocketCounter::HandshakesFailedTimeout => Some(SocketCounter::QzmqHandshakesFailedTimeout),
+            SocketCounter::HandshakesFailedStream => Some(SocketCounter::QzmqHandshakesFailedStream),
+            _ => None,
+        }
+    }
+}
 
 /// A time as decimals.
 pub fn seconds(nanoseconds: u64) -> String {

@@ -6,8 +6,9 @@ use super::connection::ConnectionCells;
 use super::context::ContextCells;
 use super::lane::LaneCells;
 use super::registry::{Kept, Record, Registry, add_received, add_sent, registry};
-use super::rows::{ConnectionCounter, Reason, SocketCounter};
-use super::socket::{HANDSHAKE_CLASSES, SocketCells};
+use super::rows::{ConnectionCounter, OF_QZMQ, QZMQ, Reason, SocketCounter};
+use super::socket::SocketCells;
+use super::times::TimeCounts;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,9 +40,8 @@ pub struct SocketCounts {
     pub endpoints: String,
     counters: [u64; SocketCounter::COUNT],
     dropped: [u64; Reason::COUNT],
-    pub handshakes: [u64; HANDSHAKE_CLASSES],
-    /// In nanoseconds.
-    pub handshake_time: u64,
+    pub handshakes: TimeCounts,
+    pub qzmq_handshakes: TimeCounts,
     pub queues: Queues,
     pub connections: Vec<ConnectionCounts>,
 }
@@ -123,7 +123,7 @@ impl SocketCounts {
             counters: of_all(SocketCounter::ALL, |counter| cells.counter(counter)),
             dropped: of_all(Reason::ALL, |reason| cells.drops(reason)),
             handshakes: cells.handshakes(),
-            handshake_time: cells.handshake_time(),
+            qzmq_handshakes: cells.qzmq_handshakes().counts(),
             queues: Queues::default(),
             connections: Vec::new(),
         }
@@ -229,6 +229,8 @@ fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<So
     }
     for (socket, counts) in connections.into_values() {
         if let Some(socket) = sockets.get_mut(&socket) {
+            let of_qzmq = OF_QZMQ.iter().filter(|_| counts.mechanism == QZMQ);
+            of_qzmq.for_each(|(counted, sum)| socket.add(*sum, counts.counter(*counted)));
             socket.connections.push(counts);
         }
     }

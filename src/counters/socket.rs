@@ -2,14 +2,17 @@
 #![forbid(unsafe_code)]
 
 use super::cells::{Cell, Text, add_shared, value};
-use super::rows::{HANDSHAKE_CLASSES_NS, Reason, Row, SocketCounter, Unit};
+use super::rows::{Reason, Row, SocketCounter};
+use super::times::{TimeCounts, Times};
 use crate::queue::shim;
 use crate::sys::probes;
 use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
-/// A class for each of [`HANDSHAKE_CLASSES_NS`], and one for what is above.
-pub const HANDSHAKE_CLASSES: usize = HANDSHAKE_CLASSES_NS.len() + 1;
+/// The name and help of times of QZMQ's handshakes, and of their sum.
+pub const QZMQ_TIMES: &str = "qzmq_handshake_duration";
+pub const QZMQ_HELP: [&str; 2] =
+    ["Handshakes of QZMQ, by the time that they took.", "The time that all handshakes of QZMQ have taken."];
 
 /// Threads of the program and I/O threads write it, none of them often.
 #[derive(Debug)]
@@ -21,9 +24,9 @@ pub struct SocketCells {
     pub context: Cell,
     counters: [Cell; SocketCounter::COUNT],
     dropped: [Cell; Reason::COUNT],
-    handshakes: [Cell; HANDSHAKE_CLASSES],
-    /// The time that all handshakes have taken, in nanoseconds.
-    handshake_time: Cell,
+    handshakes: Times,
+    /// Those of QZMQ among them.
+    qzmq_handshakes: Times,
     /// The name of its type.
     pub socket_type: Text<2>,
     /// Its first endpoints, with a blank between two.
@@ -38,8 +41,8 @@ impl Default for SocketCells {
             context: zero(),
             counters: std::array::from_fn(|_| zero()),
             dropped: std::array::from_fn(|_| zero()),
-            handshakes: std::array::from_fn(|_| zero()),
-            handshake_time: zero(),
+            handshakes: Times::default(),
+            qzmq_handshakes: Times::default(),
             socket_type: Text::default(),
             endpoints: Text::default(),
         }
@@ -53,21 +56,9 @@ impl SocketCells {
         let mut rows = Row::all(counters, "", offset_of!(SocketCells, counters));
         let reasons = Reason::ALL.iter().map(|reason| reason.description());
         rows.extend(Row::all(reasons, "dropped_", offset_of!(SocketCells, dropped)));
-        let ends = HANDSHAKE_CLASSES_NS.iter().map(u64::to_string).chain(["+Inf".to_string()]);
-        rows.extend(ends.enumerate().map(|(index, end)| {
-            let (at, behaviour) = (index * size_of::<Cell>(), format!("bucket {end}"));
-            let at = offset_of!(SocketCells, handshakes) + at;
-            Row::new(
-                "handshake_time",
-                at,
-                Unit::Nanoseconds,
-                &behaviour,
-                "Handshakes, by the time that they took.",
-            )
-        }));
-        let (at, help) =
-            (offset_of!(SocketCells, handshake_time), "The time that all handshakes have taken.");
-        rows.push(Row::new("handshake_time_sum", at, Unit::Nanoseconds, "counter", help));
+        let help = ["Handshakes, by the time that they took.", "The time that all handshakes have taken."];
+        rows.extend(Times::rows("handshake_time", offset_of!(SocketCells, handshakes), help));
+        rows.extend(Times::rows(QZMQ_TIMES, offset_of!(SocketCells, qzmq_handshakes), QZMQ_HELP));
         let (at, help) = (offset_of!(SocketCells, socket_type), "The name of its type.");
         rows.push(Row::text("type", at, Text::<2>::BYTES, help));
         let (at, help) =
@@ -101,13 +92,12 @@ impl SocketCells {
         }
     }
 
-    /// A handshake was over after this time, whichever way it ended.
-    pub fn handshake_took(&self, nanoseconds: u64) {
-        let class = HANDSHAKE_CLASSES_NS.partition_point(|end| *end < nanoseconds);
-        if let Some(cell) = self.handshakes.get(class) {
-            add_shared(cell, 1);
+    /// A handshake was over after this time, whichever way it ended. `qzmq`: it was one of QZMQ.
+    pub fn handshake_took(&self, nanoseconds: u64, qzmq: bool) {
+        self.handshakes.add(nanoseconds);
+        if qzmq {
+            self.qzmq_handshakes.add(nanoseconds);
         }
-        add_shared(&self.handshake_time, nanoseconds);
     }
 
     /// The socket is bound or connected to this endpoint, too.
@@ -128,29 +118,19 @@ impl SocketCells {
         self.dropped.get(reason as usize).map_or(0, value)
     }
 
-    /// How many handshakes took how long, by class.
-    pub fn handshakes(&self) -> [u64; HANDSHAKE_CLASSES] {
-        self.handshakes.each_ref().map(value)
+    /// How long handshakes took.
+    pub fn handshakes(&self) -> TimeCounts {
+        self.handshakes.counts()
     }
 
-    /// The time that all handshakes have taken, in nanoseconds.
-    pub fn handshake_time(&self) -> u64 {
-        value(&self.handshake_time)
+    pub fn qzmq_handshakes(&self) -> &Times {
+        &self.qzmq_handshakes
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn handshakes_are_counted_in_their_class() {
-        let cells = SocketCells::default();
-        for took in [0, 500_000, 500_001, 4_999_999_999, 5_000_000_001, u64::MAX >> 1] {
-            cells.handshake_took(took);
-        }
-        assert_eq!(cells.handshakes(), [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
-    }
 
     #[test]
     fn endpoints_are_listed_once() {

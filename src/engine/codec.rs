@@ -10,6 +10,7 @@ pub use super::mechanism::qzmq::traffic::Traffic;
 /// Records, for the session, which transports them.
 #[cfg(feature = "qzmq")]
 pub mod records {
+    pub use crate::engine::mechanism::qzmq::recent::RecentTags;
     pub use crate::engine::mechanism::qzmq::record::{
         HEAD_BYTES, Kind, MAX_BOX_BYTES, MAX_CONTENT_BYTES, RecordKey, box_len,
     };

@@ -4,6 +4,7 @@
 //! A record is made only where one of them wants it. Where none does, [`tell`] costs three loads.
 
 use crate::audit::{self, Direction, Event, Outcome, Record};
+use crate::counters::QZMQ;
 use crate::crypto::{KEY_BYTES, fingerprint};
 use crate::errno::{Errno, Result};
 use crate::options::{Mechanism, SocketOptions};
@@ -226,7 +227,7 @@ pub fn name_of(mechanism: Mechanism) -> &'static str {
         Mechanism::Null => "NULL",
         Mechanism::Plain => "PLAIN",
         Mechanism::Curve => "CURVE",
-        Mechanism::Qzmq => "QZMQ",
+        Mechanism::Qzmq => QZMQ,
         Mechanism::Gssapi => "GSSAPI",
     }
 }

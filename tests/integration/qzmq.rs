@@ -1,5 +1,6 @@
 //! QZMQ as programs get it: CURVE's options with longer keys, on real sockets.
 
+use crate::counted::{of_type, until};
 use crate::support::bench::*;
 use zmq::crypto::{KemSecret, KemSuite};
 
@@ -140,4 +141,65 @@ fn curve_and_null_do_not_get_in() {
     curve.connect(&endpoint);
     assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0002);
     context.end(&[null, curve, server, monitor.0]);
+}
+
+/// Until the only socket of this type has counted so.
+fn counted(context: Context, socket_type: &str, counts: &[(&str, u64)]) -> serde_json::Value {
+    let is_so = |stats: &serde_json::Value| {
+        let counters = &of_type(stats, socket_type)["counters"];
+        counts.iter().all(|(name, count)| counters[format!("qzmq_{name}")] == *count)
+    };
+    of_type(&until(context, is_so), socket_type).clone()
+}
+
+#[test]
+fn handshakes_and_messages_are_counted_apart() {
+    let context = Context::new();
+    let (server, client, stranger) =
+        (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH), context.patient(ZMQ_DEALER));
+    let keys = pair(KemSuite::XWing);
+    serve(server, &keys.0);
+    let endpoint = server.bind_anywhere();
+    know(client, &keys.1, Some(&pair(KemSuite::XWing)));
+    client.connect(&endpoint);
+    for _ in 0..10 {
+        client.try_send(b"a message", 0).unwrap();
+        server.try_frame(0).unwrap();
+    }
+    let on_client = counted(context, "PUSH", &[("messages_encrypted", 10), ("handshakes_succeeded", 1)]);
+    assert_eq!(on_client["qzmq_handshake_duration"]["count"], 1);
+    let none = [("messages_encrypted", 0), ("auth_failures", 0), ("replay_attempts", 0), ("key_updates", 0)];
+    counted(context, "PULL", &[&none[..], &[("messages_decrypted", 10)]].concat());
+    know(stranger, &pair(KemSuite::XWing).1, None);
+    stranger.set(ZMQ_RECONNECT_IVL, -1);
+    stranger.connect(&endpoint);
+    let failed = [("handshakes_failed_protocol", 1), ("handshakes_succeeded", 1), ("auth_failures", 1)];
+    let on_server = counted(context, "PULL", &failed);
+    assert_eq!(on_server["qzmq_handshake_duration"]["count"], 2);
+    counted(context, "DEALER", &[("handshakes_failed_stream", 1), ("auth_failures", 0)]);
+    // What ended connections and closed sockets have counted stays.
+    client.disconnect(&endpoint);
+    counted(context, "PUSH", &[("messages_encrypted", 10)]);
+    server.close();
+    let closed = |stats: &serde_json::Value| {
+        let counters = &stats["contexts"][0]["closed_sockets"]["counters"];
+        counters["qzmq_messages_decrypted"] == 10 && counters["qzmq_handshakes_failed_protocol"] == 1
+    };
+    until(context, closed);
+    context.end(&[client, stranger]);
+}
+
+#[test]
+fn sockets_without_qzmq_count_nothing_of_it() {
+    let context = Context::new();
+    let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    client.connect(&server.bind_anywhere());
+    client.try_send(b"a message", 0).unwrap();
+    server.try_frame(0).unwrap();
+    let counts = counted(context, "PULL", &[("messages_decrypted", 0), ("handshakes_succeeded", 0)]);
+    assert_eq!(
+        (&counts["counters"]["handshakes_succeeded"], &counts["qzmq_handshake_duration"]["count"]),
+        (&1.into(), &0.into())
+    );
+    context.end(&[server, client]);
 }

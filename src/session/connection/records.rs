@@ -6,9 +6,12 @@
 //! The two directions have a lock each. A thread that receives takes the sending one as well, to answer KEY_UPDATE, never the other
 //! way round.
 
+use crate::counters::{ConnectionCounter, ConnectionRecord};
 use crate::engine::Failure;
 use crate::engine::codec::Traffic;
-use crate::engine::codec::records::{HEAD_BYTES, Kind, MAX_BOX_BYTES, MAX_CONTENT_BYTES, RecordKey, box_len};
+use crate::engine::codec::records::{
+    HEAD_BYTES, Kind, MAX_BOX_BYTES, MAX_CONTENT_BYTES, RecentTags, RecordKey, box_len,
+};
 use crate::errno::{Errno, Result};
 use crate::session::connection::scratch::Scratch;
 use crate::sys::lock::Lock;
@@ -44,6 +47,8 @@ pub struct Records {
     receiving: Lock<Receiving>,
     /// What the age of keys is counted from.
     epoch: Instant,
+    /// What the connection counts; `None` in tests of records alone.
+    counted: Option<ConnectionRecord>,
 }
 
 struct Sending {
@@ -55,6 +60,7 @@ struct Sending {
 
 struct Receiving {
     key: RecordKey,
+    recent: RecentTags,
     /// `opened` bytes of content, then `spent` bytes that count no more, then records as they came.
     scratch: Scratch,
     opened: usize,
@@ -81,6 +87,7 @@ impl Records {
             sending: Lock::new(Sending { traffic, held: unsent.to_vec(), held_at: 0 }),
             receiving: Lock::new(Receiving {
                 key,
+                recent: RecentTags::default(),
                 scratch,
                 opened: 0,
                 spent: 0,
@@ -90,7 +97,13 @@ impl Records {
                 failed: None,
             }),
             epoch: Instant::now(),
+            counted: None,
         })
+    }
+
+    /// Counts in the record of the connection.
+    pub fn counted_in(self, record: &ConnectionRecord) -> Records {
+        Records { counted: Some(record.clone()), ..self }
     }
 
     /// Seals bytes of the ranges, and writes what the stream takes. Returns the number of bytes sealed; what the stream did not take is
@@ -102,7 +115,10 @@ impl Records {
         let now_ms = self.now_ms();
         let mut sending = self.sending.lock();
         sending.transmit(stream)?;
-        let written = sending.seal(ranges, now_ms)?;
+        let (written, updates) = sending.seal(ranges, now_ms)?;
+        if updates {
+            self.count(ConnectionCounter::KeyUpdatesSent);
+        }
         match sending.transmit(stream) {
             // The next write begins with them, maybe on a thread that is permitted to.
             Err(errno) if errno.would_block() || errno.is_denial() || errno.is_shortage() => Ok(written),
@@ -126,7 +142,7 @@ impl Records {
     ) -> Result<&'r mut [u8]> {
         let mut receiving = self.receiving.lock();
         for _ in 0..MAX_FRUITLESS_RECORDS {
-            let need = receiving.open_records(room.len());
+            let need = receiving.open_records(room.len(), |is_replayed| self.count_forged(is_replayed));
             if receiving.opened > 0 {
                 return Ok(receiving.take_opened(room));
             }
@@ -157,6 +173,9 @@ impl Records {
         content: &[u8],
         output: WriteStream<'_>,
     ) -> Result<()> {
+        if kind == Kind::KeyUpdate {
+            self.count(ConnectionCounter::KeyUpdatesReceived);
+        }
         let mut sending = self.sending.lock();
         memory::try_reserve(&mut sending.held, KEY_RECORD_BYTES)?;
         let now_ms = self.now_ms();
@@ -174,18 +193,38 @@ impl Records {
         Ok(())
     }
 
+    /// A record has not opened.
+    #[cold]
+    fn count_forged(&self, is_replayed: bool) {
+        self.count(ConnectionCounter::AuthFailures);
+        if is_replayed {
+            self.count(ConnectionCounter::Replays);
+        }
+    }
+
+    /// The caller has the lock of the direction that the counter belongs to.
+    fn count(&self, counter: ConnectionCounter) {
+        if let Some(record) = &self.counted {
+            record.add(counter, 1);
+        }
+    }
+
     fn now_ms(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
 impl Sending {
-    /// Seals up to [`MAX_HELD_BYTES`] of the ranges. Errors: `ENOMEM`, `EPROTO`, with none of them sealed.
-    fn seal(&mut self, ranges: &[IoSlice<'_>], now_ms: u64) -> Result<usize> {
+    /// Seals up to [`MAX_HELD_BYTES`] of the ranges, behind KEY_UPDATE if that is due. Returns the bytes sealed, and whether it was due.
+    ///
+    /// Errors: `ENOMEM`, `EPROTO`, with none of them sealed.
+    fn seal(&mut self, ranges: &[IoSlice<'_>], now_ms: u64) -> Result<(usize, bool)> {
         let total: usize = ranges.iter().map(|range| range.len()).sum::<usize>().min(MAX_HELD_BYTES);
         let records = total.div_ceil(MAX_CONTENT_BYTES);
         memory::try_reserve(&mut self.held, total + records * OVERHEAD_BYTES + KEY_RECORD_BYTES)?;
+        let before = self.held.len();
         self.traffic.update_if_due(now_ms, &mut self.held).map_err(errno)?;
+        let updates = self.held.len() > before;
         let (mut written, mut ranges) = (0, ranges.iter());
         let mut rest: &[u8] = &[];
         while written < total {
@@ -204,7 +243,7 @@ impl Sending {
             self.traffic.seal_data(&mut self.held, at).map_err(errno)?;
             written += record;
         }
-        Ok(written)
+        Ok((written, updates))
     }
 
     fn transmit(&mut self, stream: WriteStream<'_>) -> Result<()> {
@@ -222,8 +261,9 @@ impl Sending {
 
 impl Receiving {
     /// Opens whole records at the front until there are `wanted` bytes of content, or a record about keys. Returns how many more
-    /// bytes of the stream would help. Errors: `EPROTO` for a record that does not open; then no more is opened.
-    fn open_records(&mut self, wanted: usize) -> Result<usize> {
+    /// bytes of the stream would help. Errors: `EPROTO` for a record that does not open; then no more is opened. `forged` is told of a
+    /// record that is not authentic, and whether it had come before.
+    fn open_records(&mut self, wanted: usize, forged: impl FnOnce(bool)) -> Result<usize> {
         while self.opened < wanted.min(MAX_MERGED_BYTES) && self.about_keys.is_none() {
             if let Some(errno) = self.failed {
                 return Err(errno);
@@ -240,8 +280,14 @@ impl Receiving {
             let at = unopened + HEAD_BYTES;
             let (kind, content) = match self.key.open(self.scratch.part_mut(at..at + len)) {
                 Ok(opened) => opened,
-                Err(failure) => return Err(*self.failed.insert(errno(failure))),
+                Err(failure) => {
+                    if failure == Failure::CRYPTOGRAPHIC {
+                        forged(self.recent.has(self.scratch.part(at..at + len)));
+                    }
+                    return Err(*self.failed.insert(errno(failure)));
+                }
             };
+            self.recent.note(self.scratch.part(at..at + len));
             if kind != Kind::Data {
                 self.about_keys = Some((kind, self.scratch.part(at..at + content).to_vec()));
                 self.spent += HEAD_BYTES + len;
@@ -319,6 +365,7 @@ fn errno(failure: Failure) -> Errno {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::counters::{QZMQ, SocketCounter, SocketRecord};
     use crate::engine::codec::records::testing::{Limits, traffics};
     use crate::random::Random;
     use std::collections::VecDeque;
@@ -467,6 +514,65 @@ mod tests {
             if good < 3 {
                 assert_eq!(read(&right, &mut wire, &mut back, 100), Err(Errno::PROTO), "{name}: for good");
             }
+        }
+    }
+
+    /// Counts of two sides, and those of their socket once both have ended.
+    fn counted(limits: Limits, exchange: impl FnOnce([&Records; 2])) -> [u64; 5] {
+        let socket = SocketRecord::default();
+        let record = || ConnectionRecord::of(&socket, |cells| cells.mechanism.set(QZMQ));
+        let [left, right] = sides(limits).map(|side| side.counted_in(&record()));
+        exchange([&left, &right]);
+        let of_right = |counter| right.counted.as_ref().unwrap().counter(counter);
+        let counts = [ConnectionCounter::KeyUpdatesReceived, ConnectionCounter::AuthFailures].map(of_right);
+        drop((left, right));
+        let [updates, failures] = counts;
+        let sums = [
+            SocketCounter::QzmqKeyUpdates,
+            SocketCounter::QzmqAuthFailures,
+            SocketCounter::QzmqReplayAttempts,
+        ]
+        .map(|counter| socket.counter(counter));
+        let [all_updates, all_failures, replays] = sums;
+        [updates, failures, all_updates, all_failures, replays]
+    }
+
+    #[test]
+    fn key_updates_are_counted_on_both_sides() {
+        let limits = Limits { records: 3, interval_ms: 0, ..Limits::default() };
+        let counts = counted(limits, |[left, right]| {
+            let (mut there, mut back) = (Wire::default(), Wire::default());
+            (there.room, back.room) = (usize::MAX, usize::MAX);
+            for _ in 0..8 {
+                left.write(&[IoSlice::new(b"data")], &mut |bytes| there.take(bytes)).unwrap();
+                assert_eq!(read(right, &mut there, &mut back, 100), Ok(b"data".to_vec()));
+                assert_eq!(read(left, &mut back, &mut there, 100), Err(Errno::AGAIN));
+            }
+        });
+        assert_eq!(counts, [2, 0, 4, 0, 0]);
+    }
+
+    #[test]
+    fn records_that_come_twice_are_counted_apart_from_changed_ones() {
+        type Spoil = fn(Vec<u8>, Vec<u8>) -> Vec<u8>;
+        let cases: [(Spoil, u64); 3] = [
+            (|one, two| [one.clone(), two, one].concat(), 1),
+            (|one, two| [&one[..], &two[..two.len() - 1], b"?"].concat(), 0),
+            (|_, two| two, 0),
+        ];
+        for (spoil, replays) in cases {
+            let counts = counted(Limits::default(), |[left, right]| {
+                let mut wire = Wire { room: usize::MAX, ..Wire::default() };
+                let [one, two] = [b"one", b"two"].map(|text| {
+                    left.write(&[IoSlice::new(text)], &mut |bytes| wire.take(bytes)).unwrap();
+                    wire.bytes.drain(..).collect::<Vec<u8>>()
+                });
+                wire.bytes = spoil(one, two).into();
+                let mut back = Wire::default();
+                let reads = [(); 3].map(|()| read(right, &mut wire, &mut back, 100).is_err());
+                assert_eq!(reads[1..], [true; 2], "counted once");
+            });
+            assert_eq!(counts, [0, 1, 0, 1, replays]);
         }
     }
 

@@ -210,7 +210,7 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
     let Makings { options, role, lanes: (reader, writer), tunnel, record, introduction, rates, probes } =
         makings;
     let Introduction { mut peer, mut unsent, mut rest, mut drained } = introduction;
-    let recorded = through_records(peer.as_mut(), tunnel, (&mut unsent, &mut rest, &mut drained));
+    let recorded = through_records(peer.as_mut(), tunnel, (&mut unsent, &mut rest, &mut drained), &record);
     // Without memory for the records nothing is sent: the connection ends.
     let (tunnel, recorded) = recorded.map_or_else(|errno| (None, Err(errno)), |tunnel| (tunnel, Ok(())));
     let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
@@ -284,6 +284,7 @@ fn through_records(
     peer: Option<&mut Peer>,
     tunnel: Option<Arc<Tunnel>>,
     (unsent, rest, drained): Ends<'_>,
+    record: &ConnectionRecord,
 ) -> Result<Option<Arc<Tunnel>>> {
     let Some(peer) = peer else { return Ok(tunnel) };
     let traffic = match std::mem::replace(&mut peer.codec, Codec::Clear) {
@@ -293,7 +294,7 @@ fn through_records(
             return Ok(tunnel);
         }
     };
-    let records = Records::new(*traffic, unsent, rest)?;
+    let records = Records::new(*traffic, unsent, rest)?.counted_in(record);
     (*unsent, *rest, *drained) = (Vec::new(), Vec::new(), false);
     // The stream in records has the form of ZMTP 3.1. The greetings make no difference.
     peer.version = Version::V3_1;
@@ -305,6 +306,7 @@ fn through_records(
     _peer: Option<&mut Peer>,
     tunnel: Option<Arc<Tunnel>>,
     _ends: Ends<'_>,
+    _record: &ConnectionRecord,
 ) -> Result<Option<Arc<Tunnel>>> {
     Ok(tunnel)
 }

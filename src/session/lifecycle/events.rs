@@ -6,7 +6,7 @@ use crate::engine::zap::ZapStatus;
 use crate::engine::zmtp::Version;
 use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
-use crate::options::SocketOptions;
+use crate::options::{Mechanism, SocketOptions};
 use crate::pipe::DISCONNECTED as DISCONNECTED_BY_PROGRAM;
 use crate::security::{Fault, Protection};
 use crate::session::lifecycle::handshake_trail::{self, HandshakeTrail};
@@ -31,8 +31,8 @@ pub struct SessionEvents {
     admitted: Option<Box<Record>>,
     /// There is a connection of which no end was told.
     is_open: bool,
-    /// When the last handshake began, and the name of its mechanism.
-    handshake: Option<(Instant, &'static str)>,
+    /// When the last handshake began, and its mechanism.
+    handshake: Option<(Instant, Mechanism)>,
     /// Its peer, where a monitor wants to know.
     names: Option<Box<PeerNames>>,
 }
@@ -130,13 +130,14 @@ impl SessionEvents {
     /// The authenticator has denied the peer.
     pub fn handshake_denied(&self, status: ZapStatus, duration: Duration) {
         self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
-        self.handshake_failed(SocketCounter::HandshakesFailedAuth, status.code(), duration);
+        self.handshake_failed(SocketCounter::HandshakesFailedAuth, status.code(), true, duration);
     }
 
     /// A handshake has ended. Where the authenticator has denied the peer, that has been told.
     pub fn handshake_ended(&self, reason: Reason, handshaking: &Handshaking) {
         if !handshaking.denied {
-            self.handshake_failed(reason.failed_handshake(), reason.code(), handshaking.duration());
+            let (counter, forged) = (reason.failed_handshake(), reason.is_of_authentication());
+            self.handshake_failed(counter, reason.code(), forged, handshaking.duration());
             self.record(&handshaking.trail, |trail| trail.failed(reason, handshaking.zap.is_some()));
         }
         match reason {
@@ -150,7 +151,7 @@ impl SessionEvents {
 
     /// A trail for a handshake that begins, if one is wanted.
     pub fn trail(&mut self, config: &Config) -> Option<Box<HandshakeTrail>> {
-        self.handshake = Some((Instant::now(), trail::name_of(config.security.mechanism())));
+        self.handshake = Some((Instant::now(), config.security.mechanism()));
         let wanted = trail::is_wanted(&self.owner);
         wanted.then(|| Box::new(HandshakeTrail::begin(config, &self.endpoints)))
     }
@@ -179,15 +180,15 @@ impl SessionEvents {
         let handshake = self.handshake.take();
         let took = handshake.map(|(began, _)| u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
         if let Some(took) = took {
-            self.owner.record.handshake_took(took);
-            self.owner.record.add(SocketCounter::HandshakesSucceeded, 1);
+            let is_qzmq = handshake.is_some_and(|(_, mechanism)| mechanism == Mechanism::Qzmq);
+            self.count_handshake(SocketCounter::HandshakesSucceeded, is_qzmq, took);
         }
         let property = |wanted: &str| {
             let properties = peer.map(|peer| peer.properties.as_slice()).unwrap_or_default();
             properties.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_slice())
         };
         let versed = peer.is_some_and(|peer| peer.version >= Version::V3_0);
-        let mechanism = handshake.filter(|_| versed).map_or("", |(_, name)| name);
+        let mechanism = handshake.filter(|_| versed).map_or("", |(_, mechanism)| trail::name_of(mechanism));
         self.names = peer.filter(|_| self.owner.monitor.wants(event::PEER)).map(|peer| {
             let (routing_id, user_id) = (handshake_trail::routing_id(peer), handshake_trail::user_id(peer));
             Box::new(PeerNames { routing_id, user_id, mechanism })
@@ -268,10 +269,22 @@ impl SessionEvents {
         self.closed_for(SocketCounter::DisconnectsOwn, 0, || "this side has closed it".to_owned());
     }
 
-    fn handshake_failed(&self, counter: SocketCounter, code: i32, duration: Duration) {
-        self.count(counter);
-        self.owner.record.handshake_took(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    /// `forged`: one side was not who it was to be.
+    fn handshake_failed(&self, counter: SocketCounter, code: i32, forged: bool, duration: Duration) {
+        let is_qzmq = self.handshake.is_some_and(|(_, mechanism)| mechanism == Mechanism::Qzmq);
+        self.count_handshake(counter, is_qzmq, u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        if is_qzmq && forged {
+            self.count(SocketCounter::QzmqAuthFailures);
+        }
         self.handshake_over(code, duration);
+    }
+
+    fn count_handshake(&self, counter: SocketCounter, is_qzmq: bool, nanoseconds: u64) {
+        self.count(counter);
+        if let Some(of_qzmq) = counter.of_qzmq().filter(|_| is_qzmq) {
+            self.count(of_qzmq);
+        }
+        self.owner.record.handshake_took(nanoseconds, is_qzmq);
     }
 
     fn handshake_over(&self, code: i32, duration: Duration) {

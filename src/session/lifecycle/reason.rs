@@ -27,6 +27,11 @@ impl Reason {
         }
     }
 
+    /// Whether a handshake that ends so has shown that one side is not who it was to be.
+    pub fn is_of_authentication(self) -> bool {
+        matches!(self, Reason::Protocol(Failure::Auth(_) | Failure::CRYPTOGRAPHIC))
+    }
+
     /// What a connection that ends so is counted as.
     pub fn disconnect(self) -> SocketCounter {
         match self {

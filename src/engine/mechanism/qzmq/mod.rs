@@ -10,6 +10,7 @@
 //! | `derivation` | keys of boxes and records |
 //! | `traffic` | the keys of records, and how they are replaced |
 //! | `record` | records |
+//! | `recent` | which records have come before |
 //! | `keys` | the long-term keys of either side |
 
 mod client;
@@ -20,6 +21,7 @@ pub mod hello;
 mod initiate;
 pub mod keys;
 mod ready;
+pub mod recent;
 pub mod record;
 mod refusal;
 mod retry;

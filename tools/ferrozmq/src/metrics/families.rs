@@ -6,9 +6,11 @@
 //! | `dropped_R`, `handshakes_failed_R`, `disconnects_R` | `zmq_messages_dropped_total`, ..., with the label `reason="R"` |
 //! | nanoseconds | seconds, and the name ends in `_seconds` |
 //! | buckets of one name | a histogram; its sum is the counter `NAME_sum` |
+//! | what begins with `qzmq_` | one metric for each process: see `qzmq` |
 //! | anything of a connection, an I/O thread, ... | `zmq_connection_NAME`, `zmq_io_thread_NAME`, ... |
 
 use super::exposition::{Family, Labels, Sample, Type, Value};
+use super::qzmq;
 use crate::stats::Observation;
 use crate::stats::layout::{Field, Form, Kind, Record};
 use crate::stats::process::State;
@@ -237,7 +239,7 @@ fn of_queues(prefix: &str, labels: &Labels, to_send: Queue, to_receive: Queue) -
 fn of_record(record: &Record, prefix: &str, labels: &Labels) -> Vec<Point> {
     let mut points = Vec::new();
     let mut histograms: Vec<(&Field, Vec<(f64, u64)>)> = Vec::new();
-    for (field, number) in record.numbers() {
+    for (field, number) in record.numbers().filter(|(field, _)| qzmq::name_of(&field.name).is_none()) {
         if let Form::Bucket(bound) = field.form {
             match histograms.iter_mut().find(|(known, _)| known.name == field.name) {
                 Some((_, buckets)) => buckets.push((bound, number)),

@@ -80,7 +80,9 @@ impl Source {
     }
 
     fn metrics(&self, format: Format) -> Result<String, Failure> {
-        let families = families::of(&self.observe()?, self.connections, self.max_series);
+        let observation = self.observe()?;
+        let mut families = families::of(&observation, self.connections, self.max_series);
+        families.extend(qzmq::families(&observation));
         Ok(exposition::text(&families, format))
     }
 }

@@ -1,18 +1,21 @@
 //! The metrics of the QZMQ mechanism, under the names that its document has promised. Pure.
 //!
-//! The counters of a library that begin with `qzmq_` are added up for each process. A library that has none of them has no such
-//! metrics: a 0 would say that there was nothing to count.
+//! The counters of a library that begin with `qzmq_` are added up for each process, those of sockets that are closed as well. A library
+//! that has none of them has no such metrics: a 0 would say that there was nothing to count.
 
 use super::exposition::{Family, Labels, Sample, Type, Value};
 use crate::stats::Observation;
 use crate::stats::layout::{Form, Record};
 use crate::stats::process::State;
-use crate::stats::tree::Process;
+use crate::stats::tree::{Process, QZMQ};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 const PREFIX: &str = "qzmq_";
-const MECHANISM: &str = "QZMQ";
+/// In front of what closed sockets have counted.
+const CLOSED: &str = "closed_";
+/// Handshakes that went well, and those that failed, by what has become of them.
+const HANDSHAKES: [&str; 2] = ["qzmq_handshakes_failed_", "qzmq_handshakes_"];
 /// The promised names that do not end as the names of counters do.
 const WITHOUT_TOTAL: [&str; 4] =
     ["qzmq_messages_encrypted", "qzmq_messages_decrypted", "qzmq_auth_failures", "qzmq_replay_attempts"];
@@ -27,6 +30,12 @@ struct Counted<'a> {
     buckets: BTreeMap<&'a str, Vec<(f64, u64)>>,
 }
 
+/// The name of a counter of QZMQ, closed sockets or not; `None` for any other.
+pub fn name_of(field: &str) -> Option<&str> {
+    let name = field.strip_prefix(CLOSED).unwrap_or(field);
+    name.starts_with(PREFIX).then_some(name)
+}
+
 fn count(observation: &Observation) -> Vec<Counted<'_>> {
     let is_there = |process: &&Process| !matches!(process.state, State::Gone | State::Zombie);
     observation.processes.iter().filter(is_there).map(Counted::of).collect()
@@ -35,7 +44,7 @@ fn count(observation: &Observation) -> Vec<Counted<'_>> {
 impl<'a> Counted<'a> {
     fn of(process: &'a Process) -> Counted<'a> {
         let connections = || process.sockets.iter().flat_map(|socket| &socket.connections);
-        let is_ours = |record: &Record| record.text("mechanism") == MECHANISM;
+        let is_ours = |record: &Record| record.text("mechanism") == QZMQ;
         let number = connections().filter(|connection| is_ours(&connection.record)).count() as u64;
         let mut counted =
             Counted { process, connections: number, numbers: BTreeMap::new(), buckets: BTreeMap::new() };
@@ -45,16 +54,17 @@ impl<'a> Counted<'a> {
     }
 
     fn add(&mut self, record: &'a Record) {
-        for (field, number) in record.numbers().filter(|(field, _)| field.name.starts_with(PREFIX)) {
+        for (field, number) in record.numbers() {
+            let Some(name) = name_of(&field.name) else { continue };
             if let Form::Bucket(bound) = field.form {
-                let buckets = self.buckets.entry(&field.name).or_default();
+                let buckets = self.buckets.entry(name).or_default();
                 match buckets.iter_mut().find(|(known, _)| *known == bound) {
                     Some((_, sum)) => *sum = sum.saturating_add(number),
                     None => buckets.push((bound, number)),
                 }
                 continue;
             }
-            let sum = self.numbers.entry(&field.name).or_insert((0, &field.help));
+            let sum = self.numbers.entry(name).or_insert((0, &field.help));
             sum.0 = sum.0.saturating_add(number);
         }
     }
@@ -78,6 +88,12 @@ pub fn families(observation: &Observation) -> Vec<Family> {
         for (name, (number, help)) in &process.numbers {
             match *name {
                 _ if name.ends_with("_sum") => {}
+                _ if HANDSHAKES.iter().any(|start| name.starts_with(start)) => {
+                    let result = HANDSHAKES.iter().find_map(|start| name.strip_prefix(start));
+                    let labels = labels().with("result", result.unwrap_or_default());
+                    let help = "Handshakes of QZMQ, by what has become of them.";
+                    add("qzmq_handshakes", help, Type::Counter, labels, Value::Integer(*number));
+                }
                 _ if WITHOUT_TOTAL.contains(name) => {
                     add(name, help, Type::Unknown, labels(), Value::Integer(*number));
                 }
@@ -120,7 +136,7 @@ pub fn status(observation: &Observation) -> Json {
         })
     };
     let processes: Vec<Json> = count(observation).iter().map(process).collect();
-    json!({ "version": 1, "mechanism": MECHANISM, "time": observation.time, "processes": processes })
+    json!({ "version": 1, "mechanism": QZMQ, "time": observation.time, "processes": processes })
 }
 
 #[cfg(test)]
@@ -149,16 +165,20 @@ mod tests {
     #[test]
     fn the_promised_names_are_those_of_the_document() {
         let rows = "\
-            socket\tqzmq_handshakes\t16\tcount\tcounter\tHandshakes.\nsocket\tqzmq_key_updates\t24\tcount\tcounter\t\n\
+            socket\tqzmq_handshakes_succeeded\t16\tcount\tcounter\tGood.\nsocket\tqzmq_key_updates\t24\tcount\tcounter\t\n\
+            socket\tqzmq_handshakes_failed_auth\t64\tcount\tcounter\tBad.\n\
             socket\tqzmq_auth_failures\t32\tcount\tcounter\t\nprocess\tqzmq_replay_attempts\t16\tcount\tcounter\t\n\
+            process\tclosed_qzmq_key_updates\t16\tcount\tcounter\t\n\
             socket\tqzmq_handshake_duration\t40\tnanoseconds\tbucket 1000000\t\n\
             socket\tqzmq_handshake_duration_sum\t48\tnanoseconds\tcounter\t\n";
         let found = with(rows);
         let prometheus = text(&families(&found), Format::Prometheus);
         let labels = "{pid=\"42\",process=\"orders\"";
         for line in [
-            format!("# TYPE qzmq_handshakes_total counter\nqzmq_handshakes_total{labels}}} 100\n"),
-            format!("qzmq_key_updates_total{labels}}} 1000\n"),
+            "# TYPE qzmq_handshakes_total counter\n".to_owned(),
+            format!("qzmq_handshakes_total{labels},result=\"succeeded\"}} 100\n"),
+            format!("qzmq_handshakes_total{labels},result=\"auth\"}} 5\n"),
+            format!("qzmq_key_updates_total{labels}}} 1077\n"),
             format!("qzmq_auth_failures{labels}}} 100\n"),
             format!("qzmq_replay_attempts{labels}}} 77\n"),
             format!("qzmq_handshake_duration_ms_bucket{labels},le=\"1.0\"}} 0\n"),
@@ -167,6 +187,6 @@ mod tests {
             assert!(prometheus.contains(&line), "{line}{prometheus}");
         }
         assert!(text(&families(&found), Format::OpenMetrics).contains("# TYPE qzmq_auth_failures unknown\n"));
-        assert_eq!(status(&found)["processes"][0]["counters"]["qzmq_handshakes"], json!(100));
+        assert_eq!(status(&found)["processes"][0]["counters"]["qzmq_handshakes_succeeded"], json!(100));
     }
 }

@@ -11,6 +11,19 @@ use std::collections::BTreeMap;
 /// What the counters of messages that were not delivered begin with.
 pub const DROPPED: &str = "dropped_";
 
+/// The mechanism whose connections are counted apart.
+pub const QZMQ: &str = "QZMQ";
+
+/// What connections with it count, and what it is for their socket.
+const OF_QZMQ: [(&str, &str); 6] = [
+    ("messages_sent", "qzmq_messages_encrypted"),
+    ("messages_received", "qzmq_messages_decrypted"),
+    ("key_updates_sent", "qzmq_key_updates"),
+    ("key_updates_received", "qzmq_key_updates"),
+    ("auth_failures", "qzmq_auth_failures"),
+    ("replays", "qzmq_replay_attempts"),
+];
+
 /// A process with everything in it.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -32,7 +45,7 @@ pub struct Process {
 
 #[derive(Clone, Debug)]
 pub struct Socket {
-    /// With the counts of its lanes added.
+    /// With the counts of its lanes added, and those of its connections with QZMQ.
     pub record: Record,
     pub to_send: Queue,
     pub to_receive: Queue,
@@ -149,6 +162,9 @@ impl Tree {
     fn finish(mut self) -> Vec<Socket> {
         for connection in self.connections.into_values() {
             if let Some(socket) = self.sockets.get_mut(&connection.record.parent) {
+                for (counted, sum) in OF_QZMQ.iter().filter(|_| connection.record.text("mechanism") == QZMQ) {
+                    socket.record.add(sum, connection.record.number(counted).unwrap_or_default());
+                }
                 socket.connections.push(connection);
             }
         }
