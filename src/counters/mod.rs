@@ -34,5 +34,5 @@ pub use connection::ConnectionCells;
 pub use file::{InUse, STATS, StatsFile};
 pub use lane::LaneCells;
 pub use registry::{ConnectionRecord, ContextRecord, LaneRecord, SocketRecord};
-pub use rows::{ConnectionCounter, QZMQ, Reason, SocketCounter};
+pub use rows::{ConnectionCounter, QZMQ, Reason, SocketCounter, of_qzmq};
 pub use snapshot::{ConnectionCounts, Queues, Snapshot, SocketCounts};

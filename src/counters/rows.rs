@@ -290,17 +290,15 @@ pub const OF_QZMQ: [(ConnectionCounter, SocketCounter); 6] = [
     (ConnectionCounter::Replays, SocketCounter::QzmqReplayAttempts),
 ];
 
-impl SocketCounter {
-    /// What a handshake of QZMQ that ends so is counted as besides.
-    pub fn of_qzmq(self) -> Option<SocketCounter> {
-        match self {
-            SocketCounter::HandshakesSucceeded => Some(SocketCounter::QzmqHandshakesSucceeded),
-            SocketCounter::HandshakesFailedAuth => Some(SocketCounter::QzmqHandshakesFailedAuth),
-            SocketCounter::HandshakesFailedProtocol => Some(SocketCounter::QzmqHandshakesFailedProtocol),
-            SocketCounter::HandshakesFailedTimeout => Some(SocketCounter::QzmqHandshakesFailedTimeout),
-            SocketCounter::HandshakesFailedStream => Some(SocketCounter::QzmqHandshakesFailedStream),
-            _ => None,
-        }
+/// What a handshake of QZMQ that ends so is counted as besides.
+pub fn of_qzmq(end: SocketCounter) -> Option<SocketCounter> {
+    match end {
+        SocketCounter::HandshakesSucceeded => Some(SocketCounter::QzmqHandshakesSucceeded),
+        SocketCounter::HandshakesFailedAuth => Some(SocketCounter::QzmqHandshakesFailedAuth),
+        SocketCounter::HandshakesFailedProtocol => Some(SocketCounter::QzmqHandshakesFailedProtocol),
+        SocketCounter::HandshakesFailedTimeout => Some(SocketCounter::QzmqHandshakesFailedTimeout),
+        SocketCounter::HandshakesFailedStream => Some(SocketCounter::QzmqHandshakesFailedStream),
+        _ => None,
     }
 }
 

@@ -269,7 +269,7 @@ impl SessionEvents {
         self.closed_for(SocketCounter::DisconnectsOwn, 0, || "this side has closed it".to_owned());
     }
 
-    /// `forged`: one side was not who it was to be.
+    /// `forged`: one side had not the identity that it was to have.
     fn handshake_failed(&self, counter: SocketCounter, code: i32, forged: bool, duration: Duration) {
         let is_qzmq = self.handshake.is_some_and(|(_, mechanism)| mechanism == Mechanism::Qzmq);
         self.count_handshake(counter, is_qzmq, u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
@@ -281,8 +281,8 @@ impl SessionEvents {
 
     fn count_handshake(&self, counter: SocketCounter, is_qzmq: bool, nanoseconds: u64) {
         self.count(counter);
-        if let Some(of_qzmq) = counter.of_qzmq().filter(|_| is_qzmq) {
-            self.count(of_qzmq);
+        if let Some(besides) = counters::of_qzmq(counter).filter(|_| is_qzmq) {
+            self.count(besides);
         }
         self.owner.record.handshake_took(nanoseconds, is_qzmq);
     }

@@ -27,7 +27,7 @@ impl Reason {
         }
     }
 
-    /// Whether a handshake that ends so has shown that one side is not who it was to be.
+    /// Whether a handshake that ends so has shown that one side has not the identity that it was to have.
     pub fn is_of_authentication(self) -> bool {
         matches!(self, Reason::Protocol(Failure::Auth(_) | Failure::CRYPTOGRAPHIC))
     }

@@ -9,7 +9,7 @@ pub const REMEMBERED_RECORDS: usize = 64;
 /// Bytes of a tag that are kept: two records have the same ones by chance once in 2^64.
 const KEPT_BYTES: usize = 8;
 
-/// The tags of the last [`REMEMBERED_RECORDS`] records, whatever key they had.
+/// The tags of the last [`REMEMBERED_RECORDS`] records, under any key.
 #[derive(Debug)]
 pub struct RecentTags {
     /// Zeros where there is none yet.
