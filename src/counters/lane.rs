@@ -240,13 +240,17 @@ impl LaneCells {
         self.read.load(Ordering::Relaxed).saturating_sub(value(&self.requests_read))
     }
 
-    /// Subscriptions that are left among `messages` of the lane's end, where no socket reads and has counted them. `None`: one is to look.
+    /// Subscriptions that are left in it, where no socket reads and has counted them. `None`: one is to look.
     pub fn requests_left(&self) -> Option<u64> {
         let (requests, depth) = (value(&self.requests_written), self.depth());
         if requests == 0 || depth == 0 || value(&self.reader_socket) != 0 {
             return Some(0);
         }
-        (requests == value(&self.written)).then_some(depth)
+        if self.read.load(Ordering::Relaxed) == 0 {
+            Some(requests)
+        } else {
+            (requests == value(&self.written)).then_some(depth)
+        }
     }
 
     /// Messages that were never read, of a lane that has ended. `requests`: subscriptions among those.

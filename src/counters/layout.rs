@@ -33,7 +33,9 @@
 //! A reader loads the state (acquire), copies the record, and loads the state again behind an acquire fence. It keeps the copy if both are the same.
 //! For a sum over records, it takes the generation before and after, and tries again where that was odd or has changed.
 //!
-//! **Sums.** A socket's first six counters and its drops are those of lanes that have ended. The reader adds the lanes:
+//! **Sums.** A socket's `transport_messages_sent` and `transport_messages_received` are those of connections that have ended. The reader adds
+//! `messages_sent` and `messages_received` of its connections. Its first six counters and its drops are those of lanes that have ended. The
+//! reader adds the lanes:
 //!
 //! - of lanes whose `writer_socket` is the socket: messages sent are `written` - `requests_written`, frames those and
 //!   `continuation_frames_written`, bytes `bytes_written`, dropped by conflation `conflated`;

@@ -10,7 +10,7 @@ use super::connection::ConnectionCells;
 use super::context::ContextCells;
 use super::file::StatsFile;
 use super::lane::LaneCells;
-use super::rows::{OF_QZMQ, QZMQ, Reason, SocketCounter};
+use super::rows::{ConnectionCounter, OF_QZMQ, QZMQ, Reason, SocketCounter};
 use super::slot;
 use super::socket::SocketCells;
 use crate::queue::shim;
@@ -215,6 +215,8 @@ impl Record for Socket {
     }
 
     fn fold(&self, cells: &SocketCells) {
+        // The program can receive them no more.
+        cells.dropped(Reason::Disconnected, cells.counter(SocketCounter::MessagesWaiting));
         if let Some(context) = &self.context {
             context.add(cells);
         }
@@ -236,6 +238,7 @@ impl Record for Connection {
         for (counted, sum) in OF_QZMQ.iter().filter(|_| cells.mechanism.is(QZMQ)) {
             self.socket.add(*sum, cells.counter(*counted));
         }
+        add_transported(cells, |counter, count| self.socket.add(counter, count));
     }
 }
 
@@ -269,11 +272,12 @@ impl Record for Lane {
 }
 
 impl Lane {
-    /// Subscriptions that are left in it. A socket that reads has counted those that it has read.
+    /// Subscriptions that are left in it. A socket that reads has counted those that it has read. A session has looked when it went, and
+    /// others may have been written since, to a lane that nothing was read from: a reconnect has replaced it before the socket knew.
     fn requests_left(&self, cells: &LaneCells) -> u64 {
         match self.reader.get() {
             Some(_) => value(&cells.requests_written).saturating_sub(value(&cells.requests_read)),
-            None => value(&self.requests_left),
+            None => cells.requests_left().unwrap_or_else(|| value(&self.requests_left)),
         }
     }
 }
@@ -292,6 +296,12 @@ pub fn add_received(cells: &LaneCells, mut add: impl FnMut(SocketCounter, u64)) 
     add(SocketCounter::MessagesReceived, messages);
     add(SocketCounter::BytesReceived, value(&cells.bytes_read));
     add(SocketCounter::FramesReceived, messages.wrapping_add(value(&cells.continuation_frames_read)));
+}
+
+/// Adds what a connection has passed to its stream and taken from it.
+pub fn add_transported(cells: &ConnectionCells, mut add: impl FnMut(SocketCounter, u64)) {
+    add(SocketCounter::TransportMessagesSent, cells.counter(ConnectionCounter::MessagesSent));
+    add(SocketCounter::TransportMessagesReceived, cells.counter(ConnectionCounter::MessagesReceived));
 }
 
 impl Held<Context> {

@@ -129,7 +129,8 @@ macro_rules! counters {
 }
 
 counters! {
-    /// What is counted for a socket. The first six are those of ended lanes, until a snapshot adds those of the others.
+    /// What is counted for a socket. The first six are those of ended lanes, until a snapshot adds those of the others. The last two are
+    /// those of ended connections in the same way.
     SocketCounter {
         /// Messages that the program has sent, each as often as there are peers that it went to.
         MessagesSent = "messages_sent", Messages, Counter;
@@ -177,7 +178,7 @@ counters! {
         ConnectionsRefused = "connections_refused", Count, Counter;
         /// Subscriptions of peers that were refused by a limit.
         SubscriptionsRefused = "subscriptions_refused", Count, Counter;
-        /// Subscriptions of peers, at present.
+        /// Subscriptions and memberships of peers, at present.
         Subscriptions = "subscriptions", Count, Gauge;
         /// Handshakes of QZMQ that have succeeded.
         QzmqHandshakesSucceeded = "qzmq_handshakes_succeeded", Count, Counter;
@@ -199,6 +200,14 @@ counters! {
         QzmqAuthFailures = "qzmq_auth_failures", Count, Counter;
         /// Records among them that had come before. Of ended connections.
         QzmqReplayAttempts = "qzmq_replay_attempts", Count, Counter;
+        /// Subscriptions and ends of those that the program of an XPUB is yet to hear of.
+        NotificationsWaiting = "notifications_waiting", Count, Gauge;
+        /// Messages of peers that an XPUB has taken in, and that its program is yet to receive.
+        MessagesWaiting = "messages_waiting", Messages, Gauge;
+        /// Messages that have gone to the streams of its connections or as datagrams, and subscriptions.
+        TransportMessagesSent = "transport_messages_sent", Messages, Counter;
+        /// Messages that have come from the streams of its connections or as datagrams, and subscriptions.
+        TransportMessagesReceived = "transport_messages_received", Messages, Counter;
     }
 }
 
@@ -229,7 +238,7 @@ counters! {
 counters! {
     /// What is counted for a connection. The first six belong to the sending half, the next six to the receiving half.
     ConnectionCounter {
-        /// Messages that have gone to the stream, and subscriptions.
+        /// Messages that have gone to the stream, the last one perhaps in part, and subscriptions.
         MessagesSent = "messages_sent", Messages, Counter;
         /// Bytes that have gone to the stream since the handshake, and what the stream had not taken of that.
         BytesSent = "bytes_sent", Bytes, Counter;

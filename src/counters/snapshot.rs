@@ -231,6 +231,11 @@ fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<So
         if let Some(socket) = sockets.get_mut(&socket) {
             let of_qzmq = OF_QZMQ.iter().filter(|_| counts.mechanism == QZMQ);
             of_qzmq.for_each(|(counted, sum)| socket.add(*sum, counts.counter(*counted)));
+            let transported = [
+                (SocketCounter::TransportMessagesSent, ConnectionCounter::MessagesSent),
+                (SocketCounter::TransportMessagesReceived, ConnectionCounter::MessagesReceived),
+            ];
+            transported.iter().for_each(|(sum, part)| socket.add(*sum, counts.counter(*part)));
             socket.connections.push(counts);
         }
     }

@@ -75,10 +75,11 @@ impl SocketCells {
         }
     }
 
-    /// Takes from a gauge. Any thread may.
-    #[inline]
-    pub fn subtract(&self, gauge: SocketCounter, count: u64) {
-        self.add(gauge, count.wrapping_neg());
+    /// Sets a gauge. The caller holds the socket.
+    pub fn set(&self, gauge: SocketCounter, to: u64) {
+        if let Some(cell) = self.counters.get(gauge as usize) {
+            cell.store(to, Ordering::Relaxed);
+        }
     }
 
     /// Messages were dropped. Any thread may say so.

@@ -6,6 +6,7 @@ use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::subscription_sizes::Holdings;
 use super::{Behaviour, Origin, Sent, flag, set_common, single};
+use crate::counters::SocketCounter;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};
 use crate::options::SocketOptions;
@@ -184,6 +185,7 @@ impl Behaviour for Radio {
         while !self.leaving.is_empty() && pipes.budget.allows() {
             self.forget_some(pipes);
         }
+        pipes.record.set(SocketCounter::Subscriptions, self.holdings.total() as u64);
     }
 
     fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {

@@ -11,6 +11,7 @@ use super::subscribers::{Removed, Subscribers};
 use super::xpub_notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
 use super::xsub::subscription;
 use super::{Behaviour, Origin, Sent, flag, set_common};
+use crate::counters::{Reason, SocketCounter};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, Msg, OutFrame};
 use crate::options::SocketOptions;
@@ -41,6 +42,8 @@ pub struct Xpub {
     backlog: Backlog,
     /// Messages of peers of which some frames were read.
     readings: BTreeMap<PipeId, Reading>,
+    /// Messages of peers that a PUB has read, whose program does not hear of them, and that are not counted yet.
+    unheard: u64,
     no_drop: NoDrop,
     /// The next frame sent is not a message's first.
     inside: bool,
@@ -85,6 +88,8 @@ struct Reading {
     /// The next frame is not the first.
     inside: bool,
     others_subscribe: bool,
+    /// Some frame is no subscription.
+    is_message: bool,
     /// What the program is to receive of it: all at once, so that no message ends before its end.
     told: Vec<Notification>,
 }
@@ -104,6 +109,7 @@ impl Xpub {
             stalled: false,
             backlog: Backlog::default(),
             readings: BTreeMap::new(),
+            unheard: 0,
             no_drop: NoDrop::default(),
             inside: false,
             has_send_rules: false,
@@ -138,8 +144,11 @@ impl Xpub {
         let mut reading = self.readings.remove(&pipe).unwrap_or_default();
         let told = match reading.subscription(&frame, self.settings.only_first) {
             Some((subscribe, topic)) => self.hear(pipe, subscribe, topic, &frame)?,
-            None if self.speaks => Some(Notification { msg: frame.into_msg()?, wish: None, news: None }),
-            None => None,
+            None => {
+                reading.is_message = true;
+                let told = if self.speaks { Some(frame.into_msg()?) } else { None };
+                told.map(|msg| Notification { msg, wish: None, news: None, ends_message: false })
+            }
         };
         if let Some(told) = told {
             reading.told.try_reserve(1).map_err(|_| Errno::NOMEM)?;
@@ -147,10 +156,14 @@ impl Xpub {
         }
         if reading.inside {
             self.readings.insert(pipe, reading);
-        } else {
-            let tolerance = self.tolerance();
-            reading.told.into_iter().for_each(|told| self.notifications.tell(told, tolerance));
+            return Ok(());
         }
+        let tolerance = self.tolerance();
+        match reading.told.last_mut() {
+            Some(last) => last.ends_message = reading.is_message,
+            None => self.unheard += u64::from(reading.is_message),
+        }
+        reading.told.into_iter().for_each(|told| self.notifications.tell(told, tolerance));
         Ok(())
     }
 
@@ -175,7 +188,7 @@ impl Xpub {
         msg.set_metadata(frame.metadata.cloned());
         let wish = self.settings.manual.then_some(Some(pipe));
         let news = News { of: self.settings.tells_apart(pipe), is_idle };
-        Ok(Some(Notification { msg, wish, news: Some(news) }))
+        Ok(Some(Notification { msg, wish, news: Some(news), ends_message: false }))
     }
 
     /// Whether the program is to hear of it, and whether the peer was not subscribed to what it unsubscribes from. Errors:
@@ -323,6 +336,18 @@ impl Xpub {
         if self.settings.manual && self.settings.to_last_pipe { self.last_pipe } else { None }
     }
 
+    /// Shows what there is.
+    fn count(&self, pipes: &Pipes) {
+        let gauges = [
+            (SocketCounter::Subscriptions, self.subscribers.total()),
+            (SocketCounter::NotificationsWaiting, self.notifications.news()),
+            (SocketCounter::MessagesWaiting, self.notifications.messages()),
+        ];
+        for (gauge, count) in gauges {
+            pipes.record.set(gauge, count as u64);
+        }
+    }
+
     fn set_flag(&mut self, option: i32, yes: bool) {
         let settings = &mut self.settings;
         match option {
@@ -408,7 +433,7 @@ fn tell_of_end(
         && let Ok(msg) = notification(false, topic)
     {
         let news = Some(News { of, is_idle: false });
-        notifications.tell(Notification { msg, wish, news }, tolerance);
+        notifications.tell(Notification { msg, wish, news, ends_message: false }, tolerance);
     }
 }
 
@@ -451,6 +476,7 @@ impl Behaviour for Xpub {
             self.stalled = false;
             pipes.budget.leave_undone();
         }
+        self.count(pipes);
         if let Some(pipe) = wish
             && self.settings.manual
         {
@@ -492,6 +518,8 @@ impl Behaviour for Xpub {
             self.forget_leavers(pipes);
             self.stalled = self.must_wait();
         }
+        pipes.record.dropped(Reason::Filtered, std::mem::take(&mut self.unheard));
+        self.count(pipes);
     }
 
     fn write_activated(&mut self, _: &mut Pipes, pipe: PipeId) {
@@ -556,6 +584,7 @@ impl Behaviour for Xpub {
                 .map(|()| self.settings.invert_matching = options.invert_matching),
             _ => return None,
         };
+        self.count(pipes);
         self.has_send_rules = self.settings.no_drop || self.settings.to_last_pipe || self.late.are_served();
         if self.late.have_work(self.inside) {
             pipes.budget.leave_undone();

@@ -25,6 +25,10 @@ pub struct Notifications {
     foldable: BTreeMap<Subject, u64>,
     message_weight: usize,
     news_weight: usize,
+    /// Messages of peers among those that wait.
+    messages: usize,
+    /// Their frames.
+    message_frames: usize,
 }
 
 pub struct Notification {
@@ -33,6 +37,8 @@ pub struct Notification {
     pub wish: Option<Option<PipeId>>,
     /// Its subject; `None`: it is a frame of a peer's own message.
     pub news: Option<News>,
+    /// It is the last one of a peer's own message.
+    pub ends_message: bool,
 }
 
 /// A peer has subscribed to a topic, or has ended that.
@@ -80,8 +86,20 @@ impl Notifications {
         self.messages_exceed(most) || self.news_weight >= most.saturating_add(subscriptions)
     }
 
+    /// Messages of peers that wait.
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// What else waits: subscriptions and their ends.
+    pub fn news(&self) -> usize {
+        self.waiting.len().saturating_sub(self.message_frames)
+    }
+
     /// Adds one as it is.
     pub fn push(&mut self, notification: Notification) {
+        self.messages += usize::from(notification.ends_message);
+        self.message_frames += usize::from(notification.news.is_none());
         *self.weight_of(&notification) += weight(&notification.msg);
         self.waiting.insert(self.next, notification);
         self.next += 1;
@@ -146,6 +164,8 @@ impl Notifications {
     fn take(&mut self, number: u64) -> Option<Notification> {
         let notification = self.waiting.remove(&number)?;
         *self.weight_of(&notification) -= weight(&notification.msg);
+        self.messages -= usize::from(notification.ends_message);
+        self.message_frames -= usize::from(notification.news.is_none());
         Some(notification)
     }
 
@@ -182,7 +202,12 @@ mod tests {
     fn news(subscribe: bool, topic: &str) -> Notification {
         let text = [&[u8::from(subscribe)], topic.as_bytes()].concat();
         let news = News { of: None, is_idle: false };
-        Notification { msg: Msg::copy_from(&text).unwrap(), wish: None, news: Some(news) }
+        Notification {
+            msg: Msg::copy_from(&text).unwrap(),
+            wish: None,
+            news: Some(news),
+            ends_message: false,
+        }
     }
 
     fn all(notifications: &mut Notifications) -> Vec<String> {
@@ -247,8 +272,12 @@ mod tests {
     fn large_ones_count_for_more() {
         let mut notifications = Notifications::default();
         let msg = Msg::copy_from(&[1; NOTIFICATION_UNIT_BYTES * MAX_UNREAD_NOTIFICATIONS]).unwrap();
-        notifications.push(Notification { msg, wish: None, news: None });
+        notifications.push(Notification { msg, wish: None, news: None, ends_message: true });
+        notifications.push(news(true, "a"));
         assert!(notifications.are_many(usize::MAX) && !notifications.have_room(0));
+        assert_eq!((notifications.messages(), notifications.news()), (1, 1));
+        notifications.pop().unwrap();
+        assert_eq!((notifications.messages(), notifications.news()), (0, 1));
         notifications.pop().unwrap();
         assert!(notifications.have_room(0) && notifications.is_empty());
     }

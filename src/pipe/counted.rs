@@ -144,6 +144,21 @@ fn subscriptions_left_by_a_session_are_no_lost_messages() {
     }
 }
 
+/// A reconnect replaces a lane before the socket has heard of the one before, and the socket writes to that one first.
+#[test]
+fn subscriptions_to_a_lane_that_nothing_reads_any_more_are_no_lost_messages() {
+    let sockets = Sockets::new();
+    let (mut left, right) = pair(NO_MARK, NO_MARK).unwrap();
+    left.count_for(&sockets.left);
+    drop(right);
+    for topic in [b"a", b"b"] {
+        left.write_subscription(true, topic).unwrap();
+        left.flush();
+    }
+    drop(left);
+    assert_eq!(sockets.counts()[0].dropped(Reason::Disconnected), 0);
+}
+
 #[test]
 fn a_message_that_is_replaced_is_dropped_for_that() {
     let sockets = Sockets::new();

@@ -1,8 +1,8 @@
 //! Every message that a program hands in is found in exactly one place, as `zmq_ferro_stats` tells it: received by the other
 //! program, dropped for a reason, queued, or on its way between two connections.
 //!
-//! The patterns alone, with peers that go at any moment, are tried in `pattern::conservation`. Here are real transports. A new socket
-//! type does not compile before it says what it is tried with.
+//! The patterns alone, with peers that go at any moment, are tried in `pattern::conservation`. Here are real transports, and in
+//! `conserved_through_faults` connections that are cut. A new socket type does not compile before it says what it is tried with.
 
 use crate::support::program::*;
 use crate::support::{PATIENCE, random::Random};
@@ -26,7 +26,7 @@ const VARIANTS: [&[(c_int, c_int)]; 4] = [
 ];
 
 /// The type at the other end; `None`: it is tried as the other end of another type, or has no such peers.
-fn partner(socket_type: SocketType) -> Option<SocketType> {
+pub fn partner(socket_type: SocketType) -> Option<SocketType> {
     use SocketType::*;
     match socket_type {
         Pair => Some(Pair),
@@ -205,7 +205,7 @@ fn dropped(socket: &Value) -> i64 {
 }
 
 /// Errors: as the first frame's.
-fn send_all(socket: Socket, frames: &[&[u8]]) -> Result<(), c_int> {
+pub fn send_all(socket: Socket, frames: &[&[u8]]) -> Result<(), c_int> {
     for (i, frame) in frames.iter().enumerate() {
         let more = if i + 1 < frames.len() { ZMQ_SNDMORE } else { 0 };
         socket.try_send(frame, ZMQ_DONTWAIT | more)?;
@@ -213,7 +213,7 @@ fn send_all(socket: Socket, frames: &[&[u8]]) -> Result<(), c_int> {
     Ok(())
 }
 
-fn stats(context: Context) -> Value {
+pub fn stats(context: Context) -> Value {
     let mut buffer = vec![0u8; 1 << 20];
     let mut size = buffer.len();
     // SAFETY: that many writable bytes.

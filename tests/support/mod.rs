@@ -10,6 +10,7 @@ pub mod program;
 pub mod random;
 pub mod signals;
 pub mod tls;
+pub mod wire;
 pub mod wss;
 pub mod zmtp;
 pub mod zws;

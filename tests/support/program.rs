@@ -111,9 +111,13 @@ impl Socket {
     }
 
     pub fn disconnect(self, endpoint: &str) {
+        assert_eq!(self.try_disconnect(endpoint), Ok(()), "{endpoint}");
+    }
+
+    pub fn try_disconnect(self, endpoint: &str) -> Result<(), c_int> {
         let endpoint = CString::new(endpoint).unwrap();
         // SAFETY: a string.
-        assert_eq!(unsafe { zmq_disconnect(self.0, endpoint.as_ptr()) }, 0, "errno {}", zmq_errno());
+        outcome(unsafe { zmq_disconnect(self.0, endpoint.as_ptr()) })
     }
 
     pub fn set(self, option: c_int, value: c_int) {

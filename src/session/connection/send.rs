@@ -340,14 +340,17 @@ impl SendHalf {
         self.reader.free_spares();
     }
 
-    /// Gives the pipe's lane back, at a border between messages: the connection is gone.
+    /// Gives the pipe's lane back, at a border between messages: the connection is gone. The message that has gone to the stream in part
+    /// counts as sent.
     pub fn into_reader(mut self) -> LaneReader {
+        let before = self.reader.messages_read();
         match self.form {
             SendForm::AsTheyLie => self.reader.resync(),
             SendForm::Framed(_) | SendForm::Sealed(_) | SendForm::Ws(_) | SendForm::Raw => {
                 self.reader.skip_incomplete();
             }
         }
+        self.count(ConnectionCounter::MessagesSent, self.reader.messages_read().wrapping_sub(before));
         self.reader
     }
 

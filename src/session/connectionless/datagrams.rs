@@ -2,7 +2,7 @@
 //! that is no message is dropped.
 
 use super::pipe_end::{PipeEnd, Wake};
-use crate::counters::Reason;
+use crate::counters::{Reason, SocketCounter};
 use crate::ctx::Guard;
 use crate::engine::datagram::{Form, Outgoing};
 use crate::errno::{Errno, Result};
@@ -146,11 +146,19 @@ impl Exchange {
             match datagram::receive(self.socket.fd(), &mut self.room) {
                 Ok((length, from)) => {
                     // A datagram that was cut is no message either.
-                    let Some(datagram) = self.room.get(..length) else { continue };
-                    let Some(body) = self.form.decode(datagram, from, &mut self.first) else { continue };
+                    self.pipe.count(SocketCounter::TransportMessagesReceived);
+                    let Some(datagram) = self.room.get(..length) else {
+                        self.pipe.dropped(Reason::OverSize);
+                        continue;
+                    };
+                    let Some(body) = self.form.decode(datagram, from, &mut self.first) else {
+                        self.pipe.dropped(Reason::Malformed);
+                        continue;
+                    };
                     if deliver(&mut self.pipe.writer, &self.first, body).is_err() {
                         // There is no memory for this one: it is lost, as datagrams may be.
                         self.pipe.writer.rollback();
+                        self.pipe.dropped(Reason::OverSize);
                     }
                 }
                 Err(errno) if errno.would_block() => return,
@@ -181,7 +189,7 @@ impl Exchange {
                 // A datagram that cannot be sent is lost, as it may be anywhere on its way.
                 Err(Errno::MSGSIZE) => self.pipe.dropped(Reason::OverSize),
                 Err(_) => self.pipe.dropped(Reason::Unroutable),
-                Ok(()) => {}
+                Ok(()) => self.pipe.count(SocketCounter::TransportMessagesSent),
             }
         }
         cx.again();

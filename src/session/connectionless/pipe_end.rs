@@ -1,6 +1,6 @@
 //! The session's end of a pipe, without a connection: what all exchanges do with it.
 
-use crate::counters::Reason;
+use crate::counters::{Reason, SocketCounter};
 use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::SourceContext;
 use crate::session::SocketLink;
@@ -49,9 +49,14 @@ impl PipeEnd {
         if timer::linger(cx, self.owner.linger_ms()) { Wake::SendRest } else { Wake::Rest }
     }
 
-    /// A message of the socket's was dropped.
+    /// A message was dropped.
     pub fn dropped(&self, reason: Reason) {
         self.owner.record.dropped(reason, 1);
+    }
+
+    /// A message was taken to the network, or from there.
+    pub fn count(&self, counter: SocketCounter) {
+        self.owner.record.add(counter, 1);
     }
 
     /// The pipe is empty. Whether it stays so.

@@ -165,6 +165,10 @@ impl Tree {
                 for (counted, sum) in OF_QZMQ.iter().filter(|_| connection.record.text("mechanism") == QZMQ) {
                     socket.record.add(sum, connection.record.number(counted).unwrap_or_default());
                 }
+                for name in ["messages_sent", "messages_received"] {
+                    let count = connection.record.number(name).unwrap_or_default();
+                    socket.record.add(&format!("transport_{name}"), count);
+                }
                 socket.connections.push(connection);
             }
         }
