@@ -72,19 +72,20 @@
 #define ZMQ_FERRO_MAX_MULTIPART_FACTOR 1174405121
 
 /*
- Adds a further secret key to a CURVE server. Clients that know the server by its public key get in as well.
+ Adds a further secret key to a CURVE server, or one of QZMQ. Clients that know the server by its public key get in as well.
 
- 32 bytes, or 40 characters of Z85 with or without a NUL; write only. The key takes effect at once, also on endpoints that are
+ 32 bytes, or 40 characters of Z85 with or without a NUL, or a key of QZMQ in its forms; write only. The key takes effect at once, also on endpoints that are
  bound already. It is used by every handshake that begins from then on, while `ZMQ_CURVE_SERVER` is set. A key that the
  server has already changes nothing.
 
- Fails with `EINVAL` if the value is no key. Fails with `ENOBUFS` if the socket has 8 keys, its own (`ZMQ_CURVE_SECRETKEY`)
+ Fails with `EINVAL` if the value is no key, or is one of another mechanism than the server's. Fails with `ENOBUFS` if the
+ socket has 8 keys, its own (`ZMQ_CURVE_SECRETKEY`)
  among them.
  */
 #define ZMQ_FERRO_CURVE_SERVER_KEY_ADD 1174405122
 
 /*
- Withdraws a key of a CURVE server, its own or an added one, named by its public key.
+ Withdraws a key of a CURVE server or one of QZMQ, its own or an added one, named by its public key.
 
  The same forms as above; write only. No handshake begins with the key from then on, on any endpoint. Connections that stand
  are left alone. The socket's own key comes back for endpoints that are bound after `ZMQ_CURVE_SECRETKEY` was set anew.

@@ -3,7 +3,7 @@
 //! The keys are CURVE's or QZMQ's.
 
 use super::fault::Fault;
-use super::keys::{CURVE_Z85, Public, Secret};
+use super::keys::{CURVE_Z85, Kind, Public, Secret};
 use super::reload::{self, Content};
 #[cfg(feature = "qzmq")]
 use crate::crypto::{KemSecret, KemSuite};
@@ -37,6 +37,15 @@ impl Certificate {
     #[cfg(feature = "qzmq")]
     pub fn generate_qzmq(name: Option<String>, suite: KemSuite) -> Outcome<Certificate> {
         KemSecret::generate(suite).map(|secret| Certificate::of_pair(name, Secret::Qzmq(Arc::new(secret))))
+    }
+
+    /// A fresh pair of this kind. Errors: those of the system's random numbers.
+    pub(super) fn generate_like(kind: Kind) -> Outcome<Certificate> {
+        match kind {
+            Kind::Curve => Certificate::generate(None),
+            #[cfg(feature = "qzmq")]
+            Kind::Qzmq(suite) => Certificate::generate_qzmq(None, suite),
+        }
     }
 
     fn of_pair(name: Option<String>, secret: Secret) -> Certificate {
@@ -86,25 +95,6 @@ impl Certificate {
             }
         };
         Ok(Certificate { name: fields.name, public, secret })
-    }
-
-    /// As [`of_public`](Self::of_public), for an endpoint that speaks CURVE: a key of QZMQ is a fault.
-    pub(super) fn of_curve_public(path: &Path, content: &Content) -> Result<Certificate, Fault> {
-        Certificate::of_public(path, content)?.only_curve(path)
-    }
-
-    /// As [`of_secret`](Self::of_secret), for an endpoint that speaks CURVE: a key of QZMQ is a fault.
-    pub(super) fn of_curve_secret(path: &Path, content: &Content) -> Result<Certificate, Fault> {
-        Certificate::of_secret(path, content)?.only_curve(path)
-    }
-
-    fn only_curve(self, path: &Path) -> Result<Certificate, Fault> {
-        if self.public.curve().is_none() {
-            let what = "it holds a key of QZMQ, and the endpoint speaks CURVE";
-            let what_to_do = "make a key of CURVE with `ferrozmq keygen`, or have the program set this one";
-            return Err(Fault::mistake(path, None, what, what_to_do));
-        }
-        Ok(self)
     }
 
     /// The public key in Z85, as programs and other files have it.

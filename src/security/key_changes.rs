@@ -8,6 +8,7 @@
 
 use super::allowed::{Names, Owner};
 use super::authenticator::Clients;
+use crate::options::Mechanism;
 use std::sync::Arc;
 
 /// Changes that are told one by one, until they are taken.
@@ -18,6 +19,7 @@ const MAX_CHANGES: usize = 256;
 pub struct KeyChange {
     pub added: bool,
     pub whose: Whose,
+    pub mechanism: Mechanism,
     /// Its [fingerprint](crate::crypto::fingerprint()); `None`: any key.
     pub key: Option<String>,
     /// The client's.
@@ -39,23 +41,32 @@ pub struct News {
 }
 
 /// The keys of one endpoint.
-#[derive(Default)]
 pub struct Keys {
+    /// What they are for.
+    mechanism: Mechanism,
     servers: Vec<String>,
     clients: Option<Clients>,
     news: News,
 }
 
+impl Default for Keys {
+    fn default() -> Keys {
+        let (servers, clients, news) = Default::default();
+        Keys { mechanism: Mechanism::Curve, servers, clients, news }
+    }
+}
+
 impl Keys {
-    /// The server has these keys now, by their fingerprints.
-    pub fn serve(&mut self, now: Vec<String>) {
+    /// The server has these keys now, by their fingerprints, for this mechanism.
+    pub fn serve(&mut self, now: Vec<String>, mechanism: Mechanism) {
+        self.mechanism = mechanism;
         let before = std::mem::replace(&mut self.servers, now.clone());
         let name = String::new;
         for key in before.iter().filter(|key| !now.contains(key)) {
-            self.news.add(false, Whose::Server, Some(key), name());
+            self.tell(false, Whose::Server, Some(key), name());
         }
         for key in now.iter().filter(|key| !before.contains(key)) {
-            self.news.add(true, Whose::Server, Some(key), name());
+            self.tell(true, Whose::Server, Some(key), name());
         }
     }
 
@@ -67,12 +78,8 @@ impl Keys {
                 self.tell_difference(false, before, now);
                 self.tell_difference(true, now, before);
             }
-            (Some(Clients::Any), Clients::Named(_)) => {
-                self.news.add(false, Whose::Client, None, String::new())
-            }
-            (Some(Clients::Named(_)), Clients::Any) => {
-                self.news.add(true, Whose::Client, None, String::new())
-            }
+            (Some(Clients::Any), Clients::Named(_)) => self.tell(false, Whose::Client, None, String::new()),
+            (Some(Clients::Named(_)), Clients::Any) => self.tell(true, Whose::Client, None, String::new()),
             _ => {}
         }
     }
@@ -86,17 +93,17 @@ impl Keys {
     fn tell_difference(&mut self, added: bool, these: &Names, others: &Names) {
         for (key, owner) in these.iter().filter(|(key, _)| others.owner(key).is_none()) {
             let name = if let Owner::Named(name) = owner { name } else { "" };
-            self.news.add(added, Whose::Client, Some(key), name.to_owned());
+            self.tell(added, Whose::Client, Some(key), name.to_owned());
         }
     }
-}
 
-impl News {
-    fn add(&mut self, added: bool, whose: Whose, key: Option<&str>, name: String) {
-        if self.changes.len() < MAX_CHANGES {
-            self.changes.push(KeyChange { added, whose, key: key.map(str::to_owned), name });
+    fn tell(&mut self, added: bool, whose: Whose, key: Option<&str>, name: String) {
+        let News { changes, left_out } = &mut self.news;
+        if changes.len() < MAX_CHANGES {
+            let (mechanism, key) = (self.mechanism, key.map(str::to_owned));
+            changes.push(KeyChange { added, whose, mechanism, key, name });
         } else {
-            self.left_out = self.left_out.saturating_add(1);
+            *left_out = left_out.saturating_add(1);
         }
     }
 }
@@ -122,12 +129,13 @@ mod tests {
     #[test]
     fn a_servers_keys_are_told_of_from_the_first_on() {
         let mut keys = Keys::default();
-        keys.serve(texts(&["a"]));
+        keys.serve(texts(&["a"]), Mechanism::Curve);
         assert_eq!(news(&mut keys), [(true, Whose::Server, "a".to_owned())]);
-        keys.serve(texts(&["a"]));
+        keys.serve(texts(&["a"]), Mechanism::Curve);
         assert_eq!(news(&mut keys), []);
-        keys.serve(texts(&["b", "a"]));
-        keys.serve(texts(&["b"]));
+        keys.serve(texts(&["b", "a"]), Mechanism::Qzmq);
+        assert!(keys.news.changes.iter().all(|change| change.mechanism == Mechanism::Qzmq));
+        keys.serve(texts(&["b"]), Mechanism::Qzmq);
         let expected = [(true, Whose::Server, "b".to_owned()), (false, Whose::Server, "a".to_owned())];
         assert_eq!(news(&mut keys), expected);
     }

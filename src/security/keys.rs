@@ -1,10 +1,10 @@
 //! Keys of either kind as key files have them: CURVE's, and QZMQ's. Their length tells them apart.
 
 #[cfg(feature = "qzmq")]
-use crate::crypto::{KemPublic, KemSecret};
+use crate::crypto::{KemPublic, KemSecret, KemSuite};
 use crate::crypto::{PublicKey, SecretKey, fingerprint};
 use crate::errno::Result;
-use crate::options::curve_key;
+use crate::options::{Mechanism, curve_key};
 #[cfg(feature = "qzmq")]
 use crate::options::{qzmq_public_key, qzmq_secret_key};
 use crate::z85;
@@ -32,7 +32,44 @@ pub enum Secret {
     Qzmq(Arc<KemSecret>),
 }
 
+/// What a key is for. Keys of one endpoint have one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Curve,
+    #[cfg(feature = "qzmq")]
+    Qzmq(KemSuite),
+}
+
+impl Kind {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Curve => "CURVE",
+            #[cfg(feature = "qzmq")]
+            Kind::Qzmq(KemSuite::XWing) => "QZMQ (X-Wing)",
+            #[cfg(feature = "qzmq")]
+            Kind::Qzmq(KemSuite::MlKem1024) => "QZMQ (ML-KEM-1024)",
+        }
+    }
+
+    pub fn mechanism(self) -> Mechanism {
+        match self {
+            Kind::Curve => Mechanism::Curve,
+            #[cfg(feature = "qzmq")]
+            Kind::Qzmq(_) => Mechanism::Qzmq,
+        }
+    }
+}
+
 impl Public {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Public::Curve(_) => Kind::Curve,
+            #[cfg(feature = "qzmq")]
+            Public::Qzmq(key) => Kind::Qzmq(key.suite()),
+        }
+    }
+
     /// Reads a key in Z85. Errors: `EINVAL`.
     pub fn parse(text: &str) -> Result<Public> {
         #[cfg(feature = "qzmq")]
@@ -106,6 +143,15 @@ impl Secret {
         }
     }
 
+    /// The key, if it is one of QZMQ.
+    #[cfg(feature = "qzmq")]
+    pub fn qzmq(&self) -> Option<Arc<KemSecret>> {
+        match self {
+            Secret::Curve(_) => None,
+            Secret::Qzmq(key) => Some(Arc::clone(key)),
+        }
+    }
+
     /// The key, if it is one of CURVE.
     pub fn curve(&self) -> Option<SecretKey> {
         match self {
@@ -131,7 +177,6 @@ fn text(bytes: &[u8]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::crypto::KemSuite;
     use crate::errno::Errno;
 
     fn secrets() -> [Secret; 3] {

@@ -14,6 +14,7 @@
 //! | `watch` | looks that hold up no I/O thread |
 //! | `rules` | the decision for one endpoint, pure |
 //! | `authenticator` | the answer about one peer, pure |
+//! | `endpoint_keys` | whether the keys of an endpoint fit together, pure |
 //! | `key_changes` | keys that have come and gone since an endpoint was last looked at |
 //! | `protection` | what an endpoint's handshakes get, from the files as they are then |
 //!
@@ -23,6 +24,7 @@
 pub mod allowed;
 pub mod authenticator;
 pub mod certificate;
+pub mod endpoint_keys;
 pub mod fault;
 pub mod file;
 pub mod key_changes;

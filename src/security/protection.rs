@@ -6,16 +6,19 @@
 use super::allowed::Folder;
 use super::authenticator::{self, Answer, Clients};
 use super::certificate::Certificate;
+use super::endpoint_keys::{self, Named};
 use super::fault::Fault;
 use super::file::{Allow, Limits, LogSettings, Place, Policy, Side};
 use super::key_changes;
-use super::keys::Secret;
+use super::keys::{Kind, Public, Secret};
 use super::passwords::{Users, read_password};
 use super::reload::{Content, FileLook};
 use super::rules::{Scene, Terms, Verdict, decide, wildcard};
 use super::watch::{Look, Patience, Watch};
 use crate::audit;
-use crate::engine::{ClientKeys, KeyRing, Security, ServerKeys, ZapRequest, ZapStatus};
+#[cfg(feature = "qzmq")]
+use crate::engine::mechanism::qzmq::keys as qzmq;
+use crate::engine::{ClientKeys, KeyRing, Security, ZapRequest, ZapStatus};
 use crate::errno::Errno;
 use crate::options::Mechanism;
 use crate::sys::credentials::effective_uid;
@@ -59,8 +62,8 @@ struct Files {
     folders: Watches<Folder>,
     users: Watches<FileLook<Users>>,
     passwords: Watches<FileLook<Zeroizing<Vec<u8>>>>,
-    /// The client's pair where the policy names none.
-    fresh: Option<Arc<Certificate>>,
+    /// The client's pairs where the policy names none, at most one of each kind.
+    fresh: Vec<Arc<Certificate>>,
 }
 
 /// An endpoint that a security file decides about.
@@ -82,7 +85,7 @@ pub struct Protection {
 /// A server's keys, and the certificates that they came from.
 struct Served {
     from: Vec<Arc<Certificate>>,
-    keys: Arc<ServerKeys>,
+    security: Security,
 }
 
 impl SecurityFile {
@@ -190,11 +193,11 @@ impl SecurityFile {
     }
 
     fn public(&self, place: &Place, patience: Patience) -> Result<Arc<Certificate>, Fault> {
-        self.watched(|files| &mut files.public, place, Certificate::of_curve_public, patience)
+        self.watched(|files| &mut files.public, place, Certificate::of_public, patience)
     }
 
     fn secret(&self, place: &Place, patience: Patience) -> Result<Arc<Certificate>, Fault> {
-        self.watched(|files| &mut files.secret, place, Certificate::of_curve_secret, patience)
+        self.watched(|files| &mut files.secret, place, Certificate::of_secret, patience)
     }
 
     fn users(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<Users>, Fault> {
@@ -229,17 +232,19 @@ impl SecurityFile {
         Fault::mistake(&self.path, terms.rule, format!("there is no \"{name}\""), "name it")
     }
 
-    fn fresh(&self) -> Result<Arc<Certificate>, Fault> {
-        let state = &mut *self.state.lock();
-        if let Some(pair) = &state.files.fresh {
+    fn fresh(&self, kind: Kind) -> Result<Arc<Certificate>, Fault> {
+        let fresh = &mut self.state.lock().files.fresh;
+        if let Some(pair) = fresh.iter().find(|pair| pair.public.kind() == kind) {
             return Ok(Arc::clone(pair));
         }
-        let made = Certificate::generate(None).map_err(|errno| {
+        let made = Certificate::generate_like(kind).map_err(|errno| {
             let fault =
                 Fault::mistake(&self.path, None, "no key can be made", "the system has no random numbers");
             Fault { errno, ..fault }
         })?;
-        Ok(Arc::clone(state.files.fresh.insert(Arc::new(made))))
+        let made = Arc::new(made);
+        fresh.push(Arc::clone(&made));
+        Ok(made)
     }
 
     /// The clients that the terms let in now.
@@ -289,8 +294,11 @@ impl Protection {
     pub fn security(&self, now_ms: u64) -> Result<Security, Fault> {
         let policy = self.file.policy(Patience::Moment)?;
         let security = self.keys(&self.terms(&policy)?, Patience::Moment)?;
-        if let Security::CurveServer(keys) = &security {
-            keys.rotate_cookies(now_ms);
+        match &security {
+            Security::CurveServer(keys) => keys.rotate_cookies(now_ms),
+            #[cfg(feature = "qzmq")]
+            Security::QzmqServer(keys) => keys.note_connection(now_ms),
+            _ => {}
         }
         Ok(security)
     }
@@ -388,8 +396,8 @@ impl Protection {
 
     fn keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Security, Fault> {
         match (terms.mechanism, terms.side) {
-            (Mechanism::Curve, Side::Server) => self.server_keys(terms, patience).map(Security::CurveServer),
-            (Mechanism::Curve, Side::Client) => self.client_keys(terms, patience).map(Security::CurveClient),
+            (Mechanism::Curve, Side::Server) => self.server_keys(terms, patience),
+            (Mechanism::Curve, Side::Client) => self.client_keys(terms, patience),
             (Mechanism::Plain, Side::Server) => Ok(Security::PlainServer),
             (Mechanism::Plain, Side::Client) => Ok(Security::PlainClient {
                 username: Zeroizing::new(terms.settings.username.clone().unwrap_or_default().into_bytes()),
@@ -401,40 +409,79 @@ impl Protection {
 
     /// The same keys as long as their files say the same: a handshake that is under way has its cookie's key there. A file that was
     /// written just now, or in the future by this clock, is read again at each look.
-    fn server_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<ServerKeys>, Fault> {
+    fn server_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Security, Fault> {
         let read = terms.settings.server_key.iter().map(|place| self.file.secret(place, patience));
         let from = read.collect::<Result<Vec<_>, Fault>>()?;
         let mut served = self.served.lock();
         if let Some(served) = &*served
             && served.from == from
         {
-            return Ok(Arc::clone(&served.keys));
+            return Ok(served.security.clone());
         }
-        let mut secrets = from.iter().filter_map(|certificate| certificate.secret.as_ref()?.curve());
-        let lack = || self.file.lack(terms, "server_key");
-        let ring = Arc::new(KeyRing::default());
-        let keys = Arc::new(ring.serve(secrets.next().ok_or_else(lack)?));
-        for secret in secrets {
-            ring.add(secret).map_err(|_| {
+        let secrets = endpoint_keys::of_server(self.named(terms), from.iter().map(|read| &**read))?;
+        let security = serve(&secrets).map_err(|errno| match errno {
+            Errno::INVAL => self.file.lack(terms, "server_key"),
+            _ => {
                 Fault::mistake(&self.file.path, terms.rule, "there are too many server keys", "take some out")
-            })?;
-        }
+            }
+        })?;
         let fingerprints = from.iter().map(|certificate| certificate.fingerprint()).collect();
-        self.told.lock().serve(fingerprints);
-        Ok(Arc::clone(&served.insert(Served { from, keys }).keys))
+        self.told.lock().serve(fingerprints, security.mechanism());
+        Ok(served.insert(Served { from, security }).security.clone())
     }
 
-    fn client_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<ClientKeys>, Fault> {
+    fn client_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Security, Fault> {
         let lack = || self.file.lack(terms, "server_public");
         let known = self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?, patience)?;
-        let server = known.public.curve().ok_or_else(lack)?;
         let own = match &terms.settings.client_key {
             Some(place) => self.file.secret(place, patience)?,
-            None => self.file.fresh()?,
+            None => self.file.fresh(known.public.kind())?,
         };
-        let secret = own.secret.as_ref().and_then(Secret::curve).ok_or_else(|| {
+        endpoint_keys::check_client(self.named(terms), &known.public, &own.public)?;
+        let security = own.secret.as_ref().and_then(|own| ask(&known.public, own));
+        security.ok_or_else(|| {
             Fault::mistake(&self.file.path, terms.rule, "the client has no secret key", "name its file")
-        })?;
-        Ok(Arc::new(ClientKeys { public: secret.public(), secret, server }))
+        })
+    }
+
+    fn named(&self, terms: &Terms<'_>) -> Named<'_> {
+        Named { file: &self.file.path, line: terms.rule }
+    }
+}
+
+/// What a server with these keys speaks, of which the first is its own. Errors: `EINVAL` without a key, `ENOBUFS` for too many.
+fn serve(secrets: &[&Secret]) -> Result<Security, Errno> {
+    let (own, more) = secrets.split_first().ok_or(Errno::INVAL)?;
+    match own {
+        Secret::Curve(own) => {
+            let ring = Arc::new(KeyRing::default());
+            let keys = ring.serve(own.clone());
+            more.iter().filter_map(|secret| secret.curve()).try_for_each(|secret| ring.add(secret))?;
+            Ok(Security::CurveServer(Arc::new(keys)))
+        }
+        #[cfg(feature = "qzmq")]
+        Secret::Qzmq(own) => {
+            let keys = qzmq::ServerKeys::new(Arc::clone(own), qzmq::Settings::default());
+            more.iter().filter_map(|secret| secret.qzmq()).try_for_each(|secret| keys.add(secret))?;
+            Ok(Security::QzmqServer(Arc::new(keys)))
+        }
+    }
+}
+
+/// What a client with these keys speaks; `None` for keys that do not fit.
+fn ask(server: &Public, own: &Secret) -> Option<Security> {
+    match (server, own) {
+        (Public::Curve(server), Secret::Curve(own)) => {
+            let (public, secret, server) = (own.public(), own.clone(), *server);
+            Some(Security::CurveClient(Arc::new(ClientKeys { public, secret, server })))
+        }
+        #[cfg(feature = "qzmq")]
+        (Public::Qzmq(server), Secret::Qzmq(own)) => {
+            let (server, own) = (Arc::clone(server), Some(Arc::clone(own)));
+            let keys = qzmq::ClientKeys::new(server, own, qzmq::Settings::default()).ok()?;
+            Some(Security::QzmqClient(Arc::new(keys)))
+        }
+        #[cfg(feature = "qzmq")]
+        _ => None,
     }
 }

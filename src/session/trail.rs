@@ -90,24 +90,24 @@ pub fn tell_refusal(
     });
 }
 
-/// A key of a CURVE server was added or withdrawn, or was not.
+/// A key of a server was added or withdrawn, or was not. `key`: its mechanism, and what stands for it, as an authenticator is told it.
 pub fn tell_key_change(
     owner: &SocketLink,
     options: &SocketOptions,
     (event, endpoint): (Event, &str),
-    public: Result<&[u8; KEY_BYTES]>,
+    key: Result<(Mechanism, [u8; KEY_BYTES])>,
 ) {
     let endpoints = Endpoints { bound: true, ..Endpoints::both(endpoint) };
-    if public.is_ok() {
+    if key.is_ok() {
         probes::key_update(endpoint, event == Event::KeyAdded);
     }
     tell(owner, &endpoints, || Record {
-        outcome: Some(if public.is_ok() { Outcome::Ok } else { Outcome::Refused }),
+        outcome: Some(if key.is_ok() { Outcome::Ok } else { Outcome::Refused }),
         endpoint: endpoint.to_owned(),
-        mechanism: Some(name_of(Mechanism::Curve)),
-        key: public.ok().map(|key| fingerprint(key)),
-        status: public.err().map(|errno| errno.0.unsigned_abs()),
-        reason: public.err().map(text_of).unwrap_or_default(),
+        mechanism: Some(name_of(key.map_or(Mechanism::Curve, |(mechanism, _)| mechanism))),
+        key: key.ok().map(|(_, key)| fingerprint(&key)),
+        status: key.err().map(|errno| errno.0.unsigned_abs()),
+        reason: key.err().map(text_of).unwrap_or_default(),
         ..of_socket(event, options)
     });
 }
@@ -115,7 +115,7 @@ pub fn tell_key_change(
 /// Keys that have come and gone with the files that the security file names.
 pub fn tell_key_news(owner: &SocketLink, options: &SocketOptions, endpoint: &str, news: News) {
     let endpoints = Endpoints { bound: true, ..Endpoints::both(endpoint) };
-    for KeyChange { added, whose, key, name } in news.changes {
+    for KeyChange { added, whose, mechanism, key, name } in news.changes {
         let event = if added { Event::KeyAdded } else { Event::KeyWithdrawn };
         if matches!(whose, Whose::Server) {
             probes::key_update(endpoint, added);
@@ -128,7 +128,7 @@ pub fn tell_key_news(owner: &SocketLink, options: &SocketOptions, endpoint: &str
         tell(owner, &endpoints, || Record {
             outcome: Some(Outcome::Ok),
             endpoint: endpoint.to_owned(),
-            mechanism: Some(name_of(Mechanism::Curve)),
+            mechanism: Some(name_of(mechanism)),
             key,
             user: name.into_bytes(),
             reason: reason.as_bytes().to_vec(),

@@ -1,20 +1,23 @@
-//! The keys of a CURVE server: made once for all its endpoints, changed while they are bound.
+//! The keys of a server: made once for all its endpoints, changed while they are bound. Those of QZMQ are in `qzmq_keys`.
 
-#[cfg(feature = "qzmq")]
-use crate::crypto::Trust;
-use crate::crypto::{PublicKey, SecretKey};
+use crate::crypto::{KEY_BYTES, PublicKey, SecretKey};
 #[cfg(feature = "qzmq")]
 use crate::engine::mechanism::qzmq::keys as qzmq;
 use crate::engine::{KeyRing, Security, ServerKeys};
 #[cfg(feature = "qzmq")]
 use crate::errno::Errno;
 use crate::errno::Result;
+use crate::options::{Mechanism, SocketOptions, curve_key};
 #[cfg(feature = "qzmq")]
-use crate::options::QzmqKeys;
-use crate::options::{SocketOptions, curve_key};
+use crate::options::{QzmqKeys, qzmq_public_key, qzmq_secret_key};
+#[cfg(feature = "qzmq")]
+use crate::socket::qzmq_keys;
 use std::sync::Arc;
 
-/// What a socket needs to be a CURVE server.
+/// A key that has changed: its mechanism, and the public key or its fingerprint, as an authenticator is told it.
+pub type KeyName = (Mechanism, [u8; KEY_BYTES]);
+
+/// What a socket needs to be a CURVE server, or one of QZMQ.
 #[derive(Default)]
 pub struct Keys {
     ring: Arc<KeyRing>,
@@ -22,27 +25,55 @@ pub struct Keys {
     server: Option<Arc<ServerKeys>>,
     /// The own key is new, and was not told of yet.
     is_new: bool,
+    /// There were keys beside the own one.
+    has_further: bool,
+    #[cfg(feature = "qzmq")]
+    qzmq: qzmq_keys::Keys,
 }
 
 impl Keys {
     /// `ZMQ_CURVE_SECRETKEY` was set. Endpoints that are bound already keep the key that they have.
     pub fn secret_changed(&mut self) {
         self.server = None;
+        #[cfg(feature = "qzmq")]
+        self.qzmq.changed();
     }
 
-    /// `ZMQ_FERRO_CURVE_SERVER_KEY_ADD`: the public key of the one that was added. Errors: `EINVAL`, `ENOBUFS`.
-    pub fn add(&self, value: &[u8]) -> Result<PublicKey> {
+    /// `ZMQ_FERRO_CURVE_SERVER_KEY_ADD`: the public key of the one that was added.
+    ///
+    /// Errors: `EINVAL`, also for a key of another mechanism than the own one or those added; `ENOBUFS`.
+    pub fn add(&mut self, value: &[u8], options: &SocketOptions) -> Result<KeyName> {
+        #[cfg(feature = "qzmq")]
+        {
+            let qzmq = qzmq_secret_key(value)?;
+            self.check_kind(qzmq.is_some(), options)?;
+            if let Some(secret) = qzmq {
+                self.qzmq.add(&secret)?;
+                return Ok((Mechanism::Qzmq, secret.public().fingerprint()));
+            }
+        }
+        #[cfg(not(feature = "qzmq"))]
+        let _ = options;
         let secret = SecretKey::from_bytes(&*curve_key(value)?);
         let public = secret.public();
-        self.ring.add(secret).map(|()| public)
+        self.ring.add(secret)?;
+        self.has_further = true;
+        Ok((Mechanism::Curve, *public.as_bytes()))
     }
 
     /// `ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW`: the key. Errors: `EINVAL`, `ENOENT`.
-    pub fn withdraw(&mut self, value: &[u8], options: &SocketOptions) -> Result<PublicKey> {
+    pub fn withdraw(&mut self, value: &[u8], options: &SocketOptions) -> Result<KeyName> {
+        #[cfg(feature = "qzmq")]
+        if let Some(public) = qzmq_public_key(value)? {
+            // The own key can be withdrawn before anything is bound.
+            let _ = self.security(options);
+            self.qzmq.withdraw(&public)?;
+            return Ok((Mechanism::Qzmq, public.fingerprint()));
+        }
         let public = PublicKey(*curve_key(value)?);
-        // The own key can be withdrawn before anything is bound.
         let _ = self.server(options);
-        self.ring.withdraw(&public).map(|()| public)
+        self.ring.withdraw(&public)?;
+        Ok((Mechanism::Curve, *public.as_bytes()))
     }
 
     /// For the handshakes of an endpoint that is bound or connected now.
@@ -51,20 +82,40 @@ impl Keys {
     /// socket that is to trust an authority must not let clients in without that.
     pub fn security(&mut self, options: &SocketOptions) -> Result<Security> {
         #[cfg(feature = "qzmq")]
+        if options.mechanism == Mechanism::Curve && options.as_server {
+            self.check_kind(options.qzmq_keys()?.is_some(), options)?;
+        }
+        #[cfg(feature = "qzmq")]
         if let Some(keys) = options.qzmq_keys()? {
             if !options.qzmq.trust().is_empty() {
                 return Err(Errno::PROTONOSUPPORT);
             }
-            let trust = options.qzmq.trust().clone();
-            return qzmq_security(keys, trust);
+            return self.qzmq_security(keys, options);
         }
         Ok(Security::new(options, || self.server(options)))
     }
 
     /// The own key, where it counts since this was last called.
-    pub fn take_new_own(&mut self, options: &SocketOptions) -> Option<PublicKey> {
+    pub fn take_new_own(&mut self, options: &SocketOptions) -> Option<KeyName> {
+        #[cfg(feature = "qzmq")]
+        if self.qzmq.take_new()
+            && let Ok(Some(QzmqKeys::Server(own))) = options.qzmq_keys()
+        {
+            return Some((Mechanism::Qzmq, own.public().fingerprint()));
+        }
         let is_new = std::mem::take(&mut self.is_new);
-        is_new.then(|| SecretKey::from_bytes(&options.curve_secret_key).public())
+        let public = || *SecretKey::from_bytes(&options.curve_secret_key).public().as_bytes();
+        is_new.then(|| (Mechanism::Curve, public()))
+    }
+
+    /// Refuses keys of QZMQ where there are keys of CURVE, and the other way round. Errors: `EINVAL`.
+    #[cfg(feature = "qzmq")]
+    fn check_kind(&self, is_qzmq: bool, options: &SocketOptions) -> Result<()> {
+        let (has_curve, has_qzmq) = (self.has_further, self.qzmq.has_further());
+        let own_is_qzmq = options.as_server.then(|| options.qzmq_keys()).transpose()?.flatten().is_some();
+        let own_is_curve = options.as_server && *options.curve_secret_key != [0; KEY_BYTES];
+        let is_mixed = if is_qzmq { has_curve || own_is_curve } else { has_qzmq || own_is_qzmq };
+        if is_mixed { Err(Errno::INVAL) } else { Ok(()) }
     }
 
     fn server(&mut self, options: &SocketOptions) -> Arc<ServerKeys> {
@@ -75,21 +126,21 @@ impl Keys {
         };
         Arc::clone(self.server.get_or_insert_with(make))
     }
-}
 
-/// For an endpoint with keys of QZMQ. Errors: as of [`Keys::security`].
-#[cfg(feature = "qzmq")]
-fn qzmq_security(keys: QzmqKeys, trust: Trust) -> Result<Security> {
-    let settings = qzmq::Settings::default();
-    Ok(match keys {
-        QzmqKeys::Server(own) => {
-            Security::QzmqServer(Arc::new(qzmq::ServerKeys::new(own, settings).with_trust(trust)))
-        }
-        QzmqKeys::Client { certificate: Some(_), .. } => return Err(Errno::PROTONOSUPPORT),
-        QzmqKeys::Client { server, own, certificate: None } => {
-            Security::QzmqClient(Arc::new(qzmq::ClientKeys::new(server, own, settings)?))
-        }
-    })
+    /// For an endpoint with keys of QZMQ. Errors: as of [`Keys::security`].
+    #[cfg(feature = "qzmq")]
+    fn qzmq_security(&mut self, keys: QzmqKeys, options: &SocketOptions) -> Result<Security> {
+        let settings = qzmq::Settings::default();
+        Ok(match keys {
+            QzmqKeys::Server(own) => {
+                Security::QzmqServer(self.qzmq.serve(&own, settings, options.qzmq.trust())?)
+            }
+            QzmqKeys::Client { certificate: Some(_), .. } => return Err(Errno::PROTONOSUPPORT),
+            QzmqKeys::Client { server, own, certificate: None } => {
+                Security::QzmqClient(Arc::new(qzmq::ClientKeys::new(server, own, settings)?))
+            }
+        })
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +152,7 @@ mod tests {
     use crate::options::SocketType;
     use crate::options::number::ZMQ_CURVE_SECRETKEY;
     #[cfg(feature = "qzmq")]
-    use crate::options::number::ZMQ_CURVE_SERVERKEY;
+    use crate::options::number::{ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY};
 
     fn server() -> SocketOptions {
         let mut options = SocketOptions::new(SocketType::Dealer);
@@ -119,7 +170,7 @@ mod tests {
         assert!(keys.take_new_own(&options).is_some());
         assert!(!Arc::ptr_eq(&first, &keys.server(&options)));
         let own = *SecretKey::from_bytes(&[2; 32]).public().as_bytes();
-        assert!(keys.take_new_own(&options) == Some(PublicKey(own)), "it counts from the bind on");
+        assert_eq!(keys.take_new_own(&options), Some((Mechanism::Curve, own)), "it counts from the bind on");
         keys.server(&options);
         assert!(keys.take_new_own(&options).is_none(), "told once");
     }
@@ -128,16 +179,16 @@ mod tests {
     fn keys_are_added_by_the_secret_and_withdrawn_by_the_public_one() {
         let (mut keys, options) = (Keys::default(), server());
         for value in [&[7; 31][..], &[7; 33], b"", b"short"] {
-            assert_eq!(keys.add(value).err(), Some(Errno::INVAL));
+            assert_eq!(keys.add(value, &options).err(), Some(Errno::INVAL));
             assert_eq!(keys.withdraw(value, &options).err(), Some(Errno::INVAL));
         }
         let public = |secret: [u8; 32]| *SecretKey::from_bytes(&secret).public().as_bytes();
-        assert!(keys.add(&[7; 32]).unwrap() == PublicKey(public([7; 32])));
+        assert!(keys.add(&[7; 32], &options).unwrap() == (Mechanism::Curve, public([7; 32])));
         assert_eq!(keys.withdraw(&[7; 32], &options).err(), Some(Errno::NOENT), "that is the secret one");
         keys.withdraw(&public([7; 32]), &options).unwrap();
         assert_eq!(keys.withdraw(&public([7; 32]), &options).err(), Some(Errno::NOENT));
         keys.withdraw(&public([1; 32]), &options).unwrap();
-        let more: Vec<_> = (10..20).map(|number| keys.add(&[number; 32])).collect();
+        let more: Vec<_> = (10..20).map(|number| keys.add(&[number; 32], &options)).collect();
         assert_eq!((more[6].is_ok(), more[7].err()), (true, Some(Errno::NOBUFS)));
     }
 
@@ -150,5 +201,32 @@ mod tests {
         assert_eq!(keys.security(&options).err(), Some(Errno::INVAL));
         options.set(ZMQ_CURVE_SERVERKEY, &[7; 32]).unwrap();
         assert!(keys.security(&options).is_ok());
+    }
+
+    #[cfg(feature = "qzmq")]
+    #[test]
+    fn a_server_of_one_kind_takes_no_key_of_the_other() {
+        let secret = || crate::crypto::KemSecret::generate(crate::crypto::KemSuite::XWing).unwrap();
+        let (own, more) = (secret(), secret());
+        let yes = 1_i32.to_ne_bytes();
+        let (mut keys, mut options) = (Keys::default(), server());
+        options.set(ZMQ_CURVE_SERVER, &yes).unwrap();
+        assert_eq!(keys.add(&more.tagged(), &options), Err(Errno::INVAL), "the own one is of CURVE");
+        options.set(ZMQ_CURVE_SECRETKEY, &own.tagged()).unwrap();
+        keys.secret_changed();
+        assert_eq!(keys.add(&[7; 32], &options), Err(Errno::INVAL));
+        let name = (Mechanism::Qzmq, more.public().fingerprint());
+        assert_eq!(keys.add(&more.tagged(), &options), Ok(name));
+        assert!(keys.security(&options).is_ok());
+        assert_eq!(keys.take_new_own(&options), Some((Mechanism::Qzmq, own.public().fingerprint())));
+        assert_eq!(keys.withdraw(&more.public().tagged(), &options), Ok(name));
+        assert_eq!(keys.withdraw(&more.public().tagged(), &options), Err(Errno::NOENT));
+        assert!(keys.withdraw(&own.public().tagged(), &options).is_ok());
+        // What was added before the own key is known shows at the bind.
+        let mut keys = Keys::default();
+        keys.add(&more.tagged(), &SocketOptions::new(SocketType::Dealer)).unwrap();
+        assert_eq!(keys.add(&[7; 32], &options), Err(Errno::INVAL));
+        options.set(ZMQ_CURVE_SECRETKEY, &[1; 32]).unwrap();
+        assert_eq!(keys.security(&options).err(), Some(Errno::INVAL));
     }
 }

@@ -12,6 +12,8 @@ mod forward;
 mod inproc;
 mod inproc_names;
 mod keys;
+#[cfg(feature = "qzmq")]
+mod qzmq_keys;
 mod monitor;
 mod options;
 mod own_security;

@@ -2,7 +2,6 @@
 
 use super::state::Socket;
 use crate::audit::Event;
-use crate::crypto::PublicKey;
 use crate::errno::{Errno, Result};
 use crate::options::number::{
     ZMQ_CURVE_SECRETKEY, ZMQ_EVENTS, ZMQ_FD, ZMQ_FERRO_CURVE_SERVER_KEY_ADD,
@@ -51,16 +50,15 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
     Ok(())
 }
 
-/// Adds a key of a CURVE server or withdraws one, which the audit trail has.
+/// Adds a key of a server or withdraws one, which the audit trail has.
 fn change_keys(socket: &mut Socket, event: Event, value: &[u8]) -> Result<()> {
     let outcome = match event {
-        Event::KeyAdded => socket.keys.add(value),
+        Event::KeyAdded => socket.keys.add(value, &socket.options),
         _ => socket.keys.withdraw(value, &socket.options),
     };
     tell_own_key(socket, &socket.last_endpoint.clone());
     let place = (event, socket.last_endpoint.as_str());
-    let public = outcome.as_ref().map(PublicKey::as_bytes).map_err(|errno| *errno);
-    trail::tell_key_change(&socket.owner, &socket.options, place, public);
+    trail::tell_key_change(&socket.owner, &socket.options, place, outcome);
     outcome.map(drop)
 }
 
@@ -68,7 +66,7 @@ fn change_keys(socket: &mut Socket, event: Event, value: &[u8]) -> Result<()> {
 pub(super) fn tell_own_key(socket: &mut Socket, endpoint: &str) {
     if let Some(own) = socket.keys.take_new_own(&socket.options) {
         let place = (Event::KeyAdded, endpoint);
-        trail::tell_key_change(&socket.owner, &socket.options, place, Ok(own.as_bytes()));
+        trail::tell_key_change(&socket.owner, &socket.options, place, Ok(own));
     }
 }
 

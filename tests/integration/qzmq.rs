@@ -1,8 +1,12 @@
 //! QZMQ as programs get it: CURVE's options with longer keys, on real sockets.
 
 use crate::counted::{of_type, until};
+use crate::secured::{Setup, property};
 use crate::support::bench::*;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use zmq::crypto::{KemSecret, KemSuite};
+use zmq::security::certificate::Certificate;
 
 /// A secret key, and its public one, as options take them.
 fn pair(kem: KemSuite) -> (Vec<u8>, Vec<u8>) {
@@ -202,4 +206,118 @@ fn sockets_without_qzmq_count_nothing_of_it() {
         (&1.into(), &0.into())
     );
     context.end(&[server, client]);
+}
+
+#[test]
+fn servers_keys_change_while_the_socket_is_bound() {
+    let context = Context::new();
+    let server = context.patient(ZMQ_PULL);
+    let monitor = Monitor::of(context, server);
+    let (old, new, large) = (pair(KemSuite::XWing), pair(KemSuite::XWing), pair(KemSuite::MlKem1024));
+    serve(server, &old.0);
+    let endpoints = [server.bind_anywhere(), server.bind_anywhere()];
+    let ask = |endpoint: &str, key: &[u8]| {
+        let client = context.patient(ZMQ_PUSH);
+        client.set(ZMQ_RECONNECT_IVL, -1);
+        know(client, key, None);
+        client.connect(endpoint);
+        client
+    };
+    let mut clients = vec![server, monitor.0];
+    for key in [&new, &large] {
+        server.set_bytes(ZMQ_FERRO_CURVE_SERVER_KEY_ADD, &key.0);
+    }
+    assert_eq!(server.try_set(ZMQ_FERRO_CURVE_SERVER_KEY_ADD, &[7; 32]), Err(libc::EINVAL), "of CURVE");
+    for endpoint in &endpoints {
+        for key in [&old, &new, &large] {
+            let client = ask(endpoint, &key.1);
+            client.try_send(b"hello", 0).unwrap();
+            assert_eq!(server.try_frame(0).unwrap().0, b"hello");
+            clients.push(client);
+        }
+    }
+    server.set_bytes(ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, &old.1);
+    assert_eq!(server.try_set(ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, &old.1), Err(libc::ENOENT));
+    for endpoint in &endpoints {
+        clients.push(ask(endpoint, &old.1));
+        assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0001);
+    }
+    clients[2].try_send(b"still here", 0).unwrap();
+    assert_eq!(server.try_frame(0).unwrap().0, b"still here");
+    context.end(&clients);
+}
+
+/// A pair of QZMQ as `NAME.key` and `NAME.key_secret` in the folder of a security file.
+pub fn write_pair(setup: &Setup, name: &str, kem: KemSuite) -> Certificate {
+    let pair = Certificate::generate_qzmq(None, kem).unwrap();
+    let public = format!("curve\n    public-key = \"{}\"\n", pair.public_z85());
+    let secret = format!("{public}    secret-key = \"{}\"\n", *pair.secret.as_ref().unwrap().z85());
+    fs::write(setup.folder.join(format!("{name}.key")), public).unwrap();
+    let file = setup.folder.join(format!("{name}.key_secret"));
+    fs::write(&file, secret).unwrap();
+    fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
+    pair
+}
+
+#[test]
+fn a_security_file_takes_keys_of_qzmq_as_it_takes_others() {
+    for kem in KemSuite::ALL {
+        let setup = Setup::curve();
+        write_pair(&setup, "server", kem);
+        let alice = write_pair(&setup, "alice", kem);
+        setup.let_in("alice");
+        let context = setup.context();
+        let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+        let events = Monitor::of(context, server);
+        let endpoint = server.bind_anywhere();
+        client.connect(&endpoint);
+        client.try_send(b"hello", 0).unwrap();
+        assert_eq!(property(server, "User-Id"), "alice");
+        counted(context, "PULL", &[("handshakes_succeeded", 1)]);
+        // By a fingerprint, and one that is not let in.
+        let stranger = write_pair(&setup, "alice", kem);
+        fs::remove_file(setup.folder.join("allowed/alice.key")).unwrap();
+        let text = format!(
+            "[default]\nserver_key = \"server.key_secret\"\nclient_key = \"alice.key_secret\"\n\
+             server_public = \"server.key\"\nallow = {{ fingerprints = [\"{}\"] }}\n",
+            alice.fingerprint()
+        );
+        assert_ne!(stranger.fingerprint(), alice.fingerprint());
+        fs::write(setup.folder.join("security.toml"), text).unwrap();
+        let refused = setup.context();
+        let (other, late) = (refused.patient(ZMQ_PULL), refused.patient(ZMQ_PUSH));
+        let denials = Monitor::of(refused, other);
+        late.set(ZMQ_RECONNECT_IVL, -1);
+        late.connect(&other.bind_anywhere());
+        assert_eq!(denials.until(ZMQ_EVENT_HANDSHAKE_FAILED_AUTH), 400);
+        refused.end(&[late, other, denials.0]);
+        context.end(&[client, server, events.0]);
+    }
+}
+
+#[test]
+fn a_security_file_with_keys_of_two_kinds_is_at_fault() {
+    let mixed: [&[(&str, KemSuite)]; 3] = [
+        &[("alice", KemSuite::XWing)],
+        &[("server", KemSuite::XWing)],
+        &[("server", KemSuite::XWing), ("alice", KemSuite::MlKem1024)],
+    ];
+    for pairs in mixed {
+        let setup = Setup::curve();
+        for (name, kem) in pairs {
+            write_pair(&setup, name, *kem);
+        }
+        let context = setup.context();
+        let client = context.patient(ZMQ_PUSH);
+        assert_eq!(client.try_connect("tcp://127.0.0.1:1"), Err(libc::EINVAL));
+        context.end(&[client]);
+    }
+    let setup = Setup::curve();
+    write_pair(&setup, "new", KemSuite::XWing);
+    let text = "[default]\nserver_key = [\"server.key_secret\", \"new.key_secret\"]\nallow = \"any\"\n";
+    fs::write(setup.folder.join("security.toml"), text).unwrap();
+    let context = setup.context();
+    let server = context.patient(ZMQ_PULL);
+    assert_eq!(server.try_bind("tcp://127.0.0.1:*").err(), Some(libc::EINVAL));
+    context.end(&[server]);
 }

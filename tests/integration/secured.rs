@@ -89,7 +89,7 @@ fn set_path(context: Context, path: &Path) -> Result<(), i32> {
 }
 
 /// The text of a property of a message that this receives.
-fn property(socket: Socket, name: &str) -> String {
+pub fn property(socket: Socket, name: &str) -> String {
     let mut msg = std::mem::MaybeUninit::<zmq_msg_t>::uninit();
     let (msg, name) = (msg.as_mut_ptr(), CString::new(name).unwrap());
     // SAFETY: the message is initialised first and closed last.

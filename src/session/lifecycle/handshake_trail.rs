@@ -1,6 +1,7 @@
 //! What the audit trail has of a handshake: it gathers what becomes known, and words the end.
 
 use crate::audit::{Direction, Event, Outcome, Record};
+use crate::counters::QZMQ;
 use crate::crypto::fingerprint;
 use crate::engine::zmtp::Version;
 use crate::engine::{Config, Failure, Peer, Security, ZapReply, ZapRequest, ZapStatus};
@@ -28,16 +29,21 @@ pub struct HandshakeTrail {
 /// This side's in the handshake: what a mistake looks like depends on it.
 #[derive(Clone, Copy)]
 enum Part {
-    CurveServer,
-    CurveClient,
+    /// Of CURVE, or of QZMQ.
+    KeyServer,
+    KeyClient,
     Other,
 }
 
 impl HandshakeTrail {
     pub fn begin(config: &Config, endpoints: &Endpoints) -> HandshakeTrail {
         let (part, key) = match &config.security {
-            Security::CurveClient(keys) => (Part::CurveClient, Some(fingerprint(keys.server.as_bytes()))),
-            Security::CurveServer(_) => (Part::CurveServer, None),
+            Security::CurveClient(keys) => (Part::KeyClient, Some(fingerprint(keys.server.as_bytes()))),
+            Security::CurveServer(_) => (Part::KeyServer, None),
+            #[cfg(feature = "qzmq")]
+            Security::QzmqClient(keys) => (Part::KeyClient, Some(fingerprint(&keys.server.fingerprint()))),
+            #[cfg(feature = "qzmq")]
+            Security::QzmqServer(_) => (Part::KeyServer, None),
             _ => (Part::Other, None),
         };
         let known = Record { key, ..of_connection(Event::Authentication, config, endpoints) };
@@ -82,7 +88,7 @@ impl HandshakeTrail {
     pub fn lack(&self, peer: &Peer) -> Option<&'static str> {
         match self.known.mechanism {
             _ if peer.version < Version::V3_0 => Some("the peer speaks a version of ZMTP without mechanisms"),
-            Some("CURVE") if self.unasked => Some("no authenticator is bound: any key is let in"),
+            Some("CURVE" | QZMQ) if self.unasked => Some("no authenticator is bound: any key is let in"),
             _ if self.unasked => Some("no authenticator is bound: any peer is let in"),
             _ => None,
         }
@@ -116,17 +122,21 @@ impl HandshakeTrail {
     /// What an operator looks for first, to be added to the words for the end.
     fn likely_cause(&self, reason: Reason) -> &'static str {
         match (self.part, reason) {
-            (Part::CurveServer, Reason::Protocol(Failure::CRYPTOGRAPHIC)) => {
+            (Part::KeyServer, Reason::Protocol(Failure::CRYPTOGRAPHIC)) => {
                 ": does the client have this server's public key, and does each pair belong together?"
             }
-            (Part::CurveClient, Reason::Stream(Errno::PIPE | Errno::CONNRESET)) => {
+            (Part::KeyClient, Reason::Stream(Errno::PIPE | Errno::CONNRESET)) => {
                 ": is its public key the one that this client has?"
             }
-            (Part::CurveClient, Reason::Protocol(Failure::Auth(_))) => {
+            (Part::KeyClient, Reason::Protocol(Failure::Auth(_))) => {
                 ": is this client's key among those that it lets in?"
             }
-            (Part::CurveServer | Part::CurveClient, Reason::Protocol(Failure::MECHANISM_MISMATCH)) => {
-                ": this side demands CURVE"
+            (Part::KeyServer | Part::KeyClient, Reason::Protocol(Failure::MECHANISM_MISMATCH)) => {
+                if self.known.mechanism == Some(QZMQ) {
+                    ": this side demands QZMQ"
+                } else {
+                    ": this side demands CURVE"
+                }
             }
             (Part::Other, Reason::Protocol(Failure::MECHANISM_MISMATCH)) => {
                 ": is it secured, and this side is not?"
@@ -280,7 +290,7 @@ mod tests {
             let record = trail.failed(Reason::Protocol(failure), false);
             assert_eq!((record.status, text(&record.reason)), (Some(status), words));
         }
-        let curve = HandshakeTrail { part: Part::CurveServer, ..self::trail(Security::Null) };
+        let curve = HandshakeTrail { part: Part::KeyServer, ..self::trail(Security::Null) };
         let record = curve.failed(Reason::Protocol(Failure::MECHANISM_MISMATCH), false);
         assert_eq!(text(&record.reason), "the peer has another mechanism: this side demands CURVE");
         let timeouts = [false, true].map(|waits| trail.failed(Reason::Timeout, waits));

@@ -119,6 +119,11 @@ impl ServerKeys {
         if pairs.len() < before { Ok(()) } else { Err(Errno::NOENT) }
     }
 
+    /// Whether clients may know the server by this key.
+    pub fn knows(&self, public: &KemPublic) -> bool {
+        self.pairs.lock().iter().any(|pair| pair.secret.public() == public)
+    }
+
     /// A connection has come; `now_ms` is of any clock that does not go back. Call it whenever a peer is accepted.
     pub fn note_connection(&self, now_ms: u64) {
         self.cookies.note_connection(now_ms);

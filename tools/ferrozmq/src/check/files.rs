@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 use zmq::security::allowed::{Folder, Owner};
 use zmq::security::certificate::Certificate;
+use zmq::security::endpoint_keys::{self, Named};
 use zmq::security::file::{Allow, Place, Settings};
 use zmq::security::passwords::{Users, read_password_file};
 use zmq::security::{Fault, Policy};
@@ -60,14 +61,29 @@ impl Files {
     }
 
     fn read_settings(&mut self, policy: &Policy, settings: &Settings, report: &mut Report) {
+        let mut serves = Vec::new();
         for place in &settings.server_key {
-            note(secret(policy, place, report), place, &mut self.serves);
+            let read = secret(policy, place, report);
+            serves.extend(read.clone());
+            note(read, place, &mut self.serves);
         }
-        if let Some(place) = &settings.client_key {
-            note(secret(policy, place, report), place, &mut self.own);
+        let named = |place: &Place| Named { file: &policy.file, line: Some(place.line) };
+        if let Some(place) = settings.server_key.first() {
+            let fault = endpoint_keys::of_server(named(place), &serves).err();
+            fault.iter().for_each(|fault| report.add(fault.to_string()));
         }
+        let own = settings.client_key.as_ref().and_then(|place| {
+            let read = secret(policy, place, report);
+            note(read.clone(), place, &mut self.own);
+            Some((place, read?))
+        });
         if let Some(place) = &settings.server_public {
-            note(public(policy, place, report), place, &mut self.trusts);
+            let read = public(policy, place, report);
+            if let (Some(server), Some((place, own))) = (&read, &own) {
+                let fault = endpoint_keys::check_client(named(place), &server.public, &own.public).err();
+                fault.iter().for_each(|fault| report.add(fault.to_string()));
+            }
+            note(read, place, &mut self.trusts);
         }
         if let Some(place) = &settings.users {
             look_at_writers(&place.path, report);

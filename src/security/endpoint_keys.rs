@@ -1,0 +1,80 @@
+//! The keys of one endpoint, out of the files that it names. Pure.
+//!
+//! | keys of the endpoint | outcome |
+//! |---|---|
+//! | all of CURVE | CURVE |
+//! | all of QZMQ; a client's of the same KEM as the server's | QZMQ |
+//! | others | a fault, which `ferrozmq check` tells as well |
+
+use super::certificate::Certificate;
+use super::fault::Fault;
+use super::keys::{Public, Secret};
+use std::path::Path;
+
+/// The line that names keys, and the file that it stands in.
+#[derive(Clone, Copy)]
+pub struct Named<'f> {
+    pub file: &'f Path,
+    pub line: Option<usize>,
+}
+
+/// The secret keys of a server, its own first. Errors: keys of CURVE beside those of QZMQ.
+pub fn of_server<'c>(
+    named: Named<'_>,
+    from: impl IntoIterator<Item = &'c Certificate>,
+) -> Result<Vec<&'c Secret>, Fault> {
+    let secrets: Vec<&Secret> =
+        from.into_iter().filter_map(|certificate| certificate.secret.as_ref()).collect();
+    let is_curve = |secret: &&Secret| secret.curve().is_some();
+    if secrets.iter().any(is_curve) && !secrets.iter().all(is_curve) {
+        let what = "\"server_key\" names keys of CURVE and of QZMQ";
+        let what_to_do =
+            "an endpoint speaks one of the two: name keys of one kind, or write a rule for each port";
+        return Err(Fault::mistake(named.file, named.line, what, what_to_do));
+    }
+    Ok(secrets)
+}
+
+/// Refuses a client's key that does not fit the server's: one has to be of the same mechanism and KEM.
+pub fn check_client(named: Named<'_>, server: &Public, own: &Public) -> Result<(), Fault> {
+    if server.kind() == own.kind() {
+        return Ok(());
+    }
+    let what = format!(
+        "\"client_key\" is a key of {}, and \"server_public\" one of {}",
+        own.kind().name(),
+        server.kind().name()
+    );
+    let what_to_do = format!("name a client's key of {}: see `ferrozmq keygen --help`", server.kind().name());
+    Err(Fault::mistake(named.file, named.line, what, what_to_do))
+}
+
+#[cfg(all(test, feature = "qzmq"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::crypto::KemSuite;
+    use crate::errno::Errno;
+
+    fn named() -> Named<'static> {
+        Named { file: Path::new("security.toml"), line: Some(3) }
+    }
+
+    #[test]
+    fn kinds_are_not_mixed() {
+        let curve = Certificate::generate(None).unwrap();
+        let qzmq = KemSuite::ALL.map(|suite| Certificate::generate_qzmq(None, suite).unwrap());
+        let [small, large] = &qzmq;
+        let served = |keys: &[&Certificate]| of_server(named(), keys.iter().copied()).map(|keys| keys.len());
+        assert_eq!((served(&[&curve]), served(&[small, large])), (Ok(1), Ok(2)));
+        for mixed in [[&curve, small], [large, &curve]] {
+            let fault = served(&mixed).unwrap_err();
+            assert_eq!((fault.errno, fault.line), (Errno::INVAL, Some(3)));
+        }
+        for (at, server) in [&curve, small, large].into_iter().enumerate() {
+            for (other, own) in [&curve, small, large].into_iter().enumerate() {
+                assert_eq!(check_client(named(), &server.public, &own.public).is_ok(), at == other);
+            }
+        }
+    }
+}

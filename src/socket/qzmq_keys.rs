@@ -1,0 +1,125 @@
+//! The keys of a QZMQ server: made once for all its endpoints, changed while they are bound.
+
+use crate::crypto::{KemPublic, KemSecret, Trust};
+use crate::engine::mechanism::qzmq::keys::{MAX_SERVER_KEYS, ServerKeys, Settings};
+use crate::errno::{Errno, Result};
+use std::sync::{Arc, Weak};
+
+/// What a socket needs to be a QZMQ server.
+#[derive(Default)]
+pub struct Keys {
+    /// Keys beside the own one, for all endpoints.
+    further: Vec<Arc<KemSecret>>,
+    /// Made for the present value of `ZMQ_CURVE_SECRETKEY` when first needed.
+    server: Option<Arc<ServerKeys>>,
+    /// Those of all endpoints that are bound, each under the own key that it had then.
+    served: Vec<Weak<ServerKeys>>,
+    /// The own key is new, and was not told of yet.
+    is_new: bool,
+}
+
+impl Keys {
+    /// The own key, or how to speak, has changed. Endpoints that are bound already keep what they have.
+    pub fn changed(&mut self) {
+        self.server = None;
+    }
+
+    /// Whether there are keys beside the own one.
+    pub fn has_further(&self) -> bool {
+        !self.further.is_empty()
+    }
+
+    /// Adds a key to all endpoints. Errors: `ENOBUFS` where there are [`MAX_SERVER_KEYS`], one of them an endpoint's own.
+    pub fn add(&mut self, secret: &Arc<KemSecret>) -> Result<()> {
+        if self.further.iter().any(|known| known.public() == secret.public()) {
+            return Ok(());
+        }
+        if self.further.len() + 1 >= MAX_SERVER_KEYS {
+            return Err(Errno::NOBUFS);
+        }
+        self.further.push(Arc::clone(secret));
+        self.live().try_for_each(|keys| keys.add(Arc::clone(secret)))
+    }
+
+    /// Withdraws a key from all endpoints, added or own. Errors: `ENOENT` where there is no such key.
+    pub fn withdraw(&mut self, public: &KemPublic) -> Result<()> {
+        let before = self.further.len();
+        self.further.retain(|known| known.public() != public);
+        let own = self.live().filter(|keys| keys.withdraw(public).is_ok()).count();
+        if self.further.len() < before || own > 0 { Ok(()) } else { Err(Errno::NOENT) }
+    }
+
+    /// The keys of an endpoint that is bound now. Errors: `ENOBUFS`, which does not happen.
+    pub fn serve(
+        &mut self,
+        own: &Arc<KemSecret>,
+        settings: Settings,
+        trust: &Trust,
+    ) -> Result<Arc<ServerKeys>> {
+        if let Some(server) = &self.server {
+            return Ok(Arc::clone(server));
+        }
+        let keys = Arc::new(ServerKeys::new(Arc::clone(own), settings).with_trust(trust.clone()));
+        self.further.iter().try_for_each(|secret| keys.add(Arc::clone(secret)))?;
+        self.served.retain(|keys| keys.strong_count() > 0);
+        self.served.push(Arc::downgrade(&keys));
+        self.is_new = true;
+        Ok(Arc::clone(self.server.insert(keys)))
+    }
+
+    /// Whether the own key counts since this was last called.
+    pub fn take_new(&mut self) -> bool {
+        std::mem::take(&mut self.is_new)
+    }
+
+    fn live(&self) -> impl Iterator<Item = Arc<ServerKeys>> {
+        self.served.iter().filter_map(Weak::upgrade)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::crypto::KemSuite;
+
+    fn secret() -> Arc<KemSecret> {
+        Arc::new(KemSecret::generate(KemSuite::XWing).unwrap())
+    }
+
+    fn knows(keys: &ServerKeys, secret: &KemSecret) -> bool {
+        keys.knows(secret.public())
+    }
+
+    #[test]
+    fn endpoints_share_keys_until_the_own_one_changes() {
+        let (mut keys, old, new) = (Keys::default(), secret(), secret());
+        let serve =
+            |keys: &mut Keys, own| keys.serve(own, Settings::default(), &Trust::default()).unwrap();
+        let first = serve(&mut keys, &old);
+        assert!(keys.take_new() && !keys.take_new());
+        assert!(Arc::ptr_eq(&first, &serve(&mut keys, &old)));
+        keys.changed();
+        let second = serve(&mut keys, &new);
+        assert!(keys.take_new() && !Arc::ptr_eq(&first, &second));
+        let added = secret();
+        keys.add(&added).unwrap();
+        keys.add(&added).unwrap();
+        assert!(knows(&first, &added) && knows(&second, &added));
+        keys.withdraw(old.public()).unwrap();
+        assert!(!knows(&first, &old) && knows(&second, &new));
+        keys.withdraw(added.public()).unwrap();
+        assert_eq!(keys.withdraw(added.public()), Err(Errno::NOENT));
+        assert!(!knows(&first, &added) && !knows(&second, &added) && !keys.has_further());
+    }
+
+    #[test]
+    fn keys_have_a_bound_and_count_for_later_endpoints() {
+        let mut keys = Keys::default();
+        let more: Vec<_> = (1..MAX_SERVER_KEYS).map(|_| secret()).collect();
+        more.iter().for_each(|secret| keys.add(secret).unwrap());
+        assert_eq!(keys.add(&secret()), Err(Errno::NOBUFS));
+        let served = keys.serve(&secret(), Settings::default(), &Trust::default()).unwrap();
+        assert!(more.iter().all(|secret| knows(&served, secret)));
+    }
+}
