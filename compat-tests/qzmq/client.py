@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from . import commands
-from .commands import ANONYMOUS, CERTIFICATE, FULL, PUBLIC_KEY, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
+from .commands import ANONYMOUS, CERTIFICATE, FULL, MAX_TICKET_LIFE_S, PUBLIC_KEY, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
 from .records import Records, Secrets
 from .schedule import Schedule
 from .suites import SECRET_BYTES, TAG_BYTES, Fault, suite_of_hello, suites_of
@@ -38,7 +38,7 @@ class Client:
             kind, content = CERTIFICATE, certificate
         self.identity = identity or commands.encode_identity(kem, kind, content)
         self.records = self.peer_properties = self.new_ticket = self.status = self.reason = None
-        self.retried = set()
+        self.retried, self.refused = set(), b""
         self.transcripts = {}
         self.receive = self._on_first
 
@@ -50,7 +50,7 @@ class Client:
     def _hello(self):
         self.ephemeral = self.kem.keypair(self.ephemeral_seed)
         mode = RESUMING if self.ticket else FULL
-        self.schedule = Schedule(self.kem, self.greetings, self.server, self.ticket.psk if self.ticket else None)
+        self.schedule = Schedule(self.kem, self.greetings, self.server, self.ticket.psk if self.ticket else None, self.refused)
         proof, secret = (self.ticket.data, _NOTHING) if self.ticket else self.kem.encapsulate(self.server)
         text = b"" if self.ticket else self.identity
         key_id, size = self.kem.key_id(self.server), len(text) + TAG_BYTES
@@ -71,18 +71,18 @@ class Client:
         """What the client says to RETRY or WELCOME; `None` after an ERROR."""
         name = commands.name_of(body)
         if name == b"RETRY":
-            return self._on_retry(Retry.parse(body))
+            return self._on_retry(Retry.parse(body), body)
         if name == b"ERROR":
             self.reason = commands.error_reason(body)
             self.receive = self._on_nothing
             return None
         return self._on_welcome(Welcome.parse(body, self.hello.mode, self.suites, self.kem))
 
-    def _on_retry(self, retry):
+    def _on_retry(self, retry, body):
         if retry.refused:
             if self.hello.mode != RESUMING:
                 raise Fault("a ticket is refused that was not there")
-            self.ticket = None
+            self.ticket, self.refused = None, self.hello.encode() + body
             self.retried.add("ticket")
             return self._hello().encode()
         if self.hello.cookie:
@@ -132,7 +132,7 @@ class Client:
         self.peer_properties, life_s, data = commands.parse_ready_text(text)
         self.transcripts["ready"] = self.schedule.h
         if data and life_s:
-            self.new_ticket = Ticket(data, self.psk, self.server, time.monotonic() + life_s)
+            self.new_ticket = Ticket(data, self.psk, self.server, time.monotonic() + min(life_s, MAX_TICKET_LIFE_S))
         self.records = Records(self.suite, Secrets.of(self.schedule), is_client=True)
         self.receive = self._on_nothing
         return None

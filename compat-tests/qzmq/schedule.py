@@ -4,11 +4,14 @@ from .suites import KEY_BYTES, NONCE_BYTES, expand, extract
 
 
 class Schedule:
-    def __init__(self, kem, greetings, public, psk=None):
-        """`greetings` are the client's and then the server's; `psk` is there when resuming."""
+    def __init__(self, kem, greetings, public, psk=None, refused=b""):
+        """`greetings` are the client's and then the server's; `psk` is there when resuming. `refused` is a HELLO whose ticket was
+        refused, and the RETRY that said so."""
         self.kem = kem
         self.h = kem.hash(kem.protocol)
         self.absorb(greetings)
+        if refused:
+            self.absorb(refused)
         self.absorb(public)
         zeros = bytes(kem.hash_bytes)
         self.chain = extract(kem, zeros, psk or zeros)

@@ -81,9 +81,13 @@ class Server:
         self.cookies, self.tickets, self.address = cookies, tickets, address
         self.trust, self.certificate = trust, None
         self.records = self.peer_properties = self.identity = self.error = None
-        self.resumed, self.refused_ticket = False, False
+        self.resumed, self.refused = False, b""
         self.transcripts = {}
         self.receive = self._on_hello
+
+    @property
+    def refused_ticket(self):
+        return bool(self.refused)
 
     def begin(self, greetings):
         self.greetings = greetings
@@ -94,8 +98,8 @@ class Server:
         pair = self.pairs.get((hello.kem.number, hello.key_id))
         if pair is None:
             raise Fault("no such key")
-        if hello.mode == RESUMING and self.refused_ticket:
-            raise Fault("a second ticket")
+        if self.refused and (hello.mode == RESUMING or hello.kem is not self.kem):
+            raise Fault("a second ticket, or another KEM")
         if hello.cookie:
             if self.cookies is None:
                 raise Fault("a cookie that was not asked for")
@@ -109,14 +113,15 @@ class Server:
         if hello.mode == RESUMING:
             found = self.tickets and self.tickets.open(hello.kem, hello.key_id, hello.proof)
             if not found:
-                self.refused_ticket = True
-                return Retry(True).encode()
+                self.kem, answer = hello.kem, Retry(True).encode()
+                self.refused = body + answer
+                return answer
         return self._welcome(hello, pair, SUITES[number], found)
 
     def _welcome(self, hello, pair, suite, found):
         kem, self.kem, self.suite, self.key_id = hello.kem, hello.kem, suite, hello.key_id
         psk, kept, self.ends_at = found or (None, b"", None)
-        schedule = self.schedule = Schedule(kem, self.greetings, pair.public, psk)
+        schedule = self.schedule = Schedule(kem, self.greetings, pair.public, psk, self.refused)
         schedule.absorb(hello.head)
         schedule.mix(kem.decapsulate(pair, hello.proof) if hello.mode == FULL else _NOTHING)
         text = schedule.open("hello", hello.box, suite_of_hello(kem))

@@ -126,6 +126,19 @@ impl Security {
         }
     }
 
+    /// A connection has come, or is made; `now_ms` is of any clock that does not go back. Keys of cookies and tickets change with time,
+    /// and a server wants cookies under load.
+    pub fn note_connection(&self, now_ms: u64) {
+        match self {
+            Security::CurveServer(keys) => keys.rotate_cookies(now_ms),
+            #[cfg(feature = "qzmq")]
+            Security::QzmqClient(keys) => keys.note_connection(now_ms),
+            #[cfg(feature = "qzmq")]
+            Security::QzmqServer(keys) => keys.note_connection(now_ms),
+            _ => {}
+        }
+    }
+
     pub fn mechanism(&self) -> Mechanism {
         match self {
             Security::Null => Mechanism::Null,

@@ -248,7 +248,7 @@ impl Acceptor {
                 return self.turn_away(cx, &endpoints, peer, (Errno::NOBUFS, &full));
             }
         };
-        note_connection(&self.security, now_ms);
+        self.security.note_connection(now_ms);
         let fd = descriptor_value(stream.fd.as_raw_fd());
         self.owner.monitor.tell(event::ACCEPTED, fd, &endpoints);
         self.owner.record.add(SocketCounter::Accepts, 1);
@@ -374,15 +374,5 @@ impl Source for Acceptor {
         // The connection that was being accepted is lost. The next attempt waits: a panic at each attempt must not spin.
         cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
         true
-    }
-}
-
-/// Tells the keys of a server that a peer has come: those of cookies change with time, and cookies are wanted under load.
-fn note_connection(security: &Security, now_ms: u64) {
-    match security {
-        Security::CurveServer(keys) => keys.rotate_cookies(now_ms),
-        #[cfg(feature = "qzmq")]
-        Security::QzmqServer(keys) => keys.note_connection(now_ms),
-        _ => {}
     }
 }

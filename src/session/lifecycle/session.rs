@@ -257,6 +257,10 @@ impl Session {
             }
             None => {
                 let security = self.socket.security.clone();
+                // The listener has told it of a connection that came.
+                if self.connecter.is_some() {
+                    security.note_connection(cx.now_ms());
+                }
                 Ok(Config::new(&self.socket.options, security, &self.peer_address))
             }
         };

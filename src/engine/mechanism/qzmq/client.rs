@@ -2,15 +2,18 @@
 
 use super::hello::{BOX_AEAD, Fresh, Identity, Mode, RANDOM_BYTES};
 use super::initiate;
+use super::kept::Ticket;
 use super::keys::ClientKeys;
 use super::ready::{self, Ready};
 use super::refusal;
-use super::retry;
-use super::schedule::{Purpose, Schedule};
+use super::retry::{self, Retry};
+use super::schedule::{Prologue, Purpose, Schedule};
 use super::suite::{Suite, key_id};
 use super::traffic::Role;
 use super::welcome;
 use crate::crypto::aead::AEAD_TAG_BYTES;
+use crate::crypto::hkdf::DerivationKey;
+use crate::crypto::kem::{Ciphertext, SharedSecret};
 use crate::crypto::{KemSecret, random};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
@@ -33,9 +36,13 @@ pub enum Client {
 /// HELLO is sent.
 pub struct AwaitWelcome {
     keys: Arc<ClientKeys>,
+    /// What was said before this HELLO.
+    prologue: Prologue,
     ephemeral: Box<KemSecret>,
     /// The suites that HELLO offers.
     offered: Vec<Suite>,
+    /// Whether HELLO has a ticket.
+    resumes: bool,
     /// Up to our HELLO's cookie field.
     schedule: Schedule,
     /// HELLO without its cookie field, and that field.
@@ -57,39 +64,8 @@ impl Client {
         greetings: [&[u8]; 2],
         turn: &mut Turn<'_>,
     ) -> Result<Client, Failure> {
-        let kem = keys.server.suite();
-        let offered: Vec<Suite> = keys.settings.suites.of(kem).collect();
-        let ephemeral = Box::new(KemSecret::generate(kem).map_err(Failure::Own)?);
-        let (ciphertext, secret) = keys.server.encapsulate().map_err(Failure::Own)?;
-        let mut random = [0; RANDOM_BYTES];
-        random::fill(&mut random).map_err(Failure::Own)?;
-        let identity = match &keys.own {
-            Some(own) => Identity::PublicKey(Box::new(own.public().clone())),
-            None => Identity::Anonymous,
-        };
-        let text = identity.encode(kem);
-        let mut body = Fresh {
-            kem,
-            suites: &offered,
-            random: &random,
-            ephemeral: ephemeral.public(),
-            key_id: key_id(&keys.server),
-            mode: Mode::Full { ciphertext: ciphertext.bytes() },
-            box_bytes: text.len() + AEAD_TAG_BYTES,
-        }
-        .head();
-        let mut schedule = Schedule::begin(kem, greetings, &keys.server, None);
-        schedule.absorb(&body);
-        schedule.mix(Some(secret.as_bytes()))?;
-        schedule.seal(Purpose::Hello, BOX_AEAD, &text, &mut body)?;
-        let state = AwaitWelcome {
-            keys: Arc::clone(keys),
-            ephemeral,
-            offered,
-            schedule,
-            hello: body,
-            cookie_field: NO_COOKIE.to_vec(),
-        };
+        let prologue = Prologue::new(keys.server.suite(), greetings);
+        let state = AwaitWelcome::say_hello(Arc::clone(keys), prologue, keys.ticket.take())?;
         state.append_hello(turn.out);
         Ok(Client::Welcome(state))
     }
@@ -114,25 +90,68 @@ impl Client {
 }
 
 impl AwaitWelcome {
-    fn append_hello(&self, out: &mut Vec<u8>) {
-        frame::append_frame(out, COMMAND, &[&self.hello[..], &self.cookie_field].concat());
+    /// Makes a HELLO, by the ticket if there is one.
+    fn say_hello(
+        keys: Arc<ClientKeys>,
+        prologue: Prologue,
+        ticket: Option<Ticket>,
+    ) -> Result<AwaitWelcome, Failure> {
+        let kem = prologue.kem();
+        let offered: Vec<Suite> = keys.settings.suites.of(kem).collect();
+        let ephemeral = Box::new(KemSecret::generate(kem).map_err(Failure::Own)?);
+        let mut random = [0; RANDOM_BYTES];
+        random::fill(&mut random).map_err(Failure::Own)?;
+        let proof = Proof::new(&keys, ticket)?;
+        let text = proof.text(&keys);
+        let mut hello = Fresh {
+            kem,
+            suites: &offered,
+            random: &random,
+            ephemeral: ephemeral.public(),
+            key_id: key_id(&keys.server),
+            mode: proof.mode(),
+            box_bytes: text.len() + AEAD_TAG_BYTES,
+        }
+        .head();
+        let mut schedule = prologue.schedule(&keys.server, proof.psk());
+        schedule.absorb(&hello);
+        schedule.mix(proof.secret())?;
+        schedule.seal(Purpose::Hello, BOX_AEAD, &text, &mut hello)?;
+        let resumes = matches!(proof, Proof::Ticket(_));
+        let cookie_field = NO_COOKIE.to_vec();
+        Ok(AwaitWelcome { keys, prologue, ephemeral, offered, resumes, schedule, hello, cookie_field })
     }
 
-    /// The server wants a cookie, once.
+    fn append_hello(&self, out: &mut Vec<u8>) {
+        frame::append_frame(out, COMMAND, &self.whole_hello());
+    }
+
+    fn whole_hello(&self) -> Vec<u8> {
+        [&self.hello[..], &self.cookie_field].concat()
+    }
+
+    /// The server wants a cookie, once for each HELLO, or a HELLO without a ticket.
     fn retry(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitWelcome, Failure> {
-        if self.cookie_field != NO_COOKIE {
-            return Err(Failure::UNEXPECTED_COMMAND);
-        }
-        self.cookie_field = retry::cookie_field(body)?.to_vec();
-        self.append_hello(turn.out);
-        Ok(self)
+        let next = match retry::parse(body)? {
+            Retry::Cookie(field) if self.cookie_field == NO_COOKIE => {
+                self.cookie_field = field.to_vec();
+                self
+            }
+            Retry::Full if self.resumes => {
+                let prologue = self.prologue.refused(&self.whole_hello(), body);
+                AwaitWelcome::say_hello(self.keys, prologue, None)?
+            }
+            Retry::Cookie(_) | Retry::Full => return Err(Failure::UNEXPECTED_COMMAND),
+        };
+        next.append_hello(turn.out);
+        Ok(next)
     }
 
     fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitReady, Failure> {
         // In clear, and so no more than a hint.
         error::check(body).map_err(|_| Failure::SILENT)?;
         let kem = self.keys.server.suite();
-        let welcome = welcome::parse(body, kem, &self.offered, true)?;
+        let welcome = welcome::parse(body, kem, &self.offered, !self.resumes)?;
         let (suite, schedule) = (welcome.suite, &mut self.schedule);
         schedule.absorb(&self.cookie_field);
         schedule.absorb(welcome.head);
@@ -140,6 +159,7 @@ impl AwaitWelcome {
         schedule.mix(Some(secret.as_bytes()))?;
         let ciphertext = schedule.open(Purpose::Welcome, suite.aead(), welcome.sealed)?;
         match &self.keys.own {
+            _ if self.resumes => schedule.mix(None)?,
             Some(own) => {
                 let secret = own.decapsulate(&ciphertext).map_err(|_| Failure::CRYPTOGRAPHIC)?;
                 schedule.mix(Some(secret.as_bytes()))?;
@@ -164,6 +184,7 @@ impl AwaitReady {
             return Err(refusal::told(body, self.schedule, aead));
         }
         let sealed = body.strip_prefix(ready::NAME).ok_or(Failure::UNEXPECTED_COMMAND)?;
+        let psk = self.schedule.next_psk()?;
         self.schedule.absorb(ready::NAME);
         let text = self.schedule.open(Purpose::Ready, aead, sealed)?;
         let ready = Ready::parse(&text)?;
@@ -171,7 +192,54 @@ impl AwaitReady {
             PeerProperties::parse(ready.properties, turn.config).map_err(|_| Failure::INVALID_METADATA)?;
         let traffic = self.schedule.traffic(Role::Client, aead, self.suite.kem())?;
         let codec = Codec::qzmq(traffic.with_limits(self.keys.settings.limits));
+        self.keys.ticket.keep(ready.ticket, psk, ready.life_s);
         Ok(Step::Ready(peer.into_peer(turn, Authenticated::default(), codec)))
+    }
+}
+
+/// How HELLO shows that the client knows the server.
+enum Proof {
+    Encapsulation(Box<Ciphertext>, SharedSecret),
+    Ticket(Ticket),
+}
+
+impl Proof {
+    fn new(keys: &ClientKeys, ticket: Option<Ticket>) -> Result<Proof, Failure> {
+        if let Some(ticket) = ticket {
+            return Ok(Proof::Ticket(ticket));
+        }
+        let (ciphertext, secret) = keys.server.encapsulate().map_err(Failure::Own)?;
+        Ok(Proof::Encapsulation(Box::new(ciphertext), secret))
+    }
+
+    fn mode(&self) -> Mode<'_> {
+        match self {
+            Proof::Encapsulation(ciphertext, _) => Mode::Full { ciphertext: ciphertext.bytes() },
+            Proof::Ticket(ticket) => Mode::Resuming { ticket: &ticket.bytes },
+        }
+    }
+
+    fn psk(&self) -> Option<&DerivationKey> {
+        match self {
+            Proof::Encapsulation(..) => None,
+            Proof::Ticket(ticket) => Some(&ticket.psk),
+        }
+    }
+
+    fn secret(&self) -> Option<&[u8; 32]> {
+        match self {
+            Proof::Encapsulation(_, secret) => Some(secret.as_bytes()),
+            Proof::Ticket(_) => None,
+        }
+    }
+
+    /// The text of the box: who the client is, which the server has in the ticket.
+    fn text(&self, keys: &ClientKeys) -> Vec<u8> {
+        match (self, &keys.own) {
+            (Proof::Ticket(_), _) => Vec::new(),
+            (_, Some(own)) => Identity::PublicKey(Box::new(own.public().clone())).encode(keys.server.suite()),
+            (_, None) => Identity::Anonymous.encode(keys.server.suite()),
+        }
     }
 }
 

@@ -36,6 +36,16 @@ struct State {
     connections: u32,
 }
 
+/// What cookies have come to in a connection.
+pub enum Demand {
+    /// None was given.
+    None,
+    /// One was given, bound to this number. The next HELLO must have it.
+    Made([u8; CONNECTION_BYTES]),
+    /// It has come back: no further one is wanted here.
+    Met,
+}
+
 /// What a cookie is bound to.
 pub struct Bond<'a> {
     /// Drawn by the connection.

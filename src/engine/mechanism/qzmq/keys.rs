@@ -1,7 +1,9 @@
 //! The long-term keys of either side, and what goes with them.
 
 use super::cookie::Cookies;
+use super::kept::KeptTicket;
 use super::suite::{KEY_ID_BYTES, Suites, key_id};
+use super::ticket::Tickets;
 use super::traffic::Limits;
 use crate::crypto::{KemPublic, KemSecret, Trust};
 use crate::errno::{Errno, Result};
@@ -14,6 +16,9 @@ pub const MAX_SERVER_KEYS: usize = 8;
 /// A server does without cookies up to here: a tenth of a core for key exchanges, give or take.
 const MAX_CONNECTIONS_PER_SECOND: u32 = 500;
 
+/// Two hours.
+const TICKET_LIFE_S: u32 = 7_200;
+
 /// How a side speaks, apart from its keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -23,6 +28,8 @@ pub struct Settings {
     pub asks_as_qzmq: bool,
     /// Connections in a second beyond which a server wants a cookie of each client.
     pub most_connections: u32,
+    /// Seconds for which a server's tickets hold, and for which a client keeps one. There are none at 0.
+    pub ticket_life_s: u32,
 }
 
 impl Default for Settings {
@@ -32,6 +39,7 @@ impl Default for Settings {
             limits: Limits::default(),
             asks_as_qzmq: false,
             most_connections: MAX_CONNECTIONS_PER_SECOND,
+            ticket_life_s: TICKET_LIFE_S,
         }
     }
 }
@@ -43,6 +51,7 @@ pub struct ClientKeys {
     pub server: Arc<KemPublic>,
     /// Our own, of the same KEM; `None` for an anonymous client.
     pub own: Option<Arc<KemSecret>>,
+    pub(super) ticket: KeptTicket,
     pub settings: Settings,
 }
 
@@ -51,6 +60,7 @@ pub struct ClientKeys {
 pub struct ServerKeys {
     pairs: Lock<Vec<Arc<Pair>>>,
     cookies: Cookies,
+    tickets: Tickets,
     /// Keys that are refused.
     trust: Trust,
     pub settings: Settings,
@@ -73,7 +83,12 @@ impl ClientKeys {
         if own.as_ref().is_some_and(|own| own.suite() != server.suite()) {
             return Err(Errno::INVAL);
         }
-        Ok(ClientKeys { server, own, settings })
+        Ok(ClientKeys { server, own, ticket: KeptTicket::new(settings.ticket_life_s), settings })
+    }
+
+    /// A connection is made; `now_ms` is of any clock that does not go back.
+    pub fn note_connection(&self, now_ms: u64) {
+        self.ticket.note_time(now_ms);
     }
 }
 
@@ -82,6 +97,7 @@ impl ServerKeys {
         ServerKeys {
             pairs: Lock::new(vec![Arc::new(Pair::new(own))]),
             cookies: Cookies::default(),
+            tickets: Tickets::new(settings.ticket_life_s),
             trust: Trust::default(),
             settings,
         }
@@ -127,6 +143,11 @@ impl ServerKeys {
     /// A connection has come; `now_ms` is of any clock that does not go back. Call it whenever a peer is accepted.
     pub fn note_connection(&self, now_ms: u64) {
         self.cookies.note_connection(now_ms);
+        self.tickets.note_time(now_ms);
+    }
+
+    pub(super) fn tickets(&self) -> &Tickets {
+        &self.tickets
     }
 
     /// The cookies, and whether clients need one.

@@ -5,6 +5,7 @@
 //! | `client`, `server` | the states of either side |
 //! | `hello`, `retry`, `welcome`, `initiate`, `ready`, `refusal` | the commands; `fields` takes them apart |
 //! | `cookie` | when a server wants a cookie, and what it is |
+//! | `ticket`, `kept` | what a client resumes with: as the server makes it, and as the client keeps it |
 //! | `suite` | the suites |
 //! | `schedule` | the key schedule of the handshake |
 //! | `derivation` | keys of boxes and records |
@@ -19,6 +20,7 @@ mod derivation;
 mod fields;
 pub mod hello;
 mod initiate;
+mod kept;
 pub mod keys;
 mod ready;
 pub mod recent;
@@ -28,6 +30,7 @@ mod retry;
 mod schedule;
 mod server;
 pub mod suite;
+mod ticket;
 pub mod traffic;
 mod welcome;
 

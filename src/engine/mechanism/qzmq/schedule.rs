@@ -47,14 +47,16 @@ pub struct Schedule {
     chain: DerivationKey,
 }
 
-impl Schedule {
-    /// `greetings`: the client's and the server's, empty where there are none. `psk`: of a handshake that resumes.
-    pub fn begin(
-        kem: KemSuite,
-        greetings: [&[u8]; 2],
-        server: &KemPublic,
-        psk: Option<&DerivationKey>,
-    ) -> Schedule {
+/// What was said before a HELLO.
+#[derive(Clone)]
+pub struct Prologue {
+    kem: KemSuite,
+    transcript: Digest,
+}
+
+impl Prologue {
+    /// `greetings`: the client's and the server's, empty where there are none.
+    pub fn new(kem: KemSuite, greetings: [&[u8]; 2]) -> Prologue {
         let hash = hash_of(kem);
         let name: &[u8] = match kem {
             KemSuite::XWing => b"QZMQ/1 X-Wing SHA-256",
@@ -63,13 +65,31 @@ impl Schedule {
         let [first, second] = greetings;
         let transcript = hash.digest(&[name]);
         let transcript = hash.digest(&[transcript.bytes(), first, second]);
-        let transcript = hash.digest(&[transcript.bytes(), server.bytes()]);
+        Prologue { kem, transcript }
+    }
+
+    /// Goes on with a HELLO whose ticket was refused, and the RETRY that said so: their bodies.
+    pub fn refused(&self, hello: &[u8], retry: &[u8]) -> Prologue {
+        let transcript = hash_of(self.kem).digest(&[self.transcript.bytes(), hello, retry]);
+        Prologue { kem: self.kem, transcript }
+    }
+
+    pub fn kem(&self) -> KemSuite {
+        self.kem
+    }
+
+    /// Begins with a HELLO to this server. `psk`: of a handshake that resumes.
+    pub fn schedule(&self, server: &KemPublic, psk: Option<&DerivationKey>) -> Schedule {
+        let hash = hash_of(self.kem);
+        let transcript = hash.digest(&[self.transcript.bytes(), server.bytes()]);
         let zeros = [0; MAX_DIGEST_BYTES];
         let zeros = zeros.get(..hash.digest_bytes()).unwrap_or_default();
         let chain = DerivationKey::extract(hash, zeros, psk.map_or(zeros, DerivationKey::bytes));
         Schedule { transcript, chain }
     }
+}
 
+impl Schedule {
     /// Goes on with something that was said in clear.
     pub fn absorb(&mut self, bytes: &[u8]) {
         self.transcript = self.transcript.hash().digest(&[self.transcript.bytes(), bytes]);
@@ -125,6 +145,11 @@ impl Schedule {
     #[cfg(test)]
     pub fn derived(&self, label: &[u8]) -> DerivationKey {
         self.derive(label).unwrap_or_else(|_| unreachable!())
+    }
+
+    /// What a handshake begins with that resumes by the ticket of this one. After INITIATE.
+    pub fn next_psk(&self) -> Result<DerivationKey, Failure> {
+        self.derive(b"resumption")
     }
 
     /// The keys of the records, after READY.

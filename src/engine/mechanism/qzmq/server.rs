@@ -1,17 +1,19 @@
 //! The server's side.
 
-use super::cookie::{Bond, CONNECTION_BYTES};
+use super::cookie::{Bond, CONNECTION_BYTES, Demand};
 use super::hello::{self, Hello, Identity, Mode};
 use super::initiate;
 use super::keys::ServerKeys;
 use super::ready::{self, Ready};
 use super::refusal;
 use super::retry;
-use super::schedule::{Purpose, Schedule};
-use super::suite::Suite;
-use super::traffic::{Limits, Role};
+use super::schedule::{Prologue, Purpose, Schedule};
+use super::suite::{KEY_ID_BYTES, Suite};
+use super::ticket::{Grant, Sealed};
+use super::traffic::Role;
 use super::welcome;
-use crate::crypto::{KemPublic, random};
+use crate::crypto::kem::SharedSecret;
+use crate::crypto::{KemPublic, KemSuite, random};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::mechanism::error;
@@ -31,22 +33,23 @@ pub enum Server {
     Denied(Denied),
 }
 
-/// Nothing has been received.
+/// HELLO is due.
 pub struct AwaitHello {
     keys: Arc<ServerKeys>,
-    /// The client's and ours, empty where there are none.
-    greetings: [Vec<u8>; 2],
-    /// What cookies of this connection are bound to, once one is given.
-    bound: Option<[u8; CONNECTION_BYTES]>,
+    before: Before,
+    cookie: Demand,
+}
+
+/// What was said before the HELLO that is due.
+enum Before {
+    /// The client's greeting and ours, empty where there are none.
+    Greetings([Vec<u8>; 2]),
+    /// Those, a HELLO whose ticket was refused, and the RETRY that said so.
+    Refusal(Prologue),
 }
 
 /// WELCOME is sent.
-pub struct AwaitInitiate {
-    keys: Arc<ServerKeys>,
-    suite: Suite,
-    schedule: Schedule,
-    identity: Identity,
-}
+pub struct AwaitInitiate(Begun);
 
 /// The client has proved its identity; the authenticator decides whether to accept it.
 pub struct AwaitZap(Known);
@@ -54,19 +57,36 @@ pub struct AwaitZap(Known);
 /// The authenticator refused the client.
 pub struct Denied(());
 
-/// A client whose INITIATE was accepted.
-struct Known {
+/// A handshake that HELLO has begun.
+struct Begun {
+    keys: Arc<ServerKeys>,
     suite: Suite,
     schedule: Schedule,
+    /// Of the key by which the client knows us.
+    key_id: [u8; KEY_ID_BYTES],
+    identity: Identity,
+    /// The end of the ticket that the client resumes with.
+    ends_ms: Option<u64>,
+}
+
+/// A client whose INITIATE was accepted.
+struct Known {
+    begun: Begun,
     peer: PeerProperties,
-    limits: Limits,
+}
+
+/// What opens HELLO's box, and who the client is where that is known before.
+enum Proof {
+    Secret(SharedSecret),
+    Ticket(Grant),
 }
 
 impl Server {
     /// `greetings`: the client's and ours, empty where there are none.
     pub fn start(keys: &Arc<ServerKeys>, greetings: [&[u8]; 2]) -> Server {
         let greetings = greetings.map(<[u8]>::to_vec);
-        Server::Hello(AwaitHello { keys: Arc::clone(keys), greetings, bound: None })
+        let (keys, before) = (Arc::clone(keys), Before::Greetings(greetings));
+        Server::Hello(AwaitHello { keys, before, cookie: Demand::None })
     }
 
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
@@ -112,87 +132,151 @@ impl AwaitHello {
             error::append(turn.out, refusal::NO_SUITE);
             return Err(Failure::MECHANISM_MISMATCH);
         };
-        let (mut schedule, identity) = self.open(&hello)?;
-        let ephemeral = public_key(&hello, hello.ephemeral)?;
-        let (ciphertext, secret) = ephemeral.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
-        let mut body = welcome::head(suite, ciphertext.bytes(), welcome::box_bytes(hello.kem, true))?;
-        schedule.absorb(&body);
-        schedule.mix(Some(secret.as_bytes()))?;
-        match &identity {
-            Identity::Anonymous => {
-                let nothing = vec![0; hello.kem.ciphertext_bytes()];
-                schedule.seal(Purpose::Welcome, suite.aead(), &nothing, &mut body)?;
-                schedule.mix(None)?;
+        let pair = self.keys.pair(hello.key_id).filter(|pair| pair.secret.suite() == hello.kem);
+        let pair = pair.ok_or(Failure::CRYPTOGRAPHIC)?;
+        let prologue = self.before.prologue(hello.kem)?;
+        let proof = match hello.mode {
+            Mode::Full { ciphertext } => {
+                Proof::Secret(pair.secret.decapsulate(ciphertext).map_err(|_| Failure::CRYPTOGRAPHIC)?)
             }
-            Identity::PublicKey(client) if self.keys.refuses(client) => return Err(Failure::CRYPTOGRAPHIC),
-            Identity::PublicKey(client) => {
-                let (ciphertext, secret) = client.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
-                schedule.seal(Purpose::Welcome, suite.aead(), ciphertext.bytes(), &mut body)?;
-                schedule.mix(Some(secret.as_bytes()))?;
+            // A client goes on without a ticket once one was refused.
+            Mode::Resuming { .. } if matches!(self.before, Before::Refusal(_)) => {
+                return Err(Failure::UNEXPECTED_COMMAND);
             }
-        }
-        frame::append_frame(turn.out, COMMAND, &body);
-        let state = AwaitInitiate { keys: self.keys, suite, schedule, identity };
-        Ok(Step::from(Server::Initiate(Box::new(state))))
+            Mode::Resuming { ticket } => match self.keys.tickets().open(hello.kem, hello.key_id, ticket) {
+                Some(grant) => Proof::Ticket(grant),
+                None => return Ok(self.refuse_ticket(&prologue, body, turn)),
+            },
+        };
+        let begun = Begun::open(self.keys, suite, &hello, (&prologue, pair.secret.public()), proof)?;
+        begun.welcome(&hello, turn).map(|next| Step::from(Server::Initiate(Box::new(next))))
     }
 
     /// Checks the cookie, if there is one. Where one is missing under load, appends RETRY with it.
     fn wants_cookie(&mut self, hello: &Hello<'_>, turn: &mut Turn<'_>) -> Result<bool, Failure> {
         let (cookies, is_under_load) = self.keys.cookies();
         let cookie = hello.cookie_field.get(1..).unwrap_or_default();
-        if cookie.is_empty() && (!is_under_load || self.bound.is_some()) {
-            // A client that leaves its cookie out is one that did not get it.
-            return if self.bound.is_some() { Err(Failure::CRYPTOGRAPHIC) } else { Ok(false) };
+        let (hello, address) = ([hello.head, hello.sealed], &turn.config.zap.peer_address);
+        match &self.cookie {
+            Demand::Made(connection) => {
+                // A client that leaves its cookie out is one that did not get it.
+                cookies.check(cookie, &Bond { connection, address, hello })?;
+                self.cookie = Demand::Met;
+                Ok(false)
+            }
+            Demand::None | Demand::Met if !cookie.is_empty() => Err(Failure::CRYPTOGRAPHIC),
+            Demand::None if is_under_load => {
+                let mut connection = [0; CONNECTION_BYTES];
+                random::fill(&mut connection).map_err(Failure::Own)?;
+                let bond = Bond { connection: &connection, address, hello };
+                retry::append_cookie(turn.out, &cookies.make(&bond)?);
+                self.cookie = Demand::Made(connection);
+                Ok(true)
+            }
+            Demand::None | Demand::Met => Ok(false),
         }
-        let mut connection = self.bound.unwrap_or_default();
-        if self.bound.is_none() {
-            random::fill(&mut connection).map_err(Failure::Own)?;
-        }
-        let address = &turn.config.zap.peer_address;
-        let bond = Bond { connection: &connection, address, hello: [hello.head, hello.sealed] };
-        if !cookie.is_empty() {
-            return cookies.check(cookie, &bond).map(|()| false);
-        }
-        retry::append(turn.out, &cookies.make(&bond)?);
-        self.bound = Some(connection);
-        Ok(true)
     }
 
-    /// Opens the box: the client knows our key.
-    fn open(&self, hello: &Hello<'_>) -> Result<(Schedule, Identity), Failure> {
-        let pair = self.keys.pair(hello.key_id).ok_or(Failure::CRYPTOGRAPHIC)?;
-        let server = pair.secret.public();
-        if server.suite() != hello.kem {
-            return Err(Failure::CRYPTOGRAPHIC);
+    fn refuse_ticket(self, prologue: &Prologue, body: &[u8], turn: &mut Turn<'_>) -> Step {
+        retry::append_refusal(turn.out);
+        let before = Before::Refusal(prologue.refused(body, retry::REFUSAL));
+        Step::from(Server::Hello(AwaitHello { before, ..self }))
+    }
+}
+
+impl Before {
+    /// Fails for a second HELLO of another KEM than the first.
+    fn prologue(&self, kem: KemSuite) -> Result<Prologue, Failure> {
+        match self {
+            Before::Greetings([client, server]) => Ok(Prologue::new(kem, [client, server])),
+            Before::Refusal(prologue) if prologue.kem() == kem => Ok(prologue.clone()),
+            Before::Refusal(_) => Err(Failure::UNEXPECTED_COMMAND),
         }
-        let Mode::Full { ciphertext } = hello.mode else { return Err(Failure::MALFORMED_HELLO) };
-        let [client_greeting, server_greeting] = &self.greetings;
-        let mut schedule = Schedule::begin(hello.kem, [client_greeting, server_greeting], server, None);
+    }
+}
+
+impl Begun {
+    /// Opens HELLO's box: the client knows our key, or the psk of its ticket.
+    fn open(
+        keys: Arc<ServerKeys>,
+        suite: Suite,
+        hello: &Hello<'_>,
+        (prologue, server): (&Prologue, &KemPublic),
+        proof: Proof,
+    ) -> Result<Begun, Failure> {
+        let (psk, secret) = match &proof {
+            Proof::Secret(secret) => (None, Some(secret.as_bytes())),
+            Proof::Ticket(grant) => (Some(&grant.psk), None),
+        };
+        let mut schedule = prologue.schedule(server, psk);
         schedule.absorb(hello.head);
-        let secret = pair.secret.decapsulate(ciphertext).map_err(|_| Failure::CRYPTOGRAPHIC)?;
-        schedule.mix(Some(secret.as_bytes()))?;
+        schedule.mix(secret)?;
         let text = schedule.open(Purpose::Hello, hello::BOX_AEAD, hello.sealed)?;
         schedule.absorb(hello.cookie_field);
-        Ok((schedule, Identity::parse(hello.kem, &text)?))
+        let (identity, ends_ms) = match proof {
+            Proof::Secret(_) => (Identity::parse(hello.kem, &text)?, None),
+            Proof::Ticket(grant) => (grant.identity, Some(grant.ends_ms)),
+        };
+        if matches!(&identity, Identity::PublicKey(client) if keys.refuses(client)) {
+            return Err(Failure::CRYPTOGRAPHIC);
+        }
+        Ok(Begun { keys, suite, schedule, key_id: *hello.key_id, identity, ends_ms })
+    }
+
+    /// Appends our WELCOME.
+    fn welcome(mut self, hello: &Hello<'_>, turn: &mut Turn<'_>) -> Result<AwaitInitiate, Failure> {
+        let (aead, schedule) = (self.suite.aead(), &mut self.schedule);
+        let ephemeral = KemPublic::parse(hello.kem, hello.ephemeral).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+        let (ciphertext, secret) = ephemeral.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
+        let box_bytes = welcome::box_bytes(hello.kem, self.ends_ms.is_none());
+        let mut body = welcome::head(self.suite, ciphertext.bytes(), box_bytes)?;
+        schedule.absorb(&body);
+        schedule.mix(Some(secret.as_bytes()))?;
+        match &self.identity {
+            _ if self.ends_ms.is_some() => {
+                schedule.seal(Purpose::Welcome, aead, &[], &mut body)?;
+                schedule.mix(None)?;
+            }
+            Identity::Anonymous => {
+                let nothing = vec![0; hello.kem.ciphertext_bytes()];
+                schedule.seal(Purpose::Welcome, aead, &nothing, &mut body)?;
+                schedule.mix(None)?;
+            }
+            Identity::PublicKey(client) => {
+                let (ciphertext, secret) = client.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
+                schedule.seal(Purpose::Welcome, aead, ciphertext.bytes(), &mut body)?;
+                schedule.mix(Some(secret.as_bytes()))?;
+            }
+        }
+        frame::append_frame(turn.out, COMMAND, &body);
+        Ok(AwaitInitiate(self))
+    }
+
+    /// A ticket by which the client can resume.
+    fn ticket(&self) -> Result<Option<Sealed>, Failure> {
+        let psk = self.schedule.next_psk()?;
+        let names = (self.suite.kem(), &self.key_id);
+        self.keys.tickets().seal(names, &self.identity, &psk, self.ends_ms)
     }
 }
 
 impl AwaitInitiate {
     /// Invalid properties end the connection without an event.
-    fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
+    fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        let AwaitInitiate(mut begun) = self;
         let sealed = initiate::sealed(body)?;
-        self.schedule.absorb(initiate::NAME);
-        let text = self.schedule.open(Purpose::Initiate, self.suite.aead(), sealed)?;
+        begun.schedule.absorb(initiate::NAME);
+        let text = begun.schedule.open(Purpose::Initiate, begun.suite.aead(), sealed)?;
         let metadata = initiate::parse(&text)?;
         let peer = PeerProperties::parse(metadata, turn.config).map_err(Failure::Errno)?;
-        let settings = self.keys.settings;
-        let known = Known { suite: self.suite, schedule: self.schedule, peer, limits: settings.limits };
+        let known = Known { begun, peer };
         let zap = &turn.config.zap;
         // As with CURVE, enforcement without a domain gives the authenticator nothing to check.
         if zap.enforce && !zap.has_domain() {
             return known.finish(Authenticated::default(), turn);
         }
-        let (name, credential) = credential(&self.identity, settings.asks_as_qzmq);
+        let as_qzmq = known.begun.keys.settings.asks_as_qzmq;
+        let (name, credential) = credential(&known.begun.identity, as_qzmq);
         let request = ZapRequest::new(zap, &turn.config.routing_id, name, vec![Zeroizing::new(credential)]);
         Ok(Step::Zap(Server::Zap(AwaitZap(known)).into(), request))
     }
@@ -210,28 +294,28 @@ fn credential(identity: &Identity, as_qzmq: bool) -> (&'static str, Vec<u8>) {
 
 impl Known {
     /// Appends our READY.
-    fn finish(mut self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
-        let mut metadata = Vec::new();
-        properties::append_ours(&mut metadata, turn.config);
-        let aead = self.suite.aead();
+    fn finish(self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        let Known { mut begun, peer } = self;
+        let mut properties = Vec::new();
+        properties::append_ours(&mut properties, turn.config);
+        let ticket = begun.ticket()?;
+        let (life_s, ticket) = ticket.as_ref().map_or((0, &[][..]), |sealed| (sealed.life_s, &sealed.ticket));
+        let text = Ready { properties: &properties, life_s, ticket }.encode();
+        let (aead, schedule) = (begun.suite.aead(), &mut begun.schedule);
         let mut body = ready::NAME.to_vec();
-        self.schedule.absorb(ready::NAME);
-        let text = Ready { properties: &metadata, life_s: 0, ticket: &[] }.encode();
-        self.schedule.seal(Purpose::Ready, aead, &text, &mut body)?;
+        schedule.absorb(ready::NAME);
+        schedule.seal(Purpose::Ready, aead, &text, &mut body)?;
         frame::append_frame(turn.out, COMMAND, &body);
-        let traffic = self.schedule.traffic(Role::Server, aead, self.suite.kem())?;
-        let codec = Codec::qzmq(traffic.with_limits(self.limits));
-        Ok(Step::Ready(self.peer.into_peer(turn, told, codec)))
+        let traffic = schedule.traffic(Role::Server, aead, begun.suite.kem())?;
+        let codec = Codec::qzmq(traffic.with_limits(begun.keys.settings.limits));
+        Ok(Step::Ready(peer.into_peer(turn, told, codec)))
     }
 
     /// Appends our ERROR.
     fn refuse(mut self, reason: &[u8], turn: &mut Turn<'_>) -> Result<(), Failure> {
-        refusal::append(turn.out, &mut self.schedule, self.suite.aead(), reason)
+        let aead = self.begun.suite.aead();
+        refusal::append(turn.out, &mut self.begun.schedule, aead, reason)
     }
-}
-
-fn public_key(hello: &Hello<'_>, bytes: &[u8]) -> Result<KemPublic, Failure> {
-    KemPublic::parse(hello.kem, bytes).map_err(|_| Failure::CRYPTOGRAPHIC)
 }
 
 impl From<Server> for Mechanism {

@@ -10,20 +10,20 @@ use crate::random::Random;
 /// Bytes of a greeting.
 const GREETING_BYTES: usize = 64;
 
-fn framed(body: &[u8]) -> Vec<u8> {
+pub fn framed(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     frame::append_frame(&mut out, COMMAND, body);
     out
 }
 
-fn body_of(framed: &[u8]) -> Vec<u8> {
+pub fn body_of(framed: &[u8]) -> Vec<u8> {
     let header = frame::parse_header(framed).unwrap().unwrap();
     assert_eq!(header.frame_len(), framed.len());
     framed[header.header_len..].to_vec()
 }
 
 /// A client and a server that have greeted each other, and the client's HELLO.
-fn greeted(mine: &Config, theirs: &Config) -> (Side, Side, Vec<u8>) {
+pub fn greeted(mine: &Config, theirs: &Config) -> (Side, Side, Vec<u8>) {
     let (mut client, mut server) = (Side::new(mine), Side::new(theirs));
     let (from_client, from_server) = (client.said(), server.said());
     let more = server.hear(&from_client);

@@ -5,6 +5,7 @@ mod hostile;
 mod relay;
 mod retry;
 mod suites;
+mod tickets;
 mod vectors;
 
 use super::keys::testing;

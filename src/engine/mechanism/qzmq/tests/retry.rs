@@ -2,18 +2,23 @@
 
 use super::{Side, client, server, talk};
 use crate::crypto::KemSuite;
-use crate::engine::Failure;
 use crate::engine::mechanism::qzmq::keys::{ServerKeys, testing};
-use crate::engine::mechanism::qzmq::retry;
+use crate::engine::mechanism::qzmq::retry::{self, Retry};
+use crate::engine::{Config, Failure};
 use std::sync::Arc;
 
 /// A client and a server that is always under load.
-fn loaded() -> (crate::engine::Config, crate::engine::Config) {
+fn loaded() -> (Config, Config) {
     let (client_keys, server_keys) = testing::pair(KemSuite::XWing);
-    let mut keys: ServerKeys = Arc::into_inner(server_keys).unwrap();
+    (client(&client_keys), server(&under_load(server_keys)))
+}
+
+/// The same keys, of a server that is always under load.
+pub fn under_load(keys: Arc<ServerKeys>) -> Arc<ServerKeys> {
+    let mut keys: ServerKeys = Arc::into_inner(keys).unwrap();
     keys.settings.most_connections = 0;
     keys.note_connection(1);
-    (client(&client_keys), server(&Arc::new(keys)))
+    Arc::new(keys)
 }
 
 #[test]
@@ -68,16 +73,23 @@ fn a_cookie_of_another_connection_costs_no_work() {
 }
 
 #[test]
-fn a_client_takes_one_cookie_and_no_refused_ticket() {
-    let bad: [&[u8]; 5] = [
+fn a_client_takes_one_cookie() {
+    let bad: [&[u8]; 8] = [
         b"\x05RETRY",
-        b"\x05RETRY\x01\0",
+        b"\x05RETRY\x01",
+        b"\x05RETRY\x02\0",
+        b"\x05RETRY\x01\0x",
+        b"\x05RETRY\x01\x071234567",
         b"\x05RETRY\0\0",
-        b"\x05RETRY\0\x0712345",
+        b"\x05RETRY\0\x071234567",
         b"\x05RETRY\0\x08123456789",
     ];
     for body in bad {
-        assert!(retry::cookie_field(body).is_err());
+        assert!(retry::parse(body).is_err());
+    }
+    assert_eq!(retry::parse(b"\x05RETRY\0\x0812345678"), Ok(Retry::Cookie(b"\x0812345678")));
+    for body in [&b"\x05RETRY\x01\0"[..], b"\x05RETRY\x01\x0812345678"] {
+        assert_eq!(retry::parse(body), Ok(Retry::Full), "whose cookie is ignored");
     }
     let (mut client, _, retry) = retried();
     assert!(!client.hear(&retry).is_empty());

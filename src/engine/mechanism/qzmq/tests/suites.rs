@@ -32,7 +32,7 @@ fn understand(from: &mut Traffic, to: &mut Traffic) -> bool {
         && record[HEAD_BYTES..].starts_with(b"some bytes")
 }
 
-fn agree(client: &Config, server: &Config) -> bool {
+pub fn agree(client: &Config, server: &Config) -> bool {
     let (client, server) = talk(client, server, |_, _| {});
     let (Some(Ok(of_server)), Some(Ok(of_client))) = (client.outcome, server.outcome) else { return false };
     assert_eq!(of_client.routing_id, b"cli");
@@ -95,7 +95,7 @@ fn anonymous_clients_look_like_others() {
 }
 
 /// The credential of the request about a client.
-fn asked(client: &Config, server: &Config) -> (&'static str, Vec<u8>) {
+pub fn asked(client: &Config, server: &Config) -> (&'static str, Vec<u8>) {
     let (mut client, mut server) = (Handshake::new(client.clone()), Handshake::new(server.clone()));
     loop {
         let mut bytes = Vec::new();

@@ -13,7 +13,7 @@ use crate::engine::mechanism::qzmq::hello::{self, Identity, Mode};
 use crate::engine::mechanism::qzmq::keys::{ClientKeys, ServerKeys, Settings};
 use crate::engine::mechanism::qzmq::ready::Ready;
 use crate::engine::mechanism::qzmq::record::{HEAD_BYTES, RecordKey};
-use crate::engine::mechanism::qzmq::schedule::{Purpose, Schedule};
+use crate::engine::mechanism::qzmq::schedule::{Prologue, Purpose};
 use crate::engine::mechanism::qzmq::suite::{Suite, Suites, hash_of, key_id};
 use crate::engine::mechanism::qzmq::{Client, Server, initiate, ready, welcome};
 use crate::engine::mechanism::tests::turn;
@@ -74,7 +74,7 @@ fn handshake(suite: Suite, named: bool) -> Value {
     let kem = suite.kem();
     let secret = || Arc::new(KemSecret::generate(kem).unwrap());
     let (server_secret, client_secret) = (secret(), named.then(secret));
-    let settings = Settings { suites: Suites::only(&[suite]), ..Settings::default() };
+    let settings = Settings { suites: Suites::only(&[suite]), ticket_life_s: 0, ..Settings::default() };
     let known = Arc::new(server_secret.public().clone());
     let client_keys = Arc::new(ClientKeys::new(known, client_secret.clone(), settings).unwrap());
     let server_keys = Arc::new(ServerKeys::new(Arc::clone(&server_secret), settings));
@@ -150,7 +150,8 @@ fn derive(given: &Value) -> Value {
     let server_secret = secret("server_seed");
     let own = (!field("client_seed").is_empty()).then(|| secret("client_seed"));
     let greetings = [field("client_greeting"), field("server_greeting")];
-    let mut schedule = Schedule::begin(kem, [&greetings[0], &greetings[1]], server_secret.public(), None);
+    let prologue = Prologue::new(kem, [&greetings[0], &greetings[1]]);
+    let mut schedule = prologue.schedule(server_secret.public(), None);
 
     let body = field("hello");
     let hello = hello::parse(&body).unwrap();
@@ -186,7 +187,7 @@ fn derive(given: &Value) -> Value {
     let text = schedule.open(Purpose::Initiate, aead, initiate::sealed(&body).unwrap()).unwrap();
     assert_eq!(initiate::parse(&text).unwrap(), field("client_properties"));
     let initiate_h = hex(schedule.transcript());
-    let next_psk = schedule.derived(b"resumption");
+    let next_psk = schedule.next_psk().unwrap();
 
     let body = field("ready");
     schedule.absorb(ready::NAME);
