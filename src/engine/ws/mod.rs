@@ -4,11 +4,15 @@
 //! so on a mechanism. Each command and each frame of a message is then a binary frame of its own ([`frame`]).
 //! Its first byte says whether more frames of the message follow, and whether it is a command. Heartbeats are
 //! WebSocket's own. Subscriptions are messages, as in ZMTP 3.0.
+//!
+//! With QZMQ the messages are in records, and each of those is a binary frame ([`records`]).
 
 pub mod codec;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
+#[cfg(feature = "qzmq")]
+pub mod records;
 pub mod upgrade;
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn talk(a: Config, b: Config, seed: u64) -> (End, End) {
 #[test]
 fn every_mechanism_completes_with_pieces_of_any_size() {
     for (ours, name) in securities() {
-        if ["GSSAPI", "QZMQ"].contains(&name) {
+        if name == "GSSAPI" {
             continue;
         }
         for (theirs, _) in securities().into_iter().filter(|(_, other)| *other == name) {
@@ -96,16 +96,18 @@ fn every_mechanism_completes_with_pieces_of_any_size() {
     }
 }
 
-/// Its records would need frames of their own, which are not written so far. Nothing leaves in clear instead.
+/// The upgrade has a place of its own for the mechanism; nothing of the mechanism is said before both sides have agreed there.
 #[cfg(feature = "qzmq")]
 #[test]
-fn qzmq_is_refused_over_websocket() {
+fn qzmq_and_another_mechanism_do_not_meet() {
     let sides: Vec<_> = securities().into_iter().filter(|(_, name)| *name == "QZMQ").collect();
     let [(ours, _), (theirs, _)] = &sides[..] else { panic!("two sides") };
-    let a = Config { security: ours.clone(), ..config(SocketType::Dealer) };
-    let b = Config { security: theirs.clone(), ..config(SocketType::Router) };
-    let (a, b) = talk(a, b, 3);
-    assert!(matches!(b.outcome, Some(Err(_))) && !matches!(a.outcome, Some(Ok(_))));
+    for (a, b) in [(ours, &crate::engine::Security::PlainServer), (&crate::engine::Security::Null, theirs)] {
+        let a = Config { security: a.clone(), ..config(SocketType::Dealer) };
+        let b = Config { security: b.clone(), ..config(SocketType::Router) };
+        let (a, b) = talk(a, b, 3);
+        assert!(matches!(b.outcome, Some(Err(_))) && !matches!(a.outcome, Some(Ok(_))));
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub enum Subprotocol {
     Null,
     Plain,
     Curve,
+    Qzmq,
 }
 
 /// Why a request is refused.
@@ -127,6 +128,7 @@ impl Subprotocol {
             Subprotocol::Null => "ZWS2.0/NULL",
             Subprotocol::Plain => "ZWS2.0/PLAIN",
             Subprotocol::Curve => "ZWS2.0/CURVE",
+            Subprotocol::Qzmq => "ZWS2.0/QZMQ",
         }
     }
 
@@ -138,7 +140,7 @@ impl Subprotocol {
             Mechanism::Null => &[Subprotocol::Null, Subprotocol::Bare],
             Mechanism::Plain => &[Subprotocol::Plain],
             Mechanism::Curve => &[Subprotocol::Curve],
-            Mechanism::Qzmq => &[],
+            Mechanism::Qzmq => &[Subprotocol::Qzmq],
             Mechanism::Gssapi => &[],
         };
         all.iter().copied()

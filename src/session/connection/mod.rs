@@ -30,6 +30,8 @@ pub(in crate::session) mod send_rate;
 pub(in crate::session) mod tls_stream;
 mod watch;
 pub(in crate::session) mod write_coalescing;
+#[cfg(feature = "qzmq")]
+pub(in crate::session) mod ws_records;
 
 pub(in crate::session) use lend_policy::MIN_LOOK_INTERVAL;
 pub(in crate::session) use registration::Lending;

@@ -4,6 +4,8 @@ use crate::crypto::tls::{Settings, Tls};
 use crate::errno::{Errno, Result};
 #[cfg(feature = "qzmq")]
 use crate::session::connection::records::Records;
+#[cfg(feature = "qzmq")]
+use crate::session::connection::ws_records::WsRecords;
 use crate::sys::lock::Lock;
 use crate::sys::stream;
 use std::io::{self, IoSlice};
@@ -26,6 +28,9 @@ pub enum Tunnel {
     /// QZMQ's records, and the tunnel that they go through.
     #[cfg(feature = "qzmq")]
     Records(Box<Records>, Option<Arc<Tunnel>>),
+    /// What has QZMQ's records in frames of WebSocket, and the tunnel that those go through.
+    #[cfg(feature = "qzmq")]
+    WsRecords(Box<WsRecords>, Option<Arc<Tunnel>>),
 }
 
 impl Tunnel {
@@ -38,11 +43,13 @@ impl Tunnel {
         match self {
             Tunnel::Tls(tls) => tls.lock().peer_subject(),
             #[cfg(feature = "qzmq")]
-            Tunnel::Records(_, below) => below.as_deref().and_then(Tunnel::peer_subject),
+            Tunnel::Records(_, below) | Tunnel::WsRecords(_, below) => {
+                below.as_deref().and_then(Tunnel::peer_subject)
+            }
         }
     }
 
-    /// Sends TLS's close_notify, if the stream takes it.
+    /// Sends TLS's close_notify and WebSocket's closing frame, if the stream takes them.
     pub fn close(&self, fd: BorrowedFd<'_>) {
         match self {
             Tunnel::Tls(tls) => {
@@ -52,6 +59,14 @@ impl Tunnel {
             }
             #[cfg(feature = "qzmq")]
             Tunnel::Records(_, below) => {
+                if let Some(below) = below {
+                    below.close(fd);
+                }
+            }
+            #[cfg(feature = "qzmq")]
+            Tunnel::WsRecords(frames, below) => {
+                let below = below.as_deref();
+                frames.close(&mut |bytes| write(fd, below, &[IoSlice::new(bytes)]));
                 if let Some(below) = below {
                     below.close(fd);
                 }
@@ -66,6 +81,12 @@ impl Tunnel {
             Tunnel::Records(records, below) => {
                 let below = below.as_deref();
                 records.flush(&mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))?;
+                flush(fd, below)
+            }
+            #[cfg(feature = "qzmq")]
+            Tunnel::WsRecords(frames, below) => {
+                let below = below.as_deref();
+                frames.flush(&mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))?;
                 flush(fd, below)
             }
         }
@@ -83,24 +104,31 @@ impl Tunnel {
                 room.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
                 Ok(bytes.len())
             }
+            #[cfg(feature = "qzmq")]
+            Tunnel::WsRecords(frames, below) => {
+                let below = below.as_deref();
+                frames.read(room, &mut |room| read(fd, below, room), &mut |bytes| {
+                    write(fd, below, &[IoSlice::new(bytes)])
+                })
+            }
         }
     }
 
     fn read_uninit<'r>(&self, fd: BorrowedFd<'_>, room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
         match self {
-            Tunnel::Tls(tls) => {
-                let mut bytes = [0; DECRYPTED_BYTES];
-                let len = room.len().min(DECRYPTED_BYTES);
-                let n = Tunnel::read_tls(tls, fd, bytes.get_mut(..len).unwrap_or_default())?;
-                let bytes = bytes.get(..n).unwrap_or_default();
-                Ok(room.get_mut(..bytes.len()).unwrap_or_default().write_copy_of_slice(bytes))
-            }
             #[cfg(feature = "qzmq")]
             Tunnel::Records(records, below) => {
                 let below = below.as_deref();
                 records.read(room, &mut |room| read(fd, below, room), &mut |bytes| {
                     write(fd, below, &[IoSlice::new(bytes)])
                 })
+            }
+            other => {
+                let mut bytes = [0; DECRYPTED_BYTES];
+                let len = room.len().min(DECRYPTED_BYTES);
+                let n = other.read(fd, bytes.get_mut(..len).unwrap_or_default())?;
+                let bytes = bytes.get(..n).unwrap_or_default();
+                Ok(room.get_mut(..bytes.len()).unwrap_or_default().write_copy_of_slice(bytes))
             }
         }
     }
@@ -112,6 +140,13 @@ impl Tunnel {
             Tunnel::Records(records, below) => {
                 let below = below.as_deref();
                 records.write(ranges, &mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))
+            }
+            #[cfg(feature = "qzmq")]
+            Tunnel::WsRecords(frames, below) => {
+                let below = below.as_deref();
+                // Records come in one range.
+                let records = ranges.first().map_or(&[][..], |range| range);
+                frames.write(records, &mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))
             }
         }
     }
@@ -174,13 +209,13 @@ pub fn read_uninit<'r>(
 }
 
 /// Whether the stream has no more for now, after a read that was `short` of its room or not. Of TLS that is not known: a record of
-/// it may have ended.
+/// it may have ended. Nor is it of WebSocket.
 pub fn is_drained(tunnel: Option<&Tunnel>, short: bool) -> bool {
     match tunnel {
         None => short,
-        Some(Tunnel::Tls(_)) => false,
         #[cfg(feature = "qzmq")]
         Some(Tunnel::Records(records, below)) => below.is_none() && records.is_drained(),
+        Some(_) => false,
     }
 }
 

@@ -22,6 +22,8 @@ use crate::session::connection::records::Records;
 use crate::session::connection::recv::{Limits, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf};
 use crate::session::connection::tls_stream::Tunnel;
+#[cfg(feature = "qzmq")]
+use crate::session::connection::ws_records::WsRecords;
 use crate::session::lifecycle::connecting::READABLE_AND_WRITABLE;
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshaking::{Handshaking, Outcome};
@@ -210,9 +212,11 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
     let Makings { options, role, lanes: (reader, writer), tunnel, record, introduction, rates, probes } =
         makings;
     let Introduction { mut peer, mut unsent, mut rest, mut drained } = introduction;
-    let recorded = through_records(peer.as_mut(), tunnel, (&mut unsent, &mut rest, &mut drained), &record);
+    let below = (role, tunnel);
+    let recorded = through_records(peer.as_mut(), below, (&mut unsent, &mut rest, &mut drained), &record);
     // Without memory for the records nothing is sent: the connection ends.
-    let (tunnel, recorded) = recorded.map_or_else(|errno| (None, Err(errno)), |tunnel| (tunnel, Ok(())));
+    let ((role, tunnel), recorded) =
+        recorded.map_or_else(|errno| ((None, None), Err(errno)), |below| (below, Ok(())));
     let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
     let (send_form, recv_form) = forms(peer, role, options);
     let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(options), now_ms));
@@ -278,37 +282,47 @@ fn subject_property(subject: String) -> (String, Vec<u8>) {
 /// The bytes at the end of a handshake: ours that are not sent, the peer's behind it, and whether the stream has no more.
 type Ends<'a> = (&'a mut Vec<u8>, &'a mut Vec<u8>, &'a mut bool);
 
-/// The tunnel of a peer whose stream is in records, which takes what is left of the handshake. For other peers that is `tunnel`.
+/// What lies between frames and the stream: WebSocket, by our role there, and a tunnel.
+type Below<'a> = (Option<&'a ws::Role>, Option<Arc<Tunnel>>);
+
+/// What is below a peer whose stream is in records, which take what is left of the handshake. Where WebSocket has them in its frames, its
+/// role is part of the tunnel. For other peers that is `below`.
 #[cfg(feature = "qzmq")]
-fn through_records(
+fn through_records<'a>(
     peer: Option<&mut Peer>,
-    tunnel: Option<Arc<Tunnel>>,
+    below: Below<'a>,
     (unsent, rest, drained): Ends<'_>,
     record: &ConnectionRecord,
-) -> Result<Option<Arc<Tunnel>>> {
-    let Some(peer) = peer else { return Ok(tunnel) };
+) -> Result<Below<'a>> {
+    let Some(peer) = peer else { return Ok(below) };
     let traffic = match std::mem::replace(&mut peer.codec, Codec::Clear) {
         Codec::Qzmq(traffic) => traffic,
         other => {
             peer.codec = other;
-            return Ok(tunnel);
+            return Ok(below);
         }
     };
+    let (role, mut tunnel) = below;
+    if let Some(role) = role {
+        let frames = WsRecords::new(role, unsent, rest)?;
+        (*unsent, *rest) = (Vec::new(), Vec::new());
+        tunnel = Some(Arc::new(Tunnel::WsRecords(Box::new(frames), tunnel)));
+    }
     let records = Records::new(*traffic, unsent, rest)?.counted_in(record);
     (*unsent, *rest, *drained) = (Vec::new(), Vec::new(), false);
     // The stream in records has the form of ZMTP 3.1. The greetings make no difference.
     peer.version = Version::V3_1;
-    Ok(Some(Arc::new(Tunnel::Records(Box::new(records), tunnel))))
+    Ok((None, Some(Arc::new(Tunnel::Records(Box::new(records), tunnel)))))
 }
 
 #[cfg(not(feature = "qzmq"))]
-fn through_records(
+fn through_records<'a>(
     _peer: Option<&mut Peer>,
-    tunnel: Option<Arc<Tunnel>>,
+    below: Below<'a>,
     _ends: Ends<'_>,
     _record: &ConnectionRecord,
-) -> Result<Option<Arc<Tunnel>>> {
-    Ok(tunnel)
+) -> Result<Below<'a>> {
+    Ok(below)
 }
 
 /// How frames leave and arrive.
