@@ -94,8 +94,7 @@ mod tests {
     #[test]
     fn endpoints_share_keys_until_the_own_one_changes() {
         let (mut keys, old, new) = (Keys::default(), secret(), secret());
-        let serve =
-            |keys: &mut Keys, own| keys.serve(own, Settings::default(), &Trust::default()).unwrap();
+        let serve = |keys: &mut Keys, own| keys.serve(own, Settings::default(), &Trust::default()).unwrap();
         let first = serve(&mut keys, &old);
         assert!(keys.take_new() && !keys.take_new());
         assert!(Arc::ptr_eq(&first, &serve(&mut keys, &old)));

@@ -23,9 +23,9 @@ pub struct RecordFrames {
 /// What lies at the front of the bytes received.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Front {
-    /// So many bytes are missing, at least.
+    /// This number of bytes is missing, at least.
     Needs(usize),
-    /// A record: so many bytes to skip, and so many behind them in the form of byte streams.
+    /// A record: the number of bytes to skip, and of those behind them in the form of byte streams.
     Record { skip: usize, len: usize },
     /// A control frame and its length. Its payload begins at `payload`.
     Control { opcode: Opcode, payload: usize, len: usize },

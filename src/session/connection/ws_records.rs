@@ -264,7 +264,8 @@ mod tests {
                     let _ = frames[side].flush(&mut |bytes| wires[side].take(bytes));
                 }
                 let [up, down] = &mut wires;
-                for (side, wires) in [(1, [&mut *up, &mut *down]), (0, [&mut *down, &mut *up])] {
+                for side in [1, 0] {
+                    let wires = if side == 1 { [&mut *up, &mut *down] } else { [&mut *down, &mut *up] };
                     let most = 1 + random.below(70_000);
                     if let Ok(bytes) = read(&records[side], &frames[side], wires, most) {
                         got[1 - side].extend(bytes);

@@ -151,6 +151,20 @@ impl Establishing<'_> {
     }
 }
 
+/// What a handshake is made with where the options say it. `begun_ms`: when this side connected, if it did. The listener has
+/// told the security of a connection that came.
+pub fn by_options(
+    options: &SocketOptions,
+    security: Security,
+    peer_address: &str,
+    begun_ms: Option<u64>,
+) -> Config {
+    if let Some(now_ms) = begun_ms {
+        security.note_connection(now_ms);
+    }
+    Config::new(options, security, peer_address)
+}
+
 /// What a handshake is made with where a security file has its say, which it has each time. Where it is at fault there is no handshake.
 pub fn secured(
     (protection, options): (&Protection, &SocketOptions),

@@ -14,7 +14,7 @@
 
 use crate::ctx::Guard;
 use crate::engine::zmtp::Version;
-use crate::engine::{Config, Peer, Security};
+use crate::engine::{Peer, Security};
 use crate::errno::Errno;
 use crate::options::draft_number::{
     ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED,
@@ -256,12 +256,9 @@ impl Session {
                 establishing::secured(file, &self.events, &self.peer_address, cx.now_ms())
             }
             None => {
+                let begun_ms = self.connecter.is_some().then(|| cx.now_ms());
                 let security = self.socket.security.clone();
-                // The listener has told it of a connection that came.
-                if self.connecter.is_some() {
-                    security.note_connection(cx.now_ms());
-                }
-                Ok(Config::new(&self.socket.options, security, &self.peer_address))
+                Ok(establishing::by_options(&self.socket.options, security, &self.peer_address, begun_ms))
             }
         };
         let handshaking = config.and_then(|config| {

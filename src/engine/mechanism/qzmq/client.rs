@@ -233,7 +233,7 @@ impl Proof {
         }
     }
 
-    /// The text of the box: who the client is, which the server has in the ticket.
+    /// The text of the box: the client's identity, unless the server has it in the ticket.
     fn text(&self, keys: &ClientKeys) -> Vec<u8> {
         match (self, &keys.own) {
             (Proof::Ticket(_), _) => Vec::new(),

@@ -75,7 +75,7 @@ struct Known {
     peer: PeerProperties,
 }
 
-/// What opens HELLO's box, and who the client is where that is known before.
+/// What opens HELLO's box, and the client's identity where that is known before.
 enum Proof {
     Secret(SharedSecret),
     Ticket(Grant),

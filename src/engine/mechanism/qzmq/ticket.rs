@@ -20,7 +20,7 @@ pub const MAX_TICKET_LIFE_S: u32 = 86_400;
 const NAME_BYTES: usize = 8;
 /// Most keys at a time: one is replaced after half a life, and its last ticket lives a whole one.
 const MAX_KEYS: usize = 3;
-/// What tickets are sealed with, whatever suite gave them.
+/// What tickets are sealed with, of all suites.
 const AEAD: AeadSuite = AeadSuite::Aes256Gcm;
 
 /// A server's tickets. Any thread may use them.
@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    /// An observer of the next HELLO must not learn from its length who resumes.
+    /// An observer of the next HELLO must not learn from its length which client resumes.
     #[test]
     fn tickets_of_all_kinds_of_clients_have_one_length() {
         for kem in KemSuite::ALL {

@@ -1,4 +1,4 @@
-//! A relay that edits bytes on the way. Whatever it changes, the side that gets it does not come to the end of the handshake.
+//! A relay that edits bytes on the way. Where it changes any of them, the side that gets it does not come to the end of the handshake.
 
 use super::retry::under_load;
 use super::tickets::give;

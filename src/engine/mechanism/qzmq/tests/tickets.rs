@@ -142,7 +142,7 @@ fn a_ticket_of_another_key_of_the_server_is_refused() {
     assert_eq!(hellos(&client(&other), &server(&server_keys)), (vec![true, false], true));
 }
 
-/// What a thief of a ticket can do who has not its psk: nothing, for either key.
+/// A thief of a ticket without its psk can do nothing with it, for either key.
 #[test]
 fn a_stolen_ticket_opens_nothing() {
     let (client_keys, server_keys) = with_ticket(KemSuite::XWing);
