@@ -108,7 +108,10 @@ impl StatsFile {
     /// `None`, and a line in the log, where there can be none.
     fn open(folder: &Path) -> Option<StatsFile> {
         static NOTICE: Notice = Notice::new(Subsystem::Stats, Level::Error);
-        let path = folder.join(format!("ferrozmq.{}", std::process::id()));
+        let mut path = folder.join(format!("ferrozmq.{}", std::process::id()));
+        if is_elsewhere(&path) {
+            path = folder.join(format!("ferrozmq.{}-{}", std::process::id(), pid_namespace()));
+        }
         match StatsFile::make(&path) {
             Ok(file) => {
                 static REMOVED_AT_EXIT: PerProcess<bool> = PerProcess::new();
@@ -150,6 +153,10 @@ impl StatsFile {
         self.set(place::OPENED, now());
         self.set(place::HEARTBEAT, now());
         self.set(place::NAMES, pair(HEADER_BYTES, names.len()));
+        self.set(place::PID_NAMESPACE, pid_namespace());
+        let [first, second] = boot();
+        self.set(place::BOOT, first);
+        self.set(place::BOOT + 1, second);
         for (index, section) in self.sections.iter().enumerate() {
             let at = place::FIRST_SECTION + 2 * index;
             self.set(at, pair(section.kind as usize, section.offset));
@@ -259,18 +266,31 @@ fn is_stale(path: &Path) -> bool {
     own && head_of(path).is_some_and(|head| head.first() == Some(&u64::from_ne_bytes(*MAGIC)))
 }
 
+/// Whether a process of another namespace has made the file, since the system was booted. It may be there: this process cannot tell.
+fn is_elsewhere(path: &Path) -> bool {
+    let Some(head) = head_of(path) else { return false };
+    let (at, boot) = (|place: usize| head.get(place).copied().unwrap_or(0), boot());
+    let namespaces = (at(place::PID_NAMESPACE), pid_namespace());
+    let is_known = namespaces.0 != 0 && namespaces.1 != 0;
+    at(place::MAGIC) == u64::from_ne_bytes(*MAGIC)
+        && is_known
+        && namespaces.0 != namespaces.1
+        && [at(place::BOOT), at(place::BOOT + 1)] == boot
+}
+
 /// Whether the file was made by this process.
 fn is_ours(path: &Path) -> bool {
     let head = head_of(path);
     head.is_some_and(|head| {
         head.get(place::PID) == Some(&std::process::id().into())
             && head.get(place::STARTED) == Some(&started())
+            && head.get(place::PID_NAMESPACE) == Some(&pid_namespace())
     })
 }
 
-/// The first numbers of a header.
-fn head_of(path: &Path) -> Option<[u64; place::FIRST_SECTION]> {
-    let mut head = [[0; size_of::<u64>()]; place::FIRST_SECTION];
+/// The numbers of a header.
+fn head_of(path: &Path) -> Option<[u64; place::END]> {
+    let mut head = [[0; size_of::<u64>()]; place::END];
     fs::File::open(path).ok()?.read_exact(head.as_flattened_mut()).ok()?;
     Some(head.map(u64::from_ne_bytes))
 }
@@ -284,6 +304,19 @@ fn started() -> u64 {
     let behind_name = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
     let field = read.ok().and_then(|_| behind_name.split(' ').nth(STARTED_FIELD));
     field.and_then(|field| field.parse().ok()).unwrap_or(0)
+}
+
+/// The namespace of this process's id; 0 where that is not known.
+fn pid_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino())
+}
+
+/// The boot of the system, whose id is 32 hexadecimal digits with lines between; zeros where that is not known.
+fn boot() -> [u64; 2] {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let id = u128::from_str_radix(&id.trim().replace('-', ""), 16).unwrap_or(0).to_be_bytes();
+    let [first, second] = [id.first_chunk(), id.last_chunk()];
+    [first, second].map(|half| half.copied().map_or(0, u64::from_ne_bytes))
 }
 
 /// In nanoseconds since 1970.

@@ -5,6 +5,7 @@ use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, Reason, SocketCounter
 use super::snapshot::{ConnectionCounts, ContextCounts, Queues, Snapshot, SocketCounts};
 use super::times::TimeCounts;
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 /// Of the shape. A reader of this version passes over names that it does not know.
 const VERSION: u32 = 1;
@@ -29,12 +30,17 @@ pub fn of_snapshot(snapshot: &Snapshot) -> String {
     json.object(|json| {
         json.number("version", VERSION);
         json.number("pid", snapshot.pid);
-        json.number("time", format_args!("{}.{:06}", snapshot.time.as_secs(), snapshot.time.subsec_micros()));
+        json.number("time", decimals(snapshot.time));
+        json.number("started", decimals(snapshot.started));
         json.text("library", env!("CARGO_PKG_VERSION"));
         json.list("contexts", &snapshot.contexts, context);
         json.list("sockets", &snapshot.sockets, socket);
     });
     json.text
+}
+
+fn decimals(time: Duration) -> String {
+    format!("{}.{:06}", time.as_secs(), time.subsec_micros())
 }
 
 /// What its closed sockets have counted.

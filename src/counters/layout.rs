@@ -16,7 +16,13 @@
 //! | 60 | u32 | bytes of the table of names |
 //! | 64 | 16 bytes for each section | u32 kind, u32 offset in the file, u32 bytes from slot to slot, u32 slots |
 //!
+//! | 4032 | u64 | the namespace of the process id, as the inode of `/proc/self/ns/pid` has it; 0: unknown |
+//! | 4040 | 16 bytes | the boot of the system, as `/proc/sys/kernel/random/boot_id` has it; zeros: unknown |
+//!
 //! A section of kind 0, or the end of the header, ends the list of sections.
+//!
+//! The name is `DIR/ferrozmq.PID-NAMESPACE` where a process of another namespace has a file of the first name: containers that share the folder
+//! have the same ids.
 //!
 //! Kinds: 1 process, 2 context, 4 socket, 5 connection, 6 lane. A reader passes over kinds and rows that it does not know.
 //!
@@ -74,6 +80,10 @@ pub mod place {
     pub const GENERATION: usize = 6;
     pub const NAMES: usize = 7;
     pub const FIRST_SECTION: usize = 8;
+    pub const PID_NAMESPACE: usize = 504;
+    /// And the one behind it.
+    pub const BOOT: usize = 505;
+    pub const END: usize = 512;
 }
 
 /// Places in the record of the process.
@@ -235,6 +245,8 @@ mod tests {
 
     #[test]
     fn sections_follow_one_another() {
+        assert!(place::FIRST_SECTION + 2 * Kind::ALL.len() < place::PID_NAMESPACE);
+        assert_eq!(place::END * CELL_BYTES, HEADER_BYTES);
         let (sections, bytes) = sections(names().len());
         let mut end = HEADER_BYTES + names().len();
         for section in sections {

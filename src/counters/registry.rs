@@ -21,6 +21,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A forked child begins anew.
 static REGISTRY: PerProcess<Lock<Registry>> = PerProcess::new();
@@ -38,8 +39,9 @@ pub type ConnectionRecord = Held<Connection>;
 pub type LaneRecord = Held<Lane>;
 
 /// The records that can be found.
-#[derive(Default)]
 pub struct Registry {
+    /// When it was made, which the first context does. Since 1970.
+    pub started: Duration,
     pub contexts: BTreeMap<u64, Kept<Context>>,
     pub sockets: BTreeMap<u64, Kept<Socket>>,
     pub connections: BTreeMap<u64, Kept<Connection>>,
@@ -97,6 +99,18 @@ pub struct Lane {
     loss: AtomicU64,
     /// Subscriptions that were left. Written by the reader's end where it goes, read as `loss` is.
     requests_left: AtomicU64,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        let (contexts, sockets, connections, lanes) = Default::default();
+        Registry { started: now(), contexts, sockets, connections, lanes }
+    }
+}
+
+/// Since 1970.
+pub fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A number that no other record of the process has.

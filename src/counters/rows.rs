@@ -204,6 +204,8 @@ counters! {
         NotificationsWaiting = "notifications_waiting", Count, Gauge;
         /// Messages of peers that an XPUB has taken in, and that its program is yet to receive.
         MessagesWaiting = "messages_waiting", Messages, Gauge;
+        /// Connections of CURVE that have ended since a box came twice, or too late.
+        CurveReplays = "curve_replays", Count, Counter;
         /// Messages that have gone to the streams of its connections or as datagrams, and subscriptions.
         TransportMessagesSent = "transport_messages_sent", Messages, Counter;
         /// Messages that have come from the streams of its connections or as datagrams, and subscriptions.

@@ -5,13 +5,13 @@ use super::cells::value;
 use super::connection::ConnectionCells;
 use super::context::ContextCells;
 use super::lane::LaneCells;
-use super::registry::{Kept, Record, Registry, add_received, add_sent, registry};
+use super::registry::{Kept, Record, Registry, add_received, add_sent, now, registry};
 use super::rows::{ConnectionCounter, OF_QZMQ, QZMQ, Reason, SocketCounter};
 use super::socket::SocketCells;
 use super::times::TimeCounts;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The counts of a context's sockets, or of all.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub pid: u32,
     /// Since 1970.
     pub time: Duration,
+    /// When the process made its first context, since 1970.
+    pub started: Duration,
     pub contexts: Vec<ContextCounts>,
     pub sockets: Vec<SocketCounts>,
 }
@@ -73,8 +75,9 @@ pub struct Queues {
 impl Snapshot {
     /// Of one context's sockets, or of all.
     pub fn take(context: Option<u64>) -> Snapshot {
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = now();
         let registry = registry().lock();
+        let started = registry.started;
         let is_wanted = |number| context.is_none_or(|context| context == number);
         let contexts = copies(
             &registry.contexts,
@@ -83,7 +86,13 @@ impl Snapshot {
         );
         let sockets = sockets(&registry, |cells| is_wanted(value(&cells.context)));
         drop(registry);
-        Snapshot { pid: std::process::id(), time, contexts: contexts.into_values().collect(), sockets }
+        Snapshot {
+            pid: std::process::id(),
+            time,
+            started,
+            contexts: contexts.into_values().collect(),
+            sockets,
+        }
     }
 
     /// Of one socket.

@@ -152,7 +152,8 @@ pub unsafe extern "C" fn zmq_connect_peer(socket: *mut c_void, addr: *const c_ch
     value(0, || find(socket)?.connect_peer(unsafe { endpoint(addr) }?))
 }
 
-/// Ends the connection to one peer of a PEER or SERVER socket.
+/// Ends the connection to one peer of a PEER or SERVER socket. What this side has received from it can still be read, and what
+/// was sent to it lingers.
 ///
 /// Returns 0, or -1 with errno `EHOSTUNREACH` if there is no such peer, `ENOTSUP` if its type has no such peers, `ETERM`,
 /// `ENOTSOCK`.

@@ -103,7 +103,7 @@ impl Behaviour for Server {
     }
 
     fn disconnect_peer(&mut self, pipes: &mut Pipes, routing_id: u32) -> Result<()> {
-        pipes.terminate(self.find(pipes, routing_id)?);
+        pipes.retire(self.find(pipes, routing_id)?);
         Ok(())
     }
 }
@@ -201,8 +201,12 @@ mod tests {
         let mut peer = bench.connect();
         let id = routing_id(&bench, &peer);
         send(&mut bench, id, "last").unwrap();
+        peer.send(&["unread"]);
         bench.pattern.disconnect_peer(&mut bench.pipes, id).unwrap();
         assert_eq!(peer.recv_all(), ["last"]);
+        assert_eq!(send(&mut bench, id, "too late"), Err(Errno::HOSTUNREACH));
+        // As with `zmq_ferro_disconnect_peer`, what it has said before is heard.
+        assert_eq!(recv(&mut bench), (id, b"unread".to_vec()));
         assert!(!peer.is_open());
         assert_eq!(bench.pattern.disconnect_peer(&mut bench.pipes, id), Err(Errno::HOSTUNREACH));
         let mut other = Bench::new(SocketType::Router);

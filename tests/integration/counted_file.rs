@@ -271,6 +271,17 @@ fn the_program_works_where_there_can_be_no_file() {
     let stale = run(&folder.0, &format!("printf FZMQSTAT > {own}; head -c 4096 /dev/zero >> {own}"));
     assert!(!stale.contains("no counters"), "{stale}");
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3);
+    // One of a process of the same id in another container, which may be there.
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().replace('-', "");
+    let mut head = b"FZMQSTAT".to_vec();
+    head.resize(4032, 0);
+    head.extend(1u64.to_ne_bytes());
+    head.extend(u128::from_str_radix(&boot, 16).unwrap().to_be_bytes());
+    head.resize(4096, 0);
+    fs::write(folder.0.join("head"), head).unwrap();
+    let others = run(&folder.0, &format!("cp {}/head {own}", folder.0.display()));
+    assert!(!others.contains("no counters"), "{others}");
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 5, "it stays, and the file of this one has gone");
     symlink(&target, folder.0.join("last")).unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! Peers of CURVE and PLAIN servers that replay, forge, tamper, or would rather speak something weaker: they are
 //! dropped, the monitor says why, and nobody else notices.
 
+use crate::counted::{of_type, until};
 use crate::support::bench::*;
 use crate::support::curve::{self, Claims, Client, SERVER, message, public};
 
@@ -216,6 +217,7 @@ fn counters_that_go_down() {
     let late = message(&key, client.counter(), 0, b"late");
     pour(&mut client.stream, &frame(Version::V3, 0, &late));
     dropped(&mut bench, client, INVALID_SEQUENCE);
+    until(bench.context, |stats| of_type(stats, "PULL")["counters"]["curve_replays"] == 5);
 }
 
 #[test]

@@ -208,8 +208,10 @@ impl SessionEvents {
     /// A connection has ended. `has_mechanism`: the peers had agreed on one.
     pub fn connection_ended(&mut self, reason: Reason, has_mechanism: bool, fd: RawFd) {
         self.closed_for(reason.disconnect(), reason.code(), || words_of_end(reason));
-        if reason == Reason::Protocol(Failure::TOO_LARGE) {
-            self.owner.record.dropped(counters::Reason::OverSize, 1);
+        match reason {
+            Reason::Protocol(Failure::TOO_LARGE) => self.owner.record.dropped(counters::Reason::OverSize, 1),
+            Reason::Protocol(Failure::INVALID_SEQUENCE) => self.count(SocketCounter::CurveReplays),
+            _ => {}
         }
         match reason {
             Reason::Protocol(failure) => {

@@ -50,25 +50,26 @@ pub fn list(folder: &Path, keep: bool) -> Result<Listing, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listing),
         Err(error) => return Err(Failure::of(folder, &error)),
     };
-    let mut pids: Vec<u64> = entries
+    let named = |name: &str| Some((pid_of(name)?, name.to_owned()));
+    let mut files: Vec<(u64, String)> = entries
         .flatten()
-        .filter_map(|entry| pid_of(entry.file_name().to_str()?))
+        .filter_map(|entry| named(entry.file_name().to_str()?))
         .take(MAX_FILES + 1)
         .collect();
-    pids.sort_unstable();
-    if pids.len() > MAX_FILES {
-        pids.truncate(MAX_FILES);
+    files.sort_unstable();
+    if files.len() > MAX_FILES {
+        files.truncate(MAX_FILES);
         listing.problems.push(format!("{}: only {MAX_FILES} of its files are read", folder.display()));
     }
-    for pid in pids {
-        let path = folder.join(format!("{PREFIX}{pid}"));
+    for (pid, name) in files {
+        let path = folder.join(name);
         match file::read(&path, user) {
             Ok(reading) if reading.header.pid != pid => {
                 let says = reading.header.pid;
                 listing.problems.push(format!("{}: it is a file of process {says}", path.display()));
             }
             Ok(reading) => {
-                let process = Process::find(pid, reading.header.started);
+                let process = Process::of(&reading.header);
                 if !keep && is_left_over(&reading, process.state, user, now()) {
                     remove(&path, &reading);
                 }
@@ -82,11 +83,14 @@ pub fn list(folder: &Path, keep: bool) -> Result<Listing, Failure> {
     Ok(listing)
 }
 
-/// Nothing for a name that the library does not make.
+/// Nothing for a name that the library does not make. Behind the process id may stand its namespace.
 fn pid_of(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix(PREFIX)?;
-    let pid = digits.parse().ok()?;
-    (digits == format!("{pid}")).then_some(pid)
+    let number = |digits: &str| digits.parse().ok().filter(|number: &u64| digits == number.to_string());
+    let rest = name.strip_prefix(PREFIX)?;
+    match rest.split_once('-') {
+        Some((pid, namespace)) => number(namespace).and_then(|_| number(pid)),
+        None => number(rest),
+    }
 }
 
 fn is_left_over(reading: &Reading, state: State, user: u32, now: Duration) -> bool {
@@ -134,6 +138,7 @@ mod tests {
         for (name, pid) in [
             ("ferrozmq.12", Some(12)),
             ("ferrozmq.0", Some(0)),
+            ("ferrozmq.12-4026531836", Some(12)),
             ("ferrozmq.18446744073709551615", Some(u64::MAX)),
         ] {
             assert_eq!(pid_of(name), pid);
@@ -142,6 +147,10 @@ mod tests {
             "ferrozmq.",
             "ferrozmq.012",
             "ferrozmq.+1",
+            "ferrozmq.12-",
+            "ferrozmq.12-a",
+            "ferrozmq.12-1-1",
+            "ferrozmq.-1",
             "ferrozmq.1.tmp",
             "ferrozmq",
             "1",
@@ -215,7 +224,7 @@ mod tests {
         let is_left_over = |user, state| is_left_over(&reading, state, user, now());
         assert!(is_left_over(reading.owner, State::Gone));
         assert!(!is_left_over(reading.owner + 1, State::Gone));
-        for state in [State::Running, State::Stopped, State::Zombie] {
+        for state in [State::Running, State::Stopped, State::Zombie, State::Elsewhere] {
             assert!(!is_left_over(reading.owner, state));
         }
     }

@@ -14,6 +14,8 @@
 //! | 48 | 8 | generation: odd while records are made or ended |
 //! | 56 | 4, 4 | place and bytes of the name table |
 //! | 64 | 16 each | sections: kind, place, bytes from record to record, number of records |
+//! | 4032 | 8 | the namespace of the process id: the inode of `/proc/PID/ns/pid`; 0: unknown |
+//! | 4040 | 16 | the boot: the bytes of `/proc/sys/kernel/random/boot_id`; zeros: unknown |
 //!
 //! Each record begins with its number, or 0 where the slot is free, and the number of the record that it belongs to. The library's
 //! `src/counters/layout.rs` has the last word on all this. Everything else is in the name table.
@@ -26,6 +28,8 @@ const VERSION: u32 = 1;
 const GENERATION_OFFSET: usize = 48;
 const SECTIONS_OFFSET: usize = 64;
 const SECTION_BYTES: usize = 16;
+const PID_NAMESPACE_OFFSET: usize = 4032;
+const BOOT_OFFSET: usize = 4040;
 
 /// More than any file of the library has. They bound what one file can make the tool read and keep.
 const MAX_HEADER_BYTES: usize = 4096;
@@ -118,17 +122,19 @@ pub struct Field {
 }
 
 /// Fixed facts of a file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Header {
     pub pid: u64,
     pub started: u64,
     pub opened_ns: u64,
     pub heartbeat_ns: u64,
+    pub pid_namespace: u64,
+    pub boot: [u8; 16],
     names: Span,
     sections: Vec<Section>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Span {
     pub offset: u64,
     pub bytes: usize,
@@ -235,7 +241,14 @@ pub fn header(source: &impl Source, length: u64) -> Result<Header, Fault> {
     if names.bytes > MAX_NAMES_BYTES || !names.is_within(length) {
         return Err(Fault::Header);
     }
+    // A header that ends before it does not say.
+    let at = |offset: usize| offset.checked_sub(SECTIONS_OFFSET).and_then(|offset| table.get(offset..));
+    let boot = at(BOOT_OFFSET).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+    let pid_namespace =
+        at(PID_NAMESPACE_OFFSET).and_then(|rest| double_word(rest, 0).ok()).unwrap_or_default();
     Ok(Header {
+        pid_namespace,
+        boot,
         pid: double_word(&fixed, 16)?,
         started: double_word(&fixed, 24)?,
         opened_ns: double_word(&fixed, 32)?,

@@ -1,6 +1,8 @@
 //! Is the process of a file still there, and what is it called?
 
+use super::layout::Header;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 /// What has become of the process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -10,6 +12,8 @@ pub enum State {
     Stopped,
     /// It has ended, and has not been waited for yet.
     Zombie,
+    /// It has an id in a namespace that this tool does not see, as processes in other containers have: there, or gone.
+    Elsewhere,
     Gone,
 }
 
@@ -19,6 +23,7 @@ impl State {
             State::Running => "running",
             State::Stopped => "stopped",
             State::Zombie => "zombie",
+            State::Elsewhere => "elsewhere",
             State::Gone => "gone",
         }
     }
@@ -33,15 +38,42 @@ pub struct Process {
 }
 
 impl Process {
+    /// The process that a file is of.
+    pub fn of(header: &Header) -> Process {
+        let (namespace, boot) = here();
+        Process::seen_from(header, namespace, boot)
+    }
+
+    /// As the tool in this namespace sees it, in this boot of the system.
+    fn seen_from(header: &Header, namespace: u64, boot: [u8; 16]) -> Process {
+        let differs = |theirs: bool, ours: bool, same: bool| theirs && ours && !same;
+        let unseen = |state| Process { state, name: String::new() };
+        if differs(header.boot != [0; 16], boot != [0; 16], header.boot == boot) {
+            return unseen(State::Gone);
+        }
+        if differs(header.pid_namespace != 0, namespace != 0, header.pid_namespace == namespace) {
+            return unseen(State::Elsewhere);
+        }
+        Process::find(header.pid, header.started)
+    }
+
     /// The process with this id that started at this time, in the system's ticks since it was booted. A process id is used again;
     /// with the time it is not. A time of 0 is not known: then any process with the id will do.
-    pub fn find(pid: u64, started: u64) -> Process {
+    fn find(pid: u64, started: u64) -> Process {
         let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
         match parse(&String::from_utf8_lossy(&stat)) {
             Some((state, name, at)) if at == started || started == 0 => Process { state, name },
             _ => Process { state: State::Gone, name: String::new() },
         }
     }
+}
+
+/// The namespace of the tool's own process id, and the boot of the system. Zeros where they are not known.
+fn here() -> (u64, [u8; 16]) {
+    let namespace = fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino());
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = u128::from_str_radix(&id.trim().replace('-', ""), 16).unwrap_or(0);
+    (namespace, boot.to_be_bytes())
 }
 
 /// State, name and start time of a line of `/proc/PID/stat`. The name may hold spaces and parentheses.
@@ -78,6 +110,26 @@ mod tests {
         for broken in ["", "4711", "4711 (a) S", "4711 (a) S 1 2", ") ("] {
             assert_eq!(parse(broken), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn ids_of_other_namespaces_and_boots_are_other_processes() {
+        let (me, (namespace, boot)) = (std::process::id(), here());
+        let state = |pid_namespace, of_boot| {
+            let header = Header {
+                pid: me.into(),
+                started: started(me),
+                pid_namespace,
+                boot: of_boot,
+                ..Header::default()
+            };
+            Process::seen_from(&header, namespace, boot).state
+        };
+        assert_eq!(state(namespace, boot), State::Running);
+        assert_eq!(state(0, [0; 16]), State::Running);
+        assert_eq!(state(namespace + 1, boot), State::Elsewhere);
+        assert_eq!(state(namespace, [7; 16]), State::Gone);
+        assert_eq!(state(namespace + 1, [7; 16]), State::Gone);
     }
 
     #[test]

@@ -205,7 +205,7 @@ pub mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, written.bytes()).unwrap();
         let reading = file::read(&path, rustix::process::geteuid().as_raw()).unwrap();
-        let process = crate::stats::process::Process::find(written.pid, written.started);
+        let process = crate::stats::process::Process::of(&reading.header);
         Process::of(Found { reading, process })
     }
 
