@@ -20,7 +20,7 @@ pub fn agree(secret: &[u8; BYTES], public: &[u8; BYTES]) -> Option<Zeroizing<[u8
 }
 
 /// `None` where the processor lacks something.
-#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_endian = "little", not(miri)))]
+#[cfg(all(fast_x25519, not(miri)))]
 mod fast {
     use super::BYTES;
     use graviola::key_agreement::x25519::{PublicKey, StaticPrivateKey};
@@ -58,7 +58,7 @@ mod fast {
     }
 }
 
-#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_endian = "little", not(miri))))]
+#[cfg(not(all(fast_x25519, not(miri))))]
 mod fast {
     use super::BYTES;
     use zeroize::Zeroizing;

@@ -11,7 +11,9 @@ use std::ptr;
 
 /// A message. Its content is the library's: use the zmq_msg_*() functions, never the bytes, and move it with
 /// zmq_msg_move() only.
-#[repr(C, align(8))]
+#[repr(C)]
+#[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+#[cfg_attr(target_pointer_width = "32", repr(align(4)))]
 #[allow(non_camel_case_types)]
 pub struct zmq_msg_t {
     pub _private: [u8; 64],

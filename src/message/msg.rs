@@ -8,8 +8,8 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 use std::sync::Arc;
 
-/// Bodies of up to this many bytes lie inside the message.
-pub(super) const MAX_INLINE_BYTES: usize = 40;
+/// Bodies of up to this many bytes lie inside the message: 40, and 48 with pointers of 32 bits.
+pub(super) const MAX_INLINE_BYTES: usize = 64 - size_of::<Attached>() - 8;
 
 /// Values of [`Msg::tag`]; two bytes that stale memory is unlikely to hold, and never 0: neither a closed message
 /// nor zeroed memory passes for a message.
@@ -18,10 +18,11 @@ const TAG_INLINE: u16 = 0xb3e1;
 const TAG_BODY: u16 = 0xb3e2;
 const TAG_CONSTANT: u16 = 0xb3e3;
 
-/// What `zmq_msg_t` holds: 64 bytes, pointer-aligned, no self-pointers. Up to 40 bytes of body lie inside.
+/// What `zmq_msg_t` holds: 64 bytes, pointer-aligned, no self-pointers. Up to [`MAX_INLINE_BYTES`] of body lie inside.
 ///
 /// A message may lie in C's memory: see [`in_place`](super::in_place).
-#[repr(C, align(8))]
+#[repr(C)]
+#[cfg_attr(target_pointer_width = "64", repr(align(8)))]
 pub struct Msg {
     content: Content,
     attached: Attached,
@@ -33,7 +34,7 @@ pub struct Msg {
     routing_id: u32,
 }
 
-const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == 8);
+const _: () = assert!(size_of::<Msg>() == 64 && align_of::<Msg>() == align_of::<*const u8>());
 
 #[repr(C)]
 union Content {

@@ -13,8 +13,11 @@
 //! run under a [`CancelOff`].
 
 use super::thread_state::{PutOff, ThreadState};
+#[cfg(any(direct_calls, futex))]
 use crate::errno::{Errno, Result};
-use std::ffi::{c_int, c_long, c_void};
+#[cfg(any(direct_calls, futex))]
+use std::ffi::c_long;
+use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
@@ -124,6 +127,7 @@ pub fn end_if_cancelled(here: &'static ThreadState) {
 }
 
 /// A system call: its number in `libc`, and its arguments. Pointers are exposed as numbers.
+#[cfg(any(direct_calls, futex))]
 pub struct SystemCall {
     number: c_long,
     arguments: [usize; 6],
@@ -131,6 +135,7 @@ pub struct SystemCall {
     opens: bool,
 }
 
+#[cfg(any(direct_calls, futex))]
 impl SystemCall {
     /// # Safety
     /// The call with these arguments may be made for as long as the value lives.
@@ -174,7 +179,7 @@ pub fn is_cancelled() -> bool {
 }
 
 /// The frame at which the unwinding of a cancelled thread ends.
-#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(cancel_in_calls)]
 mod frame {
     use super::{DISABLE, ENABLE, SystemCall, pthread_setcancelstate};
     use std::arch::naked_asm;
@@ -350,11 +355,7 @@ mod frame {
 }
 
 /// On other systems a thread that sleeps here is not cancelled before it has woken.
-#[cfg(not(all(
-    target_os = "linux",
-    target_env = "gnu",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
+#[cfg(all(any(direct_calls, futex), not(cancel_in_calls)))]
 mod frame {
     use super::SystemCall;
     use std::ffi::c_long;

@@ -10,7 +10,7 @@ const PIECE_BYTES: usize = 1984;
 const TOO_CLOSE_BYTES: usize = 1;
 #[cfg(target_arch = "x86_64")]
 const TOO_CLOSE_END_BYTES: usize = 32;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(test, target_arch = "x86_64"))]
 const PAGE_BYTES: usize = 4096;
 
 /// As `memcpy`, for copies of any length.

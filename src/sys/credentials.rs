@@ -24,6 +24,7 @@ pub fn effective_uid() -> u32 {
 }
 
 /// The credentials of a local socket's peer (`SO_PEERCRED`). Errors: those of getsockopt(2).
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn peer(fd: BorrowedFd<'_>) -> Result<Credentials> {
     let mut ids = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
@@ -35,6 +36,17 @@ pub fn peer(fd: BorrowedFd<'_>) -> Result<Credentials> {
     };
     match rc {
         0 => Ok(Credentials { uid: ids.uid, gid: ids.gid, pid: ids.pid }),
+        _ => Err(Errno::last()),
+    }
+}
+
+/// The credentials of a local socket's peer, whose process is not told: -1 is none. Errors: those of getpeereid(3).
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn peer(fd: BorrowedFd<'_>) -> Result<Credentials> {
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: both pointers are to locals that outlive the call; the descriptor is open for as long as it is borrowed.
+    match unsafe { libc::getpeereid(fd.as_raw_fd(), &raw mut uid, &raw mut gid) } {
+        0 => Ok(Credentials { uid, gid, pid: -1 }),
         _ => Err(Errno::last()),
     }
 }

@@ -36,7 +36,7 @@ impl EventFd {
 
     /// Whether a reader that hears of each signal (edge-triggered) never has to [`drain`](EventFd::drain): signals are counted,
     /// and not kept.
-    pub const COUNTS: bool = cfg!(any(target_os = "linux", target_os = "android", target_os = "freebsd"));
+    pub const COUNTS: bool = cfg!(eventfd);
 
     /// Makes it readable; where the system refuses that, as soon as it no longer does, by a thread of its own.
     pub fn signal(&self) {
@@ -110,7 +110,7 @@ fn attempt(write: impl FnMut() -> std::io::Result<usize>) -> Result<()> {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(eventfd)]
 fn open(signals: u32) -> Result<EventFd> {
     // SAFETY: no pointers.
     let fd = unsafe { libc::eventfd(signals, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -121,7 +121,7 @@ fn open(signals: u32) -> Result<EventFd> {
     Ok(EventFd { read: Closes::new(unsafe { File::from_raw_fd(fd) }), write: None, id: late_wakes::new_id() })
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(not(eventfd))]
 fn open(signals: u32) -> Result<EventFd> {
     let mut fds = [0; 2];
     // SAFETY: `fds` has room for the two descriptors.
@@ -130,7 +130,8 @@ fn open(signals: u32) -> Result<EventFd> {
     }
     let [read, write] = fds;
     // SAFETY: fresh descriptors without another owner.
-    let (read, write) = unsafe { (File::from_raw_fd(read), Some(File::from_raw_fd(write))) };
+    let (read, write) =
+        unsafe { (Closes::new(File::from_raw_fd(read)), Some(Closes::new(File::from_raw_fd(write)))) };
     let event = EventFd { read, write, id: late_wakes::new_id() };
     for fd in fds {
         // SAFETY: no pointers; `event` keeps the descriptors open.

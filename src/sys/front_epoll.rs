@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 /// What one [`wait`](Epoll::wait) tells at most; the rest comes with the next.
 pub const MAX_TOLD_DESCRIPTORS: usize = 16;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(front_epoll)]
 mod sys {
     use super::{Errno, MAX_TOLD_DESCRIPTORS, RawFd, Result};
     use crate::sys::cancel::Closes;
@@ -113,7 +113,7 @@ mod sys {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(front_epoll))]
 mod sys {
     use super::{Errno, RawFd, Result};
     use std::time::Duration;
@@ -147,7 +147,7 @@ mod sys {
 
 pub use sys::{Epoll, watch_behind};
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(all(test, front_epoll))]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;

@@ -1,12 +1,15 @@
-//! Waiting for a word of memory to change.
+//! Waiting for a word of memory to change: on the system's futex, or on what stands in for it.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(futex)]
 pub use linux::{sleep, wait, wake_one, was_refused};
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub use elsewhere::{wait, wait as sleep, wake_one, was_refused};
+#[cfg(not(futex))]
+pub use elsewhere::{sleep, wait, wake_one, was_refused};
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+/// Whether the system wakes threads that [`sleep`], and signals end that. Without it, `sleep` looks again and again.
+pub const EXISTS: bool = cfg!(futex);
+
+#[cfg(futex)]
 mod linux {
     use super::super::cancel::SystemCall;
     use super::super::faults::{self, Call};
@@ -156,24 +159,120 @@ mod linux {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(futex))]
 mod elsewhere {
-    use crate::errno::Result;
+    use crate::errno::{Errno, Result};
+    use crate::sys::cancel::CancelOff;
+    use crate::sys::poll::poll;
+    use crate::sys::thread_state::ThreadState;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::sync::{Condvar, Mutex, PoisonError, TryLockError};
     use std::time::Duration;
 
-    /// Without a futex the thread polls the word every millisecond: correct, but slow.
+    /// Threads that wait for words whose addresses fall into the same slot wake each other, and look again.
+    const SLOTS: usize = 64;
+    /// How long a thread waits before it looks at its word by itself. The child of a fork may find a slot locked for good.
+    const MAX_WAIT: Duration = Duration::from_millis(50);
+    /// How often a thread that can be interrupted looks at its word.
+    const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+    /// How often a waking thread asks for a slot that another one is holding, for some instructions.
+    const MAX_TRIES: u32 = 1000;
+
+    struct Slot {
+        /// Held between a look at a word and the beginning of the wait, and by the thread that wakes.
+        turn: Mutex<()>,
+        woken: Condvar,
+    }
+
+    static TABLE: [Slot; SLOTS] = [const { Slot { turn: Mutex::new(()), woken: Condvar::new() } }; SLOTS];
+
+    /// Sleeps while `word` is `expected`, for at most `timeout`. `Ok` may be spurious. Errors: `ETIMEDOUT`.
     pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
+        let _off = CancelOff::for_call(ThreadState::current());
+        let slot = slot(word);
+        let turn = match slot.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => return sleep(word, expected, timeout),
+        };
+        if word.load(Relaxed) != expected {
+            return Ok(());
+        }
+        let waited =
+            slot.woken.wait_timeout(turn, timeout.min(MAX_WAIT)).unwrap_or_else(PoisonError::into_inner);
+        if waited.1.timed_out() && timeout <= MAX_WAIT { Err(Errno::TIMEDOUT) } else { Ok(()) }
+    }
+
+    /// As [`wait`], and a signal ends it. It looks every millisecond. Errors: `EINTR`.
+    pub fn sleep(word: &AtomicU32, expected: u32, timeout: Duration) -> Result<()> {
         if word.load(Relaxed) == expected {
-            crate::sys::poll::poll(&mut [], Some(timeout.min(Duration::from_millis(1))))?;
+            poll(&mut [], Some(timeout.min(LOOK_INTERVAL)))?;
         }
         Ok(())
     }
 
-    pub fn wake_one(_word: &AtomicU32) {}
+    /// Wakes threads that wait for `word`. The caller has written it before.
+    pub fn wake_one(word: &AtomicU32) {
+        let _off = CancelOff::for_call(ThreadState::current());
+        let slot = slot(word);
+        for _ in 0..MAX_TRIES {
+            // A thread that waits has let go of the slot, so the wake finds it; one that comes later sees the new word.
+            if !matches!(slot.turn.try_lock(), Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        slot.woken.notify_all();
+    }
+
+    fn slot(word: &AtomicU32) -> &'static Slot {
+        // The lowest bits are those of the alignment.
+        let at = (word.as_ptr().addr() >> 4) % SLOTS;
+        #[allow(clippy::indexing_slicing)]
+        &TABLE[at]
+    }
 
     /// No call is refused here.
     pub fn was_refused() -> bool {
         false
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #![allow(clippy::unwrap_used)]
+        use super::*;
+        use std::sync::atomic::Ordering::SeqCst;
+        use std::time::Instant;
+
+        #[test]
+        fn waits_for_the_word_and_for_no_longer_than_it_may() {
+            let word = AtomicU32::new(1);
+            assert_eq!(wait(&word, 0, Duration::from_secs(9)), Ok(()));
+            let start = Instant::now();
+            assert_eq!(wait(&word, 1, Duration::from_millis(5)), Err(Errno::TIMEDOUT));
+            assert!(start.elapsed() >= Duration::from_millis(5));
+        }
+
+        #[test]
+        fn every_wake_arrives() {
+            let (here, there) = (AtomicU32::new(0), AtomicU32::new(0));
+            let answers = |from: &AtomicU32, to: &AtomicU32, say: u32| {
+                while from.load(SeqCst) != say {
+                    let _ = wait(from, say - 1, Duration::from_secs(100));
+                }
+                to.store(say, SeqCst);
+                wake_one(to);
+            };
+            std::thread::scope(|scope| {
+                scope.spawn(|| (1..1000).for_each(|say| answers(&here, &there, say)));
+                for say in 1..1000 {
+                    here.store(say, SeqCst);
+                    wake_one(&here);
+                    while there.load(SeqCst) != say {
+                        let _ = wait(&there, say - 1, Duration::from_secs(100));
+                    }
+                }
+            });
+        }
     }
 }

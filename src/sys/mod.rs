@@ -35,6 +35,8 @@ pub mod retry;
 pub mod pause;
 #[cfg(feature = "pgm")]
 pub mod pgm;
+#[cfg(any(test, doc))]
+pub mod platform;
 pub mod poll;
 pub mod probes;
 pub mod random;
@@ -44,5 +46,6 @@ pub mod thread_end;
 pub mod thread_state;
 pub mod timestamp;
 pub mod tipc;
+pub mod vsock;
 #[cfg(all(test, loom))]
 pub mod weakened_twin;

@@ -6,7 +6,7 @@ use super::retry::unless_interrupted;
 use crate::errno::{Errno, Result};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Calls made in all where signals interrupt them.
 const MAX_TRIES: u32 = 4;
@@ -41,32 +41,42 @@ pub enum IntOption {
 }
 
 impl IntOption {
-    fn level_and_name(self) -> (libc::c_int, libc::c_int) {
+    /// Errors: `ENOPROTOOPT` for an option that this system does not have.
+    fn level_and_name(self) -> Result<(libc::c_int, libc::c_int)> {
         use libc::{IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET};
-        match self {
+        Ok(match self {
             IntOption::Nodelay => (IPPROTO_TCP, libc::TCP_NODELAY),
             IntOption::Keepalive => (SOL_SOCKET, libc::SO_KEEPALIVE),
             IntOption::KeepaliveCount => (IPPROTO_TCP, libc::TCP_KEEPCNT),
+            #[cfg(not(target_vendor = "apple"))]
             IntOption::KeepaliveIdle => (IPPROTO_TCP, libc::TCP_KEEPIDLE),
+            #[cfg(target_vendor = "apple")]
+            IntOption::KeepaliveIdle => (IPPROTO_TCP, libc::TCP_KEEPALIVE),
             IntOption::KeepaliveInterval => (IPPROTO_TCP, libc::TCP_KEEPINTVL),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
             IntOption::UserTimeout => (IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
             IntOption::SendBuffer => (SOL_SOCKET, libc::SO_SNDBUF),
             IntOption::ReceiveBuffer => (SOL_SOCKET, libc::SO_RCVBUF),
             IntOption::ReuseAddress => (SOL_SOCKET, libc::SO_REUSEADDR),
             IntOption::TypeOfService => (IPPROTO_IP, libc::IP_TOS),
             IntOption::TrafficClass => (IPPROTO_IPV6, libc::IPV6_TCLASS),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
             IntOption::Priority => (SOL_SOCKET, libc::SO_PRIORITY),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
             IntOption::BusyPoll => (SOL_SOCKET, libc::SO_BUSY_POLL),
             IntOption::V6Only => (IPPROTO_IPV6, libc::IPV6_V6ONLY),
             IntOption::AcceptsConnections => (SOL_SOCKET, libc::SO_ACCEPTCONN),
+            #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
             IntOption::Domain => (SOL_SOCKET, libc::SO_DOMAIN),
-        }
+            #[allow(unreachable_patterns)]
+            _ => return Err(Errno(libc::ENOPROTOOPT)),
+        })
     }
 }
 
 /// Sets an option. Errors: those of setsockopt(2).
 pub fn set_option(fd: BorrowedFd<'_>, option: IntOption, value: i32) -> Result<()> {
-    let (level, name) = option.level_and_name();
+    let (level, name) = option.level_and_name()?;
     let length = size_of::<i32>() as libc::socklen_t;
     // SAFETY: the pointer is to `value`, which outlives the call and is `length` bytes long; the descriptor is
     // open for as long as it is borrowed.
@@ -76,7 +86,7 @@ pub fn set_option(fd: BorrowedFd<'_>, option: IntOption, value: i32) -> Result<(
 
 /// Reads an option back. Errors: those of getsockopt(2).
 pub fn option(fd: BorrowedFd<'_>, option: IntOption) -> Result<i32> {
-    let (level, name) = option.level_and_name();
+    let (level, name) = option.level_and_name()?;
     let mut value = 0i32;
     let mut length = size_of::<i32>() as libc::socklen_t;
     // SAFETY: both pointers are to locals that outlive the call, and `length` is the size of `value`; the
@@ -84,6 +94,19 @@ pub fn option(fd: BorrowedFd<'_>, option: IntOption) -> Result<i32> {
     let rc =
         unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length) };
     if rc == 0 { Ok(value) } else { Err(Errno::last()) }
+}
+
+/// Has a socket use one network device (`SO_BINDTODEVICE`). Errors: those of setsockopt(2); `ENOPROTOOPT` on other systems than Linux.
+pub fn bind_to_device(fd: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        Ok(socket2::SockRef::from(&fd).bind_device(Some(name))?)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = (fd, name);
+        Err(Errno(libc::ENOPROTOOPT))
+    }
 }
 
 /// Bytes written to a stream that the system still holds, since the peer has not taken them. Over a Unix
@@ -111,8 +134,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
         // than that length and then the true one.
         unsafe {
             SockAddr::try_init(|storage, length| {
-                let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-                match libc::accept4(listener.as_raw_fd(), storage.cast(), length, flags) {
+                match accept_one(listener.as_raw_fd(), storage.cast(), length) {
                     -1 => Err(std::io::Error::last_os_error()),
                     fd => Ok(OwnedFd::from_raw_fd(fd)),
                 }
@@ -120,6 +142,33 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
         }
     };
     Ok(unless_interrupted(MAX_TRIES, accept)?)
+}
+
+/// Errors: -1, and those of accept4(2) in errno.
+///
+/// # Safety
+/// That of accept(2): room for an address of the length at `length`.
+#[cfg(not(target_vendor = "apple"))]
+unsafe fn accept_one(listener: RawFd, address: *mut libc::sockaddr, length: *mut libc::socklen_t) -> RawFd {
+    // SAFETY: as the caller promises.
+    unsafe { libc::accept4(listener, address, length, libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) }
+}
+
+/// As above, in several calls: another thread's fork may leak it in between.
+///
+/// # Safety
+/// The same.
+#[cfg(target_vendor = "apple")]
+unsafe fn accept_one(listener: RawFd, address: *mut libc::sockaddr, length: *mut libc::socklen_t) -> RawFd {
+    // SAFETY: as the caller promises; the other calls have no pointers.
+    unsafe {
+        let fd = libc::accept(listener, address, length);
+        if fd >= 0 {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+        }
+        fd
+    }
 }
 
 /// Whether this kernel supports IPv6 sockets. `true` when in doubt, for example without free descriptors.

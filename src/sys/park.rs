@@ -79,7 +79,7 @@ impl Parker {
     ///
     /// Errors: `EINTR`, `EINVAL` (more descriptors than the process may have), `ENOMEM`.
     pub fn poll(&self, fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<()> {
-        self.sleep_polling(fds, timeout, |fds, timeout| ppoll(fds, timeout, mask).map(|_| ()))
+        self.sleep_polling(fds, timeout, |fds, timeout| ppoll(fds, timeout, mask).map(|_| ())).map(|_| ())
     }
 
     /// Whether [`poll_front`](Parker::poll_front) can be had here.
@@ -119,6 +119,7 @@ impl Parker {
                 told => told,
             }
         })
+        .map(|_| ())
     }
 
     fn front_epoll(&self) -> Option<&Epoll> {
@@ -129,12 +130,13 @@ impl Parker {
         self.front_epoll.get_or_init(make).as_ref()
     }
 
+    /// Whether there was a token, or one came.
     fn sleep_polling(
         &self,
         fds: &mut [PollFd],
         timeout: Option<Duration>,
         poll: impl FnOnce(&mut [PollFd], Option<Duration>) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let had_token = self.token.take();
         let may_sleep = !had_token && self.token.begin_sleep(POLLING);
         let outcome = poll(fds, if may_sleep { timeout } else { Some(Duration::ZERO) });
@@ -154,7 +156,7 @@ impl Parker {
             // It stays readable, and every sleep would end at once.
             rest(REFUSAL_PAUSE);
         }
-        Ok(())
+        Ok(woken)
     }
 
     /// Sleeps until [`unpark`](Parker::unpark), `timeout`, or a signal. `Ok(true)`: unparked, now or since the
@@ -170,6 +172,11 @@ impl Parker {
         }
         // A timeout beyond what the clock can count is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if !futex::EXISTS
+            && let Ok(bell) = self.bell()
+        {
+            return self.park_polling(bell, deadline);
+        }
         if !self.token.begin_sleep(PARKED) {
             // Unparked in between.
             return Ok(self.token.take());
@@ -180,6 +187,21 @@ impl Parker {
             return Ok(true);
         }
         outcome.map(|()| false)
+    }
+
+    /// As [`park`](Parker::park), in poll(2) over the bell alone.
+    fn park_polling(&self, bell: PollFd, deadline: Option<Instant>) -> Result<bool> {
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            match self.sleep_polling(&mut [bell], left, |fds, timeout| ppoll(fds, timeout, None).map(|_| ()))
+            {
+                Ok(true) => return Ok(true),
+                Ok(false) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
+                Ok(false) => {}
+                Err(Errno::INTR) => return Err(Errno::INTR),
+                Err(_) => rest(REFUSAL_PAUSE),
+            }
+        }
     }
 
     /// Uses up a token that is there.

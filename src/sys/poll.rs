@@ -2,7 +2,7 @@
 
 #[cfg(direct_calls)]
 use super::cancel::SystemCall;
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(ppoll)]
 use super::faults::{self, Call};
 #[cfg(not(direct_calls))]
 use super::{cancel::CancelOff, thread_state::ThreadState};
@@ -74,7 +74,7 @@ fn poll_by(
 }
 
 /// As above.
-#[cfg(all(not(direct_calls), any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(all(not(direct_calls), ppoll))]
 pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
     if let Some(errno) = faults::next(Call::Poll) {
         return Err(errno);
@@ -89,7 +89,7 @@ pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMas
     usize::try_from(rc).map_err(|_| Errno::last())
 }
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(ppoll)]
 fn as_timespec(timeout: Duration) -> libc::timespec {
     libc::timespec {
         tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
@@ -99,7 +99,7 @@ fn as_timespec(timeout: Duration) -> libc::timespec {
 }
 
 /// As [`poll`]; with a mask `ENOTSUP`, because this system has no such call.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(not(ppoll))]
 pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMask>) -> Result<usize> {
     if mask.is_some() {
         return Err(Errno::NOTSUP);

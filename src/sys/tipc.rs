@@ -3,6 +3,9 @@
 use socket2::SockAddr;
 use std::io;
 
+/// Whether this is a system that may have TIPC. To another one the number of the family means something else.
+const IS_HERE: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// `AF_TIPC`.
 pub const FAMILY: i32 = 30;
 
@@ -37,6 +40,9 @@ struct Raw {
 impl TipcAddress {
     /// The address for bind(2) and connect(2). `None` only for an error of socket2's, which none causes here.
     pub fn to_sock_addr(self) -> Option<SockAddr> {
+        if !IS_HERE {
+            return None;
+        }
         let (addrtype, scope, numbers) = match self {
             TipcAddress::Socket { node, port } => (ADDR_ID, 0, [port, node, 0]),
             TipcAddress::Service { kind, instance, domain } => (ADDR_NAME, 0, [kind, instance, domain]),
@@ -57,7 +63,7 @@ impl TipcAddress {
 
     /// Reads an address of the kernel; `None` for other families, and for addresses that are too short.
     pub fn of(address: &SockAddr) -> Option<TipcAddress> {
-        if i32::from(address.family()) != FAMILY || (address.len() as usize) < size_of::<Raw>() {
+        if !IS_HERE || i32::from(address.family()) != FAMILY || (address.len() as usize) < size_of::<Raw>() {
             return None;
         }
         // SAFETY: the family says that a `sockaddr_tipc` lies there, whose length was checked; the read asks for no

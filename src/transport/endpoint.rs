@@ -3,7 +3,7 @@
 use super::{Scheme, ip};
 use crate::options::SocketOptions;
 use crate::sys::tipc::TipcAddress;
-use crate::sys::{credentials, interface};
+use crate::sys::{credentials, interface, vsock};
 use socket2::{SockAddr, SockRef};
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -63,7 +63,7 @@ pub(super) fn uri(scheme: Scheme, address: &SockAddr) -> String {
             Some(address) => format!("{name}://{}", tipc_text(address)),
             None => String::new(),
         },
-        Scheme::Vsock => match address.as_vsock_address() {
+        Scheme::Vsock => match vsock::of(address) {
             Some(address) => format!("{name}://{}", vsock_text(address)),
             None => String::new(),
         },

@@ -232,8 +232,9 @@ impl AcceptError {
             | libc::ENETUNREACH
             | libc::EHOSTDOWN
             | libc::EHOSTUNREACH
-            | libc::ENONET
             | libc::ETIMEDOUT => AcceptError::Transient(errno),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            libc::ENONET => AcceptError::Transient(errno),
             libc::EBADF | libc::ENOTSOCK | libc::EINVAL | libc::EOPNOTSUPP | libc::EFAULT => {
                 AcceptError::Fatal(errno)
             }

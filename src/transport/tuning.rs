@@ -2,8 +2,8 @@
 
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
-use crate::sys::net::{IntOption, set_option};
-use socket2::{Domain, SockRef, Socket, Type};
+use crate::sys::net::{IntOption, bind_to_device, set_option};
+use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -89,7 +89,7 @@ pub(super) fn open(address: &SocketAddr, kind: Type, options: &SocketOptions) ->
     }
     Tuning::of(options).marked(fd)?;
     if !options.bindtodevice.is_empty() {
-        SockRef::from(&fd).bind_device(Some(options.bindtodevice.as_bytes()))?;
+        bind_to_device(fd, options.bindtodevice.as_bytes())?;
     }
     let wishes = [
         (IntOption::SendBuffer, options.sndbuf, options.sndbuf >= 0),

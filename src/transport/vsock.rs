@@ -7,7 +7,7 @@ use super::listener::{Gate, Listener};
 use super::{Scheme, endpoint};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
-use socket2::{Domain, SockAddr, Socket, Type};
+use crate::sys::vsock;
 
 /// `VMADDR_CID_ANY` and `VMADDR_PORT_ANY`.
 const ANY_NUMBER: u32 = u32::MAX;
@@ -17,8 +17,8 @@ const LOCAL_CONTEXT: u32 = 1;
 /// See [`super::bind`].
 pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
     let (context, port) = parse(name)?;
-    let socket = Socket::new(Domain::VSOCK, Type::STREAM.nonblocking(), None)?;
-    socket.bind(&SockAddr::vsock(context, port))?;
+    let socket = vsock::open()?;
+    socket.bind(&vsock::address(context, port)?)?;
     socket.listen(options.backlog)?;
     Listener::own(Scheme::Vsock, socket.into(), Gate::Open, options, None)
 }
@@ -26,7 +26,7 @@ pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
 /// See `transport::connect`.
 pub(super) fn connect(name: &str, _options: &SocketOptions) -> Result<ConnectPlan> {
     let (context, port) = parse(name)?;
-    let address = SockAddr::vsock(context, port);
+    let address = vsock::address(context, port)?;
     let uri = endpoint::uri(Scheme::Vsock, &address);
     Ok(ConnectPlan::new(Scheme::Vsock, uri, Target::Fixed(address)))
 }
@@ -65,7 +65,7 @@ mod tests {
             ("3:5555/", (3, 5555), "vsock://3:5555"),
         ] {
             assert_eq!(parse(name), Ok(address), "{name}");
-            assert_eq!(endpoint::uri(Scheme::Vsock, &SockAddr::vsock(address.0, address.1)), shown);
+            assert_eq!(endpoint::uri(Scheme::Vsock, &vsock::address(address.0, address.1).unwrap()), shown);
         }
         for name in
             ["", ":", "3", "3:", ":5", "@", "host:5", "3:http", "-2:5", "4294967296:5", "3:99999999999"]

@@ -318,7 +318,7 @@ fn a_forked_child_lets_go_and_starts_afresh() {
     }
 }
 
-fn limit_descriptors(limit: u64) {
+fn limit_descriptors(limit: libc::rlim_t) {
     let limits = libc::rlimit { rlim_cur: limit, rlim_max: 4096 };
     // SAFETY: a valid struct.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) }, 0);
@@ -349,7 +349,7 @@ fn a_process_without_descriptors_neither_dies_nor_spins() {
     let lowest = unsafe { libc::dup(0) };
     // SAFETY: just made.
     unsafe { libc::close(lowest) };
-    limit_descriptors(lowest as u64);
+    limit_descriptors(lowest as libc::rlim_t);
     assert_eq!(TcpStream::connect("127.0.0.1:1").unwrap_err().raw_os_error(), Some(libc::EMFILE));
     let port: u16 = bench.endpoint.rsplit(':').next().unwrap().parse().unwrap();
     for client in &clients {

@@ -159,7 +159,7 @@ fn set_loopback(up: bool) {
         assert!(fd >= 0);
         let mut request: libc::ifreq = std::mem::zeroed();
         for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
-            *place = byte.cast_signed();
+            *place = *byte as libc::c_char;
         }
         assert_eq!(libc::ioctl(fd, libc::SIOCGIFFLAGS, &raw mut request), 0);
         let flag = libc::IFF_UP as libc::c_short;

@@ -237,13 +237,13 @@ fn a_new_endpoint_makes_the_descriptor_readable() {
 
 mod pollers {
     use super::*;
-    use std::ffi::c_void;
+    use std::ffi::{c_long, c_void};
     use std::ptr;
 
     const NOTHING: zmq_poller_event_t =
         zmq_poller_event_t { socket: ptr::null_mut(), fd: -1, user_data: ptr::null_mut(), events: 0 };
 
-    fn wait(poller: *mut c_void, room: usize, timeout_ms: i64) -> Result<Vec<(Socket, usize, i16)>, i32> {
+    fn wait(poller: *mut c_void, room: usize, timeout_ms: c_long) -> Result<Vec<(Socket, usize, i16)>, i32> {
         let mut events = vec![NOTHING; room];
         // SAFETY: that many events.
         let rc = unsafe { zmq_poller_wait_all(poller, events.as_mut_ptr(), room as i32, timeout_ms) };

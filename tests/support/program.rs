@@ -2,7 +2,7 @@
 //! errno, the rest fails the test.
 
 use super::PATIENCE_MS;
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::{CString, c_int, c_long, c_void};
 use std::mem::MaybeUninit;
 pub use zmq::ffi::constants::*;
 pub use zmq::ffi::*;
@@ -308,7 +308,7 @@ pub fn raw_item(fd: c_int, events: c_int) -> zmq_pollitem_t {
 }
 
 /// How many items are ready, or errno.
-pub fn poll(items: &mut [zmq_pollitem_t], timeout_ms: i64) -> Result<c_int, c_int> {
+pub fn poll(items: &mut [zmq_pollitem_t], timeout_ms: c_long) -> Result<c_int, c_int> {
     // SAFETY: that many items.
     let rc = unsafe { zmq_poll(items.as_mut_ptr(), items.len() as c_int, timeout_ms) };
     if rc == -1 { Err(zmq_errno()) } else { Ok(rc) }

@@ -4,11 +4,11 @@
 
 mod portable;
 mod rounds;
-#[cfg(target_arch = "x86_64")]
+#[cfg(vector_kernels)]
 mod x86_avx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(vector_kernels)]
 mod x86_avx512;
-#[cfg(target_arch = "x86_64")]
+#[cfg(vector_kernels)]
 mod x86_sse2;
 
 pub(super) use portable::hsalsa20;
@@ -59,11 +59,11 @@ pub(super) struct Kernel(Set);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Set {
     Portable,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(vector_kernels)]
     Sse2,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(vector_kernels)]
     Avx2,
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(vector_kernels)]
     Avx512,
 }
 
@@ -82,11 +82,11 @@ impl Kernel {
     pub(super) fn all() -> impl Iterator<Item = Kernel> {
         let all = [
             Some(Set::Portable),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             Some(Set::Sse2),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2")).then_some(Set::Avx2),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("bmi2")).then_some(Set::Avx512),
         ];
         all.into_iter().flatten().map(Kernel)
@@ -96,11 +96,11 @@ impl Kernel {
     pub(super) fn lanes(self) -> usize {
         match self.0 {
             Set::Portable => portable::LANES,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             Set::Sse2 => x86_sse2::LANES,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             Set::Avx2 => x86_avx2::LANES,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             Set::Avx512 => x86_avx512::LANES,
         }
     }
@@ -116,13 +116,13 @@ impl Kernel {
     ) -> A {
         match self.0 {
             Set::Portable => portable::fill(key, lanes, out, aside),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             Set::Sse2 => x86_sse2::fill(key, lanes, out, aside),
             // SAFETY: only `all` makes this one, having found AVX2 and BMI2.
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             Set::Avx2 => unsafe { x86_avx2::fill(key, lanes, out, aside) },
             // SAFETY: only `all` makes this one, having found AVX-512F and BMI2.
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(vector_kernels)]
             Set::Avx512 => unsafe { x86_avx512::fill(key, lanes, out, aside) },
         }
     }

@@ -266,7 +266,7 @@ fn connection_is_taken_back_from_a_thread_that_stays_away() {
 }
 
 #[test]
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(front_epoll)]
 fn a_thread_that_comes_back_slowly_has_the_stream_and_so_has_the_io_thread_meanwhile() {
     let mut lending = Lending::new(pull());
     come_back_slowly(&mut lending);
@@ -299,7 +299,7 @@ fn a_thread_that_comes_back_slowly_has_the_stream_and_so_has_the_io_thread_meanw
 }
 
 #[test]
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(front_epoll)]
 fn a_thread_that_waits_for_something_else_leaves_the_stream_to_the_io_thread() {
     let (mut first, mut second) = (Lending::new(pull()), Lending::new(pull()));
     come_back_slowly(&mut first);

@@ -177,6 +177,7 @@ impl Source for Nothing {
 pub(super) struct SocketPipe {
     pub(super) pipe: Pipe,
     pub(super) parker: Arc<Parker>,
+    #[cfg(front_epoll)]
     owner: Arc<Wake>,
 }
 
@@ -193,10 +194,16 @@ impl SocketPipe {
         let parker = Arc::new(Parker::new());
         let owner = Arc::new(Wake(Lock::new(Arc::clone(&parker))));
         pipe.set_owner(owner.clone());
-        SocketPipe { pipe, parker, owner }
+        SocketPipe {
+            pipe,
+            parker,
+            #[cfg(front_epoll)]
+            owner,
+        }
     }
 
     /// It is this one that hears of the pipe from now on.
+    #[cfg(front_epoll)]
     pub(super) fn wake(&mut self, parker: &Arc<Parker>) {
         self.parker = Arc::clone(parker);
         *self.owner.0.lock() = Arc::clone(parker);
