@@ -11,7 +11,7 @@
 //!
 //! Nothing here allocates what a peer's bytes ask for. Secrets are wiped when dropped, but for what libcrux leaves on the stack.
 
-mod mlkem;
+pub(in crate::crypto) mod mlkem;
 mod tagged;
 #[cfg(test)]
 mod tests;

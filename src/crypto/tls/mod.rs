@@ -1,5 +1,7 @@
 //! TLS 1.2 and 1.3: a connection that does no I/O of its own; its caller transports the bytes.
 
+#[cfg(feature = "qzmq")]
+mod hybrid;
 mod settings;
 mod trust;
 

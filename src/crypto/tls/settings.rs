@@ -1,5 +1,7 @@
 //! The settings of a side of a TLS connection: its certificate, and the certificates it trusts.
 
+#[cfg(feature = "qzmq")]
+use super::hybrid::X25519MlKem768;
 use super::trust::{ClientTrust, Trust};
 use crate::errno::{Errno, Result};
 use crate::sys::keylog::{KeyLog, key_log};
@@ -167,6 +169,11 @@ fn certificates_of(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     certificates.ok().filter(|list| !list.is_empty()).ok_or(Errno::INVAL)
 }
 
+/// ring's, and the hybrid key exchange before its own.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+    #[cfg_attr(not(feature = "qzmq"), expect(unused_mut))]
+    let mut provider = ring::default_provider();
+    #[cfg(feature = "qzmq")]
+    provider.kx_groups.insert(0, &X25519MlKem768);
+    Arc::new(provider)
 }
