@@ -166,6 +166,28 @@
 #define ZMQ_FERRO_QZMQ_REVOKED 1174405186
 
 /*
+ Lets a server's endpoints take clients of QZMQ and of CURVE, for the time of a migration; see docs/qzmq.md.
+
+ Type int, 0 or 1, default 0. It counts for endpoints bound from then on. With it `ZMQ_CURVE_SECRETKEY` and `ZMQ_CURVE_PUBLICKEY` hold
+ a key of either kind, so each is set twice. Without a key of both kinds the option changes nothing.
+
+ A client that speaks CURVE gets CURVE's security and no more.
+ */
+#define ZMQ_FERRO_CURVE_BESIDE_QZMQ 1174405200
+
+/*
+ Lets a client connect with CURVE to a server that does not speak QZMQ, for the time of a migration; see docs/qzmq.md.
+
+ Type int, 0 or 1, default 0. It counts for endpoints connected from then on. With it `ZMQ_CURVE_SERVERKEY`, `ZMQ_CURVE_PUBLICKEY` and
+ `ZMQ_CURVE_SECRETKEY` hold a key of either kind, so each is set twice. Without keys of both kinds the option changes nothing.
+
+ Anyone on the path can have the client take CURVE, and then meets CURVE's security and no more. A monitor sees
+ `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` with `ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH` before each connection with CURVE, and
+ `ZMQ_FERRO_EVENT_AUDIT` has a record `fallback`.
+ */
+#define ZMQ_FERRO_CURVE_FALLBACK 1174405201
+
+/*
  Names the file by which sockets are secured on which the program has set no mechanism; see docs/security.md.
 
  An option of the context (`zmq_ctx_set_ext`) and of the socket. A path of at most 4,095 bytes, empty by default: the file is

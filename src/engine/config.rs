@@ -48,6 +48,12 @@ pub enum Security {
     QzmqClient(Arc<qzmq::ClientKeys>),
     #[cfg(feature = "qzmq")]
     QzmqServer(Arc<qzmq::ServerKeys>),
+    /// QZMQ. Where the server names CURVE there is another connection, with [`fallback`](Security::fallback).
+    #[cfg(feature = "qzmq")]
+    QzmqClientWithFallback(Arc<qzmq::ClientKeys>, Arc<ClientKeys>),
+    /// QZMQ, and CURVE with clients that name that.
+    #[cfg(feature = "qzmq")]
+    QzmqServerBesideCurve(Arc<qzmq::ServerKeys>, Arc<ServerKeys>),
     #[cfg(feature = "gssapi")]
     GssapiClient(Arc<Settings>),
     #[cfg(feature = "gssapi")]
@@ -132,25 +138,78 @@ impl Security {
         match self {
             Security::CurveServer(keys) => keys.rotate_cookies(now_ms),
             #[cfg(feature = "qzmq")]
-            Security::QzmqClient(keys) => keys.note_connection(now_ms),
+            Security::QzmqClient(keys) | Security::QzmqClientWithFallback(keys, _) => {
+                keys.note_connection(now_ms);
+            }
             #[cfg(feature = "qzmq")]
             Security::QzmqServer(keys) => keys.note_connection(now_ms),
+            #[cfg(feature = "qzmq")]
+            Security::QzmqServerBesideCurve(keys, curve) => {
+                keys.note_connection(now_ms);
+                curve.rotate_cookies(now_ms);
+            }
             _ => {}
         }
     }
 
+    /// The mechanism, or the first of several.
     pub fn mechanism(&self) -> Mechanism {
         match self {
             Security::Null => Mechanism::Null,
             Security::PlainClient { .. } | Security::PlainServer => Mechanism::Plain,
             Security::CurveClient(_) | Security::CurveServer(_) => Mechanism::Curve,
             #[cfg(feature = "qzmq")]
-            Security::QzmqClient(_) | Security::QzmqServer(_) => Mechanism::Qzmq,
+            Security::QzmqClient(_)
+            | Security::QzmqServer(_)
+            | Security::QzmqClientWithFallback(..)
+            | Security::QzmqServerBesideCurve(..) => Mechanism::Qzmq,
             #[cfg(feature = "gssapi")]
             Security::GssapiClient(_) | Security::GssapiServer(_) => Mechanism::Gssapi,
             #[cfg(not(feature = "gssapi"))]
             Security::Gssapi => Mechanism::Gssapi,
         }
+    }
+}
+
+#[cfg(feature = "qzmq")]
+impl Security {
+    /// The mechanism for a peer: the one that the peer has named, if it is one of several of this side.
+    pub fn mechanism_for(&self, named: Mechanism) -> Mechanism {
+        match (self, named) {
+            (Security::QzmqServerBesideCurve(..), Mechanism::Curve) => Mechanism::Curve,
+            _ => self.mechanism(),
+        }
+    }
+
+    /// Whether this side names its mechanism only after the peer has.
+    pub fn is_several(&self) -> bool {
+        matches!(self, Security::QzmqServerBesideCurve(..))
+    }
+
+    /// What a client connects with instead, after a server has named CURVE.
+    pub fn fallback(&self) -> Option<Security> {
+        match self {
+            Security::QzmqClientWithFallback(_, curve) => Some(Security::CurveClient(Arc::clone(curve))),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(not(feature = "qzmq"))]
+impl Security {
+    /// The only mechanism.
+    pub fn mechanism_for(&self, _named: Mechanism) -> Mechanism {
+        self.mechanism()
+    }
+
+    /// Never, without QZMQ.
+    pub fn is_several(&self) -> bool {
+        false
+    }
+
+    /// Nothing, without QZMQ.
+    pub fn fallback(&self) -> Option<Security> {
+        None
     }
 }
 
@@ -167,6 +226,10 @@ impl fmt::Debug for Security {
             Security::QzmqClient(_) => "QzmqClient",
             #[cfg(feature = "qzmq")]
             Security::QzmqServer(_) => "QzmqServer",
+            #[cfg(feature = "qzmq")]
+            Security::QzmqClientWithFallback(..) => "QzmqClientWithFallback",
+            #[cfg(feature = "qzmq")]
+            Security::QzmqServerBesideCurve(..) => "QzmqServerBesideCurve",
             #[cfg(feature = "gssapi")]
             Security::GssapiClient(_) => "GssapiClient",
             #[cfg(feature = "gssapi")]

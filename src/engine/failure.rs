@@ -21,6 +21,9 @@ pub enum Failure {
     Own(Errno),
     /// Raises no event about the handshake: libzmq drops such peers without one.
     Errno(Errno),
+    /// The server has named CURVE, and this side may connect anew with that. Raises the event of
+    /// [`MECHANISM_MISMATCH`](Failure::MECHANISM_MISMATCH).
+    Fallback,
 }
 
 impl Failure {
@@ -76,7 +79,7 @@ impl Failure {
         match self {
             Failure::Protocol(code) => !(Failure::ZAP..Failure::WS).contains(&code),
             Failure::Errno(errno) => errno != Errno::NOMEM,
-            Failure::Auth(_) | Failure::NoDetail(_) | Failure::Own(_) => false,
+            Failure::Auth(_) | Failure::NoDetail(_) | Failure::Own(_) | Failure::Fallback => false,
         }
     }
 }

@@ -37,17 +37,28 @@ pub enum QzmqKeys {
     },
 }
 
+/// Puts a value into the place of QZMQ's key. A socket that `keeps_both` kinds keeps the key of the other. Returns whether the
+/// value counts for CURVE's place.
+pub fn put<K>(key: Option<Arc<K>>, place: &mut Option<Arc<K>>, keeps_both: bool) -> bool {
+    if !keeps_both {
+        *place = key;
+        return true;
+    }
+    let is_curves = key.is_none();
+    if let Some(key) = key {
+        *place = Some(key);
+    }
+    is_curves
+}
+
 impl QzmqValues {
-    /// The keys for a server, or for a client; `None` where none is set. `curve` are the three places of CURVE's keys.
+    /// The keys for a server, or for a client; `None` where none is set.
     ///
     /// Errors: `EINVAL` as of [`SocketOptions::qzmq_keys`](super::SocketOptions::qzmq_keys).
-    pub fn keys(&self, as_server: bool, curve: [&[u8; 32]; 3]) -> Result<Option<QzmqKeys>> {
+    pub fn keys(&self, as_server: bool) -> Result<Option<QzmqKeys>> {
         let QzmqValues { public, secret, server, certificate, .. } = self;
         if public.is_none() && secret.is_none() && server.is_none() {
             return Ok(None);
-        }
-        if curve.iter().any(|key| **key != [0; 32]) {
-            return Err(Errno::INVAL);
         }
         if public.as_deref().is_some_and(|public| secret.as_deref().map(KemSecret::public) != Some(public)) {
             return Err(Errno::INVAL);
@@ -160,8 +171,8 @@ pub(super) mod tests {
     use crate::crypto::{Claims, DsaSecret, DsaSuite, Roles};
     use crate::options::number::{
         ZMQ_CURVE, ZMQ_CURVE_PUBLICKEY, ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY,
-        ZMQ_FERRO_QZMQ_AUTHORITY, ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_REVOKED, ZMQ_MECHANISM,
-        ZMQ_PLAIN_SERVER,
+        ZMQ_FERRO_CURVE_BESIDE_QZMQ, ZMQ_FERRO_CURVE_FALLBACK, ZMQ_FERRO_QZMQ_AUTHORITY,
+        ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_REVOKED, ZMQ_MECHANISM, ZMQ_PLAIN_SERVER,
     };
     use crate::options::{SocketOptions, SocketType};
 
@@ -380,6 +391,36 @@ pub(super) mod tests {
             assert_eq!(options.set(ZMQ_FERRO_QZMQ_CERTIFICATE, wrong), Err(Errno::INVAL));
         }
         assert_eq!(options.set(ZMQ_FERRO_QZMQ_REVOKED, &[7; 31]), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn a_socket_has_keys_of_both_kinds_where_it_may() {
+        let suite = KemSuite::XWing;
+        let (own, curve) = (KemSecret::generate(suite).unwrap(), [7; 32]);
+        for option in [ZMQ_FERRO_CURVE_BESIDE_QZMQ, ZMQ_FERRO_CURVE_FALLBACK] {
+            for turned in [false, true] {
+                let mut options = with(&[(option, YES), (ZMQ_CURVE_SERVER, YES)]);
+                let tagged = own.tagged();
+                let mut values = [&tagged[..], &curve];
+                if turned {
+                    values.reverse();
+                }
+                values.iter().for_each(|value| options.set(ZMQ_CURVE_SECRETKEY, value).unwrap());
+                assert!(options.has_curve_keys() && *options.curve_secret_key == curve);
+                let mut room = [0; 32];
+                assert_eq!(options.get(ZMQ_CURVE_SECRETKEY, &mut room), Ok(32));
+                assert_eq!(room, curve);
+                let mut room = vec![0; tagged.len()];
+                assert_eq!(options.get(ZMQ_CURVE_SECRETKEY, &mut room), Ok(tagged.len()));
+                assert_eq!(room[..], tagged[..]);
+                let is_servers = option == ZMQ_FERRO_CURVE_BESIDE_QZMQ;
+                assert_eq!(options.qzmq_keys().is_ok(), is_servers, "each option is for one role");
+                options.set(option, &0i32.to_ne_bytes()).unwrap();
+                assert_eq!(options.qzmq_keys().err(), Some(Errno::INVAL), "not without the option");
+                options.set(ZMQ_CURVE_SECRETKEY, &curve).unwrap();
+                assert!(options.qzmq_keys().unwrap().is_none(), "and then the last one counts");
+            }
+        }
     }
 
     #[test]

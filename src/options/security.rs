@@ -59,17 +59,21 @@ pub(super) fn set_curve_publickey(options: &mut SocketOptions, value: Option<&[u
     let value = value.unwrap_or_default();
     let curve = curve_part(value)?;
     #[cfg(feature = "qzmq")]
-    {
-        options.qzmq.public = qzmq::public(value)?;
+    let keeps_both = options.curve_beside_qzmq || options.curve_fallback;
+    #[cfg(feature = "qzmq")]
+    let is_curves = qzmq::put(qzmq::public(value)?, &mut options.qzmq.public, keeps_both);
+    #[cfg(not(feature = "qzmq"))]
+    let is_curves = true;
+    if is_curves {
+        options.curve_public_key = *curve;
     }
-    options.curve_public_key = *curve;
     options.mechanism = Mechanism::Curve;
     Ok(())
 }
 
 pub(super) fn curve_publickey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
     #[cfg(feature = "qzmq")]
-    if let Some(public) = &options.qzmq.public {
+    if let Some(public) = options.qzmq.public.as_ref().filter(|_| !options.is_for_curve(out.len())) {
         return put_key(out, &public.tagged());
     }
     put_key(out, &options.curve_public_key)
@@ -79,17 +83,21 @@ pub(super) fn set_curve_secretkey(options: &mut SocketOptions, value: Option<&[u
     let value = value.unwrap_or_default();
     let curve = curve_part(value)?;
     #[cfg(feature = "qzmq")]
-    {
-        options.qzmq.secret = qzmq::secret(value)?;
+    let keeps_both = options.curve_beside_qzmq || options.curve_fallback;
+    #[cfg(feature = "qzmq")]
+    let is_curves = qzmq::put(qzmq::secret(value)?, &mut options.qzmq.secret, keeps_both);
+    #[cfg(not(feature = "qzmq"))]
+    let is_curves = true;
+    if is_curves {
+        options.curve_secret_key = curve;
     }
-    options.curve_secret_key = curve;
     options.mechanism = Mechanism::Curve;
     Ok(())
 }
 
 pub(super) fn curve_secretkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
     #[cfg(feature = "qzmq")]
-    if let Some(secret) = &options.qzmq.secret {
+    if let Some(secret) = options.qzmq.secret.as_ref().filter(|_| !options.is_for_curve(out.len())) {
         return put_key(out, &secret.tagged());
     }
     put_key(out, &*options.curve_secret_key)
@@ -100,10 +108,14 @@ pub(super) fn set_curve_serverkey(options: &mut SocketOptions, value: Option<&[u
     let value = value.unwrap_or_default();
     let curve = curve_part(value)?;
     #[cfg(feature = "qzmq")]
-    {
-        options.qzmq.server = qzmq::public(value)?;
+    let keeps_both = options.curve_beside_qzmq || options.curve_fallback;
+    #[cfg(feature = "qzmq")]
+    let is_curves = qzmq::put(qzmq::public(value)?, &mut options.qzmq.server, keeps_both);
+    #[cfg(not(feature = "qzmq"))]
+    let is_curves = true;
+    if is_curves {
+        options.curve_server_key = *curve;
     }
-    options.curve_server_key = *curve;
     options.mechanism = Mechanism::Curve;
     options.as_server = false;
     Ok(())
@@ -111,7 +123,7 @@ pub(super) fn set_curve_serverkey(options: &mut SocketOptions, value: Option<&[u
 
 pub(super) fn curve_serverkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
     #[cfg(feature = "qzmq")]
-    if let Some(server) = &options.qzmq.server {
+    if let Some(server) = options.qzmq.server.as_ref().filter(|_| !options.is_for_curve(out.len())) {
         return put_key(out, &server.tagged());
     }
     put_key(out, &options.curve_server_key)
@@ -239,5 +251,13 @@ fn put_key(out: &mut [u8], key: &[u8]) -> Result<usize> {
             value::put_c_str(out, z85::encode(key)?.as_bytes())
         }
         _ => Err(Errno::INVAL),
+    }
+}
+
+#[cfg(feature = "qzmq")]
+impl SocketOptions {
+    /// Whether a buffer of this size is for the key of CURVE, which the socket has beside one of QZMQ.
+    fn is_for_curve(&self, size: usize) -> bool {
+        [KEY_BYTES, KEY_Z85 + 1].contains(&size) && self.has_curve_keys()
     }
 }

@@ -65,15 +65,26 @@ impl SocketOptions {
 
     /// The keys for an endpoint that is bound or connected now; `None` where the socket's mechanism is another one.
     ///
-    /// Errors: `EINVAL` in four cases: some keys are CURVE's and some QZMQ's; the role lacks its key; a public key is not that of
-    /// the secret one; the client's keys are of another KEM than the server's.
+    /// Errors: `EINVAL` in four cases: some keys are CURVE's and some QZMQ's, and the socket is not to have both; the role lacks its
+    /// key; a public key is not that of the secret one; the client's keys are of another KEM than the server's.
     #[cfg(feature = "qzmq")]
     pub fn qzmq_keys(&self) -> Result<Option<QzmqKeys>> {
         if self.mechanism != Mechanism::Curve {
             return Ok(None);
         }
-        let curve = [&self.curve_public_key, &*self.curve_secret_key, &self.curve_server_key];
-        self.qzmq.keys(self.as_server, curve)
+        let keys = self.qzmq.keys(self.as_server)?;
+        let both = if self.as_server { self.curve_beside_qzmq } else { self.curve_fallback };
+        if keys.is_some() && self.has_curve_keys() && !both {
+            return Err(Errno::INVAL);
+        }
+        Ok(keys)
+    }
+
+    /// Whether the socket has a key of CURVE.
+    #[cfg(feature = "qzmq")]
+    pub fn has_curve_keys(&self) -> bool {
+        let keys = [&self.curve_public_key, &*self.curve_secret_key, &self.curve_server_key];
+        keys.iter().any(|key| **key != [0; 32])
     }
 
     /// Whether only the latest outgoing message is kept (`ZMQ_CONFLATE`). Other types ignore the option.

@@ -159,6 +159,11 @@ pub struct SocketOptions {
     /// Keys that the same three options were given, but of QZMQ.
     #[cfg(feature = "qzmq")]
     pub qzmq: super::qzmq::QzmqValues,
+    /// `ZMQ_FERRO_CURVE_BESIDE_QZMQ` and `ZMQ_FERRO_CURVE_FALLBACK`.
+    #[cfg(feature = "qzmq")]
+    pub curve_beside_qzmq: bool,
+    #[cfg(feature = "qzmq")]
+    pub curve_fallback: bool,
     pub gss_principal: Text,
     pub gss_service_principal: Text,
     pub gss_plaintext: bool,

@@ -211,4 +211,12 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_QZMQ_REVOKED, Set, NextEndpoint, list() by set_revoked, refuse_get),
     #[cfg(not(feature = "qzmq"))]
     row!(ZMQ_FERRO_QZMQ_REVOKED, Set, NextEndpoint, list() not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_CURVE_BESIDE_QZMQ, Both, NextEndpoint, flag(false, ZeroOrOne) in curve_beside_qzmq),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_CURVE_BESIDE_QZMQ, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_CURVE_FALLBACK, Both, NextEndpoint, flag(false, ZeroOrOne) in curve_fallback),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_CURVE_FALLBACK, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
 ];

@@ -90,9 +90,29 @@ impl Keys {
             if !options.qzmq.trust().is_empty() {
                 return Err(Errno::PROTONOSUPPORT);
             }
-            return self.qzmq_security(keys, options);
+            let security = self.qzmq_security(keys, options)?;
+            return if options.has_curve_keys() { self.with_curve(security, options) } else { Ok(security) };
         }
         Ok(Security::new(options, || self.server(options)))
+    }
+
+    /// The same, and CURVE for the time of a migration. Errors: `EINVAL` where a key of CURVE is missing.
+    #[cfg(feature = "qzmq")]
+    fn with_curve(&mut self, security: Security, options: &SocketOptions) -> Result<Security> {
+        let is_there = |key: &[u8; 32]| *key != [0; 32];
+        let knows_server = options.as_server || is_there(&options.curve_server_key);
+        if !is_there(&options.curve_secret_key) || !knows_server {
+            return Err(Errno::INVAL);
+        }
+        match (security, Security::new(options, || self.server(options))) {
+            (Security::QzmqServer(qzmq), Security::CurveServer(curve)) => {
+                Ok(Security::QzmqServerBesideCurve(qzmq, curve))
+            }
+            (Security::QzmqClient(qzmq), Security::CurveClient(curve)) => {
+                Ok(Security::QzmqClientWithFallback(qzmq, curve))
+            }
+            _ => Err(Errno::INVAL),
+        }
     }
 
     /// The own key, where it counts since this was last called.
@@ -108,9 +128,12 @@ impl Keys {
         is_new.then(|| (Mechanism::Curve, public()))
     }
 
-    /// Refuses keys of QZMQ where there are keys of CURVE, and the other way round. Errors: `EINVAL`.
+    /// Refuses keys of QZMQ where there are keys of CURVE, and the other way round, unless a server may have both. Errors: `EINVAL`.
     #[cfg(feature = "qzmq")]
     fn check_kind(&self, is_qzmq: bool, options: &SocketOptions) -> Result<()> {
+        if options.curve_beside_qzmq {
+            return Ok(());
+        }
         let (has_curve, has_qzmq) = (self.has_further, self.qzmq.has_further());
         let own_is_qzmq = options.as_server.then(|| options.qzmq_keys()).transpose()?.flatten().is_some();
         let own_is_curve = options.as_server && *options.curve_secret_key != [0; KEY_BYTES];

@@ -64,7 +64,7 @@ fn change_keys(socket: &mut Socket, event: Event, value: &[u8]) -> Result<()> {
 
 /// The audit trail has the key of `ZMQ_CURVE_SECRETKEY`, once it counts.
 pub(super) fn tell_own_key(socket: &mut Socket, endpoint: &str) {
-    if let Some(own) = socket.keys.take_new_own(&socket.options) {
+    while let Some(own) = socket.keys.take_new_own(&socket.options) {
         let place = (Event::KeyAdded, endpoint);
         trail::tell_key_change(&socket.owner, &socket.options, place, Ok(own));
     }

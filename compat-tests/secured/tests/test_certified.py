@@ -1,45 +1,16 @@
 """Programs that read their keys from certificate files, unchanged: pyzmq with its authenticator, czmq with its own, and plain C. The
 files hold keys of CURVE, or of QZMQ, and that makes all the difference."""
 
-import contextlib
 import os
 import subprocess
 
 import pytest
 import zmq
-import zmq.auth
+from certified import SUITES, Keys, begin, watched
 from conftest import PROGRAMS, ask, refusal
-from relay import Relay
 
 SECRET = "the question nobody may read"
-SUITES = {"CURVE": None, "X-Wing": "x-wing", "ML-KEM-1024": "ml-kem-1024"}
 OVER = ("tcp", "ipc", "ws")
-
-
-class Keys:
-    """Certificates of a server, of alice, whom it lets in, and of bob, whom it does not."""
-
-    def __init__(self, folder, suite):
-        self.folder, self.allowed, self.suite = folder / "certificates", folder / "let-in", suite
-        self.allowed.mkdir()
-        for name in ("server", "alice", "bob"):
-            kind = ["--qzmq", "--suite", suite] if suite else []
-            keygen = [os.environ["SECURED_TOOL"], "keygen", *kind, "--name", name, "--out", self.folder]
-            subprocess.run(keygen, check=True, capture_output=True, env={**os.environ, "LD_PRELOAD": ""})
-        # What an authenticator that knows CURVE alone can read.
-        for name in ("alice",):
-            file = self.folder / (f"{name}.fingerprint.key" if suite else f"{name}.key")
-            (self.allowed / file.name).write_bytes(file.read_bytes())
-        self.alice = zmq.auth.load_certificate(file)[0].decode()
-
-    def secret(self, name):
-        return str(self.folder / f"{name}.key_secret")
-
-    def public(self, name):
-        return str(self.folder / f"{name}.key")
-
-    def pair(self, name):
-        return zmq.auth.load_certificate(self.secret(name))
 
 
 @pytest.fixture(params=SUITES.values(), ids=SUITES)
@@ -64,29 +35,11 @@ def endpoint(place, over):
     return f"ipc://{place.folder}/socket" if over == "ipc" else f"{over}://127.0.0.1:*"
 
 
-@contextlib.contextmanager
-def watched(bound):
-    """The endpoint for a client, and what passes there; a socket file shows nothing."""
-    scheme, _, place = bound.partition("://")
-    if scheme == "ipc":
-        yield bound, None
-        return
-    with Relay(f"tcp://{place.rstrip('/')}") as relay:
-        yield relay.endpoint.replace("tcp", scheme, 1), relay
-
-
 def check(relay, keys, *texts):
     if relay:
         wire = b"".join(relay.wire)
         assert (b"QZMQ" in wire, b"CURVE" in wire) == (bool(keys.suite), not keys.suite)
         assert not any(text.encode() in wire for text in texts)
-
-
-def begin(place, command, *arguments):
-    process = place.run(command, *arguments)
-    bound = process.stdout.readline().strip()
-    assert bound, process.stderr.read()
-    return bound
 
 
 def refused(context, bound, keys):
@@ -102,7 +55,7 @@ def refused(context, bound, keys):
 def test_pyzmq(place, context, keys, over):
     bound = begin(place, "certified_rep.py", endpoint(place, over), keys.secret("server"), str(keys.allowed))
     with watched(bound) as (where, relay):
-        client = place.run("certified_req.py", where, keys.secret("alice"), keys.public("server"))
+        client = place.run("certified_req.py", where, *keys.client)
         assert ask(client, SECRET) == f"the answer to {SECRET} of {keys.alice}"
         check(relay, keys, SECRET, "the answer to")
     refused(context, bound, keys)
@@ -113,7 +66,7 @@ def test_czmq_lets_clients_in(place, context, built, keys, over):
     greeter = built("certified_greeter", "-lczmq", "-lzmq")
     bound = begin(place, greeter, endpoint(place, over), keys.secret("server"), str(keys.allowed))
     with watched(bound) as (where, relay):
-        client = place.run("certified_req.py", where, keys.secret("alice"), keys.public("server"))
+        client = place.run("certified_req.py", where, *keys.client)
         assert ask(client, SECRET) == f"the answer to {SECRET} of {keys.alice}"
         check(relay, keys, SECRET, "the answer to")
     refused(context, bound, keys)
@@ -124,14 +77,14 @@ def test_plain_c(place, built, keys, over):
     program = built("certified", "-lzmq")
     bound = begin(place, program, "serve", endpoint(place, over), keys.secret("server"))
     with watched(bound) as (where, relay):
-        client = place.run(program, "ask", where, keys.secret("alice"), keys.public("server"))
+        client = place.run(program, "ask", where, *keys.client)
         assert client.stdout.readline() == "a question in C\n"
         check(relay, keys, "a question in C")
 
 
 def test_keys_of_two_kinds_are_not_mixed(place, built, keys):
     """A server with a key of one kind and a client with one of another: neither program goes on in the clear, or with half of it."""
-    other = Keys(place.folder / "certificates", None if keys.suite else "x-wing")
+    other = Keys(place.folder / "other", None if keys.suite else "x-wing")
     program = built("certified", "-lzmq")
     client = place.run(program, "ask", "tcp://127.0.0.1:1", keys.secret("alice"), other.public("server"))
     _, errors = client.communicate()

@@ -2,7 +2,8 @@
 //!
 //! One folder or file per mechanism, and in it one file per command on the wire; ERROR is much the same in
 //! all of them. A state is a type that takes itself and an event, and returns the next state. `Mechanism`
-//! is the closed set of states. No mechanism ever falls back to a weaker one.
+//! is the closed set of states. No mechanism ever falls back to a weaker one: where a socket may, that takes
+//! another connection.
 //!
 //! A server may have to ask an authenticator ([`zap`](crate::engine::zap)). While it waits for the reply it
 //! accepts no command; a peer that sends one is refused, so that commands cannot pile up.
@@ -26,6 +27,7 @@ use super::zmtp::greeting;
 use super::zmtp::peer::Peer;
 use super::zmtp::{PeerGreeting, Version};
 use super::{Config, Failure};
+use crate::options;
 use properties::Authenticated;
 
 /// A mechanism that waits for the peer's next command, or for the authenticator.
@@ -69,10 +71,13 @@ impl Mechanism {
     /// Begins the mechanism of the socket, if the peer speaks the same: appends this side's first command.
     /// Fails with a mechanism mismatch otherwise.
     pub(super) fn start(peer: &PeerGreeting, turn: &mut Turn<'_>) -> Result<Step, Failure> {
-        if peer.mechanism != greeting::name_field(turn.config.security.mechanism()) {
-            return Err(Failure::MECHANISM_MISMATCH);
+        let security = &turn.config.security;
+        let named = greeting::mechanism_of(&peer.mechanism).ok_or(Failure::MECHANISM_MISMATCH)?;
+        if named != security.mechanism_for(named) {
+            let falls_back = named == options::Mechanism::Curve && security.fallback().is_some();
+            return Err(if falls_back { Failure::Fallback } else { Failure::MECHANISM_MISMATCH });
         }
-        match &turn.config.security {
+        match security {
             Security::Null => Ok(null::start(turn)),
             Security::PlainClient { username, password } => {
                 Ok(Step::from(plain::Client::start(username, password, turn)))
@@ -81,12 +86,16 @@ impl Mechanism {
             Security::CurveClient(keys) => curve::Client::start(keys, turn).map(Step::from),
             Security::CurveServer(keys) => Ok(Step::from(curve::Server::start(keys))),
             #[cfg(feature = "qzmq")]
-            Security::QzmqClient(keys) => {
+            Security::QzmqServerBesideCurve(_, keys) if named == options::Mechanism::Curve => {
+                Ok(Step::from(curve::Server::start(keys)))
+            }
+            #[cfg(feature = "qzmq")]
+            Security::QzmqClient(keys) | Security::QzmqClientWithFallback(keys, _) => {
                 let (ours, theirs) = greetings(peer, turn.config);
                 qzmq::Client::start(keys, [&ours, &theirs], turn).map(Step::from)
             }
             #[cfg(feature = "qzmq")]
-            Security::QzmqServer(keys) => {
+            Security::QzmqServer(keys) | Security::QzmqServerBesideCurve(keys, _) => {
                 let (ours, theirs) = greetings(peer, turn.config);
                 Ok(Step::from(qzmq::Server::start(keys, [&theirs, &ours])))
             }
@@ -183,7 +192,7 @@ fn admit(
 #[cfg(feature = "qzmq")]
 fn greetings(peer: &PeerGreeting, config: &Config) -> (Vec<u8>, Vec<u8>) {
     match &peer.bytes {
-        Some(theirs) => (greeting::ours(config).to_vec(), theirs.to_vec()),
+        Some(theirs) => (greeting::ours(config, options::Mechanism::Qzmq).to_vec(), theirs.to_vec()),
         None => Default::default(),
     }
 }

@@ -146,7 +146,10 @@ impl Handshake {
         let other = lenient.then(|| config.clone());
         let (within, progress) = match chosen {
             Subprotocol::Bare => (zmtp::handshake::Handshake::with_routing_ids(config), Progress::More),
-            _ => zmtp::handshake::Handshake::with_mechanism(config)?,
+            _ => {
+                let mechanism = chosen.mechanism();
+                zmtp::handshake::Handshake::with_mechanism(config, mechanism)?
+            }
         };
         let mut framed = Box::new(Framed { within, other, begun: Zeroizing::default(), pings: 0 });
         self.pass_on(&mut framed);

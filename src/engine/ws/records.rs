@@ -142,7 +142,8 @@ mod tests {
         for len in [MAX_BOX_BYTES + 2, 70_000, 17, 1] {
             let mut wire = Vec::new();
             frame::append_binary(&mut wire, None, FLAGS, &[], &vec![0; len - 1]);
-            assert!(client.front(&mut wire[..10]).is_err(), "{len}");
+            wire.truncate(10);
+            assert!(client.front(&mut wire).is_err(), "{len}");
         }
         for flags in [1, 2, 4, 0x80] {
             let mut wire = Vec::new();

@@ -132,6 +132,16 @@ impl Subprotocol {
         }
     }
 
+    /// The mechanism that goes with it.
+    pub fn mechanism(self) -> Mechanism {
+        match self {
+            Subprotocol::Bare | Subprotocol::Null => Mechanism::Null,
+            Subprotocol::Plain => Mechanism::Plain,
+            Subprotocol::Curve => Mechanism::Curve,
+            Subprotocol::Qzmq => Mechanism::Qzmq,
+        }
+    }
+
     /// The subprotocols for a socket with these settings, best first. The one without a mechanism allows no
     /// authentication either.
     pub fn suitable(config: &Config) -> impl Iterator<Item = Subprotocol> + use<> {
@@ -140,6 +150,9 @@ impl Subprotocol {
             Mechanism::Null => &[Subprotocol::Null, Subprotocol::Bare],
             Mechanism::Plain => &[Subprotocol::Plain],
             Mechanism::Curve => &[Subprotocol::Curve],
+            Mechanism::Qzmq if config.security.is_several() || config.security.fallback().is_some() => {
+                &[Subprotocol::Qzmq, Subprotocol::Curve]
+            }
             Mechanism::Qzmq => &[Subprotocol::Qzmq],
             Mechanism::Gssapi => &[],
         };

@@ -1,7 +1,8 @@
 //! Greetings: how two peers find out each other's version (RFC 37, and RFC 15 on detecting ZMTP 1.0).
 //!
 //! Ours is sent in pieces, each only when the peer's bytes show that it will be understood. A ZMTP 1.0 peer
-//! reads the first piece as the header of a long routing id frame, all others as a signature.
+//! reads the first piece as the header of a long routing id frame, all others as a signature. A server of several mechanisms keeps the
+//! last piece, from the mechanism on, until the peer has named its own.
 use super::peer::GREETING_BYTES;
 use super::{PeerGreeting, Version};
 use crate::engine::Config;
@@ -36,6 +37,8 @@ enum Stage {
     Revision,
     /// No question, up to the end of a greeting of ZMTP 1.0 or 2.0.
     Old,
+    /// Our mechanism, where it is one of several: the one that the peer names, if it is among them.
+    Mechanism,
     /// No question, up to the end.
     Current,
 }
@@ -70,13 +73,19 @@ pub fn name_field(mechanism: Mechanism) -> [u8; 20] {
     }
 }
 
+/// The mechanism that a greeting names; `None` for one that no socket speaks.
+pub fn mechanism_of(field: &[u8; 20]) -> Option<Mechanism> {
+    use Mechanism::{Curve, Gssapi, Null, Plain, Qzmq};
+    [Null, Plain, Curve, Qzmq, Gssapi].into_iter().find(|mechanism| name_field(*mechanism) == *field)
+}
+
 /// Our greeting, as a peer has it once all pieces are sent.
-pub fn ours(config: &Config) -> [u8; GREETING_BYTES] {
+pub fn ours(config: &Config, mechanism: Mechanism) -> [u8; GREETING_BYTES] {
     let mut greeting = [0; GREETING_BYTES];
     greeting[..SIGNATURE_BYTES].copy_from_slice(&signature(config));
     greeting[REVISION_AT] = REVISION;
     greeting[MINOR_AT] = MINOR;
-    greeting[MECHANISM_RANGE].copy_from_slice(&name_field(config.security.mechanism()));
+    greeting[MECHANISM_RANGE].copy_from_slice(&name_field(mechanism));
     greeting
 }
 
@@ -112,8 +121,19 @@ impl Greeting {
                     out.push(config.socket_type as i32 as u8);
                     Stage::Old
                 }
+                Stage::Revision if config.security.is_several() => {
+                    out.push(MINOR);
+                    Stage::Mechanism
+                }
                 Stage::Revision => {
-                    out.extend_from_slice(&ours(config)[MINOR_AT..]);
+                    out.extend_from_slice(&ours(config, config.security.mechanism())[MINOR_AT..]);
+                    Stage::Current
+                }
+                Stage::Mechanism => {
+                    let named = mechanism_of(&self.named());
+                    let own = config.security.mechanism();
+                    let mechanism = named.map_or(own, |named| config.security.mechanism_for(named));
+                    out.extend_from_slice(&ours(config, mechanism)[MECHANISM_RANGE.start..]);
                     Stage::Current
                 }
                 Stage::Old if self.received[REVISION_AT] == 0 => return Step::Done(Greeted::V1),
@@ -131,6 +151,7 @@ impl Greeting {
             Stage::Signature => SIGNATURE_BYTES,
             Stage::Revision => REVISION_AT + 1,
             Stage::Old => OLD_GREETING_BYTES,
+            Stage::Mechanism => MECHANISM_RANGE.end,
             Stage::Current => GREETING_BYTES,
         };
         let missing = needed.saturating_sub(self.len).min(bytes.len());
@@ -139,6 +160,13 @@ impl Greeting {
         self.len += missing;
         *bytes = rest;
         self.len == needed
+    }
+
+    /// The peer's field for the mechanism.
+    fn named(&self) -> [u8; 20] {
+        let mut mechanism = [0; 20];
+        mechanism.copy_from_slice(&self.received[MECHANISM_RANGE]);
+        mechanism
     }
 
     fn unversioned(&self) -> Step {
@@ -150,8 +178,7 @@ impl Greeting {
             (3, 0) => Version::V3_0,
             _ => Version::V3_1,
         };
-        let mut mechanism = [0; 20];
-        mechanism.copy_from_slice(&self.received[MECHANISM_RANGE]);
+        let mechanism = self.named();
         let as_server = self.received[AS_SERVER_AT] & 1 != 0;
         PeerGreeting { version, mechanism, as_server, bytes: Some(self.received) }
     }

@@ -6,7 +6,7 @@ use super::{PeerGreeting, Version, frame, v1};
 use crate::engine::mechanism::{self, Mechanism, Turn};
 use crate::engine::zap::{ZapReply, ZapRequest, ZapStatus};
 use crate::engine::{Codec, Config, Failure};
-use crate::options::SocketType;
+use crate::options::{self, SocketType};
 use zeroize::{Zeroize, Zeroizing};
 
 /// One side of a connection that is being set up.
@@ -49,8 +49,11 @@ impl Handshake {
 
     /// For frames that need no greeting, because an HTTP upgrade has chosen the mechanism. The authenticator
     /// may have to be asked at once.
-    pub fn with_mechanism(config: Config) -> Result<(Handshake, Progress), Failure> {
-        let mechanism = greeting::name_field(config.security.mechanism());
+    pub fn with_mechanism(
+        config: Config,
+        chosen: options::Mechanism,
+    ) -> Result<(Handshake, Progress), Failure> {
+        let mechanism = greeting::name_field(chosen);
         let peer = PeerGreeting { version: Version::V3_0, mechanism, as_server: false, bytes: None };
         let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BUFFER_BYTES));
         let (state, progress) = match AwaitCommand::start(&peer, &config, &mut out)? {

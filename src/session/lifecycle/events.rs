@@ -39,6 +39,7 @@ pub struct SessionEvents {
 
 static CONNECTED: Notice = Notice::new(Subsystem::Connection, Level::Info);
 static DISCONNECTED: Notice = Notice::new(Subsystem::Connection, Level::Info);
+static FALLS_BACK: Notice = Notice::new(Subsystem::Security, Level::Warn);
 static ATTEMPT_FAILED: Notice = Notice::new(Subsystem::Reconnect, Level::Info);
 static RETRIED: Notice = Notice::new(Subsystem::Reconnect, Level::Debug);
 
@@ -138,7 +139,13 @@ impl SessionEvents {
         if !handshaking.denied {
             let (counter, forged) = (reason.failed_handshake(), reason.is_of_authentication());
             self.handshake_failed(counter, reason.code(), forged, handshaking.duration());
-            self.record(&handshaking.trail, |trail| trail.failed(reason, handshaking.zap.is_some()));
+            self.record(&handshaking.trail, |trail| match reason {
+                Reason::Protocol(Failure::Fallback) => trail.falls_back(),
+                reason => trail.failed(reason, handshaking.zap.is_some()),
+            });
+            if reason == Reason::Protocol(Failure::Fallback) {
+                FALLS_BACK.write(format_args!("{}: {}", self.peer(), handshake_trail::FALLS_BACK));
+            }
         }
         match reason {
             Reason::Stream(_) | Reason::Own(_) | Reason::Timeout if handshaking.denied => {}
@@ -177,7 +184,8 @@ impl SessionEvents {
 
     /// The record of a connection that begins. `peer`: what it has said of itself; `None` for a raw stream.
     pub fn connection_record(&mut self, peer: Option<&Peer>, peer_address: &str) -> ConnectionRecord {
-        let handshake = self.handshake.take();
+        let agreed = peer.and_then(handshake_trail::sealed_by);
+        let handshake = self.handshake.take().map(|(began, first)| (began, agreed.unwrap_or(first)));
         let took = handshake.map(|(began, _)| u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
         if let Some(took) = took {
             let is_qzmq = handshake.is_some_and(|(_, mechanism)| mechanism == Mechanism::Qzmq);
@@ -307,6 +315,7 @@ impl SessionEvents {
             Failure::Auth(status) => self.tell(event::HANDSHAKE_FAILED_AUTH, status.unsigned_abs().into()),
             Failure::NoDetail(errno) | Failure::Own(errno) => self.failed_without_detail(errno),
             Failure::Errno(_) => {}
+            Failure::Fallback => self.failed(Failure::MECHANISM_MISMATCH),
         }
     }
 

@@ -4,8 +4,9 @@ use crate::audit::{Direction, Event, Outcome, Record};
 use crate::counters::QZMQ;
 use crate::crypto::fingerprint;
 use crate::engine::zmtp::Version;
-use crate::engine::{Config, Failure, Peer, Security, ZapReply, ZapRequest, ZapStatus};
+use crate::engine::{Codec, Config, Failure, Peer, Security, ZapReply, ZapRequest, ZapStatus};
 use crate::errno::Errno;
+use crate::options::Mechanism;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::monitor_events::Endpoints;
 use crate::session::trail::{name_of, port_of, text_of};
@@ -14,6 +15,8 @@ use std::time::Instant;
 /// The property in which a peer tells its routing id.
 const IDENTITY: &str = "Identity";
 const USER_ID: &str = "User-Id";
+/// What a client says that may do with less than QZMQ.
+pub const FALLS_BACK: &str = "the server names CURVE and not QZMQ: this client connects anew with CURVE";
 
 /// One handshake. There is one only where a record is wanted.
 pub struct HandshakeTrail {
@@ -75,7 +78,7 @@ impl HandshakeTrail {
         let versed = peer.version >= Version::V3_0;
         Record {
             outcome: Some(Outcome::Ok),
-            mechanism: self.known.mechanism.filter(|_| versed),
+            mechanism: sealed_by(peer).map(name_of).or(self.known.mechanism.filter(|_| versed)),
             key: peer.public_key.as_ref().map(|key| fingerprint(key.as_bytes())).or(self.known.key.clone()),
             user: user_id(peer),
             routing_id: routing_id(peer),
@@ -92,6 +95,12 @@ impl HandshakeTrail {
             _ if self.unasked => Some("no authenticator is bound: any peer is let in"),
             _ => None,
         }
+    }
+
+    /// The server has named CURVE, and this client goes on with that.
+    pub fn falls_back(&self) -> Record {
+        let status = Some(Reason::Protocol(Failure::Fallback).code().unsigned_abs());
+        Record { status, reason: FALLS_BACK.as_bytes().to_vec(), ..self.at_end(Event::Fallback) }
     }
 
     /// The authenticator has turned the peer away.
@@ -151,6 +160,11 @@ impl HandshakeTrail {
     }
 }
 
+/// The mechanism that the peers have agreed on, where their frames show it: the first of several is not always that.
+pub fn sealed_by(peer: &Peer) -> Option<Mechanism> {
+    matches!(peer.codec, Codec::Curve(_)).then_some(Mechanism::Curve)
+}
+
 /// The name that the peer has given itself; empty if none.
 pub fn routing_id(peer: &Peer) -> Vec<u8> {
     property(peer, IDENTITY)
@@ -206,6 +220,7 @@ pub fn words(reason: Reason) -> (i32, Vec<u8>) {
             (errno.0, [b"the peer has broken the protocol: ", &*text_of(errno)].concat())
         }
         Reason::Protocol(Failure::Auth(status)) => (status, b"refused by the peer".to_vec()),
+        Reason::Protocol(Failure::Fallback) => words(Reason::Protocol(Failure::MECHANISM_MISMATCH)),
         Reason::Protocol(failure @ Failure::Protocol(code)) => {
             (code, of_protocol(failure).as_bytes().to_vec())
         }

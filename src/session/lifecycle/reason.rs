@@ -51,6 +51,7 @@ impl Reason {
             Reason::Protocol(Failure::NoDetail(errno) | Failure::Own(errno) | Failure::Errno(errno)) => {
                 errno.0
             }
+            Reason::Protocol(Failure::Fallback) => Reason::Protocol(Failure::MECHANISM_MISMATCH).code(),
         }
     }
 }
