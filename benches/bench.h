@@ -39,9 +39,15 @@ void report_end(void);
    library, or in threads on one context (inproc). */
 enum { MOST_SIDES = 4, PEERS_COUNTED = 4096 };
 
+/* As text in Z85. */
+struct keys {
+    char public_key[2048];
+    char secret[128];
+};
+
 struct shared {
     char endpoint[2][200];
-    char curve_server_key[41];
+    struct keys server;
     atomic_int bound[2];
     atomic_int ready;
     atomic_int stop;

@@ -18,6 +18,7 @@ static void read_options(void)
     idle_ms = option_number("idle_ms", 0);
     seconds = option_decimal("seconds", 1);
     option_text("transport", "tcp");
+    option_text("security", "null");
     option_text("wait", "recv");
 }
 
@@ -66,6 +67,7 @@ static void server(void)
 {
     char *buffer = buffer_of(size);
     void *socket = open_socket(ZMQ_REP);
+    secure_server(socket);
     bind_here(socket, 0);
     struct waiter waiter = waiter_for(socket);
     int got;
@@ -94,6 +96,7 @@ void round_trip(void)
     sides_start(1, others);
     void *socket = open_socket(ZMQ_REQ);
     await_flag(&shared->bound[0]);
+    secure_client(socket);
     connect_there(socket, 0);
     struct waiter waiter = waiter_for(socket);
     measure(ask, &waiter);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,30 +113,50 @@ static void start_authenticator(void)
     pthread_detach(thread);
 }
 
+enum { QZMQ_XWING = 1174437889 }; /* ZMQ_FERRO_XWING of zmq_ferro.h, which the other libraries do not have */
+
+/* A key pair of CURVE or of QZMQ; false where the cell has no keys. */
+static bool key_pair(struct keys *keys)
+{
+    if (option_is("security", "curve", "null")) {
+        check(zmq_curve_keypair(keys->public_key, keys->secret) == 0, "zmq_curve_keypair");
+        return true;
+    }
+    if (!option_is("security", "qzmq", "null"))
+        return false;
+    int (*make)(int, char *, size_t, char *, size_t) = dlsym(RTLD_DEFAULT, "zmq_ferro_keypair");
+    errno = ENOTSUP;
+    check(make != NULL, "zmq_ferro_keypair");
+    check(make(QZMQ_XWING, keys->public_key, sizeof keys->public_key, keys->secret, sizeof keys->secret) == 0,
+          "zmq_ferro_keypair");
+    return true;
+}
+
+static void set_key(void *socket, int option, const char *key)
+{
+    check(zmq_setsockopt(socket, option, key, strlen(key)) == 0, "a key");
+}
+
 void secure_server(void *socket)
 {
     if (option_is("security", "plain", "null")) {
         start_authenticator();
         set_int(socket, ZMQ_PLAIN_SERVER, 1);
-    } else if (option_is("security", "curve", "null")) {
-        char secret[41];
-        check(zmq_curve_keypair(shared->curve_server_key, secret) == 0, "zmq_curve_keypair");
+    } else if (key_pair(&shared->server)) {
         set_int(socket, ZMQ_CURVE_SERVER, 1);
-        check(zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+        set_key(socket, ZMQ_CURVE_SECRETKEY, shared->server.secret);
     }
 }
 
 void secure_client(void *socket)
 {
-    static char public_key[41], secret[41];
+    static struct keys own;
     if (option_is("security", "plain", "null")) {
         check(zmq_setsockopt(socket, ZMQ_PLAIN_USERNAME, "user", 4) == 0, "ZMQ_PLAIN_USERNAME");
         check(zmq_setsockopt(socket, ZMQ_PLAIN_PASSWORD, "word", 4) == 0, "ZMQ_PLAIN_PASSWORD");
-    } else if (option_is("security", "curve", "null")) {
-        if (public_key[0] == '\0')
-            check(zmq_curve_keypair(public_key, secret) == 0, "zmq_curve_keypair");
-        check(zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, shared->curve_server_key, 40) == 0, "ZMQ_CURVE_SERVERKEY");
-        check(zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public_key, 40) == 0, "ZMQ_CURVE_PUBLICKEY");
-        check(zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+    } else if (own.secret[0] != '\0' || key_pair(&own)) {
+        set_key(socket, ZMQ_CURVE_SERVERKEY, shared->server.public_key);
+        set_key(socket, ZMQ_CURVE_PUBLICKEY, own.public_key);
+        set_key(socket, ZMQ_CURVE_SECRETKEY, own.secret);
     }
 }

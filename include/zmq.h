@@ -1526,7 +1526,8 @@ uint32_t zmq_connect_peer(void *socket,
                           const char *addr);
 
 /*
- Ends the connection to one peer of a PEER or SERVER socket.
+ Ends the connection to one peer of a PEER or SERVER socket. What this side has received from it can still be read, and what
+ was sent to it lingers.
 
  Returns 0, or -1 with errno `EHOSTUNREACH` if there is no such peer, `ENOTSUP` if its type has no such peers, `ETERM`,
  `ENOTSOCK`.

@@ -1,6 +1,7 @@
 /* One path of the library, N times, for counting instructions: `counted PATH N`. What is done once costs the same
    for every N, so the difference between two runs is the path alone. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stddef.h>
@@ -237,18 +238,49 @@ static void decode(size_t size, long count)
     zmq_close(to);
 }
 
+enum { QZMQ_XWING = 1174437889 }; /* ZMQ_FERRO_XWING of zmq_ferro.h, which the other libraries do not have */
+
+/* A key pair of both sides, as text in Z85. */
+static char public_key[2048], secret[128];
+
+static void make_curve_keys(void)
+{
+    check(zmq_curve_keypair(public_key, secret) == 0, "zmq_curve_keypair");
+}
+
+static void make_qzmq_keys(void)
+{
+    int (*make)(int, char *, size_t, char *, size_t) = dlsym(RTLD_DEFAULT, "zmq_ferro_keypair");
+    errno = ENOTSUP;
+    check(make != NULL && make(QZMQ_XWING, public_key, sizeof public_key, secret, sizeof secret) == 0,
+          "zmq_ferro_keypair");
+}
+
+static void set_key(void *socket, int option, const char *key)
+{
+    check(zmq_setsockopt(socket, option, key, strlen(key)) == 0, "a key");
+}
+
+static void secure_server(void *socket)
+{
+    int on = 1;
+    check(zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &on, sizeof on) == 0, "ZMQ_CURVE_SERVER");
+    set_key(socket, ZMQ_CURVE_SECRETKEY, secret);
+}
+
+static void secure_client(void *socket)
+{
+    set_key(socket, ZMQ_CURVE_SERVERKEY, public_key);
+    set_key(socket, ZMQ_CURVE_PUBLICKEY, public_key);
+    set_key(socket, ZMQ_CURVE_SECRETKEY, secret);
+}
+
 /* Sealing at one end and opening at the other; again the messages are there before the connection is. */
-static void seal(size_t size, long count)
+static void seal_many(size_t size, long count)
 {
     void *from = open_socket(ZMQ_PUSH), *to = open_socket(ZMQ_PULL);
-    char public_key[41], secret[41];
-    int on = 1;
-    check(zmq_curve_keypair(public_key, secret) == 0, "zmq_curve_keypair");
-    check(zmq_setsockopt(to, ZMQ_CURVE_SERVER, &on, sizeof on) == 0, "ZMQ_CURVE_SERVER");
-    check(zmq_setsockopt(to, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
-    check(zmq_setsockopt(from, ZMQ_CURVE_SERVERKEY, public_key, 40) == 0, "ZMQ_CURVE_SERVERKEY");
-    check(zmq_setsockopt(from, ZMQ_CURVE_PUBLICKEY, public_key, 40) == 0, "ZMQ_CURVE_PUBLICKEY");
-    check(zmq_setsockopt(from, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+    secure_server(to);
+    secure_client(from);
     check(zmq_connect(from, endpoint()) == 0, "zmq_connect");
     send_some(from, size, 1, count);
     check(zmq_bind(to, endpoint()) == 0, "zmq_bind");
@@ -257,27 +289,61 @@ static void seal(size_t size, long count)
     zmq_close(to);
 }
 
+static void seal(size_t size, long count)
+{
+    make_curve_keys();
+    seal_many(size, count);
+}
+
+static void seal_qzmq(size_t size, long count)
+{
+    make_qzmq_keys();
+    seal_many(size, count);
+}
+
+/* Messages one after the other, each in a record of its own. */
+static void seal_qzmq_alone(size_t size, long count)
+{
+    void *from = open_socket(ZMQ_PUSH), *to = open_socket(ZMQ_PULL);
+    make_qzmq_keys();
+    secure_server(to);
+    secure_client(from);
+    join(to, from, endpoint());
+    for (long i = 0; i < count; i++) {
+        send_some(from, size, 1, 1);
+        recv_some(to, size, 1, 1);
+    }
+    zmq_close(from);
+    zmq_close(to);
+}
+
 /* Connections one after the other, each with its handshake and a message. */
-static void handshake(size_t size, long count)
+static void shake_hands_again(size_t size, long count)
 {
     void *to = open_socket(ZMQ_PULL);
-    char public_key[41], secret[41];
-    int on = 1;
-    check(zmq_curve_keypair(public_key, secret) == 0, "zmq_curve_keypair");
-    check(zmq_setsockopt(to, ZMQ_CURVE_SERVER, &on, sizeof on) == 0, "ZMQ_CURVE_SERVER");
-    check(zmq_setsockopt(to, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+    secure_server(to);
     check(zmq_bind(to, endpoint()) == 0, "zmq_bind");
     for (long i = 0; i < count; i++) {
         void *from = open_socket(ZMQ_PUSH);
-        check(zmq_setsockopt(from, ZMQ_CURVE_SERVERKEY, public_key, 40) == 0, "ZMQ_CURVE_SERVERKEY");
-        check(zmq_setsockopt(from, ZMQ_CURVE_PUBLICKEY, public_key, 40) == 0, "ZMQ_CURVE_PUBLICKEY");
-        check(zmq_setsockopt(from, ZMQ_CURVE_SECRETKEY, secret, 40) == 0, "ZMQ_CURVE_SECRETKEY");
+        secure_client(from);
         check(zmq_connect(from, endpoint()) == 0, "zmq_connect");
         send_some(from, size, 1, 1);
         recv_some(to, size, 1, 1);
         zmq_close(from);
     }
     zmq_close(to);
+}
+
+static void handshake(size_t size, long count)
+{
+    make_curve_keys();
+    shake_hands_again(size, count);
+}
+
+static void handshake_qzmq(size_t size, long count)
+{
+    make_qzmq_keys();
+    shake_hands_again(size, count);
 }
 
 static void send_frame(size_t size, long count)
@@ -345,6 +411,10 @@ static const struct {
     {"seal-64", seal, 64},
     {"seal-1024", seal, 1024},
     {"handshake-curve", handshake, 64},
+    {"seal-qzmq-64", seal_qzmq, 64},
+    {"seal-qzmq-1024", seal_qzmq, 1024},
+    {"seal-qzmq-alone-64", seal_qzmq_alone, 64},
+    {"handshake-qzmq", handshake_qzmq, 64},
 };
 
 static int run(const char *path, long count)

@@ -1,6 +1,6 @@
 """What is measured, and what is aimed at: one `Cell` a run of zmqbench, one `Row` a figure of it in the table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 TRANSPORTS = ("tcp", "ipc", "inproc")
@@ -14,9 +14,9 @@ LARGE = 262144
 
 @dataclass(frozen=True)
 class Aim:
-    """A bound on a figure: on its ratio to libzmq's, on its ratio to the bare socket's, or on itself."""
+    """A bound on a figure: on its ratio to libzmq's, to the bare socket's or to NULL's, or on itself."""
 
-    of: str  # "ratio", "raw" or "value"
+    of: str  # "ratio", "raw", "null" or "value"
     bound: float
 
     def met(self, figure, better):
@@ -24,7 +24,7 @@ class Aim:
 
     def text(self, better):
         sign = "≥" if better == "more" else "≤"
-        suffix = {"ratio": "×", "raw": "× raw", "value": ""}[self.of]
+        suffix = {"ratio": "×", "raw": "× raw", "null": "× NULL", "value": ""}[self.of]
         return f"{sign} {self.bound:g}{suffix}"
 
 
@@ -44,6 +44,8 @@ class Cell:
     command: tuple  # of zmqbench, without seconds=
     rows: tuple
     raw: tuple = ()  # the bare sockets' command, measured beside it
+    null: tuple = ()  # the same with NULL, on our library, measured beside it
+    theirs: tuple = ()  # libzmq's command, where it cannot do the same
     quick: bool = False
     timed: bool = True  # whether it takes seconds=
     at_least_s: float = 0.0  # shorter runs would say nothing
@@ -67,6 +69,7 @@ def everything():
         *fan_in(),
         *set_up(),
         *security(),
+        *post_quantum(),
         *polling(),
         *proxies(),
         *memory(),
@@ -242,6 +245,47 @@ def security():
                     quick=transport == "tcp",
                     label=f"{transport}, {amount(size)}",
                 )
+
+
+def post_quantum():
+    """QZMQ is held to NULL on the same library, and to libzmq's CURVE."""
+    rates = Row("messages_per_s", "messages/s")
+    for transport, size in (*product(("tcp",), (64, 1024, 16384, 1048576)), ("ipc", 64), ("ipc", 16384)):
+        least = {64: 0.9, 1024: 0.8}.get(size, 0.6)
+        aims = (Aim("null", least), Aim("ratio", 4)) if transport == "tcp" else ()
+        yield _quantum_cell(
+            f"throughput/{transport}/{size}/qzmq",
+            "PUSH/PULL with QZMQ; libzmq with CURVE",
+            ("throughput", f"transport={transport}", f"size={size}"),
+            replace(rates, aims=aims),
+            f"{transport}, {amount(size)}",
+        )
+    yield _quantum_cell(
+        "round trip/tcp/qzmq",
+        "REQ/REP round trip with QZMQ; libzmq with CURVE",
+        ("round-trip", "transport=tcp", "size=64"),
+        Row("p50_us", "µs", "less", (Aim("null", 1.15),), "p50"),
+        "tcp, zmq_recv",
+        at_least_s=0.5,
+    )
+    for batch in (1, 64):
+        # Of both ends, with all that belongs to a connection.
+        cpu = replace(CPU, aims=(Aim("value", 1000),))
+        yield _quantum_cell(
+            f"set-up/tcp/qzmq/{batch}",
+            "Connections with QZMQ's handshake, a question and an answer; libzmq with CURVE",
+            ("set-up", "transport=tcp", f"batch={batch}"),
+            Row("connections_per_s", "connections/s", aims=(Aim("ratio", 1),)),
+            "tcp, " + ("one after the other" if batch == 1 else "64 at once"),
+            cpu=cpu,
+        )
+
+
+def _quantum_cell(name, group, words, row, label, cpu=None, at_least_s=0.0):
+    null, theirs = ((*words, f"security={mechanism}") for mechanism in ("null", "curve"))
+    cpu = cpu or replace(CPU, aims=())
+    command = (*words, "security=qzmq")
+    return Cell(group, name, command, (row, cpu), null=null, theirs=theirs, at_least_s=at_least_s, label=label)
 
 
 def polling():

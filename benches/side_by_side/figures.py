@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from .libraries import DEBIANS, OMQ, OURS
-from .rounds import RAW
+from .rounds import NULL, RAW
 
 # Memory that is not there at all has no ratio.
 NOTHING = 1e-9
@@ -16,11 +16,12 @@ class Figure:
 
     cell: object
     row: object
-    medians: dict  # of each library and of the bare socket, where measured
+    medians: dict  # of each library, of the bare socket and of NULL, where measured
     ratio: float | None  # ours to Debian's, the median of the rounds
     spread: tuple | None  # the least and the greatest
     rival: float | None  # omq-libzmq to Debian's
     raw: float | None  # ours to the bare socket's
+    null: float | None  # ours to NULL's on our library
     missing: str = ""
 
     @property
@@ -39,9 +40,12 @@ class Figure:
     def aimed(self):
         """Each aim with the figure that it binds."""
         for aim in self.row.aims:
-            figure = {"ratio": self.ratio, "raw": self.raw, "value": self.medians.get(OURS)}[aim.of]
+            figure = self._figure(aim.of)
             if figure is not None:
                 yield aim, figure
+
+    def _figure(self, of):
+        return {"ratio": self.ratio, "raw": self.raw, "null": self.null, "value": self.medians.get(OURS)}[of]
 
 
 def of(cells, record):
@@ -57,6 +61,7 @@ def _figure(cell, row, runs):
     ratios = _ratios(series.get(OURS, ()), series.get(DEBIANS, ()))
     rivals = _ratios(series.get(OMQ, ()), series.get(DEBIANS, ()))
     raws = _ratios(series.get(OURS, ()), series.get(RAW, ()))
+    nulls = _ratios(series.get(OURS, ()), series.get(NULL, ()))
     return Figure(
         cell,
         row,
@@ -65,6 +70,7 @@ def _figure(cell, row, runs):
         (min(ratios), max(ratios)) if ratios else None,
         median(rivals) if rivals else None,
         median(raws) if raws else None,
+        median(nulls) if nulls else None,
         missing if OURS not in medians else "",
     )
 

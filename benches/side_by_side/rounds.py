@@ -13,6 +13,7 @@ from harness.places import Problem
 from . import libraries
 
 RAW = "raw"
+NULL = "null"
 UNSUPPORTED = 3
 LONGEST_RUN_S = 200
 # A round that took no longer than that is measured anew where the machine has moved its processors meanwhile.
@@ -74,6 +75,9 @@ class Bench:
             if cell.raw:
                 runs[RAW] = self._figures(cell, list(cell.raw), self.compared[0])
                 distances.append(self._distance())
+            if cell.null:
+                runs[NULL] = self._figures(cell, list(cell.null), self.compared[1])
+                distances.append(self._distance())
             for run in runs.values():
                 run["line_ns"] = round(max(distances))
                 run["moved"] = max(distances) > SAME_DISTANCE * min(distances)
@@ -90,7 +94,8 @@ class Bench:
     def _cell(self, cell, library):
         if cell.program == "pyzmq":
             return self._through_python(cell, library)
-        return self._figures(cell, list(cell.command), library)
+        differs = cell.theirs and library is self.compared[0]
+        return self._figures(cell, list(cell.theirs if differs else cell.command), library)
 
     def _figures(self, cell, words, library):
         least = min(cell.at_least_s, LEAST_WHEN_QUICK_S) if self.quick else cell.at_least_s

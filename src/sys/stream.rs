@@ -3,7 +3,7 @@
 
 use super::faults::{self, Call};
 use super::retry::unless_interrupted;
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
@@ -26,6 +26,27 @@ pub fn read_uninit(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<&mut [
     let front = room.get_mut(..filled).unwrap_or_default();
     // SAFETY: recv(2) has written the first `filled` bytes.
     Ok(unsafe { &mut *(std::ptr::from_mut(front) as *mut [u8]) })
+}
+
+/// Copies `front` into the room, has `read` fill room behind it, and returns both. Of a `front` that is longer than the room a part
+/// is copied. Errors: those of `read`, and `EINVAL` where the slice that it returns is not the front of its room.
+pub fn read_behind<'r>(
+    front: &[u8],
+    room: &'r mut [MaybeUninit<u8>],
+    read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8]>,
+) -> Result<&'r mut [u8]> {
+    let front = front.get(..room.len()).unwrap_or(front);
+    let (place, rest) = room.split_at_mut(front.len());
+    place.write_copy_of_slice(front);
+    let (start, most) = (rest.as_ptr().cast::<u8>(), rest.len());
+    let filled = read(rest)?;
+    if !filled.is_empty() && (filled.as_ptr() != start || filled.len() > most) {
+        return Err(Errno::INVAL);
+    }
+    let both = front.len() + filled.len();
+    let both = room.get_mut(..both).unwrap_or_default();
+    // SAFETY: `front` was copied, and a `&mut [u8]` behind it is initialised.
+    Ok(unsafe { &mut *(std::ptr::from_mut(both) as *mut [u8]) })
 }
 
 fn receive(fd: impl AsFd, room: &mut [MaybeUninit<u8>]) -> Result<usize> {
@@ -106,7 +127,6 @@ mod calls {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::errno::Errno;
     use std::os::unix::net::UnixStream;
 
     #[test]
@@ -121,6 +141,22 @@ mod tests {
         assert_eq!(read_uninit(&right, &mut [MaybeUninit::uninit(); 9]).unwrap(), b"cde");
         drop(right);
         assert_eq!(write(&left, &[IoSlice::new(b"x")]), Err(Errno::PIPE));
+    }
+
+    #[test]
+    fn bytes_are_read_behind_others() {
+        let mut room = [MaybeUninit::uninit(); 5];
+        let mut read = |front: &[u8], bytes: &[u8]| {
+            read_behind(front, &mut room, |rest| Ok(rest[..bytes.len()].write_copy_of_slice(bytes)))
+                .map(|both| both.to_vec())
+        };
+        assert_eq!(read(b"ab", b"cd"), Ok(b"abcd".to_vec()));
+        assert_eq!(read(b"", b"abcde"), Ok(b"abcde".to_vec()));
+        assert_eq!(read(b"abc", b""), Ok(b"abc".to_vec()));
+        assert_eq!(read(b"abcdefg", b""), Ok(b"abcde".to_vec()));
+        let elsewhere = read_behind(b"a", &mut room, |_| Ok(Box::leak(Box::new([0; 2]))));
+        assert_eq!(elsewhere.map(|both| both.len()), Err(Errno::INVAL));
+        assert_eq!(read_behind(b"a", &mut room, |_| Err(Errno::AGAIN)).map(|_| ()), Err(Errno::AGAIN));
     }
 
     #[test]

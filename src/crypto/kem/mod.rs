@@ -15,6 +15,8 @@ pub(in crate::crypto) mod mlkem;
 mod tagged;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub mod work;
 mod xwing;
 
 use super::random;
@@ -120,6 +122,8 @@ enum Expanded {
 impl KemSecret {
     /// The pair of a seed. Errors: `EINVAL` for a seed of another length than [`KemSuite::seed_bytes`].
     pub fn from_seed(suite: KemSuite, seed: &[u8]) -> Result<KemSecret> {
+        #[cfg(test)]
+        work::note(|work| work.key_pairs += 1);
         let (expanded, public) = match suite {
             KemSuite::XWing => {
                 let (secret, public) = xwing::Secret::from_seed(array(seed)?);
@@ -169,6 +173,8 @@ impl KemSecret {
     /// The secret of a ciphertext. Errors: `EPROTO` for a ciphertext of a wrong length. `EPROTO` too for one with an X25519 point
     /// that gives the same secret with every key.
     pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<SharedSecret> {
+        #[cfg(test)]
+        work::note(|work| work.decapsulations += 1);
         match &self.expanded {
             Expanded::XWing(secret) => secret.decapsulate(array(ciphertext).map_err(|_| Errno::PROTO)?),
             Expanded::MlKem1024(secret) => {
@@ -268,6 +274,8 @@ impl KemPublic {
         &self,
         randomness: &[u8; xwing::RANDOMNESS_BYTES],
     ) -> Result<(Ciphertext, SharedSecret)> {
+        #[cfg(test)]
+        work::note(|work| work.encapsulations += 1);
         match &self.0 {
             Public::XWing(public) => {
                 let (ciphertext, shared) = xwing::encapsulate(public, randomness)?;

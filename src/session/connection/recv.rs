@@ -19,7 +19,7 @@ use crate::pipe::{BlockTail, LaneWriter};
 use crate::queue::blocks::Producer;
 use crate::session::connection::rate::{Allowance, Throttle};
 use crate::session::connection::scratch::Scratch;
-use crate::session::connection::tls_stream::{self, Tunnel};
+use crate::session::connection::tls_stream::{self, MIN_READ_BYTES, Tunnel};
 use body::LargeBody;
 use commands::PeerCommands;
 use messages::Messages;
@@ -101,8 +101,6 @@ const RECEIVE_TURN_READS: u32 = 1024;
 /// Bytes asked for at first, and at most where frames are small.
 const FIRST_READ_BYTES: usize = 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
-/// A block's end shorter than this is not worth a read.
-const MIN_READ_BYTES: usize = 4096;
 
 /// Everything needed to receive. The thread that holds it may receive.
 pub struct RecvHalf {
@@ -517,6 +515,7 @@ impl RecvHalf {
 
     /// Reads once; `need` bytes at least would get us further.
     fn read(&mut self, fd: BorrowedFd<'_>, need: usize) -> Result<Read, Errno> {
+        let least = self.least_room();
         let Intake { messages, large, scratch, .. } = &mut self.intake;
         let tunnel = self.tunnel.as_deref();
         if let Some(builder) = large.growing() {
@@ -532,7 +531,7 @@ impl RecvHalf {
             })?;
             return Ok(Read { bytes, short: tls_stream::is_drained(tunnel, bytes < room) });
         }
-        let least = need.max(self.want.min(MIN_READ_BYTES));
+        let least = need.max(least);
         let most = self.most_read.max(need);
         let (bytes, room) = match in_place(messages, &self.frames) {
             Some(producer) => {
@@ -551,10 +550,16 @@ impl RecvHalf {
                 (bytes, asked)
             }
         };
-        if bytes == room {
+        // A tunnel fills no room to the last byte.
+        if bytes == room || tunnel.is_some() && bytes >= self.want {
             self.want = (self.want * 2).min(MAX_READ_BYTES);
         }
         Ok(Read { bytes, short: tls_stream::is_drained(tunnel, bytes < room) })
+    }
+
+    /// A block's end shorter than this is not worth a read.
+    fn least_room(&self) -> usize {
+        if self.want < MIN_READ_BYTES { self.want } else { tls_stream::least_room(self.tunnel.as_deref()) }
     }
 
     /// Takes received bytes apart as far as they and the credit go.

@@ -205,7 +205,7 @@ impl SendHalf {
         Outlet {
             hwm: self.reader.hwm(),
             as_they_lie: matches!(self.form, SendForm::AsTheyLie),
-            tunnelled: self.tunnel.is_some(),
+            holds_back: self.tunnel.as_deref().is_some_and(|tunnel| !tunnel.is_drainable()),
         }
     }
 

@@ -11,7 +11,7 @@
 //! | | it is streaming, and fewer bytes wait, or frames leave in another form than they lie in | as above |
 //! | | else | the caller |
 //! | has no credit left | | the caller, so that one wake-up of the peer is for a whole batch |
-//! | has published a large frame and may wait | the mark is low, the form another, or a tunnel holds bytes back | as it was decided before |
+//! | has published a large frame and may wait | the mark is low, the form another, or TLS lies between | as it was decided before |
 //! | | the stream holds less than [`MIN_DRAINABLE_BYTES`], or less than half of the frame | as it was decided before |
 //! | | the stream took nothing since such a thread last waited, and has no room | as it was decided before |
 //! | | else | the caller drains |
@@ -76,8 +76,8 @@ pub struct Outlet {
     pub hwm: i32,
     /// Frames leave as they lie in the pipe.
     pub as_they_lie: bool,
-    /// Something lies between that may hold bytes back.
-    pub tunnelled: bool,
+    /// Something lies between that may hold bytes back from a stream with room.
+    pub holds_back: bool,
 }
 
 impl Outlet {
@@ -87,7 +87,7 @@ impl Outlet {
 
     /// Whether a thread of the program may wait until the stream has taken all waiting bytes.
     pub fn is_drainable(self) -> bool {
-        !self.has_low_mark() && self.as_they_lie && !self.tunnelled
+        !self.has_low_mark() && self.as_they_lie && !self.holds_back
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     fn outlets() -> impl Iterator<Item = Outlet> {
         [-1, 0, 1, LOW_HWM_MESSAGES - 1, LOW_HWM_MESSAGES, i32::MAX].into_iter().flat_map(|hwm| {
             BOTH.into_iter()
-                .flat_map(move |as_they_lie| BOTH.map(|tunnelled| Outlet { hwm, as_they_lie, tunnelled }))
+                .flat_map(move |as_they_lie| BOTH.map(|holds_back| Outlet { hwm, as_they_lie, holds_back }))
         })
     }
 
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn costly_facts_are_asked_only_where_they_matter() {
-        let outlet = Outlet { hwm: 1000, as_they_lie: true, tunnelled: false };
+        let outlet = Outlet { hwm: 1000, as_they_lie: true, holds_back: false };
         let never = || -> bool { unreachable!("no need to ask") };
         let no_look = || -> Option<Duration> { unreachable!("no need to ask") };
         assert_eq!(after_publishing(false, outlet, never, no_look), Writer::Caller);
@@ -222,7 +222,7 @@ mod tests {
                 {
                     let low = (1..100).contains(&outlet.hwm);
                     let drains = outlet.as_they_lie
-                        && !outlet.tunnelled
+                        && !outlet.holds_back
                         && !low
                         && holds >= 256 * 1024
                         && frame_bytes / 2 <= holds

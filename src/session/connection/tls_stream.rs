@@ -3,7 +3,7 @@
 use crate::crypto::tls::{Settings, Tls};
 use crate::errno::{Errno, Result};
 #[cfg(feature = "qzmq")]
-use crate::session::connection::records::Records;
+use crate::session::connection::records::{Lower, MAX_RECORD_BYTES, Records};
 #[cfg(feature = "qzmq")]
 use crate::session::connection::ws_records::WsRecords;
 use crate::sys::lock::Lock;
@@ -19,6 +19,8 @@ const MAX_HELD_BYTES: usize = 64 * 1024;
 /// Reads of the stream that may bring no byte of data, one after the other. A handshake takes a few; a peer that makes no end of
 /// tickets or keys is cut off, for no turn of the thread would end either.
 const MAX_FRUITLESS_READS: u32 = 256;
+/// A block's end shorter than this is not worth a read.
+pub const MIN_READ_BYTES: usize = 4096;
 /// Bytes decrypted in one go, where they cannot go where they belong directly.
 const DECRYPTED_BYTES: usize = 16 * 1024;
 
@@ -74,13 +76,26 @@ impl Tunnel {
         }
     }
 
+    /// Whether the calling thread may wait until the stream has taken what the tunnel holds. TLS holds everything back until its
+    /// handshake is over.
+    pub fn is_drainable(&self) -> bool {
+        match self {
+            Tunnel::Tls(_) => false,
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(_, below) => below.is_none(),
+            // It lies below records.
+            #[cfg(feature = "qzmq")]
+            Tunnel::WsRecords(..) => false,
+        }
+    }
+
     fn flush(&self, fd: BorrowedFd<'_>) -> Result<()> {
         match self {
             Tunnel::Tls(tls) => tls.lock().transmit(&mut Stream(fd)),
             #[cfg(feature = "qzmq")]
             Tunnel::Records(records, below) => {
                 let below = below.as_deref();
-                records.flush(&mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))?;
+                records.flush(&mut Below(fd, below))?;
                 flush(fd, below)
             }
             #[cfg(feature = "qzmq")]
@@ -117,12 +132,7 @@ impl Tunnel {
     fn read_uninit<'r>(&self, fd: BorrowedFd<'_>, room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
         match self {
             #[cfg(feature = "qzmq")]
-            Tunnel::Records(records, below) => {
-                let below = below.as_deref();
-                records.read(room, &mut |room| read(fd, below, room), &mut |bytes| {
-                    write(fd, below, &[IoSlice::new(bytes)])
-                })
-            }
+            Tunnel::Records(records, below) => records.read(room, &mut Below(fd, below.as_deref())),
             other => {
                 let mut bytes = [0; DECRYPTED_BYTES];
                 let len = room.len().min(DECRYPTED_BYTES);
@@ -137,10 +147,7 @@ impl Tunnel {
         match self {
             Tunnel::Tls(tls) => Tunnel::write_tls(tls, fd, ranges),
             #[cfg(feature = "qzmq")]
-            Tunnel::Records(records, below) => {
-                let below = below.as_deref();
-                records.write(ranges, &mut |bytes| write(fd, below, &[IoSlice::new(bytes)]))
-            }
+            Tunnel::Records(records, below) => records.write(ranges, &mut Below(fd, below.as_deref())),
             #[cfg(feature = "qzmq")]
             Tunnel::WsRecords(frames, below) => {
                 let below = below.as_deref();
@@ -219,6 +226,16 @@ pub fn is_drained(tunnel: Option<&Tunnel>, short: bool) -> bool {
     }
 }
 
+/// Room that a read had better have where much comes, at least.
+pub fn least_room(tunnel: Option<&Tunnel>) -> usize {
+    match tunnel {
+        // Else the record is opened in a buffer.
+        #[cfg(feature = "qzmq")]
+        Some(Tunnel::Records(..)) => MAX_RECORD_BYTES,
+        _ => MIN_READ_BYTES,
+    }
+}
+
 /// As [`stream::write`]. That not all of it was taken means that the stream is full only where there is no tunnel.
 pub fn write(fd: BorrowedFd<'_>, tunnel: Option<&Tunnel>, ranges: &[IoSlice<'_>]) -> Result<usize> {
     match tunnel {
@@ -232,6 +249,25 @@ pub fn flush(fd: BorrowedFd<'_>, tunnel: Option<&Tunnel>) -> Result<()> {
     match tunnel {
         None => Ok(()),
         Some(tunnel) => tunnel.flush(fd),
+    }
+}
+
+/// What records go through.
+#[cfg(feature = "qzmq")]
+struct Below<'a>(BorrowedFd<'a>, Option<&'a Tunnel>);
+
+#[cfg(feature = "qzmq")]
+impl Lower for Below<'_> {
+    fn read(&mut self, room: &mut [u8]) -> Result<usize> {
+        read(self.0, self.1, room)
+    }
+
+    fn read_behind<'r>(&mut self, front: &[u8], room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
+        stream::read_behind(front, room, |rest| read_uninit(self.0, self.1, rest))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        write(self.0, self.1, &[IoSlice::new(bytes)])
     }
 }
 

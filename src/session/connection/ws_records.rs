@@ -7,7 +7,6 @@ use crate::engine::ws::Role;
 use crate::engine::ws::records::{Front, MAX_FRAME_BYTES, OVERHEAD_BYTES, RecordFrames};
 use crate::errno::{Errno, Result};
 use crate::session::connection::control::MAX_CONTROL_BYTES;
-use crate::session::connection::records::{ReadStream, WriteStream};
 use crate::session::connection::scratch::Scratch;
 use crate::sys::lock::Lock;
 use crate::sys::memory;
@@ -22,6 +21,11 @@ const READ_BYTES: usize = 64 * 1024;
 const MAX_FRUITLESS_READS: u32 = 256;
 /// "Normal closure".
 const NORMAL_CLOSURE: u16 = 1000;
+
+/// Reads from the stream underneath, into room; 0 at its end.
+pub type ReadStream<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<usize>;
+/// Writes to the stream underneath; the bytes that it took.
+pub type WriteStream<'a> = &'a mut dyn FnMut(&[u8]) -> Result<usize>;
 
 /// The frames between records and a stream. Any thread may read and write.
 pub struct WsRecords(Lock<State>);
@@ -185,7 +189,7 @@ mod tests {
     use super::*;
     use crate::engine::codec::records::testing::{Limits, traffics};
     use crate::random::Random;
-    use crate::session::connection::records::Records;
+    use crate::session::connection::records::{Lower, Records};
     use std::collections::VecDeque;
     use std::io::IoSlice;
     use std::mem::MaybeUninit;
@@ -221,23 +225,31 @@ mod tests {
         Wire { room: usize::MAX, ..Wire::default() }
     }
 
-    /// What a read of the records gives, whose frames come from one wire and whose answers go to another.
-    fn read(
-        records: &Records,
-        frames: &WsRecords,
-        [from, to]: [&mut Wire; 2],
-        most: usize,
-    ) -> Result<Vec<u8>> {
-        let (from, to) = (std::cell::RefCell::new(from), std::cell::RefCell::new(to));
+    /// What records are read from and written to: frames, whose bytes come from one wire and go to another.
+    struct Through<'a>(&'a WsRecords, [&'a mut Wire; 2]);
+
+    impl Lower for Through<'_> {
+        fn read(&mut self, room: &mut [u8]) -> Result<usize> {
+            let [from, to] = &mut self.1;
+            self.0.read(room, &mut |room| from.give(room), &mut |bytes| to.take(bytes))
+        }
+
+        fn read_behind<'r>(&mut self, front: &[u8], room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
+            let mut bytes = vec![0; room.len() - front.len()];
+            let given = self.read(&mut bytes)?;
+            let both = [front, &bytes[..given]].concat();
+            Ok(room[..both.len()].write_copy_of_slice(&both))
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            let [_, to] = &mut self.1;
+            self.0.write(bytes, &mut |bytes| to.take(bytes))
+        }
+    }
+
+    fn read(records: &Records, through: &mut Through<'_>, most: usize) -> Result<Vec<u8>> {
         let mut room = vec![MaybeUninit::uninit(); most];
-        let mut output = |bytes: &[u8]| to.borrow_mut().take(bytes);
-        let mut input = |room: &mut [u8]| {
-            frames.read(room, &mut |room| from.borrow_mut().give(room), &mut |bytes| {
-                to.borrow_mut().take(bytes)
-            })
-        };
-        let read = records.read(&mut room, &mut input, &mut |bytes| frames.write(bytes, &mut output));
-        read.map(|bytes| bytes.to_vec())
+        records.read(&mut room, through).map(|bytes| bytes.to_vec())
     }
 
     #[test]
@@ -256,8 +268,7 @@ mod tests {
                 for side in [0, 1] {
                     let bytes: Vec<u8> = (0..random.below(50_000)).map(|_| random.below(256) as u8).collect();
                     let offered = if last { &[][..] } else { &bytes };
-                    let mut onto =
-                        |bytes: &[u8]| frames[side].write(bytes, &mut |bytes| wires[side].take(bytes));
+                    let mut onto = Through(&frames[side], [&mut Wire::default(), &mut wires[side]]);
                     if let Ok(taken) = records[side].write(&[IoSlice::new(offered)], &mut onto) {
                         sent[side].extend_from_slice(&offered[..taken]);
                     }
@@ -267,7 +278,7 @@ mod tests {
                 for side in [1, 0] {
                     let wires = if side == 1 { [&mut *up, &mut *down] } else { [&mut *down, &mut *up] };
                     let most = 1 + random.below(70_000);
-                    if let Ok(bytes) = read(&records[side], &frames[side], wires, most) {
+                    if let Ok(bytes) = read(&records[side], &mut Through(&frames[side], wires), most) {
                         got[1 - side].extend(bytes);
                     }
                 }

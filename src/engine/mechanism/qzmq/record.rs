@@ -116,16 +116,24 @@ impl RecordKey {
     ///
     /// Fails for a box that is not the next one of this key; no more may be opened then.
     pub fn open(&mut self, sealed: &mut [u8]) -> Result<(Kind, usize), Failure> {
+        self.open_to_front(sealed, 0)
+    }
+
+    /// As [`open`](Self::open), of the box that begins `from` bytes into `bytes` and ends with them. Its text goes to the front of
+    /// `bytes`.
+    pub fn open_to_front(&mut self, bytes: &mut [u8], from: usize) -> Result<(Kind, usize), Failure> {
         if self.counter >= MAX_RECORDS {
             return Err(Failure::CRYPTOGRAPHIC);
         }
-        let len = (sealed.len() as u16).to_be_bytes();
-        let Some((text, tag)) = sealed.split_last_chunk_mut::<AEAD_TAG_BYTES>() else {
+        let len = (bytes.len().saturating_sub(from) as u16).to_be_bytes();
+        let Some((text, tag)) = bytes.split_last_chunk_mut::<AEAD_TAG_BYTES>() else {
             return Err(Failure::CRYPTOGRAPHIC);
         };
         let nonce = self.nonce(self.counter);
-        self.key.open_in_place(&nonce, &len, text, tag).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+        let opened = self.key.open_to_front(&nonce, &len, text, from, tag);
+        opened.map_err(|_| Failure::CRYPTOGRAPHIC)?;
         self.counter += 1;
+        let text = text.get(..text.len().saturating_sub(from)).unwrap_or_default();
         // Most records have no padding.
         let last = text.iter().rposition(|byte| *byte != 0).ok_or(Failure::MALFORMED_MESSAGE)?;
         let kind = text.get(last).copied().and_then(Kind::from_number).ok_or(Failure::MALFORMED_MESSAGE)?;

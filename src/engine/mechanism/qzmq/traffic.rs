@@ -132,6 +132,11 @@ impl Traffic {
         self.opening.take()
     }
 
+    /// Whether records are padded.
+    pub fn pads(&self) -> bool {
+        self.limits.padding_bytes > 1
+    }
+
     /// Times that the keys were replaced.
     pub fn updates(&self) -> u64 {
         self.updates

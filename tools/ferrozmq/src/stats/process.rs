@@ -116,13 +116,9 @@ mod tests {
     fn ids_of_other_namespaces_and_boots_are_other_processes() {
         let (me, (namespace, boot)) = (std::process::id(), here());
         let state = |pid_namespace, of_boot| {
-            let header = Header {
-                pid: me.into(),
-                started: started(me),
-                pid_namespace,
-                boot: of_boot,
-                ..Header::default()
-            };
+            let mut header = Header::default();
+            (header.pid, header.started) = (me.into(), started(me));
+            (header.pid_namespace, header.boot) = (pid_namespace, of_boot);
             Process::seen_from(&header, namespace, boot).state
         };
         assert_eq!(state(namespace, boot), State::Running);

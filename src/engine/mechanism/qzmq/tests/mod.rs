@@ -8,6 +8,7 @@ mod retry;
 mod suites;
 mod tickets;
 mod vectors;
+mod work;
 
 use super::keys::testing;
 use super::keys::{ClientKeys, ServerKeys};

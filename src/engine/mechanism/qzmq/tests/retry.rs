@@ -8,7 +8,7 @@ use crate::engine::{Config, Failure};
 use std::sync::Arc;
 
 /// A client and a server that is always under load.
-fn loaded() -> (Config, Config) {
+pub fn loaded() -> (Config, Config) {
     let (client_keys, server_keys) = testing::pair(KemSuite::XWing);
     (client(&client_keys), server(&under_load(server_keys)))
 }
@@ -35,7 +35,7 @@ fn a_client_comes_again_with_the_cookie() {
 }
 
 /// Talks until the server has said RETRY; the client, the server, and that frame.
-fn retried() -> (Side, Side, Vec<u8>) {
+pub fn retried() -> (Side, Side, Vec<u8>) {
     let (mine, theirs) = loaded();
     let (mut client, mut server) = (Side::new(&mine), Side::new(&theirs));
     let (mut to_server, mut to_client) = (client.said(), server.said());

@@ -1,0 +1,295 @@
+//! Records between two sides in memory, honest and not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::*;
+use crate::counters::{QZMQ, SocketCounter, SocketRecord};
+use crate::engine::codec::records::testing::{Limits, traffics};
+use crate::random::Random;
+use std::collections::VecDeque;
+
+/// A stream in memory that takes and gives what a test lets it.
+#[derive(Default)]
+struct Wire {
+    bytes: VecDeque<u8>,
+    room: usize,
+}
+
+impl Wire {
+    fn take(&mut self, bytes: &[u8]) -> Result<usize> {
+        let taken = bytes.len().min(self.room);
+        if taken == 0 {
+            return Err(Errno::AGAIN);
+        }
+        self.room -= taken;
+        self.bytes.extend(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn give(&mut self, room: &mut [u8]) -> Result<usize> {
+        if self.bytes.is_empty() {
+            return Err(Errno::AGAIN);
+        }
+        let given = room.len().min(self.bytes.len());
+        room.iter_mut().zip(self.bytes.drain(..given)).for_each(|(place, byte)| *place = byte);
+        Ok(given)
+    }
+}
+
+fn sides(limits: Limits) -> [Records; 2] {
+    traffics(limits).map(|traffic| Records::new(traffic, &[], &[]).unwrap())
+}
+
+/// What a side reads from and writes to.
+struct Ways<'a>(&'a mut Wire, &'a mut Wire);
+
+impl Lower for Ways<'_> {
+    fn read(&mut self, room: &mut [u8]) -> Result<usize> {
+        self.0.give(room)
+    }
+
+    fn read_behind<'r>(&mut self, front: &[u8], room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
+        let mut bytes = vec![0; room.len() - front.len()];
+        let given = self.0.give(&mut bytes)?;
+        let both = [front, &bytes[..given]].concat();
+        Ok(room[..both.len()].write_copy_of_slice(&both))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.1.take(bytes)
+    }
+}
+
+fn read(records: &Records, from: &mut Wire, to: &mut Wire, most: usize) -> Result<Vec<u8>> {
+    let mut room = vec![MaybeUninit::uninit(); most];
+    records.read(&mut room, &mut Ways(from, to)).map(|bytes| bytes.to_vec())
+}
+
+fn write(records: &Records, ranges: &[IoSlice<'_>], to: &mut Wire) -> Result<usize> {
+    records.write(ranges, &mut Ways(&mut Wire::default(), to))
+}
+
+fn flush(records: &Records, to: &mut Wire) {
+    records.flush(&mut Ways(&mut Wire::default(), to)).unwrap();
+}
+
+/// Sends bytes both ways in pieces of any length, and checks that they arrive.
+fn exchange(limits: Limits, rounds: usize, seed: u64) -> u64 {
+    let mut random = Random::seeded(seed);
+    let [left, right] = sides(limits);
+    let (mut to_right, mut to_left) = (Wire::default(), Wire::default());
+    let (mut sent, mut got) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    for _ in 0..rounds {
+        to_right.room += random.below(40_000);
+        to_left.room += random.below(40_000);
+        let bytes: Vec<u8> = (0..random.below(50_000)).map(|_| random.below(256) as u8).collect();
+        let cut = random.below(bytes.len() + 1);
+        let ranges = [IoSlice::new(&bytes[..cut]), IoSlice::new(&[]), IoSlice::new(&bytes[cut..])];
+        let (from, wire, at) = match random.below(2) {
+            0 => (&left, &mut to_right, 0),
+            _ => (&right, &mut to_left, 1),
+        };
+        if let Ok(taken) = write(from, &ranges, wire) {
+            sent[at].extend_from_slice(&bytes[..taken]);
+        }
+        let most = 1 + random.below(70_000);
+        if let Ok(bytes) = read(&right, &mut to_right, &mut to_left, most) {
+            got[0].extend(bytes);
+        }
+        if let Ok(bytes) = read(&left, &mut to_left, &mut to_right, most) {
+            got[1].extend(bytes);
+        }
+    }
+    (to_right.room, to_left.room) = (usize::MAX, usize::MAX);
+    for _ in 0..10 {
+        flush(&left, &mut to_right);
+        flush(&right, &mut to_left);
+        while let Ok(bytes) = read(&right, &mut to_right, &mut to_left, 100_000) {
+            got[0].extend(bytes);
+        }
+        while let Ok(bytes) = read(&left, &mut to_left, &mut to_right, 100_000) {
+            got[1].extend(bytes);
+        }
+    }
+    assert!(got == sent, "{seed}");
+    assert!(left.is_drained() && right.is_drained());
+    left.sending.lock().traffic.updates()
+}
+
+#[test]
+fn bytes_arrive_however_they_are_cut() {
+    for seed in 0..4 {
+        assert_eq!(exchange(Limits::default(), 200, seed), 0);
+    }
+    for padding_bytes in [1, 64, 100, 4096, 16_384, usize::MAX] {
+        exchange(Limits { padding_bytes, ..Limits::default() }, 60, 9);
+    }
+}
+
+#[test]
+fn keys_are_replaced_under_load_and_nothing_is_lost() {
+    for seed in 0..4 {
+        let limits = Limits { records: 3, interval_ms: 0, ..Limits::default() };
+        assert!(exchange(limits, 200, seed) > 10, "updates");
+        let limits = Limits { bytes: 100_000, interval_ms: 0, ..Limits::default() };
+        assert!(exchange(limits, 200, seed) > 10, "updates");
+    }
+}
+
+/// The peer's answer to KEY_UPDATE may take as long as it likes: neither side waits for it, and all data passes meanwhile.
+#[test]
+fn an_update_holds_no_data_up() {
+    let limits = Limits { records: 1, ..Limits::default() };
+    let [left, right] = sides(limits);
+    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    let say = |text: &[u8], there: &mut Wire| {
+        assert_eq!(write(&left, &[IoSlice::new(text)], there), Ok(text.len()), "at once");
+    };
+    say(b"before", &mut there);
+    say(b"behind KEY_UPDATE", &mut there);
+    assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"before".to_vec()));
+    // The answer finds no room for now.
+    assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"behind KEY_UPDATE".to_vec()));
+    for _ in 0..100 {
+        say(b"under way", &mut there);
+        assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"under way".to_vec()));
+    }
+    assert_eq!(left.sending.lock().traffic.updates(), 0, "under way still");
+    back.room = usize::MAX;
+    flush(&right, &mut back);
+    assert_eq!(read(&left, &mut back, &mut there, 100), Err(Errno::AGAIN));
+    assert_eq!(left.sending.lock().traffic.updates(), 1);
+    say(b"under the new key", &mut there);
+    assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"under the new key".to_vec()));
+}
+
+/// Bulk comes in records that fill the room they are received into, whatever the room.
+#[test]
+fn bulk_is_received_into_any_room() {
+    for most in [1, 100, 16_000, MAX_RECORD_BYTES, 65_536, 1 << 20] {
+        let [left, right] = sides(Limits::default());
+        let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+        let bytes: Vec<u8> = (0..400_000).map(|at| (at % 251) as u8).collect();
+        let (mut sent, mut got) = (0, Vec::new());
+        while got.len() < bytes.len() {
+            if sent < bytes.len() {
+                sent += write(&left, &[IoSlice::new(&bytes[sent..])], &mut there).unwrap();
+            }
+            got.extend(read(&right, &mut there, &mut back, most).unwrap());
+        }
+        assert!(got == bytes, "{most}");
+        assert!(right.is_drained() || there.bytes.is_empty());
+    }
+}
+
+#[test]
+fn a_message_leaves_at_once_in_a_record_of_its_own() {
+    let [left, right] = sides(Limits::default());
+    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    write(&left, &[IoSlice::new(b"\0\x02hi")], &mut there).unwrap();
+    assert_eq!(there.bytes.len(), 2 + 4 + 1 + 16);
+    assert!(!right.is_drained(), "nothing is known of the stream");
+    assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"\0\x02hi".to_vec()));
+    assert!(right.is_drained());
+    assert_eq!(read(&right, &mut there, &mut back, 100), Err(Errno::AGAIN));
+}
+
+#[test]
+fn changed_lost_repeated_and_swapped_records_end_the_connection() {
+    type Spoil = fn(&mut Vec<Vec<u8>>);
+    let cases: [(&str, Spoil, usize); 7] = [
+        ("nothing", |_| {}, 3),
+        ("lost", |records| drop(records.remove(1)), 1),
+        ("repeated", |records| records.insert(1, records[0].clone()), 1),
+        ("swapped", |records| records.swap(1, 2), 1),
+        ("length", |records| records[1][1] ^= 1, 1),
+        ("text", |records| records[1][2] ^= 1, 1),
+        ("tag", |records| *records[2].last_mut().unwrap() ^= 0x80, 2),
+    ];
+    for (name, spoil, good) in cases {
+        let [left, right] = sides(Limits::default());
+        let mut wire = Wire { room: usize::MAX, ..Wire::default() };
+        let mut records: Vec<Vec<u8>> = [b"one", b"two", b"six"]
+            .map(|text| {
+                write(&left, &[IoSlice::new(text)], &mut wire).unwrap();
+                wire.bytes.drain(..).collect()
+            })
+            .to_vec();
+        spoil(&mut records);
+        wire.bytes = records.concat().into();
+        let mut back = Wire::default();
+        let whole = read(&right, &mut wire, &mut back, 100).unwrap();
+        assert_eq!(whole, b"onetwosix"[..3 * good], "{name}: what came before is good");
+        let then = read(&right, &mut wire, &mut back, 100);
+        assert_eq!(then, Err(if good == 3 { Errno::AGAIN } else { Errno::PROTO }), "{name}");
+        if good < 3 {
+            assert_eq!(read(&right, &mut wire, &mut back, 100), Err(Errno::PROTO), "{name}: for good");
+        }
+    }
+}
+
+/// Counts of two sides, and those of their socket once both have ended.
+fn counted(limits: Limits, exchange: impl FnOnce([&Records; 2])) -> [u64; 5] {
+    let socket = SocketRecord::default();
+    let record = || ConnectionRecord::of(&socket, |cells| cells.mechanism.set(QZMQ));
+    let [left, right] = sides(limits).map(|side| side.counted_in(&record()));
+    exchange([&left, &right]);
+    let of_right = |counter| right.counted.as_ref().unwrap().counter(counter);
+    let counts = [ConnectionCounter::KeyUpdatesReceived, ConnectionCounter::AuthFailures].map(of_right);
+    drop((left, right));
+    let [updates, failures] = counts;
+    let sums =
+        [SocketCounter::QzmqKeyUpdates, SocketCounter::QzmqAuthFailures, SocketCounter::QzmqReplayAttempts]
+            .map(|counter| socket.counter(counter));
+    let [all_updates, all_failures, replays] = sums;
+    [updates, failures, all_updates, all_failures, replays]
+}
+
+#[test]
+fn key_updates_are_counted_on_both_sides() {
+    let limits = Limits { records: 3, interval_ms: 0, ..Limits::default() };
+    let counts = counted(limits, |[left, right]| {
+        let (mut there, mut back) = (Wire::default(), Wire::default());
+        (there.room, back.room) = (usize::MAX, usize::MAX);
+        for _ in 0..8 {
+            write(left, &[IoSlice::new(b"data")], &mut there).unwrap();
+            assert_eq!(read(right, &mut there, &mut back, 100), Ok(b"data".to_vec()));
+            assert_eq!(read(left, &mut back, &mut there, 100), Err(Errno::AGAIN));
+        }
+    });
+    assert_eq!(counts, [2, 0, 4, 0, 0]);
+}
+
+#[test]
+fn records_that_come_twice_are_counted_apart_from_changed_ones() {
+    type Spoil = fn(Vec<u8>, Vec<u8>) -> Vec<u8>;
+    let cases: [(Spoil, u64); 3] = [
+        (|one, two| [one.clone(), two, one].concat(), 1),
+        (|one, two| [&one[..], &two[..two.len() - 1], b"?"].concat(), 0),
+        (|_, two| two, 0),
+    ];
+    for (spoil, replays) in cases {
+        let counts = counted(Limits::default(), |[left, right]| {
+            let mut wire = Wire { room: usize::MAX, ..Wire::default() };
+            let [one, two] = [b"one", b"two"].map(|text| {
+                write(left, &[IoSlice::new(text)], &mut wire).unwrap();
+                wire.bytes.drain(..).collect::<Vec<u8>>()
+            });
+            wire.bytes = spoil(one, two).into();
+            let mut back = Wire::default();
+            let reads = [(); 3].map(|()| read(right, &mut wire, &mut back, 100).is_err());
+            assert_eq!(reads[1..], [true; 2], "counted once");
+        });
+        assert_eq!(counts, [0, 1, 0, 1, replays]);
+    }
+}
+
+#[test]
+fn what_the_handshake_left_comes_first() {
+    let [left, right] = traffics(Limits::default());
+    let (mut sent, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    let left = Records::new(left, b"handshake", &[]).unwrap();
+    write(&left, &[IoSlice::new(b"data")], &mut sent).unwrap();
+    let wire: Vec<u8> = sent.bytes.drain(..).collect();
+    assert!(wire.starts_with(b"handshake"));
+    let right = Records::new(right, &[], &wire[9..]).unwrap();
+    assert_eq!(read(&right, &mut sent, &mut back, 100), Ok(b"data".to_vec()));
+}
