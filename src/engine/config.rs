@@ -93,6 +93,12 @@ impl Config {
         }
     }
 
+    /// With what a client connects with after a server has named CURVE.
+    pub fn falling_back(mut self) -> Config {
+        self.security = self.security.fallback().unwrap_or(self.security);
+        self
+    }
+
     /// Whether peers have to be authenticated.
     pub fn authenticates(&self) -> bool {
         !matches!(self.security, Security::Null) || self.zap.has_domain()

@@ -73,7 +73,7 @@ pub(super) fn set_curve_publickey(options: &mut SocketOptions, value: Option<&[u
 
 pub(super) fn curve_publickey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
     #[cfg(feature = "qzmq")]
-    if let Some(public) = options.qzmq.public.as_ref().filter(|_| !options.is_for_curve(out.len())) {
+    if let Some(public) = options.qzmq.public.as_ref().filter(|_| !is_for_curve(options, out.len())) {
         return put_key(out, &public.tagged());
     }
     put_key(out, &options.curve_public_key)
@@ -97,7 +97,7 @@ pub(super) fn set_curve_secretkey(options: &mut SocketOptions, value: Option<&[u
 
 pub(super) fn curve_secretkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
     #[cfg(feature = "qzmq")]
-    if let Some(secret) = options.qzmq.secret.as_ref().filter(|_| !options.is_for_curve(out.len())) {
+    if let Some(secret) = options.qzmq.secret.as_ref().filter(|_| !is_for_curve(options, out.len())) {
         return put_key(out, &secret.tagged());
     }
     put_key(out, &*options.curve_secret_key)
@@ -123,7 +123,7 @@ pub(super) fn set_curve_serverkey(options: &mut SocketOptions, value: Option<&[u
 
 pub(super) fn curve_serverkey(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
     #[cfg(feature = "qzmq")]
-    if let Some(server) = options.qzmq.server.as_ref().filter(|_| !options.is_for_curve(out.len())) {
+    if let Some(server) = options.qzmq.server.as_ref().filter(|_| !is_for_curve(options, out.len())) {
         return put_key(out, &server.tagged());
     }
     put_key(out, &options.curve_server_key)
@@ -254,10 +254,8 @@ fn put_key(out: &mut [u8], key: &[u8]) -> Result<usize> {
     }
 }
 
+/// Whether a buffer of this size is for the key of CURVE, which the socket has beside one of QZMQ.
 #[cfg(feature = "qzmq")]
-impl SocketOptions {
-    /// Whether a buffer of this size is for the key of CURVE, which the socket has beside one of QZMQ.
-    fn is_for_curve(&self, size: usize) -> bool {
-        [KEY_BYTES, KEY_Z85 + 1].contains(&size) && self.has_curve_keys()
-    }
+fn is_for_curve(options: &SocketOptions, size: usize) -> bool {
+    [KEY_BYTES, KEY_Z85 + 1].contains(&size) && options.has_curve_keys()
 }

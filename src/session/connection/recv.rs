@@ -3,6 +3,7 @@
 mod blocks;
 mod body;
 mod commands;
+mod limits;
 mod copied;
 mod messages;
 mod sealed;
@@ -14,7 +15,6 @@ use crate::engine::ws::Incoming;
 use crate::engine::zmtp::{Version, command};
 use crate::engine::{Failure, Heartbeat};
 use crate::errno::Errno;
-use crate::options::{SocketOptions, SocketType};
 use crate::pipe::{BlockTail, LaneWriter};
 use crate::queue::blocks::Producer;
 use crate::session::connection::rate::{Allowance, Throttle};
@@ -22,6 +22,7 @@ use crate::session::connection::scratch::Scratch;
 use crate::session::connection::tls_stream::{self, MIN_READ_BYTES, Tunnel};
 use body::LargeBody;
 use commands::PeerCommands;
+pub use limits::Limits;
 use messages::Messages;
 use sealed::SealedFrames;
 use std::os::fd::BorrowedFd;
@@ -67,30 +68,6 @@ impl Received {
     /// Whether the calling thread alone may be what the system does not let receive.
     pub fn is_denial(self) -> bool {
         matches!(self, Received::Failed(errno) if errno.is_denial())
-    }
-}
-
-/// What a peer may send.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of one frame (`ZMQ_MAXMSGSIZE`); below 0: no limit.
-    pub frame: i64,
-    /// Bytes of all frames of one message together, the headers of all but the first among them: frames with nothing
-    /// in them cost something too.
-    pub message: u64,
-    /// The socket wants the peer's subscriptions: SUBSCRIBE and CANCEL, JOIN and LEAVE.
-    pub subscriptions: bool,
-}
-
-impl Limits {
-    pub fn of(options: &SocketOptions) -> Limits {
-        let message = match u64::try_from(options.maxmsgsize) {
-            Ok(frame) => frame.saturating_mul(u64::from(options.max_multipart_factor.unsigned_abs().max(1))),
-            Err(_) => u64::MAX,
-        };
-        let subscriptions =
-            matches!(options.socket_type, SocketType::Pub | SocketType::Xpub | SocketType::Radio);
-        Limits { frame: options.maxmsgsize, message, subscriptions }
     }
 }
 

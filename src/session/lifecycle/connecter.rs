@@ -1,10 +1,13 @@
 //! Attempts to connect: names, addresses, proxies, and when to try again.
 
+use crate::engine::Failure;
 use crate::engine::socks::Socks5;
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
+use crate::options::draft_number::ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED;
 use crate::reactor::Remote;
 use crate::session::lifecycle::backoff::{Backoff, Setback};
+use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::resolve::Lookup;
 use crate::session::monitor_events::Endpoints;
 use crate::sys::random::number_or_0;
@@ -30,6 +33,8 @@ pub struct Connecter {
     tried: bool,
     /// The last connection ended in a refusal: its handshake was broken off by what one side said.
     refused: bool,
+    /// The server has named CURVE, and the client may do with that: in the next connection it does.
+    falls_back: bool,
     /// Places that the name stands for and that were not tried yet.
     untried: Vec<Destination>,
     /// The endpoint as events have it: as the program gave it, and once a connection is lost its address, as libzmq has it.
@@ -108,6 +113,7 @@ impl Connecter {
             over: false,
             tried: false,
             refused: false,
+            falls_back: false,
             untried: Vec::new(),
             endpoint,
             resolved,
@@ -153,9 +159,17 @@ impl Connecter {
         std::mem::replace(&mut self.tried, true)
     }
 
-    /// A handshake has ended in a refusal.
-    pub fn refused(&mut self) {
-        self.refused = true;
+    /// A handshake has ended without a connection. It takes another connection to go on with CURVE, once: the one behind that begins
+    /// with QZMQ again. Returns whether there will be no further attempt.
+    pub fn handshake_ended(&mut self, reason: Reason, denied: bool) -> bool {
+        self.falls_back = reason == Reason::Protocol(Failure::Fallback);
+        self.refused |= denied || matches!(reason, Reason::Protocol(_)) && !self.falls_back;
+        self.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0 && !self.falls_back
+    }
+
+    /// Whether the handshake that begins is the one with CURVE.
+    pub fn take_fallback(&mut self) -> bool {
+        std::mem::take(&mut self.falls_back)
     }
 
     /// Whether the last attempt that got as far as a connection ended in a refusal.

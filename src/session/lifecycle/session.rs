@@ -14,11 +14,9 @@
 
 use crate::ctx::Guard;
 use crate::engine::zmtp::Version;
-use crate::engine::{Failure, Peer, Security};
+use crate::engine::{Peer, Security};
 use crate::errno::Errno;
-use crate::options::draft_number::{
-    ZMQ_RECONNECT_STOP_AFTER_DISCONNECT, ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED,
-};
+use crate::options::draft_number::ZMQ_RECONNECT_STOP_AFTER_DISCONNECT;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::Pipe;
 use crate::reactor::{Ready, Source, SourceContext};
@@ -78,8 +76,6 @@ pub struct Session {
     layers: Layers,
     /// The socket has closed its end: only the rest is sent.
     closing: bool,
-    /// The server has named CURVE, and the client may do with that: in the next connection it does.
-    falls_back: bool,
 }
 
 enum Stage {
@@ -151,7 +147,6 @@ impl Session {
             scheme,
             layers: Layers::default(),
             closing: false,
-            falls_back: false,
         }
     }
 
@@ -264,11 +259,9 @@ impl Session {
                 Ok(establishing::by_options(&self.socket.options, security, &self.peer_address, begun_ms))
             }
         };
-        let falls_back = std::mem::take(&mut self.falls_back);
-        let handshaking = config.and_then(|mut config| {
-            if let Some(fallback) = config.security.fallback().filter(|_| falls_back) {
-                config.security = fallback;
-            }
+        let falls_back = self.connecter.as_mut().is_some_and(Connecter::take_fallback);
+        let handshaking = config.and_then(|config| {
+            let config = if falls_back { config.falling_back() } else { config };
             let trail = self.events.trail(&config);
             Handshaking::new(fd, for_room, &self.layers, config)
                 .map(|handshaking| handshaking.recorded_in(trail))
@@ -410,17 +403,12 @@ impl Session {
         let mut for_good = false;
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
-                // It takes another connection to go on with CURVE, once: the next one begins with QZMQ again.
-                self.falls_back = reason == Reason::Protocol(Failure::Fallback);
-                for_good = self.socket.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0
-                    && !self.falls_back;
                 if self.connecter.is_none() && handshaking.is_the_peers_fault(reason) {
                     self.socket.owner.ban_list.failed(&self.peer_address, cx.now_ms());
                 }
                 self.events.handshake_ended(reason, &handshaking);
-                let refused = handshaking.denied || matches!(reason, Reason::Protocol(_)) && !self.falls_back;
-                if let Some(connecter) = self.connecter.as_mut().filter(|_| refused) {
-                    connecter.refused();
+                if let Some(connecter) = &mut self.connecter {
+                    for_good = connecter.handshake_ended(reason, handshaking.denied);
                 }
             }
             Stage::Connected(data_phase) => {

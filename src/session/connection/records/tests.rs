@@ -161,7 +161,7 @@ fn an_update_holds_no_data_up() {
     assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"under the new key".to_vec()));
 }
 
-/// Bulk comes in records that fill the room they are received into, whatever the room.
+/// Bulk comes in records that fill the room that they are received into, be it small or large.
 #[test]
 fn bulk_is_received_into_any_room() {
     for most in [1, 100, 16_000, MAX_RECORD_BYTES, 65_536, 1 << 20] {
