@@ -2,14 +2,15 @@
 //!
 //! Several processes may write to one file. Each write(2) appends whole lines in one piece, so lines of different processes never
 //! mix. A write that the system cuts short (a full disk, a process that is killed) leaves the beginning of a line. The next write
-//! ends it first.
+//! ends it first. A write under way looks the same to other writers, so each holds the file's lock (flock) from its look to its end.
 
 use super::record::MAX_LINE_BYTES;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::poll::{PollFd, poll};
+use crate::sys::retry::rest;
 use crate::sys::thread_state::ThreadState;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -18,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// Time between two looks whether the file has been moved, at least.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a writer waits for another one, at most, and between two looks. A lock that a stranger keeps must not keep records back.
+const MAX_LOCK_WAIT_MS: u32 = 100;
+const LOCK_REST: Duration = Duration::from_millis(1);
 /// Bytes of one write to a file.
 const MAX_WRITE_BYTES: usize = 64 * 1024;
 /// Only the user that runs the program may read what is written.
@@ -49,6 +53,16 @@ impl TrailFile {
     /// taken; `EAGAIN` where a pipe stays full.
     pub fn write(&mut self, lines: &[u8], patience: Duration) -> Result<usize> {
         self.follow();
+        let locked = self.lock();
+        let outcome = self.append(lines, patience);
+        if locked {
+            // It fails for no descriptor that is locked.
+            let _ = self.file.unlock();
+        }
+        outcome
+    }
+
+    fn append(&mut self, lines: &[u8], patience: Duration) -> Result<usize> {
         if self.ends_in_a_cut_line()? {
             self.put(b"\n", patience)?;
             self.torn = false;
@@ -58,6 +72,22 @@ impl TrailFile {
         let whole = piece.get(..written).map_or(0, |written| whole_lines(written, MAX_WRITE_BYTES).len());
         self.torn = whole < written;
         if whole == 0 { Err(Errno(libc::ENOSPC)) } else { Ok(whole) }
+    }
+
+    /// Whether the file's lock was to be had. Without it another writer's write under way may be taken for a cut line, and an empty line
+    /// comes between the two.
+    fn lock(&self) -> bool {
+        if !self.is_regular {
+            return false;
+        }
+        for _ in 0..MAX_LOCK_WAIT_MS {
+            match self.file.try_lock() {
+                Ok(()) => return true,
+                Err(TryLockError::WouldBlock) => rest(LOCK_REST),
+                Err(TryLockError::Error(_)) => return false,
+            }
+        }
+        false
     }
 
     fn put(&mut self, bytes: &[u8], patience: Duration) -> Result<usize> {
@@ -138,6 +168,21 @@ mod tests {
 
     fn put(file: &mut TrailFile, lines: &[u8]) -> Result<usize> {
         file.write(lines, Duration::ZERO)
+    }
+
+    #[test]
+    fn a_lock_that_a_stranger_keeps_keeps_no_record_back() {
+        let folder = Folder::new("locked");
+        let path = folder.path("trail");
+        let mut file = TrailFile::open(&path).unwrap();
+        let stranger = File::open(&path).unwrap();
+        stranger.lock().unwrap();
+        assert_eq!(put(&mut file, b"one\n"), Ok(4));
+        drop(stranger);
+        assert_eq!(put(&mut file, b"two\n"), Ok(4));
+        let other = File::open(&path).unwrap();
+        assert!(other.try_lock().is_ok(), "no lock outlives its write");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
     }
 
     #[test]

@@ -18,7 +18,7 @@ const TAG_INLINE: u16 = 0xb3e1;
 const TAG_BODY: u16 = 0xb3e2;
 const TAG_CONSTANT: u16 = 0xb3e3;
 
-/// What `zmq_msg_t` holds: 64 bytes, pointer-aligned, no self-pointers. Up to [`MAX_INLINE_BYTES`] of body lie inside.
+/// What `zmq_msg_t` holds: 64 bytes, pointer-aligned, no self-pointers. Up to `MAX_INLINE_BYTES` of body lie inside.
 ///
 /// A message may lie in C's memory: see [`in_place`](super::in_place).
 #[repr(C)]
