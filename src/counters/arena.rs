@@ -139,6 +139,11 @@ unsafe impl Cells for super::context::ContextCells {
 }
 
 // SAFETY: as above.
+unsafe impl Cells for super::io_thread::IoThreadCells {
+    const KIND: Kind = Kind::IoThread;
+}
+
+// SAFETY: as above.
 unsafe impl Cells for super::connection::ConnectionCells {
     const KIND: Kind = Kind::Connection;
 }

@@ -1,8 +1,8 @@
 //! The JSON text of counts.
 #![forbid(unsafe_code)]
 
-use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, Reason, SocketCounter, seconds};
-use super::snapshot::{ConnectionCounts, ContextCounts, Queues, Snapshot, SocketCounts};
+use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, IoThreadCounter, Reason, SocketCounter, seconds};
+use super::snapshot::{ConnectionCounts, ContextCounts, IoThreadCounts, Queues, Snapshot, SocketCounts};
 use super::times::TimeCounts;
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub fn of_snapshot(snapshot: &Snapshot) -> String {
         json.number("started", decimals(snapshot.started));
         json.text("library", env!("CARGO_PKG_VERSION"));
         json.list("contexts", &snapshot.contexts, context);
+        json.list("io_threads", &snapshot.io_threads, io_thread);
         json.list("sockets", &snapshot.sockets, socket);
     });
     json.text
@@ -49,6 +50,18 @@ fn context(json: &mut Json, counts: &ContextCounts) {
         json.number("id", counts.number);
         json.named_object("closed_sockets", |json| {
             counters(json, |counter| counts.counter(counter), |reason| counts.dropped(reason));
+        });
+    });
+}
+
+fn io_thread(json: &mut Json, counts: &IoThreadCounts) {
+    json.object(|json| {
+        json.number("id", counts.number);
+        json.number("context", counts.context);
+        json.named_object("counters", |json| {
+            for counter in IoThreadCounter::ALL {
+                json.number(counter.description().name, counts.counter(*counter));
+            }
         });
     });
 }

@@ -24,7 +24,7 @@
 //! The name is `DIR/ferrozmq.PID-NAMESPACE` where a process of another namespace has a file of the first name: containers that share the folder
 //! have the same ids.
 //!
-//! Kinds: 1 process, 2 context, 4 socket, 5 connection, 6 lane. A reader passes over kinds and rows that it does not know.
+//! Kinds: 1 process, 2 context, 3 I/O thread, 4 socket, 5 connection, 6 lane. A reader passes over kinds and rows that it does not know.
 //!
 //! **Names.** Lines of UTF-8, each with six fields between tabs: kind, name, offset in the record, unit, type, help. Types:
 //!
@@ -34,7 +34,7 @@
 //! - `text LEN`: UTF-8, padded with zeros to LEN bytes.
 //!
 //! **Records.** Each begins with its state, u64: 0, or its number, which is never used again. A slot with a state of 0 holds nothing. The
-//! number of the record above follows, u64: the context's for a socket, the socket's for a connection, the connection's for a lane, or 0.
+//! number of the record above follows, u64: the context's for a socket and an I/O thread, the socket's for a connection, the connection's for a lane, or 0.
 //!
 //! A reader loads the state (acquire), copies the record, and loads the state again behind an acquire fence. It keeps the copy if both are the same.
 //! For a sum over records, it takes the generation before and after, and tries again where that was odd or has changed.
@@ -61,6 +61,7 @@
 
 use super::connection::ConnectionCells;
 use super::context::ContextCells;
+use super::io_thread::IoThreadCells;
 use super::lane::LaneCells;
 use super::rows::Row;
 use super::socket::SocketCells;
@@ -97,6 +98,7 @@ pub mod process {
 pub enum Kind {
     Process = 1,
     Context = 2,
+    IoThread = 3,
     Socket = 4,
     Connection = 5,
     Lane = 6,
@@ -119,12 +121,14 @@ const PAGE_BYTES: usize = 4096;
 const PROCESS_BYTES: usize = LINE_BYTES;
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Process, Kind::Context, Kind::Socket, Kind::Connection, Kind::Lane];
+    pub const ALL: [Kind; 6] =
+        [Kind::Process, Kind::Context, Kind::IoThread, Kind::Socket, Kind::Connection, Kind::Lane];
 
     pub fn name(self) -> &'static str {
         match self {
             Kind::Process => "process",
             Kind::Context => "context",
+            Kind::IoThread => "io_thread",
             Kind::Socket => "socket",
             Kind::Connection => "connection",
             Kind::Lane => "lane",
@@ -136,6 +140,7 @@ impl Kind {
         match self {
             Kind::Process => 1,
             Kind::Context => 64,
+            Kind::IoThread => 128,
             Kind::Socket => 512,
             Kind::Connection => 2048,
             // Two for each connection, and two for each pipe between sockets.
@@ -147,6 +152,7 @@ impl Kind {
         match self {
             Kind::Process => PROCESS_BYTES,
             Kind::Context => size_of::<ContextCells>(),
+            Kind::IoThread => size_of::<IoThreadCells>(),
             Kind::Socket => size_of::<SocketCells>(),
             Kind::Connection => size_of::<ConnectionCells>(),
             Kind::Lane => size_of::<LaneCells>(),
@@ -157,6 +163,7 @@ impl Kind {
         match self {
             Kind::Process => process_rows(),
             Kind::Context => ContextCells::rows(),
+            Kind::IoThread => IoThreadCells::rows(),
             Kind::Socket => SocketCells::rows(),
             Kind::Connection => ConnectionCells::rows(),
             Kind::Lane => LaneCells::rows(),

@@ -6,6 +6,7 @@
 //! | record | held by | counts |
 //! |---|---|---|
 //! | [`ContextRecord`] | the context and its sockets | what closed sockets have counted |
+//! | [`IoThreadRecord`] | the I/O thread | polls, events, wake-ups, time |
 //! | [`SocketRecord`] | the socket, its sessions, listeners and pipes | drops, handshakes, what ended lanes have carried |
 //! | [`ConnectionRecord`] | both halves of the connection | bytes on the stream, system calls |
 //! | [`LaneRecord`] | both ends of a lane | messages and their bytes |
@@ -20,6 +21,7 @@ mod cells;
 mod connection;
 mod context;
 mod file;
+mod io_thread;
 pub mod json;
 mod lane;
 mod layout;
@@ -33,6 +35,6 @@ mod times;
 pub use connection::ConnectionCells;
 pub use file::{InUse, STATS, StatsFile};
 pub use lane::LaneCells;
-pub use registry::{ConnectionRecord, ContextRecord, LaneRecord, SocketRecord};
+pub use registry::{ConnectionRecord, ContextRecord, IoThreadRecord, LaneRecord, SocketRecord};
 pub use rows::{ConnectionCounter, QZMQ, Reason, SocketCounter, of_qzmq};
 pub use snapshot::{ConnectionCounts, Queues, Snapshot, SocketCounts};

@@ -9,6 +9,7 @@ use super::cells::value;
 use super::connection::ConnectionCells;
 use super::context::ContextCells;
 use super::file::StatsFile;
+use super::io_thread::IoThreadCells;
 use super::lane::LaneCells;
 use super::rows::{ConnectionCounter, OF_QZMQ, QZMQ, Reason, SocketCounter};
 use super::slot;
@@ -31,6 +32,8 @@ static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// The record of a context.
 pub type ContextRecord = Held<Context>;
+/// The record of an I/O thread.
+pub type IoThreadRecord = Held<IoThread>;
 /// The record of a socket.
 pub type SocketRecord = Held<Socket>;
 /// The record of a connection.
@@ -43,6 +46,7 @@ pub struct Registry {
     /// When it was made, which the first context does. Since 1970.
     pub started: Duration,
     pub contexts: BTreeMap<u64, Kept<Context>>,
+    pub io_threads: BTreeMap<u64, Kept<IoThread>>,
     pub sockets: BTreeMap<u64, Kept<Socket>>,
     pub connections: BTreeMap<u64, Kept<Connection>>,
     pub lanes: BTreeMap<u64, Kept<Lane>>,
@@ -78,6 +82,9 @@ pub struct Own<R> {
 /// What is known of a context beside its counts: nothing.
 pub struct Context;
 
+/// What is known of an I/O thread beside its counts: nothing.
+pub struct IoThread;
+
 /// What is known of a socket beside its counts.
 pub struct Socket {
     /// `None` in tests of what a socket is made of.
@@ -103,8 +110,8 @@ pub struct Lane {
 
 impl Default for Registry {
     fn default() -> Registry {
-        let (contexts, sockets, connections, lanes) = Default::default();
-        Registry { started: now(), contexts, sockets, connections, lanes }
+        let (contexts, io_threads, sockets, connections, lanes) = Default::default();
+        Registry { started: now(), contexts, io_threads, sockets, connections, lanes }
     }
 }
 
@@ -217,6 +224,18 @@ impl Record for Context {
     }
 }
 
+impl Record for IoThread {
+    type Cells = IoThreadCells;
+
+    fn state(cells: &IoThreadCells) -> &shim::AtomicU64 {
+        &cells.state
+    }
+
+    fn shelf(registry: &mut Registry) -> &mut BTreeMap<u64, Kept<IoThread>> {
+        &mut registry.io_threads
+    }
+}
+
 impl Record for Socket {
     type Cells = SocketCells;
 
@@ -324,6 +343,23 @@ impl Held<Context> {
         let record = Held::make(Context);
         record.show();
         record
+    }
+}
+
+impl Held<IoThread> {
+    /// Of an I/O thread of this context.
+    pub fn of(context: &ContextRecord) -> IoThreadRecord {
+        let record = IoThreadRecord::default();
+        record.context.store(context.number(), Ordering::Relaxed);
+        record.show();
+        record
+    }
+}
+
+impl Default for Held<IoThread> {
+    /// One that is not shown.
+    fn default() -> IoThreadRecord {
+        Held::make(IoThread)
     }
 }
 

@@ -214,6 +214,22 @@ counters! {
 }
 
 counters! {
+    /// What is counted for an I/O thread.
+    IoThreadCounter {
+        /// Times that it has asked the system what is ready.
+        Polls = "polls", Count, Counter;
+        /// Events that the system has told it of.
+        Events = "events", Count, Counter;
+        /// Times that other threads have woken it.
+        Wakeups = "wakeups", Count, Counter;
+        /// The time in which it was not asleep or asking.
+        BusyTime = "busy_time", Nanoseconds, Counter;
+        /// Listeners, connections and what else it serves, at present.
+        Sources = "sources", Count, Gauge;
+    }
+}
+
+counters! {
     /// Why a message did not arrive.
     Reason {
         /// The high-water mark was reached.

@@ -4,9 +4,10 @@
 use super::cells::value;
 use super::connection::ConnectionCells;
 use super::context::ContextCells;
+use super::io_thread::IoThreadCells;
 use super::lane::LaneCells;
 use super::registry::{Kept, Record, Registry, add_received, add_sent, now, registry};
-use super::rows::{ConnectionCounter, OF_QZMQ, QZMQ, Reason, SocketCounter};
+use super::rows::{ConnectionCounter, IoThreadCounter, OF_QZMQ, QZMQ, Reason, SocketCounter};
 use super::socket::SocketCells;
 use super::times::TimeCounts;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub struct Snapshot {
     /// When the process made its first context, since 1970.
     pub started: Duration,
     pub contexts: Vec<ContextCounts>,
+    pub io_threads: Vec<IoThreadCounts>,
     pub sockets: Vec<SocketCounts>,
 }
 
@@ -31,6 +33,14 @@ pub struct ContextCounts {
     pub number: u64,
     counters: [u64; SocketCounter::COUNT],
     dropped: [u64; Reason::COUNT],
+}
+
+/// The counts of an I/O thread.
+#[derive(Clone, Debug)]
+pub struct IoThreadCounts {
+    pub number: u64,
+    pub context: u64,
+    counters: [u64; IoThreadCounter::COUNT],
 }
 
 /// The counts of a socket.
@@ -84,6 +94,12 @@ impl Snapshot {
             |cells: &ContextCells| is_wanted(cells.state.load(Ordering::Relaxed)),
             ContextCounts::of,
         );
+        let io_threads = copies(
+            &registry.io_threads,
+            |cells: &IoThreadCells| is_wanted(value(&cells.context)),
+            IoThreadCounts::of,
+        );
+        let io_threads = io_threads.into_values().collect();
         let sockets = sockets(&registry, |cells| is_wanted(value(&cells.context)));
         drop(registry);
         Snapshot {
@@ -91,6 +107,7 @@ impl Snapshot {
             time,
             started,
             contexts: contexts.into_values().collect(),
+            io_threads,
             sockets,
         }
     }
@@ -119,6 +136,20 @@ impl ContextCounts {
 
     pub fn dropped(&self, reason: Reason) -> u64 {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
+    }
+}
+
+impl IoThreadCounts {
+    fn of(cells: &IoThreadCells) -> IoThreadCounts {
+        IoThreadCounts {
+            number: cells.state.load(Ordering::Relaxed),
+            context: value(&cells.context),
+            counters: of_all(IoThreadCounter::ALL, |counter| cells.counter(counter)),
+        }
+    }
+
+    pub fn counter(&self, counter: IoThreadCounter) -> u64 {
+        self.counters.get(counter as usize).copied().unwrap_or_default()
     }
 }
 

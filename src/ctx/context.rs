@@ -358,7 +358,8 @@ fn start(shared: &Arc<Shared>, options: &ContextOptions) -> Result<Io> {
                 Context(shared).shutdown();
             }
         };
-        io.reactors.push(spawn_reactor(&settings, number, Box::new(on_loss))?);
+        let record = counters::IoThreadRecord::of(&shared.record);
+        io.reactors.push(spawn_reactor(&settings, number, record, Box::new(on_loss))?);
     }
     Ok(io)
 }

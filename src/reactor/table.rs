@@ -56,6 +56,11 @@ impl<T> Table<T> {
         Ok(Token(index))
     }
 
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.places.len().saturating_sub(self.free.len())
+    }
+
     pub fn value(&mut self, token: Token) -> Option<&mut T> {
         self.place(token)?.value.as_mut()
     }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::counters::IoThreadRecord;
 use crate::errno::Errno;
 use crate::sys::faults;
 use crate::sys::thread::{Thread, ThreadSettings};
@@ -61,7 +62,7 @@ fn recorder(calls: &Sender<Call>) -> Box<dyn Source> {
 }
 
 fn reactor() -> (Handle, Thread) {
-    spawn_reactor(&ThreadSettings::default(), 0, Box::new(|| {})).unwrap()
+    spawn_reactor(&ThreadSettings::default(), 0, IoThreadRecord::default(), Box::new(|| {})).unwrap()
 }
 
 fn next<T>(receiver: &Receiver<T>) -> T {

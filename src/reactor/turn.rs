@@ -4,7 +4,7 @@ use super::inbox::{Item, Shared};
 use super::source_context::Core;
 use super::trim::Trim;
 use super::{Handle, Ready, Token};
-use crate::counters::StatsFile;
+use crate::counters::{IoThreadRecord, StatsFile};
 use crate::errno::{Errno, Result};
 use crate::message::{self, DeferFrees};
 use crate::sys;
@@ -31,6 +31,8 @@ struct Reactor {
     file: Option<(Arc<StatsFile>, Instant)>,
     /// Delay between polls that fail.
     patience: Patience,
+    /// What it counts.
+    record: IoThreadRecord,
 }
 
 /// Time between two signs of a thread at work.
@@ -40,10 +42,15 @@ const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// others.
 pub type OnLoss = Box<dyn FnOnce() + Send>;
 
-/// Starts an I/O thread. `number` is its number within the context, for the thread's name.
+/// Starts an I/O thread, which counts in `record`. `number` is its number within the context, for the thread's name.
 ///
 /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`, `EAGAIN` (no more threads).
-pub fn spawn_reactor(settings: &ThreadSettings, number: usize, on_loss: OnLoss) -> Result<(Handle, Thread)> {
+pub fn spawn_reactor(
+    settings: &ThreadSettings,
+    number: usize,
+    record: IoThreadRecord,
+    on_loss: OnLoss,
+) -> Result<(Handle, Thread)> {
     let poll = mio::Poll::new()?;
     let shared = Arc::new(Shared::new(poll.registry())?);
     let handle = Handle::new(Arc::clone(&shared));
@@ -53,7 +60,7 @@ pub fn spawn_reactor(settings: &ThreadSettings, number: usize, on_loss: OnLoss) 
         let (events, core) = (mio::Events::with_capacity(TURN_EVENTS), Core::new(shared));
         let trim = Trim::new(Instant::now());
         let file = StatsFile::current().map(|file| (file, Instant::now()));
-        Reactor { events, core, items: Vec::new(), trim, file, patience: Patience::default() }
+        Reactor { events, core, items: Vec::new(), trim, file, patience: Patience::default(), record }
             .run(poll, on_loss);
     })?;
     Ok((handle, thread))
@@ -83,7 +90,9 @@ impl Reactor {
         } else {
             Some(Duration::ZERO)
         };
-        let polled = self.poll(poll, self.watch_memory(timeout));
+        let timeout = self.watch_memory(timeout);
+        self.record.asks(self.core.now.elapsed());
+        let polled = self.poll(poll, timeout);
         match &polled {
             Ok(()) => self.patience.reset(),
             Err(_) => self.patience.wait(timeout),
@@ -145,10 +154,12 @@ impl Reactor {
         // Free callbacks run when the turn is over, when no lock of a source is held.
         let _frees = DeferFrees::new();
         let again = std::mem::take(&mut self.core.again);
+        self.record.told(self.events.iter().count() as u64);
         for event in &self.events {
             let token = Token::new(event.token().0);
             if token == Token::NONE {
                 self.core.shared.signalled();
+                self.record.woken();
                 continue;
             }
             let ready = Ready {
@@ -167,6 +178,7 @@ impl Reactor {
         for token in again {
             self.core.another_go(token);
         }
+        self.record.serves(self.core.entries.len() as u64);
     }
 }
 

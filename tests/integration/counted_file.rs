@@ -6,6 +6,7 @@ use crate::support::program::{Context, Socket};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -49,6 +50,7 @@ struct Stats {
 }
 
 const PROCESS: usize = 1;
+const IO_THREAD: usize = 3;
 const SOCKET: usize = 4;
 const CONNECTION: usize = 5;
 const LANE: usize = 6;
@@ -236,6 +238,52 @@ fn it_is_gone_with_the_last_context_and_with_the_process() {
         finish(start(test_name!(it_is_gone_with_the_last_context_and_with_the_process), role, &folder.0, ""));
         assert!(folder.is_empty(), "{TEST}: {role}");
     }
+}
+
+#[test]
+fn io_threads_and_peers_that_speak_no_zmtp_are_in_it() {
+    if role().is_some() {
+        let context = Context::new();
+        let pull = context.patient(ZMQ_PULL);
+        let endpoint = pull.bind_anywhere();
+        let mut stranger = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+        stranger.write_all(&[0xff; 64]).unwrap();
+        // It is closed once the handshake has failed.
+        let _ = stranger.read_to_end(&mut Vec::new());
+        let other = Context::new();
+        let sockets = passed_on(other, "tcp://127.0.0.1:*");
+        let own = std::env::var_os("FERROZMQ_STATS").unwrap();
+        let path = PathBuf::from(own).join(format!("ferrozmq.{}", std::process::id()));
+        let of = |stats: &Stats, name: &str| {
+            let is_it = |at: &usize| {
+                stats.text(*at, "socket", "type") == "PULL" && stats.value(*at, "socket", "accepts") == 1
+            };
+            let sockets = stats.records(SOCKET).into_iter().filter(is_it);
+            sockets.map(|socket| stats.value(socket, "socket", name)).sum::<u64>()
+        };
+        let start = Instant::now();
+        loop {
+            let stats = Stats::read(&path);
+            let threads = stats.records(IO_THREAD);
+            assert_eq!(threads.len(), 2, "one of each context");
+            let found = ["accepts", "handshakes_failed_protocol"].map(|name| of(&stats, name));
+            let counted = ["polls", "events", "busy_time", "sources", "wakeups"]
+                .map(|name| threads.iter().map(|at| stats.value(*at, "io_thread", name)).collect::<Vec<_>>());
+            let [always @ .., wakeups] = &counted;
+            let all_count = always.iter().flatten().all(|count| *count > 0);
+            if all_count && wakeups.iter().sum::<u64>() > 0 && found == [2, 1] {
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "{found:?} {counted:?}");
+            // One that is not asleep needs not be woken.
+            other.connected(ZMQ_PUSH, "tcp://127.0.0.1:1").close();
+        }
+        context.end(&[pull]);
+        other.end(&sockets);
+        return;
+    }
+    let folder = Folder::new("threads");
+    finish(start(test_name!(io_threads_and_peers_that_speak_no_zmtp_are_in_it), "works", &folder.0, ""));
 }
 
 #[test]
