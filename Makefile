@@ -10,6 +10,9 @@ MANDIR ?= $(PREFIX)/share/man
 DRAFTS ?= 0
 # 1 keeps debug information: that of the shared library in a file beside it, where debuggers find it, that of libzmq.a in it.
 DEBUGINFO ?= 0
+# 0 leaves out one of the libraries: the shared one, or the static one.
+SHARED ?= 1
+STATIC ?= 1
 # Where the built libraries are.
 RELEASE ?= $(or $(CARGO_TARGET_DIR),target)/release
 # The built command-line tool. It is installed if it is there.
@@ -21,7 +24,8 @@ SONAME := libzmq.so.5
 FILE := $(SONAME).2.5
 PKGCONFIG := $(DESTDIR)$(LIBDIR)/pkgconfig
 CMAKE := $(DESTDIR)$(LIBDIR)/cmake/ZeroMQ
-SHARED := $(DESTDIR)$(LIBDIR)/$(FILE)
+SHARED_FILE := $(DESTDIR)$(LIBDIR)/$(FILE)
+STATIC_FILE := $(DESTDIR)$(LIBDIR)/libzmq.a
 MAN1 := $(DESTDIR)$(MANDIR)/man1
 BASH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
@@ -38,6 +42,7 @@ PRODUCTS ?=
 
 .PHONY: build library tool test test-rust demo bench bench-quick install install-tool uninstall dist header deps clean
 .PHONY: reproducible release release-check release-verify
+.PHONY: install-shared install-static
 
 build: library tool
 
@@ -87,15 +92,8 @@ header:
 install:
 	@test -f $(RELEASE)/libzmq.so || $(MAKE) build
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(MANDIR)/man7 $(PKGCONFIG) $(CMAKE)
-	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(SHARED)
-	ln -sf $(FILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzmq.so
-	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --only-keep-debug $(SHARED) $(SHARED).debug && chmod 644 $(SHARED).debug,rm -f $(SHARED).debug)
-	$(STRIP) --strip-unneeded $(SHARED)
-	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --add-gnu-debuglink=$(SHARED).debug $(SHARED))
-	packaging/archive $(RELEASE)/libzmq.a $(DESTDIR)$(LIBDIR)/libzmq.a
-	$(if $(filter 1,$(DEBUGINFO)),,$(STRIP) --strip-debug $(DESTDIR)$(LIBDIR)/libzmq.a)
-	chmod 644 $(DESTDIR)$(LIBDIR)/libzmq.a
+	$(if $(filter 1,$(SHARED)),@$(MAKE) --no-print-directory install-shared)
+	$(if $(filter 1,$(STATIC)),@$(MAKE) --no-print-directory install-static)
 	$(INSTALL) -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
 	$(INSTALL) -m 644 packaging/tsan.supp $(DESTDIR)$(DATADIR)
 	$(INSTALL) -m 644 docs/man/*.7 $(DESTDIR)$(MANDIR)/man7
@@ -107,6 +105,19 @@ install:
 	$(INSTALL) -m 644 cmake/ZeroMQConfig.cmake cmake/ZeroMQConfigVersion.cmake $(CMAKE)
 	$(if $(filter 1,$(DRAFTS)),$(INSTALL) -m 644 cmake/ZeroMQDrafts.cmake $(CMAKE),rm -f $(CMAKE)/ZeroMQDrafts.cmake)
 	@test ! -f $(TOOL) || $(MAKE) --no-print-directory install-tool
+
+install-shared:
+	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(SHARED_FILE)
+	ln -sf $(FILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzmq.so
+	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --only-keep-debug $(SHARED_FILE) $(SHARED_FILE).debug && chmod 644 $(SHARED_FILE).debug,rm -f $(SHARED_FILE).debug)
+	$(STRIP) --strip-unneeded $(SHARED_FILE)
+	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --add-gnu-debuglink=$(SHARED_FILE).debug $(SHARED_FILE))
+
+install-static:
+	packaging/archive $(RELEASE)/libzmq.a $(STATIC_FILE)
+	$(if $(filter 1,$(DEBUGINFO)),,$(STRIP) --strip-debug $(STATIC_FILE))
+	chmod 644 $(STATIC_FILE)
 
 # Source and binary tarballs, packages: packaging/dist/products lists them. `make dist-NAME` builds one of them alone. It builds the library
 # and the tool before, unless RELEASE says where they are.

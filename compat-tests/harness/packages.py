@@ -27,6 +27,7 @@ NEEDED = {
     "python3-dev": "pyzmq is built from its sources, too",
     "gdb": "shows where the threads of a process stand that does not end",
     "tmux": "a terminal for ferrozmq top, whose screen is read",
+    "abigail-tools": "compares the library with Debian's, symbol by symbol",
     "valgrind": "counts the instructions that benches/budgets.toml bounds, and looks for leaks",
 }
 # For those who want less than the tests: the demo and the benchmark compile a C program and run pyzmq.
