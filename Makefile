@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share/ferrozmq
 MANDIR ?= $(PREFIX)/share/man
@@ -42,7 +43,7 @@ PRODUCTS ?=
 
 .PHONY: build library tool test test-rust demo bench bench-quick install install-tool uninstall dist header deps clean
 .PHONY: reproducible release release-check release-verify
-.PHONY: install-shared install-static
+.PHONY: install-shared install-static install-commands
 
 build: library tool
 
@@ -136,6 +137,18 @@ install-tool:
 	$(TOOL_HERE) completions zsh > $(ZSH_COMPLETIONS)/_ferrozmq
 	$(TOOL_HERE) completions fish > $(FISH_COMPLETIONS)/ferrozmq.fish
 	chmod 644 $(MAN1)/ferrozmq.1 $(MAN1)/ferrozmq-*.1 $(BASH_COMPLETIONS)/ferrozmq $(ZSH_COMPLETIONS)/_ferrozmq $(FISH_COMPLETIONS)/ferrozmq.fish
+
+# Two commands for an installation that leaves the system's libzmq in its place: they put LIBRARY under chosen programs and services.
+LIBRARY ?= $(LIBDIR)/ferrozmq/$(SONAME)
+install-commands:
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(MAN1) $(DESTDIR)$(MANDIR)/man8 $(BASH_COMPLETIONS)
+	sed -e 's|@LIBRARY@|$(LIBRARY)|; s|@BINDIR@|$(BINDIR)|' packaging/commands/with-ferrozmq > $(DESTDIR)$(BINDIR)/with-ferrozmq
+	sed -e 's|@LIBRARY@|$(LIBRARY)|; s|@BINDIR@|$(BINDIR)|' packaging/commands/ferrozmq-service > $(DESTDIR)$(SBINDIR)/ferrozmq-service
+	chmod 755 $(DESTDIR)$(BINDIR)/with-ferrozmq $(DESTDIR)$(SBINDIR)/ferrozmq-service
+	$(INSTALL) -m 644 docs/man/with-ferrozmq.1 $(MAN1)
+	$(INSTALL) -m 644 docs/man/ferrozmq-service.8 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 644 packaging/commands/completions.bash $(BASH_COMPLETIONS)/ferrozmq-service
+	ln -sf ferrozmq-service $(BASH_COMPLETIONS)/with-ferrozmq
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/ferrozmq $(MAN1)/ferrozmq.1 $(wildcard $(MAN1)/ferrozmq-*.1)

@@ -7,8 +7,8 @@ get_filename_component(_zeromq_lib "${_zeromq_cmake}/../.." REALPATH)
 unset(ZeroMQ_INCLUDE_DIR)
 unset(ZeroMQ_LIBRARY)
 unset(ZeroMQ_STATIC_LIBRARY)
-# This file lies in lib/cmake/ZeroMQ, lib/<architecture>/cmake/ZeroMQ or share/cmake/ZeroMQ.
-foreach(_zeromq_up "../../../.." "../../..")
+# This file lies in lib/cmake/ZeroMQ, lib/<architecture>/cmake/ZeroMQ, share/cmake/ZeroMQ or, with vcpkg, share/zeromq.
+foreach(_zeromq_up "../../../.." "../../.." "../..")
   get_filename_component(_zeromq_root "${_zeromq_cmake}/${_zeromq_up}" REALPATH)
   if(EXISTS "${_zeromq_root}/include/zmq.h")
     set(ZeroMQ_INCLUDE_DIR "${_zeromq_root}/include")

@@ -28,6 +28,13 @@ NEEDED = {
     "gdb": "shows where the threads of a process stand that does not end",
     "tmux": "a terminal for ferrozmq top, whose screen is read",
     "abigail-tools": "compares the library with Debian's, symbol by symbol",
+    "debhelper": "builds the Debian packages",
+    "lintian": "checks the Debian packages",
+    "mmdebstrap": "makes the small Debian that the packages are installed in",
+    "rpm": "builds packages by the recipe for rpm",
+    "rpmlint": "checks that recipe",
+    "ruby": "reads the recipe for Homebrew",
+    "shellcheck": "checks the scripts of the packages",
     "valgrind": "counts the instructions that benches/budgets.toml bounds, and looks for leaks",
 }
 # For those who want less than the tests: the demo and the benchmark compile a C program and run pyzmq.
