@@ -71,8 +71,8 @@ impl EventFd {
         loop {
             let mut buffer = [0; 8];
             match self.read(&mut buffer) {
-                // An eventfd gives its whole count in one read; a pipe goes on until it is empty.
-                Ok(count) if count > 0 && self.write.is_some() => undone += 1,
+                // An eventfd gives its whole count in one read. A pipe holds a number for each write, whole, and goes on until it is empty.
+                Ok(count) if count > 0 && self.write.is_some() => undone += u64::from_ne_bytes(buffer),
                 Ok(count) if count > 0 => return Ok(u64::from_ne_bytes(buffer)),
                 Ok(_) => return Ok(undone),
                 Err(errno) if errno.would_block() => return Ok(undone),

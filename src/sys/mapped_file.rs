@@ -40,11 +40,7 @@ impl MappedFile {
         let bytes =
             count.checked_mul(size_of::<AtomicU64>()).filter(|bytes| *bytes > 0).ok_or(Errno::INVAL)?;
         let length = libc::off_t::try_from(bytes).map_err(|_| Errno::INVAL)?;
-        // SAFETY: no pointers; the descriptor is open.
-        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
-            0 => {}
-            error => return Err(Errno(error)),
-        }
+        fill(file, length)?;
         // SAFETY: a new mapping at an address of the system's choice, which touches no other memory.
         let memory = unsafe {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -62,6 +58,26 @@ impl MappedFile {
     pub fn cells(&self) -> &[AtomicU64] {
         // SAFETY: the mapping holds that many numbers, aligned as pages are, and lives as long as `self`. Any bits are a number.
         unsafe { std::slice::from_raw_parts(self.cells.as_ptr(), self.count) }
+    }
+}
+
+/// Has the file system set aside that many bytes. Errors: `ENOSPC`, and those of posix_fallocate(3).
+#[cfg(not(target_vendor = "apple"))]
+fn fill(file: &File, length: libc::off_t) -> Result<()> {
+    // SAFETY: no pointers; the descriptor is open.
+    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
+        0 => Ok(()),
+        error => Err(Errno(error)),
+    }
+}
+
+/// Makes the file that long. A full file system is noticed by the first write, which ends the process.
+#[cfg(target_vendor = "apple")]
+fn fill(file: &File, length: libc::off_t) -> Result<()> {
+    // SAFETY: no pointers; the descriptor is open.
+    match unsafe { libc::ftruncate(file.as_raw_fd(), length) } {
+        0 => Ok(()),
+        _ => Err(Errno::last()),
     }
 }
 

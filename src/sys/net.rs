@@ -74,6 +74,20 @@ impl IntOption {
     }
 }
 
+/// A non-blocking socket. Errors: those of socket(2).
+pub fn socket(domain: Domain, kind: Type) -> Result<Socket> {
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        Ok(Socket::new(domain, kind.nonblocking(), None)?)
+    }
+    #[cfg(target_vendor = "apple")]
+    {
+        let socket = Socket::new(domain, kind, None)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+}
+
 /// Sets an option. Errors: those of setsockopt(2).
 pub fn set_option(fd: BorrowedFd<'_>, option: IntOption, value: i32) -> Result<()> {
     let (level, name) = option.level_and_name()?;

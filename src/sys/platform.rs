@@ -1,12 +1,14 @@
 //! What an operating system and a processor must give, and what is used where they give more.
 //!
-//! **Every system** gives threads and their destructors (pthreads), `mmap`, `pthread_atfork`, a monotonic clock and `/dev/urandom`. It
-//! gives `poll`, non-blocking sockets with `sendmsg` and `recvmsg`, Unix sockets, and `pipe`. It has what mio watches descriptors with
-//! (epoll or kqueue).
-//! **Every processor** gives: pointers of 32 or 64 bits, and atomic operations on them and on 64 bits.
+//! **Every system** gives:
+//! - threads and their destructors (pthreads), `pthread_atfork`, `mmap`, a monotonic clock;
+//! - non-blocking sockets with `sendmsg` and `recvmsg`, Unix sockets among them, `pipe` and `poll`;
+//! - what mio watches descriptors with (epoll or kqueue), and `/dev/urandom`.
 //!
-//! [`EXTRAS`] are what is used where it can be had, each with what stands in elsewhere. build.rs includes this file and sets a cfg for
-//! each that the target has. The rest of the source asks for the extra and not for the system.
+//! **Every processor** gives pointers of 32 or 64 bits, and atomic operations on them and on 64 bits.
+//!
+//! [`EXTRAS`] are what is used where it can be had, each with what stands in elsewhere. build.rs includes this file. It sets a cfg for
+//! each extra that the target has, and the rest of the source asks for that cfg and not for the system.
 //!
 //! The cargo feature `portable` leaves out all that has a stand-in. So any Linux machine can run the tests as they would run on a
 //! system that gives no more than it must.

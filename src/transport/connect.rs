@@ -195,7 +195,7 @@ fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result
 /// A stream socket of the address's family, non-blocking and close-on-exec. Errors: those of socket(2).
 fn open(address: &SockAddr) -> Result<Socket> {
     let domain = Domain::from(libc::c_int::from(address.family()));
-    Ok(Socket::new(domain, Type::STREAM.nonblocking(), None)?)
+    net::socket(domain, Type::STREAM)
 }
 
 fn bind_source(socket: &Socket, source: &str, ipv6: bool) -> Result<()> {

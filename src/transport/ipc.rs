@@ -11,8 +11,9 @@ use super::listener::{Gate, Listener};
 use super::{Scheme, endpoint};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
+use crate::sys::net;
 use socket_file::FreshDirectory;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Type};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -38,7 +39,7 @@ pub(super) fn bind(address: &str, options: &SocketOptions) -> Result<Listener> {
     if !path.starts_with('@') {
         remove_stale(Path::new(&path));
     }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    let socket = net::socket(Domain::UNIX, Type::STREAM)?;
     socket.bind(&local)?;
     let file = fresh.map(FreshDirectory::hold);
     socket.listen(options.backlog)?;

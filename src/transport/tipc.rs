@@ -8,8 +8,9 @@ use super::listener::{Gate, Listener};
 use super::{Scheme, endpoint};
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
+use crate::sys::net;
 use crate::sys::tipc::{FAMILY, TipcAddress};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Type};
 
 /// Lowest type for applications; TIPC reserves those below.
 const FIRST_SERVICE_TYPE: u32 = 64;
@@ -21,7 +22,7 @@ pub(super) fn bind(name: &str, options: &SocketOptions) -> Result<Listener> {
         Name::Address(TipcAddress::Socket { .. }) => return Err(Errno::INVAL),
         Name::Address(address) => Some(sock_addr(address)?),
     };
-    let socket = Socket::new(Domain::from(FAMILY), Type::STREAM.nonblocking(), None)?;
+    let socket = net::socket(Domain::from(FAMILY), Type::STREAM)?;
     if let Some(address) = address {
         socket.bind(&address)?;
     }

@@ -2,7 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
-use crate::sys::net::{IntOption, bind_to_device, set_option};
+use crate::sys::net::{IntOption, bind_to_device, set_option, socket};
 use socket2::{Domain, Socket, Type};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -81,7 +81,7 @@ impl Tuning {
 /// Errors: those of socket(2); `EPERM` or `ENODEV` for devices and priorities that are not available. Buffer
 /// sizes and busy polling are hints: a kernel that refuses them causes no error.
 pub(super) fn open(address: &SocketAddr, kind: Type, options: &SocketOptions) -> Result<Socket> {
-    let socket = Socket::new(Domain::for_address(*address), kind.nonblocking(), None)?;
+    let socket = socket(Domain::for_address(*address), kind)?;
     let fd = socket.as_fd();
     if address.is_ipv6() {
         // IPv4 peers connect through the same socket, against any default of the system.

@@ -335,7 +335,8 @@ fn a_peer_that_goes_is_noticed_by_the_thread() {
         peer.write_all(b"\0\x04last").unwrap();
         drop(peer);
     });
-    for come_back in [come_back_quickly, come_back_slowly] {
+    let slowly = cfg!(front_epoll).then_some(come_back_slowly as fn(&mut Lending));
+    for come_back in [Some(come_back_quickly as fn(&mut Lending)), slowly].into_iter().flatten() {
         let mut lending = Lending::new(pull());
         come_back(&mut lending);
         drop(lending.peer.take());
