@@ -8,7 +8,7 @@
 //! **Every processor** gives pointers of 32 or 64 bits, and atomic operations on them and on 64 bits.
 //!
 //! [`EXTRAS`] are what is used where it can be had, each with what stands in elsewhere. build.rs includes this file. It sets a cfg for
-//! each extra that the target has, and the rest of the source asks for that cfg and not for the system.
+//! each extra that the target has. The rest of the source asks for that cfg and not for the system.
 //!
 //! The cargo feature `portable` leaves out all that has a stand-in. So any Linux machine can run the tests as they would run on a
 //! system that gives no more than it must.
