@@ -29,9 +29,9 @@ pub const MAX_RECORD_BYTES: usize = HEAD_BYTES + MAX_BOX_BYTES;
 /// receiver's pipe.
 const CUT_CONTENT_BYTES: usize = MAX_CONTENT_BYTES - 32;
 /// Bytes of content sealed in one go. They stay in the processor's cache until the stream takes them.
-const MAX_SEALED_BYTES: usize = 16 * CUT_CONTENT_BYTES;
+const MAX_SEALED_BYTES: usize = 4 * CUT_CONTENT_BYTES;
 /// Memory that a thread keeps for what it seals next.
-const MAX_KEPT_BYTES: usize = 512 * 1024;
+const MAX_KEPT_BYTES: usize = 128 * 1024;
 /// Bytes asked of the stream at first; at most where they are opened; and at most into the buffer.
 const FIRST_READ_BYTES: usize = 4 * 1024;
 const MAX_READ_BYTES: usize = 256 * 1024;
@@ -216,7 +216,12 @@ impl Records {
     /// Whether the stream has no more for now, and nothing that it had waits here.
     pub fn is_drained(&self) -> bool {
         let receiving = self.receiving.lock();
-        receiving.short && receiving.opened == 0 && receiving.is_clear()
+        receiving.short && !receiving.has_records()
+    }
+
+    /// Whether a read would bring something, or an error, without anything new from the stream.
+    pub fn has_received(&self) -> bool {
+        self.receiving.lock().has_records()
     }
 
     /// Does what a record about keys asks for.
@@ -322,7 +327,7 @@ impl Sending {
 impl Receiving {
     /// Whether records can be received into room of `most` bytes and opened there.
     fn can_open_in_place(&self, most: usize) -> bool {
-        most >= MAX_RECORD_BYTES && self.opened == 0 && self.is_clear()
+        most >= MAX_RECORD_BYTES && !self.has_records()
     }
 
     /// Reads once from the stream, into the room. What is there of a record goes ahead. Returns both; none at the end of the stream.
@@ -429,6 +434,11 @@ impl Receiving {
             self.scratch.consume(self.spent);
             self.spent = 0;
         }
+    }
+
+    /// Whether content or a record waits, whole or wrong.
+    fn has_records(&self) -> bool {
+        self.opened > 0 || !self.is_clear()
     }
 
     /// Whether no record waits, whole or wrong, beyond what is opened.

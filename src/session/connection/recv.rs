@@ -196,8 +196,8 @@ impl RecvHalf {
     }
 
     /// Whether something received may lie where poll(2) does not see it.
-    pub fn is_tunnelled(&self) -> bool {
-        self.tunnel.is_some()
+    pub fn may_hide_bytes(&self) -> bool {
+        self.tunnel.as_deref().is_some_and(Tunnel::may_hide_bytes)
     }
 
     /// Reads no more than this at once, as far as frames allow it.

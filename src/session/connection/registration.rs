@@ -133,9 +133,9 @@ impl Connection {
             let half = half.as_mut()?;
             half.expect_bytes();
             let received = self.receive_with(half, hangup, clock_ms(begun), &mut answers);
-            // What the turn has left over poll(2) tells of again, unless it lies in a tunnel.
+            // What the turn has left over poll(2) tells of again, unless a tunnel hides it.
             let all_told =
-                received == Received::Blocked || received == Received::Yield && !half.is_tunnelled();
+                received == Received::Blocked || received == Received::Yield && !half.may_hide_bytes();
             Some((received, all_told, half.received()))
         });
         let sent_before = self.turn_round();

@@ -89,6 +89,15 @@ impl Tunnel {
         }
     }
 
+    /// Whether something that the stream had may wait here. Of TLS that is not known.
+    pub fn may_hide_bytes(&self) -> bool {
+        match self {
+            Tunnel::Tls(_) => true,
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(records, below) => below.is_some() || records.has_received(),
+        }
+    }
+
     fn flush(&self, fd: BorrowedFd<'_>) -> Result<()> {
         match self {
             Tunnel::Tls(tls) => tls.lock().transmit(&mut Stream(fd)),

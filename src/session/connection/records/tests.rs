@@ -180,6 +180,24 @@ fn bulk_is_received_into_any_room() {
     }
 }
 
+/// A thread that leaves off must not leave behind what poll(2) does not tell of.
+#[test]
+fn it_is_known_what_waits_behind_a_read() {
+    let [left, right] = sides(Limits::default());
+    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    for text in [b"first", b"other"] {
+        write(&left, &[IoSlice::new(text)], &mut there).unwrap();
+    }
+    let last = there.bytes.pop_back().unwrap();
+    assert_eq!(read(&right, &mut there, &mut back, 3), Ok(b"fir".to_vec()));
+    assert!(right.has_received(), "half of a content");
+    assert_eq!(read(&right, &mut there, &mut back, 3), Ok(b"st".to_vec()));
+    assert!(!right.has_received(), "a record that is not whole is of no use");
+    there.bytes.push_back(last);
+    assert_eq!(read(&right, &mut there, &mut back, 3), Ok(b"oth".to_vec()));
+    assert!(right.has_received());
+}
+
 #[test]
 fn a_message_leaves_at_once_in_a_record_of_its_own() {
     let [left, right] = sides(Limits::default());
@@ -187,6 +205,7 @@ fn a_message_leaves_at_once_in_a_record_of_its_own() {
     write(&left, &[IoSlice::new(b"\0\x02hi")], &mut there).unwrap();
     assert_eq!(there.bytes.len(), 2 + 4 + 1 + 16);
     assert!(!right.is_drained(), "nothing is known of the stream");
+    assert!(!right.has_received());
     assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"\0\x02hi".to_vec()));
     assert!(right.is_drained());
     assert_eq!(read(&right, &mut there, &mut back, 100), Err(Errno::AGAIN));
