@@ -95,6 +95,8 @@ impl Tunnel {
             Tunnel::Tls(_) => true,
             #[cfg(feature = "qzmq")]
             Tunnel::Records(records, below) => below.is_some() || records.has_received(),
+            #[cfg(feature = "qzmq")]
+            Tunnel::WsRecords(..) => true,
         }
     }
 
