@@ -42,6 +42,8 @@ pub struct Mailbox<C> {
     /// Made by the first call of `fd`, under the lock of `inner`. Readable from the end of the call that
     /// brought a command or the stop, until that has been taken.
     event: OnceLock<EventFd>,
+    /// Told of a command that comes to an empty mailbox, of the stop and of the close, with no lock held. Set once, by the owner.
+    attendant: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// The cached answer that a command, the stop or the close makes untrue.
     memo: OnceLock<&'static Memo>,
     born: Born,
@@ -65,6 +67,7 @@ impl<C> Mailbox<C> {
             state: AtomicU32::new(0),
             inner: Lock::new(inner),
             event: OnceLock::new(),
+            attendant: OnceLock::new(),
             memo: OnceLock::new(),
             born: Born::now(),
         }
@@ -73,6 +76,11 @@ impl<C> Mailbox<C> {
     /// From now on each change clears `memo`, before any thread is woken. Call it once.
     pub fn clears(&self, memo: &'static Memo) {
         let _ = self.memo.set(memo);
+    }
+
+    /// From now on `attendant` is called when a command comes to an empty mailbox. `false`: there is one already.
+    pub fn attend(&self, attendant: Box<dyn Fn() + Send + Sync>) -> bool {
+        self.attendant.set(attendant).is_ok()
     }
 
     /// Delivers a command, from any thread. A command sent after [`close`](Mailbox::close) is dropped.
@@ -218,6 +226,11 @@ impl<C> Mailbox<C> {
         drop(inner);
         if let Some(event) = event {
             event.signal();
+        }
+        if before & bit == 0
+            && let Some(attendant) = self.attendant.get()
+        {
+            attendant();
         }
         if let Some(first) = first {
             first.unpark();

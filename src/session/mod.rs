@@ -1,6 +1,7 @@
 //! Sessions, each between a socket's pipe and a stream, and the listeners that make them.
 #![forbid(unsafe_code)]
 
+mod attendant;
 mod connection;
 mod connectionless;
 mod connections;
@@ -15,6 +16,7 @@ mod tests;
 pub mod trail;
 mod waiter;
 
+pub use attendant::{Look, attend};
 pub use connection::MAX_DRAIN_MS;
 pub use connection::recv;
 pub use connection::send_policy::INLINE_SEND_MIN_BYTES;

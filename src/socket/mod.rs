@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attended;
 mod blocking_call;
 mod endpoint_list;
 mod endpoints;
@@ -31,6 +32,7 @@ use crate::ctx::{Context, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketType;
+use crate::options::number::ZMQ_FERRO_LAST_VALUE;
 use crate::pipe::budget::{CALL_UNITS, LOOK_UNITS};
 use crate::sys::probes;
 use crate::sys::retry;
@@ -230,7 +232,13 @@ impl Handle {
 
     /// As [`set_option`](Handle::set_option), with a value or, of size 0, NULL.
     pub fn set_option_value(self, option: i32, value: Option<&[u8]>) -> Result<()> {
-        options::set(&mut *self.lock()?, option, value)
+        let mut socket = self.lock()?;
+        options::set(&mut socket, option, value)?;
+        if option == ZMQ_FERRO_LAST_VALUE {
+            // Without I/O threads the program's calls serve alone.
+            let _ = attended::attend(self, &socket);
+        }
+        Ok(())
     }
 
     /// `zmq_getsockopt`: writes the value to `out` and says how many bytes it took.

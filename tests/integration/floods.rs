@@ -24,11 +24,16 @@ enum Flood {
     Ping,
     /// Subscriptions, and their ends.
     Subscribe,
+    /// The same, each of which brings the last values of many topics.
+    LastValues,
     /// Peers that come, subscribe and leave.
     Leave,
 }
 
-const FLOODS: [Flood; 5] = [Flood::Drop, Flood::Parts, Flood::Ping, Flood::Subscribe, Flood::Leave];
+const FLOODS: [Flood; 6] =
+    [Flood::Drop, Flood::Parts, Flood::Ping, Flood::Subscribe, Flood::LastValues, Flood::Leave];
+/// Topics that a publisher has last values of.
+const VALUES: u32 = 1000;
 /// How long a flood is poured, and what a call may take beyond its timeout: some milliseconds where the library is compiled for
 /// speed and the machine quiet. A call without a bound would last until the flood ends.
 struct Attempt {
@@ -81,7 +86,7 @@ fn bytes(flood: Flood) -> Vec<u8> {
         Flood::Drop => of(0, b"other"),
         Flood::Parts => [of(MORE, b"other"), of(MORE, b"x"), of(0, b"")].concat(),
         Flood::Ping => of(COMMAND, b"\x04PING\0\0x"),
-        Flood::Subscribe | Flood::Leave => [
+        Flood::Subscribe | Flood::LastValues | Flood::Leave => [
             of(0, b"\x01topic"),
             of(0, b"\0topic"),
             of(COMMAND, b"\x09SUBSCRIBEtopic"),
@@ -98,6 +103,7 @@ fn bytes(flood: Flood) -> Vec<u8> {
 fn is_worth_it(socket_type: SocketType, flood: Flood) -> bool {
     match flood {
         Flood::Drop | Flood::Leave => true,
+        Flood::LastValues => matches!(socket_type, SocketType::Pub | SocketType::Xpub),
         // To STREAM all of it is bytes.
         Flood::Parts => socket_type != SocketType::Stream,
         // The engine answers it, which is the same for all; one that receives, one that sends, one that does both.
@@ -204,6 +210,10 @@ fn under_flood(
     if scheme == "tls" {
         socket.set_bytes(ZMQ_WSS_CERT_PEM, tls::SERVER);
         socket.set_bytes(ZMQ_WSS_KEY_PEM, tls::SERVER_KEY);
+    }
+    if flood == Flood::LastValues {
+        socket.set(ZMQ_FERRO_LAST_VALUE, VALUES as i32);
+        (0..VALUES).for_each(|number| socket.send(&[&format!("topic {number}"), "value"]));
     }
     let endpoint = socket.try_bind(&format!("{scheme}://127.0.0.1:*")).unwrap();
     ticker.connect(&other.bind_anywhere());

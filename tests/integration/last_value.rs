@@ -126,3 +126,65 @@ fn other_socket_types_do_not_know_the_option() {
     assert_eq!(publisher.int(ZMQ_FERRO_LAST_VALUE), Ok(7));
     context.end(&[publisher]);
 }
+
+/// Its program makes no call after it has published.
+#[test]
+fn an_idle_publisher_serves_late_subscribers() {
+    for name in ["inproc", "tcp", "ipc", "ws", "curve"] {
+        for socket_type in [ZMQ_PUB, ZMQ_XPUB] {
+            let scene = Scene::new(socket_type, name);
+            for (topic, value) in [("a", "1"), ("b", "2"), ("a", "3")] {
+                scene.publisher.send(&[topic, value]);
+            }
+            let (one, other) = (scene.subscriber("a"), scene.subscriber(""));
+            assert_eq!(one.recv(), ["a", "3"], "{name}");
+            assert_eq!([other.recv(), other.recv()], [["b", "2"], ["a", "3"]], "{name}");
+            // One that subscribes to more, and one that takes no value twice.
+            one.set_bytes(ZMQ_SUBSCRIBE, b"b");
+            assert_eq!(one.recv(), ["b", "2"], "{name}");
+            if socket_type == ZMQ_XPUB {
+                // Its program finds the subscriptions all the same, whether or not it waits for them.
+                let mut heard: Vec<_> = (0..3).map(|_| scene.publisher.recv()).collect();
+                heard.sort();
+                assert_eq!(heard, [["\u{1}"], ["\u{1}a"], ["\u{1}b"]], "{name}");
+            }
+            scene.context.end(&[scene.publisher, one, other]);
+        }
+    }
+}
+
+/// What is half sent is no last value, and nothing comes between its frames.
+#[test]
+fn a_publisher_in_the_middle_of_a_message_serves_after_it() {
+    let scene = Scene::new(ZMQ_PUB, "tcp");
+    scene.publisher.send(&["a", "old"]);
+    scene.publisher.try_send(b"a", ZMQ_SNDMORE).unwrap();
+    let late = scene.subscriber("a");
+    assert_eq!(poll(&mut [late.item(ZMQ_POLLIN)], 100), Ok(0));
+    scene.publisher.try_send(b"new", 0).unwrap();
+    assert_eq!(late.recv(), ["a", "new"]);
+    scene.context.end(&[scene.publisher, late]);
+}
+
+/// Threads of the program use the publisher meanwhile, and close it in the end.
+#[test]
+fn a_busy_publisher_is_looked_at_between_its_calls() {
+    for _ in 0..20 {
+        let scene = Scene::new(ZMQ_XPUB, "tcp");
+        let publisher = scene.publisher;
+        publisher.send(&["a", "1"]);
+        let busy = std::thread::spawn(move || {
+            for _ in 0..2000 {
+                publisher.int(ZMQ_EVENTS).unwrap();
+                publisher.send(&["b", "2"]);
+            }
+        });
+        let late = scene.subscriber("a");
+        assert_eq!(late.recv(), ["a", "1"]);
+        busy.join().unwrap();
+        assert_eq!(publisher.recv(), ["\u{1}a"]);
+        let another = scene.subscriber("a");
+        publisher.close();
+        scene.context.end(&[late, another]);
+    }
+}
