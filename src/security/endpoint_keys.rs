@@ -4,11 +4,12 @@
 //! |---|---|
 //! | all of CURVE | CURVE |
 //! | all of QZMQ; a client's of the same KEM as the server's | QZMQ |
+//! | the same, and in `migration` of CURVE | QZMQ, and CURVE with peers that name that |
 //! | others | a fault, which `ferrozmq check` tells as well |
 
 use super::certificate::Certificate;
 use super::fault::Fault;
-use super::keys::{Public, Secret};
+use super::keys::{Kind, Public, Secret};
 use std::path::Path;
 
 /// The line that names keys, and the file that it stands in.
@@ -33,6 +34,18 @@ pub fn of_server<'c>(
         return Err(Fault::mistake(named.file, named.line, what, what_to_do));
     }
     Ok(secrets)
+}
+
+/// Refuses keys that are none for a migration: the endpoint's have to be of QZMQ, and those beside them of CURVE.
+pub fn check_migration(named: Named<'_>, main: Kind, beside: Kind) -> Result<(), Fault> {
+    let (what, what_to_do) = match (main, beside) {
+        (Kind::Curve, _) => {
+            ("\"migration\" stands beside keys of CURVE", "name keys of QZMQ outside of it, or take it out")
+        }
+        (_, Kind::Curve) => return Ok(()),
+        _ => ("\"migration\" names a key of QZMQ", "name the keys of CURVE there, and those of QZMQ outside"),
+    };
+    Err(Fault::mistake(named.file, named.line, what, what_to_do))
 }
 
 /// Refuses a client's key that does not fit the server's: one has to be of the same mechanism and KEM.
@@ -70,6 +83,13 @@ mod tests {
         for mixed in [[&curve, small], [large, &curve]] {
             let fault = served(&mixed).unwrap_err();
             assert_eq!((fault.errno, fault.line), (Errno::INVAL, Some(3)));
+        }
+        let kinds = [&curve, small, large].map(|key| key.public.kind());
+        for main in kinds {
+            for beside in kinds {
+                let fits = main != Kind::Curve && beside == Kind::Curve;
+                assert_eq!(check_migration(named(), main, beside).is_ok(), fits);
+            }
         }
         for (at, server) in [&curve, small, large].into_iter().enumerate() {
             for (other, own) in [&curve, small, large].into_iter().enumerate() {

@@ -65,6 +65,7 @@ pub struct Settings {
     pub server_key: Vec<Place>,
     pub client_key: Option<Place>,
     pub server_public: Option<Place>,
+    pub migration: Migration,
     pub allow: Option<Allow>,
     /// The users of a PLAIN server.
     pub users: Option<Place>,
@@ -76,6 +77,16 @@ pub struct Settings {
     pub ipc_same_user: bool,
     pub addresses: Addresses,
     pub limits: Limits,
+}
+
+/// Keys of CURVE beside those of QZMQ, for the time of a migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Migration {
+    /// With which a server takes clients of CURVE as well.
+    pub server_key: Option<Place>,
+    /// With which a client connects to a server that names CURVE.
+    pub client_key: Option<Place>,
+    pub server_public: Option<Place>,
 }
 
 /// The part of the socket in the handshake.
@@ -134,13 +145,14 @@ pub struct Limits {
 }
 
 /// The names of [`Settings`] in the file.
-const SETTINGS: [&str; 15] = [
+const SETTINGS: [&str; 16] = [
     "mechanism",
     "side",
     "transports",
     "server_key",
     "client_key",
     "server_public",
+    "migration",
     "allow",
     "users",
     "username",
@@ -151,6 +163,8 @@ const SETTINGS: [&str; 15] = [
     "addresses",
     "limits",
 ];
+/// The names of [`Migration`].
+const MIGRATION: [&str; 3] = ["server_key", "client_key", "server_public"];
 /// The names of [`Limits`].
 const LIMITS: [&str; 7] = [
     "failed_handshakes",
@@ -212,7 +226,9 @@ impl Policy {
             };
             let single =
                 [&settings.client_key, &settings.server_public, &settings.users, &settings.password_file];
-            settings.server_key.iter().chain(folder).chain(single.into_iter().flatten())
+            let Migration { server_key, client_key, server_public } = &settings.migration;
+            let single = single.into_iter().chain([server_key, client_key, server_public]);
+            settings.server_key.iter().chain(folder).chain(single.flatten())
         })
     }
 }
@@ -226,6 +242,7 @@ impl Default for Settings {
             server_key: Vec::new(),
             client_key: None,
             server_public: None,
+            migration: Migration::default(),
             allow: None,
             users: None,
             username: None,
@@ -347,6 +364,7 @@ fn read_setting(reader: &mut Reader<'_>, entry: &Entry<'_>, settings: &mut Setti
         }
         "client_key" => settings.client_key = reader.place(entry),
         "server_public" => settings.server_public = reader.place(entry),
+        "migration" => settings.migration = read_migration(reader, entry),
         "allow" => settings.allow = read_allow(reader, entry),
         "users" => settings.users = reader.place(entry),
         "username" => {
@@ -365,6 +383,27 @@ fn read_setting(reader: &mut Reader<'_>, entry: &Entry<'_>, settings: &mut Setti
         _ => return false,
     }
     true
+}
+
+fn read_migration(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Migration {
+    let mut migration = Migration::default();
+    for key in reader.table(entry).unwrap_or_default() {
+        let place = match key.name {
+            "server_key" => &mut migration.server_key,
+            "client_key" => &mut migration.client_key,
+            "server_public" => &mut migration.server_public,
+            _ => {
+                reader.unknown(&key, &MIGRATION);
+                continue;
+            }
+        };
+        *place = reader.place(&key);
+    }
+    if migration.client_key.is_some() != migration.server_public.is_some() {
+        let what = "a client's migration takes its own key and the server's";
+        reader.mistake(entry, what, "name both: client_key and server_public");
+    }
+    migration
 }
 
 /// The transports on which a mechanism can be spoken, by their names.
@@ -476,6 +515,29 @@ mod tests {
     fn faults(text: &str) -> (Vec<usize>, Fault) {
         let faults = Policy::parse(Path::new(FILE), text).unwrap_err();
         (faults.iter().filter_map(|fault| fault.line).collect(), faults[0].clone())
+    }
+
+    #[test]
+    fn a_migration_has_keys_of_its_own() {
+        let text =
+            "[default]\nmigration = { server_key = \"s\", client_key = \"c\", server_public = \"/p\" }\n";
+        let policy = Policy::parse(Path::new("/etc/f.toml"), text).unwrap();
+        let Migration { server_key, client_key, server_public } = &policy.default.migration;
+        let paths =
+            [server_key, client_key, server_public].map(|place| place.as_ref().unwrap().path.as_path());
+        assert_eq!(paths, [Path::new("/etc/s"), Path::new("/etc/c"), Path::new("/p")]);
+        assert_eq!(policy.places().count(), 3);
+        for (wrong, what) in [
+            ("{ client_key = \"c\" }", "its own key and the server's"),
+            ("{ server_public = \"p\" }", "its own key and the server's"),
+            ("{ key = \"c\" }", "no setting \"key\""),
+            ("\"s\"", "\"migration\" holds"),
+            ("{ server_key = [\"s\"] }", "\"server_key\" holds"),
+        ] {
+            let faults =
+                Policy::parse(Path::new("f"), &format!("[default]\nmigration = {wrong}\n")).unwrap_err();
+            assert!(faults[0].what.contains(what), "{wrong}: {}", faults[0].what);
+        }
     }
 
     #[test]

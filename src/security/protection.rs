@@ -297,7 +297,7 @@ impl Protection {
         match &security {
             Security::CurveServer(keys) => keys.rotate_cookies(now_ms),
             #[cfg(feature = "qzmq")]
-            Security::QzmqServer(keys) => keys.note_connection(now_ms),
+            Security::QzmqServer(_) | Security::QzmqServerBesideCurve(..) => security.note_connection(now_ms),
             _ => {}
         }
         Ok(security)
@@ -411,20 +411,29 @@ impl Protection {
     /// written just now, or in the future by this clock, is read again at each look.
     fn server_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Security, Fault> {
         let read = terms.settings.server_key.iter().map(|place| self.file.secret(place, patience));
-        let from = read.collect::<Result<Vec<_>, Fault>>()?;
+        let mut from = read.collect::<Result<Vec<_>, Fault>>()?;
+        let beside = terms.settings.migration.server_key.as_ref();
+        let beside = beside.map(|place| self.file.secret(place, patience)).transpose()?;
+        let own = from.len();
+        from.extend(beside.clone());
         let mut served = self.served.lock();
         if let Some(served) = &*served
             && served.from == from
         {
             return Ok(served.security.clone());
         }
-        let secrets = endpoint_keys::of_server(self.named(terms), from.iter().map(|read| &**read))?;
-        let security = serve(&secrets).map_err(|errno| match errno {
+        let secrets = endpoint_keys::of_server(self.named(terms), from.iter().take(own).map(|read| &**read))?;
+        let mut security = serve(&secrets).map_err(|errno| match errno {
             Errno::INVAL => self.file.lack(terms, "server_key"),
             _ => {
                 Fault::mistake(&self.file.path, terms.rule, "there are too many server keys", "take some out")
             }
         })?;
+        if let (Some(beside), Some(first)) = (&beside, from.first()) {
+            endpoint_keys::check_migration(self.named(terms), first.public.kind(), beside.public.kind())?;
+            let curve = beside.secret.as_ref().and_then(|secret| serve(&[secret]).ok());
+            security = with_curve(security, curve);
+        }
         let fingerprints = from.iter().map(|certificate| certificate.fingerprint()).collect();
         self.told.lock().serve(fingerprints, security.mechanism());
         Ok(served.insert(Served { from, security }).security.clone())
@@ -439,13 +448,38 @@ impl Protection {
         };
         endpoint_keys::check_client(self.named(terms), &known.public, &own.public)?;
         let security = own.secret.as_ref().and_then(|own| ask(&known.public, own));
-        security.ok_or_else(|| {
+        let security = security.ok_or_else(|| {
             Fault::mistake(&self.file.path, terms.rule, "the client has no secret key", "name its file")
-        })
+        })?;
+        let migration = &terms.settings.migration;
+        let (Some(own), Some(server)) = (&migration.client_key, &migration.server_public) else {
+            return Ok(security);
+        };
+        let (own, server) = (self.file.secret(own, patience)?, self.file.public(server, patience)?);
+        for beside in [&own.public, &server.public] {
+            endpoint_keys::check_migration(self.named(terms), known.public.kind(), beside.kind())?;
+        }
+        let curve = own.secret.as_ref().and_then(|own| ask(&server.public, own));
+        Ok(with_curve(security, curve))
     }
 
     fn named(&self, terms: &Terms<'_>) -> Named<'_> {
         Named { file: &self.file.path, line: terms.rule }
+    }
+}
+
+/// What an endpoint speaks that has keys of CURVE beside those of QZMQ.
+fn with_curve(security: Security, curve: Option<Security>) -> Security {
+    match (security, curve) {
+        #[cfg(feature = "qzmq")]
+        (Security::QzmqServer(qzmq), Some(Security::CurveServer(curve))) => {
+            Security::QzmqServerBesideCurve(qzmq, curve)
+        }
+        #[cfg(feature = "qzmq")]
+        (Security::QzmqClient(qzmq), Some(Security::CurveClient(curve))) => {
+            Security::QzmqClientWithFallback(qzmq, curve)
+        }
+        (security, _) => security,
     }
 }
 

@@ -1,7 +1,9 @@
 """From CURVE to QZMQ: servers of both, clients that make do with CURVE where they may, and relays that would have them do so."""
 
 import contextlib
+import os
 import socket
+import subprocess
 
 import pytest
 import zmq
@@ -152,3 +154,77 @@ def test_the_options_are_for_one_role(context, both, option, binds):
     else:
         with pytest.raises(zmq.ZMQError, match="Invalid argument"):
             server.bind("tcp://127.0.0.1:*")
+
+
+SERVES_BOTH = """
+[default]
+server_key = "qzmq/certificates/server.key_secret"
+allow = {{ folder = "let-in" }}
+migration = {{ server_key = "curve/certificates/server.key_secret" }}
+"""
+FALLS_BACK = """
+[default]
+client_key = "qzmq/certificates/alice.key_secret"
+server_public = "qzmq/certificates/server.key"
+migration = {{ client_key = "curve/certificates/alice.key_secret", server_public = "curve/certificates/server.key" }}
+"""
+SERVES_ONE = """
+[default]
+server_key = "{client}/certificates/server.key_secret"
+allow = {{ folder = "let-in" }}
+"""
+KNOWS_ONE = """
+[default]
+client_key = "{client}/certificates/alice.key_secret"
+server_public = "{client}/certificates/server.key"
+"""
+
+
+def under(place, name, text, kind=""):
+    """A security file of its own."""
+    file = place.folder / f"{name}{kind}.toml"
+    file.write_text(text.format(client=kind))
+    return file
+
+
+def mechanism_between(place, server, client):
+    """What the two programs speak, which have no more than a security file each."""
+    trail = place.trail(f"trail-{len(place.trails)}")
+    [bound] = place.serve("rep.py", security=server)
+    process = place.run("req.py", bound, security=client, FERROZMQ_AUDIT=trail.path)
+    assert ask(process, "a question") == "the answer to a question"
+    return trail.next("authentication", outcome="ok")["mechanism"]
+
+
+def test_security_files(place, both, folder):
+    serves_both, falls_back = under(place, "server", SERVES_BOTH), under(place, "client", FALLS_BACK)
+    for kind in ("qzmq", "curve"):
+        assert mechanism_between(place, serves_both, under(place, "client", KNOWS_ONE, kind)) == kind.upper()
+        assert mechanism_between(place, under(place, "server", SERVES_ONE, kind), falls_back) == kind.upper()
+    assert mechanism_between(place, serves_both, falls_back) == "QZMQ"
+
+
+def checked(file):
+    words = [os.environ["SECURED_TOOL"], "check", file]
+    return subprocess.run(words, capture_output=True, text=True, env={**os.environ, "LD_PRELOAD": ""}).stdout
+
+
+def test_the_tool_checks_security_files(place, both, folder):
+    assert "takes CURVE as well, key " in checked(under(place, "server", SERVES_BOTH))
+    assert "falls back to CURVE, of the server " in checked(under(place, "client", FALLS_BACK))
+    turned = SERVES_BOTH.replace("qzmq/", "other/").replace("curve/", "qzmq/").replace("other/", "curve/")
+    assert '"migration" stands beside keys of CURVE' in checked(under(place, "turned", turned))
+    twice = SERVES_BOTH.replace("curve/", "qzmq/")
+    assert '"migration" names a key of QZMQ' in checked(under(place, "twice", twice))
+    half = FALLS_BACK.replace(', server_public = "curve/certificates/server.key"', "")
+    assert "a client's migration takes its own key and the server's" in checked(under(place, "half", half))
+
+
+@pytest.mark.parametrize("mistake", ["turned", "twice"])
+def test_a_mistaken_security_file_stops_the_server(place, both, folder, mistake):
+    turned = SERVES_BOTH.replace("curve/", "qzmq/")
+    if mistake == "turned":
+        turned = turned.replace("qzmq/", "curve/", 1)
+    server = place.run("rep.py", security=under(place, mistake, turned))
+    _, errors = server.communicate()
+    assert server.returncode != 0 and '"migration"' in errors

@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use zmq::engine::zmtp::socket_type;
 use zmq::options::{Mechanism, SocketType};
 use zmq::security::Policy;
-use zmq::security::file::{Allow, Clear, Limits, Side};
+use zmq::security::file::{Allow, Clear, Limits, Place, Side};
 use zmq::security::rules::{Own, Scene, Terms, Verdict, decide};
 use zmq::transport::{Role, Scheme};
 
@@ -112,6 +112,8 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
         (_, Side::Server) => {
             words.push("as server".to_owned());
             words.extend(settings.server_key.iter().map(|key| format!("key {}", key.path.display())));
+            let beside = settings.migration.server_key.iter();
+            words.extend(beside.map(|key| format!("takes CURVE as well, key {}", key.path.display())));
             words.push(match &settings.allow {
                 Some(Allow::Any) => "lets in any key".to_owned(),
                 Some(Allow::Folder(folder)) => format!("lets in the keys in {}", folder.path.display()),
@@ -128,6 +130,9 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
                 Some(key) => format!("key {}", key.path.display()),
                 None => "a key of its own for each process".to_owned(),
             });
+            let beside = settings.migration.server_public.iter();
+            let words_of = |key: &Place| format!("falls back to CURVE, of the server {}", key.path.display());
+            words.extend(beside.map(words_of));
         }
     }
     if let Some(address) = &terms.address {

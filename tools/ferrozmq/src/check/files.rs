@@ -85,6 +85,7 @@ impl Files {
             }
             note(read, place, &mut self.trusts);
         }
+        self.read_migration(policy, settings, report);
         if let Some(place) = &settings.users {
             look_at_writers(&place.path, report);
             match Users::read(&place.path) {
@@ -119,6 +120,32 @@ impl Files {
             }
             Some(Allow::Folder(place)) => self.read_folder(policy, place, report),
             None => {}
+        }
+    }
+
+    /// The keys of CURVE beside those of QZMQ.
+    fn read_migration(&mut self, policy: &Policy, settings: &Settings, report: &mut Report) {
+        let migration = &settings.migration;
+        // What is wrong with these has been told.
+        let mut told = Report::default();
+        let server = settings.server_key.first().and_then(|place| secret(policy, place, &mut told));
+        let known = settings.server_public.as_ref().and_then(|place| public(policy, place, &mut told));
+        type Read = fn(&Policy, &Place, &mut Report) -> Option<Certificate>;
+        let rows: [(_, Read, _, _); 3] = [
+            (&migration.server_key, secret, &server, &mut self.serves),
+            (&migration.client_key, secret, &known, &mut self.own),
+            (&migration.server_public, public, &known, &mut self.trusts),
+        ];
+        for (place, read, main, kept) in rows {
+            let Some(place) = place else { continue };
+            let beside = read(policy, place, report);
+            if let (Some(main), Some(beside)) = (main, &beside) {
+                let named = Named { file: &policy.file, line: Some(place.line) };
+                let kinds = (main.public.kind(), beside.public.kind());
+                let fault = endpoint_keys::check_migration(named, kinds.0, kinds.1).err();
+                fault.iter().for_each(|fault| report.add(fault.to_string()));
+            }
+            note(beside, place, kept);
         }
     }
 
