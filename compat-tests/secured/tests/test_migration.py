@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import zmq
 from certified import Keys, begin
-from conftest import ask, ending
+from conftest import PROGRAMS, ask, ending
 from relay import Relay
 
 MECHANISM_MISMATCH = 0x11000002
@@ -187,10 +187,10 @@ def under(place, name, text, kind=""):
     return file
 
 
-def mechanism_between(place, server, client):
+def mechanism_between(place, server, client, program="rep.py"):
     """What the two programs speak, which have no more than a security file each."""
     trail = place.trail(f"trail-{len(place.trails)}")
-    [bound] = place.serve("rep.py", security=server)
+    [bound] = place.serve(program, security=server)
     process = place.run("req.py", bound, security=client, FERROZMQ_AUDIT=trail.path)
     assert ask(process, "a question") == "the answer to a question"
     return trail.next("authentication", outcome="ok")["mechanism"]
@@ -202,6 +202,15 @@ def test_security_files(place, both, folder):
         assert mechanism_between(place, serves_both, under(place, "client", KNOWS_ONE, kind)) == kind.upper()
         assert mechanism_between(place, under(place, "server", SERVES_ONE, kind), falls_back) == kind.upper()
     assert mechanism_between(place, serves_both, falls_back) == "QZMQ"
+
+
+def test_czmq_has_its_keys_from_a_security_file(place, both, folder):
+    """zcert_load takes keys of 40 characters alone, so a server of czmq gets its key of QZMQ from outside."""
+    greeter = place.folder / "greeter"
+    compiler = ["gcc", "-std=gnu11", "-Wall", "-Werror", PROGRAMS / "greeter.c", "-o", greeter, "-lczmq", "-lzmq"]
+    subprocess.run(compiler, check=True, env={**os.environ, "LD_PRELOAD": ""})
+    server, client = under(place, "server", SERVES_ONE, "qzmq"), under(place, "client", KNOWS_ONE, "qzmq")
+    assert mechanism_between(place, server, client, str(greeter)) == "QZMQ"
 
 
 def checked(file):
