@@ -38,12 +38,12 @@ pub fn of_server<'c>(
 
 /// Refuses keys that are none for a migration: the endpoint's have to be of QZMQ, and those beside them of CURVE.
 pub fn check_migration(named: Named<'_>, main: Kind, beside: Kind) -> Result<(), Fault> {
-    let (what, what_to_do) = match (main, beside) {
-        (Kind::Curve, _) => {
-            ("\"migration\" stands beside keys of CURVE", "name keys of QZMQ outside of it, or take it out")
-        }
-        (_, Kind::Curve) => return Ok(()),
-        _ => ("\"migration\" names a key of QZMQ", "name the keys of CURVE there, and those of QZMQ outside"),
+    let (what, what_to_do) = if main == Kind::Curve {
+        ("\"migration\" stands beside keys of CURVE", "name keys of QZMQ outside of it, or take it out")
+    } else if beside == Kind::Curve {
+        return Ok(());
+    } else {
+        ("\"migration\" names a key of QZMQ", "name the keys of CURVE there, and those of QZMQ outside")
     };
     Err(Fault::mistake(named.file, named.line, what, what_to_do))
 }
