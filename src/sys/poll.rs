@@ -16,7 +16,7 @@ pub type PollFd = libc::pollfd;
 
 /// A signal mask for [`ppoll`].
 #[derive(Clone, Copy)]
-pub struct SigMask(libc::sigset_t);
+pub struct SigMask(#[cfg_attr(not(ppoll), allow(dead_code))] libc::sigset_t);
 
 impl SigMask {
     /// Copies the caller's mask; `None` for a null pointer.
