@@ -94,7 +94,15 @@ fn messages_are_conserved_by_a_stream() {
     };
     for _ in 0..STEPS {
         match random.below(6) {
-            0 if peers.len() < 4 => peers.push(TcpStream::connect(&address).unwrap()),
+            0 if peers.len() < 4 => {
+                peers.push(TcpStream::connect(&address).unwrap());
+                // Its name comes with the notice of its connection.
+                let known = names.len();
+                while names.len() == known {
+                    receive(&mut names);
+                    std::thread::yield_now();
+                }
+            }
             // With something unread it is a reset.
             1 if random.one_in(4) => drop(peers.pop()),
             2 | 3 if let Some(mut peer) = peers.last() => {
