@@ -43,7 +43,7 @@ def verify(vector):
     expect("ephemeral_seed", ephemeral.public, hello.ephemeral)
     expect("server_seed", kem.key_id(server.public), hello.key_id)
 
-    schedule = Schedule(kem, vector["client_greeting"] + vector["server_greeting"], server.public, vector["psk"] or None)
+    schedule = Schedule(kem, vector["client_greeting"] + vector["server_greeting"], server.public, vector["psk"] or None, vector["refused"])
     schedule.absorb(hello.head)
     schedule.mix(_NOTHING if resuming else kem.decapsulate(server, hello.proof))
     identity = schedule.open("hello", hello.box, suite_of_hello(kem))
@@ -103,14 +103,16 @@ def secrets_in(members):
 
 
 def make_all():
-    """Of each suite: a known client that is sent a cookie, the same one that resumes, with padded records, and an anonymous one."""
+    """Of each suite: a known client that is sent a cookie, the same one that resumes, with padded records, or whose ticket is refused,
+    and an anonymous one."""
     made = []
     for number, suite in SUITES.items():
         full, kept = make(f"{suite}, known, with a cookie", [number], True, Cookies())
         resuming, _ = make(f"{suite}, resuming, padded records", [number], False, ticket_from=kept, pad=256)
+        refused, _ = make(f"{suite}, whose ticket is refused", [number], False, ticket_from={**kept, "tickets": Tickets()})
         # The other suite of the KEM is the client's favourite, and the server's is not.
         offered = [*(other for other in suites_of(suite.kem) if other != number), number]
-        made += [full, resuming, make(f"{suite}, anonymous, by the server's choice", offered, False)[0]]
+        made += [full, resuming, refused, make(f"{suite}, anonymous, by the server's choice", offered, False)[0]]
     return made
 
 
@@ -137,7 +139,8 @@ def make(name, suites, known, cookies=None, ticket_from=None, pad=1):
         "server_seed": server_seed,
         "client_seed": pair.seed if pair else b"",
         "ephemeral_seed": ephemeral_seed,
-        "psk": earlier.get("next_psk", b""),
+        "psk": earlier["next_psk"] if theirs.resumed else b"",
+        "refused": theirs.refused,
         "client_greeting": GREETINGS[0],
         "server_greeting": GREETINGS[1],
         **{command: named[command] for command in ("hello", "welcome", "initiate", "ready")},
