@@ -81,7 +81,7 @@ class Server:
         self.cookies, self.tickets, self.address = cookies, tickets, address
         self.trust, self.certificate = trust, None
         self.records = self.peer_properties = self.identity = self.error = None
-        self.resumed, self.refused = False, b""
+        self.resumed, self.refused, self.offered = False, b"", ()
         self.transcripts = {}
         self.receive = self._on_hello
 
@@ -95,6 +95,7 @@ class Server:
     def _on_hello(self, body):
         """RETRY, WELCOME, or an ERROR, which is the last."""
         hello = Hello.parse(body)
+        self.offered = hello.suites
         pair = self.pairs.get((hello.kem.number, hello.key_id))
         if pair is None:
             raise Fault("no such key")

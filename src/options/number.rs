@@ -227,6 +227,44 @@ pub const ZMQ_FERRO_CURVE_BESIDE_QZMQ: c_int = 0x4600_0050;
 /// `ZMQ_FERRO_EVENT_AUDIT` has a record `fallback`.
 pub const ZMQ_FERRO_CURVE_FALLBACK: c_int = 0x4600_0051;
 
+/// Chooses the suites of QZMQ that the socket offers and accepts, and their order.
+///
+/// Up to 4 bytes, each the number of a suite: 1 XWING_AES256GCM_SHA256, 2 XWING_CHACHA20POLY1305_SHA256, 3 MLKEM1024_AES256GCM_SHA384,
+/// 4 MLKEM1024_CHACHA20POLY1305_SHA384. Empty by default: all, in that order. A client offers them in this order. A server takes the
+/// first of its own that the client offers. It counts for endpoints bound or connected from then on.
+///
+/// Fails with `EINVAL` for another number, and for one that is there twice. `zmq_bind` and `zmq_connect` fail with `EINVAL` if no
+/// suite fits the endpoint's keys.
+pub const ZMQ_FERRO_QZMQ_SUITES: c_int = 0x4600_0060;
+
+/// Number of records after which a side of QZMQ replaces the keys.
+///
+/// Type int, 1 to 16,777,216, default 8,388,608. So it is never above what AES-GCM allows. A side replaces keys every 250 ms at most.
+/// It counts for endpoints bound or connected from then on.
+pub const ZMQ_FERRO_QZMQ_UPDATE_RECORDS: c_int = 0x4600_0061;
+
+/// Number of bytes after which a side of QZMQ replaces the keys.
+///
+/// Type int64_t, 1 to 2^50, default 2^50. It counts for endpoints bound or connected from then on.
+pub const ZMQ_FERRO_QZMQ_UPDATE_SIZE: c_int = 0x4600_0062;
+
+/// Age at which a side of QZMQ replaces the keys, in milliseconds. It is looked at when the side sends.
+///
+/// Type int, at least 1, default 600,000. It counts for endpoints bound or connected from then on.
+pub const ZMQ_FERRO_QZMQ_UPDATE_IVL: c_int = 0x4600_0063;
+
+/// Pads what the socket sends with QZMQ, so that an observer learns less of the messages' sizes.
+///
+/// Type int, 0 to 16,384, default 0. Each record's content and its byte of type are padded with zeros to a multiple of that number of
+/// bytes, at most 16,385; 0 pads nothing. It counts for endpoints bound or connected from then on.
+pub const ZMQ_FERRO_QZMQ_PADDING: c_int = 0x4600_0064;
+
+/// Life of the tickets by which clients of QZMQ resume, in seconds.
+///
+/// Type int, 0 to 86,400, default 7,200. A server gives tickets of that life, a client keeps none for longer. At 0 it gives and
+/// keeps none. It counts for endpoints bound or connected from then on.
+pub const ZMQ_FERRO_QZMQ_TICKET_LIFE: c_int = 0x4600_0065;
+
 /// Names the file by which sockets are secured on which the program has set no mechanism; see docs/security.md.
 ///
 /// An option of the context (`zmq_ctx_set_ext`) and of the socket. A path of at most 4,095 bytes, empty by default: the file is

@@ -12,6 +12,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+/// The greatest number of a suite.
+const MAX_SUITE: u8 = 4;
+
 /// The keys of QZMQ that a socket has been given. Where one is set, CURVE's own place for it is zero.
 #[derive(Clone, Default)]
 pub struct QzmqValues {
@@ -20,6 +23,8 @@ pub struct QzmqValues {
     pub(super) server: Option<Arc<KemPublic>>,
     /// What is shown in place of the public key. `ZMQ_FERRO_QZMQ_CERTIFICATE`.
     pub(super) certificate: Option<Arc<Certificate>>,
+    /// Numbers of suites in order of preference; empty: all. `ZMQ_FERRO_QZMQ_SUITES`.
+    suites: Vec<u8>,
     /// `ZMQ_FERRO_QZMQ_AUTHORITY` and `ZMQ_FERRO_QZMQ_REVOKED`.
     trust: Trust,
 }
@@ -75,6 +80,22 @@ impl QzmqValues {
             return Err(Errno::INVAL);
         }
         Ok(Some(QzmqKeys::Client { server, own: secret.clone(), certificate: certificate.clone() }))
+    }
+
+    pub fn suites(&self) -> &[u8] {
+        &self.suites
+    }
+
+    /// Errors: `EINVAL` for a number that no suite has, and for one that is there twice.
+    pub(super) fn set_suites(&mut self, numbers: &[u8]) -> Result<()> {
+        let is_fine = |(at, number): (usize, &u8)| {
+            (1..=MAX_SUITE).contains(number) && !numbers.iter().take(at).any(|other| other == number)
+        };
+        if !numbers.iter().enumerate().all(is_fine) {
+            return Err(Errno::INVAL);
+        }
+        self.suites = numbers.to_vec();
+        Ok(())
     }
 
     /// Whose certificates are accepted.
@@ -172,7 +193,9 @@ pub(super) mod tests {
     use crate::options::number::{
         ZMQ_CURVE, ZMQ_CURVE_PUBLICKEY, ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY,
         ZMQ_FERRO_CURVE_BESIDE_QZMQ, ZMQ_FERRO_CURVE_FALLBACK, ZMQ_FERRO_QZMQ_AUTHORITY,
-        ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_REVOKED, ZMQ_MECHANISM, ZMQ_PLAIN_SERVER,
+        ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_PADDING, ZMQ_FERRO_QZMQ_REVOKED, ZMQ_FERRO_QZMQ_SUITES,
+        ZMQ_FERRO_QZMQ_TICKET_LIFE, ZMQ_FERRO_QZMQ_UPDATE_IVL, ZMQ_FERRO_QZMQ_UPDATE_RECORDS,
+        ZMQ_FERRO_QZMQ_UPDATE_SIZE, ZMQ_MECHANISM, ZMQ_PLAIN_SERVER,
     };
     use crate::options::{SocketOptions, SocketType};
 
@@ -269,6 +292,52 @@ pub(super) mod tests {
         let (mut public, _) = pair(KemSuite::XWing);
         public[4..7].fill(0xff);
         assert_eq!(options().set(ZMQ_CURVE_SERVERKEY, &public), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn how_qzmq_is_spoken_has_bounds() {
+        let mut options = options();
+        let mut out = [9; 4];
+        assert_eq!((options.get(ZMQ_FERRO_QZMQ_SUITES, &mut out), out), (Ok(0), [0; 4]));
+        options.set(ZMQ_FERRO_QZMQ_SUITES, &[4, 1]).unwrap();
+        for refused in [&[0][..], &[5], &[1, 1], &[1, 2, 3, 4, 1], &[255]] {
+            assert_eq!(options.set(ZMQ_FERRO_QZMQ_SUITES, refused), Err(Errno::INVAL), "{refused:?}");
+        }
+        assert_eq!((options.get(ZMQ_FERRO_QZMQ_SUITES, &mut out), out), (Ok(2), [4, 1, 0, 0]));
+        assert_eq!(options.get(ZMQ_FERRO_QZMQ_SUITES, &mut [0]), Err(Errno::INVAL));
+        options.set_null(ZMQ_FERRO_QZMQ_SUITES).unwrap();
+        assert!(options.qzmq.suites().is_empty());
+        for (option, least, most, default) in [
+            (ZMQ_FERRO_QZMQ_UPDATE_RECORDS, 1, 16_777_216, 8_388_608),
+            (ZMQ_FERRO_QZMQ_UPDATE_IVL, 1, i32::MAX, 600_000),
+            (ZMQ_FERRO_QZMQ_PADDING, 0, 16_384, 0),
+            (ZMQ_FERRO_QZMQ_TICKET_LIFE, 0, 86_400, 7_200),
+        ] {
+            let mut number = [0; 4];
+            options.get(option, &mut number).unwrap();
+            assert_eq!(i32::from_ne_bytes(number), default);
+            for refused in [least - 1, most.wrapping_add(1), i32::MIN, -1] {
+                assert_eq!(options.set(option, &refused.to_ne_bytes()), Err(Errno::INVAL), "{refused}");
+            }
+            for size in [0, 1, 3, 8] {
+                assert_eq!(options.set(option, &[1; 8][..size]), Err(Errno::INVAL), "{size} bytes");
+            }
+            for taken in [least, most] {
+                options.set(option, &taken.to_ne_bytes()).unwrap();
+                options.get(option, &mut number).unwrap();
+                assert_eq!(i32::from_ne_bytes(number), taken);
+            }
+        }
+        for (size, is_taken) in
+            [(0, false), (1, true), (1 << 50, true), ((1 << 50) + 1, false), (-1_i64, false)]
+        {
+            assert_eq!(
+                options.set(ZMQ_FERRO_QZMQ_UPDATE_SIZE, &size.to_ne_bytes()).is_ok(),
+                is_taken,
+                "{size}"
+            );
+        }
+        assert_eq!(options.set(ZMQ_FERRO_QZMQ_UPDATE_SIZE, &1_i32.to_ne_bytes()), Err(Errno::INVAL));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "qzmq")]
 use super::qzmq;
+#[cfg(feature = "qzmq")]
+use super::socket_values::MAX_QZMQ_UPDATE_SIZE;
 use super::socket_values::{Mechanism, SocketOptions};
 use super::text::Text;
 use super::value::{self, FlagRule};
@@ -127,6 +129,31 @@ pub(super) fn curve_serverkey(options: &SocketOptions, out: &mut [u8]) -> Result
         return put_key(out, &server.tagged());
     }
     put_key(out, &options.curve_server_key)
+}
+
+#[cfg(feature = "qzmq")]
+pub(super) fn set_suites(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    options.qzmq.set_suites(value.unwrap_or_default())
+}
+
+#[cfg(feature = "qzmq")]
+pub(super) fn suites(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_bytes(out, options.qzmq.suites())
+}
+
+#[cfg(feature = "qzmq")]
+pub(super) fn set_update_size(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
+    let size = value::i64(value.unwrap_or_default())?;
+    if !(1..=MAX_QZMQ_UPDATE_SIZE).contains(&size) {
+        return Err(Errno::INVAL);
+    }
+    options.qzmq_update_size = size;
+    Ok(())
+}
+
+#[cfg(feature = "qzmq")]
+pub(super) fn update_size(options: &SocketOptions, out: &mut [u8]) -> Result<usize> {
+    value::put_i64(out, options.qzmq_update_size)
 }
 
 #[cfg(feature = "qzmq")]

@@ -7,7 +7,7 @@ use super::qzmq::QzmqKeys;
 use super::row::{Owner, Row};
 #[cfg(feature = "qzmq")]
 use super::socket_values::Mechanism;
-use super::socket_values::{BATCH_SIZE_DFLT, SocketOptions, SocketType};
+use super::socket_values::{BATCH_SIZE_DFLT, MAX_QZMQ_UPDATE_SIZE, SocketOptions, SocketType};
 use super::table;
 use crate::errno::{Errno, Result};
 
@@ -23,6 +23,7 @@ impl SocketOptions {
             raw_socket: matches!(socket_type, Stream | Dgram),
             zero_copy: true,
             monitor_event_version: 1,
+            qzmq_update_size: MAX_QZMQ_UPDATE_SIZE,
             ..SocketOptions::default()
         };
         for row in table::SOCKET {

@@ -92,6 +92,9 @@ pub enum Mechanism {
     Qzmq = 1000,
 }
 
+/// Most bytes under one key of QZMQ, and the default.
+pub(super) const MAX_QZMQ_UPDATE_SIZE: i64 = 1 << 50;
+
 /// All values that `zmq_setsockopt` can set and that are not one pattern's alone. A connection keeps a copy
 /// from when its endpoint was bound or connected, as in libzmq.
 ///
@@ -164,6 +167,14 @@ pub struct SocketOptions {
     pub curve_beside_qzmq: bool,
     #[cfg(feature = "qzmq")]
     pub curve_fallback: bool,
+    /// Records, bytes and milliseconds after which keys of QZMQ are replaced.
+    pub qzmq_update_records: i32,
+    pub qzmq_update_size: i64,
+    pub qzmq_update_ivl_ms: i32,
+    /// What records of QZMQ are padded to a multiple of. `ZMQ_FERRO_QZMQ_PADDING`.
+    pub qzmq_padding: i32,
+    /// Of QZMQ's tickets; 0: there are none. `ZMQ_FERRO_QZMQ_TICKET_LIFE`.
+    pub qzmq_ticket_life_s: i32,
     pub gss_principal: Text,
     pub gss_service_principal: Text,
     pub gss_plaintext: bool,

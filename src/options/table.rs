@@ -219,4 +219,28 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_CURVE_FALLBACK, Both, NextEndpoint, flag(false, ZeroOrOne) in curve_fallback),
     #[cfg(not(feature = "qzmq"))]
     row!(ZMQ_FERRO_CURVE_FALLBACK, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_SUITES, Both, NextEndpoint, binary(0, 4) by set_suites, suites),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_SUITES, Both, NextEndpoint, binary(0, 4) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_UPDATE_RECORDS, Both, NextEndpoint, int(8_388_608, 1, 16_777_216) in qzmq_update_records),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_UPDATE_RECORDS, Both, NextEndpoint, int(8_388_608, 1, 16_777_216) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_UPDATE_SIZE, Both, NextEndpoint, int64(MAX_QZMQ_UPDATE_SIZE) by set_update_size, update_size),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_UPDATE_SIZE, Both, NextEndpoint, int64(MAX_QZMQ_UPDATE_SIZE) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_UPDATE_IVL, Both, NextEndpoint, int(600_000, 1, MAX) in qzmq_update_ivl_ms),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_UPDATE_IVL, Both, NextEndpoint, int(600_000, 1, MAX) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_PADDING, Both, NextEndpoint, int(0, 0, 16_384) in qzmq_padding),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_PADDING, Both, NextEndpoint, int(0, 0, 16_384) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_TICKET_LIFE, Both, NextEndpoint, int(7_200, 0, 86_400) in qzmq_ticket_life_s),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_TICKET_LIFE, Both, NextEndpoint, int(7_200, 0, 86_400) not built),
 ];

@@ -353,7 +353,10 @@ fn every_common_row_works_and_the_table_is_sorted() {
     let certified: [Vec<u8>; 0] = [];
     for row in rows().iter().filter(|row| row.owner == Owner::Common && row.built()) {
         let mut options = SocketOptions::new(Dealer);
-        let candidates = [&1i32.to_ne_bytes()[..], &[0; 8], &[0; 32], b"X-name:value", b"127.0.0.1", b"text"];
+        let candidates =
+            [&1i32.to_ne_bytes()[..], &[0; 8], &[0; 32], b"X-name:value", b"127.0.0.1", b"text", &[1]];
+        let one = 1_i64.to_ne_bytes();
+        let candidates = candidates.into_iter().chain([&one[..]]);
         let candidates = candidates.into_iter().chain(certified.iter().map(Vec::as_slice));
         let set = candidates.into_iter().any(|value| options.set(row.number, value).is_ok());
         assert_eq!(set, row.settable(), "{}", row.name);

@@ -294,12 +294,7 @@ impl Protection {
     pub fn security(&self, now_ms: u64) -> Result<Security, Fault> {
         let policy = self.file.policy(Patience::Moment)?;
         let security = self.keys(&self.terms(&policy)?, Patience::Moment)?;
-        match &security {
-            Security::CurveServer(keys) => keys.rotate_cookies(now_ms),
-            #[cfg(feature = "qzmq")]
-            Security::QzmqServer(_) | Security::QzmqServerBesideCurve(..) => security.note_connection(now_ms),
-            _ => {}
-        }
+        security.note_connection(now_ms);
         Ok(security)
     }
 

@@ -153,7 +153,14 @@ impl Keys {
     /// For an endpoint with keys of QZMQ. Errors: as of [`Keys::security`].
     #[cfg(feature = "qzmq")]
     fn qzmq_security(&mut self, keys: QzmqKeys, options: &SocketOptions) -> Result<Security> {
-        let settings = qzmq::Settings::default();
+        let settings = qzmq_settings(options)?;
+        let kem = match &keys {
+            QzmqKeys::Server(own) => own.suite(),
+            QzmqKeys::Client { server, .. } => server.suite(),
+        };
+        if settings.suites.of(kem).next().is_none() {
+            return Err(Errno::INVAL);
+        }
         Ok(match keys {
             QzmqKeys::Server(own) => {
                 Security::QzmqServer(self.qzmq.serve(&own, settings, options.qzmq.trust())?)
@@ -166,6 +173,24 @@ impl Keys {
     }
 }
 
+/// How QZMQ is spoken, by the options, whose ranges the table of options keeps. Errors: `EINVAL`.
+#[cfg(feature = "qzmq")]
+fn qzmq_settings(options: &SocketOptions) -> Result<qzmq::Settings> {
+    let limits = qzmq::Limits {
+        records: u64::from(options.qzmq_update_records.unsigned_abs()),
+        bytes: options.qzmq_update_size.unsigned_abs(),
+        age_ms: u64::from(options.qzmq_update_ivl_ms.unsigned_abs()),
+        padding_bytes: usize::try_from(options.qzmq_padding).unwrap_or(0),
+        ..qzmq::Limits::default()
+    };
+    Ok(qzmq::Settings {
+        suites: qzmq::Suites::numbered(options.qzmq.suites()).ok_or(Errno::INVAL)?,
+        limits,
+        ticket_life_s: options.qzmq_ticket_life_s.unsigned_abs(),
+        ..qzmq::Settings::default()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -175,7 +200,11 @@ mod tests {
     use crate::options::SocketType;
     use crate::options::number::ZMQ_CURVE_SECRETKEY;
     #[cfg(feature = "qzmq")]
-    use crate::options::number::{ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY};
+    use crate::options::number::{
+        ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY, ZMQ_FERRO_QZMQ_PADDING, ZMQ_FERRO_QZMQ_SUITES,
+        ZMQ_FERRO_QZMQ_TICKET_LIFE, ZMQ_FERRO_QZMQ_UPDATE_IVL, ZMQ_FERRO_QZMQ_UPDATE_RECORDS,
+        ZMQ_FERRO_QZMQ_UPDATE_SIZE,
+    };
 
     fn server() -> SocketOptions {
         let mut options = SocketOptions::new(SocketType::Dealer);
@@ -213,6 +242,41 @@ mod tests {
         keys.withdraw(&public([1; 32]), &options).unwrap();
         let more: Vec<_> = (10..20).map(|number| keys.add(&[number; 32], &options)).collect();
         assert_eq!((more[6].is_ok(), more[7].err()), (true, Some(Errno::NOBUFS)));
+    }
+
+    #[cfg(feature = "qzmq")]
+    #[test]
+    fn an_endpoint_needs_a_suite_that_fits_its_keys() {
+        for (suites, fits) in [(&[][..], true), (&[1], true), (&[3, 2], true), (&[3, 4], false)] {
+            let (mut keys, mut options) = (Keys::default(), SocketOptions::new(SocketType::Dealer));
+            let qzmq = crate::crypto::KemSecret::generate(crate::crypto::KemSuite::XWing).unwrap();
+            options.set(ZMQ_CURVE_SERVERKEY, &qzmq.public().tagged()).unwrap();
+            options.set(ZMQ_FERRO_QZMQ_SUITES, suites).unwrap();
+            assert_eq!(keys.security(&options).err(), (!fits).then_some(Errno::INVAL), "{suites:?}");
+        }
+    }
+
+    /// The defaults of the options are those of the mechanism.
+    #[cfg(feature = "qzmq")]
+    #[test]
+    fn the_options_say_how_qzmq_is_spoken() {
+        let mut options = SocketOptions::new(SocketType::Dealer);
+        let (settings, default) = (qzmq_settings(&options).unwrap(), qzmq::Settings::default());
+        assert_eq!((settings.suites, settings.limits), (default.suites, default.limits));
+        assert_eq!(settings.ticket_life_s, default.ticket_life_s);
+        for (option, value) in [
+            (ZMQ_FERRO_QZMQ_UPDATE_RECORDS, 5),
+            (ZMQ_FERRO_QZMQ_UPDATE_IVL, 6),
+            (ZMQ_FERRO_QZMQ_PADDING, 7),
+            (ZMQ_FERRO_QZMQ_TICKET_LIFE, 8_i32),
+        ] {
+            options.set(option, &value.to_ne_bytes()).unwrap();
+        }
+        options.set(ZMQ_FERRO_QZMQ_UPDATE_SIZE, &9_i64.to_ne_bytes()).unwrap();
+        let settings = qzmq_settings(&options).unwrap();
+        let limits =
+            qzmq::Limits { records: 5, bytes: 9, age_ms: 6, padding_bytes: 7, ..qzmq::Limits::default() };
+        assert_eq!((settings.limits, settings.ticket_life_s), (limits, 8));
     }
 
     #[cfg(feature = "qzmq")]

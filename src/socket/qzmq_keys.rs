@@ -19,7 +19,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The own key, or how to speak, has changed. Endpoints that are bound already keep what they have.
+    /// The own key has changed. Endpoints that are bound already keep what they have.
     pub fn changed(&mut self) {
         self.server = None;
     }
@@ -49,21 +49,22 @@ impl Keys {
         if self.further.len() < before || own > 0 { Ok(()) } else { Err(Errno::NOENT) }
     }
 
-    /// The keys of an endpoint that is bound now. Errors: `ENOBUFS`, which does not happen.
+    /// The keys of an endpoint that is bound now, shared by those that speak in the same way. Errors: `ENOBUFS`, which does not happen.
     pub fn serve(
         &mut self,
         own: &Arc<KemSecret>,
         settings: Settings,
         trust: &Trust,
     ) -> Result<Arc<ServerKeys>> {
-        if let Some(server) = &self.server {
+        let is_known = self.server.is_some();
+        if let Some(server) = self.server.as_ref().filter(|server| server.settings == settings) {
             return Ok(Arc::clone(server));
         }
         let keys = Arc::new(ServerKeys::new(Arc::clone(own), settings).with_trust(trust.clone()));
         self.further.iter().try_for_each(|secret| keys.add(Arc::clone(secret)))?;
         self.served.retain(|keys| keys.strong_count() > 0);
         self.served.push(Arc::downgrade(&keys));
-        self.is_new = true;
+        self.is_new |= !is_known;
         Ok(Arc::clone(self.server.insert(keys)))
     }
 
@@ -110,6 +111,20 @@ mod tests {
         keys.withdraw(added.public()).unwrap();
         assert_eq!(keys.withdraw(added.public()), Err(Errno::NOENT));
         assert!(!knows(&first, &added) && !knows(&second, &added) && !keys.has_further());
+    }
+
+    #[test]
+    fn endpoints_that_speak_in_another_way_share_no_more_than_the_keys() {
+        let (mut keys, own) = (Keys::default(), secret());
+        let first = keys.serve(&own, Settings::default(), &Trust::default()).unwrap();
+        assert!(keys.take_new());
+        let other = Settings { ticket_life_s: 0, ..Settings::default() };
+        let second = keys.serve(&own, other, &Trust::default()).unwrap();
+        assert!(!Arc::ptr_eq(&first, &second) && second.settings == other);
+        assert!(!keys.take_new(), "the own key is the same");
+        let added = secret();
+        keys.add(&added).unwrap();
+        assert!(knows(&first, &added) && knows(&second, &added));
     }
 
     #[test]

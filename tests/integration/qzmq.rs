@@ -4,7 +4,11 @@ use crate::counted::{of_type, until};
 use crate::secured::{Setup, property};
 use crate::support::bench::*;
 use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use zmq::crypto::{KemSecret, KemSuite};
 use zmq::security::certificate::Certificate;
 
@@ -75,40 +79,141 @@ fn subscribers_get_what_they_have_asked_for() {
     context.end(&[publisher, subscriber]);
 }
 
+/// Connections to an endpoint, one after the other, each seen from the client's side.
+struct Relay {
+    endpoint: String,
+    /// The client's end of each, once it is there.
+    begun: Receiver<TcpStream>,
+    /// What the client has said in each.
+    seen: JoinHandle<Vec<Vec<u8>>>,
+}
+
+impl Relay {
+    fn to(endpoint: &str, connections: usize) -> Relay {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let through = format!("tcp://{}", listener.local_addr().unwrap());
+        let onward = endpoint.strip_prefix("tcp://").unwrap().to_owned();
+        let (tell, begun) = channel();
+        let seen = std::thread::spawn(move || {
+            let pass_on = |_| {
+                let (near, _) = listener.accept().unwrap();
+                tell.send(near.try_clone().unwrap()).unwrap();
+                pass_on(near, TcpStream::connect(&onward).unwrap())
+            };
+            (0..connections).map(pass_on).collect()
+        });
+        Relay { endpoint: through, begun, seen }
+    }
+}
+
+/// What has come from `near` until either end closes.
+fn pass_on(mut near: TcpStream, mut far: TcpStream) -> Vec<u8> {
+    let (mut back, mut there) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+    let backwards = std::thread::spawn(move || std::io::copy(&mut back, &mut there));
+    let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(bytes @ 1..) = near.read(&mut buffer) {
+        seen.extend_from_slice(&buffer[..bytes]);
+        if far.write_all(&buffer[..bytes]).is_err() {
+            break;
+        }
+    }
+    let _ = far.shutdown(Shutdown::Both);
+    drop((near, far));
+    let _ = backwards.join();
+    seen
+}
+
 #[test]
 fn nothing_of_a_message_is_in_clear() {
     let (context, far) = (Context::new(), Context::new());
     let (server, client) = (far.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
     let keys = pair(KemSuite::XWing);
     serve(server, &keys.0);
-    let endpoint = server.bind_anywhere();
-    let relay = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let through = format!("tcp://{}", relay.local_addr().unwrap());
-    let onward = endpoint.strip_prefix("tcp://").unwrap().to_owned();
-    let relaying = std::thread::spawn(move || {
-        use std::io::{Read, Write};
-        let (mut near, _) = relay.accept().unwrap();
-        let mut far = std::net::TcpStream::connect(onward).unwrap();
-        let (mut back, mut there) = (far.try_clone().unwrap(), near.try_clone().unwrap());
-        let backwards = std::thread::spawn(move || std::io::copy(&mut back, &mut there));
-        let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
-        while let Ok(bytes @ 1..) = near.read(&mut buffer) {
-            seen.extend_from_slice(&buffer[..bytes]);
-            far.write_all(&buffer[..bytes]).unwrap();
-        }
-        drop((near, far));
-        let _ = backwards.join();
-        seen
-    });
+    let relay = Relay::to(&server.bind_anywhere(), 1);
     know(client, &keys.1, None);
-    client.connect(&through);
+    client.connect(&relay.endpoint);
     client.try_send(b"a text that is to stay secret", 0).unwrap();
     assert_eq!(server.try_frame(0).unwrap().0, b"a text that is to stay secret");
     context.end(&[client]);
     far.end(&[server]);
-    let seen = relaying.join().unwrap();
+    let seen = relay.seen.join().unwrap().concat();
     assert!(seen.windows(4).any(|bytes| bytes == b"QZMQ"));
     assert!(!seen.windows(6).any(|bytes| bytes == b"secret"));
+}
+
+/// The HELLO in what a client has said: whether it resumes, and the suites it offers.
+fn hello(seen: &[u8]) -> (bool, Vec<u8>) {
+    let at = seen.windows(6).position(|name| name == b"\x05HELLO").unwrap();
+    let hello = &seen[at..];
+    (hello[8] == 1, hello[43..][..usize::from(hello[42])].to_vec())
+}
+
+#[test]
+fn a_client_that_connects_again_resumes_unless_an_option_says_no() {
+    for (of_server_s, of_client_s) in [(7_200, 7_200), (0, 7_200), (7_200, 0)] {
+        let (context, far) = (Context::new(), Context::new());
+        let (server, client) = (far.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+        let keys = pair(KemSuite::XWing);
+        serve(server, &keys.0);
+        server.set(ZMQ_FERRO_QZMQ_TICKET_LIFE, of_server_s);
+        let relay = Relay::to(&server.bind_anywhere(), 2);
+        know(client, &keys.1, Some(&pair(KemSuite::XWing)));
+        client.set(ZMQ_FERRO_QZMQ_TICKET_LIFE, of_client_s);
+        client.set_bytes(ZMQ_FERRO_QZMQ_SUITES, &[2, 1]);
+        client.connect(&relay.endpoint);
+        for text in [b"first", b"other"] {
+            let near = relay.begun.recv().unwrap();
+            client.try_send(text, 0).unwrap();
+            assert_eq!(server.try_frame(0).unwrap().0, text);
+            near.shutdown(Shutdown::Both).unwrap();
+        }
+        context.end(&[client]);
+        far.end(&[server]);
+        let hellos: Vec<_> = relay.seen.join().unwrap().iter().map(|seen| hello(seen)).collect();
+        let resumes = of_server_s > 0 && of_client_s > 0;
+        assert_eq!(hellos, [(false, vec![2, 1]), (resumes, vec![2, 1])]);
+    }
+}
+
+#[test]
+fn messages_pass_whatever_the_options_say() {
+    let context = Context::new();
+    let (server, client) = (context.patient(ZMQ_PAIR), context.patient(ZMQ_PAIR));
+    let keys = pair(KemSuite::MlKem1024);
+    serve(server, &keys.0);
+    for socket in [server, client] {
+        socket.set_bytes(ZMQ_FERRO_QZMQ_SUITES, &[4]);
+        socket.set(ZMQ_FERRO_QZMQ_UPDATE_RECORDS, 1);
+        socket.set(ZMQ_FERRO_QZMQ_UPDATE_IVL, 1);
+        socket.set(ZMQ_FERRO_QZMQ_PADDING, 1_000);
+        socket.set_i64(ZMQ_FERRO_QZMQ_UPDATE_SIZE, 1);
+    }
+    let endpoint = server.bind_anywhere();
+    know(client, &keys.1, None);
+    client.connect(&endpoint);
+    for len in (0..2_000).chain([16_384, 16_385, 300_000]) {
+        let body = vec![7; len];
+        for (from, to) in [(client, server), (server, client)] {
+            from.try_send(&body, 0).unwrap();
+            assert!(to.try_frame(0).unwrap().0 == body, "{len}");
+        }
+    }
+    context.end(&[server, client]);
+}
+
+#[test]
+fn an_endpoint_without_a_suite_for_its_keys_is_refused() {
+    let context = Context::new();
+    let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    let keys = pair(KemSuite::XWing);
+    serve(server, &keys.0);
+    know(client, &keys.1, None);
+    for socket in [server, client] {
+        socket.set_bytes(ZMQ_FERRO_QZMQ_SUITES, &[3, 4]);
+    }
+    assert_eq!(server.try_bind("tcp://127.0.0.1:*").unwrap_err(), libc::EINVAL);
+    assert_eq!(client.try_connect("tcp://127.0.0.1:9").unwrap_err(), libc::EINVAL);
+    context.end(&[server, client]);
 }
 
 #[test]

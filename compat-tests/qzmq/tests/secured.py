@@ -40,8 +40,8 @@ class Case:
 class Meeting:
     """A socket of the library, and what connects this implementation to it."""
 
-    def __init__(self, context, case, kind="DEALER", options=None):
-        """`kind` is the library's; `options` are more of its socket's."""
+    def __init__(self, context, case, kind="DEALER", options=None, prepare=None):
+        """`kind` is the library's; `options` are more of its socket's. `prepare` gets the socket before it is bound or connected."""
         self.case, self.kem = case, case.kem
         self.server, self.client = self.kem.keypair(), self.kem.keypair()
         self.own_kind = PARTNER[kind]
@@ -51,6 +51,8 @@ class Meeting:
         self.socket.reconnect_ivl = 10
         for option, value in (options or {}).items():
             self.socket.setsockopt(option, value)
+        if prepare:
+            prepare(self.socket)
         self.listener = None
         if case.library_serves:
             self._serve()
@@ -95,8 +97,8 @@ class Meeting:
 
 
 @contextlib.contextmanager
-def meeting(context, case, kind="DEALER", options=None):
-    there = Meeting(context, case, kind, options)
+def meeting(context, case, kind="DEALER", options=None, prepare=None):
+    there = Meeting(context, case, kind, options, prepare)
     try:
         yield there
     finally:

@@ -2,9 +2,10 @@
 
 use super::cookie::Cookies;
 use super::kept::KeptTicket;
-use super::suite::{KEY_ID_BYTES, Suites, key_id};
+pub use super::suite::Suites;
+use super::suite::{KEY_ID_BYTES, key_id};
 use super::ticket::Tickets;
-use super::traffic::Limits;
+pub use super::traffic::Limits;
 use crate::crypto::{KemPublic, KemSecret, Trust};
 use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
@@ -20,7 +21,7 @@ const MAX_CONNECTIONS_PER_SECOND: u32 = 500;
 const TICKET_LIFE_S: u32 = 7_200;
 
 /// How a side speaks, apart from its keys.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub suites: Suites,
     pub limits: Limits,

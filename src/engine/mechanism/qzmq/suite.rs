@@ -96,6 +96,21 @@ impl Suites {
         Suites { list }
     }
 
+    /// The suites with these numbers, in this order. Of none all are meant. `None` for a number that no suite has.
+    pub fn numbered(numbers: &[u8]) -> Option<Suites> {
+        if numbers.is_empty() {
+            return Some(Suites::default());
+        }
+        let mut list = [None; Suite::ALL.len()];
+        if numbers.len() > list.len() {
+            return None;
+        }
+        for (place, number) in list.iter_mut().zip(numbers) {
+            *place = Some(Suite::from_number(*number)?);
+        }
+        Some(Suites { list })
+    }
+
     /// The first of ours that a peer offers by its number.
     pub fn choose(&self, kem: KemSuite, offered: &[u8]) -> Option<Suite> {
         self.of(kem).find(|suite| offered.contains(&suite.number()))
@@ -116,6 +131,18 @@ mod tests {
                 (1..=4).contains(&number).then_some(number)
             );
         }
+    }
+
+    #[test]
+    fn suites_come_in_the_order_of_their_numbers_list() {
+        let of = |numbers: &[u8], kem| {
+            Suites::numbered(numbers).map(|suites| suites.of(kem).map(Suite::number).collect())
+        };
+        assert_eq!(of(&[], KemSuite::XWing), Some(vec![1, 2]));
+        assert_eq!(of(&[4, 2, 1], KemSuite::XWing), Some(vec![2, 1]));
+        assert_eq!(of(&[4, 2, 1], KemSuite::MlKem1024), Some(vec![4]));
+        assert_eq!(of(&[1], KemSuite::MlKem1024), Some(vec![]));
+        assert_eq!((of(&[5], KemSuite::XWing), of(&[1, 2, 3, 4, 1], KemSuite::XWing)), (None, None));
     }
 
     #[test]
