@@ -15,7 +15,11 @@ const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConn
 
 /// All of them.
 pub fn all() -> Vec<Known> {
-    [handshakes(), dialogues(), data_phase(), others(), certificates()].concat()
+    [handshakes(), dialogues(), data_phase(), others(), certificates(), qzmq()].concat()
+}
+
+fn qzmq() -> Vec<Known> {
+    super::qzmq::known().into_iter().map(|(name, bytes)| ("qzmq", name, bytes)).collect()
 }
 
 /// One of an authority that the target trusts, one of another, and keys.

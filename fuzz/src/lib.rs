@@ -15,6 +15,7 @@ pub mod input;
 pub mod known;
 pub mod metadata;
 pub mod options;
+pub mod qzmq;
 pub mod sealed;
 pub mod security;
 pub mod sides;
@@ -27,7 +28,7 @@ pub mod zap;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("handshake", handshake::any),
     ("curve", handshake::curve),
     ("websocket", handshake::websocket),
@@ -44,4 +45,5 @@ pub const TARGETS: [Target; 16] = [
     ("security", security::run),
     ("z85", z85::run),
     ("certificates", certificates::run),
+    ("qzmq", qzmq::run),
 ];

@@ -54,9 +54,9 @@ pub fn append_padding(text: &mut Vec<u8>) {
     text.resize(text.len().next_multiple_of(PADDING_BYTES), 0);
 }
 
-/// Whether these bytes at the end of a text are what [`append_padding`] appends.
-pub fn is_padding(bytes: &[u8]) -> bool {
-    bytes.len() < PADDING_BYTES && is_zero(bytes)
+/// Whether the bytes at the end of this text are what [`append_padding`] appends.
+pub fn is_padded(text: &[u8], padding: &[u8]) -> bool {
+    text.len().is_multiple_of(PADDING_BYTES) && padding.len() < PADDING_BYTES && is_zero(padding)
 }
 
 pub fn is_zero(bytes: &[u8]) -> bool {
@@ -86,8 +86,9 @@ mod tests {
             let mut text = vec![7; len];
             append_padding(&mut text);
             assert_eq!(text.len() % 64, 0);
-            assert!(is_padding(&text[len..]));
+            assert!(is_padded(&text, &text[len..]));
         }
-        assert!(!is_padding(&[0; 64]) && !is_padding(&[0, 1]));
+        assert!(!is_padded(&[0; 64], &[0; 64]) && !is_padded(&[0; 64], &[0, 1]));
+        assert!(!is_padded(&[0; 63], &[0; 59]) && !is_padded(&[0; 65], &[0; 61]), "no multiple of 64");
     }
 }

@@ -1,6 +1,6 @@
 //! INITIATE, client to server: the proof of the client's key, and its properties.
 
-use super::fields::{Fields, append_padding, is_padding};
+use super::fields::{Fields, append_padding, is_padded};
 use crate::engine::Failure;
 use crate::engine::mechanism::check_name;
 
@@ -30,5 +30,24 @@ fn parse_fields(text: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields::new(text);
     let len = usize::try_from(fields.long()?).ok()?;
     let properties = fields.take(len)?;
-    is_padding(fields.rest()).then_some(properties)
+    is_padded(text, fields.rest()).then_some(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_a_multiple_of_64_bytes() {
+        for len in 0..200 {
+            let properties = vec![7; len];
+            let text = encode(&properties);
+            assert_eq!(parse(&text), Ok(&properties[..]));
+            for wrong in
+                [&text[..text.len() - 1], &[&text[..], &[0]].concat(), &[&text[..], &[0; 64]].concat()]
+            {
+                assert_eq!(parse(wrong), Err(Failure::MALFORMED_INITIATE), "{} bytes", wrong.len());
+            }
+        }
+    }
 }

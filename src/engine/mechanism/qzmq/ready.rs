@@ -1,6 +1,6 @@
 //! READY, server to client: its properties, and a ticket.
 
-use super::fields::{Fields, append_padding, is_padding};
+use super::fields::{Fields, append_padding, is_padded};
 use super::hello::MAX_TICKET_BYTES;
 use crate::engine::Failure;
 
@@ -41,6 +41,33 @@ impl<'a> Ready<'a> {
         let life_s = fields.long()?;
         let len = fields.short().filter(|len| *len <= MAX_TICKET_BYTES)?;
         let ticket = fields.take(len)?;
-        is_padding(fields.rest()).then_some(Ready { properties, life_s, ticket })
+        is_padded(text, fields.rest()).then_some(Ready { properties, life_s, ticket })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_a_multiple_of_64_bytes() {
+        for len in 0..200 {
+            let ready = Ready { properties: b"some", life_s: 9, ticket: &vec![7; len] };
+            let text = ready.encode();
+            assert_eq!(Ready::parse(&text), Ok(ready));
+            for wrong in
+                [&text[..text.len() - 1], &[&text[..], &[0]].concat(), &[&text[..], &[0; 64]].concat()]
+            {
+                assert_eq!(Ready::parse(wrong), Err(Failure::MALFORMED_READY), "{} bytes", wrong.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_ticket_has_a_greatest_length() {
+        let longest = vec![7; MAX_TICKET_BYTES + 1];
+        let text = |ticket| Ready { properties: b"", life_s: 9, ticket }.encode();
+        assert!(Ready::parse(&text(&longest[1..])).is_ok());
+        assert_eq!(Ready::parse(&text(&longest)), Err(Failure::MALFORMED_READY));
     }
 }
