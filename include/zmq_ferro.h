@@ -135,31 +135,34 @@
 #define ZMQ_FERRO_TLS_CLIENT_OPTIONAL 1174405153
 
 /*
- Trusts an authority: clients of QZMQ that show a certificate signed by it get in.
+ Trusts an authority of QZMQ: what it has signed proves whose key the other side has.
 
  A key that `ferrozmq cert authority` made, as bytes or as Z85 with or without a NUL; write only. Each value adds one, NULL removes
- all. It counts for endpoints bound from then on. Clients whose keys the authenticator knows need no certificate.
+ all. It counts at once, for all endpoints, from their next handshake on.
+
+ A server lets in clients that show a certificate, and asks its authenticator as ever, if one is bound. Without one it lets in no
+ client that shows none. A client that knows its server by name (`ZMQ_FERRO_QZMQ_SERVER_NAME`) needs at least one.
 
  Fails with `EINVAL` if the value is no key of an authority, and with `ENOBUFS` for more than 64.
  */
 #define ZMQ_FERRO_QZMQ_AUTHORITY 1174405184
 
 /*
- Shows a certificate of QZMQ to the other side, in place of the bare public key.
+ Shows a certificate of QZMQ: a client in place of its bare public key, a server to clients that ask for one.
 
  A certificate that `ferrozmq cert sign` made, as bytes or as Z85 with or without a NUL; write only, NULL removes it. It counts for
- endpoints connected from then on.
+ endpoints connected from then on. A server shows it at once, at all endpoints with its key.
 
- Fails with `EINVAL` if the value is no certificate. `zmq_connect` fails with `EINVAL` if it is of another key than
- `ZMQ_CURVE_SECRETKEY`.
+ Fails with `EINVAL` if the value is no certificate. `zmq_bind` and `zmq_connect` fail with `EINVAL` if it is of another key than
+ `ZMQ_CURVE_SECRETKEY`, or for the other role.
  */
 #define ZMQ_FERRO_QZMQ_CERTIFICATE 1174405185
 
 /*
- Revokes a key of QZMQ, or an authority's: no certificate of it is accepted, however long it is valid.
+ Revokes a key of QZMQ, or an authority's: neither is accepted, however long a certificate is valid.
 
  A fingerprint: 32 bytes, or 40 characters of Z85 with or without a NUL; write only. Each value adds one, NULL removes all. It
- counts for endpoints bound from then on.
+ counts at once, for all endpoints, from their next handshake on. Connections that stand go on.
 
  Fails with `EINVAL` for anything else.
  */
@@ -236,6 +239,26 @@
  keeps none. It counts for endpoints bound or connected from then on.
  */
 #define ZMQ_FERRO_QZMQ_TICKET_LIFE 1174405221
+
+/*
+ Makes a client of QZMQ, which knows its server by the name in the server's certificate and not by a key.
+
+ A text of at most 255 bytes; empty, the default, for none. It counts for endpoints connected from then on, in place of
+ `ZMQ_CURVE_SERVERKEY`, which wins where it is set too. The client trusts `ZMQ_FERRO_QZMQ_AUTHORITY`. It may have a key of its
+ own, whose KEM the server's certificate has to have; without one that is X-Wing.
+
+ `zmq_connect` fails with `EINVAL` without an authority.
+ */
+#define ZMQ_FERRO_QZMQ_SERVER_NAME 1174405232
+
+/*
+ Tells an authenticator of clients of QZMQ in the form of that mechanism.
+
+ Type int, 0 or 1, default 0. It counts for endpoints bound from then on. With 0 a request says `CURVE`, and has the fingerprint of the
+ client's key, 32 bytes. With 1 it says `QZMQ`. It has the whole key with its tag (`QP`), the certificate that the client has
+ shown (`QC`), or nothing for a client without a key.
+ */
+#define ZMQ_FERRO_QZMQ_ZAP 1174405233
 
 /*
  Names the file by which sockets are secured on which the program has set no mechanism; see docs/security.md.

@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 
 from . import commands
-from .commands import ANONYMOUS, CERTIFICATE, FULL, MAX_TICKET_LIFE_S, PUBLIC_KEY, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
+from .certificates import SERVER
+from .commands import ANONYMOUS, CERTIFICATE, FULL, MAX_TICKET_LIFE_S, PUBLIC_KEY, RANDOM_BYTES, RESUMING, Ask, Hello, Retry, Welcome
 from .records import Records, Secrets
 from .schedule import Schedule
 from .suites import SECRET_BYTES, TAG_BYTES, Fault, suite_of_hello, suites_of
@@ -26,8 +27,9 @@ class Ticket:
 class Client:
     """One handshake: `begin`, then `receive` for each command of the server's until `records` is there."""
 
-    def __init__(self, server, kem, suites=None, pair=None, properties=b"", ticket=None, ephemeral_seed=None, certificate=None, identity=None):
-        """`server` is the server's public key, `pair` the client's own key (without it the client is anonymous),
+    def __init__(self, server, kem, suites=None, pair=None, properties=b"", ticket=None, ephemeral_seed=None, certificate=None, identity=None, name=None, trust=None):
+        """`server` is the server's public key; without one it is asked for the certificate of `name`, which `trust` accepts.
+        `pair` is the client's own key (without it the client is anonymous),
         `certificate` is shown in place of the public key, and `identity` is a text that stands in for the usual one."""
         self.server, self.kem, self.pair, self.properties = server, kem, pair, properties
         self.suites = tuple(suites or suites_of(kem))
@@ -38,19 +40,29 @@ class Client:
             kind, content = CERTIFICATE, certificate
         self.identity = identity or commands.encode_identity(kem, kind, content)
         self.records = self.peer_properties = self.new_ticket = self.status = self.reason = None
-        self.retried, self.refused = set(), b""
+        self.retried, self.refused, self.asked = set(), b"", b""
+        self.name, self.trust, self.server_certificate = name, trust, None
         self.transcripts = {}
-        self.receive = self._on_first
+        self.receive = self._on_first if server else self._on_certificate
 
     def begin(self, greetings):
         """The first HELLO. `greetings` are the client's and the server's as they went over the wire."""
         self.greetings = greetings
+        return self._hello().encode() if self.server else Ask(self.kem).encode()
+
+    def _on_certificate(self, body):
+        content = commands.boxed(body, b"CERTIFICATE")
+        self.server_certificate = self.trust.check(self.kem, content, SERVER)
+        if self.server_certificate.name != self.name:
+            raise Fault("a certificate of another server")
+        self.asked, self.server = Ask(self.kem).encode() + body, self.server_certificate.public
+        self.receive = self._on_first
         return self._hello().encode()
 
     def _hello(self):
         self.ephemeral = self.kem.keypair(self.ephemeral_seed)
         mode = RESUMING if self.ticket else FULL
-        self.schedule = Schedule(self.kem, self.greetings, self.server, self.ticket.psk if self.ticket else None, self.refused)
+        self.schedule = Schedule(self.kem, self.greetings, self.server, self.ticket.psk if self.ticket else None, self.refused, self.asked)
         proof, secret = (self.ticket.data, _NOTHING) if self.ticket else self.kem.encapsulate(self.server)
         text = b"" if self.ticket else self.identity
         key_id, size = self.kem.key_id(self.server), len(text) + TAG_BYTES

@@ -121,6 +121,26 @@ class Hello:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """A question for the certificate of a server's key of this KEM."""
+
+    kem: object
+
+    def encode(self):
+        return named(b"ASK") + bytes([1, 0, self.kem.number])
+
+    @classmethod
+    def parse(cls, body):
+        reader = Reader(body)
+        reader.name(b"ASK")
+        major, _, kem = reader.number(), reader.number(), KEMS.get(reader.number())
+        reader.end()
+        if major != 1 or kem is None:
+            raise Fault("ASK of another version, or for an unknown KEM")
+        return cls(kem)
+
+
+@dataclass(frozen=True)
 class Retry:
     refused: bool
     cookie: bytes = b""

@@ -4,14 +4,15 @@ from .suites import KEY_BYTES, NONCE_BYTES, expand, extract
 
 
 class Schedule:
-    def __init__(self, kem, greetings, public, psk=None, refused=b""):
+    def __init__(self, kem, greetings, public, psk=None, refused=b"", asked=b""):
         """`greetings` are the client's and then the server's; `psk` is there when resuming. `refused` is a HELLO whose ticket was
-        refused, and the RETRY that said so."""
+        refused, and the RETRY that said so; `asked` are ASK and CERTIFICATE."""
         self.kem = kem
         self.h = kem.hash(kem.protocol)
         self.absorb(greetings)
-        if refused:
-            self.absorb(refused)
+        for said in (asked, refused):
+            if said:
+                self.absorb(said)
         self.absorb(public)
         zeros = bytes(kem.hash_bytes)
         self.chain = extract(kem, zeros, psk or zeros)

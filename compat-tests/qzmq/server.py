@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import commands
-from .commands import ANONYMOUS, FULL, RANDOM_BYTES, RESUMING, Hello, Retry, Welcome
+from .commands import ANONYMOUS, FULL, RANDOM_BYTES, RESUMING, Ask, Hello, Retry, Welcome
 from .records import Records, Secrets
 from .schedule import Schedule
 from .suites import KEMS, NONCE_BYTES, SECRET_BYTES, SUITES, TAG_BYTES, Fault, suite_of_hello
@@ -72,16 +72,17 @@ class Tickets:
 class Server:
     """One handshake: `begin`, then `receive` for each command of the client's until `records` is there."""
 
-    def __init__(self, pairs, suites=None, properties=b"", authenticate=None, cookies=None, tickets=None, address=b"", trust=None):
+    def __init__(self, pairs, suites=None, properties=b"", authenticate=None, cookies=None, tickets=None, address=b"", trust=None, shown=b""):
         """`pairs` are key pairs with their KEMs. `suites` are those that are switched on, the favourite first.
-        `authenticate` takes kind and content of an identity and answers with a status code, or `None` if it is welcome. `trust` says whose certificates are accepted."""
+        `authenticate` takes kind and content of an identity and answers with a status code, or `None` if it is welcome. `trust` says whose certificates are accepted.
+        `shown` is the certificate for clients that ask."""
         self.pairs = {(kem.number, kem.key_id(pair.public)): pair for kem, pair in pairs}
         self.suites = tuple(suites or SUITES)
         self.properties, self.authenticate = properties, authenticate
         self.cookies, self.tickets, self.address = cookies, tickets, address
-        self.trust, self.certificate = trust, None
+        self.trust, self.certificate, self.shown = trust, None, shown
         self.records = self.peer_properties = self.identity = self.error = None
-        self.resumed, self.refused, self.offered = False, b"", ()
+        self.resumed, self.refused, self.asked, self.offered = False, b"", b"", ()
         self.transcripts = {}
         self.receive = self._on_hello
 
@@ -93,12 +94,16 @@ class Server:
         self.greetings = greetings
 
     def _on_hello(self, body):
-        """RETRY, WELCOME, or an ERROR, which is the last."""
+        """CERTIFICATE, RETRY, WELCOME, or an ERROR, which is the last."""
+        if commands.name_of(body) == b"ASK":
+            return self._on_ask(body)
         hello = Hello.parse(body)
         self.offered = hello.suites
         pair = self.pairs.get((hello.kem.number, hello.key_id))
         if pair is None:
             raise Fault("no such key")
+        if self.asked and hello.kem is not self.kem:
+            raise Fault("a HELLO of another KEM than ASK")
         if self.refused and (hello.mode == RESUMING or hello.kem is not self.kem):
             raise Fault("a second ticket, or another KEM")
         if hello.cookie:
@@ -119,10 +124,18 @@ class Server:
                 return answer
         return self._welcome(hello, pair, SUITES[number], found)
 
+    def _on_ask(self, body):
+        self.kem = Ask.parse(body).kem
+        if self.asked or self.refused or not self.shown:
+            raise Fault("a question that has no place here, or no answer")
+        answer = commands.named(b"CERTIFICATE") + self.shown
+        self.asked = body + answer
+        return answer
+
     def _welcome(self, hello, pair, suite, found):
         kem, self.kem, self.suite, self.key_id = hello.kem, hello.kem, suite, hello.key_id
         psk, kept, self.ends_at = found or (None, b"", None)
-        schedule = self.schedule = Schedule(kem, self.greetings, pair.public, psk, self.refused)
+        schedule = self.schedule = Schedule(kem, self.greetings, pair.public, psk, self.refused, self.asked)
         schedule.absorb(hello.head)
         schedule.mix(kem.decapsulate(pair, hello.proof) if hello.mode == FULL else _NOTHING)
         text = schedule.open("hello", hello.box, suite_of_hello(kem))

@@ -69,6 +69,7 @@ impl Side {
             routing_id: Vec::new(),
             recv_routing_id: false,
             app_metadata: Default::default(),
+            wall_clock: || 1_800_000_000,
             key_log: None,
         };
         Side { opening: Opening::new(None, config), said: 0, outcome: None }

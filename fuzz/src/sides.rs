@@ -101,6 +101,7 @@ pub fn config(input: &mut Input<'_>, mechanism: Mechanism, server: bool) -> Conf
         routing_id,
         recv_routing_id: choices & 16 == 16,
         app_metadata,
+        wall_clock: || 1_800_000_000,
         key_log: None,
     }
 }

@@ -77,6 +77,23 @@ pub enum Refusal {
     Expired,
     OtherRole,
     Revoked,
+    /// A server is not the one that the client has asked for.
+    OtherName,
+}
+
+impl Refusal {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Refusal::UnknownAuthority => "its certificate is by an authority that is not trusted",
+            Refusal::BadSignature => "its certificate is not the authority's",
+            Refusal::NotYetValid => "its certificate is not valid yet",
+            Refusal::Expired => "its certificate has expired",
+            Refusal::OtherRole => "its certificate is for the other role",
+            Refusal::Revoked => "its key or its authority is revoked",
+            Refusal::OtherName => "its certificate is for another name",
+        }
+    }
 }
 
 impl Certificate {
@@ -207,7 +224,8 @@ impl Trust {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a certificate may have this name.
+pub fn is_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 

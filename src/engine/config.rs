@@ -9,6 +9,7 @@ use crate::sys::keylog::{KeyLog, key_log};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 /// The socket's options that matter in a handshake.
@@ -26,6 +27,8 @@ pub struct Config {
     pub recv_routing_id: bool,
     /// Further properties for the peer (`ZMQ_METADATA`), sorted by name.
     pub app_metadata: BTreeMap<Text, Text>,
+    /// Seconds since 1970, in UTC.
+    pub wall_clock: fn() -> u64,
     /// What writes the keys of connections for dissectors.
     pub key_log: Option<KeyLog>,
 }
@@ -75,6 +78,11 @@ pub struct Zap {
     pub peer_address: Vec<u8>,
 }
 
+/// Seconds since 1970, in UTC; 0 before.
+fn wall_clock_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 impl Config {
     /// The settings of a connection to or from `peer_address`; see [`Zap::peer_address`].
     pub fn new(options: &SocketOptions, security: Security, peer_address: &str) -> Config {
@@ -89,6 +97,7 @@ impl Config {
             routing_id: options.routing_id.clone(),
             recv_routing_id: options.recv_routing_id,
             app_metadata: options.app_metadata.clone(),
+            wall_clock: wall_clock_s,
             key_log: key_log(),
         }
     }

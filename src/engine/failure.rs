@@ -1,4 +1,6 @@
 //! Why the engine gave a connection up.
+#[cfg(feature = "qzmq")]
+use crate::crypto::certificate::Refusal;
 use crate::errno::Errno;
 
 /// The end of a connection, caused by bytes of the peer, or by an authenticator (ZAP) that is missing or
@@ -19,6 +21,9 @@ pub enum Failure {
     /// The system refused a resource for the handshake. Raises the same event, and is worth another attempt:
     /// the peer is not at fault.
     Own(Errno),
+    /// The peer's key or certificate is not accepted. Raises the same event as [`Failure::CRYPTOGRAPHIC`].
+    #[cfg(feature = "qzmq")]
+    Uncertified(Refusal),
     /// Raises no event about the handshake: libzmq drops such peers without one.
     Errno(Errno),
     /// The server has named CURVE, and this side may connect anew with that. Raises the event of
@@ -74,11 +79,16 @@ impl Failure {
     /// The upgrade to WebSocket has failed.
     pub const WS_UNSPECIFIED: Failure = Failure::Protocol(Failure::WS);
 
+    /// The `ZMQ_PROTOCOL_ERROR_*` of a key or certificate that is not accepted.
+    pub const UNCERTIFIED_CODE: i32 = 0x1100_0001;
+
     /// Whether the peer caused it, rather than an authenticator or a lack of resources here.
     pub fn is_the_peers(self) -> bool {
         match self {
             Failure::Protocol(code) => !(Failure::ZAP..Failure::WS).contains(&code),
             Failure::Errno(errno) => errno != Errno::NOMEM,
+            #[cfg(feature = "qzmq")]
+            Failure::Uncertified(_) => true,
             Failure::Auth(_) | Failure::NoDetail(_) | Failure::Own(_) | Failure::Fallback => false,
         }
     }

@@ -19,10 +19,14 @@ pub struct ZapRequest {
     pub address: Vec<u8>,
     /// The server's own `ZMQ_ROUTING_ID`.
     pub routing_id: Vec<u8>,
-    /// "NULL", "PLAIN" or "CURVE".
+    /// "NULL", "PLAIN", "CURVE" or "QZMQ".
     pub mechanism: &'static str,
-    /// None; user name and password; or the client's public key of 32 bytes.
+    /// None; user name and password; or the client's public key, of 32 bytes for CURVE.
     pub credentials: Vec<Zeroizing<Vec<u8>>>,
+    /// The fingerprint of a client's key of QZMQ. Not sent.
+    pub key: Option<[u8; 32]>,
+    /// The name in the certificate that the client has shown, which was accepted. Not sent.
+    pub certified: Option<String>,
 }
 
 impl ZapRequest {
@@ -38,6 +42,8 @@ impl ZapRequest {
             routing_id: routing_id.to_vec(),
             mechanism,
             credentials,
+            key: None,
+            certified: None,
         }
     }
 

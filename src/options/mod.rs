@@ -25,7 +25,7 @@ mod tests;
 pub use context::ContextOptions;
 pub use filter::accepts_tcp_peer;
 #[cfg(feature = "qzmq")]
-pub use qzmq::{QzmqKeys, public as qzmq_public_key, secret as qzmq_secret_key};
+pub use qzmq::{KnownServer, QzmqKeys, public as qzmq_public_key, secret as qzmq_secret_key};
 pub use row::{Access, Empty, Kind, Owner, Row, When};
 pub use security::curve_key;
 pub use socket_values::{Mechanism, SocketOptions, SocketType};

@@ -3,9 +3,9 @@
 //! A program chooses QZMQ by giving keys of QZMQ to `ZMQ_CURVE_PUBLICKEY`, `ZMQ_CURVE_SECRETKEY` and `ZMQ_CURVE_SERVERKEY`. The length of
 //! a value says which kind it is, and its tag says so again. Each of the three holds one key at a time, of either kind.
 
-use crate::crypto::certificate::MAX_CERTIFICATE_BYTES;
+use crate::crypto::certificate::{MAX_CERTIFICATE_BYTES, is_name};
 use crate::crypto::kem::{FINGERPRINT_BYTES, KEY_TAG_BYTES};
-use crate::crypto::{Certificate, DsaPublic, KemPublic, KemSecret, KemSuite, Trust};
+use crate::crypto::{Certificate, Claims, DsaPublic, KemPublic, KemSecret, KemSuite, Roles, Trust};
 use crate::errno::{Errno, Result};
 use crate::z85;
 use std::borrow::Cow;
@@ -25,6 +25,8 @@ pub struct QzmqValues {
     pub(super) certificate: Option<Arc<Certificate>>,
     /// Numbers of suites in order of preference; empty: all. `ZMQ_FERRO_QZMQ_SUITES`.
     suites: Vec<u8>,
+    /// `ZMQ_FERRO_QZMQ_SERVER_NAME`; empty where there is none.
+    server_name: String,
     /// `ZMQ_FERRO_QZMQ_AUTHORITY` and `ZMQ_FERRO_QZMQ_REVOKED`.
     trust: Trust,
 }
@@ -32,10 +34,14 @@ pub struct QzmqValues {
 /// The keys of an endpoint that speaks QZMQ. They fit together.
 #[derive(Clone, Debug)]
 pub enum QzmqKeys {
-    Server(Arc<KemSecret>),
+    Server {
+        own: Arc<KemSecret>,
+        /// Shown to clients that ask; of that key.
+        certificate: Option<Arc<Certificate>>,
+    },
     /// A client without a key of its own is anonymous.
     Client {
-        server: Arc<KemPublic>,
+        server: KnownServer,
         own: Option<Arc<KemSecret>>,
         /// Shown in place of the public key; of that key.
         certificate: Option<Arc<Certificate>>,
@@ -56,30 +62,52 @@ pub fn put<K>(key: Option<Arc<K>>, place: &mut Option<Arc<K>>, keeps_both: bool)
     is_curves
 }
 
+/// How a client knows its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownServer {
+    Key(Arc<KemPublic>),
+    /// By the name in a certificate, which the server is asked for.
+    Name(String),
+}
+
 impl QzmqValues {
     /// The keys for a server, or for a client; `None` where none is set.
     ///
     /// Errors: `EINVAL` as of [`SocketOptions::qzmq_keys`](super::SocketOptions::qzmq_keys).
     pub fn keys(&self, as_server: bool) -> Result<Option<QzmqKeys>> {
-        let QzmqValues { public, secret, server, certificate, .. } = self;
-        if public.is_none() && secret.is_none() && server.is_none() {
+        let QzmqValues { public, secret, server, certificate, server_name, .. } = self;
+        if public.is_none() && secret.is_none() && server.is_none() && server_name.is_empty() {
             return Ok(None);
         }
         if public.as_deref().is_some_and(|public| secret.as_deref().map(KemSecret::public) != Some(public)) {
             return Err(Errno::INVAL);
         }
+        let role = if as_server { Roles::Server } else { Roles::Client };
+        if certificate.as_deref().is_some_and(|certificate| {
+            let Claims { public, roles, .. } = &certificate.claims;
+            secret.as_deref().map(KemSecret::public) != Some(public) || !roles.include(role)
+        }) {
+            return Err(Errno::INVAL);
+        }
+        let certificate = certificate.clone();
         if as_server {
-            return secret.clone().map(|secret| Some(QzmqKeys::Server(secret))).ok_or(Errno::INVAL);
+            let own = secret.clone().ok_or(Errno::INVAL)?;
+            return Ok(Some(QzmqKeys::Server { own, certificate }));
         }
-        let server = server.clone().ok_or(Errno::INVAL)?;
-        if secret.as_ref().is_some_and(|own| own.suite() != server.suite()) {
-            return Err(Errno::INVAL);
-        }
-        let certified = certificate.as_deref().map(|certificate| &certificate.claims.public);
-        if certified.is_some_and(|public| secret.as_deref().map(KemSecret::public) != Some(public)) {
-            return Err(Errno::INVAL);
-        }
-        Ok(Some(QzmqKeys::Client { server, own: secret.clone(), certificate: certificate.clone() }))
+        let server = match server {
+            Some(server) if secret.as_ref().is_some_and(|own| own.suite() != server.suite()) => {
+                return Err(Errno::INVAL);
+            }
+            Some(server) => KnownServer::Key(Arc::clone(server)),
+            None if server_name.is_empty() || self.trust.is_empty() => return Err(Errno::INVAL),
+            None => KnownServer::Name(server_name.clone()),
+        };
+        Ok(Some(QzmqKeys::Client { server, own: secret.clone(), certificate }))
+    }
+
+    /// What is shown to clients that ask.
+    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
+        self.certificate.as_ref()
     }
 
     pub fn suites(&self) -> &[u8] {
@@ -116,6 +144,16 @@ impl QzmqValues {
     pub(super) fn set_certificate(&mut self, value: Option<&[u8]>) -> Result<()> {
         let parse = |value: &[u8]| Certificate::parse(&binary(value)?).map(Arc::new);
         self.certificate = value.map(parse).transpose()?;
+        Ok(())
+    }
+
+    /// Nothing removes it. Errors: `EINVAL` for what no certificate has as a name.
+    pub(super) fn set_server_name(&mut self, name: &[u8]) -> Result<()> {
+        let name = str::from_utf8(name).map_err(|_| Errno::INVAL)?;
+        if !name.is_empty() && !is_name(name) {
+            return Err(Errno::INVAL);
+        }
+        self.server_name = name.to_owned();
         Ok(())
     }
 
@@ -189,13 +227,14 @@ fn without_nul(value: &[u8], bytes: usize) -> &[u8] {
 pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::crypto::{Claims, DsaSecret, DsaSuite, Roles};
+    use crate::crypto::{DsaSecret, DsaSuite};
     use crate::options::number::{
         ZMQ_CURVE, ZMQ_CURVE_PUBLICKEY, ZMQ_CURVE_SECRETKEY, ZMQ_CURVE_SERVER, ZMQ_CURVE_SERVERKEY,
         ZMQ_FERRO_CURVE_BESIDE_QZMQ, ZMQ_FERRO_CURVE_FALLBACK, ZMQ_FERRO_QZMQ_AUTHORITY,
-        ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_PADDING, ZMQ_FERRO_QZMQ_REVOKED, ZMQ_FERRO_QZMQ_SUITES,
-        ZMQ_FERRO_QZMQ_TICKET_LIFE, ZMQ_FERRO_QZMQ_UPDATE_IVL, ZMQ_FERRO_QZMQ_UPDATE_RECORDS,
-        ZMQ_FERRO_QZMQ_UPDATE_SIZE, ZMQ_MECHANISM, ZMQ_PLAIN_SERVER,
+        ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_PADDING, ZMQ_FERRO_QZMQ_REVOKED,
+        ZMQ_FERRO_QZMQ_SERVER_NAME, ZMQ_FERRO_QZMQ_SUITES, ZMQ_FERRO_QZMQ_TICKET_LIFE,
+        ZMQ_FERRO_QZMQ_UPDATE_IVL, ZMQ_FERRO_QZMQ_UPDATE_RECORDS, ZMQ_FERRO_QZMQ_UPDATE_SIZE, ZMQ_MECHANISM,
+        ZMQ_PLAIN_SERVER,
     };
     use crate::options::{SocketOptions, SocketType};
 
@@ -353,7 +392,9 @@ pub(super) mod tests {
                 ]),
             ];
             for options in roles {
-                let Ok(Some(QzmqKeys::Server(own))) = options.qzmq_keys() else { unreachable!() };
+                let Ok(Some(QzmqKeys::Server { own, certificate: None })) = options.qzmq_keys() else {
+                    unreachable!()
+                };
                 assert_eq!(own.public().tagged(), server);
             }
             let anonymous = with(&[(ZMQ_CURVE_SERVERKEY, &server)]);
@@ -366,6 +407,7 @@ pub(super) mod tests {
             let Ok(Some(QzmqKeys::Client { server: key, own: Some(own), .. })) = client.qzmq_keys() else {
                 unreachable!()
             };
+            let KnownServer::Key(key) = key else { unreachable!() };
             assert_eq!((key.tagged(), own.public().tagged()), (server, public));
         }
     }
@@ -513,5 +555,45 @@ pub(super) mod tests {
             client.set_null(ZMQ_FERRO_QZMQ_CERTIFICATE).unwrap();
             assert!(client.qzmq_keys().is_ok());
         }
+    }
+
+    #[test]
+    fn a_certificate_is_of_its_role() {
+        let authority = DsaSecret::generate(DsaSuite::MlDsa44).unwrap();
+        let own = KemSecret::generate(KemSuite::XWing).unwrap();
+        let of_client = certified(&authority, own.public()).bytes().to_vec();
+        let mut server = with(&[
+            (ZMQ_CURVE_SERVER, YES),
+            (ZMQ_CURVE_SECRETKEY, &own.tagged()),
+            (ZMQ_FERRO_QZMQ_CERTIFICATE, &of_client),
+        ]);
+        assert_eq!(server.qzmq_keys().err(), Some(Errno::INVAL));
+        let claims = Claims { roles: Roles::Both, ..Certificate::parse(&of_client).unwrap().claims };
+        let both = Certificate::sign(&authority, claims).unwrap();
+        server.set(ZMQ_FERRO_QZMQ_CERTIFICATE, both.bytes()).unwrap();
+        let Ok(Some(QzmqKeys::Server { certificate: Some(shown), .. })) = server.qzmq_keys() else {
+            unreachable!()
+        };
+        assert_eq!(shown.bytes(), both.bytes());
+    }
+
+    #[test]
+    fn a_client_may_know_its_server_by_name() {
+        let authority = DsaSecret::generate(DsaSuite::MlDsa44).unwrap().public().tagged();
+        let mut client = with(&[(ZMQ_FERRO_QZMQ_SERVER_NAME, b"orders")]);
+        assert_eq!(client.qzmq_keys().err(), Some(Errno::INVAL), "without an authority");
+        client.set(ZMQ_FERRO_QZMQ_AUTHORITY, &authority).unwrap();
+        let Ok(Some(QzmqKeys::Client { server, own: None, .. })) = client.qzmq_keys() else { unreachable!() };
+        assert_eq!(server, KnownServer::Name("orders".to_owned()));
+        let (pinned, _) = pair(KemSuite::MlKem1024);
+        client.set(ZMQ_CURVE_SERVERKEY, &pinned).unwrap();
+        let Ok(Some(QzmqKeys::Client { server, .. })) = client.qzmq_keys() else { unreachable!() };
+        assert!(matches!(server, KnownServer::Key(_)), "a key wins");
+        for wrong in [&b"a\nb"[..], b"\xff", &[b'n'; 256]] {
+            assert_eq!(client.set(ZMQ_FERRO_QZMQ_SERVER_NAME, wrong), Err(Errno::INVAL));
+        }
+        let mut none = with(&[(ZMQ_FERRO_QZMQ_SERVER_NAME, b"orders")]);
+        none.set(ZMQ_FERRO_QZMQ_SERVER_NAME, b"").unwrap();
+        assert!(none.qzmq_keys().unwrap().is_none());
     }
 }

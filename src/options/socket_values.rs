@@ -175,6 +175,9 @@ pub struct SocketOptions {
     pub qzmq_padding: i32,
     /// Of QZMQ's tickets; 0: there are none. `ZMQ_FERRO_QZMQ_TICKET_LIFE`.
     pub qzmq_ticket_life_s: i32,
+    /// Authenticators are told of clients of QZMQ in its own form.
+    #[cfg(feature = "qzmq")]
+    pub asks_as_qzmq: bool,
     pub gss_principal: Text,
     pub gss_service_principal: Text,
     pub gss_plaintext: bool,

@@ -200,17 +200,17 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_LAST_VALUE, Both, AtOnce, int(0, 0, MAX) in last_value of Pattern),
     row!(ZMQ_FERRO_LAST_VALUE_SIZE, Both, AtOnce, int(64 << 20, 0, MAX) in last_value_size of Pattern),
     #[cfg(feature = "qzmq")]
-    row!(ZMQ_FERRO_QZMQ_AUTHORITY, Set, NextEndpoint, list() by set_authority, refuse_get),
+    row!(ZMQ_FERRO_QZMQ_AUTHORITY, Set, AtOnce, list() by set_authority, refuse_get),
     #[cfg(not(feature = "qzmq"))]
-    row!(ZMQ_FERRO_QZMQ_AUTHORITY, Set, NextEndpoint, list() not built),
+    row!(ZMQ_FERRO_QZMQ_AUTHORITY, Set, AtOnce, list() not built),
     #[cfg(feature = "qzmq")]
-    row!(ZMQ_FERRO_QZMQ_CERTIFICATE, Set, NextEndpoint, list() by set_certificate, refuse_get),
+    row!(ZMQ_FERRO_QZMQ_CERTIFICATE, Set, AtOnce, list() by set_certificate, refuse_get),
     #[cfg(not(feature = "qzmq"))]
-    row!(ZMQ_FERRO_QZMQ_CERTIFICATE, Set, NextEndpoint, list() not built),
+    row!(ZMQ_FERRO_QZMQ_CERTIFICATE, Set, AtOnce, list() not built),
     #[cfg(feature = "qzmq")]
-    row!(ZMQ_FERRO_QZMQ_REVOKED, Set, NextEndpoint, list() by set_revoked, refuse_get),
+    row!(ZMQ_FERRO_QZMQ_REVOKED, Set, AtOnce, list() by set_revoked, refuse_get),
     #[cfg(not(feature = "qzmq"))]
-    row!(ZMQ_FERRO_QZMQ_REVOKED, Set, NextEndpoint, list() not built),
+    row!(ZMQ_FERRO_QZMQ_REVOKED, Set, AtOnce, list() not built),
     #[cfg(feature = "qzmq")]
     row!(ZMQ_FERRO_CURVE_BESIDE_QZMQ, Both, NextEndpoint, flag(false, ZeroOrOne) in curve_beside_qzmq),
     #[cfg(not(feature = "qzmq"))]
@@ -243,4 +243,12 @@ pub(super) static SOCKET: &[Row] = &[
     row!(ZMQ_FERRO_QZMQ_TICKET_LIFE, Both, NextEndpoint, int(7_200, 0, 86_400) in qzmq_ticket_life_s),
     #[cfg(not(feature = "qzmq"))]
     row!(ZMQ_FERRO_QZMQ_TICKET_LIFE, Both, NextEndpoint, int(7_200, 0, 86_400) not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_SERVER_NAME, Set, NextEndpoint, list() by set_server_name, refuse_get),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_SERVER_NAME, Set, NextEndpoint, list() not built),
+    #[cfg(feature = "qzmq")]
+    row!(ZMQ_FERRO_QZMQ_ZAP, Both, NextEndpoint, flag(false, ZeroOrOne) in asks_as_qzmq),
+    #[cfg(not(feature = "qzmq"))]
+    row!(ZMQ_FERRO_QZMQ_ZAP, Both, NextEndpoint, flag(false, ZeroOrOne) not built),
 ];

@@ -46,6 +46,17 @@ pub fn curve(request: &ZapRequest, clients: &Clients) -> ZapReply {
     }
 }
 
+/// The answer about a client whose key an authority has signed under this name.
+pub fn certified(request: &ZapRequest, name: &str) -> ZapReply {
+    let metadata = request.key.map(|key| (FINGERPRINT.to_owned(), fingerprint(&key).into_bytes()));
+    ZapReply {
+        status: ZapStatus::Success,
+        text: Vec::new(),
+        user_id: name.as_bytes().to_vec(),
+        metadata: metadata.into_iter().collect(),
+    }
+}
+
 /// The answer, or what it takes to have one.
 pub enum Answer {
     Now(ZapReply),
@@ -123,6 +134,8 @@ mod tests {
             routing_id: Vec::new(),
             mechanism: "CURVE",
             credentials: credentials.iter().map(|bytes| Zeroizing::new(bytes.to_vec())).collect(),
+            key: None,
+            certified: None,
         }
     }
 

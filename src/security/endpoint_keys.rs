@@ -10,6 +10,10 @@
 use super::certificate::Certificate;
 use super::fault::Fault;
 use super::keys::{Kind, Public, Secret};
+#[cfg(feature = "qzmq")]
+use super::reader::Place;
+#[cfg(feature = "qzmq")]
+use crate::crypto::{Certificate as Signed, Claims, Roles};
 use std::path::Path;
 
 /// The line that names keys, and the file that it stands in.
@@ -60,6 +64,29 @@ pub fn check_client(named: Named<'_>, server: &Public, own: &Public) -> Result<(
     );
     let what_to_do = format!("name a client's key of {}: see `ferrozmq keygen --help`", server.kind().name());
     Err(Fault::mistake(named.file, named.line, what, what_to_do))
+}
+
+/// Refuses a certificate that is of none of the keys, or for the other role.
+#[cfg(feature = "qzmq")]
+pub fn check_certificate<'k>(
+    certificate: &Signed,
+    place: &Place,
+    keys: impl IntoIterator<Item = &'k Public>,
+    role: Roles,
+) -> Result<(), Fault> {
+    let Claims { public, roles, .. } = &certificate.claims;
+    let is_ours = |key: &Public| matches!(key, Public::Qzmq(key) if **key == *public);
+    if !keys.into_iter().any(is_ours) {
+        let what = "it is not of the key that this side has";
+        return Err(Fault::mistake(&place.path, None, what, "have the authority sign this side's key"));
+    }
+    if !roles.include(role) {
+        let role = if role == Roles::Server { "server" } else { "client" };
+        let what = format!("it is not for a {role}");
+        let what_to_do = format!("sign the key with `ferrozmq cert sign --role {role}`");
+        return Err(Fault::mistake(&place.path, None, what, what_to_do));
+    }
+    Ok(())
 }
 
 #[cfg(all(test, feature = "qzmq"))]

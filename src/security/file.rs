@@ -18,6 +18,9 @@ pub use super::reader::Place;
 /// Keys by which clients may know one server; see `engine::mechanism::curve::keys`.
 const MAX_SERVER_KEYS: usize = crate::engine::mechanism::curve::keys::MAX_SERVER_KEYS;
 
+/// Authorities of one endpoint; as `crypto::certificate` bounds them.
+const MAX_AUTHORITIES: usize = 64;
+
 /// Bytes of a user name: its length is one byte on the wire (RFC 24).
 const MAX_USERNAME_BYTES: usize = 255;
 
@@ -67,6 +70,14 @@ pub struct Settings {
     pub server_public: Option<Place>,
     pub migration: Migration,
     pub allow: Option<Allow>,
+    /// QZMQ: authorities whose certificates are accepted, and the list of what is revoked.
+    pub authorities: Vec<Place>,
+    pub revoked: Option<Place>,
+    /// QZMQ: what either side shows of its own key.
+    pub server_certificate: Option<Place>,
+    pub client_certificate: Option<Place>,
+    /// QZMQ: the name by which the client knows its server, in place of `server_public`.
+    pub server_name: Option<String>,
     /// The users of a PLAIN server.
     pub users: Option<Place>,
     /// A PLAIN client's name, and the file with its password.
@@ -145,7 +156,7 @@ pub struct Limits {
 }
 
 /// The names of [`Settings`] in the file.
-const SETTINGS: [&str; 16] = [
+const SETTINGS: [&str; 21] = [
     "mechanism",
     "side",
     "transports",
@@ -154,6 +165,11 @@ const SETTINGS: [&str; 16] = [
     "server_public",
     "migration",
     "allow",
+    "authorities",
+    "revoked",
+    "server_certificate",
+    "client_certificate",
+    "server_name",
     "users",
     "username",
     "password_file",
@@ -227,8 +243,9 @@ impl Policy {
             let single =
                 [&settings.client_key, &settings.server_public, &settings.users, &settings.password_file];
             let Migration { server_key, client_key, server_public } = &settings.migration;
-            let single = single.into_iter().chain([server_key, client_key, server_public]);
-            settings.server_key.iter().chain(folder).chain(single.flatten())
+            let certified = [&settings.revoked, &settings.server_certificate, &settings.client_certificate];
+            let single = single.into_iter().chain([server_key, client_key, server_public]).chain(certified);
+            settings.server_key.iter().chain(&settings.authorities).chain(folder).chain(single.flatten())
         })
     }
 }
@@ -244,6 +261,11 @@ impl Default for Settings {
             server_public: None,
             migration: Migration::default(),
             allow: None,
+            authorities: Vec::new(),
+            revoked: None,
+            server_certificate: None,
+            client_certificate: None,
+            server_name: None,
             users: None,
             username: None,
             password_file: None,
@@ -366,6 +388,9 @@ fn read_setting(reader: &mut Reader<'_>, entry: &Entry<'_>, settings: &mut Setti
         "server_public" => settings.server_public = reader.place(entry),
         "migration" => settings.migration = read_migration(reader, entry),
         "allow" => settings.allow = read_allow(reader, entry),
+        "authorities" | "revoked" | "server_certificate" | "client_certificate" | "server_name" => {
+            read_certified(reader, entry, settings);
+        }
         "users" => settings.users = reader.place(entry),
         "username" => {
             settings.username = reader.text(entry);
@@ -404,6 +429,27 @@ fn read_migration(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Migration {
         reader.mistake(entry, what, "name both: client_key and server_public");
     }
     migration
+}
+
+/// Takes over one setting about certificates of QZMQ.
+fn read_certified(reader: &mut Reader<'_>, entry: &Entry<'_>, settings: &mut Settings) {
+    if cfg!(not(feature = "qzmq")) {
+        reader.mistake(entry, "this library was built without QZMQ", "leave it out, or take another build");
+    }
+    match entry.name {
+        "authorities" => {
+            reader.refuse_empty(entry);
+            settings.authorities = reader.places(entry);
+            if settings.authorities.len() > MAX_AUTHORITIES {
+                let what = format!("there are more than {MAX_AUTHORITIES} authorities");
+                reader.mistake(entry, what, "take out those that sign no more");
+            }
+        }
+        "revoked" => settings.revoked = reader.place(entry),
+        "server_certificate" => settings.server_certificate = reader.place(entry),
+        "client_certificate" => settings.client_certificate = reader.place(entry),
+        _ => settings.server_name = reader.text(entry),
+    }
 }
 
 /// The transports on which a mechanism can be spoken, by their names.

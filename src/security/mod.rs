@@ -6,6 +6,8 @@
 //! | `file` | the TOML file as a typed [`Policy`] |
 //! | `reader` | TOML values with their lines, and what is said of those that do not fit |
 //! | `certificate` | key files, as pyzmq and czmq write them |
+//! | `authorities` | files of QZMQ's certificates: authorities, certificates, what is revoked |
+//! | `trust` | the authorities that an endpoint of QZMQ trusts |
 //! | `allowed` | whose keys are let in |
 //! | `passwords` | the users of PLAIN |
 //! | `peer_network` | where peers count as one |
@@ -15,6 +17,7 @@
 //! | `rules` | the decision for one endpoint, pure |
 //! | `authenticator` | the answer about one peer, pure |
 //! | `endpoint_keys` | whether the keys of an endpoint fit together, pure |
+//! | `handshake_keys` | what the handshakes of an endpoint are made with, pure |
 //! | `key_changes` | keys that have come and gone since an endpoint was last looked at |
 //! | `protection` | what an endpoint's handshakes get, from the files as they are then |
 //!
@@ -23,10 +26,13 @@
 
 pub mod allowed;
 pub mod authenticator;
+#[cfg(feature = "qzmq")]
+pub mod authorities;
 pub mod certificate;
 pub mod endpoint_keys;
 pub mod fault;
 pub mod file;
+mod handshake_keys;
 pub mod key_changes;
 pub mod keys;
 pub mod passwords;
@@ -34,6 +40,8 @@ pub mod peer_network;
 pub mod protection;
 mod reader;
 mod reload;
+#[cfg(feature = "qzmq")]
+mod trust;
 pub mod rules;
 mod verifier;
 mod watch;

@@ -5,20 +5,25 @@
 
 use super::allowed::Folder;
 use super::authenticator::{self, Answer, Clients};
+#[cfg(feature = "qzmq")]
+use super::authorities::{self, Revoked};
 use super::certificate::Certificate;
 use super::endpoint_keys::{self, Named};
 use super::fault::Fault;
-use super::file::{Allow, Limits, LogSettings, Place, Policy, Side};
+use super::file::{Allow, Limits, LogSettings, Place, Policy, Settings, Side};
+use super::handshake_keys::{Makings, Served, ask, serve, with_curve};
 use super::key_changes;
-use super::keys::{Kind, Public, Secret};
+use super::keys::Kind;
 use super::passwords::{Users, read_password};
 use super::reload::{Content, FileLook};
 use super::rules::{Scene, Terms, Verdict, decide, wildcard};
+#[cfg(feature = "qzmq")]
+use super::trust::{Followed, Sources};
 use super::watch::{Look, Patience, Watch};
 use crate::audit;
 #[cfg(feature = "qzmq")]
-use crate::engine::mechanism::qzmq::keys as qzmq;
-use crate::engine::{ClientKeys, KeyRing, Security, ZapRequest, ZapStatus};
+use crate::crypto::{Certificate as Signed, DsaPublic, Roles};
+use crate::engine::{Security, ZapRequest, ZapStatus};
 use crate::errno::Errno;
 use crate::options::Mechanism;
 use crate::sys::credentials::effective_uid;
@@ -57,6 +62,12 @@ type Watches<L> = HashMap<PathBuf, Arc<Watch<L>>>;
 /// What the policy names. What it names no more is forgotten when it changes.
 #[derive(Default)]
 struct Files {
+    #[cfg(feature = "qzmq")]
+    authorities: Watches<FileLook<DsaPublic>>,
+    #[cfg(feature = "qzmq")]
+    revoked: Watches<FileLook<Revoked>>,
+    #[cfg(feature = "qzmq")]
+    certificates: Watches<FileLook<Signed>>,
     public: Watches<FileLook<Certificate>>,
     secret: Watches<FileLook<Certificate>>,
     folders: Watches<Folder>,
@@ -78,14 +89,10 @@ pub struct Protection {
     /// The place was not known when the endpoint was decided about.
     is_open: bool,
     served: Lock<Option<Served>>,
+    #[cfg(feature = "qzmq")]
+    trust: Lock<Followed>,
     /// For the audit trail.
     told: Lock<key_changes::Keys>,
-}
-
-/// A server's keys, and the certificates that they came from.
-struct Served {
-    from: Vec<Arc<Certificate>>,
-    security: Security,
 }
 
 impl SecurityFile {
@@ -123,6 +130,8 @@ impl SecurityFile {
             limits: terms.settings.limits,
             is_open: terms.is_open,
             served: Lock::default(),
+            #[cfg(feature = "qzmq")]
+            trust: Lock::default(),
             told: Lock::default(),
             scene: scene.clone(),
         };
@@ -200,6 +209,24 @@ impl SecurityFile {
         self.watched(|files| &mut files.secret, place, Certificate::of_secret, patience)
     }
 
+    /// What the trust by these terms comes from now.
+    #[cfg(feature = "qzmq")]
+    fn sources(&self, terms: &Terms<'_>, patience: Patience) -> Result<Sources, Fault> {
+        let Settings { authorities, revoked, .. } = terms.settings;
+        let authority =
+            |place| self.watched(|files| &mut files.authorities, place, authorities::authority, patience);
+        let list = |place| self.watched(|files| &mut files.revoked, place, authorities::revoked, patience);
+        Ok(Sources {
+            authorities: authorities.iter().map(authority).collect::<Result<_, _>>()?,
+            revoked: revoked.as_ref().map(list).transpose()?,
+        })
+    }
+
+    #[cfg(feature = "qzmq")]
+    fn certificate(&self, place: &Place, patience: Patience) -> Result<Arc<Signed>, Fault> {
+        self.watched(|files| &mut files.certificates, place, authorities::certificate, patience)
+    }
+
     fn users(&self, terms: &Terms<'_>, patience: Patience) -> Result<Arc<Users>, Fault> {
         let place = terms.settings.users.as_ref().ok_or_else(|| self.lack(terms, "users"))?;
         self.watched(|files| &mut files.users, place, Users::parse, patience)
@@ -275,6 +302,12 @@ impl Files {
             watches.retain(|path, _| named.contains(path.as_path()));
         }
         let named = policy.places().map(|place| place.path.as_path()).collect();
+        #[cfg(feature = "qzmq")]
+        {
+            only(&mut self.authorities, &named);
+            only(&mut self.revoked, &named);
+            only(&mut self.certificates, &named);
+        }
         only(&mut self.public, &named);
         only(&mut self.secret, &named);
         only(&mut self.folders, &named);
@@ -313,6 +346,9 @@ impl Protection {
         let policy = self.file.policy(Patience::Moment)?;
         let terms = self.terms(&policy)?;
         Ok(Some(match (terms.mechanism, request.mechanism) {
+            (Mechanism::Curve, "CURVE" | "QZMQ") if let Some(name) = &request.certified => {
+                Answer::Now(authenticator::certified(request, name))
+            }
             (Mechanism::Curve, "CURVE") => {
                 let clients = self.file.clients(&terms, Patience::Moment)?;
                 self.told.lock().let_in(&clients);
@@ -402,115 +438,114 @@ impl Protection {
         }
     }
 
-    /// The same keys as long as their files say the same: a handshake that is under way has its cookie's key there. A file that was
-    /// written just now, or in the future by this clock, is read again at each look.
     fn server_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Security, Fault> {
         let read = terms.settings.server_key.iter().map(|place| self.file.secret(place, patience));
-        let mut from = read.collect::<Result<Vec<_>, Fault>>()?;
+        let from = read.collect::<Result<Vec<_>, Fault>>()?;
+        let shown = terms.settings.server_certificate.as_ref();
         let beside = terms.settings.migration.server_key.as_ref();
         let beside = beside.map(|place| self.file.secret(place, patience)).transpose()?;
-        let own = from.len();
-        from.extend(beside.clone());
-        let mut served = self.served.lock();
-        if let Some(served) = &*served
-            && served.from == from
-        {
-            return Ok(served.security.clone());
-        }
-        let secrets = endpoint_keys::of_server(self.named(terms), from.iter().take(own).map(|read| &**read))?;
-        let mut security = serve(&secrets).map_err(|errno| match errno {
-            Errno::INVAL => self.file.lack(terms, "server_key"),
-            _ => {
-                Fault::mistake(&self.file.path, terms.rule, "there are too many server keys", "take some out")
-            }
-        })?;
-        if let (Some(beside), Some(first)) = (&beside, from.first()) {
-            endpoint_keys::check_migration(self.named(terms), first.public.kind(), beside.public.kind())?;
-            let curve = beside.secret.as_ref().and_then(|secret| serve(&[secret]).ok());
-            security = with_curve(security, curve);
-        }
-        let fingerprints = from.iter().map(|certificate| certificate.fingerprint()).collect();
-        self.told.lock().serve(fingerprints, security.mechanism());
-        Ok(served.insert(Served { from, security }).security.clone())
+        let keys = (from, beside.into_iter().collect(), None);
+        let makings = self.makings(terms, keys, (shown, Side::Server), patience)?;
+        self.served(makings, |makings| {
+            let secrets = endpoint_keys::of_server(self.named(terms), makings.keys())?;
+            let security = serve(&secrets, makings).map_err(|errno| match errno {
+                Errno::INVAL => self.file.lack(terms, "server_key"),
+                _ => {
+                    let what = "there are too many server keys";
+                    Fault::mistake(&self.file.path, terms.rule, what, "take some out")
+                }
+            })?;
+            self.check_migration(terms, makings)?;
+            let fingerprints = makings.all().map(Certificate::fingerprint).collect();
+            self.told.lock().serve(fingerprints, security.mechanism());
+            Ok(with_curve(security, makings))
+        })
     }
 
     fn client_keys(&self, terms: &Terms<'_>, patience: Patience) -> Result<Security, Fault> {
+        let Settings { server_public, server_name, client_key, client_certificate, .. } = terms.settings;
         let lack = || self.file.lack(terms, "server_public");
-        let known = self.file.public(terms.settings.server_public.as_ref().ok_or_else(lack)?, patience)?;
-        let own = match &terms.settings.client_key {
-            Some(place) => self.file.secret(place, patience)?,
-            None => self.file.fresh(known.public.kind())?,
+        let known = server_public.as_ref().map(|place| self.file.public(place, patience)).transpose()?;
+        let own = client_key.as_ref().map(|place| self.file.secret(place, patience)).transpose()?;
+        let own = match (own, &known) {
+            (Some(own), _) => own,
+            (None, Some(known)) => self.file.fresh(known.public.kind())?,
+            (None, None) => self.file.fresh(Kind::of_names().ok_or_else(lack)?)?,
         };
-        endpoint_keys::check_client(self.named(terms), &known.public, &own.public)?;
-        let security = own.secret.as_ref().and_then(|own| ask(&known.public, own));
-        let security = security.ok_or_else(|| {
-            Fault::mistake(&self.file.path, terms.rule, "the client has no secret key", "name its file")
-        })?;
-        let migration = &terms.settings.migration;
-        let (Some(own), Some(server)) = (&migration.client_key, &migration.server_public) else {
-            return Ok(security);
-        };
-        let (own, server) = (self.file.secret(own, patience)?, self.file.public(server, patience)?);
-        for beside in [&own.public, &server.public] {
-            endpoint_keys::check_migration(self.named(terms), known.public.kind(), beside.kind())?;
+        if let Some(known) = &known {
+            endpoint_keys::check_client(self.named(terms), &known.public, &own.public)?;
         }
-        let curve = own.secret.as_ref().and_then(|own| ask(&server.public, own));
-        Ok(with_curve(security, curve))
+        let name = server_name.clone().filter(|_| known.is_none());
+        let from = [own].into_iter().chain(known).collect();
+        let migration = &terms.settings.migration;
+        let beside = match (&migration.client_key, &migration.server_public) {
+            (Some(own), Some(server)) => {
+                vec![self.file.secret(own, patience)?, self.file.public(server, patience)?]
+            }
+            _ => Vec::new(),
+        };
+        let shown = (client_certificate.as_ref(), Side::Client);
+        let makings = self.makings(terms, (from, beside, name), shown, patience)?;
+        self.served(makings, |makings| {
+            self.check_migration(terms, makings)?;
+            let security = ask(&makings.from, makings).ok_or_else(lack)?;
+            Ok(with_curve(security, makings))
+        })
+    }
+
+    fn check_migration(&self, terms: &Terms<'_>, makings: &Makings) -> Result<(), Fault> {
+        let Some(own) = makings.from.first() else { return Ok(()) };
+        let check = |beside: &Arc<Certificate>| {
+            endpoint_keys::check_migration(self.named(terms), own.public.kind(), beside.public.kind())
+        };
+        makings.beside.iter().try_for_each(check)
+    }
+
+    /// What an endpoint's keys are made of. `shown`: its certificate.
+    fn makings(
+        &self,
+        terms: &Terms<'_>,
+        (from, beside, name): (Vec<Arc<Certificate>>, Vec<Arc<Certificate>>, Option<String>),
+        (shown, side): (Option<&Place>, Side),
+        patience: Patience,
+    ) -> Result<Makings, Fault> {
+        #[cfg(feature = "qzmq")]
+        {
+            let read = shown.map(|place| self.file.certificate(place, patience)).transpose()?;
+            if let (Some(certificate), Some(place)) = (&read, shown) {
+                let role = if side == Side::Server { Roles::Server } else { Roles::Client };
+                let keys = from.iter().filter(|key| key.secret.is_some()).map(|key| &key.public);
+                endpoint_keys::check_certificate(certificate, place, keys, role)
+                    .map_err(|fault| fault.named_by(&self.file.path, place.line))?;
+            }
+            let trusted = self.trust.lock().follow(self.file.sources(terms, patience)?);
+            Ok(Makings { from, beside, name, certificate: read, trusted })
+        }
+        #[cfg(not(feature = "qzmq"))]
+        {
+            let _ = (terms, shown, side, patience);
+            Ok(Makings { from, beside, name })
+        }
+    }
+
+    /// What was made of the same before, or is made now.
+    fn served(
+        &self,
+        makings: Makings,
+        make: impl FnOnce(&Makings) -> Result<Security, Fault>,
+    ) -> Result<Security, Fault> {
+        let mut served = self.served.lock();
+        if let Some(served) = &*served
+            && makings.are_those_of(served)
+        {
+            return Ok(served.security.clone());
+        }
+        let security = make(&makings)?;
+        *served = Some(makings.served(security.clone()));
+        Ok(security)
     }
 
     fn named(&self, terms: &Terms<'_>) -> Named<'_> {
         Named { file: &self.file.path, line: terms.rule }
-    }
-}
-
-/// What an endpoint speaks that has keys of CURVE beside those of QZMQ.
-fn with_curve(security: Security, curve: Option<Security>) -> Security {
-    match (security, curve) {
-        #[cfg(feature = "qzmq")]
-        (Security::QzmqServer(qzmq), Some(Security::CurveServer(curve))) => {
-            Security::QzmqServerBesideCurve(qzmq, curve)
-        }
-        #[cfg(feature = "qzmq")]
-        (Security::QzmqClient(qzmq), Some(Security::CurveClient(curve))) => {
-            Security::QzmqClientWithFallback(qzmq, curve)
-        }
-        (security, _) => security,
-    }
-}
-
-/// What a server with these keys speaks, of which the first is its own. Errors: `EINVAL` without a key, `ENOBUFS` for too many.
-fn serve(secrets: &[&Secret]) -> Result<Security, Errno> {
-    let (own, more) = secrets.split_first().ok_or(Errno::INVAL)?;
-    match own {
-        Secret::Curve(own) => {
-            let ring = Arc::new(KeyRing::default());
-            let keys = ring.serve(own.clone());
-            more.iter().filter_map(|secret| secret.curve()).try_for_each(|secret| ring.add(secret))?;
-            Ok(Security::CurveServer(Arc::new(keys)))
-        }
-        #[cfg(feature = "qzmq")]
-        Secret::Qzmq(own) => {
-            let keys = qzmq::ServerKeys::new(Arc::clone(own), qzmq::Settings::default());
-            more.iter().filter_map(|secret| secret.qzmq()).try_for_each(|secret| keys.add(secret))?;
-            Ok(Security::QzmqServer(Arc::new(keys)))
-        }
-    }
-}
-
-/// What a client with these keys speaks; `None` for keys that do not fit.
-fn ask(server: &Public, own: &Secret) -> Option<Security> {
-    match (server, own) {
-        (Public::Curve(server), Secret::Curve(own)) => {
-            let (public, secret, server) = (own.public(), own.clone(), *server);
-            Some(Security::CurveClient(Arc::new(ClientKeys { public, secret, server })))
-        }
-        #[cfg(feature = "qzmq")]
-        (Public::Qzmq(server), Secret::Qzmq(own)) => {
-            let (server, own) = (Arc::clone(server), Some(Arc::clone(own)));
-            let keys = qzmq::ClientKeys::new(server, own, qzmq::Settings::default()).ok()?;
-            Some(Security::QzmqClient(Arc::new(keys)))
-        }
-        #[cfg(feature = "qzmq")]
-        _ => None,
     }
 }

@@ -163,10 +163,20 @@ fn lack(policy: &Policy, terms: &Terms<'_>) -> Option<Fault> {
         (Mechanism::Curve, Side::Server) if settings.server_key.is_empty() => {
             ("server_key", "name the file with the server's secret key: server_key = \"server.key_secret\"")
         }
-        (Mechanism::Curve, Side::Server) if settings.allow.is_none() => {
+        (Mechanism::Curve, Side::Server) if settings.allow.is_none() && settings.authorities.is_empty() => {
             ("allow", "say whose keys are let in: allow = { folder = \"allowed\" }, or allow = \"any\"")
         }
-        (Mechanism::Curve, Side::Client) if settings.server_public.is_none() => {
+        (Mechanism::Curve, Side::Client)
+            if settings.server_name.is_some() && settings.authorities.is_empty() =>
+        {
+            (
+                "authorities",
+                "name the file of the authority that has signed the server's key: authorities = \"home.authority\"",
+            )
+        }
+        (Mechanism::Curve, Side::Client)
+            if settings.server_public.is_none() && settings.server_name.is_none() =>
+        {
             ("server_public", "name the file with the server's public key: server_public = \"server.key\"")
         }
         (Mechanism::Plain, Side::Server) if settings.users.is_none() => {

@@ -7,9 +7,9 @@ use crate::engine::{KeyRing, Security, ServerKeys};
 #[cfg(feature = "qzmq")]
 use crate::errno::Errno;
 use crate::errno::Result;
-use crate::options::{Mechanism, SocketOptions, curve_key};
 #[cfg(feature = "qzmq")]
-use crate::options::{QzmqKeys, qzmq_public_key, qzmq_secret_key};
+use crate::options::{KnownServer, QzmqKeys, qzmq_public_key, qzmq_secret_key};
+use crate::options::{Mechanism, SocketOptions, curve_key};
 #[cfg(feature = "qzmq")]
 use crate::socket::qzmq_keys;
 use std::sync::Arc;
@@ -37,6 +37,13 @@ impl Keys {
         self.server = None;
         #[cfg(feature = "qzmq")]
         self.qzmq.changed();
+    }
+
+    /// `ZMQ_FERRO_QZMQ_AUTHORITY`, `ZMQ_FERRO_QZMQ_REVOKED` or `ZMQ_FERRO_QZMQ_CERTIFICATE` was set: it counts at once.
+    #[cfg(feature = "qzmq")]
+    pub fn certificates_changed(&self, options: &SocketOptions) {
+        self.qzmq.trust(options.qzmq.trust());
+        self.qzmq.show(options.qzmq.certificate());
     }
 
     /// `ZMQ_FERRO_CURVE_SERVER_KEY_ADD`: the public key of the one that was added.
@@ -78,8 +85,7 @@ impl Keys {
 
     /// For the handshakes of an endpoint that is bound or connected now.
     ///
-    /// Errors: `EINVAL` for keys that do not fit together; `EPROTONOSUPPORT` for certificates, which no handshake shows so far. A
-    /// socket that is to trust an authority must not let clients in without that.
+    /// Errors: `EINVAL` for keys that do not fit together.
     pub fn security(&mut self, options: &SocketOptions) -> Result<Security> {
         #[cfg(feature = "qzmq")]
         if options.mechanism == Mechanism::Curve && options.as_server {
@@ -87,9 +93,6 @@ impl Keys {
         }
         #[cfg(feature = "qzmq")]
         if let Some(keys) = options.qzmq_keys()? {
-            if !options.qzmq.trust().is_empty() {
-                return Err(Errno::PROTONOSUPPORT);
-            }
             let security = self.qzmq_security(keys, options)?;
             return if options.has_curve_keys() { self.with_curve(security, options) } else { Ok(security) };
         }
@@ -119,7 +122,7 @@ impl Keys {
     pub fn take_new_own(&mut self, options: &SocketOptions) -> Option<KeyName> {
         #[cfg(feature = "qzmq")]
         if self.qzmq.take_new()
-            && let Ok(Some(QzmqKeys::Server(own))) = options.qzmq_keys()
+            && let Ok(Some(QzmqKeys::Server { own, .. })) = options.qzmq_keys()
         {
             return Some((Mechanism::Qzmq, own.public().fingerprint()));
         }
@@ -155,19 +158,23 @@ impl Keys {
     fn qzmq_security(&mut self, keys: QzmqKeys, options: &SocketOptions) -> Result<Security> {
         let settings = qzmq_settings(options)?;
         let kem = match &keys {
-            QzmqKeys::Server(own) => own.suite(),
-            QzmqKeys::Client { server, .. } => server.suite(),
+            QzmqKeys::Server { own, .. } => Some(own.suite()),
+            QzmqKeys::Client { server: KnownServer::Key(server), .. } => Some(server.suite()),
+            // Without a key of its own it takes the KEM of its favourite suite.
+            QzmqKeys::Client { server: KnownServer::Name(_), own, .. } => own.as_ref().map(|own| own.suite()),
         };
-        if settings.suites.of(kem).next().is_none() {
+        if kem.is_some_and(|kem| settings.suites.of(kem).next().is_none()) {
             return Err(Errno::INVAL);
         }
+        self.qzmq.trust(options.qzmq.trust());
         Ok(match keys {
-            QzmqKeys::Server(own) => {
-                Security::QzmqServer(self.qzmq.serve(&own, settings, options.qzmq.trust())?)
+            QzmqKeys::Server { own, certificate } => {
+                Security::QzmqServer(self.qzmq.serve(&own, certificate, settings)?)
             }
-            QzmqKeys::Client { certificate: Some(_), .. } => return Err(Errno::PROTONOSUPPORT),
-            QzmqKeys::Client { server, own, certificate: None } => {
-                Security::QzmqClient(Arc::new(qzmq::ClientKeys::new(server, own, settings)?))
+            QzmqKeys::Client { server, own, certificate } => {
+                let keys = qzmq::ClientKeys::of(server, own, settings)?;
+                let keys = keys.with_certificate(certificate).with_trusted(self.qzmq.trusted());
+                Security::QzmqClient(Arc::new(keys))
             }
         })
     }
@@ -187,6 +194,7 @@ fn qzmq_settings(options: &SocketOptions) -> Result<qzmq::Settings> {
         suites: qzmq::Suites::numbered(options.qzmq.suites()).ok_or(Errno::INVAL)?,
         limits,
         ticket_life_s: options.qzmq_ticket_life_s.unsigned_abs(),
+        asks_as_qzmq: options.asks_as_qzmq,
         ..qzmq::Settings::default()
     })
 }

@@ -8,6 +8,8 @@ use crate::options::number::{
     ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, ZMQ_FERRO_MAX_FAILED_HANDSHAKES,
     ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
 };
+#[cfg(feature = "qzmq")]
+use crate::options::number::{ZMQ_FERRO_QZMQ_AUTHORITY, ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_REVOKED};
 use crate::options::value;
 use crate::pipe::budget::LOOK_UNITS;
 use crate::session::trail;
@@ -42,6 +44,10 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
             }
         }
         ZMQ_CURVE_SECRETKEY => socket.keys.secret_changed(),
+        #[cfg(feature = "qzmq")]
+        ZMQ_FERRO_QZMQ_AUTHORITY | ZMQ_FERRO_QZMQ_REVOKED | ZMQ_FERRO_QZMQ_CERTIFICATE => {
+            socket.keys.certificates_changed(&socket.options);
+        }
         ZMQ_FERRO_MAX_FAILED_HANDSHAKES | ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL => {
             socket.owner.ban_list.configure(&socket.options);
         }

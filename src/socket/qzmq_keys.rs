@@ -1,13 +1,15 @@
 //! The keys of a QZMQ server: made once for all its endpoints, changed while they are bound.
 
-use crate::crypto::{KemPublic, KemSecret, Trust};
-use crate::engine::mechanism::qzmq::keys::{MAX_SERVER_KEYS, ServerKeys, Settings};
+use crate::crypto::{Certificate, KemPublic, KemSecret, Trust};
+use crate::engine::mechanism::qzmq::keys::{MAX_SERVER_KEYS, ServerKeys, Settings, Trusted};
 use crate::errno::{Errno, Result};
 use std::sync::{Arc, Weak};
 
 /// What a socket needs to be a QZMQ server.
 #[derive(Default)]
 pub struct Keys {
+    /// Of all endpoints, of clients as well.
+    trusted: Arc<Trusted>,
     /// Keys beside the own one, for all endpoints.
     further: Vec<Arc<KemSecret>>,
     /// Made for the present value of `ZMQ_CURVE_SECRETKEY` when first needed.
@@ -49,18 +51,36 @@ impl Keys {
         if self.further.len() < before || own > 0 { Ok(()) } else { Err(Errno::NOENT) }
     }
 
+    /// All endpoints trust these from their next handshake on.
+    pub fn trust(&self, trust: &Trust) {
+        self.trusted.set(Arc::new(trust.clone()));
+    }
+
+    pub fn trusted(&self) -> Arc<Trusted> {
+        Arc::clone(&self.trusted)
+    }
+
+    /// Shown at once at all endpoints with its key.
+    pub fn show(&self, certificate: Option<&Arc<Certificate>>) {
+        for keys in self.live() {
+            let fits = |certificate: &&Arc<Certificate>| keys.knows(&certificate.claims.public);
+            keys.set_certificate(certificate.filter(fits).cloned());
+        }
+    }
+
     /// The keys of an endpoint that is bound now, shared by those that speak in the same way. Errors: `ENOBUFS`, which does not happen.
     pub fn serve(
         &mut self,
         own: &Arc<KemSecret>,
+        certificate: Option<Arc<Certificate>>,
         settings: Settings,
-        trust: &Trust,
     ) -> Result<Arc<ServerKeys>> {
         let is_known = self.server.is_some();
         if let Some(server) = self.server.as_ref().filter(|server| server.settings == settings) {
             return Ok(Arc::clone(server));
         }
-        let keys = Arc::new(ServerKeys::new(Arc::clone(own), settings).with_trust(trust.clone()));
+        let keys = Arc::new(ServerKeys::new(Arc::clone(own), settings).with_trusted(self.trusted()));
+        keys.set_certificate(certificate);
         self.further.iter().try_for_each(|secret| keys.add(Arc::clone(secret)))?;
         self.served.retain(|keys| keys.strong_count() > 0);
         self.served.push(Arc::downgrade(&keys));
@@ -95,7 +115,7 @@ mod tests {
     #[test]
     fn endpoints_share_keys_until_the_own_one_changes() {
         let (mut keys, old, new) = (Keys::default(), secret(), secret());
-        let serve = |keys: &mut Keys, own| keys.serve(own, Settings::default(), &Trust::default()).unwrap();
+        let serve = |keys: &mut Keys, own| keys.serve(own, None, Settings::default()).unwrap();
         let first = serve(&mut keys, &old);
         assert!(keys.take_new() && !keys.take_new());
         assert!(Arc::ptr_eq(&first, &serve(&mut keys, &old)));
@@ -116,10 +136,10 @@ mod tests {
     #[test]
     fn endpoints_that_speak_in_another_way_share_no_more_than_the_keys() {
         let (mut keys, own) = (Keys::default(), secret());
-        let first = keys.serve(&own, Settings::default(), &Trust::default()).unwrap();
+        let first = keys.serve(&own, None, Settings::default()).unwrap();
         assert!(keys.take_new());
         let other = Settings { ticket_life_s: 0, ..Settings::default() };
-        let second = keys.serve(&own, other, &Trust::default()).unwrap();
+        let second = keys.serve(&own, None, other).unwrap();
         assert!(!Arc::ptr_eq(&first, &second) && second.settings == other);
         assert!(!keys.take_new(), "the own key is the same");
         let added = secret();
@@ -133,7 +153,7 @@ mod tests {
         let more: Vec<_> = (1..MAX_SERVER_KEYS).map(|_| secret()).collect();
         more.iter().for_each(|secret| keys.add(secret).unwrap());
         assert_eq!(keys.add(&secret()), Err(Errno::NOBUFS));
-        let served = keys.serve(&secret(), Settings::default(), &Trust::default()).unwrap();
+        let served = keys.serve(&secret(), None, Settings::default()).unwrap();
         assert!(more.iter().all(|secret| knows(&served, secret)));
     }
 }

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
+use zmq::crypto::{KemSecret, KemSuite};
 use zmq::options::draft_number::{ZMQ_WSS_CERT_PEM, ZMQ_WSS_HOSTNAME, ZMQ_WSS_KEY_PEM, ZMQ_WSS_TRUST_PEM};
 
 /// A line of the file: label, connection, key.
@@ -64,6 +65,33 @@ fn both_sides_of_curve_write_the_same_key() {
     assert_eq!(lines.len(), 4);
     assert!(lines.iter().all(|(label, id, key)| label == "CURVE_SESSION_KEY" && id.len() + key.len() == 64));
     assert!(lines[0] == lines[1] && lines[2] == lines[3] && lines[0].2 != lines[2].2);
+}
+
+#[test]
+fn both_sides_of_qzmq_write_the_same_secrets() {
+    let name = test_name!(both_sides_of_qzmq_write_the_same_secrets);
+    let Some(folder) = inside() else {
+        let folder = Folder::new("qzmq-keys");
+        folder.run(name, &[("FERROZMQ_KEYLOG", folder.file("keys").to_str().unwrap())]);
+        return;
+    };
+    let context = Context::new();
+    let (pull, push) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+    let secret = KemSecret::generate(KemSuite::MlKem1024).unwrap();
+    pull.set(ZMQ_CURVE_SERVER, 1);
+    pull.set_bytes(ZMQ_CURVE_SECRETKEY, &secret.tagged());
+    push.set_bytes(ZMQ_CURVE_SERVERKEY, &secret.public().tagged());
+    push.connect(&pull.bind_anywhere());
+    push.send(&["message"]);
+    assert_eq!(pull.recv(), ["message"]);
+    context.end(&[push, pull]);
+    let mut lines = lines(&folder.join("keys"));
+    lines.sort();
+    assert_eq!(lines.len(), 6);
+    let labels: Vec<&str> = lines.iter().step_by(2).map(|(label, ..)| label.as_str()).collect();
+    assert_eq!(labels, ["QZMQ_CLIENT_SECRET", "QZMQ_SERVER_SECRET", "QZMQ_UPDATE_SECRET"]);
+    assert!(lines.chunks(2).all(|pair| pair[0] == pair[1] && pair[0].1.len() == 32 && pair[0].2.len() == 48));
+    assert!(lines[0].2 != lines[2].2 && lines[2].2 != lines[4].2);
 }
 
 #[test]

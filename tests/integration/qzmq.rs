@@ -9,7 +9,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use zmq::crypto::{KemSecret, KemSuite};
+use zmq::crypto::{
+    Certificate as Signed, Claims, DsaSecret, DsaSuite, KemPublic, KemSecret, KemSuite, Roles,
+};
 use zmq::security::certificate::Certificate;
 
 /// A secret key, and its public one, as options take them.
@@ -425,4 +427,144 @@ fn a_security_file_with_keys_of_two_kinds_is_at_fault() {
     let server = context.patient(ZMQ_PULL);
     assert_eq!(server.try_bind("tcp://127.0.0.1:*").err(), Some(libc::EINVAL));
     context.end(&[server]);
+}
+
+/// An authority of QZMQ, and what it signs, as the options take it.
+struct Signer(DsaSecret);
+
+impl Signer {
+    fn new() -> Signer {
+        Signer(DsaSecret::generate(DsaSuite::MlDsa65).unwrap())
+    }
+
+    fn public(&self) -> Vec<u8> {
+        self.0.public().tagged().to_vec()
+    }
+
+    fn sign(&self, public: &[u8], name: &str, roles: Roles) -> Vec<u8> {
+        let public = KemPublic::from_tagged(public).unwrap();
+        let (name, not_before_s, not_after_s) = (name.to_owned(), 0, u64::MAX);
+        let claims = Claims { name, public, roles, not_before_s, not_after_s };
+        Signed::sign(&self.0, claims).unwrap().bytes().to_vec()
+    }
+}
+
+#[test]
+fn certificates_let_both_sides_in_by_their_names() {
+    let (context, authority) = (Context::new(), Signer::new());
+    let (server, client) = (context.patient(ZMQ_REP), context.patient(ZMQ_REQ));
+    let (keys, own) = (pair(KemSuite::XWing), pair(KemSuite::XWing));
+    serve(server, &keys.0);
+    server.set_bytes(ZMQ_FERRO_QZMQ_AUTHORITY, &authority.public());
+    server.set_bytes(ZMQ_FERRO_QZMQ_CERTIFICATE, &authority.sign(&keys.1, "orders", Roles::Server));
+    let monitor = Monitor::of(context, server);
+    let endpoint = server.bind_anywhere();
+    client.set_bytes(ZMQ_CURVE_SECRETKEY, &own.0);
+    client.set_bytes(ZMQ_FERRO_QZMQ_SERVER_NAME, b"orders");
+    assert_eq!(client.try_connect(&endpoint), Err(libc::EINVAL), "without an authority");
+    client.set_bytes(ZMQ_FERRO_QZMQ_AUTHORITY, &authority.public());
+    let signed = authority.sign(&own.1, "alice", Roles::Client);
+    client.set_bytes(ZMQ_FERRO_QZMQ_CERTIFICATE, &signed);
+    client.connect(&endpoint);
+    client.try_send(b"question", 0).unwrap();
+    assert_eq!(property(server, "User-Id"), "alice");
+    server.try_send(b"answer", 0).unwrap();
+    assert_eq!(property(client, "User-Id"), "orders");
+    // Without one, and without an authenticator.
+    let stranger = context.patient(ZMQ_REQ);
+    stranger.set(ZMQ_RECONNECT_IVL, -1);
+    know(stranger, &keys.1, Some(&pair(KemSuite::XWing)));
+    stranger.connect(&endpoint);
+    assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL), 14);
+    // A key that is revoked stays out, at endpoints that are bound already.
+    server.set_bytes(ZMQ_FERRO_QZMQ_REVOKED, &KemPublic::from_tagged(&own.1).unwrap().fingerprint());
+    let late = context.patient(ZMQ_REQ);
+    late.set(ZMQ_RECONNECT_IVL, -1);
+    know(late, &keys.1, Some(&own));
+    late.set_bytes(ZMQ_FERRO_QZMQ_CERTIFICATE, &signed);
+    late.connect(&endpoint);
+    assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL), 0x1100_0001);
+    counted(context, "REP", &[("handshakes_failed_protocol", 2), ("auth_failures", 1)]);
+    context.end(&[client, stranger, late, server, monitor.0]);
+}
+
+/// Whether the next handshake fails, for a key that is not accepted.
+fn ends_in_failure(monitor: Monitor) -> bool {
+    loop {
+        let (event, value, _) = monitor.try_event(0).unwrap();
+        match event {
+            ZMQ_EVENT_HANDSHAKE_SUCCEEDED => return false,
+            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL => {
+                assert_eq!(value, 0x1100_0001);
+                return true;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A file as `ferrozmq cert` writes it.
+fn write_field(setup: &Setup, file: &str, name: &str, bytes: &[u8]) {
+    let text = format!("metadata\nqzmq\n    {name} = \"{}\"\n", *zmq::z85::encode(bytes).unwrap());
+    fs::write(setup.folder.join(file), text).unwrap();
+}
+
+#[test]
+fn a_security_file_has_certificates_for_programs_that_know_nothing_of_them() {
+    let (setup, authority) = (Setup::curve(), Signer::new());
+    let [server, alice] = ["server", "alice"].map(|name| write_pair(&setup, name, KemSuite::MlKem1024));
+    let sign = |pair: &Certificate, name: &str, roles| {
+        let zmq::security::keys::Public::Qzmq(public) = &pair.public else { panic!("a key of QZMQ") };
+        authority.sign(&public.tagged(), name, roles)
+    };
+    write_field(&setup, "home.authority", "authority-key", &authority.public());
+    write_field(&setup, "server.certificate", "certificate", &sign(&server, "orders", Roles::Server));
+    write_field(&setup, "alice.certificate", "certificate", &sign(&alice, "alice", Roles::Client));
+    fs::write(setup.folder.join("revoked"), "").unwrap();
+    let text = "[default]\nserver_key = \"server.key_secret\"\nserver_certificate = \"server.certificate\"\n\
+                client_key = \"alice.key_secret\"\nclient_certificate = \"alice.certificate\"\n\
+                server_name = \"orders\"\nauthorities = \"home.authority\"\nrevoked = \"revoked\"\n";
+    fs::write(setup.folder.join("security.toml"), text).unwrap();
+    let context = setup.context();
+    let (rep, req) = (context.patient(ZMQ_REP), context.patient(ZMQ_REQ));
+    let monitor = Monitor::of(context, rep);
+    let endpoint = rep.bind_anywhere();
+    req.connect(&endpoint);
+    req.try_send(b"question", 0).unwrap();
+    assert_eq!(property(rep, "User-Id"), "alice");
+    rep.try_send(b"answer", 0).unwrap();
+    assert_eq!(property(req, "User-Id"), "orders");
+    // A line that is added counts without a restart.
+    let zmq::security::keys::Public::Qzmq(public) = &alice.public else { panic!("a key of QZMQ") };
+    let line = format!("{} alice.key\n", *zmq::z85::encode(&public.fingerprint()).unwrap());
+    fs::write(setup.folder.join("revoked"), line).unwrap();
+    // Each attempt is a socket of its own, until the list is looked at again.
+    let mut sockets = vec![req, rep, monitor.0];
+    loop {
+        let late = context.patient(ZMQ_REQ);
+        late.set(ZMQ_RECONNECT_IVL, -1);
+        late.connect(&endpoint);
+        sockets.push(late);
+        if ends_in_failure(monitor) {
+            break;
+        }
+    }
+    context.end(&sockets);
+    // A certificate of another key, or for the other role, is a mistake at once.
+    let swapped = [
+        ("server.certificate", sign(&alice, "orders", Roles::Server)),
+        ("alice.certificate", sign(&alice, "alice", Roles::Server)),
+    ];
+    for (file, bytes) in swapped {
+        write_field(&setup, file, "certificate", &bytes);
+        let context = setup.context();
+        let socket = context.patient(ZMQ_REQ);
+        let outcome = if file.starts_with("server") {
+            socket.try_bind("tcp://127.0.0.1:*").map(drop)
+        } else {
+            socket.try_connect(&endpoint)
+        };
+        assert_eq!(outcome, Err(libc::EINVAL), "{file}");
+        context.end(&[socket]);
+    }
 }

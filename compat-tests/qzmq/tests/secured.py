@@ -1,6 +1,7 @@
 """Sockets of the library with keys of QZMQ, and this implementation's end of a conversation with them."""
 
 import contextlib
+import ctypes
 from dataclasses import dataclass
 
 import zmq
@@ -17,6 +18,19 @@ PATIENCE_MS = 10_000
 SIZES = (0, 1, 2, 63, 64, 254, 255, 256, 257, 1_000, 4_095, 16_373, 16_374, 16_375, 16_376, 16_384, 16_385, 16_393, 33_000)
 LARGE_BYTES = 300_000
 PARTNER = {"PUSH": "PULL", "PULL": "PUSH", "PUB": "SUB", "SUB": "PUB", "REQ": "REP", "REP": "REQ", "DEALER": "DEALER", "XSUB": "XPUB"}
+
+
+# Options of the library alone.
+AUTHORITY, CERTIFICATE, REVOKED, SERVER_NAME, ZAP_AS_QZMQ = 0x46000040, 0x46000041, 0x46000042, 0x46000070, 0x46000071
+LIBRARY = ctypes.CDLL("libzmq.so.5", use_errno=True)
+
+
+def give(socket, option, value):
+    """pyzmq takes no bytes for options that it does not know."""
+    if not isinstance(value, bytes):
+        socket.setsockopt(option, value)
+    elif LIBRARY.zmq_setsockopt(ctypes.c_void_p(socket.underlying), option, value, ctypes.c_size_t(len(value))):
+        raise zmq.ZMQError(ctypes.get_errno())
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,8 @@ class Meeting:
     """A socket of the library, and what connects this implementation to it."""
 
     def __init__(self, context, case, kind="DEALER", options=None, prepare=None):
-        """`kind` is the library's; `options` are more of its socket's. `prepare` gets the socket before it is bound or connected."""
+        """`kind` is the library's; `options` are more of its socket's, or a function that makes them of the meeting. `prepare` gets
+        the socket before it is bound or connected."""
         self.case, self.kem = case, case.kem
         self.server, self.client = self.kem.keypair(), self.kem.keypair()
         self.own_kind = PARTNER[kind]
@@ -49,8 +64,10 @@ class Meeting:
         self.socket.rcvtimeo = self.socket.sndtimeo = PATIENCE_MS
         self.socket.rcvhwm = self.socket.sndhwm = 0
         self.socket.reconnect_ivl = 10
-        for option, value in (options or {}).items():
-            self.socket.setsockopt(option, value)
+        options = options(self) if callable(options) else options or {}
+        self.by_name = SERVER_NAME in options
+        for option, value in options.items():
+            give(self.socket, option, value)
         if prepare:
             prepare(self.socket)
         self.listener = None
@@ -66,7 +83,8 @@ class Meeting:
         self.endpoint = self.socket.last_endpoint.decode().rstrip("\0")
 
     def _ask(self):
-        self.socket.curve_serverkey = keys.z85(keys.public_key(self.kem, self.server.public))
+        if not self.by_name:
+            self.socket.curve_serverkey = keys.z85(keys.public_key(self.kem, self.server.public))
         if self.case.known:
             self.socket.curve_publickey = keys.z85(keys.public_key(self.kem, self.client.public))
             self.socket.curve_secretkey = keys.z85(keys.secret_key(self.kem, self.client))

@@ -6,10 +6,10 @@ import time
 import pytest
 from zmq.utils import z85
 
-from qzmq import certificates, keys, vectors
+from qzmq import certificates, commands, keys, vectors
 from qzmq.certificates import BOTH, CLIENT, SERVER, SIGNATURES, Authority, Certificate, Trust
 from qzmq.client import Client
-from qzmq.server import Server, Tickets
+from qzmq.server import Cookies, Server, Tickets
 from qzmq.suites import KEMS, XWING, Fault
 
 LENGTHS = {1: (1_525, 45), 2: (1_965, 85)}
@@ -85,6 +85,28 @@ def test_a_ticket_ends_with_its_certificate(authority):
     client = Client(server.public, XWING, pair=pair, certificate=content)
     vectors.converse(client, Server([(XWING, server)], tickets=Tickets(), trust=Trust([authority.public])))
     assert client.new_ticket.ends_at <= time.monotonic() + 100
+
+
+def test_servers_that_are_asked(kem, authority):
+    """The question and the answer are in the transcript, and go before a RETRY."""
+    server, pair = kem.keypair(), kem.keypair()
+    shown = authority.sign(keys.public_key(kem, server.public), "orders", SERVER)
+    for cookies in (None, Cookies()):
+        client = Client(None, kem, pair=pair, name="orders", trust=Trust([authority.public]))
+        theirs = Server([(kem, server)], shown=shown, cookies=cookies, tickets=Tickets())
+        bodies = vectors.converse(client, theirs)
+        assert commands.name_of(bodies[1]) == b"CERTIFICATE" and client.asked == theirs.asked != b""
+        assert client.records.secrets == theirs.records.secrets and client.server_certificate.public == server.public
+    for name, trust, answer in (
+        ("other", Trust([authority.public]), shown),
+        ("orders", Trust([]), shown),
+        ("orders", Trust([authority.public], [client.server_certificate.fingerprint]), shown),
+        ("orders", Trust([authority.public]), authority.sign(keys.public_key(kem, server.public), "orders", CLIENT)),
+        ("orders", Trust([authority.public]), authority.sign(keys.public_key(kem, kem.keypair().public), "orders", SERVER)),
+        ("orders", Trust([authority.public]), b""),
+    ):
+        with pytest.raises(Fault):
+            vectors.converse(Client(None, kem, name=name, trust=trust), Server([(kem, server)], shown=answer))
 
 
 def test_a_certificate_of_another_client(authority):

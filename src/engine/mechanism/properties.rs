@@ -14,6 +14,27 @@ pub(in crate::engine) struct Authenticated {
     pub properties: Vec<(String, Vec<u8>)>,
 }
 
+impl Authenticated {
+    /// A peer that an authority names, and no authenticator.
+    #[cfg(feature = "qzmq")]
+    pub fn of_name(name: Option<&str>) -> Authenticated {
+        let user = name.map(|name| (USER_ID.to_owned(), name.as_bytes().to_vec()));
+        Authenticated { properties: user.into_iter().collect() }
+    }
+
+    /// What an authenticator has told of it; where it gives no user, that is the name by the authority.
+    #[cfg(feature = "qzmq")]
+    pub fn or_name(mut self, name: Option<&str>) -> Authenticated {
+        if let (Some((_, user)), Some(name)) =
+            (self.properties.iter_mut().find(|(property, _)| property == USER_ID), name)
+            && user.is_empty()
+        {
+            *user = name.as_bytes().to_vec();
+        }
+        self
+    }
+}
+
 /// Most properties of one peer; more break the protocol. A property of five bytes takes far more memory than
 /// that here, so the limit on the command's length alone is no bound.
 pub const MAX_PROPERTIES: usize = 256;

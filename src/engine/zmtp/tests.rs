@@ -37,6 +37,9 @@ pub const ALL_TYPES: [SocketType; 21] = [
 const SIGNATURE: &[u8] = b"\xff\0\0\0\0\0\0\0\x01\x7f";
 const READY_DEALER: &[u8] = b"\x04,\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x03abc";
 
+/// The second since 1970 at which handshakes are made.
+pub const WALL_CLOCK_S: u64 = 1_800_000_000;
+
 /// NULL, no routing id.
 pub fn config(socket_type: SocketType) -> Config {
     Config {
@@ -46,6 +49,7 @@ pub fn config(socket_type: SocketType) -> Config {
         routing_id: Vec::new(),
         recv_routing_id: matches!(socket_type, SocketType::Router | SocketType::Rep),
         app_metadata: Default::default(),
+        wall_clock: || WALL_CLOCK_S,
         key_log: None,
     }
 }

@@ -312,6 +312,10 @@ impl SessionEvents {
             Failure::Protocol(code) => {
                 self.tell(event::HANDSHAKE_FAILED_PROTOCOL, code.unsigned_abs().into());
             }
+            #[cfg(feature = "qzmq")]
+            Failure::Uncertified(_) => {
+                self.tell(event::HANDSHAKE_FAILED_PROTOCOL, Failure::UNCERTIFIED_CODE.unsigned_abs().into());
+            }
             Failure::Auth(status) => self.tell(event::HANDSHAKE_FAILED_AUTH, status.unsigned_abs().into()),
             Failure::NoDetail(errno) | Failure::Own(errno) => self.failed_without_detail(errno),
             Failure::Errno(_) => {}

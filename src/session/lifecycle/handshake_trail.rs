@@ -26,6 +26,8 @@ pub struct HandshakeTrail {
     text: Vec<u8>,
     /// The peer was to be authenticated, and there is no authenticator.
     unasked: bool,
+    /// An authority that this side trusts has signed its key.
+    certified: bool,
     part: Part,
 }
 
@@ -44,20 +46,34 @@ impl HandshakeTrail {
             Security::CurveClient(keys) => (Part::KeyClient, Some(fingerprint(keys.server.as_bytes()))),
             Security::CurveServer(_) => (Part::KeyServer, None),
             #[cfg(feature = "qzmq")]
-            Security::QzmqClient(keys) => (Part::KeyClient, Some(fingerprint(&keys.server.fingerprint()))),
+            Security::QzmqClient(keys) => {
+                (Part::KeyClient, keys.server_fingerprint().map(|key| fingerprint(&key)))
+            }
             #[cfg(feature = "qzmq")]
             Security::QzmqServer(_) => (Part::KeyServer, None),
             _ => (Part::Other, None),
         };
         let known = Record { key, ..of_connection(Event::Authentication, config, endpoints) };
-        HandshakeTrail { began: Instant::now(), known, text: Vec::new(), unasked: false, part }
+        HandshakeTrail {
+            began: Instant::now(),
+            known,
+            text: Vec::new(),
+            unasked: false,
+            certified: false,
+            part,
+        }
     }
 
     /// The authenticator is to be asked. A password is among the credentials, and stays there.
     pub fn ask(&mut self, request: &ZapRequest) {
+        if let Some(name) = &request.certified {
+            self.known.user = name.as_bytes().to_vec();
+            self.certified = true;
+        }
         let credential = request.credentials.first().map(|credential| credential.as_slice());
         match (request.mechanism, credential) {
             ("CURVE", Some(key)) => self.known.key = Some(fingerprint(key)),
+            (QZMQ, _) => self.known.key = request.key.map(|key| fingerprint(&key)),
             (_, Some(user)) => self.known.user = user.to_vec(),
             (_, None) => {}
         }
@@ -91,6 +107,7 @@ impl HandshakeTrail {
     pub fn lack(&self, peer: &Peer) -> Option<&'static str> {
         match self.known.mechanism {
             _ if peer.version < Version::V3_0 => Some("the peer speaks a version of ZMTP without mechanisms"),
+            Some(QZMQ) if self.certified => None,
             Some("CURVE" | QZMQ) if self.unasked => Some("no authenticator is bound: any key is let in"),
             _ if self.unasked => Some("no authenticator is bound: any peer is let in"),
             _ => None,
@@ -219,6 +236,10 @@ pub fn words(reason: Reason) -> (i32, Vec<u8>) {
         Reason::Protocol(Failure::Errno(errno)) => {
             (errno.0, [b"the peer has broken the protocol: ", &*text_of(errno)].concat())
         }
+        #[cfg(feature = "qzmq")]
+        Reason::Protocol(Failure::Uncertified(refusal)) => {
+            (Failure::UNCERTIFIED_CODE, refusal.words().as_bytes().to_vec())
+        }
         Reason::Protocol(Failure::Auth(status)) => (status, b"refused by the peer".to_vec()),
         Reason::Protocol(Failure::Fallback) => words(Reason::Protocol(Failure::MECHANISM_MISMATCH)),
         Reason::Protocol(failure @ Failure::Protocol(code)) => {
@@ -270,6 +291,8 @@ mod tests {
             routing_id: Vec::new(),
             mechanism: "PLAIN",
             credentials,
+            key: None,
+            certified: None,
         });
         let status = ZapStatus::AuthenticationFailure;
         trail.hear(&ZapReply {

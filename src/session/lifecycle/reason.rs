@@ -29,7 +29,11 @@ impl Reason {
 
     /// Whether a handshake that ends so has shown that one side has not the identity that it was to have.
     pub fn is_of_authentication(self) -> bool {
-        matches!(self, Reason::Protocol(Failure::Auth(_) | Failure::CRYPTOGRAPHIC))
+        match self {
+            #[cfg(feature = "qzmq")]
+            Reason::Protocol(Failure::Uncertified(_)) => true,
+            reason => matches!(reason, Reason::Protocol(Failure::Auth(_) | Failure::CRYPTOGRAPHIC)),
+        }
     }
 
     /// What a connection that ends so is counted as.
@@ -48,6 +52,8 @@ impl Reason {
             Reason::Stream(errno) | Reason::Own(errno) => errno.0,
             Reason::Timeout => Errno::TIMEDOUT.0,
             Reason::Protocol(Failure::Protocol(code) | Failure::Auth(code)) => code,
+            #[cfg(feature = "qzmq")]
+            Reason::Protocol(Failure::Uncertified(_)) => Failure::UNCERTIFIED_CODE,
             Reason::Protocol(Failure::NoDetail(errno) | Failure::Own(errno) | Failure::Errno(errno)) => {
                 errno.0
             }

@@ -238,6 +238,7 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::Expired => "expired",
         Refusal::OtherRole => "for another role",
         Refusal::Revoked => "revoked",
+        Refusal::OtherName => "for another name",
     }
 }
 

@@ -1,9 +1,11 @@
 //! The client's side.
 
-use super::hello::{BOX_AEAD, Fresh, Identity, Mode, RANDOM_BYTES};
+use super::ask;
+use super::hello::{self, BOX_AEAD, Fresh, Mode, RANDOM_BYTES};
 use super::initiate;
 use super::kept::Ticket;
 use super::keys::ClientKeys;
+use super::logged::LoggedSecrets;
 use super::ready::{self, Ready};
 use super::refusal;
 use super::retry::{self, Retry};
@@ -12,16 +14,19 @@ use super::suite::{Suite, key_id};
 use super::traffic::Role;
 use super::welcome;
 use crate::crypto::aead::AEAD_TAG_BYTES;
+use crate::crypto::certificate::Refusal;
 use crate::crypto::hkdf::DerivationKey;
 use crate::crypto::kem::{Ciphertext, SharedSecret};
-use crate::crypto::{KemSecret, random};
+use crate::crypto::{KemPublic, KemSecret, PublicKey, random};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::mechanism::error;
 use crate::engine::mechanism::properties::{self, Authenticated, PeerProperties};
 use crate::engine::mechanism::{Mechanism, Step, Turn};
 use crate::engine::zmtp::frame;
+use crate::engine::zmtp::peer::Peer;
 use crate::message::COMMAND;
+use crate::options::KnownServer;
 use std::sync::Arc;
 
 /// The cookie field of a HELLO without a cookie.
@@ -29,13 +34,29 @@ const NO_COOKIE: [u8; 1] = [0];
 
 /// The states of a client, by the command it waits for.
 pub enum Client {
+    Certificate(AwaitCertificate),
     Welcome(AwaitWelcome),
     Ready(AwaitReady),
+}
+
+/// ASK is sent.
+pub struct AwaitCertificate {
+    keys: Arc<ClientKeys>,
+    /// The greetings.
+    prologue: Prologue,
+}
+
+/// The server, as the client knows it.
+struct FoundServer {
+    public: Arc<KemPublic>,
+    /// By its certificate, if it was asked for that.
+    name: Option<String>,
 }
 
 /// HELLO is sent.
 pub struct AwaitWelcome {
     keys: Arc<ClientKeys>,
+    server: FoundServer,
     /// What was said before this HELLO.
     prologue: Prologue,
     ephemeral: Box<KemSecret>,
@@ -53,19 +74,31 @@ pub struct AwaitWelcome {
 /// INITIATE is sent.
 pub struct AwaitReady {
     keys: Arc<ClientKeys>,
+    server: FoundServer,
     suite: Suite,
     schedule: Schedule,
+    /// Of our HELLO.
+    random: [u8; RANDOM_BYTES],
 }
 
 impl Client {
-    /// Appends our HELLO. `greetings`: ours and the server's, empty where there are none.
+    /// Appends our HELLO, or ASK where we know the server by its name. `greetings`: ours and the server's, empty where there are none.
     pub fn start(
         keys: &Arc<ClientKeys>,
         greetings: [&[u8]; 2],
         turn: &mut Turn<'_>,
     ) -> Result<Client, Failure> {
-        let prologue = Prologue::new(keys.server.suite(), greetings);
-        let state = AwaitWelcome::say_hello(Arc::clone(keys), prologue, keys.ticket.take())?;
+        let (keys, prologue) = (Arc::clone(keys), Prologue::new(keys.kem(), greetings));
+        let KnownServer::Key(server) = &keys.server else {
+            frame::append_frame(turn.out, COMMAND, &ask::body(keys.kem()));
+            return Ok(Client::Certificate(AwaitCertificate { keys, prologue }));
+        };
+        if keys.trust().is_revoked(&server.fingerprint()) {
+            return Err(Failure::Uncertified(Refusal::Revoked));
+        }
+        let server = FoundServer { public: Arc::clone(server), name: None };
+        let ticket = keys.ticket.take();
+        let state = AwaitWelcome::say_hello(keys, server, prologue, ticket)?;
         state.append_hello(turn.out);
         Ok(Client::Welcome(state))
     }
@@ -74,12 +107,15 @@ impl Client {
     pub fn ephemeral_seed(&self) -> Vec<u8> {
         match self {
             Client::Welcome(state) => state.ephemeral.seed().to_vec(),
-            Client::Ready(_) => Vec::new(),
+            Client::Certificate(_) | Client::Ready(_) => Vec::new(),
         }
     }
 
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
+            Client::Certificate(state) => {
+                state.command(body, turn).map(|next| Step::from(Client::Welcome(next)))
+            }
             Client::Welcome(state) if retry::is_retry(body) => {
                 state.retry(body, turn).map(|next| Step::from(Client::Welcome(next)))
             }
@@ -89,10 +125,27 @@ impl Client {
     }
 }
 
+impl AwaitCertificate {
+    /// Appends our HELLO to the server that the certificate is of. It has no ticket: that of another key would be in vain.
+    fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitWelcome, Failure> {
+        let AwaitCertificate { keys, prologue } = self;
+        let KnownServer::Name(name) = &keys.server else { return Err(Failure::UNSPECIFIED) };
+        let now_s = (turn.config.wall_clock)();
+        let certificate = ask::accept(body, prologue.kem(), (&keys.trust(), name), now_s)?;
+        let claims = certificate.claims;
+        let server = FoundServer { public: Arc::new(claims.public), name: Some(claims.name) };
+        let prologue = prologue.refused(&ask::body(prologue.kem()), body);
+        let next = AwaitWelcome::say_hello(keys, server, prologue, None)?;
+        next.append_hello(turn.out);
+        Ok(next)
+    }
+}
+
 impl AwaitWelcome {
     /// Makes a HELLO, by the ticket if there is one.
     fn say_hello(
         keys: Arc<ClientKeys>,
+        server: FoundServer,
         prologue: Prologue,
         ticket: Option<Ticket>,
     ) -> Result<AwaitWelcome, Failure> {
@@ -101,25 +154,35 @@ impl AwaitWelcome {
         let ephemeral = Box::new(KemSecret::generate(kem).map_err(Failure::Own)?);
         let mut random = [0; RANDOM_BYTES];
         random::fill(&mut random).map_err(Failure::Own)?;
-        let proof = Proof::new(&keys, ticket)?;
+        let proof = Proof::new(&server.public, ticket)?;
         let text = proof.text(&keys);
         let mut hello = Fresh {
             kem,
             suites: &offered,
             random: &random,
             ephemeral: ephemeral.public(),
-            key_id: key_id(&keys.server),
+            key_id: key_id(&server.public),
             mode: proof.mode(),
             box_bytes: text.len() + AEAD_TAG_BYTES,
         }
         .head();
-        let mut schedule = prologue.schedule(&keys.server, proof.psk());
+        let mut schedule = prologue.schedule(&server.public, proof.psk());
         schedule.absorb(&hello);
         schedule.mix(proof.secret())?;
         schedule.seal(Purpose::Hello, BOX_AEAD, &text, &mut hello)?;
         let resumes = matches!(proof, Proof::Ticket(_));
         let cookie_field = NO_COOKIE.to_vec();
-        Ok(AwaitWelcome { keys, prologue, ephemeral, offered, resumes, schedule, hello, cookie_field })
+        Ok(AwaitWelcome {
+            keys,
+            server,
+            prologue,
+            ephemeral,
+            offered,
+            resumes,
+            schedule,
+            hello,
+            cookie_field,
+        })
     }
 
     fn append_hello(&self, out: &mut Vec<u8>) {
@@ -139,7 +202,7 @@ impl AwaitWelcome {
             }
             Retry::Full if self.resumes => {
                 let prologue = self.prologue.refused(&self.whole_hello(), body);
-                AwaitWelcome::say_hello(self.keys, prologue, None)?
+                AwaitWelcome::say_hello(self.keys, self.server, prologue, None)?
             }
             Retry::Cookie(_) | Retry::Full => return Err(Failure::UNEXPECTED_COMMAND),
         };
@@ -150,7 +213,7 @@ impl AwaitWelcome {
     fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<AwaitReady, Failure> {
         // In clear, and so no more than a hint.
         error::check(body).map_err(|_| Failure::SILENT)?;
-        let kem = self.keys.server.suite();
+        let kem = self.prologue.kem();
         let welcome = welcome::parse(body, kem, &self.offered, !self.resumes)?;
         let (suite, schedule) = (welcome.suite, &mut self.schedule);
         schedule.absorb(&self.cookie_field);
@@ -173,7 +236,8 @@ impl AwaitWelcome {
         schedule.absorb(initiate::NAME);
         schedule.seal(Purpose::Initiate, suite.aead(), &initiate::encode(&metadata), &mut body)?;
         frame::append_frame(turn.out, COMMAND, &body);
-        Ok(AwaitReady { keys: self.keys, suite, schedule: self.schedule })
+        let random = hello::random_of(&self.hello);
+        Ok(AwaitReady { keys: self.keys, server: self.server, suite, schedule: self.schedule, random })
     }
 }
 
@@ -190,10 +254,15 @@ impl AwaitReady {
         let ready = Ready::parse(&text)?;
         let peer =
             PeerProperties::parse(ready.properties, turn.config).map_err(|_| Failure::INVALID_METADATA)?;
-        let traffic = self.schedule.traffic(Role::Client, aead, self.suite.kem())?;
+        let logged = LoggedSecrets::new(turn.config.key_log, self.random);
+        let traffic = self.schedule.traffic(Role::Client, aead, self.suite.kem(), logged)?;
         let codec = Codec::qzmq(traffic.with_limits(self.keys.settings.limits));
-        self.keys.ticket.keep(ready.ticket, psk, ready.life_s);
-        Ok(Step::Ready(peer.into_peer(turn, Authenticated::default(), codec)))
+        if self.server.name.is_none() {
+            self.keys.ticket.keep(ready.ticket, psk, ready.life_s);
+        }
+        let public_key = Some(PublicKey(self.server.public.fingerprint()));
+        let peer = peer.into_peer(turn, Authenticated::of_name(self.server.name.as_deref()), codec);
+        Ok(Step::Ready(Peer { public_key, ..peer }))
     }
 }
 
@@ -204,11 +273,11 @@ enum Proof {
 }
 
 impl Proof {
-    fn new(keys: &ClientKeys, ticket: Option<Ticket>) -> Result<Proof, Failure> {
+    fn new(server: &KemPublic, ticket: Option<Ticket>) -> Result<Proof, Failure> {
         if let Some(ticket) = ticket {
             return Ok(Proof::Ticket(ticket));
         }
-        let (ciphertext, secret) = keys.server.encapsulate().map_err(Failure::Own)?;
+        let (ciphertext, secret) = server.encapsulate().map_err(Failure::Own)?;
         Ok(Proof::Encapsulation(Box::new(ciphertext), secret))
     }
 
@@ -235,10 +304,9 @@ impl Proof {
 
     /// The text of the box: the client's identity, unless the server has it in the ticket.
     fn text(&self, keys: &ClientKeys) -> Vec<u8> {
-        match (self, &keys.own) {
-            (Proof::Ticket(_), _) => Vec::new(),
-            (_, Some(own)) => Identity::PublicKey(Box::new(own.public().clone())).encode(keys.server.suite()),
-            (_, None) => Identity::Anonymous.encode(keys.server.suite()),
+        match self {
+            Proof::Ticket(_) => Vec::new(),
+            Proof::Encapsulation(..) => keys.identity().encode(keys.kem()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! HELLO, client to server: the suites, an ephemeral key, and the client's identity under the server's key.
 
-use super::fields::{Fields, is_zero};
+use super::fields::Fields;
+pub use super::identity::{Identity, LARGE_IDENTITY_BYTES, identity_bytes};
 use super::suite::{KEY_ID_BYTES, MAX_SUITES, Suite};
 use crate::crypto::aead::AEAD_TAG_BYTES;
 use crate::crypto::{AeadSuite, KemPublic, KemSuite};
@@ -18,12 +19,6 @@ pub const RANDOM_BYTES: usize = 32;
 pub const MAX_TICKET_BYTES: usize = 8192;
 /// What the box is sealed with. The suites offered make no difference: a server opens it before it has to know them.
 pub const BOX_AEAD: AeadSuite = AeadSuite::Aes256Gcm;
-/// Bytes of an identity with a certificate in it.
-pub const LARGE_IDENTITY_BYTES: usize = 6144;
-/// Bytes of the kind and the length in front of an identity.
-const IDENTITY_HEAD_BYTES: usize = 3;
-const ANONYMOUS: u8 = 0;
-const PUBLIC_KEY: u8 = 1;
 
 /// A HELLO whose form is valid; its box is not opened yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,13 +46,6 @@ pub enum Mode<'a> {
     Resuming {
         ticket: &'a [u8],
     },
-}
-
-/// What a client says of itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Identity {
-    Anonymous,
-    PublicKey(Box<KemPublic>),
 }
 
 /// The fields of a HELLO that a client makes.
@@ -98,6 +86,11 @@ impl Fresh<'_> {
         head.extend_from_slice(&(self.box_bytes as u16).to_be_bytes());
         head
     }
+}
+
+/// The random in a HELLO, or in what comes before its box.
+pub fn random_of(head: &[u8]) -> [u8; RANDOM_BYTES] {
+    head.get(NAME.len() + 4..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default()
 }
 
 /// Reads the body of a HELLO.
@@ -154,44 +147,4 @@ fn parse_fields(body: &[u8]) -> Option<Hello<'_>> {
         sealed,
         cookie_field,
     })
-}
-
-/// Bytes of an identity without a certificate.
-pub fn identity_bytes(kem: KemSuite) -> usize {
-    kem.public_bytes() + 8
-}
-
-impl Identity {
-    /// The text of the box.
-    pub fn encode(&self, kem: KemSuite) -> Vec<u8> {
-        let (kind, content) = match self {
-            Identity::Anonymous => (ANONYMOUS, &[][..]),
-            Identity::PublicKey(public) => (PUBLIC_KEY, public.bytes()),
-        };
-        let mut text = Vec::with_capacity(identity_bytes(kem) + AEAD_TAG_BYTES);
-        text.push(kind);
-        text.extend_from_slice(&(content.len() as u16).to_be_bytes());
-        text.extend_from_slice(content);
-        text.resize(identity_bytes(kem), 0);
-        text
-    }
-
-    /// Reads and checks the text of the box, whose length has been checked.
-    pub fn parse(kem: KemSuite, text: &[u8]) -> Result<Identity, Failure> {
-        let (kind, content) = split(text).ok_or(Failure::MALFORMED_HELLO)?;
-        match (kind, content) {
-            (ANONYMOUS, []) => Ok(Identity::Anonymous),
-            (PUBLIC_KEY, content) => KemPublic::parse(kem, content)
-                .map(|public| Identity::PublicKey(Box::new(public)))
-                .map_err(|_| Failure::CRYPTOGRAPHIC),
-            _ => Err(Failure::MALFORMED_HELLO),
-        }
-    }
-}
-
-fn split(text: &[u8]) -> Option<(u8, &[u8])> {
-    let mut fields = Fields::new(text);
-    let [kind, high, low] = *fields.array::<IDENTITY_HEAD_BYTES>()?;
-    let content = fields.take(usize::from(u16::from_be_bytes([high, low])))?;
-    is_zero(fields.rest()).then_some((kind, content))
 }

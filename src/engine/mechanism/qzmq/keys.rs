@@ -1,13 +1,15 @@
 //! The long-term keys of either side, and what goes with them.
 
 use super::cookie::Cookies;
+use super::identity::Identity;
 use super::kept::KeptTicket;
 pub use super::suite::Suites;
 use super::suite::{KEY_ID_BYTES, key_id};
 use super::ticket::Tickets;
 pub use super::traffic::Limits;
-use crate::crypto::{KemPublic, KemSecret, Trust};
+use crate::crypto::{Certificate, KemPublic, KemSecret, KemSuite, Trust};
 use crate::errno::{Errno, Result};
+use crate::options::KnownServer;
 use crate::sys::lock::Lock;
 use std::sync::Arc;
 
@@ -45,13 +47,19 @@ impl Default for Settings {
     }
 }
 
+/// The authorities that a side trusts, and the keys that were revoked. It may change at any time, on any thread, for all endpoints that share it.
+#[derive(Debug, Default)]
+pub struct Trusted(Lock<Arc<Trust>>);
+
 /// The keys of a client.
 #[derive(Debug)]
 pub struct ClientKeys {
-    /// The server's public key.
-    pub server: Arc<KemPublic>,
+    pub server: KnownServer,
     /// Our own, of the same KEM; `None` for an anonymous client.
     pub own: Option<Arc<KemSecret>>,
+    /// Shown in place of the own public key.
+    certificate: Option<Arc<Certificate>>,
+    trusted: Arc<Trusted>,
     pub(super) ticket: KeptTicket,
     pub settings: Settings,
 }
@@ -62,8 +70,9 @@ pub struct ServerKeys {
     pairs: Lock<Vec<Arc<Pair>>>,
     cookies: Cookies,
     tickets: Tickets,
-    /// Keys that are refused.
-    trust: Trust,
+    /// Shown to clients that ask.
+    certificate: Lock<Option<Arc<Certificate>>>,
+    trusted: Arc<Trusted>,
     pub settings: Settings,
 }
 
@@ -74,6 +83,21 @@ pub struct Pair {
     id: [u8; KEY_ID_BYTES],
 }
 
+impl Trusted {
+    pub fn new(trust: Trust) -> Trusted {
+        Trusted(Lock::new(Arc::new(trust)))
+    }
+
+    /// From the next handshake on.
+    pub fn set(&self, trust: Arc<Trust>) {
+        *self.0.lock() = trust;
+    }
+
+    pub fn now(&self) -> Arc<Trust> {
+        Arc::clone(&self.0.lock())
+    }
+}
+
 impl ClientKeys {
     /// Errors: `EINVAL` where the own key is of another KEM than the server's.
     pub fn new(
@@ -81,10 +105,67 @@ impl ClientKeys {
         own: Option<Arc<KemSecret>>,
         settings: Settings,
     ) -> Result<ClientKeys> {
-        if own.as_ref().is_some_and(|own| own.suite() != server.suite()) {
+        ClientKeys::of(KnownServer::Key(server), own, settings)
+    }
+
+    /// As [`new`](Self::new). A client that knows the server by its name asks for the certificate of a key of its own KEM.
+    pub fn of(server: KnownServer, own: Option<Arc<KemSecret>>, settings: Settings) -> Result<ClientKeys> {
+        if let (KnownServer::Key(server), Some(own)) = (&server, &own)
+            && own.suite() != server.suite()
+        {
             return Err(Errno::INVAL);
         }
-        Ok(ClientKeys { server, own, ticket: KeptTicket::new(settings.ticket_life_s), settings })
+        let ticket = KeptTicket::new(settings.ticket_life_s);
+        Ok(ClientKeys { server, own, certificate: None, trusted: Arc::default(), ticket, settings })
+    }
+
+    /// Shows this certificate of the own key, if there is one.
+    pub fn with_certificate(self, certificate: Option<Arc<Certificate>>) -> ClientKeys {
+        ClientKeys { certificate, ..self }
+    }
+
+    /// Connects to no server whose key is revoked, and trusts these authorities.
+    pub fn with_trusted(self, trusted: Arc<Trusted>) -> ClientKeys {
+        ClientKeys { trusted, ..self }
+    }
+
+    /// The fingerprint of the server's key, where that is known before the handshake.
+    pub fn server_fingerprint(&self) -> Option<[u8; 32]> {
+        match &self.server {
+            KnownServer::Key(server) => Some(server.fingerprint()),
+            KnownServer::Name(_) => None,
+        }
+    }
+
+    /// Of a client that knows it.
+    #[cfg(test)]
+    pub fn server_key(&self) -> &Arc<KemPublic> {
+        match &self.server {
+            KnownServer::Key(server) => server,
+            KnownServer::Name(_) => unreachable!(),
+        }
+    }
+
+    /// The KEM of the handshake.
+    pub fn kem(&self) -> KemSuite {
+        match (&self.server, &self.own) {
+            (KnownServer::Key(server), _) => server.suite(),
+            (KnownServer::Name(_), Some(own)) => own.suite(),
+            (KnownServer::Name(_), None) => self.settings.suites.first().kem(),
+        }
+    }
+
+    pub(super) fn trust(&self) -> Arc<Trust> {
+        self.trusted.now()
+    }
+
+    /// What the client says of itself.
+    pub(super) fn identity(&self) -> Identity {
+        match (&self.certificate, &self.own) {
+            (Some(certificate), _) => Identity::Certificate(Box::new(Certificate::clone(certificate))),
+            (None, Some(own)) => Identity::PublicKey(Box::new(own.public().clone())),
+            (None, None) => Identity::Anonymous,
+        }
     }
 
     /// A connection is made; `now_ms` is of any clock that does not go back.
@@ -99,18 +180,34 @@ impl ServerKeys {
             pairs: Lock::new(vec![Arc::new(Pair::new(own))]),
             cookies: Cookies::default(),
             tickets: Tickets::new(settings.ticket_life_s),
-            trust: Trust::default(),
+            certificate: Lock::default(),
+            trusted: Arc::default(),
             settings,
         }
     }
 
-    /// Refuses the keys that `trust` has revoked.
-    pub fn with_trust(self, trust: Trust) -> ServerKeys {
-        ServerKeys { trust, ..self }
+    /// Accepts the certificates of these authorities, and no key that is revoked.
+    pub fn with_trusted(self, trusted: Arc<Trusted>) -> ServerKeys {
+        ServerKeys { trusted, ..self }
     }
 
-    pub(super) fn refuses(&self, public: &KemPublic) -> bool {
-        self.trust.is_revoked(&public.fingerprint())
+    /// Trusts these authorities, from now on and as long as it lives.
+    #[cfg(test)]
+    pub fn with_trust(self, trust: Trust) -> ServerKeys {
+        self.with_trusted(Arc::new(Trusted::new(trust)))
+    }
+
+    /// Shows this certificate of a key of its own to clients that ask from now on.
+    pub fn set_certificate(&self, certificate: Option<Arc<Certificate>>) {
+        *self.certificate.lock() = certificate;
+    }
+
+    pub(super) fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.lock().clone()
+    }
+
+    pub(super) fn trust(&self) -> Arc<Trust> {
+        self.trusted.now()
     }
 
     /// Adds a key by which clients may know this server, from their next HELLO on. Adding a key again changes nothing. Errors:
@@ -172,7 +269,6 @@ impl Pair {
 pub mod testing {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::crypto::KemSuite;
 
     /// A client with a key of its own, and the server that it knows.
     pub fn pair(kem: KemSuite) -> (Arc<ClientKeys>, Arc<ServerKeys>) {

@@ -4,6 +4,7 @@
 //! box opens only where both sides have seen the same, and know the same secrets.
 
 use super::derivation::box_key;
+use super::logged::LoggedSecrets;
 use super::suite::hash_of;
 use super::traffic::{Role, Traffic};
 use crate::crypto::aead::{AEAD_NONCE_BYTES, AEAD_TAG_BYTES};
@@ -153,9 +154,19 @@ impl Schedule {
     }
 
     /// The keys of the records, after READY.
-    pub fn traffic(&self, role: Role, aead: AeadSuite, kem: KemSuite) -> Result<Traffic, Failure> {
+    pub fn traffic(
+        &self,
+        role: Role,
+        aead: AeadSuite,
+        kem: KemSuite,
+        logged: Option<LoggedSecrets>,
+    ) -> Result<Traffic, Failure> {
         let [client, server] = [self.derive(b"client data")?, self.derive(b"server data")?];
-        Traffic::new(role, aead, kem, [client, server], self.derive(b"update")?)
+        let update = self.derive(b"update")?;
+        if let Some(logged) = &logged {
+            logged.write([&client, &server], &update);
+        }
+        Ok(Traffic::new(role, aead, kem, [client, server], update)?.logged(logged))
     }
 
     fn derive(&self, label: &[u8]) -> Result<DerivationKey, Failure> {

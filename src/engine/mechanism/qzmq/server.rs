@@ -1,9 +1,12 @@
 //! The server's side.
 
+use super::ask;
 use super::cookie::{Bond, CONNECTION_BYTES, Demand};
-use super::hello::{self, Hello, Identity, Mode};
+use super::hello::{self, Hello, Mode, RANDOM_BYTES};
+use super::identity::Identity;
 use super::initiate;
 use super::keys::ServerKeys;
+use super::logged::LoggedSecrets;
 use super::ready::{self, Ready};
 use super::refusal;
 use super::retry;
@@ -13,7 +16,7 @@ use super::ticket::{Grant, Sealed};
 use super::traffic::Role;
 use super::welcome;
 use crate::crypto::kem::SharedSecret;
-use crate::crypto::{KemPublic, KemSuite, random};
+use crate::crypto::{Certificate, KemPublic, KemSuite, PublicKey, random};
 use crate::engine::Failure;
 use crate::engine::codec::Codec;
 use crate::engine::mechanism::error;
@@ -21,6 +24,7 @@ use crate::engine::mechanism::properties::{self, Authenticated, PeerProperties};
 use crate::engine::mechanism::{Mechanism, Step, Turn};
 use crate::engine::zap::{ZapReply, ZapRequest};
 use crate::engine::zmtp::frame;
+use crate::engine::zmtp::peer::Peer;
 use crate::message::COMMAND;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -44,6 +48,8 @@ pub struct AwaitHello {
 enum Before {
     /// The client's greeting and ours, empty where there are none.
     Greetings([Vec<u8>; 2]),
+    /// Those, ASK and its answer.
+    Asked(Prologue),
     /// Those, a HELLO whose ticket was refused, and the RETRY that said so.
     Refusal(Prologue),
 }
@@ -67,6 +73,8 @@ struct Begun {
     identity: Identity,
     /// The end of the ticket that the client resumes with.
     ends_ms: Option<u64>,
+    /// Of HELLO.
+    random: [u8; RANDOM_BYTES],
 }
 
 /// A client whose INITIATE was accepted.
@@ -100,7 +108,10 @@ impl Server {
     pub fn zap_reply(self, reply: ZapReply, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(AwaitZap(known)) => match reply.admit() {
-                Ok(told) => known.finish(told, turn),
+                Ok(told) => {
+                    let told = told.or_name(known.begun.identity.name());
+                    known.finish(told, turn)
+                }
                 Err(status) => {
                     if let Some(reason) = status.reason() {
                         known.refuse(reason, turn)?;
@@ -116,7 +127,7 @@ impl Server {
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
-            Server::Zap(AwaitZap(known)) => known.finish(Authenticated::default(), turn),
+            Server::Zap(AwaitZap(known)) => known.finish_unasked(turn),
             Server::Hello(_) | Server::Initiate(_) | Server::Denied(_) => Ok(Step::from(self)),
         }
     }
@@ -124,6 +135,9 @@ impl Server {
 
 impl AwaitHello {
     fn command(mut self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        if ask::is_ask(body) {
+            return self.show_certificate(body, turn);
+        }
         let hello = hello::parse(body)?;
         if self.wants_cookie(&hello, turn)? {
             return Ok(Step::from(Server::Hello(self)));
@@ -149,7 +163,22 @@ impl AwaitHello {
             },
         };
         let begun = Begun::open(self.keys, suite, &hello, (&prologue, pair.secret.public()), proof)?;
+        begun.identity.check(&begun.keys.trust(), (turn.config.wall_clock)())?;
         begun.welcome(&hello, turn).map(|next| Step::from(Server::Initiate(Box::new(next))))
+    }
+
+    /// Answers ASK, once. It costs no public-key work, so no cookie is asked for.
+    fn show_certificate(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        let (Before::Greetings(_), Demand::None) = (&self.before, &self.cookie) else {
+            return Err(Failure::UNEXPECTED_COMMAND);
+        };
+        let kem = ask::parse(body)?;
+        let fits = |certificate: &Arc<Certificate>| certificate.claims.public.suite() == kem;
+        let certificate = self.keys.certificate().filter(fits).ok_or(Failure::CRYPTOGRAPHIC)?;
+        let answer = ask::answer(&certificate);
+        frame::append_frame(turn.out, COMMAND, &answer);
+        let before = Before::Asked(self.before.prologue(kem)?.refused(body, &answer));
+        Ok(Step::from(Server::Hello(AwaitHello { before, ..self })))
     }
 
     /// Checks the cookie, if there is one. Where one is missing under load, appends RETRY with it.
@@ -185,12 +214,14 @@ impl AwaitHello {
 }
 
 impl Before {
-    /// Fails for a second HELLO of another KEM than the first.
+    /// Fails for a HELLO of another KEM than what came before.
     fn prologue(&self, kem: KemSuite) -> Result<Prologue, Failure> {
         match self {
             Before::Greetings([client, server]) => Ok(Prologue::new(kem, [client, server])),
-            Before::Refusal(prologue) if prologue.kem() == kem => Ok(prologue.clone()),
-            Before::Refusal(_) => Err(Failure::UNEXPECTED_COMMAND),
+            Before::Asked(prologue) | Before::Refusal(prologue) if prologue.kem() == kem => {
+                Ok(prologue.clone())
+            }
+            Before::Asked(_) | Before::Refusal(_) => Err(Failure::UNEXPECTED_COMMAND),
         }
     }
 }
@@ -217,10 +248,8 @@ impl Begun {
             Proof::Secret(_) => (Identity::parse(hello.kem, &text)?, None),
             Proof::Ticket(grant) => (grant.identity, Some(grant.ends_ms)),
         };
-        if matches!(&identity, Identity::PublicKey(client) if keys.refuses(client)) {
-            return Err(Failure::CRYPTOGRAPHIC);
-        }
-        Ok(Begun { keys, suite, schedule, key_id: *hello.key_id, identity, ends_ms })
+        let (key_id, random) = (*hello.key_id, hello::random_of(hello.head));
+        Ok(Begun { keys, suite, schedule, key_id, identity, ends_ms, random })
     }
 
     /// Appends our WELCOME.
@@ -232,17 +261,17 @@ impl Begun {
         let mut body = welcome::head(self.suite, ciphertext.bytes(), box_bytes)?;
         schedule.absorb(&body);
         schedule.mix(Some(secret.as_bytes()))?;
-        match &self.identity {
+        match self.identity.public() {
             _ if self.ends_ms.is_some() => {
                 schedule.seal(Purpose::Welcome, aead, &[], &mut body)?;
                 schedule.mix(None)?;
             }
-            Identity::Anonymous => {
+            None => {
                 let nothing = vec![0; hello.kem.ciphertext_bytes()];
                 schedule.seal(Purpose::Welcome, aead, &nothing, &mut body)?;
                 schedule.mix(None)?;
             }
-            Identity::PublicKey(client) => {
+            Some(client) => {
                 let (ciphertext, secret) = client.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
                 schedule.seal(Purpose::Welcome, aead, ciphertext.bytes(), &mut body)?;
                 schedule.mix(Some(secret.as_bytes()))?;
@@ -253,10 +282,15 @@ impl Begun {
     }
 
     /// A ticket by which the client can resume.
-    fn ticket(&self) -> Result<Option<Sealed>, Failure> {
+    ///
+    /// It ends with the client's certificate. `now_s` is in seconds since 1970.
+    fn ticket(&self, now_s: u64) -> Result<Option<Sealed>, Failure> {
+        let end_s = self.identity.end_s().map(|end_s| end_s.saturating_sub(now_s));
+        let end_ms = end_s.map(|seconds| self.keys.tickets().ms_in(seconds));
+        let ends_ms = self.ends_ms.into_iter().chain(end_ms).min();
         let psk = self.schedule.next_psk()?;
         let names = (self.suite.kem(), &self.key_id);
-        self.keys.tickets().seal(names, &self.identity, &psk, self.ends_ms)
+        self.keys.tickets().seal(names, &self.identity, &psk, ends_ms)
     }
 }
 
@@ -273,32 +307,50 @@ impl AwaitInitiate {
         let zap = &turn.config.zap;
         // As with CURVE, enforcement without a domain gives the authenticator nothing to check.
         if zap.enforce && !zap.has_domain() {
-            return known.finish(Authenticated::default(), turn);
+            return known.finish_unasked(turn);
         }
-        let as_qzmq = known.begun.keys.settings.asks_as_qzmq;
-        let (name, credential) = credential(&known.begun.identity, as_qzmq);
-        let request = ZapRequest::new(zap, &turn.config.routing_id, name, vec![Zeroizing::new(credential)]);
+        let identity = &known.begun.identity;
+        let (mechanism, credential) = credential(identity, known.begun.keys.settings.asks_as_qzmq);
+        let credentials = vec![Zeroizing::new(credential)];
+        let request = ZapRequest {
+            key: identity.public().map(KemPublic::fingerprint),
+            certified: identity.name().map(str::to_owned),
+            ..ZapRequest::new(zap, &turn.config.routing_id, mechanism, credentials)
+        };
         Ok(Step::Zap(Server::Zap(AwaitZap(known)).into(), request))
     }
 }
 
 /// The mechanism and the credential of a request about a client. An anonymous one has zeros, or nothing, in place of a key.
 fn credential(identity: &Identity, as_qzmq: bool) -> (&'static str, Vec<u8>) {
-    match identity {
-        Identity::PublicKey(public) if as_qzmq => ("QZMQ", public.bytes().to_vec()),
-        Identity::Anonymous if as_qzmq => ("QZMQ", Vec::new()),
-        Identity::PublicKey(public) => ("CURVE", public.fingerprint().to_vec()),
-        Identity::Anonymous => ("CURVE", vec![0; 32]),
+    if as_qzmq {
+        let credential = match identity {
+            Identity::Anonymous => Vec::new(),
+            Identity::PublicKey(public) => public.tagged(),
+            Identity::Certificate(certificate) => certificate.bytes().to_vec(),
+        };
+        return ("QZMQ", credential);
     }
+    ("CURVE", identity.public().map_or_else(|| vec![0; 32], |public| public.fingerprint().to_vec()))
 }
 
 impl Known {
+    /// There is no authenticator. Where authorities are trusted a client has to be certified.
+    fn finish_unasked(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        let name = self.begun.identity.name();
+        if name.is_none() && !self.begun.keys.trust().is_empty() {
+            return Err(Failure::NO_AUTHENTICATOR);
+        }
+        let told = Authenticated::of_name(name);
+        self.finish(told, turn)
+    }
+
     /// Appends our READY.
     fn finish(self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let Known { mut begun, peer } = self;
         let mut properties = Vec::new();
         properties::append_ours(&mut properties, turn.config);
-        let ticket = begun.ticket()?;
+        let ticket = begun.ticket((turn.config.wall_clock)())?;
         let (life_s, ticket) = ticket.as_ref().map_or((0, &[][..]), |sealed| (sealed.life_s, &sealed.ticket));
         let text = Ready { properties: &properties, life_s, ticket }.encode();
         let (aead, schedule) = (begun.suite.aead(), &mut begun.schedule);
@@ -306,9 +358,11 @@ impl Known {
         schedule.absorb(ready::NAME);
         schedule.seal(Purpose::Ready, aead, &text, &mut body)?;
         frame::append_frame(turn.out, COMMAND, &body);
-        let traffic = schedule.traffic(Role::Server, aead, begun.suite.kem())?;
+        let logged = LoggedSecrets::new(turn.config.key_log, begun.random);
+        let traffic = schedule.traffic(Role::Server, aead, begun.suite.kem(), logged)?;
         let codec = Codec::qzmq(traffic.with_limits(begun.keys.settings.limits));
-        Ok(Step::Ready(peer.into_peer(turn, told, codec)))
+        let public_key = begun.identity.public().map(|public| PublicKey(public.fingerprint()));
+        Ok(Step::Ready(Peer { public_key, ..peer.into_peer(turn, told, codec) }))
     }
 
     /// Appends our ERROR.

@@ -80,6 +80,11 @@ impl Default for Suites {
 }
 
 impl Suites {
+    /// The one that is preferred to all others.
+    pub fn first(&self) -> Suite {
+        self.list.into_iter().flatten().next().unwrap_or(Suite::XWingAes256GcmSha256)
+    }
+
     /// The suites with this KEM.
     pub fn of(&self, kem: KemSuite) -> impl Iterator<Item = Suite> + use<> {
         self.list.into_iter().flatten().filter(move |suite| suite.kem() == kem)

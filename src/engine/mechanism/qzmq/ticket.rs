@@ -4,7 +4,8 @@
 //! Keys are replaced as time goes on. One that no ticket in life can need is wiped when the next client comes.
 
 use super::fields::Fields;
-use super::hello::{Identity, MAX_TICKET_BYTES};
+use super::hello::MAX_TICKET_BYTES;
+use super::identity::Identity;
 use super::suite::{KEY_ID_BYTES, hash_of};
 use crate::crypto::aead::{AEAD_KEY_BYTES, AEAD_NONCE_BYTES, AEAD_TAG_BYTES};
 use crate::crypto::hkdf::{DerivationKey, MAX_DIGEST_BYTES};
@@ -71,6 +72,11 @@ impl Tickets {
         state.now_ms = state.now_ms.max(now_ms);
         let (now_ms, most_ms) = (state.now_ms, self.life_ms.saturating_add(self.interval_ms()));
         state.keys.retain(|key| now_ms.saturating_sub(key.since_ms) < most_ms);
+    }
+
+    /// The time when these seconds are over, by the clock of [`Tickets::note_time`].
+    pub fn ms_in(&self, seconds: u64) -> u64 {
+        self.state.lock().now_ms.saturating_add(seconds.saturating_mul(1000))
     }
 
     /// A ticket for a client that has shaken hands with the key of this id. `ends_ms`: of the ticket that this handshake began with.

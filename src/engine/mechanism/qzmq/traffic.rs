@@ -12,6 +12,7 @@
 //! Any other record of these types ends the connection.
 
 use super::derivation::box_key;
+use super::logged::LoggedSecrets;
 use super::record::{Kind, RecordKey};
 use super::suite::hash_of;
 use crate::crypto::hkdf::DerivationKey;
@@ -79,6 +80,7 @@ pub struct Traffic {
     updates: u64,
     /// When the peer's updates are forgotten, all of them.
     forgotten_ms: u64,
+    logged: Option<LoggedSecrets>,
 }
 
 impl fmt::Debug for Traffic {
@@ -119,12 +121,18 @@ impl Traffic {
             begun_ms: None,
             updates: 0,
             forgotten_ms: 0,
+            logged: None,
         })
     }
 
     /// Replaces keys by these limits from now on.
     pub fn with_limits(self, limits: Limits) -> Traffic {
         Traffic { limits, ..self }
+    }
+
+    /// Writes the secrets of each key update for a dissector.
+    pub fn logged(self, logged: Option<LoggedSecrets>) -> Traffic {
+        Traffic { logged, ..self }
     }
 
     /// The key of the receiving direction; `None` once it was taken.
@@ -234,6 +242,9 @@ impl Traffic {
         let salt = derive(&self.update, b"derived")?;
         self.update = DerivationKey::extract(hash, salt.bytes(), secret);
         let secrets = [derive(&self.update, b"client data")?, derive(&self.update, b"server data")?];
+        if let Some(logged) = &self.logged {
+            logged.write(secrets.each_ref(), &self.update);
+        }
         let (sealing, opening) = record_keys(self.role, self.aead, &secrets)?;
         self.sealing = sealing;
         self.updates += 1;

@@ -118,14 +118,19 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
                 Some(Allow::Any) => "lets in any key".to_owned(),
                 Some(Allow::Folder(folder)) => format!("lets in the keys in {}", folder.path.display()),
                 Some(Allow::Keys(keys)) => format!("lets in {} keys by fingerprint", keys.len()),
-                None => "lets in none".to_owned(),
+                None if settings.authorities.is_empty() => "lets in none".to_owned(),
+                None => "lets in no key without a certificate".to_owned(),
             });
+            let by = |place: &Place| format!("lets in certificates by {}", place.path.display());
+            words.extend(settings.authorities.iter().map(by));
         }
         (_, Side::Client) => {
             words.push("as client".to_owned());
             words.extend(
                 settings.server_public.iter().map(|key| format!("of the server {}", key.path.display())),
             );
+            let name = settings.server_name.iter().filter(|_| settings.server_public.is_none());
+            words.extend(name.map(|name| format!("of the server certified as {name}")));
             words.push(match &settings.client_key {
                 Some(key) => format!("key {}", key.path.display()),
                 None => "a key of its own for each process".to_owned(),

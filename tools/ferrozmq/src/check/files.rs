@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 use zmq::security::allowed::{Folder, Owner};
+use zmq::security::authorities;
 use zmq::security::certificate::Certificate;
 use zmq::security::endpoint_keys::{self, Named};
 use zmq::security::file::{Allow, Place, Settings};
@@ -32,6 +33,9 @@ pub struct Files {
     pub own: BTreeMap<String, PathBuf>,
     /// Those of the clients that are let in; `None`: of any.
     pub lets_in: Option<BTreeMap<String, String>>,
+    /// QZMQ: clients with a certificate are let in, and this side has one as a client.
+    pub accepts_certificates: bool,
+    pub shows_certificate: bool,
     /// PLAIN: whom this side lets in, and who it is.
     pub users: Vec<(PathBuf, Users)>,
     pub logins: Vec<Login>,
@@ -86,6 +90,13 @@ impl Files {
             note(read, place, &mut self.trusts);
         }
         self.read_migration(policy, settings, report);
+        let public = |keys: &[Certificate]| keys.iter().map(|key| key.public.clone()).collect::<Vec<_>>();
+        let own: Vec<Certificate> = own.into_iter().map(|(_, own)| own).collect();
+        for fault in authorities::faults(settings, [&public(&serves), &public(&own)]) {
+            report.add(fault.to_string());
+        }
+        self.accepts_certificates |= !settings.authorities.is_empty();
+        self.shows_certificate |= settings.client_certificate.is_some();
         if let Some(place) = &settings.users {
             look_at_writers(&place.path, report);
             match Users::read(&place.path) {

@@ -1,6 +1,7 @@
 //! Whole handshakes of QZMQ, honest and not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod certificates;
 mod hostile;
 mod migration;
 mod relay;

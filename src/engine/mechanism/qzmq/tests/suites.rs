@@ -131,7 +131,7 @@ fn the_authenticator_is_told_of_the_key() {
         keys.settings.asks_as_qzmq = true;
         let own = client_keys.own.as_ref().unwrap().public().clone();
         let whole = server(&Arc::new(keys));
-        assert_eq!(asked(&client(&client_keys), &whole), ("QZMQ", own.bytes().to_vec()));
+        assert_eq!(asked(&client(&client_keys), &whole), ("QZMQ", own.tagged()));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::hostile::{body_of, framed, greeted};
 use super::retry::under_load;
 use super::{client, server, talk};
+use crate::crypto::certificate::Refusal;
 use crate::crypto::hkdf::DerivationKey;
 use crate::crypto::{KemSecret, KemSuite, Trust};
 use crate::engine::mechanism::qzmq::hello::{self, Identity, Mode};
@@ -23,13 +24,13 @@ pub fn with_ticket(kem: KemSuite) -> (Arc<ClientKeys>, Arc<ServerKeys>) {
 
 /// Gives the client a ticket as if they had shaken hands before.
 pub fn give(client_keys: &ClientKeys, server_keys: &ServerKeys) {
-    let kem = client_keys.server.suite();
+    let kem = client_keys.kem();
     let psk = DerivationKey::from_bytes(hash_of(kem), &vec![9; hash_of(kem).digest_bytes()]).unwrap();
     let identity = match &client_keys.own {
         Some(own) => Identity::PublicKey(Box::new(own.public().clone())),
         None => Identity::Anonymous,
     };
-    let names = (kem, &key_id(&client_keys.server));
+    let names = (kem, &key_id(client_keys.server_key()));
     let sealed = server_keys.tickets().seal(names, &identity, &psk, None).unwrap();
     let Sealed { life_s, ticket } = sealed.unwrap();
     client_keys.ticket.keep(&ticket, psk, life_s);
@@ -159,7 +160,7 @@ fn a_ticket_works_for_the_identity_that_is_in_it() {
     let (client_keys, server_keys) = with_ticket(KemSuite::XWing);
     let ticket = client_keys.ticket.take().unwrap();
     // The same server, known by another client, which was given the first one's ticket and its psk.
-    let thief = ClientKeys::new(Arc::clone(&client_keys.server), None, Settings::default()).unwrap();
+    let thief = ClientKeys::new(Arc::clone(client_keys.server_key()), None, Settings::default()).unwrap();
     thief.ticket.keep(&ticket.bytes, ticket.psk, 100);
     let own = client_keys.own.as_ref().unwrap().public().fingerprint();
     assert_eq!(
@@ -199,7 +200,7 @@ fn a_revoked_client_stays_out() {
     trust.revoke(client_keys.own.as_ref().unwrap().public().fingerprint());
     let keys = Arc::into_inner(server_keys).unwrap().with_trust(trust);
     let (client, server) = talk(&client(&client_keys), &server(&Arc::new(keys)), |_, _| {});
-    assert_eq!(server.outcome.unwrap().unwrap_err(), Failure::CRYPTOGRAPHIC);
+    assert_eq!(server.outcome.unwrap().unwrap_err(), Failure::Uncertified(Refusal::Revoked));
     assert!(!client.is_done());
     assert!(client_keys.ticket.take().is_none(), "which drops the ticket");
 }
@@ -207,7 +208,7 @@ fn a_revoked_client_stays_out() {
 #[test]
 fn a_withdrawn_key_takes_its_tickets_along() {
     let (client_keys, server_keys) = with_ticket(KemSuite::XWing);
-    server_keys.withdraw(&client_keys.server).unwrap();
+    server_keys.withdraw(client_keys.server_key()).unwrap();
     let (_, server) = talk(&client(&client_keys), &server(&server_keys), |_, _| {});
     assert_eq!(server.outcome.unwrap().unwrap_err(), Failure::CRYPTOGRAPHIC);
 }
@@ -231,7 +232,7 @@ fn a_replayed_hello_with_a_ticket_leads_nowhere() {
 fn a_second_ticket_ends_the_connection() {
     let (client_keys, server_keys) = with_ticket(KemSuite::XWing);
     let other = with_ticket(KemSuite::XWing).1;
-    let secret = Arc::clone(&server_keys.pair(&key_id(&client_keys.server)).unwrap().secret);
+    let secret = Arc::clone(&server_keys.pair(&key_id(client_keys.server_key())).unwrap().secret);
     other.add(secret).unwrap();
     let theirs = server(&other);
     let (_, mut refusing, hello) = greeted(&client(&client_keys), &theirs);
