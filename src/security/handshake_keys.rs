@@ -117,6 +117,8 @@ pub fn with_curve(security: Security, makings: &Makings) -> Security {
 
 /// What a client with these keys speaks; `None` for keys that do not fit.
 pub fn ask(keys: &[Arc<Certificate>], makings: &Makings) -> Option<Security> {
+    #[cfg(not(feature = "qzmq"))]
+    let _ = makings;
     let mut keys = keys.iter();
     let own = keys.next()?.secret.as_ref()?;
     let server = keys.next().map(|known| &known.public);
