@@ -1,6 +1,7 @@
 //! Where records lie: in slots of the process's file, or on the heap.
 //!
-//! What another process writes into the file may spoil numbers, and nothing else: the owner of a slot is known on the heap alone.
+//! A lane's account is its credit. So what another process of the user writes into the file may stop a pipe or lift its high-water
+//! mark, and spoil numbers. It makes no memory unsafe: the owner of a slot is known on the heap alone.
 
 use super::file::StatsFile;
 use super::layout::Kind;

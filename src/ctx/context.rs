@@ -1,6 +1,6 @@
 //! The context itself.
 
-use super::{Handshakes, Stop, io_threads};
+use super::{Handshakes, Stop, io_thread_count};
 use crate::audit;
 use crate::counters;
 use crate::errno::{Errno, Result};
@@ -348,7 +348,7 @@ impl Drop for Io {
 /// ever.
 fn start(shared: &Arc<Shared>, options: &ContextOptions) -> Result<Io> {
     let settings = thread_settings(options);
-    let count = io_threads::number(options.io_threads);
+    let count = io_thread_count::number(options.io_threads);
     let max_sockets = usize::try_from(options.max_sockets).unwrap_or(0);
     let mut io = Io { reactors: Vec::new(), max_sockets };
     for number in 0..count {

@@ -8,7 +8,7 @@ mod context;
 pub mod contexts;
 mod handshakes;
 mod inproc_names;
-mod io_threads;
+mod io_thread_count;
 mod mailbox;
 mod slots;
 

@@ -3,7 +3,7 @@
 use super::allowed::{Names, Owner};
 use super::certificate::public_z85;
 use super::passwords::{Comparison, Users};
-use super::peer_network::Place;
+use super::peer_network::PeerNetwork;
 use super::verifier;
 use crate::crypto::{KEY_BYTES, PublicKey, fingerprint};
 use crate::engine::{ZapReply, ZapRequest, ZapStatus};
@@ -67,7 +67,7 @@ pub enum Answer {
 /// A password that is to be compared with a hash.
 pub struct Check {
     /// Of the peer.
-    place: Option<Place>,
+    place: Option<PeerNetwork>,
     comparison: Comparison,
     password: Zeroizing<Vec<u8>>,
     user: Vec<u8>,
@@ -80,7 +80,7 @@ pub fn plain(request: &ZapRequest, users: &Users) -> Answer {
     };
     match users.comparison(user) {
         Some(comparison) => {
-            let place = std::str::from_utf8(&request.address).ok().and_then(Place::of);
+            let place = std::str::from_utf8(&request.address).ok().and_then(PeerNetwork::of);
             Answer::Later(Check { place, comparison, password: password.clone(), user: user.to_vec() })
         }
         None => Answer::Now(refuse(ZapStatus::AuthenticationFailure)),

@@ -1,6 +1,6 @@
 //! The thread that compares passwords with hashes. That takes tens of milliseconds each, which an I/O thread does not have.
 //!
-//! The thread begins with the first comparison and ends with the last. What waits has a bound, and [places](Place) have equal shares of it:
+//! The thread begins with the first comparison and ends with the last. What waits has a bound, and [places](PeerNetwork) have equal shares of it:
 //!
 //! | a peer comes | its comparison |
 //! |---|---|
@@ -10,7 +10,7 @@
 //!
 //! The places that wait are served in turn. So a flood from one place costs others a comparison's time for each of theirs.
 
-use super::peer_network::Place;
+use super::peer_network::PeerNetwork;
 use crate::crypto::password::PasswordHash;
 use crate::errno::{Errno, Result};
 use crate::sys::contain::contain;
@@ -30,7 +30,7 @@ const THREAD_NAME: &str = "ZMQpasswords";
 struct Job {
     /// No other has it.
     number: u64,
-    place: Option<Place>,
+    place: Option<PeerNetwork>,
     hash: Arc<PasswordHash>,
     password: Zeroizing<Vec<u8>>,
     /// Whether the session still waits for the outcome.
@@ -57,17 +57,17 @@ impl Queue {
 struct Turns<J> {
     waiting: VecDeque<J>,
     /// Of places that wait: when they were served. One that was not comes first.
-    served: Vec<(Option<Place>, u64)>,
+    served: Vec<(Option<PeerNetwork>, u64)>,
     turn: u64,
 }
 
 /// What belongs to a place.
 trait Placed {
-    fn place(&self) -> Option<Place>;
+    fn place(&self) -> Option<PeerNetwork>;
 }
 
 impl Placed for Job {
-    fn place(&self) -> Option<Place> {
+    fn place(&self) -> Option<PeerNetwork> {
         self.place
     }
 }
@@ -120,7 +120,7 @@ static QUEUE: PerProcess<Lock<Queue>> = PerProcess::new();
 /// Has a password compared, of a peer at a place. `done` is called on the thread, unless `is_wanted` says no by then: peers that hang up cost no time, and
 /// a context that ends does not wait for the comparisons of its peers. Errors: `EAGAIN` where too many wait; those of a thread that cannot begin.
 pub fn compare(
-    place: Option<Place>,
+    place: Option<PeerNetwork>,
     (hash, password): (Arc<PasswordHash>, Zeroizing<Vec<u8>>),
     is_wanted: impl Fn() -> bool + Send + 'static,
     done: impl FnOnce(Result<bool>) + Send + 'static,
@@ -219,8 +219,8 @@ mod tests {
     struct Asked(u8, usize);
 
     impl Placed for Asked {
-        fn place(&self) -> Option<Place> {
-            Place::of(&format!("192.0.2.{}", self.0))
+        fn place(&self) -> Option<PeerNetwork> {
+            PeerNetwork::of(&format!("192.0.2.{}", self.0))
         }
     }
 

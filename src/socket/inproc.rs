@@ -1,7 +1,7 @@
 //! Connections between the sockets of one context: a pipe and two mailboxes.
 //! Where the connect comes first, the table of names keeps the binder's end (`ctx::inproc_names`).
 
-use super::inproc_names::{Bound, Marks, Pending};
+use super::inproc_peers::{Bound, Marks, Pending};
 use super::state::Socket;
 use crate::errno::{Errno, Result};
 use crate::options::SocketType;

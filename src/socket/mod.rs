@@ -11,7 +11,7 @@ mod endpoint_list;
 mod endpoints;
 mod forward;
 mod inproc;
-mod inproc_names;
+mod inproc_peers;
 mod keys;
 #[cfg(feature = "qzmq")]
 mod qzmq_keys;

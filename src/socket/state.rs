@@ -1,7 +1,7 @@
 //! The socket behind a handle.
 
 use super::endpoint_list::EndpointList;
-use super::inproc_names::Names;
+use super::inproc_peers::Names;
 use super::keys::Keys;
 use super::own_security::OwnSecurity;
 use crate::counters::{Reason, SocketRecord};

@@ -1,4 +1,15 @@
 //! Tells a forked child from its parent without a system call.
+//!
+//! What the library does with it stands where each thing is. In the child:
+//!
+//! | what it has of its parent | what becomes of it |
+//! |---|---|
+//! | contexts and sockets (`ctx`, `socket`) | dead: calls fail, and closing them ends nothing of the parent's |
+//! | mailboxes and reactors (`ctx::mailbox`, `reactor::inbox`) | take no command, and wake no thread |
+//! | threads (`sys::thread`) | are not waited for |
+//! | what a thread sleeps in (`sys::park`) | is made anew |
+//! | statics that belong to a process ([`PerProcess`]) | are made anew |
+//! | counters (`counters`) | are in no file of the parent's |
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;

@@ -1,6 +1,6 @@
 //! Handshakes: from the first byte to the first message.
-use super::assembler::{Assembler, FRAME_BUFFER_BYTES, Form};
 use super::greeting::{self, Greeted, Greeting};
+use super::handshake_frame::{FRAME_BUFFER_BYTES, Form, HandshakeFrame};
 use super::peer::Peer;
 use super::{PeerGreeting, Version, frame, v1};
 use crate::engine::mechanism::{self, Mechanism, Turn};
@@ -69,7 +69,7 @@ impl Handshake {
     pub fn with_routing_ids(config: Config) -> Handshake {
         let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BUFFER_BYTES));
         frame::append_frame(&mut out, 0, &config.routing_id);
-        let frame = Assembler::new(Form::V2);
+        let frame = HandshakeFrame::new(Form::V2);
         let state = AwaitRoutingId { version: Version::V2, begun: Vec::new(), unversioned: false, frame };
         Handshake { config, state: State::RoutingId(state), out }
     }
@@ -186,7 +186,7 @@ struct AwaitRoutingId {
     /// Of an unversioned peer: the part received before it was known to be a frame.
     begun: Vec<u8>,
     unversioned: bool,
-    frame: Assembler,
+    frame: HandshakeFrame,
 }
 
 impl AwaitRoutingId {
@@ -215,14 +215,14 @@ impl AwaitRoutingId {
 struct AwaitCommand {
     version: Version,
     mechanism: Mechanism,
-    frame: Assembler,
+    frame: HandshakeFrame,
 }
 
 impl AwaitCommand {
     fn start(peer: &PeerGreeting, config: &Config, out: &mut Vec<u8>) -> Result<Step, Failure> {
         let mut turn = Turn { config, version: peer.version, out };
         let step = Mechanism::start(peer, &mut turn)?;
-        Ok(AwaitCommand::after(step, peer.version, Assembler::new(Form::V2)))
+        Ok(AwaitCommand::after(step, peer.version, HandshakeFrame::new(Form::V2)))
     }
 
     fn input(self, bytes: &mut &[u8], config: &Config, out: &mut Vec<u8>) -> Result<Step, Failure> {
@@ -237,7 +237,7 @@ impl AwaitCommand {
         Ok(AwaitCommand::after(step, version, frame))
     }
 
-    fn after(step: mechanism::Step, version: Version, frame: Assembler) -> Step {
+    fn after(step: mechanism::Step, version: Version, frame: HandshakeFrame) -> Step {
         let state = |mechanism| State::Command(AwaitCommand { version, mechanism, frame });
         match step {
             // A denial follows only a reply, never a command.
@@ -257,7 +257,7 @@ fn after_greeting(greeted: Greeted, config: &Config, out: &mut Vec<u8>) -> Resul
             version,
             begun,
             unversioned,
-            frame: Assembler::new(form),
+            frame: HandshakeFrame::new(form),
         }))
     };
     match greeted {

@@ -6,7 +6,7 @@
 //! COMMAND flag are dropped. V3.1 peers take subscriptions as commands, all others as messages
 //! ([`subscription`]).
 
-mod assembler;
+mod handshake_frame;
 pub mod command;
 pub mod frame;
 pub mod greeting;
@@ -23,6 +23,6 @@ mod version;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use assembler::MAX_BODY_BYTES as MAX_HANDSHAKE_BODY;
+pub use handshake_frame::MAX_BODY_BYTES as MAX_HANDSHAKE_BODY;
 pub(super) use peer::PeerGreeting;
 pub use version::Version;

@@ -1,6 +1,6 @@
 //! The receiving half of a connection: out of the stream, frame borders found in place, into the pipe.
 
-mod blocks;
+mod parse_in_place;
 mod body;
 mod commands;
 mod limits;
@@ -548,7 +548,7 @@ impl RecvHalf {
         }
         let in_place = in_place(&mut intake.messages, frames).is_some();
         match frames {
-            Frames::Zmtp(version) if in_place => blocks::parse(intake, *version, now_ms, control),
+            Frames::Zmtp(version) if in_place => parse_in_place::parse(intake, *version, now_ms, control),
             Frames::Zmtp(version) => copied::parse_frames(intake, *version, now_ms, control),
             Frames::Sealed(sealed) => sealed.parse(intake, now_ms, control),
             Frames::Ws(ws) => ws.parse(intake, control),

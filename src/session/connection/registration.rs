@@ -6,7 +6,7 @@
 //! [`borrow`](Connection::borrow), then [`receive_ready`](Connection::receive_ready) each time that poll(2) tells of the stream, then
 //! [`leave`](Connection::leave). What they cannot do themselves they leave in the session's letterbox
 //! ([`defer`](crate::session::letterbox::ConnectionLetterbox::defer)). The session calls
-//! [`look_after`](Connection::look_after) when its timer is over.
+//! [`on_look_timer`](Connection::look_after) when its timer is over.
 
 use super::Connection;
 use super::lend_policy::LendPolicy;
@@ -274,7 +274,7 @@ impl Connection {
 
     /// To be called [`MIN_LOOK_INTERVAL`](super::lend_policy::MIN_LOOK_INTERVAL) after [`Deferred::arm_timer`], and again
     /// after what this answers. `None`: no more.
-    pub fn look_after(&self) -> Option<Duration> {
+    pub fn on_look_timer(&self) -> Option<Duration> {
         let mut state = self.watcher.0.lock();
         let came = state.policy.look();
         let to_front = !state.policy.is_backing_off();

@@ -134,7 +134,7 @@ pub fn when_told(urgent: bool, batches: Option<u32>, last_look: Option<Duration>
     if urgent {
         return Writer::IoThread;
     }
-    match batches.and_then(|batches| look_after(batches, last_look)) {
+    match batches.and_then(|batches| next_look_in(batches, last_look)) {
         Some(look) => Writer::IoThreadLater(look),
         None if owned => Writer::Caller,
         None => Writer::IoThread,
@@ -143,7 +143,7 @@ pub fn when_told(urgent: bool, batches: Option<u32>, last_look: Option<Duration>
 
 /// Time to the next look. It begins short, so that a program which sends a little more than its credit and stops does not wait for
 /// the rest to leave.
-fn look_after(batches: u32, last_look: Option<Duration>) -> Option<Duration> {
+fn next_look_in(batches: u32, last_look: Option<Duration>) -> Option<Duration> {
     let look = match (batches, last_look) {
         (0, _) => return None,
         (_, None) => MIN_COALESCING_INTERVAL,
@@ -258,7 +258,7 @@ mod tests {
     fn looks_are_as_rare_as_the_programs_batches() {
         let mut look = None;
         let mut after = |batches| {
-            look = look_after(batches, look);
+            look = next_look_in(batches, look);
             look.map(|look| look.as_micros())
         };
         assert_eq!(after(0), None);

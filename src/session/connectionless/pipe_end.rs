@@ -5,7 +5,7 @@ use crate::pipe::{End, LaneReader, LaneWriter, Pipe};
 use crate::reactor::SourceContext;
 use crate::session::SocketLink;
 use crate::session::letterbox::Flags;
-use crate::session::lifecycle::timer;
+use crate::session::lifecycle::linger;
 use crate::session::remote::SessionRemote;
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ impl PipeEnd {
             return Wake::Rest;
         }
         self.end.close();
-        if timer::linger(cx, self.owner.linger_ms()) { Wake::SendRest } else { Wake::Rest }
+        if linger::begin(cx, self.owner.linger_ms()) { Wake::SendRest } else { Wake::Rest }
     }
 
     /// A message was dropped.

@@ -3,7 +3,7 @@
 //! | limit | what it counts | at the limit |
 //! |---|---|---|
 //! | `connections` | all | the new connection is closed |
-//! | `connections_per_address` | those of one [`Place`] | the new connection is closed |
+//! | `connections_per_address` | those of one [`PeerNetwork`] | the new connection is closed |
 //! | `handshakes_under_way` | those whose handshake is not over | the oldest handshake ends |
 //!
 //! Laws: a connection counts from its accept until its session is dropped. One that is refused counts for nothing. No count passes
@@ -11,7 +11,7 @@
 
 use crate::ctx::{HandshakeTicket, Handshakes, Stop};
 use crate::security::file::Limits;
-use crate::security::peer_network::Place;
+use crate::security::peer_network::PeerNetwork;
 use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use crate::transport::Accepted;
@@ -30,13 +30,13 @@ pub struct Admission {
 #[derive(Default)]
 struct Counts {
     all: u32,
-    by_place: HashMap<Place, u32>,
+    by_place: HashMap<PeerNetwork, u32>,
 }
 
 /// A connection that counts, until it is dropped.
 pub struct Counted {
     admission: Arc<Admission>,
-    place: Option<Place>,
+    place: Option<PeerNetwork>,
 }
 
 /// A connection that a listener has accepted.
@@ -75,7 +75,7 @@ impl Admission {
 
     /// Counts a connection with a peer at `address`. One that has no IP address counts among all alone.
     pub fn admit(self: &Arc<Self>, address: &str) -> Result<Counted, Full> {
-        let place = Place::of(address).filter(|_| self.connections_per_address < u32::MAX);
+        let place = PeerNetwork::of(address).filter(|_| self.connections_per_address < u32::MAX);
         let counts = &mut *self.counts.lock();
         if counts.all >= self.connections {
             return Err(Full::Endpoint(self.connections));

@@ -2,7 +2,7 @@
 //! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`).
 
 use crate::options::SocketOptions;
-use crate::security::peer_network::Place;
+use crate::security::peer_network::PeerNetwork;
 use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use std::collections::VecDeque;
@@ -27,9 +27,9 @@ pub struct BanList {
 
 #[derive(Default)]
 struct Book {
-    records: HashMap<Place, Record>,
+    records: HashMap<PeerNetwork, Record>,
     /// The places of all records, the one first written of first.
-    order: VecDeque<Place>,
+    order: VecDeque<PeerNetwork>,
 }
 
 /// Times are in milliseconds, of any clock that does not go back.
@@ -55,7 +55,7 @@ impl BanList {
     pub fn failed(&self, address: &str, now_ms: u64) {
         let limit = self.limit.load(Ordering::Relaxed);
         if limit > 0
-            && let Some(place) = Place::of(address)
+            && let Some(place) = PeerNetwork::of(address)
         {
             let ban_ms = u64::from(self.ban_ms.load(Ordering::Relaxed));
             let mut book = self.book.lock();
@@ -77,14 +77,14 @@ impl BanList {
         if self.limit.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        let Some(place) = Place::of(address) else { return false };
+        let Some(place) = PeerNetwork::of(address) else { return false };
         self.book.lock().records.get(&place).is_some_and(|record| record.refused_until_ms > now_ms)
     }
 }
 
 impl Book {
     /// The record of a place, made if there is none and begun anew if it is old.
-    fn record(&mut self, place: Place, now_ms: u64) -> &mut Record {
+    fn record(&mut self, place: PeerNetwork, now_ms: u64) -> &mut Record {
         if !self.records.contains_key(&place) {
             self.make_room(now_ms);
             self.order.push_back(place);

@@ -117,7 +117,7 @@ impl DataPhase {
     pub fn timer(&mut self, cx: &mut SourceContext<'_>, id: u8) -> Result<(), Reason> {
         match id {
             timer::HEARTBEAT => self.beat(cx)?,
-            timer::LOOK => self.look_after_stream(cx),
+            timer::LOOK => self.look_at_stream(cx),
             timer::COALESCING => self.flush(cx, true)?,
             timer::REFUSED => self.try_again(cx)?,
             timer::RATE => self.receive(cx, false)?,
@@ -265,8 +265,8 @@ impl DataPhase {
         if self.control.is_empty() { Ok(()) } else { self.send(cx) }
     }
 
-    fn look_after_stream(&mut self, cx: &mut SourceContext<'_>) {
-        if let Some(after) = self.connection.look_after() {
+    fn look_at_stream(&mut self, cx: &mut SourceContext<'_>) {
+        if let Some(after) = self.connection.on_look_timer() {
             cx.set_timer(timer::LOOK, after);
         }
     }

@@ -11,6 +11,7 @@ pub(in crate::session) mod establishing;
 pub(in crate::session) mod events;
 pub(in crate::session) mod handshake_trail;
 pub(in crate::session) mod handshaking;
+pub mod linger;
 pub mod listener;
 pub(in crate::session) mod reason;
 pub(in crate::session) mod resolve;

@@ -34,8 +34,8 @@ use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshaking::{Handshaking, Stream};
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::session_pipe::{SessionPipe, last_words};
-use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::Authenticators;
+use crate::session::lifecycle::{linger, timer};
 use crate::session::monitor_events::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
 use crate::session::remote::SessionRemote;
 use crate::session::{Command, SessionHandle, SocketLink};
@@ -500,7 +500,7 @@ impl Session {
         if !connected && self.socket.options.socket_type.sends_subscriptions_alone() {
             return cx.finish();
         }
-        if !timer::linger(cx, self.socket.owner.linger_ms()) {
+        if !linger::begin(cx, self.socket.owner.linger_ms()) {
             return;
         }
         if connected {

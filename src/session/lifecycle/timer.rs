@@ -24,17 +24,6 @@ pub fn cancel_those_of_a_connection(cx: &mut SourceContext<'_>) {
     }
 }
 
-/// The socket has closed its end: the source goes on for `linger_ms` milliseconds (`ZMQ_LINGER`) to send what is left, for ever
-/// below 0. `false`: it ends at once.
-pub fn linger(cx: &mut SourceContext<'_>, linger_ms: i32) -> bool {
-    match linger_ms {
-        0 => cx.finish(),
-        1.. => cx.set_timer(LINGER, millis(linger_ms)),
-        _ => {}
-    }
-    linger_ms != 0
-}
-
 /// An option in milliseconds; below 0 it counts as 0.
 pub fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::from(ms.max(0).unsigned_abs()))

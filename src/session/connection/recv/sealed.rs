@@ -3,7 +3,7 @@
 //! not CURVE's, opened frame by frame where they lie in the buffer.
 
 use super::copied::more_of;
-use super::{Intake, Parsed, blocks};
+use super::{Intake, Parsed, parse_in_place};
 use crate::engine::Failure;
 use crate::engine::codec::{AnyOpener, OVERHEAD_BYTES, Run};
 use crate::engine::zmtp::Version;
@@ -53,7 +53,7 @@ impl SealedFrames {
     ) -> Result<Parsed, Failure> {
         loop {
             // Opened frames are whole: if it wants more, there is nothing left of them.
-            if matches!(blocks::parse(intake, self.version, now_ms, control)?, Parsed::NoCredit) {
+            if matches!(parse_in_place::parse(intake, self.version, now_ms, control)?, Parsed::NoCredit) {
                 return Ok(Parsed::NoCredit);
             }
             if let Some(failure) = self.forged {

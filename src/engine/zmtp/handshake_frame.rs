@@ -24,18 +24,18 @@ pub enum Form {
     V2,
 }
 
-pub struct Assembler {
+pub struct HandshakeFrame {
     form: Form,
     header: Option<FrameHeader>,
     /// The received part of header and body.
     bytes: Zeroizing<Vec<u8>>,
-    /// See [`was_canonical`](Assembler::was_canonical).
+    /// See [`was_canonical`](HandshakeFrame::was_canonical).
     canonical: bool,
 }
 
-impl Assembler {
-    pub fn new(form: Form) -> Assembler {
-        Assembler { form, header: None, bytes: Zeroizing::default(), canonical: false }
+impl HandshakeFrame {
+    pub fn new(form: Form) -> HandshakeFrame {
+        HandshakeFrame { form, header: None, bytes: Zeroizing::default(), canonical: false }
     }
 
     /// Whether no frame has begun.
@@ -110,7 +110,7 @@ mod tests {
                 }
             }
             for piece in 1..wire.len() {
-                let mut assembler = Assembler::new(form);
+                let mut assembler = HandshakeFrame::new(form);
                 let mut bodies = Vec::new();
                 for mut bytes in wire.chunks(piece) {
                     while !bytes.is_empty() {
@@ -126,9 +126,9 @@ mod tests {
     fn too_long_a_body_is_refused_before_it_arrives() {
         let mut header = Vec::new();
         frame::append_header(&mut header, 0, MAX_BODY_BYTES as usize);
-        assert_eq!(Assembler::new(Form::V2).input(&mut &header[..]), Ok(None));
+        assert_eq!(HandshakeFrame::new(Form::V2).input(&mut &header[..]), Ok(None));
         header.clear();
         frame::append_header(&mut header, 0, MAX_BODY_BYTES as usize + 1);
-        assert_eq!(Assembler::new(Form::V2).input(&mut &header[..]), Err(Failure::TOO_LARGE));
+        assert_eq!(HandshakeFrame::new(Form::V2).input(&mut &header[..]), Err(Failure::TOO_LARGE));
     }
 }
