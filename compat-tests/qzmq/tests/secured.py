@@ -146,6 +146,16 @@ def converse(peer, socket, rounds, update_every=0):
     return count
 
 
+def ask(peer, socket):
+    """All sizes both ways with a REP of the library's. A DEALER may still send to the peer that was there before."""
+    for size in SIZES:
+        body = b"?" * size
+        peer.send(b"", body)
+        assert socket.recv() == body
+        socket.send(body)
+        assert peer.recv() == [b"", body]
+
+
 def settle(peer, updates):
     """Until an update that was begun is over, and there were so many."""
     peer.pump(lambda: peer.records.state is None and peer.records.updates >= updates)

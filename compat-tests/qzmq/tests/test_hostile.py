@@ -12,7 +12,7 @@ from qzmq.records import KEY_UPDATE, MAX_FAST_UPDATES
 from qzmq.peer import PATIENCE_S
 from qzmq.server import Tickets
 from qzmq.suites import SUITES, XWING, Fault
-from secured import Case, converse, meeting
+from secured import Case, ask, converse, meeting
 
 pytestmark = pytest.mark.skipif(not zmq.has("qzmq"), reason="a library without QZMQ")
 
@@ -247,14 +247,14 @@ def test_too_long_a_body(context):
 
 def test_tickets_of_others(context):
     """One that the client made itself is refused, and the full handshake behind it goes well. One of another client's keeps its owner."""
-    with meeting(context, SERVES) as there:
+    with meeting(context, SERVES, "REP") as there:
         kept = there.meet().engine.new_ticket
         if not kept:
             pytest.skip("the library gives no tickets")
         forged = type(kept)(Tickets().make(XWING, bytes(8), b"", bytes(32))[0], kept.psk, kept.server, kept.ends_at)
         with there.meet(there.engine(ticket=forged)) as peer:
             assert peer.engine.retried == {"ticket"}
-            converse(peer, there.socket, 1)
+            ask(peer, there.socket)
         stolen = type(kept)(kept.data, bytes(32), kept.server, kept.ends_at)
         assert refused(there, there.engine(ticket=stolen))
 

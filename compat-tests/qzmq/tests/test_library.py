@@ -8,7 +8,7 @@ import zmq
 from qzmq import wire
 from qzmq.server import Cookies, Tickets
 from qzmq.suites import SUITES
-from secured import Case, converse, meeting, settle, subscribe
+from secured import Case, ask, converse, meeting, settle, subscribe
 
 pytestmark = pytest.mark.skipif(not zmq.has("qzmq"), reason="a library without QZMQ")
 
@@ -44,7 +44,8 @@ def test_conversation(context, case):
 def test_resumption(context, case, resumes):
     """Twice in a row, each with the ticket of the last; then one that the server cannot use."""
     tickets, kept, resumed = Tickets(), None, []
-    with meeting(context, case) as there:
+    kind, talk = ("REP", ask) if case.library_serves else ("DEALER", lambda *sides: converse(*sides, 1))
+    with meeting(context, case, kind) as there:
         for turn in range(4):
             options = {"ticket": kept} if case.library_serves else {"tickets": tickets}
             if turn == 3 and case.library_serves:
@@ -52,7 +53,7 @@ def test_resumption(context, case, resumes):
             elif turn == 3:
                 tickets.replace_key()
             with there.meet(there.engine(**options)) as peer:
-                converse(peer, there.socket, 1)
+                talk(peer, there.socket)
                 engine = peer.engine
                 resumed.append(engine.hello.mode == 1 if case.library_serves else engine.resumed)
                 if case.library_serves:

@@ -10,7 +10,7 @@ import zmq
 
 from qzmq.server import Tickets
 from qzmq.suites import SUITES, TAG_BYTES
-from secured import PATIENCE_MS, Case, converse, meeting
+from secured import PATIENCE_MS, Case, ask, converse, meeting
 
 pytestmark = pytest.mark.skipif(not zmq.has("qzmq"), reason="a library without QZMQ")
 
@@ -42,10 +42,10 @@ def suites(*numbers):
 @pytest.mark.parametrize("favourite", [1, 2])
 def test_suites_of_a_server(context, favourite):
     """Its first that the client offers, however the client orders them."""
-    with meeting(context, Case(), prepare=suites(4, favourite, 3 - favourite).set_on) as there:
+    with meeting(context, Case(), "REP", prepare=suites(4, favourite, 3 - favourite).set_on) as there:
         for offered in ([1, 2], [2, 1]):
             with there.meet(there.engine(suites=offered)) as peer:
-                converse(peer, there.socket, 1)
+                ask(peer, there.socket)
                 assert peer.engine.suite.number == favourite
 
 
@@ -123,14 +123,14 @@ def test_tickets_that_a_client_keeps(context, life_s):
 
 def test_a_ticket_that_has_ended(context):
     """The library refuses it once its second is over, and a full handshake follows."""
-    with meeting(context, Case(), prepare=Option(TICKET_LIFE, number(1)).set_on) as there:
+    with meeting(context, Case(), "REP", prepare=Option(TICKET_LIFE, number(1)).set_on) as there:
         with there.meet() as peer:
             kept = peer.engine.new_ticket
         ends_at = time.monotonic() + PATIENCE_MS / 1000
         while True:
             late = type(kept)(kept.data, kept.psk, kept.server, ends_at)
             with there.meet(there.engine(ticket=late)) as peer:
-                converse(peer, there.socket, 1)
+                ask(peer, there.socket)
                 if peer.engine.retried == {"ticket"}:
                     break
             assert time.monotonic() < ends_at
