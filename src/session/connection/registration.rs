@@ -6,7 +6,7 @@
 //! [`borrow`](Connection::borrow), then [`receive_ready`](Connection::receive_ready) each time that poll(2) tells of the stream, then
 //! [`leave`](Connection::leave). What they cannot do themselves they leave in the session's letterbox
 //! ([`defer`](crate::session::letterbox::ConnectionLetterbox::defer)). The session calls
-//! [`on_look_timer`](Connection::look_after) when its timer is over.
+//! [`on_look_timer`](Connection::on_look_timer) when its timer is over.
 
 use super::Connection;
 use super::lend_policy::LendPolicy;
