@@ -201,6 +201,16 @@ impl Security {
         matches!(self, Security::QzmqServerBesideCurve(..))
     }
 
+    /// Whether a server that asks no authenticator lets in certified clients alone, whatever they speak.
+    pub fn wants_certificates(&self) -> bool {
+        match self {
+            Security::QzmqServer(keys) | Security::QzmqServerBesideCurve(keys, _) => {
+                keys.wants_certificates()
+            }
+            _ => false,
+        }
+    }
+
     /// What a client connects with instead, after a server has named CURVE.
     pub fn fallback(&self) -> Option<Security> {
         match self {
@@ -219,6 +229,11 @@ impl Security {
 
     /// Never, without QZMQ.
     pub fn is_several(&self) -> bool {
+        false
+    }
+
+    /// Never, without QZMQ.
+    pub fn wants_certificates(&self) -> bool {
         false
     }
 

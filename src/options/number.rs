@@ -217,7 +217,8 @@ pub const ZMQ_FERRO_QZMQ_REVOKED: c_int = 0x4600_0042;
 /// Type int, 0 or 1, default 0. It counts for endpoints bound from then on. With it `ZMQ_CURVE_SECRETKEY` and `ZMQ_CURVE_PUBLICKEY` hold
 /// a key of either kind, so each is set twice. Without a key of both kinds the option changes nothing.
 ///
-/// A client that speaks CURVE gets CURVE's security and no more.
+/// A client that speaks CURVE gets CURVE's security and no more. It has no certificate: with `ZMQ_FERRO_QZMQ_AUTHORITY` such a client
+/// is let in by an authenticator alone.
 pub const ZMQ_FERRO_CURVE_BESIDE_QZMQ: c_int = 0x4600_0050;
 
 /// Lets a client connect with CURVE to a server that does not speak QZMQ, for the time of a migration; see docs/qzmq.md.

@@ -87,7 +87,7 @@ impl Server {
     pub fn zap_unavailable(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Zap(_) if turn.config.zap.enforce => Err(Failure::NO_AUTHENTICATOR),
-            Server::Zap(AwaitZap(known)) => known.finish(Authenticated::default(), turn),
+            Server::Zap(AwaitZap(known)) => known.finish_unasked(turn),
             Server::Hello(_) | Server::Initiate(_) | Server::Denied(_) => Ok(Step::from(self)),
         }
     }
@@ -122,7 +122,7 @@ impl AwaitInitiate {
         // Enforcement without a domain gives the authenticator nothing to check: only encryption, as in
         // libzmq.
         if zap.enforce && !zap.has_domain() {
-            return known.finish(Authenticated::default(), turn);
+            return known.finish_unasked(turn);
         }
         let credentials = vec![Zeroizing::new(initiate.client.as_bytes().to_vec())];
         let request = ZapRequest::new(zap, &turn.config.routing_id, "CURVE", credentials);
@@ -131,6 +131,14 @@ impl AwaitInitiate {
 }
 
 impl Known {
+    /// There is no authenticator. A client of CURVE has no certificate, so it is refused where QZMQ beside it wants one.
+    fn finish_unasked(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        if turn.config.security.wants_certificates() {
+            return Err(Failure::NO_AUTHENTICATOR);
+        }
+        self.finish(Authenticated::default(), turn)
+    }
+
     /// Appends our READY.
     fn finish(self, told: Authenticated, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let mut metadata = Vec::new();

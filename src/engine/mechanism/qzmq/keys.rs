@@ -210,6 +210,11 @@ impl ServerKeys {
         self.trusted.now()
     }
 
+    /// Whether a client has to be certified where no authenticator is asked about it.
+    pub fn wants_certificates(&self) -> bool {
+        !self.trust().is_empty()
+    }
+
     /// Adds a key by which clients may know this server, from their next HELLO on. Adding a key again changes nothing. Errors:
     /// `ENOBUFS` where there are [`MAX_SERVER_KEYS`].
     pub fn add(&self, secret: Arc<KemSecret>) -> Result<()> {

@@ -338,7 +338,7 @@ impl Known {
     /// There is no authenticator. Where authorities are trusted a client has to be certified.
     fn finish_unasked(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let name = self.begun.identity.name();
-        if name.is_none() && !self.begun.keys.trust().is_empty() {
+        if name.is_none() && self.begun.keys.wants_certificates() {
             return Err(Failure::NO_AUTHENTICATOR);
         }
         let told = Authenticated::of_name(name);

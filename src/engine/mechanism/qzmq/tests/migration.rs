@@ -1,9 +1,10 @@
 //! Servers of QZMQ and CURVE, and clients that fall back: which client gets what, and what a relay can do.
 
 use super::{Side, client, server, talk, testing};
-use crate::crypto::KemSuite;
 use crate::crypto::keys::keypair;
-use crate::engine::config::Security;
+use crate::crypto::{DsaSecret, DsaSuite, KemSecret, KemSuite, Trust};
+use crate::engine::config::{Security, Zap};
+use crate::engine::mechanism::qzmq::keys;
 use crate::engine::{ClientKeys, Codec, Config, Failure, ServerKeys};
 use std::sync::Arc;
 
@@ -38,6 +39,17 @@ fn parties() -> Parties {
         qzmq,
         of_qzmq,
     }
+}
+
+/// The server of both, which trusts an authority besides.
+fn certifying(of_both: &Config) -> Config {
+    let Security::QzmqServerBesideCurve(_, curve) = &of_both.security else { panic!("of both") };
+    let mut trust = Trust::default();
+    trust.add(DsaSecret::generate(DsaSuite::MlDsa44).unwrap().public().clone()).unwrap();
+    let own = Arc::new(KemSecret::generate(KemSuite::XWing).unwrap());
+    let qzmq = Arc::new(keys::ServerKeys::new(own, keys::Settings::default()).with_trust(trust));
+    let security = Security::QzmqServerBesideCurve(qzmq, Arc::clone(curve));
+    Config { security, ..of_both.clone() }
 }
 
 /// What both sides have agreed on: "QZMQ", "CURVE", or nothing.
@@ -144,4 +156,19 @@ fn a_client_whose_mechanism_a_relay_renames_gets_no_keys() {
         }
     });
     assert!(!client.is_done() && !server.is_done());
+}
+
+/// CURVE has no certificates. Beside a QZMQ that wants them it takes an authenticator to let a client in.
+#[test]
+fn a_client_of_curve_is_not_let_in_where_certificates_are_wanted() {
+    let all = parties();
+    let certifying = certifying(&all.of_both);
+    for enforce in [false, true] {
+        let with = |config: &Config| Config { zap: Zap { enforce, ..config.zap.clone() }, ..config.clone() };
+        let (client, server) = talk(&all.curve, &with(&certifying), untouched);
+        assert_eq!(server.outcome, Some(Err(Failure::NO_AUTHENTICATOR)), "enforced: {enforce}");
+        assert!(!client.is_done());
+        // Nothing changes where no authority is trusted.
+        assert_eq!(agreed(talk(&all.curve, &with(&all.of_both), untouched)), Some("CURVE"));
+    }
 }
