@@ -15,7 +15,7 @@ pub mod records {
         HEAD_BYTES, Kind, MAX_BOX_BYTES, MAX_CONTENT_BYTES, RecordKey, box_len,
     };
     #[cfg(test)]
-    pub use crate::engine::mechanism::qzmq::traffic::testing;
+    pub use crate::engine::mechanism::qzmq::{record::MAX_RECORDS, traffic::testing};
 }
 
 /// The transformation of a connection's frames before they are sent, and after they arrive.

@@ -77,6 +77,8 @@ struct Sending {
     /// Sealed bytes that the stream has not taken, from `held_at` on.
     held: Vec<u8>,
     held_at: usize,
+    /// Why nothing more is sealed or sent: the connection ends.
+    failed: Option<Errno>,
 }
 
 struct Receiving {
@@ -114,7 +116,7 @@ impl Records {
         scratch.room(rest.len())?.get_mut(..rest.len()).unwrap_or_default().copy_from_slice(rest);
         scratch.filled(rest.len());
         Ok(Records {
-            sending: Lock::new(Sending { traffic, held: unsent.to_vec(), held_at: 0 }),
+            sending: Lock::new(Sending { traffic, held: unsent.to_vec(), held_at: 0, failed: None }),
             receiving: Lock::new(Receiving {
                 boxes: Boxes { key, recent: RecentTags::default(), failed: None, forged: None },
                 scratch,
@@ -138,8 +140,8 @@ impl Records {
     /// Seals bytes of the ranges, and writes what the stream takes. Returns the number of bytes sealed; what the stream did not take is
     /// held.
     ///
-    /// Errors: the stream's, `EAGAIN` while it has not taken what is held; `ENOMEM`; `EPROTO` where no more may be sealed. Nothing is
-    /// sealed then.
+    /// Errors: the stream's, `EAGAIN` while it has not taken what is held; `ENOMEM`; `EPROTO` where no more may be sealed. None of the
+    /// bytes is sealed then. After `EPROTO` nothing is sealed or sent any more.
     pub fn write(&self, ranges: &[IoSlice<'_>], stream: &mut impl Lower) -> Result<usize> {
         let now_ms = self.now_ms();
         let mut sending = self.sending.lock();
@@ -236,6 +238,9 @@ impl Records {
             self.count(ConnectionCounter::KeyUpdatesReceived);
         }
         let mut sending = self.sending.lock();
+        if let Some(errno) = sending.failed {
+            return Err(*receiving.boxes.failed.insert(errno));
+        }
         memory::try_reserve(&mut sending.held, KEY_RECORD_BYTES)?;
         let now_ms = self.now_ms();
         let Sending { traffic, held, .. } = &mut *sending;
@@ -276,7 +281,7 @@ impl Sending {
     /// Seals up to [`MAX_SEALED_BYTES`] of the ranges, behind KEY_UPDATE if that is due; nothing is held before. Returns the bytes
     /// sealed, and whether it was due.
     ///
-    /// Errors: `ENOMEM`, `EPROTO`, with none of them sealed.
+    /// Errors: `ENOMEM`, with none of them sealed. `EPROTO` where no more may be, which is for good. Then `held` has no part of them.
     fn seal(&mut self, ranges: &[IoSlice<'_>], now_ms: u64) -> Result<(usize, bool)> {
         let total: usize = ranges.iter().map(|range| range.len()).sum::<usize>().min(MAX_SEALED_BYTES);
         let records = total.div_ceil(CUT_CONTENT_BYTES);
@@ -287,7 +292,9 @@ impl Sending {
             if self.traffic.pads() { records * MAX_RECORD_BYTES } else { total + records * OVERHEAD_BYTES };
         memory::try_reserve(&mut self.held, bytes + KEY_RECORD_BYTES)?;
         let before = self.held.len();
-        self.traffic.update_if_due(now_ms, &mut self.held).map_err(errno)?;
+        if let Err(failure) = self.traffic.update_if_due(now_ms, &mut self.held) {
+            return Err(self.fail(failure));
+        }
         let updates = self.held.len() > before;
         let (mut written, mut ranges) = (0, ranges.iter());
         let mut rest: &[u8] = &[];
@@ -304,13 +311,27 @@ impl Sending {
                 self.held.extend_from_slice(part);
                 rest = next;
             }
-            self.traffic.seal_data(&mut self.held, at).map_err(errno)?;
+            if let Err(failure) = self.traffic.seal_data(&mut self.held, at) {
+                // The records before this one are good, and the next call fails.
+                return if written > 0 { Ok((written, updates)) } else { Err(self.fail(failure)) };
+            }
             written += record;
         }
         Ok((written, updates))
     }
 
+    /// Notes what ends the connection. A lack of the system's does not.
+    fn fail(&mut self, failure: Failure) -> Errno {
+        if !matches!(failure, Failure::Own(_)) {
+            self.failed = Some(errno(failure));
+        }
+        errno(failure)
+    }
+
     fn transmit(&mut self, stream: &mut impl Lower) -> Result<()> {
+        if let Some(errno) = self.failed {
+            return Err(errno);
+        }
         while let Some(rest) = self.held.get(self.held_at..).filter(|rest| !rest.is_empty()) {
             self.held_at += stream.write(rest)?;
         }

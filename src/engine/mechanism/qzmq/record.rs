@@ -81,8 +81,23 @@ impl RecordKey {
     /// Seals the record whose content lies in `out` from `at` on. `padding_bytes`: the text is padded to a multiple of it; 0 and 1 pad
     /// nothing. `out` has room for [`MAX_TEXT_BYTES`] and the tag.
     ///
-    /// Fails with `EPROTO` once the key has sealed all that it may, and for a content that is too long.
+    /// Fails with `EPROTO` once the key has sealed all that it may, and for a content that is too long. Then the record is taken off `out`,
+    /// so that no content leaves in the clear.
     pub fn seal(
+        &mut self,
+        out: &mut Vec<u8>,
+        at: usize,
+        kind: Kind,
+        padding_bytes: usize,
+    ) -> Result<(), Failure> {
+        let sealed = self.seal_in_place(out, at, kind, padding_bytes);
+        if sealed.is_err() {
+            out.truncate(at.saturating_sub(HEAD_BYTES));
+        }
+        sealed
+    }
+
+    fn seal_in_place(
         &mut self,
         out: &mut Vec<u8>,
         at: usize,

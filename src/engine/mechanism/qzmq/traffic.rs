@@ -145,12 +145,18 @@ impl Traffic {
         self.limits.padding_bytes > 1
     }
 
+    /// Goes on as if the key had sealed so many records.
+    #[cfg(test)]
+    pub fn count_to(&mut self, records: u64) {
+        self.sealing.count_to(records);
+    }
+
     /// Times that the keys were replaced.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Seals what lies in `out` from `at` on as a record of data.
+    /// Seals what lies in `out` from `at` on as a record of data. Where that fails the record is taken off `out`.
     pub fn seal_data(&mut self, out: &mut Vec<u8>, at: usize) -> Result<(), Failure> {
         self.seal(out, at, Kind::Data)
     }
@@ -412,11 +418,12 @@ mod tests {
         let [mut client, _] = traffics(Limits { records: u64::MAX, ..Limits::default() });
         client.sealing.count_to(MAX_RECORDS - 3);
         let mut seal = || {
-            let mut wire = Vec::new();
+            let mut wire = b"before".to_vec();
             let at = RecordKey::begin(&mut wire);
             wire.push(7);
-            client.seal_data(&mut wire, at)
+            (client.seal_data(&mut wire, at), wire)
         };
-        assert_eq!((seal(), seal()), (Ok(()), Err(Failure::SILENT)));
+        assert_eq!(seal().0, Ok(()));
+        assert_eq!(seal(), (Err(Failure::SILENT), b"before".to_vec()), "no content is left behind");
     }
 }

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use crate::counters::{QZMQ, SocketCounter, SocketRecord};
-use crate::engine::codec::records::testing::{Limits, traffics};
+use crate::engine::codec::records::{
+    MAX_RECORDS,
+    testing::{Limits, traffics},
+};
 use crate::random::Random;
 use std::collections::VecDeque;
 
@@ -243,6 +246,40 @@ fn changed_lost_repeated_and_swapped_records_end_the_connection() {
             assert_eq!(read(&right, &mut wire, &mut back, 100), Err(Errno::PROTO), "{name}: for good");
         }
     }
+}
+
+/// Bytes of the records at the front of a wire, and their number. What lies behind has the form of none.
+fn whole_records(wire: &Wire) -> (usize, usize) {
+    let bytes: Vec<u8> = wire.bytes.iter().copied().collect();
+    let (mut at, mut count) = (0, 0);
+    while let Ok(Some(len)) = box_len(&bytes[at..]) {
+        (at, count) = (at + HEAD_BYTES + len, count + 1);
+    }
+    (at, count)
+}
+
+#[test]
+fn nothing_leaves_in_the_clear_once_the_key_seals_no_more() {
+    let ([left, _], [_, right]) = (
+        sides(Limits { records: u64::MAX, ..Limits::default() }),
+        sides(Limits { records: 0, ..Limits::default() }),
+    );
+    left.sending.lock().traffic.count_to(MAX_RECORDS - 4);
+    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    back.room = usize::MAX;
+    // Four records of text, of which the key may seal two.
+    let secret = b"in the clear".repeat(CUT_CONTENT_BYTES / 3);
+    let taken = write(&left, &[IoSlice::new(&secret)], &mut there);
+    assert_eq!(taken, Ok(2 * CUT_CONTENT_BYTES), "what was sealed counts");
+    assert_eq!(write(&left, &[IoSlice::new(&secret)], &mut there), Err(Errno::PROTO));
+    // The peer asks for new keys, and gets no answer.
+    write(&right, &[IoSlice::new(b"data")], &mut back).unwrap();
+    let _ = read(&left, &mut back, &mut there, 100);
+    let _ = left.flush(&mut Ways(&mut Wire::default(), &mut there));
+    assert_eq!(write(&left, &[IoSlice::new(b"more")], &mut there), Err(Errno::PROTO), "for good");
+    assert_eq!(whole_records(&there), (there.bytes.len(), 2));
+    let sent: Vec<u8> = there.bytes.iter().copied().collect();
+    assert!(!sent.windows(12).any(|bytes| bytes == b"in the clear"));
 }
 
 /// Counts of two sides, and those of their socket once both have ended.
