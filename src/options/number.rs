@@ -190,7 +190,8 @@ pub const ZMQ_FERRO_TLS_CLIENT_OPTIONAL: c_int = 0x4600_0021;
 /// all. It counts at once, for all endpoints, from their next handshake on.
 ///
 /// A server lets in clients that show a certificate, and asks its authenticator as ever, if one is bound. Without one it lets in no
-/// client that shows none. A client that knows its server by name (`ZMQ_FERRO_QZMQ_SERVER_NAME`) needs at least one.
+/// client that shows none, also after NULL: one authority may be replaced by another while clients come. A client that knows its
+/// server by name (`ZMQ_FERRO_QZMQ_SERVER_NAME`) needs at least one.
 ///
 /// Fails with `EINVAL` if the value is no key of an authority, and with `ENOBUFS` for more than 64.
 pub const ZMQ_FERRO_QZMQ_AUTHORITY: c_int = 0x4600_0040;

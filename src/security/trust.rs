@@ -76,5 +76,6 @@ mod tests {
         assert!(trusted.now().is_revoked(&[7; 32]));
         followed.follow(Sources::default());
         assert!(trusted.now().is_empty() && !trusted.now().is_revoked(&[7; 32]));
+        assert!(trusted.wants_certificates(), "files that are replaced open nothing");
     }
 }

@@ -102,7 +102,7 @@ impl Keys {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::crypto::KemSuite;
+    use crate::crypto::{DsaSecret, DsaSuite, KemSuite};
 
     fn secret() -> Arc<KemSecret> {
         Arc::new(KemSecret::generate(KemSuite::XWing).unwrap())
@@ -145,6 +145,23 @@ mod tests {
         let added = secret();
         keys.add(&added).unwrap();
         assert!(knows(&first, &added) && knows(&second, &added));
+    }
+
+    /// Endpoints that are bound, and those that are bound between two authorities.
+    #[test]
+    fn endpoints_want_certificates_after_the_last_authority_was_removed() {
+        let (mut keys, own) = (Keys::default(), secret());
+        let bound = keys.serve(&own, None, Settings::default()).unwrap();
+        assert!(!bound.wants_certificates());
+        let mut trust = Trust::default();
+        let authority = DsaSecret::generate(DsaSuite::MlDsa44).unwrap();
+        trust.add(authority.public().clone()).unwrap();
+        keys.trust(&trust);
+        trust.forget_authorities();
+        keys.trust(&trust);
+        keys.changed();
+        let later = keys.serve(&secret(), None, Settings::default()).unwrap();
+        assert!(bound.wants_certificates() && later.wants_certificates());
     }
 
     #[test]

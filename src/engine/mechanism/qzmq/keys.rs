@@ -48,8 +48,18 @@ impl Default for Settings {
 }
 
 /// The authorities that a side trusts, and the keys that were revoked. It may change at any time, on any thread, for all endpoints that share it.
+///
+/// Clients that had to be certified once have to be from then on. That holds where no authority is left: another may be about to take
+/// its place.
 #[derive(Debug, Default)]
-pub struct Trusted(Lock<Arc<Trust>>);
+pub struct Trusted(Lock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    trust: Arc<Trust>,
+    /// There has been an authority.
+    wants_certificates: bool,
+}
 
 /// The keys of a client.
 #[derive(Debug)]
@@ -85,16 +95,25 @@ pub struct Pair {
 
 impl Trusted {
     pub fn new(trust: Trust) -> Trusted {
-        Trusted(Lock::new(Arc::new(trust)))
+        let trusted = Trusted::default();
+        trusted.set(Arc::new(trust));
+        trusted
     }
 
     /// From the next handshake on.
     pub fn set(&self, trust: Arc<Trust>) {
-        *self.0.lock() = trust;
+        let mut known = self.0.lock();
+        known.wants_certificates |= !trust.is_empty();
+        known.trust = trust;
     }
 
     pub fn now(&self) -> Arc<Trust> {
-        Arc::clone(&self.0.lock())
+        Arc::clone(&self.0.lock().trust)
+    }
+
+    /// Whether a client has to be certified where no authenticator is asked about it.
+    pub fn wants_certificates(&self) -> bool {
+        self.0.lock().wants_certificates
     }
 }
 
@@ -212,7 +231,7 @@ impl ServerKeys {
 
     /// Whether a client has to be certified where no authenticator is asked about it.
     pub fn wants_certificates(&self) -> bool {
-        !self.trust().is_empty()
+        self.trusted.wants_certificates()
     }
 
     /// Adds a key by which clients may know this server, from their next HELLO on. Adding a key again changes nothing. Errors:

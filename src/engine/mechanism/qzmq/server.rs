@@ -335,7 +335,7 @@ fn credential(identity: &Identity, as_qzmq: bool) -> (&'static str, Vec<u8>) {
 }
 
 impl Known {
-    /// There is no authenticator. Where authorities are trusted a client has to be certified.
+    /// There is no authenticator. Where authorities are trusted, or were, a client has to be certified.
     fn finish_unasked(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let name = self.begun.identity.name();
         if name.is_none() && self.begun.keys.wants_certificates() {

@@ -219,6 +219,27 @@ fn revoking_counts_from_the_next_handshake_on() {
     assert!(talk(&mine, &theirs, |_, _| {}).0.is_done());
 }
 
+/// An authority takes another's place in two steps, and clients come in between.
+#[test]
+fn no_client_slips_in_while_authorities_are_replaced() {
+    let (setup, next) = (Setup::small(), Setup::small());
+    let trusted = setup.trusted();
+    let keys = ServerKeys::new(Arc::clone(&setup.server), Settings::default());
+    let theirs = server(&Arc::new(keys.with_trusted(Arc::clone(&trusted))));
+    let certified = setup.client(Some(setup.sign(setup.of_client())));
+    let verdict = |mine: &Config| talk(mine, &theirs, |_, _| {}).1.outcome.unwrap().map(drop);
+    assert_eq!(verdict(&certified), Ok(()));
+    trusted.set(Arc::default());
+    for mine in [setup.client(None), client(&anonymous(&setup))] {
+        assert_eq!(verdict(&mine), Err(Failure::NO_AUTHENTICATOR));
+    }
+    assert_eq!(verdict(&certified), Err(Failure::Uncertified(Refusal::UnknownAuthority)));
+    trusted.set(Arc::new(next.trust.clone()));
+    let by_next = Certificate::sign(&next.authority, setup.of_client()).unwrap();
+    assert_eq!(verdict(&setup.client(Some(Arc::new(by_next)))), Ok(()));
+    assert_eq!(verdict(&setup.client(None)), Err(Failure::NO_AUTHENTICATOR));
+}
+
 #[test]
 fn a_client_finds_its_server_by_name_with_every_suite() {
     for (dsa, kem) in DsaSuite::ALL.into_iter().flat_map(|dsa| KemSuite::ALL.map(|kem| (dsa, kem))) {
