@@ -202,14 +202,10 @@ impl Records {
             if receiving.opened > 0 {
                 return Ok(receiving.opened.min(most));
             }
-            match (receiving.about_keys.take(), need) {
-                (Some((kind, content)), _) => self.answer(receiving, kind, &content, stream)?,
-                (None, Err(errno)) => return Err(errno),
-                (None, Ok(need)) => {
-                    if receiving.receive(need, most, stream)? == 0 {
-                        return Ok(0);
-                    }
-                }
+            if receiving.about_keys.is_some() {
+                self.answer(receiving, stream)?;
+            } else if receiving.receive(need?, most, stream)? == 0 {
+                return Ok(0);
             }
         }
         Err(Errno::PROTO)
@@ -226,25 +222,20 @@ impl Records {
         self.receiving.lock().has_records()
     }
 
-    /// Does what a record about keys asks for.
-    fn answer(
-        &self,
-        receiving: &mut Receiving,
-        kind: Kind,
-        content: &[u8],
-        stream: &mut impl Lower,
-    ) -> Result<()> {
-        if kind == Kind::KeyUpdate {
-            self.count(ConnectionCounter::KeyUpdatesReceived);
-        }
+    /// Does what a record about keys asks for. Errors: `ENOMEM`, and the record waits; `EPROTO`.
+    fn answer(&self, receiving: &mut Receiving, stream: &mut impl Lower) -> Result<()> {
         let mut sending = self.sending.lock();
         if let Some(errno) = sending.failed {
             return Err(*receiving.boxes.failed.insert(errno));
         }
         memory::try_reserve(&mut sending.held, KEY_RECORD_BYTES)?;
+        let Some((kind, content)) = receiving.about_keys.take() else { return Ok(()) };
+        if kind == Kind::KeyUpdate {
+            self.count(ConnectionCounter::KeyUpdatesReceived);
+        }
         let now_ms = self.now_ms();
         let Sending { traffic, held, .. } = &mut *sending;
-        match traffic.take(kind, content, now_ms, held) {
+        match traffic.take(kind, &content, now_ms, held) {
             Ok(Some(key)) => receiving.boxes.key = key,
             Ok(None) => {}
             Err(failure) => {

@@ -97,7 +97,11 @@ impl WsRecords {
         while taken < records.len() && state.held.len() < MAX_HELD_BYTES {
             let rest = records.get(taken..).unwrap_or_default();
             let State { frames, held, .. } = &mut *state;
-            memory::try_reserve(held, rest.len().min(MAX_FRAME_BYTES) + OVERHEAD_BYTES)?;
+            match memory::try_reserve(held, rest.len().min(MAX_FRAME_BYTES) + OVERHEAD_BYTES) {
+                // The caller would write again what is held already.
+                Err(_) if taken > 0 => break,
+                outcome => outcome?,
+            }
             taken += frames.append(held, rest).ok().flatten().ok_or(Errno::PROTO)?;
         }
         match state.transmit(stream) {
@@ -190,6 +194,7 @@ mod tests {
     use crate::engine::codec::records::testing::{Limits, traffics};
     use crate::random::Random;
     use crate::session::connection::records::{Lower, Records};
+    use crate::sys::faults::{Call, refuse, refuse_after};
     use std::collections::VecDeque;
     use std::io::IoSlice;
     use std::mem::MaybeUninit;
@@ -305,6 +310,23 @@ mod tests {
         server.close(&mut |bytes| back.take(bytes));
         server.close(&mut |bytes| back.take(bytes));
         assert_eq!(back.bytes, [0x88, 2, 3, 0xe8], "once");
+    }
+
+    #[test]
+    fn no_record_is_written_twice_where_memory_is_short() {
+        let [client, _] = frames();
+        let record = [&[64, 0][..], &[7; 64 << 8]].concat();
+        let (both, mut wire) = ([&record[..], &record].concat(), wide());
+        let refusal = refuse_after(Call::Allocate, Errno::NOMEM, 1, 1);
+        assert_eq!(client.write(&both, &mut |bytes| wire.take(bytes)), Ok(record.len()));
+        drop(refusal);
+        assert_eq!(client.write(&both[record.len()..], &mut |bytes| wire.take(bytes)), Ok(record.len()));
+        let frame = wire.bytes.len() / 2;
+        assert!((record.len()..record.len() + OVERHEAD_BYTES).contains(&frame), "{frame}");
+        let refusal = refuse(Call::Allocate, Errno::NOMEM, 1);
+        let fresh = frames();
+        assert_eq!(fresh[0].write(&both, &mut |bytes| wire.take(bytes)), Err(Errno::NOMEM));
+        drop(refusal);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::engine::codec::records::{
     testing::{Limits, traffics},
 };
 use crate::random::Random;
+use crate::sys::faults::{Call, refuse};
 use std::collections::VecDeque;
 
 /// A stream in memory that takes and gives what a test lets it.
@@ -162,6 +163,27 @@ fn an_update_holds_no_data_up() {
     assert_eq!(left.sending.lock().traffic.updates(), 1);
     say(b"under the new key", &mut there);
     assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"under the new key".to_vec()));
+}
+
+#[test]
+fn a_record_about_keys_waits_while_there_is_no_memory_for_the_answer() {
+    let ([left, _], [_, right]) =
+        (sides(Limits { records: 1, ..Limits::default() }), sides(Limits::default()));
+    let (mut there, mut back) = (Wire::default(), Wire::default());
+    (there.room, back.room) = (usize::MAX, usize::MAX);
+    for text in [&b"first"[..], b"behind KEY_UPDATE"] {
+        write(&left, &[IoSlice::new(text)], &mut there).unwrap();
+    }
+    assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"first".to_vec()));
+    for _ in 0..2 {
+        let refusal = refuse(Call::Allocate, Errno::NOMEM, 1);
+        assert_eq!(read(&right, &mut there, &mut back, 100), Err(Errno::NOMEM));
+        drop(refusal);
+        assert!(right.has_received() && back.bytes.is_empty());
+    }
+    assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"behind KEY_UPDATE".to_vec()));
+    assert_eq!(read(&left, &mut back, &mut there, 100), Err(Errno::AGAIN));
+    assert_eq!(left.sending.lock().traffic.updates(), 1, "it was answered");
 }
 
 /// Bulk comes in records that fill the room that they are received into, be it small or large.
