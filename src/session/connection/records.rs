@@ -77,8 +77,8 @@ struct Sending {
     /// Sealed bytes that the stream has not taken, from `held_at` on.
     held: Vec<u8>,
     held_at: usize,
-    /// Why nothing more is sealed or sent: the connection ends.
-    failed: Option<Errno>,
+    /// Nothing more is sealed or sent: the connection ends.
+    failed: bool,
 }
 
 struct Receiving {
@@ -100,8 +100,9 @@ struct Receiving {
 struct Boxes {
     key: RecordKey,
     recent: RecentTags,
-    /// What the next read gives: a record was wrong.
-    failed: Option<Errno>,
+    /// A record was wrong, or is lost: the next read is `EPROTO`, and so is each behind it. An errno that is worth another attempt would
+    /// keep the connection for ever.
+    failed: bool,
     /// That record was not authentic, and had or had not come before. Not counted yet.
     forged: Option<bool>,
 }
@@ -116,9 +117,9 @@ impl Records {
         scratch.room(rest.len())?.get_mut(..rest.len()).unwrap_or_default().copy_from_slice(rest);
         scratch.filled(rest.len());
         Ok(Records {
-            sending: Lock::new(Sending { traffic, held: unsent.to_vec(), held_at: 0, failed: None }),
+            sending: Lock::new(Sending { traffic, held: unsent.to_vec(), held_at: 0, failed: false }),
             receiving: Lock::new(Receiving {
-                boxes: Boxes { key, recent: RecentTags::default(), failed: None, forged: None },
+                boxes: Boxes { key, recent: RecentTags::default(), failed: false, forged: None },
                 scratch,
                 opened: 0,
                 spent: 0,
@@ -176,7 +177,7 @@ impl Records {
             return Ok(opened);
         }
         let received = receiving.receive_in_place(room, stream)?;
-        let opened = receiving.open_in_place(received)?;
+        let opened = receiving.open_in_place(received);
         self.count_forged(&mut receiving);
         if opened > 0 || received.is_empty() {
             return Ok(received.get_mut(..opened).unwrap_or_default());
@@ -225,8 +226,8 @@ impl Records {
     /// Does what a record about keys asks for. Errors: `ENOMEM`, and the record waits; `EPROTO`.
     fn answer(&self, receiving: &mut Receiving, stream: &mut impl Lower) -> Result<()> {
         let mut sending = self.sending.lock();
-        if let Some(errno) = sending.failed {
-            return Err(*receiving.boxes.failed.insert(errno));
+        if sending.failed {
+            return Err(receiving.boxes.fail());
         }
         memory::try_reserve(&mut sending.held, KEY_RECORD_BYTES)?;
         let Some((kind, content)) = receiving.about_keys.take() else { return Ok(()) };
@@ -238,9 +239,7 @@ impl Records {
         match traffic.take(kind, &content, now_ms, held) {
             Ok(Some(key)) => receiving.boxes.key = key,
             Ok(None) => {}
-            Err(failure) => {
-                return Err(*receiving.boxes.failed.insert(errno(failure)));
-            }
+            Err(_) => return Err(receiving.boxes.fail()),
         }
         // The next write goes on with what the stream does not take, and fails with its error.
         let _ = sending.transmit(stream);
@@ -313,15 +312,16 @@ impl Sending {
 
     /// Notes what ends the connection. A lack of the system's does not.
     fn fail(&mut self, failure: Failure) -> Errno {
-        if !matches!(failure, Failure::Own(_)) {
-            self.failed = Some(errno(failure));
+        if let Failure::Own(errno) = failure {
+            return errno;
         }
-        errno(failure)
+        self.failed = true;
+        Errno::PROTO
     }
 
     fn transmit(&mut self, stream: &mut impl Lower) -> Result<()> {
-        if let Some(errno) = self.failed {
-            return Err(errno);
+        if self.failed {
+            return Err(Errno::PROTO);
         }
         while let Some(rest) = self.held.get(self.held_at..).filter(|rest| !rest.is_empty()) {
             self.held_at += stream.write(rest)?;
@@ -371,15 +371,15 @@ impl Receiving {
     }
 
     /// Opens whole records at the front of `bytes`, up to one about keys or one that does not open. The rest goes to the buffer, where
-    /// there is nothing. Returns the bytes of content at the front. Errors: `ENOMEM`.
-    fn open_in_place(&mut self, bytes: &mut [u8]) -> Result<usize> {
+    /// there is nothing. Returns the bytes of content at the front.
+    fn open_in_place(&mut self, bytes: &mut [u8]) -> usize {
         let (mut opened, mut at) = (0, 0);
-        while self.boxes.failed.is_none() && self.about_keys.is_none() {
+        while !self.boxes.failed && self.about_keys.is_none() {
             let len = match box_len(bytes.get(at..).unwrap_or_default()) {
                 Ok(Some(len)) if bytes.len() - at >= HEAD_BYTES + len => len,
                 Ok(_) => break,
-                Err(failure) => {
-                    self.boxes.failed = Some(errno(failure));
+                Err(_) => {
+                    self.boxes.fail();
                     break;
                 }
             };
@@ -396,25 +396,30 @@ impl Receiving {
             (self.last_record, at) = (HEAD_BYTES + len, end);
         }
         let rest = bytes.get(at..).unwrap_or_default();
-        let room = self.scratch.room(rest.len()).inspect_err(|errno| self.boxes.failed = Some(*errno))?;
-        room.get_mut(..rest.len()).unwrap_or_default().copy_from_slice(rest);
-        self.scratch.filled(rest.len());
-        Ok(opened)
+        // Without memory the rest is lost, and what is opened is not.
+        match self.scratch.room(rest.len()) {
+            Ok(room) => {
+                room.get_mut(..rest.len()).unwrap_or_default().copy_from_slice(rest);
+                self.scratch.filled(rest.len());
+            }
+            Err(_) => drop(self.boxes.fail()),
+        }
+        opened
     }
 
     /// Opens whole records at the front of the buffer until there are `wanted` bytes of content, or a record about keys. Returns how
     /// many more bytes of the stream would help. Errors: `EPROTO` for a record that does not open; then no more is opened.
     fn open_buffered(&mut self, wanted: usize) -> Result<usize> {
         while self.opened < wanted.min(MAX_MERGED_BYTES) && self.about_keys.is_none() {
-            if let Some(errno) = self.boxes.failed {
-                return Err(errno);
+            if self.boxes.failed {
+                return Err(Errno::PROTO);
             }
             let unopened = self.opened + self.spent;
             let bytes = self.scratch.pending().get(unopened..).unwrap_or_default();
             let len = match box_len(bytes) {
                 Ok(Some(len)) if bytes.len() >= HEAD_BYTES + len => len,
                 Ok(_) => return Ok(self.rest_of_record()),
-                Err(failure) => return Err(*self.boxes.failed.insert(errno(failure))),
+                Err(_) => return Err(self.boxes.fail()),
             };
             let end = unopened + HEAD_BYTES + len;
             let place = self.scratch.part_mut(self.opened..end);
@@ -461,7 +466,7 @@ impl Receiving {
             Ok(None) => false,
             Err(_) => true,
         };
-        !waits && self.about_keys.is_none() && self.boxes.failed.is_none()
+        !waits && self.about_keys.is_none() && !self.boxes.failed
     }
 
     /// Reads once from the stream, into the buffer. `most`: the room that there is for content.
@@ -506,17 +511,15 @@ impl Boxes {
                 if failure == Failure::CRYPTOGRAPHIC {
                     self.forged = Some(self.recent.has(bytes));
                 }
-                Err(*self.failed.insert(errno(failure)))
+                Err(self.fail())
             }
         }
     }
-}
 
-/// What ends the connection.
-fn errno(failure: Failure) -> Errno {
-    match failure {
-        Failure::Errno(errno) | Failure::Own(errno) => errno,
-        _ => Errno::PROTO,
+    /// No more is opened. Returns `EPROTO`, which is what reads give from now on.
+    fn fail(&mut self) -> Errno {
+        self.failed = true;
+        Errno::PROTO
     }
 }
 

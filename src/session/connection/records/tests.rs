@@ -7,7 +7,7 @@ use crate::engine::codec::records::{
     testing::{Limits, traffics},
 };
 use crate::random::Random;
-use crate::sys::faults::{Call, refuse};
+use crate::sys::faults::{Call, refuse, refuse_after};
 use std::collections::VecDeque;
 
 /// A stream in memory that takes and gives what a test lets it.
@@ -184,6 +184,33 @@ fn a_record_about_keys_waits_while_there_is_no_memory_for_the_answer() {
     assert_eq!(read(&right, &mut there, &mut back, 100), Ok(b"behind KEY_UPDATE".to_vec()));
     assert_eq!(read(&left, &mut back, &mut there, 100), Err(Errno::AGAIN));
     assert_eq!(left.sending.lock().traffic.updates(), 1, "it was answered");
+}
+
+/// Of what was received behind a record about keys more may be left over than there is room for.
+#[test]
+fn records_that_are_lost_for_want_of_memory_end_the_connection() {
+    for opens_some in [false, true] {
+        let update_at = if opens_some { 1 } else { 0 };
+        let ([left, _], [_, right]) =
+            (sides(Limits { records: update_at, ..Limits::default() }), sides(Limits::default()));
+        let (mut there, mut back) = (Wire::default(), Wire::default());
+        (there.room, back.room) = (usize::MAX, usize::MAX);
+        let (bulk, mut sent) = (vec![7; 160 * 1024], 0);
+        if opens_some {
+            write(&left, &[IoSlice::new(b"first")], &mut there).unwrap();
+        }
+        while sent < bulk.len() {
+            sent += write(&left, &[IoSlice::new(&bulk[sent..])], &mut there).unwrap();
+        }
+        right.receiving.lock().want = MAX_READ_BYTES;
+        let refusal = refuse_after(Call::Allocate, Errno::NOMEM, 1, 1);
+        let first = read(&right, &mut there, &mut back, MAX_READ_BYTES);
+        drop(refusal);
+        assert_eq!(first, if opens_some { Ok(b"first".to_vec()) } else { Err(Errno::PROTO) });
+        for _ in 0..3 {
+            assert_eq!(read(&right, &mut there, &mut back, MAX_READ_BYTES), Err(Errno::PROTO), "for good");
+        }
+    }
 }
 
 /// Bulk comes in records that fill the room that they are received into, be it small or large.
