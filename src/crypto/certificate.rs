@@ -17,7 +17,7 @@ pub const MAX_CERTIFICATE_BYTES: usize = FIXED_BYTES
     + MAX_PUBLIC_BYTES
     + MAX_SIGNATURE_BYTES
     + MAX_PADDING_BYTES;
-/// Authorities that a socket may trust. A certificate costs one verification in any case: it names its authority.
+/// Authorities that a socket may trust. A certificate costs that number of comparisons at most, and one verification: it names its authority.
 pub const MAX_AUTHORITIES: usize = 64;
 /// Bytes in front of the name: tag, authority, validity, roles, length of the name.
 const FIXED_BYTES: usize = 4 + FINGERPRINT_BYTES + 8 + 8 + 1 + 1;
@@ -262,6 +262,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::crypto::KemSecret;
+    use crate::crypto::kem::work;
 
     const NOW_S: u64 = 1_800_000_000;
 
@@ -369,14 +370,26 @@ mod tests {
         assert_eq!(Certificate::parse(&padded), Err(Errno::INVAL), "padding is zeros");
     }
 
+    fn key(number: u8) -> DsaPublic {
+        let tagged = [&[b'Q', b'A', 1, 1][..], &[number; 1312]].concat();
+        DsaPublic::from_tagged(&tagged).unwrap()
+    }
+
     #[test]
     fn authorities_have_a_bound() {
         let mut trust = Trust::default();
-        let key = |number: u8| {
-            let tagged = [&[b'Q', b'A', 1, 1][..], &[number; 1312]].concat();
-            DsaPublic::from_tagged(&tagged).unwrap()
-        };
         (0..64).for_each(|number| trust.add(key(number)).unwrap());
         assert_eq!((trust.add(key(5)), trust.add(key(64))), (Ok(()), Err(Errno::NOBUFS)));
+    }
+
+    #[test]
+    fn a_certificate_costs_no_hash_of_an_authority() {
+        let authority = DsaSecret::generate(DsaSuite::MlDsa44).unwrap();
+        let certificate = Certificate::sign(&authority, claims(KemSuite::XWing, "alice")).unwrap();
+        let mut trust = Trust::default();
+        (0..63).for_each(|number| trust.add(key(number)).unwrap());
+        trust.add(authority.public().clone()).unwrap();
+        let (checked, work) = work::of(|| trust.check(&certificate, Roles::Client, NOW_S));
+        assert_eq!((checked, work.fingerprints), (Ok(()), 0));
     }
 }

@@ -1,5 +1,7 @@
 //! Signatures over certificates: ML-DSA (FIPS 204) in two sizes, by libcrux.
 
+#[cfg(test)]
+use super::kem::work;
 use super::random;
 use crate::errno::{Errno, Result};
 use libcrux_ml_dsa::{ml_dsa_44, ml_dsa_65};
@@ -104,7 +106,7 @@ impl DsaSecret {
                 (Signing::MlDsa65(Box::new(pair.signing_key)), pair.verification_key.as_slice().to_vec())
             }
         };
-        Ok(DsaSecret { seed, signing, public: DsaPublic { suite, bytes } })
+        Ok(DsaSecret { seed, signing, public: DsaPublic::new(suite, bytes) })
     }
 
     /// A fresh pair. Errors: those of [`random::fill`].
@@ -166,16 +168,25 @@ impl fmt::Debug for DsaSecret {
 pub struct DsaPublic {
     suite: DsaSuite,
     bytes: Vec<u8>,
+    /// Made once: a server compares it with each certificate that it is shown.
+    fingerprint: [u8; 32],
 }
 
 impl DsaPublic {
+    fn new(suite: DsaSuite, bytes: Vec<u8>) -> DsaPublic {
+        #[cfg(test)]
+        work::note(|work| work.fingerprints += 1);
+        let fingerprint = Sha256::new().chain_update(tag(PUBLIC, suite)).chain_update(&bytes).finalize();
+        DsaPublic { suite, bytes, fingerprint: fingerprint.into() }
+    }
+
     /// Reads a key with its tag. Errors: `EINVAL` for what is none. All bytes of the right length are a key.
     pub fn from_tagged(bytes: &[u8]) -> Result<DsaPublic> {
         let (suite, raw) = untag(PUBLIC, bytes)?;
         if raw.len() != suite.public_bytes() {
             return Err(Errno::INVAL);
         }
-        Ok(DsaPublic { suite, bytes: raw.to_vec() })
+        Ok(DsaPublic::new(suite, raw.to_vec()))
     }
 
     /// The key with its tag.
@@ -189,7 +200,7 @@ impl DsaPublic {
 
     /// SHA-256 of the key with its tag, by which certificates name their authority.
     pub fn fingerprint(&self) -> [u8; 32] {
-        Sha256::new().chain_update(tag(PUBLIC, self.suite)).chain_update(&self.bytes).finalize().into()
+        self.fingerprint
     }
 
     /// Whether a signature is this key's, of this message in this context.

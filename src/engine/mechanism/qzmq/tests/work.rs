@@ -6,7 +6,7 @@ use super::{Side, configs};
 use crate::crypto::KemSuite;
 use crate::crypto::kem::work::{self, Work};
 
-const NONE: Work = Work { key_pairs: 0, encapsulations: 0, decapsulations: 0 };
+const NONE: Work = Work::NONE;
 const ONE_DECAPSULATION: Work = Work { decapsulations: 1, ..NONE };
 
 /// What a server does with bytes, and whether it goes on.
