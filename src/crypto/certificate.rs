@@ -200,6 +200,29 @@ impl Trust {
         role: Roles,
         now_s: u64,
     ) -> std::result::Result<(), Refusal> {
+        let authority = self.check_claims(certificate, role, now_s)?;
+        let (signed, signature) = certificate.parts();
+        if authority.verifies(CONTEXT, signed, signature) { Ok(()) } else { Err(Refusal::BadSignature) }
+    }
+
+    /// As [`check`](Self::check), of a certificate that has passed it before, on the word of what the caller has sealed itself. All
+    /// that may have changed since is checked. The signature has not: the authority is known by the hash of its key.
+    pub fn check_again(
+        &self,
+        certificate: &Certificate,
+        role: Roles,
+        now_s: u64,
+    ) -> std::result::Result<(), Refusal> {
+        self.check_claims(certificate, role, now_s).map(drop)
+    }
+
+    /// All but the signature. Returns the authority.
+    fn check_claims(
+        &self,
+        certificate: &Certificate,
+        role: Roles,
+        now_s: u64,
+    ) -> std::result::Result<&DsaPublic, Refusal> {
         let claims = &certificate.claims;
         let authority =
             self.authorities.iter().find(|authority| authority.fingerprint() == certificate.authority);
@@ -216,11 +239,10 @@ impl Trust {
         if self.is_revoked(&claims.public.fingerprint()) || self.is_revoked(&certificate.authority) {
             return Err(Refusal::Revoked);
         }
-        let (signed, signature) = certificate.parts();
-        if authority.suite() != certificate.suite || !authority.verifies(CONTEXT, signed, signature) {
+        if authority.suite() != certificate.suite {
             return Err(Refusal::BadSignature);
         }
-        Ok(())
+        Ok(authority)
     }
 }
 
@@ -319,7 +341,11 @@ mod tests {
             DsaSecret::generate(DsaSuite::MlDsa65).unwrap(),
         );
         let certificate = Certificate::sign(&authority, claims(KemSuite::XWing, "alice")).unwrap();
-        let check = |trust: &Trust, role, now_s| trust.check(&certificate, role, now_s);
+        let check = |trust: &Trust, role, now_s| {
+            let verdict = trust.check(&certificate, role, now_s);
+            assert_eq!(trust.check_again(&certificate, role, now_s), verdict);
+            verdict
+        };
         let trusting = trust(&authority);
         assert_eq!(check(&trusting, Roles::Client, NOW_S + 9), Ok(()));
         assert_eq!(check(&trusting, Roles::Client, NOW_S + 10), Err(Refusal::Expired));

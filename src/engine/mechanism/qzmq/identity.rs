@@ -57,15 +57,26 @@ impl Identity {
     /// Whether the client's key may be used as it says, at this second since 1970. Fails for a key that is revoked, and for a
     /// certificate that is not accepted.
     pub fn check(&self, trust: &Trust, now_s: u64) -> Result<(), Failure> {
+        self.check_by(trust, |certificate| trust.check(certificate, Roles::Client, now_s))
+    }
+
+    /// As [`check`](Self::check), of an identity in a ticket of this server: the full handshake has verified the signature.
+    pub fn check_again(&self, trust: &Trust, now_s: u64) -> Result<(), Failure> {
+        self.check_by(trust, |certificate| trust.check_again(certificate, Roles::Client, now_s))
+    }
+
+    fn check_by(
+        &self,
+        trust: &Trust,
+        accept: impl FnOnce(&Certificate) -> Result<(), Refusal>,
+    ) -> Result<(), Failure> {
         match self {
             Identity::Anonymous => Ok(()),
             Identity::PublicKey(public) if trust.is_revoked(&public.fingerprint()) => {
                 Err(Failure::Uncertified(Refusal::Revoked))
             }
             Identity::PublicKey(_) => Ok(()),
-            Identity::Certificate(certificate) => {
-                trust.check(certificate, Roles::Client, now_s).map_err(Failure::Uncertified)
-            }
+            Identity::Certificate(certificate) => accept(certificate).map_err(Failure::Uncertified),
         }
     }
 

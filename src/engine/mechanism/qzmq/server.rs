@@ -163,7 +163,7 @@ impl AwaitHello {
             },
         };
         let begun = Begun::open(self.keys, suite, &hello, (&prologue, pair.secret.public()), proof)?;
-        begun.identity.check(&begun.keys.trust(), (turn.config.wall_clock)())?;
+        begun.check_identity((turn.config.wall_clock)())?;
         begun.welcome(&hello, turn).map(|next| Step::from(Server::Initiate(Box::new(next))))
     }
 
@@ -250,6 +250,15 @@ impl Begun {
         };
         let (key_id, random) = (*hello.key_id, hello::random_of(hello.head));
         Ok(Begun { keys, suite, schedule, key_id, identity, ends_ms, random })
+    }
+
+    /// `now_s` is in seconds since 1970.
+    fn check_identity(&self, now_s: u64) -> Result<(), Failure> {
+        let trust = self.keys.trust();
+        match self.ends_ms {
+            Some(_) => self.identity.check_again(&trust, now_s),
+            None => self.identity.check(&trust, now_s),
+        }
     }
 
     /// Appends our WELCOME.

@@ -2,6 +2,7 @@
 
 use super::{Side, client, server, talk};
 use crate::crypto::certificate::Refusal;
+use crate::crypto::kem::work;
 use crate::crypto::{Certificate, Claims, DsaSecret, DsaSuite, KemSecret, KemSuite, Roles, Trust};
 use crate::engine::mechanism::qzmq::ask;
 use crate::engine::mechanism::qzmq::keys::{ClientKeys, ServerKeys, Settings, Trusted};
@@ -124,9 +125,11 @@ fn a_resuming_client_is_certified_still_or_not_at_all() {
     let setup = Setup::small();
     let mine = setup.client(Some(setup.sign(setup.of_client())));
     let mut theirs = setup.server(None);
-    assert!(talk(&mine, &theirs, |_, _| {}).1.is_done());
-    let (client, server) = talk(&mine, &theirs, |_, _| {});
+    let ((_, server), full) = work::of(|| talk(&mine, &theirs, |_, _| {}));
+    assert!(server.is_done());
+    let ((client, server), resumed) = work::of(|| talk(&mine, &theirs, |_, _| {}));
     assert!(client.is_done() && user(&server).as_deref() == Some("alice"), "by the ticket");
+    assert_eq!((full.verifications, resumed.verifications), (1, 0), "the ticket vouches for the signature");
     theirs.wall_clock = || WALL_CLOCK_S + 1;
     let (client, server) = talk(&mine, &theirs, |_, _| {});
     assert!(!client.is_done());
