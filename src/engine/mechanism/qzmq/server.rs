@@ -149,6 +149,8 @@ impl AwaitHello {
         let pair = self.keys.pair(hello.key_id).filter(|pair| pair.secret.suite() == hello.kem);
         let pair = pair.ok_or(Failure::CRYPTOGRAPHIC)?;
         let prologue = self.before.prologue(hello.kem)?;
+        // A check of the key's form is cheap, and comes before what is not.
+        let ephemeral = KemPublic::parse(hello.kem, hello.ephemeral).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         let proof = match hello.mode {
             Mode::Full { ciphertext } => {
                 Proof::Secret(pair.secret.decapsulate(ciphertext).map_err(|_| Failure::CRYPTOGRAPHIC)?)
@@ -164,7 +166,7 @@ impl AwaitHello {
         };
         let begun = Begun::open(self.keys, suite, &hello, (&prologue, pair.secret.public()), proof)?;
         begun.check_identity((turn.config.wall_clock)())?;
-        begun.welcome(&hello, turn).map(|next| Step::from(Server::Initiate(Box::new(next))))
+        begun.welcome(&ephemeral, turn).map(|next| Step::from(Server::Initiate(Box::new(next))))
     }
 
     /// Answers ASK, once. It costs no public-key work, so no cookie is asked for.
@@ -262,11 +264,10 @@ impl Begun {
     }
 
     /// Appends our WELCOME.
-    fn welcome(mut self, hello: &Hello<'_>, turn: &mut Turn<'_>) -> Result<AwaitInitiate, Failure> {
-        let (aead, schedule) = (self.suite.aead(), &mut self.schedule);
-        let ephemeral = KemPublic::parse(hello.kem, hello.ephemeral).map_err(|_| Failure::CRYPTOGRAPHIC)?;
+    fn welcome(mut self, ephemeral: &KemPublic, turn: &mut Turn<'_>) -> Result<AwaitInitiate, Failure> {
+        let (kem, aead, schedule) = (self.suite.kem(), self.suite.aead(), &mut self.schedule);
         let (ciphertext, secret) = ephemeral.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
-        let box_bytes = welcome::box_bytes(hello.kem, self.ends_ms.is_none());
+        let box_bytes = welcome::box_bytes(kem, self.ends_ms.is_none());
         let mut body = welcome::head(self.suite, ciphertext.bytes(), box_bytes)?;
         schedule.absorb(&body);
         schedule.mix(Some(secret.as_bytes()))?;
@@ -276,7 +277,7 @@ impl Begun {
                 schedule.mix(None)?;
             }
             None => {
-                let nothing = vec![0; hello.kem.ciphertext_bytes()];
+                let nothing = vec![0; kem.ciphertext_bytes()];
                 schedule.seal(Purpose::Welcome, aead, &nothing, &mut body)?;
                 schedule.mix(None)?;
             }

@@ -179,6 +179,25 @@ fn each_refusal_of_a_client_has_its_reason() {
     }
 }
 
+#[test]
+fn only_a_certificate_with_nothing_else_wrong_costs_a_verification() {
+    let setup = Setup::small();
+    let cost = |certificate: Certificate| {
+        let (verdict, work) = work::of(|| setup.verdict(certificate));
+        assert!(verdict.is_err());
+        (work.verifications, work.decapsulations)
+    };
+    let signed = |claims| Certificate::sign(&setup.authority, claims).unwrap();
+    let late = Claims { not_before_s: 0, not_after_s: WALL_CLOCK_S, ..setup.of_client() };
+    assert_eq!(cost(signed(late)), (0, 1));
+    assert_eq!(cost(signed(Claims { roles: Roles::Server, ..setup.of_client() })), (0, 1));
+    let other = DsaSecret::generate(DsaSuite::MlDsa44).unwrap();
+    assert_eq!(cost(Certificate::sign(&other, setup.of_client()).unwrap()), (0, 1));
+    let mut bytes = signed(setup.of_client()).bytes().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(cost(Certificate::parse(&bytes).unwrap()), (1, 1), "of nothing but the signature");
+}
+
 /// The same keys.
 fn setup_like(setup: &Setup) -> Setup {
     let authority = DsaSecret::from_tagged(&setup.authority.tagged()).unwrap();

@@ -41,6 +41,17 @@ fn a_bogus_hello_costs_one_decapsulation_at_most() {
 }
 
 #[test]
+fn an_ephemeral_key_that_is_none_costs_nothing() {
+    for kem in KemSuite::ALL {
+        let (mine, theirs) = configs(kem);
+        let (_, mut server, mut hello) = greeted(&mine, &theirs);
+        let key_at = 6 + 4 + 32 + 1 + usize::from(hello[42]);
+        hello[key_at..key_at + kem.public_bytes()].fill(0xff);
+        assert_eq!(work_of(&mut server, &framed(&hello)), (false, NONE));
+    }
+}
+
+#[test]
 fn under_load_nothing_is_done_for_a_hello_without_its_cookie() {
     let (mine, theirs) = loaded();
     let (_, mut server, hello) = greeted(&mine, &theirs);
