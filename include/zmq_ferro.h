@@ -141,7 +141,8 @@
  all. It counts at once, for all endpoints, from their next handshake on.
 
  A server lets in clients that show a certificate, and asks its authenticator as ever, if one is bound. Without one it lets in no
- client that shows none. A client that knows its server by name (`ZMQ_FERRO_QZMQ_SERVER_NAME`) needs at least one.
+ client that shows none, also after NULL: one authority may be replaced by another while clients come. A client that knows its
+ server by name (`ZMQ_FERRO_QZMQ_SERVER_NAME`) needs at least one.
 
  Fails with `EINVAL` if the value is no key of an authority, and with `ENOBUFS` for more than 64.
  */
@@ -174,7 +175,8 @@
  Type int, 0 or 1, default 0. It counts for endpoints bound from then on. With it `ZMQ_CURVE_SECRETKEY` and `ZMQ_CURVE_PUBLICKEY` hold
  a key of either kind, so each is set twice. Without a key of both kinds the option changes nothing.
 
- A client that speaks CURVE gets CURVE's security and no more.
+ A client that speaks CURVE gets CURVE's security and no more. It has no certificate: with `ZMQ_FERRO_QZMQ_AUTHORITY` such a client
+ is let in by an authenticator alone.
  */
 #define ZMQ_FERRO_CURVE_BESIDE_QZMQ 1174405200
 
