@@ -208,7 +208,8 @@ pub const ZMQ_FERRO_QZMQ_CERTIFICATE: c_int = 0x4600_0041;
 /// Revokes a key of QZMQ, or an authority's: neither is accepted, however long a certificate is valid.
 ///
 /// A fingerprint: 32 bytes, or 40 characters of Z85 with or without a NUL; write only. Each value adds one, NULL removes all. It
-/// counts at once, for all endpoints, from their next handshake on. Connections that stand go on.
+/// counts at once, for all endpoints, from their next handshake on. Connections that stand go on. Between NULL and the next value
+/// nothing is revoked, so a list is added to rather than replaced.
 ///
 /// Fails with `EINVAL` for anything else.
 pub const ZMQ_FERRO_QZMQ_REVOKED: c_int = 0x4600_0042;
