@@ -198,8 +198,9 @@ pub const ZMQ_FERRO_QZMQ_AUTHORITY: c_int = 0x4600_0040;
 
 /// Shows a certificate of QZMQ: a client in place of its bare public key, a server to clients that ask for one.
 ///
-/// A certificate that `ferrozmq cert sign` made, as bytes or as Z85 with or without a NUL; write only, NULL removes it. It counts for
-/// endpoints connected from then on. A server shows it at once, at all endpoints with its key.
+/// A certificate that `ferrozmq cert sign` made, as bytes or as Z85 with or without a NUL; write only. It counts for endpoints connected
+/// from then on. A server shows it at once, at all endpoints with its key. Endpoints with other keys
+/// keep theirs, as all do if it is for clients alone. NULL removes it from all.
 ///
 /// Fails with `EINVAL` if the value is no certificate. `zmq_bind` and `zmq_connect` fail with `EINVAL` if it is of another key than
 /// `ZMQ_CURVE_SECRETKEY`, or for the other role.

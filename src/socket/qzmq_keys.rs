@@ -1,6 +1,7 @@
 //! The keys of a QZMQ server: made once for all its endpoints, changed while they are bound.
 
-use crate::crypto::{Certificate, KemPublic, KemSecret, Trust};
+use crate::crypto::kem::FINGERPRINT_BYTES;
+use crate::crypto::{Certificate, KemPublic, KemSecret, Roles, Trust};
 use crate::engine::mechanism::qzmq::keys::{MAX_SERVER_KEYS, ServerKeys, Settings, Trusted};
 use crate::errno::{Errno, Result};
 use std::sync::{Arc, Weak};
@@ -15,9 +16,16 @@ pub struct Keys {
     /// Made for the present value of `ZMQ_CURVE_SECRETKEY` when first needed.
     server: Option<Arc<ServerKeys>>,
     /// Those of all endpoints that are bound, each under the own key that it had then.
-    served: Vec<Weak<ServerKeys>>,
+    served: Vec<Served>,
     /// The own key is new, and was not told of yet.
     is_new: bool,
+}
+
+/// Made for an endpoint, and shared by those that are like it.
+struct Served {
+    keys: Weak<ServerKeys>,
+    /// The fingerprint of the own key, which may have been withdrawn since.
+    own: [u8; FINGERPRINT_BYTES],
 }
 
 impl Keys {
@@ -60,12 +68,15 @@ impl Keys {
         Arc::clone(&self.trusted)
     }
 
-    /// Shown at once at all endpoints with its key.
+    /// Shown at once at all endpoints with its key, unless it is for clients alone; the others go on with theirs. NULL is for all.
     pub fn show(&self, certificate: Option<&Arc<Certificate>>) {
-        for keys in self.live() {
-            let fits = |certificate: &&Arc<Certificate>| keys.knows(&certificate.claims.public);
-            keys.set_certificate(certificate.filter(fits).cloned());
-        }
+        let fits = |keys: &Arc<ServerKeys>| {
+            certificate.is_none_or(|certificate| {
+                let claims = &certificate.claims;
+                claims.roles.include(Roles::Server) && keys.knows(&claims.public)
+            })
+        };
+        self.live().filter(fits).for_each(|keys| keys.set_certificate(certificate.cloned()));
     }
 
     /// The keys of an endpoint that is bound now, shared by those that speak in the same way. Errors: `ENOBUFS`, which does not happen.
@@ -79,13 +90,36 @@ impl Keys {
         if let Some(server) = self.server.as_ref().filter(|server| server.settings == settings) {
             return Ok(Arc::clone(server));
         }
+        let keys = match self.like(own, settings) {
+            Some(keys) => keys,
+            None => self.make(own, certificate, settings)?,
+        };
+        self.is_new |= !is_known;
+        Ok(Arc::clone(self.server.insert(keys)))
+    }
+
+    /// Those of an endpoint with the same own key, which it still has, and the same settings.
+    fn like(&self, own: &KemSecret, settings: Settings) -> Option<Arc<ServerKeys>> {
+        let fingerprint = own.public().fingerprint();
+        self.served
+            .iter()
+            .filter(|served| served.own == fingerprint)
+            .filter_map(|served| served.keys.upgrade())
+            .find(|keys| keys.settings == settings && keys.knows(own.public()))
+    }
+
+    fn make(
+        &mut self,
+        own: &Arc<KemSecret>,
+        certificate: Option<Arc<Certificate>>,
+        settings: Settings,
+    ) -> Result<Arc<ServerKeys>> {
         let keys = Arc::new(ServerKeys::new(Arc::clone(own), settings).with_trusted(self.trusted()));
         keys.set_certificate(certificate);
         self.further.iter().try_for_each(|secret| keys.add(Arc::clone(secret)))?;
-        self.served.retain(|keys| keys.strong_count() > 0);
-        self.served.push(Arc::downgrade(&keys));
-        self.is_new |= !is_known;
-        Ok(Arc::clone(self.server.insert(keys)))
+        self.served.retain(|served| served.keys.strong_count() > 0);
+        self.served.push(Served { keys: Arc::downgrade(&keys), own: own.public().fingerprint() });
+        Ok(keys)
     }
 
     /// Whether the own key counts since this was last called.
@@ -94,7 +128,7 @@ impl Keys {
     }
 
     fn live(&self) -> impl Iterator<Item = Arc<ServerKeys>> {
-        self.served.iter().filter_map(Weak::upgrade)
+        self.served.iter().filter_map(|served| served.keys.upgrade())
     }
 }
 
@@ -102,7 +136,7 @@ impl Keys {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::crypto::{DsaSecret, DsaSuite, KemSuite};
+    use crate::crypto::{Claims, DsaSecret, DsaSuite, KemSuite};
 
     fn secret() -> Arc<KemSecret> {
         Arc::new(KemSecret::generate(KemSuite::XWing).unwrap())
@@ -162,6 +196,51 @@ mod tests {
         keys.changed();
         let later = keys.serve(&secret(), None, Settings::default()).unwrap();
         assert!(bound.wants_certificates() && later.wants_certificates());
+    }
+
+    #[test]
+    fn endpoints_that_are_alike_share_whatever_was_bound_in_between() {
+        let (mut keys, own, other_own) = (Keys::default(), secret(), secret());
+        let usual = Settings::default();
+        let without_tickets = Settings { ticket_life_s: 0, ..usual };
+        let first = keys.serve(&own, None, usual).unwrap();
+        let second = keys.serve(&own, None, without_tickets).unwrap();
+        assert!(Arc::ptr_eq(&first, &keys.serve(&own, None, usual).unwrap()));
+        keys.changed();
+        let third = keys.serve(&other_own, None, usual).unwrap();
+        assert!(!Arc::ptr_eq(&first, &third));
+        keys.changed();
+        assert!(Arc::ptr_eq(&second, &keys.serve(&own, None, without_tickets).unwrap()));
+        // A key that was withdrawn counts again for endpoints that are bound with it from then on.
+        keys.withdraw(own.public()).unwrap();
+        keys.changed();
+        let again = keys.serve(&own, None, usual).unwrap();
+        assert!(knows(&again, &own) && !knows(&first, &own));
+    }
+
+    fn certificate(secret: &KemSecret, roles: Roles) -> Arc<Certificate> {
+        let authority = DsaSecret::generate(DsaSuite::MlDsa44).unwrap();
+        let (name, public) = ("orders".to_owned(), secret.public().clone());
+        let claims = Claims { name, public, roles, not_before_s: 0, not_after_s: 1 };
+        Arc::new(Certificate::sign(&authority, claims).unwrap())
+    }
+
+    #[test]
+    fn a_certificate_is_shown_where_its_key_is_and_takes_none_off_elsewhere() {
+        let (mut keys, old, new) = (Keys::default(), secret(), secret());
+        let [of_old, of_new] = [&old, &new].map(|secret| certificate(secret, Roles::Server));
+        let first = keys.serve(&old, Some(Arc::clone(&of_old)), Settings::default()).unwrap();
+        keys.changed();
+        keys.show(Some(&of_new));
+        assert_eq!(first.certificate(), Some(Arc::clone(&of_old)));
+        let second = keys.serve(&new, Some(Arc::clone(&of_new)), Settings::default()).unwrap();
+        keys.show(Some(&certificate(&new, Roles::Client)));
+        assert_eq!(second.certificate(), Some(of_new), "not one for clients alone");
+        let renewed = certificate(&old, Roles::Both);
+        keys.show(Some(&renewed));
+        assert_eq!(first.certificate(), Some(renewed));
+        keys.show(None);
+        assert_eq!((first.certificate(), second.certificate()), (None, None));
     }
 
     #[test]

@@ -221,7 +221,8 @@ impl ServerKeys {
         *self.certificate.lock() = certificate;
     }
 
-    pub(super) fn certificate(&self) -> Option<Arc<Certificate>> {
+    /// What clients that ask are shown.
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
         self.certificate.lock().clone()
     }
 
