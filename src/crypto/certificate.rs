@@ -79,6 +79,8 @@ pub enum Refusal {
     Revoked,
     /// A server is not the one that the client has asked for.
     OtherName,
+    /// A client shows none to a server that wants one.
+    NoCertificate,
 }
 
 impl Refusal {
@@ -92,6 +94,7 @@ impl Refusal {
             Refusal::OtherRole => "its certificate is for the other role",
             Refusal::Revoked => "its key or its authority is revoked",
             Refusal::OtherName => "its certificate is for another name",
+            Refusal::NoCertificate => "it shows no certificate, and no authenticator is bound",
         }
     }
 }

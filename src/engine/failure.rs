@@ -38,6 +38,9 @@ impl Failure {
     pub const SILENT: Failure = Failure::Errno(Errno::PROTO);
     /// The peer has to be authenticated, and there is no authenticator.
     pub const NO_AUTHENTICATOR: Failure = Failure::NoDetail(Errno::FAULT);
+    /// A client asks for a certificate, and this side has none that fits. The client is not at fault.
+    #[cfg(feature = "qzmq")]
+    pub const NOTHING_TO_SHOW: Failure = Failure::NoDetail(Errno::NOENT);
 
     /// A command while the peer had to wait.
     pub const UNSPECIFIED: Failure = Failure::Protocol(0x1000_0000);

@@ -46,11 +46,11 @@ impl HandshakeTrail {
             Security::CurveClient(keys) => (Part::KeyClient, Some(fingerprint(keys.server.as_bytes()))),
             Security::CurveServer(_) => (Part::KeyServer, None),
             #[cfg(feature = "qzmq")]
-            Security::QzmqClient(keys) => {
+            Security::QzmqClient(keys) | Security::QzmqClientWithFallback(keys, _) => {
                 (Part::KeyClient, keys.server_fingerprint().map(|key| fingerprint(&key)))
             }
             #[cfg(feature = "qzmq")]
-            Security::QzmqServer(_) => (Part::KeyServer, None),
+            Security::QzmqServer(_) | Security::QzmqServerBesideCurve(..) => (Part::KeyServer, None),
             _ => (Part::Other, None),
         };
         let known = Record { key, ..of_connection(Event::Authentication, config, endpoints) };
@@ -232,6 +232,11 @@ pub fn words(reason: Reason) -> (i32, Vec<u8>) {
         Reason::Protocol(Failure::NO_AUTHENTICATOR) => {
             (Errno::FAULT.0, b"no authenticator is bound, and one is demanded".to_vec())
         }
+        #[cfg(feature = "qzmq")]
+        Reason::Protocol(Failure::NOTHING_TO_SHOW) => (
+            Errno::NOENT.0,
+            b"the client asks for a certificate, and this server has none of that KEM".to_vec(),
+        ),
         Reason::Protocol(Failure::NoDetail(errno) | Failure::Own(errno)) => (errno.0, text_of(errno)),
         Reason::Protocol(Failure::Errno(errno)) => {
             (errno.0, [b"the peer has broken the protocol: ", &*text_of(errno)].concat())
@@ -306,6 +311,52 @@ mod tests {
         assert_eq!((record.peer.as_str(), record.port), ("10.0.0.9", Some(50112)));
         assert_eq!(text(&record.reason), "refused by the authenticator: No access");
         assert!(!format!("{record:?}").contains("secret"));
+    }
+
+    #[cfg(feature = "qzmq")]
+    #[test]
+    fn sides_of_a_migration_are_a_server_and_a_client_of_keys() {
+        use crate::crypto::{KemSuite, keys::keypair};
+        use crate::engine::mechanism::qzmq::keys::testing;
+        use crate::engine::{ClientKeys, ServerKeys};
+        use std::sync::Arc;
+        let (client, server) = testing::pair(KemSuite::XWing);
+        let (public, secret) = keypair().unwrap();
+        let curve_server = Arc::new(ServerKeys::new(secret.clone()));
+        let curve_client = Arc::new(ClientKeys { public, secret, server: public });
+        let known = fingerprint(&client.server_fingerprint().unwrap());
+        let trail_of_client = trail(Security::QzmqClientWithFallback(client, curve_client));
+        let denial = trail_of_client.failed(Reason::Stream(Errno::PIPE), false);
+        assert_eq!(
+            (denial.key.as_ref(), trail_of_client.falls_back().key.as_ref()),
+            (Some(&known), Some(&known))
+        );
+        assert!(text(&denial.reason).ends_with("is its public key the one that this client has?"));
+        let denial = trail(Security::QzmqServerBesideCurve(server, curve_server))
+            .failed(Reason::Protocol(Failure::CRYPTOGRAPHIC), false);
+        assert!(text(&denial.reason).contains("does the client have this server's public key"));
+    }
+
+    #[cfg(feature = "qzmq")]
+    #[test]
+    fn what_certificates_lack_has_words() {
+        use crate::crypto::certificate::Refusal;
+        let trail = trail(Security::Null);
+        for (failure, status, words) in [
+            (
+                Failure::Uncertified(Refusal::NoCertificate),
+                Failure::UNCERTIFIED_CODE,
+                "it shows no certificate, and no authenticator is bound",
+            ),
+            (
+                Failure::NOTHING_TO_SHOW,
+                Errno::NOENT.0,
+                "the client asks for a certificate, and this server has none of that KEM",
+            ),
+        ] {
+            let record = trail.failed(Reason::Protocol(failure), false);
+            assert_eq!((record.status, text(&record.reason)), (Some(status.unsigned_abs()), words));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The client's side.
 
 use super::ask;
+use super::encapsulation::encapsulate;
 use super::hello::{self, BOX_AEAD, Fresh, Mode, RANDOM_BYTES};
 use super::initiate;
 use super::kept::Ticket;
@@ -277,7 +278,7 @@ impl Proof {
         if let Some(ticket) = ticket {
             return Ok(Proof::Ticket(ticket));
         }
-        let (ciphertext, secret) = server.encapsulate().map_err(Failure::Own)?;
+        let (ciphertext, secret) = encapsulate(server)?;
         Ok(Proof::Encapsulation(Box::new(ciphertext), secret))
     }
 

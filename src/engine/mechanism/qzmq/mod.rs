@@ -11,6 +11,7 @@
 //! | `suite` | the suites |
 //! | `schedule` | the key schedule of the handshake |
 //! | `derivation` | keys of boxes and records |
+//! | `encapsulation` | encapsulation to a key of the other side, and whose fault it is when there is none |
 //! | `traffic` | the keys of records, and how they are replaced |
 //! | `logged` | secrets for dissectors |
 //! | `record` | records |
@@ -21,6 +22,7 @@ mod ask;
 mod client;
 mod cookie;
 mod derivation;
+mod encapsulation;
 mod fields;
 pub mod hello;
 pub mod identity;

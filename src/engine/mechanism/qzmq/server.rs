@@ -2,6 +2,7 @@
 
 use super::ask;
 use super::cookie::{Bond, CONNECTION_BYTES, Demand};
+use super::encapsulation::encapsulate;
 use super::hello::{self, Hello, Mode, RANDOM_BYTES};
 use super::identity::Identity;
 use super::initiate;
@@ -15,6 +16,7 @@ use super::suite::{KEY_ID_BYTES, Suite};
 use super::ticket::{Grant, Sealed};
 use super::traffic::Role;
 use super::welcome;
+use crate::crypto::certificate::Refusal;
 use crate::crypto::kem::SharedSecret;
 use crate::crypto::{Certificate, KemPublic, KemSuite, PublicKey, random};
 use crate::engine::Failure;
@@ -176,7 +178,7 @@ impl AwaitHello {
         };
         let kem = ask::parse(body)?;
         let fits = |certificate: &Arc<Certificate>| certificate.claims.public.suite() == kem;
-        let certificate = self.keys.certificate().filter(fits).ok_or(Failure::CRYPTOGRAPHIC)?;
+        let certificate = self.keys.certificate().filter(fits).ok_or(Failure::NOTHING_TO_SHOW)?;
         let answer = ask::answer(&certificate);
         frame::append_frame(turn.out, COMMAND, &answer);
         let before = Before::Asked(self.before.prologue(kem)?.refused(body, &answer));
@@ -266,7 +268,7 @@ impl Begun {
     /// Appends our WELCOME.
     fn welcome(mut self, ephemeral: &KemPublic, turn: &mut Turn<'_>) -> Result<AwaitInitiate, Failure> {
         let (kem, aead, schedule) = (self.suite.kem(), self.suite.aead(), &mut self.schedule);
-        let (ciphertext, secret) = ephemeral.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
+        let (ciphertext, secret) = encapsulate(ephemeral)?;
         let box_bytes = welcome::box_bytes(kem, self.ends_ms.is_none());
         let mut body = welcome::head(self.suite, ciphertext.bytes(), box_bytes)?;
         schedule.absorb(&body);
@@ -282,7 +284,7 @@ impl Begun {
                 schedule.mix(None)?;
             }
             Some(client) => {
-                let (ciphertext, secret) = client.encapsulate().map_err(|_| Failure::CRYPTOGRAPHIC)?;
+                let (ciphertext, secret) = encapsulate(client)?;
                 schedule.seal(Purpose::Welcome, aead, ciphertext.bytes(), &mut body)?;
                 schedule.mix(Some(secret.as_bytes()))?;
             }
@@ -349,7 +351,7 @@ impl Known {
     fn finish_unasked(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
         let name = self.begun.identity.name();
         if name.is_none() && self.begun.keys.wants_certificates() {
-            return Err(Failure::NO_AUTHENTICATOR);
+            return Err(Failure::Uncertified(Refusal::NoCertificate));
         }
         let told = Authenticated::of_name(name);
         self.finish(told, turn)

@@ -12,6 +12,7 @@
 //! Any other record of these types ends the connection.
 
 use super::derivation::box_key;
+use super::encapsulation::encapsulate;
 use super::logged::LoggedSecrets;
 use super::record::{Kind, RecordKey};
 use super::suite::hash_of;
@@ -221,7 +222,7 @@ impl Traffic {
 
     fn answer(&mut self, public: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
         let public = KemPublic::parse(self.kem, public).map_err(|_| Failure::CRYPTOGRAPHIC)?;
-        let (ciphertext, secret) = public.encapsulate().map_err(Failure::Own)?;
+        let (ciphertext, secret) = encapsulate(&public)?;
         self.append(out, Kind::KeyUpdateAck, ciphertext.bytes())?;
         let opening = self.replace(public.bytes(), ciphertext.bytes(), secret.as_bytes())?;
         self.state = State::AwaitDone(opening);
@@ -373,6 +374,14 @@ mod tests {
         let [mut client, _] = traffics(eager());
         client.update_if_due(0, &mut Vec::new()).unwrap();
         assert!(client.take(Kind::KeyUpdateAck, &[0; 1119], 0, &mut Vec::new()).is_err(), "no ciphertext");
+    }
+
+    #[test]
+    fn a_point_of_small_order_is_the_peers_fault() {
+        let [mut client, _] = traffics(Limits::default());
+        let public = super::super::encapsulation::testing::small_order();
+        let outcome = client.take(Kind::KeyUpdate, public.bytes(), 0, &mut Vec::new());
+        assert_eq!(outcome.err(), Some(Failure::CRYPTOGRAPHIC));
     }
 
     #[test]

@@ -142,7 +142,9 @@ fn a_server_that_trusts_an_authority_wants_certificates_unless_it_asks_an_authen
     for mine in [setup.client(None), client(&anonymous(&setup))] {
         let (client, server) = talk(&mine, &setup.server(None), |_, _| {});
         assert!(!client.is_done());
-        assert_eq!(server.outcome.unwrap().unwrap_err(), Failure::NO_AUTHENTICATOR);
+        let failure = server.outcome.unwrap().unwrap_err();
+        assert_eq!(failure, Failure::Uncertified(Refusal::NoCertificate));
+        assert!(failure.is_the_peers());
     }
 }
 
@@ -372,7 +374,12 @@ fn a_server_answers_one_question_and_well_formed_ones_alone() {
     {
         assert_eq!(verdict(&[wrong]), Some(Err(Failure::MALFORMED_HELLO)), "{wrong:?}");
     }
-    assert_eq!(verdict(&[b"\x03ASK\x01\x00\x02"]), Some(Err(Failure::CRYPTOGRAPHIC)), "no such certificate");
+    assert_eq!(
+        verdict(&[b"\x03ASK\x01\x00\x02"]),
+        Some(Err(Failure::NOTHING_TO_SHOW)),
+        "no such certificate"
+    );
+    assert!(!Failure::NOTHING_TO_SHOW.is_the_peers());
 }
 
 #[test]
