@@ -182,7 +182,7 @@ class Server:
             schedule.absorb(name)
             return self._fail(name + schedule.seal("error", status, self.suite), f"refused with {status.decode()}")
         ticket, life_s = b"", 0
-        if self.tickets:
+        if self.tickets and not self.asked:
             end = self.certificate.ends if self.certificate else None
             ticket, life_s = self.tickets.make(self.kem, self.key_id, self.identity_text, psk, self.ends_at, end)
         name = commands.named(b"READY")

@@ -73,6 +73,7 @@ def test_servers(context, authorities, case, number):
             with there.meet(engine) as peer:
                 converse(peer, there.socket, 1)
                 assert engine.server_certificate.public == there.server.public
+                assert engine.new_ticket is None, "its next certificate may be of another key"
         return
     with meeting(context, case, options={AUTHORITY: authority.public, SERVER_NAME: b"orders"}) as there:
         with there.meet(there.engine(shown=signed(there))) as peer:

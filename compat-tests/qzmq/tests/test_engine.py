@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from qzmq import commands, vectors
+from qzmq import commands, keys, vectors
+from qzmq.certificates import SERVER, Authority, Trust
 from qzmq.client import Client
 from qzmq.commands import Hello, Retry
 from qzmq.records import Records
@@ -132,6 +133,15 @@ def test_a_ticket_that_comes_of_a_ticket_ends_when_that_does():
         resumed.append(server.resumed)
         kept, now[0] = client.new_ticket, now[0] + 60
     assert resumed == [False, True, False]
+
+
+def test_a_client_that_asks_gets_no_ticket():
+    pair, authority = Pair(XWING), Authority(2)
+    shown = authority.sign(keys.public_key(XWING, pair.server.public), "orders", SERVER)
+    asking = Client(None, XWING, pair=pair.client, name="orders", trust=Trust([authority.public]))
+    asked, server, bodies = pair.meet(asking, pair.serve(tickets=Tickets(), shown=shown))
+    assert asked.records and server.records and asked.new_ticket is None
+    assert len(bodies[-1]) < 200 < len(pair.meet(None, pair.serve(tickets=Tickets()))[2][-1])
 
 
 def test_tickets_of_others():

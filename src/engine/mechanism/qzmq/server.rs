@@ -44,6 +44,8 @@ pub struct AwaitHello {
     keys: Arc<ServerKeys>,
     before: Before,
     cookie: Demand,
+    /// The client knows us by our certificate, and takes no ticket.
+    has_asked: bool,
 }
 
 /// What was said before the HELLO that is due.
@@ -77,6 +79,8 @@ struct Begun {
     ends_ms: Option<u64>,
     /// Of HELLO.
     random: [u8; RANDOM_BYTES],
+    /// Whether READY has a ticket, where the settings allow one.
+    gives_ticket: bool,
 }
 
 /// A client whose INITIATE was accepted.
@@ -96,7 +100,7 @@ impl Server {
     pub fn start(keys: &Arc<ServerKeys>, greetings: [&[u8]; 2]) -> Server {
         let greetings = greetings.map(<[u8]>::to_vec);
         let (keys, before) = (Arc::clone(keys), Before::Greetings(greetings));
-        Server::Hello(AwaitHello { keys, before, cookie: Demand::None })
+        Server::Hello(AwaitHello { keys, before, cookie: Demand::None, has_asked: false })
     }
 
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
@@ -166,7 +170,9 @@ impl AwaitHello {
                 None => return Ok(self.refuse_ticket(&prologue, body, turn)),
             },
         };
-        let begun = Begun::open(self.keys, suite, &hello, (&prologue, pair.secret.public()), proof)?;
+        let server = pair.secret.public();
+        let begun = Begun::open(self.keys, suite, &hello, (&prologue, server), proof)?;
+        let begun = Begun { gives_ticket: !self.has_asked, ..begun };
         begun.check_identity((turn.config.wall_clock)())?;
         begun.welcome(&ephemeral, turn).map(|next| Step::from(Server::Initiate(Box::new(next))))
     }
@@ -182,7 +188,7 @@ impl AwaitHello {
         let answer = ask::answer(&certificate);
         frame::append_frame(turn.out, COMMAND, &answer);
         let before = Before::Asked(self.before.prologue(kem)?.refused(body, &answer));
-        Ok(Step::from(Server::Hello(AwaitHello { before, ..self })))
+        Ok(Step::from(Server::Hello(AwaitHello { before, has_asked: true, ..self })))
     }
 
     /// Checks the cookie, if there is one. Where one is missing under load, appends RETRY with it.
@@ -253,7 +259,7 @@ impl Begun {
             Proof::Ticket(grant) => (grant.identity, Some(grant.ends_ms)),
         };
         let (key_id, random) = (*hello.key_id, hello::random_of(hello.head));
-        Ok(Begun { keys, suite, schedule, key_id, identity, ends_ms, random })
+        Ok(Begun { keys, suite, schedule, key_id, identity, ends_ms, random, gives_ticket: true })
     }
 
     /// `now_s` is in seconds since 1970.
@@ -293,10 +299,13 @@ impl Begun {
         Ok(AwaitInitiate(self))
     }
 
-    /// A ticket by which the client can resume.
+    /// A ticket by which the client can resume; `None` for one that has asked for our certificate.
     ///
     /// It ends with the client's certificate. `now_s` is in seconds since 1970.
     fn ticket(&self, now_s: u64) -> Result<Option<Sealed>, Failure> {
+        if !self.gives_ticket {
+            return Ok(None);
+        }
         let end_s = self.identity.end_s().map(|end_s| end_s.saturating_sub(now_s));
         let end_ms = end_s.map(|seconds| self.keys.tickets().ms_in(seconds));
         let ends_ms = self.ends_ms.into_iter().chain(end_ms).min();

@@ -284,6 +284,31 @@ fn a_client_finds_its_server_by_name_with_every_suite() {
     }
 }
 
+/// The server's next certificate may be of another key.
+#[test]
+fn a_client_that_asks_gets_no_ticket() {
+    let setup = Setup::small();
+    let shown = setup.sign(setup.of_server());
+    let certificate = setup.sign(setup.of_client());
+    let known = KnownServer::Name("orders".to_owned());
+    let keys = ClientKeys::of(known, Some(Arc::clone(&setup.own)), Settings::default()).unwrap();
+    let keys = keys.with_certificate(Some(Arc::clone(&certificate))).with_trusted(setup.trusted());
+    let (asking, knowing) = (client(&Arc::new(keys)), setup.client(Some(certificate)));
+    let ready_bytes = |mine: &Config| {
+        let mut last = 0;
+        let (client, server) = talk(mine, &setup.server(Some(Arc::clone(&shown))), |flight, bytes| {
+            if flight % 2 == 1 && !bytes.is_empty() {
+                last = bytes.len();
+            }
+        });
+        assert!(client.is_done() && server.is_done());
+        last
+    };
+    // With a certificate in it a ticket has more than 5,000 bytes.
+    let (without, with) = (ready_bytes(&asking), ready_bytes(&knowing));
+    assert!(without < 300 && with > 5000, "{without} and {with} bytes");
+}
+
 #[test]
 fn each_refusal_of_a_server_has_its_reason() {
     let setup = Setup::small();
