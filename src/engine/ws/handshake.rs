@@ -48,6 +48,8 @@ struct Framed {
     /// The received part of an incomplete frame.
     begun: Zeroizing<Vec<u8>>,
     pings: u8,
+    /// No other bits than that of a command may be set: with QZMQ the first byte is in no transcript.
+    exact: bool,
 }
 
 impl Handshake {
@@ -151,7 +153,8 @@ impl Handshake {
                 zmtp::handshake::Handshake::with_mechanism(config, mechanism)?
             }
         };
-        let mut framed = Box::new(Framed { within, other, begun: Zeroizing::default(), pings: 0 });
+        let exact = chosen == Subprotocol::Qzmq;
+        let mut framed = Box::new(Framed { within, other, begun: Zeroizing::default(), pings: 0, exact });
         self.pass_on(&mut framed);
         self.state = State::Framed(framed);
         Ok(Some(progress))
@@ -244,7 +247,8 @@ impl Framed {
             self.within = zmtp::handshake::Handshake::with_routing_ids(config);
             self.within.output(&mut Vec::new());
         }
-        let command = if flags & frame::COMMAND != 0 { message::COMMAND } else { 0 };
+        let is_command = if self.exact { *flags == frame::COMMAND } else { flags & frame::COMMAND != 0 };
+        let command = if is_command { message::COMMAND } else { 0 };
         let mut whole =
             Zeroizing::new(Vec::with_capacity(payload.len().saturating_add(zmtp::frame::MAX_HEADER_BYTES)));
         zmtp::frame::append_frame(&mut whole, command, body);
