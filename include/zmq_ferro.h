@@ -249,7 +249,8 @@
 
  A text of at most 255 bytes; empty, the default, for none. It counts for endpoints connected from then on, in place of
  `ZMQ_CURVE_SERVERKEY`, which wins where it is set too. The client trusts `ZMQ_FERRO_QZMQ_AUTHORITY`. It may have a key of its
- own, whose KEM the server's certificate has to have; without one that is X-Wing.
+ own, whose KEM the server's certificate has to have. Without one that is the KEM of the first of `ZMQ_FERRO_QZMQ_SUITES`, X-Wing by
+ default. Setting a name makes the socket a client; setting an empty one leaves the role.
 
  `zmq_connect` fails with `EINVAL` without an authority.
  */

@@ -236,7 +236,7 @@ pub(super) mod tests {
         ZMQ_FERRO_QZMQ_UPDATE_IVL, ZMQ_FERRO_QZMQ_UPDATE_RECORDS, ZMQ_FERRO_QZMQ_UPDATE_SIZE, ZMQ_MECHANISM,
         ZMQ_PLAIN_SERVER,
     };
-    use crate::options::{SocketOptions, SocketType};
+    use crate::options::{Mechanism, SocketOptions, SocketType};
 
     fn options() -> SocketOptions {
         SocketOptions::new(SocketType::Dealer)
@@ -592,6 +592,15 @@ pub(super) mod tests {
         for wrong in [&b"a\nb"[..], b"\xff", &[b'n'; 256]] {
             assert_eq!(client.set(ZMQ_FERRO_QZMQ_SERVER_NAME, wrong), Err(Errno::INVAL));
         }
+        let mut server = with(&[(ZMQ_CURVE_SERVER, YES)]);
+        server.set(ZMQ_FERRO_QZMQ_SERVER_NAME, b"").unwrap();
+        server.set_null(ZMQ_FERRO_QZMQ_SERVER_NAME).unwrap();
+        assert!(server.as_server, "a name that is not there makes no client");
+        server.set(ZMQ_FERRO_QZMQ_SERVER_NAME, b"orders").unwrap();
+        assert!(!server.as_server);
+        let mut plain = with(&[(ZMQ_PLAIN_SERVER, YES)]);
+        plain.set(ZMQ_FERRO_QZMQ_SERVER_NAME, b"").unwrap();
+        assert!(plain.as_server && plain.mechanism == Mechanism::Plain);
         let mut none = with(&[(ZMQ_FERRO_QZMQ_SERVER_NAME, b"orders")]);
         none.set(ZMQ_FERRO_QZMQ_SERVER_NAME, b"").unwrap();
         assert!(none.qzmq_keys().unwrap().is_none());

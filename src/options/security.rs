@@ -166,12 +166,15 @@ pub(super) fn set_certificate(options: &mut SocketOptions, value: Option<&[u8]>)
     options.qzmq.set_certificate(value)
 }
 
-/// Only a client knows a server by its name, so setting it ends the server role.
+/// Only a client knows a server by its name, so setting one ends the server role. Taking it away leaves the role.
 #[cfg(feature = "qzmq")]
 pub(super) fn set_server_name(options: &mut SocketOptions, value: Option<&[u8]>) -> Result<()> {
-    options.qzmq.set_server_name(value.unwrap_or_default())?;
-    options.mechanism = Mechanism::Curve;
-    options.as_server = false;
+    let name = value.unwrap_or_default();
+    options.qzmq.set_server_name(name)?;
+    if !name.is_empty() {
+        options.mechanism = Mechanism::Curve;
+        options.as_server = false;
+    }
     Ok(())
 }
 
