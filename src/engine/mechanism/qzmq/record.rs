@@ -5,6 +5,7 @@
 use crate::crypto::AeadKey;
 use crate::crypto::aead::{AEAD_NONCE_BYTES, AEAD_TAG_BYTES};
 use crate::engine::Failure;
+use zeroize::Zeroizing;
 
 /// Bytes of the length in front of a box.
 pub const HEAD_BYTES: usize = 2;
@@ -45,12 +46,12 @@ impl Kind {
 /// The key of one direction, and how far it has counted.
 pub struct RecordKey {
     key: AeadKey,
-    iv: [u8; AEAD_NONCE_BYTES],
+    iv: Zeroizing<[u8; AEAD_NONCE_BYTES]>,
     counter: u64,
 }
 
 impl RecordKey {
-    pub fn new(key: AeadKey, iv: [u8; AEAD_NONCE_BYTES]) -> RecordKey {
+    pub fn new(key: AeadKey, iv: Zeroizing<[u8; AEAD_NONCE_BYTES]>) -> RecordKey {
         RecordKey { key, iv, counter: 0 }
     }
 
@@ -65,7 +66,7 @@ impl RecordKey {
     }
 
     fn nonce(&self, counter: u64) -> [u8; AEAD_NONCE_BYTES] {
-        let mut nonce = self.iv;
+        let mut nonce = *self.iv;
         for (byte, count) in nonce.iter_mut().rev().zip(counter.to_le_bytes()) {
             *byte ^= count;
         }

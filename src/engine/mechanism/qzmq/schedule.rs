@@ -177,7 +177,7 @@ impl Schedule {
         &self,
         purpose: Purpose,
         aead: AeadSuite,
-    ) -> Result<(AeadKey, [u8; AEAD_NONCE_BYTES]), Failure> {
+    ) -> Result<(AeadKey, Zeroizing<[u8; AEAD_NONCE_BYTES]>), Failure> {
         let (key_label, iv_label) = purpose.labels();
         box_key(&self.chain, aead, (key_label, iv_label), self.transcript.bytes())
     }
