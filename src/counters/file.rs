@@ -13,7 +13,7 @@ use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::mapped_file::MappedFile;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
@@ -242,7 +242,7 @@ impl StatsFile {
 
     /// Removes the name, if it is still this file's.
     fn remove(&self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file()) && is_ours(&self.path) {
+        if is_ours(&self.path) {
             // Where that fails, a reader finds that the process is gone.
             let _ = fs::remove_file(&self.path);
         }
@@ -288,10 +288,16 @@ fn is_ours(path: &Path) -> bool {
     })
 }
 
-/// The numbers of a header.
+/// The numbers of a header. Others may write to the folder: a link is not followed, and a pipe that bears the name is not waited for.
 fn head_of(path: &Path) -> Option<[u64; place::END]> {
+    if !fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
     let mut head = [[0; size_of::<u64>()]; place::END];
-    fs::File::open(path).ok()?.read_exact(head.as_flattened_mut()).ok()?;
+    // It may have been replaced since.
+    let mut options = fs::OpenOptions::new();
+    let opened = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+    opened.ok()?.read_exact(head.as_flattened_mut()).ok()?;
     Some(head.map(u64::from_ne_bytes))
 }
 

@@ -313,12 +313,15 @@ fn the_program_works_where_there_can_be_no_file() {
     let linked = run(&folder.0, &format!("ln -s {} {own}", target.display()));
     assert!(linked.contains("File exists"), "{linked}");
     assert_eq!(fs::read_to_string(&target).unwrap(), "target");
+    // A pipe: a process that opened it would wait for a writer.
+    let piped = run(&folder.0, &format!("mkfifo {own}"));
+    assert!(piped.contains("File exists"), "{piped}");
     let left: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(left.len(), 3, "{left:?}");
+    assert_eq!(left.len(), 4, "{left:?}");
     // One that an earlier process of the same id has left.
     let stale = run(&folder.0, &format!("printf FZMQSTAT > {own}; head -c 4096 /dev/zero >> {own}"));
     assert!(!stale.contains("no counters"), "{stale}");
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 4);
     // One of a process of the same id in another container, which may be there.
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().replace('-', "");
     let mut head = b"FZMQSTAT".to_vec();
@@ -329,7 +332,7 @@ fn the_program_works_where_there_can_be_no_file() {
     fs::write(folder.0.join("head"), head).unwrap();
     let others = run(&folder.0, &format!("cp {}/head {own}", folder.0.display()));
     assert!(!others.contains("no counters"), "{others}");
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 5, "it stays, and the file of this one has gone");
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 6, "it stays, and the file of this one has gone");
     symlink(&target, folder.0.join("last")).unwrap();
 }
 
