@@ -41,7 +41,7 @@ export OBJCOPY LD AR READELF
 DIST ?= dist
 PRODUCTS ?=
 
-.PHONY: build library tool test test-rust demo bench bench-quick install install-tool uninstall dist header deps clean
+.PHONY: build library tool test test-rust demo bench bench-quick install install-tool uninstall dist test-dist header deps clean
 .PHONY: reproducible release release-check release-verify
 .PHONY: install-shared install-static install-commands
 
@@ -127,6 +127,11 @@ dist:
 
 dist-%:
 	@$(MAKE) --no-print-directory dist PRODUCTS="$*"
+
+# What `make dist` has put there, as users install it. The tests use just those files, and build nothing.
+test-dist:
+	compat-tests/wheel/run --wheel "$(DIST)"/ferrozmq-*.whl
+	compat-tests/packages/run --dist "$(DIST)"
 
 # The tool, its manual pages, and completions for three shells.
 install-tool:
