@@ -145,10 +145,13 @@ install-tool:
 
 # Two commands for an installation that leaves the system's libzmq in its place: they put LIBRARY under chosen programs and services.
 LIBRARY ?= $(LIBDIR)/ferrozmq/$(SONAME)
+# What sed puts in for a path as it is, between the quotes of a shell.
+sed-text = $(subst |,\|,$(subst &,\&,$(subst ','\''\\'\'''\'',$(subst \,\\,$(1)))))
+FILL_IN = -e 's|@LIBRARY@|$(call sed-text,$(LIBRARY))|; s|@BINDIR@|$(call sed-text,$(BINDIR))|'
 install-commands:
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(MAN1) $(DESTDIR)$(MANDIR)/man8 $(BASH_COMPLETIONS)
-	sed -e 's|@LIBRARY@|$(LIBRARY)|; s|@BINDIR@|$(BINDIR)|' packaging/commands/with-ferrozmq > $(DESTDIR)$(BINDIR)/with-ferrozmq
-	sed -e 's|@LIBRARY@|$(LIBRARY)|; s|@BINDIR@|$(BINDIR)|' packaging/commands/ferrozmq-service > $(DESTDIR)$(SBINDIR)/ferrozmq-service
+	sed $(FILL_IN) packaging/commands/with-ferrozmq > $(DESTDIR)$(BINDIR)/with-ferrozmq
+	sed $(FILL_IN) packaging/commands/ferrozmq-service > $(DESTDIR)$(SBINDIR)/ferrozmq-service
 	chmod 755 $(DESTDIR)$(BINDIR)/with-ferrozmq $(DESTDIR)$(SBINDIR)/ferrozmq-service
 	$(INSTALL) -m 644 docs/man/with-ferrozmq.1 $(MAN1)
 	$(INSTALL) -m 644 docs/man/ferrozmq-service.8 $(DESTDIR)$(MANDIR)/man8
@@ -161,6 +164,9 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
 	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(wildcard docs/man/*.7)))
+	rm -f $(DESTDIR)$(BINDIR)/with-ferrozmq $(DESTDIR)$(SBINDIR)/ferrozmq-service
+	rm -f $(MAN1)/with-ferrozmq.1 $(DESTDIR)$(MANDIR)/man8/ferrozmq-service.8
+	rm -f $(addprefix $(BASH_COMPLETIONS)/,ferrozmq-service with-ferrozmq)
 	rm -rf $(CMAKE) $(DESTDIR)$(DATADIR)
 
 # The libraries and the tool, built twice in different folders: the same bytes.
