@@ -1,0 +1,36 @@
+"""What the files of packages hold, and what they do not."""
+
+import gzip
+import os
+import re
+from pathlib import Path
+
+from .places import PROJECT, TARGET, Problem
+
+# The name that packaging/reproducible gives to the folder of crates. There are panics in each file that name it.
+CRATES_NAME = b"/usr/src/cargo/registry/"
+# Of the crates of the library and of the tool, one each that asks for its text to go along, and words of that.
+CRATES = ("ring", "clap")
+WORDS = ("Permission is hereby granted", "Apache License")
+
+
+def has_licences(file):
+    """Fails where the file, which may be compressed, is not the list of licences that packaging/dist/sbom makes."""
+    if not file.is_file():
+        raise Problem(f"no {file}")
+    bytes_ = file.read_bytes()
+    text = (gzip.decompress(bytes_) if file.suffix == ".gz" else bytes_).decode()
+    missing = [name for name in CRATES if not re.search(rf"(?m)^{name} \d\S*: ", text)]
+    missing += [words for words in WORDS if words not in text]
+    if missing:
+        raise Problem(f"{file} has no {missing}")
+
+
+def names_no_folder(file):
+    """Fails where the file names a folder of this machine: those of the project, of what is built, of cargo, and of the user."""
+    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    folders = {str(folder.resolve()) for folder in (home, Path.home(), PROJECT, TARGET)} - {"/"}
+    bytes_ = file.read_bytes()
+    found = sorted(folder for folder in folders if f"{folder}/".encode() in bytes_)
+    if found or CRATES_NAME not in bytes_:
+        raise Problem(f"{file} names {found}, or no folder of crates: packaging/reproducible has not built it")
