@@ -201,7 +201,7 @@ impl Security {
         matches!(self, Security::QzmqServerBesideCurve(..))
     }
 
-    /// Whether a server that asks no authenticator lets in certified clients alone, whatever they speak.
+    /// Whether a server that asks no authenticator lets in certified clients alone, over any mechanism.
     pub fn wants_certificates(&self) -> bool {
         match self {
             Security::QzmqServer(keys) | Security::QzmqServerBesideCurve(keys, _) => {

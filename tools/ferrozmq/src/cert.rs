@@ -239,6 +239,7 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::OtherRole => "for another role",
         Refusal::Revoked => "revoked",
         Refusal::OtherName => "for another name",
+        Refusal::NoCertificate => "no certificate",
     }
 }
 

@@ -146,7 +146,7 @@ impl Traffic {
         self.limits.padding_bytes > 1
     }
 
-    /// Goes on as if the key had sealed so many records.
+    /// Goes on as if the key had sealed that number of records.
     #[cfg(test)]
     pub fn count_to(&mut self, records: u64) {
         self.sealing.count_to(records);
