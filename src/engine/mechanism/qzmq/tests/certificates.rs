@@ -255,13 +255,13 @@ fn no_client_slips_in_while_authorities_are_replaced() {
     assert_eq!(verdict(&certified), Ok(()));
     trusted.set(Arc::default());
     for mine in [setup.client(None), client(&anonymous(&setup))] {
-        assert_eq!(verdict(&mine), Err(Failure::NO_AUTHENTICATOR));
+        assert_eq!(verdict(&mine), Err(Failure::Uncertified(Refusal::NoCertificate)));
     }
     assert_eq!(verdict(&certified), Err(Failure::Uncertified(Refusal::UnknownAuthority)));
     trusted.set(Arc::new(next.trust.clone()));
     let by_next = Certificate::sign(&next.authority, setup.of_client()).unwrap();
     assert_eq!(verdict(&setup.client(Some(Arc::new(by_next)))), Ok(()));
-    assert_eq!(verdict(&setup.client(None)), Err(Failure::NO_AUTHENTICATOR));
+    assert_eq!(verdict(&setup.client(None)), Err(Failure::Uncertified(Refusal::NoCertificate)));
 }
 
 #[test]
