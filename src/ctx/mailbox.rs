@@ -42,7 +42,8 @@ pub struct Mailbox<C> {
     /// Made by the first call of `fd`, under the lock of `inner`. Readable from the end of the call that
     /// brought a command or the stop, until that has been taken.
     event: OnceLock<EventFd>,
-    /// Told of a command that comes to an empty mailbox, of the stop and of the close, with no lock held. Set once, by the owner.
+    /// Told when the bit of a command, the stop or the close is set that was not set before, without the lock of `inner`. The thread that tells
+    /// it may have the socket's lock. Set once, by the owner, under the lock of `inner`.
     attendant: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// The cached answer that a command, the stop or the close makes untrue.
     memo: OnceLock<&'static Memo>,
@@ -78,9 +79,18 @@ impl<C> Mailbox<C> {
         let _ = self.memo.set(memo);
     }
 
-    /// From now on `attendant` is called when a command comes to an empty mailbox. `false`: there is one already.
+    /// From now on `attendant` is called when a command comes to an empty mailbox. `false`: there is one already, or the process has forked.
+    ///
+    /// A command that came before this call lies in the mailbox when it returns, and [`state`](Mailbox::state) shows it: a sender sets its bit under
+    /// the same lock. One that comes later finds the attendant.
     pub fn attend(&self, attendant: Box<dyn Fn() + Send + Sync>) -> bool {
+        let Some(_inner) = self.lock() else { return false };
         self.attendant.set(attendant).is_ok()
+    }
+
+    /// Whether [`attend`](Mailbox::attend) was called.
+    pub fn is_attended(&self) -> bool {
+        self.attendant.get().is_some()
     }
 
     /// Delivers a command, from any thread. A command sent after [`close`](Mailbox::close) is dropped.
@@ -227,15 +237,16 @@ impl<C> Mailbox<C> {
         if let Some(event) = event {
             event.signal();
         }
+        if let Some(first) = first {
+            first.unpark();
+        }
+        others.iter().for_each(|sleeper| sleeper.unpark());
+        // Last: a thread of the program that is woken then finds the socket's lock free more often.
         if before & bit == 0
             && let Some(attendant) = self.attendant.get()
         {
             attendant();
         }
-        if let Some(first) = first {
-            first.unpark();
-        }
-        others.iter().for_each(|sleeper| sleeper.unpark());
     }
 
     /// `None` in a forked child, where a thread that does not exist may hold the lock. The descriptor is

@@ -95,14 +95,20 @@ impl Socket {
         if self.owner.mailbox.state().is_quiet() {
             return Ok(());
         }
-        self.process_commands()
+        self.process_commands(MAX_COMMANDS, 0)
+    }
+
+    /// As [`process`](Socket::process), on a thread that has other sockets to look after: it obeys this many commands at most, and each is a
+    /// unit of the budget.
+    pub fn process_some(&mut self, most: usize) -> Result<()> {
+        self.process_commands(most, 1)
     }
 
     #[cold]
-    fn process_commands(&mut self) -> Result<()> {
+    fn process_commands(&mut self, most: usize, units_each: u32) -> Result<()> {
         let mut commands = std::mem::take(&mut self.commands);
         self.owner.mailbox.take(&mut commands);
-        self.obey_all(&mut commands);
+        self.obey_all(&mut commands, most, units_each);
         self.commands = commands;
         self.pipes.budget.take_undone();
         self.pattern.go_on(&mut self.pipes);
@@ -133,15 +139,16 @@ impl Socket {
         std::mem::take(&mut self.shortage_rest)
     }
 
-    /// Obeys as many commands as one call may, in the order in which they came.
-    fn obey_all(&mut self, commands: &mut Vec<Command>) {
-        if self.late.is_empty() && commands.len() <= MAX_COMMANDS {
+    /// Obeys this many commands at most, in the order in which they came.
+    fn obey_all(&mut self, commands: &mut Vec<Command>, most: usize, units_each: u32) {
+        if self.late.is_empty() && commands.len() <= most && units_each == 0 {
             commands.drain(..).for_each(|command| self.obey(command));
             return;
         }
         self.late.extend(commands.drain(..));
-        for _ in 0..MAX_COMMANDS {
+        for _ in 0..most {
             let Some(command) = self.late.pop_front() else { break };
+            self.pipes.budget.spend(units_each);
             self.obey(command);
         }
     }

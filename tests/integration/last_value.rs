@@ -2,6 +2,7 @@
 
 use crate::support::PATIENCE;
 use crate::support::program::*;
+use std::ffi::c_int;
 use std::time::Instant;
 
 /// A publisher that keeps last values, where it is bound, and how a subscriber is made that may connect there.
@@ -164,6 +165,36 @@ fn a_publisher_in_the_middle_of_a_message_serves_after_it() {
     scene.publisher.try_send(b"new", 0).unwrap();
     assert_eq!(late.recv(), ["a", "new"]);
     scene.context.end(&[scene.publisher, late]);
+}
+
+/// A program that watches `ZMQ_FD` is told of each late subscriber, whenever it has asked for the descriptor.
+#[test]
+fn a_program_that_watches_the_descriptor_serves_by_itself() {
+    for _ in 0..20 {
+        let scene = Scene::new(ZMQ_XPUB, "tcp");
+        scene.publisher.send(&["a", "1"]);
+        let late = scene.subscriber("a");
+        let fd = scene.publisher.int(ZMQ_FD).unwrap();
+        let mut heard = Vec::new();
+        for topics in 1..=2 {
+            while heard.len() < topics {
+                if scene.publisher.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN != 0 {
+                    heard.push(scene.publisher.recv());
+                    continue;
+                }
+                let mut watched = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+                // SAFETY: one descriptor, which is alive as long as the socket is.
+                let ready = unsafe { libc::poll(&raw mut watched, 1, PATIENCE.as_millis() as c_int) };
+                assert_eq!(ready, 1, "the descriptor has told nothing");
+            }
+            if topics == 1 {
+                assert_eq!(late.recv(), ["a", "1"]);
+                late.set_bytes(ZMQ_SUBSCRIBE, b"b");
+            }
+        }
+        assert_eq!(heard, [["\u{1}a"], ["\u{1}b"]]);
+        scene.context.end(&[scene.publisher, late]);
+    }
 }
 
 /// Threads of the program use the publisher meanwhile, and close it in the end.
