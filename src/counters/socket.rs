@@ -82,14 +82,14 @@ impl SocketCells {
         }
     }
 
-    /// Messages were dropped. Any thread may say so.
+    /// Messages were dropped. Any thread may say so. Most calls of a publisher have none to tell of, and leave the shared cell alone.
     #[inline(always)]
     pub fn dropped(&self, reason: Reason, messages: u64) {
         if messages > 0 {
             probes::drop(self.state.load(Ordering::Relaxed), reason.description().name, messages);
-        }
-        if let Some(cell) = self.dropped.get(reason as usize) {
-            add_shared(cell, messages);
+            if let Some(cell) = self.dropped.get(reason as usize) {
+                add_shared(cell, messages);
+            }
         }
     }
 
