@@ -385,6 +385,22 @@ impl Scene {
         }
     }
 
+    /// Cuts what there is: the steps may have come to it or not.
+    fn cut(&mut self, what: &str) {
+        self.pass();
+        let Some(wire) = &self.wire else { return };
+        let (before, start) = (wire.cuts(), Instant::now());
+        wire.cut_after(Way::ToClient, 0);
+        while wire.cuts() == before {
+            // There was no connection at that moment. A publisher has had all of them.
+            if !self.publishes() {
+                wire.cut_after(Way::ToClient, 0);
+            }
+            assert!(start.elapsed() < PATIENCE, "{what}: there is no connection to cut");
+            std::thread::yield_now();
+        }
+    }
+
     fn step(&mut self) {
         if self.random.one_in(FAULT_STEPS) {
             self.fail();
@@ -394,10 +410,24 @@ impl Scene {
                 self.settle();
             }
         }
+        self.pass();
+    }
+
+    fn pass(&mut self) {
         match self.random.below(6) {
             0 | 1 => self.send_from_bound(),
             2 | 3 => self.send_from_other(),
             _ => self.receive_one(),
+        }
+    }
+
+    /// Sends and receives until something has arrived. All steps would be over before there is a connection otherwise.
+    fn begin(&mut self, what: &str) {
+        let start = Instant::now();
+        while self.received == 0 {
+            self.pass();
+            assert!(start.elapsed() < PATIENCE, "{what}: nothing arrives: {}", summary(&stats(self.context)));
+            std::thread::yield_now();
         }
     }
 
@@ -552,7 +582,10 @@ fn try_all(carrier: Carrier) {
             let what =
                 format!("{socket_type:?} and {other:?}, {carrier:?}, seed {seed}, options {options:?}");
             let mut scene = Scene::new(carrier, [socket_type, other], options, seed as u64 + 1);
+            scene.begin(&what);
             (0..STEPS).for_each(|_| scene.step());
+            scene.settle();
+            scene.cut(&what);
             scene.settle();
             scene.check(&what, true);
             (0..STEPS / 4).for_each(|_| scene.step());

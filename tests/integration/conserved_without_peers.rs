@@ -97,9 +97,10 @@ fn messages_are_conserved_by_a_stream() {
             0 if peers.len() < 4 => {
                 peers.push(TcpStream::connect(&address).unwrap());
                 // Its name comes with the notice of its connection.
-                let known = names.len();
+                let (known, start) = (names.len(), Instant::now());
                 while names.len() == known {
                     receive(&mut names);
+                    assert!(start.elapsed() < PATIENCE, "no notice of a connection has come");
                     std::thread::yield_now();
                 }
             }
@@ -119,8 +120,9 @@ fn messages_are_conserved_by_a_stream() {
     until_found(context, handed_in, || receive(&mut names).0);
     drop(peers);
     until_found(context, handed_in, || receive(&mut names).0);
-    let (_, notices) = receive(&mut names);
-    assert_ne!((notices, handed_in), (0, 0));
+    let (received, notices) = receive(&mut names);
+    assert!(notices > 0, "no peer has connected");
+    assert!(handed_in > 0 && received > 0, "{handed_in} handed in, {received} received");
     stream.close();
     context.term();
 }
