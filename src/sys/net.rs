@@ -147,42 +147,62 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr)> {
         // SAFETY: `try_init` hands in storage of the length it has put into `length`, and accept4 writes no more
         // than that length and then the true one.
         unsafe {
-            SockAddr::try_init(|storage, length| {
-                match accept_one(listener.as_raw_fd(), storage.cast(), length) {
-                    -1 => Err(std::io::Error::last_os_error()),
-                    fd => Ok(OwnedFd::from_raw_fd(fd)),
-                }
-            })
+            SockAddr::try_init(|storage, length| accept_one(listener.as_raw_fd(), storage.cast(), length))
         }
     };
     Ok(unless_interrupted(MAX_TRIES, accept)?)
 }
 
-/// Errors: -1, and those of accept4(2) in errno.
+/// Errors: those of accept4(2).
 ///
 /// # Safety
 /// That of accept(2): room for an address of the length at `length`.
 #[cfg(not(target_vendor = "apple"))]
-unsafe fn accept_one(listener: RawFd, address: *mut libc::sockaddr, length: *mut libc::socklen_t) -> RawFd {
+unsafe fn accept_one(
+    listener: RawFd,
+    address: *mut libc::sockaddr,
+    length: *mut libc::socklen_t,
+) -> std::io::Result<OwnedFd> {
     // SAFETY: as the caller promises.
-    unsafe { libc::accept4(listener, address, length, libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) }
+    let fd = unsafe { libc::accept4(listener, address, length, libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) };
+    // SAFETY: the call has made the descriptor, and nothing else has it.
+    unsafe { made(fd) }
 }
 
-/// As above, in several calls: another thread's fork may leak it in between.
+/// As above, in several calls: another thread's fork may leak it in between. A stream that stays in blocking mode would stop the I/O thread, and is
+/// closed. Errors: those of fcntl(2), too.
 ///
 /// # Safety
 /// The same.
 #[cfg(target_vendor = "apple")]
-unsafe fn accept_one(listener: RawFd, address: *mut libc::sockaddr, length: *mut libc::socklen_t) -> RawFd {
-    // SAFETY: as the caller promises; the other calls have no pointers.
-    unsafe {
-        let fd = libc::accept(listener, address, length);
-        if fd >= 0 {
-            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
-            libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+unsafe fn accept_one(
+    listener: RawFd,
+    address: *mut libc::sockaddr,
+    length: *mut libc::socklen_t,
+) -> std::io::Result<OwnedFd> {
+    // SAFETY: as the caller promises.
+    let fd = unsafe { libc::accept(listener, address, length) };
+    // SAFETY: the call has made the descriptor, and nothing else has it.
+    let stream = unsafe { made(fd)? };
+    for (command, flag) in [(libc::F_SETFD, libc::FD_CLOEXEC), (libc::F_SETFL, libc::O_NONBLOCK)] {
+        // SAFETY: no pointers; the descriptor is open.
+        if unsafe { libc::fcntl(stream.as_raw_fd(), command, flag) } == -1 {
+            return Err(std::io::Error::last_os_error());
         }
-        fd
     }
+    Ok(stream)
+}
+
+/// The descriptor that a call has returned. Errors: where it is -1, those of the call.
+///
+/// # Safety
+/// The call was the last one of this thread. A descriptor is the caller's own.
+unsafe fn made(fd: RawFd) -> std::io::Result<OwnedFd> {
+    if fd == -1 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: as the caller promises.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Whether this kernel supports IPv6 sockets. `true` when in doubt, for example without free descriptors.
