@@ -8,13 +8,21 @@
 //! **Every processor** gives pointers of 32 or 64 bits, and atomic operations on them and on 64 bits.
 //!
 //! [`EXTRAS`] are what is used where it can be had, each with what stands in elsewhere. build.rs includes this file. It sets a cfg for
-//! each extra that the target has. The rest of the source asks for that cfg and not for the system.
+//! each extra that the target has. The rest of the source asks for that cfg and not for the system, but for what stands below.
 //!
 //! The cargo feature `portable` leaves out all that has a stand-in. So any Linux machine can run the tests as they would run on a
 //! system that gives no more than it must.
 //!
-//! These have no cfg, since a system without them only does less: names, priorities and processors of threads; `getauxval`, by which a
-//! setuid program is told (user numbers elsewhere); `malloc_trim`; `tipc://` and `vsock://`; probes.
+//! These have no cfg, since a system without them only does less: names, priorities and processors of threads; `malloc_trim`; `tipc://`
+//! and `vsock://`; probes.
+//!
+//! These have none either. Their file chooses by the system, and has two ways of a few lines each:
+//! - the user of a local peer: `SO_PEERCRED`, else `getpeereid`, which tells no process ([`credentials`](super::credentials));
+//! - streams that are non-blocking from the start: `accept4` and `SOCK_NONBLOCK`, else `fcntl` behind the call ([`net`](super::net));
+//! - room for a file of counters: `posix_fallocate`, else `ftruncate` ([`mapped_file`](super::mapped_file));
+//! - whether a setuid program runs: `AT_SECURE`, else user numbers ([`environment`](super::environment)).
+//!
+//! `portable` does not leave these out: on Linux no test runs the other way.
 
 /// What rustc says of a target, in cargo's words (`CARGO_CFG_TARGET_OS` and so on).
 #[derive(Debug)]

@@ -10,11 +10,11 @@
 //!
 //! | the thread waits for | it sleeps in ([`sleep`]) |
 //! |---|---|
-//! | sockets, none of whose connections it has borrowed | futex(2), on the token of its parker |
+//! | sockets, none of whose connections it has borrowed | `sys::futex`, on the token of its parker |
 //! | the same borrowed connections, again and again | its front epoll instance: their streams and the bell |
 //! | other borrowed connections, or raw descriptors | ppoll(2): their streams, the descriptors, and the bell |
 //!
-//! The bell is an eventfd by which another thread ends a sleep in epoll or ppoll(2).
+//! The bell is a descriptor (`sys::eventfd`) by which another thread ends a sleep in epoll or ppoll(2).
 //!
 //! The waiter is kept in the thread from wait to wait, so that a wait allocates nothing. It is away while the thread waits: a
 //! thread that waits inside of a wait, as a free callback may, gets a fresh one. So does a thread that can keep none, and a forked
