@@ -27,6 +27,11 @@ const MAX_STAT_BYTES: u64 = 4096;
 /// The field of it that says when the process began, counted behind the name.
 const STARTED_FIELD: usize = 19;
 
+/// Nanoseconds of a day: without a sign of its I/O threads for longer, a process in another container is taken to be gone. Files of containers
+/// that were killed would pile up otherwise. One that lives and is idle for so long loses the file at worst, until it makes a first
+/// context again.
+const MAX_SILENT_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
+
 /// The file of this process, while it has contexts.
 static CURRENT: PerProcess<Lock<Current>> = PerProcess::new();
 
@@ -266,7 +271,8 @@ fn is_stale(path: &Path) -> bool {
     own && head_of(path).is_some_and(|head| head.first() == Some(&u64::from_ne_bytes(*MAGIC)))
 }
 
-/// Whether a process of another namespace has made the file, since the system was booted. It may be there: this process cannot tell.
+/// Whether a process of another namespace has made the file, since the system was booted, and has been at work in the last day. It may be there:
+/// this process cannot tell.
 fn is_elsewhere(path: &Path) -> bool {
     let Some(head) = head_of(path) else { return false };
     let (at, boot) = (|place: usize| head.get(place).copied().unwrap_or(0), boot());
@@ -276,6 +282,7 @@ fn is_elsewhere(path: &Path) -> bool {
         && is_known
         && namespaces.0 != namespaces.1
         && [at(place::BOOT), at(place::BOOT + 1)] == boot
+        && now().saturating_sub(at(place::HEARTBEAT)) <= MAX_SILENT_NS
 }
 
 /// Whether the file was made by this process.

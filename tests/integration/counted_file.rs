@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zmq::ffi::constants::*;
 
 const MESSAGES: u64 = 100;
@@ -322,17 +322,23 @@ fn the_program_works_where_there_can_be_no_file() {
     let stale = run(&folder.0, &format!("printf FZMQSTAT > {own}; head -c 4096 /dev/zero >> {own}"));
     assert!(!stale.contains("no counters"), "{stale}");
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 4);
-    // One of a process of the same id in another container, which may be there.
+    // One of a process of the same id in another container. It may be there unless it has been silent for a day.
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().replace('-', "");
     let mut head = b"FZMQSTAT".to_vec();
     head.resize(4032, 0);
     head.extend(1u64.to_ne_bytes());
     head.extend(u128::from_str_radix(&boot, 16).unwrap().to_be_bytes());
     head.resize(4096, 0);
-    fs::write(folder.0.join("head"), head).unwrap();
-    let others = run(&folder.0, &format!("cp {}/head {own}", folder.0.display()));
-    assert!(!others.contains("no counters"), "{others}");
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 6, "it stays, and the file of this one has gone");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    for (silent_hours, files) in [(0, 6), (23, 7), (25, 7)] {
+        let heartbeat = now - Duration::from_secs(silent_hours * 3600);
+        head[40..48].copy_from_slice(&u64::try_from(heartbeat.as_nanos()).unwrap().to_ne_bytes());
+        fs::write(folder.0.join("head"), &head).unwrap();
+        let others = run(&folder.0, &format!("cp {}/head {own}", folder.0.display()));
+        assert!(!others.contains("no counters"), "{others}");
+        let left = fs::read_dir(&folder.0).unwrap().count();
+        assert_eq!(left, files, "{silent_hours}: one of the other stays, and the file of this one has gone");
+    }
     symlink(&target, folder.0.join("last")).unwrap();
 }
 

@@ -16,6 +16,8 @@ const PREFIX: &str = "ferrozmq.";
 const MAX_FILES: usize = 1024;
 /// How long the last numbers of a process that has been killed can be looked at.
 const MAX_LEFT_OVER_AGE: Duration = Duration::from_mins(10);
+/// After this time without a sign a process in another container is taken to be gone, by the library as well.
+const MAX_SILENT_AGE: Duration = Duration::from_hours(24);
 
 /// A process with its counters.
 #[derive(Debug)]
@@ -96,7 +98,12 @@ fn pid_of(name: &str) -> Option<u64> {
 fn is_left_over(reading: &Reading, state: State, user: u32, now: Duration) -> bool {
     let header = &reading.header;
     let last = Duration::from_nanos(header.opened_ns.max(header.heartbeat_ns));
-    state == State::Gone && reading.owner == user && now.saturating_sub(last) > MAX_LEFT_OVER_AGE
+    let most = match state {
+        State::Gone => MAX_LEFT_OVER_AGE,
+        State::Elsewhere => MAX_SILENT_AGE,
+        State::Running | State::Stopped | State::Zombie => return false,
+    };
+    reading.owner == user && now.saturating_sub(last) > most
 }
 
 /// Another process may have got the same id since, and made the file anew: then it stays.
@@ -221,7 +228,13 @@ mod tests {
         let mut old = Written::example();
         (old.pid, old.started) = (gone(), 1);
         let reading = file::read(&put(folder.path(), &old), rustix::process::geteuid().as_raw()).unwrap();
-        let is_left_over = |user, state| is_left_over(&reading, state, user, now());
+        let last = Duration::from_nanos(reading.header.opened_ns.max(reading.header.heartbeat_ns));
+        let silent_for = |state, hours| {
+            super::is_left_over(&reading, state, reading.owner, last + Duration::from_hours(hours))
+        };
+        assert!(!silent_for(State::Elsewhere, 23) && silent_for(State::Elsewhere, 25));
+        let is_left_over =
+            |user, state| super::is_left_over(&reading, state, user, last + MAX_LEFT_OVER_AGE * 2);
         assert!(is_left_over(reading.owner, State::Gone));
         assert!(!is_left_over(reading.owner + 1, State::Gone));
         for state in [State::Running, State::Stopped, State::Zombie, State::Elsewhere] {
