@@ -15,8 +15,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// No input makes a target hold more than this, in bytes, nor more than so many times its own length on top.
-const MOST_HELD: usize = 2 << 20;
-const MOST_TIMES_HELD: usize = 64;
+const MAX_HELD: usize = 2 << 20;
+const MAX_TIMES_HELD: usize = 64;
 /// The corpus of a target stays small, in bytes.
 const LARGEST_CORPUS: u64 = 16 * 1024;
 
@@ -78,7 +78,7 @@ fn show(target: &str, name: &str, bytes: &[u8]) {
         fuzz::TARGETS.into_iter().find(|(known, _)| *known == target).expect("a target of this name");
     let (held, outcome) = most_held_here(|| catch_unwind(AssertUnwindSafe(|| run(bytes))));
     assert!(outcome.is_ok(), "{target}: {name}");
-    assert!(held <= MOST_HELD + MOST_TIMES_HELD * bytes.len(), "{target}: {name} holds {held} bytes");
+    assert!(held <= MAX_HELD + MAX_TIMES_HELD * bytes.len(), "{target}: {name} holds {held} bytes");
 }
 
 fn folder() -> PathBuf {

@@ -9,7 +9,7 @@ static MOST: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static HELD_HERE: Cell<usize> = const { Cell::new(0) };
-    static MOST_HERE: Cell<usize> = const { Cell::new(0) };
+    static MAX_HERE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// How many bytes the process holds.
@@ -28,9 +28,9 @@ pub fn most_held(run: impl FnOnce()) -> usize {
 /// The most bytes that this thread held during `run` beyond what it held before, and what `run` came to.
 pub fn most_held_here<R>(run: impl FnOnce() -> R) -> (usize, R) {
     let before = HELD_HERE.get();
-    MOST_HERE.set(before);
+    MAX_HERE.set(before);
     let result = run();
-    (MOST_HERE.get() - before, result)
+    (MAX_HERE.get() - before, result)
 }
 
 /// glibc's own, under the names that a program which replaces `malloc` may call it by.
@@ -54,7 +54,7 @@ fn took(at: *mut c_void) -> *mut c_void {
     let held = HELD.fetch_add(more, Relaxed) + more;
     MOST.fetch_max(held, Relaxed);
     HELD_HERE.set(HELD_HERE.get().wrapping_add(more));
-    MOST_HERE.set(MOST_HERE.get().max(HELD_HERE.get()));
+    MAX_HERE.set(MAX_HERE.get().max(HELD_HERE.get()));
     at
 }
 

@@ -325,10 +325,10 @@ fn nothing_leaves_in_the_clear_once_the_key_seals_no_more() {
     write(&right, &[IoSlice::new(b"data")], &mut back).unwrap();
     let _ = read(&left, &mut back, &mut there, 100);
     let _ = left.flush(&mut Ways(&mut Wire::default(), &mut there));
-    assert_eq!(write(&left, &[IoSlice::new(b"more")], &mut there), Err(Errno::PROTO), "for good");
-    assert_eq!(whole_records(&there), (there.bytes.len(), 2));
     let sent: Vec<u8> = there.bytes.iter().copied().collect();
     assert!(!sent.windows(12).any(|bytes| bytes == b"in the clear"));
+    assert_eq!(whole_records(&there), (there.bytes.len(), 2));
+    assert_eq!(write(&left, &[IoSlice::new(b"more")], &mut there), Err(Errno::PROTO), "for good");
 }
 
 /// Counts of two sides, and those of their socket once both have ended.
