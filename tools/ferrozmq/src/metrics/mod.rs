@@ -67,7 +67,7 @@ impl Source {
             Wanted::Index => ("text/plain; charset=utf-8", INDEX.to_owned()),
             Wanted::Metrics(format) => (format.content_type(), self.metrics(format)?),
             Wanted::QzmqMetrics(format) => {
-                let families = qzmq::families(&self.observe()?);
+                let families = qzmq::families(&self.observe()?, qzmq::Times::Milliseconds);
                 (format.content_type(), exposition::text(&families, format))
             }
             Wanted::QzmqStatus => (JSON, format!("{}\n", qzmq::status(&self.observe()?))),
@@ -82,7 +82,7 @@ impl Source {
     fn metrics(&self, format: Format) -> Result<String, Failure> {
         let observation = self.observe()?;
         let mut families = families::of(&observation, self.connections, self.max_series);
-        families.extend(qzmq::families(&observation));
+        families.extend(qzmq::families(&observation, qzmq::Times::Seconds));
         Ok(exposition::text(&families, format))
     }
 }

@@ -19,8 +19,33 @@ const HANDSHAKES: [&str; 2] = ["qzmq_handshakes_failed_", "qzmq_handshakes_"];
 /// The promised names that do not end as the names of counters do.
 const WITHOUT_TOTAL: [&str; 4] =
     ["qzmq_messages_encrypted", "qzmq_messages_decrypted", "qzmq_auth_failures", "qzmq_replay_attempts"];
-/// The only one in milliseconds.
+/// Times of handshakes, as the library has them.
 const DURATION: &str = "qzmq_handshake_duration";
+
+/// How times are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// `qzmq_handshake_duration_ms`, as promised.
+    Milliseconds,
+    /// `qzmq_handshake_duration_seconds`, as Prometheus wants it.
+    Seconds,
+}
+
+impl Times {
+    fn name(self) -> &'static str {
+        match self {
+            Times::Milliseconds => "qzmq_handshake_duration_ms",
+            Times::Seconds => "qzmq_handshake_duration_seconds",
+        }
+    }
+
+    fn nanoseconds(self) -> f64 {
+        match self {
+            Times::Milliseconds => 1e6,
+            Times::Seconds => 1e9,
+        }
+    }
+}
 
 /// What one process has counted.
 struct Counted<'a> {
@@ -74,7 +99,7 @@ impl<'a> Counted<'a> {
     }
 }
 
-pub fn families(observation: &Observation) -> Vec<Family> {
+pub fn families(observation: &Observation, times: Times) -> Vec<Family> {
     let counted = count(observation);
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut add = |name: &str, help: &str, form, labels, value| {
@@ -102,21 +127,16 @@ pub fn families(observation: &Observation) -> Vec<Family> {
         }
         for (name, buckets) in &process.buckets {
             let mut buckets: Vec<(f64, u64)> =
-                buckets.iter().map(|(bound, number)| (bound / 1e6, *number)).collect();
+                buckets.iter().map(|(bound, number)| (bound / times.nanoseconds(), *number)).collect();
             buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
             if buckets.last().is_none_or(|(bound, _)| bound.is_finite()) {
                 buckets.push((f64::INFINITY, 0));
             }
-            let sum = process.numbers.get(format!("{name}_sum").as_str()).map_or(0, |sum| sum.0) as f64 / 1e6;
+            let sum = process.numbers.get(format!("{name}_sum").as_str()).map_or(0, |sum| sum.0) as f64
+                / times.nanoseconds();
             if *name == DURATION {
                 let value = Value::Histogram { buckets, sum };
-                add(
-                    "qzmq_handshake_duration_ms",
-                    "How long handshakes took.",
-                    Type::Histogram,
-                    labels(),
-                    value,
-                );
+                add(times.name(), "How long handshakes took.", Type::Histogram, labels(), value);
             }
         }
     }
@@ -154,7 +174,7 @@ mod tests {
     #[test]
     fn a_library_without_these_counters_has_none_of_them() {
         let before = observation(&Written::example());
-        let text = text(&families(&before), Format::Prometheus);
+        let text = text(&families(&before, Times::Milliseconds), Format::Prometheus);
         assert!(text.contains("qzmq_connections{pid=\"42\",process=\"orders\"} 0\n"), "{text}");
         assert!(
             !text.contains("handshakes") && status(&before)["processes"][0]["counters"] == json!({}),
@@ -172,7 +192,7 @@ mod tests {
             socket\tqzmq_handshake_duration\t40\tnanoseconds\tbucket 1000000\t\n\
             socket\tqzmq_handshake_duration_sum\t48\tnanoseconds\tcounter\t\n";
         let found = with(rows);
-        let prometheus = text(&families(&found), Format::Prometheus);
+        let prometheus = text(&families(&found, Times::Milliseconds), Format::Prometheus);
         let labels = "{pid=\"42\",process=\"orders\"";
         for line in [
             "# TYPE qzmq_handshakes_total counter\n".to_owned(),
@@ -186,7 +206,12 @@ mod tests {
         ] {
             assert!(prometheus.contains(&line), "{line}{prometheus}");
         }
-        assert!(text(&families(&found), Format::OpenMetrics).contains("# TYPE qzmq_auth_failures unknown\n"));
+        let in_seconds = text(&families(&found, Times::Seconds), Format::Prometheus);
+        assert!(in_seconds.contains("qzmq_handshake_duration_seconds_bucket") && !in_seconds.contains("_ms"));
+        assert!(
+            text(&families(&found, Times::Milliseconds), Format::OpenMetrics)
+                .contains("# TYPE qzmq_auth_failures unknown\n")
+        );
         assert_eq!(status(&found)["processes"][0]["counters"]["qzmq_handshakes_succeeded"], json!(100));
     }
 }
