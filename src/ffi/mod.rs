@@ -166,7 +166,7 @@ fn failed<T>(on_failure: T, error: Errno) -> T {
 mod tests {
     #![allow(clippy::panic)]
     use super::*;
-    use crate::message::counted::FreeHook;
+    use crate::message::testing::FreeHook;
 
     #[test]
     fn errno_is_set_on_failure_alone() {

@@ -208,7 +208,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::errno::Errno;
-    use crate::message::counted::Counted;
+    use crate::message::testing::Counted;
     use std::ptr;
     use std::sync::Arc;
 

@@ -94,7 +94,7 @@ pub(super) unsafe fn free_when_unlocked(header: NonNull<Header>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::counted::{Counted, FreeHook};
+    use crate::message::testing::{Counted, FreeHook};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -150,7 +150,7 @@ fn usable(at: *const Msg) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::message::counted::Counted;
+    use crate::message::testing::Counted;
     use std::mem::MaybeUninit;
     use std::ptr;
 

@@ -14,7 +14,7 @@ mod pool;
 mod refs;
 
 #[cfg(test)]
-pub(crate) mod counted;
+pub(crate) mod testing;
 
 pub use attached::{GROUP_MAX_LENGTH, group_body};
 pub use body::Body;

@@ -49,9 +49,9 @@ mod xpub_notifications;
 mod xsub;
 
 #[cfg(test)]
-mod conservation;
+mod conservation_tests;
 #[cfg(test)]
-mod floods;
+mod flood_tests;
 #[cfg(test)]
 mod testing;
 

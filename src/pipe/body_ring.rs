@@ -126,7 +126,7 @@ impl Drop for RingReader {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::message::counted::Counted;
+    use crate::message::testing::Counted;
     use crate::message::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, Msg, OutFrame};
     use crate::pipe::{LaneOptions, Pipe, Wake, pair_of_sockets};
 

@@ -429,6 +429,6 @@ impl Drop for End {
 }
 
 #[cfg(test)]
-mod counted;
+mod count_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::message::counted::Counted;
+use crate::message::testing::Counted;
 use crate::message::{BY_REFERENCE_MIN_BYTES, FrameKind, Metadata, Msg};
 use parking_lot::Mutex;
 

@@ -39,11 +39,11 @@ pub fn poll(items: &mut [PollItem], timeout_ms: c_long, mask: Option<&SigMask>) 
         if timeout_ms == 0 {
             let receive = items.iter().filter(|item| !item.is_raw() && item.receives());
             let came =
-                waiter.receive_pending(receive, |item| item.socket.addr(), |item| item.handle()?.owner())?;
+                waiter.receive_pending(receive, |item| item.socket.addr(), |item| item.handle()?.link())?;
             return if came { unlocked(|| look(items, waiter.told())) } else { Ok(0) };
         }
         for item in items.iter().filter(|item| !item.is_raw()) {
-            waiter.attend(item.socket.addr(), item.receives(), || item.handle()?.owner())?;
+            waiter.attend(item.socket.addr(), item.receives(), || item.handle()?.link())?;
         }
         waiter.until(timeout_ms, mask, |told| look(items, told))
     })

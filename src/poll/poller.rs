@@ -52,7 +52,7 @@ struct Poller {
 struct Item {
     subject: Subject,
     /// Of a socket: tells whether the socket is still the one that was added, since addresses come back.
-    owner: Option<Arc<SocketLink>>,
+    link: Option<Arc<SocketLink>>,
     /// Exposed; never followed here.
     user_data: usize,
     events: c_short,
@@ -95,18 +95,18 @@ impl PollerHandle {
     /// is in the set already; `EMFILE`.
     pub fn add(self, subject: Subject, user_data: *mut c_void, events: c_short) -> Result<()> {
         let mut poller = self.lock()?;
-        let owner = subject.owner()?;
+        let link = subject.link()?;
         check_events(events)?;
         if poller.position(subject).is_ok() {
             return Err(Errno::INVAL);
         }
-        if let (Subject::Socket(address), Some(owner)) = (subject, &owner)
+        if let (Subject::Socket(address), Some(link)) = (subject, &link)
             && is_thread_safe(address)
         {
-            poller.signal()?.watch(owner.mailbox.fd()?)?;
+            poller.signal()?.watch(link.mailbox.fd()?)?;
         }
         let user_data = user_data.expose_provenance();
-        Arc::make_mut(&mut poller.items).push(Item { subject, owner, user_data, events });
+        Arc::make_mut(&mut poller.items).push(Item { subject, link, user_data, events });
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl PollerHandle {
     /// for what is not in the set.
     pub fn modify(self, subject: Subject, events: c_short) -> Result<()> {
         let mut poller = self.lock()?;
-        subject.owner()?;
+        subject.link()?;
         check_events(events)?;
         let index = poller.position(subject)?;
         if let Some(item) = Arc::make_mut(&mut poller.items).get_mut(index) {
@@ -127,11 +127,11 @@ impl PollerHandle {
     /// is no socket, or no longer: it is then not in the set any more either.
     pub fn remove(self, subject: Subject) -> Result<()> {
         let mut poller = self.lock()?;
-        let alive = subject.owner();
+        let alive = subject.link();
         if let Ok(index) = poller.position(subject) {
             let item = Arc::make_mut(&mut poller.items).remove(index);
-            let watched = item.owner.filter(|owner| owner.mailbox.state().has_fd());
-            if let (Some(signal), Some(Ok(fd))) = (&poller.signal, watched.map(|owner| owner.mailbox.fd())) {
+            let watched = item.link.filter(|link| link.mailbox.state().has_fd());
+            if let (Some(signal), Some(Ok(fd))) = (&poller.signal, watched.map(|link| link.mailbox.fd())) {
                 signal.ignore(fd);
             }
             alive.map(|_| ())
@@ -181,12 +181,12 @@ impl PollerHandle {
                 let came = waiter.receive_pending(
                     receive,
                     |(address, ..)| *address,
-                    |(_, owner, _)| Ok(Arc::clone(owner)),
+                    |(_, link, _)| Ok(Arc::clone(link)),
                 )?;
                 return if came { unlocked(|| look(&items, waiter.told(), room, &mut put)) } else { Ok(0) };
             }
-            for (address, owner, events) in items.iter().filter_map(Item::socket) {
-                waiter.attend(address, events & POLLIN != 0, || Ok(Arc::clone(owner)))?;
+            for (address, link, events) in items.iter().filter_map(Item::socket) {
+                waiter.attend(address, events & POLLIN != 0, || Ok(Arc::clone(link)))?;
             }
             waiter.until(timeout_ms, None, |told| look(&items, told, room, &mut put))
         })?;
@@ -210,9 +210,9 @@ impl PollerEvent {
 
 impl Subject {
     /// Checks that there is such a thing to watch. Errors: `ENOTSOCK`, `EBADF`.
-    fn owner(self) -> Result<Option<Arc<SocketLink>>> {
+    fn link(self) -> Result<Option<Arc<SocketLink>>> {
         match self {
-            Subject::Socket(address) => Handle::from_address(address)?.owner().map(Some),
+            Subject::Socket(address) => Handle::from_address(address)?.link().map(Some),
             Subject::Descriptor(-1) => Err(Errno::BADF),
             Subject::Descriptor(_) => Ok(None),
         }
@@ -246,8 +246,8 @@ impl Item {
 
     /// The address, the link and the events of a socket.
     fn socket(&self) -> Option<(usize, &Arc<SocketLink>, c_short)> {
-        match (self.subject, &self.owner) {
-            (Subject::Socket(address), Some(owner)) => Some((address, owner, self.events)),
+        match (self.subject, &self.link) {
+            (Subject::Socket(address), Some(link)) => Some((address, link, self.events)),
             _ => None,
         }
     }
@@ -270,7 +270,7 @@ impl Item {
         };
         match self.subject {
             Subject::Socket(address) => {
-                if self.owner.as_ref().is_some_and(|owner| owner.mailbox.state().is_closed()) {
+                if self.link.as_ref().is_some_and(|link| link.mailbox.state().is_closed()) {
                     return Err(Errno::NOTSOCK);
                 }
                 // Both bits that a socket may have fit a short.

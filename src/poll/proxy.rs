@@ -40,10 +40,10 @@ pub fn proxy(
     with_waiter(|waiter| {
         // Known to all of them for as long as it runs: an event between a look and the sleep ends the sleep.
         for socket in [Some(frontend), Some(backend), control].into_iter().flatten() {
-            waiter.attend(socket.address(), true, || socket.owner())?;
+            waiter.attend(socket.address(), true, || socket.link())?;
         }
         if let Some(capture) = capture {
-            waiter.attend(capture.address(), false, || capture.owner())?;
+            waiter.attend(capture.address(), false, || capture.link())?;
         }
         loop {
             // Sleeps only if a turn finds nothing to do.

@@ -21,15 +21,15 @@ pub fn attend(handle: Handle, socket: &Socket) -> Result<()> {
         return Ok(());
     }
     let io_thread = socket.context().choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
-    let owner = Arc::downgrade(&socket.owner);
-    session::attend(&io_thread, &socket.owner, Box::new(move || look(handle, &owner)));
+    let link = Arc::downgrade(&socket.link);
+    session::attend(&io_thread, &socket.link, Box::new(move || look(handle, &link)));
     Ok(())
 }
 
 /// Does what the mailbox holds, as any call does.
-fn look(handle: Handle, owner: &Weak<SocketLink>) -> Look {
-    let Some(owner) = owner.upgrade() else { return Look::Gone };
-    let state = owner.mailbox.state();
+fn look(handle: Handle, link: &Weak<SocketLink>) -> Look {
+    let Some(link) = link.upgrade() else { return Look::Gone };
+    let state = link.mailbox.state();
     if state.is_closed() {
         return Look::Gone;
     }
@@ -39,7 +39,7 @@ fn look(handle: Handle, owner: &Weak<SocketLink>) -> Look {
     }
     let Some(mut locked) = handle.0.try_lock() else { return Look::Later(PAUSE) };
     // The handle may stand for another socket by now.
-    let Some(socket) = locked.get_mut().filter(|socket| Arc::ptr_eq(&socket.owner, &owner)) else {
+    let Some(socket) = locked.get_mut().filter(|socket| Arc::ptr_eq(&socket.link, &link)) else {
         return Look::Gone;
     };
     serve(handle, socket)
@@ -50,7 +50,7 @@ fn look(handle: Handle, owner: &Weak<SocketLink>) -> Look {
 /// A program that has `ZMQ_FD` comes by itself, and the descriptor stays readable until it does: what it is told of is its own to take. It may
 /// have asked for the descriptor just before this thread had the lock. A thread that sleeps in a call is woken as well, and finds what is left.
 fn serve(handle: Handle, socket: &mut Socket) -> Look {
-    if socket.owner.mailbox.state().has_fd() {
+    if socket.link.mailbox.state().has_fd() {
         return Look::Done;
     }
     handle.0.events_cache().forget();
@@ -61,7 +61,7 @@ fn serve(handle: Handle, socket: &mut Socket) -> Look {
     match processed {
         // The context ends, and with it the I/O thread.
         Err(_) => Look::Gone,
-        Ok(()) if rest.is_zero() && socket.owner.mailbox.state().is_quiet() => Look::Done,
+        Ok(()) if rest.is_zero() && socket.link.mailbox.state().is_quiet() => Look::Done,
         Ok(()) => Look::Later(PAUSE.max(rest)),
     }
 }
@@ -78,9 +78,9 @@ mod tests {
     /// A publisher that the test alone looks at.
     fn publisher() -> (Handle, Arc<SocketLink>, Weak<SocketLink>) {
         let handle = Handle::open(&Context::new(ContextOptions::new()), SocketType::Xpub).unwrap();
-        let owner = handle.owner().unwrap();
-        let weak = Arc::downgrade(&owner);
-        (handle, owner, weak)
+        let link = handle.link().unwrap();
+        let weak = Arc::downgrade(&link);
+        (handle, link, weak)
     }
 
     /// A command for a pipe that is gone.
@@ -90,38 +90,38 @@ mod tests {
 
     #[test]
     fn lock_is_asked_for_only_where_a_command_waits() {
-        let (handle, owner, weak) = publisher();
+        let (handle, link, weak) = publisher();
         let locked = handle.lock().unwrap();
         assert_eq!(look(handle, &weak), Look::Done);
-        owner.mailbox.send(command());
+        link.mailbox.send(command());
         assert_eq!(look(handle, &weak), Look::Later(PAUSE));
         drop(locked);
         assert_eq!(look(handle, &weak), Look::Done);
-        assert!(owner.mailbox.state().is_quiet());
+        assert!(link.mailbox.state().is_quiet());
         handle.close().unwrap();
         assert_eq!(look(handle, &weak), Look::Gone);
-        drop(owner);
+        drop(link);
         assert_eq!(look(handle, &weak), Look::Gone);
     }
 
     /// The I/O thread has found no descriptor and then waited for the lock, under which the program asks for one.
     #[test]
     fn what_the_descriptor_tells_of_is_left_to_the_program() {
-        let (handle, owner, weak) = publisher();
+        let (handle, link, weak) = publisher();
         let mut locked = handle.lock().unwrap();
-        owner.mailbox.fd().unwrap();
-        owner.mailbox.send(command());
+        link.mailbox.fd().unwrap();
+        link.mailbox.send(command());
         assert_eq!(serve(handle, locked.get_mut().unwrap()), Look::Done);
         drop(locked);
         assert_eq!(look(handle, &weak), Look::Done);
-        assert!(owner.mailbox.pending());
+        assert!(link.mailbox.pending());
         handle.close().unwrap();
     }
 
     #[test]
     fn commands_of_a_look_are_bounded_and_count_in_its_budget() {
-        let (handle, owner, weak) = publisher();
-        (0..3 * MAX_COMMANDS).for_each(|_| owner.mailbox.send(command()));
+        let (handle, link, weak) = publisher();
+        (0..3 * MAX_COMMANDS).for_each(|_| link.mailbox.send(command()));
         assert_eq!(look(handle, &weak), Look::Later(PAUSE));
         let mut locked = handle.lock().unwrap();
         assert_eq!(serve(handle, locked.get_mut().unwrap()), Look::Later(PAUSE));
@@ -140,11 +140,11 @@ mod tests {
 
     #[test]
     fn while_memory_is_short_the_pause_grows_and_the_next_call_makes_none() {
-        let (handle, owner, weak) = publisher();
+        let (handle, link, weak) = publisher();
         let ms = |ms| Look::Later(Duration::from_millis(ms));
         for expected in [Look::Done, Look::Done, ms(1), ms(2), ms(2)] {
             handle.lock().unwrap().pipes.budget.leave_for_want_of_memory();
-            owner.mailbox.send(command());
+            link.mailbox.send(command());
             assert_eq!(look(handle, &weak), expected);
         }
         assert_eq!(handle.lock().unwrap().take_shortage_rest(), Duration::ZERO);

@@ -24,7 +24,7 @@ pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     let bound = open_bound(socket, endpoint);
     if bound.is_ok() {
         OPENED.write(format_args!("{} is bound to {}", name(socket), socket.last_endpoint));
-        socket.owner.record.add_endpoint(&socket.last_endpoint);
+        socket.link.record.add_endpoint(&socket.last_endpoint);
     }
     bound.map_err(|refusal| told(socket, Event::BindRefused, endpoint, &refusal))
 }
@@ -52,7 +52,7 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
         Ok(bound) => bound,
         Err(refusal) => {
             let endpoints = session::Endpoints::bound(address);
-            socket.owner.monitor.tell(event::BIND_FAILED, refusal.errno.0.unsigned_abs().into(), &endpoints);
+            socket.link.monitor.tell(event::BIND_FAILED, refusal.errno.0.unsigned_abs().into(), &endpoints);
             return Err(refusal);
         }
     };
@@ -64,7 +64,7 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
     let uri = if scheme == Scheme::Tipc { endpoint } else { &socket.last_endpoint }.to_string();
     socket.endpoints.add_bound(uri, listening);
     // As in `connect`.
-    socket.owner.mailbox.touch();
+    socket.link.mailbox.touch();
     Ok(())
 }
 
@@ -88,7 +88,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<Option<Pipe
     let connected = open_connected(socket, endpoint);
     if connected.is_ok() {
         OPENED.write(format_args!("{} connects to {endpoint}", name(socket)));
-        socket.owner.record.add_endpoint(endpoint);
+        socket.link.record.add_endpoint(endpoint);
     }
     connected.map_err(|refusal| told(socket, Event::ConnectRefused, endpoint, &refusal))
 }
@@ -107,7 +107,7 @@ fn told(socket: &Socket, event: Event, endpoint: &str, refusal: &Refusal) -> Err
         let why = trail::shown(refusal.errno);
         OPENED.write(format_args!("{} cannot {act} to {endpoint}: {why}", name(socket)));
     }
-    trail::tell_refusal(&socket.owner, &socket.options, (event, endpoint), refusal.errno, why);
+    trail::tell_refusal(&socket.link, &socket.options, (event, endpoint), refusal.errno, why);
     refusal.errno
 }
 
@@ -148,7 +148,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
     socket.endpoints.add_connected(endpoint, session, pipe);
     socket.drop_closed();
     // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
-    socket.owner.mailbox.touch();
+    socket.link.mailbox.touch();
     Ok(pipe)
 }
 
@@ -177,7 +177,7 @@ fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role
     socket.endpoints.add_connected(&endpoint, session, Some(pipe));
     socket.drop_closed();
     // As in `connect`.
-    socket.owner.mailbox.touch();
+    socket.link.mailbox.touch();
     Ok(pipe)
 }
 
@@ -232,14 +232,14 @@ fn forget_endpoint(socket: &mut Socket, endpoint: &str) -> Result<()> {
 fn tell_keys(socket: &mut Socket, session_context: &SessionContext, endpoint: &str) {
     options::tell_own_key(socket, endpoint);
     if let Some(protection) = &session_context.protection {
-        trail::tell_key_news(&socket.owner, &socket.options, endpoint, protection.take_key_news());
+        trail::tell_key_news(&socket.link, &socket.options, endpoint, protection.take_key_news());
     }
 }
 
 /// Errors: as of [`Keys::security`](super::keys::Keys::security).
 fn session_context(socket: &mut Socket, protection: Option<Arc<Protection>>) -> Result<SessionContext> {
     Ok(SessionContext {
-        owner: Arc::clone(&socket.owner),
+        owner: Arc::clone(&socket.link),
         security: socket.keys.security(&socket.options)?,
         options: Arc::clone(socket.shared_options.get_or_insert_with(|| Arc::new(socket.options.clone()))),
         protection,

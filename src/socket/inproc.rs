@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Takes the name, and accepts the connections that waited for it. Errors: `EADDRINUSE`.
 pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     let marks = Marks::of(&socket.options);
-    let bound = Bound { owner: Arc::clone(&socket.owner), marks: marks.clone() };
+    let bound = Bound { link: Arc::clone(&socket.link), marks: marks.clone() };
     let waiting = socket.names.bind(endpoint, socket.ticket.id(), bound)?;
     let met = !waiting.is_empty();
     for Pending { mut pipe, marks: theirs, connecter, boost } in waiting {
@@ -35,7 +35,7 @@ pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
 /// Makes `ZMQ_FD` readable after a pipe has come without a command. A lane announces new messages only once its reader has found
 /// it empty. A program that waits for the descriptor first does not try that.
 fn wake_watchers(socket: &Socket) {
-    socket.owner.mailbox.touch();
+    socket.link.mailbox.touch();
 }
 
 /// Where sockets of types that ask get the counts of their context, unless another socket has bound the name.
@@ -54,7 +54,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
     ours.remote = endpoint.to_string();
     theirs.local = endpoint.to_string();
     let socket_ours = &mut ours;
-    let connecter = Arc::clone(&socket.owner.mailbox);
+    let connecter = Arc::clone(&socket.link.mailbox);
     let to_ask = &mut asked;
     socket.names.connect(endpoint, socket.ticket.id(), move |bound| {
         if asks && bound.is_none() {
@@ -73,14 +73,14 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
         let _ = theirs.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
         socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
         // Its program may call nothing for long, and what waits for it is to be seen all the same.
-        theirs.count_for(&bound.owner.record);
-        bound.owner.mailbox.send(Command::Bind(Box::new(theirs)));
+        theirs.count_for(&bound.link.record);
+        bound.link.mailbox.send(Command::Bind(Box::new(theirs)));
         Ok(None)
     })?;
     if let Some(theirs) = asked {
         let context = socket.context();
         let io_thread = context.choose_io_thread(socket.options.affinity).ok_or(Errno::MTHREAD)?;
-        session::answer_with_stats(&io_thread, Arc::clone(&socket.owner), context.guard(), theirs);
+        session::answer_with_stats(&io_thread, Arc::clone(&socket.link), context.guard(), theirs);
     }
     let id = socket.attach(ours, Origin::Connected);
     socket.endpoints.add_pipe(endpoint, id);

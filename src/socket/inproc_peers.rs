@@ -48,14 +48,14 @@ impl Authenticators for Names {
             ours.flush();
         }
         // It may have closed since.
-        Ok(bound.owner.mailbox.try_send(Command::Bind(Box::new(theirs))).is_ok().then_some(ours))
+        Ok(bound.link.mailbox.try_send(Command::Bind(Box::new(theirs))).is_ok().then_some(ours))
     }
 }
 
 /// The data that a connecting socket needs of a bound one.
 #[derive(Clone)]
 pub struct Bound {
-    pub owner: Arc<SocketLink>,
+    pub link: Arc<SocketLink>,
     pub marks: Marks,
 }
 

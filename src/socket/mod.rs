@@ -65,12 +65,12 @@ impl Handle {
     /// `zmq_socket`. Errors: `ETERM`, `EMFILE`, and what starting I/O threads may give.
     pub fn open(context: &Context, socket_type: SocketType) -> Result<Handle> {
         let mut socket = Socket::new(context, socket_type)?;
-        let owner = Arc::clone(&socket.owner);
+        let link = Arc::clone(&socket.link);
         let sends = if send::has_fast_path(&mut socket.pattern) { FAST_SEND } else { 0 };
         let receives = if recv::has_fast_path(&mut socket.pattern) { FAST_RECV } else { 0 };
         let handle = Handle::from_address(SOCKETS.insert(socket)?)?;
         handle.0.set_fast_paths(sends | receives);
-        owner.mailbox.clears(handle.0.events_cache());
+        link.mailbox.clears(handle.0.events_cache());
         Ok(handle)
     }
 
@@ -273,7 +273,7 @@ impl Handle {
         socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
         socket.process()?;
         let events = socket.readiness();
-        self.0.events_cache().set(events.cast_unsigned(), || socket.owner.mailbox.state().is_quiet());
+        self.0.events_cache().set(events.cast_unsigned(), || socket.link.mailbox.state().is_quiet());
         release(socket);
         Ok(events)
     }
@@ -297,10 +297,10 @@ impl Handle {
 
     /// For waiting on many sockets: register a parker with its mailbox, look at [`events`](Handle::events) once
     /// more, park. Errors: `ENOTSOCK`.
-    pub fn owner(self) -> Result<Arc<SocketLink>> {
+    pub fn link(self) -> Result<Arc<SocketLink>> {
         // Leaves what is remembered alone.
         let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
-        Ok(Arc::clone(&socket.owner))
+        Ok(Arc::clone(&socket.link))
     }
 
     /// `zmq_socket_monitor_versioned`; `None` stops monitoring. Errors: `ETERM`, `EINVAL`, `EPROTONOSUPPORT`,
@@ -366,5 +366,5 @@ fn release(mut socket: Locked) {
 /// The socket, if it is open and no command waits in its mailbox.
 #[inline(always)]
 fn quiet(locked: &mut Locked) -> Option<&mut Socket> {
-    locked.get_mut().filter(|socket| socket.owner.mailbox.state().is_quiet())
+    locked.get_mut().filter(|socket| socket.link.mailbox.state().is_quiet())
 }

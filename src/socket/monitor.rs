@@ -31,14 +31,14 @@ pub fn monitor(
     version: i32,
     socket_type: i32,
 ) -> Result<()> {
-    let (owner, context, stats_ivl_ms) = {
+    let (link, context, stats_ivl_ms) = {
         let socket = handle.lock()?;
         socket.alive()?;
-        (Arc::clone(&socket.owner), socket.context(), socket.options.stats_ivl_ms)
+        (Arc::clone(&socket.link), socket.context(), socket.options.stats_ivl_ms)
     };
     let events = wanted(version, events)?;
     let Some(endpoint) = endpoint else {
-        owner.monitor.set(0, None);
+        link.monitor.set(0, None);
         return Ok(());
     };
     let (scheme, _) = transport::parse(endpoint)?;
@@ -48,17 +48,17 @@ pub fn monitor(
     let reporter = Reporter::new(version, events, context.choose_io_thread(0));
     // Events are wanted from now on, for the program may have connected already; they wait until there is a socket. The old
     // monitor lets go of its name here.
-    owner.monitor.set(events, Some(Arc::clone(&reporter) as Arc<dyn Observer>));
+    link.monitor.set(events, Some(Arc::clone(&reporter) as Arc<dyn Observer>));
     match open(&context, socket_type, endpoint) {
         Ok(socket) => {
             reporter.begin(socket);
             if events & event::STATS == event::STATS {
-                reporter.tell_counts(owner.record.number(), stats_ivl_ms);
+                reporter.tell_counts(link.record.number(), stats_ivl_ms);
             }
             Ok(())
         }
         Err(errno) => {
-            owner.monitor.set(0, None);
+            link.monitor.set(0, None);
             Err(errno)
         }
     }
@@ -222,8 +222,8 @@ impl Reporter {
         if outbox.watched {
             return;
         }
-        let (Some(io_thread), Ok(owner)) = (&self.io_thread, socket.owner()) else { return };
-        let mailbox = Arc::clone(&owner.mailbox);
+        let (Some(io_thread), Ok(link)) = (&self.io_thread, socket.link()) else { return };
+        let mailbox = Arc::clone(&link.mailbox);
         let Ok(fd) = mailbox.fd() else { return };
         outbox.watched = true;
         let reporter = Weak::clone(&self.itself);

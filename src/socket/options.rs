@@ -35,7 +35,7 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
         None => socket.options.set_null(option)?,
     }
     match option {
-        ZMQ_LINGER => socket.owner.set_linger_ms(socket.options.linger_ms),
+        ZMQ_LINGER => socket.link.set_linger_ms(socket.options.linger_ms),
         ZMQ_SNDHWM | ZMQ_RCVHWM => {
             for id in socket.pipes.ids() {
                 if let Some(pipe) = socket.pipes.pipe(id) {
@@ -49,7 +49,7 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
             socket.keys.certificates_changed(&socket.options);
         }
         ZMQ_FERRO_MAX_FAILED_HANDSHAKES | ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL => {
-            socket.owner.ban_list.configure(&socket.options);
+            socket.link.ban_list.configure(&socket.options);
         }
         _ => {}
     }
@@ -64,7 +64,7 @@ fn change_keys(socket: &mut Socket, event: Event, value: &[u8]) -> Result<()> {
     };
     tell_own_key(socket, &socket.last_endpoint.clone());
     let place = (event, socket.last_endpoint.as_str());
-    trail::tell_key_change(&socket.owner, &socket.options, place, outcome);
+    trail::tell_key_change(&socket.link, &socket.options, place, outcome);
     outcome.map(drop)
 }
 
@@ -72,7 +72,7 @@ fn change_keys(socket: &mut Socket, event: Event, value: &[u8]) -> Result<()> {
 pub(super) fn tell_own_key(socket: &mut Socket, endpoint: &str) {
     while let Some(own) = socket.keys.take_new_own(&socket.options) {
         let place = (Event::KeyAdded, endpoint);
-        trail::tell_key_change(&socket.owner, &socket.options, place, Ok(own));
+        trail::tell_key_change(&socket.link, &socket.options, place, Ok(own));
     }
 }
 
@@ -87,9 +87,9 @@ pub(super) fn get(socket: &mut Socket, option: i32, out: &mut [u8]) -> Result<us
         // A thread-safe socket is waited for with a poller.
         ZMQ_FD if socket.options.socket_type.is_thread_safe() => Err(Errno::INVAL),
         ZMQ_FD => {
-            let fd = socket.owner.mailbox.fd()?;
+            let fd = socket.link.mailbox.fd()?;
             // No thread borrows them any more: a thread that watches the descriptor now must not be told late.
-            socket.owner.connections.recall();
+            socket.link.connections.recall();
             value::put_int_padded(out, fd)
         }
         ZMQ_EVENTS => {

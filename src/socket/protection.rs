@@ -136,7 +136,7 @@ fn limit(socket: &Socket, protection: &Protection) {
             options.failed_handshake_ban_ivl_ms =
                 i32::try_from(seconds.saturating_mul(1000)).unwrap_or(i32::MAX);
         }
-        socket.owner.ban_list.configure(&options);
+        socket.link.ban_list.configure(&options);
     }
 }
 

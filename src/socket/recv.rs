@@ -114,11 +114,11 @@ fn recv_locked<R>(
         outcome => return outcome,
     }
     let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
-    if timeout_ms == 0 && socket.owner.connections.receive_pending() {
+    if timeout_ms == 0 && socket.link.connections.receive_pending() {
         socket.process()?;
         return try_recv(handle, &mut socket, &mut take);
     }
-    let mut blocking = BlockingCall::begin(&socket.owner, For::Receiving, timeout_ms)?;
+    let mut blocking = BlockingCall::begin(&socket.link, For::Receiving, timeout_ms)?;
     loop {
         socket.process()?;
         match try_recv(handle, &mut socket, &mut take) {

@@ -142,7 +142,7 @@ fn wait_and_send(
     large: bool,
 ) -> Result<()> {
     let len = frame.data().len();
-    let mut blocking = BlockingCall::begin(&socket.owner, For::Sending, timeout_ms)?;
+    let mut blocking = BlockingCall::begin(&socket.link, For::Sending, timeout_ms)?;
     loop {
         // Commands that came while the caller was not registered.
         socket.process()?;
@@ -151,7 +151,7 @@ fn wait_and_send(
             Ok(()) if large => return drain_blocking(socket, len),
             outcome => return outcome,
         }
-        if socket.owner.connections.send_for_credit() {
+        if socket.link.connections.send_for_credit() {
             continue;
         }
         release(socket);
@@ -204,9 +204,9 @@ fn may_drain_blocking(socket: &Socket, timeout_ms: i32) -> bool {
 #[cold]
 fn drain_blocking(socket: Locked, len: usize) -> Result<()> {
     if socket.pipes.last_weight() >= INLINE_SEND_MIN_BYTES {
-        let owner = Arc::clone(&socket.owner);
+        let link = Arc::clone(&socket.link);
         drop(socket);
-        owner.connections.drain_blocking(len);
+        link.connections.drain_blocking(len);
     }
     Ok(())
 }

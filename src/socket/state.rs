@@ -25,7 +25,7 @@ pub struct Socket {
     pub(super) shared_options: Option<Arc<SocketOptions>>,
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
-    pub(super) owner: Arc<SocketLink>,
+    pub(super) link: Arc<SocketLink>,
     pub(super) endpoints: EndpointList,
     /// `ZMQ_LAST_ENDPOINT`.
     pub(super) last_endpoint: String,
@@ -56,8 +56,8 @@ impl Socket {
     pub fn new(context: &Context, socket_type: SocketType) -> Result<Socket> {
         let options = context.options().socket_options(socket_type);
         let record = SocketRecord::of(context.record(), socket_type::name(socket_type));
-        let owner = Arc::new(SocketLink::new(options.linger_ms, record.clone()));
-        let stop: Weak<SocketLink> = Arc::downgrade(&owner);
+        let link = Arc::new(SocketLink::new(options.linger_ms, record.clone()));
+        let stop: Weak<SocketLink> = Arc::downgrade(&link);
         let ticket = context.register_socket(stop)?;
         let names = context.extension::<Names>().ok_or(Errno::INVAL)?;
         Ok(Socket {
@@ -65,7 +65,7 @@ impl Socket {
             options,
             shared_options: None,
             pipes: Pipes::of(record),
-            owner,
+            link,
             endpoints: EndpointList::default(),
             last_endpoint: String::new(),
             rcvmore: false,
@@ -86,13 +86,13 @@ impl Socket {
 
     /// Errors: `ETERM` once the context is terminating.
     pub fn alive(&self) -> Result<()> {
-        if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
+        if self.link.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
     }
 
     /// Does what other threads asked for. Cheap when there is nothing. Errors: `ETERM`.
     #[inline(always)]
     pub fn process(&mut self) -> Result<()> {
-        if self.owner.mailbox.state().is_quiet() {
+        if self.link.mailbox.state().is_quiet() {
             return Ok(());
         }
         self.process_commands(MAX_COMMANDS, 0)
@@ -107,7 +107,7 @@ impl Socket {
     #[cold]
     fn process_commands(&mut self, most: usize, units_each: u32) -> Result<()> {
         let mut commands = std::mem::take(&mut self.commands);
-        self.owner.mailbox.take(&mut commands);
+        self.link.mailbox.take(&mut commands);
         self.obey_all(&mut commands, most, units_each);
         self.commands = commands;
         self.pipes.budget.take_undone();
@@ -121,7 +121,7 @@ impl Socket {
         }
         self.note_shortage();
         self.drop_closed();
-        if self.owner.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
+        if self.link.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
     }
 
     /// Work that is left undone wakes the waiting thread at once. While memory is short that thread would try again without a pause.
@@ -157,7 +157,7 @@ impl Socket {
     #[inline(always)]
     pub fn receive_subscriptions(&self) {
         if matches!(self.pattern, Pattern::Pub(_) | Pattern::Xpub(_)) {
-            self.owner.connections.receive_pending();
+            self.link.connections.receive_pending();
         }
     }
 
@@ -186,7 +186,7 @@ impl Socket {
             Command::Over { session, seen: true } => session.terminate(),
             // The call that first hears of it must not show it: the session ends at the next look.
             Command::Over { session, seen: false } => {
-                self.owner.mailbox.send(Command::Over { session, seen: true });
+                self.link.mailbox.send(Command::Over { session, seen: true });
             }
         }
     }
@@ -194,7 +194,7 @@ impl Socket {
     /// Takes a pipe in.
     pub(super) fn attach(&mut self, pipe: Pipe, origin: Origin) -> PipeId {
         let id = self.pipes.insert(pipe);
-        let end = SocketEnd { owner: Arc::clone(&self.owner), id };
+        let end = SocketEnd { owner: Arc::clone(&self.link), id };
         if let Some(pipe) = self.pipes.pipe(id) {
             pipe.set_owner(Arc::new(end));
         }
@@ -224,7 +224,7 @@ impl Socket {
     fn settle(&mut self) {
         self.drop_them();
         if self.pipes.budget.take_undone() {
-            self.owner.mailbox.touch();
+            self.link.mailbox.touch();
         }
     }
 
@@ -301,7 +301,7 @@ impl Socket {
     /// Has the monitor told how full each pipe is. Errors: `EINVAL` if it does not want to know, `EAGAIN` if there is no
     /// pipe.
     pub fn report_pipes(&mut self) -> Result<()> {
-        if !self.owner.monitor.wants(event::PIPES_STATS) {
+        if !self.link.monitor.wants(event::PIPES_STATS) {
             return Err(Errno::INVAL);
         }
         if self.pipes.is_empty() {
@@ -315,7 +315,7 @@ impl Socket {
                 remote: pipe.remote.clone(),
                 bound: !pipe.local.is_empty(),
             };
-            self.owner.monitor.tell_all(event::PIPES_STATS, &[outbound, inbound], &endpoints);
+            self.link.monitor.tell_all(event::PIPES_STATS, &[outbound, inbound], &endpoints);
         }
         Ok(())
     }
@@ -330,7 +330,7 @@ impl Socket {
 
     /// Ends everything but what lingers on I/O threads.
     pub fn close(mut self) {
-        self.owner.set_linger_ms(self.options.linger_ms);
+        self.link.set_linger_ms(self.options.linger_ms);
         self.endpoints.terminate_all();
         for id in self.pipes.ids() {
             if let Some(pipe) = self.pipes.pipe(id) {
@@ -341,9 +341,9 @@ impl Socket {
             }
         }
         // Closes every end: peers and sessions are told.
-        self.pipes = Pipes::of(self.owner.record.clone());
+        self.pipes = Pipes::of(self.link.record.clone());
         self.names.leave(self.ticket.id());
-        self.owner.monitor.set(0, None);
-        drop(self.owner.mailbox.close());
+        self.link.monitor.set(0, None);
+        drop(self.link.mailbox.close());
     }
 }

@@ -134,9 +134,9 @@ fn sleeping_reader_is_woken_by_wake_reader() {
     send_slowly(from, b"1");
     assert_eq!(recv_slowly(to), b"1");
     let id = from.0.lock().unwrap().pipes.ids()[0];
-    assert!(to.owner().unwrap().mailbox.state().is_quiet());
+    assert!(to.link().unwrap().mailbox.state().is_quiet());
     send::wake_reader(from.lock().unwrap(), id).unwrap();
-    assert!(to.owner().unwrap().mailbox.pending());
+    assert!(to.link().unwrap().mailbox.pending());
     close((from, to));
 }
 
@@ -152,7 +152,7 @@ fn calls_pause_while_there_is_no_memory_to_tell_a_peer_what_is_subscribed_to() {
     let begun = Instant::now();
     for _ in 0..10 {
         subscriber.events().unwrap();
-        assert!(subscriber.owner().unwrap().mailbox.pending(), "a waiting thread comes back at once");
+        assert!(subscriber.link().unwrap().mailbox.pending(), "a waiting thread comes back at once");
     }
     assert!(begun.elapsed() >= Duration::from_millis(10), "{:?}", begun.elapsed());
     let pauses = faults::refuse(Call::Poll, Errno::NOMEM, 1);
@@ -162,7 +162,7 @@ fn calls_pause_while_there_is_no_memory_to_tell_a_peer_what_is_subscribed_to() {
     assert!(!locked.take_shortage_rest().is_zero(), "the pause is left to the caller");
     drop((locked, pauses, refused));
     subscriber.events().unwrap();
-    assert!(!subscriber.owner().unwrap().mailbox.pending());
+    assert!(!subscriber.link().unwrap().mailbox.pending());
     assert_eq!(recv_slowly(publisher), b"\x01a");
     publisher.close().unwrap();
     subscriber.close().unwrap();

@@ -1,7 +1,7 @@
 //! Every message that a program hands in is found in exactly one place, as `zmq_ferro_stats` tells it: received by the other
 //! program, dropped for a reason, queued, or on its way between two connections.
 //!
-//! The patterns alone, with peers that go at any moment, are tried in `pattern::conservation`. Here are real transports, and in
+//! The patterns alone, with peers that go at any moment, are tried in `pattern::conservation_tests`. Here are real transports, and in
 //! `conserved_through_faults` connections that are cut. A new socket type does not compile before it says what it is tried with.
 
 use crate::support::program::*;

@@ -1,7 +1,7 @@
 //! Peers that pour without end what a socket drops, or digests in silence, over real connections: each call of the program's
 //! is over soon after its timeout, and the other sockets of its thread are looked after.
 //!
-//! What the patterns do is counted frame by frame in `pattern::floods`; this is about time, with the streams and the threads that
+//! What the patterns do is counted frame by frame in `pattern::flood_tests`; this is about time, with the streams and the threads that
 //! belong to it. So the bounds are wide, and a machine that is busy with other things gets more than one chance.
 
 use crate::support::bench::*;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::errno::Errno;
-use crate::message::counted::Counted;
+use crate::message::testing::Counted;
 use std::mem::offset_of;
 
 fn lent(counted: &Counted) -> Msg {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::errno::Errno;
-use crate::message::counted::Counted;
+use crate::message::testing::Counted;
 use crate::message::{BY_REFERENCE_MIN_BYTES, Msg, OutFrame};
 use crate::options::SocketType;
 use crate::options::draft_number::ZMQ_XPUB_MANUAL_LAST_VALUE;
