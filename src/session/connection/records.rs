@@ -29,9 +29,9 @@ pub const MAX_RECORD_BYTES: usize = HEAD_BYTES + MAX_BOX_BYTES;
 /// receiver's pipe. They fit into one segment of the loopback interface as well; a second one for a few bytes costs 7 % of the rate.
 const CUT_CONTENT_BYTES: usize = MAX_CONTENT_BYTES - 35;
 /// Bytes of content sealed in one go. They stay in the processor's cache until the stream takes them.
-const MAX_SEALED_BYTES: usize = 4 * CUT_CONTENT_BYTES;
+const MAX_SEALED_BYTES: usize = 8 * CUT_CONTENT_BYTES;
 /// Memory that a thread keeps for what it seals next.
-const MAX_KEPT_BYTES: usize = 128 * 1024;
+const MAX_KEPT_BYTES: usize = 256 * 1024;
 /// Bytes asked of the stream at first; at most where they are opened; and at most into the buffer.
 const FIRST_READ_BYTES: usize = 4 * 1024;
 const MAX_READ_BYTES: usize = 256 * 1024;
