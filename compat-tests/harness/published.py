@@ -12,6 +12,10 @@ CRATES_NAME = b"/usr/src/cargo/registry/"
 # Of the crates of the library and of the tool, one each that asks for its text to go along, and words of that.
 CRATES = ("ring", "clap")
 WORDS = ("Permission is hereby granted", "Apache License")
+# Of the parts of Rust's own library, one, and words of the notice that another one asks for.
+OF_RUST = (r"gimli \d\S*: ", r"UNICODE LICENSE V3")
+# What packaging/dist/sbom says of such a part where it knows no licence.
+UNKNOWN = "of the Rust that built this says under which licences these are"
 
 
 def has_licences(file):
@@ -22,6 +26,9 @@ def has_licences(file):
     text = (gzip.decompress(bytes_) if file.suffix == ".gz" else bytes_).decode()
     missing = [name for name in CRATES if not re.search(rf"(?m)^{name} \d\S*: ", text)]
     missing += [words for words in WORDS if words not in text]
+    missing += [pattern for pattern in OF_RUST if not re.search(rf"(?m)^{pattern}", text)]
+    if UNKNOWN in text:
+        raise Problem(f"{file} has parts of Rust's library without a licence: rust_library.py does not know them")
     if missing:
         raise Problem(f"{file} has no {missing}")
 

@@ -27,6 +27,15 @@ function(vcpkg_execute_required_process)
   execute_process(COMMAND ${ARG_COMMAND} WORKING_DIRECTORY "${ARG_WORKING_DIRECTORY}" COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
+function(vcpkg_add_to_path FOLDER)
+  set(ENV{PATH} "${FOLDER}:$ENV{PATH}")
+endfunction()
+
+function(vcpkg_find_acquire_program NAME)
+  find_program("${NAME}" python3 REQUIRED)
+  set("${NAME}" "${${NAME}}" PARENT_SCOPE)
+endfunction()
+
 function(vcpkg_cmake_config_fixup)
   cmake_parse_arguments(PARSE_ARGV 0 ARG "" "PACKAGE_NAME;CONFIG_PATH" "")
   file(MAKE_DIRECTORY "${CURRENT_PACKAGES_DIR}/share")
