@@ -37,6 +37,8 @@ NEEDED = {
     "shellcheck": "checks the scripts of the packages",
     "valgrind": "counts the instructions that benches/budgets.toml bounds, and looks for leaks",
 }
+# Two of these programs may want something at the same time, and the second one waits.
+APT = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300")
 # For those who want less than the tests: the demo and the benchmark compile a C program and run pyzmq.
 PURPOSES = {
     "demo": ("libzmq5", "libzmq3-dev", "g++", "python3-venv"),
@@ -72,7 +74,7 @@ def install(purpose="test"):
     if root and shutil.which("sudo") is None:
         raise Problem(f"run as root: apt-get install {' '.join(lacking)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    apt = [*root, "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    apt = [*root, *APT]
     command = [*apt, "install", "--no-install-recommends", "-y", *lacking]
     if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
         # The usual reason on a fresh machine: the package lists are not there yet.
@@ -91,7 +93,7 @@ def programs(wanted):
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    apt = [*root, "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    apt = [*root, *APT]
     install = [*apt, "install", "--no-install-recommends", "-y", *lacking]
     try:
         if subprocess.run(install, **quiet).returncode != 0:

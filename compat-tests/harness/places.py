@@ -1,5 +1,7 @@
 """Where things are."""
 
+import contextlib
+import fcntl
 import os
 from pathlib import Path
 
@@ -14,3 +16,12 @@ OUR_HEADER = PROJECT / "include" / "zmq.h"
 
 class Problem(Exception):
     """Something the user has to put right; shown without a traceback."""
+
+
+@contextlib.contextmanager
+def held(path):
+    """Holds what is made at `path` against other programs that would make it at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import packages
 from .console import say
-from .places import WORK, Problem
+from .places import WORK, Problem, held
 
 VERSION = "27.3.0"
 
@@ -46,13 +46,14 @@ def _python(purpose, wanted, install, *more):
     """The venv for `wanted` and whatever else of `more` decides what is in it."""
     folder = WORK / f"python-{hashlib.sha256(' '.join([sys.version, *wanted, *more]).encode()).hexdigest()[:12]}"
     interpreter, finished = folder / "bin" / "python", folder / "finished"
-    if not finished.exists():
-        say(f"Installing from PyPI into {folder}: {', '.join(wanted)} ({purpose})" + "".join(f"\n  {word}" for word in more[:1]))
-        if sys.executable == "/usr/bin/python3":
-            packages.demand("python3-venv")
-        venv.create(folder, clear=True, with_pip=True)
-        install(interpreter, wanted)
-        finished.touch()
+    with held(folder):
+        if not finished.exists():
+            say(f"Installing from PyPI into {folder}: {', '.join(wanted)} ({purpose})" + "".join(f"\n  {word}" for word in more[:1]))
+            if sys.executable == "/usr/bin/python3":
+                packages.demand("python3-venv")
+            venv.create(folder, clear=True, with_pip=True)
+            install(interpreter, wanted)
+            finished.touch()
     return interpreter
 
 
@@ -65,12 +66,13 @@ def bundled_library():
 def source():
     """The folder of pyzmq's source package of the same version, unpacked: its tests are not in the wheel."""
     folder = WORK / f"pyzmq-{VERSION}"
-    if not folder.exists():
-        say(f"Fetching the source package of pyzmq {VERSION} from PyPI, for its tests")
-        with tempfile.TemporaryDirectory() as place:
-            options = ["--no-deps", "--no-binary", "pyzmq", "--dest", place]
-            _pip(python("to fetch it with"), "download", *options, f"pyzmq=={VERSION}")
-            _run("tar", "-xzf", *Path(place).glob("pyzmq-*.tar.gz"), "-C", WORK)
+    with held(folder):
+        if not folder.exists():
+            say(f"Fetching the source package of pyzmq {VERSION} from PyPI, for its tests")
+            with tempfile.TemporaryDirectory() as place:
+                options = ["--no-deps", "--no-binary", "pyzmq", "--dest", place]
+                _pip(python("to fetch it with"), "download", *options, f"pyzmq=={VERSION}")
+                _run("tar", "-xzf", *Path(place).glob("pyzmq-*.tar.gz"), "-C", WORK)
     return folder
 
 
