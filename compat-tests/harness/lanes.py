@@ -1,7 +1,8 @@
 """Runs steps two at a time where that disturbs neither, and shows what each says in one piece.
 
 Most tests wait and most builds compute, so one of each side by side takes little longer than either. Those that compute step back (nice)
-for the tests, whose clocks would else see them.
+for the tests, whose clocks would else see them. A step that fails beside another one is run again, alone, and that counts: a busy machine
+is no fault of what is tested.
 """
 
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 LANES = 2
 # Enough for a test to have the processor as soon as it wants it.
@@ -40,6 +41,8 @@ class Result:
     seconds: float
     # Of the processors, by the process and those that it started and waited for.
     processor_seconds: float
+    # Whether it had failed beside another one.
+    is_second: bool = False
 
 
 def next_step(waiting, running, ended):
@@ -56,25 +59,36 @@ def _may_start(step, running, ended):
 
 
 def run(steps, folder):
-    """Runs all steps in `folder`; yields a `Result` as each ends."""
+    """Runs all steps in `folder`; yields a `Result` for each when it is known."""
     known = {step.name for step in steps}
     if any(step.after and step.after not in known for step in steps):
         raise ValueError("a step comes after one that is not there")
     screen, results = _Screen(), queue.SimpleQueue()
     waiting, running, ended = list(steps), [], set()
+    # The names of those that had another one beside them, and of those that are run again.
+    disturbed, repeated = set(), set()
     while waiting or running:
         while step := next_step(waiting, running, ended):
             waiting.remove(step)
             running.append(step)
-            screen.begin(step)
+            if len(running) > 1:
+                disturbed |= {one.name for one in running}
+            screen.begin(step, step.name in repeated)
             threading.Thread(target=lambda step=step: results.put(_run(step, folder, screen)), daemon=True).start()
         if not running:
             raise ValueError("steps wait for each other")
         result = results.get()
-        running.remove(result.step)
-        ended.add(result.step.name)
-        screen.end(result)
-        yield result
+        step = result.step
+        running.remove(step)
+        ended.add(step.name)
+        is_again = not result.is_fine and step.name in disturbed - repeated
+        if is_again:
+            repeated.add(step.name)
+            waiting.append(replace(step, is_alone=True))
+            screen.line(step, f"-- {step.name}: failed beside another step; once more, alone, when the others are done\n")
+        screen.end(step)
+        if not is_again:
+            yield replace(result, is_second=step.name in repeated)
 
 
 def _run(step, folder, screen):
@@ -107,22 +121,21 @@ class _Screen:
         # Steps that are not told of to their end, the one that is shown first.
         self._kept = {}
 
-    def begin(self, step):
+    def begin(self, step, is_second):
         with self._lock:
             self._kept[step.name] = []
-            self._add(step, f"== {step.name}\n")
+            self._add(step, f"== {step.name}{', alone' if is_second else ''}\n")
 
     def line(self, step, line):
         with self._lock:
             self._add(step, line)
 
-    def end(self, result):
-        name = result.step.name
+    def end(self, step):
         with self._lock:
-            if next(iter(self._kept)) != name:
-                self._kept[name].append(None)
+            if next(iter(self._kept)) != step.name:
+                self._kept[step.name].append(None)
                 return
-            del self._kept[name]
+            del self._kept[step.name]
             self._show_next()
 
     def _add(self, step, line):
