@@ -191,6 +191,11 @@ impl Trust {
         self.authorities.is_empty()
     }
 
+    /// Whether any key was revoked.
+    pub fn revokes(&self) -> bool {
+        !self.revoked.is_empty()
+    }
+
     /// Whether a key was revoked. This holds for keys without a certificate as well.
     pub fn is_revoked(&self, fingerprint: &[u8; FINGERPRINT_BYTES]) -> bool {
         self.revoked.contains(fingerprint)

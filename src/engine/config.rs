@@ -232,11 +232,6 @@ impl Security {
         false
     }
 
-    /// Never, without QZMQ.
-    pub fn wants_certificates(&self) -> bool {
-        false
-    }
-
     /// Nothing, without QZMQ.
     pub fn fallback(&self) -> Option<Security> {
         None

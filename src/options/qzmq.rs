@@ -76,7 +76,7 @@ impl QzmqValues {
     /// Errors: `EINVAL` as of [`SocketOptions::qzmq_keys`](super::SocketOptions::qzmq_keys).
     pub fn keys(&self, as_server: bool) -> Result<Option<QzmqKeys>> {
         let QzmqValues { public, secret, server, certificate, server_name, .. } = self;
-        if public.is_none() && secret.is_none() && server.is_none() && server_name.is_empty() {
+        if !self.has_keys() {
             return Ok(None);
         }
         if public.as_deref().is_some_and(|public| secret.as_deref().map(KemSecret::public) != Some(public)) {
@@ -103,6 +103,23 @@ impl QzmqValues {
             None => KnownServer::Name(server_name.clone()),
         };
         Ok(Some(QzmqKeys::Client { server, own: secret.clone(), certificate }))
+    }
+
+    /// Whether there is a key, or the name of a server in the place of its key.
+    pub fn has_keys(&self) -> bool {
+        let QzmqValues { public, secret, server, server_name, .. } = self;
+        public.is_some() || secret.is_some() || server.is_some() || !server_name.is_empty()
+    }
+
+    /// The first option about certificates that is set.
+    pub fn certificate_option(&self) -> Option<&'static str> {
+        let set = [
+            ("ZMQ_FERRO_QZMQ_AUTHORITY", !self.trust.is_empty()),
+            ("ZMQ_FERRO_QZMQ_REVOKED", self.trust.revokes()),
+            ("ZMQ_FERRO_QZMQ_SERVER_NAME", !self.server_name.is_empty()),
+            ("ZMQ_FERRO_QZMQ_CERTIFICATE", self.certificate.is_some()),
+        ];
+        set.into_iter().find_map(|(name, is_set)| is_set.then_some(name))
     }
 
     /// What is shown to clients that ask.

@@ -81,6 +81,13 @@ impl SocketOptions {
         Ok(keys)
     }
 
+    /// The first option about certificates that is set, where no endpoint would heed it: the socket has another mechanism, or no key of QZMQ.
+    #[cfg(feature = "qzmq")]
+    pub fn idle_certificate_option(&self) -> Option<&'static str> {
+        let speaks_qzmq = self.mechanism == Mechanism::Curve && self.qzmq.has_keys();
+        if speaks_qzmq { None } else { self.qzmq.certificate_option() }
+    }
+
     /// Whether the socket has a key of CURVE.
     #[cfg(feature = "qzmq")]
     pub fn has_curve_keys(&self) -> bool {

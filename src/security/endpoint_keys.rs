@@ -9,6 +9,7 @@
 
 use super::certificate::Certificate;
 use super::fault::Fault;
+use super::file::{Settings, Side};
 use super::keys::{Kind, Public, Secret};
 #[cfg(feature = "qzmq")]
 use super::reader::Place;
@@ -63,6 +64,29 @@ pub fn check_client(named: Named<'_>, server: &Public, own: &Public) -> Result<(
         server.kind().name()
     );
     let what_to_do = format!("name a client's key of {}: see `ferrozmq keygen --help`", server.kind().name());
+    Err(Fault::mistake(named.file, named.line, what, what_to_do))
+}
+
+/// Refuses what an endpoint with keys of CURVE alone would not heed, though its settings turn peers away by it: a list of what is
+/// revoked, and a server's authorities without a list of keys that are let in.
+pub fn check_idle(named: Named<'_>, settings: &Settings, own: Kind, side: Side) -> Result<(), Fault> {
+    if own != Kind::Curve {
+        return Ok(());
+    }
+    let lets_nothing_in = settings.allow.is_none() && side == Side::Server;
+    let (what, what_to_do) = if settings.revoked.is_some() {
+        (
+            "\"revoked\" is for keys of QZMQ, and this endpoint has those of CURVE",
+            "give it keys of QZMQ, or take it out",
+        )
+    } else if lets_nothing_in && !settings.authorities.is_empty() {
+        (
+            "\"authorities\" is for keys of QZMQ, and this endpoint has those of CURVE",
+            "give it keys of QZMQ, or say whose keys are let in: allow = { folder = \"allowed\" }",
+        )
+    } else {
+        return Ok(());
+    };
     Err(Fault::mistake(named.file, named.line, what, what_to_do))
 }
 

@@ -509,6 +509,9 @@ impl Protection {
         (shown, side): (Option<&Place>, Side),
         patience: Patience,
     ) -> Result<Makings, Fault> {
+        if let Some(own) = from.first() {
+            endpoint_keys::check_idle(self.named(terms), terms.settings, own.public.kind(), side)?;
+        }
         #[cfg(feature = "qzmq")]
         {
             let read = shown.map(|place| self.file.certificate(place, patience)).transpose()?;
@@ -523,7 +526,7 @@ impl Protection {
         }
         #[cfg(not(feature = "qzmq"))]
         {
-            let _ = (terms, shown, side, patience);
+            let _ = (shown, patience);
             Ok(Makings { from, beside, name })
         }
     }

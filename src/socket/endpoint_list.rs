@@ -12,6 +12,8 @@ pub struct EndpointList {
 pub struct Entry {
     uri: String,
     what: What,
+    /// What the socket's options say of certificates counts there, or there are no handshakes.
+    heeds_certificates: bool,
     /// The pipe that came with a connect.
     pub pipe: Option<PipeId>,
 }
@@ -25,15 +27,29 @@ enum What {
 
 impl EndpointList {
     pub fn add_pipe(&mut self, uri: &str, pipe: PipeId) {
-        self.entries.push(Entry { uri: uri.to_string(), what: What::Pipe, pipe: Some(pipe) });
+        let (uri, what) = (uri.to_string(), What::Pipe);
+        self.entries.push(Entry { uri, what, heeds_certificates: true, pipe: Some(pipe) });
     }
 
-    pub fn add_bound(&mut self, uri: String, listening: Listening) {
-        self.entries.push(Entry { uri, what: What::Bound(listening), pipe: None });
+    pub fn add_bound(&mut self, uri: String, listening: Listening, heeds_certificates: bool) {
+        self.entries.push(Entry { uri, what: What::Bound(listening), heeds_certificates, pipe: None });
     }
 
-    pub fn add_connected(&mut self, uri: &str, session: SessionHandle, pipe: Option<PipeId>) {
-        self.entries.push(Entry { uri: uri.to_string(), what: What::Connected(session), pipe });
+    pub fn add_connected(
+        &mut self,
+        uri: &str,
+        session: SessionHandle,
+        pipe: Option<PipeId>,
+        heeds_certificates: bool,
+    ) {
+        let (uri, what) = (uri.to_string(), What::Connected(session));
+        self.entries.push(Entry { uri, what, heeds_certificates, pipe });
+    }
+
+    /// The first endpoint where the socket's options about certificates count for nothing.
+    #[cfg(feature = "qzmq")]
+    pub fn first_without_qzmq(&self) -> Option<&str> {
+        self.entries.iter().find(|entry| !entry.heeds_certificates).map(|entry| entry.uri.as_str())
     }
 
     pub fn contains(&self, uri: &str) -> bool {

@@ -1,5 +1,7 @@
 //! Binding and connecting a socket, and undoing both.
 
+#[cfg(feature = "qzmq")]
+use super::certificates;
 use super::protection::Refusal;
 use super::state::Socket;
 use super::{inproc, options, protection};
@@ -37,6 +39,8 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
         socket.last_endpoint = endpoint.to_string();
         return Ok(());
     }
+    #[cfg(feature = "qzmq")]
+    certificates::check(socket, scheme, endpoint)?;
     if scheme.has_datagrams() {
         // Where binding and connecting are the same, a second time is none, either.
         return if has_connected(socket, endpoint) {
@@ -59,10 +63,11 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
     let session_context = session_context(socket, protection)?;
     socket.last_endpoint = listener.last_endpoint().to_string();
     tell_keys(socket, &session_context, &socket.last_endpoint.clone());
+    let heeds = heeds_certificates(&session_context, scheme);
     let listening = session::listen(&io_thread, session_context, listener);
     // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
     let uri = if scheme == Scheme::Tipc { endpoint } else { &socket.last_endpoint }.to_string();
-    socket.endpoints.add_bound(uri, listening);
+    socket.endpoints.add_bound(uri, listening, heeds);
     // As in `connect`.
     socket.link.mailbox.touch();
     Ok(())
@@ -100,14 +105,19 @@ fn name(socket: &Socket) -> &'static str {
 
 /// The audit trail has what the program was refused, and so has the log. The program gets the errno alone.
 fn told(socket: &Socket, event: Event, endpoint: &str, refusal: &Refusal) -> Errno {
-    let why = refusal.fault.as_ref().map(ToString::to_string);
-    // A fault was told of where it was found.
-    if why.is_none() {
+    // Other reasons were told of where they were found.
+    if refusal.why.is_none() {
         let act = if event == Event::BindRefused { "be bound" } else { "connect" };
         let why = trail::shown(refusal.errno);
         OPENED.write(format_args!("{} cannot {act} to {endpoint}: {why}", name(socket)));
     }
-    trail::tell_refusal(&socket.link, &socket.options, (event, endpoint), refusal.errno, why);
+    trail::tell_refusal(
+        &socket.link,
+        &socket.options,
+        (event, endpoint),
+        refusal.errno,
+        refusal.why.clone(),
+    );
     refusal.errno
 }
 
@@ -119,6 +129,8 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
         socket.last_endpoint = endpoint.to_string();
         return Ok(Some(pipe));
     }
+    #[cfg(feature = "qzmq")]
+    certificates::check(socket, scheme, endpoint)?;
     if has_connected(socket, endpoint) {
         return Ok(None);
     }
@@ -143,9 +155,10 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
     let session_context = session_context(socket, protection)?;
     tell_keys(socket, &session_context, &last_endpoint);
     let pipe = ours.map(|pipe| socket.attach(pipe, Origin::Connected));
+    let heeds = heeds_certificates(&session_context, scheme);
     let session = session::connect(&io_thread, session_context, plan, theirs, routing_id);
     socket.last_endpoint = last_endpoint;
-    socket.endpoints.add_connected(endpoint, session, pipe);
+    socket.endpoints.add_connected(endpoint, session, pipe, heeds);
     socket.drop_closed();
     // Programs may count on a new endpoint making `ZMQ_FD` readable, as it does in libzmq.
     socket.link.mailbox.touch();
@@ -174,7 +187,7 @@ fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role
     let session = session::exchange(&io_thread, session_context(socket, None)?, datagrams, theirs)?;
     let pipe = socket.attach(ours, Origin::Datagrams);
     socket.last_endpoint.clone_from(&endpoint);
-    socket.endpoints.add_connected(&endpoint, session, Some(pipe));
+    socket.endpoints.add_connected(&endpoint, session, Some(pipe), false);
     socket.drop_closed();
     // As in `connect`.
     socket.link.mailbox.touch();
@@ -234,6 +247,19 @@ fn tell_keys(socket: &mut Socket, session_context: &SessionContext, endpoint: &s
     if let Some(protection) = &session_context.protection {
         trail::tell_key_news(&socket.link, &socket.options, endpoint, protection.take_key_news());
     }
+}
+
+/// Whether handshakes heed what the program's options say of certificates.
+#[cfg(feature = "qzmq")]
+fn heeds_certificates(session_context: &SessionContext, scheme: Scheme) -> bool {
+    let SessionContext { options, security, protection, .. } = session_context;
+    certificates::are_heeded(options, scheme, security, protection.is_some())
+}
+
+/// Whether they do. There are none without QZMQ.
+#[cfg(not(feature = "qzmq"))]
+fn heeds_certificates(_session_context: &SessionContext, _scheme: Scheme) -> bool {
+    false
 }
 
 /// Errors: as of [`Keys::security`](super::keys::Keys::security).

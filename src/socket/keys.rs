@@ -46,6 +46,12 @@ impl Keys {
         self.qzmq.show(options.qzmq.certificate());
     }
 
+    /// Whether an authority is trusted, or was.
+    #[cfg(feature = "qzmq")]
+    pub fn wants_certificates(&self) -> bool {
+        self.qzmq.trusted().wants_certificates()
+    }
+
     /// `ZMQ_FERRO_CURVE_SERVER_KEY_ADD`: the public key of the one that was added.
     ///
     /// Errors: `EINVAL`, also for a key of another mechanism than the own one or those added; `ENOBUFS`.

@@ -7,6 +7,8 @@
 
 mod attended;
 mod blocking_call;
+#[cfg(feature = "qzmq")]
+mod certificates;
 mod endpoint_list;
 mod endpoints;
 mod forward;

@@ -1,5 +1,7 @@
 //! `zmq_setsockopt` and `zmq_getsockopt`: the pattern's options, the socket's own, and those that all have.
 
+#[cfg(feature = "qzmq")]
+use super::certificates;
 use super::state::Socket;
 use crate::audit::Event;
 use crate::errno::{Errno, Result};
@@ -30,6 +32,8 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
         ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW => return change_keys(socket, Event::KeyWithdrawn, bytes),
         _ => {}
     }
+    #[cfg(feature = "qzmq")]
+    certificates::check_option(socket, option, value)?;
     match value {
         Some(value) => socket.options.set(option, value)?,
         None => socket.options.set_null(option)?,

@@ -15,13 +15,14 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub errno: Errno,
-    /// Where the security file refuses it, or is at fault; `None` where the errno says it all.
-    pub fault: Option<Fault>,
+    /// Where the security file refuses it or is at fault, or an option does; was told where it was found. `None` where the errno says it
+    /// all.
+    pub why: Option<String>,
 }
 
 impl From<Errno> for Refusal {
     fn from(errno: Errno) -> Refusal {
-        Refusal { errno, fault: None }
+        Refusal { errno, why: None }
     }
 }
 
@@ -146,5 +147,5 @@ fn failed(role: Role, endpoint: &str, fault: Fault) -> Refusal {
         Role::Connects => "zmq_connect",
     };
     log::complain((Subsystem::Security, Level::Error), format_args!("{call} {endpoint} refused: {fault}"));
-    Refusal { errno: fault.errno, fault: Some(fault) }
+    Refusal { errno: fault.errno, why: Some(fault.to_string()) }
 }

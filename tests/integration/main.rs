@@ -62,5 +62,6 @@ mod secured_limits;
 mod secured_rates;
 mod server_keys;
 mod tls;
+mod uncertified;
 mod waiting;
 mod websocket;

@@ -6,6 +6,8 @@ use super::message::{Counters, CurveCodec};
 use super::ready::Ready;
 use super::welcome::{self, Welcome};
 use super::{hello, initiate, log_key, nonce, ready};
+#[cfg(feature = "qzmq")]
+use crate::crypto::certificate::Refusal;
 use crate::crypto::keys::keypair;
 use crate::crypto::{PublicKey, SharedKey};
 use crate::engine::Failure;
@@ -133,8 +135,9 @@ impl AwaitInitiate {
 impl Known {
     /// There is no authenticator. A client of CURVE has no certificate, so it is refused where QZMQ beside it wants one.
     fn finish_unasked(self, turn: &mut Turn<'_>) -> Result<Step, Failure> {
+        #[cfg(feature = "qzmq")]
         if turn.config.security.wants_certificates() {
-            return Err(Failure::NO_AUTHENTICATOR);
+            return Err(Failure::Uncertified(Refusal::NoCertificate));
         }
         self.finish(Authenticated::default(), turn)
     }

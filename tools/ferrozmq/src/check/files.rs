@@ -9,11 +9,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+use zmq::options::Mechanism;
 use zmq::security::allowed::{Folder, Owner};
 use zmq::security::authorities;
 use zmq::security::certificate::Certificate;
 use zmq::security::endpoint_keys::{self, Named};
-use zmq::security::file::{Allow, Place, Settings};
+use zmq::security::file::{Allow, Place, Settings, Side};
 use zmq::security::passwords::{Users, read_password_file};
 use zmq::security::{Fault, Policy};
 
@@ -72,8 +73,13 @@ impl Files {
             note(read, place, &mut self.serves);
         }
         let named = |place: &Place| Named { file: &policy.file, line: Some(place.line) };
+        let speaks_curve = settings.mechanism == Mechanism::Curve;
         if let Some(place) = settings.server_key.first() {
-            let fault = endpoint_keys::of_server(named(place), &serves).err();
+            let idle = |own: &Certificate| {
+                endpoint_keys::check_idle(named(place), settings, own.public.kind(), Side::Server)
+            };
+            let idle = serves.first().filter(|_| speaks_curve).map_or(Ok(()), idle);
+            let fault = endpoint_keys::of_server(named(place), &serves).map(drop).and(idle).err();
             fault.iter().for_each(|fault| report.add(fault.to_string()));
         }
         let own = settings.client_key.as_ref().and_then(|place| {
@@ -85,6 +91,11 @@ impl Files {
             let read = public(policy, place, report);
             if let (Some(server), Some((place, own))) = (&read, &own) {
                 let fault = endpoint_keys::check_client(named(place), &server.public, &own.public).err();
+                fault.iter().for_each(|fault| report.add(fault.to_string()));
+            }
+            if let Some(server) = read.as_ref().filter(|_| speaks_curve) {
+                let kind = server.public.kind();
+                let fault = endpoint_keys::check_idle(named(place), settings, kind, Side::Client).err();
                 fault.iter().for_each(|fault| report.add(fault.to_string()));
             }
             note(read, place, &mut self.trusts);

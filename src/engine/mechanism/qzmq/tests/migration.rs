@@ -1,6 +1,7 @@
 //! Servers of QZMQ and CURVE, and clients that fall back: which client gets what, and what a relay can do.
 
 use super::{Side, client, server, talk, testing};
+use crate::crypto::certificate::Refusal;
 use crate::crypto::keys::keypair;
 use crate::crypto::{DsaSecret, DsaSuite, KemSecret, KemSuite, Trust};
 use crate::engine::config::{Security, Zap};
@@ -163,10 +164,11 @@ fn a_client_whose_mechanism_a_relay_renames_gets_no_keys() {
 fn a_client_of_curve_is_not_let_in_where_certificates_are_wanted() {
     let all = parties();
     let certifying = certifying(&all.of_both);
+    let uncertified = Failure::Uncertified(Refusal::NoCertificate);
     for enforce in [false, true] {
         let with = |config: &Config| Config { zap: Zap { enforce, ..config.zap.clone() }, ..config.clone() };
         let (client, server) = talk(&all.curve, &with(&certifying), untouched);
-        assert_eq!(server.outcome, Some(Err(Failure::NO_AUTHENTICATOR)), "enforced: {enforce}");
+        assert_eq!(server.outcome, Some(Err(uncertified)), "enforced: {enforce}");
         assert!(!client.is_done());
         // Nothing changes where no authority is trusted.
         assert_eq!(agreed(talk(&all.curve, &with(&all.of_both), untouched)), Some("CURVE"));

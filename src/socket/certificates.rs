@@ -1,0 +1,59 @@
+//! Options about certificates that no endpoint would heed. A program that sets them expects peers to be turned away, so each call that
+//! would leave an endpoint open to them fails.
+//!
+//! Sockets of one context (`inproc://`) shake no hands over any mechanism, and are left alone.
+
+use super::protection::Refusal;
+use super::state::Socket;
+use crate::engine::Security;
+use crate::errno::{Errno, Result};
+use crate::options::number::{ZMQ_FERRO_QZMQ_AUTHORITY, ZMQ_FERRO_QZMQ_REVOKED};
+use crate::options::{Mechanism, SocketOptions};
+use crate::sys::log::{Level, Notice, Subsystem};
+use crate::transport::Scheme;
+
+static REFUSED: Notice = Notice::new(Subsystem::Security, Level::Error);
+
+/// Refuses to open an endpoint at which an option about certificates would have no effect. Errors: `EINVAL`.
+pub(super) fn check(socket: &Socket, scheme: Scheme, endpoint: &str) -> std::result::Result<(), Refusal> {
+    let options = &socket.options;
+    let idle = if shakes_hands(options, scheme) {
+        let forgotten = options.mechanism != Mechanism::Curve || !options.qzmq.has_keys();
+        // Authorities that were removed are wanted all the same.
+        let wanted = forgotten && socket.keys.wants_certificates();
+        options.idle_certificate_option().or(wanted.then_some("ZMQ_FERRO_QZMQ_AUTHORITY"))
+    } else {
+        options.qzmq.certificate_option()
+    };
+    let Some(option) = idle else { return Ok(()) };
+    let why = format!("{option} is set, and the endpoint would speak no QZMQ: it needs QZMQ's keys");
+    REFUSED.write(format_args!("{endpoint} is refused: {why}"));
+    Err(Refusal { errno: Errno::INVAL, why: Some(why) })
+}
+
+/// Refuses an option that would have no effect at an endpoint that is open already. Errors: `EINVAL`.
+pub(super) fn check_option(socket: &Socket, option: i32, value: Option<&[u8]>) -> Result<()> {
+    let counts_at_once = matches!(option, ZMQ_FERRO_QZMQ_AUTHORITY | ZMQ_FERRO_QZMQ_REVOKED);
+    if !counts_at_once || value.is_none() {
+        return Ok(());
+    }
+    let Some(endpoint) = socket.endpoints.first_without_qzmq() else { return Ok(()) };
+    REFUSED.write(format_args!("an option about certificates is refused: {endpoint} speaks no QZMQ"));
+    Err(Errno::INVAL)
+}
+
+/// Whether handshakes at an endpoint heed the options about certificates. A security file that secures it has its own.
+pub(super) fn are_heeded(
+    options: &SocketOptions,
+    scheme: Scheme,
+    security: &Security,
+    is_secured: bool,
+) -> bool {
+    shakes_hands(options, scheme) && security.mechanism() == Mechanism::Qzmq && !is_secured
+}
+
+/// Whether peers and this side shake hands at all. A WebSocket has ZMTP in its frames in any case.
+fn shakes_hands(options: &SocketOptions, scheme: Scheme) -> bool {
+    let is_raw = options.raw_socket && !matches!(scheme, Scheme::Ws | Scheme::Wss);
+    !scheme.has_datagrams() && !is_raw
+}
