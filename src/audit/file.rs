@@ -7,6 +7,7 @@
 use super::record::MAX_LINE_BYTES;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
+use crate::sys::lines::whole_lines;
 use crate::sys::poll::{PollFd, poll};
 use crate::sys::retry::rest;
 use crate::sys::thread_state::ThreadState;
@@ -148,13 +149,6 @@ fn open(path: &Path, readable: bool) -> Result<File> {
 fn is_other(there: &Metadata) -> bool {
     let kind = there.file_type();
     kind.is_fifo() || kind.is_char_device()
-}
-
-/// The whole lines at the beginning, of at most `most` bytes. None is longer than [`MAX_LINE_BYTES`], so there is one.
-fn whole_lines(lines: &[u8], most: usize) -> &[u8] {
-    let piece = lines.get(..most).unwrap_or(lines);
-    let end = piece.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-    piece.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `record` | a record, and its line |
-//! | `queue` | the lines that wait, and the count of those that did not fit |
-//! | `writer` | the one thread that writes, and waiting for it |
+//! | `writer` | the lines that wait, and the place where they go |
 //! | `file` | the file: opened, followed when it is moved, whole lines |
 //!
 //! A file with something to record asks [`is_on`] first, and makes the [`Record`] only then. [`record()`] never waits for the file.
@@ -16,7 +15,6 @@
 #![forbid(unsafe_code)]
 
 mod file;
-mod queue;
 mod record;
 #[cfg(test)]
 mod testing;
@@ -34,7 +32,7 @@ use file::TrailFile;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
-use writer::Trail;
+use writer::{MAX_FLUSH_WAIT, Trail, TrailPlace};
 
 /// The variable of the environment that names the file.
 pub const AUDIT: &str = "FERROZMQ_AUDIT";
@@ -90,7 +88,7 @@ pub fn switch_on(path: &Path) -> Result<()> {
 /// Adds a record to the trail, if that is on.
 pub fn record(record: &Record) {
     if let Some(trail) = trail() {
-        trail.push(&record.line(trail.process()));
+        trail.push(&record.line(&trail.place().process));
     }
 }
 
@@ -98,7 +96,7 @@ pub fn record(record: &Record) {
 pub fn line(record: &Record) -> String {
     static PROCESS: PerProcess<Process> = PerProcess::new();
     match trail() {
-        Some(trail) => record.line(trail.process()),
+        Some(trail) => record.line(&trail.place().process),
         None => record.line(PROCESS.find_or_make(writer::this_process)),
     }
 }
@@ -106,7 +104,7 @@ pub fn line(record: &Record) -> String {
 /// Waits until what was recorded is written, for a second at most.
 pub fn flush() {
     if let Some(trail) = TRAIL.find() {
-        trail.flush();
+        trail.flush(MAX_FLUSH_WAIT);
     }
 }
 
@@ -115,5 +113,5 @@ fn trail() -> Option<&'static Trail> {
         return None;
     }
     let path = PATH.get()?;
-    Some(TRAIL.find_or_make(|| Trail::new(path.clone())))
+    Some(TRAIL.find_or_make(|| Trail::new(TrailPlace::new(path.clone()))))
 }

@@ -1,173 +1,62 @@
-//! One thread of the process writes, made at its first record. A disk that stalls holds up this thread alone.
-//!
-//! What cannot be written waits, and is tried again every second: first with the writer, then in the queue, until that is full.
-//! Only then is a record lost, and counted.
+//! The trail of a process: its lines, and the file that they go to.
 
 use super::file::TrailFile;
-use super::queue::Queue;
 use super::record::{Event, Process, Record};
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::contain::contain;
-use crate::sys::exit::at_exit;
-use crate::sys::fork::PerProcess;
-use crate::sys::lock::Lock;
+use crate::sys::lines::{LineWriter, Place, RETRY_INTERVAL};
 use crate::sys::log::{self, Level, Subsystem};
-use crate::sys::park::Parker;
-use crate::sys::retry::rest;
-use crate::sys::thread::{self, ThreadSettings};
 use crate::sys::thread_state::ThreadState;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long the writer waits after it could not write.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long [`flush`](Trail::flush) waits at most.
-const MAX_FLUSH_WAIT: Duration = Duration::from_secs(1);
+/// How long a process waits for its last records.
+pub const MAX_FLUSH_WAIT: Duration = Duration::from_secs(1);
 
 /// The trail of one process.
-pub struct Trail {
+pub type Trail = LineWriter<TrailPlace>;
+
+/// Where a trail goes.
+pub struct TrailPlace {
     path: PathBuf,
-    process: Process,
-    desk: Lock<Desk>,
-    /// Where the writer sleeps.
-    writer: Parker,
+    pub process: Process,
 }
 
-/// What the threads that have records and the writer share.
-#[derive(Default)]
-struct Desk {
-    queue: Queue,
-    has_writer: bool,
-    /// The writer has taken lines that it has not written yet.
-    is_writing: bool,
-    /// The last write was refused.
-    is_stuck: bool,
-    /// Threads that wait until all is written.
-    waiting: Vec<Arc<Parker>>,
+impl TrailPlace {
+    pub fn new(path: PathBuf) -> TrailPlace {
+        TrailPlace { path, process: this_process() }
+    }
 }
 
-impl Trail {
-    pub fn new(path: PathBuf) -> Trail {
-        Trail { path, process: this_process(), desk: Lock::default(), writer: Parker::new() }
-    }
+impl Place for TrailPlace {
+    type Open = Option<TrailFile>;
+    const THREAD: &'static str = "ZMQbg/audit";
+    /// Some 2,500 records.
+    const MAX_QUEUED_BYTES: usize = 1 << 20;
 
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-
-    /// Keeps a line until the writer comes for it.
-    pub fn push(&'static self, line: &str) {
-        let mut desk = self.desk.lock();
-        desk.queue.push(line);
-        let starts = !std::mem::replace(&mut desk.has_writer, true);
-        drop(desk);
-        if !starts {
-            self.writer.unpark();
-        } else if thread::spawn(&ThreadSettings::default(), "ZMQbg/audit", || self.write()).is_err() {
-            // The next record tries again. What waits does not fit some time, and is counted.
-            self.desk.lock().has_writer = false;
-        }
-    }
-
-    /// Waits until all is written, and no longer than a moment; not at all where nothing can be written.
-    pub fn flush(&self) {
-        let parker = Arc::new(Parker::new());
-        let deadline = Instant::now() + MAX_FLUSH_WAIT;
-        loop {
-            let mut desk = self.desk.lock();
-            let done = desk.queue.is_empty() && !desk.is_writing;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if done || desk.is_stuck || !desk.has_writer || left.is_zero() {
-                desk.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &parker));
-                return;
-            }
-            if !desk.waiting.iter().any(|waiting| Arc::ptr_eq(waiting, &parker)) {
-                desk.waiting.push(Arc::clone(&parker));
-            }
-            drop(desk);
-            // A signal ends a wait early.
-            let _ = parker.park(Some(left));
-        }
-    }
-
-    /// The writer's life.
-    fn write(&'static self) {
-        static LAST_ACT: PerProcess<bool> = PerProcess::new();
-        LAST_ACT.find_or_make(|| at_exit(flush_at_exit));
-        let mut file = None;
-        loop {
-            let taken = self.take();
-            if taken.is_empty() {
-                // The token of a record that comes now ends the wait.
-                let _ = self.writer.park(None);
-                continue;
-            }
-            let mut lines = taken.lines;
-            if taken.lost > 0 {
-                let gap = Record { lost: Some(taken.lost), ..Record::new(Event::Gap) };
-                lines.extend_from_slice(gap.line(&self.process).as_bytes());
-                lines.push(b'\n');
-            }
-            self.write_all(&lines, &mut file);
-        }
-    }
-
-    /// What waits. Where that is nothing, those that wait for it are told.
-    fn take(&self) -> Queue {
-        let mut desk = self.desk.lock();
-        let taken = desk.queue.take();
-        desk.is_writing = !taken.is_empty();
-        let waiting = if desk.is_writing { Vec::new() } else { std::mem::take(&mut desk.waiting) };
-        drop(desk);
-        waiting.iter().for_each(|parker| parker.unpark());
-        taken
-    }
-
-    /// Writes all of the lines, however long that takes.
-    fn write_all(&self, lines: &[u8], file: &mut Option<TrailFile>) {
-        let mut rest_of_lines = lines;
-        while !rest_of_lines.is_empty() {
-            match self.write_some(rest_of_lines, file) {
-                Ok(written) => {
-                    rest_of_lines = rest_of_lines.get(written..).unwrap_or_default();
-                    self.set_stuck(None);
-                }
-                Err(errno) => {
-                    self.set_stuck(Some(errno));
-                    if !errno.would_block() {
-                        rest(RETRY_INTERVAL);
-                    }
-                }
-            }
-        }
-    }
-
-    fn write_some(&self, lines: &[u8], file: &mut Option<TrailFile>) -> Result<usize> {
-        let open = match file {
-            Some(open) => open,
-            None => file.insert(TrailFile::open(&self.path)?),
+    fn write(&self, open: &mut Option<TrailFile>, lines: &[u8]) -> Result<usize> {
+        let file = match open {
+            Some(file) => file,
+            None => open.insert(TrailFile::open(&self.path)?),
         };
-        open.write(lines, RETRY_INTERVAL)
+        file.write(lines, RETRY_INTERVAL)
     }
 
-    /// Notes whether the last write was refused. That is told once, when it begins.
-    fn set_stuck(&self, why: Option<Errno>) {
-        let mut desk = self.desk.lock();
-        let was_stuck = std::mem::replace(&mut desk.is_stuck, why.is_some());
-        let waiting = if why.is_some() { std::mem::take(&mut desk.waiting) } else { Vec::new() };
-        drop(desk);
-        waiting.iter().for_each(|parker| parker.unpark());
-        if let Some(errno) = why
-            && !was_stuck
-        {
-            let (path, why) = (self.path.display(), std::io::Error::from_raw_os_error(errno.0));
-            log::complain(
-                (Subsystem::Security, Level::Error),
-                format_args!("the audit trail cannot be written to {path}: {why}; records wait"),
-            );
-        }
+    fn gap(&self, lost: u64) -> String {
+        Record { lost: Some(lost), ..Record::new(Event::Gap) }.line(&self.process)
+    }
+
+    fn refused(&self, why: Errno) {
+        let (path, why) = (self.path.display(), std::io::Error::from_raw_os_error(why.0));
+        log::complain(
+            (Subsystem::Security, Level::Error),
+            format_args!("the audit trail cannot be written to {path}: {why}; records wait"),
+        );
+    }
+
+    fn last_act() -> extern "C" fn() {
+        flush_at_exit
     }
 }
 
@@ -196,15 +85,23 @@ extern "C" fn flush_at_exit() {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::super::queue::MAX_QUEUED_BYTES;
     use super::*;
     use crate::audit::testing::Folder;
     use std::fs::{self, File};
     use std::io::{BufRead, BufReader};
+    use std::time::Instant;
+
+    const MAX_QUEUED_BYTES: usize = TrailPlace::MAX_QUEUED_BYTES;
 
     /// A trail lives as long as its process.
     fn trail(path: PathBuf) -> &'static Trail {
-        Box::leak(Box::new(Trail::new(path)))
+        Box::leak(Box::new(Trail::new(TrailPlace::new(path))))
+    }
+
+    fn waits_for_nothing(trail: &Trail) -> bool {
+        let began = Instant::now();
+        trail.flush(MAX_FLUSH_WAIT);
+        began.elapsed() < MAX_FLUSH_WAIT
     }
 
     #[test]
@@ -212,11 +109,11 @@ mod tests {
         let folder = Folder::new("flush");
         let path = folder.path("trail");
         let trail = trail(path.clone());
-        trail.flush();
+        trail.flush(MAX_FLUSH_WAIT);
         assert!(!path.exists(), "no record, no file and no thread");
         for round in 1..100 {
             trail.push(&format!("line {round}"));
-            trail.flush();
+            trail.flush(MAX_FLUSH_WAIT);
             assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), round);
         }
     }
@@ -232,7 +129,7 @@ mod tests {
                 scope.spawn(move || (0..500).for_each(|line| trail.push(&format!("{number} {line:0200}"))));
             }
         });
-        trails.iter().for_each(|trail| trail.flush());
+        trails.iter().for_each(|trail| trail.flush(MAX_FLUSH_WAIT));
         let text = fs::read_to_string(&path).unwrap();
         for number in 0..6 {
             let of_thread = text.lines().filter_map(|line| line.strip_prefix(&format!("{number} ")));
@@ -248,12 +145,10 @@ mod tests {
         let path = folder.fifo("pipe");
         let trail = trail(path.clone());
         trail.push("first");
-        while !trail.desk.lock().is_stuck {
+        // It cannot be written, so no thread waits for it.
+        while !waits_for_nothing(trail) {
             std::thread::yield_now();
         }
-        let began = Instant::now();
-        trail.flush();
-        assert!(began.elapsed() < MAX_FLUSH_WAIT, "it cannot be written");
         let fit = MAX_QUEUED_BYTES / 1024;
         (0..fit + 17).for_each(|line| trail.push(&format!("{line:01023}")));
         let mut lines = BufReader::new(File::open(&path).unwrap()).lines().map(|line| line.unwrap());

@@ -12,6 +12,8 @@ use crate::sys::environment;
 use crate::sys::fork::Born;
 use crate::sys::keylog;
 use crate::sys::lock::{Lock, LockGuard};
+use crate::sys::log::shortage::{self, What};
+use crate::sys::log::{self, Level, Notice, Subsystem};
 use crate::sys::park::Parker;
 use crate::sys::thread::{Thread, ThreadSettings};
 use slotmap::SlotMap;
@@ -20,6 +22,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
+
+static FULL: Notice = Notice::new(Subsystem::Limits, Level::Warn);
 
 slotmap::new_key_type! {
     /// Identifies a socket of a context; never reused.
@@ -142,6 +146,8 @@ impl Context {
             None => state.io.insert(start(&shared, &shared.options.lock())?).max_sockets,
         };
         if state.sockets.len() >= max_sockets {
+            drop(state);
+            FULL.write(format_args!("the context has its {max_sockets} sockets (ZMQ_MAX_SOCKETS)"));
             return Err(Errno::MFILE);
         }
         let id = state.sockets.insert(stop);
@@ -246,6 +252,7 @@ impl Context {
         drop(state);
         // The program may end now, without a call of exit(3).
         audit::flush();
+        log::flush();
         outcome
     }
 }
@@ -359,7 +366,10 @@ fn start(shared: &Arc<Shared>, options: &ContextOptions) -> Result<Io> {
             }
         };
         let record = counters::IoThreadRecord::of(&shared.record);
-        io.reactors.push(spawn_reactor(&settings, number, record, Box::new(on_loss))?);
+        let spawned = spawn_reactor(&settings, number, record, Box::new(on_loss));
+        io.reactors.push(spawned.inspect_err(|errno| {
+            shortage::tell(What::Thread, *errno, format_args!("an I/O thread cannot be started"));
+        })?);
     }
     Ok(io)
 }

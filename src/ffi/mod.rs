@@ -54,6 +54,7 @@ pub use z85::*;
 use crate::ctx::call::{begin_cancellable, cancelled_before, contained, deferring_frees};
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::{CancelOff, end_if_cancelled};
+use crate::sys::log::shortage::{self, What};
 use crate::sys::thread_state::ThreadState;
 use std::ffi::c_int;
 use std::ptr;
@@ -76,20 +77,20 @@ pub(crate) fn pointer<T>(run: impl FnOnce() -> Result<*mut T>) -> *mut T {
 ///
 /// Free callbacks that the call causes run after everything in it has dropped, so with no lock held; errno is set
 /// after those, since they may set it too.
-pub(crate) fn value<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
+pub(crate) fn value<T, R: FnOnce() -> Result<T>>(on_failure: T, run: R) -> T {
     let here = ThreadState::current();
     let result = {
         let _off = CancelOff::for_call(here);
         deferring_frees(here, run)
     };
-    settled(on_failure, result)
+    settled(on_failure, result, name_of::<R>)
 }
 
 /// As [`int`], for a call that makes no cancellation point of libc's.
-pub(crate) fn brief(run: impl FnOnce() -> Result<c_int>) -> c_int {
+pub(crate) fn brief<R: FnOnce() -> Result<c_int>>(run: R) -> c_int {
     let here = ThreadState::current();
     let result = deferring_frees(here, run);
-    settled(-1, result)
+    settled(-1, result, name_of::<R>)
 }
 
 /// As [`brief`], for a call that may sleep. Nothing that `run` has captured needs dropping, and nothing in the caller's frame.
@@ -98,20 +99,20 @@ pub(crate) fn transfer(run: impl FnOnce() -> Result<c_int>) -> c_int {
 }
 
 /// As [`transfer`], for a call that may make any system call besides.
-pub(crate) fn wait(run: impl FnOnce() -> Result<c_int>) -> c_int {
+pub(crate) fn wait<R: FnOnce() -> Result<c_int>>(run: R) -> c_int {
     let here = begin_cancellable();
     let result = {
         let _off = CancelOff::for_call(here);
         deferring_frees(here, run)
     };
-    settled_or_cancelled(here, result)
+    settled_or_cancelled::<R>(here, result)
 }
 
 /// As [`lockless`], for a call that may sleep; as with [`transfer`].
-pub(crate) fn lockless_wait(run: impl FnOnce() -> Result<c_int>) -> c_int {
+pub(crate) fn lockless_wait<R: FnOnce() -> Result<c_int>>(run: R) -> c_int {
     let here = begin_cancellable();
     let result = contained(here, run);
-    settled_or_cancelled(here, result)
+    settled_or_cancelled::<R>(here, result)
 }
 
 /// The result of a call that may have slept, and that the layer below has contained.
@@ -126,16 +127,16 @@ fn transferred(result: Result<c_int>) -> c_int {
 #[cold]
 fn given_up(error: Errno) -> c_int {
     end_if_cancelled(ThreadState::current());
-    failed(-1, error)
+    failed(-1, error, || "a call that sends or receives")
 }
 
 #[inline]
-fn settled_or_cancelled(here: &'static ThreadState, result: Result<c_int>) -> c_int {
+fn settled_or_cancelled<R>(here: &'static ThreadState, result: Result<c_int>) -> c_int {
     match result {
         Ok(value) => value,
         Err(error) => {
             end_if_cancelled(here);
-            failed(-1, error)
+            failed(-1, error, name_of::<R>)
         }
     }
 }
@@ -143,23 +144,30 @@ fn settled_or_cancelled(here: &'static ThreadState, result: Result<c_int>) -> c_
 /// As [`value`] for a call that holds no lock while it frees messages or calls the program back: free
 /// callbacks run where they fall due. Spares small calls the guard, and lets callbacks of the program (timer
 /// handlers) see the free callbacks of what they themselves let go of.
-pub(crate) fn lockless<T>(on_failure: T, run: impl FnOnce() -> Result<T>) -> T {
+pub(crate) fn lockless<T, R: FnOnce() -> Result<T>>(on_failure: T, run: R) -> T {
     let result = contained(ThreadState::current(), run);
-    settled(on_failure, result)
+    settled(on_failure, result, name_of::<R>)
 }
 
 #[inline]
-fn settled<T>(on_failure: T, result: Result<T>) -> T {
+fn settled<T>(on_failure: T, result: Result<T>, call: fn() -> &'static str) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => failed(on_failure, error),
+        Err(error) => failed(on_failure, error, call),
     }
 }
 
 #[cold]
-fn failed<T>(on_failure: T, error: Errno) -> T {
+fn failed<T>(on_failure: T, error: Errno, call: fn() -> &'static str) -> T {
+    shortage::tell(What::Call, error, format_args!("{} fails", call()));
     errno::set_errno(error);
     on_failure
+}
+
+/// The call that a closure is the body of, by the closure's own name.
+fn name_of<R>() -> &'static str {
+    let path = std::any::type_name::<R>().rsplit("::");
+    path.into_iter().find(|part| part.starts_with("zmq_")).unwrap_or("a call")
 }
 
 #[cfg(test)]

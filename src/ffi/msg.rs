@@ -43,7 +43,7 @@ pub const ZMQ_SHARED: c_int = 3;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    settled(-1, unsafe { in_place::init_empty(msg.cast()) }.map(|()| 0))
+    settled(-1, unsafe { in_place::init_empty(msg.cast()) }.map(|()| 0), || "zmq_msg_init")
 }
 
 /// Makes a message with room for `size` bytes. The caller writes them through zmq_msg_data() before it sends the
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     // SAFETY: as the caller promises; it is the program that writes the bytes, through the pointer that leaves here.
-    settled(-1, unsafe { in_place::init_len(msg.cast(), size) }.map(|()| 0))
+    settled(-1, unsafe { in_place::init_len(msg.cast(), size) }.map(|()| 0), || "zmq_msg_init_size")
 }
 
 /// Makes a message of the `size` bytes at `data` without copying them. When the library no longer needs them, it calls
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
             Ok(0)
         }),
         // Nothing of the program's is called, and nothing can panic.
-        others => settled(-1, others.map(|_| 0)),
+        others => settled(-1, others.map(|_| 0), || "zmq_msg_close"),
     }
 }
 
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     // SAFETY: as the caller promises.
-    settled(ptr::null_mut(), unsafe { in_place::data(msg.cast()) }.map(<*mut u8>::cast))
+    settled(ptr::null_mut(), unsafe { in_place::data(msg.cast()) }.map(<*mut u8>::cast), || "zmq_msg_data")
 }
 
 /// Returns the number of bytes of a message; 0 with errno `EFAULT` if there is no message.
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     // SAFETY: as the caller promises.
-    settled(0, unsafe { in_place::message_ref(msg.cast()) }.map(Msg::len))
+    settled(0, unsafe { in_place::message_ref(msg.cast()) }.map(Msg::len), || "zmq_msg_size")
 }
 
 /// Returns 1 if more parts of the same message follow, else 0; also for a message that has been closed.
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    settled(-1, unsafe { in_place::more(msg.cast()) }.map(c_int::from))
+    settled(-1, unsafe { in_place::more(msg.cast()) }.map(c_int::from), || "zmq_msg_more")
 }
 
 /// Reads a property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.

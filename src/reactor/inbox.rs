@@ -1,5 +1,6 @@
 //! The messages of other threads to a reactor.
 
+use super::source_context::watched;
 use super::waker::Waker;
 use super::{Interest, Make, Token};
 use crate::errno::{Errno, Result};
@@ -120,7 +121,7 @@ impl Remote {
     /// there.
     pub fn register(&self, fd: RawFd, interest: Interest) -> Result<()> {
         let token = mio::Token(self.live_token()?.raw());
-        Ok(self.0.shared.registry.register(&mut SourceFd(&fd), token, interest)?)
+        watched(self.0.shared.registry.register(&mut SourceFd(&fd), token, interest))
     }
 
     /// As [`register`](Remote::register), for reading only, and EPOLLEXCLUSIVE behind a

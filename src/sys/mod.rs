@@ -19,6 +19,7 @@ pub mod interface;
 pub mod hash_map;
 pub mod keylog;
 pub mod late_wakes;
+pub mod lines;
 pub mod lock;
 mod lock_order;
 pub mod log;

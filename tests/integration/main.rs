@@ -61,6 +61,8 @@ mod secured;
 mod secured_limits;
 mod secured_rates;
 mod server_keys;
+#[cfg(target_os = "linux")]
+mod shortages;
 mod tls;
 mod uncertified;
 mod waiting;

@@ -15,6 +15,7 @@ use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::turned_away::Kind;
 use crate::session::monitor_events::{Endpoints, PeerNames, descriptor_value, event};
 use crate::session::{SocketLink, trail};
+use crate::sys::log::shortage::{self, What};
 use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::probes;
 use std::fmt::{self, Display};
@@ -80,6 +81,7 @@ impl SessionEvents {
     /// An attempt to connect to `endpoint` has failed.
     pub fn attempt_failed(&self, endpoint: &str, errno: Errno) {
         ATTEMPT_FAILED.write(format_args!("{endpoint} cannot be reached: {}", trail::shown(errno)));
+        shortage::tell(What::Connect, errno, format_args!("{endpoint} cannot be reached for now"));
     }
 
     /// A stream is connected.

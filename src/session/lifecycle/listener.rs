@@ -16,6 +16,7 @@ use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
 use crate::session::trail;
 use crate::sys::lock::Lock;
+use crate::sys::log::shortage::{self, What};
 use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::memory;
 use crate::sys::poll::{PollFd, poll};
@@ -193,6 +194,11 @@ impl Acceptor {
                     self.tell(event::ACCEPT_FAILED, error.errno());
                     let (endpoint, why) = (&self.endpoints.local, trail::shown(error.errno()));
                     ACCEPT_FAILED.write(format_args!("{endpoint} could not accept a peer: {why}"));
+                    shortage::tell(
+                        What::Accept,
+                        error.errno(),
+                        format_args!("{endpoint} accepts no peers for now"),
+                    );
                     if let Some(pause) = self.pause_after(error) {
                         return cx.set_timer(RETRY_TIMER, pause);
                     }

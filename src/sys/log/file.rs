@@ -1,12 +1,16 @@
 //! The file of the log: for its user alone, appended to by whole lines, and followed when it is moved.
 
+use crate::errno::Result;
 use crate::sys::cancel::CancelOff;
+use crate::sys::poll::{PollFd, poll};
 use crate::sys::thread_state::ThreadState;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Only the user that runs the program may read what is written.
 const MODE: u32 = 0o600;
@@ -47,11 +51,34 @@ impl LogFile {
         LogFile::open(path).map_or_else(|_| Arc::clone(self), Arc::new)
     }
 
+    /// Whether it is no pipe and no terminal.
+    pub fn is_regular(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Appends a line in one write, which the system does not mix with those of other processes. A pipe that has no room, and a disk
-    /// that is full, get nothing, or a part: no thread waits for them.
+    /// that is full, get nothing, or a part.
     pub fn append(&self, line: &[u8]) {
+        let _ = self.write(line, Duration::ZERO);
+    }
+
+    /// Appends lines in one write; how many bytes that were. A pipe that is full is waited for, `patience` at most. Errors: those of
+    /// write(2); `EAGAIN` where a pipe stays full.
+    pub fn write(&self, lines: &[u8], patience: Duration) -> Result<usize> {
         let _off = CancelOff::for_call(ThreadState::current());
-        let _ = (&self.file).write(line);
+        loop {
+            match (&self.file).write(lines) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience) => {}
+                written => return Ok(written?),
+            }
+        }
+    }
+
+    /// Waits until the pipe is read.
+    fn has_room(&self, patience: Duration) -> bool {
+        let mut fds = [PollFd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
+        !patience.is_zero() && poll(&mut fds, Some(patience)) == Ok(1)
     }
 }
 

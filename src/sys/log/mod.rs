@@ -4,35 +4,33 @@
 //! |---|---|
 //! | `filter` | levels and subsystems, and the text that stands for them; pure |
 //! | `notice` | lines of one kind, and the number of those left out |
+//! | `shortage` | what is refused for want of descriptors, memory or threads |
 //! | `line` | a line as text; pure |
+//! | `output` | stderr and the file: each has a thread that writes, and lines that wait for it |
 //! | `file` | the file: opened, followed when it is moved |
 //!
 //! Laws: nothing is written that was not asked for, but for complaints about what was asked for in vain. No line is about a
-//! message. A thread that writes a line never waits for the place where it goes: a line for which there is no room is left out.
+//! message. A thread that has a line never waits for the place where it goes, but a moment for errors. Lines for which there is no room
+//! are counted, and a line says how many they were.
 
 mod file;
 mod filter;
 mod line;
 mod notice;
+mod output;
+pub mod shortage;
 
 pub use file::LogFile;
 pub use filter::{Filter, Level, Subsystem};
 pub use line::is_hidden;
 pub use notice::Notice;
 
-use super::cancel::CancelOff;
 use super::environment;
-use super::fork::PerProcess;
-use super::lock::Lock;
-use super::poll::{PollFd, poll};
-use super::thread_state::ThreadState;
 use std::fmt;
-use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
 
 /// Name of an environment variable: what is logged.
 pub const LOG: &str = "FERROZMQ_LOG";
@@ -52,14 +50,6 @@ static PATH: OnceLock<PathBuf> = OnceLock::new();
 
 /// What a line is about, and how much it matters.
 pub type About = (Subsystem, Level);
-
-/// Where lines go to in this process, if that is a file.
-#[derive(Default)]
-struct Output {
-    file: Lock<Option<Arc<LogFile>>>,
-    /// That it cannot be opened was told. Any thread sets and reads it; it orders nothing, so Relaxed.
-    told: AtomicBool,
-}
 
 /// Whether lines of a subsystem and a level are written. One load, but for the first time in a process.
 #[inline]
@@ -127,59 +117,38 @@ fn now_ms() -> u64 {
 
 /// Writes a line to the file, or to stderr where there is none.
 fn tell(about: About, text: fmt::Arguments<'_>) {
-    if !to_file(about, text) {
-        to_stderr(text);
+    if PATH.get().is_some() {
+        output::to_file(&in_file(about, text), waits(about));
+    } else {
+        output::to_stderr(&line::on_stderr(text), waits(about));
     }
 }
 
 /// Writes a line to stderr, and to the file as well.
 fn tell_anyway(about: About, text: fmt::Arguments<'_>) {
-    to_file(about, text);
-    to_stderr(text);
+    if PATH.get().is_some() {
+        output::to_file(&in_file(about, text), false);
+    }
+    output::to_stderr(&line::on_stderr(text), waits(about));
+}
+
+/// Whether the thread waits a moment for the line: many programs give up at an error, and end without a last act of the library.
+fn waits((_, level): About) -> bool {
+    level == Level::Error
+}
+
+/// A line in the form that it has in a file, with what is known here.
+fn in_file(about: About, text: fmt::Arguments<'_>) -> String {
+    line::in_file(SystemTime::now(), std::process::id(), about, text)
+}
+
+/// Waits a moment until the lines are where they go.
+pub fn flush() {
+    output::flush();
 }
 
 /// Whether lines go to a file.
 pub fn has_file() -> bool {
     filter();
     PATH.get().is_some()
-}
-
-/// Writes a line to the file alone, if there is one; whether it could.
-fn to_file(about: About, text: fmt::Arguments<'_>) -> bool {
-    static OUTPUT: PerProcess<Output> = PerProcess::new();
-    let Some(path) = PATH.get() else { return false };
-    let output = OUTPUT.find_or_make(Output::default);
-    // No lock is held over a system call: a thread may be stuck in one.
-    let known = output.file.lock().clone();
-    let opened = match &known {
-        Some(file) => Ok(file.followed(path)),
-        None => LogFile::open(path).map(Arc::new),
-    };
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) => {
-            if !output.told.swap(true, Ordering::Relaxed) {
-                to_stderr(format_args!("{LOG_FILE}={}: {error}: lines go to stderr", path.display()));
-            }
-            return false;
-        }
-    };
-    if known.is_none_or(|known| !Arc::ptr_eq(&known, &file)) {
-        *output.file.lock() = Some(Arc::clone(&file));
-    }
-    file.append(line::in_file(SystemTime::now(), std::process::id(), about, text).as_bytes());
-    true
-}
-
-/// Writes a line to stderr, if that has room for it: I/O threads write lines too, and a full pipe without a reader would hold them
-/// up for ever.
-fn to_stderr(text: fmt::Arguments<'_>) {
-    let _off = CancelOff::for_call(ThreadState::current());
-    let mut stderr = std::io::stderr();
-    let mut fds = [PollFd { fd: stderr.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
-    if poll(&mut fds, Some(Duration::ZERO)) != Ok(1) {
-        return;
-    }
-    // One piece, which is within the room that was found. An error of stderr has no other place to be reported.
-    let _ = stderr.write_all(line::on_stderr(text).as_bytes());
 }
