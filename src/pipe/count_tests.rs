@@ -181,3 +181,72 @@ fn a_message_that_is_replaced_is_dropped_for_that() {
     drop((left, right));
     check(&sockets);
 }
+
+/// Numbers that look like chance.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+/// A session that writes tells of each batch, so the greatest depth of what a socket is to receive is exact.
+#[test]
+fn the_greatest_depth_is_exact_where_the_writer_tells_of_each_batch() {
+    let mut random = Random(1);
+    for _ in 0..50 {
+        let sockets = Sockets::new();
+        let (socket, session) = pair(NO_MARK, NO_MARK).unwrap();
+        socket.count_for(&sockets.right);
+        let ((mut socket, _), (_reader, mut writer, end)) = ((socket, ()), session.into_parts());
+        let (mut depth, mut greatest) = (0, 0);
+        for _ in 0..random.below(30) {
+            let (written, read) = (random.below(50), random.below(60));
+            for _ in 0..written {
+                writer.append(&mut OutFrame::bytes(b"x", false)).unwrap();
+            }
+            writer.note_depth();
+            writer.flush();
+            depth += written;
+            greatest = greatest.max(depth);
+            depth -= (0..read).take_while(|_| socket.read().is_some()).count() as u64;
+            let queues = &sockets.counts()[1].queues;
+            assert_eq!((queues.to_receive, queues.to_receive_max), (depth, greatest));
+        }
+        drop((writer, end));
+    }
+}
+
+/// Over inproc a look costs the writer a line of the reader's, so it looks where its credit is over. A queue that has filled up is always
+/// seen. Any other may have held more than is told, by less than the mark.
+#[test]
+fn the_greatest_depth_of_two_sockets_is_right_within_the_mark() {
+    const MARK: u64 = 10;
+    let mut random = Random(1);
+    for _ in 0..200 {
+        let sockets = Sockets::new();
+        let options = LaneOptions { hwm: MARK as i32, conflate: false };
+        let (mut left, mut right) = sockets.own(pair_of_sockets(options, options).unwrap());
+        let (mut depth, mut greatest, mut was_full) = (0, 0, false);
+        for _ in 0..random.below(60) {
+            let written = (0..random.below(8)).take_while(|_| {
+                let fits = left.write(&mut OutFrame::bytes(b"x", false)).unwrap();
+                was_full |= !fits;
+                left.flush();
+                fits
+            });
+            depth += written.count() as u64;
+            greatest = greatest.max(depth);
+            let most = random.below(8);
+            depth -= (0..most).take_while(|_| right.read().is_some()).count() as u64;
+            let told = sockets.counts()[0].queues.to_send_max;
+            if was_full {
+                assert_eq!(told, MARK, "full is full, also while the reader has not told of what it took");
+            }
+            assert!(told <= greatest.max(if was_full { MARK } else { 0 }), "{told} of {greatest}");
+            assert!(greatest - told.min(greatest) < MARK, "{told} of {greatest}");
+        }
+    }
+}

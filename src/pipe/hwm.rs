@@ -86,6 +86,9 @@ impl Spending {
     #[inline(always)]
     pub fn check(&mut self) -> bool {
         let hwm = self.hwm();
+        if self.written() >= self.limit.0 {
+            self.note_depth();
+        }
         let credit = self.credit();
         self.limit = (self.written().saturating_add(credit), hwm);
         if credit > 0 {
@@ -100,6 +103,12 @@ impl Spending {
         }
         self.lane.waiting.swap(0, Ordering::AcqRel);
         true
+    }
+
+    /// Takes note of how many messages wait. It reads a line that the reader writes, so no writer does it for each message.
+    #[cold]
+    pub fn note_depth(&self) {
+        self.lane.note_depth_written(self.lane.depth());
     }
 
     /// Counts messages as written.

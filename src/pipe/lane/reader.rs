@@ -369,9 +369,14 @@ impl LaneReader {
         self.count_messages(messages);
     }
 
+    /// Takes note of how many messages wait, for a reader that takes many in one go.
+    pub fn note_depth(&self) {
+        self.record().note_depth_read(self.record().depth());
+    }
+
     /// Counts messages that were sent through [`blocks`](LaneReader::blocks).
     pub fn count_messages(&mut self, messages: u32) {
-        self.record().note_depth_read(self.record().depth());
+        self.note_depth();
         if messages > 0 && self.granting.read(u64::from(messages)) {
             self.link.notify(self.side.other(), PipeEvent::Writable);
         }

@@ -314,6 +314,11 @@ impl LaneWriter {
         }
     }
 
+    /// Takes note of how many messages wait, for a writer that publishes by the batch.
+    pub fn note_depth(&self) {
+        self.spending.note_depth();
+    }
+
     /// Wakes the reader, for which messages were published while it slept.
     pub fn wake_reader(&self) {
         self.link.notify(self.side.other(), PipeEvent::Readable);

@@ -496,6 +496,7 @@ impl SendHalf {
     /// Takes frames out of the pipe and encodes them. One that there is no memory for stays in the pipe.
     fn encode(&mut self) -> Result<(), Errno> {
         let mut encoded = Ok(());
+        self.reader.note_depth();
         while encoded.is_ok() && self.out.len() < GATHER_BYTES.min(self.batch) {
             let Some(len) = self.reader.next_len() else {
                 self.inside = false;

@@ -258,6 +258,7 @@ impl Source for Exchange {
 fn deliver(writer: &mut LaneWriter, first: &[u8], body: &[u8]) -> Result<()> {
     writer.append(&mut OutFrame::bytes(first, true))?;
     writer.append(&mut OutFrame::bytes(body, false))?;
+    writer.note_depth();
     writer.flush();
     Ok(())
 }

@@ -221,6 +221,7 @@ impl Messages {
     pub fn show_content(&mut self) -> bool {
         let shows = std::mem::take(&mut self.content);
         if shows {
+            self.writer.note_depth();
             self.writer.flush();
         }
         shows
