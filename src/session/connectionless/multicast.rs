@@ -1,6 +1,7 @@
 //! Between a socket's pipe and a reliable multicast. A publisher's messages go out to all listeners, a subscriber's come in from
 //! all senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
+use crate::counters::SocketCounter;
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::pgm::{Packer, Unpacker};
@@ -90,7 +91,11 @@ impl Exchange {
                 return;
             }
             match (self.socket.receive(), &mut self.way) {
-                (Ok(Received::Packet(sender, packet)), Way::In(incoming)) => incoming.packet(sender, packet),
+                (Ok(Received::Packet(sender, packet)), Way::In(incoming)) => {
+                    let before = incoming.waiting.len();
+                    incoming.packet(sender, packet);
+                    self.pipe.count_received(incoming.waiting.len().saturating_sub(before));
+                }
                 (Ok(Received::Lost(sender)), Way::In(incoming)) => {
                     if let Some((_, unpacker)) = incoming.senders.get_mut(&sender) {
                         unpacker.lost();
@@ -117,8 +122,13 @@ impl Exchange {
             while packer.has_room()
                 && let Some(frame) = self.pipe.reader.read()
             {
-                if frame.flags & COMMAND == 0 {
-                    packer.add(frame.flags, frame.data());
+                if frame.flags & COMMAND != 0 {
+                    continue;
+                }
+                let is_last = !frame.more();
+                packer.add(frame.flags, frame.data());
+                if is_last {
+                    self.pipe.count(SocketCounter::TransportMessagesSent);
                 }
             }
             let Some(packet) = packer.packet() else { return self.pipe.finish_if_over(cx) };
@@ -149,6 +159,14 @@ impl Incoming {
         let (heard, unpacker) = self.senders.entry(sender).or_default();
         *heard = self.clock;
         unpacker.packet(packet, self.limits, |message| self.waiting.push_back(message));
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Way::In(incoming) = &self.way {
+            self.pipe.lose(&incoming.waiting);
+        }
     }
 }
 

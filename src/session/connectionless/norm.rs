@@ -1,11 +1,11 @@
 //! Between a socket's pipe and a NORM session. A publisher's messages go out to all listeners, a subscriber's come in from all
 //! senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
+use crate::counters::SocketCounter;
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::norm::{Packer, Unpacker};
 use crate::message::COMMAND;
-use crate::pipe::LaneReader;
 use crate::reactor::{Interest, Ready, Source, SourceContext};
 use crate::session::SessionContext;
 use crate::session::connectionless::pipe_end::{self, PipeEnd, Wake};
@@ -109,7 +109,7 @@ impl Exchange {
                 if outgoing.hear(&mut self.socket) {
                     return cx.finish();
                 }
-                match outgoing.send(&mut self.socket, &mut self.pipe.reader) {
+                match outgoing.send(&mut self.socket, &mut self.pipe) {
                     Step::Later => {}
                     Step::Again => again = true,
                     Step::Idle if self.pipe.is_over() => {
@@ -157,17 +157,18 @@ impl Outgoing {
         done
     }
 
-    fn send(&mut self, socket: &mut NormSocket, reader: &mut LaneReader) -> Step {
+    fn send(&mut self, socket: &mut NormSocket, pipe: &mut PipeEnd) -> Step {
         if self.blocked {
             return Step::Later;
         }
         for _ in 0..TURN_STEPS {
             while self.packer.rest().len() < STEP_BYTES
-                && let Some(frame) = reader.read()
+                && let Some(frame) = pipe.reader.read()
             {
                 if frame.flags & COMMAND == 0 {
                     self.packer.add(frame.flags, frame.data());
                     if self.packer.is_whole() {
+                        pipe.count(SocketCounter::TransportMessagesSent);
                         break;
                     }
                 }
@@ -236,7 +237,11 @@ impl Incoming {
                 return false;
             }
             match self.readable.pop_front() {
-                Some(stream) => self.read(socket, stream),
+                Some(stream) => {
+                    let before = self.waiting.len();
+                    self.read(socket, stream);
+                    pipe.count_received(self.waiting.len().saturating_sub(before));
+                }
                 None => return false,
             }
         }
@@ -272,6 +277,14 @@ impl Incoming {
             }
         }
         self.queue(stream);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Way::In(incoming) = &self.way {
+            self.pipe.lose(&incoming.waiting);
+        }
     }
 }
 

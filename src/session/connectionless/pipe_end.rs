@@ -74,6 +74,7 @@ impl PipeEnd {
 #[cfg(any(feature = "norm", feature = "pgm"))]
 mod multicast {
     use super::PipeEnd;
+    use crate::counters::{Reason, SocketCounter};
     use crate::engine::multicast::{Limits, Message};
     use crate::errno::Result;
     use crate::message::OutFrame;
@@ -92,10 +93,22 @@ mod multicast {
                 if append(&mut self.writer, message).is_err() {
                     // There is no memory for this message: it is dropped.
                     self.writer.rollback();
+                    self.dropped(Reason::OverSize);
                 }
+                self.writer.note_depth();
                 messages.pop_front();
             }
             true
+        }
+
+        /// Takes note of messages that have come from the network.
+        pub fn count_received(&self, messages: usize) {
+            self.owner.record.add(SocketCounter::TransportMessagesReceived, messages as u64);
+        }
+
+        /// Messages are lost that wait for room in the pipe.
+        pub fn lose(&self, messages: &VecDeque<Message>) {
+            self.owner.record.dropped(Reason::Disconnected, messages.len() as u64);
         }
 
         /// Drops subscriptions, which do not travel.
