@@ -2,7 +2,7 @@
 
 use super::fair_queue::FairQueue;
 use super::load_balance::LoadBalancer;
-use super::{Behaviour, Origin, Sent, single};
+use super::{Behaviour, Origin, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -24,7 +24,7 @@ impl Behaviour for Client {
         self.out.attach(pipe);
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         single(frame)?;
         self.out.send(pipes, frame)
     }

@@ -5,7 +5,6 @@
 //! is sent by it and to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::Sent;
 use super::testing::{Bench, Peer};
 use crate::counters::{ContextRecord, Reason, Snapshot, SocketCounts, SocketRecord};
 use crate::errno::{Errno, Result};
@@ -111,10 +110,15 @@ impl Scene {
 
     /// A peer goes, with what it has not read. It may have something under way to the socket.
     fn peer_goes(&mut self) {
+        self.peer_goes_unheard();
+        self.bench.settle();
+    }
+
+    /// As [`peer_goes`](Scene::peer_goes), and the socket has not heard of it yet.
+    fn peer_goes_unheard(&mut self) {
         if !self.peers.is_empty() {
             let place = self.random.below(self.peers.len());
             drop(self.peers.swap_remove(place));
-            self.bench.settle();
         }
     }
 
@@ -216,19 +220,22 @@ impl Scene {
         self.send_frames(&frames)
     }
 
-    /// A peer may go in the middle of it. Errors: as the first frame's, where nothing was taken.
+    /// A peer may go in the middle of it, and the socket may hear of it before the next frame or after that. Errors: as the first
+    /// frame's, where nothing was taken.
     fn send_frames(&mut self, frames: &[&[u8]]) -> Result<()> {
         for (i, frame) in frames.iter().enumerate() {
-            self.bench.settle();
+            if i == 0 || self.random.below(2) == 0 {
+                self.bench.settle();
+            }
             let more = i + 1 < frames.len();
             let sent = self.bench.pattern.send(&mut self.bench.pipes, &mut OutFrame::bytes(frame, more));
             match sent {
-                Ok(Sent::Taken | Sent::Broken) => {}
+                Ok(()) => {}
                 Err(errno) if i == 0 => return Err(errno),
                 Err(errno) => panic!("{:?}: frame {i} is refused: {errno:?}", self.socket_type),
             }
             if more && self.random.below(10) == 0 {
-                self.peer_goes();
+                self.peer_goes_unheard();
             }
         }
         Ok(())

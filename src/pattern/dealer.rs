@@ -2,7 +2,7 @@
 
 use super::fair_queue::FairQueue;
 use super::load_balance::LoadBalancer;
-use super::{Behaviour, Origin, Sent, flag};
+use super::{Behaviour, Origin, flag};
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
 use crate::options::SocketOptions;
@@ -42,7 +42,7 @@ impl Behaviour for Dealer {
     }
 
     #[inline]
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         self.out.send(pipes, frame)
     }
 

@@ -1,7 +1,7 @@
 //! DGRAM: datagrams to and from any address; the frame before a body holds the address. Source: zmq_socket(3), zmq_udp(7), and
 //! what libzmq does.
 
-use super::{Behaviour, Origin, Sent};
+use super::{Behaviour, Origin};
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -23,7 +23,7 @@ impl Behaviour for Dgram {
         }
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         // Messages are an address and a body.
         if frame.more() == self.inside {
             return Err(Errno::INVAL);
@@ -44,7 +44,7 @@ impl Behaviour for Dgram {
             _ => {}
         }
         self.inside = !self.inside;
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {

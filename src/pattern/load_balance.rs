@@ -1,6 +1,5 @@
 //! Writing to many pipes in turn, a message to each.
 
-use super::Sent;
 use super::pipe_array::PipeArray;
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
@@ -70,9 +69,10 @@ impl LoadBalancer {
         }
     }
 
-    /// Sends a frame. Errors: `EAGAIN` without credit anywhere; `ENOMEM`; nothing was taken then.
+    /// Sends a frame. Where the pipe of its message has gone, the message is dropped, this frame with it. Errors: `EAGAIN` without
+    /// credit anywhere, of a message's first frame; `ENOMEM`; nothing was taken then.
     #[inline(always)]
-    pub fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    pub fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         match self.state {
             State::Border => self.send_first(pipes, frame),
             State::Inside(pipe) => self.send_next(pipes, pipe, frame),
@@ -80,9 +80,16 @@ impl LoadBalancer {
                 if !frame.more() {
                     self.state = State::Border;
                 }
-                Ok(Sent::Taken)
+                Ok(())
             }
         }
+    }
+
+    /// As [`send`](LoadBalancer::send), for a caller that can begin the message anew. Where the pipe of the message has gone, that is
+    /// `EAGAIN`, and nothing is dropped: the caller has the message still. It calls [`rollback`](LoadBalancer::rollback) then.
+    pub fn send_or_break(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
+        let State::Inside(pipe) = self.state else { return self.send(pipes, frame) };
+        if self.write_next(pipes, pipe, frame)? { Ok(()) } else { Err(Errno::AGAIN) }
     }
 
     /// The pipe that the next frame goes to if that takes it: what [`send`](LoadBalancer::send) would try first. A caller that
@@ -124,28 +131,36 @@ impl LoadBalancer {
     }
 
     #[inline(always)]
-    fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         while self.active > 0 {
             let pipe = self.pipes.get(self.current).ok_or(Errno::AGAIN)?;
             if pipes.write(pipe, frame)? {
                 self.flush_and_note(pipes, pipe, frame.more());
-                return Ok(Sent::Taken);
+                return Ok(());
             }
             self.deactivate(self.current);
         }
         Err(Errno::AGAIN)
     }
 
-    fn send_next(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<Sent> {
-        if pipes.write(pipe, frame)? {
-            self.flush_and_note(pipes, pipe, frame.more());
-            return Ok(Sent::Taken);
+    fn send_next(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<()> {
+        if !self.write_next(pipes, pipe, frame)? {
+            pipes.record.dropped(Reason::Disconnected, 1);
         }
-        // A message's later frames need no credit, so the peer has closed the pipe.
-        pipes.record.dropped(Reason::Disconnected, 1);
-        pipes.rollback(pipe);
-        self.state = if frame.more() { State::Dropping } else { State::Border };
-        Ok(Sent::Broken)
+        Ok(())
+    }
+
+    /// Whether the pipe of the message has taken the frame. `false`: it has gone, with the frames before this one.
+    fn write_next(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
+        // A message's later frames need no credit, so it is refused only by a pipe that the peer has closed.
+        let written = pipes.write(pipe, frame)?;
+        if written {
+            self.flush_and_note(pipes, pipe, frame.more());
+        } else {
+            pipes.rollback(pipe);
+            self.state = if frame.more() { State::Dropping } else { State::Border };
+        }
+        Ok(written)
     }
 
     fn flush_and_note(&mut self, pipes: &mut Pipes, pipe: PipeId, more: bool) {
@@ -186,6 +201,81 @@ impl LoadBalancer {
         if self.current == self.active {
             // The pipe whose turn it is was the last of the active ones: it has moved, or has left.
             self.current = if place < self.active { place } else { 0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::counters::{ContextRecord, Snapshot, SocketRecord};
+    use crate::options::SocketType;
+    use crate::pattern::testing::Bench;
+
+    fn bench(socket_type: SocketType) -> Bench {
+        let mut bench = Bench::new(socket_type);
+        bench.pipes = Pipes::of(SocketRecord::of(&ContextRecord::begin(), "TESTED"));
+        bench
+    }
+
+    fn dropped(bench: &Bench) -> u64 {
+        Snapshot::of_socket(bench.pipes.record.number()).unwrap().dropped(Reason::Disconnected)
+    }
+
+    /// A sender that does not wait used to be refused the last frame, of a message that was counted as dropped.
+    #[test]
+    fn a_message_whose_pipe_goes_unheard_is_taken_and_dropped_once() {
+        for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Pair, SocketType::Req] {
+            for frames in 2..5 {
+                for goes_after in 0..frames - 1 {
+                    let mut bench = bench(socket_type);
+                    let mut peer = Some(bench.connect());
+                    for frame in 0..frames {
+                        bench.send_frame_unsettled("frame", frame + 1 < frames).unwrap();
+                        if frame == goes_after {
+                            peer = None;
+                        }
+                    }
+                    assert!(peer.is_none());
+                    assert_eq!(
+                        dropped(&bench),
+                        1,
+                        "{socket_type:?}, {frames} frames, gone after {goes_after}"
+                    );
+                    bench.settle();
+                    assert_eq!(
+                        dropped(&bench),
+                        1,
+                        "{socket_type:?}, {frames} frames, gone after {goes_after}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_that_its_sender_can_begin_anew_is_not_dropped() {
+        for more in [false, true] {
+            let mut bench = bench(SocketType::Push);
+            let mut out = LoadBalancer::default();
+            let gone = bench.insert(10);
+            out.attach(gone.0);
+            out.send_or_break(&mut bench.pipes, &mut OutFrame::bytes(b"half", true)).unwrap();
+            drop(gone);
+            let mut last = OutFrame::bytes(b"rest", more);
+            assert_eq!(out.send_or_break(&mut bench.pipes, &mut last), Err(Errno::AGAIN));
+            out.rollback(&mut bench.pipes);
+            assert_eq!(dropped(&bench), 0);
+            let (other, mut peer) = bench.insert(10);
+            out.attach(other);
+            for (text, more) in [("half", true), ("rest", false)] {
+                out.send_or_break(&mut bench.pipes, &mut OutFrame::bytes(text.as_bytes(), more)).unwrap();
+            }
+            assert_eq!(peer.read().unwrap().data(), b"half");
+            assert_eq!(peer.read().unwrap().data(), b"rest");
+            assert_eq!(dropped(&bench), 0);
         }
     }
 }

@@ -111,17 +111,6 @@ pub enum Pattern {
     Channel(Channel),
 }
 
-/// The outcome of sending a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// The pattern has dealt with the frame, which may mean that it was dropped.
-    Taken,
-    /// The pipe was closed in the middle of the message: the frames before this one are lost, this one was not taken,
-    /// and the rest of the message will be dropped. A sender that waits goes on as if the frame had been taken, one
-    /// that does not is told `EAGAIN`; so does libzmq.
-    Broken,
-}
-
 /// How a pipe has come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -154,7 +143,7 @@ trait Behaviour {
     }
 
     /// See [`Pattern::send`].
-    fn send(&mut self, _pipes: &mut Pipes, _frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, _pipes: &mut Pipes, _frame: &mut OutFrame<'_>) -> Result<()> {
         Err(Errno::NOTSUP)
     }
 
@@ -312,10 +301,11 @@ impl Pattern {
         each!(self, pattern => pattern.attach(pipes, pipe, origin));
     }
 
-    /// Sends one frame of a message. Errors, with nothing taken: `EAGAIN` where it has to wait; `EFSM`;
-    /// `EHOSTUNREACH`; `ENOTSUP` where the type does not send; `ENOMEM`.
+    /// Sends one frame of a message. A message whose peer goes in the middle of it is dropped whole, without an error. Errors, with
+    /// nothing taken: `EAGAIN` where it has to wait, of a first frame; `EFSM`; `EHOSTUNREACH`; `ENOTSUP` where the type does not
+    /// send; `ENOMEM`.
     #[inline]
-    pub fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    pub fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         each!(self, pattern => pattern.send(pipes, frame))
     }
 

@@ -1,7 +1,7 @@
 //! PUB: every subscriber gets the topics it has subscribed to (RFC 29).
 
 use super::xpub::Xpub;
-use super::{Behaviour, Origin, Sent};
+use super::{Behaviour, Origin};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::options::SocketOptions;
@@ -24,7 +24,7 @@ impl Behaviour for Pub {
     }
 
     #[inline]
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         self.xpub.send(pipes, frame)
     }
 

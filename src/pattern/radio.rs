@@ -5,7 +5,7 @@
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::subscription_sizes::Holdings;
-use super::{Behaviour, Origin, Sent, flag, set_common, single};
+use super::{Behaviour, Origin, flag, set_common, single};
 use crate::counters::SocketCounter;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, GROUP_MAX_LENGTH, Msg, OutFrame};
@@ -150,7 +150,7 @@ impl Behaviour for Radio {
         pipes.budget.leave_undone();
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         single(frame)?;
         // Made now if ever: between the two frames it would be too late to fail.
         frame.shared()?;
@@ -166,7 +166,7 @@ impl Behaviour for Radio {
         }
         self.out.send_to_matching(pipes, &mut OutFrame::bytes(&self.group, true))?;
         self.out.send_to_matching(pipes, frame)?;
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     fn has_out(&mut self, _: &mut Pipes) -> bool {

@@ -1,7 +1,7 @@
 //! REP: a request, then its reply, and so on (RFC 28).
 
 use super::router::Router;
-use super::{Behaviour, Origin, Sent};
+use super::{Behaviour, Origin};
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
@@ -118,7 +118,7 @@ impl Behaviour for Rep {
         self.router.attach(pipes, pipe, origin);
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         if !matches!(self.state, State::Replying | State::Sending) {
             return Err(Errno::FSM);
         }
@@ -128,7 +128,7 @@ impl Behaviour for Rep {
             pipes.record.dropped(Reason::Disconnected, 1);
         }
         self.state = if frame.more() { State::Sending } else { State::Idle };
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {

@@ -1,7 +1,7 @@
 //! REQ: a request, then its reply, and so on (RFC 28).
 
 use super::dealer::Dealer;
-use super::{Behaviour, Origin, Sent, flag};
+use super::{Behaviour, Origin, flag};
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -59,10 +59,7 @@ impl Req {
         let sent = self.send_envelope(pipes).and_then(|()| {
             self.drop_old_replies(pipes);
             self.reply_pipe = self.dealer.out.inside();
-            match self.dealer.out.send(pipes, frame)? {
-                Sent::Taken => Ok(()),
-                Sent::Broken => Err(Errno::AGAIN),
-            }
+            self.dealer.out.send_or_break(pipes, frame)
         });
         if sent.is_err() {
             self.dealer.out.rollback(pipes);
@@ -84,10 +81,8 @@ impl Req {
         if self.correlate {
             self.dealer.out.send(pipes, &mut OutFrame::bytes(&number.to_ne_bytes(), true))?;
         }
-        match self.dealer.out.send(pipes, &mut OutFrame::bytes(b"", true))? {
-            Sent::Taken => self.request = number,
-            Sent::Broken => return Err(Errno::AGAIN),
-        }
+        self.dealer.out.send_or_break(pipes, &mut OutFrame::bytes(b"", true))?;
+        self.request = number;
         Ok(())
     }
 
@@ -148,7 +143,7 @@ impl Behaviour for Req {
         self.dealer.attach(pipes, pipe, origin);
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         if !self.may_send() {
             return Err(Errno::FSM);
         }
@@ -164,7 +159,7 @@ impl Behaviour for Req {
             self.send_first(pipes, frame)?;
         }
         self.state = if frame.more() { State::Requesting } else { State::Waiting };
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {

@@ -3,7 +3,7 @@
 use super::dealer::send_probe;
 use super::fair_queue::FairQueue;
 use super::routes::Routes;
-use super::{Behaviour, Origin, Sent, flag, set_common};
+use super::{Behaviour, Origin, flag, set_common};
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, Frame, OutFrame, ROUTING_ID};
@@ -149,7 +149,7 @@ impl Behaviour for Router {
     }
 
     #[inline]
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         if !self.inside {
             // A message of a routing id alone goes nowhere.
             if frame.more() {
@@ -158,7 +158,7 @@ impl Behaviour for Router {
             } else {
                 pipes.record.dropped(Reason::Malformed, 1);
             }
-            return Ok(Sent::Taken);
+            return Ok(());
         }
         let more = frame.more();
         if self.raw {
@@ -171,7 +171,7 @@ impl Behaviour for Router {
             return Err(errno);
         }
         self.inside = frame.more();
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     #[inline]

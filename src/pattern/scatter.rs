@@ -1,7 +1,7 @@
 //! SCATTER: each message, of one frame, to one peer, in turn (RFC 49).
 
 use super::push::Push;
-use super::{Behaviour, Origin, Sent, single};
+use super::{Behaviour, Origin, single};
 use crate::errno::Result;
 use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
@@ -16,7 +16,7 @@ impl Behaviour for Scatter {
         self.push.attach(pipes, pipe, origin);
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         single(frame)?;
         self.push.send(pipes, frame)
     }

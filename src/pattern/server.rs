@@ -2,7 +2,7 @@
 //! (RFC 51).
 
 use super::fair_queue::FairQueue;
-use super::{Behaviour, Origin, Sent, single};
+use super::{Behaviour, Origin, single};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Frame, Msg, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -56,14 +56,14 @@ impl Behaviour for Server {
         self.queue.attach(pipe);
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         single(frame)?;
         let pipe = self.find(pipes, frame.as_msg().map_or(0, Msg::routing_id))?;
         if !pipes.write(pipe, frame)? {
             return Err(if pipes.is_open(pipe) { Errno::AGAIN } else { Errno::HOSTUNREACH });
         }
         pipes.flush(pipe);
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {

@@ -1,6 +1,6 @@
 //! One peer, and no other.
 
-use super::{Behaviour, Origin, Sent};
+use super::{Behaviour, Origin};
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
 use crate::pipe::{PipeId, Pipes};
@@ -35,7 +35,7 @@ impl<P: Behaviour> Behaviour for SinglePeer<P> {
     }
 
     #[inline]
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         self.pattern.send(pipes, frame)
     }
 

@@ -3,7 +3,7 @@
 
 use super::fair_queue::FairQueue;
 use super::routes::Routes;
-use super::{Behaviour, Origin, Sent, set_common};
+use super::{Behaviour, Origin, set_common};
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -55,13 +55,13 @@ impl Behaviour for Stream {
         self.queue.attach(pipe);
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         if !self.inside {
             if frame.more() {
                 self.out = Some(self.route(pipes, frame.data())?);
             }
             self.inside = true;
-            return Ok(Sent::Taken);
+            return Ok(());
         }
         if let Some(pipe) = self.out {
             if frame.data().is_empty() {
@@ -86,7 +86,7 @@ impl Behaviour for Stream {
         }
         self.out = None;
         self.inside = false;
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {

@@ -1,8 +1,8 @@
 //! A pattern with real pipes, and the part of a socket that carries their events to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{Origin, Pattern, Sent};
-use crate::errno::{Errno, Result};
+use super::{Origin, Pattern};
+use crate::errno::Result;
 use crate::message::{FrameKind, Msg, OutFrame};
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::budget::CALL_UNITS;
@@ -118,19 +118,19 @@ impl Bench {
         }
     }
 
-    pub fn send_frame(&mut self, data: &str, more: bool) -> Result<Sent> {
+    pub fn send_frame(&mut self, data: &str, more: bool) -> Result<()> {
         self.settle();
+        self.send_frame_unsettled(data, more)
+    }
+
+    /// As [`send_frame`](Bench::send_frame), before the pattern has heard what the peers have done.
+    pub fn send_frame_unsettled(&mut self, data: &str, more: bool) -> Result<()> {
         self.pattern.send(&mut self.pipes, &mut OutFrame::bytes(data.as_bytes(), more))
     }
 
     /// Sends a message; stops at the first frame that is not taken.
     pub fn send(&mut self, frames: &[&str]) -> Result<()> {
-        for (i, frame) in frames.iter().enumerate() {
-            if self.send_frame(frame, i + 1 < frames.len())? == Sent::Broken {
-                return Err(Errno::AGAIN);
-            }
-        }
-        Ok(())
+        frames.iter().enumerate().try_for_each(|(i, frame)| self.send_frame(frame, i + 1 < frames.len()))
     }
 
     /// Sends a message to a group.
@@ -140,7 +140,7 @@ impl Bench {
         self.send_msg(&mut msg).map(drop)
     }
 
-    pub fn send_msg(&mut self, msg: &mut Msg) -> Result<Sent> {
+    pub fn send_msg(&mut self, msg: &mut Msg) -> Result<()> {
         self.settle();
         self.pattern.send(&mut self.pipes, &mut OutFrame::msg(msg, false))
     }

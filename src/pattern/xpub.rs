@@ -10,7 +10,7 @@ use super::no_drop::NoDrop;
 use super::subscribers::{Removed, Subscribers};
 use super::xpub_notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
 use super::xsub::subscription;
-use super::{Behaviour, Origin, Sent, flag, set_common};
+use super::{Behaviour, Origin, flag, set_common};
 use crate::counters::{Reason, SocketCounter};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, FrameKind, Msg, OutFrame};
@@ -294,7 +294,7 @@ impl Xpub {
 
     /// As `send`, with all that few publishers ask for.
     #[cold]
-    fn send_by_rules(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send_by_rules(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         if self.settings.no_drop && !self.no_drop.check(&self.out, pipes, self.inside) {
             return Err(Errno::AGAIN);
         }
@@ -309,7 +309,7 @@ impl Xpub {
         if self.late.have_work(self.inside) {
             pipes.budget.leave_undone();
         }
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     /// Chooses the pipes that get the message that begins with this frame.
@@ -457,7 +457,7 @@ impl Behaviour for Xpub {
     }
 
     #[inline]
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         if !self.inside {
             self.choose(frame.data());
         }
@@ -466,7 +466,7 @@ impl Behaviour for Xpub {
         }
         self.out.send_to_matching(pipes, frame)?;
         self.inside = frame.more();
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {

@@ -7,7 +7,7 @@ use super::pending_announcements::{
 };
 use super::subscriptions::Subscriptions;
 use super::topic_tree::{Cursor, Step, Walked};
-use super::{Behaviour, Origin, Sent, flag, set_common};
+use super::{Behaviour, Origin, flag, set_common};
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -223,7 +223,7 @@ impl Behaviour for Xsub {
         }
     }
 
-    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<Sent> {
+    fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         let whole = !self.inside && !frame.more();
         match subscription(frame.data()) {
             Some((true, topic)) if whole => self.subscribe(pipes, topic)?,
@@ -236,7 +236,7 @@ impl Behaviour for Xsub {
                 }
             }
         }
-        Ok(Sent::Taken)
+        Ok(())
     }
 
     #[inline]

@@ -78,11 +78,8 @@ struct Direction {
     /// The frames of a message that was taken and not sent yet. Kept from turn to turn only where the room there
     /// was is gone again: its peer went away in between.
     frames: VecDeque<Msg>,
-    /// Whether the first of `frames` is in the middle of a message.
-    within: bool,
-    /// Frames that the capture has not taken yet, and whether the first of them is in the middle of a message.
+    /// Frames that the capture has not taken yet.
     copies: VecDeque<Msg>,
-    within_copy: bool,
     messages: u64,
     bytes: u64,
 }
@@ -149,7 +146,7 @@ impl Proxy {
 impl Direction {
     fn new(from: Handle, to: Handle) -> Direction {
         let (frames, copies) = (VecDeque::new(), VecDeque::new());
-        Direction { from, to, frames, within: false, copies, within_copy: false, messages: 0, bytes: 0 }
+        Direction { from, to, frames, copies, messages: 0, bytes: 0 }
     }
 
     /// Forwards messages up to a burst, as far as there are any and there is room: whether it forwarded one. `from` and `to` are
@@ -175,12 +172,11 @@ impl Direction {
 
     /// A turn between sockets that are different ones.
     fn together(&mut self, capture: Option<Handle>) -> Result<bool> {
-        let Forwarded { messages, bytes, left, uncaptured, inside_capture } =
+        let Forwarded { messages, bytes, left, uncaptured } =
             self.from.forward(self.to, capture, BURST_MESSAGES)?;
         self.messages += messages;
         self.bytes += bytes;
         self.frames = left;
-        self.within_copy = inside_capture;
         self.copies = uncaptured;
         self.copies.extend(self.frames.iter_mut().map(Msg::copy));
         Ok(self.flush_copies(capture)? && (messages > 0 || !self.frames.is_empty()))
@@ -213,9 +209,9 @@ impl Direction {
 
     /// Sends the frames that were taken: `false` if there is no room.
     fn flush(&mut self) -> Result<bool> {
-        while let Some(bytes) = send_first(self.to, &mut self.frames, &mut self.within)? {
+        while let Some((bytes, more)) = send_first(self.to, &mut self.frames)? {
             self.bytes += bytes;
-            self.messages += u64::from(!self.within);
+            self.messages += u64::from(!more);
         }
         Ok(self.frames.is_empty())
     }
@@ -223,27 +219,24 @@ impl Direction {
     /// Sends the capture's copies: `false` if it has no room; its events will tell of room.
     fn flush_copies(&mut self, capture: Option<Handle>) -> Result<bool> {
         if let Some(capture) = capture {
-            while send_first(capture, &mut self.copies, &mut self.within_copy)?.is_some() {}
+            while send_first(capture, &mut self.copies)?.is_some() {}
         }
         Ok(self.copies.is_empty())
     }
 }
 
-/// Sends the first of these frames, and takes it out: how many bytes were sent of it. `None` if there is none, or no room.
-/// `within`: it is in the middle of a message; afterwards, that the next is.
-fn send_first(to: Handle, frames: &mut VecDeque<Msg>, within: &mut bool) -> Result<Option<u64>> {
+/// Sends the first of these frames, and takes it out: its bytes, and whether more of its message are to come. `None` if there is
+/// none, or no room.
+fn send_first(to: Handle, frames: &mut VecDeque<Msg>) -> Result<Option<(u64, bool)>> {
     let Some(frame) = frames.front_mut() else { return Ok(None) };
     let (more, bytes) = (frame.more(), frame.len() as u64);
-    let sent = match to.send(&mut OutFrame::msg(frame, more), DONTWAIT) {
-        Ok(()) => bytes,
-        Err(error) if !error.would_block() => return Err(error),
-        Err(_) if !*within => return Ok(None),
-        // The peer went away in the middle: the rest of the message is lost too.
-        Err(_) => 0,
-    };
-    *within = more;
+    match to.send(&mut OutFrame::msg(frame, more), DONTWAIT) {
+        Ok(()) => {}
+        Err(error) if error.would_block() => return Ok(None),
+        Err(error) => return Err(error),
+    }
     frames.pop_front();
-    Ok(Some(sent))
+    Ok(Some((bytes, more)))
 }
 
 /// Takes one whole message: `false` if there is none.

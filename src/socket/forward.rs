@@ -14,10 +14,8 @@ pub struct Forwarded {
     pub bytes: u64,
     /// One more message, taken but not sent: the capture has no room for its copy, or `to` none for it any more.
     pub left: VecDeque<Msg>,
-    /// Frames that were sent, but of which the capture did not take its copy.
+    /// A message that was sent, but of which the capture did not take its copy.
     pub uncaptured: VecDeque<Msg>,
-    /// The capture has taken the frames before these of their message.
-    pub inside_capture: bool,
 }
 
 /// [`Handle::forward`].
@@ -112,28 +110,20 @@ fn pass_frame(
         return Ok(more);
     }
     let mut frame = frame.for_sending()?;
-    match to.try_send(&mut frame.out(), 0) {
+    match to.try_send(&mut frame.out()) {
         Ok(()) => done.bytes += frame.data().len() as u64,
-        Err(Errno::AGAIN) if first => {
+        Err(Errno::AGAIN) => {
             done.left.push_back(frame.into_msg()?);
             return Ok(more);
         }
-        // The peer went away in the middle: the rest of the message is lost too.
-        Err(Errno::AGAIN) => {}
         Err(errno) => return Err(errno),
     }
     done.messages += u64::from(!more);
     if let Some(capture) = capture {
-        let outcome = if done.uncaptured.is_empty() {
-            capture.try_send(&mut frame.out(), 0)
-        } else {
-            Err(Errno::AGAIN)
-        };
+        let outcome =
+            if done.uncaptured.is_empty() { capture.try_send(&mut frame.out()) } else { Err(Errno::AGAIN) };
         match outcome {
-            Err(Errno::AGAIN) => {
-                done.inside_capture |= done.uncaptured.is_empty() && !first;
-                done.uncaptured.push_back(frame.into_msg()?);
-            }
+            Err(Errno::AGAIN) => done.uncaptured.push_back(frame.into_msg()?),
             outcome => outcome?,
         }
     }

@@ -124,7 +124,7 @@ fn send_locked(handle: Handle, mut socket: Locked, frame: &mut OutFrame<'_>, fla
     let timeout_ms = if flags & DONTWAIT == 0 { socket.options.sndtimeo_ms } else { 0 };
     let len = frame.data().len();
     let large = len >= BY_REFERENCE_MIN_BYTES && !frame.more() && may_drain_blocking(&socket, timeout_ms);
-    match socket.try_send(frame, timeout_ms) {
+    match socket.try_send(frame) {
         Err(Errno::AGAIN) => wait_and_send(handle, socket, frame, timeout_ms, large),
         Ok(()) if large => drain_blocking(socket, len),
         outcome => outcome,
@@ -146,7 +146,7 @@ fn wait_and_send(
     loop {
         // Commands that came while the caller was not registered.
         socket.process()?;
-        match socket.try_send(frame, timeout_ms) {
+        match socket.try_send(frame) {
             Err(Errno::AGAIN) => {}
             Ok(()) if large => return drain_blocking(socket, len),
             outcome => return outcome,

@@ -10,7 +10,7 @@ use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
 use crate::options::{SocketOptions, SocketType};
-use crate::pattern::{Origin, Pattern, Sent};
+use crate::pattern::{Origin, Pattern};
 use crate::pipe::{Pipe, PipeEvent, PipeId, Pipes};
 use crate::session::{Command, Endpoints, SocketEnd, SocketLink, event};
 use crate::sys::retry::Patience;
@@ -238,16 +238,12 @@ impl Socket {
         }
     }
 
-    /// Sends a frame now, for a caller that would wait this long. Errors: `EAGAIN` and the pattern's own, with
-    /// nothing taken.
+    /// Sends a frame now. Errors: those of [`Pattern::send`], with nothing taken.
     #[inline(always)]
-    pub fn try_send(&mut self, frame: &mut OutFrame<'_>, timeout_ms: i32) -> Result<()> {
+    pub fn try_send(&mut self, frame: &mut OutFrame<'_>) -> Result<()> {
         let outcome = self.pattern.send(&mut self.pipes, frame);
         self.drop_closed();
-        match outcome? {
-            Sent::Broken if timeout_ms == 0 => Err(Errno::AGAIN),
-            Sent::Broken | Sent::Taken => Ok(()),
-        }
+        outcome
     }
 
     /// Receives a frame now and gives it to `take`. Errors: `EAGAIN`, with `take` given back, and the pattern's own.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::send::send_fast;
 use super::{DONTWAIT, FAST_RECV, FAST_SEND, Handle, POLLIN, quiet, recv, send};
+use crate::counters::{Reason, Snapshot, SocketCounter};
 use crate::ctx::Context;
 use crate::errno::Errno;
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg, OutFrame};
@@ -166,4 +167,22 @@ fn calls_pause_while_there_is_no_memory_to_tell_a_peer_what_is_subscribed_to() {
     assert_eq!(recv_slowly(publisher), b"\x01a");
     publisher.close().unwrap();
     subscriber.close().unwrap();
+}
+
+/// The peer has closed its end, and the socket has not obeyed the command that tells of it.
+#[test]
+fn a_message_whose_peer_is_found_gone_between_two_frames_is_taken_and_dropped() {
+    use SocketType::{Dealer, Pair, Pull, Push, Rep, Req};
+    for (from, to) in [(Push, Pull), (Dealer, Dealer), (Pair, Pair), (Req, Rep)] {
+        let (sender, receiver) = pair(from, to, None);
+        sender.send(&mut OutFrame::bytes(b"first", true), DONTWAIT).unwrap();
+        receiver.close().unwrap();
+        let mut socket = sender.lock().unwrap();
+        socket.try_send(&mut OutFrame::bytes(b"last", false)).unwrap();
+        let counts = Snapshot::of_socket(socket.pipes.record.number()).unwrap();
+        assert_eq!(counts.dropped(Reason::Disconnected), 1, "{from:?}");
+        assert_eq!(counts.counter(SocketCounter::MessagesSent), 0, "{from:?}");
+        drop(socket);
+        sender.close().unwrap();
+    }
 }
