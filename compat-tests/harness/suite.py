@@ -1,6 +1,7 @@
 """Runs files of pytest tests with a pyzmq on a library, and tells how each test ended."""
 
 import json
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Suite:
                 break
             reason = f"brought the process down: {process.reason}"
             if "Timeout (" in process.output:
-                reason = f"no end after {self.timeout:.0f} s"
+                reason = f"no end after {self.timeout:.0f} s{_place(name, process.output)}"
             found[running] = Outcome("fail", f"{reason}\n{process.output[-3000:]}")
         if not found:
             found[name] = Outcome("fail", f"no test was run\n{process.output[-3000:]}")
@@ -74,6 +75,12 @@ class Suite:
         command += [word for test in without for word in ("--deselect", test)]
         command.append(str(self.tests / name))
         return self.sandbox.run(command, library.plain_environment(), 1800)
+
+
+def _place(name, output):
+    """The innermost line of file `name` in the stacks that the witness has written."""
+    found = re.search(rf'File "[^"]*{re.escape(name)}", line (\d+)', output)
+    return f", at {name}:{found[1]}" if found else ""
 
 
 def _dictionary(settings):

@@ -3,10 +3,11 @@
 import faulthandler
 import json
 import os
-import sys
 
 _TIMEOUT_S = float(os.environ["WITNESS_TIMEOUT_S"])
 _events = open(os.environ["WITNESS_EVENTS"], "a", buffering=1)
+# pytest puts a file of its own in the place of descriptor 2 while a test runs, and what is in there is lost with the process.
+_complaints = os.fdopen(os.dup(2), "w")
 
 
 def _write(**event):
@@ -14,8 +15,8 @@ def _write(**event):
 
 
 def pytest_runtest_logstart(nodeid, location):
-    # Ends the whole process, whatever it hangs in; who started it goes on with the next test.
-    faulthandler.dump_traceback_later(_TIMEOUT_S, exit=True, file=sys.__stderr__)
+    # Ends the whole process with status 1, whatever it hangs in; `Suite` goes on with the next test.
+    faulthandler.dump_traceback_later(_TIMEOUT_S, exit=True, file=_complaints)
     _write(test=nodeid, outcome="started")
 
 
