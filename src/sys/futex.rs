@@ -15,6 +15,7 @@ mod linux {
     use super::super::faults::{self, Call};
     use super::super::late_wakes;
     use super::super::retry::rest;
+    use super::super::timespec::timespec;
     use crate::errno::{Errno, Result};
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
     use std::time::Duration;
@@ -71,11 +72,7 @@ mod linux {
         if let Some(errno) = faults::next(Call::FutexWait) {
             return Err(errno);
         }
-        let timeout = libc::timespec {
-            tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            // Below 10^9, which fits any C long.
-            tv_nsec: timeout.subsec_nanos() as _,
-        };
+        let timeout = timespec(timeout);
         let operation = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
         let [word, timeout] = [word.as_ptr().expose_provenance(), (&raw const timeout).expose_provenance()];
         // SAFETY: the word is alive and aligned for the whole call, the timeout is a valid timespec, and

@@ -45,6 +45,7 @@ pub mod stream;
 pub mod thread;
 pub mod thread_end;
 pub mod thread_state;
+pub mod timespec;
 pub mod timestamp;
 pub mod tipc;
 pub mod vsock;

@@ -4,6 +4,8 @@
 use super::cancel::SystemCall;
 #[cfg(ppoll)]
 use super::faults::{self, Call};
+#[cfg(ppoll)]
+use super::timespec::timespec;
 #[cfg(not(direct_calls))]
 use super::{cancel::CancelOff, thread_state::ThreadState};
 #[cfg(not(direct_calls))]
@@ -64,7 +66,7 @@ fn poll_by(
     if let Some(errno) = faults::next(Call::Poll) {
         return Err(errno);
     }
-    let mut timeout = timeout.map(as_timespec);
+    let mut timeout = timeout.map(timespec);
     let timeout = timeout.as_mut().map_or(0, |timeout| std::ptr::from_mut(timeout).expose_provenance());
     let mask = mask.map_or(0, |mask| (&raw const mask.0).expose_provenance());
     let arguments = [fds.as_mut_ptr().expose_provenance(), fds.len(), timeout, mask, MASK_BYTES, 0];
@@ -79,7 +81,7 @@ pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMas
     if let Some(errno) = faults::next(Call::Poll) {
         return Err(errno);
     }
-    let timeout = timeout.map(as_timespec);
+    let timeout = timeout.map(timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mask = mask.map_or(std::ptr::null(), |mask| &raw const mask.0);
     let _off = CancelOff::for_call(ThreadState::current());
@@ -87,15 +89,6 @@ pub fn ppoll(fds: &mut [PollFd], timeout: Option<Duration>, mask: Option<&SigMas
     // outlive the call.
     let rc = unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout, mask) };
     usize::try_from(rc).map_err(|_| Errno::last())
-}
-
-#[cfg(ppoll)]
-fn as_timespec(timeout: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        // Below 10^9, which fits any C long.
-        tv_nsec: timeout.subsec_nanos() as _,
-    }
 }
 
 /// As [`poll`]; with a mask `ENOTSUP`, because this system has no such call.

@@ -4,6 +4,7 @@ use super::cancel::CancelOff;
 use super::faults::{self, Call};
 use super::poll::poll;
 use super::thread_state::ThreadState;
+use super::timespec::timespec;
 use crate::errno::Errno;
 use std::time::Duration;
 
@@ -58,11 +59,7 @@ pub fn rest(time: Duration) {
 
 fn nanosleep(time: Duration) -> Result<(), Errno> {
     let _off = CancelOff::for_call(ThreadState::current());
-    let time = libc::timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        // Below 10^9, which fits any C long.
-        tv_nsec: time.subsec_nanos() as _,
-    };
+    let time = timespec(time);
     // SAFETY: the time outlives the call, and the remaining time is not asked for.
     let rc = unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
     if rc == 0 { Ok(()) } else { Err(Errno::last()) }

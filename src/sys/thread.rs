@@ -45,6 +45,12 @@ pub struct Thread {
     born: Born,
 }
 
+// Where `pthread_t` is a number, Rust sees this by itself.
+// SAFETY: the id is a name of the thread, and never followed as a pointer here. The system's functions take it on any thread.
+unsafe impl Send for Thread {}
+// SAFETY: as above; no function takes the id of a shared `Thread`.
+unsafe impl Sync for Thread {}
+
 impl Thread {
     /// Waits until the thread has ended. Returns at once on the thread itself, and in a forked child, where
     /// it does not exist.
