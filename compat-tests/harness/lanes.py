@@ -25,6 +25,8 @@ class Step:
     environment: dict = field(default_factory=dict)
     # Its tests look at a clock: no other such step runs beside it.
     is_timed: bool = False
+    # Its tests do, too, and it tries again by itself what fails on a busy machine. So it may stand beside any other.
+    is_patient: bool = False
     # Nothing runs beside it.
     is_alone: bool = False
     # What it writes to, where no other step may write at the same time.
@@ -46,10 +48,14 @@ class Result:
 
 
 def next_step(waiting, running, ended):
-    """The first of the steps `waiting` that may start beside those `running`, if any; `ended` are the names of those that are over."""
+    """The first of the steps `waiting` that may start beside those `running`, if any; `ended` are the names of those that are over.
+
+    A timed one comes first: these follow each other, and the whole takes as long as they do.
+    """
     if len(running) >= LANES or any(step.is_alone for step in running):
         return None
-    return next((step for step in waiting if _may_start(step, running, ended)), None)
+    fit = [step for step in waiting if _may_start(step, running, ended)]
+    return next((step for step in fit if step.is_timed), next(iter(fit), None))
 
 
 def _may_start(step, running, ended):
@@ -92,7 +98,8 @@ def run(steps, folder):
 
 
 def _run(step, folder, screen):
-    command = list(step.command) if step.is_timed or step.is_alone else ["nice", "-n", str(NICE_LEVELS), *step.command]
+    has_clock = step.is_timed or step.is_patient or step.is_alone
+    command = list(step.command) if has_clock else ["nice", "-n", str(NICE_LEVELS), *step.command]
     environment = {**os.environ, **step.environment}
     if sys.stdout.isatty():
         environment |= {"CLICOLOR_FORCE": "1", "CARGO_TERM_COLOR": "always"}
