@@ -26,6 +26,7 @@ NEEDED = {
     "python3-venv": "a private place for pyzmq",
     "python3-dev": "pyzmq is built from its sources, too",
     "gdb": "shows where the threads of a process stand that does not end",
+    "bpftrace": "reads the lines on docs/observability.md, and counts with them",
     "tmux": "a terminal for ferrozmq top, whose screen is read",
     "abigail-tools": "compares the library with Debian's, symbol by symbol",
     "debhelper": "builds the Debian packages",

@@ -71,11 +71,10 @@ fn what_fails_for_want_of_descriptors_is_told() {
     push.set(ZMQ_RECONNECT_IVL, 1);
     let (late, peer) = (Context::new(), stream());
     let anyone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let limit = libc::rlimit { rlim_cur: 200, rlim_max: 200 };
     // SAFETY: a pointer to a value of the type that is asked for.
-    assert_eq!(
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &libc::rlimit { rlim_cur: 200, rlim_max: 200 }) },
-        0
-    );
+    let rc = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(rc, 0);
     let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     connect(&peer, &endpoint);
     said.until(&format!("ferrozmq: {endpoint} accepts no peers for now: Too many open files"), || {});
