@@ -38,6 +38,7 @@ class Client:
         kind, content = (PUBLIC_KEY, pair.public) if pair else (ANONYMOUS, b"")
         if certificate:
             kind, content = CERTIFICATE, certificate
+        self.shown = certificate or b""
         self.identity = identity or commands.encode_identity(kem, kind, content)
         self.records = self.peer_properties = self.new_ticket = self.status = self.reason = None
         self.retried, self.refused, self.asked = set(), b"", b""

@@ -6,9 +6,10 @@ A verifier has the seeds and what went over the wire. It decapsulates, derives, 
 import json
 import os
 
-from . import commands
+from . import commands, keys
 from .client import Client
-from .commands import ANONYMOUS, FULL, PUBLIC_KEY, RESUMING, Hello, Welcome
+from .certificates import BOTH, CLIENT, SERVER, Authority, Trust
+from .commands import ANONYMOUS, CERTIFICATE, FULL, PUBLIC_KEY, RESUMING, Ask, Hello, Welcome
 from .records import DATA, KEY_UPDATE, Direction, Secrets
 from .schedule import Schedule
 from .server import Cookies, Server, Tickets
@@ -17,6 +18,8 @@ from .suites import SECRET_BYTES, SUITES, suite_of_hello, suites_of
 GREETINGS = [bytes.fromhex("ff00000000000000017f0301") + b"QZMQ".ljust(20, b"\0") + bytes(32)] * 2
 _MODES = {"full": FULL, "resuming": RESUMING}
 _NOTHING = bytes(SECRET_BYTES)
+# When the certificates in vectors are valid.
+SECOND = 1_800_000_000
 
 
 def load(file):
@@ -43,11 +46,13 @@ def verify(vector):
     expect("ephemeral_seed", ephemeral.public, hello.ephemeral)
     expect("server_seed", kem.key_id(server.public), hello.key_id)
 
-    schedule = Schedule(kem, vector["client_greeting"] + vector["server_greeting"], server.public, vector["psk"] or None, vector["refused"])
+    check_server_certificate(vector, kem, server)
+    greetings = vector["client_greeting"] + vector["server_greeting"]
+    schedule = Schedule(kem, greetings, server.public, vector["psk"] or None, vector["refused"], vector["asked"])
     schedule.absorb(hello.head)
     schedule.mix(_NOTHING if resuming else kem.decapsulate(server, hello.proof))
     identity = schedule.open("hello", hello.box, suite_of_hello(kem))
-    known = (PUBLIC_KEY, client.public) if client else (ANONYMOUS, b"")
+    known = identity_in(vector, kem, client)
     expect("client_seed", None if resuming else commands.parse_identity(kem, identity), None if resuming else known)
     schedule.absorb(hello.cookie_field)
     expect("hello_h", schedule.h, vector["hello_h"])
@@ -87,6 +92,32 @@ def verify(vector):
     expect("update", secrets.updated(kem, public.public, update["ciphertext"], shared), secrets_in(update))
 
 
+def trust_in(vector):
+    return Trust(vector["authorities"], now=lambda: vector["second"])
+
+
+def check_server_certificate(vector, kem, server):
+    """What a client makes of the answer that it has asked for. Without certificates nothing is said about them."""
+    if vector["asked"]:
+        ask = Ask(kem).encode()
+        expect("asked", vector["asked"][: len(ask)], ask)
+        shown = trust_in(vector).check(kem, commands.boxed(vector["asked"][len(ask) :], b"CERTIFICATE"), SERVER)
+        expect("asked", (shown.name, shown.public), (vector["server_name"], server.public))
+    else:
+        expect("server_name", vector["server_name"], "")
+    if not vector["asked"] and not vector["client_certificate"]:
+        expect("authorities, second", (vector["authorities"], vector["second"]), ([], 0))
+
+
+def identity_in(vector, kem, client):
+    """What the client says of itself, checked as its server does."""
+    shown = vector["client_certificate"]
+    if not shown:
+        return (PUBLIC_KEY, client.public) if client else (ANONYMOUS, b"")
+    expect("client_certificate", trust_in(vector).check(kem, shown, CLIENT).public, client.public)
+    return CERTIFICATE, shown
+
+
 def expect(what, found, wanted):
     assert found == wanted, what
 
@@ -104,7 +135,7 @@ def secrets_in(members):
 
 def make_all():
     """Of each suite: a known client that is sent a cookie, the same one that resumes, with padded records, or whose ticket is refused,
-    and an anonymous one."""
+    an anonymous one, and one that shows a certificate and asks for the server's."""
     made = []
     for number, suite in SUITES.items():
         full, kept = make(f"{suite}, known, with a cookie", [number], True, Cookies())
@@ -112,12 +143,15 @@ def make_all():
         refused, _ = make(f"{suite}, whose ticket is refused", [number], False, ticket_from={**kept, "tickets": Tickets()})
         # The other suite of the KEM is the client's favourite, and the server's is not.
         offered = [*(other for other in suites_of(suite.kem) if other != number), number]
-        made += [full, resuming, refused, make(f"{suite}, anonymous, by the server's choice", offered, False)[0]]
+        anonymous, _ = make(f"{suite}, anonymous, by the server's choice", offered, False)
+        certified, _ = make(f"{suite}, certified on both sides", [number], True, authority=Authority(1 + number % 2))
+        made += [full, resuming, refused, anonymous, certified]
     return made
 
 
-def make(name, suites, known, cookies=None, ticket_from=None, pad=1):
-    """A handshake of this client with this server, as a vector. `ticket_from` is an earlier one that it resumes."""
+def make(name, suites, known, cookies=None, ticket_from=None, pad=1, authority=None):
+    """A handshake of this client with this server, as a vector. `ticket_from` is an earlier one that it resumes. `authority` signs
+    certificates of both, for one second."""
     kem = SUITES[suites[0]].kem
     earlier = ticket_from or {}
     tickets = earlier.get("tickets") or Tickets()
@@ -125,8 +159,23 @@ def make(name, suites, known, cookies=None, ticket_from=None, pad=1):
     pair = kem.keypair() if known else None
     server = kem.keypair(server_seed)
     sides = {"client_properties": b"\x0bSocket-Type\0\0\0\4PUSH", "server_properties": b"\x0bSocket-Type\0\0\0\4PULL"}
-    theirs = Server([(kem, server)], suites[-1:], sides["server_properties"], cookies=cookies, tickets=tickets)
-    mine = Client(server.public, kem, suites, pair, sides["client_properties"], earlier.get("ticket_kept"), ephemeral_seed)
+    second = SECOND if authority else 0
+    trust = Trust([authority.public], now=lambda: second) if authority else None
+    sign = lambda key, name: authority.sign(keys.public_key(kem, key.public), name, BOTH, second, second + 1) if authority else b""
+    shown, server_name = sign(server, "orders"), "orders" if authority else ""
+    theirs = Server([(kem, server)], suites[-1:], sides["server_properties"], cookies=cookies, tickets=tickets, trust=trust, shown=shown)
+    mine = Client(
+        None if authority else server.public,
+        kem,
+        suites,
+        pair,
+        sides["client_properties"],
+        earlier.get("ticket_kept"),
+        ephemeral_seed,
+        certificate=sign(pair, "alice") if pair else b"",
+        name=server_name,
+        trust=trust,
+    )
     bodies = converse(mine, theirs)
     client_records, server_records, update = _talk(mine.records, theirs.records, pad)
     named = {commands.name_of(body).decode().lower(): body for body in bodies}
@@ -140,12 +189,17 @@ def make(name, suites, known, cookies=None, ticket_from=None, pad=1):
         "client_seed": pair.seed if pair else b"",
         "ephemeral_seed": ephemeral_seed,
         "psk": earlier["next_psk"] if theirs.resumed else b"",
+        "asked": theirs.asked,
         "refused": theirs.refused,
+        "authorities": [authority.public] if authority else [],
+        "client_certificate": mine.shown,
+        "server_name": server_name,
+        "second": second,
         "client_greeting": GREETINGS[0],
         "server_greeting": GREETINGS[1],
         **{command: named[command] for command in ("hello", "welcome", "initiate", "ready")},
         **sides,
-        "ticket": mine.new_ticket.data,
+        "ticket": mine.new_ticket.data if mine.new_ticket else b"",
         "ticket_life_s": commands.parse_ready_text(_reopened(mine, named["ready"]))[1],
         **{f"{command}_h": h for command, h in mine.transcripts.items()},
         "next_psk": mine.psk,
@@ -226,7 +280,7 @@ def _hex(value):
     return [_hex(member) for member in value] if isinstance(value, list) else value
 
 
-_TEXTS = {"name", "mode"}
+_TEXTS = {"name", "mode", "server_name"}
 
 
 def _unhex(value, name=None):

@@ -28,7 +28,8 @@ def test_all_suites_have_vectors():
     loaded = vectors.load(FILE)
     for kind in (lambda _: True, lambda vector: vector["mode"] == "resuming"):
         assert {vector["suite"] for vector in loaded if kind(vector)} == set(SUITES)
-    for kind in (lambda vector: vector["refused"], lambda vector: Hello.parse(vector["hello"]).cookie):
+    with_certificates = (lambda vector: vector["asked"], lambda vector: vector["client_certificate"])
+    for kind in (*with_certificates, lambda vector: vector["refused"], lambda vector: Hello.parse(vector["hello"]).cookie):
         assert {SUITES[vector["suite"]].kem for vector in loaded if kind(vector)} == set(KEMS.values())
 
 
@@ -36,13 +37,13 @@ def test_own_vectors(made, tmp_path):
     file = tmp_path / "vectors.json"
     file.write_text(vectors.dump(made))
     loaded = vectors.load(file)
-    assert len(loaded) == 4 * len(SUITES)
+    assert len(loaded) == 5 * len(SUITES)
     for vector in loaded:
         vectors.verify(vector)
 
 
 def test_every_member_is_looked_at(made):
-    for vector, member in itertools.product(made[:3], made[0].keys() - {"name"}):
+    for vector, member in itertools.product((*made[:3], made[4]), made[0].keys() - {"name"}):
         if (vector["mode"], member) == ("resuming", "client_seed"):
             # The client's identity is in the ticket, which no verifier opens.
             continue

@@ -2,6 +2,9 @@
 //!
 //! `QZMQ_VECTORS=write cargo test --lib vectors_of_the_document` writes it anew, from new keys.
 
+mod certified;
+
+use self::certified::Certified;
 use super::retry::under_load;
 use super::tickets::give;
 use super::{client, server};
@@ -10,6 +13,7 @@ use crate::crypto::hkdf::DerivationKey;
 use crate::crypto::{KemSecret, KemSuite};
 use crate::engine::Config;
 use crate::engine::mechanism::properties;
+use crate::engine::mechanism::qzmq::ask;
 use crate::engine::mechanism::qzmq::derivation::box_key;
 use crate::engine::mechanism::qzmq::fields::is_zero;
 use crate::engine::mechanism::qzmq::hello::{self, Identity, Mode};
@@ -50,7 +54,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 
 /// What is special about a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Special {
+pub enum Special {
     Known,
     Anonymous,
     /// RETRY wants a cookie.
@@ -58,17 +62,25 @@ enum Special {
     Resuming,
     /// RETRY refuses a ticket.
     Refused,
+    /// The client shows a certificate.
+    Certified,
+    /// The client asks the server for its certificate.
+    Asked,
 }
 
 #[test]
 fn vectors_of_the_document() {
-    use Special::{Anonymous, Cookie, Known, Refused, Resuming};
-    // What RETRY does depends on the KEM alone.
+    use Special::{Anonymous, Asked, Certified, Cookie, Known, Refused, Resuming};
+    // What RETRY does depends on the KEM alone, and so do certificates.
     let both = [Suite::XWingAes256GcmSha256, Suite::MlKem1024Aes256GcmSha384];
     let all =
         [Known, Anonymous, Resuming].into_iter().flat_map(|special| Suite::ALL.map(|suite| (suite, special)));
     let all: Vec<_> = all
-        .chain([Cookie, Refused].into_iter().flat_map(|special| both.map(|suite| (suite, special))))
+        .chain(
+            [Cookie, Refused, Certified, Asked]
+                .into_iter()
+                .flat_map(|special| both.map(|suite| (suite, special))),
+        )
         .collect();
     if std::env::var("QZMQ_VECTORS").is_ok_and(|value| value == "write") {
         let all: Vec<Value> = all.iter().map(|(suite, special)| handshake(*suite, *special)).collect();
@@ -96,9 +108,9 @@ fn handshake(suite: Suite, special: Special) -> Value {
     let secret = || Arc::new(KemSecret::generate(kem).unwrap());
     let (server_secret, client_secret) = (secret(), (special != Special::Anonymous).then(secret));
     let settings = Settings { suites: Suites::only(&[suite]), ..Settings::default() };
-    let known = Arc::new(server_secret.public().clone());
-    let client_keys = Arc::new(ClientKeys::new(known, client_secret.clone(), settings).unwrap());
-    let mut server_keys = Arc::new(ServerKeys::new(Arc::clone(&server_secret), settings));
+    let certified = Certified::new(special, &server_secret, client_secret.as_deref());
+    let client_keys = Arc::new(certified.client_keys(&server_secret, client_secret.clone(), settings));
+    let mut server_keys = Arc::new(certified.server_keys(&server_secret, settings));
     let mut psk = Vec::new();
     match special {
         Special::Cookie => server_keys = under_load(server_keys),
@@ -109,12 +121,13 @@ fn handshake(suite: Suite, special: Special) -> Value {
             psk = ticket.psk.bytes().to_vec();
             client_keys.ticket.keep(&ticket.bytes, ticket.psk, settings.ticket_life_s);
         }
-        Special::Known | Special::Anonymous => {}
+        Special::Known | Special::Anonymous | Special::Certified | Special::Asked => {}
     }
     let (mine, theirs) = (client(&client_keys), server(&server_keys));
     let greetings = [greeting(3, 1, "QZMQ"), greeting(3, 1, "QZMQ")];
     let said = converse((&client_keys, &mine), (&server_keys, &theirs), [&greetings[0], &greetings[1]]);
-    let ticket = client_keys.ticket.take().unwrap();
+    let ticket = client_keys.ticket.take();
+    assert_eq!(ticket.is_none(), special == Special::Asked);
     let (mut client_properties, mut server_properties) = (Vec::new(), Vec::new());
     properties::append_ours(&mut client_properties, &mine);
     properties::append_ours(&mut server_properties, &theirs);
@@ -127,6 +140,7 @@ fn handshake(suite: Suite, special: Special) -> Value {
         "client_seed": client_secret.map(|secret| hex(secret.seed())).unwrap_or_default(),
         "ephemeral_seed": hex(&said.ephemeral_seed),
         "psk": hex(&psk),
+        "asked": hex(&said.asked),
         "refused": hex(&said.refused),
         "client_greeting": hex(&greetings[0]),
         "server_greeting": hex(&greetings[1]),
@@ -136,9 +150,15 @@ fn handshake(suite: Suite, special: Special) -> Value {
         "ready": hex(&said.ready),
         "client_properties": hex(&client_properties),
         "server_properties": hex(&server_properties),
-        "ticket": hex(&ticket.bytes),
-        "ticket_life_s": settings.ticket_life_s,
+        "ticket": ticket.as_ref().map(|ticket| hex(&ticket.bytes)).unwrap_or_default(),
+        "ticket_life_s": match ticket {
+            None => 0,
+            // A ticket ends with the client's certificate.
+            Some(_) if certified.of_client.is_some() => 1,
+            Some(_) => settings.ticket_life_s,
+        },
     });
+    given.as_object_mut().unwrap().extend(certified.members().as_object().unwrap().clone());
     let update = KemSecret::generate(kem).unwrap();
     let (ciphertext, _) = update.public().encapsulate().unwrap();
     given["update"] = json!({ "seed": hex(update.seed()), "ciphertext": hex(ciphertext.bytes()) });
@@ -153,6 +173,7 @@ fn handshake(suite: Suite, special: Special) -> Value {
 #[derive(Default)]
 struct Said {
     ephemeral_seed: Vec<u8>,
+    asked: Vec<u8>,
     refused: Vec<u8>,
     hello: Vec<u8>,
     welcome: Vec<u8>,
@@ -181,6 +202,10 @@ fn converse(
             panic!("WELCOME or RETRY")
         };
         first = *next;
+        if ask::is_ask(&all.hello) {
+            all.asked = [&all.hello[..], &answer].concat();
+            continue;
+        }
         if !retry::is_retry(&answer) {
             all.welcome = answer;
             break;
@@ -217,6 +242,11 @@ fn opened(given: &Value, kem: KemSuite, server: &KemSecret) -> (Schedule, bool) 
     let field = |name: &str| bytes(&given[name]);
     let greetings = [field("client_greeting"), field("server_greeting")];
     let mut prologue = Prologue::new(kem, [&greetings[0], &greetings[1]]);
+    certified::check_server(given, server);
+    let asked = field("asked");
+    if !asked.is_empty() {
+        prologue = prologue.refused(&asked, &[]);
+    }
     let refused = field("refused");
     if !refused.is_empty() {
         let (first, retry) = refused.split_at(refused.len() - retry::REFUSAL.len());
@@ -242,8 +272,7 @@ fn opened(given: &Value, kem: KemSuite, server: &KemSecret) -> (Schedule, bool) 
     let identity = schedule.open(Purpose::Hello, hello::BOX_AEAD, hello.sealed).unwrap();
     if is_full {
         let own = secret_in(given, kem, "client_seed");
-        let known = own.map(|own| Identity::PublicKey(Box::new(own.public().clone())));
-        assert_eq!(Identity::parse(kem, &identity).unwrap(), known.unwrap_or(Identity::Anonymous));
+        assert_eq!(Identity::parse(kem, &identity).unwrap(), certified::identity(given, own.as_ref()));
     }
     schedule.absorb(hello.cookie_field);
     (schedule, is_full)
