@@ -8,9 +8,9 @@ use super::file::{Place, Settings};
 use super::keys::Public;
 use super::reload::{self, Content};
 use crate::crypto::kem::FINGERPRINT_BYTES;
-use crate::crypto::{Certificate, DsaPublic, Roles};
+use crate::crypto::{Certificate, DsaPublic, Roles, Trust};
 use crate::z85;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Fingerprints of keys and authorities that are accepted no more.
@@ -46,25 +46,48 @@ pub fn revoked(path: &Path, content: &Content) -> Result<Revoked, Fault> {
     words.filter(|(_, word)| !word.starts_with('#')).map(fingerprint).collect()
 }
 
-/// What is wrong with the files about certificates that the settings name. `own`: the keys of this side as a server, and as a client.
-pub fn faults(settings: &Settings, own: [&[Public]; 2]) -> Vec<Fault> {
-    fn read<T>(place: &Place, make: fn(&Path, &Content) -> Result<T, Fault>) -> Result<T, Fault> {
-        reload::read(&place.path).and_then(|content| make(&place.path, &content))
+/// What the files of some settings say about certificates.
+#[derive(Debug, Default)]
+pub struct Named {
+    /// What this side shows: the file, the role that it is shown in, and the certificate.
+    pub shown: Vec<(PathBuf, Roles, Certificate)>,
+    /// Whose certificates are accepted, and what is revoked. Empty without authorities.
+    pub trust: Trust,
+    /// The files cannot be read, are no such files, or do not fit this side's keys.
+    pub faults: Vec<Fault>,
+}
+
+/// Reads the files about certificates that the settings name. `own`: the keys of this side as a server, and as a client. Whether a
+/// certificate is accepted is not looked at.
+pub fn read_named(settings: &Settings, own: [&[Public]; 2]) -> Named {
+    fn read<T>(
+        place: &Place,
+        make: fn(&Path, &Content) -> Result<T, Fault>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<T> {
+        let made = reload::read(&place.path).and_then(|content| make(&place.path, &content));
+        made.map_err(|fault| faults.push(fault)).ok()
     }
+    let mut named = Named::default();
+    for key in settings.authorities.iter().filter_map(|place| read(place, authority, &mut named.faults)) {
+        // The file bounds the number of authorities.
+        let _ = named.trust.add(key);
+    }
+    let list = settings.revoked.as_ref().and_then(|place| read(place, revoked, &mut named.faults));
+    list.into_iter().flatten().for_each(|key| named.trust.revoke(key));
     let [server, client] = own;
     let shown = [
         (&settings.server_certificate, server, Roles::Server),
         (&settings.client_certificate, client, Roles::Client),
     ];
-    let authorities = settings.authorities.iter().filter_map(|place| read(place, authority).err());
-    let lists = settings.revoked.iter().filter_map(|place| read(place, revoked).err());
-    let certificates = shown.into_iter().filter_map(|(place, keys, role)| {
-        let place = place.as_ref()?;
-        let checked = read(place, certificate)
-            .and_then(|certificate| endpoint_keys::check_certificate(&certificate, place, keys, role));
-        checked.err()
-    });
-    authorities.chain(lists).chain(certificates).collect()
+    for (place, keys, role) in shown {
+        let Some(place) = place else { continue };
+        let Some(certificate) = read(place, certificate, &mut named.faults) else { continue };
+        let checked = endpoint_keys::check_certificate(&certificate, place, keys, role);
+        named.faults.extend(checked.err());
+        named.shown.push((place.path.clone(), role, certificate));
+    }
+    named
 }
 
 /// The bytes of a line `NAME = "Z85"` in the section `qzmq`, and its number.

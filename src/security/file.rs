@@ -2,6 +2,7 @@
 
 use super::certificate::parse_fingerprint;
 use super::fault::Fault;
+use super::qzmq_settings::{self, QzmqSettings};
 use super::reader::{Entry, Reader, entries};
 use super::reload::{self, Content};
 use crate::engine::zmtp::socket_type;
@@ -78,6 +79,7 @@ pub struct Settings {
     pub client_certificate: Option<Place>,
     /// QZMQ: the name by which the client knows its server, in place of `server_public`.
     pub server_name: Option<String>,
+    pub qzmq: QzmqSettings,
     /// The users of a PLAIN server.
     pub users: Option<Place>,
     /// A PLAIN client's name, and the file with its password.
@@ -156,7 +158,7 @@ pub struct Limits {
 }
 
 /// The names of [`Settings`] in the file.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 22] = [
     "mechanism",
     "side",
     "transports",
@@ -170,6 +172,7 @@ const SETTINGS: [&str; 21] = [
     "server_certificate",
     "client_certificate",
     "server_name",
+    "qzmq",
     "users",
     "username",
     "password_file",
@@ -266,6 +269,7 @@ impl Default for Settings {
             server_certificate: None,
             client_certificate: None,
             server_name: None,
+            qzmq: QzmqSettings::default(),
             users: None,
             username: None,
             password_file: None,
@@ -391,6 +395,7 @@ fn read_setting(reader: &mut Reader<'_>, entry: &Entry<'_>, settings: &mut Setti
         "authorities" | "revoked" | "server_certificate" | "client_certificate" | "server_name" => {
             read_certified(reader, entry, settings);
         }
+        "qzmq" => qzmq_settings::read(reader, entry, &mut settings.qzmq),
         "users" => settings.users = reader.place(entry),
         "username" => {
             settings.username = reader.text(entry);

@@ -20,6 +20,8 @@ pub struct Served {
     name: Option<String>,
     #[cfg(feature = "qzmq")]
     certificate: Option<Arc<Signed>>,
+    #[cfg(feature = "qzmq")]
+    settings: qzmq::Settings,
     pub security: Security,
 }
 
@@ -36,6 +38,8 @@ pub struct Makings {
     /// The same for all of an endpoint's handshakes.
     #[cfg(feature = "qzmq")]
     pub trusted: Arc<qzmq::Trusted>,
+    #[cfg(feature = "qzmq")]
+    pub settings: qzmq::Settings,
 }
 
 impl Makings {
@@ -49,7 +53,7 @@ impl Makings {
 
     pub fn are_those_of(&self, served: &Served) -> bool {
         #[cfg(feature = "qzmq")]
-        if self.certificate != served.certificate {
+        if self.certificate != served.certificate || self.settings != served.settings {
             return false;
         }
         self.from == served.from && self.beside == served.beside && self.name == served.name
@@ -57,7 +61,7 @@ impl Makings {
 
     pub fn served(self, security: Security) -> Served {
         #[cfg(feature = "qzmq")]
-        let Makings { from, beside, name, certificate, .. } = self;
+        let Makings { from, beside, name, certificate, settings, .. } = self;
         #[cfg(not(feature = "qzmq"))]
         let Makings { from, beside, name } = self;
         Served {
@@ -66,6 +70,8 @@ impl Makings {
             name,
             #[cfg(feature = "qzmq")]
             certificate,
+            #[cfg(feature = "qzmq")]
+            settings,
             security,
         }
     }
@@ -85,7 +91,7 @@ pub fn serve(secrets: &[&Secret], makings: &Makings) -> Result<Security, Errno> 
         }
         #[cfg(feature = "qzmq")]
         Secret::Qzmq(own) => {
-            let keys = qzmq::ServerKeys::new(Arc::clone(own), qzmq::Settings::default());
+            let keys = qzmq::ServerKeys::new(Arc::clone(own), makings.settings);
             let keys = keys.with_trusted(Arc::clone(&makings.trusted));
             keys.set_certificate(makings.certificate.clone());
             more.iter().filter_map(|secret| secret.qzmq()).try_for_each(|secret| keys.add(secret))?;
@@ -134,7 +140,7 @@ pub fn ask(keys: &[Arc<Certificate>], makings: &Makings) -> Option<Security> {
                 Some(Public::Curve(_)) => return None,
                 None => KnownServer::Name(makings.name.clone()?),
             };
-            let keys = qzmq::ClientKeys::of(server, Some(Arc::clone(own)), qzmq::Settings::default()).ok()?;
+            let keys = qzmq::ClientKeys::of(server, Some(Arc::clone(own)), makings.settings).ok()?;
             let keys = keys.with_certificate(makings.certificate.clone());
             Some(Security::QzmqClient(Arc::new(keys.with_trusted(Arc::clone(&makings.trusted)))))
         }

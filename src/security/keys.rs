@@ -41,14 +41,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Of clients that know their server by its name and have no key of their own; `None` without QZMQ.
-    pub fn of_names() -> Option<Kind> {
-        #[cfg(feature = "qzmq")]
-        return Some(Kind::Qzmq(KemSuite::XWing));
-        #[cfg(not(feature = "qzmq"))]
-        None
-    }
-
     /// For people.
     pub fn name(self) -> &'static str {
         match self {

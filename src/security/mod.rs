@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `fault` | a mistake in a file, or a refusal: where, what, and what to do |
 //! | `file` | the TOML file as a typed [`Policy`] |
+//! | `qzmq_settings` | how QZMQ is spoken: its table of that file |
 //! | `reader` | TOML values with their lines, and what is said of those that do not fit |
 //! | `certificate` | key files, as pyzmq and czmq write them |
 //! | `authorities` | files of QZMQ's certificates: authorities, certificates, what is revoked |
+//! | `revoked` | the list of what is revoked, which forgets nothing at a glance |
 //! | `trust` | the authorities that an endpoint of QZMQ trusts |
 //! | `allowed` | whose keys are let in |
 //! | `passwords` | the users of PLAIN |
@@ -38,8 +40,11 @@ pub mod keys;
 pub mod passwords;
 pub mod peer_network;
 pub mod protection;
+pub mod qzmq_settings;
 mod reader;
 mod reload;
+#[cfg(feature = "qzmq")]
+mod revoked;
 #[cfg(feature = "qzmq")]
 mod trust;
 pub mod rules;

@@ -6,7 +6,7 @@
 use super::allowed::Folder;
 use super::authenticator::{self, Answer, Clients};
 #[cfg(feature = "qzmq")]
-use super::authorities::{self, Revoked};
+use super::authorities;
 use super::certificate::Certificate;
 use super::endpoint_keys::{self, Named};
 use super::fault::Fault;
@@ -16,6 +16,8 @@ use super::key_changes;
 use super::keys::Kind;
 use super::passwords::{Users, read_password};
 use super::reload::{Content, FileLook};
+#[cfg(feature = "qzmq")]
+use super::revoked::RevokedLook;
 use super::rules::{Scene, Terms, Verdict, decide, wildcard};
 #[cfg(feature = "qzmq")]
 use super::trust::{Followed, Sources};
@@ -65,7 +67,7 @@ struct Files {
     #[cfg(feature = "qzmq")]
     authorities: Watches<FileLook<DsaPublic>>,
     #[cfg(feature = "qzmq")]
-    revoked: Watches<FileLook<Revoked>>,
+    revoked: Watches<RevokedLook>,
     #[cfg(feature = "qzmq")]
     certificates: Watches<FileLook<Signed>>,
     public: Watches<FileLook<Certificate>>,
@@ -215,7 +217,7 @@ impl SecurityFile {
         let Settings { authorities, revoked, .. } = terms.settings;
         let authority =
             |place| self.watched(|files| &mut files.authorities, place, authorities::authority, patience);
-        let list = |place| self.watched(|files| &mut files.revoked, place, authorities::revoked, patience);
+        let list = |place| self.looked_at(|files| &mut files.revoked, place, RevokedLook::new, patience);
         Ok(Sources {
             authorities: authorities.iter().map(authority).collect::<Result<_, _>>()?,
             revoked: revoked.as_ref().map(list).transpose()?,
@@ -237,7 +239,7 @@ impl SecurityFile {
         self.watched(|files| &mut files.passwords, place, read_password, patience)
     }
 
-    /// The value of a file that the policy names. No lock is held while that is read.
+    /// The value of a file that the policy names.
     fn watched<T: Send + Sync + 'static>(
         &self,
         of: fn(&mut Files) -> &mut Watches<FileLook<T>>,
@@ -245,10 +247,21 @@ impl SecurityFile {
         make: fn(&Path, &Content) -> Result<T, Fault>,
         patience: Patience,
     ) -> Result<Arc<T>, Fault> {
+        self.looked_at(of, place, |path| FileLook::new(path, make), patience)
+    }
+
+    /// What a look at a file or folder finds that the policy names. No lock is held while that is read.
+    fn looked_at<L: Look>(
+        &self,
+        of: fn(&mut Files) -> &mut Watches<L>,
+        place: &Place,
+        new: impl FnOnce(&Path) -> L,
+        patience: Patience,
+    ) -> Result<Arc<L::Value>, Fault> {
         let path = &place.path;
         let watch = {
             let files = &mut self.state.lock().files;
-            let new = || Watch::new(path.clone(), FileLook::new(path, make));
+            let new = || Watch::new(path.clone(), new(path));
             Arc::clone(of(files).entry(path.clone()).or_insert_with(new))
         };
         watch.now(patience).map_err(|fault| fault.named_by(&self.path, place.line))
@@ -282,13 +295,7 @@ impl SecurityFile {
             Some(Allow::Any) => Ok(Clients::Any),
             Some(Allow::Keys(keys)) => Ok(Clients::Named(Arc::new(keys.iter().collect()))),
             Some(Allow::Folder(place)) => {
-                let path = &place.path;
-                let watch = {
-                    let folders = &mut self.state.lock().files.folders;
-                    let new = || Watch::new(path.clone(), Folder::new(path));
-                    Arc::clone(folders.entry(path.clone()).or_insert_with(new))
-                };
-                let names = watch.now(patience).map_err(|fault| fault.named_by(&self.path, place.line))?;
+                let names = self.looked_at(|files| &mut files.folders, place, Folder::new, patience)?;
                 Ok(Clients::Named(names))
             }
         }
@@ -470,7 +477,7 @@ impl Protection {
         let own = match (own, &known) {
             (Some(own), _) => own,
             (None, Some(known)) => self.file.fresh(known.public.kind())?,
-            (None, None) => self.file.fresh(Kind::of_names().ok_or_else(lack)?)?,
+            (None, None) => self.file.fresh(terms.settings.qzmq.kind_of_names().ok_or_else(lack)?)?,
         };
         if let Some(known) = &known {
             endpoint_keys::check_client(self.named(terms), &known.public, &own.public)?;
@@ -522,7 +529,9 @@ impl Protection {
                     .map_err(|fault| fault.named_by(&self.file.path, place.line))?;
             }
             let trusted = self.trust.lock().follow(self.file.sources(terms, patience)?);
-            Ok(Makings { from, beside, name, certificate: read, trusted })
+            let qzmq = &terms.settings.qzmq;
+            qzmq.check(&self.file.path, from.iter().map(|key| key.public.kind()))?;
+            Ok(Makings { from, beside, name, certificate: read, trusted, settings: qzmq.spoken() })
         }
         #[cfg(not(feature = "qzmq"))]
         {

@@ -117,8 +117,13 @@ impl<'f> Reader<'f> {
     }
 
     pub fn number(&mut self, entry: &Entry<'_>, range: Range<u32>) -> Option<u32> {
+        let value = self.large_number(entry, range.start.into()..range.end.into());
+        value.and_then(|value| u32::try_from(value).ok())
+    }
+
+    pub fn large_number(&mut self, entry: &Entry<'_>, range: Range<u64>) -> Option<u64> {
         if let DeValue::Integer(number) = entry.value
-            && let Ok(value) = u32::from_str_radix(number.as_str(), number.radix())
+            && let Ok(value) = u64::from_str_radix(number.as_str(), number.radix())
             && range.contains(&value)
         {
             return Some(value);

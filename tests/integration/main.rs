@@ -59,6 +59,7 @@ mod received;
 mod reconnects;
 mod secured;
 mod secured_limits;
+mod secured_qzmq;
 mod secured_rates;
 mod server_keys;
 #[cfg(target_os = "linux")]

@@ -82,16 +82,16 @@ fn subscribers_get_what_they_have_asked_for() {
 }
 
 /// Connections to an endpoint, one after the other, each seen from the client's side.
-struct Relay {
-    endpoint: String,
+pub struct Relay {
+    pub endpoint: String,
     /// The client's end of each, once it is there.
-    begun: Receiver<TcpStream>,
+    pub begun: Receiver<TcpStream>,
     /// What the client has said in each.
-    seen: JoinHandle<Vec<Vec<u8>>>,
+    pub seen: JoinHandle<Vec<Vec<u8>>>,
 }
 
 impl Relay {
-    fn to(endpoint: &str, connections: usize) -> Relay {
+    pub fn to(endpoint: &str, connections: usize) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let through = format!("tcp://{}", listener.local_addr().unwrap());
         let onward = endpoint.strip_prefix("tcp://").unwrap().to_owned();
@@ -144,7 +144,7 @@ fn nothing_of_a_message_is_in_clear() {
 }
 
 /// The HELLO in what a client has said: whether it resumes, and the suites it offers.
-fn hello(seen: &[u8]) -> (bool, Vec<u8>) {
+pub fn hello(seen: &[u8]) -> (bool, Vec<u8>) {
     let at = seen.windows(6).position(|name| name == b"\x05HELLO").unwrap();
     let hello = &seen[at..];
     (hello[8] == 1, hello[43..][..usize::from(hello[42])].to_vec())

@@ -244,11 +244,12 @@ fn reason(refusal: Refusal) -> &'static str {
 }
 
 /// Seconds since 1970 in UTC.
-fn now_s() -> u64 {
+pub fn now_s() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or_default()
 }
 
-fn date(second: u64) -> String {
+/// For people, in UTC.
+pub fn date(second: u64) -> String {
     let time = i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok());
     time.map_or_else(|| "for ever".to_owned(), |time| time.to_string())
 }

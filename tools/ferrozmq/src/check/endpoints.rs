@@ -96,6 +96,7 @@ pub fn row(policy: &Policy, scene: &Scene) -> Row {
 
 fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
     let settings = terms.settings;
+    let shown = |place: &Place| format!("shows the certificate {}", place.path.display());
     let mut words = Vec::new();
     match (terms.mechanism, terms.side) {
         (Mechanism::Null, _) => words.push("in the clear, no authentication".to_owned()),
@@ -123,6 +124,7 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
             });
             let by = |place: &Place| format!("lets in certificates by {}", place.path.display());
             words.extend(settings.authorities.iter().map(by));
+            words.extend(settings.server_certificate.iter().map(shown));
         }
         (_, Side::Client) => {
             words.push("as client".to_owned());
@@ -135,10 +137,14 @@ fn words(scene: &Scene, terms: &Terms<'_>) -> Vec<String> {
                 Some(key) => format!("key {}", key.path.display()),
                 None => "a key of its own for each process".to_owned(),
             });
+            words.extend(settings.client_certificate.iter().map(shown));
             let beside = settings.migration.server_public.iter();
             let words_of = |key: &Place| format!("falls back to CURVE, of the server {}", key.path.display());
             words.extend(beside.map(words_of));
         }
+    }
+    if terms.mechanism == Mechanism::Curve {
+        words.extend(settings.qzmq.words());
     }
     if let Some(address) = &terms.address {
         words.push(format!("bound as {}://{address}", scene.scheme.name()));

@@ -1,6 +1,7 @@
 //! The files that a policy names: whether they can be read, are private, fit together, and lie where no other user can change them.
 
 use super::Report;
+use super::certified::Certified;
 use crate::failure::plain;
 use rustix::fs::Access;
 use std::collections::BTreeMap;
@@ -34,9 +35,8 @@ pub struct Files {
     pub own: BTreeMap<String, PathBuf>,
     /// Those of the clients that are let in; `None`: of any.
     pub lets_in: Option<BTreeMap<String, String>>,
-    /// QZMQ: clients with a certificate are let in, and this side has one as a client.
-    pub accepts_certificates: bool,
-    pub shows_certificate: bool,
+    /// QZMQ: what each rule, and the default, says about certificates.
+    pub certified: Vec<Certified>,
     /// PLAIN: whom this side lets in, and who it is.
     pub users: Vec<(PathBuf, Users)>,
     pub logins: Vec<Login>,
@@ -62,6 +62,7 @@ impl Files {
         for settings in std::iter::once(&policy.default).chain(rules) {
             files.read_settings(policy, settings, report);
         }
+        files.certified.iter().for_each(|certified| certified.look_at_own(report));
         files
     }
 
@@ -101,13 +102,14 @@ impl Files {
             note(read, place, &mut self.trusts);
         }
         self.read_migration(policy, settings, report);
+        let kinds = serves.iter().chain(own.iter().map(|(_, own)| own)).map(|key| key.public.kind());
+        let fault = settings.qzmq.check(&policy.file, kinds).err();
+        fault.iter().for_each(|fault| report.add(fault.to_string()));
         let public = |keys: &[Certificate]| keys.iter().map(|key| key.public.clone()).collect::<Vec<_>>();
         let own: Vec<Certificate> = own.into_iter().map(|(_, own)| own).collect();
-        for fault in authorities::faults(settings, [&public(&serves), &public(&own)]) {
-            report.add(fault.to_string());
-        }
-        self.accepts_certificates |= !settings.authorities.is_empty();
-        self.shows_certificate |= settings.client_certificate.is_some();
+        let named = authorities::read_named(settings, [&public(&serves), &public(&own)]);
+        named.faults.iter().for_each(|fault| report.add(fault.to_string()));
+        self.certified.push(Certified::new(settings, named));
         if let Some(place) = &settings.users {
             look_at_writers(&place.path, report);
             match Users::read(&place.path) {
@@ -207,13 +209,13 @@ impl PartialEq for Login {
 }
 
 impl Report {
-    fn add(&mut self, problem: String) {
+    pub fn add(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    fn warn(&mut self, warning: String) {
+    pub fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }

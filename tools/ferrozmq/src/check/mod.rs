@@ -1,5 +1,6 @@
 //! `ferrozmq check`.
 
+mod certified;
 mod endpoints;
 mod files;
 mod other_side;

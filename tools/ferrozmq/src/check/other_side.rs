@@ -1,11 +1,16 @@
 //! Whether the files of two sides are in step.
 
+use super::certified;
 use super::files::Files;
 use std::path::Path;
 
 /// What keeps clients of the one from servers of the other, both ways.
 pub fn differences(one: (&Path, &Files), other: (&Path, &Files)) -> Vec<String> {
-    [towards(one, other), towards(other, one), logins(one, other), logins(other, one)].concat()
+    let shown = |(file, files): (&Path, &Files), (other, others): (&Path, &Files)| {
+        certified::refused((file, &files.certified), (other, &others.certified))
+    };
+    let certificates = [shown(one, other), shown(other, one)].concat();
+    [towards(one, other), towards(other, one), certificates, logins(one, other), logins(other, one)].concat()
 }
 
 /// What keeps the clients of one file from the servers of the other.
@@ -24,8 +29,8 @@ fn towards((client_file, client): (&Path, &Files), (server_file, server): (&Path
             ));
         }
     }
-    // Whether the authority has signed it, and still stands by it, is seen in the handshake.
-    let is_certified = server.accepts_certificates && client.shows_certificate;
+    // Whether its certificate is accepted is told apart from this.
+    let is_certified = certified::lets_in(&server.certified, &client.certified);
     let Some(lets_in) = server.lets_in.as_ref().filter(|_| !is_certified) else { return problems };
     for (key, file) in client.own.iter().filter(|(key, _)| !lets_in.contains_key(*key)) {
         let file = file.display();
