@@ -2,9 +2,11 @@
 
 use super::hostile::{framed, greeted};
 use super::retry::{loaded, retried};
-use super::{Side, configs};
-use crate::crypto::KemSuite;
+use super::{Side, client, configs, server};
 use crate::crypto::kem::work::{self, Work};
+use crate::crypto::{KemSuite, Trust};
+use crate::engine::mechanism::qzmq::keys::testing;
+use std::sync::Arc;
 
 const NONE: Work = Work::NONE;
 const ONE_DECAPSULATION: Work = Work { decapsulations: 1, ..NONE };
@@ -48,6 +50,20 @@ fn an_ephemeral_key_that_is_none_costs_nothing() {
         let key_at = 6 + 4 + 32 + 1 + usize::from(hello[42]);
         hello[key_at..key_at + kem.public_bytes()].fill(0xff);
         assert_eq!(work_of(&mut server, &framed(&hello)), (false, NONE));
+    }
+}
+
+/// Its key is in the box, so the server has to open that, and does nothing more for it.
+#[test]
+fn a_revoked_client_costs_one_decapsulation() {
+    for kem in KemSuite::ALL {
+        let (client_keys, server_keys) = testing::pair(kem);
+        let mut trust = Trust::default();
+        trust.revoke(client_keys.own.as_ref().unwrap().public().fingerprint());
+        let server_keys = Arc::into_inner(server_keys).unwrap().with_trust(trust);
+        let (mine, theirs) = (client(&client_keys), server(&Arc::new(server_keys)));
+        let (_, mut server, hello) = greeted(&mine, &theirs);
+        assert_eq!(work_of(&mut server, &framed(&hello)), (false, ONE_DECAPSULATION));
     }
 }
 
