@@ -1,6 +1,8 @@
-"""Private places for programs from PyPI and the npm registry, made when first asked for."""
+"""Private places for programs from PyPI, the npm registry and crates.io, made when first asked for."""
 
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -39,11 +41,24 @@ def node(purpose, *requirements):
     return folder
 
 
+def crate(purpose, name, version):
+    """The program `name` of a crate. It is built by the toolchain that is there, also where its authors ask for a newer one."""
+    folder = WORK / f"crate-{_digest(name, version)}"
+    program, finished = folder / "bin" / name, folder / "finished"
+    if not finished.exists():
+        say(f"Building from crates.io: {name} {version} ({purpose})")
+        command = ["cargo", "install", "--quiet", "--locked", "--ignore-rust-version", "--root", folder, f"{name}@{version}"]
+        _run(*command, "--target-dir", folder / "target", CARGO_PROFILE_RELEASE_LTO="off", CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16")
+        shutil.rmtree(folder / "target")
+        finished.touch()
+    return program
+
+
 def _digest(*words):
     return hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
 
 
-def _run(*command):
-    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+def _run(*command, **settings):
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, env={**os.environ, **settings})
     if result.returncode:
         raise Problem(f"{' '.join(map(str, command))}\n{(result.stdout + result.stderr).strip()}")
