@@ -99,7 +99,7 @@ int waiter_recv(struct waiter *waiter, void *buffer, size_t size);
 void waiter_end(struct waiter *waiter);
 
 /* The sub-commands. */
-side throughput, raw_copy, round_trip, raw_round_trip, publish, topics, fan_in, set_up, poll_many, proxy, idle_sockets,
+side throughput, pauses, raw_copy, round_trip, raw_round_trip, publish, topics, fan_in, set_up, poll_many, proxy, idle_sockets,
   idle_connections, line_between_processors, which_library;
 
 #endif

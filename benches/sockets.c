@@ -62,6 +62,8 @@ void bind_here(void *socket, size_t place)
     size_t size = sizeof shared->endpoint[place];
     if (strcmp(transport, "tcp") == 0)
         snprintf(name, sizeof name, "tcp://127.0.0.1:*");
+    else if (strcmp(transport, "ws") == 0)
+        snprintf(name, sizeof name, "ws://127.0.0.1:*");
     else if (strcmp(transport, "ipc") == 0)
         snprintf(name, sizeof name, "ipc://@zmqbench-%d-%zu", (int)getpid(), place);
     else

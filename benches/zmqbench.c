@@ -18,6 +18,7 @@ static const struct command COMMANDS[] = {
   {"throughput", throughput,
    "transport= size= api=copy|msg parts= security=null|plain|curve|qzmq hwm= seconds= io_threads="},
   {"raw-copy", raw_copy, "transport=tcp|ipc size= seconds="},
+  {"pauses", pauses, "transport= size= security= updates= seconds= hwm= io_threads="},
   {"round-trip", round_trip, "transport= wait=recv|poll|epoll size= idle_ms= security= seconds="},
   {"raw-round-trip", raw_round_trip, "transport=tcp|ipc size= idle_ms= seconds="},
   {"publish", publish, "subscribers= size= nodrop=0|1 transport= seconds="},

@@ -260,6 +260,18 @@ def post_quantum():
             replace(rates, aims=aims),
             f"{transport}, {amount(size)}",
         )
+    # Debian's libzmq has no ws:// at all.
+    yield replace(
+        _quantum_cell(
+            "throughput/ws/1024/qzmq",
+            "PUSH/PULL with QZMQ over ws; libzmq with CURVE over tcp",
+            ("throughput", "transport=ws", "size=1024"),
+            rates,
+            "ws, 1 KiB",
+        ),
+        theirs=("throughput", "transport=tcp", "size=1024", "security=curve"),
+    )
+    yield from _pauses()
     yield _quantum_cell(
         "round trip/tcp/qzmq",
         "REQ/REP round trip with QZMQ; libzmq with CURVE",
@@ -278,6 +290,23 @@ def post_quantum():
             Row("connections_per_s", "connections/s", aims=(Aim("ratio", 1),)),
             "tcp, " + ("one after the other" if batch == 1 else "64 at once"),
             cpu=cpu,
+        )
+
+
+def _pauses():
+    """What a receiver waits for the next message, with key updates as often as they may come, and without. The longest wait is the
+    scheduler's, with NULL as well: no figure of its own is aimed at."""
+    command = ("pauses", "transport=tcp", "size=1024")
+    for updates, what in ((1000, "a key update each 1,000 records, four a second at most"), (0, "no key update")):
+        yield Cell(
+            "PUSH/PULL with QZMQ, time from one message to the next; libzmq with CURVE",
+            f"pauses/tcp/{'qzmq-update' if updates else 'qzmq'}",
+            (*command, "security=qzmq", f"updates={updates}"),
+            (Row("max_us", "µs", "less", (), "longest"), Row("p99.9_us", "µs", "less", (), "p99.9")),
+            null=(*command, "security=null"),
+            theirs=(*command, "security=curve"),
+            at_least_s=3,
+            label=f"tcp, 1 KiB, {what}",
         )
 
 
