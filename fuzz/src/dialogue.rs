@@ -1,22 +1,12 @@
-//! Two honest sides that shake hands, and somebody between them who changes, drops, repeats and adds bytes. So inputs get
-//! behind the boxes of CURVE, which they could never make themselves.
+//! Two honest sides that shake hands by any mechanism but QZMQ, with any authenticator, over bytes or WebSockets, through a relay.
 
 use super::input::Input;
+use super::relay::{self, Side};
 use super::sides::{self, Authenticator, Mechanism};
-use zmq::engine::{Codec, Config, Opening, Peer, Progress, ws};
+use zmq::engine::{Codec, ws};
 
 /// Turns of a conversation; an honest one takes no more than ten.
 const MOST_TURNS: usize = 24;
-
-/// One side, and what is on its way to it.
-struct Side {
-    opening: Opening,
-    config: Config,
-    arriving: Vec<u8>,
-    asked: bool,
-    peer: Option<Peer>,
-    failed: bool,
-}
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
@@ -30,72 +20,24 @@ pub fn run(data: &[u8]) {
     let mut meddled = false;
     for turn in 0..MOST_TURNS {
         let (from, to) = if turn % 2 == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
-        let mut said = Vec::new();
-        from.opening.output(&mut said);
+        let mut said = from.say();
         if !said.is_empty() {
-            meddled |= meddle(&mut input, &mut said);
+            let way = input.below(8);
+            meddled |= relay::edit(way, &mut input, &mut said, 0);
         }
-        to.arriving.extend_from_slice(&said);
-        to.hear(authenticator);
+        to.hear(&said, authenticator);
     }
     for side in [&client, &server] {
-        if let Some(peer) = &side.peer {
+        if let Some(Ok(peer)) = &side.outcome {
             sides::check_peer(peer, &side.config, mechanism, over_websocket);
         }
     }
-    let (Some(of_client), Some(of_server)) = (client.peer.take(), server.peer.take()) else { return };
+    let (Some(Ok(of_client)), Some(Ok(of_server))) = (client.outcome.take(), server.outcome.take()) else {
+        return;
+    };
     if !meddled {
         understand(of_client.codec, of_server.codec);
     }
-}
-
-impl Side {
-    fn new(role: Option<&ws::Role>, config: Config) -> Side {
-        let opening = Opening::new(role, config.clone());
-        Side { opening, config, arriving: Vec::new(), asked: false, peer: None, failed: false }
-    }
-
-    fn hear(&mut self, authenticator: Authenticator) {
-        if self.peer.is_some() || self.failed {
-            return;
-        }
-        let arriving = std::mem::take(&mut self.arriving);
-        let progress = self.opening.input(&arriving).map(|(_, progress)| progress);
-        self.take(progress);
-        if self.asked && self.peer.is_none() && !self.failed {
-            let answer = authenticator.answer(&mut self.opening);
-            self.take(answer);
-        }
-    }
-
-    fn take(&mut self, progress: Result<Progress, zmq::engine::Failure>) {
-        match progress {
-            Ok(Progress::Done(peer)) => self.peer = Some(peer),
-            Ok(Progress::Zap(_)) => self.asked = true,
-            Ok(Progress::More | Progress::Denied(_)) => {}
-            Err(_) => self.failed = true,
-        }
-    }
-}
-
-/// Lets the input change what is under way. Whether it did.
-fn meddle(input: &mut Input<'_>, said: &mut Vec<u8>) -> bool {
-    let way = input.below(8);
-    let at = usize::from(input.u16()) % said.len();
-    match way {
-        1 => said[at] ^= input.byte().max(1),
-        2 => said.truncate(at),
-        3 => said.insert(at, input.byte()),
-        4 => said.extend_from_within(at..),
-        5 => {
-            said.splice(at..at, input.run().iter().copied());
-        }
-        6 => {
-            said.drain(at..(at + input.below(256)).min(said.len()));
-        }
-        _ => return false,
-    }
-    true
 }
 
 /// Two that have shaken hands and were not disturbed understand each other.

@@ -16,6 +16,7 @@ pub mod known;
 pub mod metadata;
 pub mod options;
 pub mod qzmq;
+pub mod relay;
 pub mod sealed;
 pub mod security;
 pub mod sides;

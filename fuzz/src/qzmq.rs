@@ -1,20 +1,25 @@
-//! QZMQ's handshake. Two honest sides shake hands, with cookies and tickets or without, and a relay changes, repeats, swaps and
-//! invents what they say: the side that gets it must not come to its end. And the texts of the commands, as a peer with good keys
-//! may send them.
+//! QZMQ's handshake. Two honest sides shake hands, with cookies, tickets and certificates or without, over bytes or WebSockets. A relay
+//! changes, repeats, swaps and invents what they say: the side that gets it must not come to its end. And the texts of the commands, as
+//! a peer with good keys may send them. What comes behind the handshake is in `records`.
 
+mod records;
+
+use super::certificates;
 use super::input::Input;
+use super::relay::{self, Side};
+use super::sides::Authenticator;
 use std::sync::{Arc, LazyLock};
-use zmq::crypto::{KemSecret, KemSuite};
+use zmq::crypto::{Certificate, Claims, KemSecret, KemSuite, Roles, Trust};
 use zmq::engine::config::{Security, Zap};
 use zmq::engine::mechanism::qzmq::hello::{self, Identity, identity_bytes};
-use zmq::engine::mechanism::qzmq::keys::{ClientKeys, ServerKeys, Settings};
+use zmq::engine::mechanism::qzmq::keys::{ClientKeys, Limits, ServerKeys, Settings, Trusted};
 use zmq::engine::mechanism::qzmq::ready::Ready;
 use zmq::engine::mechanism::qzmq::suite::Suite;
 use zmq::engine::mechanism::qzmq::{initiate, retry, welcome};
-use zmq::engine::{Config, Failure, Opening, Peer, Progress};
-use zmq::options::SocketType;
+use zmq::engine::{Config, ws};
+use zmq::options::{KnownServer, SocketType};
 
-/// Turns of a conversation; an honest one takes no more than thirteen.
+/// Turns of a conversation; an honest one takes no more than fifteen.
 const MOST_TURNS: usize = 16;
 /// What we say in one handshake is bounded, whatever the peer does.
 const MOST_SAID: usize = 64 * 1024;
@@ -25,6 +30,7 @@ pub fn run(data: &[u8]) {
     match input.byte() % 8 {
         0 => texts(kem, &mut input),
         1 => bodies(kem, &mut input),
+        7 => after_handshake(kem, &mut input),
         _ => conversation(kem, &mut input),
     }
 }
@@ -44,99 +50,118 @@ fn secrets(kem: KemSuite) -> &'static [Arc<KemSecret>; 2] {
     &SECRETS[usize::from(kem == KemSuite::MlKem1024)]
 }
 
-/// A server, under load or not.
-fn server(kem: KemSuite, is_loaded: bool) -> Arc<ServerKeys> {
-    let most_connections = if is_loaded { 0 } else { Settings::default().most_connections };
-    let settings = Settings { most_connections, ..Settings::default() };
-    let keys = ServerKeys::new(Arc::clone(&secrets(kem)[0]), settings);
-    keys.note_connection(1);
-    Arc::new(keys)
+/// Of a client and of a server, with each KEM. They are valid for ever.
+static CERTIFICATES: LazyLock<[[Arc<Certificate>; 2]; 2]> = LazyLock::new(|| {
+    KemSuite::ALL.map(|kem| {
+        let [server, client] = secrets(kem);
+        [(client, "client", Roles::Client), (server, "server", Roles::Server)].map(|(key, name, roles)| {
+            let (name, public) = (name.to_owned(), key.public().clone());
+            let claims = Claims { name, public, roles, not_before_s: 0, not_after_s: u64::MAX };
+            Arc::new(Certificate::sign(&certificates::authority(), claims).unwrap())
+        })
+    })
+});
+
+fn trusted() -> Arc<Trusted> {
+    let mut trust = Trust::default();
+    trust.add(certificates::authority().public().clone()).unwrap();
+    Arc::new(Trusted::new(trust))
 }
 
-/// One side.
-struct Side {
-    opening: Opening,
-    said: usize,
-    outcome: Option<Result<Peer, Failure>>,
+/// What two honest sides have in mind, by the bits of a byte.
+#[derive(Clone, Copy)]
+struct Plan {
+    kem: KemSuite,
+    choices: u8,
+    limits: Limits,
 }
 
-impl Side {
-    fn new(security: Security, socket_type: SocketType) -> Side {
-        let config = Config {
-            socket_type,
-            security,
-            zap: Zap { peer_address: b"127.0.0.1".to_vec(), ..Zap::default() },
-            routing_id: Vec::new(),
-            recv_routing_id: false,
-            app_metadata: Default::default(),
-            wall_clock: || 1_800_000_000,
-            key_log: None,
+impl Plan {
+    const RESUMES: u8 = 1;
+    const REFUSES: u8 = 2;
+    const UNDER_LOAD: u8 = 4;
+    const ANONYMOUS: u8 = 8;
+    const OVER_WEBSOCKET: u8 = 16;
+    const ASKS: u8 = 32;
+    const CERTIFIED: u8 = 64;
+
+    fn has(self, choice: u8) -> bool {
+        self.choices & choice != 0
+    }
+
+    fn settings(self) -> Settings {
+        Settings { limits: self.limits, ..Settings::default() }
+    }
+
+    /// A server, under load or not.
+    fn server(self, is_loaded: bool) -> Arc<ServerKeys> {
+        let most_connections = if is_loaded { 0 } else { Settings::default().most_connections };
+        let settings = Settings { most_connections, ..self.settings() };
+        let keys = ServerKeys::new(Arc::clone(&secrets(self.kem)[0]), settings);
+        let [_, shown] = &CERTIFICATES[usize::from(self.kem == KemSuite::MlKem1024)];
+        keys.set_certificate(Some(Arc::clone(shown)));
+        let keys = if self.has(Plan::CERTIFIED) { keys.with_trusted(trusted()) } else { keys };
+        keys.note_connection(1);
+        Arc::new(keys)
+    }
+
+    fn client(self) -> Arc<ClientKeys> {
+        let [server_secret, client_secret] = secrets(self.kem);
+        // An anonymous client has no KEM of its own to ask by, and nothing that an authority could sign.
+        let is_known = !self.has(Plan::ANONYMOUS) || self.has(Plan::ASKS | Plan::CERTIFIED);
+        let own = is_known.then(|| Arc::clone(client_secret));
+        let server = match self.has(Plan::ASKS) {
+            true => KnownServer::Name("server".to_owned()),
+            false => KnownServer::Key(Arc::new(server_secret.public().clone())),
         };
-        Side { opening: Opening::new(None, config), said: 0, outcome: None }
+        let [shown, _] = &CERTIFICATES[usize::from(self.kem == KemSuite::MlKem1024)];
+        let shown = self.has(Plan::CERTIFIED).then(|| Arc::clone(shown));
+        let keys = ClientKeys::of(server, own, self.settings()).unwrap();
+        Arc::new(keys.with_certificate(shown).with_trusted(trusted()))
     }
 
-    fn client(keys: &Arc<ClientKeys>) -> Side {
-        Side::new(Security::QzmqClient(Arc::clone(keys)), SocketType::Push)
+    fn sides(self, client: &Arc<ClientKeys>, server: &Arc<ServerKeys>) -> [Side; 2] {
+        let role = ws::Role::Client { host: "host:1".to_owned(), path: "/".to_owned() };
+        let over_websocket = self.has(Plan::OVER_WEBSOCKET);
+        let of_client = config(Security::QzmqClient(Arc::clone(client)), SocketType::Push);
+        let of_server = config(Security::QzmqServer(Arc::clone(server)), SocketType::Pull);
+        [
+            Side::new(over_websocket.then_some(&role), of_client),
+            Side::new(over_websocket.then_some(&ws::Role::Server), of_server),
+        ]
     }
 
-    fn server(keys: &Arc<ServerKeys>) -> Side {
-        Side::new(Security::QzmqServer(Arc::clone(keys)), SocketType::Pull)
-    }
-
-    fn say(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.opening.output(&mut out);
-        self.said += out.len();
-        assert!(self.said <= MOST_SAID, "{} bytes said", self.said);
-        out
-    }
-
-    /// Takes bytes; how many of them, and none once it is over.
-    fn hear(&mut self, bytes: &[u8]) -> usize {
-        if self.outcome.is_some() {
-            assert!(bytes.is_empty() || self.opening.input(bytes).is_err(), "over is over");
-            return 0;
+    /// Both sides, with a ticket if they are to have one.
+    fn begin(self) -> [Side; 2] {
+        let (client_keys, server_keys) = (self.client(), self.server(self.has(Plan::UNDER_LOAD)));
+        if self.has(Plan::RESUMES) {
+            // What gives the ticket is another server with the same keys, if the ticket is to be refused.
+            let giver = if self.has(Plan::REFUSES) { self.server(false) } else { Arc::clone(&server_keys) };
+            talk(self, &mut self.sides(&client_keys, &giver), |_, _| {});
         }
-        let mut taken = 0;
-        let progress = self.opening.input(bytes).and_then(|(consumed, progress)| {
-            taken = consumed;
-            match progress {
-                Progress::Zap(_) => self.opening.zap_unavailable(),
-                other => Ok(other),
-            }
-        });
-        self.outcome = match progress {
-            Ok(Progress::Done(peer)) => Some(Ok(peer)),
-            Ok(_) => None,
-            Err(failure) => Some(Err(failure)),
-        };
-        taken
+        self.sides(&client_keys, &server_keys)
     }
+}
 
-    fn is_done(&self) -> bool {
-        matches!(self.outcome, Some(Ok(_)))
+fn config(security: Security, socket_type: SocketType) -> Config {
+    Config {
+        socket_type,
+        security,
+        zap: Zap { peer_address: b"127.0.0.1".to_vec(), ..Zap::default() },
+        routing_id: Vec::new(),
+        recv_routing_id: false,
+        app_metadata: Default::default(),
+        wall_clock: || 1_800_000_000,
+        key_log: None,
     }
 }
 
 fn conversation(kem: KemSuite, input: &mut Input<'_>) {
-    let choices = input.byte();
-    let (resumes, refuses, is_loaded, known) =
-        (choices & 1 == 1, choices & 2 == 2, choices & 4 == 4, choices & 8 == 0);
-    let [server_secret, client_secret] = secrets(kem);
-    let own = known.then(|| Arc::clone(client_secret));
-    let public = Arc::new(server_secret.public().clone());
-    let client_keys = Arc::new(ClientKeys::new(public, own, Settings::default()).unwrap());
-    let server_keys = server(kem, is_loaded);
-    if resumes {
-        // What gives the ticket is another server with the same keys, if the ticket is to be refused.
-        let giver = if refuses { server(kem, false) } else { Arc::clone(&server_keys) };
-        let (first, second) = (Side::client(&client_keys), Side::server(&giver));
-        talk(first, second, |_, _| {});
-    }
+    let plan = Plan { kem, choices: input.byte(), limits: Limits::default() };
+    let mut sides = plan.begin();
     let (at, way) = (input.below(MOST_TURNS), input.byte());
     let mut earlier: Vec<Vec<u8>> = Vec::new();
-    let (first, second) = (Side::client(&client_keys), Side::server(&server_keys));
-    talk(first, second, |turn, said| {
+    talk(plan, &mut sides, |turn, said| {
         let honest = said.clone();
         if turn == at && !said.is_empty() {
             meddle(way, input, &earlier, said);
@@ -145,24 +170,40 @@ fn conversation(kem: KemSuite, input: &mut Input<'_>) {
     });
 }
 
+/// Two sides that have shaken hands undisturbed, and what passes between them.
+fn after_handshake(kem: KemSuite, input: &mut Input<'_>) {
+    let (choices, records) = (input.byte(), u64::from(input.byte()));
+    let padding_bytes = usize::from(input.byte());
+    let limits = Limits { records, padding_bytes, interval_ms: 0, ..Limits::default() };
+    let plan = Plan { kem, choices, limits };
+    let mut sides = plan.begin();
+    talk(plan, &mut sides, |_, _| {});
+    let peers = sides.map(|side| side.outcome.unwrap().unwrap());
+    records::run(peers, plan.has(Plan::OVER_WEBSOCKET), input);
+}
+
 /// Lets both talk. `edit` changes what is said in a turn; a side that has taken what was changed does not come to its end.
-fn talk(client: Side, server: Side, mut edit: impl FnMut(usize, &mut Vec<u8>)) {
-    let mut sides = [client, server];
+fn talk(plan: Plan, sides: &mut [Side; 2], mut edit: impl FnMut(usize, &mut Vec<u8>)) {
     let mut meddled = [false; 2];
     for turn in 0..MOST_TURNS {
         let (from, to) = (turn % 2, 1 - turn % 2);
         let honest = sides[from].say();
+        assert!(sides[from].said <= MOST_SAID, "{} bytes said", sides[from].said);
         let mut said = honest.clone();
         edit(turn, &mut said);
         let is_over = sides[to].outcome.is_some();
-        let taken = sides[to].hear(&said);
+        assert!(!is_over || said.is_empty() || !sides[to].goes_on(), "over is over");
+        let taken = sides[to].hear(&said, Authenticator::Absent);
         // Bytes behind READY are records already.
         let is_honest =
             taken >= honest.len() && said.starts_with(&honest) && (said == honest || taken == honest.len());
         meddled[to] |= !is_over && !is_honest;
     }
-    for (side, meddled) in sides.iter().zip(meddled) {
-        assert!(!(meddled && side.is_done()), "a change was not noticed");
+    // A request for the upgrade is in no transcript, and a ping may come at any time.
+    if !plan.has(Plan::OVER_WEBSOCKET) {
+        for (side, meddled) in sides.iter().zip(meddled) {
+            assert!(!(meddled && side.is_done()), "a change was not noticed");
+        }
     }
     let is_undisturbed = !meddled.contains(&true);
     assert!(!is_undisturbed || sides.iter().all(Side::is_done), "two honest sides do not come to an end");
@@ -170,22 +211,19 @@ fn talk(client: Side, server: Side, mut edit: impl FnMut(usize, &mut Vec<u8>)) {
 
 /// Changes what is said.
 fn meddle(way: u8, input: &mut Input<'_>, earlier: &[Vec<u8>], said: &mut Vec<u8>) {
-    let at = usize::from(input.u16()) % said.len();
     match way % 10 {
-        1 => said[at] ^= input.byte().max(1),
-        2 => said.truncate(at),
-        3 => said.insert(at, input.byte()),
-        4 => said.extend_from_within(at..),
-        5 => {
-            said.splice(at..at, input.run().iter().copied());
+        way @ 1..=6 => {
+            relay::edit(way.into(), input, said, 0);
         }
-        6 => {
-            said.drain(at..(at + input.below(256)).min(said.len()));
+        0 => {}
+        way => {
+            let at = usize::from(input.u16());
+            match way {
+                7 => *said = input.rest().to_vec(),
+                8 => *said = framed(input.rest()),
+                _ => *said = earlier.get(at % earlier.len().max(1)).cloned().unwrap_or_default(),
+            }
         }
-        7 => *said = input.rest().to_vec(),
-        8 => *said = framed(input.rest()),
-        9 => *said = earlier.get(at % earlier.len().max(1)).cloned().unwrap_or_default(),
-        _ => {}
     }
 }
 
@@ -310,6 +348,18 @@ pub fn known() -> Vec<(&'static str, Vec<u8>)> {
     ] {
         all.push((name, vec![0, 2, choices, 0, 0]));
     }
+    for (name, choices) in [
+        ("over-ws", 16),
+        ("asking", 32),
+        ("asking-cookie", 36),
+        ("certified", 64),
+        ("certified-resuming", 65),
+        ("certified-on-both-sides", 96),
+        ("all-over-ws", 0x74),
+    ] {
+        all.push((name, vec![1, 2, choices, 0, 0]));
+    }
+    all.extend(records::known());
     for (name, choices, turn) in [
         ("full-edited", 0, 2),
         ("welcome-edited", 0, 3),
@@ -319,6 +369,10 @@ pub fn known() -> Vec<(&'static str, Vec<u8>)> {
         ("ticket-edited", 1, 2),
         ("refusal-edited", 3, 3),
         ("refused-edited", 3, 4),
+        ("ask-edited", 32, 2),
+        ("certificate-edited", 32, 3),
+        ("certified-edited", 64, 2),
+        ("ws-edited", 16, 4),
     ] {
         all.push((name, vec![1, 2, choices, turn, 1, 0, 99, 1]));
     }
