@@ -67,7 +67,7 @@ def test_one_endpoint_takes_both(place, both, folder, over):
     """Stock clients of CURVE among them, with libzmq itself where it speaks the transport."""
     qzmq, curve = both
     endpoint = f"ipc://{place.folder}/socket" if over == "ipc" else f"{over}://127.0.0.1:*"
-    bound = begin(place, "migrating_rep.py", endpoint, qzmq.secret("server"), curve.secret("server"), folder)
+    bound = begin(place, "certified_rep.py", endpoint, qzmq.secret("server"), curve.secret("server"), folder)
     answered(place.run("certified_req.py", bound, *qzmq.client), qzmq)
     answered(place.run("certified_req.py", bound, *curve.client), curve)
     if over != "ws":
@@ -110,7 +110,7 @@ def test_a_client_without_the_option_does_not(place, context, both):
 @pytest.mark.parametrize("to_client", [True, False], ids=["to the client", "to the server"])
 def test_no_relay_gets_a_client_of_qzmq_alone_to_take_less(place, context, both, folder, name, to_client):
     qzmq, curve = both
-    bound = begin(place, "migrating_rep.py", "tcp://127.0.0.1:*", qzmq.secret("server"), curve.secret("server"), folder)
+    bound = begin(place, "certified_rep.py", "tcp://127.0.0.1:*", qzmq.secret("server"), curve.secret("server"), folder)
     with Renaming(bound, name, to_client) as relay:
         client = context.socket(zmq.REQ)
         client.curve_publickey, client.curve_secretkey = qzmq.pair("alice")
@@ -124,7 +124,7 @@ def test_a_relay_gets_one_that_may_fall_back_to_take_curve_and_no_less(place, bo
     qzmq, curve = both
     trails = place.trail("server-trail"), place.trail("client-trail")
     arguments = "tcp://127.0.0.1:*", qzmq.secret("server"), curve.secret("server"), folder
-    bound = begin(place, "migrating_rep.py", *arguments, FERROZMQ_AUDIT=trails[0].path)
+    bound = begin(place, "certified_rep.py", *arguments, FERROZMQ_AUDIT=trails[0].path)
     with Renaming(bound, b"CURVE", True) as relay:
         client = place.run("migrating_req.py", relay.endpoint, *qzmq.client, *curve.client, FERROZMQ_AUDIT=trails[1].path)
         answered(client, curve)

@@ -524,4 +524,6 @@ impl Boxes {
 }
 
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;

@@ -193,41 +193,15 @@ mod tests {
     use super::*;
     use crate::engine::codec::records::testing::{Limits, traffics};
     use crate::random::Random;
+    use crate::session::connection::records::testing::{self, Wire};
     use crate::session::connection::records::{Lower, Records};
     use crate::sys::faults::{Call, refuse, refuse_after};
-    use std::collections::VecDeque;
     use std::io::IoSlice;
     use std::mem::MaybeUninit;
-
-    /// A stream in memory that takes and gives what a test lets it.
-    #[derive(Default)]
-    struct Wire {
-        bytes: VecDeque<u8>,
-        room: usize,
-    }
-
-    impl Wire {
-        fn take(&mut self, bytes: &[u8]) -> Result<usize> {
-            let taken = bytes.len().min(self.room);
-            self.room -= taken;
-            self.bytes.extend(&bytes[..taken]);
-            if taken == 0 { Err(Errno::AGAIN) } else { Ok(taken) }
-        }
-
-        fn give(&mut self, room: &mut [u8]) -> Result<usize> {
-            let given = room.len().min(self.bytes.len());
-            room.iter_mut().zip(self.bytes.drain(..given)).for_each(|(place, byte)| *place = byte);
-            if given == 0 { Err(Errno::AGAIN) } else { Ok(given) }
-        }
-    }
 
     fn frames() -> [WsRecords; 2] {
         let client = Role::Client { host: "a:1".into(), path: "/".into() };
         [client, Role::Server].map(|role| WsRecords::new(&role, &[], &[]).unwrap())
-    }
-
-    fn wide() -> Wire {
-        Wire { room: usize::MAX, ..Wire::default() }
     }
 
     /// What records are read from and written to: frames, whose bytes come from one wire and go to another.
@@ -240,21 +214,13 @@ mod tests {
         }
 
         fn read_behind<'r>(&mut self, front: &[u8], room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
-            let mut bytes = vec![0; room.len() - front.len()];
-            let given = self.read(&mut bytes)?;
-            let both = [front, &bytes[..given]].concat();
-            Ok(room[..both.len()].write_copy_of_slice(&both))
+            testing::behind(front, room, |bytes| self.read(bytes))
         }
 
         fn write(&mut self, bytes: &[u8]) -> Result<usize> {
             let [_, to] = &mut self.1;
             self.0.write(bytes, &mut |bytes| to.take(bytes))
         }
-    }
-
-    fn read(records: &Records, through: &mut Through<'_>, most: usize) -> Result<Vec<u8>> {
-        let mut room = vec![MaybeUninit::uninit(); most];
-        records.read(&mut room, through).map(|bytes| bytes.to_vec())
     }
 
     #[test]
@@ -283,7 +249,8 @@ mod tests {
                 for side in [1, 0] {
                     let wires = if side == 1 { [&mut *up, &mut *down] } else { [&mut *down, &mut *up] };
                     let most = 1 + random.below(70_000);
-                    if let Ok(bytes) = read(&records[side], &mut Through(&frames[side], wires), most) {
+                    let mut through = Through(&frames[side], wires);
+                    if let Ok(bytes) = testing::read(&records[side], &mut through, most) {
                         got[1 - side].extend(bytes);
                     }
                 }
@@ -296,13 +263,13 @@ mod tests {
     fn what_the_handshake_left_comes_first() {
         let [client, server] = frames();
         let record = [&[0, 17][..], &[7; 17]].concat();
-        let mut wire = wide();
+        let mut wire = Wire::wide();
         client.write(&record, &mut |bytes| wire.take(bytes)).unwrap();
         let begun: Vec<u8> = wire.bytes.drain(..9).collect();
         let late = WsRecords::new(&Role::Server, b"our last words", &begun).unwrap();
         late.flush(&mut |bytes| wire.take(bytes)).unwrap();
         let mut room = [0; 100];
-        let (mut rest, mut back) = (Wire::default(), wide());
+        let (mut rest, mut back) = (Wire::default(), Wire::wide());
         rest.bytes.extend(wire.bytes.drain(..record.len() + 7 - 9 - 2));
         assert_eq!(wire.bytes, b"our last words");
         let read = late.read(&mut room, &mut |room| rest.give(room), &mut |bytes| back.take(bytes));
@@ -316,7 +283,7 @@ mod tests {
     fn no_record_is_written_twice_where_memory_is_short() {
         let [client, _] = frames();
         let record = [&[64, 0][..], &[7; 64 << 8]].concat();
-        let (both, mut wire) = ([&record[..], &record].concat(), wide());
+        let (both, mut wire) = ([&record[..], &record].concat(), Wire::wide());
         let refusal = refuse_after(Call::Allocate, Errno::NOMEM, 1, 1);
         assert_eq!(client.write(&both, &mut |bytes| wire.take(bytes)), Ok(record.len()));
         drop(refusal);
@@ -332,7 +299,7 @@ mod tests {
     #[test]
     fn pings_are_answered_and_a_closing_frame_is_the_end() {
         let [client, server] = frames();
-        let (mut there, mut back, mut room) = (wide(), wide(), [0; 100]);
+        let (mut there, mut back, mut room) = (Wire::wide(), Wire::wide(), [0; 100]);
         there.bytes.extend([0x89, 0x82, 0, 0, 0, 0, b'h', b'i', 0x8a, 0x80, 0, 0, 0, 0]);
         let mut read = |there: &mut Wire, back: &mut Wire| {
             server.read(&mut room, &mut |room| there.give(room), &mut |bytes| back.take(bytes))
@@ -349,7 +316,7 @@ mod tests {
     fn a_peer_that_reads_no_answers_gets_few_and_an_endless_one_is_cut_off() {
         let [_, server] = frames();
         let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
-        let (mut there, mut shut, mut room) = (wide(), Wire::default(), [0; 100]);
+        let (mut there, mut shut, mut room) = (Wire::wide(), Wire::default(), [0; 100]);
         (0..4000).for_each(|_| there.bytes.extend(&ping));
         let read = server.read(&mut room, &mut |room| there.give(room), &mut |bytes| shut.take(bytes));
         assert_eq!(read, Err(Errno::AGAIN));
@@ -366,7 +333,7 @@ mod tests {
     fn what_is_no_record_ends_the_connection() {
         for wrong in [&b"\x82\x92\0\0\0\0\x02"[..], b"\x81\x92", b"\x82\x81\0\0\0\0\0", b"\x82\x12"] {
             let [_, server] = frames();
-            let (mut there, mut back, mut room) = (wide(), wide(), [0; 100]);
+            let (mut there, mut back, mut room) = (Wire::wide(), Wire::wide(), [0; 100]);
             there.bytes.extend(wrong);
             there.bytes.extend([0; 17]);
             let read = server.read(&mut room, &mut |room| there.give(room), &mut |bytes| back.take(bytes));

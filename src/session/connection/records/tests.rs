@@ -1,5 +1,6 @@
 //! Records between two sides in memory, honest and not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::testing::{self, Ways, Wire};
 use super::*;
 use crate::counters::{QZMQ, SocketCounter, SocketRecord};
 use crate::engine::codec::records::{
@@ -8,63 +9,13 @@ use crate::engine::codec::records::{
 };
 use crate::random::Random;
 use crate::sys::faults::{Call, refuse, refuse_after};
-use std::collections::VecDeque;
-
-/// A stream in memory that takes and gives what a test lets it.
-#[derive(Default)]
-struct Wire {
-    bytes: VecDeque<u8>,
-    room: usize,
-}
-
-impl Wire {
-    fn take(&mut self, bytes: &[u8]) -> Result<usize> {
-        let taken = bytes.len().min(self.room);
-        if taken == 0 {
-            return Err(Errno::AGAIN);
-        }
-        self.room -= taken;
-        self.bytes.extend(&bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn give(&mut self, room: &mut [u8]) -> Result<usize> {
-        if self.bytes.is_empty() {
-            return Err(Errno::AGAIN);
-        }
-        let given = room.len().min(self.bytes.len());
-        room.iter_mut().zip(self.bytes.drain(..given)).for_each(|(place, byte)| *place = byte);
-        Ok(given)
-    }
-}
 
 fn sides(limits: Limits) -> [Records; 2] {
     traffics(limits).map(|traffic| Records::new(traffic, &[], &[]).unwrap())
 }
 
-/// What a side reads from and writes to.
-struct Ways<'a>(&'a mut Wire, &'a mut Wire);
-
-impl Lower for Ways<'_> {
-    fn read(&mut self, room: &mut [u8]) -> Result<usize> {
-        self.0.give(room)
-    }
-
-    fn read_behind<'r>(&mut self, front: &[u8], room: &'r mut [MaybeUninit<u8>]) -> Result<&'r mut [u8]> {
-        let mut bytes = vec![0; room.len() - front.len()];
-        let given = self.0.give(&mut bytes)?;
-        let both = [front, &bytes[..given]].concat();
-        Ok(room[..both.len()].write_copy_of_slice(&both))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.1.take(bytes)
-    }
-}
-
 fn read(records: &Records, from: &mut Wire, to: &mut Wire, most: usize) -> Result<Vec<u8>> {
-    let mut room = vec![MaybeUninit::uninit(); most];
-    records.read(&mut room, &mut Ways(from, to)).map(|bytes| bytes.to_vec())
+    testing::read(records, &mut Ways(from, to), most)
 }
 
 fn write(records: &Records, ranges: &[IoSlice<'_>], to: &mut Wire) -> Result<usize> {
@@ -143,7 +94,7 @@ fn keys_are_replaced_under_load_and_nothing_is_lost() {
 fn an_update_holds_no_data_up() {
     let limits = Limits { records: 1, ..Limits::default() };
     let [left, right] = sides(limits);
-    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    let (mut there, mut back) = (Wire::wide(), Wire::default());
     let say = |text: &[u8], there: &mut Wire| {
         assert_eq!(write(&left, &[IoSlice::new(text)], there), Ok(text.len()), "at once");
     };
@@ -218,7 +169,7 @@ fn records_that_are_lost_for_want_of_memory_end_the_connection() {
 fn bulk_is_received_into_any_room() {
     for most in [1, 100, 16_000, MAX_RECORD_BYTES, 65_536, 1 << 20] {
         let [left, right] = sides(Limits::default());
-        let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+        let (mut there, mut back) = (Wire::wide(), Wire::default());
         let bytes: Vec<u8> = (0..400_000).map(|at| (at % 251) as u8).collect();
         let (mut sent, mut got) = (0, Vec::new());
         while got.len() < bytes.len() {
@@ -236,7 +187,7 @@ fn bulk_is_received_into_any_room() {
 #[test]
 fn it_is_known_what_waits_behind_a_read() {
     let [left, right] = sides(Limits::default());
-    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    let (mut there, mut back) = (Wire::wide(), Wire::default());
     for text in [b"first", b"other"] {
         write(&left, &[IoSlice::new(text)], &mut there).unwrap();
     }
@@ -253,7 +204,7 @@ fn it_is_known_what_waits_behind_a_read() {
 #[test]
 fn a_message_leaves_at_once_in_a_record_of_its_own() {
     let [left, right] = sides(Limits::default());
-    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    let (mut there, mut back) = (Wire::wide(), Wire::default());
     write(&left, &[IoSlice::new(b"\0\x02hi")], &mut there).unwrap();
     assert_eq!(there.bytes.len(), 2 + 4 + 1 + 16);
     assert!(!right.is_drained(), "nothing is known of the stream");
@@ -277,7 +228,7 @@ fn changed_lost_repeated_and_swapped_records_end_the_connection() {
     ];
     for (name, spoil, good) in cases {
         let [left, right] = sides(Limits::default());
-        let mut wire = Wire { room: usize::MAX, ..Wire::default() };
+        let mut wire = Wire::wide();
         let mut records: Vec<Vec<u8>> = [b"one", b"two", b"six"]
             .map(|text| {
                 write(&left, &[IoSlice::new(text)], &mut wire).unwrap();
@@ -314,7 +265,7 @@ fn nothing_leaves_in_the_clear_once_the_key_seals_no_more() {
         sides(Limits { records: 0, ..Limits::default() }),
     );
     left.sending.lock().traffic.count_to(MAX_RECORDS - 4);
-    let (mut there, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    let (mut there, mut back) = (Wire::wide(), Wire::default());
     back.room = usize::MAX;
     // Four records of text, of which the key may seal two.
     let secret = b"in the clear".repeat(CUT_CONTENT_BYTES / 3);
@@ -373,7 +324,7 @@ fn records_that_come_twice_are_counted_apart_from_changed_ones() {
     ];
     for (spoil, replays) in cases {
         let counts = counted(Limits::default(), |[left, right]| {
-            let mut wire = Wire { room: usize::MAX, ..Wire::default() };
+            let mut wire = Wire::wide();
             let [one, two] = [b"one", b"two"].map(|text| {
                 write(left, &[IoSlice::new(text)], &mut wire).unwrap();
                 wire.bytes.drain(..).collect::<Vec<u8>>()
@@ -390,7 +341,7 @@ fn records_that_come_twice_are_counted_apart_from_changed_ones() {
 #[test]
 fn what_the_handshake_left_comes_first() {
     let [left, right] = traffics(Limits::default());
-    let (mut sent, mut back) = (Wire { room: usize::MAX, ..Wire::default() }, Wire::default());
+    let (mut sent, mut back) = (Wire::wide(), Wire::default());
     let left = Records::new(left, b"handshake", &[]).unwrap();
     write(&left, &[IoSlice::new(b"data")], &mut sent).unwrap();
     let wire: Vec<u8> = sent.bytes.drain(..).collect();
