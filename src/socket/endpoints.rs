@@ -111,13 +111,7 @@ fn told(socket: &Socket, event: Event, endpoint: &str, refusal: &Refusal) -> Err
         let why = trail::shown(refusal.errno);
         OPENED.write(format_args!("{} cannot {act} to {endpoint}: {why}", name(socket)));
     }
-    trail::tell_refusal(
-        &socket.link,
-        &socket.options,
-        (event, endpoint),
-        refusal.errno,
-        refusal.why.clone(),
-    );
+    trail::tell_refusal(&socket.link, &socket.options, (event, endpoint), refusal.errno, refusal.why.clone());
     refusal.errno
 }
 
