@@ -168,6 +168,14 @@ impl Context {
         eligible.min_by_key(|handle| handle.load()).cloned()
     }
 
+    /// The number of its I/O threads; 0 before the first socket.
+    pub fn io_threads(&self) -> usize {
+        if self.0.born.forked() {
+            return 0;
+        }
+        self.0.state.lock().io.iter().map(|io| io.reactors.len()).sum()
+    }
+
     /// Keeps the I/O threads alive until dropped.
     pub fn guard(&self) -> Guard {
         if !self.0.born.forked() {
@@ -413,7 +421,9 @@ mod tests {
     fn threads_start_with_the_first_socket() {
         let context = context(2, 10);
         assert!(context.choose_io_thread(0).is_none());
+        assert_eq!(context.io_threads(), 0);
         let socket = socket(&context).unwrap();
+        assert_eq!(context.io_threads(), 2);
         let first = context.choose_io_thread(1).unwrap();
         let second = context.choose_io_thread(2).unwrap();
         assert!(!first.same(&second));

@@ -117,7 +117,7 @@ impl LoadBalancer {
         }
         while self.active > 0 {
             let Some(pipe) = self.pipes.get(self.current) else { return false };
-            if pipes.check_write(pipe) {
+            if pipes.check_write(pipe) || pipes.check_write_again(pipe) {
                 return true;
             }
             self.deactivate(self.current);
@@ -134,7 +134,7 @@ impl LoadBalancer {
     fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         while self.active > 0 {
             let pipe = self.pipes.get(self.current).ok_or(Errno::AGAIN)?;
-            if pipes.write(pipe, frame)? {
+            if pipes.write_first(pipe, frame)? {
                 self.flush_and_note(pipes, pipe, frame.more());
                 return Ok(());
             }

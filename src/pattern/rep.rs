@@ -104,7 +104,7 @@ impl Rep {
     fn write(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
         if self.state == State::Replying {
             for label in &mut self.envelope {
-                if !pipes.write(pipe, &mut OutFrame::msg(label, true))? {
+                if !pipes.write_first(pipe, &mut OutFrame::msg(label, true))? {
                     return Ok(false);
                 }
             }

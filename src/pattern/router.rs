@@ -110,7 +110,7 @@ impl Router {
     /// The pipe of the peer so named; `None`: the message is to be dropped.
     fn route(&mut self, pipes: &mut Pipes, routing_id: &[u8]) -> Result<Option<PipeId>> {
         match self.routes.find_next(pipes, routing_id) {
-            Some(pipe) if pipes.check_write(pipe) => Ok(Some(pipe)),
+            Some(pipe) if pipes.check_write(pipe) || pipes.check_write_again(pipe) => Ok(Some(pipe)),
             found if !self.mandatory => {
                 let is_full = found.is_some_and(|pipe| pipes.is_open(pipe));
                 let reason = if is_full { Reason::HighWaterMark } else { Reason::Unroutable };

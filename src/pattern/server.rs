@@ -59,7 +59,7 @@ impl Behaviour for Server {
     fn send(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
         single(frame)?;
         let pipe = self.find(pipes, frame.as_msg().map_or(0, Msg::routing_id))?;
-        if !pipes.write(pipe, frame)? {
+        if !pipes.write_first(pipe, frame)? {
             return Err(if pipes.is_open(pipe) { Errno::AGAIN } else { Errno::HOSTUNREACH });
         }
         pipes.flush(pipe);

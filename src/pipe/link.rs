@@ -60,6 +60,11 @@ impl Link {
         }
     }
 
+    /// Asks the owner of an end to [read now](Notify::read_now). Whether it has read something.
+    pub fn ask_to_read(&self, side: Side) -> bool {
+        self.end(side).owner.get().is_some_and(|owner| owner.read_now())
+    }
+
     /// Closes an end and tells the other. Whether it was open before.
     pub fn close(&self, side: Side) -> bool {
         if self.closed.fetch_or(side.bit(), edge::CLOSE()) & side.bit() != 0 {

@@ -49,6 +49,12 @@ pub enum PipeEvent {
 /// pipe.
 pub trait Notify: Send + Sync {
     fn notify(&self, event: PipeEvent);
+
+    /// The writer has no credit, and asks the owner to read now, on the writer's thread. Whether the owner has read something. An
+    /// owner that reads on its own thread alone does not.
+    fn read_now(&self) -> bool {
+        false
+    }
 }
 
 /// The errno of an end that was closed since the program has disconnected the peer, which is not at fault.
@@ -226,6 +232,12 @@ impl Pipe {
     #[inline]
     pub fn check_write(&mut self) -> bool {
         self.writer.check()
+    }
+
+    /// As [`check_write`](Pipe::check_write), after that has answered `false`: the reader is asked to read on this thread, if it is one
+    /// that may ([`Notify::read_now`]).
+    pub fn check_write_again(&mut self) -> bool {
+        self.writer.check_again()
     }
 
     /// Number of messages that may be written now; 0 where an end is closed.

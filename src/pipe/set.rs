@@ -117,6 +117,11 @@ impl Pipes {
         self.pipes.get_mut(id).is_some_and(Pipe::check_write)
     }
 
+    /// See [`Pipe::check_write_again`].
+    pub fn check_write_again(&mut self, id: PipeId) -> bool {
+        self.pipes.get_mut(id).is_some_and(Pipe::check_write_again)
+    }
+
     /// See [`Pipe::credit`].
     pub fn credit(&self, id: PipeId) -> u64 {
         self.pipes.get(id).map_or(0, Pipe::credit)
@@ -126,6 +131,19 @@ impl Pipes {
     #[inline(always)]
     pub fn write(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
+    }
+
+    /// As [`write`](Pipes::write), of a message's first frame: where there is no credit, the reader is
+    /// [asked to read](Pipe::check_write_again) before the peer is passed over.
+    #[inline(always)]
+    pub fn write_first(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
+        if self.write(id, frame)? { Ok(true) } else { self.ask_and_write(id, frame) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ask_and_write(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
+        if self.check_write_again(id) { self.write(id, frame) } else { Ok(false) }
     }
 
     /// See [`Pipe::last_weight`]; 0 unless the set has exactly one pipe.

@@ -76,6 +76,14 @@ impl SessionRemote {
         connection.is_some_and(|connection| connection.send_inline())
     }
 
+    /// Whether the socket's own thread, which has no credit, could send at once.
+    fn send_before_refusal(&self) -> bool {
+        // Where there is one I/O thread not even the count of references is touched, which both threads have.
+        let connection =
+            self.connection.lock().as_ref().filter(|connection| connection.is_beside_others()).cloned();
+        connection.is_some_and(|connection| connection.send_before_refusal())
+    }
+
     /// Whether the socket's own thread could receive at once.
     fn receive_inline(&self) -> bool {
         let connection = self.connection.lock().clone();
@@ -104,5 +112,9 @@ impl Notify for SessionEnd {
             // Hiccups go from session to socket only.
             PipeEvent::Hiccup(_) => {}
         }
+    }
+
+    fn read_now(&self) -> bool {
+        self.number == self.session.pipes.load(Ordering::Relaxed) && self.session.send_before_refusal()
     }
 }

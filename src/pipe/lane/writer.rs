@@ -82,6 +82,13 @@ impl LaneWriter {
         self.open() && self.spending.check()
     }
 
+    /// As [`check`](LaneWriter::check), after that has found no credit: the reader is asked to [read now](crate::pipe::Notify::read_now).
+    #[cold]
+    #[inline(never)]
+    pub fn check_again(&mut self) -> bool {
+        self.open() && self.link.ask_to_read(self.side.other()) && self.check()
+    }
+
     /// As [`check`](LaneWriter::check), without waiting.
     pub fn has_credit(&self) -> bool {
         self.open() && self.spending.has_credit()

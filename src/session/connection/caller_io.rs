@@ -4,7 +4,7 @@
 
 use super::Connection;
 use super::recv::Received;
-use super::send::{SendHalf, Sent};
+use super::send::{SEND_TURN_BYTES, SendHalf, Sent};
 use super::send_policy::{self, INLINE_SEND_MIN_BYTES, MAX_STALL, Writer};
 use super::send_rate::SendRate;
 use crate::reactor::clock_ms;
@@ -93,8 +93,31 @@ impl Connection {
     /// On a program's thread that has no credit left: sends published messages, unless another thread does. Whether something
     /// went.
     pub fn send_for_credit(&self) -> bool {
+        self.send_batch(|_| true)
+    }
+
+    /// As [`send_for_credit`](Connection::send_for_credit), where the thread would else not wait, but be refused or pass the peer over; if
+    /// the [policy](send_policy) has it. Only where there are [several I/O threads](Connection::is_beside_others).
+    pub fn send_before_refusal(&self) -> bool {
+        self.send_batch(|half| {
+            let (outlet, is_blocked) = (half.outlet(), half.is_blocked());
+            let more_than_a_turn_waits = || half.holds_at_least(SEND_TURN_BYTES);
+            send_policy::before_refusal(outlet, is_blocked, more_than_a_turn_waits).is_some()
+        })
+    }
+
+    /// Whether other I/O threads may serve other peers of the socket. It is known without the half: while a thread held that for
+    /// nothing, the I/O thread would be turned away.
+    pub fn is_beside_others(&self) -> bool {
+        self.beside_others
+    }
+
+    fn send_batch(&self, may_send: impl FnOnce(&mut SendHalf) -> bool) -> bool {
         let Some(mut half) = self.try_send_half() else { return false };
         let Some(sending) = half.as_mut() else { return false };
+        if !may_send(sending) {
+            return false;
+        }
         let before = sending.sent_bytes();
         // A thread that runs out of credit is streaming: the first message of the next batch is not to go alone.
         let turn = self.caller_io.send_rate.begin(Instant::now());

@@ -91,6 +91,8 @@ pub struct Connection {
     pub heartbeats: bool,
     /// Whether the peer has a rate: then the I/O thread alone receives.
     pub is_rated: bool,
+    /// Whether other I/O threads may serve other peers of the socket.
+    beside_others: bool,
     /// What it counts; `None` in tests of the halves alone.
     record: Option<ConnectionRecord>,
 }
@@ -125,6 +127,7 @@ impl Connection {
             has_mechanism,
             heartbeats: recv.heartbeat().is_some(),
             is_rated: recv.is_rated(),
+            beside_others: send.outlet().beside_others,
             record: recv.record().cloned(),
             coalescing: WriteCoalescing::default(),
             flush_owner: FlushOwner::default(),

@@ -56,7 +56,7 @@ pub enum Sent {
 /// Ranges handed to one `writev`.
 const MAX_WRITE_RANGES: usize = 16;
 /// Bytes sent in one go, before others have their turn.
-const SEND_TURN_BYTES: usize = 1024 * 1024;
+pub(super) const SEND_TURN_BYTES: usize = 1024 * 1024;
 /// Encoded bytes gathered before a write, where frames do not leave as they lie.
 const GATHER_BYTES: usize = 64 * 1024;
 /// Everything needed to send. The thread that holds it, the I/O thread or a thread of the program, may send.
@@ -95,6 +95,8 @@ pub struct SendHalf {
     farewell: bool,
     /// See [`keep_size`](SendHalf::keep_size).
     keeps_size: bool,
+    /// Peers of the socket may be served by other I/O threads than this one.
+    beside_others: bool,
     record: Option<ConnectionRecord>,
 }
 
@@ -120,6 +122,7 @@ impl SendHalf {
             tunnel: None,
             farewell: false,
             keeps_size: false,
+            beside_others: false,
             record: None,
         }
     }
@@ -134,6 +137,12 @@ impl SendHalf {
     pub fn counted_in(mut self, record: &ConnectionRecord) -> SendHalf {
         self.reader.record().carried_by(record);
         self.record = Some(record.clone());
+        self
+    }
+
+    /// Of a context with this number of I/O threads.
+    pub fn of_io_threads(mut self, number: usize) -> SendHalf {
+        self.beside_others = number > 1;
         self
     }
 
@@ -205,6 +214,7 @@ impl SendHalf {
         Outlet {
             hwm: self.reader.hwm(),
             as_they_lie: matches!(self.form, SendForm::AsTheyLie),
+            beside_others: self.beside_others,
             holds_back: self.tunnel.as_deref().is_some_and(|tunnel| !tunnel.is_drainable()),
         }
     }

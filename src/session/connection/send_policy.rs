@@ -11,6 +11,10 @@
 //! | | it is streaming, and fewer bytes wait, or frames leave in another form than they lie in | as above |
 //! | | else | the caller |
 //! | has no credit left | | the caller, so that one wake-up of the peer is for a whole batch |
+//! | would be refused, or pass the peer over, for want of credit | the mark is low, the form another, or TLS lies between | as it was decided before |
+//! | | the stream had no room, or more waits than one turn sends | as it was decided before |
+//! | | the context has one I/O thread, which serves all peers alike | as it was decided before |
+//! | | else | the caller, so that no peer gets less since its I/O thread does not come to it |
 //! | has published a large frame and may wait | the mark is low, the form another, or TLS lies between | as it was decided before |
 //! | | the stream holds less than [`MIN_DRAINABLE_BYTES`], or less than half of the frame | as it was decided before |
 //! | | the stream took nothing since such a thread last waited, and has no room | as it was decided before |
@@ -31,6 +35,7 @@
 //!   must not hear only when the system's buffers are full as well.
 //! - A thread that is not streaming writes few bytes itself. The I/O thread would cost two changes of context.
 //! - A thread drains only frames that leave as they lie, into a stream that holds enough for the peer to go on meanwhile.
+//! - A thread that does not wait writes for credit only where that gives it credit, and only frames that leave as they lie.
 //! - Urgent frames neither wait nor are left to another thread.
 //! - The time between two looks stays between [`MIN_COALESCING_INTERVAL`] and [`MAX_COALESCING_INTERVAL`].
 
@@ -78,6 +83,8 @@ pub struct Outlet {
     pub as_they_lie: bool,
     /// Something lies between that may hold bytes back from a stream with room.
     pub holds_back: bool,
+    /// The context has several I/O threads, so others may serve other peers.
+    pub beside_others: bool,
 }
 
 impl Outlet {
@@ -109,6 +116,20 @@ pub fn after_publishing(
         false => Writer::Caller,
         true => next_look().map_or(Writer::IoThread, Writer::IoThreadLater),
     }
+}
+
+/// A thread of the program has no credit, and does not wait for it. `is_blocked`: the stream had no room when it was last offered
+/// something. `more_than_a_turn_waits`: what one turn sends would not give credit. `None`: nothing changes.
+///
+/// An I/O thread may have no processor while the program runs. The peers of another I/O thread would then get all that this one's do
+/// not take. Where there is one I/O thread it serves all alike, and in larger batches.
+pub fn before_refusal(
+    outlet: Outlet,
+    is_blocked: bool,
+    more_than_a_turn_waits: impl FnOnce() -> bool,
+) -> Option<Writer> {
+    let may_write = outlet.beside_others && outlet.is_drainable() && !is_blocked;
+    (may_write && !more_than_a_turn_waits()).then_some(Writer::Caller)
 }
 
 /// A thread of the program has published a frame of `frame_bytes`, and may wait. `stream_holds_bytes`: what the stream holds.
@@ -168,8 +189,12 @@ mod tests {
 
     fn outlets() -> impl Iterator<Item = Outlet> {
         [-1, 0, 1, LOW_HWM_MESSAGES - 1, LOW_HWM_MESSAGES, i32::MAX].into_iter().flat_map(|hwm| {
-            BOTH.into_iter()
-                .flat_map(move |as_they_lie| BOTH.map(|holds_back| Outlet { hwm, as_they_lie, holds_back }))
+            (0..8).map(move |bits| Outlet {
+                hwm,
+                as_they_lie: bits & 1 != 0,
+                holds_back: bits & 2 != 0,
+                beside_others: bits & 4 != 0,
+            })
         })
     }
 
@@ -201,7 +226,7 @@ mod tests {
 
     #[test]
     fn costly_facts_are_asked_only_where_they_matter() {
-        let outlet = Outlet { hwm: 1000, as_they_lie: true, holds_back: false };
+        let outlet = Outlet { hwm: 1000, as_they_lie: true, holds_back: false, beside_others: true };
         let never = || -> bool { unreachable!("no need to ask") };
         let no_look = || -> Option<Duration> { unreachable!("no need to ask") };
         assert_eq!(after_publishing(false, outlet, never, no_look), Writer::Caller);
@@ -209,6 +234,24 @@ mod tests {
         assert_eq!(after_publishing(true, sealed, never, || None), Writer::IoThread);
         assert_eq!(after_large_frame(1 << 20, sealed, || unreachable!("no need to ask"), never), None);
         assert_eq!(after_large_frame(1 << 20, outlet, || 0, never), None);
+        assert_eq!(before_refusal(sealed, false, never), None);
+        assert_eq!(before_refusal(outlet, true, never), None);
+        assert_eq!(before_refusal(Outlet { beside_others: false, ..outlet }, false, never), None);
+    }
+
+    #[test]
+    fn thread_that_would_be_refused_writes_by_the_table() {
+        for outlet in outlets() {
+            for (is_blocked, much) in BOTH.into_iter().flat_map(|blocked| BOTH.map(|much| (blocked, much))) {
+                let low = (1..100).contains(&outlet.hwm);
+                let leaves = outlet.as_they_lie && !outlet.holds_back && !is_blocked && !much;
+                assert_eq!(
+                    before_refusal(outlet, is_blocked, || much),
+                    (outlet.beside_others && !low && leaves).then_some(Writer::Caller),
+                    "{outlet:?} {is_blocked} {much}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -219,12 +219,14 @@ pub struct Makings<'a> {
     pub rates: Rates,
     /// The peer is to be probed (`ZMQ_PROBE_ROUTER`).
     pub probes: bool,
+    /// Of the context.
+    pub io_threads: usize,
 }
 
 /// Makes the halves. Errors: `ENOMEM`, beside the halves, which hold the lanes.
 pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Result<()>) {
-    let Makings { options, role, lanes: (reader, writer), tunnel, record, introduction, rates, probes } =
-        makings;
+    let Makings { options, role, lanes, tunnel, record, introduction, rates, probes, io_threads } = makings;
+    let (reader, writer) = lanes;
     let Introduction { mut peer, mut unsent, mut rest, mut drained } = introduction;
     let below = (role, tunnel);
     let recorded = through_records(peer.as_mut(), below, (&mut unsent, &mut rest, &mut drained), &record);
@@ -234,7 +236,8 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
     let beats = peer.as_ref().is_some_and(|peer| peer.version.has_commands());
     let (send_form, recv_form) = forms(peer, role, options);
     let heartbeat = beats.then(|| Heartbeat::start(Intervals::from(options), now_ms));
-    let mut send = SendHalf::new(reader, send_form).through(tunnel.clone()).counted_in(&record);
+    let send = SendHalf::new(reader, send_form).through(tunnel.clone()).counted_in(&record);
+    let mut send = send.of_io_threads(io_threads);
     if let Some(bytes) = options.out_batch() {
         send.write_at_most(bytes);
     }

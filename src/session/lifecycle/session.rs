@@ -340,6 +340,7 @@ impl Session {
             introduction,
             rates: self.socket.protection.as_deref().map(rates).unwrap_or_default(),
             probes,
+            io_threads: self.socket.guard.context().io_threads(),
         };
         let (halves, begun) = establishing::halves(makings, cx.now_ms());
         let connection = Arc::new(Connection::new(

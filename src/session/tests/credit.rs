@@ -19,8 +19,12 @@ struct Pair {
 
 impl Pair {
     fn new(options: SocketOptions) -> Pair {
+        Pair::with_io_threads(1, options)
+    }
+
+    fn with_io_threads(number: i32, options: SocketOptions) -> Pair {
         let peer_type = if options.socket_type == SocketType::Push { b"PULL" } else { b"PUSH" };
-        let fixture = Fixture::new(options);
+        let fixture = Fixture::with_io_threads(number, options);
         let (listening, address) = fixture.listen();
         let peer = greet_as(peer_type, TcpStream::connect(&address).unwrap());
         let pipe = fixture.pipe();
@@ -192,6 +196,53 @@ fn session_coalesces_while_the_program_sends_and_sends_the_rest() {
     });
     drop(connection);
     pair.end();
+}
+
+/// Messages of one byte, as many as the pipe takes, also by having the reader read. No I/O thread runs meanwhile.
+fn send_without_io_threads(pair: &mut Pair, most: usize) -> usize {
+    let held = pair.fixture.hold_io_threads();
+    let mut sent = 0;
+    let pipe = &mut pair.pipe.pipe;
+    while sent < most && (pipe.check_write() || pipe.check_write_again()) {
+        assert!(pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap());
+        pipe.flush();
+        sent += 1;
+    }
+    drop(held);
+    sent
+}
+
+/// Sends to a peer that reads nothing before.
+fn sent_without_io_threads(io_threads: i32, sndhwm: i32, most: usize) -> usize {
+    let mut options = SocketOptions::new(SocketType::Push);
+    options.sndhwm = sndhwm;
+    let mut pair = Pair::with_io_threads(io_threads, options);
+    let sent = send_without_io_threads(&mut pair, most);
+    pair.peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = vec![0; 64 + 28 + 3 * sent];
+    pair.peer.read_exact(&mut bytes).unwrap();
+    assert!(bytes.ends_with(&b"\0\x01x".repeat(sent)), "each message once");
+    pair.end();
+    sent
+}
+
+#[test]
+fn thread_that_would_be_refused_sends_by_itself() {
+    assert_eq!(sent_without_io_threads(2, 100, 2_000), 2_000);
+    assert_eq!(sent_without_io_threads(2, 1_000, 5_000), 5_000);
+}
+
+#[test]
+fn thread_is_refused_where_the_mark_is_low_or_the_stream_is_full() {
+    // The first message leaves at once.
+    assert!((99..=100).contains(&sent_without_io_threads(2, 99, 2_000)));
+    assert!(
+        (1_000..=1_001).contains(&sent_without_io_threads(1, 1_000, 2_000)),
+        "all peers have one I/O thread"
+    );
+    let most = 100_000_000;
+    let sent = sent_without_io_threads(2, 1_000, most);
+    assert!((1_001..most).contains(&sent), "{sent}");
 }
 
 #[test]

@@ -534,7 +534,7 @@ fn half_tells_how_much_waits_and_how_it_leaves() {
         let (mut left, right) = pipes(hwm, false);
         let (reader, _, _end) = right.into_parts();
         let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
-        assert_eq!(half.outlet(), Outlet { hwm, as_they_lie: true, holds_back: false });
+        assert_eq!(half.outlet(), Outlet { hwm, as_they_lie: true, holds_back: false, beside_others: false });
         assert!(!half.holds_at_least(1), "nothing is there");
         assert!(left.write(&mut OutFrame::bytes(&vec![0; 40_000], false)).unwrap());
         assert!(!half.holds_at_least(1), "it is not published");
@@ -543,7 +543,10 @@ fn half_tells_how_much_waits_and_how_it_leaves() {
     }
     let (_left, right) = pipes(10, false);
     let half = SendHalf::new(right.into_parts().0, SendForm::Raw);
-    assert_eq!(half.outlet(), Outlet { hwm: 10, as_they_lie: false, holds_back: false });
+    assert_eq!(
+        half.outlet(),
+        Outlet { hwm: 10, as_they_lie: false, holds_back: false, beside_others: false }
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::transport::{self, Scheme};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,13 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new(options: SocketOptions) -> Fixture {
-        let context = Context::new(ContextOptions::new());
+        Fixture::with_io_threads(1, options)
+    }
+
+    pub(super) fn with_io_threads(number: i32, options: SocketOptions) -> Fixture {
+        let mut context_options = ContextOptions::new();
+        context_options.io_threads = number;
+        let context = Context::new(context_options);
         let owner = Arc::new(SocketLink::new(0, SocketRecord::default()));
         let stop: Weak<SocketLink> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop).unwrap();
@@ -116,6 +122,24 @@ impl Fixture {
             Box::new(Nothing)
         }));
         has_begun.recv_timeout(PATIENCE).unwrap();
+    }
+
+    /// Keeps the I/O threads from running until the senders are dropped. Returns when that has begun.
+    pub(super) fn hold_io_threads(&self) -> Vec<Sender<()>> {
+        let handles = (0..).map_while(|number| self.context.choose_io_thread(1 << number));
+        let hold = |handle: Handle| {
+            let ((begun, has_begun), (release, released)) = (channel(), channel());
+            handle.add(Box::new(move |cx| {
+                begun.send(()).unwrap();
+                // An error: the sender was dropped.
+                let _ = released.recv();
+                cx.finish();
+                Box::new(Nothing)
+            }));
+            has_begun.recv_timeout(PATIENCE).unwrap();
+            release
+        };
+        handles.map(hold).collect()
     }
 
     /// Waits until there is a connection, which comes after its pipe.

@@ -1,0 +1,141 @@
+//! Peers get equal shares of what a socket sends by turns, whichever I/O threads run: a thread that finds a peer's pipe full has it
+//! read, before it passes the peer over or is refused.
+//!
+//! The I/O threads are a random order of reads here, and some of them are never heard of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::testing::Bench;
+use crate::errno::Errno;
+use crate::message::OutFrame;
+use crate::options::SocketType;
+use crate::pattern::Sent;
+use crate::pipe::{Notify, Pipe, PipeEvent};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// A peer whose connection any thread may write.
+struct Peer {
+    state: Mutex<Option<State>>,
+}
+
+struct State {
+    pipe: Pipe,
+    messages: u32,
+    /// Messages that the stream takes before it is full.
+    room: u32,
+}
+
+impl Peer {
+    fn new(bench: &mut Bench, routing_id: &str, room: u32) -> Arc<Peer> {
+        let peer = Arc::new(Peer { state: Mutex::new(None) });
+        let theirs = bench.connect_as(routing_id).pipe;
+        theirs.set_owner(peer.clone());
+        *peer.state.lock() = Some(State { pipe: theirs, messages: 0, room });
+        peer
+    }
+
+    /// Any thread writes the connection. Whether it has written something.
+    fn write_stream(&self) -> bool {
+        let mut state = self.state.lock();
+        let state = state.as_mut().unwrap();
+        let before = state.messages;
+        while state.messages < state.room {
+            let Some(frame) = state.pipe.read() else { break };
+            state.messages += u32::from(!frame.more());
+        }
+        state.messages != before
+    }
+
+    /// Messages that the peer has, or that wait for it.
+    fn share(&self) -> u32 {
+        let mut state = self.state.lock();
+        let state = state.as_mut().unwrap();
+        state.messages + u32::try_from(state.pipe.queued().1).unwrap()
+    }
+}
+
+impl Notify for Peer {
+    fn notify(&self, _event: PipeEvent) {}
+
+    fn read_now(&self) -> bool {
+        self.write_stream()
+    }
+}
+
+/// What a program sends that never waits: whether it was taken.
+fn send(bench: &mut Bench, frame: &mut OutFrame<'_>) -> bool {
+    bench.settle();
+    match bench.pattern.send(&mut bench.pipes, frame) {
+        Ok(sent) => sent == Sent::Taken,
+        Err(errno) => {
+            assert_eq!(errno, Errno::AGAIN);
+            false
+        }
+    }
+}
+
+#[test]
+fn peers_get_equal_shares_whichever_io_threads_run() {
+    for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Scatter, SocketType::Client] {
+        for seed in 1..40u64 {
+            let mut bench = Bench::new(socket_type);
+            let count = if socket_type == SocketType::Client { 1 } else { 2 + seed as usize % 6 };
+            let peers: Vec<_> = (0..count).map(|_| Peer::new(&mut bench, "", u32::MAX)).collect();
+            let (mut random, mut sent) = (seed, 0u32);
+            for _ in 0..20_000 {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                // The first peer's I/O thread never runs, and the last one's often.
+                let which = (random >> 33) as usize % 64;
+                if which > 0 && which < count {
+                    peers[which].write_stream();
+                } else if which < 60 {
+                    assert!(
+                        send(&mut bench, &mut OutFrame::bytes(b"x", false)),
+                        "each peer takes all it gets"
+                    );
+                    sent += 1;
+                } else {
+                    assert!(bench.has_out());
+                }
+            }
+            let shares: Vec<_> = peers.iter().map(|peer| peer.share()).collect();
+            let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
+            assert!(most - least <= 1, "{socket_type:?} {seed}: {shares:?}");
+            assert_eq!(shares.iter().sum::<u32>(), sent);
+        }
+    }
+}
+
+#[test]
+fn a_peer_whose_stream_is_full_is_passed_over() {
+    // Credit comes back by half of the mark of 1,000.
+    const TAKEN: u32 = 1500;
+    let mut bench = Bench::new(SocketType::Push);
+    let (slow, fast) = (Peer::new(&mut bench, "", 600), Peer::new(&mut bench, "", u32::MAX));
+    for _ in 0..5000 {
+        assert!(send(&mut bench, &mut OutFrame::bytes(b"x", false)));
+    }
+    assert_eq!((slow.share(), fast.share()), (TAKEN, 5000 - TAKEN));
+    let mut bench = Bench::new(SocketType::Push);
+    let slow = Peer::new(&mut bench, "", 600);
+    let sent = (0..5000).map(|_| u32::from(send(&mut bench, &mut OutFrame::bytes(b"x", false)))).sum::<u32>();
+    assert_eq!((sent, slow.share()), (TAKEN, TAKEN));
+    assert!(!bench.has_out());
+}
+
+#[test]
+fn what_is_routed_is_neither_dropped_nor_refused_while_the_stream_takes_it() {
+    for mandatory in [0, 1] {
+        let mut bench = Bench::new(SocketType::Router);
+        bench.set(crate::options::number::ZMQ_ROUTER_MANDATORY, mandatory);
+        let peer = Peer::new(&mut bench, "peer", 4000);
+        for _ in 0..5000 {
+            if send(&mut bench, &mut OutFrame::bytes(b"peer", true)) {
+                assert!(send(&mut bench, &mut OutFrame::bytes(b"x", false)));
+            }
+        }
+        assert_eq!(peer.share(), 5000, "its pipe is full at the end");
+        assert!(!send(&mut bench, &mut OutFrame::bytes(b"peer", true)) || mandatory == 0);
+    }
+}
