@@ -4,7 +4,6 @@ use crate::support::PATIENCE;
 use crate::support::program::*;
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::ptr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Instant;
