@@ -62,8 +62,8 @@ mod secured_limits;
 mod secured_qzmq;
 mod secured_rates;
 mod server_keys;
-#[cfg(target_os = "linux")]
 mod shares;
+#[cfg(target_os = "linux")]
 mod shortages;
 mod tls;
 mod uncertified;
