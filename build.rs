@@ -24,5 +24,8 @@ fn main() {
     // Programs linked against libzmq look for this name; without it they would not take our file.
     if target.os != "macos" && target.os != "windows" {
         println!("cargo::rustc-link-arg-cdylib=-Wl,-soname,libzmq.so.5");
+        // The threads of the log, the audit trail and the security file outlive all contexts. A program that unloads a plugin, and this library
+        // with it, would pull the code from under them.
+        println!("cargo::rustc-link-arg-cdylib=-Wl,-z,nodelete");
     }
 }
