@@ -14,6 +14,7 @@ use crate::sys::keylog;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::log::shortage::{self, What};
 use crate::sys::log::{self, Level, Notice, Subsystem};
+use crate::sys::panics;
 use crate::sys::park::Parker;
 use crate::sys::thread::{Thread, ThreadSettings};
 use slotmap::SlotMap;
@@ -95,6 +96,7 @@ struct Io {
 impl Context {
     pub fn new(options: ContextOptions) -> Context {
         audit::begin_by_environment();
+        panics::begin();
         // It says at once that keys are written.
         keylog::key_log();
         let (options, state) = (Lock::new(options), Lock::new(State::default()));

@@ -193,7 +193,11 @@ pub const ZMQ_FERRO_TLS_CLIENT_OPTIONAL: c_int = 0x4600_0021;
 /// client that shows none, also after NULL: one authority may be replaced by another while clients come. A client that knows its
 /// server by name (`ZMQ_FERRO_QZMQ_SERVER_NAME`) needs at least one.
 ///
-/// Fails with `EINVAL` if the value is no key of an authority, and with `ENOBUFS` for more than 64.
+/// Fails with `EINVAL` if the value is no key of an authority, and with `ENOBUFS` for more than 64. It also fails with `EINVAL` while
+/// an endpoint of the socket is open that speaks no QZMQ, and would let in peers without a certificate.
+///
+/// `zmq_bind` and `zmq_connect` fail with `EINVAL` where the endpoint would speak no QZMQ: the socket has no key of QZMQ, another
+/// mechanism, or a transport without handshakes. That holds for the other options about certificates as well.
 pub const ZMQ_FERRO_QZMQ_AUTHORITY: c_int = 0x4600_0040;
 
 /// Shows a certificate of QZMQ: a client in place of its bare public key, a server to clients that ask for one.
@@ -212,7 +216,7 @@ pub const ZMQ_FERRO_QZMQ_CERTIFICATE: c_int = 0x4600_0041;
 /// counts at once, for all endpoints, from their next handshake on. Connections that stand go on. Between NULL and the next value
 /// nothing is revoked, so a list is added to rather than replaced.
 ///
-/// Fails with `EINVAL` for anything else.
+/// Fails with `EINVAL` for anything else, and as `ZMQ_FERRO_QZMQ_AUTHORITY` does where an endpoint would not heed it.
 pub const ZMQ_FERRO_QZMQ_REVOKED: c_int = 0x4600_0042;
 
 /// Lets a server's endpoints take clients of QZMQ and of CURVE, for the time of a migration; see docs/qzmq.md.

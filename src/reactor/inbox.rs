@@ -1,6 +1,6 @@
 //! The messages of other threads to a reactor.
 
-use super::source_context::watched;
+use super::registered::told;
 use super::waker::Waker;
 use super::{Interest, Make, Token};
 use crate::errno::{Errno, Result};
@@ -121,7 +121,7 @@ impl Remote {
     /// there.
     pub fn register(&self, fd: RawFd, interest: Interest) -> Result<()> {
         let token = mio::Token(self.live_token()?.raw());
-        watched(self.0.shared.registry.register(&mut SourceFd(&fd), token, interest))
+        told(self.0.shared.registry.register(&mut SourceFd(&fd), token, interest))
     }
 
     /// As [`register`](Remote::register), for reading only, and EPOLLEXCLUSIVE behind a

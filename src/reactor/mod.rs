@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod inbox;
+mod registered;
 mod source_context;
 mod table;
 mod timers;

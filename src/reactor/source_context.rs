@@ -1,12 +1,12 @@
 //! The calls that a source may make while it is being called: registering descriptors, timers, other sources.
 
 use super::inbox::{Item, Shared};
+use super::registered::told;
 use super::table::Table;
 use super::timers::{Alarms, Timers};
 use super::{Interest, Remote, Source, Token, clock_ms};
 use crate::errno::{Errno, Result};
 use crate::sys::contain::contain;
-use crate::sys::log::shortage::{self, What};
 use mio::unix::SourceFd;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl SourceContext<'_> {
     /// limit).
     pub fn register(&mut self, fd: RawFd, interest: Interest) -> Result<()> {
         let token = mio::Token(self.token.raw());
-        watched(self.core.shared.registry().register(&mut SourceFd(&fd), token, interest))
+        told(self.core.shared.registry().register(&mut SourceFd(&fd), token, interest))
     }
 
     /// Changes the interest. A readiness that holds already is reported once more.
@@ -131,14 +131,6 @@ impl SourceContext<'_> {
             entry.finished = true;
         }
     }
-}
-
-/// Tells of a registration that the system has no place for. Most of those that ask for one try again later, and say nothing of it.
-pub fn watched(outcome: std::io::Result<()>) -> Result<()> {
-    let outcome = outcome.map_err(Errno::from);
-    outcome.inspect_err(|errno| {
-        shortage::tell(What::Watch, *errno, format_args!("an I/O thread cannot watch a descriptor for now"));
-    })
 }
 
 impl Core {

@@ -1,7 +1,6 @@
 //! Contains panics where they do no harm, without a line on stderr unless the log is to have one.
 
 use super::cancel::CancelOff;
-use super::log::{self, Level, Notice, Subsystem};
 use super::thread_state::ThreadState;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Once, OnceLock};
@@ -32,8 +31,14 @@ pub fn contain_at<T>(here: &'static ThreadState, run: impl FnOnce() -> T) -> Opt
 
 /// The panic hook before ours. In a static rather than in the hook itself: memory owned by a hook stays allocated.
 static OTHERS: OnceLock<Box<Hook>> = OnceLock::new();
-static PANICS: Notice = Notice::new(Subsystem::Panic, Level::Error);
+/// Tells of a contained panic. Returns whether the hook before ours is to have it.
+static REPORT: OnceLock<fn(&PanicHookInfo<'_>) -> bool> = OnceLock::new();
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
+
+/// Has contained panics told of by this function. The first one stays.
+pub fn report_by(report: fn(&PanicHookInfo<'_>) -> bool) {
+    let _ = REPORT.set(report);
+}
 
 /// Installs a hook that passes all panics to the previous one, except contained ones. Those are passed on where the log is to have
 /// them on stderr, and stand in its file where it has one.
@@ -43,13 +48,8 @@ fn quieten() {
         if OTHERS.set(std::panic::take_hook()).is_ok() {
             std::panic::set_hook(Box::new(|info| {
                 let is_contained = ThreadState::current().depth.get() > 0;
-                if is_contained && !PANICS.is_on() {
+                if is_contained && !REPORT.get().is_some_and(|report| report(info)) {
                     return;
-                }
-                if is_contained && log::has_file() {
-                    let place = info.location().map(ToString::to_string).unwrap_or_default();
-                    let words = info.payload_as_str().unwrap_or_default();
-                    return PANICS.write(format_args!("contained at {place}: {words}"));
                 }
                 if let Some(others) = OTHERS.get() {
                     let _off = CancelOff::for_call(ThreadState::current());

@@ -31,6 +31,7 @@ pub mod net_resolve;
 #[cfg(feature = "norm")]
 pub mod norm;
 pub mod pages;
+pub mod panics;
 pub mod park;
 pub mod retry;
 pub mod pause;

@@ -19,13 +19,13 @@ pub enum What {
 static NOTICES: [[Notice; 2]; 5] =
     [const { [Notice::new(Subsystem::Limits, Level::Warn), Notice::new(Subsystem::Memory, Level::Warn)] }; 5];
 
-/// Tells of a failure, if it is for want of something. `failed` names what has.
-pub fn tell(what: What, errno: Errno, failed: fmt::Arguments<'_>) {
+/// Tells of a failure, if it is for want of something. `subject` has failed.
+pub fn tell(what: What, errno: Errno, subject: fmt::Arguments<'_>) {
     let wants_threads = matches!(what, What::Thread) && errno == Errno::AGAIN;
     let kind = if wants_threads { Some(0) } else { kind(errno) };
     let notice = kind.and_then(|kind| NOTICES.get(what as usize)?.get(kind));
     if let Some(notice) = notice.filter(|notice| notice.is_on()) {
-        notice.write(format_args!("{failed}: {}", std::io::Error::from_raw_os_error(errno.0)));
+        notice.write(format_args!("{subject}: {}", std::io::Error::from_raw_os_error(errno.0)));
     }
 }
 
