@@ -16,7 +16,7 @@ use zmq::engine::mechanism::qzmq::keys::{ClientKeys, Limits, ServerKeys, Setting
 use zmq::engine::mechanism::qzmq::ready::Ready;
 use zmq::engine::mechanism::qzmq::suite::Suite;
 use zmq::engine::mechanism::qzmq::{initiate, retry, welcome};
-use zmq::engine::{Config, ws};
+use zmq::engine::{Config, ZapStatus, ws};
 use zmq::options::{KnownServer, SocketType};
 
 /// Turns of a conversation; an honest one takes no more than fifteen.
@@ -84,9 +84,29 @@ impl Plan {
     const OVER_WEBSOCKET: u8 = 16;
     const ASKS: u8 = 32;
     const CERTIFIED: u8 = 64;
+    /// An authenticator is bound. The two lowest bits say what it answers.
+    const AUTHENTICATED: u8 = 128;
 
     fn has(self, choice: u8) -> bool {
         self.choices & choice != 0
+    }
+
+    fn authenticator(self) -> Authenticator {
+        let answers = [
+            ZapStatus::Success,
+            ZapStatus::AuthenticationFailure,
+            ZapStatus::TemporaryError,
+            ZapStatus::InternalError,
+        ];
+        match self.has(Plan::AUTHENTICATED) {
+            true => Authenticator::Says(answers[usize::from(self.choices & 3)]),
+            false => Authenticator::Absent,
+        }
+    }
+
+    /// Whether two honest sides come to their end.
+    fn admits(self) -> bool {
+        matches!(self.authenticator(), Authenticator::Absent | Authenticator::Says(ZapStatus::Success))
     }
 
     fn settings(self) -> Settings {
@@ -176,6 +196,9 @@ fn after_handshake(kem: KemSuite, input: &mut Input<'_>) {
     let padding_bytes = usize::from(input.byte());
     let limits = Limits { records, padding_bytes, interval_ms: 0, ..Limits::default() };
     let plan = Plan { kem, choices, limits };
+    if !plan.admits() {
+        return;
+    }
     let mut sides = plan.begin();
     talk(plan, &mut sides, |_, _| {});
     let peers = sides.map(|side| side.outcome.unwrap().unwrap());
@@ -193,7 +216,7 @@ fn talk(plan: Plan, sides: &mut [Side; 2], mut edit: impl FnMut(usize, &mut Vec<
         edit(turn, &mut said);
         let is_over = sides[to].outcome.is_some();
         assert!(!is_over || said.is_empty() || !sides[to].goes_on(), "over is over");
-        let taken = sides[to].hear(&said, Authenticator::Absent);
+        let taken = sides[to].hear(&said, plan.authenticator());
         // Bytes behind READY are records already.
         let is_honest =
             taken >= honest.len() && said.starts_with(&honest) && (said == honest || taken == honest.len());
@@ -206,7 +229,8 @@ fn talk(plan: Plan, sides: &mut [Side; 2], mut edit: impl FnMut(usize, &mut Vec<
         }
     }
     let is_undisturbed = !meddled.contains(&true);
-    assert!(!is_undisturbed || sides.iter().all(Side::is_done), "two honest sides do not come to an end");
+    let is_done = sides.iter().all(Side::is_done);
+    assert!(!is_undisturbed || is_done == plan.admits(), "two honest sides come to another end");
 }
 
 /// Changes what is said.
@@ -356,6 +380,9 @@ pub fn known() -> Vec<(&'static str, Vec<u8>)> {
         ("certified-resuming", 65),
         ("certified-on-both-sides", 96),
         ("all-over-ws", 0x74),
+        ("let-in-by-an-authenticator", 0x80),
+        ("kept-out-by-an-authenticator", 0x81),
+        ("kept-out-for-now", 0x82),
     ] {
         all.push((name, vec![1, 2, choices, 0, 0]));
     }
