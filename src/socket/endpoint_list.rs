@@ -13,6 +13,7 @@ pub struct Entry {
     uri: String,
     what: What,
     /// What the socket's options say of certificates counts there, or there are no handshakes.
+    #[cfg_attr(not(feature = "qzmq"), expect(dead_code))]
     heeds_certificates: bool,
     /// The pipe that came with a connect.
     pub pipe: Option<PipeId>,
