@@ -85,9 +85,9 @@ def install(purpose="test"):
 
 
 def programs(wanted):
-    """Whether all programs that `wanted` names, each with its package, are here; tries to install those that are not. Only
+    """Whether all programs that `wanted` names, each with its packages, are here; tries to install those that are not. Only
     for what a test can do without."""
-    lacking = [package for program, package in wanted.items() if shutil.which(program) is None]
+    lacking = [name for program, names in wanted.items() if shutil.which(program) is None for name in names.split()]
     if not lacking or shutil.which("apt-get") is None:
         return not lacking
     say(f"Installing Debian packages: {', '.join(lacking)}")
