@@ -29,6 +29,8 @@ struct State {
     /// Whose front epoll instance watches the stream; `Some` where `watch` has a front.
     front: Option<Arc<Parker>>,
     policy: LendPolicy,
+    /// A thread of the program has had a turn that left bytes in the stream, since the session was last told of one.
+    left_over: bool,
 }
 
 /// The answer to a thread's request for a stream.
@@ -62,6 +64,7 @@ impl Watcher {
                 watch: Watch::Reactor { room, claimed: false },
                 front: None,
                 policy: LendPolicy::default(),
+                left_over: false,
             },
         ))
     }
@@ -178,6 +181,9 @@ impl Connection {
         if !keeps {
             self.step(&mut state, Event::Recall, None);
         }
+        // Not cleared by a turn that finds the end: another thread's turn may have come after it, and have been noted before.
+        state.left_over |= matches!(received, Some(Some((Received::Yield, ..))));
+        let wake = self.hand_over_rest(&mut state) || wake;
         drop(state);
         if wake {
             self.remote.wake();
@@ -205,6 +211,22 @@ impl Connection {
             return self.remote.wake();
         }
         state.policy.left(now);
+        if self.hand_over_rest(&mut state) {
+            drop(state);
+            self.remote.wake();
+        }
+    }
+
+    /// Leaves the session what a turn has left over of a stream that no thread polls any more. The reactor behind a front epoll
+    /// instance may not have been told of those bytes, and a stream that leaves its thread is not registered anew. Where the
+    /// peer waits until they are read, no event would ever come. Whether the session is to be woken.
+    fn hand_over_rest(&self, state: &mut State) -> bool {
+        let hands_over = state.left_over && state.watch == (Watch::Front { held: false });
+        if hands_over {
+            state.left_over = false;
+            self.letterbox.defer(|deferred| deferred.left_over = true);
+        }
+        hands_over
     }
 
     /// That thread's front epoll instance is not to watch the stream any more, for the thread waits for something else.
@@ -253,6 +275,13 @@ impl Connection {
     /// Whether a thread of the program watches the stream, or none does for now.
     pub fn is_lent(&self) -> bool {
         self.watcher.0.lock().watch.is_lent()
+    }
+
+    /// Whether the reactor tells of what the stream has when it gets it back. Behind a front epoll instance it does not, since it
+    /// watches the stream all the time.
+    pub(in crate::session) fn comes_back_told(&self) -> bool {
+        let watch = self.watcher.0.lock().watch;
+        watch.is_lent() && !watch.hides_the_end()
     }
 
     /// Whether the reactor says of the stream that there is something to read, where only its end is left.

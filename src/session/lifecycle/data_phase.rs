@@ -31,12 +31,20 @@ pub struct DataPhase {
     control: Vec<u8>,
     /// The socket has closed its end: only the rest is sent.
     closing: bool,
+    /// The stream may have bytes of which no event will tell: others had their turn, or a thread of the program held the half.
+    unread: bool,
     delivery: DeliveryWait,
 }
 
 impl DataPhase {
     pub fn new(connection: Arc<Connection>, closing: bool) -> DataPhase {
-        DataPhase { connection, control: Vec::new(), closing, delivery: DeliveryWait::default() }
+        DataPhase {
+            connection,
+            control: Vec::new(),
+            closing,
+            unread: false,
+            delivery: DeliveryWait::default(),
+        }
     }
 
     pub fn connection(&self) -> &Connection {
@@ -100,10 +108,7 @@ impl DataPhase {
     /// The socket or a thread of the program has woken the session.
     pub fn wake(&mut self, cx: &mut SourceContext<'_>, flags: Flags) -> Result<(), Reason> {
         self.connection.count_wakeup();
-        // A session that is only told of published messages need not ask for more bytes. Bytes of a lent stream are received by
-        // its borrower, but for those that lie here already for want of credit.
-        let receives =
-            flags.has(Flags::WRITABLE) || !flags.has(Flags::READABLE) && !self.connection.is_lent();
+        let receives = self.receives(flags);
         self.flush(cx, flags == Flags::READABLE)?;
         if receives {
             self.receive(cx, false)?;
@@ -111,6 +116,21 @@ impl DataPhase {
             self.watch_heartbeat(cx);
         }
         Ok(())
+    }
+
+    /// Whether the session is to receive when it is woken.
+    fn receives(&self, flags: Flags) -> bool {
+        // Bytes that lie here already for want of credit are the session's, also where the stream is lent.
+        if flags.has(Flags::WRITABLE) {
+            return true;
+        }
+        // The borrower may leave without another look at the stream, so being lent is no reason to forget them.
+        if self.unread {
+            return !self.connection.comes_back_told();
+        }
+        // A session that is only told of published messages need not ask for more bytes. Bytes of a lent stream are received by
+        // its borrower.
+        !flags.has(Flags::READABLE) && !self.connection.is_lent()
     }
 
     /// One of the connection's timers has gone off.
@@ -140,6 +160,7 @@ impl DataPhase {
         if deferred.arm_timer {
             cx.set_timer(timer::LOOK, MIN_LOOK_INTERVAL);
         }
+        self.unread |= deferred.left_over;
         self.control.extend_from_slice(&deferred.answers);
         deferred.failed.map_or(Ok(()), |errno| self.end_when_read(cx, errno))
     }
@@ -227,6 +248,7 @@ impl DataPhase {
 
     fn receive(&mut self, cx: &mut SourceContext<'_>, hangup: bool) -> Result<(), Reason> {
         let received = self.connection.receive(hangup, cx.now_ms(), &mut self.control);
+        self.unread = matches!(received, None | Some(Received::Yield));
         match received {
             // None: the thread that holds the half wakes the session.
             None | Some(Received::Blocked | Received::Stopped) => {}

@@ -124,6 +124,19 @@ impl Fixture {
         has_begun.recv_timeout(PATIENCE).unwrap();
     }
 
+    /// Returns when the I/O thread has done all that it was woken for before.
+    pub(super) fn run_there(&self) {
+        for _ in 0..2 {
+            let (run, has_run) = channel();
+            self.io_thread().add(Box::new(move |cx| {
+                run.send(()).unwrap();
+                cx.finish();
+                Box::new(Nothing)
+            }));
+            has_run.recv_timeout(PATIENCE).unwrap();
+        }
+    }
+
     /// Keeps the I/O threads from running until the senders are dropped. Returns when that has begun.
     pub(super) fn hold_io_threads(&self) -> Vec<Sender<()>> {
         let handles = (0..).map_while(|number| self.context.choose_io_thread(1 << number));
