@@ -5,7 +5,7 @@ use super::record::{Event, Process, Record};
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::contain::contain;
-use crate::sys::lines::{LineWriter, Place, RETRY_INTERVAL};
+use crate::sys::lines::{LineWriter, Place};
 use crate::sys::log::{self, Level, Subsystem};
 use crate::sys::thread_state::ThreadState;
 use std::path::PathBuf;
@@ -35,12 +35,12 @@ impl Place for TrailPlace {
     /// Some 2,500 records.
     const MAX_QUEUED_BYTES: usize = 1 << 20;
 
-    fn write(&self, open: &mut Option<TrailFile>, lines: &[u8]) -> Result<usize> {
+    fn write(&self, open: &mut Option<TrailFile>, lines: &[u8], patience: Duration) -> Result<usize> {
         let file = match open {
             Some(file) => file,
             None => open.insert(TrailFile::open(&self.path)?),
         };
-        file.write(lines, RETRY_INTERVAL)
+        file.write(lines, patience)
     }
 
     fn gap(&self, lost: u64) -> String {

@@ -15,6 +15,8 @@ pub enum Call {
     Random,
     Receive,
     Send,
+    /// Starting a thread.
+    Thread,
     /// Memory that the caller can do without.
     Allocate,
 }

@@ -2,6 +2,7 @@
 
 use super::cancel;
 use super::contain::contain;
+use super::faults::{self, Call};
 use super::fork::Born;
 use super::futex;
 use super::retry::rest;
@@ -141,6 +142,9 @@ pub fn spawn(settings: &ThreadSettings, name: &str, run: impl FnOnce() + Send + 
     }
     full_name.extend_from_slice(name.as_bytes());
     let ended = Arc::new(AtomicU32::new(0));
+    if let Some(errno) = faults::next(Call::Thread) {
+        return Err(errno);
+    }
     let (settings, run, ended_there) = (settings.clone(), Box::new(run), Arc::clone(&ended));
     let start = Box::new(Start { full_name, settings, run, ended: ended_there });
     let blocked = BlockedSignals::all();
@@ -287,7 +291,6 @@ impl Drop for BlockedSignals {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::sys::faults::{self, Call};
     use std::sync::mpsc;
 
     fn blocked(signal: i32) -> bool {

@@ -29,6 +29,19 @@ impl Queue {
         self.lines.is_empty() && self.lost == 0
     }
 
+    /// Puts what was taken before all that has come since.
+    pub fn put_back(&mut self, taken: Queue) {
+        let since = std::mem::replace(self, taken);
+        // Behind a gap nothing is kept, nor where there is no memory.
+        if self.lost == 0 && self.lines.try_reserve(since.lines.len()).is_ok() {
+            self.lines.extend_from_slice(&since.lines);
+            self.lost = since.lost;
+        } else {
+            let lines = since.lines.iter().filter(|byte| **byte == b'\n').count();
+            self.lost = self.lost.saturating_add(since.lost).saturating_add(lines as u64);
+        }
+    }
+
     /// All that waits. The queue is empty then.
     pub fn take(&mut self) -> Queue {
         std::mem::take(self)

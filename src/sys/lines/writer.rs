@@ -6,7 +6,7 @@
 use super::queue::Queue;
 use crate::errno::{Errno, Result};
 use crate::sys::exit::at_exit;
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
 use crate::sys::retry::rest;
 use crate::sys::thread::{self, ThreadSettings};
@@ -20,15 +20,15 @@ pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Where lines go.
 pub trait Place: Send + Sync + 'static {
     /// What the writer keeps open of it.
-    type Open: Default;
+    type Open: Default + Send;
     /// Of the writer, in a list of threads.
     const THREAD: &'static str;
     /// Bytes of lines that wait at most.
     const MAX_QUEUED_BYTES: usize;
 
     /// Writes the lines at the beginning of `lines`; how many bytes of whole lines that were, at least one. The writer calls it, and it
-    /// may take any time. Errors: `EAGAIN` after a wait of [`RETRY_INTERVAL`]; others, after which the writer waits as long.
-    fn write(&self, open: &mut Self::Open, lines: &[u8]) -> Result<usize>;
+    /// may take any time. Errors: `EAGAIN` after a wait of `patience`; others, after which the writer waits for [`RETRY_INTERVAL`].
+    fn write(&self, open: &mut Self::Open, lines: &[u8], patience: Duration) -> Result<usize>;
 
     /// The line that says how many lines were lost, without its end.
     fn gap(&self, lost: u64) -> String;
@@ -43,7 +43,7 @@ pub trait Place: Send + Sync + 'static {
 /// The lines for one place, of one process.
 pub struct LineWriter<P: Place> {
     place: P,
-    desk: Lock<Desk>,
+    desk: Lock<Desk<P::Open>>,
     /// Where the writer sleeps.
     writer: Parker,
     /// The process calls its last act. The thread that starts the writer sets it under no lock; twice does no harm, so Relaxed.
@@ -52,13 +52,18 @@ pub struct LineWriter<P: Place> {
 
 /// What the threads that have lines and the writer share.
 #[derive(Default)]
-struct Desk {
+struct Desk<O> {
     queue: Queue,
+    /// There is a writer, or a thread writes in its place.
     has_writer: bool,
+    /// What a thread has opened that has written in the writer's place. The writer takes it over.
+    open: O,
     /// The writer has taken lines that it has not written yet.
     is_writing: bool,
-    /// The last write was refused, or a thread has waited for it in vain.
+    /// The last write was refused.
     is_stuck: bool,
+    /// The longest time that a thread has waited in vain since the last write.
+    waited_in_vain: Duration,
     /// Threads that wait until all is written.
     waiting: Vec<Arc<Parker>>,
 }
@@ -87,22 +92,31 @@ impl<P: Place> LineWriter<P> {
             at_exit(P::last_act());
         }
         if thread::spawn(&ThreadSettings::default(), P::THREAD, || self.work()).is_err() {
-            // The next line tries again. What waits does not fit some time, and is counted.
-            self.desk.lock().has_writer = false;
+            // The next line tries again, and a thread that waits for the lines writes them itself.
+            let mut desk = self.desk.lock();
+            desk.has_writer = false;
+            tell(desk);
         }
     }
 
-    /// Waits until all is written, and no longer than `most`; not at all where nothing can be written.
+    /// Waits until all is written, and no longer than `most`; not at all where nothing can be written, or a thread has waited as long
+    /// in vain. Where there is no writer, the caller writes what can be written without a wait.
     pub fn flush(&self, most: Duration) {
         let parker = Arc::new(Parker::new());
         let deadline = Instant::now() + most;
         loop {
             let mut desk = self.desk.lock();
             let done = desk.queue.is_empty() && !desk.is_writing;
+            if !done && !desk.has_writer {
+                desk.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &parker));
+                return self.write_here(desk);
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            if done || desk.is_stuck || !desk.has_writer || left.is_zero() {
-                // The next thread does not wait as well.
-                desk.is_stuck |= !done && left.is_zero();
+            if done || desk.is_stuck || desk.waited_in_vain >= most || left.is_zero() {
+                if !done && left.is_zero() {
+                    // The next thread does not wait as long as well.
+                    desk.waited_in_vain = desk.waited_in_vain.max(most);
+                }
                 desk.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &parker));
                 return;
             }
@@ -115,9 +129,42 @@ impl<P: Place> LineWriter<P> {
         }
     }
 
+    /// Tries once to write what waits: there is no thread that does. What is refused waits on.
+    #[cold]
+    fn write_here(&self, mut desk: LockGuard<'_, Desk<P::Open>>) {
+        desk.has_writer = true;
+        desk.is_writing = true;
+        let was_stuck = desk.is_stuck;
+        let (mut waits, mut open) = (desk.queue.take(), std::mem::take(&mut desk.open));
+        drop(desk);
+        let refused = self.write_at_once(&mut waits, &mut open).err();
+        if let Some(errno) = refused.filter(|_| !was_stuck) {
+            self.place.refused(errno);
+        }
+        let mut desk = self.desk.lock();
+        desk.queue.put_back(waits);
+        desk.open = open;
+        (desk.has_writer, desk.is_writing, desk.is_stuck) = (false, false, refused.is_some());
+        tell(desk);
+    }
+
+    /// Writes what it can without a wait, and takes that out of the queue.
+    fn write_at_once(&self, waits: &mut Queue, open: &mut P::Open) -> Result<()> {
+        while !waits.lines.is_empty() {
+            let written = self.place.write(open, &waits.lines, Duration::ZERO)?;
+            waits.lines.drain(..written.min(waits.lines.len()));
+        }
+        if waits.lost > 0 {
+            let gap = self.place.gap(waits.lost) + "\n";
+            self.place.write(open, gap.as_bytes(), Duration::ZERO)?;
+            waits.lost = 0;
+        }
+        Ok(())
+    }
+
     /// The writer's life.
     fn work(&'static self) {
-        let mut open = P::Open::default();
+        let mut open = std::mem::take(&mut self.desk.lock().open);
         loop {
             let taken = self.take();
             if taken.is_empty() {
@@ -139,9 +186,9 @@ impl<P: Place> LineWriter<P> {
         let mut desk = self.desk.lock();
         let taken = desk.queue.take();
         desk.is_writing = !taken.is_empty();
-        let waiting = if desk.is_writing { Vec::new() } else { std::mem::take(&mut desk.waiting) };
-        drop(desk);
-        waiting.iter().for_each(|parker| parker.unpark());
+        if !desk.is_writing {
+            tell(desk);
+        }
         taken
     }
 
@@ -149,7 +196,7 @@ impl<P: Place> LineWriter<P> {
     fn write_all(&self, lines: &[u8], open: &mut P::Open) {
         let (mut rest_of_lines, mut is_refused) = (lines, false);
         while !rest_of_lines.is_empty() {
-            match self.place.write(open, rest_of_lines) {
+            match self.place.write(open, rest_of_lines, RETRY_INTERVAL) {
                 Ok(written) => {
                     rest_of_lines = rest_of_lines.get(written..).unwrap_or_default();
                     self.set_stuck(false);
@@ -172,16 +219,26 @@ impl<P: Place> LineWriter<P> {
     fn set_stuck(&self, is_stuck: bool) {
         let mut desk = self.desk.lock();
         desk.is_stuck = is_stuck;
-        let waiting = if is_stuck { std::mem::take(&mut desk.waiting) } else { Vec::new() };
-        drop(desk);
-        waiting.iter().for_each(|parker| parker.unpark());
+        if is_stuck {
+            tell(desk);
+        } else {
+            desk.waited_in_vain = Duration::ZERO;
+        }
     }
+}
+
+/// Wakes the threads that wait: they look anew.
+fn tell<O>(mut desk: LockGuard<'_, Desk<O>>) {
+    let waiting = std::mem::take(&mut desk.waiting);
+    drop(desk);
+    waiting.iter().for_each(|parker| parker.unpark());
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::sys::faults::{self, Call};
     use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
     /// Takes a line whenever the test lets it, and none in between.
@@ -198,8 +255,12 @@ mod tests {
         const THREAD: &'static str = "ZMQbg/test";
         const MAX_QUEUED_BYTES: usize = 4 * LINE_BYTES;
 
-        fn write(&self, (): &mut (), lines: &[u8]) -> Result<usize> {
-            self.lets.lock().recv().unwrap_or(Ok(()))?;
+        fn write(&self, (): &mut (), lines: &[u8], patience: Duration) -> Result<usize> {
+            if patience.is_zero() {
+                self.lets.lock().try_recv().unwrap_or(Err(Errno::AGAIN))?;
+            } else {
+                self.lets.lock().recv().unwrap_or(Ok(()))?;
+            }
             let end = lines.iter().position(|byte| *byte == b'\n').unwrap();
             self.said.lock().push(String::from_utf8(lines[..end].to_vec()).unwrap());
             Ok(end + 1)
@@ -256,8 +317,10 @@ mod tests {
     fn a_write_that_ends_late_ends_the_waits() {
         let (lines, lets_in) = gate();
         lines.push("one");
-        lines.flush(Duration::ZERO);
-        assert!(lines.desk.lock().is_stuck);
+        until_it_writes(&lets_in, Err(Errno::AGAIN));
+        while !lines.desk.lock().is_stuck {
+            std::thread::yield_now();
+        }
         lines.flush(Duration::from_secs(60));
         until_it_writes(&lets_in, Ok(()));
         while lines.desk.lock().is_stuck {
@@ -272,5 +335,49 @@ mod tests {
             until_it_writes(&lets_in, Ok(()));
         });
         assert_eq!(*lines.place.said.lock(), ["one", "two"]);
+    }
+
+    #[test]
+    fn a_short_wait_in_vain_spares_others_as_short_a_wait_and_no_longer_one() {
+        const SHORT: Duration = Duration::from_millis(20);
+        let (lines, lets_in) = gate();
+        lines.push("last");
+        lines.flush(SHORT);
+        assert_eq!(lines.desk.lock().waited_in_vain, SHORT);
+        lines.flush(SHORT);
+        std::thread::scope(|scope| {
+            scope.spawn(|| lines.flush(Duration::from_secs(60)));
+            while lines.desk.lock().waiting.is_empty() {
+                assert!(!lines.desk.lock().is_stuck);
+                std::thread::yield_now();
+            }
+            until_it_writes(&lets_in, Ok(()));
+        });
+        assert_eq!(*lines.place.said.lock(), ["last"]);
+        assert_eq!(lines.desk.lock().waited_in_vain, Duration::ZERO, "a write has succeeded");
+    }
+
+    #[test]
+    fn without_a_writer_the_thread_that_waits_writes_what_it_can() {
+        let (lets_in, lets) = sync_channel(8);
+        let gate = Gate { lets: Lock::new(lets), said: Lock::default(), refusals: Lock::default() };
+        let lines: &'static LineWriter<Gate> = Box::leak(Box::new(LineWriter::new(gate)));
+        let refused = faults::refuse(Call::Thread, Errno::AGAIN, 5);
+        ["one....", "two....", "three..", "four...", "lost"].iter().for_each(|line| lines.push(line));
+        drop(refused);
+        lines.flush(Duration::from_secs(60));
+        assert_eq!(*lines.place.refusals.lock(), [Errno::AGAIN], "nothing lets it write");
+        (0..2).for_each(|_| lets_in.send(Ok(())).unwrap());
+        lines.flush(Duration::from_secs(60));
+        assert_eq!(*lines.place.said.lock(), ["one....", "two...."]);
+        (0..3).for_each(|_| lets_in.send(Ok(())).unwrap());
+        lines.flush(Duration::from_secs(60));
+        assert_eq!(lines.place.said.lock()[2..], ["three..", "four...", "1 lost"]);
+        assert_eq!(lines.place.refusals.lock().len(), 1, "told once");
+        // A line that finds a thread for the writer again goes its usual way.
+        lines.push("five");
+        lets_in.send(Ok(())).unwrap();
+        lines.flush(Duration::from_secs(60));
+        assert_eq!(lines.place.said.lock().last().unwrap(), "five");
     }
 }

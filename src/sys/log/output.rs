@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::contain::contain;
 use crate::sys::fork::PerProcess;
-use crate::sys::lines::{LineWriter, Place, RETRY_INTERVAL, whole_lines};
+use crate::sys::lines::{LineWriter, Place, whole_lines};
 use crate::sys::poll::{PollFd, poll};
 use crate::sys::thread_state::ThreadState;
 use std::path::Path;
@@ -81,9 +81,9 @@ impl Place for Stderr {
     const MAX_QUEUED_BYTES: usize = 64 * 1024;
 
     /// A pipe with room takes a page at once, in one piece (poll(2), pipe(7)). Where stderr is closed, or no reader is left, lines are gone.
-    fn write(&self, (): &mut (), lines: &[u8]) -> Result<usize> {
+    fn write(&self, (): &mut (), lines: &[u8], patience: Duration) -> Result<usize> {
         let mut fds = [PollFd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 }];
-        if poll(&mut fds, Some(RETRY_INTERVAL)) != Ok(1) {
+        if poll(&mut fds, Some(patience)) != Ok(1) {
             return Err(Errno::AGAIN);
         }
         let piece = whole_lines(lines, line::MAX_LINE_BYTES);
@@ -126,14 +126,16 @@ impl Place for FilePlace {
     const THREAD: &'static str = "ZMQbg/logfile";
     const MAX_QUEUED_BYTES: usize = 256 * 1024;
 
-    fn write(&self, open: &mut OpenFile, lines: &[u8]) -> Result<usize> {
+    fn write(&self, open: &mut OpenFile, lines: &[u8], patience: Duration) -> Result<usize> {
         let Some(path) = PATH.get() else { return Ok(lines.len()) };
         let opened = match &open.file {
             Some(file) => Ok(file.followed(path)),
             None => LogFile::open(path).map(Arc::new),
         };
         match opened {
-            Ok(file) => write(Arc::clone(open.file.insert(file)).as_ref(), &mut open.is_torn, lines),
+            Ok(file) => {
+                write(Arc::clone(open.file.insert(file)).as_ref(), &mut open.is_torn, lines, patience)
+            }
             Err(error) => {
                 self.give_to_stderr(path, &error, lines);
                 Ok(lines.len())
@@ -173,14 +175,14 @@ impl FilePlace {
 }
 
 /// Writes what goes into one write. A line that was cut short is ended first, and then written whole.
-fn write(file: &LogFile, is_torn: &mut bool, lines: &[u8]) -> Result<usize> {
+fn write(file: &LogFile, is_torn: &mut bool, lines: &[u8], patience: Duration) -> Result<usize> {
     if *is_torn {
-        file.write(b"\n", RETRY_INTERVAL)?;
+        file.write(b"\n", patience)?;
         *is_torn = false;
     }
     let most = if file.is_regular() { MAX_FILE_WRITE_BYTES } else { line::MAX_LINE_BYTES };
     let piece = whole_lines(lines, most);
-    let written = file.write(piece, RETRY_INTERVAL)?;
+    let written = file.write(piece, patience)?;
     let whole = piece.get(..written).map_or(0, |written| whole_lines(written, most).len());
     *is_torn = whole < written;
     if whole == 0 { Err(Errno(libc::ENOSPC)) } else { Ok(whole) }
