@@ -95,16 +95,19 @@ impl TrailFile {
         loop {
             match self.file.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience)? => {}
                 written => return Ok(written?),
             }
         }
     }
 
-    /// Waits until the pipe is read.
-    fn has_room(&self, patience: Duration) -> bool {
+    /// Waits until the pipe is read. Errors: those of poll(2).
+    fn has_room(&self, patience: Duration) -> Result<bool> {
         let mut fds = [PollFd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
-        poll(&mut fds, Some(patience)) == Ok(1)
+        match poll(&mut fds, Some(patience)) {
+            Err(Errno::INTR) => Ok(false),
+            ready => Ok(ready? == 1),
+        }
     }
 
     /// Whether what was written last, by this process or another, is no whole line.

@@ -1,6 +1,6 @@
 //! The file of the log: for its user alone, appended to by whole lines, and followed when it is moved.
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::poll::{PollFd, poll};
 use crate::sys::thread_state::ThreadState;
@@ -69,16 +69,22 @@ impl LogFile {
         loop {
             match (&self.file).write(lines) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience)? => {}
                 written => return Ok(written?),
             }
         }
     }
 
-    /// Waits until the pipe is read.
-    fn has_room(&self, patience: Duration) -> bool {
+    /// Waits until the pipe is read. Errors: those of poll(2).
+    fn has_room(&self, patience: Duration) -> Result<bool> {
         let mut fds = [PollFd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
-        !patience.is_zero() && poll(&mut fds, Some(patience)) == Ok(1)
+        if patience.is_zero() {
+            return Ok(false);
+        }
+        match poll(&mut fds, Some(patience)) {
+            Err(Errno::INTR) => Ok(false),
+            ready => Ok(ready? == 1),
+        }
     }
 }
 
@@ -90,6 +96,7 @@ fn id(metadata: &Metadata) -> (u64, u64) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::sys::faults::{self, Call};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
@@ -125,6 +132,23 @@ mod tests {
         // SAFETY: a string.
         assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
         assert_eq!(refused(&folder.join("fifo")), Some(libc::ENXIO));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    #[cfg(ppoll)]
+    fn a_full_pipe_that_cannot_be_waited_for_is_no_full_pipe() {
+        let folder = folder("unpolled");
+        let path = folder.join("fifo");
+        let fifo = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: a string.
+        assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+        let _reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        let full = LogFile::open(&path).unwrap();
+        while full.write(&[b'x'; 4096], Duration::ZERO).is_ok() {}
+        assert_eq!(full.write(b"x\n", Duration::from_millis(1)), Err(Errno::AGAIN));
+        let _refused = faults::refuse(Call::Poll, Errno(libc::EPERM), 1);
+        assert_eq!(full.write(b"x\n", Duration::from_secs(60)), Err(Errno(libc::EPERM)));
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -9,10 +9,11 @@ use crate::sys::fork::PerProcess;
 use crate::sys::lines::{LineWriter, Place, whole_lines};
 use crate::sys::poll::{PollFd, poll};
 use crate::sys::thread_state::ThreadState;
+use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of one write to a file.
 const MAX_FILE_WRITE_BYTES: usize = 64 * 1024;
@@ -29,7 +30,8 @@ pub fn to_stderr(text: &str, waits: bool) {
     let lines = STDERR.find_or_make(|| LineWriter::new(Stderr));
     lines.push(text);
     if waits {
-        wait(lines);
+        let _off = CancelOff::for_call(ThreadState::current());
+        lines.flush(MAX_ERROR_WAIT);
     }
 }
 
@@ -38,14 +40,8 @@ pub fn to_file(text: &str, waits: bool) {
     let lines = FILE.find_or_make(|| LineWriter::new(FilePlace::default()));
     lines.push(text);
     if waits {
-        wait(lines);
+        flush();
     }
-}
-
-fn wait<P: Place>(lines: &LineWriter<P>) {
-    // A thread that is cancelled ends in the call that it has made, and not here.
-    let _off = CancelOff::for_call(ThreadState::current());
-    lines.flush(MAX_ERROR_WAIT);
 }
 
 /// Waits until lines are written, and no longer than a moment.
@@ -58,13 +54,14 @@ extern "C" fn flush_at_exit() {
     contain(|| flush_for(MAX_LAST_WAIT));
 }
 
-/// The file first: it leaves lines for stderr where it cannot be opened.
+/// The file first: it leaves lines for stderr where it cannot be opened. Both together take no longer than `most`.
 fn flush_for(most: Duration) {
+    let began = Instant::now();
     if let Some(lines) = FILE.find() {
         lines.flush(most);
     }
     if let Some(lines) = STDERR.find() {
-        lines.flush(most);
+        lines.flush(most.saturating_sub(began.elapsed()));
     }
 }
 
@@ -82,18 +79,7 @@ impl Place for Stderr {
 
     /// A pipe with room takes a page at once, in one piece (poll(2), pipe(7)). Where stderr is closed, or no reader is left, lines are gone.
     fn write(&self, (): &mut (), lines: &[u8], patience: Duration) -> Result<usize> {
-        let mut fds = [PollFd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 }];
-        if poll(&mut fds, Some(patience)) != Ok(1) {
-            return Err(Errno::AGAIN);
-        }
-        let piece = whole_lines(lines, line::MAX_LINE_BYTES);
-        // SAFETY: the buffer outlives the call, and the number is that of stderr or of none.
-        let written = unsafe { libc::write(libc::STDERR_FILENO, piece.as_ptr().cast(), piece.len()) };
-        match Errno::last() {
-            Errno::INTR | Errno::AGAIN if written < 0 => Err(Errno::AGAIN),
-            // A part of a line is what others see as well, and is not said again.
-            _ => Ok(piece.len()),
-        }
+        write_to(libc::STDERR_FILENO, lines, patience)
     }
 
     fn gap(&self, lost: u64) -> String {
@@ -105,6 +91,34 @@ impl Place for Stderr {
     fn last_act() -> extern "C" fn() {
         flush_at_exit
     }
+}
+
+/// Errors: `EAGAIN` where there is no room; those of poll(2), `ENOSPC` and `EDQUOT`. By any other the lines are gone.
+fn write_to(fd: c_int, lines: &[u8], patience: Duration) -> Result<usize> {
+    let mut fds = [PollFd { fd, events: libc::POLLOUT, revents: 0 }];
+    match poll(&mut fds, Some(patience)) {
+        Ok(0) | Err(Errno::INTR) => return Err(Errno::AGAIN),
+        Ok(_) => {}
+        Err(errno) => return Err(errno),
+    }
+    let piece = whole_lines(lines, line::MAX_LINE_BYTES);
+    // SAFETY: the buffer outlives the call, and the number is that of an open file or of none.
+    let written = unsafe { libc::write(fd, piece.as_ptr().cast(), piece.len()) };
+    if let Ok(written) = usize::try_from(written) {
+        return Ok(with_cut_line(piece, written));
+    }
+    match Errno::last() {
+        Errno::INTR | Errno::AGAIN => Err(Errno::AGAIN),
+        full @ (Errno(libc::ENOSPC) | Errno(libc::EDQUOT)) => Err(full),
+        _ => Ok(piece.len()),
+    }
+}
+
+/// Bytes of the lines of which something was written: a part of a line is what others see as well, and is not said again.
+fn with_cut_line(piece: &[u8], written: usize) -> usize {
+    let last = written.saturating_sub(1);
+    let rest = piece.get(last..).unwrap_or_default();
+    rest.iter().position(|byte| *byte == b'\n').map_or(piece.len(), |more| last + more + 1)
 }
 
 #[derive(Default)]
@@ -186,4 +200,53 @@ fn write(file: &LogFile, is_torn: &mut bool, lines: &[u8], patience: Duration) -
     let whole = piece.get(..written).map_or(0, |written| whole_lines(written, most).len());
     *is_torn = whole < written;
     if whole == 0 { Err(Errno(libc::ENOSPC)) } else { Ok(whole) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sys::faults::{self, Call};
+    use std::fs::OpenOptions;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_line_that_was_cut_is_not_said_again_and_those_behind_it_are() {
+        let piece = b"one\ntwo\nthree\n";
+        for (written, through) in [(1, 4), (4, 4), (5, 8), (8, 8), (9, 14), (14, 14)] {
+            assert_eq!(with_cut_line(piece, written), through, "{written} bytes");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_keeps_the_lines_waiting() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert_eq!(write_to(full.as_raw_fd(), b"one\ntwo\n", Duration::ZERO), Err(Errno(libc::ENOSPC)));
+    }
+
+    #[test]
+    fn a_pipe_takes_lines_and_one_without_a_reader_swallows_them() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        assert_eq!(write_to(writer.as_raw_fd(), b"one\ntwo\n", Duration::ZERO), Ok(8));
+        let mut read = [0; 8];
+        reader.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"one\ntwo\n");
+        drop(reader);
+        assert_eq!(write_to(writer.as_raw_fd(), b"one\ntwo\n", Duration::ZERO), Ok(8));
+    }
+
+    #[test]
+    #[cfg(ppoll)]
+    fn where_the_system_refuses_to_wait_the_writer_rests() {
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let _refused = faults::refuse(Call::Poll, Errno(libc::EPERM), 1);
+        let written = write_to(writer.as_raw_fd(), b"one\n", Duration::ZERO);
+        assert_eq!(
+            written,
+            Err(Errno(libc::EPERM)),
+            "and not EAGAIN, after which it would try again at once"
+        );
+    }
 }
