@@ -6,6 +6,7 @@ use super::faults::{self, Call};
 use super::fork::Born;
 use super::futex;
 use super::retry::rest;
+use super::thread_state::ThreadState;
 use crate::errno::{Errno, Result};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -187,6 +188,7 @@ extern "C" fn begin(start: *mut c_void) -> *mut c_void {
     // SAFETY: made by `create`, for this thread alone.
     let Start { full_name, settings, run, ended } = *unsafe { Box::from_raw(start.cast::<Start>()) };
     cancel::never();
+    ThreadState::current().is_ours.set(true);
     contain(move || {
         name_current(&full_name);
         schedule_current(&settings);

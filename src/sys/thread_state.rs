@@ -15,6 +15,8 @@ pub struct ThreadState {
     pub(super) put_off: Cell<PutOff>,
     pub(super) cancelled: Cell<bool>,
     pub entered_kernel: Cell<bool>,
+    /// The library has started the thread.
+    pub(super) is_ours: Cell<bool>,
     /// For `message`, which knows the type behind the pointers: number of guards against free callbacks on
     /// this thread, and the list of messages that wait for the last guard, oldest first.
     pub guards: Cell<usize>,
@@ -29,6 +31,7 @@ thread_local! {
             put_off: Cell::new(PutOff::No),
             cancelled: Cell::new(false),
             entered_kernel: Cell::new(false),
+            is_ours: Cell::new(false),
             guards: Cell::new(0),
             first: Cell::new(ptr::null_mut()),
             last: Cell::new(ptr::null_mut()),
@@ -45,6 +48,11 @@ impl ThreadState {
         // SAFETY: the variable has no destructor, so it lives as long as its thread. The reference does not
         // leave the thread: `ThreadState` is not `Sync`.
         unsafe { &*here }
+    }
+
+    /// Whether the library has started the thread.
+    pub fn is_ours(&self) -> bool {
+        self.is_ours.get()
     }
 
     /// Whether a [`contain`](super::contain::contain) is below on the thread's stack.

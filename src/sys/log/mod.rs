@@ -26,6 +26,7 @@ pub use line::is_hidden;
 pub use notice::Notice;
 
 use super::environment;
+use super::thread_state::ThreadState;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -132,9 +133,10 @@ fn tell_anyway(about: About, text: fmt::Arguments<'_>) {
     output::to_stderr(&line::on_stderr(text), waits(about));
 }
 
-/// Whether the thread waits a moment for the line: many programs give up at an error, and end without a last act of the library.
+/// Whether the thread waits a moment for the line: many programs give up at an error, and end without a last act of the library. The
+/// library's own threads never wait: peers would, for them.
 fn waits((_, level): About) -> bool {
-    level == Level::Error
+    level == Level::Error && !ThreadState::current().is_ours()
 }
 
 /// A line in the form that it has in a file, with what is known here.
@@ -151,4 +153,22 @@ pub fn flush() {
 pub fn has_file() -> bool {
     filter();
     PATH.get().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sys::thread::{self, ThreadSettings};
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_programs_threads_wait_for_errors_and_the_librarys_for_nothing() {
+        let error = (Subsystem::Security, Level::Error);
+        assert!(waits(error) && !waits((Subsystem::Security, Level::Warn)));
+        let (tell, told) = channel();
+        let run = move || tell.send(waits(error)).unwrap();
+        thread::spawn(&ThreadSettings::default(), "test", run).unwrap().join();
+        assert!(!told.recv().unwrap());
+    }
 }
