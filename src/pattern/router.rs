@@ -192,7 +192,9 @@ impl Behaviour for Router {
 
     fn has_out(&mut self, pipes: &mut Pipes) -> bool {
         // What cannot be sent is dropped, unless the program wants to know.
-        !self.mandatory || self.inside || self.routes.pipes().any(|pipe| pipes.check_write(pipe))
+        !self.mandatory
+            || self.inside
+            || self.routes.pipes().any(|pipe| pipes.check_write(pipe) || pipes.check_write_again(pipe))
     }
 
     fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {

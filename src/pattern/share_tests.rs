@@ -8,6 +8,7 @@ use super::testing::Bench;
 use crate::errno::Errno;
 use crate::message::OutFrame;
 use crate::options::SocketType;
+use crate::options::number::ZMQ_ROUTER_MANDATORY;
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -137,4 +138,16 @@ fn what_is_routed_is_neither_dropped_nor_refused_while_the_stream_takes_it() {
         assert_eq!(peer.share(), 5000, "its pipe is full at the end");
         assert!(!send(&mut bench, &mut OutFrame::bytes(b"peer", true)) || mandatory == 0);
     }
+}
+
+#[test]
+fn a_router_that_polls_for_room_has_its_peer_read_first() {
+    let mut bench = Bench::new(SocketType::Router);
+    bench.set(ZMQ_ROUTER_MANDATORY, 1);
+    let peer = Peer::new(&mut bench, "peer", u32::MAX);
+    for sent in 0..5_000 {
+        assert!(bench.has_out(), "after {sent} messages");
+        bench.send(&["peer", "x"]).unwrap();
+    }
+    assert_eq!(peer.share(), 5_000);
 }
