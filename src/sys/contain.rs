@@ -9,13 +9,20 @@ use std::sync::{Once, OnceLock};
 /// the caller then drops the values it was working on, or checks them anew, so no later call sees them half
 /// done.
 pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
-    contain_at(ThreadState::current(), run)
+    quieten(None);
+    catch(ThreadState::current(), run)
 }
 
-/// As [`contain`], for a caller that has the thread's state already.
+/// As [`contain`], for a caller that has the thread's state already. Where it is the first of all, panics are
+/// [told of](report_by) by `report`.
 #[inline]
-pub fn contain_at<T>(here: &'static ThreadState, run: impl FnOnce() -> T) -> Option<T> {
-    quieten();
+pub fn contain_at<T>(here: &'static ThreadState, report: Report, run: impl FnOnce() -> T) -> Option<T> {
+    quieten(Some(report));
+    catch(here, run)
+}
+
+#[inline]
+fn catch<T>(here: &'static ThreadState, run: impl FnOnce() -> T) -> Option<T> {
     here.depth.set(here.depth.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(run));
     here.depth.set(here.depth.get() - 1);
@@ -32,19 +39,24 @@ pub fn contain_at<T>(here: &'static ThreadState, run: impl FnOnce() -> T) -> Opt
 /// The panic hook before ours. In a static rather than in the hook itself: memory owned by a hook stays allocated.
 static OTHERS: OnceLock<Box<Hook>> = OnceLock::new();
 /// Tells of a contained panic. Returns whether the hook before ours is to have it.
-static REPORT: OnceLock<fn(&PanicHookInfo<'_>) -> bool> = OnceLock::new();
+static REPORT: OnceLock<Report> = OnceLock::new();
+pub type Report = fn(&PanicHookInfo<'_>) -> bool;
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
 
 /// Has contained panics told of by this function. The first one stays.
-pub fn report_by(report: fn(&PanicHookInfo<'_>) -> bool) {
+pub fn report_by(report: Report) {
     let _ = REPORT.set(report);
 }
 
 /// Installs a hook that passes all panics to the previous one, except contained ones. Those are passed on where the log is to have
 /// them on stderr, and stand in its file where it has one.
-fn quieten() {
+#[inline]
+fn quieten(report: Option<Report>) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        if let Some(report) = report {
+            report_by(report);
+        }
         if OTHERS.set(std::panic::take_hook()).is_ok() {
             std::panic::set_hook(Box::new(|info| {
                 let is_contained = ThreadState::current().depth.get() > 0;

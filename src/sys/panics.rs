@@ -12,7 +12,7 @@ pub fn begin() {
 }
 
 /// Writes a line into the log's file. Returns whether the program's own hook is to have the panic instead, which writes on stderr.
-fn report(info: &PanicHookInfo<'_>) -> bool {
+pub fn report(info: &PanicHookInfo<'_>) -> bool {
     if !PANICS.is_on() || !log::has_file() {
         return PANICS.is_on();
     }
