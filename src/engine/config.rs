@@ -211,10 +211,17 @@ impl Security {
         }
     }
 
-    /// What a client connects with instead, after a server has named CURVE.
+    /// Whether a server of QZMQ accepts a client's key of CURVE no more: one that takes both has one list of what is revoked.
+    pub fn revokes(&self, key: &[u8; 32]) -> bool {
+        matches!(self, Security::QzmqServerBesideCurve(keys, _) if keys.revokes(key))
+    }
+
+    /// What a client connects with instead, after a server has named CURVE. Nothing where the server's key of CURVE is revoked.
     pub fn fallback(&self) -> Option<Security> {
         match self {
-            Security::QzmqClientWithFallback(_, curve) => Some(Security::CurveClient(Arc::clone(curve))),
+            Security::QzmqClientWithFallback(qzmq, curve) if !qzmq.revokes(curve.server.as_bytes()) => {
+                Some(Security::CurveClient(Arc::clone(curve)))
+            }
             _ => None,
         }
     }

@@ -118,6 +118,10 @@ impl AwaitInitiate {
         let key = SharedKey::new(&client, &secret).map_err(|_| Failure::CRYPTOGRAPHIC)?;
         log_key(turn.config, &client, &key);
         let initiate = envelope.open(&key, &secret, &client, &self.pair)?;
+        #[cfg(feature = "qzmq")]
+        if turn.config.security.revokes(initiate.client.as_bytes()) {
+            return Err(Failure::Uncertified(Refusal::Revoked));
+        }
         let peer = PeerProperties::parse(&initiate.metadata, turn.config).map_err(Failure::Errno)?;
         let known = Known { key, client: initiate.client, theirs: self.theirs, peer };
         let zap = &turn.config.zap;

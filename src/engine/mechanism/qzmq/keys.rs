@@ -178,6 +178,11 @@ impl ClientKeys {
         self.trusted.now()
     }
 
+    /// Whether a key was revoked, by its fingerprint. A key of CURVE is its own.
+    pub fn revokes(&self, fingerprint: &[u8; 32]) -> bool {
+        self.trust().is_revoked(fingerprint)
+    }
+
     /// What the client says of itself.
     pub(super) fn identity(&self) -> Identity {
         match (&self.certificate, &self.own) {
@@ -228,6 +233,11 @@ impl ServerKeys {
 
     pub(super) fn trust(&self) -> Arc<Trust> {
         self.trusted.now()
+    }
+
+    /// Whether a key was revoked, by its fingerprint. A key of CURVE is its own.
+    pub fn revokes(&self, fingerprint: &[u8; 32]) -> bool {
+        self.trust().is_revoked(fingerprint)
     }
 
     /// Whether a client has to be certified where no authenticator is asked about it.

@@ -174,3 +174,44 @@ fn a_client_of_curve_is_not_let_in_where_certificates_are_wanted() {
         assert_eq!(agreed(talk(&all.curve, &with(&all.of_both), untouched)), Some("CURVE"));
     }
 }
+
+/// A list of what is revoked counts over either mechanism, whatever the authenticator would say.
+#[test]
+fn a_key_of_curve_that_is_revoked_gets_nowhere_at_a_server_of_both() {
+    let all = parties();
+    let Security::CurveClient(keys) = &all.curve.security else { panic!("of CURVE") };
+    let Security::QzmqServerBesideCurve(_, curve) = &all.of_both.security else { panic!("of both") };
+    let revokes = |key: [u8; 32]| {
+        let mut trust = Trust::default();
+        trust.revoke(key);
+        let own = Arc::new(KemSecret::generate(KemSuite::XWing).unwrap());
+        let qzmq = Arc::new(keys::ServerKeys::new(own, keys::Settings::default()).with_trust(trust));
+        let security = Security::QzmqServerBesideCurve(qzmq, Arc::clone(curve));
+        Config { security, ..all.of_both.clone() }
+    };
+    let (client, server) = talk(&all.curve, &revokes(*keys.public.as_bytes()), untouched);
+    assert_eq!(server.outcome, Some(Err(Failure::Uncertified(Refusal::Revoked))));
+    assert!(!client.is_done());
+    assert_eq!(agreed(talk(&all.curve, &revokes([7; 32]), untouched)), Some("CURVE"));
+}
+
+#[test]
+fn a_client_falls_back_to_no_key_of_curve_that_is_revoked() {
+    let all = parties();
+    let Security::QzmqClientWithFallback(qzmq, curve) = &all.falls_back.security else { panic!("of both") };
+    let revokes = |key: [u8; 32]| {
+        let mut trust = Trust::default();
+        trust.revoke(key);
+        let trusted = Arc::new(keys::Trusted::new(trust));
+        let keys = keys::ClientKeys::of(qzmq.server.clone(), qzmq.own.clone(), qzmq.settings).unwrap();
+        let security =
+            Security::QzmqClientWithFallback(Arc::new(keys.with_trusted(trusted)), Arc::clone(curve));
+        Config { security, ..all.falls_back.clone() }
+    };
+    for (key, outcome) in
+        [([7; 32], Failure::Fallback), (*curve.server.as_bytes(), Failure::MECHANISM_MISMATCH)]
+    {
+        let (client, _) = talk(&revokes(key), &all.of_curve, untouched);
+        assert_eq!(client.outcome, Some(Err(outcome)));
+    }
+}
