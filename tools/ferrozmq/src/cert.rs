@@ -9,7 +9,7 @@ use crate::outcome::Outcome;
 use jiff::Timestamp;
 use serde_json::json;
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use zeroize::Zeroizing;
 use zmq::crypto::certificate::Refusal;
@@ -131,7 +131,10 @@ fn show(options: &CertShow) -> Result<Outcome, Failure> {
 fn revoke(options: &CertRevoke) -> Result<Outcome, Failure> {
     let fingerprint = read_fingerprint(&options.key)?;
     let line = text(&fingerprint)?;
-    let there = fs::read_to_string(&options.list).unwrap_or_default();
+    let there = match fs::read_to_string(&options.list) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        there => there.map_err(|error| Failure::of(&options.list, &error))?,
+    };
     if there.lines().any(|known| known.split_whitespace().next() == Some(&line)) {
         return Ok(Outcome::Yes);
     }
@@ -142,8 +145,10 @@ fn revoke(options: &CertRevoke) -> Result<Outcome, Failure> {
         .open(&options.list)
         .map_err(|error| Failure::of(&options.list, &error))?;
     let note = options.key.file_name().unwrap_or_default().to_string_lossy();
+    // A line that has no end would take in the new one, which would be a note then.
+    let end = if there.is_empty() || there.ends_with('\n') { "" } else { "\n" };
     // One write, so that a reader sees the whole line or nothing.
-    let written = list.write_all(format!("{line} {note}\n").as_bytes()).and_then(|()| list.sync_all());
+    let written = list.write_all(format!("{end}{line} {note}\n").as_bytes()).and_then(|()| list.sync_all());
     written.map_err(|error| Failure::of(&options.list, &error))?;
     failure::print(&format!("revoked      {line}\n"))?;
     Ok(Outcome::Yes)
@@ -337,6 +342,25 @@ mod tests {
             revoke(&CertRevoke { key: place.file(file), list: place.file("revoked") }).unwrap();
             assert_eq!(fs::read_to_string(place.file("revoked")).unwrap().lines().count(), lines, "{file}");
         }
+    }
+
+    #[test]
+    fn a_list_without_an_end_of_line_takes_a_further_line() {
+        let place = Place::new(AuthoritySuite::MlDsa44);
+        place.sign(1).unwrap();
+        let list = place.file("revoked");
+        revoke(&CertRevoke { key: place.file("home.authority"), list: list.clone() }).unwrap();
+        let first = fs::read_to_string(&list).unwrap();
+        fs::write(&list, first.trim_end()).unwrap();
+        revoke(&CertRevoke { key: place.file("alice.key"), list: list.clone() }).unwrap();
+        let lines = fs::read_to_string(&list).unwrap();
+        assert!(lines.starts_with(&first) && lines.ends_with(" alice.key\n") && lines.lines().count() == 2);
+        for wrong in [place.0.path().to_owned(), place.file("alice.key/list")] {
+            assert!(revoke(&CertRevoke { key: place.file("alice.key"), list: wrong }).is_err());
+        }
+        fs::write(&list, b"\xff").unwrap();
+        assert!(revoke(&CertRevoke { key: place.file("alice.key"), list: list.clone() }).is_err());
+        assert_eq!(fs::read(&list).unwrap(), b"\xff", "what cannot be read is left alone");
     }
 
     #[test]
