@@ -77,7 +77,7 @@ pub fn check_idle(named: Named<'_>, settings: &Settings, own: Kind, side: Side) 
     let (what, what_to_do) = if settings.revoked.is_some() {
         (
             "\"revoked\" is for keys of QZMQ, and this endpoint has those of CURVE",
-            "give it keys of QZMQ, or take it out",
+            "give it keys of QZMQ, or take it out: where it stands in [default], move it into the rules for QZMQ",
         )
     } else if lets_nothing_in && !settings.authorities.is_empty() {
         (
@@ -116,6 +116,7 @@ pub fn check_certificate<'k>(
 #[cfg(all(test, feature = "qzmq"))]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::file::Policy;
     use super::*;
     use crate::crypto::KemSuite;
     use crate::errno::Errno;
@@ -147,5 +148,15 @@ mod tests {
                 assert_eq!(check_client(named(), &server.public, &own.public).is_ok(), at == other);
             }
         }
+    }
+
+    /// A rule with keys of CURVE has the list from the default.
+    #[test]
+    fn a_rule_of_curve_beside_a_default_with_a_list_is_told_where_the_list_belongs() {
+        let text = "[default]\nrevoked = \"r\"\n[[rule]]\nendpoint = \"tcp://*\"\nserver_key = \"s\"\nallow = \"any\"\n";
+        let policy = Policy::parse(Path::new("f"), text).unwrap();
+        let settings = &policy.rules[0].settings;
+        let fault = check_idle(named(), settings, Kind::Curve, Side::Server).unwrap_err();
+        assert!(fault.what_to_do.ends_with("move it into the rules for QZMQ"), "{fault}");
     }
 }
