@@ -62,8 +62,12 @@ impl Files {
         for settings in std::iter::once(&policy.default).chain(rules) {
             files.read_settings(policy, settings, report);
         }
-        files.certified.iter().for_each(|certified| certified.look_at_own(report));
         files
+    }
+
+    /// Tells what is wrong with the certificates of this side. `is_alone`: the other side's file is not there to be looked at.
+    pub fn look_at_own_certificates(&self, is_alone: bool, report: &mut Report) {
+        self.certified.iter().for_each(|certified| certified.look_at_own(is_alone, report));
     }
 
     fn read_settings(&mut self, policy: &Policy, settings: &Settings, report: &mut Report) {
@@ -88,7 +92,7 @@ impl Files {
             note(read.clone(), place, &mut self.own);
             Some((place, read?))
         });
-        if let Some(place) = &settings.server_public {
+        let known = settings.server_public.as_ref().and_then(|place| {
             let read = public(policy, place, report);
             if let (Some(server), Some((place, own))) = (&read, &own) {
                 let fault = endpoint_keys::check_client(named(place), &server.public, &own.public).err();
@@ -99,17 +103,46 @@ impl Files {
                 let fault = endpoint_keys::check_idle(named(place), settings, kind, Side::Client).err();
                 fault.iter().for_each(|fault| report.add(fault.to_string()));
             }
-            note(read, place, &mut self.trusts);
-        }
+            note(read.clone(), place, &mut self.trusts);
+            read
+        });
         self.read_migration(policy, settings, report);
-        let kinds = serves.iter().chain(own.iter().map(|(_, own)| own)).map(|key| key.public.kind());
-        let fault = settings.qzmq.check(&policy.file, kinds).err();
+        let kinds = serves.iter().chain(own.iter().map(|(_, own)| own)).chain(&known);
+        let fault = settings.qzmq.check(&policy.file, kinds.map(|key| key.public.kind())).err();
         fault.iter().for_each(|fault| report.add(fault.to_string()));
-        let public = |keys: &[Certificate]| keys.iter().map(|key| key.public.clone()).collect::<Vec<_>>();
         let own: Vec<Certificate> = own.into_iter().map(|(_, own)| own).collect();
-        let named = authorities::read_named(settings, [&public(&serves), &public(&own)]);
+        self.read_certified(settings, [&serves, &own], report);
+        self.read_users(policy, settings, report);
+        match &settings.allow {
+            Some(Allow::Any) => self.lets_in = None,
+            Some(Allow::Keys(keys)) => {
+                let names = keys.iter().map(|key| (key.clone(), String::new()));
+                self.lets_in.iter_mut().for_each(|lets_in| lets_in.extend(names.clone()));
+            }
+            Some(Allow::Folder(place)) => self.read_folder(policy, place, report),
+            None => {}
+        }
+    }
+
+    /// What is said about certificates. `serves`, `own`: this side's keys as a server, and as a client.
+    fn read_certified(
+        &mut self,
+        settings: &Settings,
+        [serves, own]: [&[Certificate]; 2],
+        report: &mut Report,
+    ) {
+        let single = [&settings.revoked, &settings.server_certificate, &settings.client_certificate];
+        for place in settings.authorities.iter().chain(single.into_iter().flatten()) {
+            look_at_writers(&place.path, report);
+        }
+        let public = |keys: &[Certificate]| keys.iter().map(|key| key.public.clone()).collect::<Vec<_>>();
+        let named = authorities::read_named(settings, [&public(serves), &public(own)]);
         named.faults.iter().for_each(|fault| report.add(fault.to_string()));
         self.certified.push(Certified::new(settings, named));
+    }
+
+    /// The users of PLAIN.
+    fn read_users(&mut self, policy: &Policy, settings: &Settings, report: &mut Report) {
         if let Some(place) = &settings.users {
             look_at_writers(&place.path, report);
             match Users::read(&place.path) {
@@ -135,15 +168,6 @@ impl Files {
                 (Ok(_), None) => {}
                 (Err(fault), _) => tell(Some(fault), policy, place, report),
             }
-        }
-        match &settings.allow {
-            Some(Allow::Any) => self.lets_in = None,
-            Some(Allow::Keys(keys)) => {
-                let names = keys.iter().map(|key| (key.clone(), String::new()));
-                self.lets_in.iter_mut().for_each(|lets_in| lets_in.extend(names.clone()));
-            }
-            Some(Allow::Folder(place)) => self.read_folder(policy, place, report),
-            None => {}
         }
     }
 
@@ -310,5 +334,57 @@ fn look_at_writers(path: &Path, report: &mut Report) {
             "{path}: other users may write to it (mode {:04o}): chmod go-w {path}",
             mode & 0o7777
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::certificate::{Certificate as Pair, Files as KeyFiles, Metadata};
+    use zmq::crypto::KemSuite;
+
+    /// What is said of a file with these lines in `[default]`. There is a key `server` of X-Wing, and what each name holds besides.
+    fn problems(lines: &str, named: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = Certificate::generate_qzmq(None, KemSuite::XWing).unwrap();
+        let pair = Pair::of(vec![Metadata::name("server").unwrap()], &pair).unwrap();
+        KeyFiles::new(folder.path(), "server").unwrap().write(&pair).unwrap();
+        for name in named {
+            let path = folder.path().join(name);
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o664)).unwrap();
+        }
+        let file = folder.path().join("security.toml");
+        fs::write(&file, format!("[default]\n{lines}")).unwrap();
+        let mut report = Report::default();
+        Files::read(&Policy::read(&file).unwrap(), &mut report);
+        report.problems.join("\n")
+    }
+
+    #[test]
+    fn suites_have_to_fit_the_key_of_the_server_that_a_client_knows() {
+        for (suite, fits) in [("xwing-aes256gcm", true), ("mlkem1024-aes256gcm", false)] {
+            let said = problems(
+                &format!("server_public = \"server.key\"\nqzmq = {{ suites = [\"{suite}\"] }}\n"),
+                &[],
+            );
+            assert_eq!(!said.contains("\"suites\" has none for a key of"), fits, "{said}");
+        }
+    }
+
+    #[test]
+    fn files_about_certificates_that_others_may_write_are_told() {
+        let names = ["home.authority", "revoked", "server.certificate", "client.certificate"];
+        let [authority, revoked, server, client] = names;
+        let said = problems(
+            &format!(
+                "authorities = \"{authority}\"\nrevoked = \"{revoked}\"\nserver_certificate = \"{server}\"\nclient_certificate = \"{client}\"\n"
+            ),
+            &names,
+        );
+        for name in names {
+            assert!(said.contains(&format!("{name}: other users may write to it")), "{name}: {said}");
+        }
     }
 }

@@ -38,11 +38,13 @@ pub fn run(options: &Check) -> Result<Outcome, Failure> {
     let scenes = endpoints::scenes(options)?;
     if let Some(policy) = read(&options.file, &mut report) {
         let files = Files::read(&policy, &mut report);
+        files.look_at_own_certificates(options.with.is_none(), &mut report);
         report.endpoints = scenes.iter().map(|scene| endpoints::row(&policy, scene)).collect();
         if let Some(other) = &options.with
             && let Some(policy) = read(other, &mut report)
         {
             let theirs = Files::read(&policy, &mut report);
+            theirs.look_at_own_certificates(false, &mut report);
             report.problems.extend(other_side::differences((&options.file, &files), (other, &theirs)));
         }
     }

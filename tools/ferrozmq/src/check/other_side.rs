@@ -1,6 +1,6 @@
 //! Whether the files of two sides are in step.
 
-use super::certified;
+use super::certified::{self, Certified};
 use super::files::Files;
 use std::path::Path;
 
@@ -17,7 +17,8 @@ pub fn differences(one: (&Path, &Files), other: (&Path, &Files)) -> Vec<String> 
 fn towards((client_file, client): (&Path, &Files), (server_file, server): (&Path, &Files)) -> Vec<String> {
     let mut problems = Vec::new();
     let (client_file, server_file) = (client_file.display(), server_file.display());
-    if server.serves.is_empty() || client.trusts.is_empty() {
+    let is_client = !client.trusts.is_empty() || client.certified.iter().any(Certified::knows_by_name);
+    if server.serves.is_empty() || !is_client {
         return problems;
     }
     for (key, file) in &client.trusts {
@@ -29,10 +30,11 @@ fn towards((client_file, client): (&Path, &Files), (server_file, server): (&Path
             ));
         }
     }
-    // Whether its certificate is accepted is told apart from this.
-    let is_certified = certified::lets_in(&server.certified, &client.certified);
-    let Some(lets_in) = server.lets_in.as_ref().filter(|_| !is_certified) else { return problems };
-    for (key, file) in client.own.iter().filter(|(key, _)| !lets_in.contains_key(*key)) {
+    let Some(lets_in) = &server.lets_in else { return problems };
+    // Whether their certificates are accepted is told apart from this.
+    let certified = certified::certified_keys(&client.certified);
+    let is_let_in = |key: &String| lets_in.contains_key(key) || certified.contains(key);
+    for (key, file) in client.own.iter().filter(|(key, _)| !is_let_in(key)) {
         let file = file.display();
         problems.push(format!(
             "{client_file} has the client key {file} ({key}), which {server_file} does not let in: \
