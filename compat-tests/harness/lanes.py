@@ -1,19 +1,26 @@
 """Runs steps two at a time where that disturbs neither, and shows what each says in one piece.
 
 Most tests wait and most builds compute, so one of each side by side takes little longer than either. Those that compute step back (nice)
-for the tests, whose clocks would else see them. A step that fails beside another one is run again, alone, and that counts: a busy machine
-is no fault of what is tested.
+for the tests, whose clocks would else see them. A step with a clock that fails beside another one is run again, alone, and that counts: a
+busy machine is no fault of what is tested. So is one that a signal has ended, as the system does where memory runs out.
 """
 
+import contextlib
+import io
 import os
 import queue
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass, field, replace
 
+from . import session
+
 LANES = 2
+# The longest steps take half of it, from nothing built.
+LIMIT_MINUTES = 25
+# Nothing is run again once so much time has gone by: a machine that slow, or that broken, would never come to the end.
+AGAIN_MINUTES = 60
 # Enough for a test to have the processor as soon as it wants it.
 NICE_LEVELS = 10
 
@@ -33,6 +40,10 @@ class Step:
     takes: str = ""
     # The step whose result it uses.
     after: str = ""
+    # It is run again, and others come after it: nothing else begins before it has ended.
+    is_next: bool = False
+    # It is ended then, with all that it has started.
+    limit_minutes: float = LIMIT_MINUTES
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,11 @@ class Result:
     seconds: float
     # Of the processors, by the process and those that it started and waited for.
     processor_seconds: float
-    # Whether it had failed beside another one.
-    is_second: bool = False
+    # Whether a signal has ended it, and whether that was sent since it took too long.
+    is_killed: bool = False
+    is_late: bool = False
+    # How it had failed beside another one, where it was run again.
+    first: "Result | None" = None
 
 
 def next_step(waiting, running, ended):
@@ -54,6 +68,8 @@ def next_step(waiting, running, ended):
     """
     if len(running) >= LANES or any(step.is_alone for step in running):
         return None
+    if awaited := next((step for step in waiting if step.is_next), None):
+        return None if running else awaited
     fit = [step for step in waiting if _may_start(step, running, ended)]
     return next((step for step in fit if step.is_timed), next(iter(fit), None))
 
@@ -69,61 +85,90 @@ def run(steps, folder):
     known = {step.name for step in steps}
     if any(step.after and step.after not in known for step in steps):
         raise ValueError("a step comes after one that is not there")
-    screen, results = _Screen(), queue.SimpleQueue()
-    waiting, running, ended = list(steps), [], set()
-    # The names of those that had another one beside them, and of those that are run again.
-    disturbed, repeated = set(), set()
+    screen, results, sessions = _Screen(), queue.SimpleQueue(), session.Sessions()
+    try:
+        yield from _results(steps, screen, results, lambda step: results.put(_run(step, folder, screen, sessions)))
+    finally:
+        # Each step has a session of its own, which a Ctrl-C here does not reach.
+        sessions.close()
+
+
+def _results(steps, screen, results, start):
+    """`start` runs a step in a thread of its own, and puts its result into `results`."""
+    waiting, running, ended, began = list(steps), [], set(), time.monotonic()
+    # The names of those that had another one beside them, and how those failed that are run again.
+    disturbed, failed = set(), {}
     while waiting or running:
         while step := next_step(waiting, running, ended):
             waiting.remove(step)
             running.append(step)
             if len(running) > 1:
                 disturbed |= {one.name for one in running}
-            screen.begin(step, step.name in repeated)
-            threading.Thread(target=lambda step=step: results.put(_run(step, folder, screen)), daemon=True).start()
+            screen.begin(step, step.name in failed)
+            threading.Thread(target=start, args=(step,), daemon=True).start()
         if not running:
             raise ValueError("steps wait for each other")
         result = results.get()
         step = result.step
         running.remove(step)
+        is_early = time.monotonic() - began < AGAIN_MINUTES * 60
+        if is_early and step.name in disturbed - failed.keys() and may_be_disturbance(result):
+            failed[step.name] = result
+            is_awaited = any(one.after == step.name for one in waiting)
+            waiting.append(replace(step, is_alone=True, is_next=is_awaited))
+            when = "now" if is_awaited else "when the others are done"
+            screen.line(step, f"-- {step.name}: failed beside another step; once more, alone, {when}\n")
+            screen.end(step)
+            continue
         ended.add(step.name)
-        is_again = not result.is_fine and step.name in disturbed - repeated
-        if is_again:
-            repeated.add(step.name)
-            waiting.append(replace(step, is_alone=True))
-            screen.line(step, f"-- {step.name}: failed beside another step; once more, alone, when the others are done\n")
         screen.end(step)
-        if not is_again:
-            yield replace(result, is_second=step.name in repeated)
+        yield replace(result, first=failed.get(step.name))
 
 
-def _run(step, folder, screen):
+def may_be_disturbance(result):
+    """Whether a step may have failed only since another one ran beside it."""
+    has_clock = result.step.is_timed or result.step.is_patient
+    return not result.is_fine and not result.is_late and (has_clock or result.is_killed)
+
+
+def _run(step, folder, screen, sessions):
+    """The result of a step, also where it cannot be run or shown: what waits for it would else wait for ever."""
     has_clock = step.is_timed or step.is_patient or step.is_alone
     command = list(step.command) if has_clock else ["nice", "-n", str(NICE_LEVELS), *step.command]
     environment = {**os.environ, **step.environment}
-    if sys.stdout.isatty():
-        environment |= {"CLICOLOR_FORCE": "1", "CARGO_TERM_COLOR": "always"}
     began, lines = time.monotonic(), []
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+
+    def take(line):
+        lines.append(line)
+        screen.line(step, line)
+
+    def complain(words):
+        # What could not be shown before can hardly be shown now; the result has it.
+        with contextlib.suppress(OSError, ValueError):
+            take(f"error: {words}\n")
+
     try:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, **pipes)
-    except OSError as error:
-        screen.line(step, f"{step.command[0]}: {error}\n")
-        return Result(step, [str(error)], False, 0, 0)
-    with process:
-        for line in process.stdout:
-            lines.append(line)
-            screen.line(step, line)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    spent = usage.ru_utime + usage.ru_stime
-    return Result(step, lines, process.returncode == 0, time.monotonic() - began, spent)
+        if sys.stdout.isatty():
+            environment |= {"CLICOLOR_FORCE": "1", "CARGO_TERM_COLOR": "always"}
+        ended = session.run(command, take, step.limit_minutes * 60, sessions, cwd=folder, env=environment)
+    except Exception as error:
+        complain(f"{step.command[0]}: {error}")
+        return Result(step, lines, False, time.monotonic() - began, 0)
+    if ended.is_late:
+        complain(f"no end after {step.limit_minutes:g} minutes")
+    if ended.complaint:
+        complain(ended.complaint)
+    is_fine = ended.status == 0 and not ended.is_late and not ended.complaint
+    spent = time.monotonic() - began, ended.processor_seconds
+    return Result(step, lines, is_fine, *spent, is_killed=ended.status < 0, is_late=ended.is_late)
 
 
 class _Screen:
     """Shows one step as it goes on. What another one says meanwhile follows when that has ended."""
 
     def __init__(self):
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
         self._lock = threading.Lock()
         # Steps that are not told of to their end, the one that is shown first.
         self._kept = {}
