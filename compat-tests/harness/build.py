@@ -5,7 +5,7 @@ import re
 import subprocess
 import threading
 
-from .places import WORK, Problem
+from .places import WORK, Problem, unfinished
 
 # What the programs ask about the platform they run on.
 _PLATFORM = """
@@ -95,7 +95,7 @@ class Builder:
     def _make_stub(self, folder):
         names = set(re.findall(r"ZMQ_EXPORT[^;(]*?\b(zmq_\w+)\s*\(", self.tree.header.read_text()))
         source = folder / "stub.c"
-        source.write_text("".join(f"void {name} (void) {{}}\n" for name in names))
+        write(source, "".join(f"void {name} (void) {{}}\n" for name in sorted(names)))
         self._compile(["-shared", "-fPIC", "-Wl,-soname,libzmq.so.5", str(source)], folder / "libzmq.so", "gcc")
 
     def _object(self, path):
@@ -108,18 +108,18 @@ class Builder:
 
     def _compile(self, arguments, target, compiler="g++"):
         # Under another name first: an interrupted run must not leave half a program behind.
-        unfinished = target.with_name(target.name + ".part")
-        command = [compiler, *arguments, "-o", str(unfinished)]
+        part = unfinished(target)
+        command = [compiler, *arguments, "-o", str(part)]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
             raise Problem(f"{' '.join(command)}\n{result.stderr.strip()}")
-        unfinished.replace(target)
+        part.replace(target)
 
     def _platform(self):
         folder = WORK / "platform"
         folder.mkdir(parents=True, exist_ok=True)
         text = "".join(f"#define {name} 1\n" for name in _PLATFORM)
-        (folder / "platform.hpp").write_text(f"#ifndef PLATFORM_HPP\n#define PLATFORM_HPP\n{text}#endif\n")
+        write(folder / "platform.hpp", f"#ifndef PLATFORM_HPP\n#define PLATFORM_HPP\n{text}#endif\n")
         return folder
 
     def _stage(self, header):
@@ -131,8 +131,12 @@ class Builder:
         for name, file in wanted.items():
             link = stage / name
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.unlink(missing_ok=True)
-            link.symlink_to(file)
+            if link.is_symlink() and link.readlink() == file:
+                continue
+            part = unfinished(link)
+            part.unlink(missing_ok=True)
+            part.symlink_to(file)
+            part.replace(link)
         return stage
 
     def _shared_key(self, header):
@@ -142,6 +146,15 @@ class Builder:
         files = [file.read_bytes() for file in (header, platform, *helpers, *unity)]
         compiler = subprocess.run(["g++", "--version"], capture_output=True).stdout
         return _digest(compiler, *files, " ".join(self.flags))
+
+
+def write(path, text):
+    """Leaves alone what says the same: another program may be reading it."""
+    if path.exists() and path.read_text() == text:
+        return
+    part = unfinished(path)
+    part.write_text(text)
+    part.replace(path)
 
 
 def _digest(*parts):

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from .console import say
-from .places import Problem
+from .places import WORK, Problem, held
 
 NEEDED = {
     "libzmq5": "the original libzmq that everything is compared with",
@@ -87,22 +87,32 @@ def install(purpose="test"):
 def programs(wanted):
     """Whether all programs that `wanted` names, each with its packages, are here; tries to install those that are not. Only
     for what a test can do without."""
-    lacking = [name for program, names in wanted.items() if shutil.which(program) is None for name in names.split()]
-    if not lacking or shutil.which("apt-get") is None:
-        return not lacking
-    say(f"Installing Debian packages: {', '.join(lacking)}")
+    if not _lacking(wanted) or shutil.which("apt-get") is None:
+        return not _lacking(wanted)
+    # apt waits for another one that installs, and not for one that fetches the lists.
+    with held(WORK / "apt"):
+        if lacking := _lacking(wanted):
+            _try_to_install(lacking)
+    return not _lacking(wanted)
+
+
+def _lacking(wanted):
+    return [package for program, package in wanted.items() if shutil.which(program) is None]
+
+
+def _try_to_install(names):
+    say(f"Installing Debian packages: {', '.join(names)}")
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     apt = [*root, *APT]
-    install = [*apt, "install", "--no-install-recommends", "-y", *lacking]
+    install = [*apt, "install", "--no-install-recommends", "-y", *names]
     try:
         if subprocess.run(install, **quiet).returncode != 0:
             subprocess.run([*apt, "update"], **quiet)
             subprocess.run(install, **quiet)
     except OSError:
         pass
-    return all(shutil.which(program) for program in wanted)
 
 
 def _installed(name):

@@ -18,6 +18,11 @@ class Problem(Exception):
     """Something the user has to put right; shown without a traceback."""
 
 
+def unfinished(path):
+    """Where this program makes what is to stand at `path`: another one may make it at the same time."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
 @contextlib.contextmanager
 def held(path):
     """Holds what is made at `path` against other programs that would make it at the same time."""

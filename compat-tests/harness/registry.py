@@ -45,12 +45,13 @@ def crate(purpose, name, version):
     """The program `name` of a crate. It is built by the toolchain that is there, also where its authors ask for a newer one."""
     folder = WORK / f"crate-{_digest(name, version)}"
     program, finished = folder / "bin" / name, folder / "finished"
-    if not finished.exists():
-        say(f"Building from crates.io: {name} {version} ({purpose})")
-        command = ["cargo", "install", "--quiet", "--locked", "--ignore-rust-version", "--root", folder, f"{name}@{version}"]
-        _run(*command, "--target-dir", folder / "target", CARGO_PROFILE_RELEASE_LTO="off", CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16")
-        shutil.rmtree(folder / "target")
-        finished.touch()
+    with held(folder):
+        if not finished.exists():
+            say(f"Building from crates.io: {name} {version} ({purpose})")
+            command = ["cargo", "install", "--quiet", "--locked", "--ignore-rust-version", "--root", folder, f"{name}@{version}"]
+            _run(*command, "--target-dir", folder / "target", CARGO_PROFILE_RELEASE_LTO="off", CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16")
+            shutil.rmtree(folder / "target", ignore_errors=True)
+            finished.touch()
     return program
 
 

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 from . import packages
-from .places import PROJECT, TARGET, WORK, Problem
+from .places import PROJECT, TARGET, WORK, Problem, held
 
 TOOL = TARGET / "tool" / "ferrozmq"
 
@@ -17,18 +18,28 @@ def build(library, tool=TOOL):
         raise Problem(f"no tool at {tool}: run `make build` first")
     if sys.executable == "/usr/bin/python3":
         packages.demand("python3-venv")
-    command = [PROJECT / "packaging" / "python" / "build", WORK / "wheel", "--library", library, "--tool", tool]
-    built = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
-    if built.returncode != 0:
-        raise Problem(built.stderr.strip())
-    return Path(built.stdout.strip())
+    program, folder = PROJECT / "packaging" / "python" / "build", WORK / "wheel"
+    with held(folder), tempfile.TemporaryDirectory(prefix="wheel-", dir=WORK) as part:
+        command = [program, part, "--library", library, "--tool", tool]
+        built = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
+        if built.returncode != 0:
+            raise Problem(built.stderr.strip())
+        made = Path(built.stdout.strip())
+        folder.mkdir(exist_ok=True)
+        # Another program may be installing the one that was there.
+        return made.replace(folder / made.name)
 
 
 def unpacked(wheel):
     """A folder for PYTHONPATH with what is in it, programs executable as pip makes them."""
     folder = WORK / "wheel" / "unpacked"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-        for entry in archive.infolist():
-            (folder / entry.filename).chmod(entry.external_attr >> 16 & 0o777 or 0o644)
+    with held(folder), tempfile.TemporaryDirectory(prefix="wheel-", dir=WORK) as part, zipfile.ZipFile(wheel) as archive:
+        archive.extractall(part)
+        for entry in filter(lambda entry: not entry.is_dir(), archive.infolist()):
+            file = Path(part, entry.filename)
+            file.chmod(entry.external_attr >> 16 & 0o777 or 0o644)
+            target = folder / entry.filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Another program may have mapped the one that was there.
+            file.replace(target)
     return folder
