@@ -12,6 +12,14 @@ from .console import say
 from .places import WORK, Problem, held
 
 
+# What cargo says where there is no way to crates.io, and not where something is wrong with the crate.
+NO_WAY = ("failed to download from", "failed to get successful HTTP response", "spurious network error")
+
+
+class Unreachable(Problem):
+    """A registry that there is no way to, for a program that is not here yet."""
+
+
 def python(purpose, *requirements):
     """The interpreter of a venv with `requirements`, all of them built by their authors; their programs lie beside it."""
     folder = WORK / f"tools-{_digest(sys.version, *requirements)}"
@@ -49,7 +57,13 @@ def crate(purpose, name, version):
         if not finished.exists():
             say(f"Building from crates.io: {name} {version} ({purpose})")
             command = ["cargo", "install", "--quiet", "--locked", "--ignore-rust-version", "--root", folder, f"{name}@{version}"]
-            _run(*command, "--target-dir", folder / "target", CARGO_PROFILE_RELEASE_LTO="off", CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16")
+            command += ["--target-dir", folder / "target"]
+            try:
+                _run(*command, CARGO_PROFILE_RELEASE_LTO="off", CARGO_PROFILE_RELEASE_CODEGEN_UNITS="16")
+            except Problem as problem:
+                if os.environ.get("CARGO_NET_OFFLINE") == "true" or any(words in str(problem) for words in NO_WAY):
+                    raise Unreachable(str(problem)) from None
+                raise
             shutil.rmtree(folder / "target", ignore_errors=True)
             finished.touch()
     return program
