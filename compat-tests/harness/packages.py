@@ -26,7 +26,6 @@ NEEDED = {
     "python3-venv": "a private place for pyzmq",
     "python3-dev": "pyzmq is built from its sources, too",
     "gdb": "shows where the threads of a process stand that does not end",
-    "bpftrace": "reads the lines on docs/observability.md, and counts with them",
     "tmux": "a terminal for ferrozmq top, whose screen is read",
     "abigail-tools": "compares the library with Debian's, symbol by symbol",
     "debhelper": "builds the Debian packages",
@@ -38,6 +37,8 @@ NEEDED = {
     "shellcheck": "checks the scripts of the packages",
     "valgrind": "counts the instructions that benches/budgets.toml bounds, and looks for leaks",
 }
+# What a test does without, and says so, where it is not to be had.
+WELCOME = {"bpftrace": "reads the lines on docs/observability.md, and counts with them"}
 # Two of these programs may want something at the same time, and the second one waits.
 APT = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300")
 # For those who want less than the tests: the demo and the benchmark compile a C program and run pyzmq.
@@ -65,6 +66,9 @@ def demand(*names):
 
 def install(purpose="test"):
     """Installs what is missing for a purpose, saying what and why. Needs root or sudo where something is."""
+    if purpose == "test" and (welcome := missing(WELCOME)):
+        with held(WORK / "apt"):
+            _try_to_install(welcome)
     lacking = missing(PURPOSES[purpose])
     if not lacking:
         return
