@@ -101,7 +101,7 @@ def programs(wanted):
 
 
 def _lacking(wanted):
-    return [package for program, package in wanted.items() if shutil.which(program) is None]
+    return [name for program, names in wanted.items() if shutil.which(program) is None for name in names.split()]
 
 
 def _try_to_install(names):
