@@ -218,7 +218,7 @@ impl Connection {
     }
 
     /// Leaves the session what a turn has left over of a stream that no thread polls any more. The reactor behind a front epoll
-    /// instance may not have been told of those bytes, and a stream that leaves its thread is not registered anew. Where the
+    /// instance may not have been told of those bytes. A stream that leaves its thread is not registered anew. Where the
     /// peer waits until they are read, no event would ever come. Whether the session is to be woken.
     fn hand_over_rest(&self, state: &mut State) -> bool {
         let hands_over = state.left_over && state.watch == (Watch::Front { held: false });
