@@ -8,7 +8,7 @@ import socket
 
 from harness import places
 from harness.places import Problem
-from programs import Program
+from programs import PATIENCE_S, Program
 
 PAGE = places.PROJECT / "docs" / "observability.md"
 CLOSED = "tcp://127.0.0.1:1"
@@ -160,7 +160,7 @@ def turned_away(place, bans, refused):
         if name == refused:
             guarded.tell("push = context.socket(zmq.PUSH); push.connect(pull.last_endpoint); push.send(b'x'); pull.recv()")
         for _ in range(4):
-            with socket.create_connection(("127.0.0.1", port)) as stranger:
+            with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as stranger:
                 stranger.sendall(b"\xff" * 64)
                 while closed_by_peer(stranger):
                     break
@@ -205,7 +205,7 @@ def which_handshake_fails(place):
     port = int(guarded.value("server.last_endpoint.decode().rsplit(':')[-1]"))
     guarded.tell("stranger.close()")
     for said, end in ((b"\xff" * 64, "protocol"), (b"", "timeout"), (b"\xff", "stream")):
-        with socket.create_connection(("127.0.0.1", port)) as stream:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as stream:
             stream.sendall(said)
             if end != "stream":
                 closed_by_peer(stream)
