@@ -29,13 +29,14 @@ impl Behaviour for Dgram {
             return Err(Errno::INVAL);
         }
         let taken = match self.endpoint {
+            Some(endpoint) if self.inside => pipes.write_rest(endpoint, frame)?,
             Some(endpoint) => pipes.write(endpoint, frame)?,
             None => false,
         };
         match self.endpoint {
             _ if !taken && !self.inside => return Err(Errno::AGAIN),
             Some(endpoint) if self.inside && taken => pipes.flush(endpoint),
-            // Half a message is none: the endpoint has gone, or its mark was lowered meanwhile.
+            // Half a message is none.
             Some(endpoint) if self.inside => {
                 pipes.record.dropped(Reason::Disconnected, 1);
                 pipes.rollback(endpoint);

@@ -176,7 +176,12 @@ impl Distribution {
                 pipes.prepare_write(soon);
             }
             // A pipe that fails gives its place to another.
-            match pipes.write(pipe, frame) {
+            let written = match pipes.write(pipe, frame) {
+                // Later frames need no credit.
+                Ok(false) if self.inside => pipes.write_rest(pipe, frame),
+                written => written,
+            };
+            match written {
                 Ok(true) => {
                     if !frame.more() {
                         pipes.flush(pipe);

@@ -394,9 +394,10 @@ fn own(frame: &mut OutFrame<'_>) -> Result<Msg> {
 
 /// Writes a message, whole or not at all. `false`: the pipe has no credit, or is closed. Errors: `ENOMEM`.
 fn write(pipes: &mut Pipes, pipe: PipeId, frames: &mut [Msg]) -> Result<bool> {
-    for frame in frames {
+    for (place, frame) in frames.iter_mut().enumerate() {
         let (more, bytes) = (frame.more(), frame.len());
-        let written = pipes.write(pipe, &mut OutFrame::msg(frame, more));
+        let frame = &mut OutFrame::msg(frame, more);
+        let written = if place == 0 { pipes.write(pipe, frame) } else { pipes.write_rest(pipe, frame) };
         if written != Ok(true) {
             pipes.rollback(pipe);
             return written;

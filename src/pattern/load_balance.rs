@@ -152,8 +152,7 @@ impl LoadBalancer {
 
     /// Whether the pipe of the message has taken the frame. `false`: it has gone, with the frames before this one.
     fn write_next(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
-        // A message's later frames need no credit, so it is refused only by a pipe that the peer has closed.
-        let written = pipes.write(pipe, frame)?;
+        let written = pipes.write_rest(pipe, frame)?;
         if written {
             self.flush_and_note(pipes, pipe, frame.more());
         } else {

@@ -53,6 +53,8 @@ mod conservation_tests;
 #[cfg(test)]
 mod flood_tests;
 #[cfg(test)]
+mod mark_tests;
+#[cfg(test)]
 mod share_tests;
 #[cfg(test)]
 mod testing;

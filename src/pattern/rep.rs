@@ -103,13 +103,19 @@ impl Rep {
 
     fn write(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
         if self.state == State::Replying {
+            let mut is_first = true;
             for label in &mut self.envelope {
-                if !pipes.write_first(pipe, &mut OutFrame::msg(label, true))? {
+                let label = &mut OutFrame::msg(label, true);
+                let is_first = std::mem::take(&mut is_first);
+                let written =
+                    if is_first { pipes.write_first(pipe, label) } else { pipes.write_rest(pipe, label) };
+                if !written? {
                     return Ok(false);
                 }
             }
         }
-        pipes.write(pipe, frame)
+        // An envelope has its last label at least.
+        pipes.write_rest(pipe, frame)
     }
 }
 

@@ -127,8 +127,7 @@ impl Router {
             // The way to close a raw connection.
             pipes.terminate(pipe);
             self.out = None;
-        } else if !pipes.write(pipe, frame)? {
-            // There was credit for the message, so the pipe is closed.
+        } else if !pipes.write_rest(pipe, frame)? {
             pipes.record.dropped(Reason::Disconnected, 1);
             pipes.rollback(pipe);
             self.out = None;

@@ -71,7 +71,7 @@ impl Behaviour for Stream {
                 // A stream has no messages.
                 let more = frame.more();
                 frame.set_more(false);
-                match pipes.write(pipe, frame) {
+                match pipes.write_rest(pipe, frame) {
                     Ok(true) => pipes.flush(pipe),
                     // There was credit for it, so the connection has gone.
                     Ok(false) => pipes.record.dropped(Reason::Disconnected, 1),

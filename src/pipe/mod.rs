@@ -263,6 +263,17 @@ impl Pipe {
         Ok(true)
     }
 
+    /// Appends a frame behind others of its message. It needs no credit: the mark may be lower by now than at the first frame. `Ok(false)`,
+    /// with nothing taken: an end is closed. Errors: `ENOMEM`.
+    #[inline]
+    pub fn write_rest(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
+        if !self.writer.is_open() {
+            return Ok(false);
+        }
+        self.writer.append(frame)?;
+        Ok(true)
+    }
+
     /// Bytes of the large bodies of the last message written.
     pub fn last_weight(&self) -> usize {
         self.writer.last_weight()

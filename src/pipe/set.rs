@@ -133,6 +133,12 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
     }
 
+    /// See [`Pipe::write_rest`].
+    #[inline]
+    pub fn write_rest(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
+        self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write_rest(frame))
+    }
+
     /// As [`write`](Pipes::write), of a message's first frame: where there is no credit, the reader is
     /// [asked to read](Pipe::check_write_again) before the peer is passed over.
     #[inline(always)]

@@ -79,23 +79,24 @@ impl LaneWriter {
     /// [`PipeEvent::Writable`].
     #[inline(always)]
     pub fn check(&mut self) -> bool {
-        self.open() && self.spending.check()
+        self.is_open() && self.spending.check()
     }
 
     /// As [`check`](LaneWriter::check), after that has found no credit: the reader is asked to [read now](crate::pipe::Notify::read_now).
     #[cold]
     #[inline(never)]
     pub fn check_again(&mut self) -> bool {
-        self.open() && self.link.ask_to_read(self.side.other()) && self.check()
+        self.is_open() && self.link.ask_to_read(self.side.other()) && self.check()
     }
 
     /// As [`check`](LaneWriter::check), without waiting.
     pub fn has_credit(&self) -> bool {
-        self.open() && self.spending.has_credit()
+        self.is_open() && self.spending.has_credit()
     }
 
+    /// Whether both ends are open.
     #[inline(always)]
-    fn open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.link.is_open()
     }
 
@@ -427,7 +428,7 @@ impl LaneWriter {
     /// Number of messages that may be written now; 0 where an end is closed.
     #[inline]
     pub fn credit(&self) -> u64 {
-        if self.open() { self.spending.credit() } else { 0 }
+        if self.is_open() { self.spending.credit() } else { 0 }
     }
 }
 
