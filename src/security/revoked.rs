@@ -1,6 +1,6 @@
 //! The list of what is revoked, as it is looked at again and again.
 //!
-//! Law: what was revoked stays so until two looks, one after the other, find the same list without it. The file was not touched
+//! Law: what was revoked stays so until two looks, one after the other, find the same list without it. No writer may have touched the file
 //! between them. A list that is emptied and written again, or that an editor is about to write, so goes on to revoke. Looks may be hours
 //! apart, and two of them may by chance meet a list while it is empty: the file's stamp tells these. What is added counts at once.
 

@@ -175,7 +175,7 @@ fn a_client_of_curve_is_not_let_in_where_certificates_are_wanted() {
     }
 }
 
-/// A list of what is revoked counts over either mechanism, before the authenticator is asked.
+/// A list of what is revoked counts over either mechanism, before an authenticator is asked.
 #[test]
 fn a_key_of_curve_that_is_revoked_gets_nowhere_at_a_server_of_both() {
     let all = parties();
