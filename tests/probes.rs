@@ -78,6 +78,14 @@ fn notes(file: &Path) -> Probes {
             assert_eq!(provider, "ferrozmq");
         } else if let Some(probe) = line.strip_prefix("Name: ") {
             name = Some(probe.to_owned());
+        } else if let Some(places) = line.strip_prefix("Location: ") {
+            // The base lies in front of the code. A note of code that the linker has taken out has a small number.
+            let mut numbers = places.split(", ").map(|part| {
+                let (_, digits) = part.split_once("0x").expect("a number");
+                u64::from_str_radix(digits, 16).unwrap()
+            });
+            let (location, base) = (numbers.next().unwrap(), numbers.next().unwrap());
+            assert!(location > base, "{name:?} is at {location:#x}, where there is no code");
         } else if let Some(arguments) = line.strip_prefix("Arguments: ") {
             let (name, count) = (name.take().expect("a name"), arguments.split_whitespace().count());
             assert_eq!(*probes.entry(name).or_insert(count), count, "{line}");
