@@ -96,7 +96,6 @@ fn id(metadata: &Metadata) -> (u64, u64) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sys::faults::{self, Call};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::PathBuf;
@@ -138,6 +137,7 @@ mod tests {
     #[test]
     #[cfg(ppoll)]
     fn a_full_pipe_that_cannot_be_waited_for_is_no_full_pipe() {
+        use crate::sys::faults::{self, Call};
         let folder = folder("unpolled");
         let path = folder.join("fifo");
         let fifo = std::ffi::CString::new(path.to_str().unwrap()).unwrap();

@@ -206,7 +206,6 @@ fn write(file: &LogFile, is_torn: &mut bool, lines: &[u8], patience: Duration) -
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sys::faults::{self, Call};
     use std::fs::OpenOptions;
     use std::io::Read;
     use std::os::fd::AsRawFd;
@@ -240,6 +239,7 @@ mod tests {
     #[test]
     #[cfg(ppoll)]
     fn where_the_system_refuses_to_wait_the_writer_rests() {
+        use crate::sys::faults::{self, Call};
         let (_reader, writer) = std::io::pipe().unwrap();
         let _refused = faults::refuse(Call::Poll, Errno(libc::EPERM), 1);
         let written = write_to(writer.as_raw_fd(), b"one\n", Duration::ZERO);
