@@ -1,6 +1,8 @@
 //! Connections that a thread of the program receives from itself, and how they come back.
 
-use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, pull};
+mod left_over;
+
+use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, greet_as, pull};
 use crate::errno::Errno;
 use crate::options::SocketOptions;
 use crate::session::Listening;
@@ -47,9 +49,14 @@ impl Thread {
 
 impl Lending {
     fn new(options: SocketOptions) -> Lending {
+        Lending::to(b"PUSH", options)
+    }
+
+    /// With a peer of this type.
+    fn to(peer_type: &[u8; 4], options: SocketOptions) -> Lending {
         let fixture = Fixture::new(options);
         let (listening, address) = fixture.listen();
-        let peer = greet(TcpStream::connect(&address).unwrap());
+        let peer = greet_as(peer_type, TcpStream::connect(&address).unwrap());
         let pipe = fixture.pipe();
         let thread = Thread::new(&fixture, Arc::clone(&pipe.parker));
         let mut lending = Lending { fixture, listening, peer: Some(peer), pipe, thread };
@@ -327,66 +334,6 @@ fn a_thread_that_waits_for_something_else_leaves_the_stream_to_the_io_thread() {
     assert!(!second.in_front());
     first.end();
     second.end();
-}
-
-/// A message, and behind it more commands than one turn takes, the last of them before another message. In one segment.
-#[cfg(front_epoll)]
-fn more_than_a_turn() -> Vec<u8> {
-    let commands = b"\x04\x02\x01X".repeat(4000);
-    [&b"\0\x05first"[..], &commands, b"\0\x04last"].concat()
-}
-
-#[test]
-#[cfg(front_epoll)]
-fn what_the_turn_of_a_thread_leaves_over_is_received_when_the_thread_has_gone() {
-    let mut lending = Lending::new(pull());
-    come_back_slowly(&mut lending);
-    let start = Instant::now();
-    let mut received_by_itself = 0;
-    while received_by_itself < 5 {
-        assert!(start.elapsed() < PATIENCE);
-        // So that a turn ends within what came at once.
-        let connection = lending.fixture.owner.connections.first().unwrap();
-        connection.with_recv(|half| half.read_at_most(1024));
-        drop(connection);
-        let (mut peer, before) = (lending.peer.take().unwrap(), receive_mark());
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                thread::sleep(Duration::from_millis(5));
-                peer.write_all(&more_than_a_turn()).unwrap();
-            });
-            assert_eq!(lending.recv(), b"first");
-        });
-        lending.peer = Some(peer);
-        // Unless it was not asleep by then.
-        received_by_itself += u32::from(receive_mark() != before && lending.in_front());
-        assert_eq!(lending.pipe.recv(), b"last", "by the I/O thread, of which nothing tells it");
-    }
-    lending.end();
-}
-
-#[test]
-#[cfg(front_epoll)]
-fn what_comes_while_a_borrower_holds_the_half_is_received_when_it_has_gone() {
-    let mut lending = Lending::new(pull());
-    come_back_slowly(&mut lending);
-    let connection = lending.fixture.owner.connections.first().unwrap();
-    lending.patiently(|lending| {
-        lending.thread.lent.give_back();
-        lending.thread.sleep(&lending.fixture, Duration::ZERO);
-        lending.lent() == 1 && lending.in_front()
-    });
-    let half = connection.recv_half();
-    // The thread does not sleep, so it is the I/O thread that is told, and turned away.
-    lending.say(b"\0\x01x");
-    lending.patiently(|_| connection.recv.has_turned_away());
-    drop(half);
-    // The session is woken for that while the stream is still lent.
-    lending.fixture.run_there();
-    lending.thread.lent.give_back();
-    assert_eq!(lending.pipe.recv(), b"x");
-    drop(connection);
-    lending.end();
 }
 
 #[test]
