@@ -1,5 +1,6 @@
 //! Connections that a thread of the program receives from itself, and how they come back.
 
+#[cfg(front_epoll)]
 mod left_over;
 
 use super::panics::{Fixture, PATIENCE, SocketPipe, drain, greet, greet_as, pull};

@@ -1,28 +1,19 @@
 //! Bytes of which no event tells the reactor: a thread has left them in the stream, or the I/O thread was turned away from them.
 
-use super::Lending;
-#[cfg(front_epoll)]
-use super::{PATIENCE, come_back_slowly};
-use crate::message::OutFrame;
-use crate::options::{SocketOptions, SocketType};
-#[cfg(front_epoll)]
-use {
-    super::super::panics::pull,
-    crate::session::ordering::mark::receive_mark,
-    std::io::Write,
-    std::thread,
-    std::time::{Duration, Instant},
-};
+use super::super::panics::pull;
+use super::{Lending, PATIENCE, come_back_slowly};
+use crate::session::ordering::mark::receive_mark;
+use std::io::Write;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A message, and behind it more commands than one turn takes, the last of them before another message. In one segment.
-#[cfg(front_epoll)]
 fn more_than_a_turn() -> Vec<u8> {
     let commands = b"\x04\x02\x01X".repeat(4000);
     [&b"\0\x05first"[..], &commands, b"\0\x04last"].concat()
 }
 
 #[test]
-#[cfg(front_epoll)]
 fn what_the_turn_of_a_thread_leaves_over_is_received_when_the_thread_has_gone() {
     let mut lending = Lending::new(pull());
     come_back_slowly(&mut lending);
@@ -51,7 +42,6 @@ fn what_the_turn_of_a_thread_leaves_over_is_received_when_the_thread_has_gone() 
 }
 
 #[test]
-#[cfg(front_epoll)]
 fn what_comes_while_a_borrower_holds_the_half_is_received_when_it_has_gone() {
     let mut lending = Lending::new(pull());
     come_back_slowly(&mut lending);
@@ -69,27 +59,6 @@ fn what_comes_while_a_borrower_holds_the_half_is_received_when_it_has_gone() {
     // The session is woken for that while the stream is still lent.
     lending.fixture.run_there();
     lending.thread.lent.give_back();
-    assert_eq!(lending.pipe.recv(), b"x");
-    drop(connection);
-    lending.end();
-}
-
-#[test]
-fn what_comes_while_a_thread_holds_the_half_is_received_also_if_that_thread_publishes() {
-    let mut lending = Lending::to(b"PAIR", SocketOptions::new(SocketType::Pair));
-    // The session has done all that comes at a connection's beginning.
-    lending.fixture.run_there();
-    let connection = lending.fixture.owner.connections.first().unwrap();
-    let half = connection.recv_half();
-    lending.say(b"\0\x01x");
-    lending.patiently(|_| connection.recv.has_turned_away());
-    let held = lending.fixture.hold_io_threads();
-    drop(half);
-    // The thread cannot send by itself, so the session is told.
-    let half = connection.send_half();
-    assert!(lending.pipe.pipe.write(&mut OutFrame::bytes(b"y", false)).unwrap());
-    lending.pipe.pipe.flush();
-    drop((half, held));
     assert_eq!(lending.pipe.recv(), b"x");
     drop(connection);
     lending.end();
