@@ -52,7 +52,7 @@ fn send(bench: &mut Bench, data: &[u8], more: bool) {
     bench.pattern.send(&mut bench.pipes, &mut OutFrame::bytes(data, more)).unwrap();
 }
 
-/// Sends messages of these bodies, of which the last has the mark lowered after so many frames.
+/// Sends messages of these bodies. The mark goes down after `frames` frames of the last one.
 fn lowered_after(frames: usize, socket_type: SocketType, bodies: &[&str]) {
     let (mut bench, mut peer) = bench(socket_type);
     let address = address(&mut bench, &mut peer, socket_type);
