@@ -59,10 +59,13 @@ class Suite:
                 running = read(events, found)
             if running is None:
                 break
-            reason = f"brought the process down: {process.reason}"
-            if "Timeout (" in process.output:
+            reason, output = f"brought the process down: {process.reason}", process.output[-3000:]
+            stacks = process.output.find("Timeout (")
+            if stacks >= 0:
                 reason = f"no end after {self.timeout:.0f} s{_place(name, process.output)}"
-            found[running] = Outcome("fail", f"{reason}\n{process.output[-3000:]}")
+                # The innermost calls stand first.
+                output = process.output[stacks:][:3000]
+            found[running] = Outcome("fail", f"{reason}\n{output}")
         if not found:
             found[name] = Outcome("fail", f"no test was run\n{process.output[-3000:]}")
         return found
