@@ -135,6 +135,16 @@ pub fn held_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
     if rc == 0 { Ok(u64::from(held.max(0).unsigned_abs())) } else { Err(Errno::last()) }
 }
 
+/// Bytes that have come in a stream and were not read yet.
+///
+/// Errors: those of ioctl(2); `EINVAL` of a listener.
+pub fn waiting_bytes(fd: BorrowedFd<'_>) -> Result<u64> {
+    let mut waiting = 0i32;
+    // SAFETY: as in `held_bytes`.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
+    if rc == 0 { Ok(u64::from(waiting.max(0).unsigned_abs())) } else { Err(Errno::last()) }
+}
+
 /// Accepts one connection of a listener's queue. It is non-blocking and close-on-exec from the start, so that
 /// no other thread's fork can leak it. A listener in blocking mode waits.
 ///
@@ -270,6 +280,16 @@ mod tests {
         assert_eq!(held_bytes(ours.as_fd()), Ok(0));
         let file = std::fs::File::open("/dev/null").unwrap();
         assert_eq!(held_bytes(file.as_fd()), Err(Errno(libc::ENOTTY)));
+    }
+
+    #[test]
+    fn bytes_not_read_yet_are_waiting() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(waiting_bytes(ours.as_fd()), Ok(0));
+        (&theirs).write_all(&[7; 1000]).unwrap();
+        assert_eq!(waiting_bytes(ours.as_fd()), Ok(1000));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(waiting_bytes(listener.as_fd()), Err(Errno::INVAL));
     }
 
     #[test]

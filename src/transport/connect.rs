@@ -174,8 +174,19 @@ fn is_settled(fd: BorrowedFd<'_>) -> bool {
     poll(&mut fds, Some(Duration::ZERO)) == Ok(1)
 }
 
+/// A connection that its peer has reset by now counts, if it has brought something: the bytes are there to be received.
+///
 /// Errors: the reason why there is no connection; `ENOTCONN` where there is none yet.
 fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result<()> {
+    match find_connected(scheme, fd) {
+        Err(_) if net::waiting_bytes(fd).is_ok_and(|bytes| bytes > 0) => {}
+        found => found?,
+    }
+    if scheme.is_over_tcp() { Tuning::of(options).connected(fd) } else { Ok(()) }
+}
+
+/// Errors: as of [`finish`].
+fn find_connected(scheme: Scheme, fd: BorrowedFd<'_>) -> Result<()> {
     let socket = SockRef::from(&fd);
     if let Some(error) = socket.take_error()? {
         return Err(error.into());
@@ -189,7 +200,7 @@ fn finish(scheme: Scheme, fd: BorrowedFd<'_>, options: &SocketOptions) -> Result
     if peer.as_socket() == socket.local_addr()?.as_socket() {
         return Err(Errno::CONNREFUSED);
     }
-    Tuning::of(options).connected(fd)
+    Ok(())
 }
 
 /// A stream socket of the address's family, non-blocking and close-on-exec. Errors: those of socket(2).

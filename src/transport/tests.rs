@@ -1,6 +1,7 @@
 //! Tests over real sockets: loopback and temporary directories.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod reset;
 mod tls;
 
 use super::*;
