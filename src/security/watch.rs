@@ -14,6 +14,7 @@
 //! that counts. There is no thread while no peer comes.
 
 use super::fault::Fault;
+use crate::sys::cancel::is_cancelled;
 use crate::sys::contain::contain;
 use crate::sys::lock::Lock;
 use crate::sys::log::{Level, Notice, Subsystem};
@@ -112,13 +113,13 @@ impl<L: Look> Watch<L> {
         waiting.iter().for_each(|parker| parker.unpark());
     }
 
-    /// The value once the look is over; after the deadline what was known before.
+    /// The value once the look is over; after the deadline, or to a thread that is cancelled, what was known before.
     fn wait(&self, deadline: Option<Instant>) -> Result<Arc<L::Value>, Fault> {
         let parker = Arc::new(Parker::new());
         loop {
             let mut known = self.known.lock();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if !known.looking || left == Some(Duration::ZERO) {
+            if !known.looking || left == Some(Duration::ZERO) || is_cancelled() {
                 known.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &parker));
                 let (value, is_late) = (known.value.clone(), known.looking);
                 drop(known);
@@ -259,6 +260,17 @@ mod tests {
         answers.send(7).unwrap();
         assert_eq!(caller.join().unwrap(), Some(7), "a call waits for the look of another thread");
         assert_eq!(value(&watch, Patience::Moment), Some(7));
+    }
+
+    #[test]
+    #[cfg(any(direct_calls, futex))]
+    fn a_thread_that_is_cancelled_does_not_wait_for_a_look() {
+        let (watch, answers) = watch();
+        assert!(watch.now(Patience::Moment).is_err(), "a look has begun");
+        // That thread would spin until the file system answers, which the test lets it do only afterwards.
+        assert_eq!(crate::sys::cancel::as_if_cancelled(|| value(&watch, Patience::Call)), None);
+        answers.send(1).unwrap();
+        assert_eq!(value(&watch, Patience::Call), Some(1));
     }
 
     #[test]

@@ -173,9 +173,20 @@ impl SystemCall {
     }
 }
 
-/// Whether the calling thread was found cancelled: it leaves the event that woke it to others.
+/// Whether the calling thread was found cancelled: it leaves the event that woke it to others. It waits for nothing more, as none of
+/// its sleeps lasts.
 pub fn is_cancelled() -> bool {
     ThreadState::current().cancelled.get()
+}
+
+/// Runs `run` on the calling thread as if that had been found cancelled.
+#[cfg(all(test, any(direct_calls, futex)))]
+pub fn as_if_cancelled<R>(run: impl FnOnce() -> R) -> R {
+    let here = ThreadState::current();
+    here.cancelled.set(true);
+    let outcome = run();
+    here.cancelled.set(false);
+    outcome
 }
 
 /// The frame at which the unwinding of a cancelled thread ends.

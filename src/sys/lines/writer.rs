@@ -5,6 +5,7 @@
 
 use super::queue::Queue;
 use crate::errno::{Errno, Result};
+use crate::sys::cancel::is_cancelled;
 use crate::sys::exit::at_exit;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
@@ -100,7 +101,8 @@ impl<P: Place> LineWriter<P> {
     }
 
     /// Waits until all is written, and no longer than `most`; not at all where nothing can be written, or a thread has waited as long
-    /// in vain. Where there is no writer, the caller writes what can be written without a wait.
+    /// in vain. A thread that is cancelled waits no longer. Where there is no writer, the caller writes what can be written without a
+    /// wait.
     pub fn flush(&self, most: Duration) {
         let parker = Arc::new(Parker::new());
         let deadline = Instant::now() + most;
@@ -112,7 +114,7 @@ impl<P: Place> LineWriter<P> {
                 return self.write_here(desk);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if done || desk.is_stuck || desk.waited_in_vain >= most || left.is_zero() {
+            if done || desk.is_stuck || desk.waited_in_vain >= most || left.is_zero() || is_cancelled() {
                 if !done && left.is_zero() {
                     // The next thread does not wait as long as well.
                     desk.waited_in_vain = desk.waited_in_vain.max(most);
@@ -238,6 +240,8 @@ fn tell<O>(mut desk: LockGuard<'_, Desk<O>>) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    #[cfg(any(direct_calls, futex))]
+    use crate::sys::cancel::as_if_cancelled;
     use crate::sys::faults::{self, Call};
     use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -355,6 +359,22 @@ mod tests {
         });
         assert_eq!(*lines.place.said.lock(), ["last"]);
         assert_eq!(lines.desk.lock().waited_in_vain, Duration::ZERO, "a write has succeeded");
+    }
+
+    #[test]
+    #[cfg(any(direct_calls, futex))]
+    fn a_thread_that_is_cancelled_does_not_wait_and_spares_no_other_its_wait() {
+        let (lines, lets_in) = gate();
+        lines.push("last");
+        let began = Instant::now();
+        as_if_cancelled(|| lines.flush(Duration::from_secs(60)));
+        assert!(began.elapsed() < Duration::from_secs(30), "none of its sleeps lasts");
+        let desk = lines.desk.lock();
+        assert!(desk.waiting.is_empty() && desk.waited_in_vain.is_zero());
+        drop(desk);
+        until_it_writes(&lets_in, Ok(()));
+        lines.flush(Duration::from_secs(60));
+        assert_eq!(*lines.place.said.lock(), ["last"]);
     }
 
     #[test]
