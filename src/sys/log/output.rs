@@ -135,6 +135,18 @@ struct OpenFile {
     is_torn: bool,
 }
 
+impl OpenFile {
+    /// The file at the path. One that is new there has no line that was cut short. Errors: those of [`LogFile::open`].
+    fn at(&mut self, path: &Path) -> std::io::Result<Arc<LogFile>> {
+        let file = match &self.file {
+            Some(file) => file.followed(path),
+            None => Arc::new(LogFile::open(path)?),
+        };
+        self.is_torn &= self.file.as_ref().is_some_and(|last| Arc::ptr_eq(last, &file));
+        Ok(Arc::clone(self.file.insert(file)))
+    }
+}
+
 impl Place for FilePlace {
     type Open = OpenFile;
     const THREAD: &'static str = "ZMQbg/logfile";
@@ -142,14 +154,8 @@ impl Place for FilePlace {
 
     fn write(&self, open: &mut OpenFile, lines: &[u8], patience: Duration) -> Result<usize> {
         let Some(path) = PATH.get() else { return Ok(lines.len()) };
-        let opened = match &open.file {
-            Some(file) => Ok(file.followed(path)),
-            None => LogFile::open(path).map(Arc::new),
-        };
-        match opened {
-            Ok(file) => {
-                write(Arc::clone(open.file.insert(file)).as_ref(), &mut open.is_torn, lines, patience)
-            }
+        match open.at(path) {
+            Ok(file) => write(&file, &mut open.is_torn, lines, patience),
             Err(error) => {
                 self.give_to_stderr(path, &error, lines);
                 Ok(lines.len())
@@ -223,6 +229,27 @@ mod tests {
     fn a_full_disk_keeps_the_lines_waiting() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         assert_eq!(write_to(full.as_raw_fd(), b"one\ntwo\n", Duration::ZERO), Err(Errno(libc::ENOSPC)));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_is_ended_in_its_own_file_alone() {
+        let folder = std::env::temp_dir().join(format!("ferrozmq-log-torn-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (path, moved) = (folder.join("log"), folder.join("log.1"));
+        let mut open = OpenFile::default();
+        let mut say = |lines: &[u8]| {
+            let file = open.at(&path).unwrap();
+            write(&file, &mut open.is_torn, lines, Duration::ZERO).unwrap();
+            // As if the disk had been full before the end of a line.
+            open.is_torn = true;
+        };
+        say(b"one\n");
+        say(b"two\n");
+        std::fs::rename(&path, &moved).unwrap();
+        say(b"three\n");
+        assert_eq!(std::fs::read(&moved).unwrap(), b"one\n\ntwo\n");
+        assert_eq!(std::fs::read(&path).unwrap(), b"three\n");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
