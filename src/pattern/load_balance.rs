@@ -4,7 +4,7 @@ use super::pipe_array::PipeArray;
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::OutFrame;
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, ReaderTurns};
 
 /// The pipes that a socket writes to. The front group of `pipes` is active: these may have credit. The others wait
 /// for [`LoadBalancer::activated`].
@@ -115,9 +115,10 @@ impl LoadBalancer {
         if self.state != State::Border {
             return true;
         }
+        let mut turns = ReaderTurns::default();
         while self.active > 0 {
             let Some(pipe) = self.pipes.get(self.current) else { return false };
-            if pipes.check_write(pipe) || pipes.check_write_again(pipe) {
+            if pipes.check_write(pipe) || pipes.check_write_again(pipe, &mut turns) {
                 return true;
             }
             self.deactivate(self.current);
@@ -132,15 +133,40 @@ impl LoadBalancer {
 
     #[inline(always)]
     fn send_first(&mut self, pipes: &mut Pipes, frame: &mut OutFrame<'_>) -> Result<()> {
-        while self.active > 0 {
-            let pipe = self.pipes.get(self.current).ok_or(Errno::AGAIN)?;
-            if pipes.write_first(pipe, frame)? {
+        if self.active == 0 {
+            return Err(Errno::AGAIN);
+        }
+        let pipe = self.pipes.get(self.current).ok_or(Errno::AGAIN)?;
+        if pipes.write(pipe, frame)? {
+            self.flush_and_note(pipes, pipe, frame.more());
+            return Ok(());
+        }
+        self.send_after_turns(pipes, pipe, frame)
+    }
+
+    /// As [`send_first`](LoadBalancer::send_first), once `pipe`, whose turn it is, was found without credit. Each such reader is asked
+    /// to read, as far as the turns of one call go, before the next peer has its turn.
+    #[cold]
+    #[inline(never)]
+    fn send_after_turns(
+        &mut self,
+        pipes: &mut Pipes,
+        mut pipe: PipeId,
+        frame: &mut OutFrame<'_>,
+    ) -> Result<()> {
+        let mut turns = ReaderTurns::default();
+        loop {
+            let written = pipes.write_again(pipe, frame, &mut turns)?;
+            if !written {
+                self.deactivate(self.current);
+                let next = if self.active > 0 { self.pipes.get(self.current) } else { None };
+                pipe = next.ok_or(Errno::AGAIN)?;
+            }
+            if written || pipes.write(pipe, frame)? {
                 self.flush_and_note(pipes, pipe, frame.more());
                 return Ok(());
             }
-            self.deactivate(self.current);
         }
-        Err(Errno::AGAIN)
     }
 
     fn send_next(&mut self, pipes: &mut Pipes, pipe: PipeId, frame: &mut OutFrame<'_>) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::options::draft_number::ZMQ_ROUTER_NOTIFY;
 use crate::options::number::{
     ZMQ_CONNECT_ROUTING_ID, ZMQ_PROBE_ROUTER, ZMQ_ROUTER_HANDOVER, ZMQ_ROUTER_MANDATORY, ZMQ_ROUTER_RAW,
 };
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{PipeId, Pipes, ReaderTurns};
 use naming::{Naming, Unnamed};
 
 pub struct Router {
@@ -54,7 +54,7 @@ impl Router {
     /// The pipe of the peer so named; `None`: the message is to be dropped.
     fn route(&mut self, pipes: &mut Pipes, routing_id: &[u8]) -> Result<Option<PipeId>> {
         match self.naming.routes.find_next(pipes, routing_id) {
-            Some(pipe) if pipes.check_write(pipe) || pipes.check_write_again(pipe) => Ok(Some(pipe)),
+            Some(pipe) if pipes.check_write_first(pipe) => Ok(Some(pipe)),
             found if !self.mandatory => {
                 let is_full = found.is_some_and(|pipe| pipes.is_open(pipe));
                 let reason = if is_full { Reason::HighWaterMark } else { Reason::Unroutable };
@@ -135,9 +135,12 @@ impl Behaviour for Router {
 
     fn has_out(&mut self, pipes: &mut Pipes) -> bool {
         // What cannot be sent is dropped, unless the program wants to know.
-        !self.mandatory
-            || self.inside
-            || self.naming.routes.pipes().any(|pipe| pipes.check_write(pipe) || pipes.check_write_again(pipe))
+        if !self.mandatory || self.inside {
+            return true;
+        }
+        let mut turns = ReaderTurns::default();
+        let mut has_room = |pipe| pipes.check_write(pipe) || pipes.check_write_again(pipe, &mut turns);
+        self.naming.routes.pipes().any(&mut has_room)
     }
 
     fn read_activated(&mut self, pipes: &mut Pipes, pipe: PipeId) {

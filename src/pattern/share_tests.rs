@@ -27,8 +27,11 @@ struct State {
 
 impl Peer {
     fn new(bench: &mut Bench, routing_id: &str, room: u32) -> Arc<Peer> {
+        Peer::of(bench.connect_as(routing_id).pipe, room)
+    }
+
+    fn of(theirs: Pipe, room: u32) -> Arc<Peer> {
         let peer = Arc::new(Peer { state: Mutex::new(None) });
-        let theirs = bench.connect_as(routing_id).pipe;
         theirs.set_owner(peer.clone());
         *peer.state.lock() = Some(State { pipe: theirs, messages: 0, room });
         peer
@@ -44,6 +47,11 @@ impl Peer {
             state.messages += u32::from(!frame.more());
         }
         state.messages != before
+    }
+
+    /// Whether something was written for it.
+    fn has_any(&self) -> bool {
+        self.state.lock().as_ref().unwrap().messages > 0
     }
 
     /// Messages that the peer has, or that wait for it.
@@ -128,7 +136,7 @@ fn a_peer_whose_stream_is_full_is_passed_over() {
 fn what_is_routed_is_neither_dropped_nor_refused_while_the_stream_takes_it() {
     for mandatory in [0, 1] {
         let mut bench = Bench::new(SocketType::Router);
-        bench.set(crate::options::number::ZMQ_ROUTER_MANDATORY, mandatory);
+        bench.set(ZMQ_ROUTER_MANDATORY, mandatory);
         let peer = Peer::new(&mut bench, "peer", 4000);
         for _ in 0..5000 {
             if send(&mut bench, &mut OutFrame::bytes(b"peer", true)) {
@@ -150,4 +158,40 @@ fn a_router_that_polls_for_room_has_its_peer_read_first() {
         bench.send(&["peer", "x"]).unwrap();
     }
     assert_eq!(peer.share(), 5_000);
+}
+
+/// Full pipes of peers whose streams take a message each, which gives no credit yet. A socket with a name sends to it alone.
+fn full_pipes(bench: &mut Bench, is_routed: bool) -> Vec<Arc<Peer>> {
+    const PEERS: usize = 100;
+    let names: Vec<_> = (0..PEERS).map(|number| format!("peer {number}")).collect();
+    let peers = names.iter().map(|name| Peer::new(bench, name, 1)).collect();
+    for message in 0..PEERS * 1000 {
+        if is_routed {
+            assert!(send(bench, &mut OutFrame::bytes(names[message % PEERS].as_bytes(), true)));
+        }
+        assert!(send(bench, &mut OutFrame::bytes(b"x", false)));
+    }
+    peers
+}
+
+#[test]
+fn a_call_that_is_refused_by_many_peers_has_few_of_them_read() {
+    for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Scatter, SocketType::Router] {
+        for sends in [true, false] {
+            let mut bench = Bench::new(socket_type);
+            let is_routed = socket_type == SocketType::Router;
+            if is_routed {
+                bench.set(ZMQ_ROUTER_MANDATORY, 1);
+            }
+            let peers = full_pipes(&mut bench, is_routed);
+            assert!(!peers.iter().any(|peer| peer.has_any()));
+            if sends && !is_routed {
+                assert!(!send(&mut bench, &mut OutFrame::bytes(b"x", false)));
+            } else {
+                assert!(!bench.has_out());
+            }
+            let read = peers.iter().filter(|peer| peer.has_any()).count();
+            assert_eq!(read, 8, "{socket_type:?}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod hwm;
 mod lane;
 mod latest;
 mod link;
+mod reader_turns;
 mod set;
 pub mod wire;
 
@@ -22,6 +23,7 @@ pub use budget::Budget;
 pub use hwm::sum as sum_of_hwms;
 pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Wake};
 pub use link::{Link, Side};
+pub use reader_turns::ReaderTurns;
 pub use set::{PipeId, Pipes};
 
 use crate::counters::{Reason, SocketRecord};
@@ -235,9 +237,9 @@ impl Pipe {
     }
 
     /// As [`check_write`](Pipe::check_write), after that has answered `false`: the reader is asked to read on this thread, if it is one
-    /// that may ([`Notify::read_now`]).
-    pub fn check_write_again(&mut self) -> bool {
-        self.writer.check_again()
+    /// that may ([`Notify::read_now`]), and the call has `turns` left for that.
+    pub fn check_write_again(&mut self, turns: &mut ReaderTurns) -> bool {
+        self.writer.check_again(turns)
     }
 
     /// Number of messages that may be written now; 0 where an end is closed.

@@ -1,7 +1,7 @@
 //! The pipes of one socket.
 
 use super::budget::{Budget, frame_units};
-use super::{DISCONNECTED, LaneWriter, Pipe};
+use super::{DISCONNECTED, LaneWriter, Pipe, ReaderTurns};
 use crate::counters::SocketRecord;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -118,8 +118,14 @@ impl Pipes {
     }
 
     /// See [`Pipe::check_write_again`].
-    pub fn check_write_again(&mut self, id: PipeId) -> bool {
-        self.pipes.get_mut(id).is_some_and(Pipe::check_write_again)
+    pub fn check_write_again(&mut self, id: PipeId, turns: &mut ReaderTurns) -> bool {
+        self.pipes.get_mut(id).is_some_and(|pipe| pipe.check_write_again(turns))
+    }
+
+    /// Whether a message may be written now, after the reader was asked to read if need be. For a message that is for this peer alone.
+    #[inline]
+    pub fn check_write_first(&mut self, id: PipeId) -> bool {
+        self.check_write(id) || self.check_write_again(id, &mut ReaderTurns::default())
     }
 
     /// See [`Pipe::credit`].
@@ -139,17 +145,27 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write_rest(frame))
     }
 
-    /// As [`write`](Pipes::write), of a message's first frame: where there is no credit, the reader is
-    /// [asked to read](Pipe::check_write_again) before the peer is passed over.
+    /// As [`write`](Pipes::write), of the first frame of a message for this peer alone: where there is no credit, the reader is
+    /// [asked to read](Pipe::check_write_again) before the message is refused.
     #[inline(always)]
     pub fn write_first(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
-        if self.write(id, frame)? { Ok(true) } else { self.ask_and_write(id, frame) }
+        if self.write(id, frame)? {
+            Ok(true)
+        } else {
+            self.write_again(id, frame, &mut ReaderTurns::default())
+        }
     }
 
+    /// As [`write`](Pipes::write), after that has found no credit: the reader is [asked to read](Pipe::check_write_again).
     #[cold]
     #[inline(never)]
-    fn ask_and_write(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
-        if self.check_write_again(id) { self.write(id, frame) } else { Ok(false) }
+    pub fn write_again(
+        &mut self,
+        id: PipeId,
+        frame: &mut OutFrame<'_>,
+        turns: &mut ReaderTurns,
+    ) -> Result<bool> {
+        if self.check_write_again(id, turns) { self.write(id, frame) } else { Ok(false) }
     }
 
     /// See [`Pipe::last_weight`]; 0 unless the set has exactly one pipe.

@@ -17,6 +17,7 @@ use crate::pipe::body_ring::RingWriter;
 use crate::pipe::hwm::Spending;
 use crate::pipe::latest::Latest;
 use crate::pipe::link::{Link, Side};
+use crate::pipe::reader_turns::ReaderTurns;
 use crate::pipe::wire::Encoded;
 use crate::queue::blocks::Producer;
 use std::sync::Arc;
@@ -82,11 +83,12 @@ impl LaneWriter {
         self.is_open() && self.spending.check()
     }
 
-    /// As [`check`](LaneWriter::check), after that has found no credit: the reader is asked to [read now](crate::pipe::Notify::read_now).
+    /// As [`check`](LaneWriter::check), after that has found no credit: the reader is asked to [read now](crate::pipe::Notify::read_now),
+    /// where the call has a turn left for it.
     #[cold]
     #[inline(never)]
-    pub fn check_again(&mut self) -> bool {
-        self.is_open() && self.link.ask_to_read(self.side.other()) && self.check()
+    pub fn check_again(&mut self, turns: &mut ReaderTurns) -> bool {
+        self.is_open() && turns.give(|| self.link.ask_to_read(self.side.other())) && self.check()
     }
 
     /// As [`check`](LaneWriter::check), without waiting.

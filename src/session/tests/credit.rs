@@ -3,6 +3,7 @@
 use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
+use crate::pipe::ReaderTurns;
 use crate::session::Listening;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -203,7 +204,7 @@ fn send_without_io_threads(pair: &mut Pair, most: usize) -> usize {
     let held = pair.fixture.hold_io_threads();
     let mut sent = 0;
     let pipe = &mut pair.pipe.pipe;
-    while sent < most && (pipe.check_write() || pipe.check_write_again()) {
+    while sent < most && (pipe.check_write() || pipe.check_write_again(&mut ReaderTurns::default())) {
         assert!(pipe.write(&mut OutFrame::bytes(b"x", false)).unwrap());
         pipe.flush();
         sent += 1;
