@@ -4,11 +4,12 @@
 //! The I/O threads are a random order of reads here, and some of them are never heard of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::Origin;
 use super::testing::Bench;
 use crate::errno::Errno;
 use crate::message::OutFrame;
 use crate::options::SocketType;
-use crate::options::number::ZMQ_ROUTER_MANDATORY;
+use crate::options::number::{ZMQ_CONNECT_ROUTING_ID, ZMQ_ROUTER_MANDATORY};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -158,6 +159,19 @@ fn a_router_that_polls_for_room_has_its_peer_read_first() {
         bench.send(&["peer", "x"]).unwrap();
     }
     assert_eq!(peer.share(), 5_000);
+}
+
+#[test]
+fn a_stream_socket_has_its_peer_read_before_it_refuses() {
+    let mut bench = Bench::new(SocketType::Stream);
+    bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"peer").unwrap();
+    let peer = Peer::of(bench.join(1000, Origin::Connected, |_| {}).pipe, 4000);
+    for sent in 0..5000 {
+        assert!(send(&mut bench, &mut OutFrame::bytes(b"peer", true)), "after {sent}");
+        assert!(send(&mut bench, &mut OutFrame::bytes(b"x", false)));
+    }
+    assert_eq!(peer.share(), 5000, "its pipe is full at the end");
+    assert!(!send(&mut bench, &mut OutFrame::bytes(b"peer", true)));
 }
 
 /// Full pipes of peers whose streams take a message each, which gives no credit yet. A socket with a name sends to it alone.

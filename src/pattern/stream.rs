@@ -36,7 +36,7 @@ impl Stream {
 
     fn route(&mut self, pipes: &mut Pipes, routing_id: &[u8]) -> Result<PipeId> {
         match self.routes.find_next(pipes, routing_id) {
-            Some(pipe) if pipes.check_write(pipe) => Ok(pipe),
+            Some(pipe) if pipes.check_write_first(pipe) => Ok(pipe),
             Some(pipe) if pipes.is_open(pipe) => Err(Errno::AGAIN),
             _ => Err(Errno::HOSTUNREACH),
         }

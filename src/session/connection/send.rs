@@ -12,7 +12,7 @@ use crate::engine::zmtp::{Version, frame};
 use crate::errno::Errno;
 use crate::pipe::{BlockTail, LaneReader};
 use crate::session::connection::control;
-use crate::session::connection::send_policy::Outlet;
+use crate::session::connection::send_policy::{Form, Outlet};
 use crate::session::connection::tls_stream::{self, Tunnel};
 use crate::sys::memory;
 use std::io::IoSlice;
@@ -213,7 +213,11 @@ impl SendHalf {
     pub fn outlet(&self) -> Outlet {
         Outlet {
             hwm: self.reader.hwm(),
-            as_they_lie: matches!(self.form, SendForm::AsTheyLie),
+            form: match self.form {
+                SendForm::AsTheyLie => Form::AsTheyLie,
+                SendForm::Framed(_) | SendForm::Raw => Form::Copied,
+                SendForm::Sealed(_) | SendForm::Ws(_) => Form::Transformed,
+            },
             beside_others: self.beside_others,
             holds_back: self.tunnel.as_deref().is_some_and(|tunnel| !tunnel.is_drainable()),
         }

@@ -11,7 +11,7 @@
 //! | | it is streaming, and fewer bytes wait, or frames leave in another form than they lie in | as above |
 //! | | else | the caller |
 //! | has no credit left | | the caller, so that one wake-up of the peer is for a whole batch |
-//! | would be refused, or pass the peer over, for want of credit | the mark is low, the form another, or TLS lies between | as it was decided before |
+//! | would be refused, or pass the peer over, for want of credit | the mark is low, frames are sealed or masked, or TLS lies between | as it was decided before |
 //! | | the stream had no room, or more waits than one turn sends | as it was decided before |
 //! | | the context has one I/O thread, which serves all peers alike | as it was decided before |
 //! | | else | the caller, so that no peer gets less since its I/O thread does not come to it |
@@ -35,7 +35,7 @@
 //!   must not hear only when the system's buffers are full as well.
 //! - A thread that is not streaming writes few bytes itself. The I/O thread would cost two changes of context.
 //! - A thread drains only frames that leave as they lie, into a stream that holds enough for the peer to go on meanwhile.
-//! - A thread that does not wait writes for credit only where that gives it credit, and only frames that leave as they lie.
+//! - A thread that does not wait writes for credit only where that gives it credit, and where it copies frames at most.
 //! - Urgent frames neither wait nor are left to another thread.
 //! - The time between two looks stays between [`MIN_COALESCING_INTERVAL`] and [`MAX_COALESCING_INTERVAL`].
 
@@ -74,13 +74,23 @@ pub enum Writer {
     IoThreadLater(Duration),
 }
 
+/// How frames leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they lie in the pipe.
+    AsTheyLie,
+    /// Copied: with other headers, or without any.
+    Copied,
+    /// Sealed, or masked: each byte costs time.
+    Transformed,
+}
+
 /// How a connection sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outlet {
     /// The high-water mark in messages; 0 or less: none.
     pub hwm: i32,
-    /// Frames leave as they lie in the pipe.
-    pub as_they_lie: bool,
+    pub form: Form,
     /// Something lies between that may hold bytes back from a stream with room.
     pub holds_back: bool,
     /// The context has several I/O threads, so others may serve other peers.
@@ -92,9 +102,13 @@ impl Outlet {
         (1..LOW_HWM_MESSAGES).contains(&self.hwm)
     }
 
+    fn sends_as_they_lie(self) -> bool {
+        self.form == Form::AsTheyLie
+    }
+
     /// Whether a thread of the program may wait until the stream has taken all waiting bytes.
     pub fn is_drainable(self) -> bool {
-        !self.has_low_mark() && self.as_they_lie && !self.holds_back
+        !self.has_low_mark() && self.sends_as_they_lie() && !self.holds_back
     }
 }
 
@@ -110,7 +124,7 @@ pub fn after_publishing(
         // Else the thread would have its credit back at once, and fill the system's buffers.
         streaming || much_waits()
     } else {
-        streaming && !(outlet.as_they_lie && much_waits())
+        streaming && !(outlet.sends_as_they_lie() && much_waits())
     };
     match leaves {
         false => Writer::Caller,
@@ -128,7 +142,8 @@ pub fn before_refusal(
     is_blocked: bool,
     more_than_a_turn_waits: impl FnOnce() -> bool,
 ) -> Option<Writer> {
-    let may_write = outlet.beside_others && outlet.is_drainable() && !is_blocked;
+    let is_cheap = outlet.form != Form::Transformed && !outlet.holds_back;
+    let may_write = outlet.beside_others && !outlet.has_low_mark() && is_cheap && !is_blocked;
     (may_write && !more_than_a_turn_waits()).then_some(Writer::Caller)
 }
 
@@ -180,6 +195,7 @@ mod tests {
     use super::*;
 
     const BOTH: [bool; 2] = [false, true];
+    const FORMS: [Form; 3] = [Form::AsTheyLie, Form::Copied, Form::Transformed];
     const LOOKS: [Option<Duration>; 4] = [
         None,
         Some(MIN_COALESCING_INTERVAL),
@@ -189,11 +205,13 @@ mod tests {
 
     fn outlets() -> impl Iterator<Item = Outlet> {
         [-1, 0, 1, LOW_HWM_MESSAGES - 1, LOW_HWM_MESSAGES, i32::MAX].into_iter().flat_map(|hwm| {
-            (0..8).map(move |bits| Outlet {
-                hwm,
-                as_they_lie: bits & 1 != 0,
-                holds_back: bits & 2 != 0,
-                beside_others: bits & 4 != 0,
+            FORMS.into_iter().flat_map(move |form| {
+                (0..4).map(move |bits| Outlet {
+                    hwm,
+                    form,
+                    holds_back: bits & 1 != 0,
+                    beside_others: bits & 2 != 0,
+                })
             })
         })
     }
@@ -209,7 +227,7 @@ mod tests {
                     let left = match (low, streaming, much) {
                         (true, true, _) | (true, _, true) | (false, true, false) => true,
                         (true, false, false) | (false, false, _) => false,
-                        (false, true, true) => !outlet.as_they_lie,
+                        (false, true, true) => outlet.form != Form::AsTheyLie,
                     };
                     let expected = match (left, look) {
                         (false, _) => Writer::Caller,
@@ -226,11 +244,11 @@ mod tests {
 
     #[test]
     fn costly_facts_are_asked_only_where_they_matter() {
-        let outlet = Outlet { hwm: 1000, as_they_lie: true, holds_back: false, beside_others: true };
+        let outlet = Outlet { hwm: 1000, form: Form::AsTheyLie, holds_back: false, beside_others: true };
         let never = || -> bool { unreachable!("no need to ask") };
         let no_look = || -> Option<Duration> { unreachable!("no need to ask") };
         assert_eq!(after_publishing(false, outlet, never, no_look), Writer::Caller);
-        let sealed = Outlet { as_they_lie: false, ..outlet };
+        let sealed = Outlet { form: Form::Transformed, ..outlet };
         assert_eq!(after_publishing(true, sealed, never, || None), Writer::IoThread);
         assert_eq!(after_large_frame(1 << 20, sealed, || unreachable!("no need to ask"), never), None);
         assert_eq!(after_large_frame(1 << 20, outlet, || 0, never), None);
@@ -244,7 +262,8 @@ mod tests {
         for outlet in outlets() {
             for (is_blocked, much) in BOTH.into_iter().flat_map(|blocked| BOTH.map(|much| (blocked, much))) {
                 let low = (1..100).contains(&outlet.hwm);
-                let leaves = outlet.as_they_lie && !outlet.holds_back && !is_blocked && !much;
+                let is_cheap = matches!(outlet.form, Form::AsTheyLie | Form::Copied);
+                let leaves = is_cheap && !outlet.holds_back && !is_blocked && !much;
                 assert_eq!(
                     before_refusal(outlet, is_blocked, || much),
                     (outlet.beside_others && !low && leaves).then_some(Writer::Caller),
@@ -264,7 +283,7 @@ mod tests {
                     holds.into_iter().flat_map(|holds| BOTH.map(|stalled| (holds, stalled)))
                 {
                     let low = (1..100).contains(&outlet.hwm);
-                    let drains = outlet.as_they_lie
+                    let drains = outlet.form == Form::AsTheyLie
                         && !outlet.holds_back
                         && !low
                         && holds >= 256 * 1024

@@ -217,12 +217,17 @@ fn send_without_io_threads(pair: &mut Pair, most: usize) -> usize {
 fn sent_without_io_threads(io_threads: i32, sndhwm: i32, most: usize) -> usize {
     let mut options = SocketOptions::new(SocketType::Push);
     options.sndhwm = sndhwm;
+    sent_by(io_threads, options, most, (64 + 28, b"\0\x01x"))
+}
+
+/// As [`sent_without_io_threads`], with what is on the wire: bytes before the messages, and each message.
+fn sent_by(io_threads: i32, options: SocketOptions, most: usize, (before, each): (usize, &[u8])) -> usize {
     let mut pair = Pair::with_io_threads(io_threads, options);
     let sent = send_without_io_threads(&mut pair, most);
     pair.peer.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut bytes = vec![0; 64 + 28 + 3 * sent];
+    let mut bytes = vec![0; before + each.len() * sent];
     pair.peer.read_exact(&mut bytes).unwrap();
-    assert!(bytes.ends_with(&b"\0\x01x".repeat(sent)), "each message once");
+    assert!(bytes.ends_with(&each.repeat(sent)), "each message once");
     pair.end();
     sent
 }
@@ -231,6 +236,16 @@ fn sent_without_io_threads(io_threads: i32, sndhwm: i32, most: usize) -> usize {
 fn thread_that_would_be_refused_sends_by_itself() {
     assert_eq!(sent_without_io_threads(2, 100, 2_000), 2_000);
     assert_eq!(sent_without_io_threads(2, 1_000, 5_000), 5_000);
+}
+
+#[test]
+fn thread_that_a_stream_socket_would_refuse_sends_by_itself() {
+    let options = || SocketOptions::new(SocketType::Stream);
+    assert_eq!(sent_by(2, options(), 5_000, (0, b"x")), 5_000);
+    assert!(
+        (1_000..=1_001).contains(&sent_by(1, options(), 5_000, (0, b"x"))),
+        "all peers have one I/O thread"
+    );
 }
 
 #[test]

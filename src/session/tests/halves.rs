@@ -9,7 +9,7 @@ use crate::random::Random;
 use crate::session::connection::control::MAX_CONTROL_BYTES;
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
-use crate::session::connection::send_policy::Outlet;
+use crate::session::connection::send_policy::{Form, Outlet};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -534,7 +534,10 @@ fn half_tells_how_much_waits_and_how_it_leaves() {
         let (mut left, right) = pipes(hwm, false);
         let (reader, _, _end) = right.into_parts();
         let mut half = SendHalf::new(reader, SendForm::AsTheyLie);
-        assert_eq!(half.outlet(), Outlet { hwm, as_they_lie: true, holds_back: false, beside_others: false });
+        assert_eq!(
+            half.outlet(),
+            Outlet { hwm, form: Form::AsTheyLie, holds_back: false, beside_others: false }
+        );
         assert!(!half.holds_at_least(1), "nothing is there");
         assert!(left.write(&mut OutFrame::bytes(&vec![0; 40_000], false)).unwrap());
         assert!(!half.holds_at_least(1), "it is not published");
@@ -545,7 +548,7 @@ fn half_tells_how_much_waits_and_how_it_leaves() {
     let half = SendHalf::new(right.into_parts().0, SendForm::Raw);
     assert_eq!(
         half.outlet(),
-        Outlet { hwm: 10, as_they_lie: false, holds_back: false, beside_others: false }
+        Outlet { hwm: 10, form: Form::Copied, holds_back: false, beside_others: false }
     );
 }
 
