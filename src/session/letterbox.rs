@@ -65,8 +65,6 @@ pub struct Deferred {
     pub failed: Option<Errno>,
     /// The stream took nothing, though it has room, or gave nothing, though there is something: no event will tell of that.
     pub refused: bool,
-    /// A thread has left bytes in the stream, of which no event will tell.
-    pub left_over: bool,
     /// Answers to the peer's commands.
     pub answers: Vec<u8>,
 }

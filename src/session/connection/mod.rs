@@ -268,20 +268,27 @@ impl Connection {
     /// On the I/O thread: receives the bytes that the stream has; answers to the peer's commands go to `control`. `None`: a
     /// thread of the program holds the half, and wakes the session when it lets go.
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Option<Received> {
-        let hidden = self.hides_the_end();
-        let received = {
-            let mut half =
-                if hangup { self.recv.lock_for_session() } else { self.recv.try_lock_for_session()? };
+        let hides_the_end = self.begin_receiving();
+        let (received, hides_bytes) = {
+            let half =
+                if hangup { Some(self.recv.lock_for_session()) } else { self.recv.try_lock_for_session() };
+            let Some(mut half) = half else {
+                self.leave_untold(false);
+                return None;
+            };
             let Some(half) = half.as_mut() else { return Some(Received::Stopped) };
-            if hangup || hidden {
+            if hangup || hides_the_end {
                 half.hang_up();
             }
             let received = half.receive_for_session(self.fd.as_fd(), now_ms, control);
             if half.received() > 0 {
                 self.turn_round();
             }
-            received
+            (received, half.may_hide_bytes())
         };
+        if received == Received::Yield {
+            self.leave_untold(hides_bytes);
+        }
         self.settle(received);
         Some(received)
     }
@@ -347,6 +354,12 @@ impl Connection {
     /// Something about the receiving half.
     pub fn with_recv<R>(&self, f: impl FnOnce(&mut RecvHalf) -> R) -> Option<R> {
         self.recv_half().as_mut().map(f)
+    }
+
+    /// As [`with_recv`](Connection::with_recv), on an I/O thread that goes on with other sessions. `None`: another thread holds the
+    /// half, and wakes the session when it lets go.
+    pub fn with_recv_unless_in_use<R>(&self, f: impl FnOnce(&mut RecvHalf) -> R) -> Option<R> {
+        self.recv.try_lock_for_session()?.as_mut().map(f)
     }
 
     /// The stream is broken, or the I/O thread would not be told of it any more. Nothing is sent from now on, and the bytes that

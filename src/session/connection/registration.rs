@@ -10,7 +10,7 @@
 
 use super::Connection;
 use super::lend_policy::LendPolicy;
-use super::watch::{Action, Event, Front, Watch, next};
+use super::watch::{Action, Event, Front, Receiver, Watch, at_reactor, next};
 use crate::errno::Errno;
 use crate::reactor::{Interest, clock_ms};
 use crate::session::connection::contention::{HalfGuard, rank};
@@ -29,8 +29,6 @@ struct State {
     /// Whose front epoll instance watches the stream; `Some` where `watch` has a front.
     front: Option<Arc<Parker>>,
     policy: LendPolicy,
-    /// A thread of the program has had a turn that left bytes in the stream, since the session was last told of one.
-    left_over: bool,
 }
 
 /// The answer to a thread's request for a stream.
@@ -51,6 +49,8 @@ enum Outcome {
     Done,
     /// As `Done`, and the session has a note to arm its timer: it is to be woken.
     TimerNoted,
+    /// As `Done`, and the session is to be woken for bytes of which no event tells.
+    SessionTold,
     /// The stream could not be taken from the reactor: nothing has changed.
     Refused,
 }
@@ -60,12 +60,7 @@ impl Watcher {
     pub fn new(room: bool) -> Watcher {
         Watcher(Lock::ranked(
             rank::WATCHER,
-            State {
-                watch: Watch::Reactor { room, claimed: false },
-                front: None,
-                policy: LendPolicy::default(),
-                left_over: false,
-            },
+            State { watch: at_reactor(room), front: None, policy: LendPolicy::default() },
         ))
     }
 }
@@ -104,7 +99,7 @@ impl Connection {
             self.recall_from_front(&mut state);
         }
         match state.watch {
-            Watch::Front { held: true } => state.policy.lent(),
+            Watch::Front { held: true, .. } => state.policy.lent(),
             Watch::Thread { .. } => state.policy.lent(),
             _ => return Lending::Refused,
         }
@@ -181,9 +176,13 @@ impl Connection {
         if !keeps {
             self.step(&mut state, Event::Recall, None);
         }
-        // Not cleared by a turn that finds the end: another thread's turn may have come after it, and have been noted before.
-        state.left_over |= matches!(received, Some(Some((Received::Yield, ..))));
-        let wake = self.hand_over_rest(&mut state) || wake;
+        let mut wake = wake;
+        if let Some(Some((outcome, all_told, _))) = received
+            && (outcome == Received::Yield || !all_told)
+        {
+            let untold = Event::Untold { by: Receiver::Thread, hidden: !all_told };
+            wake |= self.step(&mut state, untold, None) == Outcome::SessionTold;
+        }
         drop(state);
         if wake {
             self.remote.wake();
@@ -206,27 +205,13 @@ impl Connection {
             Outcome::Refused => self.step(&mut state, Event::Leave(super::watch::Leave::ToFront), None),
             outcome => outcome,
         };
-        if outcome == Outcome::TimerNoted {
-            drop(state);
-            return self.remote.wake();
+        if outcome != Outcome::TimerNoted {
+            state.policy.left(now);
         }
-        state.policy.left(now);
-        if self.hand_over_rest(&mut state) {
-            drop(state);
+        drop(state);
+        if matches!(outcome, Outcome::TimerNoted | Outcome::SessionTold) {
             self.remote.wake();
         }
-    }
-
-    /// Leaves the session what a turn has left over of a stream that no thread polls any more. The reactor behind a front epoll
-    /// instance may not have been told of those bytes. A stream that leaves its thread is not registered anew. Where the
-    /// peer waits until they are read, no event would ever come. Whether the session is to be woken.
-    fn hand_over_rest(&self, state: &mut State) -> bool {
-        let hands_over = state.left_over && state.watch == (Watch::Front { held: false });
-        if hands_over {
-            state.left_over = false;
-            self.letterbox.defer(|deferred| deferred.left_over = true);
-        }
-        hands_over
     }
 
     /// That thread's front epoll instance is not to watch the stream any more, for the thread waits for something else.
@@ -277,14 +262,26 @@ impl Connection {
         self.watcher.0.lock().watch.is_lent()
     }
 
-    /// Whether the reactor tells of what the stream has when it gets it back. Behind a front epoll instance it does not, since it
-    /// watches the stream all the time.
-    pub(in crate::session) fn comes_back_told(&self) -> bool {
-        let watch = self.watcher.0.lock().watch;
-        watch.is_lent() && !watch.hides_the_end()
+    /// Whether the session is to receive when it is woken and no event tells of the stream. `published`: for published messages.
+    pub(in crate::session) fn receives_when_woken(&self, published: bool) -> bool {
+        self.watcher.0.lock().watch.receives_when_woken(published)
+    }
+
+    /// The I/O thread is about to receive. Whether the reactor says that there is something to read where only the end is left.
+    pub(super) fn begin_receiving(&self) -> bool {
+        let mut state = self.watcher.0.lock();
+        self.step(&mut state, Event::Receiving, None);
+        state.watch.hides_the_end()
+    }
+
+    /// The I/O thread has left bytes of which no event will tell. `hidden`: they may lie where poll(2) does not see them.
+    pub(super) fn leave_untold(&self, hidden: bool) {
+        let untold = Event::Untold { by: Receiver::Session, hidden };
+        self.step(&mut self.watcher.0.lock(), untold, None);
     }
 
     /// Whether the reactor says of the stream that there is something to read, where only its end is left.
+    #[cfg(test)]
     pub(in crate::session) fn hides_the_end(&self) -> bool {
         self.watcher.0.lock().watch.hides_the_end()
     }
@@ -325,7 +322,7 @@ impl Connection {
     }
 
     fn recall_from_front(&self, state: &mut State) {
-        if matches!(state.watch, Watch::Front { held: false }) {
+        if matches!(state.watch, Watch::Front { held: false, .. }) {
             self.step(state, Event::Recall, None);
         }
     }
@@ -377,6 +374,7 @@ impl Connection {
                     self.letterbox.defer(|deferred| deferred.arm_timer = true);
                     outcome = Outcome::TimerNoted;
                 }
+                Action::TellSession => outcome = Outcome::SessionTold,
             }
         }
         state.watch = after;

@@ -14,18 +14,26 @@
 //!
 //! | event | `Reactor` | `Front` | `Thread` | `Timer` | `Credit` |
 //! |---|---|---|---|---|---|
-//! | `Borrow`, lending | `Thread`; `claimed`: refused | same epoll: `held`; else `Thread`; `held`: refused | refused | `Thread` | `Thread` |
+//! | `Borrow`, lending | `Thread`; `claimed` or `untold`: refused | same epoll: `held`; `untold`: `Reactor`; else `Thread`; `held`: refused | refused | `Thread` | `Thread` |
 //! | `Borrow`, not lending | refused | `Reactor`; `held`: refused | refused | `Thread` | `Thread` |
-//! | `Leave` | drops `claimed` | `Stay`: `Timer`; else drops `held` | `no_credit`: `Credit`; `timed` or `Stay`: `Timer`; `ToFront` with a front: `Front`; else `Reactor` | - | - |
+//! | `Leave` | drops `claimed` | `Stay`, not `untold`: `Timer`; else drops `held` | `no_credit`: `Credit`; `timed` or `Stay`: `Timer`; `ToFront` with a front: `Front`; else `Reactor` | - | - |
 //! | `LeaveFront` | - | `Reactor`; `held`: - | - | drops `front` | drops `front` |
 //! | `Recall` | - | `Reactor` | `Reactor`, `claimed` | `Reactor` | `Reactor` |
 //! | `NeedRoom` | `room` | `Reactor`, `room` | `Reactor`, `room`, `claimed` | `Reactor`, `room` | `Reactor`, `room` |
 //! | `DropRoom` | drops `room` | - | - | - | - |
 //! | `NoCredit` | `Credit`; `claimed`: `Thread` | `Credit`; `held`: `Thread` | `no_credit` | `Credit` | - |
 //! | `Credited` | - | - | drops `no_credit` | - | `timed`: `Timer`; else `Reactor` |
+//! | `Receiving` | drops `untold` | drops `untold` | - | - | - |
+//! | `Untold`, hidden | `untold` | `untold` | `Reactor`, `claimed`, `untold` | `Reactor`, `untold` | - |
+//! | `Untold`, in the stream | `untold` | `untold` | - | - | - |
 //! | `Look`, came | - | - | `timed` | - | `timed` |
 //! | `Look`, did not come | - | - | drops `timed` | with a front, and `to_front`: `Front`; else `Reactor` | drops `timed` |
 //! | `Close` | `Closed` | `Closed` | `Closed` | `Closed` | `Closed` |
+//!
+//! Bytes are untold while no event will tell of them: their arrival was told of before. They are hidden where they lie in a tunnel, as
+//! decrypted bytes do. `untold` goes along from `Reactor` to `Reactor`, and between `Front` and `Reactor`. The other states need it not.
+//! A thread that polls is told of what is in the stream, and so is the reactor once the stream is registered anew. Whoever grants
+//! credit reads all.
 //!
 //! Laws, which the tests check for every state and every event:
 //! - The registration is always the one that the table gives for the state, also after an action has failed.
@@ -33,6 +41,10 @@
 //! - Only `Reactor` watches for room. Every event that needs room leads there.
 //! - A stream leaves the reactor by [`Action::TakeFromReactor`] alone, which refuses while bytes wait to be sent.
 //! - A thread that borrowed the stream keeps its claim until it leaves.
+//! - Untold bytes are not forgotten before the I/O thread receives, the thread that grants credit does, or the stream is registered anew
+//!   and they are in the stream.
+//! - No thread borrows a stream with untold bytes, and none is left to the timer with them.
+//! - The session is told of untold bytes that a thread leaves with the reactor, or by leaving. It knows of its own.
 //! - `Closed` is final and does nothing.
 
 /// The watcher of a stream.
@@ -44,11 +56,15 @@ pub enum Watch {
         room: bool,
         /// The thread that borrowed the stream has not left it yet.
         claimed: bool,
+        /// There may be bytes of which no event will tell.
+        untold: bool,
     },
     /// The front epoll instance of a thread, and the reactor behind it.
     Front {
         /// The thread waits for the stream.
         held: bool,
+        /// As of `Reactor`.
+        untold: bool,
     },
     /// The thread that borrowed the stream.
     Thread {
@@ -98,11 +114,25 @@ pub enum Event {
     NoCredit,
     /// The pipe takes more again.
     Credited,
+    /// The I/O thread is about to receive.
+    Receiving,
+    /// A turn of receiving has ended before the bytes did, or the I/O thread was turned away from the half. `hidden`: the bytes may
+    /// lie where poll(2) does not see them. `by`: whose turn it was.
+    Untold { by: Receiver, hidden: bool },
     /// The session's timer. `came`: a thread has borrowed the stream since the last look. `to_front`: the front epoll
     /// instance may have it back.
     Look { came: bool, to_front: bool },
     /// The connection is over.
     Close,
+}
+
+/// A thread that receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The I/O thread, which comes back by itself.
+    Session,
+    /// A thread of the program.
+    Thread,
 }
 
 /// The front epoll instance that a thread brings along when it borrows a stream.
@@ -147,6 +177,8 @@ pub enum Action {
     UnwatchFront,
     /// Leave the session a note to arm its timer.
     ArmTimer,
+    /// Wake the session: there are untold bytes.
+    TellSession,
 }
 
 /// The most actions that follow from an event.
@@ -161,18 +193,39 @@ impl Watch {
     pub fn is_held(self) -> bool {
         matches!(
             self,
-            Watch::Reactor { claimed: true, .. } | Watch::Front { held: true } | Watch::Thread { .. }
+            Watch::Reactor { claimed: true, .. } | Watch::Front { held: true, .. } | Watch::Thread { .. }
         )
     }
 
     /// Whether a thread other than the I/O thread reads the bytes that come.
     pub fn is_lent(self) -> bool {
-        !matches!(self, Watch::Reactor { .. } | Watch::Front { held: false } | Watch::Closed)
+        !matches!(self, Watch::Reactor { .. } | Watch::Front { held: false, .. } | Watch::Closed)
+    }
+
+    /// Whether there may be bytes of which no event will tell.
+    pub fn has_untold(self) -> bool {
+        matches!(self, Watch::Reactor { untold: true, .. } | Watch::Front { untold: true, .. })
+    }
+
+    /// Whether the I/O thread is to receive when the session is woken and no event tells of the stream. `published`: it is woken for
+    /// published messages, for which it need not ask for more bytes.
+    pub fn receives_when_woken(self, published: bool) -> bool {
+        // The borrower may leave without another look at the stream, so being lent is no reason to forget untold bytes.
+        self.has_untold() || !published && !self.is_lent()
     }
 
     /// Whether the reactor tells of the end of the stream as of something to read.
     pub fn hides_the_end(self) -> bool {
         matches!(self, Watch::Front { .. })
+    }
+
+    /// The same state, with this of its untold bytes, where it has a note of them.
+    fn with_untold(self, untold: bool) -> Watch {
+        match self {
+            Watch::Reactor { room, claimed, .. } => Watch::Reactor { room, claimed, untold },
+            Watch::Front { held, .. } => Watch::Front { held, untold },
+            Watch::Thread { .. } | Watch::Timer { .. } | Watch::Credit { .. } | Watch::Closed => self,
+        }
     }
 
     /// Whether the stream waits for credit.
@@ -224,16 +277,14 @@ pub fn next(watch: Watch, event: Event) -> (Watch, Actions) {
         _ if watch == Watch::Closed => same(watch),
         Event::Borrow { lend, front } => borrow(watch, lend, front),
         Event::FrontFailed => match watch {
-            Watch::Thread { .. } => {
-                (Watch::Reactor { room: false, claimed: false }, register(false, Watch::Closed))
-            }
+            Watch::Thread { .. } => (at_reactor(false), register(false, Watch::Closed)),
             _ => same(watch),
         },
         Event::Leave(leave) => left(watch, leave),
         Event::BehindFailed => match watch {
-            Watch::Front { held } => {
+            Watch::Front { held, untold } => {
                 let front = Watch::Timer { front: true };
-                (Watch::Reactor { room: false, claimed: held }, register(false, front))
+                (Watch::Reactor { room: false, claimed: held, untold }, register(false, front))
             }
             _ => same(watch),
         },
@@ -241,18 +292,20 @@ pub fn next(watch: Watch, event: Event) -> (Watch, Actions) {
         Event::Recall => to_reactor(watch, false),
         Event::NeedRoom => to_reactor(watch, true),
         Event::DropRoom => match watch {
-            Watch::Reactor { room: true, claimed } => (
-                Watch::Reactor { room: false, claimed },
+            Watch::Reactor { room: true, claimed, untold } => (
+                Watch::Reactor { room: false, claimed, untold },
                 Actions::of([Some(Action::Reregister { room: false })]),
             ),
             _ => same(watch),
         },
         Event::NoCredit => no_credit(watch),
         Event::Credited => credited(watch),
+        Event::Receiving => (watch.with_untold(false), Actions::default()),
+        Event::Untold { by, hidden } => untold(watch, by, hidden),
         Event::Look { came, to_front } => look(watch, came, to_front),
         Event::Close => {
             let registered =
-                matches!(watch, Watch::Reactor { claimed: true, .. } | Watch::Front { held: true });
+                matches!(watch, Watch::Reactor { claimed: true, .. } | Watch::Front { held: true, .. });
             // A thread that still polls the stream keeps its descriptor open. Without a claim the descriptor closes, which
             // deregisters it.
             let deregister = registered.then_some(Action::Deregister);
@@ -263,6 +316,8 @@ pub fn next(watch: Watch, event: Event) -> (Watch, Actions) {
 
 fn borrow(watch: Watch, lend: bool, front: Front) -> (Watch, Actions) {
     let watched = front != Front::Absent;
+    // The I/O thread is about to receive what neither it nor the thread would be told of.
+    let lend = lend && !watch.has_untold();
     match watch {
         _ if watch.is_held() => same(watch),
         Watch::Reactor { .. } if lend => (
@@ -270,7 +325,7 @@ fn borrow(watch: Watch, lend: bool, front: Front) -> (Watch, Actions) {
             Actions::of([Some(Action::TakeFromReactor), watched.then_some(Action::WatchFront)]),
         ),
         Watch::Front { .. } if lend && front == Front::Same => {
-            (Watch::Front { held: true }, Actions::default())
+            (Watch::Front { held: true, untold: false }, Actions::default())
         }
         Watch::Front { .. } if lend => {
             let [unwatch, watch_front] = change_front(true, front);
@@ -294,12 +349,17 @@ fn borrow(watch: Watch, lend: bool, front: Front) -> (Watch, Actions) {
 
 fn left(watch: Watch, leave: Leave) -> (Watch, Actions) {
     match watch {
-        Watch::Reactor { room, .. } => (Watch::Reactor { room, claimed: false }, Actions::default()),
-        Watch::Front { held: true } if leave == Leave::Stay => (
+        Watch::Reactor { room, untold, .. } => {
+            (Watch::Reactor { room, claimed: false, untold }, Actions::default())
+        }
+        Watch::Front { held: true, untold: false } if leave == Leave::Stay => (
             Watch::Timer { front: true },
             Actions::of([Some(Action::TakeFromReactor), Some(Action::ArmTimer)]),
         ),
-        Watch::Front { .. } => (Watch::Front { held: false }, Actions::default()),
+        Watch::Front { held, untold } => {
+            let tells = held && untold;
+            (Watch::Front { held: false, untold }, Actions::of([tells.then_some(Action::TellSession)]))
+        }
         Watch::Thread { front, timed, no_credit: true } => {
             (Watch::Credit { front, timed }, Actions::default())
         }
@@ -316,7 +376,7 @@ fn left(watch: Watch, leave: Leave) -> (Watch, Actions) {
 fn leave_front(watch: Watch) -> (Watch, Actions) {
     let unwatch = Actions::of([Some(Action::UnwatchFront)]);
     match watch {
-        Watch::Front { held: false } => to_reactor(watch, false),
+        Watch::Front { held: false, .. } => to_reactor(watch, false),
         Watch::Timer { front: true } => (Watch::Timer { front: false }, unwatch),
         Watch::Credit { front: true, timed } => (Watch::Credit { front: false, timed }, unwatch),
         _ => same(watch),
@@ -332,11 +392,11 @@ fn no_credit(watch: Watch) -> (Watch, Actions) {
         Watch::Reactor { claimed: false, .. } => {
             (Watch::Credit { front: false, timed: false }, Actions::of([Some(Action::TakeFromReactor)]))
         }
-        Watch::Front { held: true } => (
+        Watch::Front { held: true, .. } => (
             Watch::Thread { front: true, timed: false, no_credit: true },
             Actions::of([Some(Action::TakeFromReactor)]),
         ),
-        Watch::Front { held: false } => (
+        Watch::Front { held: false, .. } => (
             Watch::Credit { front: false, timed: false },
             Actions::of([Some(Action::TakeFromReactor), Some(Action::UnwatchFront)]),
         ),
@@ -361,6 +421,22 @@ fn credited(watch: Watch) -> (Watch, Actions) {
     }
 }
 
+/// There are bytes of which no event will tell, unless a thread polls or the stream is registered anew.
+fn untold(watch: Watch, by: Receiver, hidden: bool) -> (Watch, Actions) {
+    let tells = (by == Receiver::Thread).then_some(Action::TellSession);
+    match watch {
+        // While the thread has the stream it may receive them itself. When it leaves it tells of them.
+        Watch::Front { held: true, .. } => (watch.with_untold(true), Actions::default()),
+        Watch::Reactor { .. } | Watch::Front { .. } => (watch.with_untold(true), Actions::of([tells])),
+        Watch::Thread { .. } | Watch::Timer { .. } if hidden => {
+            let (after, actions) = to_reactor(watch, false);
+            let [first, second, _] = actions.0;
+            (after.with_untold(true), Actions::of([first, second, tells]))
+        }
+        Watch::Thread { .. } | Watch::Timer { .. } | Watch::Credit { .. } | Watch::Closed => same(watch),
+    }
+}
+
 fn look(watch: Watch, came: bool, to_front: bool) -> (Watch, Actions) {
     match watch {
         Watch::Thread { front, no_credit, .. } => {
@@ -375,21 +451,22 @@ fn look(watch: Watch, came: bool, to_front: bool) -> (Watch, Actions) {
 /// From a thread, or from the timer, to the reactor: behind the front epoll instance if `front`.
 fn give_back(watch: Watch, front: bool) -> (Watch, Actions) {
     if front {
-        return (Watch::Front { held: false }, Actions::of([Some(Action::RegisterBehind)]));
+        let after = Watch::Front { held: false, untold: false };
+        return (after, Actions::of([Some(Action::RegisterBehind)]));
     }
-    (Watch::Reactor { room: false, claimed: false }, register(false, watch))
+    (at_reactor(false), register(false, watch))
 }
 
 /// To the reactor alone. A claim stays: its thread polls the stream still, or is about to leave it.
 fn to_reactor(watch: Watch, need_room: bool) -> (Watch, Actions) {
-    let after = Watch::Reactor { room: need_room, claimed: watch.is_held() };
+    let after = Watch::Reactor { room: need_room, claimed: watch.is_held(), untold: watch.has_untold() };
     match watch {
         Watch::Reactor { room: false, .. } if need_room => {
             (after, Actions::of([Some(Action::Reregister { room: true })]))
         }
         Watch::Reactor { .. } | Watch::Closed => same(watch),
         Watch::Front { .. } => {
-            // Bytes that came meanwhile show when the stream is registered anew.
+            // Bytes that came meanwhile show when the stream is registered anew, unless they are hidden.
             let register = Some(Action::Register { room: need_room });
             (after, Actions::of([unwatch_front(watch), Some(Action::Deregister), register]))
         }
@@ -397,6 +474,11 @@ fn to_reactor(watch: Watch, need_room: bool) -> (Watch, Actions) {
             (after, register(need_room, watch))
         }
     }
+}
+
+/// With the reactor alone, and all bytes told of.
+pub fn at_reactor(room: bool) -> Watch {
+    Watch::Reactor { room, claimed: false, untold: false }
 }
 
 /// Registers a stream that is not with the reactor.

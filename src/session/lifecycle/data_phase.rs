@@ -31,20 +31,12 @@ pub struct DataPhase {
     control: Vec<u8>,
     /// The socket has closed its end: only the rest is sent.
     closing: bool,
-    /// The stream may have bytes of which no event will tell: others had their turn, or a thread of the program held the half.
-    unread: bool,
     delivery: DeliveryWait,
 }
 
 impl DataPhase {
     pub fn new(connection: Arc<Connection>, closing: bool) -> DataPhase {
-        DataPhase {
-            connection,
-            control: Vec::new(),
-            closing,
-            unread: false,
-            delivery: DeliveryWait::default(),
-        }
+        DataPhase { connection, control: Vec::new(), closing, delivery: DeliveryWait::default() }
     }
 
     pub fn connection(&self) -> &Connection {
@@ -121,16 +113,7 @@ impl DataPhase {
     /// Whether the session is to receive when it is woken.
     fn receives(&self, flags: Flags) -> bool {
         // Bytes that lie here already for want of credit are the session's, also where the stream is lent.
-        if flags.has(Flags::WRITABLE) {
-            return true;
-        }
-        // The borrower may leave without another look at the stream, so being lent is no reason to forget them.
-        if self.unread {
-            return !self.connection.comes_back_told();
-        }
-        // A session that is only told of published messages need not ask for more bytes. Bytes of a lent stream are received by
-        // its borrower.
-        !flags.has(Flags::READABLE) && !self.connection.is_lent()
+        flags.has(Flags::WRITABLE) || self.connection.receives_when_woken(flags.has(Flags::READABLE))
     }
 
     /// One of the connection's timers has gone off.
@@ -160,7 +143,6 @@ impl DataPhase {
         if deferred.arm_timer {
             cx.set_timer(timer::LOOK, MIN_LOOK_INTERVAL);
         }
-        self.unread |= deferred.left_over;
         self.control.extend_from_slice(&deferred.answers);
         deferred.failed.map_or(Ok(()), |errno| self.end_when_read(cx, errno))
     }
@@ -248,7 +230,6 @@ impl DataPhase {
 
     fn receive(&mut self, cx: &mut SourceContext<'_>, hangup: bool) -> Result<(), Reason> {
         let received = self.connection.receive(hangup, cx.now_ms(), &mut self.control);
-        self.unread = matches!(received, None | Some(Received::Yield));
         match received {
             // None: the thread that holds the half wakes the session.
             None | Some(Received::Blocked | Received::Stopped) => {}
@@ -297,13 +278,15 @@ impl DataPhase {
         if !self.connection.heartbeats {
             return;
         }
-        let deadline = self.connection.with_recv(|recv| recv.heartbeat().and_then(Heartbeat::deadline));
-        match deadline.flatten() {
-            Some(at_ms) => {
+        let deadline = |recv: &mut RecvHalf| recv.heartbeat().and_then(Heartbeat::deadline);
+        match self.connection.with_recv_unless_in_use(deadline) {
+            Some(Some(at_ms)) => {
                 let after = Duration::from_millis(at_ms.saturating_sub(cx.now_ms()));
                 cx.set_timer(timer::HEARTBEAT, after);
             }
-            None => cx.cancel_timer(timer::HEARTBEAT),
+            Some(None) => cx.cancel_timer(timer::HEARTBEAT),
+            // It is asked for again when the thread that holds the half wakes the session.
+            None => {}
         }
     }
 

@@ -31,7 +31,7 @@ struct Model {
 impl Model {
     fn new() -> Model {
         Model {
-            watch: Mutex::new(Watch::Reactor { room: false, claimed: false }),
+            watch: Mutex::new(at_reactor(false)),
             kernel: Mutex::new(Kernel { unread: 0, in_reactor: true }),
             recv_free: AtomicBool::new(true),
             turned_away: TurnedAway::default(),

@@ -68,7 +68,7 @@ impl Registration {
                 assert!(self.front);
                 self.front = false;
             }
-            Action::ArmTimer => {}
+            Action::ArmTimer | Action::TellSession => {}
         }
     }
 }
@@ -77,9 +77,10 @@ fn states() -> Vec<Watch> {
     let both = [false, true];
     let mut all = vec![Watch::Closed];
     for one in both {
-        all.extend([Watch::Front { held: one }, Watch::Timer { front: one }]);
+        all.push(Watch::Timer { front: one });
         for two in both {
-            all.push(Watch::Reactor { room: one, claimed: two });
+            all.push(Watch::Front { held: one, untold: two });
+            all.extend(both.map(|untold| Watch::Reactor { room: one, claimed: two, untold }));
             all.push(Watch::Credit { front: one, timed: two });
             all.extend(both.map(|no_credit| Watch::Thread { front: one, timed: two, no_credit }));
         }
@@ -96,6 +97,7 @@ fn events() -> Vec<Event> {
         Event::DropRoom,
         Event::NoCredit,
         Event::Credited,
+        Event::Receiving,
         Event::Close,
     ];
     all.extend([Leave::Stay, Leave::ToFront, Leave::ToReactor].map(Event::Leave));
@@ -104,6 +106,7 @@ fn events() -> Vec<Event> {
             [Front::Absent, Front::Same, Front::Other].map(|front| Event::Borrow { lend: one, front }),
         );
         all.extend(both.map(|to_front| Event::Look { came: one, to_front }));
+        all.extend([Receiver::Session, Receiver::Thread].map(|by| Event::Untold { by, hidden: one }));
     }
     all
 }
@@ -221,8 +224,14 @@ fn refused_thread_changes_nothing_but_a_front_that_would_wake_it() {
             && (before.is_held() || !after.is_held())
             && failing != Failing::WatchFront
         {
-            let called_off = matches!(before, Watch::Front { held: false }) && !lend;
-            let expected = if called_off { Watch::Reactor { room: false, claimed: false } } else { before };
+            let called_off =
+                matches!(before, Watch::Front { held: false, .. }) && (!lend || before.has_untold());
+            let called_off = called_off.then(|| Watch::Reactor {
+                room: false,
+                claimed: false,
+                untold: before.has_untold(),
+            });
+            let expected = called_off.unwrap_or(before);
             assert_eq!(after, expected, "{before:?} {event:?}");
         }
     });
@@ -234,6 +243,77 @@ fn take_from_reactor_is_the_first_action() {
         for event in events().into_iter().filter(|event| can_happen(watch, *event)) {
             let later = next(watch, event).1.iter().skip(1).find(|action| *action == Action::TakeFromReactor);
             assert_eq!(later, None, "{watch:?} {event:?}");
+        }
+    }
+}
+
+#[test]
+fn untold_bytes_are_noted_until_they_are_received() {
+    for_each_transition(|before, event, failing, after| {
+        let noted = before.has_untold() || matches!(event, Event::Untold { .. });
+        let is_with_reactor = matches!(after, Watch::Reactor { .. } | Watch::Front { .. });
+        if before.has_untold() && is_with_reactor && event != Event::Receiving {
+            assert!(after.has_untold(), "{before:?} {event:?} {failing:?} gives {after:?}");
+        }
+        // A thread that polls, or grants credit, may take them along, and nothing else.
+        if before.has_untold() && !is_with_reactor {
+            assert!(matches!(event, Event::NoCredit | Event::Close), "{before:?} {event:?} gives {after:?}");
+        }
+        assert!(noted || !after.has_untold(), "{before:?} {event:?} gives {after:?}");
+        if event == Event::Receiving {
+            assert!(!after.has_untold(), "{before:?}");
+        }
+    });
+}
+
+#[test]
+fn hidden_bytes_bring_the_stream_to_the_io_thread_unless_a_thread_owes_credit() {
+    for_each_transition(|before, event, _, after| {
+        if let Event::Untold { hidden, .. } = event {
+            let credit = matches!(before, Watch::Credit { .. } | Watch::Closed);
+            let was_there = matches!(before, Watch::Reactor { .. } | Watch::Front { .. });
+            assert_eq!(after.has_untold(), !credit && (hidden || was_there), "{before:?} gives {after:?}");
+            assert_eq!(after == before || hidden || was_there, !credit || after == before);
+        }
+    });
+}
+
+#[test]
+fn session_is_told_of_untold_bytes_that_no_thread_has() {
+    for_each_transition(|before, event, failing, after| {
+        let tells = next(before, event).1.iter().any(|action| action == Action::TellSession);
+        let by_thread = matches!(event, Event::Untold { by: Receiver::Thread, .. });
+        let held_in_front = |watch| matches!(watch, Watch::Front { held: true, .. });
+        let left = matches!(event, Event::Leave(_)) && held_in_front(before) && before.has_untold();
+        let expected = after.has_untold() && (by_thread && !held_in_front(after) || left);
+        assert_eq!(tells, expected, "{before:?} {event:?} {failing:?} gives {after:?}");
+        if !by_thread && !left && event != Event::Receiving && before.has_untold() {
+            // It was told before, or is the I/O thread itself.
+            assert!(!tells, "{before:?} {event:?}");
+        }
+    });
+}
+
+#[test]
+fn thread_does_not_borrow_a_stream_with_untold_bytes() {
+    for_each_transition(|before, event, failing, after| {
+        if matches!(event, Event::Borrow { .. }) && before.has_untold() {
+            assert_eq!(after.is_held(), before.is_held(), "{before:?} {event:?} {failing:?}");
+        }
+        if matches!(after, Watch::Timer { .. }) {
+            assert!(!before.has_untold(), "{before:?} {event:?}");
+        }
+    });
+}
+
+#[test]
+fn session_that_is_woken_receives_untold_bytes_and_leaves_a_lent_stream_alone() {
+    for watch in states() {
+        for published in [false, true] {
+            let at_home = matches!(watch, Watch::Reactor { .. } | Watch::Front { held: false, .. });
+            let expected =
+                watch.has_untold() || at_home && !published || watch == Watch::Closed && !published;
+            assert_eq!(watch.receives_when_woken(published), expected, "{watch:?} {published}");
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use super::super::panics::pull;
 use super::{Lending, PATIENCE, come_back_slowly};
+use crate::message::OutFrame;
+use crate::options::{SocketOptions, SocketType};
+use crate::session::connection::Connection;
 use crate::session::ordering::mark::receive_mark;
 use std::io::Write;
 use std::thread;
@@ -61,5 +64,55 @@ fn what_comes_while_a_borrower_holds_the_half_is_received_when_it_has_gone() {
     lending.thread.lent.give_back();
     assert_eq!(lending.pipe.recv(), b"x");
     drop(connection);
+    lending.end();
+}
+
+/// Publishes a message that the thread does not send by itself, so that the session is told of it.
+fn publish(lending: &mut Lending, connection: &Connection) {
+    let sending = connection.send_half();
+    assert!(lending.pipe.pipe.write(&mut OutFrame::bytes(b"y", false)).unwrap());
+    lending.pipe.pipe.flush();
+    drop(sending);
+}
+
+fn pair() -> Lending {
+    let lending = Lending::to(b"PAIR", SocketOptions::new(SocketType::Pair));
+    // The session has done all that comes at a connection's beginning.
+    lending.fixture.run_there();
+    lending
+}
+
+#[test]
+fn what_comes_while_a_thread_holds_the_half_is_received_also_if_that_thread_publishes() {
+    let mut lending = pair();
+    let connection = lending.fixture.owner.connections.first().unwrap();
+    let half = connection.recv_half();
+    lending.say(b"\0\x01x");
+    lending.patiently(|_| connection.recv.has_turned_away());
+    // The I/O thread goes on: it does not wait for the half.
+    lending.fixture.run_there();
+    let held = lending.fixture.hold_io_threads();
+    drop(half);
+    publish(&mut lending, &connection);
+    drop(held);
+    assert_eq!(lending.pipe.recv(), b"x");
+    drop(connection);
+    lending.end();
+}
+
+#[test]
+fn an_end_that_a_thread_finds_alone_is_followed_up_also_if_that_thread_publishes() {
+    let mut lending = pair();
+    lending.borrow();
+    let connection = lending.fixture.owner.connections.first().unwrap();
+    let held = lending.fixture.hold_io_threads();
+    // What breaks the protocol, and leaves nothing in the stream.
+    lending.say(b"\x02\xff\xff\xff\xff\xff\xff\xff\xff");
+    lending.patiently(|lending| lending.has_bytes());
+    assert!(!connection.receive_ready(false));
+    publish(&mut lending, &connection);
+    drop((connection, held));
+    lending.pipe.wait_for_the_end();
+    lending.thread.lent.give_back();
     lending.end();
 }
