@@ -130,7 +130,7 @@ dist-%:
 
 # What `make dist` has put there, as users install it. The tests use just those files, and build nothing.
 test-dist:
-	compat-tests/wheel/run --wheel "$(DIST)"/ferrozmq-*.whl
+	compat-tests/wheel/run --dist "$(DIST)"
 	compat-tests/packages/run --dist "$(DIST)"
 
 # The tool, its manual pages, and completions for three shells.
