@@ -1,6 +1,7 @@
 //! What the files of security by configuration may say: the security file itself, certificates, and the hashes of passwords.
 
 use std::path::Path;
+use std::sync::LazyLock;
 use zmq::crypto::password::PasswordHash;
 use zmq::options::{Mechanism, SocketType};
 use zmq::security::Fault;
@@ -30,31 +31,35 @@ fn policy(text: &str) {
             return faults.iter().for_each(one_line);
         }
     };
+    SCENES.iter().for_each(|known| scene(&policy, known));
+}
+
+/// Each transport, with addresses and sockets of different kinds, on both sides.
+static SCENES: LazyLock<Vec<Scene>> = LazyLock::new(|| {
+    let mut all = Vec::new();
     for scheme in Scheme::ALL {
         for (address, adopted) in
             [("*:5555", false), ("127.0.0.1:5555", false), ("[::]:1", false), ("a:1", true)]
         {
             for socket_type in [SocketType::Rep, SocketType::Stream] {
                 for role in [Role::Binds, Role::Connects] {
-                    scene(
-                        &policy,
-                        &Scene {
-                            endpoint: format!("{}://{address}", scheme.name()),
-                            scheme,
-                            address: address.to_owned(),
-                            socket_type,
-                            role,
-                            own: Own::Nothing,
-                            settled: false,
-                            adopted,
-                            raw: socket_type == SocketType::Stream,
-                        },
-                    );
+                    all.push(Scene {
+                        endpoint: format!("{}://{address}", scheme.name()),
+                        scheme,
+                        address: address.to_owned(),
+                        socket_type,
+                        role,
+                        own: Own::Nothing,
+                        settled: false,
+                        adopted,
+                        raw: socket_type == SocketType::Stream,
+                    });
                 }
             }
         }
     }
-}
+    all
+});
 
 fn scene(policy: &Policy, scene: &Scene) {
     match decide(policy, scene) {
