@@ -1,9 +1,11 @@
 //! Certificates and keys of QZMQ, as peers, programs and files give them.
 
+use std::sync::LazyLock;
 use zmq::crypto::certificate::{Certificate, MAX_CERTIFICATE_BYTES, MAX_NAME_BYTES};
 use zmq::crypto::{DsaPublic, DsaSecret, DsaSuite, KemPublic, KemSecret, Roles, Trust};
 
 pub fn run(data: &[u8]) {
+    super::begin();
     if let Ok(certificate) = Certificate::parse(data) {
         assert_eq!(certificate.bytes(), data, "one form for the same certificate");
         assert!(data.len() <= MAX_CERTIFICATE_BYTES && data.len().is_multiple_of(4));
@@ -32,7 +34,10 @@ pub fn run(data: &[u8]) {
     }
 }
 
+static AUTHORITY: LazyLock<DsaSecret> =
+    LazyLock::new(|| DsaSecret::from_seed(DsaSuite::MlDsa44, &[7; 32]).unwrap());
+
 /// The same one each time, so that inputs that it has signed stay so.
-pub fn authority() -> DsaSecret {
-    DsaSecret::from_seed(DsaSuite::MlDsa44, &[7; 32]).unwrap()
+pub fn authority() -> &'static DsaSecret {
+    &AUTHORITY
 }

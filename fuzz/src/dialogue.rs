@@ -9,6 +9,7 @@ use zmq::engine::{Codec, ws};
 const MOST_TURNS: usize = 24;
 
 pub fn run(data: &[u8]) {
+    super::begin();
     let mut input = Input(data);
     let mechanism = input.one_of(&[Mechanism::Curve, Mechanism::Null, Mechanism::Plain]);
     let over_websocket = input.flag();

@@ -19,6 +19,7 @@ const MOST_CALLS: usize = 100_000;
 pub type Frames = Vec<(u8, Vec<u8>)>;
 
 pub fn run(data: &[u8]) {
+    super::begin();
     let mut input = Input(data);
     let form = input.below(8);
     let limits = limits(&mut input);

@@ -35,7 +35,7 @@ fn certificates() -> Vec<Known> {
     let signed = |authority, name| Certificate::sign(authority, claims(name)).unwrap().bytes().to_vec();
     let other = DsaSecret::from_seed(DsaSuite::MlDsa65, &[8; 32]).unwrap();
     vec![
-        ("certificates", "trusted", signed(&super::certificates::authority(), "alice")),
+        ("certificates", "trusted", signed(super::certificates::authority(), "alice")),
         ("certificates", "of-another", signed(&other, "a")),
         ("certificates", "public-key", secret.public().tagged()),
         ("certificates", "secret-key", secret.tagged().to_vec()),

@@ -25,6 +25,9 @@ const MOST_TURNS: usize = 16;
 const MOST_SAID: usize = 64 * 1024;
 
 pub fn run(data: &[u8]) {
+    // They take random bytes, which would be missing from the first input.
+    LazyLock::force(&CERTIFICATES);
+    super::begin();
     let mut input = Input(data);
     let kem = if input.flag() { KemSuite::MlKem1024 } else { KemSuite::XWing };
     match input.byte() % 8 {
@@ -52,12 +55,13 @@ fn secrets(kem: KemSuite) -> &'static [Arc<KemSecret>; 2] {
 
 /// Of a client and of a server, with each KEM. They are valid for ever.
 static CERTIFICATES: LazyLock<[[Arc<Certificate>; 2]; 2]> = LazyLock::new(|| {
+    super::begin();
     KemSuite::ALL.map(|kem| {
         let [server, client] = secrets(kem);
         [(client, "client", Roles::Client), (server, "server", Roles::Server)].map(|(key, name, roles)| {
             let (name, public) = (name.to_owned(), key.public().clone());
             let claims = Claims { name, public, roles, not_before_s: 0, not_after_s: u64::MAX };
-            Arc::new(Certificate::sign(&certificates::authority(), claims).unwrap())
+            Arc::new(Certificate::sign(certificates::authority(), claims).unwrap())
         })
     })
 });

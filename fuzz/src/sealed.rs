@@ -17,6 +17,7 @@ static SHARED: LazyLock<SharedKey> = LazyLock::new(|| {
 });
 
 pub fn run(data: &[u8]) {
+    super::begin();
     let mut input = Input(data);
     let version = input.one_of(&[Version::V3_1, Version::V3_0]);
     let over_websocket = input.flag();

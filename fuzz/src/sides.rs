@@ -43,18 +43,19 @@ pub enum Mechanism {
 }
 
 /// The keys are always the same, so that an input means the same each time.
-struct Keys {
-    client: Arc<ClientKeys>,
-    server: Arc<ServerKeys>,
+static CLIENT: LazyLock<Arc<ClientKeys>> = LazyLock::new(|| {
+    let client = SecretKey::from_bytes(&[7; KEY_BYTES]);
+    Arc::new(ClientKeys { public: client.public(), secret: client, server: server_secret().public() })
+});
+
+fn server_secret() -> SecretKey {
+    SecretKey::from_bytes(&[9; KEY_BYTES])
 }
 
-static KEYS: LazyLock<Keys> = LazyLock::new(|| {
-    let (client, server) = (SecretKey::from_bytes(&[7; KEY_BYTES]), SecretKey::from_bytes(&[9; KEY_BYTES]));
-    Keys {
-        client: Arc::new(ClientKeys { public: client.public(), secret: client, server: server.public() }),
-        server: Arc::new(ServerKeys::new(server)),
-    }
-});
+/// New for each input, with the key of its cookies.
+fn server_keys() -> Arc<ServerKeys> {
+    Arc::new(ServerKeys::new(server_secret()))
+}
 
 pub fn security(mechanism: Mechanism, server: bool) -> Security {
     match (mechanism, server) {
@@ -64,8 +65,8 @@ pub fn security(mechanism: Mechanism, server: bool) -> Security {
             username: Zeroizing::new(b"ann".to_vec()),
             password: Zeroizing::new(b"secret".to_vec()),
         },
-        (Mechanism::Curve, true) => Security::CurveServer(Arc::clone(&KEYS.server)),
-        (Mechanism::Curve, false) => Security::CurveClient(Arc::clone(&KEYS.client)),
+        (Mechanism::Curve, true) => Security::CurveServer(server_keys()),
+        (Mechanism::Curve, false) => Security::CurveClient(Arc::clone(&CLIENT)),
         #[cfg(not(feature = "gssapi"))]
         (Mechanism::Gssapi, _) => Security::Gssapi,
         #[cfg(feature = "gssapi")]
@@ -79,7 +80,7 @@ fn gssapi(server: bool) -> Security {
     let mut options = SocketOptions::new(SocketType::Dealer);
     options.mechanism = zmq::options::Mechanism::Gssapi;
     options.as_server = server;
-    Security::new(&options, || Arc::clone(&KEYS.server))
+    Security::new(&options, server_keys)
 }
 
 /// A side whose socket type, routing id, domain and properties the input chooses.

@@ -3,6 +3,7 @@
 #[cfg(test)]
 use super::kem::work;
 use super::random;
+use super::repeatable::{Operation, once};
 use crate::errno::{Errno, Result};
 use libcrux_ml_dsa::{ml_dsa_44, ml_dsa_65};
 use sha2::{Digest, Sha256};
@@ -207,6 +208,14 @@ impl DsaPublic {
     pub fn verifies(&self, context: &[u8], message: &[u8], signature: &[u8]) -> bool {
         #[cfg(test)]
         work::note(|work| work.verifications += 1);
+        once(
+            Operation::MlDsaVerify,
+            &[&[self.suite.number()], &self.bytes, context, message, signature],
+            || self.verifies_now(context, message, signature),
+        )
+    }
+
+    fn verifies_now(&self, context: &[u8], message: &[u8], signature: &[u8]) -> bool {
         match self.suite {
             DsaSuite::MlDsa44 => {
                 let (Ok(key), Ok(signature)) = (self.bytes.as_slice().try_into(), signature.try_into())

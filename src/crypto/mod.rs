@@ -18,6 +18,7 @@
 //! | `dsa` | ML-DSA, for certificates: [`DsaSecret`], [`DsaPublic`] |
 //! | `certificate` | certificates of QZMQ, and which ones a socket trusts: [`Certificate`], [`Trust`] |
 //! | `hkdf` | the hash functions of QZMQ and its key derivation: [`Digest`], [`DerivationKey`] |
+//! | `repeatable` | for fuzzing alone: the same random bytes each time, and results that are kept |
 //! | `salsa` | Salsa20 key stream, many blocks at a time; a kernel per instruction set in files of their own |
 //!
 //! X25519 comes from graviola, or from x25519-dalek where the processor is not one for graviola. The boxes of cookies come from
@@ -46,6 +47,7 @@ pub mod keys;
 pub mod password;
 mod poly1305;
 pub mod random;
+pub mod repeatable;
 mod salsa;
 pub mod stream;
 mod sums;

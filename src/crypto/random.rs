@@ -3,10 +3,14 @@
 use crate::errno::Result;
 use crate::sys;
 
-/// Fills `bytes` from the system's random generator.
+/// Fills `bytes` from the system's random generator. While fuzzing they follow from a number: see [`repeatable`](super::repeatable).
 ///
 /// Errors: the system's; the caller must not use `bytes` then.
 pub fn fill(bytes: &mut [u8]) -> Result<()> {
+    #[cfg(fuzzing)]
+    if super::repeatable::fill(bytes) {
+        return Ok(());
+    }
     sys::random::fill(bytes)
 }
 

@@ -3,20 +3,25 @@
 //! graviola has s2n-bignum's routines, which are proven to be right and to take the same time for all keys. They take less than half of
 //! x25519-dalek's time, and need no C compiler. They want a 64-bit x86 or ARM processor with the features below.
 
+use super::repeatable::{Operation, once};
 use zeroize::Zeroizing;
 
 const BYTES: usize = 32;
 
 /// The public key of a secret one, which may be any 32 bytes.
 pub fn public(secret: &[u8; BYTES]) -> [u8; BYTES] {
-    fast::public(secret).unwrap_or_else(|| anywhere::public(secret))
+    once(Operation::X25519Public, &[secret], || {
+        fast::public(secret).unwrap_or_else(|| anywhere::public(secret))
+    })
 }
 
 /// What both sides compute, each of its own secret and the other's public key. It is raw, so hash it before use.
 ///
 /// `None` for a public key of small order. Such a key yields zero with every secret one, so only an attacker sends it.
 pub fn agree(secret: &[u8; BYTES], public: &[u8; BYTES]) -> Option<Zeroizing<[u8; BYTES]>> {
-    fast::agree(secret, public).unwrap_or_else(|| anywhere::agree(secret, public))
+    once(Operation::X25519Agree, &[secret, public], || {
+        fast::agree(secret, public).unwrap_or_else(|| anywhere::agree(secret, public))
+    })
 }
 
 /// `None` where the processor lacks something.

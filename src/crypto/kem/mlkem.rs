@@ -7,6 +7,7 @@ macro_rules! size {
     ($name:ident, $secret_bytes:literal, $public_bytes:literal, $ciphertext_bytes:literal) => {
         pub mod $name {
             use super::super::SharedSecret;
+            use crate::crypto::repeatable::{Operation, once};
             use libcrux_ml_kem::$name as libcrux;
             use zeroize::{Zeroize, Zeroizing};
 
@@ -22,13 +23,19 @@ macro_rules! size {
             impl Secret {
                 /// The pair of a seed.
                 pub fn from_seed(seed: &[u8; SEED_BYTES]) -> (Secret, [u8; PUBLIC_BYTES]) {
-                    let (secret, public) = libcrux::generate_key_pair(*seed).into_parts();
-                    (Secret(Box::new(secret)), public.into())
+                    let (secret, public) = once(Operation::MlKemPair, &[seed], || {
+                        let (secret, public) = libcrux::generate_key_pair(*seed).into_parts();
+                        (secret, public.into())
+                    });
+                    (Secret(Box::new(secret)), public)
                 }
 
                 /// A ciphertext that was made for another key gives a secret that its sender does not know.
                 pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_BYTES]) -> SharedSecret {
-                    SharedSecret(Zeroizing::new(libcrux::decapsulate(&self.0, &ciphertext.into())))
+                    let secret = &self.0[..SECRET_BYTES];
+                    SharedSecret(once(Operation::MlKemDecapsulate, &[secret, ciphertext], || {
+                        Zeroizing::new(libcrux::decapsulate(&self.0, &ciphertext.into()))
+                    }))
                 }
             }
 
@@ -48,8 +55,11 @@ macro_rules! size {
                 public: &[u8; PUBLIC_BYTES],
                 randomness: &[u8; 32],
             ) -> ([u8; CIPHERTEXT_BYTES], SharedSecret) {
-                let (ciphertext, shared) = libcrux::encapsulate(&public.into(), *randomness);
-                (ciphertext.into(), SharedSecret(Zeroizing::new(shared)))
+                let (ciphertext, shared) = once(Operation::MlKemEncapsulate, &[public, randomness], || {
+                    let (ciphertext, shared) = libcrux::encapsulate(&public.into(), *randomness);
+                    (ciphertext.into(), Zeroizing::new(shared))
+                });
+                (ciphertext, SharedSecret(shared))
             }
         }
     };
