@@ -36,6 +36,8 @@ pub struct Handshaking {
     pub hangup: bool,
     /// The last read has left nothing in the stream: what comes later is a new event.
     drained: bool,
+    /// Nothing can be written any more. What the peer has said before is heard all the same.
+    write_failed: Option<Errno>,
     /// The question to the authenticator that is under way.
     pub zap: Option<Zap>,
     /// The authenticator has said no, and that has been told: the end of the stream is no news.
@@ -109,6 +111,7 @@ impl Handshaking {
             began: Instant::now(),
             hangup: true,
             drained: false,
+            write_failed: None,
             zap: None,
             denied: false,
             trail: None,
@@ -156,7 +159,8 @@ impl Handshaking {
     }
 
     /// Reads and writes as far as the stream goes. Writes only when there is nothing to read: more leaves in one piece then, such
-    /// as all of the greeting where the peer's is there first.
+    /// as all of the greeting where the peer's is there first. A peer that has gone in between may have said all that is needed, and
+    /// messages behind that: so a write that fails is followed by another read.
     pub fn drive(&mut self) -> Outcome {
         if let Some(reply) = self.zap.as_mut().and_then(Zap::reply) {
             self.zap = None;
@@ -175,7 +179,10 @@ impl Handshaking {
                 Ok(n) => buffer.get_mut(..n).unwrap_or_default(),
                 Err(errno) if errno.would_block() => {
                     self.hangup = false;
-                    return self.write().err().map_or(Outcome::Blocked, Outcome::Failed);
+                    match self.write_once() {
+                        Some(outcome) => return outcome,
+                        None => continue,
+                    }
                 }
                 Err(errno) => return Outcome::Failed(errno),
             };
@@ -190,11 +197,22 @@ impl Handshaking {
             if let Some(outcome) = self.outcome(progress, rest) {
                 return outcome;
             }
-            if self.drained {
-                // Later bytes are a new event; a read that finds none costs a system call of its own.
-                return self.write().err().map_or(Outcome::Blocked, Outcome::Failed);
+            // Later bytes are a new event; a read that finds none costs a system call of its own.
+            if self.drained
+                && let Some(outcome) = self.write_once()
+            {
+                return outcome;
             }
         }
+    }
+
+    /// Writes, where nothing was found to read. `None`: that has failed just now, and the peer may have said something meanwhile.
+    fn write_once(&mut self) -> Option<Outcome> {
+        if let Some(errno) = self.write_failed {
+            return Some(Outcome::Failed(errno));
+        }
+        self.write_failed = self.write().err();
+        self.write_failed.is_none().then_some(Outcome::Blocked)
     }
 
     /// There is no authenticator to ask about the peer.
@@ -247,11 +265,45 @@ impl Handshaking {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::options::{SocketOptions, SocketType};
+    use crate::sys::faults::{self, Call};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
+
+    fn handshaking(ours: UnixStream) -> Handshaking {
+        ours.set_nonblocking(true).unwrap();
+        let config = Config::new(&SocketOptions::new(SocketType::Pull), Security::Null, "");
+        Handshaking::new(ours.into(), false, &Layers::default(), config).unwrap()
+    }
+
+    #[test]
+    fn a_peer_that_has_said_all_and_gone_between_a_read_and_a_write_is_heard() {
+        let mut said = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
+        said.resize(64, 0);
+        said.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH");
+        for rest in [&b"\0\x01x"[..], b""] {
+            let (ours, mut peer) = UnixStream::pair().unwrap();
+            let mut handshaking = handshaking(ours);
+            peer.write_all(&[&said, rest].concat()).unwrap();
+            drop(peer);
+            // As if that had come behind the read.
+            let _refused = faults::refuse(Call::Receive, Errno::AGAIN, 1);
+            let Outcome::Done { rest: heard, unsent, .. } = handshaking.drive() else { panic!("not heard") };
+            assert_eq!(heard, rest);
+            assert!(!unsent.is_empty(), "it was not written in part");
+        }
+        // One that has said nothing, or too little, has hung up.
+        for bytes in [0, 10, 64] {
+            let (ours, mut peer) = UnixStream::pair().unwrap();
+            let mut handshaking = handshaking(ours);
+            peer.write_all(&said[..bytes]).unwrap();
+            drop(peer);
+            let _refused = faults::refuse(Call::Receive, Errno::AGAIN, 1);
+            assert!(matches!(handshaking.drive(), Outcome::Failed(Errno::PIPE)), "{bytes} bytes");
+        }
+    }
 
     #[test]
     fn room_is_watched_for_once_there_is_none() {
@@ -261,9 +313,7 @@ mod tests {
         while let Ok(bytes) = (&ours).write(&[7; 4096]) {
             filled += bytes;
         }
-        let options = SocketOptions::new(SocketType::Pull);
-        let config = Config::new(&options, Security::Null, "");
-        let mut handshaking = Handshaking::new(ours.into(), false, &Layers::default(), config).unwrap();
+        let mut handshaking = handshaking(ours);
         assert!(!handshaking.needs_room());
         assert!(matches!(handshaking.drive(), Outcome::Blocked));
         assert!(handshaking.needs_room());
