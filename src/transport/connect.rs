@@ -43,6 +43,16 @@ pub enum Destination {
     Fixed(SockAddr),
 }
 
+impl Destination {
+    /// The IP address, as [`peer_address`](super::peer_address) writes it; empty of other transports.
+    pub fn address(&self) -> String {
+        match self {
+            Destination::Ip(address) => endpoint::host_text(address),
+            Destination::Fixed(_) => String::new(),
+        }
+    }
+}
+
 /// An attempt under way.
 #[derive(Debug)]
 pub struct Connecting {

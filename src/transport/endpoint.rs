@@ -115,7 +115,7 @@ fn vsock_text((context, port): (u32, u32)) -> String {
 
 /// The host of an address as getnameinfo(3) writes it: with the zone where there is one. The zone of a link
 /// is written by name.
-fn host_text(address: &SocketAddr) -> String {
+pub(super) fn host_text(address: &SocketAddr) -> String {
     match address {
         SocketAddr::V4(v4) => v4.ip().to_string(),
         SocketAddr::V6(v6) if v6.scope_id() == 0 => v6.ip().to_string(),

@@ -41,6 +41,8 @@ pub struct Connecter {
     endpoint: String,
     /// The place of the last attempt.
     resolved: String,
+    /// The address of that place, as [`transport::peer_address`] has it of a stream that is still connected.
+    address: String,
 }
 
 /// An attempt under way.
@@ -117,6 +119,7 @@ impl Connecter {
             untried: Vec::new(),
             endpoint,
             resolved,
+            address: String::new(),
         }
     }
 
@@ -243,6 +246,7 @@ impl Connecter {
 
     fn start(&mut self, destination: &Destination) -> Step {
         self.resolved = self.plan.resolved_endpoint(destination);
+        self.address = destination.address();
         match self.plan.start(destination, &self.options) {
             Ok(Connecting { fd, done: Ok(true) }) => self.connected(fd),
             Ok(Connecting { fd, done: Ok(false) }) => Step::Begun(Attempt::Connecting(fd)),
@@ -269,7 +273,11 @@ impl Connecter {
         self.untried = Vec::new();
         self.refused = false;
         let (local, _) = transport::endpoints_of(self.plan.scheme(), fd.as_fd());
-        let peer_address = transport::peer_address(fd.as_fd());
+        let mut peer_address = transport::peer_address(fd.as_fd());
+        if peer_address.is_empty() {
+            // The peer has reset the connection, and the system has forgotten its address.
+            peer_address.clone_from(&self.address);
+        }
         let endpoints = Endpoints { local, remote: self.endpoint.clone(), bound: false };
         Step::Connected { fd, endpoints, peer_address }
     }
@@ -314,10 +322,15 @@ impl Asking {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::options::SocketType;
+    use crate::sys::poll::{PollFd, poll};
     use crate::transport::Scheme;
+    use socket2::SockRef;
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::time::Duration;
 
     fn connecter(given_id: &[u8]) -> Connecter {
         let options = Arc::new(SocketOptions::new(SocketType::Router));
@@ -334,5 +347,31 @@ mod tests {
         use Met::{Again, First, Stranger};
         assert_eq!(meet_all(b""), [First, Again, Stranger, Again, Stranger, Stranger]);
         assert_eq!(meet_all(b"given"), [First, Again, Again, Again, Again, Again]);
+    }
+
+    #[test]
+    fn peer_that_has_reset_the_connection_has_an_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = Arc::new(SocketOptions::new(SocketType::Dealer));
+        let place = listener.local_addr().unwrap();
+        let plan = transport::connect(Scheme::Tcp, &place.to_string(), &options).unwrap();
+        let mut connecter = Connecter::new(plan, options, Vec::new());
+        let Step::Begun(attempt) = connecter.start(&Destination::Ip(place)) else {
+            panic!("it takes a while")
+        };
+        let fd = attempt.fd().unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.write_all(b"said").unwrap();
+        let mut fds = [PollFd { fd, events: libc::POLLIN, revents: 0 }];
+        assert_eq!(poll(&mut fds, None), Ok(1));
+        SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        let mut fds = [PollFd { fd, events: 0, revents: 0 }];
+        assert_eq!(poll(&mut fds, None), Ok(1), "an error");
+        let Step::Connected { fd, peer_address, .. } = connecter.proceed(attempt) else {
+            panic!("it has spoken")
+        };
+        assert_eq!(transport::peer_address(fd.as_fd()), "");
+        assert_eq!(peer_address, "127.0.0.1");
     }
 }
