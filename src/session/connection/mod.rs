@@ -54,7 +54,7 @@ use crate::sys::cancel::Closes;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
 use caller_io::CallerIo;
-use registration::Watcher;
+use registration::{Beginning, Watcher};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -268,12 +268,13 @@ impl Connection {
     /// On the I/O thread: receives the bytes that the stream has; answers to the peer's commands go to `control`. `None`: a
     /// thread of the program holds the half, and wakes the session when it lets go.
     pub fn receive(&self, hangup: bool, now_ms: u64, control: &mut Vec<u8>) -> Option<Received> {
-        let hides_the_end = self.begin_receiving();
+        let Beginning { hides_the_end, had_untold } = self.begin_receiving();
         let (received, hides_bytes) = {
             let half =
                 if hangup { Some(self.recv.lock_for_session()) } else { self.recv.try_lock_for_session() };
             let Some(mut half) = half else {
-                self.leave_untold(false);
+                // A thread may have borrowed the stream since the note of its untold bytes was taken away.
+                self.leave_untold(had_untold);
                 return None;
             };
             let Some(half) = half.as_mut() else { return Some(Received::Stopped) };
@@ -286,10 +287,11 @@ impl Connection {
             }
             (received, half.may_hide_bytes())
         };
+        // First: a stream that waits for credit has no note of untold bytes.
+        self.settle(received);
         if received == Received::Yield {
             self.leave_untold(hides_bytes);
         }
-        self.settle(received);
         Some(received)
     }
 

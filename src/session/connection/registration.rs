@@ -42,6 +42,15 @@ pub enum Lending {
     InFront,
 }
 
+/// The state of the stream when the I/O thread begins to receive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    /// The reactor says that there is something to read where only the end is left.
+    pub hides_the_end: bool,
+    /// There was a note of bytes of which no event will tell.
+    pub had_untold: bool,
+}
+
 /// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -267,11 +276,12 @@ impl Connection {
         self.watcher.0.lock().watch.receives_when_woken(published)
     }
 
-    /// The I/O thread is about to receive. Whether the reactor says that there is something to read where only the end is left.
-    pub(super) fn begin_receiving(&self) -> bool {
+    /// The I/O thread is about to receive.
+    pub(super) fn begin_receiving(&self) -> Beginning {
         let mut state = self.watcher.0.lock();
+        let had_untold = state.watch.has_untold();
         self.step(&mut state, Event::Receiving, None);
-        state.watch.hides_the_end()
+        Beginning { hides_the_end: state.watch.hides_the_end(), had_untold }
     }
 
     /// The I/O thread has left bytes of which no event will tell. `hidden`: they may lie where poll(2) does not see them.

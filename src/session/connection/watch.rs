@@ -24,16 +24,17 @@
 //! | `NoCredit` | `Credit`; `claimed`: `Thread` | `Credit`; `held`: `Thread` | `no_credit` | `Credit` | - |
 //! | `Credited` | - | - | drops `no_credit` | - | `timed`: `Timer`; else `Reactor` |
 //! | `Receiving` | drops `untold` | drops `untold` | - | - | - |
-//! | `Untold`, hidden | `untold` | `untold` | `Reactor`, `claimed`, `untold` | `Reactor`, `untold` | - |
-//! | `Untold`, in the stream | `untold` | `untold` | - | - | - |
+//! | `Untold`, hidden | `untold` | `untold` | `Reactor`, `claimed`, `untold` | `Reactor`, `untold` | as below |
+//! | `Untold`, in the stream | `untold` | `untold` | `no_credit`, the session's: as above; else - | - | the session's: `Reactor`, `untold`; else - |
 //! | `Look`, came | - | - | `timed` | - | `timed` |
 //! | `Look`, did not come | - | - | drops `timed` | with a front, and `to_front`: `Front`; else `Reactor` | drops `timed` |
 //! | `Close` | `Closed` | `Closed` | `Closed` | `Closed` | `Closed` |
 //!
 //! Bytes are untold while no event will tell of them: their arrival was told of before. They are hidden where they lie in a tunnel, as
 //! decrypted bytes do. `untold` goes along from `Reactor` to `Reactor`, and between `Front` and `Reactor`. The other states need it not.
-//! A thread that polls is told of what is in the stream, and so is the reactor once the stream is registered anew. Whoever grants
-//! credit reads all.
+//! A thread that polls is told of what is in the stream, and so is the reactor once the stream is registered anew. The thread that grants
+//! credit reads all, or wakes the session. Where the session comes for that and is turned away, no thread would come again: the stream goes
+//! to the reactor, `untold`, and the thread that holds the half wakes the session.
 //!
 //! Laws, which the tests check for every state and every event:
 //! - The registration is always the one that the table gives for the state, also after an action has failed.
@@ -424,11 +425,18 @@ fn credited(watch: Watch) -> (Watch, Actions) {
 /// There are bytes of which no event will tell, unless a thread polls or the stream is registered anew.
 fn untold(watch: Watch, by: Receiver, hidden: bool) -> (Watch, Actions) {
     let tells = (by == Receiver::Thread).then_some(Action::TellSession);
+    let goes = match watch {
+        Watch::Thread { no_credit, .. } => hidden || no_credit && by == Receiver::Session,
+        Watch::Timer { .. } => hidden,
+        // The session has come for credit that was granted. Nothing brings it again.
+        Watch::Credit { .. } => by == Receiver::Session,
+        Watch::Reactor { .. } | Watch::Front { .. } | Watch::Closed => false,
+    };
     match watch {
         // While the thread has the stream it may receive them itself. When it leaves it tells of them.
         Watch::Front { held: true, .. } => (watch.with_untold(true), Actions::default()),
         Watch::Reactor { .. } | Watch::Front { .. } => (watch.with_untold(true), Actions::of([tells])),
-        Watch::Thread { .. } | Watch::Timer { .. } if hidden => {
+        _ if goes => {
             let (after, actions) = to_reactor(watch, false);
             let [first, second, _] = actions.0;
             (after.with_untold(true), Actions::of([first, second, tells]))

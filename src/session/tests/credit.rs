@@ -1,6 +1,6 @@
 //! The work of a thread of the program when it gives credit, and when it has none left.
 
-use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
+use super::panics::{Fixture, PATIENCE, SocketPipe, hello, pull};
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::ReaderTurns;
@@ -25,9 +25,16 @@ impl Pair {
 
     fn with_io_threads(number: i32, options: SocketOptions) -> Pair {
         let peer_type = if options.socket_type == SocketType::Push { b"PULL" } else { b"PUSH" };
-        let fixture = Fixture::with_io_threads(number, options);
+        Pair::to(number, options, &hello(peer_type))
+    }
+
+    /// With a peer that says this of itself.
+    fn to(io_threads: i32, options: SocketOptions, hello: &[u8]) -> Pair {
+        let fixture = Fixture::with_io_threads(io_threads, options);
         let (listening, address) = fixture.listen();
-        let peer = greet_as(peer_type, TcpStream::connect(&address).unwrap());
+        let mut peer = TcpStream::connect(&address).unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        peer.write_all(hello).unwrap();
         let pipe = fixture.pipe();
         let pair = Pair { fixture, listening, peer, pipe };
         // The pipe is here before the connection.
@@ -112,6 +119,32 @@ fn a_stream_that_was_busy_is_put_aside_when_more_arrives() {
     for _ in 0..arrived {
         assert_eq!(pair.pipe.recv(), b"x");
     }
+    drop(connection);
+    pair.end();
+}
+
+#[test]
+fn a_session_that_is_turned_away_from_a_stream_without_credit_comes_again() {
+    // A PUSH of ZMTP 2.0. With heartbeats the I/O thread would wait to be let in.
+    let mut pair = Pair::to(1, low_mark(), b"\xff\0\0\0\0\0\0\0\x01\x7f\x01\x08\0\0");
+    let connection = pair.fixture.owner.connections.first().unwrap();
+    connection.with_recv(|half| half.read_at_most(30));
+    // Behind it a message of more frames than one turn takes in reads as small as that.
+    const FRAMES: usize = 20_000;
+    pair.fill(&[&b"\x01\x01m".repeat(FRAMES)[..], b"\0\x04last"].concat());
+    let held = pair.fixture.hold_io_threads();
+    // The turn of this thread, as it grants credit, ends within the last message: the session is woken for the rest.
+    for number in 0..100 {
+        assert_eq!(pair.pipe.pipe.read().unwrap().data(), [number]);
+    }
+    let half = connection.recv_half();
+    drop(held);
+    pair.patiently(|_| connection.recv.has_turned_away());
+    drop(half);
+    for _ in 0..FRAMES {
+        assert_eq!(pair.pipe.recv(), b"m");
+    }
+    assert_eq!(pair.pipe.recv(), b"last");
     drop(connection);
     pair.end();
 }

@@ -269,11 +269,24 @@ fn untold_bytes_are_noted_until_they_are_received() {
 #[test]
 fn hidden_bytes_bring_the_stream_to_the_io_thread_unless_a_thread_owes_credit() {
     for_each_transition(|before, event, _, after| {
-        if let Event::Untold { hidden, .. } = event {
+        if let Event::Untold { by: Receiver::Thread, hidden } = event {
             let credit = matches!(before, Watch::Credit { .. } | Watch::Closed);
             let was_there = matches!(before, Watch::Reactor { .. } | Watch::Front { .. });
             assert_eq!(after.has_untold(), !credit && (hidden || was_there), "{before:?} gives {after:?}");
             assert_eq!(after == before || hidden || was_there, !credit || after == before);
+        }
+    });
+}
+
+#[test]
+fn session_that_has_come_for_credit_comes_again() {
+    for_each_transition(|before, event, _, after| {
+        if let Event::Untold { by: Receiver::Session, hidden } = event {
+            // A thread polls, or a timer looks, and is told of what is in the stream.
+            let others = matches!(before, Watch::Thread { .. } | Watch::Timer { .. }) && !hidden;
+            let stays = others && !before.waits_for_credit() || before == Watch::Closed;
+            assert_eq!(after.receives_when_woken(true), !stays, "{before:?} {event:?} gives {after:?}");
+            assert!(!stays || after == before, "{before:?} gives {after:?}");
         }
     });
 }
