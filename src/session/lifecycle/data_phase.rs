@@ -74,10 +74,12 @@ impl DataPhase {
     }
 
     /// The socket has closed its end: the program receives no more, but that the peer goes is to be noticed.
-    pub fn close(&mut self) {
+    pub fn close(&mut self, cx: &mut SourceContext<'_>) {
         self.closing = true;
         self.connection.with_recv(RecvHalf::stop);
         self.connection.recall();
+        // A thread that held the half may have kept the last look at it from being followed by another.
+        self.watch_heartbeat(cx);
     }
 
     /// The reactor tells of the stream.

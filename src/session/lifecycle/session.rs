@@ -487,7 +487,7 @@ impl Session {
         }
         self.pipe.close();
         let connected = if let Stage::Connected(data_phase) = &mut self.stage {
-            data_phase.close();
+            data_phase.close(cx);
             true
         } else {
             false
