@@ -280,7 +280,10 @@ impl Connection {
     pub(super) fn begin_receiving(&self) -> Beginning {
         let mut state = self.watcher.0.lock();
         let had_untold = state.watch.has_untold();
-        self.step(&mut state, Event::Receiving, None);
+        // It changes nothing else, and comes before each turn.
+        if had_untold {
+            self.step(&mut state, Event::Receiving, None);
+        }
         Beginning { hides_the_end: state.watch.hides_the_end(), had_untold }
     }
 

@@ -42,8 +42,8 @@
 //! - Only `Reactor` watches for room. Every event that needs room leads there.
 //! - A stream leaves the reactor by [`Action::TakeFromReactor`] alone, which refuses while bytes wait to be sent.
 //! - A thread that borrowed the stream keeps its claim until it leaves.
-//! - Untold bytes are not forgotten before the I/O thread receives, the thread that grants credit does, or the stream is registered anew
-//!   and they are in the stream.
+//! - Untold bytes are noted until the I/O thread or the thread that grants credit receives. The note may go with a stream that leaves
+//!   the reactor, and only then.
 //! - No thread borrows a stream with untold bytes, and none is left to the timer with them.
 //! - The session is told of untold bytes that a thread leaves with the reactor, or by leaving. It knows of its own.
 //! - `Closed` is final and does nothing.
