@@ -1,7 +1,7 @@
-//! Subscriptions of peers, against a map that does the same slowly.
+//! Subscriptions of peers, against a map that does the same.
 
 use super::input::Input;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use zmq::pattern::topic_tree::{Cursor, Step, TopicTree, Value, Walked};
 
@@ -15,13 +15,26 @@ impl Value for Count {
     }
 }
 
+/// What is subscribed to, by the digest of the topic. Comparing topics would cost more than all else: libFuzzer watches each comparison.
+type Map = HashMap<u64, (Vec<u8>, u32)>;
+
+/// The digests of all beginnings of a topic, of the empty one first (FNV-1a).
+fn digests(topic: &[u8]) -> impl Iterator<Item = u64> {
+    let empty = 0xcbf2_9ce4_8422_2325_u64;
+    let longer = topic.iter().scan(empty, |digest, byte| {
+        *digest = (*digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        Some(*digest)
+    });
+    std::iter::once(empty).chain(longer)
+}
+
 /// More of them cover nothing new.
-const MOST_STEPS: usize = 400;
+const MOST_STEPS: usize = 150;
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let mut tree = TopicTree::<Count>::default();
-    let mut map = BTreeMap::<Vec<u8>, u32>::new();
+    let mut map = Map::new();
     let mut topic = Vec::new();
     for _ in 0..MOST_STEPS {
         if input.is_empty() {
@@ -31,6 +44,7 @@ pub fn run(data: &[u8]) {
         // Topics grow out of each other, or none would share a beginning.
         topic.truncate(if choices & 8 == 8 { usize::from(input.byte()) } else { 0 });
         topic.extend_from_slice(&input.bytes(usize::from(choices >> 4)).repeat(1 << (choices & 4)));
+        let digest = digests(&topic).last().unwrap();
         match choices & 3 {
             0 | 1 => {
                 let added = tree.insert(&topic, |count| {
@@ -38,15 +52,15 @@ pub fn run(data: &[u8]) {
                     Ok(())
                 });
                 added.unwrap();
-                *map.entry(topic.clone()).or_default() += 1;
+                map.entry(digest).or_insert_with(|| (topic.clone(), 0)).1 += 1;
             }
             2 => {
                 let there = tree.update(&topic, |count| count.0 -= 1).is_some();
-                assert_eq!(there, map.contains_key(&topic));
-                if let Some(count) = map.get_mut(&topic) {
+                assert_eq!(there, map.contains_key(&digest));
+                if let Some((_, count)) = map.get_mut(&digest) {
                     *count -= 1;
                     if *count == 0 {
-                        map.remove(&topic);
+                        map.remove(&digest);
                     }
                 }
             }
@@ -56,7 +70,8 @@ pub fn run(data: &[u8]) {
                     found += count.0;
                     ControlFlow::Continue(())
                 });
-                let wanted: u32 = (0..=topic.len()).filter_map(|len| map.get(&topic[..len])).sum();
+                let wanted: u32 =
+                    digests(&topic).filter_map(|digest| map.get(&digest)).map(|(_, count)| count).sum();
                 assert_eq!(found, wanted);
             }
         }
@@ -70,5 +85,7 @@ pub fn run(data: &[u8]) {
         if topic.len() % 2 == 0 { Step::GoOn } else { Step::StopBehind }
     }) == Ok(Walked::Stopped)
     {}
-    assert!(all.into_iter().eq(map), "every topic, in order");
+    let mut wanted: Vec<_> = map.into_values().collect();
+    wanted.sort_unstable();
+    assert!(all == wanted, "every topic, in order");
 }
