@@ -16,6 +16,10 @@ static SHARED: LazyLock<SharedKey> = LazyLock::new(|| {
     SharedKey::new(&other.public(), &one).unwrap()
 });
 
+/// More frames, or longer ones, cover nothing new. A body may be longer than what is received at a time.
+const MOST_FRAMES: usize = 24;
+const MOST_BYTES: usize = 12 * 1024;
+
 pub fn run(data: &[u8]) {
     super::begin();
     let mut input = Input(data);
@@ -27,7 +31,7 @@ pub fn run(data: &[u8]) {
     let mut sealer = codec(true, version).sealer;
     let client = ws::Role::Client { host: String::new(), path: String::new() };
     let (mut wire, mut sent, mut meddled) = (Vec::new(), Vec::new(), false);
-    while !input.is_empty() && wire.len() < 32 * 1024 {
+    while !input.is_empty() && wire.len() < MOST_BYTES && sent.len() < MOST_FRAMES {
         let (choices, flags) = (input.byte(), input.byte());
         let body = input.run().repeat(if choices & 8 == 8 { 40 } else { 1 });
         let start = wire.len();
