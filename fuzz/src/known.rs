@@ -140,7 +140,7 @@ fn dialogues() -> Vec<Known> {
         ("dialogue", "curve-over-websocket", [&[0, 1, 0, 5, 0, 6, 16][..], &[0; 60]].concat()),
         ("dialogue", "null", [&[1, 0, 0, 5, 0, 6, 16][..], &[0; 60]].concat()),
         ("dialogue", "plain", [&[2, 0, 0, 5, 0, 6, 16][..], &[0; 60]].concat()),
-        ("dialogue", "cve-2019-13132-metadata-on-the-stack", long(200)),
+        ("dialogue", "cve-2019-13132-metadata-on-the-stack", long(250)),
         ("dialogue", "cve-2019-13132-metadata-beyond-a-handshake", long(255)),
         ("dialogue", "a-recorded-initiate", repeated),
     ]

@@ -90,8 +90,13 @@ pub fn config(input: &mut Input<'_>, mechanism: Mechanism, server: bool) -> Conf
     let domain = if choices & 1 == 1 { b"domain".to_vec() } else { Vec::new() };
     let mut app_metadata = std::collections::BTreeMap::new();
     if choices & 2 == 2 {
-        // Beyond the longest property, and beyond what a handshake may hold.
-        let len = usize::from(input.byte()) * 150;
+        // Beyond the longest property, and beyond what a handshake may hold. Long ones are wiped
+        // wherever they were, which takes longer than a handshake, so they are few.
+        let len = match input.byte() {
+            len @ 0..250 => usize::from(len),
+            250..253 => 30_000,
+            253.. => 38_250,
+        };
         app_metadata.insert(Text::from(&b"X-long"[..]), Text::from(&vec![b'v'; len][..]));
     }
     let routing_id = if choices & 4 == 4 { input.run().to_vec() } else { Vec::new() };
