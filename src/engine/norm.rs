@@ -5,6 +5,7 @@
 use super::multicast::{Limits, Message};
 use super::zmtp::frame;
 use crate::message::MORE;
+use std::collections::VecDeque;
 
 /// Before the first frame of a message.
 const FIRST_FRAME_MARK: u8 = 0;
@@ -18,6 +19,8 @@ pub struct Packer {
     written: usize,
     /// Between the frames of a message.
     inside: bool,
+    /// Where in `bytes` messages end that are not written whole.
+    ends: VecDeque<usize>,
 }
 
 impl Packer {
@@ -26,6 +29,9 @@ impl Packer {
         self.bytes.push(if self.inside { FURTHER_FRAME_MARK } else { FIRST_FRAME_MARK });
         frame::append_frame(&mut self.bytes, flags & MORE, body);
         self.inside = flags & MORE != 0;
+        if !self.inside {
+            self.ends.push_back(self.bytes.len());
+        }
     }
 
     /// The bytes that are not written yet.
@@ -38,15 +44,24 @@ impl Packer {
         !self.inside
     }
 
-    /// Counts `bytes` of [`rest`](Packer::rest) as written.
-    pub fn wrote(&mut self, bytes: usize) {
+    /// Counts `bytes` of [`rest`](Packer::rest) as written. How many messages have ended with them.
+    pub fn wrote(&mut self, bytes: usize) -> usize {
         self.written = self.written.saturating_add(bytes);
+        let before = self.ends.len();
+        while self.ends.pop_front_if(|end| *end <= self.written).is_some() {}
+        let ended = before - self.ends.len();
         if self.written >= self.bytes.len() {
             self.bytes.clear();
             self.written = 0;
             // Frees the memory of a large message.
             self.bytes.shrink_to(64 * 1024);
         }
+        ended
+    }
+
+    /// Messages that are packed whole, and of which some bytes were not written.
+    pub fn unsent(&self) -> usize {
+        self.ends.len()
     }
 }
 
@@ -204,6 +219,21 @@ mod tests {
         let mut messages = Vec::new();
         bytes.chunks(at_once).for_each(|part| unpacker.bytes(part, limits, |message| messages.push(message)));
         messages
+    }
+
+    #[test]
+    fn a_message_is_sent_with_its_last_byte() {
+        let mut packer = Packer::default();
+        // Four bytes, then two frames of five, and an empty message of three.
+        for (flags, body) in [(0, &b"a"[..]), (MORE, b"bc"), (0, b"de"), (0, b"")] {
+            packer.add(flags, body);
+        }
+        assert_eq!(packer.unsent(), 3);
+        let written = [3, 1, 5, 4, 1, 2].map(|bytes| packer.wrote(bytes));
+        assert_eq!((written, packer.unsent()), ([0, 1, 0, 0, 1, 0], 1));
+        assert_eq!((packer.wrote(1), packer.unsent(), packer.rest()), (1, 0, &b""[..]));
+        packer.add(0, b"x");
+        assert_eq!((packer.wrote(3), packer.wrote(1)), (0, 1));
     }
 
     #[test]

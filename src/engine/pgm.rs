@@ -23,6 +23,10 @@ pub struct Packer {
     rest_at: usize,
     /// Between the frames of a message.
     inside: bool,
+    /// Messages that end in the packet.
+    ended: usize,
+    /// A message ends with `rest`.
+    rest_ends: bool,
 }
 
 impl Packer {
@@ -35,6 +39,8 @@ impl Packer {
             rest: Vec::new(),
             rest_at: 0,
             inside: false,
+            ended: 0,
+            rest_ends: false,
         };
         packer.begin();
         packer
@@ -51,6 +57,7 @@ impl Packer {
             self.offset = u16::try_from(self.packet.len().saturating_sub(OFFSET_BYTES)).unwrap_or(NO_OFFSET);
         }
         self.inside = flags & crate::message::MORE != 0;
+        self.rest_ends = !self.inside;
         v1::append_frame(&mut self.rest, flags, body);
         self.fill();
     }
@@ -66,10 +73,17 @@ impl Packer {
         Some(&self.packet)
     }
 
-    /// Begins the next packet, when this one was sent.
-    pub fn sent(&mut self) {
+    /// Begins the next packet, when this one was sent. How many messages have ended with it.
+    pub fn sent(&mut self) -> usize {
+        let ended = std::mem::take(&mut self.ended);
         self.begin();
         self.fill();
+        ended
+    }
+
+    /// Messages that are packed whole, and of which some bytes were not sent.
+    pub fn unsent(&self) -> usize {
+        self.ended + usize::from(self.rest_ends)
     }
 
     fn begin(&mut self) {
@@ -87,6 +101,7 @@ impl Packer {
         if self.rest_at == self.rest.len() {
             self.rest.clear();
             self.rest_at = 0;
+            self.ended += usize::from(std::mem::take(&mut self.rest_ends));
             // Frees the memory of a large message.
             self.rest.shrink_to(64 * 1024);
         }
@@ -191,6 +206,22 @@ mod tests {
         }
         empty(&mut packer, true);
         packets
+    }
+
+    #[test]
+    fn a_message_is_sent_with_the_packet_that_it_ends_in() {
+        let mut packer = Packer::new(8);
+        let mut sent = Vec::new();
+        for (flags, body) in [(0, &b"a"[..]), (0, b"b"), (MORE, b"cdefghij"), (0, b"klmnopqrstuvw"), (0, b"")]
+        {
+            packer.add(flags, body);
+            while !packer.has_room() {
+                sent.push((packer.sent(), packer.unsent()));
+            }
+        }
+        // The third message's first frame begins in the first packet. Its second one fills packets up to the end.
+        assert_eq!(sent, [(2, 0), (0, 1), (0, 1), (1, 0)], "{packer:?}");
+        assert_eq!((packer.unsent(), packer.sent(), packer.unsent()), (1, 1, 0));
     }
 
     fn unpacked(unpacker: &mut Unpacker, packets: &[Vec<u8>], limits: Limits) -> Vec<Message> {

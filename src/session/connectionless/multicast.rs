@@ -1,7 +1,6 @@
 //! Between a socket's pipe and a reliable multicast. A publisher's messages go out to all listeners, a subscriber's come in from
 //! all senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
-use crate::counters::SocketCounter;
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::pgm::{Packer, Unpacker};
@@ -125,16 +124,13 @@ impl Exchange {
                 if frame.flags & COMMAND != 0 {
                     continue;
                 }
-                let is_last = !frame.more();
                 packer.add(frame.flags, frame.data());
-                if is_last {
-                    self.pipe.count(SocketCounter::TransportMessagesSent);
-                }
             }
             let Some(packet) = packer.packet() else { return self.pipe.finish_if_over(cx) };
             match self.socket.send(packet) {
+                Ok(Sent::Whole) => self.pipe.count_sent(packer.sent()),
                 // What OpenPGM does not want at all would only be in the way of what follows.
-                Ok(Sent::Whole) | Err(_) => packer.sent(),
+                Err(_) => self.pipe.lose(packer.sent()),
                 Ok(Sent::NotYet(after)) => {
                     self.limited = true;
                     return cx.set_timer(RATE_TIMER, after);
@@ -164,8 +160,9 @@ impl Incoming {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Way::In(incoming) = &self.way {
-            self.pipe.lose(&incoming.waiting);
+        match &self.way {
+            Way::Out(packer) => self.pipe.lose_unsent(packer.unsent()),
+            Way::In(incoming) => self.pipe.lose(incoming.waiting.len()),
         }
     }
 }

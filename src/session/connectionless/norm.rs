@@ -1,7 +1,6 @@
 //! Between a socket's pipe and a NORM session. A publisher's messages go out to all listeners, a subscriber's come in from all
 //! senders, each sender's apart. Subscriptions do not travel; the socket filters.
 
-use crate::counters::SocketCounter;
 use crate::ctx::Guard;
 use crate::engine::multicast::{Limits, Message};
 use crate::engine::norm::{Packer, Unpacker};
@@ -168,7 +167,6 @@ impl Outgoing {
                 if frame.flags & COMMAND == 0 {
                     self.packer.add(frame.flags, frame.data());
                     if self.packer.is_whole() {
-                        pipe.count(SocketCounter::TransportMessagesSent);
                         break;
                     }
                 }
@@ -180,7 +178,7 @@ impl Outgoing {
                 return Step::Idle;
             }
             let (written, whole) = (socket.write(self.packer.rest()), self.packer.is_whole());
-            self.packer.wrote(written);
+            pipe.count_sent(self.packer.wrote(written));
             self.begun = true;
             if !self.packer.rest().is_empty() {
                 self.blocked = true;
@@ -282,8 +280,9 @@ impl Incoming {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Way::In(incoming) = &self.way {
-            self.pipe.lose(&incoming.waiting);
+        match &self.way {
+            Way::Out(outgoing) => self.pipe.lose_unsent(outgoing.packer.unsent()),
+            Way::In(incoming) => self.pipe.lose(incoming.waiting.len()),
         }
     }
 }

@@ -106,9 +106,20 @@ mod multicast {
             self.owner.record.add(SocketCounter::TransportMessagesReceived, messages as u64);
         }
 
-        /// Messages are lost that wait for room in the pipe.
-        pub fn lose(&self, messages: &VecDeque<Message>) {
-            self.owner.record.dropped(Reason::Disconnected, messages.len() as u64);
+        /// Takes note of messages whose last byte the protocol's library has taken. It sends them by itself.
+        pub fn count_sent(&self, messages: usize) {
+            self.owner.record.add(SocketCounter::TransportMessagesSent, messages as u64);
+        }
+
+        /// Messages are lost that wait for room in the pipe, or that the protocol's library has refused.
+        pub fn lose(&self, messages: usize) {
+            self.owner.record.dropped(Reason::Disconnected, messages as u64);
+        }
+
+        /// Messages are lost that have come out of the pipe, and that the protocol's library has not taken whole.
+        pub fn lose_unsent(&self, messages: usize) {
+            let reason = if self.closing { Reason::LingerOver } else { Reason::Disconnected };
+            self.owner.record.dropped(reason, messages as u64);
         }
 
         /// Drops subscriptions, which do not travel.
