@@ -128,17 +128,27 @@ static void topic_of(long number, char topic[TOPIC + 1])
     snprintf(topic, TOPIC + 1, "%010lu-%019ld", (unsigned long)number * 2654435761ul % 10000000000ul, number);
 }
 
-/* PUB among many topics: messages that nobody wants, or that somebody does. */
-static void match(int wanted, long count)
+enum { LAST_VALUE = 1174405168 }; /* ZMQ_FERRO_LAST_VALUE of zmq_ferro.h, which the other libraries do not have */
+
+/* PUB among many topics: messages that nobody wants, or that somebody does. `last`: the publisher keeps the last message of each topic,
+   and has one of each when the counting begins. */
+static void match(int wanted, int last, long count)
 {
     static char topics[TOPICS][TOPIC + 1];
     void *from = open_socket(ZMQ_PUB), *to = open_socket(ZMQ_SUB);
+    int most = TOPICS;
+    if (last)
+        check(zmq_setsockopt(from, LAST_VALUE, &most, sizeof most) == 0, "ZMQ_FERRO_LAST_VALUE");
     join(from, to, "inproc://a");
     for (long i = 0; i < TOPICS; i++) {
         topic_of(i, topics[i]);
         check(zmq_setsockopt(to, ZMQ_SUBSCRIBE, topics[i], TOPIC) == 0, "ZMQ_SUBSCRIBE");
         if (!wanted)
             topics[i][TOPIC - 1] = 'x';
+    }
+    for (long i = 0; last && i < TOPICS; i++) {
+        check(zmq_send(from, topics[i], TOPIC, 0) == TOPIC, "zmq_send");
+        recv_some(to, TOPIC, 1, 1);
     }
     for (long i = 0; i < count; i++) {
         check(zmq_send(from, topics[i * 31 % TOPICS], TOPIC, 0) == TOPIC, "zmq_send");
@@ -379,13 +389,19 @@ static void receive_msg(size_t size, long count)
 static void match_nobody(size_t size, long count)
 {
     (void)size;
-    match(0, count);
+    match(0, 0, count);
 }
 
 static void match_somebody(size_t size, long count)
 {
     (void)size;
-    match(1, count);
+    match(1, 0, count);
+}
+
+static void match_somebody_last(size_t size, long count)
+{
+    (void)size;
+    match(1, 1, count);
 }
 
 static const struct {
@@ -408,6 +424,7 @@ static const struct {
     {"decode-64", decode, 64},
     {"match-unwanted", match_nobody, TOPIC},
     {"match-wanted", match_somebody, TOPIC},
+    {"match-wanted-last", match_somebody_last, TOPIC},
     {"seal-64", seal, 64},
     {"seal-1024", seal, 1024},
     {"handshake-curve", handshake, 64},
