@@ -172,16 +172,18 @@ impl LaneCells {
         }
     }
 
-    /// The writer has written bytes of a message's frame.
-    #[inline(always)]
-    pub fn wrote_bytes(&self, bytes: usize) {
-        add(&self.bytes_written, bytes as u64);
-    }
-
     /// The writer has written a frame that is not the last of its message.
     #[inline(always)]
-    pub fn wrote_continuation(&self) {
+    pub fn wrote_continuation(&self, bytes: usize) {
+        add(&self.bytes_written, bytes as u64);
         add(&self.continuation_frames_written, 1);
+    }
+
+    /// The writer has written the last frame of a message, and so the message.
+    #[inline(always)]
+    pub fn wrote_last(&self, bytes: usize) {
+        add(&self.bytes_written, bytes as u64);
+        add(&self.written, 1);
     }
 
     /// The reader has read bytes of a message's frame.
@@ -192,7 +194,8 @@ impl LaneCells {
 
     /// The reader has read a frame that is not the last of its message.
     #[inline(always)]
-    pub fn read_continuation(&self) {
+    pub fn read_continuation(&self, bytes: usize) {
+        add(&self.bytes_read, bytes as u64);
         add(&self.continuation_frames_read, 1);
     }
 

@@ -16,7 +16,7 @@ pub use context::{Context, Guard, SocketId, SocketTicket};
 pub use handshakes::{HandshakeTicket, Handshakes};
 pub use inproc_names::{Left, Names};
 pub use mailbox::{Mailbox, State};
-pub use slots::{Slot, SlotGuard, Slots};
+pub use slots::{Path, Slot, SlotGuard, Slots};
 
 /// An object that a context can stop: a socket's mailbox, or a handshake.
 pub trait Stop: Send + Sync {

@@ -69,9 +69,10 @@ pub struct Slot<T: 'static> {
     /// under the lock, read without; a number alone, so this makes no edge. The thread of that call reads what it wrote, and so
     /// does each thread that it has synchronised with since.
     last_rcvmore: AtomicU32,
-    /// Which calls may take the fast path. Written by the thread that has made the handle, before any other knows it, so this makes no
-    /// edge.
-    fast_paths: AtomicU32,
+    /// The [`fork::generation`] in which calls of each [`Path`] may take the fast one; [`fork::NO_GENERATION`] where none may. So one
+    /// comparison tells that there is such a path, and that the handle came through no fork. Written by the thread that has made the handle,
+    /// before any other knows it, so this makes no edge.
+    fast_paths: [AtomicU32; Path::COUNT],
     value: Lock<Option<T>>,
     /// The next in the list of free slots. Read and written under the list's lock alone.
     next_free: AtomicCell<Option<&'static Slot<T>>>,
@@ -84,6 +85,13 @@ struct FreeList<T: 'static> {
     len: usize,
     /// The slab in which slots are made next; none at first.
     begun: usize,
+}
+
+/// A kind of call that may have a fast path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    Send = 0,
+    Receive = 1,
 }
 
 /// A slot's value, locked.
@@ -123,18 +131,19 @@ impl<T: Send> Slots<T> {
     /// The slot of a handle; `None` for a number that was never one. Never looks at what `address` points to.
     #[inline(always)]
     pub fn lookup(&self, address: usize) -> Option<&'static Slot<T>> {
-        match self.known.get(Self::place_of(address))?.load() {
-            Some(slot) if slot.address() == address => Some(slot),
-            _ => self.search(address),
-        }
+        let known = self.known.get(Self::place_of(address))?.load();
+        // 0 is no handle's address, and the address of none: one comparison for both.
+        if known.map_or(0, Slot::address) == address { known } else { self.search(address) }
     }
 
-    /// The place of an address among the [`known`](Slots::known) ones. Neighbours in a slab have neighbouring places.
+    /// The place of an address among the [`known`](Slots::known) ones. From slot to slot it grows by an odd number, so that all places
+    /// have been taken before two slots of a slab share one. To divide by the stride would take three instructions more.
     #[inline(always)]
     fn place_of(address: usize) -> usize {
-        (address / ForGood::<Slot<T>>::STRIDE_BYTES) % CACHED_HANDLES
+        (address >> ForGood::<Slot<T>>::STRIDE_BYTES.trailing_zeros()) % CACHED_HANDLES
     }
 
+    #[cold]
     fn search(&self, address: usize) -> Option<&'static Slot<T>> {
         // The latest first: it has as many as all others together. A thread that was given a handle sees its slab.
         let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
@@ -187,7 +196,7 @@ impl<T: Send> Slots<T> {
             born: AtomicU32::new(EMPTY),
             cached_events: Memo::new(),
             last_rcvmore: AtomicU32::new(NO_RCVMORE),
-            fast_paths: AtomicU32::new(0),
+            fast_paths: [const { AtomicU32::new(fork::NO_GENERATION) }; Path::COUNT],
             value: Lock::new(None),
             next_free: AtomicCell::new(None),
         });
@@ -237,6 +246,10 @@ impl<T> FreeList<T> {
     }
 }
 
+impl Path {
+    const COUNT: usize = 2;
+}
+
 impl<T> Slot<T> {
     /// Waits for the lock. `None` if nothing is in the slot, or if it came through a fork: then a thread that does
     /// not exist here may hold the lock for ever.
@@ -251,9 +264,22 @@ impl<T> Slot<T> {
 
     /// As [`lock`](Slot::lock), and `None` while another thread holds the lock. There may be nothing in the slot:
     /// [`SlotGuard::get_mut`] tells.
-    #[inline(always)]
     pub fn try_lock(&self) -> Option<SlotGuard<'_, T>> {
-        if !fork::is_current(self.born.load(Relaxed)) {
+        if self.born.load(Relaxed) != fork::generation() {
+            return None;
+        }
+        Some(SlotGuard { slot: self, value: self.value.try_lock()? })
+    }
+
+    /// As [`try_lock`](Slot::try_lock), for a call on its [fast path](Slot::set_fast_path): `None` where there is none, too.
+    #[inline(always)]
+    pub fn try_lock_fast(&self, path: Path) -> Option<SlotGuard<'_, T>> {
+        let [send, receive] = &self.fast_paths;
+        let generation = match path {
+            Path::Send => send,
+            Path::Receive => receive,
+        };
+        if !fork::is_current(generation.load(Relaxed)) {
             return None;
         }
         let value = self.value.try_lock()?;
@@ -291,15 +317,13 @@ impl<T> Slot<T> {
         (more != NO_RCVMORE && self.born.load(Relaxed) == fork::generation()).then_some(more != 0)
     }
 
-    /// Notes which calls may take the fast path; to be called by the thread that has made the handle, before it is given away.
-    pub fn set_fast_paths(&self, fast_paths: u32) {
-        self.fast_paths.store(fast_paths, Relaxed);
-    }
-
-    /// Which calls may take the fast path. Takes no lock; may be that of a value that is gone by now.
-    #[inline(always)]
-    pub fn fast_paths(&self) -> u32 {
-        self.fast_paths.load(Relaxed)
+    /// Notes whether calls of this kind may take the fast path; to be called by the thread that has made the handle, before it is given
+    /// away.
+    pub fn set_fast_path(&self, path: Path, exists: bool) {
+        let generation = if exists { self.born.load(Relaxed) } else { fork::NO_GENERATION };
+        if let Some(place) = self.fast_paths.get(path as usize) {
+            place.store(generation, Relaxed);
+        }
     }
 
     /// Whether the handle was made by the parent of this forked process.

@@ -1,6 +1,6 @@
 //! `zmq_send*`, `zmq_recv*` and `zmq_msg_send`, `zmq_msg_recv`.
 
-use super::constants::{ZMQ_DONTWAIT, ZMQ_SNDMORE};
+use super::constants::ZMQ_SNDMORE;
 use super::socket::find;
 use super::{memory, transfer, transferred, zmq_msg_t};
 use crate::errno::{Errno, Result};
@@ -29,7 +29,7 @@ pub unsafe extern "C-unwind" fn zmq_send(
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
         let data = unsafe { memory::bytes(buf, len) }?;
-        socket.send_bytes(data, has_more(flags), flags & ZMQ_DONTWAIT)?;
+        socket.send_bytes(data, has_more(flags), flags)?;
         Ok(size(data.len()))
     }))
 }
@@ -54,7 +54,7 @@ pub unsafe extern "C-unwind" fn zmq_send_const(
             memory::bytes(buf, len)?;
             Msg::external(buf.cast_mut().cast(), len, None, ptr::null_mut())
         }?;
-        socket.send(&mut OutFrame::msg(&mut msg, has_more(flags)), flags & ZMQ_DONTWAIT)?;
+        socket.send(&mut OutFrame::msg(&mut msg, has_more(flags)), flags)?;
         Ok(size(len))
     })
 }
@@ -75,7 +75,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
         let msg = unsafe { in_place::message(msg.cast()) }?;
-        socket.send_message(msg, has_more(flags), flags & ZMQ_DONTWAIT).map(size)
+        socket.send_message(msg, has_more(flags), flags).map(size)
     }))
 }
 
@@ -116,7 +116,7 @@ pub unsafe extern "C-unwind" fn zmq_sendiov(
                 memory::bytes(buffer.iov_base, buffer.iov_len)
             }?;
             let more = has_more(flags) && index + 1 < count;
-            socket.send_bytes(data, more, flags & ZMQ_DONTWAIT)?;
+            socket.send_bytes(data, more, flags)?;
             sent = size(data.len());
         }
         Ok(sent)
@@ -142,7 +142,7 @@ pub unsafe extern "C-unwind" fn zmq_recv(
     transferred(find(socket).and_then(|socket| {
         memory::check_room(buf, len)?;
         // SAFETY: as the caller promises, and there is room.
-        let copied = socket.recv_bytes(flags & ZMQ_DONTWAIT, |data| unsafe { copy_out(data, buf, len) });
+        let copied = socket.recv_bytes(flags, move |data| unsafe { copy_out(data, buf, len) });
         copied.map(size)
     }))
 }
@@ -163,7 +163,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
         let msg = unsafe { in_place::message(msg.cast()) }?;
-        socket.recv_message(msg, flags & ZMQ_DONTWAIT).map(size)
+        socket.recv_message(msg, flags).map(size)
     }))
 }
 
@@ -204,8 +204,7 @@ pub unsafe extern "C-unwind" fn zmq_recviov(
         // SAFETY: not null, or there were no room.
         unsafe { count.write(received) };
         while more && received < room {
-            let part =
-                socket.recv(flags & ZMQ_DONTWAIT, |frame| Ok((allocated(frame.data())?, frame.more())));
+            let part = socket.recv(flags, |frame| Ok((allocated(frame.data())?, frame.more())));
             let buffer;
             (buffer, more) = part?;
             // SAFETY: one of `room` buffers.
@@ -234,8 +233,19 @@ fn has_more(flags: c_int) -> bool {
 }
 
 /// What an int can say of a size.
+#[inline(always)]
 fn size(len: usize) -> c_int {
-    c_int::try_from(len).unwrap_or(c_int::MAX)
+    match c_int::try_from(len) {
+        Ok(size) => size,
+        Err(_) => greatest_size(),
+    }
+}
+
+/// Apart, so that other sizes cost one comparison.
+#[cold]
+#[inline(never)]
+fn greatest_size() -> c_int {
+    c_int::MAX
 }
 
 /// A copy that C's `free` frees. Errors: `ENOMEM`.

@@ -10,10 +10,11 @@ use std::ffi::{CStr, c_char};
 /// # Safety
 /// `data` is readable for `len` bytes, and unchanged during `'a`, unless `len` is 0 or it is NULL.
 pub(crate) unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Result<&'a [u8]> {
-    if len == 0 {
-        return Ok(&[]);
+    // No bytes, or more than there can be: one comparison for both.
+    if len.cast_signed() <= 0 {
+        return if len == 0 { Ok(&[]) } else { Err(Errno::FAULT) };
     }
-    if data.is_null() || len > isize::MAX as usize {
+    if data.is_null() {
         return Err(Errno::FAULT);
     }
     // SAFETY: not null, of a possible length, and the caller vouches for the rest.
@@ -23,7 +24,12 @@ pub(crate) unsafe fn bytes<'a, T>(data: *const T, len: usize) -> Result<&'a [u8]
 /// Errors: `EFAULT` where there is no room for `len` bytes at `buf`, which is NULL.
 #[inline(always)]
 pub(crate) fn check_room<T>(buf: *const T, len: usize) -> Result<()> {
-    if buf.is_null() && len > 0 { Err(Errno::FAULT) } else { Ok(()) }
+    if buf.is_null() { without_buffer(len) } else { Ok(()) }
+}
+
+#[cold]
+fn without_buffer(len: usize) -> Result<()> {
+    if len > 0 { Err(Errno::FAULT) } else { Ok(()) }
 }
 
 /// Lets `write` fill the program's buffer, for which `*len` says how much room there is, and sets `*len` to how much

@@ -9,10 +9,12 @@ use crate::options::SocketOptions;
 use crate::options::number::ZMQ_PROBE_ROUTER;
 use crate::pipe::{PipeId, Pipes};
 
+// In this order: see `Pattern`.
 #[derive(Default)]
+#[repr(C)]
 pub struct Dealer {
-    pub(super) queue: FairQueue,
     pub(super) out: LoadBalancer,
+    pub(super) queue: FairQueue,
     probe_router: bool,
 }
 

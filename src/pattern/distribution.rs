@@ -176,18 +176,13 @@ impl Distribution {
                 pipes.prepare_write(soon);
             }
             // A pipe that fails gives its place to another.
-            let written = match pipes.write(pipe, frame) {
+            let written = match pipes.write_and_flush(pipe, frame) {
                 // Later frames need no credit.
-                Ok(false) if self.inside => pipes.write_rest(pipe, frame),
+                Ok(false) if self.inside => pipes.write_rest_and_flush(pipe, frame),
                 written => written,
             };
             match written {
-                Ok(true) => {
-                    if !frame.more() {
-                        pipes.flush(pipe);
-                    }
-                    place += 1;
-                }
+                Ok(true) => place += 1,
                 Ok(false) => {
                     missed |= self.miss(pipes, pipe);
                     self.retire(pipe);

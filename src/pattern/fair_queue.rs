@@ -1,6 +1,7 @@
 //! Reading from many pipes in turn, a message from each.
 
 use super::pipe_array::PipeArray;
+use super::turn::Turn;
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{COMMAND, Frame, MORE, Msg, ROUTING_ID};
@@ -22,6 +23,10 @@ pub struct FairQueue {
     last: Option<PipeId>,
     /// The pipe whose message was announced but not taken, and whether that has passed the turn on already.
     announced: Option<(PipeId, bool)>,
+    /// What [`first_choice`](FairQueue::first_choice) answers, and what the next frame changes. [`settle`](FairQueue::settle) makes them
+    /// anew after each change of the others: each receive asks for them, and few change anything.
+    first: Option<PipeId>,
+    turn: Turn,
 }
 
 impl FairQueue {
@@ -34,6 +39,7 @@ impl FairQueue {
     pub fn attach_last(&mut self, pipe: PipeId) {
         self.pipes.push(pipe);
         self.last = Some(pipe);
+        self.settle();
     }
 
     /// The pipe may have something to read again.
@@ -46,6 +52,7 @@ impl FairQueue {
         {
             self.pipes.swap(place, self.active);
             self.active += 1;
+            self.settle();
         }
     }
 
@@ -63,6 +70,7 @@ impl FairQueue {
             self.deactivate(place);
         }
         self.pipes.remove(pipe);
+        self.settle();
     }
 
     /// The pipe whose message is half taken.
@@ -79,6 +87,7 @@ impl FairQueue {
     pub fn begin(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.announce(pipes, pipe);
         self.inside = Some(pipe);
+        self.settle();
     }
 
     /// The next message will be that of the pipe that [`next`](FairQueue::next) named, even if others arrive before it is taken.
@@ -91,6 +100,7 @@ impl FairQueue {
                 self.pass_on(pipe);
             }
             self.announced = Some((pipe, single));
+            self.settle();
         }
     }
 
@@ -100,6 +110,7 @@ impl FairQueue {
         if self.inside == Some(pipe) {
             self.pass_on(pipe);
             self.announced = Some((pipe, true));
+            self.settle();
         }
     }
 
@@ -107,6 +118,7 @@ impl FairQueue {
     pub fn forget(&mut self) {
         self.inside = None;
         self.skipping = false;
+        self.settle();
     }
 
     /// The pipe to [`take`](FairQueue::take) the next frame of a message from. Frames that belong to no message are
@@ -124,7 +136,10 @@ impl FairQueue {
         if let Some((pipe, _)) = self.announced {
             match look_ahead(pipes, pipe) {
                 Next::Message => return Some(pipe),
-                Next::Nothing => self.announced = None,
+                Next::Nothing => {
+                    self.announced = None;
+                    self.settle();
+                }
                 Next::Later => return None,
             }
         }
@@ -153,6 +168,7 @@ impl FairQueue {
             }
             None if self.inside == Some(pipe) => {
                 self.inside = None;
+                self.settle();
                 Ok(Frame::owned(Msg::new()))
             }
             None => Err(Errno::AGAIN),
@@ -170,14 +186,26 @@ impl FairQueue {
     /// a frame from it says so with [`taken`](FairQueue::taken).
     #[inline(always)]
     pub fn first_choice(&self) -> Option<PipeId> {
-        if self.inside.is_some() {
-            return self.inside;
+        debug_assert_eq!((self.first, self.turn), self.settled());
+        self.first
+    }
+
+    /// `first` and `turn`, by the others.
+    #[inline]
+    fn settled(&self) -> (Option<PipeId>, Turn) {
+        let at_turn = if self.active > 0 { self.pipes.get(self.current) } else { None };
+        match (self.inside, self.announced) {
+            (None, None) if self.active <= 1 => (at_turn, Turn::Between),
+            (None, None) => (at_turn, Turn::Shared),
+            (None, Some((announced, _))) => (Some(announced), Turn::Shared),
+            (inside, None) if self.active == 1 && inside == at_turn => (inside, Turn::Inside),
+            (inside, _) => (inside, Turn::Shared),
         }
-        match self.announced {
-            Some((pipe, _)) => Some(pipe),
-            None if self.active > 0 => self.pipes.get(self.current),
-            None => None,
-        }
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        (self.first, self.turn) = self.settled();
     }
 
     /// Whether an unwanted message is being dropped: no frame may be taken before that is done.
@@ -215,6 +243,7 @@ impl FairQueue {
         pipes.record.dropped(reason, 1);
         self.inside = Some(pipe);
         self.skipping = true;
+        self.settle();
         self.skip_rest(pipes);
     }
 
@@ -243,18 +272,32 @@ impl FairQueue {
         self.pipes.get(0).filter(|_| is_between && self.active == 1)
     }
 
+    /// As [`taken`](FairQueue::taken), of the [first choice](FairQueue::first_choice).
+    #[inline(always)]
+    pub fn first_taken(&mut self, more: bool) {
+        if !self.turn.stays(more)
+            && let Some(pipe) = self.first
+        {
+            self.note_taken(pipe, more);
+        }
+    }
+
     /// A frame of the pipe's was taken, and whether more of its message are to come.
     #[inline(always)]
     pub fn taken(&mut self, pipe: PipeId, more: bool) {
-        let passed_on = self.announced.take().is_some_and(|(_, passed_on)| passed_on);
-        if more {
-            self.inside = Some(pipe);
-            return;
+        if !self.turn.stays(more) {
+            self.note_taken(pipe, more);
         }
-        self.inside = None;
-        if !passed_on {
+    }
+
+    #[inline]
+    fn note_taken(&mut self, pipe: PipeId, more: bool) {
+        let passed_on = self.announced.take().is_some_and(|(_, passed_on)| passed_on);
+        self.inside = more.then_some(pipe);
+        if !more && !passed_on {
             self.pass_on(pipe);
         }
+        self.settle();
     }
 
     #[inline(always)]
@@ -276,6 +319,7 @@ impl FairQueue {
             // The pipe whose turn it is was the last of the active ones: it has moved, or has left.
             self.current = if place < self.active { place } else { 0 };
         }
+        self.settle();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writing to many pipes in turn, a message to each.
 
 use super::pipe_array::PipeArray;
+use super::turn::Turn;
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::OutFrame;
@@ -15,6 +16,10 @@ pub struct LoadBalancer {
     /// Place of the active pipe whose turn it is.
     current: usize,
     state: State,
+    /// What [`first_choice`](LoadBalancer::first_choice) answers, and what the next frame changes. [`settle`](LoadBalancer::settle) makes
+    /// them anew after each change of the others: each send asks for them, and few change anything.
+    first: Option<PipeId>,
+    turn: Turn,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +46,7 @@ impl LoadBalancer {
         {
             self.pipes.swap(place, self.active);
             self.active += 1;
+            self.settle();
         }
     }
 
@@ -59,6 +65,7 @@ impl LoadBalancer {
             self.deactivate(place);
         }
         self.pipes.remove(pipe);
+        self.settle();
     }
 
     /// The pipe of the message that is being sent.
@@ -78,7 +85,7 @@ impl LoadBalancer {
             State::Inside(pipe) => self.send_next(pipes, pipe, frame),
             State::Dropping => {
                 if !frame.more() {
-                    self.state = State::Border;
+                    self.set_state(State::Border);
                 }
                 Ok(())
             }
@@ -96,11 +103,32 @@ impl LoadBalancer {
     /// writes a frame to it, and flushes it at the end of its message, says so with [`written`](LoadBalancer::written).
     #[inline(always)]
     pub fn first_choice(&self) -> Option<PipeId> {
+        debug_assert_eq!((self.first, self.turn), self.settled());
+        self.first
+    }
+
+    /// `first` and `turn`, by the others.
+    #[inline]
+    fn settled(&self) -> (Option<PipeId>, Turn) {
+        let at_turn = if self.active > 0 { self.pipes.get(self.current) } else { None };
         match self.state {
-            State::Border if self.active > 0 => self.pipes.get(self.current),
-            State::Inside(pipe) => Some(pipe),
-            State::Border | State::Dropping => None,
+            State::Border if self.active <= 1 => (at_turn, Turn::Between),
+            State::Border => (at_turn, Turn::Shared),
+            State::Inside(pipe) if self.active == 1 && at_turn == Some(pipe) => (at_turn, Turn::Inside),
+            State::Inside(pipe) => (Some(pipe), Turn::Shared),
+            State::Dropping => (None, Turn::Shared),
         }
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        (self.first, self.turn) = self.settled();
+    }
+
+    #[inline]
+    fn set_state(&mut self, state: State) {
+        self.state = state;
+        self.settle();
     }
 
     /// Takes back the frames of an incomplete message.
@@ -108,7 +136,7 @@ impl LoadBalancer {
         if let State::Inside(pipe) = self.state {
             pipes.rollback(pipe);
         }
-        self.state = State::Border;
+        self.set_state(State::Border);
     }
 
     pub fn has_out(&mut self, pipes: &mut Pipes) -> bool {
@@ -183,7 +211,7 @@ impl LoadBalancer {
             self.flush_and_note(pipes, pipe, frame.more());
         } else {
             pipes.rollback(pipe);
-            self.state = if frame.more() { State::Dropping } else { State::Border };
+            self.set_state(if frame.more() { State::Dropping } else { State::Border });
         }
         Ok(written)
     }
@@ -195,27 +223,41 @@ impl LoadBalancer {
         self.written(pipe, more);
     }
 
+    /// As [`written`](LoadBalancer::written), to the [first choice](LoadBalancer::first_choice).
+    #[inline(always)]
+    pub fn first_written(&mut self, more: bool) {
+        if !self.turn.stays(more)
+            && let Some(pipe) = self.first
+        {
+            self.note_written(pipe, more);
+        }
+    }
+
     /// A frame was written to the pipe, and flushed at the end of its message; whether more of that are to come.
     #[inline(always)]
     pub fn written(&mut self, pipe: PipeId, more: bool) {
-        if more {
-            self.state = State::Inside(pipe);
-            return;
+        if !self.turn.stays(more) {
+            self.note_written(pipe, more);
         }
-        self.state = State::Border;
+    }
+
+    #[inline]
+    fn note_written(&mut self, pipe: PipeId, more: bool) {
+        self.state = if more { State::Inside(pipe) } else { State::Border };
         // One alone keeps its turn.
-        if self.active > 1 && self.pipes.get(self.current) == Some(pipe) {
+        if !more && self.active > 1 && self.pipes.get(self.current) == Some(pipe) {
             self.current += 1;
             if self.current >= self.active {
                 self.current = 0;
             }
         }
+        self.settle();
     }
 
     fn drop_message_of(&mut self, pipes: &Pipes, pipe: PipeId) {
         if self.state == State::Inside(pipe) {
             pipes.record.dropped(Reason::Disconnected, 1);
-            self.state = State::Dropping;
+            self.set_state(State::Dropping);
         }
     }
 
@@ -227,6 +269,7 @@ impl LoadBalancer {
             // The pipe whose turn it is was the last of the active ones: it has moved, or has left.
             self.current = if place < self.active { place } else { 0 };
         }
+        self.settle();
     }
 }
 

@@ -1,15 +1,23 @@
 //! PULL: a message from each peer, in turn (RFC 30).
 
-use super::Behaviour;
-use super::Origin;
 use super::fair_queue::FairQueue;
+use super::load_balance::LoadBalancer;
+use super::{Behaviour, Origin, Room};
 use crate::errno::Result;
 use crate::message::Frame;
 use crate::pipe::{PipeId, Pipes};
 
-#[derive(Default)]
+// In this order: see `Pattern`.
+#[repr(C)]
 pub struct Pull {
+    _out: Room<LoadBalancer>,
     pub(super) queue: FairQueue,
+}
+
+impl Default for Pull {
+    fn default() -> Pull {
+        Pull { _out: Room::uninit(), queue: FairQueue::default() }
+    }
 }
 
 impl Behaviour for Pull {

@@ -7,6 +7,7 @@ use crate::message::OutFrame;
 use crate::pipe::{PipeId, Pipes};
 
 #[derive(Default)]
+#[repr(C)]
 pub struct Push {
     pub(super) out: LoadBalancer,
 }

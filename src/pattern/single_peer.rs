@@ -8,12 +8,14 @@ use crate::pipe::{PipeId, Pipes};
 /// A socket type that takes turns among its peers, held to one. A second peer is turned away until the first has gone and has
 /// been read. A message is never split between a peer and the next. One that the program itself has connected to does not wait
 /// for that: what it sends is read after all of the first's.
+// In this order: see `Pattern`.
 #[derive(Default)]
+#[repr(C)]
 pub struct SinglePeer<P> {
+    pub(super) pattern: P,
     peer: Option<PipeId>,
     /// The peer before, which has gone and has not been read.
     former: Option<PipeId>,
-    pub(super) pattern: P,
 }
 
 impl<P: Behaviour> Behaviour for SinglePeer<P> {

@@ -101,6 +101,7 @@ impl Bench {
                     PipeEvent::Readable => pattern.read_activated(pipes, id),
                     PipeEvent::Writable => pattern.write_activated(pipes, id),
                     PipeEvent::PeerClosed => pattern.peer_closed(pipes, id),
+                    PipeEvent::MarksChanged => pipes.heed_peer(id),
                     PipeEvent::Hiccup(writer) => {
                         pipes.replace_writer(id, *writer);
                         pattern.hiccuped(pipes, id);

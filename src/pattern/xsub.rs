@@ -2,12 +2,13 @@
 
 use super::distribution::Distribution;
 use super::fair_queue::FairQueue;
+use super::load_balance::LoadBalancer;
 use super::pending_announcements::{
     ASKED_FOR_TURNS, PendingAnnouncements, TURN_WISH_BYTES, TURN_WISHES, Told,
 };
 use super::subscriptions::Subscriptions;
 use super::topic_tree::{Cursor, Step, Walked};
-use super::{Behaviour, Origin, flag, set_common};
+use super::{Behaviour, Origin, Room, flag, set_common};
 use crate::counters::Reason;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -19,7 +20,10 @@ use crate::options::value::put_int_padded;
 use crate::options::{FlagRule, SocketOptions, value};
 use crate::pipe::{PipeId, Pipes};
 
+// In this order: see `Pattern`.
+#[repr(C)]
 pub struct Xsub {
+    _out: Room<LoadBalancer>,
     pub(super) queue: FairQueue,
     out: Distribution,
     subscriptions: Subscriptions,
@@ -55,6 +59,7 @@ impl Filter<'_> {
 impl Xsub {
     pub fn new(options: &SocketOptions) -> Xsub {
         Xsub {
+            _out: Room::uninit(),
             queue: FairQueue::default(),
             out: Distribution::default(),
             subscriptions: Subscriptions::default(),

@@ -67,7 +67,6 @@ fn frames_of_all_kinds_are_counted_on_both_sides() {
         while right.read().is_some() {}
         assert_eq!(sockets.passed(), (now, now));
         // The fast paths.
-        assert!(left.write_inline(b"abc", true).is_none(), "the reader sleeps");
         assert!(!right.check_read());
         send(&mut left, b"wakes", false);
         assert!(right.read().is_some());

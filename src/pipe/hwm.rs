@@ -12,9 +12,9 @@ pub struct Spending {
     lane: LaneRecord,
     /// Messages known to be read when the mark last changed.
     floor: u64,
-    /// Messages that may be written in all, as of the last look for credit, and the mark at that look. While the mark stays, no
-    /// further look is needed before. 0 where that is not known.
-    limit: (u64, u64),
+    /// Messages that may be written in all, as of the last look for credit. While the mark stays, no further look is needed before. 0
+    /// where that is not known.
+    limit: u64,
 }
 
 /// The reader's count.
@@ -30,10 +30,7 @@ pub struct Granting {
 /// A fresh account with this high-water mark in messages; 0 or less: no limit.
 pub fn account(hwm: i32) -> (Spending, Granting) {
     let lane = LaneRecord::new(cell_of(hwm));
-    (
-        Spending { lane: lane.clone(), floor: 0, limit: (0, 0) },
-        Granting { lane, told: 0, nothing_before: (0, 0) },
-    )
+    (Spending { lane: lane.clone(), floor: 0, limit: 0 }, Granting { lane, told: 0, nothing_before: (0, 0) })
 }
 
 /// The mark as the record has it: 0 for none.
@@ -65,11 +62,16 @@ impl Spending {
         hwm == 0 || self.ahead() < hwm
     }
 
-    /// As [`has_credit`](Spending::has_credit), by what was found last: `false` says nothing.
+    /// As [`has_credit`](Spending::has_credit), by what was found last: `false` says nothing. It does not look at the mark: where the
+    /// other owner changes that, this one has to [forget the limit](Spending::forget_limit).
     #[inline(always)]
     pub fn within_limit(&self) -> bool {
-        let (limit, hwm) = self.limit;
-        self.written() < limit && self.hwm() == hwm
+        self.written() < self.limit
+    }
+
+    /// The next message needs a look for credit.
+    pub fn forget_limit(&mut self) {
+        self.limit = 0;
     }
 
     /// How many messages may be written.
@@ -86,11 +88,11 @@ impl Spending {
     #[inline(always)]
     pub fn check(&mut self) -> bool {
         let hwm = self.hwm();
-        if self.written() >= self.limit.0 {
+        if self.written() >= self.limit {
             self.note_depth();
         }
         let credit = self.credit();
-        self.limit = (self.written().saturating_add(credit), hwm);
+        self.limit = self.written().saturating_add(credit);
         if credit > 0 {
             return true;
         }
@@ -138,7 +140,7 @@ impl Spending {
     pub fn set_hwm(&mut self, hwm: i32) {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
         self.floor = self.lane.read.load(Ordering::Relaxed);
-        self.limit = (0, 0);
+        self.forget_limit();
     }
 }
 
@@ -161,22 +163,27 @@ impl Granting {
     pub fn read(&mut self, messages: u64) -> bool {
         let read = self.count(messages);
         let hwm = self.lane.hwm.load(Ordering::Relaxed);
-        if hwm == 0 || (self.nothing_before.0 == hwm && read < self.nothing_before.1) {
+        if self.nothing_before.0 == hwm && read < self.nothing_before.1 {
             return false;
         }
         self.grant_batches(hwm, read)
     }
 
-    /// As [`read`](Granting::read) of one message, unless there may be something to grant then: `false`, and it is not counted.
+    /// As [`read`](Granting::read) of one message, unless there may be something to grant then: `false`, and it is not counted. It does
+    /// not look at the mark: where the other owner changes that, this one has to [forget the batch](Granting::forget_batch).
     #[inline(always)]
     pub fn read_within_batch(&mut self) -> bool {
-        let hwm = self.lane.hwm.load(Ordering::Relaxed);
         let read = self.lane.read.load(Ordering::Relaxed).wrapping_add(1);
-        if hwm > 0 && (self.nothing_before.0 != hwm || read >= self.nothing_before.1) {
+        if read >= self.nothing_before.1 {
             return false;
         }
         self.lane.read.store(read, Ordering::Relaxed);
         true
+    }
+
+    /// The next message needs a look at the mark.
+    pub fn forget_batch(&mut self) {
+        self.nothing_before = (0, 0);
     }
 
     /// How many messages were read in all.
@@ -185,6 +192,10 @@ impl Granting {
     }
 
     fn grant_batches(&mut self, hwm: u64, read: u64) -> bool {
+        if hwm == 0 {
+            self.nothing_before = (0, u64::MAX);
+            return false;
+        }
         let batch = hwm.div_ceil(2);
         // Whole batches, as libzmq grants them: a reader that takes many messages at once gives no more.
         let due = read - read % batch;
@@ -207,6 +218,7 @@ impl Granting {
     /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.
     pub fn set_hwm(&mut self, hwm: i32) -> bool {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
+        self.forget_batch();
         self.grant(self.lane.read.load(Ordering::Relaxed))
     }
 }

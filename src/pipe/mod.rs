@@ -38,8 +38,11 @@ pub enum PipeEvent {
     Readable,
     /// Credit was granted while the writer slept.
     Writable,
-    /// The peer closed its end: nothing more can be written. What it wrote may still be read.
+    /// The peer closed its end: nothing more can be written. What it wrote may still be read. The owner says so to the
+    /// pipe ([`Pipe::heed_peer`]).
     PeerClosed,
+    /// The peer set other high-water marks. The owner says so to the pipe ([`Pipe::heed_peer`]).
+    MarksChanged,
     /// The peer's connection was replaced. Messages not sent are dropped, and this is the lane to write to
     /// from now on ([`Pipe::replace_writer`](Pipe::replace_writer)).
     /// Boxed, as it is rare: every event is passed on by value several times.
@@ -95,8 +98,9 @@ pub struct Pipe {
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
-    /// What the peer wrote is read although this end is closed.
-    drains: bool,
+    /// What the peer has written is read: this end is open, or was [closed to drain](Pipe::close_and_drain). A flag of its own, as each
+    /// receive asks for it.
+    reads: bool,
     /// The set has noted that this pipe is closed.
     noted_closed: bool,
 }
@@ -117,7 +121,7 @@ impl Pipe {
             end: End { link, side },
             writer,
             reader,
-            drains: false,
+            reads: true,
             noted_closed: false,
         }
     }
@@ -138,13 +142,13 @@ impl Pipe {
     /// next publish sends `PipeEvent::Readable`.
     #[inline]
     pub fn check_read(&mut self) -> bool {
-        !self.is_shut() && self.reader.check()
+        self.reads && self.reader.check()
     }
 
     /// As [`check_read`](Pipe::check_read), with the flags of the next frame.
     #[inline(always)]
     pub fn next_flags(&mut self) -> Option<u8> {
-        if self.is_shut() { None } else { self.reader.next_flags() }
+        if self.reads { self.reader.next_flags() } else { None }
     }
 
     /// The peer's routing id as a frame of its own before the next message, with the properties of the
@@ -166,7 +170,7 @@ impl Pipe {
     /// Takes the next frame.
     #[inline(always)]
     pub fn read(&mut self) -> Option<Frame<'_>> {
-        if self.is_shut() {
+        if !self.reads {
             return None;
         }
         self.reader.read()
@@ -179,7 +183,7 @@ impl Pipe {
         alone: bool,
         wanted: impl FnOnce(&[u8]) -> bool,
     ) -> Option<InlineFrame<'_>> {
-        if self.is_shut() { None } else { self.reader.read_inline(alone, wanted) }
+        if self.reads { self.reader.read_inline(alone, wanted) } else { None }
     }
 
     /// See [`LaneWriter::write_inline`].
@@ -191,7 +195,7 @@ impl Pipe {
     /// See [`LaneReader::read_by_reference`].
     #[inline]
     pub fn read_by_reference(&mut self) -> Option<(Body, bool)> {
-        if self.is_shut() { None } else { self.reader.read_by_reference() }
+        if self.reads { self.reader.read_by_reference() } else { None }
     }
 
     /// See [`LaneWriter::write_by_reference`]. A lane that passes nothing by reference takes a copy, where it
@@ -212,7 +216,7 @@ impl Pipe {
 
     /// Returns the next frame without taking it.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
-        if self.is_shut() {
+        if !self.reads {
             return None;
         }
         self.reader.peek()
@@ -220,13 +224,13 @@ impl Pipe {
 
     /// Whether more can be read than the peer's routing id.
     pub fn holds_message(&mut self) -> bool {
-        !self.is_shut() && self.reader.holds_message()
+        self.reads && self.reader.holds_message()
     }
 
     /// Whether no frame can ever be read again. Then this end is closed, or the other is closed and
     /// everything it wrote was read.
     pub fn ended(&mut self) -> bool {
-        self.is_shut() || self.reader.ended()
+        !self.reads || self.reader.ended()
     }
 
     /// Whether a message may be written now: both ends open and credit left. `false` for want of credit puts
@@ -258,11 +262,21 @@ impl Pipe {
     /// `ENOMEM`.
     #[inline(always)]
     pub fn write(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
-        if !self.writer.check() {
+        if !self.writer.check_limit() {
             return Ok(false);
         }
         self.writer.append(frame)?;
         Ok(true)
+    }
+
+    /// As [`write`](Pipe::write), and flushes at the end of a message.
+    #[inline(always)]
+    pub fn write_and_flush(&mut self, frame: &mut OutFrame<'_>) -> Result<bool> {
+        let written = self.write(frame)?;
+        if written && !frame.more() {
+            self.flush();
+        }
+        Ok(written)
     }
 
     /// Appends a frame behind others of its message. It needs no credit: the mark may be lower by now than at the first frame. `Ok(false)`,
@@ -331,6 +345,13 @@ impl Pipe {
         self.writer.has_credit()
     }
 
+    /// Has the fast paths look again at what the peer has changed: they take it for granted that both ends are open, and that the marks are
+    /// as they were. Nothing is lost that they do before the owner hears of the change: to the peer it was done just before.
+    pub fn heed_peer(&mut self) {
+        self.writer.forget_limit();
+        self.reader.forget_batch();
+    }
+
     /// Sets this socket's own high-water marks in messages, for sending and receiving. The peer's are added
     /// to them.
     pub fn set_hwms(&mut self, sndhwm: i32, rcvhwm: i32) {
@@ -340,6 +361,7 @@ impl Pipe {
         };
         self.writer.set_hwm(send);
         self.reader.set_hwm(receive);
+        self.end.link.notify(self.end.side.other(), PipeEvent::MarksChanged);
     }
 
     /// The high-water mark for receiving, in messages; 0 or less: none.
@@ -387,7 +409,8 @@ impl Pipe {
 
     /// Closes the end. The peer can still read what was flushed.
     pub fn close(&mut self) {
-        self.drains = false;
+        self.reads = false;
+        self.writer.forget_limit();
         if !self.end.is_closed() {
             self.writer.rollback();
             self.end.close();
@@ -397,15 +420,9 @@ impl Pipe {
     /// As [`close`](Pipe::close), with what the peer has written still to be read here. It ends once the peer has closed its end
     /// too, and all is read.
     pub fn close_and_drain(&mut self) {
-        let drains = !self.is_shut();
+        let reads = self.reads;
         self.close();
-        self.drains = drains;
-    }
-
-    /// Whether nothing is read any more.
-    #[inline(always)]
-    fn is_shut(&self) -> bool {
-        self.end.is_closed() && !self.drains
+        self.reads = reads;
     }
 
     /// Notes why the end is about to be closed: the peer asks for more than a limit allows, or is [`DISCONNECTED`].

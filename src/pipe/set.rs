@@ -139,10 +139,26 @@ impl Pipes {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write(frame))
     }
 
+    /// See [`Pipe::write_and_flush`].
+    #[inline(always)]
+    pub fn write_and_flush(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
+        self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write_and_flush(frame))
+    }
+
     /// See [`Pipe::write_rest`].
     #[inline]
     pub fn write_rest(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
         self.pipes.get_mut(id).map_or(Ok(false), |pipe| pipe.write_rest(frame))
+    }
+
+    /// As [`write_rest`](Pipes::write_rest), and flushes at the end of the message.
+    #[cold]
+    pub fn write_rest_and_flush(&mut self, id: PipeId, frame: &mut OutFrame<'_>) -> Result<bool> {
+        let written = self.write_rest(id, frame)?;
+        if written && !frame.more() {
+            self.flush(id);
+        }
+        Ok(written)
     }
 
     /// As [`write`](Pipes::write), of the first frame of a message for this peer alone: where there is no credit, the reader is
@@ -241,6 +257,13 @@ impl Pipes {
             pipe.refuse(errno);
         }
         self.terminate(id);
+    }
+
+    /// See [`Pipe::heed_peer`].
+    pub fn heed_peer(&mut self, id: PipeId) {
+        if let Some(pipe) = self.pipes.get_mut(id) {
+            pipe.heed_peer();
+        }
     }
 
     pub fn replace_writer(&mut self, id: PipeId, writer: LaneWriter) {

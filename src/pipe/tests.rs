@@ -13,6 +13,7 @@ impl Notify for Log {
             PipeEvent::Readable => "readable",
             PipeEvent::Writable => "writable",
             PipeEvent::PeerClosed => "closed",
+            PipeEvent::MarksChanged => "marks",
             PipeEvent::Hiccup(_) => "hiccup",
         });
     }
@@ -358,7 +359,7 @@ fn the_fast_path_and_the_slow_path_may_be_mixed() {
 
 #[test]
 fn unusual_frames_are_not_written_on_the_fast_path() {
-    let (mut left, mut right, _, right_log) = pipe(2);
+    let (mut left, mut right, left_log, right_log) = pipe(2);
     assert_eq!(left.write_inline(b"x", false), None, "credit was never checked");
     assert!(send(&mut left, b"1", false));
     assert_eq!(left.write_inline(&[0; BY_REFERENCE_MIN_BYTES], false), None, "by reference");
@@ -369,14 +370,60 @@ fn unusual_frames_are_not_written_on_the_fast_path() {
     assert_eq!([recv(&mut right), recv(&mut right)], [b"1", b"2"].map(|data| Some((data.to_vec(), false))));
     assert!(recv(&mut right).is_none());
     assert!(left.check_write());
-    assert_eq!(left.write_inline(b"3", false), None, "the reader sleeps");
-    assert!(send(&mut left, b"3", false));
+    assert_eq!(left.write_inline(b"3", false), Some(Wake::Reader), "the reader sleeps");
+    left.wake_reader();
     assert_eq!(right_log.take(), ["readable"]);
     assert_eq!(left.write_inline(b"4", true), Some(Wake::NotNeeded));
-    right.set_hwms(0, 1);
-    assert_eq!(left.write_inline(b"5", false), None, "the peer changed the mark");
+    left_log.take();
+    for (mark, room) in [(1, false), (100, true)] {
+        right.set_hwms(0, mark);
+        assert!(left_log.take().contains(&"marks"));
+        left.heed_peer();
+        assert_eq!(left.write_inline(b"5", false), None, "the peer changed the mark");
+        assert_eq!(left.check_write(), room);
+    }
+    assert_eq!(left.write_inline(b"5", false), Some(Wake::NotNeeded));
     right.close();
-    assert_eq!(left.write_inline(b"5", false), None, "closed");
+    assert!(left_log.take().contains(&"closed"));
+    left.heed_peer();
+    assert_eq!(left.write_inline(b"6", false), None, "the peer has closed");
+    assert!(!left.check_write());
+    assert_eq!(left.write_inline(b"6", false), None, "the peer has closed");
+}
+
+#[test]
+fn end_that_is_closed_writes_and_reads_nothing_on_the_fast_path() {
+    for drains in [false, true] {
+        let (mut left, mut right, ..) = pipe(0);
+        for pipe in [&mut left, &mut right] {
+            assert!(send(pipe, b"1", false) && send(pipe, b"2", false));
+        }
+        assert_eq!(recv(&mut left), Some((b"1".to_vec(), false)));
+        if drains {
+            left.close_and_drain();
+        } else {
+            left.close();
+        }
+        assert_eq!(left.write_inline(b"3", false), None);
+        assert_eq!(left.read_inline(false, |_| true).map(|frame| frame.body), drains.then_some(&b"2"[..]));
+    }
+}
+
+#[test]
+fn reader_on_the_fast_path_grants_what_the_writer_has_changed() {
+    let (mut left, mut right, left_log, right_log) = pipe(1000);
+    for _ in 0..3 {
+        assert!(send(&mut left, b"x", false));
+    }
+    recv(&mut right);
+    assert!(right.read_inline(false, |_| true).is_some());
+    left.set_hwms(1, 0);
+    assert!(right_log.take().contains(&"marks"));
+    assert!(!left.check_write());
+    right.heed_peer();
+    assert!(right.read_inline(false, |_| true).is_none(), "there is credit to grant under the new mark");
+    assert!(recv(&mut right).is_some());
+    assert_eq!(left_log.take(), ["writable"]);
 }
 
 #[test]

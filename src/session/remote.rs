@@ -109,8 +109,8 @@ impl Notify for SessionEnd {
             PipeEvent::Writable if self.session.receive_inline() => {}
             PipeEvent::Writable => self.session.letterbox.raise(Flags::WRITABLE),
             PipeEvent::PeerClosed => self.session.letterbox.raise(Flags::PEER_CLOSED),
-            // Hiccups go from session to socket only.
-            PipeEvent::Hiccup(_) => {}
+            // Hiccups go from session to socket only; and a session looks at the marks each time.
+            PipeEvent::Hiccup(_) | PipeEvent::MarksChanged => {}
         }
     }
 

@@ -30,7 +30,7 @@ mod tests;
 pub use crate::session::{Command, SocketLink, Waiter, unlocked};
 pub use forward::Forwarded;
 
-use crate::ctx::{Context, Slot, SlotGuard, Slots};
+use crate::ctx::{Context, Path, Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, Msg, OutFrame};
 use crate::options::SocketType;
@@ -49,10 +49,6 @@ pub const POLLOUT: i32 = 2;
 /// `ZMQ_DONTWAIT`.
 pub const DONTWAIT: i32 = 1;
 
-/// Calls that may take the fast path: [`Slot::fast_paths`] of the handle.
-const FAST_SEND: u32 = 1;
-const FAST_RECV: u32 = 2;
-
 /// A socket whose lock the caller has.
 type Locked = SlotGuard<'static, Socket>;
 
@@ -68,10 +64,11 @@ impl Handle {
     pub fn open(context: &Context, socket_type: SocketType) -> Result<Handle> {
         let mut socket = Socket::new(context, socket_type)?;
         let link = Arc::clone(&socket.link);
-        let sends = if send::has_fast_path(&mut socket.pattern) { FAST_SEND } else { 0 };
-        let receives = if recv::has_fast_path(&mut socket.pattern) { FAST_RECV } else { 0 };
+        let sends = send::has_fast_path(&mut socket.pattern);
+        let receives = recv::has_fast_path(&mut socket.pattern);
         let handle = Handle::from_address(SOCKETS.insert(socket)?)?;
-        handle.0.set_fast_paths(sends | receives);
+        handle.0.set_fast_path(Path::Send, sends);
+        handle.0.set_fast_path(Path::Receive, receives);
         link.mailbox.clears(handle.0.events_cache());
         Ok(handle)
     }
@@ -188,7 +185,7 @@ impl Handle {
     /// Receives one frame and gives its bytes to `take`, which calls nothing that could fail and says how many there were. Of `flags` only `ZMQ_DONTWAIT`
     /// counts. Waits according to `ZMQ_RCVTIMEO`. Errors: `EAGAIN`, `EINTR`, `ETERM`, `ENOTSOCK` and the pattern's own.
     #[inline(always)]
-    pub fn recv_bytes(self, flags: i32, take: impl Fn(&[u8]) -> usize) -> Result<usize> {
+    pub fn recv_bytes(self, flags: i32, take: impl Fn(&[u8]) -> usize + Copy) -> Result<usize> {
         // Behind the call the size is at hand; inside of `take` the probe costs nine instructions.
         let received = recv::bytes(self, flags, take);
         if let Ok(bytes) = received {
@@ -323,16 +320,14 @@ impl Handle {
         self.0.set_last_rcvmore(more);
     }
 
-    /// The socket for a call on the fast path: `None` where there is no such path (of [`FAST_SEND`] and [`FAST_RECV`]), or another
-    /// thread has the lock. The socket may have been closed: [`quiet`] and [`keep`](Handle::keep) look.
+    /// The socket for a call on the fast path: `None` where there is no such path, or another thread has the lock. The socket may have
+    /// been closed: [`quiet`] and [`keep`](Handle::keep) look.
+    ///
+    /// `ZMQ_RCVMORE` stays as it was remembered: a call that ends here has received another frame, or none and sent one.
     #[inline(always)]
-    fn try_lock(self, path: u32) -> Option<Locked> {
-        if self.0.fast_paths() & path == 0 {
-            return None;
-        }
-        let locked = self.0.try_lock()?;
+    fn try_lock(self, path: Path) -> Option<Locked> {
+        let locked = self.0.try_lock_fast(path)?;
         self.0.events_cache().forget();
-        self.0.forget_last_rcvmore();
         Some(locked)
     }
 
@@ -342,6 +337,7 @@ impl Handle {
         let Some(mut locked) = locked else { return self.lock() };
         let socket = locked.get_mut().ok_or(Errno::NOTSOCK)?;
         socket.pipes.budget.begin(CALL_UNITS, Instant::now);
+        self.0.forget_last_rcvmore();
         Ok(locked)
     }
 
@@ -368,5 +364,5 @@ fn release(mut socket: Locked) {
 /// The socket, if it is open and no command waits in its mailbox.
 #[inline(always)]
 fn quiet(locked: &mut Locked) -> Option<&mut Socket> {
-    locked.get_mut().filter(|socket| socket.link.mailbox.state().is_quiet())
+    locked.get_mut().filter(|socket| socket.mailbox.state().is_quiet())
 }

@@ -11,8 +11,8 @@
 
 use super::blocking_call::{BlockingCall, For};
 use super::state::Socket;
-use super::{DONTWAIT, FAST_RECV, Handle, Locked, quiet, release};
-use crate::ctx::call;
+use super::{DONTWAIT, Handle, Locked, quiet, release};
+use crate::ctx::{Path, call};
 use crate::errno::{Errno, Result};
 use crate::message::{Body, Frame, Msg};
 use crate::pattern::Pattern;
@@ -20,8 +20,8 @@ use crate::pipe::InlineFrame;
 
 /// [`Handle::recv_bytes`].
 #[inline(always)]
-pub(super) fn bytes<R>(handle: Handle, flags: i32, take: impl Fn(&[u8]) -> R) -> Result<R> {
-    match recv_fast(handle, |frame| take(frame.body)) {
+pub(super) fn bytes<R>(handle: Handle, flags: i32, take: impl Fn(&[u8]) -> R + Copy) -> Result<R> {
+    match recv_fast(handle, move |frame| take(frame.body)) {
         Some(taken) => Ok(taken),
         None => recv_bytes_slow(handle, flags, take),
     }
@@ -53,16 +53,24 @@ pub(super) fn frame<R>(
 /// `None`: there is none, or it has to take the slow path.
 #[inline(always)]
 pub(super) fn recv_fast<R>(handle: Handle, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<R> {
-    let mut socket = handle.try_lock(FAST_RECV)?;
-    let (taken, more) = read_inline(quiet(&mut socket)?, take)?;
-    handle.note_rcvmore(more);
-    Some(taken)
+    let mut socket = handle.try_lock(Path::Receive)?;
+    match quiet(&mut socket).and_then(|socket| read_inline(handle, socket, take)) {
+        Some(taken) => Some(taken),
+        None => nothing_taken(socket),
+    }
+}
+
+/// Apart, so that a frame that was taken is not asked for once more.
+#[cold]
+fn nothing_taken<R>(socket: Locked) -> Option<R> {
+    drop(socket);
+    None
 }
 
 #[inline(never)]
 fn recv_bytes_slow<R>(handle: Handle, flags: i32, take: impl FnOnce(&[u8]) -> R) -> Result<R> {
     call::cancelled_before(|| {
-        let mut socket = handle.try_lock(FAST_RECV);
+        let mut socket = handle.try_lock(Path::Receive);
         match socket.as_mut().and_then(|socket| recv_by_reference(handle, socket)) {
             Some((body, _)) => Ok(take(body.as_slice())),
             None => recv_locked(handle, handle.keep(socket)?, flags, |frame| Ok(take(frame.data()))),
@@ -73,7 +81,7 @@ fn recv_bytes_slow<R>(handle: Handle, flags: i32, take: impl FnOnce(&[u8]) -> R)
 #[inline(never)]
 fn recv_message_slow(handle: Handle, message: &mut Msg, flags: i32) -> Result<usize> {
     call::cancelled_before(|| {
-        let mut socket = handle.try_lock(FAST_RECV);
+        let mut socket = handle.try_lock(Path::Receive);
         if let Some((body, more)) = socket.as_mut().and_then(|socket| recv_by_reference(handle, socket)) {
             drop(socket);
             *message = Msg::from_body(body);
@@ -152,27 +160,31 @@ pub(super) fn has_fast_path(pattern: &mut Pattern) -> bool {
 }
 
 #[inline(always)]
-fn read_inline<R>(socket: &mut Socket, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<(R, bool)> {
-    let Some(queue) = socket.pattern.inline_queue() else { return read_filtered(socket, take) };
+fn read_inline<R>(handle: Handle, socket: &mut Socket, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<R> {
+    let Some(queue) = socket.pattern.inline_queue() else { return read_filtered(handle, socket, take) };
     let id = queue.first_choice()?;
     let frame = socket.pipes.pipe(id)?.read_inline(queue.is_served_alone(), |_| true)?;
-    let more = frame.more;
-    queue.taken(id, more);
-    socket.rcvmore = more;
-    Some((take(frame), more))
+    queue.first_taken(frame.more);
+    socket.rcvmore = frame.more;
+    handle.note_rcvmore(frame.more);
+    Some(take(frame))
 }
 
 #[inline(never)]
-fn read_filtered<R>(socket: &mut Socket, take: impl FnOnce(InlineFrame<'_>) -> R) -> Option<(R, bool)> {
+fn read_filtered<R>(
+    handle: Handle,
+    socket: &mut Socket,
+    take: impl FnOnce(InlineFrame<'_>) -> R,
+) -> Option<R> {
     let (queue, filter) = socket.pattern.filtered_queue()?;
     let id = queue.first_choice()?;
     let promised = queue.is_promised(id);
     let alone = queue.is_served_alone();
     let frame = socket.pipes.pipe(id)?.read_inline(alone, |body| promised || filter.passes(body))?;
-    let more = frame.more;
-    queue.taken(id, more);
-    socket.rcvmore = more;
-    Some((take(frame), more))
+    queue.first_taken(frame.more);
+    socket.rcvmore = frame.more;
+    handle.note_rcvmore(frame.more);
+    Some(take(frame))
 }
 
 #[inline]

@@ -10,8 +10,8 @@
 
 use super::blocking_call::{BlockingCall, For};
 use super::state::Socket;
-use super::{DONTWAIT, FAST_SEND, Handle, Locked, quiet, release};
-use crate::ctx::call;
+use super::{DONTWAIT, Handle, Locked, quiet, release};
+use crate::ctx::{Path, call};
 use crate::errno::{Errno, Result};
 use crate::message::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, Msg, OutFrame};
 use crate::pattern::Pattern;
@@ -32,7 +32,8 @@ pub(super) enum Left {
 pub(super) fn bytes(handle: Handle, data: &[u8], more: bool, flags: i32) -> Result<()> {
     match send_fast(handle, data, more) {
         Ok(()) => Ok(()),
-        Err(left) => send_bytes_slow(handle, left, data, more, flags),
+        Err(Left::Wake(socket, pipe)) => wake_reader_slow(socket, pipe),
+        Err(Left::Everything(socket)) => send_bytes_slow(handle, socket, data, more, flags),
     }
 }
 
@@ -65,7 +66,7 @@ pub(super) fn send_fast(handle: Handle, data: &[u8], more: bool) -> std::result:
     if data.len() >= BY_REFERENCE_MIN_BYTES {
         return Err(Left::Everything(None));
     }
-    let Some(mut locked) = handle.try_lock(FAST_SEND) else { return Err(Left::Everything(None)) };
+    let Some(mut locked) = handle.try_lock(Path::Send) else { return Err(Left::Everything(None)) };
     match quiet(&mut locked).and_then(|socket| write_inline(socket, data, more)) {
         Some((Wake::NotNeeded, _)) => Ok(()),
         Some((Wake::Reader, pipe)) => Err(Left::Wake(locked, pipe)),
@@ -75,13 +76,23 @@ pub(super) fn send_fast(handle: Handle, data: &[u8], more: bool) -> std::result:
 
 #[cold]
 #[inline(never)]
-fn send_bytes_slow(handle: Handle, left: Left, data: &[u8], more: bool, flags: i32) -> Result<()> {
-    call::cancelled_after(|| match left {
-        Left::Wake(socket, pipe) => wake_reader(socket, pipe),
-        Left::Everything(socket) => {
-            send_locked(handle, handle.keep(socket)?, &mut OutFrame::bytes(data, more), flags)
-        }
+fn send_bytes_slow(
+    handle: Handle,
+    socket: Option<Locked>,
+    data: &[u8],
+    more: bool,
+    flags: i32,
+) -> Result<()> {
+    call::cancelled_after(|| {
+        send_locked(handle, handle.keep(socket)?, &mut OutFrame::bytes(data, more), flags)
     })
+}
+
+/// Apart from [`send_bytes_slow`]: the fast path need not keep the rest of the call at hand for it.
+#[cold]
+#[inline(never)]
+fn wake_reader_slow(socket: Locked, pipe: PipeId) -> Result<()> {
+    call::cancelled_after(|| wake_reader(socket, pipe))
 }
 
 #[inline(never)]
@@ -107,7 +118,7 @@ fn send_message_slow(handle: Handle, left: Left, message: &mut Msg, more: bool, 
 
 /// Sends a large message of the library's own memory. The pipe takes the body itself, if it can at once.
 fn send_by_reference(handle: Handle, message: &mut Msg, more: bool, flags: i32) -> Result<()> {
-    let mut socket = handle.try_lock(FAST_SEND);
+    let mut socket = handle.try_lock(Path::Send);
     let open = socket.as_mut().and_then(quiet);
     match open.and_then(|open| write_message(open, message, more)) {
         Some((Wake::NotNeeded, _)) => Ok(()),
@@ -172,8 +183,10 @@ fn write_inline(socket: &mut Socket, data: &[u8], more: bool) -> Option<(Wake, P
     let out = socket.pattern.inline_out()?;
     let id = out.first_choice()?;
     let wake = socket.pipes.pipe(id)?.write_inline(data, more)?;
-    out.written(id, more);
-    Some((wake, id))
+    // Asked for anew where it is needed, so that it need not be kept meanwhile.
+    let written = if wake == Wake::NotNeeded { PipeId::default() } else { out.first_choice()? };
+    out.first_written(more);
+    Some((wake, written))
 }
 
 /// As [`write_inline`], for a message whose body the pipe takes. Apart from it: with the writing as a closure of one for both, that

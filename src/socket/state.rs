@@ -5,7 +5,7 @@ use super::inproc_peers::Names;
 use super::keys::Keys;
 use super::own_security::OwnSecurity;
 use crate::counters::{Reason, SocketRecord};
-use crate::ctx::{Context, SocketTicket};
+use crate::ctx::{Context, Mailbox, SocketTicket};
 use crate::engine::zmtp::socket_type;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
@@ -26,6 +26,8 @@ pub struct Socket {
     pub(super) pattern: Pattern,
     pub(super) pipes: Pipes,
     pub(super) link: Arc<SocketLink>,
+    /// That of `link`, at hand for each call.
+    pub(super) mailbox: Arc<Mailbox<Command>>,
     pub(super) endpoints: EndpointList,
     /// `ZMQ_LAST_ENDPOINT`.
     pub(super) last_endpoint: String,
@@ -65,6 +67,7 @@ impl Socket {
             options,
             shared_options: None,
             pipes: Pipes::of(record),
+            mailbox: Arc::clone(&link.mailbox),
             link,
             endpoints: EndpointList::default(),
             last_endpoint: String::new(),
@@ -92,7 +95,7 @@ impl Socket {
     /// Does what other threads asked for. Cheap when there is nothing. Errors: `ETERM`.
     #[inline(always)]
     pub fn process(&mut self) -> Result<()> {
-        if self.link.mailbox.state().is_quiet() {
+        if self.mailbox.state().is_quiet() {
             return Ok(());
         }
         self.process_commands(MAX_COMMANDS, 0)
@@ -175,6 +178,7 @@ impl Socket {
             Command::Pipe(id, PipeEvent::Readable) => self.pattern.read_activated(&mut self.pipes, id),
             Command::Pipe(id, PipeEvent::Writable) => self.pattern.write_activated(&mut self.pipes, id),
             Command::Pipe(id, PipeEvent::PeerClosed) => self.peer_closed(id),
+            Command::Pipe(id, PipeEvent::MarksChanged) => self.pipes.heed_peer(id),
             Command::Pipe(id, PipeEvent::Hiccup(writer)) => {
                 self.pipes.replace_writer(id, *writer);
                 self.pattern.hiccuped(&mut self.pipes, id);
@@ -208,6 +212,7 @@ impl Socket {
 
     /// The other end of a pipe is closed. Its messages are still read, unless the pattern never reads from it.
     fn peer_closed(&mut self, id: PipeId) {
+        self.pipes.heed_peer(id);
         self.pattern.peer_closed(&mut self.pipes, id);
     }
 

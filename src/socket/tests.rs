@@ -1,12 +1,12 @@
 //! The fast paths in and out, over sockets of one process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::send::send_fast;
-use super::{DONTWAIT, FAST_RECV, FAST_SEND, Handle, POLLIN, quiet, recv, send};
+use super::{DONTWAIT, Handle, POLLIN, quiet, recv, send};
 use crate::counters::{Reason, Snapshot, SocketCounter};
-use crate::ctx::Context;
+use crate::ctx::{Context, Path};
 use crate::errno::Errno;
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg, OutFrame};
-use crate::options::number::ZMQ_SUBSCRIBE;
+use crate::options::number::{ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_SUBSCRIBE};
 use crate::options::{ContextOptions, SocketType};
 use crate::pipe::Wake;
 use crate::sys::faults::{self, Call};
@@ -40,13 +40,19 @@ fn recv_fast(socket: Handle) -> Option<Vec<u8>> {
 }
 
 fn recv_by_reference(socket: Handle) -> Option<(Body, bool)> {
-    let mut locked = socket.try_lock(FAST_RECV)?;
+    let mut locked = socket.try_lock(Path::Receive)?;
     recv::recv_by_reference(socket, &mut locked)
 }
 
 fn write_message(socket: Handle, message: &mut Msg, more: bool) -> Option<Wake> {
-    let mut locked = socket.try_lock(FAST_SEND)?;
+    let mut locked = socket.try_lock(Path::Send)?;
     send::write_message(quiet(&mut locked)?, message, more).map(|(wake, _)| wake)
+}
+
+/// Messages that the socket takes until it has no credit.
+fn fill(socket: Handle) -> usize {
+    let taken = std::iter::repeat_with(|| socket.send_bytes(b"x", false, DONTWAIT)).take_while(Result::is_ok);
+    taken.take(10_000).count()
 }
 
 fn close(sockets: (Handle, Handle)) {
@@ -54,6 +60,78 @@ fn close(sockets: (Handle, Handle)) {
     sockets.1.close().unwrap();
     assert!(send_fast(sockets.0, b"x", false).is_err(), "closed");
     assert!(recv_fast(sockets.1).is_none(), "closed");
+}
+
+#[test]
+fn marks_that_the_peer_changes_hold_on_the_fast_path() {
+    let context = Context::new(ContextOptions::new());
+    let [from, to] = [SocketType::Push, SocketType::Pull].map(|kind| Handle::open(&context, kind).unwrap());
+    let set = |socket: Handle, option, mark: i32| socket.set_option(option, &mark.to_ne_bytes()).unwrap();
+    let receive = || to.recv_bytes(DONTWAIT, |data| data.len());
+    let pass = |messages| {
+        for _ in 0..messages {
+            from.send_bytes(b"x", false, DONTWAIT).expect("the receiver grants by the new mark");
+            receive().unwrap();
+        }
+    };
+    // Each owner adds to its own mark what the other had at this time.
+    set(from, ZMQ_SNDHWM, 1);
+    set(to, ZMQ_RCVHWM, 1);
+    to.bind("inproc://marks").unwrap();
+    from.connect("inproc://marks").unwrap();
+    set(from, ZMQ_SNDHWM, 1000);
+    pass(10);
+    set(to, ZMQ_RCVHWM, 2);
+    let taken = fill(from);
+    assert!((2..=3).contains(&taken), "the receiver has lowered the mark: {taken}");
+    while receive().is_ok() {}
+    set(from, ZMQ_SNDHWM, 1000);
+    pass(10);
+    set(from, ZMQ_SNDHWM, 1);
+    pass(2000);
+    set(from, ZMQ_SNDHWM, 0);
+    assert_eq!(fill(from), 10_000);
+    close((from, to));
+}
+
+#[test]
+fn sends_are_refused_once_the_peer_has_gone() {
+    for from in [SocketType::Push, SocketType::Dealer, SocketType::Pair] {
+        let to = if from == SocketType::Push { SocketType::Pull } else { from };
+        let (from, to) = pair(from, to, None);
+        for _ in 0..3 {
+            from.send_bytes(b"x", false, DONTWAIT).unwrap();
+        }
+        // What is left to be read keeps the pipe.
+        let _ = to.send_bytes(b"unread", false, DONTWAIT);
+        to.close().unwrap();
+        for _ in 0..3 {
+            assert_eq!(from.send_bytes(b"x", false, DONTWAIT), Err(Errno::AGAIN));
+        }
+        from.close().unwrap();
+    }
+}
+
+#[test]
+fn rcvmore_is_remembered_until_a_call_changes_it() {
+    let (from, to) = pair(SocketType::Dealer, SocketType::Dealer, None);
+    let receive = || to.recv_bytes(DONTWAIT, |data| data.len());
+    for (frame, more) in [("1", true), ("2", false), ("3", true), ("4", false)] {
+        from.send_bytes(frame.as_bytes(), more, DONTWAIT).unwrap();
+    }
+    for more in [true, false, true] {
+        receive().unwrap();
+        assert_eq!(to.rcvmore(), Some(more));
+        to.send_bytes(b"no frame comes of it", false, DONTWAIT).unwrap();
+        assert!(to.rcvmore().is_none_or(|remembered| remembered == more));
+        let mut out = [0; 4];
+        to.option(ZMQ_RCVMORE, &mut out).unwrap();
+        assert_eq!(i32::from_ne_bytes(out), i32::from(more));
+    }
+    receive().unwrap();
+    assert_eq!(receive(), Err(Errno::AGAIN));
+    assert_eq!(to.rcvmore(), None, "the call has received nothing");
+    close((from, to));
 }
 
 #[test]

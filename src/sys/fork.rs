@@ -35,11 +35,14 @@ pub fn generation() -> u32 {
     }
 }
 
-/// Whether this is the [`generation`] of the process. One load; never true of 0.
+/// The generation of no process.
+pub const NO_GENERATION: u32 = u32::MAX;
+
+/// Whether this, which is not 0, is the [`generation`] of the process. One load, and no look whether the handler is registered: an object
+/// that was made before that has another generation than 0, and none is made in [`NO_GENERATION`].
 #[inline(always)]
 pub fn is_current(generation: u32) -> bool {
-    // No object can have been made before the handler was registered.
-    GENERATION.load(Relaxed) == generation && generation != 0
+    GENERATION.load(Relaxed) == generation
 }
 
 /// The generation in which an object was made.
@@ -150,7 +153,7 @@ fn register() -> u32 {
 
 unsafe extern "C" fn bump() {
     let next = GENERATION.load(Relaxed).wrapping_add(1);
-    GENERATION.store(if next == 0 { 1 } else { next }, Relaxed);
+    GENERATION.store(if next == NO_GENERATION { 1 } else { next }, Relaxed);
 }
 
 #[cfg(test)]

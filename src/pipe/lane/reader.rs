@@ -15,7 +15,7 @@ use crate::pipe::hwm::Granting;
 use crate::pipe::latest::Latest;
 use crate::pipe::link::{Link, Side};
 use crate::pipe::next_frame::{Ahead, ends_message, find, skip};
-use crate::pipe::wire::Header;
+use crate::pipe::wire::{Header, whole_frame};
 use crate::queue::blocks::Consumer;
 use std::sync::Arc;
 
@@ -165,26 +165,23 @@ impl LaneReader {
         if !consumer.ready_here(alone) {
             return None;
         }
-        let bytes = consumer.bytes();
-        let header = Header::parse(bytes)?;
-        let len = header.frame_len();
-        if header.flags & (COMMAND | ROUTING_ID | IN_BODY_RING) != 0 || len > bytes.len() {
+        let front = consumer.front();
+        let (more, body, len) = whole_frame(front.bytes)?;
+        if !wanted(body) {
             return None;
         }
-        if !wanted(bytes.get(header.len..len)?) {
-            return None;
-        }
-        let more = header.flags & MORE != 0;
+        // The consumer is not told of the message, as only connections ask it.
         if more {
-            self.granting.record().read_continuation();
-        } else if !count(consumer, &mut self.granting) {
+            self.granting.record().read_continuation(body.len());
+        } else if self.granting.read_within_batch() {
+            self.granting.record().read_bytes(body.len());
+        } else {
             return None;
         }
-        self.granting.record().read_bytes(len - header.len);
+        front.pass(len);
         self.found = None;
         self.incomplete = more;
-        consumer.pass(len);
-        Some(InlineFrame { more, body: consumer.passed(len - header.len), metadata: self.metadata.as_ref() })
+        Some(InlineFrame { more, body, metadata: self.metadata.as_ref() })
     }
 
     /// As [`read_inline`](LaneReader::read_inline), for a body in the ring. The flag: more frames follow.
@@ -199,12 +196,12 @@ impl LaneReader {
             return None;
         }
         let more = header.flags & MORE != 0;
-        if !more && !count(consumer, &mut self.granting) {
+        if !more && !self.granting.read_within_batch() {
             return None;
         }
         self.found = None;
         self.incomplete = more;
-        consumer.pass(header.len);
+        consumer.advance(header.len);
         let body = self.ring.take()?;
         self.granting.record().read_frame(body.len(), more);
         Some((body, more))
@@ -392,6 +389,11 @@ impl LaneReader {
         self.granting.hwm()
     }
 
+    /// See [`Granting::forget_batch`].
+    pub fn forget_batch(&mut self) {
+        self.granting.forget_batch();
+    }
+
     /// Sets the high-water mark in messages.
     pub fn set_hwm(&mut self, hwm: i32) {
         if matches!(self.from, ReadFrom::Blocks(_)) && self.granting.set_hwm(hwm) {
@@ -434,14 +436,4 @@ fn count_ahead(consumer: &Consumer<BlockTail>, wanted: impl Fn(u8) -> bool) -> u
         true
     });
     frames
-}
-
-/// Counts a message as read. `false`: credit has to be granted, which the slow path does.
-#[inline(always)]
-fn count(consumer: &mut Consumer<BlockTail>, granting: &mut Granting) -> bool {
-    let within = granting.read_within_batch();
-    if within {
-        consumer.tell(1);
-    }
-    within
 }

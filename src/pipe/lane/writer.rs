@@ -83,6 +83,13 @@ impl LaneWriter {
         self.is_open() && self.spending.check()
     }
 
+    /// As [`check`](LaneWriter::check), with a look for credit only where the [limit](LaneWriter::forget_limit) is reached: for an owner that
+    /// hears of other marks.
+    #[inline(always)]
+    pub fn check_limit(&mut self) -> bool {
+        self.is_open() && (self.spending.within_limit() || self.spending.check())
+    }
+
     /// As [`check`](LaneWriter::check), after that has found no credit: the reader is asked to [read now](crate::pipe::Notify::read_now),
     /// where the call has a turn left for it.
     #[cold]
@@ -111,7 +118,10 @@ impl LaneWriter {
         };
         let len = if frame.is_copied() && !(self.ring.is_some() && frame.has_body_to_hand_over()) {
             let body = frame.data();
-            producer.append([Encoded::new(flags, body.len()).as_slice(), body])?;
+            match u8::try_from(body.len()) {
+                Ok(len) => producer.append([&[flags, len], body])?,
+                Err(_) => producer.append([Encoded::new(flags, body.len()).as_slice(), body])?,
+            }
             if flags == 0 {
                 producer.end_messages(1);
             }
@@ -139,35 +149,22 @@ impl LaneWriter {
 
     /// Writes a small frame of the program, and publishes the message if the frame ends it. `None`: the fast
     /// path cannot take it, and nothing was written.
+    ///
+    /// It asks neither whether both ends are open nor what the mark is: each owner that hears of a change
+    /// [forgets the limit](LaneWriter::forget_limit).
     #[inline(always)]
     pub fn write_inline(&mut self, body: &[u8], more: bool) -> Option<Wake> {
         let WriteTo::Blocks(producer) = &mut self.to else { return None };
-        if producer.reader_sleeps()
-            || !self.link.is_open()
-            || !self.spending.within_limit()
-            || self.bodies_unpublished
-        {
+        if !self.spending.within_limit() || self.bodies_unpublished {
             return None;
         }
-        let flags = if more { MORE } else { 0 };
-        let written = match u8::try_from(body.len()) {
-            Ok(len) => producer.append_here(&[flags, len], body),
+        match u8::try_from(body.len()) {
+            Ok(len) => write_frame(producer, &self.spending, more, |flags| [flags, len], body),
             Err(_) if body.len() < BY_REFERENCE_MIN_BYTES => {
-                producer.append_here(Encoded::new(flags, body.len()).as_slice(), body)
+                write_frame(producer, &self.spending, more, |flags| Encoded::new(flags, body.len()), body)
             }
-            Err(_) => false,
-        };
-        if !written {
-            return None;
+            Err(_) => None,
         }
-        self.spending.record().wrote_bytes(body.len());
-        if more {
-            self.spending.record().wrote_continuation();
-            return Some(Wake::NotNeeded);
-        }
-        producer.end_messages(1);
-        self.spending.wrote(1);
-        Some(if producer.publish() { Wake::Reader } else { Wake::NotNeeded })
     }
 
     /// As [`write_inline`](LaneWriter::write_inline), for the large body of a message that owns it. The reader
@@ -175,11 +172,7 @@ impl LaneWriter {
     #[inline]
     pub fn write_by_reference(&mut self, message: &mut Msg, more: bool) -> Option<Wake> {
         let (WriteTo::Blocks(producer), Some(ring)) = (&mut self.to, &mut self.ring) else { return None };
-        if producer.reader_sleeps()
-            || !self.link.is_open()
-            || !self.spending.within_limit()
-            || !ring.has_room()
-        {
+        if !self.spending.within_limit() || !ring.has_room() {
             return None;
         }
         let flags = if more { MORE | IN_BODY_RING } else { IN_BODY_RING };
@@ -360,6 +353,11 @@ impl LaneWriter {
         self.spending.queued()
     }
 
+    /// See [`Spending::forget_limit`]. The next message looks again whether both ends are open, too.
+    pub fn forget_limit(&mut self) {
+        self.spending.forget_limit();
+    }
+
     /// Sets the high-water mark in messages.
     pub fn set_hwm(&mut self, hwm: i32) {
         if matches!(self.to, WriteTo::Blocks(_)) {
@@ -432,6 +430,27 @@ impl LaneWriter {
     pub fn credit(&self) -> u64 {
         if self.is_open() { self.spending.credit() } else { 0 }
     }
+}
+
+/// Writes a frame where the block has room for it, and publishes the message that it ends.
+#[inline(always)]
+fn write_frame<H: AsRef<[u8]>>(
+    producer: &mut Producer<BlockTail>,
+    spending: &Spending,
+    more: bool,
+    header: impl FnOnce(u8) -> H,
+    body: &[u8],
+) -> Option<Wake> {
+    if more {
+        let written = producer.append_here(header(MORE).as_ref(), body);
+        return written.then(|| {
+            spending.record().wrote_continuation(body.len());
+            Wake::NotNeeded
+        });
+    }
+    let slept =
+        producer.append_and_publish(header(0).as_ref(), body, || spending.record().wrote_last(body.len()))?;
+    Some(if slept { Wake::Reader } else { Wake::NotNeeded })
 }
 
 fn append_shared(producer: &mut Producer<BlockTail>, flags: u8, body: Body) -> Result<()> {

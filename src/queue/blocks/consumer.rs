@@ -18,6 +18,20 @@ pub struct Consumer<T> {
     pub(super) distance: Distance,
 }
 
+/// What lies at the front of a queue.
+pub struct Front<'a, T> {
+    consumer: &'a mut Consumer<T>,
+    pub bytes: &'a [u8],
+}
+
+impl<T> Front<'_, T> {
+    /// Passes the first `len` bytes; those that there are, where there are fewer.
+    #[inline(always)]
+    pub fn pass(self, len: usize) {
+        self.consumer.position += len.min(self.bytes.len());
+    }
+}
+
 // SAFETY: as for `Producer`.
 unsafe impl<T: Send> Send for Consumer<T> {}
 
@@ -150,10 +164,13 @@ impl<T> Consumer<T> {
         ended.wrapping_sub(std::mem::replace(&mut self.messages, ended))
     }
 
-    /// Counts `len` bytes as read, for a reader that counts messages itself ([`tell`](Consumer::tell)).
+    /// The unread published bytes of the current block, as [`bytes`](Consumer::bytes), for a reader that may pass some of them.
     #[inline(always)]
-    pub fn pass(&mut self, len: usize) {
-        self.position = (self.position + len).min(bytes_of(self.seen));
+    pub fn front(&mut self) -> Front<'_, T> {
+        let len = bytes_of(self.seen).saturating_sub(self.position);
+        // SAFETY: as in `bytes`; the block stays until this side asks for what lies ahead again, for which it has to be borrowed anew.
+        let bytes = unsafe { std::slice::from_raw_parts(Block::bytes(self.block).add(self.position), len) };
+        Front { consumer: self, bytes }
     }
 
     /// Counts `messages` as reported, which end in the bytes that the reader is about to pass.

@@ -69,9 +69,29 @@ impl<T> Producer<T> {
     /// has not, and nothing was appended.
     #[inline(always)]
     pub fn append_here(&mut self, first: &[u8], second: &[u8]) -> bool {
+        let Some(filled) = self.place(first, second) else { return false };
+        self.filled = filled;
+        self.inside = true;
+        true
+    }
+
+    /// As [`append_here`](Producer::append_here), of the bytes that end a message, which is published. `before` is called just before that.
+    /// `true`: the consumer slept, as [`publish`](Producer::publish) says. `None`: there is no room, and nothing was done.
+    #[inline(always)]
+    pub fn append_and_publish(&mut self, first: &[u8], second: &[u8], before: impl FnOnce()) -> Option<bool> {
+        let filled = self.place(first, second)?;
+        let messages = self.messages.wrapping_add(1);
+        before();
+        (self.filled, self.messages, self.inside) = (filled, messages, false);
+        Some(self.publish_up_to(filled, messages))
+    }
+
+    /// Lays both parts behind what is appended. Where that ends then; `None` where the block has no room for them.
+    #[inline(always)]
+    fn place(&mut self, first: &[u8], second: &[u8]) -> Option<usize> {
         let len = first.len() + second.len();
         if len > self.room() {
-            return false;
+            return None;
         }
         // SAFETY: at least `len` bytes lie behind `filled`; this side alone reaches a block's unpublished bytes.
         unsafe {
@@ -79,9 +99,7 @@ impl<T> Producer<T> {
             ptr::copy_nonoverlapping(first.as_ptr(), to, first.len());
             copying::copy(second.as_ptr(), to.add(first.len()), second.len());
         }
-        self.filled += len;
-        self.inside = true;
-        true
+        Some(self.filled + len)
     }
 
     /// Ends the current block with `tail`. Errors: `ENOMEM`, with the tail dropped and nothing else changed.
@@ -115,11 +133,18 @@ impl<T> Producer<T> {
     /// Publishes everything appended so far. `true`: the consumer slept, and the caller has to wake it.
     #[inline(always)]
     pub fn publish(&mut self) -> bool {
-        let newest = word(self.filled, self.messages);
+        if self.oldest == self.block && self.published.bytes == self.filled {
+            return false;
+        }
+        self.publish_up_to(self.filled, self.messages)
+    }
+
+    /// As [`publish`](Producer::publish), where something was appended. The arguments are the place that the current block is filled up to and
+    /// the messages that end in it: at hand, they need not be read back.
+    #[inline(always)]
+    fn publish_up_to(&mut self, filled: usize, messages: u32) -> bool {
+        let newest = word(filled, messages);
         if self.oldest == self.block {
-            if self.published.bytes == self.filled {
-                return false;
-            }
             // SAFETY: the block is not sealed, so the consumer has not passed and freed it.
             unsafe { self.block.as_ref() }.state.store(newest, edge::PUBLISH());
         } else {
@@ -130,18 +155,11 @@ impl<T> Producer<T> {
             }
             self.oldest = self.block;
         }
-        self.published = Position { bytes: self.filled, messages: self.messages };
+        self.published = Position { bytes: filled, messages };
         // Dekker: this side writes the state word before it reads the flag; the consumer writes the flag
         // before it reads the state word.
         edge::dekker();
         self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::AcqRel)
-    }
-
-    /// Whether the consumer was asleep a moment ago. Only a hint: [`publish`](Producer::publish) says whether
-    /// to wake it.
-    #[inline(always)]
-    pub fn reader_sleeps(&self) -> bool {
-        self.shared.asleep.load(Ordering::Relaxed)
     }
 
     /// Removes everything appended since the last [`publish`](Producer::publish), and the received bytes.
