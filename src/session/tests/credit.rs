@@ -39,6 +39,8 @@ impl Pair {
         let pair = Pair { fixture, listening, peer, pipe };
         // The pipe is here before the connection.
         pair.patiently(|pair| pair.fixture.owner.connections.count() == 1);
+        // What the session does as the connection begins needs both halves, which a test may hold.
+        pair.fixture.run_there();
         pair
     }
 
@@ -51,6 +53,7 @@ impl Pair {
     }
 
     /// Looks again and again until it is so.
+    #[track_caller]
     fn patiently(&self, mut is_so: impl FnMut(&Pair) -> bool) {
         let start = Instant::now();
         while !is_so(self) {
