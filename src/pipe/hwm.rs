@@ -170,7 +170,7 @@ impl Granting {
     }
 
     /// As [`read`](Granting::read) of one message, unless there may be something to grant then: `false`, and it is not counted. It does
-    /// not look at the mark: where the other owner changes that, this one has to [forget the batch](Granting::forget_batch).
+    /// not look at the mark: where the other owner changes that, this one has to [heed it](Granting::heed_mark).
     #[inline(always)]
     pub fn read_within_batch(&mut self) -> bool {
         let read = self.lane.read.load(Ordering::Relaxed).wrapping_add(1);
@@ -181,8 +181,14 @@ impl Granting {
         true
     }
 
-    /// The next message needs a look at the mark.
-    pub fn forget_batch(&mut self) {
+    /// The writer's owner may have set another mark: the next message needs a look at it. `true`: the writer waits and must be told by the
+    /// caller. Messages read [within the batch](Granting::read_within_batch) of the old mark are granted, as it may wait for these.
+    pub fn heed_mark(&mut self) -> bool {
+        self.forget_batch();
+        self.grant(self.lane.read.load(Ordering::Relaxed))
+    }
+
+    fn forget_batch(&mut self) {
         self.nothing_before = (0, 0);
     }
 
@@ -218,8 +224,7 @@ impl Granting {
     /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.
     pub fn set_hwm(&mut self, hwm: i32) -> bool {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
-        self.forget_batch();
-        self.grant(self.lane.read.load(Ordering::Relaxed))
+        self.heed_mark()
     }
 }
 

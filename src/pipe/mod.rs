@@ -346,10 +346,11 @@ impl Pipe {
     }
 
     /// Has the fast paths look again at what the peer has changed: they take it for granted that both ends are open, and that the marks are
-    /// as they were. Nothing is lost that they do before the owner hears of the change: to the peer it was done just before.
+    /// as they were. What they do before the owner hears of a change was done just before it, to the peer. What they have read then is
+    /// granted now, as a peer with a lower mark may wait for that.
     pub fn heed_peer(&mut self) {
         self.writer.forget_limit();
-        self.reader.forget_batch();
+        self.reader.heed_mark();
     }
 
     /// Sets this socket's own high-water marks in messages, for sending and receiving. The peer's are added

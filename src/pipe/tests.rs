@@ -427,6 +427,23 @@ fn reader_on_the_fast_path_grants_what_the_writer_has_changed() {
 }
 
 #[test]
+fn what_was_read_on_the_fast_path_is_granted_when_the_owner_hears_of_a_lower_mark() {
+    let (mut left, mut right, left_log, _right_log) = pipe(1000);
+    for _ in 0..3 {
+        assert!(send(&mut left, b"x", false));
+    }
+    recv(&mut right);
+    left.set_hwms(2, 0);
+    for _ in 0..2 {
+        assert!(right.read_inline(false, |_| true).is_some());
+    }
+    assert!(!left.check_write(), "all is read, and the writer is not told");
+    right.heed_peer();
+    assert_eq!(left_log.take(), ["writable"]);
+    assert!(left.check_write());
+}
+
+#[test]
 fn unusual_frames_are_not_read_on_the_fast_path() {
     let (mut left, mut right, left_log, _) = pipe(4);
     assert!(right.read_inline(false, |_| true).is_none(), "the lane is empty");

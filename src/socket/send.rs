@@ -1,8 +1,8 @@
 //! The one way into a socket. A frame takes the first of these that has room for it:
 //!
 //! 1. **The fast path.** The socket's lock is free and its mailbox is quiet. The pattern has no say in where the frame goes. The
-//!    pipe has credit, room and a reader that is awake. The frame is copied into the pipe and that is all. This code cannot
-//!    panic, frees nothing and wakes no thread.
+//!    pipe has credit and room. The frame is copied into the pipe, and a reader that sleeps is woken afterwards. This code cannot
+//!    panic and frees nothing.
 //! 2. **The pattern.** The caller obeys the mailbox's commands and gives the frame to the pattern, which picks a pipe.
 //! 3. **The wait.** The caller registers with the mailbox and sleeps, until a pipe has room or the time is over.
 //!
@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) enum Left {
     /// All of it; and the lock, where it was free.
     Everything(Option<Locked>),
-    /// The frame was sent by this pipe, whose reader has fallen asleep meanwhile.
+    /// The frame was sent by this pipe, whose reader sleeps.
     Wake(Locked, PipeId),
 }
 

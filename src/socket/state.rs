@@ -202,6 +202,8 @@ impl Socket {
         if let Some(pipe) = self.pipes.pipe(id) {
             pipe.set_owner(Arc::new(end));
         }
+        // The peer may have set other marks before this end had an owner to tell. A limit may be known by then, from a first message.
+        self.pipes.heed_peer(id);
         self.pattern.attach(&mut self.pipes, id, origin);
         // The peer may have closed before this end had an owner to tell.
         if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_peer_closed()) {

@@ -6,6 +6,7 @@ use crate::counters::{Reason, Snapshot, SocketCounter};
 use crate::ctx::{Context, Path};
 use crate::errno::Errno;
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg, OutFrame};
+use crate::options::draft_number::ZMQ_HELLO_MSG;
 use crate::options::number::{ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_SUBSCRIBE};
 use crate::options::{ContextOptions, SocketType};
 use crate::pipe::Wake;
@@ -92,6 +93,22 @@ fn marks_that_the_peer_changes_hold_on_the_fast_path() {
     set(from, ZMQ_SNDHWM, 0);
     assert_eq!(fill(from), 10_000);
     close((from, to));
+}
+
+#[test]
+fn marks_hold_that_the_peer_sets_before_the_bound_end_has_looked() {
+    let context = Context::new(ContextOptions::new());
+    let [bound, peer] = [SocketType::Dealer; 2].map(|kind| Handle::open(&context, kind).unwrap());
+    let set = |socket: Handle, option, mark: i32| socket.set_option(option, &mark.to_ne_bytes()).unwrap();
+    set(bound, ZMQ_SNDHWM, 5);
+    // It goes to the peer before the bound socket has the pipe.
+    bound.set_option(ZMQ_HELLO_MSG, b"hello").unwrap();
+    bound.bind("inproc://early").unwrap();
+    set(peer, ZMQ_RCVHWM, 0);
+    peer.connect("inproc://early").unwrap();
+    set(peer, ZMQ_RCVHWM, 10);
+    assert_eq!(fill(bound), 14, "the hello takes one place");
+    close((bound, peer));
 }
 
 #[test]

@@ -389,9 +389,11 @@ impl LaneReader {
         self.granting.hwm()
     }
 
-    /// See [`Granting::forget_batch`].
-    pub fn forget_batch(&mut self) {
-        self.granting.forget_batch();
+    /// See [`Granting::heed_mark`].
+    pub fn heed_mark(&mut self) {
+        if matches!(self.from, ReadFrom::Blocks(_)) && self.granting.heed_mark() {
+            self.link.notify(self.side.other(), PipeEvent::Writable);
+        }
     }
 
     /// Sets the high-water mark in messages.

@@ -1,8 +1,8 @@
 //! The writing side of a lane: lays each frame out in wire form, and publishes whole messages.
 //!
 //! A frame has a fast path, by [`write_inline`](LaneWriter::write_inline) and
-//! [`write_by_reference`](LaneWriter::write_by_reference). It gives up where a new block is needed, the reader sleeps, or credit has
-//! to be looked for. The caller then uses [`append`](LaneWriter::append).
+//! [`write_by_reference`](LaneWriter::write_by_reference). It gives up where a new block is needed, or credit has to be
+//! looked for. The caller then uses [`append`](LaneWriter::append).
 
 use super::run::Run;
 use super::weight::Weight;
