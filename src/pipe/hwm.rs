@@ -10,8 +10,10 @@ use crate::queue::shim::{Ordering, edge};
 #[derive(Debug)]
 pub struct Spending {
     lane: LaneRecord,
-    /// Messages known to be read when the mark last changed.
+    /// Messages known to be read when the mark last changed, or when the writer looked for credit for the first time after that.
     floor: u64,
+    /// The reader may have read since the mark changed, and have granted by the old one, which asks for less.
+    has_new_mark: bool,
     /// Messages that may be written in all, as of the last look for credit. While the mark stays, no further look is needed before. 0
     /// where that is not known.
     limit: u64,
@@ -30,7 +32,10 @@ pub struct Granting {
 /// A fresh account with this high-water mark in messages; 0 or less: no limit.
 pub fn account(hwm: i32) -> (Spending, Granting) {
     let lane = LaneRecord::new(cell_of(hwm));
-    (Spending { lane: lane.clone(), floor: 0, limit: 0 }, Granting { lane, told: 0, nothing_before: (0, 0) })
+    (
+        Spending { lane: lane.clone(), floor: 0, has_new_mark: false, limit: 0 },
+        Granting { lane, told: 0, nothing_before: (0, 0) },
+    )
 }
 
 /// The mark as the record has it: 0 for none.
@@ -100,11 +105,22 @@ impl Spending {
         self.lane.waiting.swap(1, Ordering::AcqRel);
         // Dekker: our flag before their count, as the reader has its count before our flag.
         edge::dekker();
-        if !self.has_credit() {
+        if !self.has_credit() && !self.has_read_by_old_mark() {
             return false;
         }
         self.lane.waiting.swap(0, Ordering::AcqRel);
         true
+    }
+
+    /// Whether there is credit for what the reader has read by the mark that was before. It may not have seen the new one, nor the writer
+    /// its count, when either looked: the reader grants nothing for that, and may have nothing left to read.
+    #[cold]
+    fn has_read_by_old_mark(&mut self) -> bool {
+        if !std::mem::take(&mut self.has_new_mark) {
+            return false;
+        }
+        self.floor = self.lane.read.load(Ordering::Relaxed);
+        self.has_credit()
     }
 
     /// Takes note of how many messages wait. It reads a line that the reader writes, so no writer does it for each message.
@@ -140,6 +156,7 @@ impl Spending {
     pub fn set_hwm(&mut self, hwm: i32) {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
         self.floor = self.lane.read.load(Ordering::Relaxed);
+        self.has_new_mark = true;
         self.forget_limit();
     }
 }
@@ -271,6 +288,18 @@ mod tests {
         assert!(!granting.read(20));
         assert!(granting.set_hwm(90), "the writer waits and is to be told");
         assert!(spending.check());
+    }
+
+    #[test]
+    fn what_is_read_by_the_mark_before_gives_credit() {
+        let (mut spending, mut granting) = account(1000);
+        assert!(!granting.read(0));
+        spending.wrote(3);
+        spending.set_hwm(2);
+        assert!((0..3).all(|_| granting.read_within_batch()), "the reader has not heard of it");
+        assert!(spending.check());
+        spending.wrote(2);
+        assert!(!spending.check());
     }
 
     #[test]
