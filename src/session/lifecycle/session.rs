@@ -551,7 +551,8 @@ impl Source for Session {
         if flags.has(Flags::DISCONNECT) && self.stops_attempts() {
             return cx.finish();
         }
-        if flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
+        // It may hear of it twice, and the second time with the wake of a thread that has let go of a half.
+        if !self.closing && flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return self.close(cx);
         }
         match &self.stage {

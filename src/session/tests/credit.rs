@@ -40,7 +40,7 @@ impl Pair {
         // The pipe is here before the connection.
         pair.patiently(|pair| pair.fixture.owner.connections.count() == 1);
         // What the session does as the connection begins needs both halves, which a test may hold.
-        pair.fixture.run_there();
+        drop(pair.fixture.hold_io_threads());
         pair
     }
 
