@@ -1,6 +1,6 @@
 //! Cryptography for fuzzing: an input means the same each time, and repeating it is cheap.
 //!
-//! With `--cfg fuzzing`, and once a thread has called [`begin`], its random bytes follow from a fixed number. Results of public-key
+//! With `--cfg fuzzing`, and once a thread has called `begin`, its random bytes follow from a fixed number. Results of public-key
 //! operations are kept, and come again for the same bytes. The operations themselves are the real ones. Fuzzing repeats them a
 //! million times with the same keys, and each takes longer than all the rest of a handshake.
 //!
