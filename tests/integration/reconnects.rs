@@ -127,37 +127,6 @@ fn who_was_refused_comes_in_once_the_authenticator_lets_it_and_has_lost_nothing(
     context.term();
 }
 
-#[test]
-fn who_waits_for_an_authenticator_that_closes_comes_in_by_the_next() {
-    for mechanism in MECHANISMS {
-        let (context, (asked, questions)) = (Context::new(), mpsc::channel());
-        let first = context.bound(ZMQ_REP, "inproc://zeromq.zap.01");
-        first.set(ZMQ_RCVTIMEO, PATIENCE_MS);
-        let (server, client) = secured(context, mechanism, &format!("200 {mechanism}"));
-        for socket in [server, client] {
-            socket.set(ZMQ_HANDSHAKE_IVL, 0);
-        }
-        let monitor = Monitor::of(context, server);
-        server.bind("tcp://127.0.0.1:0");
-        client.connect(&server.last_endpoint());
-        client.send(&["waits"]);
-        assert_eq!(first.recv()[5], mechanism);
-        // The next one is there before the first goes: nobody is let in unasked.
-        first.unbind("inproc://zeromq.zap.01");
-        let handler = authenticator(context, asked);
-        first.close();
-        assert_eq!(monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL), libc::ENOTCONN.unsigned_abs());
-        assert_eq!(next(&questions).0, format!("200 {mechanism}"));
-        assert_eq!(server.recv()[1], "waits", "{mechanism}");
-        client.close();
-        server.close();
-        context.shutdown();
-        handler.join().unwrap();
-        monitor.0.close();
-        context.term();
-    }
-}
-
 fn next(questions: &Receiver<(String, Instant)>) -> (String, Instant) {
     questions.recv_timeout(PATIENCE).unwrap()
 }
