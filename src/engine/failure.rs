@@ -38,8 +38,6 @@ impl Failure {
     pub const SILENT: Failure = Failure::Errno(Errno::PROTO);
     /// The peer has to be authenticated, and there is no authenticator.
     pub const NO_AUTHENTICATOR: Failure = Failure::NoDetail(Errno::FAULT);
-    /// The authenticator has closed, and has not answered.
-    pub const AUTHENTICATOR_GONE: Failure = Failure::NoDetail(Errno::NOTCONN);
     /// A client asks for a certificate, and this side has none that fits. The client is not at fault.
     #[cfg(feature = "qzmq")]
     pub const NOTHING_TO_SHOW: Failure = Failure::NoDetail(Errno::NOENT);

@@ -232,9 +232,6 @@ pub fn words(reason: Reason) -> (i32, Vec<u8>) {
         Reason::Protocol(Failure::NO_AUTHENTICATOR) => {
             (Errno::FAULT.0, b"no authenticator is bound, and one is demanded".to_vec())
         }
-        Reason::Protocol(Failure::AUTHENTICATOR_GONE) => {
-            (Errno::NOTCONN.0, b"the authenticator has closed, and has not answered".to_vec())
-        }
         #[cfg(feature = "qzmq")]
         Reason::Protocol(Failure::NOTHING_TO_SHOW) => (
             Errno::NOENT.0,
