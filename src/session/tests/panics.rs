@@ -125,6 +125,7 @@ impl Fixture {
     }
 
     /// Returns when the I/O thread has done all that it was woken for before.
+    #[cfg(front_epoll)]
     pub(super) fn run_there(&self) {
         for _ in 0..2 {
             let (run, has_run) = channel();
