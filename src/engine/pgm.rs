@@ -212,15 +212,15 @@ mod tests {
     fn a_message_is_sent_with_the_packet_that_it_ends_in() {
         let mut packer = Packer::new(8);
         let mut sent = Vec::new();
-        for (flags, body) in [(0, &b"a"[..]), (0, b"b"), (MORE, b"cdefghij"), (0, b"klmnopqrstuvw"), (0, b"")]
+        for (flags, body) in [(0, &b"a"[..]), (0, b"b"), (MORE, b"cdefghij"), (0, b"klmnopqrstuv"), (0, b"")]
         {
             packer.add(flags, body);
             while !packer.has_room() {
                 sent.push((packer.sent(), packer.unsent()));
             }
         }
-        // The third message's first frame begins in the first packet. Its second one fills packets up to the end.
-        assert_eq!(sent, [(2, 0), (0, 1), (0, 1), (1, 0)], "{packer:?}");
+        // Two messages fill the first packet. The third one fills four: it is unsent from its last frame on, until its last byte went.
+        assert_eq!(sent, [(2, 0), (0, 0), (0, 1), (0, 1), (1, 0)], "{packer:?}");
         assert_eq!((packer.unsent(), packer.sent(), packer.unsent()), (1, 1, 0));
     }
 
