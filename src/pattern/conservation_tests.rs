@@ -300,6 +300,10 @@ fn every_message_is_found_in_exactly_one_place() {
             let mut scene = Scene::new(socket_type, seed);
             for step in 0..STEPS {
                 scene.step();
+                // A look takes longer than many steps.
+                if !step.is_multiple_of(4) {
+                    continue;
+                }
                 let counts = scene.counts();
                 let dropped: u64 = Reason::ALL.iter().map(|reason| counts.dropped(*reason)).sum();
                 assert!(

@@ -91,7 +91,7 @@ fn peers_get_equal_shares_whichever_io_threads_run() {
             let count = if socket_type == SocketType::Client { 1 } else { 2 + seed as usize % 6 };
             let peers: Vec<_> = (0..count).map(|_| Peer::new(&mut bench, "", u32::MAX)).collect();
             let (mut random, mut sent) = (seed, 0u32);
-            for _ in 0..20_000 {
+            for _ in 0..5000 {
                 random =
                     random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 // The first peer's I/O thread never runs, and the last one's often.

@@ -224,7 +224,7 @@ fn the_greatest_depth_is_exact_where_the_writer_tells_of_each_batch() {
 fn the_greatest_depth_of_two_sockets_is_right_within_the_mark() {
     const MARK: u64 = 10;
     let mut random = Random(1);
-    for _ in 0..200 {
+    for _ in 0..60 {
         let sockets = Sockets::new();
         let options = LaneOptions { hwm: MARK as i32, conflate: false };
         let (mut left, mut right) = sockets.own(pair_of_sockets(options, options).unwrap());

@@ -24,8 +24,8 @@
 //! | `NoCredit` | `Credit`; `claimed`: `Thread` | `Credit`; `held`: `Thread` | `no_credit` | `Credit` | - |
 //! | `Credited` | - | - | drops `no_credit` | - | `timed`: `Timer`; else `Reactor` |
 //! | `Receiving` | drops `untold` | drops `untold` | - | - | - |
-//! | `Untold`, hidden | `untold` | `untold` | `Reactor`, `claimed`, `untold` | `Reactor`, `untold` | as below |
-//! | `Untold`, in the stream | `untold` | `untold` | `no_credit`, the session's: as above; else - | - | the session's: `Reactor`, `untold`; else - |
+//! | `Untold`, hidden | `untold` | `untold` | `Reactor`, `claimed`, `untold` | `Reactor`, `untold` | the session's: `Reactor`, `untold`; else - |
+//! | `Untold`, in the stream | `untold` | `untold` | `no_credit`, the session's: `Reactor`, `claimed`, `untold`; else - | - | the session's: `Reactor`, `untold`; else - |
 //! | `Look`, came | - | - | `timed` | - | `timed` |
 //! | `Look`, did not come | - | - | drops `timed` | with a front, and `to_front`: `Front`; else `Reactor` | drops `timed` |
 //! | `Close` | `Closed` | `Closed` | `Closed` | `Closed` | `Closed` |

@@ -1,4 +1,6 @@
 //! A relay that edits bytes on the way. Where it changes any of them, the side that gets it does not come to the end of the handshake.
+//!
+//! Two builds share the bytes: this one changes every second byte, and the one with the feature `portable` the others.
 
 use super::retry::under_load;
 use super::tickets::give;
@@ -76,7 +78,8 @@ impl Cast {
     /// Changes the bytes that `wanted` tells of, one in each conversation.
     fn withstands(&self, wanted: impl Fn(usize, usize) -> bool) {
         for (flight, len) in self.flights().into_iter().enumerate() {
-            for at in (0..len).filter(|at| wanted(*at, len)) {
+            let first = usize::from(cfg!(feature = "portable"));
+            for at in (first..len).step_by(2).filter(|at| wanted(*at, len)) {
                 let survives = self.survives(flight, |bytes| bytes[at] ^= 1 << (at % 8));
                 assert!(!survives, "{:?}: byte {at} of flight {flight}", self.conversation);
             }
