@@ -38,7 +38,10 @@ NEEDED = {
     "valgrind": "counts the instructions that benches/budgets.toml bounds, and looks for leaks",
 }
 # What a test does without, and says so, where it is not to be had.
-WELCOME = {"bpftrace": "reads the lines on docs/observability.md, and counts with them"}
+WELCOME = {
+    "bpftrace": "reads the lines on docs/observability.md, and counts with them",
+    "systemd": "reads the units that ferrozmq-service makes; it comes without an init, and nothing of it is started",
+}
 # Two of these programs may want something at the same time, and the second one waits.
 APT = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300")
 # For those who want less than the tests: the demo and the benchmark compile a C program and run pyzmq.
