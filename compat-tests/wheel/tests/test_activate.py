@@ -82,6 +82,42 @@ def test_another_libzmq_that_comes_first_is_told_of():
     assert f"ActivationError: {own}" in said
 
 
+def test_refusal_holds_for_the_next_import():
+    own = python("import ferrozmq, zmq; print(ferrozmq.status().library)").strip()
+    program = """
+for _ in range(2):
+    try:
+        import zmq
+    except RuntimeError as error:
+        print(type(error).__name__)
+"""
+    assert python(program, LD_PRELOAD=own, FERROZMQ="1").split() == ["ActivationError"] * 2
+
+
+# The finder that FERROZMQ=1 puts there.
+FINDER = "import sys; (finder,) = [one for one in sys.meta_path if type(one).__module__ == 'ferrozmq._startup']; "
+
+
+def test_no_other_finder_is_passed_over():
+    program = """
+class Next:
+    def find_spec(self, name, path=None, target=None):
+        asked.append(name)
+
+asked = []
+sys.meta_path.insert(sys.meta_path.index(finder) + 1, Next())
+import zmq, ferrozmq
+assert "zmq" in asked, asked
+assert ferrozmq.status().is_ferrozmq
+"""
+    python(FINDER + program, FERROZMQ="1")
+
+
+def test_finder_is_asked_again():
+    # By a thread that had come to it in the list before another thread was done.
+    python(FINDER + "import zmq; assert finder.find_spec('zmq') is None", FERROZMQ="1")
+
+
 def test_library_that_cannot_be_loaded_is_told_of(tmp_path):
     program = "import ferrozmq._library as l; from pathlib import Path; l.library_path = lambda: Path({!r}); l.activate()"
     (tmp_path / "broken.so").write_bytes(b"\x7fELF" + bytes(100))

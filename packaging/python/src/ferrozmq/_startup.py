@@ -17,18 +17,23 @@ _begun = False
 
 
 class BeforeZmq:
-    """Finds nothing. It loads the library when Python looks for ``zmq``."""
+    """Finds nothing. It loads the library when Python looks for ``zmq``.
+
+    It stays among the finders: Python walks over their list just then, and would pass over the one behind it.
+    """
+
+    def __init__(self) -> None:
+        self._is_loaded = False
 
     def find_spec(
         self, name: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
     ) -> Optional[ModuleSpec]:
-        """Called for each import of a module that is not there yet."""
-        if name == "zmq":
-            sys.meta_path.remove(self)
-            # Imported here: a Python that never imports zmq is to start as fast as before.
+        """Called for each import of a module that is not there yet. Where the library cannot be loaded, each import of ``zmq`` fails."""
+        if name == "zmq" and not self._is_loaded:
             from ._library import load
 
             load()
+            self._is_loaded = True
         return None
 
 
