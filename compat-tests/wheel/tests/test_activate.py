@@ -139,6 +139,26 @@ def test_status_imports_nothing():
     python(program + mapped, FERROZMQ="1")
 
 
+def test_variable_imports_nothing_but_its_finder():
+    program = "import sys; print(*sys.modules)"
+    before, after = (set(python(program, **settings).split()) for settings in ({}, {"FERROZMQ": "1"}))
+    assert after - before == {"ferrozmq", "ferrozmq._startup"}
+
+
+def test_names_of_the_package():
+    program = """
+import ferrozmq
+assert set(ferrozmq.__all__) <= set(dir(ferrozmq))
+from ferrozmq import *
+assert activate is ferrozmq.activate and issubclass(ActivationError, RuntimeError)
+try:
+    ferrozmq.nothing
+except AttributeError as error:
+    print(error)
+"""
+    assert python(program) == "module 'ferrozmq' has no attribute 'nothing'\n"
+
+
 def test_forked_and_started_processes():
     fork = "import os; pid = os.fork(); assert pid == 0 or os.waitpid(pid, 0)[1] == 0; assert ferrozmq.status().is_ferrozmq"
     python("import ferrozmq; ferrozmq.activate(); " + TALK + fork)

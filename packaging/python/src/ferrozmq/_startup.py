@@ -1,15 +1,18 @@
 """What ``FERROZMQ=1`` does: `ferrozmq.pth` imports this module when Python starts, where the variable is set.
 
-The library is loaded when ``zmq`` is imported, and not before: most processes of an environment never do.
+The library is loaded when ``zmq`` is imported, and not before: most processes of an environment never do. So this module imports
+nothing that Python has not imported by then.
 """
-
-from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Optional, Sequence
+
+# `typing` has it too, and is itself one of the modules that most programs start without.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Optional, Sequence
 
 VARIABLE = "FERROZMQ"
 # Python looks twice at the `.pth` files of a virtual environment.
@@ -26,8 +29,8 @@ class BeforeZmq:
         self._is_loaded = False
 
     def find_spec(
-        self, name: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
-    ) -> Optional[ModuleSpec]:
+        self, name: str, path: "Optional[Sequence[str]]" = None, target: "Optional[ModuleType]" = None
+    ) -> "Optional[ModuleSpec]":
         """Called for each import of a module that is not there yet. Where the library cannot be loaded, each import of ``zmq`` fails."""
         if name == "zmq" and not self._is_loaded:
             from ._library import load
