@@ -158,6 +158,11 @@ install-commands:
 	$(INSTALL) -m 644 packaging/commands/completions.bash $(BASH_COMPLETIONS)/ferrozmq-service
 	ln -sf ferrozmq-service $(BASH_COMPLETIONS)/with-ferrozmq
 
+# What is left without a file goes, too, where the prefix has our name. The folders below another one may be those of others.
+FOLDERS = $(LIBDIR)/pkgconfig $(LIBDIR)/cmake $(LIBDIR) $(BINDIR) $(SBINDIR) $(INCLUDEDIR) $(addprefix $(MANDIR)/man,1 7 8) \
+    $(addprefix $(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d) $(patsubst %/,%,$(dir $(DATADIR)))
+OWN_FOLDERS = $(if $(filter ferrozmq ferrozmq-%,$(notdir $(PREFIX))),$(patsubst $(PREFIX)/%,%,$(filter $(PREFIX)/%,$(FOLDERS))))
+
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/ferrozmq $(MAN1)/ferrozmq.1 $(wildcard $(MAN1)/ferrozmq-*.1)
 	rm -f $(BASH_COMPLETIONS)/ferrozmq $(ZSH_COMPLETIONS)/_ferrozmq $(FISH_COMPLETIONS)/ferrozmq.fish
@@ -168,6 +173,7 @@ uninstall:
 	rm -f $(MAN1)/with-ferrozmq.1 $(DESTDIR)$(MANDIR)/man8/ferrozmq-service.8
 	rm -f $(addprefix $(BASH_COMPLETIONS)/,ferrozmq-service with-ferrozmq)
 	rm -rf $(CMAKE) $(DESTDIR)$(DATADIR)
+	@$(if $(OWN_FOLDERS),{ cd $(DESTDIR)$(PREFIX) && rmdir -p $(OWN_FOLDERS); rmdir $(DESTDIR)$(PREFIX); } 2>/dev/null || true,true)
 
 # The libraries and the tool, built twice in different folders: the same bytes.
 reproducible:
