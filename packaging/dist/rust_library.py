@@ -46,7 +46,12 @@ class Part:
 
 
 def version():
-    return re.search(r"^release: (\S+)", _output("rustc", "-vV"), re.MULTILINE)[1]
+    return _said("release")
+
+
+def host():
+    """Rust's name of this machine."""
+    return _said("host")
 
 
 def parts():
@@ -62,6 +67,10 @@ def parts():
         else:
             unknown.append(name)
     return found, unknown
+
+
+def _said(what):
+    return re.search(rf"^{what}: (\S+)", _output("rustc", "-vV"), re.MULTILINE)[1]
 
 
 def _output(*command):
