@@ -1,5 +1,6 @@
 //! The context itself.
 
+use super::named_security::NamedSecurity;
 use super::{Handshakes, Stop, io_thread_count};
 use crate::audit;
 use crate::counters;
@@ -7,8 +8,7 @@ use crate::errno::{Errno, Result};
 use crate::options::ContextOptions;
 use crate::options::number::ZMQ_FERRO_SECURITY;
 use crate::reactor::{Handle, spawn_reactor};
-use crate::security::{SECURITY, SecurityFile};
-use crate::sys::environment;
+use crate::security::SecurityFile;
 use crate::sys::fork::Born;
 use crate::sys::keylog;
 use crate::sys::lock::{Lock, LockGuard};
@@ -19,9 +19,6 @@ use crate::sys::park::Parker;
 use crate::sys::thread::{Thread, ThreadSettings};
 use slotmap::SlotMap;
 use std::any::Any;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 static FULL: Notice = Notice::new(Subsystem::Limits, Level::Warn);
@@ -61,8 +58,7 @@ struct Shared {
     state: Lock<State>,
     extension: OnceLock<Arc<dyn Any + Send + Sync>>,
     handshakes: Arc<Handshakes>,
-    /// Found out at the first endpoint.
-    security: OnceLock<Option<Arc<SecurityFile>>>,
+    security: NamedSecurity,
     born: Born,
 }
 
@@ -108,7 +104,7 @@ impl Context {
             state,
             extension: OnceLock::new(),
             handshakes: Arc::default(),
-            security: OnceLock::new(),
+            security: NamedSecurity::begin(),
             born: Born::now(),
         }))
     }
@@ -200,21 +196,21 @@ impl Context {
 
     /// The file that secures its sockets, by `ZMQ_FERRO_SECURITY` or the environment, as it was when this was first called.
     pub fn security(&self) -> Option<&Arc<SecurityFile>> {
-        let find = || {
-            let named = PathBuf::from(OsStr::from_bytes(self.options().security.as_c_bytes()));
-            let named = Some(named).filter(|path| !path.as_os_str().is_empty());
-            let path = named.or_else(|| environment::variable(SECURITY).map(PathBuf::from));
-            path.map(|path| Arc::new(SecurityFile::new(path)))
-        };
-        self.0.security.get_or_init(find).as_ref()
+        self.0.security.file()
     }
 
     /// `zmq_ctx_set_ext`. Errors: as [`ContextOptions::set`]; `EINVAL` for a security file that comes too late to count.
     pub fn set_option(&self, option: i32, value: &[u8]) -> Result<()> {
-        if option == ZMQ_FERRO_SECURITY && self.0.security.get().is_some() {
+        if option != ZMQ_FERRO_SECURITY {
+            return self.options().set(option, value);
+        }
+        if self.0.security.is_settled() {
             return Err(Errno::INVAL);
         }
-        self.options().set(option, value)
+        let mut options = self.options();
+        options.set(option, value)?;
+        self.0.security.name(&options.security);
+        Ok(())
     }
 
     /// Whether the context was shut down or is being terminated.

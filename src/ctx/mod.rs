@@ -10,6 +10,7 @@ mod handshakes;
 mod inproc_names;
 mod io_thread_count;
 mod mailbox;
+mod named_security;
 mod slots;
 
 pub use context::{Context, Guard, SocketId, SocketTicket};

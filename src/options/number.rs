@@ -297,7 +297,8 @@ pub const ZMQ_FERRO_QZMQ_ZAP: c_int = 0x4600_0071;
 ///
 /// An option of the context (`zmq_ctx_set_ext`) and of the socket. A path of at most 4,095 bytes, empty by default: the file is
 /// then the one that the environment names in `FERROZMQ_SECURITY`. The context's file takes effect with the first `zmq_bind` or
-/// `zmq_connect` of any of its sockets, the socket's with the next one. The socket's file comes before the context's.
+/// `zmq_connect` of any of its sockets, the socket's with the next one. The socket's file comes before the context's. A relative path
+/// counts from the folder in which the process works when the option is set.
 ///
 /// Where the file is at fault, or refuses the endpoint, `zmq_bind` and `zmq_connect` fail with `EINVAL` or `EACCES`. A line on
 /// stderr then says where the fault is, and what to do. Fails with `EINVAL` for a context whose file is in use already.

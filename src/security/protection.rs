@@ -98,8 +98,11 @@ pub struct Protection {
 }
 
 impl SecurityFile {
-    /// Nothing is read yet.
-    pub fn new(path: PathBuf) -> SecurityFile {
+    /// Nothing is read yet. A relative path counts from the folder that the process works in now: the program may go to another one, in
+    /// which others may write.
+    pub fn new(path: &Path) -> SecurityFile {
+        // An empty one stays so, which is a mistake of its own, and so does one whose folder is gone.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let read =
             |path: &Path, content: &Content| Policy::of(path, content).map_err(|faults| first(path, faults));
         let policy = Watch::new(path.clone(), FileLook::new(&path, read));
@@ -185,6 +188,10 @@ impl SecurityFile {
             // Of a script whose own variable was not set, as a rule: it is not to run in the clear for that.
             let (what, what_to_do) = ("it is set and names no file", "name the file, or unset the variable");
             return Err(Fault::mistake(Path::new(SECURITY), None, what, what_to_do));
+        }
+        if !self.path.is_absolute() {
+            let what = "it is a relative path, and the folder that the process works in was gone";
+            return Err(Fault::mistake(&self.path, None, what, "name the file by its whole path"));
         }
         let policy = self.policy.now(patience)?;
         let state = &mut *self.state.lock();

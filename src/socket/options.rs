@@ -8,7 +8,7 @@ use crate::errno::{Errno, Result};
 use crate::options::number::{
     ZMQ_CURVE_SECRETKEY, ZMQ_EVENTS, ZMQ_FD, ZMQ_FERRO_CURVE_SERVER_KEY_ADD,
     ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW, ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, ZMQ_FERRO_MAX_FAILED_HANDSHAKES,
-    ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
+    ZMQ_FERRO_SECURITY, ZMQ_LAST_ENDPOINT, ZMQ_LINGER, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_THREAD_SAFE,
 };
 #[cfg(feature = "qzmq")]
 use crate::options::number::{ZMQ_FERRO_QZMQ_AUTHORITY, ZMQ_FERRO_QZMQ_CERTIFICATE, ZMQ_FERRO_QZMQ_REVOKED};
@@ -47,6 +47,7 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
                 }
             }
         }
+        ZMQ_FERRO_SECURITY => socket.own_security.name(&socket.options.security),
         ZMQ_CURVE_SECRETKEY => socket.keys.secret_changed(),
         #[cfg(feature = "qzmq")]
         ZMQ_FERRO_QZMQ_AUTHORITY | ZMQ_FERRO_QZMQ_REVOKED | ZMQ_FERRO_QZMQ_CERTIFICATE => {

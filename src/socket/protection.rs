@@ -35,12 +35,7 @@ pub(super) fn of(
     role: Role,
 ) -> Result<Option<Protection>, Refusal> {
     let context = socket.context();
-    let file = if socket.options.security.is_empty() {
-        let Some(file) = context.security() else { return Ok(None) };
-        file
-    } else {
-        socket.own_security.file(&socket.options.security)
-    };
+    let Some(file) = socket.own_security.file().or_else(|| context.security()) else { return Ok(None) };
     let options = &socket.options;
     let own = if options.mechanism != Mechanism::Null {
         Own::Mechanism

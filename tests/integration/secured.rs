@@ -8,10 +8,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use zmq::crypto::SecretKey;
 use zmq::ffi::draft_constants::{ZMQ_DGRAM, ZMQ_DISH, ZMQ_RADIO};
 use zmq::security::certificate::Certificate;
 use zmq::z85;
+
+/// After this time a file that peers ask for all along has been looked at twice.
+const TWO_LOOKS: Duration = Duration::from_millis(2500);
 
 /// A folder with keys and a security file.
 pub struct Setup {
@@ -453,6 +457,71 @@ fn a_variable_that_names_no_file_is_a_mistake() {
     assert_eq!(socket.try_connect("tcp://127.0.0.1:9"), Err(libc::EINVAL));
     socket.try_bind("inproc://fine").unwrap();
     context.end(&[socket]);
+}
+
+/// A daemon leaves the folder that it was started in, and others may write in the one that it goes to.
+#[test]
+fn a_relative_path_counts_from_the_folder_where_it_was_named() {
+    const WAYS: [&str; 4] = ["environment", "environment, bound later", "context", "socket"];
+    const FILE: &str = "security.toml";
+    let Some(way) = role() else {
+        let name = test_name!(a_relative_path_counts_from_the_folder_where_it_was_named);
+        for way in WAYS {
+            let setup = Setup::curve();
+            fs::create_dir(setup.folder.join("open")).unwrap();
+            setup.write(
+                "open/security.toml",
+                "[default]\nmechanism = \"null\"\nnull_off_loopback = \"allow\"\n",
+            );
+            let folder = format!("--chdir={}", setup.folder.display());
+            let variable = format!("FERROZMQ_SECURITY={FILE}");
+            let by_environment = ["env", &folder, &variable];
+            let before = if way.starts_with("environment") { &by_environment } else { &by_environment[..2] };
+            let output = spawn(name, way, before).wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains("1 passed"), "{way}: {said}");
+        }
+        return;
+    };
+    let folder = std::env::current_dir().unwrap();
+    let of_file = |name: &str| {
+        let context = Context::new();
+        assert_eq!(set_path(context, &folder.join(name)), Ok(()));
+        context
+    };
+    let (context, open, secured) = (Context::new(), of_file("open/security.toml"), of_file(FILE));
+    let server = context.patient(ZMQ_PULL);
+    let events = Monitor::of(context, server);
+    match way.as_str() {
+        "context" => assert_eq!(set_path(context, Path::new(FILE)), Ok(())),
+        "socket" => server.set_bytes(ZMQ_FERRO_SECURITY, FILE.as_bytes()),
+        _ => {}
+    }
+    let leave = || std::env::set_current_dir(folder.join("open")).unwrap();
+    let endpoint = if way == WAYS[0] {
+        let endpoint = server.bind_anywhere();
+        leave();
+        endpoint
+    } else {
+        leave();
+        server.bind_anywhere()
+    };
+    // It comes back until the file has been looked at again.
+    let null = open.patient(ZMQ_PUSH);
+    null.set(ZMQ_RECONNECT_IVL, 20);
+    null.connect(&endpoint);
+    let until = Instant::now() + TWO_LOOKS;
+    while Instant::now() < until {
+        assert_ne!(events.event(), ZMQ_EVENT_HANDSHAKE_SUCCEEDED, "{way}: the open file counts");
+    }
+    null.close();
+    let client = secured.patient(ZMQ_PUSH);
+    client.connect(&endpoint);
+    client.send(&["message"]);
+    assert_eq!(property(server, "User-Id"), "alice");
+    secured.end(&[client]);
+    open.term();
+    context.end(&[server, events.0]);
 }
 
 /// A name, an interface or a descriptor of the program counts as the address that the system has bound.
