@@ -11,14 +11,15 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// Whether the program has more rights than its caller.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_secure() -> bool {
+pub fn is_secure() -> bool {
     // SAFETY: no pointers; the call reads what the kernel has given the process.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_secure() -> bool {
+pub fn is_secure() -> bool {
     // SAFETY: no pointers; none of these calls fails.
     unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() }
 }

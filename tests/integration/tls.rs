@@ -1,12 +1,16 @@
 //! Sockets over `tls://`: who is let in, and how the rest of the library sees a peer that is.
 
 use crate::support::bench::*;
-use crate::support::process::no_child_begins;
+use crate::support::process::{no_child_begins, role, spawn, test_name};
 use crate::support::tls::{self, SUBJECT};
 use std::ffi::CStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use zmq::errno::Errno;
-use zmq::options::draft_number::{ZMQ_WSS_CERT_PEM, ZMQ_WSS_HOSTNAME, ZMQ_WSS_KEY_PEM, ZMQ_WSS_TRUST_PEM};
+use zmq::options::draft_number::{
+    ZMQ_WSS_CERT_PEM, ZMQ_WSS_HOSTNAME, ZMQ_WSS_KEY_PEM, ZMQ_WSS_TRUST_PEM, ZMQ_WSS_TRUST_SYSTEM,
+};
 
 /// A frame, and its property `X-TLS-Subject`.
 type Seen = (Vec<u8>, Option<String>);
@@ -247,4 +251,68 @@ fn raw_sockets_have_no_tls() {
         socket.close();
     }
     context.term();
+}
+
+/// The caller of such a program would else choose which servers it trusts. This needs the superuser, as the owner of such a program, and a
+/// folder on which programs may have more rights.
+#[test]
+fn setuid_programs_trust_what_the_system_trusts() {
+    const NOBODY: &str = "65534";
+    if role().is_some() {
+        // SAFETY: no pointers.
+        let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+        let context = Context::new();
+        let (server, client) = (context.patient(ZMQ_PULL), context.patient(ZMQ_PUSH));
+        serve(server);
+        client.set(ZMQ_WSS_TRUST_SYSTEM, 1);
+        client.set_bytes(ZMQ_WSS_HOSTNAME, tls::HOSTNAME);
+        let events = Monitor::of(context, client);
+        client.connect(&server.try_bind("tls://127.0.0.1:*").unwrap());
+        let outcome = loop {
+            match events.event() {
+                ZMQ_EVENT_HANDSHAKE_SUCCEEDED => break "trusts it",
+                ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL => {
+                    break "does not";
+                }
+                _ => {}
+            }
+        };
+        println!("\nsecure {is_secure}, {outcome}");
+        return context.end(&[client, server, events.0]);
+    }
+    // SAFETY: no pointers.
+    if unsafe { libc::geteuid() } != 0 {
+        return eprintln!("not the superuser: this test does nothing");
+    }
+    let folder = std::env::temp_dir().join(format!("ferrozmq-trusting-{}", std::process::id()));
+    fs::create_dir_all(folder.join("authorities")).unwrap();
+    let (program, file) = (folder.join("program"), folder.join("authorities/authority.pem"));
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::write(&file, tls::AUTHORITY).unwrap();
+    let outcome = |mode, variable: &str| {
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+        let shell = format!(
+            "{variable} exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {} \"$@\"",
+            program.display()
+        );
+        let test = test_name!(setuid_programs_trust_what_the_system_trusts);
+        let output = spawn(test, "connect", &["sh", "-c", &shell]).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.lines().find_map(|line| line.strip_prefix("secure ")).unwrap_or(&said).to_owned()
+    };
+    for variable in [
+        format!("SSL_CERT_FILE={}", file.display()),
+        format!("SSL_CERT_DIR={}", folder.join("authorities").display()),
+    ] {
+        assert_eq!(outcome(0o755, &variable), "false, trusts it");
+        let secure = outcome(0o4755, &variable);
+        if secure.starts_with("false") {
+            return eprintln!(
+                "{}: no program has more rights there: this test does nothing",
+                folder.display()
+            );
+        }
+        assert_eq!(secure, "true, does not");
+    }
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "qzmq")]
 mod hybrid;
 mod settings;
+mod system;
 mod trust;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The certificates that a side trusts.
 
+use super::system;
+use crate::sys::environment;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
@@ -34,15 +36,14 @@ pub struct Trust {
 impl Trust {
     pub fn new(
         listed: Vec<CertificateDer<'static>>,
-        system: bool,
+        trusts_system: bool,
         named: bool,
         provider: &Arc<CryptoProvider>,
     ) -> Trust {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(listed.iter().cloned());
-        if system {
-            // Certificates that cannot be read are left out.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if trusts_system {
+            roots.add_parsable_certificates(system::certificates(environment::is_secure()));
         }
         let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
         let algorithms = provider.signature_verification_algorithms;
