@@ -39,10 +39,11 @@ pub struct TrailFile {
 }
 
 impl TrailFile {
-    /// Opens the file, and makes it if there is none. A pipe without a reader is an error, not a wait. Errors: those of open(2).
+    /// Opens the file, and makes it if there is none. A symbolic link is refused (`ELOOP`): where others may write to the folder, it could
+    /// lead anywhere. A pipe without a reader is an error, not a wait. Errors: those of open(2).
     pub fn open(path: &Path) -> Result<TrailFile> {
         let _off = CancelOff::for_call(ThreadState::current());
-        let is_other = path.metadata().is_ok_and(|there| is_other(&there));
+        let is_other = look_at(path).is_ok_and(|there| is_other(&there));
         let file =
             if is_other { open(path, false) } else { open(path, true).or_else(|_| open(path, false)) }?;
         let is_regular = file.metadata()?.is_file();
@@ -131,7 +132,7 @@ impl TrailFile {
         }
         self.looked_at = Instant::now();
         let id = |file: &Metadata| (file.dev(), file.ino());
-        let (there, ours) = (self.path.metadata().ok(), self.file.metadata().ok());
+        let (there, ours) = (look_at(&self.path).ok(), self.file.metadata().ok());
         if there.as_ref().map(id) != ours.as_ref().map(id)
             && let Ok(fresh) = TrailFile::open(&self.path)
         {
@@ -142,10 +143,23 @@ impl TrailFile {
 
 fn open(path: &Path, readable: bool) -> Result<File> {
     // O_NONBLOCK: a pipe without a reader would hold the thread up. Files do not mind it.
-    let flags = libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
+    let follows = if is_own_descriptor(path) { 0 } else { libc::O_NOFOLLOW };
+    let flags = libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | follows;
     let mut options = OpenOptions::new();
     options.read(readable).append(true).create(true).mode(MODE).custom_flags(flags);
     Ok(options.open(path)?)
+}
+
+/// What is at the path, and not what a link there leads to.
+fn look_at(path: &Path) -> io::Result<Metadata> {
+    if is_own_descriptor(path) { path.metadata() } else { path.symlink_metadata() }
+}
+
+/// Whether the path names a descriptor that the process was given, as `/dev/stderr` does. Such names are links that no user can change.
+fn is_own_descriptor(path: &Path) -> bool {
+    let number = path.strip_prefix("/dev/fd").or_else(|_| path.strip_prefix("/proc/self/fd"));
+    let is_number = |number: &Path| number.to_str().is_some_and(|number| number.parse::<u32>().is_ok());
+    path == Path::new("/dev/stdout") || path == Path::new("/dev/stderr") || number.is_ok_and(is_number)
 }
 
 /// Whether it is something that must not be opened for reading: a pipe that its writer reads has a reader.
@@ -227,10 +241,36 @@ mod tests {
         fs::write(&path, "").unwrap();
         write_later(b"five\n");
         assert_eq!(fs::read(&path).unwrap(), b"five\n");
-        // Where there is no place for a new one the old one serves.
+        // The folder's owner has it lead elsewhere: the old one serves.
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(folder.path("target"), &path).unwrap();
+        write_later(b"linked\n");
+        assert!(!folder.path("target").exists());
+        fs::write(folder.path("target"), "").unwrap();
+        write_later(b"linked again\n");
+        assert_eq!(fs::read(folder.path("target")).unwrap(), b"");
+        // Where there is no place for a new one it serves as well.
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         write_later(b"six\n");
+    }
+
+    #[test]
+    fn only_names_of_descriptors_are_followed() {
+        for (path, is_one) in [
+            ("/dev/stdout", true),
+            ("/dev/stderr", true),
+            ("/dev/fd/3", true),
+            ("/proc/self/fd/17", true),
+            ("/dev/stdin", false),
+            ("/dev/fd", false),
+            ("/dev/fd/3/trail", false),
+            ("/dev/fd/../shm/trail", false),
+            ("/proc/self/cwd/trail", false),
+            ("/tmp/stdout", false),
+        ] {
+            assert_eq!(is_own_descriptor(Path::new(path)), is_one, "{path}");
+        }
     }
 
     #[test]

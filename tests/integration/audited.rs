@@ -6,7 +6,7 @@ use crate::support::process::{role, spawn, test_name};
 use crate::support::zmtp::until_closed;
 use std::fs;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The files of a process with an audit trail and a log.
@@ -239,6 +239,46 @@ fn setuid_programs_ignore_the_variables() {
     assert_eq!(secure, "true, bound Ok(())");
     assert!(!trail.exists());
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// In the folder of a service its user could make one that leads anywhere.
+#[test]
+fn the_trail_is_written_through_no_link() {
+    if role().is_some() {
+        return refuse_a_bind(Path::new("/nowhere"));
+    }
+    let folder = std::env::temp_dir().join(format!("ferrozmq-linked-trail-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (link, target) = (folder.join("link"), folder.join("target"));
+    symlink(&target, &link).unwrap();
+    let run = |trail: &Path| {
+        let shell = format!("FERROZMQ_AUDIT={} exec \"$@\" 2>&1", trail.display());
+        let test = test_name!(the_trail_is_written_through_no_link);
+        let output = spawn(test, "refused", &["sh", "-c", &shell, "sh"]).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    let said = run(&link);
+    assert!(said.contains("FERROZMQ_AUDIT=") && said.contains("symbolic links"), "{said}");
+    assert!(!target.exists());
+    fs::write(&target, "").unwrap();
+    run(&link);
+    assert_eq!(fs::read(&target).unwrap(), b"");
+    // The names of the process's own descriptors are links as well.
+    let said = run(Path::new("/dev/stdout"));
+    assert!(said.contains("\"event\":\"bind_refused\""), "{said}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Makes a record.
+fn refuse_a_bind(folder: &Path) {
+    let context = Context::new();
+    let socket = context.patient(ZMQ_PULL);
+    let missing = folder.join("missing.toml");
+    socket.set_bytes(ZMQ_FERRO_SECURITY, missing.to_str().unwrap().as_bytes());
+    assert_eq!(socket.try_bind("tcp://127.0.0.1:*"), Err(libc::EINVAL));
+    context.end(&[socket]);
 }
 
 /// Puts a pipe in the place of stderr, which is full and which no thread reads.
