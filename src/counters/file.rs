@@ -96,10 +96,15 @@ fn current() -> &'static Lock<Current> {
     CURRENT.find_or_make(Lock::default)
 }
 
-/// The folder that the environment named when this was first called.
+/// The folder that the environment named when this was first called. A relative one counts from where the program was then: it may go to
+/// another one before the file is removed. An empty one is none.
 fn folder() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let find = || environment::variable(STATS).map(PathBuf::from);
+    let find = || {
+        let named = environment::variable(STATS).filter(|folder| !folder.is_empty())?;
+        // Where the program's own folder is gone there can be no file in it either.
+        Some(std::path::absolute(&named).unwrap_or_else(|_| PathBuf::from(named)))
+    };
     if cfg!(loom) { None } else { FOLDER.get_or_init(find).as_deref() }
 }
 

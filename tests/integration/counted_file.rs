@@ -342,6 +342,37 @@ fn the_program_works_where_there_can_be_no_file() {
     symlink(&target, folder.0.join("last")).unwrap();
 }
 
+/// The program goes to another folder before the file is to be removed, and before the next one is made.
+#[test]
+fn a_relative_folder_counts_from_where_the_program_was_and_an_empty_one_is_none() {
+    if let Some(role) = role() {
+        let start = std::env::current_dir().unwrap();
+        let file = start.join(format!("stats/ferrozmq.{}", std::process::id()));
+        for elsewhere in ["one", "other"] {
+            let context = Context::new();
+            assert_eq!(file.exists(), role == "relative");
+            std::env::set_current_dir(start.join(elsewhere)).unwrap();
+            context.end(&passed_on(context, "inproc://a"));
+            assert!(!file.exists(), "{elsewhere}: it is gone with the last context");
+        }
+        return;
+    }
+    let test = test_name!(a_relative_folder_counts_from_where_the_program_was_and_an_empty_one_is_none);
+    for (role, value) in [("relative", "stats"), ("empty", "")] {
+        let folder = Folder::new(role);
+        let folders = ["stats", "one", "one/stats", "other", "other/stats"].map(|name| folder.0.join(name));
+        folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+        let (chdir, variable) =
+            (format!("--chdir={}", folder.0.display()), format!("FERROZMQ_STATS={value}"));
+        finish(spawn(test, role, &["env", &chdir, &variable]));
+        for path in folders.iter().chain([&folder.0]) {
+            let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+            let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("ferrozmq.")).collect();
+            assert!(left.is_empty(), "{role}: {left:?} in {}", path.display());
+        }
+    }
+}
+
 /// A file system of 64 KiB, where the system lets a test make one.
 #[test]
 fn a_full_disk_is_a_line_in_the_log() {
