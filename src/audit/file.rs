@@ -7,6 +7,7 @@
 use super::record::MAX_LINE_BYTES;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
+use crate::sys::file_limit;
 use crate::sys::lines::whole_lines;
 use crate::sys::poll::{PollFd, poll};
 use crate::sys::retry::rest;
@@ -93,6 +94,10 @@ impl TrailFile {
     }
 
     fn put(&mut self, bytes: &[u8], patience: Duration) -> Result<usize> {
+        if self.is_regular {
+            // A thread of the program writes the last lines where the library has no thread for them.
+            file_limit::check_last_byte(self.file.metadata()?.len())?;
+        }
         loop {
             match self.file.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -270,6 +275,41 @@ mod tests {
             ("/tmp/stdout", false),
         ] {
             assert_eq!(is_own_descriptor(Path::new(path)), is_one, "{path}");
+        }
+    }
+
+    /// This thread has no signals blocked, as none of the program has.
+    #[test]
+    fn a_limit_on_the_size_of_files_is_an_error_and_no_end() {
+        const FOLDER: &str = "FERROZMQ_TEST_LIMITED";
+        const TEST: &str = "audit::file::tests::a_limit_on_the_size_of_files_is_an_error_and_no_end";
+        let Some(path) = std::env::var_os(FOLDER).map(PathBuf::from) else {
+            let folder = Folder::new("limited");
+            // In blocks of 512 bytes, or of 1024 with other shells.
+            let script = "ulimit -f 1; exec \"$0\" --exact --nocapture \"$1\"";
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", script]).arg(std::env::current_exe().unwrap()).arg(TEST);
+            let output = command.env(FOLDER, folder.path("")).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            return assert!(
+                output.status.success() && said.contains("1 passed"),
+                "{}: {said}",
+                output.status
+            );
+        };
+        let line = [b'x'; 127].into_iter().chain([b'\n']).collect::<Vec<_>>();
+        let mut trail = TrailFile::open(&path.join("trail")).unwrap();
+        let log = crate::sys::log::LogFile::open(&path.join("log")).unwrap();
+        let mut writes: [&mut dyn FnMut() -> Result<usize>; 2] =
+            [&mut || put(&mut trail, &line), &mut || log.write(&line, Duration::ZERO)];
+        for write in &mut writes {
+            let refusal = loop {
+                match write() {
+                    Ok(bytes) => assert_eq!(bytes, line.len()),
+                    Err(errno) => break errno,
+                }
+            };
+            assert_eq!(refusal, Errno(libc::EFBIG));
         }
     }
 

@@ -1,5 +1,6 @@
 //! A file of our own in memory that other processes may read, and may go on reading when this one is gone.
 
+use super::file_limit;
 use crate::errno::{Errno, Result};
 use std::fs::{File, OpenOptions, remove_file};
 use std::os::fd::AsRawFd;
@@ -7,6 +8,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
+
+/// Calls that set room aside, until one is not interrupted.
+#[cfg(not(target_vendor = "apple"))]
+const MAX_FILL_TRIES: usize = 10;
 
 /// The whole of a file. Dropped, it is no longer in memory, and the file stays.
 #[derive(Debug)]
@@ -22,7 +27,8 @@ unsafe impl Sync for MappedFile {}
 
 impl MappedFile {
     /// Makes a file of `count` numbers, all 0, that only this user may open. The room for it is taken at once: a full disk is an error
-    /// here, and no signal later. Errors: `EEXIST` for any file of that name, a link too; `ENOSPC`, and those of open(2) and mmap(2).
+    /// here, and no signal later. Errors: `EEXIST` for any file of that name, a link too; `ENOSPC`; `EFBIG` where the process may not have
+    /// files of that size; those of open(2) and mmap(2).
     pub fn create(path: &Path, count: usize) -> Result<MappedFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
@@ -40,6 +46,7 @@ impl MappedFile {
         let bytes =
             count.checked_mul(size_of::<AtomicU64>()).filter(|bytes| *bytes > 0).ok_or(Errno::INVAL)?;
         let length = libc::off_t::try_from(bytes).map_err(|_| Errno::INVAL)?;
+        file_limit::check_last_byte(bytes as u64 - 1)?;
         fill(file, length)?;
         // SAFETY: a new mapping at an address of the system's choice, which touches no other memory.
         let memory = unsafe {
@@ -64,8 +71,17 @@ impl MappedFile {
 /// Has the file system set aside that many bytes. Errors: `ENOSPC`, and those of posix_fallocate(3).
 #[cfg(not(target_vendor = "apple"))]
 fn fill(file: &File, length: libc::off_t) -> Result<()> {
-    // SAFETY: no pointers; the descriptor is open.
-    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) } {
+    fill_with(|| {
+        // SAFETY: no pointers; the descriptor is open.
+        unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) }
+    })
+}
+
+/// Tries again where a signal of the program has ended the call. One that a timer sends all the time does not keep it here for ever.
+#[cfg(not(target_vendor = "apple"))]
+fn fill_with(mut allocate: impl FnMut() -> i32) -> Result<()> {
+    let outcome = (0..MAX_FILL_TRIES).map(|_| allocate()).find(|error| *error != libc::EINTR);
+    match outcome.unwrap_or(libc::EINTR) {
         0 => Ok(()),
         error => Err(Errno(error)),
     }
@@ -98,6 +114,27 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::sync::atomic::Ordering;
+
+    #[test]
+    #[cfg(not(target_vendor = "apple"))]
+    fn a_signal_does_not_end_it_and_many_do() {
+        let mut left = 3;
+        let mut interrupted = |error| {
+            fill_with(|| {
+                left -= 1;
+                if left > 0 { libc::EINTR } else { error }
+            })
+        };
+        assert_eq!(interrupted(0), Ok(()));
+        assert_eq!(interrupted(libc::ENOSPC), Err(Errno(libc::ENOSPC)));
+        let mut calls = 0;
+        let always = || {
+            calls += 1;
+            libc::EINTR
+        };
+        assert_eq!(fill_with(always), Err(Errno::INTR));
+        assert_eq!(calls, MAX_FILL_TRIES);
+    }
 
     #[test]
     fn what_is_stored_can_be_read_in_the_file() {

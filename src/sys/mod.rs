@@ -10,6 +10,7 @@ pub mod environment;
 pub mod eventfd;
 pub mod exit;
 pub mod faults;
+pub mod file_limit;
 pub mod fork;
 pub mod front_epoll;
 mod futex;

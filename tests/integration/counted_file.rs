@@ -373,6 +373,24 @@ fn a_relative_folder_counts_from_where_the_program_was_and_an_empty_one_is_none(
     }
 }
 
+/// Of 64 KiB, where the file takes some megabytes. The system would end the program with a signal.
+#[test]
+fn a_limit_on_the_size_of_files_is_a_line_in_the_log() {
+    if role().is_some() {
+        let context = Context::new();
+        return context.end(&passed_on(context, "inproc://limited"));
+    }
+    let folder = Folder::new("limited");
+    let test = test_name!(a_limit_on_the_size_of_files_is_a_line_in_the_log);
+    let mut child = start(test, "works", &folder.0, "exec 2>&1\nulimit -f 128");
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success() && said.contains("1 passed"), "{status}: {said}");
+    assert_eq!(said.matches("File too large").count(), 1, "{said}");
+    assert!(folder.is_empty());
+}
+
 /// A file system of 64 KiB, where the system lets a test make one.
 #[test]
 fn a_full_disk_is_a_line_in_the_log() {

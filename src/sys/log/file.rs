@@ -2,6 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
+use crate::sys::file_limit;
 use crate::sys::poll::{PollFd, poll};
 use crate::sys::thread_state::ThreadState;
 use std::fs::{File, Metadata, OpenOptions};
@@ -63,9 +64,13 @@ impl LogFile {
     }
 
     /// Appends lines in one write; how many bytes that were. A pipe that is full is waited for, `patience` at most. Errors: those of
-    /// write(2); `EAGAIN` where a pipe stays full.
+    /// write(2); `EAGAIN` where a pipe stays full; `EFBIG` where the process may have no larger file.
     pub fn write(&self, lines: &[u8], patience: Duration) -> Result<usize> {
         let _off = CancelOff::for_call(ThreadState::current());
+        if self.is_regular() {
+            // Threads of the program write keys, and the last lines where the library has no thread for them.
+            file_limit::check_last_byte(self.file.metadata()?.len())?;
+        }
         loop {
             match (&self.file).write(lines) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
