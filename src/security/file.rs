@@ -3,7 +3,7 @@
 use super::certificate::parse_fingerprint;
 use super::fault::Fault;
 use super::qzmq_settings::{self, QzmqSettings};
-use super::reader::{Entry, Reader, entries};
+use super::reader::{Entry, Reader, entries, shown};
 use super::reload::{self, Content};
 use crate::engine::zmtp::socket_type;
 use crate::options::{Mechanism, SocketType};
@@ -469,7 +469,7 @@ fn read_allow(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Allow> {
         if text == "any" {
             return Some(Allow::Any);
         }
-        reader.mistake(entry, format!("\"{text}\" does not say whom to let in"), FORMS);
+        reader.mistake(entry, format!("{} does not say whom to let in", shown(text)), FORMS);
         return None;
     }
     let table = reader.table(entry)?;
@@ -486,7 +486,7 @@ fn read_allow(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Allow> {
                     Ok(key) => keys.push(key),
                     Err(_) => {
                         let what_to_do = "a fingerprint is 0000-0000-0000-0000-0000-0000-0000-0000, or the 40 characters of the public key";
-                        reader.mistake(only, format!("\"{text}\" is no fingerprint"), what_to_do);
+                        reader.mistake(only, format!("{} is no fingerprint", shown(&text)), what_to_do);
                     }
                 }
             }
@@ -517,7 +517,8 @@ fn read_addresses(reader: &mut Reader<'_>, entry: &Entry<'_>, addresses: &mut Ad
             match network(&text) {
                 Some(network) => networks.push(network),
                 None => {
-                    reader.mistake(&list, format!("\"{text}\" is no network"), "write it as \"10.0.0.0/8\"")
+                    let what = format!("{} is no network", shown(&text));
+                    reader.mistake(&list, what, "write it as \"10.0.0.0/8\"");
                 }
             }
         }

@@ -186,7 +186,7 @@ impl<'f> Reader<'f> {
         let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
         if found.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            let what = format!("\"{text}\" is none of the choices");
+            let what = format!("{} is none of the choices", shown(text));
             self.faults.push(Fault::mistake(self.file, Some(line), what, advice(text, &names)));
         }
         found
@@ -220,9 +220,15 @@ fn advice(name: &str, known: &[&str]) -> String {
     }
 }
 
+/// A text of the file, as a fault shows it. A key is not shown: it may be the secret one.
+pub fn shown(text: &str) -> String {
+    if is_key(text) { "a key".to_owned() } else { format!("\"{text}\"") }
+}
+
 fn kind(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(text) => format!("the text \"{text}\""),
+        DeValue::String(text) if is_key(text) => shown(text),
+        DeValue::String(text) => format!("the text {}", shown(text)),
         DeValue::Integer(number) => format!("the number {number}"),
         DeValue::Float(_) => "a number with a fraction".to_owned(),
         DeValue::Boolean(value) => value.to_string(),

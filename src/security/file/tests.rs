@@ -226,3 +226,36 @@ fn networks_are_addresses_with_as_many_bits_as_they_have() {
         assert_eq!(network(text), None, "{text}");
     }
 }
+
+/// A key that stands in a wrong place is not shown: it may be the secret one.
+#[test]
+fn no_fault_shows_a_key() {
+    let mut secrets = vec!["JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6".to_owned()];
+    #[cfg(feature = "qzmq")]
+    for suite in crate::crypto::KemSuite::ALL {
+        let pair = super::super::certificate::Certificate::generate_qzmq(None, suite).unwrap();
+        secrets.push(pair.secret.unwrap().z85().to_string());
+    }
+    let forms = [
+        "allow = \"KEY\"",
+        "allow = { fingerprints = [\"KEY\"] }",
+        "addresses = { allow = [\"KEY\"] }",
+        "mechanism = \"KEY\"",
+        "transports = [\"KEY\"]",
+        "ipc_same_user = \"KEY\"",
+        "limits = \"KEY\"",
+        "limits = { connections = \"KEY\" }",
+        "qzmq = { suites = [\"KEY\"] }",
+        "migration = { server_key = \"KEY\" }",
+    ];
+    for secret in &secrets {
+        for form in forms {
+            let text = form.replace("KEY", secret);
+            // A key of CURVE stands for its fingerprint, as either half of a pair has the same form.
+            let faults = Policy::parse(Path::new("security.toml"), &format!("[default]\n{text}")).err();
+            let told = faults.iter().flatten().map(ToString::to_string).collect::<String>();
+            assert_eq!(told.is_empty(), form.contains("fingerprints") && secret.len() == 40, "{form}");
+            assert!(!told.contains(&secret[..40]), "{form}: {told}");
+        }
+    }
+}
