@@ -10,12 +10,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-/// Slots of the first slab; each further one has twice as many.
+/// Slots of the first slab of a process; each further one has twice as many.
 const FIRST_SLAB_SLOTS: usize = 64;
 /// Slots that are made at a time. The rest of a slab takes no memory.
 const MADE_AT_ONCE: usize = 64;
-/// Enough for a thousand million handles.
-const MAX_SLABS: usize = 24;
+/// Slabs of one free list: enough for a thousand million handles.
+const MAX_LIST_SLABS: usize = 24;
+/// Slabs of all free lists: one process has no more than its own, and forked ones add eight each.
+const MAX_SLABS: usize = MAX_LIST_SLABS + 8 * (MAX_FORK_DEPTH - 1);
 /// Free handles that rest before the oldest of them is given out again.
 const MIN_RESTING_HANDLES: usize = 32;
 /// Size of the direct-mapped handle cache: `zmq_poll` over this many sockets finds each of them at one look. With 256 places it took 160
@@ -85,6 +87,8 @@ struct FreeList<T: 'static> {
     len: usize,
     /// The slab in which slots are made next; none at first.
     begun: usize,
+    /// The slabs made for this list. They say how large the next one is: those of a forked process's ancestors do not count.
+    slabs: usize,
 }
 
 /// A kind of call that may have a fast path.
@@ -145,7 +149,7 @@ impl<T: Send> Slots<T> {
 
     #[cold]
     fn search(&self, address: usize) -> Option<&'static Slot<T>> {
-        // The latest first: it has as many as all others together. A thread that was given a handle sees its slab.
+        // The latest first: it has as many as all others of its process together. A thread that was given a handle sees its slab.
         let made = self.slabs.get(..self.next_slab.load(Relaxed)).unwrap_or(&self.slabs);
         made.iter().rev().filter_map(OnceLock::get).find_map(|slab| slab.at(address))
     }
@@ -181,7 +185,8 @@ impl<T: Send> Slots<T> {
     /// Makes more slots: in the slab that this list has begun, or in the next one.
     fn grow(&self, free: &mut FreeList<T>) -> Result<()> {
         if !self.make_slots(free) {
-            free.begun = self.make_slab()?;
+            free.begun = self.make_slab(free.slabs)?;
+            free.slabs += 1;
             self.make_slots(free);
         }
         Ok(())
@@ -204,13 +209,16 @@ impl<T: Send> Slots<T> {
         free.len > before
     }
 
-    /// Makes the next slab, with no slots yet. Which it is.
-    fn make_slab(&self) -> Result<usize> {
+    /// Makes the next slab, with no slots yet, for a list that has `before` already. Which it is.
+    fn make_slab(&self, before: usize) -> Result<usize> {
+        if before >= MAX_LIST_SLABS {
+            return Err(Errno::NOMEM);
+        }
         let index = self.next_slab.load(Relaxed);
         let place = self.slabs.get(index).ok_or(Errno::NOMEM)?;
         self.next_slab.store(index + 1, Relaxed);
         // Never freed: that is the point.
-        let made = ForGood::with_capacity(FIRST_SLAB_SLOTS << index);
+        let made = ForGood::with_capacity(FIRST_SLAB_SLOTS << before);
         let slab = made.inspect_err(|_| self.next_slab.store(index, Relaxed))?;
         place.set(slab).map(|()| index).map_err(|_| Errno::NOMEM)
     }
@@ -223,7 +231,7 @@ impl<T: Send> Slots<T> {
 
 impl<T> FreeList<T> {
     const fn new() -> FreeList<T> {
-        FreeList { first: None, last: None, len: 0, begun: MAX_SLABS }
+        FreeList { first: None, last: None, len: 0, begun: MAX_SLABS, slabs: 0 }
     }
 
     fn push_back(&mut self, slot: &'static Slot<T>) {
@@ -437,6 +445,21 @@ mod tests {
         let handles: Vec<_> = (0..1000).map(|number| SLOTS.insert(number).unwrap()).collect();
         for (number, handle) in handles.iter().enumerate() {
             assert_eq!(SLOTS.lock(*handle).map(|guard| *guard), Some(number));
+        }
+    }
+
+    #[test]
+    fn each_forked_process_begins_with_a_small_slab_and_doubles_it() {
+        static SLOTS: Slots<u64> = Slots::new(1);
+        for depth in 0..MAX_FORK_DEPTH {
+            // Of a child: each has a list of its own, and makes no slots for its ancestors.
+            let mut free = FreeList::new();
+            for slots in [FIRST_SLAB_SLOTS, 2 * FIRST_SLAB_SLOTS, 4 * FIRST_SLAB_SLOTS] {
+                SLOTS.grow(&mut free).unwrap();
+                while SLOTS.make_slots(&mut free) {}
+                let slab = SLOTS.slabs[free.begun].get().unwrap();
+                assert_eq!(slab.iter().count(), slots, "{depth} forks deep");
+            }
         }
     }
 
