@@ -33,8 +33,8 @@
 
  A message begins with the frames of any event. The first version has 16 bits for the event: its number is 0x8001 there. The
  value is 1 for a peer that has arrived, so that messages may pass, and 0 for one that has left. Four frames follow: the peer's
- endpoint, the routing id that it has given itself, its user id, and the mechanism (`NULL`, `PLAIN`, `CURVE`, `GSSAPI`). Each
- may be empty. Peers that were there before the monitor, and those over inproc, are not told of.
+ endpoint, the routing id that it has given itself, its user id, and the mechanism (`NULL`, `PLAIN`, `CURVE`, `QZMQ`,
+ `GSSAPI`). Each may be empty. Peers that were there before the monitor, and those over inproc, are not told of.
  */
 #define ZMQ_FERRO_EVENT_PEER 536903680
 

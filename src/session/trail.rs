@@ -270,6 +270,24 @@ mod tests {
         }
     }
 
+    /// A program knows the frame of `ZMQ_FERRO_EVENT_PEER` from its page. The header and the manual page have the words of `constants.rs`.
+    #[test]
+    fn the_pages_name_all_mechanisms() {
+        let pages = [
+            (include_str!("../../docs/observability.md"), "| 6 | the mechanism: ", ';'),
+            (include_str!("../ffi/constants.rs"), "its user id, and the mechanism (", ')'),
+        ];
+        for (page, begin, end) in pages {
+            let (_, rest) = page.split_once(begin).unwrap_or_default();
+            let (names, _) = rest.split_once(end).unwrap_or_default();
+            for mechanism in
+                [Mechanism::Null, Mechanism::Plain, Mechanism::Curve, Mechanism::Qzmq, Mechanism::Gssapi]
+            {
+                assert!(names.contains(&format!("`{}`", name_of(mechanism))), "{mechanism:?}: {names:?}");
+            }
+        }
+    }
+
     #[test]
     fn an_errno_has_a_text_without_its_number() {
         assert_eq!(text_of(Errno::ACCES), b"Permission denied");
