@@ -29,6 +29,11 @@ pub trait Listener {
         false
     }
 
+    /// Whether the reader keeps the first frames of a message of this pipe, and has the pipe's turn go on until the last.
+    fn is_inside(&self, _pipe: PipeId) -> bool {
+        false
+    }
+
     /// What taking a frame in costs beside reading it, in units of a [`Budget`](crate::pipe::Budget).
     fn units(&self) -> u32 {
         0
@@ -55,6 +60,7 @@ impl Backlog {
                     self.listed.remove(&pipe);
                 }
                 Left::More => self.turns.push_back(pipe),
+                Left::NoMoreNow if listener.is_inside(pipe) => return self.turns.push_front(pipe),
                 Left::NoMoreNow => return self.turns.push_back(pipe),
             }
         }
@@ -71,7 +77,9 @@ enum Left {
 }
 
 fn read_share(pipes: &mut Pipes, pipe: PipeId, listener: &mut impl Listener) -> Left {
-    for _ in 0..TURN_FRAMES {
+    let mut frames = 0;
+    while frames < TURN_FRAMES || listener.is_inside(pipe) {
+        frames += 1;
         if !pipes.check_read(pipe) {
             return Left::Nothing;
         }

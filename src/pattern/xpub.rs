@@ -2,14 +2,15 @@
 //! What waits for the program is in [`xpub_notifications`](super::xpub_notifications).
 
 mod last_value;
+mod reading;
 
 use self::last_value::{LateSubscribers, Now, Published};
+use self::reading::Readings;
 use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::no_drop::NoDrop;
 use super::subscribers::{Removed, Subscribers};
 use super::xpub_notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
-use super::xsub::subscription;
 use super::{Behaviour, Origin, flag, set_common};
 use crate::counters::{Reason, SocketCounter};
 use crate::errno::{Errno, Result};
@@ -24,7 +25,6 @@ use crate::options::number::{
 use crate::options::value::put_int_padded;
 use crate::pipe::{PipeId, Pipes};
 use crate::sys::memory;
-use std::collections::BTreeMap;
 
 pub struct Xpub {
     out: Distribution,
@@ -41,9 +41,7 @@ pub struct Xpub {
     /// Pipes with frames that were not read yet.
     backlog: Backlog,
     /// Messages of peers of which some frames were read.
-    readings: BTreeMap<PipeId, Reading>,
-    /// Messages of peers that a PUB has read, whose program does not hear of them, and that are not counted yet.
-    unheard: u64,
+    readings: Readings,
     no_drop: NoDrop,
     /// The next frame sent is not a message's first.
     inside: bool,
@@ -82,18 +80,6 @@ struct Settings {
     welcome: Vec<u8>,
 }
 
-/// A peer's message that is being read, and which of its frames can be subscriptions.
-#[derive(Default)]
-struct Reading {
-    /// The next frame is not the first.
-    inside: bool,
-    others_subscribe: bool,
-    /// Some frame is no subscription.
-    is_message: bool,
-    /// What the program is to receive of it: all at once, so that no message ends before its end.
-    told: Vec<Notification>,
-}
-
 impl Xpub {
     pub fn new(options: &SocketOptions) -> Xpub {
         let settings = Settings { invert_matching: options.invert_matching, ..Settings::default() };
@@ -108,8 +94,7 @@ impl Xpub {
             listens: false,
             stalled: false,
             backlog: Backlog::default(),
-            readings: BTreeMap::new(),
-            unheard: 0,
+            readings: Readings::default(),
             no_drop: NoDrop::default(),
             inside: false,
             has_send_rules: false,
@@ -141,29 +126,18 @@ impl Xpub {
     }
 
     fn read_message(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
-        let mut reading = self.readings.remove(&pipe).unwrap_or_default();
-        let told = match reading.subscription(&frame, self.settings.only_first) {
-            Some((subscribe, topic)) => self.hear(pipe, subscribe, topic, &frame)?,
-            None => {
-                reading.is_message = true;
-                let told = if self.speaks { Some(frame.into_msg()?) } else { None };
-                told.map(|msg| Notification { msg, wish: None, news: None, ends_message: false })
+        let mut reading = self.readings.take(pipe);
+        match reading.subscription(&frame, self.settings.only_first) {
+            Some((subscribe, topic)) => {
+                if let Some(told) = self.hear(pipe, subscribe, topic, &frame)? {
+                    let tolerance = self.tolerance();
+                    reading.add_subscription(told, &mut self.notifications, tolerance)?;
+                }
             }
-        };
-        if let Some(told) = told {
-            reading.told.try_reserve(1).map_err(|_| Errno::NOMEM)?;
-            reading.told.push(told);
-        }
-        if reading.inside {
-            self.readings.insert(pipe, reading);
-            return Ok(());
+            None => reading.add_frame(frame, self.speaks)?,
         }
         let tolerance = self.tolerance();
-        match reading.told.last_mut() {
-            Some(last) => last.ends_message = reading.is_message,
-            None => self.unheard += u64::from(reading.is_message),
-        }
-        reading.told.into_iter().for_each(|told| self.notifications.tell(told, tolerance));
+        self.readings.put(pipe, reading, &mut self.notifications, tolerance);
         Ok(())
     }
 
@@ -380,7 +354,11 @@ impl Listener for Xpub {
     }
 
     fn holds_up(&self, pipe: PipeId) -> bool {
-        self.late.hold_up(pipe)
+        self.late.hold_up(pipe) && !self.is_inside(pipe)
+    }
+
+    fn is_inside(&self, pipe: PipeId) -> bool {
+        self.readings.keep_some(pipe)
     }
 
     fn units(&self) -> u32 {
@@ -391,18 +369,6 @@ impl Listener for Xpub {
 
     fn take_in(&mut self, pipe: PipeId, frame: Frame<'_>) -> Result<()> {
         self.read_frame(pipe, frame)
-    }
-}
-
-impl Reading {
-    fn subscription<'f>(&mut self, frame: &'f Frame<'_>, only_first: bool) -> Option<(bool, &'f [u8])> {
-        let first = !self.inside;
-        self.inside = frame.more();
-        let found = if first || self.others_subscribe { subscription(frame.data()) } else { None };
-        if first {
-            self.others_subscribe = !only_first || found.is_some();
-        }
-        found
     }
 }
 
@@ -518,7 +484,9 @@ impl Behaviour for Xpub {
             self.forget_leavers(pipes);
             self.stalled = self.must_wait();
         }
-        pipes.record.dropped(Reason::Filtered, std::mem::take(&mut self.unheard));
+        let (unheard, too_long) = self.readings.take_dropped();
+        pipes.record.dropped(Reason::Filtered, unheard);
+        pipes.record.dropped(Reason::Malformed, too_long);
         self.count(pipes);
     }
 
@@ -534,7 +502,7 @@ impl Behaviour for Xpub {
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.terminated(pipes, pipe);
-        self.readings.remove(&pipe);
+        self.readings.forget(pipe);
         self.late.leave(pipe);
         if self.last_pipe == Some(pipe) {
             self.last_pipe = None;

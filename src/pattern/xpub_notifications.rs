@@ -67,6 +67,11 @@ impl Notifications {
         self.waiting.is_empty()
     }
 
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether too many messages wait, or too many notifications beside one for each subscription.
     pub fn are_many(&self, subscriptions: usize) -> bool {
         self.exceed(subscriptions, MAX_UNREAD_NOTIFICATIONS)

@@ -1,13 +1,17 @@
 //! What subscribers and the program of an XPUB or PUB socket see.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::Xpub;
+use super::reading::MAX_MESSAGE_FRAMES;
+use crate::counters::{ContextRecord, Reason, Snapshot, SocketRecord};
 use crate::errno::Errno;
 use crate::options::SocketType;
 use crate::options::draft_number::{ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE};
 use crate::options::number::*;
-use crate::pattern::Origin;
-use crate::pattern::testing::Bench;
+use crate::pattern::testing::{Bench, Peer};
 use crate::pattern::xpub_notifications::MAX_UNREAD_NOTIFICATIONS;
+use crate::pattern::{Origin, Pattern};
+use crate::pipe::Pipes;
 
 fn all(bench: &mut Bench) -> Vec<String> {
     let mut all = Vec::new();
@@ -127,7 +131,7 @@ fn a_last_value_goes_to_the_peer_that_has_just_come() {
 }
 
 /// Has the peer subscribe to a topic and end that, `times` times.
-fn churn(bench: &mut Bench, peer: &mut crate::pattern::testing::Peer, times: usize) {
+fn churn(bench: &mut Bench, peer: &mut Peer, times: usize) {
     for _ in 0..times {
         peer.send(&["\u{1}churn"]);
         peer.send(&["\0churn"]);
@@ -220,4 +224,126 @@ fn peer_that_cannot_subscribe_gets_everything() {
     bench.send(&["x"]).unwrap();
     assert_eq!(peer.recv(), ["x"]);
     assert!(!bench.has_in());
+}
+
+fn xpub(bench: &Bench) -> &Xpub {
+    match &bench.pattern {
+        Pattern::Xpub(xpub) => xpub,
+        _ => panic!("no XPUB"),
+    }
+}
+
+/// Frames that wait for the program, and those of messages that were not read to their end.
+fn held(bench: &Bench) -> usize {
+    xpub(bench).notifications.len() + xpub(bench).readings.kept()
+}
+
+fn write_message(peer: &mut Peer, frames: usize) {
+    (1..frames).for_each(|_| peer.write(b"", true));
+    peer.write(b"end", false);
+}
+
+/// Until nothing is left undone. `each` sees every step, and what was held before it.
+fn settle_all(bench: &mut Bench, mut each: impl FnMut(&Bench, usize)) {
+    for _ in 0..10_000 {
+        let before = held(bench);
+        bench.pipes.budget.take_undone();
+        bench.settle();
+        each(bench, before);
+        if !bench.pipes.budget.is_anything_undone() {
+            return;
+        }
+    }
+    panic!("no end");
+}
+
+fn dropped(bench: &Bench) -> u64 {
+    Snapshot::of_socket(bench.pipes.record.number()).unwrap().dropped(Reason::Malformed)
+}
+
+fn small_budget() -> Bench {
+    let mut bench = Bench::new(SocketType::Xpub);
+    bench.pipes = Pipes::of(SocketRecord::of(&ContextRecord::begin(), "TESTED"));
+    bench.units = 256;
+    bench
+}
+
+#[test]
+fn a_message_of_endless_frames_is_read_in_steps_and_dropped() {
+    for option in [None, Some(ZMQ_XPUB_VERBOSE)] {
+        let mut bench = small_budget();
+        option.into_iter().for_each(|option| bench.set(option, 1));
+        let (mut peer, mut other) = (bench.connect_with(0, |_| {}), bench.connect());
+        write_message(&mut peer, 100_000);
+        peer.subscribe(true, "behind");
+        let mut steps = 0;
+        let units = bench.units as usize;
+        settle_all(&mut bench, |bench, before| {
+            assert!(held(bench) <= before + units && held(bench) <= MAX_MESSAGE_FRAMES, "{}", held(bench));
+            if steps == 50 {
+                other.subscribe(true, "beside");
+            }
+            steps += 1;
+        });
+        assert!(steps > 100_000 / units);
+        assert_eq!(all(&mut bench), ["\u{1}beside", "\u{1}behind"], "{option:?}");
+        assert_eq!(dropped(&bench), 1);
+    }
+}
+
+#[test]
+fn messages_of_many_frames_arrive_whole_and_no_more_is_kept_than_of_one() {
+    let mut bench = small_budget();
+    let mut peers: Vec<_> = (0..5).map(|_| bench.connect_with(0, |_| {})).collect();
+    peers.iter_mut().for_each(|peer| write_message(peer, MAX_MESSAGE_FRAMES));
+    let mut most = 0;
+    for _ in 0..5 {
+        settle_all(&mut bench, |bench, _| most = most.max(xpub(bench).readings.kept()));
+        let frames = bench.recv();
+        assert_eq!(frames.len(), MAX_MESSAGE_FRAMES);
+        assert_eq!(frames.last().unwrap(), "end");
+    }
+    assert!(most > 0 && most < MAX_MESSAGE_FRAMES, "{most}");
+    assert_eq!((dropped(&bench), held(&bench)), (0, 0));
+    write_message(&mut peers[0], MAX_MESSAGE_FRAMES + 1);
+    write_message(&mut peers[0], 2);
+    settle_all(&mut bench, |_, _| {});
+    assert_eq!(bench.recv(), ["", "end"]);
+    assert_eq!(dropped(&bench), 1);
+}
+
+#[test]
+fn a_turn_does_not_go_on_for_subscriptions_that_say_nothing_new() {
+    let mut bench = small_budget();
+    let (mut peer, mut other) = (bench.connect_with(0, |_| {}), bench.connect());
+    peer.send(&["\u{1}a"]);
+    peer.write(b"kept", true);
+    (0..20_000).for_each(|_| peer.write(b"\x01a", true));
+    peer.write(b"end", false);
+    other.subscribe(true, "b");
+    let (mut steps, mut heard) = (0, None);
+    settle_all(&mut bench, |bench, _| {
+        steps += 1;
+        if heard.is_none() && bench.get(ZMQ_TOPICS_COUNT) == 2 {
+            heard = Some(steps);
+        }
+    });
+    assert!(heard.is_some_and(|step| step < steps / 4), "{heard:?} of {steps}");
+    assert_eq!(all(&mut bench), ["\u{1}a", "\u{1}b"]);
+    assert_eq!(dropped(&bench), 1);
+}
+
+#[test]
+fn what_is_kept_of_a_message_goes_with_its_pipe() {
+    let mut bench = small_budget();
+    let mut peer = bench.connect_with(0, |_| {});
+    write_message(&mut peer, MAX_MESSAGE_FRAMES);
+    bench.settle();
+    assert!(xpub(&bench).readings.kept() > 0);
+    bench.pipes.terminate(peer.id);
+    settle_all(&mut bench, |_, _| {});
+    assert_eq!(held(&bench), 0);
+    let mut other = bench.connect();
+    other.send(&["a", "b"]);
+    assert_eq!(bench.recv(), ["a", "b"]);
 }
