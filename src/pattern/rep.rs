@@ -17,6 +17,11 @@ pub struct Rep {
     envelope: Vec<Msg>,
 }
 
+/// Labels of a request: each router on its way adds one. A request with more is dropped, as they all go back at once before the reply.
+const MAX_LABELS: usize = 1024;
+/// Room for labels that is kept for the next request.
+const KEPT_LABELS: usize = 16;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// No request.
@@ -42,7 +47,7 @@ impl Rep {
         loop {
             let pipe = self.router.next(pipes).ok_or(Errno::AGAIN)?;
             if self.router.queue.inside().is_none() {
-                self.envelope.clear();
+                self.forget_envelope();
             }
             if self.take_envelope(pipes, pipe)? {
                 self.reply_pipe = Some(pipe);
@@ -61,17 +66,24 @@ impl Rep {
             }
             let frame = self.router.queue.recv(pipes)?;
             let (more, bytes) = (frame.more(), frame.data().len());
+            let bottom = bytes == 0;
+            let is_too_deep = !bottom && self.envelope.len() >= MAX_LABELS;
             let room = self.envelope.try_reserve(1).map_err(|_| Errno::NOMEM);
-            let label = more.then(|| room.and_then(|()| frame.into_msg()));
+            let label = (more && !is_too_deep).then(|| room.and_then(|()| frame.into_msg()));
             pipes.spend_frame(pipe, bytes);
             let Some(label) = label else {
-                pipes.record.dropped(Reason::Malformed, 1);
+                self.forget_envelope();
+                if more {
+                    self.router.queue.skip_message(pipes, pipe, Reason::Malformed);
+                } else {
+                    pipes.record.dropped(Reason::Malformed, 1);
+                }
                 return Ok(false);
             };
-            let bottom = bytes == 0;
             match label {
                 Ok(label) => self.envelope.push(label),
                 Err(errno) => {
+                    self.forget_envelope();
                     self.router.queue.skip_message(pipes, pipe, Reason::Malformed);
                     return Err(errno);
                 }
@@ -79,6 +91,14 @@ impl Rep {
             if bottom {
                 return Ok(true);
             }
+        }
+    }
+
+    /// The request is dropped, or has its reply.
+    fn forget_envelope(&mut self) {
+        self.envelope.clear();
+        if self.envelope.capacity() > KEPT_LABELS {
+            self.envelope = Vec::new();
         }
     }
 
@@ -133,6 +153,9 @@ impl Behaviour for Rep {
         } else if self.state == State::Replying {
             pipes.record.dropped(Reason::Disconnected, 1);
         }
+        if self.state == State::Replying {
+            self.forget_envelope();
+        }
         self.state = if frame.more() { State::Sending } else { State::Idle };
         Ok(())
     }
@@ -186,6 +209,7 @@ impl Behaviour for Rep {
             if self.state == State::Opened {
                 // Nothing of the request has been seen: as if it had not come.
                 self.router.queue.forget();
+                self.forget_envelope();
                 self.state = State::Idle;
             }
         }
@@ -215,9 +239,11 @@ impl Behaviour for Rep {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use super::{KEPT_LABELS, MAX_LABELS, Rep};
     use crate::errno::Errno;
     use crate::options::SocketType;
-    use crate::pattern::testing::Bench;
+    use crate::pattern::Pattern;
+    use crate::pattern::testing::{Bench, Peer};
 
     #[test]
     fn the_way_back_is_the_way_it_came() {
@@ -308,5 +334,50 @@ mod tests {
         bench.pipes.terminate(other.id);
         assert_eq!(bench.recv(), [""]);
         bench.send(&["to no peer"]).unwrap();
+    }
+
+    fn rep(bench: &Bench) -> &Rep {
+        match &bench.pattern {
+            Pattern::Rep(rep) => rep,
+            _ => panic!("no REP"),
+        }
+    }
+
+    /// A request with so many labels before the empty frame.
+    fn ask(peer: &mut Peer, labels: usize) {
+        (0..labels).for_each(|_| peer.write(b"l", true));
+        peer.send(&["", "request"]);
+    }
+
+    #[test]
+    fn a_request_with_too_many_labels_is_dropped_and_takes_no_memory() {
+        let mut bench = Bench::new(SocketType::Rep);
+        bench.units = 256;
+        let mut peer = bench.connect_as("");
+        ask(&mut peer, 50_000);
+        peer.send(&["", "behind"]);
+        let mut most = 0;
+        while !bench.has_in() {
+            most = most.max(rep(&bench).envelope.capacity());
+        }
+        assert!(most <= 2 * MAX_LABELS, "{most}");
+        assert_eq!(bench.recv(), ["behind"]);
+        assert_eq!(bench.send(&["reply"]), Ok(()));
+        assert_eq!(peer.recv_all(), ["|reply"]);
+    }
+
+    #[test]
+    fn a_request_with_many_labels_is_answered_and_they_are_let_go_of() {
+        let mut bench = Bench::new(SocketType::Rep);
+        let mut peer = bench.connect_as("");
+        ask(&mut peer, MAX_LABELS);
+        assert_eq!(bench.recv(), ["request"]);
+        bench.send(&["reply"]).unwrap();
+        assert_eq!(peer.recv_all(), [["l"; MAX_LABELS].join("|") + "||reply"]);
+        assert!(rep(&bench).envelope.capacity() <= KEPT_LABELS);
+        ask(&mut peer, 1);
+        assert_eq!(bench.recv(), ["request"]);
+        bench.send(&["reply"]).unwrap();
+        assert!(rep(&bench).envelope.is_empty() && rep(&bench).envelope.capacity() > 0, "kept for the next");
     }
 }
