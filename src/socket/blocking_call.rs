@@ -35,6 +35,12 @@ impl BlockingCall {
         Ok(BlockingCall { socket: Arc::clone(socket), waiter: Some(waiter), what, deadline })
     }
 
+    /// Does `work`, which may make room, unless the time is over. Whether it has made some: the caller then tries again without a
+    /// [`wait`](BlockingCall::wait), and would go on as long as the room is another peer's.
+    pub fn make_room(&self, work: impl FnOnce() -> bool) -> bool {
+        self.deadline.left().is_none_or(|left| !left.is_zero()) && work()
+    }
+
     /// Sleeps until the mailbox has something. A thread that waits for messages receives them from the socket's connections
     /// meanwhile. Errors: `EAGAIN` when the time is over, `EINTR`.
     pub fn wait(&mut self) -> Result<()> {
@@ -68,5 +74,27 @@ impl Drop for BlockingCall {
             waiter.unregister(&self.socket);
             waiter.keep();
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::counters::SocketRecord;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_call_that_makes_room_for_others_alone_ends_with_its_time() {
+        let link = Arc::new(SocketLink::new(0, SocketRecord::default()));
+        let begun = Instant::now();
+        let mut call = BlockingCall::begin(&link, For::Sending, 1).unwrap();
+        while call.make_room(|| true) {
+            assert!(begun.elapsed() < Duration::from_secs(5), "without end");
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(1));
+        assert_eq!(call.wait(), Err(Errno::AGAIN));
+        let patient = BlockingCall::begin(&link, For::Sending, -1).unwrap();
+        assert!(patient.make_room(|| true) && !patient.make_room(|| false));
     }
 }

@@ -162,7 +162,7 @@ fn wait_and_send(
             Ok(()) if large => return drain_blocking(socket, len),
             outcome => return outcome,
         }
-        if socket.link.connections.send_for_credit() {
+        if blocking.make_room(|| socket.link.connections.send_for_credit()) {
             continue;
         }
         release(socket);
