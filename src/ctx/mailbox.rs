@@ -170,6 +170,21 @@ impl<C> Mailbox<C> {
         }
     }
 
+    /// Takes out those commands that are `void`, for the caller to drop with no lock held. Also returns how many are left. A thread that they
+    /// have woken may find none.
+    pub fn take_back(&self, void: impl FnMut(&mut C) -> bool) -> (Vec<C>, usize) {
+        let Some(mut inner) = self.lock() else {
+            return (Vec::new(), 0);
+        };
+        let taken = inner.queue.extract_if(.., void).collect();
+        (taken, inner.queue.len())
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.lock().map_or(0, |inner| inner.queue.len())
+    }
+
     /// Refuses commands from now on and returns those queued, which the caller drops with no lock held.
     pub fn close(&self) -> Vec<C> {
         let Some(mut inner) = self.lock() else {

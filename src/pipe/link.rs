@@ -53,6 +53,11 @@ impl Link {
         let _ = self.end(side).owner.set(owner);
     }
 
+    /// Whether an end has an owner.
+    pub fn is_owned(&self, side: Side) -> bool {
+        self.end(side).owner.get().is_some()
+    }
+
     /// Tells the owner of an end.
     pub fn notify(&self, side: Side, event: PipeEvent) {
         if let Some(owner) = self.end(side).owner.get() {

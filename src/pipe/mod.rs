@@ -456,6 +456,11 @@ impl End {
         self.link.is_closed(self.side.other())
     }
 
+    /// Whether the peer has taken its end in, and is told of this one.
+    pub fn is_peer_owned(&self) -> bool {
+        self.link.is_owned(self.side.other())
+    }
+
     /// Replaces the lane this end reads from. Messages not read are dropped, and the peer's owner is given
     /// the new writer. Errors: `ENOMEM`, with nothing changed.
     pub fn hiccup(&self, options: LaneOptions) -> Result<LaneReader> {

@@ -11,6 +11,7 @@ mod monitor_events;
 mod ordering;
 mod remote;
 mod socket_link;
+mod unclaimed;
 #[cfg(test)]
 mod tests;
 pub mod trail;

@@ -9,6 +9,7 @@ use crate::session::connections::Connections;
 use crate::session::lifecycle::ban_list::BanList;
 use crate::session::lifecycle::turned_away::TurnedAway;
 use crate::session::monitor_events::Monitor;
+use crate::session::unclaimed::Unclaimed;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -36,6 +37,7 @@ pub struct SocketLink {
     pub ban_list: BanList,
     pub turned_away: TurnedAway,
     pub fallbacks: Fallbacks,
+    pub unclaimed: Unclaimed,
     pub send_rate: Arc<SendRate>,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
@@ -52,6 +54,7 @@ impl SocketLink {
             ban_list: BanList::default(),
             turned_away: TurnedAway::default(),
             fallbacks: Fallbacks::default(),
+            unclaimed: Unclaimed::default(),
             send_rate: Arc::default(),
             linger_ms: AtomicI32::new(linger_ms),
         }

@@ -136,8 +136,8 @@ impl Session {
         cx.again();
         Session {
             events: SessionEvents::new(Arc::clone(&socket.owner), endpoints),
+            pipe: SessionPipe::new(Arc::clone(&remote), &socket),
             socket,
-            pipe: SessionPipe::new(Arc::clone(&remote)),
             remote,
             connecter,
             stage: Stage::Waiting,

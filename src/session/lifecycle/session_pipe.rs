@@ -8,9 +8,13 @@ use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::session::connection::Connection;
 use crate::session::monitor_events::Endpoints;
 use crate::session::remote::SessionRemote;
+use crate::session::{SessionContext, SocketLink};
 use std::sync::Arc;
 
 pub struct SessionPipe {
+    owner: Arc<SocketLink>,
+    /// The socket never reads.
+    sends_alone: bool,
     remote: Arc<SessionRemote>,
     /// While no connection has them.
     lanes: Option<(LaneReader, LaneWriter)>,
@@ -21,8 +25,9 @@ pub struct SessionPipe {
 }
 
 impl SessionPipe {
-    pub fn new(remote: Arc<SessionRemote>) -> SessionPipe {
-        SessionPipe { remote, lanes: None, end: None, owes_hiccup: false }
+    pub fn new(remote: Arc<SessionRemote>, socket: &SessionContext) -> SessionPipe {
+        let (owner, sends_alone) = (Arc::clone(&socket.owner), socket.options.socket_type.sends_alone());
+        SessionPipe { owner, sends_alone, remote, lanes: None, end: None, owes_hiccup: false }
     }
 
     /// Takes a pipe's end that the socket has made.
@@ -75,8 +80,18 @@ impl SessionPipe {
     /// Lets go of the pipe, of which the socket is told. Another one may follow.
     pub fn forget(&mut self) {
         self.remote.forget_pipe();
+        self.let_go();
+    }
+
+    /// Drops this end. A socket that has not taken its end in hears nothing of that, so its end may be taken back.
+    fn let_go(&mut self) {
         self.lanes = None;
-        self.end = None;
+        let Some(end) = self.end.take() else { return };
+        let is_claimed = end.is_peer_owned();
+        drop(end);
+        if !is_claimed {
+            self.owner.unclaimed.note(&self.owner.mailbox, self.sends_alone);
+        }
     }
 
     /// Whether there is a pipe.
@@ -117,6 +132,12 @@ impl SessionPipe {
         }
         self.owes_hiccup = false;
         true
+    }
+}
+
+impl Drop for SessionPipe {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

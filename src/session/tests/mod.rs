@@ -7,6 +7,7 @@ mod denied;
 mod ends;
 mod halves;
 mod heartbeats;
+mod idle;
 mod loans;
 mod panics;
 mod refused;

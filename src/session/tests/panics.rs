@@ -270,17 +270,20 @@ pub(super) fn greet(stream: TcpStream) -> TcpStream {
 }
 
 /// As [`greet`], of another type.
-pub(super) fn greet_as(socket_type: &[u8; 4], mut stream: TcpStream) -> TcpStream {
+pub(super) fn greet_as(socket_type: &[u8], mut stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&hello(socket_type)).unwrap();
     stream
 }
 
 /// What such a peer says.
-pub(super) fn hello(socket_type: &[u8; 4]) -> Vec<u8> {
+pub(super) fn hello(socket_type: &[u8]) -> Vec<u8> {
     let mut hello = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL".to_vec();
     hello.resize(64, 0);
-    hello.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04");
+    let len = u8::try_from(socket_type.len()).unwrap();
+    hello.extend_from_slice(&[4, 22 + len]);
+    hello.extend_from_slice(b"\x05READY\x0bSocket-Type\0\0\0");
+    hello.push(len);
     hello.extend_from_slice(socket_type);
     hello
 }

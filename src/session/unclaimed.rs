@@ -1,0 +1,42 @@
+//! Pipes that sessions have handed to a socket whose program makes no call.
+//!
+//! They wait in the socket's mailbox, and a peer that comes, shakes hands and goes, again and again, would leave one each time. So the pipe
+//! of a session that has ended is taken back, unless the program is to have something from it. Laws: a pipe by which a message or a
+//! subscription has come stays. Only those of a socket that never reads go with what they hold: it would not look at that either, since
+//! the peer has gone. The order of the others stays.
+//!
+//! One look passes over all that waits. So looks are as rare as pipes stay: each ended session costs two steps at most.
+
+use crate::ctx::Mailbox;
+use crate::session::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Sessions that end before a look.
+pub const LOOK_SESSIONS: usize = 64;
+
+/// Both counts are guesses for all I/O threads, which write and read them. They order nothing, so Relaxed: the mailbox has a lock.
+#[derive(Default)]
+pub struct Unclaimed {
+    /// Sessions that have ended, since the last look, with a pipe that the socket had not taken in.
+    ended: AtomicUsize,
+    /// Commands that the last look has left.
+    left: AtomicUsize,
+}
+
+impl Unclaimed {
+    /// A session has ended, and its end of the pipe is dropped, which the socket had not taken in. `never_reads`: the socket.
+    pub fn note(&self, mailbox: &Mailbox<Command>, never_reads: bool) {
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let due = self.left.load(Ordering::Relaxed).saturating_add(LOOK_SESSIONS);
+        if ended < due {
+            return;
+        }
+        self.ended.store(0, Ordering::Relaxed);
+        let (void, left) = mailbox.take_back(|command| match command {
+            Command::Bind(pipe) => pipe.is_peer_closed() && (never_reads || !pipe.holds_message()),
+            _ => false,
+        });
+        self.left.store(left, Ordering::Relaxed);
+        drop(void);
+    }
+}
