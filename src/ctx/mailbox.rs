@@ -180,7 +180,7 @@ impl<C> Mailbox<C> {
         (taken, inner.queue.len())
     }
 
-    #[cfg(test)]
+    /// Commands that wait.
     pub fn len(&self) -> usize {
         self.lock().map_or(0, |inner| inner.queue.len())
     }

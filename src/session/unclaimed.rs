@@ -5,6 +5,9 @@
 //! subscription has come stays. Only those of a socket that never reads go with what they hold: it would not look at that either, since
 //! the peer has gone. The order of the others stays.
 //!
+//! What peers have sent before they went is the program's, however many they are. So beyond [`MAX_KEPT_PIPES`] the socket's endpoints accept
+//! nothing more, until the program makes a call: a peer that waits to be accepted costs us nothing, and loses nothing.
+//!
 //! One look passes over all that waits. So looks are as rare as pipes stay: each ended session costs two steps at most.
 
 use crate::ctx::Mailbox;
@@ -14,13 +17,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Sessions that end before a look.
 pub const LOOK_SESSIONS: usize = 64;
 
-/// Both counts are guesses for all I/O threads, which write and read them. They order nothing, so Relaxed: the mailbox has a lock.
+/// Pipes of peers that have gone, which may wait for the program before no further peer is accepted.
+pub const MAX_KEPT_PIPES: usize = if cfg!(test) { 200 } else { 10_000 };
+
+/// The counts are guesses for all I/O threads, which write and read them. They order nothing, so Relaxed: the mailbox has a lock.
 #[derive(Default)]
 pub struct Unclaimed {
     /// Sessions that have ended, since the last look, with a pipe that the socket had not taken in.
     ended: AtomicUsize,
     /// Commands that the last look has left.
     left: AtomicUsize,
+    /// Pipes of ended sessions among them.
+    kept: AtomicUsize,
 }
 
 impl Unclaimed {
@@ -32,11 +40,30 @@ impl Unclaimed {
             return;
         }
         self.ended.store(0, Ordering::Relaxed);
+        let mut kept = 0;
         let (void, left) = mailbox.take_back(|command| match command {
-            Command::Bind(pipe) => pipe.is_peer_closed() && (never_reads || !pipe.holds_message()),
+            Command::Bind(pipe) if pipe.is_peer_closed() => {
+                let is_void = never_reads || !pipe.holds_message();
+                kept += usize::from(!is_void);
+                is_void
+            }
             _ => false,
         });
         self.left.store(left, Ordering::Relaxed);
+        self.kept.store(kept, Ordering::Relaxed);
         drop(void);
+    }
+
+    /// Whether no further peer is to be accepted before the program makes a call.
+    pub fn are_many(&self, mailbox: &Mailbox<Command>) -> bool {
+        let kept = self.kept.load(Ordering::Relaxed);
+        if kept < MAX_KEPT_PIPES {
+            return false;
+        }
+        let has_called = mailbox.len() < kept;
+        if has_called {
+            self.kept.store(0, Ordering::Relaxed);
+        }
+        !has_called
     }
 }

@@ -15,6 +15,7 @@ use crate::session::lifecycle::zap::Authenticators;
 use crate::session::monitor_events::{Endpoints, descriptor_value, event};
 use crate::session::remote::SessionRemote;
 use crate::session::trail;
+use crate::session::unclaimed::MAX_KEPT_PIPES;
 use crate::sys::lock::Lock;
 use crate::sys::log::shortage::{self, What};
 use crate::sys::log::{Level, Notice, Subsystem};
@@ -174,6 +175,10 @@ impl Acceptor {
                 self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
                 return cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
             }
+            if self.owner.unclaimed.are_many(&self.owner.mailbox) {
+                self.note_unclaimed();
+                return cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
+            }
             let (accepted, more) = match &*self.shared.listener.lock() {
                 Some(listener) => {
                     let accepted = listener.accept();
@@ -323,6 +328,14 @@ impl Acceptor {
     fn note_shortage(&self) {
         static NOTICE: Notice = Notice::new(Subsystem::Memory, Level::Warn);
         NOTICE.write(format_args!("{} accepts no peers: memory is short", self.endpoints.local));
+    }
+
+    fn note_unclaimed(&self) {
+        static NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
+        let endpoint = &self.endpoints.local;
+        NOTICE.write(format_args!(
+            "{endpoint} accepts no peers until the program makes a call: messages of {MAX_KEPT_PIPES} that have gone wait for it"
+        ));
     }
 
     /// Counts a handshake that is about to begin, and tells others to make room for it.

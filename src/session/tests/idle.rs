@@ -3,8 +3,8 @@
 use super::panics::{Fixture, greet_as, hello};
 use crate::options::{SocketOptions, SocketType};
 use crate::session::Command;
-use crate::session::unclaimed::LOOK_SESSIONS;
-use std::io::{Read, Write};
+use crate::session::unclaimed::{LOOK_SESSIONS, MAX_KEPT_PIPES};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 /// A peer shakes hands, says this, and goes. Returns when its session has closed the stream.
@@ -68,4 +68,36 @@ fn what_peers_have_left_before_they_went_is_received_in_order() {
         listening.close();
         fixture.end();
     }
+}
+
+#[cfg(front_epoll)]
+#[test]
+fn beyond_a_bound_no_peer_is_accepted_until_the_program_makes_a_call() {
+    let fixture = Fixture::new(SocketOptions::new(SocketType::Pull));
+    let (listening, address) = fixture.listen();
+    let mut sent = 0;
+    while !fixture.owner.unclaimed.are_many(&fixture.owner.mailbox) {
+        come_and_go(&address, (b"PUSH", b"PULL"), b"\0\x01x");
+        // Its session is dropped.
+        fixture.run_there();
+        sent += 1;
+        assert!(sent < 10 * MAX_KEPT_PIPES);
+    }
+    let mut waits = greet_as(b"PUSH", TcpStream::connect(&address).unwrap());
+    (0..20).for_each(|_| fixture.run_there());
+    waits.set_nonblocking(true).unwrap();
+    let heard = waits.read(&mut [0; 8]).map_err(|error| error.kind());
+    assert_eq!(heard, Err(ErrorKind::WouldBlock), "it is not accepted");
+    let mut commands = Vec::new();
+    fixture.owner.mailbox.take(&mut commands);
+    let messages = |command: Command| match command {
+        Command::Bind(mut pipe) => std::iter::from_fn(|| pipe.read().map(drop)).count(),
+        _ => panic!("no pipe"),
+    };
+    assert_eq!(commands.into_iter().map(messages).sum::<usize>(), sent, "none is lost");
+    waits.set_nonblocking(false).unwrap();
+    waits.read_exact(&mut [0; 64]).unwrap();
+    drop(waits);
+    listening.close();
+    fixture.end();
 }
