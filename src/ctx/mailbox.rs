@@ -181,7 +181,7 @@ impl<C> Mailbox<C> {
     }
 
     /// Commands that wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.lock().map_or(0, |inner| inner.queue.len())
     }
 

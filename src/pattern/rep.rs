@@ -343,7 +343,7 @@ mod tests {
         }
     }
 
-    /// A request with so many labels before the empty frame.
+    /// A request with this number of labels before the empty frame.
     fn ask(peer: &mut Peer, labels: usize) {
         (0..labels).for_each(|_| peer.write(b"l", true));
         peer.send(&["", "request"]);

@@ -26,6 +26,16 @@ pub enum Command {
     Over { session: SessionHandle, seen: bool },
 }
 
+impl Command {
+    /// The pipe that it hands over.
+    fn pipe(&mut self) -> Option<&mut Pipe> {
+        match self {
+            Command::Bind(pipe) => Some(pipe),
+            Command::Pipe(..) | Command::Gone(_) | Command::Over { .. } => None,
+        }
+    }
+}
+
 /// The socket as its sessions and listeners see it.
 pub struct SocketLink {
     pub mailbox: Arc<Mailbox<Command>>,
@@ -37,7 +47,7 @@ pub struct SocketLink {
     pub ban_list: BanList,
     pub turned_away: TurnedAway,
     pub fallbacks: Fallbacks,
-    pub unclaimed: Unclaimed,
+    unclaimed: Unclaimed,
     pub send_rate: Arc<SendRate>,
     /// `ZMQ_LINGER` in milliseconds, as it is now. The socket writes it, sessions read it when their pipe is closed,
     /// which the mailbox's or the pipe's own edges order; so Relaxed.
@@ -58,6 +68,16 @@ impl SocketLink {
             send_rate: Arc::default(),
             linger_ms: AtomicI32::new(linger_ms),
         }
+    }
+
+    /// See [`Unclaimed::note`].
+    pub fn note_unclaimed(&self, never_reads: bool) {
+        self.unclaimed.note(&self.mailbox, never_reads, Command::pipe);
+    }
+
+    /// See [`Unclaimed::are_many`].
+    pub fn has_many_unclaimed(&self) -> bool {
+        self.unclaimed.are_many(&self.mailbox)
     }
 
     pub fn linger_ms(&self) -> i32 {

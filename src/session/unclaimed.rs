@@ -11,7 +11,7 @@
 //! One look passes over all that waits. So looks are as rare as pipes stay: each ended session costs two steps at most.
 
 use crate::ctx::Mailbox;
-use crate::session::Command;
+use crate::pipe::Pipe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Sessions that end before a look.
@@ -33,7 +33,8 @@ pub struct Unclaimed {
 
 impl Unclaimed {
     /// A session has ended, and its end of the pipe is dropped, which the socket had not taken in. `never_reads`: the socket.
-    pub fn note(&self, mailbox: &Mailbox<Command>, never_reads: bool) {
+    /// `pipe_of`: the pipe that a command hands over.
+    pub fn note<C>(&self, mailbox: &Mailbox<C>, never_reads: bool, pipe_of: fn(&mut C) -> Option<&mut Pipe>) {
         let ended = self.ended.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let due = self.left.load(Ordering::Relaxed).saturating_add(LOOK_SESSIONS);
         if ended < due {
@@ -41,8 +42,8 @@ impl Unclaimed {
         }
         self.ended.store(0, Ordering::Relaxed);
         let mut kept = 0;
-        let (void, left) = mailbox.take_back(|command| match command {
-            Command::Bind(pipe) if pipe.is_peer_closed() => {
+        let (void, left) = mailbox.take_back(|command| match pipe_of(command) {
+            Some(pipe) if pipe.is_peer_closed() => {
                 let is_void = never_reads || !pipe.holds_message();
                 kept += usize::from(!is_void);
                 is_void
@@ -55,12 +56,12 @@ impl Unclaimed {
     }
 
     /// Whether no further peer is to be accepted before the program makes a call.
-    pub fn are_many(&self, mailbox: &Mailbox<Command>) -> bool {
+    pub fn are_many<C>(&self, mailbox: &Mailbox<C>) -> bool {
         let kept = self.kept.load(Ordering::Relaxed);
         if kept < MAX_KEPT_PIPES {
             return false;
         }
-        let has_called = mailbox.len() < kept;
+        let has_called = mailbox.waiting() < kept;
         if has_called {
             self.kept.store(0, Ordering::Relaxed);
         }

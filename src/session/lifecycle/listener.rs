@@ -175,7 +175,7 @@ impl Acceptor {
                 self.tell(event::ACCEPT_FAILED, Errno::NOMEM);
                 return cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
             }
-            if self.owner.unclaimed.are_many(&self.owner.mailbox) {
+            if self.owner.has_many_unclaimed() {
                 self.note_unclaimed();
                 return cx.set_timer(RETRY_TIMER, EXHAUSTED_PAUSE);
             }

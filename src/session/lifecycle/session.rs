@@ -136,7 +136,7 @@ impl Session {
         cx.again();
         Session {
             events: SessionEvents::new(Arc::clone(&socket.owner), endpoints),
-            pipe: SessionPipe::new(Arc::clone(&remote), &socket),
+            pipe: SessionPipe::new(&remote, &socket.owner, &socket.options),
             socket,
             remote,
             connecter,

@@ -8,7 +8,7 @@ use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::session::connection::Connection;
 use crate::session::monitor_events::Endpoints;
 use crate::session::remote::SessionRemote;
-use crate::session::{SessionContext, SocketLink};
+use crate::session::socket_link::SocketLink;
 use std::sync::Arc;
 
 pub struct SessionPipe {
@@ -25,8 +25,9 @@ pub struct SessionPipe {
 }
 
 impl SessionPipe {
-    pub fn new(remote: Arc<SessionRemote>, socket: &SessionContext) -> SessionPipe {
-        let (owner, sends_alone) = (Arc::clone(&socket.owner), socket.options.socket_type.sends_alone());
+    pub fn new(remote: &Arc<SessionRemote>, owner: &Arc<SocketLink>, options: &SocketOptions) -> SessionPipe {
+        let (remote, owner) = (Arc::clone(remote), Arc::clone(owner));
+        let sends_alone = options.socket_type.sends_alone();
         SessionPipe { owner, sends_alone, remote, lanes: None, end: None, owes_hiccup: false }
     }
 
@@ -90,7 +91,7 @@ impl SessionPipe {
         let is_claimed = end.is_peer_owned();
         drop(end);
         if !is_claimed {
-            self.owner.unclaimed.note(&self.owner.mailbox, self.sends_alone);
+            self.owner.note_unclaimed(self.sends_alone);
         }
     }
 

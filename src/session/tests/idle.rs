@@ -31,7 +31,7 @@ fn pipes_of_peers_that_have_gone_do_not_wait_for_the_program() {
         let (listening, address) = fixture.listen();
         for round in 0..3 * LOOK_SESSIONS {
             come_and_go(&address, names, says);
-            let waiting = fixture.owner.mailbox.len();
+            let waiting = fixture.owner.mailbox.waiting();
             assert!(waiting <= LOOK_SESSIONS + 1, "{socket_type:?}: {waiting} in round {round}");
         }
         listening.close();
@@ -76,7 +76,7 @@ fn beyond_a_bound_no_peer_is_accepted_until_the_program_makes_a_call() {
     let fixture = Fixture::new(SocketOptions::new(SocketType::Pull));
     let (listening, address) = fixture.listen();
     let mut sent = 0;
-    while !fixture.owner.unclaimed.are_many(&fixture.owner.mailbox) {
+    while !fixture.owner.has_many_unclaimed() {
         come_and_go(&address, (b"PUSH", b"PULL"), b"\0\x01x");
         // Its session is dropped.
         fixture.run_there();
