@@ -3,8 +3,8 @@
 use super::panics::{Fixture, greet_as, hello};
 use crate::options::{SocketOptions, SocketType};
 use crate::session::Command;
-use crate::session::unclaimed::{LOOK_SESSIONS, MAX_KEPT_PIPES};
-use std::io::{ErrorKind, Read, Write};
+use crate::session::unclaimed::LOOK_SESSIONS;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 /// A peer shakes hands, says this, and goes. Returns when its session has closed the stream.
@@ -73,6 +73,9 @@ fn what_peers_have_left_before_they_went_is_received_in_order() {
 #[cfg(front_epoll)]
 #[test]
 fn beyond_a_bound_no_peer_is_accepted_until_the_program_makes_a_call() {
+    use crate::session::unclaimed::MAX_KEPT_PIPES;
+    use std::io::ErrorKind;
+
     let fixture = Fixture::new(SocketOptions::new(SocketType::Pull));
     let (listening, address) = fixture.listen();
     let mut sent = 0;
