@@ -110,6 +110,12 @@ impl Remote {
         }
     }
 
+    /// Whether a wake lies in the inbox.
+    #[cfg(test)]
+    pub fn is_woken(&self) -> bool {
+        self.0.queued.load(Relaxed)
+    }
+
     /// The I/O thread that the source lives on.
     pub fn handle(&self) -> Handle {
         Handle(Arc::clone(&self.0.shared))

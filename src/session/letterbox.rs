@@ -120,6 +120,12 @@ impl Letterbox {
         self.flags.fetch_or(flag.0, Ordering::Release);
     }
 
+    /// Whether the session has been woken and has not been called for it yet.
+    #[cfg(test)]
+    pub fn is_woken(&self) -> bool {
+        self.remote.get().is_some_and(Remote::is_woken)
+    }
+
     /// For the session: all that lies there.
     pub fn take(&self) -> Mail {
         let flags = Flags(self.flags.swap(0, Ordering::Acquire));

@@ -506,7 +506,10 @@ impl Session {
         }
         if connected {
             self.in_data_phase(cx, DataPhase::send);
-        } else if !self.pipe.something_left() {
+        } else if self.pipe.something_left() {
+            // The wake may have been for a name that was found, or for the authenticator's answer, too.
+            cx.again();
+        } else {
             cx.finish();
         }
     }
@@ -551,6 +554,9 @@ impl Source for Session {
         if flags.has(Flags::DISCONNECT) && self.stops_attempts() {
             return cx.finish();
         }
+        if flags.has(Flags::MAKE_ROOM) && matches!(self.stage, Stage::Handshaking(_)) {
+            self.disconnected(cx, Reason::Stream(Errno::NOBUFS));
+        }
         // It may hear of it twice, and the second time with the wake of a thread that has let go of a half.
         if !self.closing && flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return self.close(cx);
@@ -558,9 +564,6 @@ impl Source for Session {
         match &self.stage {
             Stage::Connecting(_) => self.proceed(cx),
             Stage::Connected(_) => self.in_data_phase(cx, |data_phase, cx| data_phase.wake(cx, flags)),
-            Stage::Handshaking(_) if flags.has(Flags::MAKE_ROOM) => {
-                self.disconnected(cx, Reason::Stream(Errno::NOBUFS));
-            }
             Stage::Handshaking(_) => self.shake_hands(cx),
             Stage::Waiting => {}
         }

@@ -33,14 +33,14 @@ fn accept(options: SocketOptions, peer_type: &[u8; 4]) -> (Fixture, Listening, T
 }
 
 /// The bytes behind what the library says of itself, as many as these.
-fn expect(peer: &mut TcpStream, expected: &[u8]) {
+pub(super) fn expect(peer: &mut TcpStream, expected: &[u8]) {
     let mut bytes = vec![0; expected.len()];
     peer.read_exact(&mut bytes).unwrap();
     assert_eq!(bytes, expected);
 }
 
 /// Reads the greeting and READY, which end so.
-fn skip_handshake(peer: &mut TcpStream) {
+pub(super) fn skip_handshake(peer: &mut TcpStream) {
     let mut seen = vec![0; 66];
     peer.read_exact(&mut seen).unwrap();
     let mut ready = vec![0; usize::from(seen[65])];

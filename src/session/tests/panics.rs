@@ -20,7 +20,7 @@ use crate::transport::{self, Scheme};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -142,18 +142,17 @@ impl Fixture {
     pub(super) fn hold_io_threads(&self) -> Vec<Sender<()>> {
         let handles = (0..).map_while(|number| self.context.choose_io_thread(1 << number));
         let hold = |handle: Handle| {
-            let ((begun, has_begun), (release, released)) = (channel(), channel());
-            handle.add(Box::new(move |cx| {
-                begun.send(()).unwrap();
-                // An error: the sender was dropped.
-                let _ = released.recv();
-                cx.finish();
-                Box::new(Nothing)
-            }));
+            let (release, has_begun) = hold(&handle);
             has_begun.recv_timeout(PATIENCE).unwrap();
             release
         };
         handles.map(hold).collect()
+    }
+
+    /// Asks the only I/O thread to be held once more, behind all that it has been asked before. It tells when that has begun, and
+    /// it lasts until the sender is dropped.
+    pub(super) fn hold_next(&self) -> (Sender<()>, Receiver<()>) {
+        hold(&self.io_thread())
     }
 
     /// Waits until there is a connection, which comes after its pipe.
@@ -200,6 +199,19 @@ impl Fixture {
             _ => panic!("no pipe"),
         }
     }
+}
+
+/// Keeps an I/O thread from running until the sender is dropped. The receiver hears when that has begun.
+fn hold(handle: &Handle) -> (Sender<()>, Receiver<()>) {
+    let ((begun, has_begun), (release, released)) = (channel(), channel());
+    handle.add(Box::new(move |cx| {
+        begun.send(()).unwrap();
+        // An error: the sender was dropped.
+        let _ = released.recv();
+        cx.finish();
+        Box::new(Nothing)
+    }));
+    (release, has_begun)
 }
 
 /// A source that is gone at once.
