@@ -353,6 +353,11 @@ impl Heartbeat {
         }
     }
 
+    /// Whether the peer is given up unless it sends something.
+    pub fn waits_for_peer(&self) -> bool {
+        self.timeout.is_running() || self.ttl.is_running()
+    }
+
     /// Nothing is read from the peer any more: what is left to send tells alone whether it lives.
     pub fn stop_hearing(&mut self) {
         self.hearing = Hearing::Over;

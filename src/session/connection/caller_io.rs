@@ -232,16 +232,11 @@ impl Connection {
             let mut half = self.try_recv_half()?;
             let half = half.as_mut()?;
             let now_ms = clock_ms(Instant::now());
-            if let Some(heartbeat) = half.heartbeat_mut() {
-                heartbeat.resume(now_ms);
-            }
             let received = self.receive_with(half, false, now_ms, &mut answers);
-            let sets_timer = received == Received::NoCredit
-                && half.heartbeat_mut().is_some_and(|heartbeat| heartbeat.suspend(now_ms));
             if half.received() > 0 {
                 note_received();
             }
-            Some((received, sets_timer))
+            Some((received, half.sets_timer()))
         });
         match received {
             Some(Some((received @ (Received::NoCredit | Received::Blocked), false)))

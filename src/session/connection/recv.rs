@@ -106,6 +106,8 @@ pub struct RecvHalf {
     /// The last call ended for want of credit, or of memory.
     no_credit: bool,
     no_memory: bool,
+    /// The last call may have brought the heartbeat's deadline nearer.
+    sets_timer: bool,
     rated: Option<Box<Rated>>,
     /// Bytes to receive in one go, and of a large body in one read.
     most_turn: usize,
@@ -168,6 +170,7 @@ impl RecvHalf {
             received: 0,
             no_credit: false,
             no_memory: false,
+            sets_timer: false,
             rated: None,
             most_turn: RECEIVE_TURN_BYTES,
             most_body: usize::MAX,
@@ -345,7 +348,7 @@ impl RecvHalf {
         if self.panics {
             std::panic::resume_unwind(Box::new("injected"));
         }
-        self.received = 0;
+        (self.received, self.sets_timer) = (0, false);
         self.intake.commands.begin_turn();
         if self.stopped {
             return Received::Stopped;
@@ -353,9 +356,8 @@ impl RecvHalf {
         if let Some(outcome) = self.outcome {
             return outcome;
         }
-        if std::mem::take(&mut self.no_memory)
-            && let Some(heartbeat) = self.heartbeat_mut()
-        {
+        let was_deaf = self.no_memory || self.no_credit;
+        if was_deaf && let Some(heartbeat) = self.heartbeat_mut() {
             heartbeat.resume(now_ms);
         }
         let mut drained = std::mem::take(&mut self.drained);
@@ -401,8 +403,10 @@ impl RecvHalf {
         };
         self.flush();
         self.count(before, reads, empty);
-        self.note_shortage(outcome, now_ms);
-        self.no_credit = outcome == Received::NoCredit;
+        (self.no_credit, self.no_memory) = (outcome == Received::NoCredit, outcome == Received::NoMemory);
+        if self.no_credit || self.no_memory || was_deaf {
+            self.note_hearing(now_ms);
+        }
         if let Received::End | Received::Broken(_) | Received::Failed(_) = outcome {
             self.outcome = Some(outcome);
         }
@@ -423,13 +427,13 @@ impl RecvHalf {
         self.received >= self.most_turn || self.intake.commands.turn_is_over() || reads >= RECEIVE_TURN_READS
     }
 
-    /// What the peer says is not heard while there is no memory for it.
-    fn note_shortage(&mut self, outcome: Received, now_ms: u64) {
-        self.no_memory = outcome == Received::NoMemory;
-        if self.no_memory
-            && let Some(heartbeat) = self.heartbeat_mut()
-        {
-            heartbeat.suspend(now_ms);
+    /// What the peer says is not heard while there is no credit or no memory for it. That is said of the heartbeat under the lock of
+    /// this half: another thread may receive next, and hears it again.
+    #[cold]
+    fn note_hearing(&mut self, now_ms: u64) {
+        let is_deaf = self.no_credit || self.no_memory;
+        if let Some(heartbeat) = self.intake.commands.heartbeat_mut() {
+            self.sets_timer = if is_deaf { heartbeat.suspend(now_ms) } else { heartbeat.waits_for_peer() };
         }
     }
 
@@ -441,6 +445,11 @@ impl RecvHalf {
     /// Whether the last [`receive`](RecvHalf::receive) ended because the pipe takes no more.
     pub fn waits_for_credit(&self) -> bool {
         self.no_credit
+    }
+
+    /// Whether the session is to look at the heartbeat's deadline after the last [`receive`](RecvHalf::receive).
+    pub fn sets_timer(&self) -> bool {
+        self.sets_timer
     }
 
     /// Bytes that the last [`receive`](RecvHalf::receive) received.

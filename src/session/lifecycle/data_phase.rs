@@ -149,13 +149,6 @@ impl DataPhase {
         deferred.failed.map_or(Ok(()), |errno| self.end_when_read(cx, errno))
     }
 
-    /// The socket has granted credit: what the peer says is heard again.
-    pub fn resume_heartbeat(&self, now_ms: u64) {
-        if self.connection.heartbeats {
-            self.connection.with_recv(|recv| recv.heartbeat_mut().map(|heartbeat| heartbeat.resume(now_ms)));
-        }
-    }
-
     /// `published`: the socket has published something, and nothing else has happened.
     fn flush(&mut self, cx: &mut SourceContext<'_>, published: bool) -> Result<(), Reason> {
         let flush = self.connection.send(&self.control, self.closing, published);
@@ -234,14 +227,7 @@ impl DataPhase {
         let received = self.connection.receive(hangup, cx.now_ms(), &mut self.control);
         match received {
             // None: the thread that holds the half wakes the session.
-            None | Some(Received::Blocked | Received::Stopped) => {}
-            Some(Received::NoCredit) => {
-                if self.connection.heartbeats {
-                    let now_ms = cx.now_ms();
-                    let suspend = |recv: &mut RecvHalf| recv.heartbeat_mut().map(|beat| beat.suspend(now_ms));
-                    self.connection.with_recv(suspend);
-                }
-            }
+            None | Some(Received::Blocked | Received::Stopped | Received::NoCredit) => {}
             Some(Received::Yield) => cx.again(),
             Some(Received::OverRate(pause_ms)) => {
                 if OVER_RATE.is_on() {

@@ -540,10 +540,7 @@ impl Source for Session {
 
     fn wake(&mut self, cx: &mut SourceContext<'_>) {
         let Mail { flags, deferred } = self.remote.letterbox.take();
-        if let Stage::Connected(data_phase) = &mut self.stage {
-            if flags.has(Flags::WRITABLE) {
-                data_phase.resume_heartbeat(cx.now_ms());
-            }
+        if matches!(self.stage, Stage::Connected(_)) {
             if !deferred.panicked {
                 self.in_data_phase(cx, |data_phase, cx| data_phase.run_deferred(cx, deferred));
             } else if !self.panicked(cx) {

@@ -1,12 +1,19 @@
 //! Heartbeats over real streams: what a side says unasked.
 
+use super::halves::{NO_LIMITS, pipes, streams};
 use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
+use crate::engine::Heartbeat;
+use crate::engine::zmtp::Version;
+use crate::engine::zmtp::heartbeat::{Action, Intervals, SendState};
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
-use crate::pipe::{LaneOptions, pair};
+use crate::pipe::{End, LaneOptions, Pipe, pair};
 use crate::session::Listening;
+use crate::session::connection::recv::{Received, RecvForm, RecvHalf};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
 /// Asks for signs within 300 ms, and the answer.
 const PING: &[u8] = b"\x04\x0f\x04PING\0\0LIFE\0\0\x01\x2c";
@@ -127,4 +134,46 @@ fn a_peer_that_may_have_said_all_gets_no_first_ping_but_with_messages() {
         drop((session, pipe));
         fixture.end();
     }
+}
+
+/// A half whose peer is given up within 300 ms of its last byte, and its peer's stream.
+fn watched(conflate: bool) -> (Pipe, (RecvHalf, End), UnixStream, UnixStream) {
+    let (ours, theirs) = streams();
+    let (left, right) = pipes(2, conflate);
+    let (_, writer, end) = right.into_parts();
+    let heartbeat = Heartbeat::start(Intervals { ping_ms: 100, timeout_ms: 100, ttl_ds: 0 }, 0);
+    let half = RecvHalf::new(writer, RecvForm::Zmtp(Version::V3_1), NO_LIMITS, Some(heartbeat));
+    (left, (half, end), ours, theirs)
+}
+
+/// Whether the peer is given up in the two seconds from `from_ms` on. `receive`: what the session does before it asks.
+fn is_given_up(half: &mut RecvHalf, from_ms: u64, mut receive: impl FnMut(&mut RecvHalf, u64)) -> bool {
+    // The stream has taken all that it was given.
+    let state = SendState { control_ends: Some(0), ..SendState::default() };
+    (from_ms..from_ms + 2000).step_by(10).any(|now_ms| {
+        receive(half, now_ms);
+        let beat = half.heartbeat_mut().unwrap();
+        let action = beat.poll(now_ms, &state);
+        if action == Action::SendPing {
+            beat.append_ping(b"", &mut Vec::new());
+        }
+        action == Action::Expired
+    })
+}
+
+#[test]
+fn a_dead_peer_is_found_after_the_credit_has_come_back_on_any_thread() {
+    let (mut left, (mut half, _end), ours, mut theirs) = watched(false);
+    theirs.write_all(&b"\0\x01x".repeat(5)).unwrap();
+    assert_eq!(half.receive(ours.as_fd(), 0, &mut Vec::new()), Received::NoCredit);
+    assert!(!is_given_up(&mut half, 0, |_, _| {}), "it is not heard");
+    let mut read = 0;
+    // Whichever thread receives, and however it has learnt of the credit.
+    while half.receive(ours.as_fd(), 2000, &mut Vec::new()) == Received::NoCredit {
+        while left.read().is_some() {
+            read += 1;
+        }
+        assert!(read <= 5);
+    }
+    assert!(is_given_up(&mut half, 2000, |_, _| {}), "it is heard again, and so its silence is");
 }
