@@ -177,3 +177,15 @@ fn a_dead_peer_is_found_after_the_credit_has_come_back_on_any_thread() {
     }
     assert!(is_given_up(&mut half, 2000, |_, _| {}), "it is heard again, and so its silence is");
 }
+
+#[test]
+fn a_peer_that_dies_within_a_frame_is_found() {
+    for conflate in [false, true] {
+        let (_left, (mut half, _end), ours, mut theirs) = watched(conflate);
+        theirs.write_all(b"\0\x01x\0\x05ab").unwrap();
+        let given_up = is_given_up(&mut half, 0, |half, now_ms| {
+            assert_eq!(half.receive(ours.as_fd(), now_ms, &mut Vec::new()), Received::Blocked);
+        });
+        assert!(given_up, "conflates: {conflate}");
+    }
+}

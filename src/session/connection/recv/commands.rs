@@ -12,11 +12,13 @@ pub struct PeerCommands {
     heartbeat: Option<Heartbeat>,
     /// Commands and control frames that the last call has met with.
     met: u32,
+    /// Bytes have arrived since the last call began.
+    heard: bool,
 }
 
 impl PeerCommands {
     pub fn new(heartbeat: Option<Heartbeat>) -> PeerCommands {
-        PeerCommands { heartbeat, met: 0 }
+        PeerCommands { heartbeat, met: 0, heard: false }
     }
 
     pub fn heartbeat(&self) -> Option<&Heartbeat> {
@@ -29,7 +31,7 @@ impl PeerCommands {
 
     /// A call begins.
     pub fn begin_turn(&mut self) {
-        self.met = 0;
+        (self.met, self.heard) = (0, false);
     }
 
     /// Whether others have their turn.
@@ -39,14 +41,16 @@ impl PeerCommands {
 
     /// Bytes have arrived: a part of a frame is a sign of life as well.
     pub fn note_bytes(&mut self, now_ms: u64) {
+        self.heard = true;
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.on_bytes(now_ms);
         }
     }
 
-    /// A frame has begun to arrive.
+    /// There is a frame, or its beginning. One that lay here before this call says nothing of the peer, unless it follows a PING: the
+    /// peer has said that, and more.
     pub fn note_frame(&mut self) {
-        if let Some(heartbeat) = &mut self.heartbeat {
+        if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| self.heard || self.met > 0) {
             heartbeat.on_received();
         }
     }
