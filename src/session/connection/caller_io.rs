@@ -163,6 +163,26 @@ impl Connection {
         let drained = self.drain(blocked.is_some(), limit);
         // Before anything that makes the I/O thread look.
         drop(ownership);
+        self.leave_drained(drained);
+    }
+
+    /// As [`drain_blocking`](Connection::drain_blocking), where the stream is full and the time is over before the half is let go of.
+    /// `meanwhile`: what happens until then.
+    #[cfg(test)]
+    pub(in crate::session) fn drain_out_of_time(&self, meanwhile: impl FnOnce()) {
+        let ownership = self.flush_owner.begin();
+        {
+            let mut half = self.send_half();
+            let mut send = || half.as_mut().map_or(Sent::Over, |half| half.send(self.fd.as_fd()));
+            while send() != Sent::Blocked {}
+            meanwhile();
+        }
+        drop(ownership);
+        self.leave_drained(Drained::OutOfTime);
+    }
+
+    /// After draining, once the flush has no owner: makes sure that the rest leaves.
+    fn leave_drained(&self, drained: Drained) {
         match drained {
             Drained::Over => {}
             Drained::Stalled => {
@@ -170,7 +190,12 @@ impl Connection {
                 self.caller_io.stalled_at.store(sent_bytes, Ordering::Relaxed);
                 self.leave_blocked();
             }
-            Drained::OutOfTime => self.leave_blocked(),
+            Drained::OutOfTime => {
+                // The I/O thread may have been told of room, and have left it to the owner. A stream that is watched for room
+                // already would tell of it no more.
+                self.leave_room_to_program();
+                self.leave_blocked();
+            }
             Drained::LeftToSession => self.remote.wake(),
         }
     }

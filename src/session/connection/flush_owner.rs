@@ -6,7 +6,8 @@
 //!
 //! Laws:
 //! - The owner gives the flush up before it does anything that makes the I/O thread look: before it wakes the session, and before
-//!   it has the reactor watch for room. Either makes the edge, so the I/O thread that looks then finds no owner.
+//!   it has the reactor watch for room. Either makes the edge, so the I/O thread that looks then finds no owner. To watch for room where
+//!   the reactor does so already makes none: the I/O thread may have left the last event to the owner.
 //! - The owner leaves nothing behind: all has left when it gives the flush up, or it makes the I/O thread look.
 //! - Only for sockets that one thread uses. What another thread published meanwhile would be left to an owner that is done.
 

@@ -147,6 +147,12 @@ impl Connection {
         }
     }
 
+    /// How often it was.
+    #[cfg(test)]
+    pub(in crate::session) fn wakeups(&self) -> u64 {
+        self.record.as_ref().map_or(0, |record| record.counter(ConnectionCounter::Wakeups))
+    }
+
     pub fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }

@@ -341,3 +341,40 @@ fn draining_thread_goes_on_when_the_stream_takes_no_more() {
     assert_eq!(bytes, 64 + 28 + sent);
     pair.end();
 }
+
+#[test]
+fn room_that_comes_while_a_thread_drains_is_not_missed() {
+    let mut pair = Pair::new(SocketOptions::new(SocketType::Push));
+    let connection = pair.fixture.owner.connections.first().unwrap();
+    let body = vec![7; 64 * 1024];
+    // Far more than a stream takes that is not read.
+    const COUNT: usize = 500;
+    let held = pair.fixture.hold_io_threads();
+    for _ in 0..COUNT {
+        assert!(pair.pipe.pipe.write(&mut OutFrame::bytes(&body, false)).unwrap());
+    }
+    pair.pipe.pipe.flush();
+    let (mut bytes, mut buffer) = (0, vec![0; 1024 * 1024]);
+    connection.drain_out_of_time(|| {
+        drop(held);
+        // It has done all that it was woken for before.
+        (0..2).for_each(|_| drop(pair.fixture.hold_io_threads()));
+        let before = connection.wakeups();
+        pair.peer.set_nonblocking(true).unwrap();
+        pair.patiently(|pair| {
+            bytes += (&pair.peer).read(&mut buffer).unwrap_or(0);
+            connection.wakeups() > before
+        });
+        // The I/O thread knows of the room, and has left it to this thread.
+        drop(pair.fixture.hold_io_threads());
+        pair.peer.set_nonblocking(false).unwrap();
+    });
+    drop(connection);
+    let expected = 64 + 28 + COUNT * (9 + body.len());
+    while bytes < expected {
+        // The program does nothing any more.
+        bytes += pair.peer.read(&mut buffer).unwrap();
+    }
+    assert_eq!(bytes, expected);
+    pair.end();
+}
