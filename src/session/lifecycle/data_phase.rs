@@ -45,6 +45,11 @@ impl DataPhase {
 
     /// Begins, once threads of the program may use the connection too. `sends_alone`: the socket never receives.
     pub fn begin(&mut self, cx: &mut SourceContext<'_>, sends_alone: bool) -> Result<(), Reason> {
+        if self.closing {
+            // No program receives what the peer says: that it is silent is no reason to wait for it.
+            let stop = |recv: &mut RecvHalf| recv.heartbeat_mut().map(Heartbeat::stop_hearing);
+            self.connection.with_recv(stop);
+        }
         self.watch_heartbeat(cx);
         // Receiving comes first: where the peer has gone already, a send would fail, and the bytes that the peer sent before
         // would be lost.

@@ -2,7 +2,7 @@
 
 use super::halves::pipes;
 use super::heartbeats::{expect, skip_handshake};
-use super::panics::{Fixture, PATIENCE, greet_as};
+use super::panics::{Fixture, PATIENCE, drain, greet_as};
 use crate::counters::SocketCounter;
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
@@ -94,5 +94,31 @@ fn a_name_that_is_found_as_the_socket_closes_leads_to_the_peer() {
     let mut peer = greet_as(b"PULL", accept(&listener));
     skip_handshake(&mut peer);
     expect(&mut peer, b"\0\x04last");
+    end(fixture);
+}
+
+#[test]
+fn a_peer_that_freezes_is_given_up_also_where_it_came_after_the_socket_had_closed() {
+    let mut options = SocketOptions::new(SocketType::Pair);
+    (options.heartbeat_ivl_ms, options.heartbeat_timeout_ms) = (100, 100);
+    (options.reconnect_ivl_ms, options.sndbuf) = (1, 64 * 1024);
+    let fixture = Fixture::new(options);
+    fixture.owner.set_linger_ms(-1);
+    let (place, port) = place();
+    place.set_recv_buffer_size(64 * 1024).unwrap();
+    let (mut ours, theirs) = pipes(0, false);
+    // Far more than the stream takes.
+    (0..8).for_each(|_| send(&mut ours, &vec![7; 1024 * 1024]));
+    ours.close();
+    let session = fixture.connect(&format!("127.0.0.1:{port}"), theirs);
+    session.terminate();
+    (0..2).for_each(|_| drop(fixture.hold_io_threads()));
+    let listener = listen(place);
+    let mut frozen = greet_as(b"PAIR", accept(&listener));
+    // No program receives it any more.
+    std::io::Write::write_all(&mut frozen, b"\0\x01x").unwrap();
+    let second = greet_as(b"PAIR", accept(&listener));
+    drain(second);
+    drop(frozen);
     end(fixture);
 }
