@@ -245,9 +245,6 @@ impl Session {
             let stream = Stream { fd, tunnel: None, for_room };
             return self.establish(cx, stream, Introduction::default());
         }
-        if self.socket.options.handshake_ivl_ms > 0 {
-            cx.set_timer(timer::HANDSHAKE, timer::millis(self.socket.options.handshake_ivl_ms));
-        }
         let config = match &self.socket.protection {
             Some(protection) => {
                 let file = (&**protection, &*self.socket.options);
@@ -272,6 +269,9 @@ impl Session {
                 self.events.closed(raw_fd);
                 return self.lost(cx);
             }
+        }
+        if self.socket.options.handshake_ivl_ms > 0 {
+            cx.set_timer(timer::HANDSHAKE, timer::millis(self.socket.options.handshake_ivl_ms));
         }
         self.shake_hands(cx);
     }

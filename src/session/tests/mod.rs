@@ -1,6 +1,7 @@
 //! Tests of sessions: what needs no socket around them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod attempts;
 mod closing;
 mod complete;
 mod credit;

@@ -9,6 +9,7 @@ use crate::errno::Errno;
 use crate::options::{ContextOptions, SocketOptions, SocketType};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::reactor::{Handle, Ready, Source, SourceContext};
+use crate::security::Protection;
 use crate::session::{
     Command, Endpoints, Listening, Observer, SessionContext, SessionHandle, SocketLink, connect, event,
     listen,
@@ -179,6 +180,18 @@ impl Fixture {
     pub(super) fn connect(&self, address: &str, pipe: Pipe) -> SessionHandle {
         let plan = transport::connect(Scheme::Tcp, address, &self.options).unwrap();
         connect(&self.io_thread(), self.session_context(), plan, Some(pipe), Vec::new())
+    }
+
+    /// As [`connect`](Fixture::connect), where a security file has its say.
+    pub(super) fn connect_protected(
+        &self,
+        address: &str,
+        pipe: Pipe,
+        protection: Arc<Protection>,
+    ) -> SessionHandle {
+        let plan = transport::connect(Scheme::Tcp, address, &self.options).unwrap();
+        let context = SessionContext { protection: Some(protection), ..self.session_context() };
+        connect(&self.io_thread(), context, plan, Some(pipe), Vec::new())
     }
 
     pub(super) fn command(&self) -> Command {
