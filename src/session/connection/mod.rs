@@ -53,11 +53,16 @@ use crate::session::letterbox::ConnectionLetterbox;
 use crate::sys::cancel::Closes;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
+use crate::sys::stream;
 use caller_io::CallerIo;
 use registration::{Beginning, Watcher};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Bytes that are dropped in one read, and how often at most: a peer may send without end.
+const DISCARD_BYTES: usize = 4096;
+const MAX_DISCARDS: u32 = 256;
 
 /// A stream, and its two halves behind [locks](contention). Dropped, it closes the stream.
 ///
@@ -202,17 +207,31 @@ impl Connection {
         }
     }
 
-    /// Bytes that the system would drop if the stream were closed now, since the peer's heartbeats go on. Those of a Unix socket
-    /// are the peer's already.
-    pub(in crate::session) fn undelivered_bytes(&self) -> u64 {
+    /// On the I/O thread, at the end of the session: drops what the stream has. Bytes that lie unread when a stream is closed have the
+    /// system reset the connection. Whether there were any.
+    pub(in crate::session) fn discard_unread(&self) -> bool {
+        let mut room = [0; DISCARD_BYTES];
+        let discards = (0..MAX_DISCARDS)
+            .take_while(|_| stream::read(self.fd.as_fd(), &mut room).is_ok_and(|bytes| bytes > 0));
+        discards.count() > 0
+    }
+
+    /// Bytes that the system would drop if the stream were closed now and the peer said something then. That is to be expected
+    /// where its heartbeats go on, or it `has_spoken`. Those of a Unix socket are the peer's already.
+    pub(in crate::session) fn undelivered_bytes(&self, has_spoken: bool) -> u64 {
         let speaks = |half: &mut RecvHalf| half.heartbeat().is_some_and(Heartbeat::makes_peer_speak);
-        if !self.with_recv(speaks).unwrap_or(false) {
+        if !has_spoken && !self.with_recv(speaks).unwrap_or(false) {
             return 0;
         }
         match net::option(self.fd.as_fd(), IntOption::Domain) {
             Ok(libc::AF_INET | libc::AF_INET6) => net::held_bytes(self.fd.as_fd()).unwrap_or(0),
             _ => 0,
         }
+    }
+
+    #[cfg(test)]
+    pub(in crate::session) fn unread_bytes(&self) -> u64 {
+        net::waiting_bytes(self.fd.as_fd()).unwrap_or(0)
     }
 
     /// The state of sending. Waits for a thread of the program that is sending.

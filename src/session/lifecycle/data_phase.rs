@@ -32,11 +32,14 @@ pub struct DataPhase {
     /// The socket has closed its end: only the rest is sent.
     closing: bool,
     delivery: DeliveryWait,
+    /// All was written, and the peer had said something that no program reads any more.
+    has_spoken: bool,
 }
 
 impl DataPhase {
     pub fn new(connection: Arc<Connection>, closing: bool) -> DataPhase {
-        DataPhase { connection, control: Vec::new(), closing, delivery: DeliveryWait::default() }
+        let delivery = DeliveryWait::default();
+        DataPhase { connection, control: Vec::new(), closing, delivery, has_spoken: false }
     }
 
     pub fn connection(&self) -> &Connection {
@@ -191,7 +194,9 @@ impl DataPhase {
 
     /// All is written: the session ends once the peer's system has it.
     fn finish_when_delivered(&mut self, cx: &mut SourceContext<'_>) {
-        match self.delivery.look(self.connection.undelivered_bytes(), cx.now_ms()) {
+        self.has_spoken |= self.connection.discard_unread();
+        let undelivered_bytes = self.connection.undelivered_bytes(self.has_spoken);
+        match self.delivery.look(undelivered_bytes, cx.now_ms()) {
             Some(pause) => cx.set_timer(timer::DELIVERY, pause),
             None => cx.finish(),
         }

@@ -1,8 +1,9 @@
-//! The end of a session that has written everything, with heartbeats: it waits until the peer's system has taken it.
+//! The end of a session that has written everything, to a peer that speaks: it waits until the peer's system has taken it.
 //!
-//! A tcp stream that is closed before keeps what it holds only as long as the peer says nothing. The next PING or PONG makes the
-//! system reset the connection and drop the rest. Without heartbeats the session does not wait: a slow peer would hold up
-//! `zmq_ctx_term`, which libzmq ends as soon as the system has everything.
+//! A tcp stream that is closed before keeps what it holds only as long as the peer says nothing. The next PING, PONG or message makes
+//! the system reset the connection and drop the rest. A peer counts as one that speaks where there are heartbeats, or where
+//! something of it lies unread at the end. For others the session does not wait: a slow peer would hold up `zmq_ctx_term`, which
+//! libzmq ends as soon as the system has everything.
 //!
 //! A peer may send PING on purpose and read slowly, so the wait has a bound of its own.
 //!

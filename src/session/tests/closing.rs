@@ -8,6 +8,7 @@ use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
 use crate::pipe::Pipe;
 use socket2::{Domain, Socket, Type};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -116,9 +117,37 @@ fn a_peer_that_freezes_is_given_up_also_where_it_came_after_the_socket_had_close
     let listener = listen(place);
     let mut frozen = greet_as(b"PAIR", accept(&listener));
     // No program receives it any more.
-    std::io::Write::write_all(&mut frozen, b"\0\x01x").unwrap();
+    frozen.write_all(b"\0\x01x").unwrap();
     let second = greet_as(b"PAIR", accept(&listener));
     drain(second);
     drop(frozen);
     end(fixture);
+}
+
+#[test]
+fn what_the_system_holds_arrives_though_the_peer_said_something_that_is_not_read() {
+    let fixture = Fixture::new(SocketOptions::new(SocketType::Pair));
+    fixture.owner.set_linger_ms(-1);
+    let (place, port) = place();
+    place.set_recv_buffer_size(64 * 1024).unwrap();
+    let listener = listen(place);
+    let (mut ours, theirs) = pipes(10, false);
+    let session = fixture.connect(&format!("127.0.0.1:{port}"), theirs);
+    let mut peer = greet_as(b"PAIR", accept(&listener));
+    skip_handshake(&mut peer);
+    fixture.until_connected();
+    let held = fixture.hold_io_threads();
+    // More than the peer's system takes, and less than this one holds.
+    let body = vec![7; 512 * 1024];
+    send(&mut ours, &body);
+    ours.close();
+    session.terminate();
+    peer.write_all(b"\0\x01x").unwrap();
+    let connection = fixture.owner.connections.first().unwrap();
+    let unread = || connection.unread_bytes() > 0;
+    until("it does not arrive", || unread().then_some(()));
+    drop((connection, held));
+    // The session has ended, and the stream is closed.
+    end(fixture);
+    expect(&mut peer, &[&[2, 0, 0, 0, 0, 0, 8, 0, 0], &body[..]].concat());
 }
