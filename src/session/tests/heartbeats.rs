@@ -2,6 +2,7 @@
 
 use super::halves::{NO_LIMITS, pipes, streams};
 use super::panics::{Fixture, PATIENCE, SocketPipe, greet_as, pull};
+use super::ws::ends;
 use crate::engine::Heartbeat;
 use crate::engine::zmtp::Version;
 use crate::engine::zmtp::heartbeat::{Action, Intervals, SendState};
@@ -136,13 +137,17 @@ fn a_peer_that_may_have_said_all_gets_no_first_ping_but_with_messages() {
     }
 }
 
+fn zmtp() -> RecvForm {
+    RecvForm::Zmtp(Version::V3_1)
+}
+
 /// A half whose peer is given up within 300 ms of its last byte, and its peer's stream.
-fn watched(conflate: bool) -> (Pipe, (RecvHalf, End), UnixStream, UnixStream) {
+fn watched(form: RecvForm, conflate: bool) -> (Pipe, (RecvHalf, End), UnixStream, UnixStream) {
     let (ours, theirs) = streams();
     let (left, right) = pipes(2, conflate);
     let (_, writer, end) = right.into_parts();
     let heartbeat = Heartbeat::start(Intervals { ping_ms: 100, timeout_ms: 100, ttl_ds: 0 }, 0);
-    let half = RecvHalf::new(writer, RecvForm::Zmtp(Version::V3_1), NO_LIMITS, Some(heartbeat));
+    let half = RecvHalf::new(writer, form, NO_LIMITS, Some(heartbeat));
     (left, (half, end), ours, theirs)
 }
 
@@ -163,7 +168,7 @@ fn is_given_up(half: &mut RecvHalf, from_ms: u64, mut receive: impl FnMut(&mut R
 
 #[test]
 fn a_dead_peer_is_found_after_the_credit_has_come_back_on_any_thread() {
-    let (mut left, (mut half, _end), ours, mut theirs) = watched(false);
+    let (mut left, (mut half, _end), ours, mut theirs) = watched(zmtp(), false);
     theirs.write_all(&b"\0\x01x".repeat(5)).unwrap();
     assert_eq!(half.receive(ours.as_fd(), 0, &mut Vec::new()), Received::NoCredit);
     assert!(!is_given_up(&mut half, 0, |_, _| {}), "it is not heard");
@@ -180,12 +185,18 @@ fn a_dead_peer_is_found_after_the_credit_has_come_back_on_any_thread() {
 
 #[test]
 fn a_peer_that_dies_within_a_frame_is_found() {
-    for conflate in [false, true] {
-        let (_left, (mut half, _end), ours, mut theirs) = watched(conflate);
-        theirs.write_all(b"\0\x01x\0\x05ab").unwrap();
+    // A message, and the beginning of another one.
+    let bytes: [(_, _, &[u8]); 3] = [
+        (zmtp(), false, b"\0\x01x\0\x05ab"),
+        (zmtp(), true, b"\0\x01x\0\x05ab"),
+        (RecvForm::Ws(ends(1, false).1), false, b"\x82\x02\0x\x82\x06\0ab"),
+    ];
+    for (number, (form, conflate, bytes)) in bytes.into_iter().enumerate() {
+        let (_left, (mut half, _end), ours, mut theirs) = watched(form, conflate);
+        theirs.write_all(bytes).unwrap();
         let given_up = is_given_up(&mut half, 0, |half, now_ms| {
             assert_eq!(half.receive(ours.as_fd(), now_ms, &mut Vec::new()), Received::Blocked);
         });
-        assert!(given_up, "conflates: {conflate}");
+        assert!(given_up, "{number}");
     }
 }
