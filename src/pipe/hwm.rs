@@ -152,6 +152,14 @@ impl Spending {
         if self.hwm() > 0 { self.ahead() } else { self.lane.depth() }
     }
 
+    /// Whether the writer has waited for the reader to answer `true`, and has credit without that: by another mark. It waits no more then.
+    pub fn resumes(&mut self) -> bool {
+        // Where the reader has just taken the flag back, it tells the writer.
+        self.lane.waiting.load(Ordering::Relaxed) != 0
+            && self.check()
+            && self.lane.waiting.swap(0, Ordering::AcqRel) != 0
+    }
+
     /// Sets the mark in messages; 0 or less: none.
     pub fn set_hwm(&mut self, hwm: i32) {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);

@@ -354,8 +354,8 @@ impl Pipe {
     }
 
     /// Sets this socket's own high-water marks in messages, for sending and receiving. The peer's are added
-    /// to them.
-    pub fn set_hwms(&mut self, sndhwm: i32, rcvhwm: i32) {
+    /// to them. `true`: the mark before had put the writer to sleep, and there is credit now, of which no event tells.
+    pub fn set_hwms(&mut self, sndhwm: i32, rcvhwm: i32) -> bool {
         let (send, receive) = match self.hwm_boost.get() {
             Some(&(send, receive)) => (hwm::sum(sndhwm, send), hwm::sum(rcvhwm, receive)),
             None => (sndhwm, rcvhwm),
@@ -363,6 +363,7 @@ impl Pipe {
         self.writer.set_hwm(send);
         self.reader.set_hwm(receive);
         self.end.link.notify(self.end.side.other(), PipeEvent::MarksChanged);
+        self.writer.resumes()
     }
 
     /// The high-water mark for receiving, in messages; 0 or less: none.
@@ -478,5 +479,7 @@ impl Drop for End {
 
 #[cfg(test)]
 mod count_tests;
+#[cfg(test)]
+mod mark_tests;
 #[cfg(test)]
 mod tests;

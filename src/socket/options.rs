@@ -40,13 +40,7 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
     }
     match option {
         ZMQ_LINGER => socket.link.set_linger_ms(socket.options.linger_ms),
-        ZMQ_SNDHWM | ZMQ_RCVHWM => {
-            for id in socket.pipes.ids() {
-                if let Some(pipe) = socket.pipes.pipe(id) {
-                    pipe.set_hwms(socket.options.sndhwm, socket.options.rcvhwm);
-                }
-            }
-        }
+        ZMQ_SNDHWM | ZMQ_RCVHWM => set_marks(socket),
         ZMQ_FERRO_SECURITY => socket.own_security.name(&socket.options.security),
         ZMQ_CURVE_SECRETKEY => socket.keys.secret_changed(),
         #[cfg(feature = "qzmq")]
@@ -59,6 +53,22 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
         _ => {}
     }
     Ok(())
+}
+
+/// Has the pipes go by the marks of the options.
+fn set_marks(socket: &mut Socket) {
+    // The pipe of a peer may have come that the socket has not taken in yet. A stop is said by the next call.
+    socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
+    let _ = socket.process();
+    for id in socket.pipes.ids() {
+        let (sndhwm, rcvhwm) = (socket.options.sndhwm, socket.options.rcvhwm);
+        // A pipe that its mark has stopped waits for what the reader grants. The reader may have nothing left to read.
+        if socket.pipes.pipe(id).is_some_and(|pipe| pipe.set_hwms(sndhwm, rcvhwm)) {
+            socket.pattern.write_activated(&mut socket.pipes, id);
+        }
+    }
+    // A thread that waits for room, or for the descriptor, is to look again. The descriptor may have told of what was done here.
+    socket.link.mailbox.touch();
 }
 
 /// Adds a key of a server or withdraws one, which the audit trail has.

@@ -5,7 +5,7 @@
 //!
 //! - calls and their answers: `answers`, `audited`, `bad_handles`, `conservation`, `conserved_through_faults`, `conserved_without_peers`, `context`, `counted`, `counted_connections`, `counted_file`, `keys_logged`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
-//! - what a socket type does: `disconnect_peer`, `last_value`, `shares`;
+//! - what a socket type does: `disconnect_peer`, `last_value`, `marks`, `shares`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
 //! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
 //!   `secured_limits`, `secured_rates`, `server_keys`;
@@ -49,6 +49,7 @@ mod limits;
 mod logged;
 #[cfg(target_os = "linux")]
 mod lost_descriptors;
+mod marks;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory_returns;
 mod monitor;

@@ -358,6 +358,11 @@ impl LaneWriter {
         self.spending.forget_limit();
     }
 
+    /// See [`Spending::resumes`].
+    pub fn resumes(&mut self) -> bool {
+        self.is_open() && self.spending.resumes()
+    }
+
     /// Sets the high-water mark in messages.
     pub fn set_hwm(&mut self, hwm: i32) {
         if matches!(self.to, WriteTo::Blocks(_)) {
