@@ -10,10 +10,8 @@ use crate::queue::shim::{Ordering, edge};
 #[derive(Debug)]
 pub struct Spending {
     lane: LaneRecord,
-    /// Messages known to be read when the mark last changed, or when the writer looked for credit for the first time after that.
+    /// Messages known to be read when the mark last changed.
     floor: u64,
-    /// The reader may have read since the mark changed, and have granted by the old one, which asks for less.
-    has_new_mark: bool,
     /// Messages that may be written in all, as of the last look for credit. While the mark stays, no further look is needed before. 0
     /// where that is not known.
     limit: u64,
@@ -32,10 +30,7 @@ pub struct Granting {
 /// A fresh account with this high-water mark in messages; 0 or less: no limit.
 pub fn account(hwm: i32) -> (Spending, Granting) {
     let lane = LaneRecord::new(cell_of(hwm));
-    (
-        Spending { lane: lane.clone(), floor: 0, has_new_mark: false, limit: 0 },
-        Granting { lane, told: 0, nothing_before: (0, 0) },
-    )
+    (Spending { lane: lane.clone(), floor: 0, limit: 0 }, Granting { lane, told: 0, nothing_before: (0, 0) })
 }
 
 /// The mark as the record has it: 0 for none.
@@ -105,22 +100,11 @@ impl Spending {
         self.lane.waiting.swap(1, Ordering::AcqRel);
         // Dekker: our flag before their count, as the reader has its count before our flag.
         edge::dekker();
-        if !self.has_credit() && !self.has_read_by_old_mark() {
+        if !self.has_credit() {
             return false;
         }
         self.lane.waiting.swap(0, Ordering::AcqRel);
         true
-    }
-
-    /// Whether there is credit for what the reader has read by the mark that was before. It may not have seen the new one, nor the writer
-    /// its count, when either looked: the reader grants nothing for that, and may have nothing left to read.
-    #[cold]
-    fn has_read_by_old_mark(&mut self) -> bool {
-        if !std::mem::take(&mut self.has_new_mark) {
-            return false;
-        }
-        self.floor = self.lane.read.load(Ordering::Relaxed);
-        self.has_credit()
     }
 
     /// Takes note of how many messages wait. It reads a line that the reader writes, so no writer does it for each message.
@@ -160,11 +144,11 @@ impl Spending {
             && self.lane.waiting.swap(0, Ordering::AcqRel) != 0
     }
 
-    /// Sets the mark in messages; 0 or less: none.
+    /// Sets the mark in messages; 0 or less: none. The reader's owner is to be told, and has it [heeded](Granting::heed_mark): what the
+    /// reader has read by the old mark meanwhile it would never grant otherwise, where nothing is left to read.
     pub fn set_hwm(&mut self, hwm: i32) {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
         self.floor = self.lane.read.load(Ordering::Relaxed);
-        self.has_new_mark = true;
         self.forget_limit();
     }
 }
@@ -305,6 +289,8 @@ mod tests {
         spending.wrote(3);
         spending.set_hwm(2);
         assert!((0..3).all(|_| granting.read_within_batch()), "the reader has not heard of it");
+        assert!(!spending.check());
+        assert!(granting.heed_mark(), "the writer waits and is to be told");
         assert!(spending.check());
         spending.wrote(2);
         assert!(!spending.check());
@@ -360,6 +346,94 @@ mod loom_tests {
 
     #[test]
     fn loom_catches_a_writer_that_waits_for_credit_it_has() {
+        assert!(fails("3"));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_mark_tests {
+    use super::*;
+    use crate::queue::shim::AtomicBool;
+    use loom::sync::Notify;
+    use std::sync::Arc;
+
+    /// The number for [`edge::WEAKENED`] of a reader whose owner does not heed another mark.
+    const HEEDLESS: u8 = 8;
+
+    /// How the reader's owner hears of another mark.
+    struct News {
+        is_new: AtomicBool,
+        wake: Notify,
+    }
+
+    impl News {
+        fn new() -> News {
+            News { is_new: AtomicBool::new(false), wake: Notify::new() }
+        }
+
+        fn tell(&self) {
+            self.is_new.store(true, Ordering::Release);
+            self.wake.notify();
+        }
+
+        fn wait(&self) {
+            while !self.is_new.load(Ordering::Acquire) {
+                self.wake.wait();
+            }
+        }
+    }
+
+    /// A writer sets a lower mark while the reader takes all there is. Loom says so if the writer sleeps on.
+    fn model() {
+        let heeds = edge::WEAKENED.load(Ordering::Relaxed) != HEEDLESS;
+        let mut model = loom::model::Builder::new();
+        // Two find each of the faults below. Without a bound it takes minutes.
+        model.preemption_bound = Some(2);
+        model.check(move || {
+            let (mut spending, mut granting) = account(1000);
+            let (credit, news) = (Arc::new(Notify::new()), Arc::new(News::new()));
+            let (their_credit, their_news) = (Arc::clone(&credit), Arc::clone(&news));
+            spending.wrote(3);
+            let reader = loom::thread::spawn(move || {
+                let tell = |waits: bool| {
+                    if waits {
+                        their_credit.notify();
+                    }
+                };
+                tell(granting.read(3));
+                if heeds {
+                    their_news.wait();
+                    tell(granting.heed_mark());
+                }
+            });
+            spending.set_hwm(2);
+            news.tell();
+            while !spending.check() {
+                credit.wait();
+            }
+            assert!(reader.join().is_ok());
+        });
+    }
+
+    crate::queue::shim::twin_with_weakened_edge!(model);
+
+    #[test]
+    fn loom_writer_that_lowers_the_mark_is_told_of_what_was_read_meanwhile() {
+        model();
+    }
+
+    #[test]
+    fn loom_passes_a_lower_mark_with_nothing_weakened() {
+        assert!(!fails("0"));
+    }
+
+    #[test]
+    fn loom_catches_a_reader_that_does_not_heed_a_lower_mark() {
+        assert!(fails("8"));
+    }
+
+    #[test]
+    fn loom_catches_a_lower_mark_without_the_fences() {
         assert!(fails("3"));
     }
 }

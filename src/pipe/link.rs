@@ -51,6 +51,8 @@ impl Link {
     pub fn set_owner(&self, side: Side, owner: Arc<dyn Notify>) {
         // A second owner would be a bug of the caller; the first keeps working.
         let _ = self.end(side).owner.set(owner);
+        // Dekker: our owner before what the other end has changed, as that has the change before our owner.
+        edge::dekker();
     }
 
     /// Whether an end has an owner.
@@ -75,6 +77,8 @@ impl Link {
         if self.closed.fetch_or(side.bit(), edge::CLOSE()) & side.bit() != 0 {
             return false;
         }
+        // See `set_owner`.
+        edge::dekker();
         self.notify(side.other(), PipeEvent::PeerClosed);
         true
     }

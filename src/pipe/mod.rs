@@ -41,7 +41,8 @@ pub enum PipeEvent {
     /// The peer closed its end: nothing more can be written. What it wrote may still be read. The owner says so to the
     /// pipe ([`Pipe::heed_peer`]).
     PeerClosed,
-    /// The peer set other high-water marks. The owner says so to the pipe ([`Pipe::heed_peer`]).
+    /// The peer set other high-water marks. The owner says so to the pipe ([`Pipe::heed_peer`]), or to its reading lane
+    /// ([`LaneReader::heed_mark`]).
     MarksChanged,
     /// The peer's connection was replaced. Messages not sent are dropped, and this is the lane to write to
     /// from now on ([`Pipe::replace_writer`](Pipe::replace_writer)).
@@ -374,6 +375,12 @@ impl Pipe {
     /// Messages written and not known to be read, and messages of the peer not read yet.
     pub fn queued(&mut self) -> (u64, u64) {
         (self.writer.queued(), self.reader.queued())
+    }
+
+    /// Messages that the writer of this end knows to be read.
+    #[cfg(test)]
+    pub fn granted(&self) -> u64 {
+        self.writer.record().granted.load(Ordering::Relaxed)
     }
 
     /// Has the other end send `message`, once, when its owner closes it on purpose.

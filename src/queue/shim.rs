@@ -79,7 +79,7 @@ pub mod edge {
     use std::sync::atomic::AtomicU8;
 
     /// The weakened edge: 0 none, 1 publish, 2 hand-back, 3 the sleep handshake, 4 the memo, 5 the close of a pipe. Of a record of counts: 6
-    /// the store that shows it, 7 the fence behind its withdrawal. A test sets it
+    /// the store that shows it, 7 the fence behind its withdrawal. A model of its own has 8 (`pipe::hwm`). A test sets it
     /// before its model runs; the model only reads it, so loom need not see it.
     pub static WEAKENED: AtomicU8 = AtomicU8::new(0);
 

@@ -37,8 +37,11 @@ impl Flags {
     /// The endpoint goes because the program has disconnected it.
     pub const DISCONNECT: Flags = Flags(64);
 
+    /// The socket has set other high-water marks.
+    pub const MARKS_CHANGED: Flags = Flags(128);
+
     /// There is deferred work. The letterbox's own.
-    const DEFERRED: Flags = Flags(128);
+    const DEFERRED: Flags = Flags(256);
 
     pub const fn or(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -159,6 +162,11 @@ impl ConnectionLetterbox {
             drop(work);
             self.letterbox.leave(Flags::DEFERRED);
         }
+    }
+
+    /// As [`Letterbox::leave`].
+    pub fn leave(&self, flag: Flags) {
+        self.letterbox.leave(flag);
     }
 
     /// Defers answers to the peer's commands.

@@ -109,8 +109,9 @@ impl Notify for SessionEnd {
             PipeEvent::Writable if self.session.receive_inline() => {}
             PipeEvent::Writable => self.session.letterbox.raise(Flags::WRITABLE),
             PipeEvent::PeerClosed => self.session.letterbox.raise(Flags::PEER_CLOSED),
-            // Hiccups go from session to socket only; and a session looks at the marks each time.
-            PipeEvent::Hiccup(_) | PipeEvent::MarksChanged => {}
+            PipeEvent::MarksChanged => self.session.letterbox.raise(Flags::MARKS_CHANGED),
+            // Hiccups go from session to socket only.
+            PipeEvent::Hiccup(_) => {}
         }
     }
 

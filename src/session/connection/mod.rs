@@ -49,7 +49,7 @@ use crate::session::connection::send::{SendHalf, Sent};
 use crate::session::connection::send_policy::Writer;
 use crate::session::connection::send_rate::SendRate;
 use crate::session::connection::write_coalescing::WriteCoalescing;
-use crate::session::letterbox::ConnectionLetterbox;
+use crate::session::letterbox::{ConnectionLetterbox, Flags};
 use crate::sys::cancel::Closes;
 use crate::sys::net::{self, IntOption};
 use crate::sys::poll::{PollFd, poll};
@@ -198,6 +198,15 @@ impl Connection {
             self.watch_for_room();
         }
         Flush::Sent(sent)
+    }
+
+    /// On the I/O thread: grants what was sent by the mark that the socket had set before, as nothing else may be left to send.
+    pub fn heed_mark(&self) {
+        match self.send.try_lock_for_session() {
+            Some(mut half) => drop(half.as_mut().map(SendHalf::heed_mark)),
+            // The thread that holds the half wakes the session when it lets go.
+            None => self.letterbox.leave(Flags::MARKS_CHANGED),
+        }
     }
 
     /// On the I/O thread, once all is sent and the session ends: sends the closing frame where the protocol has one.

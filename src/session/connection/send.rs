@@ -349,6 +349,11 @@ impl SendHalf {
         }
     }
 
+    /// See [`LaneReader::heed_mark`].
+    pub fn heed_mark(&mut self) {
+        self.reader.heed_mark();
+    }
+
     /// Frees what is kept only to be used again.
     pub fn tidy(&mut self) {
         self.reader.free_spares();

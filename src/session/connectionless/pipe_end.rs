@@ -39,7 +39,11 @@ impl PipeEnd {
 
     /// Another thread has left flags in the letterbox, or has written to the pipe or read from it.
     pub fn wake(&mut self, cx: &mut SourceContext<'_>) -> Wake {
-        if !self.remote.letterbox.take().flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
+        let flags = self.remote.letterbox.take().flags;
+        if flags.has(Flags::MARKS_CHANGED) {
+            self.reader.heed_mark();
+        }
+        if !flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return Wake::GoOn;
         }
         if std::mem::replace(&mut self.closing, true) {

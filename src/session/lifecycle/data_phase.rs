@@ -111,6 +111,9 @@ impl DataPhase {
     pub fn wake(&mut self, cx: &mut SourceContext<'_>, flags: Flags) -> Result<(), Reason> {
         self.connection.count_wakeup();
         let receives = self.receives(flags);
+        if flags.has(Flags::MARKS_CHANGED) {
+            self.connection.heed_mark();
+        }
         self.flush(cx, flags == Flags::READABLE)?;
         if receives {
             self.receive(cx, false)?;

@@ -558,6 +558,7 @@ impl Source for Session {
         if !self.closing && flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
             return self.close(cx);
         }
+        self.pipe.wake(flags);
         match &self.stage {
             Stage::Connecting(_) => self.proceed(cx),
             Stage::Connected(_) => self.in_data_phase(cx, |data_phase, cx| data_phase.wake(cx, flags)),
@@ -567,9 +568,7 @@ impl Source for Session {
     }
 
     fn tidy(&mut self) {
-        if let Some(connection) = self.connection() {
-            connection.tidy();
-        }
+        let _ = self.connection().map(Connection::tidy);
     }
 
     fn panicked(&mut self, cx: &mut SourceContext<'_>) -> bool {

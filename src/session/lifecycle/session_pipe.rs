@@ -6,6 +6,7 @@ use crate::options::SocketOptions;
 use crate::options::draft_number::ZMQ_NOTIFY_DISCONNECT;
 use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
 use crate::session::connection::Connection;
+use crate::session::letterbox::Flags;
 use crate::session::monitor_events::Endpoints;
 use crate::session::remote::SessionRemote;
 use crate::session::socket_link::SocketLink;
@@ -105,6 +106,15 @@ impl SessionPipe {
         self.lanes.as_mut().is_some_and(|(reader, _)| reader.check_bytes())
     }
 
+    /// The session was woken. Where the socket has set other marks, a connection that has the lanes [heeds them](Connection::heed_mark).
+    pub fn wake(&mut self, flags: Flags) {
+        if flags.has(Flags::MARKS_CHANGED)
+            && let Some((reader, _)) = &mut self.lanes
+        {
+            reader.heed_mark();
+        }
+    }
+
     /// Why the socket drops the peer, if it does.
     pub fn refusal(&self) -> Option<Errno> {
         self.end.as_ref().and_then(End::refusal)
@@ -151,4 +161,29 @@ pub fn last_words(options: &SocketOptions, accepted: bool) -> impl Iterator<Item
     };
     let farewell = if accepted { options.disconnect() } else { options.hiccup() };
     notifies.then_some(&b""[..]).into_iter().chain(farewell)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn another_mark_is_heeded_between_two_connections() {
+        let options = LaneOptions { hwm: 1000, conflate: false };
+        let (mut socket, session) = pipe::pair(options, options).unwrap();
+        let remote = Arc::new(SessionRemote::default());
+        let mut pipe = SessionPipe::new(Arc::clone(&remote));
+        pipe.set(session);
+        for _ in 0..3 {
+            assert!(socket.write(&mut OutFrame::bytes(b"x", false)).unwrap());
+            socket.flush();
+            assert!(pipe.lanes.as_mut().unwrap().0.read().is_some());
+        }
+        assert_eq!(socket.granted(), 0, "half of the mark is not read");
+        socket.set_hwms(2, 0);
+        pipe.wake(remote.letterbox.take().flags);
+        assert_eq!(socket.granted(), 3);
+    }
 }

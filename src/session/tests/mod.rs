@@ -11,6 +11,7 @@ mod halves;
 mod heartbeats;
 mod idle;
 mod loans;
+mod marks;
 mod panics;
 mod refused;
 #[cfg(target_os = "linux")]
