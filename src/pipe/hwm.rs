@@ -38,6 +38,11 @@ fn cell_of(hwm: i32) -> u64 {
     u64::try_from(hwm).unwrap_or(0)
 }
 
+/// As the program has it.
+fn in_messages(cell: u64) -> i32 {
+    i32::try_from(cell).unwrap_or(i32::MAX)
+}
+
 /// The mark of a pipe that both of its owners limit: the sum, and no limit where either has none.
 pub fn sum(one: i32, other: i32) -> i32 {
     if one <= 0 || other <= 0 { 0 } else { one.saturating_add(other) }
@@ -151,6 +156,11 @@ impl Spending {
         self.floor = self.lane.read.load(Ordering::Relaxed);
         self.forget_limit();
     }
+
+    /// The mark in messages; 0: none.
+    pub fn mark(&self) -> i32 {
+        in_messages(self.hwm())
+    }
 }
 
 impl Granting {
@@ -227,7 +237,7 @@ impl Granting {
 
     /// The mark in messages; 0: none.
     pub fn hwm(&self) -> i32 {
-        i32::try_from(self.lane.hwm.load(Ordering::Relaxed)).unwrap_or(i32::MAX)
+        in_messages(self.lane.hwm.load(Ordering::Relaxed))
     }
 
     /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.

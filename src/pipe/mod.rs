@@ -407,9 +407,14 @@ impl Pipe {
         }
     }
 
-    /// Writes to another lane from now on; see [`PipeEvent::Hiccup`].
+    /// Writes to another lane from now on; see [`PipeEvent::Hiccup`]. It has the mark of the lane before it: the peer's session knows
+    /// the options as they were when the program connected.
     pub fn replace_writer(&mut self, writer: LaneWriter) {
-        self.writer = writer;
+        let before = std::mem::replace(&mut self.writer, writer).hwm();
+        if self.writer.hwm() != before {
+            self.writer.set_hwm(before);
+            self.end.link.notify(self.end.side.other(), PipeEvent::MarksChanged);
+        }
     }
 
     pub fn is_peer_closed(&self) -> bool {

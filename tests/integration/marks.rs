@@ -1,7 +1,8 @@
 //! High-water marks that are set on connections: a socket that was stopped by one goes on by the next.
 
 use crate::support::PATIENCE;
-use crate::support::program::{Context, Socket, poll, raw_item};
+use crate::support::process::no_child_begins;
+use crate::support::program::{Context, Monitor, Socket, poll, raw_item};
 use std::ffi::c_int;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -193,5 +194,34 @@ fn a_subscriber_that_was_past_the_mark_gets_messages_again_by_a_higher_one() {
                 context.end(&[publisher, subscriber]);
             }
         }
+    }
+}
+
+/// The lane begins anew with each connection of a subscriber.
+#[test]
+fn a_subscriber_keeps_the_mark_that_was_set_when_it_connects_again() {
+    const MARK: c_int = 5;
+    let _addresses_are_free_at_once = no_child_begins();
+    for endpoint in endpoints(3).into_iter().take(2) {
+        let context = Context::new();
+        let publisher = context.bound(ZMQ_XPUB, &endpoint);
+        let subscriber = context.patient(ZMQ_XSUB);
+        subscriber.set(ZMQ_RECONNECT_IVL, 1);
+        subscriber.set(ZMQ_SNDHWM, 1);
+        let events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_CONNECT_RETRIED;
+        let monitor = Monitor::of_events(context, subscriber, events);
+        subscriber.connect(&endpoint);
+        monitor.until(ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+        subscriber.set(ZMQ_SNDHWM, MARK);
+        publisher.close();
+        monitor.until(ZMQ_EVENT_CONNECT_RETRIED);
+        (0..2 * MARK).for_each(|number| subscriber.try_send(&numbered(number), 0).unwrap());
+        let publisher = context.patient(ZMQ_XPUB);
+        publisher.bind(&endpoint);
+        receive_numbers(publisher, 0..MARK, &endpoint);
+        subscriber.try_send(b"end", 0).unwrap();
+        assert_eq!(publisher.try_recv(0), Ok(b"end".to_vec()), "{endpoint}");
+        Monitor::stop(subscriber);
+        context.end(&[publisher, subscriber, monitor.0]);
     }
 }

@@ -363,6 +363,11 @@ impl LaneWriter {
         self.is_open() && self.spending.resumes()
     }
 
+    /// The high-water mark in messages; 0: none.
+    pub fn hwm(&self) -> i32 {
+        self.spending.mark()
+    }
+
     /// Sets the high-water mark in messages.
     pub fn set_hwm(&mut self, hwm: i32) {
         if matches!(self.to, WriteTo::Blocks(_)) {
