@@ -38,8 +38,8 @@ pub struct LaneCells {
     pub granted: shim::AtomicU64,
     /// The writer has run out and waits. Written by both; the edge is made by the fences around it.
     pub waiting: shim::AtomicU64,
-    /// The high-water mark; 0: none. Either owner writes it when an option changes, and both read it. An owner that has read it too early
-    /// hears of the change by `PipeEvent::MarksChanged`, which makes the edge; so Relaxed.
+    /// The high-water mark; 0: none. Either owner writes it when an option changes, under the lock of the pipe's link, and both read it. An
+    /// owner that has read it too early hears of the change by `PipeEvent::MarksChanged`, which makes the edge; so Relaxed.
     pub hwm: shim::AtomicU64,
     control_spare: [Cell; 5],
 

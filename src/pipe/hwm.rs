@@ -43,6 +43,25 @@ fn in_messages(cell: u64) -> i32 {
     i32::try_from(cell).unwrap_or(i32::MAX)
 }
 
+/// The marks of an end, in messages; 0 or less: none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    pub send: i32,
+    pub receive: i32,
+}
+
+impl Marks {
+    /// The marks of the end whose owner has set these, where the owner of the other end may have set some as well.
+    pub fn with_those_of(self, other: Option<Marks>) -> Marks {
+        match other {
+            Some(other) => {
+                Marks { send: sum(self.send, other.receive), receive: sum(self.receive, other.send) }
+            }
+            None => self,
+        }
+    }
+}
+
 /// The mark of a pipe that both of its owners limit: the sum, and no limit where either has none.
 pub fn sum(one: i32, other: i32) -> i32 {
     if one <= 0 || other <= 0 { 0 } else { one.saturating_add(other) }
@@ -141,20 +160,20 @@ impl Spending {
         if self.hwm() > 0 { self.ahead() } else { self.lane.depth() }
     }
 
-    /// Whether the writer has waited for the reader to answer `true`, and has credit without that: by another mark. It waits no more then.
-    pub fn resumes(&mut self) -> bool {
-        // Where the reader has just taken the flag back, it tells the writer.
-        self.lane.waiting.load(Ordering::Relaxed) != 0
-            && self.check()
-            && self.lane.waiting.swap(0, Ordering::AcqRel) != 0
-    }
-
     /// Sets the mark in messages; 0 or less: none. The reader's owner is to be told, and has it [heeded](Granting::heed_mark): what the
     /// reader has read by the old mark meanwhile it would never grant otherwise, where nothing is left to read.
     pub fn set_hwm(&mut self, hwm: i32) {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
         self.floor = self.lane.read.load(Ordering::Relaxed);
         self.forget_limit();
+    }
+
+    /// Whether the writer has waited for the reader to answer `true`, and has credit without that: by another mark. It waits no more then.
+    pub fn resumes(&mut self) -> bool {
+        // Where the reader has just taken the flag back, it tells the writer.
+        self.lane.waiting.load(Ordering::Relaxed) != 0
+            && self.check()
+            && self.lane.waiting.swap(0, Ordering::AcqRel) != 0
     }
 
     /// The mark in messages; 0: none.
@@ -240,10 +259,9 @@ impl Granting {
         in_messages(self.lane.hwm.load(Ordering::Relaxed))
     }
 
-    /// Sets the mark in messages; 0 or less: none. `true`: the writer waits and must be told by the caller.
-    pub fn set_hwm(&mut self, hwm: i32) -> bool {
+    /// Sets the mark in messages; 0 or less: none. The caller [heeds it](Granting::heed_mark) afterwards.
+    pub fn set_hwm(&mut self, hwm: i32) {
         self.lane.hwm.store(cell_of(hwm), Ordering::Relaxed);
-        self.heed_mark()
     }
 }
 
@@ -288,7 +306,8 @@ mod tests {
         spending.wrote(100);
         assert!(!spending.check());
         assert!(!granting.read(20));
-        assert!(granting.set_hwm(90), "the writer waits and is to be told");
+        granting.set_hwm(90);
+        assert!(granting.heed_mark(), "the writer waits and is to be told");
         assert!(spending.check());
     }
 

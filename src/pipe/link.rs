@@ -1,8 +1,10 @@
 //! What the two ends of a pipe know of each other: whether the other is closed, and how to wake its owner.
 
+use super::hwm::Marks;
 use super::{Notify, PipeEvent};
 use crate::errno::Errno;
 use crate::queue::shim::{AtomicI32, AtomicU8, Ordering, edge};
+use crate::sys::lock::Lock;
 use std::sync::{Arc, OnceLock};
 
 /// Which end of a pipe.
@@ -35,6 +37,8 @@ pub struct Link {
     /// Why an end is closed by its owner, where that is the other's fault; 0: it is not. The owner writes it before it closes the
     /// end, the other reads it once it knows of that, which makes the edge; so Relaxed.
     refusal: AtomicI32,
+    /// The marks that the owner of each end has set for it, by [`Side`]. A session sets none. A leaf: nothing is locked while it is held.
+    marks: Lock<[Option<Marks>; 2]>,
 }
 
 #[derive(Default)]
@@ -81,6 +85,22 @@ impl Link {
         edge::dekker();
         self.notify(side.other(), PipeEvent::PeerClosed);
         true
+    }
+
+    /// Sets the marks that the owner of an end wants for it. `store` gets those that count: where both owners have set some, each lane has
+    /// the sum. Two owners that set marks at once do so one after the other, or the lane would keep a sum without the part of one.
+    pub fn set_marks(&self, side: Side, own: Marks, store: impl FnOnce(Marks)) {
+        let mut marks = self.marks.lock();
+        let [left, right] = &mut *marks;
+        let (ours, theirs) = match side {
+            Side::Left => (left, right),
+            Side::Right => (right, left),
+        };
+        *ours = Some(own);
+        store(own.with_those_of(*theirs));
+        drop(marks);
+        // See `set_owner`.
+        edge::dekker();
     }
 
     pub fn refuse(&self, errno: Errno) {

@@ -20,7 +20,6 @@ pub mod wire;
 
 pub use block_tail::BlockTail;
 pub use budget::Budget;
-pub use hwm::sum as sum_of_hwms;
 pub use lane::{InlineFrame, LaneOptions, LaneReader, LaneWriter, Run, Wake};
 pub use link::{Link, Side};
 pub use reader_turns::ReaderTurns;
@@ -29,8 +28,9 @@ pub use set::{PipeId, Pipes};
 use crate::counters::{Reason, SocketRecord};
 use crate::errno::{Errno, Result};
 use crate::message::{Address, Body, Frame, FrameBody, MORE, Metadata, Msg, OutFrame};
+use hwm::Marks;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 
 /// An event of the other end.
 pub enum PipeEvent {
@@ -93,9 +93,6 @@ pub struct Pipe {
     /// The endpoints of the connection, as monitor events report them; empty where unknown.
     pub local: String,
     pub remote: String,
-    /// Added to this socket's own high-water marks by the other end (inproc): for sending, for receiving.
-    /// Empty: nothing is added, or the other socket has not been made yet and fills this in when it is.
-    pub hwm_boost: Arc<OnceLock<(i32, i32)>>,
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
@@ -118,7 +115,6 @@ impl Pipe {
             routing_id: Vec::new(),
             local: String::new(),
             remote: String::new(),
-            hwm_boost: Arc::default(),
             end: End { link, side },
             writer,
             reader,
@@ -354,17 +350,17 @@ impl Pipe {
         self.reader.heed_mark();
     }
 
-    /// Sets this socket's own high-water marks in messages, for sending and receiving. The peer's are added
-    /// to them. `true`: the mark before had put the writer to sleep, and there is credit now, of which no event tells.
+    /// Sets this socket's own high-water marks in messages, for sending and receiving. Those that the peer's socket has set for its end
+    /// are added to them. `true`: the mark before had put the writer to sleep, and there is credit now, of which no event tells.
     pub fn set_hwms(&mut self, sndhwm: i32, rcvhwm: i32) -> bool {
-        let (send, receive) = match self.hwm_boost.get() {
-            Some(&(send, receive)) => (hwm::sum(sndhwm, send), hwm::sum(rcvhwm, receive)),
-            None => (sndhwm, rcvhwm),
-        };
-        self.writer.set_hwm(send);
-        self.reader.set_hwm(receive);
-        self.end.link.notify(self.end.side.other(), PipeEvent::MarksChanged);
-        self.writer.resumes()
+        let Pipe { end, writer, reader, .. } = self;
+        end.link.set_marks(end.side, Marks { send: sndhwm, receive: rcvhwm }, |marks| {
+            writer.set_hwm(marks.send);
+            reader.set_hwm(marks.receive);
+        });
+        reader.heed_mark();
+        end.link.notify(end.side.other(), PipeEvent::MarksChanged);
+        writer.resumes()
     }
 
     /// The high-water mark for receiving, in messages; 0 or less: none.

@@ -16,9 +16,7 @@ pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
     let bound = Bound { link: Arc::clone(&socket.link), marks: marks.clone() };
     let waiting = socket.names.bind(endpoint, socket.ticket.id(), bound)?;
     let met = !waiting.is_empty();
-    for Pending { mut pipe, marks: theirs, connecter, boost } in waiting {
-        let _ = pipe.hwm_boost.set((theirs.rcvhwm, theirs.sndhwm));
-        let _ = boost.set((socket.options.rcvhwm, socket.options.sndhwm));
+    for Pending { mut pipe, marks: theirs, connecter } in waiting {
         pipe.set_hwms(socket.options.sndhwm, socket.options.rcvhwm);
         marks.begin(&mut pipe, theirs.wants_routing_id)?;
         marks.ask_for_farewell(&pipe);
@@ -53,6 +51,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
     let (mut ours, mut theirs) = pipe::pair_of_sockets(out, back)?;
     ours.remote = endpoint.to_string();
     theirs.local = endpoint.to_string();
+    ours.set_hwms(marks.sndhwm, marks.rcvhwm);
     let socket_ours = &mut ours;
     let connecter = Arc::clone(&socket.link.mailbox);
     let to_ask = &mut asked;
@@ -64,14 +63,11 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
         // Before there is a binder, it is unknown whether it wants a routing id. A reader that does not passes it.
         marks.begin(socket_ours, bound.is_none_or(|bound| bound.marks.wants_routing_id))?;
         let Some(bound) = bound else {
-            let boost = Arc::clone(&socket_ours.hwm_boost);
-            return Ok(Some(Pending { pipe: theirs, marks, connecter, boost }));
+            return Ok(Some(Pending { pipe: theirs, marks, connecter }));
         };
+        theirs.set_hwms(bound.marks.sndhwm, bound.marks.rcvhwm);
         bound.marks.begin(&mut theirs, marks.wants_routing_id)?;
         bound.marks.ask_for_farewell(&theirs);
-        let _ = socket_ours.hwm_boost.set((bound.marks.rcvhwm, bound.marks.sndhwm));
-        let _ = theirs.hwm_boost.set((marks.rcvhwm, marks.sndhwm));
-        socket_ours.set_hwms(marks.sndhwm, marks.rcvhwm);
         // Its program may call nothing for long, and what waits for it is to be seen all the same.
         theirs.count_for(&bound.link.record);
         bound.link.mailbox.send(Command::Bind(Box::new(theirs)));

@@ -7,7 +7,7 @@ use crate::options::SocketOptions;
 use crate::pipe::{self, LaneOptions, Pipe};
 use crate::session::{Authenticators, Command, SocketLink};
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The inproc names of a context.
 #[derive(Default)]
@@ -66,8 +66,6 @@ pub struct Pending {
     pub marks: Marks,
     /// Of the socket that connected, which is woken at the bind: its program may wait for that alone.
     pub connecter: Arc<Mailbox<Command>>,
-    /// Where the binder puts its marks for the connecter's end.
-    pub boost: Arc<OnceLock<(i32, i32)>>,
 }
 
 /// The options of one side that the other must know.

@@ -197,6 +197,72 @@ fn a_subscriber_that_was_past_the_mark_gets_messages_again_by_a_higher_one() {
     }
 }
 
+/// What a sender can send at once.
+fn room(sender: Socket) -> usize {
+    (0..100).take_while(|_| sender.try_send(b"x", ZMQ_DONTWAIT).is_ok()).count()
+}
+
+/// The sum of what both sides set last, whichever side sets something.
+#[test]
+fn a_mark_set_over_inproc_leaves_the_other_sides_part_alone() {
+    const UNLIMITED: usize = 100;
+    // By steps: which of the two sets what. And the room after that.
+    type Step = (bool, c_int, c_int);
+    const STEPS: [(&[Step], usize); 6] = [
+        (&[], 2),
+        (&[(true, ZMQ_SNDHWM, 10)], 11),
+        (&[(true, ZMQ_SNDHWM, 10), (false, ZMQ_SNDHWM, 3)], 11),
+        (&[(true, ZMQ_SNDHWM, 0), (false, ZMQ_SNDHWM, 3)], UNLIMITED),
+        (&[(false, ZMQ_RCVHWM, 5), (true, ZMQ_RCVHWM, 3)], 6),
+        (&[(false, ZMQ_RCVHWM, 5), (true, ZMQ_SNDHWM, 10), (false, ZMQ_RCVHWM, 1)], 11),
+    ];
+    let context = Context::new();
+    for (bound_first, has_looked) in [(true, true), (true, false), (false, true)] {
+        for (place, (steps, expected)) in STEPS.into_iter().enumerate() {
+            let (push, pull) = (context.patient(ZMQ_PUSH), context.patient(ZMQ_PULL));
+            push.set(ZMQ_SNDHWM, 1);
+            pull.set(ZMQ_RCVHWM, 1);
+            let name = format!("inproc://parts-{place}-{bound_first}-{has_looked}");
+            if bound_first {
+                pull.bind(&name);
+                push.connect(&name);
+            } else {
+                push.connect(&name);
+                pull.bind(&name);
+            }
+            if has_looked {
+                assert!(!is_ready(pull, ZMQ_POLLIN), "it has taken the pipe in");
+            }
+            for &(by_sender, option, mark) in steps {
+                (if by_sender { push } else { pull }).set(option, mark);
+            }
+            assert_eq!(
+                room(push),
+                expected,
+                "bound first: {bound_first}, has looked: {has_looked}, {steps:?}"
+            );
+            push.close();
+            pull.close();
+        }
+    }
+    context.term();
+}
+
+#[test]
+fn a_mark_changed_between_connect_and_bind_is_the_one_that_counts() {
+    let context = Context::new();
+    let (push, pull) = (context.patient(ZMQ_PUSH), context.patient(ZMQ_PULL));
+    push.set(ZMQ_SNDHWM, 1);
+    push.connect("inproc://later");
+    push.set(ZMQ_SNDHWM, 4);
+    pull.set(ZMQ_RCVHWM, 2);
+    pull.bind("inproc://later");
+    assert_eq!(room(push), 6);
+    pull.set(ZMQ_RCVHWM, 3);
+    assert_eq!(room(push), 1);
+    context.end(&[push, pull]);
+}
+
 /// The lane begins anew with each connection of a subscriber.
 #[test]
 fn a_subscriber_keeps_the_mark_that_was_set_when_it_connects_again() {

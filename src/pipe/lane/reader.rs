@@ -396,10 +396,10 @@ impl LaneReader {
         }
     }
 
-    /// Sets the high-water mark in messages.
+    /// Sets the high-water mark in messages. The caller [heeds it](LaneReader::heed_mark) afterwards.
     pub fn set_hwm(&mut self, hwm: i32) {
-        if matches!(self.from, ReadFrom::Blocks(_)) && self.granting.set_hwm(hwm) {
-            self.link.notify(self.side.other(), PipeEvent::Writable);
+        if matches!(self.from, ReadFrom::Blocks(_)) {
+            self.granting.set_hwm(hwm);
         }
     }
 }
