@@ -1596,7 +1596,8 @@ void zmq_threadclose(void *thread);
 /*
  Creates an empty set of timers; free it with zmq_timers_destroy().
 
- Unlike libzmq's, sets may be used from several threads.
+ Unlike libzmq's, sets may be used from several threads. A forked child goes on with its parent's, except one that another
+ thread was using at that moment: that one can only be destroyed.
  */
 ZMQ_EXPORT void *zmq_timers_new(void);
 

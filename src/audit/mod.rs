@@ -25,13 +25,12 @@ pub use record::{Direction, Event, Outcome, Process, Record};
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
 use crate::sys::environment;
-use crate::sys::fork::PerProcess;
+use crate::sys::fork::{PerProcess, SetOnce};
 use crate::sys::log::{self, Level, Subsystem};
 use crate::sys::thread_state::ThreadState;
 use file::TrailFile;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Once, OnceLock};
 use writer::{MAX_FLUSH_WAIT, Trail, TrailPlace};
 
 /// The variable of the environment that names the file.
@@ -40,7 +39,7 @@ pub const AUDIT: &str = "FERROZMQ_AUDIT";
 /// Written once, when `PATH` is set, by any thread; read by any thread before it makes a record. A late read loses a record at the
 /// moment of switching on. `PATH` has its own edge; so Relaxed.
 static ON: AtomicBool = AtomicBool::new(false);
-static PATH: OnceLock<PathBuf> = OnceLock::new();
+static PATH: SetOnce<PathBuf> = SetOnce::new();
 static TRAIL: PerProcess<Trail> = PerProcess::new();
 
 /// Whether records are written.
@@ -52,20 +51,26 @@ pub fn is_on() -> bool {
 /// Switches the trail on if the environment asks for it; looks at the first call alone. A file that cannot be written does not
 /// stop the program: that is said on stderr, and the records wait for it.
 pub fn begin_by_environment() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let Some(path) = environment::variable(AUDIT) else { return };
-        if path.is_empty() {
-            return log::complain(
-                (Subsystem::Security, Level::Error),
-                format_args!("{AUDIT} is set and names no file: no records are written"),
-            );
-        }
-        if let Err(errno) = switch_on(Path::new(&path)) {
-            let (path, why) = (Path::new(&path).display(), std::io::Error::from_raw_os_error(errno.0));
-            log::complain((Subsystem::Security, Level::Error), format_args!("{AUDIT}={path}: {why}"));
-        }
-    });
+    static ASKED: SetOnce<Option<PathBuf>> = SetOnce::new();
+    /// A thread tries the file, or has. One thread sets it, any reads it; it makes no edge, so Relaxed.
+    static IS_TRIED: AtomicBool = AtomicBool::new(false);
+    let Some(path) = ASKED.get_or_make(|| environment::variable(AUDIT).map(PathBuf::from)) else { return };
+    let about = (Subsystem::Security, Level::Error);
+    let is_empty = path.as_os_str().is_empty();
+    // Each thread that comes switches the trail on, so that it loses no record. None waits for the one that tries the file, which a
+    // file system or a full stderr may hold up: a forked child may not have that thread.
+    let taken = if is_empty { Ok(()) } else { take_on(path).map(drop) };
+    if IS_TRIED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    if is_empty {
+        let line = format_args!("{AUDIT} is set and names no file: no records are written");
+        return log::complain(about, line);
+    }
+    if let Err(errno) = taken.and_then(|()| switch_on(path)) {
+        let (path, why) = (path.display(), std::io::Error::from_raw_os_error(errno.0));
+        log::complain(about, format_args!("{AUDIT}={path}: {why}"));
+    }
 }
 
 /// Writes the trail of this process to `path` from now on, and to no other file later: where there is one already it stays, as that
@@ -75,14 +80,18 @@ pub fn begin_by_environment() {
 /// Errors: those of open(2); `EEXIST` where the trail is written to another file.
 pub fn switch_on(path: &Path) -> Result<()> {
     let _off = CancelOff::for_call(ThreadState::current());
+    TrailFile::open(&take_on(path)?).map(drop)
+}
+
+/// Has records written to the file from now on; its absolute path. Errors: as for [`switch_on`], but for those of open(2).
+fn take_on(path: &Path) -> Result<PathBuf> {
     // The program may change its directory.
     let path = std::path::absolute(path)?;
-    let tried = TrailFile::open(&path).map(drop);
-    if PATH.get_or_init(|| path.clone()) != &path {
+    if PATH.get_or_make(|| path.clone()) != &path {
         return Err(Errno::EXIST);
     }
     ON.store(true, Ordering::Relaxed);
-    tried
+    Ok(path)
 }
 
 /// Adds a record to the trail, if that is on.

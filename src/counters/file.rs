@@ -7,7 +7,7 @@ use super::layout::{self, Kind, MAGIC, Section, place, process};
 use crate::errno::{Errno, Result};
 use crate::sys::environment;
 use crate::sys::exit::at_exit;
-use crate::sys::fork::{Born, PerProcess};
+use crate::sys::fork::{Born, PerProcess, SetOnce};
 use crate::sys::lock::Lock;
 use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::mapped_file::MappedFile;
@@ -15,8 +15,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Name of an environment variable: the folder of the file.
@@ -99,13 +99,13 @@ fn current() -> &'static Lock<Current> {
 /// The folder that the environment named when this was first called. A relative one counts from where the program was then: it may go to
 /// another one before the file is removed. An empty one is none.
 fn folder() -> Option<&'static Path> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    static FOLDER: SetOnce<Option<PathBuf>> = SetOnce::new();
     let find = || {
         let named = environment::variable(STATS).filter(|folder| !folder.is_empty())?;
         // Where the program's own folder is gone there can be no file in it either.
         Some(std::path::absolute(&named).unwrap_or_else(|_| PathBuf::from(named)))
     };
-    if cfg!(loom) { None } else { FOLDER.get_or_init(find).as_deref() }
+    if cfg!(loom) { None } else { FOLDER.get_or_make(find).as_deref() }
 }
 
 impl StatsFile {

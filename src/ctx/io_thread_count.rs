@@ -9,9 +9,9 @@
 //!
 //! A program that sets 1 counts as one that sets nothing: pyzmq does so for each context that is given no number.
 
+use crate::sys::fork::SetOnce;
 use crate::sys::log::{self, Level, Subsystem};
 use std::ffi::OsStr;
-use std::sync::OnceLock;
 use std::thread::available_parallelism;
 
 /// The variable of the environment.
@@ -25,23 +25,25 @@ const DEFAULT_THREADS: usize = 1;
 
 /// The number for a context whose option says `asked`. The environment is looked at once. A mistake in it is told on stderr.
 pub fn number(asked: i32) -> usize {
-    static WISH: OnceLock<Option<usize>> = OnceLock::new();
+    static WISH: SetOnce<Option<usize>> = SetOnce::new();
     let asked = usize::try_from(asked).unwrap_or(0);
     if asked != DEFAULT_THREADS {
         return asked;
     }
     let processors = || available_parallelism().map_or(1, usize::from);
-    let read = || {
-        let value = std::env::var_os(IO_THREADS)?;
-        let wish = wish(&value, processors);
-        if wish.is_none() {
+    if WISH.get().is_none() {
+        let value = std::env::var_os(IO_THREADS);
+        let wish = value.as_ref().and_then(|value| wish(value, processors));
+        if WISH.set(wish)
+            && wish.is_none()
+            && let Some(value) = value
+        {
             let value = value.display();
             let line = format_args!("{IO_THREADS}={value}: write a number from 1 to {MAX_THREADS}, or auto");
             log::complain((Subsystem::Limits, Level::Error), line);
         }
-        wish
-    };
-    WISH.get_or_init(read).unwrap_or(asked)
+    }
+    WISH.get().copied().flatten().unwrap_or(asked)
 }
 
 /// What a value of the variable asks for; `None` for a mistake.

@@ -5,10 +5,12 @@ use crate::queue::cached_answer::Memo;
 use crate::sys::fork;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::pages::ForGood;
+use crate::sys::retry::rest;
 use crossbeam::atomic::AtomicCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Slots of the first slab of a process; each further one has twice as many.
 const FIRST_SLAB_SLOTS: usize = 64;
@@ -30,6 +32,10 @@ const MAX_FORK_DEPTH: usize = 16;
 const EMPTY: u32 = 0;
 /// [`Slot::born`] of a slot that a forked child has given up.
 const ABANDONED: u32 = u32::MAX;
+/// In [`Slot::born`], beside a generation: a thread of that generation looks whether the value of an ancestor can be used.
+const ADOPTING: u32 = 1 << 31;
+/// How long another thread waits before it looks again whether that is over, which takes some instructions.
+const ADOPTION_PAUSE: Duration = Duration::from_micros(50);
 /// [`Slot::last_rcvmore`] while the last call has received nothing.
 const NO_RCVMORE: u32 = u32::MAX;
 
@@ -62,8 +68,8 @@ pub struct Slots<T: 'static> {
 #[repr(C, align(64))]
 pub struct Slot<T: 'static> {
     tag: u32,
-    /// The [`fork::generation`] that put the value in; `EMPTY`; `ABANDONED`. Written under the lock by `insert` and `remove`, and
-    /// by `abandon`; read without it. The lock has the last word, so this makes no edge.
+    /// The [`fork::generation`] that put the value in, or has adopted it; `EMPTY`; `ABANDONED`. Written under the lock by `insert` and
+    /// `remove`, and by `abandon` and `lock_inherited`; read without it. The lock has the last word, so this makes no edge.
     born: AtomicU32,
     /// The socket's `ZMQ_EVENTS` as they were last looked at, for threads that ask without the lock. Empty without a value.
     cached_events: Memo,
@@ -270,6 +276,33 @@ impl<T> Slot<T> {
         value.is_some().then_some(SlotGuard { slot: self, value })
     }
 
+    /// As [`lock`](Slot::lock), also for a value that came through a fork. `None` where a thread that does not exist here holds the
+    /// lock: that thread may have changed the half of the value.
+    pub fn lock_inherited(&self) -> Option<SlotGuard<'_, T>> {
+        loop {
+            let (born, own) = (self.born.load(Relaxed), fork::generation());
+            if born == own {
+                return self.lock();
+            }
+            if born == EMPTY || born == ABANDONED {
+                return None;
+            }
+            if born == own | ADOPTING {
+                rest(ADOPTION_PAUSE);
+            } else if self.born.compare_exchange(born, own | ADOPTING, Relaxed, Relaxed).is_ok() {
+                return self.adopt(born, own);
+            }
+        }
+    }
+
+    /// Takes over the value of an ancestor, if its lock is free. No thread of this process holds the lock, as none has before that.
+    fn adopt(&self, born: u32, own: u32) -> Option<SlotGuard<'_, T>> {
+        let value = self.value.try_lock();
+        let after = if value.is_some() { own } else { born };
+        let _ = self.born.compare_exchange(own | ADOPTING, after, Relaxed, Relaxed);
+        value.filter(|value| value.is_some()).map(|value| SlotGuard { slot: self, value })
+    }
+
     /// As [`lock`](Slot::lock), and `None` while another thread holds the lock. There may be nothing in the slot:
     /// [`SlotGuard::get_mut`] tells.
     pub fn try_lock(&self) -> Option<SlotGuard<'_, T>> {
@@ -437,6 +470,28 @@ mod tests {
             + ForGood::<Slot<u64>>::STRIDE_BYTES;
         assert!(SLOTS.lookup(past_the_end).is_none());
         assert!(SLOTS.lock(handle + size_of::<Slot<u64>>()).is_none(), "a slot, but nothing in it");
+    }
+
+    #[test]
+    fn a_child_goes_on_with_what_no_other_thread_of_its_parent_held() {
+        static SLOTS: Slots<u32> = Slots::new(1);
+        let [free, held] = [1, 2].map(|number| SLOTS.insert(number).unwrap());
+        let slot = |handle| SLOTS.lookup(handle).unwrap();
+        let _held = SLOTS.lock(held).unwrap();
+        let code = fork::tests::child(|| {
+            let lost = slot(held).lock_inherited().is_none() && slot(held).lock_inherited().is_none();
+            let given_up = slot(held).abandon() && slot(held).lock_inherited().is_none();
+            let before = slot(free).lock().is_none();
+            let adopted = slot(free).lock_inherited().is_some_and(|value| *value == 1);
+            let threads: Vec<_> =
+                (0..2).map(|_| thread::spawn(move || *slot(free).lock().unwrap())).collect();
+            let used = threads.into_iter().all(|thread| thread.join().is_ok_and(|value| value == 1));
+            let removed = SLOTS.remove(SLOTS.lock(free).unwrap()) == Some(1);
+            let gone = slot(free).lock_inherited().is_none();
+            i32::from(!(lost && given_up && before && adopted && used && removed && gone))
+        });
+        assert_eq!(code, 0);
+        assert_eq!(SLOTS.lock(free).as_deref(), Some(&1));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! `zmq_timers_*`.
 
 use super::{lockless, memory, pointer};
+use crate::ctx::{SlotGuard, Slots};
 use crate::errno::{Errno, Result};
 use crate::poll::{Pass, Timers};
-use crate::sys::lock::Lock;
-use std::collections::BTreeMap;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 /// The handler of a timer, called when it falls due.
@@ -16,9 +15,11 @@ pub type zmq_timer_fn = unsafe extern "C-unwind" fn(timer_id: c_int, arg: *mut c
 
 /// A set of timers and its clock.
 struct Set {
+    /// A handle comes back, this does not.
+    number: u64,
     /// Times are milliseconds since then.
     start: Instant,
-    timers: Lock<Timers<Handler>>,
+    timers: Timers<Handler>,
 }
 
 /// The program's handler and its argument.
@@ -31,20 +32,21 @@ struct Handler {
 // SAFETY: the pointer is only handed back to the program, which says where it may be used.
 unsafe impl Send for Handler {}
 
-/// All living sets, by handle. Looked up before a handle is followed, so that a stale or foreign one is EFAULT. A
-/// handle is the address of the set, which `Arc` keeps where it is.
-static SETS: Lock<BTreeMap<usize, Arc<Set>>> = Lock::new(BTreeMap::new());
+/// All sets. A stale or foreign handle is EFAULT, and so is a set that another thread of the parent held at a fork.
+static SETS: Slots<Set> = Slots::new(0xcafe_dada);
 
 /// Creates an empty set of timers; free it with zmq_timers_destroy().
 ///
-/// Unlike libzmq's, sets may be used from several threads.
+/// Unlike libzmq's, sets may be used from several threads. A forked child goes on with its parent's, except one that another
+/// thread was using at that moment: that one can only be destroyed.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_new() -> *mut c_void {
     pointer(|| {
-        let set = Arc::new(Set { start: Instant::now(), timers: Lock::new(Timers::new()) });
-        let handle = Arc::as_ptr(&set).cast_mut().cast::<c_void>();
-        SETS.lock().insert(handle.addr(), set);
-        Ok(handle)
+        // Any thread takes numbers. That they differ is all that is asked for, so Relaxed.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let handle = SETS.insert(Set { number, start: Instant::now(), timers: Timers::new() })?;
+        Ok(ptr::with_exposed_provenance_mut(handle))
     })
 }
 
@@ -59,15 +61,14 @@ pub unsafe extern "C" fn zmq_timers_destroy(timers_p: *mut *mut c_void) -> c_int
     lockless(-1, || {
         // SAFETY: as the caller promises.
         let handle = *unsafe { memory::borrowed(timers_p) }?;
-        let mut sets = SETS.lock();
-        let set = sets.remove(&handle.addr()).ok_or(Errno::FAULT)?;
-        if sets.is_empty() {
-            // An empty map of this kind keeps the memory of its last node.
-            *sets = BTreeMap::new();
+        let slot = SETS.lookup(handle.addr()).ok_or(Errno::FAULT)?;
+        match slot.lock_inherited() {
+            // Nothing more falls due in a zmq_timers_execute() that is still under way.
+            Some(set) => drop(SETS.remove(set)),
+            // What another thread has left half done in the parent stays as it is.
+            None if slot.abandon() => {}
+            None => return Err(Errno::FAULT),
         }
-        drop(sets);
-        // Nothing more falls due in a zmq_timers_execute() that is still under way.
-        set.timers.lock().clear();
         // SAFETY: not null, or `borrowed` had failed; a variable of the caller's.
         unsafe { timers_p.write(ptr::null_mut()) };
         Ok(0)
@@ -90,7 +91,7 @@ pub unsafe extern "C" fn zmq_timers_add(
 ) -> c_int {
     with(timers, |set| {
         let handler = Handler { run: handler.ok_or(Errno::FAULT)?, arg };
-        set.timers.lock().add(set.now_ms(), interval as u64, handler)
+        set.timers.add(set.now_ms(), interval as u64, handler)
     })
 }
 
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn zmq_timers_add(
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_cancel(timers: *mut c_void, timer_id: c_int) -> c_int {
-    with(timers, |set| set.timers.lock().cancel(timer_id).map(|()| 0))
+    with(timers, |set| set.timers.cancel(timer_id).map(|()| 0))
 }
 
 /// Changes a timer's interval (milliseconds) and restarts the timer.
@@ -107,7 +108,7 @@ pub extern "C" fn zmq_timers_cancel(timers: *mut c_void, timer_id: c_int) -> c_i
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_set_interval(timers: *mut c_void, timer_id: c_int, interval: usize) -> c_int {
-    with(timers, |set| set.timers.lock().set_interval(set.now_ms(), timer_id, interval as u64).map(|()| 0))
+    with(timers, |set| set.timers.set_interval(set.now_ms(), timer_id, interval as u64).map(|()| 0))
 }
 
 /// Restarts a timer: it falls due one interval from now.
@@ -115,7 +116,7 @@ pub extern "C" fn zmq_timers_set_interval(timers: *mut c_void, timer_id: c_int, 
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers, `EINVAL` if it has no such timer.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_timers_reset(timers: *mut c_void, timer_id: c_int) -> c_int {
-    with(timers, |set| set.timers.lock().reset(set.now_ms(), timer_id).map(|()| 0))
+    with(timers, |set| set.timers.reset(set.now_ms(), timer_id).map(|()| 0))
 }
 
 /// Returns the milliseconds until the next timer falls due, 0 if one is due.
@@ -125,7 +126,7 @@ pub extern "C" fn zmq_timers_reset(timers: *mut c_void, timer_id: c_int) -> c_in
 pub extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
     lockless(-1, || {
         let set = find(timers)?;
-        let timeout_ms = set.timers.lock().timeout(set.now_ms());
+        let timeout_ms = set.timers.timeout(set.now_ms());
         Ok(timeout_ms.map_or(-1, |ms| c_long::try_from(ms).unwrap_or(c_long::MAX)))
     })
 }
@@ -136,28 +137,26 @@ pub extern "C" fn zmq_timers_timeout(timers: *mut c_void) -> c_long {
 /// Returns 0, or -1 with errno `EFAULT` if `timers` is no set of timers.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn zmq_timers_execute(timers: *mut c_void) -> c_int {
-    // A handler may end its thread. So nothing here needs dropping while one runs: the set is kept by a count that a thread
-    // that ends takes along.
-    let Some((kept, pass)) = lockless(None, || begin(timers).map(Some)) else { return -1 };
-    // SAFETY: `begin` has left a count.
-    let set = unsafe { &*kept };
+    // A handler may end its thread. So nothing here needs dropping while one runs.
+    let Some(run) = lockless(None, || begin(timers).map(Some)) else { return -1 };
     // The lock is released before the handler runs.
-    while let Some((id, handler)) = lockless(None, || Ok(set.timers.lock().next_due(pass))) {
+    while let Some((id, handler)) = lockless(None, || Ok(next_due(timers, run))) {
         // SAFETY: the program said so when it added the timer, which was not cancelled by now.
         unsafe { (handler.run)(id, handler.arg) };
     }
-    lockless(-1, || {
-        // SAFETY: of `begin`, and not used any more.
-        drop(unsafe { Arc::from_raw(kept) });
-        Ok(0)
-    })
+    0
 }
 
-/// A count of the set, and a pass over what is due.
-fn begin(timers: *mut c_void) -> Result<(*const Set, Pass)> {
+/// The number of the set, and a pass over what is due.
+fn begin(timers: *mut c_void) -> Result<(u64, Pass)> {
     let set = find(timers)?;
-    let pass = set.timers.lock().begin(set.now_ms());
-    Ok((Arc::into_raw(set), pass))
+    Ok((set.number, set.timers.begin(set.now_ms())))
+}
+
+/// Nothing once a handler has destroyed the set, whose handle may stand for another one by now.
+fn next_due(timers: *mut c_void, (number, pass): (u64, Pass)) -> Option<(c_int, Handler)> {
+    let mut set = find(timers).ok().filter(|set| set.number == number)?;
+    set.timers.next_due(pass)
 }
 
 impl Set {
@@ -166,12 +165,14 @@ impl Set {
     }
 }
 
-fn with(handle: *mut c_void, run: impl FnOnce(&Set) -> Result<c_int>) -> c_int {
-    lockless(-1, || run(&*find(handle)?))
+fn with(handle: *mut c_void, run: impl FnOnce(&mut Set) -> Result<c_int>) -> c_int {
+    lockless(-1, || run(&mut *find(handle)?))
 }
 
-fn find(handle: *mut c_void) -> Result<Arc<Set>> {
-    SETS.lock().get(&handle.addr()).cloned().ok_or(Errno::FAULT)
+/// The set, locked.
+fn find(handle: *mut c_void) -> Result<SlotGuard<'static, Set>> {
+    let slot = SETS.lookup(handle.addr()).ok_or(Errno::FAULT)?;
+    slot.lock_inherited().ok_or(Errno::FAULT)
 }
 
 #[cfg(test)]

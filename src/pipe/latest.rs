@@ -1,13 +1,13 @@
 //! The lane of a conflating pipe (`ZMQ_CONFLATE`): it holds only the latest message.
 
 use crate::message::Msg;
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 use std::sync::Arc;
 
 /// Shared by writer and reader. Only single-frame messages pass; the option forbids others.
 #[derive(Clone, Default)]
 pub struct Latest {
-    state: Arc<Mutex<State>>,
+    state: Arc<Lock<State>>,
 }
 
 /// What the new message has met.

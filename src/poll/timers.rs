@@ -102,12 +102,6 @@ impl<H: Clone> Timers<H> {
         Some((id, self.timers.get(&id)?.handler.clone()))
     }
 
-    /// Ends all timers.
-    pub fn clear(&mut self) {
-        self.timers.clear();
-        self.queue.clear();
-    }
-
     fn enqueue(&mut self, now_ms: u64, interval_ms: u64, id: i32) -> Due {
         // Saturating: an interval beyond the clock's end is never.
         let due = Due { at_ms: now_ms.saturating_add(interval_ms), turn: self.turn };

@@ -26,7 +26,7 @@ pub use source_context::SourceContext;
 pub use table::Token;
 pub use turn::spawn_reactor;
 
-use std::sync::OnceLock;
+use crate::sys::fork::SetOnce;
 use std::time::Instant;
 
 /// An object that lives on an I/O thread, which alone calls it. The I/O thread drops it as well; its
@@ -72,7 +72,7 @@ pub struct Ready {
 
 /// A point in time as milliseconds since the first call in this process: one scale for all I/O threads.
 pub fn clock_ms(at: Instant) -> u64 {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    let since = at.saturating_duration_since(*EPOCH.get_or_init(|| at));
+    static EPOCH: SetOnce<Instant> = SetOnce::new();
+    let since = at.saturating_duration_since(*EPOCH.get_or_make(|| at));
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,6 +9,8 @@
 //! | threads (`sys::thread`) | are not waited for |
 //! | what a thread sleeps in (`sys::park`) | is made anew |
 //! | statics that belong to a process ([`PerProcess`]) | are made anew |
+//! | statics that are set once ([`SetOnce`]) | stay as they are, or are set by the child |
+//! | sets of timers (`ctx::slots`) | go on, but for those that another thread was using |
 //! | counters (`counters`) | are in no file of the parent's |
 
 use std::cell::UnsafeCell;
@@ -63,56 +65,125 @@ impl Born {
 
 /// A value that each process makes for itself when it first asks for it: a forked child leaves its parent's alone, whose locks
 /// may be held by threads that the child does not have. It lives until the process ends.
-pub struct PerProcess<T> {
+pub struct PerProcess<T>(Shown<(Born, T)>);
+
+impl<T: Send + Sync> PerProcess<T> {
+    pub const fn new() -> PerProcess<T> {
+        PerProcess(Shown::new())
+    }
+
+    /// The value, if this process has made it already.
+    pub fn find(&'static self) -> Option<&'static T> {
+        self.0.get().filter(|(born, _)| !born.forked()).map(|(_, value)| value)
+    }
+
+    /// The value, made by `make` if there is none. Threads that make one at the same time all get the first.
+    pub fn find_or_make(&'static self, make: impl FnOnce() -> T) -> &'static T {
+        let before = self.0.last();
+        if let Some(value) = self.find() {
+            return value;
+        }
+        let (Ok((_, value)) | Err((_, value))) = self.0.show(before, (Born::now(), make()));
+        value
+    }
+}
+
+impl<T: Send + Sync> Default for PerProcess<T> {
+    fn default() -> PerProcess<T> {
+        PerProcess::new()
+    }
+}
+
+/// A value that is set once, and that forked children go on with. No thread waits for another that is setting it, as it would with the
+/// standard library's `OnceLock`: in a forked child that thread does not exist.
+pub struct SetOnce<T>(Shown<T>);
+
+impl<T: Send + Sync> SetOnce<T> {
+    pub const fn new() -> SetOnce<T> {
+        SetOnce(Shown::new())
+    }
+
+    #[inline]
+    pub fn get(&'static self) -> Option<&'static T> {
+        self.0.get()
+    }
+
+    /// Whether it was this call that has set it.
+    pub fn set(&'static self, value: T) -> bool {
+        self.get().is_none() && self.0.show(std::ptr::null_mut(), value).is_ok()
+    }
+
+    /// The value, made by `make` if there is none. Threads that make one at the same time all get the first: what else `make` does may
+    /// be done by several.
+    #[inline]
+    pub fn get_or_make(&'static self, make: impl FnOnce() -> T) -> &'static T {
+        match self.get() {
+            Some(value) => value,
+            None => {
+                let (Ok(value) | Err(value)) = self.0.show(std::ptr::null_mut(), make());
+                value
+            }
+        }
+    }
+}
+
+impl<T: Send + Sync> Default for SetOnce<T> {
+    fn default() -> SetOnce<T> {
+        SetOnce::new()
+    }
+}
+
+/// The value that was shown last. Those before it stay where they are.
+struct Shown<T> {
     /// Null, or what this process or an ancestor has made. Written by the thread that has made one (release), read by any
     /// (acquire), which so sees the value whole.
-    made: AtomicPtr<(Born, T)>,
+    made: AtomicPtr<T>,
     /// The place of the first value. On the heap it would look like a leak once the last context is gone. Forked children, and a
     /// thread that comes second, take the heap.
-    first: UnsafeCell<MaybeUninit<(Born, T)>>,
+    first: UnsafeCell<MaybeUninit<T>>,
     /// A thread has taken that place. Any thread takes it, at most one gets it; `made` makes the edge, so Relaxed.
     is_first_taken: AtomicBool,
 }
 
 // SAFETY: `first` is written by the one thread that has taken it, before `made` shows it to others; from then on it is only read.
-unsafe impl<T: Send + Sync> Sync for PerProcess<T> {}
+unsafe impl<T: Send + Sync> Sync for Shown<T> {}
 
-impl<T: Send + Sync> PerProcess<T> {
-    pub const fn new() -> PerProcess<T> {
-        PerProcess {
+impl<T: Send + Sync> Shown<T> {
+    const fn new() -> Shown<T> {
+        Shown {
             made: AtomicPtr::new(std::ptr::null_mut()),
             first: UnsafeCell::new(MaybeUninit::uninit()),
             is_first_taken: AtomicBool::new(false),
         }
     }
 
-    /// The value, if this process has made it already.
-    pub fn find(&'static self) -> Option<&'static T> {
-        // SAFETY: null, or a value that is never freed.
-        let made = unsafe { self.made.load(Acquire).as_ref() };
-        made.filter(|(born, _)| !born.forked()).map(|(_, value)| value)
+    fn last(&self) -> *mut T {
+        self.made.load(Acquire)
     }
 
-    /// The value, made by `make` if there is none. Threads that make one at the same time all get the first.
-    pub fn find_or_make(&'static self, make: impl FnOnce() -> T) -> &'static T {
-        let before = self.made.load(Acquire);
-        if let Some(value) = self.find() {
-            return value;
-        }
-        let fresh = self.place((Born::now(), make()));
+    #[inline]
+    fn get(&'static self) -> Option<&'static T> {
+        // SAFETY: null, or a value that is never freed.
+        unsafe { self.last().as_ref() }
+    }
+
+    /// Shows a value in the place of `before`; the value that another thread has shown there is the error.
+    #[cold]
+    fn show(&'static self, before: *mut T, value: T) -> Result<&'static T, &'static T> {
+        let fresh = self.place(value);
         match self.made.compare_exchange(before, fresh, AcqRel, Acquire) {
             // SAFETY: this thread has made it just now; from here on it is never freed.
-            Ok(_) => unsafe { &(*fresh).1 },
+            Ok(_) => Ok(unsafe { &*fresh }),
             Err(other) => {
                 self.discard(fresh);
                 // SAFETY: another thread of this process has put it there, and it is never freed.
-                unsafe { &(*other).1 }
+                Err(unsafe { &*other })
             }
         }
     }
 
     /// Puts a value where it can stay. No other thread knows of it so far.
-    fn place(&'static self, value: (Born, T)) -> *mut (Born, T) {
+    fn place(&'static self, value: T) -> *mut T {
         if self.is_first_taken.swap(true, Relaxed) {
             return Box::into_raw(Box::new(value));
         }
@@ -121,7 +192,7 @@ impl<T: Send + Sync> PerProcess<T> {
     }
 
     /// Drops a value that no other thread has seen.
-    fn discard(&'static self, value: *mut (Born, T)) {
+    fn discard(&'static self, value: *mut T) {
         if value == self.first.get().cast() {
             // SAFETY: this thread has written it, and it is shown to none.
             unsafe { std::ptr::drop_in_place(value) };
@@ -129,12 +200,6 @@ impl<T: Send + Sync> PerProcess<T> {
             // SAFETY: from `Box::into_raw`, and shown to none.
             drop(unsafe { Box::from_raw(value) });
         }
-    }
-}
-
-impl<T: Send + Sync> Default for PerProcess<T> {
-    fn default() -> PerProcess<T> {
-        PerProcess::new()
     }
 }
 
@@ -157,15 +222,17 @@ unsafe extern "C" fn bump() {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
     /// The exit code of a child that does what `inside` says.
-    fn child(inside: impl FnOnce() -> i32) -> i32 {
+    pub fn child(inside: impl FnOnce() -> i32) -> i32 {
         // SAFETY: the child runs `inside`, which waits for no other thread, and ends without running anything of the parent's.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
+            // SAFETY: ends a child that hangs.
+            unsafe { libc::alarm(20) };
             let code = inside();
             // SAFETY: as above.
             unsafe { libc::_exit(code) };
@@ -173,7 +240,29 @@ mod tests {
         let mut status = 0;
         // SAFETY: `status` is a valid place for the result.
         assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert!(libc::WIFEXITED(status), "signal {}", libc::WTERMSIG(status));
         libc::WEXITSTATUS(status)
+    }
+
+    #[test]
+    fn a_child_sets_what_a_thread_of_its_parent_was_setting() {
+        static VALUE: SetOnce<u32> = SetOnce::new();
+        let [begun, forked] = [(); 2].map(|()| std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                VALUE.get_or_make(|| {
+                    begun.wait();
+                    forked.wait();
+                    1
+                })
+            });
+            begun.wait();
+            let code =
+                child(|| i32::from(VALUE.get_or_make(|| 2) != &2 || VALUE.set(3) || VALUE.get() != Some(&2)));
+            forked.wait();
+            assert_eq!(code, 0);
+        });
+        assert_eq!((VALUE.get(), VALUE.set(4), VALUE.get_or_make(|| 5)), (Some(&1), false, &1));
     }
 
     #[test]

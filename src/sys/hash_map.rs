@@ -3,9 +3,9 @@
 //! The standard library asks the system for the keys of its hash maps until it gets them, and ends the
 //! process where it gets none.
 
+use super::fork::SetOnce;
 use super::random;
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
-use std::sync::OnceLock;
 
 /// As the standard library's, with keys from this module.
 pub type HashMap<K, V> = std::collections::HashMap<K, V, Keyed>;
@@ -17,8 +17,8 @@ pub struct Keyed(DefaultHasher);
 impl Default for Keyed {
     fn default() -> Keyed {
         /// A hasher that has taken in the secret already. Written once.
-        static FRONT: OnceLock<DefaultHasher> = OnceLock::new();
-        Keyed(FRONT.get_or_init(draw).clone())
+        static FRONT: SetOnce<DefaultHasher> = SetOnce::new();
+        Keyed(FRONT.get_or_make(draw).clone())
     }
 }
 

@@ -3,15 +3,17 @@
 //! A line is `LABEL ID KEY`: what kind of key, which connection, and the key, the latter two as hexadecimal digits. Lines of TLS are
 //! those of NSS (`SSLKEYLOGFILE`), whose readers pass over labels that they do not know.
 
+use super::cancel::CancelOff;
 use super::credentials::effective_uid;
 use super::environment;
+use super::fork::SetOnce;
 use super::log::{self, Level, LogFile, Subsystem};
+use super::thread_state::ThreadState;
 use std::fmt::Write;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 /// Name of an environment variable: the file that keys are written to.
@@ -21,41 +23,40 @@ pub const KEYLOG: &str = "FERROZMQ_KEYLOG";
 pub type KeyLog = fn(label: &str, id: &[u8], key: &[u8]);
 
 /// `None`: no keys are written. Set once. A forked child writes to the same file.
-static FILE: OnceLock<Option<LogFile>> = OnceLock::new();
+static FILE: SetOnce<Option<LogFile>> = SetOnce::new();
 
 /// What writes keys, if they are to be written. The environment is looked at once. Where it asks for keys, a line on stderr
 /// says that they are written, or why they are not.
 pub fn key_log() -> Option<KeyLog> {
-    FILE.get_or_init(begin).as_ref().map(|_| write as KeyLog)
+    FILE.get().unwrap_or_else(begin).as_ref().map(|_| write as KeyLog)
 }
 
-fn begin() -> Option<LogFile> {
-    let asked = std::env::var_os(KEYLOG).filter(|path| !path.is_empty())?;
+/// Several threads may come here at a time, and each opens the file. The first one tells.
+#[cold]
+fn begin() -> &'static Option<LogFile> {
+    // One file too many is closed.
+    let _off = CancelOff::for_call(ThreadState::current());
+    let Some(asked) = std::env::var_os(KEYLOG).filter(|path| !path.is_empty()) else {
+        return FILE.get_or_make(|| None);
+    };
     let path = Path::new(&asked);
     let shown = path.display();
-    let about = (Subsystem::Security, Level::Warn);
-    if environment::variable(KEYLOG).is_none() {
-        log::complain(
-            about,
-            format_args!(
-                "{KEYLOG}={shown}: no keys are written: the program has more rights than its caller"
-            ),
-        );
-        return None;
-    }
-    match open(path) {
-        Ok(file) => {
-            log::complain(
-                about,
-                format_args!("warning: {KEYLOG} is set: a reader of {shown} can read all connections"),
-            );
-            Some(file)
+    let (file, line) = if environment::variable(KEYLOG).is_none() {
+        let why = "no keys are written: the program has more rights than its caller";
+        (None, format!("{KEYLOG}={shown}: {why}"))
+    } else {
+        match open(path) {
+            Ok(file) => {
+                let line = format!("warning: {KEYLOG} is set: a reader of {shown} can read all connections");
+                (Some(file), line)
+            }
+            Err(error) => (None, format!("{KEYLOG}={shown}: no keys are written: {error}")),
         }
-        Err(error) => {
-            log::complain(about, format_args!("{KEYLOG}={shown}: no keys are written: {error}"));
-            None
-        }
+    };
+    if FILE.set(file) {
+        log::complain((Subsystem::Security, Level::Warn), format_args!("{line}"));
     }
+    FILE.get_or_make(|| None)
 }
 
 /// Errors: those of open(2); one of its own for a file that others own or may read.

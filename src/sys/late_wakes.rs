@@ -1,7 +1,7 @@
 //! Wakes that the system has refused to deliver. While there are any, one thread lives that delivers them as soon as it can: the
 //! sleeper sleeps until then, and no other thread may come by to try again.
 
-use super::fork::Born;
+use super::fork::PerProcess;
 use super::lock::{Lock, LockGuard};
 use super::retry::{Patience, rest};
 use super::thread::{self, ThreadSettings};
@@ -16,13 +16,15 @@ const MAX_TRIES: u32 = 8;
 /// The wait before another try for the list while another thread has it locked.
 const LIST_RETRY_PAUSE: Duration = Duration::from_micros(50);
 
-static OWED: Lock<Owed> = Lock::new(Owed { wakes: Vec::new(), delivered_by: None });
+/// A forked child owes none of its parent's: the descriptors behind them are the parent's, too.
+static OWED: PerProcess<Lock<Owed>> = PerProcess::new();
 
+#[derive(Default)]
 struct Owed {
     /// One entry for each sleeper to wake.
     wakes: Vec<Wake>,
-    /// The process in which there is a thread that delivers them.
-    delivered_by: Option<Born>,
+    /// There is a thread that delivers them.
+    is_delivered: bool,
 }
 
 struct Wake {
@@ -45,16 +47,11 @@ pub fn new_id() -> u64 {
 pub fn deliver(id: u64, deliver: Deliver) {
     let starts = {
         let mut owed = owed();
-        if owed.delivered_by.is_some_and(Born::forked) {
-            // The parent's, and so are the descriptors behind them.
-            std::mem::forget(std::mem::take(&mut owed.wakes));
-            owed.delivered_by = None;
-        }
         match owed.wakes.iter_mut().find(|wake| wake.id == id) {
             Some(wake) => wake.times = wake.times.saturating_add(1),
             None => owed.wakes.push(Wake { id, times: 1, deliver }),
         }
-        owed.delivered_by.replace(Born::now()).is_none()
+        !std::mem::replace(&mut owed.is_delivered, true)
     };
     if starts && thread::spawn(&ThreadSettings::default(), "ZMQbg/late", || work(u32::MAX)).is_err() {
         work(MAX_TRIES);
@@ -63,8 +60,9 @@ pub fn deliver(id: u64, deliver: Deliver) {
 
 /// No thread sleeps for this lock, so its release wakes none: the system may refuse that wake, too.
 fn owed() -> LockGuard<'static, Owed> {
+    let owed = OWED.find_or_make(Lock::default);
     loop {
-        match OWED.try_lock() {
+        match owed.try_lock() {
             Some(owed) => return owed,
             None => rest(LIST_RETRY_PAUSE),
         }
@@ -79,7 +77,7 @@ fn work(tries: u32) {
             let mut owed = owed();
             if owed.wakes.is_empty() || patience.refused() >= tries {
                 // Under the lock: a thread that adds a wake after this starts another.
-                owed.delivered_by = None;
+                owed.is_delivered = false;
                 return;
             }
             std::mem::take(&mut owed.wakes)
@@ -130,6 +128,18 @@ mod tests {
         assert_eq!(heard.recv_timeout(Duration::from_secs(20)), Ok(1));
         // It is over: what delivers is dropped.
         assert!(heard.recv_timeout(Duration::from_secs(20)).is_err());
+    }
+
+    #[test]
+    fn a_child_owes_its_own_wakes_while_a_thread_of_its_parent_adds_one() {
+        let held = owed();
+        let code = crate::sys::fork::tests::child(|| {
+            let (said, heard) = channel();
+            deliver(new_id(), Box::new(move |times| said.send(times).is_ok()));
+            i32::from(heard.recv_timeout(Duration::from_secs(10)) != Ok(1))
+        });
+        drop(held);
+        assert_eq!(code, 0);
     }
 
     #[test]

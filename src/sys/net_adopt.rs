@@ -2,18 +2,23 @@
 //! over are kept in a list. A program that gives the same number twice gets an error. Otherwise a later close
 //! would hit any file that has got the number meanwhile.
 
+use super::fork::{Born, PerProcess};
 use super::lock::Lock;
 use crate::errno::{Errno, Result};
 use socket2::SockRef;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Numbers adopted and not yet closed.
-static ADOPTED: Lock<BTreeSet<RawFd>> = Lock::new(BTreeSet::new());
+/// Numbers adopted and not yet closed. A forked child has a list of its own: it closes none of those that its parent has adopted.
+static ADOPTED: PerProcess<Lock<BTreeSet<RawFd>>> = PerProcess::new();
+
+fn adopted() -> &'static Lock<BTreeSet<RawFd>> {
+    ADOPTED.find_or_make(Lock::default)
+}
 
 /// A descriptor taken over from the program; closed when dropped, as libzmq does.
 #[derive(Debug)]
-pub struct AdoptedFd(Option<OwnedFd>, RawFd);
+pub struct AdoptedFd(Option<OwnedFd>, RawFd, Born);
 
 impl AdoptedFd {
     /// Takes over `fd` and marks it close-on-exec and non-blocking.
@@ -21,7 +26,7 @@ impl AdoptedFd {
     /// Errors: `EBADF` when it is not open, `EADDRINUSE` when another endpoint has already taken it over; the
     /// descriptor then stays the caller's.
     pub fn adopt(fd: RawFd) -> Result<AdoptedFd> {
-        let mut adopted = ADOPTED.lock();
+        let mut adopted = adopted().lock();
         // SAFETY: F_GETFD touches no memory, and is answered with EBADF for a number that is not open.
         if fd < 0 || unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1 {
             return Err(Errno::BADF);
@@ -36,7 +41,7 @@ impl AdoptedFd {
         adopted.insert(fd);
         // SAFETY: the number is open and has no other owner here: it was not in the list. By setting
         // ZMQ_USE_FD the program has given it away (zmq_setsockopt(3)).
-        Ok(AdoptedFd(Some(unsafe { OwnedFd::from_raw_fd(fd) }), fd))
+        Ok(AdoptedFd(Some(unsafe { OwnedFd::from_raw_fd(fd) }), fd, Born::now()))
     }
 
     /// Gives the descriptor back to the program without closing it.
@@ -66,9 +71,13 @@ impl AsRawFd for AdoptedFd {
 
 impl Drop for AdoptedFd {
     fn drop(&mut self) {
+        if self.2.forked() {
+            // The program of this child may have handed the number over anew.
+            return std::mem::forget(self.0.take());
+        }
         // The list stays locked while the file is closed. A thread that opens the next file with this number,
         // and hands it over at once, must find the number free.
-        let mut adopted = ADOPTED.lock();
+        let mut adopted = adopted().lock();
         drop(self.0.take());
         adopted.remove(&self.1);
         if adopted.is_empty() {
@@ -100,6 +109,22 @@ mod tests {
         assert_eq!(AdoptedFd::adopt(b.as_raw_fd()).unwrap_err(), Errno::ADDRINUSE);
         first.release();
         AdoptedFd::adopt(b.as_raw_fd()).unwrap().release();
+    }
+
+    #[test]
+    fn a_child_hands_over_descriptors_while_a_thread_of_its_parent_does() {
+        let (a, b) = UnixStream::pair().unwrap();
+        let adopted_before = AdoptedFd::adopt(b.into_raw_fd()).unwrap();
+        let held = adopted().lock();
+        let code = crate::sys::fork::tests::child(|| {
+            let own = AdoptedFd::adopt(a.as_raw_fd()).and_then(|own| {
+                own.release();
+                AdoptedFd::adopt(adopted_before.as_raw_fd())
+            });
+            i32::from(own.is_err())
+        });
+        assert_eq!(code, 0);
+        drop(held);
     }
 
     #[test]

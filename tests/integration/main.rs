@@ -3,7 +3,7 @@
 //! They are one binary: the library is linked once, and tests that wait do so side by side. Most modules use the C interface.
 //! `tests/support` holds what they share. A test belongs to the module of its subject:
 //!
-//! - calls and their answers: `answers`, `audited`, `bad_handles`, `conservation`, `conserved_through_faults`, `conserved_without_peers`, `context`, `counted`, `counted_connections`, `counted_file`, `keys_logged`, `logged`, `monitor`, `poll`, `proxy`;
+//! - calls and their answers: `answers`, `audited`, `bad_handles`, `conservation`, `conserved_through_faults`, `conserved_without_peers`, `context`, `forked`, `counted`, `counted_connections`, `counted_file`, `keys_logged`, `logged`, `monitor`, `poll`, `proxy`;
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - what a socket type does: `disconnect_peer`, `last_value`, `marks`, `shares`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
@@ -38,6 +38,7 @@ mod dead_peers;
 mod disconnect_peer;
 mod event_loops;
 mod floods;
+mod forked;
 mod handed_over;
 mod hostile;
 mod hostile_curve;

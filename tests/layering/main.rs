@@ -5,6 +5,7 @@
 mod boundary;
 mod circles;
 mod impls;
+mod statics;
 mod tokens;
 
 use std::fs;

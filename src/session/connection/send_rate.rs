@@ -1,7 +1,7 @@
 //! Whether the program's own thread had better send, or the I/O thread, in batches.
 
+use crate::sys::fork::SetOnce;
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -50,8 +50,8 @@ impl Turn {
 /// A point in time as nanoseconds since the first one: one scale for the whole process, since what a thread has spent sending in all
 /// is taken off.
 fn clock_ns(at: Instant) -> u64 {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    let since = at.saturating_duration_since(*EPOCH.get_or_init(|| at));
+    static EPOCH: SetOnce<Instant> = SetOnce::new();
+    let since = at.saturating_duration_since(*EPOCH.get_or_make(|| at));
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -26,10 +26,10 @@ pub use line::is_hidden;
 pub use notice::Notice;
 
 use super::environment;
+use super::fork::SetOnce;
 use super::thread_state::ThreadState;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
@@ -47,7 +47,7 @@ const BY_ENVIRONMENT: u64 = 1 << 62;
 /// security file is read. Any thread reads it. A late read loses a line at the moment of change, so Relaxed.
 static FILTER: AtomicU64 = AtomicU64::new(0);
 /// Set once. A forked child goes on with it.
-static PATH: OnceLock<PathBuf> = OnceLock::new();
+static PATH: SetOnce<PathBuf> = SetOnce::new();
 
 /// What a line is about, and how much it matters.
 pub type About = (Subsystem, Level);
@@ -73,7 +73,7 @@ pub fn configure(filter: Filter, path: Option<&Path>) -> bool {
     if known & BY_ENVIRONMENT == 0 {
         FILTER.store(LOOKED | u64::from(filter.bits()), Ordering::Relaxed);
     }
-    path.is_none_or(|path| PATH.get_or_init(|| absolute(path)) == &absolute(path))
+    path.is_none_or(|path| PATH.get_or_make(|| absolute(path)) == &absolute(path))
 }
 
 #[inline]
@@ -84,25 +84,24 @@ fn filter() -> Filter {
     Filter::of_bits(u32::try_from(known & u64::from(u32::MAX)).unwrap_or(0))
 }
 
-/// Looks at the environment, once in a process.
+/// Looks at the environment. Threads that do so at the same time do not wait for each other, and what the first has found counts.
 #[cold]
 fn look() -> u64 {
-    static ONCE: OnceLock<u64> = OnceLock::new();
-    *ONCE.get_or_init(|| {
-        // A program with more rights than its caller may be asked for lines on the caller's stderr, and for no file.
-        let text = std::env::var_os(LOG).filter(|text| !text.is_empty());
-        let (filter, complaint) =
-            text.as_ref().map(|text| Filter::parse(&text.to_string_lossy())).unwrap_or_default();
-        if let Some(path) = environment::variable(LOG_FILE).filter(|path| !path.is_empty()) {
-            let _ = PATH.set(absolute(Path::new(&path)));
-        }
-        let known = LOOKED | if text.is_some() { BY_ENVIRONMENT } else { 0 } | u64::from(filter.bits());
-        FILTER.store(known, Ordering::Relaxed);
-        if let Some(complaint) = complaint {
-            tell_anyway((Subsystem::Stats, Level::Error), format_args!("{LOG}: {complaint}"));
-        }
-        known
-    })
+    // A program with more rights than its caller may be asked for lines on the caller's stderr, and for no file.
+    let text = std::env::var_os(LOG).filter(|text| !text.is_empty());
+    let (filter, complaint) =
+        text.as_ref().map(|text| Filter::parse(&text.to_string_lossy())).unwrap_or_default();
+    if let Some(path) = environment::variable(LOG_FILE).filter(|path| !path.is_empty()) {
+        PATH.set(absolute(Path::new(&path)));
+    }
+    let known = LOOKED | if text.is_some() { BY_ENVIRONMENT } else { 0 } | u64::from(filter.bits());
+    if let Err(other) = FILTER.compare_exchange(0, known, Ordering::Relaxed, Ordering::Relaxed) {
+        return other;
+    }
+    if let Some(complaint) = complaint {
+        tell_anyway((Subsystem::Stats, Level::Error), format_args!("{LOG}: {complaint}"));
+    }
+    known
 }
 
 /// The program may change its directory.
@@ -112,8 +111,8 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// Milliseconds since the first line.
 fn now_ms() -> u64 {
-    static BEGAN: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(BEGAN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+    static BEGAN: SetOnce<Instant> = SetOnce::new();
+    u64::try_from(BEGAN.get_or_make(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Writes a line to the file, or to stderr where there is none.

@@ -2,17 +2,18 @@
 
 use super::headers::*;
 use crate::errno::{Errno, Result};
-use crate::sys::fork::Born;
+use crate::sys::fork::{Born, PerProcess};
 use crate::sys::lock::Lock;
 use crate::sys::thread::BlockedSignals;
 use std::ffi::c_char;
 use std::os::fd::RawFd;
 use std::ptr;
 
-/// Stopped instances, each with the generation in which it was made. NORM 1.5 never closes one of an
+/// Stopped instances. A forked child has its parent's descriptors, and both would take each other's events: so a child has a list of
+/// its own. NORM 1.5 never closes one of an
 /// instance's descriptors. A program that opens and closes sockets repeatedly would run out of them, so
 /// instances are used again.
-static IDLE: Lock<Vec<(usize, Born)>> = Lock::new(Vec::new());
+static IDLE: PerProcess<Lock<Vec<usize>>> = PerProcess::new();
 
 /// A running instance of NORM; it stops when dropped. Its sessions must be gone by then.
 pub(super) struct Instance {
@@ -33,15 +34,11 @@ impl Instance {
         }
         // The thread inherits the blocked signals; signals are for the program's own threads.
         let _blocked = BlockedSignals::all();
-        while let Some((handle, born)) = { IDLE.lock().pop() } {
-            // A forked child has its parent's descriptors; both would take each other's events.
-            if born.forked() {
-                continue;
-            }
+        while let Some(handle) = { idle().lock().pop() } {
             let handle = ptr::with_exposed_provenance(handle);
             // SAFETY: an instance of ours that is stopped.
             if unsafe { NormRestartInstance(handle) } {
-                return Ok(Instance { handle, born });
+                return Ok(Instance { handle, born: Born::now() });
             }
             // SAFETY: as above; it is not used after this.
             unsafe { NormDestroyInstance(handle) };
@@ -93,8 +90,14 @@ impl Drop for Instance {
         unsafe { NormStopInstance(self.handle) };
         // Stopping is an event as well, which the next socket must not see.
         while self.next_event().is_some() {}
-        IDLE.lock().push((self.handle.expose_provenance(), self.born));
+        if !self.born.forked() {
+            idle().lock().push(self.handle.expose_provenance());
+        }
     }
+}
+
+fn idle() -> &'static Lock<Vec<usize>> {
+    IDLE.find_or_make(Lock::default)
 }
 
 /// Called for objects that are no streams, which no sender of this library sends. NORM would allocate the
