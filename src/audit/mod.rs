@@ -112,6 +112,8 @@ pub fn line(record: &Record) -> String {
 
 /// Waits until what was recorded is written, for a second at most.
 pub fn flush() {
+    // Of calls that end no thread, and of the process's last act.
+    let _off = CancelOff::for_whole_call(ThreadState::current());
     if let Some(trail) = TRAIL.find() {
         trail.flush(MAX_FLUSH_WAIT);
     }

@@ -60,8 +60,8 @@ use std::ffi::c_int;
 use std::ptr;
 
 // A thread that `pthread_cancel` ends must not be unwound inside of a call (`sys::cancel`). There are three kinds of calls in this regard.
-// Those that only compute and lock are `lockless` or `brief`. Those that may make any system call put cancellation off: `int`, `pointer`,
-// `value`. And those that may sleep are `transfer` and `wait`: the threads in them can be cancelled, and so they are `extern "C-unwind"`.
+// Those that only compute and lock are `lockless` or `brief`. Those that may make any system call put cancellation off to their end: `int`,
+// `pointer`, `value`. And those that may sleep are `transfer` and `wait`: the threads in them can be cancelled, and so they are `extern "C-unwind"`.
 
 /// Runs an entry point that returns an `int`: -1 with errno on failure.
 pub(crate) fn int(run: impl FnOnce() -> Result<c_int>) -> c_int {
@@ -80,7 +80,7 @@ pub(crate) fn pointer<T>(run: impl FnOnce() -> Result<*mut T>) -> *mut T {
 pub(crate) fn value<T, R: FnOnce() -> Result<T>>(on_failure: T, run: R) -> T {
     let here = ThreadState::current();
     let result = {
-        let _off = CancelOff::for_call(here);
+        let _off = CancelOff::for_whole_call(here);
         deferring_frees(here, run)
     };
     settled(on_failure, result, name_of::<R>)

@@ -6,7 +6,8 @@
 //! | is over, a second ago or more | | another look begins, and its answer is waited for |
 //! | goes on | for a handshake | what the look before it found, at once |
 //! | goes on, the first of all | for a handshake | waited for; a fault after [`MOMENT`] |
-//! | none, or the first goes on | for a bind or connect | made on the calling thread, or waited for, as long as it takes |
+//! | none | for a bind or connect | made on the calling thread, as long as it takes |
+//! | goes on, the first of all | for a bind or connect | waited for; a fault after [`MAX_CALL_WAIT`] |
 //!
 //! Law: what was looked at is not looked at again within [`LOOK_INTERVAL`].
 //!
@@ -30,6 +31,9 @@ use std::time::{Duration, Instant};
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an I/O thread waits for a look. A file system of this machine takes microseconds.
 pub const MOMENT: Duration = Duration::from_millis(100);
+/// How long a call of the program waits for the first look of another thread. Nothing else ends that wait: a call that ends no thread
+/// is not cancelled in it.
+const MAX_CALL_WAIT: Duration = Duration::from_secs(30);
 /// The thread's name, of which the system shows 15 bytes.
 const THREAD_NAME: &str = "ZMQbg/security";
 
@@ -53,6 +57,7 @@ pub enum Patience {
 /// What a look finds, each time that it is asked for.
 pub struct Watch<L: Look> {
     path: PathBuf,
+    max_call_wait: Duration,
     known: Lock<Known<L::Value>>,
     /// Held while a look is made.
     look: Lock<L>,
@@ -70,7 +75,8 @@ struct Known<V> {
 impl<L: Look> Watch<L> {
     pub fn new(path: PathBuf, look: L) -> Arc<Watch<L>> {
         let known = Known { looked: None, looking: false, value: None, waiting: Vec::new() };
-        Arc::new(Watch { path, known: Lock::new(known), look: Lock::new(look) })
+        let (known, look) = (Lock::new(known), Lock::new(look));
+        Arc::new(Watch { path, max_call_wait: MAX_CALL_WAIT, known, look })
     }
 
     /// The value now.
@@ -96,7 +102,7 @@ impl<L: Look> Watch<L> {
             (false, _) => {}
         }
         let for_long = value.is_none() && patience == Patience::Call;
-        self.wait(if for_long { None } else { Some(now + MOMENT) })
+        self.wait(now + if for_long { self.max_call_wait } else { MOMENT })
     }
 
     /// Looks, and says so. A panic is the end of the look and not of later ones.
@@ -114,12 +120,12 @@ impl<L: Look> Watch<L> {
     }
 
     /// The value once the look is over; after the deadline, or to a thread that is cancelled, what was known before.
-    fn wait(&self, deadline: Option<Instant>) -> Result<Arc<L::Value>, Fault> {
+    fn wait(&self, deadline: Instant) -> Result<Arc<L::Value>, Fault> {
         let parker = Arc::new(Parker::new());
         loop {
             let mut known = self.known.lock();
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if !known.looking || left == Some(Duration::ZERO) || is_cancelled() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !known.looking || left.is_zero() || is_cancelled() {
                 known.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &parker));
                 let (value, is_late) = (known.value.clone(), known.looking);
                 drop(known);
@@ -130,7 +136,7 @@ impl<L: Look> Watch<L> {
             }
             drop(known);
             // A signal ends a wait early.
-            let _ = parker.park(left);
+            let _ = parker.park(Some(left));
         }
     }
 
@@ -260,6 +266,24 @@ mod tests {
         answers.send(7).unwrap();
         assert_eq!(caller.join().unwrap(), Some(7), "a call waits for the look of another thread");
         assert_eq!(value(&watch, Patience::Moment), Some(7));
+    }
+
+    #[test]
+    fn a_call_does_not_wait_for_ever_for_the_first_look_of_another_thread() {
+        let (mut watch, answers) = watch();
+        Arc::get_mut(&mut watch).unwrap().max_call_wait = MOMENT / 2;
+        let first = {
+            let watch = Arc::clone(&watch);
+            std::thread::spawn(move || value(&watch, Patience::Call))
+        };
+        while !watch.known.lock().looking {
+            std::thread::yield_now();
+        }
+        let fault = watch.now(Patience::Call).unwrap_err();
+        assert!(fault.what.contains("does not answer"), "{fault}");
+        answers.send(3).unwrap();
+        assert_eq!(first.join().unwrap(), Some(3));
+        assert_eq!(value(&watch, Patience::Call), Some(3));
     }
 
     #[test]

@@ -38,7 +38,7 @@ const CANCELED: *mut c_void = if cfg!(target_vendor = "apple") {
     ptr::without_provenance_mut(usize::MAX)
 };
 
-/// While it lives, the calling thread is not cancelled, except where a call sleeps.
+/// While it lives, the calling thread is not cancelled, except where a call [begun](CancelOff::for_call) so sleeps.
 pub struct CancelOff {
     here: &'static ThreadState,
     before: PutOff,
@@ -47,9 +47,16 @@ pub struct CancelOff {
 }
 
 impl CancelOff {
-    /// For code that may reach cancellation points of libc.
+    /// For code that may reach cancellation points of libc. Where it sleeps the thread is cancelled, and its outermost frame has to
+    /// [end it](end_if_cancelled).
     pub fn for_call(here: &'static ThreadState) -> CancelOff {
         CancelOff::begin(here, PutOff::ByCall)
+    }
+
+    /// For calls that end no thread, and for waits in them: the cancellation waits for the thread's next cancellation point, be it a call
+    /// of the library or of libc. If it were acted upon here, libc would take the thread for one that ends already, and never end it.
+    pub fn for_whole_call(here: &'static ThreadState) -> CancelOff {
+        CancelOff::begin(here, PutOff::ByCallback)
     }
 
     /// For the time in which a callback of the program runs.

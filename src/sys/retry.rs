@@ -47,8 +47,10 @@ impl Patience {
     }
 }
 
-/// Sleeps for about `time`, by any call that the system does not refuse.
+/// Sleeps for about `time`, by any call that the system does not refuse. It allocates nothing, and is no cancellation point: a call that
+/// ends no thread may rest.
 pub fn rest(time: Duration) {
+    let _off = CancelOff::for_whole_call(ThreadState::current());
     if time.is_zero() || poll(&mut [], Some(time)).is_ok() {
         return;
     }
@@ -58,7 +60,6 @@ pub fn rest(time: Duration) {
 }
 
 fn nanosleep(time: Duration) -> Result<(), Errno> {
-    let _off = CancelOff::for_call(ThreadState::current());
     let time = timespec(time);
     // SAFETY: the time outlives the call, and the remaining time is not asked for.
     let rc = unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };

@@ -30,7 +30,8 @@ pub fn to_stderr(text: &str, waits: bool) {
     let lines = STDERR.find_or_make(|| LineWriter::new(Stderr));
     lines.push(text);
     if waits {
-        let _off = CancelOff::for_call(ThreadState::current());
+        // The line may be of a call that ends no thread.
+        let _off = CancelOff::for_whole_call(ThreadState::current());
         lines.flush(MAX_ERROR_WAIT);
     }
 }
@@ -46,7 +47,6 @@ pub fn to_file(text: &str, waits: bool) {
 
 /// Waits until lines are written, and no longer than a moment.
 pub fn flush() {
-    let _off = CancelOff::for_call(ThreadState::current());
     flush_for(MAX_ERROR_WAIT);
 }
 
@@ -56,6 +56,7 @@ extern "C" fn flush_at_exit() {
 
 /// The file first: it leaves lines for stderr where it cannot be opened. Both together take no longer than `most`.
 fn flush_for(most: Duration) {
+    let _off = CancelOff::for_whole_call(ThreadState::current());
     let began = Instant::now();
     if let Some(lines) = FILE.find() {
         lines.flush(most);
