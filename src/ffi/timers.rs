@@ -179,6 +179,8 @@ fn find(handle: *mut c_void) -> Result<SlotGuard<'static, Set>> {
 mod tests {
     use super::*;
     use crate::ffi::zmq_errno;
+    #[cfg(cancel_in_calls)]
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     /// What the handlers below work on.
     struct Game {
@@ -267,5 +269,56 @@ mod tests {
             assert!((*arg.cast::<Game>()).timers.is_null());
             assert_eq!((*arg.cast::<Game>()).calls, 4);
         }
+    }
+
+    /// A thread that is cancelled already adds timers, with no memory left.
+    #[cfg(cancel_in_calls)]
+    fn add_without_memory(timers: usize, stage: &AtomicU32) {
+        use crate::sys::faults::{self, Call};
+        use crate::sys::memory::tests::Shortage;
+        unsafe extern "C-unwind" {
+            fn pthread_cancel(thread: libc::pthread_t) -> c_int;
+            fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+        }
+        let timers = ptr::with_exposed_provenance_mut(timers);
+        // What refuses calls in tests has a place for each thread, for which there would be no memory.
+        assert!(faults::next(Call::Poll).is_none());
+        // SAFETY: the calling thread; the old state is not asked for.
+        unsafe {
+            pthread_setcancelstate(1, ptr::null_mut());
+            assert_eq!(pthread_cancel(libc::pthread_self()), 0);
+            std::mem::forget(Shortage::begin(16));
+            stage.store(1, SeqCst);
+            pthread_setcancelstate(0, ptr::null_mut());
+        }
+        // SAFETY: the handler is never called.
+        let added =
+            (0..100).all(|_| unsafe { zmq_timers_add(timers, 1000, Some(count), ptr::null_mut()) } > 0);
+        // SAFETY: as above.
+        unsafe { pthread_setcancelstate(1, ptr::null_mut()) };
+        stage.store(if added { 2 } else { 3 }, SeqCst);
+    }
+
+    /// A call that puts no cancellation off waits for memory, too.
+    #[test]
+    #[cfg(all(cancel_in_calls, feature = "reserve"))]
+    fn a_thread_that_is_cancelled_waits_for_memory_to_the_end_of_its_call() {
+        use crate::sys::memory::tests::{EmptyReserve, until_refused};
+        /// 0, then 1 while the thread is in its calls, 2 once they are done, 3 where they failed.
+        static STAGE: AtomicU32 = AtomicU32::new(0);
+        let code = crate::sys::fork::tests::child(|| {
+            let timers = zmq_timers_new().expose_provenance();
+            let reserve = EmptyReserve::begin();
+            let _thread = std::thread::spawn(move || add_without_memory(timers, &STAGE));
+            until_refused();
+            // The thread has to wait now. If it comes to that later there is memory again, and the test proves nothing.
+            crate::sys::retry::rest(std::time::Duration::from_millis(20));
+            drop(reserve);
+            while STAGE.load(SeqCst) < 2 {
+                std::thread::yield_now();
+            }
+            i32::from(STAGE.load(SeqCst) != 2)
+        });
+        assert_eq!(code, 0);
     }
 }

@@ -232,7 +232,7 @@ pub mod tests {
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             // SAFETY: ends a child that hangs.
-            unsafe { libc::alarm(20) };
+            unsafe { libc::alarm(60) };
             let code = inside();
             // SAFETY: as above.
             unsafe { libc::_exit(code) };

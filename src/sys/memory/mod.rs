@@ -11,6 +11,7 @@ pub use returned::{Keeper, add_freed, add_keeper, forget_keepers, freed, return_
 
 use crate::errno::{Errno, Result};
 use crate::sys::faults::{self, Call};
+use crate::sys::retry::rest;
 use reserve::{RESERVE_BYTES, Reserve};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -219,7 +220,7 @@ fn refused(layout: Layout) -> *mut u8 {
         if !at.is_null() {
             break;
         }
-        std::thread::sleep(LOOK_PAUSE);
+        rest(LOOK_PAUSE);
         // SAFETY: a layout that is not empty, as `GlobalAlloc::alloc` demands.
         at = unsafe { System.alloc(layout) };
         if at.is_null() {
@@ -257,7 +258,7 @@ unsafe fn move_elsewhere(at: *mut u8, layout: Layout, new_size: usize) -> *mut u
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
+pub mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
@@ -280,6 +281,93 @@ mod tests {
             Allocator.dealloc(moved, layout(5000));
         }
         assert!(!is_short(), "the system has memory again");
+    }
+
+    /// While it lives the system has no memory left but pieces that are smaller than `smallest`.
+    pub struct Shortage {
+        /// The blocks taken: each has the address of the one before and its size.
+        last: *mut [usize; 2],
+    }
+
+    impl Shortage {
+        /// `smallest` is at least 16, and a multiple of that.
+        pub fn begin(smallest: usize) -> Shortage {
+            allow_more(false);
+            let mut shortage = Shortage { last: ptr::null_mut() };
+            let large = [1 << 20, 1 << 16, 1 << 12];
+            let sizes = large.into_iter().chain((1..=65).rev().map(|count| count * 16));
+            sizes.filter(|size| *size >= smallest).for_each(|size| shortage.take(size));
+            shortage
+        }
+
+        fn take(&mut self, size: usize) {
+            // SAFETY: the layout is not empty, and what is allocated has room for two words.
+            unsafe {
+                loop {
+                    let at = System.alloc(layout(size)).cast::<[usize; 2]>();
+                    if at.is_null() {
+                        return;
+                    }
+                    at.write([self.last.expose_provenance(), size]);
+                    self.last = at;
+                }
+            }
+        }
+    }
+
+    impl Drop for Shortage {
+        fn drop(&mut self) {
+            while !self.last.is_null() {
+                // SAFETY: a block that was allocated with this layout, and has these two words.
+                unsafe {
+                    let [before, size] = self.last.read();
+                    System.dealloc(self.last.cast(), layout(size));
+                    self.last = ptr::with_exposed_provenance_mut(before);
+                }
+            }
+            allow_more(true);
+        }
+    }
+
+    /// Whether the process may map more memory than it has now.
+    fn allow_more(more: bool) {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: room for a limit, and a limit.
+        unsafe {
+            assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut limit), 0);
+            limit.rlim_cur = if more { limit.rlim_max } else { pages * 4096 };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const limit), 0);
+        }
+    }
+
+    /// Waits until a request was refused, by the system at least.
+    pub fn until_refused() {
+        while !REFUSED.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// The whole reserve, which is given back when this is dropped.
+    pub struct EmptyReserve(Vec<usize>);
+
+    impl EmptyReserve {
+        pub fn begin() -> EmptyReserve {
+            let mut pieces = Vec::with_capacity(RESERVE_BYTES / 128);
+            let take = || RESERVE.take(layout(100)).expose_provenance();
+            pieces.extend(std::iter::repeat_with(take).take_while(|at| *at != 0));
+            EmptyReserve(pieces)
+        }
+    }
+
+    impl Drop for EmptyReserve {
+        fn drop(&mut self) {
+            for at in &self.0 {
+                // SAFETY: taken for this layout.
+                unsafe { RESERVE.give(ptr::with_exposed_provenance_mut(*at), layout(100)) };
+            }
+        }
     }
 
     #[test]
