@@ -410,7 +410,7 @@ int zmq_ferro_disconnect_peer(void *socket,
  that does not fit is not written. Ask with a size of 0, and allow for some more: the next text may be longer.
 
  Returns 0, or -1 with errno: `ENOBUFS` if the text does not fit, and `*size` says what it takes; `EFAULT` if `context` is none, if
- `size` is NULL, or if `buffer` is NULL and `*size` is not 0; `ETERM` for a context from before a fork.
+ `size` is NULL, or if `buffer` is NULL and `*size` is not 0; `ETERM` for a context from before a fork; `ENOMEM`.
 
  The caller must ensure that `size` is NULL or points at a number, and `buffer` is writable for `*size` bytes.
  */

@@ -4,29 +4,37 @@
 use super::rows::{ConnectionCounter, HANDSHAKE_CLASSES_NS, IoThreadCounter, Reason, SocketCounter, seconds};
 use super::snapshot::{ConnectionCounts, ContextCounts, IoThreadCounts, Queues, Snapshot, SocketCounts};
 use super::times::TimeCounts;
+use crate::errno::{Errno, Result};
+use crate::sys::memory;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
 /// Of the shape. A reader of this version passes over names that it does not know.
 const VERSION: u32 = 1;
 
-/// Lines and commas of an object or array under way.
+/// Lines and commas of an object or array under way. The text grows with the number of peers, and ends where there is no memory.
+#[derive(Default)]
 struct Json {
-    text: String,
+    text: Vec<u8>,
     /// Something stands before, from which the next thing is set off.
     follows: bool,
+    /// There was no memory for a part of the text.
+    is_cut: bool,
 }
 
-/// The text of a socket alone.
-pub fn of_socket(counts: &SocketCounts) -> String {
-    let mut json = Json { text: String::new(), follows: false };
+/// The text in the place of counts for which there is no memory.
+pub const NO_MEMORY: &str = "{\"version\":1,\"error\":\"no memory for the counts\"}";
+
+/// The text of a socket alone, in UTF-8. Errors: `ENOMEM`.
+pub fn of_socket(counts: &SocketCounts) -> Result<Vec<u8>> {
+    let mut json = Json::default();
     socket(&mut json, counts);
-    json.text
+    json.done()
 }
 
-/// The text of all.
-pub fn of_snapshot(snapshot: &Snapshot) -> String {
-    let mut json = Json { text: String::new(), follows: false };
+/// The text of all, in UTF-8. Errors: `ENOMEM`.
+pub fn of_snapshot(snapshot: &Snapshot) -> Result<Vec<u8>> {
+    let mut json = Json::default();
     json.object(|json| {
         json.number("version", VERSION);
         json.number("pid", snapshot.pid);
@@ -37,7 +45,7 @@ pub fn of_snapshot(snapshot: &Snapshot) -> String {
         json.list("io_threads", &snapshot.io_threads, io_thread);
         json.list("sockets", &snapshot.sockets, socket);
     });
-    json.text
+    json.done()
 }
 
 fn decimals(time: Duration) -> String {
@@ -133,7 +141,30 @@ fn queues(json: &mut Json, queues: &Queues) {
     json.number("queued_to_receive_max", queues.to_receive_max);
 }
 
+impl fmt::Write for Json {
+    /// It never fails, but notes that the text is cut.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if !self.is_cut {
+            let has_room = self.text.capacity() - self.text.len() >= text.len();
+            let is_allowed = has_room || memory::check().is_ok();
+            self.is_cut = !is_allowed || memory::try_reserve(&mut self.text, text.len()).is_err();
+        }
+        if !self.is_cut {
+            self.text.extend_from_slice(text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
 impl Json {
+    fn done(self) -> Result<Vec<u8>> {
+        if self.is_cut { Err(Errno::NOMEM) } else { Ok(self.text) }
+    }
+
+    fn put(&mut self, c: char) {
+        let _ = self.write_char(c);
+    }
+
     fn object(&mut self, fill: impl FnOnce(&mut Json)) {
         self.group('{', fill, '}');
     }
@@ -150,8 +181,7 @@ impl Json {
 
     fn number(&mut self, name: &str, number: impl fmt::Display) {
         self.name(name);
-        // A String takes all.
-        let _ = write!(self.text, "{number}");
+        let _ = write!(self, "{number}");
         self.follows = true;
     }
 
@@ -162,38 +192,78 @@ impl Json {
 
     fn name(&mut self, name: &str) {
         self.string(name);
-        self.text.push(':');
+        self.put(':');
         self.follows = false;
     }
 
     fn group(&mut self, open: char, fill: impl FnOnce(&mut Json), close: char) {
         self.comma();
-        self.text.push(open);
+        self.put(open);
         self.follows = false;
         fill(self);
-        self.text.push(close);
+        self.put(close);
         self.follows = true;
     }
 
     fn string(&mut self, text: &str) {
         self.comma();
-        self.text.push('"');
-        for c in text.chars() {
-            match c {
-                '"' | '\\' => self.text.extend(['\\', c]),
-                c if c.is_control() => {
-                    let _ = write!(self.text, "\\u{:04x}", u32::from(c));
+        self.put('"');
+        let is_special = |c: char| matches!(c, '"' | '\\') || c.is_control();
+        for piece in text.split_inclusive(is_special) {
+            let last = piece.chars().next_back().filter(|c| is_special(*c));
+            let plain = last.and_then(|c| piece.strip_suffix(c)).unwrap_or(piece);
+            let _ = self.write_str(plain);
+            match last {
+                Some(c @ ('"' | '\\')) => {
+                    self.put('\\');
+                    self.put(c);
                 }
-                c => self.text.push(c),
+                Some(c) => {
+                    let _ = write!(self, "\\u{:04x}", u32::from(c));
+                }
+                None => {}
             }
         }
-        self.text.push('"');
+        self.put('"');
         self.follows = true;
     }
 
     fn comma(&mut self) {
         if std::mem::take(&mut self.follows) {
-            self.text.push(',');
+            self.put(',');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::faults::{self, Call};
+
+    #[test]
+    fn a_text_that_is_cut_anywhere_is_none() {
+        let text = || {
+            let mut json = Json::default();
+            json.object(|json| {
+                json.list("numbers", &[1, 2, 3, 4, 5, 6, 7, 8, 9], |json, number| {
+                    json.text("n", &"x".repeat(*number))
+                })
+            });
+            json.done()
+        };
+        let whole = text();
+        assert!(whole.as_ref().is_ok_and(|whole| whole.starts_with(b"{\"numbers\":[\"n\":\"x\"")));
+        let mut growths = 0;
+        loop {
+            let refusal = faults::refuse_after(Call::Allocate, Errno::NOMEM, growths, 1);
+            let cut = text();
+            let was_refused = faults::next(Call::Allocate).is_none() && cut.is_err();
+            drop(refusal);
+            if !was_refused {
+                break assert_eq!(cut, whole);
+            }
+            growths += 1;
+        }
+        assert!(growths > 2, "{growths}");
     }
 }

@@ -10,6 +10,8 @@ use super::registry::{Kept, Record, Registry, add_received, add_sent, now, regis
 use super::rows::{ConnectionCounter, IoThreadCounter, OF_QZMQ, QZMQ, Reason, SocketCounter};
 use super::socket::SocketCells;
 use super::times::TimeCounts;
+use crate::errno::{Errno, Result};
+use crate::sys::memory;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -83,8 +85,8 @@ pub struct Queues {
 }
 
 impl Snapshot {
-    /// Of one context's sockets, or of all.
-    pub fn take(context: Option<u64>) -> Snapshot {
+    /// Of one context's sockets, or of all. Errors: `ENOMEM`.
+    pub fn take(context: Option<u64>) -> Result<Snapshot> {
         let time = now();
         let registry = registry().lock();
         let started = registry.started;
@@ -93,31 +95,24 @@ impl Snapshot {
             &registry.contexts,
             |cells: &ContextCells| is_wanted(cells.state.load(Ordering::Relaxed)),
             ContextCounts::of,
-        );
+        )?;
         let io_threads = copies(
             &registry.io_threads,
             |cells: &IoThreadCells| is_wanted(value(&cells.context)),
             IoThreadCounts::of,
-        );
-        let io_threads = io_threads.into_values().collect();
-        let sockets = sockets(&registry, |cells| is_wanted(value(&cells.context)));
+        )?;
+        let sockets = sockets(&registry, |cells| is_wanted(value(&cells.context)))?;
         drop(registry);
-        Snapshot {
-            pid: std::process::id(),
-            time,
-            started,
-            contexts: contexts.into_values().collect(),
-            io_threads,
-            sockets,
-        }
+        let (contexts, io_threads) = (contexts.into_values()?, io_threads.into_values()?);
+        Ok(Snapshot { pid: std::process::id(), time, started, contexts, io_threads, sockets })
     }
 
-    /// Of one socket.
-    pub fn of_socket(number: u64) -> Option<SocketCounts> {
+    /// Of one socket; `None` where it is closed. Errors: `ENOMEM`.
+    pub fn of_socket(number: u64) -> Result<Option<SocketCounts>> {
         let registry = registry().lock();
-        let found = sockets(&registry, |cells| cells.state.load(Ordering::Relaxed) == number);
+        let found = sockets(&registry, |cells| cells.state.load(Ordering::Relaxed) == number)?;
         drop(registry);
-        found.into_iter().next()
+        Ok(found.into_iter().next())
     }
 }
 
@@ -236,19 +231,19 @@ fn of_all<T: Copy, const N: usize>(all: &[T], count: impl Fn(T) -> u64) -> [u64;
     std::array::from_fn(|index| all.get(index).map_or(0, |counter| count(*counter)))
 }
 
-/// The sockets that are wanted, with their connections.
-fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<SocketCounts> {
-    let mut sockets = copies(&registry.sockets, wanted, SocketCounts::of);
+/// The sockets that are wanted, with their connections. Errors: `ENOMEM`.
+fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Result<Vec<SocketCounts>> {
+    let mut sockets = copies(&registry.sockets, wanted, SocketCounts::of)?;
     let mut connections = copies(
         &registry.connections,
-        |cells| sockets.contains_key(&value(&cells.socket)),
+        |cells| sockets.has(value(&cells.socket)),
         |cells| (value(&cells.socket), ConnectionCounts::of(cells)),
-    );
+    )?;
     for kept in registry.lanes.values() {
         let lane: &LaneCells = kept;
         let (writer, reader) = (value(&lane.writer_socket), value(&lane.reader_socket));
-        let mut connection = connections.get_mut(&value(&lane.connection)).map(|(_, counts)| counts);
-        if let Some(socket) = sockets.get_mut(&writer) {
+        let mut connection = connections.get_mut(value(&lane.connection)).map(|(_, counts)| counts);
+        if let Some(socket) = sockets.get_mut(writer) {
             add_sent(lane, |counter, count| socket.add(counter, count));
             socket.queues.add_to_send(lane);
             socket.drop_conflated(lane);
@@ -256,7 +251,7 @@ fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<So
                 connection.queues.add_to_send(lane);
             }
         }
-        if let Some(socket) = sockets.get_mut(&reader) {
+        if let Some(socket) = sockets.get_mut(reader) {
             add_received(lane, |counter, count| socket.add(counter, count));
             socket.queues.add_to_receive(lane);
             if writer == 0 {
@@ -267,8 +262,8 @@ fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<So
             }
         }
     }
-    for (socket, counts) in connections.into_values() {
-        if let Some(socket) = sockets.get_mut(&socket) {
+    for (_, (socket, counts)) in connections.0 {
+        if let Some(socket) = sockets.get_mut(socket) {
             let of_qzmq = OF_QZMQ.iter().filter(|_| counts.mechanism == QZMQ);
             of_qzmq.for_each(|(counted, sum)| socket.add(*sum, counts.counter(*counted)));
             let transported = [
@@ -276,17 +271,47 @@ fn sockets(registry: &Registry, wanted: impl Fn(&SocketCells) -> bool) -> Vec<So
                 (SocketCounter::TransportMessagesReceived, ConnectionCounter::MessagesReceived),
             ];
             transported.iter().for_each(|(sum, part)| socket.add(*sum, counts.counter(*part)));
+            socket.connections.try_reserve(1).map_err(|_| Errno::NOMEM)?;
             socket.connections.push(counts);
+            memory::check()?;
         }
     }
-    sockets.into_values().collect()
+    sockets.into_values()
 }
 
-/// Copies of the records that are wanted, by their numbers.
+/// Copies of records in the order of their numbers. There are as many as peers like.
+struct Copies<T>(Vec<(u64, T)>);
+
+impl<T> Copies<T> {
+    fn has(&self, number: u64) -> bool {
+        self.0.binary_search_by_key(&number, |(own, _)| *own).is_ok()
+    }
+
+    fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        let at = self.0.binary_search_by_key(&number, |(own, _)| *own).ok()?;
+        self.0.get_mut(at).map(|(_, copy)| copy)
+    }
+
+    /// Errors: `ENOMEM`.
+    fn into_values(self) -> Result<Vec<T>> {
+        let mut values = Vec::new();
+        values.try_reserve_exact(self.0.len()).map_err(|_| Errno::NOMEM)?;
+        values.extend(self.0.into_iter().map(|(_, copy)| copy));
+        Ok(values)
+    }
+}
+
+/// Copies of the records that are wanted. Errors: `ENOMEM`, before texts of the records have taken much of what the library has in reserve.
 fn copies<R: Record, T>(
     shelf: &BTreeMap<u64, Kept<R>>,
     wanted: impl Fn(&R::Cells) -> bool,
     copy: impl Fn(&R::Cells) -> T,
-) -> BTreeMap<u64, T> {
-    shelf.iter().filter(|(_, kept)| wanted(kept)).map(|(number, kept)| (*number, copy(kept))).collect()
+) -> Result<Copies<T>> {
+    let mut copies = Vec::new();
+    for (number, kept) in shelf.iter().filter(|(_, kept)| wanted(kept)) {
+        memory::check()?;
+        copies.try_reserve(1).map_err(|_| Errno::NOMEM)?;
+        copies.push((*number, copy(kept)));
+    }
+    Ok(Copies(copies))
 }

@@ -73,7 +73,7 @@ impl Scene {
     }
 
     fn counts(&self) -> SocketCounts {
-        Snapshot::of_socket(self.bench.pipes.record.number()).unwrap()
+        Snapshot::of_socket(self.bench.pipes.record.number()).unwrap().unwrap()
     }
 
     fn topic(&mut self) -> &'static str {

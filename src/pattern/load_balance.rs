@@ -289,7 +289,7 @@ mod tests {
     }
 
     fn dropped(bench: &Bench) -> u64 {
-        Snapshot::of_socket(bench.pipes.record.number()).unwrap().dropped(Reason::Disconnected)
+        Snapshot::of_socket(bench.pipes.record.number()).unwrap().unwrap().dropped(Reason::Disconnected)
     }
 
     /// A sender that does not wait used to be refused the last frame, of a message that was counted as dropped.

@@ -74,7 +74,7 @@ fn lowered_after(frames: usize, socket_type: SocketType, bodies: &[&str]) {
     let is_whole =
         last(&mut peer).ends_with(&bodies.iter().map(|&body| body.into()).collect::<Vec<String>>());
     assert!(is_whole, "{socket_type:?} after {frames} frames");
-    let counts = Snapshot::of_socket(bench.pipes.record.number()).unwrap();
+    let counts = Snapshot::of_socket(bench.pipes.record.number()).unwrap().unwrap();
     for reason in [Reason::Disconnected, Reason::HighWaterMark] {
         assert_eq!(counts.dropped(reason), 0, "{socket_type:?} after {frames} frames: {reason:?}");
     }

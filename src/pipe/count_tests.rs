@@ -26,7 +26,7 @@ impl Sockets {
     }
 
     fn counts(&self) -> [SocketCounts; 2] {
-        [&self.left, &self.right].map(|record| Snapshot::of_socket(record.number()).unwrap())
+        [&self.left, &self.right].map(|record| Snapshot::of_socket(record.number()).unwrap().unwrap())
     }
 
     /// Messages, bytes and frames that the left one has sent, and the right one received.

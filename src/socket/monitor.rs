@@ -182,10 +182,17 @@ impl Reporter {
 
     /// The frames of any event, and behind them the counts. `false`: there is no more to tell.
     fn counts(&self, number: u64, ivl: Duration) -> bool {
-        let Some(counts) = Snapshot::of_socket(number) else { return false };
+        // Where there is no memory for the counts this event is left out, and the next one is tried.
+        let counts = Snapshot::of_socket(number);
+        if matches!(counts, Ok(None)) {
+            return false;
+        }
         let ivl_ms = u64::try_from(ivl.as_millis()).unwrap_or(u64::MAX);
-        if let Some(mut frames) = self.frames(event::STATS, &[ivl_ms], &Endpoints::default()) {
-            frames.push(json::of_socket(&counts).into_bytes());
+        if let Ok(Some(counts)) = counts
+            && let Ok(text) = json::of_socket(&counts)
+            && let Some(mut frames) = self.frames(event::STATS, &[ivl_ms], &Endpoints::default())
+        {
+            frames.push(text);
             self.send(frames);
         }
         !matches!(self.outbox.lock().stage, Stage::Stopped)

@@ -272,7 +272,7 @@ fn a_message_whose_peer_is_found_gone_between_two_frames_is_taken_and_dropped() 
         receiver.close().unwrap();
         let mut socket = sender.lock().unwrap();
         socket.try_send(&mut OutFrame::bytes(b"last", false)).unwrap();
-        let counts = Snapshot::of_socket(socket.pipes.record.number()).unwrap();
+        let counts = Snapshot::of_socket(socket.pipes.record.number()).unwrap().unwrap();
         assert_eq!(counts.dropped(Reason::Disconnected), 1, "{from:?}");
         assert_eq!(counts.counter(SocketCounter::MessagesSent), 0, "{from:?}");
         drop(socket);

@@ -1,5 +1,7 @@
 //! Answers what a socket asks of `inproc://ferrozmq.stats`: the counts of its context, as JSON. An I/O thread does it, no thread of its own.
 //!
+//! Where there is no memory for the counts the answer is [`json::NO_MEMORY`].
+//!
 //! Any request has the same answer. It has the request's envelope: the frames up to the first empty one, as REP would.
 
 use super::pipe_end::{PipeEnd, Wake};
@@ -47,10 +49,15 @@ impl Answers {
             let Some(envelope) = take_request(&mut self.pipe.reader) else {
                 return self.pipe.finish_if_over(cx);
             };
-            let text = json::of_snapshot(&Snapshot::take(Some(self.guard.context().number())));
-            if write(&mut self.pipe.writer, &envelope, text.as_bytes()).is_err() {
-                // There is no memory for this answer.
+            let counts = Snapshot::take(Some(self.guard.context().number()));
+            let text = counts.and_then(|counts| json::of_snapshot(&counts));
+            let written = text.and_then(|text| write(&mut self.pipe.writer, &envelope, &text));
+            if written.is_err() {
                 self.pipe.writer.rollback();
+                // Else a REQ socket would wait for good.
+                if write(&mut self.pipe.writer, &envelope, json::NO_MEMORY.as_bytes()).is_err() {
+                    self.pipe.writer.rollback();
+                }
             }
         }
         cx.again();
