@@ -258,7 +258,7 @@ fn settle_all(bench: &mut Bench, mut each: impl FnMut(&Bench, usize)) {
 }
 
 fn dropped(bench: &Bench) -> u64 {
-    Snapshot::of_socket(bench.pipes.record.number()).unwrap().dropped(Reason::Malformed)
+    Snapshot::of_socket(bench.pipes.record.number()).unwrap().unwrap().dropped(Reason::Malformed)
 }
 
 fn small_budget() -> Bench {

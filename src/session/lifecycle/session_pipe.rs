@@ -168,13 +168,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::counters::SocketRecord;
+    use crate::options::SocketType;
 
     #[test]
     fn another_mark_is_heeded_between_two_connections() {
         let options = LaneOptions { hwm: 1000, conflate: false };
         let (mut socket, session) = pipe::pair(options, options).unwrap();
         let remote = Arc::new(SessionRemote::default());
-        let mut pipe = SessionPipe::new(Arc::clone(&remote));
+        let owner = Arc::new(SocketLink::new(0, SocketRecord::default()));
+        let mut pipe = SessionPipe::new(&remote, &owner, &SocketOptions::new(SocketType::Pull));
         pipe.set(session);
         for _ in 0..3 {
             assert!(socket.write(&mut OutFrame::bytes(b"x", false)).unwrap());

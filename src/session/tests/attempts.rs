@@ -51,7 +51,7 @@ fn a_handshake_that_cannot_begin_is_tried_again_once_at_a_time() {
         adopted: false,
         raw: false,
     };
-    let protection = Arc::new(Arc::new(SecurityFile::new(path.clone())).protect(&scene).unwrap().unwrap());
+    let protection = Arc::new(Arc::new(SecurityFile::new(&path)).protect(&scene).unwrap().unwrap());
     // From now on it is at fault, as is found when it is looked at next.
     fs::write(&path, "nonsense").unwrap();
     until(|| protection.security(0).is_err());
