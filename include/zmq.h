@@ -1599,7 +1599,8 @@ void zmq_threadclose(void *thread);
  Unlike libzmq's, sets may be used from several threads. A forked child goes on with its parent's, except one that another
  thread was using at that moment: that one can only be destroyed.
  */
-ZMQ_EXPORT void *zmq_timers_new(void);
+ZMQ_EXPORT
+void *zmq_timers_new(void);
 
 /*
  Destroys a set of timers and sets the pointer to it to NULL. A timer handler may destroy its own set.
