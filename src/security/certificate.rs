@@ -9,7 +9,6 @@ use super::reload::{self, Content};
 use crate::crypto::{KemSecret, KemSuite};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::errno::Result as Outcome;
-use crate::sys::credentials::effective_uid;
 use std::path::Path;
 #[cfg(feature = "qzmq")]
 use std::sync::Arc;
@@ -56,14 +55,6 @@ impl Certificate {
     /// Reads a certificate for its public key. A secret key beside it is read too, and must belong to it.
     pub fn read_public(path: &Path) -> Result<Certificate, Fault> {
         Certificate::of_public(path, &reload::read(path)?)
-    }
-
-    /// As [`read_public`](Certificate::read_public), of a file that another user may own: the caller asks what it says now, and lets in no
-    /// client by it.
-    pub fn read_given(path: &Path) -> Result<Certificate, Fault> {
-        let content = reload::read(path)?;
-        reload::check_mode(path, &content.stamp)?;
-        Certificate::parse(path, &content.text)
     }
 
     /// Reads a certificate for its secret key, which no other user may be able to read.
@@ -190,9 +181,8 @@ fn unquoted(value: &str) -> &str {
     between('"').or_else(|| between('\'')).unwrap_or(value)
 }
 
-/// A secret that others may read is none. The owner may always.
+/// A secret that others may read is none.
 pub(super) fn check_privacy(path: &Path, content: &Content) -> Result<(), Fault> {
-    reload::check_owner(path, &content.stamp, effective_uid())?;
     if content.stamp.is_open_to_others() {
         let what = format!("other users may read this secret (mode {:04o})", content.stamp.permissions());
         return Err(Fault::denial(path, None, what, format!("chmod 600 {}", path.display())));
@@ -327,25 +317,6 @@ mod tests {
             let outcome = Certificate::read_secret(&secret).map_err(|fault| fault.errno);
             assert_eq!(outcome.err(), refused.then_some(Errno::ACCES), "{mode:o}");
         }
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    /// Only the superuser can give files away.
-    #[test]
-    fn files_of_another_user_are_refused_and_may_be_looked_at() {
-        if effective_uid() != 0 {
-            return eprintln!("not the superuser: this test does nothing");
-        }
-        let folder = testing::folder();
-        let pair = Certificate::generate(None).unwrap();
-        testing::write_pair(&folder, "pair", &pair);
-        let (public, secret) = (folder.join("pair.key"), folder.join("pair.key_secret"));
-        for path in [&public, &secret] {
-            std::os::unix::fs::chown(path, Some(7), None).unwrap();
-        }
-        assert_eq!(Certificate::read_secret(&secret).unwrap_err().errno, Errno::ACCES);
-        assert_eq!(Certificate::read_public(&public).unwrap_err().errno, Errno::ACCES);
-        assert_eq!(Certificate::read_given(&public).unwrap().public, pair.public);
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -9,7 +9,6 @@
 
 use super::Fault;
 use super::watch::Look;
-use crate::sys::credentials::effective_uid;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -110,26 +109,8 @@ pub fn is_settled(stamp: &Stamp, now: SystemTime) -> bool {
     now.duration_since(written).is_ok_and(|age| age >= UNSETTLED)
 }
 
-/// Refuses a file or folder that any user may write, or that another user owns: each of them could let in clients.
+/// Refuses a file or folder that any user may write: each of them could let in clients.
 pub fn check_writers(path: &Path, stamp: &Stamp) -> Result<(), Fault> {
-    check_owner(path, stamp, effective_uid())?;
-    check_mode(path, stamp)
-}
-
-/// Refuses what belongs to a user other than `user` and the superuser.
-pub fn check_owner(path: &Path, stamp: &Stamp, user: u32) -> Result<(), Fault> {
-    let (owner, _) = stamp.owner;
-    if owner == 0 || owner == user {
-        return Ok(());
-    }
-    let what = format!("another user owns it (uid {owner}; the program runs as {user})");
-    let what_to_do =
-        format!("give it to the program's user or the superuser: chown {user} {}", path.display());
-    Err(Fault::denial(path, None, what, what_to_do))
-}
-
-/// Refuses what any user may write.
-pub fn check_mode(path: &Path, stamp: &Stamp) -> Result<(), Fault> {
     if stamp.is_writable_by_all() {
         let what = format!("all users may write it (mode {:04o})", stamp.permissions());
         return Err(Fault::denial(path, None, what, format!("chmod o-w {}", path.display())));
@@ -226,27 +207,6 @@ mod tests {
         std::fs::write(folder.join("large"), [b'#'; 17]).unwrap();
         assert!(read_at_most(&folder.join("large"), 16).is_err_and(|fault| fault.what.contains("16 bytes")));
         assert!(read_at_most(&folder.join("large"), 17).is_ok());
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn a_file_belongs_to_its_user_or_to_the_superuser() {
-        let folder = tempfile();
-        let stamp = Stamp::of(&std::fs::metadata(&folder).unwrap());
-        for (owner, user, fine) in [(0, 0, true), (0, 7, true), (7, 7, true), (7, 0, false), (7, 8, false)] {
-            let stamp = Stamp { owner: (owner, user), ..stamp };
-            let refused = check_owner(&folder, &stamp, user).err();
-            assert_eq!(refused.is_none(), fine, "{owner} owns what {user} reads");
-            let is_told = |fault: Fault| fault.what.contains(&format!("uid {owner};"));
-            assert!(refused.is_none_or(is_told));
-        }
-        // What this process has made is its own, and only the superuser can give it away.
-        assert_eq!(check_writers(&folder, &stamp), Ok(()));
-        if effective_uid() == 0 {
-            std::os::unix::fs::chown(&folder, Some(7), None).unwrap();
-            let given = Stamp::of(&std::fs::metadata(&folder).unwrap());
-            assert!(check_writers(&folder, &given).unwrap_err().what.contains("another user owns it"));
-        }
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -524,31 +524,6 @@ fn a_relative_path_counts_from_the_folder_where_it_was_named() {
     context.end(&[server, events.0]);
 }
 
-/// Only the superuser can give files away.
-#[test]
-fn a_file_of_another_user_counts_for_nothing() {
-    // SAFETY: no pointers.
-    if unsafe { libc::geteuid() } != 0 {
-        return eprintln!("not the superuser: this test does nothing");
-    }
-    for (given, errno) in [
-        ("security.toml", libc::EACCES),
-        ("server.key_secret", libc::EACCES),
-        ("allowed", libc::EACCES),
-        ("", 0),
-    ] {
-        let setup = Setup::curve();
-        if errno != 0 {
-            std::os::unix::fs::chown(setup.folder.join(given), Some(65534), None).unwrap();
-        }
-        let context = setup.context();
-        let server = context.patient(ZMQ_PULL);
-        let bound = server.try_bind("tcp://127.0.0.1:*");
-        assert_eq!(bound.err().unwrap_or(0), errno, "{given}");
-        context.end(&[server]);
-    }
-}
-
 /// A name, an interface or a descriptor of the program counts as the address that the system has bound.
 #[test]
 fn what_is_bound_counts_and_not_what_was_written() {

@@ -60,7 +60,7 @@ fn authority(options: &CertAuthority) -> Result<Outcome, Failure> {
 
 fn sign(options: &CertSign) -> Result<Outcome, Failure> {
     let authority = read_authority_secret(&options.authority)?;
-    let keys = Keys::read_given(&options.key).map_err(|fault| Failure::new(fault.to_string()))?;
+    let keys = Keys::read_public(&options.key).map_err(|fault| Failure::new(fault.to_string()))?;
     let Public::Qzmq(public) = &keys.public else {
         return Err(Failure::new(format!("{}: not a public key of QZMQ", options.key.display())));
     };
@@ -178,7 +178,7 @@ fn read_fingerprint(file: &Path) -> Result<[u8; 32], Failure> {
     if let Ok(bytes) = read_field(file, "authority-key") {
         return Ok(DsaPublic::from_tagged(&bytes).map_err(|_| not_in(file, "authority"))?.fingerprint());
     }
-    let keys = Keys::read_given(file).map_err(|fault| Failure::new(fault.to_string()))?;
+    let keys = Keys::read_public(file).map_err(|fault| Failure::new(fault.to_string()))?;
     Ok(keys.public.credential())
 }
 
