@@ -70,7 +70,9 @@ impl Handshake {
     /// Appends the bytes that must be sent now.
     pub fn output(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.out);
-        self.out.zeroize();
+        // Only the used part is wiped: this is done byte by byte.
+        self.out.as_mut_slice().zeroize();
+        self.out.clear();
     }
 
     /// Takes bytes of the peer and returns how many: all of them unless the handshake is done.
