@@ -170,10 +170,10 @@ impl Spending {
 
     /// Whether the writer has waited for the reader to answer `true`, and has credit without that: by another mark. It waits no more then.
     pub fn resumes(&mut self) -> bool {
-        // Where the reader has just taken the flag back, it tells the writer.
+        // The side that takes the flag has the writer go on. Where there is no credit the check sets it again.
         self.lane.waiting.load(Ordering::Relaxed) != 0
-            && self.check()
             && self.lane.waiting.swap(0, Ordering::AcqRel) != 0
+            && self.check()
     }
 
     /// The mark in messages; 0: none.
@@ -463,6 +463,53 @@ mod loom_mark_tests {
 
     #[test]
     fn loom_catches_a_lower_mark_without_the_fences() {
+        assert!(fails("3"));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_resume_tests {
+    use super::*;
+    use loom::sync::Notify;
+    use std::sync::Arc;
+
+    /// A writer that has stopped gets another mark while the reader reads. It looks once and then waits to be told. Loom says so if it
+    /// has credit and sleeps on.
+    fn model() {
+        loom::model(|| {
+            let (mut spending, mut granting) = account(2);
+            let told = Arc::new(Notify::new());
+            let theirs = Arc::clone(&told);
+            spending.wrote(2);
+            assert!(!spending.check());
+            let reader = loom::thread::spawn(move || {
+                if granting.read(2) {
+                    theirs.notify();
+                }
+            });
+            spending.set_hwm(1);
+            if !spending.resumes() {
+                told.wait();
+            }
+            assert!(spending.check());
+            assert!(reader.join().is_ok());
+        });
+    }
+
+    crate::queue::shim::twin_with_weakened_edge!(model);
+
+    #[test]
+    fn loom_writer_with_another_mark_resumes_or_is_told() {
+        model();
+    }
+
+    #[test]
+    fn loom_passes_a_writer_that_resumes_with_nothing_weakened() {
+        assert!(!fails("0"));
+    }
+
+    #[test]
+    fn loom_catches_a_writer_that_is_neither_resumed_nor_told() {
         assert!(fails("3"));
     }
 }
