@@ -197,6 +197,9 @@ impl DataPhase {
 
     /// All is written: the session ends once the peer's system has it.
     fn finish_when_delivered(&mut self, cx: &mut SourceContext<'_>) {
+        // Where the pipe's end is closed the session may not have been told so yet. What comes behind bytes that are discarded here
+        // would be taken for the rest of a message.
+        self.connection.with_recv(RecvHalf::stop);
         self.has_spoken |= self.connection.discard_unread();
         let undelivered_bytes = self.connection.undelivered_bytes(self.has_spoken);
         match self.delivery.look(undelivered_bytes, cx.now_ms()) {
