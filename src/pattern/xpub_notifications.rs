@@ -110,15 +110,18 @@ impl Notifications {
         self.next += 1;
     }
 
+    /// Adds one that is part of a peer's message with others. The program hears of it in any case.
+    pub fn tell_whole(&mut self, notification: Notification) {
+        // Later ones may not be folded with what lies before this one.
+        self.foldable.clear();
+        self.push(notification);
+    }
+
     /// Adds one. Where there are too many already, the program does not hear of a topic that comes and goes before its turn: the
     /// two notifications go together.
     pub fn tell(&mut self, notification: Notification, tolerance: Tolerance) {
         let Some(news) = notification.news else { return self.push(notification) };
-        let Tolerance::Beside(subscriptions) = tolerance else {
-            // Later ones may not be folded with what lies before this one.
-            self.foldable.clear();
-            return self.push(notification);
-        };
+        let Tolerance::Beside(subscriptions) = tolerance else { return self.tell_whole(notification) };
         let many = self.news_weight >= MAX_UNREAD_NOTIFICATIONS.saturating_add(subscriptions);
         let Some((way, topic)) = notification.msg.data().split_first() else { return };
         if !many && self.foldable.is_empty() {
@@ -126,8 +129,7 @@ impl Notifications {
         }
         let Some(subject) = subject(news, topic) else {
             // Without memory nothing is folded, neither this one nor later ones with what lies before it.
-            self.foldable.clear();
-            return self.push(notification);
+            return self.tell_whole(notification);
         };
         match self.foldable.get(&subject).copied() {
             // The same again is no news.

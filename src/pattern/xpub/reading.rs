@@ -135,12 +135,17 @@ impl Reading {
     fn hand_over(&mut self, notifications: &mut Notifications, tolerance: Tolerance) {
         if self.is_message
             && !self.is_counted
+            && !self.is_dropped
             && let Some(last) = self.told.last_mut()
         {
             last.ends_message = true;
             self.is_counted = true;
         }
-        self.told.drain(..).for_each(|told| notifications.tell(told, tolerance));
+        // What ends a message must not be folded away: the next peer's frames would be the rest of it.
+        let ends_others = self.told.len() > 1;
+        for told in self.told.drain(..) {
+            if ends_others { notifications.tell_whole(told) } else { notifications.tell(told, tolerance) }
+        }
     }
 
     /// Drops what is kept, after too many frames.

@@ -313,6 +313,31 @@ fn messages_of_many_frames_arrive_whole_and_no_more_is_kept_than_of_one() {
 }
 
 #[test]
+fn a_message_that_is_dropped_is_counted_though_it_subscribes() {
+    let mut bench = small_budget();
+    let mut peer = bench.connect_with(0, |_| {});
+    (0..=MAX_MESSAGE_FRAMES).for_each(|_| peer.write(b"", true));
+    peer.write(b"\x01a", true);
+    peer.write(b"end", false);
+    settle_all(&mut bench, |_, _| {});
+    assert_eq!(all(&mut bench), ["\u{1}a"]);
+    assert_eq!(dropped(&bench), 1);
+}
+
+#[test]
+fn a_message_that_ends_in_a_subscription_has_its_end_where_many_wait() {
+    let mut bench = Bench::new(SocketType::Xpub);
+    let (mut peer, mut other) = (bench.connect(), bench.connect());
+    churn(&mut bench, &mut peer, MAX_UNREAD_NOTIFICATIONS);
+    peer.send(&["\u{1}topic"]);
+    peer.send(&["mine", "\0topic"]);
+    other.send(&["of another"]);
+    bench.settle();
+    let all = all(&mut bench);
+    assert_eq!(all[all.len() - 3..], ["\u{1}topic", "mine|\0topic", "of another"]);
+}
+
+#[test]
 fn a_turn_does_not_go_on_for_subscriptions_that_say_nothing_new() {
     let mut bench = small_budget();
     let (mut peer, mut other) = (bench.connect_with(0, |_| {}), bench.connect());
