@@ -148,23 +148,35 @@ impl TrailFile {
 
 fn open(path: &Path, readable: bool) -> Result<File> {
     // O_NONBLOCK: a pipe without a reader would hold the thread up. Files do not mind it.
-    let follows = if is_own_descriptor(path) { 0 } else { libc::O_NOFOLLOW };
+    let follows = if is_descriptor(path) { 0 } else { libc::O_NOFOLLOW };
     let flags = libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | follows;
     let mut options = OpenOptions::new();
     options.read(readable).append(true).create(true).mode(MODE).custom_flags(flags);
     Ok(options.open(path)?)
 }
 
-/// What is at the path, and not what a link there leads to.
-fn look_at(path: &Path) -> io::Result<Metadata> {
-    if is_own_descriptor(path) { path.metadata() } else { path.symlink_metadata() }
+/// Whether the path is a symbolic link, through which the trail is not written.
+pub fn is_refused_link(path: &Path) -> bool {
+    look_at(path).is_ok_and(|there| there.is_symlink())
 }
 
-/// Whether the path names a descriptor that the process was given, as `/dev/stderr` does. Such names are links that no user can change.
-fn is_own_descriptor(path: &Path) -> bool {
-    let number = path.strip_prefix("/dev/fd").or_else(|_| path.strip_prefix("/proc/self/fd"));
-    let is_number = |number: &Path| number.to_str().is_some_and(|number| number.parse::<u32>().is_ok());
-    path == Path::new("/dev/stdout") || path == Path::new("/dev/stderr") || number.is_ok_and(is_number)
+/// What is at the path, and not what a link there leads to.
+fn look_at(path: &Path) -> io::Result<Metadata> {
+    if is_descriptor(path) { path.metadata() } else { path.symlink_metadata() }
+}
+
+/// Whether the path names a descriptor of a process, as `/dev/stderr` does. Such names are links that no user can change.
+fn is_descriptor(path: &Path) -> bool {
+    let is_number = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    let names: Vec<&str> = path.to_str().unwrap_or_default().split('/').collect();
+    match names.as_slice() {
+        ["", "dev", "stdout" | "stderr"] => true,
+        ["", "dev", "fd", number] => is_number(number),
+        ["", "proc", process, "fd", number] => {
+            (*process == "self" || is_number(process)) && is_number(number)
+        }
+        _ => false,
+    }
 }
 
 /// Whether it is something that must not be opened for reading: a pipe that its writer reads has a reader.
@@ -267,14 +279,17 @@ mod tests {
             ("/dev/stderr", true),
             ("/dev/fd/3", true),
             ("/proc/self/fd/17", true),
+            ("/proc/1/fd/1", true),
             ("/dev/stdin", false),
             ("/dev/fd", false),
             ("/dev/fd/3/trail", false),
             ("/dev/fd/../shm/trail", false),
             ("/proc/self/cwd/trail", false),
+            ("/proc/self/fd/", false),
+            ("/proc/a/fd/1", false),
             ("/tmp/stdout", false),
         ] {
-            assert_eq!(is_own_descriptor(Path::new(path)), is_one, "{path}");
+            assert_eq!(is_descriptor(Path::new(path)), is_one, "{path}");
         }
     }
 

@@ -29,6 +29,7 @@ use crate::sys::fork::{PerProcess, SetOnce};
 use crate::sys::log::{self, Level, Subsystem};
 use crate::sys::thread_state::ThreadState;
 use file::TrailFile;
+pub use file::is_refused_link;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use writer::{MAX_FLUSH_WAIT, Trail, TrailPlace};
@@ -68,7 +69,9 @@ pub fn begin_by_environment() {
         return log::complain(about, line);
     }
     if let Err(errno) = taken.and_then(|()| switch_on(path)) {
-        let (path, why) = (path.display(), std::io::Error::from_raw_os_error(errno.0));
+        let why = std::io::Error::from_raw_os_error(errno.0);
+        let hint = if is_refused_link(path) { ": name the file that the link leads to" } else { "" };
+        let (path, why) = (path.display(), format_args!("{why}{hint}"));
         log::complain(about, format_args!("{AUDIT}={path}: {why}"));
     }
 }

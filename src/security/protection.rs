@@ -160,7 +160,11 @@ impl SecurityFile {
                 return Fault::mistake(&self.path, line, what, "name the same file, or none");
             }
             let what = format!("the audit trail cannot be written to {}: {errno}", place.path.display());
-            Fault::denial(&self.path, line, what, "let the user that runs the program write there")
+            let what_to_do = match audit::is_refused_link(&place.path) {
+                true => "name the file that this symbolic link leads to",
+                false => "let the user that runs the program write there",
+            };
+            Fault::denial(&self.path, line, what, what_to_do)
         })
     }
 

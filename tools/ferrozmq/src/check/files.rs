@@ -306,6 +306,10 @@ fn look_at_public_half(secret: &Path, certificate: &Certificate, report: &mut Re
 
 /// Why the audit trail cannot be written there. The file itself is made by the first program that writes it.
 fn unwritable(path: &Path) -> Option<Fault> {
+    if zmq::audit::is_refused_link(path) {
+        let what = "the audit trail cannot be written: it is a symbolic link";
+        return Some(Fault::denial(path, None, what, "name the file that it leads to"));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (needed, rights, what_to_do) = match path.exists() {
         true => (path, Access::WRITE_OK, "let the program's user write to it"),
