@@ -88,9 +88,13 @@ deps:
 header:
 	FERROZMQ_WRITE_HEADER=1 cargo test --locked --quiet --test header
 
+# Where the prefix is the folder of the sources, what is installed and what is removed would be the headers here.
+APART = $(if $(filter $(realpath include),$(realpath $(DESTDIR)$(INCLUDEDIR))),echo "$(INCLUDEDIR) has the sources: take another PREFIX"; exit 1,true)
+
 # Builds only where nothing is built yet, so that `sudo make install` needs no Rust for root. cargo puts its own archive back whenever it
 # runs; packaging/archive leaves one that is as it should be as it is.
 install:
+	@$(APART)
 	@test -f $(RELEASE)/libzmq.so || $(MAKE) build
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(MANDIR)/man7 $(PKGCONFIG) $(CMAKE)
 	$(if $(filter 1,$(SHARED)),@$(MAKE) --no-print-directory install-shared)
@@ -164,6 +168,7 @@ FOLDERS = $(LIBDIR)/pkgconfig $(LIBDIR)/cmake $(LIBDIR) $(BINDIR) $(SBINDIR) $(I
 OWN_FOLDERS = $(if $(filter ferrozmq ferrozmq-%,$(notdir $(PREFIX))),$(patsubst $(PREFIX)/%,%,$(filter $(PREFIX)/%,$(FOLDERS))))
 
 uninstall:
+	@$(APART)
 	rm -f $(DESTDIR)$(BINDIR)/ferrozmq $(MAN1)/ferrozmq.1 $(wildcard $(MAN1)/ferrozmq-*.1)
 	rm -f $(BASH_COMPLETIONS)/ferrozmq $(ZSH_COMPLETIONS)/_ferrozmq $(FISH_COMPLETIONS)/ferrozmq.fish
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)

@@ -12,7 +12,7 @@ from harness.suite import REQUIREMENTS
 PURPOSE = "pyzmq's own tests and what they need"
 README = places.PROJECT / "README.md"
 # Where README.md installs to.
-EXAMPLE = "$HOME/ferrozmq"
+EXAMPLE = "$HOME/.local/ferrozmq"
 
 
 @dataclass(frozen=True)
