@@ -303,16 +303,14 @@ mod tests {
     #[test]
     #[cfg(all(cancel_in_calls, feature = "reserve"))]
     fn a_thread_that_is_cancelled_waits_for_memory_to_the_end_of_its_call() {
-        use crate::sys::memory::tests::{EmptyReserve, until_refused};
+        use crate::sys::memory::tests::{EmptyReserve, until_a_thread_waits};
         /// 0, then 1 while the thread is in its calls, 2 once they are done, 3 where they failed.
         static STAGE: AtomicU32 = AtomicU32::new(0);
         let code = crate::sys::fork::tests::child(|| {
             let timers = zmq_timers_new().expose_provenance();
             let reserve = EmptyReserve::begin();
             let _thread = std::thread::spawn(move || add_without_memory(timers, &STAGE));
-            until_refused();
-            // The thread has to wait now. If it comes to that later there is memory again, and the test proves nothing.
-            crate::sys::retry::rest(std::time::Duration::from_millis(20));
+            until_a_thread_waits();
             drop(reserve);
             while STAGE.load(SeqCst) < 2 {
                 std::thread::yield_now();

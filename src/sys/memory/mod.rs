@@ -220,6 +220,8 @@ fn refused(layout: Layout) -> *mut u8 {
         if !at.is_null() {
             break;
         }
+        #[cfg(all(test, not(loom)))]
+        tests::LOOKS.fetch_add(1, Ordering::Relaxed);
         rest(LOOK_PAUSE);
         // SAFETY: a layout that is not empty, as `GlobalAlloc::alloc` demands.
         at = unsafe { System.alloc(layout) };
@@ -261,6 +263,7 @@ unsafe fn move_elsewhere(at: *mut u8, layout: Layout, new_size: usize) -> *mut u
 pub mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::sync::atomic::AtomicU32;
 
     fn layout(size: usize) -> Layout {
         Layout::from_size_align(size, 16).unwrap()
@@ -342,9 +345,13 @@ pub mod tests {
         }
     }
 
-    /// Waits until a request was refused, by the system at least.
-    pub fn until_refused() {
-        while !REFUSED.load(Ordering::Relaxed) {
+    /// Looks of threads that wait for memory. Written by these, read by a test, as a count alone: so Relaxed.
+    pub static LOOKS: AtomicU32 = AtomicU32::new(0);
+
+    /// Waits until a thread waits for memory. It looks again and again, so that this call misses none.
+    pub fn until_a_thread_waits() {
+        let before = LOOKS.load(Ordering::Relaxed);
+        while LOOKS.load(Ordering::Relaxed) == before {
             std::thread::yield_now();
         }
     }
