@@ -2,7 +2,7 @@
 
 use crate::support::bench::*;
 use crate::support::process::{inside, role, spawn, test_name};
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::fs::{self, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
