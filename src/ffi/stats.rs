@@ -40,7 +40,7 @@ fn text_of(context: *mut c_void) -> Result<Vec<u8>> {
     json::of_snapshot(&Snapshot::take(number)?)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "reserve", not(loom)))]
 mod tests {
     use super::*;
     use crate::counters::{ConnectionRecord, ContextRecord, SocketRecord};

@@ -179,7 +179,7 @@ fn find(handle: *mut c_void) -> Result<SlotGuard<'static, Set>> {
 mod tests {
     use super::*;
     use crate::ffi::zmq_errno;
-    #[cfg(cancel_in_calls)]
+    #[cfg(all(cancel_in_calls, feature = "reserve", not(loom)))]
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     /// What the handlers below work on.
@@ -272,7 +272,7 @@ mod tests {
     }
 
     /// A thread that is cancelled already adds timers, with no memory left.
-    #[cfg(cancel_in_calls)]
+    #[cfg(all(cancel_in_calls, feature = "reserve", not(loom)))]
     fn add_without_memory(timers: usize, stage: &AtomicU32) {
         use crate::sys::faults::{self, Call};
         use crate::sys::memory::tests::Shortage;
@@ -301,7 +301,7 @@ mod tests {
 
     /// A call that puts no cancellation off waits for memory, too.
     #[test]
-    #[cfg(all(cancel_in_calls, feature = "reserve"))]
+    #[cfg(all(cancel_in_calls, feature = "reserve", not(loom)))]
     fn a_thread_that_is_cancelled_waits_for_memory_to_the_end_of_its_call() {
         use crate::sys::memory::tests::{EmptyReserve, until_a_thread_waits};
         /// 0, then 1 while the thread is in its calls, 2 once they are done, 3 where they failed.

@@ -389,23 +389,23 @@ mod loom_mark_tests {
     /// The number for [`edge::WEAKENED`] of a reader whose owner does not heed another mark.
     const HEEDLESS: u8 = 8;
 
-    /// How the reader's owner hears of another mark.
-    struct News {
+    /// How an owner hears of what the other side has done, and not of what loom makes up.
+    pub struct News {
         is_new: AtomicBool,
         wake: Notify,
     }
 
     impl News {
-        fn new() -> News {
+        pub fn new() -> News {
             News { is_new: AtomicBool::new(false), wake: Notify::new() }
         }
 
-        fn tell(&self) {
+        pub fn tell(&self) {
             self.is_new.store(true, Ordering::Release);
             self.wake.notify();
         }
 
-        fn wait(&self) {
+        pub fn wait(&self) {
             while !self.is_new.load(Ordering::Acquire) {
                 self.wake.wait();
             }
@@ -469,8 +469,8 @@ mod loom_mark_tests {
 
 #[cfg(all(test, loom))]
 mod loom_resume_tests {
+    use super::loom_mark_tests::News;
     use super::*;
-    use loom::sync::Notify;
     use std::sync::Arc;
 
     /// A writer that has stopped gets another mark while the reader reads. It looks once and then waits to be told. Loom says so if it
@@ -478,13 +478,13 @@ mod loom_resume_tests {
     fn model() {
         loom::model(|| {
             let (mut spending, mut granting) = account(2);
-            let told = Arc::new(Notify::new());
+            let told = Arc::new(News::new());
             let theirs = Arc::clone(&told);
             spending.wrote(2);
             assert!(!spending.check());
             let reader = loom::thread::spawn(move || {
                 if granting.read(2) {
-                    theirs.notify();
+                    theirs.tell();
                 }
             });
             spending.set_hwm(1);
