@@ -39,6 +39,7 @@ impl Errno {
     pub const ADDRNOTAVAIL: Errno = Errno(libc::EADDRNOTAVAIL);
     pub const CONNRESET: Errno = Errno(libc::ECONNRESET);
     pub const NOBUFS: Errno = Errno(libc::ENOBUFS);
+    pub const BUSY: Errno = Errno(libc::EBUSY);
     pub const NOTCONN: Errno = Errno(libc::ENOTCONN);
     pub const TIMEDOUT: Errno = Errno(libc::ETIMEDOUT);
     pub const CONNREFUSED: Errno = Errno(libc::ECONNREFUSED);

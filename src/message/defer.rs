@@ -31,6 +31,18 @@ impl DeferFrees {
     pub fn holds_any(&self) -> bool {
         !self.0.first.get().is_null()
     }
+
+    /// Whether free callbacks wait for the calling thread's only guard.
+    pub fn are_due() -> bool {
+        let here = ThreadState::current();
+        here.guards.get() == 1 && !here.first.get().is_null()
+    }
+
+    /// Runs the free callbacks that wait for the calling thread's only guard, for a call that goes to sleep: it may last for ever. The
+    /// caller holds no lock. Inside of a callback they wait, as ever.
+    pub fn run_due() {
+        run_if_outermost(ThreadState::current());
+    }
 }
 
 impl Default for DeferFrees {
@@ -42,13 +54,18 @@ impl Default for DeferFrees {
 impl Drop for DeferFrees {
     #[inline]
     fn drop(&mut self) {
-        // The count stays at one while callbacks run: a guard made inside a callback is then not the outermost,
-        // and leaves what it deferred to this loop.
-        while let Some(header) = take_if_outermost(self.0) {
-            // SAFETY: `free_when_unlocked` was given the header, and it has just been unlinked.
-            unsafe { Header::run_free(header) };
-        }
+        run_if_outermost(self.0);
         self.0.guards.set(self.0.guards.get().saturating_sub(1));
+    }
+}
+
+#[inline]
+fn run_if_outermost(here: &ThreadState) {
+    // The count stays at one while callbacks run: a guard made inside a callback is then not the outermost,
+    // and leaves what it deferred to this loop.
+    while let Some(header) = take_if_outermost(here) {
+        // SAFETY: `free_when_unlocked` was given the header, and it has just been unlinked.
+        unsafe { Header::run_free(header) };
     }
 }
 
@@ -118,6 +135,24 @@ mod tests {
         assert_eq!((one.freed(), two.freed()), (1, 1));
         // And the list is empty again.
         drop(DeferFrees::new());
+        assert_eq!((one.freed(), two.freed()), (1, 1));
+    }
+
+    #[test]
+    fn when_they_are_due_unless_a_callback_is_running() {
+        let (one, two) = (Counted::new(b"1"), Counted::new(b"2"));
+        let outer = DeferFrees::new();
+        drop(one.body());
+        assert!(DeferFrees::are_due());
+        let inner = DeferFrees::new();
+        assert!(!DeferFrees::are_due());
+        DeferFrees::run_due();
+        assert_eq!(one.freed(), 0);
+        drop(inner);
+        DeferFrees::run_due();
+        assert_eq!(one.freed(), 1);
+        drop(two.body());
+        drop(outer);
         assert_eq!((one.freed(), two.freed()), (1, 1));
     }
 

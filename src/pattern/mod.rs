@@ -127,6 +127,8 @@ pub enum Origin {
     Connected,
     /// By `zmq_bind` on this socket, to an inproc name for which the peer has waited.
     Awaited,
+    /// By a connection that an earlier `zmq_connect` on this socket has led to (`ZMQ_IMMEDIATE`).
+    Reconnected,
     /// A peer has connected to this socket.
     Accepted,
     /// By datagrams: the peer cannot subscribe, so it gets everything.
@@ -136,7 +138,7 @@ pub enum Origin {
 impl Origin {
     /// Whether the caller's own `zmq_connect` or `zmq_bind` has made the pipe.
     pub fn is_asked_for(self) -> bool {
-        self != Origin::Accepted
+        !matches!(self, Origin::Accepted | Origin::Reconnected)
     }
 }
 

@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(bench.recv_frame().unwrap(), ("1".into(), true));
         drop(one);
         assert!(!bench.connect().is_open(), "a stranger has to wait");
-        let mut two = bench.join(0, Origin::Connected, |_| {});
+        let mut two = bench.join(0, Origin::Reconnected, |_| {});
         two.send(&["3"]);
         bench.send(&["to two"]).unwrap();
         assert_eq!(two.recv(), ["to two"]);

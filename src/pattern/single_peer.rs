@@ -3,11 +3,12 @@
 use super::{Behaviour, Origin};
 use crate::errno::Result;
 use crate::message::{Frame, OutFrame};
-use crate::pipe::{PipeId, Pipes};
+use crate::pipe::{OCCUPIED, PipeId, Pipes};
 
 /// A socket type that takes turns among its peers, held to one. A second peer is turned away until the first has gone and has
 /// been read. A message is never split between a peer and the next. One that the program itself has connected to does not wait
-/// for that: what it sends is read after all of the first's.
+/// for that: what it sends is read after all of the first's. One at a time may wait so; a connection of the program's behind it
+/// is made again later.
 // In this order: see `Pattern`.
 #[derive(Default)]
 #[repr(C)]
@@ -22,8 +23,11 @@ impl<P: Behaviour> Behaviour for SinglePeer<P> {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         if let Some(peer) = self.peer {
             let unread = pipes.check_read(peer);
-            if pipes.is_open(peer) || unread && (origin != Origin::Connected || self.former.is_some()) {
+            if pipes.is_open(peer) || unread && !matches!(origin, Origin::Connected | Origin::Reconnected) {
                 return pipes.terminate(pipe);
+            }
+            if unread && self.former.is_some() {
+                return pipes.refuse(pipe, OCCUPIED);
             }
             if unread {
                 (self.former, self.peer) = (Some(peer), Some(pipe));

@@ -65,6 +65,8 @@ pub trait Notify: Send + Sync {
 
 /// The errno of an end that was closed since the program has disconnected the peer, which is not at fault.
 pub const DISCONNECTED: Errno = Errno::NOTCONN;
+/// As [`DISCONNECTED`], since the socket has not read all of the peer before, and takes one at a time.
+pub const OCCUPIED: Errno = Errno::BUSY;
 
 /// Makes a pipe and returns its left end and its right end. The left end writes to the first lane. Errors:
 /// `ENOMEM`.
@@ -93,6 +95,8 @@ pub struct Pipe {
     /// The endpoints of the connection, as monitor events report them; empty where unknown.
     pub local: String,
     pub remote: String,
+    /// A session of an endpoint that the program has connected to brings it.
+    pub is_of_connect: bool,
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
@@ -113,6 +117,7 @@ impl Pipe {
     fn new(link: Arc<Link>, side: Side, writer: LaneWriter, reader: LaneReader) -> Pipe {
         Pipe {
             routing_id: Vec::new(),
+            is_of_connect: false,
             local: String::new(),
             remote: String::new(),
             end: End { link, side },

@@ -41,9 +41,17 @@ impl BlockingCall {
         self.deadline.left().is_none_or(|left| !left.is_zero()) && work()
     }
 
+    /// As [`wait`](BlockingCall::wait), without the sleep: for a call that goes on, and may do so for ever.
+    pub fn run_frees(&mut self) {
+        if let Some(waiter) = &mut self.waiter {
+            waiter.run_frees();
+        }
+    }
+
     /// Sleeps until the mailbox has something. A thread that waits for messages receives them from the socket's connections
-    /// meanwhile. Errors: `EAGAIN` when the time is over, `EINTR`.
+    /// meanwhile. Free callbacks that are due run before, so the caller holds no lock. Errors: `EAGAIN` when the time is over, `EINTR`.
     pub fn wait(&mut self) -> Result<()> {
+        self.run_frees();
         let timeout = self.deadline.left();
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             self.what.count_refusal(&self.socket);

@@ -88,15 +88,19 @@ fn recv_message_slow(handle: Handle, message: &mut Msg, flags: i32) -> Result<us
             message.set_more(more);
             return Ok(message.len());
         }
-        match recv_locked(handle, handle.keep(socket)?, flags, |frame| frame.take_into(message)) {
-            Ok(()) => Ok(message.len()),
-            Err(errno) => {
-                if matches!(errno, Errno::AGAIN | Errno::INTR) {
-                    message.clear();
-                }
-                Err(errno)
-            }
+        let mut socket = handle.keep(socket)?;
+        let there = recv_at_once(
+            handle,
+            &mut socket,
+            flags,
+            &mut Some(|frame: &mut Frame<'_>| frame.take_into(message)),
+        )?;
+        if there.is_none() {
+            // The old content is the caller's no longer. Kept for the whole wait, it could be what the sender waits for.
+            message.clear();
+            recv_waiting(handle, socket, flags, |frame| frame.take_into(message))?;
         }
+        Ok(message.len())
     })
 }
 
@@ -116,17 +120,43 @@ fn recv_locked<R>(
     take: impl FnOnce(&mut Frame<'_>) -> Result<R>,
 ) -> Result<R> {
     let mut take = Some(take);
+    match (recv_at_once(handle, &mut socket, flags, &mut take)?, take) {
+        (None, Some(take)) => recv_waiting(handle, socket, flags, take),
+        (taken, _) => taken.ok_or(Errno::AGAIN),
+    }
+}
+
+/// What is there already, without a wait; `None`: nothing is, and `take` is left.
+fn recv_at_once<R>(
+    handle: Handle,
+    socket: &mut Locked,
+    flags: i32,
+    take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
+) -> Result<Option<R>> {
     socket.process()?;
-    match try_recv(handle, &mut socket, &mut take) {
+    match try_recv(handle, socket, take) {
         Err(Errno::AGAIN) if take.is_some() => {}
-        outcome => return outcome,
+        outcome => return outcome.map(Some),
     }
-    let timeout_ms = if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 };
-    if timeout_ms == 0 && socket.link.connections.receive_pending() {
+    if timeout_ms(socket, flags) == 0 && socket.link.connections.receive_pending() {
         socket.process()?;
-        return try_recv(handle, &mut socket, &mut take);
+        match try_recv(handle, socket, take) {
+            Err(Errno::AGAIN) if take.is_some() => {}
+            outcome => return outcome.map(Some),
+        }
     }
-    let mut blocking = BlockingCall::begin(&socket.link, For::Receiving, timeout_ms)?;
+    Ok(None)
+}
+
+/// Waits until something is there, or the time is over. Errors: `EAGAIN` for a call that does not wait.
+fn recv_waiting<R>(
+    handle: Handle,
+    mut socket: Locked,
+    flags: i32,
+    take: impl FnOnce(&mut Frame<'_>) -> Result<R>,
+) -> Result<R> {
+    let mut take = Some(take);
+    let mut blocking = BlockingCall::begin(&socket.link, For::Receiving, timeout_ms(&socket, flags))?;
     loop {
         socket.process()?;
         match try_recv(handle, &mut socket, &mut take) {
@@ -138,6 +168,11 @@ fn recv_locked<R>(
         socket = handle.lock()?;
         waited?;
     }
+}
+
+/// How long the call may wait; negative: without end.
+fn timeout_ms(socket: &Socket, flags: i32) -> i32 {
+    if flags & DONTWAIT == 0 { socket.options.rcvtimeo_ms } else { 0 }
 }
 
 /// As [`Socket::try_recv`], and remembers for [`Handle::rcvmore`] whether more frames follow.

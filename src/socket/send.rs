@@ -13,7 +13,7 @@ use super::state::Socket;
 use super::{DONTWAIT, Handle, Locked, quiet, release};
 use crate::ctx::{Path, call};
 use crate::errno::{Errno, Result};
-use crate::message::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, Msg, OutFrame};
+use crate::message::{BODY_RING_MIN_BYTES, BY_REFERENCE_MIN_BYTES, DeferFrees, Msg, OutFrame};
 use crate::pattern::Pattern;
 use crate::pipe::{PipeId, Wake};
 use crate::session::{INLINE_SEND_MIN_BYTES, MAX_DRAIN_MS};
@@ -162,11 +162,12 @@ fn wait_and_send(
             Ok(()) if large => return drain_blocking(socket, len),
             outcome => return outcome,
         }
-        if blocking.make_room(|| socket.link.connections.send_for_credit()) {
+        let made_room = blocking.make_room(|| socket.link.connections.send_for_credit());
+        if made_room && !DeferFrees::are_due() {
             continue;
         }
         release(socket);
-        let waited = blocking.wait();
+        let waited = if made_room { Ok(blocking.run_frees()) } else { blocking.wait() };
         socket = handle.lock()?;
         waited?;
     }

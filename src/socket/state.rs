@@ -184,7 +184,8 @@ impl Socket {
                 self.pattern.hiccuped(&mut self.pipes, id);
             }
             Command::Bind(pipe) => {
-                self.attach(*pipe, Origin::Accepted);
+                let origin = if pipe.is_of_connect { Origin::Reconnected } else { Origin::Accepted };
+                self.attach(*pipe, origin);
             }
             Command::Gone(session) => self.endpoints.forget_session(&session),
             Command::Over { session, seen: true } => session.terminate(),

@@ -46,6 +46,7 @@ mod hostile_tls;
 mod hostile_ws;
 mod keys_logged;
 mod last_value;
+mod lent;
 mod limits;
 mod logged;
 #[cfg(target_os = "linux")]

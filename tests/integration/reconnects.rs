@@ -388,3 +388,38 @@ fn subscriber_without_a_peer_does_not_hold_up_its_context_whatever_its_linger() 
         }
     }
 }
+
+#[test]
+fn an_immediate_pair_takes_its_peer_back_while_messages_of_the_one_before_are_unread() {
+    for (number, endpoint) in endpoints(40).into_iter().enumerate() {
+        let (context, others) = (Context::new(), Context::new());
+        let pair = socket(context, ZMQ_PAIR);
+        pair.set(ZMQ_IMMEDIATE, 1);
+        let peers = |name: &str| {
+            let peer = socket(others, ZMQ_PAIR);
+            until("the address is not free", || peer.try_bind(&endpoint).is_ok());
+            peer.send(&[name]);
+            peer
+        };
+        pair.connect(&endpoint);
+        let mut peer = peers("first");
+        assert_eq!(poll(&mut [pair.item(ZMQ_POLLIN)], PATIENCE_MS.into()), Ok(1));
+        for name in ["second", "third"] {
+            let monitor = Monitor::of(context, pair);
+            peer.close();
+            // The session has heard of it before it connects again.
+            monitor.until(ZMQ_EVENT_DISCONNECTED);
+            peer = peers(name);
+            monitor.until(ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+            Monitor::stop(pair);
+            monitor.0.close();
+            // The socket's own look at what has come.
+            let _ = poll(&mut [pair.item(ZMQ_POLLIN)], 0);
+        }
+        assert_eq!((pair.recv(), pair.recv()), (vec!["first".into()], vec!["second".into()]), "{number}");
+        pair.send(&["for the third"]);
+        assert_eq!(peer.recv(), ["for the third"]);
+        others.end(&[peer]);
+        context.end(&[pair]);
+    }
+}

@@ -24,6 +24,8 @@ const MAX_SUBJECT_BYTES: usize = 1024;
 /// One side of a connection. It reads and writes ciphertext where its caller says, and never blocks.
 pub struct Tls {
     connection: Connection,
+    /// Ciphertext has come since [`take_arrival`](Tls::take_arrival) and since the last bytes were read.
+    arrived: bool,
 }
 
 impl Tls {
@@ -38,7 +40,7 @@ impl Tls {
         let mut connection = connection.map_err(|_| Errno::INVAL)?;
         // The caller bounds its own writes, and must never be told that there is no room.
         connection.set_buffer_limit(None);
-        Ok(Tls { connection })
+        Ok(Tls { connection, arrived: false })
     }
 
     /// Whether nothing can be written yet.
@@ -60,7 +62,10 @@ impl Tls {
     /// Reads bytes already decrypted; 0 at the end of the stream, `None` if there are none.
     pub fn read(&mut self, room: &mut [u8]) -> Option<usize> {
         match self.connection.reader().read(room) {
-            Ok(n) => Some(n),
+            Ok(n) => {
+                self.arrived = false;
+                Some(n)
+            }
             // The stream ended without TLS's close_notify, so bytes may be missing. Messages cut off are
             // dropped anyway.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Some(0),
@@ -73,11 +78,17 @@ impl Tls {
     /// Errors: the stream's; `EPROTO` if the peer broke the protocol or is not trusted.
     /// [`transmit`](Tls::transmit) then sends it the reason.
     pub fn receive(&mut self, stream: &mut dyn Read) -> Result<()> {
-        self.connection.read_tls(stream)?;
+        self.arrived |= self.connection.read_tls(stream)? > 0;
         match self.connection.process_new_packets() {
             Ok(_) => Ok(()),
             Err(_) => Err(Errno::PROTO),
         }
+    }
+
+    /// Whether ciphertext has come since this was asked last, but for that of records that have been read. An unfinished record is at
+    /// most 16 KiB long, and has to be the peer's when it is whole.
+    pub fn take_arrival(&mut self) -> bool {
+        std::mem::take(&mut self.arrived)
     }
 
     /// Writes pending ciphertext to the stream. Errors: the stream's; `EAGAIN` if it does not take all of it.

@@ -51,6 +51,11 @@ impl WsHeader {
     }
 }
 
+/// Whether a frame whose first byte this is is a binary one.
+pub fn is_binary(first: u8) -> bool {
+    first == FINAL_BIT | Opcode::Binary as u8
+}
+
 /// Reads the header of the frame that begins at `buf[0]`; `None` if more bytes are needed. Each byte is
 /// checked as soon as it arrives. Invalid are frames that are not final, have reserved bits set, are neither
 /// binary nor control frames, or have an impossible length. So are frames masked where they must not be, and

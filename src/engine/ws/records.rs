@@ -50,6 +50,11 @@ impl RecordFrames {
         frame::append_control(out, opcode, self.masks.as_mut(), payload);
     }
 
+    /// Whether these bytes begin with a part of a record's frame. A control frame is another's word as well as the peer's.
+    pub fn is_begun(received: &[u8]) -> bool {
+        received.first().is_some_and(|first| frame::is_binary(*first))
+    }
+
     /// Takes the frame at the front of `received` apart, in place. It is unmasked, so this is done once for each frame.
     ///
     /// Fails for what is neither a record nor a control frame.

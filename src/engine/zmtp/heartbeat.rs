@@ -185,7 +185,6 @@ impl Heartbeat {
     /// the product to 16 bits.
     pub fn on_ping(&mut self, now_ms: u64, ttl_ds: u16, context: &[u8], out: &mut Vec<u8>) {
         self.on_received();
-        self.is_watched = true;
         self.on_context(context);
         self.ttl = Timer::new(u64::from(ttl_ds) * 100);
         self.ttl.start(now_ms);
@@ -194,6 +193,7 @@ impl Heartbeat {
 
     /// The peer sent a PING with this context. Of another form than RFC 37's it is answered elsewhere.
     pub fn on_context(&mut self, context: &[u8]) {
+        self.is_watched = true;
         self.signs.on_context(context);
     }
 

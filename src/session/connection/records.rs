@@ -94,6 +94,8 @@ struct Receiving {
     last_record: usize,
     /// The stream had less than was asked for, the last time.
     short: bool,
+    /// Bytes have come since [`take_arrival`](Records::take_arrival).
+    arrived: bool,
 }
 
 /// Opens boxes, one after the other.
@@ -127,6 +129,7 @@ impl Records {
                 want: FIRST_READ_BYTES,
                 last_record: 0,
                 short: false,
+                arrived: false,
             }),
             epoch: Instant::now(),
             counted: None,
@@ -221,6 +224,11 @@ impl Records {
     /// Whether a read would bring something, or an error, without anything new from the stream.
     pub fn has_received(&self) -> bool {
         self.receiving.lock().has_records()
+    }
+
+    /// Whether bytes of a record have come since this was asked last.
+    pub fn take_arrival(&self) -> bool {
+        std::mem::take(&mut self.receiving.lock().arrived)
     }
 
     /// Does what a record about keys asks for. Errors: `ENOMEM`, and the record waits; `EPROTO`.
@@ -492,6 +500,7 @@ impl Receiving {
 
     fn note_read(&mut self, bytes: usize, asked: usize) {
         self.short = bytes < asked;
+        self.arrived |= bytes > 0;
         if !self.short {
             self.want = (self.want * 2).min(MAX_READ_BYTES);
         }

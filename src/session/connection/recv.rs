@@ -394,6 +394,7 @@ impl RecvHalf {
                 }
                 Err(errno) if errno.would_block() => {
                     empty = 1;
+                    self.note_arrival(now_ms);
                     self.hangup = false;
                     break self.no_more();
                 }
@@ -434,6 +435,13 @@ impl RecvHalf {
         let is_deaf = self.no_credit || self.no_memory;
         if let Some(heartbeat) = self.intake.commands.heartbeat_mut() {
             self.sets_timer = if is_deaf { heartbeat.suspend(now_ms) } else { heartbeat.waits_for_peer() };
+        }
+    }
+
+    /// The tunnel may have taken bytes and given none. A record whose bytes take longer than the heartbeat's timeout is not the end.
+    fn note_arrival(&mut self, now_ms: u64) {
+        if self.heartbeat().is_some() && self.tunnel.as_deref().is_some_and(Tunnel::take_arrival) {
+            self.intake.commands.note_bytes(now_ms);
         }
     }
 

@@ -100,6 +100,23 @@ impl Tunnel {
         }
     }
 
+    /// Whether a part of a record has come since this was asked last. To the connection it is nothing before it is whole.
+    pub fn take_arrival(&self) -> bool {
+        match self {
+            Tunnel::Tls(tls) => tls.lock().take_arrival(),
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(records, below) => {
+                let below = below.as_deref().is_some_and(Tunnel::take_arrival);
+                records.take_arrival() || below
+            }
+            #[cfg(feature = "qzmq")]
+            Tunnel::WsRecords(frames, below) => {
+                let below = below.as_deref().is_some_and(Tunnel::take_arrival);
+                frames.take_arrival() || below
+            }
+        }
+    }
+
     fn flush(&self, fd: BorrowedFd<'_>) -> Result<()> {
         match self {
             Tunnel::Tls(tls) => tls.lock().transmit(&mut Stream(fd)),

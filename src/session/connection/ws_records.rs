@@ -38,6 +38,8 @@ struct State {
     /// Frames as they came; `ready` bytes at the front are a record, or the rest of one.
     received: Scratch,
     ready: usize,
+    /// Bytes have come since [`take_arrival`](WsRecords::take_arrival).
+    arrived: bool,
     /// A closing frame of ours is among what is held, or was; and one of the peer's has come.
     parted: bool,
     farewell: bool,
@@ -57,6 +59,7 @@ impl WsRecords {
             held_at: 0,
             received,
             ready: 0,
+            arrived: false,
             parted: false,
             farewell: false,
         })))
@@ -82,8 +85,15 @@ impl WsRecords {
                 return Ok(0);
             }
             state.received.filled(bytes);
+            state.arrived = true;
         }
         Err(Errno::PROTO)
+    }
+
+    /// Whether bytes of a record that is not whole have come since this was asked last. Those of pings are no such bytes.
+    pub fn take_arrival(&self) -> bool {
+        let mut state = self.0.lock();
+        std::mem::take(&mut state.arrived) && RecordFrames::is_begun(state.received.pending())
     }
 
     /// Puts the records into frames, and writes what the stream takes. Returns the bytes of records taken; what the stream did not

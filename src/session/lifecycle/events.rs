@@ -7,7 +7,7 @@ use crate::engine::zmtp::Version;
 use crate::engine::{Config, Failure, Peer};
 use crate::errno::Errno;
 use crate::options::{Mechanism, SocketOptions};
-use crate::pipe::DISCONNECTED as DISCONNECTED_BY_PROGRAM;
+use crate::pipe::{DISCONNECTED as DISCONNECTED_BY_PROGRAM, OCCUPIED};
 use crate::security::{Fault, Protection};
 use crate::session::lifecycle::handshake_trail::{self, HandshakeTrail};
 use crate::session::lifecycle::handshaking::Handshaking;
@@ -246,6 +246,9 @@ impl SessionEvents {
         if errno == DISCONNECTED_BY_PROGRAM {
             return self.disconnected_by_program(fd);
         }
+        if errno == OCCUPIED {
+            return self.ended_by_socket(fd, || "what the peer before has sent is not read yet".to_owned());
+        }
         NOTICE.write(line);
         self.count(SocketCounter::SubscriptionsRefused);
         self.closed_for(SocketCounter::DisconnectsOwn, errno.0, || "it subscribes to too much".to_owned());
@@ -257,7 +260,11 @@ impl SessionEvents {
 
     /// The program has disconnected the peer by name. `fd`: of the connection.
     fn disconnected_by_program(&mut self, fd: Option<RawFd>) {
-        self.closed_for(SocketCounter::DisconnectsOwn, 0, || "the program has disconnected it".to_owned());
+        self.ended_by_socket(fd, || "the program has disconnected it".to_owned());
+    }
+
+    fn ended_by_socket(&mut self, fd: Option<RawFd>, why: impl FnOnce() -> String) {
+        self.closed_for(SocketCounter::DisconnectsOwn, 0, why);
         if let Some(fd) = fd {
             self.tell(event::DISCONNECTED, descriptor_value(fd));
         }

@@ -12,12 +12,14 @@
 //! Where the peer has come to us there is nothing to wait for, and the session ends instead. The pipe to the socket, which
 //! outlasts connections, is in [`session_pipe`](super::session_pipe).
 
+mod ends;
+
 use crate::ctx::Guard;
 use crate::engine::zmtp::Version;
 use crate::engine::{Peer, Security};
 use crate::errno::Errno;
+use crate::options::SocketOptions;
 use crate::options::draft_number::ZMQ_RECONNECT_STOP_AFTER_DISCONNECT;
-use crate::options::{SocketOptions, SocketType};
 use crate::pipe::Pipe;
 use crate::reactor::{Ready, Source, SourceContext};
 use crate::security::Protection;
@@ -33,9 +35,9 @@ use crate::session::lifecycle::establishing::{self, Establishing, Introduction, 
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshaking::{Handshaking, Stream};
 use crate::session::lifecycle::reason::Reason;
-use crate::session::lifecycle::session_pipe::{SessionPipe, last_words};
+use crate::session::lifecycle::session_pipe::SessionPipe;
+use crate::session::lifecycle::timer;
 use crate::session::lifecycle::zap::Authenticators;
-use crate::session::lifecycle::{linger, timer};
 use crate::session::monitor_events::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
 use crate::session::remote::SessionRemote;
 use crate::session::{Command, SessionHandle, SocketLink};
@@ -319,6 +321,11 @@ impl Session {
         let peer = introduction.peer.as_ref();
         let has_mechanism = peer.is_some_and(|peer| peer.version >= Version::V3_0);
         let met = self.meet(peer);
+        if self.closing && !self.pipe.exists() {
+            // What lingered was for another peer, and the program has done with this one's endpoint.
+            self.events.closed(raw_fd);
+            return cx.finish();
+        }
         let routing_id = self.connecter.as_ref().map_or(&b""[..], Connecter::given_id);
         let lanes = self.pipe.lanes(&self.socket.options, self.events.endpoints(), routing_id);
         let Ok((reader, mut writer, fresh)) = lanes else { return self.lost(cx) };
@@ -327,7 +334,8 @@ impl Session {
         let introduced = establishing::introduce(&mut writer, &self.socket.options, peer, subject, names);
         // A new pipe is probed by the socket.
         let probes = self.socket.options.probe_router && fresh.is_none() && met == Met::Again;
-        if let Some(pipe) = fresh {
+        if let Some(mut pipe) = fresh {
+            pipe.is_of_connect = self.connecter.is_some();
             pipe.count_for(&self.socket.owner.record);
             self.socket.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
@@ -397,122 +405,6 @@ impl Session {
         }
         met
     }
-
-    /// The stream has ended, in any stage.
-    fn disconnected(&mut self, cx: &mut SourceContext<'_>, reason: Reason) {
-        timer::cancel_those_of_a_connection(cx);
-        let mut for_good = false;
-        match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::Handshaking(handshaking) => {
-                if self.connecter.is_none() && handshaking.is_the_peers_fault(reason) {
-                    self.socket.owner.ban_list.failed(&self.peer_address, cx.now_ms());
-                }
-                self.events.handshake_ended(reason, &handshaking);
-                if let Some(connecter) = &mut self.connecter {
-                    for_good = connecter.handshake_ended(reason, handshaking.denied);
-                }
-            }
-            Stage::Connected(data_phase) => {
-                let connection = data_phase.connection();
-                self.events.connection_ended(reason, connection.has_mechanism, connection.raw_fd());
-                drop(self.remote.withdraw(&self.socket.owner));
-                self.pipe.take_back(connection, last_words(&self.socket.options, self.connecter.is_none()));
-                for_good = matches!(reason, Reason::Protocol(_));
-            }
-            Stage::Waiting | Stage::Connecting(_) => {}
-        }
-        if for_good {
-            return self.end_for_good(cx);
-        }
-        self.lost(cx);
-    }
-
-    /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at
-    /// the socket's second look. Programs know that from libzmq, where the send that follows a refusal does not fail yet.
-    fn end_for_good(&mut self, cx: &mut SourceContext<'_>) {
-        match &mut self.connecter {
-            Some(connecter) if self.pipe.exists() && !self.closing => {
-                connecter.end();
-                let session = SessionHandle(Arc::clone(&self.remote));
-                self.socket.owner.mailbox.send(Command::Over { session, seen: false });
-            }
-            // Dropping our end of the pipe tells the socket.
-            _ => cx.finish(),
-        }
-    }
-
-    /// Drops the connection, if there is one, and its lanes. The socket's thread may hold its halves, and the lanes are to go
-    /// before the pipe's end does.
-    fn let_go(&mut self) {
-        if let Some(connection) = self.remote.withdraw(&self.socket.owner) {
-            drop(connection.dismantle());
-        }
-    }
-
-    /// There is no stream: connects again, or ends.
-    fn lost(&mut self, cx: &mut SourceContext<'_>) {
-        let Some(connecter) = &mut self.connecter else {
-            // Dropping our end of the pipe tells the socket.
-            return cx.finish();
-        };
-        // What may be left of a subscriber are subscriptions, of which a peer that comes later has no use.
-        let lingers =
-            !self.socket.options.socket_type.sends_subscriptions_alone() && self.pipe.something_left();
-        if self.closing && (connecter.is_refused() || !lingers) {
-            return cx.finish();
-        }
-        if self.socket.options.immediate {
-            // The pipe goes with the connection; the next one brings its own.
-            self.pipe.forget();
-        }
-        if matches!(self.socket.options.socket_type, SocketType::Sub | SocketType::Xsub | SocketType::Dish) {
-            self.pipe.owe_hiccup();
-            self.pipe.hiccup(self.socket.options.sndhwm);
-        }
-        connecter.lost();
-        self.events.set_endpoints(Endpoints::connecting(connecter.endpoint()));
-        self.connect_later(cx);
-    }
-
-    /// The socket has closed its end.
-    fn close(&mut self, cx: &mut SourceContext<'_>) {
-        if std::mem::replace(&mut self.closing, true) {
-            return;
-        }
-        if let Some(errno) = self.pipe.refusal() {
-            let fd = self.connection().map(Connection::raw_fd);
-            let limit = self.socket.options.max_subscriptions_size;
-            self.events.cut_off(errno, limit, &self.peer_address, fd);
-            return cx.finish();
-        }
-        self.pipe.close();
-        let connected = if let Stage::Connected(data_phase) = &mut self.stage {
-            data_phase.close(cx);
-            true
-        } else {
-            false
-        };
-        // Messages for a peer that has refused us do not outlive the socket, or a context whose client was turned away could
-        // never end.
-        if self.connecter.as_ref().is_some_and(|connecter| connecter.is_refused() || connecter.is_over()) {
-            return cx.finish();
-        }
-        // What waits without a connection are subscriptions, of which a peer that comes later has no use.
-        if !connected && self.socket.options.socket_type.sends_subscriptions_alone() {
-            return cx.finish();
-        }
-        if !linger::begin(cx, self.socket.owner.linger_ms()) {
-            return;
-        }
-        if connected {
-            self.in_data_phase(cx, DataPhase::send);
-        } else if self.pipe.something_left() {
-            // The wake may have been for a name that was found, or for the authenticator's answer, too.
-            cx.again();
-        } else {
-            cx.finish();
-        }
-    }
 }
 
 impl Source for Session {
@@ -555,8 +447,13 @@ impl Source for Session {
             self.disconnected(cx, Reason::Stream(Errno::NOBUFS));
         }
         // It may hear of it twice, and the second time with the wake of a thread that has let go of a half.
-        if !self.closing && flags.has(Flags::PEER_CLOSED.or(Flags::TERMINATE)) {
-            return self.close(cx);
+        // The news may be of a pipe that the session has forgotten.
+        let left = flags.has(Flags::PEER_CLOSED) && self.pipe.is_left();
+        if !self.closing && (left || flags.has(Flags::TERMINATE)) {
+            return match self.pipe.refusal() {
+                Some(errno) => self.cut_off(cx, errno, flags.has(Flags::TERMINATE)),
+                None => self.close(cx),
+            };
         }
         self.pipe.wake(flags);
         match &self.stage {

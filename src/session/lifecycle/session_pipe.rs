@@ -115,6 +115,11 @@ impl SessionPipe {
         }
     }
 
+    /// Whether the socket has closed its end.
+    pub fn is_left(&self) -> bool {
+        self.end.as_ref().is_some_and(End::is_peer_closed)
+    }
+
     /// Why the socket drops the peer, if it does.
     pub fn refusal(&self) -> Option<Errno> {
         self.end.as_ref().and_then(End::refusal)

@@ -2,13 +2,15 @@
 
 use super::halves::pipes;
 use super::heartbeats::{expect, skip_handshake};
-use super::panics::{Fixture, PATIENCE, drain, greet_as};
+use super::panics::{Fixture, PATIENCE, drain, greet_as, hello};
 use crate::counters::SocketCounter;
+use crate::errno::Errno;
 use crate::message::OutFrame;
 use crate::options::{SocketOptions, SocketType};
-use crate::pipe::Pipe;
+use crate::pipe::{DISCONNECTED, OCCUPIED, Pipe};
+use crate::session::Command;
 use socket2::{Domain, Socket, Type};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -150,4 +152,94 @@ fn what_the_system_holds_arrives_though_the_peer_said_something_that_is_not_read
     // The session has ended, and the stream is closed.
     end(fixture);
     expect(&mut peer, &[&[2, 0, 0, 0, 0, 0, 8, 0, 0], &body[..]].concat());
+}
+
+/// A socket that closes while its peer, to which it has connected, reads none of its messages; then the peer goes.
+fn close_before_a_peer_that_goes(options: SocketOptions, greeting: &[u8]) -> (Fixture, TcpListener) {
+    let fixture = Fixture::new(options);
+    fixture.owner.set_linger_ms(-1);
+    let (place, port) = place();
+    place.set_recv_buffer_size(64 * 1024).unwrap();
+    let listener = listen(place);
+    let (mut ours, theirs) = pipes(0, false);
+    let session = fixture.connect(&format!("127.0.0.1:{port}"), theirs);
+    let mut peer = accept(&listener);
+    peer.write_all(greeting).unwrap();
+    skip_handshake(&mut peer);
+    fixture.until_connected();
+    (0..8).for_each(|_| send(&mut ours, &vec![7; 1024 * 1024]));
+    ours.close();
+    session.terminate();
+    // The session has closed before the peer goes.
+    (0..2).for_each(|_| drop(fixture.hold_io_threads()));
+    (fixture, listener)
+}
+
+/// As [`hello`], of a peer with this name.
+fn hello_of(name: u8) -> Vec<u8> {
+    let mut hello = hello(b"DEALER");
+    let property = [&b"\x08Identity\0\0\0\x01"[..], &[name]].concat();
+    hello[65] += u8::try_from(property.len()).unwrap();
+    [hello, property].concat()
+}
+
+fn going(socket_type: SocketType) -> SocketOptions {
+    let mut options = SocketOptions::new(socket_type);
+    (options.reconnect_ivl_ms, options.sndbuf) = (1, 64 * 1024);
+    options
+}
+
+#[test]
+fn messages_of_immediate_end_with_their_connection() {
+    let options = SocketOptions { immediate: true, ..going(SocketType::Push) };
+    let (fixture, listener) = close_before_a_peer_that_goes(options, &hello(b"PULL"));
+    drop(listener);
+    end(fixture);
+}
+
+#[test]
+fn messages_of_xsub_wait_for_the_next_peer() {
+    let (fixture, listener) = close_before_a_peer_that_goes(going(SocketType::Xsub), &hello(b"XPUB"));
+    let mut second = greet_as(b"XPUB", accept(&listener));
+    let mut bytes = Vec::new();
+    second.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.len() > 1024 * 1024, "{}", bytes.len());
+    end(fixture);
+}
+
+#[test]
+fn a_stranger_gets_no_pipe_of_a_socket_that_closes() {
+    let (fixture, listener) = close_before_a_peer_that_goes(going(SocketType::Router), &hello_of(b'a'));
+    let mut stranger = accept(&listener);
+    stranger.write_all(&hello_of(b'b')).unwrap();
+    drain(stranger);
+    let mut commands = Vec::new();
+    fixture.owner.mailbox.take(&mut commands);
+    assert!(!commands.iter().any(|command| matches!(command, Command::Bind(_))));
+    end(fixture);
+}
+
+#[test]
+fn a_socket_that_does_not_want_a_peer_of_its_own_endpoint_meets_it_again() {
+    for (errno, again) in [(Errno::NOBUFS, true), (OCCUPIED, true), (DISCONNECTED, false)] {
+        let fixture = Fixture::new(going(SocketType::Xpub));
+        let (place, port) = place();
+        let listener = listen(place);
+        let (ours, theirs) = pipes(0, false);
+        let session = fixture.connect(&format!("127.0.0.1:{port}"), theirs);
+        let mut first = greet_as(b"XSUB", accept(&listener));
+        skip_handshake(&mut first);
+        fixture.until_connected();
+        ours.refuse(errno);
+        drop(ours);
+        assert_eq!(first.read(&mut [0]).unwrap(), 0);
+        if again {
+            let mut second = greet_as(b"XSUB", accept(&listener));
+            skip_handshake(&mut second);
+            let Command::Bind(pipe) = fixture.command() else { panic!("no pipe") };
+            assert!(pipe.is_of_connect);
+            session.terminate();
+        }
+        end(fixture);
+    }
 }

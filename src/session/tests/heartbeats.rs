@@ -137,12 +137,12 @@ fn a_peer_that_may_have_said_all_gets_no_first_ping_but_with_messages() {
     }
 }
 
-fn zmtp() -> RecvForm {
+pub(super) fn zmtp() -> RecvForm {
     RecvForm::Zmtp(Version::V3_1)
 }
 
 /// A half whose peer is given up within 300 ms of its last byte, and its peer's stream.
-fn watched(form: RecvForm, conflate: bool) -> (Pipe, (RecvHalf, End), UnixStream, UnixStream) {
+pub(super) fn watched(form: RecvForm, conflate: bool) -> (Pipe, (RecvHalf, End), UnixStream, UnixStream) {
     let (ours, theirs) = streams();
     let (left, right) = pipes(2, conflate);
     let (_, writer, end) = right.into_parts();
@@ -152,7 +152,11 @@ fn watched(form: RecvForm, conflate: bool) -> (Pipe, (RecvHalf, End), UnixStream
 }
 
 /// Whether the peer is given up in the two seconds from `from_ms` on. `receive`: what the session does before it asks.
-fn is_given_up(half: &mut RecvHalf, from_ms: u64, mut receive: impl FnMut(&mut RecvHalf, u64)) -> bool {
+pub(super) fn is_given_up(
+    half: &mut RecvHalf,
+    from_ms: u64,
+    mut receive: impl FnMut(&mut RecvHalf, u64),
+) -> bool {
     // The stream has taken all that it was given.
     let state = SendState { control_ends: Some(0), ..SendState::default() };
     (from_ms..from_ms + 2000).step_by(10).any(|now_ms| {

@@ -18,4 +18,5 @@ mod refused;
 mod room;
 mod sealed;
 mod shortage;
+mod tunnels;
 mod ws;

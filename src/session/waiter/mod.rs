@@ -122,6 +122,14 @@ impl Waiter {
         socket.mailbox.unregister(&self.parker);
     }
 
+    /// Before a sleep: runs the free callbacks of what the call has let go of, as [`until`](Waiter::until) does between two sleeps.
+    pub fn run_frees(&mut self) {
+        if DeferFrees::are_due() {
+            self.lent.give_back();
+            DeferFrees::run_due();
+        }
+    }
+
     /// Sleeps until the socket's mailbox has something, or the time is over. A wake by mistake costs one more look. Errors:
     /// `EINTR`.
     pub fn sleep_for_room(&mut self, timeout: Option<Duration>) -> Result<()> {

@@ -165,8 +165,10 @@ fn peer_speaks_by_itself_where_either_side_keeps_watch() {
     let none = Intervals { ping_ms: 0, timeout_ms: 0, ttl_ds: 0 };
     let mut heartbeat = Heartbeat::start(none, 1000);
     assert!(!heartbeat.makes_peer_speak());
+    let mut of_websocket = Heartbeat::start(none, 1000);
     heartbeat.on_ping(1000, 0, b"", &mut Vec::new());
-    assert!(heartbeat.makes_peer_speak());
+    of_websocket.on_context(b"");
+    assert!(heartbeat.makes_peer_speak() && of_websocket.makes_peer_speak());
     assert!(Heartbeat::start(Intervals { ping_ms: 9, ..none }, 1000).makes_peer_speak());
 }
 
