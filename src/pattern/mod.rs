@@ -242,7 +242,7 @@ trait Behaviour {
     }
 
     /// See [`Pattern::take_connect_id`].
-    fn take_connect_id(&mut self) -> Option<Vec<u8>> {
+    fn take_connect_id(&mut self, _pipes: &Pipes) -> Option<Vec<u8>> {
         None
     }
 
@@ -454,12 +454,12 @@ impl Pattern {
 
     /// `ZMQ_CONNECT_ROUTING_ID`, for the endpoint that is being connected to: given once. `None` where it was not set, or belongs to
     /// another peer already. The pipes of the endpoint bring it along as their routing id.
-    pub fn take_connect_id(&mut self) -> Option<Vec<u8>> {
-        each!(self, pattern => pattern.take_connect_id())
+    pub fn take_connect_id(&mut self, pipes: &Pipes) -> Option<Vec<u8>> {
+        each!(self, pattern => pattern.take_connect_id(pipes))
     }
 
     /// Whether a message to this peer could be sent now: `ZMQ_POLLOUT` of `zmq_socket_get_peer_state`. Errors:
-    /// `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type that does not route.
+    /// `EHOSTUNREACH` for a peer that is unknown or has gone; `ENOTSUP` for a type that does not route.
     pub fn can_reach(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<bool> {
         each!(self, pattern => pattern.can_reach(pipes, routing_id))
     }

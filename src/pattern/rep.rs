@@ -226,8 +226,8 @@ impl Behaviour for Rep {
         self.router.set_option(pipes, options, option, value)
     }
 
-    fn take_connect_id(&mut self) -> Option<Vec<u8>> {
-        self.router.take_connect_id()
+    fn take_connect_id(&mut self, pipes: &Pipes) -> Option<Vec<u8>> {
+        self.router.take_connect_id(pipes)
     }
 
     fn can_reach(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<bool> {

@@ -205,8 +205,8 @@ impl Behaviour for Router {
         })
     }
 
-    fn take_connect_id(&mut self) -> Option<Vec<u8>> {
-        self.naming.routes.take_connect_id()
+    fn take_connect_id(&mut self, pipes: &Pipes) -> Option<Vec<u8>> {
+        self.naming.routes.take_connect_id(pipes)
     }
 
     fn find_peer(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<PipeId> {
@@ -214,7 +214,7 @@ impl Behaviour for Router {
     }
 
     fn can_reach(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<bool> {
-        let pipe = self.naming.routes.find(routing_id).ok_or(Errno::HOSTUNREACH)?;
+        let pipe = self.naming.routes.find_open(pipes, routing_id)?;
         Ok(pipes.check_hwm(pipe))
     }
 }

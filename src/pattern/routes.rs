@@ -34,17 +34,21 @@ impl Routes {
 
     /// The name for the peer that is being connected to, given once; `None` where it was not set, or belongs to
     /// another peer already.
-    pub fn take_connect_id(&mut self) -> Option<Vec<u8>> {
+    pub fn take_connect_id(&mut self, pipes: &Pipes) -> Option<Vec<u8>> {
         let routing_id = std::mem::take(&mut self.connect_id);
-        (!routing_id.is_empty() && !self.by_id.contains_key(&routing_id)).then_some(routing_id)
+        (!routing_id.is_empty() && self.is_free(pipes, &routing_id)).then_some(routing_id)
+    }
+
+    /// Whether a pipe may have the name. A closed one, of which messages are still to be read, does not keep it from another.
+    fn is_free(&self, pipes: &Pipes, routing_id: &[u8]) -> bool {
+        self.find_open(pipes, routing_id).is_err()
     }
 
     /// The name that a pipe has brought with it, for the peer that its session connects to; `None` where there is none, or it is
     /// another peer's by now.
     pub fn assigned(&self, pipes: &Pipes, pipe: PipeId) -> Option<Vec<u8>> {
         let routing_id = pipes.routing_id(pipe);
-        let is_free = self.find(routing_id).is_none_or(|holder| !pipes.is_open(holder));
-        (!routing_id.is_empty() && is_free).then(|| routing_id.to_vec())
+        (!routing_id.is_empty() && self.is_free(pipes, routing_id)).then(|| routing_id.to_vec())
     }
 
     /// A routing id that no peer has: a zero byte, with which no peer's own may begin, and a number.

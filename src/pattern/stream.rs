@@ -46,7 +46,7 @@ impl Stream {
 impl Behaviour for Stream {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
         let assigned = self.routes.assigned(pipes, pipe);
-        let given = if origin == Origin::Connected { self.routes.take_connect_id() } else { None };
+        let given = if origin == Origin::Connected { self.routes.take_connect_id(pipes) } else { None };
         let routing_id = assigned.or(given).unwrap_or_else(|| {
             self.made_up = self.routes.make_up();
             self.made_up.clone()
@@ -119,8 +119,8 @@ impl Behaviour for Stream {
         }
     }
 
-    fn take_connect_id(&mut self) -> Option<Vec<u8>> {
-        self.routes.take_connect_id()
+    fn take_connect_id(&mut self, pipes: &Pipes) -> Option<Vec<u8>> {
+        self.routes.take_connect_id(pipes)
     }
 
     fn find_peer(&self, pipes: &Pipes, routing_id: &[u8]) -> Result<PipeId> {
@@ -194,6 +194,23 @@ mod tests {
         send(&mut bench, b"", false).unwrap();
         assert!(!peer.is_open());
         assert_eq!(send(&mut bench, &id, true), Err(Errno::HOSTUNREACH));
+    }
+
+    #[test]
+    fn a_name_given_here_is_free_once_its_peer_has_gone_though_it_was_not_read() {
+        let mut bench = Bench::new(SocketType::Stream);
+        let connect = |bench: &mut Bench| {
+            bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"p").unwrap();
+            bench.join(0, super::Origin::Connected, |_| {})
+        };
+        let mut old = connect(&mut bench);
+        old.send(&["unread"]);
+        drop(old);
+        let mut new = connect(&mut bench);
+        send(&mut bench, b"p", true).unwrap();
+        send(&mut bench, b"x", false).unwrap();
+        assert_eq!(new.recv(), ["x"]);
+        assert_eq!(bench.recv(), ["p", "unread"]);
     }
 
     #[test]

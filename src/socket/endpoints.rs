@@ -135,7 +135,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
     let plan = transport::connect(scheme, address, &socket.options)?;
     let protection = protection::of(socket, scheme, address, Role::Connects)?.map(Arc::new);
     let last_endpoint = plan.endpoint().to_string();
-    let routing_id = socket.pattern.take_connect_id().unwrap_or_default();
+    let routing_id = socket.pattern.take_connect_id(&socket.pipes).unwrap_or_default();
     let (ours, theirs) = if socket.options.immediate {
         (None, None)
     } else {

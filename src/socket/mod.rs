@@ -278,7 +278,7 @@ impl Handle {
     }
 
     /// `zmq_socket_get_peer_state`: [`POLLOUT`] if a message to the peer with this routing id could be sent now.
-    /// Errors: `EHOSTUNREACH` for an unknown peer; `ENOTSUP` for a type that does not route; `ETERM`, `ENOTSOCK`.
+    /// Errors: `EHOSTUNREACH` for a peer that is unknown or has gone; `ENOTSUP` for a type that does not route; `ETERM`, `ENOTSOCK`.
     pub fn peer_state(self, routing_id: &[u8]) -> Result<i32> {
         let mut socket = self.lock()?;
         socket.process()?;

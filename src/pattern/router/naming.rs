@@ -42,7 +42,7 @@ impl Naming {
     /// Names a pipe if that can be done by now. Whether it was.
     pub fn identify(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) -> bool {
         let assigned = self.routes.assigned(pipes, pipe);
-        let given = if origin == Origin::Connected { self.routes.take_connect_id() } else { None };
+        let given = if origin == Origin::Connected { self.routes.take_connect_id(pipes) } else { None };
         let state = match assigned.or(given) {
             Some(routing_id) => Ok(routing_id),
             None if self.raw => Ok(self.routes.make_up()),
@@ -79,7 +79,7 @@ impl Naming {
             return Ok(self.routes.make_up());
         }
         // A closed pipe, of which messages are still to be read, does not need its name for anything else.
-        if let Some(holder) = self.routes.find(&routing_id).filter(|&pipe| pipes.is_open(pipe)) {
+        if let Ok(holder) = self.routes.find_open(pipes, &routing_id) {
             if !self.handover {
                 return Err(Unnamed::Duplicate);
             }
@@ -229,6 +229,27 @@ mod tests {
         });
         assert_eq!(bench.pattern.can_reach(&bench.pipes, b"other"), Ok(true));
         drop(accepted);
+    }
+
+    #[test]
+    fn a_name_given_here_is_free_once_its_peer_has_gone_though_it_was_not_read() {
+        let mut bench = Bench::new(SocketType::Router);
+        let mut old = bench.connect_as("p");
+        old.send(&["unread"]);
+        drop(old);
+        bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"p").unwrap();
+        assert_eq!(bench.pattern.take_connect_id(&bench.pipes).unwrap(), b"p", "for a session");
+        // Over inproc the pipe is there at once.
+        assert_eq!(bench.pattern.can_reach(&bench.pipes, b"p"), Err(Errno::HOSTUNREACH));
+        bench.set_bytes(ZMQ_CONNECT_ROUTING_ID, b"p").unwrap();
+        let mut new = bench.join(0, Origin::Connected, |pipe| {
+            pipe.write_routing_id(b"its own").unwrap();
+            pipe.flush();
+        });
+        bench.send(&["p", "x"]).unwrap();
+        assert_eq!(new.recv(), ["x"]);
+        assert_eq!(bench.recv(), ["p", "unread"]);
+        assert_eq!(bench.pattern.can_reach(&bench.pipes, b"p"), Ok(true));
     }
 
     #[test]
