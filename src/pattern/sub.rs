@@ -73,3 +73,49 @@ impl Behaviour for Sub {
         self.xsub.option(option, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use crate::errno::Errno;
+    use crate::options::SocketType;
+    use crate::options::number::ZMQ_SUBSCRIBE;
+    use crate::pattern::testing::{Bench, Peer};
+
+    /// A subscriber to what begins with "wanted", and its peer, where only the latest message is kept.
+    fn conflating() -> (Bench, Peer) {
+        let mut bench = Bench::new(SocketType::Sub);
+        let peer = bench.connect_conflating();
+        bench.set_bytes(ZMQ_SUBSCRIBE, b"wanted").unwrap();
+        assert!(!bench.has_in());
+        (bench, peer)
+    }
+
+    #[test]
+    fn a_message_that_was_announced_is_the_one_received_where_only_the_latest_is_kept() {
+        let (mut bench, mut peer) = conflating();
+        peer.send(&["wanted, announced"]);
+        assert!(bench.has_in());
+        peer.send(&["wanted, later"]);
+        peer.send(&["other"]);
+        assert_eq!(bench.recv(), ["wanted, announced"]);
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+        peer.send(&["other"]);
+        peer.send(&["wanted, latest"]);
+        assert_eq!(bench.recv(), ["wanted, latest"]);
+        assert!(!bench.has_in());
+    }
+
+    #[test]
+    fn a_message_that_comes_while_another_is_dropped_is_kept_where_only_the_latest_is() {
+        let (mut bench, mut peer) = conflating();
+        bench.units = 0;
+        peer.send(&["other"]);
+        assert!(!bench.has_in(), "looked at, and not dropped yet");
+        peer.send(&["wanted"]);
+        bench.units = 1;
+        assert_eq!(bench.recv(), ["wanted"]);
+        assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+    }
+}

@@ -71,9 +71,22 @@ impl Bench {
 
     /// A pipe whose events reach the pattern, which has not been told of it yet.
     pub fn insert(&mut self, hwm: i32) -> (PipeId, Pipe) {
-        self.settle();
         let options = LaneOptions { hwm, conflate: false };
-        let (ours, theirs) = pair(options, options).unwrap();
+        self.insert_with(options, options)
+    }
+
+    /// A peer of whose messages the latest alone is kept.
+    pub fn connect_conflating(&mut self) -> Peer {
+        let [to_peer, from_peer] = [false, true].map(|conflate| LaneOptions { hwm: 0, conflate });
+        let (id, pipe) = self.insert_with(to_peer, from_peer);
+        self.pattern.attach(&mut self.pipes, id, Origin::Accepted);
+        self.settle();
+        Peer { id, pipe }
+    }
+
+    fn insert_with(&mut self, to_peer: LaneOptions, from_peer: LaneOptions) -> (PipeId, Pipe) {
+        self.settle();
+        let (ours, theirs) = pair(to_peer, from_peer).unwrap();
         let teller = Arc::new(Teller { id: OnceLock::new(), events: self.events.clone() });
         ours.set_owner(teller.clone());
         let id = self.pipes.insert(ours);

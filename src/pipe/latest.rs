@@ -1,6 +1,6 @@
 //! The lane of a conflating pipe (`ZMQ_CONFLATE`): it holds only the latest message.
 
-use crate::message::Msg;
+use crate::message::{Frame, Msg};
 use crate::sys::lock::Lock;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct Put {
 
 #[derive(Default)]
 struct State {
+    /// The message that the reader has looked at. It is the one that it takes next: a newer one does not replace it.
+    seen: Option<Msg>,
     message: Option<Msg>,
     /// The reader found no message and has to be woken.
     asleep: bool,
@@ -41,16 +43,38 @@ impl Latest {
     /// Whether there is a message; `false` leaves the reader asleep.
     pub fn check(&self) -> bool {
         let mut state = self.state.lock();
-        state.asleep = state.message.is_none();
+        state.asleep = state.messages() == 0;
         !state.asleep
     }
 
-    pub fn take(&self) -> Option<Msg> {
-        self.state.lock().message.take()
+    /// Messages to be read.
+    pub fn messages(&self) -> u64 {
+        self.state.lock().messages()
     }
 
-    /// A message with the same content, without taking it.
-    pub fn peek(&self) -> Option<Msg> {
-        self.state.lock().message.as_mut().map(Msg::copy)
+    /// Takes the next frame; `None` leaves the reader asleep.
+    pub fn take(&self) -> Option<Frame<'static>> {
+        let mut state = self.state.lock();
+        let message = state.seen.take().or_else(|| state.message.take());
+        state.asleep = message.is_none();
+        drop(state);
+        message.map(Frame::owned)
+    }
+
+    /// The next frame, without taking it. What was looked at is what is taken, or the reader would judge one message and take another.
+    pub fn peek(&self) -> Option<Frame<'static>> {
+        let mut state = self.state.lock();
+        if state.seen.is_none() {
+            state.seen = state.message.take();
+        }
+        let message = state.seen.as_mut().map(Msg::copy);
+        drop(state);
+        message.map(Frame::owned)
+    }
+}
+
+impl State {
+    fn messages(&self) -> u64 {
+        u64::from(self.seen.is_some()) + u64::from(self.message.is_some())
     }
 }

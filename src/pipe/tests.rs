@@ -233,6 +233,25 @@ fn a_conflating_pipe_keeps_the_latest() {
 }
 
 #[test]
+fn a_message_that_was_looked_at_is_the_one_that_is_taken() {
+    let options = LaneOptions { hwm: 1, conflate: true };
+    let (mut left, mut right) = pair(options, options).unwrap();
+    let looks: [fn(&mut Pipe) -> usize; 2] =
+        [|pipe| pipe.peek().unwrap().data().len(), |pipe| pipe.reader.next_len().unwrap()];
+    for look in looks {
+        send(&mut left, b"looked at", false);
+        assert_eq!(look(&mut right), 9);
+        send(&mut left, b"replaced", false);
+        send(&mut left, b"last", false);
+        assert_eq!((left.queued(), right.queued()), ((2, 0), (0, 2)));
+        assert_eq!((right.reader.next_len(), right.peek().unwrap().data()), (Some(9), &b"looked at"[..]));
+        assert_eq!(recv(&mut right).unwrap().0, b"looked at");
+        assert_eq!(recv(&mut right).unwrap().0, b"last");
+        assert!(right.read().is_none());
+    }
+}
+
+#[test]
 fn a_set_reports_closed_pipes_once() {
     let (left, right, _, _) = pipe(0);
     let mut pipes = Pipes::default();

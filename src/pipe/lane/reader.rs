@@ -115,10 +115,10 @@ impl LaneReader {
         let consumer = match &mut self.from {
             ReadFrom::Blocks(consumer) => consumer,
             ReadFrom::Latest(latest) => {
-                let message = latest.check().then(|| latest.take())??;
-                self.granting.record().read_frame(message.len(), false);
+                let frame = latest.take()?;
+                count_frame(&self.granting, frame.flags, &frame.body);
                 self.granting.read(1);
-                return Some(Frame::owned(message));
+                return Some(frame);
             }
         };
         let ahead = match self.found.take() {
@@ -207,14 +207,14 @@ impl LaneReader {
         Some((body, more))
     }
 
-    /// Returns the next frame without taking it.
+    /// Returns the next frame without taking it. It stays the next one, also where the lane conflates.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
         if !self.check() {
             return None;
         }
         let consumer = match &self.from {
             ReadFrom::Blocks(consumer) => consumer,
-            ReadFrom::Latest(latest) => return latest.peek().map(Frame::owned),
+            ReadFrom::Latest(latest) => return latest.peek(),
         };
         let ahead = Ahead::look(consumer)?;
         let body = match ahead.body_len() {
@@ -237,7 +237,7 @@ impl LaneReader {
         self.next_flags()?;
         let consumer = match &self.from {
             ReadFrom::Blocks(consumer) => consumer,
-            ReadFrom::Latest(latest) => return latest.peek().map(|message| message.data().len()),
+            ReadFrom::Latest(latest) => return latest.peek().map(|frame| frame.body.len()),
         };
         let ahead = self.found?;
         match ahead.body_len() {
@@ -255,7 +255,10 @@ impl LaneReader {
         if !self.check() {
             return 0;
         }
-        let ReadFrom::Blocks(consumer) = &self.from else { return 1 };
+        let consumer = match &self.from {
+            ReadFrom::Blocks(consumer) => consumer,
+            ReadFrom::Latest(latest) => return latest.messages(),
+        };
         count_ahead(consumer, |flags| ends_message(flags) && flags & COMMAND == 0)
     }
 
