@@ -163,6 +163,8 @@ fn a_message_that_is_replaced_is_dropped_for_that() {
     let sockets = Sockets::new();
     let options = LaneOptions { hwm: 1, conflate: true };
     let (mut left, mut right) = sockets.own(pair(options, options).unwrap());
+    left.write_routing_id(b"id").unwrap();
+    assert_eq!(right.read().unwrap().data(), b"id", "no message");
     for _ in 0..10 {
         send(&mut left, b"x", false);
     }

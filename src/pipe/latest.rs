@@ -1,6 +1,6 @@
 //! The lane of a conflating pipe (`ZMQ_CONFLATE`): it holds only the latest message.
 
-use crate::message::{Frame, Msg};
+use crate::message::{Address, Body, Frame, FrameBody, Msg, ROUTING_ID};
 use crate::sys::lock::Lock;
 use std::sync::Arc;
 
@@ -20,10 +20,12 @@ pub struct Put {
 
 #[derive(Default)]
 struct State {
+    /// The routing id of the writer's owner. It is read before all messages, and none replaces it.
+    routing_id: Option<Body>,
     /// The message that the reader has looked at. It is the one that it takes next: a newer one does not replace it.
     seen: Option<Msg>,
     message: Option<Msg>,
-    /// The reader found no message and has to be woken.
+    /// The reader found nothing and has to be woken.
     asleep: bool,
 }
 
@@ -40,11 +42,21 @@ impl Latest {
         put
     }
 
-    /// Whether there is a message; `false` leaves the reader asleep.
-    pub fn check(&self) -> bool {
+    /// Puts a routing id before the messages. Whether the reader slept, and the caller has to wake it.
+    pub fn put_routing_id(&self, routing_id: Body) -> bool {
         let mut state = self.state.lock();
+        state.routing_id = Some(routing_id);
+        std::mem::take(&mut state.asleep)
+    }
+
+    /// The flags of the next frame; `None` leaves the reader asleep.
+    pub fn next_flags(&self) -> Option<u8> {
+        let mut state = self.state.lock();
+        if state.routing_id.is_some() {
+            return Some(ROUTING_ID);
+        }
         state.asleep = state.messages() == 0;
-        !state.asleep
+        (!state.asleep).then_some(0)
     }
 
     /// Messages to be read.
@@ -55,6 +67,9 @@ impl Latest {
     /// Takes the next frame; `None` leaves the reader asleep.
     pub fn take(&self) -> Option<Frame<'static>> {
         let mut state = self.state.lock();
+        if let Some(routing_id) = state.routing_id.take() {
+            return Some(routing_id_frame(routing_id));
+        }
         let message = state.seen.take().or_else(|| state.message.take());
         state.asleep = message.is_none();
         drop(state);
@@ -64,6 +79,9 @@ impl Latest {
     /// The next frame, without taking it. What was looked at is what is taken, or the reader would judge one message and take another.
     pub fn peek(&self) -> Option<Frame<'static>> {
         let mut state = self.state.lock();
+        if let Some(routing_id) = &state.routing_id {
+            return Some(routing_id_frame(routing_id.clone()));
+        }
         if state.seen.is_none() {
             state.seen = state.message.take();
         }
@@ -71,6 +89,10 @@ impl Latest {
         drop(state);
         message.map(Frame::owned)
     }
+}
+
+fn routing_id_frame(routing_id: Body) -> Frame<'static> {
+    Frame { flags: ROUTING_ID, body: FrameBody::Shared(routing_id), metadata: None, address: Address::None }
 }
 
 impl State {

@@ -233,6 +233,31 @@ fn a_conflating_pipe_keeps_the_latest() {
 }
 
 #[test]
+fn a_routing_id_comes_before_the_messages_of_a_conflating_pipe() {
+    let options = LaneOptions { hwm: 1, conflate: true };
+    let (mut left, mut right) = pair(options, options).unwrap();
+    let log = Arc::new(Log::default());
+    right.set_owner(log.clone());
+    assert!(!right.check_read());
+    left.write_routing_id(b"id").unwrap();
+    left.flush();
+    assert_eq!(log.take(), ["readable"]);
+    assert_eq!(right.next_flags(), Some(crate::message::ROUTING_ID));
+    assert!(!right.holds_message());
+    assert_eq!((left.queued(), right.queued()), ((0, 0), (0, 0)));
+    for body in [b"1", b"2"] {
+        assert!(send(&mut left, body, false));
+    }
+    assert!(right.holds_message());
+    assert_eq!(right.peek().unwrap().kind(), FrameKind::RoutingId);
+    let frame = right.read().unwrap();
+    assert_eq!((frame.kind(), frame.data()), (FrameKind::RoutingId, &b"id"[..]));
+    drop(frame);
+    assert_eq!(recv(&mut right).unwrap().0, b"2");
+    assert!(!right.check_read());
+}
+
+#[test]
 fn a_message_that_was_looked_at_is_the_one_that_is_taken() {
     let options = LaneOptions { hwm: 1, conflate: true };
     let (mut left, mut right) = pair(options, options).unwrap();

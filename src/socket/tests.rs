@@ -7,7 +7,9 @@ use crate::ctx::{Context, Path};
 use crate::errno::Errno;
 use crate::message::{BY_REFERENCE_MIN_BYTES, Body, Msg, OutFrame};
 use crate::options::draft_number::ZMQ_HELLO_MSG;
-use crate::options::number::{ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_SNDHWM, ZMQ_SUBSCRIBE};
+use crate::options::number::{
+    ZMQ_CONFLATE, ZMQ_RCVHWM, ZMQ_RCVMORE, ZMQ_ROUTER_MANDATORY, ZMQ_ROUTING_ID, ZMQ_SNDHWM, ZMQ_SUBSCRIBE,
+};
 use crate::options::{ContextOptions, SocketType};
 use crate::pipe::Wake;
 use crate::sys::faults::{self, Call};
@@ -107,6 +109,32 @@ fn marks_hold_that_the_peer_sets_before_the_bound_end_has_looked() {
     set(peer, ZMQ_RCVHWM, 10);
     assert_eq!(fill(bound), 14, "the hello takes one place");
     close((bound, peer));
+}
+
+#[test]
+fn a_peer_whose_latest_message_alone_is_kept_has_its_name() {
+    for is_early in [false, true] {
+        let context = Context::new(ContextOptions::new());
+        let [dealer, router] =
+            [SocketType::Dealer, SocketType::Router].map(|kind| Handle::open(&context, kind).unwrap());
+        dealer.set_option(ZMQ_CONFLATE, &1i32.to_ne_bytes()).unwrap();
+        dealer.set_option(ZMQ_ROUTING_ID, b"name").unwrap();
+        router.set_option(ZMQ_ROUTER_MANDATORY, &1i32.to_ne_bytes()).unwrap();
+        if is_early {
+            dealer.connect("inproc://name").unwrap();
+            send_slowly(dealer, b"early");
+            router.bind("inproc://name").unwrap();
+        } else {
+            router.bind("inproc://name").unwrap();
+            dealer.connect("inproc://name").unwrap();
+        }
+        router.send(&mut OutFrame::bytes(b"name", true), DONTWAIT).unwrap();
+        send_slowly(router, b"to it");
+        assert_eq!(recv_slowly(dealer), b"to it");
+        send_slowly(dealer, b"latest");
+        assert_eq!((recv_slowly(router), recv_slowly(router)), (b"name".to_vec(), b"latest".to_vec()));
+        close((dealer, router));
+    }
 }
 
 #[test]

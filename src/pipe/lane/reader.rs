@@ -86,7 +86,7 @@ impl LaneReader {
                 self.found = find(consumer, &mut self.metadata, &mut self.ring);
                 self.found.as_ref().map(|found| found.flags())
             }
-            ReadFrom::Latest(latest) => latest.check().then_some(0),
+            ReadFrom::Latest(latest) => latest.next_flags(),
         }
     }
 
@@ -117,7 +117,7 @@ impl LaneReader {
             ReadFrom::Latest(latest) => {
                 let frame = latest.take()?;
                 count_frame(&self.granting, frame.flags, &frame.body);
-                self.granting.read(1);
+                self.granting.read(u64::from(ends_message(frame.flags)));
                 return Some(frame);
             }
         };
@@ -267,7 +267,10 @@ impl LaneReader {
         if !self.check() {
             return false;
         }
-        let ReadFrom::Blocks(consumer) = &self.from else { return true };
+        let consumer = match &self.from {
+            ReadFrom::Blocks(consumer) => consumer,
+            ReadFrom::Latest(latest) => return latest.messages() > 0,
+        };
         let Some(first) = Ahead::look(consumer) else { return false };
         if first.flags() & ROUTING_ID == 0 {
             return true;
@@ -328,7 +331,7 @@ impl LaneReader {
     pub fn check_bytes(&mut self) -> bool {
         match &mut self.from {
             ReadFrom::Blocks(consumer) => consumer.check(),
-            ReadFrom::Latest(latest) => latest.check(),
+            ReadFrom::Latest(latest) => latest.next_flags().is_some(),
         }
     }
 

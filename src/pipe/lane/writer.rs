@@ -253,7 +253,7 @@ impl LaneWriter {
         matches!(self.to, WriteTo::Blocks(_))
     }
 
-    /// Appends a frame that is part of no message and costs no credit. Errors: `ENOMEM`.
+    /// Appends a frame that is part of no message and costs no credit; a lane that conflates carries none. Errors: `ENOMEM`.
     fn append_aside(&mut self, flags: u8, parts: [&[u8]; 2]) -> Result<()> {
         let WriteTo::Blocks(producer) = &mut self.to else { return Ok(()) };
         let [first, second] = parts;
@@ -271,6 +271,10 @@ impl LaneWriter {
 
     /// Appends the routing id of this end's owner. Errors: `ENOMEM`.
     pub fn append_routing_id(&mut self, routing_id: &[u8]) -> Result<()> {
+        if let WriteTo::Latest(latest, _) = &self.to {
+            self.wake |= latest.put_routing_id(Body::copy_from(routing_id)?);
+            return Ok(());
+        }
         self.append_aside(ROUTING_ID, [routing_id, b""])
     }
 
