@@ -302,6 +302,11 @@ impl Handle {
         Ok(Arc::clone(&socket.link))
     }
 
+    /// Whether the socket of this link is of a type that several threads may use. Errors: `ENOTSOCK` once it is closed.
+    pub fn is_thread_safe(self, link: &Arc<SocketLink>) -> Result<bool> {
+        Ok(self.lock_again(link)?.options.socket_type.is_thread_safe())
+    }
+
     /// `zmq_socket_monitor_versioned`; `None` stops monitoring. Errors: `ETERM`, `EINVAL`, `EPROTONOSUPPORT`,
     /// `EADDRINUSE`, `ENOTSOCK`.
     pub fn monitor(self, endpoint: Option<&str>, events: u64, version: i32, socket_type: i32) -> Result<()> {
@@ -346,6 +351,17 @@ impl Handle {
         let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
         socket.pipes.budget.begin(CALL_UNITS, Instant::now);
         // This call may change the cached events and `ZMQ_RCVMORE`.
+        self.0.events_cache().forget();
+        self.0.forget_last_rcvmore();
+        Ok(socket)
+    }
+
+    /// As [`lock`](Handle::lock), in a call that has been without the lock. By now the handle may stand for another socket, which is left alone.
+    /// Errors: `ENOTSOCK`.
+    fn lock_again(self, link: &Arc<SocketLink>) -> Result<Locked> {
+        let same = self.0.lock().filter(|socket| Arc::ptr_eq(&socket.link, link));
+        let mut socket = same.ok_or(Errno::NOTSOCK)?;
+        socket.pipes.budget.begin(CALL_UNITS, Instant::now);
         self.0.events_cache().forget();
         self.0.forget_last_rcvmore();
         Ok(socket)

@@ -307,3 +307,21 @@ fn a_message_whose_peer_is_found_gone_between_two_frames_is_taken_and_dropped() 
         sender.close().unwrap();
     }
 }
+
+/// A handle comes back for another socket, 33 sockets later.
+#[test]
+fn call_that_was_without_the_lock_leaves_another_socket_of_its_handle_alone() {
+    let (own, other) = pair(SocketType::Push, SocketType::Pull, None);
+    let link = own.link().unwrap();
+    assert!(own.lock_again(&link).is_ok());
+    send_slowly(own, b"x");
+    assert_eq!(recv_slowly(other), b"x");
+    assert_eq!(other.lock_again(&link).err(), Some(Errno::NOTSOCK));
+    assert_eq!(other.rcvmore(), Some(false), "still remembered");
+    let events = other.events().unwrap().cast_unsigned();
+    assert_eq!(other.lock_again(&link).err(), Some(Errno::NOTSOCK));
+    assert_eq!(other.0.cached_events(), Some(events));
+    own.close().unwrap();
+    assert_eq!(own.lock_again(&link).err(), Some(Errno::NOTSOCK));
+    other.close().unwrap();
+}

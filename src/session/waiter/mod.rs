@@ -31,7 +31,7 @@ pub use sleep::LentConnections;
 use super::ordering::Looked;
 use super::ordering::mark::receive_mark;
 use super::socket_link::SocketLink;
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::message::DeferFrees;
 use crate::sys::park::Parker;
 use crate::sys::poll::{PollFd, SigMask, ppoll};
@@ -186,7 +186,7 @@ impl Waiter {
     }
 
     /// Waits until `look`, which is handed what the system said of each item, counts something, or the time is over:
-    /// then the result is 0. Errors: `EINTR` and those of `look`; as of [`ask`](Waiter::ask).
+    /// then the result is 0. Errors: `EINTR`, `ENOTSOCK` once a socket was closed, and those of `look`; as of [`ask`](Waiter::ask).
     pub fn until(
         &mut self,
         timeout_ms: c_long,
@@ -197,6 +197,7 @@ impl Waiter {
         self.forget_from(self.attended);
         // As of `register`.
         self.parker.forget();
+        self.check_attended()?;
         let mut found = unlocked(|| look(&self.raw))?;
         let mut over = false;
         while found == 0 && !over {
@@ -204,10 +205,17 @@ impl Waiter {
             self.lent.sleep(&self.parker, sockets, &mut self.raw, deadline.left(), mask)?;
             // Something may have come in the last moment: look before giving up.
             over = deadline.left().is_some_and(|left| left.is_zero());
+            self.check_attended()?;
             found = self.look_between_sleeps(&mut look)?;
         }
         self.lent.give_back();
         Ok(found)
+    }
+
+    /// The handle of a socket that was closed may stand for another one by now, at which `look` is not to look. Errors: `ENOTSOCK`.
+    fn check_attended(&self) -> Result<()> {
+        let mut attended = self.registered.iter().take(self.attended);
+        if attended.any(|one| one.socket.mailbox.state().is_closed()) { Err(Errno::NOTSOCK) } else { Ok(()) }
     }
 
     /// As [`unlocked`]. Before free callbacks run the connections go back. A callback may wait for one of the same sockets. No thread
@@ -249,5 +257,30 @@ impl Drop for Waiter {
     /// Also when a panic unwinds: a mailbox must not keep a parker for ever.
     fn drop(&mut self) {
         self.forget_from(0);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::counters::SocketRecord;
+
+    /// The look would find a socket that has the handle by now.
+    #[test]
+    fn wait_ends_where_a_socket_was_closed_since_it_began() {
+        let link = Arc::new(SocketLink::new(0, SocketRecord::default()));
+        let mut waiter = Waiter::take();
+        waiter.attend(8, true, || Ok(Arc::clone(&link))).unwrap();
+        assert_eq!(waiter.until(0, None, |_| Ok(1)), Ok(1));
+        let mut looks = 0;
+        let closed_in_between = waiter.until(-1, None, |_| {
+            looks += 1;
+            drop(link.mailbox.close());
+            Ok(looks - 1)
+        });
+        assert_eq!((closed_in_between, looks), (Err(Errno::NOTSOCK), 1));
+        assert_eq!(waiter.until(0, None, |_| Ok(1)), Err(Errno::NOTSOCK));
+        waiter.keep();
     }
 }
