@@ -20,6 +20,9 @@ const HAS_FD_BIT: u32 = 8;
 /// The descriptor is or will be readable for a command that has already been taken.
 const OWED_BIT: u32 = 16;
 
+/// Signals of a descriptor that taking leaves readable, until they are undone: where the system has no eventfd they are numbers in a pipe.
+const MAX_KEPT_SIGNALS: u64 = 256;
+
 /// A queue of commands `C` from any thread to the thread that holds the socket, and the "context terminated"
 /// bit.
 ///
@@ -39,8 +42,8 @@ pub struct Mailbox<C> {
     /// sleeper's next look. A sender that comes after finds the parker.
     state: AtomicU32,
     inner: Lock<Inner<C>>,
-    /// Made by the first call of `fd`, under the lock of `inner`. Readable from the end of the call that
-    /// brought a command or the stop, until that has been taken.
+    /// Made by the first call of `fd` or `poller_fd`, under the lock of `inner`. Readable from the end of the call that
+    /// brought a command or the stop, until that has been taken or, for pollers, until [`hush`](Mailbox::hush).
     event: OnceLock<EventFd>,
     /// Told when the bit of a command, the stop or the close is set that was not set before, without the lock of `inner`. The thread that tells
     /// it may have the socket's lock. Set once, by the owner, under the lock of `inner`.
@@ -59,11 +62,13 @@ struct Inner<C> {
     sleepers: Vec<Arc<Parker>>,
     /// Number of signals of the descriptor, made or about to be made, less those drained.
     owed: u64,
+    /// The descriptor is for pollers: taking leaves it readable.
+    is_kept: bool,
 }
 
 impl<C> Mailbox<C> {
     pub fn new() -> Mailbox<C> {
-        let inner = Inner { queue: Vec::new(), sleepers: Vec::new(), owed: 0 };
+        let inner = Inner { queue: Vec::new(), sleepers: Vec::new(), owed: 0, is_kept: false };
         Mailbox {
             state: AtomicU32::new(0),
             inner: Lock::new(inner),
@@ -147,7 +152,7 @@ impl<C> Mailbox<C> {
     /// Moves all commands to the end of `into`, in the order of sending from each thread. Afterwards the
     /// descriptor is no longer readable, with one exception. A sender that has queued its command but not
     /// signalled yet makes it readable once for nothing. `OWED_BIT` then stays set, and the next call drains
-    /// that signal.
+    /// that signal. The descriptor for pollers stays as it is, and owes nothing.
     pub fn take(&self, into: &mut Vec<C>) {
         let Some(mut inner) = self.lock() else {
             return;
@@ -159,9 +164,10 @@ impl<C> Mailbox<C> {
         }
         let before = State(self.state.fetch_and(!PENDING_BIT, Release));
         if let Some(event) = self.event.get()
+            && !inner.is_kept
             && !before.is_quiet()
         {
-            inner.owed = inner.owed.saturating_sub(event.drain().unwrap_or(0));
+            inner.undo_signals(event);
             if inner.owed == 0 {
                 self.state.fetch_and(!OWED_BIT, Release);
             } else {
@@ -220,11 +226,34 @@ impl<C> Mailbox<C> {
     ///
     /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`; `ETERM` in a forked child.
     pub fn fd(&self) -> Result<RawFd> {
+        self.make_fd(false)
+    }
+
+    /// As [`fd`](Mailbox::fd), for the pollers of an owner that has no `ZMQ_FD`. Any call of the owner may take commands, so taking leaves it readable.
+    /// A poller is told of each signal once (edge-triggered). Of one mailbox only one of the two is ever called.
+    pub fn poller_fd(&self) -> Result<RawFd> {
+        self.make_fd(true)
+    }
+
+    /// Makes [`poller_fd`](Mailbox::poller_fd) unreadable, for a program that looks at the owner instead of waiting with the poller. To be called
+    /// before that look takes commands. A sender that has queued its command but not signalled yet makes it readable once for nothing.
+    pub fn hush(&self) {
+        if self.state().has_fd()
+            && let Some(mut inner) = self.lock()
+            && inner.is_kept
+            && let Some(event) = self.event.get()
+        {
+            inner.undo_signals(event);
+        }
+    }
+
+    fn make_fd(&self, is_kept: bool) -> Result<RawFd> {
         let mut inner = self.lock().ok_or(Errno::TERM)?;
         if let Some(event) = self.event.get() {
             return Ok(event.fd());
         }
         let event = EventFd::new()?;
+        inner.is_kept = is_kept;
         if !self.state().is_quiet() {
             inner.owed += 1;
             event.signal();
@@ -245,6 +274,13 @@ impl<C> Mailbox<C> {
         }
         let event = self.event.get().filter(|_| before & bit == 0);
         inner.owed += u64::from(event.is_some());
+        if let Some(event) = event
+            && inner.is_kept
+            && inner.owed > MAX_KEPT_SIGNALS
+        {
+            // The one that follows makes it readable again.
+            inner.undo_signals(event);
+        }
         // There is nearly always at most one sleeper, and an empty `Vec` does not allocate.
         let first = inner.sleepers.first().map(Arc::clone);
         let others = inner.sleepers.get(1..).unwrap_or_default().to_vec();
@@ -271,6 +307,14 @@ impl<C> Mailbox<C> {
             return None;
         }
         Some(self.inner.lock())
+    }
+}
+
+impl<C> Inner<C> {
+    fn undo_signals(&mut self, event: &EventFd) {
+        if self.owed > 0 {
+            self.owed = self.owed.saturating_sub(event.drain().unwrap_or(0));
+        }
     }
 }
 
@@ -374,6 +418,30 @@ mod tests {
         assert!(readable(fd));
         assert_eq!(mailbox.fd(), Ok(fd));
         assert!(mailbox.state().has_fd());
+    }
+
+    #[test]
+    fn the_descriptor_for_pollers_is_readable_until_hushed() {
+        let mailbox = Mailbox::new();
+        mailbox.send(1);
+        let fd = mailbox.poller_fd().unwrap();
+        assert!(readable(fd), "made late, yet the edge is not lost");
+        mailbox.take(&mut Vec::new());
+        assert!(readable(fd) && mailbox.state().is_quiet(), "taking leaves it, and owes nothing");
+        mailbox.hush();
+        assert!(!readable(fd));
+        mailbox.hush();
+        for number in 0..3 * MAX_KEPT_SIGNALS {
+            mailbox.send(number);
+            assert!(readable(fd), "{number}");
+            mailbox.take(&mut Vec::new());
+            assert!(mailbox.inner.lock().owed <= MAX_KEPT_SIGNALS, "{number}");
+        }
+        mailbox.hush();
+        assert!(!readable(fd) && mailbox.state().is_quiet());
+        drop(mailbox.close());
+        assert!(readable(fd));
+        assert_eq!(mailbox.poller_fd(), Ok(fd));
     }
 
     /// A command taken before its sender signals leads to one more signal, for nothing. No signal is missing.

@@ -4,8 +4,8 @@ use super::signal::Signal;
 use super::{POLLERR, POLLIN, POLLOUT, POLLPRI, asked_of_system, told_by_system, with_waiter};
 use crate::ctx::{Slot, SlotGuard, Slots};
 use crate::errno::{Errno, Result};
-use crate::options::number::ZMQ_THREAD_SAFE;
 use crate::socket::{Handle, SocketLink, unlocked};
+use crate::sys::fork::Born;
 use crate::sys::poll::PollFd;
 use std::ffi::{c_int, c_long, c_short, c_void};
 use std::ptr;
@@ -15,7 +15,8 @@ static POLLERS: Slots<Poller> = Slots::new(0xcafe_babe);
 
 /// A validated poller handle: whether the poller still exists shows on each call, which gives `EFAULT` if not.
 ///
-/// A poller may be used from several threads. One that waits goes on with what the poller had when it began.
+/// A poller may be used from several threads. One that waits goes on with what the poller had when it began. A forked child goes on with its
+/// parent's pollers; the sockets in them are `ENOTSOCK` there.
 #[derive(Clone, Copy)]
 pub struct PollerHandle(&'static Slot<Poller>);
 
@@ -40,12 +41,18 @@ pub enum Subject {
     Descriptor(c_int),
 }
 
-#[derive(Default)]
 struct Poller {
     /// Shared with the threads that wait, and copied when it changes meanwhile.
     items: Arc<Vec<Item>>,
-    /// Made for the first thread-safe socket.
-    signal: Option<Signal>,
+    /// Made for the first thread-safe socket, and shared as well.
+    signal: Option<Arc<Signal>>,
+    born: Born,
+}
+
+/// A poller as it was when a thread began to wait.
+struct Waiting {
+    items: Arc<Vec<Item>>,
+    signal: Option<Arc<Signal>>,
 }
 
 #[derive(Clone)]
@@ -61,7 +68,8 @@ struct Item {
 impl PollerHandle {
     /// `zmq_poller_new`. Errors: `ENOMEM`.
     pub fn open() -> Result<PollerHandle> {
-        PollerHandle::from_address(POLLERS.insert(Poller::default())?)
+        let poller = Poller { items: Arc::default(), signal: None, born: Born::now() };
+        PollerHandle::from_address(POLLERS.insert(poller)?)
     }
 
     /// Of the address a program gave us. Errors: `EFAULT`.
@@ -75,10 +83,13 @@ impl PollerHandle {
 
     /// `zmq_poller_destroy`.
     pub fn close(self) -> Result<()> {
-        match self.0.lock() {
+        match self.0.lock_inherited() {
             Some(poller) => {
-                // Dropped with the lock released.
-                let _closed = POLLERS.remove(poller);
+                // Dropped with the lock released, unless what it holds is the parent's of this process.
+                let closed = POLLERS.remove(poller);
+                if closed.as_ref().is_some_and(|poller| poller.born.forked()) {
+                    std::mem::forget(closed);
+                }
                 Ok(())
             }
             None if self.0.abandon() => Ok(()),
@@ -101,9 +112,11 @@ impl PollerHandle {
             return Err(Errno::INVAL);
         }
         if let (Subject::Socket(address), Some(link)) = (subject, &link)
-            && is_thread_safe(address)
+            && Handle::from_address(address)?.is_thread_safe(link)?
         {
-            poller.signal()?.watch(link.mailbox.fd()?)?;
+            poller.signal()?.watch(link.mailbox.poller_fd()?)?;
+            // As with `ZMQ_FD`: no thread borrows them any more.
+            link.connections.recall();
         }
         let user_data = user_data.expose_provenance();
         Arc::make_mut(&mut poller.items).push(Item { subject, link, user_data, events });
@@ -131,7 +144,9 @@ impl PollerHandle {
         if let Ok(index) = poller.position(subject) {
             let item = Arc::make_mut(&mut poller.items).remove(index);
             let watched = item.link.filter(|link| link.mailbox.state().has_fd());
-            if let (Some(signal), Some(Ok(fd))) = (&poller.signal, watched.map(|link| link.mailbox.fd())) {
+            // What was watched before a fork the parent watches still.
+            let watched = watched.and_then(|link| link.mailbox.poller_fd().ok());
+            if let (Some(signal), Some(fd)) = (poller.own_signal(), watched) {
                 signal.ignore(fd);
             }
             alive.map(|_| ())
@@ -140,10 +155,10 @@ impl PollerHandle {
         }
     }
 
-    /// `zmq_poller_fd`: a descriptor that becomes readable when something comes for a thread-safe socket, and stays so
-    /// until the next wait. Errors: `EINVAL` if there was never a thread-safe socket in the set.
+    /// `zmq_poller_fd`: a descriptor that becomes readable when something comes for a thread-safe socket. It stays so until the next wait, or
+    /// until the program asks for the socket's `ZMQ_EVENTS`. Errors: `EINVAL` if there was never a thread-safe socket in the set.
     pub fn fd(self) -> Result<c_int> {
-        self.lock()?.signal.as_ref().map(Signal::fd).ok_or(Errno::INVAL)
+        self.lock()?.own_signal().map(|signal| signal.fd()).ok_or(Errno::INVAL)
     }
 
     /// `zmq_poller_wait_all`: hands ready items to `put`, with their place from 0 to below `room`. It fills the other places with
@@ -158,7 +173,8 @@ impl PollerHandle {
         timeout_ms: c_long,
         mut put: impl FnMut(usize, PollerEvent),
     ) -> Result<usize> {
-        let items = self.lock()?.begin_wait();
+        let waiting = self.lock()?.begin_wait();
+        let items = &waiting.items;
         let nothing_to_find = room == 0 || items.iter().all(|item| item.events == 0);
         if nothing_to_find && timeout_ms < 0 {
             return Err(Errno::FAULT);
@@ -166,12 +182,13 @@ impl PollerHandle {
         let found = with_waiter(|waiter| {
             // Of sockets that are asked for nothing the end of the context is told all the same.
             if room == 0 {
+                waiting.take_signal();
                 return waiter.until(timeout_ms, None, |_| Ok(0));
             }
             if items.iter().any(Item::is_raw) {
                 waiter.ask(items.iter().map(Item::raw_fd), None)?;
             }
-            let found = unlocked(|| look(&items, waiter.told(), room, &mut put))?;
+            let found = unlocked(|| waiting.look(waiter.told(), room, &mut put))?;
             if found > 0 {
                 return Ok(found);
             }
@@ -183,12 +200,12 @@ impl PollerHandle {
                     |(address, ..)| *address,
                     |(_, link, _)| Ok(Arc::clone(link)),
                 )?;
-                return if came { unlocked(|| look(&items, waiter.told(), room, &mut put)) } else { Ok(0) };
+                return if came { unlocked(|| waiting.look(waiter.told(), room, &mut put)) } else { Ok(0) };
             }
             for (address, link, events) in items.iter().filter_map(Item::socket) {
                 waiter.attend(address, events & POLLIN != 0, || Ok(Arc::clone(link)))?;
             }
-            waiter.until(timeout_ms, None, |told| look(&items, told, room, &mut put))
+            waiter.until(timeout_ms, None, |told| waiting.look(told, room, &mut put))
         })?;
         if found == 0 {
             return Err(Errno::AGAIN);
@@ -198,7 +215,7 @@ impl PollerHandle {
     }
 
     fn lock(self) -> Result<SlotGuard<'static, Poller>> {
-        self.0.lock().ok_or(Errno::FAULT)
+        self.0.lock_inherited().ok_or(Errno::FAULT)
     }
 }
 
@@ -224,18 +241,47 @@ impl Poller {
         self.items.iter().position(|item| item.subject == subject).ok_or(Errno::INVAL)
     }
 
+    /// Not the one that came through a fork: what the child did with it the parent would miss.
+    fn own_signal(&self) -> Option<&Arc<Signal>> {
+        self.signal.as_ref().filter(|signal| !signal.is_forked())
+    }
+
     fn signal(&mut self) -> Result<&Signal> {
-        match &mut self.signal {
-            Some(signal) => Ok(signal),
-            none => Ok(none.insert(Signal::new()?)),
+        if self.own_signal().is_none() {
+            self.signal = Some(Arc::new(Signal::new()?));
+        }
+        self.own_signal().map(Arc::as_ref).ok_or(Errno::INVAL)
+    }
+
+    fn begin_wait(&self) -> Waiting {
+        Waiting { items: Arc::clone(&self.items), signal: self.own_signal().cloned() }
+    }
+}
+
+impl Waiting {
+    /// What this thread is about to look at the descriptor need not tell any more.
+    fn take_signal(&self) {
+        if let Some(signal) = &self.signal {
+            signal.drain();
         }
     }
 
-    fn begin_wait(&mut self) -> Arc<Vec<Item>> {
-        if let Some(signal) = &mut self.signal {
-            signal.drain();
+    /// Hands ready items to `put`, in their order, for as long as there is room, and counts them. `told` is what the system said of
+    /// each item; empty where all are sockets.
+    fn look(&self, told: &[PollFd], room: usize, put: &mut impl FnMut(usize, PollerEvent)) -> Result<usize> {
+        self.take_signal();
+        let mut found = 0;
+        for (index, item) in self.items.iter().enumerate() {
+            if found == room {
+                break;
+            }
+            let event = item.look(told.get(index))?;
+            if event.events != 0 {
+                put(found, event);
+                found += 1;
+            }
         }
-        Arc::clone(&self.items)
+        Ok(found)
     }
 }
 
@@ -285,37 +331,8 @@ impl Item {
     }
 }
 
-/// Hands ready items to `put`, in their order, for as long as there is room, and counts them. `told` is what the system said of
-/// each item; empty where all are sockets.
-fn look(
-    items: &[Item],
-    told: &[PollFd],
-    room: usize,
-    put: &mut impl FnMut(usize, PollerEvent),
-) -> Result<usize> {
-    let mut found = 0;
-    for (index, item) in items.iter().enumerate() {
-        if found == room {
-            break;
-        }
-        let event = item.look(told.get(index))?;
-        if event.events != 0 {
-            put(found, event);
-            found += 1;
-        }
-    }
-    Ok(found)
-}
-
 fn check_events(events: c_short) -> Result<()> {
     if events & !(POLLIN | POLLOUT | POLLERR | POLLPRI) != 0 { Err(Errno::INVAL) } else { Ok(()) }
-}
-
-fn is_thread_safe(address: usize) -> bool {
-    let mut value = [0; size_of::<c_int>()];
-    Handle::from_address(address)
-        .and_then(|socket| socket.option(ZMQ_THREAD_SAFE, &mut value))
-        .is_ok_and(|_| c_int::from_ne_bytes(value) != 0)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::errno::Result;
 use crate::sys::cancel::CancelOff;
+use crate::sys::fork::Born;
+use crate::sys::lock::Lock;
 use crate::sys::thread_state::ThreadState;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -9,38 +11,52 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 /// A descriptor that becomes readable when one of those it watches does, and stays so until [`drain`](Signal::drain).
+///
+/// Those it watches stay readable meanwhile (`Mailbox::poller_fd`): the system would else take back what it has told of them. A thread that waits
+/// drains it while others add to it, so the lock is its own.
 pub(super) struct Signal {
-    poll: Poll,
-    events: Events,
+    inner: Lock<(Poll, Events)>,
+    fd: RawFd,
+    born: Born,
 }
 
 impl Signal {
     /// Errors: `EMFILE`, `ENFILE`, `ENOMEM`.
     pub(super) fn new() -> Result<Signal> {
-        Ok(Signal { poll: Poll::new()?, events: Events::with_capacity(64) })
+        let poll = Poll::new()?;
+        let fd = poll.as_raw_fd();
+        Ok(Signal { inner: Lock::new((poll, Events::with_capacity(64))), fd, born: Born::now() })
     }
 
     /// Watches `fd` too, which is to stay open until it is ignored. Errors: `ENOMEM`, `ENOSPC`.
     pub(super) fn watch(&self, fd: RawFd) -> Result<()> {
-        Ok(self.poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE)?)
+        let (poll, _) = &*self.inner.lock();
+        Ok(poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE)?)
     }
 
     /// Watches `fd` no more.
     pub(super) fn ignore(&self, fd: RawFd) {
+        let (poll, _) = &*self.inner.lock();
         // Fails only for what was never watched.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+        let _ = poll.registry().deregister(&mut SourceFd(&fd));
     }
 
     /// Stays this object's: valid while it lives, not for the caller to close.
     pub(super) fn fd(&self) -> RawFd {
-        self.poll.as_raw_fd()
+        self.fd
+    }
+
+    /// Whether it is the parent's of this process, which goes on with it.
+    pub(super) fn is_forked(&self) -> bool {
+        self.born.forked()
     }
 
     /// Makes it unreadable.
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&self) {
         // Each event is told once; a failure leaves it readable, which costs the program one look in vain.
         let _off = CancelOff::for_call(ThreadState::current());
-        while self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_ok() && !self.events.is_empty() {}
+        let (poll, events) = &mut *self.inner.lock();
+        while poll.poll(events, Some(Duration::ZERO)).is_ok() && !events.is_empty() {}
     }
 }
 
@@ -60,17 +76,24 @@ mod tests {
     fn readable_from_a_command_to_the_drain() {
         let mailbox = Mailbox::new();
         mailbox.send(0);
-        let mut signal = Signal::new().unwrap();
+        let signal = Signal::new().unwrap();
         assert!(!readable(&signal));
-        signal.watch(mailbox.fd().unwrap()).unwrap();
+        signal.watch(mailbox.poller_fd().unwrap()).unwrap();
         assert!(readable(&signal), "what came before is told as well");
         signal.drain();
         assert!(!readable(&signal));
         mailbox.take(&mut Vec::new());
         mailbox.send(1);
-        assert!(readable(&signal));
+        mailbox.take(&mut Vec::new());
+        assert!(readable(&signal), "not told yet, though it was taken");
         signal.drain();
-        signal.ignore(mailbox.fd().unwrap());
+        assert!(!readable(&signal));
+        mailbox.send(3);
+        assert!(readable(&signal), "the mailbox's descriptor was readable before");
+        mailbox.hush();
+        assert!(!readable(&signal));
+        mailbox.take(&mut Vec::new());
+        signal.ignore(mailbox.poller_fd().unwrap());
         mailbox.take(&mut Vec::new());
         mailbox.send(2);
         assert!(!readable(&signal));

@@ -108,6 +108,8 @@ pub(super) fn get(socket: &mut Socket, option: i32, out: &mut [u8]) -> Result<us
             value::put_int_padded(out, fd)
         }
         ZMQ_EVENTS => {
+            // Before the look: what comes later is told again.
+            socket.link.mailbox.hush();
             socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
             socket.process()?;
             let readiness = socket.readiness();

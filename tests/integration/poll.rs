@@ -10,8 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use zmq::errno::Errno;
 use zmq::ffi::constants::*;
+use zmq::ffi::draft_constants::*;
 use zmq::ffi::*;
-use zmq::options::number::ZMQ_FD;
+use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD};
 
 fn pair(context: Context, endpoint: &str) -> (Socket, Socket) {
     (context.bound(ZMQ_PAIR, endpoint), context.connected(ZMQ_PAIR, endpoint))
@@ -288,6 +289,86 @@ mod pollers {
             assert_eq!(failed(zmq_poller_fd(poller, &raw mut fd)), libc::EINVAL);
             assert_eq!(zmq_poller_destroy(&raw mut poller), 0);
         }
+        one.close();
+        other.close();
+        context.term();
+    }
+
+    fn readable(fd: i32) -> bool {
+        poll(&mut [raw_item(fd, ZMQ_POLLIN)], 0) == Ok(1)
+    }
+
+    /// A poller with these sockets, and its descriptor.
+    fn watching(sockets: &[Socket]) -> (*mut c_void, i32) {
+        let poller = zmq_poller_new();
+        for (number, socket) in sockets.iter().enumerate() {
+            assert_eq!(zmq_poller_add(poller, socket.0, data(number), 1), 0);
+        }
+        let mut fd = -1;
+        // SAFETY: a place of the right type.
+        assert_eq!(unsafe { zmq_poller_fd(poller, &raw mut fd) }, 0);
+        (poller, fd)
+    }
+
+    /// Each call on a socket takes its commands, and a program may make any before it looks at the descriptor.
+    #[test]
+    fn the_descriptor_is_readable_until_the_poller_waits_or_the_events_are_asked_for() {
+        let context = Context::new();
+        let (one, other) =
+            (context.bound(ZMQ_CHANNEL, "inproc://a"), context.connected(ZMQ_CHANNEL, "inproc://a"));
+        let (first, second) = (watching(&[one]), watching(&[one]));
+        let arrives = |text: &str| {
+            assert_eq!(one.try_recv(ZMQ_DONTWAIT), Err(libc::EAGAIN));
+            for (poller, _) in [first, second] {
+                assert_eq!(wait(poller, 1, 0), Err(libc::EAGAIN));
+            }
+            assert!(!readable(first.1) && !readable(second.1));
+            other.send(&[text]);
+            assert!(readable(first.1) && readable(second.1));
+            one.send(&["taken"]);
+            assert_eq!(poll(&mut [one.item(ZMQ_POLLIN)], 0), Ok(1));
+            assert!(readable(first.1) && readable(second.1), "no poller has waited");
+        };
+        arrives("1");
+        assert_eq!(wait(first.0, 1, 0), Ok(vec![(one, 0, 1)]));
+        assert!(!readable(first.1) && readable(second.1), "the other poller has not waited");
+        assert_eq!(one.recv(), ["1"]);
+        arrives("2");
+        assert_eq!(one.int(ZMQ_EVENTS), Ok(ZMQ_POLLIN | ZMQ_POLLOUT));
+        assert!(!readable(first.1) && !readable(second.1), "the program has looked");
+        assert_eq!(wait(first.0, 1, 0), Ok(vec![(one, 0, 1)]));
+        assert_eq!(one.recv(), ["2"]);
+        arrives("3");
+        one.close();
+        assert!(readable(first.1));
+        for (mut poller, _) in [first, second] {
+            assert_eq!(wait(poller, 1, 0), Err(libc::ENOTSOCK));
+            // SAFETY: a pointer variable.
+            assert_eq!(unsafe { zmq_poller_destroy(&raw mut poller) }, 0);
+        }
+        other.close();
+        context.term();
+    }
+
+    #[test]
+    fn message_that_ends_a_wait_does_not_leave_the_descriptor_readable() {
+        let context = Context::new();
+        let (one, other) =
+            (context.bound(ZMQ_CHANNEL, "inproc://a"), context.connected(ZMQ_CHANNEL, "inproc://a"));
+        let (mut poller, fd) = watching(&[one]);
+        let handle = poller.expose_provenance();
+        // A look that comes in the middle of the send may find the message before its signal.
+        let ends_unreadable = |_| {
+            let waiting = thread::spawn(move || wait(ptr::with_exposed_provenance_mut(handle), 1, -1));
+            thread::sleep(Duration::from_millis(20));
+            other.send(&["x"]);
+            assert_eq!(waiting.join().unwrap(), Ok(vec![(one, 0, 1)]));
+            assert_eq!(one.recv(), ["x"]);
+            !readable(fd)
+        };
+        assert!((0..10).any(ends_unreadable));
+        // SAFETY: a pointer variable.
+        assert_eq!(unsafe { zmq_poller_destroy(&raw mut poller) }, 0);
         one.close();
         other.close();
         context.term();
