@@ -3,6 +3,7 @@
 //! Sessions and listeners tell them with [`Monitor::tell`]. The [`Observer`] of `socket::monitor` makes messages of them.
 
 use crate::audit::Record;
+use crate::errno::{Errno, Result};
 use crate::sys::lock::Lock;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -113,19 +114,62 @@ pub struct Monitor {
     /// so that a socket without a monitor pays nothing. A late read loses or adds an event at the moment of change, which no
     /// program can tell; so Relaxed.
     mask: AtomicU64,
-    observer: Lock<Option<Arc<dyn Observer>>>,
+    slot: Lock<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    observer: Option<Arc<dyn Observer>>,
+    /// The socket has closed. A monitor that began after that would never be stopped.
+    is_closed: bool,
 }
 
 impl Monitor {
-    /// Replaces the observer and stops the old one, for which no lock of the monitor's is held.
-    pub fn set(&self, mask: u64, observer: Option<Arc<dyn Observer>>) {
-        let mut slot = self.observer.lock();
-        self.mask.store(if observer.is_some() { mask } else { 0 }, Ordering::Relaxed);
-        let old = std::mem::replace(&mut *slot, observer);
-        drop(slot);
-        if let Some(old) = old {
-            old.stop();
+    /// Replaces the observer and stops the old one, for which no lock of the monitor's is held. Errors: `ENOTSOCK` once it is
+    /// [closed](Monitor::close), and nothing has changed.
+    pub fn set(&self, mask: u64, observer: Arc<dyn Observer>) -> Result<()> {
+        let mut slot = self.slot.lock();
+        if slot.is_closed {
+            return Err(Errno::NOTSOCK);
         }
+        self.mask.store(mask, Ordering::Relaxed);
+        let old = slot.observer.replace(observer);
+        drop(slot);
+        stop(old);
+        Ok(())
+    }
+
+    /// Stops the observer, if there is one, as [`set`](Monitor::set) does.
+    pub fn clear(&self) {
+        let old = self.take(&mut self.slot.lock());
+        stop(old);
+    }
+
+    /// Takes `observer` back, as [`clear`](Monitor::clear) does, unless another one has replaced it.
+    pub fn take_back(&self, observer: &Arc<dyn Observer>) {
+        let mut slot = self.slot.lock();
+        let is_there = slot.observer.as_ref().is_some_and(|there| Arc::ptr_eq(there, observer));
+        let old = if is_there { self.take(&mut slot) } else { None };
+        drop(slot);
+        stop(old);
+    }
+
+    /// As [`clear`](Monitor::clear), and for good.
+    pub fn close(&self) {
+        let mut slot = self.slot.lock();
+        slot.is_closed = true;
+        let old = self.take(&mut slot);
+        drop(slot);
+        stop(old);
+    }
+
+    fn take(&self, slot: &mut Slot) -> Option<Arc<dyn Observer>> {
+        self.mask.store(0, Ordering::Relaxed);
+        slot.observer.take()
+    }
+
+    fn observer(&self) -> Option<Arc<dyn Observer>> {
+        self.slot.lock().observer.clone()
     }
 
     pub fn wants(&self, kind: u64) -> bool {
@@ -139,31 +183,71 @@ impl Monitor {
 
     /// As [`tell`](Monitor::tell), for an event of several values.
     pub fn tell_all(&self, kind: u64, values: &[u64], endpoints: &Endpoints) {
-        if self.wants(kind) {
-            let observer = self.observer.lock().clone();
-            if let Some(observer) = observer {
-                observer.event(kind, values, endpoints);
-            }
+        if self.wants(kind)
+            && let Some(observer) = self.observer()
+        {
+            observer.event(kind, values, endpoints);
         }
     }
 
     /// As [`tell`](Monitor::tell), of a peer that has arrived or left.
     pub fn tell_peer(&self, arrived: bool, names: &PeerNames, endpoints: &Endpoints) {
-        if self.wants(event::PEER) {
-            let observer = self.observer.lock().clone();
-            if let Some(observer) = observer {
-                observer.peer(arrived, names, endpoints);
-            }
+        if self.wants(event::PEER)
+            && let Some(observer) = self.observer()
+        {
+            observer.peer(arrived, names, endpoints);
         }
     }
 
     /// As [`tell`](Monitor::tell), for what the audit trail says.
     pub fn tell_record(&self, record: &Record, endpoints: &Endpoints) {
-        if self.wants(event::AUDIT) {
-            let observer = self.observer.lock().clone();
-            if let Some(observer) = observer {
-                observer.record(record, endpoints);
-            }
+        if self.wants(event::AUDIT)
+            && let Some(observer) = self.observer()
+        {
+            observer.record(record, endpoints);
         }
+    }
+}
+
+fn stop(observer: Option<Arc<dyn Observer>>) {
+    if let Some(observer) = observer {
+        observer.stop();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    #[derive(Default)]
+    struct Stopped(AtomicU32);
+
+    impl Observer for Stopped {
+        fn event(&self, _: u64, _: &[u64], _: &Endpoints) {}
+        fn record(&self, _: &Record, _: &Endpoints) {}
+        fn stop(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn each_observer_is_stopped_once_and_none_begins_after_the_close() {
+        let monitor = Monitor::default();
+        let observers = [(); 3].map(|()| Arc::new(Stopped::default()));
+        let [one, two, late] = observers.each_ref().map(|one| Arc::clone(one) as Arc<dyn Observer>);
+        let stops = || observers.each_ref().map(|one| one.0.load(Ordering::Relaxed));
+        monitor.set(event::CLOSED, Arc::clone(&one)).unwrap();
+        monitor.set(event::CLOSED, two).unwrap();
+        monitor.take_back(&one);
+        assert_eq!(stops(), [1, 0, 0], "the one that has replaced it stays");
+        assert!(monitor.wants(event::CLOSED));
+        monitor.close();
+        assert_eq!(stops(), [1, 1, 0]);
+        assert_eq!(monitor.set(event::CLOSED, late), Err(Errno::NOTSOCK));
+        assert!(!monitor.wants(event::CLOSED));
+        monitor.clear();
+        assert_eq!(stops(), [1, 1, 0]);
     }
 }

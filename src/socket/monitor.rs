@@ -2,7 +2,7 @@
 //!
 //! The events are told in `session::monitor_events`.
 
-use super::{Command, DONTWAIT, Handle};
+use super::{Command, DONTWAIT, Handle, SocketLink};
 use crate::audit::{self, Record};
 use crate::counters::{Snapshot, json};
 use crate::ctx::{Context, Mailbox};
@@ -38,7 +38,7 @@ pub fn monitor(
     };
     let events = wanted(version, events)?;
     let Some(endpoint) = endpoint else {
-        link.monitor.set(0, None);
+        link.monitor.clear();
         return Ok(());
     };
     let (scheme, _) = transport::parse(endpoint)?;
@@ -46,19 +46,30 @@ pub fn monitor(
         return Err(Errno::PROTONOSUPPORT);
     }
     let reporter = Reporter::new(version, events, context.choose_io_thread(0));
+    begin(&link, &reporter, stats_ivl_ms, || open(&context, socket_type, endpoint))
+}
+
+/// Has the reporter told of what happens at the socket of this link, without its lock, from now on until it is closed.
+fn begin(
+    link: &SocketLink,
+    reporter: &Arc<Reporter>,
+    stats_ivl_ms: i32,
+    open: impl FnOnce() -> Result<Handle>,
+) -> Result<()> {
     // Events are wanted from now on, for the program may have connected already; they wait until there is a socket. The old
     // monitor lets go of its name here.
-    link.monitor.set(events, Some(Arc::clone(&reporter) as Arc<dyn Observer>));
-    match open(&context, socket_type, endpoint) {
+    let observer = Arc::clone(reporter) as Arc<dyn Observer>;
+    link.monitor.set(reporter.events, Arc::clone(&observer))?;
+    match open() {
         Ok(socket) => {
             reporter.begin(socket);
-            if events & event::STATS == event::STATS {
+            if reporter.events & event::STATS == event::STATS {
                 reporter.tell_counts(link.record.number(), stats_ivl_ms);
             }
             Ok(())
         }
         Err(errno) => {
-            link.monitor.set(0, None);
+            link.monitor.take_back(&observer);
             Err(errno)
         }
     }
@@ -113,8 +124,12 @@ struct Outbox {
     stage: Stage,
     /// Messages that the monitor's socket has not taken yet.
     waiting: VecDeque<Vec<Vec<u8>>>,
+    /// Frames of the first of them that it has taken.
+    taken: usize,
     /// A [`Courier`] has been sent for.
     watched: bool,
+    /// A [`Retry`] has been sent for.
+    retried: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -127,8 +142,8 @@ enum Stage {
 
 impl Reporter {
     fn new(version: i32, events: u64, io_thread: Option<reactor::Handle>) -> Arc<Reporter> {
-        let outbox = Outbox { stage: Stage::Opening, waiting: VecDeque::new(), watched: false };
-        let outbox = Lock::new(outbox);
+        let (stage, waiting) = (Stage::Opening, VecDeque::new());
+        let outbox = Lock::new(Outbox { stage, waiting, taken: 0, watched: false, retried: false });
         Arc::new_cyclic(|itself| Reporter { version, events, io_thread, itself: itself.clone(), outbox })
     }
 
@@ -211,16 +226,30 @@ impl Reporter {
         let Stage::Open(socket) = outbox.stage else { return };
         while let Some(frames) = outbox.waiting.front() {
             let last = frames.len().saturating_sub(1);
-            for (i, frame) in frames.iter().enumerate() {
-                match socket.send(&mut OutFrame::bytes(frame, i < last), DONTWAIT) {
-                    Ok(()) => {}
+            while let Some(frame) = frames.get(outbox.taken) {
+                match socket.send(&mut OutFrame::bytes(frame, outbox.taken < last), DONTWAIT) {
+                    Ok(()) => outbox.taken += 1,
                     // Only ever before the first frame: a message is taken whole.
-                    Err(Errno::AGAIN) if i == 0 => return self.watch(outbox, socket),
+                    Err(Errno::AGAIN) if outbox.taken == 0 => return self.watch(outbox, socket),
+                    // The next event would go on with the message that has begun.
+                    Err(Errno::NOMEM) => return self.retry(outbox),
                     Err(_) => break,
                 }
             }
             outbox.waiting.pop_front();
+            outbox.taken = 0;
         }
+    }
+
+    /// Has the rest delivered after a pause, since memory that comes back wakes no thread. Without an I/O thread the next event takes it along.
+    fn retry(&self, outbox: &mut Outbox) {
+        let Some(io_thread) = self.io_thread.as_ref().filter(|_| !outbox.retried) else { return };
+        outbox.retried = true;
+        let reporter = Weak::clone(&self.itself);
+        io_thread.add(Box::new(move |cx| {
+            cx.set_timer(RETRY_TIMER, RETRY_PAUSE);
+            Box::new(Retry(reporter))
+        }));
     }
 
     /// Has the rest delivered once there is a reader, or room: the next event may never come. Where that cannot be, for want
@@ -337,9 +366,126 @@ impl Source for Courier {
     fn wake(&mut self, _cx: &mut SourceContext<'_>) {}
 }
 
+/// The only timer of [`Retry`].
+const RETRY_TIMER: u8 = 1;
+/// How long a message waits for memory before the next try.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
+
+/// Delivers on an I/O thread what there was no memory for, once.
+struct Retry(Weak<Reporter>);
+
+impl Source for Retry {
+    fn ready(&mut self, _cx: &mut SourceContext<'_>, _ready: Ready) {}
+
+    fn timer(&mut self, cx: &mut SourceContext<'_>, _id: u8) {
+        if let Some(reporter) = self.0.upgrade() {
+            let mut outbox = reporter.outbox.lock();
+            outbox.retried = false;
+            reporter.deliver(&mut outbox);
+        }
+        cx.finish();
+    }
+
+    fn wake(&mut self, _cx: &mut SourceContext<'_>) {}
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::options::ContextOptions;
+    use crate::options::number::ZMQ_RCVTIMEO;
+    use crate::sys::faults::{self, Call};
+
+    const ENDPOINT: &str = "inproc://events";
+    const PATIENCE_MS: i32 = 60_000;
+
+    fn reporter(context: &Context) -> Arc<Reporter> {
+        Reporter::new(2, event::CLOSED, context.choose_io_thread(0))
+    }
+
+    /// The frames of the next message.
+    fn next(socket: Handle) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        loop {
+            let (frame, more) = socket.recv(0, |frame| Ok((frame.data().to_vec(), frame.more()))).unwrap();
+            frames.push(frame);
+            if !more {
+                return frames;
+            }
+        }
+    }
+
+    /// Another thread closes the socket once the thread that begins a monitor has let go of its lock.
+    #[test]
+    fn socket_that_closes_while_a_monitor_begins_leaves_none() {
+        let context = Context::new(ContextOptions::new());
+        let pair = |kind| [(); 2].map(|()| Handle::open(&context, kind).unwrap());
+        let [closed, closing] = pair(SocketType::Pull);
+        let [late, early] = [(); 2].map(|()| reporter(&context));
+        let link = closed.link().unwrap();
+        closed.close().unwrap();
+        let opened = begin(&link, &late, 0, || open(&context, 0, ENDPOINT));
+        assert_eq!(opened, Err(Errno::NOTSOCK));
+        let link = closing.link().unwrap();
+        let opened = begin(&link, &early, 0, || {
+            closing.close().unwrap();
+            open(&context, 0, ENDPOINT)
+        });
+        assert_eq!(opened, Ok(()), "the close came after it");
+        // It would wait for a monitor's socket.
+        assert_eq!(context.terminate(), Ok(()));
+    }
+
+    #[test]
+    fn failed_monitor_leaves_the_one_that_has_replaced_it() {
+        let context = Context::new(ContextOptions::new());
+        let socket = Handle::open(&context, SocketType::Pull).unwrap();
+        let link = socket.link().unwrap();
+        let [failing, other] = [(); 2].map(|()| reporter(&context));
+        let outcome = begin(&link, &failing, 0, || {
+            begin(&link, &other, 0, || open(&context, 0, ENDPOINT)).unwrap();
+            open(&context, 0, ENDPOINT)
+        });
+        assert_eq!(outcome, Err(Errno::ADDRINUSE));
+        assert!(link.monitor.wants(event::CLOSED));
+        socket.close().unwrap();
+        assert_eq!(context.terminate(), Ok(()));
+    }
+
+    #[test]
+    fn event_cut_off_for_want_of_memory_goes_on_where_it_was() {
+        let context = Context::new(ContextOptions::new());
+        let [socket, reader] =
+            [SocketType::Pull, SocketType::Pair].map(|kind| Handle::open(&context, kind).unwrap());
+        reader.set_option(ZMQ_RCVTIMEO, &PATIENCE_MS.to_ne_bytes()).unwrap();
+        let reporter = reporter(&context);
+        begin(&socket.link().unwrap(), &reporter, 0, || open(&context, 0, ENDPOINT)).unwrap();
+        reader.connect(ENDPOINT).unwrap();
+        // Its frames have memory already, but for the address.
+        let large = "x".repeat(1 << 20);
+        let told = |value: u64, local: &str| {
+            let numbers = [event::CLOSED, 1, value].map(|number| number.to_ne_bytes().to_vec());
+            numbers.into_iter().chain([local.as_bytes().to_vec(), Vec::new()]).collect::<Vec<_>>()
+        };
+        reporter.event(event::CLOSED, &[1], &Endpoints::bound(""));
+        assert_eq!(next(reader), told(1, ""));
+        let refused = faults::refuse(Call::Allocate, Errno::NOMEM, u32::MAX);
+        reporter.event(event::CLOSED, &[2], &Endpoints::bound(&large));
+        let cut = {
+            let outbox = reporter.outbox.lock();
+            (outbox.waiting.len(), outbox.taken)
+        };
+        drop(refused);
+        assert!(matches!(cut, (1, 3) | (0, 0)), "in the middle, unless the I/O thread was quicker: {cut:?}");
+        assert!(next(reader) == told(2, &large), "by the I/O thread, without another event");
+        reporter.event(event::CLOSED, &[3], &Endpoints::bound(""));
+        assert_eq!(next(reader), told(3, ""));
+        for socket in [socket, reader] {
+            socket.close().unwrap();
+        }
+        assert_eq!(context.terminate(), Ok(()));
+    }
 
     /// Programs of libzmq ask for 16 bits, for those and one more, or for all that there are.
     #[test]

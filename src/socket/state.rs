@@ -347,7 +347,7 @@ impl Socket {
         // Closes every end: peers and sessions are told.
         self.pipes = Pipes::of(self.link.record.clone());
         self.names.leave(self.ticket.id());
-        self.link.monitor.set(0, None);
+        self.link.monitor.close();
         drop(self.link.mailbox.close());
     }
 }

@@ -60,7 +60,7 @@ fn a_handshake_that_cannot_begin_is_tried_again_once_at_a_time() {
     (options.handshake_ivl_ms, options.reconnect_ivl_ms) = (20, 300);
     let fixture = Fixture::new(options);
     let events = Arc::new(Events::default());
-    fixture.owner.monitor.set(u64::MAX, Some(events.clone()));
+    fixture.owner.monitor.set(u64::MAX, events.clone()).unwrap();
     let (_ours, theirs) = pipes(10, false);
     let session = fixture.connect_protected(&address, theirs, protection);
     let seen = |kind| events.0.lock().iter().filter(|event| **event == kind).count();

@@ -82,7 +82,7 @@ impl Fixture {
         let stop: Weak<SocketLink> = Arc::downgrade(&owner);
         let ticket = context.register_socket(stop).unwrap();
         let bomb = Arc::new(Bomb::default());
-        owner.monitor.set(u64::MAX, Some(bomb.clone()));
+        owner.monitor.set(u64::MAX, bomb.clone()).unwrap();
         let parker = Arc::new(Parker::new());
         owner.mailbox.register(&parker);
         Fixture { owner, options: Arc::new(options), bomb, context, ticket, parker }
