@@ -124,6 +124,12 @@ impl Context {
         self.0.options.lock()
     }
 
+    /// As [`options`](Context::options), in a forked child, where the caller keeps all other threads away. `None` where a thread of the parent
+    /// was using them when the process forked: it does not exist here.
+    pub fn inherited_options(&self) -> Option<LockGuard<'_, ContextOptions>> {
+        self.0.options.try_lock()
+    }
+
     /// Makes a place for a new socket. The first one starts the I/O threads. `stop` is called when the
     /// context stops.
     ///

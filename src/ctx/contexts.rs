@@ -1,6 +1,6 @@
 //! All contexts of the process, by the addresses that programs know them by.
 
-use super::{Context, Slots};
+use super::{Context, Slot, Slots};
 use crate::errno::{Errno, Result};
 use crate::message;
 use crate::options::ContextOptions;
@@ -28,10 +28,34 @@ pub fn open() -> Result<usize> {
 pub fn find(address: usize) -> Result<Arc<Context>> {
     let slot = CONTEXTS.lookup(address).ok_or(Errno::FAULT)?;
     match slot.lock() {
+        Some(context) if context.forked() => Err(Errno::TERM),
         Some(context) => Ok(Arc::clone(&context)),
         None if slot.forked() => Err(Errno::TERM),
         None => Err(Errno::FAULT),
     }
+}
+
+/// Shuts the context down. That of a forked process's parent has no socket here that could be told. Errors: `EFAULT` if there is none.
+pub fn shutdown(address: usize) -> Result<()> {
+    match find(address) {
+        Ok(context) => context.shutdown(),
+        Err(Errno::TERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    Ok(())
+}
+
+/// Reads or changes the options of a context, also of one that came through a fork. Errors: `EFAULT` if there is none; `ETERM` where a thread
+/// of the parent was using that one when the process forked; those of `run`.
+pub fn with_options<R>(address: usize, run: impl FnOnce(&mut ContextOptions) -> Result<R>) -> Result<R> {
+    match find(address) {
+        Ok(context) => return run(&mut context.options()),
+        Err(Errno::TERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    // Its lock keeps the other threads of this process away from the options.
+    let slot = CONTEXTS.lookup(address).and_then(Slot::lock_inherited).ok_or(Errno::TERM)?;
+    run(&mut *slot.inherited_options().ok_or(Errno::TERM)?)
 }
 
 /// Terminates the context, which waits for its sockets, and forgets it. Errors: `EFAULT` if there is none; `EINTR`, and it is
@@ -39,6 +63,11 @@ pub fn find(address: usize) -> Result<Arc<Context>> {
 pub fn close(address: usize) -> Result<()> {
     let slot = CONTEXTS.lookup(address).ok_or(Errno::FAULT)?;
     if slot.abandon() {
+        return Ok(());
+    }
+    if let Some(inherited) = slot.lock().filter(|context| context.forked()) {
+        // Its threads and descriptors are the parent's.
+        std::mem::forget(CONTEXTS.remove(inherited));
         return Ok(());
     }
     let context = find(address)?;

@@ -3,7 +3,8 @@
 use super::{int, memory, pointer, wait};
 use crate::ctx::{Context, contexts};
 use crate::errno::{Errno, Result};
-use crate::options::number::ZMQ_IO_THREADS;
+use crate::options::ContextOptions;
+use crate::options::number::{ZMQ_FERRO_SECURITY, ZMQ_IO_THREADS};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
@@ -30,10 +31,7 @@ pub extern "C-unwind" fn zmq_ctx_term(context: *mut c_void) -> c_int {
 /// Returns 0, or -1 with errno `EFAULT` if `context` is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
-    int(|| {
-        find(context)?.shutdown();
-        Ok(0)
-    })
+    int(|| contexts::shutdown(context.addr()).map(|()| 0))
 }
 
 /// Sets an option of a context to a number.
@@ -42,7 +40,7 @@ pub extern "C" fn zmq_ctx_shutdown(context: *mut c_void) -> c_int {
 /// none.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, optval: c_int) -> c_int {
-    int(|| find(context)?.options().set_int(option, optval).map(|()| 0))
+    int(|| with_options(context, |options| options.set_int(option, optval)).map(|()| 0))
 }
 
 /// Returns the value of a context's option that is a number.
@@ -50,7 +48,7 @@ pub extern "C" fn zmq_ctx_set(context: *mut c_void, option: c_int, optval: c_int
 /// Returns -1 with errno `EINVAL` if there is no such option, `EFAULT` if `context` is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn zmq_ctx_get(context: *mut c_void, option: c_int) -> c_int {
-    int(|| find(context)?.options().int(option))
+    int(|| with_options(context, |options| options.int(option)))
 }
 
 /// Sets an option of a context, of any type, to the `optvallen` bytes at `optval`.
@@ -69,10 +67,16 @@ pub unsafe extern "C" fn zmq_ctx_set_ext(
     optvallen: usize,
 ) -> c_int {
     int(|| {
-        let context = find(context)?;
         // SAFETY: as the caller promises.
-        let value = unsafe { memory::bytes(optval, optvallen) }?;
-        context.set_option(option, value).map(|()| 0)
+        let value = || unsafe { memory::bytes(optval, optvallen) };
+        match find(context) {
+            // A security file is for sockets, and none can be made of a context that came through a fork.
+            Err(Errno::TERM) if option != ZMQ_FERRO_SECURITY => {
+                with_options(context, |options| options.set(option, value()?))
+            }
+            context => context?.set_option(option, value()?),
+        }
+        .map(|()| 0)
     })
 }
 
@@ -92,9 +96,10 @@ pub unsafe extern "C" fn zmq_ctx_get_ext(
     optvallen: *mut usize,
 ) -> c_int {
     int(|| {
-        let context = find(context)?;
-        // SAFETY: as the caller promises.
-        unsafe { memory::fill(optval, optvallen, |out| context.options().get(option, out)) }?;
+        with_options(context, |options| {
+            // SAFETY: as the caller promises.
+            unsafe { memory::fill(optval, optvallen, |out| options.get(option, out)) }
+        })?;
         Ok(0)
     })
 }
@@ -109,7 +114,7 @@ pub extern "C" fn zmq_init(io_threads: c_int) -> *mut c_void {
             return Err(Errno::INVAL);
         }
         let context = open()?;
-        find(context)?.options().set_int(ZMQ_IO_THREADS, io_threads)?;
+        with_options(context, |options| options.set_int(ZMQ_IO_THREADS, io_threads))?;
         Ok(context)
     })
 }
@@ -128,6 +133,11 @@ pub extern "C-unwind" fn zmq_ctx_destroy(context: *mut c_void) -> c_int {
 
 fn open() -> Result<*mut c_void> {
     Ok(ptr::with_exposed_provenance_mut(contexts::open()?))
+}
+
+/// Errors: as of [`contexts::with_options`].
+fn with_options<R>(handle: *mut c_void, run: impl FnOnce(&mut ContextOptions) -> Result<R>) -> Result<R> {
+    contexts::with_options(handle.addr(), run)
 }
 
 /// What a handle stands for. Errors: `EFAULT`; `ETERM` for a context that came through a fork.

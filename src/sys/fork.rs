@@ -5,12 +5,14 @@
 //! | what it has of its parent | what becomes of it |
 //! |---|---|
 //! | contexts and sockets (`ctx`, `socket`) | dead: calls fail, and closing them ends nothing of the parent's |
+//! | options of contexts (`ctx::contexts`) | are read and set, but for those that another thread was using |
 //! | mailboxes and reactors (`ctx::mailbox`, `reactor::inbox`) | take no command, and wake no thread |
 //! | threads (`sys::thread`) | are not waited for |
 //! | what a thread sleeps in (`sys::park`) | is made anew |
 //! | statics that belong to a process ([`PerProcess`]) | are made anew |
 //! | statics that are set once ([`SetOnce`]) | stay as they are, or are set by the child |
-//! | sets of timers (`ctx::slots`) | go on, but for those that another thread was using |
+//! | sets of timers, pollers (`ctx::slots`) | go on, but for those that another thread was using |
+//! | descriptors of pollers (`poll::signal`) | are left alone |
 //! | counters (`counters`) | are in no file of the parent's |
 
 use std::cell::UnsafeCell;

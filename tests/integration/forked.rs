@@ -2,10 +2,17 @@
 
 use crate::support::process::{inside, role, spawn, test_name};
 use std::ffi::{c_int, c_void};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::ptr::{null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
+use zmq::errno::Errno;
+use zmq::ffi::constants::*;
+use zmq::ffi::draft_constants::*;
 use zmq::ffi::*;
+use zmq::options::number::ZMQ_MAX_SOCKETS;
 
 /// Forks, and fails where the child does not come to its end.
 fn in_child(inside: impl FnOnce() -> Result<(), u32>) {
@@ -140,4 +147,108 @@ fn a_child_makes_a_context_while_a_thread_of_its_parent_makes_the_first() {
     let output = spawn(name, "first", &["env", "FERROZMQ_AUDIT=/none/trail"]).wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
+}
+
+fn context_of_the_parent_goes_on(context: *mut c_void) -> Result<(), u32> {
+    check!(zmq_ctx_get(context, ZMQ_MAX_SOCKETS) == 7);
+    check!(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 8) == 0 && zmq_ctx_get(context, ZMQ_MAX_SOCKETS) == 8);
+    check!(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 0) == -1 && zmq_errno() == libc::EINVAL);
+    check!(zmq_ctx_shutdown(context) == 0);
+    check!(zmq_socket(context, ZMQ_PULL).is_null() && zmq_errno() == Errno::TERM.0);
+    check!(zmq_ctx_term(context) == 0);
+    check!(zmq_ctx_term(context) == -1 && zmq_errno() == libc::EFAULT);
+    check!(zmq_ctx_get(context, ZMQ_MAX_SOCKETS) == -1 && zmq_errno() == libc::EFAULT);
+    Ok(())
+}
+
+#[test]
+fn a_child_reads_and_sets_the_options_of_its_parents_context() {
+    if !inside(test_name!(a_child_reads_and_sets_the_options_of_its_parents_context)) {
+        return;
+    }
+    let [used, unused] = [(); 2].map(|()| zmq_ctx_new());
+    let socket = zmq_socket(used, ZMQ_PULL);
+    for context in [used, unused] {
+        assert_eq!(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 7), 0);
+    }
+    in_child(|| {
+        context_of_the_parent_goes_on(used)?;
+        context_of_the_parent_goes_on(unused)
+    });
+    in_child(|| {
+        check!(zmq_ctx_shutdown(used) == 0 && zmq_ctx_shutdown(unused) == 0);
+        check!(zmq_ctx_term(used) == 0 && zmq_ctx_term(unused) == 0);
+        Ok(())
+    });
+    assert_eq!(zmq_ctx_get(used, ZMQ_MAX_SOCKETS), 7);
+    assert_eq!(zmq_close(socket), 0);
+    assert_eq!((zmq_ctx_term(used), zmq_ctx_term(unused)), (0, 0));
+}
+
+const IN: i16 = ZMQ_POLLIN as i16;
+const OUT: i16 = ZMQ_POLLOUT as i16;
+
+/// What is ready of a poller: the events, or errno.
+fn poller_wait(poller: *mut c_void) -> Result<i16, c_int> {
+    let mut event = zmq_poller_event_t { socket: null_mut(), fd: -1, user_data: null_mut(), events: 0 };
+    // SAFETY: a place for an event.
+    let rc = unsafe { zmq_poller_wait(poller, &raw mut event, 0) };
+    if rc == 0 { Ok(event.events) } else { Err(zmq_errno()) }
+}
+
+fn poller_end(mut poller: *mut c_void) -> c_int {
+    // SAFETY: a pointer variable.
+    unsafe { zmq_poller_destroy(&raw mut poller) }
+}
+
+fn readable(fd: c_int) -> bool {
+    let mut item = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one item.
+    unsafe { libc::poll(&raw mut item, 1, 0) == 1 }
+}
+
+#[test]
+fn a_child_goes_on_with_its_parents_pollers_and_takes_nothing_from_them() {
+    if !inside(test_name!(a_child_goes_on_with_its_parents_pollers_and_takes_nothing_from_them)) {
+        return;
+    }
+    let (mut here, there) = UnixStream::pair().unwrap();
+    here.write_all(b"x").unwrap();
+    let (raw, mixed) = (zmq_poller_new(), zmq_poller_new());
+    assert_eq!(zmq_poller_add_fd(raw, there.as_raw_fd(), null_mut(), IN), 0);
+    let context = zmq_ctx_new();
+    let socket = zmq_socket(context, ZMQ_CLIENT);
+    assert_eq!(zmq_poller_add(mixed, socket, null_mut(), IN), 0);
+    let mut fd = -1;
+    // SAFETY: a place of the right type, and a string.
+    unsafe {
+        assert_eq!(zmq_poller_fd(mixed, &raw mut fd), 0);
+        // A new endpoint tells of itself.
+        assert_eq!(zmq_bind(socket, c"tcp://127.0.0.1:*".as_ptr()), 0);
+    }
+    assert!(readable(fd));
+    in_child(|| {
+        check!(poller_wait(raw) == Ok(IN));
+        check!(zmq_poller_modify_fd(raw, there.as_raw_fd(), OUT) == 0);
+        check!(poller_wait(raw) == Ok(OUT));
+        check!(zmq_poller_remove_fd(raw, there.as_raw_fd()) == 0 && zmq_poller_size(raw) == 0);
+        check!(poller_wait(mixed) == Err(libc::ENOTSOCK));
+        check!(zmq_poller_remove(mixed, socket) == -1 && zmq_poller_size(mixed) == 0);
+        check!(zmq_poller_add_fd(mixed, there.as_raw_fd(), null_mut(), IN) == 0);
+        check!(poller_wait(mixed) == Ok(IN));
+        let context = zmq_ctx_new();
+        let socket = zmq_socket(context, ZMQ_CLIENT);
+        check!(zmq_poller_add(mixed, socket, null_mut(), IN) == 0);
+        check!(zmq_poller_remove(mixed, socket) == 0);
+        check!(poller_end(raw) == 0 && poller_end(mixed) == 0);
+        check!(poller_end(raw) == -1 && zmq_errno() == libc::EFAULT);
+        check!(zmq_close(socket) == 0 && zmq_ctx_term(context) == 0);
+        Ok(())
+    });
+    assert!(readable(fd), "the child has not taken the signal");
+    assert_eq!(poller_wait(mixed), Err(libc::EAGAIN));
+    assert!(!readable(fd));
+    assert_eq!(poller_wait(raw), Ok(IN));
+    assert_eq!((poller_end(raw), poller_end(mixed)), (0, 0));
+    assert_eq!((zmq_close(socket), zmq_ctx_term(context)), (0, 0));
 }
