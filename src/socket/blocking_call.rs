@@ -14,7 +14,8 @@ pub enum For {
 
 /// Registered with a socket's mailbox for as long as it lives.
 pub struct BlockingCall {
-    socket: Arc<SocketLink>,
+    /// After a wait the handle may stand for another one: `Handle::lock_again`.
+    pub(super) socket: Arc<SocketLink>,
     /// `Some` until it is dropped.
     waiter: Option<Box<Waiter>>,
     what: For,

@@ -389,7 +389,7 @@ impl Source for Retry {
     fn wake(&mut self, _cx: &mut SourceContext<'_>) {}
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
