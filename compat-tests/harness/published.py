@@ -9,6 +9,11 @@ from .places import PROJECT, TARGET, Problem
 
 # The name that packaging/reproducible gives to the folder of crates. There are panics in each file that name it.
 CRATES_NAME = b"/usr/src/cargo/registry/"
+# The names that it gives to folders, also to one that lies there itself.
+GIVEN_NAMES = {"/usr/src/ferrozmq", "/usr/src/cargo"}
+GIVEN = re.compile(rb"/usr/src/(ferrozmq|cargo)(?![\w.@+-])")
+# What may stand before the beginning of a path: nothing that a path has, but the end of another one.
+BEGINS = rb"(?:(?<![\w.@+-])|(?<=\.rs)|(?<=\.[chS]))"
 # Of the crates of the library and of the tool, one each that asks for its text to go along, and words of that.
 CRATES = ("ring", "clap")
 WORDS = ("Permission is hereby granted", "Apache License")
@@ -36,8 +41,10 @@ def has_licences(file):
 def names_no_folder(file):
     """Fails where the file names a folder of this machine: those of the project, of what is built, of cargo, and of the user."""
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
-    folders = {str(folder.resolve()) for folder in (home, Path.home(), PROJECT, TARGET)} - {"/"}
+    folders = {str(folder.resolve()) for folder in (home, Path.home(), PROJECT, TARGET)} - {"/", *GIVEN_NAMES}
     bytes_ = file.read_bytes()
-    found = sorted(folder for folder in folders if f"{folder}/".encode() in bytes_)
+    # A project in /src, or in /usr/src, is not what those names tell of.
+    others = GIVEN.sub(rb"\1", bytes_)
+    found = sorted(folder for folder in folders if re.search(BEGINS + re.escape(f"{folder}/".encode()), others))
     if found or CRATES_NAME not in bytes_:
         raise Problem(f"{file} names {found}, or no folder of crates: packaging/reproducible has not built it")
