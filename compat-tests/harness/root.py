@@ -27,7 +27,8 @@ class Root:
         self.path = folder / "root"
         _copy(_kept(), self.path)
         for package in packages:
-            shutil.copy(package, self.path / "repository")
+            # Not with its permissions: apt reads it as a user of its own.
+            shutil.copyfile(package, self.path / "repository" / package.name)
         index = subprocess.run(
             ["dpkg-scanpackages", "--multiversion", "."], cwd=self.path / "repository", capture_output=True, text=True
         )
