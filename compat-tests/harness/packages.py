@@ -43,7 +43,8 @@ WELCOME = {
     "systemd": "reads the units that ferrozmq-service makes; it comes without an init, and nothing of it is started",
 }
 # Two of these programs may want something at the same time, and the second one waits.
-APT = ("apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300")
+# By env: sudo drops what is in the environment.
+APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300")
 # For those who want less than the tests: the demo and the benchmark compile a C program and run pyzmq.
 PURPOSES = {
     "demo": ("libzmq5", "libzmq3-dev", "g++", "python3-venv"),
@@ -81,13 +82,12 @@ def install(purpose="test"):
     root = [] if os.geteuid() == 0 else ["sudo"]
     if root and shutil.which("sudo") is None:
         raise Problem(f"run as root: apt-get install {' '.join(lacking)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     apt = [*root, *APT]
     command = [*apt, "install", "--no-install-recommends", "-y", *lacking]
-    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode != 0:
         # The usual reason on a fresh machine: the package lists are not there yet.
-        subprocess.run([*apt, "update"], env=environment, check=False)
-        if subprocess.run(command, env=environment).returncode != 0:
+        subprocess.run([*apt, "update"], check=False)
+        if subprocess.run(command).returncode != 0:
             raise Problem("apt-get failed")
 
 
@@ -110,8 +110,7 @@ def _lacking(wanted):
 def _try_to_install(names):
     say(f"Installing Debian packages: {', '.join(names)}")
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     apt = [*root, *APT]
     install = [*apt, "install", "--no-install-recommends", "-y", *names]
     try:
