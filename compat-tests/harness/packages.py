@@ -1,5 +1,6 @@
 """The Debian packages these programs need, and what for."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -66,6 +67,12 @@ def demand(*names):
     if lacking:
         lines = "".join(f"\n  {name}: {NEEDED[name]}" for name in lacking)
         raise Problem(f"missing Debian packages (`make deps` installs them):{lines}")
+
+
+def demand_venv():
+    """Fails with the way out where this Python makes no virtual environments: Debian has a part of it in a package of its own."""
+    if importlib.util.find_spec("ensurepip") is None:
+        raise Problem(f"missing Debian package (`make deps` installs it):\n  python3-venv: {NEEDED['python3-venv']}")
 
 
 def install(purpose="test"):

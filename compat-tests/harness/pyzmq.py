@@ -49,8 +49,7 @@ def _python(purpose, wanted, install, *more):
     with held(folder):
         if not finished.exists():
             say(f"Installing from PyPI into {folder}: {', '.join(wanted)} ({purpose})" + "".join(f"\n  {word}" for word in more[:1]))
-            if sys.executable == "/usr/bin/python3":
-                packages.demand("python3-venv")
+            packages.demand_venv()
             venv.create(folder, clear=True, with_pip=True)
             install(interpreter, wanted)
             finished.touch()

@@ -27,8 +27,7 @@ def python(purpose, *requirements):
     with held(folder):
         if not finished.exists():
             say(f"Installing from PyPI: {', '.join(requirements)} ({purpose})")
-            if sys.executable == "/usr/bin/python3":
-                packages.demand("python3-venv")
+            packages.demand_venv()
             venv.create(folder, clear=True, with_pip=True)
             pip = [interpreter, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--only-binary", ":all:"]
             _run(*pip, *requirements)

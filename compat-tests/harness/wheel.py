@@ -16,8 +16,7 @@ def build(library, tool=TOOL):
     """The file, as `packaging/python/build` makes it: for the glibc that the two ask for."""
     if not tool.is_file():
         raise Problem(f"no tool at {tool}: run `make build` first")
-    if sys.executable == "/usr/bin/python3":
-        packages.demand("python3-venv")
+    packages.demand_venv()
     program, folder = PROJECT / "packaging" / "python" / "build", WORK / "wheel"
     with held(folder), tempfile.TemporaryDirectory(prefix="wheel-", dir=WORK) as part:
         command = [program, part, "--library", library, "--tool", tool]
