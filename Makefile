@@ -5,7 +5,6 @@ LIBDIR ?= $(PREFIX)/lib
 BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 INCLUDEDIR ?= $(PREFIX)/include
-DATADIR ?= $(PREFIX)/share/ferrozmq
 MANDIR ?= $(PREFIX)/share/man
 # 1 puts ZMQ_BUILD_DRAFT_API into what pkg-config and CMake tell programs.
 DRAFTS ?= 0
@@ -14,23 +13,41 @@ DEBUGINFO ?= 0
 # 0 leaves out one of the libraries: the shared one, or the static one.
 SHARED ?= 1
 STATIC ?= 1
-# Where the built libraries are.
-RELEASE ?= $(or $(CARGO_TARGET_DIR),target)/release
+# Where cargo builds.
+BUILDING := $(or $(CARGO_TARGET_DIR),target)
+# Where the built libraries are. An empty name is none.
+ifeq ($(RELEASE),)
+RELEASE := $(BUILDING)/release
+unexport RELEASE
+endif
 # The built command-line tool. It is installed if it is there.
-TOOL ?= $(or $(CARGO_TARGET_DIR),target)/tool/ferrozmq
+ifeq ($(TOOL),)
+TOOL := $(BUILDING)/tool/ferrozmq
+unexport TOOL
+endif
 # One that runs on this machine, and writes the tool's manual pages and completions.
 TOOL_HERE ?= $(TOOL)
 
 SONAME := libzmq.so.5
 FILE := $(SONAME).2.5
-PKGCONFIG := $(DESTDIR)$(LIBDIR)/pkgconfig
-CMAKE := $(DESTDIR)$(LIBDIR)/cmake/ZeroMQ
-SHARED_FILE := $(DESTDIR)$(LIBDIR)/$(FILE)
-STATIC_FILE := $(DESTDIR)$(LIBDIR)/libzmq.a
-MAN1 := $(DESTDIR)$(MANDIR)/man1
-BASH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-ZSH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
-FISH_COMPLETIONS := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+# A path for the shell, as it is.
+quoted = '$(subst ','\'',$(1))'
+# Where files are put, for the shell.
+TO_LIB = $(call quoted,$(DESTDIR)$(LIBDIR))
+TO_PKGCONFIG = $(TO_LIB)/pkgconfig
+TO_CMAKE = $(TO_LIB)/cmake/ZeroMQ
+TO_BIN = $(call quoted,$(DESTDIR)$(BINDIR))
+TO_SBIN = $(call quoted,$(DESTDIR)$(SBINDIR))
+TO_INCLUDE = $(call quoted,$(DESTDIR)$(INCLUDEDIR))
+TO_MAN = $(call quoted,$(DESTDIR)$(MANDIR))
+TO_SHARE = $(call quoted,$(DESTDIR)$(PREFIX)/share)
+# No variable of the environment says where this is, as its folder is removed.
+TO_OWN = $(TO_SHARE)/ferrozmq
+TO_BASH = $(TO_SHARE)/bash-completion/completions
+TO_ZSH = $(TO_SHARE)/zsh/site-functions
+TO_FISH = $(TO_SHARE)/fish/vendor_completions.d
+SHARED_FILE = $(TO_LIB)/$(FILE)
+STATIC_FILE = $(TO_LIB)/libzmq.a
 INSTALL ?= install
 OBJCOPY ?= objcopy
 STRIP ?= strip
@@ -45,16 +62,19 @@ PRODUCTS ?=
 .PHONY: reproducible release release-check release-verify
 .PHONY: install-shared install-static install-commands
 
+# The library is where `make install` looks for it, whatever the user's settings of cargo say.
+INTO = --target-dir $(call quoted,$(BUILDING))
+
 build: library tool
 
 # The library alone takes less than half of the time. `make install` installs the tool only where it was built.
 library:
-	cargo build --release --locked
-	packaging/archive $(RELEASE)/libzmq.a $(RELEASE)/libzmq.a
+	cargo build --release --locked $(INTO)
+	packaging/archive $(call quoted,$(BUILDING)/release/libzmq.a) $(call quoted,$(BUILDING)/release/libzmq.a)
 
 # After the library: two cargo commands at once would wait for each other.
 tool: library
-	cargo build --profile tool --package ferrozmq-tool --locked
+	cargo build --profile tool --package ferrozmq-tool --locked $(INTO)
 
 test: deps
 	compat-tests/all
@@ -65,19 +85,19 @@ test-rust:
 
 demo:
 	@compat-tests/deps demo
-	cargo build --release --locked --quiet
+	cargo build --release --locked --quiet $(INTO)
 	compat-tests/demo/run
 
 # Side by side with Debian's libzmq: an hour on a machine with nothing else to do; renews docs/performance.
 bench:
 	@compat-tests/deps bench
-	cargo build --release --locked --quiet
+	cargo build --release --locked --quiet $(INTO)
 	benches/run --omq --record
 
 # The same in two minutes, and nothing is recorded.
 bench-quick:
 	@compat-tests/deps bench
-	cargo build --release --locked --quiet
+	cargo build --release --locked --quiet $(INTO)
 	benches/run --quick
 
 # Debian packages that the tests need, installed where they are missing.
@@ -89,38 +109,44 @@ header:
 	FERROZMQ_WRITE_HEADER=1 cargo test --locked --quiet --test header
 
 # Where the prefix is the folder of the sources, what is installed and what is removed would be the headers here.
-APART = $(if $(filter $(realpath include),$(realpath $(DESTDIR)$(INCLUDEDIR))),echo "$(INCLUDEDIR) has the sources: take another PREFIX"; exit 1,true)
+APART = if test $(TO_INCLUDE) -ef include; then echo "$(INCLUDEDIR) has the sources: take another PREFIX" >&2; exit 1; fi
+# pkg-config takes no path with a blank. DESTDIR, RELEASE and TOOL may have some.
+WITHOUT_BLANK = PREFIX LIBDIR BINDIR SBINDIR INCLUDEDIR MANDIR
+CHECKED = $(foreach name,$(WITHOUT_BLANK),$(if $(word 2,x$($(name))x),$(error $(name) has a blank in it: '$($(name))')))
 
 # Builds only where nothing is built yet, so that `sudo make install` needs no Rust for root. cargo puts its own archive back whenever it
 # runs; packaging/archive leaves one that is as it should be as it is.
+IS_GIVEN = $(filter-out file,$(origin RELEASE))
 install:
-	@$(APART)
-	@test -f $(RELEASE)/libzmq.so || $(MAKE) build
-	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(MANDIR)/man7 $(PKGCONFIG) $(CMAKE)
+	$(CHECKED)@$(APART)
+	@test -f $(call quoted,$(RELEASE)/libzmq.so) || \
+	    $(if $(IS_GIVEN),{ echo "no libzmq.so in RELEASE="$(call quoted,$(RELEASE)) >&2; exit 1; },$(MAKE) build)
+	$(INSTALL) -d $(TO_LIB) $(TO_INCLUDE) $(TO_OWN) $(TO_MAN)/man7 $(TO_PKGCONFIG) $(TO_CMAKE)
 	$(if $(filter 1,$(SHARED)),@$(MAKE) --no-print-directory install-shared)
 	$(if $(filter 1,$(STATIC)),@$(MAKE) --no-print-directory install-static)
-	$(INSTALL) -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
-	$(INSTALL) -m 644 packaging/tsan.supp $(DESTDIR)$(DATADIR)
-	$(INSTALL) -m 644 docs/man/*.7 $(DESTDIR)$(MANDIR)/man7
-	sed -e 's|@PREFIX@|$(PREFIX)|' \
-	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
-	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
+	$(INSTALL) -m 644 include/*.h $(TO_INCLUDE)
+	$(INSTALL) -m 644 packaging/tsan.supp $(TO_OWN)
+	$(INSTALL) -m 644 docs/man/*.7 $(TO_MAN)/man7
+	sed -e 's|@PREFIX@|$(call sed-text,$(PREFIX))|' \
+	    -e 's|@LIBDIR@|$(call sed-text,$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR)))|' \
+	    -e 's|@INCLUDEDIR@|$(call sed-text,$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR)))|' \
 	    -e 's|@DEFINITIONS@|$(if $(filter 1,$(DRAFTS)), -DZMQ_BUILD_DRAFT_API=1)|' \
-	    pkgconfig/libzmq.pc.in > $(PKGCONFIG)/libzmq.pc
-	$(INSTALL) -m 644 cmake/ZeroMQConfig.cmake cmake/ZeroMQConfigVersion.cmake $(CMAKE)
-	$(if $(filter 1,$(DRAFTS)),$(INSTALL) -m 644 cmake/ZeroMQDrafts.cmake $(CMAKE),rm -f $(CMAKE)/ZeroMQDrafts.cmake)
-	@test ! -f $(TOOL) || $(MAKE) --no-print-directory install-tool
+	    pkgconfig/libzmq.pc.in > $(TO_PKGCONFIG)/libzmq.pc
+	chmod 644 $(TO_PKGCONFIG)/libzmq.pc
+	$(INSTALL) -m 644 cmake/ZeroMQConfig.cmake cmake/ZeroMQConfigVersion.cmake $(TO_CMAKE)
+	$(if $(filter 1,$(DRAFTS)),$(INSTALL) -m 644 cmake/ZeroMQDrafts.cmake $(TO_CMAKE),rm -f $(TO_CMAKE)/ZeroMQDrafts.cmake)
+	@test ! -f $(call quoted,$(TOOL)) || $(MAKE) --no-print-directory install-tool
 
 install-shared:
-	$(INSTALL) -m 755 $(RELEASE)/libzmq.so $(SHARED_FILE)
-	ln -sf $(FILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzmq.so
+	$(INSTALL) -m 755 $(call quoted,$(RELEASE)/libzmq.so) $(SHARED_FILE)
+	ln -sf $(FILE) $(TO_LIB)/$(SONAME)
+	ln -sf $(SONAME) $(TO_LIB)/libzmq.so
 	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --only-keep-debug $(SHARED_FILE) $(SHARED_FILE).debug && chmod 644 $(SHARED_FILE).debug,rm -f $(SHARED_FILE).debug)
 	$(STRIP) --strip-unneeded $(SHARED_FILE)
 	$(if $(filter 1,$(DEBUGINFO)),$(OBJCOPY) --add-gnu-debuglink=$(SHARED_FILE).debug $(SHARED_FILE))
 
 install-static:
-	packaging/archive $(RELEASE)/libzmq.a $(STATIC_FILE)
+	packaging/archive $(call quoted,$(RELEASE)/libzmq.a) $(STATIC_FILE)
 	$(if $(filter 1,$(DEBUGINFO)),,$(STRIP) --strip-debug $(STATIC_FILE))
 	chmod 644 $(STATIC_FILE)
 
@@ -139,13 +165,13 @@ test-dist:
 
 # The tool, its manual pages, and completions for three shells.
 install-tool:
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(MAN1) $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS)
-	$(INSTALL) -m 755 $(TOOL) $(DESTDIR)$(BINDIR)/ferrozmq
-	$(TOOL_HERE) man --out $(MAN1)
-	$(TOOL_HERE) completions bash > $(BASH_COMPLETIONS)/ferrozmq
-	$(TOOL_HERE) completions zsh > $(ZSH_COMPLETIONS)/_ferrozmq
-	$(TOOL_HERE) completions fish > $(FISH_COMPLETIONS)/ferrozmq.fish
-	chmod 644 $(MAN1)/ferrozmq.1 $(MAN1)/ferrozmq-*.1 $(BASH_COMPLETIONS)/ferrozmq $(ZSH_COMPLETIONS)/_ferrozmq $(FISH_COMPLETIONS)/ferrozmq.fish
+	$(CHECKED)$(INSTALL) -d $(TO_BIN) $(TO_MAN)/man1 $(TO_BASH) $(TO_ZSH) $(TO_FISH)
+	$(INSTALL) -m 755 $(call quoted,$(TOOL)) $(TO_BIN)/ferrozmq
+	$(call quoted,$(TOOL_HERE)) man --out $(TO_MAN)/man1
+	$(call quoted,$(TOOL_HERE)) completions bash > $(TO_BASH)/ferrozmq
+	$(call quoted,$(TOOL_HERE)) completions zsh > $(TO_ZSH)/_ferrozmq
+	$(call quoted,$(TOOL_HERE)) completions fish > $(TO_FISH)/ferrozmq.fish
+	chmod 644 $(TO_MAN)/man1/ferrozmq.1 $(TO_MAN)/man1/ferrozmq-*.1 $(TO_BASH)/ferrozmq $(TO_ZSH)/_ferrozmq $(TO_FISH)/ferrozmq.fish
 
 # Two commands for an installation that leaves the system's libzmq in its place: they put LIBRARY under chosen programs and services.
 LIBRARY ?= $(LIBDIR)/ferrozmq/$(SONAME)
@@ -153,32 +179,35 @@ LIBRARY ?= $(LIBDIR)/ferrozmq/$(SONAME)
 sed-text = $(subst |,\|,$(subst &,\&,$(subst ','\''\\'\'''\'',$(subst \,\\,$(1)))))
 FILL_IN = -e 's|@LIBRARY@|$(call sed-text,$(LIBRARY))|; s|@BINDIR@|$(call sed-text,$(BINDIR))|'
 install-commands:
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(MAN1) $(DESTDIR)$(MANDIR)/man8 $(BASH_COMPLETIONS)
-	sed $(FILL_IN) packaging/commands/with-ferrozmq > $(DESTDIR)$(BINDIR)/with-ferrozmq
-	sed $(FILL_IN) packaging/commands/ferrozmq-service > $(DESTDIR)$(SBINDIR)/ferrozmq-service
-	chmod 755 $(DESTDIR)$(BINDIR)/with-ferrozmq $(DESTDIR)$(SBINDIR)/ferrozmq-service
-	$(INSTALL) -m 644 docs/man/with-ferrozmq.1 $(MAN1)
-	$(INSTALL) -m 644 docs/man/ferrozmq-service.8 $(DESTDIR)$(MANDIR)/man8
-	$(INSTALL) -m 644 packaging/commands/completions.bash $(BASH_COMPLETIONS)/ferrozmq-service
-	ln -sf ferrozmq-service $(BASH_COMPLETIONS)/with-ferrozmq
+	$(CHECKED)$(INSTALL) -d $(TO_BIN) $(TO_SBIN) $(TO_MAN)/man1 $(TO_MAN)/man8 $(TO_BASH)
+	sed $(FILL_IN) packaging/commands/with-ferrozmq > $(TO_BIN)/with-ferrozmq
+	sed $(FILL_IN) packaging/commands/ferrozmq-service > $(TO_SBIN)/ferrozmq-service
+	chmod 755 $(TO_BIN)/with-ferrozmq $(TO_SBIN)/ferrozmq-service
+	$(INSTALL) -m 644 docs/man/with-ferrozmq.1 $(TO_MAN)/man1
+	$(INSTALL) -m 644 docs/man/ferrozmq-service.8 $(TO_MAN)/man8
+	$(INSTALL) -m 644 packaging/commands/completions.bash $(TO_BASH)/ferrozmq-service
+	ln -sf ferrozmq-service $(TO_BASH)/with-ferrozmq
 
 # What is left without a file goes, too, where the prefix has our name. The folders below another one may be those of others.
 FOLDERS = $(LIBDIR)/pkgconfig $(LIBDIR)/cmake $(LIBDIR) $(BINDIR) $(SBINDIR) $(INCLUDEDIR) $(addprefix $(MANDIR)/man,1 7 8) \
-    $(addprefix $(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d) $(patsubst %/,%,$(dir $(DATADIR)))
+    $(addprefix $(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d) $(PREFIX)/share
 OWN_FOLDERS = $(if $(filter ferrozmq ferrozmq-%,$(notdir $(PREFIX))),$(patsubst $(PREFIX)/%,%,$(filter $(PREFIX)/%,$(FOLDERS))))
 
+# Files go by their names, and folders where they are empty: no name from the environment makes it remove more.
 uninstall:
-	@$(APART)
-	rm -f $(DESTDIR)$(BINDIR)/ferrozmq $(MAN1)/ferrozmq.1 $(wildcard $(MAN1)/ferrozmq-*.1)
-	rm -f $(BASH_COMPLETIONS)/ferrozmq $(ZSH_COMPLETIONS)/_ferrozmq $(FISH_COMPLETIONS)/ferrozmq.fish
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
-	rm -f $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(wildcard docs/man/*.7)))
-	rm -f $(DESTDIR)$(BINDIR)/with-ferrozmq $(DESTDIR)$(SBINDIR)/ferrozmq-service
-	rm -f $(MAN1)/with-ferrozmq.1 $(DESTDIR)$(MANDIR)/man8/ferrozmq-service.8
-	rm -f $(addprefix $(BASH_COMPLETIONS)/,ferrozmq-service with-ferrozmq)
-	rm -rf $(CMAKE) $(DESTDIR)$(DATADIR)
-	@$(if $(OWN_FOLDERS),{ cd $(DESTDIR)$(PREFIX) && rmdir -p $(OWN_FOLDERS); rmdir $(DESTDIR)$(PREFIX); } 2>/dev/null || true,true)
+	$(CHECKED)@$(APART)
+	rm -f $(TO_BIN)/ferrozmq $(TO_MAN)/man1/ferrozmq.1 $(TO_MAN)/man1/ferrozmq-*.1
+	rm -f $(TO_BASH)/ferrozmq $(TO_ZSH)/_ferrozmq $(TO_FISH)/ferrozmq.fish
+	rm -f $(addprefix $(TO_LIB)/,$(FILE) $(FILE).debug $(SONAME) libzmq.so libzmq.a pkgconfig/libzmq.pc)
+	rm -f $(addprefix $(TO_INCLUDE)/,$(notdir $(wildcard include/*.h)))
+	rm -f $(addprefix $(TO_MAN)/man7/,$(notdir $(wildcard docs/man/*.7)))
+	rm -f $(TO_BIN)/with-ferrozmq $(TO_SBIN)/ferrozmq-service
+	rm -f $(TO_MAN)/man1/with-ferrozmq.1 $(TO_MAN)/man8/ferrozmq-service.8
+	rm -f $(addprefix $(TO_BASH)/,ferrozmq-service with-ferrozmq)
+	rm -f $(addprefix $(TO_CMAKE)/,$(notdir $(wildcard cmake/*.cmake))) $(TO_OWN)/tsan.supp
+	@rmdir $(TO_CMAKE) $(TO_OWN) 2>/dev/null || true
+	@$(if $(OWN_FOLDERS),{ cd $(call quoted,$(DESTDIR)$(PREFIX)) && rmdir -p $(OWN_FOLDERS); rmdir $(call quoted,$(DESTDIR)$(PREFIX)); } \
+	    2>/dev/null || true,true)
 
 # The libraries and the tool, built twice in different folders: the same bytes.
 reproducible:
@@ -197,4 +226,4 @@ release-verify:
 	packaging/release --verify $(TAG)
 
 clean:
-	cargo clean
+	cargo clean $(INTO)
