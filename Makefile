@@ -15,14 +15,19 @@ SHARED ?= 1
 STATIC ?= 1
 # Where cargo builds.
 BUILDING := $(or $(CARGO_TARGET_DIR),target)
+# `make build` with a CARGO_TARGET_DIR elsewhere writes down where that is: sudo keeps the variable from `make install`.
+RECORD := target/built-in
+# Where it has built. What cargo has built in target since then comes first.
+FOUND = d=$$(cat $(RECORD)) && test -f "$$d/release/libzmq.so" && test ! target/release/libzmq.so -nt $(RECORD) && echo "$$d"
+BUILT := $(or $(CARGO_TARGET_DIR),$(if $(wildcard $(RECORD)),$(shell $(FOUND))),target)
 # Where the built libraries are. An empty name is none.
 ifeq ($(RELEASE),)
-RELEASE := $(BUILDING)/release
+RELEASE := $(BUILT)/release
 unexport RELEASE
 endif
 # The built command-line tool. It is installed if it is there.
 ifeq ($(TOOL),)
-TOOL := $(BUILDING)/tool/ferrozmq
+TOOL := $(BUILT)/tool/ferrozmq
 unexport TOOL
 endif
 # One that runs on this machine, and writes the tool's manual pages and completions.
@@ -70,6 +75,9 @@ build: library tool
 # The library alone takes less than half of the time. `make install` installs the tool only where it was built.
 library:
 	cargo build --release --locked $(INTO)
+	@if test $(call quoted,$(BUILDING)) -ef target; then rm -f $(RECORD); \
+	else mkdir -p target && realpath $(call quoted,$(BUILDING)) > $(RECORD) || \
+	    echo "$(RECORD) is not written: make install needs RELEASE and TOOL" >&2; fi
 	packaging/archive $(call quoted,$(BUILDING)/release/libzmq.a) $(call quoted,$(BUILDING)/release/libzmq.a)
 
 # After the library: two cargo commands at once would wait for each other.
@@ -227,3 +235,4 @@ release-verify:
 
 clean:
 	cargo clean $(INTO)
+	rm -f $(RECORD)
