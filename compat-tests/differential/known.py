@@ -209,6 +209,10 @@ def refused_pipe(call, theirs, ours, calls):
     return talks(call) and _far(calls) and {(0, 0), (CHANNEL, CHANNEL)} & pairs(calls) and sum(call.startswith("connect") for call in calls) > 1
 
 
+def state_of_gone(call, theirs, ours, calls):
+    return call[0] == "peer_state" and gone(calls) and ours == "-1 113" and not theirs.startswith("-1")
+
+
 def gone_stream(call, theirs, ours, calls):
     return STREAM in types(calls).values() and theirs.replace("-1 11", "-1 113") == ours
 
@@ -395,6 +399,7 @@ KNOWN = [
     Known("`ZMQ_REQ_CORRELATE` changed while a reply is awaited", correlated_late),
     Known("When the free callback of an empty message runs", freed_early, parts=False),
     Known("A connection whose pipe the socket has refused", refused_pipe),
+    Known("`zmq_socket_get_peer_state` of a peer that has closed", state_of_gone, parts=False),
     Known("Timers: a cancelled timer in `set_interval`, `reset`", revived_timer, parts=False),
     Known("`zmq_msg_recv` that finds nothing", found_nothing),
     Known("`udp://`, `ws://`, `wss://`", foreign_connection),

@@ -51,6 +51,13 @@ impl Router {
         }
     }
 
+    /// The peer that has waited for the name of one that has gone is read from now on.
+    fn pass_name_on(&mut self, pipes: &mut Pipes, gone: PipeId) {
+        if let Some(heir) = self.naming.pass_on(pipes, gone) {
+            self.queue.attach(heir);
+        }
+    }
+
     /// The pipe of the peer so named; `None`: the message is to be dropped.
     fn route(&mut self, pipes: &mut Pipes, routing_id: &[u8]) -> Result<Option<PipeId>> {
         match self.naming.routes.find_next(pipes, routing_id) {
@@ -165,6 +172,7 @@ impl Behaviour for Router {
         }
         self.read_activated(pipes, pipe);
         pipes.check_read(pipe);
+        self.pass_name_on(pipes, pipe);
     }
 
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
@@ -176,6 +184,7 @@ impl Behaviour for Router {
             pipes.record.dropped(Reason::Disconnected, 1);
             self.out = None;
         }
+        self.pass_name_on(pipes, pipe);
     }
 
     fn set_option(

@@ -165,7 +165,7 @@ fn recv_waiting<R>(
         }
         release(socket);
         let waited = blocking.wait();
-        socket = handle.lock()?;
+        socket = handle.lock_again(&blocking.socket)?;
         waited?;
     }
 }

@@ -168,7 +168,7 @@ fn wait_and_send(
         }
         release(socket);
         let waited = if made_room { Ok(blocking.run_frees()) } else { blocking.wait() };
-        socket = handle.lock()?;
+        socket = handle.lock_again(&blocking.socket)?;
         waited?;
     }
 }

@@ -25,7 +25,7 @@ pub struct Naming {
 pub enum Unnamed {
     /// Its routing id has not come yet.
     Waiting,
-    /// Its routing id is another's.
+    /// Its routing id is another's. It waits for that one to go.
     Duplicate,
 }
 
@@ -81,12 +81,31 @@ impl Naming {
         // A closed pipe, of which messages are still to be read, does not need its name for anything else.
         if let Ok(holder) = self.routes.find_open(pipes, &routing_id) {
             if !self.handover {
+                pipes.set_routing_id(pipe, routing_id);
                 return Err(Unnamed::Duplicate);
             }
             // Its messages still come under its name.
             pipes.retire(holder);
         }
         Ok(routing_id)
+    }
+
+    /// Gives the name of a peer that has gone to one that calls itself the same, and returns that. A client that comes back before its
+    /// old connection is found dead would else never be heard.
+    pub fn pass_on(&mut self, pipes: &mut Pipes, gone: PipeId) -> Option<PipeId> {
+        if self.unnamed.is_empty() || pipes.is_open(gone) {
+            return None;
+        }
+        let name = pipes.routing_id(gone).to_vec();
+        if self.routes.find(&name).is_some_and(|holder| pipes.is_open(holder)) {
+            return None;
+        }
+        let waits = |pipe| pipes.is_open(pipe) && pipes.routing_id(pipe) == name;
+        let mut taken = self.unnamed.iter().filter(|(_, lack)| **lack == Unnamed::Duplicate);
+        let (heir, _) = taken.find(|(pipe, _)| waits(*pipe))?;
+        self.unnamed.remove(heir);
+        self.routes.add(pipes, heir, name);
+        Some(heir)
     }
 
     /// Forgets a pipe. Whether it had a name.
@@ -159,6 +178,33 @@ mod tests {
         drop(second);
         bench.settle();
         assert_eq!(bench.pipes.len(), 1);
+    }
+
+    #[test]
+    fn a_peer_whose_name_is_taken_gets_it_when_the_other_goes() {
+        for socket_type in [SocketType::Router, SocketType::Rep] {
+            let mut bench = Bench::new(socket_type);
+            let (mut first, second) = (bench.connect_as("p"), bench.connect_as("p"));
+            let (mut third, mut other) = (bench.connect_as("p"), bench.connect_as("q"));
+            first.send(&["", "1"]);
+            third.send(&["", "3"]);
+            other.send(&["", "4"]);
+            // Of two that wait it is one that is there.
+            drop((first, second));
+            let mut got: Vec<_> = std::iter::from_fn(|| {
+                let message = bench.try_recv().ok()?;
+                // REP has to answer before it receives again.
+                let _ = bench.send(&["answer"]);
+                message.last().cloned()
+            })
+            .collect();
+            got.sort();
+            assert_eq!(got, ["1", "3", "4"]);
+            let answered = if socket_type == SocketType::Rep { &["|answer"][..] } else { &[] };
+            assert_eq!(third.recv_all(), answered);
+            bench.settle();
+            assert_eq!(bench.pipes.len(), 2);
+        }
     }
 
     #[test]
