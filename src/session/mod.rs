@@ -24,7 +24,7 @@ pub use connection::send_policy::INLINE_SEND_MIN_BYTES;
 pub use connectionless::datagrams::exchange;
 pub use connectionless::stats::answer as answer_with_stats;
 pub use lifecycle::listener::{Listening, listen};
-pub use lifecycle::session::SessionContext;
+pub use lifecycle::session_context::SessionContext;
 pub use lifecycle::zap::Authenticators;
 pub use monitor_events::{Endpoints, Monitor, Observer, PeerNames, event};
 pub use socket_link::{Command, SocketEnd, SocketLink};

@@ -167,7 +167,12 @@ fn wait_and_send(
             continue;
         }
         release(socket);
-        let waited = if made_room { Ok(blocking.run_frees()) } else { blocking.wait() };
+        let waited = if made_room {
+            blocking.run_frees();
+            Ok(())
+        } else {
+            blocking.wait()
+        };
         socket = handle.lock_again(&blocking.socket)?;
         waited?;
     }

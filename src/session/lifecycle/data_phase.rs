@@ -173,6 +173,8 @@ impl DataPhase {
             Flush::Busy | Flush::LeftToCaller => return Ok(()),
         };
         match sent {
+            // The session has not been told yet that the pipe's end is closed. It asks when it is woken.
+            Sent::Ended if !self.closing => cx.again(),
             Sent::Ended => self.finish_when_delivered(cx),
             Sent::All if self.closing => {
                 if !self.delivery.is_waited_for() {
@@ -197,8 +199,7 @@ impl DataPhase {
 
     /// All is written: the session ends once the peer's system has it.
     fn finish_when_delivered(&mut self, cx: &mut SourceContext<'_>) {
-        // Where the pipe's end is closed the session may not have been told so yet. What comes behind bytes that are discarded here
-        // would be taken for the rest of a message.
+        // What comes behind bytes that are discarded here would be taken for the rest of a message.
         self.connection.with_recv(RecvHalf::stop);
         self.has_spoken |= self.connection.discard_unread();
         let undelivered_bytes = self.connection.undelivered_bytes(self.has_spoken);

@@ -9,20 +9,14 @@
 //! | [`Handshaking`](Stage::Handshaking) | [`establishing`](super::establishing) | `Connected`; `Waiting`, if it fails |
 //! | [`Connected`](Stage::Connected) | [`data_phase`](super::data_phase) | `Waiting`, when the connection ends |
 //!
-//! Where the peer has come to us there is nothing to wait for, and the session ends instead. The pipe to the socket, which
-//! outlasts connections, is in [`session_pipe`](super::session_pipe).
+//! How it ends is in [`ends`]. The pipe to the socket, which outlasts connections, is in [`session_pipe`](super::session_pipe).
 
-mod ends;
-
-use crate::ctx::Guard;
+use crate::engine::Peer;
 use crate::engine::zmtp::Version;
-use crate::engine::{Peer, Security};
 use crate::errno::Errno;
-use crate::options::SocketOptions;
 use crate::options::draft_number::ZMQ_RECONNECT_STOP_AFTER_DISCONNECT;
 use crate::pipe::Pipe;
 use crate::reactor::{Ready, Source, SourceContext};
-use crate::security::Protection;
 use crate::session::connection::Connection;
 use crate::session::connection::tls_stream::Tunnel;
 use crate::session::letterbox::{Flags, Mail};
@@ -31,33 +25,21 @@ use crate::session::lifecycle::backoff::Setback;
 use crate::session::lifecycle::connecter::{Attempt, Connecter, Met};
 use crate::session::lifecycle::connecting::{Connecting, Next, READABLE_AND_WRITABLE};
 use crate::session::lifecycle::data_phase::DataPhase;
+use crate::session::lifecycle::ends::{self, After, Kept, Lost};
 use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress, rates};
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshaking::{Handshaking, Stream};
 use crate::session::lifecycle::reason::Reason;
-use crate::session::lifecycle::session_pipe::SessionPipe;
-use crate::session::lifecycle::timer;
-use crate::session::lifecycle::zap::Authenticators;
+use crate::session::lifecycle::session_context::SessionContext;
+use crate::session::lifecycle::session_pipe::{SessionPipe, last_words};
+use crate::session::lifecycle::{linger, timer};
 use crate::session::monitor_events::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
 use crate::session::remote::SessionRemote;
-use crate::session::{Command, SessionHandle, SocketLink};
+use crate::session::{Command, SessionHandle};
 use crate::sys::contain::contain;
 use crate::transport::{ConnectPlan, Layers, Scheme};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-
-/// The part of a socket that a session gets.
-pub struct SessionContext {
-    pub owner: Arc<SocketLink>,
-    pub options: Arc<SocketOptions>,
-    /// The configuration of its handshakes, by the options and the socket's keys.
-    pub security: Security,
-    /// What a security file says; it comes before `security`.
-    pub protection: Option<Arc<Protection>>,
-    pub authenticators: Arc<dyn Authenticators>,
-    /// Keeps the context from ending while the session is there.
-    pub guard: Guard,
-}
 
 /// Lives on an I/O thread; others reach it through its [`SessionRemote`].
 pub struct Session {
@@ -223,13 +205,9 @@ impl Session {
 
     /// Whether an endpoint that the program has disconnected is not to be tried again while it waits for that; tells of it.
     fn stops_attempts(&self) -> bool {
-        let stops = self.socket.options.reconnect_stop & ZMQ_RECONNECT_STOP_AFTER_DISCONNECT != 0
-            && self.connecter.is_some()
-            && matches!(self.stage, Stage::Waiting);
-        if stops {
-            self.events.tell(event::CLOSED, NO_DESCRIPTOR);
-        }
-        stops
+        let is_wanted = self.socket.options.reconnect_stop & ZMQ_RECONNECT_STOP_AFTER_DISCONNECT != 0;
+        let stops = is_wanted && self.connecter.is_some() && matches!(self.stage, Stage::Waiting);
+        stops.then(|| self.events.tell(event::CLOSED, NO_DESCRIPTOR)).is_some()
     }
 
     /// `watched`: the reactor has watched the stream for being connected.
@@ -247,17 +225,8 @@ impl Session {
             let stream = Stream { fd, tunnel: None, for_room };
             return self.establish(cx, stream, Introduction::default());
         }
-        let config = match &self.socket.protection {
-            Some(protection) => {
-                let file = (&**protection, &*self.socket.options);
-                establishing::secured(file, &self.events, &self.peer_address, cx.now_ms())
-            }
-            None => {
-                let begun_ms = self.connecter.is_some().then(|| cx.now_ms());
-                let security = self.socket.security.clone();
-                Ok(establishing::by_options(&self.socket.options, security, &self.peer_address, begun_ms))
-            }
-        };
+        let config =
+            self.socket.config(&self.events, &self.peer_address, self.connecter.is_some(), cx.now_ms());
         let falls_back = self.connecter.as_mut().is_some_and(Connecter::take_fallback);
         let handshaking = config.and_then(|config| {
             let config = if falls_back { config.falling_back() } else { config };
@@ -405,6 +374,141 @@ impl Session {
         }
         met
     }
+
+    /// The stream has ended, in any stage.
+    fn disconnected(&mut self, cx: &mut SourceContext<'_>, reason: Reason) {
+        timer::cancel_those_of_a_connection(cx);
+        let mut for_good = false;
+        match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Handshaking(handshaking) => {
+                if self.connecter.is_none() && handshaking.is_the_peers_fault(reason) {
+                    self.socket.owner.ban_list.failed(&self.peer_address, cx.now_ms());
+                }
+                self.events.handshake_ended(reason, &handshaking);
+                if let Some(connecter) = &mut self.connecter {
+                    for_good = connecter.handshake_ended(reason, handshaking.denied);
+                }
+            }
+            Stage::Connected(data_phase) => {
+                let connection = data_phase.connection();
+                self.events.connection_ended(reason, connection.has_mechanism, connection.raw_fd());
+                drop(self.remote.withdraw(&self.socket.owner));
+                self.pipe.take_back(connection, last_words(&self.socket.options, self.connecter.is_none()));
+                for_good = matches!(reason, Reason::Protocol(_));
+            }
+            Stage::Waiting | Stage::Connecting(_) => {}
+        }
+        if for_good {
+            return self.end_for_good(cx);
+        }
+        self.lost(cx);
+    }
+
+    /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at
+    /// the socket's second look. Programs know that from libzmq, where the send that follows a refusal does not fail yet.
+    fn end_for_good(&mut self, cx: &mut SourceContext<'_>) {
+        match &mut self.connecter {
+            Some(connecter) if self.pipe.exists() && !self.closing => {
+                connecter.end();
+                let session = SessionHandle(Arc::clone(&self.remote));
+                self.socket.owner.mailbox.send(Command::Over { session, seen: false });
+            }
+            // Dropping our end of the pipe tells the socket.
+            _ => cx.finish(),
+        }
+    }
+
+    /// Drops the connection, if there is one, and its lanes. The socket's thread may hold its halves, and the lanes are to go
+    /// before the pipe's end does.
+    fn let_go(&mut self) {
+        if let Some(connection) = self.remote.withdraw(&self.socket.owner) {
+            drop(connection.dismantle());
+        }
+    }
+
+    /// There is no stream: connects again, or ends.
+    fn lost(&mut self, cx: &mut SourceContext<'_>) {
+        let Some(connecter) = &mut self.connecter else {
+            // Dropping our end of the pipe tells the socket.
+            return cx.finish();
+        };
+        let options = &self.socket.options;
+        let lost = Lost {
+            closing: self.closing,
+            refused: connecter.is_refused(),
+            something_left: self.pipe.something_left(),
+            immediate: options.immediate,
+            socket_type: options.socket_type,
+        };
+        match ends::after(lost) {
+            After::End => return cx.finish(),
+            After::ConnectAgain(Kept::Everything) => {}
+            After::ConnectAgain(Kept::Nothing) => self.pipe.forget(),
+            After::ConnectAgain(Kept::Incoming) => {
+                self.pipe.owe_hiccup();
+                self.pipe.hiccup(options.sndhwm);
+            }
+        }
+        connecter.lost();
+        self.events.set_endpoints(Endpoints::connecting(connecter.endpoint()));
+        self.connect_later(cx);
+    }
+
+    /// The socket has closed its end since it does not want the peer. An endpoint of the program's own is connected again, unless it is
+    /// `over`: the reason may pass.
+    fn cut_off(&mut self, cx: &mut SourceContext<'_>, errno: Errno, over: bool) {
+        let fd = self.connection().map(Connection::raw_fd);
+        let limit = self.socket.options.max_subscriptions_size;
+        self.events.cut_off(errno, limit, &self.peer_address, fd);
+        let Some(connecter) = self.connecter.as_mut().filter(|_| ends::is_met_again(errno, over)) else {
+            return cx.finish();
+        };
+        if fd.is_none() {
+            // The attempt goes on, and brings a pipe of its own.
+            return self.pipe.forget();
+        }
+        timer::cancel_those_of_a_connection(cx);
+        connecter.lost();
+        self.events.set_endpoints(Endpoints::connecting(connecter.endpoint()));
+        self.stage = Stage::Waiting;
+        self.let_go();
+        self.pipe.forget();
+        self.connect_later(cx);
+    }
+
+    /// The socket has closed its end.
+    fn close(&mut self, cx: &mut SourceContext<'_>) {
+        if std::mem::replace(&mut self.closing, true) {
+            return;
+        }
+        self.pipe.close();
+        let connected = if let Stage::Connected(data_phase) = &mut self.stage {
+            data_phase.close(cx);
+            true
+        } else {
+            false
+        };
+        // Messages for a peer that has refused us do not outlive the socket, or a context whose client was turned away could
+        // never end.
+        if self.connecter.as_ref().is_some_and(|connecter| connecter.is_refused() || connecter.is_over()) {
+            return cx.finish();
+        }
+        // What waits without a connection are subscriptions, of which a peer that comes later has no use.
+        if !connected && self.socket.options.socket_type.sends_subscriptions_alone() {
+            return cx.finish();
+        }
+        if !linger::begin(cx, self.socket.owner.linger_ms()) {
+            return;
+        }
+        if connected {
+            self.in_data_phase(cx, DataPhase::send);
+        } else if self.pipe.something_left() {
+            // The wake may have been for a name that was found, or for the authenticator's answer, too.
+            cx.again();
+        } else {
+            cx.finish();
+        }
+    }
 }
 
 impl Source for Session {
@@ -447,9 +551,8 @@ impl Source for Session {
             self.disconnected(cx, Reason::Stream(Errno::NOBUFS));
         }
         // It may hear of it twice, and the second time with the wake of a thread that has let go of a half.
-        // The news may be of a pipe that the session has forgotten.
-        let left = flags.has(Flags::PEER_CLOSED) && self.pipe.is_left();
-        if !self.closing && (left || flags.has(Flags::TERMINATE)) {
+        // News of it may be of a pipe that the session has forgotten; and of this one it may not have come yet.
+        if !self.closing && (self.pipe.is_left() || flags.has(Flags::TERMINATE)) {
             return match self.pipe.refusal() {
                 Some(errno) => self.cut_off(cx, errno, flags.has(Flags::TERMINATE)),
                 None => self.close(cx),
