@@ -81,6 +81,27 @@ mod tests {
     }
 
     #[test]
+    fn the_next_but_one_is_read_last_too_though_the_next_has_said_nothing() {
+        let mut bench = Bench::new(SocketType::Pair);
+        let mut one = bench.join(0, Origin::Connected, |_| {});
+        for message in ["1", "2"] {
+            one.send(&[message]);
+        }
+        drop(one);
+        drop(bench.join(0, Origin::Reconnected, |_| {}));
+        assert!(!bench.connect().is_open(), "a stranger has to wait");
+        let mut three = bench.join(0, Origin::Reconnected, |_| {});
+        for message in ["3", "4"] {
+            three.send(&[message]);
+        }
+        for message in ["1", "2", "3", "4"] {
+            assert_eq!(bench.recv(), [message]);
+        }
+        bench.send(&["to three"]).unwrap();
+        assert_eq!(three.recv(), ["to three"]);
+    }
+
+    #[test]
     fn a_message_is_not_split_between_two_peers() {
         let mut bench = Bench::new(SocketType::Pair);
         let one = bench.connect();

@@ -55,6 +55,8 @@ impl Router {
     fn pass_name_on(&mut self, pipes: &mut Pipes, gone: PipeId) {
         if let Some(heir) = self.naming.pass_on(pipes, gone) {
             self.queue.attach(heir);
+            // The program has not been told of what came before.
+            pipes.budget.leave_undone();
         }
     }
 

@@ -21,23 +21,23 @@ pub struct SinglePeer<P> {
 
 impl<P: Behaviour> Behaviour for SinglePeer<P> {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, origin: Origin) {
-        if let Some(peer) = self.peer {
-            let unread = pipes.check_read(peer);
-            if pipes.is_open(peer) || unread && !matches!(origin, Origin::Connected | Origin::Reconnected) {
-                return pipes.terminate(pipe);
-            }
-            if unread && self.former.is_some() {
-                return pipes.refuse(pipe, OCCUPIED);
-            }
-            if unread {
-                (self.former, self.peer) = (Some(peer), Some(pipe));
-                return self.pattern.attach_last(pipes, pipe);
-            }
-            // Closed and read, though the socket has not been told yet.
-            self.terminated(pipes, peer);
+        forget_those_read(self, pipes);
+        if self.peer.is_some_and(|peer| pipes.is_open(peer)) {
+            return pipes.terminate(pipe);
         }
+        if self.peer.is_none() && self.former.is_none() {
+            self.peer = Some(pipe);
+            return self.pattern.attach(pipes, pipe, origin);
+        }
+        if !matches!(origin, Origin::Connected | Origin::Reconnected) {
+            return pipes.terminate(pipe);
+        }
+        if self.peer.is_some() && self.former.is_some() {
+            return pipes.refuse(pipe, OCCUPIED);
+        }
+        self.former = self.former.or(self.peer);
         self.peer = Some(pipe);
-        self.pattern.attach(pipes, pipe, origin);
+        self.pattern.attach_last(pipes, pipe);
     }
 
     #[inline]
@@ -75,6 +75,15 @@ impl<P: Behaviour> Behaviour for SinglePeer<P> {
             if own.take_if(|own| *own == pipe).is_some() {
                 return self.pattern.terminated(pipes, pipe);
             }
+        }
+    }
+}
+
+/// Peers that have closed and of which all is read have gone, though the socket has not been told of that yet.
+fn forget_those_read<P: Behaviour>(single: &mut SinglePeer<P>, pipes: &mut Pipes) {
+    for peer in [single.former, single.peer].into_iter().flatten() {
+        if !pipes.is_open(peer) && !pipes.check_read(peer) {
+            single.terminated(pipes, peer);
         }
     }
 }

@@ -86,7 +86,9 @@ impl PollerHandle {
         match self.0.lock_inherited() {
             Some(poller) => {
                 // Dropped with the lock released, unless what it holds is the parent's of this process.
-                let closed = POLLERS.remove(poller);
+                let mut closed = POLLERS.remove(poller);
+                // The child may have made one of its own.
+                drop(closed.as_mut().and_then(|poller| poller.signal.take()));
                 if closed.as_ref().is_some_and(|poller| poller.born.forked()) {
                     std::mem::forget(closed);
                 }

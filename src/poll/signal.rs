@@ -15,7 +15,8 @@ use std::time::Duration;
 /// Those it watches stay readable meanwhile (`Mailbox::poller_fd`): the system would else take back what it has told of them. A thread that waits
 /// drains it while others add to it, so the lock is its own.
 pub(super) struct Signal {
-    inner: Lock<(Poll, Events)>,
+    /// `Some` until this is dropped.
+    inner: Lock<Option<(Poll, Events)>>,
     fd: RawFd,
     born: Born,
 }
@@ -25,18 +26,21 @@ impl Signal {
     pub(super) fn new() -> Result<Signal> {
         let poll = Poll::new()?;
         let fd = poll.as_raw_fd();
-        Ok(Signal { inner: Lock::new((poll, Events::with_capacity(64))), fd, born: Born::now() })
+        let inner = Lock::new(Some((poll, Events::with_capacity(64))));
+        Ok(Signal { inner, fd, born: Born::now() })
     }
 
     /// Watches `fd` too, which is to stay open until it is ignored. Errors: `ENOMEM`, `ENOSPC`.
     pub(super) fn watch(&self, fd: RawFd) -> Result<()> {
-        let (poll, _) = &*self.inner.lock();
+        let inner = self.inner.lock();
+        let Some((poll, _)) = &*inner else { return Ok(()) };
         Ok(poll.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE)?)
     }
 
     /// Watches `fd` no more.
     pub(super) fn ignore(&self, fd: RawFd) {
-        let (poll, _) = &*self.inner.lock();
+        let inner = self.inner.lock();
+        let Some((poll, _)) = &*inner else { return };
         // Fails only for what was never watched.
         let _ = poll.registry().deregister(&mut SourceFd(&fd));
     }
@@ -55,8 +59,19 @@ impl Signal {
     pub(super) fn drain(&self) {
         // Each event is told once; a failure leaves it readable, which costs the program one look in vain.
         let _off = CancelOff::for_call(ThreadState::current());
-        let (poll, events) = &mut *self.inner.lock();
+        let mut inner = self.inner.lock();
+        let Some((poll, events)) = &mut *inner else { return };
         while poll.poll(events, Some(Duration::ZERO)).is_ok() && !events.is_empty() {}
+    }
+}
+
+impl Drop for Signal {
+    /// In a forked child the number may be another descriptor's by now, which is to stay open.
+    fn drop(&mut self) {
+        let inner = self.inner.lock().take();
+        if self.born.forked() {
+            std::mem::forget(inner);
+        }
     }
 }
 

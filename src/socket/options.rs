@@ -108,8 +108,10 @@ pub(super) fn get(socket: &mut Socket, option: i32, out: &mut [u8]) -> Result<us
             value::put_int_padded(out, fd)
         }
         ZMQ_EVENTS => {
-            // Before the look: what comes later is told again.
-            socket.link.mailbox.hush();
+            // Before the look: what comes later is told again. Sockets of other types have no such descriptor.
+            if socket.options.socket_type.is_thread_safe() {
+                socket.link.mailbox.hush();
+            }
             socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
             socket.process()?;
             let readiness = socket.readiness();

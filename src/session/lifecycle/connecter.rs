@@ -33,6 +33,8 @@ pub struct Connecter {
     tried: bool,
     /// The last connection ended in a refusal: its handshake was broken off by what one side said.
     refused: bool,
+    /// The last connection ended since the socket did not want the peer.
+    unwanted: bool,
     /// The server has named CURVE, and the client may do with that: in the next connection it does.
     falls_back: bool,
     /// Places that the name stands for and that were not tried yet.
@@ -115,6 +117,7 @@ impl Connecter {
             over: false,
             tried: false,
             refused: false,
+            unwanted: false,
             falls_back: false,
             untried: Vec::new(),
             endpoint,
@@ -131,6 +134,14 @@ impl Connecter {
     /// A connection was lost: from now on events have the address.
     pub fn lost(&mut self) {
         self.endpoint.clone_from(&self.resolved);
+        self.unwanted = false;
+    }
+
+    /// As [`lost`](Connecter::lost), since the socket does not want the peer. Attempts become rarer while that lasts, as after a refusal of
+    /// the peer's.
+    pub fn cut_off(&mut self) {
+        self.lost();
+        (self.refused, self.unwanted) = (true, true);
     }
 
     /// The socket's name for the peer; empty: the peer's own.
@@ -180,10 +191,12 @@ impl Connecter {
         self.refused
     }
 
-    /// A handshake has succeeded: the next time it begins to back off from the start. A connection alone is no success. A server
+    /// A handshake has succeeded: the next time it begins to back off from the start, unless the socket may refuse the peer again. A connection alone is no success. A server
     /// that accepts us only to turn us away would else hear from us at the highest rate for ever.
     pub fn established(&mut self) {
-        self.backoff = Backoff::new(&self.options);
+        if !self.unwanted {
+            self.backoff = Backoff::new(&self.options);
+        }
     }
 
     /// Milliseconds until the next attempt; `None`: there is none (`ZMQ_RECONNECT_IVL`). `setback`: what the last one has met

@@ -468,7 +468,7 @@ impl Session {
             return self.pipe.forget();
         }
         timer::cancel_those_of_a_connection(cx);
-        connecter.lost();
+        connecter.cut_off();
         self.events.set_endpoints(Endpoints::connecting(connecter.endpoint()));
         self.stage = Stage::Waiting;
         self.let_go();
