@@ -2,7 +2,7 @@
 
 use crate::secured::{Setup, pair};
 use crate::support::bench::*;
-use crate::support::process::{role, spawn, test_name};
+use crate::support::process::{copy_of_this_program, role, spawn, test_name};
 use crate::support::zmtp::until_closed;
 use std::fs;
 use std::net::TcpStream;
@@ -214,7 +214,7 @@ fn setuid_programs_ignore_the_variables() {
     let folder = std::env::temp_dir().join(format!("ferrozmq-setuid-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let (program, trail) = (folder.join("program"), folder.join("trail"));
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copy_of_this_program(&program);
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
     let outcome = |mode| {
         fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::logged::{Folder, inside};
 use crate::support::bench::*;
-use crate::support::process::test_name;
+use crate::support::process::{copy_of_this_program, test_name};
 use crate::support::{curve, tls};
 use crypto_secretbox::aead::Aead;
 use crypto_secretbox::{KeyInit, XSalsa20Poly1305};
@@ -175,7 +175,7 @@ fn a_program_with_more_rights_than_its_caller_writes_no_keys() {
     }
     let folder = Folder::new("setuid-keys");
     let (program, keys, log) = (folder.file("program"), folder.file("keys"), folder.file("log"));
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copy_of_this_program(&program);
     for path in [&folder.file(""), &program] {
         chown(path, Some(65534), Some(65534)).unwrap();
     }

@@ -1,7 +1,7 @@
 //! Sockets over `tls://`: who is let in, and how the rest of the library sees a peer that is.
 
 use crate::support::bench::*;
-use crate::support::process::{no_child_begins, role, spawn, test_name};
+use crate::support::process::{copy_of_this_program, no_child_begins, role, spawn, test_name};
 use crate::support::tls::{self, SUBJECT};
 use std::ffi::CStr;
 use std::fs;
@@ -287,7 +287,7 @@ fn setuid_programs_trust_what_the_system_trusts() {
     let folder = std::env::temp_dir().join(format!("ferrozmq-trusting-{}", std::process::id()));
     fs::create_dir_all(folder.join("authorities")).unwrap();
     let (program, file) = (folder.join("program"), folder.join("authorities/authority.pem"));
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copy_of_this_program(&program);
     fs::write(&file, tls::AUTHORITY).unwrap();
     let outcome = |mode, variable: &str| {
         fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();

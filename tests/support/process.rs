@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -18,6 +19,13 @@ static BEGINNINGS: RwLock<()> = RwLock::new(());
 /// Until the guard is dropped no child begins.
 pub fn no_child_begins() -> RwLockReadGuard<'static, ()> {
     BEGINNINGS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts a copy of this test's program there. A child that begins meanwhile could still write to it, and until its exec the system would
+/// refuse to run the copy.
+pub fn copy_of_this_program(path: &Path) {
+    let _nothing_has_it_open = no_child_begins();
+    std::fs::copy(std::env::current_exe().unwrap(), path).unwrap();
 }
 
 /// The name of a test of the integration tests as its binary knows it.
