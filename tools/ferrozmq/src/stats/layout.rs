@@ -279,6 +279,8 @@ pub fn records(source: &impl Source, header: &Header) -> Result<Vec<Record>, Fau
 
 fn sections(table: &[u8], length: u64) -> Result<Vec<Section>, Fault> {
     let mut sections = Vec::new();
+    // Sections that overlap could make of a small file any number of records.
+    let mut left = length;
     for (index, row) in table.chunks_exact(SECTION_BYTES).enumerate() {
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let kind = word(row, 0)?;
@@ -291,6 +293,7 @@ fn sections(table: &[u8], length: u64) -> Result<Vec<Section>, Fault> {
         if !(16..=MAX_RECORD_BYTES).contains(&stride) || !span.is_within(length) {
             return Err(Fault::Section(number));
         }
+        left = left.checked_sub(bytes as u64).ok_or(Fault::Section(number))?;
         sections.push(Section { kind: Kind::of_number(kind), span, stride });
     }
     Ok(sections)
@@ -359,11 +362,13 @@ impl NameTable {
         Ok(NameTable(rows))
     }
 
-    /// Nothing where one of them lies outside of its record.
+    /// Nothing where one of them lies outside of its record, or where they have more bytes than that: some would share theirs, and a small
+    /// record could have any number.
     fn fields(&self, kind: Kind, stride: usize) -> Option<Arc<[Field]>> {
         let fields = self.0.iter().filter(|(of, _)| *of == kind).map(|(_, field)| field);
         let fits = |field: &&Field| field.end().is_some_and(|end| end <= stride);
-        fields.clone().all(|field| fits(&field)).then(|| fields.cloned().collect())
+        let bytes = fields.clone().map(Field::bytes).fold(0, usize::saturating_add);
+        (bytes <= stride && fields.clone().all(|field| fits(&field))).then(|| fields.cloned().collect())
     }
 }
 
@@ -378,9 +383,12 @@ impl Field {
         matches!(self.form, Form::Bucket(_))
     }
 
+    fn bytes(&self) -> usize {
+        if let Form::Text(bytes) = self.form { bytes } else { 8 }
+    }
+
     fn end(&self) -> Option<usize> {
-        let bytes = if let Form::Text(bytes) = self.form { bytes } else { 8 };
-        self.offset.checked_add(bytes)
+        self.offset.checked_add(self.bytes())
     }
 }
 
@@ -488,6 +496,24 @@ mod tests {
             assert!(parse(&whole[..length]).is_err(), "{length}");
         }
         assert_eq!(header(&Bytes(&whole), MAX_FILE_BYTES + 1), Err(Fault::TooLarge));
+    }
+
+    #[test]
+    fn a_small_file_has_no_more_records_and_numbers_than_it_has_bytes_for() {
+        let whole = Written::example().bytes();
+        let stride = word(&whole, 72).unwrap() as usize;
+        let slots = u32::try_from(whole.len() / stride).unwrap();
+        let mut overlapping = whole.clone();
+        overlapping[68..72].copy_from_slice(&0u32.to_ne_bytes());
+        overlapping[76..80].copy_from_slice(&slots.to_ne_bytes());
+        assert_eq!(parse(&overlapping).map(|_| ()), Err(Fault::Section(1)));
+        let with = |fields: usize| {
+            let mut shared = Written::example();
+            (0..fields)
+                .for_each(|number| shared.names += &format!("process\tf{number}\t16\tcount\tcounter\t\n"));
+            parse(&shared.bytes()).map(|_| ())
+        };
+        assert_eq!((with(1), with(stride / 8)), (Ok(()), Err(Fault::Section(0))));
     }
 
     #[test]
