@@ -137,6 +137,37 @@ def test_folder_that_goes_bad_lets_no_client_in(hosts, monkeypatch):
         assert decided() == REFUSED
 
 
+def certificate(key):
+    return f'curve\n    public-key = "{key}"\n'
+
+
+# What is no certificate: cut off before its `=`, of no characters of Z85, of five that make more than four bytes, and without a key.
+MALFORMED = {"cut": "curve\n    public-key", "noise": certificate("~" * 45), "large": certificate("#" * 45), "empty": certificate("")}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_file_that_is_no_certificate_stops_no_authenticator(hosts, monkeypatch, name):
+    monkeypatch.setattr(secure, "FOLDER_AGE_S", 0.0)
+    (hosts / "server" / "public" / "before.key").write_text(MALFORMED[name])
+    with secure.create_secure_context(certificates=hosts / "server") as context:
+        server, endpoint = bound(context, hosts / "server")
+        (hosts / "server" / "public" / "while.key").write_text(MALFORMED[name])
+        ask(context, endpoint, "alice", hosts / "alice")
+        assert server.recv(copy=False).get("User-Id") == "alice"
+
+
+def test_error_that_was_not_thought_of_lets_no_client_in_and_stops_no_authenticator(hosts, monkeypatch):
+    monkeypatch.setattr(secure, "FOLDER_AGE_S", 0.0)
+    with secure.create_secure_context(certificates=hosts / "server") as context:
+        server, endpoint = bound(context, hosts / "server")
+        decided = decision(server)
+        monkeypatch.setattr(secure, "known_keys", lambda folder: [][0])
+        ask(context, endpoint, "alice", hosts / "alice")
+        assert decided() == REFUSED
+        running = secure.start_auth(context, certificates=hosts / "server")
+        assert running is not None and running.is_alive()
+
+
 def test_server_without_authenticator_lets_no_client_in(hosts):
     with secure.create_secure_context(certificates=hosts / "server") as context:
         server, endpoint = bound(context, hosts / "server")
@@ -345,12 +376,25 @@ def test_known_keys_leave_out_what_is_no_certificate(tmp_path):
     (folder / "ann.key").write_bytes(public.read_bytes())
     (folder / "empty.key").write_bytes(b"")
     (folder / "noise.key").write_bytes(bytes(range(256)))
-    (folder / "broken.key").write_text('curve\n    public-key = "' + "x" * 41 + '"\n')
+    (folder / "broken.key").write_text(certificate("x" * 41))
+    for name, text in MALFORMED.items():
+        (folder / f"malformed-{name}.key").write_text(text)
     (folder / "folder.key").mkdir()
     (folder / "open.key").write_bytes(public.read_bytes().replace(b"public-key", b"public-key"))
     os.chmod(folder / "open.key", 0o666)
     (folder / "gone.key").symlink_to(folder / "nowhere")
     assert list(certificates.known_keys(folder).values()) == ["ann"]
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_certificate_is_told_of(tmp_path, name):
+    secure.create_certificates(tmp_path, "ann")
+    for file in ("ann.key", "ann.key_secret"):
+        (tmp_path / file).write_text(MALFORMED[name])
+    with pytest.raises(secure.CertificateError, match="ann.key: no certificate"):
+        secure.Certificates(tmp_path).public_key("ann")
+    with pytest.raises(secure.CertificateError, match="ann.key_secret: no certificate"):
+        secure.Certificates(tmp_path).key_pair("ann")
 
 
 def test_hosts_are_kept_in_step(tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ class Certificates:
         """
         path = self.private / f"{_checked(name)}.key_secret"
         public, secret = _load(path)
-        if secret is None:
+        if secret is None or not _is_key(secret):
             raise CertificateError(f"{path}: no secret key in it")
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise CertificateError(f"{path}: other users may read it: chmod 600 {path}")
@@ -207,10 +208,23 @@ def _make_qzmq(place: str, name: str, suite: str, metadata: Mapping[str, str]) -
 
 def _load(path: Path) -> Tuple[bytes, Optional[bytes]]:
     try:
-        return zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
+        public, secret = zmq.auth.load_certificate(path)
+    # The last is of pyzmq where a line ends before its `=`.
+    except (OSError, ValueError, IndexError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "no certificate"
         raise CertificateError(f"{path}: {'no such file' if not path.exists() else why}") from error
+    if not _is_key(public):
+        raise CertificateError(f"{path}: no certificate")
+    return public, secret
+
+
+def _is_key(text: bytes) -> bool:
+    """Whether it is Z85, as a key in a certificate has to be."""
+    try:
+        return bool(z85.decode(text))
+    # pyzmq raises all three: for the length, for a character, and for five of them that make more than four bytes.
+    except (ValueError, KeyError, struct.error):
+        return False
 
 
 def _owner(path: Path) -> str:

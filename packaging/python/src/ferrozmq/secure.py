@@ -113,6 +113,9 @@ class _Clients:
             self.names = known_keys(self.folder)
         except CertificateError as error:
             self.names, complaint = {}, str(error)
+        # An exception that leaves the callback ends pyzmq's thread, and then each handshake and `stop_auth` wait for ever.
+        except Exception as error:
+            self.names, complaint = {}, f"{self.folder}: {error!r}"
         if complaint and complaint != self._complaint:
             _log.error("no client is let in: %s", complaint)
         self._complaint = complaint
