@@ -180,6 +180,13 @@ def test_command_line():
     python("", "-m", "ferrozmq", "run", "no-such-program", code=127)
 
 
+@pytest.mark.parametrize("way", [{"FERROZMQ": "1"}, {"PYZMQ_BACKEND": "ferrozmq.backend"}, {"PYZMQ_BACKEND": "no_such_backend"}], ids=str)
+def test_status_without_an_answer(way):
+    own = python("import ferrozmq, zmq; print(ferrozmq.status().library)").strip()
+    said = python("", "-m", "ferrozmq", "status", code=2, LD_PRELOAD=own, **way)
+    assert said.startswith("ferrozmq: ") and said.count("\n") == 1, said
+
+
 def test_script():
     script = Path(sysconfig.get_path("scripts"), "ferrozmq")
     assert subprocess.run([script, "--version"], capture_output=True, text=True, check=True).stdout.startswith("ferrozmq ")

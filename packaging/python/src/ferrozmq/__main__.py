@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import List, NoReturn, Optional
 
-from ._library import library_path, status, tool_path
+from ._library import ActivationError, library_path, status, tool_path
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -25,7 +25,8 @@ def show_status(arguments: List[str]) -> int:
         return 2
     try:
         import_module("zmq")
-    except ImportError as error:
+    # The second comes of FERROZMQ=1, where the library cannot be put under pyzmq.
+    except (ImportError, ActivationError) as error:
         print(f"ferrozmq: {error}", file=sys.stderr)
         return 2
     found = status()
