@@ -145,6 +145,42 @@ def test_variable_imports_nothing_but_its_finder():
     assert after - before == {"ferrozmq", "ferrozmq._startup"}
 
 
+# Another thread is in the middle of `import zmq`: the extensions are there, and it waits before the rest is.
+MIDDLE = """
+import sys, threading, time
+
+class Waits:
+    def find_spec(self, name, path=None, target=None):
+        if name == "zmq.sugar":
+            middle.set()
+            time.sleep(0.5)
+
+middle = threading.Event()
+sys.meta_path.insert(0, Waits())
+threading.Thread(target=__import__, args=("zmq",)).start()
+assert middle.wait(20)
+import ferrozmq
+print(ferrozmq.CALL().library == str(ferrozmq.library_path()))
+"""
+
+
+@pytest.mark.parametrize("call", ["activate", "status"])
+def test_while_another_thread_imports_zmq(call):
+    assert python(MIDDLE.replace("CALL", call), FERROZMQ="1") == "True\n"
+
+
+def test_status_after_an_import_that_failed():
+    program = """
+import sys, ferrozmq
+sys.modules["zmq.sugar"] = None
+try:
+    import zmq
+except ImportError:
+    print(ferrozmq.status())
+"""
+    assert python(program).startswith("zmq is not imported: ")
+
+
 def test_names_of_the_package():
     program = """
 import ferrozmq

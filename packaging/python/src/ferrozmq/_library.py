@@ -112,7 +112,8 @@ def activate() -> Status:
     """
     if not _extensions():
         load()
-        import_module("zmq")
+    # Also where the extensions are there: another thread may be in the middle of its import, which this waits for.
+    import_module("zmq")
     found = status()
     if not found.is_ferrozmq:
         raise ActivationError(f"{found}. {_way_out(found)}")
@@ -122,21 +123,36 @@ def activate() -> Status:
 def status() -> Status:
     """Which libzmq serves pyzmq in this process, by the addresses that the loader has written for pyzmq's calls.
 
-    It does not import ``zmq``.
+    It does not import ``zmq``. Where another thread is in the middle of importing it, the call waits.
     """
     pyzmq = _pyzmq_version()
-    if not _extensions():
+    interface = _interface_version()
+    if interface is None or not _extensions():
         ready = _elf.loaded_file(str(library_path())) is not None
         note = "pyzmq is not installed"
         if pyzmq is not None:
             note = "ferrozmq is loaded and will serve it" if ready else "ferrozmq.activate() puts it on ferrozmq"
         return Status(None, None, None, pyzmq, note)
-    interface = str(sys.modules["zmq"].zmq_version())
     for extension in _extensions():
         file = _elf.loaded_file(extension)
         if file is not None and file.calls("zmq_"):
             return _served(file, interface, pyzmq)
     return Status(None, None, interface, pyzmq, "a libzmq is linked into pyzmq's extension")
+
+
+def _interface_version() -> Optional[str]:
+    """What ``zmq.zmq_version()`` says; `None` if ``zmq`` is not imported."""
+    # An import that failed leaves the extensions behind, and not `zmq`.
+    if "zmq" not in sys.modules:
+        return None
+    try:
+        # It is there from the beginning of an import. This waits for the end, where another thread is the one that imports.
+        zmq = import_module("zmq")
+    except (ImportError, ActivationError):
+        return None
+    # This thread itself may be the one, and import `zmq` further out.
+    ask = getattr(zmq, "zmq_version", None)
+    return None if ask is None else str(ask())
 
 
 def _served(extension: _elf.LoadedFile, interface: str, pyzmq: Optional[str]) -> Status:
