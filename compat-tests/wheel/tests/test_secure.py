@@ -340,6 +340,24 @@ def test_no_certificate_is_overwritten(tmp_path):
     assert both.read_bytes() == contents[1] and not public.exists()
 
 
+@pytest.mark.parametrize("suite", certificates.SUITES[:2])
+def test_certificate_is_made_whole_or_not_at_all(tmp_path, monkeypatch, suite):
+    def link(made, path, link=os.link):
+        if path == last:
+            # As by another process that is faster.
+            path.write_text("of another")
+        link(made, path)
+
+    last = tmp_path / ("ann.key_secret" if suite == "curve" else "ann.fingerprint.key")
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(FileExistsError):
+        secure.create_certificates(tmp_path, "ann", suite=suite)
+    assert list(tmp_path.iterdir()) == [last] and last.read_text() == "of another"
+    last.unlink()
+    monkeypatch.undo()
+    secure.create_certificates(tmp_path, "ann", suite=suite)
+
+
 @pytest.mark.parametrize("name", ["", "..", "../ann", "a/b", ".hidden", "a\0b"])
 def test_names_stay_in_their_folder(tmp_path, name):
     with pytest.raises(secure.CertificateError):

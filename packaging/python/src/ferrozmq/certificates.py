@@ -134,9 +134,7 @@ def create_certificates(
             _make_qzmq(place, name, suite, metadata or {})
         for file in names:
             os.chmod(Path(place, file), 0o600 if file.endswith("_secret") else 0o644)
-        # A link fails where another process was faster, and a rename would overwrite.
-        for file in names:
-            os.link(Path(place, file), folder / file)
+        _link_all(Path(place), folder, names)
     return folder / names[0], folder / names[1]
 
 
@@ -204,6 +202,21 @@ def _make_qzmq(place: str, name: str, suite: str, metadata: Mapping[str, str]) -
     made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise CertificateError(f"the keys of {name} cannot be made: {made.stderr.strip()}")
+
+
+def _link_all(place: Path, folder: Path, names: List[str]) -> None:
+    """Puts the files into the folder: all, or where that fails none."""
+    linked: List[Path] = []
+    try:
+        for file in names:
+            # A link fails where another process was faster, and a rename would overwrite.
+            os.link(place / file, folder / file)
+            linked.append(folder / file)
+    except BaseException:
+        # A public key alone keeps its name taken, and goes to other hosts as if its owner had the secret one.
+        for path in linked:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _load(path: Path) -> Tuple[bytes, Optional[bytes]]:
