@@ -145,6 +145,38 @@ def test_variable_imports_nothing_but_its_finder():
     assert after - before == {"ferrozmq", "ferrozmq._startup"}
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_pyzmq_with_a_libzmq_linked_into_it_is_told_of(way, tmp_path):
+    # Stands in for such a pyzmq: what is among the modules as its extension is a library that calls no libzmq.
+    extension = """
+import sys, types
+from ferrozmq import _elf
+module = sys.modules[__name__ + "._zmq"] = types.ModuleType("_zmq")
+(module.__file__,) = {file.path for file in _elf.loaded_files() if "/libc.so" in file.path}
+"""
+    files = {
+        "__init__.py": "from zmq import backend\nfrom zmq import sugar\nfrom zmq.sugar import *\n",
+        "backend/__init__.py": "import os\n__import__(os.environ.get('PYZMQ_BACKEND', 'zmq.backend.cython'))\n",
+        "backend/cython/__init__.py": extension,
+        "sugar/__init__.py": "def zmq_version():\n    return '4.3.5'\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "zmq" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    # Twice: a refusal holds for the next import.
+    program = """
+import ferrozmq, os
+for _ in range(2):
+    try:
+        ferrozmq.activate() if os.environ["WAY"] == "activate" else __import__("zmq")
+    except ferrozmq.ActivationError as error:
+        print(error)
+"""
+    said = python(program, PYTHONPATH=str(tmp_path), WAY=way, **WAYS[way][1])
+    assert said.count("a libzmq is linked into pyzmq's extension") == said.count("Only a pyzmq that calls") == 2, said
+
+
 # Another thread is in the middle of `import zmq`: the extensions are there, and it waits before the rest is.
 MIDDLE = """
 import sys, threading, time

@@ -18,6 +18,8 @@ FOLDER = Path(__file__).resolve().parent
 BACKENDS = "zmq.backend."
 # A function that all libzmq have.
 A_FUNCTION = "zmq_ctx_new"
+LINKED_IN = "a libzmq is linked into pyzmq's extension"
+NO_WAY = "Only a pyzmq that calls a libzmq of another file can be switched, as the wheel of PyPI does"
 
 
 class ActivationError(RuntimeError):
@@ -89,15 +91,17 @@ def load() -> None:
 
 
 def check_extensions() -> None:
-    """Fails where pyzmq's extensions, just imported, call another libzmq.
+    """Fails where pyzmq's extensions, just imported, call another libzmq, or have one linked into them.
 
     :raises ActivationError: they do.
     """
-    for extension in _extensions():
-        file = _elf.loaded_file(extension)
-        for served in file.serving("zmq_") if file is not None else []:
+    files = [file for file in map(_elf.loaded_file, _extensions()) if file is not None]
+    for file in files:
+        for served in file.serving("zmq_"):
             if not _is_ferrozmq(served):
-                raise ActivationError(f"{extension} calls the libzmq in {served}")
+                raise ActivationError(f"{file.path} calls the libzmq in {served}")
+    if files and not any(file.calls("zmq_") for file in files):
+        raise ActivationError(f"{LINKED_IN}. {NO_WAY}")
 
 
 def activate() -> Status:
@@ -137,7 +141,7 @@ def status() -> Status:
         file = _elf.loaded_file(extension)
         if file is not None and file.calls("zmq_"):
             return _served(file, interface, pyzmq)
-    return Status(None, None, interface, pyzmq, "a libzmq is linked into pyzmq's extension")
+    return Status(None, None, interface, pyzmq, LINKED_IN)
 
 
 def _interface_version() -> Optional[str]:
@@ -169,7 +173,7 @@ def _served(extension: _elf.LoadedFile, interface: str, pyzmq: Optional[str]) ->
 
 def _way_out(found: Status) -> str:
     if found.library is None:
-        return "Only a pyzmq that calls a libzmq of another file can be switched, as the wheel of PyPI does"
+        return NO_WAY
     return "Call ferrozmq.activate() before the first `import zmq`, or start the program with FERROZMQ=1"
 
 

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from typing import Optional, Sequence
 
 VARIABLE = "FERROZMQ"
+# What `zmq` imports next, once its extensions are there.
+AFTER_EXTENSIONS = "zmq.sugar"
 # Python looks twice at the `.pth` files of a virtual environment.
 _begun = False
 
 
 class BeforeZmq:
-    """Finds nothing. It loads the library when Python looks for ``zmq``.
+    """Finds nothing. It loads the library when Python looks for ``zmq``, and looks at pyzmq's extensions once they are there.
 
     It stays among the finders: Python walks over their list just then, and would pass over the one behind it.
     """
@@ -31,12 +33,17 @@ class BeforeZmq:
     def find_spec(
         self, name: str, path: "Optional[Sequence[str]]" = None, target: "Optional[ModuleType]" = None
     ) -> "Optional[ModuleSpec]":
-        """Called for each import of a module that is not there yet. Where the library cannot be loaded, each import of ``zmq`` fails."""
+        """Called for each import of a module that is not there yet. Where the library cannot be loaded, or the extensions do not call
+        it, each import of ``zmq`` fails."""
         if name == "zmq" and not self._is_loaded:
             from ._library import load
 
             load()
             self._is_loaded = True
+        elif name == AFTER_EXTENSIONS:
+            from ._library import check_extensions
+
+            check_extensions()
         return None
 
 
