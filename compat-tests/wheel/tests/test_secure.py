@@ -141,7 +141,7 @@ def certificate(key):
     return f'curve\n    public-key = "{key}"\n'
 
 
-# What is no certificate: cut off before its `=`, of no characters of Z85, of five that make more than four bytes, and without a key.
+# Cut off before its `=`, of no characters of Z85, of five that make more than four bytes, and without a key.
 MALFORMED = {"cut": "curve\n    public-key", "noise": certificate("~" * 45), "large": certificate("#" * 45), "empty": certificate("")}
 
 
