@@ -4,7 +4,7 @@ use super::Report;
 use super::certified::Certified;
 use crate::failure::plain;
 use rustix::fs::Access;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +21,10 @@ use zmq::security::{Fault, Policy};
 
 /// Write permission for the group and for others.
 const OTHERS_WRITE: u32 = 0o022;
+/// Write permission for all users.
+const ALL_WRITE: u32 = 0o002;
+/// In such a folder an entry is renamed and removed by its owner alone.
+const STICKY: u32 = 0o1000;
 const SECRET_SUFFIX: &str = "key_secret";
 const PUBLIC_SUFFIX: &str = "key";
 
@@ -55,7 +59,9 @@ impl Files {
         let mut files = Files { lets_in: Some(BTreeMap::new()), ..Files::default() };
         look_at_writers(&policy.file, report);
         if let Some(place) = &policy.audit {
-            look_at_writers(&place.path, report);
+            look_at_mode(&place.path, report);
+            // Folders of logs, such as /var/log, often belong to a group of their own.
+            look_at_folders(&place.path, ALL_WRITE, report);
             tell(unwritable(&place.path), policy, place, report);
         }
         let rules = policy.rules.iter().map(|rule| &rule.settings);
@@ -199,6 +205,7 @@ impl Files {
 
     fn read_folder(&mut self, policy: &Policy, place: &Place, report: &mut Report) {
         look_at_writers(&place.path, report);
+        look_at_certificates_in(&place.path, report);
         let mut folder = Folder::new(&place.path);
         let names = match folder.read() {
             Ok(names) => names,
@@ -328,8 +335,21 @@ fn unwritable(path: &Path) -> Option<Fault> {
     ))
 }
 
-/// Whoever may write to a file or into its folder decides whom the policy lets in.
+/// The folder itself has been looked at.
+fn look_at_certificates_in(folder: &Path, report: &mut Report) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_certificate = |path: &PathBuf| path.extension().is_some_and(|suffix| suffix == PUBLIC_SUFFIX);
+    let paths: BTreeSet<PathBuf> = entries.filter(is_certificate).collect();
+    paths.iter().for_each(|path| look_at_mode(path, report));
+}
+
+/// Another user who may write to a file, or may put another file in its place, decides which peers the policy lets in.
 fn look_at_writers(path: &Path, report: &mut Report) {
+    look_at_mode(path, report);
+    look_at_folders(path, OTHERS_WRITE, report);
+}
+
+fn look_at_mode(path: &Path, report: &mut Report) {
     let Ok(metadata) = fs::metadata(path) else { return };
     let mode = metadata.permissions().mode();
     if mode & OTHERS_WRITE != 0 {
@@ -338,6 +358,28 @@ fn look_at_writers(path: &Path, report: &mut Report) {
             "{path}: other users may write to it (mode {:04o}): chmod go-w {path}",
             mode & 0o7777
         ));
+    }
+}
+
+/// The folders above a file, up to the root: a user who may write to one can rename what is in it. In a sticky folder, such as /tmp,
+/// only the owner of an entry can. `rights` are those that no other user should have.
+fn look_at_folders(path: &Path, rights: u32, report: &mut Report) {
+    let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // A link can be replaced where it lies, and the file where it leads to.
+    let led_to = fs::canonicalize(path).unwrap_or_default();
+    let above = named.ancestors().skip(1).filter_map(|folder| fs::canonicalize(folder).ok());
+    let folders: BTreeSet<PathBuf> =
+        above.chain(led_to.ancestors().skip(1).map(Path::to_owned)).collect();
+    for folder in folders {
+        let Ok(metadata) = fs::metadata(&folder) else { continue };
+        let mode = metadata.permissions().mode();
+        if mode & rights != 0 && mode & STICKY == 0 {
+            let folder = folder.display();
+            report.add(format!(
+                "{folder}: other users may write to it (mode {:04o}) and replace files below it: chmod go-w {folder}",
+                mode & 0o7777
+            ));
+        }
     }
 }
 
@@ -390,5 +432,38 @@ mod tests {
         for name in names {
             assert!(said.contains(&format!("{name}: other users may write to it")), "{name}: {said}");
         }
+    }
+
+    #[test]
+    fn folders_in_which_others_may_write_are_told_unless_they_are_sticky() {
+        for (mode, is_told) in [(0o755, false), (0o775, true), (0o777, true), (0o1777, false)] {
+            let root = tempfile::tempdir().unwrap();
+            let (upper, folder) = (root.path().join("etc"), root.path().join("etc/zmq"));
+            fs::create_dir_all(&folder).unwrap();
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+            fs::set_permissions(&upper, fs::Permissions::from_mode(mode)).unwrap();
+            let (file, link) = (folder.join("security.toml"), root.path().join("security.toml"));
+            fs::write(&file, "[default]\n").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            std::os::unix::fs::symlink(&file, &link).unwrap();
+            for named in [&file, &link] {
+                let mut report = Report::default();
+                Files::read(&Policy::read(named).unwrap(), &mut report);
+                let said = report.problems.join("\n");
+                let wanted = format!("etc: other users may write to it (mode {mode:04o})");
+                assert_eq!(said.contains(&wanted), is_told, "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn certificates_of_clients_that_others_may_write_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("client.key");
+        fs::write(&name, "").unwrap();
+        fs::set_permissions(&name, fs::Permissions::from_mode(0o666)).unwrap();
+        let mut report = Report::default();
+        look_at_certificates_in(folder.path(), &mut report);
+        assert!(report.problems.join("").contains("client.key: other users may write to it"));
     }
 }
