@@ -71,6 +71,11 @@ impl Labels {
         Labels(text.into())
     }
 
+    /// With more of them.
+    pub fn and(&self, pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().fold(self.clone(), |labels, (name, value)| labels.with(name, value))
+    }
+
     /// With one more.
     pub fn with(&self, name: &str, value: &str) -> Labels {
         let separator = if self.0.is_empty() { "" } else { "," };

@@ -34,6 +34,8 @@ struct Collection {
     places: HashMap<String, usize>,
     /// Family and labels of each series. A file that names one twice would spoil the whole text.
     seen: HashSet<(usize, Labels)>,
+    /// Series that were there already, with the same labels or under another type.
+    doubles: u64,
     series: usize,
     max_series: usize,
 }
@@ -61,6 +63,7 @@ pub fn of(observation: &Observation, connections: bool, max_series: usize) -> Ve
         families: Vec::new(),
         places: HashMap::new(),
         seen: HashSet::new(),
+        doubles: 0,
         series: 0,
         max_series,
     };
@@ -95,8 +98,14 @@ pub fn of(observation: &Observation, connections: bool, max_series: usize) -> Ve
         Labels::default(),
     ));
     let LeftOut { processes, sockets, connections } = left_out;
-    for (what, number) in [("process", processes), ("socket", sockets), ("connection", connections)] {
-        let help = "Processes, sockets and connections that the limit of series has left out.";
+    let kinds = [
+        ("process", processes),
+        ("socket", sockets),
+        ("connection", connections),
+        ("series", collection.doubles),
+    ];
+    for (what, number) in kinds {
+        let help = "What the limit of series has left out, and series that have the labels of others.";
         collection.add(own("left_out", help, number, Labels::new(&[("kind", what)])));
     }
     collection.families
@@ -124,6 +133,8 @@ impl Collection {
         if family.form == point.form && self.seen.insert((place, point.sample.labels.clone())) {
             self.series += point.sample.value.series();
             family.samples.push(point.sample);
+        } else {
+            self.doubles = self.doubles.saturating_add(1);
         }
     }
 }
@@ -143,9 +154,17 @@ fn own(name: &str, help: &str, number: u64, labels: Labels) -> Point {
     Point { name: format!("zmq_exporter_{name}"), help: help.to_owned(), form: Type::Gauge, sample }
 }
 
+/// What tells a process from others. The name of one in another container is not known.
+pub fn labels_of(process: &Process) -> Labels {
+    let labels = Labels::new(&[("pid", &process.pid.to_string()), ("process", cut(&process.name))]);
+    match process.namespace {
+        Some(namespace) => labels.with("pid_namespace", &namespace.to_string()),
+        None => labels,
+    }
+}
+
 fn of_process(process: &Process) -> Vec<Point> {
-    let pid = process.pid.to_string();
-    let labels = Labels::new(&[("pid", &pid), ("process", cut(&process.name))]);
+    let labels = labels_of(process);
     let gauge = |name: &str, help: &str, value| Point {
         name: name.to_owned(),
         help: help.to_owned(),
@@ -178,12 +197,9 @@ fn of_process(process: &Process) -> Vec<Point> {
 
 fn of_socket(process: &Process, socket: &Socket) -> Vec<Point> {
     let record = &socket.record;
-    let (pid, context, serial) =
-        (process.pid.to_string(), record.parent.to_string(), record.serial.to_string());
+    let (context, serial) = (record.parent.to_string(), record.serial.to_string());
     let endpoint = socket.endpoints().first().copied().unwrap_or_default();
-    let labels = Labels::new(&[
-        ("pid", &pid),
-        ("process", cut(&process.name)),
+    let labels = labels_of(process).and(&[
         ("context", &context),
         ("socket", &serial),
         ("type", cut(record.text("type"))),
@@ -202,11 +218,8 @@ fn of_socket(process: &Process, socket: &Socket) -> Vec<Point> {
 
 fn of_connection(process: &Process, socket: &Socket, connection: &Connection) -> Vec<Point> {
     let record = &connection.record;
-    let (pid, of_socket, serial) =
-        (process.pid.to_string(), socket.record.serial.to_string(), record.serial.to_string());
-    let labels = Labels::new(&[
-        ("pid", &pid),
-        ("process", cut(&process.name)),
+    let (of_socket, serial) = (socket.record.serial.to_string(), record.serial.to_string());
+    let labels = labels_of(process).and(&[
         ("socket", &of_socket),
         ("type", cut(socket.record.text("type"))),
         ("connection", &serial),
@@ -376,8 +389,8 @@ pub mod tests {
         let lines = |max| printed(true, max).lines().filter(|line| !line.starts_with('#')).count();
         let all = lines(10_000);
         for max in 0..all {
-            // The tool's own four come on top.
-            assert!(lines(max) <= max + 4, "{max}");
+            // The tool's own five come on top.
+            assert!(lines(max) <= max + 5, "{max}");
         }
         assert!(printed(true, all).contains("zmq_exporter_left_out{kind=\"connection\"} 0\n"));
         assert!(printed(true, 0).contains("zmq_exporter_left_out{kind=\"socket\"} 2\n"));
@@ -398,6 +411,34 @@ pub mod tests {
         assert_eq!(different.len(), series.len(), "{text}");
         assert_eq!(text.matches("# TYPE zmq_connections").count(), 1);
         assert!(text.contains("le=\"+Inf\""));
+        assert!(!text.contains("zmq_exporter_left_out{kind=\"series\"} 0\n"), "{text}");
+    }
+
+    #[test]
+    fn processes_of_containers_with_the_same_id_have_series_of_their_own() {
+        let elsewhere = twins([Some(7), Some(8)]);
+        let first = text(&of(&elsewhere, true, 10_000), Format::Prometheus);
+        for namespace in [7, 8] {
+            let labels = format!("{{pid=\"42\",process=\"\",pid_namespace=\"{namespace}\"");
+            assert!(first.contains(&format!("zmq_process_wakeups_total{labels}}} 77\n")), "{first}");
+            assert!(first.contains(&format!("zmq_messages_sent_total{labels},context=")), "{first}");
+            assert!(first.contains(&format!("zmq_connection_messages_sent_total{labels},socket=")));
+        }
+        assert!(first.contains("zmq_exporter_left_out{kind=\"series\"} 0\n"), "{first}");
+        let same = text(&of(&twins([Some(7), Some(7)]), true, 10_000), Format::Prometheus);
+        assert!(!same.contains("zmq_exporter_left_out{kind=\"series\"} 0\n"), "{same}");
+    }
+
+    /// Two processes of one id, in these namespaces.
+    pub fn twins(namespaces: [Option<u64>; 2]) -> Observation {
+        let one = observation(&Written::example()).processes.remove(0);
+        let processes = namespaces.map(|namespace| Process {
+            name: String::new(),
+            state: State::Elsewhere,
+            namespace,
+            ..one.clone()
+        });
+        Observation { time: 1000.0, processes: processes.to_vec(), problems: Vec::new() }
     }
 
     #[test]

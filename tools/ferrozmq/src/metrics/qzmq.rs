@@ -4,12 +4,13 @@
 //! that has none of them has no such metrics: a 0 would say that there was nothing to count.
 
 use super::exposition::{Family, Labels, Sample, Type, Value};
+use super::families::labels_of;
 use crate::stats::Observation;
 use crate::stats::layout::{Form, Record};
 use crate::stats::process::State;
 use crate::stats::tree::{Process, QZMQ};
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 const PREFIX: &str = "qzmq_";
 /// In front of what closed sockets have counted.
@@ -95,16 +96,21 @@ impl<'a> Counted<'a> {
     }
 
     fn labels(&self) -> Labels {
-        Labels::new(&[("pid", &self.process.pid.to_string()), ("process", &self.process.name)])
+        labels_of(self.process)
     }
 }
 
 pub fn families(observation: &Observation, times: Times) -> Vec<Family> {
     let counted = count(observation);
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut seen: HashSet<(String, Labels)> = HashSet::new();
     let mut add = |name: &str, help: &str, form, labels, value| {
         let family = || Family { name: name.to_owned(), help: help.to_owned(), form, samples: Vec::new() };
-        families.entry(name.to_owned()).or_insert_with(family).samples.push(Sample { labels, value });
+        let samples = &mut families.entry(name.to_owned()).or_insert_with(family).samples;
+        // A series that is there twice would spoil the whole text. `families` counts what is left out.
+        if seen.insert((name.to_owned(), Labels::clone(&labels))) {
+            samples.push(Sample { labels, value });
+        }
     };
     for process in &counted {
         let labels = || process.labels();
@@ -149,6 +155,7 @@ pub fn status(observation: &Observation) -> Json {
             counted.numbers.iter().map(|(name, sum)| (*name, sum.0)).collect();
         json!({
             "pid": counted.process.pid,
+            "pid_namespace": counted.process.namespace,
             "name": counted.process.name,
             "state": counted.process.state.word(),
             "connections": counted.connections,
@@ -164,7 +171,7 @@ mod tests {
     #![allow(clippy::indexing_slicing)]
     use super::*;
     use crate::metrics::exposition::{Format, text};
-    use crate::metrics::families::tests::observation;
+    use crate::metrics::families::tests::{observation, twins};
     use crate::stats::written::Written;
 
     fn with(rows: &str) -> Observation {
@@ -180,6 +187,14 @@ mod tests {
             !text.contains("handshakes") && status(&before)["processes"][0]["counters"] == json!({}),
             "{text}"
         );
+    }
+
+    #[test]
+    fn no_series_is_there_twice() {
+        for (namespaces, number) in [([Some(7), Some(8)], 2), ([Some(7), Some(7)], 1)] {
+            let text = text(&families(&twins(namespaces), Times::Milliseconds), Format::Prometheus);
+            assert_eq!(text.matches("\nqzmq_connections{").count(), number, "{text}");
+        }
     }
 
     #[test]

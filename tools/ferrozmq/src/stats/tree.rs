@@ -28,6 +28,8 @@ const OF_QZMQ: [(&str, &str); 6] = [
 #[derive(Clone, Debug)]
 pub struct Process {
     pub pid: u64,
+    /// That of its process id, where it is not the tool's own. Two containers may have the same process id.
+    pub namespace: Option<u64>,
     /// Tells apart two processes that have had the same id.
     pub started: u64,
     pub name: String,
@@ -93,6 +95,7 @@ impl Process {
         let seconds = |ns: u64| ns as f64 / 1e9;
         Process {
             pid: header.pid,
+            namespace: (process.state == State::Elsewhere).then_some(header.pid_namespace),
             started: header.started,
             name: process.name,
             state: process.state,
