@@ -49,7 +49,7 @@ impl Refusal {
 pub fn parse(bytes: &[u8]) -> Head {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    let refuse = |why| Head::Whole { wanted: Err(why), has_body: true };
+    let refuse = |why| Head::Whole { wanted: Err(why), has_body: !is_head(bytes) };
     match request.parse(bytes) {
         Ok(httparse::Status::Partial) => return Head::Partial,
         Ok(httparse::Status::Complete(_)) => {}
@@ -74,6 +74,11 @@ pub fn parse(bytes: &[u8]) -> Head {
         _ => Err(Refusal::NotFound),
     };
     Head::Whole { wanted, has_body }
+}
+
+/// Also of a request that cannot be understood: the client of a HEAD waits for no body.
+pub fn is_head(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HEAD ")
 }
 
 /// OpenMetrics for a client that likes it at least as well as plain text. Prometheus sends what it likes with weights.

@@ -38,7 +38,8 @@ where
         let deadline = Instant::now() + MAX_CONNECTION_TIME;
         if connections.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
             // The buffer of a new connection takes these few bytes without waiting.
-            let _ = stream.set_nonblocking(true).and_then(|()| refuse(&stream, Refusal::Busy, deadline));
+            let _ =
+                stream.set_nonblocking(true).and_then(|()| refuse(&stream, Refusal::Busy, true, deadline));
             continue;
         }
         connections.fetch_add(1, Ordering::Relaxed);
@@ -62,7 +63,7 @@ fn converse(
     let (wanted, has_body) = head(stream, deadline)?;
     let wanted = match wanted {
         Ok(wanted) => wanted,
-        Err(why) => return refuse(stream, why, deadline),
+        Err(why) => return refuse(stream, why, has_body, deadline),
     };
     let (status, answer) = match answer(wanted) {
         Ok(answer) => ("200 OK", answer),
@@ -83,7 +84,7 @@ fn head(mut stream: &TcpStream, deadline: Instant) -> io::Result<(Result<Wanted,
             return Ok((wanted, has_body));
         }
         if bytes.len() >= MAX_HEAD_BYTES {
-            return Ok((Err(Refusal::TooLarge), true));
+            return Ok((Err(Refusal::TooLarge), !request::is_head(&bytes)));
         }
         stream.set_read_timeout(Some(left(deadline)?))?;
         match stream.read(&mut piece) {
@@ -95,9 +96,15 @@ fn head(mut stream: &TcpStream, deadline: Instant) -> io::Result<(Result<Wanted,
     }
 }
 
-fn refuse(stream: &TcpStream, why: Refusal, deadline: Instant) -> io::Result<()> {
+fn refuse(stream: &TcpStream, why: Refusal, has_body: bool, deadline: Instant) -> io::Result<()> {
     let body = format!("{}\n", why.status());
-    send(stream, why.status(), &Answer { content_type: "text/plain; charset=utf-8", body }, true, deadline)
+    send(
+        stream,
+        why.status(),
+        &Answer { content_type: "text/plain; charset=utf-8", body },
+        has_body,
+        deadline,
+    )
 }
 
 fn send(
@@ -181,6 +188,11 @@ mod tests {
         assert!(answer.contains("Content-Length: 1048576\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
         assert!(ask(address, b"GET /a HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404"));
         assert!(ask(address, b"GET /qzmq/status HTTP/1.1\r\n\r\n").ends_with("no status\n"));
+        let long = [b"HEAD /".to_vec(), vec![b'a'; MAX_HEAD_BYTES - 6]].concat();
+        for refused in [&b"HEAD /a HTTP/1.1\r\n\r\n"[..], b"HEAD / a b\r\n\r\n", &long] {
+            let answer = ask(address, refused);
+            assert!(answer.starts_with("HTTP/1.1 4") && answer.ends_with("\r\n\r\n"), "{answer}");
+        }
         let long = [b"GET /".to_vec(), vec![b'a'; MAX_HEAD_BYTES - 5]].concat();
         assert!(ask(address, &long).starts_with("HTTP/1.1 431"));
     }
