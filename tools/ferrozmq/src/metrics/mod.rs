@@ -13,15 +13,17 @@ use crate::stats::{self, folder};
 use exposition::Format;
 use request::Wanted;
 use server::Answer;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
 use std::time::Duration;
 
 const TEXT_FILE: &str = "ferrozmq.prom";
+/// For node_exporter as well, which runs as a user of its own.
+const TEXT_MODE: u32 = 0o644;
 const JSON: &str = "application/json";
 const INDEX: &str = "\
 /metrics         all counters: Prometheus text or OpenMetrics, as the Accept header asks for
@@ -104,7 +106,9 @@ fn write(folder: &Path, text: &str) -> Result<(), Failure> {
     let written = || {
         // One of a process that had this id, and was killed.
         let _ = fs::remove_file(&under_way);
-        let mut new = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&under_way)?;
+        let mut new = OpenOptions::new().write(true).create_new(true).mode(TEXT_MODE).open(&under_way)?;
+        // The umask may have kept node_exporter, which is another user, from reading it.
+        new.set_permissions(Permissions::from_mode(TEXT_MODE))?;
         new.write_all(text.as_bytes())?;
         fs::rename(&under_way, &file)
     };
@@ -112,4 +116,33 @@ fn write(folder: &Path, text: &str) -> Result<(), Failure> {
         let _ = fs::remove_file(&under_way);
         Failure::of(&file, &error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::process::Command;
+
+    /// Tells the test, run anew with a umask of its own, where to write.
+    const FOLDER: &str = "FERROZMQ_TEST_TEXTFILE";
+
+    #[test]
+    fn the_text_file_can_be_read_by_all_whatever_the_umask() {
+        if let Some(folder) = std::env::var_os(FOLDER) {
+            return write(Path::new(&folder), "text\n").unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        // A process has one umask for all of its threads.
+        let again = Command::new("sh")
+            .args(["-c", "umask 077 && exec \"$0\" --exact \"$1\""])
+            .arg(std::env::current_exe().unwrap())
+            .arg("metrics::tests::the_text_file_can_be_read_by_all_whatever_the_umask")
+            .env(FOLDER, folder.path())
+            .output()
+            .unwrap();
+        assert!(again.status.success(), "{again:?}");
+        let mode = fs::metadata(folder.path().join(TEXT_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, TEXT_MODE);
+    }
 }
