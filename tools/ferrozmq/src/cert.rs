@@ -2,7 +2,7 @@
 //!
 //! The files are ZPL as certificates of keys are, with a section `qzmq` in place of `curve`.
 
-use crate::certificate::{PUBLIC_MODE, SECRET_MODE, create, is_file_name, make_folder, remove, sync_folder};
+use crate::certificate::{PUBLIC_MODE, SECRET_MODE, create, create_all, is_file_name, make_folder};
 use crate::cli::{Cert, CertAuthority, CertRevoke, CertShow, CertSign};
 use crate::failure::{self, Failure};
 use crate::outcome::Outcome;
@@ -45,10 +45,8 @@ fn authority(options: &CertAuthority) -> Result<Outcome, Failure> {
         *z85::encode(&secret.tagged()).map_err(|_| wrong_size())?
     ));
     make_folder(&options.out)?;
-    create(&secret_file, SECRET_MODE, &secret_text)?;
-    create(&public_file, PUBLIC_MODE, &public_text)
-        .and_then(|()| sync_folder(&options.out))
-        .inspect_err(|_| remove(&secret_file))?;
+    let secret_part = (secret_file.as_path(), SECRET_MODE, secret_text);
+    create_all(&options.out, [secret_part, (&public_file, PUBLIC_MODE, Zeroizing::new(public_text))])?;
     failure::print(&format!(
         "public file  {}\nsecret file  {}\nfingerprint  {}\n",
         public_file.display(),

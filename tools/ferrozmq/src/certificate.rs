@@ -118,15 +118,9 @@ impl Files {
             fingerprint,
             Some((&self.public, PUBLIC_MODE, Half::Public)),
         ];
-        let mut made = Vec::new();
-        let written = files
-            .into_iter()
-            .flatten()
-            .try_for_each(|(file, mode, half)| {
-                create(file, mode, &certificate.text(half)).inspect(|()| made.push(file))
-            })
-            .and_then(|()| sync_folder(folder));
-        written.inspect_err(|_| made.iter().for_each(|file| remove(file)))
+        let texts = files.into_iter().flatten();
+        let texts = texts.map(|(file, mode, half)| (file.as_path(), mode, certificate.text(half)));
+        create_all(folder, texts)
     }
 }
 
@@ -216,8 +210,22 @@ pub fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Creates all of these files in a folder, or leaves none of them behind.
+pub fn create_all<'a>(
+    folder: &Path,
+    files: impl IntoIterator<Item = (&'a Path, u32, Zeroizing<String>)>,
+) -> Result<(), Failure> {
+    let mut made = Vec::new();
+    let written = files
+        .into_iter()
+        .try_for_each(|(file, mode, text)| create(file, mode, &text).inspect(|()| made.push(file)))
+        .and_then(|()| sync_folder(folder));
+    // A file that was there before is not among those that were made.
+    written.inspect_err(|_| made.iter().for_each(|file| remove(file)))
+}
+
 /// Puts the names on disk as well.
-pub fn sync_folder(folder: &Path) -> Result<(), Failure> {
+fn sync_folder(folder: &Path) -> Result<(), Failure> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     match File::open(folder).and_then(|folder| folder.sync_all()) {
         // Some file systems cannot.
@@ -239,6 +247,20 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use zmq::crypto::KemSuite;
     use zmq::security::certificate::Certificate as Read;
+
+    #[test]
+    fn files_that_may_not_be_on_disk_are_all_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+        let text = || Zeroizing::new("text".to_owned());
+        let files = || [(one.as_path(), SECRET_MODE, text()), (other.as_path(), PUBLIC_MODE, text())];
+        // A folder that is not there cannot be synchronised.
+        assert!(create_all(&folder.path().join("missing"), files()).is_err());
+        assert!(!one.exists() && !other.exists());
+        fs::write(&other, "before").unwrap();
+        assert!(create_all(folder.path(), files()).is_err());
+        assert!(!one.exists() && fs::read_to_string(&other).unwrap() == "before");
+    }
 
     fn certificate() -> Certificate {
         Certificate {
