@@ -368,8 +368,7 @@ fn look_at_folders(path: &Path, rights: u32, report: &mut Report) {
     // A link can be replaced where it lies, and the file where it leads to.
     let led_to = fs::canonicalize(path).unwrap_or_default();
     let above = named.ancestors().skip(1).filter_map(|folder| fs::canonicalize(folder).ok());
-    let folders: BTreeSet<PathBuf> =
-        above.chain(led_to.ancestors().skip(1).map(Path::to_owned)).collect();
+    let folders: BTreeSet<PathBuf> = above.chain(led_to.ancestors().skip(1).map(Path::to_owned)).collect();
     for folder in folders {
         let Ok(metadata) = fs::metadata(&folder) else { continue };
         let mode = metadata.permissions().mode();
