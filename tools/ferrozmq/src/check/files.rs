@@ -343,7 +343,7 @@ fn look_at_certificates_in(folder: &Path, report: &mut Report) {
     paths.iter().for_each(|path| look_at_mode(path, report));
 }
 
-/// Another user who may write to a file, or may put another file in its place, decides which peers the policy lets in.
+/// Another user that may write to a file, or put another in its place, decides which peers the policy lets in.
 fn look_at_writers(path: &Path, report: &mut Report) {
     look_at_mode(path, report);
     look_at_folders(path, OTHERS_WRITE, report);
@@ -361,7 +361,7 @@ fn look_at_mode(path: &Path, report: &mut Report) {
     }
 }
 
-/// The folders above a file, up to the root: a user who may write to one can rename what is in it. In a sticky folder, such as /tmp,
+/// The folders above a file, up to the root: a user that may write to one can rename what is in it. In a sticky folder, such as /tmp,
 /// only the owner of an entry can. `rights` are those that no other user should have.
 fn look_at_folders(path: &Path, rights: u32, report: &mut Report) {
     let named = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
