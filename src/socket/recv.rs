@@ -133,19 +133,11 @@ fn recv_at_once<R>(
     flags: i32,
     take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
 ) -> Result<Option<R>> {
-    socket.process()?;
-    match try_recv(handle, socket, take) {
-        Err(Errno::AGAIN) if take.is_some() => {}
-        outcome => return outcome.map(Some),
+    let taken = look(handle, socket, take)?;
+    if taken.is_none() && timeout_ms(socket, flags) == 0 && socket.link.connections.receive_pending() {
+        return look(handle, socket, take);
     }
-    if timeout_ms(socket, flags) == 0 && socket.link.connections.receive_pending() {
-        socket.process()?;
-        match try_recv(handle, socket, take) {
-            Err(Errno::AGAIN) if take.is_some() => {}
-            outcome => return outcome.map(Some),
-        }
-    }
-    Ok(None)
+    Ok(taken)
 }
 
 /// Waits until something is there, or the time is over. Errors: `EAGAIN` for a call that does not wait.
@@ -158,15 +150,27 @@ fn recv_waiting<R>(
     let mut take = Some(take);
     let mut blocking = BlockingCall::begin(&socket.link, For::Receiving, timeout_ms(&socket, flags))?;
     loop {
-        socket.process()?;
-        match try_recv(handle, &mut socket, &mut take) {
-            Err(Errno::AGAIN) if take.is_some() => {}
-            outcome => return outcome,
+        if let Some(taken) = look(handle, &mut socket, &mut take)? {
+            return Ok(taken);
         }
         release(socket);
         let waited = blocking.wait();
         socket = handle.lock_again(&blocking.socket)?;
         waited?;
+    }
+}
+
+/// Obeys the mailbox's commands and asks the pattern; `None`: nothing is there, and `take` is left.
+#[inline(always)]
+fn look<R>(
+    handle: Handle,
+    socket: &mut Locked,
+    take: &mut Option<impl FnOnce(&mut Frame<'_>) -> Result<R>>,
+) -> Result<Option<R>> {
+    socket.process()?;
+    match try_recv(handle, socket, take) {
+        Err(Errno::AGAIN) if take.is_some() => Ok(None),
+        outcome => outcome.map(Some),
     }
 }
 

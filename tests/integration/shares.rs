@@ -13,7 +13,7 @@ const HELD_BYTES: usize = 64 * 1024;
 static DATA: [u8; HELD_BYTES] = [b'x'; HELD_BYTES];
 
 /// Messages that are sent until an I/O thread frees one.
-const MAX_HELD_MESSAGES: usize = 8;
+const MAX_HELD_MESSAGES: usize = 2_000;
 
 /// What the free callback does.
 struct Hold {
