@@ -348,23 +348,24 @@ impl Handle {
 
     #[inline(always)]
     fn lock(self) -> Result<Locked> {
-        let mut socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
-        socket.pipes.budget.begin(CALL_UNITS, Instant::now);
-        // This call may change the cached events and `ZMQ_RCVMORE`.
-        self.0.events_cache().forget();
-        self.0.forget_last_rcvmore();
-        Ok(socket)
+        let socket = self.0.lock().ok_or(Errno::NOTSOCK)?;
+        Ok(self.begin_call(socket))
     }
 
     /// As [`lock`](Handle::lock), in a call that has been without the lock. By now the handle may stand for another socket, which is left alone.
     /// Errors: `ENOTSOCK`.
     fn lock_again(self, link: &Arc<SocketLink>) -> Result<Locked> {
         let same = self.0.lock().filter(|socket| Arc::ptr_eq(&socket.link, link));
-        let mut socket = same.ok_or(Errno::NOTSOCK)?;
+        Ok(self.begin_call(same.ok_or(Errno::NOTSOCK)?))
+    }
+
+    /// The call may change the cached events and `ZMQ_RCVMORE`.
+    #[inline(always)]
+    fn begin_call(self, mut socket: Locked) -> Locked {
         socket.pipes.budget.begin(CALL_UNITS, Instant::now);
         self.0.events_cache().forget();
         self.0.forget_last_rcvmore();
-        Ok(socket)
+        socket
     }
 }
 

@@ -97,7 +97,8 @@ impl Naming {
             return None;
         }
         let name = pipes.routing_id(gone).to_vec();
-        if self.routes.find(&name).is_some_and(|holder| pipes.is_open(holder)) {
+        // It has been passed on before, or another peer was faster.
+        if self.routes.find_open(pipes, &name).is_ok() {
             return None;
         }
         let waits = |pipe| pipes.is_open(pipe) && pipes.routing_id(pipe) == name;
