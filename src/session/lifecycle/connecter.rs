@@ -363,6 +363,28 @@ mod tests {
     }
 
     #[test]
+    fn attempts_grow_rarer_while_the_socket_does_not_want_the_peer() {
+        let mut connecter = connecter(b"");
+        // Each attempt is a success until the socket has its say.
+        let mut next_ms = |wanted: bool| {
+            connecter.established();
+            if wanted {
+                connecter.lost()
+            } else {
+                connecter.cut_off()
+            }
+            connecter.backoff_ms(Setback::Failed).unwrap()
+        };
+        let waits = [false, false, false, true, true, false].map(&mut next_ms);
+        // Each is longer by chance, by less than a tenth of a second.
+        let least = [1250, 2500, 5000, 10_000, 1250, 1250];
+        assert!(
+            waits.iter().zip(least).all(|(wait, least)| (least..least + 100).contains(wait)),
+            "{waits:?}"
+        );
+    }
+
+    #[test]
     fn peer_that_has_reset_the_connection_has_an_address() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let options = Arc::new(SocketOptions::new(SocketType::Dealer));
