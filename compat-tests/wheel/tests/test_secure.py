@@ -398,6 +398,8 @@ def test_known_keys_leave_out_what_is_no_certificate(tmp_path):
     for name, text in MALFORMED.items():
         (folder / f"malformed-{name}.key").write_text(text)
     (folder / "folder.key").mkdir()
+    # Opening it would wait for a writer.
+    os.mkfifo(folder / "pipe.key")
     (folder / "open.key").write_bytes(public.read_bytes().replace(b"public-key", b"public-key"))
     os.chmod(folder / "open.key", 0o666)
     (folder / "gone.key").symlink_to(folder / "nowhere")

@@ -220,6 +220,9 @@ def _link_all(place: Path, folder: Path, names: List[str]) -> None:
 
 
 def _load(path: Path) -> Tuple[bytes, Optional[bytes]]:
+    # Opening a named pipe would wait for its writer.
+    if path.exists() and not path.is_file():
+        raise CertificateError(f"{path}: no regular file")
     try:
         public, secret = zmq.auth.load_certificate(path)
     # The last is of pyzmq where a line ends before its `=`.

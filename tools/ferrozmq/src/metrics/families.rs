@@ -68,8 +68,8 @@ pub fn of(observation: &Observation, connections: bool, max_series: usize) -> Ve
         max_series,
     };
     let mut left_out = LeftOut::default();
-    let is_there = |process: &&Process| !matches!(process.state, State::Gone | State::Zombie);
-    let processes = || observation.processes.iter().filter(is_there);
+    let processes = || observation.processes.iter().filter(|process| has_series(process));
+    let unsettled = observation.processes.iter().filter(|process| is_there(process) && process.is_torn).count();
     for process in processes() {
         collection.add_or_count(of_process(process), &mut left_out.processes);
     }
@@ -103,12 +103,23 @@ pub fn of(observation: &Observation, connections: bool, max_series: usize) -> Ve
         ("socket", sockets),
         ("connection", connections),
         ("series", collection.doubles),
+        ("unsettled", unsettled as u64),
     ];
     for (what, number) in kinds {
-        let help = "What the limit of series has left out, and series that have the labels of others.";
+        let help = "What the limit of series has left out, series that have the labels of others, and processes that were never at rest.";
         collection.add(own("left_out", help, number, Labels::new(&[("kind", what)])));
     }
     collection.families
+}
+
+/// The process runs, and its counts were read at rest. A sum without a record that was about to move would be smaller than the last
+/// one, and Prometheus would take it for a restart. A gap in a series is no harm.
+pub fn has_series(process: &Process) -> bool {
+    is_there(process) && !process.is_torn
+}
+
+fn is_there(process: &Process) -> bool {
+    !matches!(process.state, State::Gone | State::Zombie)
 }
 
 impl Collection {
@@ -389,8 +400,8 @@ pub mod tests {
         let lines = |max| printed(true, max).lines().filter(|line| !line.starts_with('#')).count();
         let all = lines(10_000);
         for max in 0..all {
-            // The tool's own five come on top.
-            assert!(lines(max) <= max + 5, "{max}");
+            // The tool's own six come on top.
+            assert!(lines(max) <= max + 6, "{max}");
         }
         assert!(printed(true, all).contains("zmq_exporter_left_out{kind=\"connection\"} 0\n"));
         assert!(printed(true, 0).contains("zmq_exporter_left_out{kind=\"socket\"} 2\n"));
@@ -446,6 +457,17 @@ pub mod tests {
         let mut gone = observation(&Written::example());
         gone.processes.first_mut().unwrap().state = State::Gone;
         assert!(!text(&of(&gone, true, 10_000), Format::Prometheus).contains("pid="));
+    }
+
+    #[test]
+    fn a_process_that_was_never_at_rest_has_no_series_and_is_counted() {
+        let mut torn = observation(&Written::example());
+        assert!(printed(true, 10_000).contains("zmq_exporter_left_out{kind=\"unsettled\"} 0\n"));
+        torn.processes.first_mut().unwrap().is_torn = true;
+        let all = of(&torn, true, 10_000).into_iter().chain(qzmq::families(&torn, qzmq::Times::Seconds));
+        let text = text(&all.collect::<Vec<_>>(), Format::Prometheus);
+        assert!(!text.contains("pid="), "{text}");
+        assert!(text.contains("zmq_exporter_left_out{kind=\"unsettled\"} 1\n"), "{text}");
     }
 
     #[test]

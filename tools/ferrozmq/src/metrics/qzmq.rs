@@ -4,10 +4,9 @@
 //! that has none of them has no such metrics: a 0 would say that there was nothing to count.
 
 use super::exposition::{Family, Labels, Sample, Type, Value};
-use super::families::labels_of;
+use super::families::{has_series, labels_of};
 use crate::stats::Observation;
 use crate::stats::layout::{Form, Record};
-use crate::stats::process::State;
 use crate::stats::tree::{Process, QZMQ};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, HashSet};
@@ -63,8 +62,7 @@ pub fn name_of(field: &str) -> Option<&str> {
 }
 
 fn count(observation: &Observation) -> Vec<Counted<'_>> {
-    let is_there = |process: &&Process| !matches!(process.state, State::Gone | State::Zombie);
-    observation.processes.iter().filter(is_there).map(Counted::of).collect()
+    observation.processes.iter().filter(|process| has_series(process)).map(Counted::of).collect()
 }
 
 impl<'a> Counted<'a> {
