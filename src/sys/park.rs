@@ -260,10 +260,20 @@ impl Default for Parker {
     }
 }
 
+impl Drop for Parker {
+    /// In a forked child the numbers may be other descriptors' by now, which are to stay open.
+    fn drop(&mut self) {
+        if self.forked() {
+            std::mem::forget((self.bell.take(), self.front_epoll.take()));
+        }
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use std::os::fd::AsRawFd;
     use std::sync::Arc;
     use std::sync::atomic::{
         AtomicBool,
@@ -314,9 +324,31 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_child_closes_no_descriptor_that_has_a_number_of_its_parents() {
+        use crate::sys::fork::tests::child;
+        let parker = Parker::new();
+        let bell = parker.bell().unwrap().fd;
+        #[cfg(front_epoll)]
+        let numbers = [bell, parker.front_epoll().unwrap().as_raw_fd()];
+        #[cfg(not(front_epoll))]
+        let numbers = [bell];
+        let parker = std::cell::Cell::new(Some(parker));
+        let code = child(|| {
+            // As a daemon does: closes all, and opens what it needs.
+            let file = std::fs::File::open("/dev/null").unwrap();
+            // SAFETY: numbers that the child's copy of the parker has.
+            numbers.iter().for_each(|fd| assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), *fd) }, *fd));
+            drop(parker.take());
+            // SAFETY: a number, and no pointers.
+            i32::from(numbers.iter().any(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } < 0))
+        });
+        assert_eq!(code, 0);
+    }
+
+    #[test]
     fn polling_thread_is_told_of_the_bell_and_of_the_others() {
         use std::io::Write;
-        use std::os::fd::AsRawFd;
         let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
         let (parker, fd) = (Arc::new(Parker::new()), there.as_raw_fd());
         let start = Instant::now();

@@ -25,7 +25,7 @@ use crate::session::lifecycle::backoff::Setback;
 use crate::session::lifecycle::connecter::{Attempt, Connecter, Met};
 use crate::session::lifecycle::connecting::{Connecting, Next, READABLE_AND_WRITABLE};
 use crate::session::lifecycle::data_phase::DataPhase;
-use crate::session::lifecycle::ends::{self, After, Kept, Lost};
+use crate::session::lifecycle::ends::{self, After, AfterClose, End, Ended, Kept};
 use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress, rates};
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshaking::{Handshaking, Stream};
@@ -219,7 +219,7 @@ impl Session {
         if establishing::watch(cx, raw_fd, watched, for_room).is_err() {
             self.events.closed(raw_fd);
             drop(fd);
-            return self.lost(cx);
+            return self.ended(cx, End::Stream);
         }
         if is_raw {
             let stream = Stream { fd, tunnel: None, for_room };
@@ -238,7 +238,7 @@ impl Session {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
             Err(_) => {
                 self.events.closed(raw_fd);
-                return self.lost(cx);
+                return self.ended(cx, End::Stream);
             }
         }
         if self.socket.options.handshake_ivl_ms > 0 {
@@ -285,7 +285,7 @@ impl Session {
         // See `Connections::recall`.
         let has_fd = self.socket.owner.mailbox.state().has_fd();
         if has_fd && !for_room && cx.reregister(raw_fd, READABLE_AND_WRITABLE).is_err() {
-            return self.lost(cx);
+            return self.ended(cx, End::Stream);
         }
         let peer = introduction.peer.as_ref();
         let has_mechanism = peer.is_some_and(|peer| peer.version >= Version::V3_0);
@@ -297,7 +297,7 @@ impl Session {
         }
         let routing_id = self.connecter.as_ref().map_or(&b""[..], Connecter::given_id);
         let lanes = self.pipe.lanes(&self.socket.options, self.events.endpoints(), routing_id);
-        let Ok((reader, mut writer, fresh)) = lanes else { return self.lost(cx) };
+        let Ok((reader, mut writer, fresh)) = lanes else { return self.ended(cx, End::Stream) };
         let subject = tunnel.as_deref().and_then(Tunnel::peer_subject);
         let names = (self.peer_address.as_str(), raw_fd);
         let introduced = establishing::introduce(&mut writer, &self.socket.options, peer, subject, names);
@@ -378,7 +378,7 @@ impl Session {
     /// The stream has ended, in any stage.
     fn disconnected(&mut self, cx: &mut SourceContext<'_>, reason: Reason) {
         timer::cancel_those_of_a_connection(cx);
-        let mut for_good = false;
+        let mut end = End::Stream;
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
                 if self.connecter.is_none() && handshaking.is_the_peers_fault(reason) {
@@ -386,7 +386,7 @@ impl Session {
                 }
                 self.events.handshake_ended(reason, &handshaking);
                 if let Some(connecter) = &mut self.connecter {
-                    for_good = connecter.handshake_ended(reason, handshaking.denied);
+                    end = End::Handshake { stops: connecter.handshake_ended(reason, handshaking.denied) };
                 }
             }
             Stage::Connected(data_phase) => {
@@ -394,27 +394,26 @@ impl Session {
                 self.events.connection_ended(reason, connection.has_mechanism, connection.raw_fd());
                 drop(self.remote.withdraw(&self.socket.owner));
                 self.pipe.take_back(connection, last_words(&self.socket.options, self.connecter.is_none()));
-                for_good = matches!(reason, Reason::Protocol(_));
+                if matches!(reason, Reason::Protocol(_)) {
+                    end = End::Protocol;
+                }
             }
             Stage::Waiting | Stage::Connecting(_) => {}
         }
-        if for_good {
-            return self.end_for_good(cx);
-        }
-        self.lost(cx);
+        self.ended(cx, end);
     }
 
-    /// There will be no further attempt: the socket is told, and ends the session when it has heard of it. So the pipe goes at
-    /// the socket's second look. Programs know that from libzmq, where the send that follows a refusal does not fail yet.
-    fn end_for_good(&mut self, cx: &mut SourceContext<'_>) {
-        match &mut self.connecter {
-            Some(connecter) if self.pipe.exists() && !self.closing => {
-                connecter.end();
-                let session = SessionHandle(Arc::clone(&self.remote));
-                self.socket.owner.mailbox.send(Command::Over { session, seen: false });
-            }
-            // Dropping our end of the pipe tells the socket.
-            _ => cx.finish(),
+    /// As [`ends`] needs to know it.
+    fn state(&mut self) -> Ended {
+        let options = &self.socket.options;
+        Ended {
+            connects: self.connecter.is_some(),
+            closing: self.closing,
+            has_pipe: self.pipe.exists(),
+            refused: self.connecter.as_ref().is_some_and(Connecter::is_refused),
+            something_left: self.pipe.something_left(),
+            immediate: options.immediate,
+            socket_type: options.socket_type,
         }
     }
 
@@ -426,27 +425,25 @@ impl Session {
         }
     }
 
-    /// There is no stream: connects again, or ends.
-    fn lost(&mut self, cx: &mut SourceContext<'_>) {
-        let Some(connecter) = &mut self.connecter else {
+    /// There is no stream any more, or none came about.
+    fn ended(&mut self, cx: &mut SourceContext<'_>, end: End) {
+        let after = ends::after(end, self.state());
+        let Some(connecter) = &mut self.connecter else { return cx.finish() };
+        match after {
             // Dropping our end of the pipe tells the socket.
-            return cx.finish();
-        };
-        let options = &self.socket.options;
-        let lost = Lost {
-            closing: self.closing,
-            refused: connecter.is_refused(),
-            something_left: self.pipe.something_left(),
-            immediate: options.immediate,
-            socket_type: options.socket_type,
-        };
-        match ends::after(lost) {
             After::End => return cx.finish(),
+            // So the pipe goes at the socket's second look. Programs know that from libzmq, where the send that follows a refusal does
+            // not fail yet.
+            After::EndWhenHeard => {
+                connecter.end();
+                let session = SessionHandle(Arc::clone(&self.remote));
+                return self.socket.owner.mailbox.send(Command::Over { session, seen: false });
+            }
             After::ConnectAgain(Kept::Everything) => {}
             After::ConnectAgain(Kept::Nothing) => self.pipe.forget(),
             After::ConnectAgain(Kept::Incoming) => {
                 self.pipe.owe_hiccup();
-                self.pipe.hiccup(options.sndhwm);
+                self.pipe.hiccup(self.socket.options.sndhwm);
             }
         }
         connecter.lost();
@@ -454,13 +451,13 @@ impl Session {
         self.connect_later(cx);
     }
 
-    /// The socket has closed its end since it does not want the peer. An endpoint of the program's own is connected again, unless it is
-    /// `over`: the reason may pass.
+    /// The socket has closed its end since it does not want the peer. `over`: the program has done with the endpoint.
     fn cut_off(&mut self, cx: &mut SourceContext<'_>, errno: Errno, over: bool) {
         let fd = self.connection().map(Connection::raw_fd);
         let limit = self.socket.options.max_subscriptions_size;
         self.events.cut_off(errno, limit, &self.peer_address, fd);
-        let Some(connecter) = self.connecter.as_mut().filter(|_| ends::is_met_again(errno, over)) else {
+        let after = ends::after(End::Pipe { refusal: errno, over }, self.state());
+        let (After::ConnectAgain(_), Some(connecter)) = (after, &mut self.connecter) else {
             return cx.finish();
         };
         if fd.is_none() {
@@ -488,25 +485,16 @@ impl Session {
         } else {
             false
         };
-        // Messages for a peer that has refused us do not outlive the socket, or a context whose client was turned away could
-        // never end.
-        if self.connecter.as_ref().is_some_and(|connecter| connecter.is_refused() || connecter.is_over()) {
-            return cx.finish();
-        }
-        // What waits without a connection are subscriptions, of which a peer that comes later has no use.
-        if !connected && self.socket.options.socket_type.sends_subscriptions_alone() {
-            return cx.finish();
-        }
-        if !linger::begin(cx, self.socket.owner.linger_ms()) {
+        let over = self.connecter.as_ref().is_some_and(Connecter::is_over);
+        let after = ends::after_close(connected, over, self.state());
+        if after != AfterClose::End && !linger::begin(cx, self.socket.owner.linger_ms()) {
             return;
         }
-        if connected {
-            self.in_data_phase(cx, DataPhase::send);
-        } else if self.pipe.something_left() {
+        match after {
+            AfterClose::End => cx.finish(),
+            AfterClose::Send => self.in_data_phase(cx, DataPhase::send),
             // The wake may have been for a name that was found, or for the authenticator's answer, too.
-            cx.again();
-        } else {
-            cx.finish();
+            AfterClose::Wait => cx.again(),
         }
     }
 }

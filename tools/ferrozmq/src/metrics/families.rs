@@ -69,7 +69,8 @@ pub fn of(observation: &Observation, connections: bool, max_series: usize) -> Ve
     };
     let mut left_out = LeftOut::default();
     let processes = || observation.processes.iter().filter(|process| has_series(process));
-    let unsettled = observation.processes.iter().filter(|process| is_there(process) && process.is_torn).count();
+    let unsettled =
+        observation.processes.iter().filter(|process| is_there(process) && process.is_torn).count();
     for process in processes() {
         collection.add_or_count(of_process(process), &mut left_out.processes);
     }
