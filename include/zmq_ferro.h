@@ -95,7 +95,7 @@
 #define ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW 1174405123
 
 /*
- Limits failed handshakes. An address with more of them within a minute is refused for
+ Limits failed handshakes. An address with that many of them within a minute is refused for
  `ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL`.
 
  Type int, at least 0, default 0, which is no limit. The option takes effect at once, for all TCP endpoints of the socket

@@ -32,7 +32,7 @@ pub enum Event {
     ConnectRefused,
     KeyAdded,
     KeyWithdrawn,
-    /// A peer was let in on less than what was asked for.
+    /// A peer was let in on less than what was asked for, or a client goes on with CURVE where a server knows no QZMQ.
     Fallback,
     /// Records are missing here.
     Gap,

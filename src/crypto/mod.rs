@@ -1,4 +1,4 @@
-//! Cryptography: the only layer that names a crypto crate.
+//! Cryptography: the only layer that names a crate of ciphers, signatures or TLS.
 //!
 //! | File | What |
 //! |---|---|

@@ -152,7 +152,7 @@ pub const ZMQ_FERRO_CURVE_SERVER_KEY_ADD: c_int = 0x4600_0002;
 /// Fails with `EINVAL` if the value is no key, and with `ENOENT` if the socket has no such key.
 pub const ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW: c_int = 0x4600_0003;
 
-/// Limits failed handshakes. An address with more of them within a minute is refused for
+/// Limits failed handshakes. An address with that many of them within a minute is refused for
 /// `ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL`.
 ///
 /// Type int, at least 0, default 0, which is no limit. The option takes effect at once, for all TCP endpoints of the socket

@@ -87,6 +87,8 @@ pub struct Letterbox {
     flags: AtomicU32,
     /// Set once, by the session itself, before another thread knows of it.
     remote: OnceLock<Remote>,
+    /// `ZMQ_LINGER` as it was when the program ended the endpoint. Set once, by the program's thread before it raises a flag of that.
+    linger_ms: OnceLock<i32>,
     /// A leaf: nothing is locked while it is held.
     work: Lock<Work>,
 }
@@ -108,6 +110,17 @@ impl Letterbox {
     pub fn set_remote(&self, remote: Remote) {
         // The first stays: there is only one.
         let _ = self.remote.set(remote);
+    }
+
+    /// The endpoint ends: what is left may be sent for this number of milliseconds, and a later value of the option does not change that.
+    pub fn set_linger_ms(&self, linger_ms: i32) {
+        // The first counts: a socket that closes has no say in an endpoint that it has left before.
+        let _ = self.linger_ms.set(linger_ms);
+    }
+
+    /// `None`: the endpoint has not ended by itself.
+    pub fn linger_ms(&self) -> Option<i32> {
+        self.linger_ms.get().copied()
     }
 
     /// Leaves a flag and wakes the session.

@@ -42,13 +42,14 @@ pub struct SessionHandle(Arc<SessionRemote>);
 
 impl SessionHandle {
     /// Says that it is the program that wants the end: to be followed by [`terminate`](SessionHandle::terminate).
-    pub fn disconnect(&self) {
+    pub fn disconnect(&self, linger_ms: i32) {
+        self.0.letterbox.set_linger_ms(linger_ms);
         self.0.letterbox.leave(Flags::DISCONNECT);
     }
 
-    /// Ends the session once what the socket sent has left, or `ZMQ_LINGER` is over.
-    pub fn terminate(&self) {
-        self.0.terminate();
+    /// Ends the session once what the socket sent has left, or `linger_ms` (`ZMQ_LINGER`) is over.
+    pub fn terminate(&self, linger_ms: i32) {
+        self.0.terminate(linger_ms);
     }
 
     /// Whether they stand for the same session.

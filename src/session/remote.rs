@@ -47,9 +47,10 @@ impl SessionRemote {
         Some(connection)
     }
 
-    /// Ends the session; nothing that the peer has sent reaches the socket once this returns, but for what has
+    /// Ends the session, which sends what is left for `linger_ms` milliseconds; nothing that the peer has sent reaches the socket once this returns, but for what has
     /// already.
-    pub fn terminate(&self) {
+    pub fn terminate(&self, linger_ms: i32) {
+        self.letterbox.set_linger_ms(linger_ms);
         let connection = self.connection.lock().clone();
         if let Some(connection) = connection {
             connection.with_recv(RecvHalf::stop);

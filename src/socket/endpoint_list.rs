@@ -15,6 +15,8 @@ pub struct Entry {
     /// What the socket's options say of certificates counts there, or there are no handshakes.
     #[cfg_attr(not(feature = "qzmq"), expect(dead_code))]
     heeds_certificates: bool,
+    /// The program has given a wildcard, which the security file has turned to loopback.
+    is_turned: bool,
     /// The pipe that came with a connect.
     pub pipe: Option<PipeId>,
 }
@@ -29,11 +31,18 @@ enum What {
 impl EndpointList {
     pub fn add_pipe(&mut self, uri: &str, pipe: PipeId) {
         let (uri, what) = (uri.to_string(), What::Pipe);
-        self.entries.push(Entry { uri, what, heeds_certificates: true, pipe: Some(pipe) });
+        let (heeds_certificates, is_turned) = (true, false);
+        self.entries.push(Entry { uri, what, heeds_certificates, is_turned, pipe: Some(pipe) });
     }
 
-    pub fn add_bound(&mut self, uri: String, listening: Listening, heeds_certificates: bool) {
-        self.entries.push(Entry { uri, what: What::Bound(listening), heeds_certificates, pipe: None });
+    pub fn add_bound(
+        &mut self,
+        (uri, is_turned): (String, bool),
+        listening: Listening,
+        heeds_certificates: bool,
+    ) {
+        let what = What::Bound(listening);
+        self.entries.push(Entry { uri, what, heeds_certificates, is_turned, pipe: None });
     }
 
     pub fn add_connected(
@@ -44,7 +53,13 @@ impl EndpointList {
         heeds_certificates: bool,
     ) {
         let (uri, what) = (uri.to_string(), What::Connected(session));
-        self.entries.push(Entry { uri, what, heeds_certificates, pipe });
+        self.entries.push(Entry { uri, what, heeds_certificates, is_turned: false, pipe });
+    }
+
+    /// One whose datagrams come and go by a pipe that is there at once.
+    pub fn add_datagrams(&mut self, (uri, is_turned): (String, bool), session: SessionHandle, pipe: PipeId) {
+        let (what, heeds_certificates) = (What::Connected(session), false);
+        self.entries.push(Entry { uri, what, heeds_certificates, is_turned, pipe: Some(pipe) });
     }
 
     /// The first endpoint where the socket's options about certificates count for nothing.
@@ -55,6 +70,11 @@ impl EndpointList {
 
     pub fn contains(&self, uri: &str) -> bool {
         self.entries.iter().any(|entry| entry.uri == uri)
+    }
+
+    /// Whether it is one that the security file has turned to loopback.
+    pub fn is_turned(&self, uri: &str) -> bool {
+        self.entries.iter().any(|entry| entry.is_turned && entry.uri == uri)
     }
 
     /// Takes out everything under an endpoint.
@@ -80,25 +100,26 @@ impl EndpointList {
         self.entries.retain(|entry| !matches!(&entry.what, What::Connected(own) if own.is(session)));
     }
 
-    pub fn terminate_all(&mut self) {
+    /// `linger_ms`: the socket's, as it closes.
+    pub fn terminate_all(&mut self, linger_ms: i32) {
         for entry in self.entries.drain(..) {
-            entry.terminate();
+            entry.terminate(linger_ms);
         }
     }
 }
 
 impl Entry {
     /// The program disconnects or unbinds it; to be said before its pipe closes.
-    pub fn disconnect(&self) {
+    pub fn disconnect(&self, linger_ms: i32) {
         if let What::Connected(session) = &self.what {
-            session.disconnect();
+            session.disconnect(linger_ms);
         }
     }
 
-    pub fn terminate(&self) {
+    pub fn terminate(&self, linger_ms: i32) {
         match &self.what {
             What::Bound(listening) => listening.close(),
-            What::Connected(session) => session.terminate(),
+            What::Connected(session) => session.terminate(linger_ms),
             What::Pipe => {}
         }
     }

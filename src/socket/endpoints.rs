@@ -67,7 +67,8 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
     let listening = session::listen(&io_thread, session_context, listener);
     // A TIPC listener has a name besides the one that it was bound to; it goes by the latter.
     let uri = if scheme == Scheme::Tipc { endpoint } else { &socket.last_endpoint }.to_string();
-    socket.endpoints.add_bound(uri, listening, heeds);
+    let is_turned = on_loopback(address).is_some() && !is_wildcard(&socket.last_endpoint);
+    socket.endpoints.add_bound((uri, is_turned), listening, heeds);
     // As in `connect`.
     socket.link.mailbox.touch();
     Ok(())
@@ -181,7 +182,8 @@ fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role
     let session = session::exchange(&io_thread, session_context(socket, None)?, datagrams, theirs)?;
     let pipe = socket.attach(ours, Origin::Datagrams);
     socket.last_endpoint.clone_from(&endpoint);
-    socket.endpoints.add_connected(&endpoint, session, Some(pipe), false);
+    let is_turned = on_loopback(address).is_some() && !is_wildcard(&endpoint);
+    socket.endpoints.add_datagrams((endpoint, is_turned), session, pipe);
     socket.drop_closed();
     // As in `connect`.
     socket.link.mailbox.touch();
@@ -201,15 +203,22 @@ pub(super) fn terminate_endpoint(socket: &mut Socket, endpoint: &str) -> Result<
         Ok(()) => Ok(()),
         // The program may know it by a name that was resolved since, or by a wildcard that the security file has turned to loopback.
         Err(errno) => {
-            let on_loopback = on_loopback(address).map(|address| format!("{}://{address}", scheme.name()));
+            let turned = on_loopback(address)
+                .map(|address| format!("{}://{address}", scheme.name()))
+                .filter(|name| socket.endpoints.is_turned(name));
             let known = transport::other_names(scheme, address, &socket.options)
-                .chain(on_loopback)
-                .find(|name| socket.endpoints.contains(name));
+                .find(|name| socket.endpoints.contains(name))
+                .or(turned);
             known.map_or(Err(errno), |name| forget_endpoint(socket, &name))
         }
     };
     socket.drop_closed();
     found
+}
+
+/// Whether all addresses of this host are meant.
+fn is_wildcard(endpoint: &str) -> bool {
+    transport::parse(endpoint).is_ok_and(|(_, address)| on_loopback(address).is_some())
 }
 
 /// Ends everything under an endpoint. Errors: `ENOENT`.
@@ -218,10 +227,11 @@ fn forget_endpoint(socket: &mut Socket, endpoint: &str) -> Result<()> {
     if entries.is_empty() {
         return Err(Errno::NOENT);
     }
+    let linger_ms = socket.options.linger_ms;
     for entry in entries {
-        entry.disconnect();
+        entry.disconnect(linger_ms);
         if let Some(id) = entry.pipe {
-            let lingers = socket.options.linger_ms >= 0;
+            let lingers = linger_ms >= 0;
             if let Some(pipe) = socket.pipes.pipe(id) {
                 pipe.bid_farewell();
                 if lingers {
@@ -230,7 +240,7 @@ fn forget_endpoint(socket: &mut Socket, endpoint: &str) -> Result<()> {
             }
             socket.pipes.terminate(id);
         }
-        entry.terminate();
+        entry.terminate(linger_ms);
     }
     Ok(())
 }

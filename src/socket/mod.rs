@@ -144,7 +144,7 @@ impl Handle {
         let mut socket = self.lock()?;
         match endpoint {
             Some(endpoint) => endpoints::terminate_endpoint(&mut socket, endpoint),
-            None => socket.alive().and(Err(Errno::INVAL)),
+            None => socket.process().and(Err(Errno::INVAL)),
         }
     }
 

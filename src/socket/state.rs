@@ -44,6 +44,8 @@ pub struct Socket {
     shortage: Patience,
     /// The pause that the caller is to make for it, once it has released the socket's lock.
     shortage_rest: Duration,
+    /// A call of the program has said `ETERM`.
+    has_heard_of_end: bool,
     /// Last: once it is dropped the context may end.
     pub(super) ticket: SocketTicket,
 }
@@ -79,6 +81,7 @@ impl Socket {
             late: VecDeque::new(),
             shortage: Patience::default(),
             shortage_rest: Duration::ZERO,
+            has_heard_of_end: false,
             ticket,
         })
     }
@@ -87,9 +90,10 @@ impl Socket {
         self.ticket.context()
     }
 
-    /// Errors: `ETERM` once the context is terminating.
+    /// Errors: `ETERM` once a call that asks for events, sends or receives has said so. Until then options count, as with libzmq: a thread
+    /// that sets `ZMQ_LINGER` to 0 and closes its socket while another ends the context must not wait for ever.
     pub fn alive(&self) -> Result<()> {
-        if self.link.mailbox.stopped() { Err(Errno::TERM) } else { Ok(()) }
+        if self.has_heard_of_end { Err(Errno::TERM) } else { Ok(()) }
     }
 
     /// Does what other threads asked for. Cheap when there is nothing. Errors: `ETERM`.
@@ -98,7 +102,7 @@ impl Socket {
         if self.mailbox.state().is_quiet() {
             return Ok(());
         }
-        self.process_commands(MAX_COMMANDS, 0)
+        self.process_commands(MAX_COMMANDS, 0).inspect_err(|_| self.has_heard_of_end = true)
     }
 
     /// As [`process`](Socket::process), on a thread that has other sockets to look after: it obeys this many commands at most, and each is a
@@ -188,7 +192,7 @@ impl Socket {
                 self.attach(*pipe, origin);
             }
             Command::Gone(session) => self.endpoints.forget_session(&session),
-            Command::Over { session, seen: true } => session.terminate(),
+            Command::Over { session, seen: true } => session.terminate(self.options.linger_ms),
             // The call that first hears of it must not show it: the session ends at the next look.
             Command::Over { session, seen: false } => {
                 self.link.mailbox.send(Command::Over { session, seen: true });
@@ -335,7 +339,7 @@ impl Socket {
     /// Ends everything but what lingers on I/O threads.
     pub fn close(mut self) {
         self.link.set_linger_ms(self.options.linger_ms);
-        self.endpoints.terminate_all();
+        self.endpoints.terminate_all(self.options.linger_ms);
         for id in self.pipes.ids() {
             if let Some(pipe) = self.pipes.pipe(id) {
                 pipe.bid_farewell();

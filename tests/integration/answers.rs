@@ -235,3 +235,38 @@ fn whether_more_follows_is_told_of_the_last_frame_received_whatever_comes_betwee
         assert_eq!(more(peer, 4), Err(libc::ENOTSOCK));
     });
 }
+
+#[test]
+fn options_count_until_a_call_has_said_that_the_context_ends() {
+    // It could not end otherwise: nothing takes the message, which may be sent for ever.
+    let context = Context::new();
+    let socket = context.patient(ZMQ_PUSH);
+    socket.set(ZMQ_LINGER, -1);
+    socket.connect("tcp://127.0.0.1:9");
+    socket.send(&["never heard"]);
+    context.shutdown();
+    socket.set(ZMQ_LINGER, 0);
+    assert_eq!(socket.int(ZMQ_LINGER), Ok(0));
+    socket.close();
+    context.term();
+
+    let context = Context::new();
+    let socket = context.patient(ZMQ_PUSH);
+    context.shutdown();
+    assert_eq!(socket.int(ZMQ_EVENTS), Err(zmq::errno::Errno::TERM.0));
+    assert_eq!(socket.try_set(ZMQ_LINGER, &0_i32.to_ne_bytes()), Err(zmq::errno::Errno::TERM.0));
+    assert_eq!(socket.int(ZMQ_LINGER), Err(zmq::errno::Errno::TERM.0));
+    socket.close();
+    context.term();
+}
+
+#[test]
+fn a_wildcard_stands_for_no_other_endpoint() {
+    with(ZMQ_PAIR, |_, socket| {
+        let port = socket.try_bind("tcp://127.0.0.1:*").unwrap().rsplit_once(':').unwrap().1.to_owned();
+        for wildcard in ["*", "0.0.0.0"] {
+            assert_eq!(socket.try_disconnect(&format!("tcp://{wildcard}:{port}")), Err(libc::ENOENT));
+        }
+        socket.unbind(&format!("tcp://127.0.0.1:{port}"));
+    });
+}

@@ -162,6 +162,37 @@ fn what_waits_for_who_refuses_outlives_neither_the_socket_nor_the_endpoint() {
     }
 }
 
+/// The I/O thread hears of the disconnect after the next calls of the program, as a rule.
+#[test]
+fn an_endpoint_lingers_as_the_socket_did_when_it_was_disconnected() {
+    for number in 40..60 {
+        for endpoint in endpoints(number) {
+            let context = Context::new();
+            let (server, client) = (socket(context, ZMQ_PULL), socket(context, ZMQ_PUSH));
+            client.set(ZMQ_LINGER, -1);
+            client.connect(&endpoint);
+            client.send(&["what is left"]);
+            client.disconnect(&endpoint);
+            client.set(ZMQ_LINGER, 0);
+            client.close();
+            server.bind(&endpoint);
+            assert_eq!(server.recv(), ["what is left"], "{endpoint}");
+            server.close();
+            context.term();
+
+            let context = Context::new();
+            let client = socket(context, ZMQ_PUSH);
+            client.set(ZMQ_LINGER, 0);
+            client.connect(&endpoint);
+            client.send(&["never heard"]);
+            client.disconnect(&endpoint);
+            client.set(ZMQ_LINGER, -1);
+            client.close();
+            context.term();
+        }
+    }
+}
+
 #[test]
 fn the_send_that_follows_a_refusal_for_good_is_taken_yet() {
     let context = Context::new();

@@ -50,7 +50,8 @@ impl PipeEnd {
             return Wake::Rest;
         }
         self.end.close();
-        if linger::begin(cx, self.owner.linger_ms()) { Wake::SendRest } else { Wake::Rest }
+        let linger_ms = self.remote.letterbox.linger_ms().unwrap_or_else(|| self.owner.linger_ms());
+        if linger::begin(cx, linger_ms) { Wake::SendRest } else { Wake::Rest }
     }
 
     /// A message was dropped.

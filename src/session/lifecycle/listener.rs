@@ -112,7 +112,8 @@ impl Listening {
         }
         // The acceptor may be about to add one more; it looks at `listener` again after that.
         let sessions = self.shared.sessions.lock().clone();
-        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate());
+        let linger_ms = self.owner.linger_ms();
+        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate(linger_ms));
         self.remote.wake();
     }
 }
@@ -385,8 +386,9 @@ impl Source for Acceptor {
             return self.accept(cx);
         }
         trail::tell_left_out(&self.owner, &self.endpoints, cx.now_ms(), true);
+        let linger_ms = self.owner.linger_ms();
         let sessions = std::mem::take(&mut *self.shared.sessions.lock());
-        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate());
+        sessions.iter().filter_map(Weak::upgrade).for_each(|session| session.terminate(linger_ms));
         cx.finish();
     }
 

@@ -487,7 +487,8 @@ impl Session {
         };
         let over = self.connecter.as_ref().is_some_and(Connecter::is_over);
         let after = ends::after_close(connected, over, self.state());
-        if after != AfterClose::End && !linger::begin(cx, self.socket.owner.linger_ms()) {
+        let linger_ms = self.remote.letterbox.linger_ms().unwrap_or_else(|| self.socket.owner.linger_ms());
+        if after != AfterClose::End && !linger::begin(cx, linger_ms) {
             return;
         }
         match after {

@@ -67,7 +67,7 @@ fn a_handshake_that_cannot_begin_is_tried_again_once_at_a_time() {
     until(|| seen(event::CONNECTED) == 3);
     let (closed, retried) = (seen(event::CLOSED), seen(event::CONNECT_RETRIED));
     assert!((2..=3).contains(&closed) && (2..=3).contains(&retried), "{closed} and {retried}");
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     fixture.end();
     fs::remove_file(path).unwrap();
 }

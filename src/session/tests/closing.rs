@@ -92,7 +92,7 @@ fn a_name_that_is_found_as_the_socket_closes_leads_to_the_peer() {
     let listener = listen(place);
     send(&mut ours, b"last");
     ours.close();
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     drop(held);
     let mut peer = greet_as(b"PULL", accept(&listener));
     skip_handshake(&mut peer);
@@ -114,7 +114,7 @@ fn a_peer_that_freezes_is_given_up_also_where_it_came_after_the_socket_had_close
     (0..8).for_each(|_| send(&mut ours, &vec![7; 1024 * 1024]));
     ours.close();
     let session = fixture.connect(&format!("127.0.0.1:{port}"), theirs);
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     (0..2).for_each(|_| drop(fixture.hold_io_threads()));
     let listener = listen(place);
     let mut frozen = greet_as(b"PAIR", accept(&listener));
@@ -143,7 +143,7 @@ fn what_the_system_holds_arrives_though_the_peer_said_something_that_is_not_read
     let body = vec![7; 512 * 1024];
     send(&mut ours, &body);
     ours.close();
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     peer.write_all(b"\0\x01x").unwrap();
     let connection = fixture.owner.connections.first().unwrap();
     let unread = || connection.unread_bytes() > 0;
@@ -169,7 +169,7 @@ fn close_before_a_peer_that_goes(options: SocketOptions, greeting: &[u8]) -> (Fi
     fixture.until_connected();
     (0..8).for_each(|_| send(&mut ours, &vec![7; 1024 * 1024]));
     ours.close();
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     // The session has closed before the peer goes.
     (0..2).for_each(|_| drop(fixture.hold_io_threads()));
     (fixture, listener)
@@ -238,7 +238,7 @@ fn a_socket_that_does_not_want_a_peer_of_its_own_endpoint_meets_it_again() {
             skip_handshake(&mut second);
             let Command::Bind(pipe) = fixture.command() else { panic!("no pipe") };
             assert!(pipe.is_of_connect);
-            session.terminate();
+            session.terminate(fixture.owner.linger_ms());
         }
         end(fixture);
     }

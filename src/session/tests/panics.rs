@@ -371,7 +371,7 @@ fn a_connecter_that_panicked_connects_again() {
     let mut second = fixture.pipe();
     stream.write_all(b"\0\x02hi").unwrap();
     assert_eq!(second.recv(), b"hi");
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     second.wait_for_the_end();
     drain(stream);
     fixture.end();

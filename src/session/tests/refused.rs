@@ -47,7 +47,7 @@ fn a_connecter_without_descriptors_waits_longer_each_time_and_goes_on() {
     let session = fixture.connect(&peer.local_addr().unwrap().to_string(), theirs);
     drop(peer.accept().unwrap());
     assert!(start.elapsed() >= Duration::from_millis(250 + 500), "{:?}", start.elapsed());
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     fixture.end();
 }
 

@@ -165,7 +165,7 @@ fn a_subscriber_without_memory_for_its_next_attempt_makes_it_later() {
     let mut second = greet_as(b"XPUB", peer.accept().unwrap().0);
     second.write_all(b"\0\x01b").unwrap();
     assert_eq!(pipe.recv(), b"b", "by the same pipe");
-    session.terminate();
+    session.terminate(fixture.owner.linger_ms());
     pipe.wait_for_the_end();
     drop(second);
     fixture.end();
