@@ -7,15 +7,13 @@
 use super::record::MAX_LINE_BYTES;
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
-use crate::sys::file_limit;
+use crate::sys::file;
 use crate::sys::lines::whole_lines;
-use crate::sys::poll::{PollFd, poll};
 use crate::sys::retry::rest;
 use crate::sys::thread_state::ThreadState;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::fs::{File, Metadata, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -93,27 +91,8 @@ impl TrailFile {
         false
     }
 
-    fn put(&mut self, bytes: &[u8], patience: Duration) -> Result<usize> {
-        if self.is_regular {
-            // A thread of the program writes the last lines where the library has no thread for them.
-            file_limit::check_last_byte(self.file.metadata()?.len())?;
-        }
-        loop {
-            match self.file.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience)? => {}
-                written => return Ok(written?),
-            }
-        }
-    }
-
-    /// Waits until the pipe is read. Errors: those of poll(2).
-    fn has_room(&self, patience: Duration) -> Result<bool> {
-        let mut fds = [PollFd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
-        match poll(&mut fds, Some(patience)) {
-            Err(Errno::INTR) => Ok(false),
-            ready => Ok(ready? == 1),
-        }
+    fn put(&self, bytes: &[u8], patience: Duration) -> Result<usize> {
+        file::append(&self.file, self.is_regular, bytes, patience)
     }
 
     /// Whether what was written last, by this process or another, is no whole line.
@@ -149,10 +128,9 @@ impl TrailFile {
 fn open(path: &Path, readable: bool) -> Result<File> {
     // O_NONBLOCK: a pipe without a reader would hold the thread up. Files do not mind it.
     let follows = if is_descriptor(path) { 0 } else { libc::O_NOFOLLOW };
-    let flags = libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK | follows;
-    let mut options = OpenOptions::new();
-    options.read(readable).append(true).create(true).mode(MODE).custom_flags(flags);
-    Ok(options.open(path)?)
+    let access = if readable { libc::O_RDWR } else { libc::O_WRONLY };
+    let flags = access | libc::O_APPEND | libc::O_CREAT | libc::O_NOCTTY | libc::O_NONBLOCK | follows;
+    Ok(file::open(path, flags, MODE)?)
 }
 
 /// Whether the path is a symbolic link, through which the trail is not written.

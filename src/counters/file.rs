@@ -7,13 +7,13 @@ use super::layout::{self, Kind, MAGIC, Section, place, process};
 use crate::errno::{Errno, Result};
 use crate::sys::environment;
 use crate::sys::exit::at_exit;
+use crate::sys::file;
 use crate::sys::fork::{Born, PerProcess, SetOnce};
 use crate::sys::lock::Lock;
 use crate::sys::log::{Level, Notice, Subsystem};
 use crate::sys::mapped_file::MappedFile;
 use std::fs;
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -22,8 +22,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Name of an environment variable: the folder of the file.
 pub const STATS: &str = "FERROZMQ_STATS";
 
-/// Bytes of `/proc/self/stat` that are read: far more than it has.
-const MAX_STAT_BYTES: u64 = 4096;
+/// Bytes of a file of the system's that are read: far more than it has.
+const MAX_SYSTEM_TEXT_BYTES: usize = 4096;
 /// The field of it that says when the process began, counted behind the name.
 const STARTED_FIELD: usize = 19;
 
@@ -307,21 +307,28 @@ fn head_of(path: &Path) -> Option<[u64; place::END]> {
     }
     let mut head = [[0; size_of::<u64>()]; place::END];
     // It may have been replaced since.
-    let mut options = fs::OpenOptions::new();
-    let opened = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
-    opened.ok()?.read_exact(head.as_flattened_mut()).ok()?;
+    let opened = file::open(path, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0);
+    let (mut bytes, into) = (Vec::new(), head.as_flattened_mut());
+    file::read(&opened.ok()?, &mut bytes, into.len()).ok()?;
+    into.copy_from_slice(bytes.get(..into.len())?);
     Some(head.map(u64::from_ne_bytes))
 }
 
 /// When the process began, in the system's ticks; 0 where that is not known.
 fn started() -> u64 {
-    let mut stat = String::new();
-    let read = fs::File::open("/proc/self/stat")
-        .and_then(|file| file.take(MAX_STAT_BYTES).read_to_string(&mut stat));
+    let stat = text_of("/proc/self/stat");
     // The name of the program is in parentheses, and may hold some itself.
     let behind_name = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    let field = read.ok().and_then(|_| behind_name.split(' ').nth(STARTED_FIELD));
+    let field = behind_name.split(' ').nth(STARTED_FIELD);
     field.and_then(|field| field.parse().ok()).unwrap_or(0)
+}
+
+/// What a small file of the system's says; nothing where it cannot be read.
+fn text_of(path: &str) -> String {
+    let mut text = Vec::new();
+    let read = file::open(Path::new(path), libc::O_RDONLY, 0)
+        .and_then(|file| file::read(&file, &mut text, MAX_SYSTEM_TEXT_BYTES));
+    read.map_or_else(|_| String::new(), |()| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The namespace of this process's id; 0 where that is not known.
@@ -331,7 +338,7 @@ fn pid_namespace() -> u64 {
 
 /// The boot of the system, whose id is 32 hexadecimal digits with lines between; zeros where that is not known.
 fn boot() -> [u64; 2] {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let id = text_of("/proc/sys/kernel/random/boot_id");
     let id = u128::from_str_radix(&id.trim().replace('-', ""), 16).unwrap_or(0).to_be_bytes();
     let [first, second] = [id.first_chunk(), id.last_chunk()];
     [first, second].map(|half| half.copied().map_or(0, u64::from_ne_bytes))

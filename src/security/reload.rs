@@ -9,9 +9,10 @@
 
 use super::Fault;
 use super::watch::Look;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use crate::sys::file;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -127,8 +128,8 @@ pub fn read(path: &Path) -> Result<Content, Fault> {
 pub fn read_at_most(path: &Path, most_bytes: u64) -> Result<Content, Fault> {
     let unreadable = |error: std::io::Error| unreadable(path, &error);
     // A named pipe would hold up the thread until a writer comes.
-    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
-    let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = file::open(path, flags, 0).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(Fault::mistake(path, None, "it is no regular file", "name a file here"));
@@ -143,7 +144,8 @@ pub fn read_at_most(path: &Path, most_bytes: u64) -> Result<Content, Fault> {
     let size = usize::try_from(metadata.size()).unwrap_or(0);
     // Large enough from the start: growing would leave a key behind that is not wiped.
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    file.take(most_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    let most = usize::try_from(most_bytes.saturating_add(1)).unwrap_or(usize::MAX);
+    file::read(&file, &mut bytes, most).map_err(unreadable)?;
     if bytes.len() as u64 > most_bytes {
         return Err(too_large());
     }
@@ -217,7 +219,8 @@ mod tests {
         let path = folder.join("file");
         std::fs::write(&path, "one").unwrap();
         let future = SystemTime::now() + Duration::from_secs(1_000_000);
-        let date = || OpenOptions::new().append(true).open(&path).unwrap().set_modified(future).unwrap();
+        let date =
+            || std::fs::OpenOptions::new().append(true).open(&path).unwrap().set_modified(future).unwrap();
         date();
         let mut watched = FileLook::new(&path, |_, content| Ok(content.text.to_string()));
         for text in ["one", "two", "six"] {

@@ -17,6 +17,10 @@ pub enum Call {
     Send,
     /// Starting a thread.
     Thread,
+    /// Of files.
+    Open,
+    Read,
+    Write,
     /// Memory that the caller can do without.
     Allocate,
 }

@@ -1,10 +1,9 @@
 //! A file of our own in memory that other processes may read, and may go on reading when this one is gone.
 
-use super::file_limit;
+use super::{file, file_limit};
 use crate::errno::{Errno, Result};
-use std::fs::{File, OpenOptions, remove_file};
+use std::fs::{File, remove_file};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
@@ -30,10 +29,8 @@ impl MappedFile {
     /// here, and no signal later. Errors: `EEXIST` for any file of that name, a link too; `ENOSPC`; `EFBIG` where the process may not have
     /// files of that size; those of open(2) and mmap(2).
     pub fn create(path: &Path, count: usize) -> Result<MappedFile> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).mode(0o600);
-        // Rust's library adds O_CLOEXEC.
-        let file = options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| errno(&error))?;
+        let new = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
+        let file = file::open(path, new | libc::O_NOFOLLOW, 0o600)?;
         let mapped = MappedFile::of(&file, count);
         if mapped.is_err() {
             // It stays where that fails, too.
@@ -102,10 +99,6 @@ impl Drop for MappedFile {
         // SAFETY: the mapping is the value's own, and what `cells` has lent out is gone.
         unsafe { libc::munmap(self.cells.as_ptr().cast(), self.count * size_of::<AtomicU64>()) };
     }
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use super::cancel::CancelOff;
 use super::faults::{self, Call};
+use super::file;
 use super::retry::unless_interrupted;
 use super::thread_state::ThreadState;
 use crate::errno::{Errno, Result};
-use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 /// Calls made in all where signals interrupt them. None interrupts a call for so few bytes, by the manual
 /// page.
@@ -56,7 +57,7 @@ fn read(bytes: &mut [u8]) -> Result<()> {
     if let Some(errno) = faults::next(Call::Random) {
         return Err(errno);
     }
-    let mut device = File::open("/dev/urandom")?;
+    let mut device = file::open(Path::new("/dev/urandom"), libc::O_RDONLY, 0)?;
     let mut at = 0;
     while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
         match unless_interrupted(MAX_TRIES, || device.read(rest))? {

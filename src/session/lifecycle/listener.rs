@@ -170,7 +170,7 @@ impl Acceptor {
     }
 
     fn accept(&mut self, cx: &mut SourceContext<'_>) {
-        for taken in 0..LISTENER_TURN_ACCEPTS {
+        for _ in 0..LISTENER_TURN_ACCEPTS {
             if memory::is_short() {
                 // A peer that waits to be accepted costs us nothing.
                 self.note_shortage();
@@ -184,8 +184,8 @@ impl Acceptor {
             let (accepted, more) = match &*self.shared.listener.lock() {
                 Some(listener) => {
                     let accepted = listener.accept();
-                    // An event that led to nothing is not told again while the listener stays readable.
-                    let more = taken == 0 && matches!(accepted, Ok(None)) && is_readable(listener.fd());
+                    // A peer that the system has told of, and then says that it does not have, is not told of again.
+                    let more = matches!(accepted, Ok(None)) && is_readable(listener.fd());
                     (accepted, more)
                 }
                 None => return,

@@ -284,11 +284,15 @@ impl Session {
         let raw_fd = fd.as_raw_fd();
         // See `Connections::recall`.
         let has_fd = self.socket.owner.mailbox.state().has_fd();
-        if has_fd && !for_room && cx.reregister(raw_fd, READABLE_AND_WRITABLE).is_err() {
-            return self.ended(cx, End::Stream);
-        }
         let peer = introduction.peer.as_ref();
         let has_mechanism = peer.is_some_and(|peer| peer.version >= Version::V3_0);
+        if has_fd
+            && !for_room
+            && let Err(errno) = cx.reregister(raw_fd, READABLE_AND_WRITABLE)
+        {
+            self.events.connection_ended(Reason::Stream(errno), has_mechanism, raw_fd);
+            return self.ended(cx, End::Stream);
+        }
         let met = self.meet(peer);
         if self.closing && !self.pipe.exists() {
             // What lingered was for another peer, and the program has done with this one's endpoint.
@@ -297,7 +301,13 @@ impl Session {
         }
         let routing_id = self.connecter.as_ref().map_or(&b""[..], Connecter::given_id);
         let lanes = self.pipe.lanes(&self.socket.options, self.events.endpoints(), routing_id);
-        let Ok((reader, mut writer, fresh)) = lanes else { return self.ended(cx, End::Stream) };
+        let (reader, mut writer, fresh) = match lanes {
+            Ok(lanes) => lanes,
+            Err(errno) => {
+                self.events.connection_ended(Reason::Stream(errno), has_mechanism, raw_fd);
+                return self.ended(cx, End::Stream);
+            }
+        };
         let subject = tunnel.as_deref().and_then(Tunnel::peer_subject);
         let names = (self.peer_address.as_str(), raw_fd);
         let introduced = establishing::introduce(&mut writer, &self.socket.options, peer, subject, names);

@@ -10,6 +10,7 @@ use crate::sys::exit::at_exit;
 use crate::sys::lock::{Lock, LockGuard};
 use crate::sys::park::Parker;
 use crate::sys::retry::rest;
+use crate::sys::sigpipe::without_sigpipe;
 use crate::sys::thread::{self, ThreadSettings};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +29,7 @@ pub trait Place: Send + Sync + 'static {
     const MAX_QUEUED_BYTES: usize;
 
     /// Writes the lines at the beginning of `lines`; how many bytes of whole lines that were, at least one. The writer calls it, and it
-    /// may take any time. Errors: `EAGAIN` after a wait of `patience`; others, after which the writer waits for [`RETRY_INTERVAL`].
+    /// may take any time. Errors: `EAGAIN` after a wait of `patience`, and others. The next write comes [`RETRY_INTERVAL`] after this one.
     fn write(&self, open: &mut Self::Open, lines: &[u8], patience: Duration) -> Result<usize>;
 
     /// The line that says how many lines were lost, without its end.
@@ -139,7 +140,8 @@ impl<P: Place> LineWriter<P> {
         let was_stuck = desk.is_stuck;
         let (mut waits, mut open) = (desk.queue.take(), std::mem::take(&mut desk.open));
         drop(desk);
-        let refused = self.write_at_once(&mut waits, &mut open).err();
+        // The caller may be a thread of the program, which a pipe without a reader must not end.
+        let refused = without_sigpipe(|| self.write_at_once(&mut waits, &mut open)).err();
         if let Some(errno) = refused.filter(|_| !was_stuck) {
             self.place.refused(errno);
         }
@@ -198,6 +200,7 @@ impl<P: Place> LineWriter<P> {
     fn write_all(&self, lines: &[u8], open: &mut P::Open) {
         let (mut rest_of_lines, mut is_refused) = (lines, false);
         while !rest_of_lines.is_empty() {
+            let began = Instant::now();
             match self.place.write(open, rest_of_lines, RETRY_INTERVAL) {
                 Ok(written) => {
                     rest_of_lines = rest_of_lines.get(written..).unwrap_or_default();
@@ -209,9 +212,8 @@ impl<P: Place> LineWriter<P> {
                     if !std::mem::replace(&mut is_refused, true) {
                         self.place.refused(errno);
                     }
-                    if !errno.would_block() {
-                        rest(RETRY_INTERVAL);
-                    }
+                    // A place that is full has been waited for as long. One that only says so must not be asked without a pause.
+                    rest(RETRY_INTERVAL.saturating_sub(began.elapsed()));
                 }
             }
         }

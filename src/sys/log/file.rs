@@ -2,13 +2,11 @@
 
 use crate::errno::{Errno, Result};
 use crate::sys::cancel::CancelOff;
-use crate::sys::file_limit;
-use crate::sys::poll::{PollFd, poll};
+use crate::sys::file;
 use crate::sys::thread_state::ThreadState;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +27,8 @@ impl LogFile {
     /// it could lead anywhere. A pipe without a reader is an error and not a wait (`ENXIO`). Other errors: those of open(2).
     pub fn open(path: &Path) -> io::Result<LogFile> {
         let _off = CancelOff::for_call(ThreadState::current());
-        let flags = libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(MODE).custom_flags(flags);
-        let file = options.open(path)?;
+        let appends = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT;
+        let file = file::open(path, appends | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY, MODE)?;
         let metadata = file.metadata()?;
         Ok(LogFile { file, id: metadata.is_file().then(|| id(&metadata)) })
     }
@@ -64,32 +60,16 @@ impl LogFile {
     }
 
     /// Appends lines in one write; how many bytes that were. A pipe that is full is waited for, `patience` at most. Errors: those of
-    /// write(2); `EAGAIN` where a pipe stays full; `EFBIG` where the process may have no larger file.
+    /// write(2); `EAGAIN` where a pipe stays full; `EFBIG` where the process may have no larger file; `EBADF` where the descriptor is
+    /// another file's by now: a forked child may have closed all that it had, and keys must not go elsewhere.
     pub fn write(&self, lines: &[u8], patience: Duration) -> Result<usize> {
         let _off = CancelOff::for_call(ThreadState::current());
-        if self.is_regular() {
-            // Threads of the program write keys, and the last lines where the library has no thread for them.
-            file_limit::check_last_byte(self.file.metadata()?.len())?;
+        if let Some(known) = self.id
+            && id(&self.file.metadata()?) != known
+        {
+            return Err(Errno::BADF);
         }
-        loop {
-            match (&self.file).write(lines) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.has_room(patience)? => {}
-                written => return Ok(written?),
-            }
-        }
-    }
-
-    /// Waits until the pipe is read. Errors: those of poll(2).
-    fn has_room(&self, patience: Duration) -> Result<bool> {
-        let mut fds = [PollFd { fd: self.file.as_raw_fd(), events: libc::POLLOUT, revents: 0 }];
-        if patience.is_zero() {
-            return Ok(false);
-        }
-        match poll(&mut fds, Some(patience)) {
-            Err(Errno::INTR) => Ok(false),
-            ready => Ok(ready? == 1),
-        }
+        file::append(&self.file, self.is_regular(), lines, patience)
     }
 }
 
@@ -101,8 +81,8 @@ fn id(metadata: &Metadata) -> (u64, u64) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::fs::{self, OpenOptions};
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
     use std::path::PathBuf;
 
     fn folder(name: &str) -> PathBuf {
