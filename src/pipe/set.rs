@@ -5,6 +5,7 @@ use super::{DISCONNECTED, LaneWriter, Pipe, ReaderTurns};
 use crate::counters::SocketRecord;
 use crate::errno::{Errno, Result};
 use crate::message::{Frame, OutFrame};
+use crate::sys::faults::{self, Call};
 use slotmap::SlotMap;
 
 slotmap::new_key_type! {
@@ -35,6 +36,15 @@ impl Pipes {
     pub fn insert(&mut self, pipe: Pipe) -> PipeId {
         pipe.count_for(&self.record);
         self.pipes.insert(pipe)
+    }
+
+    /// Makes room for one more pipe, so that [`insert`](Pipes::insert) does not fail: a list that has grown long is moved in one piece.
+    /// Errors: `ENOMEM`.
+    pub fn make_room(&mut self) -> Result<()> {
+        if let Some(errno) = faults::next(Call::MakeRoom) {
+            return Err(errno);
+        }
+        self.pipes.try_reserve(1).map_err(|_| Errno::NOMEM)
     }
 
     /// Takes a pipe out; dropping it closes it.

@@ -24,9 +24,16 @@ impl Token {
     }
 }
 
+/// Places that are allocated together. In one piece the table would double now and then, by more than the memory that is kept in reserve
+/// has in one run: a peer too many would end the process where memory is short.
+const BLOCK_PLACES: usize = 256;
+
 /// The sources of a reactor.
 pub struct Table<T> {
-    places: Vec<Place<T>>,
+    /// All but the last have [`BLOCK_PLACES`] places.
+    blocks: Vec<Vec<Place<T>>>,
+    /// Places in all blocks.
+    count: usize,
     free: Vec<usize>,
 }
 
@@ -37,28 +44,33 @@ struct Place<T> {
 
 impl<T> Table<T> {
     pub fn new() -> Table<T> {
-        Table { places: Vec::new(), free: Vec::new() }
+        Table { blocks: Vec::new(), count: 0, free: Vec::new() }
     }
 
     /// Returns `value` as the error when the table is full.
     pub fn insert(&mut self, value: T) -> Result<Token, T> {
         if let Some(index) = self.free.pop()
-            && let Some(place) = self.places.get_mut(index)
+            && let Some(place) = self.at(index)
         {
             place.value = Some(value);
             return Ok(Token(place.generation << INDEX_BITS | index));
         }
-        let index = self.places.len();
+        let index = self.count;
         if index > INDEX_MASK {
             return Err(value);
         }
-        self.places.push(Place { generation: 0, value: Some(value) });
+        if index.is_multiple_of(BLOCK_PLACES) {
+            self.blocks.push(Vec::with_capacity(BLOCK_PLACES));
+        }
+        let Some(block) = self.blocks.last_mut() else { return Err(value) };
+        block.push(Place { generation: 0, value: Some(value) });
+        self.count += 1;
         Ok(Token(index))
     }
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.places.len().saturating_sub(self.free.len())
+        self.count.saturating_sub(self.free.len())
     }
 
     pub fn value(&mut self, token: Token) -> Option<&mut T> {
@@ -75,18 +87,23 @@ impl<T> Table<T> {
 
     /// The tokens of all values.
     pub fn tokens(&self) -> Vec<Token> {
-        let taken = self.places.iter().enumerate().filter(|(_, place)| place.value.is_some());
+        let taken = self.blocks.iter().flatten().enumerate().filter(|(_, place)| place.value.is_some());
         taken.map(|(index, place)| Token(place.generation << INDEX_BITS | index)).collect()
     }
 
     fn place(&mut self, token: Token) -> Option<&mut Place<T>> {
-        let place = self.places.get_mut(token.0 & INDEX_MASK)?;
+        let place = self.at(token.0 & INDEX_MASK)?;
         (place.generation == token.0 >> INDEX_BITS).then_some(place)
+    }
+
+    fn at(&mut self, index: usize) -> Option<&mut Place<T>> {
+        self.blocks.get_mut(index / BLOCK_PLACES)?.get_mut(index % BLOCK_PLACES)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
 
     #[test]
@@ -103,5 +120,19 @@ mod tests {
         assert_eq!(table.value(third), Some(&mut 'c'));
         assert_eq!(table.value(Token::NONE), None);
         assert_eq!(table.tokens(), [third, second]);
+    }
+
+    #[test]
+    fn places_stay_when_there_are_more_of_them() {
+        let mut table = Table::new();
+        let tokens: Vec<Token> =
+            (0..3 * BLOCK_PLACES + 1).filter_map(|number| table.insert(number).ok()).collect();
+        assert!(table.blocks.iter().all(|block| block.capacity() == BLOCK_PLACES));
+        assert_eq!((table.len(), tokens.len()), (3 * BLOCK_PLACES + 1, 3 * BLOCK_PLACES + 1));
+        assert_eq!(table.tokens(), tokens);
+        assert!(
+            tokens.iter().enumerate().all(|(number, token)| table.value(*token) == Some(&mut number.clone()))
+        );
+        assert_eq!((table.remove(tokens[BLOCK_PLACES]), table.len()), (Some(BLOCK_PLACES), 3 * BLOCK_PLACES));
     }
 }

@@ -142,6 +142,7 @@ fn open_connected(socket: &mut Socket, endpoint: &str) -> Result<Option<PipeId>,
     } else {
         let out = LaneOptions { hwm: socket.options.sndhwm, conflate: socket.options.conflates_out() };
         let back = LaneOptions { hwm: socket.options.rcvhwm, conflate: socket.options.conflates_in() };
+        socket.pipes.make_room()?;
         let (mut ours, theirs) = pipe::pair(out, back)?;
         ours.remote = endpoint.to_string();
         ours.routing_id.clone_from(&routing_id);
@@ -173,6 +174,7 @@ fn open_datagrams(socket: &mut Socket, scheme: Scheme, address: &str, role: Role
     let datagrams = protection::datagrams(socket, scheme, address, role, protection)?;
     let out = LaneOptions { hwm: socket.options.sndhwm, conflate: socket.options.conflates_out() };
     let back = LaneOptions { hwm: socket.options.rcvhwm, conflate: socket.options.conflates_in() };
+    socket.pipes.make_room()?;
     let (mut ours, theirs) = pipe::pair(out, back)?;
     let endpoint = datagrams.last_endpoint().to_string();
     match role {

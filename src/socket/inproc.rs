@@ -20,7 +20,7 @@ pub(super) fn bind(socket: &mut Socket, endpoint: &str) -> Result<()> {
         pipe.set_hwms(socket.options.sndhwm, socket.options.rcvhwm);
         marks.begin(&mut pipe, theirs.wants_routing_id)?;
         marks.ask_for_farewell(&pipe);
-        socket.attach(pipe, Origin::Awaited);
+        socket.take_in(pipe, Origin::Awaited);
         connecter.touch();
     }
     socket.drop_closed();
@@ -45,6 +45,7 @@ pub(super) fn connect(socket: &mut Socket, endpoint: &str) -> Result<PipeId> {
     let asks = matches!(socket.options.socket_type, SocketType::Req | SocketType::Dealer);
     let asks = asks && endpoint == STATS_ENDPOINT;
     let mut asked = None;
+    socket.pipes.make_room()?;
     let marks = Marks::of(&socket.options);
     let out = LaneOptions { hwm: marks.sndhwm, conflate: socket.options.conflates_out() };
     let back = LaneOptions { hwm: marks.rcvhwm, conflate: socket.options.conflates_in() };

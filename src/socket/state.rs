@@ -189,7 +189,7 @@ impl Socket {
             }
             Command::Bind(pipe) => {
                 let origin = if pipe.is_of_connect { Origin::Reconnected } else { Origin::Accepted };
-                self.attach(*pipe, origin);
+                self.take_in(*pipe, origin);
             }
             Command::Gone(session) => self.endpoints.forget_session(&session),
             Command::Over { session, seen: true } => session.terminate(self.options.linger_ms),
@@ -200,7 +200,15 @@ impl Socket {
         }
     }
 
-    /// Takes a pipe in.
+    /// Takes a pipe in that another thread has made. Where there is no memory for it the peer is turned away, and may come again.
+    pub(super) fn take_in(&mut self, pipe: Pipe, origin: Origin) {
+        if self.pipes.make_room().is_err() {
+            return pipe.refuse(Errno::NOBUFS);
+        }
+        self.attach(pipe, origin);
+    }
+
+    /// Takes a pipe in for which there is room.
     pub(super) fn attach(&mut self, pipe: Pipe, origin: Origin) -> PipeId {
         let id = self.pipes.insert(pipe);
         let end = SocketEnd { owner: Arc::clone(&self.link), id };

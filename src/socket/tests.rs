@@ -290,6 +290,32 @@ fn calls_pause_while_there_is_no_memory_to_tell_a_peer_what_is_subscribed_to() {
     subscriber.close().unwrap();
 }
 
+#[test]
+fn a_peer_for_which_there_is_no_memory_is_turned_away_and_a_program_is_told() {
+    let context = Context::new(ContextOptions::new());
+    let open = |socket_type| Handle::open(&context, socket_type).unwrap();
+    let (server, client) = (open(SocketType::Pull), open(SocketType::Push));
+    server.bind("inproc://no-room").unwrap();
+    let refused = faults::refuse(Call::MakeRoom, Errno::NOMEM, 4);
+    for endpoint in ["inproc://no-room", "inproc://nobody", "tcp://127.0.0.1:9"] {
+        assert_eq!(client.connect(endpoint), Err(Errno::NOMEM));
+        assert_eq!(client.terminate_endpoint(Some(endpoint)), Err(Errno::NOENT), "nothing is left of it");
+    }
+    assert_eq!(open(SocketType::Dgram).bind("udp://127.0.0.1:*"), Err(Errno::NOMEM));
+    assert_eq!(client.send(&mut OutFrame::bytes(b"x", false), DONTWAIT), Err(Errno::AGAIN));
+    drop(refused);
+    client.connect("inproc://no-room").unwrap();
+    let refused = faults::refuse(Call::MakeRoom, Errno::NOMEM, 1);
+    server.events().unwrap();
+    drop(refused);
+    client.events().unwrap();
+    assert_eq!(client.send(&mut OutFrame::bytes(b"x", false), DONTWAIT), Err(Errno::AGAIN), "turned away");
+    client.connect("inproc://no-room").unwrap();
+    send_slowly(client, b"heard");
+    assert_eq!(recv_slowly(server), b"heard");
+    [client, server].into_iter().for_each(|socket| socket.close().unwrap());
+}
+
 /// The peer has closed its end, and the socket has not obeyed the command that tells of it.
 #[test]
 fn a_message_whose_peer_is_found_gone_between_two_frames_is_taken_and_dropped() {

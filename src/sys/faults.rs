@@ -21,6 +21,8 @@ pub enum Call {
     Open,
     Read,
     Write,
+    /// Memory for one more peer of a socket.
+    MakeRoom,
     /// Memory that the caller can do without.
     Allocate,
 }
