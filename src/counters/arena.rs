@@ -76,11 +76,6 @@ impl<C: Cells, T> Placed<C, T> {
     pub fn own(&self) -> &T {
         &self.shared.own
     }
-
-    /// Whether it lies in this file.
-    pub fn lies_in(&self, file: &Arc<StatsFile>) -> bool {
-        matches!(&self.shared.place, Place::File(slot) if Arc::ptr_eq(&slot.file, file))
-    }
 }
 
 impl<C: Cells> Slot<C> {

@@ -39,6 +39,7 @@ impl PasswordHash {
     }
 
     /// Memory in KiB, passes and lanes: what a comparison takes.
+    #[cfg(test)]
     pub fn costs(&self) -> (u32, u32, u32) {
         let params = self.argon2.params();
         (params.m_cost(), params.t_cost(), params.p_cost())

@@ -93,6 +93,7 @@ impl<O: Copy + Ord, E, P> Names<O, E, P> {
     }
 
     /// Waits for a bind, without checking whether the name is bound already.
+    #[cfg(test)]
     pub fn pend(&self, name: &str, owner: O, pending: P) {
         self.0.lock().wait(name.into(), owner, pending);
     }

@@ -124,11 +124,6 @@ impl<S> Row<S> {
         !matches!(self.store, Store::NotBuilt)
     }
 
-    /// Whether the value is kept in `S`. If not, [`Row::read`] and [`Row::write`] answer `EINVAL`.
-    pub fn stored(&self) -> bool {
-        !matches!(self.store, Store::NotBuilt | Store::Elsewhere)
-    }
-
     /// Checks `value` and stores it in `options`, without regard to the owner; `None` is C's NULL pointer. A
     /// pattern uses this for its own options that live in the common struct. Errors: `EINVAL`, with nothing
     /// changed.
@@ -193,6 +188,7 @@ impl<S> Row<S> {
     }
 }
 
+#[cfg(test)]
 impl Row<SocketOptions> {
     /// Whether `zmq.h` shows the option only where `ZMQ_BUILD_DRAFT_API` is defined.
     pub fn is_draft(&self) -> bool {

@@ -36,8 +36,6 @@ pub const SHARED_SECRET_BYTES: usize = 32;
 pub const MAX_SEED_BYTES: usize = mlkem1024::SEED_BYTES;
 /// Bytes of the longest public key.
 pub const MAX_PUBLIC_BYTES: usize = mlkem1024::PUBLIC_BYTES;
-/// Bytes of the longest ciphertext.
-pub const MAX_CIPHERTEXT_BYTES: usize = mlkem1024::CIPHERTEXT_BYTES;
 
 /// What keys and ciphertexts are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

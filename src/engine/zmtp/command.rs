@@ -94,11 +94,13 @@ pub fn append_pong(out: &mut Vec<u8>, context: &[u8]) {
 }
 
 /// Appends a SUBSCRIBE frame.
+#[cfg(test)]
 pub fn append_subscribe(out: &mut Vec<u8>, topic: &[u8]) {
     append(out, SUBSCRIBE, topic);
 }
 
 /// Appends a CANCEL frame.
+#[cfg(test)]
 pub fn append_cancel(out: &mut Vec<u8>, topic: &[u8]) {
     append(out, CANCEL, topic);
 }

@@ -54,6 +54,8 @@ pub type Tickets = [Option<HandshakeTicket>; 2];
 pub enum Full {
     Endpoint(u32),
     Address(u32),
+    /// There is none to count the address with.
+    Memory,
 }
 
 impl Admission {
@@ -85,6 +87,8 @@ impl Admission {
             if of_place >= self.connections_per_address {
                 return Err(Full::Address(self.connections_per_address));
             }
+            // A list that has grown long is moved in one piece, for which there may be no memory.
+            counts.by_place.try_reserve(1).map_err(|_| Full::Memory)?;
             counts.by_place.insert(place, of_place + 1);
         }
         counts.all += 1;
@@ -123,6 +127,9 @@ impl fmt::Display for Full {
             Full::Endpoint(limit) => write!(f, "the endpoint has {limit} connections (limits: connections)"),
             Full::Address(limit) => {
                 write!(f, "the address has {limit} connections (limits: connections_per_address)")
+            }
+            Full::Memory => {
+                write!(f, "there is no memory to count the address (limits: connections_per_address)")
             }
         }
     }
