@@ -1,6 +1,7 @@
 //! `zmq_send*`, `zmq_recv*` and `zmq_msg_send`, `zmq_msg_recv`.
 
 use super::constants::ZMQ_SNDMORE;
+use super::msg::placed;
 use super::socket::find;
 use super::{memory, transfer, transferred, zmq_msg_t};
 use crate::errno::{Errno, Result};
@@ -74,8 +75,9 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
 ) -> c_int {
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
-        let msg = unsafe { in_place::message(msg.cast()) }?;
-        socket.send_message(msg, has_more(flags), flags).map(size)
+        unsafe {
+            placed(msg, |at| socket.send_message(in_place::message(at)?, has_more(flags), flags)).map(size)
+        }
     }))
 }
 
@@ -162,8 +164,7 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
 ) -> c_int {
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
-        let msg = unsafe { in_place::message(msg.cast()) }?;
-        socket.recv_message(msg, flags).map(size)
+        unsafe { placed(msg, |at| socket.recv_message(in_place::message(at)?, flags)).map(size) }
     }))
 }
 

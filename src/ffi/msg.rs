@@ -43,7 +43,8 @@ pub const ZMQ_SHARED: c_int = 3;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    settled(-1, unsafe { in_place::init_empty(msg.cast()) }.map(|()| 0), || "zmq_msg_init")
+    let made = unsafe { placed(msg, |at| in_place::init_empty(at)) };
+    settled(-1, made.map(|()| 0), || "zmq_msg_init")
 }
 
 /// Makes a message with room for `size` bytes. The caller writes them through zmq_msg_data() before it sends the
@@ -56,7 +57,8 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     // SAFETY: as the caller promises; it is the program that writes the bytes, through the pointer that leaves here.
-    settled(-1, unsafe { in_place::init_len(msg.cast(), size) }.map(|()| 0), || "zmq_msg_init_size")
+    let made = unsafe { placed(msg, |at| in_place::init_len(at, size)) };
+    settled(-1, made.map(|()| 0), || "zmq_msg_init_size")
 }
 
 /// Makes a message of the `size` bytes at `data` without copying them. When the library no longer needs them, it calls
@@ -107,7 +109,7 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(msg: *mut zmq_msg_t, buf: *const c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    let closed = unsafe { in_place::close(msg.cast()) };
+    let closed = unsafe { placed(msg, |at| in_place::close(at)) };
     match closed {
         Ok(Some(body)) => lockless(-1, || {
             drop(body);
@@ -152,7 +154,14 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     // SAFETY: as the caller promises.
-    settled(ptr::null_mut(), unsafe { in_place::data(msg.cast()) }.map(<*mut u8>::cast), || "zmq_msg_data")
+    let data = unsafe {
+        if in_place::is_misaligned(msg.cast()) {
+            in_place::data_elsewhere(msg.cast())
+        } else {
+            in_place::data(msg.cast())
+        }
+    };
+    settled(ptr::null_mut(), data.map(<*mut u8>::cast), || "zmq_msg_data")
 }
 
 /// Returns the number of bytes of a message; 0 with errno `EFAULT` if there is no message.
@@ -162,7 +171,8 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     // SAFETY: as the caller promises.
-    settled(0, unsafe { in_place::message_ref(msg.cast()) }.map(Msg::len), || "zmq_msg_size")
+    let len = unsafe { placed_ref(msg, |at| in_place::message_ref(at).map(Msg::len)) };
+    settled(0, len, || "zmq_msg_size")
 }
 
 /// Returns 1 if more parts of the same message follow, else 0; also for a message that has been closed.
@@ -174,7 +184,8 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    settled(-1, unsafe { in_place::more(msg.cast()) }.map(c_int::from), || "zmq_msg_more")
+    let more = unsafe { placed_ref(msg, |at| in_place::more(at)) };
+    settled(-1, more.map(c_int::from), || "zmq_msg_more")
 }
 
 /// Reads a property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
@@ -298,8 +309,10 @@ unsafe fn init(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int 
         // where there can be no message nothing is made, so that lent data stays the caller's.
         // SAFETY: as the caller promises.
         unsafe {
-            in_place::void(at.cast())?;
-            in_place::init(at.cast(), make()?)?;
+            placed(at, |at| {
+                in_place::void(at)?;
+                in_place::init(at, make()?)
+            })?;
         }
         Ok(0)
     })
@@ -310,31 +323,63 @@ unsafe fn init(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int 
 /// # Safety
 /// `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
 unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) -> Msg) -> c_int {
-    lockless(-1, || {
-        // SAFETY: as the caller promises; each borrow ends before the next begins.
+    // SAFETY: as the caller promises; each borrow ends before the next begins.
+    let replaced = |dest: *mut Msg, src: *mut Msg| -> Result<Msg> {
         unsafe {
-            in_place::message(dest.cast())?;
-            let msg = take(in_place::message(src.cast())?);
-            let old = std::mem::replace(in_place::message(dest.cast())?, msg);
-            // Only now: its free callback may use both messages.
-            drop(old);
+            in_place::message(dest)?;
+            let msg = take(in_place::message(src)?);
+            Ok(std::mem::replace(in_place::message(dest)?, msg))
         }
+    };
+    lockless(-1, || {
+        // SAFETY: as the caller promises. Two that are the same are in one place.
+        let old = unsafe {
+            if dest == src {
+                placed(dest, |at| replaced(at, at))
+            } else {
+                placed(dest, |dest| placed(src, |src| replaced(dest, src)))
+            }
+        }?;
+        // Only now: its free callback may use both messages.
+        drop(old);
         Ok(0)
     })
+}
+
+/// Does something with the memory of a message, wherever the program has it.
+///
+/// # Safety
+/// `at` is NULL or points at a zmq_msg_t that no other thread uses.
+#[inline(always)]
+pub(super) unsafe fn placed<T>(at: *mut zmq_msg_t, act: impl FnOnce(*mut Msg) -> T) -> T {
+    let at = at.cast();
+    // SAFETY: as the caller promises.
+    if in_place::is_misaligned(at) { unsafe { in_place::elsewhere(at, act) } } else { act(at) }
+}
+
+/// As [`placed`], for reading only.
+///
+/// # Safety
+/// `at` is NULL or points at a zmq_msg_t that no thread writes to meanwhile.
+#[inline(always)]
+unsafe fn placed_ref<T>(at: *const zmq_msg_t, act: impl FnOnce(*const Msg) -> T) -> T {
+    let at = at.cast();
+    // SAFETY: as the caller promises.
+    if in_place::is_misaligned(at) { unsafe { in_place::elsewhere_ref(at, act) } } else { act(at) }
 }
 
 /// # Safety
 /// `at` is NULL or points at a zmq_msg_t that no thread writes to meanwhile.
 unsafe fn look<T>(at: *const zmq_msg_t, on_failure: T, run: impl FnOnce(&Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
-    lockless(on_failure, || run(unsafe { in_place::message_ref(at.cast()) }?))
+    lockless(on_failure, || unsafe { placed_ref(at, |at| run(in_place::message_ref(at)?)) })
 }
 
 /// # Safety
 /// `at` is NULL or points at a zmq_msg_t that no other thread uses.
 unsafe fn look_mut<T>(at: *mut zmq_msg_t, on_failure: T, run: impl FnOnce(&mut Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
-    lockless(on_failure, || run(unsafe { in_place::message(at.cast()) }?))
+    lockless(on_failure, || unsafe { placed(at, |at| run(in_place::message(at)?)) })
 }
 
 fn property_of<'m>(msg: &'m Msg, name: &CStr) -> Option<&'m CStr> {
@@ -391,6 +436,37 @@ mod tests {
         }
     }
 
+    /// As programs have them that were compiled with libzmq 4.1 or older: behind a byte, say.
+    #[test]
+    fn a_message_may_lie_at_any_address() {
+        let mut memory = [[0xa5_u8; 72]; 2];
+        let [first, second] = [0, 1].map(|place| (&raw mut memory[place]).cast::<u8>());
+        for (offset, len) in (0..8).flat_map(|offset| [0, 7, 40, 41, 10_000].map(|len| (offset, len))) {
+            let freed = AtomicUsize::new(0);
+            let [one, other] = [first, second].map(|at| at.wrapping_add(offset).cast::<zmq_msg_t>());
+            // SAFETY: room for two messages, of this test alone.
+            unsafe {
+                assert_eq!(zmq_msg_init_size(one, len), 0);
+                let data = zmq_msg_data(one).cast::<u8>();
+                data.write_bytes(7, len);
+                let inside = data.addr().wrapping_sub(one.addr()) < 64;
+                assert_eq!(inside, len <= 40, "where a program expects it");
+                assert_eq!((zmq_msg_init(other), zmq_msg_copy(other, one), zmq_msg_size(other)), (0, 0, len));
+                assert_eq!((zmq_msg_move(one, other), zmq_msg_size(one), zmq_msg_size(other)), (0, len, 0));
+                assert_eq!((zmq_msg_move(one, one), zmq_msg_size(one), zmq_msg_more(one)), (0, len, 0));
+                assert_eq!(memory::bytes(zmq_msg_data(one), len).unwrap(), vec![7; len]);
+                assert_eq!((zmq_msg_close(one), failed(zmq_msg_close(one))), (0, libc::EFAULT));
+                let (lent, hint) =
+                    ((&raw mut *b"lent".to_vec().leak()).cast(), (&raw const freed).cast_mut().cast());
+                assert_eq!(zmq_msg_init_data(one, lent, 4, Some(count), hint), 0);
+                assert_eq!((zmq_msg_get(one, ZMQ_SHARED), zmq_msg_move(other, one)), (0, 0));
+                assert_eq!((zmq_msg_close(one), freed.load(Ordering::SeqCst)), (0, 0));
+                assert_eq!((zmq_msg_close(other), freed.load(Ordering::SeqCst)), (0, 1));
+                assert_eq!(failed(zmq_msg_copy(one, other)), libc::EFAULT);
+            }
+        }
+    }
+
     #[test]
     fn calls_on_no_message_are_efault() {
         let (mut closed, mut never, mut room) = (garbage(), garbage(), garbage());
@@ -442,7 +518,6 @@ mod tests {
         // SAFETY: room for messages; the data and the counter outlive them.
         unsafe {
             assert_eq!(failed(zmq_msg_init_data(ptr::null_mut(), data, 4, Some(count), hint)), libc::EFAULT);
-            assert_eq!(failed(zmq_msg_init_data(a.byte_add(1), data, 4, Some(count), hint)), libc::EFAULT);
             assert_eq!(failed(zmq_msg_init_data(a, ptr::null_mut(), 4, Some(count), hint)), libc::EFAULT);
             assert_eq!(freed.load(Ordering::SeqCst), 0);
             assert_eq!(zmq_msg_init_data(a, data, 4, Some(count), hint), 0);

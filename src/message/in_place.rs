@@ -1,8 +1,12 @@
 //! Messages in C's memory: nothing vouches for what a `zmq_msg_t` holds but a tag in it.
+//!
+//! Up to libzmq 4.1 the type was 64 bytes without an alignment. A program that was compiled with it may have a message at any address, which
+//! the processor does not mind and Rust does: [`elsewhere`] serves it there.
 
 use super::msg::{Held, MAX_INLINE_BYTES};
 use super::{Body, Msg};
 use crate::errno::{Errno, Result};
+use std::mem::MaybeUninit;
 
 /// Makes a message in memory that holds none; what was there is overwritten, not closed. Errors: `EFAULT` for
 /// a null or misaligned pointer.
@@ -130,6 +134,67 @@ pub unsafe fn void(at: *mut Msg) -> Result<()> {
     // SAFETY: aligned, and the caller says writable.
     unsafe { Msg::write_closed_at(at) };
     Ok(())
+}
+
+/// Whether [`elsewhere`] is needed.
+#[inline(always)]
+pub fn is_misaligned(at: *const Msg) -> bool {
+    !at.is_aligned()
+}
+
+/// Does something with a message at an address that no message of the library's has: it lies elsewhere meanwhile. The memory holds the
+/// empty message then, so that a thread that is cancelled leaves nothing there that is used twice.
+///
+/// # Safety
+/// `at` points at 64 readable and writable bytes that nothing else uses.
+#[cold]
+pub unsafe fn elsewhere<T>(at: *mut Msg, act: impl FnOnce(*mut Msg) -> T) -> T {
+    let (mut room, mut empty) = (MaybeUninit::<Msg>::uninit(), MaybeUninit::<Msg>::uninit());
+    // SAFETY: the caller says that the bytes can be read and written; the rest is memory of this function's. Bytes need no alignment.
+    unsafe {
+        copy(at, room.as_mut_ptr());
+        Msg::write_inline_at(empty.as_mut_ptr(), 0);
+        copy(empty.as_ptr(), at);
+        let outcome = act(room.as_mut_ptr());
+        copy(room.as_ptr(), at);
+        outcome
+    }
+}
+
+/// As [`elsewhere`], for reading only: others may read too.
+///
+/// # Safety
+/// `at` points at 64 readable bytes that nothing writes to.
+#[cold]
+pub unsafe fn elsewhere_ref<T>(at: *const Msg, act: impl FnOnce(*const Msg) -> T) -> T {
+    let mut room = MaybeUninit::<Msg>::uninit();
+    // SAFETY: as of `elsewhere`. What is read here is never dropped.
+    unsafe { copy(at, room.as_mut_ptr()) };
+    act(room.as_ptr())
+}
+
+/// As [`data`], of a message at an address that no message of the library's has.
+///
+/// # Safety
+/// As of [`data`] and [`elsewhere_ref`].
+#[cold]
+pub unsafe fn data_elsewhere(at: *mut Msg) -> Result<*mut u8> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        elsewhere_ref(at, |room| {
+            let data = data(room.cast_mut())?;
+            // Small ones lie inside the message, and so where the program has it.
+            let inside = data.addr().wrapping_sub(room.addr());
+            Ok(if inside < size_of::<Msg>() { at.cast::<u8>().wrapping_add(inside) } else { data })
+        })
+    }
+}
+
+/// # Safety
+/// `from` is readable and `to` writable for 64 bytes, of any alignment. They do not overlap.
+unsafe fn copy(from: *const Msg, to: *mut Msg) {
+    // SAFETY: as the caller promises.
+    unsafe { std::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), size_of::<Msg>()) };
 }
 
 /// # Safety

@@ -270,3 +270,28 @@ fn a_wildcard_stands_for_no_other_endpoint() {
         socket.unbind(&format!("tcp://127.0.0.1:{port}"));
     });
 }
+
+#[test]
+fn a_message_at_any_address_is_sent_and_received() {
+    with(ZMQ_PAIR, |context, socket| {
+        let peer = context.patient(ZMQ_PAIR);
+        socket.bind("inproc://anywhere");
+        peer.connect("inproc://anywhere");
+        let mut memory = [0_u8; 72];
+        for (offset, len) in (0..8).flat_map(|offset| [0, 7, 41, 10_000].map(|len| (offset, len))) {
+            let at = (&raw mut memory).cast::<u8>().wrapping_add(offset).cast::<zmq_msg_t>();
+            let size = c_int::try_from(len).unwrap();
+            // SAFETY: room for a message, and two sockets.
+            unsafe {
+                assert_eq!(zmq_msg_init_size(at, len), 0);
+                zmq_msg_data(at).write_bytes(7, len);
+                assert_eq!((zmq_msg_send(at, socket.0, 0), zmq_msg_size(at)), (size, 0));
+                assert_eq!((zmq_msg_recv(at, peer.0, 0), zmq_msg_size(at)), (size, len));
+                let data = std::slice::from_raw_parts(zmq_msg_data(at).cast::<u8>(), len);
+                assert!(data.iter().all(|byte| *byte == 7));
+                assert_eq!(zmq_msg_close(at), 0);
+            }
+        }
+        peer.close();
+    });
+}
