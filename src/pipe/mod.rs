@@ -384,6 +384,19 @@ impl Pipe {
         self.writer.record().granted.load(Ordering::Relaxed)
     }
 
+    /// Bytes that the peer has written and that are not read, and the blocks that they lie in.
+    #[cfg(test)]
+    pub fn waiting(&mut self) -> (usize, usize) {
+        let (mut bytes, mut blocks) = (0, 0);
+        if let Some(consumer) = self.reader.blocks() {
+            consumer.spans(|span, _| {
+                (bytes, blocks) = (bytes + span.len(), blocks + 1);
+                true
+            });
+        }
+        (bytes, blocks)
+    }
+
     /// Has the other end send `message`, once, when its owner closes it on purpose.
     pub fn ask_for_farewell(&self, message: &[u8]) {
         self.end.link.ask_for_farewell(self.end.side.other(), message);

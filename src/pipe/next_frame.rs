@@ -3,7 +3,7 @@
 use super::block_tail::BlockTail;
 use super::body_ring::RingReader;
 use super::wire::Header;
-use crate::message::{COMMAND, FrameKind, IN_BODY_RING, MORE, Metadata, ROUTING_ID};
+use crate::message::{COMMAND, IN_BODY_RING, MORE, Metadata, ROUTING_ID};
 use crate::queue::blocks::Consumer;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -67,20 +67,15 @@ pub fn find(
         if !consumer.check() {
             return None;
         }
-        let Some(ahead) = Ahead::look(consumer) else {
-            // Between two blocks: the properties of another connection, or another ring.
-            match consumer.take_tail() {
-                Some(BlockTail::Properties(new)) => *metadata = Some(new),
-                Some(BlockTail::BodyRing(ring)) => ring_reader.switch_ring(ring),
-                _ => return None,
-            }
-            continue;
-        };
-        if ahead.flags() & COMMAND == 0 || is_subscription_request(consumer, ahead) {
+        if let Some(ahead) = Ahead::look(consumer) {
             return Some(ahead);
         }
-        // No other command is for a socket.
-        skip(consumer, &ahead);
+        // Between two blocks: the properties of another connection, or another ring.
+        match consumer.take_tail() {
+            Some(BlockTail::Properties(new)) => *metadata = Some(new),
+            Some(BlockTail::BodyRing(ring)) => ring_reader.switch_ring(ring),
+            _ => return None,
+        }
     }
 }
 
@@ -88,19 +83,6 @@ pub fn find(
 #[inline(always)]
 pub fn ends_message(flags: u8) -> bool {
     flags & (MORE | ROUTING_ID) == 0
-}
-
-/// Whether a command is a subscription request: SUBSCRIBE, CANCEL, JOIN or LEAVE.
-fn is_subscription_request(consumer: &Consumer<BlockTail>, ahead: Ahead) -> bool {
-    let body = match ahead.body_len() {
-        Some(len) => consumer.bytes().get(ahead.header_len()..ahead.header_len() + len),
-        None => match consumer.tail() {
-            Some(BlockTail::Body(body)) => Some(body.as_slice()),
-            _ => None,
-        },
-    };
-    use FrameKind::{Cancel, Join, Leave, Subscribe};
-    matches!(FrameKind::of(COMMAND, body.unwrap_or_default()), Subscribe(_) | Cancel(_) | Join(_) | Leave(_))
 }
 
 /// Passes over the frame.

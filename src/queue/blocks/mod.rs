@@ -42,6 +42,7 @@ pub fn queue<T>() -> Result<(Producer<T>, Consumer<T>)> {
         block,
         filled: 0,
         spares: ptr::null_mut(),
+        skipped: 0,
         received: 0,
         messages: 0,
         inside: false,

@@ -18,7 +18,9 @@ pub struct Producer<T> {
     pub(super) filled: usize,
     /// Emptied blocks that the consumer gave back, a list.
     pub(super) spares: *mut Block<T>,
-    /// Bytes behind `filled` that were received but are not appended yet.
+    /// Bytes behind `filled` that were received and then skipped. 0 where nothing is behind them, and when more is received.
+    pub(super) skipped: usize,
+    /// Bytes behind those that were received but are not appended yet.
     pub(super) received: usize,
     /// Messages that end in `block`.
     pub(super) messages: u32,
@@ -176,7 +178,7 @@ impl<T> Producer<T> {
         }
         self.filled = self.published.bytes;
         self.messages = self.published.messages;
-        self.received = 0;
+        (self.skipped, self.received) = (0, 0);
         self.inside = false;
     }
 
@@ -194,6 +196,7 @@ impl<T> Producer<T> {
         least: usize,
         read: impl for<'a> FnOnce(&'a mut [MaybeUninit<u8>]) -> Result<&'a mut [u8]>,
     ) -> Result<(usize, usize)> {
+        self.close_gap(self.received);
         if self.room() < self.received + least {
             self.relocate(self.received + least)?;
         }
@@ -226,54 +229,55 @@ impl<T> Producer<T> {
     /// The bytes received and not accepted yet.
     #[inline]
     pub fn received(&mut self) -> &mut [u8] {
-        // SAFETY: `received` never passes the capacity, its bytes were initialised by `receive`, and this side
-        // alone reaches unpublished bytes.
-        unsafe { std::slice::from_raw_parts_mut(Block::bytes(self.block).add(self.filled), self.received) }
+        let at = self.filled + self.skipped;
+        // SAFETY: what was received never passes the capacity, its bytes were initialised by `receive`, and this
+        // side alone reaches unpublished bytes.
+        unsafe { std::slice::from_raw_parts_mut(Block::bytes(self.block).add(at), self.received) }
     }
 
-    /// Appends the first `len` received bytes where they lie.
+    /// Appends the first `len` received bytes where they lie, or next to what was appended before where bytes between were
+    /// [skipped](Producer::skip).
     #[inline]
     pub fn accept(&mut self, len: usize) {
         let len = len.min(self.received);
+        self.close_gap(len);
         self.filled += len;
         self.received -= len;
         self.inside = true;
     }
 
-    /// Drops all received bytes, which the caller has copied elsewhere.
-    pub fn discard_received(&mut self) {
-        self.received = 0;
+    /// Drops the first `len` received bytes. The rest moves up as it is appended, each byte once: so it costs no more to skip many
+    /// runs of bytes than one.
+    pub fn skip(&mut self, len: usize) {
+        let len = len.min(self.received);
+        self.received -= len;
+        self.skipped = if self.received == 0 { 0 } else { self.skipped + len };
     }
 
-    /// Drops the bytes appended since the last publish, but keeps those received behind them.
-    pub fn drop_unpublished(&mut self) {
-        let mut start = self.published.bytes;
-        if self.oldest != self.block {
-            // SAFETY: nothing behind `published` in `oldest` is visible to the consumer: its tail and the blocks
-            // between it and the current one are this side's alone, and are cut off before they are freed.
-            unsafe {
-                let oldest = self.oldest.as_ref();
-                let mut between = oldest.next.swap(self.block.as_ptr(), Ordering::Relaxed);
-                oldest.tail.with_mut(|tail| drop((*tail).take()));
-                while between != self.block.as_ptr()
-                    && let Some(block) = NonNull::new(between)
-                {
-                    between = block.as_ref().next.load(Ordering::Relaxed);
-                    Block::free(block);
-                }
-                self.block.as_ref().continued.with_mut(|continued| *continued = false);
-            }
-            self.oldest_word = word(self.published.bytes, self.published.messages) | SEALED_BIT;
-            self.messages = 0;
-            start = 0;
+    /// Moves the first `len` received bytes to where the next are appended.
+    #[inline]
+    fn close_gap(&mut self, len: usize) {
+        if self.skipped > 0 {
+            self.move_up(len);
         }
-        // SAFETY: both ranges lie behind what is published of the current block, which is this side's alone.
+    }
+
+    #[cold]
+    fn move_up(&mut self, len: usize) {
+        // SAFETY: both ranges lie behind what is appended to the current block, which is this side's alone. The first `len`
+        // received bytes are behind those that were skipped.
         unsafe {
-            let bytes = Block::bytes(self.block);
-            ptr::copy(bytes.add(self.filled), bytes.add(start), self.received);
+            let to = Block::bytes(self.block).add(self.filled);
+            ptr::copy(to.add(self.skipped), to, len);
         }
-        self.filled = start;
-        self.inside = false;
+        if len == self.received {
+            self.skipped = 0;
+        }
+    }
+
+    /// Drops all received bytes, which the caller has copied elsewhere.
+    pub fn discard_received(&mut self) {
+        (self.skipped, self.received) = (0, 0);
     }
 
     /// Bytes behind `filled` in the current block.
@@ -289,7 +293,7 @@ impl<T> Producer<T> {
         let next = self.next_block(len, MAX_BLOCK_BYTES)?;
         // SAFETY: the new block holds at least `received` bytes and has no other reference yet.
         unsafe {
-            let from = Block::bytes(self.block).add(self.filled);
+            let from = Block::bytes(self.block).add(self.filled + self.skipped);
             ptr::copy_nonoverlapping(from, Block::bytes(next), self.received);
         }
         self.seal(None, next);
@@ -362,6 +366,7 @@ impl<T> Producer<T> {
         }
         self.block = next;
         self.filled = 0;
+        self.skipped = 0;
         self.messages = 0;
     }
 }

@@ -66,8 +66,7 @@ fn received_bytes_move_with_the_block() {
     producer.publish();
     assert_eq!(drain(&mut consumer).0, b"abcdefghijkl");
     producer.receive_from(b"xxyyzz").unwrap();
-    producer.accept(4);
-    producer.drop_unpublished();
+    producer.skip(4);
     assert_eq!(producer.received(), b"zz");
     producer.accept(2);
     producer.publish();
@@ -75,7 +74,7 @@ fn received_bytes_move_with_the_block() {
 }
 
 #[test]
-fn dropped_unpublished_bytes_leave_nothing_behind() {
+fn skipped_bytes_leave_nothing_behind() {
     let (mut producer, mut consumer) = queue::<u32>().unwrap();
     producer.append([b"kept", b""]).unwrap();
     producer.end_messages(1);
@@ -84,10 +83,9 @@ fn dropped_unpublished_bytes_leave_nothing_behind() {
         // More than any block holds, then a few bytes that are not accepted yet.
         for _ in 0..20 {
             producer.receive_from(&[b'x'; 8000]).unwrap();
-            producer.accept(8000);
+            producer.skip(8000);
         }
         producer.receive_from(&round.to_le_bytes()).unwrap();
-        producer.drop_unpublished();
         assert_eq!(producer.received(), round.to_le_bytes());
         producer.discard_received();
         // SAFETY: this test has the only handles of the queue.
@@ -105,6 +103,52 @@ fn dropped_unpublished_bytes_leave_nothing_behind() {
     producer.end_messages(1);
     producer.publish();
     assert_eq!(drain(&mut consumer), (b"kept too".to_vec(), vec![], 2));
+}
+
+#[test]
+fn what_is_skipped_is_missing_between_what_is_accepted() {
+    let mut random = crate::random::Random::seeded(1);
+    let (mut producer, mut consumer) = queue::<u32>().unwrap();
+    let (mut kept, mut got, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..3000u32 {
+        let most = if random.one_in(50) { 40_000 } else { 300 };
+        let bytes = vec![round as u8; random.below(most)];
+        producer.receive_from(&bytes).unwrap();
+        pending.extend_from_slice(&bytes);
+        for _ in 0..random.below(5) {
+            let len = random.below(pending.len() + 1);
+            let front: Vec<u8> = pending.drain(..len).collect();
+            if random.one_in(2) {
+                producer.accept(len);
+                kept.extend_from_slice(&front);
+            } else {
+                producer.skip(len);
+            }
+            assert_eq!(producer.received(), pending);
+        }
+        match random.below(20) {
+            0 => {
+                if !pending.is_empty() {
+                    producer.discard_received();
+                    pending.clear();
+                }
+                producer.append([b"own", b""]).unwrap();
+                producer.attach(round).unwrap();
+                kept.extend_from_slice(b"own");
+            }
+            1 => {
+                producer.publish();
+                got.extend(drain(&mut consumer).0);
+                assert!(got == kept);
+            }
+            2 => {
+                producer.rollback();
+                pending.clear();
+                kept.truncate(got.len());
+            }
+            _ => {}
+        }
+    }
 }
 
 #[test]

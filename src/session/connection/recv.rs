@@ -379,10 +379,6 @@ impl RecvHalf {
             if self.turn_is_over(reads) {
                 break Received::Yield;
             }
-            if !self.intake.messages.has_content() {
-                // What commands leave behind must not add up while there is more to read.
-                self.flush();
-            }
             reads += 1;
             match self.read(fd, need) {
                 Ok(Read { bytes: 0, .. }) => break Received::End,

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod closing;
+mod commands;
 mod complete;
 mod credit;
 mod denied;

@@ -56,11 +56,6 @@ impl Messages {
         self.limits.subscriptions && !self.inside
     }
 
-    /// Whether there is something that a reader wants and does not see yet.
-    pub fn has_content(&self) -> bool {
-        self.content
-    }
-
     /// How many messages the pipe takes.
     pub fn credit(&self) -> u64 {
         let credit = self.writer.credit();
@@ -206,25 +201,17 @@ impl Messages {
 
     /// Makes complete messages visible. Inside a message there are none: earlier messages were flushed at its beginning.
     pub fn flush(&mut self) {
-        if self.inside {
-            return;
-        }
-        if !self.show_content()
-            && let Some(producer) = self.writer.blocks()
-        {
-            // Commands alone leave nothing behind, however many a peer sends.
-            producer.drop_unpublished();
+        if !self.inside {
+            self.show_content();
         }
     }
 
-    /// Makes visible what a reader wants; `false`: there is nothing.
-    pub fn show_content(&mut self) -> bool {
-        let shows = std::mem::take(&mut self.content);
-        if shows {
+    /// Makes visible what a reader wants.
+    pub fn show_content(&mut self) {
+        if std::mem::take(&mut self.content) {
             self.writer.note_depth();
             self.writer.flush();
         }
-        shows
     }
 
     /// Frees what is kept only to be used again.

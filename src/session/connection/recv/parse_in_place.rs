@@ -164,31 +164,27 @@ fn wish_is_here(header: &FrameHeader, messages: &mut Messages) -> bool {
     Command::parse(body).is_subscription_request()
 }
 
-/// A command stays where it lies. An unwanted command, of any kind and from anywhere, is made into one that the pipe's reader
-/// passes over. `obey` says whether it is a subscription.
+/// A subscription that is wanted stays where it lies. Any other command, of any kind and from anywhere, is left out of the pipe: its
+/// reader would pass over all that a peer has sent since the last message, at once. `obey` says whether it is a subscription.
 fn accept_command(
     header: &FrameHeader,
     messages: &mut Messages,
     obey: impl FnOnce(&[u8]) -> bool,
 ) -> Result<(), Failure> {
     let len = header.frame_len();
-    let (wanted, inside) = (messages.wants_subscriptions(), messages.is_inside());
+    let wanted = messages.wants_subscriptions();
     messages.weigh_command(len)?;
     let Some(producer) = messages.blocks() else { return Ok(()) };
     let frame = producer.received().get_mut(..len).unwrap_or_default();
     let (head, body) = frame.split_at_mut(header.header_len.min(frame.len()));
-    let subscription = obey(body) && wanted;
+    if !obey(body) || !wanted {
+        producer.skip(len);
+        return Ok(());
+    }
     if let Some(flags) = head.first_mut() {
         *flags &= !MORE;
     }
-    if !subscription && let Some(name_len) = body.first_mut() {
-        *name_len = 0;
-    }
     producer.accept(len);
-    if subscription {
-        messages.note_subscription();
-    } else if !inside {
-        producer.end_aside();
-    }
+    messages.note_subscription();
     Ok(())
 }
