@@ -35,7 +35,14 @@ pub struct LaneWriter {
     ring: Option<Box<RingWriter>>,
     /// The ring holds bodies whose frames are not published yet.
     bodies_unpublished: bool,
+    /// The routing id of this end's owner is in the lane.
+    named: bool,
+    /// Notices beyond the mark since there was credit last.
+    excess: u32,
 }
+
+/// Notices that may lie in a lane beyond its mark. The last of them say all that those behind them would.
+const MAX_EXCESS_NOTICES: u32 = 8;
 
 /// The thread that the writer has to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +70,8 @@ impl LaneWriter {
             weight: Weight::default(),
             ring: None,
             bodies_unpublished: false,
+            named: false,
+            excess: 0,
         }
     }
 
@@ -101,6 +110,13 @@ impl LaneWriter {
     /// As [`check`](LaneWriter::check), without waiting.
     pub fn has_credit(&self) -> bool {
         self.is_open() && self.spending.has_credit()
+    }
+
+    /// Whether one message more may be appended that tells of a connection: it begins, or has ended. That needs no credit, as a program that
+    /// is behind is to hear of it too. But a peer that comes and goes adds no more than a few to what a program does not read.
+    pub fn takes_notice(&mut self) -> bool {
+        self.excess = if self.spending.has_credit() { 0 } else { self.excess.saturating_add(1) };
+        self.excess <= MAX_EXCESS_NOTICES
     }
 
     /// Whether both ends are open.
@@ -273,9 +289,16 @@ impl LaneWriter {
     pub fn append_routing_id(&mut self, routing_id: &[u8]) -> Result<()> {
         if let WriteTo::Latest(latest, _) = &self.to {
             self.wake |= latest.put_routing_id(Body::copy_from(routing_id)?);
-            return Ok(());
+        } else {
+            self.append_aside(ROUTING_ID, [routing_id, b""])?;
         }
-        self.append_aside(ROUTING_ID, [routing_id, b""])
+        self.named = true;
+        Ok(())
+    }
+
+    /// Whether the reader gets a routing id, or has it. A pipe has the same for all of its connections.
+    pub fn is_named(&self) -> bool {
+        self.named
     }
 
     /// Appends a SUBSCRIBE or CANCEL command, with or without credit. It counts as a message, so that a

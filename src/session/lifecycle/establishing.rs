@@ -257,14 +257,12 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
     ((send, recv), begun)
 }
 
-/// Tells the socket of the peer: its properties and its routing id. `subject`: of its certificate.
-pub fn introduce(
-    writer: &mut LaneWriter,
-    options: &SocketOptions,
+/// What messages of this connection say of the peer. `subject`: of its certificate.
+pub fn properties(
     peer: Option<&Peer>,
     subject: Option<String>,
     (peer_address, fd): (&str, RawFd),
-) -> Result<()> {
+) -> Arc<Metadata> {
     // The first of a name counts, and no authenticator knows the certificate better than TLS does.
     let mut properties: Vec<_> = subject.map(subject_property).into_iter().collect();
     properties.extend(peer.into_iter().flat_map(|peer| peer.properties.iter().cloned()));
@@ -272,23 +270,39 @@ pub fn introduce(
         properties.push(("Peer-Address".to_string(), peer_address.as_bytes().to_vec()));
     }
     properties.push(("__fd".to_string(), fd.to_string().into_bytes()));
-    writer.append_properties(Arc::new(Metadata::new(properties)))?;
-    match peer {
-        Some(peer) => {
-            if options.recv_routing_id {
-                writer.append_routing_id(&peer.routing_id)?;
-            }
-            if options.router_notify & ZMQ_NOTIFY_CONNECT != 0 {
-                writer.append(&mut OutFrame::bytes(b"", false))?;
-            }
-            if peer.phantom_subscription {
-                writer.append_subscription(true, b"")?;
-            }
-        }
-        None if options.raw_notify => writer.append(&mut OutFrame::bytes(b"", false))?,
-        None => {}
+    Arc::new(Metadata::new(properties))
+}
+
+/// Tells the socket of the peer: its properties and its routing id.
+///
+/// A socket that only sends reads none of it, and its peer may come and go for ever. So what comes with each connection shows with the
+/// first message alone, and goes with a connection that brings none.
+pub fn introduce(
+    writer: &mut LaneWriter,
+    options: &SocketOptions,
+    peer: Option<&Peer>,
+    properties: &Arc<Metadata>,
+) -> Result<()> {
+    writer.append_properties(Arc::clone(properties))?;
+    if let Some(peer) = peer
+        && options.recv_routing_id
+        && !writer.is_named()
+    {
+        writer.append_routing_id(&peer.routing_id)?;
+        writer.flush();
     }
-    writer.flush();
+    let notifies = match peer {
+        Some(_) => options.router_notify & ZMQ_NOTIFY_CONNECT != 0,
+        None => options.raw_notify,
+    };
+    if notifies && writer.takes_notice() {
+        writer.append(&mut OutFrame::bytes(b"", false))?;
+        writer.flush();
+    }
+    if peer.is_some_and(|peer| peer.phantom_subscription) && writer.takes_notice() {
+        writer.append_subscription(true, b"")?;
+        writer.flush();
+    }
     Ok(())
 }
 

@@ -309,8 +309,9 @@ impl Session {
             }
         };
         let subject = tunnel.as_deref().and_then(Tunnel::peer_subject);
-        let names = (self.peer_address.as_str(), raw_fd);
-        let introduced = establishing::introduce(&mut writer, &self.socket.options, peer, subject, names);
+        let properties = establishing::properties(peer, subject, (self.peer_address.as_str(), raw_fd));
+        let introduced = establishing::introduce(&mut writer, &self.socket.options, peer, &properties);
+        self.pipe.properties = Some(properties);
         // A new pipe is probed by the socket.
         let probes = self.socket.options.probe_router && fresh.is_none() && met == Met::Again;
         if let Some(mut pipe) = fresh {

@@ -1,7 +1,7 @@
 //! A session's end of the pipe to its socket. It outlasts connections: what waits in it is for the next one.
 
 use crate::errno::{Errno, Result};
-use crate::message::OutFrame;
+use crate::message::{Metadata, OutFrame};
 use crate::options::SocketOptions;
 use crate::options::draft_number::ZMQ_NOTIFY_DISCONNECT;
 use crate::pipe::{self, End, LaneOptions, LaneReader, LaneWriter, Pipe};
@@ -23,13 +23,23 @@ pub struct SessionPipe {
     end: Option<End>,
     /// There was no memory for the hiccup that is to come before the next attempt.
     owes_hiccup: bool,
+    /// Of the connection that has the lanes: its last words have them, too, where it has said nothing else.
+    pub properties: Option<Arc<Metadata>>,
 }
 
 impl SessionPipe {
     pub fn new(remote: &Arc<SessionRemote>, owner: &Arc<SocketLink>, options: &SocketOptions) -> SessionPipe {
         let (remote, owner) = (Arc::clone(remote), Arc::clone(owner));
         let sends_alone = options.socket_type.sends_alone();
-        SessionPipe { owner, sends_alone, remote, lanes: None, end: None, owes_hiccup: false }
+        SessionPipe {
+            owner,
+            sends_alone,
+            remote,
+            lanes: None,
+            end: None,
+            owes_hiccup: false,
+            properties: None,
+        }
     }
 
     /// Takes a pipe's end that the socket has made.
@@ -67,11 +77,16 @@ impl SessionPipe {
 
     /// Takes the lanes back from a connection that has ended, and puts `last_words` into the one to the socket.
     pub fn take_back<'a>(&mut self, connection: &Connection, last_words: impl Iterator<Item = &'a [u8]>) {
+        let mut properties = self.properties.take();
         if let (Some(send), Some(recv)) = connection.dismantle() {
             let mut writer = recv.into_writer();
             for message in last_words {
+                if !writer.takes_notice() {
+                    break;
+                }
+                let attached = properties.take().map_or(Ok(()), |of| writer.append_properties(of));
                 // Without memory the program does not get them.
-                if writer.append(&mut OutFrame::bytes(message, false)).is_ok() {
+                if attached.and_then(|()| writer.append(&mut OutFrame::bytes(message, false))).is_ok() {
                     writer.flush();
                 }
             }

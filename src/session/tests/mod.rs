@@ -14,6 +14,7 @@ mod idle;
 mod loans;
 mod marks;
 mod panics;
+mod reconnects;
 mod refused;
 #[cfg(target_os = "linux")]
 mod room;
