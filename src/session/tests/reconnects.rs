@@ -2,12 +2,16 @@
 
 use super::heartbeats::skip_handshake;
 use super::panics::{Fixture, hello};
+use crate::counters::SocketRecord;
 use crate::options::draft_number::{ZMQ_NOTIFY_CONNECT, ZMQ_NOTIFY_DISCONNECT};
 use crate::options::{SocketOptions, SocketType};
-use crate::pipe::{self, LaneOptions, Pipe};
+use crate::pipe::{self, LaneOptions, LaneWriter, Pipe, PipeEvent, PipeId};
+use crate::session::socket_link::SocketEnd;
+use crate::session::{Command, SocketLink};
 use std::ffi::CString;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
 const HWM: i32 = 10;
 const TIMES: u8 = 40;
@@ -159,4 +163,27 @@ fn notices_of_connections_pile_up_no_further_than_the_mark_and_a_few_more() {
             assert_eq!(usize::from(*number), at / of_connection, "each has those of its own connection");
         }
     }
+}
+
+#[test]
+fn a_socket_hears_of_the_last_hiccup_alone() {
+    let link = Arc::new(SocketLink::new(0, SocketRecord::default()));
+    let lane = LaneOptions { hwm: HWM, conflate: false };
+    let (ours, theirs) = pipe::pair(lane, lane).unwrap();
+    ours.set_owner(Arc::new(SocketEnd { owner: Arc::clone(&link), id: PipeId::default() }));
+    let (_, _, end) = theirs.into_parts();
+    let mut readers: Vec<_> = (0..TIMES).map(|_| end.hiccup(lane).unwrap()).collect();
+    let mut commands = Vec::new();
+    link.mailbox.take(&mut commands);
+    let mut writers: Vec<LaneWriter> = commands
+        .into_iter()
+        .map(|command| match command {
+            Command::Pipe(_, PipeEvent::Hiccup(writer)) => *writer,
+            _ => unreachable!(),
+        })
+        .collect();
+    assert_eq!(writers.len(), 1);
+    writers[0].append_subscription(true, b"x").unwrap();
+    writers[0].flush();
+    assert!(readers.pop().unwrap().check());
 }
