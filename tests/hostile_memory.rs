@@ -10,7 +10,7 @@ mod support;
 
 use allocations::{held as held_now, most_held};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use support::bench::*;
@@ -164,6 +164,32 @@ fn handshakes_that_are_never_finished() {
             bench.good();
         });
         assert!(held < 200 * 70_000, "{held}");
+    });
+}
+
+#[test]
+fn questions_to_an_authenticator_that_is_busy() {
+    alone(|| {
+        let context = Context::new();
+        let handler = context.bound(ZMQ_REP, "inproc://zeromq.zap.01");
+        let server = context.socket(ZMQ_PULL);
+        server.set(ZMQ_PLAIN_SERVER, 1);
+        server.bind("tcp://127.0.0.1:*");
+        let address = server.last_endpoint().strip_prefix("tcp://").unwrap().to_owned();
+        let credentials = [&b"\x05HELLO"[..], &[255], &[b'u'; 255], &[255], &[b'p'; 255]].concat();
+        let said = [greeting(3, "PLAIN"), frame(Version::V3, COMMAND, &credentials)].concat();
+        let ask_and_go = || {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(&said).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            until_closed(&mut stream);
+        };
+        (0..100).for_each(|_| ask_and_go());
+        let before = held_now();
+        (0..2000).for_each(|_| ask_and_go());
+        let held = held_now().saturating_sub(before);
+        assert!(held < MIB, "{held}");
+        context.end(&[handler, server]);
     });
 }
 

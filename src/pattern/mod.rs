@@ -202,6 +202,11 @@ trait Behaviour {
         pipes.check_read(pipe);
     }
 
+    /// See [`Pattern::is_promised`].
+    fn is_promised(&self, _pipe: PipeId) -> bool {
+        true
+    }
+
     /// See [`Pattern::terminated`].
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId);
 
@@ -406,6 +411,12 @@ impl Pattern {
     /// has been read.
     pub fn peer_closed(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         each!(self, pattern => pattern.peer_closed(pipes, pipe));
+    }
+
+    /// Whether the program counts on the next message of the pipe: a frame of it was taken, or it was announced. A type that answers no
+    /// authenticator's questions need not know.
+    pub fn is_promised(&self, pipe: PipeId) -> bool {
+        each!(self, pattern => pattern.is_promised(pipe))
     }
 
     /// The pipe is closed and will be taken out of `pipes` after this call.

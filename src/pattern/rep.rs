@@ -200,6 +200,10 @@ impl Behaviour for Rep {
         self.router.peer_closed(pipes, pipe);
     }
 
+    fn is_promised(&self, pipe: PipeId) -> bool {
+        self.router.is_promised(pipe)
+    }
+
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         if self.reply_pipe == Some(pipe) {
             self.reply_pipe = None;

@@ -177,6 +177,10 @@ impl Behaviour for Router {
         self.pass_name_on(pipes, pipe);
     }
 
+    fn is_promised(&self, pipe: PipeId) -> bool {
+        self.queue.inside() == Some(pipe) || self.queue.announced(pipe)
+    }
+
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         if !self.naming.forget(pipes, pipe) {
             return;

@@ -97,6 +97,8 @@ pub struct Pipe {
     pub remote: String,
     /// A session of an endpoint that the program has connected to brings it.
     pub is_of_connect: bool,
+    /// What the peer has written is nobody's once it has closed its end: a question whose asker has gone.
+    pub is_void_once_left: bool,
     end: End,
     writer: LaneWriter,
     reader: LaneReader,
@@ -118,6 +120,7 @@ impl Pipe {
         Pipe {
             routing_id: Vec::new(),
             is_of_connect: false,
+            is_void_once_left: false,
             local: String::new(),
             remote: String::new(),
             end: End { link, side },
@@ -433,6 +436,16 @@ impl Pipe {
 
     pub fn is_peer_closed(&self) -> bool {
         self.end.is_peer_closed()
+    }
+
+    /// Whether nobody wants what is still unread here, see `is_void_once_left`.
+    pub fn is_void(&self) -> bool {
+        self.is_void_once_left && self.is_peer_closed()
+    }
+
+    /// See [`End::is_peer_owned`].
+    pub fn is_peer_owned(&self) -> bool {
+        self.end.is_peer_owned()
     }
 
     /// Closes the end. The peer can still read what was flushed.

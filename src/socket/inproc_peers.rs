@@ -38,17 +38,20 @@ impl Deref for Names {
 const AUTHENTICATOR_ENDPOINT: &str = "inproc://zeromq.zap.01";
 
 impl Authenticators for Names {
-    fn authenticator(&self) -> Result<Option<Pipe>> {
+    fn authenticator(&self) -> Result<Option<(Pipe, Arc<SocketLink>)>> {
         let Some(bound) = self.find(AUTHENTICATOR_ENDPOINT) else { return Ok(None) };
         let lane = LaneOptions { hwm: 0, conflate: false };
         let (mut ours, mut theirs) = pipe::pair(lane, lane)?;
         theirs.local = AUTHENTICATOR_ENDPOINT.to_string();
+        // Else sessions that ask and end, without a limit, would leave the authenticator more than it can answer.
+        theirs.is_void_once_left = true;
         if bound.marks.wants_routing_id {
             ours.write_routing_id(b"")?;
             ours.flush();
         }
         // It may have closed since.
-        Ok(bound.link.mailbox.try_send(Command::Bind(Box::new(theirs))).is_ok().then_some(ours))
+        let sent = bound.link.mailbox.try_send(Command::Bind(Box::new(theirs)));
+        Ok(sent.is_ok().then_some((ours, bound.link)))
     }
 }
 

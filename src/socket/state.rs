@@ -187,6 +187,7 @@ impl Socket {
                 self.pipes.replace_writer(id, *writer);
                 self.pattern.hiccuped(&mut self.pipes, id);
             }
+            Command::Bind(pipe) if pipe.is_void() => {}
             Command::Bind(pipe) => {
                 let origin = if pipe.is_of_connect { Origin::Reconnected } else { Origin::Accepted };
                 self.take_in(*pipe, origin);
@@ -225,9 +226,13 @@ impl Socket {
         id
     }
 
-    /// The other end of a pipe is closed. Its messages are still read, unless the pattern never reads from it.
+    /// The other end of a pipe is closed. Its messages are still read, unless the pattern never reads from it, or they are void. Of those
+    /// the program gets what it has begun to take, or was told of.
     fn peer_closed(&mut self, id: PipeId) {
         self.pipes.heed_peer(id);
+        if self.pipes.pipe(id).is_some_and(|pipe| pipe.is_void()) && !self.pattern.is_promised(id) {
+            return self.pipes.terminate(id);
+        }
         self.pattern.peer_closed(&mut self.pipes, id);
     }
 

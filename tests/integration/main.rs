@@ -7,7 +7,7 @@
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - what a socket type does: `disconnect_peer`, `last_value`, `marks`, `shares`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
-//! - hostile peers, and limits on what peers take: `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
+//! - hostile peers, and limits on what peers take: `authenticators`, `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
 //!   `secured_limits`, `secured_rates`, `server_keys`;
 //! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
@@ -24,6 +24,7 @@ mod support;
 
 mod answers;
 mod audited;
+mod authenticators;
 mod bad_handles;
 mod conservation;
 mod conserved_through_faults;

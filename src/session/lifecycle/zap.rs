@@ -7,6 +7,7 @@ use crate::errno::Result;
 use crate::message::{Metadata, OutFrame};
 use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::security::authenticator::Answer;
+use crate::session::SocketLink;
 use crate::session::letterbox::Flags;
 use crate::session::remote::SessionRemote;
 use crate::sys::lock::Lock;
@@ -18,8 +19,8 @@ const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// The sockets of the context, as far as a session needs one of them.
 pub trait Authenticators: Send + Sync {
-    /// A pipe to the authenticator; `None` if there is none. Errors: `ENOMEM`.
-    fn authenticator(&self) -> Result<Option<Pipe>>;
+    /// A pipe to the authenticator, and its socket; `None` if there is none. Errors: `ENOMEM`.
+    fn authenticator(&self) -> Result<Option<(Pipe, Arc<SocketLink>)>>;
 }
 
 /// A question that is under way. Dropped, it is forgotten, and so is a late reply.
@@ -32,9 +33,10 @@ pub enum Zap {
     Compared(Arc<Lock<Option<ZapReply>>>),
 }
 
-/// The program's authenticator, and what it has said.
+/// The program's authenticator, and what it has said. Dropped, it takes a question back that the authenticator has not read.
 pub struct Asked {
     pipe: Pipe,
+    authenticator: Arc<SocketLink>,
     frames: Vec<Vec<u8>>,
     bytes: usize,
 }
@@ -50,7 +52,9 @@ impl Zap {
         request: &ZapRequest,
         properties: Option<Metadata>,
     ) -> Result<Option<Zap>> {
-        let Some(mut pipe) = who.authenticator()? else { return Ok(None) };
+        let Some((pipe, authenticator)) = who.authenticator()? else { return Ok(None) };
+        let mut asked = Asked { pipe, authenticator, frames: Vec::new(), bytes: 0 };
+        let pipe = &mut asked.pipe;
         pipe.set_owner(Arc::new(Asker(Arc::clone(remote))));
         if let Some(properties) = properties {
             pipe.write_properties(Arc::new(properties))?;
@@ -60,7 +64,7 @@ impl Zap {
             pipe.write(&mut OutFrame::bytes(frame, frames.peek().is_some()))?;
         }
         pipe.flush();
-        Ok(Some(Zap::Asked(Box::new(Asked { pipe, frames: Vec::new(), bytes: 0 }))))
+        Ok(Some(Zap::Asked(Box::new(asked))))
     }
 
     /// The answer of a security file. The session is woken when it is there; `guard` keeps the context until then. Where the session has
@@ -111,6 +115,17 @@ impl Asked {
             }
         }
         None
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let is_claimed = self.pipe.is_peer_owned();
+        self.pipe.close();
+        // A socket that has the pipe hears of the close, and drops the question. In its mailbox nobody looks before its next call.
+        if !is_claimed {
+            self.authenticator.note_unclaimed(false);
+        }
     }
 }
 

@@ -36,7 +36,7 @@ struct Bomb(AtomicU64);
 struct Nobody;
 
 impl crate::session::Authenticators for Nobody {
-    fn authenticator(&self) -> crate::errno::Result<Option<crate::pipe::Pipe>> {
+    fn authenticator(&self) -> crate::errno::Result<Option<(crate::pipe::Pipe, Arc<SocketLink>)>> {
         Ok(None)
     }
 }
