@@ -286,8 +286,10 @@
  Limits the memory of all handshakes with peers that have connected to a context's endpoints, in bytes.
 
  An option of the context (`zmq_ctx_set`). Type int, at least 0, default 67,108,864; 0 is no limit. The option takes effect
- at once. Each handshake counts as 4,096 bytes until it is over, with TLS (`tls://`, `wss://`) as 65,536. Where one more would exceed
- the limit, the oldest handshake ends. The monitor reports it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
+ at once. Each handshake counts as 4,096 bytes until it is over, over `ws://` as 8,192, with TLS (`tls://`, `wss://`) as 65,536. A peer that
+ says more than 640 bytes meanwhile makes it count as that much more, and so does a question to an authenticator. Where one that begins
+ or grows would exceed the limit, the oldest handshake ends. It does so a moment later, and holds its memory until then. The monitor
+ reports it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
  */
 #define ZMQ_FERRO_MAX_HANDSHAKES_SIZE 1174405136
 

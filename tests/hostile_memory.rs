@@ -15,7 +15,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use support::bench::*;
 use support::curve::{self, Client};
-use support::zws;
+use support::{tls, zws};
+use zmq::options::draft_number::{ZMQ_WSS_CERT_PEM, ZMQ_WSS_HOSTNAME, ZMQ_WSS_KEY_PEM, ZMQ_WSS_TRUST_PEM};
+use zmq::options::number::ZMQ_FERRO_MAX_HANDSHAKES_SIZE;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -164,6 +166,79 @@ fn handshakes_that_are_never_finished() {
             bench.good();
         });
         assert!(held < 200 * 70_000, "{held}");
+    });
+}
+
+/// What peers make the library hold at most that say this and no more, where handshakes may hold `limit` bytes. Then an honest one gets in,
+/// and the limit is not reached by those that have gone.
+fn unfinished(mut bench: Bench, limit: usize, said: &[u8], is_greeted: bool) -> usize {
+    const PEERS: usize = 360;
+    let size = limit.try_into().unwrap();
+    assert_eq!(zmq::ffi::zmq_ctx_set(bench.context.0, ZMQ_FERRO_MAX_HANDSHAKES_SIZE, size), 0);
+    let mut streams = Vec::with_capacity(PEERS);
+    let held = most_held(|| {
+        while streams.len() < PEERS {
+            let mut stream = bench.attack();
+            // It may have had to make room for another already.
+            let poured = stream.write_all(said);
+            if is_greeted {
+                let _ = poured.and_then(|()| stream.read_exact(&mut [0]));
+            } else {
+                bench.wait_for(ZMQ_EVENT_ACCEPTED);
+            }
+            streams.push(stream);
+        }
+        bench.good();
+    });
+    let honest = bench.context.patient(ZMQ_PUSH);
+    if bench.endpoint.starts_with("tls") {
+        trusting(honest);
+    }
+    honest.connect(&bench.endpoint);
+    bench.wait_for(ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+    honest.close();
+    drop(streams);
+    held
+}
+
+fn trusting(socket: Socket) {
+    socket.set_bytes(ZMQ_WSS_TRUST_PEM, tls::AUTHORITY);
+    socket.set_bytes(ZMQ_WSS_HOSTNAME, tls::HOSTNAME);
+}
+
+#[test]
+fn unfinished_handshakes_hold_no_more_than_they_may() {
+    let greeting = greeting(3, "NULL");
+    let half = |len| [&greeting[..], &header(Version::V3, COMMAND, 32_000), &vec![b'x'; len]].concat();
+    let head = [b"GET / HTTP/1.1\r\nA: ", &[b'b'; 15_000][..]].concat();
+    let framed = [zws::request("ZWS2.0/NULL"), zws::header(zws::BINARY, 32_000), vec![b'x'; 31_000]].concat();
+    // What says that it is 60,000 bytes of a ClientHello.
+    let hello = [&b"\x01\0\xea\x60"[..], &[b'x'; 55_000]].concat();
+    let record = |part: &[u8]| [&b"\x16\x03\x01"[..], &(part.len() as u16).to_be_bytes(), part].concat();
+    let tunnel: Vec<u8> = hello.chunks(16_000).flat_map(record).collect();
+    let over_tls = || {
+        let prepare = |_, socket: Socket| {
+            socket.set_bytes(ZMQ_WSS_CERT_PEM, tls::SERVER);
+            socket.set_bytes(ZMQ_WSS_KEY_PEM, tls::SERVER_KEY);
+        };
+        Bench::over("tls", ZMQ_PULL, ZMQ_PUSH, prepare, trusting)
+    };
+    let over_ws = || Bench::over("ws", ZMQ_PULL, ZMQ_PUSH, |_, _| {}, |_| {});
+    alone(|| {
+        for (name, bench, said, is_greeted) in [
+            ("greeting", Bench::pull(), half(0), true),
+            ("900 bytes", Bench::pull(), half(900), true),
+            ("1,500 bytes", Bench::pull(), half(1500), true),
+            ("5,000 bytes", Bench::pull(), half(5000), true),
+            ("31,000 bytes", Bench::pull(), half(31_000), true),
+            ("head", over_ws(), head, false),
+            ("frame", over_ws(), framed, true),
+            ("TLS", over_tls(), tunnel, false),
+        ] {
+            let held = unfinished(bench, MIB, &said, is_greeted);
+            // Beside them there are events, and those that had to go do so a moment later.
+            assert!(held < MIB + MIB / 2, "{name}: {held}");
+        }
     });
 }
 

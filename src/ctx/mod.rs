@@ -14,7 +14,7 @@ mod named_security;
 mod slots;
 
 pub use context::{Context, Guard, SocketId, SocketTicket};
-pub use handshakes::{HandshakeTicket, Handshakes};
+pub use handshakes::{Grown, HandshakeTicket, Handshakes};
 pub use inproc_names::{Left, Names};
 pub use mailbox::{Mailbox, State};
 pub use slots::{Path, Slot, SlotGuard, Slots};

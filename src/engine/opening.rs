@@ -29,6 +29,14 @@ impl Opening {
         }
     }
 
+    /// See [`Handshake::held_beside`].
+    pub fn held_beside(&self) -> usize {
+        match self {
+            Opening::Zmtp(handshake) => handshake.held_beside(),
+            Opening::Ws(handshake) => handshake.held_beside(),
+        }
+    }
+
     /// See [`Handshake::input`].
     pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, Progress), Failure> {
         match self {

@@ -97,7 +97,7 @@ pub struct Pipe {
     pub remote: String,
     /// A session of an endpoint that the program has connected to brings it.
     pub is_of_connect: bool,
-    /// What the peer has written is nobody's once it has closed its end: a question whose asker has gone.
+    /// What the peer has written is of no use once it has closed its end: a question whose asker has gone.
     pub is_void_once_left: bool,
     end: End,
     writer: LaneWriter,
@@ -438,7 +438,7 @@ impl Pipe {
         self.end.is_peer_closed()
     }
 
-    /// Whether nobody wants what is still unread here, see `is_void_once_left`.
+    /// Whether what is still unread here is of no use any more, see `is_void_once_left`.
     pub fn is_void(&self) -> bool {
         self.is_void_once_left && self.is_peer_closed()
     }

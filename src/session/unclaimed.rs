@@ -3,7 +3,7 @@
 //! They wait in the socket's mailbox, and a peer that comes, shakes hands and goes, again and again, would leave one each time. So the pipe
 //! of a session that has ended is taken back, unless the program is to have something from it. Laws: a pipe by which a message or a
 //! subscription has come stays. Only those of a socket that never reads go with what they hold: it would not look at that either, since
-//! the peer has gone. So do questions to an authenticator whose session has ended: nobody wants the answer. The order of the others stays.
+//! the peer has gone. So do questions to an authenticator whose session has ended: the answer would reach no one. The order of the others stays.
 //!
 //! What peers have sent before they went is the program's, however many they are. So beyond [`MAX_KEPT_PIPES`] the socket's endpoints accept
 //! nothing more, until the program makes a call: a peer that waits to be accepted costs us nothing, and loses nothing.

@@ -1,11 +1,11 @@
 //! What peers can make a context hold has a bound, and those of good will get on meanwhile.
 
 use crate::support::program::{Context, Monitor};
-use crate::support::zmtp::greeting;
+use crate::support::zmtp::{COMMAND, Version, greeting, header};
 use crate::support::{PATIENCE, PATIENCE_MS};
 use std::ffi::c_int;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use zmq::ffi::constants::*;
 use zmq::ffi::{zmq_ctx_get, zmq_ctx_set};
 use zmq::options::number::{
@@ -87,6 +87,49 @@ fn half_handshakes_make_room_for_new_ones() {
     assert!(peers.iter_mut().all(stands), "the one that is in needs no room");
     push.send(&["again"]);
     assert_eq!(pull.recv(), ["again"]);
+    context.end(&[push, pull, events.0]);
+}
+
+/// As [`half_a_handshake`], and the beginning of a frame that does not end.
+fn half_a_frame(endpoint: &str) -> TcpStream {
+    let mut stream = half_a_handshake(endpoint);
+    let frame = [&header(Version::V3, COMMAND, 32_000)[..], &[b'x'; HALF_A_FRAME]].concat();
+    stream.write_all(&frame).unwrap();
+    stream
+}
+
+/// With greeting and header that is a little less than five times what a handshake counts as.
+const HALF_A_FRAME: usize = 5 * HANDSHAKE_BYTES as usize - 100;
+
+#[test]
+fn half_frames_count_by_their_size_until_their_peers_go() {
+    let context = Context::new();
+    assert_eq!(zmq_ctx_set(context.0, ZMQ_FERRO_MAX_HANDSHAKES_SIZE, 16 * HANDSHAKE_BYTES), 0);
+    let pull = context.bound(ZMQ_PULL, "tcp://127.0.0.1:*");
+    pull.set(ZMQ_RCVTIMEO, PATIENCE_MS);
+    let events = Monitor::of_events(context, pull, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+    let endpoint = pull.last_endpoint();
+    let mut peers: Vec<_> = (0..8).map(|_| half_a_handshake(&endpoint)).collect();
+    let mut long = vec![half_a_frame(&endpoint)];
+    assert!(peers.iter_mut().all(stands), "14 of 16");
+    long.push(half_a_frame(&endpoint));
+    for mut peer in peers.drain(..4) {
+        peer.set_nonblocking(false).unwrap();
+        assert!(is_closed(&mut peer), "20 of 16 were it not for four");
+        assert_eq!(refusal(events), (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, libc::ENOBUFS));
+    }
+    let push = context.connected(ZMQ_PUSH, &endpoint);
+    push.send(&["through"]);
+    assert_eq!(pull.recv(), ["through"]);
+    assert!(is_closed(&mut peers.remove(0)), "the honest one takes its place for a while");
+    assert!(peers.iter_mut().chain(&mut long).all(stands));
+    for mut peer in long {
+        peer.set_nonblocking(false).unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        assert!(is_closed(&mut peer));
+    }
+    peers.extend((3..16).map(|_| half_a_handshake(&endpoint)));
+    assert!(peers.iter_mut().all(stands), "all of it was given back");
     context.end(&[push, pull, events.0]);
 }
 

@@ -26,6 +26,8 @@ pub struct Tls {
     connection: Connection,
     /// Ciphertext has come since [`take_arrival`](Tls::take_arrival) and since the last bytes were read.
     arrived: bool,
+    /// Bytes of ciphertext that have come before the handshake was over.
+    handshake_bytes: usize,
 }
 
 impl Tls {
@@ -40,7 +42,7 @@ impl Tls {
         let mut connection = connection.map_err(|_| Errno::INVAL)?;
         // The caller bounds its own writes, and must never be told that there is no room.
         connection.set_buffer_limit(None);
-        Ok(Tls { connection, arrived: false })
+        Ok(Tls { connection, arrived: false, handshake_bytes: 0 })
     }
 
     /// Whether nothing can be written yet.
@@ -78,11 +80,21 @@ impl Tls {
     /// Errors: the stream's; `EPROTO` if the peer broke the protocol or is not trusted.
     /// [`transmit`](Tls::transmit) then sends it the reason.
     pub fn receive(&mut self, stream: &mut dyn Read) -> Result<()> {
-        self.arrived |= self.connection.read_tls(stream)? > 0;
+        let received = self.connection.read_tls(stream)?;
+        self.arrived |= received > 0;
+        if self.connection.is_handshaking() {
+            self.handshake_bytes = self.handshake_bytes.saturating_add(received);
+        }
         match self.connection.process_new_packets() {
             Ok(_) => Ok(()),
             Err(_) => Err(Errno::PROTO),
         }
+    }
+
+    /// Bytes of ciphertext that have come before the handshake was over. Twice as much memory may be held for them: what waits for the rest
+    /// of a message, and what is kept to check a signature over all that was said.
+    pub fn handshake_bytes(&self) -> usize {
+        self.handshake_bytes
     }
 
     /// Whether ciphertext has come since this was asked last, but for that of records that have been read. An unfinished record is at

@@ -28,7 +28,7 @@ use super::zmtp::peer::Peer;
 use super::zmtp::{PeerGreeting, Version};
 use super::{Config, Failure};
 use crate::options;
-use properties::Authenticated;
+use properties::{Authenticated, PeerProperties};
 
 /// A mechanism that waits for the peer's next command, or for the authenticator.
 pub(super) enum Mechanism {
@@ -115,6 +115,18 @@ impl Mechanism {
             Mechanism::QzmqClient(_) | Mechanism::QzmqServer(_) => true,
             _ => false,
         }
+    }
+
+    /// Memory that it keeps of the peer beyond the peer's own bytes, while the authenticator thinks.
+    pub(super) fn held_beside(&self) -> usize {
+        let kept = match self {
+            Mechanism::Null(state) => state.kept(),
+            Mechanism::CurveServer(state) => state.kept(),
+            #[cfg(feature = "qzmq")]
+            Mechanism::QzmqServer(state) => state.kept(),
+            _ => None,
+        };
+        kept.map_or(0, PeerProperties::held_beside)
     }
 
     /// Takes the body of the peer's next command. The COMMAND flag of its frame does not matter, as in

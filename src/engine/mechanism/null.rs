@@ -40,6 +40,11 @@ pub fn start(turn: &mut Turn<'_>) -> Step {
 }
 
 impl State {
+    /// What a peer has said of itself before the authenticator has answered.
+    pub fn kept(&self) -> Option<&PeerProperties> {
+        if let State::AwaitZap(state) = self { state.peer.as_ref() } else { None }
+    }
+
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             State::AwaitReady(state) => state.command(body, turn),

@@ -113,6 +113,14 @@ impl PeerProperties {
         Ok(peer)
     }
 
+    /// Memory that they take beyond the bytes that the peer has sent: much, where they are many and short.
+    pub fn held_beside(&self) -> usize {
+        /// Of the two allocations of a property, what the allocator rounds them up to and keeps beside them.
+        const ALLOCATED_BESIDE: usize = 64;
+        let places = self.all.capacity().saturating_mul(size_of::<(String, Vec<u8>)>());
+        places.saturating_add(self.all.len().saturating_mul(ALLOCATED_BESIDE))
+    }
+
     /// The result of a handshake that ended with these properties. The authenticator's properties (`known`)
     /// come first and take precedence, including a routing id.
     pub(super) fn into_peer(self, turn: &Turn<'_>, known: Authenticated, codec: Codec) -> Peer {
@@ -242,6 +250,18 @@ mod tests {
     fn a_length_beyond_the_end_is_an_error() {
         assert_eq!(Properties::new(b"\x01a\xff\xff\xff\xffx").next(), Some(Err(Errno::PROTO)));
         assert_eq!(Properties::new(b"\xffa").next(), Some(Err(Errno::PROTO)));
+    }
+
+    #[test]
+    fn many_short_properties_take_more_than_their_bytes() {
+        let names: Vec<String> = (0..MAX_PROPERTIES).map(|number| format!("{number:02x}")).collect();
+        let pairs: Vec<_> = names.iter().map(|name| (name.as_bytes(), &b""[..])).collect();
+        let bytes = encoded(&pairs);
+        let held =
+            |bytes: &[u8]| PeerProperties::parse(bytes, &config(SocketType::Pull)).unwrap().held_beside();
+        assert!(held(&bytes) > 10 * bytes.len(), "{} for {}", held(&bytes), bytes.len());
+        assert!(held(&encoded(&[(b"name", &[7; 1000])])) < 1000);
+        assert_eq!(held(b""), 0);
     }
 
     #[test]

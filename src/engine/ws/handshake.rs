@@ -75,6 +75,12 @@ impl Handshake {
         self.out.clear();
     }
 
+    /// See [`zmtp::handshake::Handshake::held_beside`].
+    pub fn held_beside(&self) -> usize {
+        let within = if let State::Framed(state) = &self.state { state.within.held_beside() } else { 0 };
+        self.out.capacity().saturating_sub(OUTPUT_BYTES).saturating_add(within)
+    }
+
     /// Takes bytes of the peer and returns how many: all of them unless the handshake is done.
     pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, Progress), Failure> {
         let mut rest = bytes;
@@ -228,6 +234,7 @@ impl Framed {
         }
         let missing = header.frame_len().saturating_sub(self.begun.len()).min(bytes.len());
         let (taken, rest) = bytes.split_at(missing);
+        zmtp::make_room(&mut self.begun, taken.len(), header.frame_len());
         self.begun.extend_from_slice(taken);
         *bytes = rest;
         if self.begun.len() < header.frame_len() {

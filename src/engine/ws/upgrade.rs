@@ -2,6 +2,7 @@
 
 use crate::crypto::{digest, random};
 use crate::engine::config::Config;
+use crate::engine::zmtp::make_room;
 use crate::options::Mechanism;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -66,6 +67,7 @@ impl Head {
         let from = self.bytes.len().saturating_sub(HEAD_END.len() - 1);
         let old = self.bytes.len();
         let room = MAX_HEAD_BYTES - old.min(MAX_HEAD_BYTES);
+        make_room(&mut self.bytes, bytes.len().min(room), MAX_HEAD_BYTES);
         self.bytes.extend(bytes.iter().take(room));
         let judged = self.begins.len().min(self.bytes.len());
         if self.bytes.get(..judged) != self.begins.get(..judged) {

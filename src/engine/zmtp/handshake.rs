@@ -82,6 +82,12 @@ impl Handshake {
         self.out.clear();
     }
 
+    /// Memory that is held for the peer beyond its own bytes, and beyond what each handshake has.
+    pub fn held_beside(&self) -> usize {
+        let kept = if let State::Command(state) = &self.state { state.mechanism.held_beside() } else { 0 };
+        self.out.capacity().saturating_sub(FRAME_BUFFER_BYTES).saturating_add(kept)
+    }
+
     /// Takes bytes of the peer and returns how many. That is all of them unless the handshake is done: the
     /// rest is then not part of it. There may be output even then, for which the peer waits. Once done or
     /// failed, every further call fails. A failure may leave output too: our last command to the peer.

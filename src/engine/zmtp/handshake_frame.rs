@@ -15,6 +15,19 @@ pub const MAX_BODY_BYTES: u64 = 32 * 1024;
 /// where the buffer grows.
 pub const FRAME_BUFFER_BYTES: usize = 1024;
 
+/// Buffers of handshakes grow by this. Each growth copies what is there, which is not much, and not often: the session reads 2 KiB at a time.
+const ROOM_BYTES: usize = 1024;
+
+/// Makes room for `more` bytes, and for little beyond: `Vec` by itself would take up to twice as much memory as a peer has sent. There
+/// will be `most` bytes at most.
+pub fn make_room(bytes: &mut Vec<u8>, more: usize, most: usize) {
+    let needed = bytes.len().saturating_add(more);
+    if needed > bytes.capacity() {
+        let room = needed.checked_next_multiple_of(ROOM_BYTES).unwrap_or(needed).min(most).max(needed);
+        bytes.reserve_exact(room.saturating_sub(bytes.len()));
+    }
+}
+
 /// The form of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -71,6 +84,7 @@ impl HandshakeFrame {
         }
         let missing = header.frame_len().saturating_sub(self.bytes.len()).min(bytes.len());
         let (taken, rest) = bytes.split_at(missing);
+        make_room(&mut self.bytes, taken.len(), header.frame_len());
         self.bytes.extend_from_slice(taken);
         *bytes = rest;
         if self.bytes.len() < header.frame_len() {
@@ -118,6 +132,22 @@ mod tests {
                     }
                 }
                 assert_eq!(bodies, [&b"hi"[..], b"", &long].map(|body| Zeroizing::new(body.to_vec())));
+            }
+        }
+    }
+
+    #[test]
+    fn an_unfinished_frame_takes_little_more_memory_than_was_sent() {
+        for piece in [1, 100, 2048, 5000] {
+            let mut wire = Vec::new();
+            frame::append_header(&mut wire, 0, MAX_BODY_BYTES as usize);
+            wire.resize(wire.len() + MAX_BODY_BYTES as usize - 1, 7);
+            let mut assembler = HandshakeFrame::new(Form::V2);
+            let mut sent = 0;
+            for mut bytes in wire.chunks(piece) {
+                sent += bytes.len();
+                assert_eq!(assembler.input(&mut bytes), Ok(None));
+                assert!(assembler.bytes.capacity() <= sent + ROOM_BYTES, "{piece} {sent}");
             }
         }
     }

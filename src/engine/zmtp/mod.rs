@@ -23,6 +23,6 @@ mod version;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use handshake_frame::MAX_BODY_BYTES as MAX_HANDSHAKE_BODY;
+pub use handshake_frame::{MAX_BODY_BYTES as MAX_HANDSHAKE_BODY, make_room};
 pub(super) use peer::PeerGreeting;
 pub use version::Version;

@@ -51,6 +51,16 @@ impl Tunnel {
         }
     }
 
+    /// See [`Tls::handshake_bytes`].
+    pub fn handshake_bytes(&self) -> usize {
+        match self {
+            Tunnel::Tls(tls) => tls.lock().handshake_bytes(),
+            // There are no records before the handshake is over.
+            #[cfg(feature = "qzmq")]
+            Tunnel::Records(..) | Tunnel::WsRecords(..) => 0,
+        }
+    }
+
     /// Sends TLS's close_notify and WebSocket's closing frame, if the stream takes them.
     pub fn close(&self, fd: BorrowedFd<'_>) {
         match self {

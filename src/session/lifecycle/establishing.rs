@@ -95,6 +95,10 @@ impl Establishing<'_> {
                     }
                     return Progress::Wait;
                 }
+                Outcome::Later => {
+                    cx.again();
+                    return Progress::Wait;
+                }
                 Outcome::DriveOn | Outcome::Ask(_) => {}
                 Outcome::Denied(status) => {
                     self.note_denial(cx, status, handshaking);

@@ -4,6 +4,7 @@ use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Opening, Peer, Progress, Security};
 use crate::errno::Errno;
 use crate::session::connection::tls_stream::{self, Tunnel};
+use crate::session::lifecycle::handshake_memory::{HandshakeMemory, Held};
 use crate::session::lifecycle::handshake_trail::HandshakeTrail;
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::zap::Zap;
@@ -44,6 +45,10 @@ pub struct Handshaking {
     pub denied: bool,
     /// What the audit trail is to have of it.
     pub trail: Option<Box<HandshakeTrail>>,
+    /// Bytes of the peer's that the handshake has taken.
+    heard: usize,
+    /// Of a peer that has come to us. Last: it is given back once all else is dropped.
+    memory: Option<HandshakeMemory>,
 }
 
 /// A stream on which the peers have introduced themselves.
@@ -75,6 +80,8 @@ impl Drop for Wiped {
 pub enum Outcome {
     /// The stream has no more for now.
     Blocked,
+    /// The stream may have more, which is for the next turn of the I/O thread: others make room until then.
+    Later,
     /// Something was done about the last outcome, and the stream may have more.
     DriveOn,
     Done {
@@ -115,6 +122,8 @@ impl Handshaking {
             zap: None,
             denied: false,
             trail: None,
+            heard: 0,
+            memory: None,
         })
     }
 
@@ -125,6 +134,20 @@ impl Handshaking {
 
     pub fn recorded_in(self, trail: Option<Box<HandshakeTrail>>) -> Handshaking {
         Handshaking { trail, ..self }
+    }
+
+    pub fn counted_in(self, memory: Option<HandshakeMemory>) -> Handshaking {
+        Handshaking { memory, ..self }
+    }
+
+    /// Counts what the peer has made this handshake hold; see [`HandshakeMemory::hold`].
+    fn count(&mut self) -> Result<bool, Errno> {
+        let Some(memory) = &mut self.memory else { return Ok(false) };
+        let own = self.out.0.capacity().saturating_sub(SECRET_OUT_BYTES);
+        let beside = own.saturating_add(self.handshake.held_beside());
+        let beside = beside.saturating_add(self.zap.as_ref().map_or(0, Zap::held));
+        let below = self.tunnel.as_deref().map_or(0, Tunnel::handshake_bytes);
+        memory.hold(Held { heard: self.heard, below, beside })
     }
 
     /// The subject of the certificate that the peer has shown.
@@ -162,6 +185,13 @@ impl Handshaking {
     /// as all of the greeting where the peer's is there first. A peer that has gone in between may have said all that is needed, and
     /// messages behind that: so a write that fails is followed by another read.
     pub fn drive(&mut self) -> Outcome {
+        match self.advance() {
+            Outcome::Blocked => self.count().map_or_else(Outcome::Failed, |_| Outcome::Blocked),
+            outcome => outcome,
+        }
+    }
+
+    fn advance(&mut self) -> Outcome {
         if let Some(reply) = self.zap.as_mut().and_then(Zap::reply) {
             self.zap = None;
             if let (Some(trail), Ok(reply)) = (&mut self.trail, &reply) {
@@ -174,6 +204,11 @@ impl Handshaking {
         }
         let mut buffer = [0; READ_BYTES];
         loop {
+            match self.count() {
+                Ok(false) => {}
+                Ok(true) => return Outcome::Later,
+                Err(errno) => return Outcome::Failed(errno),
+            }
             let bytes = match tls_stream::read(self.fd.as_fd(), self.tunnel.as_deref(), &mut buffer) {
                 Ok(0) => return Outcome::Failed(Errno::PIPE),
                 Ok(n) => buffer.get_mut(..n).unwrap_or_default(),
@@ -191,6 +226,7 @@ impl Handshaking {
                 Ok((taken, progress)) => (taken, Ok(progress)),
                 Err(failure) => (0, Err(failure)),
             };
+            self.heard = self.heard.saturating_add(taken);
             let rest = bytes.get(taken..).unwrap_or_default().to_vec();
             // There may be a password in it.
             bytes.zeroize();

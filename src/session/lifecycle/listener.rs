@@ -9,6 +9,7 @@ use crate::reactor::{Handle, Interest, Ready, Remote, Source, SourceContext};
 use crate::security::Protection;
 use crate::session::SocketLink;
 use crate::session::lifecycle::admission::{Admission, Arrival, Counted, Full, Tickets};
+use crate::session::lifecycle::handshake_memory::{begins_with, note_stopped};
 use crate::session::lifecycle::session::Session;
 use crate::session::lifecycle::session_context::SessionContext;
 use crate::session::lifecycle::turned_away::{Kind, WINDOW_MS};
@@ -40,10 +41,6 @@ const MAX_LOST_ACCEPTS: u32 = 16;
 const RETRY_TIMER: u8 = 1;
 /// Set where a connection was turned away without a record.
 const LEFT_OUT_TIMER: u8 = 2;
-
-/// Memory that a handshake holds at most, as measured with all mechanisms, and with TLS below.
-const MAX_HANDSHAKE_BYTES: usize = 4096;
-const MAX_TLS_HANDSHAKE_BYTES: usize = 64 * 1024;
 
 static ACCEPTED: Notice = Notice::new(Subsystem::Connection, Level::Debug);
 static ACCEPT_FAILED: Notice = Notice::new(Subsystem::Connection, Level::Info);
@@ -170,6 +167,8 @@ impl Acceptor {
     }
 
     fn accept(&mut self, cx: &mut SourceContext<'_>) {
+        let context = self.guard.context();
+        let stops = context.handshakes().stops();
         for _ in 0..LISTENER_TURN_ACCEPTS {
             if memory::is_short() {
                 // A peer that waits to be accepted costs us nothing.
@@ -196,6 +195,10 @@ impl Acceptor {
                 Ok(Some(stream)) => {
                     self.lost = 0;
                     self.welcome(cx, stream);
+                    if context.handshakes().stops() != stops {
+                        // Those that have to end do so in the next turn, and hold their memory until then.
+                        break;
+                    }
                 }
                 Err(error) => {
                     self.tell(event::ACCEPT_FAILED, error.errno());
@@ -342,10 +345,9 @@ impl Acceptor {
 
     /// Counts a handshake that is about to begin, and tells others to make room for it.
     fn begin_handshake(&self, context: &Context, shared: &Arc<SessionRemote>, stream: &Accepted) -> Tickets {
-        static NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
         static ENDPOINTS_NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
-        let bytes = if stream.layers.tls.is_some() { MAX_TLS_HANDSHAKE_BYTES } else { MAX_HANDSHAKE_BYTES };
-        let limit = context.options().max_handshakes_size;
+        let bytes = begins_with(&stream.layers);
+        let limit = usize::try_from(context.options().max_handshakes_size).unwrap_or(0);
         let weak: Weak<SessionRemote> = Arc::downgrade(shared);
         let bounded = self.admission.as_ref().map(|admission| admission.begin_handshake(weak.clone()));
         let (of_endpoint, stopped) = bounded.unwrap_or_default();
@@ -355,13 +357,8 @@ impl Acceptor {
                 "{endpoint} has too many handshakes (limits: handshakes_under_way): the oldest end"
             ));
         }
-        let (ticket, stopped) = context.handshakes().begin(bytes, usize::try_from(limit).unwrap_or(0), weak);
-        if stopped > 0 {
-            let line = format_args!(
-                "handshakes hold more than {limit} bytes (ZMQ_FERRO_MAX_HANDSHAKES_SIZE): the oldest end unfinished"
-            );
-            NOTICE.write(line);
-        }
+        let (ticket, stopped) = context.handshakes().begin(bytes, limit, weak);
+        note_stopped(stopped, limit);
         [Some(ticket), of_endpoint]
     }
 }

@@ -10,6 +10,7 @@ pub(in crate::session) mod delivery_wait;
 pub(in crate::session) mod ends;
 mod establishing;
 pub(in crate::session) mod events;
+pub(in crate::session) mod handshake_memory;
 pub(in crate::session) mod handshake_trail;
 pub(in crate::session) mod handshaking;
 pub mod linger;

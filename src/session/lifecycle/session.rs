@@ -28,6 +28,7 @@ use crate::session::lifecycle::data_phase::DataPhase;
 use crate::session::lifecycle::ends::{self, After, AfterClose, End, Ended, Kept};
 use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress, rates};
 use crate::session::lifecycle::events::SessionEvents;
+use crate::session::lifecycle::handshake_memory::HandshakeMemory;
 use crate::session::lifecycle::handshaking::{Handshaking, Stream};
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::session_context::SessionContext;
@@ -48,7 +49,7 @@ pub struct Session {
     /// How to connect (again); `None` for a connection that was accepted.
     connecter: Option<Connecter>,
     stage: Stage,
-    /// Of a peer that has come to us, until its handshake is over.
+    /// Of a peer that has come to us, until its handshake has them.
     tickets: Tickets,
     /// Of a peer that has come to us, where the endpoint has limits. Dropped with the session.
     _counted: Option<Counted>,
@@ -212,6 +213,7 @@ impl Session {
 
     /// `watched`: the reactor has watched the stream for being connected.
     fn begin_handshake(&mut self, cx: &mut SourceContext<'_>, fd: OwnedFd, watched: bool) {
+        let tickets = std::mem::take(&mut self.tickets);
         let is_raw = self.socket.options.raw_socket && self.layers.ws.is_none();
         // A Unix socket has room again each time that its peer reads, which would wake us in each step of the handshake.
         let for_room = is_raw || self.scheme.is_over_tcp();
@@ -228,11 +230,12 @@ impl Session {
         let config =
             self.socket.config(&self.events, &self.peer_address, self.connecter.is_some(), cx.now_ms());
         let falls_back = self.connecter.as_mut().is_some_and(Connecter::take_fallback);
+        let memory = self.connecter.is_none().then(|| HandshakeMemory::new(tickets, &self.layers));
         let handshaking = config.and_then(|config| {
             let config = if falls_back { config.falling_back() } else { config };
             let trail = self.events.trail(&config);
             Handshaking::new(fd, for_room, &self.layers, config)
-                .map(|handshaking| handshaking.recorded_in(trail))
+                .map(|handshaking| handshaking.recorded_in(trail).counted_in(memory))
         });
         match handshaking {
             Ok(handshaking) => self.stage = Stage::Handshaking(Box::new(handshaking)),
@@ -279,7 +282,6 @@ impl Session {
 
     /// The handshake is over: connects the stream and the pipe.
     fn establish(&mut self, cx: &mut SourceContext<'_>, stream: Stream, introduction: Introduction) {
-        self.tickets = [None, None];
         let Stream { fd, tunnel, for_room } = stream;
         let raw_fd = fd.as_raw_fd();
         // See `Connections::recall`.

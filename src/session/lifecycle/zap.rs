@@ -9,6 +9,7 @@ use crate::pipe::{Notify, Pipe, PipeEvent};
 use crate::security::authenticator::Answer;
 use crate::session::SocketLink;
 use crate::session::letterbox::Flags;
+use crate::session::lifecycle::handshake_memory::QUESTION_BYTES;
 use crate::session::remote::SessionRemote;
 use crate::sys::lock::Lock;
 use std::sync::{Arc, Weak};
@@ -39,9 +40,19 @@ pub struct Asked {
     authenticator: Arc<SocketLink>,
     frames: Vec<Vec<u8>>,
     bytes: usize,
+    /// Of the question.
+    asked_bytes: usize,
 }
 
 impl Zap {
+    /// Memory that it takes, until it is answered.
+    pub fn held(&self) -> usize {
+        match self {
+            Zap::Asked(asked) => QUESTION_BYTES.saturating_add(asked.asked_bytes),
+            Zap::Answered(_) | Zap::Compared(_) => 0,
+        }
+    }
+
     /// Asks; the session is woken when there is something to read. The frames of the request carry `properties`, as a message
     /// of the peer would: RFC 27 has no frame for what lies below the mechanism, and stock authenticators count the frames.
     ///
@@ -53,7 +64,7 @@ impl Zap {
         properties: Option<Metadata>,
     ) -> Result<Option<Zap>> {
         let Some((pipe, authenticator)) = who.authenticator()? else { return Ok(None) };
-        let mut asked = Asked { pipe, authenticator, frames: Vec::new(), bytes: 0 };
+        let mut asked = Asked { pipe, authenticator, frames: Vec::new(), bytes: 0, asked_bytes: 0 };
         let pipe = &mut asked.pipe;
         pipe.set_owner(Arc::new(Asker(Arc::clone(remote))));
         if let Some(properties) = properties {
@@ -61,6 +72,7 @@ impl Zap {
         }
         let mut frames = request.frames().peekable();
         while let Some(frame) = frames.next() {
+            asked.asked_bytes = asked.asked_bytes.saturating_add(frame.len());
             pipe.write(&mut OutFrame::bytes(frame, frames.peek().is_some()))?;
         }
         pipe.flush();
@@ -122,7 +134,7 @@ impl Drop for Asked {
     fn drop(&mut self) {
         let is_claimed = self.pipe.is_peer_owned();
         self.pipe.close();
-        // A socket that has the pipe hears of the close, and drops the question. In its mailbox nobody looks before its next call.
+        // A socket that has the pipe hears of the close, and drops the question. Its mailbox it does not look at before its next call.
         if !is_claimed {
             self.authenticator.note_unclaimed(false);
         }

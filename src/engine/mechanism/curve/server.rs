@@ -67,6 +67,11 @@ impl Server {
         Server::Hello(AwaitHello { keys: Arc::clone(keys) })
     }
 
+    /// What a client has said of itself before the authenticator has answered.
+    pub fn kept(&self) -> Option<&PeerProperties> {
+        if let Server::Zap(AwaitZap(known)) = self { Some(&known.peer) } else { None }
+    }
+
     pub fn command(self, body: &[u8], turn: &mut Turn<'_>) -> Result<Step, Failure> {
         match self {
             Server::Hello(state) => state.command(body, turn).map(|next| Step::from(Server::Initiate(next))),
