@@ -5,6 +5,7 @@
 //! is sent by it and to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::Origin;
 use super::testing::{Bench, Peer};
 use crate::counters::{ContextRecord, Reason, Snapshot, SocketCounts, SocketRecord};
 use crate::errno::{Errno, Result};
@@ -85,7 +86,8 @@ impl Scene {
         let names = matches!(self.socket_type, SocketType::Router | SocketType::Rep);
         let name = self.named.to_string();
         self.named += 1;
-        let peer = self.bench.connect_with(hwm, |pipe| {
+        let origin = self.origin();
+        let peer = self.bench.join(hwm, origin, |pipe| {
             if names {
                 pipe.write_routing_id(name.as_bytes()).unwrap();
                 pipe.flush();
@@ -106,6 +108,12 @@ impl Scene {
         }
         self.bench.settle();
         self.peers.push(subscriber);
+    }
+
+    /// One that the program has connected to does not wait until the one before it has been read, where there can be one peer only.
+    fn origin(&mut self) -> Origin {
+        let has_one_peer = matches!(self.socket_type, SocketType::Pair | SocketType::Channel);
+        if has_one_peer && self.random.below(4) > 0 { Origin::Reconnected } else { Origin::Accepted }
     }
 
     /// A peer goes, with what it has not read. It may have something under way to the socket.
@@ -317,6 +325,12 @@ fn every_message_is_found_in_exactly_one_place() {
             let counts = scene.counts();
             let dropped = Reason::ALL.iter().map(|reason| counts.dropped(*reason));
             reasons.iter_mut().zip(dropped.clone()).for_each(|(sum, count)| *sum += count);
+            if matches!(socket_type, SocketType::Pair | SocketType::Channel) {
+                assert_eq!(
+                    counts.queues.to_receive, 0,
+                    "{socket_type:?}, seed {seed}: what is never received"
+                );
+            }
             // A REQ that has not asked reads nothing.
             let queued = counts.queues.to_send + counts.queues.to_receive;
             assert_eq!(

@@ -70,6 +70,12 @@ impl FairQueue {
             self.deactivate(place);
         }
         self.pipes.remove(pipe);
+        if self.active == 0
+            && let Some(last) = self.last.take()
+        {
+            // There is none left that it waits for. What it has said so far is not said again.
+            self.activated(last);
+        }
         self.settle();
     }
 

@@ -102,6 +102,25 @@ mod tests {
     }
 
     #[test]
+    fn a_third_is_read_after_the_second_though_the_first_was_not_seen_to_have_gone() {
+        for socket_type in [SocketType::Pair, SocketType::Channel] {
+            let mut bench = Bench::new(socket_type);
+            let mut one = bench.join(0, Origin::Connected, |_| {});
+            one.send(&["1"]);
+            drop(one);
+            let mut two = bench.join(0, Origin::Reconnected, |_| {});
+            two.send(&["2"]);
+            drop(two);
+            assert_eq!(bench.recv(), ["1"]);
+            let mut three = bench.join(0, Origin::Reconnected, |_| {});
+            three.send(&["3"]);
+            assert_eq!((bench.recv(), bench.recv()), (vec!["2".into()], vec!["3".into()]), "{socket_type:?}");
+            assert_eq!(bench.try_recv(), Err(Errno::AGAIN));
+            assert_eq!(bench.pipes.len(), 1);
+        }
+    }
+
+    #[test]
     fn a_message_is_not_split_between_two_peers() {
         let mut bench = Bench::new(SocketType::Pair);
         let one = bench.connect();

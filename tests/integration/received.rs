@@ -343,3 +343,21 @@ fn a_sender_that_has_lingered_and_gone_is_asked_in_vain_and_loses_nothing() {
     assert!(received.len() >= MESSAGES * wire, "{} of {}", received.len(), MESSAGES * wire);
     context.term();
 }
+
+#[test]
+fn three_peers_of_a_pair_are_read_one_after_the_other_though_two_have_gone() {
+    let context = Context::new();
+    let pair = context.patient(ZMQ_PAIR);
+    let meets = |number: &str| {
+        let peer = context.bound(ZMQ_PAIR, &format!("inproc://{number}"));
+        pair.connect(&format!("inproc://{number}"));
+        peer.send(&[number]);
+        peer
+    };
+    meets("1").close();
+    meets("2").close();
+    assert_eq!(pair.recv(), ["1"]);
+    let third = meets("3");
+    assert_eq!((pair.recv(), pair.recv()), (vec!["2".to_string()], vec!["3".to_string()]));
+    context.end(&[pair, third]);
+}
