@@ -311,6 +311,23 @@ fn no_call_takes_more_than_its_budget_and_the_others_are_heard() {
 }
 
 #[test]
+fn a_publisher_that_only_sends_hears_the_others_under_any_flood() {
+    for (receives_once, flood) in [false, true].into_iter().flat_map(|once| ALL.map(|flood| (once, flood))) {
+        let mut scene = Scene::new(SocketType::Xpub, flood);
+        if receives_once {
+            let _ = scene.bench.recv_frame();
+        }
+        let good = scene.good.as_mut().unwrap();
+        good.subscribe(true, "good");
+        let is_heard = (0..1000).any(|_| {
+            scene.bench.send(&["good"]).unwrap();
+            !good.recv_all().is_empty()
+        });
+        assert!(is_heard, "{flood:?}, receives once: {receives_once}");
+    }
+}
+
+#[test]
 fn call_over_its_budget_announces_the_rest() {
     for socket_type in SocketType::ALL {
         for flood in ALL {

@@ -10,11 +10,13 @@ use super::backlog::{Backlog, Listener};
 use super::distribution::Distribution;
 use super::no_drop::NoDrop;
 use super::subscribers::{Removed, Subscribers};
-use super::xpub_notifications::{MAX_UNREAD_NOTIFICATIONS, News, Notification, Notifications, Tolerance};
+use super::xpub_notifications::{
+    About, MESSAGE_SHARE, News, Notification, Notifications, Tolerance, notification,
+};
 use super::{Behaviour, Origin, flag, set_common};
 use crate::counters::{Reason, SocketCounter};
 use crate::errno::{Errno, Result};
-use crate::message::{Frame, FrameKind, Msg, OutFrame};
+use crate::message::{Frame, FrameKind, OutFrame};
 use crate::options::SocketOptions;
 use crate::options::draft_number::{ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE};
 use crate::options::number::{
@@ -24,7 +26,6 @@ use crate::options::number::{
 };
 use crate::options::value::put_int_padded;
 use crate::pipe::{PipeId, Pipes};
-use crate::sys::memory;
 
 pub struct Xpub {
     out: Distribution,
@@ -34,10 +35,13 @@ pub struct Xpub {
     speaks: bool,
     /// The messages that the program is to receive.
     notifications: Notifications,
-    /// The program has tried to receive: it is not one that only sends.
+    /// The program has tried to receive, and its peers have not [waited in vain](MAX_UNHEARD_MESSAGES) since: it is not one that only
+    /// sends.
     listens: bool,
     /// Nothing is read, and no peer forgotten, before the program has received more.
     stalled: bool,
+    /// Messages that the program has sent since that began, or since it has received from then on.
+    unheard_messages: u32,
     /// Pipes with frames that were not read yet.
     backlog: Backlog,
     /// Messages of peers of which some frames were read.
@@ -56,10 +60,14 @@ pub struct Xpub {
 }
 
 // Every idle publisher has one.
-const _: () = assert!(size_of::<Xpub>() <= 512);
+const _: () = assert!(size_of::<Xpub>() <= 576);
 
 /// The cost of telling the program of a subscription, beside all else, in units of a [`Budget`](crate::pipe::Budget).
 const TELLING_UNITS: u32 = 2;
+
+/// Messages that a program sends while its peers wait for it to receive, with none received between: it counts as one that only
+/// sends then. Some have waited for their first subscribers and never receive again.
+const MAX_UNHEARD_MESSAGES: u32 = 100;
 
 #[derive(Default)]
 struct Settings {
@@ -93,6 +101,7 @@ impl Xpub {
             notifications: Notifications::default(),
             listens: false,
             stalled: false,
+            unheard_messages: 0,
             backlog: Backlog::default(),
             readings: Readings::default(),
             no_drop: NoDrop::default(),
@@ -134,7 +143,7 @@ impl Xpub {
                     reading.add_subscription(told, &mut self.notifications, tolerance)?;
                 }
             }
-            None => reading.add_frame(frame, self.speaks)?,
+            None => reading.add_frame(pipe, frame, self.speaks)?,
         }
         let tolerance = self.tolerance();
         self.readings.put(pipe, reading, &mut self.notifications, tolerance);
@@ -161,8 +170,8 @@ impl Xpub {
         let mut msg = notification(subscribe, topic)?;
         msg.set_metadata(frame.metadata.cloned());
         let wish = self.settings.manual.then_some(Some(pipe));
-        let news = News { of: self.settings.tells_apart(pipe), is_idle };
-        Ok(Some(Notification { msg, wish, news: Some(news), ends_message: false }))
+        let about = About::News(News { of: self.settings.tells_apart(pipe), is_idle });
+        Ok(Some(Notification { msg, wish, about, ends_message: false }))
     }
 
     /// Whether the program is to hear of it, and whether the peer was not subscribed to what it unsubscribes from. Errors:
@@ -188,12 +197,32 @@ impl Xpub {
         }
     }
 
-    /// Whether the peers have to wait until the program has received more: it is one that sees each subscription, or there are too
-    /// many messages.
+    /// Whether all peers have to wait until the program has received more: it is one that sees each subscription.
     fn must_wait(&self) -> bool {
-        match self.tolerance() {
-            Tolerance::All => self.notifications.are_many(self.subscriptions()),
-            Tolerance::Beside(_) => self.notifications.messages_exceed(MAX_UNREAD_NOTIFICATIONS),
+        self.tolerance() == Tolerance::All && self.notifications.are_many(self.subscriptions())
+    }
+
+    fn set_stalled(&mut self, stalled: bool) {
+        if stalled != self.stalled {
+            self.stalled = stalled;
+            self.unheard_messages = 0;
+            self.note_send_rules();
+        }
+    }
+
+    fn note_send_rules(&mut self) {
+        let settings = &self.settings;
+        self.has_send_rules =
+            settings.no_drop || settings.to_last_pipe || self.late.are_served() || self.stalled;
+    }
+
+    /// A message was sent while the peers wait for the program to receive.
+    fn count_unheard(&mut self, pipes: &mut Pipes) {
+        self.unheard_messages += 1;
+        if self.unheard_messages >= MAX_UNHEARD_MESSAGES {
+            self.listens = false;
+            self.set_stalled(false);
+            pipes.budget.leave_undone();
         }
     }
 
@@ -215,7 +244,7 @@ impl Xpub {
             let (tolerance, notifications) = (self.tolerance(), &mut self.notifications);
             self.subscribers.forget_some(&mut pipes.budget, |topic, pipe, last| {
                 if speaks && !manual && (last || settings.verbose_unsubscribe) {
-                    tell_of_end(notifications, topic, settings.tells_apart(pipe), None, tolerance);
+                    notifications.tell_of_end(topic, settings.tells_apart(pipe), None, tolerance);
                 }
             });
         }
@@ -225,7 +254,7 @@ impl Xpub {
             let Some(wishes) = &mut self.wishes else { return };
             wishes.forget_some(&mut pipes.budget, |topic, pipe, _| {
                 if speaks {
-                    tell_of_end(notifications, topic, settings.tells_apart(pipe), Some(None), tolerance);
+                    notifications.tell_of_end(topic, settings.tells_apart(pipe), Some(None), tolerance);
                 }
             });
         }
@@ -278,6 +307,9 @@ impl Xpub {
         let is_directed = first && self.only_receiver().is_some();
         if first && self.settings.to_last_pipe {
             self.last_pipe = None;
+        }
+        if first && self.stalled {
+            self.count_unheard(pipes);
         }
         self.late.keep(frame, Published { is_first: first, is_directed });
         if self.late.have_work(self.inside) {
@@ -357,6 +389,17 @@ impl Listener for Xpub {
         self.late.hold_up(pipe) && !self.is_inside(pipe)
     }
 
+    fn is_crowded(&self) -> bool {
+        self.notifications.are_crowded()
+    }
+
+    fn holds_back(&self, pipe: PipeId, frame: &Frame<'_>) -> bool {
+        self.speaks
+            && frame.kind() == FrameKind::Message
+            && self.readings.is_for_program(pipe, frame)
+            && self.notifications.weight_of(pipe).saturating_add(self.readings.kept_of(pipe)) >= MESSAGE_SHARE
+    }
+
     fn is_inside(&self, pipe: PipeId) -> bool {
         self.readings.keep_some(pipe)
     }
@@ -374,33 +417,6 @@ impl Listener for Xpub {
 
 fn now<'x>(subscribers: &'x Subscribers, settings: &Settings, inside: bool) -> Now<'x> {
     Now { subscribers, inverted: settings.invert_matching, inside }
-}
-
-/// How the program hears of a subscription: one byte that says which way, then the topic. Errors: `ENOMEM`.
-fn notification(subscribe: bool, topic: &[u8]) -> Result<Msg> {
-    let mut msg = Msg::with_len(topic.len().saturating_add(1))?;
-    if let [way, rest @ ..] = msg.data_mut() {
-        *way = u8::from(subscribe);
-        rest.copy_from_slice(topic);
-    }
-    Ok(msg)
-}
-
-/// Without memory the program does not hear of it.
-fn tell_of_end(
-    notifications: &mut Notifications,
-    topic: &[u8],
-    of: Option<PipeId>,
-    wish: Option<Option<PipeId>>,
-    tolerance: Tolerance,
-) {
-    // While memory is short the program does without: what waits for it would take what the peer has left behind.
-    if !memory::is_short()
-        && let Ok(msg) = notification(false, topic)
-    {
-        let news = Some(News { of, is_idle: false });
-        notifications.tell(Notification { msg, wish, news, ends_message: false }, tolerance);
-    }
 }
 
 impl Behaviour for Xpub {
@@ -437,9 +453,14 @@ impl Behaviour for Xpub {
 
     fn recv<'p>(&mut self, pipes: &'p mut Pipes) -> Result<Frame<'p>> {
         self.listens = true;
+        self.unheard_messages = 0;
+        let was_crowded = self.notifications.are_crowded();
         let Notification { msg, wish, .. } = self.notifications.pop().ok_or(Errno::AGAIN)?;
-        if self.stalled && self.notifications.have_room(self.subscriptions()) {
-            self.stalled = false;
+        let peers_wait = self.stalled && self.notifications.have_room(self.subscriptions());
+        if peers_wait {
+            self.set_stalled(false);
+        }
+        if peers_wait || was_crowded && !self.notifications.are_crowded() {
             pipes.budget.leave_undone();
         }
         self.count(pipes);
@@ -482,7 +503,7 @@ impl Behaviour for Xpub {
         }
         if !self.stalled {
             self.forget_leavers(pipes);
-            self.stalled = self.must_wait();
+            self.set_stalled(self.must_wait());
         }
         let (unheard, too_long) = self.readings.take_dropped();
         pipes.record.dropped(Reason::Filtered, unheard);
@@ -503,6 +524,7 @@ impl Behaviour for Xpub {
     fn terminated(&mut self, pipes: &mut Pipes, pipe: PipeId) {
         self.out.terminated(pipes, pipe);
         self.readings.forget(pipe);
+        self.backlog.forget(pipe);
         self.late.leave(pipe);
         if self.last_pipe == Some(pipe) {
             self.last_pipe = None;
@@ -553,7 +575,7 @@ impl Behaviour for Xpub {
             _ => return None,
         };
         self.count(pipes);
-        self.has_send_rules = self.settings.no_drop || self.settings.to_last_pipe || self.late.are_served();
+        self.note_send_rules();
         if self.late.have_work(self.inside) {
             pipes.budget.leave_undone();
         }

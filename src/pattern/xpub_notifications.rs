@@ -5,15 +5,23 @@
 //! the notifications that the program wants. If it wants a topic's first subscription and its last end, it need not hear of
 //! topics that have come and gone meanwhile: these are [folded](Notifications::tell). If it wants all notifications, the peers
 //! wait for it.
+//!
+//! The peers' own messages have a bound of the same size. Beyond it a peer waits that has [its share](MESSAGE_SHARE)
+//! of them, and no other: what one peer sends must not keep the subscriptions of the others from taking effect.
 
+use crate::errno::Result;
 use crate::message::Msg;
 use crate::pipe::PipeId;
+use crate::sys::memory;
 use std::collections::BTreeMap;
 
 /// Notifications that wait for the program, beside those of the topics that are subscribed to, and messages that do. One of more
 /// than [`NOTIFICATION_UNIT_BYTES`] counts for more.
 pub const MAX_UNREAD_NOTIFICATIONS: usize = 1000;
 const NOTIFICATION_UNIT_BYTES: usize = 1024;
+/// Frames of one peer's own messages that may wait where too many of all peers do. With more it would matter what peers leave behind that
+/// come and go; with fewer one that sends a message before it subscribes would not be heard.
+pub const MESSAGE_SHARE: usize = 32;
 
 #[derive(Default)]
 pub struct Notifications {
@@ -24,6 +32,10 @@ pub struct Notifications {
     /// than a call may.
     foldable: BTreeMap<Subject, u64>,
     message_weight: usize,
+    /// The part of each peer that has any.
+    message_weights: BTreeMap<PipeId, usize>,
+    /// Too many messages wait, and no more than half of them have been received since.
+    is_crowded: bool,
     news_weight: usize,
     /// Messages of peers among those that wait.
     messages: usize,
@@ -35,10 +47,17 @@ pub struct Notification {
     pub msg: Msg,
     /// In manual mode: this tells of a wish, and whose.
     pub wish: Option<Option<PipeId>>,
-    /// Its subject; `None`: it is a frame of a peer's own message.
-    pub news: Option<News>,
+    pub about: About,
     /// It is the last one of a peer's own message.
     pub ends_message: bool,
+}
+
+/// What the program hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    News(News),
+    /// A frame of this peer's own message.
+    Message(PipeId),
 }
 
 /// A peer has subscribed to a topic, or has ended that.
@@ -72,23 +91,28 @@ impl Notifications {
         self.waiting.len()
     }
 
-    /// Whether too many messages wait, or too many notifications beside one for each subscription.
+    /// Whether too many notifications wait beside one for each subscription.
     pub fn are_many(&self, subscriptions: usize) -> bool {
         self.exceed(subscriptions, MAX_UNREAD_NOTIFICATIONS)
     }
 
-    /// Whether there is room again for peers that wait for it.
+    /// Whether there is room again for peers that wait for that.
     pub fn have_room(&self, subscriptions: usize) -> bool {
         !self.exceed(subscriptions, MAX_UNREAD_NOTIFICATIONS / 2)
     }
 
-    /// Whether more messages of the peers' own wait than should.
-    pub fn messages_exceed(&self, most: usize) -> bool {
-        self.message_weight >= most
+    fn exceed(&self, subscriptions: usize, most: usize) -> bool {
+        self.news_weight >= most.saturating_add(subscriptions)
     }
 
-    fn exceed(&self, subscriptions: usize, most: usize) -> bool {
-        self.messages_exceed(most) || self.news_weight >= most.saturating_add(subscriptions)
+    /// Whether too many messages of the peers' own wait.
+    pub fn are_crowded(&self) -> bool {
+        self.is_crowded
+    }
+
+    /// The weight of the peer's part of them.
+    pub fn weight_of(&self, pipe: PipeId) -> usize {
+        self.message_weights.get(&pipe).copied().unwrap_or(0)
     }
 
     /// Messages of peers that wait.
@@ -104,8 +128,16 @@ impl Notifications {
     /// Adds one as it is.
     pub fn push(&mut self, notification: Notification) {
         self.messages += usize::from(notification.ends_message);
-        self.message_frames += usize::from(notification.news.is_none());
-        *self.weight_of(&notification) += weight(&notification.msg);
+        let weight = weight(&notification.msg);
+        match notification.about {
+            About::News(_) => self.news_weight += weight,
+            About::Message(pipe) => {
+                self.message_frames += 1;
+                self.message_weight += weight;
+                *self.message_weights.entry(pipe).or_default() += weight;
+                self.is_crowded |= self.message_weight >= MAX_UNREAD_NOTIFICATIONS;
+            }
+        }
         self.waiting.insert(self.next, notification);
         self.next += 1;
     }
@@ -120,9 +152,9 @@ impl Notifications {
     /// Adds one. Where there are too many already, the program does not hear of a topic that comes and goes before its turn: the
     /// two notifications go together.
     pub fn tell(&mut self, notification: Notification, tolerance: Tolerance) {
-        let Some(news) = notification.news else { return self.push(notification) };
+        let About::News(news) = notification.about else { return self.push(notification) };
         let Tolerance::Beside(subscriptions) = tolerance else { return self.tell_whole(notification) };
-        let many = self.news_weight >= MAX_UNREAD_NOTIFICATIONS.saturating_add(subscriptions);
+        let many = self.are_many(subscriptions);
         let Some((way, topic)) = notification.msg.data().split_first() else { return };
         if !many && self.foldable.is_empty() {
             return self.push(notification);
@@ -148,12 +180,29 @@ impl Notifications {
         }
     }
 
+    /// Adds that a peer has gone, which had subscribed to the topic. Without memory the program does not hear of it.
+    pub fn tell_of_end(
+        &mut self,
+        topic: &[u8],
+        of: Option<PipeId>,
+        wish: Option<Option<PipeId>>,
+        tolerance: Tolerance,
+    ) {
+        // While memory is short the program does without: what waits for it would take what the peer has left behind.
+        if !memory::is_short()
+            && let Ok(msg) = notification(false, topic)
+        {
+            let about = About::News(News { of, is_idle: false });
+            self.tell(Notification { msg, wish, about, ends_message: false }, tolerance);
+        }
+    }
+
     /// The next one.
     pub fn pop(&mut self) -> Option<Notification> {
         let number = *self.waiting.first_key_value()?.0;
         let notification = self.take(number)?;
         if !self.foldable.is_empty()
-            && let Some(news) = notification.news
+            && let About::News(news) = notification.about
             && let Some((_, topic)) = notification.msg.data().split_first()
         {
             match subject(news, topic) {
@@ -170,9 +219,17 @@ impl Notifications {
 
     fn take(&mut self, number: u64) -> Option<Notification> {
         let notification = self.waiting.remove(&number)?;
-        *self.weight_of(&notification) -= weight(&notification.msg);
         self.messages -= usize::from(notification.ends_message);
-        self.message_frames -= usize::from(notification.news.is_none());
+        let weight = weight(&notification.msg);
+        match notification.about {
+            About::News(_) => self.news_weight -= weight,
+            About::Message(pipe) => {
+                self.message_frames -= 1;
+                self.message_weight -= weight;
+                self.take_from_share(pipe, weight);
+                self.is_crowded &= self.message_weight >= MAX_UNREAD_NOTIFICATIONS / 2;
+            }
+        }
         Some(notification)
     }
 
@@ -180,9 +237,23 @@ impl Notifications {
         self.waiting.get(&number)?.msg.data().first().copied()
     }
 
-    fn weight_of(&mut self, notification: &Notification) -> &mut usize {
-        if notification.news.is_some() { &mut self.news_weight } else { &mut self.message_weight }
+    fn take_from_share(&mut self, pipe: PipeId, weight: usize) {
+        let Some(share) = self.message_weights.get_mut(&pipe) else { return };
+        *share = share.saturating_sub(weight);
+        if *share == 0 {
+            self.message_weights.remove(&pipe);
+        }
     }
+}
+
+/// How the program hears of a subscription: one byte that says which way, then the topic. Errors: `ENOMEM`.
+pub fn notification(subscribe: bool, topic: &[u8]) -> Result<Msg> {
+    let mut msg = Msg::with_len(topic.len().saturating_add(1))?;
+    if let [way, rest @ ..] = msg.data_mut() {
+        *way = u8::from(subscribe);
+        rest.copy_from_slice(topic);
+    }
+    Ok(msg)
 }
 
 /// The subject of a notification; `None` where there is no memory for the topic, which is as long as a peer likes.
@@ -212,7 +283,7 @@ mod tests {
         Notification {
             msg: Msg::copy_from(&text).unwrap(),
             wish: None,
-            news: Some(news),
+            about: About::News(news),
             ends_message: false,
         }
     }
@@ -269,7 +340,7 @@ mod tests {
         let mut notifications = many();
         for i in 0..MAX_UNREAD_NOTIFICATIONS {
             let mut idle = news(false, &i.to_string());
-            idle.news = Some(News { of: None, is_idle: true });
+            idle.about = About::News(News { of: None, is_idle: true });
             notifications.tell(idle, NONE);
         }
         assert_eq!(all(&mut notifications).len(), MAX_UNREAD_NOTIFICATIONS);
@@ -279,12 +350,16 @@ mod tests {
     fn large_ones_count_for_more() {
         let mut notifications = Notifications::default();
         let msg = Msg::copy_from(&[1; NOTIFICATION_UNIT_BYTES * MAX_UNREAD_NOTIFICATIONS]).unwrap();
-        notifications.push(Notification { msg, wish: None, news: None, ends_message: true });
+        let peer = PipeId::default();
+        notifications.push(Notification { msg, wish: None, about: About::Message(peer), ends_message: true });
         notifications.push(news(true, "a"));
-        assert!(notifications.are_many(usize::MAX) && !notifications.have_room(0));
+        assert!(notifications.are_crowded());
+        assert_eq!(notifications.weight_of(peer), MAX_UNREAD_NOTIFICATIONS + 1);
+        assert!(!notifications.are_many(0), "of subscriptions there are few");
         assert_eq!((notifications.messages(), notifications.news()), (1, 1));
         notifications.pop().unwrap();
         assert_eq!((notifications.messages(), notifications.news()), (0, 1));
+        assert!(!notifications.are_crowded() && notifications.message_weights.is_empty());
         notifications.pop().unwrap();
         assert!(notifications.have_room(0) && notifications.is_empty());
     }

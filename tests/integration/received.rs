@@ -361,3 +361,36 @@ fn three_peers_of_a_pair_are_read_one_after_the_other_though_two_have_gone() {
     assert_eq!((pair.recv(), pair.recv()), (vec!["2".to_string()], vec!["3".to_string()]));
     context.end(&[pair, third]);
 }
+
+/// A publisher's program may never receive. Messages that one of its peers sends are that peer's affair.
+#[test]
+fn a_publisher_that_only_sends_has_late_subscribers_though_a_peer_sends_messages() {
+    for endpoint in ["tcp://127.0.0.1:*", "inproc://publisher"] {
+        let context = Context::new();
+        let publisher = context.socket(ZMQ_XPUB);
+        publisher.bind(endpoint);
+        let endpoint = publisher.last_endpoint();
+        let talker = context.connected(ZMQ_XSUB, &endpoint);
+        let publish_until_heard = |subscriber: Socket| {
+            let end = Instant::now() + PATIENCE;
+            while subscriber.try_recv(ZMQ_DONTWAIT) != Ok(b"topic".to_vec()) {
+                assert!(Instant::now() < end, "{endpoint}: the subscriber is not heard");
+                publisher.send(&["topic"]);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let subscriber = || {
+            let subscriber = context.connected(ZMQ_SUB, &endpoint);
+            subscriber.set_bytes(ZMQ_SUBSCRIBE, b"topic");
+            subscriber
+        };
+        let early = subscriber();
+        for _ in 0..5 {
+            (0..500).for_each(|_| talker.send(&["no subscription"]));
+            publish_until_heard(early);
+        }
+        let late = subscriber();
+        publish_until_heard(late);
+        context.end(&[publisher, talker, early, late]);
+    }
+}

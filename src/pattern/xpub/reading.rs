@@ -5,9 +5,9 @@
 //!
 //! A peer chooses how many frames a message has, and each costs 50 times its bytes here. So what one keeps is bounded
 //! ([`MAX_MESSAGE_FRAMES`]), and a message beyond is dropped. Its subscriptions still count. A peer's turn does not end while frames
-//! of its are kept. So of all peers together no more is kept than of one.
+//! of its are kept. So of all peers together no more is kept than of one, and a few of those that are held back.
 
-use super::super::xpub_notifications::{Notification, Notifications, Tolerance};
+use super::super::xpub_notifications::{About, Notification, Notifications, Tolerance};
 use super::super::xsub::subscription;
 use crate::errno::{Errno, Result};
 use crate::message::Frame;
@@ -73,7 +73,16 @@ impl Readings {
 
     /// Whether frames are kept of the pipe's message, whose turn is not to end.
     pub fn keep_some(&self, pipe: PipeId) -> bool {
-        self.begun.get(&pipe).is_some_and(|reading| !reading.told.is_empty())
+        self.kept_of(pipe) > 0
+    }
+
+    /// Whether the pipe's next frame would wait for the program: it is no subscription, and not dropped.
+    pub fn is_for_program(&self, pipe: PipeId, frame: &Frame<'_>) -> bool {
+        let subscribes = subscription(frame.data()).is_some();
+        match self.begun.get(&pipe) {
+            Some(reading) => !(reading.is_dropped || subscribes && reading.may_subscribe()),
+            None => !subscribes,
+        }
     }
 
     pub fn forget(&mut self, pipe: PipeId) {
@@ -83,6 +92,11 @@ impl Readings {
     /// Messages that the program did not hear of since the last call of this, and those that had too many frames.
     pub fn take_dropped(&mut self) -> (u64, u64) {
         (std::mem::take(&mut self.unheard).into(), std::mem::take(&mut self.too_long).into())
+    }
+
+    /// Frames that are kept of the pipe's message.
+    pub fn kept_of(&self, pipe: PipeId) -> usize {
+        self.begun.get(&pipe).map_or(0, |reading| reading.told.len())
     }
 
     /// Frames that are kept.
@@ -95,23 +109,28 @@ impl Readings {
 impl Reading {
     /// What the frame asks for, if it is a subscription.
     pub fn subscription<'f>(&mut self, frame: &'f Frame<'_>, only_first: bool) -> Option<(bool, &'f [u8])> {
-        let first = !self.inside;
+        let (first, may_subscribe) = (!self.inside, self.may_subscribe());
         self.inside = frame.more();
-        let found = if first || self.others_subscribe { subscription(frame.data()) } else { None };
+        let found = if may_subscribe { subscription(frame.data()) } else { None };
         if first {
             self.others_subscribe = !only_first || found.is_some();
         }
         found
     }
 
-    /// A frame that is no subscription. `speaks`: the program hears of it. Errors: `ENOMEM`.
-    pub fn add_frame(&mut self, frame: Frame<'_>, speaks: bool) -> Result<()> {
+    /// Whether the next frame can be a subscription.
+    fn may_subscribe(&self) -> bool {
+        !self.inside || self.others_subscribe
+    }
+
+    /// A frame of the pipe's that is no subscription. `speaks`: the program hears of it. Errors: `ENOMEM`.
+    pub fn add_frame(&mut self, pipe: PipeId, frame: Frame<'_>, speaks: bool) -> Result<()> {
         self.is_message = true;
         if !speaks || self.is_dropped {
             return Ok(());
         }
         let msg = frame.into_msg()?;
-        self.add(Notification { msg, wish: None, news: None, ends_message: false })
+        self.add(Notification { msg, wish: None, about: About::Message(pipe), ends_message: false })
     }
 
     fn add(&mut self, notification: Notification) -> Result<()> {

@@ -1,15 +1,15 @@
 //! What subscribers and the program of an XPUB or PUB socket see.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::Xpub;
 use super::reading::MAX_MESSAGE_FRAMES;
+use super::{MAX_UNHEARD_MESSAGES, Xpub};
 use crate::counters::{ContextRecord, Reason, Snapshot, SocketRecord};
 use crate::errno::Errno;
 use crate::options::SocketType;
 use crate::options::draft_number::{ZMQ_ONLY_FIRST_SUBSCRIBE, ZMQ_TOPICS_COUNT, ZMQ_XPUB_MANUAL_LAST_VALUE};
 use crate::options::number::*;
 use crate::pattern::testing::{Bench, Peer};
-use crate::pattern::xpub_notifications::MAX_UNREAD_NOTIFICATIONS;
+use crate::pattern::xpub_notifications::{MAX_UNREAD_NOTIFICATIONS, MESSAGE_SHARE};
 use crate::pattern::{Origin, Pattern};
 use crate::pipe::Pipes;
 
@@ -207,6 +207,120 @@ fn messages_of_peers_wait_in_their_pipes() {
     assert_eq!(messages, 3 * MAX_UNREAD_NOTIFICATIONS);
 }
 
+/// Whether a peer that comes now gets what it subscribes to. It goes then, and is forgotten.
+fn reaches_a_late_subscriber(bench: &mut Bench) -> bool {
+    let topics = bench.get(ZMQ_TOPICS_COUNT);
+    let mut late = bench.connect();
+    late.subscribe(true, "late");
+    bench.send(&["late"]).unwrap();
+    let got = late.recv_all() == ["late"];
+    drop(late);
+    bench.settle();
+    got && bench.get(ZMQ_TOPICS_COUNT) == topics
+}
+
+#[test]
+fn messages_of_one_peer_keep_no_other_from_being_heard_and_forgotten() {
+    let mut bench = Bench::new(SocketType::Xpub);
+    let (mut bad, mut good) = (bench.connect_with(0, |_| {}), bench.connect());
+    (0..3 * MAX_UNREAD_NOTIFICATIONS).for_each(|_| bad.send(&["other"]));
+    bad.subscribe(true, "behind");
+    assert!(reaches_a_late_subscriber(&mut bench));
+    assert_eq!(held(&bench), MAX_UNREAD_NOTIFICATIONS + 2, "the others are left in the pipe");
+    good.send(&["\u{1}a", "rest"]);
+    good.send(&["before", "\u{1}b"]);
+    bench.settle();
+    bench.send(&["a"]).unwrap();
+    bench.send(&["b"]).unwrap();
+    assert_eq!(good.recv_all(), ["a", "b"], "it has sent little");
+    // What it sends in messages that subscribe counts as well.
+    for _ in 0..10 * MESSAGE_SHARE {
+        good.send(&["\u{1}a", "rest"]);
+    }
+    bench.settle();
+    assert!(held(&bench) < MAX_UNREAD_NOTIFICATIONS + 2 * MESSAGE_SHARE, "{}", held(&bench));
+    for _ in 0..3 * MAX_UNREAD_NOTIFICATIONS {
+        assert!(reaches_a_late_subscriber(&mut bench));
+    }
+    assert_eq!(bench.pipes.len(), 2);
+    let told = all(&mut bench);
+    assert_eq!(told.iter().filter(|told| *told == "other").count(), 3 * MAX_UNREAD_NOTIFICATIONS);
+    assert_eq!(told.iter().filter(|told| *told == "rest").count(), 10 * MESSAGE_SHARE + 1);
+    assert!(told.iter().any(|told| told == "\u{1}behind"), "{told:?}");
+}
+
+#[test]
+fn connections_that_come_and_go_leave_little_beyond_the_bound() {
+    let mut bench = Bench::new(SocketType::Xpub);
+    let mut first = bench.connect_with(0, |_| {});
+    (0..MAX_UNREAD_NOTIFICATIONS).for_each(|_| first.send(&["first"]));
+    settle_all(&mut bench, |_, _| {});
+    for frames in [1, MAX_MESSAGE_FRAMES] {
+        let (before, pipes) = (held(&bench), bench.pipes.len());
+        let mut peer = bench.connect_with(0, |_| {});
+        (0..MAX_MESSAGE_FRAMES / frames).for_each(|_| write_message(&mut peer, frames));
+        drop(peer);
+        settle_all(&mut bench, |_, _| {});
+        assert_eq!((held(&bench) - before, bench.pipes.len() - pipes), (MESSAGE_SHARE, 1), "{frames}");
+    }
+    let mut messages = 0;
+    while let Ok(frame) = bench.pattern.recv(&mut bench.pipes) {
+        messages += usize::from(!frame.more());
+    }
+    assert!(bench.pipes.budget.take_undone(), "what was held back is announced");
+    messages += std::iter::from_fn(|| bench.try_recv().ok()).count();
+    assert_eq!(messages, MAX_UNREAD_NOTIFICATIONS + MAX_MESSAGE_FRAMES + 1);
+    assert_eq!((held(&bench), bench.pipes.len()), (0, 1));
+}
+
+#[test]
+fn peers_whose_messages_wait_have_their_turns_and_are_forgotten_when_they_go() {
+    let mut bench = Bench::new(SocketType::Xpub);
+    let mut peers: Vec<_> = (0..5).map(|_| bench.connect_with(0, |_| {})).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        (0..MAX_UNREAD_NOTIFICATIONS).for_each(|_| peer.send(&[&number.to_string()]));
+    }
+    let gone = peers.remove(2);
+    bench.settle();
+    bench.pipes.terminate(gone.id);
+    drop(peers.pop());
+    bench.settle();
+    let told = all(&mut bench);
+    let of = |number: &str| told.iter().filter(|told| *told == number).count();
+    for number in ["0", "1", "3", "4"] {
+        assert_eq!(of(number), MAX_UNREAD_NOTIFICATIONS, "{number}");
+        let first = told.iter().position(|told| told == number);
+        assert!(first.is_some_and(|first| first < 2 * MAX_UNREAD_NOTIFICATIONS), "{number}: {first:?}");
+    }
+    assert!(of("2") < MAX_UNREAD_NOTIFICATIONS);
+    assert_eq!(bench.pipes.len(), 3);
+}
+
+#[test]
+fn a_program_that_has_received_once_and_only_sends_then_keeps_its_subscribers_and_its_memory() {
+    for option in [ZMQ_XPUB_VERBOSE, ZMQ_XPUB_VERBOSER] {
+        let mut bench = Bench::new(SocketType::Xpub);
+        bench.set(option, 1);
+        let mut first = bench.connect_with(0, |_| {});
+        first.subscribe(true, "first");
+        assert_eq!(bench.recv(), ["\u{1}first"]);
+        churn(&mut bench, &mut first, MAX_UNREAD_NOTIFICATIONS);
+        assert!(!reaches_a_late_subscriber(&mut bench), "the program may be slow");
+        (0..MAX_UNHEARD_MESSAGES).for_each(|_| bench.send(&["first"]).unwrap());
+        settle_all(&mut bench, |_, _| {});
+        for _ in 0..2 * MAX_UNREAD_NOTIFICATIONS {
+            assert!(reaches_a_late_subscriber(&mut bench), "{option}");
+        }
+        assert_eq!(bench.pipes.len(), 1);
+        assert!(held(&bench) <= MAX_UNREAD_NOTIFICATIONS + 9, "{option}: {}", held(&bench));
+        // One that receives again is one that sees everything.
+        bench.recv();
+        let before = held(&bench);
+        churn(&mut bench, &mut first, MAX_UNREAD_NOTIFICATIONS);
+        assert_eq!(all(&mut bench).len(), before + 2 * MAX_UNREAD_NOTIFICATIONS, "{option}");
+    }
+}
+
 #[test]
 fn everyone_is_welcomed() {
     let mut bench = Bench::new(SocketType::Xpub);
@@ -303,7 +417,7 @@ fn messages_of_many_frames_arrive_whole_and_no_more_is_kept_than_of_one() {
         assert_eq!(frames.len(), MAX_MESSAGE_FRAMES);
         assert_eq!(frames.last().unwrap(), "end");
     }
-    assert!(most > 0 && most < MAX_MESSAGE_FRAMES, "{most}");
+    assert!(most > 0 && most < MAX_MESSAGE_FRAMES + peers.len() * MESSAGE_SHARE, "{most}");
     assert_eq!((dropped(&bench), held(&bench)), (0, 0));
     write_message(&mut peers[0], MAX_MESSAGE_FRAMES + 1);
     write_message(&mut peers[0], 2);
