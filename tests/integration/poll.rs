@@ -12,7 +12,7 @@ use zmq::errno::Errno;
 use zmq::ffi::constants::*;
 use zmq::ffi::draft_constants::*;
 use zmq::ffi::*;
-use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD};
+use zmq::options::number::{ZMQ_EVENTS, ZMQ_FD, ZMQ_ROUTING_ID};
 
 fn pair(context: Context, endpoint: &str) -> (Socket, Socket) {
     (context.bound(ZMQ_PAIR, endpoint), context.connected(ZMQ_PAIR, endpoint))
@@ -448,4 +448,25 @@ mod pollers {
         socket.close();
         context.term();
     }
+}
+
+#[test]
+fn a_disconnect_that_frees_a_name_tells_of_what_the_next_of_that_name_has_sent() {
+    let context = Context::new();
+    let router = context.socket(ZMQ_ROUTER);
+    let [first, second] = ["inproc://first", "inproc://second"].map(|endpoint| {
+        let dealer = context.socket(ZMQ_DEALER);
+        dealer.set_bytes(ZMQ_ROUTING_ID, b"same");
+        dealer.bind(endpoint);
+        router.connect(endpoint);
+        dealer
+    });
+    second.send(&["waits"]);
+    let mut descriptor = [raw_item(router.int(ZMQ_FD).unwrap(), ZMQ_POLLIN)];
+    while router.int(ZMQ_EVENTS).unwrap() & ZMQ_POLLIN == 0 && poll(&mut descriptor, 0) == Ok(1) {}
+    assert_eq!(router.try_frames(ZMQ_DONTWAIT), Err(libc::EAGAIN), "the name is the other's");
+    router.disconnect("inproc://first");
+    assert_eq!(poll(&mut descriptor, 0), Ok(1));
+    assert_eq!(router.recv(), ["same", "waits"]);
+    context.end(&[router, first, second]);
 }

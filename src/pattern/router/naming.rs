@@ -3,11 +3,14 @@
 //! A name comes from the program (`ZMQ_CONNECT_ROUTING_ID`), from the peer, or from here, in this order. A pipe without one is not read
 //! from.
 
+use crate::errno::Result;
 use crate::message::{COMMAND, ROUTING_ID};
 use crate::pattern::Origin;
 use crate::pattern::routes::Routes;
 use crate::pipe::{PipeId, Pipes};
+use crate::sys::memory;
 use slotmap::SecondaryMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Peers by their names, and those that have none yet.
 pub struct Naming {
@@ -15,6 +18,8 @@ pub struct Naming {
     pub routes: Routes,
     /// Pipes that are not read from, and why.
     unnamed: SecondaryMap<PipeId, Unnamed>,
+    /// Those that wait for each name, as far as they were open when last looked at. No hash table: one of many grows all at once.
+    heirs: BTreeMap<Vec<u8>, BTreeSet<PipeId>>,
     /// `ZMQ_ROUTER_RAW`: no peer names itself.
     pub raw: bool,
     /// `ZMQ_ROUTER_HANDOVER`: the next peer of a name takes it over.
@@ -31,7 +36,13 @@ pub enum Unnamed {
 
 impl Naming {
     pub fn new() -> Naming {
-        Naming { routes: Routes::new(), unnamed: SecondaryMap::new(), raw: false, handover: false }
+        Naming {
+            routes: Routes::new(),
+            unnamed: SecondaryMap::new(),
+            heirs: BTreeMap::new(),
+            raw: false,
+            handover: false,
+        }
     }
 
     /// Why the pipe has no name; `None`: it has one.
@@ -81,6 +92,9 @@ impl Naming {
         // A closed pipe, of which messages are still to be read, does not need its name for anything else.
         if let Ok(holder) = self.routes.find_open(pipes, &routing_id) {
             if !self.handover {
+                if let Err(errno) = self.await_name(pipe, &routing_id) {
+                    pipes.refuse(pipe, errno);
+                }
                 pipes.set_routing_id(pipe, routing_id);
                 return Err(Unnamed::Duplicate);
             }
@@ -90,20 +104,38 @@ impl Naming {
         Ok(routing_id)
     }
 
+    /// Notes that the pipe is to have the name when it is free. Errors: `ENOMEM`, with nothing noted.
+    fn await_name(&mut self, pipe: PipeId, name: &[u8]) -> Result<()> {
+        if let Some(heirs) = self.heirs.get_mut(name) {
+            heirs.insert(pipe);
+            return Ok(());
+        }
+        let mut copy = Vec::new();
+        memory::try_reserve(&mut copy, name.len())?;
+        copy.extend_from_slice(name);
+        self.heirs.insert(copy, BTreeSet::from([pipe]));
+        Ok(())
+    }
+
     /// Gives the name of a peer that has gone to one that calls itself the same, and returns that. A client that comes back before its
     /// old connection is found dead would else never be heard.
     pub fn pass_on(&mut self, pipes: &mut Pipes, gone: PipeId) -> Option<PipeId> {
-        if self.unnamed.is_empty() || pipes.is_open(gone) {
+        if self.heirs.is_empty() || pipes.is_open(gone) {
             return None;
         }
-        let name = pipes.routing_id(gone).to_vec();
+        let name = pipes.routing_id(gone);
         // It has been passed on before, or another peer was faster.
-        if self.routes.find_open(pipes, &name).is_ok() {
+        if self.routes.find_open(pipes, name).is_ok() {
             return None;
         }
-        let waits = |pipe| pipes.is_open(pipe) && pipes.routing_id(pipe) == name;
-        let mut taken = self.unnamed.iter().filter(|(_, lack)| **lack == Unnamed::Duplicate);
-        let (heir, _) = taken.find(|(pipe, _)| waits(*pipe))?;
+        let heirs = self.heirs.get_mut(name)?;
+        // One that has closed is looked at once: it will not have the name.
+        let heir = std::iter::from_fn(|| heirs.pop_first()).find(|&heir| pipes.is_open(heir));
+        if heirs.is_empty() {
+            self.heirs.remove(name);
+        }
+        let heir = heir?;
+        let name = name.to_vec();
         self.unnamed.remove(heir);
         self.routes.add(pipes, heir, name);
         Some(heir)
@@ -111,11 +143,22 @@ impl Naming {
 
     /// Forgets a pipe. Whether it had a name.
     pub fn forget(&mut self, pipes: &Pipes, pipe: PipeId) -> bool {
-        if self.unnamed.remove(pipe).is_some() {
+        if let Some(lack) = self.unnamed.remove(pipe) {
+            if lack == Unnamed::Duplicate {
+                self.forget_heir(pipe, pipes.routing_id(pipe));
+            }
             return false;
         }
         self.routes.remove(pipes, pipe);
         true
+    }
+
+    fn forget_heir(&mut self, pipe: PipeId, name: &[u8]) {
+        let Some(heirs) = self.heirs.get_mut(name) else { return };
+        heirs.remove(&pipe);
+        if heirs.is_empty() {
+            self.heirs.remove(name);
+        }
     }
 }
 
@@ -127,7 +170,16 @@ mod tests {
     use crate::options::SocketType;
     use crate::options::number::{ZMQ_CONNECT_ROUTING_ID, ZMQ_ROUTER_HANDOVER, ZMQ_ROUTER_MANDATORY};
     use crate::pattern::Origin;
+    use crate::pattern::Pattern;
     use crate::pattern::testing::{Bench, Peer};
+    use crate::sys::faults::{self, Call};
+
+    fn naming(bench: &Bench) -> &super::Naming {
+        match &bench.pattern {
+            Pattern::Router(router) => &router.naming,
+            _ => panic!("no ROUTER"),
+        }
+    }
 
     #[test]
     fn a_peer_without_a_name_gets_one_in_order() {
@@ -205,6 +257,93 @@ mod tests {
             assert_eq!(third.recv_all(), answered);
             bench.settle();
             assert_eq!(bench.pipes.len(), 2);
+        }
+    }
+
+    /// Nanoseconds that the thread has had a processor for.
+    fn spent_ns() -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// What it takes to hear that 2,000 peers have gone, while `waiting` others wait for the name of one that stays.
+    fn cost_of_leavers(waiting: usize) -> u64 {
+        let mut bench = Bench::new(SocketType::Router);
+        let holder = bench.connect_as("held");
+        let duplicates: Vec<_> = (0..waiting).map(|_| bench.connect_as("held")).collect();
+        let named: Vec<_> = (0..2000).map(|name| bench.connect_as(&name.to_string())).collect();
+        drop(named);
+        let begun = spent_ns();
+        bench.settle();
+        let spent = spent_ns() - begun;
+        assert_eq!(bench.pipes.len(), 1 + waiting);
+        drop(holder);
+        bench.settle();
+        assert_eq!(bench.pattern.find_peer(&bench.pipes, b"held").is_ok(), waiting > 0);
+        drop(duplicates);
+        bench.settle();
+        assert_eq!(bench.pipes.len(), 0);
+        spent
+    }
+
+    #[test]
+    fn a_peer_that_goes_costs_no_more_where_many_wait_for_the_name_of_another() {
+        let (alone, beside) = (cost_of_leavers(0), cost_of_leavers(2000));
+        assert!(beside < 10 * alone, "{beside} ns beside those that wait, {alone} ns without");
+    }
+
+    #[test]
+    fn of_many_with_one_name_that_go_at_once_none_is_kept() {
+        let mut bench = Bench::new(SocketType::Router);
+        let mut peers: Vec<_> = (0..50).map(|_| bench.connect_as("p")).collect();
+        let mut last = bench.connect_as("p");
+        last.send(&["heard"]);
+        peers.insert(25, bench.connect_as("q"));
+        peers.truncate(40);
+        drop(peers);
+        bench.settle();
+        assert_eq!(bench.recv(), ["p", "heard"]);
+        assert_eq!(bench.pipes.len(), 1);
+        assert!(naming(&bench).heirs.is_empty() && naming(&bench).unnamed.is_empty());
+    }
+
+    #[test]
+    fn without_memory_to_note_that_a_peer_waits_it_is_let_go_of() {
+        let mut bench = Bench::new(SocketType::Router);
+        let mut first = bench.connect_as("p");
+        let (id, mut theirs) = bench.insert(0);
+        theirs.write_routing_id(b"p").unwrap();
+        theirs.flush();
+        let refused = faults::refuse(Call::Allocate, Errno::NOMEM, u32::MAX);
+        bench.pattern.attach(&mut bench.pipes, id, Origin::Accepted);
+        bench.settle();
+        drop(refused);
+        assert!(!theirs.is_open());
+        assert_eq!(bench.pipes.len(), 1);
+        first.send(&["x"]);
+        assert_eq!(bench.recv(), ["p", "x"]);
+        assert!(naming(&bench).heirs.is_empty() && naming(&bench).unnamed.is_empty());
+    }
+
+    #[test]
+    fn the_program_is_told_of_what_a_peer_sent_that_gets_its_name_by_a_disconnect() {
+        for is_disconnected_by_name in [false, true] {
+            let mut bench = Bench::new(SocketType::Router);
+            let (first, mut second) = (bench.connect_as("p"), bench.connect_as("p"));
+            second.send(&["waits"]);
+            assert!(!bench.has_in());
+            if is_disconnected_by_name {
+                bench.pipes.disconnect(first.id);
+                bench.settle();
+                drop(first);
+            } else {
+                // As zmq_disconnect does.
+                bench.pipes.terminate(first.id);
+            }
+            bench.pipes.budget.take_undone();
+            bench.settle();
+            assert!(bench.pipes.budget.take_undone(), "a thread that waits looks again");
+            assert_eq!(bench.recv(), ["p", "waits"]);
         }
     }
 
