@@ -19,7 +19,11 @@ impl Behaviour for Dgram {
     fn attach(&mut self, pipes: &mut Pipes, pipe: PipeId, _: Origin) {
         match self.endpoint {
             Some(endpoint) if pipes.is_open(endpoint) => pipes.terminate(pipe),
-            _ => self.endpoint = Some(pipe),
+            former => {
+                // What it has left is not read any more.
+                former.into_iter().for_each(|former| pipes.terminate(former));
+                self.endpoint = Some(pipe);
+            }
         }
     }
 
@@ -105,6 +109,19 @@ mod tests {
         let mut two = bench.connect();
         bench.send(&["127.0.0.1:5", "x"]).unwrap();
         assert_eq!(two.recv(), ["127.0.0.1:5", "x"]);
+    }
+
+    #[test]
+    fn what_an_endpoint_has_left_goes_with_it_when_the_next_comes() {
+        let mut bench = Bench::new(SocketType::Dgram);
+        let mut one = bench.connect();
+        one.send(&["127.0.0.1:5", "left"]);
+        drop(one);
+        bench.settle();
+        let mut two = bench.connect();
+        two.send(&["127.0.0.1:6", "x"]);
+        assert_eq!(bench.recv(), ["127.0.0.1:6", "x"]);
+        assert_eq!(bench.pipes.len(), 1);
     }
 
     #[test]
