@@ -323,8 +323,8 @@ unsafe fn init(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int 
 /// # Safety
 /// `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
 unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) -> Msg) -> c_int {
-    // SAFETY: as the caller promises; each borrow ends before the next begins.
     let replaced = |dest: *mut Msg, src: *mut Msg| -> Result<Msg> {
+        // SAFETY: as the caller promises; each borrow ends before the next begins.
         unsafe {
             in_place::message(dest)?;
             let msg = take(in_place::message(src)?);
