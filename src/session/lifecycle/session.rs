@@ -223,13 +223,13 @@ impl Session {
             drop(fd);
             return self.ended(cx, End::Stream);
         }
-        if is_raw {
+        let config =
+            self.socket.config(&self.events, &self.peer_address, self.connecter.is_some(), cx.now_ms());
+        if is_raw && config.is_ok() {
             let stream = Stream { fd, tunnel: None, for_room };
             return self.establish(cx, stream, Introduction::default());
         }
-        let config =
-            self.socket.config(&self.events, &self.peer_address, self.connecter.is_some(), cx.now_ms());
-        let falls_back = self.connecter.as_mut().is_some_and(Connecter::take_fallback);
+        let falls_back = config.is_ok() && self.connecter.as_mut().is_some_and(Connecter::take_fallback);
         let memory = self.connecter.is_none().then(|| HandshakeMemory::new(tickets, &self.layers));
         let handshaking = config.and_then(|config| {
             let config = if falls_back { config.falling_back() } else { config };

@@ -25,7 +25,8 @@ pub struct SessionContext {
 }
 
 impl SessionContext {
-    /// What the next handshake is made with. `connects`: this side has connected. Errors: those of the security file.
+    /// What the next handshake is made with. `connects`: this side has connected. A raw stream has no handshake, and the security file its
+    /// say all the same. Errors: those of the security file.
     pub fn config(
         &self,
         events: &SessionEvents,

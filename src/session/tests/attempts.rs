@@ -36,16 +36,28 @@ fn until(mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn a_handshake_that_cannot_begin_is_tried_again_once_at_a_time() {
+    attempts_are_made_one_at_a_time(SocketType::Push);
+}
+
+/// It has no handshake, and what the file says counts all the same.
+#[test]
+fn a_raw_stream_that_the_file_refuses_is_tried_again_once_at_a_time() {
+    attempts_are_made_one_at_a_time(SocketType::Stream);
+}
+
+/// Of a socket whose security file is at fault.
+fn attempts_are_made_one_at_a_time(socket_type: SocketType) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let path = std::env::temp_dir().join(format!("ferrozmq-attempts-{}.toml", std::process::id()));
+    let name = format!("ferrozmq-attempts-{}-{}.toml", std::process::id(), socket_type as i32);
+    let path = std::env::temp_dir().join(name);
     fs::write(&path, "[default]\nmechanism = \"null\"\n").unwrap();
     let scene = Scene {
         endpoint: format!("tcp://{address}"),
         scheme: Scheme::Tcp,
         address: address.clone(),
         settled: false,
-        socket_type: SocketType::Push,
+        socket_type,
         role: Role::Connects,
         own: Own::Nothing,
         adopted: false,
@@ -55,7 +67,7 @@ fn a_handshake_that_cannot_begin_is_tried_again_once_at_a_time() {
     // From now on it is at fault, as is found when it is looked at next.
     fs::write(&path, "nonsense").unwrap();
     until(|| protection.security(0).is_err());
-    let mut options = SocketOptions::new(SocketType::Push);
+    let mut options = SocketOptions::new(socket_type);
     // The time for a handshake is over long before the next attempt.
     (options.handshake_ivl_ms, options.reconnect_ivl_ms) = (20, 300);
     let fixture = Fixture::new(options);
