@@ -59,11 +59,7 @@ pub(super) fn of(
         // A WebSocket has ZMTP in its frames in any case.
         raw: options.raw_socket && !matches!(scheme, Scheme::Ws | Scheme::Wss),
     };
-    let protection = file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, fault))?;
-    if let Some(protection) = &protection {
-        limit(socket, protection);
-    }
-    Ok(protection)
+    file.protect(&scene).map_err(|fault| failed(role, &scene.endpoint, fault))
 }
 
 /// Binds as the security file says.
@@ -119,21 +115,6 @@ fn chooses_ipc_peers(options: &SocketOptions) -> bool {
     !options.ipc_uid_accept_filters.is_empty()
         || !options.ipc_gid_accept_filters.is_empty()
         || !options.ipc_pid_accept_filters.is_empty()
-}
-
-/// Takes over the file's limits, where the program has set none.
-fn limit(socket: &Socket, protection: &Protection) {
-    if socket.options.max_failed_handshakes == 0
-        && let Some(failed_handshakes) = protection.limits.failed_handshakes
-    {
-        let mut options = socket.options.clone();
-        options.max_failed_handshakes = i32::try_from(failed_handshakes).unwrap_or(i32::MAX);
-        if let Some(seconds) = protection.limits.ban_seconds {
-            options.failed_handshake_ban_ivl_ms =
-                i32::try_from(seconds.saturating_mul(1000)).unwrap_or(i32::MAX);
-        }
-        socket.link.ban_list.configure(&options);
-    }
 }
 
 fn failed(role: Role, endpoint: &str, fault: Fault) -> Refusal {

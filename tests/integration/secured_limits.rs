@@ -69,6 +69,35 @@ fn addresses_have_limits_of_their_own() {
     context.end(&[server, events.0]);
 }
 
+/// Failures are counted for the socket: what another endpoint, or a failed bind, or another option says takes nothing away.
+#[test]
+fn failed_handshakes_are_limited_as_the_strictest_endpoint_says() {
+    let setup = Setup::new(
+        "[default]\nmechanism = \"null\"\n[default.limits]\nfailed_handshakes = 2\n\
+         [[rule]]\nendpoint = \"tcp://127.0.0.2:*\"\nlimits = { failed_handshakes = 0 }\n\
+         [[rule]]\nendpoint = \"tcp://127.0.0.3:*\"\nlimits = { failed_handshakes = 9 }\n",
+    );
+    let context = setup.context();
+    let (server, events, endpoint) = server(context);
+    let fail = || {
+        drop(stranger(&endpoint));
+        events.until(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+        events.until(ZMQ_EVENT_DISCONNECTED);
+    };
+    fail();
+    for host in ["127.0.0.2", "127.0.0.3"] {
+        server.try_bind(&format!("tcp://{host}:*")).unwrap();
+    }
+    let taken = endpoint.replace("127.0.0.1", "127.0.0.2");
+    let _listener = std::net::TcpListener::bind(taken.strip_prefix("tcp://").unwrap());
+    assert_eq!(server.try_bind(&taken), Err(libc::EADDRINUSE));
+    server.set(ZMQ_FERRO_FAILED_HANDSHAKE_BAN_IVL, 30_000);
+    fail();
+    until_closed(&mut stranger(&endpoint));
+    assert_eq!(events.until(ZMQ_EVENT_ACCEPT_FAILED), libc::EACCES as u32);
+    context.end(&[server, events.0]);
+}
+
 #[test]
 fn the_oldest_handshake_ends_for_one_too_many() {
     let setup = limited("handshakes_under_way = 2");

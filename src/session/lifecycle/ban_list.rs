@@ -1,7 +1,16 @@
 //! Addresses whose peers fail handshake after handshake, and are refused for a while
-//! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`).
+//! (`ZMQ_FERRO_MAX_FAILED_HANDSHAKES`, and the security file's `failed_handshakes`).
+//!
+//! | the program's limit | the file's | how many are too many | for how long |
+//! |---|---|---|---|
+//! | set | | the program's | the program's time |
+//! | 0 | for one endpoint or several | the least of them | the longest of theirs; the program's for an endpoint without one |
+//! | 0 | none | nothing is counted | |
+//!
+//! Law: no further endpoint, and no failed attempt to bind one, raises a limit of the file or takes it away.
 
 use crate::options::SocketOptions;
+use crate::security::file::Limits;
 use crate::security::peer_network::PeerNetwork;
 use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
@@ -22,7 +31,58 @@ pub struct BanList {
     /// without a lock, so that a limit that is not set costs nothing. Nothing else hangs on them, so Relaxed.
     limit: AtomicU32,
     ban_ms: AtomicU32,
+    /// Where both come from. Only the socket's thread asks.
+    sources: Lock<Sources>,
     book: Lock<Book>,
+}
+
+/// A limit, and how long an address is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rule {
+    limit: u32,
+    ban_ms: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sources {
+    /// By the options.
+    own: Rule,
+    by_file: Option<ByFile>,
+}
+
+/// What the security file says of the endpoints that have a limit by it.
+#[derive(Clone, Copy, Debug)]
+struct ByFile {
+    least: u32,
+    longest_ms: Option<u32>,
+    /// There is an endpoint for which it gives no time.
+    leaves_time: bool,
+}
+
+impl Sources {
+    /// What counts.
+    fn rule(&self) -> Rule {
+        match self.by_file {
+            Some(by_file) if self.own.limit == 0 => {
+                let own_ms = Some(self.own.ban_ms).filter(|_| by_file.leaves_time);
+                Rule { limit: by_file.least, ban_ms: by_file.longest_ms.max(own_ms).unwrap_or_default() }
+            }
+            _ => self.own,
+        }
+    }
+
+    /// Adds the file's limit for another endpoint, where it has one.
+    fn add(&mut self, limit: u32, ban_ms: Option<u32>) {
+        if limit == 0 {
+            return;
+        }
+        let known = self.by_file.unwrap_or(ByFile { least: limit, longest_ms: None, leaves_time: false });
+        self.by_file = Some(ByFile {
+            least: known.least.min(limit),
+            longest_ms: known.longest_ms.max(ban_ms),
+            leaves_time: known.leaves_time || ban_ms.is_none(),
+        });
+    }
 }
 
 #[derive(Default)]
@@ -43,9 +103,27 @@ struct Record {
 impl BanList {
     /// Takes over what the options say now. Without a limit all is forgotten.
     pub fn configure(&self, options: &SocketOptions) {
-        self.ban_ms.store(options.failed_handshake_ban_ivl_ms.unsigned_abs(), Ordering::Relaxed);
-        self.limit.store(options.max_failed_handshakes.unsigned_abs(), Ordering::Relaxed);
-        if options.max_failed_handshakes == 0 {
+        let limit = options.max_failed_handshakes.unsigned_abs();
+        let own = Rule { limit, ban_ms: options.failed_handshake_ban_ivl_ms.unsigned_abs() };
+        self.change(|sources| sources.own = own);
+    }
+
+    /// Takes over what the security file says of an endpoint that is bound.
+    pub fn add_endpoint(&self, options: &SocketOptions, limits: &Limits) {
+        let ban_ms = limits.ban_seconds.map(|seconds| seconds.saturating_mul(1000));
+        self.configure(options);
+        self.change(|sources| sources.add(limits.failed_handshakes.unwrap_or(0), ban_ms));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Sources)) {
+        let rule = {
+            let sources = &mut *self.sources.lock();
+            change(sources);
+            sources.rule()
+        };
+        self.ban_ms.store(rule.ban_ms, Ordering::Relaxed);
+        self.limit.store(rule.limit, Ordering::Relaxed);
+        if rule.limit == 0 {
             *self.book.lock() = Book::default();
         }
     }
@@ -135,9 +213,53 @@ mod tests {
     }
 
     fn configure(bans: &BanList, limit: i32, ban_ms: i32) {
+        bans.configure(&options(limit, ban_ms));
+    }
+
+    fn options(limit: i32, ban_ms: i32) -> SocketOptions {
         let mut options = SocketOptions::new(SocketType::Dealer);
         (options.max_failed_handshakes, options.failed_handshake_ban_ivl_ms) = (limit, ban_ms);
-        bans.configure(&options);
+        options
+    }
+
+    fn rule(bans: &BanList) -> (u32, u32) {
+        (bans.limit.load(Ordering::Relaxed), bans.ban_ms.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn the_least_limit_of_the_files_endpoints_holds_for_as_long_as_any_says() {
+        let bans = bans(0, 500);
+        let add_for = |ban_ms, failed_handshakes, ban_seconds| {
+            let limits = Limits { failed_handshakes, ban_seconds, ..Limits::default() };
+            bans.add_endpoint(&options(0, ban_ms), &limits);
+            rule(&bans)
+        };
+        let add = |failed_handshakes, ban_seconds| add_for(500, failed_handshakes, ban_seconds);
+        assert_eq!(add(None, Some(9)), (0, 500));
+        assert_eq!(add(Some(5), Some(10)), (5, 10_000));
+        bans.failed("192.0.2.1", START);
+        // Another endpoint has no limit, a higher one, or a shorter time.
+        for limits in [(Some(0), Some(1)), (None, None), (Some(9), Some(2))] {
+            assert_eq!(add(limits.0, limits.1), (5, 10_000));
+        }
+        assert_eq!(add(Some(2), None), (2, 10_000));
+        // The program sets another time alone, which holds where the file gives none.
+        configure(&bans, 0, 60_000);
+        assert_eq!(rule(&bans), (2, 60_000));
+        bans.failed("192.0.2.1", START);
+        assert!(bans.refuse("192.0.2.1", START + 59_999), "the failure of before counts");
+        assert_eq!(add_for(60_000, None, None), (2, 60_000));
+        assert!(bans.refuse("192.0.2.1", START + 59_999), "and the ban stays");
+    }
+
+    #[test]
+    fn a_limit_of_the_program_counts_in_place_of_the_files() {
+        let bans = bans(7, 500);
+        let limits = Limits { failed_handshakes: Some(3), ban_seconds: Some(9), ..Limits::default() };
+        bans.add_endpoint(&options(7, 500), &limits);
+        assert_eq!(rule(&bans), (7, 500));
+        configure(&bans, 0, 500);
+        assert_eq!(rule(&bans), (3, 9000), "without it the file's is there");
     }
 
     #[test]
