@@ -5,11 +5,12 @@
 //! | is over, less than a second ago | | what it found |
 //! | is over, a second ago or more | | another look begins, and its answer is waited for |
 //! | goes on | for a handshake | what the look before it found, at once |
-//! | goes on, the first of all | for a handshake | waited for; a fault after [`MOMENT`] |
+//! | goes on, the first of all | for a handshake | waited for; a fault [`MOMENT`] after that look has begun |
 //! | none | for a bind or connect | made on the calling thread, as long as it takes |
 //! | goes on, the first of all | for a bind or connect | waited for; a fault after [`MAX_CALL_WAIT`] |
 //!
-//! Law: what was looked at is not looked at again within [`LOOK_INTERVAL`].
+//! Laws: what was looked at is not looked at again within [`LOOK_INTERVAL`]. All handshakes of an I/O thread together wait for one look
+//! no longer than [`MOMENT`].
 //!
 //! A look that takes long leaves valid what was known: a file server that hangs holds up its files, and no connection. Once it answers
 //! that counts. There is no thread while no peer comes.
@@ -29,7 +30,8 @@ use std::time::{Duration, Instant};
 
 /// Shortest time between two looks at a file.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long an I/O thread waits for a look. A file system of this machine takes microseconds.
+/// How long an I/O thread waits for a look. A file system of this machine takes microseconds. It counts from the look's beginning: where
+/// that hangs, each handshake would else wait anew.
 pub const MOMENT: Duration = Duration::from_millis(100);
 /// How long a call of the program waits for the first look of another thread. Nothing else ends that wait: a call that ends no thread
 /// is not cancelled in it.
@@ -65,8 +67,8 @@ pub struct Watch<L: Look> {
 
 struct Known<V> {
     looked: Option<Instant>,
-    /// A look goes on.
-    looking: bool,
+    /// When the look has begun that goes on.
+    begun: Option<Instant>,
     value: Option<Result<Arc<V>, Fault>>,
     /// Threads that wait for the look to be over.
     waiting: Vec<Arc<Parker>>,
@@ -74,7 +76,7 @@ struct Known<V> {
 
 impl<L: Look> Watch<L> {
     pub fn new(path: PathBuf, look: L) -> Arc<Watch<L>> {
-        let known = Known { looked: None, looking: false, value: None, waiting: Vec::new() };
+        let known = Known { looked: None, begun: None, value: None, waiting: Vec::new() };
         let (known, look) = (Lock::new(known), Lock::new(look));
         Arc::new(Watch { path, max_call_wait: MAX_CALL_WAIT, known, look })
     }
@@ -84,11 +86,12 @@ impl<L: Look> Watch<L> {
         let mut known = self.known.lock();
         let (value, now) = (known.value.clone(), Instant::now());
         if let Some(value) = &value
-            && (known.looking || !is_due(known.looked, now))
+            && (known.begun.is_some() || !is_due(known.looked, now))
         {
             return value.clone();
         }
-        let begins = !std::mem::replace(&mut known.looking, true);
+        let begins = known.begun.is_none();
+        let begun = *known.begun.get_or_insert(now);
         drop(known);
         match (begins, patience) {
             (true, Patience::Call) if value.is_none() => self.look(),
@@ -102,7 +105,7 @@ impl<L: Look> Watch<L> {
             (false, _) => {}
         }
         let for_long = value.is_none() && patience == Patience::Call;
-        self.wait(now + if for_long { self.max_call_wait } else { MOMENT })
+        self.wait(if for_long { now + self.max_call_wait } else { begun + MOMENT })
     }
 
     /// Looks, and says so. A panic is the end of the look and not of later ones.
@@ -113,7 +116,7 @@ impl<L: Look> Watch<L> {
             known.value = Some(found);
         }
         known.looked = Some(Instant::now());
-        known.looking = false;
+        known.begun = None;
         let waiting = std::mem::take(&mut known.waiting);
         drop(known);
         waiting.iter().for_each(|parker| parker.unpark());
@@ -125,9 +128,9 @@ impl<L: Look> Watch<L> {
         loop {
             let mut known = self.known.lock();
             let left = deadline.saturating_duration_since(Instant::now());
-            if !known.looking || left.is_zero() || is_cancelled() {
+            if known.begun.is_none() || left.is_zero() || is_cancelled() {
                 known.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &parker));
-                let (value, is_late) = (known.value.clone(), known.looking);
+                let (value, is_late) = (known.value.clone(), known.begun.is_some());
                 drop(known);
                 return value.map_or_else(|| Err(self.unanswered()), |value| self.noted(value, is_late));
             }
@@ -207,7 +210,7 @@ mod tests {
     }
 
     fn settle(watch: &Watch<Slow>) {
-        while watch.known.lock().looking {
+        while watch.known.lock().begun.is_some() {
             std::thread::yield_now();
         }
     }
@@ -269,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_system_that_hangs_from_the_start_holds_an_io_thread_up_once() {
+        let (watch, answers) = watch();
+        let began = Instant::now();
+        for _ in 0..1000 {
+            assert!(watch.now(Patience::Moment).is_err());
+        }
+        // Each of the thousand would have waited for a moment.
+        assert!(began.elapsed() >= MOMENT && began.elapsed() < 500 * MOMENT);
+        answers.send(1).unwrap();
+        settle(&watch);
+        assert_eq!(value(&watch, Patience::Moment), Some(1));
+    }
+
+    #[test]
     fn a_call_does_not_wait_for_ever_for_the_first_look_of_another_thread() {
         let (mut watch, answers) = watch();
         Arc::get_mut(&mut watch).unwrap().max_call_wait = MOMENT / 2;
@@ -276,7 +293,7 @@ mod tests {
             let watch = Arc::clone(&watch);
             std::thread::spawn(move || value(&watch, Patience::Call))
         };
-        while !watch.known.lock().looking {
+        while watch.known.lock().begun.is_none() {
             std::thread::yield_now();
         }
         let fault = watch.now(Patience::Call).unwrap_err();
