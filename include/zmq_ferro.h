@@ -104,6 +104,9 @@
 
  A handshake has failed in four cases: the peer broke the protocol, it had the wrong key or mechanism, the authenticator
  denied it with status 400, or it did not finish. So a connection that is opened and closed to check the port counts too.
+
+ Two do not count. A peer that hangs up has waited for the authenticator, for a quarter of a second or longer. Or a client has asked a
+ server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first.
  */
 #define ZMQ_FERRO_MAX_FAILED_HANDSHAKES 1174405124
 

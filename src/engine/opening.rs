@@ -3,6 +3,7 @@
 use super::zap::ZapReply;
 use super::zmtp::handshake::{Handshake, Progress};
 use super::{Config, Failure, ws};
+use crate::options::Mechanism;
 
 /// A handshake that is under way; see [`Handshake`].
 // Its owner keeps one, boxed, for each connection that begins.
@@ -18,6 +19,22 @@ impl Opening {
         match ws {
             Some(role) => Opening::Ws(ws::Handshake::new(role, config)),
             None => Opening::Zmtp(Handshake::new(config)),
+        }
+    }
+
+    /// See [`Handshake::mechanism`].
+    pub fn mechanism(&self) -> Mechanism {
+        match self {
+            Opening::Zmtp(handshake) => handshake.mechanism(),
+            Opening::Ws(handshake) => handshake.mechanism(),
+        }
+    }
+
+    /// See [`Handshake::only_asks_for_qzmq`].
+    pub fn only_asks_for_qzmq(&self) -> bool {
+        match self {
+            Opening::Zmtp(handshake) => handshake.only_asks_for_qzmq(),
+            Opening::Ws(handshake) => handshake.only_asks_for_qzmq(),
         }
     }
 

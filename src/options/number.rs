@@ -161,6 +161,9 @@ pub const ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW: c_int = 0x4600_0003;
 ///
 /// A handshake has failed in four cases: the peer broke the protocol, it had the wrong key or mechanism, the authenticator
 /// denied it with status 400, or it did not finish. So a connection that is opened and closed to check the port counts too.
+///
+/// Two do not count. A peer that hangs up has waited for the authenticator, for a quarter of a second or longer. Or a client has asked a
+/// server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first.
 pub const ZMQ_FERRO_MAX_FAILED_HANDSHAKES: c_int = 0x4600_0004;
 
 /// How long an address is refused after `ZMQ_FERRO_MAX_FAILED_HANDSHAKES` failures, in milliseconds.

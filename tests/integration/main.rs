@@ -7,7 +7,8 @@
 //! - threads that wait, and what wakes them: `event_loops`, `waiting`;
 //! - what a socket type does: `disconnect_peer`, `last_value`, `marks`, `shares`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
-//! - hostile peers, and limits on what peers take: `authenticators`, `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`, `secured`,
+//! - hostile peers, and limits on what peers take: `authenticators`, `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`,
+//!   `migration`, `secured`,
 //!   `secured_limits`, `secured_rates`, `server_keys`;
 //! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
@@ -55,6 +56,7 @@ mod lost_descriptors;
 mod marks;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod memory_returns;
+mod migration;
 mod monitor;
 mod poll;
 mod proxy;

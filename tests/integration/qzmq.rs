@@ -15,17 +15,17 @@ use zmq::crypto::{
 use zmq::security::certificate::Certificate;
 
 /// A secret key, and its public one, as options take them.
-fn pair(kem: KemSuite) -> (Vec<u8>, Vec<u8>) {
+pub fn pair(kem: KemSuite) -> (Vec<u8>, Vec<u8>) {
     let secret = KemSecret::generate(kem).unwrap();
     (secret.tagged().to_vec(), secret.public().tagged())
 }
 
-fn serve(socket: Socket, secret: &[u8]) {
+pub fn serve(socket: Socket, secret: &[u8]) {
     socket.set(ZMQ_CURVE_SERVER, 1);
     socket.set_bytes(ZMQ_CURVE_SECRETKEY, secret);
 }
 
-fn know(socket: Socket, server: &[u8], own: Option<&(Vec<u8>, Vec<u8>)>) {
+pub fn know(socket: Socket, server: &[u8], own: Option<&(Vec<u8>, Vec<u8>)>) {
     socket.set_bytes(ZMQ_CURVE_SERVERKEY, server);
     if let Some((secret, public)) = own {
         socket.set_bytes(ZMQ_CURVE_PUBLICKEY, public);
@@ -109,7 +109,7 @@ impl Relay {
 }
 
 /// What has come from `near` until either end closes.
-fn pass_on(mut near: TcpStream, mut far: TcpStream) -> Vec<u8> {
+pub fn pass_on(mut near: TcpStream, mut far: TcpStream) -> Vec<u8> {
     let (mut back, mut there) = (far.try_clone().unwrap(), near.try_clone().unwrap());
     let backwards = std::thread::spawn(move || std::io::copy(&mut back, &mut there));
     let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
@@ -255,7 +255,7 @@ fn curve_and_null_do_not_get_in() {
 }
 
 /// Until the only socket of this type has counted so.
-fn counted(context: Context, socket_type: &str, counts: &[(&str, u64)]) -> serde_json::Value {
+pub fn counted(context: Context, socket_type: &str, counts: &[(&str, u64)]) -> serde_json::Value {
     let is_so = |stats: &serde_json::Value| {
         let counters = &of_type(stats, socket_type)["counters"];
         counts.iter().all(|(name, count)| counters[format!("qzmq_{name}")] == *count)

@@ -3,6 +3,7 @@
 use crate::support::bench::*;
 use std::ffi::c_int;
 use std::net::TcpStream;
+use std::time::Duration;
 
 /// The public key and the secret one.
 type Pair = ([u8; 41], [u8; 41]);
@@ -181,6 +182,40 @@ fn what_counts_as_a_failure() {
     assert_eq!(text(server), "still here");
     clients.extend([server, monitor.0]);
     context.end(&clients);
+}
+
+/// An authenticator that does not answer bans none of those that wait for it. Those that do not wait are another matter.
+#[test]
+fn a_slow_authenticator_bans_no_peer() {
+    let context = Context::new();
+    let (handler, server) = (context.patient(ZMQ_ROUTER), context.patient(ZMQ_PULL));
+    handler.bind("inproc://zeromq.zap.01");
+    let monitor = Monitor::of(context, server);
+    server.set(ZMQ_FERRO_MAX_FAILED_HANDSHAKES, 2);
+    server.set_bytes(ZMQ_ZAP_DOMAIN, b"global");
+    let endpoint = server.bind_anywhere();
+    let ask = || {
+        let mut peer = from("127.0.0.1", &endpoint);
+        assert!(pour(&mut peer, &hello(Version::V3, "PUSH", b"")));
+        assert!(handler.try_frames(0).unwrap().len() > 7, "the authenticator is asked");
+        peer
+    };
+    for _ in 0..3 {
+        let peer = ask();
+        // As long as a client with little time for a handshake waits.
+        std::thread::sleep(Duration::from_millis(400));
+        drop(peer);
+        monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+    }
+    for _ in 0..2 {
+        drop(ask());
+        monitor.until(ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
+        monitor.until(ZMQ_EVENT_DISCONNECTED);
+    }
+    let refused = from("127.0.0.1", &endpoint);
+    assert_eq!(monitor.until(ZMQ_EVENT_ACCEPT_FAILED), libc::EACCES as u32);
+    drop(refused);
+    context.end(&[handler, server, monitor.0]);
 }
 
 /// A server that takes connections and turns them away hears less and less of a client.

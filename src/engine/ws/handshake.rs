@@ -5,8 +5,9 @@ use super::upgrade::{self, Head, Refusal, Subprotocol};
 use super::{Masks, Opcode, Role, frame, mask};
 use crate::engine::zap::ZapReply;
 use crate::engine::zmtp::{self, MAX_HANDSHAKE_BODY, Version};
-use crate::engine::{Config, Failure, Peer, Progress};
+use crate::engine::{Config, Failure, Peer, Progress, Security};
 use crate::message;
+use crate::options::Mechanism;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Most pings that are answered before the handshake is over. An honest peer hardly sends one, and an
@@ -22,6 +23,8 @@ pub struct Handshake {
     state: State,
     masks: Option<Masks>,
     peer_masks: bool,
+    mechanism: Mechanism,
+    only_asks_for_qzmq: bool,
     /// Wiped after it was given away, like all buffers here: there may be a password in it.
     out: Zeroizing<Vec<u8>>,
 }
@@ -63,8 +66,20 @@ impl Handshake {
             }
             Role::Server => (Head::of_request(), None),
         };
+        let mechanism = config.security.mechanism();
         let state = State::Upgrading(Box::new(Upgrading { config, head, key }));
-        Handshake { state, masks: role.masks(), peer_masks: role.peer_masks(), out }
+        let (masks, peer_masks) = (role.masks(), role.peer_masks());
+        Handshake { state, masks, peer_masks, mechanism, only_asks_for_qzmq: false, out }
+    }
+
+    /// See [`zmtp::handshake::Handshake::mechanism`].
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// See [`zmtp::handshake::Handshake::only_asks_for_qzmq`]. Here such a client offers both, and leaves when CURVE is chosen.
+    pub fn only_asks_for_qzmq(&self) -> bool {
+        self.only_asks_for_qzmq
     }
 
     /// Appends the bytes that must be sent now.
@@ -85,6 +100,8 @@ impl Handshake {
     pub fn input(&mut self, bytes: &[u8]) -> Result<(usize, Progress), Failure> {
         let mut rest = bytes;
         let mut asked = None;
+        // What comes behind the upgrade is more than that.
+        self.only_asks_for_qzmq = false;
         loop {
             let progress = match std::mem::replace(&mut self.state, State::Over) {
                 State::Upgrading(state) => self.upgrade(state, &mut rest)?,
@@ -152,6 +169,10 @@ impl Handshake {
             },
         };
         let config = state.config;
+        self.mechanism = config.security.mechanism_for(chosen.mechanism());
+        self.only_asks_for_qzmq = matches!(config.security, Security::CurveServer(_))
+            && state.head.offers_qzmq()
+            && bytes.is_empty();
         let lenient = chosen == Subprotocol::Null && state.key.is_some() && !config.authenticates();
         let other = lenient.then(|| config.clone());
         let (within, progress) = match chosen {

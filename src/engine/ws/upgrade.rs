@@ -106,6 +106,17 @@ impl Head {
         Ok((accept_key(key), found.ok_or(Refusal::Subprotocol)?))
     }
 
+    /// Whether a complete request that was read offers QZMQ.
+    pub fn offers_qzmq(&self) -> bool {
+        let mut fields = [EMPTY_HEADER; MAX_FIELDS];
+        let mut request = Request::new(&mut fields);
+        let is_read = request.parse(&self.bytes).is_ok();
+        is_read
+            && Fields(request.headers)
+                .list("Sec-WebSocket-Protocol")
+                .any(|name| name == Subprotocol::Qzmq.name())
+    }
+
     /// The subprotocol that a complete answer to our request with `key` has chosen; `None` unless it grants
     /// the request.
     pub fn read_answer(&self, key: &str, config: &Config) -> Option<Subprotocol> {

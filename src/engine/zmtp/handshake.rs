@@ -5,7 +5,7 @@ use super::peer::Peer;
 use super::{PeerGreeting, Version, frame, v1};
 use crate::engine::mechanism::{self, Mechanism, Turn};
 use crate::engine::zap::{ZapReply, ZapRequest, ZapStatus};
-use crate::engine::{Codec, Config, Failure};
+use crate::engine::{Codec, Config, Failure, Security};
 use crate::options::{self, SocketType};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -17,6 +17,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct Handshake {
     config: Config,
     state: State,
+    /// The mechanism that the peer has named, if it is one that sockets speak.
+    named: Option<options::Mechanism>,
     /// Wiped after it was given away, and large enough from the start for a command with a password in it.
     out: Zeroizing<Vec<u8>>,
 }
@@ -44,7 +46,7 @@ impl Handshake {
     pub fn new(config: Config) -> Handshake {
         let mut out = Zeroizing::new(Vec::with_capacity(FRAME_BUFFER_BYTES));
         let state = State::Greeting(Greeting::start(&config, &mut out));
-        Handshake { config, state, out }
+        Handshake { config, state, named: None, out }
     }
 
     /// For frames that need no greeting, because an HTTP upgrade has chosen the mechanism. The authenticator
@@ -62,7 +64,7 @@ impl Handshake {
             // No peer is known before it has sent a byte.
             Step::Done(_) => return Err(Failure::SILENT),
         };
-        Ok((Handshake { config, state, out }, progress))
+        Ok((Handshake { config, state, named: Some(chosen), out }, progress))
     }
 
     /// For frames without greeting and mechanism: each side's first frame is its routing id.
@@ -71,7 +73,19 @@ impl Handshake {
         frame::append_frame(&mut out, 0, &config.routing_id);
         let frame = HandshakeFrame::new(Form::V2);
         let state = AwaitRoutingId { version: Version::V2, begun: Vec::new(), unversioned: false, frame };
-        Handshake { config, state: State::RoutingId(state), out }
+        Handshake { config, state: State::RoutingId(state), named: None, out }
+    }
+
+    /// The mechanism that is spoken, as far as it is known: this side's first before the peer has named its own.
+    pub fn mechanism(&self) -> options::Mechanism {
+        let security = &self.config.security;
+        self.named.map_or(security.mechanism(), |named| security.mechanism_for(named))
+    }
+
+    /// Whether the peer has done nothing but ask a server of CURVE for QZMQ, as a client does that goes on with CURVE.
+    pub fn only_asks_for_qzmq(&self) -> bool {
+        let is_of_curve = matches!(self.config.security, Security::CurveServer(_));
+        is_of_curve && self.named == Some(options::Mechanism::Qzmq)
     }
 
     /// Appends the bytes that must be sent now.
@@ -96,7 +110,8 @@ impl Handshake {
         // The authenticator is asked once all bytes are seen: they may make that needless.
         let mut asked = None;
         loop {
-            match self.take_state().input(&mut rest, &self.config, &mut self.out)? {
+            let state = self.take_state();
+            match state.input(&mut rest, (&self.config, &mut self.named, &mut *self.out))? {
                 Step::Wait(state) => {
                     self.state = state;
                     let progress = asked.map_or(Progress::More, Progress::Zap);
@@ -172,12 +187,20 @@ enum Step {
     Done(Peer),
 }
 
+/// The settings, where the mechanism that the peer names goes, and where bytes to send go.
+type Surroundings<'a> = (&'a Config, &'a mut Option<options::Mechanism>, &'a mut Vec<u8>);
+
 impl State {
-    fn input(self, bytes: &mut &[u8], config: &Config, out: &mut Vec<u8>) -> Result<Step, Failure> {
+    fn input(self, bytes: &mut &[u8], (config, named, out): Surroundings<'_>) -> Result<Step, Failure> {
         match self {
             State::Greeting(state) => match state.input(bytes, config, out) {
                 greeting::Step::More(state) => Ok(Step::Wait(State::Greeting(state))),
-                greeting::Step::Done(greeted) => after_greeting(greeted, config, out),
+                greeting::Step::Done(greeted) => {
+                    if let Greeted::V3(peer) = &greeted {
+                        *named = greeting::mechanism_of(&peer.mechanism);
+                    }
+                    after_greeting(greeted, config, out)
+                }
             },
             State::RoutingId(state) => state.input(bytes, config),
             State::Command(state) => state.input(bytes, config, out),

@@ -37,6 +37,8 @@ pub struct Connecter {
     unwanted: bool,
     /// The server has named CURVE, and the client may do with that: in the next connection it does.
     falls_back: bool,
+    /// The present connection is that one.
+    fell_back: bool,
     /// Places that the name stands for and that were not tried yet.
     untried: Vec<Destination>,
     /// The endpoint as events have it: as the program gave it, and once a connection is lost its address, as libzmq has it.
@@ -119,6 +121,7 @@ impl Connecter {
             refused: false,
             unwanted: false,
             falls_back: false,
+            fell_back: false,
             untried: Vec::new(),
             endpoint,
             resolved,
@@ -174,16 +177,20 @@ impl Connecter {
     }
 
     /// A handshake has ended without a connection. It takes another connection to go on with CURVE, once: the one behind that begins
-    /// with QZMQ again. Returns whether there will be no further attempt.
-    pub fn handshake_ended(&mut self, reason: Reason, denied: bool) -> bool {
-        self.falls_back = reason == Reason::Protocol(Failure::Fallback);
-        self.refused |= denied || matches!(reason, Reason::Protocol(_)) && !self.falls_back;
-        self.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0 && !self.falls_back
+    /// with QZMQ again. Where the server hangs up without a word, as it does while it refuses this address, nothing is known anew: the next
+    /// goes on with CURVE as well. `heard`: the peer has said something. Returns whether there will be no further attempt.
+    pub fn handshake_ended(&mut self, reason: Reason, denied: bool, heard: bool) -> bool {
+        let is_fallback = reason == Reason::Protocol(Failure::Fallback);
+        let is_unanswered = !heard && matches!(reason, Reason::Stream(_));
+        self.falls_back = is_fallback || self.fell_back && is_unanswered;
+        self.refused |= denied || matches!(reason, Reason::Protocol(_)) && !is_fallback;
+        self.options.reconnect_stop & ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED != 0 && !is_fallback
     }
 
     /// Whether the handshake that begins is the one with CURVE.
     pub fn take_fallback(&mut self) -> bool {
-        std::mem::take(&mut self.falls_back)
+        self.fell_back = std::mem::take(&mut self.falls_back);
+        self.fell_back
     }
 
     /// Whether the last attempt that got as far as a connection ended in a refusal.
@@ -360,6 +367,39 @@ mod tests {
         use Met::{Again, First, Stranger};
         assert_eq!(meet_all(b""), [First, Again, Stranger, Again, Stranger, Stranger]);
         assert_eq!(meet_all(b"given"), [First, Again, Again, Again, Again, Again]);
+    }
+
+    #[test]
+    fn a_client_goes_on_with_curve_until_the_server_has_said_something() {
+        let (fallback, hangup) = (Reason::Protocol(Failure::Fallback), Reason::Stream(Errno::PIPE));
+        let mismatch = Reason::Protocol(Failure::MECHANISM_MISMATCH);
+        // Each handshake: whether it is one with CURVE, how it ends, and whether the server has said something.
+        let mut connecter = connecter(b"");
+        for (curve, reason, heard) in [
+            // Nothing is known of a server that has said nothing.
+            (false, hangup, false),
+            (false, fallback, true),
+            (true, hangup, false),
+            (true, Reason::Stream(Errno::CONNRESET), false),
+            (true, hangup, true),
+            (false, hangup, false),
+            (false, fallback, true),
+            // The server has QZMQ by now.
+            (true, mismatch, true),
+            (false, fallback, true),
+            // It is there, and has not the time to speak: the next attempt asks for the best again.
+            (true, Reason::Timeout, false),
+            (false, hangup, true),
+            (false, fallback, true),
+            (true, hangup, false),
+        ] {
+            assert_eq!(connecter.take_fallback(), curve, "{}", reason.code());
+            connecter.handshake_ended(reason, false, heard);
+        }
+        // A connection comes about, which ends some time.
+        assert!(connecter.take_fallback());
+        connecter.lost();
+        assert!(!connecter.take_fallback());
     }
 
     #[test]

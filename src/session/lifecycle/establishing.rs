@@ -137,7 +137,7 @@ impl Establishing<'_> {
             asked.or_else(|| built_in().map(|answer| Zap::built_in(answer, self.remote, self.guard.clone())))
         }) {
             Ok(Some(zap)) => {
-                handshaking.zap = Some(zap);
+                handshaking.await_answer(zap);
                 Outcome::DriveOn
             }
             Ok(None) => handshaking.zap_unavailable().unwrap_or(Outcome::DriveOn),

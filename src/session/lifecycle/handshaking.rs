@@ -3,7 +3,9 @@
 use crate::engine::zap::{ZapRequest, ZapStatus};
 use crate::engine::{Config, Failure, Opening, Peer, Progress, Security};
 use crate::errno::Errno;
+use crate::options::Mechanism;
 use crate::session::connection::tls_stream::{self, Tunnel};
+use crate::session::lifecycle::blame::{self, Circumstances};
 use crate::session::lifecycle::handshake_memory::{HandshakeMemory, Held};
 use crate::session::lifecycle::handshake_trail::HandshakeTrail;
 use crate::session::lifecycle::reason::Reason;
@@ -41,12 +43,16 @@ pub struct Handshaking {
     write_failed: Option<Errno>,
     /// The question to the authenticator that is under way.
     pub zap: Option<Zap>,
+    /// When the last question began.
+    asked: Option<Instant>,
+    /// The peer has said something.
+    pub heard: bool,
     /// The authenticator has said no, and that has been told: the end of the stream is no news.
     pub denied: bool,
     /// What the audit trail is to have of it.
     pub trail: Option<Box<HandshakeTrail>>,
     /// Bytes of the peer's that the handshake has taken.
-    heard: usize,
+    heard_bytes: usize,
     /// Of a peer that has come to us. Last: it is given back once all else is dropped.
     memory: Option<HandshakeMemory>,
 }
@@ -120,9 +126,11 @@ impl Handshaking {
             drained: false,
             write_failed: None,
             zap: None,
+            asked: None,
+            heard: false,
             denied: false,
             trail: None,
-            heard: 0,
+            heard_bytes: 0,
             memory: None,
         })
     }
@@ -147,7 +155,7 @@ impl Handshaking {
         let beside = own.saturating_add(self.handshake.held_beside());
         let beside = beside.saturating_add(self.zap.as_ref().map_or(0, Zap::held));
         let below = self.tunnel.as_deref().map_or(0, Tunnel::handshake_bytes);
-        memory.hold(Held { heard: self.heard, below, beside })
+        memory.hold(Held { heard: self.heard_bytes, below, beside })
     }
 
     /// The subject of the certificate that the peer has shown.
@@ -169,16 +177,21 @@ impl Handshaking {
         is_blocked && !std::mem::replace(&mut self.for_room, true)
     }
 
-    /// Whether the handshake ends here by the peer's doing. A denial has been counted as such already; a peer whose
-    /// time runs out while the authenticator thinks has done nothing wrong, nor has one that had to make room for others.
-    pub fn is_the_peers_fault(&self, reason: Reason) -> bool {
-        !self.denied
-            && match reason {
-                Reason::Stream(errno) => errno != Errno::NOMEM && errno != Errno::NOBUFS,
-                Reason::Own(_) => false,
-                Reason::Timeout => self.zap.is_none(),
-                Reason::Protocol(failure) => failure.is_the_peers(),
-            }
+    /// Whether the handshake, which ends now, counts towards a ban of the peer.
+    pub fn counts(&self, reason: Reason) -> bool {
+        let asked_for = self.zap.as_ref().and(self.asked).map(|asked| asked.elapsed());
+        let only_asks_for_qzmq = self.handshake.only_asks_for_qzmq();
+        blame::counts(reason, Circumstances { denied: self.denied, asked_for, only_asks_for_qzmq })
+    }
+
+    /// See [`Opening::mechanism`].
+    pub fn mechanism(&self) -> Mechanism {
+        self.handshake.mechanism()
+    }
+
+    /// The authenticator has been asked.
+    pub fn await_answer(&mut self, zap: Zap) {
+        (self.zap, self.asked) = (Some(zap), Some(Instant::now()));
     }
 
     /// Reads and writes as far as the stream goes. Writes only when there is nothing to read: more leaves in one piece then, such
@@ -222,11 +235,12 @@ impl Handshaking {
                 Err(errno) => return Outcome::Failed(errno),
             };
             self.drained = bytes.len() < READ_BYTES && self.tunnel.is_none() && !self.hangup;
+            self.heard = true;
             let (taken, progress) = match self.handshake.input(bytes) {
                 Ok((taken, progress)) => (taken, Ok(progress)),
                 Err(failure) => (0, Err(failure)),
             };
-            self.heard = self.heard.saturating_add(taken);
+            self.heard_bytes = self.heard_bytes.saturating_add(taken);
             let rest = bytes.get(taken..).unwrap_or_default().to_vec();
             // There may be a password in it.
             bytes.zeroize();

@@ -3,6 +3,7 @@
 pub(in crate::session) mod admission;
 pub(in crate::session) mod backoff;
 pub(in crate::session) mod ban_list;
+mod blame;
 pub(in crate::session) mod connecter;
 pub(in crate::session) mod connecting;
 pub(in crate::session) mod data_phase;

@@ -394,12 +394,13 @@ impl Session {
         let mut end = End::Stream;
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Handshaking(handshaking) => {
-                if self.connecter.is_none() && handshaking.is_the_peers_fault(reason) {
+                if self.connecter.is_none() && handshaking.counts(reason) {
                     self.socket.owner.ban_list.failed(&self.peer_address, cx.now_ms());
                 }
                 self.events.handshake_ended(reason, &handshaking);
                 if let Some(connecter) = &mut self.connecter {
-                    end = End::Handshake { stops: connecter.handshake_ended(reason, handshaking.denied) };
+                    let stops = connecter.handshake_ended(reason, handshaking.denied, handshaking.heard);
+                    end = End::Handshake { stops };
                 }
             }
             Stage::Connected(data_phase) => {
