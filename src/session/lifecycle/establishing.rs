@@ -146,7 +146,7 @@ impl Establishing<'_> {
     }
 
     fn note_denial(&self, cx: &mut SourceContext<'_>, status: ZapStatus, handshaking: &Handshaking) {
-        self.events.handshake_denied(status, handshaking.duration());
+        self.events.handshake_denied(status, handshaking);
         if status == ZapStatus::TemporaryError
             && !(1..=AUTH_FAILED_SILENCE_MS).contains(&self.options.handshake_ivl_ms)
         {

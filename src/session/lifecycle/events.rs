@@ -131,16 +131,16 @@ impl SessionEvents {
     }
 
     /// The authenticator has denied the peer.
-    pub fn handshake_denied(&self, status: ZapStatus, duration: Duration) {
+    pub fn handshake_denied(&self, status: ZapStatus, handshaking: &Handshaking) {
         self.tell(event::HANDSHAKE_FAILED_AUTH, status.code().unsigned_abs().into());
-        self.handshake_failed(SocketCounter::HandshakesFailedAuth, status.code(), true, duration);
+        self.handshake_failed(SocketCounter::HandshakesFailedAuth, status.code(), true, handshaking);
     }
 
     /// A handshake has ended. Where the authenticator has denied the peer, that has been told.
     pub fn handshake_ended(&self, reason: Reason, handshaking: &Handshaking) {
         if !handshaking.denied {
             let (counter, forged) = (reason.failed_handshake(), reason.is_of_authentication());
-            self.handshake_failed(counter, reason.code(), forged, handshaking.duration());
+            self.handshake_failed(counter, reason.code(), forged, handshaking);
             self.record(&handshaking.trail, |trail| match reason {
                 Reason::Protocol(Failure::Fallback) => trail.falls_back(),
                 reason => trail.failed(reason, handshaking.zap.is_some()),
@@ -289,8 +289,8 @@ impl SessionEvents {
     }
 
     /// `forged`: one side had not the identity that it was to have.
-    fn handshake_failed(&self, counter: SocketCounter, code: i32, forged: bool, duration: Duration) {
-        let is_qzmq = self.handshake.is_some_and(|(_, mechanism)| mechanism == Mechanism::Qzmq);
+    fn handshake_failed(&self, counter: SocketCounter, code: i32, forged: bool, handshaking: &Handshaking) {
+        let (duration, is_qzmq) = (handshaking.duration(), handshaking.mechanism() == Mechanism::Qzmq);
         self.count_handshake(counter, is_qzmq, u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
         if is_qzmq && forged {
             self.count(SocketCounter::QzmqAuthFailures);

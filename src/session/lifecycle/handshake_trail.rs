@@ -64,6 +64,11 @@ impl HandshakeTrail {
         }
     }
 
+    /// This is the mechanism, as far as the peer has named one: a server of several has begun without knowing.
+    pub fn speak(&mut self, mechanism: Mechanism) {
+        self.known.mechanism = Some(name_of(mechanism));
+    }
+
     /// The authenticator is to be asked. A password is among the credentials, and stays there.
     pub fn ask(&mut self, request: &ZapRequest) {
         if let Some(name) = &request.certified {

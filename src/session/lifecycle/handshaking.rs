@@ -241,6 +241,9 @@ impl Handshaking {
                 Err(failure) => (0, Err(failure)),
             };
             self.heard_bytes = self.heard_bytes.saturating_add(taken);
+            if let Some(trail) = &mut self.trail {
+                trail.speak(self.handshake.mechanism());
+            }
             let rest = bytes.get(taken..).unwrap_or_default().to_vec();
             // There may be a password in it.
             bytes.zeroize();
