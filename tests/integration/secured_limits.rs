@@ -170,6 +170,38 @@ fn inside_beside(clients: Context, endpoint: &str) -> Socket {
     other
 }
 
+/// A peer that comes again and again has no second's worth each time.
+#[test]
+fn a_rate_outlasts_the_connections_of_an_address() {
+    let setup = limited("messages_per_second = 1000\nconnections_per_address = 1");
+    let flood = |mut stream: TcpStream, server: Socket| {
+        let messages = frame(Version::V3, 0, b"x").repeat(1000);
+        assert!(pour(&mut stream, &[hello(Version::V3, "PUSH", b""), messages].concat()));
+        for _ in 0..1000 {
+            server.try_frame(0).unwrap();
+        }
+    };
+    let context = setup.context();
+    let (server, events, endpoint) = server(context);
+    let begun = Instant::now();
+    for _ in 0..3 {
+        flood(stranger(&endpoint), server);
+        events.until(ZMQ_EVENT_DISCONNECTED);
+    }
+    assert!(begun.elapsed() >= TWO_SECONDS, "{:?}", begun.elapsed());
+    // The same of a server that has this side connect again.
+    let client = context.patient(ZMQ_PULL);
+    client.set(ZMQ_RECONNECT_IVL, 10);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let begun = Instant::now();
+    client.connect(&format!("tcp://{}", listener.local_addr().unwrap()));
+    for _ in 0..3 {
+        flood(listener.accept().unwrap().0, client);
+    }
+    assert!(begun.elapsed() >= TWO_SECONDS, "{:?}", begun.elapsed());
+    context.end(&[client, server, events.0]);
+}
+
 #[test]
 fn large_messages_arrive_whole_at_the_rate_of_their_bytes() {
     const BODY_BYTES: usize = 300_000;

@@ -18,6 +18,7 @@ pub(in crate::session) mod control;
 mod caller_io;
 mod flush_owner;
 mod lend_policy;
+pub(in crate::session) mod kept_buckets;
 pub(in crate::session) mod rate;
 #[cfg(feature = "qzmq")]
 pub(in crate::session) mod records;

@@ -7,15 +7,22 @@
 //! | holds a token or more | is read, for as many as there are |
 //! | is empty, or in debt | is not read before it holds a token again, and for [`MIN_PAUSE_MS`] at least |
 //!
+//! The buckets of a connection that ends are kept where that has a bound ([`kept_buckets`](super::kept_buckets)).
+//!
 //! A frame is read whole once it is begun, as far as its form asks for that. So a read may take more than there is, which is a debt.
 //!
 //! Laws: in any time, no more is taken than the rate gives in that time and one second, and one read more. A peer that stays below
 //! its rate never waits. What is not read stays in the stream: nothing is dropped.
 
+use crate::security::file::Limits;
+use std::fmt::Debug;
+
 /// A pause that is shorter would cost a wake-up for next to nothing.
 const MIN_PAUSE_MS: u64 = 10;
+/// The time in which an empty bucket is full.
+pub const FULL_MS: i64 = 1000;
 /// Parts of a token: with time in milliseconds, each adds a whole number of them.
-const PARTS: i64 = 1000;
+const PARTS: i64 = FULL_MS;
 
 /// The rates of a connection; `None`: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,9 +31,22 @@ pub struct Rates {
     pub bytes_per_second: Option<u32>,
 }
 
-/// The buckets of a connection with a rate.
+/// What lets a connection with a rate read.
 #[derive(Debug)]
 pub struct Throttle {
+    buckets: Buckets,
+    /// Where the buckets go when the connection ends.
+    home: Option<Box<dyn Home>>,
+}
+
+/// Where buckets come from that outlast a connection.
+pub trait Home: Debug + Send + Sync {
+    fn take_back(&self, buckets: Buckets);
+}
+
+/// The buckets of a connection with a rate.
+#[derive(Clone, Copy, Debug)]
+pub struct Buckets {
     messages: Option<Bucket>,
     bytes: Option<Bucket>,
 }
@@ -38,7 +58,7 @@ pub struct Allowance {
     pub bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Bucket {
     per_second: i64,
     /// In parts of a token; below 0 is debt.
@@ -47,19 +67,70 @@ struct Bucket {
 }
 
 impl Rates {
+    /// By a security file, where 0 is no limit.
+    pub fn of(limits: &Limits) -> Rates {
+        let of = |limit: Option<u32>| limit.filter(|limit| *limit > 0);
+        Rates {
+            messages_per_second: of(limits.messages_per_second),
+            bytes_per_second: of(limits.bytes_per_second),
+        }
+    }
+
     pub fn any(self) -> bool {
         self.messages_per_second.is_some() || self.bytes_per_second.is_some()
     }
 }
 
 impl Throttle {
-    /// `None` without a rate.
+    /// With full buckets, which nothing keeps. `None` without a rate.
     pub fn new(rates: Rates, now_ms: u64) -> Option<Throttle> {
+        rates.any().then(|| Throttle { buckets: Buckets::full(rates, now_ms), home: None })
+    }
+
+    /// With buckets that go home at the end.
+    pub fn lent(buckets: Buckets, home: Box<dyn Home>) -> Throttle {
+        Throttle { buckets, home: Some(home) }
+    }
+
+    /// See [`Buckets::allow`].
+    pub fn allow(&mut self, now_ms: u64) -> Result<Allowance, u64> {
+        self.buckets.allow(now_ms)
+    }
+
+    /// See [`Buckets::spend`].
+    pub fn spend(&mut self, messages: u64, bytes: usize) {
+        self.buckets.spend(messages, bytes);
+    }
+}
+
+impl Drop for Throttle {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.take_back(self.buckets);
+        }
+    }
+}
+
+impl Buckets {
+    pub fn full(rates: Rates, now_ms: u64) -> Buckets {
         let bucket = |rate: Option<u32>| rate.map(|rate| Bucket::new(rate, now_ms));
-        rates.any().then(|| Throttle {
-            messages: bucket(rates.messages_per_second),
-            bytes: bucket(rates.bytes_per_second),
-        })
+        Buckets { messages: bucket(rates.messages_per_second), bytes: bucket(rates.bytes_per_second) }
+    }
+
+    pub fn empty(rates: Rates, now_ms: u64) -> Buckets {
+        let empty = |bucket: Option<Bucket>| bucket.map(|bucket| Bucket { level: 0, ..bucket });
+        let Buckets { messages, bytes } = Buckets::full(rates, now_ms);
+        Buckets { messages: empty(messages), bytes: empty(bytes) }
+    }
+
+    /// For how many milliseconds they have been filled, which is [`FULL_MS`] at most; below 0: for how long they are in debt yet.
+    pub fn credit_ms(&mut self, now_ms: u64) -> i64 {
+        let both = [&mut self.messages, &mut self.bytes];
+        let credits = both.into_iter().flatten().map(|bucket| {
+            bucket.fill(now_ms);
+            bucket.level / bucket.per_second.max(1)
+        });
+        credits.min().unwrap_or(FULL_MS)
     }
 
     /// What may be read now, else the milliseconds to wait. `now_ms` is of a clock that does not go back.

@@ -12,6 +12,8 @@
 use crate::ctx::{HandshakeTicket, Handshakes, Stop};
 use crate::security::file::Limits;
 use crate::security::peer_network::PeerNetwork;
+use crate::session::connection::kept_buckets::KeptBuckets;
+use crate::session::connection::rate::{Rates, Throttle};
 use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use crate::transport::Accepted;
@@ -25,6 +27,8 @@ pub struct Admission {
     handshakes_under_way: u32,
     handshakes: Arc<Handshakes>,
     counts: Lock<Counts>,
+    /// Where addresses have a limit, and peers a rate.
+    buckets: Option<Arc<KeptBuckets>>,
 }
 
 #[derive(Default)]
@@ -72,6 +76,7 @@ impl Admission {
             handshakes_under_way: handshakes_under_way.unwrap_or(0),
             handshakes: Arc::default(),
             counts: Lock::default(),
+            buckets: connections_per_address.and_then(|most| KeptBuckets::new(Rates::of(limits), most)),
         }))
     }
 
@@ -103,6 +108,14 @@ impl Admission {
         let limit = usize::try_from(self.handshakes_under_way).unwrap_or(usize::MAX);
         let (ticket, stopped) = self.handshakes.begin(1, limit, peer);
         (Some(ticket), stopped)
+    }
+}
+
+impl Counted {
+    /// What lets the connection read, where its address has buckets of its own.
+    pub fn throttle(&self, now_ms: u64) -> Option<Throttle> {
+        let buckets = self.admission.buckets.as_ref()?;
+        self.place.map(|place| buckets.lend(Some(place), now_ms))
     }
 }
 

@@ -6,6 +6,8 @@ use crate::errno::{Errno, Result};
 use crate::options::SocketOptions;
 use crate::options::draft_number::ZMQ_RECONNECT_STOP_HANDSHAKE_FAILED;
 use crate::reactor::Remote;
+use crate::session::connection::kept_buckets::KeptBuckets;
+use crate::session::connection::rate::Rates;
 use crate::session::lifecycle::backoff::{Backoff, Setback};
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::resolve::Lookup;
@@ -39,6 +41,8 @@ pub struct Connecter {
     falls_back: bool,
     /// The present connection is that one.
     fell_back: bool,
+    /// Of the peer, where it has a rate.
+    buckets: Option<Arc<KeptBuckets>>,
     /// Places that the name stands for and that were not tried yet.
     untried: Vec<Destination>,
     /// The endpoint as events have it: as the program gave it, and once a connection is lost its address, as libzmq has it.
@@ -122,6 +126,7 @@ impl Connecter {
             unwanted: false,
             falls_back: false,
             fell_back: false,
+            buckets: None,
             untried: Vec::new(),
             endpoint,
             resolved,
@@ -145,6 +150,14 @@ impl Connecter {
     pub fn cut_off(&mut self) {
         self.lost();
         (self.refused, self.unwanted) = (true, true);
+    }
+
+    /// Those of the peer, of which there is one connection at a time. `None` without a rate.
+    pub fn buckets(&mut self, rates: Rates) -> Option<&Arc<KeptBuckets>> {
+        if self.buckets.is_none() {
+            self.buckets = KeptBuckets::new(rates, 1);
+        }
+        self.buckets.as_ref()
     }
 
     /// The socket's name for the peer; empty: the peer's own.

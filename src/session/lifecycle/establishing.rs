@@ -24,6 +24,8 @@ use crate::session::connection::send::{SendForm, SendHalf};
 use crate::session::connection::tls_stream::Tunnel;
 #[cfg(feature = "qzmq")]
 use crate::session::connection::ws_records::WsRecords;
+use crate::session::lifecycle::admission::Counted;
+use crate::session::lifecycle::connecter::Connecter;
 use crate::session::lifecycle::connecting::READABLE_AND_WRITABLE;
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshaking::{Handshaking, Outcome};
@@ -191,12 +193,18 @@ pub fn secured(
     Ok(config)
 }
 
-/// How much of what the peer sends is read, by the security file.
-pub fn rates(protection: &Protection) -> Rates {
-    let of = |limit: Option<u32>| limit.filter(|limit| *limit > 0);
-    Rates {
-        messages_per_second: of(protection.limits.messages_per_second),
-        bytes_per_second: of(protection.limits.bytes_per_second),
+/// How much of what the peer sends is read, by the security file. A peer that comes back goes on with the buckets of before: of its address,
+/// or of the session that connects to it.
+pub fn throttle(
+    protection: Option<&Protection>,
+    counted: Option<&Counted>,
+    connecter: Option<&mut Connecter>,
+    now_ms: u64,
+) -> Option<Throttle> {
+    let rates = Rates::of(&protection?.limits);
+    match connecter {
+        Some(connecter) => connecter.buckets(rates).map(|buckets| buckets.lend(None, now_ms)),
+        None => counted.and_then(|counted| counted.throttle(now_ms)).or_else(|| Throttle::new(rates, now_ms)),
     }
 }
 
@@ -220,7 +228,7 @@ pub struct Makings<'a> {
     pub tunnel: Option<Arc<Tunnel>>,
     pub record: ConnectionRecord,
     pub introduction: Introduction,
-    pub rates: Rates,
+    pub throttle: Option<Throttle>,
     /// The peer is to be probed (`ZMQ_PROBE_ROUTER`).
     pub probes: bool,
     /// Of the context.
@@ -229,7 +237,8 @@ pub struct Makings<'a> {
 
 /// Makes the halves. Errors: `ENOMEM`, beside the halves, which hold the lanes.
 pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Result<()>) {
-    let Makings { options, role, lanes, tunnel, record, introduction, rates, probes, io_threads } = makings;
+    let Makings { options, role, lanes, tunnel, record, introduction, throttle, probes, io_threads } =
+        makings;
     let (reader, writer) = lanes;
     let Introduction { mut peer, mut unsent, mut rest, mut drained } = introduction;
     let below = (role, tunnel);
@@ -256,7 +265,7 @@ pub fn halves(makings: Makings<'_>, now_ms: u64) -> ((SendHalf, RecvHalf), Resul
     if let Some(bytes) = options.in_batch() {
         recv.read_at_most(bytes);
     }
-    let mut recv = recv.at_rate(Throttle::new(rates, now_ms));
+    let mut recv = recv.at_rate(throttle);
     let begun = recorded.and(greeted).and(probed).and_then(|()| recv.begin_with(&rest, drained));
     ((send, recv), begun)
 }

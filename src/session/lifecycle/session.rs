@@ -26,7 +26,7 @@ use crate::session::lifecycle::connecter::{Attempt, Connecter, Met};
 use crate::session::lifecycle::connecting::{Connecting, Next, READABLE_AND_WRITABLE};
 use crate::session::lifecycle::data_phase::DataPhase;
 use crate::session::lifecycle::ends::{self, After, AfterClose, End, Ended, Kept};
-use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress, rates};
+use crate::session::lifecycle::establishing::{self, Establishing, Introduction, Makings, Progress};
 use crate::session::lifecycle::events::SessionEvents;
 use crate::session::lifecycle::handshake_memory::HandshakeMemory;
 use crate::session::lifecycle::handshaking::{Handshaking, Stream};
@@ -52,7 +52,7 @@ pub struct Session {
     /// Of a peer that has come to us, until its handshake has them.
     tickets: Tickets,
     /// Of a peer that has come to us, where the endpoint has limits. Dropped with the session.
-    _counted: Option<Counted>,
+    counted: Option<Counted>,
     pipe: SessionPipe,
     events: SessionEvents,
     peer_address: String,
@@ -82,7 +82,7 @@ impl Session {
         let endpoints = Endpoints { local: stream.local, remote: stream.peer, bound: true };
         let mut session = Session::new(cx, socket, remote, None, (stream.scheme, endpoints));
         session.tickets = tickets;
-        session._counted = counted;
+        session.counted = counted;
         session.peer_address = stream.peer_address;
         session.layers = stream.layers;
         session.begin_handshake(cx, stream.fd, false);
@@ -127,7 +127,7 @@ impl Session {
             connecter,
             stage: Stage::Waiting,
             tickets: [None, None],
-            _counted: None,
+            counted: None,
             peer_address: String::new(),
             scheme,
             layers: Layers::default(),
@@ -321,6 +321,9 @@ impl Session {
             pipe.count_for(&self.socket.owner.record);
             self.socket.owner.mailbox.send(Command::Bind(Box::new(pipe)));
         }
+        let (protection, now_ms) = (self.socket.protection.as_deref(), cx.now_ms());
+        let throttle =
+            establishing::throttle(protection, self.counted.as_ref(), self.connecter.as_mut(), now_ms);
         let makings = Makings {
             options: &self.socket.options,
             role: self.layers.ws.as_ref(),
@@ -328,11 +331,11 @@ impl Session {
             tunnel,
             record: self.events.connection_record(peer, &self.peer_address),
             introduction,
-            rates: self.socket.protection.as_deref().map(rates).unwrap_or_default(),
+            throttle,
             probes,
             io_threads: self.socket.guard.context().io_threads(),
         };
-        let (halves, begun) = establishing::halves(makings, cx.now_ms());
+        let (halves, begun) = establishing::halves(makings, now_ms);
         let connection = Arc::new(Connection::new(
             fd,
             for_room || has_fd,
