@@ -8,8 +8,7 @@
 //! - what a socket type does: `disconnect_peer`, `last_value`, `marks`, `shares`;
 //! - transports and connections: `datagrams`, `handed_over`, `received`, `reconnects`, `tls`, `websocket`;
 //! - hostile peers, and limits on what peers take: `authenticators`, `floods`, `hostile`, `hostile_curve`, `hostile_tls`, `hostile_ws`, `limits`,
-//!   `migration`, `secured`,
-//!   `secured_limits`, `secured_rates`, `server_keys`;
+//!   `migration`, `secured`, `secured_limits`, `secured_rates`, `server_keys`;
 //! - peers, descriptors and memory that are lost: `dead_peers`, `lost_descriptors`, `memory_returns`.
 //!
 //! Some tests fork, or close, limit or count what the whole process has. They run themselves in a child process:
