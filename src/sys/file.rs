@@ -36,7 +36,7 @@ pub fn open(path: &Path, flags: c_int, mode: u32) -> io::Result<File> {
         let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode) };
         if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(fd) }
     })?;
-    // SAFETY: open just now, and nobody else's.
+    // SAFETY: open just now, and owned by no other.
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 

@@ -21,6 +21,7 @@ pub(in crate::session) mod resolve;
 pub mod session;
 pub mod session_context;
 pub(in crate::session) mod session_pipe;
+pub(in crate::session) mod stage;
 pub(in crate::session) mod timer;
 pub(in crate::session) mod turned_away;
 pub mod zap;

@@ -1,14 +1,6 @@
 //! A session: one connection of a socket, from the first attempt or the accept to the end, on one I/O thread.
 //!
-//! [`Session`] goes from stage to stage. What happens in a stage has a file of its own, which tells how the stage has ended:
-//!
-//! | stage | file | goes on with |
-//! |---|---|---|
-//! | [`Waiting`](Stage::Waiting) | [`backoff`](super::backoff) | `Connecting`, when the timer goes off |
-//! | [`Connecting`](Stage::Connecting) | [`connecting`](super::connecting) | `Handshaking`; `Waiting`, if the attempt fails |
-//! | [`Handshaking`](Stage::Handshaking) | [`establishing`](super::establishing) | `Connected`; `Waiting`, if it fails |
-//! | [`Connected`](Stage::Connected) | [`data_phase`](super::data_phase) | `Waiting`, when the connection ends |
-//!
+//! [`Session`] goes from [`stage`](super::stage) to stage. What happens in a stage has a file of its own, which tells how the stage has ended.
 //! How it ends is in [`ends`]. The pipe to the socket, which outlasts connections, is in [`session_pipe`](super::session_pipe).
 
 use crate::engine::Peer;
@@ -33,6 +25,7 @@ use crate::session::lifecycle::handshaking::{Handshaking, Stream};
 use crate::session::lifecycle::reason::Reason;
 use crate::session::lifecycle::session_context::SessionContext;
 use crate::session::lifecycle::session_pipe::{SessionPipe, last_words};
+use crate::session::lifecycle::stage::Stage;
 use crate::session::lifecycle::{linger, timer};
 use crate::session::monitor_events::{Endpoints, NO_DESCRIPTOR, descriptor_value, event};
 use crate::session::remote::SessionRemote;
@@ -61,14 +54,6 @@ pub struct Session {
     layers: Layers,
     /// The socket has closed its end: only the rest is sent.
     closing: bool,
-}
-
-enum Stage {
-    /// Between two attempts, or before the first.
-    Waiting,
-    Connecting(Attempt),
-    Handshaking(Box<Handshaking>),
-    Connected(DataPhase),
 }
 
 impl Session {
@@ -125,7 +110,7 @@ impl Session {
             socket,
             remote,
             connecter,
-            stage: Stage::Waiting,
+            stage: Stage::default(),
             tickets: [None, None],
             counted: None,
             peer_address: String::new(),
@@ -164,7 +149,7 @@ impl Session {
         step: impl FnOnce(&mut Connecting<'_>, &mut SourceContext<'_>, Attempt) -> Next,
     ) {
         if let Stage::Connecting(_) = &self.stage
-            && let Stage::Connecting(attempt) = std::mem::replace(&mut self.stage, Stage::Waiting)
+            && let Stage::Connecting(attempt) = self.stage.take()
             && let Some(mut attempts) = self.attempts()
         {
             let next = step(&mut attempts, cx, attempt);
@@ -270,9 +255,7 @@ impl Session {
             Progress::Wait => {}
             Progress::Over(reason) => self.disconnected(cx, reason),
             Progress::Done(introduction) => {
-                if let Stage::Handshaking(mut handshaking) =
-                    std::mem::replace(&mut self.stage, Stage::Waiting)
-                {
+                if let Stage::Handshaking(mut handshaking) = self.stage.take() {
                     self.events.admitted(handshaking.trail.take(), introduction.peer.as_ref());
                     self.establish(cx, handshaking.into_stream(), introduction);
                 }
@@ -376,10 +359,6 @@ impl Session {
         }
     }
 
-    fn connection(&self) -> Option<&Connection> {
-        if let Stage::Connected(data_phase) = &self.stage { Some(data_phase.connection()) } else { None }
-    }
-
     /// Compares the peer with the last one. A stranger gets a pipe of its own: messages in the present pipe are for the last
     /// peer, or from it.
     fn meet(&mut self, peer: Option<&Peer>) -> Met {
@@ -395,7 +374,7 @@ impl Session {
     fn disconnected(&mut self, cx: &mut SourceContext<'_>, reason: Reason) {
         timer::cancel_those_of_a_connection(cx);
         let mut end = End::Stream;
-        match std::mem::replace(&mut self.stage, Stage::Waiting) {
+        match self.stage.take() {
             Stage::Handshaking(handshaking) => {
                 if self.connecter.is_none() && handshaking.counts(reason) {
                     self.socket.owner.ban_list.failed(&self.peer_address, cx.now_ms());
@@ -470,7 +449,7 @@ impl Session {
 
     /// The socket has closed its end since it does not want the peer. `over`: the program has done with the endpoint.
     fn cut_off(&mut self, cx: &mut SourceContext<'_>, errno: Errno, over: bool) {
-        let fd = self.connection().map(Connection::raw_fd);
+        let fd = self.stage.connection().map(Connection::raw_fd);
         let limit = self.socket.options.max_subscriptions_size;
         self.events.cut_off(errno, limit, &self.peer_address, fd);
         let after = ends::after(End::Pipe { refusal: errno, over }, self.state());
@@ -574,16 +553,12 @@ impl Source for Session {
     }
 
     fn tidy(&mut self) {
-        let _ = self.connection().map(Connection::tidy);
+        let _ = self.stage.connection().map(Connection::tidy);
     }
 
     fn panicked(&mut self, cx: &mut SourceContext<'_>) -> bool {
         timer::cancel_those_of_a_connection(cx);
-        let fd = match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::Connected(data_phase) => Some(data_phase.connection().raw_fd()),
-            Stage::Handshaking(handshaking) => Some(handshaking.raw_fd()),
-            Stage::Waiting | Stage::Connecting(_) => None,
-        };
+        let fd = self.stage.take().raw_fd();
         // The half-done work goes, and the pipe with it, of which the socket is told.
         self.let_go();
         self.pipe.forget();
