@@ -203,6 +203,24 @@ fn a_rate_outlasts_the_connections_of_an_address() {
 }
 
 #[test]
+fn bytes_that_come_with_the_handshake_count_as_well() {
+    let setup = limited("bytes_per_second = 3000\nconnections_per_address = 1");
+    let context = setup.context();
+    let (server, events, endpoint) = server(context);
+    let message = [&[0, 250][..], &[b'x'; 250]].concat().repeat(7);
+    let begun = Instant::now();
+    for _ in 0..6 {
+        let mut stream = stranger(&endpoint);
+        assert!(pour(&mut stream, &[hello(Version::V3, "PUSH", b""), message.clone()].concat()));
+        (0..7).for_each(|_| drop(server.try_frame(0).unwrap()));
+        drop(stream);
+        events.until(ZMQ_EVENT_DISCONNECTED);
+    }
+    assert!(begun.elapsed() >= TWO_SECONDS, "{:?}", begun.elapsed());
+    context.end(&[server, events.0]);
+}
+
+#[test]
 fn large_messages_arrive_whole_at_the_rate_of_their_bytes() {
     const BODY_BYTES: usize = 300_000;
     let setup = limited("bytes_per_second = 1000000");

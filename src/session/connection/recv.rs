@@ -234,6 +234,9 @@ impl RecvHalf {
         if let Some(record) = &self.record {
             record.add(ConnectionCounter::BytesReceived, bytes.len() as u64);
         }
+        if let Some(rated) = &mut self.rated {
+            rated.throttle.spend(0, bytes.len());
+        }
         let Intake { messages, scratch, .. } = &mut self.intake;
         if let Some(producer) = in_place(messages, &self.frames) {
             producer.receive_from(bytes)?;
@@ -336,6 +339,8 @@ impl RecvHalf {
     /// What the peer says is not heard meanwhile.
     fn pause(&mut self, rated: &mut Rated, pause_ms: u64, now_ms: u64) -> Received {
         rated.pauses = true;
+        // What comes meanwhile is an event that leads to nothing, and the system does not tell of it again.
+        self.drained = false;
         if let Some(heartbeat) = self.heartbeat_mut() {
             heartbeat.suspend(now_ms);
         }

@@ -7,6 +7,7 @@ use crate::message::{BY_REFERENCE_MIN_BYTES, COMMAND, FrameKind, MORE, OutFrame}
 use crate::pipe::{self, LaneOptions, Pipe};
 use crate::random::Random;
 use crate::session::connection::control::MAX_CONTROL_BYTES;
+use crate::session::connection::rate::{Rates, Throttle};
 use crate::session::connection::recv::{Limits, Received, RecvForm, RecvHalf};
 use crate::session::connection::send::{SendForm, SendHalf, Sent};
 use crate::session::connection::send_policy::{Form, Outlet};
@@ -157,6 +158,25 @@ fn bytes_after_the_handshake_are_received_on_their_event() {
     half.begin_with(b"", true).unwrap();
     half.expect_bytes();
     assert_eq!(half.receive(ours.as_fd(), 0, &mut Vec::new()), Received::Blocked);
+    assert_eq!(left.read().unwrap().data(), b"x");
+}
+
+/// What comes in the pause is an event that the reactor tells of once.
+#[test]
+fn bytes_after_the_handshake_are_received_when_the_pause_of_a_rate_is_over() {
+    let (ours, mut theirs) = streams();
+    let (mut left, right) = pipes(5, false);
+    let rates = Rates { messages_per_second: Some(5), bytes_per_second: Some(1000) };
+    let mut throttle = Throttle::new(rates, 0).unwrap();
+    throttle.spend(5, 0);
+    let (half, _end) = recv_half(right, Version::V3_1, NO_LIMITS);
+    let mut half = half.at_rate(Some(throttle));
+    half.begin_with(b"", true).unwrap();
+    let mut receive = |now_ms| half.receive_for_session(ours.as_fd(), now_ms, &mut Vec::new());
+    assert_eq!(receive(0), Received::OverRate(200));
+    theirs.write_all(b"\0\x01x").unwrap();
+    assert_eq!(receive(150), Received::OverRate(50));
+    assert_eq!(receive(200), Received::Blocked);
     assert_eq!(left.read().unwrap().data(), b"x");
 }
 
