@@ -11,7 +11,7 @@ use super::distribution::Distribution;
 use super::no_drop::NoDrop;
 use super::subscribers::{Removed, Subscribers};
 use super::xpub_notifications::{
-    About, MESSAGE_SHARE, News, Notification, Notifications, Tolerance, notification,
+    About, MESSAGE_SHARE, News, Notification, Notifications, Subscriptions, Tolerance, notification,
 };
 use super::{Behaviour, Origin, flag, set_common};
 use crate::counters::{Reason, SocketCounter};
@@ -66,8 +66,9 @@ const _: () = assert!(size_of::<Xpub>() <= 576);
 const TELLING_UNITS: u32 = 2;
 
 /// Messages that a program sends while its peers wait for it to receive, with none received between: it counts as one that only
-/// sends then. Some have waited for their first subscribers and never receive again.
-const MAX_UNHEARD_MESSAGES: u32 = 100;
+/// sends then. Some have waited for their first subscribers and never receive again. A proxy may send a burst of a thousand before it
+/// receives, and is none of them.
+const MAX_UNHEARD_MESSAGES: u32 = 10_000;
 
 #[derive(Default)]
 struct Settings {
@@ -232,7 +233,8 @@ impl Xpub {
         if self.listens && self.settings.tells_all() {
             Tolerance::All
         } else {
-            Tolerance::Beside(self.subscriptions())
+            let (number, are_all_told) = (self.subscriptions(), self.settings.tells_all());
+            Tolerance::Beside(Subscriptions { number, are_all_told })
         }
     }
 

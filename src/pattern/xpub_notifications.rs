@@ -74,8 +74,17 @@ pub struct News {
 pub enum Tolerance {
     /// All: the peers that send them are stopped in time.
     All,
-    /// [`MAX_UNREAD_NOTIFICATIONS`] beside one for each of this number of subscriptions.
-    Beside(usize),
+    /// [`MAX_UNREAD_NOTIFICATIONS`] beside one for each subscription.
+    Beside(Subscriptions),
+}
+
+/// What peers are subscribed to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscriptions {
+    pub number: usize,
+    /// The program has asked to hear of each. It acts on them, by a snapshot or a subscription of its own. So it hears of one to a topic
+    /// whose end it has not heard of yet.
+    pub are_all_told: bool,
 }
 
 /// Topics as [`News::of`] tells them apart.
@@ -154,7 +163,7 @@ impl Notifications {
     pub fn tell(&mut self, notification: Notification, tolerance: Tolerance) {
         let About::News(news) = notification.about else { return self.push(notification) };
         let Tolerance::Beside(subscriptions) = tolerance else { return self.tell_whole(notification) };
-        let many = self.are_many(subscriptions);
+        let many = self.are_many(subscriptions.number);
         let Some((way, topic)) = notification.msg.data().split_first() else { return };
         if !many && self.foldable.is_empty() {
             return self.push(notification);
@@ -166,6 +175,11 @@ impl Notifications {
         match self.foldable.get(&subject).copied() {
             // The same again is no news.
             Some(number) if self.way_of(number) == Some(*way) => {}
+            Some(_) if *way != 0 && subscriptions.are_all_told => {
+                // Its end may be folded with it, and the one before stays.
+                self.foldable.insert(subject, self.next);
+                self.push(notification);
+            }
             Some(number) => {
                 self.foldable.remove(&subject);
                 self.take(number);
@@ -275,7 +289,8 @@ mod tests {
     use super::*;
 
     /// There are no subscriptions.
-    const NONE: Tolerance = Tolerance::Beside(0);
+    const NONE: Tolerance = Tolerance::Beside(Subscriptions { number: 0, are_all_told: false });
+    const NONE_OF_ALL: Tolerance = Tolerance::Beside(Subscriptions { number: 0, are_all_told: true });
 
     fn news(subscribe: bool, topic: &str) -> Notification {
         let text = [&[u8::from(subscribe)], topic.as_bytes()].concat();
@@ -321,6 +336,19 @@ mod tests {
         assert_eq!(told.len(), MAX_UNREAD_NOTIFICATIONS + 2);
         assert_eq!(told[MAX_UNREAD_NOTIFICATIONS..], ["\u{1}c", "\u{1}b"]);
         assert!(notifications.foldable.is_empty() && notifications.news_weight == 0);
+    }
+
+    #[test]
+    fn a_program_that_asks_for_all_hears_of_a_topic_that_has_gone_and_come() {
+        for (tolerance, heard) in [(NONE_OF_ALL, &["\0a", "\u{1}a"][..]), (NONE, &[])] {
+            let mut notifications = many();
+            for _ in 0..2 * MAX_UNREAD_NOTIFICATIONS {
+                notifications.tell(news(false, "a"), tolerance);
+                notifications.tell(news(true, "a"), tolerance);
+            }
+            assert_eq!(all(&mut notifications)[MAX_UNREAD_NOTIFICATIONS..], *heard, "{tolerance:?}");
+            assert!(notifications.foldable.is_empty() && notifications.news_weight == 0);
+        }
     }
 
     #[test]

@@ -61,10 +61,6 @@ fn open_bound(socket: &mut Socket, endpoint: &str) -> Result<(), Refusal> {
         }
     };
     let session_context = session_context(socket, protection)?;
-    if let Some(protection) = &session_context.protection {
-        // Nothing fails from here on, and no peer was accepted yet.
-        socket.link.ban_list.add_endpoint(&socket.options, &protection.limits);
-    }
     socket.last_endpoint = listener.last_endpoint().to_string();
     tell_keys(socket, &session_context, &socket.last_endpoint.clone());
     let heeds = heeds_certificates(&session_context, scheme);

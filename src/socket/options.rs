@@ -57,9 +57,9 @@ pub(super) fn set(socket: &mut Socket, option: i32, value: Option<&[u8]>) -> Res
 
 /// Has the pipes go by the marks of the options.
 fn set_marks(socket: &mut Socket) {
-    // The pipe of a peer may have come that the socket has not taken in yet. A stop is said by the next call.
+    // The pipe of a peer may have come that the socket has not taken in yet. A stop is said by the next call that may say it.
     socket.pipes.budget.begin(LOOK_UNITS, Instant::now);
-    let _ = socket.process();
+    socket.look();
     for id in socket.pipes.ids() {
         let (sndhwm, rcvhwm) = (socket.options.sndhwm, socket.options.rcvhwm);
         // A pipe that its mark has stopped waits for what the reader grants. The reader may have nothing left to read.

@@ -105,6 +105,13 @@ impl Socket {
         self.process_commands(MAX_COMMANDS, 0).inspect_err(|_| self.has_heard_of_end = true)
     }
 
+    /// As [`process`](Socket::process), for a call that says nothing of a stop.
+    pub fn look(&mut self) {
+        if !self.mailbox.state().is_quiet() {
+            let _ = self.process_commands(MAX_COMMANDS, 0);
+        }
+    }
+
     /// As [`process`](Socket::process), on a thread that has other sockets to look after: it obeys this many commands at most, and each is a
     /// unit of the budget.
     pub fn process_some(&mut self, most: usize) -> Result<()> {
@@ -204,7 +211,7 @@ impl Socket {
     /// Takes a pipe in that another thread has made. Where there is no memory for it the peer is turned away, and may come again.
     pub(super) fn take_in(&mut self, pipe: Pipe, origin: Origin) {
         if self.pipes.make_room().is_err() {
-            return pipe.refuse(Errno::NOBUFS);
+            return pipe.refuse(Errno::NOMEM);
         }
         self.attach(pipe, origin);
     }

@@ -245,6 +245,7 @@ fn options_count_until_a_call_has_said_that_the_context_ends() {
     socket.connect("tcp://127.0.0.1:9");
     socket.send(&["never heard"]);
     context.shutdown();
+    socket.set(ZMQ_RCVHWM, 5);
     socket.set(ZMQ_LINGER, 0);
     assert_eq!(socket.int(ZMQ_LINGER), Ok(0));
     socket.close();

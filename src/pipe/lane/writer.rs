@@ -41,7 +41,7 @@ pub struct LaneWriter {
     excess: u32,
 }
 
-/// Notices that may lie in a lane beyond its mark. The last of them say all that those behind them would.
+/// Notices that may lie in a lane beyond its mark. A program that is so far behind misses those that follow, as it does messages.
 const MAX_EXCESS_NOTICES: u32 = 8;
 
 /// The thread that the writer has to wake.

@@ -7,7 +7,7 @@
 //! | 0 | for one endpoint or several | the least of them | the longest of theirs; the program's for an endpoint without one |
 //! | 0 | none | nothing is counted | |
 //!
-//! Law: no further endpoint, and no failed attempt to bind one, raises a limit of the file or takes it away.
+//! Law: no further endpoint, and no failed attempt to bind one, raises a limit of the file or takes it away. It goes with its endpoint.
 
 use crate::options::SocketOptions;
 use crate::security::file::Limits;
@@ -31,7 +31,7 @@ pub struct BanList {
     /// without a lock, so that a limit that is not set costs nothing. Nothing else hangs on them, so Relaxed.
     limit: AtomicU32,
     ban_ms: AtomicU32,
-    /// Where both come from. Only the socket's thread asks.
+    /// Where both come from. Only threads that call the socket ask.
     sources: Lock<Sources>,
     book: Lock<Book>,
 }
@@ -43,45 +43,48 @@ struct Rule {
     ban_ms: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Sources {
     /// By the options.
     own: Rule,
-    by_file: Option<ByFile>,
+    /// By the security file, for the endpoints that are bound now.
+    by_file: Vec<(EndpointNumber, ByFile)>,
+    last: EndpointNumber,
 }
 
-/// What the security file says of the endpoints that have a limit by it.
+/// What the security file says of one endpoint.
 #[derive(Clone, Copy, Debug)]
 struct ByFile {
-    least: u32,
-    longest_ms: Option<u32>,
-    /// There is an endpoint for which it gives no time.
-    leaves_time: bool,
+    /// Not 0.
+    limit: u32,
+    /// `None`: the program's counts.
+    ban_ms: Option<u32>,
 }
+
+/// A bound endpoint of the socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointNumber(u64);
 
 impl Sources {
     /// What counts.
     fn rule(&self) -> Rule {
-        match self.by_file {
-            Some(by_file) if self.own.limit == 0 => {
-                let own_ms = Some(self.own.ban_ms).filter(|_| by_file.leaves_time);
-                Rule { limit: by_file.least, ban_ms: by_file.longest_ms.max(own_ms).unwrap_or_default() }
+        let files = || self.by_file.iter().map(|(_, by_file)| by_file);
+        match files().map(|by_file| by_file.limit).min() {
+            Some(limit) if self.own.limit == 0 => {
+                let times = files().map(|by_file| by_file.ban_ms.unwrap_or(self.own.ban_ms));
+                Rule { limit, ban_ms: times.max().unwrap_or_default() }
             }
             _ => self.own,
         }
     }
 
     /// Adds the file's limit for another endpoint, where it has one.
-    fn add(&mut self, limit: u32, ban_ms: Option<u32>) {
-        if limit == 0 {
-            return;
+    fn add(&mut self, limit: u32, ban_ms: Option<u32>) -> EndpointNumber {
+        self.last = EndpointNumber(self.last.0.wrapping_add(1));
+        if limit > 0 {
+            self.by_file.push((self.last, ByFile { limit, ban_ms }));
         }
-        let known = self.by_file.unwrap_or(ByFile { least: limit, longest_ms: None, leaves_time: false });
-        self.by_file = Some(ByFile {
-            least: known.least.min(limit),
-            longest_ms: known.longest_ms.max(ban_ms),
-            leaves_time: known.leaves_time || ban_ms.is_none(),
-        });
+        self.last
     }
 }
 
@@ -109,23 +112,29 @@ impl BanList {
     }
 
     /// Takes over what the security file says of an endpoint that is bound.
-    pub fn add_endpoint(&self, options: &SocketOptions, limits: &Limits) {
+    pub fn add_endpoint(&self, options: &SocketOptions, limits: &Limits) -> EndpointNumber {
         let ban_ms = limits.ban_seconds.map(|seconds| seconds.saturating_mul(1000));
         self.configure(options);
-        self.change(|sources| sources.add(limits.failed_handshakes.unwrap_or(0), ban_ms));
+        self.change(|sources| sources.add(limits.failed_handshakes.unwrap_or(0), ban_ms))
     }
 
-    fn change(&self, change: impl FnOnce(&mut Sources)) {
-        let rule = {
+    /// The endpoint is bound no more.
+    pub fn remove_endpoint(&self, number: EndpointNumber) {
+        self.change(|sources| sources.by_file.retain(|(other, _)| *other != number));
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Sources) -> R) -> R {
+        let (rule, changed) = {
             let sources = &mut *self.sources.lock();
-            change(sources);
-            sources.rule()
+            let changed = change(sources);
+            (sources.rule(), changed)
         };
         self.ban_ms.store(rule.ban_ms, Ordering::Relaxed);
         self.limit.store(rule.limit, Ordering::Relaxed);
         if rule.limit == 0 {
             *self.book.lock() = Book::default();
         }
+        changed
     }
 
     /// A handshake with a peer at `address` has failed, by its own fault. An address that is no IP address counts
@@ -250,6 +259,26 @@ mod tests {
         assert!(bans.refuse("192.0.2.1", START + 59_999), "the failure of before counts");
         assert_eq!(add_for(60_000, None, None), (2, 60_000));
         assert!(bans.refuse("192.0.2.1", START + 59_999), "and the ban stays");
+    }
+
+    #[test]
+    fn a_limit_of_the_file_goes_with_its_endpoint() {
+        let bans = bans(0, 500);
+        let add = |limit, seconds| {
+            let limits =
+                Limits { failed_handshakes: Some(limit), ban_seconds: Some(seconds), ..Limits::default() };
+            bans.add_endpoint(&options(0, 500), &limits)
+        };
+        let (strict, lax) = (add(3, 60), add(50, 1));
+        assert_eq!(rule(&bans), (3, 60_000));
+        bans.remove_endpoint(strict);
+        assert_eq!(rule(&bans), (50, 1000));
+        bans.remove_endpoint(strict);
+        assert_eq!(rule(&bans), (50, 1000), "once is enough");
+        bans.remove_endpoint(lax);
+        assert_eq!(rule(&bans), (0, 500));
+        add(50, 2);
+        assert_eq!(rule(&bans), (50, 2000), "bound again by another file");
     }
 
     #[test]

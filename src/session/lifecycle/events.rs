@@ -237,21 +237,27 @@ impl SessionEvents {
         self.tell(event::DISCONNECTED, descriptor_value(fd));
     }
 
-    /// The socket drops a peer that subscribes to too much, or that the program disconnects. `fd`: of the connection.
+    /// The socket drops a peer that subscribes to too much, for which it has no memory, or that the program disconnects. `fd`: of the
+    /// connection.
     pub fn cut_off(&mut self, errno: Errno, limit_bytes: i32, peer: &str, fd: Option<RawFd>) {
         static NOTICE: Notice = Notice::new(Subsystem::Limits, Level::Warn);
-        let line = format_args!(
-            "a peer ({peer}) subscribes to more than {limit_bytes} bytes (ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE), or memory is short: it is cut off"
-        );
         if errno == DISCONNECTED_BY_PROGRAM {
             return self.disconnected_by_program(fd);
         }
         if errno == OCCUPIED {
             return self.ended_by_socket(fd, || "what the peer before has sent is not read yet".to_owned());
         }
-        NOTICE.write(line);
-        self.count(SocketCounter::SubscriptionsRefused);
-        self.closed_for(SocketCounter::DisconnectsOwn, errno.0, || "it subscribes to too much".to_owned());
+        if errno == Errno::NOMEM {
+            NOTICE.write(format_args!("memory is short for a peer ({peer}): it is cut off"));
+            self.closed_for(SocketCounter::DisconnectsOwn, errno.0, || "memory is short".to_owned());
+        } else {
+            let limit = format_args!("{limit_bytes} bytes (ZMQ_FERRO_MAX_SUBSCRIPTIONS_SIZE)");
+            NOTICE.write(format_args!("a peer ({peer}) subscribes to more than {limit}: it is cut off"));
+            self.count(SocketCounter::SubscriptionsRefused);
+            self.closed_for(SocketCounter::DisconnectsOwn, errno.0, || {
+                "it subscribes to too much".to_owned()
+            });
+        }
         self.failed_without_detail(errno);
         if let Some(fd) = fd {
             self.tell(event::DISCONNECTED, descriptor_value(fd));

@@ -9,6 +9,7 @@ use crate::reactor::{Handle, Interest, Ready, Remote, Source, SourceContext};
 use crate::security::Protection;
 use crate::session::SocketLink;
 use crate::session::lifecycle::admission::{Admission, Arrival, Counted, Full, Tickets};
+use crate::session::lifecycle::ban_list::EndpointNumber;
 use crate::session::lifecycle::handshake_memory::{begins_with, note_stopped};
 use crate::session::lifecycle::session::Session;
 use crate::session::lifecycle::session_context::SessionContext;
@@ -51,6 +52,8 @@ pub struct Listening {
     remote: Remote,
     owner: Arc<SocketLink>,
     endpoints: Endpoints,
+    /// Where the security file has limits for the endpoint.
+    number: Option<EndpointNumber>,
 }
 
 /// What the socket and the I/O thread share of a listener.
@@ -71,6 +74,8 @@ pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Lis
     let theirs = Arc::clone(&shared);
     let limits = session_context.protection.as_ref().map(|protection| protection.limits);
     let admission = limits.and_then(|limits| Admission::new(&limits));
+    // No peer was accepted yet, and nothing fails from here on.
+    let number = limits.map(|limits| owner.ban_list.add_endpoint(&session_context.options, &limits));
     let names = endpoints.clone();
     let remote = io_thread.add(Box::new(move |cx| {
         let acceptor = Acceptor {
@@ -89,7 +94,7 @@ pub fn listen(io_thread: &Handle, session_context: SessionContext, listener: Lis
         };
         acceptor.begin(cx)
     }));
-    Listening { shared, remote, owner, endpoints }
+    Listening { shared, remote, owner, endpoints, number }
 }
 
 impl Listening {
@@ -106,6 +111,9 @@ impl Listening {
                     self.owner.monitor.tell(event::CLOSE_FAILED, errno, &self.endpoints);
                 }
             }
+        }
+        if let Some(number) = self.number {
+            self.owner.ban_list.remove_endpoint(number);
         }
         // The acceptor may be about to add one more; it looks at `listener` again after that.
         let sessions = self.shared.sessions.lock().clone();
