@@ -105,8 +105,9 @@
  A handshake has failed in four cases: the peer broke the protocol, it had the wrong key or mechanism, the authenticator
  denied it with status 400, or it did not finish. So a connection that is opened and closed to check the port counts too.
 
- Two do not count. A peer that hangs up has waited for the authenticator, for a quarter of a second or longer. Or a client has asked a
- server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first.
+ Some do not count. The time was over while the authenticator was asked, or a peer hung up that had waited for it for a quarter of a
+ second or longer. A client has asked a server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first. Or the handshake
+ ended to make room for others.
  */
 #define ZMQ_FERRO_MAX_FAILED_HANDSHAKES 1174405124
 
@@ -289,9 +290,9 @@
  Limits the memory of all handshakes with peers that have connected to a context's endpoints, in bytes.
 
  An option of the context (`zmq_ctx_set`). Type int, at least 0, default 67,108,864; 0 is no limit. The option takes effect
- at once. Each handshake counts as 4,096 bytes until it is over, over `ws://` as 8,192, with TLS (`tls://`, `wss://`) as 65,536. A peer that
- says more than 640 bytes meanwhile makes it count as that much more, and so does a question to an authenticator. Where one that begins
- or grows would exceed the limit, the oldest handshake ends. It does so a moment later, and holds its memory until then. The monitor
+ at once. Each handshake counts as 4,096 bytes until it is over, over `ws://` as 8,192, with TLS (`tls://`, `wss://`) as 65,536. Where a
+ peer has said more than 640 bytes, all that it has said counts besides. A question to an authenticator counts as 4,096 bytes and what is
+ in it. Where one that begins or grows would exceed the limit, the oldest handshake ends. It does so a moment later, and holds its memory until then. The monitor
  reports it as `ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL` with `ENOBUFS`.
  */
 #define ZMQ_FERRO_MAX_HANDSHAKES_SIZE 1174405136

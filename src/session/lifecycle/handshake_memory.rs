@@ -19,7 +19,7 @@ const INCLUDED_BYTES: usize = 640;
 /// Twice the bytes of TLS's own handshake that are in those.
 const TLS_INCLUDED_BYTES: usize = 32 * 1024;
 /// More is counted in these steps, so that few bytes take no lock.
-const STEP_BYTES: usize = 4096;
+const STEP_BYTES: usize = 1024;
 /// A question to the program's authenticator, beside the bytes in it: its pipe, and one that waits to be taken back.
 pub const QUESTION_BYTES: usize = 4096;
 
@@ -79,9 +79,9 @@ pub fn begins_with(layers: &Layers) -> usize {
 fn counts_as(held: Held) -> usize {
     // A buffer that has grown beyond them is not in what was measured.
     let beyond = |bytes: usize, included: usize| if bytes > included { bytes } else { 0 };
-    let said = beyond(held.heard.saturating_add(held.beside), INCLUDED_BYTES);
+    let said = beyond(held.heard, INCLUDED_BYTES);
     let below = beyond(held.below.saturating_mul(2), TLS_INCLUDED_BYTES);
-    let bytes = said.saturating_add(below);
+    let bytes = said.saturating_add(below).saturating_add(held.beside);
     bytes.checked_next_multiple_of(STEP_BYTES).unwrap_or(bytes)
 }
 
