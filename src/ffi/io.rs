@@ -1,7 +1,7 @@
 //! `zmq_send*`, `zmq_recv*` and `zmq_msg_send`, `zmq_msg_recv`.
 
 use super::constants::ZMQ_SNDMORE;
-use super::msg::placed;
+use super::msg::{elsewhere, is_misaligned};
 use super::socket::find;
 use super::{memory, transfer, transferred, zmq_msg_t};
 use crate::errno::{Errno, Result};
@@ -73,11 +73,14 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
     socket: *mut c_void,
     flags: c_int,
 ) -> c_int {
+    if is_misaligned(msg) {
+        // SAFETY: as the caller promises.
+        return unsafe { elsewhere(msg, |msg| zmq_msg_send(msg, socket, flags)) };
+    }
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
-        unsafe {
-            placed(msg, |at| socket.send_message(in_place::message(at)?, has_more(flags), flags)).map(size)
-        }
+        let msg = unsafe { in_place::message(msg.cast()) }?;
+        socket.send_message(msg, has_more(flags), flags).map(size)
     }))
 }
 
@@ -162,9 +165,14 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
     socket: *mut c_void,
     flags: c_int,
 ) -> c_int {
+    if is_misaligned(msg) {
+        // SAFETY: as the caller promises.
+        return unsafe { elsewhere(msg, |msg| zmq_msg_recv(msg, socket, flags)) };
+    }
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
-        unsafe { placed(msg, |at| socket.recv_message(in_place::message(at)?, flags)).map(size) }
+        let msg = unsafe { in_place::message(msg.cast()) }?;
+        socket.recv_message(msg, flags).map(size)
     }))
 }
 

@@ -43,8 +43,12 @@ pub const ZMQ_SHARED: c_int = 3;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    let made = unsafe { placed(msg, |at| in_place::init_empty(at)) };
-    settled(-1, made.map(|()| 0), || "zmq_msg_init")
+    unsafe {
+        if is_misaligned(msg) {
+            return elsewhere(msg, |msg| zmq_msg_init(msg));
+        }
+        settled(-1, in_place::init_empty(msg.cast()).map(|()| 0), || "zmq_msg_init")
+    }
 }
 
 /// Makes a message with room for `size` bytes. The caller writes them through zmq_msg_data() before it sends the
@@ -57,8 +61,12 @@ pub unsafe extern "C" fn zmq_msg_init(msg: *mut zmq_msg_t) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_init_size(msg: *mut zmq_msg_t, size: usize) -> c_int {
     // SAFETY: as the caller promises; it is the program that writes the bytes, through the pointer that leaves here.
-    let made = unsafe { placed(msg, |at| in_place::init_len(at, size)) };
-    settled(-1, made.map(|()| 0), || "zmq_msg_init_size")
+    unsafe {
+        if is_misaligned(msg) {
+            return elsewhere(msg, |msg| zmq_msg_init_size(msg, size));
+        }
+        settled(-1, in_place::init_len(msg.cast(), size).map(|()| 0), || "zmq_msg_init_size")
+    }
 }
 
 /// Makes a message of the `size` bytes at `data` without copying them. When the library no longer needs them, it calls
@@ -109,7 +117,12 @@ pub unsafe extern "C" fn zmq_msg_init_buffer(msg: *mut zmq_msg_t, buf: *const c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    let closed = unsafe { placed(msg, |at| in_place::close(at)) };
+    let closed = unsafe {
+        if is_misaligned(msg) {
+            return elsewhere(msg, |msg| zmq_msg_close(msg));
+        }
+        in_place::close(msg.cast())
+    };
     match closed {
         Ok(Some(body)) => lockless(-1, || {
             drop(body);
@@ -155,11 +168,7 @@ pub unsafe extern "C" fn zmq_msg_copy(dest: *mut zmq_msg_t, src: *mut zmq_msg_t)
 pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
     // SAFETY: as the caller promises.
     let data = unsafe {
-        if in_place::is_misaligned(msg.cast()) {
-            in_place::data_elsewhere(msg.cast())
-        } else {
-            in_place::data(msg.cast())
-        }
+        if is_misaligned(msg) { in_place::data_elsewhere(msg.cast()) } else { in_place::data(msg.cast()) }
     };
     settled(ptr::null_mut(), data.map(<*mut u8>::cast), || "zmq_msg_data")
 }
@@ -171,8 +180,12 @@ pub unsafe extern "C" fn zmq_msg_data(msg: *mut zmq_msg_t) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
     // SAFETY: as the caller promises.
-    let len = unsafe { placed_ref(msg, |at| in_place::message_ref(at).map(Msg::len)) };
-    settled(0, len, || "zmq_msg_size")
+    unsafe {
+        if is_misaligned(msg) {
+            return elsewhere_ref(msg, |msg| zmq_msg_size(msg));
+        }
+        settled(0, in_place::message_ref(msg.cast()).map(Msg::len), || "zmq_msg_size")
+    }
 }
 
 /// Returns 1 if more parts of the same message follow, else 0; also for a message that has been closed.
@@ -184,8 +197,12 @@ pub unsafe extern "C" fn zmq_msg_size(msg: *const zmq_msg_t) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zmq_msg_more(msg: *const zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
-    let more = unsafe { placed_ref(msg, |at| in_place::more(at)) };
-    settled(-1, more.map(c_int::from), || "zmq_msg_more")
+    unsafe {
+        if is_misaligned(msg) {
+            return elsewhere_ref(msg, |msg| zmq_msg_more(msg));
+        }
+        settled(-1, in_place::more(msg.cast()).map(c_int::from), || "zmq_msg_more")
+    }
 }
 
 /// Reads a property of a message: `ZMQ_MORE`, `ZMQ_SRCFD` or `ZMQ_SHARED`.
@@ -304,15 +321,24 @@ pub unsafe extern "C" fn zmq_msg_set_group(msg: *mut zmq_msg_t, group: *const c_
 /// # Safety
 /// `at` is NULL or points at a zmq_msg_t that holds no message.
 unsafe fn init(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int {
+    if is_misaligned(at) {
+        // SAFETY: as the caller promises.
+        return unsafe { elsewhere(at, |at| init_aligned(at, make)) };
+    }
+    // SAFETY: as the caller promises.
+    unsafe { init_aligned(at, make) }
+}
+
+/// # Safety
+/// As of [`init`].
+unsafe fn init_aligned(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int {
     lockless(-1, || {
         // First of all it is made none: programs close what they failed to make, and that shall be EFAULT too. And
         // where there can be no message nothing is made, so that lent data stays the caller's.
         // SAFETY: as the caller promises.
         unsafe {
-            placed(at, |at| {
-                in_place::void(at)?;
-                in_place::init(at, make()?)
-            })?;
+            in_place::void(at.cast())?;
+            in_place::init(at.cast(), make()?)?;
         }
         Ok(0)
     })
@@ -323,63 +349,69 @@ unsafe fn init(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -> c_int 
 /// # Safety
 /// `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
 unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) -> Msg) -> c_int {
-    let replaced = |dest: *mut Msg, src: *mut Msg| -> Result<Msg> {
+    if is_misaligned(dest) {
+        let is_same = dest == src;
+        // SAFETY: as the caller promises. Two that are the same are in one place.
+        return unsafe { elsewhere(dest, |dest| replace(dest, if is_same { dest } else { src }, take)) };
+    }
+    if is_misaligned(src) {
+        // SAFETY: as the caller promises.
+        return unsafe { elsewhere(src, |src| replace(dest, src, take)) };
+    }
+    lockless(-1, || {
         // SAFETY: as the caller promises; each borrow ends before the next begins.
         unsafe {
-            in_place::message(dest)?;
-            let msg = take(in_place::message(src)?);
-            Ok(std::mem::replace(in_place::message(dest)?, msg))
+            in_place::message(dest.cast())?;
+            let msg = take(in_place::message(src.cast())?);
+            let old = std::mem::replace(in_place::message(dest.cast())?, msg);
+            // Only now: its free callback may use both messages.
+            drop(old);
         }
-    };
-    lockless(-1, || {
-        // SAFETY: as the caller promises. Two that are the same are in one place.
-        let old = unsafe {
-            if dest == src {
-                placed(dest, |at| replaced(at, at))
-            } else {
-                placed(dest, |dest| placed(src, |src| replaced(dest, src)))
-            }
-        }?;
-        // Only now: its free callback may use both messages.
-        drop(old);
         Ok(0)
     })
-}
-
-/// Does something with the memory of a message, wherever the program has it.
-///
-/// # Safety
-/// `at` is NULL or points at a zmq_msg_t that no other thread uses.
-#[inline(always)]
-pub(super) unsafe fn placed<T>(at: *mut zmq_msg_t, act: impl FnOnce(*mut Msg) -> T) -> T {
-    let at = at.cast();
-    // SAFETY: as the caller promises.
-    if in_place::is_misaligned(at) { unsafe { in_place::elsewhere(at, act) } } else { act(at) }
-}
-
-/// As [`placed`], for reading only.
-///
-/// # Safety
-/// `at` is NULL or points at a zmq_msg_t that no thread writes to meanwhile.
-#[inline(always)]
-unsafe fn placed_ref<T>(at: *const zmq_msg_t, act: impl FnOnce(*const Msg) -> T) -> T {
-    let at = at.cast();
-    // SAFETY: as the caller promises.
-    if in_place::is_misaligned(at) { unsafe { in_place::elsewhere_ref(at, act) } } else { act(at) }
 }
 
 /// # Safety
 /// `at` is NULL or points at a zmq_msg_t that no thread writes to meanwhile.
 unsafe fn look<T>(at: *const zmq_msg_t, on_failure: T, run: impl FnOnce(&Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
-    lockless(on_failure, || unsafe { placed_ref(at, |at| run(in_place::message_ref(at)?)) })
+    let look =
+        |at: *const zmq_msg_t| lockless(on_failure, || run(unsafe { in_place::message_ref(at.cast()) }?));
+    // SAFETY: as the caller promises.
+    if is_misaligned(at) { unsafe { elsewhere_ref(at, look) } } else { look(at) }
 }
 
 /// # Safety
 /// `at` is NULL or points at a zmq_msg_t that no other thread uses.
 unsafe fn look_mut<T>(at: *mut zmq_msg_t, on_failure: T, run: impl FnOnce(&mut Msg) -> Result<T>) -> T {
     // SAFETY: as the caller promises.
-    lockless(on_failure, || unsafe { placed(at, |at| run(in_place::message(at)?)) })
+    let look = |at: *mut zmq_msg_t| lockless(on_failure, || run(unsafe { in_place::message(at.cast()) }?));
+    // SAFETY: as the caller promises.
+    if is_misaligned(at) { unsafe { elsewhere(at, look) } } else { look(at) }
+}
+
+/// Whether the program has the message where the library could not have it ([`in_place`]).
+#[inline(always)]
+pub(super) fn is_misaligned(at: *const zmq_msg_t) -> bool {
+    in_place::is_misaligned(at.cast())
+}
+
+/// Makes a call with the message in memory where the library can have it.
+///
+/// # Safety
+/// `at` points at a zmq_msg_t that no other thread uses.
+pub(super) unsafe fn elsewhere<T>(at: *mut zmq_msg_t, call: impl FnOnce(*mut zmq_msg_t) -> T) -> T {
+    // SAFETY: as the caller promises.
+    unsafe { in_place::elsewhere(at.cast(), |at| call(at.cast())) }
+}
+
+/// As [`elsewhere`], for reading only.
+///
+/// # Safety
+/// `at` points at a zmq_msg_t that no thread writes to meanwhile.
+unsafe fn elsewhere_ref<T>(at: *const zmq_msg_t, call: impl FnOnce(*const zmq_msg_t) -> T) -> T {
+    // SAFETY: as the caller promises.
+    unsafe { in_place::elsewhere_ref(at.cast(), |at| call(at.cast())) }
 }
 
 fn property_of<'m>(msg: &'m Msg, name: &CStr) -> Option<&'m CStr> {
