@@ -115,13 +115,21 @@ pub struct SocketEnd {
     pub id: PipeId,
 }
 
+impl SocketEnd {
+    /// The lane of one that the socket has not heard of yet is not read any more. A program that makes no call would be left one for each time
+    /// that its peer comes and goes.
+    #[cold]
+    #[inline(never)]
+    fn take_back_hiccups(&self) {
+        let is_void = |command: &mut Command| matches!(command, Command::Pipe(id, PipeEvent::Hiccup(_)) if *id == self.id);
+        drop(self.owner.mailbox.take_back(is_void));
+    }
+}
+
 impl Notify for SocketEnd {
     fn notify(&self, event: PipeEvent) {
-        if matches!(event, PipeEvent::Hiccup(_)) {
-            // The lane of one that the socket has not heard of yet is not read any more. A program that makes no call would be left one for
-            // each time that its peer comes and goes.
-            let is_void = |command: &mut Command| matches!(command, Command::Pipe(id, PipeEvent::Hiccup(_)) if *id == self.id);
-            drop(self.owner.mailbox.take_back(is_void));
+        if let PipeEvent::Hiccup(_) = &event {
+            self.take_back_hiccups();
         }
         self.owner.mailbox.send(Command::Pipe(self.id, event));
     }
