@@ -120,16 +120,17 @@ impl SocketEnd {
     /// that its peer comes and goes.
     #[cold]
     #[inline(never)]
-    fn take_back_hiccups(&self) {
+    fn tell_of_hiccup(&self, event: PipeEvent) {
         let is_void = |command: &mut Command| matches!(command, Command::Pipe(id, PipeEvent::Hiccup(_)) if *id == self.id);
         drop(self.owner.mailbox.take_back(is_void));
+        self.owner.mailbox.send(Command::Pipe(self.id, event));
     }
 }
 
 impl Notify for SocketEnd {
     fn notify(&self, event: PipeEvent) {
-        if let PipeEvent::Hiccup(_) = &event {
-            self.take_back_hiccups();
+        if matches!(event, PipeEvent::Hiccup(_)) {
+            return self.tell_of_hiccup(event);
         }
         self.owner.mailbox.send(Command::Pipe(self.id, event));
     }
