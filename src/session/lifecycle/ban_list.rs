@@ -16,6 +16,7 @@ use crate::sys::hash_map::HashMap;
 use crate::sys::lock::Lock;
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// For how long the failures of an address are counted together, in milliseconds.
@@ -31,7 +32,13 @@ pub struct BanList {
     /// without a lock, so that a limit that is not set costs nothing. Nothing else hangs on them, so Relaxed.
     limit: AtomicU32,
     ban_ms: AtomicU32,
-    /// Where both come from. Only threads that call the socket ask.
+    /// Made for the first limit: every socket has a list, and few have a limit.
+    ledger: OnceLock<Box<Ledger>>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    /// Where the limit and the time come from. Only threads that call the socket ask.
     sources: Lock<Sources>,
     book: Lock<Book>,
 }
@@ -124,15 +131,16 @@ impl BanList {
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Sources) -> R) -> R {
+        let ledger = self.ledger.get_or_init(Box::default);
         let (rule, changed) = {
-            let sources = &mut *self.sources.lock();
+            let sources = &mut *ledger.sources.lock();
             let changed = change(sources);
             (sources.rule(), changed)
         };
         self.ban_ms.store(rule.ban_ms, Ordering::Relaxed);
         self.limit.store(rule.limit, Ordering::Relaxed);
         if rule.limit == 0 {
-            *self.book.lock() = Book::default();
+            *ledger.book.lock() = Book::default();
         }
         changed
     }
@@ -143,9 +151,10 @@ impl BanList {
         let limit = self.limit.load(Ordering::Relaxed);
         if limit > 0
             && let Some(place) = PeerNetwork::of(address)
+            && let Some(ledger) = self.ledger.get()
         {
             let ban_ms = u64::from(self.ban_ms.load(Ordering::Relaxed));
-            let mut book = self.book.lock();
+            let mut book = ledger.book.lock();
             let record = book.record(place, now_ms);
             if record.refused_until_ms > now_ms {
                 // Let in before.
@@ -164,8 +173,8 @@ impl BanList {
         if self.limit.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        let Some(place) = PeerNetwork::of(address) else { return false };
-        self.book.lock().records.get(&place).is_some_and(|record| record.refused_until_ms > now_ms)
+        let (Some(place), Some(ledger)) = (PeerNetwork::of(address), self.ledger.get()) else { return false };
+        ledger.book.lock().records.get(&place).is_some_and(|record| record.refused_until_ms > now_ms)
     }
 }
 
@@ -342,14 +351,14 @@ mod tests {
             bans.failed(address, START);
             assert!(!bans.refuse(address, START), "{address}");
         }
-        assert!(bans.book.lock().records.is_empty());
+        assert!(bans.ledger.get().is_none_or(|ledger| ledger.book.lock().records.is_empty()));
     }
 
     #[test]
     fn without_a_limit_nothing_is_kept() {
         let bans = bans(0, 500);
         bans.failed("192.0.2.1", START);
-        assert!(bans.book.lock().records.is_empty());
+        assert!(bans.ledger.get().is_none_or(|ledger| ledger.book.lock().records.is_empty()));
         configure(&bans, 1, 500);
         bans.failed("192.0.2.1", START);
         assert!(bans.refuse("192.0.2.1", START));
@@ -366,7 +375,7 @@ mod tests {
             bans.failed(&address(number), START);
         }
         let sizes = |bans: &BanList| {
-            let book = bans.book.lock();
+            let book = bans.ledger.get().unwrap().book.lock();
             (book.records.len(), book.order.len())
         };
         assert_eq!(sizes(&bans), (MAX_ADDRESSES, MAX_ADDRESSES));

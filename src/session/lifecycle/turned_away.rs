@@ -9,6 +9,7 @@
 
 use crate::counters::SocketCounter;
 use crate::sys::lock::Lock;
+use std::sync::OnceLock;
 
 /// Records of one kind in a window.
 pub const MAX_RECORDS: u32 = 8;
@@ -46,7 +47,10 @@ impl Kind {
 
 /// The connections of a socket that were turned away. Any I/O thread tells and asks.
 #[derive(Default)]
-pub struct TurnedAway(Lock<[Window; Kind::ALL.len()]>);
+pub struct TurnedAway {
+    /// Made for the first: of most sockets there are none.
+    windows: OnceLock<Box<Lock<[Window; Kind::ALL.len()]>>>,
+}
 
 /// Times are in milliseconds, of any clock that does not go back.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +63,7 @@ struct Window {
 impl TurnedAway {
     /// Counts a connection. Whether there is to be a record of it.
     pub fn admit(&self, kind: Kind, now_ms: u64) -> bool {
-        let windows = &mut *self.0.lock();
+        let windows = &mut *self.windows.get_or_init(Box::default).lock();
         let Some(window) = windows.get_mut(kind.index()) else { return true };
         if window.is_over(now_ms) {
             *window = Window { began_ms: now_ms, records: 0, ..*window };
@@ -77,9 +81,11 @@ impl TurnedAway {
     /// one that is not over.
     pub fn take_left_out(&self, now_ms: u64, ends: bool) -> impl Iterator<Item = (Kind, u64)> + use<> {
         let mut taken = [0; Kind::ALL.len()];
-        for (window, number) in self.0.lock().iter_mut().zip(&mut taken) {
-            if ends || window.is_over(now_ms) {
-                *number = std::mem::take(&mut window.left_out);
+        if let Some(windows) = self.windows.get() {
+            for (window, number) in windows.lock().iter_mut().zip(&mut taken) {
+                if ends || window.is_over(now_ms) {
+                    *number = std::mem::take(&mut window.left_out);
+                }
             }
         }
         Kind::ALL.into_iter().zip(taken).filter(|(_, number)| *number > 0)
