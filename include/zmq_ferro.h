@@ -105,9 +105,9 @@
  A handshake has failed in four cases: the peer broke the protocol, it had the wrong key or mechanism, the authenticator
  denied it with status 400, or it did not finish. So a connection that is opened and closed to check the port counts too.
 
- Some do not count. The time was over while the authenticator was asked, or a peer hung up that had waited for it for a quarter of a
- second or longer. A client has asked a server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first. Or the handshake
- ended to make room for others.
+ Some do not count. The time was over while the authenticator was asked. A peer hung up that had waited for it, for a quarter of a second
+ or longer. A client asked a server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first. Or the handshake ended
+ to make room for others.
  */
 #define ZMQ_FERRO_MAX_FAILED_HANDSHAKES 1174405124
 

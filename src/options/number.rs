@@ -162,9 +162,9 @@ pub const ZMQ_FERRO_CURVE_SERVER_KEY_WITHDRAW: c_int = 0x4600_0003;
 /// A handshake has failed in four cases: the peer broke the protocol, it had the wrong key or mechanism, the authenticator
 /// denied it with status 400, or it did not finish. So a connection that is opened and closed to check the port counts too.
 ///
-/// Some do not count. The time was over while the authenticator was asked, or a peer hung up that had waited for it for a quarter of a
-/// second or longer. A client has asked a server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first. Or the handshake
-/// ended to make room for others.
+/// Some do not count. The time was over while the authenticator was asked. A peer hung up that had waited for it, for a quarter of a second
+/// or longer. A client asked a server of CURVE alone for QZMQ, as one with `ZMQ_FERRO_CURVE_FALLBACK` does first. Or the handshake ended
+/// to make room for others.
 pub const ZMQ_FERRO_MAX_FAILED_HANDSHAKES: c_int = 0x4600_0004;
 
 /// How long an address is refused after `ZMQ_FERRO_MAX_FAILED_HANDSHAKES` failures, in milliseconds.

@@ -375,7 +375,7 @@ mod tests {
             bans.failed(&address(number), START);
         }
         let sizes = |bans: &BanList| {
-            let book = bans.ledger.get().unwrap().book.lock();
+            let book = bans.ledger.get_or_init(Box::default).book.lock();
             (book.records.len(), book.order.len())
         };
         assert_eq!(sizes(&bans), (MAX_ADDRESSES, MAX_ADDRESSES));
