@@ -181,7 +181,9 @@ def known_keys(folder: StrPath) -> Dict[bytes, str]:
     for path in files:
         try:
             _check_writers(path)
-            found[asked_key(_load(path)[0])] = _owner(path)
+            # Before its owner is looked for: only this tells a file from a named pipe.
+            key = asked_key(_load(path)[0])
+            found[key] = _owner(path)
         except (ValueError, OSError):
             continue
     return found
