@@ -75,7 +75,10 @@ pub unsafe extern "C-unwind" fn zmq_msg_send(
 ) -> c_int {
     if is_misaligned(msg) {
         // SAFETY: as the caller promises.
-        return unsafe { elsewhere(msg, |msg| zmq_msg_send(msg, socket, flags)) };
+        return transferred(find(socket).and_then(|socket| unsafe {
+            elsewhere(msg, |msg| socket.send_message(in_place::message(msg.cast())?, has_more(flags), flags))
+                .map(size)
+        }));
     }
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.
@@ -167,7 +170,9 @@ pub unsafe extern "C-unwind" fn zmq_msg_recv(
 ) -> c_int {
     if is_misaligned(msg) {
         // SAFETY: as the caller promises.
-        return unsafe { elsewhere(msg, |msg| zmq_msg_recv(msg, socket, flags)) };
+        return transferred(find(socket).and_then(|socket| unsafe {
+            elsewhere(msg, |msg| socket.recv_message(in_place::message(msg.cast())?, flags)).map(size)
+        }));
     }
     transferred(find(socket).and_then(|socket| {
         // SAFETY: as the caller promises.

@@ -119,9 +119,10 @@ pub unsafe extern "C" fn zmq_msg_close(msg: *mut zmq_msg_t) -> c_int {
     // SAFETY: as the caller promises.
     let closed = unsafe {
         if is_misaligned(msg) {
-            return elsewhere(msg, |msg| zmq_msg_close(msg));
+            elsewhere(msg, |msg| in_place::close(msg.cast()))
+        } else {
+            in_place::close(msg.cast())
         }
-        in_place::close(msg.cast())
     };
     match closed {
         Ok(Some(body)) => lockless(-1, || {
@@ -349,26 +350,33 @@ unsafe fn init_aligned(at: *mut zmq_msg_t, make: impl FnOnce() -> Result<Msg>) -
 /// # Safety
 /// `dest` and `src` are NULL or point at a zmq_msg_t that no other thread uses.
 unsafe fn replace(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) -> Msg) -> c_int {
-    if is_misaligned(dest) {
-        let is_same = dest == src;
-        // SAFETY: as the caller promises. Two that are the same are in one place.
-        return unsafe { elsewhere(dest, |dest| replace(dest, if is_same { dest } else { src }, take)) };
-    }
-    if is_misaligned(src) {
-        // SAFETY: as the caller promises.
-        return unsafe { elsewhere(src, |src| replace(dest, src, take)) };
-    }
     lockless(-1, || {
-        // SAFETY: as the caller promises; each borrow ends before the next begins.
-        unsafe {
-            in_place::message(dest.cast())?;
-            let msg = take(in_place::message(src.cast())?);
-            let old = std::mem::replace(in_place::message(dest.cast())?, msg);
-            // Only now: its free callback may use both messages.
-            drop(old);
-        }
+        // SAFETY: as the caller promises.
+        let old = unsafe { replaced(dest, src, take) }?;
+        // Only now: its free callback may use both messages.
+        drop(old);
         Ok(0)
     })
+}
+
+/// As [`replace`]. What was in `dest`.
+///
+/// # Safety
+/// As of [`replace`].
+unsafe fn replaced(dest: *mut zmq_msg_t, src: *mut zmq_msg_t, take: fn(&mut Msg) -> Msg) -> Result<Msg> {
+    // SAFETY: as the caller promises. Two that are the same are in one place, and each borrow ends before the next begins.
+    unsafe {
+        if is_misaligned(dest) {
+            let is_same = dest == src;
+            return elsewhere(dest, |dest| replaced(dest, if is_same { dest } else { src }, take));
+        }
+        if is_misaligned(src) {
+            return elsewhere(src, |src| replaced(dest, src, take));
+        }
+        in_place::message(dest.cast())?;
+        let msg = take(in_place::message(src.cast())?);
+        Ok(std::mem::replace(in_place::message(dest.cast())?, msg))
+    }
 }
 
 /// # Safety

@@ -68,7 +68,7 @@ const TELLING_UNITS: u32 = 2;
 /// Messages that a program sends while its peers wait for it to receive, with none received between: it counts as one that only
 /// sends then. Some have waited for their first subscribers and never receive again. A proxy may send a burst of a thousand before it
 /// receives, and is none of them.
-const MAX_UNHEARD_MESSAGES: u32 = 10_000;
+const MAX_UNHEARD_MESSAGES: u32 = 2000;
 
 #[derive(Default)]
 struct Settings {
@@ -159,9 +159,9 @@ impl Xpub {
         topic: &[u8],
         frame: &Frame<'_>,
     ) -> Result<Option<Notification>> {
-        let (tell, is_idle) = if self.settings.manual {
-            self.note_wish(subscribe, topic, pipe)?;
-            (true, false)
+        let of = self.settings.tells_apart(pipe);
+        let (tell, news) = if self.settings.manual {
+            (true, News { of, is_idle: self.note_wish(subscribe, topic, pipe)?, begins: subscribe })
         } else {
             self.subscribe(subscribe, topic, pipe)?
         };
@@ -171,22 +171,23 @@ impl Xpub {
         let mut msg = notification(subscribe, topic)?;
         msg.set_metadata(frame.metadata.cloned());
         let wish = self.settings.manual.then_some(Some(pipe));
-        let about = About::News(News { of: self.settings.tells_apart(pipe), is_idle });
+        let about = About::News(news);
         Ok(Some(Notification { msg, wish, about, ends_message: false }))
     }
 
-    /// Whether the program is to hear of it, and whether the peer was not subscribed to what it unsubscribes from. Errors:
-    /// `ENOMEM`.
-    fn subscribe(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<(bool, bool)> {
+    /// Whether the program is to hear of it, and what. Errors: `ENOMEM`.
+    fn subscribe(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<(bool, News)> {
+        let of = self.settings.tells_apart(pipe);
         if subscribe {
             let first = self.subscribers.add(topic, pipe)?;
             self.hear_late(true, topic, pipe)?;
-            return Ok((first || self.settings.verbose_subscribe, false));
+            let news = News { of, is_idle: false, begins: first || of.is_some() };
+            return Ok((first || self.settings.verbose_subscribe, news));
         }
         let removed = self.subscribers.remove(topic, pipe);
         self.hear_late(false, topic, pipe)?;
         let tell = removed != Removed::OneOfMany || self.settings.verbose_unsubscribe;
-        Ok((tell, removed == Removed::Nothing))
+        Ok((tell, News { of, is_idle: removed == Removed::Nothing, begins: false }))
     }
 
     /// Subscriptions that the program may have been told of, with none of them taken back.
@@ -266,13 +267,13 @@ impl Xpub {
         self.wishes.as_ref().is_some_and(|wishes| wishes.has_leaving_pipes())
     }
 
-    fn note_wish(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<()> {
+    /// Whether the peer had no such wish, which it takes back. Errors: `ENOMEM`.
+    fn note_wish(&mut self, subscribe: bool, topic: &[u8], pipe: PipeId) -> Result<bool> {
         match &mut self.wishes {
-            Some(wishes) if subscribe => drop(wishes.add(topic, pipe)?),
-            Some(wishes) => drop(wishes.remove(topic, pipe)),
-            None => {}
+            Some(wishes) if subscribe => wishes.add(topic, pipe).map(|_| false),
+            Some(wishes) => Ok(wishes.remove(topic, pipe) == Removed::Nothing),
+            None => Ok(false),
         }
-        Ok(())
     }
 
     /// `ZMQ_SUBSCRIBE` and `ZMQ_UNSUBSCRIBE`: the program answers the last wish it has heard of.

@@ -67,6 +67,9 @@ pub struct News {
     pub of: Option<PipeId>,
     /// No peer was subscribed to the topic that was ended.
     pub is_idle: bool,
+    /// The topic, as the program knows it, had no subscription before. One more of a topic that it may have heard of already has an end that
+    /// it must hear of.
+    pub begins: bool,
 }
 
 /// How many notifications may wait.
@@ -180,6 +183,10 @@ impl Notifications {
                 self.foldable.insert(subject, self.next);
                 self.push(notification);
             }
+            Some(number) if *way == 0 && !self.begins(number) => {
+                self.foldable.remove(&subject);
+                self.push(notification);
+            }
             Some(number) => {
                 self.foldable.remove(&subject);
                 self.take(number);
@@ -194,6 +201,12 @@ impl Notifications {
         }
     }
 
+    /// See [`News::begins`].
+    fn begins(&self, number: u64) -> bool {
+        let about = self.waiting.get(&number).map(|notification| notification.about);
+        matches!(about, Some(About::News(News { begins: true, .. })))
+    }
+
     /// Adds that a peer has gone, which had subscribed to the topic. Without memory the program does not hear of it.
     pub fn tell_of_end(
         &mut self,
@@ -206,7 +219,7 @@ impl Notifications {
         if !memory::is_short()
             && let Ok(msg) = notification(false, topic)
         {
-            let about = About::News(News { of, is_idle: false });
+            let about = About::News(News { of, is_idle: false, begins: false });
             self.tell(Notification { msg, wish, about, ends_message: false }, tolerance);
         }
     }
@@ -294,7 +307,7 @@ mod tests {
 
     fn news(subscribe: bool, topic: &str) -> Notification {
         let text = [&[u8::from(subscribe)], topic.as_bytes()].concat();
-        let news = News { of: None, is_idle: false };
+        let news = News { of: None, is_idle: false, begins: subscribe };
         Notification {
             msg: Msg::copy_from(&text).unwrap(),
             wish: None,
@@ -351,6 +364,23 @@ mod tests {
         }
     }
 
+    /// Of many notifications, which peers subscribe to a topic that the program has heard of, and end that.
+    #[test]
+    fn the_end_of_a_topic_that_was_heard_of_is_heard_of() {
+        let mut notifications = many();
+        let mut another = news(true, "a");
+        another.about = About::News(News { of: None, is_idle: false, begins: false });
+        notifications.tell(another, NONE_OF_ALL);
+        notifications.tell(news(false, "a"), NONE_OF_ALL);
+        for _ in 0..MAX_UNREAD_NOTIFICATIONS {
+            notifications.tell(news(true, "a"), NONE_OF_ALL);
+            notifications.tell(news(true, "a"), NONE_OF_ALL);
+            notifications.tell(news(false, "a"), NONE_OF_ALL);
+        }
+        assert_eq!(all(&mut notifications)[MAX_UNREAD_NOTIFICATIONS..], ["\u{1}a", "\0a"]);
+        assert!(notifications.foldable.is_empty() && notifications.news_weight == 0);
+    }
+
     #[test]
     fn subscription_that_was_announced_is_taken_back() {
         let mut notifications = many();
@@ -368,7 +398,7 @@ mod tests {
         let mut notifications = many();
         for i in 0..MAX_UNREAD_NOTIFICATIONS {
             let mut idle = news(false, &i.to_string());
-            idle.about = About::News(News { of: None, is_idle: true });
+            idle.about = About::News(News { of: None, is_idle: true, begins: false });
             notifications.tell(idle, NONE);
         }
         assert_eq!(all(&mut notifications).len(), MAX_UNREAD_NOTIFICATIONS);
