@@ -36,6 +36,11 @@ def socket(kind, peer=None):
     return made
 
 
+def say(line):
+    """In one piece: several threads say something at a time."""
+    print(f"{line}\n", end="", flush=True)
+
+
 def publish(prices):
     turn = 0
     while True:
@@ -54,14 +59,14 @@ def order(peer):
     orders = socket(zmq.REQ, peer)
     orders.connect(f"tcp://{peers[peer]}:{ORDERS_PORT}")
     orders.send_string(f"a hundred of {peer}")
-    print("order", peer, orders.recv_string(), flush=True)
+    say(f"order {peer} {orders.recv_string()}")
 
 
 for kind, port, work in ((zmq.PUB, PRICES_PORT, publish), (zmq.REP, ORDERS_PORT, take)):
     bound = socket(kind)
     bound.bind(f"tcp://{address}:{port}")
     threading.Thread(target=work, args=(bound,), daemon=True).start()
-print("ready", flush=True)
+say("ready")
 # The others are there once a line comes.
 sys.stdin.readline()
 heard, poller = {}, zmq.Poller()
@@ -76,4 +81,4 @@ while True:
         peer, turn = prices.recv_multipart()
         if int(turn) >= heard.setdefault(peer, int(turn)) + 10:
             poller.unregister(prices)
-            print("prices", peer.decode(), flush=True)
+            say(f"prices {peer.decode()}")
