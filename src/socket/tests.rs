@@ -297,7 +297,7 @@ fn a_peer_for_which_there_is_no_memory_is_turned_away_and_a_program_is_told() {
     let (server, client) = (open(SocketType::Pull), open(SocketType::Push));
     server.bind("inproc://no-room").unwrap();
     let refused = faults::refuse(Call::MakeRoom, Errno::NOMEM, 4);
-    for endpoint in ["inproc://no-room", "inproc://nobody", "tcp://127.0.0.1:9"] {
+    for endpoint in ["inproc://no-room", "inproc://not-bound", "tcp://127.0.0.1:9"] {
         assert_eq!(client.connect(endpoint), Err(Errno::NOMEM));
         assert_eq!(client.terminate_endpoint(Some(endpoint)), Err(Errno::NOENT), "nothing is left of it");
     }
