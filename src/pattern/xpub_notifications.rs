@@ -6,6 +6,16 @@
 //! topics that have come and gone meanwhile: these are [folded](Notifications::tell). If it wants all notifications, the peers
 //! wait for it.
 //!
+//! | of the topic waits, and may be folded | comes | then |
+//! |---|---|---|
+//! | nothing | a subscription, or an end | it waits, and may be folded |
+//! | nothing | an end of what no peer was subscribed to | is not told |
+//! | the same | the same again | is not told |
+//! | a subscription that begins the topic | its end | both go |
+//! | a subscription to a topic that was heard of before | the last end | both wait |
+//! | an end | a subscription, and the program asks for all | both wait; the subscription may be folded |
+//! | an end | a subscription | both go |
+//!
 //! The peers' own messages have a bound of the same size. Beyond it a peer waits that has [its share](MESSAGE_SHARE)
 //! of them, and no other: what one peer sends must not keep the subscriptions of the others from taking effect.
 

@@ -322,6 +322,43 @@ fn a_program_that_has_received_once_and_only_sends_then_keeps_its_subscribers_an
 }
 
 #[test]
+fn ends_of_what_was_never_wished_for_do_not_pile_up() {
+    let mut bench = Bench::new(SocketType::Xpub);
+    bench.set(ZMQ_XPUB_MANUAL, 1);
+    let mut peer = bench.connect_with(0, |_| {});
+    churn(&mut bench, &mut peer, MAX_UNREAD_NOTIFICATIONS);
+    for number in 0..2 * MAX_UNREAD_NOTIFICATIONS {
+        peer.subscribe(false, &format!("never {number}"));
+        peer.subscribe(true, "again");
+        peer.subscribe(false, "again");
+        peer.subscribe(false, "again");
+        bench.settle();
+    }
+    assert!(held(&bench) <= MAX_UNREAD_NOTIFICATIONS + 9, "{}", held(&bench));
+}
+
+/// Of two peers, where the program has heard of the first one's subscription.
+#[test]
+fn a_program_of_verbose_kind_hears_of_the_last_end() {
+    let mut bench = Bench::new(SocketType::Xpub);
+    bench.set(ZMQ_XPUB_VERBOSE, 1);
+    let (mut one, mut two) = (bench.connect_with(0, |_| {}), bench.connect_with(0, |_| {}));
+    one.subscribe(true, "a");
+    assert_eq!(bench.recv(), ["\u{1}a"]);
+    churn(&mut bench, &mut one, MAX_UNREAD_NOTIFICATIONS);
+    (0..MAX_UNHEARD_MESSAGES).for_each(|_| bench.send(&["a"]).unwrap());
+    settle_all(&mut bench, |_, _| {});
+    two.subscribe(true, "a");
+    one.subscribe(false, "a");
+    bench.settle();
+    two.subscribe(false, "a");
+    bench.settle();
+    let told = all(&mut bench);
+    let last = told.iter().rev().find(|told| told.ends_with('a') && told.len() == 2);
+    assert_eq!(last.map(String::as_str), Some("\0a"));
+}
+
+#[test]
 fn everyone_is_welcomed() {
     let mut bench = Bench::new(SocketType::Xpub);
     bench.set_bytes(ZMQ_XPUB_WELCOME_MSG, b"hello").unwrap();

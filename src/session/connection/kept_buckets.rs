@@ -7,6 +7,7 @@
 //! | some were never used, or are full by now | a full one |
 //! | all others are kept or in use | the fullest of those that are kept |
 //! | all are in use, which is so for a moment where a connection ends late | an empty one |
+//! | cannot be noted, since memory is short | an empty one, which is not kept |
 //!
 //! Laws: however often a peer connects, no more of it is read than by connections that stay. No more than [`MAX_KEPT`] pairs are kept, in
 //! all: an attacker that has more addresses than that can make this side forget, and cannot make it grow.
@@ -62,6 +63,10 @@ impl KeptBuckets {
     pub fn lend(self: &Arc<Self>, peer: Option<PeerNetwork>, now_ms: u64) -> Throttle {
         let book = &mut *self.book.lock();
         book.lent_at_ms = book.lent_at_ms.max(now_ms);
+        // A list that has grown long is moved in one piece, for which there may be no memory.
+        if book.peers.try_reserve(1).is_err() {
+            return Throttle::begun_empty(self.rates, now_ms);
+        }
         let pairs = book.peers.entry(peer).or_default();
         book.kept = book.kept.saturating_sub(pairs.forget_full(now_ms));
         let buckets = if pairs.in_use.saturating_add(pairs.kept.len()) < self.per_peer {
@@ -83,7 +88,8 @@ impl Home for Place {
         if book.kept >= MAX_KEPT {
             book.make_room();
         }
-        let pairs = book.peers.entry(self.peer).or_default();
+        // It is there: a peer with buckets in use is not forgotten.
+        let Some(pairs) = book.peers.get_mut(&self.peer) else { return };
         pairs.in_use = pairs.in_use.saturating_sub(1);
         pairs.kept.push(buckets);
         book.kept += 1;

@@ -87,6 +87,11 @@ impl Throttle {
         rates.any().then(|| Throttle { buckets: Buckets::full(rates, now_ms), home: None })
     }
 
+    /// With empty buckets, which nothing keeps.
+    pub fn begun_empty(rates: Rates, now_ms: u64) -> Throttle {
+        Throttle { buckets: Buckets::empty(rates, now_ms), home: None }
+    }
+
     /// With buckets that go home at the end.
     pub fn lent(buckets: Buckets, home: Box<dyn Home>) -> Throttle {
         Throttle { buckets, home: Some(home) }

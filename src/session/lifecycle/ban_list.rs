@@ -32,7 +32,7 @@ pub struct BanList {
     /// without a lock, so that a limit that is not set costs nothing. Nothing else hangs on them, so Relaxed.
     limit: AtomicU32,
     ban_ms: AtomicU32,
-    /// Made for the first limit: every socket has a list, and few have a limit.
+    /// Made when an option or a security file says something of it first: every socket has a list, and few need it.
     ledger: OnceLock<Box<Ledger>>,
 }
 

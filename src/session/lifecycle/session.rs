@@ -32,7 +32,7 @@ use crate::session::remote::SessionRemote;
 use crate::session::{Command, SessionHandle};
 use crate::sys::contain::contain;
 use crate::transport::{ConnectPlan, Layers, Scheme};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 /// Lives on an I/O thread; others reach it through its [`SessionRemote`].
@@ -275,8 +275,7 @@ impl Session {
             && !for_room
             && let Err(errno) = cx.reregister(raw_fd, READABLE_AND_WRITABLE)
         {
-            self.events.connection_ended(Reason::Stream(errno), has_mechanism, raw_fd);
-            return self.ended(cx, End::Stream);
+            return self.fell_short(cx, errno, (has_mechanism, raw_fd));
         }
         let met = self.meet(peer);
         if self.closing && !self.pipe.exists() {
@@ -288,10 +287,7 @@ impl Session {
         let lanes = self.pipe.lanes(&self.socket.options, self.events.endpoints(), routing_id);
         let (reader, mut writer, fresh) = match lanes {
             Ok(lanes) => lanes,
-            Err(errno) => {
-                self.events.connection_ended(Reason::Stream(errno), has_mechanism, raw_fd);
-                return self.ended(cx, End::Stream);
-            }
+            Err(errno) => return self.fell_short(cx, errno, (has_mechanism, raw_fd)),
         };
         let subject = tunnel.as_deref().and_then(Tunnel::peer_subject);
         let properties = establishing::properties(peer, subject, (self.peer_address.as_str(), raw_fd));
@@ -333,6 +329,17 @@ impl Session {
             Ok(()) => self.begin_data_phase(cx, connection),
             Err(errno) => self.disconnected(cx, Reason::Stream(errno)),
         }
+    }
+
+    /// The handshake has succeeded, and the connection cannot be had.
+    fn fell_short(
+        &mut self,
+        cx: &mut SourceContext<'_>,
+        errno: Errno,
+        (has_mechanism, raw_fd): (bool, RawFd),
+    ) {
+        self.events.connection_ended(Reason::Stream(errno), has_mechanism, raw_fd);
+        self.ended(cx, End::Stream);
     }
 
     /// From here on threads of the program may use the connection, too.

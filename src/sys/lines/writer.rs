@@ -319,6 +319,18 @@ mod tests {
         assert_eq!(*lines.place.refusals.lock(), [Errno::AGAIN], "told once");
     }
 
+    /// As a file system does that says that there is no room, and is ready all the time.
+    #[test]
+    fn a_place_that_is_full_and_cannot_be_waited_for_is_not_asked_all_the_time() {
+        let (lines, lets_in) = gate();
+        lines.push("one....");
+        until_it_writes(&lets_in, Err(Errno::AGAIN));
+        let began = Instant::now();
+        until_it_writes(&lets_in, Ok(()));
+        assert!(began.elapsed() >= RETRY_INTERVAL / 2, "{:?}", began.elapsed());
+        lines.flush(Duration::from_secs(60));
+    }
+
     #[test]
     fn a_write_that_ends_late_ends_the_waits() {
         let (lines, lets_in) = gate();

@@ -137,6 +137,20 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
+    /// As in a forked child that has closed all that it had, and opened files of its own.
+    #[test]
+    fn another_file_under_the_same_number_gets_nothing() {
+        use std::os::fd::AsRawFd;
+        let folder = folder("number");
+        let log = LogFile::open(&folder.join("log")).unwrap();
+        let other = OpenOptions::new().append(true).create(true).open(folder.join("other")).unwrap();
+        // SAFETY: two descriptors of this test.
+        assert!(unsafe { libc::dup2(other.as_raw_fd(), log.file.as_raw_fd()) } >= 0);
+        assert_eq!(log.write(b"key\n", Duration::ZERO), Err(Errno::BADF));
+        assert_eq!(fs::read(folder.join("other")).unwrap(), b"");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
     #[test]
     fn a_file_that_was_moved_is_made_anew_and_one_that_cannot_be_serves_on() {
         let folder = folder("moved");
